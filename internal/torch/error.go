@@ -1,0 +1,30 @@
+//go:build cgo
+
+package torch
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrClosed is returned by an engine after Close.
+	ErrClosed = errors.New("torch: engine closed")
+	// ErrNoCUDA is returned by Open for the device CUDA where there is none.
+	ErrNoCUDA = errors.New("torch: no CUDA device")
+)
+
+// Error is an exception of libtorch, in one line.
+type Error struct {
+	Op  string // the operator that failed
+	Msg string // the exception's first line
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("torch: %s: %s", e.Op, e.Msg) }
+
+// firstLine drops the C++ stack trace that libtorch appends.
+func firstLine(msg string) string {
+	line, _, _ := strings.Cut(msg, "\n")
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,25 @@
+//go:build cgo
+
+package torch
+
+import "github.com/sugarme/gotch/libtch"
+
+// Param marks t, a leaf, as one that gradients are wanted for, and returns it.
+func (s *Scope) Param(t Tensor) Tensor {
+	libtch.AtgSetRequiresGrad(s.out(), t.c, 1)
+	return s.made("param")
+}
+
+// Grad is the gradient of a scalar loss by each parameter, inside [Engine.Train]. A parameter that the loss does not depend on gets
+// an undefined tensor.
+func (s *Scope) Grad(loss Tensor, params ...Tensor) []Tensor {
+	roots := []libtch.Ctensor{loss.c}
+	inputs, grads := handles(params), make([]libtch.Ctensor, len(params))
+	libtch.AtRunBackward(&roots[0], 1, &inputs[0], len(inputs), &grads[0], 0, 0)
+	s.check("backward")
+	out := make([]Tensor, len(grads))
+	for i, g := range grads {
+		out[i] = s.own("backward", g)
+	}
+	return out
+}
