@@ -1,0 +1,2 @@
+// Package bank holds the N frozen adapters that profiles choose from.
+package bank

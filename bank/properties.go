@@ -1,0 +1,201 @@
+package bank
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// Side says which half of an adapter is meant.
+type Side = bitmask.Side
+
+// Down is A, which maps d to b; Up is B, which maps b back to d.
+const (
+	Down = bitmask.Down
+	Up   = bitmask.Up
+)
+
+// Limits of a bank. They keep every size computed from properties within int64,
+// so that properties from outside can be checked before anything is allocated.
+const (
+	MaxAdapters   = 65_536
+	MaxBlocks     = 1_024
+	MaxHidden     = 65_536
+	MaxBottleneck = 65_536
+	MaxBytes      = 1 << 40 // of all weights and biases together
+)
+
+// Default standard deviations of a random bank's entries.
+const (
+	DefaultSigmaA = 0.03
+	DefaultSigmaB = 0.05
+)
+
+// Bounds of a random bank's standard deviations: within them no entry
+// overflows, and scaling by a power of two is exact.
+const (
+	minSigma = 1e-6
+	maxSigma = 1e3
+)
+
+// Origin says where a bank came from.
+type Origin uint8
+
+const (
+	Random Origin = iota // a seed
+	Warm                 // adapters trained on earlier profiles, or imported
+)
+
+// Activation is the function between the two halves of an adapter.
+type Activation uint8
+
+const (
+	Identity Activation = iota
+	ReLU
+)
+
+// DType is the type in which a bank stores its entries.
+type DType uint8
+
+const (
+	F32 DType = iota
+	F16
+)
+
+// Size returns the bytes of one entry.
+func (t DType) Size() int {
+	if t == F16 {
+		return 2
+	}
+	return 4
+}
+
+// Properties are all that a bank is, but for a warm bank's weights. They never
+// change after a bank was made. Two equal values encode to the same bytes.
+type Properties struct {
+	Origin     Origin     `json:"origin"`
+	N          int        `json:"n"`          // adapters
+	Blocks     int        `json:"blocks"`     // L
+	Hidden     int        `json:"hidden"`     // d
+	Bottleneck int        `json:"bottleneck"` // b
+	Activation Activation `json:"activation"`
+	NormB      bool       `json:"norm_b"` // LN_b, between Down and the activation
+	Bias       bool       `json:"bias"`   // each Down has b biases, each Up d
+	DType      DType      `json:"dtype"`
+
+	// Of a random bank; zero in a warm one.
+	Seed   uint64  `json:"seed,omitempty"`
+	SigmaA float32 `json:"sigma_a,omitempty"` // of Down's entries
+	SigmaB float32 `json:"sigma_b,omitempty"` // of Up's entries
+}
+
+// Elems returns the number of weights of one adapter's half in one block,
+// which is the same for both.
+func (p Properties) Elems() int { return p.Hidden * p.Bottleneck }
+
+// BiasElems returns the number of biases of one adapter's half in one block:
+// b for Down, d for Up, 0 where the bank has no biases.
+func (p Properties) BiasElems(side Side) int {
+	switch {
+	case !p.Bias:
+		return 0
+	case side == Down:
+		return p.Bottleneck
+	default:
+		return p.Hidden
+	}
+}
+
+// AffineElems returns the number of LN_b's affine parameters, [L][2][b].
+func (p Properties) AffineElems() int { return p.Blocks * 2 * p.Bottleneck }
+
+// Shape returns the rows and columns of one adapter's half as it is applied:
+// Down is [d, b] in h·A, Up is [b, d]. Weights are row-major in it.
+func (p Properties) Shape(side Side) (rows, cols int) {
+	if side == Down {
+		return p.Hidden, p.Bottleneck
+	}
+	return p.Bottleneck, p.Hidden
+}
+
+// Bytes returns the size of all weights and biases. It is exact for properties
+// that pass Validate.
+func (p Properties) Bytes() int64 {
+	row := 2 * int64(p.Hidden) * int64(p.Bottleneck)
+	if p.Bias {
+		row += int64(p.Hidden) + int64(p.Bottleneck)
+	}
+	return int64(p.Blocks) * int64(p.N) * row * int64(p.DType.Size())
+}
+
+// Validate returns nil or an error that wraps ErrInvalid and lists every fault.
+func (p Properties) Validate() error {
+	var faults []string
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	inRange := func(name string, v, most int) {
+		if v < 1 || v > most {
+			bad("%s is %d, want 1 to %d", name, v, most)
+		}
+	}
+	inRange("N", p.N, MaxAdapters)
+	inRange("Blocks", p.Blocks, MaxBlocks)
+	inRange("Hidden", p.Hidden, MaxHidden)
+	inRange("Bottleneck", p.Bottleneck, MaxBottleneck)
+	if p.Activation > ReLU {
+		bad("Activation is %d, want Identity or ReLU", p.Activation)
+	}
+	if p.DType > F16 {
+		bad("DType is %d, want F32 or F16", p.DType)
+	}
+	switch p.Origin {
+	case Random:
+		p.validateRandom(bad)
+	case Warm:
+		if p.Seed != 0 || math.Float32bits(p.SigmaA) != 0 || math.Float32bits(p.SigmaB) != 0 {
+			bad("a warm bank has no Seed, SigmaA or SigmaB")
+		}
+	default:
+		bad("Origin is %d, want Random or Warm", p.Origin)
+	}
+	// Only in range is the size's product known not to overflow.
+	if len(faults) == 0 && p.Bytes() > min(MaxBytes, math.MaxInt/2) {
+		bad("the bank has %d bytes, want at most %d", p.Bytes(), int64(min(MaxBytes, math.MaxInt/2)))
+	}
+	if len(faults) > 0 {
+		return invalidf("%s", strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+func (p Properties) validateRandom(bad func(string, ...any)) {
+	sigma := func(name string, v float32) {
+		// Written so that a NaN is out of range.
+		if !(v >= minSigma && v <= maxSigma) {
+			bad("%s is %g, want %g to %g", name, v, minSigma, maxSigma)
+		}
+	}
+	sigma("SigmaA", p.SigmaA)
+	sigma("SigmaB", p.SigmaB)
+	if p.Bias {
+		bad("a random bank has no biases")
+	}
+	if p.DType != F32 {
+		bad("a random bank is F32")
+	}
+}
+
+// checkRow says whether (side, block, adapter) is in the bank.
+func (p Properties) checkRow(side Side, block, adapter int) error {
+	if side != Down && side != Up {
+		return invalidf("side %d", side)
+	}
+	if block < 0 || block >= p.Blocks {
+		return invalidf("block %d of %d", block, p.Blocks)
+	}
+	if adapter < 0 || adapter >= p.N {
+		return invalidf("adapter %d of %d", adapter, p.N)
+	}
+	return nil
+}

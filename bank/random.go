@@ -1,0 +1,112 @@
+package bank
+
+import (
+	"runtime"
+	"sync"
+)
+
+// Generate fills dst with one adapter's half of a random bank in one block. dst
+// has Elems() entries, row-major as they are applied: Down is d×b, Up is b×d.
+// The bits are the same on every machine and with every Go version.
+func (p Properties) Generate(side Side, block, adapter int, dst []float32) error {
+	g, err := p.generator(side, block)
+	if err != nil {
+		return err
+	}
+	if err := p.checkRow(side, block, adapter); err != nil {
+		return err
+	}
+	if len(dst) != p.Elems() {
+		return invalidf("destination of %d entries, want %d", len(dst), p.Elems())
+	}
+	g.fill(uint32(adapter), dst)
+	return nil
+}
+
+// GenerateBlock fills dst, [N, Elems()], with one side of a block, on as many
+// cores as Go may use.
+func (p Properties) GenerateBlock(side Side, block int, dst []float32) error {
+	g, err := p.generator(side, block)
+	if err != nil {
+		return err
+	}
+	elems := p.Elems()
+	if len(dst)/elems != p.N || len(dst)%elems != 0 {
+		return invalidf("destination of %d entries, want %d × %d", len(dst), p.N, elems)
+	}
+	workers := min(runtime.GOMAXPROCS(0), p.N)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := w * p.N / workers; i < (w+1)*p.N/workers; i++ {
+				g.fill(uint32(i), dst[i*elems:(i+1)*elems])
+			}
+		}()
+	}
+	wg.Wait()
+	return nil
+}
+
+// generator makes the entries of one (side, block).
+type generator struct {
+	keys        *philoxKeys
+	block, side uint32
+	scale       float32
+}
+
+func (p Properties) generator(side Side, block int) (*generator, error) {
+	if p.Origin != Random {
+		return nil, invalidf("a %v bank is not generated", p.Origin)
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if err := p.checkRow(side, block, 0); err != nil {
+		return nil, err
+	}
+	sigma := p.SigmaA
+	if side == Up {
+		sigma = p.SigmaB
+	}
+	return &generator{
+		keys:  newPhiloxKeys(uint32(p.Seed), uint32(p.Seed>>32)),
+		block: uint32(block), side: uint32(side), scale: entryScale(sigma),
+	}, nil
+}
+
+// entryScale returns float32(σ·√3)·2⁻²³: an entry is the product of it and a
+// signed 24-bit number. The power of two is exact, so that an entry is
+// float32(σ·√3)·u, u in [−1, 1), rounded once.
+func entryScale(sigma float32) float32 {
+	const sqrt3 = 1.7320508075688772
+	return float32(float64(sigma)*sqrt3) * float32(0x1p-23)
+}
+
+// fill makes one adapter's entries. Counter: (entry/4, adapter, block, side);
+// word i of it is entry 4·c+i; its upper 24 bits are the number.
+func (g *generator) fill(adapter uint32, dst []float32) {
+	var counter uint32
+	for ; len(dst) >= 4; dst = dst[4:] {
+		w0, w1, w2, w3 := g.keys.block(counter, adapter, g.block, g.side)
+		dst[0] = g.entry(w0)
+		dst[1] = g.entry(w1)
+		dst[2] = g.entry(w2)
+		dst[3] = g.entry(w3)
+		counter++
+	}
+	if len(dst) > 0 {
+		w0, w1, w2, w3 := g.keys.block(counter, adapter, g.block, g.side)
+		words := [4]uint32{w0, w1, w2, w3}
+		for i := range dst {
+			dst[i] = g.entry(words[i])
+		}
+	}
+}
+
+// entry is a product alone, converted explicitly, so that no compiler may fuse it
+// with what the caller does.
+func (g *generator) entry(w uint32) float32 {
+	return float32(g.scale * float32(int32(w)>>8))
+}
