@@ -1,0 +1,123 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Tensor is a named array. Data is a view into its File: little-endian, row-major, not necessarily aligned.
+type Tensor struct {
+	Name  string
+	DType string // F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL
+	Shape []int64
+	Data  []byte
+}
+
+// elemSize returns the bytes of one element, 0 for an unknown dtype.
+func elemSize(dtype string) int64 {
+	switch dtype {
+	case "F64", "I64", "U64":
+		return 8
+	case "F32", "I32", "U32":
+		return 4
+	case "F16", "BF16", "I16", "U16":
+		return 2
+	case "I8", "U8", "BOOL":
+		return 1
+	}
+	return 0
+}
+
+// byteSize returns the bytes that a shape takes, or what is wrong with it.
+func byteSize(dtype string, shape []int64) (int64, error) {
+	size := elemSize(dtype)
+	if size == 0 {
+		return 0, fmt.Errorf("unknown dtype %q", dtype)
+	}
+	for _, n := range shape {
+		if n < 0 {
+			return 0, fmt.Errorf("negative dimension in shape %v", shape)
+		}
+		if n != 0 && size > math.MaxInt64/n {
+			return 0, fmt.Errorf("shape %v overflows", shape)
+		}
+		size *= n
+	}
+	return size, nil
+}
+
+// Len returns the number of elements.
+func (t Tensor) Len() int {
+	size := elemSize(t.DType)
+	if size == 0 {
+		return 0
+	}
+	return len(t.Data) / int(size)
+}
+
+// Float32s copies an F32, F16 or BF16 tensor into float32s. Widening is exact.
+func Float32s(t Tensor) ([]float32, error) {
+	out := make([]float32, t.Len())
+	le := binary.LittleEndian
+	switch t.DType {
+	case "F32":
+		for i := range out {
+			out[i] = math.Float32frombits(le.Uint32(t.Data[4*i:]))
+		}
+	case "BF16":
+		for i := range out {
+			out[i] = math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16)
+		}
+	case "F16":
+		for i := range out {
+			out[i] = math.Float32frombits(halfBits(le.Uint16(t.Data[2*i:])))
+		}
+	default:
+		return nil, fmt.Errorf("%w: tensor %q: got %s, want F32, F16 or BF16", ErrDType, t.Name, t.DType)
+	}
+	return out, nil
+}
+
+// Int64s copies an I64, I32 or U8 tensor into int64s.
+func Int64s(t Tensor) ([]int64, error) {
+	out := make([]int64, t.Len())
+	le := binary.LittleEndian
+	switch t.DType {
+	case "I64":
+		for i := range out {
+			out[i] = int64(le.Uint64(t.Data[8*i:]))
+		}
+	case "I32":
+		for i := range out {
+			out[i] = int64(int32(le.Uint32(t.Data[4*i:])))
+		}
+	case "U8":
+		for i := range out {
+			out[i] = int64(t.Data[i])
+		}
+	default:
+		return nil, fmt.Errorf("%w: tensor %q: got %s, want I64, I32 or U8", ErrDType, t.Name, t.DType)
+	}
+	return out, nil
+}
+
+// halfBits widens an IEEE 754 half to the bits of the float32 of the same value; NaN payloads are kept.
+func halfBits(h uint16) uint32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&0x1f), uint32(h&0x3ff)
+	switch {
+	case exp == 0x1f: // Inf, NaN
+		return sign | 0xff<<23 | frac<<13
+	case exp != 0:
+		return sign | (exp+127-15)<<23 | frac<<13
+	case frac == 0:
+		return sign
+	}
+	// A subnormal half is a normal float32: shift its leading one up to the implicit bit.
+	exp = 127 - 15 + 1
+	for frac&0x400 == 0 {
+		frac <<= 1
+		exp--
+	}
+	return sign | exp<<23 | (frac&0x3ff)<<13
+}
