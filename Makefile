@@ -1,0 +1,83 @@
+# Every target first runs scripts/setup.sh, which is done in a moment once all is there.
+# Where libtorch lies and how to link it: scripts/env.sh. XPEFT_DEVICE=cuda builds for a GPU.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+GO       := bash scripts/env.sh go
+PURE     := ./bitmask ./store/... ./internal/safetensors ./model ./bank ./fuzz ./cmd/xpeft
+TIMEOUT  ?= 12m
+FUZZTIME ?= 20s
+RUN      ?= .
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## check the tools; fetch libtorch and the encoder's weights
+	@bash scripts/setup.sh
+
+.PHONY: compile
+compile: setup
+	@echo "building (the first time compiles libtorch's bindings, about 3 minutes)"
+	@$(GO) build ./...
+
+.PHONY: build
+build: compile ## bin/xpeft
+	@$(GO) build -o bin/ ./cmd/xpeft
+
+.PHONY: demo
+demo: build ## three people send one message, each gets their own answer
+	@$(GO) run ./examples/demo
+
+.PHONY: test
+test: lint ## all tests, the pure-Go half, and the outside program of docs/embedding.md
+	$(GO) test -timeout $(TIMEOUT) ./...
+	@$(MAKE) test-pure test-embedding
+
+.PHONY: test-pure
+test-pure: ## what builds without libtorch, built and tested without it
+	CGO_ENABLED=0 go test -timeout $(TIMEOUT) $(PURE)
+
+.PHONY: test-embedding
+test-embedding: compile ## the outside program of docs/embedding.md, against this checkout
+	cd examples/embedding && bash ../../scripts/env.sh go test -timeout $(TIMEOUT) ./...
+
+.PHONY: race
+race: setup ## all tests under the race detector, the long ones left out
+	$(GO) test -race -short -timeout 30m ./...
+
+.PHONY: test-cuda
+test-cuda: export XPEFT_DEVICE := cuda
+test-cuda: export XPEFT_TEST_DEVICE := cuda
+test-cuda: compile ## golden vectors, Learn and PredictBatch on a GPU
+	$(GO) test -v -count=1 -timeout $(TIMEOUT) -run 'Golden|Device|Learn|PredictBatch' ./internal/torch ./model ./learner ./sdk
+
+.PHONY: lint
+lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
+	$(GO) vet ./...
+	bash scripts/env.sh bin/staticcheck ./...
+
+bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum
+	cd tools && CGO_ENABLED=0 go build -o ../bin/ tool
+
+.PHONY: bench
+bench: compile bin/benchstat ## benchmarks; RUN=Learn for some of them
+	$(GO) test -run '^$$' -bench '$(RUN)' -benchmem -timeout 60m ./bench
+
+.PHONY: fuzz
+fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
+	@for target in $$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+		CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz; \
+	done
+
+.PHONY: golden
+golden: compile ## the golden vectors alone; fails if one is skipped or missing
+	@bash scripts/golden.sh
+
+.PHONY: clean
+clean: ## delete bin/; libtorch and the weights stay in the cache folder
+	rm -rf bin
