@@ -1,0 +1,2 @@
+// Package store keeps profiles at rest in one bbolt file.
+package store

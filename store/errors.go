@@ -1,0 +1,56 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound says that no profile, bank, head or value has that name.
+	ErrNotFound = errors.New("store: not found")
+	// ErrExists says that the file, or a profile of that id, is already there.
+	ErrExists = errors.New("store: already exists")
+	// ErrLocked says that another process, or another Store, has the file open.
+	ErrLocked = errors.New("store: locked by another process")
+	// ErrCorrupt says that bytes of the file or of a bundle are not what was
+	// written; the error that wraps it names what and where.
+	ErrCorrupt = errors.New("store: corrupt")
+	// ErrClosed is returned by every method after Close.
+	ErrClosed = errors.New("store: closed")
+	// ErrReadOnly is returned by writes to a store opened with ReadOnly.
+	ErrReadOnly = errors.New("store: read-only")
+	// ErrConflict says that the profile is not at the revision that the
+	// caller's Write.IfRevision names.
+	ErrConflict = errors.New("store: revision conflict")
+	// ErrSchema says that a newer version of this package wrote the file or
+	// bundle.
+	ErrSchema = errors.New("store: written by a newer version")
+	// ErrMismatch is wrapped by every MismatchError.
+	ErrMismatch = errors.New("store: made for something else")
+	// ErrID says that an id is empty, too long or not UTF-8.
+	ErrID = errors.New("store: bad profile id")
+	// ErrLimit says that a value or bundle is over a documented limit.
+	ErrLimit = errors.New("store: over a limit")
+)
+
+// MismatchError says that data was made for another encoder, tokenizer, bank
+// or head than the store's. It wraps [ErrMismatch].
+type MismatchError struct {
+	What string // "encoder", "tokenizer", "bank" or "head"
+	Have Digest // the store's; zero if the store has none
+	Want Digest // the one that the data needs
+}
+
+func (e *MismatchError) Error() string {
+	if e.Have == (Digest{}) {
+		return fmt.Sprintf("store: %s %s is not in this store", e.What, e.Want.Short())
+	}
+	return fmt.Sprintf("store: %s is %s, but the data needs %s", e.What, e.Have.Short(), e.Want.Short())
+}
+
+func (e *MismatchError) Unwrap() error { return ErrMismatch }
+
+// corrupt returns an error that wraps ErrCorrupt and says what was wrong.
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
+}

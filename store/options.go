@@ -1,0 +1,88 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Options are those of Create and Open. Nil, and every zero field, means the
+// default.
+type Options struct {
+	// Timeout is how long to wait for a file that another process has open,
+	// before ErrLocked. Default 1 s.
+	Timeout time.Duration
+	// ReadOnly opens without writing anything, shared with other readers.
+	ReadOnly bool
+	// NoSync leaves out the fsync of every commit. For tests and for loading
+	// data that can be loaded again: a crash may lose or damage the file.
+	NoSync bool
+	// NoIndex keeps no index adapter → profiles: With and UseCounts then read
+	// every profile.
+	NoIndex bool
+	// History is the number of earlier revisions kept of each profile.
+	// Default 3; negative keeps none.
+	History int
+	// MaxExamples is the number of examples kept of each profile; the oldest
+	// are dropped first. Default 512; negative keeps none.
+	MaxExamples int
+	// MaxID is the length limit of a profile's id in bytes. Default 256, and
+	// at most 4096.
+	MaxID int
+	// MaxText is the length limit in bytes of an example's text, pair and
+	// label together. Default 64 KiB.
+	MaxText int
+	// Logger is told of rebuilt indexes and resumed imports. Default: silence.
+	Logger *slog.Logger
+}
+
+// The limits that no option can raise.
+const (
+	maxID       = 4096
+	maxText     = 16 << 20
+	maxExamples = 1 << 20
+	maxHistory  = 1 << 10
+	// MaxRecord is the largest encoded profile, an own head included.
+	MaxRecord = 64 << 20
+)
+
+// withDefaults returns a copy with the defaults filled in, or every fault.
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	setDefault(&c.Timeout, time.Second)
+	setDefault(&c.History, 3)
+	setDefault(&c.MaxExamples, 512)
+	setDefault(&c.MaxID, 256)
+	setDefault(&c.MaxText, 64<<10)
+	c.History, c.MaxExamples = max(c.History, 0), max(c.MaxExamples, 0)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	var faults []string
+	check := func(name string, got, limit int) {
+		if got < 0 || got > limit {
+			faults = append(faults, fmt.Sprintf("%s is %d, want at most %d", name, got, limit))
+		}
+	}
+	check("History", c.History, maxHistory)
+	check("MaxExamples", c.MaxExamples, maxExamples)
+	check("MaxID", c.MaxID, maxID)
+	check("MaxText", c.MaxText, maxText)
+	if c.Timeout < 0 {
+		faults = append(faults, fmt.Sprintf("Timeout is %v, want more than 0", c.Timeout))
+	}
+	if faults != nil {
+		return c, fmt.Errorf("%w: bad options: %v", ErrLimit, faults)
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
