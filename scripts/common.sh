@@ -20,7 +20,7 @@ device=${XPEFT_DEVICE:-cpu}
 [[ $device == cpu || $device == cuda ]] || die "XPEFT_DEVICE is '$device': want cpu or cuda"
 
 if [[ -n ${XPEFT_LIBTORCH:-} ]]; then
-	libtorch=$(cd "$XPEFT_LIBTORCH" && pwd -P) || die "XPEFT_LIBTORCH=$XPEFT_LIBTORCH is no folder"
+	libtorch=$(cd "$XPEFT_LIBTORCH" 2>/dev/null && pwd -P) || die "XPEFT_LIBTORCH=$XPEFT_LIBTORCH is no folder"
 	stubs=$cache/stubs-$device
 else
 	libtorch=$cache/libtorch-2.1.2-$device

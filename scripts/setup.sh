@@ -98,6 +98,13 @@ make_stubs() {
 	done
 }
 
+# place_stubs: the same, beside a libtorch of the user's.
+place_stubs() {
+	rm -rf "$stubs" "$stubs.part"
+	make_stubs "$stubs.part"
+	mv -T "$stubs.part" "$stubs"
+}
+
 # fill FOLDER SET...: unpacks what these sets' pins name.
 fill() {
 	local folder=$1 requirement sha into member file
@@ -159,7 +166,7 @@ main() {
 	mkdir -p "$cache/downloads"
 	exec 9>"$cache/.lock"
 	flock -n 9 || { say "waiting for another set-up"; flock 9; }
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then make_stubs "$stubs"; else place "$libtorch" "${sets[@]}"; fi
+	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then place_stubs; else place "$libtorch" "${sets[@]}"; fi
 	[[ $model != "$own_model" ]] || place "$own_model" model
 	say "ready: $cache"
 }
