@@ -20,8 +20,8 @@ const (
 // Limits of a bank. They keep every size computed from properties within int64,
 // so that properties from outside can be checked before anything is allocated.
 const (
-	MaxAdapters   = 65_536
-	MaxBlocks     = 1_024
+	MaxAdapters   = bitmask.MaxAdapters
+	MaxBlocks     = bitmask.MaxBlocks
 	MaxHidden     = 65_536
 	MaxBottleneck = 65_536
 	MaxBytes      = 1 << 40 // of all weights and biases together
@@ -187,15 +187,20 @@ func (p Properties) validateRandom(bad func(string, ...any)) {
 }
 
 // checkRow says whether (side, block, adapter) is in the bank.
-func (p Properties) checkRow(side Side, block, adapter int) error {
+func (p *Properties) checkRow(side Side, block, adapter int) error {
+	if p.hasRow(side, block, adapter) {
+		return nil
+	}
 	if side != Down && side != Up {
 		return invalidf("side %d", side)
 	}
 	if block < 0 || block >= p.Blocks {
 		return invalidf("block %d of %d", block, p.Blocks)
 	}
-	if adapter < 0 || adapter >= p.N {
-		return invalidf("adapter %d of %d", adapter, p.N)
-	}
-	return nil
+	return invalidf("adapter %d of %d", adapter, p.N)
+}
+
+// hasRow is checkRow without the reasons, short enough to be inlined.
+func (p *Properties) hasRow(side Side, block, adapter int) bool {
+	return uint(side) <= 1 && uint(block) < uint(p.Blocks) && uint(adapter) < uint(p.N)
 }

@@ -1,0 +1,113 @@
+package bank
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+const (
+	magic       = "XPFTBANK"
+	fileVersion = 1
+	headerSize  = 128 // before the region table
+
+	// Offsets in the header.
+	atVersion    = 8
+	atHeaderLen  = 12
+	atSize       = 16
+	atChecksCRC  = 24
+	atHeaderCRC  = 28
+	atDigest     = 32
+	atProperties = 64
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// header is what precedes the regions.
+type header struct {
+	layout
+	digest    Digest
+	checksCRC uint32 // of the affine and of the rows' CRCs
+}
+
+// encode returns the header and the region table.
+func (h header) encode() ([]byte, error) {
+	props, err := h.p.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, h.layout.header)
+	le := binary.LittleEndian
+	copy(b, magic)
+	le.PutUint32(b[atVersion:], fileVersion)
+	le.PutUint32(b[atHeaderLen:], uint32(h.layout.header))
+	le.PutUint64(b[atSize:], uint64(h.size))
+	le.PutUint32(b[atChecksCRC:], h.checksCRC)
+	copy(b[atDigest:], h.digest[:])
+	copy(b[atProperties:], props)
+	for i, r := range h.regions() {
+		le.PutUint64(b[headerSize+16*i:], uint64(r.off))
+		le.PutUint64(b[headerSize+16*i+8:], uint64(r.len))
+	}
+	le.PutUint32(b[atHeaderCRC:], headerCRC(b))
+	return b, nil
+}
+
+// headerCRC covers all but its own four bytes.
+func headerCRC(b []byte) uint32 {
+	crc := crc32.Checksum(b[:atHeaderCRC], castagnoli)
+	return crc32.Update(crc, castagnoli, b[atHeaderCRC+4:])
+}
+
+// decodeFixed reads the first headerSize bytes. They say how long the header and
+// the file must be; nothing but decodeHeader has checked their CRC.
+func decodeFixed(b []byte) (header, error) {
+	if len(b) < headerSize {
+		return header{}, corruptf("header: %d bytes, want at least %d", len(b), headerSize)
+	}
+	if string(b[:len(magic)]) != magic {
+		return header{}, corruptf("header: not a bank file")
+	}
+	le := binary.LittleEndian
+	if v := le.Uint32(b[atVersion:]); v != fileVersion {
+		return header{}, &UnsupportedError{Field: "version", Value: fmt.Sprint(v), Want: fmt.Sprint(fileVersion)}
+	}
+	var p Properties
+	if err := p.UnmarshalBinary(b[atProperties : atProperties+PropertiesSize]); err != nil {
+		return header{}, fmt.Errorf("header: %w", err)
+	}
+	if p.Origin != Warm {
+		return header{}, corruptf("header: a file holds a warm bank, this is a %v one", p.Origin)
+	}
+	h := header{layout: newLayout(p), digest: Digest(b[atDigest:]), checksCRC: le.Uint32(b[atChecksCRC:])}
+	if n := le.Uint32(b[atHeaderLen:]); int64(n) != h.layout.header {
+		return header{}, corruptf("header: length %d, want %d", n, h.layout.header)
+	}
+	if n := le.Uint64(b[atSize:]); n != uint64(h.size) {
+		return header{}, corruptf("header: file size %d, want %d", n, h.size)
+	}
+	return h, nil
+}
+
+// decodeHeader reads the header of a whole file and checks it against the file.
+func decodeHeader(data []byte) (header, error) {
+	h, err := decodeFixed(data)
+	if err != nil {
+		return header{}, err
+	}
+	if int64(len(data)) != h.size {
+		return header{}, corruptf("file of %d bytes, want %d", len(data), h.size)
+	}
+	b := data[:h.layout.header]
+	if got, want := binary.LittleEndian.Uint32(b[atHeaderCRC:]), headerCRC(b); got != want {
+		return header{}, corruptf("header: CRC %08x, want %08x", got, want)
+	}
+	for i, want := range h.regions() {
+		entry := b[headerSize+16*i:]
+		off, n := binary.LittleEndian.Uint64(entry), binary.LittleEndian.Uint64(entry[8:])
+		if off != uint64(want.off) || n != uint64(want.len) {
+			return header{}, corruptf("region %d at %d of %d bytes, want at %d of %d", i, off, n, want.off, want.len)
+		}
+	}
+	return h, nil
+}
