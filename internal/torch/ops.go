@@ -61,6 +61,12 @@ func (s *Scope) ToFloat32(a Tensor) Tensor {
 	return s.made("to float32")
 }
 
+// CopyFloat32 converts into memory of its own.
+func (s *Scope) CopyFloat32(a Tensor) Tensor {
+	libtch.AtgToDtype(s.out(), a.c, int32(Float32), 0, 1)
+	return s.made("copy")
+}
+
 // Products.
 
 func (s *Scope) MatMul(a, b Tensor) Tensor {

@@ -1,0 +1,140 @@
+//go:build cgo
+
+package bank
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/xpeft/xpeft/internal/torch"
+)
+
+// Bank is N frozen adapters on an engine's device. It is safe for concurrent use. A random bank is materialised by its first use
+// into one contiguous block, [2,L,N,d·b]; a warm bank's weights are views of its file, which nothing copies on a CPU.
+type Bank struct {
+	props  Properties
+	digest Digest
+	file   *File // nil for a random bank
+	affine []float32
+
+	mu    sync.Mutex
+	ready bool
+	rows  [2][]torch.Tensor // [side][block]: [N,d·b], float32 or float16
+	bias  [2][]torch.Tensor // [side][block]: [N,b] or [N,d]; none without biases
+	held  []*torch.Held
+}
+
+// NewRandom makes a random bank. It costs nothing until it is used.
+func NewRandom(p Properties) (*Bank, error) {
+	if p.Origin != Random {
+		return nil, fmt.Errorf("%w: a warm bank is a file, not a seed", ErrInvalid)
+	}
+	digest, err := p.Digest()
+	if err != nil {
+		return nil, err
+	}
+	return &Bank{props: p, digest: digest, affine: DefaultAffine(p)}, nil
+}
+
+// FromFile makes a bank of a bank file and takes it over: Close closes it.
+func FromFile(f *File) *Bank {
+	return &Bank{props: f.Properties(), digest: f.Digest(), file: f, affine: f.Affine()}
+}
+
+// DefaultAffine is LN_b's affine where nothing was learned: ones and zeros, [L][2][b].
+func DefaultAffine(p Properties) []float32 {
+	a := make([]float32, p.AffineElems())
+	for i := range a {
+		if i/p.Bottleneck%2 == 0 {
+			a[i] = 1
+		}
+	}
+	return a
+}
+
+// Properties never change. Digest names the bank. Affine is LN_b's default, [L][2][b], from which a profile starts; do not write it.
+func (b *Bank) Properties() Properties { return b.props }
+func (b *Bank) Digest() Digest         { return b.digest }
+func (b *Bank) Affine() []float32      { return b.affine }
+
+// Materialise makes the weights ready on the engine of s; the first fold does it by itself. Cost for a random bank: N=150, L=6,
+// d=384, b=24 is 16.6 M entries, tens of milliseconds.
+func (b *Bank) Materialise(s *torch.Scope) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ready {
+		return nil
+	}
+	if b.file != nil {
+		b.mapRegions(s)
+	} else if err := b.generate(s); err != nil {
+		return err
+	}
+	b.ready = true
+	return nil
+}
+
+func (b *Bank) generate(s *torch.Scope) (err error) {
+	p, size := b.props, b.props.N*b.props.Elems()
+	all := s.FillFloat32s(func(dst []float32) {
+		for i := 0; i < 2*p.Blocks && err == nil; i++ {
+			err = p.GenerateBlock(Side(i/p.Blocks), i%p.Blocks, dst[i*size:(i+1)*size])
+		}
+	}, int64(2*p.Blocks), int64(p.N), int64(p.Elems()))
+	if err != nil {
+		return err
+	}
+	b.keep(s, all)
+	for i := range 2 * p.Blocks {
+		side := Side(i / p.Blocks)
+		b.rows[side] = append(b.rows[side], b.keep(s, s.Select(all, 0, int64(i))))
+	}
+	return nil
+}
+
+func (b *Bank) mapRegions(s *torch.Scope) {
+	p, kind := b.props, torch.Float32
+	if p.DType == F16 {
+		kind = torch.Float16
+	}
+	for _, side := range []Side{Down, Up} {
+		for l := range p.Blocks {
+			b.rows[side] = append(b.rows[side], b.keep(s, s.Map(b.file.Region(side, l), kind, int64(p.N), int64(p.Elems()))))
+			if p.Bias {
+				b.bias[side] = append(b.bias[side], b.keep(s, s.Map(b.file.BiasRegion(side, l), kind, int64(p.N), int64(p.BiasElems(side)))))
+			}
+		}
+	}
+}
+
+func (b *Bank) keep(s *torch.Scope, t torch.Tensor) torch.Tensor {
+	h := s.Keep(t)
+	b.held = append(b.held, h)
+	return h.Tensor
+}
+
+// Bytes is what the materialised bank takes: memory for a random one, mapped file for a warm one.
+func (b *Bank) Bytes() int64 { return b.props.Bytes() }
+
+// Verify reads a warm bank's file whole and compares its SHA-256; a random bank has nothing to verify.
+func (b *Bank) Verify(ctx context.Context) error {
+	if b.file == nil {
+		return nil
+	}
+	return b.file.Verify(ctx)
+}
+
+// Close frees the weights and closes the file. Nothing may use the bank.
+func (b *Bank) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.held {
+		h.Free()
+	}
+	b.held, b.rows, b.bias, b.ready = nil, [2][]torch.Tensor{}, [2][]torch.Tensor{}, false
+	if b.file != nil {
+		return b.file.Close()
+	}
+	return nil
+}

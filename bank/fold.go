@@ -1,0 +1,181 @@
+//go:build cgo
+
+package bank
+
+import (
+	"fmt"
+
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+)
+
+// Folded is one profile's adapter: Â and B̂ of every block, ready to be applied. It belongs to whoever folded it.
+type Folded struct {
+	props Properties
+	down  *torch.Held // [L,d,b]
+	up    *torch.Held // [L,b,d]
+	biasA *torch.Held // [L,b] or nil
+	biasB *torch.Held // [L,d] or nil
+	norm  *torch.Held // [L,2,b] or nil without LN_b
+}
+
+// Fold averages the k adapters that each row of mask selects, in float32, and reads no others: Â_l = Σ M_A[l,i] A_i,l. affine is LN_b's,
+// [L][2][b]; nil means the bank's default. The relative error is at most 1e-6. Of a warm bank every row that is read for the first
+// time is checked; a bad one is ErrCorrupt. The result is freed by its owner.
+func (b *Bank) Fold(s *torch.Scope, mask *bitmask.Mask, affine []float32) (*Folded, error) {
+	p := b.props
+	if mask.N != p.N || mask.Blocks != p.Blocks {
+		return nil, fmt.Errorf("%w: mask of N=%d, L=%d for a bank of N=%d, L=%d", ErrInvalid, mask.N, mask.Blocks, p.N, p.Blocks)
+	}
+	if affine == nil {
+		affine = b.affine
+	}
+	if p.NormB && len(affine) != p.AffineElems() {
+		return nil, fmt.Errorf("%w: affine of %d values, want %d", ErrInvalid, len(affine), p.AffineElems())
+	}
+	if err := b.Materialise(s); err != nil {
+		return nil, err
+	}
+	var side [2]struct{ weights, bias []torch.Tensor }
+	var ids []int32
+	for _, sd := range []Side{Down, Up} {
+		for l := range p.Blocks {
+			ids = mask.Indices(sd, l, ids[:0])
+			w, bias, err := b.FoldRows(s, sd, l, ids, 1)
+			if err != nil {
+				return nil, err
+			}
+			side[sd].weights = append(side[sd].weights, w)
+			side[sd].bias = append(side[sd].bias, bias)
+		}
+	}
+	L, d, bn := int64(p.Blocks), int64(p.Hidden), int64(p.Bottleneck)
+	f := &Folded{props: p}
+	f.down = s.Keep(s.View(s.Cat(side[Down].weights, 0), L, d, bn))
+	f.up = s.Keep(s.View(s.Cat(side[Up].weights, 0), L, bn, d))
+	if p.Bias {
+		f.biasA, f.biasB = s.Keep(s.Cat(side[Down].bias, 0)), s.Keep(s.Cat(side[Up].bias, 0))
+	}
+	if p.NormB {
+		f.norm = s.Keep(s.Float32s(affine, L, 2, bn))
+	}
+	return f, nil
+}
+
+// FoldRows folds one side of one block for several profiles at once: ids holds k adapters for each, one profile after another.
+// weights is [profiles,d·b]; bias is [profiles,b] or [profiles,d], none without biases.
+func (b *Bank) FoldRows(s *torch.Scope, side Side, block int, ids []int32, profiles int) (weights, bias torch.Tensor, err error) {
+	if err := b.Materialise(s); err != nil {
+		return weights, bias, err
+	}
+	if profiles < 1 || len(ids) == 0 || len(ids)%profiles != 0 {
+		return weights, bias, fmt.Errorf("%w: %d adapters for %d profiles", ErrInvalid, len(ids), profiles)
+	}
+	index := make([]int64, len(ids))
+	for i, id := range ids {
+		if err := b.checkRow(side, block, int(id)); err != nil {
+			return weights, bias, err
+		}
+		index[i] = int64(id)
+	}
+	mean := func(rows torch.Tensor) torch.Tensor { return b.meanRows(s, rows, index, profiles) }
+	weights = mean(b.rows[side][block])
+	if b.props.Bias {
+		bias = mean(b.bias[side][block])
+	}
+	return weights, bias, nil
+}
+
+// checkRow keeps a bad index from libtorch, and a row of a file from being used before its CRC was compared.
+func (b *Bank) checkRow(side Side, block, adapter int) error {
+	if b.file != nil {
+		return b.file.CheckRow(side, block, adapter)
+	}
+	return b.props.checkRow(side, block, adapter)
+}
+
+func (b *Bank) meanRows(s *torch.Scope, rows torch.Tensor, index []int64, profiles int) torch.Tensor {
+	k := len(index) / profiles
+	ids := s.Int64s(index, int64(len(index)))
+	if b.props.DType == F16 {
+		// A bag's mean would be rounded to float16: widen the k rows first.
+		picked := s.ToFloat32(s.IndexSelect(rows, 0, ids))
+		width := s.Shape(picked)[1]
+		return s.MeanDim(s.View(picked, int64(profiles), int64(k), width), false, 1)
+	}
+	offsets := make([]int64, profiles)
+	for i := range offsets {
+		offsets[i] = int64(i * k)
+	}
+	return s.MeanRows(rows, ids, s.Int64s(offsets, int64(profiles)))
+}
+
+// Rows is one side of a block as tensors: weights [N,d·b] and bias (none without biases), in float32: what a soft mask and a mask's gradient are
+// products with. All of a warm bank's rows are checked first.
+func (b *Bank) Rows(s *torch.Scope, side Side, block int) (weights, bias torch.Tensor, err error) {
+	if err := b.Materialise(s); err != nil {
+		return weights, bias, err
+	}
+	for i := range b.props.N {
+		if b.file == nil {
+			break
+		}
+		if err := b.file.CheckRow(side, block, i); err != nil {
+			return weights, bias, err
+		}
+	}
+	weights = s.ToFloat32(b.rows[side][block])
+	if b.props.Bias {
+		bias = s.ToFloat32(b.bias[side][block])
+	}
+	return weights, bias, nil
+}
+
+// Bytes is the memory that f takes.
+func (f *Folded) Bytes() int64 {
+	p := f.props
+	n := 2 * p.Elems()
+	if p.Bias {
+		n += p.Bottleneck + p.Hidden
+	}
+	if p.NormB {
+		n += 2 * p.Bottleneck
+	}
+	return 4 * int64(n) * int64(p.Blocks)
+}
+
+// Free frees the tensors. It is idempotent and safe on nil. No forward pass may use f.
+func (f *Folded) Free() {
+	if f == nil {
+		return
+	}
+	for _, h := range []*torch.Held{f.down, f.up, f.biasA, f.biasB, f.norm} {
+		h.Free()
+	}
+}
+
+// activation is the model's word for the bank's.
+func (p Properties) activation() model.Activation {
+	if p.Activation == ReLU {
+		return model.ReLU
+	}
+	return model.Identity
+}
+
+// Adapter is f for every row of a batch.
+func (f *Folded) Adapter(s *torch.Scope) *model.Adapter {
+	a := &model.Adapter{Activation: f.props.activation(), NormB: f.props.NormB}
+	for l := range int64(f.props.Blocks) {
+		blk := model.BlockAdapter{Down: s.Select(f.down.Tensor, 0, l), Up: s.Select(f.up.Tensor, 0, l)}
+		if f.props.Bias {
+			blk.DownBias, blk.UpBias = s.Select(f.biasA.Tensor, 0, l), s.Select(f.biasB.Tensor, 0, l)
+		}
+		if f.props.NormB {
+			n := s.Select(f.norm.Tensor, 0, l)
+			blk.NormWeight, blk.NormBias = s.Select(n, 0, 0), s.Select(n, 0, 1)
+		}
+		a.Blocks = append(a.Blocks, blk)
+	}
+	return a
+}

@@ -1,0 +1,108 @@
+package learner
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Mode is what stands in the adapter's place.
+type Mode string
+
+const (
+	Masks         Mode = "x_peft"         // k-hot masks over the bank
+	SingleAdapter Mode = "single_adapter" // one trained adapter: AdapterHub's Pfeiffer, ReLU, biases, no LN_b
+	HeadOnly      Mode = "head_only"      // nothing: the head on frozen embeddings
+)
+
+// ErrConfig wraps every fault of a Config or a Job.
+var ErrConfig = errors.New("learner: bad configuration")
+
+// Config says what is trained and how.
+type Config struct {
+	Mode Mode
+	K    int  // adapters averaged in each row
+	Soft bool // softmax weights instead of k-hot: for training and evaluation only; a stored profile is hard
+
+	Affine bool // train LN_b's affine
+	Bias   bool // train a bias on the head's labels
+	Head   bool // train the head
+
+	Epochs int
+	Batch  int     // examples a step
+	WarmUp float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
+	// Constant keeps the rates as they are.
+	Constant bool
+
+	MaskRate   float64
+	AffineRate float64
+	BiasRate   float64
+	HeadRate   float64 // and a single adapter's
+	Decay      float64 // AdamW's weight decay, on all that is trained
+
+	Tau   float64 // Algorithm 1's temperature
+	Nu    float64 // strength of the Gumbel noise at the first step
+	NuEnd float64 // and at the last
+	Init  float64 // standard deviation of fresh logits around their start
+
+	Patience   int // epochs without a better loss on the held-out examples before training stops; 0: never
+	Seed       uint64
+	StemBudget int64 // bytes for block 0's states of all examples; beyond it they are computed in each step
+
+	Progress func(Progress) // called after each step, in the goroutine of Learn
+}
+
+// Progress of a run.
+type Progress struct {
+	Step, Steps int
+	Loss        float32
+}
+
+// Default is what works for a few dozen examples: hard masks, few adapters of noise, many small steps.
+func Default() Config {
+	return Config{
+		Mode: Masks, K: 50, Affine: true, Bias: true,
+		Epochs: 10, Batch: 16, WarmUp: 0.1,
+		MaskRate: 0.2, AffineRate: 0.02, BiasRate: 0.05, HeadRate: 1e-3,
+		Tau: 1, Nu: 0.3, NuEnd: 0, Init: 0.01,
+		StemBudget: 256 << 20,
+	}
+}
+
+// Paper is the setting of X-PEFT's section 4: learning rate 1e-5 with linear decay, 10 epochs, batches of 64, k=50, seed 42; T=128 and b=48 belong
+// to the store and the bank, CLS pooling and the two-layer tanh head to the job's encoder and head. Where the paper is silent: ν=1, τ=1, weight decay
+// 0.01, no warm-up, logits from N(0, 0.01), no dropout.
+func Paper() Config {
+	const rate = 1e-5
+	return Config{
+		Mode: Masks, K: 50, Affine: true, Head: true,
+		Epochs: 10, Batch: 64,
+		MaskRate: rate, AffineRate: rate, BiasRate: rate, HeadRate: rate, Decay: 0.01,
+		Tau: 1, Nu: 1, NuEnd: 1, Init: 0.01,
+		Seed: 42, StemBudget: 256 << 20,
+	}
+}
+
+// validate lists every fault.
+func (c Config) validate(n int) error {
+	var faults []string
+	bad := func(when bool, format string, args ...any) {
+		if when {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
+	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
+	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
+	bad(c.Epochs < 1 || c.Batch < 1, "%d epochs of batches of %d", c.Epochs, c.Batch)
+	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
+	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init} {
+		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)
+	}
+	bad(!(c.Tau > 0), "τ=%g", c.Tau)
+	bad(c.Patience < 0, "patience %d", c.Patience)
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %s", ErrConfig, strings.Join(faults, "; "))
+	}
+	return nil
+}

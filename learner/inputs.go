@@ -1,0 +1,57 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+)
+
+// inputs prepares a job's examples once, so that an epoch pays only for what training can change: everything above block 0's adapter, or,
+// for a head alone, nothing of the encoder.
+type inputs struct {
+	env      Env
+	examples []Example
+	stems    *stems
+	features []float32 // [n,H], for a head alone
+}
+
+func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inputs, error) {
+	in := &inputs{env: env, examples: examples}
+	var err error
+	if c.Mode == HeadOnly {
+		in.features, err = Embed(ctx, env, examples, nil)
+	} else {
+		in.stems, err = newStems(ctx, env, examples, c.StemBudget)
+	}
+	return in, err
+}
+
+// batch is the step over the examples that which names.
+func (in *inputs) batch(which []int) (batch, error) {
+	b := batch{examples: make([]Example, len(which))}
+	for i, w := range which {
+		b.examples[i] = in.examples[w]
+	}
+	if in.features != nil {
+		b.embed = func(s *torch.Scope, _ *model.Adapter) torch.Tensor { return in.rows(s, which) }
+		return b, nil
+	}
+	texts, err := batchOf(in.examples, which)
+	b.embed = func(s *torch.Scope, a *model.Adapter) torch.Tensor {
+		enc := in.env.Encoder
+		return enc.Pool(s, enc.Upper(s, in.stems.tensor(s, texts, which), texts, a), texts)
+	}
+	return b, err
+}
+
+func (in *inputs) rows(s *torch.Scope, which []int) torch.Tensor {
+	d := in.env.Encoder.Hidden()
+	return s.FillFloat32s(func(dst []float32) {
+		for i, w := range which {
+			copy(dst[i*d:], in.features[w*d:(w+1)*d])
+		}
+	}, int64(len(which)), int64(d))
+}

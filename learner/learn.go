@@ -1,0 +1,198 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+)
+
+// Env is what is frozen while profiles are learned.
+type Env struct {
+	Engine  *torch.Engine
+	Encoder *model.Encoder
+	Bank    *bank.Bank // for Masks; its bottleneck is also that of SingleAdapter
+}
+
+// Result is what a run found.
+type Result struct {
+	Logits *Logits       // x_peft: the trained scores
+	Mask   *bitmask.Mask // x_peft: their k-hot mask
+	Affine []float32     // x_peft: LN_b's affine, [L][2][b]
+	Bias   []float32     // [C]; nil if it was not trained
+	Head   *model.Head   // the trained copy, or the job's own head if it was frozen
+
+	Losses  []float32 // one a step
+	Held    []Scores  // one an epoch, with Patience
+	Steps   int
+	Stopped bool // early
+	Took    time.Duration
+
+	adapter *adapterSource
+}
+
+// Learn trains a profile. Cost: like training one adapter on the same examples; memory: one batch's graph and Config.StemBudget.
+// ctx ends it within one step, with ctx's error and nothing kept.
+func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
+	began := time.Now()
+	r, err := newRun(ctx, env, j, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.train(ctx); err != nil {
+		return nil, err
+	}
+	return r.finish(began)
+}
+
+// run is one call of Learn.
+type run struct {
+	env      Env
+	job      Job
+	config   Config
+	rng      *rand.Rand
+	masks    *maskSource // nil in the baselines
+	trainer  *trainer
+	inputs   *inputs
+	held     *inputs
+	result   Result
+	schedule schedule
+	best     snapshot
+}
+
+func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
+	n := 0
+	if env.Bank != nil {
+		n = env.Bank.Properties().N
+	} else if c.Mode != HeadOnly {
+		return nil, fmt.Errorf("%w: mode %s without a bank", ErrConfig, c.Mode)
+	}
+	if err := c.validate(n); err != nil {
+		return nil, err
+	}
+	if err := j.validate(); err != nil {
+		return nil, err
+	}
+	if j.Head.Hidden != env.Encoder.Hidden() {
+		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
+	}
+	r := &run{env: env, job: j, config: c, rng: rand.New(rand.NewPCG(c.Seed, 0x9e3779b97f4a7c15))}
+	src, err := r.newSource()
+	if err != nil {
+		return nil, err
+	}
+	r.trainer = newTrainer(env, src, newOutput(c, &j), c.Decay)
+	if r.inputs, err = newInputs(ctx, env, c, j.Train); err != nil {
+		return nil, err
+	}
+	if c.Patience > 0 && len(j.Held) > 0 {
+		if r.held, err = newInputs(ctx, env, c, j.Held); err != nil {
+			return nil, err
+		}
+	}
+	steps := (len(j.Train) + c.Batch - 1) / c.Batch * c.Epochs
+	r.schedule = c.schedule(steps)
+	return r, nil
+}
+
+func (r *run) newSource() (source, error) {
+	c, enc := r.config, r.env.Encoder
+	switch c.Mode {
+	case HeadOnly:
+		return none{}, nil
+	case SingleAdapter:
+		r.result.adapter = newAdapterSource(enc.Blocks(), enc.Hidden(), r.env.Bank.Properties().Bottleneck, c.HeadRate, r.rng)
+		return r.result.adapter, nil
+	}
+	p := r.env.Bank.Properties()
+	if p.Blocks != enc.Blocks() || p.Hidden != enc.Hidden() {
+		return nil, fmt.Errorf("%w: a bank of L=%d, d=%d for an encoder of L=%d, d=%d", ErrConfig, p.Blocks, p.Hidden, enc.Blocks(), enc.Hidden())
+	}
+	logits, affine := NewLogits(p.N, p.Blocks), append([]float32(nil), r.env.Bank.Affine()...)
+	if s := r.job.Start; s.Logits != nil {
+		if s.Logits.N != p.N || s.Logits.Blocks != p.Blocks {
+			return nil, fmt.Errorf("%w: a start of N=%d, L=%d", ErrConfig, s.Logits.N, s.Logits.Blocks)
+		}
+		logits = s.Logits.Clone()
+	} else {
+		logits.jitter(c.Init, r.rng)
+	}
+	if s := r.job.Start; s.Affine != nil {
+		if len(s.Affine) != len(affine) {
+			return nil, fmt.Errorf("%w: a start affine of %d values, want %d", ErrConfig, len(s.Affine), len(affine))
+		}
+		copy(affine, s.Affine)
+	}
+	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits}, [][]float32{affine})
+	r.result.Logits = logits
+	return r.masks, nil
+}
+
+// train runs the epochs.
+func (r *run) train(ctx context.Context) error {
+	order := make([]int, len(r.job.Train))
+	for i := range order {
+		order[i] = i
+	}
+	for range r.config.Epochs {
+		r.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for at := 0; at < len(order); at += r.config.Batch {
+			b, err := r.inputs.batch(order[at:min(at+r.config.Batch, len(order))])
+			if err != nil {
+				return err
+			}
+			step := len(r.result.Losses)
+			loss, err := r.trainer.step(ctx, b, r.schedule.noise(step), r.schedule.rate(step))
+			if err != nil {
+				return err
+			}
+			r.result.Losses = append(r.result.Losses, loss)
+			if p := r.config.Progress; p != nil {
+				p(Progress{Step: step + 1, Steps: r.schedule.steps, Loss: loss})
+			}
+		}
+		if r.held != nil {
+			stop, err := r.watch(ctx)
+			if err != nil {
+				return err
+			}
+			if stop {
+				r.result.Stopped = true
+				break
+			}
+		}
+	}
+	if r.held != nil {
+		r.best.restore(r.trainer.opt.params)
+	}
+	return nil
+}
+
+func (r *run) finish(began time.Time) (*Result, error) {
+	res := &r.result
+	res.Head, res.Steps = r.trainer.output.head, len(res.Losses)
+	if b := r.trainer.output.bias; b != nil {
+		res.Bias = b.value
+	}
+	if r.masks != nil {
+		mask, err := res.Logits.Mask(min(r.config.K, res.Logits.N))
+		if err != nil {
+			return nil, fmt.Errorf("learner: training diverged: %w", err)
+		}
+		res.Mask, res.Affine = mask, r.masks.norms[0].value
+	}
+	for _, l := range res.Losses {
+		if l-l != 0 {
+			return nil, fmt.Errorf("learner: training diverged: a loss is not finite")
+		}
+	}
+	res.Took = time.Since(began)
+	return res, nil
+}

@@ -1,0 +1,86 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"slices"
+
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+)
+
+// stems keeps what block 0 makes of each example before any adapter: [tokens,H], computed once. It lives in Go's memory.
+type stems struct {
+	encoder *model.Encoder
+	states  [][]float32 // nil entries are not kept: beyond the budget
+}
+
+const evalBatch = 32
+
+// newStems computes the states of all examples, longest together so that little is padding, as far as the budget goes.
+func newStems(ctx context.Context, env Env, examples []Example, budget int64) (*stems, error) {
+	st := &stems{encoder: env.Encoder, states: make([][]float32, len(examples))}
+	d := env.Encoder.Hidden()
+	order := byLength(examples)
+	for len(order) > 0 {
+		part := order[:min(evalBatch, len(order))]
+		order = order[len(part):]
+		for _, i := range part {
+			budget -= int64(4 * d * len(examples[i].Text.IDs))
+		}
+		if budget < 0 {
+			return st, nil
+		}
+		b, err := batchOf(examples, part)
+		if err != nil {
+			return nil, err
+		}
+		err = env.Engine.Do(ctx, func(s *torch.Scope) error {
+			flat := s.Values(env.Encoder.Stem(s, b))
+			for row, i := range part {
+				at := row * b.T * d
+				st.states[i] = slices.Clone(flat[at : at+b.Lengths[row]*d])
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
+}
+
+// tensor is the stem of a batch, [B,T,H], out of the kept states; computed where one of them was not kept.
+func (st *stems) tensor(s *torch.Scope, b *model.Batch, which []int) torch.Tensor {
+	for _, i := range which {
+		if st.states[i] == nil {
+			return st.encoder.Stem(s, b)
+		}
+	}
+	width := b.T * st.encoder.Hidden()
+	return s.FillFloat32s(func(dst []float32) {
+		for row, i := range which {
+			line := dst[row*width : (row+1)*width]
+			clear(line[copy(line, st.states[i]):])
+		}
+	}, int64(b.B), int64(b.T), int64(st.encoder.Hidden()))
+}
+
+// byLength orders examples from long to short.
+func byLength(examples []Example) []int {
+	order := make([]int, len(examples))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return len(examples[b].Text.IDs) - len(examples[a].Text.IDs) })
+	return order
+}
+
+func batchOf(examples []Example, which []int) (*model.Batch, error) {
+	texts := make([]model.Encoding, len(which))
+	for row, i := range which {
+		texts[row] = examples[i].Text
+	}
+	return model.NewBatch(texts, 0)
+}

@@ -1,0 +1,20 @@
+//go:build cgo
+
+package model
+
+import "github.com/xpeft/xpeft/internal/torch"
+
+// Pool turns states [B,T,H] into one vector a text, [B,H], by the checkpoint's own pooling.
+func (e *Encoder) Pool(s *torch.Scope, x torch.Tensor, b *Batch) torch.Tensor {
+	return s.Block(func() torch.Tensor {
+		if e.pooling == PoolMean {
+			w := s.FillFloat32s(b.mean, int64(b.B), 1, int64(b.T))
+			return s.View(s.BMM(w, x), int64(b.B), int64(e.config.HiddenSize))
+		}
+		cls := s.Select(x, 1, 0)
+		if e.pooling == PoolPooler {
+			return s.Tanh(s.Linear(cls, e.pooler.w, e.pooler.b))
+		}
+		return s.Contiguous(cls)
+	})
+}

@@ -1,0 +1,135 @@
+package sdk
+
+import (
+	"time"
+
+	"github.com/xpeft/xpeft/learner"
+)
+
+// Example is a text, or a pair of texts, with the label that the profile's user gives it.
+type Example struct {
+	Text  string
+	Pair  string // empty: a single text
+	Label string
+	Value float64 // instead of Label, for a profile that learns numbers
+}
+
+// HeadKind says which head a profile uses.
+type HeadKind string
+
+const (
+	SharedHead HeadKind = "shared" // the store's, frozen: a profile is masks, prior, bias and affine
+	OwnHead    HeadKind = "own"    // a linear head of the profile's own, C·(d+1) floats in its record
+	// NumberHead is a linear head of the profile's own that gives a number.
+	NumberHead HeadKind = "number"
+)
+
+// LearnOptions of one Learn. Nil, and every zero field, means the default.
+type LearnOptions struct {
+	// Head of the profile. Default: what the profile has; for a new one, OwnHead if Labels is set, else SharedHead.
+	Head HeadKind
+	// Labels of a profile's own label set; sets OwnHead. Default: the profile's, else the store's.
+	Labels []string
+	// AddLabels lets examples bring labels that the profile's own head does not have yet; without it they are ErrUnknownLabel.
+	AddLabels bool
+	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
+	DropExamples bool
+	// Force installs the new revision whatever the gate says.
+	Force bool
+	// Config of the training. Default: learner.Default(), with the store's K.
+	Config *learner.Config
+	// Progress is called after each step, in the goroutine of Learn.
+	Progress func(step, steps int, loss float32)
+}
+
+// Score of a profile on its held-out examples.
+type Score struct {
+	N        int     `json:"n"` // examples it was measured on; 0: not measured
+	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`
+}
+
+// Report of a Learn.
+type Report struct {
+	Profile   string
+	Installed bool   // false: the gate kept the old revision
+	Reason    string // what the gate decided, in words
+	Revision  uint64 // now served; 0 if there is none
+	Before    Score  // of what was served before, on the held-out examples; the base for a new profile
+	After     Score  // of what was learned, on the same examples
+	Examples  int    // trained on, stored ones replayed included
+	HeldOut   int    // kept back for the gate
+	Losses    []float32
+	Steps     int
+	Took      time.Duration
+	Bytes     int // the stored record, frame and own head included
+	MaskBytes int // 2·⌈N/8⌉·L
+}
+
+// Fallback says what answers for a profile that does not exist.
+type Fallback string
+
+const (
+	FallbackError Fallback = ""     // ErrProfileNotFound
+	FallbackBase  Fallback = "base" // the bare encoder and the shared head
+)
+
+// Source says what served an answer.
+type Source string
+
+const (
+	SourceProfile Source = "profile"
+	SourceBase    Source = "base"
+)
+
+// Request is one row of a batch.
+type Request struct {
+	Profile  string // empty: the base, which needs no fallback
+	Text     string
+	Pair     string
+	Fallback Fallback
+}
+
+// Probability of a label.
+type Probability struct {
+	Label string  `json:"label"`
+	P     float32 `json:"p"`
+}
+
+// Prediction is the answer to one Request.
+type Prediction struct {
+	Profile       string
+	Label         string        // the most probable
+	Probabilities []Probability // of all labels, in the head's order; they add up to 1
+	Value         float64       // of a NumberHead, which has no labels
+	Source        Source
+	Revision      uint64 // of the profile that answered; 0 for the base
+	Err           error  // this row's own; the other rows are answered
+}
+
+// PredictOption changes one Predict.
+type PredictOption func(*Request)
+
+// WithPair adds the second text of a pair.
+func WithPair(text string) PredictOption { return func(r *Request) { r.Pair = text } }
+
+// WithFallback says what answers if the profile does not exist.
+func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallback = f } }
+
+// ProfileInfo is what is known of a profile without its examples.
+type ProfileInfo struct {
+	ID        string
+	Revision  uint64
+	Bank      string // digest
+	Head      HeadKind
+	Labels    []string
+	N, K      int
+	Blocks    int
+	Created   time.Time
+	Updated   time.Time
+	Examples  int // learned from
+	Before    float32
+	After     float32
+	Bytes     int // the stored record
+	MaskBytes int
+}
