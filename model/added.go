@@ -1,0 +1,97 @@
+package model
+
+import (
+	"slices"
+	"strings"
+)
+
+// addedTokens finds the tokens that are matched in the raw text, before normalisation: leftmost first, of several at one place the longest.
+type addedTokens struct {
+	ids     map[string]int32
+	lengths [256][]int // by first byte: the lengths that occur, longest first
+	first   string     // the first bytes that occur
+}
+
+func newAddedTokens(ids map[string]int32) *addedTokens {
+	a := &addedTokens{ids: ids}
+	for token := range ids {
+		c := token[0]
+		if !slices.Contains(a.lengths[c], len(token)) {
+			a.lengths[c] = append(a.lengths[c], len(token))
+		}
+	}
+	var first []byte
+	for c := range a.lengths {
+		if len(a.lengths[c]) > 0 {
+			first = append(first, byte(c))
+			slices.SortFunc(a.lengths[c], func(x, y int) int { return y - x })
+		}
+	}
+	a.first = string(first)
+	return a
+}
+
+// next returns where the next added token begins and ends, and its id; len(text) twice if there is none.
+func (a *addedTokens) next(text string) (at, end int, id int32) {
+	for at < len(text) {
+		i := a.candidate(text[at:])
+		if i < 0 {
+			break
+		}
+		at += i
+		for _, n := range a.lengths[text[at]] {
+			if n > len(text)-at {
+				continue
+			}
+			if id, ok := a.ids[text[at:at+n]]; ok {
+				return at, at + n, id
+			}
+		}
+		at++
+	}
+	return len(text), len(text), 0
+}
+
+// candidate returns the first byte of text that begins an added token. BERT's all begin with "[".
+func (a *addedTokens) candidate(text string) int {
+	if len(a.first) == 1 {
+		return strings.IndexByte(text, a.first[0])
+	}
+	for i := range len(text) {
+		if a.lengths[text[i]] != nil {
+			return i
+		}
+	}
+	return -1
+}
+
+// addedToken is an entry of tokenizer.json's added_tokens. lstrip and rstrip swallow spaces, which no token contains, so they are not here.
+type addedToken struct {
+	ID         int32  `json:"id"`
+	Content    string `json:"content"`
+	Special    bool   `json:"special"`
+	SingleWord bool   `json:"single_word"`
+	Normalized bool   `json:"normalized"`
+}
+
+// addTokens checks the added tokens against the vocabulary, and widens its size to theirs.
+func addTokens(v *vocab, tokens []addedToken) (*addedTokens, error) {
+	ids := make(map[string]int32, len(tokens))
+	for _, token := range tokens {
+		known, inVocab := v.ids[token.Content]
+		earlier, twice := ids[token.Content]
+		switch {
+		case token.Content == "":
+			return nil, tokenizerf("added token %d is empty", token.ID)
+		case token.SingleWord || token.Normalized:
+			return nil, unsupportedf("added token %q: single_word or normalized", token.Content)
+		case token.ID < 0 || token.ID > maxTokenID:
+			return nil, tokenizerf("added token %q: id %d, want 0 to %d", token.Content, token.ID, maxTokenID)
+		case inVocab && known != token.ID, twice && earlier != token.ID:
+			return nil, tokenizerf("added token %q: id %d, want %d as in the vocabulary", token.Content, token.ID, max(known, earlier))
+		}
+		ids[token.Content] = token.ID
+		v.size = max(v.size, int(token.ID)+1)
+	}
+	return newAddedTokens(ids), nil
+}

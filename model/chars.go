@@ -1,0 +1,63 @@
+package model
+
+// charSet is a set of characters beyond ASCII: ascending, inclusive ranges.
+type charSet [][2]rune
+
+// The sets are data and not package unicode's, for two reasons: Hugging Face's are those of an older Unicode, and Go's change with Go.
+func (c charSet) has(r rune) bool {
+	low, high := 0, len(c)
+	for low < high {
+		mid := (low + high) / 2
+		switch {
+		case c[mid][1] < r:
+			low = mid + 1
+		case c[mid][0] > r:
+			high = mid
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// isHan is BERT's "Chinese character", with Hugging Face's 0x2B920 in place of 0x2B820.
+func isHan(r rune) bool {
+	switch {
+	case r < 0x3400:
+		return false
+	case r <= 0x4dbf, r >= 0x4e00 && r <= 0x9fff, r >= 0xf900 && r <= 0xfaff:
+		return true
+	case r < 0x20000:
+		return false
+	}
+	return r <= 0x2a6df || r >= 0x2a700 && r <= 0x2b81f || r >= 0x2b920 && r <= 0x2ceaf || r >= 0x2f800 && r <= 0x2fa1f
+}
+
+// asciiClass is what a byte does to the word being read.
+type asciiClass uint8
+
+const (
+	wide    asciiClass = iota // the first byte of a character beyond ASCII, or no character at all
+	letter                    // belongs to the word
+	blank                     // ends it
+	point                     // ends it and is a word itself
+	dropped                   // is not there
+)
+
+// asciiTable sorts the bytes once per tokenizer.
+func asciiTable(cleanText bool) (table [256]asciiClass) {
+	for c := range 0x80 {
+		switch {
+		case c == ' ' || c >= '\t' && c <= '\r':
+			table[c] = blank
+		case c >= '!' && c <= '/', c >= ':' && c <= '@', c >= '[' && c <= '`', c >= '{' && c <= '~':
+			table[c] = point
+		default:
+			table[c] = letter
+		}
+		if control := c < ' ' || c == 0x7f; cleanText && control && c != '\t' && c != '\n' && c != '\r' {
+			table[c] = dropped
+		}
+	}
+	return table
+}

@@ -1,0 +1,88 @@
+package model
+
+import "math"
+
+// Encoding is a text, or a pair, as the encoder takes it: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP] with type 1 from the pair on.
+type Encoding struct {
+	IDs     []int32
+	TypeIDs []int32
+}
+
+// Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are kept, special tokens included: a text loses its
+// end; of a pair the longer loses its end first, then both. 0 is no limit; a limit below MinTokens may leave special tokens only.
+// Special tokens written out in the text, such as "[SEP]", become those tokens, as in Hugging Face's tokenizers.
+func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
+	s := t.scanners.Get().(*scanner)
+	defer t.release(s)
+	specials := 2
+	if pair != "" {
+		specials = 3
+	}
+	room := math.MaxInt
+	if maxTokens > 0 {
+		room = max(0, maxTokens-specials)
+	}
+	ids, n := s.run(append(dst.IDs[:0], t.cls), text, room, pair != "")
+	if pair == "" {
+		dst.IDs = append(ids, t.sep)
+		dst.TypeIDs = appendTypes(dst.TypeIDs[:0], len(dst.IDs), 0)
+		return
+	}
+	var m int
+	s.pair, m = s.run(s.pair[:0], pair, room, true)
+	keepText, keepPair := longestFirst(n, m, room)
+	ids = append(ids[:1+keepText], t.sep)
+	dst.TypeIDs = appendTypes(dst.TypeIDs[:0], len(ids), 0)
+	ids = append(ids, s.pair[:keepPair]...)
+	dst.IDs = append(ids, t.sep)
+	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, 1)
+}
+
+// run appends the ids of a text, at most room of them, and returns how many there are (with all) or at least were seen.
+func (s *scanner) run(ids []int32, text string, room int, all bool) ([]int32, int) {
+	s.ids, s.room, s.n, s.all = ids, room, 0, all
+	for {
+		at, end, id := s.t.added.next(text)
+		s.text(text[:at])
+		if at == len(text) || s.room == 0 && !all {
+			break
+		}
+		s.emit(id)
+		text = text[end:]
+	}
+	ids, s.ids = s.ids, nil
+	return ids, s.n
+}
+
+// longestFirst says how many ids of two texts of n and m are kept in room. Where both must be cut the text that is longer, or the
+// second of two equals, gets the odd place.
+func longestFirst(n, m, room int) (int, int) {
+	if n <= room && m <= room-n {
+		return n, m
+	}
+	short, long := min(n, m), max(n, m)
+	if short > room || room-short < short {
+		short, long = room/2, room-room/2
+	} else {
+		long = room - short
+	}
+	if n > m {
+		return long, short
+	}
+	return short, long
+}
+
+func appendTypes(dst []int32, n int, kind int32) []int32 {
+	for range n {
+		dst = append(dst, kind)
+	}
+	return dst
+}
+
+// release hands a scanner back, unless one odd text made it large.
+func (t *Tokenizer) release(s *scanner) {
+	const keep = 1 << 14
+	if cap(s.pair) <= keep && cap(s.marks) <= keep {
+		t.scanners.Put(s)
+	}
+}

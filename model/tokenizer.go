@@ -1,0 +1,136 @@
+package model
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent use.
+type Tokenizer struct {
+	flags    tokenizerFlags
+	vocab    *vocab
+	added    *addedTokens
+	maxChars int // a longer word is unknown
+
+	cls, sep, unk, pad int32
+
+	ascii    [256]asciiClass
+	points   [128]int32 // the ids of ASCII punctuation, which no word contains
+	scanners sync.Pool
+}
+
+// tokenizerFlags are BertNormalizer's.
+type tokenizerFlags struct {
+	CleanText, HandleChineseChars, StripAccents, Lowercase bool
+}
+
+// tokenizerSpec is what the files of any kind of tokenizer folder come down to.
+type tokenizerSpec struct {
+	flags              tokenizerFlags
+	vocab              map[string]int32
+	prefix             string // of a word's later pieces
+	maxChars           int
+	cls, sep, unk, pad string
+	added              []addedToken
+}
+
+// LoadTokenizer reads dir's tokenizer.json, or vocab.txt if there is none, and tokenizer_config.json.
+func LoadTokenizer(dir string) (*Tokenizer, error) {
+	settings, err := readTokenizerConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readOptional(dir, "tokenizer.json", maxTokenizerFile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTokenizer, err)
+	}
+	var spec *tokenizerSpec
+	if b != nil {
+		spec, err = parseTokenizerJSON(b, settings)
+	} else {
+		spec, err = readVocabFolder(dir, settings)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newTokenizer(spec)
+}
+
+func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
+	v, err := newVocab(spec.vocab, spec.prefix)
+	if err != nil {
+		return nil, err
+	}
+	if spec.maxChars < 1 || spec.maxChars > 10_000 {
+		return nil, tokenizerf("max_input_chars_per_word: got %d, want 1 to 10000", spec.maxChars)
+	}
+	t := &Tokenizer{flags: spec.flags, vocab: v, maxChars: spec.maxChars, ascii: asciiTable(spec.flags.CleanText)}
+	if t.added, err = addTokens(v, spec.added); err != nil {
+		return nil, err
+	}
+	for _, special := range []struct {
+		token string
+		id    *int32
+	}{{spec.cls, &t.cls}, {spec.sep, &t.sep}, {spec.unk, &t.unk}} {
+		id, ok := t.lookup(special.token)
+		if !ok {
+			return nil, tokenizerf("special token %q is not in the vocabulary", special.token)
+		}
+		*special.id = id
+	}
+	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
+	for c := range t.points {
+		t.points[c] = t.unk
+		if id, ok := v.ids[string(rune(c))]; ok {
+			t.points[c] = id
+		}
+	}
+	t.scanners.New = func() any { return &scanner{t: t} }
+	return t, nil
+}
+
+func (t *Tokenizer) lookup(token string) (int32, bool) {
+	if id, ok := t.vocab.ids[token]; ok {
+		return id, true
+	}
+	id, ok := t.added.ids[token]
+	return id, ok
+}
+
+// VocabSize is the largest id that Encode can give, plus one.
+func (t *Tokenizer) VocabSize() int { return t.vocab.size }
+
+// PadID is the id that fills a batch's shorter rows.
+func (t *Tokenizer) PadID() int32 { return t.pad }
+
+// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids, added tokens, vocabulary, maxTokens. It does not
+// depend on which files the tokenizer was read from.
+func (t *Tokenizer) Digest(maxTokens int) [32]byte {
+	h := sha256.New()
+	f := t.flags
+	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d sep=%d unk=%d max=%d\n", f.CleanText,
+		f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep, t.unk, maxTokens)
+	hashTokens(h, t.added.ids)
+	hashTokens(h, t.vocab.ids)
+	return [32]byte(h.Sum(nil))
+}
+
+// hashTokens writes a count, then for each token its id, its length and its bytes, by id.
+func hashTokens(h hash.Hash, ids map[string]int32) {
+	tokens := slices.SortedFunc(maps.Keys(ids), func(a, b string) int {
+		return cmp.Or(cmp.Compare(ids[a], ids[b]), cmp.Compare(a, b))
+	})
+	buf := binary.LittleEndian.AppendUint64(nil, uint64(len(tokens)))
+	for _, token := range tokens {
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(ids[token]))
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(token)))
+		buf = append(buf, token...)
+	}
+	h.Write(buf)
+}

@@ -1,0 +1,172 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Its truncation and padding are left aside.
+func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, error) {
+	var file struct {
+		AddedTokens   []addedToken    `json:"added_tokens"`
+		Normalizer    json.RawMessage `json:"normalizer"`
+		PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+		PostProcessor json.RawMessage `json:"post_processor"`
+		Model         json.RawMessage `json:"model"`
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return nil, tokenizerf("tokenizer.json: %v", err)
+	}
+	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.pad}
+	for _, part := range []error{
+		spec.parseModel(file.Model),
+		spec.parseNormalizer(file.Normalizer, settings),
+		wantType("pre_tokenizer", file.PreTokenizer, "BertPreTokenizer"),
+		spec.parsePostProcessor(file.PostProcessor),
+	} {
+		if part != nil {
+			return nil, part
+		}
+	}
+	return spec, nil
+}
+
+// typeOf returns a part's "type": "null" for an absent part, "" for one that does not say.
+func typeOf(part json.RawMessage) string {
+	if len(part) == 0 || string(part) == "null" {
+		return "null"
+	}
+	var head struct {
+		Type string `json:"type"`
+	}
+	json.Unmarshal(part, &head) // what does not parse has no type, and the parser behind says more
+	return head.Type
+}
+
+func wantType(name string, part json.RawMessage, want ...string) error {
+	if got := typeOf(part); !slices.Contains(want, got) {
+		return unsupportedf("tokenizer.json: %s %q, want %s", name, got, strings.Join(want, " or "))
+	}
+	return nil
+}
+
+func (spec *tokenizerSpec) parseModel(b json.RawMessage) error {
+	model := struct {
+		Type     string          `json:"type"`
+		Merges   json.RawMessage `json:"merges"` // BPE's
+		UnkID    json.RawMessage `json:"unk_id"` // Unigram's
+		Unk      string          `json:"unk_token"`
+		Prefix   string          `json:"continuing_subword_prefix"`
+		MaxChars int             `json:"max_input_chars_per_word"`
+		Vocab    json.RawMessage `json:"vocab"`
+	}{Unk: "[UNK]", Prefix: "##", MaxChars: 100}
+	if err := json.Unmarshal(orNull(b), &model); err != nil {
+		return tokenizerf("tokenizer.json: model: %v", err)
+	}
+	// Files of the first versions leave out the type: their fields tell.
+	switch {
+	case model.Type != "":
+	case model.Merges != nil:
+		model.Type = "BPE"
+	case model.UnkID != nil:
+		model.Type = "Unigram"
+	case model.Vocab != nil:
+		model.Type = "WordPiece"
+	}
+	if model.Type != "WordPiece" {
+		return unsupportedf("tokenizer.json: model %q, want WordPiece", model.Type)
+	}
+	spec.unk, spec.prefix, spec.maxChars = model.Unk, model.Prefix, model.MaxChars
+	if err := json.Unmarshal(orNull(model.Vocab), &spec.vocab); err != nil {
+		return tokenizerf("tokenizer.json: model: vocab: %v", err)
+	}
+	return nil
+}
+
+func (spec *tokenizerSpec) parseNormalizer(b json.RawMessage, settings tokenizerSettings) error {
+	if err := wantType("normalizer", b, "BertNormalizer"); err != nil {
+		return err
+	}
+	n := struct {
+		CleanText bool  `json:"clean_text"`
+		Han       bool  `json:"handle_chinese_chars"`
+		Strip     *bool `json:"strip_accents"`
+		Lowercase bool  `json:"lowercase"`
+	}{true, true, nil, true}
+	if err := json.Unmarshal(b, &n); err != nil {
+		return tokenizerf("tokenizer.json: normalizer: %v", err)
+	}
+	base := normalizerSettings{lowercase: n.Lowercase, han: n.Han, strip: n.Strip}
+	spec.flags = settings.override(base).flags(n.CleanText)
+	return nil
+}
+
+// parsePostProcessor accepts the two spellings of "[CLS] A [SEP] B [SEP]" with type 1 from B on.
+func (spec *tokenizerSpec) parsePostProcessor(b json.RawMessage) error {
+	if err := wantType("post_processor", b, "TemplateProcessing", "BertProcessing"); err != nil {
+		return err
+	}
+	if typeOf(b) == "BertProcessing" {
+		var p struct {
+			Sep [2]any `json:"sep"`
+			Cls [2]any `json:"cls"`
+		}
+		if err := json.Unmarshal(b, &p); err != nil {
+			return tokenizerf("tokenizer.json: post_processor: %v", err)
+		}
+		spec.cls, spec.sep = fmt.Sprint(p.Cls[0]), fmt.Sprint(p.Sep[0])
+		return nil
+	}
+	return spec.parseTemplate(b)
+}
+
+type templatePiece struct {
+	Special  *templatePart `json:"SpecialToken"`
+	Sequence *templatePart `json:"Sequence"`
+}
+
+type templatePart struct {
+	ID     string `json:"id"`
+	TypeID int    `json:"type_id"`
+}
+
+func (p templatePiece) String() string {
+	switch {
+	case p.Special != nil && p.Sequence == nil:
+		return fmt.Sprintf("%q:%d", p.Special.ID, p.Special.TypeID)
+	case p.Sequence != nil && p.Special == nil:
+		return fmt.Sprintf("%s:%d", p.Sequence.ID, p.Sequence.TypeID)
+	}
+	return "?"
+}
+
+func (spec *tokenizerSpec) parseTemplate(b json.RawMessage) error {
+	var p struct {
+		Single []templatePiece `json:"single"`
+		Pair   []templatePiece `json:"pair"`
+		Tokens map[string]struct {
+			Tokens []string `json:"tokens"`
+		} `json:"special_tokens"`
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return tokenizerf("tokenizer.json: post_processor: %v", err)
+	}
+	unsupported := unsupportedf("tokenizer.json: post_processor template %v and %v, want [CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1", p.Single, p.Pair)
+	if len(p.Single) != 3 || p.Single[0].Special == nil || p.Single[2].Special == nil {
+		return unsupported
+	}
+	cls, sep := p.Single[0].Special.ID, p.Single[2].Special.ID
+	single := fmt.Sprintf("[%q:0 A:0 %q:0", cls, sep)
+	if fmt.Sprint(p.Single) != single+"]" || fmt.Sprint(p.Pair) != fmt.Sprintf("%s B:1 %q:1]", single, sep) {
+		return unsupported
+	}
+	for _, name := range []string{cls, sep} {
+		if tokens := p.Tokens[name].Tokens; len(tokens) != 1 {
+			return tokenizerf("tokenizer.json: post_processor: special token %q has tokens %q, want one", name, tokens)
+		}
+	}
+	spec.cls, spec.sep = p.Tokens[cls].Tokens[0], p.Tokens[sep].Tokens[0]
+	return nil
+}
