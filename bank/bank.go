@@ -42,17 +42,6 @@ func FromFile(f *File) *Bank {
 	return &Bank{props: f.Properties(), digest: f.Digest(), file: f, affine: f.Affine()}
 }
 
-// DefaultAffine is LN_b's affine where nothing was learned: ones and zeros, [L][2][b].
-func DefaultAffine(p Properties) []float32 {
-	a := make([]float32, p.AffineElems())
-	for i := range a {
-		if i/p.Bottleneck%2 == 0 {
-			a[i] = 1
-		}
-	}
-	return a
-}
-
 // Properties never change. Digest names the bank. Affine is LN_b's default, [L][2][b], from which a profile starts; do not write it.
 func (b *Bank) Properties() Properties { return b.props }
 func (b *Bank) Digest() Digest         { return b.digest }

@@ -1,0 +1,247 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/golden"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/torchtest"
+	"github.com/xpeft/xpeft/model"
+)
+
+// openEnv is the real encoder on the test's device, closed with the test, with no handle left.
+func openEnv(t testing.TB) Env {
+	t.Helper()
+	e := torchtest.Open(t)
+	c, err := model.OpenCheckpoint(golden.Model(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := model.NewEncoder(context.Background(), e, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { enc.Close() })
+	return Env{Engine: e, Encoder: enc}
+}
+
+// goldenBank writes the reference's bank to a bank file and maps it.
+func goldenBank(t testing.TB, f golden.File, relu bool) *bank.Bank {
+	t.Helper()
+	shape := f.Shape("bank_A") // [N,L,d,b]
+	N, L, d, b := int(shape[0]), int(shape[1]), int(shape[2]), int(shape[3])
+	p := bank.Properties{Origin: bank.Warm, N: N, Blocks: L, Hidden: d, Bottleneck: b, NormB: !relu, Bias: relu}
+	weights := [2][]float32{f.Floats("bank_A"), f.Floats("bank_B")}
+	var biases [2][]float32
+	if relu {
+		p.Activation = bank.ReLU
+		biases = [2][]float32{f.Floats("bias_A"), f.Floats("bias_B")}
+	}
+	part := func(all []float32, l, i int) []float32 {
+		n := len(all) / (N * L)
+		at := (i*L + l) * n
+		return all[at : at+n]
+	}
+	path := filepath.Join(t.TempDir(), "bank")
+	_, err := bank.WriteFile(context.Background(), path, p, nil, func(side bank.Side, l, i int) ([]float32, []float32, error) {
+		return part(weights[side], l, i), part(biases[side], l, i), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := bank.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := bank.FromFile(file)
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
+// examplesOf undoes the padding of golden ids.
+func examplesOf(f golden.File, labels []int64) []Example {
+	shape, ids, mask := f.Shape("ids"), f.Ints("ids"), f.Ints("mask")
+	var types []int64
+	if f.Has("type_ids") {
+		types = f.Ints("type_ids")
+	}
+	out := make([]Example, shape[0])
+	for i := range out {
+		out[i].Class = int(labels[i])
+		for j := range int(shape[1]) {
+			at := i*int(shape[1]) + j
+			if mask[at] == 0 {
+				continue
+			}
+			out[i].Text.IDs = append(out[i].Text.IDs, int32(ids[at]))
+			kind := int32(0)
+			if types != nil {
+				kind = int32(types[at])
+			}
+			out[i].Text.TypeIDs = append(out[i].Text.TypeIDs, kind)
+		}
+	}
+	return out
+}
+
+func all(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// TestGoldenSteps holds the fold, the output, every gradient, ten losses and the final logits against the reference, soft and hard.
+func TestGoldenSteps(t *testing.T) {
+	for _, soft := range []bool{true, false} {
+		name := map[bool]string{true: "soft", false: "hard"}[soft]
+		t.Run(name, func(t *testing.T) { goldenSteps(t, name, soft) })
+	}
+}
+
+func goldenSteps(t *testing.T, name string, soft bool) {
+	ctx, env, f := context.Background(), openEnv(t), golden.Open(t, "xpeft.safetensors")
+	env.Bank = goldenBank(t, f, false)
+	p := env.Bank.Properties()
+	c := Config{Mode: Masks, K: 3, Soft: soft, Affine: true, Head: true, MaskRate: 0.01, AffineRate: 0.01, HeadRate: 0.01, Tau: 1, StemBudget: 1 << 30}
+	logits := &Logits{N: p.N, Blocks: p.Blocks, Values: append(f.Floats("logits_A"), f.Floats("logits_B")...)}
+	affine := bank.DefaultAffine(p)
+	src := newMaskSource(env.Bank, c, rand.New(rand.NewPCG(1, 1)), []*Logits{logits}, [][]float32{affine})
+	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"), B: f.Floats("head_b"), Counts: make([]uint32, 5)}
+	examples := examplesOf(f, f.Ints("labels"))
+	out := newOutput(c, &Job{Head: head})
+	tr := newTrainer(env, src, out, 0.01)
+	in, err := newInputs(ctx, env, c, examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := in.batch(all(len(examples)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	goldenForward(t, name, f, tr, b)
+
+	var losses []float32
+	for i := range 10 {
+		loss, err := tr.gradient(ctx, b, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, loss)
+		if i == 0 {
+			goldenGradients(t, name, f, tr, p)
+		}
+		tr.opt.update(1)
+	}
+	half := len(logits.Values) / 2
+	golden.Near(t, "losses", losses, f.Floats(name+"_losses"), 1e-5, 0)
+	golden.Near(t, "final logits A", logits.Values[:half], f.Floats(name+"_final_logits_A"), 1e-4, 0)
+	golden.Near(t, "final logits B", logits.Values[half:], f.Floats(name+"_final_logits_B"), 1e-4, 0)
+}
+
+func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, b batch) {
+	t.Helper()
+	var downs, ups, output []float32
+	err := tr.env.Engine.Do(context.Background(), func(s *torch.Scope) error {
+		a, _, err := tr.source.adapter(s, 0, nil)
+		if err != nil {
+			return err
+		}
+		for _, blk := range a.Blocks {
+			downs, ups = append(downs, s.Values(blk.Down)...), append(ups, s.Values(blk.Up)...)
+		}
+		z, _ := tr.output.logits(s, b.embed(s, a))
+		output = s.Values(z)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Near(t, "fold A", downs, f.Floats(name+"_fold_A"), 1e-6, 0)
+	golden.Near(t, "fold B", ups, f.Floats(name+"_fold_B"), 1e-6, 0)
+	golden.Near(t, "output", output, f.Floats(name+"_output"), 5e-6, 0)
+}
+
+func goldenGradients(t *testing.T, name string, f golden.File, tr *trainer, p bank.Properties) {
+	t.Helper()
+	src := tr.source.(*maskSource)
+	half := len(src.logits[0].grad) / 2
+	var normW, normB []float32
+	for l := range p.Blocks {
+		at := src.norms[0].grad[2*l*p.Bottleneck:]
+		normW, normB = append(normW, at[:p.Bottleneck]...), append(normB, at[p.Bottleneck:2*p.Bottleneck]...)
+	}
+	for _, g := range []struct {
+		name string
+		got  []float32
+	}{
+		{"logits_A", src.logits[0].grad[:half]}, {"logits_B", src.logits[0].grad[half:]},
+		{"norm_w", normW}, {"norm_b", normB},
+		{"head_w", tr.output.parts[0].grad}, {"head_b", tr.output.parts[1].grad},
+	} {
+		golden.Near(t, "gradient of "+g.name, g.got, f.Floats(name+"_grad_"+g.name), 1e-6, 1e-3)
+	}
+}
+
+// TestGoldenNoisy covers what the others leave out: ν and τ, two profiles in one batch, a ReLU bank with biases and no LN_b, pairs.
+func TestGoldenNoisy(t *testing.T) {
+	ctx, env, f := context.Background(), openEnv(t), golden.Open(t, "noisy.safetensors")
+	env.Bank = goldenBank(t, f, true)
+	p := env.Bank.Properties()
+	c := Config{Mode: Masks, K: 3, Tau: 0.5, MaskRate: 0.01, StemBudget: 1 << 30}
+	half := p.Blocks * p.N
+	both := func(name string, i int) []float32 { // [2,L,N] of A and of B: profile i's [2 sides][L][N]
+		a, b := f.Floats(name+"_A"), f.Floats(name+"_B")
+		return append(append([]float32(nil), a[i*half:(i+1)*half]...), b[i*half:(i+1)*half]...)
+	}
+	var logits []*Logits
+	var affines [][]float32
+	for i := range 2 {
+		logits = append(logits, &Logits{N: p.N, Blocks: p.Blocks, Values: both("logits", i)})
+		affines = append(affines, bank.DefaultAffine(p))
+	}
+	src := newMaskSource(env.Bank, c, nil, logits, affines)
+	src.draw = func(i int, dst []float32) { copy(dst, both("gumbel", i)) }
+	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"), B: make([]float32, 5), Counts: make([]uint32, 5)}
+	tr := newTrainer(env, src, newOutput(c, &Job{Head: head}), 0)
+	examples := examplesOf(f, f.Ints("labels"))
+	in, err := newInputs(ctx, env, c, examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := in.batch(all(len(examples)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.owner = f.Ints("owner")
+	var output []float32
+	err = env.Engine.Do(ctx, func(s *torch.Scope) error {
+		a, _, err := src.adapter(s, 0.7, b.owner)
+		if err != nil {
+			return err
+		}
+		z, _ := tr.output.logits(s, b.embed(s, a))
+		output = s.Values(z)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Near(t, "output", output, f.Floats("output"), 5e-6, 0)
+	if _, err := tr.gradient(ctx, b, 0.7); err != nil {
+		t.Fatal(err)
+	}
+	var gradA, gradB []float32
+	for _, g := range src.logits {
+		gradA, gradB = append(gradA, g.grad[:half]...), append(gradB, g.grad[half:]...)
+	}
+	golden.Near(t, "gradient of logits_A", gradA, f.Floats("grad_logits_A"), 1e-6, 1e-3)
+	golden.Near(t, "gradient of logits_B", gradB, f.Floats("grad_logits_B"), 1e-6, 1e-3)
+}

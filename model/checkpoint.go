@@ -1,0 +1,163 @@
+package model
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/xpeft/xpeft/internal/safetensors"
+)
+
+// Checkpoint is a model's folder: config.json, the pooling, and the mapped weights, their names, shapes and types checked.
+type Checkpoint struct {
+	Config  Config
+	Pooling Pooling
+
+	file    *safetensors.File
+	weights []weight
+	index   map[string]int
+	pooler  bool
+}
+
+// weight is a tensor that the encoder uses: the name by which the code knows it, and the view.
+type weight struct {
+	name   string
+	tensor safetensors.Tensor
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// OpenCheckpoint reads dir's config.json and 1_Pooling/config.json and maps its model.safetensors. No weight is read, but each is known to be there.
+func OpenCheckpoint(dir string) (*Checkpoint, error) {
+	config, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	pooling, err := readPooling(dir, config.HiddenSize)
+	if err != nil {
+		return nil, err
+	}
+	file, err := openWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Config: config, Pooling: pooling, file: file}
+	if err := c.bind(); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// openWeights maps model.safetensors. A folder that has its weights in another form gets an error that says which.
+func openWeights(dir string) (*safetensors.File, error) {
+	file, err := safetensors.Open(filepath.Join(dir, "model.safetensors"))
+	if err == nil {
+		return file, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, other := range []string{"model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5", "model.onnx"} {
+			if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
+				return nil, unsupportedf("weights in %s, want one model.safetensors", other)
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+}
+
+// bind finds every weight that the config calls for, and settles the pooling.
+func (c *Checkpoint) bind() error {
+	m, err := newMapper(c.file)
+	if err != nil {
+		return err
+	}
+	if c.pooler, err = m.hasPooler(); err != nil {
+		return err
+	}
+	expected := expectedWeights(c.Config, c.pooler)
+	c.index = make(map[string]int, len(expected))
+	for i, want := range expected {
+		t, err := m.find(want)
+		if err != nil {
+			return err
+		}
+		c.index[want.name] = i
+		c.weights = append(c.weights, weight{want.name, t})
+	}
+	if c.Pooling == 0 {
+		c.Pooling = PoolCLS
+		if c.pooler {
+			c.Pooling = PoolPooler
+		}
+	}
+	return nil
+}
+
+// HasPooler reports whether the checkpoint has pooler.dense, used or not.
+func (c *Checkpoint) HasPooler() bool { return c.pooler }
+
+// Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging Face's without the bert. prefix, and with LayerNorm's
+// parameters as weight and bias, whatever the file calls them.
+func (c *Checkpoint) Names() []string {
+	names := make([]string, len(c.weights))
+	for i, w := range c.weights {
+		names[i] = w.name
+	}
+	return names
+}
+
+// Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after Close.
+func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
+	i, ok := c.index[name]
+	if !ok {
+		return safetensors.Tensor{}, checkpointf("no tensor %q", name)
+	}
+	return c.weights[i].tensor, nil
+}
+
+// CheckTokenizer checks that every id of t has a row in the word embeddings.
+func (c *Checkpoint) CheckTokenizer(t *Tokenizer) error {
+	if t.VocabSize() > c.Config.VocabSize {
+		return checkpointf("the tokenizer has ids up to %d, the model a vocab_size of %d", t.VocabSize()-1, c.Config.VocabSize)
+	}
+	return nil
+}
+
+// Digest is the SHA-256 of what decides the encoder's output: the config's fields, the pooling, and the whole weights file, which it reads.
+func (c *Checkpoint) Digest() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "xpeft checkpoint 1\n%s pooling=%s\n", c.Config.canonical(), c.Pooling)
+	h.Write(c.file.Bytes())
+	return [32]byte(h.Sum(nil))
+}
+
+// CRCs returns the CRC-32C of each weight's bytes, in the order of Names.
+func (c *Checkpoint) CRCs() []uint32 {
+	crcs := make([]uint32, len(c.weights))
+	for i, w := range c.weights {
+		crcs[i] = crc32.Checksum(w.tensor.Data, castagnoli)
+	}
+	return crcs
+}
+
+// Check compares weight i, in the order of Names, with the CRC that it had.
+func (c *Checkpoint) Check(i int, crc uint32) error {
+	if i < 0 || i >= len(c.weights) {
+		return checkpointf("no tensor %d of %d", i, len(c.weights))
+	}
+	w := c.weights[i]
+	if got := crc32.Checksum(w.tensor.Data, castagnoli); got != crc {
+		return checkpointf("tensor %q: CRC-32C %08x, want %08x", w.name, got, crc)
+	}
+	return nil
+}
+
+// Close unmaps the weights: every view becomes invalid. It may be called twice.
+func (c *Checkpoint) Close() error {
+	c.weights, c.index = nil, nil
+	return c.file.Close()
+}
