@@ -1,0 +1,190 @@
+package folder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/store"
+)
+
+// Info is what the store keeps of a bank: enough to make a random bank again, and to recognise a warm bank's file.
+func Info(p bank.Properties, d bank.Digest) (store.BankInfo, error) {
+	b, err := p.MarshalBinary()
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	return store.BankInfo{Digest: store.Digest(d), N: p.N, Blocks: p.Blocks, Properties: b}, nil
+}
+
+// RandomInfo is Info of a random bank, whose properties determine its digest.
+func RandomInfo(p bank.Properties) (store.BankInfo, error) {
+	d, err := p.Digest()
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	return Info(p, d)
+}
+
+// Properties reads the properties in info and checks them against its shape and, for a random bank, its digest.
+func Properties(info store.BankInfo) (bank.Properties, error) {
+	var p bank.Properties
+	if err := p.UnmarshalBinary(info.Properties); err != nil {
+		return bank.Properties{}, fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+	}
+	if p.N != info.N || p.Blocks != info.Blocks {
+		return bank.Properties{}, fmt.Errorf("bank %s: %w: registered with N=%d L=%d, its properties say N=%d L=%d",
+			info.Digest.Short(), bank.ErrCorrupt, info.N, info.Blocks, p.N, p.Blocks)
+	}
+	if p.Origin != bank.Random {
+		return p, nil
+	}
+	d, err := p.Digest()
+	if err != nil {
+		return bank.Properties{}, err
+	}
+	if store.Digest(d) != info.Digest {
+		return bank.Properties{}, fmt.Errorf("bank %s: %w: its properties make bank %s", info.Digest.Short(), bank.ErrCorrupt, store.Digest(d).Short())
+	}
+	return p, nil
+}
+
+// OpenBank opens the file of a warm bank and checks that it is the one that info describes. Close the file.
+func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
+	f, err := bank.OpenFile(BankPath(dir, info.Digest))
+	if err != nil {
+		return nil, fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+	}
+	if err := sameBank(f, info); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// sameBank compares what a file states with what is registered.
+func sameBank(f *bank.File, info store.BankInfo) error {
+	got, err := Info(f.Properties(), f.Digest())
+	if err != nil {
+		return err
+	}
+	if got.Digest != info.Digest || !bytes.Equal(got.Properties, info.Properties) || got.N != info.N || got.Blocks != info.Blocks {
+		return fmt.Errorf("bank %s: %w: the file holds bank %s, or other properties", info.Digest.Short(), bank.ErrCorrupt, got.Digest.Short())
+	}
+	return nil
+}
+
+// AddBank copies a bank file out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
+func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
+	if err := os.MkdirAll(Banks(dir), 0o777); err != nil {
+		return store.BankInfo{}, err
+	}
+	d, err := bank.Receive(ctx, Banks(dir), r)
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	info, err := register(ctx, st, dir, d)
+	if err != nil {
+		return store.BankInfo{}, errors.Join(err, removeUnknown(st, dir, store.Digest(d)))
+	}
+	return info, nil
+}
+
+func register(ctx context.Context, st *store.Store, dir string, d bank.Digest) (store.BankInfo, error) {
+	f, err := bank.OpenFile(BankPath(dir, store.Digest(d)))
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	defer f.Close()
+	info, err := Info(f.Properties(), f.Digest())
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	want, err := shapeOf(st)
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	if _, err := want.check(info); err != nil {
+		return store.BankInfo{}, err
+	}
+	info.Ref, err = st.PutBank(ctx, info)
+	return info, err
+}
+
+// shape of the banks that fit the store's encoder; zero where nothing is known. The store knows its encoder by digest only, but has a bank made for it.
+type shape struct{ blocks, hidden int }
+
+func shapeOf(st *store.Store) (shape, error) {
+	banks, err := st.Banks()
+	if err != nil || len(banks) == 0 {
+		return shape{}, err
+	}
+	p, err := Properties(banks[0])
+	return shape{p.Blocks, p.Hidden}, err
+}
+
+// check returns the properties of a bank that fits.
+func (s shape) check(info store.BankInfo) (bank.Properties, error) {
+	p, err := Properties(info)
+	if err != nil {
+		return p, err
+	}
+	if (s != shape{}) && (p.Blocks != s.blocks || p.Hidden != s.hidden) {
+		return p, fmt.Errorf("bank %s: %w: made for an encoder with L=%d d=%d, the store's has L=%d d=%d",
+			info.Digest.Short(), store.ErrMismatch, p.Blocks, p.Hidden, s.blocks, s.hidden)
+	}
+	return p, nil
+}
+
+// removeUnknown deletes a bank's file if the store does not know the bank.
+func removeUnknown(st *store.Store, dir string, d store.Digest) error {
+	if _, err := st.BankByDigest(d); !errors.Is(err, store.ErrNotFound) {
+		return nil // known, or nobody can tell: a file too many does no harm
+	}
+	if err := os.Remove(BankPath(dir, d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// CheckBanks looks at every bank of the store: its properties, and whether a warm one's file is there and states the same. Deep reads the files whole
+// and compares their SHA-256. It returns what is wrong, a line for each.
+func CheckBanks(ctx context.Context, st *store.Store, dir string, deep bool) (problems []string, err error) {
+	banks, err := st.Banks()
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range banks {
+		err := checkBank(ctx, dir, info, deep)
+		if cause := context.Cause(ctx); cause != nil {
+			return problems, cause
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	return problems, nil
+}
+
+func checkBank(ctx context.Context, dir string, info store.BankInfo, deep bool) error {
+	p, err := Properties(info)
+	if err != nil || p.Origin == bank.Random {
+		return err
+	}
+	f, err := OpenBank(dir, info)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !deep {
+		return nil
+	}
+	if err := f.Verify(ctx); err != nil {
+		return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/store"
+)
+
+// ExportOptions say what a bundle holds.
+type ExportOptions struct {
+	IDs         []string // nil: all that match Prefix
+	Prefix      string
+	Examples    bool // the stored examples too
+	State       bool // the logits too, from which the next Learn continues
+	IncludeBank bool // the files of the warm banks that the profiles are bound to
+}
+
+// Export writes a bundle of profiles and returns their number.
+func Export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
+	so := store.ExportOptions{IDs: o.IDs, Prefix: o.Prefix, Examples: o.Examples, State: o.State}
+	if o.IncludeBank {
+		so.BankFile = func(info store.BankInfo) (io.ReadCloser, int64, error) { return openToSend(dir, info) }
+	}
+	return st.Export(ctx, w, so)
+}
+
+// openToSend returns a warm bank's file as it is; nil for a random bank, whose properties are in every bundle.
+func openToSend(dir string, info store.BankInfo) (io.ReadCloser, int64, error) {
+	p, err := Properties(info)
+	if err != nil || p.Origin == bank.Random {
+		return nil, 0, err
+	}
+	f, err := OpenBank(dir, info) // its header is right, and its length
+	if err != nil {
+		return nil, 0, err
+	}
+	size := f.Size()
+	if err := f.Close(); err != nil {
+		return nil, 0, err
+	}
+	h, err := os.Open(BankPath(dir, info.Digest))
+	if err != nil {
+		return nil, 0, err
+	}
+	return h, size, nil
+}
+
+// ImportOptions say how a bundle is taken in.
+type ImportOptions struct {
+	Policy      store.Policy
+	Prefix      string                 // put before every id
+	Rename      func(id string) string // with policy Rename; nil: id-2, id-3, …
+	MaxBytes    int64                  // of the bundle, decompressed; default 8 GiB
+	MaxProfiles int                    // default 10 million
+}
+
+// Import takes in a bundle, and the warm banks in it that the folder lacks: all of it, or, with an error, nothing. A bank's file is in its place before
+// the profiles that need it are.
+func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
+	// Asked before the import: its callbacks may run within a transaction.
+	want, err := shapeOf(st)
+	if err != nil {
+		return store.ImportReport{}, err
+	}
+	in := importer{ctx: ctx, dir: dir, want: want}
+	rep, err := st.Import(ctx, r, store.ImportOptions{
+		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
+		OnBank: in.receive, AllowBank: in.allow,
+		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles,
+	})
+	if err != nil {
+		for _, d := range in.received {
+			err = errors.Join(err, removeUnknown(st, dir, d))
+		}
+	}
+	return rep, err
+}
+
+// importer remembers which files are new, to delete them if the import fails.
+type importer struct {
+	ctx      context.Context
+	dir      string
+	want     shape
+	received []store.Digest
+}
+
+// receive takes in the file of a bank that the store does not know.
+func (in *importer) receive(info store.BankInfo, r io.Reader) error {
+	if _, err := in.want.check(info); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(Banks(in.dir), 0o777); err != nil {
+		return err
+	}
+	d, err := bank.Receive(in.ctx, Banks(in.dir), r)
+	if err != nil {
+		return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+	}
+	in.received = append(in.received, store.Digest(d))
+	f, err := bank.OpenFile(BankPath(in.dir, store.Digest(d)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return sameBank(f, info)
+}
+
+// allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or a warm one that lies in the folder already.
+func (in *importer) allow(info store.BankInfo) error {
+	p, err := in.want.check(info)
+	if err != nil || p.Origin == bank.Random {
+		return err
+	}
+	f, err := OpenBank(in.dir, info)
+	if errors.Is(err, os.ErrNotExist) {
+		return &store.MismatchError{What: "bank", Want: info.Digest}
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Verify(in.ctx)
+}
