@@ -1,0 +1,166 @@
+package bank
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+const (
+	hubConfigName = "adapter_config.json"
+	hubConfigMax  = 1 << 20
+)
+
+// hubConfig is the part of adapter_config.json that describes the file. Field by field
+// it is what the `adapters` library, its predecessor and their forks write.
+type hubConfig struct {
+	Name       string         `json:"name"`
+	ModelType  string         `json:"model_type"`
+	HiddenSize int            `json:"hidden_size"`
+	Config     map[string]any `json:"config"`
+	PEFTType   string         `json:"peft_type"` // of the peft library's file of the same name
+}
+
+// hubRule says what a field of the inner config must be. Older versions of the library
+// lack some fields; they meant what its default says now.
+type hubRule struct {
+	field   string
+	absent  any // the library's default
+	want    any
+	wantAny func(any) bool // instead of want
+}
+
+// hubRules are the fields that change what an adapter computes: Pfeiffer's place, one
+// bottleneck with ReLU, and nothing beside it.
+var hubRules = []hubRule{
+	{field: "architecture", absent: nil, want: nil},
+	{field: "mh_adapter", absent: false, want: false},
+	{field: "output_adapter", absent: false, want: true},
+	{field: "cross_adapter", absent: false, want: false},
+	{field: "is_parallel", absent: false, want: false},
+	{field: "leave_out", absent: nil, wantAny: isEmpty},
+	{field: "original_ln_before", absent: false, want: true},
+	{field: "original_ln_after", absent: true, want: true},
+	{field: "residual_before_ln", absent: true, want: true},
+	{field: "ln_before", absent: false, want: false},
+	{field: "ln_after", absent: false, want: false},
+	{field: "non_linearity", absent: nil, want: "relu"},
+	{field: "scaling", absent: 1.0, want: 1.0},
+	{field: "use_gating", absent: false, want: false},
+	{field: "phm_layer", absent: false, want: false},
+	{field: "inv_adapter", absent: nil, want: nil},
+	{field: "invertible_adapter", absent: nil, want: nil},
+}
+
+// hubIgnored are fields that act in training only, belong to a feature that the rules
+// refuse, or, for reduction_factor, that the tensors' shapes say better.
+var hubIgnored = []string{
+	"reduction_factor", "init_weights", "init_weights_seed", "dropout", "stochastic_depth",
+	"adapter_residual_before_ln", "inv_adapter_reduction_factor",
+	"phm_dim", "phm_bias", "phm_c_init", "phm_init_range", "phm_rank", "learn_phm", "hypercomplex_nonlinearity",
+	"factorized_phm_W", "factorized_phm_rule", "shared_W_phm", "shared_phm_rule",
+}
+
+// isEmpty accepts null and [].
+func isEmpty(v any) bool {
+	list, ok := v.([]any)
+	return v == nil || ok && len(list) == 0
+}
+
+// readHubConfig reads the configuration of the adapter in dir and refuses those that
+// this package cannot run as they were trained.
+func readHubConfig(dir string) (hubConfig, error) {
+	path := filepath.Join(dir, hubConfigName)
+	b, err := readSmall(path)
+	if err != nil {
+		return hubConfig{}, err
+	}
+	var c hubConfig
+	if err := json.Unmarshal(b, &c); err != nil {
+		return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("%v", err))
+	}
+	if c.PEFTType != "" {
+		return hubConfig{}, unsupportedJSON(path, "peft_type", c.PEFTType, nil)
+	}
+	if c.Name == "" || c.Config == nil {
+		return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("no name or no config of an adapter"))
+	}
+	if c.ModelType != "bert" {
+		return hubConfig{}, unsupportedJSON(path, "model_type", c.ModelType, "bert")
+	}
+	return c, checkHubRules(path, c.Config)
+}
+
+func checkHubRules(path string, config map[string]any) error {
+	for _, r := range hubRules {
+		v, ok := config[r.field]
+		if !ok {
+			v = r.absent
+		}
+		if r.wantAny != nil && !r.wantAny(v) {
+			return unsupportedJSON(path, r.field, v, []any{})
+		}
+		if r.wantAny == nil && !sameScalar(v, r.want) {
+			return unsupportedJSON(path, r.field, v, r.want)
+		}
+	}
+	return checkHubUnknown(path, config)
+}
+
+// checkHubUnknown refuses a field that no rule knows, unless it is off: a later version
+// of the library may have added a feature.
+func checkHubUnknown(path string, config map[string]any) error {
+	var unknown []string
+	for field, v := range config {
+		known := slices.Contains(hubIgnored, field) ||
+			slices.ContainsFunc(hubRules, func(r hubRule) bool { return r.field == field })
+		if !known && v != nil && v != false {
+			unknown = append(unknown, field)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown) // the map has no order; the error has
+	return unsupportedJSON(path, unknown[0], config[unknown[0]], false)
+}
+
+// sameScalar compares values of encoding/json. Lists and objects equal nothing.
+func sameScalar(a, b any) bool {
+	switch a.(type) {
+	case []any, map[string]any:
+		return false
+	}
+	return a == b
+}
+
+func unsupportedJSON(path, field string, got, want any) error {
+	text := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		return string(b)
+	}
+	return &UnsupportedError{Path: path, Field: field, Value: text(got), Want: text(want)}
+}
+
+// readSmall reads a file of at most hubConfigMax bytes.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("bank: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, hubConfigMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("bank: %w", err)
+	}
+	if len(b) > hubConfigMax {
+		return nil, fmt.Errorf("%s: %w", path, corruptf("more than %d bytes", hubConfigMax))
+	}
+	return b, nil
+}

@@ -1,0 +1,322 @@
+package bank
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/internal/safetensors"
+)
+
+// hubCase is an adapter folder to be written; tests change a part of it.
+type hubCase struct {
+	config  map[string]any // the inner one
+	outer   map[string]any
+	tensors []safetensors.Tensor
+	file    string
+}
+
+const (
+	hubHidden     = 6
+	hubBottleneck = 2
+	hubBlocks     = 2
+)
+
+// newHubCase is what version 1.3.0 of the adapters library saves for SeqBnConfig.
+func newHubCase(name string, seed uint64) *hubCase {
+	c := &hubCase{
+		config: map[string]any{
+			"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.0, "factorized_phm_W": true,
+			"factorized_phm_rule": false, "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert",
+			"init_weights_seed": nil, "inv_adapter": nil, "inv_adapter_reduction_factor": nil, "is_parallel": false,
+			"learn_phm": true, "leave_out": []any{}, "ln_after": false, "ln_before": false, "mh_adapter": false,
+			"non_linearity": "relu", "original_ln_after": true, "original_ln_before": true, "output_adapter": true,
+			"phm_bias": true, "phm_c_init": "normal", "phm_dim": 4, "phm_init_range": 0.0001, "phm_layer": false,
+			"phm_rank": 1, "reduction_factor": 3, "residual_before_ln": true, "scaling": 1.0, "shared_W_phm": false,
+			"shared_phm_rule": true, "stochastic_depth": 0.0, "use_gating": false,
+		},
+		outer: map[string]any{
+			"config_id": "0", "hidden_size": hubHidden, "model_class": "BertAdapterModel", "model_name": "m",
+			"model_type": "bert", "name": name, "version": "adapters.1.3.0",
+		},
+		file: "adapter.safetensors",
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	shapes := [4][]int64{{hubBottleneck, hubHidden}, {hubBottleneck}, {hubHidden, hubBottleneck}, {hubHidden}}
+	for block := range hubBlocks {
+		for part, shape := range shapes {
+			v := make([]float32, 0, 12)
+			for n := product(shape); len(v) < n; {
+				v = append(v, rng.Float32()-0.5)
+			}
+			c.tensors = append(c.tensors, safetensors.Tensor{
+				Name:  fmt.Sprintf("bert.encoder.layer.%d.output.adapters.%s.%s", block, name, hubParts[part]),
+				DType: "F32", Shape: shape, Data: appendEntries(nil, v, F32),
+			})
+		}
+	}
+	return c
+}
+
+func product(shape []int64) int {
+	n := 1
+	for _, d := range shape {
+		n *= int(d)
+	}
+	return n
+}
+
+// write makes the folder.
+func (c *hubCase) write(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	c.outer["config"] = c.config
+	b, err := json.MarshalIndent(c.outer, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "adapter_config.json"), b)
+	if c.file != "" {
+		var w bytes.Buffer
+		if err := safetensors.Write(&w, c.tensors, nil); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, c.file), w.Bytes())
+	}
+	return dir
+}
+
+func writeFile(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestImportAdapterHub(t *testing.T) {
+	cases := []*hubCase{newHubCase("sst-2", 1), newHubCase("mrpc", 2), newHubCase("rte", 3)}
+	cases[1].file = "model.safetensors"
+	var dirs []string
+	for _, c := range cases {
+		dirs = append(dirs, c.write(t))
+	}
+	m, err := ImportAdapterHub(dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	want := Properties{
+		Origin: Warm, N: 3, Blocks: hubBlocks, Hidden: hubHidden, Bottleneck: hubBottleneck,
+		Activation: ReLU, Bias: true,
+	}
+	if diff := cmp.Diff(want, m.Properties); diff != "" {
+		t.Errorf("properties (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"sst-2", "mrpc", "rte"}, m.Names); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	dir := t.TempDir()
+	d, err := Save(context.Background(), dir, m.Properties, nil, m.Row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFile(filepath.Join(dir, d.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for adapter, c := range cases {
+		checkHubRows(t, f, adapter, c)
+	}
+}
+
+// checkHubRows applies each half to a vector, as the library's linear layers do and as
+// a bank does.
+func checkHubRows(t *testing.T, f *File, adapter int, c *hubCase) {
+	t.Helper()
+	p := f.Properties()
+	for block := range p.Blocks {
+		for _, side := range []Side{Down, Up} {
+			linear, err := safetensors.Float32s(c.tensors[4*block+2*int(side)])
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantBias, _ := safetensors.Float32s(c.tensors[4*block+2*int(side)+1])
+			weights, bias, err := f.Row(side, block, adapter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !cmp.Equal(bias, wantBias) {
+				t.Errorf("block %d %v adapter %d: bias %v, want %v", block, side, adapter, bias, wantBias)
+			}
+			in, out := p.Shape(side)
+			for j := range out {
+				var got, want float32 // in·A and W·in, for in = 1, 2, 3, …
+				for i := range in {
+					got += float32(i+1) * weights[i*out+j]
+					want += float32(i+1) * linear[j*in+i]
+				}
+				if got != want {
+					t.Errorf("block %d %v adapter %d, output %d: got %v, want %v", block, side, adapter, j, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestImportRefusesByField(t *testing.T) {
+	tests := []struct {
+		field string
+		value any
+	}{
+		{"architecture", "lora"},
+		{"mh_adapter", true},
+		{"output_adapter", false},
+		{"cross_adapter", true},
+		{"is_parallel", true},
+		{"leave_out", []any{0}},
+		{"original_ln_before", false},
+		{"original_ln_after", false},
+		{"residual_before_ln", false},
+		{"residual_before_ln", "post_add"},
+		{"ln_before", true},
+		{"ln_after", true},
+		{"non_linearity", "gelu"},
+		{"non_linearity", nil},
+		{"scaling", 4.0},
+		{"scaling", "learned"},
+		{"use_gating", true},
+		{"phm_layer", true},
+		{"inv_adapter", "nice"},
+		{"invertible_adapter", map[string]any{"block_type": "nice"}},
+		{"a_later_feature", "on"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.field, tt.value), func(t *testing.T) {
+			c := newHubCase("x", 1)
+			c.config[tt.field] = tt.value
+			wantUnsupported(t, c, tt.field)
+		})
+	}
+	for _, field := range []string{"output_adapter", "original_ln_before", "non_linearity"} {
+		t.Run("no "+field, func(t *testing.T) {
+			c := newHubCase("x", 1)
+			delete(c.config, field)
+			wantUnsupported(t, c, field)
+		})
+	}
+}
+
+func wantUnsupported(t *testing.T, c *hubCase, field string) {
+	t.Helper()
+	m, err := ImportAdapterHub([]string{c.write(t)})
+	var unsupported *UnsupportedError
+	if !errors.Is(err, ErrUnsupported) || !errors.As(err, &unsupported) || unsupported.Field != field || m != nil {
+		t.Errorf("got %v, want an UnsupportedError of %s", err, field)
+	}
+}
+
+// Adapters from before the library had these fields, or with fields that are off.
+func TestImportAcceptsOldConfigs(t *testing.T) {
+	c := newHubCase("x", 1)
+	c.config = map[string]any{
+		"adapter_residual_before_ln": false, "cross_adapter": false, "inv_adapter": nil, "leave_out": []any{},
+		"ln_after": false, "ln_before": false, "mh_adapter": false, "non_linearity": "relu", "original_ln_after": true,
+		"original_ln_before": true, "output_adapter": true, "reduction_factor": 16, "residual_before_ln": true,
+		"new_attention_norm": false,
+	}
+	for i := range c.tensors {
+		c.tensors[i].Name = strings.Replace(c.tensors[i].Name, ".adapters.", ".layer_text_task_adapters.", 1)
+	}
+	m, err := ImportAdapterHub([]string{c.write(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := m.Row(Down, 0, 0); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: got %v, want ErrClosed", err)
+	}
+}
+
+func TestImportRefusesFiles(t *testing.T) {
+	tests := []struct {
+		name string
+		harm func(c *hubCase)
+		want string // a part of the message
+		is   error
+	}{
+		{"other model", func(c *hubCase) { c.outer["model_type"] = "roberta" }, "model_type", ErrUnsupported},
+		{"peft", func(c *hubCase) { c.outer["peft_type"] = "LORA" }, "peft_type", ErrUnsupported},
+		{"no name", func(c *hubCase) { delete(c.outer, "name") }, "no name", ErrCorrupt},
+		{"no config", func(c *hubCase) { c.config = nil }, "no name or no config", ErrCorrupt},
+		{"other hidden size", func(c *hubCase) { c.outer["hidden_size"] = 768 }, "hidden size 6", ErrCorrupt},
+		{"huge config", func(c *hubCase) { c.outer["x"] = strings.Repeat("x", hubConfigMax) }, "more than", ErrCorrupt},
+		{"no weights", func(c *hubCase) { c.file = "" }, "adapter.safetensors", os.ErrNotExist},
+		{"pickle", func(c *hubCase) { c.file = hubPickleName }, "pickle", ErrUnsupported},
+		{"no tensors", func(c *hubCase) { c.tensors = nil }, "no tensors", ErrCorrupt},
+		{"a tensor less", func(c *hubCase) { c.tensors = c.tensors[:7] }, "block 1: no adapter_up.bias", ErrCorrupt},
+		{"the first less", func(c *hubCase) { c.tensors = c.tensors[1:] }, "block 0", ErrCorrupt},
+		{"a block less", func(c *hubCase) { c.tensors = c.tensors[4:] }, "block 0", ErrCorrupt},
+		{"other shape", func(c *hubCase) { c.tensors[2].Shape = []int64{2, 6} }, "block 0: adapter_up.weight", ErrCorrupt},
+		{"transposed", func(c *hubCase) { c.tensors[0].Shape = []int64{6, 2} }, "hidden size 2", ErrCorrupt},
+		{"flat", func(c *hubCase) { c.tensors[0].Shape = []int64{12} }, "shape [12]", ErrCorrupt},
+		{"integers", func(c *hubCase) { c.tensors[0].DType = "I32" }, "I32", ErrUnsupported},
+		{"attention", func(c *hubCase) { rename(c, ".output.", ".attention.output.") }, "tensor", ErrUnsupported},
+		{"other name", func(c *hubCase) { c.outer["name"] = "y" }, "adapters.y", ErrUnsupported},
+		{"block -1", func(c *hubCase) { rename(c, "layer.0.", "layer.-1.") }, "tensor", ErrUnsupported},
+		{"block 00", func(c *hubCase) { rename(c, "layer.0.", "layer.00.") }, "tensor", ErrUnsupported},
+		{"block 10⁹", func(c *hubCase) { rename(c, "layer.0.", "layer.1000000000.") }, "tensor", ErrUnsupported},
+		{"twice", func(c *hubCase) { rename(c, "bert.encoder.layer.1", "encoder.layer.0") }, "twice", ErrCorrupt},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newHubCase("x", 1)
+			tt.harm(c)
+			_, err := ImportAdapterHub([]string{c.write(t)})
+			if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %v about %q", err, tt.is, tt.want)
+			}
+		})
+	}
+}
+
+func rename(c *hubCase, from, to string) {
+	for i := range c.tensors {
+		c.tensors[i].Name = strings.Replace(c.tensors[i].Name, from, to, 1)
+	}
+}
+
+func TestImportRefusesUnequalShapes(t *testing.T) {
+	first := newHubCase("x", 1).write(t)
+	fewer := newHubCase("x", 2)
+	fewer.tensors = fewer.tensors[:4]
+	for dir, field := range map[string]string{fewer.write(t): "blocks"} {
+		_, err := ImportAdapterHub([]string{first, dir})
+		var unsupported *UnsupportedError
+		if !errors.As(err, &unsupported) || unsupported.Field != field {
+			t.Errorf("got %v, want an UnsupportedError of %s", err, field)
+		}
+	}
+	if _, err := ImportAdapterHub(nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("no adapters: got %v, want ErrInvalid", err)
+	}
+	if _, err := ImportAdapterHub([]string{t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty folder: got %v, want os.ErrNotExist", err)
+	}
+	broken := newHubCase("x", 1).write(t)
+	writeFile(t, filepath.Join(broken, "adapter.safetensors"), []byte("not one of these"))
+	if _, err := ImportAdapterHub([]string{broken}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("broken weights: got %v, want ErrCorrupt", err)
+	}
+}
