@@ -1,0 +1,10 @@
+// Package wire reads and writes the chatbot's HTTP bodies. They come from outside: a body is one JSON value with known fields and within the
+// limits, or an error that wraps [ErrBody].
+//
+//	POST /users/{id}/learn    {"examples": [{"text": "…", "label": "…"}]}  →  Report
+//	POST /users/{id}/predict  {"text": "…"}                                →  Prediction
+//
+// # Concurrency
+//
+// The package has functions and plain values only.
+package wire
