@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+)
+
+// Examples returns the profile's stored examples, oldest first.
+func (s *Store) Examples(id string) (examples []Example, err error) {
+	err = s.view(func(t *txn) error {
+		n, err := t.number([]byte(id))
+		if err != nil {
+			return err
+		}
+		examples, err = t.examples(n)
+		return err
+	})
+	return examples, err
+}
+
+func (t *txn) examples(n uint32) (examples []Example, err error) {
+	prefix := key32(n)
+	c := t.Bucket(bktExamples).Cursor()
+	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		payload, err := unseal(tagExample, k, v)
+		if err != nil {
+			return nil, fmt.Errorf("example %x: %w", k, err)
+		}
+		e, err := decodeExample(payload)
+		if err != nil {
+			return nil, fmt.Errorf("example %x: %w", k, err)
+		}
+		examples = append(examples, e)
+	}
+	return examples, nil
+}
+
+// AppendExamples adds examples to a profile's. Of those over
+// Options.MaxExamples the oldest are dropped.
+func (s *Store) AppendExamples(ctx context.Context, id string, examples []Example) error {
+	if err := s.checkExamples(examples); err != nil {
+		return err
+	}
+	return s.write(ctx, func(w *writeTx) error {
+		n, err := w.number([]byte(id))
+		if err != nil {
+			return err
+		}
+		return w.appendExamples(n, examples)
+	})
+}
+
+func (s *Store) checkExamples(examples []Example) error {
+	for i, e := range examples {
+		if size := len(e.Text) + len(e.Pair) + len(e.Label); size > s.opts.MaxText {
+			return fmt.Errorf("%w: example %d has %d bytes, at most %d", ErrLimit, i, size, s.opts.MaxText)
+		}
+	}
+	return nil
+}
+
+func (w *writeTx) appendExamples(n uint32, examples []Example) error {
+	if len(examples) == 0 {
+		return nil
+	}
+	limit := w.s.opts.MaxExamples
+	examples = examples[max(0, len(examples)-limit):]
+	bucket := w.Bucket(bktExamples)
+	first, end, err := exampleRange(&w.txn, n)
+	if err != nil {
+		return err
+	}
+	for ; end-first+uint64(len(examples)) > uint64(limit) && first < end; first++ {
+		if err := bucket.Delete(key32x64(n, first)); err != nil {
+			return err
+		}
+		w.tally.examples--
+	}
+	for _, e := range examples {
+		key := key32x64(n, end)
+		if err := bucket.Put(key, seal(tagExample, key, appendExample(nil, e))); err != nil {
+			return err
+		}
+		end++
+		w.tally.examples++
+	}
+	return nil
+}
+
+// exampleRange returns the sequence numbers of a profile's examples: from
+// first up to, not including, end. They have no gaps.
+func exampleRange(t *txn, n uint32) (first, end uint64, err error) {
+	prefix := key32(n)
+	c := t.Bucket(bktExamples).Cursor()
+	k, _ := c.Seek(prefix)
+	if !hasPrefix(k, prefix) {
+		return 0, 0, nil
+	}
+	if first, err = exampleSequence(k); err != nil {
+		return 0, 0, err
+	}
+	if k, _ = c.Seek(key32x64(n, 1<<64-1)); k == nil {
+		k, _ = c.Last()
+	} else {
+		k, _ = c.Prev()
+	}
+	end, err = exampleSequence(k)
+	return first, end + 1, err
+}
+
+func exampleSequence(key []byte) (uint64, error) {
+	if len(key) != 12 {
+		return 0, corrupt("example under a key of %d bytes, want 12", len(key))
+	}
+	return binary.BigEndian.Uint64(key[4:]), nil
+}
+
+func (w *writeTx) dropExamples(n uint32) error {
+	count, _, err := deletePrefix(w.Bucket(bktExamples), key32(n))
+	w.tally.examples -= count
+	return err
+}
+
+// appendExample appends an example's bytes: three strings after their
+// lengths, and the time.
+func appendExample(b []byte, e Example) []byte {
+	b = appendBytes(b, e.Text)
+	b = appendBytes(b, e.Pair)
+	b = appendBytes(b, e.Label)
+	return binary.AppendVarint(b, micros(e.Time))
+}
+
+func decodeExample(b []byte) (e Example, err error) {
+	d := decoder{b: b}
+	e.Text = string(d.bytes(maxText, "text"))
+	e.Pair = string(d.bytes(maxText, "pair"))
+	e.Label = string(d.bytes(maxText, "label"))
+	e.Time = d.time(d.varint("time"), "time")
+	if err := d.end(); err != nil {
+		return Example{}, err
+	}
+	return e, nil
+}

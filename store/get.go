@@ -1,0 +1,184 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// Get returns the profile with an id, or ErrNotFound.
+func (s *Store) Get(id string) (p *Profile, err error) {
+	err = s.view(func(t *txn) (err error) {
+		p, err = t.profile([]byte(id))
+		return err
+	})
+	return p, err
+}
+
+// State returns the profile's state, nil if it has none.
+func (s *Store) State(id string) (state []byte, err error) {
+	err = s.view(func(t *txn) error {
+		n, err := t.number([]byte(id))
+		if err != nil {
+			return err
+		}
+		state, err = t.state(n)
+		return err
+	})
+	return state, err
+}
+
+// state returns a copy of the state under a number, or nil.
+func (t *txn) state(n uint32) ([]byte, error) {
+	key := key32(n)
+	v := t.Bucket(bktState).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	payload, err := unseal(tagState, key, v)
+	if err != nil {
+		return nil, fmt.Errorf("state of profile %d: %w", n, err)
+	}
+	return bytes.Clone(payload), nil
+}
+
+// History returns the earlier revisions that are kept, newest first.
+func (s *Store) History(id string) (ps []*Profile, err error) {
+	err = s.view(func(t *txn) error {
+		n, err := t.number([]byte(id))
+		if err != nil {
+			return err
+		}
+		key := key32(n)
+		c := t.Bucket(bktHistory).Cursor()
+		for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
+			p, err := DecodeProfile(v)
+			if err != nil {
+				return fmt.Errorf("history of profile %q: %w", id, err)
+			}
+			if p.ID != id || !bytes.Equal(k, key32x64(n, p.Revision)) {
+				return corrupt("history of profile %q has revision %d of %q", id, p.Revision, p.ID)
+			}
+			p.Number = n
+			ps = append(ps, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(ps)
+	return ps, nil
+}
+
+// Count is the number of profiles.
+func (s *Store) Count() (n int, err error) {
+	err = s.view(func(t *txn) error {
+		tally, err := readTally(t.Tx)
+		n = int(tally.profiles)
+		return err
+	})
+	return n, err
+}
+
+// The most that one transaction of a listing reads, so that a slow consumer
+// holds up no page of the file.
+const (
+	pageProfiles = 256
+	pageBytes    = 1 << 20
+)
+
+// Profiles lists the profiles whose id starts with prefix, in the order of
+// ids. It reads a few hundred at a time: a profile that is put or deleted
+// meanwhile is listed or not, but each is whole. A record that cannot be read
+// yields nil and its error, and the listing goes on.
+func (s *Store) Profiles(prefix string) iter.Seq2[*Profile, error] {
+	return func(yield func(*Profile, error) bool) {
+		from := []byte(prefix)
+		for from != nil {
+			page, next, err := s.page(from, []byte(prefix))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e.profile, e.err) {
+					return
+				}
+			}
+			from = next
+		}
+	}
+}
+
+type listed struct {
+	profile *Profile
+	err     error
+}
+
+// page reads profiles from an id on, and returns where the next page starts,
+// nil if nowhere.
+func (s *Store) page(from, prefix []byte) (page []listed, next []byte, err error) {
+	err = s.view(func(t *txn) error {
+		size := 0
+		for id, n := range t.from(from) {
+			if !hasPrefix(id, prefix) {
+				return nil
+			}
+			if len(page) == pageProfiles || size >= pageBytes {
+				next = bytes.Clone(id)
+				return nil
+			}
+			size += len(t.profiles.Get(key32(n)))
+			p, err := t.numbered(id, n)
+			page = append(page, listed{p, err})
+		}
+		return nil
+	})
+	return page, next, err
+}
+
+// from lists ids and numbers in the order of ids: the ids bucket, and over it
+// the ids of a committed import.
+func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
+	return func(yield func([]byte, uint32) bool) {
+		base := t.ids.Cursor()
+		k, v := base.Seek(start)
+		var over, overV []byte
+		next := func() ([]byte, []byte) { return nil, nil }
+		if t.merge != nil {
+			c := t.merge.Cursor()
+			over, overV = c.Seek(start)
+			next = c.Next
+		}
+		for k != nil || over != nil {
+			id, num := k, v
+			switch order := compareIDs(k, over); {
+			case order < 0:
+				k, v = base.Next()
+			case order == 0:
+				k, v = base.Next()
+				fallthrough
+			default:
+				id, num = over, overV
+				over, overV = next()
+			}
+			n, _ := number(num) // 0, which no profile has, if it is corrupt
+			if !yield(id, n) {
+				return
+			}
+		}
+	}
+}
+
+// compareIDs is bytes.Compare with nil, the end of a bucket, last.
+func compareIDs(a, b []byte) int {
+	switch {
+	case b == nil:
+		return -1
+	case a == nil:
+		return 1
+	}
+	return bytes.Compare(a, b)
+}

@@ -1,0 +1,320 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// flush writes what is pending, one transaction for each 65,536 numbers.
+// Changes that come meanwhile may be left for the next flush.
+func (s *Store) flush(ctx context.Context) error {
+	ix := s.index
+	ix.lock.Lock()
+	steps := len(ix.groups())
+	ix.lock.Unlock()
+	for range max(steps, 1) {
+		err := s.enqueue(&writeOp{ctx: ctx, fn: s.flushStep, alone: true, internal: true})
+		if err != nil {
+			return fmt.Errorf("store: index: %w", err)
+		}
+	}
+	return nil
+}
+
+// groups sorts the pending numbers by their upper halves.
+func (ix *index) groups() map[uint16][]uint32 {
+	groups := map[uint16][]uint32{}
+	for n := range ix.pending {
+		groups[uint16(n>>16)] = append(groups[uint16(n>>16)], n)
+	}
+	return groups
+}
+
+// flushStep writes the pending changes of one group. With the last one the
+// index is up to date, and says so.
+func (s *Store) flushStep(w *writeTx) error {
+	ix := s.index
+	ix.lock.Lock()
+	defer ix.lock.Unlock()
+	if !ix.built || ix.failed != nil {
+		return nil
+	}
+	groups := ix.groups()
+	if len(groups) > 0 {
+		high := slices.Min(slices.Collect(maps.Keys(groups)))
+		numbers := groups[high]
+		slices.Sort(numbers)
+		deltas := newDeltas()
+		for _, n := range numbers {
+			deltas.add(n, ix.pending[n])
+		}
+		grown, err := deltas.write(w, high)
+		if err != nil {
+			return err
+		}
+		w.onCommit = append(w.onCommit, func() {
+			ix.lock.Lock()
+			defer ix.lock.Unlock()
+			ix.bytes += grown
+			for _, n := range numbers {
+				delete(ix.pending, n)
+			}
+		})
+		if len(groups) > 1 {
+			return nil
+		}
+		return ix.finish(w.Tx, w.tally.commits, grown)
+	}
+	m, err := readMark(w.Tx)
+	if err == nil && m.commits == w.tally.commits {
+		return nil
+	}
+	return ix.finish(w.Tx, w.tally.commits, 0)
+}
+
+// finish marks the index as up to date.
+func (ix *index) finish(tx *bolt.Tx, commits uint64, grown int64) error {
+	if err := ix.writeUse(tx); err != nil {
+		return err
+	}
+	return mark{commits, uint64(max(ix.bytes+grown, 0))}.write(tx)
+}
+
+// rebuild makes the index from the records, in transactions of some thousands.
+func (s *Store) rebuild(ctx context.Context) error {
+	s.opts.Logger.Info("rebuilding the index")
+	ix := s.index
+	run := func(fn func(w *writeTx) error) error {
+		return s.enqueue(&writeOp{ctx: ctx, fn: fn, alone: true, internal: true})
+	}
+	if err := run(s.emptyIndex); err != nil {
+		return err
+	}
+	for {
+		ix.lock.Lock()
+		built := ix.built
+		ix.lock.Unlock()
+		if built {
+			return s.flush(ctx)
+		}
+		if err := run(s.rebuildStep); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) emptyIndex(w *writeTx) error {
+	if err := w.Bucket(bktMeta).Delete(keyIndex); err != nil {
+		return err
+	}
+	if err := w.DeleteBucket(bktIndex); err != nil {
+		return err
+	}
+	if _, err := w.CreateBucket(bktIndex); err != nil {
+		return err
+	}
+	w.onCommit = append(w.onCommit, func() {
+		ix := s.index
+		ix.lock.Lock()
+		defer ix.lock.Unlock()
+		ix.reset()
+		ix.bytes = 0
+	})
+	return nil
+}
+
+// The most that one step of a rebuild holds in memory: profiles, and ones of
+// their masks.
+const (
+	stepProfiles = 1 << 14
+	stepOnes     = 1 << 24
+)
+
+// rebuildStep indexes the next records, all with the same upper half. A
+// record that cannot be read is left to Check.
+func (s *Store) rebuildStep(w *writeTx) error {
+	ix := s.index
+	ix.lock.Lock()
+	from := ix.next
+	ix.lock.Unlock()
+	var masks []maskRef
+	deltas, ones, high, next := newDeltas(), 0, uint16(0), uint64(1)<<32
+	c := w.profiles.Cursor()
+	for k, v := c.Seek(key32(uint32(from))); k != nil && from>>32 == 0; k, v = c.Next() {
+		n, err := number(k)
+		if err != nil {
+			return err
+		}
+		if len(masks) == 0 {
+			high = uint16(n >> 16)
+		} else if uint16(n>>16) != high || len(masks) == stepProfiles || ones >= stepOnes {
+			next = uint64(n)
+			break
+		}
+		p, err := DecodeProfile(v)
+		if err != nil || !bytes.Equal(w.ids.Get([]byte(p.ID)), k) {
+			continue // damaged, or of an import that is not merged
+		}
+		masks = append(masks, maskOf(p))
+		ones += 2 * p.Mask.Blocks * p.Mask.K
+		deltas.add(n, pendingMask{current: maskOf(p)})
+	}
+	grown, err := deltas.write(w, high)
+	if err != nil {
+		return err
+	}
+	w.onCommit = append(w.onCommit, func() { ix.advance(masks, grown, next) })
+	return nil
+}
+
+// advance takes in a step of a rebuild.
+func (ix *index) advance(masks []maskRef, grown int64, next uint64) {
+	ix.lock.Lock()
+	defer ix.lock.Unlock()
+	for _, m := range masks {
+		ix.count(m, 1)
+	}
+	ix.bytes += grown
+	ix.next = next
+	if next>>32 != 0 && !ix.built {
+		ix.built = true
+		close(ix.ready)
+	}
+}
+
+// deltas are changes to the sets of numbers that share their upper half.
+type deltas map[uint32]*bankDeltas // by bank
+
+type bankDeltas struct {
+	n, blocks int
+	sets      []setDelta // [side][block][adapter], flat
+}
+
+type setDelta struct{ add, remove []uint16 }
+
+func newDeltas() deltas { return deltas{} }
+
+// add notes what a number's mask changes.
+func (d deltas) add(n uint32, p pendingMask) {
+	low := uint16(n)
+	same := p.indexed.bank == p.current.bank && p.indexed.mask != nil && p.current.mask != nil &&
+		p.indexed.mask.N == p.current.mask.N
+	d.each(p.indexed, func(s *setDelta, side bitmask.Side, block, i int) {
+		if !same || !p.current.mask.Row(side, block).Get(i) {
+			s.remove = append(s.remove, low)
+		}
+	})
+	d.each(p.current, func(s *setDelta, side bitmask.Side, block, i int) {
+		if !same || !p.indexed.mask.Row(side, block).Get(i) {
+			s.add = append(s.add, low)
+		}
+	})
+}
+
+// each calls fn for every one of a mask.
+func (d deltas) each(m maskRef, fn func(s *setDelta, side bitmask.Side, block, i int)) {
+	if m.mask == nil {
+		return
+	}
+	b := d[m.bank]
+	if b == nil {
+		b = &bankDeltas{n: m.mask.N, blocks: m.mask.Blocks}
+		b.sets = make([]setDelta, 2*b.blocks*b.n)
+		d[m.bank] = b
+	}
+	var buf [256]int32
+	for row := range 2 * b.blocks {
+		side, block := bitmask.Side(row/b.blocks), row%b.blocks
+		for _, i := range m.mask.Indices(side, block, buf[:0]) {
+			fn(&b.sets[row*b.n+int(i)], side, block, int(i))
+		}
+	}
+}
+
+// write applies the changes in the order of keys, and returns by how much the
+// index has grown.
+func (d deltas) write(w *writeTx, high uint16) (grown int64, err error) {
+	bucket := w.Bucket(bktIndex)
+	for _, bank := range slices.SortedFunc(maps.Keys(d), cmp.Compare[uint32]) {
+		b := d[bank]
+		for at := range b.sets {
+			if len(b.sets[at].add)+len(b.sets[at].remove) == 0 {
+				continue
+			}
+			row, adapter := at/b.n, at%b.n
+			key := setKey(bank, bitmask.Side(row/b.blocks), row%b.blocks, adapter, high)
+			by, err := b.sets[at].write(bucket, key)
+			if err != nil {
+				return 0, err
+			}
+			grown += by
+		}
+	}
+	return grown, nil
+}
+
+func (s *setDelta) write(bucket *bolt.Bucket, key []byte) (grown int64, err error) {
+	old := bucket.Get(key)
+	set, err := readSet(key, old)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range s.remove {
+		set.Remove(uint32(n))
+	}
+	for _, n := range s.add {
+		set.Add(uint32(n))
+	}
+	if old != nil {
+		grown -= int64(len(key) + len(old))
+	}
+	if set.IsEmpty() {
+		return grown, bucket.Delete(key)
+	}
+	b, err := set.ToBytes()
+	if err != nil {
+		return 0, err
+	}
+	b = seal(tagIndex, key, b)
+	return grown + int64(len(key)+len(b)), bucket.Put(key, b)
+}
+
+// readSet decodes a set of lower halves; none is an empty set.
+func readSet(key, value []byte) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	if value == nil {
+		return set, nil
+	}
+	payload, err := unseal(tagIndex, key, value)
+	if err == nil {
+		err = set.UnmarshalBinary(payload)
+	}
+	if err != nil {
+		return nil, corrupt("index set %x: %w", key, err)
+	}
+	return set, nil
+}
+
+// setNumbers appends the numbers in a set to dst.
+func setNumbers(dst []uint32, key, value []byte) ([]uint32, error) {
+	set, err := readSet(key, value)
+	if err != nil {
+		return nil, err
+	}
+	high := uint32(binary.BigEndian.Uint16(key[setKeySize-2:])) << 16
+	it := set.Iterator()
+	for it.HasNext() {
+		dst = append(dst, high|it.Next())
+	}
+	return dst, nil
+}

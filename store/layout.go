@@ -1,0 +1,127 @@
+package store
+
+import (
+	"encoding/binary"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// schema is the version of the layout below, docs/format.md its description.
+const schema = 1
+
+// The buckets of the file, and the tags that seal their values.
+var (
+	bktMeta     = []byte("meta")     // "store", "tally", "index"
+	bktValues   = []byte("values")   // key → the caller's value
+	bktBanks    = []byte("banks")    // ref → bank
+	bktHeads    = []byte("heads")    // ref → digest, head
+	bktDigests  = []byte("digests")  // kind, digest → ref
+	bktNames    = []byte("names")    // name → ref of a head
+	bktIDs      = []byte("ids")      // id → number
+	bktFree     = []byte("free")     // numbers to use again
+	bktProfiles = []byte("profiles") // number → record
+	bktHistory  = []byte("history")  // number, revision → record
+	bktState    = []byte("state")    // number → state
+	bktExamples = []byte("examples") // number, sequence → example
+	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
+
+	// While an import is being staged there is bktStaging, which no reader
+	// looks at; once it is committed, and until its ids are merged into
+	// bktIDs, there is bktMerge: id → number, which goes before bktIDs.
+	bktStaging = []byte("staging")
+	bktMerge   = []byte("merge")
+)
+
+var allBuckets = [][]byte{
+	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
+	bktFree, bktProfiles, bktHistory, bktState, bktExamples, bktIndex,
+}
+
+const (
+	tagMeta    = 'M'
+	tagValue   = 'V'
+	tagBank    = 'B'
+	tagHead    = 'H'
+	tagName    = 'N'
+	tagState   = 'S'
+	tagExample = 'E'
+	tagIndex   = 'I'
+)
+
+var (
+	keyStore = []byte("store")
+	keyTally = []byte("tally")
+	keyIndex = []byte("index")
+)
+
+// Numbers in keys are big-endian, so that bbolt's order is theirs.
+
+func key32(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+func key32x64(n uint32, m uint64) []byte {
+	return binary.BigEndian.AppendUint64(key32(n), m)
+}
+
+// number reads a value or key of four bytes.
+func number(b []byte) (uint32, error) {
+	if len(b) != 4 {
+		return 0, corrupt("number of %d bytes, want 4", len(b))
+	}
+	return binary.BigEndian.Uint32(b), nil
+}
+
+// tally is what would be slow to count; it is read and written by every
+// writing transaction.
+type tally struct {
+	commits                                    uint64 // changes to profiles, ever
+	profiles, recordBytes, maskBytes, examples uint64
+	nextNumber, nextBank, nextHead             uint64 // not given out yet
+}
+
+func (t *tally) fields() []*uint64 {
+	return []*uint64{
+		&t.commits, &t.profiles, &t.recordBytes, &t.maskBytes, &t.examples,
+		&t.nextNumber, &t.nextBank, &t.nextHead,
+	}
+}
+
+func readTally(tx *bolt.Tx) (t tally, err error) {
+	payload, err := unseal(tagMeta, keyTally, tx.Bucket(bktMeta).Get(keyTally))
+	if err != nil {
+		return t, corrupt("tally: %w", err)
+	}
+	d := decoder{b: payload}
+	for _, f := range t.fields() {
+		*f = d.uvarint("tally")
+	}
+	return t, d.end()
+}
+
+func (t *tally) write(tx *bolt.Tx) error {
+	var b []byte
+	for _, f := range t.fields() {
+		b = binary.AppendUvarint(b, *f)
+	}
+	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
+}
+
+// deletePrefix deletes the keys that start with prefix, and returns their
+// number and their values' bytes.
+func deletePrefix(b *bolt.Bucket, prefix []byte) (keys, bytes uint64, err error) {
+	var found [][]byte
+	c := b.Cursor()
+	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		found = append(found, append([]byte(nil), k...))
+		bytes += uint64(len(v))
+	}
+	for _, k := range found {
+		if err := b.Delete(k); err != nil {
+			return 0, 0, err
+		}
+	}
+	return uint64(len(found)), bytes, nil
+}
+
+func hasPrefix(k, prefix []byte) bool {
+	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
+}

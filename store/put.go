@@ -1,0 +1,301 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Put stores p as the next revision of its id, and what w says beside it, in
+// one transaction, and returns the revision. Of p it does not read Number,
+// Revision and Updated; Created only of a new id.
+func (s *Store) Put(ctx context.Context, p *Profile, w Write) (revision uint64, err error) {
+	if err := s.checkPut(p); err != nil {
+		return 0, err
+	}
+	if err := s.checkExamples(w.Append); err != nil {
+		return 0, err
+	}
+	err = s.write(ctx, func(tx *writeTx) (err error) {
+		revision, err = tx.put(p, w)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return revision, nil
+}
+
+// PutBatch is Put of many profiles in one transaction: all or none. To load
+// very many, call it with some thousands at a time; a transaction is held in
+// memory.
+func (s *Store) PutBatch(ctx context.Context, ps []*Profile) error {
+	for _, p := range ps {
+		if err := s.checkPut(p); err != nil {
+			return err
+		}
+	}
+	return s.writeAlone(ctx, func(tx *writeTx) error {
+		for _, p := range ps {
+			if _, err := tx.put(p, Write{}); err != nil {
+				return fmt.Errorf("profile %q: %w", p.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) checkPut(p *Profile) error {
+	if err := checkID(p.ID, s.opts.MaxID); err != nil {
+		return err
+	}
+	return checkRecord(p)
+}
+
+func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
+	id := []byte(p.ID)
+	old, err := w.forWriting(id)
+	if err != nil {
+		return 0, err
+	}
+	if err := checkRevision(old, o.IfRevision); err != nil {
+		return 0, err
+	}
+	if err := w.checkRefs(p); err != nil {
+		return 0, err
+	}
+	next, err := w.nextOf(p, old)
+	if err != nil {
+		return 0, err
+	}
+	if err := w.keepHistory(old); err != nil {
+		return 0, err
+	}
+	if err := w.store(next, old); err != nil {
+		return 0, err
+	}
+	return next.Revision, w.putBeside(next.Number, o)
+}
+
+// forWriting returns the profile to be replaced, or nil if the id is new. It
+// first merges what a committed import has for the id, so that the ids bucket
+// alone counts.
+func (w *writeTx) forWriting(id []byte) (*Profile, error) {
+	if err := w.settle(id); err != nil {
+		return nil, err
+	}
+	if w.ids.Get(id) == nil {
+		return nil, nil
+	}
+	return w.profile(id)
+}
+
+func checkRevision(old *Profile, want *uint64) error {
+	if want == nil {
+		return nil
+	}
+	have := uint64(0)
+	if old != nil {
+		have = old.Revision
+	}
+	if have != *want {
+		return fmt.Errorf("%w: profile is at revision %d, not %d", ErrConflict, have, *want)
+	}
+	return nil
+}
+
+// checkRefs says whether the bank and head of p exist, and the mask fits.
+func (w *writeTx) checkRefs(p *Profile) error {
+	bank, err := w.bank(p.Bank)
+	if err != nil {
+		return err
+	}
+	if p.Mask.N != bank.N || p.Mask.Blocks != bank.Blocks {
+		return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d",
+			ErrMismatch, p.Mask.N, p.Mask.Blocks, p.Bank, bank.N, bank.Blocks)
+	}
+	if p.Head != 0 && w.Bucket(bktHeads).Get(key32(p.Head)) == nil {
+		return fmt.Errorf("%w: head %d", ErrNotFound, p.Head)
+	}
+	return nil
+}
+
+// nextOf returns p as it is to be stored after old.
+func (w *writeTx) nextOf(p, old *Profile) (*Profile, error) {
+	next := *p
+	next.Updated = time.Now()
+	if old != nil {
+		next.Number, next.Revision, next.Created = old.Number, old.Revision+1, old.Created
+		return &next, nil
+	}
+	next.Revision = 1
+	if next.Created.IsZero() {
+		next.Created = next.Updated
+	}
+	var err error
+	next.Number, err = w.newNumber()
+	return &next, err
+}
+
+// newNumber gives out the lowest number that was freed, or the next one.
+func (w *writeTx) newNumber() (uint32, error) {
+	free := w.Bucket(bktFree)
+	if k, _ := free.Cursor().First(); k != nil {
+		n, err := number(k)
+		if err != nil {
+			return 0, err
+		}
+		return n, free.Delete(key32(n))
+	}
+	if w.tally.nextNumber > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.profiles)
+	}
+	w.tally.nextNumber++
+	return uint32(w.tally.nextNumber - 1), nil
+}
+
+// store writes p's record in the place of old's.
+func (w *writeTx) store(p, old *Profile) error {
+	size, err := w.putRecord(p)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		if err := w.ids.Put([]byte(p.ID), key32(p.Number)); err != nil {
+			return err
+		}
+		w.tally.profiles++
+	} else {
+		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
+	}
+	w.tally.recordBytes += uint64(size)
+	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
+	w.changes = append(w.changes, change{p.Number, maskOf(old), maskRef{p.Bank, p.Mask.Clone()}})
+	return nil
+}
+
+// putRecord writes a record under its number and returns its size, less that
+// of the one it replaces.
+func (w *writeTx) putRecord(p *Profile) (int, error) {
+	b, err := EncodeProfile(p)
+	if err != nil {
+		return 0, err
+	}
+	key := key32(p.Number)
+	grown := len(b) - len(w.profiles.Get(key))
+	w.profiles.FillPercent = 0.9 // numbers come in order
+	return grown, w.profiles.Put(key, b)
+}
+
+// putBeside writes state and examples.
+func (w *writeTx) putBeside(n uint32, o Write) error {
+	if o.DropState || o.State != nil {
+		if err := w.putState(n, o.State); err != nil {
+			return err
+		}
+	}
+	if o.DropExamples {
+		if err := w.dropExamples(n); err != nil {
+			return err
+		}
+	}
+	return w.appendExamples(n, o.Append)
+}
+
+func (w *writeTx) putState(n uint32, state []byte) error {
+	key := key32(n)
+	if len(state) == 0 {
+		return w.Bucket(bktState).Delete(key)
+	}
+	return w.Bucket(bktState).Put(key, seal(tagState, key, bytes.Clone(state)))
+}
+
+// keepHistory moves old's record to the history and drops what is over
+// Options.History.
+func (w *writeTx) keepHistory(old *Profile) error {
+	if old == nil {
+		return nil
+	}
+	history, key := w.Bucket(bktHistory), key32(old.Number)
+	if w.s.opts.History > 0 {
+		record := bytes.Clone(w.profiles.Get(key))
+		if err := history.Put(key32x64(old.Number, old.Revision), record); err != nil {
+			return err
+		}
+	}
+	var kept [][]byte
+	c := history.Cursor()
+	for k, _ := c.Seek(key); hasPrefix(k, key); k, _ = c.Next() {
+		kept = append(kept, bytes.Clone(k))
+	}
+	for len(kept) > w.s.opts.History {
+		if err := history.Delete(kept[0]); err != nil {
+			return err
+		}
+		kept = kept[1:]
+	}
+	return nil
+}
+
+// Delete erases a profile: record, state, examples, history and, at the next
+// flush, its bits in the index. The file keeps the freed pages' bytes until
+// they are written again.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := checkID(id, s.opts.MaxID); err != nil {
+		return err
+	}
+	return s.write(ctx, func(w *writeTx) error {
+		if err := w.settle([]byte(id)); err != nil {
+			return err
+		}
+		v := w.ids.Get([]byte(id))
+		if v == nil {
+			return fmt.Errorf("%w: profile %q", ErrNotFound, id)
+		}
+		n, err := number(v)
+		if err != nil {
+			return err
+		}
+		if err := w.ids.Delete([]byte(id)); err != nil {
+			return err
+		}
+		w.tally.profiles--
+		return w.erase(n)
+	})
+}
+
+// erase deletes all that is stored under a number, and frees the number. A
+// record that cannot be read is erased like any other.
+func (w *writeTx) erase(n uint32) error {
+	key := key32(n)
+	record := w.profiles.Get(key)
+	w.tally.recordBytes -= uint64(len(record))
+	if old, err := DecodeProfile(record); err == nil {
+		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
+		w.changes = append(w.changes, change{n, maskOf(old), maskRef{}})
+	} else {
+		w.changes = append(w.changes, change{n, maskRef{}, maskRef{}})
+		w.s.index.distrust()
+	}
+	if err := w.eraseBeside(n); err != nil {
+		return err
+	}
+	if err := w.profiles.Delete(key); err != nil {
+		return err
+	}
+	return w.Bucket(bktFree).Put(key, nil)
+}
+
+func (w *writeTx) eraseBeside(n uint32) error {
+	key := key32(n)
+	if err := w.Bucket(bktState).Delete(key); err != nil {
+		return err
+	}
+	if err := w.dropExamples(n); err != nil {
+		return err
+	}
+	_, _, err := deletePrefix(w.Bucket(bktHistory), key)
+	return err
+}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"os"
+)
+
+// Stats are numbers of a store at one moment.
+type Stats struct {
+	// What there is now.
+	Profiles    int64
+	RecordBytes int64 // of all records, an own head included; no state, examples, history
+	MaskBytes   int64 // of the masks in them
+	Examples    int64
+	FileBytes   int64
+	FreeBytes   int64 // of the file, to be written again before it grows
+	IndexBytes  int64 // of the index, keys included
+
+	// What was done since Open.
+	Reads   int64 // reading transactions
+	Writes  int64 // writes
+	Commits int64 // transactions that they shared
+}
+
+// Stats returns the store's numbers. It reads no profile.
+func (s *Store) Stats() (st Stats, err error) {
+	err = s.view(func(t *txn) error {
+		tally, err := readTally(t.Tx)
+		st.Profiles, st.Examples = int64(tally.profiles), int64(tally.examples)
+		st.RecordBytes, st.MaskBytes = int64(tally.recordBytes), int64(tally.maskBytes)
+		return err
+	})
+	if err != nil {
+		return Stats{}, err
+	}
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return Stats{}, err
+	}
+	st.FileBytes = info.Size()
+	pages := s.db.Stats()
+	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(s.db.Info().PageSize)
+	s.index.lock.Lock()
+	st.IndexBytes = s.index.bytes
+	s.index.lock.Unlock()
+	st.Reads, st.Writes, st.Commits = s.reads.Load(), s.writes.Load(), s.commits.Load()
+	return st, nil
+}
+
+// Sub returns what was done between an earlier o and s; what there is now is
+// s's.
+func (s Stats) Sub(o Stats) Stats {
+	s.Reads -= o.Reads
+	s.Writes -= o.Writes
+	s.Commits -= o.Commits
+	return s
+}
+
+// MeanRecord is the mean bytes per profile.
+func (s Stats) MeanRecord() float64 {
+	if s.Profiles == 0 {
+		return 0
+	}
+	return float64(s.RecordBytes) / float64(s.Profiles)
+}

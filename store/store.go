@@ -1,0 +1,237 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Store is an open file of profiles. It is safe for concurrent use.
+type Store struct {
+	db   *bolt.DB
+	path string
+	opts Options
+	meta Meta
+
+	writer    sync.Mutex // held by the goroutine that runs a transaction
+	queueLock sync.Mutex
+	queue     []*writeOp
+
+	index     *index
+	importing chan struct{} // holds a token while no import runs
+
+	closing   atomic.Bool // no more writes
+	closed    atomic.Bool // no more reads
+	closeOnce sync.Once
+	closeErr  error
+
+	reads, writes, commits atomic.Int64
+}
+
+// Create makes a store at path, bound to meta, and opens it. If there is a
+// file already it is ErrExists; a crash leaves either no file or a whole one.
+func Create(path string, meta Meta, o *Options) (*Store, error) {
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if opts.ReadOnly {
+		return nil, fmt.Errorf("%w: cannot create %s", ErrReadOnly, path)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("%w: %s", ErrExists, path)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return nil, fmt.Errorf("store: create: %w", err)
+	}
+	defer os.Remove(temp.Name())
+	temp.Close()
+	if err := writeEmpty(temp.Name(), meta, opts); err != nil {
+		return nil, fmt.Errorf("store: create %s: %w", path, err)
+	}
+	if err := moveNew(temp.Name(), path); err != nil {
+		return nil, err
+	}
+	return Open(path, o)
+}
+
+// writeEmpty makes the buckets and the meta values of an empty store.
+func writeEmpty(path string, meta Meta, opts Options) error {
+	db, err := bolt.Open(path, 0o600, opts.bolt())
+	if err != nil {
+		return err
+	}
+	meta.Schema = schema
+	if meta.Created.IsZero() {
+		meta.Created = time.Now().UTC().Truncate(time.Microsecond)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, name := range allBuckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		first := tally{nextNumber: 1, nextBank: 1, nextHead: 1}
+		return errors.Join(writeMeta(tx, meta), first.write(tx))
+	})
+	return errors.Join(err, db.Close())
+}
+
+// moveNew gives the file its name, unless a file has that name.
+func moveNew(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s", ErrExists, to)
+	}
+	if err != nil { // a file system without links
+		err = os.Rename(from, to)
+	}
+	if err != nil {
+		return fmt.Errorf("store: create: %w", err)
+	}
+	if dir, err := os.Open(filepath.Dir(to)); err == nil {
+		_ = dir.Sync() // makes the name durable; not every system can
+		dir.Close()
+	}
+	return nil
+}
+
+// Open opens the store at path. It is fs.ErrNotExist if there is none,
+// ErrLocked if another process has it open for longer than Options.Timeout.
+// An import that a crash cut short is undone, or completed if it had been
+// committed.
+func Open(path string, o *Options) (*Store, error) {
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, fmt.Errorf("store: open: %w", err)
+	case !info.Mode().IsRegular() || info.Size() == 0: // bbolt would fill it
+		return nil, corrupt("%s is not a store", path)
+	}
+	db, err := bolt.Open(path, 0o600, opts.bolt())
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	s := &Store{db: db, path: path, opts: opts, importing: make(chan struct{}, 1)}
+	s.importing <- struct{}{}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+// start reads the meta values, finishes what a crash cut short, and starts
+// the index.
+func (s *Store) start() error {
+	err := s.db.View(func(tx *bolt.Tx) (err error) {
+		if s.meta, err = readMeta(tx); err != nil {
+			return err
+		}
+		for _, name := range allBuckets {
+			if tx.Bucket(name) == nil {
+				return corrupt("no bucket %q", name)
+			}
+		}
+		_, err = readTally(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !s.opts.ReadOnly {
+		if err := s.recoverImport(); err != nil {
+			return err
+		}
+	}
+	return s.startIndex()
+}
+
+// Close writes what the index lacks, waits for transactions in progress and
+// closes the file. A second Close does nothing.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.closing.Store(true)
+		indexErr := s.stopIndex()
+		s.closed.Store(true)
+		s.closeErr = errors.Join(indexErr, s.db.Close())
+	})
+	return s.closeErr
+}
+
+// Meta returns what the store is bound to.
+func (s *Store) Meta() Meta { return s.meta }
+
+// Path is the file's path, as given to Open.
+func (s *Store) Path() string { return s.path }
+
+func readMeta(tx *bolt.Tx) (m Meta, err error) {
+	b := tx.Bucket(bktMeta)
+	if b == nil {
+		return m, corrupt("not a store: no bucket %q", bktMeta)
+	}
+	text, err := unseal(tagMeta, keyStore, b.Get(keyStore))
+	if err != nil {
+		return m, corrupt("meta: %w", err)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, corrupt("meta: %w", err)
+	}
+	if m.Schema > schema {
+		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schema)
+	}
+	if m.Schema < 1 {
+		return m, corrupt("schema %d", m.Schema)
+	}
+	return m, nil
+}
+
+func writeMeta(tx *bolt.Tx, m Meta) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
+}
+
+// bolt is bbolt's options.
+func (o Options) bolt() *bolt.Options {
+	b := &bolt.Options{
+		Timeout:         o.Timeout,
+		ReadOnly:        o.ReadOnly,
+		NoSync:          o.NoSync,
+		FreelistType:    bolt.FreelistMapType,
+		PreLoadFreelist: true, // Stats and Check read it, also read-only
+	}
+	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !o.ReadOnly {
+		// Address space only. A write that outgrows the mapping has to wait
+		// for every reader, a slow Backup among them.
+		b.InitialMmapSize = 1 << 30
+	}
+	return b
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%w: %s", ErrLocked, path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
+		errors.Is(err, bolterrors.ErrVersionMismatch):
+		return corrupt("%s is not a store: %w", path, err)
+	}
+	return fmt.Errorf("store: open %s: %w", path, err)
+}

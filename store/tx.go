@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// txn is a transaction, reading or writing. Nothing that it returns as a view
+// outlives it.
+type txn struct {
+	*bolt.Tx
+	ids, profiles *bolt.Bucket
+	merge         *bolt.Bucket // ids of a committed import, or nil
+}
+
+func newTxn(tx *bolt.Tx) txn {
+	return txn{Tx: tx, ids: tx.Bucket(bktIDs), profiles: tx.Bucket(bktProfiles), merge: tx.Bucket(bktMerge)}
+}
+
+// number returns the number of a profile.
+func (t *txn) number(id []byte) (uint32, error) {
+	if t.merge != nil {
+		if v := t.merge.Get(id); v != nil {
+			return number(v)
+		}
+	}
+	v := t.ids.Get(id)
+	if v == nil {
+		return 0, fmt.Errorf("%w: profile %q", ErrNotFound, id)
+	}
+	return number(v)
+}
+
+// profile returns the profile with an id.
+func (t *txn) profile(id []byte) (*Profile, error) {
+	n, err := t.number(id)
+	if err != nil {
+		return nil, err
+	}
+	return t.numbered(id, n)
+}
+
+// numbered decodes the record under a number and checks that it is id's.
+func (t *txn) numbered(id []byte, n uint32) (*Profile, error) {
+	var key [4]byte
+	p, err := DecodeProfile(t.profiles.Get(putKey(&key, n)))
+	if err != nil {
+		return nil, fmt.Errorf("profile %q: %w", id, err)
+	}
+	if p.ID != string(id) {
+		return nil, corrupt("profile %q has the record of %q", id, p.ID)
+	}
+	p.Number = n
+	return p, nil
+}
+
+func putKey(key *[4]byte, n uint32) []byte {
+	key[0], key[1], key[2], key[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	return key[:]
+}
+
+// view runs fn in a reading transaction.
+func (s *Store) view(fn func(t *txn) error) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	s.reads.Add(1)
+	return boltError(s.db.View(func(tx *bolt.Tx) error {
+		t := newTxn(tx)
+		return fn(&t)
+	}))
+}
+
+// boltError replaces the errors of bbolt that are a caller's fault by ours.
+func boltError(err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
+		return ErrClosed
+	case errors.Is(err, bolterrors.ErrDatabaseReadOnly), errors.Is(err, bolterrors.ErrTxNotWritable):
+		return ErrReadOnly
+	}
+	return err
+}
+
+// writeTx is a writing transaction.
+type writeTx struct {
+	txn
+	s       *Store
+	tally   tally
+	changes []change // for the index, once committed
+	// onCommit runs after the commit and before the next transaction.
+	onCommit []func()
+}
+
+// change is what a transaction did to the mask under a number. A nil mask is
+// no profile.
+type change struct {
+	number   uint32
+	old, new maskRef
+}
+
+// maskRef is a mask and the bank that it is over.
+type maskRef struct {
+	bank uint32
+	mask *bitmask.Mask
+}
+
+func maskOf(p *Profile) maskRef {
+	if p == nil {
+		return maskRef{}
+	}
+	return maskRef{p.Bank, p.Mask}
+}
+
+// writeOp is one call's part of a transaction. Its function may run more than
+// once, each time from the same state, if a neighbour fails: it must set what
+// it returns, never add to it.
+type writeOp struct {
+	ctx   context.Context
+	fn    func(w *writeTx) error
+	alone bool // large: shares its transaction with no other
+	// internal work goes on while Close waits for it.
+	internal bool
+	done     bool
+	err      error
+}
+
+// maxGroup is the number of calls that share one transaction and its fsync.
+const maxGroup = 256
+
+// write runs fn in a writing transaction and returns once it is durable.
+// Calls that come while another transaction is being written wait and then
+// share the next one.
+func (s *Store) write(ctx context.Context, fn func(w *writeTx) error) error {
+	return s.enqueue(&writeOp{ctx: ctx, fn: fn})
+}
+
+// writeAlone is write for a function that writes much.
+func (s *Store) writeAlone(ctx context.Context, fn func(w *writeTx) error) error {
+	return s.enqueue(&writeOp{ctx: ctx, fn: fn, alone: true})
+}
+
+func (s *Store) enqueue(op *writeOp) error {
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	s.queueLock.Lock()
+	s.queue = append(s.queue, op)
+	s.queueLock.Unlock()
+
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	for !op.done {
+		s.commit(s.nextGroup())
+	}
+	return op.err
+}
+
+// nextGroup takes the calls of one transaction off the queue.
+func (s *Store) nextGroup() []*writeOp {
+	s.queueLock.Lock()
+	defer s.queueLock.Unlock()
+	n := 0
+	for n < len(s.queue) && n < maxGroup && !(s.queue[n].alone && n > 0) {
+		n++
+		if s.queue[0].alone {
+			break
+		}
+	}
+	group := s.queue[:n:n]
+	s.queue = s.queue[n:]
+	return group
+}
+
+// commit runs a group in one transaction. A call that fails is taken out, and
+// the others run again without it. The caller holds s.writer.
+func (s *Store) commit(group []*writeOp) {
+	defer func() { // also if one of them panics, so that nobody waits for it
+		for _, op := range group {
+			if !op.done {
+				op.done, op.err = true, errors.New("store: transaction abandoned")
+			}
+		}
+	}()
+	for {
+		rest := s.liveOps(group)
+		if len(rest) == 0 {
+			return
+		}
+		failed, err := s.tryCommit(rest)
+		if failed != nil {
+			failed.done, failed.err = true, err
+			continue
+		}
+		for _, op := range rest {
+			op.done, op.err = true, err
+		}
+		return
+	}
+}
+
+// liveOps returns those not done, after ending those that come too late.
+func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
+	for _, op := range group {
+		if op.done {
+			continue
+		}
+		if op.err = op.ctx.Err(); op.err == nil && s.closing.Load() && !op.internal {
+			op.err = ErrClosed
+		}
+		if op.done = op.err != nil; !op.done {
+			live = append(live, op)
+		}
+	}
+	return live
+}
+
+// tryCommit returns the call that failed, or nil and the transaction's error.
+func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
+	w := &writeTx{s: s}
+	err = s.db.Update(func(tx *bolt.Tx) (err error) {
+		w.txn = newTxn(tx)
+		if w.tally, err = readTally(tx); err != nil {
+			return err
+		}
+		before := w.tally
+		for _, op := range group {
+			if err := op.fn(w); err != nil {
+				failed = op
+				return err
+			}
+		}
+		w.tally.commits += uint64(len(w.changes))
+		if w.tally == before {
+			return nil
+		}
+		return w.tally.write(tx)
+	})
+	if err != nil {
+		return failed, boltError(err)
+	}
+	s.commits.Add(1)
+	s.writes.Add(int64(len(group)))
+	s.index.add(w.changes)
+	for _, fn := range w.onCommit {
+		fn()
+	}
+	return nil, nil
+}
