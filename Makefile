@@ -6,7 +6,7 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 GO       := bash scripts/env.sh go
-PURE     := ./bitmask ./store/... ./internal/safetensors ./model ./bank ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/safetensors ./internal/folder ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 RUN      ?= .
