@@ -40,6 +40,8 @@ type goldenText struct {
 	MaxLength int     `json:"max_length"`
 	IDs       []int32 `json:"ids"`
 	TypeIDs   []int32 `json:"type_ids"`
+
+	Normalizer json.RawMessage `json:"normalizer"` // of odd.jsonl.gz
 }
 
 func readGolden(tb testing.TB, path string) (rows []goldenText) {
