@@ -31,7 +31,8 @@ type weight struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenCheckpoint reads dir's config.json and 1_Pooling/config.json and maps its model.safetensors. No weight is read, but each is known to be there.
+// OpenCheckpoint reads dir's config.json and 1_Pooling/config.json and maps its model.safetensors. No weight is read, but each is
+// known to be there.
 func OpenCheckpoint(dir string) (*Checkpoint, error) {
 	config, err := ReadConfig(dir)
 	if err != nil {
@@ -100,8 +101,8 @@ func (c *Checkpoint) bind() error {
 // HasPooler reports whether the checkpoint has pooler.dense, used or not.
 func (c *Checkpoint) HasPooler() bool { return c.pooler }
 
-// Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging Face's without the bert. prefix, and with LayerNorm's
-// parameters as weight and bias, whatever the file calls them.
+// Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging Face's without the bert. prefix, and
+// with LayerNorm's parameters as weight and bias, whatever the file calls them.
 func (c *Checkpoint) Names() []string {
 	names := make([]string, len(c.weights))
 	for i, w := range c.weights {

@@ -109,7 +109,8 @@ func (c Config) ValidateMaxTokens(n int) error {
 
 // canonical is what the digest of a checkpoint binds: every field that changes the result, in a fixed spelling.
 func (c Config) canonical() string {
-	return fmt.Sprintf("bert vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d intermediate_size=%d hidden_act=%s "+
-		"max_position_embeddings=%d type_vocab_size=%d layer_norm_eps=%g", c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads,
-		c.IntermediateSize, c.HiddenAct, c.MaxPositionEmbeddings, c.TypeVocabSize, c.LayerNormEps)
+	return fmt.Sprintf("bert vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d intermediate_size=%d "+
+		"hidden_act=%s max_position_embeddings=%d type_vocab_size=%d layer_norm_eps=%g",
+		c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize,
+		c.HiddenAct, c.MaxPositionEmbeddings, c.TypeVocabSize, c.LayerNormEps)
 }

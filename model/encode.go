@@ -8,8 +8,9 @@ type Encoding struct {
 	TypeIDs []int32
 }
 
-// Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are kept, special tokens included: a text loses its
-// end; of a pair the longer loses its end first, then both. 0 is no limit; a limit below MinTokens may leave special tokens only.
+// Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are kept, special tokens included: a text
+// loses its end; of a pair the longer loses its end first, then both. 0 is no limit; a limit below MinTokens may leave special tokens
+// only, and never drops those.
 // Special tokens written out in the text, such as "[SEP]", become those tokens, as in Hugging Face's tokenizers.
 func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	s := t.scanners.Get().(*scanner)
@@ -60,12 +61,8 @@ func longestFirst(n, m, room int) (int, int) {
 	if n <= room && m <= room-n {
 		return n, m
 	}
-	short, long := min(n, m), max(n, m)
-	if short > room || room-short < short {
-		short, long = room/2, room-room/2
-	} else {
-		long = room - short
-	}
+	short := min(n, m, room/2) // both are cut, or the longer only
+	long := room - short
 	if n > m {
 		return long, short
 	}

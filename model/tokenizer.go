@@ -109,13 +109,13 @@ func (t *Tokenizer) VocabSize() int { return t.vocab.size }
 // PadID is the id that fills a batch's shorter rows.
 func (t *Tokenizer) PadID() int32 { return t.pad }
 
-// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids, added tokens, vocabulary, maxTokens. It does not
-// depend on which files the tokenizer was read from.
+// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids, added tokens, vocabulary, maxTokens.
+// It does not depend on which files the tokenizer was read from.
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 	h := sha256.New()
 	f := t.flags
-	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d sep=%d unk=%d max=%d\n", f.CleanText,
-		f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep, t.unk, maxTokens)
+	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d sep=%d unk=%d max=%d\n",
+		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep, t.unk, maxTokens)
 	hashTokens(h, t.added.ids)
 	hashTokens(h, t.vocab.ids)
 	return [32]byte(h.Sum(nil))

@@ -42,12 +42,16 @@ func readTokenizerConfig(dir string) (tokenizerSettings, error) {
 	if err := json.Unmarshal(b, &s.fields); err != nil {
 		return s, tokenizerf("tokenizer_config.json: %v", err)
 	}
-	for name, dst := range map[string]*string{"cls_token": &s.cls, "sep_token": &s.sep, "unk_token": &s.unk, "pad_token": &s.pad, "mask_token": &s.mask} {
+	for name, dst := range map[string]*string{
+		"cls_token": &s.cls, "sep_token": &s.sep, "unk_token": &s.unk, "pad_token": &s.pad, "mask_token": &s.mask,
+	} {
 		if err := s.token(name, dst); err != nil {
 			return s, err
 		}
 	}
-	for name, dst := range map[string]any{"tokenizer_class": &s.class, "do_lower_case": new(bool), "tokenize_chinese_chars": new(bool), "strip_accents": new(*bool)} {
+	for name, dst := range map[string]any{
+		"tokenizer_class": &s.class, "do_lower_case": new(bool), "tokenize_chinese_chars": new(bool), "strip_accents": new(*bool),
+	} {
 		if raw, ok := s.fields[name]; ok {
 			if err := json.Unmarshal(raw, dst); err != nil {
 				return s, tokenizerf("tokenizer_config.json: %s: %v", name, err)
@@ -133,7 +137,8 @@ func readVocabFolder(dir string, s tokenizerSettings) (*tokenizerSpec, error) {
 	if extra != nil && s.added == nil {
 		return nil, unsupportedf("added_tokens.json without tokenizer.json")
 	}
-	spec := &tokenizerSpec{vocab: parseVocabText(b), prefix: "##", maxChars: 100, cls: s.cls, sep: s.sep, unk: s.unk, pad: s.pad, added: s.added}
+	spec := &tokenizerSpec{vocab: parseVocabText(b), prefix: "##", maxChars: 100, cls: s.cls, sep: s.sep, unk: s.unk, pad: s.pad}
+	spec.added = s.added
 	spec.flags = s.override(normalizerSettings{lowercase: true, han: true}).flags(true)
 	if spec.added == nil {
 		for _, token := range []string{s.pad, s.unk, s.cls, s.sep, s.mask} {

@@ -35,13 +35,15 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return nil
 }
 
+// place is a tensor's entry in the header.
+type place struct {
+	DType   string   `json:"dtype"`
+	Shape   []int64  `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"`
+}
+
 // encodeHeader returns the JSON, padded with spaces so that the data behind it begins at a multiple of 8.
 func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
-	type field struct {
-		DType   string   `json:"dtype"`
-		Shape   []int64  `json:"shape"`
-		Offsets [2]int64 `json:"data_offsets"`
-	}
 	var b bytes.Buffer
 	b.WriteByte('{')
 	member := func(name string, v any) {
@@ -54,12 +56,12 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		b.WriteByte(':')
 		b.Write(val)
 	}
-	if len(metadata) > 0 {
-		for k, v := range metadata {
-			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("safetensors: metadata %q is not UTF-8", k)
-			}
+	for k, v := range metadata {
+		if !utf8.ValidString(k) || !utf8.ValidString(v) {
+			return nil, fmt.Errorf("safetensors: metadata %q is not UTF-8", k)
 		}
+	}
+	if len(metadata) > 0 {
 		member(metadataKey, metadata)
 	}
 	seen := make(map[string]bool, len(tensors))
@@ -68,12 +70,9 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		if err := checkTensor(t, seen); err != nil {
 			return nil, err
 		}
-		shape := t.Shape
-		if shape == nil {
-			shape = []int64{} // a scalar is [], not null
-		}
+		shape := append([]int64{}, t.Shape...) // a scalar is [], not null
 		end := at + int64(len(t.Data))
-		member(t.Name, field{t.DType, shape, [2]int64{at, end}})
+		member(t.Name, place{t.DType, shape, [2]int64{at, end}})
 		at = end
 	}
 	b.WriteByte('}')
