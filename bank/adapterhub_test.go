@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -65,6 +66,15 @@ func newHubCase(name string, seed uint64) *hubCase {
 		}
 	}
 	return c
+}
+
+// resize gives all tensors other dimensions, and no interesting entries.
+func (c *hubCase) resize(d, b int64) {
+	c.outer["hidden_size"] = d
+	for i := range c.tensors {
+		shape := [4][]int64{{b, d}, {b}, {d, b}, {d}}[i%4]
+		c.tensors[i].Shape, c.tensors[i].Data = shape, make([]byte, 4*product(shape))
+	}
 }
 
 func product(shape []int64) int {
@@ -301,8 +311,12 @@ func TestImportRefusesUnequalShapes(t *testing.T) {
 	first := newHubCase("x", 1).write(t)
 	fewer := newHubCase("x", 2)
 	fewer.tensors = fewer.tensors[:4]
-	for dir, field := range map[string]string{fewer.write(t): "blocks"} {
-		_, err := ImportAdapterHub([]string{first, dir})
+	narrow := newHubCase("x", 2)
+	narrow.resize(hubHidden, 1)
+	small := newHubCase("x", 2)
+	small.resize(4, hubBottleneck)
+	for field, c := range map[string]*hubCase{"blocks": fewer, "bottleneck": narrow, "hidden size": small} {
+		_, err := ImportAdapterHub([]string{first, c.write(t)})
 		var unsupported *UnsupportedError
 		if !errors.As(err, &unsupported) || unsupported.Field != field {
 			t.Errorf("got %v, want an UnsupportedError of %s", err, field)
@@ -319,4 +333,65 @@ func TestImportRefusesUnequalShapes(t *testing.T) {
 	if _, err := ImportAdapterHub([]string{broken}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("broken weights: got %v, want ErrCorrupt", err)
 	}
+}
+
+// TestImportRealAdapters reads what the adapters library, version 1.3.0, saved
+// (testdata/adapterhub/make.py), and computes what it computed.
+func TestImportRealAdapters(t *testing.T) {
+	const dir = "testdata/adapterhub"
+	names := []string{"alpha", "beta"}
+	m, err := ImportAdapterHub([]string{filepath.Join(dir, names[0]), filepath.Join(dir, names[1])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var golden struct {
+		Input  []float32
+		Output map[string][][]float32
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "expected.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &golden); err != nil {
+		t.Fatal(err)
+	}
+	if !cmp.Equal(m.Names, names) {
+		t.Errorf("names: got %q, want %q", m.Names, names)
+	}
+	for i, name := range names {
+		for block, want := range golden.Output[name] {
+			bottleneck := apply(t, m, Down, block, i, golden.Input)
+			for j := range bottleneck {
+				bottleneck[j] = max(bottleneck[j], 0)
+			}
+			got := apply(t, m, Up, block, i, bottleneck)
+			var worst float64
+			for j := range want {
+				worst = max(worst, math.Abs(float64(got[j])-float64(want[j])))
+			}
+			t.Logf("%s, block %d: largest difference %.2g", name, block, worst)
+			if worst > 1e-5 || len(got) != len(want) {
+				t.Errorf("%s, block %d: largest difference %.2g, want at most 1e-5", name, block, worst)
+			}
+		}
+	}
+}
+
+// apply returns h·W + bias.
+func apply(t *testing.T, m *Import, side Side, block, adapter int, h []float32) []float32 {
+	t.Helper()
+	weights, bias, err := m.Row(side, block, adapter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out := m.Properties.Shape(side)
+	y := make([]float32, out)
+	for j := range out {
+		y[j] = bias[j]
+		for i := range in {
+			y[j] += h[i] * weights[i*out+j]
+		}
+	}
+	return y
 }

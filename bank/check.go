@@ -70,7 +70,7 @@ func (f *File) Verify(ctx context.Context) error {
 	for block := range f.p.Blocks {
 		for _, side := range []Side{Down, Up} {
 			for adapter := range f.p.N {
-				if err := context.Cause(ctx); err != nil {
+				if err := ctx.Err(); err != nil {
 					return fmt.Errorf("bank: verify: %w", err)
 				}
 				if err := f.checkRow(side, block, adapter); err != nil {

@@ -77,7 +77,7 @@ func receive(ctx context.Context, t *os.File, r io.Reader) (Digest, error) {
 		return Digest{}, fmt.Errorf("bank: receive: %w", err)
 	}
 	for left := h.size - headerSize; left > 0; {
-		if err := context.Cause(ctx); err != nil {
+		if err := ctx.Err(); err != nil {
 			return Digest{}, fmt.Errorf("bank: receive: %w", err)
 		}
 		n, err := io.CopyN(t, r, min(left, 1<<20))

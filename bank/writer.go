@@ -87,7 +87,7 @@ func (e *encoder) region(ctx context.Context, w io.WriterAt, side Side, block in
 	weights := bufio.NewWriterSize(io.NewOffsetWriter(w, e.weights(side, block).off), buffer)
 	biases := bufio.NewWriterSize(io.NewOffsetWriter(w, e.biases(side, block).off), buffer)
 	for adapter := range e.p.N {
-		if err := context.Cause(ctx); err != nil {
+		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("bank: write: %w", err)
 		}
 		v, b, err := row(side, block, adapter)

@@ -1,0 +1,57 @@
+package bank
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write testdata's bank files, once for each new version of the format")
+
+// TestOldVersionsStayReadable opens the files that version 1 wrote. They are never
+// written again.
+func TestOldVersionsStayReadable(t *testing.T) {
+	f16 := tinyWarm()
+	f16.DType, f16.Bias, f16.NormB, f16.Activation = F16, false, true, Identity
+	tests := []struct {
+		file   string
+		p      Properties
+		digest string
+	}{
+		{"v1-f32-bias.bank", tinyWarm(), "f7eb247b03692fe2c740d962b8da5fb89d13a472e873d6e85811412b66869444"},
+		{"v1-f16.bank", f16, "faf12dd3150d41643bae4197e26981ffee0763a5ae9dd6efe8015d017251b3c0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			path := filepath.Join("testdata", tt.file)
+			written, d := encodeBank(t, tt.p, nil, testRows(tt.p))
+			if *update {
+				writeFile(t, path, written)
+			}
+			stored, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := readAll(stored); err != nil {
+				t.Errorf("stored: %v", err)
+			}
+			if d.String() != tt.digest {
+				t.Errorf("digest: got %v, want %v", d, tt.digest)
+			}
+			f, err := Decode(stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Digest().String() != tt.digest {
+				t.Errorf("stored digest: got %v, want %v", f.Digest(), tt.digest)
+			}
+			checkRows(t, f, testRows(tt.p))
+			// As long as version 1 is the one that is written.
+			if !bytes.Equal(stored, written) {
+				t.Error("what Write writes differs from the stored file")
+			}
+		})
+	}
+}
