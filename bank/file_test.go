@@ -131,12 +131,12 @@ func checkRows(t *testing.T, f *File, want RowFunc) {
 				}
 				ww, wb, _ := want(side, block, adapter)
 				if !cmp.Equal(w, ww) || p.Bias && !cmp.Equal(b, wb) {
-					t.Errorf("block %d %v adapter %d: got %v %v, want %v %v", block, side, adapter, w, b, ww, wb)
+					t.Fatalf("block %d %v adapter %d: got %v %v, want %v %v", block, side, adapter, w, b, ww, wb)
 				}
 				view := make([]float32, p.Elems())
 				decodeEntries(view, f.Region(side, block)[adapter*p.Elems()*size:], p.DType)
 				if !cmp.Equal(view, ww) {
-					t.Errorf("block %d %v adapter %d: view %v, want %v", block, side, adapter, view, ww)
+					t.Fatalf("block %d %v adapter %d: view %v, want %v", block, side, adapter, view, ww)
 				}
 			}
 		}

@@ -31,7 +31,8 @@ json.dump({"input": h.tolist(), "output": alone}, open(f"{out}/expected.json", "
 
 # The encoder without an adapter and with each.
 os.makedirs(f"{out}/encoder", exist_ok=True)
-save_file({k: v.contiguous() for k, v in model.state_dict().items() if k.startswith("bert.") and ".adapters." not in k},
+skip = (".adapters.", "prompt_tuning")
+save_file({k: v.contiguous() for k, v in model.state_dict().items() if k.startswith("bert.") and not any(s in k for s in skip)},
           f"{out}/encoder/model.safetensors")
 keep = ("hidden_act", "hidden_size", "initializer_range", "intermediate_size", "layer_norm_eps", "max_position_embeddings", "model_type",
         "num_attention_heads", "num_hidden_layers", "pad_token_id", "position_embedding_type", "type_vocab_size", "vocab_size")
