@@ -1,3 +1,5 @@
+//go:build cgo
+
 package sdk
 
 import (
@@ -20,6 +22,7 @@ var (
 	ErrSchema          = store.ErrSchema
 	ErrID              = store.ErrID
 	ErrMismatch        = store.ErrMismatch
+	ErrLimit           = store.ErrLimit
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint
@@ -29,6 +32,8 @@ var (
 	ErrModelMismatch = errors.New("sdk: another model than the store's")
 	// ErrUnknownLabel: an example has a label that the profile's head does not have.
 	ErrUnknownLabel = errors.New("sdk: unknown label")
+	// ErrExample: an example that cannot be learned: no text, no label, or a label and no head for it.
+	ErrExample = errors.New("sdk: bad example")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )

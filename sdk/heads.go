@@ -1,0 +1,195 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+)
+
+// chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
+func (l *lesson) chooseHead(ctx context.Context, all []Example) error {
+	p, kind := l.sdk, l.options.Head
+	if kind == "" {
+		switch {
+		case l.options.Labels != nil:
+			kind = OwnHead
+		case l.old != nil:
+			kind = l.old.kind()
+		default:
+			kind = SharedHead
+		}
+	}
+	shared, ref, err := p.shared()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case SharedHead:
+		l.head, l.headRef = shared, ref
+		if l.old != nil && !l.old.own {
+			l.head, l.headRef = l.old.head, l.old.record.Head // a newer shared head does not change old profiles
+		}
+		return nil
+	case NumberHead:
+		l.head = l.numberHead()
+		return nil
+	}
+	l.head, err = l.ownHead(ctx, shared, all)
+	return err
+}
+
+func (s *snapshot) kind() HeadKind {
+	switch {
+	case !s.own:
+		return SharedHead
+	case s.head.Regression():
+		return NumberHead
+	}
+	return OwnHead
+}
+
+// ownHead continues the profile's own head, or starts from the shared one, or from the labels' names. Labels that it does not have yet are added.
+func (l *lesson) ownHead(ctx context.Context, shared *model.Head, all []Example) (*model.Head, error) {
+	labels := l.options.Labels
+	own := l.old != nil && l.old.kind() == OwnHead
+	if labels == nil {
+		labels = shared.Labels
+		if own {
+			labels = l.old.head.Labels
+		}
+	}
+	labels = slices.Clone(labels)
+	if l.options.AddLabels {
+		for _, e := range all {
+			if !slices.Contains(labels, e.Label) {
+				labels = append(labels, e.Label)
+			}
+		}
+	}
+	if faults := labelFaults(labels); len(labels) < 2 || faults != nil {
+		return nil, configError(append(faults, fmt.Sprintf("an own head of %d labels", len(labels))))
+	}
+	switch {
+	case own && slices.Equal(labels, l.old.head.Labels):
+		return l.old.head, nil
+	case !own && slices.Equal(labels, shared.Labels):
+		return shared, nil
+	}
+	h, err := l.sdk.headFromNames(ctx, labels)
+	if err != nil || !own {
+		return h, err
+	}
+	for c, label := range labels {
+		if o, ok := l.old.head.Label(label); ok {
+			copy(h.W[c*h.Hidden:(c+1)*h.Hidden], l.old.head.W[o*h.Hidden:])
+			h.B[c] = l.old.head.B[o]
+		}
+	}
+	return h, nil
+}
+
+// numberHead continues the profile's own, or starts at zero.
+func (l *lesson) numberHead() *model.Head {
+	if l.old != nil && l.old.kind() == NumberHead {
+		return l.old.head
+	}
+	d := l.sdk.encoder.Hidden()
+	return &model.Head{Hidden: d, W: make([]float32, d), B: make([]float32, 1), Counts: make([]uint32, 1)}
+}
+
+// scaling brings a regressor's targets to mean 0 and deviation 1 for training, whatever their unit.
+type scaling struct{ mean, std float32 }
+
+// standardise measures the scaling of the training targets and returns the head in it. Other heads are left as they are.
+func (l *lesson) standardise() (*model.Head, scaling) {
+	if !l.head.Regression() {
+		return l.head, scaling{0, 1}
+	}
+	n, mean, sq := float64(len(l.data.train)), 0.0, 0.0
+	for _, e := range l.data.train {
+		mean += float64(e.Target) / n
+	}
+	for _, e := range l.data.train {
+		sq += (float64(e.Target) - mean) * (float64(e.Target) - mean) / n
+	}
+	s := scaling{float32(mean), 1}
+	if std := float32(math.Sqrt(sq)); std > 1e-6 {
+		s.std = std
+	}
+	h := l.head.Clone()
+	for i := range h.W {
+		h.W[i] /= s.std
+	}
+	h.B[0] = (h.B[0] - s.mean) / s.std
+	if l.old == nil {
+		h.B[0] = 0
+	}
+	return h, s
+}
+
+func (s scaling) apply(examples []learner.Example) []learner.Example {
+	if s == (scaling{0, 1}) {
+		return examples
+	}
+	out := slices.Clone(examples)
+	for i := range out {
+		out[i].Target = (out[i].Target - s.mean) / s.std
+	}
+	return out
+}
+
+func (s scaling) undo(h *model.Head) *model.Head {
+	h = h.Clone()
+	if s == (scaling{0, 1}) {
+		return h
+	}
+	for i := range h.W {
+		h.W[i] *= s.std
+	}
+	h.B[0] = h.B[0]*s.std + s.mean
+	return h
+}
+
+// defaultBank is the bank of new profiles.
+func (p *SDK) defaultBank() (uint32, error) {
+	data, err := p.store.GetMeta(metaBank)
+	if err != nil {
+		return 0, err
+	}
+	if len(data) != 4 {
+		return 0, fmt.Errorf("%w: the default bank's ref has %d bytes", ErrCorrupt, len(data))
+	}
+	return binary.LittleEndian.Uint32(data), nil
+}
+
+// populationStrength is how many profiles' worth of equal use the population's log-odds are smoothed with.
+const populationStrength = 10
+
+// population is the log-odds of the adapters' use by the profiles that exist, [2][L][N]; nil with none: then training starts fresh.
+func (p *SDK) population(ctx context.Context, ref uint32, props bank.Properties, c learner.Config) *learner.Logits {
+	counts, profiles, err := p.store.UseCounts(ctx, ref)
+	if err != nil || profiles == 0 {
+		return nil
+	}
+	share := float64(min(c.K, props.N)) / float64(props.N)
+	g := learner.NewLogits(props.N, props.Blocks)
+	for _, side := range []bank.Side{bank.Down, bank.Up} {
+		for l := range props.Blocks {
+			row := g.Row(side, l)
+			for i := range row {
+				use := (float64(counts[side][l][i]) + populationStrength*share) / (float64(profiles) + populationStrength)
+				use = math.Min(math.Max(use, 1e-3), 1-1e-3)
+				row[i] = float32(math.Log(use/(1-use)) - math.Log(math.Max(share, 1e-3)/math.Max(1-share, 1e-3)))
+			}
+		}
+	}
+	return g
+}

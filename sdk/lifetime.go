@@ -1,0 +1,77 @@
+//go:build cgo
+
+package sdk
+
+import "sync"
+
+// lifetime lets calls in until the end begins, and lets the end happen when the last call has left.
+type lifetime struct {
+	mu    sync.Mutex
+	ended bool
+	calls sync.WaitGroup
+	once  sync.Once
+	err   error
+}
+
+// enter admits a call, or returns ErrClosed. leave must be called.
+func (l *lifetime) enter() (leave func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return nil, ErrClosed
+	}
+	l.calls.Add(1)
+	return l.calls.Done, nil
+}
+
+// end runs f once, after the last call; every caller waits for it and gets its error.
+func (l *lifetime) end(f func() error) error {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.once.Do(func() {
+		l.calls.Wait()
+		l.err = f()
+	})
+	return l.err
+}
+
+// keyLock is a lock for each key in use.
+type keyLock struct {
+	mu    sync.Mutex
+	locks map[string]*keyed
+}
+
+type keyed struct {
+	turn  chan struct{} // holds a token while locked
+	users int
+}
+
+// lock waits for key until done closes; ok says whether it was got. unlock must be called then.
+func (k *keyLock) lock(key string, done <-chan struct{}) (unlock func(), ok bool) {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = make(map[string]*keyed)
+	}
+	l := k.locks[key]
+	if l == nil {
+		l = &keyed{turn: make(chan struct{}, 1)}
+		k.locks[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	leave := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.locks, key)
+		}
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn; leave() }, true
+	case <-done:
+		leave()
+		return nil, false
+	}
+}

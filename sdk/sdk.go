@@ -1,0 +1,160 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// SDK is an open folder. It is safe for concurrent use.
+type SDK struct {
+	dir       string
+	options   Options
+	store     *store.Store
+	engine    *torch.Engine
+	encoder   *model.Encoder
+	tokenizer *model.Tokenizer
+	maxTokens int
+	k         int
+	cache     *cache
+	counters  counters
+
+	learns chan struct{} // one token for each Learn that may run
+	ids    keyLock       // Learns of one profile wait for each other
+
+	mu    sync.Mutex
+	banks map[uint32]*bank.Bank
+	heads map[uint32]*model.Head
+
+	lifetime lifetime
+}
+
+// defaultHead is the name of the head that new profiles share.
+const defaultHead = "default"
+
+// env is what is frozen while a profile over bank b is learned.
+func (p *SDK) env(b *bank.Bank) learner.Env {
+	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
+}
+
+// Close waits for the calls in progress, then closes the folder. It is idempotent; every later call is ErrClosed.
+func (p *SDK) Close() error {
+	return p.lifetime.end(func() error {
+		p.cache.close()
+		var errs []error
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, b := range p.banks {
+			errs = append(errs, b.Close())
+		}
+		errs = append(errs, p.encoder.Close(), p.engine.Close(), p.store.Close())
+		return errors.Join(errs...)
+	})
+}
+
+// bank opens a bank by its ref, once.
+func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.banks[ref]; b != nil {
+		return b, nil
+	}
+	info, err := p.store.Bank(ref)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBank(p.dir, info)
+	if err != nil {
+		return nil, err
+	}
+	props := b.Properties()
+	if props.Blocks != p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
+		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrModelMismatch,
+			info.Digest.Short(), props.Blocks, props.Hidden, p.encoder.Blocks(), p.encoder.Hidden()), b.Close())
+	}
+	if p.options.Verify {
+		if err := b.Verify(context.Background()); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	p.banks[ref] = b
+	return b, nil
+}
+
+func openBank(dir string, info store.BankInfo) (*bank.Bank, error) {
+	props, err := folder.Properties(info)
+	if err != nil {
+		return nil, err
+	}
+	if props.Origin == bank.Random {
+		return bank.NewRandom(props)
+	}
+	f, err := folder.OpenBank(dir, info)
+	if err != nil {
+		return nil, err
+	}
+	return bank.FromFile(f), nil
+}
+
+// head decodes a shared head by its ref, once.
+func (p *SDK) head(ref uint32) (*model.Head, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h := p.heads[ref]; h != nil {
+		return h, nil
+	}
+	data, err := p.store.Head(ref)
+	if err != nil {
+		return nil, err
+	}
+	h, err := p.decodeHead(data)
+	if err == nil {
+		p.heads[ref] = h
+	}
+	return h, err
+}
+
+func (p *SDK) decodeHead(data []byte) (*model.Head, error) {
+	h := new(model.Head)
+	if err := h.UnmarshalBinary(data); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if h.Hidden != p.encoder.Hidden() {
+		return nil, fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.encoder.Hidden())
+	}
+	return h, nil
+}
+
+// shared is the head of new profiles and of the base, and its ref.
+func (p *SDK) shared() (*model.Head, uint32, error) {
+	ref, err := p.store.HeadByName(defaultHead)
+	if err != nil {
+		return nil, 0, err
+	}
+	h, err := p.head(ref)
+	return h, ref, err
+}
+
+// Labels of the shared head.
+func (p *SDK) Labels() ([]string, error) {
+	leave, err := p.lifetime.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	h, _, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	return append([]string(nil), h.Labels...), nil
+}

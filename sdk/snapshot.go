@@ -1,0 +1,84 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// priorStrength is α of a profile's label prior.
+const priorStrength = 1
+
+// snapshot is one whole revision of a profile, ready to answer. It never changes.
+type snapshot struct {
+	revision uint64
+	bank     *bank.Bank
+	mask     *bitmask.Mask
+	affine   []float32 // nil: the bank's default
+	head     *model.Head
+	own      bool      // the head is the profile's own
+	bias     []float32 // nil: none
+	offset   []float32 // prior and bias, added to the head's logits; nil: none
+	key      contentKey
+	record   *store.Profile
+}
+
+// snapshot reads a profile's current revision.
+func (p *SDK) snapshot(id string) (*snapshot, error) {
+	rec, err := p.store.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(rec)
+}
+
+// open turns a stored record into what serves it.
+func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
+	b, err := p.bank(rec.Bank)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{revision: rec.Revision, bank: b, mask: rec.Mask, record: rec, own: rec.Head == 0, key: keyOf(b.Digest(), rec)}
+	if rec.Affine != nil {
+		if s.affine, err = b.Properties().DecodeAffine(rec.Affine, b.Affine()); err != nil {
+			return nil, err
+		}
+	}
+	if s.own {
+		s.head, err = p.decodeHead(rec.OwnHead)
+	} else {
+		s.head, err = p.head(rec.Head)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {
+		return nil, err
+	}
+	s.offset = s.offsetWith(rec.Prior)
+	return s, nil
+}
+
+// offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior.
+func (s *snapshot) offsetWith(counts []uint32) []float32 {
+	var prior []float32
+	if !s.own {
+		prior = s.head.Prior(counts, priorStrength)
+	}
+	return sum(prior, s.bias)
+}
+
+// sum adds two offsets, either of which may be nil.
+func sum(a, b []float32) []float32 {
+	if a == nil {
+		return b
+	}
+	out := append([]float32(nil), a...)
+	for i := range b {
+		out[i] += b[i]
+	}
+	return out
+}
