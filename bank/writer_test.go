@@ -199,3 +199,36 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 	checkOnly(t, dir)
 }
+
+func BenchmarkFile(b *testing.B) {
+	p := Properties{Origin: Warm, N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24}
+	weights := make([]float32, p.Elems())
+	row := func(Side, int, int) ([]float32, []float32, error) { return weights, nil, nil }
+	path := filepath.Join(b.TempDir(), "bank")
+	b.Run("write", func(b *testing.B) {
+		b.SetBytes(p.Bytes())
+		for b.Loop() {
+			if _, err := WriteFile(context.Background(), path, p, nil, row); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	open := func(b *testing.B, use func(f *File) error) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, err := OpenFile(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := use(f); err != nil {
+				b.Fatal(err)
+			}
+			f.Close()
+		}
+	}
+	b.Run("open", func(b *testing.B) { open(b, func(*File) error { return nil }) })
+	b.Run("verify", func(b *testing.B) {
+		b.SetBytes(p.Bytes())
+		open(b, func(f *File) error { return f.Verify(context.Background()) })
+	})
+}
