@@ -182,6 +182,14 @@ func (ix *index) fail(err error) {
 	}
 }
 
+// distrustIndex is distrust, also before there is an index: what Open merges
+// puts it behind anyway.
+func (s *Store) distrustIndex() {
+	if s.index != nil {
+		s.index.distrust()
+	}
+}
+
 // distrust makes the background writer build the index anew.
 func (ix *index) distrust() {
 	ix.lock.Lock()
@@ -210,7 +218,7 @@ func (ix *index) signal() {
 // add takes in what a transaction changed. The caller holds Store.writer, so
 // that changes come in the order in which they were committed.
 func (ix *index) add(changes []change) {
-	if ix.off || len(changes) == 0 {
+	if ix == nil || ix.off || len(changes) == 0 {
 		return
 	}
 	ix.lock.Lock()
@@ -302,3 +310,8 @@ func setKey(bank uint32, side bitmask.Side, block, adapter int, high uint16) []b
 }
 
 const setKeySize = 10
+
+func parseSetKey(k []byte) (bank uint32, side bitmask.Side, block, adapter int) {
+	row := binary.BigEndian.Uint16(k[4:])
+	return binary.BigEndian.Uint32(k), bitmask.Side(row >> 15), int(row & 0x7fff), int(binary.BigEndian.Uint16(k[6:]))
+}

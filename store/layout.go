@@ -125,3 +125,12 @@ func deletePrefix(b *bolt.Bucket, prefix []byte) (keys, bytes uint64, err error)
 func hasPrefix(k, prefix []byte) bool {
 	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
 }
+
+// firstKeys copies the first keys of a bucket, at most limit.
+func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil && len(keys) < limit; k, _ = c.Next() {
+		keys = append(keys, append([]byte(nil), k...))
+	}
+	return keys
+}

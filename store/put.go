@@ -266,18 +266,26 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// erase deletes all that is stored under a number, and frees the number. A
+// erase deletes all that is stored under a number that an id has led to. A
 // record that cannot be read is erased like any other.
 func (w *writeTx) erase(n uint32) error {
+	c := change{number: n}
+	if old, err := DecodeProfile(w.profiles.Get(key32(n))); err == nil {
+		c.old = maskOf(old)
+	} else {
+		w.s.distrustIndex()
+	}
+	w.changes = append(w.changes, c)
+	return w.eraseNumber(n)
+}
+
+// eraseNumber deletes all that is stored under a number, and frees it.
+func (w *writeTx) eraseNumber(n uint32) error {
 	key := key32(n)
 	record := w.profiles.Get(key)
 	w.tally.recordBytes -= uint64(len(record))
 	if old, err := DecodeProfile(record); err == nil {
 		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
-		w.changes = append(w.changes, change{n, maskOf(old), maskRef{}})
-	} else {
-		w.changes = append(w.changes, change{n, maskRef{}, maskRef{}})
-		w.s.index.distrust()
 	}
 	if err := w.eraseBeside(n); err != nil {
 		return err

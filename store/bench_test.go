@@ -1,0 +1,67 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// loaded makes a store of 20,000 profiles of N=150, k=50, L=6.
+func loaded(b *testing.B) (*Store, []string) {
+	s := newStore(b, fast)
+	bank, err := s.PutBank(ctx, BankInfo{Digest: Digest{9}, N: 150, Blocks: 6})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var batch []*Profile
+	var ids []string
+	for i := range 20_000 {
+		ids = append(ids, fmt.Sprintf("user-%07d", i))
+		batch = append(batch, &Profile{ID: ids[i], Bank: bank, Mask: randomMask(r, 150, 50, 6)})
+	}
+	if err := s.PutBatch(ctx, batch); err != nil {
+		b.Fatal(err)
+	}
+	r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	return s, ids
+}
+
+func BenchmarkGet(b *testing.B) {
+	s, ids := loaded(b)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, err := s.Get(ids[i%len(ids)]); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
+// BenchmarkPut is of one profile a transaction, with its fsync.
+func BenchmarkPut(b *testing.B) {
+	s := newStore(b, nil)
+	r := rand.New(rand.NewPCG(1, 2))
+	p := randomProfile(r, "ann")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Put(ctx, p, Write{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeProfile(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	record, err := EncodeProfile(&Profile{ID: "ann", Mask: randomMask(r, 150, 50, 6)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := DecodeProfile(record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// The frames of a bundle, in the zstd stream within its chunks. A frame is
+// its kind, the length of its payload, and the payload.
+const (
+	frameHeader   = 1 + iota // digests of encoder and tokenizer
+	frameBank                // a bank, before the first profile over it
+	frameBankFile            // that bank's file: its size; then its bytes
+	frameHead                // a shared head, before the first profile with it
+	frameProfile             // a record, whose refs are the bundle's own
+	frameState               // of the profile before
+	frameExample             // of the profile before
+	frameEnd                 // counts
+)
+
+// bundleWindow is zstd's window, what a reader has to hold in memory.
+const bundleWindow = 4 << 20
+
+// maxBundleRefs is the largest number of banks, and of heads, in a bundle.
+const maxBundleRefs = 1 << 16
+
+// bundleHeader is what a whole bundle is bound to.
+type bundleHeader struct {
+	encoder, tokenizer Digest
+	maxTokens          int
+	model              string
+}
+
+func (h bundleHeader) encode() []byte {
+	b := append(h.encoder[:len(h.encoder):len(h.encoder)], h.tokenizer[:]...)
+	b = binary.AppendUvarint(b, uint64(h.maxTokens))
+	return appendBytes(b, h.model)
+}
+
+func (d *decoder) header() (h bundleHeader) {
+	h.encoder, h.tokenizer = d.digest("encoder"), d.digest("tokenizer")
+	h.maxTokens = int(d.uint(math.MaxInt32, "max tokens"))
+	h.model = string(d.bytes(maxText, "model"))
+	return h
+}
+
+// bundleWriter writes frames.
+type bundleWriter struct {
+	chunks *chunkWriter
+	z      *zstd.Encoder
+	buf    []byte
+}
+
+func newBundleWriter(w io.Writer) (*bundleWriter, error) {
+	chunks, err := newChunkWriter(w)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewWriter(chunks, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(bundleWindow))
+	if err != nil {
+		return nil, err
+	}
+	return &bundleWriter{chunks: chunks, z: z}, nil
+}
+
+func (b *bundleWriter) frame(kind byte, payload []byte) error {
+	b.buf = binary.AppendUvarint(append(b.buf[:0], kind), uint64(len(payload)))
+	if _, err := b.z.Write(b.buf); err != nil {
+		return err
+	}
+	_, err := b.z.Write(payload)
+	return err
+}
+
+func (b *bundleWriter) Close() error {
+	return errors.Join(b.z.Close(), b.chunks.Close())
+}
+
+// bundleCounts are those of the last frame.
+type bundleCounts struct{ profiles, states, examples uint64 }
+
+func (c bundleCounts) encode() []byte {
+	b := binary.AppendUvarint(nil, c.profiles)
+	b = binary.AppendUvarint(b, c.states)
+	return binary.AppendUvarint(b, c.examples)
+}
+
+// frame is a decoded frame: its kind says which field.
+type frame struct {
+	kind     byte
+	header   bundleHeader
+	bank     BankInfo // Ref is the bundle's own
+	fileSize int64
+	head     []byte
+	profile  *Profile // its refs are the bundle's own
+	state    []byte
+	example  Example
+}
+
+// bundleReader reads frames, and checks each of them and their order: what it
+// returns is a whole, consistent bundle once it has returned io.EOF.
+type bundleReader struct {
+	chunks *chunkReader
+	z      *zstd.Decoder
+	left   int64 // bytes that may still come out of z
+	buf    bytes.Buffer
+
+	last   byte // kind of the frame before
+	lastID string
+	banks  []BankInfo // by ref-1
+	heads  int
+	counts bundleCounts
+}
+
+func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
+	chunks, err := newChunkReader(r)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewReader(chunks, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(bundleWindow), zstd.WithDecoderMaxMemory(bundleWindow))
+	if err != nil {
+		return nil, err
+	}
+	return &bundleReader{chunks: chunks, z: z, left: limit}, nil
+}
+
+func (b *bundleReader) Close() { b.z.Close() }
+
+// Read reads decompressed bytes, up to the limit.
+func (b *bundleReader) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("%w: bundle is too large", ErrLimit)
+	}
+	n, err := b.z.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, b.fault(err)
+}
+
+func (b *bundleReader) ReadByte() (byte, error) {
+	var one [1]byte
+	_, err := io.ReadFull(b, one[:])
+	return one[0], err
+}
+
+// fault tells the errors of the source from those of its bytes.
+func (b *bundleReader) fault(err error) error {
+	switch {
+	case err == nil, err == io.EOF, errors.Is(err, ErrCorrupt), errors.Is(err, ErrLimit), errors.Is(err, ErrSchema):
+		return err
+	case b.chunks.err != nil && b.chunks.err != io.EOF:
+		return b.chunks.err
+	}
+	return corrupt("bundle: %w", err)
+}
+
+// next returns the next frame, and io.EOF after the last.
+func (b *bundleReader) next() (f frame, err error) {
+	if b.last == frameEnd {
+		return f, b.end()
+	}
+	if f.kind, err = b.ReadByte(); err != nil {
+		return f, cutOff(err)
+	}
+	size, err := binary.ReadUvarint(b)
+	if err != nil {
+		return f, cutOff(b.fault(err))
+	}
+	if size > MaxRecord+64 {
+		return f, corrupt("frame of %d bytes", size)
+	}
+	b.buf.Reset() // grows as bytes come, not as the frame says
+	if _, err := io.CopyN(&b.buf, b, int64(size)); err != nil {
+		return f, cutOff(err)
+	}
+	if err := b.decode(&f, b.buf.Bytes()); err != nil {
+		return frame{}, err
+	}
+	b.last = f.kind
+	return f, nil
+}
+
+func cutOff(err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return corrupt("bundle ends too early")
+	}
+	return err
+}
+
+// end checks that nothing follows the last frame.
+func (b *bundleReader) end() error {
+	b.left = max(b.left, 1)
+	switch _, err := b.ReadByte(); {
+	case err == nil:
+		return corrupt("bytes after the bundle's last frame")
+	case err != io.EOF:
+		return err
+	case b.chunks.err != io.EOF:
+		return corrupt("bundle ends too early")
+	}
+	return io.EOF
+}
+
+// decode reads a payload. It copies what it keeps.
+func (b *bundleReader) decode(f *frame, payload []byte) error {
+	if (b.last == 0) != (f.kind == frameHeader) {
+		return corrupt("frame %d after frame %d", f.kind, b.last)
+	}
+	d := &decoder{b: payload}
+	switch f.kind {
+	case frameHeader:
+		f.header = d.header()
+	case frameBank:
+		b.decodeBank(f, d)
+	case frameBankFile:
+		if f.fileSize = int64(d.uint(math.MaxInt64, "size")); b.last != frameBank {
+			d.fail("bank file after frame %d", b.last)
+		}
+	case frameHead:
+		b.decodeHead(f, d)
+	case frameProfile:
+		return b.decodeProfile(f, payload)
+	case frameState:
+		if b.last != frameProfile {
+			d.fail("state after frame %d", b.last)
+		}
+		f.state, d.b = bytes.Clone(d.b), nil
+		b.counts.states++
+	case frameExample:
+		if b.last != frameProfile && b.last != frameState && b.last != frameExample {
+			d.fail("example after frame %d", b.last)
+		}
+		b.counts.examples++
+		var err error
+		f.example, err = decodeExample(payload)
+		return errors.Join(d.err, err)
+	case frameEnd:
+		if got := (bundleCounts{d.uvarint("profiles"), d.uvarint("states"), d.uvarint("examples")}); got != b.counts {
+			d.fail("bundle has %v, but says %v", b.counts, got)
+		}
+	default:
+		d.fail("unknown frame %d", f.kind)
+	}
+	return d.end()
+}
+
+func (b *bundleReader) decodeBank(f *frame, d *decoder) {
+	ref := d.uvarint("bank ref")
+	if ref != uint64(len(b.banks)+1) || ref > maxBundleRefs {
+		d.fail("bank ref %d, want %d, at most %d", ref, len(b.banks)+1, maxBundleRefs)
+	}
+	if d.err != nil {
+		return
+	}
+	info, err := decodeBank(d.b)
+	if err != nil {
+		d.fail("bank: %w", err)
+		return
+	}
+	d.b = nil
+	info.Ref, f.bank = uint32(ref), info
+	f.bank.Ref = uint32(ref)
+	b.banks = append(b.banks, BankInfo{Ref: uint32(ref), N: info.N, Blocks: info.Blocks})
+}
+
+func (b *bundleReader) decodeHead(f *frame, d *decoder) {
+	if ref := d.uvarint("head ref"); ref != uint64(b.heads+1) || ref > maxBundleRefs {
+		d.fail("head ref %d, want %d, at most %d", ref, b.heads+1, maxBundleRefs)
+	}
+	digest := d.digest("head digest")
+	f.head, d.b = append([]byte{}, d.b...), nil
+	if got := Digest(sha256.Sum256(f.head)); d.err == nil && got != digest {
+		d.fail("head's digest is %s, want %s", got.Short(), digest.Short())
+	}
+	b.heads++
+}
+
+func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
+	if f.profile, err = DecodeProfile(payload); err != nil {
+		return err
+	}
+	p := f.profile
+	switch {
+	case p.ID <= b.lastID:
+		return corrupt("profile %q after %q", p.ID, b.lastID)
+	case p.Bank < 1 || int(p.Bank) > len(b.banks):
+		return corrupt("profile %q is over bank %d of %d", p.ID, p.Bank, len(b.banks))
+	case int64(p.Head) > int64(b.heads):
+		return corrupt("profile %q has head %d of %d", p.ID, p.Head, b.heads)
+	case !fits(p.Mask, b.banks[p.Bank-1]):
+		return corrupt("profile %q has a mask of N=%d L=%d over a bank of N=%d L=%d",
+			p.ID, p.Mask.N, p.Mask.Blocks, b.banks[p.Bank-1].N, b.banks[p.Bank-1].Blocks)
+	}
+	b.lastID = p.ID
+	b.counts.profiles++
+	return nil
+}
+
+func fits(m *bitmask.Mask, b BankInfo) bool { return m.N == b.N && m.Blocks == b.Blocks }

@@ -1,0 +1,250 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+)
+
+// CheckReport is what Check found.
+type CheckReport struct {
+	Profiles  int // that ids lead to
+	Revisions int // earlier ones
+	States    int
+	Examples  int
+	Banks     int
+	Heads     int
+	// Indexed says that the index was compared with the masks.
+	Indexed bool
+	// Problems say what is wrong and where; none: the file is sound.
+	Problems []string
+}
+
+// maxProblems bounds a report.
+const maxProblems = 1000
+
+// Check reads the whole file, as it is at one moment, and says what is wrong
+// with it: bbolt's pages, every value's checksum, every record, and that ids,
+// numbers, banks and heads lead to each other. Deep also compares the index
+// with the masks, unless it is behind. If there are Problems the error is
+// ErrCorrupt.
+func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
+	c := &checker{ctx: ctx}
+	err := s.view(func(t *txn) error {
+		c.t = t
+		return c.run(deep)
+	})
+	if err != nil {
+		return c.report, fmt.Errorf("store: check: %w", err)
+	}
+	if n := len(c.report.Problems); n > 0 {
+		return c.report, corrupt("check: %d problems; the first: %s", n, c.report.Problems[0])
+	}
+	return c.report, nil
+}
+
+type checker struct {
+	ctx    context.Context
+	t      *txn
+	report CheckReport
+
+	found tally // what the tally should say
+	banks map[uint32]BankInfo
+	heads map[uint32]bool
+}
+
+func (c *checker) problem(format string, args ...any) {
+	switch n := len(c.report.Problems); {
+	case n < maxProblems:
+		c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
+	case n == maxProblems:
+		c.report.Problems = append(c.report.Problems, "and more")
+	}
+}
+
+func (c *checker) run(deep bool) error {
+	for err := range c.t.Check() {
+		c.problem("page structure: %v", err)
+	}
+	for _, step := range []func() error{
+		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
+		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if deep {
+		return c.checkIndex()
+	}
+	return nil
+}
+
+// each calls fn for every key of a bucket.
+func (c *checker) each(name []byte, fn func(k, v []byte)) error {
+	i := 0
+	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
+		if i++; i%1024 == 0 {
+			if err := c.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		fn(k, v)
+		return nil
+	})
+}
+
+func (c *checker) checkBanks() error {
+	c.banks = map[uint32]BankInfo{}
+	err := c.each(bktBanks, func(k, _ []byte) {
+		ref, err := number(k)
+		if err != nil {
+			c.problem("banks: key %x: %v", k, err)
+			return
+		}
+		info, err := c.t.bank(ref)
+		if err != nil {
+			c.problem("%v", err)
+			return
+		}
+		if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kindBank, info.Digest)), k) {
+			c.problem("bank %d: its digest %s does not lead to it", ref, info.Digest.Short())
+		}
+		c.banks[ref] = info
+	})
+	c.report.Banks = len(c.banks)
+	return err
+}
+
+func (c *checker) checkHeads() error {
+	c.heads = map[uint32]bool{}
+	err := c.each(bktHeads, func(k, _ []byte) {
+		ref, err := number(k)
+		if err != nil {
+			c.problem("heads: key %x: %v", k, err)
+			return
+		}
+		digest, data, err := c.t.head(ref)
+		switch {
+		case err != nil:
+			c.problem("%v", err)
+			return
+		case digest != sha256.Sum256(data):
+			c.problem("head %d: data do not have the digest %s", ref, digest.Short())
+		case !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kindHead, digest)), k):
+			c.problem("head %d: its digest %s does not lead to it", ref, digest.Short())
+		}
+		c.heads[ref] = true
+	})
+	c.report.Heads = len(c.heads)
+	return err
+}
+
+func (c *checker) checkNames() error {
+	digests := 0
+	err := c.each(bktDigests, func(_, _ []byte) { digests++ })
+	if want := len(c.banks) + len(c.heads); digests != want {
+		c.problem("digests: got %d, want %d, one for each bank and head", digests, want)
+	}
+	return errors.Join(err, c.each(bktNames, func(k, v []byte) {
+		switch ref, err := nameRef(k, v); {
+		case err != nil:
+			c.problem("%v", err)
+		case !c.heads[ref]:
+			c.problem("head name %q: no head %d", k, ref)
+		}
+	}))
+}
+
+func (c *checker) checkValues() error {
+	return c.each(bktValues, func(k, v []byte) {
+		if _, err := unseal(tagValue, k, v); err != nil {
+			c.problem("value %q: %v", k, err)
+		}
+	})
+}
+
+// checkIDs follows every id that readers see to its record.
+func (c *checker) checkIDs() error {
+	i := 0
+	for id, n := range c.t.from([]byte{}) {
+		if i++; i%1024 == 0 {
+			if err := c.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		c.report.Profiles++
+		p, err := c.t.numbered(id, n)
+		if err != nil {
+			c.problem("%v", err)
+			continue
+		}
+		bank, ok := c.banks[p.Bank]
+		switch {
+		case !ok:
+			c.problem("profile %q: no bank %d", id, p.Bank)
+		case !fits(p.Mask, bank):
+			c.problem("profile %q: mask of N=%d L=%d over bank %d", id, p.Mask.N, p.Mask.Blocks, p.Bank)
+		}
+		if p.Head != 0 && !c.heads[p.Head] {
+			c.problem("profile %q: no head %d", id, p.Head)
+		}
+	}
+	c.found.profiles = uint64(c.report.Profiles)
+	return nil
+}
+
+// owner says whose record a number has: "" if it is readable but no id leads
+// to it.
+func (c *checker) owner(n, record []byte) (owner string, staged bool, err error) {
+	id, err := recordID(record)
+	if err != nil {
+		return "", false, err
+	}
+	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(id), n) }
+	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
+		return string(id), false, nil
+	}
+	if staging := c.t.Bucket(bktStaging); staging != nil && leads(staging.Bucket(bktMerge)) {
+		return string(id), true, nil
+	}
+	return "", false, nil
+}
+
+// checkProfiles looks from the other side: that every record is led to, and
+// every number is either used or free.
+func (c *checker) checkProfiles() error {
+	records := uint64(0)
+	err := c.each(bktProfiles, func(k, v []byte) {
+		records++
+		owner, staged, err := c.owner(k, v)
+		switch {
+		case err != nil:
+			c.problem("record %x: %v", k, err) // said by checkIDs too, with its id
+		case owner == "":
+			c.problem("record %x: no id leads to it", k)
+		case staged: // not counted before it is committed
+			return
+		}
+		c.found.recordBytes += uint64(len(v))
+		if p, err := DecodeProfile(v); err == nil {
+			c.found.maskBytes += uint64(len(p.Mask.Bytes()))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	free := uint64(0)
+	err = c.each(bktFree, func(k, _ []byte) {
+		free++
+		if c.t.profiles.Get(k) != nil {
+			c.problem("number %x: free, but has a record", k)
+		}
+	})
+	if tally, terr := readTally(c.t.Tx); terr == nil && records+free+1 != tally.nextNumber {
+		c.problem("numbers: %d used and %d free, want %d", records, free, tally.nextNumber-1)
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// The outer frame of a bundle: a magic and version, chunks of at most
+// chunkSize bytes after their lengths, an empty chunk, and the SHA-256 of all
+// of that. It makes every flipped bit and every cut an error, also where zstd
+// would not care.
+
+var bundleMagic = []byte("XPEFTB")
+
+const (
+	bundleVersion = 1
+	chunkSize     = 1 << 16
+)
+
+// chunkWriter writes the outer frame.
+type chunkWriter struct {
+	w    io.Writer // to the destination, and the hash
+	dst  io.Writer
+	hash hash.Hash
+	buf  []byte
+}
+
+func newChunkWriter(dst io.Writer) (*chunkWriter, error) {
+	c := &chunkWriter{dst: dst, hash: sha256.New(), buf: make([]byte, 4, 4+chunkSize)}
+	c.w = io.MultiWriter(dst, c.hash)
+	head := binary.LittleEndian.AppendUint16(bundleMagic[:len(bundleMagic):len(bundleMagic)], bundleVersion)
+	_, err := c.w.Write(head)
+	return c, err
+}
+
+func (c *chunkWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := min(cap(c.buf)-len(c.buf), len(rest))
+		c.buf = append(c.buf, rest[:n]...)
+		rest = rest[n:]
+		if len(c.buf) == cap(c.buf) {
+			if err := c.flush(); err != nil {
+				return len(p) - len(rest), err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// flush writes what is buffered as a chunk; nothing makes the empty chunk.
+func (c *chunkWriter) flush() error {
+	binary.LittleEndian.PutUint32(c.buf, uint32(len(c.buf)-4))
+	_, err := c.w.Write(c.buf)
+	c.buf = c.buf[:4]
+	return err
+}
+
+// Close writes the end. It does not close the destination.
+func (c *chunkWriter) Close() error {
+	if len(c.buf) > 4 {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	_, err := c.dst.Write(c.hash.Sum(nil))
+	return err
+}
+
+// chunkReader reads the outer frame. It is at io.EOF only once the checksum
+// was right and nothing came after it.
+type chunkReader struct {
+	r    *bufio.Reader
+	hash hash.Hash
+	left int   // of the current chunk
+	err  error // the first one
+}
+
+func newChunkReader(r io.Reader) (*chunkReader, error) {
+	c := &chunkReader{r: bufio.NewReaderSize(r, chunkSize), hash: sha256.New()}
+	var head [8]byte
+	if err := c.full(head[:]); err != nil {
+		return nil, err
+	}
+	if string(head[:6]) != string(bundleMagic) {
+		return nil, corrupt("not a bundle")
+	}
+	switch version := binary.LittleEndian.Uint16(head[6:]); {
+	case version == 0:
+		return nil, corrupt("bundle version 0")
+	case version > bundleVersion:
+		return nil, fmt.Errorf("%w: bundle version %d, this one reads up to %d", ErrSchema, version, bundleVersion)
+	}
+	return c, nil
+}
+
+// full reads all of b, and hashes it.
+func (c *chunkReader) full(b []byte) error {
+	if _, err := io.ReadFull(c.r, b); err != nil {
+		return c.fault(err)
+	}
+	c.hash.Write(b)
+	return nil
+}
+
+// fault turns an early end into ErrCorrupt; other errors are the source's own.
+func (c *chunkReader) fault(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = corrupt("bundle is cut off")
+	}
+	c.err = err
+	return err
+}
+
+func (c *chunkReader) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	if c.left == 0 {
+		if c.err = c.nextChunk(); c.err != nil {
+			return 0, c.err
+		}
+	}
+	n, err := c.r.Read(p[:min(len(p), c.left)])
+	c.hash.Write(p[:n])
+	c.left -= n
+	if err != nil {
+		return n, c.fault(err)
+	}
+	return n, nil
+}
+
+// nextChunk reads a chunk's length; at the last one, the checksum.
+func (c *chunkReader) nextChunk() error {
+	var size [4]byte
+	if err := c.full(size[:]); err != nil {
+		return err
+	}
+	c.left = int(binary.LittleEndian.Uint32(size[:]))
+	switch {
+	case c.left > chunkSize:
+		return corrupt("chunk of %d bytes, at most %d", c.left, chunkSize)
+	case c.left > 0:
+		return nil
+	}
+	want := Digest(c.hash.Sum(nil))
+	var got Digest
+	if err := c.full(got[:]); err != nil {
+		return err
+	}
+	if got != want {
+		return corrupt("bundle's checksum is %s, want %s", got.Short(), want.Short())
+	}
+	switch _, err := c.r.ReadByte(); {
+	case err == nil:
+		return corrupt("bytes after the bundle's end")
+	case err != io.EOF:
+		return err
+	}
+	return io.EOF
+}

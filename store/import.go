@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Policy says what Import does with a profile whose id exists.
+type Policy int
+
+const (
+	// Fail makes the whole import fail with ErrExists.
+	Fail Policy = iota
+	// Skip leaves the store's profile as it is.
+	Skip
+	// Overwrite erases the store's profile, its history too, and puts the
+	// bundle's in its place, with a higher revision.
+	Overwrite
+	// Rename gives the bundle's profile another id.
+	Rename
+)
+
+// ImportOptions say how a bundle is taken in.
+type ImportOptions struct {
+	Policy Policy
+	// Prefix is put before every id.
+	Prefix string
+	// Rename gives the new id under the policy Rename; if that exists too it
+	// is ErrExists. Nil: the first free one of id-2, id-3, …
+	Rename func(id string) string
+	// OnBank is given the file of a bank that the store does not know, if the
+	// bundle has it, and must check it against the digest. Nothing is undone
+	// if the import fails later. Nil: such a bank is a MismatchError.
+	OnBank func(info BankInfo, file io.Reader) error
+	// AllowBank may accept such a bank without a file, because it can be made
+	// from its properties. Nil, or an error: the import fails.
+	AllowBank func(info BankInfo) error
+	// MaxBytes bounds the bundle once decompressed. Default 8 GiB.
+	MaxBytes int64
+	// MaxProfiles bounds their number. Default 10 million.
+	MaxProfiles int
+}
+
+// ImportReport says what Import did.
+type ImportReport struct {
+	Profiles    int               // now in the store, with those below but Skipped
+	Skipped     int               // under the policy Skip
+	Overwritten int               // under the policy Overwrite
+	Examples    int               // stored with them
+	Banks       int               // new in the store
+	Heads       int               // new in the store
+	Renamed     map[string]string // bundle's id, with the prefix → store's
+}
+
+// Import takes in a bundle that Export wrote: all of it or, with an error,
+// nothing. It is bound to the same encoder and tokenizer, and to banks that
+// the store knows or is allowed to take; else it is a MismatchError. Readers
+// and writers go on meanwhile; they see none of the profiles before Import's
+// one committing transaction and all of them after. A second Import waits.
+func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
+	report, err := s.importBundle(ctx, r, o)
+	if err != nil {
+		return ImportReport{}, fmt.Errorf("store: import: %w", err)
+	}
+	return report, nil
+}
+
+func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
+	setDefault(&o.MaxBytes, 8<<30)
+	setDefault(&o.MaxProfiles, 10_000_000)
+	if o.Policy < Fail || o.Policy > Rename {
+		return ImportReport{}, fmt.Errorf("unknown policy %d", o.Policy)
+	}
+	select {
+	case <-s.importing:
+		defer func() { s.importing <- struct{}{} }()
+	case <-ctx.Done():
+		return ImportReport{}, ctx.Err()
+	}
+	b, err := newBundleReader(r, o.MaxBytes)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	defer b.Close()
+	im := &importer{s: s, o: o, b: b, banks: []uint32{0}, heads: []uint32{0}}
+	if err := im.readHeader(); err != nil {
+		return ImportReport{}, err
+	}
+	if err := s.beginStaging(ctx); err != nil {
+		return ImportReport{}, err
+	}
+	err = im.readAll(ctx)
+	if err == nil {
+		err = im.commit(ctx)
+	}
+	if err != nil {
+		if undo := s.abandonStaging(); undo != nil {
+			// The next import, or Open, tries again; no reader sees it.
+			s.opts.Logger.Error("cut-short import is still in the file", "error", undo)
+		}
+		return ImportReport{}, err
+	}
+	if err := s.mergeImport(); err != nil {
+		// It is committed: readers see it, and the next import, or Open, merges.
+		s.opts.Logger.Error("import is not merged yet", "error", err)
+	}
+	return im.report, nil
+}
+
+// importer reads a bundle into the staging bucket.
+type importer struct {
+	s      *Store
+	o      ImportOptions
+	b      *bundleReader
+	report ImportReport
+	banks  []uint32 // bundle's ref → store's
+	heads  []uint32
+
+	unknown *BankInfo // its file may be the next frame
+	read    int       // profiles
+
+	batch       []*staged
+	batchBytes  int
+	recordBytes uint64 // of all that is staged
+	maskBytes   uint64
+}
+
+// staged is one profile of the bundle with what goes with it.
+type staged struct {
+	profile  *Profile
+	state    []byte
+	examples []Example
+}
+
+// A batch is what one staging transaction writes at most, but for its last
+// profile.
+const (
+	batchProfiles = 2000
+	batchBytes    = 4 << 20
+)
+
+func (im *importer) readAll(ctx context.Context) error {
+	for {
+		f, err := im.b.next()
+		if im.unknown != nil && (err != nil || f.kind != frameBankFile) {
+			if err := im.takeBank(ctx, nil); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return im.flush(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if err := im.take(ctx, f); err != nil {
+			return err
+		}
+	}
+}
+
+func (im *importer) take(ctx context.Context, f frame) error {
+	switch f.kind {
+	case frameBank:
+		return im.lookUpBank(f.bank)
+	case frameBankFile:
+		return im.takeFile(ctx, f.fileSize)
+	case frameHead:
+		return im.takeHead(ctx, f.head)
+	case frameProfile:
+		return im.takeProfile(ctx, f.profile)
+	case frameState:
+		im.last().state = f.state
+		im.batchBytes += len(f.state)
+	case frameExample:
+		return im.takeExample(f.example)
+	}
+	return nil
+}
+
+func (im *importer) readHeader() error {
+	f, err := im.b.next()
+	if err != nil {
+		return err
+	}
+	h, m := f.header, im.s.meta
+	if h.encoder != m.Encoder {
+		return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.encoder}
+	}
+	if h.tokenizer != m.Tokenizer {
+		return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.tokenizer}
+	}
+	return nil
+}
+
+// lookUpBank finds the store's ref of a bank, or leaves it as unknown.
+func (im *importer) lookUpBank(info BankInfo) error {
+	have, err := im.s.BankByDigest(info.Digest)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		im.unknown = &info
+		return nil
+	case err != nil:
+		return err
+	case have.N != info.N || have.Blocks != info.Blocks:
+		return corrupt("bank %s has N=%d L=%d, the store's has N=%d L=%d",
+			info.Digest.Short(), info.N, info.Blocks, have.N, have.Blocks)
+	}
+	im.banks = append(im.banks, have.Ref)
+	return nil
+}
+
+// takeFile gives the file of an unknown bank to OnBank, and reads to its end.
+func (im *importer) takeFile(ctx context.Context, size int64) error {
+	file := &io.LimitedReader{R: im.b, N: size}
+	if im.unknown != nil {
+		if err := im.takeBank(ctx, file); err != nil {
+			if bad := im.b.chunks.err; bad != nil && bad != io.EOF {
+				return bad // rather than what OnBank made of it
+			}
+			return err
+		}
+	}
+	if _, err := io.Copy(io.Discard, file); err != nil {
+		return err
+	}
+	if file.N > 0 {
+		return corrupt("bank file ends %d bytes too early", file.N)
+	}
+	return nil
+}
+
+// takeBank registers the unknown bank, if the caller lets it.
+func (im *importer) takeBank(ctx context.Context, file io.Reader) error {
+	info := *im.unknown
+	im.unknown = nil
+	given := info
+	given.Ref = 0
+	switch {
+	case file != nil && im.o.OnBank != nil:
+		if err := im.o.OnBank(given, file); err != nil {
+			return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+		}
+	case im.o.AllowBank != nil:
+		if err := im.o.AllowBank(given); err != nil {
+			return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
+		}
+	default:
+		return &MismatchError{What: "bank", Want: info.Digest}
+	}
+	ref, err := im.register(ctx, kindBank, info.Digest, encodeBank(info))
+	im.banks = append(im.banks, ref)
+	im.report.Banks++
+	return err
+}
+
+func (im *importer) takeHead(ctx context.Context, data []byte) error {
+	digest := Digest(sha256.Sum256(data))
+	ref, err := im.register(ctx, kindHead, digest, encodeHead(digest, data))
+	im.heads = append(im.heads, ref)
+	return err
+}
+
+func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if im.read++; im.read > im.o.MaxProfiles {
+		return fmt.Errorf("%w: more than %d profiles", ErrLimit, im.o.MaxProfiles)
+	}
+	if len(im.batch) >= batchProfiles || im.batchBytes >= batchBytes {
+		if err := im.flush(ctx); err != nil {
+			return err
+		}
+	}
+	p.ID = im.o.Prefix + p.ID
+	if err := checkID(p.ID, im.s.opts.MaxID); err != nil {
+		return err
+	}
+	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
+	im.batch = append(im.batch, &staged{profile: p})
+	im.batchBytes += len(p.Mask.Bytes()) + len(p.OwnHead) + len(p.Affine) + 4*len(p.Prior) + len(p.Bias)
+	return nil
+}
+
+func (im *importer) last() *staged { return im.batch[len(im.batch)-1] }
+
+// takeExample keeps the newest Options.MaxExamples.
+func (im *importer) takeExample(e Example) error {
+	last, limit := im.last(), im.s.opts.MaxExamples
+	if err := im.s.checkExamples([]Example{e}); err != nil {
+		return fmt.Errorf("profile %q: %w", last.profile.ID, err)
+	}
+	im.batchBytes += len(e.Text) + len(e.Pair) + len(e.Label)
+	last.examples = append(last.examples, e)
+	if len(last.examples) > 2*limit {
+		n := copy(last.examples, last.examples[len(last.examples)-limit:])
+		clear(last.examples[n:])
+		last.examples = last.examples[:n]
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+)
+
+// A merge moves so many ids in one transaction.
+const mergeStep = 2000
+
+// mergeImport moves the ids of a committed import to bktIDs.
+func (s *Store) mergeImport() error {
+	return s.repeat(func(w *writeTx) (more bool, err error) {
+		if w.merge == nil {
+			return false, nil
+		}
+		for _, id := range firstKeys(w.merge, mergeStep) {
+			if err := w.settle(id); err != nil {
+				return false, err
+			}
+		}
+		if k, _ := w.merge.Cursor().First(); k != nil {
+			return true, nil
+		}
+		w.merge = nil
+		return false, w.DeleteBucket(bktMerge)
+	})
+}
+
+// settle makes bktIDs lead to what bktMerge has for an id, if it has, and
+// erases what it led to before.
+func (w *writeTx) settle(id []byte) error {
+	if w.merge == nil {
+		return nil
+	}
+	v := bytes.Clone(w.merge.Get(id))
+	if v == nil {
+		return nil
+	}
+	n, err := number(v)
+	if err != nil {
+		return err
+	}
+	if old := w.ids.Get(id); old != nil {
+		replaced, err := number(old)
+		if err != nil {
+			return err
+		}
+		if err := w.erase(replaced); err != nil {
+			return err
+		}
+	}
+	if p, err := w.numbered(id, n); err == nil {
+		w.changes = append(w.changes, change{number: n, new: maskOf(p)})
+	} else {
+		w.s.distrustIndex()
+	}
+	return errors.Join(w.ids.Put(id, v), w.merge.Delete(id))
+}
+
+// abandonStaging erases what an import has staged.
+func (s *Store) abandonStaging() error {
+	return s.repeat(func(w *writeTx) (more bool, err error) {
+		staging := w.Bucket(bktStaging)
+		if staging == nil {
+			return false, nil
+		}
+		ids := staging.Bucket(bktMerge)
+		for _, id := range firstKeys(ids, mergeStep) {
+			if err := w.eraseStaged(ids.Get(id)); err != nil {
+				return false, err
+			}
+			if err := ids.Delete(id); err != nil {
+				return false, err
+			}
+		}
+		if k, _ := ids.Cursor().First(); k != nil {
+			return true, nil
+		}
+		return false, w.DeleteBucket(bktStaging)
+	})
+}
+
+// eraseStaged erases a number that no id has led to, and frees it.
+func (w *writeTx) eraseStaged(key []byte) error {
+	key = bytes.Clone(key)
+	if _, _, err := deletePrefix(w.Bucket(bktExamples), key); err != nil {
+		return err
+	}
+	return errors.Join(
+		w.Bucket(bktState).Delete(key),
+		w.profiles.Delete(key),
+		w.Bucket(bktFree).Put(key, nil),
+	)
+}
+
+// repeat runs steps, each in a transaction of its own, to the last one. They
+// are part of the store's own work: no context ends them.
+func (s *Store) repeat(step func(w *writeTx) (more bool, err error)) error {
+	for more := true; more; {
+		err := s.enqueue(&writeOp{
+			ctx: context.Background(), alone: true, internal: true,
+			fn: func(w *writeTx) (err error) {
+				more, err = step(w)
+				return err
+			},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package store
+
+// raceEnabled is true under -race, where large tests are made small.
+const raceEnabled = true

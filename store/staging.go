@@ -1,0 +1,320 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// How an import is all or nothing, and yet in many transactions.
+//
+//	begin    make bktStaging
+//	stage    write records, states and examples, in batches, where they will
+//	         stay: under new numbers. No id leads to them: their ids are in
+//	         the bucket merge within bktStaging, which no reader looks at.
+//	commit   in one transaction move that bucket to the root, as bktMerge.
+//	         From here on it goes before bktIDs for every reader.
+//	merge    in batches move its ids to bktIDs, erasing what they replace.
+//
+// After a crash Open finds bktStaging, and erases what was staged; or
+// bktMerge, and merges the rest; or neither.
+
+// stagingBuckets are those within bktStaging: ids, and the banks and heads
+// that the import brings.
+var stagingBuckets = [][]byte{bktMerge, bktBanks, bktHeads, bktDigests}
+
+func (s *Store) beginStaging(ctx context.Context) error {
+	if err := s.recoverImport(); err != nil {
+		return err
+	}
+	return s.write(ctx, func(w *writeTx) error {
+		staging, err := w.CreateBucket(bktStaging)
+		if err != nil {
+			return err
+		}
+		for _, name := range stagingBuckets {
+			if _, err := staging.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recoverImport undoes or completes an import that was cut short.
+func (s *Store) recoverImport() error {
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	var staged, committed bool
+	err := s.view(func(t *txn) error {
+		staged, committed = t.Bucket(bktStaging) != nil, t.merge != nil
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if staged {
+		s.opts.Logger.Info("undoing an import that was cut short")
+		if err := s.abandonStaging(); err != nil {
+			return err
+		}
+	}
+	if committed {
+		s.opts.Logger.Info("completing an import that was cut short")
+		return s.mergeImport()
+	}
+	return nil
+}
+
+// register gives a bank or head of the bundle its ref.
+func (im *importer) register(ctx context.Context, kind byte, d Digest, payload []byte) (ref uint32, err error) {
+	err = im.s.write(ctx, func(w *writeTx) error {
+		var err error
+		ref, _, err = w.register(kind, d, payload, w.Bucket(bktStaging))
+		return err
+	})
+	return ref, err
+}
+
+// flush stages the batch.
+func (im *importer) flush(ctx context.Context) error {
+	if len(im.batch) == 0 {
+		return nil
+	}
+	err := im.s.writeAlone(ctx, func(w *writeTx) error {
+		for _, p := range im.batch {
+			if err := im.stage(w, p); err != nil {
+				return fmt.Errorf("profile %q: %w", p.profile.ID, err)
+			}
+		}
+		return nil
+	})
+	im.batch, im.batchBytes = nil, 0
+	return err
+}
+
+// stage writes one profile under a new number.
+func (im *importer) stage(w *writeTx, st *staged) error {
+	ids := w.Bucket(bktStaging).Bucket(bktMerge)
+	p := st.profile
+	p.Revision = max(p.Revision, 1)
+	old, err := w.existing([]byte(p.ID))
+	if err != nil {
+		return err
+	}
+	if old != nil || ids.Get([]byte(p.ID)) != nil {
+		keep, err := im.resolve(w, p, old, ids)
+		if err != nil || !keep {
+			return err
+		}
+	}
+	if p.Number, err = w.newNumber(); err != nil {
+		return err
+	}
+	size, err := w.putRecord(p)
+	if err != nil {
+		return err
+	}
+	if err := w.putState(p.Number, st.state); err != nil {
+		return err
+	}
+	for i, e := range st.examples[max(0, len(st.examples)-w.s.opts.MaxExamples):] {
+		key := key32x64(p.Number, uint64(i))
+		if err := w.Bucket(bktExamples).Put(key, seal(tagExample, key, appendExample(nil, e))); err != nil {
+			return err
+		}
+		im.report.Examples++
+	}
+	im.recordBytes += uint64(size)
+	im.maskBytes += uint64(len(p.Mask.Bytes()))
+	return ids.Put([]byte(p.ID), key32(p.Number))
+}
+
+// existing returns the profile that readers see, or nil.
+func (t *txn) existing(id []byte) (*Profile, error) {
+	p, err := t.profile(id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return p, err
+}
+
+// resolve applies the policy to a profile whose id is the store's already, as
+// old, or another staged one's. It returns whether to keep the bundle's.
+func (im *importer) resolve(w *writeTx, p, old *Profile, ids *bolt.Bucket) (bool, error) {
+	switch {
+	case im.o.Policy == Skip && old != nil:
+		im.report.Skipped++
+		return false, nil
+	case im.o.Policy == Overwrite && old != nil:
+		p.Revision = max(p.Revision, old.Revision+1)
+		return true, nil
+	case im.o.Policy != Rename:
+		return false, ErrExists
+	}
+	id, err := im.freeID(w, p.ID, ids)
+	if err != nil {
+		return false, err
+	}
+	if im.report.Renamed == nil {
+		im.report.Renamed = map[string]string{}
+	}
+	im.report.Renamed[p.ID] = id
+	p.ID = id
+	return true, nil
+}
+
+// freeID finds another id for a profile.
+func (im *importer) freeID(w *writeTx, id string, ids *bolt.Bucket) (string, error) {
+	taken := func(id string) bool {
+		return ids.Get([]byte(id)) != nil || w.ids.Get([]byte(id)) != nil
+	}
+	if im.o.Rename != nil {
+		renamed := im.o.Rename(id)
+		if taken(renamed) {
+			return "", fmt.Errorf("%w: renamed to %q", ErrExists, renamed)
+		}
+		return renamed, checkID(renamed, w.s.opts.MaxID)
+	}
+	for i := 2; ; i++ {
+		renamed := fmt.Sprintf("%s-%d", id, i)
+		if !taken(renamed) {
+			return renamed, checkID(renamed, w.s.opts.MaxID)
+		}
+	}
+}
+
+// commit makes what was staged visible. Ids that others put or changed since
+// they were staged are resolved here, once more.
+func (im *importer) commit(ctx context.Context) error {
+	return im.s.writeAlone(ctx, func(w *writeTx) error {
+		staging := w.Bucket(bktStaging)
+		fresh, again, err := im.scan(w, staging.Bucket(bktMerge))
+		if err != nil {
+			return err
+		}
+		if err := im.promoteAll(w, staging); err != nil {
+			return err
+		}
+		// The bucket is as it was read: only what is not changed may be moved.
+		if err := w.MoveBucket(bktMerge, staging, nil); err != nil {
+			return err
+		}
+		if err := w.DeleteBucket(bktStaging); err != nil {
+			return err
+		}
+		w.merge = w.Bucket(bktMerge)
+		w.tally.profiles += uint64(fresh)
+		w.tally.recordBytes += im.recordBytes
+		w.tally.maskBytes += im.maskBytes
+		w.tally.examples += uint64(im.report.Examples)
+		for _, id := range again {
+			if err := im.resolveAgain(w, id); err != nil {
+				return fmt.Errorf("profile %q: %w", id, err)
+			}
+		}
+		return nil
+	})
+}
+
+// scan counts the staged ids that are new to the store and those that
+// overwrite, and returns those to resolve again.
+func (im *importer) scan(w *writeTx, ids *bolt.Bucket) (fresh int, again [][]byte, err error) {
+	im.report.Profiles = 0
+	im.report.Overwritten = 0
+	err = ids.ForEach(func(id, v []byte) error {
+		im.report.Profiles++
+		old := w.ids.Get(id)
+		if old == nil {
+			fresh++
+			return nil
+		}
+		if im.o.Policy == Overwrite {
+			im.report.Overwritten++
+			newRevision, err := w.revision(v)
+			oldRevision, oldErr := w.revision(old)
+			if err != nil || oldErr == nil && newRevision > oldRevision {
+				return err
+			}
+		}
+		again = append(again, bytes.Clone(id))
+		return nil
+	})
+	return fresh, again, err
+}
+
+// revision reads the revision of the record under a number.
+func (t *txn) revision(n []byte) (uint64, error) {
+	p, err := DecodeProfile(t.profiles.Get(n))
+	if err != nil {
+		return 0, err
+	}
+	return p.Revision, nil
+}
+
+// promoteAll makes the banks and heads of the import visible.
+func (im *importer) promoteAll(w *writeTx, staging *bolt.Bucket) error {
+	var keys [][]byte
+	err := staging.Bucket(bktDigests).ForEach(func(k, _ []byte) error {
+		keys = append(keys, bytes.Clone(k))
+		return nil
+	})
+	im.report.Heads = 0
+	for _, key := range keys {
+		if key[0] == kindHead {
+			im.report.Heads++
+		}
+		err = errors.Join(err, w.promote(staging, key))
+	}
+	return err
+}
+
+// resolveAgain applies the policy to an id in bktMerge that another writer
+// put since it was staged.
+func (im *importer) resolveAgain(w *writeTx, id []byte) error {
+	n := bytes.Clone(w.merge.Get(id))
+	p, err := DecodeProfile(w.profiles.Get(n))
+	if err != nil {
+		return err
+	}
+	if p.Number, err = number(n); err != nil {
+		return err
+	}
+	old, err := w.numberedIn(w.ids, id)
+	if err != nil {
+		return err
+	}
+	keep, err := im.resolve(w, p, old, w.merge)
+	if err != nil {
+		return err
+	}
+	if !keep { // it never becomes visible
+		before := w.tally.examples
+		err := errors.Join(w.merge.Delete(id), w.eraseNumber(p.Number))
+		im.report.Profiles--
+		im.report.Examples -= int(before - w.tally.examples)
+		return err
+	}
+	if p.ID != string(id) {
+		w.tally.profiles++
+		if err := w.merge.Delete(id); err != nil {
+			return err
+		}
+	}
+	grown, err := w.putRecord(p)
+	w.tally.recordBytes += uint64(grown)
+	return errors.Join(err, w.merge.Put([]byte(p.ID), n))
+}
+
+// numberedIn returns the profile that one of the two buckets of ids leads to.
+func (t *txn) numberedIn(ids *bolt.Bucket, id []byte) (*Profile, error) {
+	n, err := number(ids.Get(id))
+	if err != nil {
+		return nil, err
+	}
+	return t.numbered(id, n)
+}
