@@ -57,8 +57,9 @@ test-cuda: compile ## golden vectors, Learn and PredictBatch on a GPU
 
 .PHONY: lint
 lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
-	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
+	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
 	$(GO) vet ./...
+	CGO_ENABLED=0 go vet $(PURE)
 	bash scripts/env.sh bin/staticcheck ./...
 
 bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum
@@ -77,6 +78,10 @@ fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
 .PHONY: golden
 golden: compile ## the golden vectors alone; fails if one is skipped or missing
 	@bash scripts/golden.sh
+
+.PHONY: tidy
+tidy: ## go mod tidy, in the modules of the repository
+	for dir in . tools examples/embedding; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder
