@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// defaultDir is the folder if neither --dir nor XPEFT_DIR names one.
+const defaultDir = "xpeft-data"
+
+// app is one run of the program: the global flags, and where it reads and writes.
+type app struct {
+	stdin  io.Reader
+	stdout *bufio.Writer
+	rawOut io.Writer // what stdout writes to: a bundle goes there directly, and a terminal is recognised
+	stderr io.Writer
+
+	dir     string
+	json    bool
+	verbose bool
+	lock    time.Duration
+
+	running bool // the command's own code was reached: errors before it are usage
+}
+
+// run is main with its inputs named; it returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: bufio.NewWriter(stdout), rawOut: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if flushed := a.stdout.Flush(); err == nil {
+		err = flushed
+	}
+	if err == nil {
+		return exitOK
+	}
+	if !a.running {
+		err = &usageError{err}
+	}
+	// A flag that does not parse may stand before --json.
+	a.json = a.json || slices.Contains(args, "--json")
+	return a.fail(ctx, err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "xpeft",
+		Short:         "A classifier for each user, from a profile of a few hundred bytes",
+		Long:          "xpeft learns, serves and looks after profiles: two bit masks that choose, for each user, which adapters of one frozen bank are averaged in one frozen language model.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	dir := os.Getenv("XPEFT_DIR")
+	if dir == "" {
+		dir = defaultDir
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.dir, "dir", dir, "folder of the profiles; also $XPEFT_DIR")
+	f.BoolVar(&a.json, "json", false, "print one JSON object a line")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr")
+	f.DurationVar(&a.lock, "lock-timeout", time.Second, "how long to wait for another process that has the folder open")
+	root.AddCommand(
+		a.initCommand(), a.learnCommand(), a.predictCommand(),
+		a.exportCommand(), a.importCommand(),
+		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
+		a.checkCommand(), a.statsCommand(), a.bankCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// runs makes a command's RunE of its code. What fails before it, in the flags or the arguments, is a usage error.
+func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.running = true
+		return f(cmd.Context(), args)
+	}
+}
+
+// runsEngine is runs of a command that needs libtorch, which this build may lack.
+func (a *app) runsEngine(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return a.runs(func(ctx context.Context, args []string) error {
+		if !hasTorch {
+			return errNoTorch
+		}
+		return f(ctx, args)
+	})
+}
+
+// logger is silent unless --verbose.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// withStore opens the folder's store for f, and nothing else: no model, no bank.
+func (a *app) withStore(readOnly bool, f func(st *store.Store) error) (err error) {
+	if err := a.mustExist(); err != nil {
+		return err
+	}
+	st, err := folder.Open(a.dir, &store.Options{ReadOnly: readOnly, Timeout: a.lock, Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := st.Close(); err == nil {
+			err = closed
+		}
+	}()
+	return f(st)
+}
+
+func (a *app) mustExist() error {
+	ok, err := folder.Exists(a.dir)
+	if err == nil && !ok {
+		return &noStoreError{a.dir}
+	}
+	return err
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// bankRow is a bank.
+type bankRow struct {
+	Bank       string  `json:"bank"` // its digest
+	Origin     string  `json:"origin"`
+	N          int     `json:"n"`
+	Blocks     int     `json:"blocks"`
+	Hidden     int     `json:"hidden"`
+	Bottleneck int     `json:"bottleneck"`
+	Activation string  `json:"activation"`
+	NormB      bool    `json:"norm_b"`
+	Bias       bool    `json:"bias"`
+	DType      string  `json:"dtype"`
+	Seed       uint64  `json:"seed"`
+	SigmaA     float32 `json:"sigma_a"`
+	SigmaB     float32 `json:"sigma_b"`
+	Bytes      int64   `json:"bytes"` // of its weights: on disk if it is warm, in memory if it is random
+}
+
+func newBankRow(digest string, p bank.Properties) bankRow {
+	return bankRow{
+		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
+		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Bytes: p.Bytes(),
+	}
+}
+
+func (r bankRow) text(w io.Writer) {
+	from := fmt.Sprintf("%s file of %s, %s", r.Origin, size(r.Bytes), r.DType)
+	if r.Origin == bank.Random.String() {
+		from = fmt.Sprintf("%s, seed %d: nothing on disk, %s in memory", r.Origin, r.Seed, size(r.Bytes))
+	}
+	fields(w, "bank", r.Bank, "origin", from, "shape", fmt.Sprintf("%d adapters, %d blocks, %d to %d and back", r.N, r.Blocks, r.Hidden, r.Bottleneck),
+		"activation", r.Activation)
+}
+
+func (a *app) bankCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bank",
+		Short: "List, export, import and make banks",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand())
+	return cmd
+}
+
+func (a *app) bankListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the folder's banks",
+		Args:  cobra.NoArgs,
+		RunE: a.runs(func(context.Context, []string) error {
+			return a.withStore(true, func(st *store.Store) error {
+				banks, err := st.Banks()
+				if err != nil {
+					return err
+				}
+				for _, info := range banks {
+					p, err := folder.Properties(info)
+					if err != nil {
+						return err
+					}
+					row := newBankRow(info.Digest.String(), p)
+					if err := a.print(row, row.text); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}),
+	}
+}
+
+// copied is a bank file that was written.
+type copied struct {
+	File  string `json:"file"`
+	Bank  string `json:"bank"`
+	Bytes int64  `json:"bytes"`
+}
+
+func (a *app) bankExportCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "export [DIGEST]",
+		Short: "Write the file of a warm bank",
+		Long:  "Verify the file of a warm bank and copy it. The digest may be cut short; it may be left out if there is one warm bank. A random bank has no file: xpeft bank list shows its seed.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			if out == "-" && isTerminal(a.rawOut) {
+				return usagef("a bank is no text for a terminal: name a file with -o")
+			}
+			return a.withStore(true, func(st *store.Store) error {
+				info, err := findBank(st, strings.Join(args, ""))
+				if err != nil {
+					return err
+				}
+				return a.bankExport(ctx, info, out)
+			})
+		}),
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "-", "file to write; - is stdout")
+	return cmd
+}
+
+// findBank returns the one warm bank whose digest starts with prefix.
+func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
+	banks, err := st.Banks()
+	if err != nil {
+		return store.BankInfo{}, err
+	}
+	var found []store.BankInfo
+	for _, info := range banks {
+		p, err := folder.Properties(info)
+		if err != nil {
+			return store.BankInfo{}, err
+		}
+		if p.Origin == bank.Warm && strings.HasPrefix(info.Digest.String(), prefix) {
+			found = append(found, info)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return store.BankInfo{}, usagef("%d warm banks fit %q: name more of the digest", len(found), prefix)
+	}
+	return store.BankInfo{}, fmt.Errorf("warm bank %q: %w", prefix, store.ErrNotFound)
+}
+
+func (a *app) bankExport(ctx context.Context, info store.BankInfo, out string) error {
+	f, err := folder.OpenBank(a.dir, info)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Verify(ctx); err != nil {
+		return err
+	}
+	if out == "-" {
+		_, err := f.WriteTo(a.rawOut)
+		return err
+	}
+	n, err := a.writeFile(out, func(w io.Writer) error { _, err := f.WriteTo(w); return err })
+	if err != nil {
+		return err
+	}
+	return a.printCopied(copied{out, info.Digest.String(), n})
+}
+
+func (a *app) printCopied(c copied) error {
+	return a.print(c, func(w io.Writer) { fields(w, "bank", c.Bank, "file", c.File, "size", size(c.Bytes)) })
+}
+
+func (a *app) bankImportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import [FILE]",
+		Short: "Take a bank file into the folder",
+		Long:  "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of profiles that are bound to it can be imported. A new folder gets its bank from xpeft init --bank-file.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			return a.fromFile(args, "bank file", func(r io.Reader) error {
+				return a.withStore(false, func(st *store.Store) error {
+					info, err := folder.AddBank(ctx, st, a.dir, r)
+					if err != nil {
+						return err
+					}
+					p, err := folder.Properties(info)
+					if err != nil {
+						return err
+					}
+					row := newBankRow(info.Digest.String(), p)
+					return a.print(row, row.text)
+				})
+			})
+		}),
+	}
+}
+
+func (a *app) bankConvertCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:     "convert ADAPTER...",
+		Short:   "Make a bank file of trained adapters",
+		Long:    "Make a bank file of adapters in AdapterHub's Pfeiffer layout, a folder each. What the bank could not compute as AdapterHub does is refused by name.",
+		Example: "  xpeft bank convert adapters/* -o hub.bank\n  xpeft init --model DIR --labels yes,no --bank-file hub.bank",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, dirs []string) (err error) {
+			m, err := bank.ImportAdapterHub(dirs)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, m.Close()) }()
+			d, err := bank.WriteFile(ctx, out, m.Properties, nil, m.Row)
+			if err != nil {
+				return err
+			}
+			f, err := bank.OpenFile(out)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			return a.printCopied(copied{out, d.String(), f.Size()})
+		}),
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write")
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err) // no such flag: the program is wrong
+	}
+	return cmd
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// catalog resolves a profile's refs to banks and heads, each read once.
+type catalog struct {
+	st    *store.Store
+	banks map[uint32]string
+	heads map[uint32]*model.Head
+}
+
+func newCatalog(st *store.Store) *catalog {
+	return &catalog{st, map[uint32]string{}, map[uint32]*model.Head{}}
+}
+
+func (c *catalog) bank(ref uint32) (string, error) {
+	if digest, ok := c.banks[ref]; ok {
+		return digest, nil
+	}
+	info, err := c.st.Bank(ref)
+	if err != nil {
+		return "", fmt.Errorf("bank %d: %w", ref, err)
+	}
+	c.banks[ref] = info.Digest.String()
+	return c.banks[ref], nil
+}
+
+// head of a profile; nil if it has none.
+func (c *catalog) head(p *store.Profile) (*model.Head, error) {
+	if p.Head == 0 {
+		return decodeHead(p.OwnHead)
+	}
+	if h, ok := c.heads[p.Head]; ok {
+		return h, nil
+	}
+	data, err := c.st.Head(p.Head)
+	if err != nil {
+		return nil, fmt.Errorf("head %d: %w", p.Head, err)
+	}
+	h, err := decodeHead(data)
+	if err != nil {
+		return nil, fmt.Errorf("head %d: %w", p.Head, err)
+	}
+	c.heads[p.Head] = h
+	return h, nil
+}
+
+func decodeHead(data []byte) (*model.Head, error) {
+	if data == nil {
+		return nil, nil
+	}
+	h := new(model.Head)
+	if err := h.UnmarshalBinary(data); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func headKind(p *store.Profile, h *model.Head) string {
+	switch {
+	case h == nil:
+		return "none"
+	case h.Regression():
+		return "number"
+	case p.Head == 0:
+		return "own"
+	}
+	return "shared"
+}
+
+func (c *catalog) row(p *store.Profile) (profileRow, error) {
+	digest, err := c.bank(p.Bank)
+	if err != nil {
+		return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+	}
+	h, err := c.head(p)
+	if err != nil {
+		return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+	}
+	record, err := store.EncodeProfile(p)
+	if err != nil {
+		return profileRow{}, err
+	}
+	return profileRow{
+		Profile: p.ID, Revision: p.Revision, Bank: digest, Head: headKind(p, h),
+		N: p.Mask.N, K: p.Mask.K, Blocks: p.Mask.Blocks,
+		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
+		Bytes: len(record), MaskBytes: len(p.Mask.Bytes()),
+		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
+	}, nil
+}

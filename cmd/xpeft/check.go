@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// checked is what check found.
+type checked struct {
+	OK        bool     `json:"ok"`
+	Deep      bool     `json:"deep"`
+	Profiles  int      `json:"profiles"`
+	Revisions int      `json:"revisions"`
+	States    int      `json:"states"`
+	Examples  int      `json:"examples"`
+	Banks     int      `json:"banks"`
+	Heads     int      `json:"heads"`
+	Indexed   bool     `json:"indexed"`
+	Problems  []string `json:"problems"`
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var deep bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Read the folder whole and say what is wrong",
+		Long: "Read every record, head and example, and compare checksums; look for the file of every warm bank. --deep also compares the index with\n" +
+			"the masks, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is 4. Nothing is changed.",
+		Args: cobra.NoArgs,
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
+			return a.withStore(true, func(st *store.Store) error { return a.check(ctx, st, deep) })
+		}),
+	}
+	cmd.Flags().BoolVar(&deep, "deep", false, "compare the index and the bank files too")
+	return cmd
+}
+
+func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
+	rep, err := st.Check(ctx, deep)
+	if err != nil && len(rep.Problems) == 0 {
+		return err
+	}
+	banks, err := folder.CheckBanks(ctx, st, a.dir, deep)
+	if err != nil {
+		return err
+	}
+	heads, err := checkHeads(ctx, st, deep)
+	if err != nil {
+		return err
+	}
+	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
+		Banks: rep.Banks, Heads: rep.Heads, Indexed: rep.Indexed, Problems: []string{}}
+	for _, list := range [][]string{rep.Problems, banks, heads} {
+		for _, problem := range list {
+			row.Problems = append(row.Problems, oneLine(problem))
+		}
+	}
+	row.OK = len(row.Problems) == 0
+	if err := a.print(row, row.text); err != nil || row.OK {
+		return err
+	}
+	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(len(row.Problems), "problem"), a.dir)
+}
+
+// checkHeads decodes what the store keeps as bytes: the shared heads and, if deep, the profiles' own.
+func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []string, err error) {
+	heads, err := st.Heads()
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range heads {
+		data, err := st.Head(info.Ref)
+		if err == nil {
+			_, err = decodeHead(data)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("head %s: %v", info.Digest.Short(), err))
+		}
+	}
+	if !deep {
+		return problems, nil
+	}
+	for p, err := range st.Profiles("") {
+		if err := context.Cause(ctx); err != nil {
+			return problems, err
+		}
+		if err != nil {
+			if errors.Is(err, store.ErrCorrupt) {
+				break // Check has said it
+			}
+			return problems, err
+		}
+		if _, err := decodeHead(p.OwnHead); err != nil {
+			problems = append(problems, fmt.Sprintf("profile %q: %v", p.ID, err))
+		}
+	}
+	return problems, nil
+}
+
+func (c checked) text(w io.Writer) {
+	fields(w, "profiles", number(c.Profiles), "earlier revisions", number(c.Revisions), "examples", number(c.Examples), "banks", number(c.Banks), "heads", number(c.Heads))
+	for _, p := range c.Problems {
+		fmt.Fprintf(w, "problem: %s\n", plain(p))
+	}
+	if c.OK {
+		fmt.Fprintln(w, "all sound")
+	}
+}

@@ -1,0 +1,86 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/store"
+)
+
+const hasTorch = true
+
+// engineErrors are those of the sdk, before the store's: ErrModelMismatch may wrap more than one.
+var engineErrors = []kind{
+	{sdk.ErrModelMismatch, exitMismatch},
+	{sdk.ErrUnknownLabel, exitInput},
+	{sdk.ErrExample, exitInput},
+	{sdk.ErrConfig, exitUsage},
+	{sdk.ErrLearnConfig, exitUsage},
+}
+
+func (a *app) options(e engineFlags) *sdk.Options {
+	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify, Timeout: a.lock, Logger: a.logger()}
+}
+
+// open opens the folder with its model.
+func (a *app) open(e engineFlags, readOnly bool) (*sdk.SDK, error) {
+	o := a.options(e)
+	o.ReadOnly = readOnly
+	p, err := sdk.Open(a.dir, o)
+	if errors.Is(err, fs.ErrNotExist) && a.mustExist() != nil {
+		return nil, &noStoreError{a.dir}
+	}
+	return p, err
+}
+
+func (a *app) init(_ context.Context, f initFlags) error {
+	c := sdk.Config{Model: f.model, K: f.k, Labels: f.labels, MaxTokens: f.maxTokens, Options: a.options(f.engineFlags)}
+	c.Options.Model = ""
+	c.Bank = sdk.RandomBank{N: f.bankN, Seed: f.bankSeed, Bottleneck: f.bottleneck}
+	if f.bankFile != "" {
+		c.Bank = sdk.WarmBank{Path: f.bankFile}
+	}
+	p, err := sdk.Create(a.dir, c)
+	if err != nil {
+		return err
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	// What the folder says of itself, not what was asked for.
+	return a.withStore(true, func(st *store.Store) error {
+		row, err := a.created(st, f.labels)
+		if err != nil {
+			return err
+		}
+		return a.print(row, row.text)
+	})
+}
+
+func (a *app) created(st *store.Store, labels []string) (created, error) {
+	m := st.Meta()
+	k, err := storeK(m)
+	if err != nil {
+		return created{}, err
+	}
+	banks, err := st.Banks()
+	if err != nil {
+		return created{}, err
+	}
+	if len(banks) != 1 {
+		return created{}, errors.New("the new folder has not one bank")
+	}
+	p, err := folder.Properties(banks[0])
+	if err != nil {
+		return created{}, err
+	}
+	return created{
+		Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
+		Labels: labels, Bank: banks[0].Digest.String(), Origin: p.Origin.String(), N: p.N, K: k, Blocks: p.Blocks,
+	}, nil
+}

@@ -1,0 +1,87 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// learn learns profile after profile. One that fails does not stop the others; a signal does.
+func (a *app) learn(ctx context.Context, f learnFlags, groups []*group) (err error) {
+	p, err := a.open(f.engineFlags, false)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := p.Close(); err == nil {
+			err = closed
+		}
+	}()
+	var failed rowErrors
+	for _, g := range groups {
+		rep, err := a.learnOne(ctx, p, f, g)
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			return cause
+		}
+		if err != nil && len(groups) == 1 {
+			return err
+		}
+		if err != nil {
+			failed.add(err)
+			a.printFailed(g.profile, err)
+			continue
+		}
+		row := newLearned(rep, f.losses)
+		if err := a.print(row, row.text); err != nil {
+			return err
+		}
+		if err := a.stdout.Flush(); err != nil {
+			return err
+		}
+	}
+	return failed.err()
+}
+
+func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) (*sdk.Report, error) {
+	progress := a.newBar(-1, g.profile)
+	defer progress.done()
+	o := &sdk.LearnOptions{
+		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force,
+		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
+	}
+	if g.numbers && o.Head == "" {
+		o.Head = sdk.NumberHead
+	}
+	if f.epochs != 0 || f.seed != 0 {
+		c := learner.Default()
+		c.Seed = f.seed
+		if f.epochs != 0 {
+			c.Epochs = f.epochs
+		}
+		c.K = 0 // the folder's
+		o.Config = &c
+	}
+	examples := make([]sdk.Example, len(g.lines))
+	for i, l := range g.lines {
+		examples[i] = sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label}
+		if l.Value != nil {
+			examples[i].Value = *l.Value
+		}
+	}
+	return p.Learn(ctx, g.profile, examples, o)
+}
+
+func newLearned(r *sdk.Report, losses bool) learned {
+	l := learned{
+		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision,
+		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut,
+		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
+	}
+	if losses {
+		l.Losses = r.Losses
+	}
+	return l
+}

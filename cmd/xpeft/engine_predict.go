@@ -1,0 +1,74 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// predict answers batch after batch. The folder is opened to read: several processes may predict from it at once.
+func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, error)) (err error) {
+	p, err := a.open(f.engineFlags, true)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := p.Close(); err == nil {
+			err = closed
+		}
+	}()
+	fallback := sdk.FallbackError
+	if f.fallback == "base" {
+		fallback = sdk.FallbackBase
+	}
+	var failed rowErrors
+	err = eachBatch(f.batch, next, func(batch []line) error {
+		rows, err := answer(ctx, p, fallback, batch)
+		if err != nil {
+			return err
+		}
+		return a.printPredicted(rows, &failed)
+	})
+	if err != nil {
+		return err
+	}
+	return failed.err()
+}
+
+func answer(ctx context.Context, p *sdk.SDK, fallback sdk.Fallback, batch []line) ([]predicted, error) {
+	reqs := make([]sdk.Request, len(batch))
+	for i, l := range batch {
+		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback}
+	}
+	out, err := p.PredictBatch(ctx, reqs)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]predicted, len(batch))
+	for i, l := range batch {
+		rows[i] = newPredicted(l, out[i])
+	}
+	return rows, nil
+}
+
+func newPredicted(l line, q sdk.Prediction) predicted {
+	r := predicted{Line: l.Number, Profile: l.Profile, Text: l.Text, Pair: l.Pair, err: q.Err}
+	if q.Err != nil {
+		return r
+	}
+	r.Source, r.Revision = string(q.Source), q.Revision
+	if len(q.Probabilities) == 0 {
+		r.Value = &q.Value
+		return r
+	}
+	r.Label = q.Label
+	for _, pr := range q.Probabilities {
+		if pr.Label == q.Label {
+			r.P = &pr.P
+		}
+		r.Probabilities = append(r.Probabilities, probabilityRow{pr.Label, pr.P})
+	}
+	return r
+}

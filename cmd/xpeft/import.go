@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// imported is what import did.
+type imported struct {
+	Profiles    int               `json:"profiles"`
+	Skipped     int               `json:"skipped"`
+	Overwritten int               `json:"overwritten"`
+	Examples    int               `json:"examples"`
+	Banks       int               `json:"banks"`
+	Heads       int               `json:"heads"`
+	Renamed     map[string]string `json:"renamed"`
+}
+
+// policies of import, by name.
+var policies = map[string]store.Policy{"fail": store.Fail, "skip": store.Skip, "overwrite": store.Overwrite, "rename": store.Rename}
+
+func (a *app) importCommand() *cobra.Command {
+	var o folder.ImportOptions
+	var policy string
+	cmd := &cobra.Command{
+		Use:   "import [BUNDLE]",
+		Short: "Take in a bundle of profiles",
+		Long: "Take in a bundle, from a file or from stdin: all of it or, with an error, nothing. A bundle made for another encoder, tokenizer,\n" +
+			"bank or head is refused. --policy says what happens to a profile whose id exists.",
+		Example: "  xpeft import two.xpeft --policy skip",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			p, ok := policies[policy]
+			if !ok {
+				return usagef("--policy is %q, want fail, skip, overwrite or rename", policy)
+			}
+			o.Policy = p
+			return a.fromFile(args, "bundle", func(r io.Reader) error {
+				return a.withStore(false, func(st *store.Store) error { return a.importBundle(ctx, st, r, o) })
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&policy, "policy", "fail", "for ids that exist: fail, skip, overwrite or rename")
+	f.StringVar(&o.Prefix, "prefix", "", "put this before every id")
+	complete(cmd, "policy", "fail", "skip", "overwrite", "rename")
+	return cmd
+}
+
+func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o folder.ImportOptions) error {
+	rep, err := folder.Import(ctx, st, a.dir, r, o)
+	if err != nil {
+		return err
+	}
+	row := imported{rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed}
+	if row.Renamed == nil {
+		row.Renamed = map[string]string{}
+	}
+	return a.print(row, func(w io.Writer) {
+		fields(w, "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
+			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
+		for _, id := range sortedKeys(row.Renamed) {
+			fields(w, "renamed", id+" to "+row.Renamed[id])
+		}
+	})
+}
+
+// fromFile opens the one argument, or stdin if there is none or it is "-".
+func (a *app) fromFile(args []string, what string, f func(r io.Reader) error) error {
+	if len(args) == 0 || args[0] == "-" {
+		if isTerminal(a.stdin) {
+			return usagef("no %s: name a file, or pipe one in", what)
+		}
+		return f(a.stdin)
+	}
+	h, err := os.Open(args[0])
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return err
+	}
+	progress := a.newByteBar(info.Size(), "reading")
+	defer progress.done()
+	return f(progress.reader(h))
+}
+
+// complete gives a flag's values to the shell.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	fixed := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	if err := cmd.RegisterFlagCompletionFunc(flag, fixed); err != nil {
+		panic(err) // no such flag: the program is wrong
+	}
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, strings.Compare)
+	return keys
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// engineFlags are those of the commands that run the model.
+type engineFlags struct {
+	device  string
+	workers int
+	threads int
+	model   string
+	verify  bool
+}
+
+func (e *engineFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&e.device, "device", "cpu", "cpu, cuda or auto")
+	f.IntVar(&e.workers, "workers", 0, "forward passes at once; 0: 2")
+	f.IntVar(&e.threads, "threads", 0, "threads of one forward pass; 0: the number of CPUs")
+	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
+	complete(cmd, "device", "cpu", "cuda", "auto")
+}
+
+// addMoved is --model of the commands for a folder that knows its model.
+func (e *engineFlags) addMoved(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.model, "model", "", "folder of the model, if it moved since init")
+}
+
+// initFlags say what a new folder is bound to.
+type initFlags struct {
+	engineFlags
+	labels     []string
+	bankN      int
+	bankSeed   uint64
+	bottleneck int
+	bankFile   string
+	k          int
+	maxTokens  int
+}
+
+// created is a new folder.
+type created struct {
+	Dir       string   `json:"dir"`
+	Model     string   `json:"model"`
+	Encoder   string   `json:"encoder"`
+	Tokenizer string   `json:"tokenizer"`
+	MaxTokens int      `json:"max_tokens"`
+	Labels    []string `json:"labels"`
+	Bank      string   `json:"bank"`
+	Origin    string   `json:"origin"`
+	N         int      `json:"n"`
+	K         int      `json:"k"`
+	Blocks    int      `json:"blocks"`
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var o initFlags
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make a new folder of profiles",
+		Long: "Make a new folder: bind it, for its life, to a BERT checkpoint in Hugging Face's layout, to the labels that profiles share, and to a bank,\n" +
+			"random (--bank-n, --bank-seed) or from a file (--bank-file). The first shared head is made from the labels' names.",
+		Example: "  xpeft init --model all-MiniLM-L6-v2 --labels urgent,later,ignore",
+		Args:    cobra.NoArgs,
+		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+			if o.model == "" {
+				return usagef("init needs --model, or $XPEFT_MODEL: a folder with config.json, a tokenizer and model.safetensors")
+			}
+			if len(o.labels) < 2 {
+				return usagef("init needs --labels: two or more, with commas between them")
+			}
+			return a.init(ctx, o)
+		}),
+	}
+	o.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", os.Getenv("XPEFT_MODEL"), "folder of the model; also $XPEFT_MODEL")
+	f.StringSliceVar(&o.labels, "labels", nil, "labels that profiles share, with commas between them")
+	f.IntVar(&o.bankN, "bank-n", 150, "adapters of the random bank")
+	f.Uint64Var(&o.bankSeed, "bank-seed", 42, "seed of the random bank")
+	f.IntVar(&o.bottleneck, "bottleneck", 0, "bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
+	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
+	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
+	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens, the rest is cut off; 0: 128, or what the model can if that is less")
+	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {
+		cmd.MarkFlagsMutuallyExclusive("bank-file", random)
+	}
+	return cmd
+}
+
+func (c created) text(w io.Writer) {
+	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
+		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks, of which %d are averaged", c.Bank[:12], c.Origin, c.N, c.Blocks, c.K))
+}

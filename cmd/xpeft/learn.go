@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// learnFlags say how a profile learns.
+type learnFlags struct {
+	engineFlags
+	in        string
+	profile   string
+	head      string
+	labels    []string
+	addLabels bool
+	drop      bool
+	force     bool
+	epochs    int
+	seed      uint64
+	losses    bool
+}
+
+// learned is the report of one profile's learn.
+type learned struct {
+	Profile   string    `json:"profile"`
+	Installed bool      `json:"installed"`
+	Reason    string    `json:"reason"`
+	Revision  uint64    `json:"revision"`
+	Before    scoreRow  `json:"before"`
+	After     scoreRow  `json:"after"`
+	Examples  int       `json:"examples"`
+	HeldOut   int       `json:"held_out"`
+	Steps     int       `json:"steps"`
+	Seconds   float64   `json:"seconds"`
+	Bytes     int       `json:"bytes"`
+	MaskBytes int       `json:"mask_bytes"`
+	Losses    []float32 `json:"losses,omitempty"`
+}
+
+// scoreRow is a score on held-out examples; n is 0 if it was not measured.
+type scoreRow struct {
+	N        int     `json:"n"`
+	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`
+}
+
+func (a *app) learnCommand() *cobra.Command {
+	var o learnFlags
+	cmd := &cobra.Command{
+		Use:   "learn",
+		Short: "Learn profiles from examples",
+		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label": "…"}, and learn each profile that they name, in the
+order of their first lines. Numbers are learned with "value" instead of "label". All lines are read before the first profile learns: a bad
+line changes nothing. A profile that fails does not stop the others. Learning again continues from the last revision.`,
+		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
+		Args:    cobra.NoArgs,
+		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+			if o.in == "-" && isTerminal(a.stdin) {
+				return usagef("no examples: name a file with --in, or pipe JSON lines in")
+			}
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			groups, err := a.readExamples(ctx, o.in, o.profile)
+			if err != nil {
+				return err
+			}
+			return a.learn(ctx, o, groups)
+		}),
+	}
+	o.add(cmd)
+	o.addMoved(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
+	f.StringVar(&o.head, "head", "", "shared, own or number; default: what the profile has, shared for a new one")
+	f.StringSliceVar(&o.labels, "labels", nil, "the profile's own label set, which gives it an own head")
+	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring new labels to the profile's own head")
+	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
+	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
+	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
+	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
+	complete(cmd, "head", "shared", "own", "number")
+	return cmd
+}
+
+// group is one profile's examples.
+type group struct {
+	profile string
+	lines   []line
+	numbers bool // they have values, not labels
+}
+
+// readExamples reads all lines and sorts them by profile, in the order of the profiles' first lines.
+func (a *app) readExamples(ctx context.Context, path, profile string) ([]*group, error) {
+	in, err := a.openLines(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	var groups []*group
+	byProfile := map[string]*group{}
+	for {
+		l, err := in.read1(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l.Profile == "" {
+			l.Profile = profile
+		}
+		g := byProfile[l.Profile]
+		if g == nil {
+			g = &group{profile: l.Profile, numbers: l.Value != nil}
+			groups, byProfile[l.Profile] = append(groups, g), g
+		}
+		if err := g.check(l); err != nil {
+			return nil, in.bad(l.Number, err)
+		}
+		g.lines = append(g.lines, l)
+	}
+	if len(groups) == 0 {
+		return nil, in.bad(1, errors.New("no examples"))
+	}
+	return groups, nil
+}
+
+func (g *group) check(l line) error {
+	switch {
+	case l.Profile == "":
+		return errors.New(`no "profile", and no --profile`)
+	case l.Label == "" && l.Value == nil:
+		return errors.New(`neither "label" nor "value"`)
+	case l.Label != "" && l.Value != nil:
+		return errors.New(`both "label" and "value"`)
+	case g.numbers != (l.Value != nil):
+		return fmt.Errorf("profile %q has labels and values: it can learn one of the two", g.profile)
+	}
+	return nil
+}
+
+func (l learned) text(w io.Writer) {
+	verdict := "kept its old revision"
+	if l.Installed {
+		verdict = "learned"
+	}
+	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
+	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s held out\n", l.Before, l.After, count(l.HeldOut, "example"))
+	fmt.Fprintf(w, "  %s, %d steps in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), l.Steps, l.Seconds, l.Bytes, l.MaskBytes)
+}
+
+func (s scoreRow) String() string {
+	if s.N == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.3f", s.Accuracy)
+}

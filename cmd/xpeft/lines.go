@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+)
+
+// maxLine is the longest line of input in bytes.
+const maxLine = 1 << 20
+
+// line is one object of the input. Learn needs a label or a value; predict reads neither.
+type line struct {
+	Number  int      `json:"-"` // in the file, from 1
+	Text    string   `json:"text"`
+	Pair    string   `json:"pair"`
+	Label   string   `json:"label"`
+	Value   *float64 `json:"value"`
+	Profile string   `json:"profile"`
+}
+
+// lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal ends a command that waits for its terminal or pipe.
+type lines struct {
+	name string // for messages
+	next chan read
+	file io.Closer
+}
+
+type read struct {
+	line line
+	err  error
+}
+
+// openLines opens a file, or stdin for "-".
+func (a *app) openLines(ctx context.Context, path string) (*lines, error) {
+	l := &lines{name: path, next: make(chan read, 64)}
+	r := a.stdin
+	if path == "-" {
+		l.name = "stdin"
+	} else {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		r, l.file = f, f
+	}
+	go l.read(ctx, r)
+	return l, nil
+}
+
+func (l *lines) read(ctx context.Context, r io.Reader) {
+	defer close(l.next)
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxLine)
+	number := 0
+	for scanner.Scan() {
+		number++
+		data := scanner.Bytes()
+		if number == 1 {
+			data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+		}
+		if data = bytes.TrimSpace(data); len(data) == 0 {
+			continue
+		}
+		got := read{line: line{Number: number}}
+		if err := decodeLine(data, &got.line); err != nil {
+			got.err = l.bad(number, err)
+		}
+		select {
+		case l.next <- got:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("longer than %d bytes", maxLine)
+		}
+		select {
+		case l.next <- read{err: l.bad(number+1, err)}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (l *lines) bad(number int, err error) error { return &inputError{l.name, number, err} }
+
+// decodeLine is strict: a field whose name is misspelt would be lost without a word.
+func decodeLine(data []byte, into *line) error {
+	if !utf8.Valid(data) {
+		return errors.New("not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("the JSON object does not end in its line")
+		}
+		return err
+	}
+	if dec.InputOffset() != int64(len(data)) {
+		return errors.New("more than one JSON object")
+	}
+	if into.Text == "" {
+		return errors.New(`no "text"`)
+	}
+	return nil
+}
+
+// read1 returns the next line; io.EOF after the last.
+func (l *lines) read1(ctx context.Context) (line, error) {
+	select {
+	case got, ok := <-l.next:
+		if !ok {
+			if err := context.Cause(ctx); err != nil {
+				return line{}, err
+			}
+			return line{}, io.EOF
+		}
+		return got.line, got.err
+	case <-ctx.Done():
+		return line{}, context.Cause(ctx)
+	}
+}
+
+func (l *lines) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}

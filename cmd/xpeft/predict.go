@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// predictFlags say what is asked.
+type predictFlags struct {
+	engineFlags
+	in       string
+	profile  string
+	pair     string
+	fallback string
+	batch    int
+}
+
+// predicted is the answer to one line or text. Numbers have no label and no probabilities; a row with an error has nothing else.
+type predicted struct {
+	Line          int              `json:"line"`
+	Profile       string           `json:"profile"`
+	Text          string           `json:"text"`
+	Pair          string           `json:"pair,omitempty"`
+	Label         string           `json:"label,omitempty"`
+	P             *float32         `json:"p,omitempty"`
+	Probabilities []probabilityRow `json:"probabilities,omitempty"`
+	Value         *float64         `json:"value,omitempty"`
+	Source        string           `json:"source,omitempty"`
+	Revision      uint64           `json:"revision"`
+	Error         string           `json:"error,omitempty"`
+	Code          string           `json:"code,omitempty"`
+
+	err error
+}
+
+type probabilityRow struct {
+	Label string  `json:"label"`
+	P     float32 `json:"p"`
+}
+
+func (a *app) predictCommand() *cobra.Command {
+	var o predictFlags
+	cmd := &cobra.Command{
+		Use:   "predict [TEXT...]",
+		Short: "Answer for profiles",
+		Long: `Answer each TEXT for --profile, or read JSON lines, {"profile": "alice", "text": "…", "pair": "…"}, and answer each in its order; lines of
+many profiles share a batch. A line without a profile is answered by the base: the bare model and the shared head. A line that fails does
+not stop the others; the exit code is that of the first.`,
+		Example: "  xpeft predict --profile alice \"the server is down\"\n  xpeft predict --in messages.jsonl --json",
+		Args:    cobra.ArbitraryArgs,
+		RunE: a.runsEngine(func(ctx context.Context, texts []string) error {
+			switch {
+			case o.fallback != "error" && o.fallback != "base":
+				return usagef("--fallback is %q, want error or base", o.fallback)
+			case o.batch < 1:
+				return usagef("--batch is %d, want 1 or more", o.batch)
+			case o.pair != "" && len(texts) != 1:
+				return usagef("--pair goes with one text")
+			}
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			next, done, err := a.questions(ctx, &o, texts)
+			if err != nil {
+				return err
+			}
+			defer done()
+			return a.predict(ctx, o, next)
+		}),
+	}
+	o.add(cmd)
+	o.addMoved(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines, if there is no TEXT; - is stdin")
+	f.StringVarP(&o.profile, "profile", "p", "", "profile of the texts, and of the lines that name none")
+	f.StringVar(&o.pair, "pair", "", "the second text of a pair")
+	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
+	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
+	complete(cmd, "fallback", "error", "base")
+	return cmd
+}
+
+// questions returns the source of the lines to answer: the arguments, or a file.
+func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (next func() (line, error), done func(), err error) {
+	if len(texts) > 0 {
+		asked := 0
+		return func() (line, error) {
+			if asked == len(texts) {
+				return line{}, io.EOF
+			}
+			asked++
+			return line{Number: asked, Text: texts[asked-1], Pair: o.pair, Profile: o.profile}, nil
+		}, func() {}, nil
+	}
+	in, err := a.openLines(ctx, o.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.in == "-" && isTerminal(a.stdin) {
+		o.batch = 1 // who types a line waits for its answer
+	}
+	return func() (line, error) {
+		l, err := in.read1(ctx)
+		if l.Profile == "" {
+			l.Profile = o.profile
+		}
+		return l, err
+	}, in.close, nil
+}
+
+// eachBatch reads up to n lines at a time. A bad line ends the input; the lines before it are answered.
+func eachBatch(n int, next func() (line, error), f func([]line) error) error {
+	for {
+		var batch []line
+		var err error
+		for len(batch) < n && err == nil {
+			var l line
+			if l, err = next(); err == nil {
+				batch = append(batch, l)
+			}
+		}
+		if len(batch) > 0 {
+			if err := f(batch); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// printPredicted prints a batch's answers and sends them on their way.
+func (a *app) printPredicted(rows []predicted, failed *rowErrors) error {
+	for _, r := range rows {
+		if r.err != nil {
+			failed.add(r.err)
+			r.Error, r.Code = oneLine(r.err.Error()), codeName(exitCode(r.err))
+		}
+		if r.err != nil && !a.json {
+			a.stdout.Flush() // in the order of the lines
+			fmt.Fprintf(a.stderr, "xpeft: line %d: %s\n", r.Line, plain(r.Error))
+			continue
+		}
+		if err := a.print(r, r.write); err != nil {
+			return err
+		}
+	}
+	return a.stdout.Flush()
+}
+
+// write is tab-separated: the answer first.
+func (r predicted) write(w io.Writer) {
+	who := r.Profile
+	if r.Source != "profile" {
+		who = "(base)"
+	}
+	answer := plain(r.Label)
+	switch {
+	case r.Value != nil:
+		answer = fmt.Sprintf("%.4g", *r.Value)
+	case r.P != nil:
+		answer += fmt.Sprintf("\t%.3f", *r.P)
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\n", answer, plain(who), plain(r.Text))
+}

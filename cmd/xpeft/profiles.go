@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// profileRow is a profile without its examples and masks.
+type profileRow struct {
+	Profile   string    `json:"profile"`
+	Revision  uint64    `json:"revision"`
+	Bank      string    `json:"bank"`
+	Head      string    `json:"head"`
+	N         int       `json:"n"`
+	K         int       `json:"k"`
+	Blocks    int       `json:"blocks"`
+	Examples  uint32    `json:"examples"`
+	Before    *float32  `json:"before"`
+	After     *float32  `json:"after"`
+	Bytes     int       `json:"bytes"`
+	MaskBytes int       `json:"mask_bytes"`
+	Created   time.Time `json:"created"`
+	Updated   time.Time `json:"updated"`
+}
+
+func (a *app) profilesCommand() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:               "profiles [PREFIX]",
+		Short:             "List profiles",
+		Long:              "List the profiles whose id starts with PREFIX, or all, in the order of their ids.",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeProfiles,
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			prefix := ""
+			if len(args) == 1 {
+				prefix = args[0]
+			}
+			return a.withStore(true, func(st *store.Store) error { return a.profiles(ctx, st, prefix, limit) })
+		}),
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many; 0: all")
+	return cmd
+}
+
+func (a *app) profiles(ctx context.Context, st *store.Store, prefix string, limit int) error {
+	c := newCatalog(st)
+	var t *table
+	listed := 0
+	for p, err := range st.Profiles(prefix) {
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if limit > 0 && listed == limit {
+			break
+		}
+		row, err := c.row(p)
+		if err != nil {
+			return err
+		}
+		if t == nil && !a.json {
+			t = newTable(a.stdout, "PROFILE", "REVISION", "HEAD", "EXAMPLES", "BEFORE", "AFTER", "BYTES", "UPDATED")
+		}
+		if err := a.print(row, func(io.Writer) { row.addTo(t) }); err != nil {
+			return err
+		}
+		listed++
+	}
+	if t != nil {
+		t.flush()
+	}
+	return nil
+}
+
+func (r profileRow) addTo(t *table) {
+	t.row(r.Profile, strconv.FormatUint(r.Revision, 10), r.Head, number(r.Examples), score(r.Before), score(r.After), number(r.Bytes), date(r.Updated))
+}
+
+func score(v *float32) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", *v)
+}
+
+// measured is nil for a score that no number says: JSON has no NaN.
+func measured(v float32) *float32 {
+	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		return nil
+	}
+	return &v
+}
+
+func number[T ~int | ~int64 | ~uint32 | ~uint64](n T) string { return fmt.Sprint(n) }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

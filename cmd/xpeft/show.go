@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// shown is all that the store knows of a profile, but for the texts.
+type shown struct {
+	profileRow
+	Labels         []string      `json:"labels"`
+	Prior          []uint32      `json:"prior"`
+	OwnHeadBytes   int           `json:"own_head_bytes"`
+	AffineBytes    int           `json:"affine_bytes"`
+	BiasBytes      int           `json:"bias_bytes"`
+	StateBytes     int           `json:"state_bytes"`
+	StoredExamples int           `json:"stored_examples"`
+	History        []pastRow     `json:"history"`
+	Masks          []selectedRow `json:"masks,omitempty"`
+}
+
+// pastRow is an earlier revision.
+type pastRow struct {
+	Revision uint64    `json:"revision"`
+	Examples uint32    `json:"examples"`
+	Before   *float32  `json:"before"`
+	After    *float32  `json:"after"`
+	Updated  time.Time `json:"updated"`
+}
+
+// selectedRow is a row of a mask: the adapters that are averaged.
+type selectedRow struct {
+	Side     string  `json:"side"`
+	Block    int     `json:"block"`
+	Adapters []int32 `json:"adapters"`
+}
+
+func (a *app) showCommand() *cobra.Command {
+	var masks, examples bool
+	cmd := &cobra.Command{
+		Use:               "show PROFILE...",
+		Short:             "Show what is stored of a profile",
+		Long:              "Show profiles: labels, scores, sizes, earlier revisions. --examples prints the stored examples instead, as the JSON lines that xpeft learn reads.",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeProfiles,
+		RunE: a.runs(func(ctx context.Context, ids []string) error {
+			if masks && examples {
+				return usagef("show takes --masks or --examples, not both")
+			}
+			return a.withStore(true, func(st *store.Store) error {
+				if examples {
+					return a.eachID(ctx, ids, func(id string) error { return a.showExamples(st, id) })
+				}
+				c := newCatalog(st)
+				return a.eachID(ctx, ids, func(id string) error { return a.show(c, id, masks) })
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&masks, "masks", false, "with the adapters that each row selects")
+	cmd.Flags().BoolVar(&examples, "examples", false, "the stored examples instead, as JSON lines")
+	return cmd
+}
+
+// failedRow stands for a profile for which a command failed.
+type failedRow struct {
+	Profile string `json:"profile"`
+	Error   string `json:"error"`
+	Code    string `json:"code"`
+}
+
+// eachID calls f for every id. An id that fails does not stop the others: with one id the error is the command's, with more it is a row.
+func (a *app) eachID(ctx context.Context, ids []string, f func(id string) error) error {
+	var failed rowErrors
+	for _, id := range ids {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		err := f(id)
+		if err != nil && len(ids) == 1 {
+			return err
+		}
+		if err != nil {
+			failed.add(err)
+			a.printFailed(id, err)
+		}
+	}
+	return failed.err()
+}
+
+func (a *app) printFailed(id string, err error) {
+	row := failedRow{id, oneLine(err.Error()), codeName(exitCode(err))}
+	if !a.json {
+		a.stdout.Flush() // in the order in which it happened
+		fmt.Fprintf(a.stderr, "xpeft: %s: %s\n", plain(id), plain(row.Error))
+		return
+	}
+	a.print(row, nil)
+}
+
+func (a *app) show(c *catalog, id string, masks bool) error {
+	p, err := c.st.Get(id)
+	if err != nil {
+		return err
+	}
+	s, err := c.shown(p)
+	if err != nil {
+		return err
+	}
+	if masks {
+		s.Masks = selected(p.Mask)
+	}
+	return a.print(s, s.text)
+}
+
+func (c *catalog) shown(p *store.Profile) (shown, error) {
+	row, err := c.row(p)
+	if err != nil {
+		return shown{}, err
+	}
+	s := shown{profileRow: row, Labels: []string{}, Prior: p.Prior, History: []pastRow{},
+		OwnHeadBytes: len(p.OwnHead), AffineBytes: len(p.Affine), BiasBytes: len(p.Bias)}
+	if s.Prior == nil {
+		s.Prior = []uint32{}
+	}
+	var h *model.Head
+	if h, err = c.head(p); err != nil {
+		return shown{}, err
+	}
+	if h != nil && h.Labels != nil {
+		s.Labels = h.Labels
+	}
+	state, err := c.st.State(p.ID)
+	if err != nil {
+		return shown{}, err
+	}
+	examples, err := c.st.Examples(p.ID)
+	if err != nil {
+		return shown{}, err
+	}
+	s.StateBytes, s.StoredExamples = len(state), len(examples)
+	past, err := c.st.History(p.ID)
+	if err != nil {
+		return shown{}, err
+	}
+	for _, q := range past {
+		s.History = append(s.History, pastRow{q.Revision, q.Examples, measured(q.Before), measured(q.After), q.Updated.UTC()})
+	}
+	return s, nil
+}
+
+func selected(m *bitmask.Mask) (rows []selectedRow) {
+	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
+		for block := range m.Blocks {
+			rows = append(rows, selectedRow{side.String(), block, m.Indices(side, block, nil)})
+		}
+	}
+	return rows
+}
+
+func (s shown) text(w io.Writer) {
+	fields(w,
+		"profile", s.Profile,
+		"revision", number(s.Revision),
+		"created", date(s.Created),
+		"updated", date(s.Updated),
+		"bank", s.Bank[:12],
+		"masks", fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks),
+		"head", s.Head,
+		"labels", s.labels(),
+		"score", score(s.Before)+" before, "+score(s.After)+" after the last learn",
+		"examples", fmt.Sprintf("%d learned from, %d stored", s.Examples, s.StoredExamples),
+		"bytes", fmt.Sprintf("%d: masks %d, affine %d, own head %d, bias %d; beside it %d of state", s.Bytes, s.MaskBytes, s.AffineBytes, s.OwnHeadBytes, s.BiasBytes, s.StateBytes),
+	)
+	for _, h := range s.History {
+		fields(w, "earlier", fmt.Sprintf("revision %d of %s, %d examples, score %s", h.Revision, date(h.Updated), h.Examples, score(h.After)))
+	}
+	for _, r := range s.Masks {
+		fmt.Fprintf(w, "%-4s %2d  %v\n", r.Side, r.Block, r.Adapters)
+	}
+}
+
+// labels, each with its number of examples where they are counted.
+func (s shown) labels() string {
+	var list []string
+	for i, l := range s.Labels {
+		if i < len(s.Prior) {
+			l = fmt.Sprintf("%s (%d)", l, s.Prior[i])
+		}
+		list = append(list, l)
+	}
+	return strings.Join(list, ", ")
+}
+
+// exampleRow is a stored example in the form that learn reads.
+type exampleRow struct {
+	Profile string   `json:"profile"`
+	Text    string   `json:"text"`
+	Pair    string   `json:"pair,omitempty"`
+	Label   string   `json:"label,omitempty"`
+	Value   *float64 `json:"value,omitempty"`
+}
+
+// showExamples prints JSON lines, with --json or without.
+func (a *app) showExamples(st *store.Store, id string) error {
+	examples, err := st.Examples(id)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	for _, e := range examples {
+		row := exampleRow{Profile: id, Text: e.Text, Pair: e.Pair, Label: e.Label}
+		if v, ok := folder.Number(e.Label); ok {
+			row.Label, row.Value = "", &v
+		}
+		if err := enc.Encode(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// statsRow is the size of a folder, and what it is bound to.
+type statsRow struct {
+	Profiles            int64     `json:"profiles"`
+	BytesPerProfile     float64   `json:"bytes_per_profile"`
+	MaskBytesPerProfile float64   `json:"mask_bytes_per_profile"`
+	RecordBytes         int64     `json:"record_bytes"`
+	MaskBytes           int64     `json:"mask_bytes"`
+	Examples            int64     `json:"examples"`
+	FileBytes           int64     `json:"file_bytes"`
+	FreeBytes           int64     `json:"free_bytes"`
+	IndexBytes          int64     `json:"index_bytes"`
+	Banks               int       `json:"banks"`
+	Heads               int       `json:"heads"`
+	Model               string    `json:"model"`
+	Encoder             string    `json:"encoder"`
+	Tokenizer           string    `json:"tokenizer"`
+	MaxTokens           int       `json:"max_tokens"`
+	K                   int       `json:"k"`
+	Schema              int       `json:"schema"`
+	Created             time.Time `json:"created"`
+}
+
+func (a *app) statsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "stats",
+		Short: "Show sizes, and what the folder is bound to",
+		Long:  "Show how many profiles there are, their bytes (the stored records, own heads included), the sizes of the file and its index, and the digests of the encoder and the tokenizer.",
+		Args:  cobra.NoArgs,
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
+			return a.withStore(true, a.stats)
+		}),
+	}
+}
+
+func (a *app) stats(st *store.Store) error {
+	s, err := st.Stats()
+	if err != nil {
+		return err
+	}
+	banks, err := st.Banks()
+	if err != nil {
+		return err
+	}
+	heads, err := st.Heads()
+	if err != nil {
+		return err
+	}
+	m := st.Meta()
+	k, err := storeK(m)
+	if err != nil {
+		return err
+	}
+	row := statsRow{
+		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
+		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples,
+		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, IndexBytes: s.IndexBytes, Banks: len(banks), Heads: len(heads),
+		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
+	}
+	return a.print(row, row.text)
+}
+
+// storeK is the number of adapters that the folder's new profiles average in each row.
+func storeK(m store.Meta) (int, error) {
+	k, err := strconv.Atoi(m.Extra["k"])
+	if err != nil {
+		return 0, fmt.Errorf("%w: k in meta: %w", store.ErrCorrupt, err)
+	}
+	return k, nil
+}
+
+func mean(sum, n int64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(sum) / float64(n)
+}
+
+func (r statsRow) text(w io.Writer) {
+	fields(w,
+		"profiles", number(r.Profiles),
+		"bytes per profile", fmt.Sprintf("%.1f, of which masks %.1f", r.BytesPerProfile, r.MaskBytesPerProfile),
+		"examples", number(r.Examples),
+		"file", fmt.Sprintf("%s: records %s, index %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.IndexBytes), size(r.FreeBytes)),
+		"banks", number(r.Banks),
+		"k", number(r.K),
+		"shared heads", number(r.Heads),
+		"model", r.Model,
+		"encoder", r.Encoder[:12],
+		"tokenizer", fmt.Sprintf("%s, at most %d tokens", r.Tokenizer[:12], r.MaxTokens),
+		"created", date(r.Created),
+	)
+}
