@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/xpeft/xpeft/bank"
@@ -128,6 +130,45 @@ func FuzzBankProperties(f *testing.F) {
 		if p.Origin == bank.Random && p.Elems() <= 1<<16 {
 			if err := p.Generate(bank.Up, p.Blocks-1, p.N-1, make([]float32, p.Elems())); err != nil {
 				t.Fatalf("%+v does not generate: %v", p, err)
+			}
+		}
+	})
+}
+
+// FuzzAdapterHub: any configuration with any weights are an error, or adapters all of whose rows can be read.
+func FuzzAdapterHub(f *testing.F) {
+	const real = "../bank/testdata/adapterhub/alpha"
+	config, err := os.ReadFile(filepath.Join(real, "adapter_config.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	weights, err := os.ReadFile(filepath.Join(real, "adapter.safetensors"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(config, weights)
+	f.Add(bytes.Replace(config, []byte(`"hidden_size": 32`), []byte(`"hidden_size": 1e3`), 1), weights)
+	f.Add([]byte(`{"name":"alpha","model_type":"bert","config":"pfeiffer"}`), weights)
+	f.Add(config, bytes.Replace(weights, []byte("layer.1."), []byte("layer.9."), 1))
+	f.Fuzz(func(t *testing.T, config, weights []byte) {
+		dir := t.TempDir()
+		for name, b := range map[string][]byte{"adapter_config.json": config, "adapter.safetensors": weights} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := bank.ImportAdapterHub([]string{dir})
+		if err != nil {
+			checkBankError(t, err)
+			return
+		}
+		defer m.Close()
+		for block := range m.Properties.Blocks {
+			for _, side := range []bank.Side{bank.Down, bank.Up} {
+				w, b, err := m.Row(side, block, 0)
+				if err != nil || len(w) != m.Properties.Elems() || len(b) != m.Properties.BiasElems(side) {
+					t.Fatalf("block %d %v: got %d weights, %d biases, %v", block, side, len(w), len(b), err)
+				}
 			}
 		}
 	})
