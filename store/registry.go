@@ -143,7 +143,7 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 	info.N = int(d.uint(bitmask.MaxAdapters, "N"))
 	info.Blocks = int(d.uint(bitmask.MaxBlocks, "L"))
 	if d.err == nil {
-		info.Properties = bytes.Clone(d.b)
+		info.Properties = append([]byte(nil), d.b...)
 		d.err = checkBankCorrupt(info)
 	}
 	if d.err != nil {
