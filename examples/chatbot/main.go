@@ -1,0 +1,71 @@
+// Chatbot is an HTTP backend in which every user has a classifier of their own.
+//
+//	go run ./examples/chatbot -model MODEL -dir profiles -labels urgent,later,ignore
+//	curl -d '{"examples": [{"text": "the server is down", "label": "urgent"}, …]}' localhost:8080/users/alice/learn
+//	curl -d '{"text": "login fails for everybody"}' localhost:8080/users/alice/predict
+//	curl -X DELETE localhost:8080/users/alice
+//
+// It trusts its callers: put it behind what knows who they are. SIGTERM ends it after the requests in progress are answered.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "listen on this address")
+	dir := flag.String("dir", "profiles", "folder of the profiles; made at the first start")
+	model := flag.String("model", os.Getenv("XPEFT_MODEL"), "folder of the encoder; default $XPEFT_MODEL")
+	labels := flag.String("labels", "urgent,later,ignore", "labels of a new folder")
+	flag.Parse()
+
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	config := sdk.Config{
+		Model:   *model,
+		Bank:    sdk.RandomBank{N: 150, Seed: 42},
+		Labels:  strings.Split(*labels, ","),
+		Options: &sdk.Options{Logger: log},
+	}
+	if err := run(ctx, *addr, *dir, config, log); err != nil {
+		log.Error("chatbot", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Logger) (err error) {
+	p, err := openOrCreate(dir, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }() // after the last request
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "address", listener.Addr().String(), "folder", dir)
+	return serve(ctx, listener, newServer(p, nil, log), log)
+}
+
+func openOrCreate(dir string, config sdk.Config) (*sdk.SDK, error) {
+	p, err := sdk.Create(dir, config)
+	if errors.Is(err, sdk.ErrExists) {
+		p, err = sdk.Open(dir, config.Options)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", dir, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/xpeft/xpeft/examples/chatbot/wire"
+	"github.com/xpeft/xpeft/sdk"
+)
+
+const (
+	maxLearnBody   = 1 << 20
+	maxPredictBody = 32 << 10
+	learnTime      = 5 * time.Minute // a Learn also waits for those before it
+	predictTime    = 10 * time.Second
+)
+
+// server answers requests from one open SDK, which is safe for concurrent use: there is no state here.
+type server struct {
+	profiles *sdk.SDK
+	learning *sdk.LearnOptions
+	log      *slog.Logger
+}
+
+// newServer is the handler of all routes. Nil options mean the SDK's defaults.
+func newServer(p *sdk.SDK, learning *sdk.LearnOptions, log *slog.Logger) http.Handler {
+	s := &server{profiles: p, learning: learning, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /users/{id}/learn", s.learn)
+	mux.HandleFunc("POST /users/{id}/predict", s.predict)
+	mux.HandleFunc("DELETE /users/{id}", s.forget)
+	mux.HandleFunc("GET /stats", s.stats)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, map[string]bool{"ok": true}) })
+	return mux
+}
+
+func (s *server) learn(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), learnTime)
+	defer cancel()
+	body, err := wire.DecodeLearn(http.MaxBytesReader(w, r.Body, maxLearnBody))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	examples := make([]sdk.Example, len(body.Examples))
+	for i, e := range body.Examples {
+		examples[i] = sdk.Example{Text: e.Text, Label: e.Label}
+	}
+	rep, err := s.profiles.Learn(ctx, r.PathValue("id"), examples, s.learning)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answer(w, r, wire.Report{
+		Installed: rep.Installed, Reason: rep.Reason, Revision: rep.Revision,
+		Before: rep.Before.Accuracy, After: rep.After.Accuracy,
+		Examples: rep.Examples, HeldOut: rep.HeldOut, Bytes: rep.Bytes, Seconds: rep.Took.Seconds(),
+	})
+}
+
+func (s *server) predict(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), predictTime)
+	defer cancel()
+	body, err := wire.DecodePredict(http.MaxBytesReader(w, r.Body, maxPredictBody))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	out, err := s.profiles.Predict(ctx, r.PathValue("id"), body.Text)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer := wire.Prediction{Label: out.Label, Probabilities: map[string]float32{}, Source: string(out.Source), Revision: out.Revision}
+	for _, p := range out.Probabilities {
+		answer.Probabilities[p.Label] = p.P
+	}
+	s.answer(w, r, answer)
+}
+
+func (s *server) forget(w http.ResponseWriter, r *http.Request) {
+	if err := s.profiles.Forget(r.Context(), r.PathValue("id")); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *server) stats(w http.ResponseWriter, r *http.Request) {
+	st, err := s.profiles.Stats()
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answer(w, r, st)
+}
+
+func (s *server) answer(w http.ResponseWriter, r *http.Request, v any) {
+	s.write(w, r, http.StatusOK, v)
+}
+
+// fail answers an error. What went wrong inside is for the log, not for the caller.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, text := status(err), err.Error()
+	if code == http.StatusInternalServerError {
+		s.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", r.Pattern, "error", err)
+		text = http.StatusText(code)
+	}
+	s.write(w, r, code, wire.Error{Error: text})
+}
+
+func (s *server) write(w http.ResponseWriter, r *http.Request, code int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		s.log.ErrorContext(r.Context(), "answer cannot be written", "route", r.Pattern, "error", err)
+		http.Error(w, `{"error": "internal error"}`, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	w.Write(append(body, '\n')) // an error means that the caller is gone
+}
+
+// statusClosedRequest is nginx's code for a caller that went away; nobody reads it but the log.
+const statusClosedRequest = 499
+
+// status is the code of an error.
+func status(err error) int {
+	var tooLarge *http.MaxBytesError
+	for _, c := range []struct {
+		is   bool
+		code int
+	}{
+		{errors.As(err, &tooLarge), http.StatusRequestEntityTooLarge},
+		{errors.Is(err, context.Canceled), statusClosedRequest},
+		{errors.Is(err, context.DeadlineExceeded), http.StatusGatewayTimeout},
+		{errors.Is(err, wire.ErrBody), http.StatusBadRequest},
+		{errors.Is(err, sdk.ErrUnknownLabel), http.StatusBadRequest},
+		{errors.Is(err, sdk.ErrID), http.StatusBadRequest},
+		{errors.Is(err, sdk.ErrProfileNotFound), http.StatusNotFound},
+		{errors.Is(err, sdk.ErrConflict), http.StatusConflict},
+		{errors.Is(err, sdk.ErrClosed), http.StatusServiceUnavailable},
+	} {
+		if c.is {
+			return c.code
+		}
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// result is how many messages each way of answering gets right.
+type result struct{ majority, base, head, profile score }
+
+func (r *result) join(o result) {
+	r.majority.join(o.majority)
+	r.base.join(o.base)
+	r.head.join(o.head)
+	r.profile.join(o.profile)
+}
+
+// compare measures accuracy on the messages that Learn never saw.
+func (s *show) compare(ctx context.Context, model string) error {
+	b, err := openBaseline(ctx, model)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	s.printf("\n2. Compare: the share of kept-back messages that are filed as their owner filed them.\n\n")
+	t := table{widths: []int{-8, 8, 10, 12, 14, 10, 10, 9}}
+	t.row("", "kept", "majority", "nothing", "own head", "xpeft", "profile", "Learn")
+	t.row("", "back", "label", "personal", fmt.Sprintf("(%s B)", thousands(b.bytes())), "profile", "bytes", "seconds")
+	t.rule()
+	var all, unseen result
+	bytes, seconds := 0, 0.0
+	for i := range s.people {
+		p, rep := &s.people[i], s.reports[i]
+		kept, other, err := s.measure(ctx, b, p)
+		if err != nil {
+			return err
+		}
+		all.join(kept)
+		unseen.join(other)
+		bytes += rep.Bytes
+		seconds += rep.Took.Seconds()
+		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, kept.head, kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
+	}
+	t.rule()
+	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, all.head, all.profile, thousands(bytes), seconds1(seconds))
+	t.print(s.out)
+	s.printf("\n  nothing personal: the shared head, made from the labels' names. own head: %d × %d floats of each\n", len(labels), b.encoder.Hidden()+1)
+	s.printf("  person's own, trained on the same messages. xpeft: the shared head and the person's masks.\n")
+	s.printf("  %d bytes of each profile are masks; the rest is its label counts, biases and checksum.\n", s.reports[0].MaskBytes)
+	s.printf("\n  The %d messages of unseen.jsonl, asked for all: nothing personal %v, own head %v, xpeft %v.\n",
+		len(s.unseen), unseen.base, unseen.head, unseen.profile)
+	return nil
+}
+
+func seconds1(s float64) string { return fmt.Sprintf("%.1f", s) }
+
+// measure scores one person's messages, and the unseen ones as this person would file them.
+func (s *show) measure(ctx context.Context, b *baseline, p *person) (kept, unseen result, err error) {
+	var other []sdk.Example
+	for _, m := range s.unseen {
+		other = append(other, sdk.Example{Text: m.Text, Label: m.Labels[p.name]})
+	}
+	if kept.head, unseen.head, err = b.headOnly(ctx, p, other); err != nil {
+		return kept, unseen, err
+	}
+	kept.majority = p.majority()
+	for _, c := range []struct {
+		to      *score
+		profile string // empty: the base
+		on      []sdk.Example
+	}{
+		{&kept.base, "", p.kept}, {&kept.profile, p.name, p.kept},
+		{&unseen.base, "", other}, {&unseen.profile, p.name, other},
+	} {
+		if *c.to, err = s.accuracy(ctx, c.profile, c.on); err != nil {
+			return kept, unseen, err
+		}
+	}
+	return kept, unseen, nil
+}
+
+func (s *show) accuracy(ctx context.Context, profile string, on []sdk.Example) (sc score, err error) {
+	requests := make([]sdk.Request, len(on))
+	for i, e := range on {
+		requests[i] = sdk.Request{Profile: profile, Text: e.Text}
+	}
+	answers, err := s.predict(ctx, requests)
+	for i, a := range answers {
+		sc.add(a.Label == on[i].Label)
+	}
+	return sc, err
+}
+
+// predict answers a batch in which every row must succeed.
+func (s *show) predict(ctx context.Context, requests []sdk.Request) ([]sdk.Prediction, error) {
+	answers, err := s.profiles.PredictBatch(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range answers {
+		if a.Err != nil {
+			return nil, fmt.Errorf("predict for %q: %w", a.Profile, a.Err)
+		}
+	}
+	return answers, nil
+}
