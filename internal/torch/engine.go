@@ -68,8 +68,8 @@ func Open(c Config) (*Engine, error) {
 		return nil, err
 	}
 	c.Device = used
-	throttleSpinning(c.Threads)
 	e := &Engine{config: c, device: code, jobs: make(chan *job), closed: make(chan struct{})}
+	e.throttleSpinning()
 	e.done.Add(c.Workers)
 	for range c.Workers {
 		go e.work()

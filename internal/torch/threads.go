@@ -2,4 +2,44 @@
 
 package torch
 
-func throttleSpinning(int) {}
+import (
+	"runtime"
+
+	"github.com/sugarme/gotch/libtch"
+)
+
+// throttleSpinning makes OpenMP threads that wait for work sleep instead of spin.
+//
+// libgomp spins for milliseconds by default, and its threads then take the cores from whatever else runs: with two busy processes
+// beside it a two-thread forward pass took four times as long as with OMP_WAIT_POLICY=passive. A library cannot set that variable: it is
+// read before main. But libgomp stops spinning by itself once it manages more threads than there are cores. So one idle OS thread
+// holds a team of one thread more than the cores, until the engine closes.
+func (e *Engine) throttleSpinning() {
+	if e.config.Threads < 2 {
+		return
+	}
+	ready := make(chan struct{})
+	e.done.Add(1)
+	go func() {
+		defer e.done.Done()
+		runtime.LockOSThread() // never unlocked: the team ends with the thread
+		setNumThreads(runtime.NumCPU() + 1)
+		touchTeam()
+		close(ready)
+		<-e.closed
+	}()
+	<-ready
+}
+
+// touchTeam runs one operator that is large enough to start the calling thread's team.
+func touchTeam() {
+	var x, y [4]libtch.Ctensor
+	libtch.AtgOnes(&x[0], []int64{1 << 20}, 1, int32(Float32), codeCPU)
+	libtch.AtgAdd(&y[0], x[0], x[0])
+	for _, c := range []libtch.Ctensor{x[0], y[0]} {
+		if c != nil {
+			libtch.AtFree(c)
+		}
+	}
+	lastError()
+}
