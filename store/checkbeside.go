@@ -122,16 +122,16 @@ func (c *checker) checkIndex() error {
 
 // masksOf returns the masks of the numbers with an upper half, the number of
 // ones in them, and counts them in use.
-func (c *checker) masksOf(high uint16, use map[uint32]*bankUse) (map[uint32]maskRef, int) {
-	masks, ones := map[uint32]maskRef{}, 0
+func (c *checker) masksOf(high uint16, use map[uint32]*bankUse) (masks []maskRef, ones int) {
+	masks = make([]maskRef, 1<<16) // by the lower half
 	first := key32(uint32(high) << 16)
 	cur := c.t.profiles.Cursor()
-	for k, v := cur.Seek(first); hasPrefix(k, first[:2]); k, v = cur.Next() {
+	for k, v := cur.Seek(first); len(k) == 4 && hasPrefix(k, first[:2]); k, v = cur.Next() {
 		p, err := DecodeProfile(v)
 		if err != nil || !bytes.Equal(c.t.ids.Get([]byte(p.ID)), k) {
 			continue
 		}
-		masks[binary.BigEndian.Uint32(k)] = maskOf(p)
+		masks[binary.BigEndian.Uint16(k[2:])] = maskOf(p)
 		ones += 2 * p.Mask.Blocks * p.Mask.K
 		if use[p.Bank] == nil {
 			use[p.Bank] = newBankUse(p.Mask.N, p.Mask.Blocks)
@@ -143,26 +143,27 @@ func (c *checker) masksOf(high uint16, use map[uint32]*bankUse) (map[uint32]mask
 
 // checkSets says whether the sets with an upper half have exactly these ones:
 // each member is one of them, and there are as many.
-func (c *checker) checkSets(high uint16, masks map[uint32]maskRef, ones int) error {
+func (c *checker) checkSets(high uint16, masks []maskRef, ones int) error {
 	members := 0
 	err := c.each(bktIndex, func(k, v []byte) {
 		if len(k) != setKeySize || binary.BigEndian.Uint16(k[setKeySize-2:]) != high {
 			return
 		}
-		numbers, err := setNumbers(nil, k, v)
+		set, err := readSet(k, v)
 		if err != nil {
 			c.problem("%v", err)
 			return
 		}
 		bank, side, block, adapter := parseSetKey(k)
-		for _, n := range numbers {
-			m := masks[n]
+		set.Iterate(func(low uint32) bool {
+			members++
+			m := masks[low&0xffff]
 			if m.mask == nil || m.bank != bank || block >= m.mask.Blocks || adapter >= m.mask.N ||
 				!m.mask.Row(side, block).Get(adapter) {
-				c.problem("index set %x: has profile %d, which does not select it", k, n)
+				c.problem("index set %x: has profile %d, which does not select it", k, uint32(high)<<16|low)
 			}
-		}
-		members += len(numbers)
+			return true
+		})
 	})
 	if members < ones {
 		c.problem("index: %d ones of the profiles %d to %d are missing", ones-members, int(high)<<16, int(high)<<16|0xffff)

@@ -77,9 +77,12 @@ func randomMask(r *rand.Rand, n, k, blocks int) *bitmask.Mask {
 	if err != nil {
 		panic(err)
 	}
+	deck := r.Perm(n)
 	for row := range 2 * blocks {
-		for _, i := range r.Perm(n)[:k] {
-			m.Row(bitmask.Side(row/blocks), row%blocks).Set(i)
+		for i := range k { // deal k of n
+			j := i + r.IntN(n-i)
+			deck[i], deck[j] = deck[j], deck[i]
+			m.Row(bitmask.Side(row/blocks), row%blocks).Set(deck[i])
 		}
 	}
 	return m

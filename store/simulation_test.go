@@ -1,0 +1,151 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSimulation runs random operations against a map, with the file opened
+// again now and then.
+func TestSimulation(t *testing.T) {
+	r := newRand(t)
+	steps := 3000
+	if testing.Short() || raceEnabled {
+		steps = 600
+	}
+	o := &Options{NoSync: true, History: 2, MaxExamples: 4}
+	s := newStore(t, o)
+	model := map[string]*modelled{}
+	for i := range steps {
+		id := fmt.Sprint("user", r.IntN(30))
+		m := model[id]
+		var err error
+		switch r.IntN(12) {
+		case 0:
+			err = s.Delete(ctx, id)
+			if err = expect(err, m == nil); err == nil {
+				delete(model, id)
+			}
+		case 1:
+			more := []Example{{Text: fmt.Sprint("more ", i)}}
+			if err = expect(s.AppendExamples(ctx, id, more), m == nil); err == nil && m != nil {
+				m.add(more)
+			}
+		case 2:
+			s = reopen(t, s, o)
+		case 3:
+			err = s.FlushIndex(ctx)
+		case 4:
+			var b bytes.Buffer
+			if _, err = s.Export(ctx, &b, everything); err == nil {
+				err = s.simulateImport(&b, model, i)
+			}
+		default:
+			w := Write{}
+			p := randomProfile(r, id)
+			if m == nil {
+				m = &modelled{}
+				model[id] = m
+			}
+			if r.IntN(2) == 0 {
+				w.State, m.state = []byte{byte(i), 1}, []byte{byte(i), 1}
+			} else if r.IntN(4) == 0 {
+				w.DropState, m.state = true, nil
+			}
+			if r.IntN(5) == 0 {
+				w.DropExamples, m.examples = true, nil
+			}
+			for range r.IntN(4) {
+				w.Append = append(w.Append, Example{Text: fmt.Sprint("text ", i), Label: "l"})
+			}
+			m.add(w.Append)
+			if m.revisions = append(m.revisions, p); len(m.revisions) > 3 {
+				m.revisions = m.revisions[1:]
+			}
+			_, err = s.Put(ctx, p, w)
+		}
+		if err != nil {
+			t.Fatalf("step %d, %s: %v", i, id, err)
+		}
+		compare(t, s, id, model[id])
+	}
+	if n, err := s.Count(); n != len(model) || err != nil {
+		t.Errorf("got %d profiles, %v, want %d", n, err, len(model))
+	}
+	checkQueries(t, s, 1, 3)
+}
+
+// modelled is what the store should hold of a profile.
+type modelled struct {
+	revisions []*Profile // the last is the current one
+	state     []byte
+	examples  []Example
+}
+
+func (m *modelled) add(examples []Example) {
+	m.examples = append(slices.Clip(m.examples), examples...)
+	m.examples = m.examples[max(0, len(m.examples)-4):]
+}
+
+// expect wants ErrNotFound exactly if missing.
+func expect(err error, missing bool) error {
+	if errors.Is(err, ErrNotFound) == missing {
+		if missing {
+			return nil
+		}
+		return err
+	}
+	return fmt.Errorf("got %v, want ErrNotFound: %t", err, missing)
+}
+
+// simulateImport takes everything in again: under another prefix, or in the
+// place of what is there.
+func (s *Store) simulateImport(b *bytes.Buffer, model map[string]*modelled, i int) error {
+	if i%2 == 0 {
+		_, err := s.Import(ctx, b, ImportOptions{Policy: Overwrite})
+		for _, m := range model { // the history goes
+			m.revisions = m.revisions[len(m.revisions)-1:]
+		}
+		return err
+	}
+	prefix := fmt.Sprint("import", i, "/")
+	if _, err := s.Import(ctx, b, ImportOptions{Prefix: prefix}); err != nil {
+		return err
+	}
+	for id := range model {
+		if err := s.Delete(ctx, prefix+id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compare(t *testing.T, s *Store, id string, m *modelled) {
+	t.Helper()
+	got, err := s.Get(id)
+	if m == nil {
+		if !errors.Is(err, ErrNotFound) {
+			t.Fatalf("%s: got %v, want ErrNotFound", id, err)
+		}
+		return
+	}
+	state, serr := s.State(id)
+	examples, eerr := s.Examples(id)
+	history, herr := s.History(id)
+	if err := errors.Join(err, serr, eerr, herr); err != nil {
+		t.Fatalf("%s: %v", id, err)
+	}
+	all := append([]*Profile{got}, history...)
+	slices.Reverse(all)
+	if diff := cmp.Diff(m.revisions, all, asPut); diff != "" {
+		t.Fatalf("%s: revisions: %s", id, diff)
+	}
+	if !bytes.Equal(state, m.state) || !slices.Equal(examples, m.examples) {
+		t.Fatalf("%s: got state %v, examples %v, want %v, %v", id, state, examples, m.state, m.examples)
+	}
+}
