@@ -23,14 +23,15 @@ const module = "github.com/xpeft/xpeft"
 // each package can be read and tested without those above it.
 var imports = map[string][]string{
 	"bitmask":              {},
-	"internal/safetensors": {},
+	"internal/half":        {},
+	"internal/safetensors": {"internal/half"},
 	"internal/torch":       {},
 	"store":                {"bitmask"},
 	"model":                {"internal/torch", "internal/safetensors"},
-	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors"},
+	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half"},
 	"internal/folder":      {"bank", "store"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
-	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch"},
+	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half"},
 	"cmd/xpeft":            {"sdk", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
 
 	// For tests: they are in nobody's row, so only test files can import them.
@@ -53,7 +54,7 @@ var owners = map[string]string{
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/safetensors", "internal/folder", "model", "bank", "cmd/xpeft"}
+var pure = []string{"bitmask", "store", "internal/half", "internal/safetensors", "internal/folder", "model", "bank", "cmd/xpeft"}
 
 // listed is the part of `go list -json` that the tests read.
 type listed struct {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/edsrzf/mmap-go"
+
+	"github.com/xpeft/xpeft/internal/half"
 )
 
 // File is an open bank file. It is mapped, so that opening reads only the header
@@ -175,7 +177,7 @@ func decodeEntries(dst []float32, src []byte, t DType) {
 	le := binary.LittleEndian
 	for i := range dst {
 		if t == F16 {
-			dst[i] = fromHalf(le.Uint16(src[2*i:]))
+			dst[i] = half.To(le.Uint16(src[2*i:]))
 		} else {
 			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
 		}

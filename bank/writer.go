@@ -9,6 +9,8 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+
+	"github.com/xpeft/xpeft/internal/half"
 )
 
 // A RowFunc returns one adapter's half in one block: Elems() weights, row-major as
@@ -131,7 +133,7 @@ func appendEntries(dst []byte, src []float32, t DType) []byte {
 	le := binary.LittleEndian
 	for _, v := range src {
 		if t == F16 {
-			dst = le.AppendUint16(dst, toHalf(v))
+			dst = le.AppendUint16(dst, half.From(v))
 		} else {
 			dst = le.AppendUint32(dst, math.Float32bits(v))
 		}

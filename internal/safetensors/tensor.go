@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/xpeft/xpeft/internal/half"
 )
 
 // Tensor is a named array. Data is a view into its File: little-endian, row-major, not necessarily aligned.
@@ -71,7 +73,7 @@ func Float32s(t Tensor) ([]float32, error) {
 		}
 	case "F16":
 		for i := range out {
-			out[i] = math.Float32frombits(halfBits(le.Uint16(t.Data[2*i:])))
+			out[i] = half.To(le.Uint16(t.Data[2*i:]))
 		}
 	default:
 		return nil, fmt.Errorf("%w: tensor %q: got %s, want F32, F16 or BF16", ErrDType, t.Name, t.DType)
@@ -100,24 +102,4 @@ func Int64s(t Tensor) ([]int64, error) {
 		return nil, fmt.Errorf("%w: tensor %q: got %s, want I64, I32 or U8", ErrDType, t.Name, t.DType)
 	}
 	return out, nil
-}
-
-// halfBits widens an IEEE 754 half to the bits of the float32 of the same value; NaN payloads are kept.
-func halfBits(h uint16) uint32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch {
-	case exp == 0x1f: // Inf, NaN
-		return sign | 0xff<<23 | frac<<13
-	case exp != 0:
-		return sign | (exp+127-15)<<23 | frac<<13
-	case frac == 0:
-		return sign
-	}
-	// A subnormal half is a normal float32: shift its leading one up to the implicit bit.
-	exp = 127 - 15 + 1
-	for frac&0x400 == 0 {
-		frac <<= 1
-		exp--
-	}
-	return sign | exp<<23 | (frac&0x3ff)<<13
 }

@@ -10,33 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestHalf widens all 65,536 halves and compares with their definition.
-func TestHalf(t *testing.T) {
-	for i := range 1 << 16 {
-		h := uint16(i)
-		got := math.Float32frombits(halfBits(h))
-		exp, frac := int(h>>10&31), float64(h&1023)
-		var want float64
-		switch {
-		case exp == 31 && frac != 0:
-			want = math.NaN()
-		case exp == 31:
-			want = math.Inf(1)
-		case exp == 0:
-			want = math.Ldexp(frac, -24)
-		default:
-			want = math.Ldexp(1024+frac, exp-25)
-		}
-		if h>>15 == 1 {
-			want = -want
-		}
-		same := float64(got) == want && math.Signbit(float64(got)) == math.Signbit(want)
-		if !same && !(math.IsNaN(want) && math.IsNaN(float64(got))) {
-			t.Fatalf("%#04x: got %g, want %g", h, got, want)
-		}
-	}
-}
-
 func TestFloat32s(t *testing.T) {
 	want := []float32{1, -2, 0.5}
 	le := binary.LittleEndian

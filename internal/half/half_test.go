@@ -1,4 +1,4 @@
-package bank
+package half
 
 import (
 	"math"
@@ -8,14 +8,14 @@ import (
 
 func TestHalfWidensAndComesBack(t *testing.T) {
 	for h := range 1 << 16 {
-		v := fromHalf(uint16(h))
+		v := To(uint16(h))
 		if math.IsNaN(float64(v)) {
-			if toHalf(v)&0x7fff <= 0x7c00 {
-				t.Errorf("%#04x is NaN, got %#04x, want a NaN", h, toHalf(v))
+			if From(v)&0x7fff <= 0x7c00 {
+				t.Errorf("%#04x is NaN, got %#04x, want a NaN", h, From(v))
 			}
 			continue
 		}
-		if got := toHalf(v); got != uint16(h) {
+		if got := From(v); got != uint16(h) {
 			t.Errorf("%#04x is %v, got %#04x", h, v, got)
 		}
 	}
@@ -33,7 +33,7 @@ func TestHalfKnownValues(t *testing.T) {
 		{0x1p-14 - 0x1p-26, 0x0400}, {0x1p-149, 0},
 	}
 	for _, tt := range tests {
-		if got := toHalf(tt.v); got != tt.want {
+		if got := From(tt.v); got != tt.want {
 			t.Errorf("%v: got %#04x, want %#04x", tt.v, got, tt.want)
 		}
 	}
@@ -44,13 +44,13 @@ func TestHalfIsNearest(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200_000 {
 		v := math.Float32frombits(rng.Uint32N(0x477ff000)) // below 65,520
-		got := toHalf(v)
-		d := math.Abs(float64(fromHalf(got)) - float64(v))
+		got := From(v)
+		d := math.Abs(float64(To(got)) - float64(v))
 		for _, other := range []uint16{got - 1, got + 1} {
 			if other > 0x7bff { // Inf, or around zero
 				continue
 			}
-			e := math.Abs(float64(fromHalf(other)) - float64(v))
+			e := math.Abs(float64(To(other)) - float64(v))
 			if e < d || e == d && got&1 == 1 {
 				t.Fatalf("%v: got %#04x at distance %g, %#04x is at %g", v, got, d, other, e)
 			}
@@ -58,24 +58,29 @@ func TestHalfIsNearest(t *testing.T) {
 	}
 }
 
-func TestNotFinite(t *testing.T) {
-	for _, dtype := range []DType{F32, F16} {
-		for n := range 9 {
-			for at := range n {
-				v := make([]float32, n)
-				for i := range v {
-					v[i] = -65504 // the largest half; its exponent is one below that of Inf
-				}
-				if got := notFinite(appendEntries(nil, v, dtype), dtype); got != -1 {
-					t.Errorf("%v, %d finite entries: got %d, want -1", dtype, n, got)
-				}
-				for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-					v[at] = float32(bad)
-					if got := notFinite(appendEntries(nil, v, dtype), dtype); got != at {
-						t.Errorf("%v, %v as entry %d of %d: got %d", dtype, bad, at, n, got)
-					}
-				}
-			}
+// TestHalf widens all 65,536 halves and compares with their definition.
+func TestHalf(t *testing.T) {
+	for i := range 1 << 16 {
+		h := uint16(i)
+		got := To(h)
+		exp, frac := int(h>>10&31), float64(h&1023)
+		var want float64
+		switch {
+		case exp == 31 && frac != 0:
+			want = math.NaN()
+		case exp == 31:
+			want = math.Inf(1)
+		case exp == 0:
+			want = math.Ldexp(frac, -24)
+		default:
+			want = math.Ldexp(1024+frac, exp-25)
+		}
+		if h>>15 == 1 {
+			want = -want
+		}
+		same := float64(got) == want && math.Signbit(float64(got)) == math.Signbit(want)
+		if !same && !(math.IsNaN(want) && math.IsNaN(float64(got))) {
+			t.Fatalf("%#04x: got %g, want %g", h, got, want)
 		}
 	}
 }
