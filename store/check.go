@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // CheckReport is what Check found.
@@ -28,11 +29,20 @@ const maxProblems = 1000
 // Check reads the whole file, as it is at one moment, and says what is wrong
 // with it: bbolt's pages, every value's checksum, every record, and that ids,
 // numbers, banks and heads lead to each other. Deep also compares the index
-// with the masks, unless it is behind. If there are Problems the error is
-// ErrCorrupt.
+// with the masks, unless it is behind. Writers wait for the first part of it.
+// If there are Problems the error is ErrCorrupt.
 func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	c := &checker{ctx: ctx}
+	// bbolt's own check looks at the list of free pages as it is now, and so
+	// bears no writer beside it; the rest reads its snapshot.
+	s.writer.Lock()
+	unlock := sync.OnceFunc(s.writer.Unlock)
+	defer unlock()
 	err := s.view(func(t *txn) error {
+		for err := range t.Check() {
+			c.problem("page structure: %v", err)
+		}
+		unlock()
 		c.t = t
 		return c.run(deep)
 	})
@@ -65,9 +75,6 @@ func (c *checker) problem(format string, args ...any) {
 }
 
 func (c *checker) run(deep bool) error {
-	for err := range c.t.Check() {
-		c.problem("page structure: %v", err)
-	}
 	for _, step := range []func() error{
 		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
 		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally,

@@ -271,7 +271,7 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
 	if im.read++; im.read > im.o.MaxProfiles {
 		return fmt.Errorf("%w: more than %d profiles", ErrLimit, im.o.MaxProfiles)
 	}
-	if len(im.batch) >= batchProfiles || im.batchBytes >= batchBytes {
+	if len(im.batch) >= im.s.batch || im.batchBytes >= batchBytes {
 		if err := im.flush(ctx); err != nil {
 			return err
 		}

@@ -6,16 +6,13 @@ import (
 	"errors"
 )
 
-// A merge moves so many ids in one transaction.
-const mergeStep = 2000
-
 // mergeImport moves the ids of a committed import to bktIDs.
 func (s *Store) mergeImport() error {
 	return s.repeat(func(w *writeTx) (more bool, err error) {
 		if w.merge == nil {
 			return false, nil
 		}
-		for _, id := range firstKeys(w.merge, mergeStep) {
+		for _, id := range firstKeys(w.merge, s.batch) {
 			if err := w.settle(id); err != nil {
 				return false, err
 			}
@@ -67,7 +64,7 @@ func (s *Store) abandonStaging() error {
 			return false, nil
 		}
 		ids := staging.Bucket(bktMerge)
-		for _, id := range firstKeys(ids, mergeStep) {
+		for _, id := range firstKeys(ids, s.batch) {
 			if err := w.eraseStaged(ids.Get(id)); err != nil {
 				return false, err
 			}

@@ -37,6 +37,11 @@ type Store struct {
 	closeErr  error
 
 	reads, writes, commits atomic.Int64
+
+	// What tests change: a hook after each commit, and the profiles that one
+	// transaction of an import stages or merges.
+	committed func()
+	batch     int
 }
 
 // Create makes a store at path, bound to meta, and opens it. If there is a
@@ -127,7 +132,7 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	s := &Store{db: db, path: path, opts: opts, importing: make(chan struct{}, 1)}
+	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())

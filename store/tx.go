@@ -251,5 +251,8 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	for _, fn := range w.onCommit {
 		fn()
 	}
+	if s.committed != nil {
+		s.committed()
+	}
 	return nil, nil
 }

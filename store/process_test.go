@@ -1,0 +1,164 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary runs itself again as another process: childEnv says what it
+// is to do, on the store named by its value.
+const (
+	childLock   = "XPEFT_STORE_TEST_LOCK"
+	childImport = "XPEFT_STORE_TEST_IMPORT"
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(childLock) != "":
+		_, err := Open(os.Getenv(childLock), &Options{Timeout: 100 * time.Millisecond})
+		fmt.Println(errors.Is(err, ErrLocked), err)
+	case os.Getenv(childImport) != "":
+		if err := importForever(os.Getenv(childImport)); err != nil {
+			fmt.Println("error:", err)
+		}
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+func child(t *testing.T, variable, path string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Skip(err)
+	}
+	c := exec.Command(self)
+	c.Env = append(os.Environ(), variable+"="+path)
+	return c
+}
+
+func TestLockedByAnotherProcess(t *testing.T) {
+	s := newStore(t, fast)
+	start := time.Now()
+	out, err := child(t, childLock, s.Path()).Output()
+	if err != nil || !strings.HasPrefix(string(out), "true") {
+		t.Errorf("got %q, %v, want ErrLocked", out, err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v, want less than a second or so", took)
+	}
+}
+
+// importForever imports the bundle beside the store under prefix after
+// prefix, and says when each was done.
+func importForever(path string) error {
+	bundle, err := os.ReadFile(path + ".bundle")
+	if err != nil {
+		return err
+	}
+	s, err := Open(path, &Options{NoSync: true})
+	if err != nil {
+		return err
+	}
+	s.batch = 5
+	n, err := s.Count()
+	if err != nil {
+		return err
+	}
+	for i := n; ; i++ {
+		if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: fmt.Sprintf("%06d/", i)}); err != nil {
+			return err
+		}
+		fmt.Println("done", i)
+	}
+}
+
+// TestImportKilled kills a process that imports, at random moments. Each
+// import is in the file whole or not at all, and those that it said it had
+// done are.
+func TestImportKilled(t *testing.T) {
+	const profiles = 40
+	r := newRand(t)
+	from := filled(t, r, profiles)
+	to := newStore(t, fast)
+	path := to.Path()
+	if err := os.WriteFile(path+".bundle", export(t, from, everything), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	kills := 12
+	if testing.Short() || raceEnabled {
+		kills = 4
+	}
+	for range kills {
+		done := killImporter(t, path, r)
+		s, err := Open(path, fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for p, err := range s.Profiles("") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			prefix, _, _ := strings.Cut(p.ID, "/")
+			got[prefix]++
+		}
+		for prefix, n := range got {
+			if n != profiles {
+				t.Errorf("import %s: got %d profiles, want %d", prefix, n, profiles)
+			}
+		}
+		for _, i := range done {
+			if got[fmt.Sprintf("%06d", i)] != profiles {
+				t.Errorf("import %d was done, but is not there", i)
+			}
+		}
+		if report, err := s.Check(ctx, true); err != nil {
+			t.Errorf("%v %v", err, report.Problems)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// killImporter returns the imports that the process had said were done.
+func killImporter(t *testing.T, path string, r *rand.Rand) (done []int) {
+	t.Helper()
+	c := child(t, childImport, path)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(out)
+	line, err := reader.ReadString('\n') // it has begun
+	time.AfterFunc(time.Duration(r.IntN(40_000))*time.Microsecond, func() { _ = c.Process.Kill() })
+	for ; err == nil; line, err = reader.ReadString('\n') {
+		var i int
+		if _, err := fmt.Sscanf(line, "done %d", &i); err != nil {
+			t.Errorf("importer says %q", line)
+		} else {
+			done = append(done, i)
+		}
+	}
+	if err != io.EOF && !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	_ = c.Wait()
+	return done
+}
