@@ -1,0 +1,72 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/torch"
+)
+
+// benchThreads measures how the cores are shared: forward passes of one 30-word text by 1, 2 and 8 goroutines, under engines with different numbers of
+// workers and of threads for one operator, alone and beside a busy process.
+func benchThreads(ctx context.Context, dir string, texts []string, rounds int) error {
+	text := words(texts, 30)
+	fmt.Printf("\nthreads: texts a second of 1, 2 and 8 goroutines (one 30-word text a call)\n")
+	fmt.Printf("  %-28s %8s %8s %8s   beside a busy loop %8s %8s\n", "", "1", "2", "8", "1", "8")
+	for _, c := range []torch.Config{{Workers: 1, Threads: 2}, {Workers: 2, Threads: 1}, {Workers: 2, Threads: 2}} {
+		engine, enc, tok, err := open(ctx, dir, c)
+		if err != nil {
+			return err
+		}
+		call := func() error { return forward(ctx, engine, enc, tok, text) }
+		fmt.Printf("  %d workers of %d threads       ", c.Workers, c.Threads)
+		for _, n := range []int{1, 2, 8} {
+			fmt.Printf(" %8.1f", throughput(n, rounds*8, call))
+		}
+		stop := busy()
+		fmt.Printf("   %18s %8.1f %8.1f\n", "", throughput(1, rounds*8, call), throughput(8, rounds*8, call))
+		stop()
+		enc.Close()
+		engine.Close()
+	}
+	return nil
+}
+
+// throughput runs calls by n goroutines and returns calls a second.
+func throughput(n, calls int, f func() error) float64 {
+	for range 4 {
+		_ = f()
+	}
+	var wg sync.WaitGroup
+	began := time.Now()
+	for range n {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range calls / n {
+				_ = f()
+			}
+		}()
+	}
+	wg.Wait()
+	return float64(calls/n*n) / time.Since(began).Seconds()
+}
+
+// busy takes one core until stop.
+func busy() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	}()
+	return func() { close(done) }
+}
