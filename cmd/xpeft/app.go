@@ -72,6 +72,7 @@ func (a *app) root() *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.dir, "dir", dir, "folder of the profiles; also $XPEFT_DIR")
+	f.Lookup("dir").DefValue = defaultDir // the help is the same in every shell
 	f.BoolVar(&a.json, "json", false, "print one JSON object a line")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr")
 	f.DurationVar(&a.lock, "lock-timeout", time.Second, "how long to wait for another process that has the folder open")

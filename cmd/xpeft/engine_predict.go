@@ -29,7 +29,7 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 		if err != nil {
 			return err
 		}
-		return a.printPredicted(rows, &failed)
+		return a.printPredicted(rows, f.where, &failed)
 	})
 	if err != nil {
 		return err

@@ -82,6 +82,7 @@ func (a *app) initCommand() *cobra.Command {
 	o.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", os.Getenv("XPEFT_MODEL"), "folder of the model; also $XPEFT_MODEL")
+	f.Lookup("model").DefValue = "" // the help is the same in every shell
 	f.StringSliceVar(&o.labels, "labels", nil, "labels that profiles share, with commas between them")
 	f.IntVar(&o.bankN, "bank-n", 150, "adapters of the random bank")
 	f.Uint64Var(&o.bankSeed, "bank-seed", 42, "seed of the random bank")

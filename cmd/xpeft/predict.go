@@ -17,6 +17,8 @@ type predictFlags struct {
 	pair     string
 	fallback string
 	batch    int
+
+	where func(number int) string // names a line in messages
 }
 
 // predicted is the answer to one line or text. Numbers have no label and no probabilities; a row with an error has nothing else.
@@ -88,6 +90,7 @@ not stop the others; the exit code is that of the first.`,
 func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (next func() (line, error), done func(), err error) {
 	if len(texts) > 0 {
 		asked := 0
+		o.where = func(number int) string { return fmt.Sprintf("text %d", number) }
 		return func() (line, error) {
 			if asked == len(texts) {
 				return line{}, io.EOF
@@ -100,8 +103,9 @@ func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (n
 	if err != nil {
 		return nil, nil, err
 	}
+	o.where = func(number int) string { return fmt.Sprintf("%s:%d", in.name, number) }
 	if o.in == "-" && isTerminal(a.stdin) {
-		o.batch = 1 // who types a line waits for its answer
+		o.batch = 1 // whoever types a line waits for its answer
 	}
 	return func() (line, error) {
 		l, err := in.read1(ctx)
@@ -138,7 +142,7 @@ func eachBatch(n int, next func() (line, error), f func([]line) error) error {
 }
 
 // printPredicted prints a batch's answers and sends them on their way.
-func (a *app) printPredicted(rows []predicted, failed *rowErrors) error {
+func (a *app) printPredicted(rows []predicted, where func(int) string, failed *rowErrors) error {
 	for _, r := range rows {
 		if r.err != nil {
 			failed.add(r.err)
@@ -146,7 +150,7 @@ func (a *app) printPredicted(rows []predicted, failed *rowErrors) error {
 		}
 		if r.err != nil && !a.json {
 			a.stdout.Flush() // in the order of the lines
-			fmt.Fprintf(a.stderr, "xpeft: line %d: %s\n", r.Line, plain(r.Error))
+			fmt.Fprintf(a.stderr, "xpeft: %s: %s\n", plain(where(r.Line)), plain(r.Error))
 			continue
 		}
 		if err := a.print(r, r.write); err != nil {
