@@ -79,7 +79,7 @@ func (c *checker) run(deep bool) error {
 		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
 		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally,
 	} {
-		if err := step(); err != nil {
+		if err := errors.Join(c.ctx.Err(), step()); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ type ExportOptions struct {
 // are in it as they were or as they are, each whole. With an error, what was
 // written is no bundle and no Import takes it.
 func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int, err error) {
-	b, err := newBundleWriter(ctxWriter{ctx, w})
+	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: w})
 	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}

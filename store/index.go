@@ -21,6 +21,8 @@ type index struct {
 	lock    sync.Mutex
 	ready   chan struct{}          // closed unless a rebuild is due or under way
 	built   bool                   // ready is closed
+	resets  int                    // times that a rebuild was asked for
+	emptied bool                   // while rebuilding: bktIndex has been emptied
 	next    uint64                 // while rebuilding: numbers from here on are to come
 	pending map[uint32]pendingMask // by number
 	use     map[uint32]*bankUse    // by bank
@@ -205,7 +207,9 @@ func (ix *index) reset() {
 		ix.built = false
 		ix.ready = make(chan struct{})
 	}
-	ix.next, ix.pending, ix.use = 0, map[uint32]pendingMask{}, nil
+	ix.resets++
+	ix.emptied, ix.next = false, 0
+	ix.pending, ix.use = map[uint32]pendingMask{}, nil
 }
 
 func (ix *index) signal() {

@@ -94,25 +94,23 @@ func (ix *index) finish(tx *bolt.Tx, commits uint64, grown int64) error {
 func (s *Store) rebuild(ctx context.Context) error {
 	s.opts.Logger.Info("rebuilding the index")
 	ix := s.index
-	run := func(fn func(w *writeTx) error) error {
-		return s.enqueue(&writeOp{ctx: ctx, fn: fn, alone: true, internal: true})
-	}
-	if err := run(s.emptyIndex); err != nil {
-		return err
-	}
 	for {
 		ix.lock.Lock()
-		built := ix.built
+		built, step := ix.built, s.rebuildStep
+		if !ix.emptied {
+			step = s.emptyIndex
+		}
 		ix.lock.Unlock()
 		if built {
 			return s.flush(ctx)
 		}
-		if err := run(s.rebuildStep); err != nil {
+		if err := s.enqueue(&writeOp{ctx: ctx, fn: step, alone: true, internal: true}); err != nil {
 			return err
 		}
 	}
 }
 
+// emptyIndex is the first step of a rebuild.
 func (s *Store) emptyIndex(w *writeTx) error {
 	if err := w.Bucket(bktMeta).Delete(keyIndex); err != nil {
 		return err
@@ -127,8 +125,7 @@ func (s *Store) emptyIndex(w *writeTx) error {
 		ix := s.index
 		ix.lock.Lock()
 		defer ix.lock.Unlock()
-		ix.reset()
-		ix.bytes = 0
+		ix.emptied, ix.bytes = true, 0
 	})
 	return nil
 }
@@ -145,7 +142,7 @@ const (
 func (s *Store) rebuildStep(w *writeTx) error {
 	ix := s.index
 	ix.lock.Lock()
-	from := ix.next
+	from, resets := ix.next, ix.resets
 	ix.lock.Unlock()
 	var masks []maskRef
 	deltas, ones, high, next := newDeltas(), 0, uint16(0), uint64(1)<<32
@@ -173,14 +170,18 @@ func (s *Store) rebuildStep(w *writeTx) error {
 	if err != nil {
 		return err
 	}
-	w.onCommit = append(w.onCommit, func() { ix.advance(masks, grown, next) })
+	w.onCommit = append(w.onCommit, func() { ix.advance(resets, masks, grown, next) })
 	return nil
 }
 
-// advance takes in a step of a rebuild.
-func (ix *index) advance(masks []maskRef, grown int64, next uint64) {
+// advance takes in a step of a rebuild, unless the rebuild was asked for again
+// while the step ran.
+func (ix *index) advance(resets int, masks []maskRef, grown int64, next uint64) {
 	ix.lock.Lock()
 	defer ix.lock.Unlock()
+	if resets != ix.resets {
+		return
+	}
 	for _, m := range masks {
 		ix.count(m, 1)
 	}

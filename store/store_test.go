@@ -54,7 +54,7 @@ func checkAndClose(t testing.TB, s *Store) {
 	}
 	defer s.Close()
 	if report, err := s.Check(context.Background(), true); err != nil {
-		t.Errorf("check: %v\n%v", err, report.Problems)
+		t.Errorf("check: %v\n%v", err, report.Problems[:min(5, len(report.Problems))])
 	}
 }
 

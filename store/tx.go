@@ -246,7 +246,11 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		return failed, boltError(err)
 	}
 	s.commits.Add(1)
-	s.writes.Add(int64(len(group)))
+	for _, op := range group {
+		if !op.internal {
+			s.writes.Add(1)
+		}
+	}
 	s.index.add(w.changes)
 	for _, fn := range w.onCommit {
 		fn()

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// TestCheckFinds damages one thing at a time and wants Check to name it.
+func TestCheckFinds(t *testing.T) {
+	put := func(bucket, key, value []byte) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }
+	}
+	del := func(bucket, key []byte) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return tx.Bucket(bucket).Delete(key) }
+	}
+	moved := func(bucket, from, to []byte) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			return tx.Bucket(bucket).Put(to, bytes.Clone(tx.Bucket(bucket).Get(from)))
+		}
+	}
+	one, two := key32(1), key32(2)
+	for name, c := range map[string]struct {
+		damage func(tx *bolt.Tx) error
+		want   string
+	}{
+		"record damaged":       {put(bktProfiles, one, []byte("?")), `profile "user000"`},
+		"record of another":    {moved(bktProfiles, two, one), `has the record of "user001"`},
+		"record lost":          {del(bktProfiles, one), `profile "user000"`},
+		"id lost":              {del(bktIDs, []byte("user000")), "no id leads to it"},
+		"id without a record":  {put(bktIDs, []byte("x"), key32(99)), `profile "x"`},
+		"two ids, one record":  {put(bktIDs, []byte("x"), one), `profile "x" has the record of "user000"`},
+		"number of 3 bytes":    {put(bktIDs, []byte("user000"), []byte("???")), `profile "user000"`},
+		"number freed":         {put(bktFree, one, nil), "free, but has a record"},
+		"bank lost":            {del(bktBanks, one), "no bank 1"},
+		"bank damaged":         {put(bktBanks, one, []byte("????????")), "bank 1"},
+		"head lost":            {del(bktHeads, one), "no head 1"},
+		"head damaged":         {put(bktHeads, one, seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
+		"name of no head":      {put(bktNames, []byte("n"), seal(tagName, []byte("n"), two)), "no head 2"},
+		"value damaged":        {put(bktValues, []byte("v"), []byte("?????")), `value "v"`},
+		"state damaged":        {put(bktState, one, []byte("?????")), "state 00000001"},
+		"state moved":          {moved(bktState, one, two), "state 00000002"},
+		"state of nobody":      {put(bktState, key32(9), seal(tagState, key32(9), nil)), "no profile has the number"},
+		"example damaged":      {put(bktExamples, key32x64(1, 0), []byte("?????")), "example 000000010000000000000000"},
+		"example lost":         {del(bktExamples, key32x64(1, 1)), "comes after"},
+		"history damaged":      {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
+		"history of another":   {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
+		"tally wrong":          {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) }, "tally: 0 profiles"},
+		"index member lost":    {func(tx *bolt.Tx) error { return dropSet(tx) }, "are missing"},
+		"index counts damaged": {put(bktIndex, one, []byte("?????")), "use of bank"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t, fast)
+			r := newRand(t)
+			head, _, err := s.PutHead(ctx, []byte("h"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{"user000", "user001"} {
+				for range 2 {
+					p := randomProfile(r, id)
+					p.Head, p.OwnHead = head, nil
+					w := Write{State: []byte(id), Append: []Example{{Text: "a"}, {Text: "b"}, {Text: "c"}}}
+					if _, err := s.Put(ctx, p, w); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			path := filepath.Join(t.TempDir(), "damaged.db")
+			backup(t, s, path)
+			db, err := bolt.Open(path, 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(db.Update(c.damage), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			damaged, err := Open(path, &Options{ReadOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer damaged.Close()
+			report, err := damaged.Check(ctx, true)
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(strings.Join(report.Problems, "\n"), c.want) {
+				t.Errorf("got %v, %q, want a problem with %q", err, report.Problems, c.want)
+			}
+		})
+	}
+}
+
+func dropSet(tx *bolt.Tx) error {
+	prefix := setKey(1, bitmask.Down, 0, 0, 0)[:6]
+	k, _ := tx.Bucket(bktIndex).Cursor().Seek(prefix)
+	return tx.Bucket(bktIndex).Delete(bytes.Clone(k))
+}
+
+func backup(t testing.TB, s *Store, path string) {
+	t.Helper()
+	if err := s.FlushIndex(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.Backup(ctx, f)
+	if err := errors.Join(err, f.Close()); err != nil || n == 0 {
+		t.Fatalf("got %d bytes, %v", n, err)
+	}
+}
+
+func TestBackup(t *testing.T) {
+	r := newRand(t)
+	s := filled(t, r, 20)
+	path := filepath.Join(t.TempDir(), "backup.db")
+	backup(t, s, path)
+	want := contents(t, s)
+	if err := s.Delete(ctx, "user003"); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := Open(path, fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { checkAndClose(t, copied) })
+	if diff := cmp.Diff(want, contents(t, copied), byValue); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestEveryByteOfMetaCounts damages the value that the store is bound by.
+func TestOpenDamagedMeta(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage func(tx *bolt.Tx) error
+		want   error
+	}{
+		"newer schema": {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{Schema: schema + 1}) }, ErrSchema},
+		"schema 0":     {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{}) }, ErrCorrupt},
+		"flipped": {func(tx *bolt.Tx) error {
+			v := bytes.Clone(tx.Bucket(bktMeta).Get(keyStore))
+			v[3] ^= 1
+			return tx.Bucket(bktMeta).Put(keyStore, v)
+		}, ErrCorrupt},
+		"not JSON":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, []byte("{"))) }, ErrCorrupt},
+		"no meta":   {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktMeta) }, ErrCorrupt},
+		"no tally":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Delete(keyTally) }, ErrCorrupt},
+		"no bucket": {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktState) }, ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.db")
+			s, err := Create(path, testMeta, fast)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db, err := bolt.Open(path, 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(db.Update(c.damage), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(path, fast); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestDigest(t *testing.T) {
+	want := Digest{0xab, 31: 0xcd}
+	text, err := json.Marshal(want)
+	var got Digest
+	if err := errors.Join(err, json.Unmarshal(text, &got)); err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if parsed, err := ParseDigest(want.String()); parsed != want || err != nil {
+		t.Errorf("got %v, %v, want %v", parsed, err, want)
+	}
+	for _, bad := range []string{"", "ab", strings.Repeat("x", 64)} {
+		if _, err := ParseDigest(bad); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%q: got %v, want ErrCorrupt", bad, err)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, bad := range []Options{{Timeout: -1}, {MaxID: 5000}, {History: 1 << 20}, {MaxText: -1}, {MaxExamples: 1 << 30}} {
+		if _, err := Open("none", &bad); !errors.Is(err, ErrLimit) {
+			t.Errorf("%+v: got %v, want ErrLimit", bad, err)
+		}
+	}
+	o, err := (&Options{History: -1, MaxExamples: -1}).withDefaults()
+	if err != nil || o.History != 0 || o.MaxExamples != 0 {
+		t.Errorf("got %+v, %v, want none kept", o, err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	r := newRand(t)
+	s := filled(t, r, 10)
+	a, err := s.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := 0
+	for p, err := range s.Profiles("") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		records += len(mustEncode(t, p))
+	}
+	if a.Profiles != 10 || a.RecordBytes != int64(records) || a.MaskBytes != 10*12 || a.MeanRecord() != float64(records)/10 {
+		t.Errorf("got %+v, want 10 profiles of %d bytes, masks of 12", a, records)
+	}
+	info, err := os.Stat(s.Path())
+	if err != nil || a.FileBytes != info.Size() {
+		t.Errorf("got file of %d bytes, %v, want %d", a.FileBytes, err, info.Size())
+	}
+	if _, err := s.Put(ctx, randomProfile(r, "more"), Write{}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Stats()
+	if d := b.Sub(a); err != nil || d.Writes != 1 || d.Commits != 1 || d.Profiles != 11 || (Stats{}).MeanRecord() != 0 {
+		t.Errorf("got %+v, %v, want one write and 11 profiles", d, err)
+	}
+}
