@@ -6,10 +6,9 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 GO       := bash scripts/env.sh go
-PURE     := ./bitmask ./store/... ./internal/safetensors ./internal/folder ./model ./bank ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/half ./internal/safetensors ./internal/folder ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
-RUN      ?= .
 
 .PHONY: help
 help: ## list the targets
@@ -66,8 +65,13 @@ bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum
 	cd tools && CGO_ENABLED=0 go build -o ../bin/ tool
 
 .PHONY: bench
-bench: compile bin/benchstat ## benchmarks; RUN=Learn for some of them
-	$(GO) test -run '^$$' -bench '$(RUN)' -benchmem -timeout 60m ./bench
+bench: compile ## the costs that xpeft promises, each beside its rival in the same run
+	@$(GO) run ./bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, summed up by benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 -timeout 60m ./... | tee bin/bench.txt
+	bin/benchstat bin/bench.txt
 
 .PHONY: fuzz
 fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
