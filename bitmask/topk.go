@@ -60,8 +60,6 @@ func kthLargest(logits []float32, k int) (key uint32, ties int) {
 // order maps a float to an integer so that a < b exactly if order(a) < order(b).
 func order(v float32) uint32 {
 	b := math.Float32bits(v + 0) // −0 + 0 is +0
-	if b>>31 == 1 {
-		return ^b
-	}
-	return b | 1<<31
+	negative := uint32(int32(b) >> 31)
+	return b ^ (negative | 1<<31)
 }
