@@ -5,6 +5,7 @@ package torch
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 
 	"github.com/sugarme/gotch/libtch"
 )
@@ -27,6 +28,8 @@ const (
 
 // CUDACount is how many CUDA devices libtorch sees: 0 in a CPU build.
 func CUDACount() int {
+	runtime.LockOSThread() // an exception waits on the thread that made it
+	defer runtime.UnlockOSThread()
 	// AtcCudaIsAvailable answers true when it throws, so the count decides.
 	n := int(libtch.AtcCudaDeviceCount())
 	if lastError() != "" || n < 0 {
@@ -40,7 +43,7 @@ func (d Device) resolve(log *slog.Logger) (code int32, used Device, err error) {
 	switch d {
 	case CPU:
 		return codeCPU, CPU, nil
-	case CUDA, Auto, "":
+	case CUDA, Auto:
 		if CUDACount() > 0 {
 			return codeCUDA, CUDA, nil
 		}

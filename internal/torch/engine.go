@@ -86,7 +86,8 @@ func (e *Engine) Workers() int { return e.config.Workers }
 // Live is the number of libtorch handles that are not freed.
 func (e *Engine) Live() int64 { return e.live.Load() }
 
-// Close waits for running closures and ends the threads. It is idempotent. Held tensors may still be freed afterwards.
+// Close waits for running closures and ends the threads; callers that wait for a thread get [ErrClosed]. It is idempotent. Held tensors
+// may still be freed afterwards. A closure that calls it waits for itself.
 func (e *Engine) Close() error {
 	e.once.Do(func() { close(e.closed) })
 	e.done.Wait()
@@ -94,10 +95,11 @@ func (e *Engine) Close() error {
 }
 
 // Do runs f on an engine thread, without gradients, and frees what its scope made. It waits for a free thread until ctx is
-// done; a closure that runs is waited for. f's error, or the *Error of a failed operator, is returned.
+// done; a closure that runs is waited for. f's error, or the *Error of a failed operator, is returned; any other panic of f is raised
+// again here. f must not call Do or Train of the same engine: with all threads busy, it would wait for itself.
 func (e *Engine) Do(ctx context.Context, f func(*Scope) error) error { return e.run(ctx, f, false) }
 
-// Train is Do with gradients on.
+// Train is [Engine.Do] with gradients on.
 func (e *Engine) Train(ctx context.Context, f func(*Scope) error) error { return e.run(ctx, f, true) }
 
 func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) error {
@@ -125,7 +127,14 @@ func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) erro
 }
 
 func (e *Engine) work() {
-	defer e.done.Done()
+	ended := false
+	defer func() {
+		if ended {
+			e.done.Done()
+		} else {
+			go e.work() // a closure called runtime.Goexit: its thread is lost, another takes over
+		}
+	}()
 	runtime.LockOSThread() // never unlocked: the thread and its OpenMP team end with the goroutine
 	setNumThreads(e.config.Threads)
 	libtch.AtGradSetEnabled(0)
@@ -135,6 +144,7 @@ func (e *Engine) work() {
 		case j := <-e.jobs:
 			s.run(j)
 		case <-e.closed:
+			ended = true
 			return
 		}
 	}

@@ -25,6 +25,6 @@ func (e *Error) Error() string { return fmt.Sprintf("torch: %s: %s", e.Op, e.Msg
 
 // firstLine drops the C++ stack trace that libtorch appends.
 func firstLine(msg string) string {
-	line, _, _ := strings.Cut(msg, "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(msg), "\n")
 	return strings.TrimSpace(line)
 }

@@ -3,13 +3,19 @@
 package torch
 
 import (
+	"errors"
+
 	"github.com/sugarme/gotch/libtch"
 )
+
+// errGoexit is what a caller gets whose closure called runtime.Goexit: a test's FailNow does.
+var errGoexit = errors.New("torch: the closure ended its goroutine")
 
 // Scope owns the tensors that one closure makes. Its methods are the operators; they panic with *[Error].
 type Scope struct {
 	engine *Engine
-	owned  []libtch.Ctensor
+	owned  []Tensor
+	serial uint64 // of the tensor made last
 	// slot receives handles from C. It is an allocation of its own, or cgo's pointer check would walk the scope.
 	slot *[4]libtch.Ctensor
 }
@@ -19,13 +25,17 @@ func newScope(e *Engine) *Scope { return &Scope{engine: e, slot: new([4]libtch.C
 // run runs one job and leaves nothing behind: no handle, no gradient mode, no pending exception.
 func (s *Scope) run(j *job) {
 	defer close(j.done)
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
-			if err, ok := r.(*Error); ok {
-				j.err = err
-			} else {
-				j.panic = r
+		switch r := recover().(type) {
+		case nil:
+			if !returned {
+				j.err = errGoexit
 			}
+		case *Error:
+			j.err = r
+		default:
+			j.panic = r
 		}
 		s.freeFrom(0)
 		lastError()
@@ -35,6 +45,7 @@ func (s *Scope) run(j *job) {
 		defer libtch.AtGradSetEnabled(0)
 	}
 	j.err = j.f(s)
+	returned = true
 }
 
 // Engine is the engine that the scope's tensors live on.
@@ -53,9 +64,11 @@ func (s *Scope) own(op string, c libtch.Ctensor) Tensor {
 	if c == nil {
 		s.fail(op)
 	}
-	s.owned = append(s.owned, c)
+	s.serial++
+	t := Tensor{c, s.serial}
+	s.owned = append(s.owned, t)
 	s.engine.live.Add(1)
-	return Tensor{c}
+	return t
 }
 
 func (s *Scope) fail(op string) {
@@ -75,7 +88,7 @@ func (s *Scope) check(op string) {
 
 func (s *Scope) freeFrom(mark int) {
 	for i := len(s.owned) - 1; i >= mark; i-- {
-		if c := s.owned[i]; c != nil {
+		if c := s.owned[i].c; c != nil {
 			libtch.AtFree(c)
 			s.engine.live.Add(-1)
 		}
@@ -90,7 +103,7 @@ func (s *Scope) Free(ts ...Tensor) {
 		if i := s.find(t); i >= 0 {
 			libtch.AtFree(t.c)
 			s.engine.live.Add(-1)
-			s.owned[i] = nil
+			s.owned[i] = Tensor{}
 		}
 	}
 }
@@ -101,39 +114,39 @@ func (s *Scope) find(t Tensor) int {
 		return -1
 	}
 	for i := len(s.owned) - 1; i >= 0; i-- {
-		if s.owned[i] == t.c {
+		if s.owned[i] == t {
 			return i
 		}
 	}
 	return -1
 }
 
-// Block runs f and frees all that it made but its result: one block of a model, say.
+// Block runs f and frees all that it made but its result: one block of a model, say. If f panics the scope's end frees it.
 func (s *Scope) Block(f func() Tensor) Tensor {
 	mark := len(s.owned)
 	t := f()
 	i := s.find(t)
 	if i >= mark {
-		s.owned[i] = nil
+		s.owned[i] = Tensor{}
 	}
 	s.freeFrom(mark)
 	if i >= mark {
-		s.owned = append(s.owned, t.c)
+		s.owned = append(s.owned, t)
 	}
 	return t
 }
 
-// Keep takes t out of the scope. Its owner frees it.
+// Keep takes t out of the scope. Its owner frees it. Keep last: what is kept before an operator that fails is left to its owner.
 func (s *Scope) Keep(t Tensor) *Held {
 	i := s.find(t)
 	if i < 0 {
 		panic(&Error{Op: "keep", Msg: "the scope does not own this tensor"})
 	}
-	s.owned[i] = nil
+	s.owned[i] = Tensor{}
 	return &Held{Tensor: t, engine: s.engine}
 }
 
-// Held is a tensor that outlives its scope.
+// Held is a tensor that outlives its scope. A copy of its Tensor does not keep it alive.
 type Held struct {
 	Tensor
 	engine *Engine
@@ -146,5 +159,5 @@ func (h *Held) Free() {
 	}
 	libtch.AtFree(h.c)
 	h.engine.live.Add(-1)
-	h.c = nil
+	h.Tensor = Tensor{}
 }

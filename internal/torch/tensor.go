@@ -10,7 +10,10 @@ import (
 )
 
 // Tensor is a handle of libtorch. The zero value is no tensor: an optional argument that was left out.
-type Tensor struct{ c libtch.Ctensor }
+type Tensor struct {
+	c  libtch.Ctensor
+	id uint64 // tells it from a later tensor at the same address, once it is freed
+}
 
 // Defined says whether t is a tensor.
 func (t Tensor) Defined() bool { return t.c != nil && libtch.AtDefined(t.c) }
@@ -43,12 +46,12 @@ func (d DType) Size() int64 {
 // Shape is the size of each dimension.
 func (s *Scope) Shape(t Tensor) []int64 {
 	n := libtch.AtDim(t.c)
+	s.check("shape") // n is nonsense then
 	if n == 0 {
 		return nil
 	}
 	shape := make([]int64, n)
 	libtch.AtShape(t.c, unsafe.Pointer(&shape[0]))
-	s.check("shape")
 	return shape
 }
 
