@@ -27,7 +27,7 @@ func ExampleProperties_Generate() {
 	fmt.Println(digest)
 	fmt.Println(len(down), down[:2])
 	// Output:
-	// 16667f74b66505b4d995fe0166ac4e72916222d63b3c27ab56392c85991a3dd9
+	// 49fcaaf13d696f361fb3b843ff0411836a5de4e6084585f71a4e440b8e1851fb
 	// 9216 [0.04745783 -0.025192797]
 }
 

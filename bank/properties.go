@@ -27,10 +27,11 @@ const (
 	MaxBytes      = 1 << 40 // of all weights and biases together
 )
 
-// Default standard deviations of a random bank's entries.
+// Default standard deviations of a random bank's entries. LN_b takes Down's scale out; Up's decides how far a profile
+// can move the encoder's states: docs/decisions.md has what was measured.
 const (
 	DefaultSigmaA = 0.03
-	DefaultSigmaB = 0.05
+	DefaultSigmaB = 0.2
 )
 
 // Bounds of a random bank's standard deviations: within them no entry

@@ -58,12 +58,12 @@ type Progress struct {
 	Loss        float32
 }
 
-// Default is what works for a few dozen examples: hard masks, few adapters of noise, many small steps.
+// Default is what works for a few dozen examples: hard masks, little noise that fades, many small steps.
 func Default() Config {
 	return Config{
 		Mode: Masks, K: 50, Affine: true, Bias: true,
-		Epochs: 10, Batch: 16, WarmUp: 0.1,
-		MaskRate: 0.2, AffineRate: 0.02, BiasRate: 0.05, HeadRate: 1e-3,
+		Epochs: 10, Batch: 8, WarmUp: 0.1,
+		MaskRate: 0.2, AffineRate: 0.1, BiasRate: 0.05, HeadRate: 1e-3,
 		Tau: 1, Nu: 0.3, NuEnd: 0, Init: 0.01,
 		StemBudget: 256 << 20,
 	}
