@@ -1,0 +1,85 @@
+package fuzz
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// FuzzMask decodes any bytes as a mask: an error, or a mask that is k-hot and
+// has the same bytes. The mask's first row must be what TopK finds again from
+// logits that say so.
+func FuzzMask(f *testing.F) {
+	f.Add(uint32(10), uint32(3), uint16(1), []byte{0x26, 0, 0x07, 0})
+	f.Add(uint32(8), uint32(8), uint16(2), []byte{0xff, 0xff, 0xff, 0xff})
+	f.Add(uint32(9), uint32(1), uint16(1), []byte{0, 1, 0, 2})
+	f.Add(uint32(1<<32-1), uint32(1), uint16(1<<16-1), []byte{})
+	f.Fuzz(func(t *testing.T, n, k uint32, blocks uint16, b []byte) {
+		m, err := bitmask.Decode(int(int32(n)), int(int32(k)), int(blocks), b)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(m.Bytes(), b) {
+			t.Fatalf("got bytes %x, want %x", m.Bytes(), b)
+		}
+		if err := m.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if d, err := bitmask.Hamming(m, m); d != 0 || err != nil {
+			t.Fatalf("got distance %d, %v to itself, want 0", d, err)
+		}
+		logits := make([]float32, m.N)
+		for i := range logits {
+			logits[i] = -float32(i % 7)
+		}
+		for _, i := range m.Indices(bitmask.Down, 0, nil) {
+			logits[i] = 1
+		}
+		row := make(bitmask.Row, bitmask.RowBytes(m.N))
+		if err := bitmask.TopK(logits, m.K, row); err != nil {
+			t.Fatal(err)
+		}
+		if want := m.Row(bitmask.Down, 0); !bytes.Equal(row, want) {
+			t.Fatalf("got row %x, want %x", row, want)
+		}
+	})
+}
+
+// FuzzTopK takes any floats: exactly k ones, and none left out that is larger
+// than one that is in.
+func FuzzTopK(f *testing.F) {
+	f.Add(uint16(2), []byte{0, 0, 0x80, 0x3f, 0, 0, 0x80, 0xbf, 0, 0, 0, 0x80})
+	f.Add(uint16(1), []byte{0, 0, 0xc0, 0x7f})
+	f.Fuzz(func(t *testing.T, k uint16, b []byte) {
+		logits := make([]float32, min(len(b)/4, bitmask.MaxAdapters))
+		nan := false
+		for i := range logits {
+			bits := uint32(b[4*i]) | uint32(b[4*i+1])<<8 | uint32(b[4*i+2])<<16 | uint32(b[4*i+3])<<24
+			logits[i] = math.Float32frombits(bits)
+			nan = nan || logits[i] != logits[i]
+		}
+		row := make(bitmask.Row, bitmask.RowBytes(len(logits)))
+		if err := bitmask.TopK(logits, int(k), row); err != nil {
+			if !nan && k >= 1 && int(k) <= len(logits) {
+				t.Fatalf("got %v, want nil", err)
+			}
+			return
+		}
+		if row.Count() != int(k) {
+			t.Fatalf("got %d ones, want %d", row.Count(), k)
+		}
+		least, most := float32(math.Inf(1)), float32(math.Inf(-1))
+		for i, v := range logits {
+			if row.Get(i) {
+				least = min(least, v)
+			} else {
+				most = max(most, v)
+			}
+		}
+		if most > least {
+			t.Fatalf("left out %v, took %v", most, least)
+		}
+	})
+}
