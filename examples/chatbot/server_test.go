@@ -124,6 +124,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/users/alice/predict", large, 413},
 		{"POST", "/users/alice/learn", `{"examples": []}`, 400},
 		{"POST", "/users/alice/learn", `{"examples": [{"text": "hi", "label": "unheard-of"}]}`, 400},
+		{"POST", "/users/alice/learn", `{"examples": [{"text": " ", "label": "later"}]}`, 400},
 		{"POST", "/users/" + strings.Repeat("a", 4096) + "/learn", lesson(0), 400},
 		{"GET", "/users/alice/learn", nil, 405},
 		{"GET", "/users", nil, 404},
@@ -190,7 +191,7 @@ func (w *watch) play(i int) {
 		switch {
 		case i%8 == 0 && round == 2:
 			w.learn(steady, i)
-		case i%8 == 1 && round == 1:
+		case i%8 == 1 && round == i/8:
 			w.learn(passing, i)
 		case i%8 == 2 && round%2 == 1:
 			w.expect("DELETE", "/users/"+passing, nil, nil, 204, 404)

@@ -45,7 +45,8 @@ func (s *show) ask(ctx context.Context) error {
 		}
 	}
 	t.print(s.out)
-	s.printf("\n  Of all %d answers (%d messages, %d people) %d are right: %v.\n", right.of, len(s.unseen), len(s.people), right.right, right)
+	s.printf("\n  All %d such messages for all: %d of %d answers are right, %v (nothing personal %v, own head %v).\n",
+		len(s.unseen), right.right, right.of, right, s.others.base, s.others.head)
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (s *show) compare(ctx context.Context, model string) error {
 	t.row("", "kept", "majority", "nothing", "own head", "xpeft", "profile", "Learn")
 	t.row("", "back", "label", "personal", fmt.Sprintf("(%s B)", thousands(b.bytes())), "profile", "bytes", "seconds")
 	t.rule()
-	var all, unseen result
+	var all result
 	bytes, seconds := 0, 0.0
 	for i := range s.people {
 		p, rep := &s.people[i], s.reports[i]
@@ -39,7 +39,7 @@ func (s *show) compare(ctx context.Context, model string) error {
 			return err
 		}
 		all.join(kept)
-		unseen.join(other)
+		s.others.join(other)
 		bytes += rep.Bytes
 		seconds += rep.Took.Seconds()
 		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, kept.head, kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
@@ -47,11 +47,9 @@ func (s *show) compare(ctx context.Context, model string) error {
 	t.rule()
 	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, all.head, all.profile, thousands(bytes), seconds1(seconds))
 	t.print(s.out)
-	s.printf("\n  nothing personal: the shared head, made from the labels' names. own head: %d × %d floats of each\n", len(labels), b.encoder.Hidden()+1)
-	s.printf("  person's own, trained on the same messages. xpeft: the shared head and the person's masks.\n")
-	s.printf("  %d bytes of each profile are masks; the rest is its label counts, biases and checksum.\n", s.reports[0].MaskBytes)
-	s.printf("\n  The %d messages of unseen.jsonl, asked for all: nothing personal %v, own head %v, xpeft %v.\n",
-		len(s.unseen), unseen.base, unseen.head, unseen.profile)
+	s.printf("\n  nothing personal  the shared head, made from the labels' names: what answers before anybody has learned\n")
+	s.printf("  own head          %d × %d floats for each person, trained on the same messages: an engineer's first try\n", len(labels), b.encoder.Hidden()+1)
+	s.printf("  xpeft profile     the shared head and the person's masks (%d bytes), LN_b's affine, prior and bias\n", s.reports[0].MaskBytes)
 	return nil
 }
 

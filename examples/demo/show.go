@@ -26,6 +26,7 @@ type show struct {
 
 	profiles *sdk.SDK
 	reports  []*sdk.Report // of each person's Learn
+	others   result        // on the unseen messages, for all
 }
 
 func (s *show) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
@@ -68,7 +69,8 @@ func (s *show) introduce(model, dir string) {
 
 // learn makes a profile of each person.
 func (s *show) learn(ctx context.Context) error {
-	s.printf("\n1. Learn: two thirds of each person's filed messages. The rest is kept back for step 2.\n\n")
+	s.printf("\n1. Learn: two thirds of each person's filed messages; the rest is kept back for step 2. Learn itself\n")
+	s.printf("   holds out three in ten of what it gets, to see whether it got any better.\n\n")
 	for _, p := range s.people {
 		o := &sdk.LearnOptions{}
 		if s.live {
@@ -87,10 +89,8 @@ func (s *show) learn(ctx context.Context) error {
 			return fmt.Errorf("learn %s: no revision was installed: %s", p.name, rep.Reason)
 		}
 		s.reports = append(s.reports, rep)
-		s.printf("  %-7s %d messages, %d steps in %.1f s, loss %.2f → %.2f, profile of %d bytes\n",
-			p.name, len(p.learn), rep.Steps, rep.Took.Seconds(), rep.Losses[0], last(rep.Losses), rep.Bytes)
+		s.printf("  %-7s learned from %d of %d messages in %4.1f s; the %d others: %2.0f %% right before, %2.0f %% after\n",
+			p.name, rep.Examples, len(p.learn), rep.Took.Seconds(), rep.HeldOut, 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
 	}
 	return nil
 }
-
-func last(losses []float32) float32 { return losses[len(losses)-1] }
