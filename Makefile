@@ -75,7 +75,9 @@ bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, su
 
 .PHONY: fuzz
 fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
-	@for target in $$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+	@targets=$$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); \
+	for target in $$targets; do \
+		echo "$$target"; \
 		CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz; \
 	done
 
