@@ -84,10 +84,11 @@ func (c *cache) acquire(key contentKey) (e *entry, mine bool) {
 func (c *cache) fill(e *entry, f *bank.Folded, err error) {
 	c.mu.Lock()
 	e.folded, e.err = f, err
-	if err != nil {
-		delete(c.byKey, e.key)
-	} else {
+	switch {
+	case err == nil:
 		c.bytes += f.Bytes()
+	case c.byKey[e.key] == e: // else it was dropped, and the key may have a new entry
+		delete(c.byKey, e.key)
 	}
 	victims := c.evict()
 	c.mu.Unlock()
@@ -95,11 +96,11 @@ func (c *cache) fill(e *entry, f *bank.Folded, err error) {
 	free(victims)
 }
 
-// wait blocks until the entry was filled.
+// wait blocks until the entry was filled, with an adapter or an error.
 func (e *entry) wait(ctx context.Context) error {
 	select {
 	case <-e.ready:
-		return e.err
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -4,7 +4,9 @@ package sdk
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -23,6 +25,7 @@ var (
 	ErrID              = store.ErrID
 	ErrMismatch        = store.ErrMismatch
 	ErrLimit           = store.ErrLimit
+	ErrReadOnly        = store.ErrReadOnly // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint
@@ -32,11 +35,24 @@ var (
 	ErrModelMismatch = errors.New("sdk: another model than the store's")
 	// ErrUnknownLabel: an example has a label that the profile's head does not have.
 	ErrUnknownLabel = errors.New("sdk: unknown label")
-	// ErrExample: an example that cannot be learned: no text, no label, or a label and no head for it.
+	// ErrExample: a text without words, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
 	ErrExample = errors.New("sdk: bad example")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )
+
+// corrupt marks damage that a package below found as this package's too. What the store refers to and lacks is damage, not a profile that was not found.
+func corrupt(what string, err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrCorrupt):
+		return err
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: %s: %v", ErrCorrupt, what, err)
+	case errors.Is(err, bank.ErrCorrupt):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
 
 // MismatchError names the digest that does not fit: of an encoder, tokenizer, bank or head.
 type MismatchError = store.MismatchError

@@ -6,29 +6,97 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"strconv"
+	"math"
+	"strings"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
+// numberMark is how a number's label begins in the store; see [folder.NumberLabel].
+const numberMark = 0x01
+
+// fault says what no head could learn of an example, "" if nothing.
+func (e Example) fault() string {
+	switch {
+	case strings.TrimSpace(e.Text) == "":
+		return "no text"
+	case !(math.Abs(e.Value) <= math.MaxFloat32):
+		return "a value that is no finite float32"
+	case e.Label != "" && e.Value != 0:
+		return "a label and a value"
+	case folder.IsNumber(e.Label):
+		return "a label that begins with a control byte"
+	}
+	return ""
+}
+
+// fits says why an example cannot be learned with a head.
+func (e Example) fits(h *model.Head) error {
+	switch {
+	case h.Regression() && e.Label != "":
+		return fmt.Errorf("%w: label %.40q for a head that gives a number", ErrExample, e.Label)
+	case h.Regression():
+		return nil
+	case e.Label == "":
+		return fmt.Errorf("%w: no label", ErrExample)
+	}
+	if _, ok := h.Label(e.Label); !ok {
+		return fmt.Errorf("%w: %.40q is none of the profile's %d labels", ErrUnknownLabel, e.Label, len(h.Labels))
+	}
+	return nil
+}
+
+// fitting are the examples that a head can learn: a profile that changed its labels, or from labels to numbers, has stored others.
+func fitting(examples []Example, h *model.Head) (out []Example) {
+	for _, e := range examples {
+		if e.fits(h) == nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// textKey is what makes two examples one: the later one's label counts.
+type textKey struct{ text, pair string }
+
+func (e Example) key() textKey { return textKey{e.Text, e.Pair} }
+
+// latest keeps the last label of a text that is there more than once, in the order of the first.
+func latest(examples []Example) []Example {
+	at := make(map[textKey]int, len(examples))
+	var out []Example
+	for _, e := range examples {
+		if i, ok := at[e.key()]; ok {
+			out[i] = e
+			continue
+		}
+		at[e.key()] = len(out)
+		out = append(out, e)
+	}
+	return out
+}
+
+// without leaves out the examples that are stored as they are, so that teaching the same ones again does not push others out of the buffer.
+func without(examples, stored []Example) (out []Example) {
+	have := make(map[textKey]Example, len(stored))
+	for _, e := range stored {
+		have[e.key()] = e
+	}
+	for _, e := range latest(examples) {
+		if old, ok := have[e.key()]; !ok || old != e {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // split2 is a profile's examples, tokenized, in two parts.
 type split2 struct {
 	train, held []learner.Example
-}
-
-// counts of the labels in one part; nil for a regressor.
-func (split2) counts(examples []learner.Example, h *model.Head) []uint32 {
-	out := make([]uint32, h.Outputs())
-	if h.Regression() {
-		return out
-	}
-	for _, e := range examples {
-		out[e.Class]++
-	}
-	return out
 }
 
 // heldOut decides for an example's life, in every revision, whether it is kept back: by a hash of the profile and the texts, not of the label, so that
@@ -42,33 +110,12 @@ func heldOut(id string, e Example) bool {
 	return binary.LittleEndian.Uint64(h.Sum(nil))%10 < 3
 }
 
-// latest keeps the last label of a text that is there more than once, in the order of the first.
-func latest(examples []Example) []Example {
-	type key struct{ text, pair string }
-	at := make(map[key]int, len(examples))
-	var out []Example
-	for _, e := range examples {
-		k := key{e.Text, e.Pair}
-		if i, ok := at[k]; ok {
-			out[i] = e
-			continue
-		}
-		at[k] = len(out)
-		out = append(out, e)
-	}
-	return out
-}
-
-// divide tokenizes and splits. With so few examples that none would be left to train on, none is kept back.
-func (p *SDK) divide(id string, examples []Example, h *model.Head) (s split2, err error) {
+// divide tokenizes and splits examples that fit h.
+func (p *SDK) divide(id string, examples []Example, h *model.Head) (s split2) {
 	for _, e := range examples {
 		x := learner.Example{Target: float32(e.Value)}
 		if !h.Regression() {
-			c, ok := h.Label(e.Label)
-			if !ok {
-				return s, fmt.Errorf("%w: %.40q is none of the profile's %d labels", ErrUnknownLabel, e.Label, len(h.Labels))
-			}
-			x.Class = c
+			x.Class, _ = h.Label(e.Label)
 		}
 		p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
 		if heldOut(id, e) {
@@ -77,17 +124,39 @@ func (p *SDK) divide(id string, examples []Example, h *model.Head) (s split2, er
 			s.train = append(s.train, x)
 		}
 	}
-	if len(s.train) == 0 {
-		s.train, s.held = s.held, nil
+	return s
+}
+
+// count counts the labels; a regressor has one output and no labels to count.
+func count(examples []learner.Example, h *model.Head) []uint32 {
+	out := make([]uint32, h.Outputs())
+	if h.Regression() {
+		return out
 	}
-	return s, nil
+	for _, e := range examples {
+		out[e.Class]++
+	}
+	return out
+}
+
+// relabel turns examples of one head into those of another, by the labels' names. Those with a label that the other does not have are left out.
+func relabel(examples []learner.Example, from, to *model.Head) []learner.Example {
+	out := make([]learner.Example, 0, len(examples))
+	for _, e := range examples {
+		if !to.Regression() {
+			c, ok := to.Label(from.Labels[e.Class])
+			if !ok {
+				continue
+			}
+			e.Class = c
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // stored reads a profile's examples.
-func (p *SDK) stored(id string, want bool) ([]Example, error) {
-	if !want {
-		return nil, nil
-	}
+func (p *SDK) stored(id string) ([]Example, error) {
 	recs, err := p.store.Examples(id)
 	if err != nil {
 		return nil, err
@@ -95,31 +164,19 @@ func (p *SDK) stored(id string, want bool) ([]Example, error) {
 	out := make([]Example, len(recs))
 	for i, r := range recs {
 		out[i] = Example{Text: r.Text, Pair: r.Pair, Label: r.Label}
-		if n, ok := number(r.Label); ok {
+		if n, ok := folder.Number(r.Label); ok {
 			out[i].Label, out[i].Value = "", n
 		}
 	}
 	return out, nil
 }
 
-// A number's label in the store is the byte 1 and the shortest decimal that gives it back. No label begins with that byte.
-
-func number(label string) (float64, bool) {
-	if len(label) < 2 || label[0] != numberMark {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(label[1:], 64)
-	return n, err == nil
-}
-
-const numberMark = 0x01
-
 func storedExamples(examples []Example) []store.Example {
 	out, now := make([]store.Example, len(examples)), time.Now()
 	for i, e := range examples {
 		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: e.Label, Time: now}
 		if e.Label == "" {
-			out[i].Label = string(rune(numberMark)) + strconv.FormatFloat(e.Value, 'g', -1, 64)
+			out[i].Label = folder.NumberLabel(e.Value)
 		}
 	}
 	return out

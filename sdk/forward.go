@@ -12,7 +12,7 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// shape is what adapters must agree in to be joined in one batch. The zero value, of a row without a profile, joins any.
+// shape is what adapters must agree in to be joined in one batch. The zero value is that of a row without a profile, which joins any.
 type shape struct {
 	bottleneck  int
 	activation  bank.Activation
@@ -41,28 +41,25 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-func (s shape) joins(t shape) bool { return s == t || s == shape{} || t == shape{} }
-
-// forward answers rows of one shape in one forward pass.
+// forward answers rows of one shape in one forward pass. A profile whose adapter cannot be folded fails in its own rows only.
 func (p *SDK) forward(ctx context.Context, rows []row, out []Prediction) error {
 	entries, owner, err := p.pin(ctx, rows)
 	if err != nil {
 		return err
 	}
 	defer p.unpin(entries)
+	folded := make([]*bank.Folded, len(entries))
 	texts := make([]model.Encoding, len(rows))
-	for i := range rows {
-		texts[i] = rows[i].text
+	for i, r := range rows {
+		texts[i] = r.text
+		if e := entries[owner[i]]; e != nil {
+			folded[owner[i]] = e.folded
+			out[r.at].Err = e.err
+		}
 	}
 	b, err := model.NewBatch(texts, p.tokenizer.PadID())
 	if err != nil {
 		return err
-	}
-	folded := make([]*bank.Folded, len(entries))
-	for i, e := range entries {
-		if e != nil {
-			folded[i] = e.folded
-		}
 	}
 	d := p.encoder.Hidden()
 	x := make([]float32, len(rows)*d)
@@ -77,7 +74,10 @@ func (p *SDK) forward(ctx context.Context, rows []row, out []Prediction) error {
 		return err
 	}
 	for i := range rows {
-		rows[i].answer(&out[rows[i].at], x[i*d:(i+1)*d])
+		if o := &out[rows[i].at]; o.Err == nil {
+			rows[i].answer(o, x[i*d:(i+1)*d])
+			p.counters.predictions.Add(1)
+		}
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (p *SDK) pin(ctx context.Context, rows []row) (entries []*entry, owner []in
 }
 
 // fold acquires an entry for every snapshot: its own misses are folded in one visit to the engine, then it waits for those that others fold. A miss
-// that another caller gave up is tried again.
+// that another caller gave up is tried again. An adapter that cannot be folded is its entry's err; the error is ctx's, or of the engine.
 func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) error {
 	for {
 		var mine, others []int
@@ -135,18 +135,13 @@ func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) err
 		}
 		again := false
 		for _, i := range others {
-			err := entries[i].wait(ctx)
-			if err == nil {
-				continue
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			if err := entries[i].wait(ctx); err != nil {
 				return err
 			}
-			p.cache.release(entries[i])
-			entries[i], again = nil, true
+			if err := entries[i].err; errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+				p.cache.release(entries[i])
+				entries[i], again = nil, true
+			}
 		}
 		if !again {
 			return nil
@@ -155,29 +150,31 @@ func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) err
 }
 
 // foldMine folds the entries that this call was given, and fills every one of them whatever happens: others wait for them.
-func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry, mine []int) error {
+func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry, mine []int) (err error) {
 	if len(mine) == 0 {
 		return nil
 	}
 	done := 0
-	err := p.engine.Do(ctx, func(s *torch.Scope) error {
+	err = errFold
+	defer func() {
+		for _, i := range mine[done:] {
+			p.cache.fill(entries[i], nil, err)
+		}
+	}()
+	err = p.engine.Do(ctx, func(s *torch.Scope) error {
 		for _, i := range mine {
-			snap := snaps[i]
-			f, err := snap.bank.Fold(s, snap.mask, snap.affine)
-			if err != nil {
-				return err
-			}
-			p.cache.fill(entries[i], f, nil)
+			f, err := snaps[i].bank.Fold(s, snaps[i].mask, snaps[i].affine)
+			p.cache.fill(entries[i], f, corrupt("bank", err))
 			done++
 			p.counters.folds.Add(1)
 		}
 		return nil
 	})
-	for _, i := range mine[done:] {
-		p.cache.fill(entries[i], nil, err)
-	}
 	return err
 }
+
+// errFold is what waiters get if folding ends in a panic.
+var errFold = errors.New("sdk: the adapter was not folded")
 
 func (p *SDK) unpin(entries []*entry) {
 	for _, e := range entries {

@@ -15,16 +15,12 @@ import (
 )
 
 // chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
-func (l *lesson) chooseHead(ctx context.Context, all []Example) error {
+func (l *lesson) chooseHead(ctx context.Context) error {
 	p, kind := l.sdk, l.options.Head
 	if kind == "" {
-		switch {
-		case l.options.Labels != nil:
-			kind = OwnHead
-		case l.old != nil:
+		kind = SharedHead
+		if l.old != nil {
 			kind = l.old.kind()
-		default:
-			kind = SharedHead
 		}
 	}
 	shared, ref, err := p.shared()
@@ -42,7 +38,7 @@ func (l *lesson) chooseHead(ctx context.Context, all []Example) error {
 		l.head = l.numberHead()
 		return nil
 	}
-	l.head, err = l.ownHead(ctx, shared, all)
+	l.head, err = l.ownHead(ctx, shared)
 	return err
 }
 
@@ -56,41 +52,45 @@ func (s *snapshot) kind() HeadKind {
 	return OwnHead
 }
 
-// ownHead continues the profile's own head, or starts from the shared one, or from the labels' names. Labels that it does not have yet are added.
-func (l *lesson) ownHead(ctx context.Context, shared *model.Head, all []Example) (*model.Head, error) {
-	labels := l.options.Labels
-	own := l.old != nil && l.old.kind() == OwnHead
+// ownHead continues the profile's own head, or starts from the shared one. Labels that neither has start from their names.
+func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, error) {
+	from, labels := shared, l.options.Labels
+	if l.old != nil && !l.old.head.Regression() {
+		from = l.old.head
+	}
 	if labels == nil {
-		labels = shared.Labels
-		if own {
-			labels = l.old.head.Labels
-		}
+		labels = from.Labels
 	}
 	labels = slices.Clone(labels)
 	if l.options.AddLabels {
-		for _, e := range all {
-			if !slices.Contains(labels, e.Label) {
+		for _, e := range slices.Concat(l.stored, l.fresh) {
+			if e.Label != "" && !slices.Contains(labels, e.Label) {
 				labels = append(labels, e.Label)
 			}
 		}
 	}
-	if faults := labelFaults(labels); len(labels) < 2 || faults != nil {
-		return nil, configError(append(faults, fmt.Sprintf("an own head of %d labels", len(labels))))
+	faults := labelFaults(labels)
+	if len(labels) < 2 {
+		faults = append(faults, fmt.Sprintf("an own head of %d labels", len(labels)))
 	}
-	switch {
-	case own && slices.Equal(labels, l.old.head.Labels):
-		return l.old.head, nil
-	case !own && slices.Equal(labels, shared.Labels):
-		return shared, nil
+	if err := configError(faults); err != nil {
+		return nil, err
+	}
+	if slices.Equal(labels, from.Labels) {
+		return from, nil
 	}
 	h, err := l.sdk.headFromNames(ctx, labels)
-	if err != nil || !own {
-		return h, err
+	if err != nil {
+		return nil, err
+	}
+	if from.W1 != nil { // names say nothing in the space of its inner layer
+		h.W1, h.B1 = slices.Clone(from.W1), slices.Clone(from.B1)
+		clear(h.W)
 	}
 	for c, label := range labels {
-		if o, ok := l.old.head.Label(label); ok {
-			copy(h.W[c*h.Hidden:(c+1)*h.Hidden], l.old.head.W[o*h.Hidden:])
-			h.B[c] = l.old.head.B[o]
+		if o, ok := from.Label(label); ok {
+			copy(h.W[c*h.Hidden:(c+1)*h.Hidden], from.W[o*h.Hidden:])
+			h.B[c] = from.B[o]
 		}
 	}
 	return h, nil
@@ -121,15 +121,15 @@ func (l *lesson) standardise() (*model.Head, scaling) {
 		sq += (float64(e.Target) - mean) * (float64(e.Target) - mean) / n
 	}
 	s := scaling{float32(mean), 1}
-	if std := float32(math.Sqrt(sq)); std > 1e-6 {
-		s.std = std
+	if std := math.Sqrt(sq); std > 1e-6*math.Abs(mean) && float32(std) > 0 {
+		s.std = float32(std)
 	}
 	h := l.head.Clone()
 	for i := range h.W {
 		h.W[i] /= s.std
 	}
 	h.B[0] = (h.B[0] - s.mean) / s.std
-	if l.old == nil {
+	if l.old == nil || l.old.kind() != NumberHead { // a new one starts at the mean
 		h.B[0] = 0
 	}
 	return h, s
@@ -162,7 +162,7 @@ func (s scaling) undo(h *model.Head) *model.Head {
 func (p *SDK) defaultBank() (uint32, error) {
 	data, err := p.store.GetMeta(metaBank)
 	if err != nil {
-		return 0, err
+		return 0, corrupt("default bank", err)
 	}
 	if len(data) != 4 {
 		return 0, fmt.Errorf("%w: the default bank's ref has %d bytes", ErrCorrupt, len(data))

@@ -10,24 +10,29 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // Learn teaches a profile its user's examples, and makes the profile if it is new. It trains on these examples and on those stored before, keeps three in
-// ten of them back for ever, and installs the new revision only if it is no worse on those; Report.Installed and Reason say so. The examples
-// are stored either way, unless DropExamples. A first revision is always installed. Cost: seconds; Predict goes on meanwhile. With ctx done it
-// ends within one training step and leaves everything as it was.
+// ten of them back for ever, and installs the new revision only if it is no worse on those; Report.Installed and Reason say so. A first
+// revision is always installed. The examples are stored either way, the last 512 of a profile, unless DropExamples. Cost: seconds; Predict goes on
+// meanwhile. With ctx done it ends within one training step and leaves everything as it was. ErrConflict if an Import replaced the profile meanwhile.
 func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
 	began := time.Now()
-	opts, err := p.learnOptions(id, examples, o)
+	opts, err := o.withDefaults()
+	if err == nil {
+		err = checkID(id)
+	}
+	if err == nil {
+		err = checkExamples(examples)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +41,11 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 		return nil, ctx.Err()
 	}
 	defer unlock()
-	select {
-	case p.learns <- struct{}{}:
-		defer func() { <-p.learns }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := p.turn(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	l, err := p.newLesson(ctx, id, examples, opts)
 	if err != nil {
 		return nil, err
@@ -57,6 +61,16 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 	return rep, nil
 }
 
+// turn waits until one more training may run; done ends it.
+func (p *SDK) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case p.learns <- struct{}{}:
+		return func() { <-p.learns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // lesson is one Learn in progress.
 type lesson struct {
 	sdk     *SDK
@@ -64,6 +78,8 @@ type lesson struct {
 	options LearnOptions
 	config  learner.Config
 	fresh   []Example // given now
+	stored  []Example // given before
+	erase   bool      // there are examples to erase
 
 	old     *snapshot // nil for a new profile
 	bank    *bank.Bank
@@ -90,18 +106,27 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	default:
 		return nil, err
 	}
-	stored, err := p.stored(id, l.old != nil && !o.DropExamples)
-	if err != nil {
+	if l.old != nil {
+		if l.stored, err = p.stored(id); err != nil {
+			return nil, err
+		}
+	}
+	if o.DropExamples {
+		l.erase, l.stored = len(l.stored) > 0, nil
+	}
+	if err := l.chooseHead(ctx); err != nil {
 		return nil, err
 	}
-	all := latest(append(stored, examples...))
-	if err := l.chooseHead(ctx, all); err != nil {
-		return nil, err
+	for i, e := range examples {
+		if err := e.fits(l.head); err != nil {
+			return nil, fmt.Errorf("example %d: %w", i, err)
+		}
 	}
-	if l.data, err = p.divide(id, all, l.head); err != nil {
-		return nil, err
+	l.data = p.divide(id, latest(append(fitting(l.stored, l.head), examples...)), l.head)
+	if len(l.data.train) == 0 { // so few that all would be kept back: none is
+		l.data.train, l.data.held = l.data.held, nil
 	}
-	l.config = p.learnConfig(o, l.headRef == 0)
+	l.config = l.learnConfig()
 	return l, nil
 }
 
@@ -115,7 +140,7 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	head, scale := l.standardise()
 	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: l.start(ctx)}
 	if l.headRef != 0 {
-		job.Prior = head.Prior(l.data.counts(l.data.train, head), priorStrength)
+		job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
 	}
 	res, err := learner.Learn(ctx, p.env(l.bank), job, l.config)
 	if err != nil {
@@ -125,71 +150,63 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := l.scoreRecord(ctx, rec)
+	after, err := l.scoreAfter(ctx, rec)
 	if err != nil {
 		return nil, err
 	}
 	rec.Before, rec.After = float32(before.Accuracy), float32(after.Accuracy)
 	rep := &Report{Profile: l.id, Before: before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
-		Losses: res.Losses, Steps: res.Steps, MaskBytes: len(rec.Mask.Bytes())}
+		Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(before, after)
 	return rep, l.commit(ctx, rec, res, rep)
 }
 
-// gate decides whether the new revision replaces the old one.
-func (l *lesson) gate(before, after Score) (install bool, reason string) {
-	worse := after.Accuracy < before.Accuracy
-	if l.head.Regression() {
-		worse = after.Loss > before.Loss
-	}
-	switch {
-	case after.N == 0:
-		return true, "installed: too few examples to hold any back"
-	case l.old == nil && worse:
-		return true, "installed: the first revision, though worse than the base on the held-out examples"
-	case worse && l.options.Force:
-		return true, "installed by force: worse on the held-out examples"
-	case worse:
-		return false, "kept the old revision: the new one is worse on the held-out examples"
-	}
-	return true, "installed: no worse on the held-out examples"
-}
-
 // commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way.
 func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Result, rep *Report) error {
-	p, keep := l.sdk, storedExamples(l.fresh)
-	if l.options.DropExamples {
-		keep = nil
-	}
-	if !rep.Installed {
-		rep.Revision, rep.Bytes = l.old.revision, 0
-		if keep == nil {
-			return nil
-		}
-		return p.store.AppendExamples(ctx, l.id, keep)
-	}
-	expected := uint64(0)
+	p, w, served := l.sdk, store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64)}, rec
 	if l.old != nil {
-		expected = l.old.revision
+		*w.IfRevision = l.old.revision
 	}
-	revision, err := p.store.Put(ctx, rec, store.Write{IfRevision: &expected, State: encodeState(res.Logits), Append: keep, DropExamples: l.options.DropExamples})
+	if !w.DropExamples {
+		w.Append = storedExamples(without(l.fresh, l.stored))
+	}
+	if rep.Installed {
+		w.State = encodeState(res.Logits)
+	} else {
+		served = l.old.record
+	}
+	var err error
+	switch {
+	case rep.Installed || l.erase: // examples are erased together with a revision
+		_, err = p.store.Put(ctx, served, w)
+	case len(w.Append) > 0:
+		err = p.store.AppendExamples(ctx, l.id, w.Append)
+	}
 	if err != nil {
 		return err
 	}
-	rec.Revision = revision
-	rep.Revision = revision
-	rep.Bytes, err = p.recordBytes(rec)
+	if rep.Installed && l.old != nil && l.old.key != keyOf(l.bank.Digest(), rec) {
+		p.cache.drop(l.old.key)
+	}
+	now, err := p.store.Get(l.id)
+	if err != nil {
+		return err
+	}
+	rep.Revision = now.Revision
+	rep.MaskBytes = len(now.Mask.Bytes())
+	rep.Bytes, err = recordBytes(now)
 	return err
 }
 
 // record is the result as it will be stored. What is scored is what is stored: affine and bias are rounded to 8 bits.
 func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, error) {
-	rec := &store.Profile{ID: l.id, Bank: l.bankRef, Head: l.headRef, Mask: res.Mask, Examples: uint32(len(l.data.train) + len(l.data.held))}
-	if l.old != nil {
-		rec.Created = l.old.record.Created
+	all := slices.Concat(l.data.train, l.data.held)
+	rec := &store.Profile{ID: l.id, Bank: l.bankRef, Head: l.headRef, Mask: res.Mask, Examples: uint32(len(all))}
+	if l.old != nil && l.options.DropExamples {
+		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && l.config.Affine {
+	if props.NormB && (l.config.Affine || l.old != nil && l.old.affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err
@@ -199,7 +216,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 	head := res.Head
 	if l.headRef == 0 {
 		head = scale.undo(head)
-		head.Counts = l.data.counts(slices.Concat(l.data.train, l.data.held), head)
+		head.Counts = count(all, head)
 		data, err := head.MarshalBinary()
 		if err != nil {
 			return nil, err
@@ -208,50 +225,8 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		return rec, nil
 	}
 	rec.Bias = encodeBias(res.Bias)
-	rec.Prior = l.data.counts(slices.Concat(l.data.train, l.data.held), head)
+	rec.Prior = l.counts(all)
 	return rec, nil
-}
-
-// scoreBefore is the old revision's score, or the base's for a new profile.
-func (l *lesson) scoreBefore(ctx context.Context) (Score, error) {
-	if l.old == nil || !slices.Equal(l.old.head.Labels, l.head.Labels) {
-		return l.score(ctx, nil, l.head, nil)
-	}
-	counts := l.data.counts(l.data.train, l.head)
-	if l.options.DropExamples {
-		counts = l.old.record.Prior
-	}
-	return l.scoreSnapshot(ctx, l.old, counts)
-}
-
-func (l *lesson) scoreRecord(ctx context.Context, rec *store.Profile) (Score, error) {
-	snap, err := l.sdk.open(rec)
-	if err != nil {
-		return Score{}, err
-	}
-	return l.scoreSnapshot(ctx, snap, l.data.counts(l.data.train, l.head))
-}
-
-// scoreSnapshot measures a revision as it would be served, but with a prior that has not seen the held-out examples.
-func (l *lesson) scoreSnapshot(ctx context.Context, snap *snapshot, counts []uint32) (sc Score, err error) {
-	if len(l.data.held) == 0 {
-		return Score{}, nil
-	}
-	var f *bank.Folded
-	err = l.sdk.engine.Do(ctx, func(s *torch.Scope) error {
-		f, err = snap.bank.Fold(s, snap.mask, snap.affine)
-		return err
-	})
-	if err != nil {
-		return Score{}, err
-	}
-	defer f.Free()
-	return l.score(ctx, f, snap.head, snap.offsetWith(counts))
-}
-
-func (l *lesson) score(ctx context.Context, f *bank.Folded, h *model.Head, offset []float32) (Score, error) {
-	sc, err := learner.Evaluate(ctx, l.sdk.env(l.bank), f, h, offset, l.data.held)
-	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, err
 }
 
 // start is where training begins: the profile's own logits, else its mask, else what the population uses, else fresh ones.
@@ -274,7 +249,8 @@ func (l *lesson) start(ctx context.Context) (st learner.Start) {
 	return st
 }
 
-func (p *SDK) recordBytes(rec *store.Profile) (int, error) {
+// recordBytes is the size of a stored record.
+func recordBytes(rec *store.Profile) (int, error) {
 	data, err := store.EncodeProfile(rec)
 	if err != nil {
 		return 0, fmt.Errorf("sdk: size of a record: %w", err)

@@ -4,13 +4,26 @@ package sdk
 
 import (
 	"fmt"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/learner"
 )
 
-// learnOptions copies and validates the options and the examples.
-func (p *SDK) learnOptions(id string, examples []Example, o *LearnOptions) (LearnOptions, error) {
+// checkID says whether a profile can have an id.
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%w: an empty one", ErrID)
+	case len(id) > maxID:
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrID, len(id), maxID)
+	case !utf8.ValidString(id):
+		return fmt.Errorf("%w: not UTF-8", ErrID)
+	}
+	return nil
+}
+
+// withDefaults copies and validates.
+func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	var c LearnOptions
 	if o != nil {
 		c = *o
@@ -21,65 +34,54 @@ func (p *SDK) learnOptions(id string, examples []Example, o *LearnOptions) (Lear
 	default:
 		faults = append(faults, fmt.Sprintf("head %q", c.Head))
 	}
-	if c.Labels != nil && (c.Head == SharedHead || c.Head == NumberHead) {
-		faults = append(faults, fmt.Sprintf("labels of its own for a %s head", c.Head))
-	}
-	if c.AddLabels && c.Head == "" {
+	if (c.Labels != nil || c.AddLabels) && c.Head == "" {
 		c.Head = OwnHead
+	}
+	if c.Labels != nil && c.Head != OwnHead {
+		faults = append(faults, fmt.Sprintf("labels of its own for a %s head", c.Head))
 	}
 	if c.AddLabels && c.Head != OwnHead {
 		faults = append(faults, fmt.Sprintf("AddLabels for a %s head", c.Head))
 	}
-	if c.Config != nil && (c.Config.Mode != learner.Masks || c.Config.Soft) {
+	if l := c.Config; l != nil && (l.Mode != "" && l.Mode != learner.Masks || l.Soft) {
 		faults = append(faults, "a profile is learned with hard masks: baselines and soft masks are package learner's")
 	}
-	faults = append(faults, labelFaults(c.Labels)...)
-	if err := configError(faults); err != nil {
-		return c, err
-	}
-	if id == "" {
-		return c, fmt.Errorf("%w: an empty one", ErrID)
-	}
-	if len(examples) == 0 {
-		return c, fmt.Errorf("%w: none given", ErrExample)
-	}
-	for i, e := range examples {
-		if err := e.validate(); err != nil {
-			return c, fmt.Errorf("%w: example %d: %s", ErrExample, i, err)
-		}
-	}
-	return c, nil
+	return c, configError(append(faults, labelFaults(c.Labels)...))
 }
 
-type exampleFault string
-
-func (f exampleFault) Error() string { return string(f) }
-
-func (e Example) validate() error {
-	switch {
-	case strings.TrimSpace(e.Text) == "":
-		return exampleFault("no text")
-	case e.Value-e.Value != 0:
-		return exampleFault("a value that is not finite")
-	case e.Label != "" && e.Label[0] == numberMark:
-		return exampleFault("a label that begins with a control byte")
+// checkExamples finds the first that no profile could learn or store.
+func checkExamples(examples []Example) error {
+	if len(examples) == 0 {
+		return fmt.Errorf("%w: none given", ErrExample)
+	}
+	for i, e := range examples {
+		if fault := e.fault(); fault != "" {
+			return fmt.Errorf("%w: example %d: %s", ErrExample, i, fault)
+		}
+		// A number's label takes up to 25 bytes more than an empty one.
+		if n := len(e.Text) + len(e.Pair) + len(e.Label); n > maxExampleText-32 {
+			return fmt.Errorf("%w: example %d has %d bytes, at most %d", ErrLimit, i, n, maxExampleText-32)
+		}
 	}
 	return nil
 }
 
 // learnConfig is the training's configuration: an own head is trained, a shared one is not.
-func (p *SDK) learnConfig(o LearnOptions, own bool) learner.Config {
-	c := learner.Default()
-	c.K = p.k
-	if o.Config != nil {
-		c = *o.Config
-		if c.K == 0 {
-			c.K = p.k
-		}
+func (l *lesson) learnConfig() learner.Config {
+	k, own := l.sdk.k, l.headRef == 0
+	if l.old != nil {
+		k = l.old.mask.K
 	}
+	c := learner.Default()
+	c.K = 0
+	if l.options.Config != nil {
+		c = *l.options.Config
+	}
+	c.Mode = learner.Masks
+	c.K = orDefault(c.K, min(k, l.bank.Properties().N))
 	c.Head, c.Bias = own, c.Bias && !own
-	if o.Progress != nil {
-		c.Progress = func(x learner.Progress) { o.Progress(x.Step, x.Steps, x.Loss) }
+	if f := l.options.Progress; f != nil {
+		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
 	return c
 }

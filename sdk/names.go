@@ -11,7 +11,7 @@ import (
 )
 
 // nameScale is s in the head that is made of labels' names: how much a cosine counts in a logit.
-const nameScale = 2
+const nameScale = 1
 
 // headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name.
 func (p *SDK) headFromNames(ctx context.Context, labels []string) (*model.Head, error) {

@@ -3,13 +3,10 @@
 package sdk
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/xpeft/xpeft/bank"
@@ -21,131 +18,16 @@ import (
 
 // Keys of the values that the sdk keeps in the store.
 const (
-	extraK      = "k"       // adapters averaged in each row
-	metaWeights = "weights" // CRC-32C of each of the encoder's tensors, little-endian
-	metaBank    = "bank"    // ref of the bank of new profiles, little-endian
+	extraK       = "k"       // adapters averaged in each row
+	extraEncoder = "encoder" // what describe says
+	metaWeights  = "weights" // CRC-32C of each of the encoder's tensors, little-endian
+	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
 )
 
-// Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the model whole, once. ErrExists if the folder has a store;
-// on any error no store is left behind.
-func Create(dir string, c Config) (p *SDK, err error) {
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	o, err := c.Options.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	if exists, err := folder.Exists(dir); err != nil || exists {
-		return nil, errors.Join(err, fmt.Errorf("%s: %w", dir, ErrExists))
-	}
-	absolute, err := filepath.Abs(c.Model)
-	if err != nil {
-		return nil, err
-	}
-	m, err := openModel(absolute, o)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			m.close()
-		}
-	}()
-	c = c.withDefaults(m.checkpoint.Config)
-	if err := m.checkpoint.Config.ValidateMaxTokens(c.MaxTokens); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
-	st, err := store.Create(folder.DB(dir), store.Meta{
-		Model: absolute, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens), MaxTokens: c.MaxTokens,
-		Extra: map[string]string{extraK: strconv.Itoa(c.K)},
-	}, o.store())
-	if err != nil {
-		return nil, err
-	}
-	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
-	if err := p.fill(c, m.checkpoint); err != nil {
-		err = errors.Join(err, p.Close(), os.Remove(folder.DB(dir)))
-		m = opened{} // closed with p
-		return nil, err
-	}
-	return p, nil
-}
-
-// fill writes what a new store holds before its first profile.
-func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
-	ctx := context.Background()
-	var crcs []byte
-	for _, crc := range ckpt.CRCs() {
-		crcs = binary.LittleEndian.AppendUint32(crcs, crc)
-	}
-	if err := p.store.PutMeta(ctx, metaWeights, crcs); err != nil {
-		return err
-	}
-	ref, err := p.addBank(ctx, c)
-	if err != nil {
-		return err
-	}
-	b, err := p.bank(ref)
-	if err != nil {
-		return err
-	}
-	if n := b.Properties().N; p.k > n {
-		return fmt.Errorf("%w: K=%d of a bank of N=%d", ErrConfig, p.k, n)
-	}
-	if err := p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref)); err != nil {
-		return err
-	}
-	head, err := p.headFromNames(ctx, c.Labels)
-	if err != nil {
-		return err
-	}
-	data, err := head.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	headRef, _, err := p.store.PutHead(ctx, data)
-	if err != nil {
-		return err
-	}
-	return p.store.SetHeadName(ctx, defaultHead, headRef)
-}
-
-func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {
-	switch b := c.Bank.(type) {
-	case WarmBank:
-		f, err := os.Open(b.Path)
-		if err != nil {
-			return 0, err
-		}
-		defer f.Close()
-		info, err := folder.AddBank(ctx, p.store, p.dir, f)
-		return info.Ref, err
-	case RandomBank:
-		info, err := folder.RandomInfo(b.properties(p.encoder))
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		return p.store.PutBank(ctx, info)
-	}
-	return 0, fmt.Errorf("%w: bank of type %T", ErrConfig, c.Bank)
-}
-
-func (b RandomBank) properties(e *model.Encoder) bank.Properties {
-	d := e.Hidden()
-	if b.Bottleneck == 0 {
-		b.Bottleneck = max(1, d/16)
-	}
-	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: e.Blocks(), Hidden: d, Bottleneck: b.Bottleneck, NormB: true,
-		Seed: b.Seed, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
-}
-
-// Open opens a folder that Create made. The model's folder and digests are in the store: ErrModelMismatch if it holds another model now,
-// ErrLocked if another process has the folder open, fs.ErrNotExist if there is no store.
-func Open(dir string, o *Options) (p *SDK, err error) {
+// Open opens a folder that Create made. The model's folder and digests are in the store: ErrModelMismatch if that holds another model now,
+// ErrLocked if another process has the folder open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model says
+// where it is now.
+func Open(dir string, o *Options) (*SDK, error) {
 	opts, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -155,9 +37,10 @@ func Open(dir string, o *Options) (p *SDK, err error) {
 		return nil, err
 	}
 	meta := st.Meta()
-	m, err := openModel(orDefault(opts.Model, meta.Model), opts)
+	at := orDefault(opts.Model, meta.Model)
+	m, err := openModel(at, opts)
 	if err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
 	k, err := strconv.Atoi(meta.Extra[extraK])
 	if err != nil {
@@ -214,28 +97,46 @@ func (m opened) close() error {
 	return errors.Join(m.encoder.Close(), m.engine.Close())
 }
 
-// same compares the model with the one that the store is bound to: the tokenizer's digest, each tensor's checksum and, when it is asked for, the
-// SHA-256 of all.
+// describe is what decides the encoder's output beside its weights, whose shapes fix the rest.
+func describe(c *model.Checkpoint) string {
+	return fmt.Sprintf("heads=%d act=%s eps=%g pooling=%s", c.Config.NumAttentionHeads, c.Config.HiddenAct, c.Config.LayerNormEps, c.Pooling)
+}
+
+// same compares the model with the one that the store is bound to: the tokenizer's digest, the configuration, each tensor's checksum and, when it is
+// asked for, the SHA-256 of all.
 func (m opened) same(st *store.Store, verify bool) error {
 	meta := st.Meta()
 	if got := m.tokenizer.Digest(meta.MaxTokens); got != meta.Tokenizer {
-		return errors.Join(ErrModelMismatch, &MismatchError{What: "tokenizer", Have: got, Want: meta.Tokenizer})
+		return fmt.Errorf("%w: %w", ErrModelMismatch, &MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}
-	if verify {
-		if got := m.checkpoint.Digest(); got != meta.Encoder {
-			return errors.Join(ErrModelMismatch, &MismatchError{What: "encoder", Have: got, Want: meta.Encoder})
-		}
-	}
-	want, err := st.GetMeta(metaWeights)
+	weights, err := st.GetMeta(metaWeights)
 	if err != nil {
-		return err
+		return corrupt("checksums of the weights", err)
 	}
-	var got []byte
-	for _, crc := range m.checkpoint.CRCs() {
-		got = binary.LittleEndian.AppendUint32(got, crc)
+	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
+		return fmt.Errorf("%w: %w: %v", ErrModelMismatch, m.mismatch(meta), err)
 	}
-	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%w: checksums of the weights differ", errors.Join(ErrModelMismatch, &MismatchError{What: "encoder", Have: m.checkpoint.Digest(), Want: meta.Encoder}))
+	if verify && m.checkpoint.Digest() != meta.Encoder {
+		return fmt.Errorf("%w: %w", ErrModelMismatch, m.mismatch(meta))
 	}
 	return nil
+}
+
+func (m opened) sameEncoder(description string, weights []byte) error {
+	if got := describe(m.checkpoint); got != description {
+		return fmt.Errorf("the model has %s, the store's %s", got, description)
+	}
+	if n := len(m.checkpoint.Names()); len(weights) != 4*n {
+		return fmt.Errorf("the model has %d tensors, the store's %d", n, len(weights)/4)
+	}
+	for i := range len(weights) / 4 {
+		if err := m.checkpoint.Check(i, binary.LittleEndian.Uint32(weights[4*i:])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m opened) mismatch(meta store.Meta) *MismatchError {
+	return &MismatchError{What: "encoder", Have: meta.Encoder, Want: m.checkpoint.Digest()}
 }

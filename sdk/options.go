@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/model"
@@ -17,7 +18,7 @@ import (
 // Config of a new store. Model, Bank and Labels say what it is bound to for its life.
 type Config struct {
 	Model     string   // folder of a BERT checkpoint in Hugging Face's layout
-	Bank      Bank     // RandomBank or WarmBank; default RandomBank{N: 150, Seed: 42}
+	Bank      Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
 	K         int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
 	Labels    []string // of the first shared head, which is made from their names; 2 at least
 	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default 128
@@ -29,7 +30,7 @@ type Bank interface{ isBank() }
 
 // RandomBank is N untrained adapters made from a seed: a strong default, from day 0, that takes no space on disk.
 type RandomBank struct {
-	N          int
+	N          int // default 150
 	Seed       uint64
 	Bottleneck int // b; default d/16
 }
@@ -45,14 +46,22 @@ type Options struct {
 	Device     string        // cpu, cuda (ErrNoCUDA where there is none) or auto; default cpu
 	Workers    int           // forward passes at once; default 2
 	Threads    int           // threads of one forward pass; default the number of CPUs
-	Learns     int           // Learns at once; default 1, at most Workers
+	Learns     int           // Learns at once; default 1; more than Workers means Workers
 	CacheBytes int64         // of folded adapters; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
-	ReadOnly   bool          // predict, export and list only
-	Verify     bool          // read model and bank whole and compare their SHA-256 (0.5 s for 90 MB); without it, sizes and checksums at first use
+	ReadOnly   bool          // predict, export and list only; several processes may, side by side
+	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
 }
+
+// limits of what comes from outside; beyond them it is ErrLimit.
+const (
+	maxID          = 256      // bytes of a profile's id; beyond them it is ErrID
+	maxExampleText = 64 << 10 // bytes of an example's text, pair and label together
+	maxText        = 1 << 20  // bytes of a request's text and pair together
+	maxRandomBank  = 16 << 30 // bytes of a random bank: a bundle can name any, and the first Predict makes it
+)
 
 func (c Config) validate() error {
 	var faults []string
@@ -63,41 +72,68 @@ func (c Config) validate() error {
 		faults = append(faults, fmt.Sprintf("%d labels, want 2 or more", len(c.Labels)))
 	}
 	faults = append(faults, labelFaults(c.Labels)...)
-	if b, ok := c.Bank.(RandomBank); ok && (b.N < 1 || b.N > 65_536 || b.Bottleneck < 0) {
-		faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d", b.N, b.Bottleneck))
+	switch b := c.Bank.(type) {
+	case RandomBank:
+		if b.N < 0 || b.N > bank.MaxAdapters || b.Bottleneck < 0 || b.Bottleneck > bank.MaxBottleneck {
+			faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d", b.N, b.Bottleneck))
+		}
+	case WarmBank:
+		if b.Path == "" {
+			faults = append(faults, "the path of the warm bank is empty")
+		}
+	case nil:
+	default:
+		faults = append(faults, fmt.Sprintf("a bank of type %T", c.Bank))
 	}
 	if c.K < 0 || c.MaxTokens < 0 {
 		faults = append(faults, fmt.Sprintf("K=%d, MaxTokens=%d", c.K, c.MaxTokens))
 	}
+	if c.Options != nil && c.Options.ReadOnly {
+		faults = append(faults, "ReadOnly: a new store is written to")
+	}
 	return configError(faults)
 }
 
-func (c Config) withDefaults(m model.Config) Config {
+// withDefaults fills in what the model and the bank decide, and checks what they limit.
+func (c Config) withDefaults(m model.Config) (Config, error) {
 	if c.Bank == nil {
-		c.Bank = RandomBank{N: 150, Seed: 42}
+		c.Bank = RandomBank{Seed: 42}
+	}
+	if b, ok := c.Bank.(RandomBank); ok && b.N == 0 {
+		b.N = 150
+		c.Bank = b
 	}
 	if c.MaxTokens == 0 {
 		c.MaxTokens = min(128, m.MaxPositionEmbeddings)
 	}
+	if err := m.ValidateMaxTokens(c.MaxTokens); err != nil {
+		return c, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	n, err := bankSize(c.Bank)
+	if err != nil {
+		return c, err
+	}
 	if c.K == 0 {
-		n := bankSize(c.Bank)
 		c.K = min(50, (n+2)/3)
 	}
-	return c
+	if c.K > n {
+		return c, fmt.Errorf("%w: K=%d of a bank of N=%d", ErrConfig, c.K, n)
+	}
+	return c, nil
 }
 
-// bankSize is N; 0 of a file that cannot be read, which is an error soon.
-func bankSize(b Bank) int {
-	switch b := b.(type) {
-	case RandomBank:
-		return b.N
-	case WarmBank:
-		if f, err := bank.OpenFile(b.Path); err == nil {
-			defer f.Close()
-			return f.Properties().N
-		}
+// bankSize is N.
+func bankSize(b Bank) (int, error) {
+	w, ok := b.(WarmBank)
+	if !ok {
+		return b.(RandomBank).N, nil
 	}
-	return 0
+	f, err := bank.OpenFile(w.Path)
+	if err != nil {
+		return 0, corrupt(w.Path, err)
+	}
+	defer f.Close()
+	return f.Properties().N, nil
 }
 
 func labelFaults(labels []string) (faults []string) {
@@ -106,8 +142,11 @@ func labelFaults(labels []string) (faults []string) {
 	}
 	seen := map[string]bool{}
 	for _, l := range labels {
-		if l == "" || len(l) > model.MaxLabelBytes || seen[l] {
+		switch {
+		case l == "" || len(l) > model.MaxLabelBytes || seen[l]:
 			faults = append(faults, fmt.Sprintf("label %.40q is empty, too long or there twice", l))
+		case !utf8.ValidString(l) || l[0] == numberMark:
+			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", l))
 		}
 		seen[l] = true
 	}
@@ -154,7 +193,7 @@ func (o *Options) withDefaults() (Options, error) {
 }
 
 func (o Options) store() *store.Options {
-	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, Logger: o.Logger}
+	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: maxID, MaxText: maxExampleText, Logger: o.Logger}
 }
 
 func orDefault[T comparable](v, fallback T) T {

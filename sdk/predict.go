@@ -3,23 +3,26 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/xpeft/xpeft/model"
 )
 
-// Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one, unless WithFallback says otherwise. Cost: one forward
-// pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds). A text longer than MaxTokens loses its end.
+// Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one, unless WithFallback says otherwise, and ErrExample for a
+// text of nothing but spaces. Cost: one forward pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds).
+// A text longer than MaxTokens loses its end; one of more than 1 MiB is ErrLimit.
 func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOption) (Prediction, error) {
 	r := Request{Profile: id, Text: text}
 	for _, o := range opts {
 		o(&r)
 	}
-	if r.Profile == "" {
-		return Prediction{}, fmt.Errorf("%w: an empty one", ErrID)
+	if err := checkID(id); err != nil {
+		return Prediction{}, err
 	}
 	out, err := p.PredictBatch(ctx, []Request{r})
 	if err != nil {
@@ -55,7 +58,6 @@ func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, e
 			return nil, err
 		}
 	}
-	p.counters.predictions.Add(int64(len(rows)))
 	return out, nil
 }
 
@@ -70,14 +72,20 @@ type row struct {
 
 // resolve reads the profile and tokenizes the text.
 func (p *SDK) resolve(r Request) (row, error) {
-	if r.Text == "" {
-		return row{}, fmt.Errorf("%w: an empty text", ErrExample)
+	if strings.TrimSpace(r.Text) == "" {
+		return row{}, fmt.Errorf("%w: no text", ErrExample)
+	}
+	if n := len(r.Text) + len(r.Pair); n > maxText {
+		return row{}, fmt.Errorf("%w: a text of %d bytes, at most %d", ErrLimit, n, maxText)
 	}
 	if r.Fallback != FallbackError && r.Fallback != FallbackBase {
 		return row{}, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
 	}
 	got := row{}
 	if r.Profile != "" {
+		if err := checkID(r.Profile); err != nil {
+			return row{}, err
+		}
 		snap, err := p.snapshot(r.Profile)
 		switch {
 		case err == nil:
@@ -98,29 +106,32 @@ func (p *SDK) resolve(r Request) (row, error) {
 	return got, nil
 }
 
-// split makes batches: rows of one adapter shape together, the base with any of them, longest first.
+// split makes batches: rows of one adapter shape together, the base with the first of them, longest first.
 func split(rows []row) [][]row {
-	if len(rows) == 0 {
-		return nil
-	}
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b row) int {
-		if c := a.shape().compare(b.shape()); c != 0 {
-			return c
-		}
-		return len(b.text.IDs) - len(a.text.IDs)
+		return cmp.Or(a.shape().compare(b.shape()), len(b.text.IDs)-len(a.text.IDs))
 	})
 	var parts [][]row
-	start := 0
-	for i := 1; i <= len(rows); i++ {
-		full := i-start == maxRows
-		if i == len(rows) || full || !rows[i].shape().joins(rows[i-1].shape()) {
+	start, of := 0, shape{} // of: the shape of the part that begins at start
+	for i, r := range rows {
+		s := r.shape()
+		if i-start == maxRows || s != of && s != (shape{}) && of != (shape{}) {
 			parts = append(parts, rows[start:i])
-			start = i
+			start, of = i, shape{}
 		}
+		if of == (shape{}) {
+			of = s
+		}
+	}
+	if start < len(rows) {
+		parts = append(parts, rows[start:])
 	}
 	return parts
 }
+
+// errNotFinite is what a profile gives that was made to: Learn installs none.
+var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
 // answer fills in what a pooled embedding says through the row's head.
 func (r *row) answer(out *Prediction, x []float32) {
@@ -130,7 +141,9 @@ func (r *row) answer(out *Prediction, x []float32) {
 		out.Source, out.Revision = SourceProfile, r.snapshot.revision
 	}
 	if r.head.Regression() {
-		out.Value = float64(z[0])
+		if out.Value = float64(z[0]); out.Value-out.Value != 0 {
+			out.Err = errNotFinite
+		}
 		return
 	}
 	for c := range r.offset {
@@ -145,4 +158,7 @@ func (r *row) answer(out *Prediction, x []float32) {
 		}
 	}
 	out.Label = r.head.Labels[best]
+	if p := z[best]; p != p {
+		out.Label, out.Probabilities, out.Err = "", nil, errNotFinite
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
@@ -48,9 +49,11 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 	return folder.Export(ctx, p.store, p.dir, w, o)
 }
 
-// Import takes in a bundle: all of it, or, with an error, nothing. A bundle of another model, tokenizer, bank or head is a *MismatchError.
+// Import takes in a bundle: all of it, or, with an error, nothing. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
+// share come with it. A random bank that the folder does not have is made from its properties; the file of a warm one must be in the bundle
+// (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go on with the folder's own bank and head.
 func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.enterToWrite()
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -58,14 +61,17 @@ func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (Imp
 	return folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy})
 }
 
-// Forget erases a profile: masks, head, prior, logits, examples, history and cached adapter. A warm bank keeps what it was trained on. Pages that the file
-// has freed may hold old bytes until they are written again.
+// Forget erases a profile: masks, head, prior, logits, examples, history and cached adapter. It waits for a Learn of the profile to end. A warm bank and
+// a head that were trained on its examples keep what they learned. Pages that the file has freed may hold old bytes until they are written again.
 func (p *SDK) Forget(ctx context.Context, id string) error {
-	leave, err := p.lifetime.enter()
+	leave, err := p.enterToWrite()
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if err := checkID(id); err != nil {
+		return err
+	}
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
 		return ctx.Err()
@@ -81,7 +87,8 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	return nil
 }
 
-// Profiles lists the profiles whose id begins with prefix, in the order of their ids.
+// Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile that cannot be read yields its error and as much as is
+// known, and the listing goes on.
 func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
 	return func(yield func(ProfileInfo, error) bool) {
 		leave, err := p.lifetime.enter()
@@ -94,6 +101,9 @@ func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
 			var info ProfileInfo
 			if err == nil {
 				info, err = p.info(rec)
+			}
+			if err != nil && rec != nil {
+				err = fmt.Errorf("profile %q: %w", rec.ID, err)
 			}
 			if !yield(info, err) {
 				return
@@ -117,17 +127,19 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 }
 
 func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
+	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, N: rec.Mask.N, K: rec.Mask.K, Blocks: rec.Mask.Blocks, Created: rec.Created,
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: len(rec.Mask.Bytes())}
 	snap, err := p.open(rec)
 	if err != nil {
-		return ProfileInfo{}, err
+		return info, err
 	}
-	size, err := p.recordBytes(rec)
-	return ProfileInfo{ID: rec.ID, Revision: rec.Revision, Bank: snap.bank.Digest().String(), Head: snap.kind(), Labels: snap.head.Labels,
-		N: rec.Mask.N, K: rec.Mask.K, Blocks: rec.Mask.Blocks, Created: rec.Created, Updated: rec.Updated, Examples: int(rec.Examples),
-		Before: rec.Before, After: rec.After, Bytes: size, MaskBytes: len(rec.Mask.Bytes())}, err
+	info.Bank, info.Head, info.Labels = snap.bank.Digest().String(), snap.kind(), slices.Clone(snap.head.Labels)
+	info.Bytes, err = recordBytes(rec)
+	return info, err
 }
 
-// Check reads the folder's file whole, and with deep the bank files and the index too. What is wrong is in the report, and the error is ErrCorrupt.
+// Check reads the folder's file whole, and with deep the bank files, the index, and what every profile is made of too. What is wrong is in the report,
+// and the error is ErrCorrupt.
 func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -136,11 +148,33 @@ func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	defer leave()
 	rep, err := p.store.Check(ctx, deep)
 	problems, bankErr := folder.CheckBanks(ctx, p.store, p.dir, deep)
+	if deep && err == nil && bankErr == nil && len(problems) == 0 {
+		problems, bankErr = p.checkProfiles(ctx)
+	}
 	rep.Problems = append(rep.Problems, problems...)
 	if bankErr == nil && err == nil && len(problems) > 0 {
-		err = fmt.Errorf("%w: %d problems with banks", ErrCorrupt, len(problems))
+		err = fmt.Errorf("%w: %d problems with banks or profiles", ErrCorrupt, len(problems))
 	}
 	return rep, errors.Join(err, bankErr)
+}
+
+// checkProfiles opens every profile: the store knows neither heads nor affines.
+func (p *SDK) checkProfiles(ctx context.Context) (problems []string, err error) {
+	for rec, err := range p.store.Profiles("") {
+		if ctx.Err() != nil {
+			return problems, ctx.Err()
+		}
+		if err == nil {
+			_, err = p.open(rec)
+		}
+		if err != nil && rec != nil {
+			err = fmt.Errorf("profile %q: %w", rec.ID, err)
+		}
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	return problems, nil
 }
 
 // Backup writes a consistent copy of xpeft.db while the SDK is in use. Warm banks are files beside it, which never change.

@@ -47,7 +47,8 @@ func (p *SDK) env(b *bank.Bank) learner.Env {
 	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
 }
 
-// Close waits for the calls in progress, then closes the folder. It is idempotent; every later call is ErrClosed.
+// Close waits for the calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent; every later call is
+// ErrClosed. To end a Learn early, end its ctx. Called from within a Progress or a loop over Profiles it would wait for itself.
 func (p *SDK) Close() error {
 	return p.lifetime.end(func() error {
 		p.cache.close()
@@ -62,6 +63,16 @@ func (p *SDK) Close() error {
 	})
 }
 
+// enterToWrite is enter for what a read-only SDK cannot do.
+func (p *SDK) enterToWrite() (leave func(), err error) {
+	leave, err = p.lifetime.enter()
+	if err == nil && p.options.ReadOnly {
+		leave()
+		return nil, ErrReadOnly
+	}
+	return leave, err
+}
+
 // bank opens a bank by its ref, once.
 func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 	p.mu.Lock()
@@ -71,11 +82,11 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 	}
 	info, err := p.store.Bank(ref)
 	if err != nil {
-		return nil, err
+		return nil, corrupt("bank", err)
 	}
 	b, err := openBank(p.dir, info)
 	if err != nil {
-		return nil, err
+		return nil, corrupt("bank", err)
 	}
 	props := b.Properties()
 	if props.Blocks != p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
@@ -84,7 +95,7 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 	}
 	if p.options.Verify {
 		if err := b.Verify(context.Background()); err != nil {
-			return nil, errors.Join(err, b.Close())
+			return nil, errors.Join(corrupt("bank", err), b.Close())
 		}
 	}
 	p.banks[ref] = b
@@ -97,6 +108,9 @@ func openBank(dir string, info store.BankInfo) (*bank.Bank, error) {
 		return nil, err
 	}
 	if props.Origin == bank.Random {
+		if props.Bytes() > maxRandomBank {
+			return nil, fmt.Errorf("%w: bank %s takes %d bytes, at most %d", ErrLimit, info.Digest.Short(), props.Bytes(), int64(maxRandomBank))
+		}
 		return bank.NewRandom(props)
 	}
 	f, err := folder.OpenBank(dir, info)
@@ -115,7 +129,7 @@ func (p *SDK) head(ref uint32) (*model.Head, error) {
 	}
 	data, err := p.store.Head(ref)
 	if err != nil {
-		return nil, err
+		return nil, corrupt("head", err)
 	}
 	h, err := p.decodeHead(data)
 	if err == nil {
@@ -139,7 +153,7 @@ func (p *SDK) decodeHead(data []byte) (*model.Head, error) {
 func (p *SDK) shared() (*model.Head, uint32, error) {
 	ref, err := p.store.HeadByName(defaultHead)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, corrupt("default head", err)
 	}
 	h, err := p.head(ref)
 	return h, ref, err

@@ -44,7 +44,7 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	s := &snapshot{revision: rec.Revision, bank: b, mask: rec.Mask, record: rec, own: rec.Head == 0, key: keyOf(b.Digest(), rec)}
 	if rec.Affine != nil {
 		if s.affine, err = b.Properties().DecodeAffine(rec.Affine, b.Affine()); err != nil {
-			return nil, err
+			return nil, corrupt("affine", err)
 		}
 	}
 	if s.own {

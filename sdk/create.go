@@ -1,0 +1,187 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the model whole, once. ErrExists if the folder has a store;
+// on any error, and after a crash, there is no store.
+func Create(dir string, c Config) (*SDK, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	o, err := c.Options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	switch exists, err := folder.Exists(dir); {
+	case err != nil:
+		return nil, err
+	case exists:
+		return nil, fmt.Errorf("%s: %w", dir, ErrExists)
+	}
+	if c.Model, err = filepath.Abs(c.Model); err != nil {
+		return nil, err
+	}
+	m, err := openModel(c.Model, o)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.withDefaults(m.checkpoint.Config); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	newDir, newBanks := missing(dir), missing(folder.Banks(dir))
+	p, err := createStore(dir, c, o, m)
+	if err == nil {
+		return p, nil
+	}
+	if newBanks && missing(folder.DB(dir)) { // else another process made a store here meanwhile
+		os.RemoveAll(folder.Banks(dir))
+	}
+	if newDir {
+		os.Remove(dir) // if it is empty
+	}
+	return nil, err
+}
+
+// createStore makes the store under another name and moves it to its place when all is in it. It takes m over.
+func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	work, err := os.MkdirTemp(dir, ".create-")
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	defer os.RemoveAll(work)
+	st, err := store.Create(folder.DB(work), store.Meta{
+		Model: c.Model, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens), MaxTokens: c.MaxTokens,
+		Extra: map[string]string{extraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
+	}, o.store())
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
+	err = p.fill(c, m.checkpoint)
+	if err == nil {
+		err = p.settle(work)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// settle moves the new store from the folder work to its place.
+func (p *SDK) settle(work string) error {
+	if err := p.store.Close(); err != nil {
+		return err
+	}
+	from, to := folder.DB(work), folder.DB(p.dir)
+	err := os.Link(from, to) // unlike a rename it keeps what another process made meanwhile
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w", p.dir, ErrExists)
+	}
+	if err != nil { // a file system without links
+		err = os.Rename(from, to)
+	}
+	if err != nil {
+		return err
+	}
+	if d, err := os.Open(p.dir); err == nil {
+		_ = d.Sync() // makes the name durable; not every system can
+		d.Close()
+	}
+	st, err := store.Open(to, p.options.store())
+	if err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	p.store = st
+	return nil
+}
+
+func missing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// fill writes what a new store holds before its first profile.
+func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
+	ctx := context.Background()
+	var crcs []byte
+	for _, crc := range ckpt.CRCs() {
+		crcs = binary.LittleEndian.AppendUint32(crcs, crc)
+	}
+	if err := p.store.PutMeta(ctx, metaWeights, crcs); err != nil {
+		return err
+	}
+	ref, err := p.addBank(ctx, c)
+	if err != nil {
+		return err
+	}
+	if _, err := p.bank(ref); err != nil {
+		return err
+	}
+	if err := p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref)); err != nil {
+		return err
+	}
+	head, err := p.headFromNames(ctx, c.Labels)
+	if err != nil {
+		return err
+	}
+	_, err = p.putDefaultHead(ctx, head)
+	return err
+}
+
+// putDefaultHead stores a head and makes it the one of new profiles and of the base.
+func (p *SDK) putDefaultHead(ctx context.Context, h *model.Head) (store.Digest, error) {
+	data, err := h.MarshalBinary()
+	if err != nil {
+		return store.Digest{}, err
+	}
+	ref, d, err := p.store.PutHead(ctx, data)
+	if err != nil {
+		return d, err
+	}
+	return d, p.store.SetHeadName(ctx, defaultHead, ref)
+}
+
+func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {
+	if b, ok := c.Bank.(RandomBank); ok {
+		info, err := folder.RandomInfo(b.properties(p.encoder))
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		return p.store.PutBank(ctx, info)
+	}
+	f, err := os.Open(c.Bank.(WarmBank).Path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := folder.AddBank(ctx, p.store, p.dir, f)
+	return info.Ref, corrupt("bank", err)
+}
+
+func (b RandomBank) properties(e *model.Encoder) bank.Properties {
+	d := e.Hidden()
+	if b.Bottleneck == 0 {
+		b.Bottleneck = max(1, d/16)
+	}
+	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: e.Blocks(), Hidden: d, Bottleneck: b.Bottleneck, NormB: true,
+		Seed: b.Seed, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
+}
