@@ -134,60 +134,6 @@ func (im *importer) stage(w *writeTx, st *staged) error {
 	return ids.Put([]byte(p.ID), key32(p.Number))
 }
 
-// existing returns the profile that readers see, or nil.
-func (t *txn) existing(id []byte) (*Profile, error) {
-	p, err := t.profile(id)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	return p, err
-}
-
-// resolve applies the policy to a profile whose id is the store's already, as
-// old, or another staged one's. It returns whether to keep the bundle's.
-func (im *importer) resolve(w *writeTx, p, old *Profile, ids *bolt.Bucket) (bool, error) {
-	switch {
-	case im.o.Policy == Skip && old != nil:
-		im.report.Skipped++
-		return false, nil
-	case im.o.Policy == Overwrite && old != nil:
-		p.Revision = max(p.Revision, old.Revision+1)
-		return true, nil
-	case im.o.Policy != Rename:
-		return false, ErrExists
-	}
-	id, err := im.freeID(w, p.ID, ids)
-	if err != nil {
-		return false, err
-	}
-	if im.report.Renamed == nil {
-		im.report.Renamed = map[string]string{}
-	}
-	im.report.Renamed[p.ID] = id
-	p.ID = id
-	return true, nil
-}
-
-// freeID finds another id for a profile.
-func (im *importer) freeID(w *writeTx, id string, ids *bolt.Bucket) (string, error) {
-	taken := func(id string) bool {
-		return ids.Get([]byte(id)) != nil || w.ids.Get([]byte(id)) != nil
-	}
-	if im.o.Rename != nil {
-		renamed := im.o.Rename(id)
-		if taken(renamed) {
-			return "", fmt.Errorf("%w: renamed to %q", ErrExists, renamed)
-		}
-		return renamed, checkID(renamed, w.s.opts.MaxID)
-	}
-	for i := 2; ; i++ {
-		renamed := fmt.Sprintf("%s-%d", id, i)
-		if !taken(renamed) {
-			return renamed, checkID(renamed, w.s.opts.MaxID)
-		}
-	}
-}
-
 // commit makes what was staged visible. Ids that others put or changed since
 // they were staged are resolved here, once more.
 func (im *importer) commit(ctx context.Context) error {
@@ -271,50 +217,4 @@ func (im *importer) promoteAll(w *writeTx, staging *bolt.Bucket) error {
 		err = errors.Join(err, w.promote(staging, key))
 	}
 	return err
-}
-
-// resolveAgain applies the policy to an id in bktMerge that another writer
-// put since it was staged.
-func (im *importer) resolveAgain(w *writeTx, id []byte) error {
-	n := bytes.Clone(w.merge.Get(id))
-	p, err := DecodeProfile(w.profiles.Get(n))
-	if err != nil {
-		return err
-	}
-	if p.Number, err = number(n); err != nil {
-		return err
-	}
-	old, err := w.numberedIn(w.ids, id)
-	if err != nil {
-		return err
-	}
-	keep, err := im.resolve(w, p, old, w.merge)
-	if err != nil {
-		return err
-	}
-	if !keep { // it never becomes visible
-		before := w.tally.examples
-		err := errors.Join(w.merge.Delete(id), w.eraseNumber(p.Number))
-		im.report.Profiles--
-		im.report.Examples -= int(before - w.tally.examples)
-		return err
-	}
-	if p.ID != string(id) {
-		w.tally.profiles++
-		if err := w.merge.Delete(id); err != nil {
-			return err
-		}
-	}
-	grown, err := w.putRecord(p)
-	w.tally.recordBytes += uint64(grown)
-	return errors.Join(err, w.merge.Put([]byte(p.ID), n))
-}
-
-// numberedIn returns the profile that one of the two buckets of ids leads to.
-func (t *txn) numberedIn(ids *bolt.Bucket, id []byte) (*Profile, error) {
-	n, err := number(ids.Get(id))
-	if err != nil {
-		return nil, err
-	}
-	return t.numbered(id, n)
 }

@@ -1,8 +1,6 @@
 package store
 
-import (
-	"os"
-)
+import "os"
 
 // Stats are numbers of a store at one moment.
 type Stats struct {

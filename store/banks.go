@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/xpeft/xpeft/bitmask"
+)
+
+// BankInfo describes a bank. Its adapters are elsewhere.
+type BankInfo struct {
+	Ref        uint32 // set by the store; 1, 2, …
+	Digest     Digest
+	N, Blocks  int
+	Properties []byte // opaque, at most 1 MiB
+}
+
+const maxProperties = 1 << 20
+
+// PutBank registers a bank and returns its ref. The same digest always gives
+// the same ref.
+func (s *Store) PutBank(ctx context.Context, info BankInfo) (ref uint32, err error) {
+	if err := checkBank(info); err != nil {
+		return 0, err
+	}
+	err = s.write(ctx, func(w *writeTx) (err error) {
+		ref, _, err = w.register(kindBank, info.Digest, encodeBank(info), nil)
+		return err
+	})
+	return ref, err
+}
+
+func checkBank(info BankInfo) error {
+	if _, err := bitmask.New(info.N, 1, info.Blocks); err != nil {
+		return fmt.Errorf("store: bank %s: %w", info.Digest.Short(), err)
+	}
+	if len(info.Properties) > maxProperties {
+		return fmt.Errorf("%w: bank's properties of %d bytes, at most %d", ErrLimit, len(info.Properties), maxProperties)
+	}
+	return nil
+}
+
+func encodeBank(info BankInfo) []byte {
+	b := append([]byte(nil), info.Digest[:]...)
+	b = binary.AppendUvarint(b, uint64(info.N))
+	b = binary.AppendUvarint(b, uint64(info.Blocks))
+	return append(b, info.Properties...)
+}
+
+func decodeBank(payload []byte) (info BankInfo, err error) {
+	d := decoder{b: payload}
+	info.Digest = d.digest("digest")
+	info.N = int(d.uint(bitmask.MaxAdapters, "N"))
+	info.Blocks = int(d.uint(bitmask.MaxBlocks, "L"))
+	if d.err == nil {
+		info.Properties = append([]byte(nil), d.b...)
+		d.err = checkBankCorrupt(info)
+	}
+	if d.err != nil {
+		return BankInfo{}, d.err
+	}
+	return info, nil
+}
+
+func checkBankCorrupt(info BankInfo) error {
+	if err := checkBank(info); err != nil {
+		return corrupt("%w", err)
+	}
+	return nil
+}
+
+// bank returns a bank by its ref.
+func (t *txn) bank(ref uint32) (BankInfo, error) {
+	key := key32(ref)
+	v := t.Bucket(bktBanks).Get(key)
+	if v == nil {
+		return BankInfo{}, fmt.Errorf("%w: bank %d", ErrNotFound, ref)
+	}
+	payload, err := unseal(tagBank, key, v)
+	if err != nil {
+		return BankInfo{}, fmt.Errorf("bank %d: %w", ref, err)
+	}
+	info, err := decodeBank(payload)
+	if err != nil {
+		return BankInfo{}, fmt.Errorf("bank %d: %w", ref, err)
+	}
+	info.Ref = ref
+	return info, nil
+}
+
+// Bank returns a bank by its ref.
+func (s *Store) Bank(ref uint32) (info BankInfo, err error) {
+	err = s.view(func(t *txn) (err error) {
+		info, err = t.bank(ref)
+		return err
+	})
+	return info, err
+}
+
+// BankByDigest returns a bank by its digest.
+func (s *Store) BankByDigest(d Digest) (info BankInfo, err error) {
+	err = s.view(func(t *txn) error {
+		v := t.Bucket(bktDigests).Get(digestKey(kindBank, d))
+		if v == nil {
+			return fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
+		}
+		ref, err := number(v)
+		if err != nil {
+			return err
+		}
+		info, err = t.bank(ref)
+		return err
+	})
+	return info, err
+}
+
+// Banks lists the banks in the order of their refs.
+func (s *Store) Banks() (infos []BankInfo, err error) {
+	err = s.view(func(t *txn) error {
+		return t.Bucket(bktBanks).ForEach(func(k, _ []byte) error {
+			ref, err := number(k)
+			if err != nil {
+				return err
+			}
+			info, err := t.bank(ref)
+			infos = append(infos, info)
+			return err
+		})
+	})
+	return infos, err
+}

@@ -1,0 +1,41 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// bundleWriter writes frames.
+type bundleWriter struct {
+	chunks *chunkWriter
+	z      *zstd.Encoder
+	buf    []byte
+}
+
+func newBundleWriter(w io.Writer) (*bundleWriter, error) {
+	chunks, err := newChunkWriter(w)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewWriter(chunks, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(bundleWindow))
+	if err != nil {
+		return nil, err
+	}
+	return &bundleWriter{chunks: chunks, z: z}, nil
+}
+
+func (b *bundleWriter) frame(kind byte, payload []byte) error {
+	b.buf = binary.AppendUvarint(append(b.buf[:0], kind), uint64(len(payload)))
+	if _, err := b.z.Write(b.buf); err != nil {
+		return err
+	}
+	_, err := b.z.Write(payload)
+	return err
+}
+
+func (b *bundleWriter) Close() error {
+	return errors.Join(b.z.Close(), b.chunks.Close())
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+)
+
+// HeadInfo describes a shared head.
+type HeadInfo struct {
+	Ref    uint32
+	Digest Digest // SHA-256 of the data
+	Size   int
+	Names  []string
+}
+
+// PutHead stores a shared head and returns its ref and the SHA-256 of its
+// data, by which it is known. A head never changes.
+func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest, err error) {
+	d = sha256.Sum256(data)
+	if len(data) > MaxRecord {
+		return 0, d, fmt.Errorf("%w: head of %d bytes, at most %d", ErrLimit, len(data), MaxRecord)
+	}
+	err = s.write(ctx, func(w *writeTx) (err error) {
+		ref, _, err = w.register(kindHead, d, encodeHead(d, data), nil)
+		return err
+	})
+	return ref, d, err
+}
+
+func encodeHead(d Digest, data []byte) []byte { return append(d[:len(d):len(d)], data...) }
+
+// head returns a head's digest and a view of its data.
+func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
+	key := key32(ref)
+	v := t.Bucket(bktHeads).Get(key)
+	if v == nil {
+		return d, nil, fmt.Errorf("%w: head %d", ErrNotFound, ref)
+	}
+	payload, err := unseal(tagHead, key, v)
+	if err == nil && len(payload) < len(d) {
+		err = corrupt("%d bytes", len(payload))
+	}
+	if err != nil {
+		return d, nil, fmt.Errorf("head %d: %w", ref, err)
+	}
+	return Digest(payload[:len(d)]), payload[len(d):], nil
+}
+
+// Head returns a shared head's data by its ref.
+func (s *Store) Head(ref uint32) (data []byte, err error) {
+	err = s.view(func(t *txn) error {
+		_, view, err := t.head(ref)
+		data = append([]byte{}, view...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// SetHeadName gives a head a name, taking it from the head that had it.
+func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error {
+	if err := checkID(name, maxID); err != nil {
+		return fmt.Errorf("head name: %w", err)
+	}
+	return s.write(ctx, func(w *writeTx) error {
+		if _, _, err := w.head(ref); err != nil {
+			return err
+		}
+		return w.Bucket(bktNames).Put([]byte(name), seal(tagName, []byte(name), key32(ref)))
+	})
+}
+
+// HeadByName returns the ref of the head that has a name.
+func (s *Store) HeadByName(name string) (ref uint32, err error) {
+	err = s.view(func(t *txn) error {
+		v := t.Bucket(bktNames).Get([]byte(name))
+		if v == nil {
+			return fmt.Errorf("%w: head %q", ErrNotFound, name)
+		}
+		ref, err = nameRef([]byte(name), v)
+		return err
+	})
+	return ref, err
+}
+
+func nameRef(name, value []byte) (uint32, error) {
+	payload, err := unseal(tagName, name, value)
+	if err != nil {
+		return 0, fmt.Errorf("head name %q: %w", name, err)
+	}
+	return number(payload)
+}
+
+// Heads lists the shared heads in the order of their refs.
+func (s *Store) Heads() (infos []HeadInfo, err error) {
+	err = s.view(func(t *txn) error {
+		err := t.Bucket(bktHeads).ForEach(func(k, _ []byte) error {
+			ref, err := number(k)
+			if err != nil {
+				return err
+			}
+			d, data, err := t.head(ref)
+			infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return t.Bucket(bktNames).ForEach(func(name, v []byte) error {
+			ref, err := nameRef(name, v)
+			at := slices.IndexFunc(infos, func(i HeadInfo) bool { return i.Ref == ref })
+			if at >= 0 {
+				infos[at].Names = append(infos[at].Names, string(name))
+			}
+			return err
+		})
+	})
+	return infos, err
+}

@@ -1,0 +1,50 @@
+package store
+
+import "io"
+
+// Policy says what Import does with a profile whose id exists.
+type Policy int
+
+const (
+	// Fail makes the whole import fail with ErrExists.
+	Fail Policy = iota
+	// Skip leaves the store's profile as it is.
+	Skip
+	// Overwrite erases the store's profile, its history too, and puts the
+	// bundle's in its place, with a higher revision.
+	Overwrite
+	// Rename gives the bundle's profile another id.
+	Rename
+)
+
+// ImportOptions say how a bundle is taken in.
+type ImportOptions struct {
+	Policy Policy
+	// Prefix is put before every id.
+	Prefix string
+	// Rename gives the new id under the policy Rename; if that exists too it
+	// is ErrExists. Nil: the first free one of id-2, id-3, …
+	Rename func(id string) string
+	// OnBank is given the file of a bank that the store does not know, if the
+	// bundle has it, and must check it against the digest. Nothing is undone
+	// if the import fails later. Nil: such a bank is a MismatchError.
+	OnBank func(info BankInfo, file io.Reader) error
+	// AllowBank may accept such a bank without a file, because it can be made
+	// from its properties. Nil, or an error: the import fails.
+	AllowBank func(info BankInfo) error
+	// MaxBytes bounds the bundle once decompressed. Default 8 GiB.
+	MaxBytes int64
+	// MaxProfiles bounds their number. Default 10 million.
+	MaxProfiles int
+}
+
+// ImportReport says what Import did.
+type ImportReport struct {
+	Profiles    int               // now in the store, with those below but Skipped
+	Skipped     int               // under the policy Skip
+	Overwritten int               // under the policy Overwrite
+	Examples    int               // stored with them
+	Banks       int               // new in the store
+	Heads       int               // new in the store
+	Renamed     map[string]string // bundle's id, with the prefix → store's
+}
