@@ -29,7 +29,8 @@ type BlockAdapter struct {
 	Down, DownBias, NormWeight, NormBias, Up, UpBias torch.Tensor
 }
 
-// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a: Pfeiffer's place (DESIGN of the method, X-PEFT section 3).
+// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own, outer: Pfeiffer's place in block l.
+// Without an adapter it is LN(r).
 func (a *Adapter) apply(s *torch.Scope, l int, r torch.Tensor, outer func(torch.Tensor) torch.Tensor) torch.Tensor {
 	h := outer(r) // [B,T,H]
 	if a == nil {

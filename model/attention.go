@@ -29,3 +29,17 @@ func (a *attention) forward(s *torch.Scope, x, mask torch.Tensor, b *Batch) torc
 	ctx = s.Reshape(s.Transpose(ctx, 1, 2), B, T, h*dh)
 	return a.norm.apply(s, s.Add(s.Linear(ctx, a.out.w, a.out.b), x))
 }
+
+// attentionMask is what is added to the scores, [B·h,1,T]: 0 at a token, a large negative number at padding.
+func (e *Encoder) attentionMask(s *torch.Scope, b *Batch) torch.Tensor {
+	const none = -1e30
+	h := e.config.NumAttentionHeads
+	return s.FillFloat32s(func(dst []float32) {
+		for i := range dst {
+			dst[i] = 0
+			if row, t := i/(h*b.T), i%b.T; t >= b.Lengths[row] {
+				dst[i] = none
+			}
+		}
+	}, int64(b.B*h), 1, int64(b.T))
+}

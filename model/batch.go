@@ -37,28 +37,3 @@ func NewBatch(texts []Encoding, padID int32) (*Batch, error) {
 	}
 	return b, nil
 }
-
-// attention fills the additive mask [B,1,T]: 0 at a token, a large negative number at padding.
-func (b *Batch) attention(dst []float32, heads int) {
-	const none = -1e30
-	for i := range dst {
-		row, t := i/(heads*b.T), i%b.T
-		if t >= b.Lengths[row] {
-			dst[i] = none
-		} else {
-			dst[i] = 0
-		}
-	}
-}
-
-// mean fills the weights [B,1,T] whose product with the states [B,T,H] is each row's mean over its own tokens.
-func (b *Batch) mean(dst []float32) {
-	for i, n := range b.Lengths {
-		for t := range b.T {
-			dst[i*b.T+t] = 0
-			if t < n {
-				dst[i*b.T+t] = 1 / float32(n)
-			}
-		}
-	}
-}

@@ -13,12 +13,11 @@ import (
 type Encoder struct {
 	config  Config
 	pooling Pooling
-	padID   int32
 	embed   embeddings
 	blocks  []block
 	pooler  linear
-	weights []*torch.Held
-	// mapped is whether weights are views of the checkpoint's file, which must then stay open.
+	weights []*torch.Held // nil after Close
+	// checkpoint stays open: on a CPU, F32 weights are views of its file.
 	checkpoint *Checkpoint
 }
 
@@ -40,12 +39,20 @@ type block struct {
 	ffn  feedForward
 }
 
-// NewEncoder puts a checkpoint's weights on the engine's device and takes the checkpoint over: Close closes it. On a CPU F32 weights are
-// not copied but mapped. Cost: page faults at first use; F16 and BF16 are widened now.
+// NewEncoder puts a checkpoint's weights on the engine's device and takes the checkpoint over: Close closes it. After an error it is still
+// the caller's. On a CPU F32 weights are not copied but mapped, except query, key and value, which are joined. Cost: page faults at first
+// use; F16 and BF16 are widened now.
 func NewEncoder(ctx context.Context, e *torch.Engine, c *Checkpoint) (*Encoder, error) {
 	enc := &Encoder{config: c.Config, pooling: c.Pooling, checkpoint: c}
+	w := &loader{checkpoint: c}
+	loaded := false
+	defer func() {
+		if !loaded { // an operator may have failed halfway
+			w.free()
+		}
+	}()
 	err := e.Do(ctx, func(s *torch.Scope) error {
-		w := &loader{scope: s, checkpoint: c}
+		w.scope = s
 		enc.embed = w.embeddings()
 		for l := range c.Config.NumHiddenLayers {
 			enc.blocks = append(enc.blocks, w.block(fmt.Sprintf("encoder.layer.%d.", l)))
@@ -53,15 +60,12 @@ func NewEncoder(ctx context.Context, e *torch.Engine, c *Checkpoint) (*Encoder, 
 		if enc.pooling == PoolPooler {
 			enc.pooler = w.linear("pooler.dense")
 		}
-		enc.weights = w.held
 		return w.err
 	})
 	if err != nil {
-		for _, h := range enc.weights {
-			h.Free()
-		}
 		return nil, err
 	}
+	enc.weights, loaded = w.held, true
 	return enc, nil
 }
 
@@ -77,34 +81,40 @@ func (e *Encoder) Close() error {
 // Config is the checkpoint's.
 func (e *Encoder) Config() Config { return e.config }
 
-// Hidden is d, Blocks is L.
+// Hidden is d, the size of a state.
 func (e *Encoder) Hidden() int { return e.config.HiddenSize }
 
 // Blocks is L, the number of layers.
 func (e *Encoder) Blocks() int { return len(e.blocks) }
 
-// Embed is a text's mean or [CLS] state after the whole encoder: [B,H]. a may be nil: the bare encoder.
+// Embed is one vector a text, [B,H]: Forward, then Pool. a may be nil: the bare encoder.
 func (e *Encoder) Embed(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
 	return e.Pool(s, e.Forward(s, b, a), b)
 }
 
-// Forward is the last block's states [B,T,H]. a may be nil: the bare encoder.
+// Forward is the last block's states [B,T,H]. a may be nil: the bare encoder. Like Stem and Upper it panics with a *torch.Error, which
+// the engine returns, on ids and shapes that do not fit the model.
 func (e *Encoder) Forward(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
 	return e.Upper(s, e.Stem(s, b), b, a)
 }
 
-// Stem is the part that no adapter can change: the embeddings and block 0 up to its residual sum f + a, [B,T,H]. A row's own
-// tokens do not depend on the batch that it is in, so they may be computed once and kept.
+// Stem is the part that no adapter can change: the embeddings and block 0 up to its residual sum f + a, [B,T,H]. But for rounding, a row's
+// own tokens do not depend on the batch that it is in, so they may be computed once and kept.
 func (e *Encoder) Stem(s *torch.Scope, b *Batch) torch.Tensor {
 	e.check(b)
+	e.checkIDs(b)
 	m := e.attentionMask(s, b)
 	return s.Block(func() torch.Tensor {
 		return e.blocks[0].residual(s, e.embed.forward(s, b), m, b)
 	})
 }
 
-// Upper is the rest: block 0's adapter, then blocks 1 to L-1.
+// Upper is the rest: block 0's adapter, then blocks 1 to L-1. It leaves stem as it is.
 func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter) torch.Tensor {
+	e.check(b)
+	if a != nil && len(a.Blocks) != len(e.blocks) {
+		refuse("an adapter of %d blocks for a model of %d", len(a.Blocks), len(e.blocks))
+	}
 	m := e.attentionMask(s, b)
 	x := e.adapt(s, 0, stem, a)
 	for l := 1; l < len(e.blocks); l++ {
@@ -131,24 +141,47 @@ func (blk *block) residual(s *torch.Scope, x, mask torch.Tensor, b *Batch) torch
 	return s.Add(blk.ffn.forward(s, a), a)
 }
 
-// check refuses ids that would end the process on a GPU.
+// refuse panics as an operator does: the engine returns the error.
+func refuse(format string, args ...any) {
+	panic(&torch.Error{Op: "encode", Msg: fmt.Sprintf(format, args...)})
+}
+
+// check refuses what would index out of range here, or touch freed memory.
 func (e *Encoder) check(b *Batch) {
-	if b.T > e.config.MaxPositionEmbeddings {
-		panic(&torch.Error{Op: "encode", Msg: fmt.Sprintf("%d tokens, the model has %d positions", b.T, e.config.MaxPositionEmbeddings)})
+	if e.weights == nil {
+		refuse("the encoder is closed")
 	}
+	if err := b.check(); err != nil {
+		refuse("%v", err)
+	}
+	if b.T > e.config.MaxPositionEmbeddings {
+		refuse("%d tokens, the model has %d positions", b.T, e.config.MaxPositionEmbeddings)
+	}
+}
+
+// checkIDs refuses ids that would end the process on a GPU.
+func (e *Encoder) checkIDs(b *Batch) {
 	for _, id := range b.IDs {
 		if id < 0 || id >= int64(e.config.VocabSize) {
-			panic(&torch.Error{Op: "encode", Msg: fmt.Sprintf("token id %d, the model has %d", id, e.config.VocabSize)})
+			refuse("token id %d, the model has %d", id, e.config.VocabSize)
 		}
 	}
 	for _, id := range b.TypeIDs {
 		if id < 0 || id >= int64(e.config.TypeVocabSize) {
-			panic(&torch.Error{Op: "encode", Msg: fmt.Sprintf("token type %d, the model has %d", id, e.config.TypeVocabSize)})
+			refuse("token type %d, the model has %d", id, e.config.TypeVocabSize)
 		}
 	}
 }
 
-func (e *Encoder) attentionMask(s *torch.Scope, b *Batch) torch.Tensor {
-	h := e.config.NumAttentionHeads
-	return s.FillFloat32s(func(dst []float32) { b.attention(dst, h) }, int64(b.B*h), 1, int64(b.T))
+// check finds what a batch that NewBatch did not make may have wrong.
+func (b *Batch) check() error {
+	if b.B < 1 || b.T < 1 || len(b.Lengths) != b.B || len(b.IDs) != b.B*b.T || len(b.TypeIDs) != b.B*b.T {
+		return fmt.Errorf("model: a batch of %d × %d tokens has %d ids, %d type ids, %d lengths", b.B, b.T, len(b.IDs), len(b.TypeIDs), len(b.Lengths))
+	}
+	for i, n := range b.Lengths {
+		if n < 1 || n > b.T {
+			return fmt.Errorf("model: row %d of a batch of %d tokens a row has a length of %d", i, b.T, n)
+		}
+	}
+	return nil
 }

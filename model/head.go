@@ -81,7 +81,7 @@ func (h *Head) Validate() error {
 	return nil
 }
 
-// Logits is the head's output for one embedding, appended to dst.
+// Logits is the head's output for one embedding, of Hidden values, appended to dst.
 func (h *Head) Logits(dst, x []float32) []float32 {
 	if h.W1 != nil {
 		inner := make([]float32, h.Hidden)
@@ -100,7 +100,8 @@ func (h *Head) Logits(dst, x []float32) []float32 {
 //
 //	log((n_c + α·q_c)/(n + α)) − log q_c,  q_c = (m_c + 1)/(m + C)
 //
-// where n_c counts the profile's labels and m_c those that the head was trained on. nil counts mean no prior.
+// where n_c counts the profile's labels and m_c those that the head was trained on. α must be positive. It is nil, no prior, without
+// counts of the head's labels, and for a regressor.
 func (h *Head) Prior(counts []uint32, alpha float64) []float32 {
 	if len(counts) != len(h.Labels) || h.Regression() {
 		return nil

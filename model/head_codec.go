@@ -51,7 +51,7 @@ func (h *Head) UnmarshalBinary(data []byte) error {
 	}
 	flags := r.bytes(1)
 	labels, d := r.uvarint(MaxLabels), r.uvarint(maxHidden)
-	if r.bad || flags[0]&^headTwoLayer != 0 || d == 0 {
+	if r.bad || flags[0]&^headTwoLayer != 0 || d == 0 || labels > len(r.data) {
 		return fmt.Errorf("%w: bad header", ErrHead)
 	}
 	var got Head

@@ -18,6 +18,13 @@ type loader struct {
 	err        error
 }
 
+// free gives back what was loaded, after a failure.
+func (w *loader) free() {
+	for _, h := range w.held {
+		h.Free()
+	}
+}
+
 func (w *loader) embeddings() embeddings {
 	return embeddings{
 		words:     w.tensor("embeddings.word_embeddings.weight"),
@@ -53,17 +60,23 @@ func (w *loader) norm(name string) layerNorm {
 	return layerNorm{w: w.tensor(name + ".weight"), b: w.tensor(name + ".bias"), n: int64(c.HiddenSize), eps: c.LayerNormEps}
 }
 
-// qkv joins query, key and value: the one place where weights are copied.
+// qkv joins query, key and value: the one place where F32 weights are copied.
 func (w *loader) qkv(prefix string) linear {
 	join := func(kind string) torch.Tensor {
-		parts := make([]torch.Tensor, 0, 3)
-		for _, name := range []string{"query", "key", "value"} {
-			parts = append(parts, w.load(prefix+name+kind))
-		}
+		t := w.scope.Block(func() torch.Tensor {
+			parts := make([]torch.Tensor, 0, 3)
+			for _, name := range []string{"query", "key", "value"} {
+				parts = append(parts, w.load(prefix+name+kind))
+			}
+			if w.err != nil {
+				return torch.Tensor{}
+			}
+			return w.scope.Cat(parts, 0)
+		})
 		if w.err != nil {
 			return torch.Tensor{}
 		}
-		return w.keep(w.scope.Cat(parts, 0))
+		return w.keep(t)
 	}
 	return linear{w: join(".weight"), b: join(".bias")}
 }
@@ -92,7 +105,7 @@ func (w *loader) load(name string) torch.Tensor {
 		w.err = err
 		return torch.Tensor{}
 	}
-	kind, ok := map[string]torch.DType{"F32": torch.Float32, "F16": torch.Float16, "BF16": torch.BFloat16}[string(t.DType)]
+	kind, ok := map[string]torch.DType{"F32": torch.Float32, "F16": torch.Float16, "BF16": torch.BFloat16}[t.DType]
 	if !ok {
 		w.err = fmt.Errorf("model: tensor %s: dtype %s", name, t.DType)
 		return torch.Tensor{}

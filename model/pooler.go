@@ -6,6 +6,7 @@ import "github.com/xpeft/xpeft/internal/torch"
 
 // Pool turns states [B,T,H] into one vector a text, [B,H], by the checkpoint's own pooling.
 func (e *Encoder) Pool(s *torch.Scope, x torch.Tensor, b *Batch) torch.Tensor {
+	e.check(b)
 	return s.Block(func() torch.Tensor {
 		if e.pooling == PoolMean {
 			w := s.FillFloat32s(b.mean, int64(b.B), 1, int64(b.T))
@@ -17,4 +18,14 @@ func (e *Encoder) Pool(s *torch.Scope, x torch.Tensor, b *Batch) torch.Tensor {
 		}
 		return s.Contiguous(cls)
 	})
+}
+
+// mean fills the weights [B,1,T] whose product with the states [B,T,H] is each row's mean over its own tokens.
+func (b *Batch) mean(dst []float32) {
+	clear(dst)
+	for i, n := range b.Lengths {
+		for t := range n {
+			dst[i*b.T+t] = 1 / float32(n)
+		}
+	}
 }
