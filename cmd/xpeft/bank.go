@@ -125,12 +125,17 @@ func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 		return store.BankInfo{}, err
 	}
 	var found []store.BankInfo
+	warm := 0
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {
 			return store.BankInfo{}, err
 		}
-		if p.Origin == bank.Warm && strings.HasPrefix(info.Digest.String(), prefix) {
+		if p.Origin != bank.Warm {
+			continue
+		}
+		warm++
+		if strings.HasPrefix(info.Digest.String(), prefix) {
 			found = append(found, info)
 		}
 	}
@@ -140,7 +145,10 @@ func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 	case len(found) > 1:
 		return store.BankInfo{}, usagef("%d warm banks fit %q: name more of the digest", len(found), prefix)
 	}
-	return store.BankInfo{}, fmt.Errorf("warm bank %q: %w", prefix, store.ErrNotFound)
+	if warm == 0 {
+		return store.BankInfo{}, fmt.Errorf("%w: a warm bank in this folder; a random one has no file, its seed is in xpeft bank list", store.ErrNotFound)
+	}
+	return store.BankInfo{}, fmt.Errorf("%w: a warm bank whose digest starts with %q", store.ErrNotFound, prefix)
 }
 
 func (a *app) bankExport(ctx context.Context, info store.BankInfo, out string) error {

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+)
+
+// docs/cli.md is a promise to scripts: these tests keep it and the program the same.
+
+// sections of docs/cli.md by their headings.
+func sections(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(repository(), "docs", "cli.md"))
+	must(t, err)
+	all := map[string]string{}
+	for _, part := range strings.Split("\n"+string(data), "\n## ")[1:] {
+		heading, body, _ := strings.Cut(part, "\n")
+		all[heading] = body
+	}
+	return all
+}
+
+// tableRow matches a row that starts with a name in backquotes.
+var tableRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\|")
+
+func table2(section string) (rows []string) {
+	for _, m := range tableRow.FindAllStringSubmatch(section, -1) {
+		rows = append(rows, m[1]+": "+m[2])
+	}
+	return rows
+}
+
+// described are the fields of a struct's JSON, with those of the structs in it, and their types in words.
+func described(t reflect.Type, prefix string) (rows []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			rows = append(rows, described(f.Type, prefix)...)
+			continue
+		}
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		of, word := f.Type, typeWord(f.Type)
+		if options == "omitempty" {
+			word = strings.TrimSuffix(word, " or null") + ", or absent"
+		}
+		rows = append(rows, prefix+name+": "+word)
+		list := ""
+		if of.Kind() == reflect.Slice {
+			of, list = of.Elem(), "[]"
+		}
+		if of.Kind() == reflect.Struct && of != reflect.TypeFor[time.Time]() {
+			rows = append(rows, described(of, prefix+name+list+".")...)
+		}
+	}
+	return rows
+}
+
+func typeWord(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "time"
+	case t.Kind() == reflect.Pointer:
+		return typeWord(t.Elem()) + " or null"
+	case t.Kind() == reflect.Slice:
+		return "list of " + typeWord(t.Elem()) + "s"
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Struct, reflect.Map:
+		return "object"
+	}
+	return "number"
+}
+
+func TestDocumentedFields(t *testing.T) {
+	documented := sections(t)
+	for heading, row := range map[string]any{
+		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{},
+		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft check": checked{}, "xpeft stats": statsRow{},
+		"xpeft bank list": bankRow{}, "xpeft bank export": copied{}, "xpeft version": version{},
+	} {
+		want := described(reflect.TypeOf(row), "")
+		if heading == "xpeft show" { // those of profiles are documented there
+			want = want[len(described(reflect.TypeFor[profileRow](), "")):]
+		}
+		if diff := cmp.Diff(want, table2(documented[heading])); diff != "" {
+			t.Errorf("docs/cli.md, %q: fields (-program +docs):\n%s", heading, diff)
+		}
+	}
+}
+
+func TestDocumentedExitCodes(t *testing.T) {
+	var want []string
+	for code := exitError; code <= exitNewer; code++ {
+		want = append(want, fmt.Sprintf("%d: %s", code, names[code]))
+	}
+	want = append(want, "130: "+codeName(130), "143: "+codeName(143))
+	if diff := cmp.Diff(want, table2(sections(t)["Exit codes"])); diff != "" {
+		t.Errorf("docs/cli.md: exit codes (-program +docs):\n%s", diff)
+	}
+}
+
+// TestDocumentedFlags: the flags of each command stand in its section as --help prints them.
+func TestDocumentedFlags(t *testing.T) {
+	documented := sections(t)
+	root := (&app{}).root()
+	check := func(heading, usages string) {
+		for _, usage := range strings.Split(usages, "\n") {
+			if !strings.Contains(usage, "--help") && !strings.Contains(documented[heading], usage) {
+				t.Errorf("docs/cli.md, %q: the flag is not there: %s", heading, usage)
+			}
+		}
+	}
+	check("Every command", root.PersistentFlags().FlagUsages())
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.HasSubCommands() {
+			for _, sub := range cmd.Commands() {
+				walk(sub)
+			}
+			return
+		}
+		if _, ok := documented[cmd.CommandPath()]; !ok {
+			t.Errorf("docs/cli.md: no section %q", cmd.CommandPath())
+		}
+		check(cmd.CommandPath(), cmd.LocalNonPersistentFlags().FlagUsages())
+	}
+	for _, cmd := range root.Commands() {
+		walk(cmd)
+	}
+}
+
+// TestHelpIsTheSameEverywhere: no variable of the shell shows in it.
+func TestHelpIsTheSameEverywhere(t *testing.T) {
+	help := func() string {
+		var out strings.Builder
+		for _, name := range []string{"init", "learn"} {
+			if code := run(context.Background(), []string{name, "--help"}, strings.NewReader(""), &out, io.Discard); code != exitOK {
+				t.Fatalf("%s --help: exit code %d, want 0", name, code)
+			}
+		}
+		return out.String()
+	}
+	t.Setenv("XPEFT_DIR", "")
+	t.Setenv("XPEFT_MODEL", "")
+	before := help()
+	t.Setenv("XPEFT_DIR", "/elsewhere")
+	t.Setenv("XPEFT_MODEL", "/elsewhere")
+	if diff := cmp.Diff(before, help()); diff != "" {
+		t.Errorf("help (-without +with variables):\n%s", diff)
+	}
+}
