@@ -18,18 +18,17 @@ func digestKey(kind byte, d Digest) []byte { return append([]byte{kind}, d[:]...
 
 // register returns the ref of a digest. One that is new gets the next ref and
 // its value; within an import's staging bucket if that is given.
-func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bucket) (ref uint32, added bool, err error) {
+func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bucket) (ref uint32, err error) {
 	key := digestKey(kind, d)
 	if v := w.Bucket(bktDigests).Get(key); v != nil {
-		ref, err = number(v)
-		return ref, false, err
+		return number(v)
 	}
 	if staged := w.Bucket(bktStaging); staged != nil {
 		if v := staged.Bucket(bktDigests).Get(key); v != nil {
 			if ref, err = number(v); err == nil && staging == nil {
 				err = w.promote(staged, bytes.Clone(key))
 			}
-			return ref, false, err
+			return ref, err
 		}
 	}
 	next, values, tag := &w.tally.nextBank, bktBanks, byte(tagBank)
@@ -37,7 +36,7 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bu
 		next, values, tag = &w.tally.nextHead, bktHeads, tagHead
 	}
 	if *next > math.MaxUint32 {
-		return 0, false, fmt.Errorf("%w: no refs left", ErrLimit)
+		return 0, fmt.Errorf("%w: no refs left", ErrLimit)
 	}
 	ref = uint32(*next)
 	*next++
@@ -46,9 +45,9 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bu
 		root = staging.Bucket
 	}
 	if err := root(values).Put(key32(ref), seal(tag, key32(ref), bytes.Clone(payload))); err != nil {
-		return 0, false, err
+		return 0, err
 	}
-	return ref, true, root(bktDigests).Put(key, key32(ref))
+	return ref, root(bktDigests).Put(key, key32(ref))
 }
 
 // promote moves a bank or head from an import's staging bucket to where

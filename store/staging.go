@@ -74,7 +74,7 @@ func (s *Store) recoverImport() error {
 func (im *importer) register(ctx context.Context, kind byte, d Digest, payload []byte) (ref uint32, err error) {
 	err = im.s.write(ctx, func(w *writeTx) error {
 		var err error
-		ref, _, err = w.register(kind, d, payload, w.Bucket(bktStaging))
+		ref, err = w.register(kind, d, payload, w.Bucket(bktStaging))
 		return err
 	})
 	return ref, err

@@ -10,7 +10,7 @@ type Stats struct {
 	MaskBytes   int64 // of the masks in them
 	Examples    int64
 	FileBytes   int64
-	FreeBytes   int64 // of the file, to be written again before it grows
+	FreeBytes   int64 // of the file, to be written again before it grows; 0 in a read-only store
 	IndexBytes  int64 // of the index, keys included
 
 	// What was done since Open.

@@ -162,6 +162,10 @@ func (s *Store) start() error {
 		if err := s.recoverImport(); err != nil {
 			return err
 		}
+		// bbolt counts the free pages when a writing transaction ends.
+		if tx, err := s.db.Begin(true); err == nil {
+			_ = tx.Rollback()
+		}
 	}
 	return s.startIndex()
 }
