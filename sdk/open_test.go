@@ -1,0 +1,346 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+)
+
+// warm writes a bank file for an encoder of some blocks and d=32.
+func warm(t testing.TB, blocks, bottleneck int, seed uint64) WarmBank {
+	t.Helper()
+	random := bank.Properties{Origin: bank.Random, N: 8, Blocks: blocks, Hidden: tinyD, Bottleneck: bottleneck, NormB: true, Seed: seed, SigmaA: 0.3, SigmaB: 0.3}
+	props := random
+	props.Origin, props.Seed, props.SigmaA, props.SigmaB = bank.Warm, 0, 0, 0
+	path := filepath.Join(t.TempDir(), "warm.bank")
+	_, err := bank.WriteFile(context.Background(), path, props, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+		row := make([]float32, random.Elems())
+		return row, nil, random.Generate(side, block, adapter, row)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return WarmBank{path}
+}
+
+func TestConfigFaults(t *testing.T) {
+	_, err := Create(t.TempDir(), Config{
+		Bank: RandomBank{N: -1}, K: -2, MaxTokens: -3, Labels: []string{"a", "a", "", "\x01b", "\xff", strings.Repeat("x", 300)}, Options: &Options{ReadOnly: true}})
+	wantError(t, "Create", err, ErrConfig)
+	for _, want := range []string{"Model", "N=-1", "K=-2", "MaxTokens=-3", `"a"`, `""`, `\x01`, `\xff`, `"xxx`, "ReadOnly"} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want it to name %s", err, want)
+		}
+	}
+	_, err = Create(t.TempDir(), Config{Model: "m", Labels: []string{"one"}, Bank: &RandomBank{N: 4}})
+	if wantError(t, "Create", err, ErrConfig); err != nil && (!strings.Contains(err.Error(), "1 labels") || !strings.Contains(err.Error(), "*sdk.RandomBank")) {
+		t.Errorf("got %v, want it to name the labels and the bank's type", err)
+	}
+	_, err = Open(t.TempDir(), &Options{Device: "tpu", Workers: -1, Threads: -1, Learns: -1, CacheBytes: -1, Timeout: -1})
+	wantError(t, "Open", err, ErrConfig)
+	for _, want := range []string{"tpu", "Workers", "Threads", "Learns", "CacheBytes", "Timeout"} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want it to name %s", err, want)
+		}
+	}
+}
+
+func TestCreateDefaults(t *testing.T) {
+	c := small(t)
+	c.Bank, c.K, c.MaxTokens = nil, 0, 0
+	p := create(t, c)
+	b, err := p.bank(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := b.Properties(); q.N != 150 || q.Seed != 42 || q.Bottleneck != 2 || p.k != 50 || p.maxTokens != 64 {
+		t.Errorf("got N=%d, seed %d, b=%d, K=%d, %d tokens, want 150, 42, 2, 50, 64", q.N, q.Seed, q.Bottleneck, p.k, p.maxTokens)
+	}
+	c = small(t)
+	c.Bank, c.K = warm(t, 2, 4, 1), 0
+	if p := create(t, c); p.k != 3 {
+		t.Errorf("got K=%d for a bank of 8, want 3", p.k)
+	}
+}
+
+// TestCreateFails says that a Create that fails leaves neither files nor engine threads.
+func TestCreateFails(t *testing.T) {
+	garbage := filepath.Join(t.TempDir(), "garbage.bank")
+	if err := os.WriteFile(garbage, []byte("not a bank"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	other := warm(t, 3, 4, 1)
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   error
+	}{
+		{"K over N", func(c *Config) { c.K = 13 }, ErrConfig},
+		{"K over a warm bank's N", func(c *Config) { c.Bank, c.K = warm(t, 2, 4, 1), 9 }, ErrConfig},
+		{"bank of another encoder", func(c *Config) { c.Bank = other }, ErrModelMismatch},
+		{"damaged bank", func(c *Config) { c.Bank = WarmBank{garbage} }, ErrCorrupt},
+		{"no bank", func(c *Config) { c.Bank = WarmBank{garbage + "?"} }, fs.ErrNotExist},
+		{"bank too large", func(c *Config) { c.Bank = RandomBank{N: 65_536, Bottleneck: 4096} }, ErrLimit},
+		{"tokens over the model's", func(c *Config) { c.MaxTokens = 65 }, ErrConfig},
+		{"too few tokens", func(c *Config) { c.MaxTokens = 4 }, ErrConfig},
+		{"no model", func(c *Config) { c.Model = t.TempDir() }, fs.ErrNotExist},
+		{"no CUDA", func(c *Config) { c.Options = &Options{Device: "cuda"} }, ErrNoCUDA},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.want == ErrNoCUDA && os.Getenv("XPEFT_TEST_DEVICE") == "cuda" {
+				t.Skip("CUDA is here")
+			}
+			threads := runtime.NumGoroutine()
+			config, dir := small(t), filepath.Join(t.TempDir(), "store")
+			c.change(&config)
+			_, err := Create(dir, config)
+			wantError(t, "Create", err, c.want)
+			if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+				t.Errorf("got a folder (%v), want none", err)
+			}
+			_, err = Open(dir, nil)
+			wantError(t, "Open", err, fs.ErrNotExist)
+			waitGoroutines(t, threads)
+		})
+	}
+}
+
+// waitGoroutines fails unless there are soon no more goroutines than there were.
+func waitGoroutines(t testing.TB, want int) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > want; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			buf := make([]byte, 1<<16)
+			t.Fatalf("got %d goroutines, want %d:\n%s", runtime.NumGoroutine(), want, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+func TestCreateTwice(t *testing.T) {
+	dir := t.TempDir()
+	var (
+		wg   sync.WaitGroup
+		won  = make(chan *SDK, 4)
+		conf = small(t)
+	)
+	conf.Bank = warm(t, 2, 4, 1)
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			p, err := Create(dir, conf)
+			if err != nil {
+				wantError(t, "Create", err, ErrExists)
+				return
+			}
+			won <- p
+		}()
+	}
+	wg.Wait()
+	if len(won) != 1 {
+		t.Fatalf("got %d stores, want 1", len(won))
+	}
+	p := <-won
+	t.Cleanup(func() { closeClean(t, p) })
+	mustLearn(t, p, "alice", examples(12, 0), quick())
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("got %q (%v) left behind, want nothing", left, err)
+	}
+}
+
+// copyModel copies the tiny model and changes one file of it.
+func copyModel(t *testing.T, name string, change func([]byte) []byte) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := os.CopyFS(dir, os.DirFS(tinyModel(t))); err != nil {
+		t.Fatal(err)
+	}
+	if name == "" {
+		return dir
+	}
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, change(b), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestOpenAnotherModel(t *testing.T) {
+	c := small(t)
+	c.Model = copyModel(t, "", nil)
+	p := create(t, c)
+	mustLearn(t, p, "alice", examples(12, 0), quick())
+	want := mustPredict(t, p, "alice", "server down")
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	replace := func(old, new string) func([]byte) []byte {
+		return func(b []byte) []byte { return bytes.Replace(b, []byte(old), []byte(new), 1) }
+	}
+	for _, m := range []struct {
+		name, file string
+		change     func([]byte) []byte
+		want       error // nil: it opens
+		what       string
+	}{
+		{"moved", "", nil, nil, ""},
+		{"one bit of a weight", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, ErrModelMismatch, "encoder"},
+		{"another vocabulary", "vocab.txt", replace("discount", "rebate"), ErrModelMismatch, "tokenizer"},
+		{"other heads", "config.json", replace(`"num_attention_heads":4`, `"num_attention_heads":2`), ErrModelMismatch, "encoder"},
+		{"another epsilon", "config.json", replace(`"model_type"`, `"layer_norm_eps":1e-6,"model_type"`), ErrModelMismatch, "encoder"},
+		{"another activation", "config.json", replace(`"model_type"`, `"hidden_act":"relu","model_type"`), ErrModelMismatch, "encoder"},
+		{"another pooling", "1_Pooling/config.json", replace("pooling_mode_mean_tokens", "pooling_mode_cls_token"), ErrModelMismatch, "encoder"},
+		{"what does not matter", "config.json", replace(`"model_type"`, `"architectures":["BertModel"],"model_type"`), nil, ""},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			o := &Options{Model: copyModel(t, m.file, m.change), Threads: 1}
+			for _, o.Verify = range []bool{false, true} {
+				p, err := Open(p.dir, o)
+				if m.want == nil && err == nil {
+					if d := cmp.Diff(want, mustPredict(t, p, "alice", "server down")); d != "" {
+						t.Errorf("(-want +got):\n%s", d)
+					}
+					closeClean(t, p)
+					continue
+				}
+				if wantError(t, "Open", err, m.want); m.want == nil {
+					continue
+				}
+				wantError(t, "Open", err, ErrMismatch)
+				if !strings.Contains(err.Error(), m.what) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("got %q, want one line that names the %s", err, m.what)
+				}
+			}
+		})
+	}
+	if err := os.RemoveAll(c.Model); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(p.dir, nil)
+	if wantError(t, "without its model", err, fs.ErrNotExist); err != nil && !strings.Contains(err.Error(), c.Model) {
+		t.Errorf("got %v, want it to name %s", err, c.Model)
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(12, 0), quick())
+	want := mustPredict(t, p, "alice", "server down")
+	var bundle bytes.Buffer
+	if _, err := p.Export(ctx, &bundle); err != nil {
+		t.Fatal(err)
+	}
+	soon := &Options{Timeout: 50 * time.Millisecond, Threads: 1}
+	_, err := Open(p.dir, soon)
+	wantError(t, "a second Open", err, ErrLocked)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := &Options{ReadOnly: true, Threads: 1}
+	a, b := open(t, p.dir, o), open(t, p.dir, o)
+	_, err = Open(p.dir, soon)
+	wantError(t, "Open beside readers", err, ErrLocked)
+	for _, r := range []*SDK{a, b} {
+		if d := cmp.Diff(want, mustPredict(t, r, "alice", "server down")); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		_, err := r.Learn(ctx, "alice", examples(12, 0), nil)
+		wantError(t, "Learn", err, ErrReadOnly)
+		_, err = r.Import(ctx, bytes.NewReader(bundle.Bytes()), Overwrite)
+		wantError(t, "Import", err, ErrReadOnly)
+		wantError(t, "Forget", r.Forget(ctx, "alice"), ErrReadOnly)
+		if n, err := r.Export(ctx, new(bytes.Buffer)); n != 1 || err != nil {
+			t.Errorf("export: got %d profiles and %v, want 1", n, err)
+		}
+		if _, err := r.Stats(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDamagedFolder opens what has lost a part: an error that says so, and never "not found", which a fallback would hide.
+func TestDamagedFolder(t *testing.T) {
+	ctx := context.Background()
+	c := small(t)
+	c.Bank = warm(t, 2, 4, 1)
+	p := create(t, c)
+	mustLearn(t, p, "alice", examples(12, 0), quick())
+	info, err := p.store.Bank(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := folder.BankPath(p.dir, info.Digest)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []struct {
+		name   string
+		damage func() error
+		want   error
+	}{
+		{"no bank file", func() error { return os.Remove(path) }, fs.ErrNotExist},
+		{"a damaged header", func() error { return os.WriteFile(path, append([]byte("?"), whole[1:]...), 0o666) }, ErrCorrupt},
+		{"damaged adapters", func() error {
+			bad := bytes.Clone(whole)
+			for i := len(bad) / 2; i < len(bad); i++ {
+				bad[i] ^= 1
+			}
+			return os.WriteFile(path, bad, 0o666)
+		}, ErrCorrupt},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			os.Remove(path) // a new file: the old one may be mapped
+			if err := os.WriteFile(path, whole, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.damage(); err != nil {
+				t.Fatal(err)
+			}
+			p, err := Open(p.dir, &Options{Threads: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			out, err := p.PredictBatch(ctx, []Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Text: "server"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, "alice's row", out[0].Err, d.want)
+			if out[1].Err != nil || out[1].Label == "" {
+				t.Errorf("got %+v for the base's row, want an answer", out[1])
+			}
+			rep, err := p.Check(ctx, true)
+			wantError(t, "Check", err, ErrCorrupt)
+			if len(rep.Problems) == 0 {
+				t.Error("got no problems, want the bank's")
+			}
+			if err := p.Close(); err != nil || p.engine.Live() != 0 {
+				t.Errorf("close: got %v and %d live tensors, want none", err, p.engine.Live())
+			}
+		})
+	}
+}
