@@ -1,0 +1,423 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/store"
+)
+
+// own is a configuration that learns the examples by heart: an own head at a high rate.
+func own(epochs int) *LearnOptions {
+	o := quick()
+	o.Head, o.Config.Epochs, o.Config.HeadRate = OwnHead, epochs, 0.05
+	return o
+}
+
+// trainOnly and heldOnly are the examples of each part.
+func part(id string, es []Example, held bool) (out []Example) {
+	for _, e := range es {
+		if heldOut(id, e) == held {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func TestLearnAgain(t *testing.T) {
+	p := create(t, small(t))
+	es := examples(36, 0)
+	first := mustLearn(t, p, "alice", es[:18], forced())
+	if first.Revision != 1 || !first.Installed || first.Examples+first.HeldOut != 18 || first.HeldOut != len(part("alice", es[:18], true)) {
+		t.Errorf("got %+v, want revision 1 of 18 examples", first)
+	}
+	state, err := p.store.State("alice")
+	if err != nil || len(state) != 4*12*2 {
+		t.Fatalf("got a state of %d bytes (%v), want 2 bytes for each of 2·N·L logits", len(state), err)
+	}
+	// A Learn that cannot move anything shows where it starts: at the logits of the last revision.
+	still := forced()
+	still.Config.MaskRate, still.Config.AffineRate, still.Config.BiasRate, still.Config.Nu = 0, 0, 0, 0
+	second := mustLearn(t, p, "alice", es[18:], still)
+	if second.Revision != 2 || second.Examples+second.HeldOut != 36 {
+		t.Errorf("got %+v, want revision 2 of 36 examples: the stored ones are replayed", second)
+	}
+	if again, err := p.store.State("alice"); err != nil || !bytes.Equal(state, again) {
+		t.Errorf("got other logits (%v) after a Learn at rate 0", err)
+	}
+	if third := mustLearn(t, p, "alice", es[:3], forced()); third.Revision != 3 || third.Examples+third.HeldOut != 36 {
+		t.Errorf("got %+v, want revision 3 of the same 36 examples", third)
+	}
+	stored, err := p.stored("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(es, stored); d != "" {
+		t.Errorf("stored examples (-want +got):\n%s", d)
+	}
+	info, err := p.Profile("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Revision != 3 || info.Examples != 36 || info.Head != SharedHead || info.MaskBytes != 8 || !cmp.Equal(info.Labels, labels) {
+		t.Errorf("got %+v, want revision 3 of 36 examples in 8 bytes of masks", info)
+	}
+}
+
+func TestLearnWithoutState(t *testing.T) {
+	p := create(t, small(t))
+	rep := mustLearn(t, p, "alice", examples(18, 0), forced())
+	rec, err := p.store.Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Put(context.Background(), rec, store.Write{DropState: true}); err != nil {
+		t.Fatal(err)
+	}
+	still := forced()
+	still.Config.MaskRate, still.Config.AffineRate, still.Config.BiasRate, still.Config.Nu = 0, 0, 0, 0
+	if again := mustLearn(t, p, "alice", examples(18, 0), still); again.Revision != rep.Revision+2 {
+		t.Errorf("got revision %d, want %d", again.Revision, rep.Revision+2)
+	}
+	after, err := p.store.Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(after.Mask.Bytes(), rec.Mask.Bytes()) || !bytes.Equal(after.Affine, rec.Affine) {
+		t.Error("got another mask or affine from a Learn at rate 0 that starts from the mask")
+	}
+}
+
+// TestAffineStays says that a profile's affine survives a Learn that does not train it.
+func TestAffineStays(t *testing.T) {
+	p := create(t, small(t))
+	o := forced()
+	o.Config.AffineRate = 0.5
+	mustLearn(t, p, "alice", examples(18, 0), o)
+	before, err := p.store.Get("alice")
+	if err != nil || before.Affine == nil {
+		t.Fatalf("got affine %x and %v, want one", before.Affine, err)
+	}
+	o.Config.Affine = false
+	mustLearn(t, p, "alice", examples(18, 0), o)
+	if after, err := p.store.Get("alice"); err != nil || !bytes.Equal(after.Affine, before.Affine) {
+		t.Errorf("got affine %x (%v), want %x", after.Affine, err, before.Affine)
+	}
+}
+
+// TestGate teaches a profile that knows its examples the contrary, but for those that are held out.
+func TestGate(t *testing.T) {
+	var log bytes.Buffer
+	c := small(t)
+	c.Options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	p := create(t, c)
+	es := examples(60, 0)
+	good := mustLearn(t, p, "alice-secret", es, own(40))
+	if good.After.Accuracy < 0.6 || good.After.N != good.HeldOut || good.Before.N != good.HeldOut {
+		t.Fatalf("got %+v, want a profile that knows its examples", good)
+	}
+	want := mustPredict(t, p, "alice-secret", "server down")
+	wrong := part("alice-secret", examples(60, 1), false)
+	rep := mustLearn(t, p, "alice-secret", wrong, own(40))
+	if rep.Installed || rep.Revision != 1 || !strings.HasPrefix(rep.Reason, "kept") || rep.After.Accuracy >= rep.Before.Accuracy {
+		t.Errorf("got %+v, want the old revision kept", rep)
+	}
+	if rep.Before.Accuracy != good.After.Accuracy {
+		t.Errorf("got %g before, want the %g of the old revision", rep.Before.Accuracy, good.After.Accuracy)
+	}
+	info, err := p.Profile("alice-secret")
+	if err != nil || rep.Bytes != info.Bytes || rep.Bytes != good.Bytes || rep.MaskBytes != info.MaskBytes {
+		t.Errorf("got %d bytes, want the served record's %d (%v)", rep.Bytes, info.Bytes, err)
+	}
+	if d := cmp.Diff(want, mustPredict(t, p, "alice-secret", "server down")); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	stored, err := p.stored("alice-secret")
+	if err != nil || len(stored) != len(es)+len(wrong) {
+		t.Errorf("got %d stored examples (%v), want %d", len(stored), err, len(es)+len(wrong))
+	}
+	force := own(40)
+	force.Force = true
+	if rep = mustLearn(t, p, "alice-secret", wrong, force); !rep.Installed || rep.Revision != 2 || !strings.Contains(rep.Reason, "force") {
+		t.Errorf("got %+v, want it installed by force", rep)
+	}
+	if s := log.String(); !strings.Contains(s, "kept the old revision") || strings.Contains(s, "secret") || strings.Contains(s, "server") {
+		t.Errorf("got log %q, want the reason, and neither id nor text", s)
+	}
+}
+
+// TestGateErases says that DropExamples erases also when the old revision stays.
+func TestGateErases(t *testing.T) {
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(60, 0), own(40))
+	// All are held out or wrong: with nothing replayed, the old revision is better.
+	es := append(part("alice", examples(60, 0), true), part("alice", examples(60, 1), false)...)
+	want := mustPredict(t, p, "alice", "server down")
+	o := own(40)
+	o.DropExamples = true
+	rep := mustLearn(t, p, "alice", es, o)
+	if rep.Installed || rep.Revision != 2 {
+		t.Errorf("got %+v, want the old one kept, as revision 2", rep)
+	}
+	if stored, err := p.stored("alice"); err != nil || len(stored) != 0 {
+		t.Errorf("got %d stored examples (%v), want none", len(stored), err)
+	}
+	got := mustPredict(t, p, "alice", "server down")
+	want.Revision = 2
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if rep = mustLearn(t, p, "alice", es, o); rep.Installed || rep.Revision != 2 {
+		t.Errorf("got %+v, want no new revision: there is nothing to erase", rep)
+	}
+}
+
+func TestDropExamples(t *testing.T) {
+	p := create(t, small(t))
+	o := forced()
+	o.DropExamples = true
+	mustLearn(t, p, "alice", examples(18, 0), forced())
+	rep := mustLearn(t, p, "alice", examples(36, 0)[18:], o)
+	if rep.Examples+rep.HeldOut != 18 {
+		t.Errorf("got %d+%d examples, want the 18 given", rep.Examples, rep.HeldOut)
+	}
+	if stored, err := p.stored("alice"); err != nil || len(stored) != 0 {
+		t.Errorf("got %d stored examples (%v), want none", len(stored), err)
+	}
+	rec, err := p.store.Get("alice")
+	if err != nil || rec.Examples != 36 || !cmp.Equal(rec.Prior, []uint32{12, 12, 12}) {
+		t.Errorf("got %d examples and a prior of %v (%v), want 36 and 12 of each label", rec.Examples, rec.Prior, err)
+	}
+}
+
+func TestLearnFaults(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	ok, soft, k := examples(6, 0), learner.Default(), learner.Default()
+	soft.Soft, k.K = true, 13
+	one := func(e Example) []Example { return append(examples(3, 0), e) }
+	for _, c := range []struct {
+		name     string
+		id       string
+		examples []Example
+		o        *LearnOptions
+		want     error
+	}{
+		{"no id", "", ok, nil, ErrID},
+		{"a long id", strings.Repeat("x", 257), ok, nil, ErrID},
+		{"an id that is not UTF-8", "\xff", ok, nil, ErrID},
+		{"no examples", "a", nil, nil, ErrExample},
+		{"no text", "a", one(Example{Label: "later"}), nil, ErrExample},
+		{"only spaces", "a", one(Example{Text: " \n", Label: "later"}), nil, ErrExample},
+		{"no label", "a", one(Example{Text: "x"}), nil, ErrExample},
+		{"a value for a head of labels", "a", one(Example{Text: "x", Value: 3}), nil, ErrExample},
+		{"both", "a", one(Example{Text: "x", Label: "later", Value: 3}), nil, ErrExample},
+		{"a value that is not finite", "a", one(Example{Text: "x", Value: math.NaN()}), &LearnOptions{Head: NumberHead}, ErrExample},
+		{"a value over float32", "a", one(Example{Text: "x", Value: 1e39}), &LearnOptions{Head: NumberHead}, ErrExample},
+		{"a label for a head of numbers", "a", one(Example{Text: "x", Label: "later"}), &LearnOptions{Head: NumberHead}, ErrExample},
+		{"a label like a number's", "a", one(Example{Text: "x", Label: "\x015"}), nil, ErrExample},
+		{"an unknown label", "a", one(Example{Text: "x", Label: "never"}), nil, ErrUnknownLabel},
+		{"an unknown label of its own", "a", ok, &LearnOptions{Labels: []string{"a", "b"}}, ErrUnknownLabel},
+		{"a long text", "a", one(Example{Text: strings.Repeat("x", 64<<10), Label: "later"}), nil, ErrLimit},
+		{"one label", "a", ok, &LearnOptions{Labels: []string{"later"}}, ErrConfig},
+		{"a label twice", "a", ok, &LearnOptions{Labels: []string{"later", "later"}}, ErrConfig},
+		{"labels for the shared head", "a", ok, &LearnOptions{Head: SharedHead, Labels: labels}, ErrConfig},
+		{"new labels for the shared head", "a", ok, &LearnOptions{Head: SharedHead, AddLabels: true}, ErrConfig},
+		{"a head of no kind", "a", ok, &LearnOptions{Head: "huge"}, ErrConfig},
+		{"a soft mask", "a", ok, &LearnOptions{Config: &soft}, ErrConfig},
+		{"K over N", "a", ok, &LearnOptions{Config: &k}, ErrLearnConfig},
+		{"no epochs", "a", ok, &LearnOptions{Config: &learner.Config{}}, ErrLearnConfig},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rep, err := p.Learn(ctx, c.id, c.examples, c.o)
+			if wantError(t, "Learn", err, c.want); rep != nil {
+				t.Errorf("got %+v beside an error", rep)
+			}
+		})
+	}
+	_, err := p.Learn(ctx, "a", ok, &LearnOptions{Head: "huge", Labels: []string{"", "\x01"}, AddLabels: true})
+	for _, want := range []string{"huge", `""`, `\x01`, "AddLabels"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want it to name %s", err, want)
+		}
+	}
+	for info, err := range p.Profiles("") {
+		t.Errorf("got profile %+v (%v), want none", info, err)
+	}
+}
+
+func TestLearnCancelled(t *testing.T) {
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(18, 0), forced())
+	before, err := p.store.Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	o := forced()
+	o.Config.Epochs = 1_000_000
+	steps := 0
+	o.Progress = func(step, total int, loss float32) {
+		if steps++; step == 3 {
+			cancel()
+		}
+	}
+	began := time.Now()
+	_, err = p.Learn(ctx, "alice", examples(18, 1), o)
+	if wantError(t, "Learn", err, context.Canceled); steps > 4 || time.Since(began) > 10*time.Second {
+		t.Errorf("got %d steps in %v after the end of ctx, want it to end within one", steps-3, time.Since(began))
+	}
+	_, err = p.Learn(ctx, "alice", examples(18, 1), nil)
+	wantError(t, "Learn with an ended ctx", err, context.Canceled)
+	_, err = p.Learn(ctx, "bob", examples(18, 1), nil)
+	wantError(t, "Learn with an ended ctx", err, context.Canceled)
+	after, err := p.store.Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(before.Mask.Bytes(), after.Mask.Bytes()); d != "" || after.Revision != 1 {
+		t.Errorf("got revision %d with mask (-want +got):\n%s", after.Revision, d)
+	}
+	if stored, err := p.stored("alice"); err != nil || len(stored) != 18 || stored[0] != examples(18, 0)[0] {
+		t.Errorf("got %d stored examples (%v), want the first 18", len(stored), err)
+	}
+	_, err = p.Predict(ctx, "alice", "server down")
+	wantError(t, "Predict with an ended ctx", err, context.Canceled)
+}
+
+// TestLearnQueues has two Learns of one profile and one that gives up waiting.
+func TestLearnQueues(t *testing.T) {
+	p := create(t, small(t))
+	started, finish, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	o := forced()
+	o.Progress = func(step, steps int, loss float32) {
+		if step == 1 {
+			close(started)
+			<-finish
+		}
+	}
+	go func() {
+		_, err := p.Learn(context.Background(), "alice", examples(12, 0), o)
+		done <- err
+	}()
+	<-started
+	for _, id := range []string{"alice", "bob"} { // one waits for the profile, the other for its turn
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		_, err := p.Learn(ctx, id, examples(12, 0), forced())
+		wantError(t, "a Learn behind another", err, context.DeadlineExceeded)
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	wantError(t, "a Forget behind a Learn", p.Forget(ctx, "alice"), context.DeadlineExceeded)
+	cancel()
+	go func() {
+		rep, err := p.Learn(context.Background(), "alice", examples(12, 0), forced())
+		if err == nil && rep.Revision != 2 {
+			err = fmt.Errorf("got revision %d, want 2", rep.Revision)
+		}
+		done <- err
+	}()
+	close(finish)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLearnConflict replaces the profile while it is being learned.
+func TestLearnConflict(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(12, 0), forced())
+	var b bytes.Buffer
+	if _, err := p.Export(ctx, &b); err != nil {
+		t.Fatal(err)
+	}
+	o := forced()
+	o.Progress = func(step, steps int, loss float32) {
+		if step == 1 {
+			if _, err := p.Import(ctx, &b, Overwrite); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := p.Learn(ctx, "alice", examples(12, 1), o)
+	wantError(t, "Learn", err, ErrConflict)
+}
+
+func TestLatest(t *testing.T) {
+	a, b, c := Example{Text: "a", Label: "1"}, Example{Text: "b", Label: "1"}, Example{Text: "a", Pair: "c", Label: "1"}
+	a2 := Example{Text: "a", Label: "2"}
+	if d := cmp.Diff([]Example{a2, b, c}, latest([]Example{a, b, a, c, a2})); d != "" {
+		t.Errorf("latest (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]Example{a, c}, without([]Example{a2, b, c, a}, []Example{a, b, a2})); d != "" {
+		t.Errorf("without (-want +got):\n%s", d)
+	}
+}
+
+func TestHeldOut(t *testing.T) {
+	held, moved := 0, 0
+	for i := range 1000 {
+		e := Example{Text: fmt.Sprint("text ", i), Label: "a"}
+		now := heldOut("alice", e)
+		if now {
+			held++
+		}
+		e.Label, e.Value = "b", 5
+		if heldOut("alice", e) != now {
+			t.Fatalf("example %d changes its part with its label", i)
+		}
+		if heldOut("bob", e) != now {
+			moved++
+		}
+	}
+	if held < 250 || held > 350 || moved == 0 {
+		t.Errorf("got %d of 1000 held out and %d other for another profile, want about 300 and 420", held, moved)
+	}
+}
+
+func TestReportBytes(t *testing.T) {
+	p := create(t, small(t))
+	for i, o := range []*LearnOptions{quick(), own(1), forced()} {
+		rep := mustLearn(t, p, "alice", examples(12, 0), o)
+		info, err := p.Profile("alice")
+		if err != nil || rep.Bytes != info.Bytes || rep.Bytes == 0 || rep.MaskBytes != info.MaskBytes {
+			t.Errorf("Learn %d: got %d bytes, want %d (%v)", i, rep.Bytes, info.Bytes, err)
+		}
+		st, err := p.Stats()
+		if err != nil || st.Store.RecordBytes != int64(rep.Bytes) {
+			t.Errorf("Learn %d: got %d bytes, Stats says %d (%v)", i, rep.Bytes, st.Store.RecordBytes, err)
+		}
+	}
+}
+
+// TestStoredNumbers says that numbers come back out of the store as they went in.
+func TestStoredNumbers(t *testing.T) {
+	in := []Example{{Text: "a", Value: -1.5}, {Text: "b", Value: 0}, {Text: "c", Value: 1e-30}, {Text: "d", Label: "x"}}
+	for i, r := range storedExamples(in) {
+		got := Example{Text: r.Text, Label: r.Label}
+		if v, ok := folder.Number(r.Label); ok {
+			got.Label, got.Value = "", v
+		}
+		if got != in[i] {
+			t.Errorf("got %+v, want %+v", got, in[i])
+		}
+	}
+}
+
+var errTest = errors.New("test")
