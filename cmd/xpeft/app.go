@@ -63,7 +63,6 @@ func (a *app) root() *cobra.Command {
 		Long:          "xpeft learns, serves and looks after profiles: two bit masks that choose, for each user, which adapters of one frozen bank are averaged in one frozen language model.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	dir := os.Getenv("XPEFT_DIR")

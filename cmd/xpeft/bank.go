@@ -182,7 +182,7 @@ func (a *app) bankImportCommand() *cobra.Command {
 		Long:  "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of profiles that are bound to it can be imported. A new folder gets its bank from xpeft init --bank-file.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
-			return a.fromFile(args, "bank file", func(r io.Reader) error {
+			return a.fromFile(ctx, args, "bank file", func(r io.Reader) error {
 				return a.withStore(false, func(st *store.Store) error {
 					info, err := folder.AddBank(ctx, st, a.dir, r)
 					if err != nil {

@@ -64,7 +64,7 @@ func (a *app) init(_ context.Context, f initFlags) error {
 
 func (a *app) created(st *store.Store, labels []string) (created, error) {
 	m := st.Meta()
-	k, err := storeK(m)
+	k, err := folder.K(m)
 	if err != nil {
 		return created{}, err
 	}

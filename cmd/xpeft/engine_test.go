@@ -276,22 +276,6 @@ func TestSignals(t *testing.T) {
 	stop(t, predict, syscall.SIGTERM, 143)
 }
 
-func stop(t *testing.T, cmd *exec.Cmd, s syscall.Signal, want int) {
-	t.Helper()
-	must(t, cmd.Process.Signal(s))
-	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		cmd.Process.Kill()
-		t.Fatalf("the process runs on 20 s after %v", s)
-	}
-	if got := cmd.ProcessState.ExitCode(); got != want {
-		t.Errorf("exit code after %v: got %d, want %d", s, got, want)
-	}
-}
-
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 	return lines[len(lines)-1]

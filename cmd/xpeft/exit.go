@@ -117,7 +117,7 @@ var storeErrors = []kind{
 func (a *app) fail(ctx context.Context, err error) int {
 	code := exitCode(err)
 	var sig signalError
-	if errors.As(context.Cause(ctx), &sig) && (errors.Is(err, context.Canceled) || errors.As(err, &sig)) {
+	if errors.As(context.Cause(ctx), &sig) { // whatever the command made of it
 		code, err = exitForSignal+int(sig.signal), sig
 	}
 	var rows *rowsError
@@ -153,7 +153,13 @@ func codeName(code int) string {
 
 // oneLine joins the lines of an error, as errors.Join writes them.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	var parts []string
+	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // rowsError ends a command in which some rows failed, each with an error of its own in the output. Its exit code is that of the first.

@@ -43,7 +43,7 @@ func (a *app) importCommand() *cobra.Command {
 				return usagef("--policy is %q, want fail, skip, overwrite or rename", policy)
 			}
 			o.Policy = p
-			return a.fromFile(args, "bundle", func(r io.Reader) error {
+			return a.fromFile(ctx, args, "bundle", func(r io.Reader) error {
 				return a.withStore(false, func(st *store.Store) error { return a.importBundle(ctx, st, r, o) })
 			})
 		}),
@@ -74,12 +74,12 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 }
 
 // fromFile opens the one argument, or stdin if there is none or it is "-".
-func (a *app) fromFile(args []string, what string, f func(r io.Reader) error) error {
+func (a *app) fromFile(ctx context.Context, args []string, what string, f func(r io.Reader) error) error {
 	if len(args) == 0 || args[0] == "-" {
 		if isTerminal(a.stdin) {
 			return usagef("no %s: name a file, or pipe one in", what)
 		}
-		return f(a.stdin)
+		return f(cancellable(ctx, a.stdin))
 	}
 	h, err := os.Open(args[0])
 	if err != nil {
@@ -93,6 +93,17 @@ func (a *app) fromFile(args []string, what string, f func(r io.Reader) error) er
 	progress := a.newByteBar(info.Size(), "reading")
 	defer progress.done()
 	return f(progress.reader(h))
+}
+
+// cancellable is r until ctx is done: a signal ends a command that waits for its pipe.
+func cancellable(ctx context.Context, r io.Reader) io.Reader {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err) // nil: io.EOF
+	}()
+	context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	return pr
 }
 
 // complete gives a flag's values to the shell.

@@ -76,6 +76,9 @@ func (a *app) initCommand() *cobra.Command {
 			if len(o.labels) < 2 {
 				return usagef("init needs --labels: two or more, with commas between them")
 			}
+			if o.bankN < 1 {
+				return usagef("--bank-n is %d, want 1 or more", o.bankN)
+			}
 			return a.init(ctx, o)
 		}),
 	}

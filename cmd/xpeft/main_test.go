@@ -115,7 +115,7 @@ func newFolder(t *testing.T) string {
 	dir := t.TempDir()
 	ctx := t.Context()
 	st, err := store.Create(folder.DB(dir), store.Meta{
-		Model: "/nowhere", Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64, Extra: map[string]string{"k": "3"},
+		Model: "/nowhere", Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64, Extra: map[string]string{folder.ExtraK: "3"},
 	}, &store.Options{NoSync: true})
 	must(t, err)
 	info, err := folder.RandomInfo(bank.Properties{Origin: bank.Random, N: 10, Blocks: 2, Hidden: 32, Bottleneck: 4, NormB: true, Seed: 7, SigmaA: 0.03, SigmaB: 0.05})

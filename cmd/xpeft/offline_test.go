@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"sort"
 	"strings"
 	"testing"
 
@@ -22,14 +20,6 @@ func each(t *testing.T, f func(t *testing.T, binary string)) {
 	for name, binary := range builds() {
 		t.Run(name, func(t *testing.T) { t.Parallel(); f(t, binary) })
 	}
-}
-
-func keys(row map[string]any) (names []string) {
-	for k := range row {
-		names = append(names, k)
-	}
-	sort.Strings(names)
-	return names
 }
 
 func TestProfilesAndShow(t *testing.T) {
@@ -325,86 +315,6 @@ func TestReadersShareTheFolder(t *testing.T) {
 	defer st.Close()
 	call(t, pure, dir, "", "profiles").want(t, exitOK)
 	call(t, pure, dir, "", "forget", "alice", "--lock-timeout", "20ms").want(t, exitLocked)
-}
-
-func TestExitCodes(t *testing.T) {
-	dir := newFolder(t)
-	fill(t, dir, "alice")
-	empty := t.TempDir()
-	newer := t.TempDir()
-	tests := []struct {
-		dir  string
-		args string
-		code int
-	}{
-		{dir, "", exitOK},
-		{dir, "help", exitOK},
-		{dir, "learn --help", exitOK},
-		{dir, "frobnicate", exitUsage},
-		{dir, "--frobnicate", exitUsage},
-		{dir, "profiles --limit x", exitUsage},
-		{dir, "profiles a b", exitUsage},
-		{dir, "show", exitUsage},
-		{dir, "show alice --masks --examples", exitUsage},
-		{dir, "import --policy maybe", exitUsage},
-		{dir, "export alice --prefix a", exitUsage},
-		{dir, "bank convert x", exitUsage},
-		{dir, "show nobody", exitNotFound},
-		{dir, "export nobody -o " + filepath.Join(newer, "x"), exitNotFound},
-		{dir, "import /does/not/exist", exitError},
-		{empty, "profiles", exitNoStore},
-		{empty, "check", exitNoStore},
-		{empty, "import", exitNoStore},
-	}
-	for _, test := range tests {
-		t.Run(test.args, func(t *testing.T) {
-			t.Parallel()
-			r := call(t, pure, test.dir, "", strings.Fields(test.args)...).want(t, test.code)
-			if r.code != exitOK && r.out != "" {
-				t.Errorf("stdout: got %q, want nothing", r.out)
-			}
-		})
-	}
-}
-
-// TestWithoutLibTorch: the commands are there, with their help, and say what is missing.
-func TestWithoutLibTorch(t *testing.T) {
-	dir := newFolder(t)
-	for _, args := range [][]string{{"init", "--labels", "a,b"}, {"learn"}, {"predict", "text"}} {
-		r := call(t, pure, dir, "", args...).want(t, exitNoTorch)
-		if !strings.Contains(r.err, "libtorch") {
-			t.Errorf("%v: stderr: got %q, want a word about libtorch", args, r.err)
-		}
-		if help := call(t, pure, dir, "", args[0], "--help").want(t, exitOK).out; !strings.Contains(help, "--device") {
-			t.Errorf("%s --help: got %q, want its flags", args[0], help)
-		}
-	}
-}
-
-func TestCompletion(t *testing.T) {
-	dir := newFolder(t)
-	fill(t, dir, "alice", "albert", "bob")
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call(t, pure, dir, "", "completion", shell).want(t, exitOK).out; !strings.Contains(got, "xpeft") || len(got) < 1000 {
-			t.Errorf("completion %s: got %d bytes, want a script", shell, len(got))
-		}
-	}
-	// What the scripts call: candidates, then a directive; cobra explains the directive on stderr.
-	for _, test := range []struct {
-		args string
-		want []string
-	}{
-		{"show al", []string{"albert", "alice"}},
-		{"import --policy ", []string{"fail", "skip", "overwrite", "rename"}},
-		{"learn --device ", []string{"cpu", "cuda", "auto"}},
-	} {
-		args := append([]string{"__complete"}, strings.Split(test.args, " ")...)
-		r := call(t, pure, dir, "", args...)
-		got := strings.Split(strings.TrimSpace(r.out), "\n")
-		if diff := cmp.Diff(append(slices.Clone(test.want), ":4"), got); diff != "" {
-			t.Errorf("complete %q (-want +got):\n%s", test.args, diff)
-		}
-	}
 }
 
 func TestManyProfiles(t *testing.T) {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -60,7 +60,7 @@ func (a *app) stats(st *store.Store) error {
 		return err
 	}
 	m := st.Meta()
-	k, err := storeK(m)
+	k, err := folder.K(m)
 	if err != nil {
 		return err
 	}
@@ -71,15 +71,6 @@ func (a *app) stats(st *store.Store) error {
 		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
-}
-
-// storeK is the number of adapters that the folder's new profiles average in each row.
-func storeK(m store.Meta) (int, error) {
-	k, err := strconv.Atoi(m.Extra["k"])
-	if err != nil {
-		return 0, fmt.Errorf("%w: k in meta: %w", store.ErrCorrupt, err)
-	}
-	return k, nil
 }
 
 func mean(sum, n int64) float64 {

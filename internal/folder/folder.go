@@ -2,9 +2,11 @@ package folder
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/xpeft/xpeft/store"
 )
@@ -26,6 +28,18 @@ func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, Ban
 
 // Open opens the folder's store; the error wraps fs.ErrNotExist if there is none.
 func Open(dir string, o *store.Options) (*store.Store, error) { return store.Open(DB(dir), o) }
+
+// ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new profiles average in each row, as a decimal.
+const ExtraK = "k"
+
+// K reads it.
+func K(m store.Meta) (int, error) {
+	k, err := strconv.Atoi(m.Extra[ExtraK])
+	if err != nil || k < 1 {
+		return 0, fmt.Errorf("%w: K in the folder's meta is %q", store.ErrCorrupt, m.Extra[ExtraK])
+	}
+	return k, nil
+}
 
 // Exists says whether dir holds a store.
 func Exists(dir string) (bool, error) {
