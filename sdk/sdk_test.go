@@ -264,3 +264,10 @@ func TestMainThread(t *testing.T) {
 		t.Errorf("after Import (-want +got):\n%s", d)
 	}
 }
+
+func writeFile(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,200 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/model"
+)
+
+// number learns numbers.
+func number(epochs int) *LearnOptions {
+	o := own(epochs)
+	o.Head = NumberHead
+	return o
+}
+
+func TestNumberHead(t *testing.T) {
+	p := create(t, small(t))
+	es := numbers(60)
+	rep := mustLearn(t, p, "alice", es, number(60))
+	if !(rep.After.Loss < 200) || rep.After.Accuracy != 0 || rep.After.N == 0 { // the targets' variance is 825
+		t.Errorf("got %+v, want a squared error under 200", rep.After)
+	}
+	short, long := mustPredict(t, p, "alice", "a"), mustPredict(t, p, "alice", "a a a a a a a a a")
+	if !(short.Value < long.Value) || short.Label != "" || short.Probabilities != nil {
+		t.Errorf("got %+v and %+v, want the value to grow with the text", short, long)
+	}
+	if math.Abs(short.Value-145) > 100 {
+		t.Errorf("got %g, want a value in the targets' unit", short.Value)
+	}
+	info, err := p.Profile("alice")
+	if err != nil || info.Head != NumberHead || len(info.Labels) != 0 {
+		t.Errorf("got %+v (%v), want a head of numbers", info, err)
+	}
+	// The kind stays unless another is asked for, and goes on from where it was.
+	still := number(1)
+	still.Head = ""
+	still.Config.HeadRate, still.Config.MaskRate, still.Config.AffineRate, still.Config.Nu = 0, 0, 0, 0
+	mustLearn(t, p, "alice", es[:5], still)
+	if again := mustPredict(t, p, "alice", "a"); math.Abs(again.Value-short.Value) > 0.5 {
+		t.Errorf("got %g after a Learn at rate 0, want %g", again.Value, short.Value)
+	}
+}
+
+// TestUnits learns the same numbers in other units.
+func TestUnits(t *testing.T) {
+	p := create(t, small(t))
+	values := map[float64]float64{}
+	for i, unit := range []float64{1, 1e-9, 1e20} {
+		es := numbers(20)
+		for j := range es {
+			es[j].Value *= unit
+		}
+		mustLearn(t, p, fmt.Sprint("profile ", i), es, number(10))
+		values[unit] = mustPredict(t, p, fmt.Sprint("profile ", i), "a a a").Value / unit
+		if math.Abs(values[unit]-145) > 150 {
+			t.Errorf("unit %g: got %g, want about 145", unit, values[unit])
+		}
+	}
+	same := make([]Example, 8)
+	for i := range same {
+		same[i] = Example{Text: fmt.Sprint("text ", i), Value: 1e6}
+	}
+	mustLearn(t, p, "constant", same, number(2))
+	if v := mustPredict(t, p, "constant", "text").Value; math.Abs(v-1e6) > 10 {
+		t.Errorf("got %g from examples that are all 1e6", v)
+	}
+}
+
+// TestHeadChanges takes one profile through all kinds of heads. What it stored for another kind is in nobody's way.
+func TestHeadChanges(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	kind := func(want HeadKind, labels []string) {
+		t.Helper()
+		info, err := p.Profile("alice")
+		if err != nil || info.Head != want || !cmp.Equal(info.Labels, labels) {
+			t.Fatalf("got a %s head of %q (%v), want %s of %q", info.Head, info.Labels, err, want, labels)
+		}
+	}
+	mustLearn(t, p, "alice", examples(12, 0), forced())
+	kind(SharedHead, labels)
+
+	rep := mustLearn(t, p, "alice", numbers(12), number(10)) // no Force: there is nothing to compare with
+	if !rep.Installed || rep.Examples+rep.HeldOut != 12 {
+		t.Errorf("got %+v, want a revision of the 12 numbers", rep)
+	}
+	kind(NumberHead, nil)
+	_, err := p.Learn(ctx, "alice", examples(3, 0), nil)
+	wantError(t, "labels for numbers", err, ErrExample)
+
+	shared := forced()
+	shared.Head = SharedHead
+	if rep = mustLearn(t, p, "alice", examples(12, 0)[:3], shared); rep.Examples+rep.HeldOut != 12 {
+		t.Errorf("got %+v, want the 12 stored examples with labels", rep)
+	}
+	kind(SharedHead, labels)
+
+	two := forced()
+	two.Labels = []string{"later", "spam"}
+	if rep = mustLearn(t, p, "alice", []Example{{Text: "win a car", Label: "spam"}}, two); rep.Examples+rep.HeldOut != 5 {
+		t.Errorf("got %+v, want the new example and the four stored ones with the label later", rep)
+	}
+	kind(OwnHead, two.Labels)
+	_, err = p.Learn(ctx, "alice", []Example{{Text: "x", Label: "urgent"}}, nil)
+	wantError(t, "a label that it had once", err, ErrUnknownLabel)
+
+	add := forced()
+	add.AddLabels = true
+	if rep = mustLearn(t, p, "alice", []Example{{Text: "who is it", Label: "who"}}, add); rep.Examples+rep.HeldOut != 14 {
+		t.Errorf("got %+v, want all 14 with labels", rep)
+	}
+	kind(OwnHead, []string{"later", "spam", "urgent", "ignore", "who"})
+	out := mustPredict(t, p, "alice", "hello")
+	total := 0.0
+	for _, x := range out.Probabilities {
+		total += float64(x.P)
+	}
+	if len(out.Probabilities) != 5 || math.Abs(total-1) > 1e-5 {
+		t.Errorf("got %+v, want 5 probabilities that add up to 1", out)
+	}
+}
+
+// TestAddLabelKeepsWeights adds a label at rate 0: the others' rows stay, and the gate counts what the old revision could not know as wrong.
+func TestAddLabelKeepsWeights(t *testing.T) {
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(30, 0), own(20))
+	old, err := p.snapshot("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := quick()
+	o.AddLabels = true
+	o.Config.HeadRate, o.Config.MaskRate, o.Config.AffineRate, o.Config.Nu = 0, 0, 0, 0
+	fresh := []Example{}
+	for i := range 20 {
+		fresh = append(fresh, Example{Text: fmt.Sprint("who is it ", i), Label: "who"})
+	}
+	unknown := len(part("alice", fresh, true))
+	rep := mustLearn(t, p, "alice", fresh, o)
+	now, err := p.snapshot("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Revision == 2 && !cmp.Equal(now.head.W[:3*tinyD], old.head.W) {
+		t.Error("got other weights for the labels that were there")
+	}
+	if known := float64(rep.HeldOut - unknown); unknown == 0 || rep.Before.Accuracy > known/float64(rep.HeldOut) || rep.Before.N != rep.HeldOut {
+		t.Errorf("got %+v before, want the %d of %d with the new label wrong", rep.Before, unknown, rep.HeldOut)
+	}
+}
+
+// TestOwnHeadOfTwoLayers adds a label to an own head that came with an inner layer.
+func TestOwnHeadOfTwoLayers(t *testing.T) {
+	l := &lesson{sdk: create(t, small(t)), options: LearnOptions{Labels: []string{"b", "c"}}}
+	old := &model.Head{Labels: []string{"a", "b"}, Hidden: tinyD, W: make([]float32, 2*tinyD), B: []float32{1, 2}, W1: make([]float32, tinyD*tinyD),
+		B1: make([]float32, tinyD), Counts: make([]uint32, 2)}
+	old.W[tinyD], old.W1[5] = 7, 3
+	l.old = &snapshot{head: old, own: true}
+	h, err := l.ownHead(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Validate(); err != nil || h.W[0] != 7 || h.B[0] != 2 || h.W[tinyD] != 0 || h.W1[5] != 3 {
+		t.Errorf("got %v and %+v, want b's row first, c's of zeros, and the inner layer", err, h)
+	}
+}
+
+func TestPopulation(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	b, err := p.bank(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lesson{sdk: p, bank: b, bankRef: 1}
+	c := l.learnConfig()
+	if g := p.population(ctx, 1, b.Properties(), c); g != nil {
+		t.Error("got logits from no profiles, want none")
+	}
+	for i := range 3 {
+		mustLearn(t, p, fmt.Sprint(i), examples(12, i), forced())
+	}
+	g := p.population(ctx, 1, b.Properties(), c)
+	counts, n, err := p.store.UseCounts(ctx, 1)
+	if err != nil || n != 3 || g == nil {
+		t.Fatalf("got %d profiles (%v), want 3", n, err)
+	}
+	for i, x := range g.Row(0, 1) {
+		if math.IsNaN(float64(x)) || (x > 0) != (counts[0][1][i] > 1) { // one in three use it by chance
+			t.Errorf("adapter %d: got a logit of %g, used by %d of 3", i, x, counts[0][1][i])
+		}
+	}
+}
