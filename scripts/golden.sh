@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 required=(
 	TestGoldenDigest # bank: the generator's bits
 	TestGoldenFiles  # internal/safetensors: the vectors' files
+	TestGoldenForward # model: forward.safetensors
 	TestGoldenNoisy  # learner: noisy.safetensors
 	TestGoldenSteps  # learner: xpeft.safetensors
 	TestRecordGolden # store: a record's bytes
