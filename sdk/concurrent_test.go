@@ -1,0 +1,366 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// oracle knows what every revision that ever was answers.
+type oracle struct {
+	mu   sync.Mutex
+	seen map[string][]Prediction // by id
+}
+
+func (o *oracle) add(out Prediction) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen[out.Profile] = append(o.seen[out.Profile], out)
+}
+
+// knows says whether an answer is, within rounding, that of one whole revision.
+func (o *oracle) knows(out Prediction) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, want := range o.seen[out.Profile] {
+		if want.Revision == out.Revision && distance(out, want) <= 1e-5 && out.Label == want.Label {
+			return true
+		}
+	}
+	return false
+}
+
+// TestConcurrent learns, imports and forgets while others predict: every answer is that of one whole revision. The answers are checked after
+// the fact, against what each revision answers alone.
+func TestConcurrent(t *testing.T) {
+	const text = "server down"
+	ctx := context.Background()
+	c := small(t)
+	c.Options.Workers, c.Options.Learns, c.Options.CacheBytes = 3, 2, 6000 // about two adapters
+	p := create(t, c)
+	revisions := oracle{seen: map[string][]Prediction{}}
+	var bundles [][]byte
+	for i := range 2 {
+		mustLearn(t, p, "imported", examples(12, i), forced())
+		var b bytes.Buffer
+		if _, err := p.Export(ctx, &b, "imported"); err != nil {
+			t.Fatal(err)
+		}
+		bundles = append(bundles, b.Bytes())
+	}
+	mustLearn(t, p, "learned", examples(12, 0), forced())
+	var (
+		readers, writers sync.WaitGroup
+		stop             atomic.Bool
+		answers          = make([][]Prediction, 10)
+	)
+	// Revisions are told apart by their answers when each writer has its profile to itself.
+	note := func(id string) {
+		out, err := p.Predict(ctx, id, text)
+		if err != nil {
+			t.Error(err)
+		}
+		revisions.add(out)
+	}
+	note("imported")
+	note("learned")
+	for i := range answers {
+		readers.Add(1)
+		go func() {
+			defer readers.Done()
+			rng := rand.New(rand.NewPCG(7, uint64(i)))
+			ids := []string{"imported", "learned", "forgotten", ""}
+			for !stop.Load() {
+				reqs := make([]Request, 1+rng.IntN(6))
+				for j := range reqs {
+					reqs[j] = Request{Profile: ids[rng.IntN(4)], Text: text}
+				}
+				out, err := p.PredictBatch(ctx, reqs)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answers[i] = append(answers[i], out...)
+			}
+		}()
+	}
+	writer := func(n int, f func(i int) error) {
+		writers.Add(1)
+		go func() {
+			defer writers.Done()
+			for i := range n {
+				if err := f(i); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	writer(6, func(i int) error {
+		_, err := p.Learn(ctx, "learned", examples(12, i+1), forced())
+		note("learned")
+		return err
+	})
+	writer(12, func(i int) error {
+		_, err := p.Import(ctx, bytes.NewReader(bundles[i%2]), Overwrite)
+		note("imported")
+		return err
+	})
+	writer(4, func(i int) error {
+		_, err := p.Learn(ctx, "forgotten", examples(12, i), forced())
+		note("forgotten")
+		return errors.Join(err, p.Forget(ctx, "forgotten"))
+	})
+	writers.Wait()
+	stop.Store(true)
+	readers.Wait()
+	base := mustBatch(t, p, []Request{{Text: text}})[0]
+	revisions.add(base)
+	checked := 0
+	for _, list := range answers {
+		for _, out := range list {
+			if out.Profile == "forgotten" && errors.Is(out.Err, ErrProfileNotFound) {
+				continue
+			}
+			if checked++; out.Err != nil || !revisions.knows(out) {
+				t.Fatalf("got %+v, want the answer of one of %+v", out, revisions.seen[out.Profile])
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("got no answers to check")
+	}
+	t.Logf("%d answers, %d revisions", checked, len(revisions.seen["learned"])+len(revisions.seen["imported"])+len(revisions.seen["forgotten"]))
+}
+
+// TestForgetInFlight forgets a profile whose adapter is in use.
+func TestForgetInFlight(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(6, 0), forced())
+	want := mustPredict(t, p, "alice", "server down")
+	r, err := p.resolve(Request{Profile: "alice", Text: "server down"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, _, err := p.pin(ctx, []row{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Forget(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	out := make([]Prediction, 1)
+	if err := p.forward(ctx, []row{r}, out); err != nil {
+		t.Fatal(err)
+	}
+	out[0].Profile = "alice"
+	near(t, "a Predict that began before", out[0], want)
+	p.unpin(entries)
+	wantError(t, "Forget", p.Forget(ctx, "alice"), ErrProfileNotFound)
+	wantError(t, "Forget", p.Forget(ctx, ""), ErrID)
+	_, err = p.Predict(ctx, "alice", "server down")
+	wantError(t, "Predict", err, ErrProfileNotFound)
+	for _, get := range []func() error{
+		func() error { _, err := p.store.Examples("alice"); return err },
+		func() error { _, err := p.store.State("alice"); return err },
+		func() error { _, err := p.store.History("alice"); return err },
+		func() error { _, err := p.Profile("alice"); return err },
+	} {
+		wantError(t, "after Forget", get(), ErrProfileNotFound)
+	}
+	if rep := mustLearn(t, p, "alice", examples(6, 1), forced()); rep.Revision != 1 || rep.Examples+rep.HeldOut != 6 {
+		t.Errorf("got %+v, want a new profile", rep)
+	}
+}
+
+// TestCancelledFold has the caller that folds give up: the others still get their answer.
+func TestCancelledFold(t *testing.T) {
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(6, 0), forced())
+	snap, err := p.snapshot("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, mine := p.cache.acquire(snap.key)
+	if !mine {
+		t.Fatal("somebody folded it")
+	}
+	done := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := p.Predict(context.Background(), "alice", "server down")
+			done <- err
+		}()
+	}
+	for {
+		if s := p.cache.snapshot(); s.Hits == 4 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	p.cache.fill(e, nil, context.Canceled)
+	p.cache.release(e)
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestClose closes from many goroutines while calls are in progress.
+func TestClose(t *testing.T) {
+	ctx := context.Background()
+	threads := runtime.NumGoroutine()
+	p, err := Create(t.TempDir(), small(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustLearn(t, p, "alice", examples(6, 0), forced())
+	var wg sync.WaitGroup
+	var answered atomic.Int64
+	begun := make(chan struct{}, 100)
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				_, err := p.Predict(ctx, "alice", "server down")
+				begun <- struct{}{}
+				if err != nil {
+					wantError(t, "Predict", err, ErrClosed)
+					return
+				}
+				answered.Add(1)
+			}
+		}()
+	}
+	go func() {
+		for range begun {
+		}
+	}()
+	for answered.Load() < 16 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			if n := p.engine.Live(); n != 0 {
+				t.Errorf("got %d live tensors when Close returned, want 0", n)
+			}
+		}()
+	}
+	wg.Wait()
+	close(begun)
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	for name, call := range map[string]func() error{
+		"Learn":        func() error { _, err := p.Learn(ctx, "a", examples(3, 0), nil); return err },
+		"Predict":      func() error { _, err := p.Predict(ctx, "a", "b"); return err },
+		"PredictBatch": func() error { _, err := p.PredictBatch(ctx, nil); return err },
+		"Export":       func() error { _, err := p.Export(ctx, new(bytes.Buffer)); return err },
+		"ExportWith":   func() error { _, err := p.ExportWith(ctx, new(bytes.Buffer), ExportOptions{}); return err },
+		"Import":       func() error { _, err := p.Import(ctx, new(bytes.Buffer), Fail); return err },
+		"Forget":       func() error { return p.Forget(ctx, "a") },
+		"Profile":      func() error { _, err := p.Profile("a"); return err },
+		"Profiles": func() error {
+			for _, err := range p.Profiles("") {
+				return err
+			}
+			return nil
+		},
+		"Labels": func() error { _, err := p.Labels(); return err },
+		"Stats":  func() error { _, err := p.Stats(); return err },
+		"Check":  func() error { _, err := p.Check(ctx, true); return err },
+		"Backup": func() error { _, err := p.Backup(ctx, new(bytes.Buffer)); return err },
+	} {
+		wantError(t, name, call(), ErrClosed)
+	}
+	waitGoroutines(t, threads)
+}
+
+// TestCloseWaits closes during a Learn and a listing.
+func TestCloseWaits(t *testing.T) {
+	p := create(t, small(t))
+	mustLearn(t, p, "alice", examples(6, 0), forced())
+	closed := make(chan error, 1)
+	o := forced()
+	o.Progress = func(step, steps int, loss float32) {
+		if step == 1 {
+			go func() { closed <- p.Close() }()
+			for {
+				if _, err := p.Labels(); err != nil {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	for info, err := range p.Profiles("") {
+		if err != nil || info.ID != "alice" {
+			t.Errorf("got %+v and %v, want alice", info, err)
+		}
+		if rep := mustLearn(t, p, "alice", examples(6, 1), o); rep.Revision != 2 {
+			t.Errorf("got %+v, want revision 2: Close waits", rep)
+		}
+		select {
+		case err := <-closed:
+			t.Errorf("got %v, want Close to wait for the loop", err)
+		default:
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	q, err := Open(p.dir, &Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeClean(t, q)
+	if out := mustPredict(t, q, "alice", "x"); out.Revision != 2 {
+		t.Errorf("got %+v, want revision 2", out)
+	}
+}
+
+func TestKeyLock(t *testing.T) {
+	var k keyLock
+	var wg sync.WaitGroup
+	counts := make([]int, 3)
+	for i := range 30 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 100 {
+				unlock, ok := k.lock(fmt.Sprint(i%3), nil)
+				if !ok {
+					t.Error("got no lock")
+					return
+				}
+				counts[i%3]++
+				unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	for i, n := range counts {
+		if n != 1000 {
+			t.Errorf("key %d: got %d, want 1000", i, n)
+		}
+	}
+	if len(k.locks) != 0 {
+		t.Errorf("got %d locks left, want none", len(k.locks))
+	}
+}
