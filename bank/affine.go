@@ -12,6 +12,9 @@ import (
 // AffineBytes is the size of an encoded affine.
 func (p Properties) AffineBytes() int { return p.Blocks * (4 + 2*p.Bottleneck) }
 
+// maxStep keeps base + 127·step finite for any sane base.
+const maxStep = math.MaxFloat32 / 256
+
 // EncodeAffine packs affine, [L][2][b]; both slices have AffineElems values. The largest error is half a step of the block's scale.
 func (p Properties) EncodeAffine(affine, base []float32) ([]byte, error) {
 	n := p.AffineElems()
@@ -25,15 +28,16 @@ func (p Properties) EncodeAffine(affine, base []float32) ([]byte, error) {
 		for i := range a {
 			top = max(top, float32(math.Abs(float64(a[i]-z[i]))))
 		}
-		if math.IsNaN(float64(top)) || math.IsInf(float64(top), 0) {
-			return nil, fmt.Errorf("%w: affine of block %d is not finite", ErrInvalid, l)
-		}
 		step := top / 127
+		if !(step <= maxStep) {
+			return nil, fmt.Errorf("%w: affine of block %d is %g away from the bank's", ErrInvalid, l, top)
+		}
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(step))
 		for i := range a {
 			q := int8(0)
 			if step > 0 {
-				q = int8(math.RoundToEven(float64((a[i] - z[i]) / step)))
+				// The clamp is for steps so small that they were rounded by much themselves.
+				q = int8(max(-127, min(127, math.RoundToEven(float64((a[i]-z[i])/step)))))
 			}
 			out = append(out, byte(q))
 		}
@@ -49,11 +53,15 @@ func (p Properties) DecodeAffine(data []byte, base []float32) ([]float32, error)
 	out, width := make([]float32, 0, len(base)), 2*p.Bottleneck
 	for l := range p.Blocks {
 		step := math.Float32frombits(binary.LittleEndian.Uint32(data))
-		if !(step >= 0 && step <= math.MaxFloat32/256) {
+		if !(step >= 0 && step <= maxStep) {
 			return nil, fmt.Errorf("%w: affine of block %d has a step of %g", ErrCorrupt, l, step)
 		}
 		for i := range width {
-			out = append(out, base[l*width+i]+float32(float32(int8(data[4+i]))*step))
+			v := base[l*width+i] + float32(float32(int8(data[4+i]))*step)
+			if v-v != 0 {
+				return nil, fmt.Errorf("%w: affine of block %d is not finite", ErrCorrupt, l)
+			}
+			out = append(out, v)
 		}
 		data = data[4+width:]
 	}

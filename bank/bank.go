@@ -18,11 +18,12 @@ type Bank struct {
 	file   *File // nil for a random bank
 	affine []float32
 
-	mu    sync.Mutex
-	ready bool
-	rows  [2][]torch.Tensor // [side][block]: [N,d·b], float32 or float16
-	bias  [2][]torch.Tensor // [side][block]: [N,b] or [N,d]; none without biases
-	held  []*torch.Held
+	mu     sync.Mutex
+	ready  bool
+	closed bool
+	rows   [2][]torch.Tensor // [side][block]: [N,d·b], float32 or float16
+	bias   [2][]torch.Tensor // [side][block]: [N,b] or [N,d]; none without biases
+	held   []*torch.Held
 }
 
 // NewRandom makes a random bank. It costs nothing until it is used.
@@ -47,14 +48,22 @@ func (b *Bank) Properties() Properties { return b.props }
 func (b *Bank) Digest() Digest         { return b.digest }
 func (b *Bank) Affine() []float32      { return b.affine }
 
-// Materialise makes the weights ready on the engine of s; the first fold does it by itself. Cost for a random bank: N=150, L=6,
-// d=384, b=24 is 16.6 M entries, tens of milliseconds.
+// Materialise makes the weights ready on the engine of s, which all later calls must share; the first fold does it by itself. Cost for a
+// random bank: N=150, L=6, d=384, b=24 is 16.6 M entries, tens of milliseconds.
 func (b *Bank) Materialise(s *torch.Scope) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
 	if b.ready {
 		return nil
 	}
+	defer func() {
+		if !b.ready { // an operator may have failed halfway
+			b.release()
+		}
+	}()
 	if b.file != nil {
 		b.mapRegions(s)
 	} else if err := b.generate(s); err != nil {
@@ -114,14 +123,19 @@ func (b *Bank) Verify(ctx context.Context) error {
 	return b.file.Verify(ctx)
 }
 
-// Close frees the weights and closes the file. Nothing may use the bank.
-func (b *Bank) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *Bank) release() {
 	for _, h := range b.held {
 		h.Free()
 	}
 	b.held, b.rows, b.bias, b.ready = nil, [2][]torch.Tensor{}, [2][]torch.Tensor{}, false
+}
+
+// Close frees the weights and closes the file. Nothing may use the bank while it closes; what does later gets [ErrClosed].
+func (b *Bank) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.release()
+	b.closed = true
 	if b.file != nil {
 		return b.file.Close()
 	}

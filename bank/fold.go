@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Folded is one profile's adapter: Â and B̂ of every block, ready to be applied. It belongs to whoever folded it.
+// Folded is one profile's adapter: Â and B̂ of every block, ready to be applied. It belongs to whoever folded it; any number of forward
+// passes may share it.
 type Folded struct {
 	props Properties
 	down  *torch.Held // [L,d,b]
@@ -22,7 +23,7 @@ type Folded struct {
 
 // Fold averages the k adapters that each row of mask selects, in float32, and reads no others: Â_l = Σ M_A[l,i] A_i,l. affine is LN_b's,
 // [L][2][b]; nil means the bank's default. The relative error is at most 1e-6. Of a warm bank every row that is read for the first
-// time is checked; a bad one is ErrCorrupt. The result is freed by its owner.
+// time is checked; a bad one is ErrCorrupt. The caller frees the result; after an error there is none.
 func (b *Bank) Fold(s *torch.Scope, mask *bitmask.Mask, affine []float32) (*Folded, error) {
 	p := b.props
 	if mask.N != p.N || mask.Blocks != p.Blocks {
@@ -51,16 +52,29 @@ func (b *Bank) Fold(s *torch.Scope, mask *bitmask.Mask, affine []float32) (*Fold
 		}
 	}
 	L, d, bn := int64(p.Blocks), int64(p.Hidden), int64(p.Bottleneck)
-	f := &Folded{props: p}
-	f.down = s.Keep(s.View(s.Cat(side[Down].weights, 0), L, d, bn))
-	f.up = s.Keep(s.View(s.Cat(side[Up].weights, 0), L, bn, d))
+	var t [5]torch.Tensor
+	t[0] = joinBlocks(s, side[Down].weights, L, d, bn)
+	t[1] = joinBlocks(s, side[Up].weights, L, bn, d)
 	if p.Bias {
-		f.biasA, f.biasB = s.Keep(s.Cat(side[Down].bias, 0)), s.Keep(s.Cat(side[Up].bias, 0))
+		t[2], t[3] = joinBlocks(s, side[Down].bias, L, bn), joinBlocks(s, side[Up].bias, L, d)
 	}
 	if p.NormB {
-		f.norm = s.Keep(s.Float32s(affine, L, 2, bn))
+		t[4] = s.Float32s(affine, L, 2, bn)
+	}
+	f := &Folded{props: p}
+	for i, h := range []**torch.Held{&f.down, &f.up, &f.biasA, &f.biasB, &f.norm} {
+		if t[i].Defined() { // all are made: no operator can fail after the first is kept
+			*h = s.Keep(t[i])
+		}
 	}
 	return f, nil
+}
+
+// joinBlocks makes one tensor of the blocks' and frees those: many folds may share a scope.
+func joinBlocks(s *torch.Scope, blocks []torch.Tensor, shape ...int64) torch.Tensor {
+	t := s.Block(func() torch.Tensor { return s.View(s.Cat(blocks, 0), shape...) })
+	s.Free(blocks...)
+	return t
 }
 
 // FoldRows folds one side of one block for several profiles at once: ids holds k adapters for each, one profile after another.
@@ -79,7 +93,9 @@ func (b *Bank) FoldRows(s *torch.Scope, side Side, block int, ids []int32, profi
 		}
 		index[i] = int64(id)
 	}
-	mean := func(rows torch.Tensor) torch.Tensor { return b.meanRows(s, rows, index, profiles) }
+	mean := func(rows torch.Tensor) torch.Tensor {
+		return s.Block(func() torch.Tensor { return b.meanRows(s, rows, index, profiles) })
+	}
 	weights = mean(b.rows[side][block])
 	if b.props.Bias {
 		bias = mean(b.bias[side][block])
@@ -163,7 +179,7 @@ func (p Properties) activation() model.Activation {
 	return model.Identity
 }
 
-// Adapter is f for every row of a batch.
+// Adapter is f for every row of a batch. It is made of views of f, valid in s.
 func (f *Folded) Adapter(s *torch.Scope) *model.Adapter {
 	a := &model.Adapter{Activation: f.props.activation(), NormB: f.props.NormB}
 	for l := range int64(f.props.Blocks) {

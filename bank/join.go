@@ -10,8 +10,8 @@ import (
 )
 
 // Join makes one adapter for a batch whose rows belong to different profiles: row i takes fs[owner[i]]. A nil entry is a row without
-// a profile, which comes out exactly as from the bare encoder. All entries must come from banks of one shape. The products are
-// batched: no loop over profiles runs over tokens.
+// a profile, which comes out exactly as from the bare encoder; where all are nil, so is the adapter. All entries must come from banks of
+// one shape, else it is ErrInvalid. The products are batched: no loop over profiles runs over tokens.
 func Join(s *torch.Scope, fs []*Folded, owner []int) (*model.Adapter, error) {
 	first, err := sameShape(fs, owner)
 	if err != nil || first == nil {
