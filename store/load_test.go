@@ -1,15 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
 )
 
-// TestLoad puts, lists, finds, counts and exports many profiles of N=150,
-// k=50, L=6, and says how long each took.
+// TestLoad puts, lists, finds, counts, exports and imports many profiles of
+// N=150, k=50, L=6, and says how long each took.
 func TestLoad(t *testing.T) {
 	n := 100_000
 	if testing.Short() || raceEnabled {
@@ -72,9 +72,18 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	var bundle bytes.Buffer
 	timed("export", func() {
-		if exported, err := s.Export(ctx, io.Discard, ExportOptions{}); err != nil || exported != distinct {
+		if exported, err := s.Export(ctx, &bundle, ExportOptions{}); err != nil || exported != distinct {
 			t.Errorf("got %d exported, %v, want %d", exported, err, distinct)
+		}
+	})
+	t.Logf("bundle %.1f B a profile", float64(bundle.Len())/float64(distinct))
+	timed("import", func() {
+		to := newStore(t, fast)
+		report, err := to.Import(ctx, &bundle, ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+		if err != nil || report.Profiles != distinct {
+			t.Errorf("got %d imported, %v, want %d", report.Profiles, err, distinct)
 		}
 	})
 	stats, err := s.Stats()
