@@ -45,8 +45,8 @@ func (s *show) ask(ctx context.Context) error {
 		}
 	}
 	t.print(s.out)
-	s.printf("\n  All %d such messages for all: %d of %d answers are right, %v (nothing personal %v, own head %v).\n",
-		len(s.unseen), right.right, right.of, right, s.others.base, s.others.head)
+	s.printf("\n  All %d messages that nobody has seen, for all: %d of %d answers are right, %v.\n", len(s.unseen), right.right, right.of, right)
+	s.printf("  For comparison: nothing personal %v; own head, as many texts %v, all texts %v.\n", s.others.base, s.others.few, s.others.head)
 	return nil
 }
 

@@ -47,22 +47,22 @@ func (b *baseline) close() error { return errors.Join(b.encoder.Close(), b.engin
 // bytes of one person's head: C rows of d weights and a bias, as float32.
 func (b *baseline) bytes() int { return 4 * len(labels) * (b.encoder.Hidden() + 1) }
 
-// headOnly trains the head on all that Learn sees, and scores it on two other sets. Rate and epochs are those that were best for it, on the
-// kept-back messages themselves, of 45 settings: 0.001 to 0.1, 10 to 100 epochs, three weight decays.
-func (b *baseline) headOnly(ctx context.Context, p *person, unseen []sdk.Example) (kept, other score, err error) {
+// headOnly trains a head, and scores it on two other sets. Rate and epochs are those that were best for it, on the kept-back messages
+// themselves, of 45 settings: 0.001 to 0.1, 10 to 100 epochs, three weight decays.
+func (b *baseline) headOnly(ctx context.Context, train, kept, unseen []sdk.Example) (onKept, onUnseen score, err error) {
 	d, C := b.encoder.Hidden(), len(labels)
 	head := &model.Head{Labels: labels, Hidden: d, W: make([]float32, C*d), B: make([]float32, C), Counts: make([]uint32, C)}
 	config := learner.Config{Mode: learner.HeadOnly, Head: true, Epochs: 10, Batch: 16, HeadRate: 0.01, Tau: 1}
 	env := learner.Env{Engine: b.engine, Encoder: b.encoder}
-	res, err := learner.Learn(ctx, env, learner.Job{Head: head, Train: b.encode(p.learn)}, config)
+	res, err := learner.Learn(ctx, env, learner.Job{Head: head, Train: b.encode(train)}, config)
 	if err != nil {
-		return kept, other, fmt.Errorf("baseline of %s: %w", p.name, err)
+		return onKept, onUnseen, fmt.Errorf("baseline: %w", err)
 	}
-	if kept, err = b.score(ctx, env, res.Head, p.kept); err != nil {
-		return kept, other, err
+	if onKept, err = b.score(ctx, env, res.Head, kept); err != nil {
+		return onKept, onUnseen, err
 	}
-	other, err = b.score(ctx, env, res.Head, unseen)
-	return kept, other, err
+	onUnseen, err = b.score(ctx, env, res.Head, unseen)
+	return onKept, onUnseen, err
 }
 
 func (b *baseline) score(ctx context.Context, env learner.Env, h *model.Head, examples []sdk.Example) (score, error) {

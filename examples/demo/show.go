@@ -69,8 +69,8 @@ func (s *show) introduce(model, dir string) {
 
 // learn makes a profile of each person.
 func (s *show) learn(ctx context.Context) error {
-	s.printf("\n1. Learn: two thirds of each person's filed messages; the rest is kept back for step 2. Learn itself\n")
-	s.printf("   holds out three in ten of what it gets, to see whether it got any better.\n\n")
+	s.printf("\n1. Learn: two thirds of each person's filed messages. The rest is kept back for step 2.\n")
+	s.printf("   Learn itself holds out about three in ten of what it gets, to see whether it got any better.\n\n")
 	for _, p := range s.people {
 		o := &sdk.LearnOptions{}
 		if s.live {
