@@ -19,6 +19,10 @@
 // Go's collector does not see libtorch's memory. A scope frees what it made when the closure returns, errs or panics;
 // [Scope.Free] and [Scope.Block] free earlier, inside a deep forward. [Engine.Live] counts the handles that are left.
 //
+// # Threads
+//
+// [Config] says how many closures run at once and how many threads an operator of theirs may use: threads.go has the policy.
+//
 // # Gradients
 //
 // libtorch's gradient mode belongs to an OS thread. It is off on every engine thread, on inside [Engine.Train] alone,

@@ -8,6 +8,22 @@ import (
 	"github.com/sugarme/gotch/libtch"
 )
 
+// The thread policy: who gets the cores.
+//
+// An engine has Config.Workers OS threads. Each runs one closure at a time, whose operators may use up to Config.Threads threads, a team
+// that libgomp keeps for that OS thread. Callers beyond the workers wait in Go, where waiting costs nothing and their ctx is heard; sending
+// a closure costs a few ten microseconds, so a closure is a whole request.
+//
+//   - 1 worker of all cores is the fastest for one caller, but a long closure, a step of training say, then stands in the way of every
+//     short one.
+//   - As many workers as cores, each of 1 thread, has the best throughput under load, and the slowest lone caller.
+//   - The default is 2 workers of all cores: a lone caller has the whole machine, a second one need not wait for the first, and while both
+//     run they share the cores by the operating system's hand. That is tolerable only because waiting threads sleep: see throttleSpinning.
+//
+// A server whose callers are many should set Workers to its cores and Threads to 1. BenchmarkThreads in package model measures all of it.
+// Teams are per OS thread, so threads, and memory for their stacks, grow as Workers × Threads. The number of threads must be set after a
+// thread's first operator, or another engine's setting takes its place: see setNumThreads.
+
 // throttleSpinning makes OpenMP threads that wait for work sleep instead of spin.
 //
 // libgomp spins for milliseconds by default, and its threads then take the cores from whatever else runs: with two busy processes
