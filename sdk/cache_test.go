@@ -22,7 +22,7 @@ func foldOne(t testing.TB, p *SDK, id string) *bank.Folded {
 	}
 	var f *bank.Folded
 	err = p.engine.Do(context.Background(), func(s *torch.Scope) (err error) {
-		f, err = snap.bank.Fold(s, snap.mask, snap.affine)
+		f, err = snap.fold(s)
 		return err
 	})
 	if err != nil {

@@ -275,6 +275,7 @@ func TestClose(t *testing.T) {
 		"ExportWith":   func() error { _, err := p.ExportWith(ctx, new(bytes.Buffer), ExportOptions{}); return err },
 		"Import":       func() error { _, err := p.Import(ctx, new(bytes.Buffer), Fail); return err },
 		"Forget":       func() error { return p.Forget(ctx, "a") },
+		"TrainHead":    func() error { _, err := p.TrainHead(ctx, nil); return err },
 		"Profile":      func() error { _, err := p.Profile("a"); return err },
 		"Profiles": func() error {
 			for _, err := range p.Profiles("") {

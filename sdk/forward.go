@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/torch"
@@ -62,7 +63,8 @@ func (p *SDK) forward(ctx context.Context, rows []row, out []Prediction) error {
 		return err
 	}
 	d := p.encoder.Hidden()
-	x := make([]float32, len(rows)*d)
+	x := p.embeddings.take(len(rows) * d)
+	defer p.embeddings.give(x)
 	err = p.engine.Do(ctx, func(s *torch.Scope) error {
 		a, err := bank.Join(s, folded, owner)
 		if err != nil {
@@ -163,8 +165,8 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 	}()
 	err = p.engine.Do(ctx, func(s *torch.Scope) error {
 		for _, i := range mine {
-			f, err := snaps[i].bank.Fold(s, snaps[i].mask, snaps[i].affine)
-			p.cache.fill(entries[i], f, corrupt("bank", err))
+			f, err := snaps[i].fold(s)
+			p.cache.fill(entries[i], f, err)
 			done++
 			p.counters.folds.Add(1)
 		}
@@ -183,3 +185,15 @@ func (p *SDK) unpin(entries []*entry) {
 		}
 	}
 }
+
+// buffers keep one slice for each forward pass that runs at once.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) take(n int) []float32 {
+	if x, ok := b.pool.Get().(*[]float32); ok && cap(*x) >= n {
+		return (*x)[:n]
+	}
+	return make([]float32, n)
+}
+
+func (b *buffers) give(x []float32) { b.pool.Put(&x) }

@@ -137,8 +137,12 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	start, err := l.start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	head, scale := l.standardise()
-	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: l.start(ctx)}
+	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: start}
 	if l.headRef != 0 {
 		job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
 	}
@@ -206,7 +210,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.old != nil && l.old.affine != nil) {
+	if props.NormB && (l.config.Affine || l.old != nil && l.old.record.Affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err
@@ -230,11 +234,11 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 }
 
 // start is where training begins: the profile's own logits, else its mask, else what the population uses, else fresh ones.
-func (l *lesson) start(ctx context.Context) (st learner.Start) {
+func (l *lesson) start(ctx context.Context) (st learner.Start, err error) {
 	p, props := l.sdk, l.bank.Properties()
 	if l.old == nil {
 		st.Logits = p.population(ctx, l.bankRef, props, l.config)
-		return st
+		return st, nil
 	}
 	if state, err := p.store.State(l.id); err == nil {
 		st.Logits = decodeState(state, props.N, props.Blocks)
@@ -242,11 +246,11 @@ func (l *lesson) start(ctx context.Context) (st learner.Start) {
 	if st.Logits == nil {
 		st.Logits = learner.FromMask(l.old.mask)
 	}
-	st.Affine = l.old.affine
 	if l.headRef != 0 && slices.Equal(l.old.head.Labels, l.head.Labels) {
 		st.Bias = l.old.bias
 	}
-	return st
+	st.Affine, err = l.old.affine()
+	return st, err
 }
 
 // recordBytes is the size of a stored record.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
 )
 
 // warm writes a bank file for an encoder of some blocks and d=32.
@@ -269,6 +270,8 @@ func TestReadOnly(t *testing.T) {
 		_, err = r.Import(ctx, bytes.NewReader(bundle.Bytes()), Overwrite)
 		wantError(t, "Import", err, ErrReadOnly)
 		wantError(t, "Forget", r.Forget(ctx, "alice"), ErrReadOnly)
+		_, err = r.TrainHead(ctx, nil)
+		wantError(t, "TrainHead", err, ErrReadOnly)
 		if n, err := r.Export(ctx, new(bytes.Buffer)); n != 1 || err != nil {
 			t.Errorf("export: got %d profiles and %v, want 1", n, err)
 		}
@@ -343,4 +346,13 @@ func TestDamagedFolder(t *testing.T) {
 			}
 		})
 	}
+}
+
+func mustInfo(t testing.TB, p bank.Properties) store.BankInfo {
+	t.Helper()
+	info, err := folder.RandomInfo(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }

@@ -165,7 +165,7 @@ func (p *SDK) checkProfiles(ctx context.Context) (problems []string, err error) 
 			return problems, ctx.Err()
 		}
 		if err == nil {
-			_, err = p.open(rec)
+			err = p.checkProfile(rec)
 		}
 		if err != nil && rec != nil {
 			err = fmt.Errorf("profile %q: %w", rec.ID, err)
@@ -175,6 +175,14 @@ func (p *SDK) checkProfiles(ctx context.Context) (problems []string, err error) 
 		}
 	}
 	return problems, nil
+}
+
+func (p *SDK) checkProfile(rec *store.Profile) error {
+	snap, err := p.open(rec)
+	if err == nil {
+		_, err = snap.affine()
+	}
+	return err
 }
 
 // Backup writes a consistent copy of xpeft.db while the SDK is in use. Warm banks are files beside it, which never change.

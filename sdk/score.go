@@ -60,11 +60,11 @@ func (l *lesson) scoreSnapshot(ctx context.Context, snap *snapshot, counts []uin
 	}
 	var f *bank.Folded
 	err := l.sdk.engine.Do(ctx, func(s *torch.Scope) (err error) {
-		f, err = snap.bank.Fold(s, snap.mask, snap.affine)
+		f, err = snap.fold(s)
 		return err
 	})
 	if err != nil {
-		return Score{}, corrupt("bank", err)
+		return Score{}, err
 	}
 	defer f.Free()
 	return l.score(ctx, f, snap.head, snap.offsetWith(counts), held)

@@ -18,16 +18,17 @@ import (
 
 // SDK is an open folder. It is safe for concurrent use.
 type SDK struct {
-	dir       string
-	options   Options
-	store     *store.Store
-	engine    *torch.Engine
-	encoder   *model.Encoder
-	tokenizer *model.Tokenizer
-	maxTokens int
-	k         int
-	cache     *cache
-	counters  counters
+	dir        string
+	options    Options
+	store      *store.Store
+	engine     *torch.Engine
+	encoder    *model.Encoder
+	tokenizer  *model.Tokenizer
+	maxTokens  int
+	k          int
+	cache      *cache
+	counters   counters
+	embeddings buffers
 
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other

@@ -5,6 +5,7 @@ package sdk
 import (
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -17,7 +18,6 @@ type snapshot struct {
 	revision uint64
 	bank     *bank.Bank
 	mask     *bitmask.Mask
-	affine   []float32 // nil: the bank's default
 	head     *model.Head
 	own      bool      // the head is the profile's own
 	bias     []float32 // nil: none
@@ -42,11 +42,6 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{revision: rec.Revision, bank: b, mask: rec.Mask, record: rec, own: rec.Head == 0, key: keyOf(b.Digest(), rec)}
-	if rec.Affine != nil {
-		if s.affine, err = b.Properties().DecodeAffine(rec.Affine, b.Affine()); err != nil {
-			return nil, corrupt("affine", err)
-		}
-	}
 	if s.own {
 		s.head, err = p.decodeHead(rec.OwnHead)
 	} else {
@@ -60,6 +55,25 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	}
 	s.offset = s.offsetWith(rec.Prior)
 	return s, nil
+}
+
+// affine is LN_b's; nil means the bank's default. Only a fold needs it, and most answers come from adapters that are folded.
+func (s *snapshot) affine() ([]float32, error) {
+	if s.record.Affine == nil {
+		return nil, nil
+	}
+	a, err := s.bank.Properties().DecodeAffine(s.record.Affine, s.bank.Affine())
+	return a, corrupt("affine", err)
+}
+
+// fold makes the profile's adapter, which belongs to the caller.
+func (s *snapshot) fold(scope *torch.Scope) (*bank.Folded, error) {
+	affine, err := s.affine()
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.bank.Fold(scope, s.mask, affine)
+	return f, corrupt("bank", err)
 }
 
 // offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior.

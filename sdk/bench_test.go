@@ -1,0 +1,79 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/xpeft/xpeft/internal/golden"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+)
+
+// thirtyWords is a message as people write them.
+const thirtyWords = "hello everybody, the login page has been answering with an error since this morning and the people in the support team " +
+	"would like to know when somebody will have a look"
+
+func benchSDK(b testing.TB) *SDK {
+	p := create(b, Config{Model: golden.Model(b), Labels: labels})
+	c := learner.Default()
+	c.K, c.Epochs = 0, 1
+	mustLearn(b, p, "alice", examples(6, 0), &LearnOptions{Config: &c})
+	mustPredict(b, p, "alice", thirtyWords)
+	return p
+}
+
+// BenchmarkPredict is one text of 30 words: for a cached profile, and in the bare encoder without any of this package.
+func BenchmarkPredict(b *testing.B) {
+	p := benchSDK(b)
+	b.Run("profile", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := p.Predict(context.Background(), "alice", thirtyWords); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("bare", func(b *testing.B) {
+		b.ReportAllocs()
+		var e model.Encoding
+		p.tokenizer.Encode(&e, thirtyWords, "", p.maxTokens)
+		x := make([]float32, p.encoder.Hidden())
+		for b.Loop() {
+			batch, err := model.NewBatch([]model.Encoding{e}, p.tokenizer.PadID())
+			if err != nil {
+				b.Fatal(err)
+			}
+			err = p.engine.Do(context.Background(), func(s *torch.Scope) error { return s.ReadFloat32s(p.encoder.Embed(s, batch, nil), x) })
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// TestPredictAllocates bounds Go's heap of one Predict of a cached profile. An own head is read anew each time, twice its size.
+func TestPredictAllocates(t *testing.T) {
+	const most, n = 10_000, 50
+	p := benchSDK(t)
+	mustLearn(t, p, "own", examples(6, 0), own(1))
+	for _, c := range []struct {
+		id   string
+		most uint64
+	}{{"alice", most}, {"own", most + 2*4*3*385}} {
+		mustPredict(t, p, c.id, thirtyWords)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range n {
+			mustPredict(t, p, c.id, thirtyWords)
+		}
+		runtime.ReadMemStats(&after)
+		bytes, objects := (after.TotalAlloc-before.TotalAlloc)/n, (after.Mallocs-before.Mallocs)/n
+		if t.Logf("%s: %d bytes in %d objects", c.id, bytes, objects); bytes >= c.most {
+			t.Errorf("%s: got %d bytes in %d objects a Predict, want less than %d", c.id, bytes, objects, c.most)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+)
+
+// TrainHeadOptions of one TrainHead. Nil, and every zero field, means the default.
+type TrainHeadOptions struct {
+	MaxExamples int             // most to use, the same number of every profile, its newest ones; default 20,000
+	Force       bool            // installs the new head whatever the gate says
+	Config      *learner.Config // of the training; default learner.Default(). Only what concerns a head is used.
+	Progress    func(step, steps int, loss float32)
+}
+
+// HeadReport of a TrainHead.
+type HeadReport struct {
+	Installed bool   // false: the gate kept the old head
+	Reason    string // what the gate decided, in words
+	Digest    string // of the head that new profiles now share
+	Profiles  int    // whose examples were used
+	Examples  int    // trained on
+	HeldOut   int    // kept back for the gate
+	Before    Score  // of the old head on the held-out examples, over the bare encoder
+	After     Score  // of the new one
+	Losses    []float32
+	Steps     int
+	Took      time.Duration
+}
+
+// TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
+// of the base if it is no worse on the examples that those profiles hold back. Its labels are the old one's. Profiles that exist keep the head that
+// they were learned with. The first head is made of the labels' names; this one knows what people meant by them.
+func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	began := time.Now()
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	done, err := p.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	rep, err := p.trainHead(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	rep.Took = time.Since(began)
+	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before", rep.Before.Accuracy,
+		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "took", rep.Took)
+	return rep, nil
+}
+
+// withDefaults copies, fills in and validates.
+func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
+	var c TrainHeadOptions
+	if o != nil {
+		c = *o
+	}
+	config := learner.Default()
+	if c.Config != nil {
+		config = *c.Config
+	}
+	config.Mode, config.Head, config.Bias, config.Affine, config.Soft = learner.HeadOnly, true, false, false, false
+	if f := c.Progress; f != nil {
+		config.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
+	}
+	c.Config = &config
+	if c.MaxExamples < 0 {
+		return c, configError([]string{fmt.Sprintf("MaxExamples is %d", c.MaxExamples)})
+	}
+	c.MaxExamples = orDefault(c.MaxExamples, 20_000)
+	return c, nil
+}
+
+func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
+	old, _, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	data, profiles, err := p.sharers(ctx, old, o.MaxExamples)
+	if err != nil {
+		return nil, err
+	}
+	if len(data.train) == 0 {
+		return nil, fmt.Errorf("%w: no profile that shares a head has stored any", ErrExample)
+	}
+	env := p.env(nil)
+	res, err := learner.Learn(ctx, env, learner.Job{Head: old, Train: data.train, Held: data.held}, *o.Config)
+	if err != nil {
+		return nil, err
+	}
+	res.Head.Counts = count(data.train, res.Head)
+	rep := &HeadReport{Profiles: profiles, Examples: len(data.train), HeldOut: len(data.held), Losses: res.Losses, Steps: res.Steps}
+	if rep.Before, err = p.scoreHead(ctx, old, data.held); err != nil {
+		return nil, err
+	}
+	if rep.After, err = p.scoreHead(ctx, res.Head, data.held); err != nil {
+		return nil, err
+	}
+	return rep, p.commitHead(ctx, old, res.Head, rep, o.Force)
+}
+
+// sharers gathers the examples of profiles that share a head, the newest of each.
+func (p *SDK) sharers(ctx context.Context, h *model.Head, most int) (all split2, profiles int, err error) {
+	st, err := p.store.Stats()
+	if err != nil {
+		return all, 0, err
+	}
+	each := max(1, most/max(1, int(st.Profiles)))
+	for rec, err := range p.store.Profiles("") {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return all, 0, err
+		}
+		if rec.Head == 0 {
+			continue
+		}
+		examples, err := p.stored(rec.ID)
+		if err != nil {
+			return all, 0, err
+		}
+		examples = latest(fitting(examples, h))
+		part := p.divide(rec.ID, examples[max(0, len(examples)-each):], h)
+		if len(part.train)+len(part.held) > 0 {
+			profiles++
+		}
+		all.train, all.held = append(all.train, part.train...), append(all.held, part.held...)
+		if len(all.train)+len(all.held) >= most {
+			break
+		}
+	}
+	return all, profiles, nil
+}
+
+func (p *SDK) scoreHead(ctx context.Context, h *model.Head, held []learner.Example) (Score, error) {
+	sc, err := learner.Evaluate(ctx, p.env(nil), nil, h, nil, held)
+	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, err
+}
+
+// commitHead installs the new head, or says why not.
+func (p *SDK) commitHead(ctx context.Context, old, head *model.Head, rep *HeadReport, force bool) error {
+	worse := rep.After.Accuracy < rep.Before.Accuracy
+	rep.Installed, rep.Reason = true, "installed: no worse on the held-out examples"
+	switch {
+	case rep.HeldOut == 0:
+		rep.Reason = "installed: no examples are held out"
+	case worse && force:
+		rep.Reason = "installed by force: worse on the held-out examples"
+	case worse:
+		rep.Installed, rep.Reason = false, "kept the old head: the new one is worse on the held-out examples"
+		digest, err := old.Digest()
+		rep.Digest = fmt.Sprintf("%x", digest)
+		return err
+	}
+	digest, err := p.putDefaultHead(ctx, head)
+	rep.Digest = digest.String()
+	return err
+}

@@ -1,0 +1,96 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/learner"
+)
+
+// headOptions train for long enough on the tiny model.
+func headOptions() *TrainHeadOptions {
+	c := learner.Default()
+	c.Epochs, c.HeadRate = 40, 0.05
+	return &TrainHeadOptions{Config: &c}
+}
+
+func TestTrainHead(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	_, err := p.TrainHead(ctx, nil)
+	wantError(t, "without examples", err, ErrExample)
+	_, err = p.TrainHead(ctx, &TrainHeadOptions{MaxExamples: -1})
+	wantError(t, "bad options", err, ErrConfig)
+
+	es := examples(60, 0)
+	mustLearn(t, p, "alice", es[:30], forced())
+	mustLearn(t, p, "bob", es[30:], forced())
+	mustLearn(t, p, "own", examples(30, 1), own(1)) // means other things by the labels, and has a head for that
+	mustLearn(t, p, "number", numbers(6), number(1))
+	dropped := forced()
+	dropped.DropExamples = true
+	mustLearn(t, p, "dropped", examples(6, 1), dropped)
+	before := map[string]Prediction{}
+	for _, id := range []string{"alice", "own", "number"} {
+		before[id] = mustPredict(t, p, id, "server down")
+	}
+	base := mustBatch(t, p, []Request{{Text: "server down"}})[0]
+
+	o, steps := headOptions(), 0
+	o.Progress = func(step, total int, loss float32) { steps = step }
+	rep, err := p.TrainHead(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := len(part("alice", es[:30], true)) + len(part("bob", es[30:], true))
+	if !rep.Installed || rep.Profiles != 2 || rep.HeldOut != held || rep.Examples != 60-held || rep.Steps != steps || rep.After.Accuracy < rep.Before.Accuracy ||
+		rep.After.N != held || rep.Losses[rep.Steps-1] > rep.Losses[0] {
+		t.Errorf("got %+v, want a better head from 2 profiles with %d examples, %d of them held out", rep, 60, held)
+	}
+	for id, want := range before {
+		if d := cmp.Diff(want, mustPredict(t, p, id, "server down")); d != "" {
+			t.Errorf("%s has another answer (-want +got):\n%s", id, d)
+		}
+	}
+	if now := mustBatch(t, p, []Request{{Text: "server down"}})[0]; distance(now, base) < 1e-3 {
+		t.Error("got the old answer of the base, want the new head's")
+	}
+	h, ref, err := p.shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total := h.Counts[0] + h.Counts[1] + h.Counts[2]; int(total) != rep.Examples || !cmp.Equal(h.Labels, labels) {
+		t.Errorf("got counts %v of %q, want those of %d examples", h.Counts, h.Labels, rep.Examples)
+	}
+	mustLearn(t, p, "carol", examples(6, 0), forced())
+	mustLearn(t, p, "alice", examples(6, 0), forced())
+	for id, want := range map[string]uint32{"carol": ref, "alice": 1} {
+		if rec, err := p.store.Get(id); err != nil || rec.Head != want {
+			t.Errorf("%s: got head %d (%v), want %d", id, rec.Head, err, want)
+		}
+	}
+
+	// A rate that ruins a head: the gate sees it.
+	bad := headOptions()
+	bad.Config.HeadRate, bad.Config.Epochs = 100, 1
+	rep, err = p.TrainHead(ctx, bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, _, err := p.shared(); err != nil || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) || !rep.Installed && now != h {
+		t.Errorf("got %+v (%v), want the better head", rep, err)
+	}
+	bad.Force = true
+	if rep, err = p.TrainHead(ctx, bad); err != nil || !rep.Installed {
+		t.Errorf("got %+v and %v, want it installed by force", rep, err)
+	}
+	few := headOptions()
+	few.MaxExamples = 12
+	if rep, err = p.TrainHead(ctx, few); err != nil || rep.Examples+rep.HeldOut > 12 || rep.Profiles < 2 {
+		t.Errorf("got %+v and %v, want at most 12 examples of several profiles", rep, err)
+	}
+}
