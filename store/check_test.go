@@ -55,7 +55,7 @@ func TestCheckFinds(t *testing.T) {
 		"history damaged":      {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
 		"history of another":   {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
 		"tally wrong":          {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) }, "tally: 0 profiles"},
-		"index member lost":    {func(tx *bolt.Tx) error { return dropSet(tx) }, "are missing"},
+		"index member lost":    {func(tx *bolt.Tx) error { return dropSet(tx) }, "profiles are missing"},
 		"index counts damaged": {put(bktIndex, one, []byte("?????")), "use of bank"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -161,8 +161,3 @@ func setKey(bank uint32, side bitmask.Side, block, adapter int, high uint16) []b
 }
 
 const setKeySize = 10
-
-func parseSetKey(k []byte) (bank uint32, side bitmask.Side, block, adapter int) {
-	row := binary.BigEndian.Uint16(k[4:])
-	return binary.BigEndian.Uint32(k), bitmask.Side(row >> 15), int(row & 0x7fff), int(binary.BigEndian.Uint16(k[6:]))
-}
