@@ -5,13 +5,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What must have passed: one line a test.
 required=(
-	TestGoldenDigest # bank: the generator's bits
-	TestGoldenFiles  # internal/safetensors: the vectors' files
-	TestGoldenForward # model: forward.safetensors
-	TestGoldenNoisy  # learner: noisy.safetensors
-	TestGoldenSteps  # learner: xpeft.safetensors
-	TestRecordGolden # store: a record's bytes
-	TestTokenizerGolden
+	TestGoldenDigest    # bank: the generator's bits
+	TestGoldenFiles     # internal/safetensors: the vectors' files
+	TestGoldenForward   # model: forward.safetensors
+	TestGoldenNoisy     # learner: noisy.safetensors
+	TestGoldenSteps     # learner: xpeft.safetensors
+	TestRecordGolden    # store: a record's bytes
+	TestTokenizerGolden # model: tokenizer.jsonl.gz
 )
 
 log=$(mktemp)
