@@ -3,8 +3,10 @@
 package torch
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -79,7 +81,8 @@ func TestErrorOfClosure(t *testing.T) {
 
 // TestPanic: what is not ours surfaces in the caller's goroutine, and the same thread goes on without gradients.
 func TestPanic(t *testing.T) {
-	e := open(t, Config{Workers: 1})
+	var log bytes.Buffer
+	e := open(t, Config{Workers: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	for name, run := range map[string]func(context.Context, func(*Scope) error) error{"Do": e.Do, "Train": e.Train} {
 		t.Run(name, func(t *testing.T) {
 			var got any
@@ -94,6 +97,10 @@ func TestPanic(t *testing.T) {
 			if got != "foreign" {
 				t.Errorf("got panic %v, want foreign", got)
 			}
+			if !strings.Contains(log.String(), "TestPanic") {
+				t.Errorf("got log %q, want the closure's stack", log.String())
+			}
+			log.Reset()
 			if e.Live() != 0 {
 				t.Errorf("got %d live handles, want 0", e.Live())
 			}

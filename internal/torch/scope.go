@@ -4,6 +4,7 @@ package torch
 
 import (
 	"errors"
+	"runtime/debug"
 
 	"github.com/sugarme/gotch/libtch"
 )
@@ -35,7 +36,8 @@ func (s *Scope) run(j *job) {
 		case *Error:
 			j.err = r
 		default:
-			j.panic = r
+			j.panic = r // its stack is here, not where it is raised again
+			s.engine.config.Logger.Error("a closure panicked", "panic", r, "stack", string(debug.Stack()))
 		}
 		s.freeFrom(0)
 		lastError()

@@ -9,7 +9,8 @@ import (
 	"github.com/sugarme/gotch/libtch"
 )
 
-// Tensor is a handle of libtorch. The zero value is no tensor: an optional argument that was left out.
+// Tensor is a handle of libtorch. The zero value is no tensor: an optional argument that was left out. Where an operator needs a tensor,
+// none, like one that was freed, ends the process: libtorch follows the pointer.
 type Tensor struct {
 	c  libtch.Ctensor
 	id uint64 // tells it from a later tensor at the same address, once it is freed

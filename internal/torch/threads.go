@@ -51,7 +51,9 @@ func (e *Engine) throttleSpinning() {
 func touchTeam() {
 	var x, y [4]libtch.Ctensor
 	libtch.AtgOnes(&x[0], []int64{1 << 20}, 1, int32(Float32), codeCPU)
-	libtch.AtgAdd(&y[0], x[0], x[0])
+	if x[0] != nil {
+		libtch.AtgAdd(&y[0], x[0], x[0])
+	}
 	for _, c := range []libtch.Ctensor{x[0], y[0]} {
 		if c != nil {
 			libtch.AtFree(c)
