@@ -5,18 +5,18 @@ import "os"
 // Stats are numbers of a store at one moment.
 type Stats struct {
 	// What there is now.
-	Profiles    int64
-	RecordBytes int64 // of all records, an own head included; no state, examples, history
-	MaskBytes   int64 // of the masks in them
-	Examples    int64
-	FileBytes   int64
-	FreeBytes   int64 // of the file, to be written again before it grows; 0 in a read-only store
-	IndexBytes  int64 // of the index, keys included
+	Profiles    int64 `json:"profiles"`
+	RecordBytes int64 `json:"record_bytes"` // of all records, an own head included; no state, examples, history
+	MaskBytes   int64 `json:"mask_bytes"`   // of the masks in them
+	Examples    int64 `json:"examples"`
+	FileBytes   int64 `json:"file_bytes"`
+	FreeBytes   int64 `json:"free_bytes"`  // of the file, to be written again before it grows; 0 in a read-only store
+	IndexBytes  int64 `json:"index_bytes"` // of the index, keys included
 
 	// What was done since Open.
-	Reads   int64 // reading transactions
-	Writes  int64 // writes
-	Commits int64 // transactions that they shared
+	Reads   int64 `json:"reads"`   // reading transactions
+	Writes  int64 `json:"writes"`  // writes
+	Commits int64 `json:"commits"` // transactions that they shared
 }
 
 // Stats returns the store's numbers. It reads no profile.

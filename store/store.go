@@ -132,6 +132,7 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
+	db.AllocSize = growth
 	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
@@ -216,6 +217,9 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 	}
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
 }
+
+// growth is by how much the file grows at a time. bbolt's own 16 MiB would be most of a small store.
+const growth = 1 << 20
 
 // bolt is bbolt's options.
 func (o Options) bolt() *bolt.Options {
