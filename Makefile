@@ -78,7 +78,7 @@ fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
 	@targets=$$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); \
 	for target in $$targets; do \
 		echo "$$target"; \
-		CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz; \
+		CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./fuzz; \
 	done
 
 .PHONY: golden
