@@ -29,6 +29,7 @@ var (
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint
+	ErrTokenizer       = model.ErrTokenizer
 	ErrLearnConfig     = learner.ErrConfig
 
 	// ErrModelMismatch: the model's folder does not hold the model that the store is bound to.

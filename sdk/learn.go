@@ -87,7 +87,6 @@ type lesson struct {
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
 	data    split2
-	before  Score
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
@@ -133,7 +132,8 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 // run trains, measures both revisions on the same held-out examples, and installs the better one.
 func (l *lesson) run(ctx context.Context) (*Report, error) {
 	p := l.sdk
-	before, err := l.scoreBefore(ctx)
+	head, scale := l.standardise()
+	before, err := l.scoreBefore(ctx, scale.undo(head))
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +141,13 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, scale := l.standardise()
 	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: start}
 	if l.headRef != 0 {
 		job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
 	}
 	res, err := learner.Learn(ctx, p.env(l.bank), job, l.config)
 	if err != nil {
-		return nil, err
+		return nil, corrupt("bank", err)
 	}
 	rec, err := l.record(res, scale)
 	if err != nil {

@@ -34,6 +34,9 @@ func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOptio
 // maxRows is how many texts share a forward pass; more are split, longest together.
 const maxRows = 64
 
+// window is how many requests are read and sorted at once, which bounds the memory of a batch of any size.
+const window = 16 * maxRows
+
 // PredictBatch answers many requests of many profiles, with whatever heads, in as few forward passes as fit: one for up to 64 rows over one bank. Each row
 // has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's, ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
@@ -42,8 +45,22 @@ func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, e
 		return nil, err
 	}
 	defer leave()
-	rows, out := make([]row, 0, len(reqs)), make([]Prediction, len(reqs))
+	out := make([]Prediction, len(reqs))
+	for at := 0; at < len(reqs); at += window {
+		end := min(at+window, len(reqs))
+		if err := p.predict(ctx, reqs[at:end], out[at:end]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (p *SDK) predict(ctx context.Context, reqs []Request, out []Prediction) error {
+	rows := make([]row, 0, len(reqs))
 	for i, r := range reqs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		got, err := p.resolve(r)
 		out[i].Profile = r.Profile
 		if err != nil {
@@ -55,10 +72,10 @@ func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, e
 	}
 	for _, part := range split(rows) {
 		if err := p.forward(ctx, part, out); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // row is a request with all that answers it: one revision, read once.

@@ -106,7 +106,7 @@ func otherBank(t *testing.T, b Bank, id string) (bundle []byte, want Prediction)
 	return w.Bytes(), mustPredict(t, p, id, "server down")
 }
 
-// TestBanks has profiles over four banks, of three shapes, in one store and one batch.
+// TestBanks has profiles over five banks, of four shapes, in one store and one batch.
 func TestBanks(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -116,6 +116,7 @@ func TestBanks(t *testing.T) {
 		"seed":   RandomBank{N: 12, Seed: 4, Bottleneck: 4},
 		"narrow": RandomBank{N: 3, Seed: 4, Bottleneck: 2},
 		"warm":   warm(t, 2, 6, 5),
+		"relu":   pfeiffer(t),
 	} {
 		bundle, out := otherBank(t, b, id)
 		if rep, err := p.Import(ctx, bytes.NewReader(bundle), Fail); err != nil || rep.Banks != 1 {
@@ -130,7 +131,7 @@ func TestBanks(t *testing.T) {
 	}
 	want[""] = base[0]
 	var reqs []Request
-	for _, id := range []string{"narrow", "", "first", "warm", "", "seed", "narrow", "warm", "", "first"} {
+	for _, id := range []string{"narrow", "", "first", "warm", "", "relu", "seed", "narrow", "warm", "", "relu", "first"} {
 		reqs = append(reqs, Request{Profile: id, Text: "server down"})
 	}
 	out, err := p.PredictBatch(ctx, reqs)

@@ -24,11 +24,12 @@ func (l *lesson) compares() bool {
 	return l.old != nil && l.old.head.Regression() == l.head.Regression()
 }
 
-// scoreBefore is what was served before, on the held-out examples: the old revision with the labels that it has; the base where there is none.
-func (l *lesson) scoreBefore(ctx context.Context) (Score, error) {
+// scoreBefore is what was served before, on the held-out examples: the old revision with the labels that it has; where there is none, the bare
+// encoder with the head that training starts from, which for numbers is their mean.
+func (l *lesson) scoreBefore(ctx context.Context, start *model.Head) (Score, error) {
 	held := l.data.held
 	if !l.compares() {
-		return l.score(ctx, nil, l.head, nil, held)
+		return l.score(ctx, nil, start, nil, held)
 	}
 	known := relabel(held, l.head, l.old.head)
 	sc, err := l.scoreSnapshot(ctx, l.old, l.oldCounts(), known)

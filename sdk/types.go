@@ -8,12 +8,12 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// Example is a text, or a pair of texts, with the label that the profile's user gives it.
+// Example is a text, or a pair of texts, with the label that the profile's user gives it. Text, pair and label together take up to 64 KiB.
 type Example struct {
 	Text  string
 	Pair  string // empty: a single text
 	Label string
-	Value float64 // instead of Label, for a profile that learns numbers
+	Value float64 // instead of Label, for a profile that learns numbers (NumberHead)
 }
 
 // HeadKind says which head a profile uses.
@@ -30,15 +30,16 @@ const (
 type LearnOptions struct {
 	// Head of the profile. Default: what the profile has; for a new one, OwnHead if Labels is set, else SharedHead.
 	Head HeadKind
-	// Labels of a profile's own label set; sets OwnHead. Default: the profile's, else the store's.
+	// Labels of a profile's own label set; sets OwnHead. Stored examples with other labels are not trained on. Default: the profile's, else the store's.
 	Labels []string
-	// AddLabels lets examples bring labels that the profile's own head does not have yet; without it they are ErrUnknownLabel.
+	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet; without it they are ErrUnknownLabel. Sets OwnHead.
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
 	DropExamples bool
 	// Force installs the new revision whatever the gate says.
 	Force bool
-	// Config of the training. Default: learner.Default(), with the store's K.
+	// Config of the training. Default: learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
+	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
 	Config *learner.Config
 	// Progress is called after each step, in the goroutine of Learn.
 	Progress func(step, steps int, loss float32)
@@ -46,26 +47,26 @@ type LearnOptions struct {
 
 // Score of a profile on its held-out examples.
 type Score struct {
-	N        int     `json:"n"` // examples it was measured on; 0: not measured
-	Accuracy float64 `json:"accuracy"`
-	Loss     float64 `json:"loss"`
+	N        int     `json:"n"`        // examples it was measured on; 0: not measured
+	Accuracy float64 `json:"accuracy"` // 0 for numbers
+	Loss     float64 `json:"loss"`     // mean cross-entropy, or mean squared error
 }
 
 // Report of a Learn.
 type Report struct {
 	Profile   string
-	Installed bool   // false: the gate kept the old revision
-	Reason    string // what the gate decided, in words
-	Revision  uint64 // now served; 0 if there is none
-	Before    Score  // of what was served before, on the held-out examples; the base for a new profile
-	After     Score  // of what was learned, on the same examples
-	Examples  int    // trained on, stored ones replayed included
-	HeldOut   int    // kept back for the gate
-	Losses    []float32
+	Installed bool      // false: the gate kept the old revision
+	Reason    string    // what the gate decided, in words
+	Revision  uint64    // now served; an old one that was kept gets a new number if DropExamples erased something
+	Before    Score     // of what was served before, on the held-out examples; a label that it did not have counts as wrong; the base for a new profile
+	After     Score     // of what was learned, on the same examples
+	Examples  int       // trained on, stored ones replayed included
+	HeldOut   int       // kept back for the gate
+	Losses    []float32 // one a step
 	Steps     int
-	Took      time.Duration
-	Bytes     int // the stored record, frame and own head included
-	MaskBytes int // 2·⌈N/8⌉·L
+	Took      time.Duration // waiting for other Learns included
+	Bytes     int           // of the record that is now served, frame and own head included
+	MaskBytes int           // of the masks in it, 2·⌈N/8⌉·L
 }
 
 // Fallback says what answers for a profile that does not exist.
@@ -106,7 +107,7 @@ type Prediction struct {
 	Value         float64       // of a NumberHead, which has no labels
 	Source        Source
 	Revision      uint64 // of the profile that answered; 0 for the base
-	Err           error  // this row's own; the other rows are answered
+	Err           error  // this row's own, with no answer beside it; the other rows are answered
 }
 
 // PredictOption changes one Predict.
