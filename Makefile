@@ -32,9 +32,9 @@ demo: build ## three people send one message, each gets their own answer
 	@$(GO) run ./examples/demo
 
 .PHONY: test
-test: lint ## all tests, the pure-Go half, and the outside program of docs/embedding.md
+test: compile ## all tests, the pure-Go half, the outside program of docs/embedding.md, lint
 	$(GO) test -timeout $(TIMEOUT) ./...
-	@$(MAKE) test-pure test-embedding
+	@$(MAKE) test-pure test-embedding lint
 
 .PHONY: test-pure
 test-pure: ## what builds without libtorch, built and tested without it
