@@ -227,12 +227,8 @@ func (m *maskSource) backward(s *torch.Scope, grads []torch.Tensor) error {
 }
 
 // inner is ⟨∂L/∂Â, A_i⟩ for every adapter and profile, [N,P].
-func (m *maskSource) inner(s *torch.Scope, side bank.Side, l int, grads *[]torch.Tensor) (torch.Tensor, error) {
-	rows, biases, err := m.bank.Rows(s, side, l)
-	if err != nil {
-		return torch.Tensor{}, err
-	}
-	P := int64(len(m.logits))
+func (m *maskSource) inner(s *torch.Scope, side bank.Side, l int, grads *[]torch.Tensor) (dm torch.Tensor, err error) {
+	p, P := m.bank.Properties(), int64(len(m.logits))
 	next := func(width int) torch.Tensor { // [P,width], transposed
 		g := (*grads)[0]
 		*grads = (*grads)[1:]
@@ -241,9 +237,17 @@ func (m *maskSource) inner(s *torch.Scope, side bank.Side, l int, grads *[]torch
 		}
 		return s.Transpose(s.View(g, P, int64(width)), 0, 1)
 	}
-	dm := s.MatMul(rows, next(m.bank.Properties().Elems()))
-	if m.bank.Properties().Bias {
-		dm = s.Add(dm, s.MatMul(biases, next(m.bank.Properties().BiasElems(side))))
-	}
-	return dm, nil
+	// In a block, so that a float16 bank's widened rows live no longer than this product.
+	dm = s.Block(func() torch.Tensor {
+		rows, biases, rowsErr := m.bank.Rows(s, side, l)
+		if err = rowsErr; err != nil {
+			return torch.Tensor{}
+		}
+		dm := s.MatMul(rows, next(p.Elems()))
+		if p.Bias {
+			dm = s.Add(dm, s.MatMul(biases, next(p.BiasElems(side))))
+		}
+		return dm
+	})
+	return dm, err
 }

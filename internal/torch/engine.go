@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Device  Device       // default CPU
 	Workers int          // OS threads that run closures; default 2
-	Threads int          // threads that one operator may use; default runtime.NumCPU()
+	Threads int          // threads that one operator may use; default runtime.GOMAXPROCS(0)
 	Logger  *slog.Logger // default: silence
 }
 
@@ -29,7 +29,7 @@ func (c Config) withDefaults() Config {
 		c.Workers = 2
 	}
 	if c.Threads <= 0 {
-		c.Threads = runtime.NumCPU()
+		c.Threads = runtime.GOMAXPROCS(0)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
