@@ -42,20 +42,22 @@ func (o *oracle) knows(out Prediction) bool {
 func TestConcurrent(t *testing.T) {
 	const text = "server down"
 	ctx := context.Background()
-	c := small(t)
+	c := strong(t)
 	c.Options.Workers, c.Options.Learns, c.Options.CacheBytes = 3, 2, 6000 // about two adapters
 	p := create(t, c)
+	masks := forced() // only
+	masks.Config.Affine, masks.Config.MaskRate, masks.Config.Nu = false, 1, 2
 	revisions := oracle{seen: map[string][]Prediction{}}
 	var bundles [][]byte
 	for i := range 2 {
-		mustLearn(t, p, "imported", examples(12, i), forced())
+		mustLearn(t, p, "imported", examples(12, i), masks)
 		var b bytes.Buffer
 		if _, err := p.Export(ctx, &b, "imported"); err != nil {
 			t.Fatal(err)
 		}
 		bundles = append(bundles, b.Bytes())
 	}
-	mustLearn(t, p, "learned", examples(12, 0), forced())
+	mustLearn(t, p, "learned", examples(12, 0), masks)
 	var (
 		readers, writers sync.WaitGroup
 		stop             atomic.Bool
@@ -103,7 +105,7 @@ func TestConcurrent(t *testing.T) {
 		}()
 	}
 	writer(6, func(i int) error {
-		_, err := p.Learn(ctx, "learned", examples(12, i+1), forced())
+		_, err := p.Learn(ctx, "learned", examples(12, i+1), masks)
 		note("learned")
 		return err
 	})
@@ -113,7 +115,7 @@ func TestConcurrent(t *testing.T) {
 		return err
 	})
 	writer(4, func(i int) error {
-		_, err := p.Learn(ctx, "forgotten", examples(12, i), forced())
+		_, err := p.Learn(ctx, "forgotten", examples(12, i), masks)
 		note("forgotten")
 		return errors.Join(err, p.Forget(ctx, "forgotten"))
 	})
