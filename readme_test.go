@@ -1,0 +1,39 @@
+package xpeft_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestREADME compiles the README's program: its twenty lines in a main with the imports that they need.
+func TestREADME(t *testing.T) {
+	if os.Getenv("CGO_ENABLED") == "0" {
+		t.Skip("package sdk needs cgo")
+	}
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(text)
+	if m == nil {
+		t.Fatal("README.md has no go block")
+	}
+	program := "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"log\"\n\t\"os\"\n\n\t\"" + module + "/sdk\"\n)\n\nfunc main() {\n" +
+		"ctx := context.Background()\n" + string(m[1]) + "}\n"
+	dir, err := os.MkdirTemp(".", "_readme-") // in the module, so that its import resolves; the name keeps it out of ./...
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "build", "-o", os.DevNull, "./"+filepath.Base(dir)).CombinedOutput()
+	if err != nil {
+		t.Errorf("the README's program does not compile: %v\n%s", err, strings.TrimSpace(string(out)))
+	}
+}
