@@ -6,13 +6,14 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 GO       := bash scripts/env.sh go
+NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
 PURE     := ./bitmask ./store/... ./internal/half ./internal/safetensors ./internal/folder ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## check the tools; fetch libtorch and the encoder's weights
@@ -28,7 +29,7 @@ build: compile ## bin/xpeft
 	@$(GO) build -o bin/ ./cmd/xpeft
 
 .PHONY: demo
-demo: build ## three people send one message, each gets their own answer
+demo: build ## the same messages for five people, who each get their own answers
 	@$(GO) run ./examples/demo
 
 .PHONY: test
@@ -37,8 +38,8 @@ test: compile ## all tests, the pure-Go half, the outside program of docs/embedd
 	@$(MAKE) test-pure test-embedding lint
 
 .PHONY: test-pure
-test-pure: ## what builds without libtorch, built and tested without it
-	CGO_ENABLED=0 go test -timeout $(TIMEOUT) $(PURE)
+test-pure: setup ## what builds without libtorch, built and tested without it
+	$(NOCGO) test -timeout $(TIMEOUT) $(PURE)
 
 .PHONY: test-embedding
 test-embedding: compile ## the outside program of docs/embedding.md, against this checkout
@@ -58,7 +59,7 @@ test-cuda: compile ## golden vectors, Learn and PredictBatch on a GPU
 lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
 	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
 	$(GO) vet ./...
-	CGO_ENABLED=0 go vet $(PURE)
+	$(NOCGO) vet $(PURE)
 	bash scripts/env.sh bin/staticcheck ./...
 
 bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum

@@ -5,11 +5,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # What must have passed: one line a test.
 required=(
+	TestGoldenBundle    # store: a bundle of version 1
 	TestGoldenDigest    # bank: the generator's bits
 	TestGoldenFiles     # internal/safetensors: the vectors' files
 	TestGoldenForward   # model: forward.safetensors
 	TestGoldenNoisy     # learner: noisy.safetensors
 	TestGoldenSteps     # learner: xpeft.safetensors
+	TestGoldenStore     # store: a file of version 1
 	TestRecordGolden    # store: a record's bytes
 	TestTokenizerGolden # model: tokenizer.jsonl.gz
 )
