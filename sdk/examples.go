@@ -16,9 +16,6 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// numberMark is how a number's label begins in the store; see [folder.NumberLabel].
-const numberMark = 0x01
-
 // fault says what no head could learn of an example, "" if nothing.
 func (e Example) fault() string {
 	switch {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -145,7 +146,7 @@ func labelFaults(labels []string) (faults []string) {
 		switch {
 		case l == "" || len(l) > model.MaxLabelBytes || seen[l]:
 			faults = append(faults, fmt.Sprintf("label %.40q is empty, too long or there twice", l))
-		case !utf8.ValidString(l) || l[0] == numberMark:
+		case !utf8.ValidString(l) || folder.IsNumber(l):
 			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", l))
 		}
 		seen[l] = true
