@@ -70,7 +70,7 @@ func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) 
 	defer os.RemoveAll(work)
 	st, err := store.Create(folder.DB(work), store.Meta{
 		Model: c.Model, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens), MaxTokens: c.MaxTokens,
-		Extra: map[string]string{extraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
+		Extra: map[string]string{folder.ExtraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
 	}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())

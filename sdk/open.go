@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
@@ -18,7 +17,6 @@ import (
 
 // Keys of the values that the sdk keeps in the store.
 const (
-	extraK       = "k"       // adapters averaged in each row
 	extraEncoder = "encoder" // what describe says
 	metaWeights  = "weights" // CRC-32C of each of the encoder's tensors, little-endian
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
@@ -42,10 +40,8 @@ func Open(dir string, o *Options) (*SDK, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
-	k, err := strconv.Atoi(meta.Extra[extraK])
-	if err != nil {
-		err = fmt.Errorf("%w: k in meta: %w", ErrCorrupt, err)
-	} else {
+	k, err := folder.K(meta)
+	if err == nil {
 		err = m.same(st, opts.Verify)
 	}
 	if err != nil {

@@ -46,7 +46,7 @@ func (WarmBank) isBank()   {}
 type Options struct {
 	Device     string        // cpu, cuda (ErrNoCUDA where there is none) or auto; default cpu
 	Workers    int           // forward passes at once; default 2
-	Threads    int           // threads of one forward pass; default the number of CPUs
+	Threads    int           // threads of one forward pass; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
 	CacheBytes int64         // of folded adapters; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
@@ -183,7 +183,7 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	c.Device = orDefault(c.Device, "cpu")
 	c.Workers = orDefault(c.Workers, 2)
-	c.Threads = orDefault(c.Threads, runtime.NumCPU())
+	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
 	c.Learns = min(orDefault(c.Learns, 1), c.Workers)
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)
