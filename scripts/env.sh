@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# cxx11_abi: 1 if libtorch was built with the new std::string, else 0 (PyPI's wheels are),
+# cxx11_abi: 1 if libtorch was built with the new std::string, else 0 (the wheels are),
 # told by the mangled name of a constructor that takes one.
 cxx11_abi() {
 	local symbols
