@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/torch"
@@ -58,15 +59,10 @@ func throughput(n, calls int, f func() error) float64 {
 
 // busy takes one core until stop.
 func busy() (stop func()) {
-	done := make(chan struct{})
+	var done atomic.Bool
 	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-			}
+		for n := 0; !done.Load(); n++ {
 		}
 	}()
-	return func() { close(done) }
+	return func() { done.Store(true) }
 }

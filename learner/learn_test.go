@@ -89,6 +89,30 @@ func TestModesLearn(t *testing.T) {
 	}
 }
 
+// TestNewHeads: new heads of one and of two layers can be learned, together with masks, in the paper's way but for its rate.
+func TestNewHeads(t *testing.T) {
+	env, j := lessonOf(t)
+	for _, two := range []bool{false, true} {
+		j.Head = NewHead([]string{"fruit", "metal"}, env.Encoder.Hidden(), two, 1)
+		c := Paper()
+		c.K, c.Nu, c.NuEnd, c.MaskRate, c.AffineRate, c.HeadRate = 5, 0, 0, 0.1, 0.01, 0.01
+		r, err := Learn(context.Background(), env, j, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first, last := r.Losses[0], r.Losses[len(r.Losses)-1]; !(last < first/2) {
+			t.Errorf("two layers %v: got losses from %g to %g, want them to halve", two, first, last)
+		}
+		if two && slices.Equal(r.Head.W1, j.Head.W1) {
+			t.Error("the first layer was not trained")
+		}
+		again := NewHead([]string{"fruit", "metal"}, env.Encoder.Hidden(), two, 1)
+		if !slices.Equal(again.W, j.Head.W) || !slices.Equal(again.W1, j.Head.W1) {
+			t.Error("one seed gave two heads")
+		}
+	}
+}
+
 // TestSameSeedSameBits: rule 6.
 func TestSameSeedSameBits(t *testing.T) {
 	env, j := lessonOf(t)
