@@ -78,6 +78,7 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 	if err != nil {
 		return err
 	}
+	db.AllocSize = growth
 	meta.Schema = schema
 	if meta.Created.IsZero() {
 		meta.Created = time.Now().UTC().Truncate(time.Microsecond)
