@@ -45,8 +45,8 @@ func (WarmBank) isBank()   {}
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
 	Device     string        // cpu, cuda (ErrNoCUDA where there is none) or auto; default cpu
-	Workers    int           // forward passes at once; default 2
-	Threads    int           // threads of one forward pass; default runtime.GOMAXPROCS(0)
+	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least
+	Threads    int           // threads of one training step; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
 	CacheBytes int64         // of folded adapters; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
@@ -182,7 +182,7 @@ func (o *Options) withDefaults() (Options, error) {
 		faults = append(faults, fmt.Sprintf("Device %q is none of cpu, cuda, auto", c.Device))
 	}
 	c.Device = orDefault(c.Device, "cpu")
-	c.Workers = orDefault(c.Workers, 2)
+	c.Workers = orDefault(c.Workers, max(2, runtime.GOMAXPROCS(0)))
 	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
 	c.Learns = min(orDefault(c.Learns, 1), c.Workers)
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)

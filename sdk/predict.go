@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/xpeft/xpeft/model"
 )
@@ -37,7 +38,7 @@ const maxRows = 64
 // window is how many requests are read and sorted at once, which bounds the memory of a batch of any size.
 const window = 16 * maxRows
 
-// PredictBatch answers many requests of many profiles, with whatever heads, in as few forward passes as fit: one for up to 64 rows over one bank. Each row
+// PredictBatch answers many requests of many profiles, with whatever heads, in one forward pass a core, of up to 64 rows. Each row
 // has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's, ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
@@ -70,12 +71,24 @@ func (p *SDK) predict(ctx context.Context, reqs []Request, out []Prediction) err
 		got.at = i
 		rows = append(rows, got)
 	}
-	for _, part := range split(rows) {
-		if err := p.forward(ctx, part, out); err != nil {
-			return err
-		}
+	parts := split(rows, p.options.Workers)
+	if len(parts) == 1 {
+		return p.forward(ctx, parts[0], out)
 	}
-	return nil
+	errs := make([]error, len(parts))
+	turns := make(chan struct{}, p.options.Workers)
+	var all sync.WaitGroup
+	for i, part := range parts {
+		turns <- struct{}{}
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			errs[i] = p.forward(ctx, part, out)
+			<-turns
+		}()
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // row is a request with all that answers it: one revision, read once.
@@ -123,8 +136,13 @@ func (p *SDK) resolve(r Request) (row, error) {
 	return got, nil
 }
 
-// split makes batches: rows of one adapter shape together, the base with the first of them, longest first.
-func split(rows []row) [][]row {
+// minRows is the least worth a forward pass of its own on another core.
+const minRows = 8
+
+// split makes batches: rows of one adapter shape together, the base with the first of them, longest first, and no more rows in one than its share
+// among the workers.
+func split(rows []row, workers int) [][]row {
+	most := min(max((len(rows)+workers-1)/workers, minRows), maxRows)
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b row) int {
 		return cmp.Or(a.shape().compare(b.shape()), len(b.text.IDs)-len(a.text.IDs))
@@ -133,7 +151,7 @@ func split(rows []row) [][]row {
 	start, of := 0, shape{} // of: the shape of the part that begins at start
 	for i, r := range rows {
 		s := r.shape()
-		if i-start == maxRows || s != of && s != (shape{}) && of != (shape{}) {
+		if i-start == most || s != of && s != (shape{}) && of != (shape{}) {
 			parts = append(parts, rows[start:i])
 			start, of = i, shape{}
 		}

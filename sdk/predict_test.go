@@ -183,7 +183,7 @@ func TestSplit(t *testing.T) {
 		{"64 of each", append(repeat(a, 64), repeat(b, 64)...), []int{64, 64}},
 	} {
 		var got []int
-		for _, part := range split(c.rows) {
+		for _, part := range split(c.rows, 1) {
 			got = append(got, len(part))
 			of := shape{}
 			for _, r := range part {

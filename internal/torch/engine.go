@@ -16,8 +16,8 @@ import (
 // Config of an engine. The zero value is usable: every zero field means the default that it names.
 type Config struct {
 	Device  Device       // default CPU
-	Workers int          // OS threads that run closures; default 2
-	Threads int          // threads that one operator may use; default runtime.GOMAXPROCS(0)
+	Workers int          // OS threads that run closures; default runtime.GOMAXPROCS(0), 2 at least
+	Threads int          // threads that one operator of Train may use, and of Do with 1 worker; default runtime.GOMAXPROCS(0)
 	Logger  *slog.Logger // default: silence
 }
 
@@ -26,7 +26,7 @@ func (c Config) withDefaults() Config {
 		c.Device = CPU
 	}
 	if c.Workers <= 0 {
-		c.Workers = 2
+		c.Workers = max(2, runtime.GOMAXPROCS(0))
 	}
 	if c.Threads <= 0 {
 		c.Threads = runtime.GOMAXPROCS(0)
@@ -126,6 +126,14 @@ func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) erro
 	return j.err
 }
 
+// threads is how many an operator may use: the thread policy in threads.go.
+func (e *Engine) threads(train bool) int {
+	if train || e.config.Workers == 1 {
+		return e.config.Threads
+	}
+	return 1
+}
+
 func (e *Engine) work() {
 	ended := false
 	defer func() {
@@ -136,12 +144,16 @@ func (e *Engine) work() {
 		}
 	}()
 	runtime.LockOSThread() // never unlocked: the thread and its OpenMP team end with the goroutine
-	setNumThreads(e.config.Threads)
+	threads := 0
 	libtch.AtGradSetEnabled(0)
 	s := newScope(e)
 	for {
 		select {
 		case j := <-e.jobs:
+			if n := e.threads(j.train); n != threads {
+				setNumThreads(n)
+				threads = n
+			}
 			s.run(j)
 		case <-e.closed:
 			ended = true

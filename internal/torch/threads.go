@@ -10,19 +10,16 @@ import (
 
 // The thread policy: who gets the cores.
 //
-// An engine has Config.Workers OS threads. Each runs one closure at a time, whose operators may use up to Config.Threads threads, a team
-// that libgomp keeps for that OS thread. Callers beyond the workers wait in Go, where waiting costs nothing and their ctx is heard; sending
-// a closure costs a few ten microseconds, so a closure is a whole request.
+// An engine has Config.Workers OS threads, as many as cores by default, and each runs one closure at a time. Callers beyond the workers wait
+// in Go, where waiting costs nothing and their ctx is heard; sending a closure costs a few ten microseconds, so a closure is a whole request.
 //
-//   - 1 worker of all cores serves a lone caller best: the products of one short text ran at 98 GFLOP/s on two threads and at 57 on one.
-//     But a long closure, a training step say, stands in the way of every short one.
-//   - As many workers as cores, each of 1 thread, wastes nothing under load: nothing is split, nothing waits for the slowest part.
-//   - The default is 2 workers of all cores: a lone caller has the whole machine, a second one need not wait for the first, and while both
-//     run the operating system shares the cores. That is tolerable only because waiting threads sleep: see throttleSpinning.
+//   - The operators of Do use one thread: nothing is split, so nothing waits for the slowest part. A large batch is sharded among the workers
+//     by whoever sends it. An engine of 1 worker has no others to shard among: its operators use Config.Threads.
+//   - The operators of Train use Config.Threads, a team that libgomp keeps for the worker: steps follow each other, so nothing else could
+//     use the other cores for them.
 //
-// A server whose callers are many should set Workers to its cores and Threads to 1. BenchmarkThreads in package model measures all of it.
-// Teams are per OS thread, so threads, and memory for their stacks, grow as Workers × Threads. The number of threads must be set after a
-// thread's first operator, or another engine's setting takes its place: see setNumThreads.
+// docs/decisions.md has what was measured. The number of threads belongs to an OS thread, and must be set after its first operator, or another
+// engine's setting takes its place: see setNumThreads.
 
 // throttleSpinning makes OpenMP threads that wait for work sleep instead of spin.
 //
