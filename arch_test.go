@@ -24,14 +24,15 @@ const module = "github.com/xpeft/xpeft"
 var imports = map[string][]string{
 	"bitmask":              {},
 	"internal/half":        {},
+	"internal/quant":       {},
 	"internal/safetensors": {"internal/half"},
 	"internal/torch":       {},
 	"store":                {"bitmask"},
 	"model":                {"internal/torch", "internal/safetensors"},
-	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half"},
+	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half", "internal/quant"},
 	"internal/folder":      {"bank", "store"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
-	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half"},
+	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
 	"cmd/xpeft":            {"sdk", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
@@ -56,7 +57,7 @@ var owners = map[string]string{
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/half", "internal/half", "internal/safetensors", "internal/folder", "model", "bank", "cmd/xpeft"}
+var pure = []string{"bitmask", "store", "internal/half", "internal/half", "internal/quant", "internal/safetensors", "internal/folder", "model", "bank", "cmd/xpeft"}
 
 // listed is the part of `go list -json` that the tests read.
 type listed struct {

@@ -5,49 +5,33 @@ package sdk
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/internal/quant"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
-// A learned label bias is stored in 8 bits a value: a float32 step, then C signed bytes.
+// A learned label bias is stored in 8 bits a value.
 
-func encodeBias(bias []float32) []byte {
+func encodeBias(bias []float32) ([]byte, error) {
 	if bias == nil {
-		return nil
+		return nil, nil
 	}
-	top := 0.0
-	for _, b := range bias {
-		top = math.Max(top, math.Abs(float64(b)))
+	data, err := quant.Append(nil, bias)
+	if err != nil {
+		return nil, fmt.Errorf("%w: bias: %w", errDiverged, err)
 	}
-	step := float32(top / 127)
-	out := binary.LittleEndian.AppendUint32(nil, math.Float32bits(step))
-	for _, b := range bias {
-		q := int8(0)
-		if step > 0 {
-			q = int8(math.RoundToEven(float64(b / step)))
-		}
-		out = append(out, byte(q))
-	}
-	return out
+	return data, nil
 }
 
 func decodeBias(data []byte, h *model.Head) ([]float32, error) {
 	if data == nil {
 		return nil, nil
 	}
-	if len(data) != 4+len(h.Labels) {
-		return nil, fmt.Errorf("%w: a bias of %d bytes for %d labels", ErrCorrupt, len(data), len(h.Labels))
-	}
-	step := math.Float32frombits(binary.LittleEndian.Uint32(data))
-	if !(step >= 0 && step < math.MaxFloat32/256) {
-		return nil, fmt.Errorf("%w: a bias with a step of %g", ErrCorrupt, step)
-	}
 	out := make([]float32, len(h.Labels))
-	for i := range out {
-		out[i] = float32(int8(data[4+i])) * step
+	if err := quant.Decode(out, data); err != nil {
+		return nil, fmt.Errorf("%w: bias: %w", ErrCorrupt, err)
 	}
 	return out, nil
 }

@@ -11,11 +11,19 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
+func encodedBias(t *testing.T, bias []float32) []byte {
+	t.Helper()
+	data, err := encodeBias(bias)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 func TestBias(t *testing.T) {
 	h := &model.Head{Labels: []string{"a", "b", "c"}}
 	for _, bias := range [][]float32{{0, 0, 0}, {1, -1, 0.5}, {-2.54, 0.01, 0.02}, {1e-38, 0, -1e-38}} {
-		data := encodeBias(bias)
-		got, err := decodeBias(data, h)
+		got, err := decodeBias(encodedBias(t, bias), h)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,15 +34,17 @@ func TestBias(t *testing.T) {
 			}
 		}
 	}
-	if got, err := decodeBias(encodeBias(nil), h); got != nil || err != nil {
+	if got, err := decodeBias(encodedBias(t, nil), h); got != nil || err != nil {
 		t.Errorf("got %v and %v for no bias", got, err)
 	}
-	good := encodeBias([]float32{1, 2, 3})
+	_, err := encodeBias([]float32{0, float32(math.NaN()), 0})
+	wantError(t, "a bias of NaN", err, errDiverged)
+	good := encodedBias(t, []float32{1, 2, 3})
 	for n := range good {
 		_, err := decodeBias(good[:n], h)
 		wantError(t, "a bias cut short", err, ErrCorrupt)
 	}
-	_, err := decodeBias(append(good, 0), h)
+	_, err = decodeBias(append(good, 0), h)
 	wantError(t, "a bias with a tail", err, ErrCorrupt)
 	for _, step := range []float64{math.NaN(), math.Inf(1), -1, 1e38} {
 		binary.LittleEndian.PutUint32(good, math.Float32bits(float32(step)))

@@ -227,7 +227,11 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.OwnHead = data
 		return rec, nil
 	}
-	rec.Bias = encodeBias(res.Bias)
+	bias, err := encodeBias(res.Bias)
+	if err != nil {
+		return nil, err
+	}
+	rec.Bias = bias
 	rec.Prior = l.counts(all)
 	return rec, nil
 }
