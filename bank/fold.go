@@ -35,9 +35,6 @@ func (b *Bank) Fold(s *torch.Scope, mask *bitmask.Mask, affine []float32) (*Fold
 	if p.NormB && len(affine) != p.AffineElems() {
 		return nil, fmt.Errorf("%w: affine of %d values, want %d", ErrInvalid, len(affine), p.AffineElems())
 	}
-	if err := b.Materialise(s); err != nil {
-		return nil, err
-	}
 	var side [2]struct{ weights, bias []torch.Tensor }
 	var ids []int32
 	for _, sd := range []Side{Down, Up} {

@@ -34,8 +34,6 @@ type Result struct {
 	Steps   int
 	Stopped bool // early
 	Took    time.Duration
-
-	adapter *adapterSource
 }
 
 // Learn trains a profile. Cost: like training one adapter on the same examples; memory: one batch's graph and Config.StemBudget.
@@ -108,8 +106,7 @@ func (r *run) newSource() (source, error) {
 	case HeadOnly:
 		return none{}, nil
 	case SingleAdapter:
-		r.result.adapter = newAdapterSource(enc.Blocks(), enc.Hidden(), r.env.Bank.Properties().Bottleneck, c.HeadRate, r.rng)
-		return r.result.adapter, nil
+		return newAdapterSource(enc.Blocks(), enc.Hidden(), r.env.Bank.Properties().Bottleneck, c.HeadRate, r.rng), nil
 	}
 	p := r.env.Bank.Properties()
 	if p.Blocks != enc.Blocks() || p.Hidden != enc.Hidden() {

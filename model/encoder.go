@@ -95,15 +95,18 @@ func (e *Encoder) Embed(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
 // Forward is the last block's states [B,T,H]. a may be nil: the bare encoder. Like Stem and Upper it panics with a *torch.Error, which
 // the engine returns, on ids and shapes that do not fit the model.
 func (e *Encoder) Forward(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
-	return e.Upper(s, e.Stem(s, b), b, a)
+	m := e.mask(s, b)
+	return e.upper(s, e.stem(s, b, m), b, a, m)
 }
 
 // Stem is the part that no adapter can change: the embeddings and block 0 up to its residual sum f + a, [B,T,H]. But for rounding, a row's
 // own tokens do not depend on the batch that it is in, so they may be computed once and kept.
 func (e *Encoder) Stem(s *torch.Scope, b *Batch) torch.Tensor {
-	e.check(b)
+	return e.stem(s, b, e.mask(s, b))
+}
+
+func (e *Encoder) stem(s *torch.Scope, b *Batch, m torch.Tensor) torch.Tensor {
 	e.checkIDs(b)
-	m := e.attentionMask(s, b)
 	return s.Block(func() torch.Tensor {
 		return e.blocks[0].residual(s, e.embed.forward(s, b), m, b)
 	})
@@ -111,11 +114,13 @@ func (e *Encoder) Stem(s *torch.Scope, b *Batch) torch.Tensor {
 
 // Upper is the rest: block 0's adapter, then blocks 1 to L-1. It leaves stem as it is.
 func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter) torch.Tensor {
-	e.check(b)
+	return e.upper(s, stem, b, a, e.mask(s, b))
+}
+
+func (e *Encoder) upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter, m torch.Tensor) torch.Tensor {
 	if a != nil && len(a.Blocks) != len(e.blocks) {
 		refuse("an adapter of %d blocks for a model of %d", len(a.Blocks), len(e.blocks))
 	}
-	m := e.attentionMask(s, b)
 	x := e.adapt(s, 0, stem, a)
 	for l := 1; l < len(e.blocks); l++ {
 		prev := x
@@ -125,6 +130,12 @@ func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter)
 		s.Free(prev)
 	}
 	return x
+}
+
+// mask is the attention's, of a batch that was checked.
+func (e *Encoder) mask(s *torch.Scope, b *Batch) torch.Tensor {
+	e.check(b)
+	return e.attentionMask(s, b)
 }
 
 // adapt ends block l: with an adapter y = LN(adapter(LN(r)) + r), without one LN(r).
