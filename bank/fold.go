@@ -168,17 +168,18 @@ func (f *Folded) Free() {
 	}
 }
 
-// activation is the model's word for the bank's.
-func (p Properties) activation() model.Activation {
+// NewAdapter is an adapter of the bank's kind, with its blocks still to be filled.
+func (p Properties) NewAdapter() *model.Adapter {
+	a := &model.Adapter{Activation: model.Identity, NormB: p.NormB, Blocks: make([]model.BlockAdapter, p.Blocks)}
 	if p.Activation == ReLU {
-		return model.ReLU
+		a.Activation = model.ReLU
 	}
-	return model.Identity
+	return a
 }
 
 // Adapter is f for every row of a batch. It is made of views of f, valid in s.
 func (f *Folded) Adapter(s *torch.Scope) *model.Adapter {
-	a := &model.Adapter{Activation: f.props.activation(), NormB: f.props.NormB}
+	a := f.props.NewAdapter()
 	for l := range int64(f.props.Blocks) {
 		blk := model.BlockAdapter{Down: s.Select(f.down.Tensor, 0, l), Up: s.Select(f.up.Tensor, 0, l)}
 		if f.props.Bias {
@@ -188,7 +189,7 @@ func (f *Folded) Adapter(s *torch.Scope) *model.Adapter {
 			n := s.Select(f.norm.Tensor, 0, l)
 			blk.NormWeight, blk.NormBias = s.Select(n, 0, 0), s.Select(n, 0, 1)
 		}
-		a.Blocks = append(a.Blocks, blk)
+		a.Blocks[l] = blk
 	}
 	return a
 }

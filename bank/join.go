@@ -36,7 +36,7 @@ func Join(s *torch.Scope, fs []*Folded, owner []int) (*model.Adapter, error) {
 	if p.NormB {
 		normB = j.stack(func(f *Folded) *torch.Held { return f.norm }) // [P,L,2,b]
 	}
-	a := &model.Adapter{Activation: p.activation(), NormB: p.NormB}
+	a := p.NewAdapter()
 	for l := range int64(p.Blocks) {
 		blk := model.BlockAdapter{Down: j.rows(down, l), Up: j.rows(up, l)}
 		if p.Bias {
@@ -46,7 +46,7 @@ func Join(s *torch.Scope, fs []*Folded, owner []int) (*model.Adapter, error) {
 			n := j.rows(normB, l) // [B,2,b]
 			blk.NormWeight, blk.NormBias = s.Narrow(n, 1, 0, 1), s.Narrow(n, 1, 1, 1)
 		}
-		a.Blocks = append(a.Blocks, blk)
+		a.Blocks[l] = blk
 	}
 	return a, nil
 }

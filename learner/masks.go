@@ -93,10 +93,7 @@ func (m *maskSource) adapter(s *torch.Scope, nu float64, owner []int64) (*model.
 	if owner != nil {
 		f.owner = s.Int64s(owner, int64(len(owner)))
 	}
-	a := &model.Adapter{NormB: p.NormB, Blocks: make([]model.BlockAdapter, p.Blocks)}
-	if p.Activation == bank.ReLU {
-		a.Activation = model.ReLU
-	}
+	a := p.NewAdapter()
 	for l := range p.Blocks {
 		blk := &a.Blocks[l]
 		if blk.Down, blk.DownBias, err = f.side(bank.Down, l); err != nil {
