@@ -33,7 +33,10 @@ var imports = map[string][]string{
 	"internal/folder":      {"bank", "store"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
 	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
-	"cmd/xpeft":            {"sdk", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
+	"internal/stats":       {},
+	"internal/plot":        {},
+	"internal/eval":        {"internal/stats", "learner", "bank", "model", "bitmask", "internal/torch"},
+	"cmd/xpeft":            {"sdk", "internal/eval", "internal/stats", "internal/plot", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
 
