@@ -20,17 +20,19 @@ var ErrConfig = errors.New("learner: bad configuration")
 
 // Config says what is trained and how.
 type Config struct {
-	Mode Mode
-	K    int  // adapters averaged in each row
-	Soft bool // softmax weights instead of k-hot: for training and evaluation only; a stored profile is hard
+	Mode    Mode
+	K       int  // adapters averaged in each row
+	OneMask bool // one mask for both sides of an adapter
+	Soft    bool // softmax weights instead of k-hot: for training and evaluation only; a stored profile is hard
 
 	Affine bool // train LN_b's affine
 	Bias   bool // train a bias on the head's labels
 	Head   bool // train the head
 
-	Epochs int
-	Batch  int     // examples a step
-	WarmUp float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
+	Epochs  int
+	Updates int     // most steps; 0: as many as the epochs take
+	Batch   int     // examples a step
+	WarmUp  float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
 	// Constant keeps the rates as they are.
 	Constant bool
 
@@ -44,10 +46,11 @@ type Config struct {
 	Nu    float64 // strength of the Gumbel noise at the first step
 	NuEnd float64 // and at the last
 	Init  float64 // standard deviation of fresh logits around their start
+	Gain  float64 // a fresh start has the bank's LN_b weights times this: how far the first adapter moves the encoder; 0 means 1
 
 	Patience   int // epochs without a better loss on the held-out examples before training stops; 0: never
 	Seed       uint64
-	StemBudget int64 // bytes for block 0's states of all examples; beyond it they are computed in each step
+	StemBudget int64 // bytes for all examples' states below the first adapter; beyond it they are computed in each step
 
 	Progress func(Progress) // called after each step, in the goroutine of Learn
 }
@@ -94,9 +97,9 @@ func (c Config) validate(n int) error {
 	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
 	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
 	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
-	bad(c.Epochs < 1 || c.Batch < 1, "%d epochs of batches of %d", c.Epochs, c.Batch)
+	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0, "%d epochs of batches of %d, %d updates", c.Epochs, c.Batch, c.Updates)
 	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
-	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init} {
+	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init, c.Gain} {
 		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)
 	}
 	bad(!(c.Tau > 0), "τ=%g", c.Tau)
@@ -105,4 +108,13 @@ func (c Config) validate(n int) error {
 		return fmt.Errorf("%w: %s", ErrConfig, strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+// steps is how many a run over n examples takes.
+func (c Config) steps(n int) int {
+	steps := (n + c.Batch - 1) / c.Batch * c.Epochs
+	if c.Updates > 0 {
+		steps = min(steps, c.Updates)
+	}
+	return steps
 }

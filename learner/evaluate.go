@@ -52,7 +52,7 @@ func embedAll(ctx context.Context, env Env, examples []Example, st *stems, adapt
 			if st == nil {
 				x = enc.Embed(s, b, a)
 			} else {
-				x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, part), b, a), b)
+				x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, part), b, st.from, a), b)
 			}
 			flat := s.Values(x)
 			for row, i := range part {

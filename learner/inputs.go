@@ -21,10 +21,13 @@ type inputs struct {
 func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inputs, error) {
 	in := &inputs{env: env, examples: examples}
 	var err error
-	if c.Mode == HeadOnly {
+	switch c.Mode {
+	case HeadOnly:
 		in.features, err = Embed(ctx, env, examples, nil)
-	} else {
-		in.stems, err = newStems(ctx, env, examples, c.StemBudget)
+	case SingleAdapter:
+		in.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
+	default:
+		in.stems, err = newStems(ctx, env, examples, env.Encoder.Blocks()-env.Bank.Properties().Blocks, c.StemBudget)
 	}
 	return in, err
 }
@@ -42,7 +45,7 @@ func (in *inputs) batch(which []int) (batch, error) {
 	texts, err := batchOf(in.examples, which)
 	b.embed = func(s *torch.Scope, a *model.Adapter) torch.Tensor {
 		enc := in.env.Encoder
-		return enc.Pool(s, enc.Upper(s, in.stems.tensor(s, texts, which), texts, a), texts)
+		return enc.Pool(s, enc.Upper(s, in.stems.tensor(s, texts, which), texts, in.stems.from, a), texts)
 	}
 	return b, err
 }

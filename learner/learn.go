@@ -95,8 +95,7 @@ func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 			return nil, err
 		}
 	}
-	steps := (len(j.Train) + c.Batch - 1) / c.Batch * c.Epochs
-	r.schedule = c.schedule(steps)
+	r.schedule = c.schedule(c.steps(len(j.Train)))
 	return r, nil
 }
 
@@ -109,7 +108,7 @@ func (r *run) newSource() (source, error) {
 		return newAdapterSource(enc.Blocks(), enc.Hidden(), r.env.Bank.Properties().Bottleneck, c.HeadRate, r.rng), nil
 	}
 	p := r.env.Bank.Properties()
-	if p.Blocks != enc.Blocks() || p.Hidden != enc.Hidden() {
+	if p.Blocks > enc.Blocks() || p.Hidden != enc.Hidden() {
 		return nil, fmt.Errorf("%w: a bank of L=%d, d=%d for an encoder of L=%d, d=%d", ErrConfig, p.Blocks, p.Hidden, enc.Blocks(), enc.Hidden())
 	}
 	logits, affine := NewLogits(p.N, p.Blocks), append([]float32(nil), r.env.Bank.Affine()...)
@@ -126,6 +125,12 @@ func (r *run) newSource() (source, error) {
 			return nil, fmt.Errorf("%w: a start affine of %d values, want %d", ErrConfig, len(s.Affine), len(affine))
 		}
 		copy(affine, s.Affine)
+	} else if c.Gain > 0 {
+		for i := range affine {
+			if i/p.Bottleneck%2 == 0 { // LN_b's weights, not its biases
+				affine[i] *= float32(c.Gain)
+			}
+		}
 	}
 	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits}, [][]float32{affine})
 	r.result.Logits = logits
@@ -138,9 +143,9 @@ func (r *run) train(ctx context.Context) error {
 	for i := range order {
 		order[i] = i
 	}
-	for range r.config.Epochs {
+	for len(r.result.Losses) < r.schedule.steps {
 		r.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for at := 0; at < len(order); at += r.config.Batch {
+		for at := 0; at < len(order) && len(r.result.Losses) < r.schedule.steps; at += r.config.Batch {
 			b, err := r.inputs.batch(order[at:min(at+r.config.Batch, len(order))])
 			if err != nil {
 				return err

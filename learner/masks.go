@@ -16,6 +16,7 @@ type maskSource struct {
 	bank   *bank.Bank
 	k      int
 	soft   bool
+	one    bool // both sides share a mask: their logits start equal and stay so
 	affine bool
 	tau    float64
 	rng    *rand.Rand
@@ -29,11 +30,14 @@ type maskSource struct {
 }
 
 func newMaskSource(b *bank.Bank, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
-	m := &maskSource{bank: b, k: c.K, soft: c.Soft, affine: c.Affine, tau: c.Tau, rng: rng}
+	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau, rng: rng}
 	for i, g := range logits {
 		m.logits = append(m.logits, newParam(g.Values, c.MaskRate))
 		m.norms = append(m.norms, newParam(affines[i], c.AffineRate))
 		m.weights = append(m.weights, make([]float32, len(g.Values)))
+		if m.one {
+			copy(g.Values[len(g.Values)/2:], g.Values)
+		}
 	}
 	m.noise = make([]float32, len(logits[0].Values))
 	m.draw = func(_ int, dst []float32) { gumbel(dst, m.rng) }
@@ -57,6 +61,9 @@ func (m *maskSource) sample(nu float64) (picked [][]int32, err error) {
 		z := g.value
 		if nu > 0 {
 			m.draw(p, m.noise)
+			if m.one {
+				copy(m.noise[len(m.noise)/2:], m.noise)
+			}
 			for i, x := range g.value {
 				m.noise[i] = x + float32(nu)*m.noise[i]
 			}
@@ -220,7 +227,21 @@ func (m *maskSource) backward(s *torch.Scope, grads []torch.Tensor) error {
 			softmaxBackward(g.grad[r*p.N:(r+1)*p.N], m.weights[j][r*p.N:(r+1)*p.N], dy, m.tau)
 		}
 	}
+	if m.one {
+		m.share()
+	}
 	return nil
+}
+
+// share gives both sides of a mask that they share the sum of their gradients.
+func (m *maskSource) share() {
+	for _, g := range m.logits {
+		down, up := g.grad[:len(g.grad)/2], g.grad[len(g.grad)/2:]
+		for i := range down {
+			down[i] += up[i]
+			up[i] = down[i]
+		}
+	}
 }
 
 // inner is ⟨∂L/∂Â, A_i⟩ for every adapter and profile, [N,P].

@@ -10,17 +10,18 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// stems keeps what block 0 makes of each example before any adapter: [tokens,H], computed once. It lives in Go's memory.
+// stems keeps what the encoder makes of each example before the first adapter: [tokens,H], computed once. It lives in Go's memory.
 type stems struct {
 	encoder *model.Encoder
+	from    int         // the block of the first adapter
 	states  [][]float32 // nil entries are not kept: beyond the budget
 }
 
 const evalBatch = 32
 
 // newStems computes the states of all examples, longest together so that little is padding, as far as the budget goes.
-func newStems(ctx context.Context, env Env, examples []Example, budget int64) (*stems, error) {
-	st := &stems{encoder: env.Encoder, states: make([][]float32, len(examples))}
+func newStems(ctx context.Context, env Env, examples []Example, from int, budget int64) (*stems, error) {
+	st := &stems{encoder: env.Encoder, from: from, states: make([][]float32, len(examples))}
 	d := env.Encoder.Hidden()
 	order := byLength(examples)
 	for len(order) > 0 {
@@ -37,7 +38,7 @@ func newStems(ctx context.Context, env Env, examples []Example, budget int64) (*
 			return nil, err
 		}
 		err = env.Engine.Do(ctx, func(s *torch.Scope) error {
-			flat := s.Values(env.Encoder.Stem(s, b))
+			flat := s.Values(env.Encoder.Stem(s, b, st.from))
 			for row, i := range part {
 				at := row * b.T * d
 				st.states[i] = slices.Clone(flat[at : at+b.Lengths[row]*d])
@@ -55,7 +56,7 @@ func newStems(ctx context.Context, env Env, examples []Example, budget int64) (*
 func (st *stems) tensor(s *torch.Scope, b *model.Batch, which []int) torch.Tensor {
 	for _, i := range which {
 		if st.states[i] == nil {
-			return st.encoder.Stem(s, b)
+			return st.encoder.Stem(s, b, st.from)
 		}
 	}
 	width := b.T * st.encoder.Hidden()

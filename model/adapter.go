@@ -20,7 +20,7 @@ const normEps = 1e-5
 type Adapter struct {
 	Activation Activation
 	NormB      bool           // LN_b on
-	Blocks     []BlockAdapter // one for each block of the encoder
+	Blocks     []BlockAdapter // one for each of the encoder's last blocks; those below have none
 }
 
 // BlockAdapter is an adapter's part in one block. For all rows: Down [d,b], Up [b,d], DownBias and the norm's affine [b], UpBias [d].
@@ -29,11 +29,11 @@ type BlockAdapter struct {
 	Down, DownBias, NormWeight, NormBias, Up, UpBias torch.Tensor
 }
 
-// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own, outer: Pfeiffer's place in block l.
-// Without an adapter it is LN(r).
+// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own, outer: Pfeiffer's place. l counts the
+// adapter's blocks; below 0 there is none, and without an adapter it is LN(r).
 func (a *Adapter) apply(s *torch.Scope, l int, r torch.Tensor, outer func(torch.Tensor) torch.Tensor) torch.Tensor {
 	h := outer(r) // [B,T,H]
-	if a == nil {
+	if a == nil || l < 0 {
 		return h
 	}
 	blk := a.Blocks[l]

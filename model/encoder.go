@@ -96,33 +96,41 @@ func (e *Encoder) Embed(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
 // the engine returns, on ids and shapes that do not fit the model.
 func (e *Encoder) Forward(s *torch.Scope, b *Batch, a *Adapter) torch.Tensor {
 	m := e.mask(s, b)
-	return e.upper(s, e.stem(s, b, m), b, a, m)
+	return e.upper(s, e.stem(s, b, 0, m), b, 0, a, m)
 }
 
-// Stem is the part that no adapter can change: the embeddings and block 0 up to its residual sum f + a, [B,T,H]. But for rounding, a row's
-// own tokens do not depend on the batch that it is in, so they may be computed once and kept.
-func (e *Encoder) Stem(s *torch.Scope, b *Batch) torch.Tensor {
-	return e.stem(s, b, e.mask(s, b))
+// Stem is the part that no adapter in block from or above can change: the embeddings, the blocks below, and block from up to its residual
+// sum f + a, [B,T,H]. But for rounding, a row's own tokens do not depend on the batch that it is in, so they may be computed once and kept.
+func (e *Encoder) Stem(s *torch.Scope, b *Batch, from int) torch.Tensor {
+	return e.stem(s, b, from, e.mask(s, b))
 }
 
-func (e *Encoder) stem(s *torch.Scope, b *Batch, m torch.Tensor) torch.Tensor {
+func (e *Encoder) stem(s *torch.Scope, b *Batch, from int, m torch.Tensor) torch.Tensor {
 	e.checkIDs(b)
-	return s.Block(func() torch.Tensor {
+	x := s.Block(func() torch.Tensor {
 		return e.blocks[0].residual(s, e.embed.forward(s, b), m, b)
 	})
-}
-
-// Upper is the rest: block 0's adapter, then blocks 1 to L-1. It leaves stem as it is.
-func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter) torch.Tensor {
-	return e.upper(s, stem, b, a, e.mask(s, b))
-}
-
-func (e *Encoder) upper(s *torch.Scope, stem torch.Tensor, b *Batch, a *Adapter, m torch.Tensor) torch.Tensor {
-	if a != nil && len(a.Blocks) != len(e.blocks) {
-		refuse("an adapter of %d blocks for a model of %d", len(a.Blocks), len(e.blocks))
+	for l := range from {
+		below := x
+		x = s.Block(func() torch.Tensor {
+			return e.blocks[l+1].residual(s, e.adapt(s, l, below, nil), m, b)
+		})
+		s.Free(below)
 	}
-	x := e.adapt(s, 0, stem, a)
-	for l := 1; l < len(e.blocks); l++ {
+	return x
+}
+
+// Upper is the rest: block from's adapter, then the blocks above. It leaves stem as it is.
+func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, from int, a *Adapter) torch.Tensor {
+	return e.upper(s, stem, b, from, a, e.mask(s, b))
+}
+
+func (e *Encoder) upper(s *torch.Scope, stem torch.Tensor, b *Batch, from int, a *Adapter, m torch.Tensor) torch.Tensor {
+	if a != nil && (len(a.Blocks) < 1 || len(a.Blocks) > len(e.blocks)-from) {
+		refuse("an adapter of %d blocks for blocks %d to %d of a model", len(a.Blocks), from, len(e.blocks)-1)
+	}
+	x := e.adapt(s, from, stem, a)
+	for l := from + 1; l < len(e.blocks); l++ {
 		prev := x
 		x = s.Block(func() torch.Tensor {
 			return e.adapt(s, l, e.blocks[l].residual(s, prev, m, b), a)
@@ -141,6 +149,9 @@ func (e *Encoder) mask(s *torch.Scope, b *Batch) torch.Tensor {
 // adapt ends block l: with an adapter y = LN(adapter(LN(r)) + r), without one LN(r).
 func (e *Encoder) adapt(s *torch.Scope, l int, r torch.Tensor, a *Adapter) torch.Tensor {
 	out := e.blocks[l].ffn.norm
+	if a != nil { // its blocks are the encoder's last ones
+		l -= len(e.blocks) - len(a.Blocks)
+	}
 	return s.Block(func() torch.Tensor {
 		return a.apply(s, l, r, func(x torch.Tensor) torch.Tensor { return out.apply(s, x) })
 	})

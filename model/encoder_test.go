@@ -168,9 +168,9 @@ func TestAdapterAgainstGo(t *testing.T) {
 			}
 			states := compute(t, e, func(s *torch.Scope) torch.Tensor { return enc.Forward(s, b, join(s, m, as, c.bias)) })
 			again := compute(t, e, func(s *torch.Scope) torch.Tensor {
-				stem := enc.Stem(s, b)
-				enc.Upper(s, stem, b, nil) // leaves the stem as it is
-				return enc.Upper(s, stem, b, join(s, m, as, c.bias))
+				stem := enc.Stem(s, b, 0)
+				enc.Upper(s, stem, b, 0, nil) // leaves the stem as it is
+				return enc.Upper(s, stem, b, 0, join(s, m, as, c.bias))
 			})
 			if !slices.Equal(states, again) {
 				t.Error("Stem and Upper: got other states than Forward's")

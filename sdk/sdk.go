@@ -90,7 +90,7 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 		return nil, corrupt("bank", err)
 	}
 	props := b.Properties()
-	if props.Blocks != p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
+	if props.Blocks > p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
 		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrModelMismatch,
 			info.Digest.Short(), props.Blocks, props.Hidden, p.encoder.Blocks(), p.encoder.Hidden()), b.Close())
 	}
