@@ -157,7 +157,7 @@ func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, b batc
 		for _, blk := range a.Blocks {
 			downs, ups = append(downs, s.Values(blk.Down)...), append(ups, s.Values(blk.Up)...)
 		}
-		z, _ := tr.output.logits(s, b.embed(s, a))
+		z, _ := tr.output.logits(s, b.embed(s, a), nil)
 		output = s.Values(z)
 		return nil
 	})
@@ -227,7 +227,7 @@ func TestGoldenNoisy(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		z, _ := tr.output.logits(s, b.embed(s, a))
+		z, _ := tr.output.logits(s, b.embed(s, a), nil)
 		output = s.Values(z)
 		return nil
 	})

@@ -125,16 +125,21 @@ func (r *run) newSource() (source, error) {
 			return nil, fmt.Errorf("%w: a start affine of %d values, want %d", ErrConfig, len(s.Affine), len(affine))
 		}
 		copy(affine, s.Affine)
-	} else if c.Gain > 0 {
-		for i := range affine {
-			if i/p.Bottleneck%2 == 0 { // LN_b's weights, not its biases
-				affine[i] *= float32(c.Gain)
-			}
-		}
+	} else {
+		c.gain(affine, p.Bottleneck)
 	}
 	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits}, [][]float32{affine})
 	r.result.Logits = logits
 	return r.masks, nil
+}
+
+// gain scales LN_b's weights, not its biases, in a fresh affine [L][2][b].
+func (c Config) gain(affine []float32, b int) {
+	for i := range affine {
+		if c.Gain > 0 && i/b%2 == 0 {
+			affine[i] *= float32(c.Gain)
+		}
+	}
 }
 
 // train runs the epochs.
@@ -180,8 +185,8 @@ func (r *run) train(ctx context.Context) error {
 func (r *run) finish(began time.Time) (*Result, error) {
 	res := &r.result
 	res.Head, res.Steps = r.trainer.output.head, len(res.Losses)
-	if b := r.trainer.output.bias; b != nil {
-		res.Bias = b.value
+	if bs := r.trainer.output.biases; bs != nil {
+		res.Bias = bs[0].value
 	}
 	if r.masks != nil {
 		mask, err := res.Logits.Mask(min(r.config.K, res.Logits.N))

@@ -11,9 +11,16 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
+// rows are a bank's adapters during training: a bank's own, frozen, or those that TrainBank trains.
+type rows interface {
+	Properties() bank.Properties
+	FoldRows(s *torch.Scope, side bank.Side, block int, ids []int32, profiles int) (weights, bias torch.Tensor, err error)
+	Rows(s *torch.Scope, side bank.Side, block int) (weights, bias torch.Tensor, err error)
+}
+
 // maskSource trains the masks of one or more profiles over one bank: Algorithm 1.
 type maskSource struct {
-	bank   *bank.Bank
+	bank   rows
 	k      int
 	soft   bool
 	one    bool // both sides share a mask: their logits start equal and stay so
@@ -25,23 +32,32 @@ type maskSource struct {
 	norms   []*param // [L][2][b]
 	weights [][]float32
 	noise   []float32
+	// learned takes the gradient of a folded adapter's side, [P,d·b], for those who train the bank too; nil: nobody does.
+	learned func(s *torch.Scope, picked []int32, side bank.Side, block int, grad torch.Tensor) error
+	picked  [][]int32 // in the last step: what sample returned
 	// draw replaces the noise in a test that was given it.
 	draw func(profile int, dst []float32)
 }
 
-func newMaskSource(b *bank.Bank, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
+func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
 	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau, rng: rng}
 	for i, g := range logits {
-		m.logits = append(m.logits, newParam(g.Values, c.MaskRate))
-		m.norms = append(m.norms, newParam(affines[i], c.AffineRate))
-		m.weights = append(m.weights, make([]float32, len(g.Values)))
 		if m.one {
 			copy(g.Values[len(g.Values)/2:], g.Values)
 		}
+		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate))
 	}
-	m.noise = make([]float32, len(logits[0].Values))
 	m.draw = func(_ int, dst []float32) { gumbel(dst, m.rng) }
 	return m
+}
+
+// add takes one more profile in.
+func (m *maskSource) add(logits, norm *param) {
+	m.logits, m.norms = append(m.logits, logits), append(m.norms, norm)
+	m.weights = append(m.weights, make([]float32, len(logits.value)))
+	if m.noise == nil {
+		m.noise = make([]float32, len(logits.value))
+	}
 }
 
 func (m *maskSource) params() []*param {
@@ -94,6 +110,7 @@ func (m *maskSource) adapter(s *torch.Scope, nu float64, owner []int64) (*model.
 	if err != nil {
 		return nil, nil, err
 	}
+	m.picked = picked
 	p := m.bank.Properties()
 	v := leaves{scope: s}
 	f := folder{m: m, v: &v, picked: picked}
@@ -253,7 +270,11 @@ func (m *maskSource) inner(s *torch.Scope, side bank.Side, l int, grads *[]torch
 		if !g.Defined() {
 			g = s.Zeros(torch.Float32, P, int64(width))
 		}
-		return s.Transpose(s.View(g, P, int64(width)), 0, 1)
+		g = s.View(g, P, int64(width))
+		if m.learned != nil && err == nil {
+			err = m.learned(s, m.picked[int(side)*p.Blocks+l], side, l, g)
+		}
+		return s.Transpose(g, 0, 1)
 	}
 	// In a block, so that a float16 bank's widened rows live no longer than this product.
 	dm = s.Block(func() torch.Tensor {

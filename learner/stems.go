@@ -54,18 +54,24 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 
 // tensor is the stem of a batch, [B,T,H], out of the kept states; computed where one of them was not kept.
 func (st *stems) tensor(s *torch.Scope, b *model.Batch, which []int) torch.Tensor {
-	for _, i := range which {
-		if st.states[i] == nil {
+	states := make([][]float32, len(which))
+	for row, i := range which {
+		if states[row] = st.states[i]; states[row] == nil {
 			return st.encoder.Stem(s, b, st.from)
 		}
 	}
-	width := b.T * st.encoder.Hidden()
+	return joinStates(s, b, states, st.encoder.Hidden())
+}
+
+// joinStates pads the rows' states to [B,T,H].
+func joinStates(s *torch.Scope, b *model.Batch, states [][]float32, d int) torch.Tensor {
+	width := b.T * d
 	return s.FillFloat32s(func(dst []float32) {
-		for row, i := range which {
+		for row, x := range states {
 			line := dst[row*width : (row+1)*width]
-			clear(line[copy(line, st.states[i]):])
+			clear(line[copy(line, x):])
 		}
-	}, int64(b.B), int64(b.T), int64(st.encoder.Hidden()))
+	}, int64(b.B), int64(b.T), int64(d))
 }
 
 // byLength orders examples from long to short.
@@ -84,4 +90,12 @@ func batchOf(examples []Example, which []int) (*model.Batch, error) {
 		texts[row] = examples[i].Text
 	}
 	return model.NewBatch(texts, 0)
+}
+
+// bytes is the memory that the kept states take.
+func (st *stems) bytes() (n int64) {
+	for _, x := range st.states {
+		n += int64(4 * len(x))
+	}
+	return n
 }

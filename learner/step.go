@@ -37,7 +37,7 @@ func (t *trainer) gradient(ctx context.Context, b batch, nu float64) (loss float
 			return err
 		}
 		x := b.embed(s, a)
-		z, rest := t.output.logits(s, x)
+		z, rest := t.output.logits(s, x, b.owner)
 		l := t.output.loss(s, z, b.examples)
 		wanted := append(folded, rest...)
 		grads := s.Grad(l, wanted...)

@@ -1,0 +1,168 @@
+//go:build cgo
+
+package learner
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrCheckpoint is a checkpoint of another job or configuration, or one that is damaged.
+var ErrCheckpoint = errors.New("learner: bad checkpoint")
+
+// checkpoint is all that a step depends on beside the job and the configuration: which profiles, texts and noise a step takes follows from its number.
+// On disk it is the SHA-256 of what follows, then gob.
+type checkpoint struct {
+	Job     [sha256.Size]byte
+	Losses  []float32
+	Watched []float64
+	Best    int
+	Kept    kept
+	Shared  moments
+	Each    []moments
+}
+
+// kept is the best look so far.
+type kept struct {
+	Loss   float64
+	Waited int
+	Values [][]float32
+}
+
+// moments are an optimiser's.
+type moments struct {
+	Step        int
+	Value, M, V [][]float32
+}
+
+func (o *adamW) moments() (m moments) {
+	m.Step = o.step
+	for _, p := range o.params {
+		m.Value, m.M, m.V = append(m.Value, p.value), append(m.M, p.m), append(m.V, p.v)
+	}
+	return m
+}
+
+// restore copies m into the optimiser's own slices; false if it has another shape.
+func (o *adamW) restore(m moments) bool {
+	if len(m.Value) != len(o.params) || len(m.M) != len(o.params) || len(m.V) != len(o.params) {
+		return false
+	}
+	o.step = m.Step
+	for i, p := range o.params {
+		if len(m.Value[i]) != len(p.value) || len(m.M[i]) != len(p.value) || len(m.V[i]) != len(p.value) {
+			return false
+		}
+		copy(p.value, m.Value[i])
+		copy(p.m, m.M[i])
+		copy(p.v, m.V[i])
+	}
+	return true
+}
+
+// identity is the digest of all that decides a run, so that a checkpoint is never continued with other data.
+func (t *bankRun) identity() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	c := t.config
+	c.Progress, c.Checkpoint, c.CheckpointEvery, c.StemBudget = nil, "", 0, 0
+	head, _ := t.job.Head.Digest() // the job was validated
+	fmt.Fprintf(h, "%+v %x %d %d\n", c, head, len(t.job.Profiles), len(t.job.Watch))
+	for _, set := range [][]BankProfile{t.job.Profiles, t.job.Watch} {
+		for _, p := range set {
+			fmt.Fprintln(h, len(p.Train), len(p.Held), p.Prior)
+			for _, e := range append(p.Train[:len(p.Train):len(p.Train)], p.Held...) {
+				fmt.Fprintln(h, e.Text.IDs, e.Text.TypeIDs, e.Class)
+			}
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// save writes the checkpoint: a crash leaves the last one or this one.
+func (t *bankRun) save() error {
+	ck := checkpoint{Job: t.identity(), Losses: t.result.Losses, Watched: t.result.Watched, Best: t.result.Best,
+		Kept: kept{t.best.loss, t.best.waited, t.best.values}, Shared: t.shared.moments()}
+	for _, o := range t.each {
+		ck.Each = append(ck.Each, o.moments())
+	}
+	var b bytes.Buffer
+	b.Write(make([]byte, sha256.Size))
+	if err := gob.NewEncoder(&b).Encode(ck); err != nil {
+		return fmt.Errorf("learner: checkpoint: %w", err)
+	}
+	sum := sha256.Sum256(b.Bytes()[sha256.Size:])
+	copy(b.Bytes(), sum[:])
+	return writeDurably(t.config.Checkpoint, b.Bytes())
+}
+
+func writeDurably(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".checkpoint-*.tmp")
+	if err != nil {
+		return fmt.Errorf("learner: checkpoint: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+			err = fmt.Errorf("learner: checkpoint: %w", err)
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// resume continues from the checkpoint, if there is one.
+func (t *bankRun) resume() error {
+	if t.config.Checkpoint == "" {
+		return nil
+	}
+	data, err := os.ReadFile(t.config.Checkpoint)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("learner: checkpoint: %w", err)
+	}
+	if len(data) < sha256.Size || sha256.Sum256(data[sha256.Size:]) != [sha256.Size]byte(data) {
+		return fmt.Errorf("%w: %s is damaged; delete it to start anew", ErrCheckpoint, t.config.Checkpoint)
+	}
+	var ck checkpoint
+	if err := gob.NewDecoder(bytes.NewReader(data[sha256.Size:])).Decode(&ck); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, t.config.Checkpoint, err)
+	}
+	if ck.Job != t.identity() || len(ck.Each) != len(t.each) || !t.shared.restore(ck.Shared) {
+		return fmt.Errorf("%w: %s is of another job or configuration (%x); delete it to start anew", ErrCheckpoint, t.config.Checkpoint, binary.BigEndian.Uint32(ck.Job[:]))
+	}
+	for i, o := range t.each {
+		if !o.restore(ck.Each[i]) {
+			return fmt.Errorf("%w: %s: profile %d", ErrCheckpoint, t.config.Checkpoint, i)
+		}
+	}
+	r := &t.result
+	r.Losses, r.Watched, r.Best, r.Resumed = ck.Losses, ck.Watched, ck.Best, len(ck.Losses)
+	t.best = snapshot{loss: ck.Kept.Loss, waited: ck.Kept.Waited, values: ck.Kept.Values}
+	return nil
+}
+
+func (t *bankRun) removeCheckpoint() error {
+	if t.config.Checkpoint == "" {
+		return nil
+	}
+	if err := os.Remove(t.config.Checkpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("learner: checkpoint: %w", err)
+	}
+	return nil
+}

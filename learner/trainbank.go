@@ -1,0 +1,356 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
+)
+
+// BankProfile is one profile whose examples a warm bank is made of, or watched with.
+type BankProfile struct {
+	Train []Example // of a profile in BankJob.Watch: not used
+	Held  []Example // of a profile in BankJob.Watch: what the loss is measured on
+	Prior []float32 // of the profile's labels, in training and in the watch; nil: none
+}
+
+// BankJob is what a warm bank is made of.
+type BankJob struct {
+	Head     *model.Head // shared by all, where it starts
+	Profiles []BankProfile
+	Watch    []BankProfile // profiles that are not trained on: their loss, served from the population's start, says when to stop
+}
+
+// BankConfig says what bank is made, and how.
+type BankConfig struct {
+	// Config's mode is Masks. Updates is the number of steps and must be given; Epochs, Batch and Patience are not used. HeadRate trains the head
+	// if Head is set; Decay is on the adapters and the head.
+	Config
+	N, Bottleneck int
+	Blocks        int     // the encoder's last ones, which get adapters
+	RowRate       float64 // of the adapters' weights
+	Profiles      int     // in a step
+	Texts         int     // of each of them
+	WatchEvery    int     // steps between two looks at the watched profiles
+	WatchPatience int     // looks without a better loss before training stops; 0: never
+
+	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not trained. N is at least the number of profiles; the rest stay random.
+	Apart bool
+
+	// Checkpoint is the file that training resumes from, and leaves off to every CheckpointEvery steps; empty: none. A finished run deletes it.
+	Checkpoint      string
+	CheckpointEvery int
+}
+
+// DefaultBank makes a joint warm bank: adapters trained to be averaged, together with the masks of the first profiles.
+func DefaultBank() BankConfig {
+	c := Default()
+	c.Head, c.Bias, c.K = true, false, 8
+	c.HeadRate, c.Decay, c.Updates = 1e-3, 0.01, 400
+	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 2, RowRate: 1e-3, Profiles: 16, Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
+}
+
+// BankResult is a trained bank, still in memory.
+type BankResult struct {
+	Properties bank.Properties
+	Affine     []float32    // LN_b's default, [L][2][b]: the mean of the profiles'
+	Row        bank.RowFunc // the adapters, for bank.Save
+	Head       *model.Head
+	Logits     []*Logits // of each profile
+	Affines    [][]float32
+	Population *Logits // where a new profile starts
+
+	Losses  []float32 // one a step
+	Watched []float64 // one a look: mean loss of the watched profiles
+	Best    int       // the step after which the loss was best, which is what was kept
+	Resumed int       // steps that an earlier run had made
+	Took    time.Duration
+}
+
+// TrainBank trains adapters for being averaged: jointly with a mask of every profile and, with Head, with the head that they share. Each step takes the next few
+// profiles and a few texts of each, so that a profile with many counts as much as one with few. With Watch it stops when profiles that it has not seen are
+// served no better, and returns the best. Cost: a step is one forward and backward pass of Profiles·Texts texts; memory: four times the bank, and the states of all
+// texts below the first adapter within StemBudget. ctx ends it within a step; with a Checkpoint the next call with the same job and configuration goes on, and ends
+// with the same bits.
+func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResult, error) {
+	began := time.Now()
+	t, err := newBankRun(ctx, env, j, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
+	if err := t.train(ctx); err != nil {
+		return nil, err
+	}
+	return t.finish(began)
+}
+
+// bankRun is one call of TrainBank.
+type bankRun struct {
+	env     Env
+	job     BankJob
+	config  BankConfig
+	live    *liveBank
+	output  *output // the shared head
+	logits  []*Logits
+	affines [][]float32
+	shared  *adamW   // adapters and head
+	each    []*adamW // a profile's logits and affine, which move only in its own steps
+	inputs  []*inputs
+	watched *inputs // of all watched profiles' Held, one after another
+	plan    plan
+	best    snapshot
+	result  BankResult
+}
+
+func (c BankConfig) properties(enc *model.Encoder) bank.Properties {
+	return bank.Properties{Origin: bank.Warm, N: c.N, Blocks: c.Blocks, Hidden: enc.Hidden(), Bottleneck: c.Bottleneck, NormB: true}
+}
+
+func (c BankConfig) validateBank(j BankJob, enc *model.Encoder) error {
+	c.Mode = Masks
+	if c.Apart {
+		c.K = 1
+	}
+	c.Config.Epochs, c.Config.Batch = 1, 1
+	if err := c.Config.validate(c.N); err != nil {
+		return err
+	}
+	switch {
+	case c.Blocks < 1 || c.Blocks > enc.Blocks() || c.Bottleneck < 1 || c.N < 1:
+		return fmt.Errorf("%w: a bank of N=%d, b=%d in %d of %d blocks", ErrConfig, c.N, c.Bottleneck, c.Blocks, enc.Blocks())
+	case c.Updates < 1 || c.Profiles < 1 || c.Texts < 1:
+		return fmt.Errorf("%w: %d updates of %d profiles with %d texts each", ErrConfig, c.Updates, c.Profiles, c.Texts)
+	case len(j.Profiles) < 2:
+		return fmt.Errorf("%w: a bank of %d profiles, want 2 or more", ErrConfig, len(j.Profiles))
+	case c.Apart && c.N < len(j.Profiles):
+		return fmt.Errorf("%w: N=%d for one adapter for each of %d profiles", ErrConfig, c.N, len(j.Profiles))
+	case c.Soft || c.OneMask || c.Bias:
+		return fmt.Errorf("%w: a bank is trained with hard masks, two a profile, and no bias", ErrConfig)
+	case !(c.RowRate >= 0 && c.RowRate < 1e6):
+		return fmt.Errorf("%w: a row rate of %g", ErrConfig, c.RowRate)
+	case len(j.Watch) > 0 && c.WatchEvery < 1 || c.Checkpoint != "" && c.CheckpointEvery < 1:
+		return fmt.Errorf("%w: a watch every %d steps, a checkpoint every %d", ErrConfig, c.WatchEvery, c.CheckpointEvery)
+	}
+	return nil
+}
+
+// validate checks each profile as Learn would.
+func (j BankJob) validate() error {
+	if j.Head == nil || j.Head.Regression() {
+		return fmt.Errorf("%w: a bank is trained with a shared head of labels", ErrConfig)
+	}
+	for i, p := range slices.Concat(j.Profiles, j.Watch) {
+		what, examples := "profile", p.Train
+		if i >= len(j.Profiles) {
+			what, i, examples = "watched profile", i-len(j.Profiles), p.Held
+		}
+		one := Job{Head: j.Head, Prior: p.Prior, Train: examples}
+		if err := one.validate(); err != nil {
+			return fmt.Errorf("%s %d: %w", what, i, err)
+		}
+	}
+	return nil
+}
+
+func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun, error) {
+	if err := errors.Join(c.validateBank(j, env.Encoder), j.validate()); err != nil {
+		return nil, err
+	}
+	if j.Head.Hidden != env.Encoder.Hidden() {
+		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
+	}
+	c.Mode = Masks
+	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}
+	var err error
+	if t.live, err = newLiveBank(c.properties(env.Encoder), c.Seed, c.RowRate); err != nil {
+		return nil, err
+	}
+	if c.Head && !c.Apart {
+		t.output.train(c.HeadRate)
+	}
+	t.shared = &adamW{params: append(t.live.params(), t.output.parts...), decay: c.Decay}
+	t.startProfiles()
+	t.plan = plan{seed: c.Seed, profiles: len(j.Profiles), each: min(c.Profiles, len(j.Profiles)), texts: c.Texts}
+	return t, t.prepare(ctx)
+}
+
+// startProfiles gives each profile its fresh logits, or, trained apart, its own adapter.
+func (t *bankRun) startProfiles() {
+	c, p := t.config, t.live.props
+	rng := rand.New(rand.NewPCG(c.Seed, 0x2545f4914f6cdd1d))
+	for i := range t.job.Profiles {
+		g := NewLogits(p.N, p.Blocks)
+		if c.Apart {
+			for r := range 2 * p.Blocks {
+				g.Values[r*p.N+i] = 1
+			}
+		} else {
+			g.jitter(c.Init, rng)
+		}
+		affine := bank.DefaultAffine(p)
+		c.gain(affine, p.Bottleneck)
+		t.logits, t.affines = append(t.logits, g), append(t.affines, affine)
+		own := &adamW{params: []*param{newParam(g.Values, c.MaskRate), newParam(affine, c.AffineRate)}}
+		if c.Apart {
+			own.params[0].rate, own.params[1].rate = 0, 0
+		}
+		t.each = append(t.each, own)
+	}
+}
+
+// prepare computes what is below the first adapter, for all texts.
+func (t *bankRun) prepare(ctx context.Context) error {
+	from := t.env.Encoder.Blocks() - t.config.Blocks
+	budget := t.config.StemBudget
+	for _, p := range t.job.Profiles {
+		st, err := newStems(ctx, t.env, p.Train, from, budget)
+		if err != nil {
+			return err
+		}
+		budget -= st.bytes()
+		t.inputs = append(t.inputs, &inputs{env: t.env, examples: p.Train, stems: st})
+	}
+	var held []Example
+	for _, p := range t.job.Watch {
+		held = append(held, p.Held...)
+	}
+	st, err := newStems(ctx, t.env, held, from, budget)
+	t.watched = &inputs{env: t.env, examples: held, stems: st}
+	return err
+}
+
+func (t *bankRun) train(ctx context.Context) error {
+	c := t.config
+	sched := c.schedule(c.Updates)
+	for step := len(t.result.Losses); step < c.Updates; step++ {
+		loss, err := t.step(ctx, step, sched)
+		if err != nil {
+			return err
+		}
+		if loss-loss != 0 {
+			return errors.New("learner: training a bank diverged: a loss is not finite")
+		}
+		t.result.Losses = append(t.result.Losses, loss)
+		if c.Progress != nil {
+			c.Progress(Progress{Step: step + 1, Steps: c.Updates, Loss: loss})
+		}
+		stop := false
+		if len(t.job.Watch) > 0 && ((step+1)%c.WatchEvery == 0 || step+1 == c.Updates) {
+			if stop, err = t.watch(ctx); err != nil {
+				return err
+			}
+		}
+		if c.Checkpoint != "" && ((step+1)%c.CheckpointEvery == 0 || stop) {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+		if stop {
+			break
+		}
+	}
+	return nil
+}
+
+// step trains on one batch of several profiles.
+func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, error) {
+	c := t.config
+	who := t.plan.who(step)
+	k := c.K
+	if c.Apart {
+		k = 1
+	}
+	m := &maskSource{bank: t.live, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
+	rng := rand.New(rand.NewPCG(c.Seed, uint64(step)+0x9e3779b97f4a7c15))
+	m.draw = func(_ int, dst []float32) { gumbel(dst, rng) }
+	out := *t.output
+	var b batch
+	var picks []pick
+	for i, p := range who {
+		m.add(t.each[p].params[0], t.each[p].params[1])
+		out.priors = append(out.priors, orZeros(t.job.Profiles[p].Prior, out.head.Outputs()))
+		for _, e := range t.plan.which(step, p, len(t.job.Profiles[p].Train)) {
+			b.examples = append(b.examples, t.job.Profiles[p].Train[e])
+			b.owner = append(b.owner, int64(i))
+			picks = append(picks, pick{p, e})
+		}
+	}
+	noise := sched.noise(step)
+	if c.Apart {
+		noise = 0
+	}
+	if err := t.embedder(&b, picks); err != nil {
+		return 0, err
+	}
+	tr := &trainer{env: t.env, source: uploading{m, t.live}, output: &out}
+	loss, err := tr.gradient(ctx, b, noise)
+	if err != nil {
+		return 0, err
+	}
+	rate := sched.rate(step)
+	t.shared.update(rate)
+	for _, p := range who {
+		t.each[p].update(rate)
+	}
+	return loss, nil
+}
+
+func (t *bankRun) finish(began time.Time) (*BankResult, error) {
+	if t.best.values != nil {
+		t.best.restore(t.all())
+	}
+	res := &t.result
+	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
+	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)
+	res.Population = t.population()
+	res.Took = time.Since(began)
+	return res, t.removeCheckpoint()
+}
+
+// orZeros is a prior that adds nothing where there is none.
+func orZeros(prior []float32, n int) []float32 {
+	if prior == nil {
+		return make([]float32, n)
+	}
+	return prior
+}
+
+// all are the params of everything, in a fixed order.
+func (t *bankRun) all() []*param {
+	ps := append([]*param(nil), t.shared.params...)
+	for _, o := range t.each {
+		ps = append(ps, o.params...)
+	}
+	return ps
+}
+
+// population is the mean of the profiles' logits.
+func (t *bankRun) population() *Logits {
+	values := make([][]float32, len(t.logits))
+	for i, g := range t.logits {
+		values[i] = g.Values
+	}
+	return &Logits{N: t.live.props.N, Blocks: t.live.props.Blocks, Values: meanOf(values)}
+}
+
+func meanOf(rows [][]float32) []float32 {
+	out := make([]float32, len(rows[0]))
+	for i := range out {
+		sum := 0.0
+		for _, r := range rows {
+			sum += float64(r[i])
+		}
+		out[i] = float32(sum / float64(len(rows)))
+	}
+	return out
+}
