@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
 	"internal/stats":       {},
 	"internal/plot":        {},
-	"internal/eval":        {"internal/stats", "learner", "bank", "model", "bitmask", "internal/torch"},
+	"internal/eval":        {"internal/stats", "learner", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
 	"cmd/xpeft":            {"sdk", "internal/eval", "internal/stats", "internal/plot", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline

@@ -48,6 +48,8 @@ type Config struct {
 	Init  float64 // standard deviation of fresh logits around their start
 	Gain  float64 // a fresh start has the bank's LN_b weights times this: how far the first adapter moves the encoder; 0 means 1
 
+	Runs int // trainings from Seed, Seed+1, …, whose logits, affines and biases are averaged before the mask is taken: less noise for more time; 0 means 1
+
 	Patience   int // epochs without a better loss on the held-out examples before training stops; 0: never
 	Seed       uint64
 	StemBudget int64 // bytes for all examples' states below the first adapter; beyond it they are computed in each step
@@ -104,6 +106,7 @@ func (c Config) validate(n int) error {
 	}
 	bad(!(c.Tau > 0), "τ=%g", c.Tau)
 	bad(c.Patience < 0, "patience %d", c.Patience)
+	bad(c.Runs < 0 || c.Runs > 1 && (c.Mode != Masks || c.Head || c.Soft), "%d runs: only hard masks without a head can be averaged", c.Runs)
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %s", ErrConfig, strings.Join(faults, "; "))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
@@ -44,10 +45,70 @@ func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.train(ctx); err != nil {
+	if err := r.trainAll(ctx); err != nil {
 		return nil, err
 	}
 	return r.finish(began)
+}
+
+// trainAll trains once, or several times and averages what was found.
+func (r *run) trainAll(ctx context.Context) error {
+	if r.config.Runs < 2 {
+		return r.train(ctx)
+	}
+	var found [][]float32
+	for i := range r.config.Runs {
+		next := *r
+		next.rng = rand.New(rand.NewPCG(r.config.Seed+uint64(i), runStream))
+		next.result, next.done = Result{}, len(r.result.Losses)
+		if err := next.start(); err != nil {
+			return err
+		}
+		if err := next.train(ctx); err != nil {
+			return err
+		}
+		found = append(found, slices.Concat(values(next.trainer.opt.params)...))
+		r.trainer, r.masks, r.best = next.trainer, next.masks, next.best
+		r.result.Logits, r.result.Stopped = next.result.Logits, r.result.Stopped || next.result.Stopped
+		r.result.Losses, r.result.Held = append(r.result.Losses, next.result.Losses...), append(r.result.Held, next.result.Held...)
+	}
+	mean := meanOf(found)
+	for _, p := range r.trainer.opt.params {
+		mean = mean[copy(p.value, mean):]
+	}
+	return nil
+}
+
+func values(params []*param) (all [][]float32) {
+	for _, p := range params {
+		all = append(all, p.value)
+	}
+	return all
+}
+
+// runStream keeps the draws of a run apart from others with its seed.
+const runStream = 0x9e3779b97f4a7c15
+
+// LearnAndEmbed is Learn, and the pooled embeddings of more texts under what was learned, [n,H], exactly as trained: the only way to see what soft masks
+// or a single adapter do, which no profile stores.
+func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
+	began := time.Now()
+	r, err := newRun(ctx, env, j, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.train(ctx); err != nil {
+		return nil, nil, err
+	}
+	x, err := embedAll(ctx, env, texts, nil, func(s *torch.Scope) (*model.Adapter, error) {
+		a, _, err := r.trainer.source.adapter(s, 0, nil)
+		return a, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := r.finish(began)
+	return res, x, err
 }
 
 // run is one call of Learn.
@@ -63,6 +124,7 @@ type run struct {
 	result   Result
 	schedule schedule
 	best     snapshot
+	done     int // steps of the runs before this one
 }
 
 func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
@@ -81,12 +143,11 @@ func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	if j.Head.Hidden != env.Encoder.Hidden() {
 		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
 	}
-	r := &run{env: env, job: j, config: c, rng: rand.New(rand.NewPCG(c.Seed, 0x9e3779b97f4a7c15))}
-	src, err := r.newSource()
+	r := &run{env: env, job: j, config: c, rng: rand.New(rand.NewPCG(c.Seed, runStream))}
+	err := r.start()
 	if err != nil {
 		return nil, err
 	}
-	r.trainer = newTrainer(env, src, newOutput(c, &j), c.Decay)
 	if r.inputs, err = newInputs(ctx, env, c, j.Train); err != nil {
 		return nil, err
 	}
@@ -97,6 +158,15 @@ func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	}
 	r.schedule = c.schedule(c.steps(len(j.Train)))
 	return r, nil
+}
+
+// start makes what is trained.
+func (r *run) start() error {
+	src, err := r.newSource()
+	if err == nil {
+		r.trainer = newTrainer(r.env, src, newOutput(r.config, &r.job), r.config.Decay)
+	}
+	return err
 }
 
 func (r *run) newSource() (source, error) {
@@ -162,7 +232,7 @@ func (r *run) train(ctx context.Context) error {
 			}
 			r.result.Losses = append(r.result.Losses, loss)
 			if p := r.config.Progress; p != nil {
-				p(Progress{Step: step + 1, Steps: r.schedule.steps, Loss: loss})
+				p(Progress{Step: r.done + step + 1, Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
 			}
 		}
 		if r.held != nil {

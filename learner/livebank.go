@@ -17,8 +17,8 @@ type liveBank struct {
 	now   [2][]torch.Tensor
 }
 
-// newLiveBank starts from random adapters.
-func newLiveBank(p bank.Properties, seed uint64, rate float64) (*liveBank, error) {
+// newLiveBank starts from random adapters or, with a head, from those that it shapes.
+func newLiveBank(p bank.Properties, h *model.Head, seed uint64, rate float64) (*liveBank, error) {
 	random := p
 	random.Origin, random.Seed, random.SigmaA, random.SigmaB = bank.Random, seed, bank.DefaultSigmaA, bank.DefaultSigmaB
 	if err := random.Validate(); err != nil {
@@ -34,7 +34,30 @@ func newLiveBank(p bank.Properties, seed uint64, rate float64) (*liveBank, error
 			b.sides[side] = append(b.sides[side], newParam(values, rate))
 		}
 	}
-	return b, nil
+	if h == nil {
+		return b, nil
+	}
+	return b, b.shape(h, seed)
+}
+
+func (b *liveBank) shape(h *model.Head, seed uint64) error {
+	row, err := ShapedRows(h, b.props, seed)
+	if err != nil {
+		return err
+	}
+	n := b.props.Elems()
+	for side := range b.sides {
+		for l, p := range b.sides[side] {
+			for i := range b.props.N {
+				weights, _, err := row(bank.Side(side), l, i)
+				if err != nil {
+					return err
+				}
+				copy(p.value[i*n:(i+1)*n], weights)
+			}
+		}
+	}
+	return nil
 }
 
 func (b *liveBank) params() []*param {

@@ -41,6 +41,8 @@ type BankConfig struct {
 	WatchEvery    int     // steps between two looks at the watched profiles
 	WatchPatience int     // looks without a better loss before training stops; 0: never
 
+	// Shaped starts from adapters that the head shapes (ShapedRows) instead of from random ones. Then Updates may be 0: nothing is trained, and the head is as it was.
+	Shaped bool
 	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not trained. N is at least the number of profiles; the rest stay random.
 	Apart bool
 
@@ -68,7 +70,7 @@ type BankResult struct {
 	Population *Logits // where a new profile starts
 
 	Losses  []float32 // one a step
-	Watched []float64 // one a look: mean loss of the watched profiles
+	Watched []float64 // one a look, the first before any step: mean loss of the watched profiles
 	Best    int       // the step after which the loss was best, which is what was kept
 	Resumed int       // steps that an earlier run had made
 	Took    time.Duration
@@ -128,7 +130,7 @@ func (c BankConfig) validateBank(j BankJob, enc *model.Encoder) error {
 	switch {
 	case c.Blocks < 1 || c.Blocks > enc.Blocks() || c.Bottleneck < 1 || c.N < 1:
 		return fmt.Errorf("%w: a bank of N=%d, b=%d in %d of %d blocks", ErrConfig, c.N, c.Bottleneck, c.Blocks, enc.Blocks())
-	case c.Updates < 1 || c.Profiles < 1 || c.Texts < 1:
+	case c.Updates < 1 && !c.Shaped || c.Profiles < 1 || c.Texts < 1:
 		return fmt.Errorf("%w: %d updates of %d profiles with %d texts each", ErrConfig, c.Updates, c.Profiles, c.Texts)
 	case len(j.Profiles) < 2:
 		return fmt.Errorf("%w: a bank of %d profiles, want 2 or more", ErrConfig, len(j.Profiles))
@@ -171,8 +173,12 @@ func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun
 	}
 	c.Mode = Masks
 	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}
+	var shape *model.Head
+	if c.Shaped {
+		shape = j.Head
+	}
 	var err error
-	if t.live, err = newLiveBank(c.properties(env.Encoder), c.Seed, c.RowRate); err != nil {
+	if t.live, err = newLiveBank(c.properties(env.Encoder), shape, c.Seed, c.RowRate); err != nil {
 		return nil, err
 	}
 	if c.Head && !c.Apart {
@@ -231,6 +237,11 @@ func (t *bankRun) prepare(ctx context.Context) error {
 
 func (t *bankRun) train(ctx context.Context) error {
 	c := t.config
+	if len(t.job.Watch) > 0 && len(t.result.Watched) == 0 { // what training must beat
+		if _, err := t.watch(ctx); err != nil {
+			return err
+		}
+	}
 	sched := c.schedule(c.Updates)
 	for step := len(t.result.Losses); step < c.Updates; step++ {
 		loss, err := t.step(ctx, step, sched)

@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.learnCommand(), a.predictCommand(),
 		a.exportCommand(), a.importCommand(),
 		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
-		a.checkCommand(), a.statsCommand(), a.bankCommand(), a.versionCommand(),
+		a.checkCommand(), a.statsCommand(), a.bankCommand(), a.evalCommand(), a.versionCommand(),
 	)
 	return root
 }

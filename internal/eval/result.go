@@ -2,6 +2,9 @@ package eval
 
 import "github.com/xpeft/xpeft/bitmask"
 
+// runFormat is Run.Format.
+const runFormat = 1
+
 // Run is what one mode did on one split of the profiles with one seed: one JSON file.
 type Run struct {
 	Format int    `json:"format"` // 1

@@ -1,0 +1,52 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/xpeft/xpeft/internal/eval"
+)
+
+// evaluate runs what is missing and prints the table.
+func (a *app) evaluate(ctx context.Context, o evalFlags) (err error) {
+	modes, err := pickModes(o.modes)
+	if err != nil {
+		return err
+	}
+	data, err := eval.ReadData(o.data, o.fields)
+	if err != nil {
+		return err
+	}
+	m, err := eval.OpenMachine(o.model, o.maxTokens)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	e := &eval.Evaluation{Data: data, Machine: m, Out: o.out, Modes: modes, Splits: o.splits, Seeds: o.seeds, Shots: o.shots, Most: o.most, New: o.people,
+		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	defer e.Close()
+	if err := e.Run(ctx); err != nil {
+		return err
+	}
+	return a.report([]string{o.out}, o.reference)
+}
+
+func pickModes(names []string) ([]eval.Mode, error) {
+	all := eval.Modes()
+	if slices.Equal(names, []string{"all"}) {
+		return all, nil
+	}
+	var out []eval.Mode
+	for _, n := range names {
+		i := slices.IndexFunc(all, func(m eval.Mode) bool { return m.Name == n })
+		if i < 0 {
+			return nil, &usageError{fmt.Errorf("no mode %q; there are %s", n, joinNames(all, func(m eval.Mode) string { return m.Name }))}
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}

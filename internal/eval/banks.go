@@ -1,0 +1,74 @@
+//go:build cgo
+
+package eval
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/learner"
+)
+
+// bankConfig is how a setting's warm bank is made.
+func (b Bank) config(seed uint64) learner.BankConfig {
+	c := learner.DefaultBank()
+	c.N, c.Blocks, c.Bottleneck, c.Seed = b.N, b.Blocks, b.Bottleneck, seed
+	switch b.Kind {
+	case "shaped":
+		c.Shaped, c.Updates, c.Head = true, 0, false
+	case "joint":
+		c.Shaped, c.Head, c.K = true, false, b.N/3
+	case "apart":
+		c.Apart, c.Head = true, false
+	}
+	return c
+}
+
+// watchShare of the bank's people are not trained on, but watched, when a bank is trained jointly.
+const watchShare = 5 // one in five
+
+// trainedBank makes a warm bank of the bank's people.
+func (w *World) trainedBank(ctx context.Context, s *shared, b Bank) error {
+	job := learner.BankJob{Head: w.Head}
+	for i, p := range w.Bank {
+		prior := w.Head.Prior(p.Counts, 1)
+		if b.Kind == "joint" && i%watchShare == 0 {
+			job.Watch = append(job.Watch, learner.BankProfile{Held: p.Test, Prior: prior})
+			continue
+		}
+		job.Profiles = append(job.Profiles, learner.BankProfile{Train: p.all(), Prior: prior})
+	}
+	c := b.config(w.Seed)
+	if b.Kind == "apart" && c.N < len(job.Profiles) {
+		job.Profiles = job.Profiles[:c.N]
+	}
+	r, err := learner.TrainBank(ctx, w.env(nil), job, c)
+	if err != nil {
+		return err
+	}
+	if b.Kind == "joint" {
+		s.population = r.Population
+	}
+	s.bank, err = reopen(ctx, r)
+	return err
+}
+
+// reopen writes a bank and opens the file, as a store would.
+func reopen(ctx context.Context, r *learner.BankResult) (_ *bank.Bank, err error) {
+	dir, err := os.MkdirTemp("", "xpeft-eval-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := dir + "/bank"
+	if _, err := bank.WriteFile(ctx, path, r.Properties, r.Affine, r.Row); err != nil {
+		return nil, err
+	}
+	f, err := bank.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return bank.FromFile(f), nil // mapped: the file's name may go
+}

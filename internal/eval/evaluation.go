@@ -1,0 +1,183 @@
+//go:build cgo
+
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/stats"
+)
+
+// Evaluation runs modes on splits and seeds, one file each. A run that is there is not repeated, so an evaluation can be cut off and go on, and two processes
+// may work on one folder.
+type Evaluation struct {
+	Data    *Data
+	Machine *Machine
+	Out     string // folder of run files
+	Modes   []Mode
+	Splits  int
+	Seeds   int
+	Shots   []int // most training texts a person; none: all there are
+	Most    int   // texts kept of a person
+	New     int   // most new people of a split; 0: all
+	Log     func(string)
+
+	folds  [folds]*World
+	worlds map[[2]int]*World
+}
+
+func (e *Evaluation) say(format string, args ...any) {
+	if e.Log != nil {
+		e.Log(fmt.Sprintf(format, args...))
+	}
+}
+
+// Close frees what Run made.
+func (e *Evaluation) Close() {
+	for _, w := range e.folds {
+		if w != nil {
+			w.Close()
+		}
+	}
+	for _, w := range e.worlds {
+		w.Close()
+	}
+}
+
+// Run does what is missing in the folder: seed by seed and split by split, so that what a cut-off run leaves is balanced.
+func (e *Evaluation) Run(ctx context.Context) error {
+	if err := os.MkdirAll(e.Out, 0o777); err != nil {
+		return err
+	}
+	shots := e.Shots
+	if len(shots) == 0 {
+		shots = []int{0}
+	}
+	for seed := range e.Seeds {
+		for split := range e.Splits {
+			for _, m := range e.Modes {
+				for _, n := range shots {
+					if err := e.item(ctx, m, split, seed, n); err != nil {
+						return fmt.Errorf("%s, split %d, seed %d: %w", m.Name, split, seed, err)
+					}
+				}
+			}
+			if w := e.worlds[[2]int{split, seed}]; w != nil {
+				w.Close()
+				delete(e.worlds, [2]int{split, seed})
+			}
+		}
+	}
+	return nil
+}
+
+// item is one run, unless it is there or another process has it.
+func (e *Evaluation) item(ctx context.Context, m Mode, split, seed, shots int) error {
+	path := filepath.Join(e.Out, fmt.Sprintf("%s-split%d-seed%d-shots%d.json", m.Name, split, seed, shots))
+	if r, err := readRun(path); err == nil {
+		if r.Data != e.Data.Digest {
+			return fmt.Errorf("%w: %s is of other data", ErrData, path)
+		}
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	release, ok, err := claim(path + ".lock")
+	if err != nil || !ok {
+		return err
+	}
+	defer release()
+	c, err := e.choose(ctx, m)
+	if err != nil {
+		return err
+	}
+	w, err := e.world(ctx, split, seed)
+	if err != nil {
+		return err
+	}
+	began, s := time.Now(), m.Settings[c.Chosen]
+	profiles, err := e.serve(ctx, w, m, s, shots)
+	if err != nil {
+		return err
+	}
+	r := Run{Format: runFormat, Data: e.Data.Digest, Task: "profiles", Mode: m.Name, Split: split, Seed: seed, Shots: shots, Setting: s.Name, Tried: c.Tried,
+		N: s.Bank.N, K: s.Config.K, Blocks: s.Bank.Blocks, Profiles: profiles, Started: began.UTC().Format(time.RFC3339), Seconds: time.Since(began).Seconds()}
+	var acc []float64
+	for _, p := range profiles {
+		acc = append(acc, p.Metrics["accuracy"])
+	}
+	e.say("%-16s split %d seed %d shots %d: accuracy %.4f, %d people, %.1f s", m.Name, split, seed, shots, stats.Mean(acc), len(acc), r.Seconds)
+	return writeJSON(path, r)
+}
+
+func (e *Evaluation) world(ctx context.Context, split, seed int) (*World, error) {
+	key := [2]int{split, seed}
+	if w := e.worlds[key]; w != nil {
+		return w, nil
+	}
+	bank, fresh := Split(e.Data.People, split)
+	if e.New > 0 {
+		fresh = fresh[:min(e.New, len(fresh))]
+	}
+	w, err := NewWorld(ctx, e.Machine, e.Data, bank, fresh, uint64(seed), e.Most)
+	if err != nil {
+		return nil, err
+	}
+	if e.worlds == nil {
+		e.worlds = map[[2]int]*World{}
+	}
+	e.worlds[key] = w
+	return w, nil
+}
+
+func (e *Evaluation) fold(ctx context.Context, fold int) (_ *World, err error) {
+	if e.folds[fold] == nil {
+		bank, fresh := Fold(e.Data.People, fold)
+		e.folds[fold], err = NewWorld(ctx, e.Machine, e.Data, bank, fresh, 0, e.Most)
+	}
+	return e.folds[fold], err
+}
+
+// serve runs a mode for every new person of a world.
+func (e *Evaluation) serve(ctx context.Context, w *World, m Mode, s Setting, shots int) ([]Profile, error) {
+	out := make([]Profile, len(w.New))
+	return out, each(len(w.New), runtime.GOMAXPROCS(0), func(i int) error {
+		p := w.New[i]
+		if shots > 0 {
+			p = p.first(shots)
+		}
+		began := time.Now()
+		got, err := m.serve(ctx, w, p, s)
+		if err != nil {
+			return fmt.Errorf("person %s: %w", p.ID, err)
+		}
+		truth := make([]int, len(p.Test))
+		for j, x := range p.Test {
+			truth[j] = x.Class
+		}
+		out[i] = Profile{ID: p.ID, Train: len(p.Train), Test: len(p.Test), Majority: w.Labels[mostFrequent(p.Counts)], Bytes: got.bytes, Seconds: time.Since(began).Seconds(),
+			Metrics: map[string]float64{"accuracy": stats.Accuracy(truth, got.predicted), "macro_f1": stats.MacroF1(truth, got.predicted)}}
+		if k := got.mask; k != nil {
+			out[i].Mask = &Mask{k.N, k.K, k.Blocks, k.Bytes()}
+		}
+		return nil
+	})
+}
+
+// first is a part with at most n training texts.
+func (p *Part) first(n int) *Part {
+	q := *p
+	q.Train = p.Train[:min(n, len(p.Train))]
+	q.Counts = make([]uint32, len(p.Counts))
+	for _, e := range q.Train {
+		q.Counts[e.Class]++
+	}
+	return &q
+}

@@ -1,0 +1,98 @@
+//go:build cgo
+
+package eval
+
+import (
+	"context"
+	"slices"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+)
+
+// Mode is one way of serving a new person.
+type Mode struct {
+	Name     string
+	About    string
+	Settings []Setting // tried on the development people; the best is used. One: nothing is chosen.
+	serve    func(context.Context, *World, *Part, Setting) (served, error)
+}
+
+// Setting is a mode's, in words and in values.
+type Setting struct {
+	Name   string
+	Alpha  float64 // strength of the label prior
+	K      int     // neighbours of knn
+	Bank   Bank
+	Config learner.Config
+}
+
+// Bank says which one a mode of masks uses.
+type Bank struct {
+	Kind       string // random, shaped, joint or apart
+	N          int
+	Blocks     int // the encoder's last ones, which get adapters; 0: all
+	Bottleneck int
+	Sigma      float64 // σ_B of a random or shaped bank
+}
+
+// served is what a mode made of a person's training texts.
+type served struct {
+	predicted []int // classes of the test texts
+	bytes     int
+	mask      *bitmask.Mask
+}
+
+// Modes are all that can be run, in the order of the tables.
+func Modes() []Mode { return slices.Concat(plainModes(), ownModes(), maskModes()) }
+
+// predict are the classes that a head sees in embeddings [n,d], with an offset added to its logits.
+func predict(h *model.Head, offset, x []float32) []int {
+	out := make([]int, len(x)/h.Hidden)
+	var z []float32
+	for i := range out {
+		z = h.Logits(z[:0], x[i*h.Hidden:(i+1)*h.Hidden])
+		for c := range offset {
+			z[c] += offset[c]
+		}
+		for c := range z {
+			if z[c] > z[out[i]] {
+				out[i] = c
+			}
+		}
+	}
+	return out
+}
+
+// plain embeds over the bare encoder.
+func (w *World) plain(ctx context.Context, examples []learner.Example) ([]float32, error) {
+	return learner.Embed(ctx, w.env(nil), examples, nil)
+}
+
+// under embeds with a folded adapter.
+func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, examples []learner.Example) ([]float32, error) {
+	var f *bank.Folded
+	err := w.Engine.Do(ctx, func(s *torch.Scope) (err error) {
+		f, err = b.Fold(s, m, affine)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer f.Free()
+	return learner.Embed(ctx, w.env(b), examples, f)
+}
+
+func plus(a, b []float32) []float32 {
+	if a == nil || b == nil {
+		return append(append([]float32(nil), a...), b...)
+	}
+	out := slices.Clone(a)
+	for i := range b {
+		out[i] += b[i]
+	}
+	return out
+}
