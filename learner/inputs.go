@@ -5,6 +5,7 @@ package learner
 import (
 	"context"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
@@ -27,7 +28,7 @@ func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inp
 	case SingleAdapter:
 		in.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
 	default:
-		in.stems, err = newStems(ctx, env, examples, env.Encoder.Blocks()-env.Bank.Properties().Blocks, c.StemBudget)
+		in.stems, err = newStems(ctx, env, examples, env.from(), c.StemBudget)
 	}
 	return in, err
 }
@@ -58,3 +59,24 @@ func (in *inputs) rows(s *torch.Scope, which []int) torch.Tensor {
 		}
 	}, int64(len(which)), int64(d))
 }
+
+// Prepared holds what training and serving cannot change of some examples, for those who learn from them more than once: everything below the first
+// adapter of a bank's profiles. It is safe for concurrent use. Its memory is 4·d bytes a token.
+type Prepared struct {
+	examples []Example
+	stems    *stems
+}
+
+// Prepare computes it for the masks of env's bank.
+func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error) {
+	st, err := newStems(ctx, env, examples, env.from(), int64(1)<<62)
+	return &Prepared{examples, st}, err
+}
+
+// Embed is the pooled embedding of every prepared example under one folded adapter, [n,H].
+func (p *Prepared) Embed(ctx context.Context, env Env, f *bank.Folded) ([]float32, error) {
+	return embedAll(ctx, env, p.examples, p.stems, func(s *torch.Scope) (*model.Adapter, error) { return f.Adapter(s), nil })
+}
+
+// from is the block of the first adapter.
+func (env Env) from() int { return env.Encoder.Blocks() - env.Bank.Properties().Blocks }

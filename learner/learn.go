@@ -40,8 +40,21 @@ type Result struct {
 // Learn trains a profile. Cost: like training one adapter on the same examples; memory: one batch's graph and Config.StemBudget.
 // ctx ends it within one step, with ctx's error and nothing kept.
 func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
+	return learn(ctx, env, j, c, nil)
+}
+
+// LearnPrepared is Learn from examples that were prepared for env's bank: j.Train is set to them.
+func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (*Result, error) {
+	if c.Mode != Masks || p.stems.from != env.from() {
+		return nil, fmt.Errorf("%w: examples prepared for other adapters", ErrConfig)
+	}
+	j.Train = p.examples
+	return learn(ctx, env, j, c, p)
+}
+
+func learn(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*Result, error) {
 	began := time.Now()
-	r, err := newRun(ctx, env, j, c)
+	r, err := newRun(ctx, env, j, c, prepared)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +106,7 @@ const runStream = 0x9e3779b97f4a7c15
 // or a single adapter do, which no profile stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()
-	r, err := newRun(ctx, env, j, c)
+	r, err := newRun(ctx, env, j, c, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +140,7 @@ type run struct {
 	done     int // steps of the runs before this one
 }
 
-func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
+func newRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*run, error) {
 	n := 0
 	if env.Bank != nil {
 		n = env.Bank.Properties().N
@@ -148,7 +161,9 @@ func newRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.inputs, err = newInputs(ctx, env, c, j.Train); err != nil {
+	if prepared != nil {
+		r.inputs = &inputs{env: env, examples: j.Train, stems: prepared.stems}
+	} else if r.inputs, err = newInputs(ctx, env, c, j.Train); err != nil {
 		return nil, err
 	}
 	if c.Patience > 0 && len(j.Held) > 0 {

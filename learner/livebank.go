@@ -18,7 +18,7 @@ type liveBank struct {
 }
 
 // newLiveBank starts from random adapters or, with a head, from those that it shapes.
-func newLiveBank(p bank.Properties, h *model.Head, seed uint64, rate float64) (*liveBank, error) {
+func newLiveBank(p bank.Properties, h *model.Head, sigmaB float64, seed uint64, rate float64) (*liveBank, error) {
 	random := p
 	random.Origin, random.Seed, random.SigmaA, random.SigmaB = bank.Random, seed, bank.DefaultSigmaA, bank.DefaultSigmaB
 	if err := random.Validate(); err != nil {
@@ -37,11 +37,11 @@ func newLiveBank(p bank.Properties, h *model.Head, seed uint64, rate float64) (*
 	if h == nil {
 		return b, nil
 	}
-	return b, b.shape(h, seed)
+	return b, b.shape(h, sigmaB, seed)
 }
 
-func (b *liveBank) shape(h *model.Head, seed uint64) error {
-	row, err := ShapedRows(h, b.props, seed)
+func (b *liveBank) shape(h *model.Head, sigmaB float64, seed uint64) error {
+	row, err := ShapedRows(h, b.props, sigmaB, seed)
 	if err != nil {
 		return err
 	}

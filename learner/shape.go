@@ -9,17 +9,18 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Shaped bank: standard deviations of an entry's coefficient along each direction that the head reads.
+// Standard deviations of a shaped adapter's coefficients along each direction that the head reads: Down's, which LN_b takes out, and Up's default.
 const (
-	shapedSigmaA = 0.1 // LN_b takes it out
-	shapedSigmaB = 0.5
+	shapedSigmaA  = 0.1
+	DefaultShaped = 0.4
 )
 
 // ShapedRows are random adapters that read and write only what a head sees: Down's columns and Up's rows are random combinations of the directions in
 // which the head tells its labels apart, at most C − 1 of them, instead of all d. A mask over so few dimensions can steer an answer with tens of adapters;
 // over a plain random bank nearly all of what it can do is invisible to the head. Nothing is trained and nothing is known of any profile but the
-// head. It makes sense in the last block, whose states are what is pooled. The same head and seed give the same bits on one type of machine.
-func ShapedRows(h *model.Head, p bank.Properties, seed uint64) (bank.RowFunc, error) {
+// head. It makes sense in the last block, whose states are what is pooled. sigmaB is the standard deviation of Up's coefficients along each
+// direction: how far a mask can move a state. The same head and seed give the same bits on one type of machine.
+func ShapedRows(h *model.Head, p bank.Properties, sigmaB float64, seed uint64) (bank.RowFunc, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func ShapedRows(h *model.Head, p bank.Properties, seed uint64) (bank.RowFunc, er
 				if side == bank.Down {
 					row[j*p.Bottleneck+unit] = float32(shapedSigmaA * x)
 				} else {
-					row[unit*p.Hidden+j] = float32(shapedSigmaB * x)
+					row[unit*p.Hidden+j] = float32(sigmaB * x)
 				}
 			}
 		}

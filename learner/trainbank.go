@@ -43,6 +43,7 @@ type BankConfig struct {
 
 	// Shaped starts from adapters that the head shapes (ShapedRows) instead of from random ones. Then Updates may be 0: nothing is trained, and the head is as it was.
 	Shaped bool
+	SigmaB float64 // of ShapedRows
 	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not trained. N is at least the number of profiles; the rest stay random.
 	Apart bool
 
@@ -56,7 +57,7 @@ func DefaultBank() BankConfig {
 	c := Default()
 	c.Head, c.Bias, c.K = true, false, 8
 	c.HeadRate, c.Decay, c.Updates = 1e-3, 0.01, 400
-	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 2, RowRate: 1e-3, Profiles: 16, Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
+	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 1, SigmaB: DefaultShaped, RowRate: 1e-3, Profiles: 16, Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
 }
 
 // BankResult is a trained bank, still in memory.
@@ -178,7 +179,7 @@ func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun
 		shape = j.Head
 	}
 	var err error
-	if t.live, err = newLiveBank(c.properties(env.Encoder), shape, c.Seed, c.RowRate); err != nil {
+	if t.live, err = newLiveBank(c.properties(env.Encoder), shape, c.SigmaB, c.Seed, c.RowRate); err != nil {
 		return nil, err
 	}
 	if c.Head && !c.Apart {

@@ -73,7 +73,7 @@ func TestTrainBankLearns(t *testing.T) {
 // checkApart: only the profiles' own adapters were trained; the rest stayed random.
 func checkApart(t *testing.T, c BankConfig, r *BankResult) {
 	t.Helper()
-	fresh, err := newLiveBank(r.Properties, nil, c.Seed, 0)
+	fresh, err := newLiveBank(r.Properties, nil, 0, c.Seed, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

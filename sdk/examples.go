@@ -91,6 +91,20 @@ func without(examples, stored []Example) (out []Example) {
 	return out
 }
 
+// unchanged are the earlier examples that no later one gives another label.
+func unchanged(earlier, later []Example) (out []Example) {
+	now := make(map[textKey]Example, len(later))
+	for _, e := range later {
+		now[e.key()] = e
+	}
+	for _, e := range latest(earlier) {
+		if n, ok := now[e.key()]; !ok || n == e {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // split2 is a profile's examples, tokenized, in two parts.
 type split2 struct {
 	train, held []learner.Example
@@ -154,9 +168,18 @@ func relabel(examples []learner.Example, from, to *model.Head) []learner.Example
 
 // stored reads a profile's examples.
 func (p *SDK) stored(id string) ([]Example, error) {
+	all, _, err := p.storedUntil(id, time.Time{})
+	return all, err
+}
+
+// storedUntil reads them, oldest first, and says how many were stored at a time or before.
+func (p *SDK) storedUntil(id string, t time.Time) (all []Example, until int, err error) {
 	recs, err := p.store.Examples(id)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	for until < len(recs) && !recs[until].Time.After(t) {
+		until++
 	}
 	out := make([]Example, len(recs))
 	for i, r := range recs {
@@ -165,7 +188,7 @@ func (p *SDK) stored(id string) ([]Example, error) {
 			out[i].Label, out[i].Value = "", n
 		}
 	}
-	return out, nil
+	return out, until, nil
 }
 
 func storedExamples(examples []Example) []store.Example {

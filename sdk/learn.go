@@ -25,7 +25,6 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 		return nil, err
 	}
 	defer leave()
-	began := time.Now()
 	opts, err := o.withDefaults()
 	if err == nil {
 		err = checkID(id)
@@ -36,6 +35,12 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 	if err != nil {
 		return nil, err
 	}
+	return p.learn(ctx, id, examples, opts)
+}
+
+// learn is Learn of checked examples; with none it learns what is stored.
+func (p *SDK) learn(ctx context.Context, id string, examples []Example, opts LearnOptions) (*Report, error) {
+	began := time.Now()
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
 		return nil, ctx.Err()
@@ -87,6 +92,7 @@ type lesson struct {
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
 	data    split2
+	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
@@ -105,11 +111,13 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	default:
 		return nil, err
 	}
+	earlier := 0
 	if l.old != nil {
-		if l.stored, err = p.stored(id); err != nil {
+		if l.stored, earlier, err = p.storedUntil(id, l.old.record.Updated); err != nil {
 			return nil, err
 		}
 	}
+	before, since := l.stored[:earlier], slices.Concat(l.stored[earlier:], examples)
 	if o.DropExamples {
 		l.erase, l.stored = len(l.stored) > 0, nil
 	}
@@ -122,9 +130,13 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 		}
 	}
 	l.data = p.divide(id, latest(append(fitting(l.stored, l.head), examples...)), l.head)
+	if len(l.data.train)+len(l.data.held) == 0 {
+		return nil, fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
+	}
 	if len(l.data.train) == 0 { // so few that all would be kept back: none is
 		l.data.train, l.data.held = l.data.held, nil
 	}
+	l.kept = p.divide(id, unchanged(fitting(before, l.head), since), l.head).held
 	l.config = l.learnConfig()
 	return l, nil
 }
@@ -133,7 +145,7 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 func (l *lesson) run(ctx context.Context) (*Report, error) {
 	p := l.sdk
 	head, scale := l.standardise()
-	before, err := l.scoreBefore(ctx, scale.undo(head))
+	before, err := l.scoreBefore(ctx, scale.undo(head), l.data.held)
 	if err != nil {
 		return nil, err
 	}
@@ -153,14 +165,18 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := l.scoreAfter(ctx, rec)
+	after, err := l.scoreAfter(ctx, rec, l.data.held)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := l.lost(ctx, rec)
 	if err != nil {
 		return nil, err
 	}
 	rec.Before, rec.After = float32(before.Accuracy), float32(after.Accuracy)
 	rep := &Report{Profile: l.id, Before: before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
 		Losses: res.Losses, Steps: res.Steps}
-	rep.Installed, rep.Reason = l.gate(before, after)
+	rep.Installed, rep.Reason = l.gate(before, after, lost)
 	return rep, l.commit(ctx, rec, res, rep)
 }
 
@@ -239,7 +255,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 // start is where training begins: the profile's own logits, else its mask, else what the population uses, else fresh ones.
 func (l *lesson) start(ctx context.Context) (st learner.Start, err error) {
 	p, props := l.sdk, l.bank.Properties()
-	if l.old == nil {
+	if l.old == nil || l.old.record.Examples == 0 { // new, or only observed so far
 		st.Logits = p.population(ctx, l.bankRef, props, l.config)
 		return st, nil
 	}

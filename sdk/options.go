@@ -54,6 +54,11 @@ type Options struct {
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
+
+	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
+	ObserveEvery int
+	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
+	OnLearned func(id string, rep *Report, err error)
 }
 
 // limits of what comes from outside; beyond them it is ErrLimit.
@@ -171,7 +176,7 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"Timeout", int64(c.Timeout)}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}
@@ -187,6 +192,7 @@ func (o *Options) withDefaults() (Options, error) {
 	c.Learns = min(orDefault(c.Learns, 1), c.Workers)
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)
+	c.ObserveEvery = orDefault(c.ObserveEvery, 8)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

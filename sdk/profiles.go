@@ -81,6 +81,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	if err := p.store.Delete(ctx, id); err != nil {
 		return err
 	}
+	p.observer.forget(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}

@@ -5,6 +5,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/torch"
@@ -26,8 +27,7 @@ func (l *lesson) compares() bool {
 
 // scoreBefore is what was served before, on the held-out examples: the old revision with the labels that it has; where there is none, the bare
 // encoder with the head that training starts from, which for numbers is their mean.
-func (l *lesson) scoreBefore(ctx context.Context, start *model.Head) (Score, error) {
-	held := l.data.held
+func (l *lesson) scoreBefore(ctx context.Context, start *model.Head, held []learner.Example) (Score, error) {
 	if !l.compares() {
 		return l.score(ctx, nil, start, nil, held)
 	}
@@ -42,12 +42,12 @@ func (l *lesson) scoreBefore(ctx context.Context, start *model.Head) (Score, err
 	return sc, err
 }
 
-func (l *lesson) scoreAfter(ctx context.Context, rec *store.Profile) (Score, error) {
+func (l *lesson) scoreAfter(ctx context.Context, rec *store.Profile, held []learner.Example) (Score, error) {
 	snap, err := l.sdk.open(rec)
 	if err != nil {
 		return Score{}, err
 	}
-	sc, err := l.scoreSnapshot(ctx, snap, l.counts(l.data.train), l.data.held)
+	sc, err := l.scoreSnapshot(ctx, snap, l.counts(l.data.train), held)
 	if err == nil && sc.Loss-sc.Loss != 0 {
 		return sc, errDiverged
 	}
@@ -97,23 +97,57 @@ func (l *lesson) oldCounts() []uint32 {
 	return count(relabel(l.data.train, l.head, l.old.head), l.old.head)
 }
 
+// lost is how many of the examples that were held out before this Learn, too, the new revision gets wrong more than the old one; negative if it is better there.
+func (l *lesson) lost(ctx context.Context, rec *store.Profile) (int, error) {
+	if !l.compares() || l.head.Regression() || len(l.kept) == 0 || len(l.kept) == len(l.data.held) {
+		return 0, nil
+	}
+	before, err := l.scoreBefore(ctx, nil, l.kept)
+	if err != nil {
+		return 0, err
+	}
+	after, err := l.scoreAfter(ctx, rec, l.kept)
+	return right(before) - right(after), err
+}
+
+// right is how many examples a score counts as right.
+func right(s Score) int { return int(math.Round(s.Accuracy * float64(s.N))) }
+
+// shiftGain is how many more of the new held-out examples a revision must get right before it may lose any of the older ones.
+const shiftGain = 3
+
+// installs is the gate's rule for labels: no worse on all held-out examples, and no worse on those that were held out before this Learn, so that new labels
+// which are wrong cannot vote for themselves. A user who changed their mind shows it in the new examples: three more right there, and at least twice as many
+// as are lost on the older ones, count for more. lost is what the new revision gets wrong more than the old one on the older examples.
+func installs(before, after Score, lost int) bool {
+	if after.Accuracy < before.Accuracy {
+		return false
+	}
+	gained := right(after) - right(before) + lost // on the examples that are new
+	return lost <= 0 || gained >= shiftGain && gained >= 2*lost
+}
+
 // gate decides whether the new revision replaces the old one.
-func (l *lesson) gate(before, after Score) (install bool, reason string) {
-	worse := after.Accuracy < before.Accuracy
+func (l *lesson) gate(before, after Score, lost int) (install bool, reason string) {
+	better := installs(before, after, lost)
 	if l.head.Regression() {
-		worse = after.Loss > before.Loss
+		better = after.Loss <= before.Loss
 	}
 	switch {
 	case after.N == 0:
 		return true, "installed: too few examples to hold any back"
-	case l.old == nil && worse:
+	case better && lost > 0:
+		return true, "installed: worse on older held-out examples, but better on the new ones by more"
+	case better:
+		return true, "installed: no worse on the held-out examples"
+	case l.old == nil:
 		return true, "installed: the first revision, though worse than the base on the held-out examples"
-	case !l.compares() && worse:
+	case !l.compares():
 		return true, "installed: the first revision with labels instead of numbers, or numbers instead of labels"
-	case worse && l.options.Force:
+	case l.options.Force:
 		return true, "installed by force: worse on the held-out examples"
-	case worse:
-		return false, "kept the old revision: the new one is worse on the held-out examples"
+	case after.Accuracy >= before.Accuracy && lost > 0:
+		return false, "kept the old revision: the new one is worse on the examples that were held out before"
 	}
-	return true, "installed: no worse on the held-out examples"
+	return false, "kept the old revision: the new one is worse on the held-out examples"
 }

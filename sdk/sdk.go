@@ -33,6 +33,8 @@ type SDK struct {
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other
 
+	observer observer
+
 	mu    sync.Mutex
 	banks map[uint32]*bank.Bank
 	heads map[uint32]*model.Head
@@ -48,9 +50,10 @@ func (p *SDK) env(b *bank.Bank) learner.Env {
 	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
 }
 
-// Close waits for the calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent; every later call is
+// Close ends background learning within a training step, waits for the calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent; every later call is
 // ErrClosed. To end a Learn early, end its ctx. Called from within a Progress or a loop over Profiles it would wait for itself.
 func (p *SDK) Close() error {
+	p.observer.close()
 	return p.lifetime.end(func() error {
 		p.cache.close()
 		var errs []error

@@ -15,6 +15,9 @@ import (
 func (b Bank) config(seed uint64) learner.BankConfig {
 	c := learner.DefaultBank()
 	c.N, c.Blocks, c.Bottleneck, c.Seed = b.N, b.Blocks, b.Bottleneck, seed
+	if b.Sigma > 0 {
+		c.SigmaB = b.Sigma
+	}
 	switch b.Kind {
 	case "shaped":
 		c.Shaped, c.Updates, c.Head = true, 0, false

@@ -33,7 +33,11 @@ func xpeft(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 		n := 4*len(r.Logits.Values) + frameBytes + countBytes(p.Counts)
 		return served{predicted: predict(r.Head, plus(job.Prior, r.Bias), x), bytes: n}, nil
 	}
-	r, err := learner.Learn(ctx, w.env(sh.bank), job, c)
+	h, err := p.prepare(ctx, w.env(sh.bank))
+	if err != nil {
+		return served{}, err
+	}
+	r, err := learner.LearnPrepared(ctx, w.env(sh.bank), h.train, job, c)
 	if err != nil {
 		return served{}, err
 	}
@@ -64,7 +68,7 @@ func (w *World) stored(ctx context.Context, sh *shared, p *Part, prior []float32
 			return served{}, err
 		}
 	}
-	x, err := w.under(ctx, sh.bank, r.Mask, affine, p.Test)
+	x, err := w.under(ctx, sh.bank, r.Mask, affine, p)
 	if err != nil {
 		return served{}, err
 	}
@@ -83,7 +87,7 @@ func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*b
 		if err != nil {
 			return served{}, err
 		}
-		x, err := w.under(ctx, sh.bank, m, nil, p.Test)
+		x, err := w.under(ctx, sh.bank, m, nil, p)
 		return served{predicted: predict(sh.head, sh.head.Prior(p.Counts, s.Alpha), x), mask: m,
 			bytes: recordBytes(m, 0, false, false, p.Counts)}, err
 	}

@@ -67,15 +67,14 @@ func predict(h *model.Head, offset, x []float32) []int {
 	return out
 }
 
-// plain embeds over the bare encoder.
-func (w *World) plain(ctx context.Context, examples []learner.Example) ([]float32, error) {
-	return learner.Embed(ctx, w.env(nil), examples, nil)
-}
-
-// under embeds with a folded adapter.
-func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, examples []learner.Example) ([]float32, error) {
+// under embeds a part's test texts with a folded adapter.
+func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, p *Part) ([]float32, error) {
+	h, err := p.prepare(ctx, w.env(b))
+	if err != nil {
+		return nil, err
+	}
 	var f *bank.Folded
-	err := w.Engine.Do(ctx, func(s *torch.Scope) (err error) {
+	err = w.Engine.Do(ctx, func(s *torch.Scope) (err error) {
 		f, err = b.Fold(s, m, affine)
 		return err
 	})
@@ -83,7 +82,7 @@ func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine
 		return nil, err
 	}
 	defer f.Free()
-	return learner.Embed(ctx, w.env(b), examples, f)
+	return h.test.Embed(ctx, w.env(b), f)
 }
 
 func plus(a, b []float32) []float32 {

@@ -57,7 +57,7 @@ func ownHead(ctx context.Context, w *World, p *Part, s Setting) (served, error) 
 		if err != nil {
 			return served{}, err
 		}
-		x, err := w.plain(ctx, p.Test)
+		_, x, err := p.embed(ctx, w)
 		return served{predicted: predict(r.Head, job.Prior, x), bytes: size}, err
 	}
 	d, L, b := w.Encoder.Hidden(), w.Encoder.Blocks(), singleBottleneck

@@ -47,21 +47,20 @@ func mostFrequent(counts []uint32) int {
 }
 
 func prior(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
-	x, err := w.plain(ctx, p.Test)
+	_, x, err := p.embed(ctx, w)
+	if err != nil {
+		return served{}, err
+	}
 	var offset []float32
 	size := 0
 	if s.Alpha > 0 {
 		offset, size = w.Head.Prior(p.Counts, s.Alpha), frameBytes+countBytes(p.Counts)
 	}
-	return served{predicted: predict(w.Head, offset, x), bytes: size}, err
+	return served{predicted: predict(w.Head, offset, x), bytes: size}, nil
 }
 
 func knn(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
-	train, err := w.plain(ctx, p.Train)
-	if err != nil {
-		return served{}, err
-	}
-	test, err := w.plain(ctx, p.Test)
+	train, test, err := p.embed(ctx, w)
 	if err != nil {
 		return served{}, err
 	}

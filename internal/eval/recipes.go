@@ -11,6 +11,7 @@ import (
 // recipe is the default: a bank that the shared head shapes, in the last block, hard masks, the label prior and a label bias.
 func recipe() Setting {
 	c := learner.Default()
+	c.Affine, c.Runs = false, 3
 	return Setting{Alpha: 1, Bank: Bank{Kind: "shaped", N: 150, Blocks: 1, Bottleneck: 24}, Config: c}
 }
 

@@ -70,6 +70,50 @@ type Part struct {
 	ID          string
 	Train, Test []learner.Example
 	Counts      []uint32 // labels of Train
+
+	mu    sync.Mutex
+	below map[int]*halves // by the blocks that have adapters
+	bare  [2][]float32    // embeddings of Train and Test over the bare encoder
+}
+
+// halves are the two parts' states below the first adapter.
+type halves struct{ train, test *learner.Prepared }
+
+// prepare computes them once.
+func (p *Part) prepare(ctx context.Context, env learner.Env) (*halves, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	blocks := env.Bank.Properties().Blocks
+	if h := p.below[blocks]; h != nil {
+		return h, nil
+	}
+	var h halves
+	var err error
+	if h.train, err = learner.Prepare(ctx, env, p.Train); err != nil {
+		return nil, err
+	}
+	if h.test, err = learner.Prepare(ctx, env, p.Test); err != nil {
+		return nil, err
+	}
+	if p.below == nil {
+		p.below = map[int]*halves{}
+	}
+	p.below[blocks] = &h
+	return &h, nil
+}
+
+// embed gives the bare embeddings of both parts, once.
+func (p *Part) embed(ctx context.Context, w *World) (train, test []float32, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, examples := range [][]learner.Example{p.Train, p.Test} {
+		if p.bare[i] == nil {
+			if p.bare[i], err = learner.Embed(ctx, w.env(nil), examples, nil); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return p.bare[0], p.bare[1], nil
 }
 
 func (p *Part) all() []learner.Example {
@@ -153,7 +197,8 @@ func (w *World) trainHead(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("eval: the shared head: %w", err)
 	}
-	w.Head, w.Head.Counts = r.Head, counts
+	w.Head = r.Head
+	w.Head.Counts = counts
 	return nil
 }
 

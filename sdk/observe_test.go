@@ -1,0 +1,293 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// watched collects what OnLearned hears.
+type watched struct {
+	mu   sync.Mutex
+	ids  []string
+	errs []error
+}
+
+func (w *watched) heard(id string, _ *Report, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids, w.errs = append(w.ids, id), append(w.errs, err)
+}
+
+func (w *watched) count(id string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.ids {
+		if x == id {
+			n++
+		}
+	}
+	return n
+}
+
+func observing(t *testing.T) (*SDK, *watched) {
+	t.Helper()
+	w := &watched{}
+	c := small(t)
+	c.Options.OnLearned = w.heard
+	return create(t, c), w
+}
+
+func mustObserve(t *testing.T, p *SDK, id string, es ...Example) {
+	t.Helper()
+	for _, e := range es {
+		if err := p.Observe(context.Background(), id, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func drain(t *testing.T, p *SDK) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestObserveFirst: a profile is served, with its label prior, from its first example on.
+func TestObserveFirst(t *testing.T) {
+	p, w := observing(t)
+	es := examples(60, 0)
+	mustObserve(t, p, "ann", es[0])
+	out := mustPredict(t, p, "ann", "server down")
+	base, err := p.Predict(context.Background(), "nobody", "server down", WithFallback(FallbackBase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	probability := func(out Prediction) float32 {
+		for _, q := range out.Probabilities {
+			if q.Label == es[0].Label {
+				return q.P
+			}
+		}
+		return -1
+	}
+	if out.Source != SourceProfile || !(probability(out) > probability(base)) {
+		t.Errorf("got %g for the label that was observed, the base gives %g", probability(out), probability(base))
+	}
+	if stored, err := p.stored("ann"); err != nil || len(stored) != 1 {
+		t.Errorf("got %d stored examples (%v), want 1", len(stored), err)
+	}
+	drain(t, p)
+	if n := w.count("ann"); n != 0 {
+		t.Errorf("one example was learned %d times", n)
+	}
+}
+
+// TestObserveLearns: enough new examples are learned in the background, once, and the profile's turn comes again with as many more.
+func TestObserveLearns(t *testing.T) {
+	p, w := observing(t)
+	es := examples(60, 0)
+	mustObserve(t, p, "ann", es[:leastObserved]...)
+	drain(t, p)
+	info, err := p.Profile("ann")
+	if err != nil || w.count("ann") != 1 || info.Revision != 2 || info.Examples != leastObserved {
+		t.Fatalf("got %+v after %d learnings (%v), want revision 2 of %d examples", info, w.count("ann"), err, leastObserved)
+	}
+	mustObserve(t, p, "ann", es[leastObserved:2*leastObserved-1]...)
+	drain(t, p)
+	if n := w.count("ann"); n != 1 {
+		t.Errorf("3 more examples: learned %d times", n)
+	}
+	mustObserve(t, p, "ann", es[2*leastObserved-1])
+	drain(t, p)
+	if n := w.count("ann"); n != 2 {
+		t.Errorf("4 more examples: learned %d times, want 2", n)
+	}
+	for _, err := range w.errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestObserveIsFair: a profile that never stops talking does not keep others from their turn.
+func TestObserveIsFair(t *testing.T) {
+	p, w := observing(t)
+	es := examples(60, 0)
+	mustObserve(t, p, "chatty", es[:40]...)
+	mustObserve(t, p, "quiet", es[:leastObserved]...)
+	mustObserve(t, p, "chatty", es[40:]...)
+	drain(t, p)
+	if w.count("quiet") != 1 || w.count("chatty") < 1 {
+		t.Fatalf("got turns %v", w.ids)
+	}
+	for i, id := range w.ids {
+		if id == "quiet" && i > 1 {
+			t.Errorf("got turns %v, want the quiet one second at the latest", w.ids)
+		}
+	}
+}
+
+func TestObserveRefuses(t *testing.T) {
+	p, _ := observing(t)
+	ctx := context.Background()
+	for name, tt := range map[string]struct {
+		id   string
+		e    Example
+		want error
+	}{
+		"an unknown label": {"ann", Example{Text: "x", Label: "nonsense"}, ErrUnknownLabel},
+		"no label":         {"ann", Example{Text: "x"}, ErrExample},
+		"no text":          {"ann", Example{Label: labels[0]}, ErrExample},
+		"no id":            {"", Example{Text: "x", Label: labels[0]}, ErrID},
+	} {
+		if err := p.Observe(ctx, tt.id, tt.e); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tt.want)
+		}
+	}
+	if _, err := p.Profile("ann"); !errors.Is(err, ErrProfileNotFound) {
+		t.Errorf("a refused example made a profile: %v", err)
+	}
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := p.Observe(done, "ann", Example{Text: "x", Label: labels[0]}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a done ctx: got %v", err)
+	}
+}
+
+// TestObserveSurvives: what was observed before Close is stored, and counts at the first Observe after Open.
+func TestObserveSurvives(t *testing.T) {
+	w := &watched{}
+	c := small(t)
+	dir := t.TempDir() + "/store"
+	p, err := Create(dir, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	es := examples(60, 0)
+	mustObserve(t, p, "ann", es[:leastObserved-1]...)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Observe(context.Background(), "ann", es[9]); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: got %v", err)
+	}
+	p, err = Open(dir, &Options{OnLearned: w.heard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	mustObserve(t, p, "ann", es[leastObserved-1])
+	drain(t, p)
+	if w.count("ann") != 1 {
+		t.Errorf("learned %d times, want once", w.count("ann"))
+	}
+}
+
+// TestObserveTogether: many observe, learn, predict, forget and close at once.
+func TestObserveTogether(t *testing.T) {
+	p, _ := observing(t)
+	ctx := context.Background()
+	es := examples(24, 0)
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			id := fmt.Sprint("user", g%3)
+			for i, e := range es {
+				if err := p.Observe(ctx, id, e); err != nil && !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+				if g == 3 && i%8 == 7 {
+					if err := p.Forget(ctx, id); err != nil && !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+				}
+				if _, err := p.Predict(ctx, id, e.Text, WithFallback(FallbackBase)); err != nil && !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	time.Sleep(300 * time.Millisecond)
+	if err := p.Close(); err != nil { // with learning in progress
+		t.Error(err)
+	}
+	all.Wait()
+}
+
+func TestRollback(t *testing.T) {
+	p := create(t, small(t))
+	ctx := context.Background()
+	if _, err := p.Rollback(ctx, "ann", 0); !errors.Is(err, ErrProfileNotFound) {
+		t.Errorf("no profile: got %v", err)
+	}
+	force := own(10)
+	force.Force = true
+	mustLearn(t, p, "ann", examples(30, 0), force)
+	if _, err := p.Rollback(ctx, "ann", 0); !errors.Is(err, ErrRevisionNotFound) {
+		t.Errorf("nothing earlier: got %v", err)
+	}
+	first := mustPredict(t, p, "ann", "server down")
+	mustLearn(t, p, "ann", examples(30, 1), force)
+	second := mustPredict(t, p, "ann", "server down")
+	if fmt.Sprint(first.Probabilities) == fmt.Sprint(second.Probabilities) {
+		t.Fatal("both revisions answer alike: the test could not fail")
+	}
+	if _, err := p.Rollback(ctx, "ann", 77); !errors.Is(err, ErrRevisionNotFound) {
+		t.Errorf("revision 77: got %v", err)
+	}
+	now, err := p.Rollback(ctx, "ann", 1)
+	if err != nil || now != 3 {
+		t.Fatalf("got revision %d (%v), want 3", now, err)
+	}
+	back := mustPredict(t, p, "ann", "server down")
+	if fmt.Sprint(back.Probabilities) != fmt.Sprint(first.Probabilities) || back.Revision != 3 {
+		t.Errorf("got %v of revision %d, want those of revision 1: %v", back.Probabilities, back.Revision, first.Probabilities)
+	}
+	if state, err := p.store.State("ann"); err != nil || state != nil {
+		t.Errorf("the state of other masks is still there (%v)", err)
+	}
+	history, err := p.History("ann")
+	if err != nil || len(history) != 2 || history[0].Revision != 2 || history[1].Revision != 1 {
+		t.Errorf("got history %+v (%v)", history, err)
+	}
+	if _, err := p.Rollback(ctx, "ann", 0); err != nil { // the one before: revision 2
+		t.Fatal(err)
+	}
+	if again := mustPredict(t, p, "ann", "server down"); fmt.Sprint(again.Probabilities) != fmt.Sprint(second.Probabilities) {
+		t.Errorf("got %v, want those of revision 2: %v", again.Probabilities, second.Probabilities)
+	}
+	mustLearn(t, p, "ann", examples(30, 0), nil)
+}
+
+// TestGateRule: the examples that were held out before guard against new labels that are wrong, and give way to many that agree.
+func TestGateRule(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		n                   int
+		before, after, lost int
+		want                bool
+	}{
+		{"no worse", 20, 10, 10, 0, true},
+		{"worse", 20, 10, 9, 0, false},
+		{"better on all, worse on the older", 20, 10, 11, 1, false},
+		{"better by little on the new", 20, 10, 10, 2, false},
+		{"a shift: better by much on the new", 20, 10, 13, 1, true},
+		{"a shift that costs too much", 20, 10, 12, 3, false},
+	} {
+		score := func(right int) Score { return Score{N: tt.n, Accuracy: float64(right) / float64(tt.n)} }
+		if got := installs(score(tt.before), score(tt.after), tt.lost); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// ErrRevisionNotFound: the revision to go back to is not kept.
+var ErrRevisionNotFound = errors.New("sdk: revision not found")
+
+// History lists the earlier revisions of a profile that are kept, newest first; the store keeps the last few.
+func (p *SDK) History(id string) ([]ProfileInfo, error) {
+	leave, err := p.lifetime.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	recs, err := p.store.History(id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ProfileInfo, len(recs))
+	for i, rec := range recs {
+		if out[i], err = p.info(rec); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Rollback serves an earlier revision of a profile again, under a new number, which it returns; revision 0 means the one before the current. Examples stay. The
+// next Learn starts from the mask that came back. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
+func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uint64, err error) {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	if err := checkID(id); err != nil {
+		return 0, err
+	}
+	unlock, ok := p.ids.lock(id, ctx.Done())
+	if !ok {
+		return 0, ctx.Err()
+	}
+	defer unlock()
+	old, err := p.snapshot(id)
+	if err != nil {
+		return 0, err
+	}
+	rec, err := p.earlier(id, revision)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.open(rec); err != nil { // what cannot be served is not gone back to
+		return 0, err
+	}
+	rec.Created = old.record.Created
+	now, err = p.store.Put(ctx, rec, store.Write{IfRevision: &old.revision, DropState: true})
+	if err != nil {
+		return 0, err
+	}
+	p.cache.drop(old.key)
+	p.options.Logger.Info("rolled back", "from", old.revision, "to", rec.Revision, "revision", now)
+	return now, nil
+}
+
+// earlier finds a kept revision; 0 means the newest of them.
+func (p *SDK) earlier(id string, revision uint64) (*store.Profile, error) {
+	recs, err := p.store.History(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range recs {
+		if revision == 0 || rec.Revision == revision {
+			return rec, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %d of the %d that are kept", ErrRevisionNotFound, revision, len(recs))
+}
