@@ -15,6 +15,7 @@ import (
 
 // shape is what adapters must agree in to be joined in one batch. The zero value is that of a row without a profile, which joins any.
 type shape struct {
+	blocks      int
 	bottleneck  int
 	activation  bank.Activation
 	normB, bias bool
@@ -25,11 +26,11 @@ func (r row) shape() shape {
 		return shape{}
 	}
 	q := r.snapshot.bank.Properties()
-	return shape{q.Bottleneck, q.Activation, q.NormB, q.Bias}
+	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
 }
 
 func (s shape) compare(t shape) int {
-	return cmp.Or(cmp.Compare(s.bottleneck, t.bottleneck), cmp.Compare(s.activation, t.activation), compareBool(s.normB, t.normB), compareBool(s.bias, t.bias))
+	return cmp.Or(cmp.Compare(s.blocks, t.blocks), cmp.Compare(s.bottleneck, t.bottleneck), cmp.Compare(s.activation, t.activation), compareBool(s.normB, t.normB), compareBool(s.bias, t.bias))
 }
 
 func compareBool(a, b bool) int {

@@ -30,7 +30,7 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 	switch kind {
 	case SharedHead:
 		l.head, l.headRef = shared, ref
-		if l.old != nil && !l.old.own {
+		if l.old != nil && !l.old.own && !l.move {
 			l.head, l.headRef = l.old.head, l.old.record.Head // a newer shared head does not change old profiles
 		}
 		return nil

@@ -87,6 +87,7 @@ type lesson struct {
 	erase   bool      // there are examples to erase
 
 	old     *snapshot // nil for a new profile
+	move    bool      // to the default bank and the newest shared head
 	bank    *bank.Bank
 	bankRef uint32
 	head    *model.Head // where the head starts
@@ -96,20 +97,21 @@ type lesson struct {
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
-	l := &lesson{sdk: p, id: id, options: o, fresh: examples}
+	l := &lesson{sdk: p, id: id, options: o, fresh: examples, move: o.move}
 	old, err := p.snapshot(id)
 	switch {
 	case err == nil:
 		l.old, l.bank, l.bankRef = old, old.bank, old.record.Bank
-	case errors.Is(err, ErrProfileNotFound):
+	case !errors.Is(err, ErrProfileNotFound) || o.move:
+		return nil, err
+	}
+	if l.old == nil || l.move {
 		if l.bankRef, err = p.defaultBank(); err != nil {
 			return nil, err
 		}
 		if l.bank, err = p.bank(l.bankRef); err != nil {
 			return nil, err
 		}
-	default:
-		return nil, err
 	}
 	earlier := 0
 	if l.old != nil {
@@ -225,7 +227,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.old != nil && l.old.record.Affine != nil) {
+	if props.NormB && (l.config.Affine || l.old != nil && !l.move && l.old.record.Affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err
@@ -255,7 +257,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 // start is where training begins: the profile's own logits, else its mask, else what the population uses, else fresh ones.
 func (l *lesson) start(ctx context.Context) (st learner.Start, err error) {
 	p, props := l.sdk, l.bank.Properties()
-	if l.old == nil || l.old.record.Examples == 0 { // new, or only observed so far
+	if l.old == nil || l.old.record.Examples == 0 || l.move { // new, only observed so far, or over another bank
 		st.Logits = p.population(ctx, l.bankRef, props, l.config)
 		return st, nil
 	}

@@ -34,6 +34,7 @@ type RandomBank struct {
 	N          int // default 150
 	Seed       uint64
 	Bottleneck int // b; default d/16
+	Blocks     int // the model's last ones, which get adapters; default all. Fewer make smaller profiles, and what is below is computed once an example
 }
 
 // WarmBank is a bank file: adapters trained on earlier profiles, or imported. It is copied into the store's folder.
@@ -80,8 +81,8 @@ func (c Config) validate() error {
 	faults = append(faults, labelFaults(c.Labels)...)
 	switch b := c.Bank.(type) {
 	case RandomBank:
-		if b.N < 0 || b.N > bank.MaxAdapters || b.Bottleneck < 0 || b.Bottleneck > bank.MaxBottleneck {
-			faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d", b.N, b.Bottleneck))
+		if b.N < 0 || b.N > bank.MaxAdapters || b.Bottleneck < 0 || b.Bottleneck > bank.MaxBottleneck || b.Blocks < 0 {
+			faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d in %d blocks", b.N, b.Bottleneck, b.Blocks))
 		}
 	case WarmBank:
 		if b.Path == "" {

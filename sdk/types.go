@@ -43,6 +43,8 @@ type LearnOptions struct {
 	Config *learner.Config
 	// Progress is called after each step, in the goroutine of Learn.
 	Progress func(step, steps int, loss float32)
+
+	move bool // Rebase
 }
 
 // Score of a profile on its held-out examples.

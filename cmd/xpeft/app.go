@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr")
 	f.DurationVar(&a.lock, "lock-timeout", time.Second, "how long to wait for another process that has the folder open")
 	root.AddCommand(
-		a.initCommand(), a.learnCommand(), a.predictCommand(),
+		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(),
 		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
 		a.checkCommand(), a.statsCommand(), a.bankCommand(), a.evalCommand(), a.versionCommand(),

@@ -52,11 +52,11 @@ func (r bankRow) text(w io.Writer) {
 func (a *app) bankCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bank",
-		Short: "List, export, import and make banks",
+		Short: "List, export, import, make and train banks",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand())
+	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(), a.bankTrainCommand())
 	return cmd
 }
 

@@ -17,6 +17,7 @@ const hasTorch = true
 // engineErrors are those of the sdk, before the store's: ErrModelMismatch may wrap more than one.
 var engineErrors = []kind{
 	{sdk.ErrModelMismatch, exitMismatch},
+	{sdk.ErrRevisionNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
 	{sdk.ErrExample, exitInput},
 	{sdk.ErrConfig, exitUsage},

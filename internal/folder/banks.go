@@ -115,16 +115,17 @@ func register(ctx context.Context, st *store.Store, dir string, d bank.Digest) (
 	return info, err
 }
 
-// shape of the banks that fit the store's encoder; zero where nothing is known. The store knows its encoder by digest only, but has a bank made for it.
-type shape struct{ blocks, hidden int }
+// shape is d of the banks that fit the store's encoder; zero where nothing is known. The store knows its encoder by digest only, but has a bank made for
+// it. How many of the encoder's blocks have adapters is each bank's own affair.
+type shape int
 
 func shapeOf(st *store.Store) (shape, error) {
 	banks, err := st.Banks()
 	if err != nil || len(banks) == 0 {
-		return shape{}, err
+		return 0, err
 	}
 	p, err := Properties(banks[0])
-	return shape{p.Blocks, p.Hidden}, err
+	return shape(p.Hidden), err
 }
 
 // check returns the properties of a bank that fits.
@@ -133,9 +134,8 @@ func (s shape) check(info store.BankInfo) (bank.Properties, error) {
 	if err != nil {
 		return p, err
 	}
-	if (s != shape{}) && (p.Blocks != s.blocks || p.Hidden != s.hidden) {
-		return p, fmt.Errorf("bank %s: %w: made for an encoder with L=%d d=%d, the store's has L=%d d=%d",
-			info.Digest.Short(), store.ErrMismatch, p.Blocks, p.Hidden, s.blocks, s.hidden)
+	if s != 0 && p.Hidden != int(s) {
+		return p, fmt.Errorf("bank %s: %w: made for an encoder with d=%d, the store's has d=%d", info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))
 	}
 	return p, nil
 }

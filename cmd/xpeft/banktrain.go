@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+// bankTrainFlags say how a bank is trained.
+type bankTrainFlags struct {
+	engineFlags
+	updates  int
+	keepHead bool
+}
+
+func (a *app) bankTrainCommand() *cobra.Command {
+	var o bankTrainFlags
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Make a warm bank of the stored examples of all profiles",
+		Long: `Train the shared head on the stored examples of all profiles that share it, then a bank under that head: for new profiles, and for those that xpeft rebase moves. One
+profile in five is not trained on, but watched: training stops when it is served no better. A run that was cut off goes on where it was. The bank keeps what it learned
+of a profile when that is forgotten.`,
+		Args: cobra.NoArgs,
+		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.bankTrain(ctx, o)
+		}),
+	}
+	o.add(cmd)
+	o.addMoved(cmd)
+	f := cmd.Flags()
+	f.IntVar(&o.updates, "updates", -1, "most steps; 0: the bank is shaped by the head and not trained; -1: the default")
+	f.BoolVar(&o.keepHead, "keep-head", false, "do not train the shared head first")
+	return cmd
+}

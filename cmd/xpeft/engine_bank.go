@@ -1,0 +1,111 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// bankTrained is a bank that was made of the folder's profiles.
+type bankTrained struct {
+	HeadInstalled bool    `json:"head_installed"`
+	HeadBefore    float64 `json:"head_before"` // accuracy on held-out examples
+	HeadAfter     float64 `json:"head_after"`
+	sdk.BankReport
+}
+
+func (b bankTrained) text(w io.Writer) {
+	fields(w, "bank", b.Bank, "shape", fmt.Sprintf("%d adapters in the last %d blocks", b.N, b.Blocks),
+		"made of", fmt.Sprintf("%d examples of %d profiles; %d more were watched", b.Examples, b.Profiles, b.Watched),
+		"steps", fmt.Sprintf("%d, of which the first %d were kept", len(b.Losses), b.Best),
+		"head", fmt.Sprintf("%.3f before, %.3f after, installed: %v", b.HeadBefore, b.HeadAfter, b.HeadInstalled))
+}
+
+func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
+	p, err := a.open(f.engineFlags, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	var row bankTrained
+	bar := a.newBar(-1, "bank")
+	defer bar.done()
+	if !f.keepHead {
+		rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{Progress: bar.step})
+		if err != nil {
+			return err
+		}
+		row.HeadInstalled, row.HeadBefore, row.HeadAfter = rep.Installed, rep.Before.Accuracy, rep.After.Accuracy
+	}
+	o := &sdk.TrainBankOptions{Progress: bar.step}
+	if f.updates >= 0 {
+		o.Edit = func(c *learner.BankConfig) { c.Updates = f.updates }
+	}
+	rep, err := p.TrainBank(ctx, o)
+	if err != nil {
+		return err
+	}
+	row.BankReport = *rep
+	bar.done()
+	return a.print(row, row.text)
+}
+
+func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64) (err error) {
+	p, err := a.open(f, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	now, err := p.Rollback(ctx, id, to)
+	if err != nil {
+		return err
+	}
+	row := rolledBack{id, now}
+	return a.print(row, row.text)
+}
+
+// rebase moves profiles; one that cannot be moved does not stop the others.
+func (a *app) rebase(ctx context.Context, f engineFlags, ids []string) (err error) {
+	p, err := a.open(f, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	var failed rowErrors
+	show := func(id string, rep *sdk.Report, err error) error {
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			failed.add(err)
+			a.printFailed(id, err)
+			return nil
+		}
+		row := newLearned(rep, false)
+		if err := a.print(row, row.text); err != nil {
+			return err
+		}
+		return a.stdout.Flush()
+	}
+	if len(ids) == 0 {
+		for rep, err := range p.RebaseAll(ctx) {
+			if err := show("", rep, err); err != nil {
+				return err
+			}
+		}
+		return failed.err()
+	}
+	for _, id := range ids {
+		rep, err := p.Rebase(ctx, id)
+		if err := show(id, rep, err); err != nil {
+			return err
+		}
+	}
+	return failed.err()
+}

@@ -1,0 +1,84 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// Rebase moves a profile to the store's default bank and, if it shares a head, to the newest shared head: it is learned anew from its stored examples and
+// measured beside what serves it now, on the same held-out examples. The gate decides as for Learn; a profile that stays is served from its old bank,
+// which is kept. A profile that is there already is left alone, with a Report that says so. ErrExample if none of its examples are stored.
+func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	moved, err := p.moved(id)
+	if err != nil {
+		return nil, err
+	}
+	if moved {
+		return &Report{Profile: id, Reason: "is on the default bank and head"}, nil
+	}
+	opts, err := (*LearnOptions)(nil).withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	opts.move = true
+	return p.learn(ctx, id, nil, opts)
+}
+
+// RebaseAll is Rebase of every profile that is not there yet, one after another. A profile that cannot move yields its error, and the next one has its turn; so may
+// the loop be ended at any time and begun again.
+func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
+	return func(yield func(*Report, error) bool) {
+		leave, err := p.enterToWrite()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer leave()
+		for rec, err := range p.store.Profiles("") {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				if !yield(nil, err) || ctx.Err() != nil {
+					return
+				}
+				continue
+			}
+			if moved, err := p.moved(rec.ID); err == nil && moved {
+				continue
+			}
+			rep, err := p.Rebase(ctx, rec.ID)
+			if err != nil {
+				err = fmt.Errorf("profile %q: %w", rec.ID, err)
+			}
+			if !yield(rep, err) {
+				return
+			}
+		}
+	}
+}
+
+// moved says whether a profile is on the default bank and, if it shares one, on the default head.
+func (p *SDK) moved(id string) (bool, error) {
+	rec, err := p.store.Get(id)
+	if err != nil {
+		return false, err
+	}
+	bank, err := p.defaultBank()
+	if err != nil {
+		return false, err
+	}
+	_, head, err := p.shared()
+	return rec.Bank == bank && (rec.Head == 0 || rec.Head == head), err
+}
