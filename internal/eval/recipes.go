@@ -8,21 +8,53 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// recipe is the default: a bank that the shared head shapes, in the last block, hard masks, the label prior and a label bias.
+// recipe is what the modes of masks vary: hard masks in the last block, no noise, logits that start apart so that few steps change few bits, the label prior
+// and a label bias.
 func recipe() Setting {
 	c := learner.Default()
-	c.Affine, c.Runs = false, 3
-	return Setting{Alpha: 1, Bank: Bank{Kind: "shaped", N: 150, Blocks: 1, Bottleneck: 24}, Config: c}
+	c.Affine, c.Nu, c.Init, c.MaskRate = false, 0, 1, 0.1
+	return Setting{Name: "random bank", Alpha: 1, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: 0.2}, Config: c}
 }
 
-// four makes the settings that a mode of masks tries: two rates of the mask and two numbers of epochs, over what change makes of the default recipe.
+// four makes the settings that a mode of masks tries: a random bank or one that the shared head shapes, without and with LN_b's affine, over what change makes of them.
 func four(change func(*Setting)) (out []Setting) {
-	for _, rate := range []float64{0.1, 0.2} {
-		for _, epochs := range []int{10, 20} {
+	for _, shaped := range []bool{false, true} {
+		for _, affine := range []bool{false, true} {
 			s := recipe()
-			s.Config.MaskRate, s.Config.Epochs = rate, epochs
-			change(&s)
-			s.Name = fmt.Sprintf("mask rate %g, %d epochs", rate, epochs)
+			if shaped {
+				s.Name, s.Bank.Kind, s.Bank.Sigma, s.Config.MaskRate = "shaped bank", "shaped", 0.3, 0.2
+			}
+			if affine {
+				s.Name += ", affine"
+				s.Config.Affine = true
+			}
+			if change != nil {
+				change(&s)
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// alphas are four strengths of the prior, for modes that train nothing.
+func alphas() (out []Setting) {
+	for _, a := range []float64{0.1, 0.3, 1, 3} {
+		s := recipe()
+		s.Alpha, s.Name = a, fmt.Sprintf("random bank, α=%g", a)
+		out = append(out, s)
+	}
+	return out
+}
+
+// joint are four ways to go on from a bank that was trained with the first people's masks.
+func joint() (out []Setting) {
+	for _, rate := range []float64{0.1, 0.2} {
+		for _, affine := range []bool{false, true} {
+			s := recipe()
+			s.Bank.Kind, s.Bank.Sigma = "joint", 0.3
+			s.Config.MaskRate, s.Config.Affine = rate, affine
+			s.Name = fmt.Sprintf("joint bank, mask rate %g, affine %v", rate, affine)
 			out = append(out, s)
 		}
 	}
@@ -31,51 +63,19 @@ func four(change func(*Setting)) (out []Setting) {
 
 // maskModes are profiles of masks, and what is left of them without one part or another.
 func maskModes() []Mode {
-	with := func(change func(*Setting)) []Setting { return four(change) }
-	frozen := func(s *Setting) { s.Config.MaskRate, s.Config.Nu, s.Config.Runs = 0, 0, 0 }
+	frozen := func(s *Setting) { s.Config.MaskRate = 0 }
 	return []Mode{
-		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(nil), untrained(uniform)},
-		{"nearest", "the mask of the bank's person with the most alike labels and the own label prior, nothing trained", alphas(nil), untrained(nearest)},
-		{"uniform_trained", "the bank's uniform average; affine and bias learned", biasRates(func(s *Setting) { frozen(s); s.Config.K, s.Config.Affine = s.Bank.N, true }), xpeft},
-		{"random_masks", "masks fixed at random; the bias learned", biasRates(frozen), xpeft},
-		{"random_masks_affine", "masks fixed at random; affine and bias learned", biasRates(func(s *Setting) { frozen(s); s.Config.Affine = true }), xpeft},
-		{"x_peft", "the default recipe: masks over a shaped bank, label prior and bias", with(func(*Setting) {}), xpeft},
-		{"x_peft_affine", "and LN_b's affine", with(func(s *Setting) { s.Config.Affine = true }), xpeft},
-		{"x_peft_once", "one training instead of the average of several", with(func(s *Setting) { s.Config.Runs = 1 }), xpeft},
-		{"x_peft_soft", "soft masks, which no profile stores", with(func(s *Setting) { s.Config.Soft, s.Config.Nu, s.Config.Runs = true, 0, 0 }), xpeft},
-		{"x_peft_one_mask", "one mask for both sides", with(func(s *Setting) { s.Config.OneMask = true }), xpeft},
-		{"x_peft_no_prior", "without the label prior", with(func(s *Setting) { s.Alpha = 0 }), xpeft},
-		{"x_peft_random", "over a plain random bank in the last block", with(func(s *Setting) { s.Bank.Kind, s.Bank.Sigma = "random", 0.2 }), xpeft},
-		{"x_peft_random_all", "over a plain random bank in all blocks, with affine", with(func(s *Setting) {
-			s.Bank.Kind, s.Bank.Sigma, s.Bank.Blocks, s.Config.Affine, s.Config.Runs = "random", 0.2, 0, true, 0
-		}), xpeft},
-		{"warm", "over the shaped bank trained on with the bank's people", with(func(s *Setting) { s.Bank.Kind = "joint" }), xpeft},
-		{"warm_apart", "over a bank of adapters trained apart, one a person: the paper's warm start", with(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft},
+		{"x_peft", "hard masks, label prior and bias", four(nil), xpeft},
+		{"random_masks", "the same, but the masks stay as they start, at random", four(frozen), xpeft},
+		{"uniform_trained", "the same, but every adapter of the bank counts alike", four(func(s *Setting) { frozen(s); s.Config.K = s.Bank.N }), xpeft},
+		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform)},
+		{"nearest", "the mask of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},
+		{"x_peft_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft = true }), xpeft},
+		{"x_peft_one_mask", "one mask for both sides", four(func(s *Setting) { s.Config.OneMask = true }), xpeft},
+		{"x_peft_no_prior", "without the label prior", four(func(s *Setting) { s.Alpha = 0 }), xpeft},
+		{"x_peft_average", "the average of three trainings", four(func(s *Setting) { s.Config.Runs, s.Config.Nu = 3, 0.3 }), xpeft},
+		{"x_peft_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks, s.Bank.Sigma = 0, s.Bank.Sigma/4 }), xpeft},
+		{"warm", "over a bank trained jointly with the bank's people, from their mean logits", joint(), xpeft},
+		{"warm_apart", "over adapters trained apart, one a person: the paper's warm start", four(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft},
 	}
-}
-
-// alphas are four strengths of the prior.
-func alphas(change func(*Setting)) (out []Setting) {
-	for _, a := range []float64{0.1, 0.3, 1, 3} {
-		s := recipe()
-		s.Alpha, s.Name = a, fmt.Sprintf("α=%g", a)
-		if change != nil {
-			change(&s)
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-// biasRates are the four settings of modes that train no mask.
-func biasRates(change func(*Setting)) (out []Setting) {
-	for _, rate := range []float64{0.02, 0.05} {
-		for _, epochs := range []int{10, 20} {
-			s := recipe()
-			change(&s)
-			s.Config.BiasRate, s.Config.Epochs, s.Name = rate, epochs, fmt.Sprintf("bias rate %g, %d epochs", rate, epochs)
-			out = append(out, s)
-		}
-	}
-	return out
 }
