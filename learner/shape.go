@@ -68,13 +68,13 @@ func headDirections(h *model.Head) [][]float64 {
 		}
 		for range 2 {
 			for _, u := range basis {
-				along := inner(u, v)
+				along := dot(u, v)
 				for j := range v {
 					v[j] -= float64(along * u[j])
 				}
 			}
 		}
-		left := math.Sqrt(inner(v, v))
+		left := math.Sqrt(dot(v, v))
 		if left <= 1e-6*math.Sqrt(size) || left == 0 {
 			continue // what the last one adds, and labels that the head cannot tell apart
 		}
@@ -86,7 +86,7 @@ func headDirections(h *model.Head) [][]float64 {
 	return basis
 }
 
-func inner(a, b []float64) (sum float64) {
+func dot(a, b []float64) (sum float64) {
 	for i := range a {
 		sum += float64(a[i] * b[i])
 	}
