@@ -7,7 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 GO       := bash scripts/env.sh go
 NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
-PURE     := ./bitmask ./store/... ./internal/half ./internal/quant ./internal/safetensors ./internal/folder ./model ./bank ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/half ./internal/quant ./internal/safetensors ./internal/folder ./internal/stats ./internal/eval ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 
@@ -73,6 +73,21 @@ bench: compile ## the costs that xpeft promises, each beside its rival in the sa
 bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, summed up by benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 -timeout 60m ./... | tee bin/bench.txt
 	bin/benchstat bin/bench.txt
+
+DATA   ?= ../shared/data/news/news.jsonl.gz
+FIELDS ?= --id author --label category
+OUT    ?= out/eval
+QUICK  := majority,base,prior,knn,own_head,own_head_shared,x_peft,random_masks,uniform,nearest,warm
+
+.PHONY: eval
+eval: build ## how well new people of DATA are served, one split and seed, the quick modes
+	bash scripts/env.sh bash -c 'bin/xpeft eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --splits 1 --seeds 1 --modes $(QUICK) --out $(OUT)'
+
+.PHONY: eval-full
+eval-full: build ## all modes, three splits, three seeds: hours, in the background, with a log in OUT; goes on where it was
+	mkdir -p $(OUT)
+	bash scripts/env.sh bash -c 'nohup bin/xpeft eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --out $(OUT) >>$(OUT)/log 2>&1 &'
+	@echo "running; tail -f $(OUT)/log, and the table so far: bin/xpeft eval report $(OUT)"
 
 .PHONY: fuzz
 fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
