@@ -7,7 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 GO       := bash scripts/env.sh go
 NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
-PURE     := ./bitmask ./store/... ./internal/half ./internal/quant ./internal/safetensors ./internal/folder ./internal/stats ./internal/eval ./model ./bank ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/half ./internal/quant ./internal/safetensors ./internal/folder ./internal/stats ./internal/plot ./internal/eval ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 

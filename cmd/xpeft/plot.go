@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/eval"
+	"github.com/xpeft/xpeft/internal/plot"
+)
+
+// plotKinds are what can be drawn of runs.
+var plotKinds = map[string]struct {
+	about string
+	draw  func([]eval.Run, string) (plot.Picture, error)
+}{
+	"bars":    {"accuracy of each mode, with intervals", drawBars},
+	"curves":  {"accuracy against training texts a person, a line a mode", drawCurves},
+	"seeds":   {"accuracy of the mode in each split and seed", drawSeeds},
+	"tsne":    {"t-SNE of the mode's masks, coloured by each person's most frequent label", drawTSNE},
+	"heatmap": {"the mode's two most distant masks", drawHeatmap},
+}
+
+func (a *app) plotCommand() *cobra.Command {
+	var out, mode string
+	var kinds []string
+	for k, d := range plotKinds {
+		kinds = append(kinds, fmt.Sprintf("  %-8s %s", k, d.about))
+	}
+	slices.Sort(kinds)
+	cmd := &cobra.Command{
+		Use:       "plot KIND RUNS…",
+		Short:     "Draw an evaluation",
+		Long:      "Draw a picture of run files, or of folders of them. KIND is one of\n\n" + strings.Join(kinds, "\n"),
+		Example:   "  xpeft plot bars out/eval -o bars.png",
+		Args:      cobra.MinimumNArgs(2),
+		ValidArgs: []string{"bars", "curves", "heatmap", "seeds", "tsne"},
+		RunE: a.runs(func(_ context.Context, args []string) error {
+			d, ok := plotKinds[args[0]]
+			if !ok {
+				return usagef("no kind of picture %q", args[0])
+			}
+			runs, err := eval.ReadRuns(args[1:]...)
+			if err != nil {
+				return err
+			}
+			picture, err := d.draw(runs, mode)
+			if err != nil {
+				return err
+			}
+			return a.savePicture(picture, out)
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "out", "o", "", "file to write, .png or .svg; both without either")
+	f.StringVar(&mode, "mode", "x_peft", "mode that is drawn, or that stands out")
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err) // no such flag: the program is wrong
+	}
+	return cmd
+}
+
+// drawn is a picture that was written.
+type drawn struct {
+	File string `json:"file"`
+}
+
+func (a *app) savePicture(p plot.Picture, out string) error {
+	files := []string{out}
+	if filepath.Ext(out) == "" {
+		files = []string{out + ".png", out + ".svg"}
+	}
+	for _, f := range files {
+		if err := p.Save(f); err != nil {
+			return err
+		}
+		if err := a.print(drawn{f}, func(w io.Writer) { fmt.Fprintln(w, f) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drawBars(runs []eval.Run, mode string) (plot.Picture, error) {
+	rows, err := eval.Report(runs, mode)
+	if err != nil {
+		return plot.Picture{}, err
+	}
+	var bars []plot.Bar
+	for _, r := range rows {
+		if r.Shots == 0 {
+			bars = append(bars, plot.Bar{Name: r.Mode, Mean: r.Accuracy.Mean, Low: r.Accuracy.Low, High: r.Accuracy.High, Mark: r.Mode == mode})
+		}
+	}
+	return plot.Bars("New people: mean accuracy", "accuracy, with 95 % intervals over people", bars)
+}
+
+func drawCurves(runs []eval.Run, mode string) (plot.Picture, error) {
+	rows, err := eval.Report(runs, mode)
+	if err != nil {
+		return plot.Picture{}, err
+	}
+	at := map[string]int{}
+	var lines []plot.Line
+	for _, r := range rows { // by shots
+		if r.Shots == 0 {
+			continue
+		}
+		i, ok := at[r.Mode]
+		if !ok {
+			i = len(lines)
+			at[r.Mode] = i
+			lines = append(lines, plot.Line{Name: r.Mode})
+		}
+		l := &lines[i]
+		l.X, l.Y = append(l.X, float64(r.Shots)), append(l.Y, r.Accuracy.Mean)
+	}
+	return plot.Lines("Accuracy against examples", "most training texts a person", "mean accuracy over people", lines)
+}
+
+func drawSeeds(runs []eval.Run, mode string) (plot.Picture, error) {
+	var bars []plot.Bar
+	for _, r := range runs {
+		if r.Mode != mode || r.Shots != 0 {
+			continue
+		}
+		sum := 0.0
+		for _, p := range r.Profiles {
+			sum += p.Metrics["accuracy"] / float64(len(r.Profiles))
+		}
+		bars = append(bars, plot.Bar{Name: fmt.Sprintf("split %d, seed %d", r.Split, r.Seed), Mean: sum, Low: sum, High: sum, Mark: true})
+	}
+	return plot.Bars("Accuracy of "+mode+" in each split and seed", "mean accuracy over people", bars)
+}
