@@ -94,7 +94,7 @@ func TestDocumentedFields(t *testing.T) {
 	for heading, row := range map[string]any{
 		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{},
 		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft check": checked{}, "xpeft stats": statsRow{},
-		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{}, "xpeft version": version{},
+		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft plot": drawn{}, "xpeft bank export": copied{}, "xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there

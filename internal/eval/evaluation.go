@@ -29,7 +29,7 @@ type Evaluation struct {
 	New     int   // most new people of a split; 0: all
 	Log     func(string)
 
-	folds  [folds]*World
+	folds  [folds * choosingSeeds]*World
 	worlds map[[2]int]*World
 }
 
@@ -137,12 +137,13 @@ func (e *Evaluation) world(ctx context.Context, split, seed int) (*World, error)
 	return w, nil
 }
 
-func (e *Evaluation) fold(ctx context.Context, fold int) (_ *World, err error) {
-	if e.folds[fold] == nil {
-		bank, fresh := Fold(e.Data.People, fold)
-		e.folds[fold], err = NewWorld(ctx, e.Machine, e.Data, bank, fresh, 0, e.Most)
+// fold is the i-th world of development people alone.
+func (e *Evaluation) fold(ctx context.Context, i int) (_ *World, err error) {
+	if e.folds[i] == nil {
+		bank, fresh := Fold(e.Data.People, i%folds)
+		e.folds[i], err = NewWorld(ctx, e.Machine, e.Data, bank, fresh, uint64(i/folds), e.Most)
 	}
-	return e.folds[fold], err
+	return e.folds[i], err
 }
 
 // serve runs a mode for every new person of a world.

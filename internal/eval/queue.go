@@ -118,8 +118,8 @@ func (e *Evaluation) choose(ctx context.Context, m Mode) (choice, error) {
 // try is the mean accuracy and F1 of a setting over the development people.
 func (e *Evaluation) try(ctx context.Context, m Mode, s Setting) (acc, f1 float64, err error) {
 	n := 0.0
-	for fold := range folds {
-		w, err := e.fold(ctx, fold)
+	for i := range folds * choosingSeeds {
+		w, err := e.fold(ctx, i)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -133,3 +133,6 @@ func (e *Evaluation) try(ctx context.Context, m Mode, s Setting) (acc, f1 float6
 	}
 	return acc / n, f1 / n, nil
 }
+
+// choosingSeeds divide the development people's texts as often, to choose settings.
+const choosingSeeds = 3
