@@ -24,12 +24,12 @@ func Bars(title, unit string, bars []Bar) (Picture, error) {
 		return Picture{}, fmt.Errorf("%w: no bars", ErrInput)
 	}
 	p := page(title, unit, "")
-	least := math.Inf(1)
+	least, most := math.Inf(1), math.Inf(-1)
 	names := make([]string, len(bars))
 	for i, b := range bars {
 		at := len(bars) - 1 - i
-		names[at] = b.Name
-		least = math.Min(least, b.Low)
+		names[at] = "  " + b.Name // the widest would touch the page's edge
+		least, most = math.Min(least, b.Low), math.Max(most, b.High)
 		c := grey
 		if b.Mark {
 			c = colour(0)
@@ -44,6 +44,7 @@ func Bars(title, unit string, bars []Bar) (Picture, error) {
 	p.NominalY(names...)
 	// Bars that start at 0 hide what differs: the axis says where it starts.
 	p.X.Min = math.Max(0, math.Floor((least-0.05)*20)/20)
+	p.X.Max = most + 0.02*(most-p.X.Min)
 	return Picture{p, vg.Points(float64(60 + 17*len(bars)))}, nil
 }
 

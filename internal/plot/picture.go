@@ -54,6 +54,7 @@ func page(title, x, y string) *plot.Plot {
 	for _, f := range []*font.Font{&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font} {
 		f.Size = 9
 	}
+	p.Title.Padding = vg.Points(8)
 	p.Legend.Top = true
 	p.Legend.Padding = 2
 	return p
