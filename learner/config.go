@@ -74,6 +74,41 @@ func Default() Config {
 	}
 }
 
+// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells: no noise and no affine, and logits that start
+// apart, so that a few dozen steps change the bits that matter and leave the rest.
+func LastBlocks() Config {
+	c := Default()
+	c.Affine, c.Nu, c.Init, c.MaskRate = false, 0, 1, 0.1
+	return c
+}
+
+// Effort trades time for quality.
+type Effort string
+
+const (
+	EffortDefault  Effort = ""
+	EffortFast     Effort = "fast"     // four epochs: less than half the time
+	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
+)
+
+// With is the configuration at another effort; false if there is none of that name.
+func (c Config) With(e Effort) (Config, bool) {
+	switch e {
+	case EffortDefault:
+	case EffortFast:
+		c.Epochs = 4
+	case EffortThorough:
+		if c.Mode == Masks && !c.Head && !c.Soft {
+			c.Runs = 3
+		} else { // a head cannot be averaged with others
+			c.Epochs *= 2
+		}
+	default:
+		return c, false
+	}
+	return c, true
+}
+
 // Paper is the setting of X-PEFT's section 4: learning rate 1e-5 with linear decay, 10 epochs, batches of 64, k=50, seed 42; T=128 and b=48 belong
 // to the store and the bank, CLS pooling and the two-layer tanh head to the job's encoder and head. Where the paper is silent: ν=1, τ=1, weight decay
 // 0.01, no warm-up, logits from N(0, 0.01), no dropout.

@@ -134,6 +134,24 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+func TestEffort(t *testing.T) {
+	c := LastBlocks()
+	fast, ok := c.With(EffortFast)
+	if !ok || fast.Epochs >= c.Epochs {
+		t.Errorf("fast: %d epochs", fast.Epochs)
+	}
+	if thorough, ok := c.With(EffortThorough); !ok || thorough.Runs != 3 || thorough.validate(150) != nil {
+		t.Errorf("thorough: %d runs", thorough.Runs)
+	}
+	c.Head = true
+	if thorough, ok := c.With(EffortThorough); !ok || thorough.Runs != 0 || thorough.Epochs != 2*c.Epochs || thorough.validate(150) != nil {
+		t.Errorf("thorough with a head: %+v", thorough)
+	}
+	if _, ok := c.With("lazy"); ok {
+		t.Error("an effort that is not there was taken")
+	}
+}
+
 func TestGain(t *testing.T) {
 	c := Config{Gain: 0.5}
 	affine := []float32{1, 1, 0, 0, 1, 1, 0.2, 0}

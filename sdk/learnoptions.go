@@ -34,6 +34,9 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	default:
 		faults = append(faults, fmt.Sprintf("head %q", c.Head))
 	}
+	if _, ok := learner.Default().With(c.Effort); !ok {
+		faults = append(faults, fmt.Sprintf("effort %q", c.Effort))
+	}
 	if (c.Labels != nil || c.AddLabels) && c.Head == "" {
 		c.Head = OwnHead
 	}
@@ -73,6 +76,9 @@ func (l *lesson) learnConfig() learner.Config {
 		k = l.old.mask.K
 	}
 	c := learner.Default()
+	if l.bank.Properties().Blocks < l.sdk.encoder.Blocks() {
+		c = learner.LastBlocks()
+	}
 	c.K = 0
 	if l.options.Config != nil {
 		c = *l.options.Config
@@ -80,6 +86,9 @@ func (l *lesson) learnConfig() learner.Config {
 	c.Mode = learner.Masks
 	c.K = orDefault(c.K, min(k, l.bank.Properties().N))
 	c.Head, c.Bias = own, c.Bias && !own
+	if l.options.Config == nil {
+		c, _ = c.With(l.options.Effort)
+	}
 	if f := l.options.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}

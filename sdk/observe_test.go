@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/learner"
 )
 
 // watched collects what OnLearned hears.
@@ -289,5 +291,19 @@ func TestGateRule(t *testing.T) {
 		if got := installs(score(tt.before), score(tt.after), tt.lost); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestEffort(t *testing.T) {
+	p := create(t, small(t))
+	steps := map[learner.Effort]int{}
+	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
+		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
+	}
+	if !(steps[learner.EffortFast] < steps[learner.EffortDefault] && steps[learner.EffortDefault] < steps[learner.EffortThorough]) {
+		t.Errorf("got %v steps", steps)
+	}
+	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v, want ErrConfig", err)
 	}
 }

@@ -38,7 +38,9 @@ type LearnOptions struct {
 	DropExamples bool
 	// Force installs the new revision whatever the gate says.
 	Force bool
-	// Config of the training. Default: learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
+	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only.
+	Effort learner.Effort
+	// Config of the training. Default: learner.Default(), over a bank in the last blocks only learner.LastBlocks(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
 	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
 	Config *learner.Config
 	// Progress is called after each step, in the goroutine of Learn.

@@ -49,14 +49,14 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
 	o := &sdk.LearnOptions{
-		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force,
+		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
 	if g.numbers && o.Head == "" {
 		o.Head = sdk.NumberHead
 	}
 	if f.epochs != 0 || f.seed != 0 {
-		c := learner.Default()
+		c, _ := learner.Default().With(o.Effort) // the sdk refuses a bad one
 		c.Seed = f.seed
 		if f.epochs != 0 {
 			c.Epochs = f.epochs

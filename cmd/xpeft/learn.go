@@ -19,6 +19,7 @@ type learnFlags struct {
 	addLabels bool
 	drop      bool
 	force     bool
+	effort    string
 	epochs    int
 	seed      uint64
 	losses    bool
@@ -82,10 +83,12 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring new labels to the profile's own head")
 	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
+	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
 	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
 	complete(cmd, "head", "shared", "own", "number")
+	complete(cmd, "effort", "fast", "thorough")
 	return cmd
 }
 

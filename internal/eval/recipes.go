@@ -5,15 +5,13 @@ package eval
 import (
 	"fmt"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/learner"
 )
 
-// recipe is what the modes of masks vary: hard masks in the last block, no noise, logits that start apart so that few steps change few bits, the label prior
-// and a label bias.
+// recipe is what the modes of masks vary: the learner's own for the last block, with the label prior.
 func recipe() Setting {
-	c := learner.Default()
-	c.Affine, c.Nu, c.Init, c.MaskRate = false, 0, 1, 0.1
-	return Setting{Name: "random bank", Alpha: 1, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: 0.2}, Config: c}
+	return Setting{Name: "random bank", Alpha: 1, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: bank.DefaultSigmaB}, Config: learner.LastBlocks()}
 }
 
 // four makes the settings that a mode of masks tries: a random bank or one that the shared head shapes, without and with LN_b's affine, over what change makes of them.
