@@ -126,9 +126,7 @@ func (e *Encoder) Upper(s *torch.Scope, stem torch.Tensor, b *Batch, from int, a
 }
 
 func (e *Encoder) upper(s *torch.Scope, stem torch.Tensor, b *Batch, from int, a *Adapter, m torch.Tensor) torch.Tensor {
-	if a != nil && (len(a.Blocks) < 1 || len(a.Blocks) > len(e.blocks)-from) {
-		refuse("an adapter of %d blocks for blocks %d to %d of a model", len(a.Blocks), from, len(e.blocks)-1)
-	}
+	e.checkAdapter(a, from)
 	x := e.adapt(s, from, stem, a)
 	for l := from + 1; l < len(e.blocks); l++ {
 		prev := x
@@ -178,6 +176,21 @@ func (e *Encoder) check(b *Batch) {
 	}
 	if b.T > e.config.MaxPositionEmbeddings {
 		refuse("%d tokens, the model has %d positions", b.T, e.config.MaxPositionEmbeddings)
+	}
+}
+
+// checkAdapter refuses one with too many blocks, or with a block that has no projections: libtorch does not survive an operand that is none.
+func (e *Encoder) checkAdapter(a *Adapter, from int) {
+	if a == nil {
+		return
+	}
+	if n := len(a.Blocks); n < 1 || n > len(e.blocks)-from {
+		refuse("an adapter of %d blocks for blocks %d to %d of a model", n, from, len(e.blocks)-1)
+	}
+	for l, blk := range a.Blocks {
+		if blk.Down == (torch.Tensor{}) || blk.Up == (torch.Tensor{}) {
+			refuse("an adapter with nothing in block %d", l)
+		}
 	}
 }
 

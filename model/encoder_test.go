@@ -307,12 +307,52 @@ func TestBadBatches(t *testing.T) {
 			}
 		})
 	}
-	err := e.Do(context.Background(), func(s *torch.Scope) error {
-		enc.Embed(s, newBatch(t, tinyTexts), &Adapter{Blocks: make([]BlockAdapter, 1)})
-		return nil
+	for blocks, want := range map[int]string{0: "0 blocks", 1: "nothing in block 0", enc.Blocks() + 1: fmt.Sprintf("%d blocks", enc.Blocks()+1)} {
+		err := e.Do(context.Background(), func(s *torch.Scope) error {
+			enc.Embed(s, newBatch(t, tinyTexts), &Adapter{Blocks: make([]BlockAdapter, blocks)})
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("an empty adapter of %d blocks: got %v, want an error about it", blocks, err)
+		}
+	}
+}
+
+// TestLastBlocks: an adapter in the last block only is one whose lower blocks add nothing, and the part below it may be computed once.
+func TestLastBlocks(t *testing.T) {
+	e := torchtest.Open(t)
+	enc := openEncoder(t, e, tinyDefault.writeF32(t))
+	b, d, L := newBatch(t, tinyTexts), int64(enc.Hidden()), enc.Blocks()
+	rng := rand.New(rand.NewPCG(3, 4))
+	values := func(n int64) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64())
+		}
+		return v
+	}
+	down, up := values(d*3), values(3*d)
+	last := func(s *torch.Scope) BlockAdapter {
+		return BlockAdapter{Down: s.Float32s(down, d, 3), Up: s.Float32s(up, 3, d)}
+	}
+	short := compute(t, e, func(s *torch.Scope) torch.Tensor { return enc.Embed(s, b, &Adapter{Blocks: []BlockAdapter{last(s)}}) })
+	full := compute(t, e, func(s *torch.Scope) torch.Tensor {
+		a := &Adapter{}
+		for range L - 1 {
+			a.Blocks = append(a.Blocks, BlockAdapter{Down: s.Float32s(down, d, 3), Up: s.Zeros(torch.Float32, 3, d)})
+		}
+		a.Blocks = append(a.Blocks, last(s))
+		return enc.Embed(s, b, a)
 	})
-	if err == nil || !strings.Contains(err.Error(), "1 blocks") {
-		t.Errorf("an adapter of 1 block: got %v, want an error about it", err)
+	kept := compute(t, e, func(s *torch.Scope) torch.Tensor {
+		stem := enc.Stem(s, b, L-1)
+		return enc.Pool(s, enc.Upper(s, stem, b, L-1, &Adapter{Blocks: []BlockAdapter{last(s)}}), b)
+	})
+	bare := compute(t, e, func(s *torch.Scope) torch.Tensor { return enc.Embed(s, b, nil) })
+	golden.Near(t, "the last block only", short, full, 1e-6, 0)
+	golden.Near(t, "with the rest computed before", kept, short, 1e-6, 0)
+	if slices.Equal(short, bare) {
+		t.Error("the adapter does nothing: the test could not fail")
 	}
 }
 
