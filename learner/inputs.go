@@ -78,5 +78,10 @@ func (p *Prepared) Embed(ctx context.Context, env Env, f *bank.Folded) ([]float3
 	return embedAll(ctx, env, p.examples, p.stems, func(s *torch.Scope) (*model.Adapter, error) { return f.Adapter(s), nil })
 }
 
+// First is the first n of them; nothing is computed again.
+func (p *Prepared) First(n int) *Prepared {
+	return &Prepared{p.examples[:n], &stems{encoder: p.stems.encoder, from: p.stems.from, states: p.stems.states[:n]}}
+}
+
 // from is the block of the first adapter.
 func (env Env) from() int { return env.Encoder.Blocks() - env.Bank.Properties().Blocks }

@@ -87,30 +87,25 @@ func (a *app) savePicture(p plot.Picture, out string) error {
 }
 
 func drawBars(runs []eval.Run, mode string) (plot.Picture, error) {
-	rows, err := eval.Report(runs, mode)
+	rows, err := eval.Report(slices.DeleteFunc(runs, func(r eval.Run) bool { return r.Shots > 0 }), mode)
 	if err != nil {
 		return plot.Picture{}, err
 	}
 	var bars []plot.Bar
 	for _, r := range rows {
-		if r.Shots == 0 {
-			bars = append(bars, plot.Bar{Name: r.Mode, Mean: r.Accuracy.Mean, Low: r.Accuracy.Low, High: r.Accuracy.High, Mark: r.Mode == mode})
-		}
+		bars = append(bars, plot.Bar{Name: r.Mode, Mean: r.Accuracy.Mean, Low: r.Accuracy.Low, High: r.Accuracy.High, Mark: r.Mode == mode})
 	}
 	return plot.Bars("New people: mean accuracy", "accuracy, with 95 % intervals over people", bars)
 }
 
 func drawCurves(runs []eval.Run, mode string) (plot.Picture, error) {
-	rows, err := eval.Report(runs, mode)
+	rows, err := eval.Report(slices.DeleteFunc(runs, func(r eval.Run) bool { return r.Shots == 0 }), mode)
 	if err != nil {
 		return plot.Picture{}, err
 	}
 	at := map[string]int{}
 	var lines []plot.Line
 	for _, r := range rows { // by shots
-		if r.Shots == 0 {
-			continue
-		}
 		i, ok := at[r.Mode]
 		if !ok {
 			i = len(lines)

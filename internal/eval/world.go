@@ -71,6 +71,7 @@ type Part struct {
 	Train, Test []learner.Example
 	Counts      []uint32 // labels of Train
 
+	whole *Part // of which Train is the beginning; nil: it is whole itself
 	mu    sync.Mutex
 	below map[int]*halves // by the blocks that have adapters
 	bare  [2][]float32    // embeddings of Train and Test over the bare encoder
@@ -81,6 +82,13 @@ type halves struct{ train, test *learner.Prepared }
 
 // prepare computes them once.
 func (p *Part) prepare(ctx context.Context, env learner.Env) (*halves, error) {
+	if p.whole != nil {
+		h, err := p.whole.prepare(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		return &halves{h.train.First(len(p.Train)), h.test}, nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	blocks := env.Bank.Properties().Blocks
@@ -104,6 +112,10 @@ func (p *Part) prepare(ctx context.Context, env learner.Env) (*halves, error) {
 
 // embed gives the bare embeddings of both parts, once.
 func (p *Part) embed(ctx context.Context, w *World) (train, test []float32, err error) {
+	if p.whole != nil {
+		train, test, err = p.whole.embed(ctx, w)
+		return train[:min(len(train), len(p.Train)*w.Encoder.Hidden())], test, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, examples := range [][]learner.Example{p.Train, p.Test} {
