@@ -78,7 +78,7 @@ func Default() Config {
 // apart, so that a few dozen steps change the bits that matter and leave the rest.
 func LastBlocks() Config {
 	c := Default()
-	c.Affine, c.Nu, c.Init, c.MaskRate = false, 0, 1, 0.1
+	c.Affine, c.Nu, c.Init, c.MaskRate, c.Epochs = false, 0, 1, 0.1, 20
 	return c
 }
 
@@ -87,7 +87,7 @@ type Effort string
 
 const (
 	EffortDefault  Effort = ""
-	EffortFast     Effort = "fast"     // four epochs: less than half the time
+	EffortFast     Effort = "fast"     // two fifths of the epochs
 	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
 )
 
@@ -96,7 +96,7 @@ func (c Config) With(e Effort) (Config, bool) {
 	switch e {
 	case EffortDefault:
 	case EffortFast:
-		c.Epochs = 4
+		c.Epochs = max(1, c.Epochs*2/5)
 	case EffortThorough:
 		if c.Mode == Masks && !c.Head && !c.Soft {
 			c.Runs = 3
