@@ -89,6 +89,14 @@ eval-full: build ## all modes, three splits, three seeds: hours, in the backgrou
 	bash scripts/env.sh bash -c 'nohup bin/xpeft eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --out $(OUT) >>$(OUT)/log 2>&1 &'
 	@echo "running; tail -f $(OUT)/log, and the table so far: bin/xpeft eval report $(OUT)"
 
+GLUE     ?= ../shared/data/glue
+TASKS    ?= CoLA MRPC SST-2
+GLUE_OUT ?= out/glue
+
+.PHONY: eval-glue
+eval-glue: build ## the layout of the paper's Table 2: TASKS of GLUE, one profile each, over random banks: about an hour
+	bash scripts/env.sh bash -c 'bin/xpeft eval tasks $(addprefix $(GLUE)/,$(TASKS)) --model "$$XPEFT_MODEL" --out $(GLUE_OUT)'
+
 .PHONY: fuzz
 fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
 	@targets=$$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); \

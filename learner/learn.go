@@ -33,6 +33,7 @@ type Result struct {
 	Losses  []float32 // one a step
 	Held    []Scores  // one an epoch, with Patience
 	Steps   int
+	Trained int  // values that were trained
 	Stopped bool // early
 	Took    time.Duration
 }
@@ -272,6 +273,9 @@ func (r *run) finish(began time.Time) (*Result, error) {
 	res.Head, res.Steps = r.trainer.output.head, len(res.Losses)
 	if bs := r.trainer.output.biases; bs != nil {
 		res.Bias = bs[0].value
+	}
+	for _, p := range r.trainer.opt.params {
+		res.Trained += len(p.value)
 	}
 	if r.masks != nil {
 		mask, err := res.Logits.Mask(min(r.config.K, res.Logits.N))

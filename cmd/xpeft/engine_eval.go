@@ -50,3 +50,36 @@ func pickModes(names []string) ([]eval.Mode, error) {
 	}
 	return out, nil
 }
+
+// evaluateTasks runs what is missing and prints the table.
+func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
+	e := &eval.TaskEvaluation{Modes: eval.Table2(o.k, o.sizes...), Out: o.out, Rows: o.rows, Epochs: o.epochs, Seeds: o.seeds,
+		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	if o.oneMask {
+		for _, m := range e.Modes {
+			if m.N > 0 && !m.Soft {
+				m.OneMask = true
+				e.Modes = append(e.Modes, m)
+			}
+		}
+	}
+	for _, dir := range o.dirs {
+		t, err := eval.ReadTask(dir)
+		if err != nil {
+			return err
+		}
+		e.Tasks = append(e.Tasks, t)
+	}
+	if e.Machine, err = eval.OpenMachine(o.model, o.maxTokens); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Machine.Close()) }()
+	if err := e.Run(ctx); err != nil {
+		return err
+	}
+	runs, err := eval.ReadRuns(o.out)
+	if err != nil {
+		return err
+	}
+	return a.reportTasks(runs)
+}

@@ -58,7 +58,7 @@ cut off and go on, and several processes may share the work.`,
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.StringVar(&o.reference, "reference", "x_peft", "mode that the others are compared with")
 	_ = cmd.MarkFlagRequired("model")
-	cmd.AddCommand(a.evalReportCommand())
+	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand())
 	return cmd
 }
 
@@ -82,9 +82,15 @@ func (a *app) report(paths []string, reference string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.reportTasks(runs); err != nil {
+		return err
+	}
 	rows, err := eval.Report(runs, reference)
 	if err != nil {
 		return err
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	if !a.json {
 		_, err := fmt.Fprint(a.stdout, eval.Markdown(rows, reference))

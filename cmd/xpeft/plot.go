@@ -24,6 +24,10 @@ var plotKinds = map[string]struct {
 	"seeds":   {"accuracy of the mode in each split and seed", drawSeeds},
 	"tsne":    {"t-SNE of the mode's masks, coloured by each person's most frequent label", drawTSNE},
 	"heatmap": {"the mode's two most distant masks", drawHeatmap},
+	"tasks":   {"every mode on every task of GLUE", drawTasks},
+	"sizes":   {"tasks of GLUE against the bank's size, soft and hard masks", drawSizes},
+	"k":       {"tasks of GLUE against the adapters that a mask chooses", drawK},
+	"masks":   {"tasks of GLUE with one mask for both sides, and with two", drawOneMask},
 }
 
 func (a *app) plotCommand() *cobra.Command {
@@ -39,7 +43,7 @@ func (a *app) plotCommand() *cobra.Command {
 		Long:      "Draw a picture of run files, or of folders of them. KIND is one of\n\n" + strings.Join(kinds, "\n"),
 		Example:   "  xpeft plot bars out/eval -o bars.png",
 		Args:      cobra.MinimumNArgs(2),
-		ValidArgs: []string{"bars", "curves", "heatmap", "seeds", "tsne"},
+		ValidArgs: []string{"bars", "curves", "heatmap", "k", "masks", "seeds", "sizes", "tasks", "tsne"},
 		RunE: a.runs(func(_ context.Context, args []string) error {
 			d, ok := plotKinds[args[0]]
 			if !ok {

@@ -34,6 +34,14 @@ func runFiles(t *testing.T) string {
 			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(mode, shots, ".json")), data, 0o666))
 		}
 	}
+	for i, one := range []bool{false, true} {
+		for _, soft := range []bool{false, true} {
+			r := eval.Run{Format: 1, Task: "CoLA", Mode: fmt.Sprint("masks", one, soft), N: 100, K: 50, Soft: soft, OneMask: one, Profiles: []eval.Profile{{Metrics: map[string]float64{"mcc": 0.4 + 0.1*float64(i)}}}}
+			data, err := json.Marshal(r)
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint("task", one, soft, ".json")), data, 0o666))
+		}
+	}
 	return dir
 }
 
@@ -61,7 +69,7 @@ func TestPlot(t *testing.T) {
 
 func TestEvalReport(t *testing.T) {
 	var stdout, stderr strings.Builder
-	if code := run(t.Context(), []string{"eval", "report", runFiles(t)}, nil, &stdout, &stderr); code != exitOK || strings.Count(stdout.String(), "\n") != 8 {
+	if code := run(t.Context(), []string{"eval", "report", runFiles(t)}, nil, &stdout, &stderr); code != exitOK || strings.Count(stdout.String(), "\n") != 14 {
 		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
 	}
 	if code := run(t.Context(), []string{"eval", "report", runFiles(t), "--reference", "nobody"}, nil, &stdout, &stderr); code == exitOK {

@@ -107,7 +107,7 @@ func (e *Evaluation) item(ctx context.Context, m Mode, split, seed, shots int) e
 	if err != nil {
 		return err
 	}
-	r := Run{Format: runFormat, Data: e.Data.Digest, Task: "profiles", Mode: m.Name, Split: split, Seed: seed, Shots: shots, Setting: s.Name, Tried: c.Tried,
+	r := Run{Format: runFormat, Data: e.Data.Digest, Task: profilesTask, Mode: m.Name, Split: split, Seed: seed, Shots: shots, Setting: s.Name, Tried: c.Tried,
 		N: s.Bank.N, K: s.Config.K, Blocks: s.Bank.Blocks, Profiles: profiles, Started: began.UTC().Format(time.RFC3339), Seconds: time.Since(began).Seconds()}
 	var acc []float64
 	for _, p := range profiles {

@@ -44,7 +44,7 @@ func Report(runs []Run, reference string) ([]Row, error) {
 	groups := map[string]*group{}
 	key := func(mode string, shots int) string { return fmt.Sprint(mode, " ", shots) }
 	for _, r := range runs {
-		if r.Task != "profiles" {
+		if r.Task != profilesTask {
 			continue
 		}
 		g := groups[key(r.Mode, r.Shots)]

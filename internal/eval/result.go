@@ -5,6 +5,9 @@ import "github.com/xpeft/xpeft/bitmask"
 // runFormat is Run.Format.
 const runFormat = 1
 
+// profilesTask is Run.Task of people, where it is no task of GLUE.
+const profilesTask = "profiles"
+
 // Run is what one mode did on one split of the profiles with one seed: one JSON file.
 type Run struct {
 	Format int    `json:"format"` // 1
@@ -18,10 +21,12 @@ type Run struct {
 	Setting string  `json:"setting"`         // the setting used, in words
 	Tried   []Trial `json:"tried,omitempty"` // all settings tried inside the training profiles, the same number for every mode
 
-	N         int `json:"n,omitempty"` // of the bank
-	K         int `json:"k,omitempty"`
-	Blocks    int `json:"blocks,omitempty"`    // that have masks
-	Trainable int `json:"trainable,omitempty"` // trained values a profile
+	N         int  `json:"n,omitempty"` // of the bank
+	K         int  `json:"k,omitempty"`
+	Soft      bool `json:"soft,omitempty"`
+	OneMask   bool `json:"one_mask,omitempty"`
+	Blocks    int  `json:"blocks,omitempty"`    // that have masks
+	Trainable int  `json:"trainable,omitempty"` // trained values a profile
 
 	Profiles []Profile `json:"profiles"` // one for a GLUE task
 	Losses   []float32 `json:"losses,omitempty"`
