@@ -74,11 +74,11 @@ func Default() Config {
 	}
 }
 
-// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells: no noise and no affine, and logits that start
-// apart, so that a few dozen steps change the bits that matter and leave the rest.
+// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells: no noise, no affine and no bias beside the label prior, and
+// logits that start apart, so that a few dozen steps change the bits that matter and leave the rest.
 func LastBlocks() Config {
 	c := Default()
-	c.Affine, c.Nu, c.Init, c.MaskRate, c.Epochs = false, 0, 1, 0.1, 20
+	c.Affine, c.Bias, c.Nu, c.Init, c.MaskRate, c.Epochs = false, false, 0, 1, 0.1, 20
 	return c
 }
 

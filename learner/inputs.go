@@ -61,26 +61,64 @@ func (in *inputs) rows(s *torch.Scope, which []int) torch.Tensor {
 }
 
 // Prepared holds what training and serving cannot change of some examples, for those who learn from them more than once: everything below the first
-// adapter of a bank's profiles. It is safe for concurrent use. Its memory is 4·d bytes a token.
+// adapter of a bank's profiles, or the whole bare encoder. It is safe for concurrent use. Its memory is 4·d bytes a token, 4·d bytes an example without a bank.
 type Prepared struct {
 	examples []Example
 	stems    *stems
+	features []float32 // [n,H], without a bank
 }
 
-// Prepare computes it for the masks of env's bank.
+// Prepare computes it for the masks of env's bank; without one, for HeadOnly.
 func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error) {
+	if env.Bank == nil {
+		x, err := Embed(ctx, env, examples, nil)
+		return &Prepared{examples: examples, features: x}, err
+	}
 	st, err := newStems(ctx, env, examples, env.from(), int64(1)<<62)
-	return &Prepared{examples, st}, err
+	return &Prepared{examples: examples, stems: st}, err
 }
 
-// Embed is the pooled embedding of every prepared example under one folded adapter, [n,H].
+// Embed is the pooled embedding of every prepared example under one folded adapter, [n,H]; without a bank f is nil.
 func (p *Prepared) Embed(ctx context.Context, env Env, f *bank.Folded) ([]float32, error) {
+	if p.features != nil {
+		return p.features, nil
+	}
 	return embedAll(ctx, env, p.examples, p.stems, func(s *torch.Scope) (*model.Adapter, error) { return f.Adapter(s), nil })
 }
 
-// First is the first n of them; nothing is computed again.
-func (p *Prepared) First(n int) *Prepared {
-	return &Prepared{p.examples[:n], &stems{encoder: p.stems.encoder, from: p.stems.from, states: p.stems.states[:n]}}
+// Pick is some of them, by their numbers; nothing is computed again.
+func (p *Prepared) Pick(which []int) *Prepared {
+	q := &Prepared{examples: make([]Example, len(which))}
+	if p.stems != nil {
+		q.stems = &stems{encoder: p.stems.encoder, from: p.stems.from, states: make([][]float32, len(which))}
+	}
+	for i, w := range which {
+		q.examples[i] = p.examples[w]
+		if p.stems != nil {
+			q.stems.states[i] = p.stems.states[w]
+			continue
+		}
+		d := len(p.features) / len(p.examples)
+		q.features = append(q.features, p.features[w*d:(w+1)*d]...)
+	}
+	return q
+}
+
+// Join is all examples of several that were prepared alike, without a bank.
+func Join(parts []*Prepared) *Prepared {
+	q := &Prepared{}
+	for _, p := range parts {
+		q.examples, q.features = append(q.examples, p.examples...), append(q.features, p.features...)
+	}
+	return q
+}
+
+// fits says whether it was prepared for such a run.
+func (p *Prepared) fits(env Env, c Config) bool {
+	if p.stems == nil {
+		return c.Mode == HeadOnly
+	}
+	return c.Mode == Masks && env.Bank != nil && p.stems.from == env.from()
 }
 
 // from is the block of the first adapter.

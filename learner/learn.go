@@ -44,10 +44,10 @@ func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
 	return learn(ctx, env, j, c, nil)
 }
 
-// LearnPrepared is Learn from examples that were prepared for env's bank: j.Train is set to them.
+// LearnPrepared is Learn from examples that were prepared for env's bank, or for a head alone: j.Train is set to them.
 func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (*Result, error) {
-	if c.Mode != Masks || p.stems.from != env.from() {
-		return nil, fmt.Errorf("%w: examples prepared for other adapters", ErrConfig)
+	if !p.fits(env, c) {
+		return nil, fmt.Errorf("%w: examples prepared for another mode or other adapters", ErrConfig)
 	}
 	j.Train = p.examples
 	return learn(ctx, env, j, c, p)
@@ -163,7 +163,7 @@ func newRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (
 		return nil, err
 	}
 	if prepared != nil {
-		r.inputs = &inputs{env: env, examples: j.Train, stems: prepared.stems}
+		r.inputs = &inputs{env: env, examples: j.Train, stems: prepared.stems, features: prepared.features}
 	} else if r.inputs, err = newInputs(ctx, env, c, j.Train); err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// priorStrength is α of a profile's label prior.
-const priorStrength = 1
+// priorStrength is α of a profile's label prior: with few examples 1 trusts them too much (docs/accuracy.md).
+const priorStrength = 3
 
 // snapshot is one whole revision of a profile, ready to answer. It never changes.
 type snapshot struct {

@@ -171,12 +171,3 @@ func (e *Evaluation) serve(ctx context.Context, w *World, m Mode, s Setting, sho
 		return nil
 	})
 }
-
-// first is a part with at most n training texts.
-func (p *Part) first(n int) *Part {
-	q := &Part{ID: p.ID, Train: p.Train[:min(n, len(p.Train))], Test: p.Test, Counts: make([]uint32, len(p.Counts)), whole: p}
-	for _, e := range q.Train {
-		q.Counts[e.Class]++
-	}
-	return q
-}

@@ -33,11 +33,11 @@ func xpeft(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 		n := 4*len(r.Logits.Values) + frameBytes + countBytes(p.Counts)
 		return served{predicted: predict(r.Head, plus(job.Prior, r.Bias), x), bytes: n}, nil
 	}
-	h, err := p.prepare(ctx, w.env(sh.bank))
+	train, _, err := p.prepare(ctx, w.env(sh.bank))
 	if err != nil {
 		return served{}, err
 	}
-	r, err := learner.LearnPrepared(ctx, w.env(sh.bank), h.train, job, c)
+	r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train, job, c)
 	if err != nil {
 		return served{}, err
 	}
@@ -140,11 +140,16 @@ func (w *World) learnNeighbours(ctx context.Context, sh *shared, s Setting) erro
 	return each(len(w.Bank), runtime.GOMAXPROCS(0), func(i int) error {
 		p, c := w.Bank[i], s.Config
 		c.Seed = w.Seed
-		r, err := learner.Learn(ctx, w.env(sh.bank), learner.Job{Head: sh.head, Train: p.Train, Prior: sh.head.Prior(p.Counts, s.Alpha),
-			Start: learner.Start{Logits: sh.population}}, c)
-		if err == nil {
-			sh.masks[i] = r.Mask
+		train, _, err := p.prepare(ctx, w.env(sh.bank))
+		if err != nil {
+			return err
 		}
-		return err
+		r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train, learner.Job{Head: sh.head, Prior: sh.head.Prior(p.Counts, s.Alpha),
+			Start: learner.Start{Logits: sh.population}}, c)
+		if err != nil {
+			return err
+		}
+		sh.masks[i] = r.Mask
+		return nil
 	})
 }

@@ -69,7 +69,7 @@ func predict(h *model.Head, offset, x []float32) []int {
 
 // under embeds a part's test texts with a folded adapter.
 func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, p *Part) ([]float32, error) {
-	h, err := p.prepare(ctx, w.env(b))
+	_, test, err := p.prepare(ctx, w.env(b))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine
 		return nil, err
 	}
 	defer f.Free()
-	return h.test.Embed(ctx, w.env(b), f)
+	return test.Embed(ctx, w.env(b), f)
 }
 
 func plus(a, b []float32) []float32 {

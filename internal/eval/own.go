@@ -17,12 +17,12 @@ func ownModes() []Mode {
 		for _, epochs := range []int{20, 40} {
 			scratch = append(scratch, headSetting(rate, epochs, 0))
 		}
-		for _, epochs := range []int{10, 20} {
-			started = append(started, headSetting(rate, epochs, 1))
+		for _, alpha := range []float64{1, 3} {
+			started = append(started, headSetting(rate, 10, alpha))
 		}
 	}
 	// One setting: choosing among four on the development people would take half an hour.
-	s := headSetting(1e-3, 10, 1)
+	s := headSetting(1e-3, 10, 3)
 	s.Config.Mode = learner.SingleAdapter
 	single = append(single, s)
 	return []Mode{
@@ -35,7 +35,11 @@ func ownModes() []Mode {
 func headSetting(rate float64, epochs int, alpha float64) Setting {
 	c := learner.Default()
 	c.Mode, c.Head, c.Bias, c.Affine, c.HeadRate, c.Epochs = learner.HeadOnly, true, false, false, rate, epochs
-	return Setting{Name: fmt.Sprintf("rate %g, %d epochs", rate, epochs), Alpha: alpha, Config: c}
+	s := Setting{Name: fmt.Sprintf("rate %g, %d epochs", rate, epochs), Alpha: alpha, Config: c}
+	if alpha > 0 {
+		s.Name += fmt.Sprintf(", α=%g", alpha)
+	}
+	return s
 }
 
 // singleBottleneck is the single adapter's b, d/16.
@@ -50,11 +54,15 @@ func ownHead(ctx context.Context, w *World, p *Part, s Setting) (served, error) 
 	}
 	size := 4 * len(w.Labels) * (w.Encoder.Hidden() + 1)
 	if c.Mode == learner.HeadOnly {
-		r, err := learner.Learn(ctx, w.env(nil), job, c)
+		train, test, err := p.prepare(ctx, w.env(nil))
 		if err != nil {
 			return served{}, err
 		}
-		_, x, err := p.embed(ctx, w)
+		r, err := learner.LearnPrepared(ctx, w.env(nil), train, job, c)
+		if err != nil {
+			return served{}, err
+		}
+		x, err := test.Embed(ctx, w.env(nil), nil)
 		return served{predicted: predict(r.Head, job.Prior, x), bytes: size}, err
 	}
 	d, L, b := w.Encoder.Hidden(), w.Encoder.Blocks(), singleBottleneck

@@ -5,25 +5,23 @@ package eval
 import (
 	"fmt"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/learner"
 )
 
 // recipe is what the modes of masks vary: the learner's own for the last block, with the label prior.
 func recipe() Setting {
-	return Setting{Name: "random bank", Alpha: 1, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: bank.DefaultSigmaB}, Config: learner.LastBlocks()}
+	c := learner.LastBlocks()
+	c.K = 100
+	return Setting{Name: "random bank", Alpha: 3, Bank: Bank{Kind: "random", N: 400, Blocks: 1, Bottleneck: 24, Sigma: 0.28}, Config: c}
 }
 
-// four makes the settings that a mode of masks tries: two sizes of the bank and two numbers of epochs, over what change makes of them.
+// four makes the settings that a mode of masks tries: without and with a label bias, and two numbers of epochs, over what change makes of them.
 func four(change func(*Setting)) (out []Setting) {
-	for _, n := range []int{150, 400} {
-		for _, epochs := range []int{10, 20} {
+	for _, bias := range []bool{false, true} {
+		for _, epochs := range []int{20, 40} {
 			s := recipe()
-			s.Config.Epochs = epochs
-			if n == 400 { // twice the adapters in the mean: √2 the strength
-				s.Bank.N, s.Config.K, s.Bank.Sigma = 400, 100, 0.28
-			}
-			s.Name = fmt.Sprintf("N=%d, k=%d, %d epochs", n, s.Config.K, epochs)
+			s.Config.Bias, s.Config.Epochs = bias, epochs
+			s.Name = fmt.Sprintf("bias %v, %d epochs", bias, epochs)
 			if change != nil {
 				change(&s)
 			}
@@ -33,13 +31,13 @@ func four(change func(*Setting)) (out []Setting) {
 	return out
 }
 
-// fixed makes the settings of modes whose masks are not trained: without and with LN_b's affine, and two numbers of epochs.
+// fixed makes the settings of modes whose masks are not trained: without and with LN_b's affine and a label bias.
 func fixed(change func(*Setting)) (out []Setting) {
 	for _, affine := range []bool{false, true} {
-		for _, epochs := range []int{10, 20} {
+		for _, bias := range []bool{false, true} {
 			s := recipe()
-			s.Config.MaskRate, s.Config.Affine, s.Config.Epochs = 0, affine, epochs
-			s.Name = fmt.Sprintf("bias, affine %v, %d epochs", affine, epochs)
+			s.Config.MaskRate, s.Config.Affine, s.Config.Bias = 0, affine, bias
+			s.Name = fmt.Sprintf("affine %v, bias %v", affine, bias)
 			change(&s)
 			out = append(out, s)
 		}
@@ -62,7 +60,7 @@ func joint() (out []Setting) {
 	for _, rate := range []float64{0.1, 0.2} {
 		for _, affine := range []bool{false, true} {
 			s := recipe()
-			s.Bank.Kind, s.Bank.Sigma = "joint", 0.3
+			s.Bank.Kind, s.Bank.Sigma, s.Bank.N, s.Config.K = "joint", 0.3, 150, 50
 			s.Config.MaskRate, s.Config.Affine = rate, affine
 			s.Name = fmt.Sprintf("joint bank, mask rate %g, affine %v", rate, affine)
 			out = append(out, s)
@@ -74,8 +72,8 @@ func joint() (out []Setting) {
 // maskModes are profiles of masks, and what is left of them without one part or another.
 func maskModes() []Mode {
 	return []Mode{
-		{"x_peft", "hard masks, label prior and bias", four(nil), xpeft},
-		{"random_masks", "masks that stay as they start, at random, label prior and bias, with and without affine", fixed(func(*Setting) {}), xpeft},
+		{"x_peft", "hard masks and the label prior", four(nil), xpeft},
+		{"random_masks", "masks that stay as they start, at random, with the label prior", fixed(func(*Setting) {}), xpeft},
 		{"uniform_trained", "the same over the bank's uniform average", fixed(func(s *Setting) { s.Config.K = s.Bank.N }), xpeft},
 		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform)},
 		{"nearest", "the mask of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},

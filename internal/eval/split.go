@@ -67,10 +67,13 @@ func Fold(people []Person, fold int) (bank, fresh []int) {
 	return bank, fresh
 }
 
-// Cut shuffles a person's texts with a seed, keeps at most so many, and holds three in ten of them out for the test.
-func Cut(p Person, seed uint64, most int) (train, test []Example) {
+// Cut shuffles a person's texts with a seed, keeps at most so many, and holds three in ten of them out for the test. It gives their numbers.
+func Cut(p Person, seed uint64, most int) (train, test []int) {
 	rng := rand.New(rand.NewPCG(mix("cut "+p.ID, seed), 1))
-	texts := slices.Clone(p.Examples)
+	texts := make([]int, len(p.Examples))
+	for i := range texts {
+		texts[i] = i
+	}
 	rng.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
 	texts = texts[:min(len(texts), most)]
 	n := max(1, int(math.Round(0.3*float64(len(texts)))))

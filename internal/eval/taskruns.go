@@ -26,7 +26,7 @@ type TaskMode struct {
 	Name    string // head_only, single_adapter or x_peft
 	Soft    bool
 	OneMask bool
-	N, K    int // of x_peft
+	N, K    int // of x_peft; soft masks have no k
 }
 
 // String names it in files and tables.
@@ -34,14 +34,13 @@ func (m TaskMode) String() string {
 	if m.Name != string(learner.Masks) {
 		return m.Name
 	}
-	kind := "hard"
 	if m.Soft {
-		kind = "soft"
+		return fmt.Sprintf("x_peft, N=%d, soft", m.N)
 	}
 	if m.OneMask {
-		kind += ", one mask"
+		return fmt.Sprintf("x_peft, N=%d, k=%d, hard, one mask", m.N, m.K)
 	}
-	return fmt.Sprintf("x_peft, N=%d, k=%d, %s", m.N, m.K, kind)
+	return fmt.Sprintf("x_peft, N=%d, k=%d, hard", m.N, m.K)
 }
 
 // file is the name without what a file system dislikes.
@@ -53,7 +52,7 @@ func (m TaskMode) file() string {
 func Table2(k int, sizes ...int) []TaskMode {
 	modes := []TaskMode{{Name: string(learner.HeadOnly)}, {Name: string(learner.SingleAdapter)}}
 	for _, n := range sizes {
-		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: min(k, n)}, TaskMode{Name: string(learner.Masks), Soft: true, N: n, K: min(k, n)})
+		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: min(k, n)}, TaskMode{Name: string(learner.Masks), Soft: true, N: n})
 	}
 	return modes
 }

@@ -22,6 +22,9 @@ type Machine struct {
 	Encoder   *model.Encoder
 	Tokenizer *model.Tokenizer
 	MaxTokens int
+
+	mu    sync.Mutex
+	texts map[string]*texts // by the person's id and the data's digest
 }
 
 // OpenMachine opens a model for runs: as many profiles are learned at once as there are cores, each on one thread, so that results do not depend on
@@ -65,67 +68,82 @@ func (m *Machine) Close() error {
 	return err
 }
 
-// Part is a person's share of a world: tokenized, with what the modes need.
+// texts are all that is known of a person, tokenized, with what the frozen encoder makes of it: computed once for all the worlds of a process.
+type texts struct {
+	examples []learner.Example
+
+	mu       sync.Mutex
+	prepared map[int]*learner.Prepared // by the blocks that have adapters; 0: the bare encoder's embeddings
+}
+
+// prepare computes what is below the first adapter of env's bank; without a bank, the embeddings.
+func (t *texts) prepare(ctx context.Context, env learner.Env) (*learner.Prepared, error) {
+	blocks := 0
+	if env.Bank != nil {
+		blocks = env.Bank.Properties().Blocks
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.prepared[blocks]; p != nil {
+		return p, nil
+	}
+	p, err := learner.Prepare(ctx, env, t.examples)
+	if err != nil {
+		return nil, err
+	}
+	if t.prepared == nil {
+		t.prepared = map[int]*learner.Prepared{}
+	}
+	t.prepared[blocks] = p
+	return p, nil
+}
+
+// Part is a person's share of a world: which texts are trained on, and which are the test.
 type Part struct {
 	ID          string
 	Train, Test []learner.Example
 	Counts      []uint32 // labels of Train
 
-	whole *Part // of which Train is the beginning; nil: it is whole itself
-	mu    sync.Mutex
-	below map[int]*halves // by the blocks that have adapters
-	bare  [2][]float32    // embeddings of Train and Test over the bare encoder
+	texts       *texts
+	train, test []int // in texts
 }
 
-// halves are the two parts' states below the first adapter.
-type halves struct{ train, test *learner.Prepared }
-
-// prepare computes them once.
-func (p *Part) prepare(ctx context.Context, env learner.Env) (*halves, error) {
-	if p.whole != nil {
-		h, err := p.whole.prepare(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		return &halves{h.train.First(len(p.Train)), h.test}, nil
+func newPart(id string, t *texts, train, test []int, labels int) *Part {
+	p := &Part{ID: id, Counts: make([]uint32, labels), texts: t, train: train, test: test}
+	for _, i := range train {
+		p.Train = append(p.Train, t.examples[i])
+		p.Counts[t.examples[i].Class]++
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	blocks := env.Bank.Properties().Blocks
-	if h := p.below[blocks]; h != nil {
-		return h, nil
+	for _, i := range test {
+		p.Test = append(p.Test, t.examples[i])
 	}
-	var h halves
-	var err error
-	if h.train, err = learner.Prepare(ctx, env, p.Train); err != nil {
-		return nil, err
-	}
-	if h.test, err = learner.Prepare(ctx, env, p.Test); err != nil {
-		return nil, err
-	}
-	if p.below == nil {
-		p.below = map[int]*halves{}
-	}
-	p.below[blocks] = &h
-	return &h, nil
+	return p
 }
 
-// embed gives the bare embeddings of both parts, once.
+// first is a part with at most n training texts.
+func (p *Part) first(n int) *Part {
+	return newPart(p.ID, p.texts, p.train[:min(n, len(p.train))], p.test, len(p.Counts))
+}
+
+// prepare picks both parts' texts, ready for env's bank or, without one, for the bare encoder.
+func (p *Part) prepare(ctx context.Context, env learner.Env) (train, test *learner.Prepared, err error) {
+	all, err := p.texts.prepare(ctx, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	return all.Pick(p.train), all.Pick(p.test), nil
+}
+
+// embed gives the bare embeddings of both parts.
 func (p *Part) embed(ctx context.Context, w *World) (train, test []float32, err error) {
-	if p.whole != nil {
-		train, test, err = p.whole.embed(ctx, w)
-		return train[:min(len(train), len(p.Train)*w.Encoder.Hidden())], test, err
+	a, b, err := p.prepare(ctx, w.env(nil))
+	if err != nil {
+		return nil, nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, examples := range [][]learner.Example{p.Train, p.Test} {
-		if p.bare[i] == nil {
-			if p.bare[i], err = learner.Embed(ctx, w.env(nil), examples, nil); err != nil {
-				return nil, nil, err
-			}
-		}
+	if train, err = a.Embed(ctx, w.env(nil), nil); err == nil {
+		test, err = b.Embed(ctx, w.env(nil), nil)
 	}
-	return p.bare[0], p.bare[1], nil
+	return train, test, err
 }
 
 func (p *Part) all() []learner.Example {
@@ -167,11 +185,7 @@ func NewWorld(ctx context.Context, m *Machine, d *Data, bankSide, fresh []int, s
 	}
 	part := func(i int) *Part {
 		train, test := Cut(d.People[i], seed, most)
-		p := &Part{ID: d.People[i].ID, Train: w.encode(train, class), Test: w.encode(test, class), Counts: make([]uint32, len(d.Labels))}
-		for _, e := range p.Train {
-			p.Counts[e.Class]++
-		}
-		return p
+		return newPart(d.People[i].ID, m.person(d, i, class), train, test, len(d.Labels))
 	}
 	for _, i := range bankSide {
 		w.Bank = append(w.Bank, part(i))
@@ -182,30 +196,46 @@ func NewWorld(ctx context.Context, m *Machine, d *Data, bankSide, fresh []int, s
 	return w, w.trainHead(ctx)
 }
 
-func (w *World) encode(examples []Example, class map[string]int) []learner.Example {
-	out := make([]learner.Example, len(examples))
-	for i, e := range examples {
-		out[i].Class = class[e.Label]
-		w.Tokenizer.Encode(&out[i].Text, e.Text, e.Pair, w.MaxTokens)
+// person tokenizes all texts of a person, once for a process.
+func (m *Machine) person(d *Data, i int, class map[string]int) *texts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := d.Digest + " " + d.People[i].ID
+	if t := m.texts[key]; t != nil {
+		return t
 	}
-	return out
+	t := &texts{}
+	for _, e := range d.People[i].Examples {
+		x := learner.Example{Class: class[e.Label]}
+		m.Tokenizer.Encode(&x.Text, e.Text, e.Pair, m.MaxTokens)
+		t.examples = append(t.examples, x)
+	}
+	if m.texts == nil {
+		m.texts = map[string]*texts{}
+	}
+	m.texts[key] = t
+	return t
 }
 
 // trainHead fits the head that all share to all texts of the bank's people.
 func (w *World) trainHead(ctx context.Context) error {
-	var train []learner.Example
+	var all []*learner.Prepared
 	counts := make([]uint32, len(w.Labels))
 	for _, p := range w.Bank {
-		train = append(train, p.all()...)
-	}
-	for _, e := range train {
-		counts[e.Class]++
+		train, test, err := p.prepare(ctx, w.env(nil))
+		if err != nil {
+			return err
+		}
+		all = append(all, train, test)
+		for _, e := range p.all() {
+			counts[e.Class]++
+		}
 	}
 	c := learner.Default()
 	c.Mode, c.Head, c.Bias, c.Affine = learner.HeadOnly, true, false, false
 	c.HeadRate, c.Epochs, c.Batch, c.Seed = 3e-3, headEpochs, 32, w.Seed
-	job := learner.Job{Head: learner.NewHead(w.Labels, w.Encoder.Hidden(), false, w.Seed), Train: train}
-	r, err := learner.Learn(ctx, w.env(nil), job, c)
+	job := learner.Job{Head: learner.NewHead(w.Labels, w.Encoder.Hidden(), false, w.Seed)}
+	r, err := learner.LearnPrepared(ctx, w.env(nil), learner.Join(all), job, c)
 	if err != nil {
 		return fmt.Errorf("eval: the shared head: %w", err)
 	}
