@@ -97,6 +97,10 @@ GLUE_OUT ?= out/glue
 eval-glue: build ## the layout of the paper's Table 2: TASKS of GLUE, one profile each, over random banks: about an hour
 	bash scripts/env.sh bash -c 'bin/xpeft eval tasks $(addprefix $(GLUE)/,$(TASKS)) --model "$$XPEFT_MODEL" --out $(GLUE_OUT)'
 
+.PHONY: paper
+paper: ## a small rerun of the paper's Table 2, Figures 4 and 5; examples/paper/README.md has what makes it full
+	@GLUE="$(GLUE)" bash examples/paper/run.sh
+
 .PHONY: fuzz
 fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
 	@targets=$$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); \

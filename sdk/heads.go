@@ -9,7 +9,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -168,28 +167,4 @@ func (p *SDK) defaultBank() (uint32, error) {
 		return 0, fmt.Errorf("%w: the default bank's ref has %d bytes", ErrCorrupt, len(data))
 	}
 	return binary.LittleEndian.Uint32(data), nil
-}
-
-// populationStrength is how many profiles' worth of equal use the population's log-odds are smoothed with.
-const populationStrength = 10
-
-// population is the log-odds of the adapters' use by the profiles that exist, [2][L][N]; nil with none: then training starts fresh.
-func (p *SDK) population(ctx context.Context, ref uint32, props bank.Properties, c learner.Config) *learner.Logits {
-	counts, profiles, err := p.store.UseCounts(ctx, ref)
-	if err != nil || profiles == 0 {
-		return nil
-	}
-	share := float64(min(c.K, props.N)) / float64(props.N)
-	g := learner.NewLogits(props.N, props.Blocks)
-	for _, side := range []bank.Side{bank.Down, bank.Up} {
-		for l := range props.Blocks {
-			row := g.Row(side, l)
-			for i := range row {
-				use := (float64(counts[side][l][i]) + populationStrength*share) / (float64(profiles) + populationStrength)
-				use = math.Min(math.Max(use, 1e-3), 1-1e-3)
-				row[i] = float32(math.Log(use/(1-use)) - math.Log(math.Max(share, 1e-3)/math.Max(1-share, 1e-3)))
-			}
-		}
-	}
-	return g
 }

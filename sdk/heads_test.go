@@ -171,30 +171,3 @@ func TestOwnHeadOfTwoLayers(t *testing.T) {
 		t.Errorf("got %v and %+v, want b's row first, c's of zeros, and the inner layer", err, h)
 	}
 }
-
-func TestPopulation(t *testing.T) {
-	ctx := context.Background()
-	p := create(t, small(t))
-	b, err := p.bank(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := lesson{sdk: p, bank: b, bankRef: 1}
-	c := l.learnConfig()
-	if g := p.population(ctx, 1, b.Properties(), c); g != nil {
-		t.Error("got logits from no profiles, want none")
-	}
-	for i := range 3 {
-		mustLearn(t, p, fmt.Sprint(i), examples(12, i), forced())
-	}
-	g := p.population(ctx, 1, b.Properties(), c)
-	counts, n, err := p.store.UseCounts(ctx, 1)
-	if err != nil || n != 3 || g == nil {
-		t.Fatalf("got %d profiles (%v), want 3", n, err)
-	}
-	for i, x := range g.Row(0, 1) {
-		if math.IsNaN(float64(x)) || (x > 0) != (counts[0][1][i] > 1) { // one in three use it by chance
-			t.Errorf("adapter %d: got a logit of %g, used by %d of 3", i, x, counts[0][1][i])
-		}
-	}
-}

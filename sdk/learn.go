@@ -92,6 +92,7 @@ type lesson struct {
 	bankRef uint32
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
+	from    learner.Start
 	data    split2
 	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
 }
@@ -151,11 +152,11 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	start, err := l.start(ctx)
-	if err != nil {
+	from := Start("")
+	if l.from, from, err = l.start(ctx); err != nil {
 		return nil, err
 	}
-	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: start}
+	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: l.from}
 	if l.headRef != 0 {
 		job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
 	}
@@ -177,7 +178,7 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	}
 	rec.Before, rec.After = float32(before.Accuracy), float32(after.Accuracy)
 	rep := &Report{Profile: l.id, Before: before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
-		Losses: res.Losses, Steps: res.Steps}
+		Start: from, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(before, after, lost)
 	return rep, l.commit(ctx, rec, res, rep)
 }
@@ -227,7 +228,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.old != nil && !l.move && l.old.record.Affine != nil) {
+	if props.NormB && (l.config.Affine || l.from.Affine != nil || l.old != nil && !l.move && l.old.record.Affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err
@@ -252,26 +253,6 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 	rec.Bias = bias
 	rec.Prior = l.counts(all)
 	return rec, nil
-}
-
-// start is where training begins: the profile's own logits, else its mask, else what the population uses, else fresh ones.
-func (l *lesson) start(ctx context.Context) (st learner.Start, err error) {
-	p, props := l.sdk, l.bank.Properties()
-	if l.old == nil || l.old.record.Examples == 0 || l.move { // new, only observed so far, or over another bank
-		st.Logits = p.population(ctx, l.bankRef, props, l.config)
-		return st, nil
-	}
-	if state, err := p.store.State(l.id); err == nil {
-		st.Logits = decodeState(state, props.N, props.Blocks)
-	}
-	if st.Logits == nil {
-		st.Logits = learner.FromMask(l.old.mask)
-	}
-	if l.headRef != 0 && slices.Equal(l.old.head.Labels, l.head.Labels) {
-		st.Bias = l.old.bias
-	}
-	st.Affine, err = l.old.affine()
-	return st, err
 }
 
 // recordBytes is the size of a stored record.

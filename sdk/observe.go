@@ -92,14 +92,14 @@ func (p *SDK) untrained(ctx context.Context, id string) (*store.Profile, error) 
 	if err != nil {
 		return nil, err
 	}
-	props, c := b.Properties(), learner.Default()
-	c.K = min(p.k, props.N)
-	start := p.population(ctx, ref, props, c)
-	if start == nil {
-		start = learner.NewLogits(props.N, props.Blocks)
+	pop, err := p.population(ctx, false)
+	if err != nil {
+		return nil, err
 	}
-	rec := &store.Profile{ID: id, Bank: ref, Head: head}
-	if rec.Mask, err = start.Mask(c.K); err != nil {
+	props, rec := b.Properties(), &store.Profile{ID: id, Bank: ref, Head: head}
+	if u := pop.use[ref]; u != nil {
+		rec.Mask = u.mask
+	} else if rec.Mask, err = learner.NewLogits(props.N, props.Blocks).Mask(min(p.k, props.N)); err != nil {
 		return nil, err
 	}
 	if props.NormB {

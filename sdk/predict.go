@@ -62,7 +62,7 @@ func (p *SDK) predict(ctx context.Context, reqs []Request, out []Prediction) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		got, err := p.resolve(r)
+		got, err := p.resolve(ctx, r)
 		out[i].Profile = r.Profile
 		if err != nil {
 			out[i].Err = err
@@ -96,36 +96,35 @@ type row struct {
 	at       int // in the answer
 	text     model.Encoding
 	snapshot *snapshot // nil: the base
+	source   Source
 	head     *model.Head
 	offset   []float32
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(r Request) (row, error) {
+func (p *SDK) resolve(ctx context.Context, r Request) (row, error) {
 	if strings.TrimSpace(r.Text) == "" {
 		return row{}, fmt.Errorf("%w: no text", ErrExample)
 	}
 	if n := len(r.Text) + len(r.Pair); n > maxText {
 		return row{}, fmt.Errorf("%w: a text of %d bytes, at most %d", ErrLimit, n, maxText)
 	}
-	if r.Fallback != FallbackError && r.Fallback != FallbackBase {
+	if !slices.Contains(fallbacks, r.Fallback) {
 		return row{}, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
 	}
-	got := row{}
+	got := row{source: SourceBase}
 	if r.Profile != "" {
-		if err := checkID(r.Profile); err != nil {
-			return row{}, err
+		err := checkID(r.Profile)
+		if err == nil {
+			got.snapshot, got.source, err = p.serving(ctx, r.Profile, r.Fallback)
 		}
-		snap, err := p.snapshot(r.Profile)
-		switch {
-		case err == nil:
-			got.snapshot, got.head, got.offset = snap, snap.head, snap.offset
-		case errors.Is(err, ErrProfileNotFound) && r.Fallback == FallbackBase:
-		default:
+		if err != nil {
 			return row{}, err
 		}
 	}
-	if got.head == nil {
+	if s := got.snapshot; s != nil {
+		got.head, got.offset = s.head, s.offset
+	} else {
 		h, _, err := p.shared()
 		if err != nil {
 			return row{}, err
@@ -171,9 +170,8 @@ var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer",
 // answer fills in what a pooled embedding says through the row's head.
 func (r *row) answer(out *Prediction, x []float32) {
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
-	out.Source = SourceBase
-	if r.snapshot != nil {
-		out.Source, out.Revision = SourceProfile, r.snapshot.revision
+	if out.Source = r.source; r.source == SourceProfile {
+		out.Revision = r.snapshot.revision
 	}
 	if r.head.Regression() {
 		if out.Value = float64(z[0]); out.Value-out.Value != 0 {

@@ -40,7 +40,7 @@ func TestPredictBatch(t *testing.T) {
 		{Profile: "nobody", Text: "hello"},
 		{Profile: "shared", Text: ""},
 		{Profile: "shared", Text: " \t"},
-		{Profile: "shared", Text: "x", Fallback: "nearest"},
+		{Profile: "shared", Text: "x", Fallback: "guess"},
 		{Profile: "\xff", Text: "x"},
 		{Profile: strings.Repeat("x", 300), Text: "x", Fallback: FallbackBase},
 		{Profile: "shared", Text: strings.Repeat("x", 1<<20), Pair: "y"},
@@ -162,7 +162,7 @@ func TestSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	resolve := func(id, text string) row {
-		r, err := p.resolve(Request{Profile: id, Text: text})
+		r, err := p.resolve(context.Background(), Request{Profile: id, Text: text})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (Imp
 	return folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy})
 }
 
-// Forget erases a profile: masks, head, prior, logits, examples, history and cached adapter. It waits for a Learn of the profile to end. A warm bank and
+// Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
 // a head that were trained on its examples keep what they learned. Pages that the file has freed may hold old bytes until they are written again.
 func (p *SDK) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
@@ -82,6 +82,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	p.observer.forget(id)
+	p.census.forget(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}

@@ -34,6 +34,7 @@ type SDK struct {
 	ids    keyLock       // Learns of one profile wait for each other
 
 	observer observer
+	census   census
 
 	mu    sync.Mutex
 	banks map[uint32]*bank.Bank

@@ -36,6 +36,9 @@ type LearnOptions struct {
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
 	DropExamples bool
+	// Start says where the training of a new profile begins, one that was only observed included; default StartPopulation. A profile that has learned goes on
+	// from its own last revision.
+	Start Start
 	// Force installs the new revision whatever the gate says.
 	Force bool
 	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only.
@@ -48,6 +51,18 @@ type LearnOptions struct {
 
 	move bool // Rebase
 }
+
+// Start says where the training of a new profile begins.
+type Start string
+
+const (
+	StartPopulation Start = "population" // the log-odds of the adapters' use by the profiles over the bank; without any, StartFresh
+	// StartNearest is the mask and affine of the profile with the most alike label counts over the same bank and shared head; of the best four, that with the least
+	// loss on the newest 64 training examples, a forward pass for each of the four. Without any, and for an own head, StartPopulation.
+	StartNearest Start = "nearest"
+	StartFresh   Start = "fresh"   // equal logits but for noise
+	StartProfile Start = "profile" // the profile's last revision: in a Report only
+)
 
 // Score of a profile on its held-out examples.
 type Score struct {
@@ -66,6 +81,7 @@ type Report struct {
 	After     Score     // of what was learned, on the same examples
 	Examples  int       // trained on, stored ones replayed included
 	HeldOut   int       // kept back for the gate
+	Start     Start     // where training began: what LearnOptions asked for, or what it had to make do with
 	Losses    []float32 // one a step
 	Steps     int
 	Took      time.Duration // waiting for other Learns included
@@ -73,20 +89,32 @@ type Report struct {
 	MaskBytes int           // of the masks in it, 2·⌈N/8⌉·L
 }
 
-// Fallback says what answers for a profile that does not exist.
+// Fallback says what answers for a profile that does not exist. FallbackPopulation and FallbackNearest answer, too, for one that was only observed: its mask is
+// untrained, and without them it is served by the bare encoder with the prior of its labels.
 type Fallback string
 
 const (
 	FallbackError Fallback = ""     // ErrProfileNotFound
 	FallbackBase  Fallback = "base" // the bare encoder and the shared head
+	// FallbackPopulation is the mask that the learned profiles of the default bank use most, with the bank's own affine, and the shared head; FallbackBase if there are
+	// none. A profile that was observed keeps its bank, its head and the prior of its labels, and answers itself if there are none.
+	FallbackPopulation Fallback = "population"
+	// FallbackNearest is the mask and the affine of the learned profile with the most alike label counts (their cosine) over the same bank and shared head, with the
+	// prior of the profile that asks. It needs counts: a profile that does not exist, and one that has no label in common with another, gets FallbackPopulation. It serves
+	// one user what another's mask says: none of their examples, nor their id.
+	FallbackNearest Fallback = "nearest"
 )
+
+var fallbacks = []Fallback{FallbackError, FallbackBase, FallbackPopulation, FallbackNearest}
 
 // Source says what served an answer.
 type Source string
 
 const (
-	SourceProfile Source = "profile"
-	SourceBase    Source = "base"
+	SourceProfile    Source = "profile"
+	SourceNearest    Source = "nearest"
+	SourcePopulation Source = "population"
+	SourceBase       Source = "base"
 )
 
 // Request is one row of a batch.
@@ -110,7 +138,7 @@ type Prediction struct {
 	Probabilities []Probability // of all labels, in the head's order; they add up to 1
 	Value         float64       // of a NumberHead, which has no labels
 	Source        Source
-	Revision      uint64 // of the profile that answered; 0 for the base
+	Revision      uint64 // with SourceProfile the profile's; else 0
 	Err           error  // this row's own, with no answer beside it; the other rows are answered
 }
 
@@ -120,7 +148,7 @@ type PredictOption func(*Request)
 // WithPair adds the second text of a pair.
 func WithPair(text string) PredictOption { return func(r *Request) { r.Pair = text } }
 
-// WithFallback says what answers if the profile does not exist.
+// WithFallback says what answers if the profile does not exist or, for some fallbacks, has not learned yet.
 func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallback = f } }
 
 // ProfileInfo is what is known of a profile without its examples.

@@ -37,6 +37,7 @@ type Store struct {
 	closeErr  error
 
 	reads, writes, commits atomic.Int64
+	changes                atomic.Uint64
 
 	// What tests change: a hook after each commit, and the profiles that one
 	// transaction of an import stages or merges.

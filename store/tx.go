@@ -246,6 +246,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		return failed, boltError(err)
 	}
 	s.commits.Add(1)
+	s.changes.Add(uint64(len(w.changes)))
 	for _, op := range group {
 		if !op.internal {
 			s.writes.Add(1)

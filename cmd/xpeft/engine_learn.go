@@ -49,7 +49,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
 	o := &sdk.LearnOptions{
-		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
+		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Start: sdk.Start(f.start), Effort: learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
 	if g.numbers && o.Head == "" {
@@ -76,7 +76,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 
 func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
-		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision,
+		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut,
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}

@@ -19,9 +19,9 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 			err = closed
 		}
 	}()
-	fallback := sdk.FallbackError
-	if f.fallback == "base" {
-		fallback = sdk.FallbackBase
+	fallback := sdk.Fallback(f.fallback)
+	if f.fallback == "error" {
+		fallback = sdk.FallbackError
 	}
 	var failed rowErrors
 	err = eachBatch(f.batch, next, func(batch []line) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +21,7 @@ type learnFlags struct {
 	addLabels bool
 	drop      bool
 	force     bool
+	start     string
 	effort    string
 	epochs    int
 	seed      uint64
@@ -31,6 +34,7 @@ type learned struct {
 	Installed bool      `json:"installed"`
 	Reason    string    `json:"reason"`
 	Revision  uint64    `json:"revision"`
+	Start     string    `json:"start,omitempty"`
 	Before    scoreRow  `json:"before"`
 	After     scoreRow  `json:"after"`
 	Examples  int       `json:"examples"`
@@ -49,6 +53,8 @@ type scoreRow struct {
 	Loss     float64 `json:"loss"`
 }
 
+var starts = []string{"population", "nearest", "fresh"}
+
 func (a *app) learnCommand() *cobra.Command {
 	var o learnFlags
 	cmd := &cobra.Command{
@@ -60,6 +66,9 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+			if !slices.Contains(starts, o.start) {
+				return usagef("--start is %q, want %s", o.start, strings.Join(starts, ", "))
+			}
 			if o.in == "-" && isTerminal(a.stdin) {
 				return usagef("no examples: name a file with --in, or pipe JSON lines in")
 			}
@@ -83,11 +92,13 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring new labels to the profile's own head")
 	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
+	f.StringVar(&o.start, "start", "population", "where a new profile begins: population, nearest or fresh")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
 	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
 	complete(cmd, "head", "shared", "own", "number")
+	complete(cmd, "start", starts...)
 	complete(cmd, "effort", "fast", "thorough")
 	return cmd
 }

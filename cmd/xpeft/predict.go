@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -44,6 +46,8 @@ type probabilityRow struct {
 	P     float32 `json:"p"`
 }
 
+var fallbacks = []string{"error", "base", "population", "nearest"}
+
 func (a *app) predictCommand() *cobra.Command {
 	var o predictFlags
 	cmd := &cobra.Command{
@@ -56,8 +60,8 @@ not stop the others; the exit code is that of the first.`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: a.runsEngine(func(ctx context.Context, texts []string) error {
 			switch {
-			case o.fallback != "error" && o.fallback != "base":
-				return usagef("--fallback is %q, want error or base", o.fallback)
+			case !slices.Contains(fallbacks, o.fallback):
+				return usagef("--fallback is %q, want %s", o.fallback, strings.Join(fallbacks, ", "))
 			case o.batch < 1:
 				return usagef("--batch is %d, want 1 or more", o.batch)
 			case o.pair != "" && len(texts) != 1:
@@ -80,9 +84,9 @@ not stop the others; the exit code is that of the first.`,
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines, if there is no TEXT; - is stdin")
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the texts, and of the lines that name none")
 	f.StringVar(&o.pair, "pair", "", "the second text of a pair")
-	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
+	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error, base, population or nearest; the last two also for one that was only observed")
 	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
-	complete(cmd, "fallback", "error", "base")
+	complete(cmd, "fallback", fallbacks...)
 	return cmd
 }
 
@@ -164,7 +168,7 @@ func (a *app) printPredicted(rows []predicted, where func(int) string, failed *r
 func (r predicted) write(w io.Writer) {
 	who := r.Profile
 	if r.Source != "profile" {
-		who = "(base)"
+		who = "(" + r.Source + ")"
 	}
 	answer := plain(r.Label)
 	switch {

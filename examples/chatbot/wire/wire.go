@@ -37,7 +37,7 @@ type Predict struct {
 type Prediction struct {
 	Label         string             `json:"label"`
 	Probabilities map[string]float32 `json:"probabilities"`
-	Source        string             `json:"source"`
+	Source        string             `json:"source"` // who answered: profile, as this server asks for no fallback
 	Revision      uint64             `json:"revision"`
 }
 

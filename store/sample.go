@@ -1,0 +1,98 @@
+package store
+
+import (
+	"fmt"
+	"iter"
+)
+
+// Changes moves whenever a profile was put or deleted, examples alone left
+// out. It counts from Open, reads nothing, and says when what was made of many
+// profiles is old.
+func (s *Store) Changes() uint64 { return s.changes.Load() }
+
+// Sample lists at most limit profiles, all of them if there are no more,
+// spread evenly over the order in which they first came. It reads no more
+// records than that however many there are. Like [Store.Profiles] it reads a few hundred at
+// a time, and a record that cannot be read yields nil and its error.
+func (s *Store) Sample(limit int) iter.Seq2[*Profile, error] {
+	return func(yield func(*Profile, error) bool) {
+		at := sampling{limit: uint64(max(limit, 1))}
+		for !at.over {
+			page, err := s.samplePage(&at)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e.profile, e.err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sampling is how far a Sample is. Numbers are dense, so that limit of them
+// at even distances are an even sample; a hole in them is stepped over.
+type sampling struct {
+	limit uint64
+	taken uint64 // places of limit that are past
+	last  uint64 // highest number that there may be
+	over  bool
+}
+
+// next is the number at the next place.
+func (at *sampling) next() uint64 { return at.taken*max(at.last, at.limit)/at.limit + 1 }
+
+// past goes to the first place after a number.
+func (at *sampling) past(n uint64) {
+	for at.taken++; at.next() <= n; at.taken++ {
+	}
+}
+
+func (s *Store) samplePage(at *sampling) (page []listed, err error) {
+	err = s.view(func(t *txn) error {
+		if at.last == 0 {
+			tally, err := readTally(t.Tx)
+			if err != nil {
+				return err
+			}
+			at.last = tally.nextNumber - 1
+		}
+		c := t.profiles.Cursor()
+		for range pageProfiles {
+			from := at.next()
+			if at.over = from > at.last; at.over {
+				return nil
+			}
+			k, v := c.Seek(key32(uint32(from)))
+			if at.over = k == nil; at.over {
+				return nil
+			}
+			n, err := number(k)
+			if err != nil {
+				return err
+			}
+			at.past(uint64(n))
+			if p, err := t.sampled(n, v); p != nil || err != nil {
+				page = append(page, listed{p, err})
+			}
+		}
+		return nil
+	})
+	return page, err
+}
+
+// sampled decodes a record; nil if it is of an import that is not committed.
+func (t *txn) sampled(n uint32, record []byte) (*Profile, error) {
+	p, err := DecodeProfile(record)
+	if err != nil {
+		return nil, fmt.Errorf("profile %d: %w", n, err)
+	}
+	now, err := t.number([]byte(p.ID))
+	if err != nil || now != n {
+		return nil, nil
+	}
+	p.Number = n
+	return p, nil
+}
