@@ -203,7 +203,8 @@ func (r *run) newSource() (source, error) {
 			return nil, fmt.Errorf("%w: a start of N=%d, L=%d", ErrConfig, s.Logits.N, s.Logits.Blocks)
 		}
 		logits = s.Logits.Clone()
-	} else {
+	}
+	if s := r.job.Start; s.Logits == nil || s.Spread {
 		logits.jitter(c.Init, r.rng)
 	}
 	if s := r.job.Start; s.Affine != nil {

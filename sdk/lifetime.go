@@ -49,7 +49,31 @@ type keyed struct {
 
 // lock waits for key until done closes; ok says whether it was got. unlock must be called then.
 func (k *keyLock) lock(key string, done <-chan struct{}) (unlock func(), ok bool) {
+	l := k.join(key)
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn; k.leave(key, l) }, true
+	case <-done:
+		k.leave(key, l)
+		return nil, false
+	}
+}
+
+// try is lock without waiting.
+func (k *keyLock) try(key string) (unlock func(), ok bool) {
+	l := k.join(key)
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn; k.leave(key, l) }, true
+	default:
+		k.leave(key, l)
+		return nil, false
+	}
+}
+
+func (k *keyLock) join(key string) *keyed {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.locks == nil {
 		k.locks = make(map[string]*keyed)
 	}
@@ -59,19 +83,13 @@ func (k *keyLock) lock(key string, done <-chan struct{}) (unlock func(), ok bool
 		k.locks[key] = l
 	}
 	l.users++
-	k.mu.Unlock()
-	leave := func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(k.locks, key)
-		}
-	}
-	select {
-	case l.turn <- struct{}{}:
-		return func() { <-l.turn; leave() }, true
-	case <-done:
-		leave()
-		return nil, false
+	return l
+}
+
+func (k *keyLock) leave(key string, l *keyed) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(k.locks, key)
 	}
 }

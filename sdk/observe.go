@@ -49,10 +49,41 @@ func (p *SDK) observe(ctx context.Context, id string, e Example) error {
 	if err := e.fits(snap.head); err != nil {
 		return err
 	}
+	if !learned(snap.record) {
+		if unlock, ok := p.ids.try(id); ok { // a Learn of the profile that is under way will set its prior, and must find its revision again
+			defer unlock()
+			return p.observeMore(ctx, id, e)
+		}
+	}
 	if err := p.store.AppendExamples(ctx, id, storedExamples([]Example{e})); err != nil {
 		return err
 	}
 	return p.observer.note(p, snap.record)
+}
+
+// observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior knows of every example.
+func (p *SDK) observeMore(ctx context.Context, id string, e Example) error {
+	snap, err := p.snapshot(id)
+	if err != nil {
+		return err
+	}
+	if learned(snap.record) { // meanwhile
+		return ErrConflict
+	}
+	stored, err := p.stored(id)
+	if err != nil {
+		return err
+	}
+	rec := *snap.record
+	rec.Prior = make([]uint32, len(snap.head.Labels))
+	for _, x := range latest(append(fitting(stored, snap.head), e)) {
+		c, _ := snap.head.Label(x.Label)
+		rec.Prior[c]++
+	}
+	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: storedExamples([]Example{e})}); err != nil {
+		return err
+	}
+	return p.observer.note(p, &rec)
 }
 
 // observeFirst makes a profile that has learned nothing yet: a fresh mask, and a prior of the one label.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -94,14 +95,44 @@ func TestObserveFirst(t *testing.T) {
 }
 
 // TestObserveLearns: enough new examples are learned in the background, once, and the profile's turn comes again with as many more.
+// TestObservePrior: until the first training the prior counts every example, the last label of each text.
+func TestObservePrior(t *testing.T) {
+	p, _ := observing(t)
+	es := examples(60, 0)
+	again := es[0]
+	again.Label = es[1].Label
+	mustObserve(t, p, "ann", es[0], es[1], again)
+	rec, err := p.store.Get("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, head, err := p.shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := p.head(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]uint32, len(h.Labels))
+	c, _ := h.Label(es[1].Label)
+	want[c] = 2
+	if !slices.Equal(rec.Prior, want) || learned(rec) {
+		t.Errorf("got a prior of %v, learned from %d, want %v and 0", rec.Prior, rec.Examples, want)
+	}
+	if stored, err := p.stored("ann"); err != nil || len(stored) != 3 {
+		t.Errorf("got %d stored examples, %v, want 3", len(stored), err)
+	}
+}
+
 func TestObserveLearns(t *testing.T) {
 	p, w := observing(t)
 	es := examples(60, 0)
 	mustObserve(t, p, "ann", es[:leastObserved]...)
 	drain(t, p)
 	info, err := p.Profile("ann")
-	if err != nil || w.count("ann") != 1 || info.Revision != 2 || info.Examples != leastObserved {
-		t.Fatalf("got %+v after %d learnings (%v), want revision 2 of %d examples", info, w.count("ann"), err, leastObserved)
+	if err != nil || w.count("ann") != 1 || info.Revision != leastObserved+1 || info.Examples != leastObserved {
+		t.Fatalf("got %+v after %d learnings (%v), want revision %d of %d examples", info, w.count("ann"), err, leastObserved+1, leastObserved)
 	}
 	mustObserve(t, p, "ann", es[leastObserved:2*leastObserved-1]...)
 	drain(t, p)

@@ -78,7 +78,7 @@ func expect(t testing.TB, p *SDK, id, text string) Prediction {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prior := snap.head.Prior(rec.Prior, 1)
+	prior := snap.head.Prior(rec.Prior, 3)
 	for c := range z {
 		if rec.Head != 0 && prior != nil {
 			z[c] += prior[c]

@@ -52,7 +52,7 @@ func (l *lesson) newcomer(ctx context.Context) (st learner.Start, from Start, er
 		}
 	}
 	if u := pop.use[l.bankRef]; u != nil {
-		st.Logits = u.logits(l.config.K)
+		st.Logits, st.Spread = u.logits(l.config.K), true
 		return st, StartPopulation, nil
 	}
 	return st, StartFresh, nil
