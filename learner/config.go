@@ -31,6 +31,7 @@ type Config struct {
 
 	Epochs  int
 	Updates int     // most steps; 0: as many as the epochs take
+	Enough  int     // examples that deserve all steps; of n fewer only the share (n/Enough)² is taken, so that one or two do not run away from the start; 0: 1
 	Batch   int     // examples a step
 	WarmUp  float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
 	// Constant keeps the rates as they are.
@@ -74,11 +75,22 @@ func Default() Config {
 	}
 }
 
-// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells: no noise, no affine and no bias beside the label prior, and
-// logits that start apart, so that a few dozen steps change the bits that matter and leave the rest.
+// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells. Training starts from next to nothing: LN_b's
+// weights at a twentieth, so that the first answers are those of the shared head and the prior, and a person with few examples stays near them. No noise, no bias beside
+// the label prior, and logits that start apart, so that a few dozen steps change the bits that matter and leave the rest.
 func LastBlocks() Config {
 	c := Default()
-	c.Affine, c.Bias, c.Nu, c.Init, c.MaskRate, c.Epochs = false, false, 0, 1, 0.1, 20
+	c.Bias, c.Nu, c.Init, c.Gain = false, 0, 1, 0.05
+	c.MaskRate, c.AffineRate, c.Epochs, c.Batch, c.Enough = 0.1, 0.02, 10, 4, 8
+	return c
+}
+
+// SharedHead is how a head that many profiles share is fitted to the examples of all of them, over the bare encoder: long enough to tell labels apart, and short enough
+// to stay modest on new people, who add their own prior to it.
+func SharedHead() Config {
+	c := Default()
+	c.Mode, c.Head, c.Bias, c.Affine = HeadOnly, true, false, false
+	c.HeadRate, c.Epochs, c.Batch = 3e-3, 20, 32
 	return c
 }
 
@@ -134,7 +146,7 @@ func (c Config) validate(n int) error {
 	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
 	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
 	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
-	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0, "%d epochs of batches of %d, %d updates", c.Epochs, c.Batch, c.Updates)
+	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0, "%d epochs of batches of %d, %d updates, %d examples enough", c.Epochs, c.Batch, c.Updates, c.Enough)
 	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
 	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init, c.Gain} {
 		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)
@@ -151,6 +163,9 @@ func (c Config) validate(n int) error {
 // steps is how many a run over n examples takes.
 func (c Config) steps(n int) int {
 	steps := (n + c.Batch - 1) / c.Batch * c.Epochs
+	if n < c.Enough {
+		steps = max(1, (c.Enough+c.Batch-1)/c.Batch*c.Epochs*n*n/(c.Enough*c.Enough))
+	}
 	if c.Updates > 0 {
 		steps = min(steps, c.Updates)
 	}

@@ -93,6 +93,20 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
+// TestEnough: fewer examples than are enough take a quadratic share of the steps, at least one.
+func TestEnough(t *testing.T) {
+	c := LastBlocks() // 10 epochs in batches of 4, 8 are enough
+	for n, want := range map[int]int{1: 1, 2: 1, 4: 5, 7: 15, 8: 20, 9: 30, 40: 100} {
+		if got := c.steps(n); got != want {
+			t.Errorf("%d examples: got %d steps, want %d", n, got, want)
+		}
+	}
+	c.Enough = 0
+	if got := c.steps(1); got != c.Epochs {
+		t.Errorf("got %d steps, want %d", got, c.Epochs)
+	}
+}
+
 // TestRuns: several runs are those with their own seeds, averaged.
 func TestRuns(t *testing.T) {
 	env, j := lastBlocks(t, 1)

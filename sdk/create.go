@@ -136,7 +136,7 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if _, err := p.bank(ref); err != nil {
 		return err
 	}
-	if err := p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref)); err != nil {
+	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
 	head, err := p.headFromNames(ctx, c.Labels)

@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -155,16 +154,4 @@ func (s scaling) undo(h *model.Head) *model.Head {
 	}
 	h.B[0] = h.B[0]*s.std + s.mean
 	return h
-}
-
-// defaultBank is the bank of new profiles.
-func (p *SDK) defaultBank() (uint32, error) {
-	data, err := p.store.GetMeta(metaBank)
-	if err != nil {
-		return 0, corrupt("default bank", err)
-	}
-	if len(data) != 4 {
-		return 0, fmt.Errorf("%w: the default bank's ref has %d bytes", ErrCorrupt, len(data))
-	}
-	return binary.LittleEndian.Uint32(data), nil
 }

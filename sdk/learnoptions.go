@@ -4,9 +4,11 @@ package sdk
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
 )
 
 // checkID says whether a profile can have an id.
@@ -81,7 +83,7 @@ func (l *lesson) learnConfig() learner.Config {
 		k = l.old.mask.K
 	}
 	c := learner.Default()
-	if l.bank.Properties().Blocks < l.sdk.encoder.Blocks() {
+	if !own && isTrained(l.head) && l.bank.Properties().Blocks < l.sdk.encoder.Blocks() {
 		c = learner.LastBlocks()
 	}
 	c.K = 0
@@ -98,4 +100,9 @@ func (l *lesson) learnConfig() learner.Config {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
 	return c
+}
+
+// isTrained tells a head that was fitted to examples from one that was made of the labels' names.
+func isTrained(h *model.Head) bool {
+	return slices.ContainsFunc(h.Counts, func(n uint32) bool { return n > 0 })
 }

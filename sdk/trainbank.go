@@ -5,7 +5,6 @@ package sdk
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,7 +128,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*B
 	if _, err := p.bank(info.Ref); err != nil {
 		return nil, err
 	}
-	if err := p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, info.Ref)); err != nil {
+	if err := p.setDefaultBank(ctx, info.Ref); err != nil {
 		return nil, err
 	}
 	rep.Bank, rep.N, rep.Blocks = info.Digest.String(), info.N, info.Blocks

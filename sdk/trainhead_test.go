@@ -94,3 +94,51 @@ func TestTrainHead(t *testing.T) {
 		t.Errorf("got %+v and %v, want at most 12 examples of several profiles", rep, err)
 	}
 }
+
+// TestTrainHeadMovesToLastBlock: under a trained head new profiles get the random bank in the last block; old ones stay until Rebase.
+func TestTrainHeadMovesToLastBlock(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	mustLearn(t, p, "old", examples(30, 0), forced())
+	all, err := p.defaultBankDigest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := headOptions()
+	o.KeepBank = true
+	if rep, err := p.TrainHead(ctx, o); err != nil || rep.Bank != all {
+		t.Fatalf("got bank %s and %v, want the kept %s", rep.Bank, err, all)
+	}
+	o.KeepBank = false
+	rep, err := p.TrainHead(ctx, o)
+	if err != nil || rep.Bank == all {
+		t.Fatalf("got bank %s and %v, want another than %s", rep.Bank, err, all)
+	}
+	if again, err := p.TrainHead(ctx, o); err != nil || again.Bank != rep.Bank {
+		t.Errorf("the second time: got bank %s and %v, want %s", again.Bank, err, rep.Bank)
+	}
+	mustLearn(t, p, "new", examples(30, 0), nil)
+	blocks := func(id string) int {
+		info, err := p.Profile(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Blocks
+	}
+	if o, n := blocks("old"), blocks("new"); o != 2 || n != 1 {
+		t.Errorf("got profiles of %d and %d blocks, want 2 and 1", o, n)
+	}
+	alone := []Prediction{mustPredict(t, p, "old", "server down"), mustPredict(t, p, "new", "server down")}
+	both := mustBatch(t, p, []Request{{Profile: "old", Text: "server down"}, {Profile: "new", Text: "server down"}})
+	for i := range both {
+		if distance(alone[i], both[i]) > 1e-5 {
+			t.Errorf("got %v in a batch of both, want %v", both[i], alone[i])
+		}
+	}
+	if _, err := p.Rebase(ctx, "old"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.Check(ctx, true); err != nil {
+		t.Errorf("check: %+v, %v", r, err)
+	}
+}

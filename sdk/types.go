@@ -43,7 +43,7 @@ type LearnOptions struct {
 	Force bool
 	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only.
 	Effort learner.Effort
-	// Config of the training. Default: learner.Default(), over a bank in the last blocks only learner.LastBlocks(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
+	// Config of the training. Default: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
 	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
 	Config *learner.Config
 	// Progress is called after each step, in the goroutine of Learn.

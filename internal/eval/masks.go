@@ -76,34 +76,35 @@ func (w *World) stored(ctx context.Context, sh *shared, p *Part, prior []float32
 		bytes: recordBytes(r.Mask, props.Bottleneck, c.Affine && props.NormB, bias != nil, p.Counts)}, nil
 }
 
-// untrained serves a mask that was not trained for the person: choose gives it. Only the label prior is theirs.
-func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*bitmask.Mask, error)) func(context.Context, *World, *Part, Setting) (served, error) {
+// untrained serves a mask and an affine that were not trained for the person: choose gives them; a nil affine is the bank's. Only the label prior is theirs.
+func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*bitmask.Mask, []float32, error)) func(context.Context, *World, *Part, Setting) (served, error) {
 	return func(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 		sh, err := w.bank(ctx, s.Bank)
 		if err != nil {
 			return served{}, err
 		}
-		m, err := choose(ctx, w, sh, p, s)
+		m, affine, err := choose(ctx, w, sh, p, s)
 		if err != nil {
 			return served{}, err
 		}
-		x, err := w.under(ctx, sh.bank, m, nil, p)
+		x, err := w.under(ctx, sh.bank, m, affine, p)
 		return served{predicted: predict(sh.head, sh.head.Prior(p.Counts, s.Alpha), x), mask: m,
-			bytes: recordBytes(m, 0, false, false, p.Counts)}, err
+			bytes: recordBytes(m, sh.bank.Properties().Bottleneck, affine != nil, false, p.Counts)}, err
 	}
 }
 
 // uniform averages the whole bank.
-func uniform(_ context.Context, _ *World, sh *shared, _ *Part, _ Setting) (*bitmask.Mask, error) {
+func uniform(_ context.Context, _ *World, sh *shared, _ *Part, _ Setting) (*bitmask.Mask, []float32, error) {
 	p := sh.bank.Properties()
-	return learner.NewLogits(p.N, p.Blocks).Mask(p.N)
+	m, err := learner.NewLogits(p.N, p.Blocks).Mask(p.N)
+	return m, nil, err
 }
 
-// nearest is the mask that the bank's person with the most alike label counts learned, with the mode's own recipe.
-func nearest(ctx context.Context, w *World, sh *shared, p *Part, s Setting) (*bitmask.Mask, error) {
+// nearest is what the bank's person with the most alike label counts learned, with the mode's own recipe.
+func nearest(ctx context.Context, w *World, sh *shared, p *Part, s Setting) (*bitmask.Mask, []float32, error) {
 	sh.neighbours.Do(func() { sh.neighboursErr = w.learnNeighbours(ctx, sh, s) })
 	if sh.neighboursErr != nil {
-		return nil, sh.neighboursErr
+		return nil, nil, sh.neighboursErr
 	}
 	best, near := 0, -1.0
 	for i, o := range w.Bank {
@@ -111,7 +112,7 @@ func nearest(ctx context.Context, w *World, sh *shared, p *Part, s Setting) (*bi
 			best, near = i, c
 		}
 	}
-	return sh.masks[best], nil
+	return sh.learned[best].Mask, sh.learned[best].Affine, nil
 }
 
 // bank opens or makes the bank that a setting names.
@@ -134,9 +135,9 @@ func (w *World) randomBank(s *shared, b Bank) (err error) {
 	return err
 }
 
-// learnNeighbours gives the bank's people their masks.
+// learnNeighbours gives the bank's people their masks and affines.
 func (w *World) learnNeighbours(ctx context.Context, sh *shared, s Setting) error {
-	sh.masks = make([]*bitmask.Mask, len(w.Bank))
+	sh.learned = make([]*learner.Result, len(w.Bank))
 	return each(len(w.Bank), runtime.GOMAXPROCS(0), func(i int) error {
 		p, c := w.Bank[i], s.Config
 		c.Seed = w.Seed
@@ -149,7 +150,7 @@ func (w *World) learnNeighbours(ctx context.Context, sh *shared, s Setting) erro
 		if err != nil {
 			return err
 		}
-		sh.masks[i] = r.Mask
+		sh.learned[i] = r
 		return nil
 	})
 }

@@ -5,23 +5,22 @@ package eval
 import (
 	"fmt"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/learner"
 )
 
-// recipe is what the modes of masks vary: the learner's own for the last block, with the label prior.
+// recipe is what the SDK does for a new person once it has a trained shared head, and what the modes of masks vary.
 func recipe() Setting {
-	c := learner.LastBlocks()
-	c.K = 100
-	return Setting{Name: "random bank", Alpha: 3, Bank: Bank{Kind: "random", N: 400, Blocks: 1, Bottleneck: 24, Sigma: 0.28}, Config: c}
+	return Setting{Name: "as the SDK", Alpha: 3, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: bank.DefaultSigmaB}, Config: learner.LastBlocks()}
 }
 
-// four makes the settings that a mode of masks tries: without and with a label bias, and two numbers of epochs, over what change makes of them.
+// four makes the settings that a mode of masks tries: the recipe, twice its epochs, and both with masks that move three times as fast, over what change makes of them.
 func four(change func(*Setting)) (out []Setting) {
-	for _, bias := range []bool{false, true} {
-		for _, epochs := range []int{20, 40} {
+	for _, faster := range []float64{1, 3} {
+		for _, longer := range []int{1, 2} {
 			s := recipe()
-			s.Config.Bias, s.Config.Epochs = bias, epochs
-			s.Name = fmt.Sprintf("bias %v, %d epochs", bias, epochs)
+			s.Config.MaskRate, s.Config.Epochs = s.Config.MaskRate*faster, s.Config.Epochs*longer
+			s.Name = fmt.Sprintf("mask rate %.1g, %d epochs", s.Config.MaskRate, s.Config.Epochs)
 			if change != nil {
 				change(&s)
 			}
@@ -31,13 +30,13 @@ func four(change func(*Setting)) (out []Setting) {
 	return out
 }
 
-// fixed makes the settings of modes whose masks are not trained: without and with LN_b's affine and a label bias.
+// fixed makes the settings of modes whose masks are not trained: all else is, with more of it or longer.
 func fixed(change func(*Setting)) (out []Setting) {
-	for _, affine := range []bool{false, true} {
-		for _, bias := range []bool{false, true} {
+	for _, bias := range []bool{false, true} {
+		for _, longer := range []int{1, 2} {
 			s := recipe()
-			s.Config.MaskRate, s.Config.Affine, s.Config.Bias = 0, affine, bias
-			s.Name = fmt.Sprintf("affine %v, bias %v", affine, bias)
+			s.Config.MaskRate, s.Config.Bias, s.Config.Epochs = 0, bias, s.Config.Epochs*longer
+			s.Name = fmt.Sprintf("affine, bias %v, %d epochs", bias, s.Config.Epochs)
 			change(&s)
 			out = append(out, s)
 		}
@@ -60,7 +59,7 @@ func joint() (out []Setting) {
 	for _, rate := range []float64{0.1, 0.2} {
 		for _, affine := range []bool{false, true} {
 			s := recipe()
-			s.Bank.Kind, s.Bank.Sigma, s.Bank.N, s.Config.K = "joint", 0.3, 150, 50
+			s.Bank.Kind, s.Bank.Sigma, s.Config.Gain = "joint", 0.3, 1
 			s.Config.MaskRate, s.Config.Affine = rate, affine
 			s.Name = fmt.Sprintf("joint bank, mask rate %g, affine %v", rate, affine)
 			out = append(out, s)
@@ -72,18 +71,18 @@ func joint() (out []Setting) {
 // maskModes are profiles of masks, and what is left of them without one part or another.
 func maskModes() []Mode {
 	return []Mode{
-		{"x_peft", "hard masks and the label prior", four(nil), xpeft},
-		{"random_masks", "masks that stay as they start, at random, with the label prior", fixed(func(*Setting) {}), xpeft},
+		{"x_peft", "hard masks, LN_b's affine and the label prior", four(nil), xpeft},
+		{"random_masks", "masks that stay as they start, at random; LN_b's affine is trained", fixed(func(*Setting) {}), xpeft},
 		{"uniform_trained", "the same over the bank's uniform average", fixed(func(s *Setting) { s.Config.K = s.Bank.N }), xpeft},
 		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform)},
-		{"nearest", "the mask of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},
+		{"nearest", "the mask and affine of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},
 		{"x_peft_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft = true }), xpeft},
 		{"x_peft_one_mask", "one mask for both sides", four(func(s *Setting) { s.Config.OneMask = true }), xpeft},
-		{"x_peft_affine", "and LN_b's affine", four(func(s *Setting) { s.Config.Affine = true }), xpeft},
+		{"x_peft_no_affine", "without LN_b's affine", four(func(s *Setting) { s.Config.Affine, s.Config.Gain = false, 1 }), xpeft},
 		{"x_peft_no_prior", "without the label prior", four(func(s *Setting) { s.Alpha = 0 }), xpeft},
 		{"x_peft_shaped", "over a bank that the shared head shapes", four(func(s *Setting) { s.Bank.Kind, s.Bank.Sigma, s.Config.MaskRate = "shaped", 0.3, 0.2 }), xpeft},
-		{"x_peft_average", "the average of three trainings", four(func(s *Setting) { s.Config.Runs, s.Config.Nu = 3, 0.3 }), xpeft},
-		{"x_peft_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks, s.Bank.Sigma = 0, s.Bank.Sigma/4 }), xpeft},
+		{"x_peft_average", "the average of three trainings", four(func(s *Setting) { s.Config.Runs = 3 }), xpeft},
+		{"x_peft_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks = 0 }), xpeft},
 		{"warm", "over a bank trained jointly with the bank's people, from their mean logits", joint(), xpeft},
 		{"warm_apart", "over adapters trained apart, one a person: the paper's warm start", four(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft},
 	}

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -173,7 +172,7 @@ type shared struct {
 
 	neighbours    sync.Once
 	neighboursErr error
-	masks         []*bitmask.Mask // of the bank's people
+	learned       []*learner.Result // of the bank's people
 }
 
 // NewWorld tokenizes and trains the shared head.
@@ -231,9 +230,8 @@ func (w *World) trainHead(ctx context.Context) error {
 			counts[e.Class]++
 		}
 	}
-	c := learner.Default()
-	c.Mode, c.Head, c.Bias, c.Affine = learner.HeadOnly, true, false, false
-	c.HeadRate, c.Epochs, c.Batch, c.Seed = 3e-3, headEpochs, 32, w.Seed
+	c := learner.SharedHead()
+	c.Seed = w.Seed
 	job := learner.Job{Head: learner.NewHead(w.Labels, w.Encoder.Hidden(), false, w.Seed)}
 	r, err := learner.LearnPrepared(ctx, w.env(nil), learner.Join(all), job, c)
 	if err != nil {
@@ -243,9 +241,6 @@ func (w *World) trainHead(ctx context.Context) error {
 	w.Head.Counts = counts
 	return nil
 }
-
-// headEpochs was chosen on the development people: 20 generalise better than 60.
-const headEpochs = 20
 
 func (w *World) env(b *bank.Bank) learner.Env {
 	return learner.Env{Engine: w.Engine, Encoder: w.Encoder, Bank: b}
