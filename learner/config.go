@@ -75,13 +75,13 @@ func Default() Config {
 	}
 }
 
-// LastBlocks is what works over a bank in the encoder's last blocks only, where a step is cheap and every bit tells. Training starts from next to nothing: LN_b's
-// weights at a twentieth, so that the first answers are those of the shared head and the prior, and a person with few examples stays near them. No noise, no bias beside
-// the label prior, and logits that start apart, so that a few dozen steps change the bits that matter and leave the rest.
+// LastBlocks is what works over a bank in the encoder's last blocks only and under a shared head that was fitted to other people: then most is right already, a
+// step is cheap and every bit tells. No noise, no affine and no bias beside the label prior; logits that start apart, so that some dozen small steps change the bits that
+// matter and leave the rest; and the average of three trainings, which start from other masks, so that chance has less of a say.
 func LastBlocks() Config {
 	c := Default()
-	c.Bias, c.Nu, c.Init, c.Gain = false, 0, 1, 0.05
-	c.MaskRate, c.AffineRate, c.Epochs, c.Batch, c.Enough = 0.1, 0.02, 10, 4, 8
+	c.Affine, c.Bias, c.Nu, c.Init = false, false, 0, 1
+	c.MaskRate, c.Epochs, c.Batch, c.Enough, c.Runs = 0.1, 10, 4, 8, 3
 	return c
 }
 
@@ -99,8 +99,8 @@ type Effort string
 
 const (
 	EffortDefault  Effort = ""
-	EffortFast     Effort = "fast"     // two fifths of the epochs
-	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
+	EffortFast     Effort = "fast"     // one training instead of an average, or two fifths of the epochs
+	EffortThorough Effort = "thorough" // the average of three times as many trainings
 )
 
 // With is the configuration at another effort; false if there is none of that name.
@@ -108,10 +108,14 @@ func (c Config) With(e Effort) (Config, bool) {
 	switch e {
 	case EffortDefault:
 	case EffortFast:
-		c.Epochs = max(1, c.Epochs*2/5)
+		if c.Runs > 1 {
+			c.Runs = 0
+		} else {
+			c.Epochs = max(1, c.Epochs*2/5)
+		}
 	case EffortThorough:
 		if c.Mode == Masks && !c.Head && !c.Soft {
-			c.Runs = 3
+			c.Runs = 3 * max(1, c.Runs)
 		} else { // a head cannot be averaged with others
 			c.Epochs *= 2
 		}

@@ -149,19 +149,21 @@ func TestRuns(t *testing.T) {
 }
 
 func TestEffort(t *testing.T) {
-	c := LastBlocks()
-	fast, ok := c.With(EffortFast)
-	if !ok || fast.Epochs >= c.Epochs {
-		t.Errorf("fast: %d epochs", fast.Epochs)
+	own := Default()
+	own.Head = true
+	for name, c := range map[string]Config{"all blocks": Default(), "last blocks": LastBlocks(), "own head": own} {
+		cost := func(e Effort) int {
+			got, ok := c.With(e)
+			if err := got.validate(150); !ok || err != nil {
+				t.Fatalf("%s, %s: %v", name, e, err)
+			}
+			return got.steps(40) * max(1, got.Runs)
+		}
+		if fast, usual, thorough := cost(EffortFast), cost(EffortDefault), cost(EffortThorough); fast*2 > usual || thorough < usual*2 {
+			t.Errorf("%s: got %d, %d, %d steps", name, fast, usual, thorough)
+		}
 	}
-	if thorough, ok := c.With(EffortThorough); !ok || thorough.Runs != 3 || thorough.validate(150) != nil {
-		t.Errorf("thorough: %d runs", thorough.Runs)
-	}
-	c.Head = true
-	if thorough, ok := c.With(EffortThorough); !ok || thorough.Runs != 0 || thorough.Epochs != 2*c.Epochs || thorough.validate(150) != nil {
-		t.Errorf("thorough with a head: %+v", thorough)
-	}
-	if _, ok := c.With("lazy"); ok {
+	if _, ok := own.With("lazy"); ok {
 		t.Error("an effort that is not there was taken")
 	}
 }

@@ -228,7 +228,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.from.Affine != nil || l.old != nil && !l.move && l.old.record.Affine != nil) {
+	if props.NormB && (l.config.Affine || l.from.Affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err
