@@ -43,7 +43,7 @@ type BankReport struct {
 // watchShare of the profiles are watched, not trained on.
 const watchShare = 5 // one in five
 
-// TrainBank makes a warm bank out of the stored examples of all profiles that share the default head: adapters that are shaped by that head and trained to be
+// TrainBank makes a warm bank out of the stored examples of all profiles that share a head, under the newest one: adapters that are shaped by it and trained to be
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles; those that exist stay where they are until
 // Rebase moves them. A warm bank keeps what it learned from a profile after Forget. It is resumed by the next call if it was cut off. Train a head
 // first: TrainHead. Cost: minutes; Learn waits meanwhile, Predict does not.
@@ -136,9 +136,9 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*B
 	return rep, nil
 }
 
-// bankJob gathers the examples of the profiles that share the default head: what they train on, and of one in five what they hold back, to watch.
+// bankJob gathers the examples of the profiles that share a head: what they train on, and of one in five what they hold back, to watch.
 func (p *SDK) bankJob(ctx context.Context, most int) (j learner.BankJob, rep *BankReport, err error) {
-	head, ref, err := p.shared()
+	head, _, err := p.shared()
 	if err != nil {
 		return j, nil, err
 	}
@@ -155,7 +155,7 @@ func (p *SDK) bankJob(ctx context.Context, most int) (j learner.BankJob, rep *Ba
 		if err != nil {
 			return j, nil, err
 		}
-		if rec.Head != ref || rep.Examples >= most {
+		if rec.Head == 0 || rep.Examples >= most {
 			continue
 		}
 		stored, err := p.stored(rec.ID)

@@ -18,3 +18,4 @@ func (a *app) observe(context.Context, observeFlags, func() (line, error)) error
 func (a *app) rollback(context.Context, engineFlags, string, uint64) error       { return errNoTorch }
 func (a *app) rebase(context.Context, engineFlags, []string) error               { return errNoTorch }
 func (a *app) bankTrain(context.Context, bankTrainFlags) error                   { return errNoTorch }
+func (a *app) headTrain(context.Context, headFlags) error                        { return errNoTorch }

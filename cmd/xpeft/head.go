@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// headFlags say how a shared head is trained.
+type headFlags struct {
+	engineFlags
+	keepBank bool
+	force    bool
+}
+
+// headTrained is a shared head that was made of the folder's profiles.
+type headTrained struct {
+	Head      string  `json:"head"`
+	Installed bool    `json:"installed"`
+	Reason    string  `json:"reason"`
+	Profiles  int     `json:"profiles"`
+	Examples  int     `json:"examples"`
+	HeldOut   int     `json:"held_out"`
+	Before    float64 `json:"before"`
+	After     float64 `json:"after"`
+	Bank      string  `json:"bank"`
+	Seconds   float64 `json:"seconds"`
+}
+
+func (h headTrained) text(w io.Writer) {
+	fields(w, "head", h.Head, "made of", fmt.Sprintf("%d examples of %d profiles", h.Examples, h.Profiles), "decision", h.Reason,
+		"accuracy", fmt.Sprintf("%.3f before, %.3f after, on %d held-out examples", h.Before, h.After, h.HeldOut), "bank", h.Bank,
+		"seconds", fmt.Sprintf("%.1f", h.Seconds))
+}
+
+func (a *app) headCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "head",
+		Short: "Train the head that profiles share",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var o headFlags
+	train := &cobra.Command{
+		Use:   "train",
+		Short: "Fit the shared head to the stored examples of all profiles",
+		Long: `Fit the shared head to the stored examples of all profiles that share it, for new profiles and for those that xpeft rebase moves, if it is no worse on the examples
+that they hold back. If the folder's bank is a random one in all blocks, new profiles get it in the last block only, which then serves them better.`,
+		Args: cobra.NoArgs,
+		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.headTrain(ctx, o)
+		}),
+	}
+	o.add(train)
+	o.addMoved(train)
+	f := train.Flags()
+	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
+	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
+	cmd.AddCommand(train)
+	return cmd
+}
