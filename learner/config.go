@@ -76,12 +76,13 @@ func Default() Config {
 }
 
 // LastBlocks is what works over a bank in the encoder's last blocks only and under a shared head that was fitted to other people: then most is right already, a
-// step is cheap and every bit tells. No noise, no affine and no bias beside the label prior; logits that start apart, so that some dozen small steps change the bits that
-// matter and leave the rest; and the average of three trainings, which start from other masks, so that chance has less of a say.
+// step is cheap and every bit tells. Training starts from next to nothing, LN_b's weights at a twentieth, so that the first answers are those of the shared head and the
+// prior, and a person with few examples stays near them. No noise, no bias beside the label prior, and logits that start apart, so that some dozen small steps change the
+// bits that matter and leave the rest.
 func LastBlocks() Config {
 	c := Default()
-	c.Affine, c.Bias, c.Nu, c.Init = false, false, 0, 1
-	c.MaskRate, c.Epochs, c.Batch, c.Enough, c.Runs = 0.1, 10, 4, 8, 3
+	c.Bias, c.Nu, c.Init, c.Gain = false, 0, 1, 0.05
+	c.MaskRate, c.AffineRate, c.Epochs, c.Batch, c.Enough = 0.1, 0.02, 20, 4, 8
 	return c
 }
 
@@ -99,8 +100,8 @@ type Effort string
 
 const (
 	EffortDefault  Effort = ""
-	EffortFast     Effort = "fast"     // one training instead of an average, or two fifths of the epochs
-	EffortThorough Effort = "thorough" // the average of three times as many trainings
+	EffortFast     Effort = "fast"     // two fifths of the epochs
+	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
 )
 
 // With is the configuration at another effort; false if there is none of that name.
@@ -108,14 +109,10 @@ func (c Config) With(e Effort) (Config, bool) {
 	switch e {
 	case EffortDefault:
 	case EffortFast:
-		if c.Runs > 1 {
-			c.Runs = 0
-		} else {
-			c.Epochs = max(1, c.Epochs*2/5)
-		}
+		c.Epochs = max(1, c.Epochs*2/5)
 	case EffortThorough:
 		if c.Mode == Masks && !c.Head && !c.Soft {
-			c.Runs = 3 * max(1, c.Runs)
+			c.Runs = 3
 		} else { // a head cannot be averaged with others
 			c.Epochs *= 2
 		}

@@ -95,8 +95,8 @@ func TestUpdates(t *testing.T) {
 
 // TestEnough: fewer examples than are enough take a quadratic share of the steps, at least one.
 func TestEnough(t *testing.T) {
-	c := LastBlocks() // 10 epochs in batches of 4, 8 are enough
-	for n, want := range map[int]int{1: 1, 2: 1, 4: 5, 7: 15, 8: 20, 9: 30, 40: 100} {
+	c := LastBlocks() // 20 epochs in batches of 4, 8 are enough
+	for n, want := range map[int]int{1: 1, 2: 2, 4: 10, 7: 30, 8: 40, 9: 60, 40: 200} {
 		if got := c.steps(n); got != want {
 			t.Errorf("%d examples: got %d steps, want %d", n, got, want)
 		}

@@ -14,13 +14,13 @@ func recipe() Setting {
 	return Setting{Name: "as the SDK", Alpha: 3, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: bank.DefaultSigmaB}, Config: learner.LastBlocks()}
 }
 
-// four makes the settings that a mode of masks tries: the recipe, twice its epochs, and both with masks that move three times as fast, over what change makes of them.
+// four makes the settings that a mode of masks tries: the recipe, half its epochs, and both with masks that move three times as fast, over what change makes of them.
 func four(change func(*Setting)) (out []Setting) {
-	for _, faster := range []float64{1, 3} {
-		for _, longer := range []int{1, 2} {
+	for _, rate := range []float64{0.1, 0.3} {
+		for _, epochs := range []int{20, 10} {
 			s := recipe()
-			s.Config.MaskRate, s.Config.Epochs = s.Config.MaskRate*faster, s.Config.Epochs*longer
-			s.Name = fmt.Sprintf("mask rate %.1g, %d epochs", s.Config.MaskRate, s.Config.Epochs)
+			s.Config.MaskRate, s.Config.Epochs = rate, epochs
+			s.Name = fmt.Sprintf("mask rate %g, %d epochs", rate, epochs)
 			if change != nil {
 				change(&s)
 			}
@@ -30,14 +30,13 @@ func four(change func(*Setting)) (out []Setting) {
 	return out
 }
 
-// fixed makes the settings of modes whose masks are not trained: all else is, with more of it or longer.
+// fixed makes the settings of modes whose masks are not trained: all else is, from next to nothing or from the bank's own affine.
 func fixed(change func(*Setting)) (out []Setting) {
-	for _, bias := range []bool{false, true} {
-		for _, longer := range []int{1, 2} {
+	for _, gain := range []float64{0.05, 1} {
+		for _, epochs := range []int{20, 10} {
 			s := recipe()
-			s.Config.MaskRate, s.Config.Affine, s.Config.Bias, s.Config.Epochs = 0, true, bias, s.Config.Epochs*longer
-			s.Config.Runs = 0 // an affine is worth nothing over the average of other masks than it was trained with
-			s.Name = fmt.Sprintf("affine, bias %v, %d epochs", bias, s.Config.Epochs)
+			s.Config.MaskRate, s.Config.Gain, s.Config.Epochs = 0, gain, epochs
+			s.Name = fmt.Sprintf("affine from %g, %d epochs", gain, epochs)
 			change(&s)
 			out = append(out, s)
 		}
@@ -72,17 +71,17 @@ func joint() (out []Setting) {
 // maskModes are profiles of masks, and what is left of them without one part or another.
 func maskModes() []Mode {
 	return []Mode{
-		{"x_peft", "hard masks and the label prior", four(nil), xpeft},
+		{"x_peft", "hard masks, LN_b's affine and the label prior", four(nil), xpeft},
 		{"random_masks", "masks that stay as they start, at random; LN_b's affine is trained", fixed(func(*Setting) {}), xpeft},
 		{"uniform_trained", "the same over the bank's uniform average", fixed(func(s *Setting) { s.Config.K = s.Bank.N }), xpeft},
 		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform)},
 		{"nearest", "the mask and affine of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},
-		{"x_peft_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft, s.Config.Runs = true, 0 }), xpeft},
+		{"x_peft_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft = true }), xpeft},
 		{"x_peft_one_mask", "one mask for both sides", four(func(s *Setting) { s.Config.OneMask = true }), xpeft},
-		{"x_peft_affine", "and LN_b's affine", four(func(s *Setting) { s.Config.Affine, s.Config.Runs = true, 0 }), xpeft},
+		{"x_peft_no_affine", "without LN_b's affine", four(func(s *Setting) { s.Config.Affine, s.Config.Gain = false, 1 }), xpeft},
 		{"x_peft_no_prior", "without the label prior", four(func(s *Setting) { s.Alpha = 0 }), xpeft},
 		{"x_peft_shaped", "over a bank that the shared head shapes", four(func(s *Setting) { s.Bank.Kind, s.Bank.Sigma, s.Config.MaskRate = "shaped", 0.3, 0.2 }), xpeft},
-		{"x_peft_single", "one training instead of the average of three", four(func(s *Setting) { s.Config.Runs = 0 }), xpeft},
+		{"x_peft_average", "the average of three trainings", four(func(s *Setting) { s.Config.Runs = 3 }), xpeft},
 		{"x_peft_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks = 0 }), xpeft},
 		{"warm", "over a bank trained jointly with the bank's people, from their mean logits", joint(), xpeft},
 		{"warm_apart", "over adapters trained apart, one a person: the paper's warm start", four(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft},

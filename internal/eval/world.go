@@ -218,10 +218,18 @@ func (m *Machine) person(d *Data, i int, class map[string]int) *texts {
 
 // trainHead fits the head that all share to all texts of the bank's people.
 func (w *World) trainHead(ctx context.Context) error {
+	env := w.env(nil)
+	err := each(len(w.Bank), runtime.GOMAXPROCS(0), func(i int) error {
+		_, err := w.Bank[i].texts.prepare(ctx, env)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	var all []*learner.Prepared
 	counts := make([]uint32, len(w.Labels))
 	for _, p := range w.Bank {
-		train, test, err := p.prepare(ctx, w.env(nil))
+		train, test, err := p.prepare(ctx, env)
 		if err != nil {
 			return err
 		}
@@ -233,7 +241,7 @@ func (w *World) trainHead(ctx context.Context) error {
 	c := learner.SharedHead()
 	c.Seed = w.Seed
 	job := learner.Job{Head: learner.NewHead(w.Labels, w.Encoder.Hidden(), false, w.Seed)}
-	r, err := learner.LearnPrepared(ctx, w.env(nil), learner.Join(all), job, c)
+	r, err := learner.LearnPrepared(ctx, env, learner.Join(all), job, c)
 	if err != nil {
 		return fmt.Errorf("eval: the shared head: %w", err)
 	}
