@@ -96,18 +96,26 @@ const (
 func (s *Store) Profiles(prefix string) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
 		from := []byte(prefix)
-		for from != nil {
-			page, next, err := s.page(from, []byte(prefix))
-			if err != nil {
-				yield(nil, err)
+		eachPage(yield, func() (page []listed, more bool, err error) {
+			page, from, err = s.page(from, []byte(prefix))
+			return page, from != nil, err
+		})
+	}
+}
+
+// eachPage yields what next reads, until there is no more.
+func eachPage(yield func(*Profile, error) bool, next func() (page []listed, more bool, err error)) {
+	for more := true; more; {
+		var page []listed
+		var err error
+		if page, more, err = next(); err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, e := range page {
+			if !yield(e.profile, e.err) {
 				return
 			}
-			for _, e := range page {
-				if !yield(e.profile, e.err) {
-					return
-				}
-			}
-			from = next
 		}
 	}
 }

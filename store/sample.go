@@ -17,18 +17,10 @@ func (s *Store) Changes() uint64 { return s.changes.Load() }
 func (s *Store) Sample(limit int) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
 		at := sampling{limit: uint64(max(limit, 1))}
-		for !at.over {
+		eachPage(yield, func() ([]listed, bool, error) {
 			page, err := s.samplePage(&at)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, e := range page {
-				if !yield(e.profile, e.err) {
-					return
-				}
-			}
-		}
+			return page, !at.over, err
+		})
 	}
 }
 
