@@ -33,6 +33,7 @@ type Config struct {
 	Updates int     // most steps; 0: as many as the epochs take
 	Enough  int     // examples that deserve all steps; of n fewer only the share (n/Enough)² is taken, so that one or two do not run away from the start; 0: 1
 	Batch   int     // examples a step
+	Alike   int     // batches whose examples are sorted by length together, so that less of a step is padding; then batches are shuffled; 0: none
 	WarmUp  float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
 	// Constant keeps the rates as they are.
 	Constant bool
@@ -95,6 +96,16 @@ func SharedHead() Config {
 	return c
 }
 
+// Tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits start equal and without noise, so that a hard mask's bits follow the
+// sum of all steps; rates are low, so that soft weights stay near their mean: where they wander far, a few random adapters stand for all.
+// The bank should be strong, σ_B about 0.03·√k (soft: √N).
+func Tasks() Config {
+	c := Default()
+	c.Head, c.Bias, c.Epochs, c.Batch, c.Alike, c.Decay = true, false, 3, 16, 8, 0.01
+	c.HeadRate, c.MaskRate, c.AffineRate, c.Nu = 1e-3, 0.04, 0.01, 0
+	return c
+}
+
 // Effort trades time for quality.
 type Effort string
 
@@ -147,7 +158,8 @@ func (c Config) validate(n int) error {
 	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
 	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
 	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
-	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0, "%d epochs of batches of %d, %d updates, %d examples enough", c.Epochs, c.Batch, c.Updates, c.Enough)
+	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0 || c.Alike < 0, "%d epochs of batches of %d, %d alike, %d updates, %d examples enough",
+		c.Epochs, c.Batch, c.Alike, c.Updates, c.Enough)
 	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
 	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init, c.Gain} {
 		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)

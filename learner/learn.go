@@ -231,25 +231,15 @@ func (c Config) gain(affine []float32, b int) {
 
 // train runs the epochs.
 func (r *run) train(ctx context.Context) error {
-	order := make([]int, len(r.job.Train))
-	for i := range order {
-		order[i] = i
-	}
+	order := newOrder(r.rng, len(r.job.Train), r.config)
+	length := func(i int) int { return len(r.job.Train[i].Text.IDs) }
 	for len(r.result.Losses) < r.schedule.steps {
-		r.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for at := 0; at < len(order) && len(r.result.Losses) < r.schedule.steps; at += r.config.Batch {
-			b, err := r.inputs.batch(order[at:min(at+r.config.Batch, len(order))])
-			if err != nil {
-				return err
+		for _, which := range order.epoch(length) {
+			if len(r.result.Losses) == r.schedule.steps {
+				break
 			}
-			step := len(r.result.Losses)
-			loss, err := r.trainer.step(ctx, b, r.schedule.noise(step), r.schedule.rate(step))
-			if err != nil {
+			if err := r.step(ctx, which); err != nil {
 				return err
-			}
-			r.result.Losses = append(r.result.Losses, loss)
-			if p := r.config.Progress; p != nil {
-				p(Progress{Step: r.done + step + 1, Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
 			}
 		}
 		if r.held != nil {
@@ -265,6 +255,24 @@ func (r *run) train(ctx context.Context) error {
 	}
 	if r.held != nil {
 		r.best.restore(r.trainer.opt.params)
+	}
+	return nil
+}
+
+// step learns from the examples that which names.
+func (r *run) step(ctx context.Context, which []int) error {
+	b, err := r.inputs.batch(which)
+	if err != nil {
+		return err
+	}
+	step := len(r.result.Losses)
+	loss, err := r.trainer.step(ctx, b, r.schedule.noise(step), r.schedule.rate(step))
+	if err != nil {
+		return err
+	}
+	r.result.Losses = append(r.result.Losses, loss)
+	if p := r.config.Progress; p != nil {
+		p(Progress{Step: r.done + step + 1, Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ is not repeated.`,
 	f.StringVar(&o.model, "model", "", "folder of the model")
 	f.StringVar(&o.out, "out", "out", "folder of the run files")
 	f.IntSliceVar(&o.sizes, "sizes", []int{100, 400}, "adapters in the random banks, N")
-	f.IntVar(&o.k, "k", 50, "adapters that a hard mask chooses")
+	f.IntVar(&o.k, "k", 0, "adapters that a hard mask chooses; 0: a quarter of N")
 	f.IntVar(&o.rows, "rows", 4000, "most training rows; 0: all")
 	f.IntVar(&o.epochs, "epochs", 3, "passes over the training rows")
 	f.IntVar(&o.seeds, "seeds", 1, "repetitions")

@@ -3,10 +3,12 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -48,11 +50,12 @@ func (m TaskMode) file() string {
 	return fmt.Sprintf("%s-n%d-k%d-soft%t-one%t", m.Name, m.N, m.K, m.Soft, m.OneMask)
 }
 
-// Table2 are the modes of the paper's Table 2 for banks of these sizes.
+// Table2 are the modes of the paper's Table 2 for banks of these sizes. A k of 0 is a quarter of each.
 func Table2(k int, sizes ...int) []TaskMode {
 	modes := []TaskMode{{Name: string(learner.HeadOnly)}, {Name: string(learner.SingleAdapter)}}
 	for _, n := range sizes {
-		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: min(k, n)}, TaskMode{Name: string(learner.Masks), Soft: true, N: n})
+		ones := min(cmp.Or(k, (n+3)/4), n)
+		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: ones}, TaskMode{Name: string(learner.Masks), Soft: true, N: n})
 	}
 	return modes
 }
@@ -115,19 +118,32 @@ func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uin
 	return writeJSON(path, r)
 }
 
-// taskConfig is one setting for every task: thousands of rows are not a few dozen, so rates are lower and batches larger than the learner's default.
+// taskConfig is one setting for every task. Each mode has the rate that was best for it on training rows that were held out.
 func taskConfig(m TaskMode, epochs int, seed uint64) learner.Config {
-	c := learner.Default()
-	c.Mode, c.K, c.Soft, c.OneMask, c.Seed = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed
-	c.Head, c.Bias, c.Epochs, c.Batch, c.Decay = true, false, epochs, 16, 0.01
-	c.HeadRate, c.MaskRate, c.AffineRate = 1e-3, 0.1, 0.02
+	c := learner.Tasks()
+	c.Mode, c.K, c.Soft, c.OneMask, c.Seed, c.Epochs = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed, epochs
+	if c.Mode == learner.SingleAdapter {
+		c.HeadRate = 3e-3
+	}
 	return c
+}
+
+// taskStrength is the standard deviation of a fresh fold's Up entries, whatever N and k are: with less the masks cannot move the encoder far enough, with more
+// the random adapters that they cannot avoid disturb it.
+const taskStrength = 0.03
+
+// sigmaB makes an average of as many adapters as the mode takes that strong.
+func (m TaskMode) sigmaB() float32 {
+	if m.Soft {
+		return float32(taskStrength * math.Sqrt(float64(max(1, m.N))))
+	}
+	return float32(taskStrength * math.Sqrt(float64(max(1, m.K))))
 }
 
 // task learns one profile on a task's training rows and scores it on all of its dev rows.
 func (m *Machine) task(ctx context.Context, t *Task, mode TaskMode, c learner.Config, rows int, seed uint64) (Run, error) {
 	p := bank.Properties{Origin: bank.Random, N: max(1, mode.N), Blocks: m.Encoder.Blocks(), Hidden: m.Encoder.Hidden(), Bottleneck: singleBottleneck,
-		NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
+		NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: mode.sigmaB()}
 	b, err := bank.NewRandom(p)
 	if err != nil {
 		return Run{}, err
