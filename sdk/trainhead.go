@@ -40,7 +40,7 @@ type HeadReport struct {
 // of the base if it is no worse on the examples that those profiles hold back. Its labels are the old one's. Profiles that exist keep the head that
 // they were learned with until Rebase moves them. The first head is made of the labels' names; this one knows what people meant by them. Then little is left to
 // a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
-// with profiles of a third of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
+// with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
