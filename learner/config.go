@@ -69,7 +69,7 @@ type Progress struct {
 func Default() Config {
 	return Config{
 		Mode: Masks, K: 50, Affine: true, Bias: true,
-		Epochs: 10, Batch: 8, Alike: 4, WarmUp: 0.1,
+		Epochs: 10, Batch: 8, WarmUp: 0.1,
 		MaskRate: 0.2, AffineRate: 0.1, BiasRate: 0.05, HeadRate: 1e-3,
 		Tau: 1, Nu: 0.3, NuEnd: 0, Init: 0.01,
 		StemBudget: 256 << 20,

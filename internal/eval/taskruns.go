@@ -118,7 +118,7 @@ func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uin
 	return writeJSON(path, r)
 }
 
-// taskConfig is one setting for every task. Each mode has the rate that was best for it on training rows that were held out.
+// taskConfig is one setting for every task. A single adapter learns faster: that was best on training rows that were held out.
 func taskConfig(m TaskMode, epochs int, seed uint64) learner.Config {
 	c := learner.Tasks()
 	c.Mode, c.K, c.Soft, c.OneMask, c.Seed, c.Epochs = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed, epochs
