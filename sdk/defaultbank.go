@@ -28,13 +28,19 @@ func (p *SDK) setDefaultBank(ctx context.Context, ref uint32) error {
 	return p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref))
 }
 
-// toLastBlock makes a random default bank in all blocks the same one in the last.
-func (p *SDK) toLastBlock(ctx context.Context) error {
+// newcomersBank is the bank of new profiles, open.
+func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 	ref, err := p.defaultBank()
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	b, err := p.bank(ref)
+	return ref, b, err
+}
+
+// toLastBlock makes a random default bank in all blocks the same one in the last.
+func (p *SDK) toLastBlock(ctx context.Context) error {
+	_, b, err := p.newcomersBank()
 	if err != nil {
 		return err
 	}
@@ -47,18 +53,15 @@ func (p *SDK) toLastBlock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ref, err = p.store.PutBank(ctx, info); err != nil {
+	ref, err := p.store.PutBank(ctx, info)
+	if err != nil {
 		return err
 	}
 	return p.setDefaultBank(ctx, ref)
 }
 
 func (p *SDK) defaultBankDigest() (string, error) {
-	ref, err := p.defaultBank()
-	if err != nil {
-		return "", err
-	}
-	b, err := p.bank(ref)
+	_, b, err := p.newcomersBank()
 	if err != nil {
 		return "", err
 	}

@@ -150,6 +150,16 @@ func count(examples []learner.Example, h *model.Head) []uint32 {
 	return out
 }
 
+// countLabels is count of examples that fit a head and need not be tokenized.
+func countLabels(examples []Example, h *model.Head) []uint32 {
+	out := make([]uint32, len(h.Labels))
+	for _, e := range examples {
+		c, _ := h.Label(e.Label)
+		out[c]++
+	}
+	return out
+}
+
 // relabel turns examples of one head into those of another, by the labels' names. Those with a label that the other does not have are left out.
 func relabel(examples []learner.Example, from, to *model.Head) []learner.Example {
 	out := make([]learner.Example, 0, len(examples))

@@ -107,10 +107,7 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 		return nil, err
 	}
 	if l.old == nil || l.move {
-		if l.bankRef, err = p.defaultBank(); err != nil {
-			return nil, err
-		}
-		if l.bank, err = p.bank(l.bankRef); err != nil {
+		if l.bankRef, l.bank, err = p.newcomersBank(); err != nil {
 			return nil, err
 		}
 	}

@@ -75,11 +75,7 @@ func (p *SDK) observeMore(ctx context.Context, id string, e Example) error {
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = make([]uint32, len(snap.head.Labels))
-	for _, x := range latest(append(fitting(stored, snap.head), e)) {
-		c, _ := snap.head.Label(x.Label)
-		rec.Prior[c]++
-	}
+	rec.Prior = countLabels(latest(append(fitting(stored, snap.head), e)), snap.head)
 	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: storedExamples([]Example{e})}); err != nil {
 		return err
 	}
@@ -99,9 +95,7 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e Example) error {
 	if err := e.fits(snap.head); err != nil {
 		return err
 	}
-	c, _ := snap.head.Label(e.Label)
-	rec.Prior = make([]uint32, len(snap.head.Labels))
-	rec.Prior[c] = 1
+	rec.Prior = countLabels([]Example{e}, snap.head)
 	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: storedExamples([]Example{e})})
 	if err != nil {
 		return err
@@ -111,11 +105,7 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e Example) error {
 
 // untrained is the record of a profile that has learned nothing: the mask where training would start. LN_b is off in it, so that it is served as the base is.
 func (p *SDK) untrained(ctx context.Context, id string) (*store.Profile, error) {
-	ref, err := p.defaultBank()
-	if err != nil {
-		return nil, err
-	}
-	b, err := p.bank(ref)
+	ref, b, err := p.newcomersBank()
 	if err != nil {
 		return nil, err
 	}

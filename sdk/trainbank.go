@@ -74,11 +74,7 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 
 // bankConfig is what the options say of a bank for this store.
 func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, most int, err error) {
-	ref, err := p.defaultBank()
-	if err != nil {
-		return c, 0, err
-	}
-	b, err := p.bank(ref)
+	_, b, err := p.newcomersBank()
 	if err != nil {
 		return c, 0, err
 	}
