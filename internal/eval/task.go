@@ -71,14 +71,11 @@ func ReadTask(dir string) (*Task, error) {
 	}
 	t.Metrics = l.metrics
 	sum := sha256.New()
-	for name, rows := range map[string]*[]TaskRow{"train.tsv": &t.Train, cmp.Or(l.dev, "dev.tsv"): &t.Dev} {
-		raw, path, err := readMaybeGzip(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		if *rows, err = l.rows(raw); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
+	if t.Train, err = l.read(filepath.Join(dir, "train.tsv")); err != nil {
+		return nil, err
+	}
+	if t.Dev, err = l.read(filepath.Join(dir, cmp.Or(l.dev, "dev.tsv"))); err != nil {
+		return nil, err
 	}
 	for _, rows := range [][]TaskRow{t.Train, t.Dev} {
 		if len(rows) == 0 {
@@ -97,6 +94,19 @@ func ReadTask(dir string) (*Task, error) {
 	slices.Sort(t.Labels)
 	t.Digest = fmt.Sprintf("%x", sum.Sum(nil)[:8])
 	return t, nil
+}
+
+// read reads one file's rows.
+func (l layout) read(path string) ([]TaskRow, error) {
+	raw, used, err := readMaybeGzip(path)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.rows(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", used, err)
+	}
+	return rows, nil
 }
 
 // readMaybeGzip reads path, or path.gz where that is not.
