@@ -14,11 +14,12 @@ import (
 )
 
 // benchLearn compares a training step of masks over N=400 adapters with one of a single adapter: the same 16 texts, engine and process.
-func benchLearn(ctx context.Context, dir string, texts []string, rounds int) error {
+func benchLearn(ctx context.Context, v env) (result, error) {
+	r := result{Name: "learn"}
 	const batch, maxTokens = 16, 64
-	engine, enc, tok, err := open(ctx, dir, torch.Config{Workers: 1})
+	engine, enc, tok, err := open(ctx, v.model, torch.Config{Workers: 1})
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer engine.Close()
 	defer enc.Close()
@@ -26,14 +27,14 @@ func benchLearn(ctx context.Context, dir string, texts []string, rounds int) err
 	b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 400, Blocks: enc.Blocks(), Hidden: d, Bottleneck: d / 16, NormB: true,
 		Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer b.Close()
 	job := learner.Job{Head: head(15, d)}
 	tokens := 0
 	for i := range batch {
 		var e learner.Example
-		tok.Encode(&e.Text, texts[i], "", maxTokens)
+		tok.Encode(&e.Text, v.texts[i], "", maxTokens)
 		e.Class = i % 15
 		tokens += len(e.Text.IDs)
 		job.Train = append(job.Train, e)
@@ -43,37 +44,33 @@ func benchLearn(ctx context.Context, dir string, texts []string, rounds int) err
 	c.Batch = batch
 	single := c
 	single.Mode = learner.SingleAdapter
-	steps := map[learner.Mode][]time.Duration{}
+	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: N=400, k=50, LN_b's affine and the head trained", batch, tokens, maxTokens)
 	env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
-	for range rounds {
+	for range v.rounds {
 		for _, c := range []learner.Config{c, single} {
-			ts, err := stepTimes(ctx, env, job, c)
+			ms, err := stepTimes(ctx, env, job, c)
 			if err != nil {
-				return err
+				return r, err
 			}
-			steps[c.Mode] = append(steps[c.Mode], ts...)
+			r.add(string(c.Mode), "ms", 0, quantile(ms, 0.5))
 		}
 	}
-	masks, adapter := steps[learner.Masks], steps[learner.SingleAdapter]
-	fmt.Printf("\nlearn step, %d texts of %d tokens in all, T ≤ %d (hard masks: N=400, k=50, LN_b's affine and the head trained)\n", batch, tokens, maxTokens)
-	fmt.Printf("  x_peft          %10v   (%s)\n", median(masks).Round(10*time.Microsecond), spread(masks))
-	fmt.Printf("  single adapter  %10v   (%s)\n", median(adapter).Round(10*time.Microsecond), spread(adapter))
-	fmt.Printf("  ratio           %10.2f   (promised: at most 1.3; the paper's own code: 31)\n", float64(median(masks))/float64(median(adapter)))
-	return nil
+	r.compare("x_peft over a single adapter", string(learner.Masks), string(learner.SingleAdapter), "≤ 1.10")
+	return r, nil
 }
 
 // stepTimes are those of one run's steps, without its first: that one also warms up.
-func stepTimes(ctx context.Context, env learner.Env, j learner.Job, c learner.Config) (ts []time.Duration, err error) {
+func stepTimes(ctx context.Context, env learner.Env, j learner.Job, c learner.Config) (ms []float64, err error) {
 	var last time.Time
 	c.Progress = func(learner.Progress) {
 		now := time.Now()
 		if !last.IsZero() {
-			ts = append(ts, now.Sub(last))
+			ms = append(ms, now.Sub(last).Seconds()*1e3)
 		}
 		last = now
 	}
 	_, err = learner.Learn(ctx, env, j, c)
-	return ts, err
+	return ms, err
 }
 
 func head(labels, d int) *model.Head {

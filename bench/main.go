@@ -3,8 +3,9 @@
 // Command bench measures the costs that xpeft promises, each beside its rival in the same run: alternating rounds, medians, ratios.
 //
 //	make bench
+//	make bench-full
 //
-// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden.
+// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
 package main
 
 import (
@@ -21,35 +22,57 @@ import (
 	"time"
 )
 
+// env is what every measurement gets.
+type env struct {
+	model  string   // the checkpoint's folder
+	texts  []string // headlines
+	rounds int      // alternating, of each measurement
+	full   bool     // whole sizes, for hours; otherwise minutes
+}
+
+// measurement fills a result, whose name and sentence it sets.
+type measurement struct {
+	name string
+	run  func(context.Context, env) (result, error)
+}
+
+var measurements = []measurement{{"learn", benchLearn}, {"predict", benchPredict}, {"threads", benchThreads}}
+
 func main() {
 	rounds := flag.Int("rounds", 11, "alternating rounds of each measurement")
-	only := flag.String("only", "learn,predict,threads", "which measurements")
+	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
+	full := flag.Bool("full", false, "whole sizes: a million profiles, every curve")
+	out := flag.String("out", "out/bench", "folder of the raw samples")
 	flag.Parse()
-	if err := run(context.Background(), *rounds, strings.Split(*only, ",")); err != nil {
+	var names []string
+	if *only != "" {
+		names = strings.Split(*only, ",")
+	}
+	if err := run(context.Background(), env{rounds: *rounds, full: *full}, names, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, only []string) error {
-	dir := os.Getenv("XPEFT_MODEL")
-	if dir == "" {
+func run(ctx context.Context, e env, only []string, out string) (err error) {
+	if e.model = os.Getenv("XPEFT_MODEL"); e.model == "" {
 		return fmt.Errorf(`XPEFT_MODEL is not set: run "make bench", or eval "$(scripts/env.sh)" first`)
 	}
-	texts, err := headlines("testdata/golden/tokenizer.jsonl.gz")
-	if err != nil {
+	if e.texts, err = headlines("testdata/golden/tokenizer.jsonl.gz"); err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d CPUs, %d rounds, medians\n", runtime.Version(), runtime.NumCPU(), rounds)
-	for _, m := range []struct {
-		name string
-		run  func(context.Context, string, []string, int) error
-	}{{"learn", benchLearn}, {"predict", benchPredict}, {"threads", benchThreads}} {
-		if !slices.Contains(only, m.name) {
+	fmt.Printf("%s, %d CPUs, %d rounds, medians\n", runtime.Version(), runtime.NumCPU(), e.rounds)
+	for _, m := range measurements {
+		if only != nil && !slices.Contains(only, m.name) {
 			continue
 		}
-		if err := m.run(ctx, dir, texts, rounds); err != nil {
+		r, err := m.run(ctx, e)
+		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		r.print(os.Stdout)
+		if err := r.save(out); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -84,14 +107,15 @@ func words(texts []string, n int) string {
 	return strings.Join(strings.Fields(strings.Join(texts, " "))[:n], " ")
 }
 
-func median(ts []time.Duration) time.Duration { return quantile(ts, 0.5) }
-
-func quantile(ts []time.Duration, q float64) time.Duration {
-	s := slices.Sorted(slices.Values(ts))
-	return s[min(int(q*float64(len(s))), len(s)-1)]
-}
-
-// spread is the smallest and the largest.
-func spread(ts []time.Duration) string {
-	return fmt.Sprintf("%v to %v", slices.Min(ts).Round(10*time.Microsecond), slices.Max(ts).Round(10*time.Microsecond))
+// timed is how long each of n calls took, in ms.
+func timed(n int, f func() error) ([]float64, error) {
+	ms := make([]float64, n)
+	for i := range ms {
+		began := time.Now()
+		if err := f(); err != nil {
+			return nil, err
+		}
+		ms[i] = time.Since(began).Seconds() * 1e3
+	}
+	return ms, nil
 }

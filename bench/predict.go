@@ -16,55 +16,59 @@ import (
 )
 
 // benchPredict compares Predict of one 30-word text through a cached profile with the bare encoder's forward pass of the same text.
-func benchPredict(ctx context.Context, dir string, texts []string, rounds int) error {
+func benchPredict(ctx context.Context, v env) (result, error) {
+	r := result{Name: "predict", What: "one text of 30 words through a cached profile, beside the bare encoder"}
 	tmp, err := os.MkdirTemp("", "xpeft-bench-")
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer os.RemoveAll(tmp)
-	p, err := sdk.Create(tmp+"/store", sdk.Config{Model: dir, Labels: []string{"urgent", "later", "ignore"}})
+	p, err := sdk.Create(tmp+"/store", sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}})
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer p.Close()
-	if err := learnOne(ctx, p, texts); err != nil {
-		return err
+	if err := learnOne(ctx, p, v.texts); err != nil {
+		return r, err
 	}
-	engine, enc, tok, err := open(ctx, dir, torch.Config{})
+	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer engine.Close()
 	defer enc.Close()
 
-	text := words(texts, 30)
+	text := words(v.texts, 30)
 	bare := func() error { return forward(ctx, engine, enc, tok, text) }
 	predict := func() error { _, err := p.Predict(ctx, "alice", text); return err }
-	var tb, tp []time.Duration
 	const each = 20
-	for r := range rounds + 1 {
-		b, err := timed(each, bare)
+	for round := range v.rounds + 1 {
+		bareMS, err := timed(each, bare)
 		if err != nil {
-			return err
+			return r, err
 		}
-		q, err := timed(each, predict)
+		ms, err := timed(each, predict)
 		if err != nil {
-			return err
+			return r, err
 		}
-		if r > 0 { // the first round warms up
-			tb, tp = append(tb, b...), append(tp, q...)
+		if round == 0 { // it warms up
+			continue
+		}
+		for _, q := range []struct {
+			name string
+			q    float64
+		}{{"p50", 0.5}, {"p99", 0.99}} {
+			r.add("bare encoder "+q.name, "ms", 0, quantile(bareMS, q.q))
+			r.add("Predict "+q.name, "ms", 0, quantile(ms, q.q))
 		}
 	}
 	bytes, allocs, err := heap(100, predict)
 	if err != nil {
-		return err
+		return r, err
 	}
-	fmt.Printf("\npredict, one text of 30 words, cached profile\n")
-	fmt.Printf("  bare encoder    %10v p50   %10v p99\n", median(tb).Round(10*time.Microsecond), quantile(tb, 0.99).Round(10*time.Microsecond))
-	fmt.Printf("  Predict         %10v p50   %10v p99   %d B and %d allocations of Go heap\n", median(tp).Round(10*time.Microsecond),
-		quantile(tp, 0.99).Round(10*time.Microsecond), bytes, allocs)
-	fmt.Printf("  ratio           %10.3f       (promised: at most 1.10, and less than 10 kB)\n", float64(median(tp))/float64(median(tb)))
-	return nil
+	r.compare("Predict over the bare encoder, p50", "Predict p50", "bare encoder p50", "≤ 1.05")
+	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)", bytes, allocs))
+	return r, nil
 }
 
 func learnOne(ctx context.Context, p *sdk.SDK, texts []string) error {
@@ -88,18 +92,6 @@ func forward(ctx context.Context, engine *torch.Engine, enc *model.Encoder, tok 
 	}
 	out := make([]float32, enc.Hidden())
 	return engine.Do(ctx, func(s *torch.Scope) error { return s.ReadFloat32s(enc.Embed(s, b, nil), out) })
-}
-
-func timed(n int, f func() error) ([]time.Duration, error) {
-	ts := make([]time.Duration, n)
-	for i := range ts {
-		began := time.Now()
-		if err := f(); err != nil {
-			return nil, err
-		}
-		ts[i] = time.Since(began)
-	}
-	return ts, nil
 }
 
 // heap is Go's heap per call.

@@ -14,27 +14,28 @@ import (
 
 // benchThreads measures how the cores are shared: forward passes of one 30-word text by 1, 2 and 8 goroutines, under an engine of one worker with two
 // threads and under one of two workers with one thread each, alone and beside a busy loop.
-func benchThreads(ctx context.Context, dir string, texts []string, rounds int) error {
-	text := words(texts, 30)
-	fmt.Printf("\nthreads: texts a second of 1, 2 and 8 goroutines (one 30-word text a call)\n")
-	fmt.Printf("  %-28s %8s %8s %8s   beside a busy loop %8s %8s\n", "", "1", "2", "8", "1", "8")
+func benchThreads(ctx context.Context, v env) (result, error) {
+	r := result{Name: "threads", What: "forward passes of one 30-word text a call, by 1, 2 and 8 callers, alone and beside a busy loop"}
+	text := words(v.texts, 30)
 	for _, c := range []torch.Config{{Workers: 1, Threads: 2}, {Workers: 2}} {
-		engine, enc, tok, err := open(ctx, dir, c)
+		engine, enc, tok, err := open(ctx, v.model, c)
 		if err != nil {
-			return err
+			return r, err
 		}
 		call := func() error { return forward(ctx, engine, enc, tok, text) }
-		fmt.Printf("  %-28s", fmt.Sprintf("%d workers, %d threads", c.Workers, max(c.Threads, 1)))
+		name := fmt.Sprintf("%d workers, %d threads", c.Workers, max(c.Threads, 1))
 		for _, n := range []int{1, 2, 8} {
-			fmt.Printf(" %8.1f", throughput(n, rounds*8, call))
+			r.add(fmt.Sprintf("%s, %d callers", name, n), "texts/s", 0, throughput(n, v.rounds*8, call))
 		}
 		stop := busy()
-		fmt.Printf("   %18s %8.1f %8.1f\n", "", throughput(1, rounds*8, call), throughput(8, rounds*8, call))
+		for _, n := range []int{1, 8} {
+			r.add(fmt.Sprintf("%s, %d callers, busy", name, n), "texts/s", 0, throughput(n, v.rounds*8, call))
+		}
 		stop()
 		enc.Close()
 		engine.Close()
 	}
-	return nil
+	return r, nil
 }
 
 // throughput runs calls by n goroutines and returns calls a second.
