@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"time"
 
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
