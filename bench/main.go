@@ -43,24 +43,38 @@ func main() {
 	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
 	full := flag.Bool("full", false, "whole sizes: a million profiles, every curve")
 	out := flag.String("out", "out/bench", "folder of the raw samples")
+	loop := flag.String("loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
+	long := flag.Duration("for", 20*time.Second, "how long -loop runs")
+	var files profiles
+	flag.StringVar(&files.cpu, "cpuprofile", "", "file for pprof: where -loop spends its time")
+	flag.StringVar(&files.mem, "memprofile", "", "file for pprof: what -loop allocates")
 	flag.Parse()
 	var names []string
 	if *only != "" {
 		names = strings.Split(*only, ",")
 	}
-	if err := run(context.Background(), env{rounds: *rounds, full: *full}, names, *out); err != nil {
+	e, err := newEnv(*rounds, *full)
+	if err == nil && *loop != "" {
+		err = runLoop(context.Background(), e, *loop, *long, files)
+	} else if err == nil {
+		err = run(context.Background(), e, names, *out)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, e env, only []string, out string) (err error) {
-	if e.model = os.Getenv("XPEFT_MODEL"); e.model == "" {
-		return fmt.Errorf(`XPEFT_MODEL is not set: run "make bench", or eval "$(scripts/env.sh)" first`)
+func newEnv(rounds int, full bool) (e env, err error) {
+	e = env{model: os.Getenv("XPEFT_MODEL"), rounds: rounds, full: full}
+	if e.model == "" {
+		return e, fmt.Errorf(`XPEFT_MODEL is not set: run "make bench", or eval "$(scripts/env.sh)" first`)
 	}
-	if e.texts, err = headlines("testdata/golden/tokenizer.jsonl.gz"); err != nil {
-		return err
-	}
+	e.texts, err = headlines("testdata/golden/tokenizer.jsonl.gz")
+	return e, err
+}
+
+func run(ctx context.Context, e env, only []string, out string) error {
 	fmt.Printf("%s, %d CPUs, %d rounds, medians\n", runtime.Version(), runtime.NumCPU(), e.rounds)
 	for _, m := range measurements {
 		if only != nil && !slices.Contains(only, m.name) {
