@@ -5,7 +5,10 @@ package model
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
+	"github.com/xpeft/xpeft/internal/bert"
 	"github.com/xpeft/xpeft/internal/torch"
 )
 
@@ -16,7 +19,9 @@ type Encoder struct {
 	embed   embeddings
 	blocks  []block
 	pooler  linear
-	weights []*torch.Held // nil after Close
+	weights []*torch.Held      // nil after Close
+	packed  func() *bert.Model // for EmbedEach, at its first use; nil where the kernels cannot run
+	ready   atomic.Bool        // packed is there
 	// checkpoint stays open: on a CPU, F32 weights are views of its file.
 	checkpoint *Checkpoint
 }
@@ -66,11 +71,19 @@ func NewEncoder(ctx context.Context, e *torch.Engine, c *Checkpoint) (*Encoder, 
 		return nil, err
 	}
 	enc.weights, loaded = w.held, true
+	if e.Device() == torch.CPU {
+		enc.packed = sync.OnceValue(enc.pack)
+	} else {
+		enc.packed = func() *bert.Model { return nil }
+	}
 	return enc, nil
 }
 
 // Close frees the weights and closes the checkpoint. No forward pass may run.
 func (e *Encoder) Close() error {
+	if e.weights != nil && e.ready.Load() {
+		e.packed().Free()
+	}
 	for _, h := range e.weights {
 		h.Free()
 	}

@@ -89,8 +89,12 @@ func TestEncoderAgainstGo(t *testing.T) {
 
 // newNaiveAdapter makes a random adapter for m.
 func newNaiveAdapter(m tiny, seed uint64, relu, norm, bias bool) *naiveAdapter {
+	return newNaiveAdapterOf(m, 4, seed, relu, norm, bias)
+}
+
+func newNaiveAdapterOf(m tiny, b int, seed uint64, relu, norm, bias bool) *naiveAdapter {
 	rng := rand.New(rand.NewPCG(seed, 9))
-	a := &naiveAdapter{b: 4, relu: relu, norm: norm}
+	a := &naiveAdapter{b: b, relu: relu, norm: norm}
 	random := func(n int, scale, shift float64) []float32 {
 		v := make([]float32, n)
 		for i := range v {

@@ -20,6 +20,7 @@ import (
 // tiny describes a seeded model small enough to be computed again in plain Go.
 type tiny struct {
 	L, H, heads int
+	wide        int // the feed-forward layer's inner size; 2·H + 3 if 0
 	act         string
 	pooler      bool
 	pooling     string // of 1_Pooling/config.json: "mean_tokens", "cls_token" or none
@@ -28,8 +29,12 @@ type tiny struct {
 var tinyDefault = tiny{L: 2, H: 32, heads: 2, act: "gelu", pooling: "mean_tokens"}
 
 func (m tiny) config() Config {
+	wide := m.wide
+	if wide == 0 {
+		wide = 2*m.H + 3
+	}
 	return Config{
-		ModelType: "bert", VocabSize: 40, HiddenSize: m.H, NumHiddenLayers: m.L, NumAttentionHeads: m.heads, IntermediateSize: 2*m.H + 3,
+		ModelType: "bert", VocabSize: 40, HiddenSize: m.H, NumHiddenLayers: m.L, NumAttentionHeads: m.heads, IntermediateSize: wide,
 		HiddenAct: m.act, MaxPositionEmbeddings: 16, TypeVocabSize: 2, LayerNormEps: 1e-12, PositionEmbeddingType: "absolute",
 	}
 }

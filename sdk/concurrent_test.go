@@ -151,19 +151,18 @@ func TestForgetInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, _, err := p.pin(ctx, []row{r})
+	entries, _, err := p.pin(ctx, []*row{r})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Forget(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	out := make([]Prediction, 1)
-	if err := p.forward(ctx, []row{r}, out); err != nil {
+	if err := p.forward([]*row{r}); err != nil {
 		t.Fatal(err)
 	}
-	out[0].Profile = "alice"
-	near(t, "a Predict that began before", out[0], want)
+	r.answered.Profile = "alice"
+	near(t, "a Predict that began before", r.answered, want)
 	p.unpin(entries)
 	wantError(t, "Forget", p.Forget(ctx, "alice"), ErrProfileNotFound)
 	wantError(t, "Forget", p.Forget(ctx, ""), ErrID)

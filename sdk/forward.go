@@ -3,7 +3,6 @@
 package sdk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -21,30 +20,20 @@ type shape struct {
 	normB, bias bool
 }
 
-func (r row) shape() shape {
+// nobodys is the shape of rows without a profile.
+var nobodys shape
+
+func (r *row) shape() shape {
 	if r.snapshot == nil {
-		return shape{}
+		return nobodys
 	}
 	q := r.snapshot.bank.Properties()
 	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
 }
 
-func (s shape) compare(t shape) int {
-	return cmp.Or(cmp.Compare(s.blocks, t.blocks), cmp.Compare(s.bottleneck, t.bottleneck), cmp.Compare(s.activation, t.activation), compareBool(s.normB, t.normB), compareBool(s.bias, t.bias))
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
 // forward answers rows of one shape in one forward pass. A profile whose adapter cannot be folded fails in its own rows only.
-func (p *SDK) forward(ctx context.Context, rows []row, out []Prediction) error {
+func (p *SDK) forward(rows []*row) error {
+	ctx := context.Background() // a pass is many calls'
 	entries, owner, err := p.pin(ctx, rows)
 	if err != nil {
 		return err
@@ -56,37 +45,50 @@ func (p *SDK) forward(ctx context.Context, rows []row, out []Prediction) error {
 		texts[i] = r.text
 		if e := entries[owner[i]]; e != nil {
 			folded[owner[i]] = e.folded
-			out[r.at].Err = e.err
+			r.answered.Err = e.err
 		}
-	}
-	b, err := model.NewBatch(texts, p.tokenizer.PadID())
-	if err != nil {
-		return err
 	}
 	d := p.encoder.Hidden()
 	x := p.embeddings.take(len(rows) * d)
 	defer p.embeddings.give(x)
-	err = p.engine.Do(ctx, func(s *torch.Scope) error {
-		a, err := bank.Join(s, folded, owner)
-		if err != nil {
-			return err
+	if !p.plain && p.encoder.CanEmbedEach() {
+		each := make([]*model.EachAdapter, len(folded))
+		for i, f := range folded {
+			each[i] = f.Each()
 		}
-		return s.ReadFloat32s(p.encoder.Embed(s, b, a), x)
-	})
+		err = p.encoder.EmbedEach(texts, owner, each, x)
+	} else {
+		err = p.embed(ctx, texts, owner, folded, x)
+	}
 	if err != nil {
 		return err
 	}
-	for i := range rows {
-		if o := &out[rows[i].at]; o.Err == nil {
-			rows[i].answer(o, x[i*d:(i+1)*d])
+	for i, r := range rows {
+		if r.answered.Err == nil {
+			r.answer(x[i*d : (i+1)*d])
 			p.counters.predictions.Add(1)
 		}
 	}
 	return nil
 }
 
+// embed is EmbedEach through libtorch: on a GPU, and on CPUs that it has no kernels for.
+func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, folded []*bank.Folded, x []float32) error {
+	b, err := model.NewBatch(texts, p.tokenizer.PadID())
+	if err != nil {
+		return err
+	}
+	return p.engine.Do(ctx, func(s *torch.Scope) error {
+		a, err := bank.Join(s, folded, owner)
+		if err != nil {
+			return err
+		}
+		return s.ReadFloat32s(p.encoder.Embed(s, b, a), x)
+	})
+}
+
 // pin gets the folded adapters of a batch, each once, and says which row uses which. A nil entry stands for rows without a profile. All must be unpinned.
-func (p *SDK) pin(ctx context.Context, rows []row) (entries []*entry, owner []int, err error) {
+func (p *SDK) pin(ctx context.Context, rows []*row) (entries []*entry, owner []int, err error) {
 	owner = make([]int, len(rows))
 	at := make(map[contentKey]int, len(rows))
 	base := -1

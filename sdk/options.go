@@ -49,6 +49,8 @@ type Options struct {
 	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least
 	Threads    int           // threads of one training step; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
+	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512
+	Gather     time.Duration // how long a text waits for others to share its pass while a worker is free; default 0: texts gather only while all workers are busy
 	CacheBytes int64         // of folded adapters; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
@@ -177,7 +179,7 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}
@@ -191,6 +193,7 @@ func (o *Options) withDefaults() (Options, error) {
 	c.Workers = orDefault(c.Workers, max(2, runtime.GOMAXPROCS(0)))
 	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
 	c.Learns = min(orDefault(c.Learns, 1), c.Workers)
+	c.PassTokens = orDefault(c.PassTokens, 512)
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)
 	c.ObserveEvery = orDefault(c.ObserveEvery, 8)

@@ -3,13 +3,11 @@
 package sdk
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/xpeft/xpeft/model"
 )
@@ -32,68 +30,59 @@ func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOptio
 	return out[0], out[0].Err
 }
 
-// maxRows is how many texts share a forward pass; more are split, longest together.
-const maxRows = 64
+// window is how many requests of a PredictBatch are read and wait at once, which bounds the memory of a batch of any size.
+const window = 1024
 
-// window is how many requests are read and sorted at once, which bounds the memory of a batch of any size.
-const window = 16 * maxRows
-
-// PredictBatch answers many requests of many profiles, with whatever heads, in one forward pass a core, of up to 64 rows. Each row
-// has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's, ErrClosed, or a failed operator.
+// PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the forward passes as those of concurrent calls are: sorted by
+// length, a pass a worker at a time. Each row has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
+// ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	out := make([]Prediction, len(reqs))
+	out := make([]Prediction, 0, len(reqs))
 	for at := 0; at < len(reqs); at += window {
-		end := min(at+window, len(reqs))
-		if err := p.predict(ctx, reqs[at:end], out[at:end]); err != nil {
+		some, err := p.predict(ctx, reqs[at:min(at+window, len(reqs))])
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, some...)
 	}
 	return out, nil
 }
 
-func (p *SDK) predict(ctx context.Context, reqs []Request, out []Prediction) error {
-	rows := make([]row, 0, len(reqs))
+func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error) {
+	c := &call{out: make([]Prediction, len(reqs))}
+	rows := make([]*row, 0, len(reqs))
 	for i, r := range reqs {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		got, err := p.resolve(ctx, r)
-		out[i].Profile = r.Profile
 		if err != nil {
-			out[i].Err = err
+			c.out[i] = Prediction{Profile: r.Profile, Err: err}
 			continue
 		}
-		got.at = i
+		got.at, got.answered.Profile = i, r.Profile
 		rows = append(rows, got)
 	}
-	parts := split(rows, p.options.Workers)
-	if len(parts) == 1 {
-		return p.forward(ctx, parts[0], out)
+	if err := p.scheduler.run(ctx, c, rows); err != nil {
+		return nil, err
 	}
-	errs := make([]error, len(parts))
-	turns := make(chan struct{}, p.options.Workers)
-	var all sync.WaitGroup
-	for i, part := range parts {
-		turns <- struct{}{}
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			errs[i] = p.forward(ctx, part, out)
-			<-turns
-		}()
-	}
-	all.Wait()
-	return errors.Join(errs...)
+	return c.out, nil
 }
 
 // row is a request with all that answers it: one revision, read once.
 type row struct {
-	at       int // in the answer
+	call     *call
+	at       int // in the call's answer
+	answered Prediction
+	turn     uint64
+	taken    bool // by a pass
+	arrived  time.Time
+
 	text     model.Encoding
 	snapshot *snapshot // nil: the base
 	source   Source
@@ -102,24 +91,24 @@ type row struct {
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(ctx context.Context, r Request) (row, error) {
+func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 	if strings.TrimSpace(r.Text) == "" {
-		return row{}, fmt.Errorf("%w: no text", ErrExample)
+		return nil, fmt.Errorf("%w: no text", ErrExample)
 	}
 	if n := len(r.Text) + len(r.Pair); n > maxText {
-		return row{}, fmt.Errorf("%w: a text of %d bytes, at most %d", ErrLimit, n, maxText)
+		return nil, fmt.Errorf("%w: a text of %d bytes, at most %d", ErrLimit, n, maxText)
 	}
 	if !slices.Contains(fallbacks, r.Fallback) {
-		return row{}, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
+		return nil, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
 	}
-	got := row{source: SourceBase}
+	got := &row{source: SourceBase}
 	if r.Profile != "" {
 		err := checkID(r.Profile)
 		if err == nil {
 			got.snapshot, got.source, err = p.serving(ctx, r.Profile, r.Fallback)
 		}
 		if err != nil {
-			return row{}, err
+			return nil, err
 		}
 	}
 	if s := got.snapshot; s != nil {
@@ -127,7 +116,7 @@ func (p *SDK) resolve(ctx context.Context, r Request) (row, error) {
 	} else {
 		h, _, err := p.shared()
 		if err != nil {
-			return row{}, err
+			return nil, err
 		}
 		got.head = h
 	}
@@ -135,40 +124,18 @@ func (p *SDK) resolve(ctx context.Context, r Request) (row, error) {
 	return got, nil
 }
 
-// minRows is the least worth a forward pass of its own on another core.
-const minRows = 8
+// tokens is the text's length, [CLS] and [SEP] included.
+func (r *row) tokens() int { return len(r.text.IDs) }
 
-// split makes batches: rows of one adapter shape together, the base with the first of them, longest first, and no more rows in one than its share
-// among the workers.
-func split(rows []row, workers int) [][]row {
-	most := min(max((len(rows)+workers-1)/workers, minRows), maxRows)
-	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(a.shape().compare(b.shape()), len(b.text.IDs)-len(a.text.IDs))
-	})
-	var parts [][]row
-	start, of := 0, shape{} // of: the shape of the part that begins at start
-	for i, r := range rows {
-		s := r.shape()
-		if i-start == most || s != of && s != (shape{}) && of != (shape{}) {
-			parts = append(parts, rows[start:i])
-			start, of = i, shape{}
-		}
-		if of == (shape{}) {
-			of = s
-		}
-	}
-	if start < len(rows) {
-		parts = append(parts, rows[start:])
-	}
-	return parts
-}
+// profile is empty for the base.
+func (r *row) profile() string { return r.answered.Profile }
 
 // errNotFinite is what a profile gives that was made to: Learn installs none.
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
-// answer fills in what a pooled embedding says through the row's head.
-func (r *row) answer(out *Prediction, x []float32) {
+// answer is what a pooled embedding says through the row's head.
+func (r *row) answer(x []float32) {
+	out := &r.answered
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	if out.Source = r.source; r.source == SourceProfile {
 		out.Revision = r.snapshot.revision

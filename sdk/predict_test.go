@@ -154,59 +154,6 @@ func TestBanks(t *testing.T) {
 	}
 }
 
-func TestSplit(t *testing.T) {
-	p := create(t, small(t))
-	narrow, _ := otherBank(t, RandomBank{N: 3, Seed: 4, Bottleneck: 2}, "narrow")
-	mustLearn(t, p, "first", examples(12, 0), forced())
-	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), Fail); err != nil {
-		t.Fatal(err)
-	}
-	resolve := func(id, text string) row {
-		r, err := p.resolve(context.Background(), Request{Profile: id, Text: text})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	a, b, base := resolve("first", "x"), resolve("narrow", "x y"), resolve("", "x")
-	for _, c := range []struct {
-		name string
-		rows []row
-		want []int
-	}{
-		{"none", nil, nil},
-		{"one", []row{a}, []int{1}},
-		{"the base joins one shape, not two", []row{a, base, b}, []int{2, 1}},
-		{"two shapes", []row{a, b, a, b}, []int{2, 2}},
-		{"base only", []row{base, base}, []int{2}},
-		{"65", append(make([]row, 0, 65), repeat(a, 65)...), []int{64, 1}},
-		{"64 of each", append(repeat(a, 64), repeat(b, 64)...), []int{64, 64}},
-	} {
-		var got []int
-		for _, part := range split(c.rows, 1) {
-			got = append(got, len(part))
-			of := shape{}
-			for _, r := range part {
-				if s := r.shape(); s != (shape{}) && of != (shape{}) && s != of {
-					t.Errorf("%s: a part has two shapes", c.name)
-				} else if s != (shape{}) {
-					of = s
-				}
-			}
-		}
-		if d := cmp.Diff(c.want, got); d != "" {
-			t.Errorf("%s (-want +got):\n%s", c.name, d)
-		}
-	}
-}
-
-func repeat(r row, n int) (out []row) {
-	for range n {
-		out = append(out, r)
-	}
-	return out
-}
-
 func TestUnusualTexts(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))

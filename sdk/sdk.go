@@ -27,8 +27,10 @@ type SDK struct {
 	maxTokens  int
 	k          int
 	cache      *cache
+	scheduler  *scheduler
 	counters   counters
 	embeddings buffers
+	plain      bool // answers come through libtorch even where there are kernels for them: for tests
 
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other
@@ -56,6 +58,7 @@ func (p *SDK) env(b *bank.Bank) learner.Env {
 func (p *SDK) Close() error {
 	p.observer.close()
 	return p.lifetime.end(func() error {
+		p.scheduler.close()
 		p.cache.close()
 		var errs []error
 		p.mu.Lock()

@@ -90,7 +90,7 @@ func writeTiny(dir string, seed uint64) error {
 		norm(b + "output.LayerNorm")
 	}
 	var weights bytes.Buffer
-	config := fmt.Sprintf(`{"model_type":"bert","vocab_size":%d,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":4,"intermediate_size":64,
+	config := fmt.Sprintf(`{"model_type":"bert","vocab_size":%d,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":64,
 		"max_position_embeddings":64,"type_vocab_size":2}`, len(words))
 	return errors.Join(os.MkdirAll(filepath.Join(dir, "1_Pooling"), 0o777), safetensors.Write(&weights, tensors, nil),
 		os.WriteFile(filepath.Join(dir, "model.safetensors"), weights.Bytes(), 0o666),

@@ -17,6 +17,7 @@ type counters struct {
 type Stats struct {
 	Store       store.Stats `json:"store"`
 	Cache       CacheStats  `json:"cache"`
+	Passes      PassStats   `json:"passes"`
 	Predictions int64       `json:"predictions"` // rows answered
 	Folds       int64       `json:"folds"`
 	Learns      int64       `json:"learns"`
@@ -32,7 +33,7 @@ func (p *SDK) Stats() (Stats, error) {
 	}
 	defer leave()
 	st, err := p.store.Stats()
-	return Stats{Store: st, Cache: p.cache.snapshot(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
+	return Stats{Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Tensors: p.engine.Live(), Device: string(p.engine.Device())}, err
 }
 
@@ -42,6 +43,10 @@ func (a Stats) Sub(b Stats) Stats {
 	a.Cache.Hits -= b.Cache.Hits
 	a.Cache.Misses -= b.Cache.Misses
 	a.Cache.Evictions -= b.Cache.Evictions
+	a.Passes.Passes -= b.Passes.Passes
+	a.Passes.Texts -= b.Passes.Texts
+	a.Passes.Tokens -= b.Passes.Tokens
+	a.Passes.Padded -= b.Passes.Padded
 	a.Predictions -= b.Predictions
 	a.Folds -= b.Folds
 	a.Learns -= b.Learns

@@ -158,6 +158,11 @@ func (s *Scope) ReadFloat32s(t Tensor, dst []float32) error {
 	return nil
 }
 
+// Memory is where the values of t lie, a contiguous tensor of n float32s on a CPU. It is valid as long as t is, on any goroutine, and only to be read.
+func (t Tensor) Memory(n int) []float32 {
+	return unsafe.Slice((*float32)(libtch.AtDataPtr(t.c)), n)
+}
+
 // Values is ReadFloat32s into a new slice.
 func (s *Scope) Values(t Tensor) []float32 {
 	dst := make([]float32, s.Numel(t))

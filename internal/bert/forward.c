@@ -1,0 +1,242 @@
+// The encoder's blocks, and the adapter's place in them. Letters as in the paper: f is the FFN's output, a the attention's, r = f + a.
+
+#include "bert.h"
+
+#if defined(__x86_64__)
+#include "tile.h"
+
+enum {
+	FFN_ROWS = 96,   // whose 4·d inner states stay in L2
+	ATTEND_ROWS = 24 // whose scores stay in L1
+};
+
+static const float nothing[16]; // a bias
+
+// add_norm is y = LN(x + z) for one token, z null for LN(x). y may be x or z.
+INLINE void add_norm(const float *x, const float *z, int d, bert_norm n, float eps, float *y) {
+	__m256 sum = _mm256_setzero_ps(), square = _mm256_setzero_ps();
+	for (int i = 0; i < d; i += 8) {
+		__m256 v = _mm256_loadu_ps(x + i);
+		if (z) v = _mm256_add_ps(v, _mm256_loadu_ps(z + i));
+		_mm256_storeu_ps(y + i, v);
+		sum = _mm256_add_ps(sum, v);
+	}
+	__m256 mean = _mm256_set1_ps(sum8(sum) / d);
+	for (int i = 0; i < d; i += 8) {
+		__m256 v = _mm256_sub_ps(_mm256_loadu_ps(y + i), mean);
+		square = _mm256_fmadd_ps(v, v, square);
+	}
+	__m256 by = _mm256_set1_ps(1 / sqrtf(sum8(square) / d + eps));
+	for (int i = 0; i < d; i += 8) {
+		__m256 v = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(y + i), mean), by);
+		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(v, _mm256_loadu_ps(n.weight + i), _mm256_loadu_ps(n.bias + i)));
+	}
+}
+
+TARGET static void embed(const bert_model *m, const int32_t *ids, const int32_t *types, int n, float *x) {
+	int d = m->hidden;
+	for (int t = 0; t < n; t++, x += d) {
+		const float *w = m->words + (size_t)ids[t] * d, *p = m->positions + (size_t)t * d, *k = m->types + (size_t)types[t] * d;
+		for (int i = 0; i < d; i += 8)
+			_mm256_storeu_ps(x + i, _mm256_add_ps(_mm256_add_ps(_mm256_loadu_ps(w + i), _mm256_loadu_ps(k + i)), _mm256_loadu_ps(p + i)));
+		add_norm(x, 0, d, m->embeddings, m->eps, x);
+	}
+}
+
+// softmax of the first n of padded values, in place; the others become 0.
+INLINE void softmax(float *s, int n, int padded) {
+	for (int j = n; j < padded; j++) s[j] = -INFINITY;
+	__m256 most = _mm256_loadu_ps(s);
+	for (int j = 8; j < padded; j += 8) most = _mm256_max_ps(_mm256_loadu_ps(s + j), most);
+	__m256 max = _mm256_set1_ps(max8(most)), sum = _mm256_setzero_ps();
+	for (int j = 0; j < padded; j += 8) {
+		__m256 e = exp8(_mm256_sub_ps(_mm256_loadu_ps(s + j), max));
+		_mm256_storeu_ps(s + j, e);
+	}
+	for (int j = n; j < padded; j++) s[j] = 0;
+	for (int j = 0; j < padded; j += 8) sum = _mm256_add_ps(sum, _mm256_loadu_ps(s + j));
+	__m256 by = _mm256_set1_ps(1 / sum8(sum));
+	for (int j = 0; j < padded; j += 8) _mm256_storeu_ps(s + j, _mm256_mul_ps(_mm256_loadu_ps(s + j), by));
+}
+
+// attend is one text's attention: qkv [n,3d] to ctx [n,d]. scratch holds a head's keys or values, as panels, and the scores of ATTEND_ROWS tokens.
+TARGET static void attend(const float *qkv, int n, int d, int heads, float *ctx, float *scratch) {
+	int dh = d / heads, padded = (n + 15) / 16 * 16;
+	float *keys = scratch, *values = keys + (size_t)padded * dh, *s = values + (size_t)n * dh, scale = 1 / sqrtf(dh);
+	for (int h = 0; h < heads; h++) {
+		const float *q = qkv + h * dh, *k = q + d, *v = k + d;
+		for (int j = 0; j < padded; j++)
+			for (int c = 0; c < dh; c++) keys[((j / 16) * dh + c) * 16 + j % 16] = j < n ? k[(size_t)j * 3 * d + c] * scale : 0;
+		for (int c = 0; c < dh; c += 16)
+			for (int j = 0; j < n; j++) {
+				_mm256_storeu_ps(values + ((size_t)c * n + j * 16), _mm256_loadu_ps(v + (size_t)j * 3 * d + c));
+				_mm256_storeu_ps(values + ((size_t)c * n + j * 16) + 8, _mm256_loadu_ps(v + (size_t)j * 3 * d + c + 8));
+			}
+		for (int i = 0; i < n; i += ATTEND_ROWS) {
+			int rows = n - i < ATTEND_ROWS ? n - i : ATTEND_ROWS;
+			for (int j = 0; j < padded; j += 16) panel(q + (size_t)i * 3 * d, rows, 3 * d, keys + (size_t)j * dh, dh, nothing, s + j, padded, 1, keys);
+			for (int r = 0; r < rows; r++) softmax(s + (size_t)r * padded, n, padded);
+			for (int c = 0; c < dh; c += 16) panel(s, rows, padded, values + (size_t)c * n, n, nothing, ctx + (size_t)i * d + h * dh + c, d, 1, values);
+		}
+	}
+}
+
+TARGET static void activate(float *x, size_t n, int act) {
+	const __m256 half = _mm256_set1_ps(0.5f), zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1);
+	for (size_t i = 0; i < n; i += 8) {
+		__m256 v = _mm256_loadu_ps(x + i), y;
+		if (act == BERT_RELU) {
+			y = _mm256_max_ps(zero, v);
+		} else if (act == BERT_GELU_TANH) {
+			__m256 cube = _mm256_mul_ps(_mm256_mul_ps(v, v), v);
+			__m256 in = _mm256_mul_ps(_mm256_set1_ps(0.7978845608028654f), _mm256_fmadd_ps(_mm256_set1_ps(0.044715f), cube, v));
+			y = _mm256_mul_ps(_mm256_mul_ps(half, v), _mm256_add_ps(one, tanh8(in)));
+		} else {
+			y = _mm256_mul_ps(_mm256_mul_ps(half, v), _mm256_add_ps(one, erf8(_mm256_mul_ps(v, _mm256_set1_ps(0.7071067811865476f)))));
+		}
+		_mm256_storeu_ps(x + i, y);
+	}
+}
+
+// feed is f of n tokens of a. inner holds FFN_ROWS tokens' inner states.
+static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner) {
+	int d = b->up.in, wide = b->up.out;
+	for (int i = 0; i < n; i += FFN_ROWS) {
+		int rows = n - i < FFN_ROWS ? n - i : FFN_ROWS;
+		bert_linear_apply(&b->up, a + (size_t)i * d, rows, inner);
+		activate(inner, (size_t)rows * wide, act);
+		bert_linear_apply(&b->down, inner, rows, f + (size_t)i * d);
+	}
+}
+
+// down_project is z = Âᵀh + bias for one token, h [d], down [d,b]; any b.
+INLINE void down_project(const float *h, const float *down, const float *bias, int d, int b, float *z) {
+	int c = 0;
+	for (; c + 8 <= b; c += 8) {
+		__m256 even = bias ? _mm256_loadu_ps(bias + c) : _mm256_setzero_ps(), odd = _mm256_setzero_ps();
+		for (int i = 0; i < d; i += 2) {
+			even = _mm256_fmadd_ps(_mm256_broadcast_ss(h + i), _mm256_loadu_ps(down + (size_t)i * b + c), even);
+			odd = _mm256_fmadd_ps(_mm256_broadcast_ss(h + i + 1), _mm256_loadu_ps(down + (size_t)(i + 1) * b + c), odd);
+		}
+		_mm256_storeu_ps(z + c, _mm256_add_ps(even, odd));
+	}
+	for (; c < b; c++) {
+		float sum = bias ? bias[c] : 0;
+		for (int i = 0; i < d; i++) sum += h[i] * down[(size_t)i * b + c];
+		z[c] = sum;
+	}
+}
+
+// down_project4 is down_project of 4 tokens whose states lie d apart, for b a multiple of 8: the weights are read once.
+INLINE void down_project4(const float *h, const float *down, const float *bias, int d, int b, float *z) {
+	for (int c = 0; c < b; c += 8) {
+		__m256 even[4], odd[4];
+		for (int t = 0; t < 4; t++) even[t] = bias ? _mm256_loadu_ps(bias + c) : _mm256_setzero_ps(), odd[t] = _mm256_setzero_ps();
+		for (int i = 0; i < d; i += 2) {
+			__m256 w0 = _mm256_loadu_ps(down + (size_t)i * b + c), w1 = _mm256_loadu_ps(down + (size_t)(i + 1) * b + c);
+#pragma GCC unroll 4
+			for (int t = 0; t < 4; t++) {
+				even[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(h + (size_t)t * d + i), w0, even[t]);
+				odd[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(h + (size_t)t * d + i + 1), w1, odd[t]);
+			}
+		}
+		for (int t = 0; t < 4; t++) _mm256_storeu_ps(z + (size_t)t * b + c, _mm256_add_ps(even[t], odd[t]));
+	}
+}
+
+// between is LN_b and the activation of one token's bottleneck, in place.
+static void between(const bert_adapter *a, int l, float *z) {
+	int b = a->bottleneck;
+	if (a->norm_b) {
+		float mean = 0, square = 0;
+		for (int c = 0; c < b; c++) mean += z[c];
+		mean /= b;
+		for (int c = 0; c < b; c++) square += (z[c] - mean) * (z[c] - mean);
+		float by = 1 / sqrtf(square / b + a->eps);
+		const float *w = a->norm + (size_t)l * 2 * b;
+		for (int c = 0; c < b; c++) z[c] = (z[c] - mean) * by * w[c] + w[b + c];
+	}
+	for (int c = 0; a->relu && c < b; c++) z[c] = z[c] < 0 ? 0 : z[c];
+}
+
+// up_project4 adds B̂ᵀz + bias to u of up to 4 tokens.
+INLINE void up_project4(const int tokens, const float *z, const float *up, const float *bias, int d, int b, float *u) {
+	for (int i = 0; i < d; i += 8) {
+		__m256 acc[4];
+#pragma GCC unroll 4
+		for (int t = 0; t < tokens; t++) acc[t] = bias ? _mm256_loadu_ps(bias + i) : _mm256_setzero_ps();
+		for (int c = 0; c < b; c++) {
+			__m256 w = _mm256_loadu_ps(up + (size_t)c * d + i);
+#pragma GCC unroll 4
+			for (int t = 0; t < tokens; t++) acc[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(z + (size_t)t * b + c), w, acc[t]);
+		}
+#pragma GCC unroll 4
+		for (int t = 0; t < tokens; t++) _mm256_storeu_ps(u + (size_t)t * d + i, acc[t]);
+	}
+}
+
+// adapt ends a block for one text: x = LN(B̂·act(LN_b(Â·LN(r))) + r), in place of r. scratch holds 4 tokens' h or u, and their bottlenecks.
+TARGET static void adapt(const bert_model *m, const bert_block *blk, const bert_adapter *a, int l, float *r, int n, float *scratch) {
+	int d = m->hidden;
+	if (!a || l < 0) {
+		for (int t = 0; t < n; t++) add_norm(r + (size_t)t * d, 0, d, blk->ffn, m->eps, r + (size_t)t * d);
+		return;
+	}
+	int b = a->bottleneck;
+	const float *down = a->down + (size_t)l * d * b, *up = a->up + (size_t)l * d * b;
+	const float *down_bias = a->down_bias ? a->down_bias + (size_t)l * b : 0, *up_bias = a->up_bias ? a->up_bias + (size_t)l * d : 0;
+	float *h = scratch, *z = scratch + (size_t)4 * d;
+	for (int t = 0; t < n; t += 4, r += (size_t)4 * d) {
+		int tokens = n - t < 4 ? n - t : 4;
+		for (int i = 0; i < tokens; i++) add_norm(r + (size_t)i * d, 0, d, blk->ffn, m->eps, h + (size_t)i * d);
+		if (tokens == 4 && b % 8 == 0)
+			down_project4(h, down, down_bias, d, b, z);
+		else
+			for (int i = 0; i < tokens; i++) down_project(h + (size_t)i * d, down, down_bias, d, b, z + (size_t)i * b);
+		for (int i = 0; i < tokens; i++) between(a, l, z + (size_t)i * b);
+		if (tokens == 4)
+			up_project4(4, z, up, up_bias, d, b, h);
+		else
+			for (int i = 0; i < tokens; i++) up_project4(1, z + (size_t)i * b, up, up_bias, d, b, h + (size_t)i * d);
+		for (int i = 0; i < tokens; i++) add_norm(h + (size_t)i * d, r + (size_t)i * d, d, blk->ffn, m->eps, r + (size_t)i * d);
+	}
+}
+
+static size_t attend_scratch(const bert_model *m, int longest) {
+	size_t padded = (longest + 15) / 16 * 16;
+	return 2 * padded * (m->hidden / m->heads) + ATTEND_ROWS * padded;
+}
+
+size_t bert_scratch(const bert_model *m, int n, int longest, int b) {
+	size_t d = m->hidden, inner = FFN_ROWS * (size_t)m->block[0].up.out, adapter = 4 * (d + b);
+	return n * 5 * d + (inner > adapter ? inner : adapter) + attend_scratch(m, longest);
+}
+
+TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters, float *x, float *scratch) {
+	int d = m->hidden, n = 0;
+	for (int i = 0; i < texts; i++) {
+		embed(m, ids + n, types + n, lengths[i], x + (size_t)n * d);
+		n += lengths[i];
+	}
+	int longest = 0;
+	for (int i = 0; i < texts; i++) longest = lengths[i] > longest ? lengths[i] : longest;
+	float *qkv = scratch, *ctx = qkv + (size_t)n * 3 * d, *a = ctx + (size_t)n * d, *small = a + (size_t)n * d, *inner = small + attend_scratch(m, longest);
+	for (int l = 0; l < m->blocks; l++) {
+		const bert_block *b = m->block + l;
+		bert_linear_apply(&b->qkv, x, n, qkv);
+		for (int i = 0, at = 0; i < texts; at += lengths[i++]) attend(qkv + (size_t)at * 3 * d, lengths[i], d, m->heads, ctx + (size_t)at * d, small);
+		bert_linear_apply(&b->out, ctx, n, a);
+		for (int t = 0; t < n; t++) add_norm(a + (size_t)t * d, x + (size_t)t * d, d, b->attention, m->eps, a + (size_t)t * d);
+		feed(b, m->act, a, n, x, inner);
+		for (size_t i = 0; i < (size_t)n * d; i += 8) _mm256_storeu_ps(x + i, _mm256_add_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(a + i)));
+		for (int i = 0, at = 0; i < texts; at += lengths[i++]) {
+			const bert_adapter *ad = owners[i] < 0 ? 0 : adapters + owners[i];
+			adapt(m, b, ad, ad ? l - (m->blocks - ad->blocks) : -1, x + (size_t)at * d, lengths[i], inner);
+		}
+	}
+}
+
+#else
+size_t bert_scratch(const bert_model *m, int n, int longest, int b) { return 0; }
+void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters, float *x, float *scratch) {}
+#endif

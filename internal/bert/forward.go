@@ -1,0 +1,86 @@
+//go:build cgo
+
+package bert
+
+// #include "bert.h"
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+)
+
+// Adapter is one folded adapter of the encoder's last Blocks blocks. What it does not have is nil.
+type Adapter struct {
+	Blocks, Bottleneck int
+	Down, Up           []float32 // [Blocks,d,b] and [Blocks,b,d]
+	DownBias, UpBias   []float32 // [Blocks,b] and [Blocks,d]
+	Norm               []float32 // LN_b's affine, [Blocks,2,b]
+	ReLU               bool      // else the identity
+	Eps                float32   // LN_b's
+}
+
+// Batch is texts that lie one after another.
+type Batch struct {
+	IDs, Types []int32 // [tokens]: within the vocabulary and the types, which the caller checks
+	Lengths    []int32 // [texts], each from 1 to the number of positions
+	Owners     []int32 // [texts]: which adapter a text has, -1 for none
+}
+
+// Forward writes the last block's states, [tokens,d], to x, which may be Go memory. Cost: on one core, 0.25 ms a token of MiniLM-L6. It panics on a batch whose parts do not fit
+// together.
+func (m *Model) Forward(b Batch, adapters []Adapter, x []float32) {
+	longest, n := b.check(len(adapters))
+	if len(x) != n*m.hidden {
+		panic(fmt.Sprintf("bert: %d values for the states of %d tokens", len(x), n))
+	}
+	as, bottleneck := make([]C.bert_adapter, max(1, len(adapters))), 0
+	var pins runtime.Pinner // does nothing to what lies outside of Go's heap
+	defer pins.Unpin()
+	for i, a := range adapters {
+		for _, part := range [][]float32{a.Down, a.Up, a.DownBias, a.UpBias, a.Norm} {
+			if part != nil {
+				pins.Pin(&part[0])
+			}
+		}
+		bottleneck = max(bottleneck, a.Bottleneck)
+		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias), norm: ptr(a.Norm),
+			blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck), norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
+	}
+	scratch := m.take(int(C.bert_scratch(m.c, C.int(n), C.int(longest), C.int(bottleneck))))
+	C.bert_forward(m.c, ints(b.IDs), ints(b.Types), ints(b.Lengths), ints(b.Owners), C.int(len(b.Lengths)), &as[0], ptr(x), ptr(*scratch))
+	m.scratch.Put(scratch)
+}
+
+func (b Batch) check(adapters int) (longest, tokens int) {
+	for i, n := range b.Lengths {
+		if n < 1 || b.Owners[i] < -1 || int(b.Owners[i]) >= adapters {
+			panic(fmt.Sprintf("bert: text %d has %d tokens and adapter %d of %d", i, n, b.Owners[i], adapters))
+		}
+		longest, tokens = max(longest, int(n)), tokens+int(n)
+	}
+	if tokens == 0 || len(b.IDs) != tokens || len(b.Types) != tokens || len(b.Owners) != len(b.Lengths) {
+		panic(fmt.Sprintf("bert: %d texts of %d tokens with %d ids, %d types, %d owners", len(b.Lengths), tokens, len(b.IDs), len(b.Types), len(b.Owners)))
+	}
+	return longest, tokens
+}
+
+// take keeps a buffer for each pass that runs at once: fresh ones would be paged in again and again.
+func (m *Model) take(n int) *[]float32 {
+	if s, ok := m.scratch.Get().(*[]float32); ok && cap(*s) >= n {
+		*s = (*s)[:n]
+		return s
+	}
+	s := make([]float32, n)
+	return &s
+}
+
+func ints(x []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+
+func flag(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

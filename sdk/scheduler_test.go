@@ -1,0 +1,251 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// gate is an answer func whose passes wait until they are let through, so that a test can fill the queue meanwhile.
+type gate struct {
+	begun chan []*row
+	let   chan error
+}
+
+func newGate() *gate { return &gate{begun: make(chan []*row), let: make(chan error)} }
+
+func (g *gate) answer(rows []*row) error {
+	g.begun <- rows
+	return <-g.let
+}
+
+func rowOf(profile string, at, tokens int) *row {
+	r := &row{at: at}
+	r.answered.Profile = profile
+	r.text.IDs = make([]int32, tokens)
+	return r
+}
+
+// start runs a call in the background; done has its error.
+func start(ctx context.Context, s *scheduler, rows ...*row) (done chan error) {
+	done = make(chan error, 1)
+	before := waiting(s)
+	go func() { done <- s.run(ctx, &call{out: make([]Prediction, len(rows))}, rows) }()
+	for waiting(s) == before && len(rows) > 0 { // its rows may have been taken at once
+		if s.stats().Texts > 0 && before == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return done
+}
+
+func waiting(s *scheduler) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
+
+// names of a pass's rows: profile and tokens.
+func names(rows []*row) (out []string) {
+	for _, r := range rows {
+		out = append(out, fmt.Sprintf("%s%d", r.profile(), r.tokens()))
+	}
+	return out
+}
+
+// TestSchedulerFills has one lane busy while rows of many lengths come: the next passes have rows of like lengths, the first to come among them.
+func TestSchedulerFills(t *testing.T) {
+	g, ctx := newGate(), context.Background()
+	s := newScheduler(1, 200, 0, g.answer)
+	first := start(ctx, s, rowOf("first", 0, 7))
+	if d := cmp.Diff([]string{"first7"}, names(<-g.begun)); d != "" {
+		t.Fatalf("a lone row (-want +got):\n%s", d)
+	}
+	var all []*row
+	for i := range 40 {
+		all = append(all, rowOf(fmt.Sprintf("p%d-", i), i, 10+40*(i%2)+i%3))
+	}
+	batch := start(ctx, s, all...)
+	var passes [][]string
+	got := 0
+	for g.let <- nil; got < len(all); g.let <- nil {
+		rows := <-g.begun
+		got += len(rows)
+		longest, tokens := 0, 0
+		for _, r := range rows {
+			longest, tokens = max(longest, r.tokens()), tokens+r.tokens()
+		}
+		if padded := longest * len(rows); padded > 200 || float64(padded-tokens) > 0.25*float64(padded) {
+			t.Errorf("a pass of %d tokens, %d with padding: %v", tokens, padded, names(rows))
+		}
+		passes = append(passes, names(rows))
+	}
+	if passes[0][0] != "p0-10" {
+		t.Errorf("got first %v, want p0", passes[0])
+	}
+	if err := errors.Join(<-first, <-batch); err != nil {
+		t.Error(err)
+	}
+	s.close()
+	if st := s.stats(); st.Texts != 41 || st.Passes != int64(len(passes)+1) || st.Padded*4 > st.Tokens {
+		t.Errorf("got %+v for %d passes", st, len(passes)+1)
+	}
+}
+
+// TestSchedulerIsFair has a batch of one profile, a batch of many, and a lone call that comes last.
+func TestSchedulerIsFair(t *testing.T) {
+	g, ctx := newGate(), context.Background()
+	s := newScheduler(1, 10, 0, g.answer) // a row a pass
+	calls := []chan error{start(ctx, s, rowOf("busy", 0, 10))}
+	<-g.begun
+	many := func(name string, n int) (rows []*row) {
+		for i := range n {
+			rows = append(rows, rowOf(fmt.Sprintf(name, i), i, 10))
+		}
+		return rows
+	}
+	calls = append(calls, start(ctx, s, many("same", 30)...), start(ctx, s, many("m%d-", 30)...), start(ctx, s, rowOf("lone", 0, 10)))
+	var order []string
+	for range 61 {
+		g.let <- nil
+		order = append(order, (<-g.begun)[0].profile())
+	}
+	g.let <- nil
+	for _, done := range calls {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	s.close()
+	if at := slices.Index(order, "lone"); at > 2*share {
+		t.Errorf("the lone call's row was number %d of %v", at, order)
+	}
+	if at := slices.Index(order, "m29-"); at < 40 {
+		t.Errorf("one batch ended at %d, before the other had its share: %v", at, order)
+	}
+	if len(s.turns) != 0 || s.tokens != 0 {
+		t.Errorf("left over: %v, %d tokens", s.turns, s.tokens)
+	}
+}
+
+// TestSchedulerContext gives up a call that waits, one that is in a pass, and sees a pass that fails in every call that was in it.
+func TestSchedulerContext(t *testing.T) {
+	g := newGate()
+	s := newScheduler(1, 100, 0, g.answer)
+	ctx, cancel := context.WithCancel(context.Background())
+	inPass := start(ctx, s, rowOf("a", 0, 10))
+	<-g.begun
+	waits := start(ctx, s, rowOf("b", 0, 10), rowOf("c", 1, 10))
+	stays := start(context.Background(), s, rowOf("d", 0, 10))
+	also := start(context.Background(), s, rowOf("e", 0, 10))
+	cancel()
+	for _, done := range []chan error{inPass, waits} {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the ctx's error", err)
+		}
+	}
+	g.let <- nil
+	if d := cmp.Diff([]string{"d10", "e10"}, names(<-g.begun)); d != "" {
+		t.Errorf("after two calls gave up (-want +got):\n%s", d)
+	}
+	broken := errors.New("broken")
+	g.let <- broken
+	for _, done := range []chan error{stays, also} {
+		if err := <-done; !errors.Is(err, broken) {
+			t.Errorf("got %v, want the pass's error", err)
+		}
+	}
+	s.close()
+}
+
+// TestSchedulerWindow lets a lone row wait for others, no longer than it may, and not at all once a pass is full.
+func TestSchedulerWindow(t *testing.T) {
+	g, ctx := newGate(), context.Background()
+	s := newScheduler(1, 100, time.Hour, g.answer)
+	a := start(ctx, s, rowOf("a", 0, 30))
+	b := start(ctx, s, rowOf("b", 0, 30))
+	select {
+	case rows := <-g.begun:
+		t.Fatalf("got a pass of %v before the window or the tokens were full", names(rows))
+	case <-time.After(20 * time.Millisecond):
+	}
+	c := start(ctx, s, rowOf("c", 0, 40))
+	if got := <-g.begun; len(got) < 2 {
+		t.Errorf("got %v, want more than one row", names(got))
+	}
+	s.mu.Lock()
+	s.window = time.Millisecond // for what is left, if anything
+	s.mu.Unlock()
+	go func() {
+		for range g.begun {
+			g.let <- nil
+		}
+	}()
+	g.let <- nil
+	d := start(ctx, s, rowOf("d", 0, 1))
+	if err := errors.Join(<-a, <-b, <-c, <-d); err != nil {
+		t.Error(err)
+	}
+	s.close()
+	close(g.begun)
+}
+
+// TestGathered has many callers at once: their texts share passes, and each gets what it gets alone, through the kernels and through libtorch.
+func TestGathered(t *testing.T) {
+	c := strong(t)
+	c.Options.Workers = 1
+	p := create(t, c)
+	narrow, _ := otherBank(t, RandomBank{N: 3, Seed: 4, Bottleneck: 2}, "narrow")
+	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), Fail); err != nil {
+		t.Fatal(err)
+	}
+	for a := range 8 {
+		putMask(t, p, fmt.Sprint("p", a), 1, plainMask(t, 8, a))
+	}
+	text := func(i int) string { return strings.Repeat("server down ", 1+i%5) }
+	id := func(i int) string {
+		return append([]string{"", "narrow"}, strings.Fields("p0 p1 p2 p3 p4 p5 p6 p7")...)[i%10]
+	}
+	for _, p.plain = range []bool{false, true} {
+		before, err := p.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]Prediction, 60)
+		var all sync.WaitGroup
+		for i := range got {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				var err error
+				if got[i], err = p.Predict(context.Background(), id(i), text(i), WithFallback(FallbackBase)); err != nil && id(i) != "" {
+					t.Error(err)
+				}
+			}()
+		}
+		all.Wait()
+		after, err := p.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := after.Sub(before).Passes; d.Passes >= d.Texts || d.Texts != 54 {
+			t.Errorf("got %+v, want fewer passes than the 54 texts", d)
+		}
+		for i, g := range got {
+			if id(i) != "" {
+				near(t, fmt.Sprintf("caller %d, %s", i, id(i)), g, expect(t, p, id(i), text(i)))
+			}
+		}
+	}
+}
