@@ -125,18 +125,3 @@ func copyRows(dst []byte, f *bank.File, m *bitmask.Mask) {
 		}
 	}
 }
-
-// drawMask has k random ones in each row.
-func drawMask(rng *rand.Rand, p bank.Properties, k int) *bitmask.Mask {
-	m, err := bitmask.New(p.N, k, p.Blocks)
-	if err != nil {
-		panic(err) // of these constants none is refused
-	}
-	for i := range 2 * p.Blocks {
-		row := m.Row(bank.Side(i/p.Blocks), i%p.Blocks)
-		for _, adapter := range rng.Perm(p.N)[:k] {
-			row.Set(adapter)
-		}
-	}
-	return m
-}

@@ -1,0 +1,126 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// mixedRows is the size of a batch of benchMixed and benchCache.
+const mixedRows = 64
+
+// benchMixed compares PredictBatch of 64 headlines, for 64 cached profiles and for fewer, with the bare encoder's work for the same texts in the same shards.
+func benchMixed(ctx context.Context, v env) (result, error) {
+	r := result{Name: "mixed", What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the same texts, sharded alike", mixedRows)}
+	tmp, err := os.MkdirTemp("", "xpeft-bench-")
+	if err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(tmp)
+	p, ids, err := openProfiles(ctx, v.model, tmp+"/store", mixedRows, nil)
+	if err != nil {
+		return r, err
+	}
+	defer p.Close()
+	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	if err != nil {
+		return r, err
+	}
+	defer engine.Close()
+	defer enc.Close()
+	texts := v.texts[:mixedRows]
+	rate := func(name string, at int, f func() error) error {
+		began := time.Now()
+		if err := f(); err != nil {
+			return err
+		}
+		r.add(name, "texts/s", float64(at), mixedRows/time.Since(began).Seconds())
+		return nil
+	}
+	predict := func(profiles int) func() error {
+		reqs := make([]sdk.Request, mixedRows)
+		for i, text := range texts {
+			reqs[i] = sdk.Request{Text: text}
+			if profiles > 0 {
+				reqs[i].Profile = ids[i%profiles]
+			}
+		}
+		return func() error { return predictAll(ctx, p, reqs) }
+	}
+	bare := func() error { return bareBatch(ctx, engine, enc, tok, texts) }
+	for _, warm := range []func() error{bare, predict(mixedRows), bare, predict(mixedRows)} {
+		if err := warm(); err != nil {
+			return r, err
+		}
+	}
+	for range v.rounds {
+		for _, step := range []struct {
+			name string
+			at   int
+			f    func() error
+		}{
+			{"bare encoder", 0, bare}, {"64 profiles", 0, predict(mixedRows)}, {"no profile", 0, predict(0)},
+			{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)}, {"profiles", 8, predict(8)},
+			{"profiles", 16, predict(16)}, {"profiles", 32, predict(32)}, {"profiles", 64, predict(64)},
+		} {
+			if err := rate(step.name, step.at, step.f); err != nil {
+				return r, err
+			}
+		}
+	}
+	r.compare("64 profiles over the bare encoder", "64 profiles", "bare encoder", "≥ 0.92")
+	r.compare("no profile over the bare encoder", "no profile", "bare encoder", "")
+	return r, nil
+}
+
+// predictAll fails if a row does.
+func predictAll(ctx context.Context, p *sdk.SDK, reqs []sdk.Request) error {
+	out, err := p.PredictBatch(ctx, reqs)
+	for i := range out {
+		if err == nil {
+			err = out[i].Err
+		}
+	}
+	return err
+}
+
+// bareBatch takes texts to embeddings through the encoder and nothing else: longest together, one share for each worker, as PredictBatch does.
+func bareBatch(ctx context.Context, engine *torch.Engine, enc *model.Encoder, tok *model.Tokenizer, texts []string) error {
+	encoded := make([]model.Encoding, len(texts))
+	for i, text := range texts {
+		tok.Encode(&encoded[i], text, "", 128)
+	}
+	slices.SortStableFunc(encoded, func(a, b model.Encoding) int { return len(b.IDs) - len(a.IDs) })
+	share := (len(texts) + engine.Workers() - 1) / engine.Workers()
+	errs := make(chan error, engine.Workers())
+	var all sync.WaitGroup
+	for part := range slices.Chunk(encoded, share) {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			b, err := model.NewBatch(part, tok.PadID())
+			if err == nil {
+				out := make([]float32, len(part)*enc.Hidden())
+				err = engine.Do(ctx, func(s *torch.Scope) error { return s.ReadFloat32s(enc.Embed(s, b, nil), out) })
+			}
+			errs <- err
+		}()
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
