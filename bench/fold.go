@@ -66,7 +66,10 @@ func benchFold(ctx context.Context, v env) (result, error) {
 		for _, rival := range rivals {
 			var took time.Duration
 			for range each {
-				m := drawMask(rng, foldBank, foldK)
+				m, err := randomMask(rng, foldBank.N, foldK, foldBank.Blocks)
+				if err != nil {
+					return r, err
+				}
 				began := time.Now()
 				if err := rival.run(m); err != nil {
 					return r, err

@@ -47,9 +47,12 @@ func foldMany(ctx context.Context, v env, r *result, engine *torch.Engine, b *ba
 	for round := range v.rounds + 1 {
 		for _, P := range []int{1, 2, 4, 8, 16, 32, 64} {
 			for _, way := range ways {
-				var masks []*bitmask.Mask
-				for range P {
-					masks = append(masks, drawMask(rng, b.Properties(), foldK))
+				masks := make([]*bitmask.Mask, P)
+				for i := range masks {
+					var err error
+					if masks[i], err = randomMask(rng, b.Properties().N, foldK, foldBank.Blocks); err != nil {
+						return err
+					}
 				}
 				began := time.Now()
 				if err := engine.Do(ctx, func(s *torch.Scope) error { return way.fold(s, b, masks) }); err != nil {

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -21,12 +20,12 @@ const mixedRows = 64
 // benchMixed compares PredictBatch of 64 headlines, for 64 cached profiles and for fewer, with the bare encoder's work for the same texts in the same shards.
 func benchMixed(ctx context.Context, v env) (result, error) {
 	r := result{Name: "mixed", What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the same texts, sharded alike", mixedRows)}
-	tmp, err := os.MkdirTemp("", "xpeft-bench-")
+	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err
 	}
-	defer os.RemoveAll(tmp)
-	p, ids, err := openProfiles(ctx, v.model, tmp+"/store", mixedRows, nil)
+	defer remove()
+	p, err := sdk.Open(dir, nil)
 	if err != nil {
 		return r, err
 	}
@@ -51,7 +50,7 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 		for i, text := range texts {
 			reqs[i] = sdk.Request{Text: text}
 			if profiles > 0 {
-				reqs[i].Profile = ids[i%profiles]
+				reqs[i].Profile = profileID(i % profiles)
 			}
 		}
 		return func() error { return predictAll(ctx, p, reqs) }
@@ -82,22 +81,11 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-// predictAll fails if a row does.
-func predictAll(ctx context.Context, p *sdk.SDK, reqs []sdk.Request) error {
-	out, err := p.PredictBatch(ctx, reqs)
-	for i := range out {
-		if err == nil {
-			err = out[i].Err
-		}
-	}
-	return err
-}
-
 // bareBatch takes texts to embeddings through the encoder and nothing else: longest together, one share for each worker, as PredictBatch does.
 func bareBatch(ctx context.Context, engine *torch.Engine, enc *model.Encoder, tok *model.Tokenizer, texts []string) error {
 	encoded := make([]model.Encoding, len(texts))
 	for i, text := range texts {
-		tok.Encode(&encoded[i], text, "", 128)
+		tok.Encode(&encoded[i], text, "", fixtureTokens)
 	}
 	slices.SortStableFunc(encoded, func(a, b model.Encoding) int { return len(b.IDs) - len(a.IDs) })
 	share := (len(texts) + engine.Workers() - 1) / engine.Workers()
