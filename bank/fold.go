@@ -187,17 +187,7 @@ func (b *Bank) Rows(s *torch.Scope, side Side, block int) (weights, bias torch.T
 }
 
 // Bytes is the memory that f takes.
-func (f *Folded) Bytes() int64 {
-	p := f.props
-	n := 2 * p.Elems()
-	if p.Bias {
-		n += p.Bottleneck + p.Hidden
-	}
-	if p.NormB {
-		n += 2 * p.Bottleneck
-	}
-	return 4 * int64(n) * int64(p.Blocks)
-}
+func (f *Folded) Bytes() int64 { return f.props.FoldedBytes() }
 
 // Free frees the tensors. It is idempotent and safe on nil. No forward pass may use f.
 func (f *Folded) Free() {
