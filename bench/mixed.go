@@ -36,43 +36,36 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 	}
 	defer engine.Close()
 	defer enc.Close()
-	texts := v.texts[:mixedRows]
-	rate := func(name string, at int, f func() error) error {
-		began := time.Now()
-		if err := f(); err != nil {
-			return err
-		}
-		r.add(name, "texts/s", float64(at), mixedRows/time.Since(began).Seconds())
-		return nil
-	}
 	predict := func(profiles int) func() error {
-		reqs := make([]sdk.Request, mixedRows)
-		for i, text := range texts {
-			reqs[i] = sdk.Request{Text: text}
-			if profiles > 0 {
+		reqs := requests(v.texts, mixedRows, 0)
+		for i := range reqs {
+			if reqs[i].Profile = ""; profiles > 0 {
 				reqs[i].Profile = profileID(i % profiles)
 			}
 		}
 		return func() error { return predictAll(ctx, p, reqs) }
 	}
-	bare := func() error { return bareBatch(ctx, engine, enc, tok, texts) }
-	for _, warm := range []func() error{bare, predict(mixedRows), bare, predict(mixedRows)} {
-		if err := warm(); err != nil {
-			return r, err
-		}
+	steps := []struct {
+		name string
+		at   int
+		f    func() error
+	}{
+		{"bare encoder", 0, func() error { return bareBatch(ctx, engine, enc, tok, v.texts[:mixedRows]) }}, {"no profile", 0, predict(0)},
+		{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)}, {"profiles", 8, predict(8)},
+		{"profiles", 16, predict(16)}, {"profiles", 32, predict(32)}, {"profiles", 64, predict(64)},
 	}
-	for range v.rounds {
-		for _, step := range []struct {
-			name string
-			at   int
-			f    func() error
-		}{
-			{"bare encoder", 0, bare}, {"64 profiles", 0, predict(mixedRows)}, {"no profile", 0, predict(0)},
-			{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)}, {"profiles", 8, predict(8)},
-			{"profiles", 16, predict(16)}, {"profiles", 32, predict(32)}, {"profiles", 64, predict(64)},
-		} {
-			if err := rate(step.name, step.at, step.f); err != nil {
+	for round := range v.rounds + 1 {
+		for _, step := range steps {
+			began := time.Now()
+			if err := step.f(); err != nil {
 				return r, err
+			}
+			rate := mixedRows / time.Since(began).Seconds()
+			if round == 0 { // it warms up
+				continue
+			}
+			if r.add(step.name, "texts/s", float64(step.at), rate); step.at == 64 {
+				r.add("64 profiles", "texts/s", 0, rate)
 			}
 		}
 	}
