@@ -23,55 +23,116 @@ type Folded struct {
 
 // Fold averages the k adapters that each row of mask selects, in float32, and reads no others: Â_l = Σ M_A[l,i] A_i,l. affine is LN_b's,
 // [L][2][b]; nil means the bank's default. The relative error is at most 1e-6. Of a warm bank every row that is read for the first
-// time is checked; a bad one is ErrCorrupt. The caller frees the result; after an error there is none.
+// time is checked; a bad one is ErrCorrupt. The caller frees the result; after an error there is none. Cost: N=150, k=50, L=6, d=384, b=24 reads 22 MB,
+// in less time than a copy of them takes.
 func (b *Bank) Fold(s *torch.Scope, mask *bitmask.Mask, affine []float32) (*Folded, error) {
-	p := b.props
-	if mask.N != p.N || mask.Blocks != p.Blocks {
-		return nil, fmt.Errorf("%w: mask of N=%d, L=%d for a bank of N=%d, L=%d", ErrInvalid, mask.N, mask.Blocks, p.N, p.Blocks)
-	}
-	if affine == nil {
-		affine = b.affine
-	}
-	if p.NormB && len(affine) != p.AffineElems() {
-		return nil, fmt.Errorf("%w: affine of %d values, want %d", ErrInvalid, len(affine), p.AffineElems())
-	}
-	var side [2]struct{ weights, bias []torch.Tensor }
-	var ids []int32
-	for _, sd := range []Side{Down, Up} {
-		for l := range p.Blocks {
-			ids = mask.Indices(sd, l, ids[:0])
-			w, bias, err := b.FoldRows(s, sd, l, ids, 1)
-			if err != nil {
-				return nil, err
-			}
-			side[sd].weights = append(side[sd].weights, w)
-			side[sd].bias = append(side[sd].bias, bias)
-		}
-	}
-	L, d, bn := int64(p.Blocks), int64(p.Hidden), int64(p.Bottleneck)
-	var t [5]torch.Tensor
-	t[0] = joinBlocks(s, side[Down].weights, L, d, bn)
-	t[1] = joinBlocks(s, side[Up].weights, L, bn, d)
-	if p.Bias {
-		t[2], t[3] = joinBlocks(s, side[Down].bias, L, bn), joinBlocks(s, side[Up].bias, L, d)
-	}
-	if p.NormB {
-		t[4] = s.Float32s(affine, L, 2, bn)
-	}
-	f := &Folded{props: p}
-	for i, h := range []**torch.Held{&f.down, &f.up, &f.biasA, &f.biasB, &f.norm} {
-		if t[i].Defined() { // all are made: no operator can fail after the first is kept
-			*h = s.Keep(t[i])
-		}
-	}
-	return f, nil
+	fs, errs := b.FoldMany(s, []*bitmask.Mask{mask}, [][]float32{affine})
+	return fs[0], errs[0]
 }
 
-// joinBlocks makes one tensor of the blocks' and frees those: many folds may share a scope.
-func joinBlocks(s *torch.Scope, blocks []torch.Tensor, shape ...int64) torch.Tensor {
-	t := s.Block(func() torch.Tensor { return s.View(s.Cat(blocks, 0), shape...) })
-	s.Free(blocks...)
-	return t
+// FoldMany is Fold of several masks, each with its affine, to the same bits, in one pass over the bank: what several of them select is in a cache
+// for all but the first. Each has a result or an error; one's error is not another's. All results are in memory together: bound their number.
+func (b *Bank) FoldMany(s *torch.Scope, masks []*bitmask.Mask, affines [][]float32) ([]*Folded, []error) {
+	fs, errs := make([]*Folded, len(masks)), make([]error, len(masks))
+	ready := b.Materialise(s)
+	var jobs []*job
+	for i, m := range masks {
+		if errs[i] = ready; ready == nil {
+			errs[i] = b.check(m, affines[i])
+		}
+		if errs[i] == nil {
+			jobs = append(jobs, b.newJob(s, i, m, affines[i]))
+		}
+	}
+	if len(jobs) == 0 {
+		return fs, errs
+	}
+	for _, side := range []Side{Down, Up} {
+		for l := range b.props.Blocks {
+			b.foldBlock(s, jobs, side, l)
+		}
+	}
+	for _, j := range jobs {
+		fs[j.at] = j.keep(s, b.props) // all are made: no operator can fail after the first is kept
+	}
+	return fs, errs
+}
+
+// check says whether mask can be folded, and compares the CRCs of the rows that it selects.
+func (b *Bank) check(m *bitmask.Mask, affine []float32) error {
+	p := b.props
+	if m.N != p.N || m.Blocks != p.Blocks {
+		return fmt.Errorf("%w: mask of N=%d, L=%d for a bank of N=%d, L=%d", ErrInvalid, m.N, m.Blocks, p.N, p.Blocks)
+	}
+	if affine != nil && p.NormB && len(affine) != p.AffineElems() {
+		return fmt.Errorf("%w: affine of %d values, want %d", ErrInvalid, len(affine), p.AffineElems())
+	}
+	var ids []int32
+	for i := range 2 * p.Blocks {
+		side, l := Side(i/p.Blocks), i%p.Blocks
+		if ids = m.Indices(side, l, ids[:0]); len(ids) == 0 {
+			return fmt.Errorf("%w: a mask without ones", ErrInvalid)
+		}
+		for _, id := range ids {
+			if err := b.checkRow(side, l, int(id)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// job is a fold under way.
+type job struct {
+	at      int // among the masks
+	mask    *bitmask.Mask
+	weights [2]torch.Tensor // [L,d,b] and [L,b,d]
+	bias    [2]torch.Tensor // [L,b] and [L,d], none without biases
+	norm    torch.Tensor    // [L,2,b], none without LN_b
+}
+
+func (b *Bank) newJob(s *torch.Scope, at int, m *bitmask.Mask, affine []float32) *job {
+	p, j := b.props, &job{at: at, mask: m}
+	L := int64(p.Blocks)
+	for _, side := range []Side{Down, Up} {
+		rows, cols := p.Shape(side)
+		j.weights[side] = s.Empty(torch.Float32, L, int64(rows), int64(cols))
+		if p.Bias {
+			j.bias[side] = s.Empty(torch.Float32, L, int64(p.BiasElems(side)))
+		}
+	}
+	if p.NormB {
+		if affine == nil {
+			affine = b.affine
+		}
+		j.norm = s.Float32s(affine, L, 2, int64(p.Bottleneck))
+	}
+	return j
+}
+
+func (b *Bank) foldBlock(s *torch.Scope, jobs []*job, side Side, l int) {
+	var ids, ends []int32
+	var weights, biases []torch.Tensor
+	for _, j := range jobs {
+		ids = j.mask.Indices(side, l, ids)
+		ends = append(ends, int32(len(ids)))
+		weights, biases = append(weights, j.weights[side]), append(biases, j.bias[side])
+	}
+	s.MeanRowsInto(weights, int64(l), b.rows[side][l], ids, ends)
+	if b.props.Bias {
+		s.MeanRowsInto(biases, int64(l), b.bias[side][l], ids, ends)
+	}
+}
+
+func (j *job) keep(s *torch.Scope, p Properties) *Folded {
+	f := &Folded{props: p, down: s.Keep(j.weights[Down]), up: s.Keep(j.weights[Up])}
+	if p.Bias {
+		f.biasA, f.biasB = s.Keep(j.bias[Down]), s.Keep(j.bias[Up])
+	}
+	if p.NormB {
+		f.norm = s.Keep(j.norm)
+	}
+	return f
 }
 
 // FoldRows folds one side of one block for several profiles at once: ids holds k adapters for each, one profile after another.
@@ -83,19 +144,15 @@ func (b *Bank) FoldRows(s *torch.Scope, side Side, block int, ids []int32, profi
 	if profiles < 1 || len(ids) == 0 || len(ids)%profiles != 0 {
 		return weights, bias, fmt.Errorf("%w: %d adapters for %d profiles", ErrInvalid, len(ids), profiles)
 	}
-	index := make([]int64, len(ids))
-	for i, id := range ids {
+	for _, id := range ids {
 		if err := b.checkRow(side, block, int(id)); err != nil {
 			return weights, bias, err
 		}
-		index[i] = int64(id)
 	}
-	mean := func(rows torch.Tensor) torch.Tensor {
-		return s.Block(func() torch.Tensor { return b.meanRows(s, rows, index, profiles) })
-	}
-	weights = mean(b.rows[side][block])
+	ends := torch.Bags(len(ids), profiles)
+	weights = s.MeanRows(b.rows[side][block], ids, ends)
 	if b.props.Bias {
-		bias = mean(b.bias[side][block])
+		bias = s.MeanRows(b.bias[side][block], ids, ends)
 	}
 	return weights, bias, nil
 }
@@ -106,22 +163,6 @@ func (b *Bank) checkRow(side Side, block, adapter int) error {
 		return b.file.CheckRow(side, block, adapter)
 	}
 	return b.props.checkRow(side, block, adapter)
-}
-
-func (b *Bank) meanRows(s *torch.Scope, rows torch.Tensor, index []int64, profiles int) torch.Tensor {
-	k := len(index) / profiles
-	ids := s.Int64s(index, int64(len(index)))
-	if b.props.DType == F16 {
-		// A bag's mean would be rounded to float16: widen the k rows first.
-		picked := s.ToFloat32(s.IndexSelect(rows, 0, ids))
-		width := s.Shape(picked)[1]
-		return s.MeanDim(s.View(picked, int64(profiles), int64(k), width), false, 1)
-	}
-	offsets := make([]int64, profiles)
-	for i := range offsets {
-		offsets[i] = int64(i * k)
-	}
-	return s.MeanRows(rows, ids, s.Int64s(offsets, int64(profiles)))
 }
 
 // Rows is one side of a block as tensors: weights [N,d·b] and bias (none without biases), in float32: what a soft mask and a mask's gradient are
@@ -146,26 +187,20 @@ func (b *Bank) Rows(s *torch.Scope, side Side, block int) (weights, bias torch.T
 }
 
 // Bytes is the memory that f takes.
-func (f *Folded) Bytes() int64 {
-	p := f.props
-	n := 2 * p.Elems()
-	if p.Bias {
-		n += p.Bottleneck + p.Hidden
-	}
-	if p.NormB {
-		n += 2 * p.Bottleneck
-	}
-	return 4 * int64(n) * int64(p.Blocks)
-}
+func (f *Folded) Bytes() int64 { return f.props.FoldedBytes() }
 
 // Free frees the tensors. It is idempotent and safe on nil. No forward pass may use f.
 func (f *Folded) Free() {
 	if f == nil {
 		return
 	}
-	for _, h := range []*torch.Held{f.down, f.up, f.biasA, f.biasB, f.norm} {
+	for _, h := range f.parts() {
 		h.Free()
 	}
+}
+
+func (f *Folded) parts() []*torch.Held {
+	return []*torch.Held{f.down, f.up, f.biasA, f.biasB, f.norm}
 }
 
 // NewAdapter is an adapter of the bank's kind, with its blocks still to be filled.

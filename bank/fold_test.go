@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -90,11 +91,54 @@ func TestFoldAgainstGo(t *testing.T) {
 				f := fold(t, b, e, m, nil)
 				wantFold(t, e, b, m, f)
 				n := int64(0)
-				for _, h := range []*torch.Held{f.down, f.up, f.biasA, f.biasB, f.norm} {
+				for _, h := range f.parts() {
 					n += 4 * int64(len(values(t, e, h)))
 				}
 				if f.Bytes() != n {
 					t.Errorf("Bytes: got %d, want %d", f.Bytes(), n)
+				}
+			}
+		})
+	}
+}
+
+// TestFoldMany: folds of one pass, of unequal k, have the bits of folds alone, and one's error is its own.
+func TestFoldMany(t *testing.T) {
+	e := torchtest.Open(t)
+	for name, p := range map[string]Properties{"random": smallRandom(), "F16 with biases": smallWarm(F16, true), "F32": smallWarm(F32, false)} {
+		t.Run(name, func(t *testing.T) {
+			b := openBank(t, p)
+			other := p
+			other.N++
+			masks := []*bitmask.Mask{randomMask(t, p, 3, 1), randomMask(t, other, 3, 2), randomMask(t, p, 9, 3), randomMask(t, p, p.N, 4)}
+			affines := make([][]float32, len(masks))
+			affines[2] = make([]float32, p.AffineElems())
+			var fs []*Folded
+			var errs []error
+			err := e.Do(context.Background(), func(s *torch.Scope) error {
+				fs, errs = b.FoldMany(s, masks, affines)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, m := range masks {
+				if m.N != p.N {
+					if fs[i] != nil || !errors.Is(errs[i], ErrInvalid) {
+						t.Errorf("mask %d: got %v, %v, want ErrInvalid", i, fs[i], errs[i])
+					}
+					continue
+				}
+				if errs[i] != nil {
+					t.Fatal(errs[i])
+				}
+				defer fs[i].Free()
+				wantFold(t, e, b, m, fs[i])
+				alone := fold(t, b, e, m, affines[i])
+				for j, h := range fs[i].parts() {
+					if got, want := values(t, e, h), values(t, e, alone.parts()[j]); !slices.Equal(got, want) {
+						t.Errorf("mask %d, part %d: not the bits of the fold alone", i, j)
+					}
 				}
 			}
 		})

@@ -101,6 +101,42 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// TestJoinHoldsOneBlock: the rows' parts are made block by block, and none outlives its block.
+func TestJoinHoldsOneBlock(t *testing.T) {
+	e := torchtest.Open(t)
+	p := smallRandom()
+	b := openBank(t, p)
+	fs := []*Folded{fold(t, b, e, randomMask(t, p, 3, 1), nil), fold(t, b, e, randomMask(t, p, 3, 2), nil)}
+	before := e.Live()
+	err := e.Do(context.Background(), func(s *torch.Scope) error {
+		a, err := Join(s, fs, []int{1, 0, 1})
+		if err != nil {
+			return err
+		}
+		if got := e.Live() - before; got != 0 {
+			t.Errorf("got %d tensors made before the pass, want 0", got)
+		}
+		for l := range p.Blocks {
+			s.Block(func() torch.Tensor {
+				blk := a.Make(l)
+				for what, shape := range map[torch.Tensor][]int64{blk.Down: {3, int64(p.Hidden), int64(p.Bottleneck)}, blk.Up: {3, int64(p.Bottleneck), int64(p.Hidden)}} {
+					if got := s.Shape(what); !slices.Equal(got, shape) {
+						t.Errorf("block %d: got %v, want %v", l, got, shape)
+					}
+				}
+				return torch.Tensor{}
+			})
+			if got := e.Live() - before; got != 0 {
+				t.Errorf("got %d tensors left after block %d, want 0", got, l)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestJoinRefuses(t *testing.T) {
 	e := torchtest.Open(t)
 	p := smallRandom()

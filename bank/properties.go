@@ -131,6 +131,15 @@ func (p Properties) Bytes() int64 {
 	return int64(p.Blocks) * int64(p.N) * row * int64(p.DType.Size())
 }
 
+// FoldedBytes returns the memory that one folded adapter takes, in float32.
+func (p Properties) FoldedBytes() int64 {
+	n := 2*p.Elems() + p.BiasElems(Down) + p.BiasElems(Up)
+	if p.NormB {
+		n += 2 * p.Bottleneck
+	}
+	return 4 * int64(n) * int64(p.Blocks)
+}
+
 // Validate returns nil or an error that wraps ErrInvalid and lists every fault.
 func (p Properties) Validate() error {
 	var faults []string

@@ -78,14 +78,7 @@ func (b *liveBank) Properties() bank.Properties { return b.props }
 
 // FoldRows is bank.Bank's.
 func (b *liveBank) FoldRows(s *torch.Scope, side bank.Side, block int, ids []int32, profiles int) (weights, bias torch.Tensor, err error) {
-	index, offsets := make([]int64, len(ids)), make([]int64, profiles)
-	for i, id := range ids {
-		index[i] = int64(id)
-	}
-	for i := range offsets {
-		offsets[i] = int64(i * len(ids) / profiles)
-	}
-	return s.MeanRows(b.now[side][block], s.Int64s(index, int64(len(index))), s.Int64s(offsets, int64(profiles))), bias, nil
+	return s.MeanRows(b.now[side][block], ids, torch.Bags(len(ids), profiles)), bias, nil
 }
 
 // Rows is bank.Bank's.

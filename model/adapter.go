@@ -21,6 +21,9 @@ type Adapter struct {
 	Activation Activation
 	NormB      bool           // LN_b on
 	Blocks     []BlockAdapter // one for each of the encoder's last blocks; those below have none
+	// Make, if it is set, makes the part in block l when the pass is there, in the pass's scope, which frees it when the pass leaves the block. Blocks then
+	// tells the number of blocks alone.
+	Make func(l int) BlockAdapter
 }
 
 // BlockAdapter is an adapter's part in one block. For all rows: Down [d,b], Up [b,d], DownBias and the norm's affine [b], UpBias [d].
@@ -36,7 +39,7 @@ func (a *Adapter) apply(s *torch.Scope, l int, r torch.Tensor, outer func(torch.
 	if a == nil || l < 0 {
 		return h
 	}
-	blk := a.Blocks[l]
+	blk := a.block(l)
 	z := plus(s, s.MatMul(h, blk.Down), blk.DownBias) // [B,T,b]
 	if a.NormB {
 		z = layerNormEach(s, z, blk.NormWeight, blk.NormBias)
@@ -46,6 +49,13 @@ func (a *Adapter) apply(s *torch.Scope, l int, r torch.Tensor, outer func(torch.
 	}
 	u := plus(s, s.MatMul(z, blk.Up), blk.UpBias) // [B,T,H]
 	return outer(s.Add(u, r))
+}
+
+func (a *Adapter) block(l int) BlockAdapter {
+	if a.Make != nil {
+		return a.Make(l)
+	}
+	return a.Blocks[l]
 }
 
 func plus(s *torch.Scope, x, bias torch.Tensor) torch.Tensor {

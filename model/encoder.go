@@ -201,6 +201,9 @@ func (e *Encoder) checkAdapter(a *Adapter, from int) {
 		refuse("an adapter of %d blocks for blocks %d to %d of a model", n, from, len(e.blocks)-1)
 	}
 	for l, blk := range a.Blocks {
+		if a.Make != nil {
+			break
+		}
 		if blk.Down == (torch.Tensor{}) || blk.Up == (torch.Tensor{}) {
 			refuse("an adapter with nothing in block %d", l)
 		}

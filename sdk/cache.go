@@ -25,14 +25,20 @@ func keyOf(bankDigest bank.Digest, p *store.Profile) contentKey {
 	return contentKey(h.Sum(nil))
 }
 
-// cache keeps folded adapters within a budget of bytes, the least recently used leave first. An entry in use is pinned: the budget may be passed
-// by what is in use at one time. Concurrent misses of one key fold once.
+// cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.
+//
+// Who leaves is decided by two queues (2Q, Johnson and Shasha 1994). An adapter that was used once waits in the first and leaves from its end; one that was
+// used again is hot, and falls back into the first when the hot ones take more than four fifths of the budget. So a pass over any number of profiles, once
+// each, costs no hot one its place. Of those that left, as many keys are remembered as there are entries: who comes back is hot at once, so that hot ones that
+// nobody asks for any more give way. The budget may be passed by what is in use at one time.
 type cache struct {
 	mu     sync.Mutex
 	budget int64
-	bytes  int64
+	bytes  int64 // of all that is folded
 	byKey  map[contentKey]*entry
-	idle   *list.List // of *entry that nobody uses, most recent first
+	once   queue // of entries that nobody uses now, most recent first
+	hot    queue
+	left   memory
 	stats  CacheStats
 }
 
@@ -43,7 +49,54 @@ type entry struct {
 	folded *bank.Folded
 	err    error
 	users  int
-	place  *list.Element // in idle
+	again  bool          // it was used more than once, or will be: a hot one
+	in     *queue        // nil while it is used
+	place  *list.Element // there
+}
+
+// queue is entries of one kind, with their bytes.
+type queue struct {
+	list.List
+	bytes int64
+}
+
+func (q *queue) push(e *entry) {
+	e.in, e.place = q, q.PushFront(e)
+	q.bytes += e.folded.Bytes()
+}
+
+// leave takes e out of its queue, if it is in one.
+func (e *entry) leave() {
+	if e.in != nil {
+		e.in.Remove(e.place)
+		e.in.bytes -= e.folded.Bytes()
+		e.in, e.place = nil, nil
+	}
+}
+
+// memory is the keys of entries that left, most recent first.
+type memory struct {
+	list  list.List
+	byKey map[contentKey]*list.Element
+}
+
+// add remembers key, and at most so many in all.
+func (m *memory) add(key contentKey, most int) {
+	m.remove(key)
+	m.byKey[key] = m.list.PushFront(key)
+	for m.list.Len() > most {
+		m.remove(m.list.Back().Value.(contentKey))
+	}
+}
+
+// remove forgets key, and says whether it was there.
+func (m *memory) remove(key contentKey) bool {
+	e := m.byKey[key]
+	if e != nil {
+		m.list.Remove(e)
+		delete(m.byKey, key)
+	}
+	return e != nil
 }
 
 // CacheStats of the folded adapters.
@@ -56,7 +109,7 @@ type CacheStats struct {
 }
 
 func newCache(budget int64) *cache {
-	return &cache{budget: budget, byKey: map[contentKey]*entry{}, idle: list.New()}
+	return &cache{budget: budget, byKey: map[contentKey]*entry{}, left: memory{byKey: map[contentKey]*list.Element{}}}
 }
 
 // acquire pins the entry of key. mine says that the caller must fold it and call fill; otherwise it must wait. Either way it must release.
@@ -65,19 +118,24 @@ func (c *cache) acquire(key contentKey) (e *entry, mine bool) {
 	defer c.mu.Unlock()
 	e = c.byKey[key]
 	if e == nil {
-		e = &entry{key: key, ready: make(chan struct{})}
+		e = &entry{key: key, ready: make(chan struct{}), again: c.left.remove(key)}
 		c.byKey[key] = e
 		c.stats.Misses++
 		e.users = 1
 		return e, true
 	}
 	c.stats.Hits++
-	if e.place != nil {
-		c.idle.Remove(e.place)
-		e.place = nil
-	}
+	e.leave()
+	e.again = true
 	e.users++
 	return e, false
+}
+
+// keep makes a pinned entry a hot one: it will be used again.
+func (c *cache) keep(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.again = true
 }
 
 // fill gives the entry its adapter, or an error: then the key is free again for the next caller.
@@ -114,7 +172,11 @@ func (c *cache) release(e *entry) {
 	switch {
 	case e.users > 0:
 	case c.byKey[e.key] == e:
-		e.place = c.idle.PushFront(e)
+		if e.again {
+			c.hot.push(e)
+		} else {
+			c.once.push(e)
+		}
 		victims = c.evict()
 	case e.folded != nil: // dropped while it was in use
 		c.bytes -= e.folded.Bytes()
@@ -126,11 +188,18 @@ func (c *cache) release(e *entry) {
 
 // evict takes entries out until the rest fits. The caller frees them outside of the lock.
 func (c *cache) evict() (victims []*bank.Folded) {
-	for c.bytes > c.budget && c.idle.Len() > 0 {
-		e := c.idle.Remove(c.idle.Back()).(*entry)
-		e.place = nil
+	for c.hot.Len() > 0 && c.hot.bytes > c.budget/5*4 {
+		e := c.hot.Back().Value.(*entry)
+		e.leave()
+		e.again = false
+		c.once.push(e)
+	}
+	for c.once.Len() > 0 && c.bytes > c.budget {
+		e := c.once.Back().Value.(*entry)
+		e.leave()
 		delete(c.byKey, e.key)
 		c.bytes -= e.folded.Bytes()
+		c.left.add(e.key, len(c.byKey))
 		c.stats.Evictions++
 		victims = append(victims, e.folded)
 	}
@@ -146,12 +215,12 @@ func free(fs []*bank.Folded) {
 // drop forgets a key: its adapter is freed now, or by its last user.
 func (c *cache) drop(key contentKey) {
 	c.mu.Lock()
+	c.left.remove(key)
 	var victims []*bank.Folded
 	if e := c.byKey[key]; e != nil {
 		delete(c.byKey, key)
-		if e.place != nil {
-			c.idle.Remove(e.place)
-			e.place = nil
+		if e.in != nil {
+			e.leave()
 			c.bytes -= e.folded.Bytes()
 			victims = append(victims, e.folded)
 		}

@@ -161,6 +161,22 @@ func ExampleSDK_PredictBatch() {
 	// bob "base" "urgent" false
 }
 
+// Adapters are folded ahead of the users who are known to come.
+func ExampleSDK_Prefetch() {
+	p, clean := learned()
+	defer clean()
+	err := p.Prefetch(context.Background(), "alice", "nobody")
+	fmt.Println(errors.Is(err, sdk.ErrProfileNotFound))
+	st, err := p.Stats()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(st.Folds, st.Cache.Entries)
+	// Output:
+	// true
+	// 1 1
+}
+
 func ExampleSDK_Export() {
 	ctx := context.Background()
 	p, clean := learned()

@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
@@ -116,77 +115,6 @@ func (p *SDK) pin(ctx context.Context, rows []*row) (entries []*entry, owner []i
 		return nil, nil, err
 	}
 	return entries, owner, nil
-}
-
-// fold acquires an entry for every snapshot: its own misses are folded in one visit to the engine, then it waits for those that others fold. A miss
-// that another caller gave up is tried again. An adapter that cannot be folded is its entry's err; the error is ctx's, or of the engine.
-func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) error {
-	for {
-		var mine, others []int
-		for i, snap := range snaps {
-			if snap == nil || entries[i] != nil {
-				continue
-			}
-			e, fresh := p.cache.acquire(snap.key)
-			entries[i] = e
-			if fresh {
-				mine = append(mine, i)
-			} else {
-				others = append(others, i)
-			}
-		}
-		if err := p.foldMine(ctx, snaps, entries, mine); err != nil {
-			return err
-		}
-		again := false
-		for _, i := range others {
-			if err := entries[i].wait(ctx); err != nil {
-				return err
-			}
-			if err := entries[i].err; errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-				p.cache.release(entries[i])
-				entries[i], again = nil, true
-			}
-		}
-		if !again {
-			return nil
-		}
-	}
-}
-
-// foldMine folds the entries that this call was given, and fills every one of them whatever happens: others wait for them.
-func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry, mine []int) (err error) {
-	if len(mine) == 0 {
-		return nil
-	}
-	done := 0
-	err = errFold
-	defer func() {
-		for _, i := range mine[done:] {
-			p.cache.fill(entries[i], nil, err)
-		}
-	}()
-	err = p.engine.Do(ctx, func(s *torch.Scope) error {
-		for _, i := range mine {
-			f, err := snaps[i].fold(s)
-			p.cache.fill(entries[i], f, err)
-			done++
-			p.counters.folds.Add(1)
-		}
-		return nil
-	})
-	return err
-}
-
-// errFold is what waiters get if folding ends in a panic.
-var errFold = errors.New("sdk: the adapter was not folded")
-
-func (p *SDK) unpin(entries []*entry) {
-	for _, e := range entries {
-		if e != nil {
-			p.cache.release(e)
-		}
-	}
 }
 
 // buffers keep one slice for each forward pass that runs at once.

@@ -68,12 +68,29 @@ func (s *snapshot) affine() ([]float32, error) {
 
 // fold makes the profile's adapter, which belongs to the caller.
 func (s *snapshot) fold(scope *torch.Scope) (*bank.Folded, error) {
-	affine, err := s.affine()
-	if err != nil {
-		return nil, err
+	fs, errs := foldAll(scope, s.bank, []*snapshot{s})
+	return fs[0], errs[0]
+}
+
+// foldAll makes the adapters of profiles over one bank in one pass. Each has a result or an error of its own.
+func foldAll(scope *torch.Scope, b *bank.Bank, snaps []*snapshot) ([]*bank.Folded, []error) {
+	fs, errs := make([]*bank.Folded, len(snaps)), make([]error, len(snaps))
+	var masks []*bitmask.Mask
+	var affines [][]float32
+	var of []int
+	for i, s := range snaps {
+		affine, err := s.affine()
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		masks, affines, of = append(masks, s.mask), append(affines, affine), append(of, i)
 	}
-	f, err := s.bank.Fold(scope, s.mask, affine)
-	return f, corrupt("bank", err)
+	folded, failed := b.FoldMany(scope, masks, affines)
+	for n, i := range of {
+		fs[i], errs[i] = folded[n], corrupt("bank", failed[n])
+	}
+	return fs, errs
 }
 
 // offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior.

@@ -109,19 +109,6 @@ func (s *Scope) Embedding(table, ids Tensor) Tensor {
 	return s.made("embedding")
 }
 
-// MeanRows averages rows of table [n,x]: bag i takes the rows ids[offsets[i]:offsets[i+1]]; [bags,x] in float32. It reads the rows
-// that are named and no others.
-func (s *Scope) MeanRows(table, ids, offsets Tensor) Tensor {
-	const mean = 1
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mean, 0, nil, 0)
-	for _, extra := range s.slot[1:] {
-		if extra != nil {
-			libtch.AtFree(extra)
-		}
-	}
-	return s.made("mean rows")
-}
-
 // IndexSelect picks along a dimension.
 func (s *Scope) IndexSelect(a Tensor, dim int64, index Tensor) Tensor {
 	libtch.AtgIndexSelect(s.out(), a.c, dim, index.c)

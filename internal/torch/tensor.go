@@ -119,6 +119,11 @@ func (s *Scope) Zeros(kind DType, shape ...int64) Tensor {
 	return s.made("zeros")
 }
 
+// Empty makes a tensor on the engine's device that holds anything until it is written.
+func (s *Scope) Empty(kind DType, shape ...int64) Tensor {
+	return s.empty(kind, s.engine.device, shape)
+}
+
 // Map makes a tensor over memory that the caller owns, row-major. On a CPU nothing is copied, and the memory must outlive the
 // tensor and stay as it is; on another device it is copied there.
 func (s *Scope) Map(data []byte, kind DType, shape ...int64) Tensor {

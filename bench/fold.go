@@ -1,0 +1,130 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/torch"
+)
+
+// foldBank is the bank that folding is measured on: N=400, L=6, d=384, b=24, 177 MB in float32, so that most of what a fold reads is in no cache.
+var foldBank = bank.Properties{Origin: bank.Random, N: 400, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 42,
+	SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
+
+const foldK = 50
+
+// benchFold compares the fold of one profile with a plain copy of the rows that it must read, on one thread, each of a mask that was never used before.
+func benchFold(ctx context.Context, v env) (result, error) {
+	bytes := float64(2*foldBank.Blocks*foldK) * float64(foldBank.Elems()) * 4
+	r := result{Name: "fold", What: fmt.Sprintf("bytes of the bank read a second by the fold of one profile (N=%d, k=%d, L=%d, d=%d, b=%d, F32: %.1f MB) and by a copy of the same rows, one thread",
+		foldBank.N, foldK, foldBank.Blocks, foldBank.Hidden, foldBank.Bottleneck, bytes/1e6)}
+	engine, err := torch.Open(torch.Config{Workers: 2})
+	if err != nil {
+		return r, err
+	}
+	defer engine.Close()
+	f, err := foldFile(ctx)
+	if err != nil {
+		return r, err
+	}
+	mapped := bank.FromFile(f)
+	defer mapped.Close()
+	random, err := bank.NewRandom(foldBank)
+	if err != nil {
+		return r, err
+	}
+	defer random.Close()
+	buf := make([]byte, int(bytes))
+	fold := func(b *bank.Bank) func(*bitmask.Mask) error {
+		return func(m *bitmask.Mask) error {
+			return engine.Do(ctx, func(s *torch.Scope) error {
+				one, err := b.Fold(s, m, nil)
+				one.Free()
+				return err
+			})
+		}
+	}
+	rivals := []struct {
+		name string
+		run  func(*bitmask.Mask) error
+	}{
+		{"copy", func(m *bitmask.Mask) error {
+			return engine.Do(ctx, func(*torch.Scope) error { copyRows(buf, f, m); return nil })
+		}},
+		{"fold, bank file", fold(mapped)}, {"fold, random bank", fold(random)},
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	const each = 5
+	for round := range v.rounds + 1 {
+		for _, rival := range rivals {
+			var took time.Duration
+			for range each {
+				m, err := randomMask(rng, foldBank.N, foldK, foldBank.Blocks)
+				if err != nil {
+					return r, err
+				}
+				began := time.Now()
+				if err := rival.run(m); err != nil {
+					return r, err
+				}
+				took += time.Since(began)
+			}
+			if round > 0 { // the first one warms up
+				r.add(rival.name, "GB/s", 0, each*bytes/took.Seconds()/1e9)
+			}
+		}
+	}
+	r.compare("fold over a copy, bank file", "fold, bank file", "copy", "≥ 0.70")
+	r.compare("fold over a copy, random bank", "fold, random bank", "copy", "≥ 0.70")
+	return r, nil
+}
+
+// foldFile is a warm bank's file with the entries of foldBank, each row of it read and checked once. Its name is gone already.
+func foldFile(ctx context.Context) (*bank.File, error) {
+	dir, err := os.MkdirTemp("", "xpeft-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	p := foldBank
+	p.Origin, p.Seed, p.SigmaA, p.SigmaB = bank.Warm, 0, 0, 0
+	row := make([]float32, p.Elems())
+	_, err = bank.WriteFile(ctx, dir+"/bank", p, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+		return row, nil, foldBank.Generate(side, block, adapter, row)
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, err := bank.OpenFile(dir + "/bank")
+	if err != nil {
+		return nil, err
+	}
+	for i := range 2 * p.Blocks * p.N {
+		if err := f.CheckRow(bank.Side(i%2), i/2%p.Blocks, i/2/p.Blocks); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// copyRows copies the rows that m selects into dst, one after another.
+func copyRows(dst []byte, f *bank.File, m *bitmask.Mask) {
+	p := f.Properties()
+	size := p.Elems() * p.DType.Size()
+	var ids []int32
+	for i := range 2 * p.Blocks {
+		side, block := bank.Side(i/p.Blocks), i%p.Blocks
+		region := f.Region(side, block)
+		ids = m.Indices(side, block, ids[:0])
+		for _, id := range ids {
+			dst = dst[copy(dst, region[int(id)*size:][:size]):]
+		}
+	}
+}
