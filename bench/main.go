@@ -13,6 +13,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -28,6 +29,8 @@ type env struct {
 	texts  []string // headlines
 	rounds int      // alternating, of each measurement
 	full   bool     // whole sizes, for hours; otherwise minutes
+	peers  string   // the script of Python's side; empty: it is skipped
+	python string   // what runs it
 }
 
 // measurement fills a result, whose name and sentence it sets.
@@ -36,13 +39,33 @@ type measurement struct {
 	run  func(context.Context, env) (result, error)
 }
 
-var measurements = []measurement{{"cache", benchCache}, {"fold", benchFold}, {"foldmany", benchFoldMany}, {"learn", benchLearn}, {"mixed", benchMixed}, {"predict", benchPredict}, {"threads", benchThreads}}
+// measurements in the order in which they run; the long ones last.
+var measurements = []measurement{
+	{"cache", benchCache},
+	{"fold", benchFold},
+	{"foldmany", benchFoldMany},
+	{"learn", benchLearn},
+	{"mixed", benchMixed},
+	{"predict", benchPredict},
+	{"threads", benchThreads},
+	{"start", benchStart},
+	{"peers", benchPeers},
+}
 
 func main() {
+	if ok, err := beChild(context.Background()); ok {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	rounds := flag.Int("rounds", 11, "alternating rounds of each measurement")
 	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
 	full := flag.Bool("full", false, "whole sizes: a million profiles, every curve")
 	out := flag.String("out", "out/bench", "folder of the raw samples")
+	peers := flag.String("peers", "", "script of Python's side, peers.py; without it that measurement is skipped")
+	python := flag.String("python", "", "Python that has the peers' libraries")
 	loop := flag.String("loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
 	long := flag.Duration("for", 20*time.Second, "how long -loop runs")
 	var files profiles
@@ -53,7 +76,7 @@ func main() {
 	if *only != "" {
 		names = strings.Split(*only, ",")
 	}
-	e, err := newEnv(*rounds, *full)
+	e, err := newEnv(env{model: os.Getenv("XPEFT_MODEL"), rounds: *rounds, full: *full, peers: *peers, python: *python})
 	if err == nil && *loop != "" {
 		err = runLoop(context.Background(), e, *loop, *long, files)
 	} else if err == nil {
@@ -65,8 +88,7 @@ func main() {
 	}
 }
 
-func newEnv(rounds int, full bool) (e env, err error) {
-	e = env{model: os.Getenv("XPEFT_MODEL"), rounds: rounds, full: full}
+func newEnv(e env) (_ env, err error) {
 	if e.model == "" {
 		return e, fmt.Errorf(`XPEFT_MODEL is not set: run "make bench", or eval "$(scripts/env.sh)" first`)
 	}
@@ -81,6 +103,10 @@ func run(ctx context.Context, e env, only []string, out string) error {
 			continue
 		}
 		r, err := m.run(ctx, e)
+		if why := skipped(""); errors.As(err, &why) {
+			fmt.Printf("\n%s: %v\n", m.name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
