@@ -134,7 +134,7 @@ func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
 			}
 		}
 		err := rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
-			return o.bare(ctx, requests(o.env.texts, size.rows, at))
+			return bareBatch(ctx, o.engine, o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
 		})
 		if err != nil {
 			return err
@@ -157,33 +157,4 @@ func rate(r *result, name string, rows, batches int, batch func(at int) error) e
 	}
 	r.add(name, "texts/s", 0, float64(rows)/quantile(ms, 0.5)*1e3)
 	return nil
-}
-
-// bare is the encoder's work for a batch without any profile: tokenised, sorted by length, and shared among the engine's workers.
-func (o *ownSide) bare(ctx context.Context, reqs []sdk.Request) error {
-	texts := make([]model.Encoding, len(reqs))
-	for i := range reqs {
-		o.tok.Encode(&texts[i], reqs[i].Text, "", fixtureTokens)
-	}
-	slices.SortFunc(texts, func(a, b model.Encoding) int { return len(b.IDs) - len(a.IDs) })
-	share := (len(texts) + o.engine.Workers() - 1) / o.engine.Workers()
-	parts := slices.Collect(slices.Chunk(texts, share))
-	errs := make(chan error, len(parts))
-	for _, part := range parts {
-		go func() { errs <- o.embed(ctx, part) }()
-	}
-	var err error
-	for range parts {
-		err = errors.Join(err, <-errs)
-	}
-	return err
-}
-
-func (o *ownSide) embed(ctx context.Context, texts []model.Encoding) error {
-	b, err := model.NewBatch(texts, o.tok.PadID())
-	if err != nil {
-		return err
-	}
-	out := make([]float32, len(texts)*o.encoder.Hidden())
-	return o.engine.Do(ctx, func(s *torch.Scope) error { return s.ReadFloat32s(o.encoder.Embed(s, b, nil), out) })
 }
