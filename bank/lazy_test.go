@@ -4,6 +4,7 @@ package bank
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -107,4 +108,23 @@ func TestLazyRowsAtOnce(t *testing.T) {
 		}()
 	}
 	all.Wait()
+}
+
+// BenchmarkFirstFold is what the first answer over a random bank waits for.
+func BenchmarkFirstFold(b *testing.B) {
+	for _, n := range []int{150, 400} {
+		b.Run(fmt.Sprint("N=", n), func(b *testing.B) {
+			p := Properties{Origin: Random, N: n, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
+			e, m := torchtest.Open(b), randomMask(b, p, 50, 1)
+			for b.Loop() {
+				bank := openBank(b, p)
+				f, err := doFold(bank, e, m, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				f.Free()
+				bank.Close()
+			}
+		})
+	}
 }
