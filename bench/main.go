@@ -135,7 +135,7 @@ func run(ctx context.Context, e env, only []string, out string) error {
 		if only != nil && !slices.Contains(only, m.name) {
 			continue
 		}
-		before := thisMachine()
+		others := watch()
 		r, err := m.run(ctx, e)
 		if why := skipped(""); errors.As(err, &why) {
 			fmt.Printf("\n%s: %v\n", m.name, err)
@@ -144,7 +144,8 @@ func run(ctx context.Context, e env, only []string, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		r.machine, r.Command = before, e.command(m.name)
+		r.machine, r.Command = here, e.command(m.name)
+		r.Others = others()
 		r.print(os.Stdout)
 		if err := r.save(out); err != nil {
 			return err

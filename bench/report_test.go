@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestExponent(t *testing.T) {
@@ -78,11 +79,11 @@ func sample() result {
 
 func TestMarkdown(t *testing.T) {
 	r := sample()
-	r.machine, r.Command = machine{Go: "go1", CPU: "a processor", CPUs: 2, Load: "0.10"}, "go run ./bench"
+	r.machine, r.Command = machine{Go: "go1", CPU: "a processor", CPUs: 2, Others: 0.25}, "go run ./bench"
 	var out bytes.Buffer
 	r.markdown(&out)
 	for _, want := range []string{
-		"`go run ./bench`, go1, 2 × a processor, load 0.10 before.",
+		"`go run ./bench`, go1, 2 × a processor; **not quiet: other programs took 25 % of the cores' time**.",
 		"| ours over theirs | 0.500 | 0.500 to 0.500 | ≤ 0.4 | **not met** |",
 		"| ours | 12 | 11 to 13 | ms | 5 |",
 		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | **2.00** |",
@@ -167,6 +168,18 @@ func TestPeersLines(t *testing.T) {
 	for _, bad := range []string{"Traceback (most recent call last)", `{"system": "x", "batch": 64}`, `{"batch": 1, "ms_per_batch": 2}`, `{"system": "x", "batch": 1, "ms_per_batch": -1}`} {
 		if lines, err := parseLines([]byte(bad)); err == nil {
 			t.Errorf("%q: got %+v and no error", bad, lines)
+		}
+	}
+}
+
+func TestBusyTime(t *testing.T) {
+	stat := "cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
+	if got, ok := busyTime(stat); !ok || got != 1710*time.Millisecond {
+		t.Errorf("got %v, %v, want 1.71s", got, ok)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3", "cpu 1 2 3 4 5 6 7 x", "intr 1 2 3 4 5 6 7 8"} {
+		if got, ok := busyTime(bad); ok {
+			t.Errorf("%q: got %v, want none", bad, got)
 		}
 	}
 }

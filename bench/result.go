@@ -76,6 +76,9 @@ func (r *result) samples(name string) []float64 {
 	return nil
 }
 
+// quiet is what share of the cores' time other programs may take before figures are not to be trusted.
+const quiet = 0.03
+
 // print is the table: medians, and the quartiles beside them.
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %s\n", r.Name, r.What)
@@ -91,6 +94,9 @@ func (r *result) print(w io.Writer) {
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  %s\n", n)
+	}
+	if r.Others > quiet {
+		fmt.Fprintf(w, "  NOT QUIET: other programs took %.0f %% of the cores' time\n", 100*r.Others)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 
 // markdown is a section: the command and the machine, what is promised, medians, curves.
 func (r *result) markdown(w io.Writer) {
-	fmt.Fprintf(w, "### %s\n\n%s.\n\n", r.Name, strings.TrimSuffix(r.What, "."))
-	fmt.Fprintf(w, "`%s`, %s, %d × %s, load %s before.\n\n", r.Command, r.Go, r.CPUs, r.CPU, orDefault(r.Load, "unknown"))
+	fmt.Fprintf(w, "### %s\n\nWhat: %s.\n\n", r.Name, strings.TrimSuffix(r.What, "."))
+	fmt.Fprintf(w, "`%s`, %s, %d × %s%s.\n\n", r.Command, r.Go, r.CPUs, r.CPU, r.disturbed())
 	r.ratioTable(w)
 	r.seriesTable(w)
 	r.curveTable(w)
@@ -25,6 +25,17 @@ func (r *result) markdown(w io.Writer) {
 	if len(r.Notes) > 0 {
 		fmt.Fprintln(w)
 	}
+}
+
+// disturbed says how busy other programs kept the machine.
+func (r *result) disturbed() string {
+	switch {
+	case r.Others < 0:
+		return ""
+	case r.Others <= quiet:
+		return fmt.Sprintf("; other programs took %.1f %% of the cores' time", 100*r.Others)
+	}
+	return fmt.Sprintf("; **not quiet: other programs took %.0f %% of the cores' time**", 100*r.Others)
 }
 
 func (r *result) ratioTable(w io.Writer) {
