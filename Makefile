@@ -65,9 +65,28 @@ lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
 bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum
 	cd tools && CGO_ENABLED=0 go build -o ../bin/ tool
 
+BENCH_OUT ?= out/bench
+PEERS     ?=
+PYTHON    ?=
+BENCH      = $(GO) run ./bench -out $(BENCH_OUT)
+FULL       = $(BENCH) -full -peers "$(PEERS)" -python "$(PYTHON)"
+
 .PHONY: bench
-bench: compile ## the costs that xpeft promises, each beside its rival in the same run
-	@$(GO) run ./bench $(ARGS)
+bench: compile ## what xpeft promises, each beside its rival in the same run: minutes, without Python; raw samples in out/bench
+	@$(BENCH) $(ARGS)
+
+.PHONY: bench-full
+bench-full: compile ## the same in whole sizes, with Python's side if PEERS=…/peers.py and PYTHON=… (which has its libraries) are given; also a log in out/bench
+	@mkdir -p $(BENCH_OUT)
+	@$(FULL) $(ARGS) 2>&1 | tee -a $(BENCH_OUT)/log
+
+.PHONY: bench-peers
+bench-peers: compile ## Python's side alone, on the same texts: PEERS=…/peers.py PYTHON=…
+	@$(FULL) -only peers $(ARGS)
+
+.PHONY: bench-report
+bench-report: compile ## tables and pictures of out/bench, into docs/performance.md
+	@$(GO) run ./bench -report $(BENCH_OUT)
 
 .PHONY: bench-go
 bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, summed up by benchstat

@@ -10,8 +10,8 @@ import (
 	"github.com/xpeft/xpeft/internal/torch"
 )
 
-// Bank is N frozen adapters on an engine's device. It is safe for concurrent use. A random bank is materialised by its first use
-// into one contiguous block, [2,L,N,d·b]; a warm bank's weights are views of its file, which nothing copies on a CPU.
+// Bank is N frozen adapters on an engine's device. It is safe for concurrent use. A random bank has one contiguous block, [2,L,N,d·b], and on a CPU
+// generates each adapter at its first use; a warm bank's weights are views of its file, which nothing copies on a CPU.
 type Bank struct {
 	props  Properties
 	digest Digest
@@ -24,6 +24,7 @@ type Bank struct {
 	rows   [2][]torch.Tensor // [side][block]: [N,d·b], float32 or float16
 	bias   [2][]torch.Tensor // [side][block]: [N,b] or [N,d]; none without biases
 	held   []*torch.Held
+	lazy   *lazyRows // of a random bank on a CPU
 }
 
 // NewRandom makes a random bank. It costs nothing until it is used.
@@ -48,8 +49,8 @@ func (b *Bank) Properties() Properties { return b.props }
 func (b *Bank) Digest() Digest         { return b.digest }
 func (b *Bank) Affine() []float32      { return b.affine }
 
-// Materialise makes the weights ready on the engine of s, which all later calls must share; the first fold does it by itself. Cost for a
-// random bank: N=150, L=6, d=384, b=24 is 16.6 M entries, tens of milliseconds.
+// Materialise makes the weights ready on the engine of s, which all later calls must share; the first fold does it by itself. On a CPU it costs next to nothing:
+// what a random bank has to generate is left to whoever first uses a row. On a GPU all is generated: N=150, L=6, d=384, b=24 is 16.6 M entries, tens of milliseconds.
 func (b *Bank) Materialise(s *torch.Scope) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +76,12 @@ func (b *Bank) Materialise(s *torch.Scope) error {
 
 func (b *Bank) generate(s *torch.Scope) (err error) {
 	p, size := b.props, b.props.N*b.props.Elems()
+	lazy := s.Engine().Device() == torch.CPU
 	all := s.FillFloat32s(func(dst []float32) {
+		if lazy {
+			b.lazy = newLazyRows(p, dst)
+			return
+		}
 		for i := 0; i < 2*p.Blocks && err == nil; i++ {
 			err = p.GenerateBlock(Side(i/p.Blocks), i%p.Blocks, dst[i*size:(i+1)*size])
 		}
@@ -112,7 +118,7 @@ func (b *Bank) keep(s *torch.Scope, t torch.Tensor) torch.Tensor {
 	return h.Tensor
 }
 
-// Bytes is what the materialised bank takes: memory for a random one, mapped file for a warm one.
+// Bytes is what the materialised bank takes: memory for a random one, as far as it was used, mapped file for a warm one.
 func (b *Bank) Bytes() int64 { return b.props.Bytes() }
 
 // Verify reads a warm bank's file whole and compares its SHA-256; a random bank has nothing to verify.
@@ -127,7 +133,7 @@ func (b *Bank) release() {
 	for _, h := range b.held {
 		h.Free()
 	}
-	b.held, b.rows, b.bias, b.ready = nil, [2][]torch.Tensor{}, [2][]torch.Tensor{}, false
+	b.lazy, b.held, b.rows, b.bias, b.ready = nil, nil, [2][]torch.Tensor{}, [2][]torch.Tensor{}, false
 }
 
 // Close frees the weights and closes the file. Nothing may use the bank while it closes; what does later gets [ErrClosed].

@@ -58,7 +58,7 @@ func (b *Bank) FoldMany(s *torch.Scope, masks []*bitmask.Mask, affines [][]float
 	return fs, errs
 }
 
-// check says whether mask can be folded, and compares the CRCs of the rows that it selects.
+// check says whether mask can be folded, and makes the rows that it selects ready.
 func (b *Bank) check(m *bitmask.Mask, affine []float32) error {
 	p := b.props
 	if m.N != p.N || m.Blocks != p.Blocks {
@@ -73,10 +73,8 @@ func (b *Bank) check(m *bitmask.Mask, affine []float32) error {
 		if ids = m.Indices(side, l, ids[:0]); len(ids) == 0 {
 			return fmt.Errorf("%w: a mask without ones", ErrInvalid)
 		}
-		for _, id := range ids {
-			if err := b.checkRow(side, l, int(id)); err != nil {
-				return err
-			}
+		if err := b.need(side, l, ids); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -144,10 +142,8 @@ func (b *Bank) FoldRows(s *torch.Scope, side Side, block int, ids []int32, profi
 	if profiles < 1 || len(ids) == 0 || len(ids)%profiles != 0 {
 		return weights, bias, fmt.Errorf("%w: %d adapters for %d profiles", ErrInvalid, len(ids), profiles)
 	}
-	for _, id := range ids {
-		if err := b.checkRow(side, block, int(id)); err != nil {
-			return weights, bias, err
-		}
+	if err := b.need(side, block, ids); err != nil {
+		return weights, bias, err
 	}
 	ends := torch.Bags(len(ids), profiles)
 	weights = s.MeanRows(b.rows[side][block], ids, ends)
@@ -157,27 +153,35 @@ func (b *Bank) FoldRows(s *torch.Scope, side Side, block int, ids []int32, profi
 	return weights, bias, nil
 }
 
-// checkRow keeps a bad index from libtorch, and a row of a file from being used before its CRC was compared.
-func (b *Bank) checkRow(side Side, block, adapter int) error {
+// need makes rows ready for use: it keeps a bad index from libtorch, compares the CRCs of a file's rows, and generates a random bank's, each once.
+func (b *Bank) need(side Side, block int, ids []int32) error {
+	check := b.props.checkRow
 	if b.file != nil {
-		return b.file.CheckRow(side, block, adapter)
+		check = b.file.CheckRow
 	}
-	return b.props.checkRow(side, block, adapter)
+	for _, id := range ids {
+		if err := check(side, block, int(id)); err != nil {
+			return err
+		}
+	}
+	if b.lazy == nil {
+		return nil
+	}
+	return b.lazy.need(side, block, ids)
 }
 
 // Rows is one side of a block as tensors: weights [N,d·b] and bias (none without biases), in float32: what a soft mask and a mask's gradient are
-// products with. All of a warm bank's rows are checked first.
+// products with. All of a warm bank's rows are checked first, and all of a random bank's generated.
 func (b *Bank) Rows(s *torch.Scope, side Side, block int) (weights, bias torch.Tensor, err error) {
 	if err := b.Materialise(s); err != nil {
 		return weights, bias, err
 	}
-	for i := range b.props.N {
-		if b.file == nil {
-			break
-		}
-		if err := b.file.CheckRow(side, block, i); err != nil {
-			return weights, bias, err
-		}
+	all := make([]int32, b.props.N)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	if err := b.need(side, block, all); err != nil {
+		return weights, bias, err
 	}
 	weights = s.ToFloat32(b.rows[side][block])
 	if b.props.Bias {

@@ -34,19 +34,24 @@ func (p Properties) GenerateBlock(side Side, block int, dst []float32) error {
 	if len(dst)/elems != p.N || len(dst)%elems != 0 {
 		return invalidf("destination of %d entries, want %d × %d", len(dst), p.N, elems)
 	}
-	workers := min(runtime.GOMAXPROCS(0), p.N)
-	var wg sync.WaitGroup
+	inParallel(p.N, func(i int) { g.fill(uint32(i), dst[i*elems:(i+1)*elems]) })
+	return nil
+}
+
+// inParallel calls f with 0 to n-1, a share for each core.
+func inParallel(n int, f func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var all sync.WaitGroup
 	for w := range workers {
-		wg.Add(1)
+		all.Add(1)
 		go func() {
-			defer wg.Done()
-			for i := w * p.N / workers; i < (w+1)*p.N/workers; i++ {
-				g.fill(uint32(i), dst[i*elems:(i+1)*elems])
+			defer all.Done()
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				f(i)
 			}
 		}()
 	}
-	wg.Wait()
-	return nil
+	all.Wait()
 }
 
 // generator makes the entries of one (side, block).

@@ -27,7 +27,7 @@ func benchCache(ctx context.Context, v env) (result, error) {
 	if v.full {
 		size = 600 // about what CacheBytes holds by default
 	}
-	r := result{Name: "cache", What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working set at times what the cache holds, %d adapters",
+	r := result{Name: "cache", X: "working set, times the cache", What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working set at times what the cache holds, %d adapters",
 		mixedRows, fixtureN, fixtureK, size)}
 	times := []int{1, 2, 5, 10, 100}
 	dir, remove, err := fixture(ctx, v, size*times[len(times)-1])

@@ -119,10 +119,19 @@ func predictLoop(ctx context.Context, v env, rows int) (func() error, func(), er
 // requests are the texts of batch number at, a profile each.
 func requests(texts []string, rows, at int) []sdk.Request {
 	reqs := make([]sdk.Request, rows)
-	for i := range reqs {
-		reqs[i] = sdk.Request{Profile: profileID(i), Text: texts[(at*rows+i)%len(texts)]}
+	for i, text := range batchTexts(texts, rows, at) {
+		reqs[i] = sdk.Request{Profile: profileID(i), Text: text}
 	}
 	return reqs
+}
+
+// batchTexts are those of batch number at, as peers.py counts.
+func batchTexts(texts []string, rows, at int) []string {
+	out := make([]string, rows)
+	for i := range out {
+		out[i] = texts[(at*rows+i)%len(texts)]
+	}
+	return out
 }
 
 // predictAll answers a batch, whose first row that fails is the error.

@@ -2,10 +2,17 @@
 
 // Command bench measures the costs that xpeft promises, each beside its rival in the same run: alternating rounds, medians, ratios.
 //
-//	make bench
-//	make bench-full
+//	make bench           minutes
+//	make bench-full      whole sizes; PEERS=…/peers.py PYTHON=…/bin/python adds Python's libraries
+//	make bench-report    docs/performance.md's tables and pictures
 //
 // It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
+//
+// A loop is one kind of work for a profiler: pprof sees Go, perf the inside of libtorch. From the repository's root, after go build -o bin/ ./bench:
+//
+//	scripts/env.sh bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
+//	go tool pprof -top bin/cpu.prof; go tool pprof -top -sample_index=alloc_space bin/mem.prof
+//	scripts/env.sh perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64; perf report -i bin/perf.data --sort dso,symbol
 package main
 
 import (
@@ -13,10 +20,10 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +35,8 @@ type env struct {
 	texts  []string // headlines
 	rounds int      // alternating, of each measurement
 	full   bool     // whole sizes, for hours; otherwise minutes
+	peers  string   // the script of Python's side; empty: it is skipped
+	python string   // what runs it
 }
 
 // measurement fills a result, whose name and sentence it sets.
@@ -36,28 +45,34 @@ type measurement struct {
 	run  func(context.Context, env) (result, error)
 }
 
-var measurements = []measurement{{"cache", benchCache}, {"fold", benchFold}, {"foldmany", benchFoldMany}, {"learn", benchLearn}, {"mixed", benchMixed}, {"predict", benchPredict}, {"threads", benchThreads}}
+// measurements in the order in which they run; the long ones last.
+var measurements = []measurement{
+	{"cache", benchCache},
+	{"fold", benchFold},
+	{"foldmany", benchFoldMany},
+	{"learn", benchLearn},
+	{"mixed", benchMixed},
+	{"predict", benchPredict},
+	{"threads", benchThreads},
+	{"start", benchStart},
+	{"peers", benchPeers},
+}
+
+// task is what the command line asks for.
+type task struct {
+	env
+	only             []string
+	out, report, doc string
+	loop             string
+	long             time.Duration
+	files            profiles
+}
 
 func main() {
-	rounds := flag.Int("rounds", 11, "alternating rounds of each measurement")
-	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
-	full := flag.Bool("full", false, "whole sizes: a million profiles, every curve")
-	out := flag.String("out", "out/bench", "folder of the raw samples")
-	loop := flag.String("loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
-	long := flag.Duration("for", 20*time.Second, "how long -loop runs")
-	var files profiles
-	flag.StringVar(&files.cpu, "cpuprofile", "", "file for pprof: where -loop spends its time")
-	flag.StringVar(&files.mem, "memprofile", "", "file for pprof: what -loop allocates")
-	flag.Parse()
-	var names []string
-	if *only != "" {
-		names = strings.Split(*only, ",")
-	}
-	e, err := newEnv(*rounds, *full)
-	if err == nil && *loop != "" {
-		err = runLoop(context.Background(), e, *loop, *long, files)
-	} else if err == nil {
-		err = run(context.Background(), e, names, *out)
+	ctx := context.Background()
+	ok, err := beChild(ctx)
+	if !ok {
+		err = parse().do(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -65,8 +80,42 @@ func main() {
 	}
 }
 
-func newEnv(rounds int, full bool) (e env, err error) {
-	e = env{model: os.Getenv("XPEFT_MODEL"), rounds: rounds, full: full}
+func parse() (t task) {
+	flag.IntVar(&t.rounds, "rounds", 11, "alternating rounds of each measurement")
+	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
+	flag.BoolVar(&t.full, "full", false, "whole sizes: a million profiles, every curve")
+	flag.StringVar(&t.out, "out", "out/bench", "folder of the raw samples")
+	flag.StringVar(&t.peers, "peers", "", "script of Python's side, peers.py; without it that measurement is skipped")
+	flag.StringVar(&t.python, "python", "", "Python that has the peers' libraries")
+	flag.StringVar(&t.report, "report", "", "write the tables and pictures of this folder's samples into -doc instead, between its marks")
+	flag.StringVar(&t.doc, "doc", "docs/performance.md", "document that -report writes")
+	flag.StringVar(&t.loop, "loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
+	flag.DurationVar(&t.long, "for", 20*time.Second, "how long -loop runs")
+	flag.StringVar(&t.files.cpu, "cpuprofile", "", "file for pprof: where -loop spends its time")
+	flag.StringVar(&t.files.mem, "memprofile", "", "file for pprof: what -loop allocates")
+	flag.Parse()
+	if *only != "" {
+		t.only = strings.Split(*only, ",")
+	}
+	return t
+}
+
+func (t task) do(ctx context.Context) error {
+	if t.report != "" {
+		return report(t.report, t.doc)
+	}
+	e, err := newEnv(t.env)
+	if err != nil {
+		return err
+	}
+	if t.loop != "" {
+		return runLoop(ctx, e, t.loop, t.long, t.files)
+	}
+	return run(ctx, e, t.only, t.out)
+}
+
+func newEnv(e env) (_ env, err error) {
+	e.model = os.Getenv("XPEFT_MODEL")
 	if e.model == "" {
 		return e, fmt.Errorf(`XPEFT_MODEL is not set: run "make bench", or eval "$(scripts/env.sh)" first`)
 	}
@@ -75,21 +124,46 @@ func newEnv(rounds int, full bool) (e env, err error) {
 }
 
 func run(ctx context.Context, e env, only []string, out string) error {
-	fmt.Printf("%s, %d CPUs, %d rounds, medians\n", runtime.Version(), runtime.NumCPU(), e.rounds)
+	for _, name := range only {
+		if !slices.ContainsFunc(measurements, func(m measurement) bool { return m.name == name }) {
+			return fmt.Errorf("no measurement %q", name)
+		}
+	}
+	here := thisMachine()
+	fmt.Printf("%s, %d × %s, %d rounds, medians\n", here.Go, here.CPUs, here.CPU, e.rounds)
 	for _, m := range measurements {
 		if only != nil && !slices.Contains(only, m.name) {
 			continue
 		}
+		others := watch()
 		r, err := m.run(ctx, e)
+		if why := skipped(""); errors.As(err, &why) {
+			fmt.Printf("\n%s: %v\n", m.name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		r.machine, r.Command = here, e.command(m.name)
+		r.Others = others()
 		r.print(os.Stdout)
 		if err := r.save(out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// command is what runs a measurement again.
+func (e env) command(name string) string {
+	c := fmt.Sprintf("go run ./bench -only %s -rounds %d", name, e.rounds)
+	if e.full {
+		c += " -full"
+	}
+	if name == "peers" {
+		c += " -peers …/peers.py -python …/bin/python"
+	}
+	return c
 }
 
 // headlines reads the single texts of 8 words or more.

@@ -19,7 +19,7 @@ const mixedRows = 64
 
 // benchMixed compares PredictBatch of 64 headlines, for 64 cached profiles and for fewer, with the bare encoder's work for the same texts in the same shards.
 func benchMixed(ctx context.Context, v env) (result, error) {
-	r := result{Name: "mixed", What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the same texts, sharded alike", mixedRows)}
+	r := result{Name: "mixed", X: "profiles in a batch", What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the same texts, sharded alike", mixedRows)}
 	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err

@@ -8,19 +8,20 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 )
 
 // result is what one measurement found: raw samples, and the ratios that are promised of them.
 type result struct {
-	Name   string   `json:"name"` // also its file's
-	What   string   `json:"what"` // a sentence: what is compared, on which input
+	Name   string   `json:"name"`        // also its file's
+	What   string   `json:"what"`        // a sentence: what is compared, on which input
+	X      string   `json:"x,omitempty"` // what At counts: profiles in a batch, adapters, …
 	Series []series `json:"series"`
 	Ratios []ratio  `json:"ratios,omitempty"`
 	Notes  []string `json:"notes,omitempty"`
-	Go     string   `json:"go"`
-	CPUs   int      `json:"cpus"`
+
+	Command string `json:"command"`
+	machine
 }
 
 // series is the samples of one thing. Those of one round of the same result have the same place in each series.
@@ -75,6 +76,9 @@ func (r *result) samples(name string) []float64 {
 	return nil
 }
 
+// quiet is what share of the cores' time other programs may take before figures are not to be trusted.
+const quiet = 0.03
+
 // print is the table: medians, and the quartiles beside them.
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %s\n", r.Name, r.What)
@@ -91,11 +95,13 @@ func (r *result) print(w io.Writer) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  %s\n", n)
 	}
+	if r.Others > quiet {
+		fmt.Fprintf(w, "  NOT QUIET: other programs took %.0f %% of the cores' time\n", 100*r.Others)
+	}
 }
 
 // save writes the result as dir/NAME.json.
 func (r *result) save(dir string) error {
-	r.Go, r.CPUs = runtime.Version(), runtime.NumCPU()
 	raw, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err

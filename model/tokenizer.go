@@ -1,13 +1,12 @@
 package model
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -123,14 +122,25 @@ func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 
 // hashTokens writes a count, then for each token its id, its length and its bytes, by id.
 func hashTokens(h hash.Hash, ids map[string]int32) {
-	tokens := slices.SortedFunc(maps.Keys(ids), func(a, b string) int {
-		return cmp.Or(cmp.Compare(ids[a], ids[b]), cmp.Compare(a, b))
+	type entry struct {
+		id    int32
+		token string
+	}
+	tokens := make([]entry, 0, len(ids))
+	for token, id := range ids {
+		tokens = append(tokens, entry{id, token})
+	}
+	slices.SortFunc(tokens, func(a, b entry) int {
+		if a.id != b.id {
+			return int(a.id - b.id)
+		}
+		return strings.Compare(a.token, b.token)
 	})
 	buf := binary.LittleEndian.AppendUint64(nil, uint64(len(tokens)))
-	for _, token := range tokens {
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(ids[token]))
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(token)))
-		buf = append(buf, token...)
+	for _, e := range tokens {
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(e.id))
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(e.token)))
+		buf = append(buf, e.token...)
 	}
 	h.Write(buf)
 }

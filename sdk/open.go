@@ -65,17 +65,33 @@ type opened struct {
 	encoder    *model.Encoder
 }
 
+// openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a core each.
 func openModel(dir string, o Options) (m opened, err error) {
-	c, err := model.OpenCheckpoint(dir)
+	var tokenizerErr error
+	read := make(chan *model.Tokenizer)
+	go func() {
+		var t *model.Tokenizer
+		t, tokenizerErr = model.LoadTokenizer(dir)
+		read <- t
+	}()
+	m, err = openEncoder(dir, o)
+	m.tokenizer = <-read
 	if err != nil {
 		return m, err
 	}
-	t, err := model.LoadTokenizer(dir)
-	if err == nil {
-		err = c.CheckTokenizer(t)
+	if err = tokenizerErr; err == nil {
+		err = m.checkpoint.CheckTokenizer(m.tokenizer)
 	}
 	if err != nil {
-		return m, errors.Join(err, c.Close())
+		return m, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+func openEncoder(dir string, o Options) (m opened, err error) {
+	c, err := model.OpenCheckpoint(dir)
+	if err != nil {
+		return m, err
 	}
 	e, err := torch.Open(torch.Config{Device: torch.Device(o.Device), Workers: o.Workers, Threads: o.Threads, Logger: o.Logger})
 	if err != nil {
@@ -85,7 +101,7 @@ func openModel(dir string, o Options) (m opened, err error) {
 	if err != nil {
 		return m, errors.Join(err, e.Close(), c.Close())
 	}
-	return opened{checkpoint: c, tokenizer: t, engine: e, encoder: enc}, nil
+	return opened{checkpoint: c, engine: e, encoder: enc}, nil
 }
 
 func (m opened) close() error {

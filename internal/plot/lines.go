@@ -19,7 +19,43 @@ type Line struct {
 }
 
 // Lines draws curves over a logarithmic x of base 2.
-func Lines(title, x, y string, lines []Line) (Picture, error) {
+func Lines(title, x, y string, lines []Line) (Picture, error) { return drawLines(title, x, y, lines) }
+
+// Growth is Lines with a logarithmic y too, where a power of x is a straight line. Every value must be above 0.
+func Growth(title, x, y string, lines []Line) (Picture, error) {
+	for _, l := range lines {
+		for _, values := range [][]float64{l.Y, l.Low, l.High} {
+			for _, v := range values {
+				if !(v > 0) {
+					return Picture{}, fmt.Errorf("%w: line %q has the value %g", ErrInput, l.Name, v)
+				}
+			}
+		}
+	}
+	pic, err := drawLines(title, x, y, lines)
+	if err != nil {
+		return pic, err
+	}
+	axis := &pic.p.Y
+	axis.Scale, axis.Tick.Marker = plot.LogScale{}, growthTicks{}
+	if axis.Min, axis.Max = axis.Min/1.1, axis.Max*1.1; axis.Max < 2*axis.Min { // else the noise of a flat curve would fill the picture
+		middle := math.Sqrt(axis.Min * axis.Max)
+		axis.Min, axis.Max = middle/2, middle*2
+	}
+	return pic, err
+}
+
+// growthTicks are powers of ten, or even steps where there are hardly any.
+type growthTicks struct{}
+
+func (growthTicks) Ticks(low, high float64) []plot.Tick {
+	if high < 30*low {
+		return plot.DefaultTicks{}.Ticks(low, high)
+	}
+	return plot.LogTicks{Prec: -1}.Ticks(low, high)
+}
+
+func drawLines(title, x, y string, lines []Line) (Picture, error) {
 	if len(lines) == 0 {
 		return Picture{}, fmt.Errorf("%w: no lines", ErrInput)
 	}

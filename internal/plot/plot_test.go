@@ -24,6 +24,10 @@ func pictures(t *testing.T) map[string]Picture {
 	add("bars", p, err)
 	p, err = Lines("lines", "texts", "accuracy", []Line{{Name: "a", X: []float64{1, 2, 4}, Y: []float64{0.5, 0.6, 0.7}, Low: []float64{0.4, 0.5, 0.6}, High: []float64{0.6, 0.7, 0.8}}, {Name: "b", X: []float64{1, 4}, Y: []float64{0.4, 0.6}}})
 	add("lines", p, err)
+	p, err = Growth("growth", "records", "ms", []Line{{Name: "a", X: []float64{1000, 10000, 1e6}, Y: []float64{0.5, 6, 700}, Low: []float64{0.4, 5, 600}, High: []float64{0.6, 7, 800}}})
+	add("growth", p, err)
+	p, err = Growth("flat", "profiles", "ms", []Line{{Name: "a", X: []float64{1, 2}, Y: []float64{0.5, 0.5}}})
+	add("flat", p, err)
 	p, err = Scatter("scatter", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"rest", [][2]float64{{2, 0}}, true}, {"none", nil, false}})
 	add("scatter", p, err)
 	p, err = Heatmap("heatmap", "adapter", Cells{Row: []string{"Down", "Up"}, Is: [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}}, Keys: []string{"both", "a", "b"}})
@@ -85,6 +89,7 @@ func TestRefuses(t *testing.T) {
 		"NaN":          func() (Picture, error) { return Bars("", "", []Bar{{Mean: math.NaN()}}) },
 		"no lines":     func() (Picture, error) { return Lines("", "", "", nil) },
 		"x of 0":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{0}, Y: []float64{1}}}) },
+		"growth of 0":  func() (Picture, error) { return Growth("", "", "", []Line{{X: []float64{1}, Y: []float64{0}}}) },
 		"uneven":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{1}, Y: nil}}) },
 		"no points":    func() (Picture, error) { return Scatter("", nil) },
 		"no cells":     func() (Picture, error) { return Heatmap("", "", Cells{}) },

@@ -1,0 +1,87 @@
+//go:build cgo
+
+package main
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// machine is what a reader needs to know to compare figures.
+type machine struct {
+	Go     string  `json:"go"`
+	CPU    string  `json:"cpu"` // the model
+	CPUs   int     `json:"cpus"`
+	Others float64 `json:"others"` // share of the cores' time that other programs took meanwhile; -1 where that is not known
+}
+
+func thisMachine() machine {
+	m := machine{Go: runtime.Version(), CPUs: runtime.NumCPU(), CPU: runtime.GOARCH, Others: -1}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		m.CPU = cpuModel(string(info), m.CPU)
+	}
+	return m
+}
+
+// cpuModel finds the model in /proc/cpuinfo's text.
+func cpuModel(info, otherwise string) string {
+	for line := range strings.Lines(info) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return otherwise
+}
+
+// watch begins to watch the cores; others is what share of their time other programs took since, and the hypervisor for other machines.
+func watch() (others func() float64) {
+	began, busy, ok := time.Now(), time.Duration(0), false
+	if stat, err := os.ReadFile("/proc/stat"); err == nil {
+		busy, ok = busyTime(string(stat))
+	}
+	own := ownTime()
+	return func() float64 {
+		stat, err := os.ReadFile("/proc/stat")
+		now, again := busyTime(string(stat))
+		if err != nil || !ok || !again {
+			return -1
+		}
+		theirs := now - busy - (ownTime() - own)
+		return max(0, theirs.Seconds()/(time.Since(began).Seconds()*float64(runtime.NumCPU())))
+	}
+}
+
+// busyTime is how long the cores of /proc/stat's text were not idle, since the machine started: in its first line are user, nice, system, idle, iowait, irq,
+// softirq, steal, in hundredths of a second.
+func busyTime(stat string) (d time.Duration, ok bool) {
+	line, _, _ := strings.Cut(stat, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, false
+	}
+	for i, f := range fields[1:9] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		if i != 3 && i != 4 { // idle, iowait
+			d += time.Duration(n) * (time.Second / 100)
+		}
+	}
+	return d, true
+}
+
+// ownTime is what this program took, and those that it ran and that have ended.
+func ownTime() (d time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			d += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return d
+}

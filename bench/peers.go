@@ -1,0 +1,160 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// peersRows is how many rows, each of another profile, a batch has.
+const peersRows = 64
+
+// ways in which the same store is opened, and how many times as fast as each peer it must be at 64 rows.
+var ways = []struct {
+	name                        string
+	options                     sdk.Options
+	transformers, adapters, one string // bounds; peft's is adapters'; one is transformers' for one text
+}{
+	{"xpeft", sdk.Options{ReadOnly: true}, "≥ 1.25", "≥ 1.5", "≥ 1.0"},
+	// The int8 encoder's place: {"xpeft int8", sdk.Options{ReadOnly: true, Int8: true}, "≥ 2", "≥ 2.5", ""}.
+}
+
+// benchPeers compares batches of 64 rows of 64 profiles, and single texts, with Python's libraries on the same texts, threads and longest text, tokenising
+// included on both sides; then the learning of 60 texts. A round runs all of one side, then all of the other, which begins it in every second round.
+func benchPeers(ctx context.Context, v env) (result, error) {
+	r := result{Name: "peers", What: fmt.Sprintf("%d rows of %d cached profiles (N=%d, k=%d, all blocks, F32), one text of one, and 60 texts × 10 epochs learned, beside Python's libraries; T ≤ %d, 2 threads",
+		peersRows, peersRows, fixtureN, fixtureK, fixtureTokens)}
+	py, err := newPython(v)
+	if err != nil {
+		return r, err
+	}
+	defer os.Remove(py.texts)
+	own, err := newOwnSide(ctx, v)
+	if err != nil {
+		return r, err
+	}
+	defer own.close()
+	batches := 6
+	if v.full {
+		batches = 12
+	}
+	sides := []func() error{
+		func() error { return own.round(ctx, &r, batches) },
+		func() error { return py.round(ctx, &r, batches) },
+	}
+	for round := range v.rounds {
+		for _, side := range sides {
+			if err := side(); err != nil {
+				return r, err
+			}
+		}
+		slices.Reverse(sides)
+		if v.full || round < 3 { // a quarter of a minute each
+			if err := learnBeside(ctx, v, own, py, &r); err != nil {
+				return r, err
+			}
+		}
+	}
+	comparePeers(&r)
+	return r, nil
+}
+
+func comparePeers(r *result) {
+	const batch, one = ", 64 rows", ", one text"
+	for _, w := range ways {
+		r.compare(w.name+" over transformers without an adapter"+batch, w.name+batch, "transformers"+batch, w.transformers)
+		r.compare(w.name+" over adapters"+batch, w.name+batch, "adapters"+batch, w.adapters)
+		r.compare(w.name+" over peft"+batch, w.name+batch, "peft"+batch, w.adapters)
+		r.compare(w.name+" over transformers without an adapter"+one, w.name+one, "transformers"+one, w.one)
+	}
+	r.compare("xpeft over its own bare encoder"+batch, "xpeft"+batch, "bare encoder"+batch, "≥ 0.92")
+	r.compare("adapters over xpeft, seconds to learn 60 texts", "adapters, 60 texts learned", "xpeft, 60 texts learned", "≥ 1.7")
+}
+
+// ownSide is what is measured in this process.
+type ownSide struct {
+	env     env
+	stores  []*sdk.SDK // one for each of ways
+	engine  *torch.Engine
+	encoder *model.Encoder
+	tok     *model.Tokenizer
+	remove  func()
+}
+
+func newOwnSide(ctx context.Context, v env) (o *ownSide, err error) {
+	dir, remove, err := fixture(ctx, v, peersRows)
+	if err != nil {
+		return nil, err
+	}
+	o = &ownSide{env: v, remove: remove}
+	for _, w := range ways {
+		p, err := sdk.Open(dir, &w.options)
+		if err != nil {
+			return nil, errors.Join(err, o.close())
+		}
+		o.stores = append(o.stores, p)
+	}
+	if o.engine, o.encoder, o.tok, err = open(ctx, v.model, torch.Config{}); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+func (o *ownSide) close() (err error) {
+	for _, p := range o.stores {
+		err = errors.Join(err, p.Close())
+	}
+	if o.encoder != nil {
+		err = errors.Join(err, o.encoder.Close(), o.engine.Close())
+	}
+	o.remove()
+	return err
+}
+
+// round adds a sample to each of our series. As peers.py does, it warms up by two batches and takes the median of the next ones, the same texts as there.
+func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
+	for _, size := range []struct {
+		rows int
+		name string
+	}{{peersRows, "64 rows"}, {1, "one text"}} {
+		for i, w := range ways {
+			err := rate(r, w.name+", "+size.name, size.rows, batches, func(at int) error {
+				return predictAll(ctx, o.stores[i], requests(o.env.texts, size.rows, at))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		err := rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
+			return bareBatch(ctx, o.engine, o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rate adds texts per second.
+func rate(r *result, name string, rows, batches int, batch func(at int) error) error {
+	for at := range 2 {
+		if err := batch(at); err != nil {
+			return err
+		}
+	}
+	at := 0
+	ms, err := timed(batches, func() error { at++; return batch(at - 1) })
+	if err != nil {
+		return err
+	}
+	r.add(name, "texts/s", 0, float64(rows)/quantile(ms, 0.5)*1e3)
+	return nil
+}
