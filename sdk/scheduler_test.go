@@ -36,24 +36,22 @@ func rowOf(profile string, at, tokens int) *row {
 	return r
 }
 
-// start runs a call in the background; done has its error.
+// start runs a call in the background and returns once its rows wait or are in a pass; done has its error.
 func start(ctx context.Context, s *scheduler, rows ...*row) (done chan error) {
 	done = make(chan error, 1)
-	before := waiting(s)
+	before := came(s)
 	go func() { done <- s.run(ctx, &call{out: make([]Prediction, len(rows))}, rows) }()
-	for waiting(s) == before && len(rows) > 0 { // its rows may have been taken at once
-		if s.stats().Texts > 0 && before == 0 {
-			break
-		}
+	for came(s) < before+len(rows) {
 		time.Sleep(time.Millisecond)
 	}
 	return done
 }
 
-func waiting(s *scheduler) int {
+// came is how many rows wait or were in a pass.
+func came(s *scheduler) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue)
+	return len(s.queue) + int(s.passes.Texts)
 }
 
 // names of a pass's rows: profile and tokens.
