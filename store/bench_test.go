@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 )
@@ -61,6 +63,36 @@ func BenchmarkDecodeProfile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := DecodeProfile(record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkExport is of 20,000 profiles.
+func BenchmarkExport(b *testing.B) {
+	s, _ := loaded(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Export(ctx, io.Discard, ExportOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkImport is of 20,000 profiles into an empty store, without its index.
+func BenchmarkImport(b *testing.B) {
+	s, _ := loaded(b)
+	var bundle bytes.Buffer
+	if _, err := s.Export(ctx, &bundle, ExportOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		to := newStore(b, &Options{NoSync: true, NoIndex: true})
+		b.StartTimer()
+		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+		if err != nil {
 			b.Fatal(err)
 		}
 	}
