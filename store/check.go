@@ -206,10 +206,11 @@ func (c *checker) checkIDs() error {
 // owner says whose record a number has: "" if it is readable but no id leads
 // to it.
 func (c *checker) owner(n, record []byte) (owner string, staged bool, err error) {
-	id, err := recordID(record)
+	refs, err := readRefs(record)
 	if err != nil {
 		return "", false, err
 	}
+	id := refs.id
 	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(id), n) }
 	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
 		return string(id), false, nil
