@@ -46,6 +46,9 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	err = im.readAll(ctx)
+	if staging := im.wait(); err == nil {
+		err = staging
+	}
 	if err == nil {
 		err = im.commit(ctx)
 	}
@@ -63,7 +66,8 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	return im.report, nil
 }
 
-// importer reads a bundle into the staging bucket.
+// importer reads a bundle into the staging bucket. A batch is staged while the
+// next one is read.
 type importer struct {
 	s      *Store
 	o      ImportOptions
@@ -75,15 +79,19 @@ type importer struct {
 	unknown *BankInfo // its file may be the next frame
 	read    int       // profiles
 
-	batch       []*staged
-	batchBytes  int
-	recordBytes uint64 // of all that is staged
+	batch      []staged
+	batchBytes int
+	staging    chan error // of the batch before; nil if there is none
+
+	// Those of what is staged so far; not to be read before wait.
+	recordBytes uint64
 	maskBytes   uint64
 }
 
 // staged is one profile of the bundle with what goes with it.
 type staged struct {
 	profile  *Profile
+	record   []byte // its encoding
 	state    []byte
 	examples []Example
 }
@@ -91,7 +99,7 @@ type staged struct {
 // A batch is what one staging transaction writes at most, but for its last
 // profile.
 const (
-	batchProfiles = 2000
+	batchProfiles = 5000
 	batchBytes    = 4 << 20
 )
 
@@ -171,7 +179,7 @@ func (im *importer) takeFile(ctx context.Context, size int64) error {
 	file := &io.LimitedReader{R: im.b, N: size}
 	if im.unknown != nil {
 		if err := im.takeBank(ctx, file); err != nil {
-			if bad := im.b.chunks.err; bad != nil && bad != io.EOF {
+			if bad := im.b.source.chunks.err; bad != nil && bad != io.EOF {
 				return bad // rather than what OnBank made of it
 			}
 			return err
@@ -190,6 +198,9 @@ func (im *importer) takeFile(ctx context.Context, size int64) error {
 func (im *importer) takeBank(ctx context.Context, file io.Reader) error {
 	info := *im.unknown
 	im.unknown = nil
+	if err := im.wait(); err != nil { // one callback of the caller's at a time
+		return err
+	}
 	given := info
 	given.Ref = 0
 	switch {
@@ -234,12 +245,17 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
 		return err
 	}
 	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
-	im.batch = append(im.batch, &staged{profile: p})
-	im.batchBytes += len(p.Mask.Bytes()) + len(p.OwnHead) + len(p.Affine) + 4*len(p.Prior) + len(p.Bias)
+	p.Revision = max(p.Revision, 1)
+	record, err := EncodeProfile(p)
+	if err != nil {
+		return fmt.Errorf("profile %q: %w", p.ID, err)
+	}
+	im.batch = append(im.batch, staged{profile: p, record: record})
+	im.batchBytes += len(record)
 	return nil
 }
 
-func (im *importer) last() *staged { return im.batch[len(im.batch)-1] }
+func (im *importer) last() *staged { return &im.batch[len(im.batch)-1] }
 
 // takeExample keeps the newest Options.MaxExamples.
 func (im *importer) takeExample(e Example) error {

@@ -54,6 +54,10 @@ var (
 	keyIndex = []byte("index")
 )
 
+// orderedFill is how full bbolt leaves the pages of keys that come in order:
+// the rest is for records that grow.
+const orderedFill = 0.9
+
 // Numbers in keys are big-endian, so that bbolt's order is theirs.
 
 func key32(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }

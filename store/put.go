@@ -183,10 +183,14 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	key := key32(p.Number)
-	grown := len(b) - len(w.profiles.Get(key))
-	w.profiles.FillPercent = 0.9 // numbers come in order
-	return grown, w.profiles.Put(key, b)
+	grown := len(b) - len(w.profiles.Get(key32(p.Number)))
+	return grown, w.putNew(p.Number, b)
+}
+
+// putNew writes a record under a number.
+func (w *writeTx) putNew(n uint32, record []byte) error {
+	w.profiles.FillPercent = orderedFill
+	return w.profiles.Put(key32(n), record)
 }
 
 // putBeside writes state and examples.

@@ -80,28 +80,41 @@ func (im *importer) register(ctx context.Context, kind byte, d Digest, payload [
 	return ref, err
 }
 
-// flush stages the batch.
+// flush stages the batch, once the one before it is staged.
 func (im *importer) flush(ctx context.Context) error {
-	if len(im.batch) == 0 {
-		return nil
+	if err := im.wait(); err != nil || len(im.batch) == 0 {
+		return err
 	}
-	err := im.s.writeAlone(ctx, func(w *writeTx) error {
-		for _, p := range im.batch {
-			if err := im.stage(w, p); err != nil {
-				return fmt.Errorf("profile %q: %w", p.profile.ID, err)
+	batch := im.batch
+	im.batch, im.batchBytes = make([]staged, 0, len(batch)), 0
+	im.staging = make(chan error, 1)
+	go func() {
+		im.staging <- im.s.writeAlone(ctx, func(w *writeTx) error {
+			ids := w.Bucket(bktStaging).Bucket(bktMerge)
+			ids.FillPercent = orderedFill // a bundle's ids ascend
+			for i := range batch {
+				if err := im.stage(w, &batch[i], ids); err != nil {
+					return fmt.Errorf("profile %q: %w", batch[i].profile.ID, err)
+				}
 			}
-		}
-		return nil
-	})
-	im.batch, im.batchBytes = nil, 0
+			return nil
+		})
+	}()
+	return nil
+}
+
+// wait returns once nothing is being staged, and the error of what was.
+func (im *importer) wait() (err error) {
+	if im.staging != nil {
+		err = <-im.staging
+		im.staging = nil
+	}
 	return err
 }
 
 // stage writes one profile under a new number.
-func (im *importer) stage(w *writeTx, st *staged) error {
-	ids := w.Bucket(bktStaging).Bucket(bktMerge)
+func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	p := st.profile
-	p.Revision = max(p.Revision, 1)
 	old, err := w.existing([]byte(p.ID))
 	if err != nil {
 		return err
@@ -111,12 +124,14 @@ func (im *importer) stage(w *writeTx, st *staged) error {
 		if err != nil || !keep {
 			return err
 		}
+		if st.record, err = EncodeProfile(p); err != nil {
+			return err
+		}
 	}
 	if p.Number, err = w.newNumber(); err != nil {
 		return err
 	}
-	size, err := w.putRecord(p)
-	if err != nil {
+	if err := w.putNew(p.Number, st.record); err != nil {
 		return err
 	}
 	if err := w.putState(p.Number, st.state); err != nil {
@@ -129,7 +144,7 @@ func (im *importer) stage(w *writeTx, st *staged) error {
 		}
 		im.report.Examples++
 	}
-	im.recordBytes += uint64(size)
+	im.recordBytes += uint64(len(st.record))
 	im.maskBytes += uint64(len(p.Mask.Bytes()))
 	return ids.Put([]byte(p.ID), key32(p.Number))
 }

@@ -79,7 +79,7 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 	if err != nil {
 		return err
 	}
-	db.AllocSize = growth
+	db.AllocSize = minGrowth
 	meta.Schema = schema
 	if meta.Created.IsZero() {
 		meta.Created = time.Now().UTC().Truncate(time.Microsecond)
@@ -134,7 +134,6 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	db.AllocSize = growth
 	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
@@ -220,8 +219,15 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
 }
 
-// growth is by how much the file grows at a time. bbolt's own 16 MiB would be most of a small store.
-const growth = 1 << 20
+// The file grows by a sixteenth at a time, within these bounds: bbolt's own
+// 16 MiB would be most of a small store, and each time costs an fsync.
+const (
+	minGrowth = 1 << 20
+	maxGrowth = 16 << 20
+)
+
+// growth is by how much a file of a size grows.
+func growth(size int64) int { return int(min(max(size/16, minGrowth), maxGrowth)) }
 
 // bolt is bbolt's options.
 func (o Options) bolt() *bolt.Options {
@@ -229,6 +235,7 @@ func (o Options) bolt() *bolt.Options {
 		Timeout:         o.Timeout,
 		ReadOnly:        o.ReadOnly,
 		NoSync:          o.NoSync,
+		NoGrowSync:      o.NoSync,
 		FreelistType:    bolt.FreelistMapType,
 		PreLoadFreelist: true, // Stats and Check read it, also read-only
 	}

@@ -225,6 +225,7 @@ func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
 func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
 	err = s.db.Update(func(tx *bolt.Tx) (err error) {
+		s.db.AllocSize = growth(tx.Size())
 		w.txn = newTxn(tx)
 		if w.tally, err = readTally(tx); err != nil {
 			return err
