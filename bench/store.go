@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store"
 )
@@ -40,6 +42,9 @@ func benchStore(ctx context.Context, v env) (result, error) {
 	r.compare("load over a bare load", "load", "bare load", "")
 	r.compare("import over a bare load", "import", "bare load", "≥ 0.7")
 	r.compare("export over a bare load", "export", "bare load", "≥ 1")
+	r.compare("load over a packed bare load", "load", "bare load, packed", "")
+	r.compare("import over a packed bare load", "import", "bare load, packed", "")
+	r.compare("export over a packed bare load", "export", "bare load, packed", "")
 	r.compare("export over a bare walk and write", "export", "bare walk and write", "")
 	r.compare("bytes on disk over masks, id and 32", "file", "masks, id and 32", "≤ 1.5")
 	r.compare("the same, ids in random order", "file, ids in random order", "masks, id and 32", "")
@@ -95,29 +100,35 @@ func (b *storeBench) run(ctx context.Context, rounds int) error {
 	return nil
 }
 
-// round loads dir/xpeft.db and, batch by batch in turn, the bare dir/bare.db; then it exports, walks the bare file, and imports.
+// round loads dir/xpeft.db and, batch by batch in turn, two bare files, pages half full as bbolt's own default is, and packed as the store's are; then it exports, walks a bare file, and imports.
 func (b *storeBench) round(ctx context.Context, dir string) error {
 	s, err := createStore(ctx, filepath.Join(dir, "xpeft.db"))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	bare, err := openBare(filepath.Join(dir, "bare.db"))
+	bare, err := openBare(filepath.Join(dir, "bare.db"), bolt.DefaultFillPercent)
 	if err != nil {
 		return err
 	}
 	defer bare.db.Close()
-	loading, bareLoading, err := b.load(ctx, s, bare, func(i int) int { return i })
+	packed, err := openBare(filepath.Join(dir, "packed.db"), 0.9)
 	if err != nil {
 		return err
 	}
-	b.took("bare load", b.n, bareLoading)
+	defer packed.db.Close()
+	loading, err := b.load(ctx, s, func(i int) int { return i }, bare, packed)
+	if err != nil {
+		return err
+	}
+	b.took("bare load", b.n, bare.loaded)
+	b.took("bare load, packed", b.n, packed.loaded)
 	b.took("load", b.n, loading)
 	bundle := filepath.Join(dir, "bundle")
 	if err := b.measureExport(ctx, s, bundle); err != nil {
 		return err
 	}
-	d, err := bare.walk(filepath.Join(dir, "walked"))
+	d, err := packed.walk(filepath.Join(dir, "walked"))
 	if err != nil {
 		return err
 	}
@@ -125,27 +136,25 @@ func (b *storeBench) round(ctx context.Context, dir string) error {
 	return b.measureImport(ctx, bundle, filepath.Join(dir, "imported.db"))
 }
 
-// load puts all profiles, the one numbered at(0) first. Making them is not counted. Bare may be nil.
-func (b *storeBench) load(ctx context.Context, s *store.Store, bare *bareStore, at func(int) int) (loading, bareLoading time.Duration, err error) {
+// load puts all profiles, the one numbered at(0) first, and each batch into the rivals too. Making profiles is not counted.
+func (b *storeBench) load(ctx context.Context, s *store.Store, at func(int) int, rivals ...*bareStore) (loading time.Duration, err error) {
 	for from := 0; from < b.n; from += storeBatch {
 		batch := make([]*store.Profile, min(storeBatch, b.n-from))
 		for i := range batch {
 			batch[i] = storeProfile(at(from + i))
 		}
-		if bare != nil {
-			d, err := bare.put(batch)
-			if err != nil {
-				return 0, 0, err
+		for _, rival := range rivals {
+			if err := rival.put(batch); err != nil {
+				return 0, err
 			}
-			bareLoading += d
 		}
 		began := time.Now()
 		if err := s.PutBatch(ctx, batch); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		loading += time.Since(began)
 	}
-	return loading, bareLoading, nil
+	return loading, nil
 }
 
 func (b *storeBench) measureExport(ctx context.Context, s *store.Store, path string) error {

@@ -18,35 +18,39 @@ import (
 )
 
 // bareStore is a bbolt file with one bucket, id → record, and no more: the rival of load, export and import.
-type bareStore struct{ db *bolt.DB }
+type bareStore struct {
+	db     *bolt.DB
+	fill   float64 // bbolt's FillPercent: how full it leaves pages
+	loaded time.Duration
+}
 
 var bareBucket = []byte("profiles")
 
-func openBare(path string) (*bareStore, error) {
+func openBare(path string, fill float64) (*bareStore, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30})
 	if err != nil {
 		return nil, err
 	}
-	return &bareStore{db}, db.Update(func(tx *bolt.Tx) error {
+	return &bareStore{db: db, fill: fill}, db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucket(bareBucket)
 		return err
 	})
 }
 
-// put stores the records in one transaction, and says how long that took, without encoding them.
-func (s *bareStore) put(batch []*store.Profile) (time.Duration, error) {
+// put stores the records in one transaction. Encoding them is not counted.
+func (s *bareStore) put(batch []*store.Profile) error {
 	keys, values := make([][]byte, len(batch)), make([][]byte, len(batch))
 	for i, p := range batch {
 		value, err := store.EncodeProfile(p)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		keys[i], values[i] = []byte(p.ID), value
 	}
 	began := time.Now()
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bareBucket)
-		b.FillPercent = 0.9 // ids come in order
+		b.FillPercent = s.fill
 		for i, key := range keys {
 			if err := b.Put(key, values[i]); err != nil {
 				return err
@@ -54,7 +58,8 @@ func (s *bareStore) put(batch []*store.Profile) (time.Duration, error) {
 		}
 		return nil
 	})
-	return time.Since(began), err
+	s.loaded += time.Since(began)
+	return err
 }
 
 // walk writes all records to a file, each after its length: no compression, no checksum.

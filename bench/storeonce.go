@@ -54,7 +54,7 @@ func (b *storeBench) shuffled(ctx context.Context, path string) error {
 	}
 	defer s.Close()
 	order := rand.New(rand.NewPCG(1, 2)).Perm(b.n)
-	d, _, err := b.load(ctx, s, nil, func(i int) int { return order[i] })
+	d, err := b.load(ctx, s, func(i int) int { return order[i] })
 	if err != nil {
 		return err
 	}

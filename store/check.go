@@ -215,8 +215,12 @@ func (c *checker) owner(n, record []byte) (owner string, staged bool, err error)
 	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
 		return string(id), false, nil
 	}
-	if staging := c.t.Bucket(bktStaging); staging != nil && leads(staging.Bucket(bktMerge)) {
-		return string(id), true, nil
+	if staging := c.t.Bucket(bktStaging); staging != nil {
+		for _, ids := range stagedIDs(staging) {
+			if leads(ids) {
+				return string(id), true, nil
+			}
+		}
 	}
 	return "", false, nil
 }

@@ -42,7 +42,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err := im.readHeader(); err != nil {
 		return ImportReport{}, err
 	}
-	if err := s.beginStaging(ctx); err != nil {
+	if err := im.begin(ctx); err != nil {
 		return ImportReport{}, err
 	}
 	err = im.readAll(ctx)
@@ -82,6 +82,7 @@ type importer struct {
 	batch      []staged
 	batchBytes int
 	staging    chan error // of the batch before; nil if there is none
+	ids        []byte     // the bucket within bktStaging that the ids are in
 
 	// Those of what is staged so far; not to be read before wait.
 	recordBytes uint64

@@ -164,6 +164,7 @@ func (s *Store) start() error {
 		if err := s.recoverImport(); err != nil {
 			return err
 		}
+		s.meta.Schema = schema
 		// bbolt counts the free pages when a writing transaction ends.
 		if tx, err := s.db.Begin(true); err == nil {
 			_ = tx.Rollback()
@@ -202,8 +203,8 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, corrupt("meta: %w", err)
 	}
-	if m.Schema > schema {
-		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schema)
+	if m.Schema > schemaStaging {
+		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schemaStaging)
 	}
 	if m.Schema < 1 {
 		return m, corrupt("schema %d", m.Schema)
@@ -217,6 +218,16 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 		return err
 	}
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
+}
+
+// setSchema changes the version that the file says it has.
+func setSchema(tx *bolt.Tx, version int) error {
+	m, err := readMeta(tx)
+	if err != nil || m.Schema == version {
+		return err
+	}
+	m.Schema = version
+	return writeMeta(tx, m)
 }
 
 // The file grows by a sixteenth at a time, within these bounds: bbolt's own

@@ -94,6 +94,9 @@ type writeTx struct {
 	s       *Store
 	tally   tally
 	changes []change // for the index, once committed
+
+	noneFree  bool // there is nothing in bktFree
+	scattered bool // new ids have not come in order
 	// onCommit runs after the commit and before the next transaction.
 	onCommit []func()
 }
