@@ -71,6 +71,7 @@ type frame struct {
 	fileSize int64
 	head     []byte
 	profile  *Profile // its refs are the bundle's own
+	record   []byte   // that it was read from: a view, good until the next frame
 	state    []byte
 	example  Example
 }
@@ -274,6 +275,7 @@ func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
 	if f.profile, err = DecodeProfile(payload); err != nil {
 		return err
 	}
+	f.record = payload
 	p := f.profile
 	switch {
 	case p.ID <= b.lastID:

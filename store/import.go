@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -133,7 +134,7 @@ func (im *importer) take(ctx context.Context, f frame) error {
 	case frameHead:
 		return im.takeHead(ctx, f.head)
 	case frameProfile:
-		return im.takeProfile(ctx, f.profile)
+		return im.takeProfile(ctx, f.profile, f.record)
 	case frameState:
 		im.last().state = f.state
 		im.batchBytes += len(f.state)
@@ -229,7 +230,7 @@ func (im *importer) takeHead(ctx context.Context, data []byte) error {
 	return err
 }
 
-func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
+func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -241,19 +242,32 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
 			return err
 		}
 	}
-	p.ID = im.o.Prefix + p.ID
-	if err := checkID(p.ID, im.s.opts.MaxID); err != nil {
+	st := staged{profile: p}
+	var err error
+	if st.record, err = im.adapt(p, record); err != nil {
 		return err
 	}
-	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
-	p.Revision = max(p.Revision, 1)
-	record, err := EncodeProfile(p)
-	if err != nil {
-		return fmt.Errorf("profile %q: %w", p.ID, err)
-	}
-	im.batch = append(im.batch, staged{profile: p, record: record})
-	im.batchBytes += len(record)
+	im.batch = append(im.batch, st)
+	im.batchBytes += len(st.record)
 	return nil
+}
+
+// adapt makes a profile of the bundle one of the store, and returns its record.
+func (im *importer) adapt(p *Profile, record []byte) ([]byte, error) {
+	id, revision := p.ID, p.Revision
+	p.ID = im.o.Prefix + p.ID
+	if err := checkID(p.ID, im.s.opts.MaxID); err != nil {
+		return nil, err
+	}
+	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
+	if p.Revision = max(p.Revision, 1); p.Revision != revision || p.ID != id {
+		return EncodeProfile(p)
+	}
+	refs, err := readRefs(record)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(refs.replaced(record, p.Bank, p.Head)), nil
 }
 
 func (im *importer) last() *staged { return &im.batch[len(im.batch)-1] }
