@@ -109,7 +109,7 @@ func TestImportKilled(t *testing.T) {
 
 // TestFirstImportKilled is TestImportKilled with a store that has no profiles.
 func TestFirstImportKilled(t *testing.T) {
-	const profiles = 300
+	const profiles = 1500
 	r := newRand(t)
 	bundle := export(t, filled(t, r, profiles), everything)
 	kills := 8
