@@ -97,3 +97,36 @@ func BenchmarkImport(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPutBatch is of 5,000 new profiles, without their index.
+func BenchmarkPutBatch(b *testing.B) {
+	s := newStore(b, &Options{NoSync: true, NoIndex: true})
+	r := rand.New(rand.NewPCG(1, 2))
+	batch := make([]*Profile, 5000)
+	for i := range batch {
+		batch[i] = &Profile{Bank: 1, Mask: randomMask(r, 20, 7, 2)}
+	}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, p := range batch {
+			p.ID = fmt.Sprintf("user-%09d", n)
+			n++
+		}
+		if err := s.PutBatch(ctx, batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRebuild is of the index of 20,000 profiles.
+func BenchmarkRebuild(b *testing.B) {
+	s, _ := loaded(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.index.distrust()
+		if err := s.FlushIndex(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
