@@ -27,7 +27,7 @@ type bareStore struct {
 var bareBucket = []byte("profiles")
 
 func openBare(path string, fill float64) (*bareStore, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30})
 	if err != nil {
 		return nil, err
 	}

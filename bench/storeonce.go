@@ -21,7 +21,7 @@ func (b *storeBench) once(ctx context.Context, dir string) error {
 	if err := b.shuffled(ctx, filepath.Join(dir, "shuffled.db")); err != nil {
 		return err
 	}
-	s, err := store.Open(path, &store.Options{NoSync: true, NoIndex: true})
+	s, err := store.Open(path, &store.Options{NoIndex: true})
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (b *storeBench) list(s *store.Store) error {
 func (b *storeBench) opens(path string) error {
 	for range 11 {
 		began := time.Now()
-		s, err := store.Open(path, &store.Options{NoSync: true})
+		s, err := store.Open(path, nil)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (b *storeBench) index(ctx context.Context, path string) error {
 	stop := watchMemory()
 	defer stop()
 	began := time.Now()
-	s, err := store.Open(path, &store.Options{NoSync: true})
+	s, err := store.Open(path, nil)
 	if err != nil {
 		return err
 	}

@@ -46,11 +46,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err := im.begin(ctx); err != nil {
 		return ImportReport{}, err
 	}
-	err = im.readAll(ctx)
-	if staging := im.wait(); err == nil {
-		err = staging
-	}
-	if err == nil {
+	if err = im.stageAll(ctx); err == nil {
 		err = im.commit(ctx)
 	}
 	if err != nil {
@@ -104,6 +100,15 @@ const (
 	batchProfiles = 5000
 	batchBytes    = 4 << 20
 )
+
+// stageAll stages what it reads, to the end of the bundle.
+func (im *importer) stageAll(ctx context.Context) error {
+	err := im.readAll(ctx)
+	if staging := im.wait(); err == nil {
+		err = staging
+	}
+	return err
+}
 
 func (im *importer) readAll(ctx context.Context) error {
 	for {
