@@ -112,7 +112,7 @@ func (b *storeBench) round(ctx context.Context, dir string) error {
 		return err
 	}
 	defer bare.db.Close()
-	packed, err := openBare(filepath.Join(dir, "packed.db"), 0.9)
+	packed, err := openBare(filepath.Join(dir, "packed.db"), 0.92)
 	if err != nil {
 		return err
 	}

@@ -234,7 +234,7 @@ func setSchema(tx *bolt.Tx, version int) error {
 // 16 MiB would be most of a small store, and each time costs an fsync.
 const (
 	minGrowth = 1 << 20
-	maxGrowth = 16 << 20
+	maxGrowth = 4 << 20
 )
 
 // growth is by how much a file of a size grows.
