@@ -55,6 +55,7 @@ var measurements = []measurement{
 	{"predict", benchPredict},
 	{"threads", benchThreads},
 	{"start", benchStart},
+	{"store", benchStore},
 	{"peers", benchPeers},
 }
 

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 )
@@ -61,6 +63,69 @@ func BenchmarkDecodeProfile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := DecodeProfile(record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkExport is of 20,000 profiles.
+func BenchmarkExport(b *testing.B) {
+	s, _ := loaded(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Export(ctx, io.Discard, ExportOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkImport is of 20,000 profiles into an empty store, without its index.
+func BenchmarkImport(b *testing.B) {
+	s, _ := loaded(b)
+	var bundle bytes.Buffer
+	if _, err := s.Export(ctx, &bundle, ExportOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		to := newStore(b, &Options{NoSync: true, NoIndex: true})
+		b.StartTimer()
+		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPutBatch is of 5,000 new profiles, without their index.
+func BenchmarkPutBatch(b *testing.B) {
+	s := newStore(b, &Options{NoSync: true, NoIndex: true})
+	r := rand.New(rand.NewPCG(1, 2))
+	batch := make([]*Profile, 5000)
+	for i := range batch {
+		batch[i] = &Profile{Bank: 1, Mask: randomMask(r, 20, 7, 2)}
+	}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, p := range batch {
+			p.ID = fmt.Sprintf("user-%09d", n)
+			n++
+		}
+		if err := s.PutBatch(ctx, batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRebuild is of the index of 20,000 profiles.
+func BenchmarkRebuild(b *testing.B) {
+	s, _ := loaded(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.index.distrust()
+		if err := s.FlushIndex(ctx); err != nil {
 			b.Fatal(err)
 		}
 	}

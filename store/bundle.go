@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -70,6 +71,7 @@ type frame struct {
 	fileSize int64
 	head     []byte
 	profile  *Profile // its refs are the bundle's own
+	record   []byte   // that it was read from: a view, good until the next frame
 	state    []byte
 	example  Example
 }
@@ -77,10 +79,9 @@ type frame struct {
 // bundleReader reads frames, and checks each of them and their order: what it
 // returns is a whole, consistent bundle once it has returned io.EOF.
 type bundleReader struct {
-	chunks *chunkReader
-	z      *zstd.Decoder
-	left   int64 // bytes that may still come out of z
-	buf    bytes.Buffer
+	*bufio.Reader // of the source
+	source        *bundleSource
+	large         bytes.Buffer // a payload that the reader's buffer cannot hold
 
 	last   byte // kind of the frame before
 	lastID string
@@ -99,34 +100,39 @@ func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bundleReader{chunks: chunks, z: z, left: limit}, nil
+	source := &bundleSource{chunks, z, limit}
+	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source}, nil
 }
 
-func (b *bundleReader) Close() { b.z.Close() }
+func (b *bundleReader) Close() { b.source.z.Close() }
 
-// Read reads decompressed bytes, up to the limit.
-func (b *bundleReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+// bundleSource reads decompressed bytes, up to a limit.
+type bundleSource struct {
+	chunks *chunkReader
+	z      *zstd.Decoder
+	left   int64
+}
+
+func (s *bundleSource) Read(p []byte) (int, error) {
+	if s.left == 0 { // the end is not over the limit
+		p = p[:1]
+	} else {
+		p = p[:min(int64(len(p)), s.left)]
+	}
+	n, err := s.z.Read(p)
+	if s.left -= int64(n); s.left < 0 {
 		return 0, fmt.Errorf("%w: bundle is too large", ErrLimit)
 	}
-	n, err := b.z.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, b.fault(err)
-}
-
-func (b *bundleReader) ReadByte() (byte, error) {
-	var one [1]byte
-	_, err := io.ReadFull(b, one[:])
-	return one[0], err
+	return n, s.fault(err)
 }
 
 // fault tells the errors of the source from those of its bytes.
-func (b *bundleReader) fault(err error) error {
+func (s *bundleSource) fault(err error) error {
 	switch {
 	case err == nil, err == io.EOF, errors.Is(err, ErrCorrupt), errors.Is(err, ErrLimit), errors.Is(err, ErrSchema):
 		return err
-	case b.chunks.err != nil && b.chunks.err != io.EOF:
-		return b.chunks.err
+	case s.chunks.err != nil && s.chunks.err != io.EOF:
+		return s.chunks.err
 	}
 	return corrupt("bundle: %w", err)
 }
@@ -141,20 +147,34 @@ func (b *bundleReader) next() (f frame, err error) {
 	}
 	size, err := binary.ReadUvarint(b)
 	if err != nil {
-		return f, cutOff(b.fault(err))
+		return f, cutOff(b.source.fault(err))
 	}
 	if size > MaxRecord+64 {
 		return f, corrupt("frame of %d bytes", size)
 	}
-	b.buf.Reset() // grows as bytes come, not as the frame says
-	if _, err := io.CopyN(&b.buf, b, int64(size)); err != nil {
+	payload, err := b.payload(int(size))
+	if err != nil {
 		return f, cutOff(err)
 	}
-	if err := b.decode(&f, b.buf.Bytes()); err != nil {
+	if err := b.decode(&f, payload); err != nil {
 		return frame{}, err
 	}
 	b.last = f.kind
 	return f, nil
+}
+
+// payload returns the next bytes, good until the next read.
+func (b *bundleReader) payload(size int) ([]byte, error) {
+	if size <= b.Size() {
+		p, err := b.Peek(size)
+		if err == nil {
+			_, err = b.Discard(size) // which leaves them where they are
+		}
+		return p, err
+	}
+	b.large.Reset() // grows as bytes come, not as the frame says
+	_, err := io.CopyN(&b.large, b, int64(size))
+	return b.large.Bytes(), err
 }
 
 func cutOff(err error) error {
@@ -166,13 +186,12 @@ func cutOff(err error) error {
 
 // end checks that nothing follows the last frame.
 func (b *bundleReader) end() error {
-	b.left = max(b.left, 1)
 	switch _, err := b.ReadByte(); {
 	case err == nil:
 		return corrupt("bytes after the bundle's last frame")
 	case err != io.EOF:
 		return err
-	case b.chunks.err != io.EOF:
+	case b.source.chunks.err != io.EOF:
 		return corrupt("bundle ends too early")
 	}
 	return io.EOF
@@ -256,6 +275,7 @@ func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
 	if f.profile, err = DecodeProfile(payload); err != nil {
 		return err
 	}
+	f.record = payload
 	p := f.profile
 	switch {
 	case p.ID <= b.lastID:

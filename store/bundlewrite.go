@@ -20,7 +20,9 @@ func newBundleWriter(w io.Writer) (*bundleWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	z, err := zstd.NewWriter(chunks, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(bundleWindow))
+	// Masks hardly compress: the other levels search longer for nothing.
+	z, err := zstd.NewWriter(chunks, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(bundleWindow))
 	if err != nil {
 		return nil, err
 	}

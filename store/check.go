@@ -206,16 +206,21 @@ func (c *checker) checkIDs() error {
 // owner says whose record a number has: "" if it is readable but no id leads
 // to it.
 func (c *checker) owner(n, record []byte) (owner string, staged bool, err error) {
-	id, err := recordID(record)
+	refs, err := readRefs(record)
 	if err != nil {
 		return "", false, err
 	}
+	id := refs.id
 	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(id), n) }
 	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
 		return string(id), false, nil
 	}
-	if staging := c.t.Bucket(bktStaging); staging != nil && leads(staging.Bucket(bktMerge)) {
-		return string(id), true, nil
+	if staging := c.t.Bucket(bktStaging); staging != nil {
+		for _, ids := range stagedIDs(staging) {
+			if leads(ids) {
+				return string(id), true, nil
+			}
+		}
 	}
 	return "", false, nil
 }

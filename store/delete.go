@@ -59,6 +59,12 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err := w.profiles.Delete(key); err != nil {
 		return err
 	}
+	return w.free(key)
+}
+
+// free gives a number's key to whoever comes next.
+func (w *writeTx) free(key []byte) error {
+	w.noneFree = false
 	return w.Bucket(bktFree).Put(key, nil)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -42,11 +43,10 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err := im.readHeader(); err != nil {
 		return ImportReport{}, err
 	}
-	if err := s.beginStaging(ctx); err != nil {
+	if err := im.begin(ctx); err != nil {
 		return ImportReport{}, err
 	}
-	err = im.readAll(ctx)
-	if err == nil {
+	if err = im.stageAll(ctx); err == nil {
 		err = im.commit(ctx)
 	}
 	if err != nil {
@@ -63,7 +63,8 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	return im.report, nil
 }
 
-// importer reads a bundle into the staging bucket.
+// importer reads a bundle into the staging bucket. A batch is staged while the
+// next one is read.
 type importer struct {
 	s      *Store
 	o      ImportOptions
@@ -75,15 +76,20 @@ type importer struct {
 	unknown *BankInfo // its file may be the next frame
 	read    int       // profiles
 
-	batch       []*staged
-	batchBytes  int
-	recordBytes uint64 // of all that is staged
+	batch      []staged
+	batchBytes int
+	staging    chan error // of the batch before; nil if there is none
+	ids        []byte     // the bucket within bktStaging that the ids are in
+
+	// Those of what is staged so far; not to be read before wait.
+	recordBytes uint64
 	maskBytes   uint64
 }
 
 // staged is one profile of the bundle with what goes with it.
 type staged struct {
 	profile  *Profile
+	record   []byte // its encoding
 	state    []byte
 	examples []Example
 }
@@ -91,9 +97,18 @@ type staged struct {
 // A batch is what one staging transaction writes at most, but for its last
 // profile.
 const (
-	batchProfiles = 2000
+	batchProfiles = 5000
 	batchBytes    = 4 << 20
 )
+
+// stageAll stages what it reads, to the end of the bundle.
+func (im *importer) stageAll(ctx context.Context) error {
+	err := im.readAll(ctx)
+	if staging := im.wait(); err == nil {
+		err = staging
+	}
+	return err
+}
 
 func (im *importer) readAll(ctx context.Context) error {
 	for {
@@ -124,7 +139,7 @@ func (im *importer) take(ctx context.Context, f frame) error {
 	case frameHead:
 		return im.takeHead(ctx, f.head)
 	case frameProfile:
-		return im.takeProfile(ctx, f.profile)
+		return im.takeProfile(ctx, f.profile, f.record)
 	case frameState:
 		im.last().state = f.state
 		im.batchBytes += len(f.state)
@@ -171,7 +186,7 @@ func (im *importer) takeFile(ctx context.Context, size int64) error {
 	file := &io.LimitedReader{R: im.b, N: size}
 	if im.unknown != nil {
 		if err := im.takeBank(ctx, file); err != nil {
-			if bad := im.b.chunks.err; bad != nil && bad != io.EOF {
+			if bad := im.b.source.chunks.err; bad != nil && bad != io.EOF {
 				return bad // rather than what OnBank made of it
 			}
 			return err
@@ -190,6 +205,9 @@ func (im *importer) takeFile(ctx context.Context, size int64) error {
 func (im *importer) takeBank(ctx context.Context, file io.Reader) error {
 	info := *im.unknown
 	im.unknown = nil
+	if err := im.wait(); err != nil { // one callback of the caller's at a time
+		return err
+	}
 	given := info
 	given.Ref = 0
 	switch {
@@ -217,7 +235,7 @@ func (im *importer) takeHead(ctx context.Context, data []byte) error {
 	return err
 }
 
-func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
+func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -229,17 +247,35 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile) error {
 			return err
 		}
 	}
-	p.ID = im.o.Prefix + p.ID
-	if err := checkID(p.ID, im.s.opts.MaxID); err != nil {
+	st := staged{profile: p}
+	var err error
+	if st.record, err = im.adapt(p, record); err != nil {
 		return err
 	}
-	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
-	im.batch = append(im.batch, &staged{profile: p})
-	im.batchBytes += len(p.Mask.Bytes()) + len(p.OwnHead) + len(p.Affine) + 4*len(p.Prior) + len(p.Bias)
+	im.batch = append(im.batch, st)
+	im.batchBytes += len(st.record)
 	return nil
 }
 
-func (im *importer) last() *staged { return im.batch[len(im.batch)-1] }
+// adapt makes a profile of the bundle one of the store, and returns its record.
+func (im *importer) adapt(p *Profile, record []byte) ([]byte, error) {
+	id, revision := p.ID, p.Revision
+	p.ID = im.o.Prefix + p.ID
+	if err := checkID(p.ID, im.s.opts.MaxID); err != nil {
+		return nil, err
+	}
+	p.Bank, p.Head = im.banks[p.Bank], im.heads[p.Head]
+	if p.Revision = max(p.Revision, 1); p.Revision != revision || p.ID != id {
+		return EncodeProfile(p)
+	}
+	refs, err := readRefs(record)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(refs.replaced(record, p.Bank, p.Head)), nil
+}
+
+func (im *importer) last() *staged { return &im.batch[len(im.batch)-1] }
 
 // takeExample keeps the newest Options.MaxExamples.
 func (im *importer) takeExample(e Example) error {

@@ -10,69 +10,111 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 )
 
 // TestImportCrash stops the world after every transaction of an import, and
 // opens the file as it is then: it must hold the profiles from before or all
 // of those from after, and take the import again.
 func TestImportCrash(t *testing.T) {
-	r := newRand(t)
-	from := filled(t, r, 7)
-	bundle := export(t, from, everything)
-	to := newStore(t, fast)
-	to.batch = 2
-	for _, id := range []string{"user002", "user005", "zoe"} {
-		if _, err := to.Put(ctx, randomProfile(r, id), Write{State: []byte("mine"), Append: []Example{{Text: "mine"}}}); err != nil {
-			t.Fatal(err)
-		}
+	mine := Write{State: []byte("mine"), Append: []Example{{Text: "mine"}}}
+	for name, c := range map[string]struct {
+		before, meanwhile []string // ids that are put
+		transactions      int      // at least
+	}{
+		"into a store":            {[]string{"user002", "user005", "zoe"}, nil, 10},
+		"into an empty store":     {nil, nil, 7},
+		"into one that was empty": {nil, []string{"user002", "zoe"}, 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRand(t)
+			bundle := export(t, filled(t, r, 7), everything)
+			to := newStore(t, fast)
+			to.batch = 2
+			put := func(id string) {
+				if _, err := to.Put(ctx, randomProfile(r, id), mine); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, id := range c.before {
+				put(id)
+			}
+			if err := to.FlushIndex(ctx); err != nil {
+				t.Fatal(err)
+			}
+			images := imagesOf(t, to)
+			reader := &hookReader{bytes.NewReader(bundle), func() {
+				for _, id := range c.meanwhile {
+					put(id)
+				}
+			}}
+			before := contents(t, to)
+			if _, err := to.Import(ctx, reader, ImportOptions{Policy: Overwrite}); err != nil {
+				t.Fatal(err)
+			}
+			after := contents(t, to)
+			got := images()
+			if len(got) < c.transactions {
+				t.Errorf("got %d transactions, want %d or more", len(got), c.transactions)
+			}
+			old := 0
+			for i, image := range got {
+				switch {
+				case cmp.Equal(image.seen, after, byValue):
+				case len(image.seen) > len(before)+len(c.meanwhile):
+					t.Errorf("reader at transaction %d: got %d profiles", i, len(image.seen))
+				default:
+					old++
+				}
+				checkImage(t, image.path, image.seen, bundle)
+			}
+			if old < 4 || old == len(got) {
+				t.Errorf("got %d of %d transactions before the commit", old, len(got))
+			}
+		})
 	}
-	if err := to.FlushIndex(ctx); err != nil {
-		t.Fatal(err)
-	}
-	before := contents(t, to)
+}
+
+// image is a copy of a file, and what a reader saw at that moment.
+type image struct {
+	path string
+	seen map[string]content
+}
+
+// imagesOf copies the store's file after every transaction from now on, until
+// the function that it returns is called.
+func imagesOf(t *testing.T, s *Store) (stop func() []image) {
 	dir := t.TempDir()
-	var images []string
-	var seen []map[string]content
-	to.committed = func() {
-		image := filepath.Join(dir, fmt.Sprint(len(images), ".db"))
-		b, err := os.ReadFile(to.Path())
+	var images []image
+	s.committed = func() {
+		path := filepath.Join(dir, fmt.Sprint(len(images), ".db"))
+		b, err := os.ReadFile(s.Path())
 		if err == nil {
-			err = os.WriteFile(image, b, 0o600)
+			err = os.WriteFile(path, b, 0o600)
 		}
 		if err != nil {
 			t.Error(err)
 		}
-		images = append(images, image)
-		seen = append(seen, contents(t, to)) // a reader beside the import
+		images = append(images, image{path, contents(t, s)}) // a reader beside the import
 	}
-	if _, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite}); err != nil {
-		t.Fatal(err)
-	}
-	to.committed = nil
-	after := contents(t, to)
-	if cmp.Equal(before, after, byValue) || len(images) < 10 {
-		t.Fatalf("got %d transactions, want 10 or more that change something", len(images))
-	}
-	old := 0
-	for i, image := range images {
-		want := after
-		if cmp.Equal(before, seen[i], byValue) {
-			want = before
-			old++
+	return func() []image {
+		if err := s.FlushIndex(ctx); err != nil { // the index writer is done with images
+			t.Error(err)
 		}
-		if diff := cmp.Diff(want, seen[i], byValue); diff != "" {
-			t.Errorf("reader at transaction %d: %s", i, diff)
-		}
-		checkImage(t, image, want, bundle, after)
-	}
-	if old < 4 || old > len(images)-4 {
-		t.Errorf("got %d of %d transactions before the commit", old, len(images))
+		s.writer.Lock()
+		defer s.writer.Unlock()
+		s.committed = nil
+		return images
 	}
 }
 
 // checkImage opens a file as a crash left it.
-func checkImage(t *testing.T, image string, want map[string]content, bundle []byte, after map[string]content) {
+func checkImage(t *testing.T, image string, want map[string]content, bundle []byte) {
 	t.Helper()
+	all := 7 // in the bundle
+	if _, ok := want["zoe"]; ok {
+		all++
+	}
 	for _, readOnly := range []bool{true, false} {
 		s, err := Open(image, &Options{NoSync: true, ReadOnly: readOnly})
 		if err != nil {
@@ -91,8 +133,8 @@ func checkImage(t *testing.T, image string, want map[string]content, bundle []by
 			if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite}); err != nil {
 				t.Errorf("%s: import again: %v", image, err)
 			}
-			if got := contents(t, s); len(got) != len(after) {
-				t.Errorf("%s: got %d profiles, want %d", image, len(got), len(after))
+			if got := contents(t, s); len(got) != all {
+				t.Errorf("%s: got %d profiles, want %d", image, len(got), all)
 			}
 			checkQueries(t, s, 1, 3)
 			checkAndClose(t, s)
@@ -121,7 +163,7 @@ func (h *hookReader) Read(p []byte) (int, error) {
 // they were staged and before they are committed.
 func TestImportAgainstWriters(t *testing.T) {
 	r := newRand(t)
-	from := filled(t, r, 6)
+	from := filled(t, r, 8)
 	bundle := export(t, from, everything)
 	for _, c := range []struct {
 		o     ImportOptions
@@ -129,9 +171,9 @@ func TestImportAgainstWriters(t *testing.T) {
 		err   error
 	}{
 		{ImportOptions{Policy: Fail}, 2, ErrExists},
-		{ImportOptions{Policy: Skip}, 5, nil}, // user004 was there when it was read
-		{ImportOptions{Policy: Overwrite}, 6, nil},
-		{ImportOptions{Policy: Rename}, 8, nil},
+		{ImportOptions{Policy: Skip}, 7, nil}, // user004 was there when it was staged
+		{ImportOptions{Policy: Overwrite}, 8, nil},
+		{ImportOptions{Policy: Rename}, 10, nil},
 	} {
 		t.Run(fmt.Sprint(c.o.Policy), func(t *testing.T) {
 			to := newStore(t, fast)
@@ -186,6 +228,65 @@ func TestImportAgainstWriters(t *testing.T) {
 			checkQueries(t, to, 1, 3)
 		})
 	}
+}
+
+// TestImportIntoEmpty imports into a store that has no profile when the import
+// begins. It has some, or has had some, when it ends.
+func TestImportIntoEmpty(t *testing.T) {
+	r := newRand(t)
+	bundle := export(t, filled(t, r, 8), everything)
+	for name, c := range map[string]struct {
+		meanwhile func(to *Store) error
+		count     int
+	}{
+		"nobody else": {func(*Store) error { return nil }, 8},
+		"a new one":   {func(to *Store) error { return second(to.Put(ctx, randomProfile(r, "zoe"), Write{})) }, 9},
+		"an old one":  {func(to *Store) error { return second(to.Put(ctx, randomProfile(r, "user003"), Write{})) }, 8},
+		"one that went": {func(to *Store) error {
+			return errors.Join(second(to.Put(ctx, randomProfile(r, "zoe"), Write{})), to.Delete(ctx, "zoe"))
+		}, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := newStore(t, fast)
+			to.batch = 3
+			changes := to.Changes()
+			reader := &hookReader{bytes.NewReader(bundle), func() {
+				if err := to.db.View(func(tx *bolt.Tx) error { return wantSchema(tx, schemaStaging) }); err != nil {
+					t.Error(err)
+				}
+				if err := c.meanwhile(to); err != nil {
+					t.Error(err)
+				}
+			}}
+			report, err := to.Import(ctx, reader, ImportOptions{Policy: Overwrite})
+			if err != nil || report.Profiles != 8 || report.Heads != 1 {
+				t.Fatalf("got %+v, %v, want 8 profiles and a head", report, err)
+			}
+			if got := to.Changes() - changes; got < 8 {
+				t.Errorf("got %d changes, want 8 or more", got)
+			}
+			want := contents(t, to)
+			if n, err := to.Count(); len(want) != c.count || n != c.count || err != nil {
+				t.Errorf("got %d profiles, count %d, %v, want %d", len(want), n, err, c.count)
+			}
+			checkQueries(t, to, 1, 3, 7)
+			to = reopen(t, to, fast)
+			if diff := cmp.Diff(want, contents(t, to), byValue); diff != "" {
+				t.Error(diff)
+			}
+			checkQueries(t, to, 1, 3, 7)
+			if err := to.db.View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func wantSchema(tx *bolt.Tx, want int) error {
+	if m, err := readMeta(tx); err != nil || m.Schema != want {
+		return fmt.Errorf("got schema %d, %v, want %d", m.Schema, err, want)
+	}
+	return nil
 }
 
 // TestImportDuringMerge writes to profiles of a committed import that is not

@@ -132,6 +132,9 @@ func (s *Store) distrustIndex() {
 	}
 }
 
+// indexOff says that nobody asks for the masks that changed.
+func (s *Store) indexOff() bool { return s.index != nil && s.index.off }
+
 // distrust makes the background writer build the index anew.
 func (ix *index) distrust() {
 	ix.lock.Lock()

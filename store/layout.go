@@ -6,8 +6,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// schema is the version of the layout below, docs/format.md its description.
-const schema = 1
+// The versions of the layout below; docs/format.md describes it.
+const (
+	schema        = 1
+	schemaStaging = 2 // while an import into an empty store is under way
+)
 
 // The buckets of the file, and the tags that seal their values.
 var (
@@ -26,7 +29,7 @@ var (
 	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
 
 	// While an import is being staged there is bktStaging, which no reader
-	// looks at; once it is committed, and until its ids are merged into
+	// looks at; unless the store was empty, once it is committed, and until its ids are merged into
 	// bktIDs, there is bktMerge: id → number, which goes before bktIDs.
 	bktStaging = []byte("staging")
 	bktMerge   = []byte("merge")
@@ -53,6 +56,11 @@ var (
 	keyTally = []byte("tally")
 	keyIndex = []byte("index")
 )
+
+// orderedFill is how full bbolt leaves the pages of keys that come in order:
+// the rest is for records that grow. It is 13 records of N=150, L=6 a page,
+// and 0.9 would be 12.
+const orderedFill = 0.92
 
 // Numbers in keys are big-endian, so that bbolt's order is theirs.
 
@@ -120,6 +128,11 @@ func deletePrefix(b *bolt.Bucket, prefix []byte) (keys, bytes uint64, err error)
 		}
 	}
 	return uint64(len(found)), bytes, nil
+}
+
+func isEmpty(b *bolt.Bucket) bool {
+	k, _ := b.Cursor().First()
+	return k == nil
 }
 
 func hasPrefix(k, prefix []byte) bool {

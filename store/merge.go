@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // mergeImport moves the ids of a committed import to bktIDs.
@@ -17,7 +19,7 @@ func (s *Store) mergeImport() error {
 				return false, err
 			}
 		}
-		if k, _ := w.merge.Cursor().First(); k != nil {
+		if !isEmpty(w.merge) {
 			return true, nil
 		}
 		w.merge = nil
@@ -48,12 +50,14 @@ func (w *writeTx) settle(id []byte) error {
 			return err
 		}
 	}
-	if p, err := w.numbered(id, n); err == nil {
+	if w.s.indexOff() {
+		w.changes = append(w.changes, change{number: n})
+	} else if p, err := w.numbered(id, n); err == nil {
 		w.changes = append(w.changes, change{number: n, new: maskOf(p)})
 	} else {
 		w.s.distrustIndex()
 	}
-	return errors.Join(w.ids.Put(id, v), w.merge.Delete(id))
+	return errors.Join(w.putID(id, v), w.merge.Delete(id))
 }
 
 // abandonStaging erases what an import has staged.
@@ -63,20 +67,30 @@ func (s *Store) abandonStaging() error {
 		if staging == nil {
 			return false, nil
 		}
-		ids := staging.Bucket(bktMerge)
-		for _, id := range firstKeys(ids, s.batch) {
-			if err := w.eraseStaged(ids.Get(id)); err != nil {
-				return false, err
+		for _, ids := range stagedIDs(staging) {
+			for _, id := range firstKeys(ids, s.batch) {
+				if err := w.eraseStaged(ids.Get(id)); err != nil {
+					return false, err
+				}
+				if err := ids.Delete(id); err != nil {
+					return false, err
+				}
 			}
-			if err := ids.Delete(id); err != nil {
-				return false, err
+			if !isEmpty(ids) {
+				return true, nil
 			}
 		}
-		if k, _ := ids.Cursor().First(); k != nil {
-			return true, nil
-		}
-		return false, w.DeleteBucket(bktStaging)
+		return false, w.endStaging()
 	})
+}
+
+// stagedIDs are the buckets that staged ids may be in.
+func stagedIDs(staging *bolt.Bucket) []*bolt.Bucket {
+	buckets := []*bolt.Bucket{staging.Bucket(bktMerge)}
+	if ids := staging.Bucket(bktIDs); ids != nil {
+		buckets = append(buckets, ids)
+	}
+	return buckets
 }
 
 // eraseStaged erases a number that no id has led to, and frees it.
@@ -88,7 +102,7 @@ func (w *writeTx) eraseStaged(key []byte) error {
 	return errors.Join(
 		w.Bucket(bktState).Delete(key),
 		w.profiles.Delete(key),
-		w.Bucket(bktFree).Put(key, nil),
+		w.free(key),
 	)
 }
 

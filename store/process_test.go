@@ -74,6 +74,7 @@ func importForever(path string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Println("begun")
 	for i := n; ; i++ {
 		if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: fmt.Sprintf("%06d/", i)}); err != nil {
 			return err
@@ -102,35 +103,61 @@ func TestImportKilled(t *testing.T) {
 		kills = 4
 	}
 	for range kills {
-		done := killImporter(t, path, r)
-		s, err := Open(path, fast)
+		checkKilled(t, path, profiles, killImporter(t, path, r))
+	}
+}
+
+// TestFirstImportKilled is TestImportKilled with a store that has no profiles.
+func TestFirstImportKilled(t *testing.T) {
+	const profiles = 1500
+	r := newRand(t)
+	bundle := export(t, filled(t, r, profiles), everything)
+	kills := 8
+	if testing.Short() || raceEnabled {
+		kills = 3
+	}
+	for range kills {
+		to := newStore(t, fast)
+		path := to.Path()
+		if err := errors.Join(to.Close(), os.WriteFile(path+".bundle", bundle, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		checkKilled(t, path, profiles, killImporter(t, path, r))
+	}
+}
+
+// checkKilled checks the store that the killed process has left, and that
+// what it had done is there.
+func checkKilled(t *testing.T, path string, profiles int, done []int) {
+	t.Helper()
+	s, err := Open(path, fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for p, err := range s.Profiles("") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := map[string]int{}
-		for p, err := range s.Profiles("") {
-			if err != nil {
-				t.Fatal(err)
-			}
-			prefix, _, _ := strings.Cut(p.ID, "/")
-			got[prefix]++
+		prefix, _, _ := strings.Cut(p.ID, "/")
+		got[prefix]++
+	}
+	for prefix, n := range got {
+		if n != profiles {
+			t.Errorf("import %s: got %d profiles, want %d", prefix, n, profiles)
 		}
-		for prefix, n := range got {
-			if n != profiles {
-				t.Errorf("import %s: got %d profiles, want %d", prefix, n, profiles)
-			}
+	}
+	for _, i := range done {
+		if got[fmt.Sprintf("%06d", i)] != profiles {
+			t.Errorf("import %d was done, but is not there", i)
 		}
-		for _, i := range done {
-			if got[fmt.Sprintf("%06d", i)] != profiles {
-				t.Errorf("import %d was done, but is not there", i)
-			}
-		}
-		if report, err := s.Check(ctx, true); err != nil {
-			t.Errorf("%v %v", err, report.Problems)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+	t.Logf("%d imports are there, %d had been done", len(got), len(done))
+	if report, err := s.Check(ctx, true); err != nil {
+		t.Errorf("%v %v", err, report.Problems)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -150,6 +177,9 @@ func killImporter(t *testing.T, path string, r *rand.Rand) (done []int) {
 	time.AfterFunc(time.Duration(r.IntN(40_000))*time.Microsecond, func() { _ = c.Process.Kill() })
 	for ; err == nil; line, err = reader.ReadString('\n') {
 		var i int
+		if line == "begun\n" {
+			continue
+		}
 		if _, err := fmt.Sscanf(line, "done %d", &i); err != nil {
 			t.Errorf("importer says %q", line)
 		} else {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Put stores p as the next revision of its id, and what w says beside it, in
@@ -142,12 +144,15 @@ func (w *writeTx) nextOf(p, old *Profile) (*Profile, error) {
 // newNumber gives out the lowest number that was freed, or the next one.
 func (w *writeTx) newNumber() (uint32, error) {
 	free := w.Bucket(bktFree)
-	if k, _ := free.Cursor().First(); k != nil {
-		n, err := number(k)
-		if err != nil {
-			return 0, err
+	if !w.noneFree {
+		if k, _ := free.Cursor().First(); k != nil {
+			n, err := number(k)
+			if err != nil {
+				return 0, err
+			}
+			return n, free.Delete(key32(n))
 		}
-		return n, free.Delete(key32(n))
+		w.noneFree = true
 	}
 	if w.tally.nextNumber > math.MaxUint32 {
 		return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.profiles)
@@ -163,7 +168,7 @@ func (w *writeTx) store(p, old *Profile) error {
 		return err
 	}
 	if old == nil {
-		if err := w.ids.Put([]byte(p.ID), key32(p.Number)); err != nil {
+		if err := w.putID([]byte(p.ID), key32(p.Number)); err != nil {
 			return err
 		}
 		w.tally.profiles++
@@ -176,6 +181,18 @@ func (w *writeTx) store(p, old *Profile) error {
 	return nil
 }
 
+// putID makes an id lead to a number. While the ids of a transaction come in
+// order its pages are left as full as those of numbers.
+func (w *writeTx) putID(id, n []byte) error {
+	last, _ := w.ids.Cursor().Last()
+	w.scattered = w.scattered || bytes.Compare(id, last) < 0
+	w.ids.FillPercent = orderedFill
+	if w.scattered {
+		w.ids.FillPercent = bolt.DefaultFillPercent
+	}
+	return w.ids.Put(id, n)
+}
+
 // putRecord writes a record under its number and returns its size, less that
 // of the one it replaces.
 func (w *writeTx) putRecord(p *Profile) (int, error) {
@@ -183,10 +200,14 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	key := key32(p.Number)
-	grown := len(b) - len(w.profiles.Get(key))
-	w.profiles.FillPercent = 0.9 // numbers come in order
-	return grown, w.profiles.Put(key, b)
+	grown := len(b) - len(w.profiles.Get(key32(p.Number)))
+	return grown, w.putNew(p.Number, b)
+}
+
+// putNew writes a record under a number.
+func (w *writeTx) putNew(n uint32, record []byte) error {
+	w.profiles.FillPercent = orderedFill
+	return w.profiles.Put(key32(n), record)
 }
 
 // putBeside writes state and examples.

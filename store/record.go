@@ -140,24 +140,24 @@ func DecodeProfile(b []byte) (*Profile, error) {
 }
 
 // openRecord checks a record's frame, and returns a decoder of what is in it.
-func openRecord(b []byte) (*decoder, byte, error) {
+func openRecord(b []byte) (d decoder, flags byte, err error) {
 	at := len(b) - crcSize
 	if at < 3 || len(b) > MaxRecord {
-		return nil, 0, corrupt("record of %d bytes", len(b))
+		return d, 0, corrupt("record of %d bytes", len(b))
 	}
 	if got, want := binary.LittleEndian.Uint32(b[at:]), crc32.Checksum(b[:at], castagnoli); got != want {
-		return nil, 0, corrupt("record's checksum is %08x, want %08x", got, want)
+		return d, 0, corrupt("record's checksum is %08x, want %08x", got, want)
 	}
 	magic, version, flags := b[0], b[1], b[2]
 	switch {
 	case magic != recordMagic || version == 0:
-		return nil, 0, corrupt("record starts with %x", b[:2])
+		return d, 0, corrupt("record starts with %x", b[:2])
 	case version > recordVersion:
-		return nil, 0, fmt.Errorf("%w: record version %d, this one reads up to %d", ErrSchema, version, recordVersion)
+		return d, 0, fmt.Errorf("%w: record version %d, this one reads up to %d", ErrSchema, version, recordVersion)
 	case flags&^allFlags != 0:
-		return nil, 0, corrupt("record has unknown flags %02x", flags)
+		return d, 0, corrupt("record has unknown flags %02x", flags)
 	}
-	return &decoder{b: b[3:at]}, flags, nil
+	return decoder{b: b[3:at]}, flags, nil
 }
 
 // mask reads the three dimensions and the rows.
@@ -218,14 +218,41 @@ func (d *decoder) prior() []uint32 {
 	return slices.Clip(prior)
 }
 
-// recordID reads only the id out of a record, as a view.
-func recordID(b []byte) ([]byte, error) {
+// recordRefs are a record's id, a view, and its refs, with their place.
+type recordRefs struct {
+	id         []byte
+	bank, head uint32
+	at, end    int
+}
+
+// readRefs checks a record's frame and reads its refs. What comes after them
+// it does not look at.
+func readRefs(b []byte) (r recordRefs, err error) {
 	d, _, err := openRecord(b)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	id := d.bytes(maxID, "id")
-	return id, d.err
+	end := len(b) - crcSize
+	r.id = d.bytes(maxID, "id")
+	d.uvarint("revision")
+	r.at = end - len(d.b)
+	r.bank = uint32(d.uint(math.MaxUint32, "bank"))
+	r.head = uint32(d.uint(math.MaxUint32, "head"))
+	r.end = end - len(d.b)
+	return r, d.err
+}
+
+// replaced returns the record with other refs: what EncodeProfile makes of
+// the same profile with them.
+func (r recordRefs) replaced(record []byte, bank, head uint32) []byte {
+	if bank == r.bank && head == r.head {
+		return record
+	}
+	b := append(make([]byte, 0, len(record)+10), record[:r.at]...)
+	b = binary.AppendUvarint(b, uint64(bank))
+	b = binary.AppendUvarint(b, uint64(head))
+	b = append(b, record[r.end:len(record)-crcSize]...)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // checkID says whether an id is UTF-8 of 1 to limit bytes.

@@ -169,3 +169,37 @@ func TestRecordResealed(t *testing.T) {
 		}
 	}
 }
+
+// TestRefsReplaced compares with decoding and encoding again.
+func TestRefsReplaced(t *testing.T) {
+	for name, p := range sampleProfiles() {
+		record := mustEncode(t, p)
+		refs, err := readRefs(record)
+		if err != nil || string(refs.id) != p.ID || refs.bank != p.Bank || refs.head != p.Head {
+			t.Errorf("%s: got %+v, %v", name, refs, err)
+		}
+		for _, bank := range []uint32{p.Bank, 1, 127, 128, math.MaxUint32} {
+			want := *p
+			want.Bank = bank
+			heads := []uint32{0}
+			if p.Head != 0 {
+				heads = []uint32{1, 1 << 14, p.Head}
+			}
+			for _, want.Head = range heads {
+				if got := refs.replaced(record, want.Bank, want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
+					t.Errorf("%s: bank %d, head %d: got %x", name, want.Bank, want.Head, got)
+				}
+			}
+		}
+		for at := range record {
+			flipped := bytes.Clone(record)
+			flipped[at] ^= 1
+			if _, err := readRefs(flipped); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: bit flipped at %d: got %v, want ErrCorrupt", name, at, err)
+			}
+			if _, err := readRefs(record[:at]); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: cut at %d: got %v, want ErrCorrupt", name, at, err)
+			}
+		}
+	}
+}

@@ -10,11 +10,10 @@ import (
 
 // existing returns the profile that readers see, or nil.
 func (t *txn) existing(id []byte) (*Profile, error) {
-	p, err := t.profile(id)
-	if errors.Is(err, ErrNotFound) {
+	if t.ids.Get(id) == nil && (t.merge == nil || t.merge.Get(id) == nil) {
 		return nil, nil
 	}
-	return p, err
+	return t.profile(id)
 }
 
 // resolve applies the policy to a profile whose id is the store's already, as

@@ -79,7 +79,7 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 	if err != nil {
 		return err
 	}
-	db.AllocSize = growth
+	db.AllocSize = minGrowth
 	meta.Schema = schema
 	if meta.Created.IsZero() {
 		meta.Created = time.Now().UTC().Truncate(time.Microsecond)
@@ -134,7 +134,6 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	db.AllocSize = growth
 	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
@@ -165,6 +164,7 @@ func (s *Store) start() error {
 		if err := s.recoverImport(); err != nil {
 			return err
 		}
+		s.meta.Schema = schema
 		// bbolt counts the free pages when a writing transaction ends.
 		if tx, err := s.db.Begin(true); err == nil {
 			_ = tx.Rollback()
@@ -203,8 +203,8 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, corrupt("meta: %w", err)
 	}
-	if m.Schema > schema {
-		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schema)
+	if m.Schema > schemaStaging {
+		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schemaStaging)
 	}
 	if m.Schema < 1 {
 		return m, corrupt("schema %d", m.Schema)
@@ -220,8 +220,25 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
 }
 
-// growth is by how much the file grows at a time. bbolt's own 16 MiB would be most of a small store.
-const growth = 1 << 20
+// setSchema changes the version that the file says it has.
+func setSchema(tx *bolt.Tx, version int) error {
+	m, err := readMeta(tx)
+	if err != nil || m.Schema == version {
+		return err
+	}
+	m.Schema = version
+	return writeMeta(tx, m)
+}
+
+// The file grows by a sixteenth at a time, within these bounds: bbolt's own
+// 16 MiB would be most of a small store, and each time costs an fsync.
+const (
+	minGrowth = 1 << 20
+	maxGrowth = 4 << 20
+)
+
+// growth is by how much a file of a size grows.
+func growth(size int64) int { return int(min(max(size/16, minGrowth), maxGrowth)) }
 
 // bolt is bbolt's options.
 func (o Options) bolt() *bolt.Options {
@@ -229,6 +246,7 @@ func (o Options) bolt() *bolt.Options {
 		Timeout:         o.Timeout,
 		ReadOnly:        o.ReadOnly,
 		NoSync:          o.NoSync,
+		NoGrowSync:      o.NoSync,
 		FreelistType:    bolt.FreelistMapType,
 		PreLoadFreelist: true, // Stats and Check read it, also read-only
 	}

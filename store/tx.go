@@ -94,6 +94,9 @@ type writeTx struct {
 	s       *Store
 	tally   tally
 	changes []change // for the index, once committed
+
+	noneFree  bool // there is nothing in bktFree
+	scattered bool // new ids have not come in order
 	// onCommit runs after the commit and before the next transaction.
 	onCommit []func()
 }
@@ -225,6 +228,7 @@ func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
 func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
 	err = s.db.Update(func(tx *bolt.Tx) (err error) {
+		s.db.AllocSize = growth(tx.Size())
 		w.txn = newTxn(tx)
 		if w.tally, err = readTally(tx); err != nil {
 			return err

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// exportPage is the frames of some hundred profiles, read in one transaction.
+type exportPage struct {
+	parts []exportPart
+	err   error // and then nothing follows
+}
+
+// exportPart is frames, and the bank whose file comes after them, if there is
+// to be one.
+type exportPart struct {
+	frames []byte
+	bank   *BankInfo
+}
+
+// pageReader reads the profiles to export, a page ahead of who writes them.
+type pageReader struct {
+	s      *Store
+	o      ExportOptions
+	pages  chan exportPage // closed after the last one
+	counts bundleCounts    // of all pages, once pages is closed
+
+	ids          []string          // left to read, if o.IDs is given
+	from         []byte            // or where to go on; nil: nowhere
+	banks, heads map[uint32]uint32 // store's ref → bundle's
+}
+
+func newPageReader(s *Store, o ExportOptions) *pageReader {
+	r := &pageReader{s: s, o: o, pages: make(chan exportPage, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
+	if o.IDs == nil {
+		r.from = []byte(o.Prefix)
+		return r
+	}
+	r.ids = slices.Clone(o.IDs)
+	slices.Sort(r.ids)
+	r.ids = slices.Compact(r.ids)
+	return r
+}
+
+// run sends all pages, or those up to an error, unless ctx ends first.
+func (r *pageReader) run(ctx context.Context) {
+	defer close(r.pages)
+	read := r.readRange
+	if r.o.IDs != nil {
+		read = r.readIDs
+	}
+	for size := 0; len(r.ids) > 0 || r.from != nil; {
+		w := &pageWriter{r: r, frames: make([]byte, 0, size)}
+		err := r.s.view(func(t *txn) error {
+			w.txn, w.records = t, t.profiles.Cursor()
+			return read(w)
+		})
+		size = len(w.frames) + len(w.frames)/16
+		select {
+		case r.pages <- exportPage{append(w.parts, exportPart{frames: w.frames}), err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readIDs reads the first of the ids, as many as fit a page.
+func (r *pageReader) readIDs(w *pageWriter) error {
+	for ; len(r.ids) > 0 && !w.full(); r.ids = r.ids[1:] {
+		id := []byte(r.ids[0])
+		n, err := w.txn.number(id)
+		if err != nil {
+			return err
+		}
+		if err := w.add(id, n); err != nil {
+			return fmt.Errorf("profile %q: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// readRange reads profiles from an id on, as many as fit a page.
+func (r *pageReader) readRange(w *pageWriter) error {
+	from := r.from
+	r.from = nil
+	for id, n := range w.txn.from(from) {
+		if !hasPrefix(id, []byte(r.o.Prefix)) {
+			return nil
+		}
+		if w.full() {
+			r.from = bytes.Clone(id)
+			return nil
+		}
+		if err := w.add(id, n); err != nil {
+			return fmt.Errorf("profile %q: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// pageWriter makes one page.
+type pageWriter struct {
+	r        *pageReader
+	txn      *txn
+	records  *bolt.Cursor
+	parts    []exportPart
+	frames   []byte // of the part to come
+	profiles int
+	bytes    int
+}
+
+func (w *pageWriter) full() bool { return w.profiles == pageProfiles || w.bytes >= pageBytes }
+
+func (w *pageWriter) frame(kind byte, payload []byte) {
+	w.frames = append(binary.AppendUvarint(append(w.frames, kind), uint64(len(payload))), payload...)
+	w.bytes += len(payload)
+}
+
+// add appends a profile and what goes with it.
+func (w *pageWriter) add(id []byte, n uint32) error {
+	record := seekNext(w.records, key32(n))
+	refs, err := readRefs(record)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(refs.id, id) {
+		return corrupt("it has the record of %q", refs.id)
+	}
+	bank, err := w.bank(refs.bank)
+	if err != nil {
+		return err
+	}
+	head, err := w.head(refs.head)
+	if err != nil {
+		return err
+	}
+	if record = refs.replaced(record, bank, head); len(record) > MaxRecord {
+		return fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(record), MaxRecord)
+	}
+	w.frame(frameProfile, record)
+	w.profiles++
+	w.r.counts.profiles++
+	if err := w.addState(n); err != nil {
+		return err
+	}
+	return w.addExamples(n)
+}
+
+// bank returns the bundle's ref of a bank, which it writes if it is the first.
+func (w *pageWriter) bank(ref uint32) (uint32, error) {
+	if known := w.r.banks[ref]; known != 0 {
+		return known, nil
+	}
+	info, err := w.txn.bank(ref)
+	if err != nil {
+		return 0, err
+	}
+	bundles := uint32(len(w.r.banks) + 1)
+	w.r.banks[ref] = bundles
+	w.frame(frameBank, append(binary.AppendUvarint(nil, uint64(bundles)), encodeBank(info)...))
+	w.parts = append(w.parts, exportPart{w.frames, &info})
+	w.frames = nil
+	return bundles, nil
+}
+
+// head is bank for a shared head.
+func (w *pageWriter) head(ref uint32) (uint32, error) {
+	if known := w.r.heads[ref]; known != 0 || ref == 0 {
+		return known, nil
+	}
+	digest, data, err := w.txn.head(ref)
+	if err != nil {
+		return 0, err
+	}
+	bundles := uint32(len(w.r.heads) + 1)
+	w.r.heads[ref] = bundles
+	payload := append(binary.AppendUvarint(nil, uint64(bundles)), digest[:]...)
+	w.frame(frameHead, append(payload, data...))
+	return bundles, nil
+}
+
+func (w *pageWriter) addState(n uint32) error {
+	if !w.r.o.State {
+		return nil
+	}
+	state, err := w.txn.state(n)
+	if err == nil && state != nil {
+		w.frame(frameState, state)
+		w.r.counts.states++
+	}
+	return err
+}
+
+func (w *pageWriter) addExamples(n uint32) error {
+	if !w.r.o.Examples {
+		return nil
+	}
+	prefix := key32(n)
+	c := w.txn.Bucket(bktExamples).Cursor()
+	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		payload, err := unseal(tagExample, k, v)
+		if err != nil {
+			return fmt.Errorf("example %x: %w", k, err)
+		}
+		w.frame(frameExample, payload)
+		w.r.counts.examples++
+	}
+	return nil
+}
+
+// seekNext returns the value of a key, or nil. Who came in order gets numbers
+// in order, and the next record is then where the cursor goes anyway.
+func seekNext(c *bolt.Cursor, key []byte) []byte {
+	if k, v := c.Next(); bytes.Equal(k, key) {
+		return v
+	}
+	if k, v := c.Seek(key); bytes.Equal(k, key) {
+		return v
+	}
+	return nil
+}
