@@ -53,7 +53,7 @@ var measurements = []measurement{
 	{"learn", benchLearn},
 	{"mixed", benchMixed},
 	{"predict", benchPredict},
-	{"threads", benchThreads},
+	{"clients", benchClients},
 	{"start", benchStart},
 	{"store", benchStore},
 	{"peers", benchPeers},

@@ -134,7 +134,7 @@ func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
 			}
 		}
 		err := rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
-			return bareBatch(ctx, o.engine, o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
+			return bareBatch(o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
 		})
 		if err != nil {
 			return err

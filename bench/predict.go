@@ -10,7 +10,6 @@ import (
 
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -38,7 +37,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 	defer enc.Close()
 
 	text := words(v.texts, 30)
-	bare := func() error { return forward(ctx, engine, enc, tok, text) }
+	bare := func() error { return bareTexts(enc, tok, []string{text}) }
 	predict := func() error { _, err := p.Predict(ctx, "alice", text); return err }
 	const each = 20
 	for round := range v.rounds + 1 {
@@ -79,18 +78,6 @@ func learnOne(ctx context.Context, p *sdk.SDK, texts []string) error {
 	c.Epochs = 1
 	_, err := p.Learn(ctx, "alice", examples, &sdk.LearnOptions{Config: &c})
 	return err
-}
-
-// forward is the bare encoder's work for one text, from text to embedding.
-func forward(ctx context.Context, engine *torch.Engine, enc *model.Encoder, tok *model.Tokenizer, text string) error {
-	var e model.Encoding
-	tok.Encode(&e, text, "", 128)
-	b, err := model.NewBatch([]model.Encoding{e}, tok.PadID())
-	if err != nil {
-		return err
-	}
-	out := make([]float32, enc.Hidden())
-	return engine.Do(ctx, func(s *torch.Scope) error { return s.ReadFloat32s(enc.Embed(s, b, nil), out) })
 }
 
 // heap is Go's heap per call.

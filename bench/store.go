@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -31,7 +30,7 @@ func benchStore(ctx context.Context, v env) (result, error) {
 	if v.full {
 		size, curve = 1_000_000, []int{1_000, 10_000, 100_000}
 	}
-	r := result{Name: "store", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction, without the index unless it is named",
+	r := result{Name: "store", X: "profiles", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction, without the index unless it is named",
 		size, storeN, storeK, storeBlocks, storeBatch)}
 	for _, n := range append([]int{size}, curve...) {
 		b := &storeBench{r: &r, n: n, main: n == size}
@@ -48,9 +47,6 @@ func benchStore(ctx context.Context, v env) (result, error) {
 	r.compare("export over a bare walk and write", "export", "bare walk and write", "")
 	r.compare("bytes on disk over masks, id and 32", "file", "masks, id and 32", "≤ 1.5 (1M)")
 	r.compare("the same, ids in random order", "file, ids in random order", "masks, id and 32", "")
-	for _, s := range []string{"load", "export", "import", "open", "get p50", "list", "index rebuild", "index With"} {
-		r.Notes = append(r.Notes, fmt.Sprintf("time of %s against count: exponent %.2f", s, r.exponent("time of "+s)))
-	}
 	r.Notes = append(r.Notes, "memory is the peak of RssAnon, sampled each 10 ms: Go's heap and bbolt's dirty pages, libtorch's own data too; not the page cache that the file is mapped from",
 		"promised: open < 1000 ms, get p50 < 20 µs, memory < 256 MiB")
 	return r, nil
@@ -252,16 +248,4 @@ func storeProfile(i int) *store.Profile {
 		}
 	}
 	return &store.Profile{ID: storeID(i), Bank: 1, Mask: m, Examples: 40}
-}
-
-// exponent is the slope of the medians of a curve, both axes logarithmic: 1 grows as the count does, 0 not at all.
-func (r *result) exponent(name string) float64 {
-	var n, sx, sy, sxx, sxy float64
-	for _, s := range r.Series {
-		if s.Name == name && s.At > 0 {
-			x, y := math.Log(s.At), math.Log(quantile(s.Samples, 0.5))
-			n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
-		}
-	}
-	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
 }

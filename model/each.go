@@ -26,16 +26,10 @@ func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapt
 	if err != nil {
 		return err
 	}
-	m, d := e.packed(), e.config.HiddenSize
-	if len(x) != len(texts)*d {
+	if len(x) != len(texts)*e.config.HiddenSize {
 		return fmt.Errorf("model: %d values for %d texts", len(x), len(texts))
 	}
-	states := make([]float32, len(b.IDs)*d)
-	m.Forward(b, flat, states)
-	e.poolEach(b.Lengths, states, x)
-	if e.pooling == PoolPooler {
-		m.Pool(x)
-	}
+	e.packed().Embed(b, flat, map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First, PoolPooler: bert.Pooler}[e.pooling], x)
 	return nil
 }
 
@@ -76,26 +70,6 @@ func (a *EachAdapter) check(blocks, d int) error {
 		return fmt.Errorf("model: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values", a.Blocks, a.Bottleneck, blocks, d)
 	}
 	return nil
-}
-
-// poolEach takes the mean of a text's states, or the first one.
-func (e *Encoder) poolEach(lengths []int32, states, x []float32) {
-	d := e.config.HiddenSize
-	for _, n := range lengths {
-		row := x[:d]
-		copy(row, states[:d])
-		if e.pooling == PoolMean {
-			for t := 1; t < int(n); t++ {
-				for i, v := range states[t*d : (t+1)*d] {
-					row[i] += v
-				}
-			}
-			for i := range row {
-				row[i] /= float32(n)
-			}
-		}
-		x, states = x[d:], states[int(n)*d:]
-	}
 }
 
 // pack returns nil where the kernels cannot run.

@@ -50,7 +50,7 @@ func (p *SDK) forward(rows []*row) error {
 	d := p.encoder.Hidden()
 	x := p.embeddings.take(len(rows) * d)
 	defer p.embeddings.give(x)
-	if !p.plain && p.encoder.CanEmbedEach() {
+	if p.packs() {
 		each := make([]*model.EachAdapter, len(folded))
 		for i, f := range folded {
 			each[i] = f.Each()
@@ -70,6 +70,9 @@ func (p *SDK) forward(rows []*row) error {
 	}
 	return nil
 }
+
+// packs says whether forward answers texts without padding, on the CPU's kernels.
+func (p *SDK) packs() bool { return !p.plain && p.encoder.CanEmbedEach() }
 
 // embed is EmbedEach through libtorch: on a GPU, and on CPUs that it has no kernels for.
 func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, folded []*bank.Folded, x []float32) error {

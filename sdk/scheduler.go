@@ -13,10 +13,11 @@ import (
 // scheduler gathers the rows of all calls and deals them to lanes, each of which runs one forward pass at a time. A lane that is free takes what waits: the
 // more calls there are at once, the more of them share a pass, and a lone call waits for nobody.
 //
-// The row whose turn is first is in the next pass; rows of its adapter's shape whose length is nearest to its own fill the pass up. So a pass has next
-// to no padding, and no row waits for ever. Of one profile, and of one call, at most share rows come before the next one's first.
+// The row whose turn is first is in the next pass, so none waits for ever. Of one profile, and of one call, at most share rows come before the next one's first. Rows of
+// the first one's adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they are padded, those whose length is nearest to its own.
 type scheduler struct {
 	answer func([]*row) error // one forward pass: sets the rows' answers
+	packs  func() bool        // passes have no padding
 	budget int                // tokens in a pass, padding included; a longer text has one for itself
 	window time.Duration      // how long a row may wait for others while a lane is free
 	count  int                // lanes
@@ -57,8 +58,8 @@ type call struct {
 	done    chan struct{}
 }
 
-func newScheduler(lanes, budget int, window time.Duration, answer func([]*row) error) *scheduler {
-	s := &scheduler{answer: answer, budget: budget, window: window, count: lanes, turns: map[string]uint64{}}
+func newScheduler(lanes, budget int, window time.Duration, packs func() bool, answer func([]*row) error) *scheduler {
+	s := &scheduler{answer: answer, packs: packs, budget: budget, window: window, count: lanes, turns: map[string]uint64{}}
 	s.wake = sync.NewCond(&s.mu)
 	s.lanes.Add(lanes)
 	for range lanes {
@@ -164,72 +165,81 @@ func (s *scheduler) finish(rows []*row, err error) {
 func (s *scheduler) take() []*row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
-		for len(s.queue) == 0 && !s.ended {
-			s.wake.Wait()
-		}
-		if len(s.queue) == 0 {
-			return nil
-		}
-		left := s.window - time.Since(s.queue[0].arrived)
-		if left <= 0 || s.tokens >= s.budget || s.ended {
-			break
-		}
-		timer := time.AfterFunc(left, s.wake.Broadcast)
-		s.wake.Wait()
-		timer.Stop()
+	if !s.await() {
+		return nil
 	}
-	rows := s.fill()
+	rows, padded := s.fill()
 	for _, r := range rows {
 		r.taken = true
 	}
 	s.remove(func(r *row) bool { return r.taken })
 	s.now = max(s.now, rows[0].turn/share*share)
-	longest, tokens := 0, 0
-	for _, r := range rows {
-		longest, tokens = max(longest, r.tokens()), tokens+r.tokens()
-	}
 	s.passes.Passes++
 	s.passes.Texts += int64(len(rows))
-	s.passes.Tokens += int64(tokens)
-	s.passes.Padded += int64(longest*len(rows) - tokens)
+	for _, r := range rows {
+		s.passes.Tokens += int64(r.tokens())
+		padded -= r.tokens()
+	}
+	s.passes.Padded += int64(padded)
 	return rows
 }
 
-// fill chooses the rows of a pass: the first one, and those nearest to it in length, as long as they add little padding and leave the other lanes their share.
-func (s *scheduler) fill() []*row {
-	first := s.queue[0]
-	others := slices.Clone(s.queue[1:min(len(s.queue), look)])
-	slices.SortStableFunc(others, func(a, b *row) int { return distance2(a, first) - distance2(b, first) })
-	limit := min(s.budget, max(minTokens, s.tokens/s.count)) // smaller ones towards the end, so that all lanes end together
-	waste := 0.04
-	if s.tokens <= fewTokens {
-		waste = 0.25
+// await returns when there are rows for a pass, false at the end.
+func (s *scheduler) await() bool {
+	for !s.ended {
+		if len(s.queue) == 0 {
+			s.wake.Wait()
+			continue
+		}
+		left := s.window - time.Since(s.queue[0].arrived)
+		if left <= 0 || s.tokens >= s.budget {
+			return true
+		}
+		timer := time.AfterFunc(left, s.wake.Broadcast)
+		s.wake.Wait()
+		timer.Stop()
 	}
+	return len(s.queue) > 0
+}
+
+// fill chooses the rows of a pass, and says how many tokens it computes, padding included.
+func (s *scheduler) fill() (rows []*row, computed int) {
+	first := s.queue[0]
+	others, waste := s.queue[1:min(len(s.queue), look)], 1.0
+	if !s.packs() {
+		others = slices.Clone(others)
+		slices.SortStableFunc(others, func(a, b *row) int { return cmp.Compare(apart(a, first), apart(b, first)) })
+		if waste = 0.04; s.tokens <= fewTokens {
+			waste = 0.25
+		}
+	}
+	limit := min(s.budget, max(minTokens, s.tokens/s.count)) // smaller ones towards the end, so that all lanes end together
 	rows, of := []*row{first}, first.shape()
 	longest, tokens := first.tokens(), first.tokens()
+	computed = tokens
 	for _, r := range others {
 		shape := r.shape()
 		if shape != of && shape != nobodys && of != nobodys {
 			continue
 		}
-		t := max(longest, r.tokens())
-		padded := t * (len(rows) + 1)
-		if len(rows) == maxRows || padded > limit || float64(padded-tokens-r.tokens()) > waste*float64(padded) {
+		t, all := max(longest, r.tokens()), tokens+r.tokens()
+		then := all
+		if waste < 1 {
+			then = t * (len(rows) + 1)
+		}
+		if len(rows) == maxRows || then > limit || float64(then-all) > waste*float64(then) {
 			break
 		}
 		if of == nobodys {
 			of = shape
 		}
-		rows, longest, tokens = append(rows, r), t, tokens+r.tokens()
+		rows, longest, tokens, computed = append(rows, r), t, all, then
 	}
-	return rows
+	return rows, computed
 }
 
-func distance2(a, b *row) int {
-	d := a.tokens() - b.tokens()
-	return d * d
-}
+// apart is by how many tokens two texts differ.
+func apart(a, b *row) int { return max(a.tokens()-b.tokens(), b.tokens()-a.tokens()) }
 
 func (s *scheduler) stats() PassStats {
 	s.mu.Lock()

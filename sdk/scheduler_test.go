@@ -29,6 +29,9 @@ func (g *gate) answer(rows []*row) error {
 	return <-g.let
 }
 
+// padding is where texts are padded.
+func padding() bool { return false }
+
 func rowOf(profile string, at, tokens int) *row {
 	r := &row{at: at}
 	r.answered.Profile = profile
@@ -65,7 +68,7 @@ func names(rows []*row) (out []string) {
 // TestSchedulerFills has one lane busy while rows of many lengths come: the next passes have rows of like lengths, the first to come among them.
 func TestSchedulerFills(t *testing.T) {
 	g, ctx := newGate(), context.Background()
-	s := newScheduler(1, 200, 0, g.answer)
+	s := newScheduler(1, 200, 0, padding, g.answer)
 	first := start(ctx, s, rowOf("first", 0, 7))
 	if d := cmp.Diff([]string{"first7"}, names(<-g.begun)); d != "" {
 		t.Fatalf("a lone row (-want +got):\n%s", d)
@@ -104,7 +107,7 @@ func TestSchedulerFills(t *testing.T) {
 // TestSchedulerIsFair has a batch of one profile, a batch of many, and a lone call that comes last.
 func TestSchedulerIsFair(t *testing.T) {
 	g, ctx := newGate(), context.Background()
-	s := newScheduler(1, 10, 0, g.answer) // a row a pass
+	s := newScheduler(1, 10, 0, padding, g.answer) // a row a pass
 	calls := []chan error{start(ctx, s, rowOf("busy", 0, 10))}
 	<-g.begun
 	many := func(name string, n int) (rows []*row) {
@@ -140,7 +143,7 @@ func TestSchedulerIsFair(t *testing.T) {
 // TestSchedulerContext gives up a call that waits, one that is in a pass, and sees a pass that fails in every call that was in it.
 func TestSchedulerContext(t *testing.T) {
 	g := newGate()
-	s := newScheduler(1, 100, 0, g.answer)
+	s := newScheduler(1, 100, 0, padding, g.answer)
 	ctx, cancel := context.WithCancel(context.Background())
 	inPass := start(ctx, s, rowOf("a", 0, 10))
 	<-g.begun
@@ -170,7 +173,7 @@ func TestSchedulerContext(t *testing.T) {
 // TestSchedulerWindow lets a lone row wait for others, no longer than it may, and not at all once a pass is full.
 func TestSchedulerWindow(t *testing.T) {
 	g, ctx := newGate(), context.Background()
-	s := newScheduler(1, 100, time.Hour, g.answer)
+	s := newScheduler(1, 100, time.Hour, padding, g.answer)
 	a := start(ctx, s, rowOf("a", 0, 30))
 	b := start(ctx, s, rowOf("b", 0, 30))
 	select {

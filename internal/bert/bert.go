@@ -57,7 +57,7 @@ type Weights struct {
 	Words, Positions, Types []float32 // [·,d]
 	Embeddings              Norm
 	Blocks                  []Block
-	Pooler                  *Linear // what Pool applies, or nil
+	Pooler                  *Linear // or nil
 }
 
 // Model is packed weights. It is safe for concurrent use.

@@ -109,39 +109,47 @@ static void feed(const bert_block *b, int act, const float *a, int n, float *f, 
 	}
 }
 
-// down_project is z = Âᵀh + bias for one token, h [d], down [d,b]; any b.
-INLINE void down_project(const float *h, const float *down, const float *bias, int d, int b, float *z) {
-	int c = 0;
-	for (; c + 8 <= b; c += 8) {
-		__m256 even = bias ? _mm256_loadu_ps(bias + c) : _mm256_setzero_ps(), odd = _mm256_setzero_ps();
-		for (int i = 0; i < d; i += 2) {
-			even = _mm256_fmadd_ps(_mm256_broadcast_ss(h + i), _mm256_loadu_ps(down + (size_t)i * b + c), even);
-			odd = _mm256_fmadd_ps(_mm256_broadcast_ss(h + i + 1), _mm256_loadu_ps(down + (size_t)(i + 1) * b + c), odd);
+// project is vecs × 8 outputs of some tokens: y = x w + bias with w [n,·] in rows ldw apart.
+INLINE void project(const int tokens, const int vecs, const float *x, size_t ldx, const float *w, size_t ldw, int n, const float *bias, float *y, size_t ldy) {
+	__m256 acc[4][3];
+#pragma GCC unroll 4
+	for (int t = 0; t < tokens; t++)
+#pragma GCC unroll 3
+		for (int v = 0; v < vecs; v++) acc[t][v] = bias ? _mm256_loadu_ps(bias + 8 * v) : _mm256_setzero_ps();
+	for (int i = 0; i < n; i++) {
+		__m256 wi[3];
+#pragma GCC unroll 3
+		for (int v = 0; v < vecs; v++) wi[v] = _mm256_loadu_ps(w + i * ldw + 8 * v);
+#pragma GCC unroll 4
+		for (int t = 0; t < tokens; t++) {
+			__m256 a = _mm256_broadcast_ss(x + t * ldx + i);
+#pragma GCC unroll 3
+			for (int v = 0; v < vecs; v++) acc[t][v] = _mm256_fmadd_ps(a, wi[v], acc[t][v]);
 		}
-		_mm256_storeu_ps(z + c, _mm256_add_ps(even, odd));
 	}
-	for (; c < b; c++) {
-		float sum = bias ? bias[c] : 0;
-		for (int i = 0; i < d; i++) sum += h[i] * down[(size_t)i * b + c];
-		z[c] = sum;
-	}
+#pragma GCC unroll 4
+	for (int t = 0; t < tokens; t++)
+#pragma GCC unroll 3
+		for (int v = 0; v < vecs; v++) _mm256_storeu_ps(y + t * ldy + 8 * v, acc[t][v]);
 }
 
-// down_project4 is down_project of 4 tokens whose states lie d apart, for b a multiple of 8: the weights are read once.
-INLINE void down_project4(const float *h, const float *down, const float *bias, int d, int b, float *z) {
-	for (int c = 0; c < b; c += 8) {
-		__m256 even[4], odd[4];
-		for (int t = 0; t < 4; t++) even[t] = bias ? _mm256_loadu_ps(bias + c) : _mm256_setzero_ps(), odd[t] = _mm256_setzero_ps();
-		for (int i = 0; i < d; i += 2) {
-			__m256 w0 = _mm256_loadu_ps(down + (size_t)i * b + c), w1 = _mm256_loadu_ps(down + (size_t)(i + 1) * b + c);
-#pragma GCC unroll 4
-			for (int t = 0; t < 4; t++) {
-				even[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(h + (size_t)t * d + i), w0, even[t]);
-				odd[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(h + (size_t)t * d + i + 1), w1, odd[t]);
-			}
-		}
-		for (int t = 0; t < 4; t++) _mm256_storeu_ps(z + (size_t)t * b + c, _mm256_add_ps(even[t], odd[t]));
+// product is y = x w + bias of up to 4 tokens, w [n,out], as it lies in a folded adapter.
+TARGET static void product(const float *x, int tokens, int n, const float *w, int out, const float *bias, float *y) {
+	int c = 0;
+#define PROJECT(vecs) \
+	for (; c + 8 * vecs <= out; c += 8 * vecs) { \
+		const float *at = bias ? bias + c : 0; \
+		if (tokens == 4) project(4, vecs, x, n, w + c, out, n, at, y + c, out); \
+		else for (int t = 0; t < tokens; t++) project(1, vecs, x + (size_t)t * n, n, w + c, out, n, at, y + (size_t)t * out + c, out); \
 	}
+	PROJECT(3)
+	PROJECT(1)
+	for (; c < out; c++)
+		for (int t = 0; t < tokens; t++) {
+			float sum = bias ? bias[c] : 0;
+			for (int i = 0; i < n; i++) sum += x[(size_t)t * n + i] * w[(size_t)i * out + c];
+			y[(size_t)t * out + c] = sum;
+		}
 }
 
 // between is LN_b and the activation of one token's bottleneck, in place.
@@ -159,22 +167,6 @@ static void between(const bert_adapter *a, int l, float *z) {
 	for (int c = 0; a->relu && c < b; c++) z[c] = z[c] < 0 ? 0 : z[c];
 }
 
-// up_project4 adds B̂ᵀz + bias to u of up to 4 tokens.
-INLINE void up_project4(const int tokens, const float *z, const float *up, const float *bias, int d, int b, float *u) {
-	for (int i = 0; i < d; i += 8) {
-		__m256 acc[4];
-#pragma GCC unroll 4
-		for (int t = 0; t < tokens; t++) acc[t] = bias ? _mm256_loadu_ps(bias + i) : _mm256_setzero_ps();
-		for (int c = 0; c < b; c++) {
-			__m256 w = _mm256_loadu_ps(up + (size_t)c * d + i);
-#pragma GCC unroll 4
-			for (int t = 0; t < tokens; t++) acc[t] = _mm256_fmadd_ps(_mm256_broadcast_ss(z + (size_t)t * b + c), w, acc[t]);
-		}
-#pragma GCC unroll 4
-		for (int t = 0; t < tokens; t++) _mm256_storeu_ps(u + (size_t)t * d + i, acc[t]);
-	}
-}
-
 // adapt ends a block for one text: x = LN(B̂·act(LN_b(Â·LN(r))) + r), in place of r. scratch holds 4 tokens' h or u, and their bottlenecks.
 TARGET static void adapt(const bert_model *m, const bert_block *blk, const bert_adapter *a, int l, float *r, int n, float *scratch) {
 	int d = m->hidden;
@@ -189,15 +181,9 @@ TARGET static void adapt(const bert_model *m, const bert_block *blk, const bert_
 	for (int t = 0; t < n; t += 4, r += (size_t)4 * d) {
 		int tokens = n - t < 4 ? n - t : 4;
 		for (int i = 0; i < tokens; i++) add_norm(r + (size_t)i * d, 0, d, blk->ffn, m->eps, h + (size_t)i * d);
-		if (tokens == 4 && b % 8 == 0)
-			down_project4(h, down, down_bias, d, b, z);
-		else
-			for (int i = 0; i < tokens; i++) down_project(h + (size_t)i * d, down, down_bias, d, b, z + (size_t)i * b);
+		product(h, tokens, d, down, b, down_bias, z);
 		for (int i = 0; i < tokens; i++) between(a, l, z + (size_t)i * b);
-		if (tokens == 4)
-			up_project4(4, z, up, up_bias, d, b, h);
-		else
-			for (int i = 0; i < tokens; i++) up_project4(1, z + (size_t)i * b, up, up_bias, d, b, h + (size_t)i * d);
+		product(z, tokens, b, up, d, up_bias, h);
 		for (int i = 0; i < tokens; i++) add_norm(h + (size_t)i * d, r + (size_t)i * d, d, blk->ffn, m->eps, r + (size_t)i * d);
 	}
 }

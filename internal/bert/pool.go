@@ -7,11 +7,30 @@ import "C"
 
 import "math"
 
-// Pool is tanh(W·x + b) by the model's pooler, for rows of x [n,d], in place.
-func (m *Model) Pool(x []float32) {
-	y := make([]float32, len(x))
-	C.bert_linear_apply(&m.pooler, ptr(x), C.int(len(x)/m.hidden), ptr(y))
-	for i, v := range y {
-		x[i] = float32(math.Tanh(float64(v)))
+// pool takes states y [tokens,d] to vectors x [texts,d].
+func (m *Model) pool(lengths []int32, y []float32, how Pooling, x []float32) {
+	d, all := m.hidden, x
+	for _, n := range lengths {
+		row := x[:d]
+		copy(row, y[:d])
+		for t := 1; how == Mean && t < int(n); t++ {
+			for i, v := range y[t*d : (t+1)*d] {
+				row[i] += v
+			}
+		}
+		for i := range row {
+			if how == Mean {
+				row[i] /= float32(n)
+			}
+		}
+		x, y = x[d:], y[int(n)*d:]
+	}
+	if how != Pooler {
+		return
+	}
+	z := make([]float32, len(all))
+	C.bert_linear_apply(&m.pooler, ptr(all), C.int(len(lengths)), ptr(z))
+	for i, v := range z {
+		all[i] = float32(math.Tanh(float64(v)))
 	}
 }
