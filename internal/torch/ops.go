@@ -140,18 +140,11 @@ func (s *Scope) MeanDim(a Tensor, keep bool, dim ...int64) Tensor {
 	return s.made("mean")
 }
 
-const meanReduction = 1
-
-// CrossEntropy is the mean over rows of logits [n,C] against classes [n].
+// CrossEntropy of each row of logits [n,C] against classes [n]: [n].
 func (s *Scope) CrossEntropy(logits, classes Tensor) Tensor {
-	libtch.AtgCrossEntropyLoss(s.out(), logits.c, classes.c, nil, meanReduction, -100, 0)
+	const each = 0
+	libtch.AtgCrossEntropyLoss(s.out(), logits.c, classes.c, nil, each, -100, 0)
 	return s.made("cross entropy")
-}
-
-// MSE is the mean squared error.
-func (s *Scope) MSE(a, target Tensor) Tensor {
-	libtch.AtgMseLoss(s.out(), a.c, target.c, meanReduction)
-	return s.made("mse")
 }
 
 func flag(b bool) int32 {
