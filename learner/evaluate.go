@@ -39,26 +39,24 @@ func embedAll(ctx context.Context, env Env, examples []Example, st *stems, adapt
 	for len(order) > 0 {
 		part := order[:min(evalBatch, len(order))]
 		order = order[len(part):]
-		b, err := batchOf(examples, part)
-		if err != nil {
-			return nil, err
-		}
-		err = env.Engine.Do(ctx, func(s *torch.Scope) error {
+		err := env.Engine.Do(ctx, func(s *torch.Scope) error {
 			a, err := adapter(s)
 			if err != nil {
 				return err
 			}
-			var x torch.Tensor
-			if st == nil {
-				x = enc.Embed(s, b, a)
-			} else {
-				x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, part), b, st.from, a), b)
-			}
-			flat := s.Values(x)
-			for row, i := range part {
-				copy(out[i*d:(i+1)*d], flat[row*d:(row+1)*d])
-			}
-			return nil
+			return forkOver(s, examples, part, func(s *torch.Scope, rows []int, b *model.Batch) error {
+				var x torch.Tensor
+				if st == nil {
+					x = enc.Embed(s, b, a)
+				} else {
+					x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, rows), b, st.from, a), b)
+				}
+				flat := s.Values(x)
+				for row, i := range rows {
+					copy(out[i*d:(i+1)*d], flat[row*d:(row+1)*d])
+				}
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, err

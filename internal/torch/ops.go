@@ -111,15 +111,19 @@ func (s *Scope) Embedding(table, ids Tensor) Tensor {
 
 // MeanRows averages rows of table [n,x]: bag i takes the rows ids[offsets[i]:offsets[i+1]]; [bags,x] in float32. It reads the rows
 // that are named and no others.
-func (s *Scope) MeanRows(table, ids, offsets Tensor) Tensor {
-	const mean = 1
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mean, 0, nil, 0)
+func (s *Scope) MeanRows(table, ids, offsets Tensor) Tensor { return s.bags(table, ids, offsets, 1) }
+
+// SumRows is MeanRows that adds up.
+func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor { return s.bags(table, ids, offsets, 0) }
+
+func (s *Scope) bags(table, ids, offsets Tensor, mode int64) Tensor {
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mode, 0, nil, 0)
 	for _, extra := range s.slot[1:] {
 		if extra != nil {
 			libtch.AtFree(extra)
 		}
 	}
-	return s.made("mean rows")
+	return s.made("sum of rows")
 }
 
 // IndexSelect picks along a dimension.

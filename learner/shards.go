@@ -1,0 +1,56 @@
+package learner
+
+import "slices"
+
+const (
+	// shardTokens bounds the tokens of a shard of several rows, padding included: what a shard's graph takes is 20·d floats a token and block.
+	shardTokens = 1024
+	// shardCost is what a shard costs beside its tokens, in tokens: small products are slower, and each operator has its price.
+	shardCost = 24
+)
+
+// shards deals a step's rows, by their tokens, to parts that run on so many threads at once. Rows of like lengths go together, long ones first, so that little is
+// padding; of the sizes that were tried it takes that which is done first. The same lengths and threads give the same shards.
+func shards(tokens []int, threads int) (best [][]int) {
+	order := make([]int, len(tokens))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return tokens[b] - tokens[a] })
+	least := 0
+	for n := 1; n <= len(order); n++ {
+		limit := n * tokens[order[0]]
+		if n > 1 && limit > shardTokens {
+			break
+		}
+		parts := cut(order, tokens, limit)
+		if took := makespan(parts, tokens, threads); best == nil || took < least {
+			best, least = parts, took
+		}
+	}
+	return best
+}
+
+// cut makes parts of at most limit tokens, or one row, of rows from long to short.
+func cut(order, tokens []int, limit int) (parts [][]int) {
+	for len(order) > 0 {
+		n := min(max(1, limit/tokens[order[0]]), len(order))
+		parts, order = append(parts, order[:n:n]), order[n:]
+	}
+	return parts
+}
+
+// makespan is when the last part ends if each is begun, in order, by the first thread that is free.
+func makespan(parts [][]int, tokens []int, threads int) int {
+	free := make([]int, threads)
+	for _, part := range parts {
+		first := 0
+		for i := range free {
+			if free[i] < free[first] {
+				first = i
+			}
+		}
+		free[first] += len(part)*tokens[part[0]] + shardCost
+	}
+	return slices.Max(free)
+}
