@@ -56,11 +56,12 @@ type Config struct {
 	Seed       uint64
 	StemBudget int64 // bytes for all examples' states below the first adapter; beyond it they are computed in each step
 
-	Progress func(Progress) // called after each step, in the goroutine of Learn
+	Progress func(Progress) // called after each step of a profile, in the goroutine of Learn or LearnMany
 }
 
 // Progress of a run.
 type Progress struct {
+	Job         int // of LearnMany: whose step
 	Step, Steps int
 	Loss        float32
 }

@@ -50,6 +50,17 @@ func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [
 	return m
 }
 
+// joinMasks is one source of several profiles, out of one of each over the same bank and of the same configuration.
+func joinMasks(each []*maskSource) *maskSource {
+	m := *each[0]
+	m.logits, m.norms, m.weights = nil, nil, nil
+	for _, x := range each {
+		m.logits, m.norms, m.weights = append(m.logits, x.logits...), append(m.norms, x.norms...), append(m.weights, x.weights...)
+	}
+	m.draw = func(profile int, dst []float32) { each[profile].draw(0, dst) }
+	return &m
+}
+
 // add takes one more profile in.
 func (m *maskSource) add(logits, norm *param) {
 	m.logits, m.norms = append(m.logits, logits), append(m.norms, norm)

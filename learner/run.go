@@ -16,6 +16,7 @@ const runStream = 0x9e3779b97f4a7c15
 // run is one profile's learning: one training, or, with Config.Runs, several one after another. It says which examples the next step takes and hears of the step's
 // loss; who takes the step, alone or together with other profiles', is not its business.
 type run struct {
+	number int // of LearnMany's jobs
 	env    Env
 	job    Job
 	config Config
@@ -206,7 +207,7 @@ func (r *run) took(loss float32) error {
 		}
 	}
 	if p := r.config.Progress; p != nil {
-		p(Progress{Step: len(r.result.Losses), Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
+		p(Progress{Job: r.number, Step: len(r.result.Losses), Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
 	}
 	return nil
 }
