@@ -97,11 +97,14 @@ func apart(ctx context.Context, env learner.Env, jobs []learner.Job, c learner.C
 		if err != nil {
 			return 0, err
 		}
-		if many[i].Err != nil || len(many[i].Losses) != 10 || len(one.Losses) != 10 {
-			return 0, fmt.Errorf("job %d: %v after %d steps, %d alone", i, many[i].Err, len(many[i].Losses), len(one.Losses))
+		if many[i].Err != nil {
+			return 0, fmt.Errorf("job %d: %w", i, many[i].Err)
+		}
+		if got := len(many[i].Result.Losses); got != 10 || len(one.Losses) != 10 {
+			return 0, fmt.Errorf("job %d: %d steps together, %d alone, want 10", i, got, len(one.Losses))
 		}
 		for k, l := range one.Losses {
-			most = max(most, math.Abs(float64(l-many[i].Losses[k])))
+			most = max(most, math.Abs(float64(l-many[i].Result.Losses[k])))
 		}
 	}
 	return most, nil

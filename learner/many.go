@@ -14,10 +14,10 @@ import (
 // manyRows is how many texts a joint step takes at most; a profile whose own batch is larger steps alone.
 const manyRows = 128
 
-// Outcome is what LearnMany found for one job: a Result, or what went wrong with this one alone.
+// Outcome is what LearnMany found for one job, or what went wrong with this one alone.
 type Outcome struct {
-	*Result
-	Err error // training diverged
+	Result *Result // nil with Err
+	Err    error   // training diverged
 }
 
 // JobError says which of many jobs cannot be learned, and why.

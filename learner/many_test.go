@@ -45,13 +45,13 @@ func wantAlone(t *testing.T, env Env, jobs []Job, c Config) {
 		if err != nil || got[i].Err != nil {
 			t.Fatalf("job %d: got %v, alone %v", i, got[i].Err, err)
 		}
-		golden.Near(t, "losses", got[i].Losses, want.Losses, 1e-4, 0)
-		golden.Near(t, "logits", got[i].Logits.Values, want.Logits.Values, 1e-3, 0)
-		golden.Near(t, "bias", got[i].Bias, want.Bias, 1e-3, 0)
-		golden.Near(t, "head", got[i].Head.W, want.Head.W, 1e-3, 0)
-		if got[i].Steps != want.Steps || got[i].Trained != want.Trained || got[i].Stopped != want.Stopped || len(got[i].Held) != len(want.Held) {
-			t.Errorf("job %d: got %d steps, %d values, stopped %v after %d looks; alone %d, %d, %v, %d", i, got[i].Steps, got[i].Trained, got[i].Stopped,
-				len(got[i].Held), want.Steps, want.Trained, want.Stopped, len(want.Held))
+		golden.Near(t, "losses", got[i].Result.Losses, want.Losses, 1e-4, 0)
+		golden.Near(t, "logits", got[i].Result.Logits.Values, want.Logits.Values, 1e-3, 0)
+		golden.Near(t, "bias", got[i].Result.Bias, want.Bias, 1e-3, 0)
+		golden.Near(t, "head", got[i].Result.Head.W, want.Head.W, 1e-3, 0)
+		if got[i].Result.Steps != want.Steps || got[i].Result.Trained != want.Trained || got[i].Result.Stopped != want.Stopped || len(got[i].Result.Held) != len(want.Held) {
+			t.Errorf("job %d: got %d steps, %d values, stopped %v after %d looks; alone %d, %d, %v, %d", i, got[i].Result.Steps, got[i].Result.Trained, got[i].Result.Stopped,
+				len(got[i].Result.Held), want.Steps, want.Trained, want.Stopped, len(want.Held))
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestManyDiverge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden.Near(t, "losses beside one that diverges", got[i].Losses, want.Losses, 1e-4, 0)
+		golden.Near(t, "losses beside one that diverges", got[i].Result.Losses, want.Losses, 1e-4, 0)
 	}
 	if _, err := Learn(context.Background(), env, jobs[1], c); err == nil {
 		t.Error("alone: got no error")
