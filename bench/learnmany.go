@@ -8,7 +8,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -27,10 +26,9 @@ func benchLearnMany(ctx context.Context, v env) (result, error) {
 	}
 	defer engine.Close()
 	defer enc.Close()
-	jobs := manyJobs(v, tok, learner.NewHead(labels(15), enc.Hidden(), false, 1))
+	jobs := manyJobs(v, tok, head(15, enc.Hidden()))
 	for _, blocks := range []int{enc.Blocks(), 1} {
-		b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 150, Blocks: blocks, Hidden: enc.Hidden(), Bottleneck: enc.Hidden() / 16, NormB: true,
-			Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
+		b, err := learnBank(150, blocks, enc.Hidden())
 		if err != nil {
 			return r, err
 		}
@@ -116,21 +114,4 @@ func manyJobs(v env, tok *model.Tokenizer, h *model.Head) []learner.Job {
 		jobs[i] = learner.Job{Head: h, Train: encoded(tok, v.texts, i*manyTexts, manyTexts)}
 	}
 	return jobs
-}
-
-// encoded are n texts from at on, T ≤ 64, with 15 labels in turn.
-func encoded(tok *model.Tokenizer, texts []string, at, n int) []learner.Example {
-	out := make([]learner.Example, n)
-	for i := range out {
-		tok.Encode(&out[i].Text, texts[(at+i)%len(texts)], "", 64)
-		out[i].Class = i % 15
-	}
-	return out
-}
-
-func labels(n int) (out []string) {
-	for i := range n {
-		out = append(out, fmt.Sprint("label ", i))
-	}
-	return out
 }

@@ -36,7 +36,7 @@ type measurement struct {
 	run  func(context.Context, env) (result, error)
 }
 
-var measurements = []measurement{{"learn", benchLearn}, {"learnmany", benchLearnMany}, {"predict", benchPredict}, {"threads", benchThreads}}
+var measurements = []measurement{{"learn", benchLearn}, {"learn60", benchLearn60}, {"learnmany", benchLearnMany}, {"predict", benchPredict}, {"threads", benchThreads}}
 
 func main() {
 	rounds := flag.Int("rounds", 11, "alternating rounds of each measurement")
