@@ -23,12 +23,17 @@ type adapting func(*torch.Scope) (*model.Adapter, error)
 
 // Embed is the pooled embedding of every example under one folded adapter (nil: the bare encoder), [n,H].
 func Embed(ctx context.Context, env Env, examples []Example, f *bank.Folded) ([]float32, error) {
-	return embedAll(ctx, env, examples, nil, func(s *torch.Scope) (*model.Adapter, error) {
+	return embedAll(ctx, env, examples, nil, under(f))
+}
+
+// under is one folded adapter for all batches.
+func under(f *bank.Folded) adapting {
+	return func(s *torch.Scope) (*model.Adapter, error) {
 		if f == nil {
 			return nil, nil
 		}
 		return f.Adapter(s), nil
-	})
+	}
 }
 
 // embedAll runs batches of evalBatch, longest together. st may hold the examples' stems.
@@ -71,11 +76,11 @@ func Evaluate(ctx context.Context, env Env, f *bank.Folded, h *model.Head, offse
 	if err != nil {
 		return Scores{}, err
 	}
-	return score(h, offset, x, examples), nil
+	return Score(h, offset, x, examples), nil
 }
 
-// score is pure arithmetic on embeddings [n,H].
-func score(h *model.Head, offset, x []float32, examples []Example) Scores {
+// Score is Evaluate of examples whose pooled embeddings, [n,H], are known.
+func Score(h *model.Head, offset, x []float32, examples []Example) Scores {
 	sc := Scores{N: len(examples)}
 	if sc.N == 0 {
 		return sc

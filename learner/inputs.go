@@ -104,12 +104,13 @@ func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error
 	return &Prepared{examples: examples, stems: st}, err
 }
 
-// Embed is the pooled embedding of every prepared example under one folded adapter, [n,H]; without a bank f is nil.
+// Embed is the pooled embedding of every prepared example under one folded adapter (nil: the bare encoder), [n,H]. It may be of another bank than env's
+// that has no more blocks.
 func (p *Prepared) Embed(ctx context.Context, env Env, f *bank.Folded) ([]float32, error) {
 	if p.features != nil {
 		return p.features, nil
 	}
-	return embedAll(ctx, env, p.examples, p.stems, func(s *torch.Scope) (*model.Adapter, error) { return f.Adapter(s), nil })
+	return embedAll(ctx, env, p.examples, p.stems, under(f))
 }
 
 // Pick is some of them, by their numbers; nothing is computed again.

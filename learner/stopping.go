@@ -38,7 +38,7 @@ func (r *run) watch(ctx context.Context) (stop bool, err error) {
 		}
 	}
 	out := r.trainer.output
-	sc := score(out.heads[0], out.offset(), x, r.job.Held)
+	sc := Score(out.heads[0], out.offset(), x, r.job.Held)
 	r.result.Held = append(r.result.Held, sc)
 	if b := &r.best; b.values == nil || sc.Loss < b.loss {
 		b.loss, b.waited, b.values = sc.Loss, 0, nil

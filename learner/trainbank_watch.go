@@ -42,7 +42,7 @@ func (t *bankRun) watchLoss(ctx context.Context) (float64, error) {
 	}
 	sum, n, d := 0.0, 0, t.env.Encoder.Hidden()
 	for _, p := range t.job.Watch {
-		sum += score(t.output.heads[0], p.Prior, x[n*d:(n+len(p.Held))*d], p.Held).Loss * float64(len(p.Held))
+		sum += Score(t.output.heads[0], p.Prior, x[n*d:(n+len(p.Held))*d], p.Held).Loss * float64(len(p.Held))
 		n += len(p.Held)
 	}
 	return sum / float64(n), nil

@@ -101,6 +101,8 @@ type lesson struct {
 	data    split2
 	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
 
+	exam exam
+
 	// Of begin.
 	job    learner.Job
 	scale  scaling
@@ -154,6 +156,9 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 
 // run trains, measures both revisions on the same held-out examples, and installs the better one.
 func (l *lesson) run(ctx context.Context) (*Report, error) {
+	if err := l.sdk.setExams(ctx, []*lesson{l}); err != nil {
+		return nil, err
+	}
 	if err := l.begin(ctx); err != nil {
 		return nil, err
 	}

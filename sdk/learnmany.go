@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -98,29 +99,55 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 		return err
 	}
 	defer done()
-	var order []string
-	groups := map[string][]*task{} // by what the profiles of one joint step must have in common
 	for _, t := range tasks {
-		l, err := p.newLesson(ctx, t.Profile, t.Examples, opts)
-		if err == nil {
-			err = l.begin(ctx)
-		}
-		if err != nil {
-			t.result.Err = err
-			continue
-		}
-		t.lesson = l
-		key := l.group()
-		if groups[key] == nil {
-			order = append(order, key)
-		}
-		groups[key] = append(groups[key], t)
+		t.lesson, t.result.Err = p.newLesson(ctx, t.Profile, t.Examples, opts)
 	}
 	var errs []error
-	for _, key := range order {
-		errs = append(errs, p.learnGroup(ctx, groups[key], began))
+	for group := range grouped(tasks, func(l *lesson) string { return fmt.Sprint(l.bankRef) }) {
+		errs = append(errs, p.beginAll(ctx, group))
+	}
+	for group := range grouped(tasks, (*lesson).group) {
+		errs = append(errs, p.learnGroup(ctx, group, began))
 	}
 	return errors.Join(errs...)
+}
+
+// grouped yields the tasks that go on, those of one key together, in the order of their first.
+func grouped(tasks []*task, key func(*lesson) string) iter.Seq[[]*task] {
+	return func(yield func([]*task) bool) {
+		var order []string
+		groups := map[string][]*task{}
+		for _, t := range tasks {
+			if t.result.Err != nil {
+				continue
+			}
+			k := key(t.lesson)
+			if groups[k] == nil {
+				order = append(order, k)
+			}
+			groups[k] = append(groups[k], t)
+		}
+		for _, k := range order {
+			if !yield(groups[k]) {
+				return
+			}
+		}
+	}
+}
+
+// beginAll prepares the exams of tasks over one bank together, and begins each.
+func (p *SDK) beginAll(ctx context.Context, tasks []*task) error {
+	lessons := make([]*lesson, len(tasks))
+	for i, t := range tasks {
+		lessons[i] = t.lesson
+	}
+	err := p.setExams(ctx, lessons)
+	for _, t := range tasks {
+		if t.result.Err = err; err == nil {
+			t.result.Err = t.lesson.begin(ctx)
+		}
+	}
+	return err
 }
 
 // group names the bank and the configuration.
