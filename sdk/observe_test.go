@@ -175,6 +175,40 @@ func TestObserveIsFair(t *testing.T) {
 	}
 }
 
+// TestObserveManyDue: profiles that become due while others learn are taken together, each once, and each is heard of.
+func TestObserveManyDue(t *testing.T) {
+	w, c, all := &watched{}, small(t), make(chan struct{})
+	c.Options.OnLearned = func(id string, rep *Report, err error) {
+		w.heard(id, rep, err)
+		<-all // until all others are due
+	}
+	p := create(t, c)
+	var ids []string
+	for i := range mostDue + 3 {
+		id := fmt.Sprint("user ", i)
+		if mustObserve(t, p, id, examples(leastObserved, i)...); i > 0 {
+			ids = append(ids, id)
+		}
+	}
+	o := &p.observer
+	o.mu.Lock()
+	due := len(o.queue)
+	o.mu.Unlock()
+	if due < mostDue {
+		t.Fatalf("got %d profiles due, want those that came while the first learned", due)
+	}
+	close(all)
+	drain(t, p)
+	for _, id := range ids {
+		if n := w.count(id); n != 1 {
+			t.Errorf("%s: learned %d times, want once", id, n)
+		}
+	}
+	if st, err := p.Stats(); err != nil || st.Learns != int64(mostDue+3) {
+		t.Errorf("got %d learns (%v), want %d", st.Learns, err, mostDue+3)
+	}
+}
+
 func TestObserveRefuses(t *testing.T) {
 	p, _ := observing(t)
 	ctx := context.Background()
