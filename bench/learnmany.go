@@ -26,7 +26,7 @@ func benchLearnMany(ctx context.Context, v env) (result, error) {
 	}
 	defer engine.Close()
 	defer enc.Close()
-	jobs := manyJobs(v, tok, head(15, enc.Hidden()))
+	jobs := manyJobs(v, tok, learner.NewHead(head(15, enc.Hidden()).Labels, enc.Hidden(), false, 1)) // frozen, and not all zeros: masks must matter
 	for _, blocks := range []int{enc.Blocks(), 1} {
 		b, err := learnBank(150, blocks, enc.Hidden())
 		if err != nil {
