@@ -101,6 +101,9 @@ func apart(ctx context.Context, env learner.Env, jobs []learner.Job, c learner.C
 		if got := len(many[i].Result.Losses); got != 10 || len(one.Losses) != 10 {
 			return 0, fmt.Errorf("job %d: %d steps together, %d alone, want 10", i, got, len(one.Losses))
 		}
+		if one.Losses[0] == one.Losses[9] {
+			return 0, fmt.Errorf("job %d: nothing was learned in ten steps", i)
+		}
 		for k, l := range one.Losses {
 			most = max(most, math.Abs(float64(l-many[i].Result.Losses[k])))
 		}
