@@ -90,14 +90,6 @@ func examplesOf(f golden.File, labels []int64) []Example {
 	return out
 }
 
-func all(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
 // TestGoldenSteps holds the fold, the output, every gradient, ten losses and the final logits against the reference, soft and hard.
 func TestGoldenSteps(t *testing.T) {
 	for _, soft := range []bool{true, false} {
@@ -122,7 +114,7 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := batchOfPicks(in.pick(all(len(examples))), nil)
+	b := batchOfPicks(in.pick(every(len(examples))), nil)
 	goldenForward(t, name, f, tr, b)
 
 	var losses []float32
@@ -154,7 +146,7 @@ func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, b batc
 		for _, blk := range a.Blocks {
 			downs, ups = append(downs, s.Values(blk.Down)...), append(ups, s.Values(blk.Up)...)
 		}
-		x, err := b.embed(s, all(len(b.examples)), a)
+		x, err := b.embed(s, every(len(b.examples)), a)
 		if err != nil {
 			return err
 		}
@@ -220,7 +212,7 @@ func TestGoldenNoisy(t *testing.T) {
 	for _, o := range f.Ints("owner") {
 		owner = append(owner, int(o))
 	}
-	b := batchOfPicks(in.pick(all(len(examples))), owner)
+	b := batchOfPicks(in.pick(every(len(examples))), owner)
 	b.mean = true
 	var output []float32
 	err = env.Engine.Do(ctx, func(s *torch.Scope) error {
@@ -232,7 +224,7 @@ func TestGoldenNoisy(t *testing.T) {
 		for _, p := range parts {
 			seen.list = append(seen.list, s.IndexSelect(p.Tensor, 0, of))
 		}
-		x, err := b.embed(s, all(len(owner)), src.adapter(s, seen))
+		x, err := b.embed(s, every(len(owner)), src.adapter(s, seen))
 		if err != nil {
 			return err
 		}

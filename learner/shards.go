@@ -13,10 +13,7 @@ const (
 // shards deals a step's rows, by their tokens, to parts that run on so many threads at once. Rows of like lengths go together, long ones first, so that little is
 // padding; of the limits to a part's tokens it takes the one with which all are done first. The same lengths and threads give the same shards.
 func shards(tokens []int, threads int) (best [][]int) {
-	order := make([]int, len(tokens))
-	for i := range order {
-		order[i] = i
-	}
+	order := every(len(tokens))
 	slices.SortStableFunc(order, func(a, b int) int { return tokens[b] - tokens[a] })
 	least, longest := 0, tokens[order[0]]
 	for limit := longest; limit <= max(longest, min(shardTokens, longest*len(order))); limit += 4 {
@@ -50,4 +47,13 @@ func makespan(parts [][]int, tokens []int, threads int) int {
 		free[first] += len(part)*tokens[part[0]] + shardCost
 	}
 	return slices.Max(free)
+}
+
+// every is 0 to n-1.
+func every(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }

@@ -57,7 +57,7 @@ func forkOver(s *torch.Scope, examples []Example, which []int, f func(s *torch.S
 	for i, w := range which {
 		tokens[i] = len(examples[w].Text.IDs)
 	}
-	parts := shards(tokens, s.Forks())
+	parts := deal(s, tokens)
 	_, err := s.Fork(len(parts), func(i int, s *torch.Scope) ([]torch.Tensor, error) {
 		some := make([]int, len(parts[i]))
 		for k, row := range parts[i] {
@@ -100,10 +100,7 @@ func joinStates(s *torch.Scope, enc *model.Encoder, b *model.Batch, from int, st
 
 // byLength orders examples from long to short.
 func byLength(examples []Example) []int {
-	order := make([]int, len(examples))
-	for i := range order {
-		order[i] = i
-	}
+	order := every(len(examples))
 	slices.SortStableFunc(order, func(a, b int) int { return len(examples[b].Text.IDs) - len(examples[a].Text.IDs) })
 	return order
 }

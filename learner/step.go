@@ -57,16 +57,24 @@ func (b *batch) of(row int) int {
 	return b.owner[row]
 }
 
-func (b *batch) shards(threads int) [][]int {
+// shards are the parts of a Fork that the rows are dealt to.
+func (b *batch) shards(s *torch.Scope) [][]int {
 	tokens := make([]int, len(b.examples))
-	all := make([]int, len(tokens))
 	for i, e := range b.examples {
-		tokens[i], all[i] = len(e.Text.IDs), i
+		tokens[i] = len(e.Text.IDs)
 	}
-	if b.whole || threads == 1 && len(all) < 2 {
-		return [][]int{all}
+	if b.whole {
+		return [][]int{every(len(tokens))}
 	}
-	return shards(tokens, threads)
+	return deal(s, tokens)
+}
+
+// deal is shards for s's threads. A GPU takes all rows at once.
+func deal(s *torch.Scope, tokens []int) [][]int {
+	if s.Engine().Device() != torch.CPU {
+		return [][]int{every(len(tokens))}
+	}
+	return shards(tokens, s.Forks())
 }
 
 // step is one step in progress.
@@ -85,7 +93,7 @@ type step struct {
 func (t *trainer) gradient(ctx context.Context, b batch, nu []float64) (losses []float32, err error) {
 	losses = make([]float32, len(nu))
 	err = t.env.Engine.Train(ctx, func(s *torch.Scope) error {
-		st := step{trainer: t, batch: b, profiles: len(nu), shards: b.shards(s.Forks()), share: b.weights(), losses: make([]float32, len(b.examples))}
+		st := step{trainer: t, batch: b, profiles: len(nu), shards: b.shards(s), share: b.weights(), losses: make([]float32, len(b.examples))}
 		if st.parts, err = t.source.fold(s, nu); err != nil {
 			return err
 		}
