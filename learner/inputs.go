@@ -28,7 +28,7 @@ func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inp
 	case SingleAdapter:
 		in.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
 	default:
-		in.stems, err = newStems(ctx, env, examples, env.from(), c.StemBudget)
+		in.stems, err = newStems(ctx, env, examples, env.from(c), c.StemBudget)
 	}
 	return in, err
 }
@@ -100,7 +100,7 @@ func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error
 		x, err := Embed(ctx, env, examples, nil)
 		return &Prepared{examples: examples, features: x}, err
 	}
-	st, err := newStems(ctx, env, examples, env.from(), int64(1)<<62)
+	st, err := newStems(ctx, env, examples, env.from(Config{}), int64(1)<<62)
 	return &Prepared{examples: examples, stems: st}, err
 }
 
@@ -145,8 +145,19 @@ func (p *Prepared) fits(env Env, c Config) bool {
 	if p.stems == nil {
 		return c.Mode == HeadOnly
 	}
-	return c.Mode == Masks && env.Bank != nil && p.stems.from == env.from()
+	return c.Mode == Masks && env.Bank != nil && p.stems.from == env.from(c)
 }
 
-// from is the block of the first adapter.
-func (env Env) from() int { return env.Encoder.Blocks() - env.Bank.Properties().Blocks }
+// from is the encoder's block of the first adapter that c trains.
+func (env Env) from(c Config) int {
+	blocks := env.Bank.Properties().Blocks
+	return env.Encoder.Blocks() - blocks + c.below(blocks)
+}
+
+// below is how many of a bank's blocks are not trained.
+func (c Config) below(blocks int) int {
+	if c.Top == 0 {
+		return 0
+	}
+	return blocks - c.Top
+}

@@ -135,7 +135,7 @@ func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) err
 	if len(texts) == 0 {
 		return nil
 	}
-	all, err := newStems(ctx, m.env, texts, m.env.from(), max(budget, 0))
+	all, err := newStems(ctx, m.env, texts, m.env.from(m.config), max(budget, 0))
 	if err != nil {
 		return err
 	}

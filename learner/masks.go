@@ -18,12 +18,32 @@ type rows interface {
 	Rows(s *torch.Scope, side bank.Side, block int) (weights, bias torch.Tensor, err error)
 }
 
+// topRows are those of a bank's blocks above the first so many.
+type topRows struct {
+	*bank.Bank
+	below int
+}
+
+func (t topRows) Properties() bank.Properties {
+	p := t.Bank.Properties()
+	p.Blocks -= t.below
+	return p
+}
+
+func (t topRows) FoldRows(s *torch.Scope, side bank.Side, block int, ids []int32, profiles int) (weights, bias torch.Tensor, err error) {
+	return t.Bank.FoldRows(s, side, t.below+block, ids, profiles)
+}
+
+func (t topRows) Rows(s *torch.Scope, side bank.Side, block int) (weights, bias torch.Tensor, err error) {
+	return t.Bank.Rows(s, side, t.below+block)
+}
+
 // maskSource trains the masks of one or more profiles over one bank: Algorithm 1.
 type maskSource struct {
 	bank   rows
 	k      int
 	soft   bool
-	one    bool // both sides share a mask: their logits start equal and stay so
+	one    bool // both sides share a mask: their logits start equal, and stay so
 	affine bool
 	tau    float64
 	// One of each a profile.
@@ -41,9 +61,6 @@ type maskSource struct {
 func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
 	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau}
 	for i, g := range logits {
-		if m.one {
-			copy(g.Values[len(g.Values)/2:], g.Values)
-		}
 		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate))
 	}
 	m.draw = func(_ int, dst []float32) { gumbel(dst, rng) }

@@ -27,7 +27,8 @@ type run struct {
 
 	// Of the training under way.
 	rng      *rand.Rand
-	masks    *maskSource // nil in the baselines
+	masks    *maskSource // nil in the baselines; of Config.Top's blocks
+	affine   []float32   // of all blocks
 	trainer  *trainer
 	schedule schedule
 	order    *order
@@ -70,6 +71,9 @@ func check(env Env, j *Job, c Config) error {
 	p, enc := env.Bank.Properties(), env.Encoder
 	if p.Blocks > enc.Blocks() || p.Hidden != enc.Hidden() {
 		return fmt.Errorf("%w: a bank of L=%d, d=%d for an encoder of L=%d, d=%d", ErrConfig, p.Blocks, p.Hidden, enc.Blocks(), enc.Hidden())
+	}
+	if c.Top > p.Blocks || c.Top > 0 && !p.NormB {
+		return fmt.Errorf("%w: the top %d blocks of a bank of L=%d, with LN_b: %t", ErrConfig, c.Top, p.Blocks, p.NormB)
 	}
 	if g := j.Start.Logits; g != nil && (g.N != p.N || g.Blocks != p.Blocks) {
 		return fmt.Errorf("%w: a start of N=%d, L=%d", ErrConfig, g.N, g.Blocks)
@@ -122,8 +126,13 @@ func (r *run) newSource() source {
 	} else {
 		c.gain(affine, p.Bottleneck)
 	}
-	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits}, [][]float32{affine})
-	r.result.Logits = logits
+	if c.OneMask {
+		copy(logits.Values[len(logits.Values)/2:], logits.Values)
+	}
+	r.result.Logits, r.affine = logits, affine
+	top := topRows{r.env.Bank, c.below(p.Blocks)}
+	clear(affine[:len(affine)/p.Blocks*top.below])
+	r.masks = newMaskSource(top, c, r.rng, []*Logits{logits.top(top.below)}, [][]float32{affine[len(affine)/p.Blocks*top.below:]})
 	return r.masks
 }
 
@@ -200,7 +209,7 @@ func (r *run) took(loss float32) error {
 		return errDiverged
 	}
 	if r.masks != nil {
-		for _, x := range r.result.Logits.Values {
+		for _, x := range r.masks.logits[0].value {
 			if x-x != 0 {
 				return errDiverged
 			}
@@ -239,11 +248,12 @@ func (r *run) finish(began time.Time) (*Result, error) {
 		res.Trained += len(p.value)
 	}
 	if r.masks != nil {
+		res.Logits.setTop(r.masks.logits[0].value)
 		mask, err := res.Logits.Mask(min(r.config.K, res.Logits.N))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errDiverged, err)
 		}
-		res.Mask, res.Affine = mask, r.masks.norms[0].value
+		res.Mask, res.Affine = mask, r.affine
 	}
 	res.Took = time.Since(began)
 	return res, nil
