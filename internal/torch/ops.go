@@ -111,19 +111,15 @@ func (s *Scope) Embedding(table, ids Tensor) Tensor {
 
 // MeanRows averages rows of table [n,x]: bag i takes the rows ids[offsets[i]:offsets[i+1]]; [bags,x] in float32. It reads the rows
 // that are named and no others.
-func (s *Scope) MeanRows(table, ids, offsets Tensor) Tensor { return s.bags(table, ids, offsets, 1) }
-
-// SumRows is MeanRows that adds up.
-func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor { return s.bags(table, ids, offsets, 0) }
-
-func (s *Scope) bags(table, ids, offsets Tensor, mode int64) Tensor {
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mode, 0, nil, 0)
+func (s *Scope) MeanRows(table, ids, offsets Tensor) Tensor {
+	const mean = 1
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mean, 0, nil, 0)
 	for _, extra := range s.slot[1:] {
 		if extra != nil {
 			libtch.AtFree(extra)
 		}
 	}
-	return s.made("sum of rows")
+	return s.made("mean rows")
 }
 
 // IndexSelect picks along a dimension.
@@ -142,6 +138,18 @@ func (s *Scope) SumDim(a Tensor, keep bool, dim ...int64) Tensor {
 func (s *Scope) MeanDim(a Tensor, keep bool, dim ...int64) Tensor {
 	libtch.AtgMeanDim(s.out(), a.c, dim, len(dim), flag(keep), int32(Float32))
 	return s.made("mean")
+}
+
+// SumRows adds up rows of table [n,x]: bag i the rows ids[offsets[i]:offsets[i+1]]; [bags,x].
+func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor {
+	const sum = 0
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, sum, 0, nil, 0)
+	for _, extra := range s.slot[1:] {
+		if extra != nil {
+			libtch.AtFree(extra)
+		}
+	}
+	return s.made("sum rows")
 }
 
 // CrossEntropy of each row of logits [n,C] against classes [n]: [n].
