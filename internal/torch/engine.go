@@ -56,10 +56,11 @@ type Engine struct {
 type job struct {
 	f     func(*Scope) error
 	train bool
-	fork  bool
-	err   error
-	panic any // a panic that is not ours: raised again in the caller's goroutine
-	done  chan struct{}
+	// threads is how many an operator of a fork's part may use; 0: it is no part.
+	threads int
+	err     error
+	panic   any // a panic that is not ours: raised again in the caller's goroutine
+	done    chan struct{}
 }
 
 // Open starts an engine. It returns [ErrNoCUDA] for the device CUDA where there is none.
@@ -141,7 +142,10 @@ func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) erro
 
 // threads is how many an operator may use: the thread policy in threads.go.
 func (e *Engine) threads(j *job) int {
-	if !j.fork && (j.train || e.config.Workers == 1) {
+	if j.threads > 0 {
+		return j.threads
+	}
+	if j.train || e.config.Workers == 1 {
 		return e.config.Threads
 	}
 	return 1

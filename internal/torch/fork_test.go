@@ -12,14 +12,14 @@ import (
 
 // TestFork: parts run under other threads at once, see what the closure made, and hand over what they made; with one thread, or one part, they run where they are.
 func TestFork(t *testing.T) {
-	for _, c := range []Config{{Workers: 1, Threads: 2}, {Workers: 1, Threads: 1}} {
+	for _, c := range []Config{{Workers: 1, Threads: 2}, {Workers: 1, Threads: 1}, {Workers: 1, Threads: 4}} {
 		e := open(t, c)
 		for _, parts := range []int{1, 2, 5} {
 			err := e.Train(context.Background(), func(s *Scope) error {
 				x := s.Float32s([]float32{1, 2}, 2)
 				got, err := s.Fork(parts, func(i int, p *Scope) ([]Tensor, error) {
-					if n := numThreads(); n != 1 && parts > 1 {
-						t.Errorf("a part of %d: got %d threads, want 1", parts, n)
+					if n, want := numThreads(), max(1, c.Threads/parts); n != want {
+						t.Errorf("a part of %d: got %d threads, want %d", parts, n, want)
 					}
 					w := p.Param(p.Detach(x))
 					y := p.Scale(p.Mul(w, w), float64(i+1))
