@@ -13,50 +13,76 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// benchLearn compares a training step of masks over N=400 adapters with one of a single adapter: the same 16 texts, engine and process.
+// learnN is the bank's size where a step is compared with a single adapter's; learnCurve are the others.
+const learnN = 400
+
+var learnCurve = []int{100, 200, learnN, 800}
+
+// benchLearn compares a training step of masks over N=400 adapters with one of a single adapter, and draws a step over N: the same 16 texts, engine and process.
 func benchLearn(ctx context.Context, v env) (result, error) {
 	r := result{Name: "learn"}
-	const batch, maxTokens = 16, 64
 	engine, enc, tok, err := open(ctx, v.model, torch.Config{Workers: 1})
 	if err != nil {
 		return r, err
 	}
 	defer engine.Close()
 	defer enc.Close()
-	d := enc.Hidden()
-	b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 400, Blocks: enc.Blocks(), Hidden: d, Bottleneck: d / 16, NormB: true,
-		Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
-	if err != nil {
-		return r, err
-	}
-	defer b.Close()
-	job := learner.Job{Head: head(15, d)}
-	tokens := 0
-	for i := range batch {
-		var e learner.Example
-		tok.Encode(&e.Text, v.texts[i], "", maxTokens)
-		e.Class = i % 15
-		tokens += len(e.Text.IDs)
-		job.Train = append(job.Train, e)
-	}
 	c := learner.Default()
-	c.Epochs, c.Head = 4, true
-	c.Batch = batch
+	c.Head, c.Batch, c.Epochs = true, 16, 4
+	job, tokens := learner.Job{Head: head(15, enc.Hidden()), Train: encoded(tok, v.texts, 0, c.Batch)}, 0
+	for _, e := range job.Train {
+		tokens += len(e.Text.IDs)
+	}
 	single := c
 	single.Mode = learner.SingleAdapter
-	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: N=400, k=50, LN_b's affine and the head trained", batch, tokens, maxTokens)
-	env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
+	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: k=50, LN_b's affine and the head trained", c.Batch, tokens, learnTokens)
+	envs := map[int]learner.Env{}
+	for _, n := range learnCurve {
+		b, err := learnBank(n, enc.Blocks(), enc.Hidden())
+		if err != nil {
+			return r, err
+		}
+		defer b.Close()
+		envs[n] = learner.Env{Engine: engine, Encoder: enc, Bank: b}
+	}
 	for range v.rounds {
-		for _, c := range []learner.Config{c, single} {
-			ms, err := stepTimes(ctx, env, job, c)
+		for _, n := range learnCurve {
+			ms, err := stepTimes(ctx, envs[n], job, c)
 			if err != nil {
 				return r, err
 			}
-			r.add(string(c.Mode), "ms", 0, quantile(ms, 0.5))
+			r.add("Learn step over N", "ms", float64(n), quantile(ms, 0.5))
+			if n != learnN {
+				continue
+			}
+			r.add(string(learner.Masks), "ms", 0, quantile(ms, 0.5))
+			if ms, err = stepTimes(ctx, envs[n], job, single); err != nil {
+				return r, err
+			}
+			r.add(string(learner.SingleAdapter), "ms", 0, quantile(ms, 0.5))
 		}
 	}
-	r.compare("x_peft over a single adapter", string(learner.Masks), string(learner.SingleAdapter), "≤ 1.10")
+	r.compare("x_peft at N=400 over a single adapter", string(learner.Masks), string(learner.SingleAdapter), "≤ 1.10")
 	return r, nil
+}
+
+// learnBank is a random bank with a bottleneck of d/16.
+func learnBank(n, blocks, d int) (*bank.Bank, error) {
+	return bank.NewRandom(bank.Properties{Origin: bank.Random, N: n, Blocks: blocks, Hidden: d, Bottleneck: d / 16, NormB: true,
+		Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
+}
+
+// learnTokens is the longest text that is learned here.
+const learnTokens = 64
+
+// encoded are n texts from at on, with 15 labels in turn.
+func encoded(tok *model.Tokenizer, texts []string, at, n int) []learner.Example {
+	out := make([]learner.Example, n)
+	for i := range out {
+		tok.Encode(&out[i].Text, texts[(at+i)%len(texts)], "", learnTokens)
+		out[i].Class = i % 15
+	}
+	return out
 }
 
 // stepTimes are those of one run's steps, without its first: that one also warms up.

@@ -51,6 +51,8 @@ var measurements = []measurement{
 	{"fold", benchFold},
 	{"foldmany", benchFoldMany},
 	{"learn", benchLearn},
+	{"learn60", benchLearn60},
+	{"learnmany", benchLearnMany},
 	{"mixed", benchMixed},
 	{"predict", benchPredict},
 	{"clients", benchClients},

@@ -32,22 +32,23 @@ func newAdapterSource(L, d, b int, rate float64, rng *rand.Rand) *adapterSource 
 
 func (a *adapterSource) params() []*param { return a.parts[:] }
 
-func (a *adapterSource) adapter(s *torch.Scope, _ float64, _ []int64) (*model.Adapter, []torch.Tensor, error) {
-	v := leaves{scope: s}
+func (a *adapterSource) fold(s *torch.Scope, _ []float64) (parts []part, err error) {
 	L, d, b := int64(a.L), int64(a.d), int64(a.b)
-	shapes := [4][]int64{{L, d, b}, {L, b}, {L, b, d}, {L, d}}
-	var t [4]torch.Tensor
-	for i, p := range a.parts {
-		t[i] = v.add(s.Float32s(p.value, shapes[i]...))
+	for i, shape := range [][]int64{{L, d, b}, {L, b}, {L, b, d}, {L, d}} {
+		parts = append(parts, part{s.Float32s(a.parts[i].value, shape...), true, false})
 	}
-	m := &model.Adapter{Activation: model.ReLU}
-	for l := range L {
+	return parts, nil
+}
+
+func (a *adapterSource) adapter(s *torch.Scope, parts rowParts) *model.Adapter {
+	m, t := &model.Adapter{Activation: model.ReLU}, parts.list
+	for l := range int64(a.L) {
 		m.Blocks = append(m.Blocks, model.BlockAdapter{
 			Down: s.Select(t[0], 0, l), DownBias: s.Select(t[1], 0, l),
 			Up: s.Select(t[2], 0, l), UpBias: s.Select(t[3], 0, l),
 		})
 	}
-	return m, v.list, nil
+	return m
 }
 
 func (a *adapterSource) backward(s *torch.Scope, grads []torch.Tensor) error {

@@ -25,6 +25,10 @@ type Config struct {
 	OneMask bool // one mask for both sides of an adapter
 	Soft    bool // softmax weights instead of k-hot: for training and evaluation only; a stored profile is hard
 
+	// Top trains the bank's last blocks only, so many of them; 0: all. Below, LN_b's affine becomes zero, so that the adapter does nothing there, and the logits stay: what the bare
+	// encoder makes of an example there is computed once, and a step costs as much less. It needs a bank with LN_b.
+	Top int
+
 	Affine bool // train LN_b's affine
 	Bias   bool // train a bias on the head's labels
 	Head   bool // train the head
@@ -56,11 +60,12 @@ type Config struct {
 	Seed       uint64
 	StemBudget int64 // bytes for all examples' states below the first adapter; beyond it they are computed in each step
 
-	Progress func(Progress) // called after each step, in the goroutine of Learn
+	Progress func(Progress) // called after each step of a profile, in the goroutine of Learn or LearnMany
 }
 
 // Progress of a run.
 type Progress struct {
+	Job         int // of LearnMany: whose step
 	Step, Steps int
 	Loss        float32
 }
@@ -111,7 +116,7 @@ type Effort string
 
 const (
 	EffortDefault  Effort = ""
-	EffortFast     Effort = "fast"     // two fifths of the epochs
+	EffortFast     Effort = "fast"     // two fifths of the epochs; package sdk trains half of the blocks instead, where it can
 	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
 )
 
@@ -165,6 +170,7 @@ func (c Config) validate(n int) error {
 		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)
 	}
 	bad(!(c.Tau > 0), "τ=%g", c.Tau)
+	bad(c.Top < 0 || c.Top > 0 && c.Mode != Masks, "the top %d blocks of mode %s", c.Top, c.Mode)
 	bad(c.Patience < 0, "patience %d", c.Patience)
 	bad(c.Runs < 0 || c.Runs > 1 && (c.Mode != Masks || c.Head || c.Soft), "%d runs: only hard masks without a head can be averaged", c.Runs)
 	if len(faults) > 0 {

@@ -23,12 +23,17 @@ type adapting func(*torch.Scope) (*model.Adapter, error)
 
 // Embed is the pooled embedding of every example under one folded adapter (nil: the bare encoder), [n,H].
 func Embed(ctx context.Context, env Env, examples []Example, f *bank.Folded) ([]float32, error) {
-	return embedAll(ctx, env, examples, nil, func(s *torch.Scope) (*model.Adapter, error) {
+	return embedAll(ctx, env, examples, nil, under(f))
+}
+
+// under is one folded adapter for all batches.
+func under(f *bank.Folded) adapting {
+	return func(s *torch.Scope) (*model.Adapter, error) {
 		if f == nil {
 			return nil, nil
 		}
 		return f.Adapter(s), nil
-	})
+	}
 }
 
 // embedAll runs batches of evalBatch, longest together. st may hold the examples' stems.
@@ -39,26 +44,24 @@ func embedAll(ctx context.Context, env Env, examples []Example, st *stems, adapt
 	for len(order) > 0 {
 		part := order[:min(evalBatch, len(order))]
 		order = order[len(part):]
-		b, err := batchOf(examples, part)
-		if err != nil {
-			return nil, err
-		}
-		err = env.Engine.Do(ctx, func(s *torch.Scope) error {
+		err := env.Engine.Do(ctx, func(s *torch.Scope) error {
 			a, err := adapter(s)
 			if err != nil {
 				return err
 			}
-			var x torch.Tensor
-			if st == nil {
-				x = enc.Embed(s, b, a)
-			} else {
-				x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, part), b, st.from, a), b)
-			}
-			flat := s.Values(x)
-			for row, i := range part {
-				copy(out[i*d:(i+1)*d], flat[row*d:(row+1)*d])
-			}
-			return nil
+			return forkOver(s, examples, part, func(s *torch.Scope, rows []int, b *model.Batch) error {
+				var x torch.Tensor
+				if st == nil {
+					x = enc.Embed(s, b, a)
+				} else {
+					x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, rows), b, st.from, a), b)
+				}
+				flat := s.Values(x)
+				for row, i := range rows {
+					copy(out[i*d:(i+1)*d], flat[row*d:(row+1)*d])
+				}
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, err
@@ -73,11 +76,11 @@ func Evaluate(ctx context.Context, env Env, f *bank.Folded, h *model.Head, offse
 	if err != nil {
 		return Scores{}, err
 	}
-	return score(h, offset, x, examples), nil
+	return Score(h, offset, x, examples), nil
 }
 
-// score is pure arithmetic on embeddings [n,H].
-func score(h *model.Head, offset, x []float32, examples []Example) Scores {
+// Score is Evaluate of examples whose pooled embeddings, [n,H], are known.
+func Score(h *model.Head, offset, x []float32, examples []Example) Scores {
 	sc := Scores{N: len(examples)}
 	if sc.N == 0 {
 		return sc

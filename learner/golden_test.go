@@ -90,14 +90,6 @@ func examplesOf(f golden.File, labels []int64) []Example {
 	return out
 }
 
-func all(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
 // TestGoldenSteps holds the fold, the output, every gradient, ten losses and the final logits against the reference, soft and hard.
 func TestGoldenSteps(t *testing.T) {
 	for _, soft := range []bool{true, false} {
@@ -122,19 +114,16 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := in.batch(all(len(examples)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := batchOfPicks(in.pick(every(len(examples))), nil)
 	goldenForward(t, name, f, tr, b)
 
 	var losses []float32
 	for i := range 10 {
-		loss, err := tr.gradient(ctx, b, 0)
+		loss, err := tr.gradient(ctx, b, []float64{0})
 		if err != nil {
 			t.Fatal(err)
 		}
-		losses = append(losses, loss)
+		losses = append(losses, loss[0])
 		if i == 0 {
 			goldenGradients(t, name, f, tr, p)
 		}
@@ -150,15 +139,18 @@ func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, b batc
 	t.Helper()
 	var downs, ups, output []float32
 	err := tr.env.Engine.Do(context.Background(), func(s *torch.Scope) error {
-		a, _, err := tr.source.adapter(s, 0, nil)
+		a, err := solo(s, tr.source)
 		if err != nil {
 			return err
 		}
 		for _, blk := range a.Blocks {
 			downs, ups = append(downs, s.Values(blk.Down)...), append(ups, s.Values(blk.Up)...)
 		}
-		z, _ := tr.output.logits(s, b.embed(s, a), nil)
-		output = s.Values(z)
+		x, err := b.embed(s, every(len(b.examples)), a)
+		if err != nil {
+			return err
+		}
+		output = s.Values(tr.output.logits(s, x, rowParts{list: tensors(tr.output.fold(s))}))
 		return nil
 	})
 	if err != nil {
@@ -184,7 +176,7 @@ func goldenGradients(t *testing.T, name string, f golden.File, tr *trainer, p ba
 	}{
 		{"logits_A", src.logits[0].grad[:half]}, {"logits_B", src.logits[0].grad[half:]},
 		{"norm_w", normW}, {"norm_b", normB},
-		{"head_w", tr.output.parts[0].grad}, {"head_b", tr.output.parts[1].grad},
+		{"head_w", tr.output.parts[0][0].grad}, {"head_b", tr.output.parts[0][1].grad},
 	} {
 		golden.Near(t, "gradient of "+g.name, g.got, f.Floats(name+"_grad_"+g.name), 1e-6, 1e-3)
 	}
@@ -216,26 +208,34 @@ func TestGoldenNoisy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := in.batch(all(len(examples)))
-	if err != nil {
-		t.Fatal(err)
+	var owner []int
+	for _, o := range f.Ints("owner") {
+		owner = append(owner, int(o))
 	}
-	b.owner = f.Ints("owner")
+	b := batchOfPicks(in.pick(every(len(examples))), owner)
+	b.mean = true
 	var output []float32
 	err = env.Engine.Do(ctx, func(s *torch.Scope) error {
-		a, _, err := src.adapter(s, 0.7, b.owner)
+		parts, err := src.fold(s, []float64{0.7, 0.7})
 		if err != nil {
 			return err
 		}
-		z, _ := tr.output.logits(s, b.embed(s, a), nil)
-		output = s.Values(z)
+		seen, of := rowParts{rows: true}, s.Int64s(f.Ints("owner"), int64(len(owner)))
+		for _, p := range parts {
+			seen.list = append(seen.list, s.IndexSelect(p.Tensor, 0, of))
+		}
+		x, err := b.embed(s, every(len(owner)), src.adapter(s, seen))
+		if err != nil {
+			return err
+		}
+		output = s.Values(tr.output.logits(s, x, rowParts{list: tensors(tr.output.fold(s))}))
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden.Near(t, "output", output, f.Floats("output"), 5e-6, 0)
-	if _, err := tr.gradient(ctx, b, 0.7); err != nil {
+	if _, err := tr.gradient(ctx, b, []float64{0.7, 0.7}); err != nil {
 		t.Fatal(err)
 	}
 	var gradA, gradB []float32

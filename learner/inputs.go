@@ -28,36 +28,62 @@ func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inp
 	case SingleAdapter:
 		in.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
 	default:
-		in.stems, err = newStems(ctx, env, examples, env.from(), c.StemBudget)
+		in.stems, err = newStems(ctx, env, examples, env.from(c), c.StemBudget)
 	}
 	return in, err
 }
 
-// batch is the step over the examples that which names.
-func (in *inputs) batch(which []int) (batch, error) {
-	b := batch{examples: make([]Example, len(which))}
-	for i, w := range which {
-		b.examples[i] = in.examples[w]
-	}
-	if in.features != nil {
-		b.embed = func(s *torch.Scope, _ *model.Adapter) torch.Tensor { return in.rows(s, which) }
-		return b, nil
-	}
-	texts, err := batchOf(in.examples, which)
-	b.embed = func(s *torch.Scope, a *model.Adapter) torch.Tensor {
-		enc := in.env.Encoder
-		return enc.Pool(s, enc.Upper(s, in.stems.tensor(s, texts, which), texts, in.stems.from, a), texts)
-	}
-	return b, err
+// pick is one text out of a profile's.
+type pick struct {
+	of *inputs
+	i  int
 }
 
-func (in *inputs) rows(s *torch.Scope, which []int) torch.Tensor {
-	d := in.env.Encoder.Hidden()
-	return s.FillFloat32s(func(dst []float32) {
-		for i, w := range which {
-			copy(dst[i*d:], in.features[w*d:(w+1)*d])
+// pick names some of them.
+func (in *inputs) pick(which []int) []pick {
+	picks := make([]pick, len(which))
+	for i, w := range which {
+		picks[i] = pick{in, w}
+	}
+	return picks
+}
+
+// batchOfPicks is a step over texts of one or several profiles, prepared alike. owner says whose each is; nil: all of the only profile.
+func batchOfPicks(picks []pick, owner []int) batch {
+	b := batch{examples: make([]Example, len(picks)), owner: owner, whole: picks[0].of.features != nil}
+	for i, p := range picks {
+		b.examples[i] = p.of.examples[p.i]
+	}
+	b.embed = func(s *torch.Scope, rows []int, a *model.Adapter) (torch.Tensor, error) {
+		some := make([]pick, len(rows))
+		for i, r := range rows {
+			some[i] = picks[r]
 		}
-	}, int64(len(which)), int64(d))
+		return embedPicks(s, some, a)
+	}
+	return b
+}
+
+// embedPicks is the pooled embeddings [B,H] of texts, from what was prepared of them; a stem that was not kept is computed, with those of all.
+func embedPicks(s *torch.Scope, picks []pick, a *model.Adapter) (torch.Tensor, error) {
+	in := picks[0].of
+	enc := in.env.Encoder
+	if d := enc.Hidden(); in.features != nil {
+		return s.FillFloat32s(func(dst []float32) {
+			for i, p := range picks {
+				copy(dst[i*d:(i+1)*d], p.of.features[p.i*d:])
+			}
+		}, int64(len(picks)), int64(d)), nil
+	}
+	texts, states := make([]model.Encoding, len(picks)), make([][]float32, len(picks))
+	for i, p := range picks {
+		texts[i], states[i] = p.of.examples[p.i].Text, p.of.stems.states[p.i]
+	}
+	b, err := model.NewBatch(texts, 0)
+	if err != nil {
+		return torch.Tensor{}, err
+	}
+	return enc.Pool(s, enc.Upper(s, joinStates(s, enc, b, in.stems.from, states), b, in.stems.from, a), b), nil
 }
 
 // Prepared holds what training and serving cannot change of some examples, for those who learn from them more than once: everything below the first
@@ -74,16 +100,17 @@ func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error
 		x, err := Embed(ctx, env, examples, nil)
 		return &Prepared{examples: examples, features: x}, err
 	}
-	st, err := newStems(ctx, env, examples, env.from(), int64(1)<<62)
+	st, err := newStems(ctx, env, examples, env.from(Config{}), int64(1)<<62)
 	return &Prepared{examples: examples, stems: st}, err
 }
 
-// Embed is the pooled embedding of every prepared example under one folded adapter, [n,H]; without a bank f is nil.
+// Embed is the pooled embedding of every prepared example under one folded adapter (nil: the bare encoder), [n,H]. It may be of another bank than env's
+// that has no more blocks.
 func (p *Prepared) Embed(ctx context.Context, env Env, f *bank.Folded) ([]float32, error) {
 	if p.features != nil {
 		return p.features, nil
 	}
-	return embedAll(ctx, env, p.examples, p.stems, func(s *torch.Scope) (*model.Adapter, error) { return f.Adapter(s), nil })
+	return embedAll(ctx, env, p.examples, p.stems, under(f))
 }
 
 // Pick is some of them, by their numbers; nothing is computed again.
@@ -118,8 +145,19 @@ func (p *Prepared) fits(env Env, c Config) bool {
 	if p.stems == nil {
 		return c.Mode == HeadOnly
 	}
-	return c.Mode == Masks && env.Bank != nil && p.stems.from == env.from()
+	return c.Mode == Masks && env.Bank != nil && p.stems.from == env.from(c)
 }
 
-// from is the block of the first adapter.
-func (env Env) from() int { return env.Encoder.Blocks() - env.Bank.Properties().Blocks }
+// from is the encoder's block of the first adapter that c trains.
+func (env Env) from(c Config) int {
+	blocks := env.Bank.Properties().Blocks
+	return env.Encoder.Blocks() - blocks + c.below(blocks)
+}
+
+// below is how many of a bank's blocks are not trained.
+func (c Config) below(blocks int) int {
+	if c.Top == 0 {
+		return 0
+	}
+	return blocks - c.Top
+}

@@ -284,6 +284,7 @@ func TestBadJobs(t *testing.T) {
 		{"start of another shape", func(_ *Env, j *Job, _ *Config) { j.Start.Logits = NewLogits(3, 1) }},
 		{"affine of another shape", func(_ *Env, j *Job, _ *Config) { j.Start.Affine = []float32{1} }},
 		{"k beyond N", func(_ *Env, _ *Job, c *Config) { c.K = 21 }},
+		{"more blocks than the bank has", func(_ *Env, _ *Job, c *Config) { c.Top = 7 }},
 		{"no epochs", func(_ *Env, _ *Job, c *Config) { c.Epochs = 0 }},
 		{"τ of 0", func(_ *Env, _ *Job, c *Config) { c.Tau = 0 }},
 		{"mode", func(_ *Env, _ *Job, c *Config) { c.Mode = "lora" }},

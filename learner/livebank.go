@@ -110,7 +110,7 @@ type uploading struct {
 	live *liveBank
 }
 
-func (u uploading) adapter(s *torch.Scope, nu float64, owner []int64) (*model.Adapter, []torch.Tensor, error) {
+func (u uploading) fold(s *torch.Scope, nu []float64) ([]part, error) {
 	u.live.upload(s)
-	return u.maskSource.adapter(s, nu, owner)
+	return u.maskSource.fold(s, nu)
 }

@@ -30,6 +30,28 @@ func (g *Logits) Clone() *Logits {
 	return &Logits{N: g.N, Blocks: g.Blocks, Values: append([]float32(nil), g.Values...)}
 }
 
+// top are the rows of the blocks from below on, the same memory if they are all.
+func (g *Logits) top(below int) *Logits {
+	if below == 0 {
+		return g
+	}
+	t := NewLogits(g.N, g.Blocks-below)
+	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
+		for l := range t.Blocks {
+			copy(t.Row(side, l), g.Row(side, below+l))
+		}
+	}
+	return t
+}
+
+// setTop puts the values of the last blocks' rows back.
+func (g *Logits) setTop(values []float32) {
+	n := len(values) / 2
+	for side, all := range [][]float32{g.Values[:len(g.Values)/2], g.Values[len(g.Values)/2:]} {
+		copy(all[len(all)-n:], values[side*n:(side+1)*n])
+	}
+}
+
 // Mask is the k largest logits of every row; the lowest index wins a tie.
 func (g *Logits) Mask(k int) (*bitmask.Mask, error) {
 	m, err := bitmask.New(g.N, k, g.Blocks)

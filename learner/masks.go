@@ -18,15 +18,34 @@ type rows interface {
 	Rows(s *torch.Scope, side bank.Side, block int) (weights, bias torch.Tensor, err error)
 }
 
+// topRows are those of a bank's blocks above the first so many.
+type topRows struct {
+	*bank.Bank
+	below int
+}
+
+func (t topRows) Properties() bank.Properties {
+	p := t.Bank.Properties()
+	p.Blocks -= t.below
+	return p
+}
+
+func (t topRows) FoldRows(s *torch.Scope, side bank.Side, block int, ids []int32, profiles int) (weights, bias torch.Tensor, err error) {
+	return t.Bank.FoldRows(s, side, t.below+block, ids, profiles)
+}
+
+func (t topRows) Rows(s *torch.Scope, side bank.Side, block int) (weights, bias torch.Tensor, err error) {
+	return t.Bank.Rows(s, side, t.below+block)
+}
+
 // maskSource trains the masks of one or more profiles over one bank: Algorithm 1.
 type maskSource struct {
 	bank   rows
 	k      int
 	soft   bool
-	one    bool // both sides share a mask: their logits start equal and stay so
+	one    bool // both sides share a mask: their logits start equal, and stay so
 	affine bool
 	tau    float64
-	rng    *rand.Rand
 	// One of each a profile.
 	logits  []*param // [2][L][N]
 	norms   []*param // [L][2][b]
@@ -35,20 +54,28 @@ type maskSource struct {
 	// learned takes the gradient of a folded adapter's side, [P,d·b], for those who train the bank too; nil: nobody does.
 	learned func(s *torch.Scope, picked []int32, side bank.Side, block int, grad torch.Tensor) error
 	picked  [][]int32 // in the last step: what sample returned
-	// draw replaces the noise in a test that was given it.
+	// draw makes a profile's noise.
 	draw func(profile int, dst []float32)
 }
 
 func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
-	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau, rng: rng}
+	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau}
 	for i, g := range logits {
-		if m.one {
-			copy(g.Values[len(g.Values)/2:], g.Values)
-		}
 		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate))
 	}
-	m.draw = func(_ int, dst []float32) { gumbel(dst, m.rng) }
+	m.draw = func(_ int, dst []float32) { gumbel(dst, rng) }
 	return m
+}
+
+// joinMasks is one source of several profiles, out of one of each over the same bank and of the same configuration.
+func joinMasks(each []*maskSource) *maskSource {
+	m := *each[0]
+	m.logits, m.norms, m.weights = nil, nil, nil
+	for _, x := range each {
+		m.logits, m.norms, m.weights = append(m.logits, x.logits...), append(m.norms, x.norms...), append(m.weights, x.weights...)
+	}
+	m.draw = func(profile int, dst []float32) { each[profile].draw(0, dst) }
+	return &m
 }
 
 // add takes one more profile in.
@@ -69,19 +96,19 @@ func (m *maskSource) params() []*param {
 }
 
 // sample is lines 2 to 4 of Algorithm 1 for every row: z = logits + ν·Gumbel, y_soft = softmax(z/τ) and, for hard masks, the k largest of z.
-func (m *maskSource) sample(nu float64) (picked [][]int32, err error) {
+func (m *maskSource) sample(nu []float64) (picked [][]int32, err error) {
 	n := m.bank.Properties().N
 	row := make(bitmask.Row, (n+7)/8)
 	picked = make([][]int32, len(m.logits[0].value)/n) // [2·L] rows, each k ids of every profile
 	for p, g := range m.logits {
 		z := g.value
-		if nu > 0 {
+		if nu[p] > 0 {
 			m.draw(p, m.noise)
 			if m.one {
 				copy(m.noise[len(m.noise)/2:], m.noise)
 			}
 			for i, x := range g.value {
-				m.noise[i] = x + float32(nu)*m.noise[i]
+				m.noise[i] = x + float32(nu[p])*m.noise[i]
 			}
 			z = m.noise
 		}
@@ -105,73 +132,89 @@ func (m *maskSource) sample(nu float64) (picked [][]int32, err error) {
 	return picked, nil
 }
 
-func (m *maskSource) adapter(s *torch.Scope, nu float64, owner []int64) (*model.Adapter, []torch.Tensor, error) {
-	picked, err := m.sample(nu)
-	if err != nil {
-		return nil, nil, err
+// fold makes, for each block, Down, its bias, Up, its bias, LN_b's weights and its biases, as far as the bank has them. Nothing behind the folded adapters needs autograd.
+func (m *maskSource) fold(s *torch.Scope, nu []float64) (parts []part, err error) {
+	if m.picked, err = m.sample(nu); err != nil {
+		return nil, err
 	}
-	m.picked = picked
 	p := m.bank.Properties()
-	v := leaves{scope: s}
-	f := folder{m: m, v: &v, picked: picked}
-	if owner != nil {
-		f.owner = s.Int64s(owner, int64(len(owner)))
-	}
-	a := p.NewAdapter()
 	for l := range p.Blocks {
-		blk := &a.Blocks[l]
-		if blk.Down, blk.DownBias, err = f.side(bank.Down, l); err != nil {
-			return nil, nil, err
-		}
-		if blk.Up, blk.UpBias, err = f.side(bank.Up, l); err != nil {
-			return nil, nil, err
+		for _, side := range []bank.Side{bank.Down, bank.Up} {
+			folded, err := m.side(s, side, l)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, folded...)
 		}
 		if p.NormB {
-			blk.NormWeight, blk.NormBias = f.norm(l, 0), f.norm(l, 1)
+			parts = append(parts, m.norm(s, l, 0), m.norm(s, l, 1))
 		}
 	}
-	return a, v.list, nil
+	return parts, nil
 }
 
-// folder makes one step's tensors.
-type folder struct {
-	m      *maskSource
-	v      *leaves
-	picked [][]int32
-	owner  torch.Tensor
+func (m *maskSource) adapter(s *torch.Scope, parts rowParts) *model.Adapter {
+	p := m.bank.Properties()
+	next := func() torch.Tensor {
+		if parts.rows {
+			return parts.next()
+		}
+		return s.Select(parts.next(), 0, 0)
+	}
+	a := p.NewAdapter()
+	for l := range a.Blocks {
+		blk := &a.Blocks[l]
+		blk.Down = next()
+		if p.Bias {
+			blk.DownBias = next()
+		}
+		blk.Up = next()
+		if p.Bias {
+			blk.UpBias = next()
+		}
+		if p.NormB {
+			blk.NormWeight, blk.NormBias = next(), next()
+			if !parts.rows { // LN takes [b]
+				b := int64(p.Bottleneck)
+				blk.NormWeight, blk.NormBias = s.View(blk.NormWeight, b), s.View(blk.NormBias, b)
+			}
+		}
+	}
+	return a
 }
 
-// side folds one side of a block for every profile. The folded adapters are the leaves: nothing behind them needs autograd.
-func (f *folder) side(side bank.Side, l int) (w, bias torch.Tensor, err error) {
-	s, p, P := f.v.scope, f.m.bank.Properties(), len(f.m.logits)
-	if f.m.soft {
-		w, bias, err = f.foldSoft(side, l)
+// side folds one side of a block for every profile: [P,d,b] or [P,b,d], and the bias [P,1,x].
+func (m *maskSource) side(s *torch.Scope, side bank.Side, l int) (parts []part, err error) {
+	p, P := m.bank.Properties(), int64(len(m.logits))
+	var w, bias torch.Tensor
+	if m.soft {
+		w, bias, err = m.foldSoft(s, side, l)
 	} else {
-		w, bias, err = f.m.bank.FoldRows(s, side, l, f.picked[int(side)*p.Blocks+l], P)
+		w, bias, err = m.bank.FoldRows(s, side, l, m.picked[int(side)*p.Blocks+l], int(P))
 	}
 	if err != nil {
-		return w, bias, err
+		return nil, err
 	}
 	rows, cols := p.Shape(side)
-	w = f.each(s.View(f.v.add(w), int64(P), int64(rows), int64(cols)))
+	parts = append(parts, part{s.View(w, P, int64(rows), int64(cols)), true, true})
 	if p.Bias {
-		bias = f.each(s.View(f.v.add(bias), int64(P), 1, int64(p.BiasElems(side))))
+		parts = append(parts, part{s.View(bias, P, 1, int64(p.BiasElems(side))), true, true})
 	}
-	return w, bias, nil
+	return parts, nil
 }
 
-func (f *folder) foldSoft(side bank.Side, l int) (w, bias torch.Tensor, err error) {
-	s, p := f.v.scope, f.m.bank.Properties()
-	rows, biases, err := f.m.bank.Rows(s, side, l)
+func (m *maskSource) foldSoft(s *torch.Scope, side bank.Side, l int) (w, bias torch.Tensor, err error) {
+	p := m.bank.Properties()
+	rows, biases, err := m.bank.Rows(s, side, l)
 	if err != nil {
 		return w, bias, err
 	}
 	r := int(side)*p.Blocks + l
 	var flat []float32
-	for _, ws := range f.m.weights {
+	for _, ws := range m.weights {
 		flat = append(flat, ws[r*p.N:(r+1)*p.N]...)
 	}
-	y := s.Float32s(flat, int64(len(f.m.weights)), int64(p.N))
+	y := s.Float32s(flat, int64(len(m.weights)), int64(p.N))
 	w = s.MatMul(y, rows)
 	if p.Bias {
 		bias = s.MatMul(y, biases)
@@ -179,35 +222,18 @@ func (f *folder) foldSoft(side bank.Side, l int) (w, bias torch.Tensor, err erro
 	return w, bias, nil
 }
 
-// norm is LN_b's weight (0) or bias (1) in a block.
-func (f *folder) norm(l, which int) torch.Tensor {
-	s, b := f.v.scope, f.m.bank.Properties().Bottleneck
+// norm is LN_b's weight (0) or bias (1) in a block, [P,1,b].
+func (m *maskSource) norm(s *torch.Scope, l, which int) part {
+	b := m.bank.Properties().Bottleneck
 	var flat []float32
-	for _, n := range f.m.norms {
+	for _, n := range m.norms {
 		at := (2*l + which) * b
 		flat = append(flat, n.value[at:at+b]...)
 	}
-	P := int64(len(f.m.norms))
-	t := s.Float32s(flat, P, 1, int64(b))
-	if f.m.affine {
-		t = f.v.add(t)
-	}
-	if f.owner == (torch.Tensor{}) {
-		return s.View(t, int64(b))
-	}
-	return f.each(t)
+	return part{s.Float32s(flat, int64(len(m.norms)), 1, int64(b)), m.affine, true}
 }
 
-// each turns [P,x,y] into what the batch takes: [x,y] for the only profile, [B,x,y] by owner for several.
-func (f *folder) each(t torch.Tensor) torch.Tensor {
-	s := f.v.scope
-	if f.owner == (torch.Tensor{}) {
-		return s.Select(t, 0, 0)
-	}
-	return s.IndexSelect(t, 0, f.owner)
-}
-
-// backward takes the gradients in the order in which adapter made the leaves. ∂L/∂M is the bank times ∂L/∂Â (and the biases'), and goes
+// backward takes the gradients in fold's order. ∂L/∂M is the bank times ∂L/∂Â (and the biases'), and goes
 // through the softmax as in Algorithm 1's straight-through estimate.
 func (m *maskSource) backward(s *torch.Scope, grads []torch.Tensor) error {
 	p, P := m.bank.Properties(), len(m.logits)
@@ -270,7 +296,7 @@ func (m *maskSource) inner(s *torch.Scope, side bank.Side, l int, grads *[]torch
 		if !g.Defined() {
 			g = s.Zeros(torch.Float32, P, int64(width))
 		}
-		g = s.View(g, P, int64(width))
+		g = s.Reshape(g, P, int64(width))
 		if m.learned != nil && err == nil {
 			err = m.learned(s, m.picked[int(side)*p.Blocks+l], side, l, g)
 		}

@@ -14,11 +14,7 @@ type order struct {
 }
 
 func newOrder(rng *rand.Rand, n int, c Config) *order {
-	o := &order{rng: rng, of: make([]int, n), batch: c.Batch, alike: c.Alike}
-	for i := range o.of {
-		o.of[i] = i
-	}
-	return o
+	return &order{rng: rng, of: every(n), batch: c.Batch, alike: c.Alike}
 }
 
 // epoch is the next epoch's batches; length says how many tokens an example has. Its slices hold until the next call.

@@ -9,105 +9,188 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// output is the head during training: its weights, each profile's label bias, and each one's prior, which is added and not trained.
+// output is what gives labels during training: a head that all profiles share, or one of each; each profile's label bias; and its prior, which is added and not trained.
 type output struct {
-	head   *model.Head // a copy, when it is trained
-	priors [][]float32 // one a profile; all nil or none
-	parts  []*param    // W, B and, with two layers, W1, B1; empty for a frozen head
-	biases []*param    // one a profile, or none
+	heads  []*model.Head // one, or one a profile: then they are of one kind, but may differ in labels; copies, where they are trained
+	parts  [][]*param    // of each head: W, B and, with two layers, W1, B1; none for frozen heads
+	priors [][]float32   // one a profile; nil: none
+	biases []*param      // one a profile, or none
 }
 
 func newOutput(c Config, j *Job) *output {
-	o := &output{head: j.Head, priors: [][]float32{j.Prior}}
+	o := &output{heads: []*model.Head{j.Head}, priors: [][]float32{j.Prior}}
 	if c.Head {
 		o.train(c.HeadRate)
 	}
 	if c.Bias {
-		value := make([]float32, o.head.Outputs())
+		value := make([]float32, j.Head.Outputs())
 		copy(value, j.Start.Bias)
 		o.biases = []*param{newParam(value, c.BiasRate)}
 	}
 	return o
 }
 
-// train makes a copy of the head and trains that.
+// train makes a copy of the only head and trains that.
 func (o *output) train(rate float64) {
-	h := o.head.Clone()
-	o.head, o.parts = h, []*param{newParam(h.W, rate), newParam(h.B, rate)}
+	h := o.heads[0].Clone()
+	parts := []*param{newParam(h.W, rate), newParam(h.B, rate)}
 	if h.W1 != nil {
-		o.parts = append(o.parts, newParam(h.W1, rate), newParam(h.B1, rate))
+		parts = append(parts, newParam(h.W1, rate), newParam(h.B1, rate))
 	}
+	o.heads, o.parts = []*model.Head{h}, [][]*param{parts}
 }
 
-func (o *output) params() []*param {
-	return append(append([]*param(nil), o.parts...), o.biases...)
+// joinOutputs is one output of several profiles, out of one of each. A frozen head that all share stays one.
+func joinOutputs(each []*output) *output {
+	o := &output{}
+	for _, x := range each {
+		o.heads, o.parts = append(o.heads, x.heads...), append(o.parts, x.parts...)
+		o.priors, o.biases = append(o.priors, x.priors...), append(o.biases, x.biases...)
+	}
+	if o.parts == nil && !slices.ContainsFunc(o.heads, func(h *model.Head) bool { return h != o.heads[0] }) {
+		o.heads = o.heads[:1]
+	}
+	return o
 }
 
-// logits of pooled embeddings [B,H]: [B,C]. Its leaves are in the order of parts, then all biases as one, [P,C]. owner says whose row each is; nil
-// means that all are of the only profile.
-func (o *output) logits(s *torch.Scope, x torch.Tensor, owner []int64) (torch.Tensor, []torch.Tensor) {
-	h, v := o.head, leaves{scope: s}
-	C, d := int64(h.Outputs()), int64(h.Hidden)
-	weight := func(values []float32, shape ...int64) torch.Tensor {
-		t := s.Float32s(values, shape...)
-		if o.parts != nil {
-			t = v.add(t)
+func (o *output) params() (ps []*param) {
+	for _, parts := range o.parts {
+		ps = append(ps, parts...)
+	}
+	return append(ps, o.biases...)
+}
+
+// outputs is C, of the head with the most labels.
+func (o *output) outputs() (most int) {
+	for _, h := range o.heads {
+		most = max(most, h.Outputs())
+	}
+	return most
+}
+
+// fold makes W [C,d], B [C] and, with two layers, W1 [d,d], B1 [d], of each profile where it has its own; then what is added to the logits, [P,C]: priors, if there
+// are any, and biases. Labels that a head does not have are out of reach.
+func (o *output) fold(s *torch.Scope) (parts []part) {
+	const none = -1e30
+	C, d, P := o.outputs(), o.heads[0].Hidden, len(o.priors)
+	weights := func(of func(*model.Head) []float32, shape ...int) {
+		parts = append(parts, part{o.stack(s, of, shape), o.parts != nil, len(o.heads) > 1})
+	}
+	weights(func(h *model.Head) []float32 { return h.W }, C, d)
+	weights(func(h *model.Head) []float32 { return h.B }, C)
+	if o.heads[0].W1 != nil {
+		weights(func(h *model.Head) []float32 { return h.W1 }, d, d)
+		weights(func(h *model.Head) []float32 { return h.B1 }, d)
+	}
+	added, some := make([]float32, P*C), false
+	for i, prior := range o.priors {
+		some = some || prior != nil
+		for c := copy(added[i*C:(i+1)*C], prior); c < C; c++ {
+			if c >= o.head(i).Outputs() {
+				added[i*C+c], some = none, true
+			}
 		}
-		return t
 	}
-	w, b := weight(h.W, C, d), weight(h.B, C)
-	if h.W1 != nil {
-		x = s.Tanh(s.Linear(x, weight(h.W1, d, d), weight(h.B1, d)))
-	}
-	z := s.Linear(x, w, b)
-	each := func(t torch.Tensor) torch.Tensor { // [P,C] to what is added to z
-		if owner == nil {
-			return t
-		}
-		return s.IndexSelect(t, 0, s.Int64s(owner, int64(len(owner))))
-	}
-	if o.priors[0] != nil {
-		z = s.Add(z, each(s.Float32s(slices.Concat(o.priors...), int64(len(o.priors)), C)))
+	if some {
+		parts = append(parts, part{s.Float32s(added, int64(P), int64(C)), false, true})
 	}
 	if o.biases != nil {
-		var flat []float32
-		for _, p := range o.biases {
-			flat = append(flat, p.value...)
+		flat := make([]float32, P*C)
+		for i, b := range o.biases {
+			copy(flat[i*C:], b.value)
 		}
-		z = s.Add(z, each(v.add(s.Float32s(flat, int64(len(o.biases)), C))))
+		parts = append(parts, part{s.Float32s(flat, int64(P), int64(C)), true, true})
 	}
-	return z, v.list
+	return parts
 }
 
+// head of a profile.
+func (o *output) head(profile int) *model.Head {
+	if len(o.heads) == 1 {
+		return o.heads[0]
+	}
+	return o.heads[profile]
+}
+
+// stack makes one tensor of a part of all heads, each filled up with zeros to shape; of a single head without a dimension for it.
+func (o *output) stack(s *torch.Scope, of func(*model.Head) []float32, shape []int) torch.Tensor {
+	n, dims := 1, []int64{}
+	if len(o.heads) > 1 {
+		dims = append(dims, int64(len(o.heads)))
+	}
+	for _, x := range shape {
+		n, dims = n*x, append(dims, int64(x))
+	}
+	return s.FillFloat32s(func(dst []float32) {
+		for i, h := range o.heads {
+			row := dst[i*n : (i+1)*n]
+			clear(row[copy(row, of(h)):])
+		}
+	}, dims...)
+}
+
+// logits of pooled embeddings [B,H]: [B,C].
+func (o *output) logits(s *torch.Scope, x torch.Tensor, parts rowParts) torch.Tensor {
+	linear := s.Linear
+	if len(o.heads) > 1 {
+		linear = func(x, w, b torch.Tensor) torch.Tensor { // w [B,out,in]
+			return s.Add(s.View(s.BMM(w, s.Unsqueeze(x, 2)), s.Shape(b)...), b)
+		}
+	}
+	w, b := parts.next(), parts.next()
+	if o.heads[0].W1 != nil {
+		x = s.Tanh(linear(x, parts.next(), parts.next()))
+	}
+	z := linear(x, w, b)
+	for len(parts.list) > 0 {
+		z = s.Add(z, parts.next())
+	}
+	return z
+}
+
+// backward takes the trained parts' gradients, in fold's order.
 func (o *output) backward(s *torch.Scope, grads []torch.Tensor) error {
-	for _, p := range o.parts {
-		if err := read(s, &grads, p.grad); err != nil {
+	for i := 0; o.parts != nil && i < len(o.parts[0]); i++ {
+		ps := make([]*param, len(o.parts))
+		for k, parts := range o.parts {
+			ps[k] = parts[i]
+		}
+		if err := readEach(s, &grads, ps); err != nil {
 			return err
 		}
 	}
 	if o.biases == nil {
 		return nil
 	}
-	C := o.head.Outputs()
-	flat := make([]float32, len(o.biases)*C)
-	if err := read(s, &grads, flat); err != nil {
+	return readEach(s, &grads, o.biases)
+}
+
+// readEach hands each param its row of the next gradient, [P,…], which may be longer.
+func readEach(s *torch.Scope, grads *[]torch.Tensor, ps []*param) error {
+	widest := 0
+	if g := (*grads)[0]; g.Defined() {
+		widest = int(s.Numel(g)) / len(ps)
+	}
+	flat := make([]float32, widest*len(ps))
+	if err := read(s, grads, flat); err != nil {
 		return err
 	}
-	for i, p := range o.biases {
-		copy(p.grad, flat[i*C:])
+	for i, p := range ps {
+		clear(p.grad[copy(p.grad, flat[i*widest:]):])
 	}
 	return nil
 }
 
-// loss is the mean cross-entropy, or the mean squared error of a regressor.
+// loss of each row: the cross-entropy, or a regressor's squared error, [B].
 func (o *output) loss(s *torch.Scope, z torch.Tensor, examples []Example) torch.Tensor {
 	n := int64(len(examples))
-	if o.head.Regression() {
+	if o.heads[0].Regression() {
 		y := make([]float32, n)
 		for i, e := range examples {
 			y[i] = e.Target
 		}
-		return s.MSE(s.View(z, n), s.Float32s(y, n))
+		off := s.Sub(s.View(z, n), s.Float32s(y, n))
+		return s.Mul(off, off)
 	}
 	y := make([]int64, n)
 	for i, e := range examples {
@@ -121,7 +204,7 @@ func (o *output) offset() []float32 {
 	if o.priors[0] == nil && o.biases == nil {
 		return nil
 	}
-	sum := make([]float32, o.head.Outputs())
+	sum := make([]float32, o.heads[0].Outputs())
 	copy(sum, o.priors[0])
 	for _, p := range o.biases {
 		for i := range sum {

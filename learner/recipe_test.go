@@ -11,6 +11,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/golden"
 )
 
 // lastBlocks is lessonOf over a bank in the encoder's last blocks only.
@@ -145,6 +146,48 @@ func TestRuns(t *testing.T) {
 	c.Head = true
 	if _, err := Learn(ctx, env, j, c); !errors.Is(err, ErrConfig) {
 		t.Errorf("an average of heads: got %v", err)
+	}
+}
+
+// TestTop: only the last blocks are trained; below, the logits stay, and the adapter does nothing: folded with the others it gives what was trained.
+func TestTop(t *testing.T) {
+	env, j := lessonOf(t)
+	p := env.Bank.Properties()
+	start := NewLogits(p.N, p.Blocks)
+	for i := range start.Values {
+		start.Values[i] = float32(i%13) * 0.1
+	}
+	j.Start = Start{Logits: start.Clone()}
+	c := quick()
+	c.Top, c.Epochs, c.Nu = 2, 6, 0
+	r, x, err := LearnAndEmbed(context.Background(), env, j, c, j.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, last := r.Losses[0]+r.Losses[1], r.Losses[len(r.Losses)-1]+r.Losses[len(r.Losses)-2]; !(last < first) {
+		t.Errorf("got losses %v, want them to fall", r.Losses)
+	}
+	below := p.Blocks - c.Top
+	for l := range p.Blocks {
+		for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
+			if same := slices.Equal(r.Logits.Row(side, l), start.Row(side, l)); same != (l < below) {
+				t.Errorf("logits of %v in block %d: moved %t", side, l, !same)
+			}
+		}
+		if zero := !slices.ContainsFunc(r.Affine[l*2*p.Bottleneck:(l+1)*2*p.Bottleneck], func(x float32) bool { return x != 0 }); zero != (l < below) {
+			t.Errorf("affine of block %d: all zero %t", l, zero)
+		}
+	}
+	if want := 2*c.Top*(p.N+p.Bottleneck) + 2; r.Trained != want {
+		t.Errorf("got %d trained values, want %d", r.Trained, want)
+	}
+	err = withFolded(env, r, func(f *bank.Folded) error {
+		served, err := Embed(context.Background(), env, j.Train, f)
+		golden.Near(t, "embeddings", served, x, 1e-5, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -17,7 +17,8 @@ type stems struct {
 	states  [][]float32 // nil entries are not kept: beyond the budget
 }
 
-const evalBatch = 32
+// evalBatch is how many texts a closure without gradients takes.
+const evalBatch = 64
 
 // newStems computes the states of all examples, longest together so that little is padding, as far as the budget goes.
 func newStems(ctx context.Context, env Env, examples []Example, from int, budget int64) (*stems, error) {
@@ -33,17 +34,15 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 		if budget < 0 {
 			return st, nil
 		}
-		b, err := batchOf(examples, part)
-		if err != nil {
-			return nil, err
-		}
-		err = env.Engine.Do(ctx, func(s *torch.Scope) error {
-			flat := s.Values(env.Encoder.Stem(s, b, st.from))
-			for row, i := range part {
-				at := row * b.T * d
-				st.states[i] = slices.Clone(flat[at : at+b.Lengths[row]*d])
-			}
-			return nil
+		err := env.Engine.Do(ctx, func(s *torch.Scope) error {
+			return forkOver(s, examples, part, func(s *torch.Scope, rows []int, b *model.Batch) error {
+				flat := s.Values(env.Encoder.Stem(s, b, st.from))
+				for row, i := range rows {
+					at := row * b.T * d
+					st.states[i] = slices.Clone(flat[at : at+b.Lengths[row]*d])
+				}
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, err
@@ -52,19 +51,44 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 	return st, nil
 }
 
-// tensor is the stem of a batch, [B,T,H], out of the kept states; computed where one of them was not kept.
+// forkOver runs f over shards of the examples that which names, side by side.
+func forkOver(s *torch.Scope, examples []Example, which []int, f func(s *torch.Scope, which []int, b *model.Batch) error) error {
+	tokens := make([]int, len(which))
+	for i, w := range which {
+		tokens[i] = len(examples[w].Text.IDs)
+	}
+	parts := deal(s, tokens)
+	_, err := s.Fork(len(parts), func(i int, s *torch.Scope) ([]torch.Tensor, error) {
+		some := make([]int, len(parts[i]))
+		for k, row := range parts[i] {
+			some[k] = which[row]
+		}
+		b, err := batchOf(examples, some)
+		if err != nil {
+			return nil, err
+		}
+		return nil, f(s, some, b)
+	})
+	return err
+}
+
+// tensor is the stem of a batch, [B,T,H].
 func (st *stems) tensor(s *torch.Scope, b *model.Batch, which []int) torch.Tensor {
 	states := make([][]float32, len(which))
 	for row, i := range which {
-		if states[row] = st.states[i]; states[row] == nil {
-			return st.encoder.Stem(s, b, st.from)
-		}
+		states[row] = st.states[i]
 	}
-	return joinStates(s, b, states, st.encoder.Hidden())
+	return joinStates(s, st.encoder, b, st.from, states)
 }
 
-// joinStates pads the rows' states to [B,T,H].
-func joinStates(s *torch.Scope, b *model.Batch, states [][]float32, d int) torch.Tensor {
+// joinStates pads a batch's kept states to [B,T,H]; where one of them was not kept all are computed.
+func joinStates(s *torch.Scope, enc *model.Encoder, b *model.Batch, from int, states [][]float32) torch.Tensor {
+	for _, x := range states {
+		if x == nil {
+			return enc.Stem(s, b, from)
+		}
+	}
+	d := enc.Hidden()
 	width := b.T * d
 	return s.FillFloat32s(func(dst []float32) {
 		for row, x := range states {
@@ -76,10 +100,7 @@ func joinStates(s *torch.Scope, b *model.Batch, states [][]float32, d int) torch
 
 // byLength orders examples from long to short.
 func byLength(examples []Example) []int {
-	order := make([]int, len(examples))
-	for i := range order {
-		order[i] = i
-	}
+	order := every(len(examples))
 	slices.SortStableFunc(order, func(a, b int) int { return len(examples[b].Text.IDs) - len(examples[a].Text.IDs) })
 	return order
 }

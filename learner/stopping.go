@@ -31,15 +31,14 @@ func (r *run) watch(ctx context.Context) (stop bool, err error) {
 	x := r.held.features
 	if x == nil {
 		x, err = embedAll(ctx, r.env, r.job.Held, r.held.stems, func(s *torch.Scope) (*model.Adapter, error) {
-			a, _, err := r.trainer.source.adapter(s, 0, nil)
-			return a, err
+			return solo(s, r.trainer.source)
 		})
 		if err != nil {
 			return false, err
 		}
 	}
 	out := r.trainer.output
-	sc := score(out.head, out.offset(), x, r.job.Held)
+	sc := Score(out.heads[0], out.offset(), x, r.job.Held)
 	r.result.Held = append(r.result.Held, sc)
 	if b := &r.best; b.values == nil || sc.Loss < b.loss {
 		b.loss, b.waited, b.values = sc.Loss, 0, nil

@@ -59,7 +59,7 @@ func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun
 		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
 	}
 	c.Mode = Masks
-	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}
+	t := &bankRun{env: env, job: j, config: c, output: &output{heads: []*model.Head{j.Head}}}
 	var shape *model.Head
 	if c.Shaped {
 		shape = j.Head
@@ -71,7 +71,7 @@ func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun
 	if c.Head && !c.Apart {
 		t.output.train(c.HeadRate)
 	}
-	t.shared = &adamW{params: append(t.live.params(), t.output.parts...), decay: c.Decay}
+	t.shared = &adamW{params: append(t.live.params(), t.output.params()...), decay: c.Decay}
 	t.startProfiles()
 	t.plan = plan{seed: c.Seed, profiles: len(j.Profiles), each: min(c.Profiles, len(j.Profiles)), texts: c.Texts}
 	return t, t.prepare(ctx)
@@ -172,26 +172,26 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	rng := rand.New(rand.NewPCG(c.Seed, uint64(step)+0x9e3779b97f4a7c15))
 	m.draw = func(_ int, dst []float32) { gumbel(dst, rng) }
 	out := *t.output
-	var b batch
-	var picks []pick
-	for i, p := range who {
-		m.add(t.each[p].params[0], t.each[p].params[1])
-		out.priors = append(out.priors, orZeros(t.job.Profiles[p].Prior, out.head.Outputs()))
-		for _, e := range t.plan.which(step, p, len(t.job.Profiles[p].Train)) {
-			b.examples = append(b.examples, t.job.Profiles[p].Train[e])
-			b.owner = append(b.owner, int64(i))
-			picks = append(picks, pick{p, e})
-		}
-	}
+	out.priors = nil
 	noise := sched.noise(step)
 	if c.Apart {
 		noise = 0
 	}
-	if err := t.embedder(&b, picks); err != nil {
-		return 0, err
+	var picks []pick
+	var owner []int
+	nu := make([]float64, len(who))
+	for i, p := range who {
+		m.add(t.each[p].params[0], t.each[p].params[1])
+		nu[i] = noise
+		out.priors = append(out.priors, orZeros(t.job.Profiles[p].Prior, out.heads[0].Outputs()))
+		for _, e := range t.plan.which(step, p, len(t.job.Profiles[p].Train)) {
+			picks, owner = append(picks, pick{t.inputs[p], e}), append(owner, i)
+		}
 	}
+	b := batchOfPicks(picks, owner)
+	b.mean = true
 	tr := &trainer{env: t.env, source: uploading{m, t.live}, output: &out}
-	loss, err := tr.gradient(ctx, b, noise)
+	losses, err := tr.gradient(ctx, b, nu)
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +200,7 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	for _, p := range who {
 		t.each[p].update(rate)
 	}
-	return loss, nil
+	return sumOf(losses), nil
 }
 
 func (t *bankRun) finish(began time.Time) (*BankResult, error) {
@@ -208,11 +208,18 @@ func (t *bankRun) finish(began time.Time) (*BankResult, error) {
 		t.best.restore(t.all())
 	}
 	res := &t.result
-	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
+	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.heads[0]
 	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)
 	res.Population = t.population()
 	res.Took = time.Since(began)
 	return res, t.removeCheckpoint()
+}
+
+func sumOf(xs []float32) (sum float32) {
+	for _, x := range xs {
+		sum += x
+	}
+	return sum
 }
 
 // orZeros is a prior that adds nothing where there is none.

@@ -1,13 +1,6 @@
-//go:build cgo
-
 package learner
 
-import (
-	"math/rand/v2"
-
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/model"
-)
+import "math/rand/v2"
 
 // plan says which profiles and texts a step takes. It is a function of the seed and the step alone, so that a run can be resumed anywhere.
 type plan struct {
@@ -53,35 +46,4 @@ func (p plan) which(step, profile, n int) (which []int) {
 		which = append(which, order[at%n])
 	}
 	return which
-}
-
-// pick is one text of one profile.
-type pick struct{ profile, example int }
-
-// embedder lets a batch take its texts from several profiles' inputs.
-func (t *bankRun) embedder(b *batch, picks []pick) error {
-	texts := make([]model.Encoding, len(b.examples))
-	for i, e := range b.examples {
-		texts[i] = e.Text
-	}
-	mb, err := model.NewBatch(texts, 0)
-	if err != nil {
-		return err
-	}
-	enc, from := t.env.Encoder, t.env.Encoder.Blocks()-t.config.Blocks
-	b.embed = func(s *torch.Scope, a *model.Adapter) torch.Tensor {
-		return enc.Pool(s, enc.Upper(s, t.stem(s, mb, from, picks), mb, from, a), mb)
-	}
-	return nil
-}
-
-// stem is a batch's, out of the kept states; computed where one of them was not kept.
-func (t *bankRun) stem(s *torch.Scope, b *model.Batch, from int, picks []pick) torch.Tensor {
-	states := make([][]float32, len(picks))
-	for i, p := range picks {
-		if states[i] = t.inputs[p.profile].stems.states[p.example]; states[i] == nil {
-			return t.env.Encoder.Stem(s, b, from)
-		}
-	}
-	return joinStates(s, b, states, t.env.Encoder.Hidden())
 }

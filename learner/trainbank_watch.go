@@ -35,15 +35,14 @@ func (t *bankRun) watchLoss(ctx context.Context) (float64, error) {
 	m := &maskSource{bank: t.live, k: t.config.K, tau: t.config.Tau}
 	m.add(newParam(t.population().Values, 0), newParam(meanOf(t.affines), 0))
 	x, err := embedAll(ctx, t.env, t.watched.examples, t.watched.stems, func(s *torch.Scope) (*model.Adapter, error) {
-		a, _, err := uploading{m, t.live}.adapter(s, 0, nil)
-		return a, err
+		return solo(s, uploading{m, t.live})
 	})
 	if err != nil {
 		return 0, err
 	}
 	sum, n, d := 0.0, 0, t.env.Encoder.Hidden()
 	for _, p := range t.job.Watch {
-		sum += score(t.output.head, p.Prior, x[n*d:(n+len(p.Held))*d], p.Held).Loss * float64(len(p.Held))
+		sum += Score(t.output.heads[0], p.Prior, x[n*d:(n+len(p.Held))*d], p.Held).Loss * float64(len(p.Held))
 		n += len(p.Held)
 	}
 	return sum / float64(n), nil

@@ -16,7 +16,8 @@
 // # Concurrency
 //
 // An [SDK] is safe for concurrent use. A Predict that overlaps a Learn, an Import or a Forget sees one whole revision of the profile, old or new.
-// Learns of one profile wait for each other; so do more Learns than Options.Learns. Predict never waits for a Learn to end.
+// Learns of one profile wait for each other; so do more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles learn faster in one LearnMany than
+// one after another.
 //
 // # Memory
 //

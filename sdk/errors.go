@@ -38,6 +38,8 @@ var (
 	ErrUnknownLabel = errors.New("sdk: unknown label")
 	// ErrExample: a text without words, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
 	ErrExample = errors.New("sdk: bad example")
+	// ErrTwice: one profile is there twice in a call that changes each once.
+	ErrTwice = errors.New("sdk: a profile is there twice")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )

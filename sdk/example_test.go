@@ -123,6 +123,30 @@ func ExampleSDK_Learn() {
 	// examples 10 bytes of masks 36
 }
 
+func ExampleSDK_LearnMany() {
+	p, clean := newStore()
+	defer clean()
+	out, err := p.LearnMany(context.Background(), []sdk.LearnRequest{
+		{Profile: "alice", Examples: examples},
+		{Profile: "bob", Examples: examples[:6]},
+		{Profile: "carol", Examples: []sdk.Example{{Text: "lunch at noon", Label: "food"}}},
+	}, short())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range out {
+		if errors.Is(r.Err, sdk.ErrUnknownLabel) {
+			fmt.Println("an unknown label")
+			continue
+		}
+		fmt.Println(r.Report.Profile, r.Report.Revision, r.Report.Examples+r.Report.HeldOut)
+	}
+	// Output:
+	// alice 1 10
+	// bob 1 6
+	// an unknown label
+}
+
 func ExampleSDK_Predict() {
 	p, clean := learned()
 	defer clean()

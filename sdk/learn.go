@@ -59,11 +59,16 @@ func (p *SDK) learn(ctx context.Context, id string, examples []Example, opts Lea
 	if err != nil {
 		return nil, err
 	}
+	p.learned(rep, began)
+	return rep, nil
+}
+
+// learned counts and logs what a Learn did.
+func (p *SDK) learned(rep *Report, began time.Time) {
 	p.counters.learns.Add(1)
 	rep.Took = time.Since(began)
 	p.options.Logger.Info("learned", "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
 		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
-	return rep, nil
 }
 
 // turn waits until one more training may run; done ends it.
@@ -95,6 +100,14 @@ type lesson struct {
 	from    learner.Start
 	data    split2
 	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
+
+	exam exam
+
+	// Of begin.
+	job    learner.Job
+	scale  scaling
+	before Score
+	began  Start // where training begins
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
@@ -143,25 +156,39 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 
 // run trains, measures both revisions on the same held-out examples, and installs the better one.
 func (l *lesson) run(ctx context.Context) (*Report, error) {
-	p := l.sdk
-	head, scale := l.standardise()
-	before, err := l.scoreBefore(ctx, scale.undo(head), l.data.held)
-	if err != nil {
+	if err := l.sdk.setExams(ctx, []*lesson{l}); err != nil {
 		return nil, err
 	}
-	from := Start("")
-	if l.from, from, err = l.start(ctx); err != nil {
+	if err := l.begin(ctx); err != nil {
 		return nil, err
 	}
-	job := learner.Job{Head: head, Train: scale.apply(l.data.train), Held: scale.apply(l.data.held), Start: l.from}
-	if l.headRef != 0 {
-		job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
-	}
-	res, err := learner.Learn(ctx, p.env(l.bank), job, l.config)
+	res, err := learner.Learn(ctx, l.sdk.env(l.bank), l.job, l.config)
 	if err != nil {
 		return nil, corrupt("bank", err)
 	}
-	rec, err := l.record(res, scale)
+	return l.end(ctx, res)
+}
+
+// begin measures what was served before and settles what is trained.
+func (l *lesson) begin(ctx context.Context) (err error) {
+	var head *model.Head
+	head, l.scale = l.standardise()
+	if l.before, err = l.scoreBefore(ctx, l.scale.undo(head), l.data.held); err != nil {
+		return err
+	}
+	if l.from, l.began, err = l.start(ctx); err != nil {
+		return err
+	}
+	l.job = learner.Job{Head: head, Train: l.scale.apply(l.data.train), Held: l.scale.apply(l.data.held), Start: l.from}
+	if l.headRef != 0 {
+		l.job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
+	}
+	return nil
+}
+
+// end measures what was learned, and installs it if it is no worse.
+func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) {
+	rec, err := l.record(res, l.scale)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +200,14 @@ func (l *lesson) run(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec.Before, rec.After = float32(before.Accuracy), float32(after.Accuracy)
-	rep := &Report{Profile: l.id, Before: before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
-		Start: from, Losses: res.Losses, Steps: res.Steps}
-	rep.Installed, rep.Reason = l.gate(before, after, lost)
-	return rep, l.commit(ctx, rec, res, rep)
+	rec.Before, rec.After = float32(l.before.Accuracy), float32(after.Accuracy)
+	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
+		Start: l.began, Losses: res.Losses, Steps: res.Steps}
+	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
+	if err := l.commit(ctx, rec, res, rep); err != nil {
+		return nil, err
+	}
+	return rep, nil
 }
 
 // commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way.
@@ -225,7 +255,7 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 		rec.Examples += l.old.record.Examples
 	}
 	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.from.Affine != nil) {
+	if props.NormB && (l.config.Affine || l.config.Top > 0 || l.from.Affine != nil) {
 		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -94,13 +95,34 @@ func (l *lesson) learnConfig() learner.Config {
 	c.K = orDefault(c.K, min(k, l.bank.Properties().N))
 	c.Head, c.Bias = own, c.Bias && !own
 	if l.options.Config == nil {
-		c, _ = c.With(l.options.Effort)
+		if l.options.Effort == learner.EffortFast && l.bareBelow() {
+			c.Top = (l.bank.Properties().Blocks + 1) / 2
+		} else {
+			c, _ = c.With(l.options.Effort)
+		}
 	}
 	if f := l.options.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
 	return c
 }
+
+// bareBelow says whether the lower half of a bank in several blocks may stay without an adapter: nothing was learned there yet. What was is not thrown away to be fast.
+func (l *lesson) bareBelow() bool {
+	p := l.bank.Properties()
+	if p.Blocks < 2 || !p.NormB {
+		return false
+	}
+	if l.old == nil || !learned(l.old.record) || l.move {
+		return true
+	}
+	affine, err := l.old.affine()
+	off := len(affine) / p.Blocks * (p.Blocks / 2)
+	return err == nil && off > 0 && !slices.ContainsFunc(affine[:off], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+}
+
+// affineOff is what rounding an affine of zero to 8 bits leaves of it.
+const affineOff = 1e-6
 
 // isTrained tells a head that was fitted to examples from one that was made of the labels' names.
 func isTrained(h *model.Head) bool {

@@ -13,7 +13,7 @@ import (
 
 // Observe stores an example of a profile before it returns, and teaches the profile in the background once enough are new: Options.ObserveEvery, or as many as
 // it has learned from if that is fewer, at least 4. The last 512 of a profile are kept and replayed. A profile that is new is served at once from an untrained mask
-// with the label prior of what was observed. Background learning takes profiles in turn, one at a time, through the same gate as Learn; Options.OnLearned
+// with the label prior of what was observed. Profiles that are due learn in the background, up to 32 of them together as by LearnMany, through the same gate as Learn; Options.OnLearned
 // hears of each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label. After Close nothing is lost: what is stored
 // counts again at the next Observe of that profile.
 func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
@@ -138,7 +138,7 @@ func (p *SDK) Drain(ctx context.Context) error {
 	defer leave()
 	o := &p.observer
 	o.mu.Lock()
-	if o.over || len(o.queue) == 0 && o.busy == "" {
+	if o.over || len(o.queue) == 0 && len(o.busy) == 0 {
 		o.mu.Unlock()
 		return ctx.Err()
 	}
@@ -155,15 +155,20 @@ func (p *SDK) Drain(ctx context.Context) error {
 	}
 }
 
-// relearn teaches a profile what it has stored.
-func (p *SDK) relearn(ctx context.Context, id string) (*Report, error) {
+// relearn teaches profiles what they have stored.
+func (p *SDK) relearn(ctx context.Context, ids []string) []LearnResult {
+	out, tasks := make([]LearnResult, len(ids)), make([]*task, len(ids))
+	for i, id := range ids {
+		tasks[i] = &task{LearnRequest: LearnRequest{Profile: id}, result: &out[i]}
+	}
 	opts, err := (*LearnOptions)(nil).withDefaults()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		p.learnAll(ctx, tasks, opts)
 	}
-	rep, err := p.learn(ctx, id, nil, opts)
-	if err != nil {
-		return nil, fmt.Errorf("learning what was observed: %w", err)
+	for i := range out {
+		if e := errors.Join(err, out[i].Err); e != nil {
+			out[i].Err = fmt.Errorf("learning what was observed: %w", e)
+		}
 	}
-	return rep, nil
+	return out
 }

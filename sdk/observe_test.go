@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -175,6 +176,40 @@ func TestObserveIsFair(t *testing.T) {
 	}
 }
 
+// TestObserveManyDue: profiles that become due while others learn are taken together, each once, and each is heard of.
+func TestObserveManyDue(t *testing.T) {
+	w, c, all := &watched{}, small(t), make(chan struct{})
+	c.Options.OnLearned = func(id string, rep *Report, err error) {
+		w.heard(id, rep, err)
+		<-all // until all others are due
+	}
+	p := create(t, c)
+	var ids []string
+	for i := range mostDue + 3 {
+		id := fmt.Sprint("user ", i)
+		if mustObserve(t, p, id, examples(leastObserved, i)...); i > 0 {
+			ids = append(ids, id)
+		}
+	}
+	o := &p.observer
+	o.mu.Lock()
+	due := len(o.queue)
+	o.mu.Unlock()
+	if due < mostDue {
+		t.Fatalf("got %d profiles due, want those that came while the first learned", due)
+	}
+	close(all)
+	drain(t, p)
+	for _, id := range ids {
+		if n := w.count(id); n != 1 {
+			t.Errorf("%s: learned %d times, want once", id, n)
+		}
+	}
+	if st, err := p.Stats(); err != nil || st.Learns != int64(mostDue+3) {
+		t.Errorf("got %d learns (%v), want %d", st.Learns, err, mostDue+3)
+	}
+}
+
 func TestObserveRefuses(t *testing.T) {
 	p, _ := observing(t)
 	ctx := context.Background()
@@ -337,8 +372,29 @@ func TestEffort(t *testing.T) {
 	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
 		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
 	}
-	if !(steps[learner.EffortFast] < steps[learner.EffortDefault] && steps[learner.EffortDefault] < steps[learner.EffortThorough]) {
+	if steps[learner.EffortFast] != steps[learner.EffortDefault] || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
 		t.Errorf("got %v steps", steps)
+	}
+	bare := func(id string) bool { // the lower block has no adapter
+		snap, err := p.snapshot(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		affine, err := snap.affine()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(affine[:len(affine)/2], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+	}
+	again := func(id string, e learner.Effort) int {
+		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
+	}
+	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
+	if n := again(fast, learner.EffortFast); n != steps[learner.EffortFast] || !bare(fast) || bare(usual) {
+		t.Errorf("got %d steps, a bare lower block after fast: %t, after default: %t", n, bare(fast), bare(usual))
+	}
+	if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || bare(usual) {
+		t.Errorf("fast over a whole adapter: got %d steps, the lower block bare: %t; want fewer steps of all blocks", n, bare(usual))
 	}
 	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
 		t.Errorf("got %v, want ErrConfig", err)

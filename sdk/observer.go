@@ -4,13 +4,18 @@ package sdk
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/xpeft/xpeft/store"
 )
 
-// leastObserved is the fewest new examples that are worth a training.
-const leastObserved = 4
+const (
+	// leastObserved is the fewest new examples that are worth a training.
+	leastObserved = 4
+	// mostDue is how many profiles that are due learn together.
+	mostDue = 32
+)
 
 // observer counts what is new and learns it in the background.
 type observer struct {
@@ -18,7 +23,7 @@ type observer struct {
 	mu    sync.Mutex
 	fresh map[string]int // examples since the last learning, of profiles that were observed since Open
 	queue []string       // profiles that are due, each once
-	busy  string         // the one that is learning
+	busy  []string       // those that are learning
 	idle  chan struct{}  // closed when there is nothing to do; nil while there is none who waits
 	wake  chan struct{}  // holds a token when the queue may have grown
 	stop  context.CancelFunc
@@ -56,7 +61,7 @@ func (o *observer) note(p *SDK, rec *store.Profile) error {
 	if rec.Examples == 0 {
 		due = leastObserved
 	}
-	if o.fresh[rec.ID] < due || o.busy == rec.ID || o.queued(rec.ID) {
+	if o.fresh[rec.ID] < due || slices.Contains(o.busy, rec.ID) || slices.Contains(o.queue, rec.ID) {
 		return nil
 	}
 	o.queue = append(o.queue, rec.ID)
@@ -73,21 +78,12 @@ func (o *observer) note(p *SDK, rec *store.Profile) error {
 	return nil
 }
 
-func (o *observer) queued(id string) bool {
-	for _, q := range o.queue {
-		if q == id {
-			return true
-		}
-	}
-	return false
-}
-
-// work learns one profile after another, in the order in which they became due.
+// work learns the profiles that are due together, those that became due first before others.
 func (o *observer) work(ctx context.Context, p *SDK) {
 	defer close(o.ended)
 	for {
-		id, n, ok := o.next()
-		if !ok {
+		ids, fresh := o.next()
+		if len(ids) == 0 {
 			select {
 			case <-o.wake:
 				continue
@@ -95,43 +91,49 @@ func (o *observer) work(ctx context.Context, p *SDK) {
 				return
 			}
 		}
-		rep, err := p.relearn(ctx, id)
-		o.done(id, n)
+		results := p.relearn(ctx, ids)
+		o.done(ids, fresh)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			p.options.Logger.Warn("background learning failed", "error", err)
-		}
-		if f := p.options.OnLearned; f != nil {
-			f(id, rep, err)
+		for i, r := range results {
+			if r.Err != nil {
+				p.options.Logger.Warn("background learning failed", "error", r.Err)
+			}
+			if f := p.options.OnLearned; f != nil {
+				f(ids[i], r.Report, r.Err)
+			}
 		}
 	}
 }
 
-// next takes the profile that has waited longest; n is how many of its examples are new.
-func (o *observer) next() (id string, n int, ok bool) {
+// next takes the profiles that have waited longest; fresh is how many of each one's examples are new.
+func (o *observer) next() (ids []string, fresh []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 {
-		o.busy = ""
 		if o.idle != nil {
 			close(o.idle)
 			o.idle = nil
 		}
-		return "", 0, false
+		return nil, nil
 	}
-	id, o.queue = o.queue[0], o.queue[1:]
-	o.busy = id
-	return id, o.fresh[id], true
+	n := min(mostDue, len(o.queue))
+	o.busy, o.queue = o.queue[:n:n], o.queue[n:]
+	for _, id := range o.busy {
+		fresh = append(fresh, o.fresh[id])
+	}
+	return o.busy, fresh
 }
 
-// done takes what was learned off the count; what came meanwhile stays.
-func (o *observer) done(id string, n int) {
+// done takes what was learned off the counts; what came meanwhile stays.
+func (o *observer) done(ids []string, fresh []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.busy = ""
-	o.fresh[id] -= n
+	o.busy = nil
+	for i, id := range ids {
+		o.fresh[id] -= fresh[i]
+	}
 }
 
 // forget drops a profile's count.

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"math"
 
-	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -56,24 +54,20 @@ func (l *lesson) scoreAfter(ctx context.Context, rec *store.Profile, held []lear
 
 // scoreSnapshot measures a revision as it would be served, but with a prior that has not seen the held-out examples.
 func (l *lesson) scoreSnapshot(ctx context.Context, snap *snapshot, counts []uint32, held []learner.Example) (Score, error) {
+	return l.score(ctx, snap, snap.head, snap.offsetWith(counts), held)
+}
+
+// score measures a revision's adapter, or the bare encoder, under a head.
+func (l *lesson) score(ctx context.Context, snap *snapshot, h *model.Head, offset []float32, held []learner.Example) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}
-	var f *bank.Folded
-	err := l.sdk.engine.Do(ctx, func(s *torch.Scope) (err error) {
-		f, err = snap.fold(s)
-		return err
-	})
+	x, err := l.embed(ctx, snap, held)
 	if err != nil {
 		return Score{}, err
 	}
-	defer f.Free()
-	return l.score(ctx, f, snap.head, snap.offsetWith(counts), held)
-}
-
-func (l *lesson) score(ctx context.Context, f *bank.Folded, h *model.Head, offset []float32, held []learner.Example) (Score, error) {
-	sc, err := learner.Evaluate(ctx, l.sdk.env(l.bank), f, h, offset, held)
-	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, err
+	sc := learner.Score(h, offset, x, held)
+	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, nil
 }
 
 // counts of the labels in a part, for the prior of the new revision; with DropExamples those learned before are known by their counts only.

@@ -41,7 +41,9 @@ type LearnOptions struct {
 	Start Start
 	// Force installs the new revision whatever the gate says.
 	Force bool
-	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only.
+	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only. learner.EffortFast trains the masks of the upper half of the bank's blocks over
+	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or the profile has learned below, it takes two
+	// fifths of the epochs instead.
 	Effort learner.Effort
 	// Config of the training. Default: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
 	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.

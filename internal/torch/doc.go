@@ -21,7 +21,8 @@
 //
 // # Threads
 //
-// [Config] says how many closures run at once and how many threads an operator of theirs may use: threads.go has the policy.
+// [Config] says how many closures run at once and how many threads an operator of theirs may use: threads.go has the policy. A closure whose work has parts runs them side
+// by side with [Scope.Fork].
 //
 // # Gradients
 //
@@ -30,6 +31,6 @@
 //
 // # Concurrency
 //
-// An Engine is safe for concurrent use. A Scope and its Tensors belong to the closure that got them. A Held may be read by
+// An Engine is safe for concurrent use. A Scope and its Tensors belong to the closure that got them; parts of a Fork may read them. A Held may be read by
 // any number of closures at once; it must not be freed while one of them runs.
 package torch

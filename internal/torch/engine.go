@@ -43,18 +43,24 @@ type Engine struct {
 	config Config
 	device int32 // libtch's code
 	jobs   chan *job
+	forks  chan *job // parts of a closure that waits for them: Scope.Fork
 	live   atomic.Int64
 	closed chan struct{}
 	once   sync.Once
 	done   sync.WaitGroup
+	// Fork threads end after the closures that may wait for them.
+	forked sync.WaitGroup
+	idle   chan struct{}
 }
 
 type job struct {
 	f     func(*Scope) error
 	train bool
-	err   error
-	panic any // a panic that is not ours: raised again in the caller's goroutine
-	done  chan struct{}
+	// threads is how many an operator of a fork's part may use; 0: it is no part.
+	threads int
+	err     error
+	panic   any // a panic that is not ours: raised again in the caller's goroutine
+	done    chan struct{}
 }
 
 // Open starts an engine. It returns [ErrNoCUDA] for the device CUDA where there is none.
@@ -68,11 +74,15 @@ func Open(c Config) (*Engine, error) {
 		return nil, err
 	}
 	c.Device = used
-	e := &Engine{config: c, device: code, jobs: make(chan *job), closed: make(chan struct{})}
+	e := &Engine{config: c, device: code, jobs: make(chan *job), forks: make(chan *job), closed: make(chan struct{}), idle: make(chan struct{})}
 	e.throttleSpinning()
 	e.done.Add(c.Workers)
 	for range c.Workers {
-		go e.work()
+		go e.work(e.jobs, e.closed, &e.done)
+	}
+	e.forked.Add(c.Threads)
+	for range c.Threads {
+		go e.work(e.forks, e.idle, &e.forked)
 	}
 	return e, nil
 }
@@ -89,8 +99,12 @@ func (e *Engine) Live() int64 { return e.live.Load() }
 // Close waits for running closures and ends the threads; callers that wait for a thread get [ErrClosed]. It is idempotent. Held tensors
 // may still be freed afterwards. A closure that calls it waits for itself.
 func (e *Engine) Close() error {
-	e.once.Do(func() { close(e.closed) })
-	e.done.Wait()
+	e.once.Do(func() {
+		close(e.closed)
+		e.done.Wait()
+		close(e.idle)
+	})
+	e.forked.Wait()
 	return nil
 }
 
@@ -127,20 +141,24 @@ func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) erro
 }
 
 // threads is how many an operator may use: the thread policy in threads.go.
-func (e *Engine) threads(train bool) int {
-	if train || e.config.Workers == 1 {
+func (e *Engine) threads(j *job) int {
+	if j.threads > 0 {
+		return j.threads
+	}
+	if j.train || e.config.Workers == 1 {
 		return e.config.Threads
 	}
 	return 1
 }
 
-func (e *Engine) work() {
+// work is an engine thread: it runs jobs until closed.
+func (e *Engine) work(jobs chan *job, closed chan struct{}, over *sync.WaitGroup) {
 	ended := false
 	defer func() {
 		if ended {
-			e.done.Done()
+			over.Done()
 		} else {
-			go e.work() // a closure called runtime.Goexit: its thread is lost, another takes over
+			go e.work(jobs, closed, over) // a closure called runtime.Goexit: its thread is lost, another takes over
 		}
 	}()
 	runtime.LockOSThread() // never unlocked: the thread and its OpenMP team end with the goroutine
@@ -149,13 +167,13 @@ func (e *Engine) work() {
 	s := newScope(e)
 	for {
 		select {
-		case j := <-e.jobs:
-			if n := e.threads(j.train); n != threads {
+		case j := <-jobs:
+			if n := e.threads(j); n != threads {
 				setNumThreads(n)
 				threads = n
 			}
 			s.run(j)
-		case <-e.closed:
+		case <-closed:
 			ended = true
 			return
 		}

@@ -11,6 +11,12 @@ func (s *Scope) Param(t Tensor) Tensor {
 	return s.made("param")
 }
 
+// Detach is a view of t, the scope's own, that no gradient goes through: Param marks it, not t.
+func (s *Scope) Detach(t Tensor) Tensor {
+	libtch.AtgDetach(s.out(), t.c)
+	return s.made("detach")
+}
+
 // Grad is the gradient of a scalar loss by each parameter, inside [Engine.Train]. A parameter that the loss does not depend on gets
 // an undefined tensor; the loss must depend on one of them at least.
 func (s *Scope) Grad(loss Tensor, params ...Tensor) []Tensor {

@@ -127,18 +127,23 @@ func (s *Scope) MeanDim(a Tensor, keep bool, dim ...int64) Tensor {
 	return s.made("mean")
 }
 
-const meanReduction = 1
-
-// CrossEntropy is the mean over rows of logits [n,C] against classes [n].
-func (s *Scope) CrossEntropy(logits, classes Tensor) Tensor {
-	libtch.AtgCrossEntropyLoss(s.out(), logits.c, classes.c, nil, meanReduction, -100, 0)
-	return s.made("cross entropy")
+// SumRows adds up rows of table [n,x]: bag i the rows ids[offsets[i]:offsets[i+1]]; [bags,x].
+func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor {
+	const sum = 0
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, sum, 0, nil, 0)
+	for _, extra := range s.slot[1:] {
+		if extra != nil {
+			libtch.AtFree(extra)
+		}
+	}
+	return s.made("sum rows")
 }
 
-// MSE is the mean squared error.
-func (s *Scope) MSE(a, target Tensor) Tensor {
-	libtch.AtgMseLoss(s.out(), a.c, target.c, meanReduction)
-	return s.made("mse")
+// CrossEntropy of each row of logits [n,C] against classes [n]: [n].
+func (s *Scope) CrossEntropy(logits, classes Tensor) Tensor {
+	const each = 0
+	libtch.AtgCrossEntropyLoss(s.out(), logits.c, classes.c, nil, each, -100, 0)
+	return s.made("cross entropy")
 }
 
 func flag(b bool) int32 {

@@ -16,6 +16,7 @@ var errGoexit = errors.New("torch: the closure ended its goroutine")
 type Scope struct {
 	engine *Engine
 	owned  []Tensor
+	train  bool   // gradients are on
 	serial uint64 // of the tensor made last
 	// slot receives handles from C. It is an allocation of its own, or cgo's pointer check would walk the scope.
 	slot *[4]libtch.Ctensor
@@ -42,6 +43,7 @@ func (s *Scope) run(j *job) {
 		s.freeFrom(0)
 		lastError()
 	}()
+	s.train = j.train
 	if j.train {
 		libtch.AtGradSetEnabled(1)
 		defer libtch.AtGradSetEnabled(0)

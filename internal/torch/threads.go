@@ -17,6 +17,8 @@ import (
 //     by whoever sends it. An engine of 1 worker has no others to shard among: its operators use Config.Threads.
 //   - The operators of Train use Config.Threads, a team that libgomp keeps for the worker: steps follow each other, so nothing else could
 //     use the other cores for them.
+//   - What a step can split by itself, its texts, it gives to Scope.Fork: as many threads of their own as Config.Threads, each operator on one of them
+//     unless there are fewer parts. A team has to meet after every operator; parts meet once. They are not Do's workers, so a Predict never waits for a part.
 //
 // docs/decisions.md has what was measured. The number of threads belongs to an OS thread, and must be set after its first operator, or another
 // engine's setting takes its place: see setNumThreads.

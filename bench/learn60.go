@@ -1,0 +1,52 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/learner"
+)
+
+// benchLearn60 times a whole Learn of 60 texts for 10 epochs in batches of 16, tokenising included: masks in all blocks, LN_b's affine and a head of its own, in the order in
+// which examples come, and with batches of alike lengths. Python's side of the same job is in the measurement peers.
+func benchLearn60(ctx context.Context, v env) (result, error) {
+	r := result{Name: "learn60", What: "60 texts × 10 epochs in batches of 16, T ≤ 64, from text to mask; hard masks in all blocks, N=150, k=50, LN_b's affine and a head"}
+	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	if err != nil {
+		return r, err
+	}
+	defer engine.Close()
+	defer enc.Close()
+	b, err := learnBank(150, enc.Blocks(), enc.Hidden())
+	if err != nil {
+		return r, err
+	}
+	defer b.Close()
+	env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
+	plain := learner.Default()
+	plain.Head, plain.Batch, plain.Epochs = true, 16, 10
+	alike, single := plain, plain
+	alike.Alike, single.Mode = 4, learner.SingleAdapter
+	orders := []struct {
+		name   string
+		config learner.Config
+	}{{"Learn 60 texts x 10 epochs", plain}, {"Learn 60 texts x 10 epochs, alike lengths together", alike}, {"a single adapter, 60 texts x 10 epochs", single}}
+	rounds := v.rounds
+	if !v.full {
+		rounds = min(rounds, 3) // half a minute each
+	}
+	for range rounds {
+		for _, o := range orders {
+			began := time.Now()
+			j := learner.Job{Head: head(15, enc.Hidden()), Train: encoded(tok, v.texts, 0, 60)}
+			if _, err := learner.Learn(ctx, env, j, o.config); err != nil {
+				return r, err
+			}
+			r.add(o.name, "s", 0, time.Since(began).Seconds())
+		}
+	}
+	return r, nil
+}

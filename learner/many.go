@@ -1,0 +1,208 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xpeft/xpeft/model"
+)
+
+// manyRows is how many texts a joint step takes at most; a profile whose own batch is larger steps alone.
+const manyRows = 128
+
+// Outcome is what LearnMany found for one job, or what went wrong with this one alone.
+type Outcome struct {
+	Result *Result // nil with Err
+	Err    error   // training diverged
+}
+
+// JobError says which of many jobs cannot be learned, and why.
+type JobError struct {
+	Job int // its place
+	Err error
+}
+
+func (e *JobError) Error() string { return fmt.Sprintf("job %d: %v", e.Job, e.Err) }
+
+func (e *JobError) Unwrap() error { return e.Err }
+
+// LearnMany is Learn of many profiles over one bank, in joint steps of up to 128 texts: one pass through the encoder for the batches of as many profiles as fit, each with
+// its own adapter, head, optimiser, draws, schedule and end. What it finds for a job is what Learn finds for it, but for rounding: a profile's loss is the mean over its own
+// texts, and no number of one meets another's. Jobs may differ in the number of examples, in start, prior and labels, not in c, whose mode must be Masks; frozen heads that are
+// the same *model.Head are one. A profile that ends makes room for the next. A job that Learn would refuse is a *JobError before any work; one that diverges is the
+// Err of its own Outcome. ctx ends it within a step, with ctx's error and nothing kept. Memory: the graphs of two shards of a step, the jobs under way, and
+// Config.StemBudget for the texts of those.
+func LearnMany(ctx context.Context, env Env, jobs []Job, c Config) ([]Outcome, error) {
+	if c.Mode != Masks {
+		return nil, fmt.Errorf("%w: many profiles learn masks, not %q", ErrConfig, c.Mode)
+	}
+	m := &many{env: env, jobs: jobs, config: c, out: make([]Outcome, len(jobs))}
+	for i := range jobs {
+		if err := check(env, &jobs[i], c); err != nil {
+			return nil, &JobError{i, err}
+		}
+		m.waiting = append(m.waiting, i)
+	}
+	// Heads of one kind only can be one batched product.
+	slices.SortStableFunc(m.waiting, func(a, b int) int { return headKind(jobs[a].Head) - headKind(jobs[b].Head) })
+	for len(m.waiting)+len(m.active) > 0 {
+		if err := m.admit(ctx); err != nil {
+			return nil, err
+		}
+		if err := m.step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return m.out, nil
+}
+
+// headKind tells heads apart that cannot share a step.
+func headKind(h *model.Head) (kind int) {
+	if h.Regression() {
+		kind = 1
+	}
+	if h.W1 != nil {
+		kind += 2
+	}
+	return kind
+}
+
+// many is one call of LearnMany.
+type many struct {
+	env     Env
+	jobs    []Job
+	config  Config
+	waiting []int // jobs that have not begun
+	active  []*learning
+	out     []Outcome
+}
+
+// learning is a job under way.
+type learning struct {
+	*run
+	began time.Time
+	which []int // the next step's examples
+	kept  int64 // bytes of its texts' states
+}
+
+// admit begins waiting jobs while their batches fit into a step.
+func (m *many) admit(ctx context.Context) error {
+	rows, budget := 0, m.config.StemBudget
+	for _, l := range m.active {
+		rows, budget = rows+m.rows(l.job), budget-l.kept
+	}
+	var fresh []*learning
+	for len(m.waiting) > 0 {
+		i := m.waiting[0]
+		j := m.jobs[i]
+		n := m.rows(j)
+		under := slices.Concat(m.active, fresh)
+		if len(under) > 0 && (rows+n > manyRows || headKind(under[0].job.Head) != headKind(j.Head)) {
+			break
+		}
+		r, err := newRun(m.env, j, m.config)
+		if err != nil {
+			return err
+		}
+		r.number = i
+		fresh = append(fresh, &learning{run: r, began: time.Now()})
+		m.waiting, rows = m.waiting[1:], rows+n
+	}
+	if err := m.prepare(ctx, fresh, budget); err != nil {
+		return err
+	}
+	for _, l := range fresh {
+		if err := m.deal(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rows is the most that a job brings into a step.
+func (m *many) rows(j Job) int { return min(m.config.Batch, len(j.Train)) }
+
+// prepare computes what is below the first adapter of all new jobs' texts at once.
+func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) error {
+	var texts []Example
+	for _, l := range fresh {
+		texts = append(texts, l.job.Train...)
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	all, err := newStems(ctx, m.env, texts, m.env.from(m.config), max(budget, 0))
+	if err != nil {
+		return err
+	}
+	at := 0
+	for _, l := range fresh {
+		n := len(l.job.Train)
+		st := *all
+		st.states = all.states[at : at+n : at+n]
+		l.kept, at = st.bytes(), at+n
+		if err := l.run.prepare(ctx, &Prepared{examples: l.job.Train, stems: &st}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deal takes a job's next examples, or its result if it is over.
+func (m *many) deal(ctx context.Context, l *learning) (err error) {
+	if l.which, err = l.next(ctx); err != nil {
+		return err
+	}
+	if l.which != nil {
+		m.active = append(m.active, l)
+		return nil
+	}
+	o := &m.out[l.number]
+	o.Result, o.Err = l.finish(l.began)
+	return nil
+}
+
+// step is one step of every job under way.
+func (m *many) step(ctx context.Context) error {
+	under := m.active
+	m.active = nil
+	tr, b, nu := joint(under)
+	losses, err := tr.gradient(ctx, b, nu)
+	if err != nil {
+		return err
+	}
+	for i, l := range under {
+		if err := l.took(losses[i]); err != nil {
+			m.out[l.number].Err = err
+			continue
+		}
+		if err := m.deal(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joint is one step of several profiles: what takes it, its texts, and the noise of each.
+func joint(under []*learning) (*trainer, batch, []float64) {
+	if l := under[0]; len(under) == 1 {
+		return l.trainer, batchOfPicks(l.inputs.pick(l.which), nil), []float64{l.noise()}
+	}
+	var masks []*maskSource
+	var outputs []*output
+	var picks []pick
+	var owner []int
+	var nu []float64
+	for i, l := range under {
+		masks, outputs, nu = append(masks, l.masks), append(outputs, l.trainer.output), append(nu, l.noise())
+		picks = append(picks, l.inputs.pick(l.which)...)
+		for range l.which {
+			owner = append(owner, i)
+		}
+	}
+	return &trainer{env: under[0].env, source: joinMasks(masks), output: joinOutputs(outputs)}, batchOfPicks(picks, owner), nu
+}

@@ -1,0 +1,207 @@
+//go:build cgo
+
+package learner
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/xpeft/xpeft/internal/golden"
+)
+
+// manyJobs are jobs of 1, 3, 4 and 7 examples, with and without a prior; own gives each a head of its own, of 2 to 5 labels.
+func manyJobs(t testing.TB, j Job, own bool) (jobs []Job) {
+	t.Helper()
+	for i, n := range []int{1, 3, 4, 7} {
+		next := j
+		next.Train = nil
+		for k := range n {
+			next.Train = append(next.Train, j.Train[(3*i+k)%len(j.Train)])
+		}
+		if i%2 == 1 {
+			next.Prior = []float32{0.3, -0.2}
+		}
+		if own {
+			next.Head = NewHead([]string{"fruit", "metal", "c", "d", "e"}[:2+i], j.Head.Hidden, false, uint64(i))
+			next.Prior = nil
+		}
+		jobs = append(jobs, next)
+	}
+	return jobs
+}
+
+// wantAlone compares what was found for each of many jobs with what Learn finds for it.
+func wantAlone(t *testing.T, env Env, jobs []Job, c Config) {
+	t.Helper()
+	got, err := LearnMany(context.Background(), env, jobs, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, j := range jobs {
+		want, err := Learn(context.Background(), env, j, c)
+		if err != nil || got[i].Err != nil {
+			t.Fatalf("job %d: got %v, alone %v", i, got[i].Err, err)
+		}
+		golden.Near(t, "losses", got[i].Result.Losses, want.Losses, 1e-4, 0)
+		golden.Near(t, "logits", got[i].Result.Logits.Values, want.Logits.Values, 1e-3, 0)
+		golden.Near(t, "bias", got[i].Result.Bias, want.Bias, 1e-3, 0)
+		golden.Near(t, "head", got[i].Result.Head.W, want.Head.W, 1e-3, 0)
+		if got[i].Result.Steps != want.Steps || got[i].Result.Trained != want.Trained || got[i].Result.Stopped != want.Stopped || len(got[i].Result.Held) != len(want.Held) {
+			t.Errorf("job %d: got %d steps, %d values, stopped %v after %d looks; alone %d, %d, %v, %d", i, got[i].Result.Steps, got[i].Result.Trained, got[i].Result.Stopped,
+				len(got[i].Result.Held), want.Steps, want.Trained, want.Stopped, len(want.Held))
+		}
+	}
+}
+
+// TestManyAreAsAlone: ragged examples, schedules that end one before another, shared and own heads, priors, biases, noise, and a step too small for all.
+func TestManyAreAsAlone(t *testing.T) {
+	env, j := lessonOf(t)
+	c := quick()
+	c.Nu = 0
+	for _, tt := range []struct {
+		name   string
+		own    bool
+		change func(*Config, []Job)
+	}{
+		{"shared head", false, func(c *Config, _ []Job) { c.Epochs = 10 }}, // ten steps of one batch, twenty of two
+		{"own heads", true, func(c *Config, _ []Job) { c.Epochs, c.Head, c.HeadRate, c.Bias = 10, true, 0.01, false }},
+		{"own heads, frozen", true, func(*Config, []Job) {}},
+		{"noise", false, func(c *Config, _ []Job) { c.Nu = 0.3 }},
+		{"one mask, soft, alike", false, func(c *Config, _ []Job) { c.Soft, c.OneMask, c.Alike = true, true, 2 }},
+		{"frozen affine, few steps", false, func(c *Config, _ []Job) { c.Affine, c.Enough = false, 4 }},
+		{"top blocks", false, func(c *Config, _ []Job) { c.Top = 2 }},
+		{"three runs", false, func(c *Config, _ []Job) { c.Runs, c.Epochs = 3, 2 }},
+		{"patience", false, func(c *Config, jobs []Job) {
+			c.Patience, c.Epochs = 2, 6
+			jobs[2].Held, jobs[3].Held = jobs[3].Train[:2], slices.Clone(jobs[3].Train)
+			for i := range jobs[3].Held {
+				jobs[3].Held[i].Class = 1 - jobs[3].Held[i].Class
+			}
+		}},
+		{"no stems kept", false, func(c *Config, _ []Job) { c.StemBudget = 0 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, jobs := c, manyJobs(t, j, tt.own)
+			tt.change(&c, jobs)
+			wantAlone(t, env, jobs, c)
+		})
+	}
+}
+
+// TestManyKinds: heads of numbers, of labels and of two layers do not fit into one step; they take turns, and so do more jobs than a step has room for.
+func TestManyKinds(t *testing.T) {
+	env, j := lessonOf(t)
+	d := env.Encoder.Hidden()
+	jobs := manyJobs(t, j, true)
+	jobs[0].Head = NewHead(nil, d, false, 3)
+	jobs[1].Head = NewHead([]string{"fruit", "metal"}, d, true, 4)
+	jobs[2].Head = NewHead(nil, d, false, 5)
+	for i := range 40 { // of 4 rows each
+		next := jobs[3]
+		next.Head = NewHead([]string{"fruit", "metal", "c"}, d, false, uint64(i))
+		next.Train = j.Train[i%5 : i%5+4]
+		jobs = append(jobs, next)
+	}
+	c := quick()
+	c.Head, c.HeadRate, c.Bias, c.Nu, c.Epochs = true, 0.01, false, 0, 2
+	wantAlone(t, env, jobs, c)
+}
+
+// TestManyRefused: a job that cannot be learned is named before any work.
+func TestManyRefused(t *testing.T) {
+	env, j := lessonOf(t)
+	jobs := manyJobs(t, j, false)
+	jobs[2].Train = []Example{{Text: j.Train[0].Text, Class: 2}}
+	c := quick()
+	c.Progress = func(Progress) { t.Error("a step was taken") }
+	_, err := LearnMany(context.Background(), env, jobs, c)
+	var je *JobError
+	if !errors.As(err, &je) || je.Job != 2 || !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v, want a *JobError of job 2 and ErrConfig", err)
+	}
+	c.Mode = HeadOnly
+	if _, err := LearnMany(context.Background(), env, jobs, c); !errors.Is(err, ErrConfig) {
+		t.Errorf("head_only: got %v, want ErrConfig", err)
+	}
+	if out, err := LearnMany(context.Background(), env, nil, quick()); err != nil || len(out) != 0 {
+		t.Errorf("no jobs: got %v, %v", out, err)
+	}
+}
+
+// TestManyCancel ends a run within a step, with ctx's error.
+func TestManyCancel(t *testing.T) {
+	env, j := lessonOf(t)
+	jobs, c := manyJobs(t, j, false), quick()
+	ctx, cancel := context.WithCancel(context.Background())
+	var seen []int
+	c.Progress = func(p Progress) {
+		if seen = append(seen, p.Job); p.Step == 2 {
+			cancel()
+		}
+	}
+	if _, err := LearnMany(ctx, env, jobs, c); !errors.Is(err, context.Canceled) || !slices.Equal(seen, []int{0, 1, 2, 3, 0, 1, 2, 3}) {
+		t.Errorf("got %v after steps of %v, want context.Canceled after two of each", err, seen)
+	}
+}
+
+// TestManyDiverge: numbers that are none stay with the profile that has them.
+func TestManyDiverge(t *testing.T) {
+	env, j := lessonOf(t)
+	jobs, c := manyJobs(t, j, false), quick()
+	c.Nu = 0
+	p := env.Bank.Properties()
+	bad := slices.Repeat([]float32{math.MaxFloat32}, p.AffineElems())
+	jobs[1].Start.Affine = bad
+	got, err := LearnMany(context.Background(), env, jobs, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range jobs {
+		if i == 1 {
+			if got[i].Err == nil || got[i].Result != nil {
+				t.Errorf("job 1: got %v, want an error and no result", got[i])
+			}
+			continue
+		}
+		want, err := Learn(context.Background(), env, jobs[i], c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Near(t, "losses beside one that diverges", got[i].Result.Losses, want.Losses, 1e-4, 0)
+	}
+	if _, err := Learn(context.Background(), env, jobs[1], c); err == nil {
+		t.Error("alone: got no error")
+	}
+}
+
+// TestShards: every row is in one part, parts are within the bound, and little is padding.
+func TestShards(t *testing.T) {
+	for _, tokens := range [][]int{{7}, {64, 3}, {20, 47, 61, 38, 39, 44, 45, 37, 55, 50, 28, 36, 52, 28, 37, 31}, slices.Repeat([]int{512}, 9), slices.Repeat([]int{2}, 700)} {
+		for threads := 1; threads < 5; threads++ {
+			parts := shards(tokens, threads)
+			seen, padded, sum := make([]bool, len(tokens)), 0, 0
+			for _, part := range parts {
+				longest := 0
+				for _, r := range part {
+					if seen[r] {
+						t.Fatalf("%v: row %d is there twice", tokens, r)
+					}
+					seen[r] = true
+					longest, sum = max(longest, tokens[r]), sum+tokens[r]
+				}
+				if padded += longest * len(part); len(part) > 1 && longest*len(part) > shardTokens {
+					t.Errorf("%v on %d threads: a part of %d × %d tokens", tokens, threads, len(part), longest)
+				}
+			}
+			if slices.Contains(seen, false) || float64(padded) > 1.15*float64(sum) {
+				t.Errorf("%v on %d threads: got parts %v, %d tokens with padding, %d without", tokens, threads, parts, padded, sum)
+			}
+			if !slices.EqualFunc(parts, shards(tokens, threads), slices.Equal) {
+				t.Errorf("%v on %d threads: not the same twice", tokens, threads)
+			}
+		}
+	}
+}

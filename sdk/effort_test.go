@@ -1,0 +1,90 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/golden"
+	"github.com/xpeft/xpeft/learner"
+)
+
+// folds is how the demo's messages are split: each is scored once, by a profile that learned from the other parts.
+const folds = 3
+
+// fold is one person's profile of one part.
+type fold struct {
+	learn []Example
+	ask   []Request
+	want  []string
+}
+
+// demoFolds are those of the demo's five people.
+func demoFolds(t *testing.T) map[string]*fold {
+	t.Helper()
+	f, err := os.Open("../examples/demo/data/people.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out, n := map[string]*fold{}, 0
+	for sc := bufio.NewScanner(f); sc.Scan(); n++ {
+		var m struct{ Profile, Text, Label string }
+		if err := json.Unmarshal(sc.Bytes(), &m); err != nil {
+			t.Fatal(err)
+		}
+		for part := range folds {
+			id := fmt.Sprint(m.Profile, " ", part)
+			if out[id] == nil {
+				out[id] = &fold{}
+			}
+			if p := out[id]; n%folds == part {
+				p.ask, p.want = append(p.ask, Request{Profile: id, Text: m.Text}), append(p.want, m.Label)
+			} else {
+				p.learn = append(p.learn, Example{Text: m.Text, Label: m.Label})
+			}
+		}
+	}
+	return out
+}
+
+// TestEffortAccuracy measures what fast costs and takes: half of the blocks must be better than two fifths of the epochs, which take about as long.
+func TestEffortAccuracy(t *testing.T) {
+	if !long() {
+		t.Skip("minutes: set XPEFT_LONG=1")
+	}
+	short := learner.Default()
+	short.Epochs = short.Epochs * 2 / 5
+	efforts := map[string]LearnOptions{"default": {}, "fast": {Effort: learner.EffortFast}, "two fifths of the epochs": {Config: &short}}
+	accuracy := map[string]float64{}
+	for name, o := range efforts {
+		o.Start = StartFresh
+		right, n, took := 0, 0, time.Duration(0)
+		for seed := range uint64(2) {
+			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels, Options: &Options{Device: device()}})
+			for id, f := range demoFolds(t) {
+				took += mustLearn(t, p, id, f.learn, &o).Took
+				got, err := p.PredictBatch(context.Background(), f.ask)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, g := range got {
+					if n++; g.Label == f.want[i] {
+						right++
+					}
+				}
+			}
+		}
+		accuracy[name] = 100 * float64(right) / float64(n)
+		t.Logf("%s: %.1f %% of %d messages, %.1f s for all profiles", name, accuracy[name], n, took.Seconds())
+	}
+	if accuracy["fast"] <= accuracy["two fifths of the epochs"] {
+		t.Errorf("got %v", accuracy)
+	}
+}

@@ -1,0 +1,108 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/learner"
+)
+
+// exam is the texts that a lesson's revisions are measured on. What is below the bank's first adapter is computed once for all of them: over a bank in the last block
+// that is nearly all of it.
+type exam struct {
+	at       map[string]int // by the text's tokens
+	prepared *learner.Prepared
+	seen     map[contentKey][]float32 // embeddings of all texts under an adapter, [n,H]; of the bare encoder under the zero key
+}
+
+// setExams prepares the exams of lessons over one bank together.
+func (p *SDK) setExams(ctx context.Context, lessons []*lesson) error {
+	var texts []learner.Example
+	for _, l := range lessons {
+		l.exam = exam{at: map[string]int{}, seen: map[contentKey][]float32{}}
+		for _, e := range slices.Concat(l.data.held, l.kept) {
+			if key := tokensOf(e); l.exam.at[key] == 0 {
+				l.exam.at[key] = len(l.exam.at) + 1
+				texts = append(texts, e)
+			}
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	all, err := learner.Prepare(ctx, p.env(lessons[0].bank), texts)
+	if err != nil {
+		return corrupt("bank", err)
+	}
+	at := 0
+	for _, l := range lessons {
+		which := make([]int, len(l.exam.at))
+		for i := range which {
+			which[i] = at + i
+		}
+		l.exam.prepared, at = all.Pick(which), at+len(which)
+	}
+	return nil
+}
+
+// tokensOf tells texts apart.
+func tokensOf(e learner.Example) string {
+	b := make([]byte, 0, 5*len(e.Text.IDs))
+	for i, id := range e.Text.IDs {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(id)), byte(e.Text.TypeIDs[i]))
+	}
+	return string(b)
+}
+
+// embed is the embeddings of texts under a revision, nil for the bare encoder: [n,H].
+func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Example) ([]float32, error) {
+	which, known := make([]int, len(texts)), snap == nil || snap.bank.Properties().Blocks <= l.bank.Properties().Blocks
+	for i, e := range texts {
+		which[i] = l.exam.at[tokensOf(e)] - 1
+		known = known && which[i] >= 0
+	}
+	if !known { // texts that are no exam's, or a deeper bank's adapter
+		return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return learner.Embed(ctx, l.sdk.env(l.bank), texts, f) })
+	}
+	var key contentKey
+	if snap != nil {
+		key = snap.key
+	}
+	all := l.exam.seen[key]
+	if all == nil {
+		var err error
+		all, err = l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return l.exam.prepared.Embed(ctx, l.sdk.env(l.bank), f) })
+		if err != nil {
+			return nil, err
+		}
+		l.exam.seen[key] = all
+	}
+	d := l.sdk.encoder.Hidden()
+	var out []float32
+	for _, i := range which {
+		out = append(out, all[i*d:(i+1)*d]...)
+	}
+	return out, nil
+}
+
+// embedUnder folds a revision for f.
+func (l *lesson) embedUnder(ctx context.Context, snap *snapshot, f func(*bank.Folded) ([]float32, error)) ([]float32, error) {
+	if snap == nil {
+		return f(nil)
+	}
+	var folded *bank.Folded
+	err := l.sdk.engine.Do(ctx, func(s *torch.Scope) (err error) {
+		folded, err = snap.fold(s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer folded.Free()
+	return f(folded)
+}
