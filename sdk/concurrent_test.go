@@ -181,7 +181,7 @@ func TestForgetInFlight(t *testing.T) {
 	}
 }
 
-// TestCancelledFold has the caller that folds give up: the others still get their answer.
+// TestCancelledFold has a Prefetch that folds give up: those who wait for it still get their answer.
 func TestCancelledFold(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(6, 0), forced())
@@ -201,7 +201,7 @@ func TestCancelledFold(t *testing.T) {
 		}()
 	}
 	for {
-		if s := p.cache.snapshot(); s.Hits == 4 {
+		if s := p.cache.snapshot(); s.Hits > 0 { // of the first pass, which has one of the four or more
 			break
 		}
 		time.Sleep(time.Millisecond)
