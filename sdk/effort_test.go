@@ -6,8 +6,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,5 +89,41 @@ func TestEffortAccuracy(t *testing.T) {
 	}
 	if accuracy["fast"] <= accuracy["two fifths of the epochs"] {
 		t.Errorf("got %v", accuracy)
+	}
+}
+
+// TestEffort: fast leaves the lower half without an adapter if nothing was learned there, else it takes fewer steps; thorough takes more.
+func TestEffort(t *testing.T) {
+	p := create(t, small(t))
+	steps := map[learner.Effort]int{}
+	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
+		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
+	}
+	if steps[learner.EffortFast] != steps[learner.EffortDefault] || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
+		t.Errorf("got %v steps", steps)
+	}
+	bare := func(id string) bool { // the lower block has no adapter
+		snap, err := p.snapshot(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		affine, err := snap.affine()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(affine[:len(affine)/2], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+	}
+	again := func(id string, e learner.Effort) int {
+		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
+	}
+	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
+	if n := again(fast, learner.EffortFast); n != steps[learner.EffortFast] || !bare(fast) || bare(usual) {
+		t.Errorf("got %d steps, a bare lower block after fast: %t, after default: %t", n, bare(fast), bare(usual))
+	}
+	if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || bare(usual) {
+		t.Errorf("fast over a whole adapter: got %d steps, the lower block bare: %t; want fewer steps of all blocks", n, bare(usual))
+	}
+	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v, want ErrConfig", err)
 	}
 }
