@@ -59,7 +59,7 @@ func TestOpenAnotherModel(t *testing.T) {
 		{"moved", "", nil, nil, ""},
 		{"one bit of a weight", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, ErrModelMismatch, "encoder"},
 		{"another vocabulary", "vocab.txt", replace("discount", "rebate"), ErrModelMismatch, "tokenizer"},
-		{"other heads", "config.json", replace(`"num_attention_heads":4`, `"num_attention_heads":2`), ErrModelMismatch, "encoder"},
+		{"other heads", "config.json", replace(`"num_attention_heads":2`, `"num_attention_heads":4`), ErrModelMismatch, "encoder"},
 		{"another epsilon", "config.json", replace(`"model_type"`, `"layer_norm_eps":1e-6,"model_type"`), ErrModelMismatch, "encoder"},
 		{"another activation", "config.json", replace(`"model_type"`, `"hidden_act":"relu","model_type"`), ErrModelMismatch, "encoder"},
 		{"another pooling", "1_Pooling/config.json", replace("pooling_mode_mean_tokens", "pooling_mode_cls_token"), ErrModelMismatch, "encoder"},

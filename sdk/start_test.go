@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 
@@ -97,13 +98,27 @@ func TestStartKeepsAffine(t *testing.T) {
 	o := forced()
 	o.Start, o.Config.Affine = StartNearest, false
 	rep := mustLearn(t, p, "new", only("urgent", 8), o)
-	rec, err := p.store.Get("new")
-	if err != nil || rep.Start != StartNearest {
-		t.Fatalf("start %q: %v", rep.Start, err)
+	affine := func(id string) []float32 {
+		s, err := p.snapshot(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := s.affine()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
 	}
-	lenders := 0
+	if rep.Start != StartNearest {
+		t.Fatalf("start %q", rep.Start)
+	}
+	lenders, got := 0, affine("new")
 	for _, id := range []string{"urgent", "later"} {
-		if lender, err := p.store.Get(id); err == nil && slices.Equal(lender.Affine, rec.Affine) {
+		off := 0.0
+		for i, v := range affine(id) {
+			off = max(off, math.Abs(float64(v-got[i])))
+		}
+		if off < 1e-5 { // 8 bits of 8 bits: the step may be rounded once more
 			lenders++
 		}
 	}

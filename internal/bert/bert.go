@@ -66,7 +66,8 @@ type Model struct {
 	pooler  C.bert_linear
 	memory  []unsafe.Pointer
 	hidden  int
-	scratch sync.Pool // of *[]float32
+	mu      sync.Mutex
+	scratch [][]float32 // of passes that ended
 }
 
 // New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. The error says what shapes the kernels cannot do.

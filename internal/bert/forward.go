@@ -58,9 +58,9 @@ func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32) {
 	}
 	states := n * m.hidden
 	memory := m.take(states + int(C.bert_scratch(m.c, C.int(n), C.int(longest), C.int(bottleneck))))
-	defer m.scratch.Put(memory)
-	y := (*memory)[:states]
-	C.bert_forward(m.c, ints(b.IDs), ints(b.Types), ints(b.Lengths), ints(b.Owners), C.int(len(b.Lengths)), &as[0], ptr(y), ptr((*memory)[states:]))
+	defer m.give(memory)
+	y := memory[:states]
+	C.bert_forward(m.c, ints(b.IDs), ints(b.Types), ints(b.Lengths), ints(b.Owners), C.int(len(b.Lengths)), &as[0], ptr(y), ptr(memory[states:]))
 	m.pool(b.Lengths, y, how, x)
 }
 
@@ -77,14 +77,24 @@ func (b Batch) check(adapters int) (longest, tokens int) {
 	return longest, tokens
 }
 
-// take keeps a buffer for each pass that runs at once: fresh ones would be paged in again and again.
-func (m *Model) take(n int) *[]float32 {
-	if s, ok := m.scratch.Get().(*[]float32); ok && cap(*s) >= n {
-		*s = (*s)[:n]
-		return s
+// take gives a pass its memory, which it gives back: there is a buffer for each pass that ever ran at once. Fresh ones would be paged in again and again.
+func (m *Model) take(n int) []float32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := len(m.scratch) - 1; last >= 0 {
+		s := m.scratch[last]
+		m.scratch = m.scratch[:last]
+		if cap(s) >= n {
+			return s[:n]
+		}
 	}
-	s := make([]float32, n)
-	return &s
+	return make([]float32, n, n+n/4)
+}
+
+func (m *Model) give(s []float32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scratch = append(m.scratch, s)
 }
 
 func ints(x []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
