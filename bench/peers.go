@@ -17,16 +17,6 @@ import (
 // peersRows is how many rows, each of another profile, a batch has.
 const peersRows = 64
 
-// ways in which the same store is opened, and how many times as fast as each peer it must be at 64 rows.
-var ways = []struct {
-	name                        string
-	options                     sdk.Options
-	transformers, adapters, one string // bounds; peft's is adapters'; one is transformers' for one text
-}{
-	{"xpeft", sdk.Options{ReadOnly: true}, "≥ 1.25", "≥ 1.5", "≥ 1.0"},
-	// The int8 encoder's place: {"xpeft int8", sdk.Options{ReadOnly: true, Int8: true}, "≥ 2", "≥ 2.5", ""}.
-}
-
 // benchPeers compares batches of 64 rows of 64 profiles, and single texts, with Python's libraries on the same texts, threads and longest text, tokenising
 // included on both sides; then the learning of 60 texts. A round runs all of one side, then all of the other, which begins it in every second round.
 func benchPeers(ctx context.Context, v env) (result, error) {
@@ -69,12 +59,10 @@ func benchPeers(ctx context.Context, v env) (result, error) {
 
 func comparePeers(r *result) {
 	const batch, one = ", 64 rows", ", one text"
-	for _, w := range ways {
-		r.compare(w.name+" over transformers without an adapter"+batch, w.name+batch, "transformers"+batch, w.transformers)
-		r.compare(w.name+" over adapters"+batch, w.name+batch, "adapters"+batch, w.adapters)
-		r.compare(w.name+" over peft"+batch, w.name+batch, "peft"+batch, w.adapters)
-		r.compare(w.name+" over transformers without an adapter"+one, w.name+one, "transformers"+one, w.one)
-	}
+	r.compare("xpeft over transformers without an adapter"+batch, "xpeft"+batch, "transformers"+batch, "≥ 1.25")
+	r.compare("xpeft over adapters"+batch, "xpeft"+batch, "adapters"+batch, "≥ 1.5")
+	r.compare("xpeft over peft"+batch, "xpeft"+batch, "peft"+batch, "≥ 1.5")
+	r.compare("xpeft over transformers without an adapter"+one, "xpeft"+one, "transformers"+one, "≥ 1.0")
 	r.compare("xpeft over its own bare encoder"+batch, "xpeft"+batch, "bare encoder"+batch, "≥ 0.92")
 	r.compare("adapters over xpeft, seconds to learn 60 texts", "adapters, 60 texts learned", "xpeft, 60 texts learned", "≥ 1.7")
 }
@@ -82,7 +70,7 @@ func comparePeers(r *result) {
 // ownSide is what is measured in this process.
 type ownSide struct {
 	env     env
-	stores  []*sdk.SDK // one for each of ways
+	store   *sdk.SDK
 	engine  *torch.Engine
 	encoder *model.Encoder
 	tok     *model.Tokenizer
@@ -95,12 +83,8 @@ func newOwnSide(ctx context.Context, v env) (o *ownSide, err error) {
 		return nil, err
 	}
 	o = &ownSide{env: v, remove: remove}
-	for _, w := range ways {
-		p, err := sdk.Open(dir, &w.options)
-		if err != nil {
-			return nil, errors.Join(err, o.close())
-		}
-		o.stores = append(o.stores, p)
+	if o.store, err = sdk.Open(dir, &sdk.Options{ReadOnly: true}); err != nil {
+		return nil, errors.Join(err, o.close())
 	}
 	if o.engine, o.encoder, o.tok, err = open(ctx, v.model, torch.Config{}); err != nil {
 		return nil, errors.Join(err, o.close())
@@ -109,8 +93,8 @@ func newOwnSide(ctx context.Context, v env) (o *ownSide, err error) {
 }
 
 func (o *ownSide) close() (err error) {
-	for _, p := range o.stores {
-		err = errors.Join(err, p.Close())
+	if o.store != nil {
+		err = o.store.Close()
 	}
 	if o.encoder != nil {
 		err = errors.Join(err, o.encoder.Close(), o.engine.Close())
@@ -125,15 +109,13 @@ func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
 		rows int
 		name string
 	}{{peersRows, "64 rows"}, {1, "one text"}} {
-		for i, w := range ways {
-			err := rate(r, w.name+", "+size.name, size.rows, batches, func(at int) error {
-				return predictAll(ctx, o.stores[i], requests(o.env.texts, size.rows, at))
-			})
-			if err != nil {
-				return err
-			}
+		err := rate(r, "xpeft, "+size.name, size.rows, batches, func(at int) error {
+			return predictAll(ctx, o.store, requests(o.env.texts, size.rows, at))
+		})
+		if err != nil {
+			return err
 		}
-		err := rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
+		err = rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
 			return bareBatch(o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
 		})
 		if err != nil {
