@@ -93,10 +93,13 @@ func (s *scheduler) run(ctx context.Context, c *call, rows []*row) error {
 func (s *scheduler) enqueue(c *call, r *row) {
 	r.call, r.arrived = c, time.Now()
 	r.turn = max(s.now, c.turn)
-	if last, ok := s.turns[r.profile()]; ok {
-		r.turn = max(r.turn, last+1)
+	if id := r.profile(); id != "" { // the base is nobody's
+		if last, ok := s.turns[id]; ok {
+			r.turn = max(r.turn, last+1)
+		}
+		s.turns[id] = r.turn
 	}
-	s.turns[r.profile()], c.turn = r.turn, r.turn+1
+	c.turn = r.turn + 1
 	at, _ := slices.BinarySearchFunc(s.queue, r, func(a, b *row) int {
 		return cmp.Or(cmp.Compare(a.turn/share, b.turn/share), -1) // behind its equals
 	})

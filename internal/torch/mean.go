@@ -189,19 +189,9 @@ func (s *Scope) meanByOperators(table Tensor, ids, ends []int32) Tensor {
 			}
 			at = s.Int64s(index, int64(len(index)))
 		}
-		return s.embeddingBag(table, at, s.Int64s(offsets, int64(len(offsets))))
+		const mean = 1
+		return s.embeddingBag(table, at, s.Int64s(offsets, int64(len(offsets))), mean)
 	})
-}
-
-func (s *Scope) embeddingBag(table, ids, offsets Tensor) Tensor {
-	const mean = 1
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mean, 0, nil, 0)
-	for _, extra := range s.slot[1:] {
-		if extra != nil {
-			libtch.AtFree(extra)
-		}
-	}
-	return s.made("mean rows")
 }
 
 func (s *Scope) intoByOperators(dst []Tensor, at int64, table Tensor, ids, ends []int32) {

@@ -130,13 +130,18 @@ func (s *Scope) MeanDim(a Tensor, keep bool, dim ...int64) Tensor {
 // SumRows adds up rows of table [n,x]: bag i the rows ids[offsets[i]:offsets[i+1]]; [bags,x].
 func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor {
 	const sum = 0
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, sum, 0, nil, 0)
+	return s.embeddingBag(table, ids, offsets, sum)
+}
+
+// embeddingBag gives the first of its four results.
+func (s *Scope) embeddingBag(table, ids, offsets Tensor, mode int64) Tensor {
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mode, 0, nil, 0)
 	for _, extra := range s.slot[1:] {
 		if extra != nil {
 			libtch.AtFree(extra)
 		}
 	}
-	return s.made("sum rows")
+	return s.made("embedding bag")
 }
 
 // CrossEntropy of each row of logits [n,C] against classes [n]: [n].

@@ -85,7 +85,7 @@ func TestOperatorsFail(t *testing.T) {
 		"index select":  func(s *Scope, a, b Tensor) { s.IndexSelect(a, 0, b) },
 		"cross entropy": func(s *Scope, a, b Tensor) { s.CrossEntropy(a, b) },
 		"view":          func(s *Scope, a, b Tensor) { s.View(a, 7) },
-		"sum rows":      func(s *Scope, a, b Tensor) { s.SumRows(a, s.Int64s([]int64{-1}, 1), s.Int64s([]int64{0}, 1)) },
+		"embedding bag": func(s *Scope, a, b Tensor) { s.SumRows(a, s.Int64s([]int64{-1}, 1), s.Int64s([]int64{0}, 1)) },
 		"reshape":       func(s *Scope, a, b Tensor) { s.Reshape(a, 7) },
 		"transpose":     func(s *Scope, a, b Tensor) { s.Transpose(a, 0, 2) },
 		"narrow":        func(s *Scope, a, b Tensor) { s.Narrow(a, 0, 1, 2) },
