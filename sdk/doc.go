@@ -19,8 +19,13 @@
 // Learns of one profile wait for each other; so do more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles learn faster in one LearnMany than
 // one after another.
 //
+// # Forward passes
+//
+// Concurrent calls share forward passes: each of Options.Workers lanes runs one at a time, on one core, and takes what waits when it is free, at most Options.PassTokens. A
+// text's answer is the same to the bit whatever is beside it, on CPUs with AVX2; elsewhere, and on a GPU, but for rounding. Stats.Passes counts.
+//
 // # Memory
 //
-// Tensors are outside of Go's heap. The encoder's weights are mapped, a random bank of N=150 at L=6, d=384, b=24 takes 66 MB when it is first used, and
+// Tensors are outside of Go's heap. The encoder's weights are mapped; the first Predict packs a copy of the large ones, 43 MB for MiniLM-L6. A random bank of N=150 at L=6, d=384, b=24 takes 66 MB, row by row as it is used, and
 // folded adapters (0.44 MB each at those sizes) are cached within Options.CacheBytes.
 package sdk
