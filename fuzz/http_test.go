@@ -37,6 +37,13 @@ func FuzzHTTPBodies(f *testing.F) {
 				}
 			}
 		}
+		observe, err := wire.DecodeObserve(bytes.NewReader(body))
+		if checkBody(t, observe, err) {
+			again, err := wire.DecodeObserve(bytes.NewReader(encodeBody(t, observe)))
+			if err != nil || again != observe {
+				t.Fatalf("got %+v, %v after a round trip, want %+v", again, err, observe)
+			}
+		}
 		predict, err := wire.DecodePredict(bytes.NewReader(body))
 		if checkBody(t, predict, err) {
 			again, err := wire.DecodePredict(bytes.NewReader(encodeBody(t, predict)))

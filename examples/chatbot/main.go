@@ -2,10 +2,11 @@
 //
 //	go run ./examples/chatbot -model MODEL -dir profiles -labels urgent,later,ignore
 //	curl -d '{"examples": [{"text": "the server is down", "label": "urgent"}, …]}' localhost:8080/users/alice/learn
+//	curl -d '{"text": "lunch is served", "label": "ignore"}' localhost:8080/users/alice/observe
 //	curl -d '{"text": "login fails for everybody"}' localhost:8080/users/alice/predict
 //	curl -X DELETE localhost:8080/users/alice
 //
-// It trusts its callers: put it behind what knows who they are. SIGTERM ends it after the requests in progress are answered.
+// It trusts its callers: put it behind what knows who they are. Too many requests at once are answered 429. SIGTERM ends it after the requests in progress are answered.
 package main
 
 import (
@@ -56,7 +57,7 @@ func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Log
 		return err
 	}
 	log.Info("serving", "address", listener.Addr().String(), "folder", dir)
-	return serve(ctx, listener, newServer(p, nil, log), log)
+	return serve(ctx, listener, newServer(p, nil, defaults, log), log)
 }
 
 func openOrCreate(dir string, config sdk.Config) (*sdk.SDK, error) {

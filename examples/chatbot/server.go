@@ -27,12 +27,13 @@ type server struct {
 }
 
 // newServer is the handler of all routes. Nil options mean the SDK's defaults.
-func newServer(p *sdk.SDK, learning *sdk.LearnOptions, log *slog.Logger) http.Handler {
+func newServer(p *sdk.SDK, learning *sdk.LearnOptions, most limits, log *slog.Logger) http.Handler {
 	s := &server{profiles: p, learning: learning, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /users/{id}/learn", s.learn)
-	mux.HandleFunc("POST /users/{id}/predict", s.predict)
-	mux.HandleFunc("DELETE /users/{id}", s.forget)
+	mux.HandleFunc("POST /users/{id}/learn", s.atMost(most.learn, s.learn))
+	mux.HandleFunc("POST /users/{id}/observe", s.atMost(most.observe, s.observe))
+	mux.HandleFunc("POST /users/{id}/predict", s.atMost(most.predict, s.predict))
+	mux.HandleFunc("DELETE /users/{id}", s.atMost(most.forget, s.forget))
 	mux.HandleFunc("GET /stats", s.stats)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, map[string]bool{"ok": true}) })
 	return mux
@@ -62,6 +63,19 @@ func (s *server) learn(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// observe stores one example; the profile learns it in the background.
+func (s *server) observe(w http.ResponseWriter, r *http.Request) {
+	body, err := wire.DecodeObserve(http.MaxBytesReader(w, r.Body, maxPredictBody))
+	if err == nil {
+		err = s.profiles.Observe(r.Context(), r.PathValue("id"), sdk.Example{Text: body.Text, Label: body.Label})
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), predictTime)
 	defer cancel()
@@ -75,7 +89,7 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	answer := wire.Prediction{Label: out.Label, Probabilities: map[string]float32{}, Source: string(out.Source), Revision: out.Revision}
+	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Probabilities: map[string]float32{}, Source: string(out.Source), Revision: out.Revision}
 	for _, p := range out.Probabilities {
 		answer.Probabilities[p.Label] = p.P
 	}
@@ -106,6 +120,9 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, v any) {
 // fail answers an error. What went wrong inside is for the log, not for the caller.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := status(err), err.Error()
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(r.Context()), errDraining) { // the caller is still there
+		code, text = http.StatusServiceUnavailable, errDraining.Error()
+	}
 	if code == http.StatusInternalServerError {
 		s.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", r.Pattern, "error", err)
 		text = http.StatusText(code)

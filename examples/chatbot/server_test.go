@@ -70,7 +70,9 @@ func start(t *testing.T, h http.Handler) *backend {
 	return b
 }
 
-func silent(p *sdk.SDK) http.Handler { return newServer(p, shortly(), slog.New(slog.DiscardHandler)) }
+func silent(p *sdk.SDK) http.Handler {
+	return newServer(p, shortly(), defaults, slog.New(slog.DiscardHandler))
+}
 
 // call sends one request and reads the answer into v if it is a success.
 func (b *backend) call(c *http.Client, method, path string, body, v any) (code int, err error) {
@@ -118,6 +120,9 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/users/alice/predict", wire.Predict{Text: "hi"}, 404},
 		{"DELETE", "/users/alice", nil, 404},
 		{"POST", "/users/alice/learn", lesson(0), 200},
+		{"POST", "/users/alice/observe", wire.Example{Text: "hi", Label: "later"}, 204},
+		{"POST", "/users/alice/observe", wire.Example{Text: "hi", Label: "unheard-of"}, 400},
+		{"POST", "/users/alice/observe", `{"text": "hi"}`, 400},
 		{"POST", "/users/alice/predict", wire.Predict{Text: "hi"}, 200},
 		{"POST", "/users/alice/predict", `{"text": "hi", "user": "bob"}`, 400},
 		{"POST", "/users/alice/predict", "", 400},
@@ -241,7 +246,7 @@ func (w *watch) predict(id, text string) {
 		sum += p.Probabilities[l]
 		best = max(best, p.Probabilities[l])
 	}
-	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Label] || p.Source != "profile" || p.Revision == 0 {
+	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Label] || p.Source != "profile" || p.Profile != id || p.Revision == 0 {
 		w.t.Errorf("got %+v, want a whole answer of a profile", p)
 	}
 	if !steady {

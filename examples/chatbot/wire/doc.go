@@ -2,6 +2,7 @@
 // limits, or an error that wraps [ErrBody].
 //
 //	POST /users/{id}/learn    {"examples": [{"text": "…", "label": "…"}]}  →  Report
+//	POST /users/{id}/observe  {"text": "…", "label": "…"}                  →  nothing
 //	POST /users/{id}/predict  {"text": "…"}                                →  Prediction
 //
 // # Concurrency

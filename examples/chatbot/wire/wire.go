@@ -22,7 +22,7 @@ type Learn struct {
 	Examples []Example `json:"examples"`
 }
 
-// Example is a text and the label that the user gives it.
+// Example is a text and the label that the user gives it; one alone is the body of POST /users/{id}/observe.
 type Example struct {
 	Text  string `json:"text"`
 	Label string `json:"label"`
@@ -35,6 +35,7 @@ type Predict struct {
 
 // Prediction answers a Predict.
 type Prediction struct {
+	Profile       string             `json:"profile"`
 	Label         string             `json:"label"`
 	Probabilities map[string]float32 `json:"probabilities"`
 	Source        string             `json:"source"` // who answered: profile, as this server asks for no fallback
@@ -69,14 +70,30 @@ func DecodeLearn(r io.Reader) (Learn, error) {
 		return Learn{}, fmt.Errorf("%w: %d examples, want 1 to %d", ErrBody, n, MaxExamples)
 	}
 	for i, e := range l.Examples {
-		if err := checkLength("text", e.Text, MaxText); err != nil {
-			return Learn{}, fmt.Errorf("example %d: %w", i, err)
-		}
-		if err := checkLength("label", e.Label, MaxLabel); err != nil {
+		if err := e.check(); err != nil {
 			return Learn{}, fmt.Errorf("example %d: %w", i, err)
 		}
 	}
 	return l, nil
+}
+
+// DecodeObserve reads and checks the body of an observe request.
+func DecodeObserve(r io.Reader) (Example, error) {
+	var e Example
+	if err := decode(r, &e); err != nil {
+		return Example{}, err
+	}
+	if err := e.check(); err != nil {
+		return Example{}, err
+	}
+	return e, nil
+}
+
+func (e Example) check() error {
+	if err := checkLength("text", e.Text, MaxText); err != nil {
+		return err
+	}
+	return checkLength("label", e.Label, MaxLabel)
 }
 
 // DecodePredict reads and checks the body of a predict request.

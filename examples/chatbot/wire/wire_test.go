@@ -53,6 +53,18 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+func TestDecodeObserve(t *testing.T) {
+	got, err := DecodeObserve(strings.NewReader(`{"text": "hi", "label": "later"}`))
+	if want := (Example{Text: "hi", Label: "later"}); err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, body := range []string{"", `{}`, `{"text": "hi"}`, `{"label": "later"}`, `{"text": "hi", "label": "later", "user": "x"}`, `{"text": "` + strings.Repeat("a", MaxText+1) + `", "label": "b"}`} {
+		if got, err := DecodeObserve(strings.NewReader(body)); !errors.Is(err, ErrBody) || got != (Example{}) {
+			t.Errorf("%.40q: got %v, %v, want ErrBody", body, got, err)
+		}
+	}
+}
+
 func TestReaderErrorsStayInTheChain(t *testing.T) {
 	broken := errors.New("broken")
 	for _, start := range []string{"", `{"text": "h`, `{"text": "hi"}`} {
