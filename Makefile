@@ -49,6 +49,12 @@ test-embedding: compile ## the outside program of docs/embedding.md, against thi
 race: setup ## all tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 30m ./...
 
+LOADTIME ?= 10m
+
+.PHONY: load
+load: setup ## examples/chatbot under 64 clients for LOADTIME=10m, then more than it takes, then SIGTERM; prints counts
+	LOADTIME=$(LOADTIME) $(GO) test -v -count=1 -timeout 60m -run '^TestLoad$$' ./examples/chatbot
+
 .PHONY: test-cuda
 test-cuda: export XPEFT_DEVICE := cuda
 test-cuda: export XPEFT_TEST_DEVICE := cuda
@@ -62,7 +68,11 @@ lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
 	$(NOCGO) vet $(PURE)
 	bash scripts/env.sh bin/staticcheck ./...
 
-bin/staticcheck bin/benchstat &: tools/go.mod tools/go.sum
+.PHONY: audit
+audit: setup bin/govulncheck ## known vulnerabilities in what the module calls; says so if the database cannot be reached, and with AUDIT_STRICT=1 fails then
+	@bash scripts/audit.sh
+
+bin/staticcheck bin/benchstat bin/govulncheck &: tools/go.mod tools/go.sum
 	cd tools && CGO_ENABLED=0 go build -o ../bin/ tool
 
 BENCH_OUT ?= out/bench

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/xpeft/xpeft/examples/chatbot/wire"
+)
+
+const (
+	clients = 64
+	steady  = 4  // profiles that are never forgotten
+	owners  = 16 // one in so many clients has a profile of its own, and is of those who wait for Learns
+	passing = 4  // profiles that anybody teaches and forgets
+)
+
+// crowd is many clients of one server, and what they were told. Each request is on a connection of its own: an idle one may be closed under a request that has
+// not reached the server yet.
+type crowd struct {
+	t        *testing.T
+	backend  *backend
+	client   *http.Client
+	stop     atomic.Bool // clients end after the answer that they wait for
+	signal   atomic.Bool // SIGTERM was sent: from now on a connection may be refused
+	answered atomic.Int64
+	refused  atomic.Int64
+	wrong    atomic.Int64
+
+	mu        sync.Mutex
+	codes     map[string]int                   // "predict 200" → answers
+	answers   map[[3]string]map[string]float32 // of steady profiles: id, text, revision → probabilities
+	revisions map[string]uint64                // of steady profiles: the last that a Learn reported
+	forgotten [passing]atomic.Bool             // a Forget of it was sent
+	own       [clients]ownership
+}
+
+// ownership is what a client knows of the profile that is its own.
+type ownership struct{ exists, unsure bool }
+
+func newCrowd(t *testing.T, url string) *crowd {
+	return &crowd{t: t, backend: &backend{url: url}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		codes: map[string]int{}, answers: map[[3]string]map[string]float32{}, revisions: map[string]uint64{}}
+}
+
+// call is one request. Its code is 0 if the server took no connection any more; anything else without an answer is a request lost.
+func (c *crowd) call(verb, id string, body, v any, want ...int) int {
+	method, path := "POST", "/users/"+id+"/"+verb
+	switch verb {
+	case "forget":
+		method, path = "DELETE", "/users/"+id
+	case "stats":
+		method, path = "GET", "/stats"
+	}
+	code, err := c.backend.call(c.client, method, path, body, v)
+	if err != nil {
+		if c.signal.Load() {
+			c.refused.Add(1)
+		} else {
+			c.fault("%s %s: lost: %v", verb, id, err)
+		}
+		return 0
+	}
+	c.answered.Add(1)
+	c.mu.Lock()
+	c.codes[fmt.Sprintf("%s %d", verb, code)]++
+	c.mu.Unlock()
+	allowed := code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && c.signal.Load() || slices.Contains(want, code)
+	if !allowed {
+		c.fault("%s %s: got %d, want one of %v", verb, id, code, want)
+	}
+	return code
+}
+
+func (c *crowd) fault(format string, args ...any) {
+	if c.wrong.Add(1) <= 20 {
+		c.t.Errorf(format, args...)
+	}
+}
+
+// play runs all clients until stop, or until the server takes no connection.
+func (c *crowd) play(seed uint64) (wait func()) {
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			r := rand.New(rand.NewPCG(seed, uint64(i)))
+			for !c.stop.Load() && c.step(i, r) {
+			}
+		}()
+	}
+	return all.Wait
+}
+
+// step is one request: of sixteen clients one has a profile of its own, which it teaches, asks and forgets; the others ask all profiles and observe.
+func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
+	dice, text := r.IntN(100), texts[r.IntN(len(texts))]
+	if i%owners == 0 && dice < 50 {
+		return c.stepOwn(i, r, text)
+	}
+	j := r.IntN(passing)
+	id := fmt.Sprintf("passing-%d", j)
+	switch {
+	case dice < 60:
+		return c.predict(fmt.Sprintf("steady-%d", r.IntN(steady)), text, 200) != 0
+	case dice < 90 && c.forgotten[j].Load():
+		return c.predict(id, text, 200, 404) != 0
+	case dice < 90:
+		return c.predict(id, text, 200) != 0
+	case dice < 91:
+		return c.call("observe", id, example(r), nil, 204, 404, 409) != 0 // others forget it meanwhile
+	case dice < 92:
+		return c.call("observe", fmt.Sprintf("steady-%d", r.IntN(steady)), example(r), nil, 204) != 0
+	case dice < 94 && i%8 == 1:
+		c.forgotten[j].Store(true)
+		return c.call("forget", id, nil, nil, 204, 404) != 0
+	case dice < 96 && i%owners == 0:
+		return c.learn(fmt.Sprintf("steady-%d", r.IntN(steady)), r) != 0
+	}
+	return c.predict(fmt.Sprintf("steady-%d", r.IntN(steady)), text, 200) != 0
+}
+
+// stepOwn is a request about a profile that nobody else touches: what there must be is known exactly.
+func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
+	id, own, code := fmt.Sprintf("own-%d", i), &c.own[i], 0
+	there := 404
+	if own.exists {
+		there = 200
+	}
+	own.unsure = true
+	switch dice := r.IntN(100); {
+	case dice < 60:
+		code = c.predict(id, text, there)
+	case dice < 85:
+		if code = c.call("observe", id, example(r), nil, 204); code == 204 {
+			own.exists = true
+		}
+	case dice < 90:
+		if code = c.learn(id, r); code == 200 {
+			own.exists = true
+		}
+	default:
+		want := 404
+		if own.exists {
+			want = 204
+		}
+		if code = c.call("forget", id, nil, nil, want); code == want {
+			own.exists = false
+		}
+	}
+	own.unsure = code == 0 || code == http.StatusServiceUnavailable // then it may or may not have happened
+	return code != 0
+}
+
+func example(r *rand.Rand) wire.Example {
+	return wire.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)), Label: labels[r.IntN(len(labels))]}
+}
+
+func (c *crowd) learn(id string, r *rand.Rand) int {
+	var l wire.Learn
+	for range 4 {
+		l.Examples = append(l.Examples, example(r))
+	}
+	var rep wire.Report
+	code := c.call("learn", id, l, &rep, 200)
+	if code != 200 {
+		return code
+	}
+	if rep.Revision == 0 || rep.Bytes == 0 {
+		c.fault("learn %s: got %+v, want a revision", id, rep)
+	}
+	if strings.HasPrefix(id, "steady-") {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.revisions[id] = max(c.revisions[id], rep.Revision)
+	}
+	return code
+}
+
+// predict checks that an answer is whole, of the profile that was asked for, and, for a steady one, that a revision always gives the same.
+func (c *crowd) predict(id, text string, want ...int) int {
+	var p wire.Prediction
+	code := c.call("predict", id, wire.Predict{Text: text}, &p, want...)
+	if code != 200 {
+		return code
+	}
+	sum := float32(0)
+	for _, l := range labels {
+		sum += p.Probabilities[l]
+	}
+	if p.Profile != id || p.Source != "profile" || p.Revision == 0 || !slices.Contains(labels, p.Label) || len(p.Probabilities) != len(labels) || math.Abs(float64(sum-1)) > 1e-5 {
+		c.fault("predict %s: got %+v, want a whole answer of that profile", id, p)
+	}
+	if !strings.HasPrefix(id, "steady-") {
+		return code
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := [3]string{id, text, fmt.Sprint(p.Revision)}
+	first, ok := c.answers[key]
+	if !ok {
+		c.answers[key] = p.Probabilities
+	}
+	for l, q := range first {
+		if math.Abs(float64(q-p.Probabilities[l])) > 1e-5 {
+			c.fault("%v: got %v and %v, want one answer", key, p.Probabilities, first)
+		}
+	}
+	return code
+}

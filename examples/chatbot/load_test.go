@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// TestLoad serves 64 clients from a process of its own for LOADTIME (default 20 s), then more of them than it takes, then sends SIGTERM while they ask. No request
+// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were.
+func TestLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	long := 20 * time.Second
+	if s := os.Getenv("LOADTIME"); s != "" {
+		var err error
+		if long, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	server := startChild(t, dir)
+	c := newCrowd(t, server.url)
+	c.warmUp()
+	before := c.atRest(server)
+	t.Logf("warm: %d requests answered, %+v", c.answered.Load(), before)
+	began := time.Now()
+	wait := c.play(1)
+	slope := c.watch(server, long)
+	c.stop.Store(true)
+	wait()
+	t.Logf("load: %v, %d requests answered, %s", time.Since(began).Round(time.Second), c.answered.Load(), slope)
+	c.comeBack(server, before)
+	c.overload()
+	c.terminate(server)
+	c.print()
+	c.checkFolder(dir)
+}
+
+// warmUp makes the profiles that are there from the start. Several masks between them use most of the bank, whose rows are made at first use.
+func (c *crowd) warmUp() {
+	r := rand.New(rand.NewPCG(0, 0))
+	for i := range steady {
+		id := fmt.Sprintf("steady-%d", i)
+		c.learn(id, r)
+		c.predict(id, texts[0], 200)
+	}
+	for i := range passing {
+		id := fmt.Sprintf("passing-%d", i)
+		for range 5 { // enough to be due: the background's goroutine begins
+			c.call("observe", id, example(r), nil, 204)
+		}
+		c.predict(id, texts[0], 200)
+	}
+	for began := time.Now(); c.stats().Learns < steady+passing && time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {
+	}
+}
+
+// rest is what a server has when it has nothing to do.
+type rest struct {
+	goroutines int
+	tensors    int64
+	entries    int64
+}
+
+func (c *crowd) stats() (s sdk.Stats) {
+	c.call("stats", "", nil, &s, 200)
+	return s
+}
+
+func (c *crowd) atRest(server *child) rest {
+	n := server.countGoroutines()
+	for range 4 { // the connection of the last request may just be closing
+		time.Sleep(20 * time.Millisecond)
+		n = min(n, server.countGoroutines())
+	}
+	s := c.stats()
+	return rest{n, s.Tensors, s.Cache.Entries}
+}
+
+// watch samples memory without the cache, which has a budget of its own, for so long.
+func (c *crowd) watch(server *child, long time.Duration) string {
+	var at, bytes []float64
+	for began := time.Now(); time.Since(began) < long; time.Sleep(long / 100) {
+		cached := float64(c.stats().Cache.Bytes)
+		if now, ok := server.memory(); ok && time.Since(began) > long/3 { // allocators and pools have their size by then
+			at, bytes = append(at, time.Since(began).Seconds()), append(bytes, now-cached)
+		}
+	}
+	if len(at) < 2 {
+		return "memory was not measured"
+	}
+	slope := fit(at, bytes)
+	growth := slope * (at[len(at)-1] - at[0])
+	if growth > growthLimit {
+		c.fault("memory grew by %.1f MiB in %.0f s, from %.0f MiB, want it flat", growth/(1<<20), at[len(at)-1]-at[0], bytes[0]/(1<<20))
+	}
+	return fmt.Sprintf("memory %.0f MiB, slope %+.2f MiB a minute", bytes[len(bytes)-1]/(1<<20), slope*60/(1<<20))
+}
+
+// growthLimit is noise: what allocators and queues of 64 clients come and go by.
+const growthLimit = 48 << 20
+
+// fit is the slope of the least-squares line.
+func fit(x, y []float64) float64 {
+	var mx, my, xy, xx float64
+	for i := range x {
+		mx, my = mx+x[i]/float64(len(x)), my+y[i]/float64(len(x))
+	}
+	for i := range x {
+		xy, xx = xy+(x[i]-mx)*(y[i]-my), xx+(x[i]-mx)*(x[i]-mx)
+	}
+	return xy / xx
+}
+
+// comeBack waits until goroutines and handles are those from before, but for what the adapters in the cache hold. Profiles that are due may learn meanwhile.
+func (c *crowd) comeBack(server *child, before rest) {
+	var now rest
+	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(200 * time.Millisecond) {
+		now = c.atRest(server)
+		if now.goroutines <= before.goroutines && now.tensors-before.tensors == handles*(now.entries-before.entries) {
+			c.t.Logf("at rest: %+v before, %+v after", before, now)
+			return
+		}
+	}
+	c.fault("got %+v after the load, want as before: %+v, and %d handles an adapter", now, before, handles)
+}
+
+// handles of libtorch that a folded adapter holds.
+const handles = 3
+
+// overload has more clients at once than the server takes: some are told to come back, the others are answered, and it goes on afterwards.
+func (c *crowd) overload() {
+	before, began := maps.Clone(c.codes), time.Now()
+	var all sync.WaitGroup
+	for range 2 * defaults.predict {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for i := range 4 {
+				c.predict(fmt.Sprintf("steady-%d", i), texts[i%len(texts)], 200, 504)
+			}
+		}()
+	}
+	all.Wait()
+	got := func(code string) int { return c.codes["predict "+code] - before["predict "+code] }
+	c.t.Logf("overload: %d clients at once: %d answers, %d times 429, %d times 504 in %v", 2*defaults.predict, got("200"), got("429"), got("504"), time.Since(began).Round(time.Millisecond))
+	if got("429") == 0 || got("200") <= got("504") {
+		c.fault("want 429 for some and an answer for most of the others")
+	}
+	if code := c.predict("steady-0", texts[0], 200); code != 200 {
+		c.fault("after the overload: got %d, want 200", code)
+	}
+}
+
+// terminate ends the server while all clients are at it, and counts.
+func (c *crowd) terminate(server *child) {
+	c.stop.Store(false)
+	wait := c.play(2)
+	time.Sleep(2 * time.Second)
+	c.signal.Store(true)
+	server.terminate()
+	err := server.wait()
+	wait()
+	if err != nil {
+		c.fault("the server ended: %v", err)
+	}
+	if c.answered.Load() != server.drained {
+		c.fault("got %d answers to the %d requests that reached the server", c.answered.Load(), server.drained)
+	}
+	if c.refused.Load() != clients {
+		c.fault("got %d clients refused, want each once: %d", c.refused.Load(), clients)
+	}
+	c.t.Logf("SIGTERM: %d requests reached the server in all, %d answers; then %d connections refused", server.drained, c.answered.Load(), c.refused.Load())
+}
+
+func (c *crowd) print() {
+	var lines []string
+	for _, k := range slices.Sorted(maps.Keys(c.codes)) {
+		lines = append(lines, fmt.Sprintf("%s: %d", k, c.codes[k]))
+	}
+	c.t.Logf("answers: %s; wrong: %d", strings.Join(lines, ", "), c.wrong.Load())
+}
+
+// checkFolder opens what was left: sound, with what was acknowledged, and without what was forgotten.
+func (c *crowd) checkFolder(dir string) {
+	p := open(c.t, dir)
+	if rep, err := p.Check(c.t.Context(), true); err != nil {
+		c.t.Errorf("check: %v, %v", err, rep.Problems)
+	}
+	for id, revision := range c.revisions {
+		if info, err := p.Profile(id); err != nil || info.Revision < revision {
+			c.t.Errorf("%s: got revision %d, %v, want %d or later", id, info.Revision, err, revision)
+		}
+	}
+	for i := 0; i < clients; i += owners {
+		_, err := p.Profile(fmt.Sprintf("own-%d", i))
+		if own := c.own[i]; !own.unsure && own.exists != (err == nil) {
+			c.t.Errorf("own-%d: got %v, want it there: %v", i, err, own.exists)
+		}
+	}
+}
