@@ -34,6 +34,7 @@ var imports = map[string][]string{
 	"internal/folder":      {"bank", "store"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
 	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
+	"metrics":              {"sdk"},
 	"internal/stats":       {},
 	"internal/plot":        {},
 	"internal/eval":        {"internal/stats", "learner", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
@@ -58,6 +59,8 @@ var importsOfLeaves = map[string][]string{
 var owners = map[string]string{
 	"github.com/sugarme/gotch": "internal/torch",
 	"go.etcd.io/bbolt":         "store",
+
+	"github.com/prometheus/client_golang": "metrics", // who wants none of it links none of it
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.

@@ -1,0 +1,87 @@
+//go:build cgo
+
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// metric is one number of Stats.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	of   func(*sdk.Stats) int64
+}
+
+func counter(name, help string, of func(*sdk.Stats) int64) metric {
+	return metric{prometheus.NewDesc("xpeft_"+name+"_total", help, nil, nil), prometheus.CounterValue, of}
+}
+
+func gauge(name, help string, of func(*sdk.Stats) int64) metric {
+	return metric{prometheus.NewDesc("xpeft_"+name, help, nil, nil), prometheus.GaugeValue, of}
+}
+
+// info says in labels what is no number.
+var info = prometheus.NewDesc("xpeft_info", "1, with the device that computes.", []string{"device"}, nil)
+
+// all is every number of Stats: counts since Open are counters, the others gauges.
+var all = []metric{
+	gauge("profiles", "Profiles in the folder.", func(s *sdk.Stats) int64 { return s.Store.Profiles }),
+	gauge("record_bytes", "Bytes of all profiles' records, own heads included.", func(s *sdk.Stats) int64 { return s.Store.RecordBytes }),
+	gauge("mask_bytes", "Bytes of the masks in the records.", func(s *sdk.Stats) int64 { return s.Store.MaskBytes }),
+	gauge("examples", "Stored examples.", func(s *sdk.Stats) int64 { return s.Store.Examples }),
+	gauge("file_bytes", "Size of xpeft.db.", func(s *sdk.Stats) int64 { return s.Store.FileBytes }),
+	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.", func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),
+	gauge("index_bytes", "Bytes of the index, keys included.", func(s *sdk.Stats) int64 { return s.Store.IndexBytes }),
+	counter("store_reads", "Reading transactions.", func(s *sdk.Stats) int64 { return s.Store.Reads }),
+	counter("store_writes", "Writes.", func(s *sdk.Stats) int64 { return s.Store.Writes }),
+	counter("store_commits", "Transactions that the writes shared.", func(s *sdk.Stats) int64 { return s.Store.Commits }),
+
+	gauge("cache_entries", "Folded adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Entries }),
+	gauge("cache_bytes", "Bytes of the folded adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Bytes }),
+	counter("cache_hits", "Adapters that were in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Hits }),
+	counter("cache_misses", "Adapters that were not in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Misses }),
+	counter("cache_evictions", "Adapters that left for others.", func(s *sdk.Stats) int64 { return s.Cache.Evictions }),
+
+	counter("passes", "Forward passes that answered Predict.", func(s *sdk.Stats) int64 { return s.Passes.Passes }),
+	counter("pass_texts", "Texts in the passes.", func(s *sdk.Stats) int64 { return s.Passes.Texts }),
+	counter("pass_tokens", "Tokens of the texts.", func(s *sdk.Stats) int64 { return s.Passes.Tokens }),
+	counter("pass_padded_tokens", "Tokens computed for nothing.", func(s *sdk.Stats) int64 { return s.Passes.Padded }),
+
+	counter("predictions", "Rows answered.", func(s *sdk.Stats) int64 { return s.Predictions }),
+	counter("folds", "Adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
+	counter("learns", "Learnings that ended, in the background too.", func(s *sdk.Stats) int64 { return s.Learns }),
+	gauge("tensors", "libtorch handles in use.", func(s *sdk.Stats) int64 { return s.Tensors }),
+}
+
+type collector struct{ sdk *sdk.SDK }
+
+// New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]: unregister it first.
+func New(p *sdk.SDK) prometheus.Collector { return collector{p} }
+
+// Describe implements [prometheus.Collector].
+func (c collector) Describe(out chan<- *prometheus.Desc) {
+	out <- info
+	for _, m := range all {
+		out <- m.desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s, err := c.sdk.Stats()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(info, err)
+		return
+	}
+	send(&s, out)
+}
+
+func send(s *sdk.Stats, out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(info, prometheus.GaugeValue, 1, s.Device)
+	for _, m := range all {
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.of(s)))
+	}
+}

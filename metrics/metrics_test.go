@@ -1,0 +1,120 @@
+//go:build cgo
+
+package metrics
+
+import (
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// TestEveryNumber: each number of Stats is in one metric, with its own value, and is a counter if Sub subtracts it.
+func TestEveryNumber(t *testing.T) {
+	var s sdk.Stats
+	paths := map[float64]string{}
+	number(reflect.ValueOf(&s).Elem(), "", paths)
+	rest := s.Sub(s)
+	left := map[float64]bool{}
+	for i := range all {
+		left[float64(all[i].of(&rest))] = true
+	}
+	for _, m := range all {
+		value := float64(m.of(&s))
+		path, ok := paths[value]
+		if !ok {
+			t.Errorf("%v: got the value %v, which no field has, or which another metric has too", m.desc, value)
+		}
+		delete(paths, value)
+		isCounter := strings.Contains(m.desc.String(), "_total\"") && m.kind == prometheus.CounterValue
+		if isCounter == left[value] {
+			t.Errorf("%v of %s: got a counter: %v, want one if Sub subtracts", m.desc, path, isCounter)
+		}
+	}
+	for _, path := range paths {
+		t.Errorf("Stats%s has no metric", path)
+	}
+}
+
+// number gives every integer in v another value, and says where it is.
+func number(v reflect.Value, path string, paths map[float64]string) {
+	for i := range v.NumField() {
+		f, name := v.Field(i), path+"."+v.Type().Field(i).Name
+		switch f.Kind() {
+		case reflect.Struct:
+			number(f, name, paths)
+		case reflect.Int64:
+			f.SetInt(int64(len(paths) + 1))
+			paths[float64(len(paths)+1)] = name
+		}
+	}
+}
+
+func TestCollector(t *testing.T) {
+	model := os.Getenv("XPEFT_MODEL")
+	if model == "" {
+		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
+	}
+	p, err := sdk.Create(t.TempDir(), sdk.Config{Model: model, Bank: sdk.RandomBank{N: 24, Seed: 1}, K: 8, Labels: []string{"yes", "no"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(New(p))
+	for range 3 {
+		if _, err := p.Predict(t.Context(), "secret-id", "hello", sdk.WithFallback(sdk.FallbackBase)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Observe(t.Context(), "secret-id", sdk.Example{Text: "hello", Label: "yes"}); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+# HELP xpeft_examples Stored examples.
+# TYPE xpeft_examples gauge
+xpeft_examples 1
+# HELP xpeft_info 1, with the device that computes.
+# TYPE xpeft_info gauge
+xpeft_info{device="cpu"} 1
+# HELP xpeft_predictions_total Rows answered.
+# TYPE xpeft_predictions_total counter
+xpeft_predictions_total 3
+# HELP xpeft_profiles Profiles in the folder.
+# TYPE xpeft_profiles gauge
+xpeft_profiles 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "xpeft_examples", "xpeft_info", "xpeft_predictions_total", "xpeft_profiles"); err != nil {
+		t.Error(err)
+	}
+	checkFamilies(t, registry)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Gather(); err == nil || !strings.Contains(err.Error(), sdk.ErrClosed.Error()) {
+		t.Errorf("after Close: got %v, want ErrClosed", err)
+	}
+}
+
+// checkFamilies: all metrics are gathered, keep Prometheus's rules, and say nothing of ids.
+func checkFamilies(t *testing.T, registry *prometheus.Registry) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil || len(families) != len(all)+1 {
+		t.Errorf("got %d metrics, %v, want %d", len(families), err, len(all)+1)
+	}
+	for _, f := range families {
+		if strings.Contains(f.String(), "secret-id") {
+			t.Errorf("%s names a profile", f.GetName())
+		}
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, errors.Join(err))
+	}
+}
