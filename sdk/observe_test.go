@@ -362,3 +362,15 @@ func TestGateRule(t *testing.T) {
 		}
 	}
 }
+
+// TestForgottenWhileLearning: an id that is forgotten just after its background learning leaves nothing behind in memory.
+func TestForgottenWhileLearning(t *testing.T) {
+	o := observer{fresh: map[string]int{"a": 4, "b": 5}, queue: []string{"a", "b"}}
+	ids, fresh := o.next()
+	o.fresh["b"]++ // observed meanwhile
+	o.forget("a")
+	o.done(ids, fresh)
+	if _, ok := o.fresh["a"]; ok || o.fresh["b"] != 1 || len(o.fresh) != 1 {
+		t.Errorf("got %v, want one new example of b, and nothing of a", o.fresh)
+	}
+}

@@ -126,13 +126,15 @@ func (o *observer) next() (ids []string, fresh []int) {
 	return o.busy, fresh
 }
 
-// done takes what was learned off the counts; what came meanwhile stays.
+// done takes what was learned off the counts; what came meanwhile stays. A profile that was forgotten meanwhile has no count, and gets none.
 func (o *observer) done(ids []string, fresh []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.busy = nil
 	for i, id := range ids {
-		o.fresh[id] -= fresh[i]
+		if _, ok := o.fresh[id]; ok {
+			o.fresh[id] -= fresh[i]
+		}
 	}
 }
 
