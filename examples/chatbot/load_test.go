@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -202,10 +203,60 @@ func (c *crowd) checkFolder(dir string) {
 			c.t.Errorf("%s: got revision %d, %v, want %d or later", id, info.Revision, err, revision)
 		}
 	}
+	defer c.checkAnswers(dir)
+	defer p.Close()
 	for i := 0; i < clients; i += owners {
 		_, err := p.Profile(fmt.Sprintf("own-%d", i))
 		if own := c.own[i]; !own.unsure && own.exists != (err == nil) {
 			c.t.Errorf("own-%d: got %v, want it there: %v", i, err, own.exists)
 		}
 	}
+}
+
+// checkAnswers compares what the last revisions of steady profiles answered, among all others, with what each answers alone, from a folder opened for it only.
+func (c *crowd) checkAnswers(dir string) {
+	compared, alone := 0, map[string][]float32{}
+	for i := range steady {
+		id, p := fmt.Sprintf("steady-%d", i), open(c.t, dir)
+		for _, text := range texts {
+			out, err := p.Predict(c.t.Context(), id, text)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			told := c.answers[[3]string{id, text, fmt.Sprint(out.Revision)}]
+			for _, q := range out.Probabilities {
+				alone[id] = append(alone[id], q.P)
+				if told != nil && math.Abs(float64(told[q.Label]-q.P)) > 1e-5 {
+					c.t.Errorf("%s, %q, revision %d: got %v under load, want %v", id, text, out.Revision, told, out.Probabilities)
+				}
+			}
+			if told != nil {
+				compared++
+			}
+		}
+		p.Close()
+	}
+	apart := leastApart(alone)
+	if compared == 0 || apart < 1e-2 {
+		c.t.Errorf("compared %d answers of profiles that differ by %v, want some, that differ", compared, apart)
+	}
+	c.t.Logf("%d answers compared with those of a profile alone; two profiles differ by %.2f or more", compared, apart)
+}
+
+// leastApart is how much the answers of the two profiles that are most alike differ.
+func leastApart(answers map[string][]float32) float32 {
+	least := float32(1)
+	for id, a := range answers {
+		for other, b := range answers {
+			if id == other {
+				continue
+			}
+			most := float32(0)
+			for k := range a {
+				most = max(most, a[k]-b[k])
+			}
+			least = min(least, most)
+		}
+	}
+	return least
 }
