@@ -55,6 +55,12 @@ LOADTIME ?= 10m
 load: setup ## examples/chatbot under 64 clients for LOADTIME=10m, then more than it takes, then SIGTERM; prints counts
 	LOADTIME=$(LOADTIME) $(GO) test -v -count=1 -timeout 60m -run '^TestLoad$$' ./examples/chatbot
 
+KILLS ?= 200
+
+.PHONY: crash
+crash: compile ## kill processes that write, KILLS=200 of them and a tenth as many that learn, and check what they leave; prints the counts
+	XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash' ./store
+
 .PHONY: test-cuda
 test-cuda: export XPEFT_DEVICE := cuda
 test-cuda: export XPEFT_TEST_DEVICE := cuda

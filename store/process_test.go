@@ -19,6 +19,7 @@ import (
 const (
 	childLock   = "XPEFT_STORE_TEST_LOCK"
 	childImport = "XPEFT_STORE_TEST_IMPORT"
+	childCrash  = "XPEFT_STORE_TEST_CRASH"
 )
 
 func TestMain(m *testing.M) {
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(errors.Is(err, ErrLocked), err)
 	case os.Getenv(childImport) != "":
 		if err := importForever(os.Getenv(childImport)); err != nil {
+			fmt.Println("error:", err)
+		}
+	case os.Getenv(childCrash) != "":
+		if err := changeForever(os.Getenv(childCrash)); err != nil {
 			fmt.Println("error:", err)
 		}
 	default:
@@ -164,7 +169,22 @@ func checkKilled(t *testing.T, path string, profiles int, done []int) {
 // killImporter returns the imports that the process had said were done.
 func killImporter(t *testing.T, path string, r *rand.Rand) (done []int) {
 	t.Helper()
-	c := child(t, childImport, path)
+	killChild(t, child(t, childImport, path), time.Duration(r.IntN(40_000))*time.Microsecond, func(line string) {
+		var i int
+		if _, err := fmt.Sscanf(line, "done %d", &i); err != nil {
+			t.Errorf("importer says %q", line)
+		} else {
+			done = append(done, i)
+		}
+	})
+	return done
+}
+
+// killChild starts c, kills it a while after it has said that it has begun,
+// and hands over the lines that it had said by then. A wait below zero counts
+// from the start, so that it may die while it opens the store.
+func killChild(t *testing.T, c *exec.Cmd, wait time.Duration, heard func(line string)) {
+	t.Helper()
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
@@ -172,23 +192,22 @@ func killImporter(t *testing.T, path string, r *rand.Rand) (done []int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kill := func() { _ = c.Process.Kill() } // SIGKILL
+	if wait < 0 {
+		time.AfterFunc(-wait, kill)
+	}
 	reader := bufio.NewReader(out)
-	line, err := reader.ReadString('\n') // it has begun
-	time.AfterFunc(time.Duration(r.IntN(40_000))*time.Microsecond, func() { _ = c.Process.Kill() })
+	line, err := reader.ReadString('\n')
+	if wait >= 0 {
+		time.AfterFunc(wait, kill)
+	}
 	for ; err == nil; line, err = reader.ReadString('\n') {
-		var i int
-		if line == "begun\n" {
-			continue
-		}
-		if _, err := fmt.Sscanf(line, "done %d", &i); err != nil {
-			t.Errorf("importer says %q", line)
-		} else {
-			done = append(done, i)
+		if line != "begun\n" {
+			heard(line)
 		}
 	}
-	if err != io.EOF && !errors.Is(err, os.ErrClosed) {
-		t.Errorf("got %v", err)
+	if err != io.EOF && !errors.Is(err, os.ErrClosed) || line != "" {
+		t.Errorf("got %v after %q", err, line)
 	}
 	_ = c.Wait()
-	return done
 }

@@ -127,25 +127,34 @@ func (s *Store) simulateImport(b *bytes.Buffer, model map[string]*modelled, i in
 
 func compare(t *testing.T, s *Store, id string, m *modelled) {
 	t.Helper()
+	if diff := difference(s, id, m, asPut); diff != "" {
+		t.Fatalf("%s: %s", id, diff)
+	}
+}
+
+// difference says how what the store has of a profile is not m; nil is that it
+// has nothing.
+func difference(s *Store, id string, m *modelled, o cmp.Options) string {
 	got, err := s.Get(id)
 	if m == nil {
 		if !errors.Is(err, ErrNotFound) {
-			t.Fatalf("%s: got %v, want ErrNotFound", id, err)
+			return fmt.Sprintf("got %v, want ErrNotFound", err)
 		}
-		return
+		return ""
 	}
 	state, serr := s.State(id)
 	examples, eerr := s.Examples(id)
 	history, herr := s.History(id)
 	if err := errors.Join(err, serr, eerr, herr); err != nil {
-		t.Fatalf("%s: %v", id, err)
+		return err.Error()
 	}
 	all := append([]*Profile{got}, history...)
 	slices.Reverse(all)
-	if diff := cmp.Diff(m.revisions, all, asPut); diff != "" {
-		t.Fatalf("%s: revisions: %s", id, diff)
+	if diff := cmp.Diff(m.revisions, all, o); diff != "" {
+		return "revisions: " + diff
 	}
 	if !bytes.Equal(state, m.state) || !slices.Equal(examples, m.examples) {
-		t.Fatalf("%s: got state %v, examples %v, want %v, %v", id, state, examples, m.state, m.examples)
+		return fmt.Sprintf("got state %v, examples %v, want %v, %v", state, examples, m.state, m.examples)
 	}
+	return ""
 }
