@@ -25,6 +25,7 @@ var (
 	ErrID              = store.ErrID
 	ErrMismatch        = store.ErrMismatch
 	ErrLimit           = store.ErrLimit
+	ErrFull            = store.ErrFull     // no room on the disk: nothing of the call is stored
 	ErrReadOnly        = store.ErrReadOnly // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported

@@ -109,6 +109,12 @@ func (c *crash) kill(t *testing.T, r *rand.Rand, noSync bool) {
 			t.Errorf("after %q: %v", line, err)
 		}
 	})
+	c.checkFile(t)
+}
+
+// checkFile opens the store, and checks it in every way.
+func (c *crash) checkFile(t *testing.T) {
+	t.Helper()
 	s, err := Open(c.path, crashOptions(true))
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func changeForever(path string) error {
 	if err != nil {
 		return err
 	}
-	s, err := Open(path, crashOptions(os.Getenv(childSync) == ""))
+	s, err := Open(path, childOptions())
 	if err != nil {
 		return err
 	}
@@ -143,6 +143,9 @@ func changeForever(path string) error {
 func crashOptions(noSync bool) *Options {
 	return &Options{NoSync: noSync, History: 2, MaxExamples: 4}
 }
+
+// childOptions are crashOptions as the child's environment says.
+func childOptions() *Options { return crashOptions(os.Getenv(childSync) == "") }
 
 // crashModel is what the store should hold, by id. Its values are replaced,
 // never changed, so that a clone of the map is a copy.

@@ -17,8 +17,13 @@ var (
 	ErrCorrupt = errors.New("store: corrupt")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store: closed")
-	// ErrReadOnly is returned by writes to a store opened with ReadOnly.
+	// ErrReadOnly is returned by writes to a store opened with ReadOnly, and by
+	// Open without it for a file that cannot be written.
 	ErrReadOnly = errors.New("store: read-only")
+	// ErrFull says that there was no room for a write: the disk, a quota or a
+	// limit on the size of files is used up. Nothing of it is stored; what was there can be read, and written
+	// once there is room.
+	ErrFull = errors.New("store: no room on the disk")
 	// ErrConflict says that the profile is not at the revision that the
 	// caller's Write.IfRevision names.
 	ErrConflict = errors.New("store: revision conflict")

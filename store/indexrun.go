@@ -23,6 +23,7 @@ func (s *Store) startIndex() error {
 		if err != nil {
 			return err
 		}
+		ix.off = ix.off || tx.Bucket(bktMerge) != nil // until the next Open: it knows nothing of what is not merged
 		m, err := readMark(tx)
 		ix.bytes = int64(m.bytes)
 		if err == nil && m.commits == tally.commits {
@@ -99,7 +100,9 @@ func (s *Store) runIndex(ctx context.Context) {
 			ix.distrust()
 			continue
 		}
-		if err != nil && ctx.Err() == nil {
+		if built && errors.Is(err, ErrFull) { // what is pending is kept for the next time
+			s.opts.Logger.Warn("index waits for room", "error", err)
+		} else if err != nil && ctx.Err() == nil {
 			s.opts.Logger.Error("index is not kept any more", "error", err)
 			ix.fail(err)
 			return

@@ -14,30 +14,34 @@ import (
 	"time"
 )
 
-// The test binary runs itself again as another process: childEnv says what it
-// is to do, on the store named by its value.
+// The test binary runs itself again as another process: which of these
+// variables is set says what it is to do, and its value names the store.
 const (
 	childLock   = "XPEFT_STORE_TEST_LOCK"
 	childImport = "XPEFT_STORE_TEST_IMPORT"
 	childCrash  = "XPEFT_STORE_TEST_CRASH"
 )
 
-func TestMain(m *testing.M) {
-	switch {
-	case os.Getenv(childLock) != "":
-		_, err := Open(os.Getenv(childLock), &Options{Timeout: 100 * time.Millisecond})
+var children = map[string]func(path string) error{
+	childLock: func(path string) error {
+		_, err := Open(path, &Options{Timeout: 100 * time.Millisecond})
 		fmt.Println(errors.Is(err, ErrLocked), err)
-	case os.Getenv(childImport) != "":
-		if err := importForever(os.Getenv(childImport)); err != nil {
-			fmt.Println("error:", err)
+		return nil
+	},
+	childImport: importForever,
+	childCrash:  changeForever,
+}
+
+func TestMain(m *testing.M) {
+	for variable, run := range children {
+		if path := os.Getenv(variable); path != "" {
+			if err := run(path); err != nil {
+				fmt.Println("error:", err)
+			}
+			return
 		}
-	case os.Getenv(childCrash) != "":
-		if err := changeForever(os.Getenv(childCrash)); err != nil {
-			fmt.Println("error:", err)
-		}
-	default:
-		os.Exit(m.Run())
 	}
+	os.Exit(m.Run())
 }
 
 func child(t *testing.T, variable, path string) *exec.Cmd {

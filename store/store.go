@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -65,7 +66,7 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 	defer os.Remove(temp.Name())
 	temp.Close()
 	if err := writeEmpty(temp.Name(), meta, opts); err != nil {
-		return nil, fmt.Errorf("store: create %s: %w", path, err)
+		return nil, fmt.Errorf("store: create %s: %w", path, boltError(err))
 	}
 	if err := moveNew(temp.Name(), path); err != nil {
 		return nil, err
@@ -116,7 +117,8 @@ func moveNew(from, to string) error {
 }
 
 // Open opens the store at path. It is fs.ErrNotExist if there is none,
-// ErrLocked if another process has it open for longer than Options.Timeout.
+// ErrLocked if another process has it open for longer than Options.Timeout,
+// ErrReadOnly if this one may not write it and Options.ReadOnly is not set.
 // An import that a crash cut short is undone, or completed if it had been
 // committed.
 func Open(path string, o *Options) (*Store, error) {
@@ -132,6 +134,9 @@ func Open(path string, o *Options) (*Store, error) {
 	}
 	db, err := bolt.Open(path, 0o600, opts.bolt())
 	if err != nil {
+		if !opts.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+			return nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
+		}
 		return nil, openError(path, err)
 	}
 	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
@@ -161,7 +166,10 @@ func (s *Store) start() error {
 		return err
 	}
 	if !s.opts.ReadOnly {
-		if err := s.recoverImport(); err != nil {
+		switch err := s.recoverImport(); {
+		case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
+			s.opts.Logger.Error("cut-short import is still in the file", "error", err)
+		case err != nil:
 			return err
 		}
 		s.meta.Schema = schema
