@@ -12,7 +12,7 @@ import (
 func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	out := &ctxWriter{ctx: ctx, w: w}
 	err = s.view(func(t *txn) error {
-		n, err = t.WriteTo(out)
+		n, err = t.WriteTo(callersWriter{out})
 		return err
 	})
 	if out.err != nil {
@@ -22,6 +22,14 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 		return n, fmt.Errorf("store: backup: %w", err)
 	}
 	return n, nil
+}
+
+// callersWriter is a caller's writer within a transaction.
+type callersWriter struct{ w io.Writer }
+
+func (c callersWriter) Write(p []byte) (n int, err error) {
+	callersCode(func() { n, err = c.w.Write(p) })
+	return n, err
 }
 
 // ctxWriter fails once the context is done, and keeps its first error.

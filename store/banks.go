@@ -128,5 +128,8 @@ func (s *Store) Banks() (infos []BankInfo, err error) {
 			return err
 		})
 	})
-	return infos, err
+	if err != nil {
+		return nil, err
+	}
+	return infos, nil
 }

@@ -33,20 +33,27 @@ const maxProblems = 1000
 // If there are Problems the error is ErrCorrupt.
 func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	c := &checker{ctx: ctx}
-	// bbolt's own check looks at the list of free pages as it is now, and so
-	// bears no writer beside it; the rest reads its snapshot.
+	// The walk over the pages looks at the newest state, and so bears no writer
+	// beside it; the rest reads its snapshot.
 	s.writer.Lock()
 	unlock := sync.OnceFunc(s.writer.Unlock)
 	defer unlock()
 	err := s.view(func(t *txn) error {
-		for err := range t.Check() {
-			c.problem("page structure: %v", err)
+		w := pageWalk{problem: func(format string, args ...any) {
+			c.problem("page structure: %v", fmt.Errorf(format, args...))
+		}}
+		whole := w.all(s.file)
+		if whole != nil && !errors.Is(whole, ErrCorrupt) {
+			return whole
+		}
+		if w.looped {
+			return whole // bbolt might never come back
 		}
 		unlock()
 		c.t = t
 		return c.run(deep)
 	})
-	if err != nil {
+	if err != nil && (len(c.report.Problems) == 0 || !errors.Is(err, ErrCorrupt)) {
 		return c.report, fmt.Errorf("store: check: %w", err)
 	}
 	if n := len(c.report.Problems); n > 0 {
@@ -75,22 +82,29 @@ func (c *checker) problem(format string, args ...any) {
 }
 
 func (c *checker) run(deep bool) error {
-	for _, step := range []func() error{
+	steps := []func() error{
 		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
 		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally,
-	} {
-		if err := errors.Join(c.ctx.Err(), step()); err != nil {
-			return err
-		}
 	}
 	if deep {
-		return c.checkIndex()
+		steps = append(steps, c.checkIndex)
+	}
+	for _, step := range steps {
+		err := c.t.named(guarded(step))
+		if d := (*damage)(nil); errors.As(err, &d) {
+			c.problem("%v", err) // and on to the next bucket
+			err = nil
+		}
+		if err := errors.Join(c.ctx.Err(), err); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // each calls fn for every key of a bucket.
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
+	c.t.reading = name
 	i := 0
 	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
 		if i++; i%1024 == 0 {

@@ -172,6 +172,7 @@ func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 				id, num = over, overV
 				over, overV = next()
 			}
+			t.reading = id
 			n, _ := number(num) // 0, which no profile has, if it is corrupt
 			if !yield(id, n) {
 				return

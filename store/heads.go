@@ -104,20 +104,29 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 				return err
 			}
 			d, data, err := t.head(ref)
+			if err != nil {
+				return err
+			}
 			infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
-			return err
+			return nil
 		})
 		if err != nil {
 			return err
 		}
 		return t.Bucket(bktNames).ForEach(func(name, v []byte) error {
 			ref, err := nameRef(name, v)
+			if err != nil {
+				return err
+			}
 			at := slices.IndexFunc(infos, func(i HeadInfo) bool { return i.Ref == ref })
 			if at >= 0 {
 				infos[at].Names = append(infos[at].Names, string(name))
 			}
-			return err
+			return nil
 		})
 	})
-	return infos, err
+	if err != nil {
+		return nil, err
+	}
+	return infos, nil
 }

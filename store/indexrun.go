@@ -18,7 +18,7 @@ func (s *Store) startIndex() error {
 		done:    make(chan struct{}),
 	}
 	s.index = ix
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.readPages(func(tx *bolt.Tx) error {
 		tally, err := readTally(tx)
 		if err != nil {
 			return err

@@ -20,6 +20,7 @@ const (
 	childLock   = "XPEFT_STORE_TEST_LOCK"
 	childImport = "XPEFT_STORE_TEST_IMPORT"
 	childCrash  = "XPEFT_STORE_TEST_CRASH"
+	childDamage = "XPEFT_STORE_TEST_DAMAGE"
 )
 
 var children = map[string]func(path string) error{
@@ -30,6 +31,7 @@ var children = map[string]func(path string) error{
 	},
 	childImport: importForever,
 	childCrash:  changeForever,
+	childDamage: damageForever,
 }
 
 func TestMain(m *testing.M) {

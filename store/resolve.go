@@ -47,7 +47,8 @@ func (im *importer) freeID(w *writeTx, id string, ids *bolt.Bucket) (string, err
 		return ids.Get([]byte(id)) != nil || w.ids.Get([]byte(id)) != nil
 	}
 	if im.o.Rename != nil {
-		renamed := im.o.Rename(id)
+		var renamed string
+		callersCode(func() { renamed = im.o.Rename(id) })
 		if taken(renamed) {
 			return "", fmt.Errorf("%w: renamed to %q", ErrExists, renamed)
 		}

@@ -7,20 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Store is an open file of profiles. It is safe for concurrent use.
 type Store struct {
 	db   *bolt.DB
+	file *os.File // db's
 	path string
 	opts Options
 	meta Meta
@@ -32,8 +29,9 @@ type Store struct {
 	index     *index
 	importing chan struct{} // holds a token while no import runs
 
-	closing   atomic.Bool // no more writes
-	closed    atomic.Bool // no more reads
+	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
+	closing   atomic.Bool           // no more writes
+	closed    atomic.Bool           // no more reads
 	closeOnce sync.Once
 	closeErr  error
 
@@ -132,17 +130,14 @@ func Open(path string, o *Options) (*Store, error) {
 	case !info.Mode().IsRegular() || info.Size() == 0: // bbolt would fill it
 		return nil, corrupt("%s is not a store", path)
 	}
-	db, err := bolt.Open(path, 0o600, opts.bolt())
+	db, file, err := openPages(path, opts)
 	if err != nil {
-		if !opts.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
-			return nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
-		}
-		return nil, openError(path, err)
+		return nil, err
 	}
-	s := &Store{db: db, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
+	s := &Store{db: db, file: file, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages())
 	}
 	return s, nil
 }
@@ -150,7 +145,7 @@ func Open(path string, o *Options) (*Store, error) {
 // start reads the meta values, finishes what a crash cut short, and starts
 // the index.
 func (s *Store) start() error {
-	err := s.db.View(func(tx *bolt.Tx) (err error) {
+	err := s.readPages(func(tx *bolt.Tx) (err error) {
 		if s.meta, err = readMeta(tx); err != nil {
 			return err
 		}
@@ -174,8 +169,8 @@ func (s *Store) start() error {
 		}
 		s.meta.Schema = schema
 		// bbolt counts the free pages when a writing transaction ends.
-		if tx, err := s.db.Begin(true); err == nil {
-			_ = tx.Rollback()
+		if err := s.writePages(func(*bolt.Tx) error { return errNothing }); err != errNothing {
+			return err
 		}
 	}
 	return s.startIndex()
@@ -188,7 +183,7 @@ func (s *Store) Close() error {
 		s.closing.Store(true)
 		indexErr := s.stopIndex()
 		s.closed.Store(true)
-		s.closeErr = errors.Join(indexErr, s.db.Close())
+		s.closeErr = errors.Join(indexErr, s.closePages())
 	})
 	return s.closeErr
 }
@@ -247,32 +242,3 @@ const (
 
 // growth is by how much a file of a size grows.
 func growth(size int64) int { return int(min(max(size/16, minGrowth), maxGrowth)) }
-
-// bolt is bbolt's options.
-func (o Options) bolt() *bolt.Options {
-	b := &bolt.Options{
-		Timeout:         o.Timeout,
-		ReadOnly:        o.ReadOnly,
-		NoSync:          o.NoSync,
-		NoGrowSync:      o.NoSync,
-		FreelistType:    bolt.FreelistMapType,
-		PreLoadFreelist: true, // Stats and Check read it, also read-only
-	}
-	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !o.ReadOnly {
-		// Address space only. A write that outgrows the mapping has to wait
-		// for every reader, a slow Backup among them.
-		b.InitialMmapSize = 1 << 30
-	}
-	return b
-}
-
-func openError(path string, err error) error {
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("%w: %s", ErrLocked, path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrVersionMismatch):
-		return corrupt("%s is not a store: %w", path, err)
-	}
-	return fmt.Errorf("store: open %s: %w", path, err)
-}

@@ -19,14 +19,25 @@ type txn struct {
 	*bolt.Tx
 	ids, profiles *bolt.Bucket
 	merge         *bolt.Bucket // ids of a committed import, or nil
+
+	reading []byte // what an error of damaged pages names: the id asked for last, or a bucket
 }
 
 func newTxn(tx *bolt.Tx) txn {
 	return txn{Tx: tx, ids: tx.Bucket(bktIDs), profiles: tx.Bucket(bktProfiles), merge: tx.Bucket(bktMerge)}
 }
 
+// named adds to an error of damaged pages what was being read.
+func (t *txn) named(err error) error {
+	if d := (*damage)(nil); len(t.reading) > 0 && errors.As(err, &d) {
+		return fmt.Errorf("reading %q: %w", t.reading, err)
+	}
+	return err
+}
+
 // number returns the number of a profile.
 func (t *txn) number(id []byte) (uint32, error) {
+	t.reading = id
 	if t.merge != nil {
 		if v := t.merge.Get(id); v != nil {
 			return number(v)
@@ -73,10 +84,11 @@ func (s *Store) view(fn func(t *txn) error) error {
 		return ErrClosed
 	}
 	s.reads.Add(1)
-	return boltError(s.db.View(func(tx *bolt.Tx) error {
-		t := newTxn(tx)
+	var t txn
+	return boltError(t.named(s.readPages(func(tx *bolt.Tx) error {
+		t = newTxn(tx)
 		return fn(&t)
-	}))
+	})))
 }
 
 // boltError replaces the errors of bbolt that a caller can do something about
@@ -242,7 +254,7 @@ func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
 // tryCommit returns the call that failed, or nil and the transaction's error.
 func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
-	err = s.db.Update(func(tx *bolt.Tx) (err error) {
+	err = s.writePages(func(tx *bolt.Tx) (err error) {
 		s.db.AllocSize = growth(tx.Size())
 		w.txn = newTxn(tx)
 		if w.tally, err = readTally(tx); err != nil {
@@ -250,11 +262,12 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		}
 		before := w.tally
 		for _, op := range group {
+			failed = op // also if it ends in damaged pages
 			if err := op.fn(w); err != nil {
-				failed = op
 				return err
 			}
 		}
+		failed = nil
 		w.tally.commits += uint64(len(w.changes))
 		if w.tally == before {
 			return nil
@@ -262,7 +275,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		return w.tally.write(tx)
 	})
 	if err != nil {
-		return failed, boltError(err)
+		return failed, boltError(w.named(err))
 	}
 	s.commits.Add(1)
 	s.changes.Add(uint64(len(w.changes)))

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"os"
+)
+
+// bbolt's page format, version 2: a header of id (8 bytes), kind (2), count
+// (2) and overflow (4), in the machine's byte order.
+const (
+	pageHeader = 16
+	minPage    = 1 << 10
+	maxPage    = 1 << 24
+
+	kindBranch   = 0x01
+	kindLeaf     = 0x02
+	kindMeta     = 0x04
+	kindFreelist = 0x10
+
+	boltMagic   = 0xED0CDAED
+	boltVersion = 2
+	metaSize    = 64 // behind the header, its checksum of 8 bytes included
+)
+
+var native = binary.NativeEndian
+
+// pageMeta is the newest meta page that is whole.
+type pageMeta struct {
+	pageSize             int
+	root, freelist, high uint64 // pages; there are none from high on
+	txid                 uint64
+	damaged              int // the other meta page if it is not whole, else -1
+}
+
+// readPageMeta finds the page size and the newest of the two meta pages, as
+// bbolt does. It is ErrCorrupt if neither is whole or the file is cut off.
+func readPageMeta(f *os.File) (m pageMeta, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return m, err
+	}
+	first, firstOK := metaAt(f, 0)
+	m, ok := first, firstOK
+	for size := int64(minPage); !ok && size <= maxPage; size *= 2 {
+		m, ok = metaAt(f, size)
+		ok = ok && int64(m.pageSize) == size
+	}
+	if !ok {
+		return m, corrupt("neither meta page is whole")
+	}
+	second, secondOK := metaAt(f, int64(m.pageSize))
+	m.damaged = -1
+	switch {
+	case !firstOK:
+		m, m.damaged = second, 0
+	case !secondOK:
+		m.damaged = 1
+	case second.txid > first.txid:
+		m, m.damaged = second, -1
+	}
+	if want := int64(m.pageSize); m.high < 4 || m.high > uint64(info.Size()/want) {
+		return m, corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.high, want)
+	}
+	return m, nil
+}
+
+func metaAt(f *os.File, at int64) (m pageMeta, ok bool) {
+	var b [pageHeader + metaSize]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		return m, false
+	}
+	meta := b[pageHeader:]
+	sum := fnv.New64a()
+	sum.Write(meta[:metaSize-8])
+	if native.Uint32(meta) != boltMagic || native.Uint32(meta[4:]) != boltVersion ||
+		native.Uint64(meta[metaSize-8:]) != sum.Sum64() {
+		return m, false
+	}
+	m.pageSize = int(native.Uint32(meta[8:]))
+	m.root, m.freelist = native.Uint64(meta[16:]), native.Uint64(meta[32:])
+	m.high, m.txid = native.Uint64(meta[40:]), native.Uint64(meta[48:])
+	return m, m.pageSize >= minPage && m.pageSize <= maxPage && m.pageSize&(m.pageSize-1) == 0
+}

@@ -1,0 +1,299 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// pageWalk looks at the pages themselves, without bbolt, which would follow a
+// loop for ever and faults on what is out of bounds. It reads no byte that it
+// has not checked the bounds of.
+type pageWalk struct {
+	// problem is told of all that is wrong.
+	problem func(format string, args ...any)
+	// whole reads every page. Else only branch pages and those that list
+	// buckets: a few of a thousand, and all that a loop can go through.
+	whole bool
+
+	f    *os.File
+	meta pageMeta
+	used []bool // by page
+	free []bool
+	// looped says that a page is led to twice, be it by a page below it.
+	looped bool
+	wrong  error // the first problem
+}
+
+func (w *pageWalk) fail(format string, args ...any) {
+	if w.wrong == nil {
+		w.wrong = corrupt(format, args...)
+	}
+	w.problem(format, args...)
+}
+
+// branches walks over the branch pages and the list of free pages. It is
+// ErrCorrupt with the first problem. Nobody may write meanwhile.
+func (w *pageWalk) branches(f *os.File) (err error) {
+	w.f = f
+	if w.meta, err = readPageMeta(f); err != nil {
+		w.fail("%w", err)
+		return err
+	}
+	w.used = make([]bool, w.meta.high)
+	w.free = make([]bool, w.meta.high)
+	w.use(0, 0, "the meta pages")
+	w.use(1, 0, "the meta pages")
+	w.freelist()
+	w.tree(&subtree{page: w.meta.root, root: true})
+	return w.wrong
+}
+
+// all walks over all pages.
+func (w *pageWalk) all(f *os.File) error {
+	w.whole = true
+	err := w.branches(f)
+	if w.used == nil {
+		return err
+	}
+	if w.meta.damaged >= 0 {
+		w.fail("meta page %d is damaged: the state is that before the last transaction, or a crash cut that short", w.meta.damaged)
+	}
+	for id, used := range w.used {
+		if !used && !w.free[id] && w.wrong == nil { // damaged pages lead nowhere
+			w.fail("page %d: neither used nor free", id)
+		}
+	}
+	return w.wrong
+}
+
+// use marks pages, and is false if there are no such pages or they are used.
+func (w *pageWalk) use(id, overflow uint64, by string) bool {
+	if id >= w.meta.high || overflow >= w.meta.high-id {
+		w.fail("page %d and %d more, of %s: there are %d", id, overflow, by, w.meta.high)
+		return false
+	}
+	for p := id; p <= id+overflow; p++ {
+		if w.used[p] || w.free[p] {
+			w.fail("page %d, of %s: used twice, or free", p, by)
+			w.looped = true
+			return false
+		}
+		w.used[p] = true
+	}
+	return true
+}
+
+// page is a page's header and its bytes, those it runs over into included.
+type page struct {
+	kind, count uint16
+	b           []byte
+}
+
+// read reads a page that is not used yet, and marks it.
+func (w *pageWalk) read(id uint64, by string) (p page, ok bool) {
+	if !w.use(id, 0, by) {
+		return p, false
+	}
+	var head [pageHeader]byte
+	at := int64(id) * int64(w.meta.pageSize)
+	if _, err := w.f.ReadAt(head[:], at); err != nil {
+		w.fail("page %d: %w", id, err)
+		return p, false
+	}
+	p.kind, p.count = native.Uint16(head[8:]), native.Uint16(head[10:])
+	overflow := uint64(native.Uint32(head[12:]))
+	if got := native.Uint64(head[:]); got != id {
+		w.fail("page %d, of %s: says that it is page %d", id, by, got)
+		return p, false
+	}
+	if overflow > 0 && !w.use(id+1, overflow-1, by) {
+		return p, false
+	}
+	p.b = make([]byte, int(overflow+1)*w.meta.pageSize)
+	if _, err := w.f.ReadAt(p.b, at); err != nil {
+		w.fail("page %d: %w", id, err)
+		return p, false
+	}
+	return p, true
+}
+
+func (w *pageWalk) freelist() {
+	const by = "the list of free pages"
+	if w.meta.freelist == ^uint64(0) {
+		w.fail("there is no list of free pages")
+		return
+	}
+	p, ok := w.read(w.meta.freelist, by)
+	if !ok {
+		return
+	}
+	ids, count := p.b[pageHeader:], uint64(p.count)
+	if count == 0xFFFF { // more than fit its two bytes
+		count, ids = native.Uint64(ids), ids[8:]
+	}
+	if p.kind != kindFreelist || count > uint64(len(ids)/8) {
+		w.fail("page %d, of %s: kind %#x with %d pages", w.meta.freelist, by, p.kind, count)
+		return
+	}
+	for i := range count {
+		id := native.Uint64(ids[8*i:])
+		if id >= w.meta.high || w.used[id] || w.free[id] {
+			w.fail("%s: page %d of %d is used, or free twice", by, id, w.meta.high)
+			continue
+		}
+		w.free[id] = true
+	}
+}
+
+// subtree is a page and what the pages above it say of it: its keys are at
+// least low and below high, nil for any.
+type subtree struct {
+	bucket    string
+	root      bool // the bucket holds buckets
+	page      uint64
+	low, high []byte
+	level     int
+	bottom    *int // level of the leaves, once one was seen
+}
+
+// maxLevels is more than a tree of any file has.
+const maxLevels = 64
+
+func (w *pageWalk) tree(t *subtree) {
+	by := "the root"
+	if t.bucket != "" {
+		by = fmt.Sprintf("bucket %q", t.bucket)
+	}
+	if t.bottom == nil {
+		t.bottom = new(int)
+	}
+	if !w.whole && !t.root && *t.bottom > 0 && t.level == *t.bottom {
+		w.use(t.page, 0, by)
+		return
+	}
+	p, ok := w.read(t.page, by)
+	if !ok {
+		return
+	}
+	switch {
+	case p.kind == kindLeaf:
+		*t.bottom = t.level
+		if w.whole || t.root {
+			w.leaf(t, p.b[:], int(p.count), fmt.Sprintf("page %d, of %s", t.page, by))
+		}
+	case p.kind == kindBranch && t.level < maxLevels:
+		w.branch(t, p, fmt.Sprintf("page %d, of %s", t.page, by))
+	default:
+		w.fail("page %d, of %s: kind %#x at level %d", t.page, by, p.kind, t.level)
+	}
+}
+
+// element is an element of a page: where a key and value are, from its own
+// start on.
+const elementSize = 16
+
+var errElement = errors.New("an element is out of bounds")
+
+// cut returns the key and value of an element at an offset.
+func cut(b []byte, at int, pos, keySize, valueSize uint32) (key, value []byte, err error) {
+	from := uint64(at) + uint64(pos)
+	mid, end := from+uint64(keySize), from+uint64(keySize)+uint64(valueSize)
+	if keySize == 0 || end > uint64(len(b)) {
+		return nil, nil, errElement
+	}
+	return b[from:mid:mid], b[mid:end:end], nil
+}
+
+// branch walks over the pages below a branch page.
+func (w *pageWalk) branch(t *subtree, p page, where string) {
+	count := int(p.count)
+	if count == 0 || pageHeader+count*elementSize > len(p.b) {
+		w.fail("%s: branch of %d elements", where, count)
+		return
+	}
+	keys, pages := make([][]byte, count), make([]uint64, count)
+	last := t.low
+	for i := range count {
+		at := pageHeader + i*elementSize
+		e := p.b[at:]
+		key, _, err := cut(p.b, at, native.Uint32(e), native.Uint32(e[4:]), 0)
+		if err == nil {
+			err = inOrder(last, key, t.high, i == 0)
+		}
+		if err != nil {
+			w.fail("%s: element %d: %w", where, i, err)
+			return
+		}
+		keys[i], pages[i], last = key, native.Uint64(e[8:]), key
+	}
+	for i := range count {
+		below := subtree{t.bucket, t.root, pages[i], keys[i], t.high, t.level + 1, t.bottom}
+		if i+1 < count {
+			below.high = keys[i+1]
+		}
+		w.tree(&below)
+	}
+}
+
+var errOrder = errors.New("a key is out of order")
+
+func inOrder(last, key, high []byte, first bool) error {
+	order := bytes.Compare(last, key)
+	if order > 0 || order == 0 && !first || high != nil && bytes.Compare(key, high) >= 0 {
+		return errOrder
+	}
+	return nil
+}
+
+// leaf looks at every element of a leaf page, and walks over its buckets.
+func (w *pageWalk) leaf(t *subtree, b []byte, count int, where string) {
+	if pageHeader+count*elementSize > len(b) {
+		w.fail("%s: leaf of %d elements", where, count)
+		return
+	}
+	last := t.low
+	for i := range count {
+		at := pageHeader + i*elementSize
+		e := b[at:]
+		flags := native.Uint32(e)
+		key, value, err := cut(b, at, native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]))
+		if err == nil {
+			err = inOrder(last, key, t.high, i == 0)
+		}
+		switch {
+		case err != nil:
+			w.fail("%s: element %d: %w", where, i, err)
+			return
+		case t.root && flags == 1:
+			w.bucket(string(key), value, where)
+		case t.root || flags != 0:
+			w.fail("%s: element %d has flags %#x", where, i, flags)
+		}
+		last = key
+	}
+}
+
+// bucketHeader is a bucket's root page and its sequence. A small bucket has
+// root 0, and its only page behind the header.
+const bucketHeader = 16
+
+func (w *pageWalk) bucket(name string, value []byte, where string) {
+	t := &subtree{bucket: name, root: name == string(bktStaging)}
+	if len(value) < bucketHeader {
+		w.fail("%s: bucket %q of %d bytes", where, name, len(value))
+		return
+	}
+	if t.page = native.Uint64(value); t.page != 0 {
+		w.tree(t)
+		return
+	}
+	inline := value[bucketHeader:]
+	where = fmt.Sprintf("bucket %q in %s", name, where)
+	if len(inline) < pageHeader || native.Uint16(inline[8:]) != kindLeaf {
+		w.fail("%s: %d bytes, not a leaf", where, len(inline))
+		return
+	}
+	w.leaf(t, inline, int(native.Uint16(inline[10:])), where)
+}
