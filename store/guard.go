@@ -27,21 +27,23 @@ type callersPanic struct{ value any }
 // guarded calls fn, and turns faults of the mapped file and panics of bbolt
 // into ErrCorrupt. Every other panic goes on.
 func guarded(fn func() error) (err error) {
-	before := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(before)
-		switch v := recover().(type) {
-		case nil:
-		case callersPanic:
-			panic(v.value)
-		default:
-			if _, fault := v.(interface{ Addr() uintptr }); !fault && !raisedByBolt() {
-				panic(v)
-			}
-			err = corrupt("%w", &damage{v})
-		}
-	}()
+	defer recovered(debug.SetPanicOnFault(true), &err)
 	return fn()
+}
+
+// recovered is the end of what is guarded; before is what SetPanicOnFault was.
+func recovered(before bool, err *error) {
+	debug.SetPanicOnFault(before)
+	switch v := recover().(type) {
+	case nil:
+	case callersPanic:
+		panic(v.value)
+	default:
+		if _, fault := v.(interface{ Addr() uintptr }); !fault && !raisedByBolt() {
+			panic(v)
+		}
+		*err = corrupt("%w", &damage{v})
+	}
 }
 
 // callersCode calls code that is not this package's within a transaction. Its
@@ -75,33 +77,43 @@ func raisedByBolt() bool {
 }
 
 // readPages is db.View, guarded.
-func (s *Store) readPages(fn func(tx *bolt.Tx) error) error {
-	return s.transact(s.db.View, fn)
-}
-
-// writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
-func (s *Store) writePages(fn func(tx *bolt.Tx) error) error {
-	return s.transact(s.db.Update, fn)
-}
-
-func (s *Store) transact(run func(func(*bolt.Tx) error) error, fn func(tx *bolt.Tx) error) error {
+func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 	if stuck := s.stuck.Load(); stuck != nil {
 		return *stuck
 	}
 	var tx *bolt.Tx
-	err := guarded(func() error {
-		return run(func(t *bolt.Tx) error {
-			tx = t
-			return fn(t)
-		})
+	defer s.ended(&tx, &err)
+	defer recovered(debug.SetPanicOnFault(true), &err)
+	if tx, err = s.db.Begin(false); err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
+// writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
+func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
+	if stuck := s.stuck.Load(); stuck != nil {
+		return *stuck
+	}
+	var tx *bolt.Tx
+	defer s.ended(&tx, &err)
+	defer recovered(debug.SetPanicOnFault(true), &err)
+	return s.db.Update(func(t *bolt.Tx) error {
+		tx = t
+		return fn(t)
 	})
-	if err == nil {
-		return nil
+}
+
+// ended looks whether bbolt came to the end of a transaction. If a fault kept
+// it from that it holds its locks for ever, and the next call would wait for
+// them.
+func (s *Store) ended(tx **bolt.Tx, err *error) {
+	if d := (*damage)(nil); *err == nil || !errors.As(*err, &d) {
+		return
 	}
-	if d := (*damage)(nil); errors.As(err, &d) && (tx == nil || tx.DB() != nil) {
-		// bbolt did not come to the end of it and holds its locks for ever:
-		// the next call would wait for them.
-		s.stuck.Store(&err)
+	if *tx == nil || (*tx).DB() != nil {
+		stuck := *err
+		s.stuck.Store(&stuck)
 	}
-	return err
 }

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// panics returns what fn panics with.
+func panics(fn func()) (v any) {
+	defer func() { v = recover() }()
+	fn()
+	return nil
+}
+
+// TestGuardedPassesOthers wants panics that are not of damaged pages to go on,
+// and the store to be usable afterwards.
+func TestGuardedPassesOthers(t *testing.T) {
+	s := filled(t, newRand(t), 3)
+	var nothing *Profile
+	for name, fn := range map[string]func(){
+		"own bug": func() { _ = s.view(func(*txn) error { _ = nothing.ID; return nil }) },
+		"own bug, writing": func() {
+			_ = s.write(ctx, func(*writeTx) error { panic("ours") })
+		},
+		"caller's writer":       func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { panic("theirs") })) },
+		"caller's writer fault": func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { return 0, fault(t) })) },
+	} {
+		before := debug.SetPanicOnFault(false)
+		if v := panics(fn); v == nil {
+			t.Errorf("%s: no panic", name)
+		}
+		if debug.SetPanicOnFault(before) {
+			t.Errorf("%s: SetPanicOnFault was left on", name)
+		}
+		if _, err := s.Get("user000"); err != nil {
+			t.Errorf("%s: Get afterwards: %v", name, err)
+		}
+		if _, err := s.Put(ctx, randomProfile(newRand(t), "user000"), Write{}); err != nil {
+			t.Errorf("%s: Put afterwards: %v", name, err)
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// fault reads a mapping behind the end of its file.
+func fault(t *testing.T) error {
+	path := filepath.Join(t.TempDir(), "short.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{InitialMmapSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	return db.View(func(tx *bolt.Tx) error {
+		if err := os.Truncate(path, 4096); err != nil {
+			t.Fatal(err)
+		}
+		tx.Bucket([]byte("b"))
+		return nil
+	})
+}
+
+// TestFileCutWhileOpen cuts the file off under an open store: what is read
+// behind the cut faults, and even bbolt's meta pages may be gone.
+func TestFileCutWhileOpen(t *testing.T) {
+	for _, size := range []int64{0, 4096, 8192} {
+		path := filepath.Join(t.TempDir(), "xpeft.db")
+		sound := filled(t, newRand(t), 3)
+		backup(t, sound, path)
+		s, err := Open(path, fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.FlushIndex(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := s.Get("user000"); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%d bytes: Get: got %v, want ErrCorrupt", size, err)
+			}
+			_, err := s.Put(ctx, randomProfile(newRand(t), "x"), Write{})
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%d bytes: Put: got %v, want ErrCorrupt", size, err)
+			}
+			if _, err := s.Check(ctx, true); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%d bytes: Check: got %v, want ErrCorrupt", size, err)
+			}
+		}
+		if err := s.Close(); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes: Close: got %v, want nil or ErrCorrupt", size, err)
+		}
+	}
+}
+
+// TestDamagedPages writes one fault into a sound file's pages and wants Open or
+// Check to name it.
+func TestDamagedPages(t *testing.T) {
+	dir := t.TempDir()
+	damageTarget(t, dir)
+	sound, err := os.ReadFile(filepath.Join(dir, "sound.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(dir, "sound.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := readPageMeta(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pageOf := func(id uint64) int { return int(id) * m.pageSize }
+	branch := uint64(0)
+	used := pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
+	if err := used.all(f); err != nil {
+		t.Fatal(err)
+	}
+	for id := range m.high {
+		if used.used[id] && native.Uint16(sound[pageOf(id)+8:]) == kindBranch {
+			branch = id
+		}
+	}
+	first := pageOf(branch) + pageHeader
+	for name, c := range map[string]struct {
+		damage func(b []byte)
+		want   string
+	}{
+		"loop":               {func(b []byte) { native.PutUint64(b[first+8:], branch) }, "used twice, or free"},
+		"page that is free":  {func(b []byte) { native.PutUint64(b[first+8:], freePage(&used)) }, "used twice, or free"},
+		"page out of bounds": {func(b []byte) { native.PutUint64(b[first+8:], m.high) }, "there are"},
+		"key out of bounds":  {func(b []byte) { native.PutUint32(b[first:], 1<<31) }, "out of bounds"},
+		"no elements":        {func(b []byte) { native.PutUint16(b[pageOf(branch)+10:], 0) }, "branch of 0 elements"},
+		"branch as a leaf":   {func(b []byte) { native.PutUint16(b[pageOf(branch)+8:], kindMeta) }, "kind 0x4"},
+		"used page is free":  {func(b []byte) { native.PutUint64(b[pageOf(m.freelist)+pageHeader:], branch) }, "used twice, or free"},
+		"huge list of free":  {func(b []byte) { native.PutUint16(b[pageOf(m.freelist)+10:], 0xFFFF) }, "the list of free pages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bytes.Clone(sound)
+			c.damage(b)
+			path := filepath.Join(t.TempDir(), "damaged.db")
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(path, &Options{Timeout: time.Second})
+			if err == nil {
+				s.Close()
+			}
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want ErrCorrupt with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func freePage(w *pageWalk) uint64 {
+	for id, free := range w.free {
+		if free {
+			return uint64(id)
+		}
+	}
+	return 0
+}
