@@ -28,13 +28,19 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 		w.tally.profiles--
-		return w.erase(n)
+		return w.erase([]byte(id), n)
 	})
 }
 
 // erase deletes all that is stored under a number that an id has led to. A
-// record that cannot be read is erased like any other.
-func (w *writeTx) erase(n uint32) error {
+// record that cannot be read is erased like any other, one of another id is
+// ErrCorrupt.
+func (w *writeTx) erase(id []byte, n uint32) error {
+	if r, err := readRefs(w.profiles.Get(key32(n))); err == nil {
+		if err := r.ownedBy(id); err != nil {
+			return err
+		}
+	}
 	c := change{number: n}
 	if old, err := DecodeProfile(w.profiles.Get(key32(n))); err == nil {
 		c.old = maskOf(old)

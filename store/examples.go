@@ -9,7 +9,7 @@ import (
 // Examples returns the profile's stored examples, oldest first.
 func (s *Store) Examples(id string) (examples []Example, err error) {
 	err = s.view(func(t *txn) error {
-		n, err := t.number([]byte(id))
+		n, err := t.owned([]byte(id))
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (s *Store) AppendExamples(ctx context.Context, id string, examples []Exampl
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
-		n, err := w.number([]byte(id))
+		n, err := w.owned([]byte(id))
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (w *writeTx) settle(id []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := w.erase(replaced); err != nil {
+		if err := w.erase(id, replaced); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,22 @@ func (t *txn) number(id []byte) (uint32, error) {
 	return number(v)
 }
 
+// owned is number, once the record under it is known to be id's: nothing seals
+// the number beside an id, and what lies beside the record is another's if it
+// is damaged.
+func (t *txn) owned(id []byte) (uint32, error) {
+	n, err := t.number(id)
+	if err != nil {
+		return 0, err
+	}
+	var key [4]byte
+	r, err := readRefs(t.profiles.Get(putKey(&key, n)))
+	if err != nil {
+		return 0, fmt.Errorf("profile %q: %w", id, err)
+	}
+	return n, r.ownedBy(id)
+}
+
 // profile returns the profile with an id.
 func (t *txn) profile(id []byte) (*Profile, error) {
 	n, err := t.number(id)
