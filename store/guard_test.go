@@ -1,14 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"testing"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -102,76 +99,6 @@ func TestFileCutWhileOpen(t *testing.T) {
 			t.Errorf("%d bytes: Close: got %v, want nil or ErrCorrupt", size, err)
 		}
 	}
-}
-
-// TestDamagedPages writes one fault into a sound file's pages and wants Open or
-// Check to name it.
-func TestDamagedPages(t *testing.T) {
-	dir := t.TempDir()
-	damageTarget(t, dir)
-	sound, err := os.ReadFile(filepath.Join(dir, "sound.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(filepath.Join(dir, "sound.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	m, err := readPageMeta(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pageOf := func(id uint64) int { return int(id) * m.pageSize }
-	branch := uint64(0)
-	used := pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
-	if err := used.all(f); err != nil {
-		t.Fatal(err)
-	}
-	for id := range m.high {
-		if used.used[id] && native.Uint16(sound[pageOf(id)+8:]) == kindBranch {
-			branch = id
-		}
-	}
-	first := pageOf(branch) + pageHeader
-	for name, c := range map[string]struct {
-		damage func(b []byte)
-		want   string
-	}{
-		"loop":               {func(b []byte) { native.PutUint64(b[first+8:], branch) }, "used twice, or free"},
-		"page that is free":  {func(b []byte) { native.PutUint64(b[first+8:], freePage(&used)) }, "used twice, or free"},
-		"page out of bounds": {func(b []byte) { native.PutUint64(b[first+8:], m.high) }, "there are"},
-		"key out of bounds":  {func(b []byte) { native.PutUint32(b[first:], 1<<31) }, "out of bounds"},
-		"no elements":        {func(b []byte) { native.PutUint16(b[pageOf(branch)+10:], 0) }, "branch of 0 elements"},
-		"branch as a leaf":   {func(b []byte) { native.PutUint16(b[pageOf(branch)+8:], kindMeta) }, "kind 0x4"},
-		"used page is free":  {func(b []byte) { native.PutUint64(b[pageOf(m.freelist)+pageHeader:], branch) }, "used twice, or free"},
-		"huge list of free":  {func(b []byte) { native.PutUint16(b[pageOf(m.freelist)+10:], 0xFFFF) }, "the list of free pages"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := bytes.Clone(sound)
-			c.damage(b)
-			path := filepath.Join(t.TempDir(), "damaged.db")
-			if err := os.WriteFile(path, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open(path, &Options{Timeout: time.Second})
-			if err == nil {
-				s.Close()
-			}
-			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want ErrCorrupt with %q", err, c.want)
-			}
-		})
-	}
-}
-
-func freePage(w *pageWalk) uint64 {
-	for id, free := range w.free {
-		if free {
-			return uint64(id)
-		}
-	}
-	return 0
 }
 
 // TestNumberOfAnother damages the number that an id leads to: what lies beside

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// soundPages returns a small store's file and what a walk over it has found.
+func soundPages(t *testing.T) ([]byte, *pageWalk) {
+	t.Helper()
+	dir := t.TempDir()
+	damageTarget(t, dir)
+	sound, err := os.ReadFile(filepath.Join(dir, "sound.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(dir, "sound.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
+	if err := w.all(f); err != nil {
+		t.Fatal(err)
+	}
+	return sound, w
+}
+
+func openDamaged(t *testing.T, sound []byte, damage func(b []byte)) (*Store, error) {
+	t.Helper()
+	b := bytes.Clone(sound)
+	damage(b)
+	path := filepath.Join(t.TempDir(), "damaged.db")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Open(path, &Options{ReadOnly: true})
+}
+
+// TestDamagedPages writes one fault into a sound file's pages and wants Open to
+// name it.
+func TestDamagedPages(t *testing.T) {
+	sound, used := soundPages(t)
+	m, branch := used.meta, uint64(0)
+	pageOf := func(id uint64) int { return int(id) * m.pageSize }
+	for id := range m.high {
+		if used.used[id] && native.Uint16(sound[pageOf(id)+8:]) == kindBranch {
+			branch = id
+		}
+	}
+	first := pageOf(branch) + pageHeader
+	for name, c := range map[string]struct {
+		damage func(b []byte)
+		want   string
+	}{
+		"loop":               {func(b []byte) { native.PutUint64(b[first+8:], branch) }, "used twice, or free"},
+		"page that is free":  {func(b []byte) { native.PutUint64(b[first+8:], freePage(used)) }, "used twice, or free"},
+		"page out of bounds": {func(b []byte) { native.PutUint64(b[first+8:], m.high) }, "there are"},
+		"key out of bounds":  {func(b []byte) { native.PutUint32(b[first:], 1<<31) }, "out of bounds"},
+		"no elements":        {func(b []byte) { native.PutUint16(b[pageOf(branch)+10:], 0) }, "branch of 0 elements"},
+		"branch as a leaf":   {func(b []byte) { native.PutUint16(b[pageOf(branch)+8:], kindMeta) }, "kind 0x4"},
+		"used page is free":  {func(b []byte) { native.PutUint64(b[pageOf(m.freelist)+pageHeader:], branch) }, "used twice, or free"},
+		"huge list of free": {func(b []byte) {
+			native.PutUint16(b[pageOf(m.freelist)+10:], 0xFFFF) // the first of the list is its length
+			native.PutUint64(b[pageOf(m.freelist)+pageHeader:], 1<<40)
+		}, "the list of free pages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := openDamaged(t, sound, c.damage)
+			if err == nil {
+				s.Close()
+			}
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want ErrCorrupt with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func freePage(w *pageWalk) uint64 {
+	for id, free := range w.free {
+		if free {
+			return uint64(id)
+		}
+	}
+	return 0
+}
+
+// TestCheckPages damages what no Get looks at, and what only a walk over all
+// pages finds.
+func TestCheckPages(t *testing.T) {
+	sound, w := soundPages(t)
+	at := func(id uint64) int { return int(id) * w.meta.pageSize }
+	for name, c := range map[string]struct {
+		damage func(b []byte)
+		want   string
+	}{
+		"page lost": {func(b []byte) {
+			count := b[at(w.meta.freelist)+10:]
+			native.PutUint16(count, native.Uint16(count)-1)
+		}, "neither used nor free"},
+		"meta page": {func(b []byte) { b[at((w.meta.txid+1)%2)+pageHeader+40] ^= 1 }, "meta page"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := openDamaged(t, sound, c.damage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if _, err := s.Check(ctx, false); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want ErrCorrupt with %q", err, c.want)
+			}
+		})
+	}
+}
