@@ -105,8 +105,11 @@ func exampleRange(t *txn, n uint32) (first, end uint64, err error) {
 	} else {
 		k, _ = c.Prev()
 	}
-	end, err = exampleSequence(k)
-	return first, end + 1, err
+	last, err := exampleSequence(k)
+	if err == nil && (!hasPrefix(k, prefix) || last < first || last-first >= maxExamples) {
+		err = corrupt("examples %d to %d under the number %d", first, last, n) // a caller would count through them
+	}
+	return first, last + 1, err
 }
 
 func exampleSequence(key []byte) (uint64, error) {

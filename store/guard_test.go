@@ -143,3 +143,31 @@ func TestNumberOfAnother(t *testing.T) {
 		t.Errorf("Examples of bob: got %v, %v, want its own", got, err)
 	}
 }
+
+// TestExampleFarOff has an example under a sequence number far behind, as a
+// flipped bit makes it: counting up to it would never end.
+func TestExampleFarOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "xpeft.db")
+	sound := newStore(t, fast)
+	_, err := sound.Put(ctx, randomProfile(newRand(t), "ann"), Write{Append: []Example{{Text: "a", Label: "b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup(t, sound, path)
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bktExamples).Put(key32x64(1, 1<<60), []byte("?")) })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.AppendExamples(ctx, "ann", []Example{{Text: "c", Label: "d"}}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v, want ErrCorrupt", err)
+	}
+}

@@ -65,6 +65,10 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 			if err != nil {
 				return err
 			}
+			// It came meanwhile, or is damaged: past would count up to it.
+			if at.over = uint64(n) > at.last; at.over {
+				return nil
+			}
 			at.past(uint64(n))
 			if p, err := t.sampled(n, v); p != nil || err != nil {
 				page = append(page, listed{p, err})

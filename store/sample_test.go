@@ -1,8 +1,13 @@
 package store
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 func TestSample(t *testing.T) {
@@ -72,4 +77,38 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	moved("Delete", true)
+}
+
+// TestSampleDamagedNumber has a record under a number far behind all others,
+// as a flipped bit makes it. Counting up to it would take seconds.
+func TestSampleDamagedNumber(t *testing.T) {
+	s := filled(t, newRand(t), 3)
+	path := filepath.Join(t.TempDir(), "damaged.db")
+	backup(t, s, path)
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		record := bytes.Clone(tx.Bucket(bktProfiles).Get(key32(3)))
+		return errors.Join(tx.Bucket(bktProfiles).Delete(key32(3)), tx.Bucket(bktProfiles).Put(key32(1<<31), record))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	damaged, err := Open(path, &Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer damaged.Close()
+	n := 0
+	for p, err := range damaged.Sample(10) {
+		if err != nil || p.Number > 2 {
+			t.Errorf("got %+v, %v, want the profiles 1 and 2", p, err)
+		}
+		n++
+	}
+	if n != 2 {
+		t.Errorf("got %d profiles, want 2", n)
+	}
 }
