@@ -41,6 +41,23 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// BenchmarkOpen walks over the branch pages of 20,000 profiles.
+func BenchmarkOpen(b *testing.B) {
+	s, _ := loaded(b)
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := Open(s.Path(), &Options{ReadOnly: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkPut is of one profile a transaction, with its fsync.
 func BenchmarkPut(b *testing.B) {
 	s := newStore(b, nil)

@@ -30,4 +30,10 @@
 //
 // docs/format.md describes the record of a profile, the file and the bundle,
 // byte for byte. Every value carries a CRC-32C, and a bundle a SHA-256.
+//
+// # Damage
+//
+// A damaged page is ErrCorrupt, never a fault. Open walks over the pages that
+// lead to others; a damaged leaf can still make a profile ErrNotFound, and
+// Check, which reads all, says so.
 package store

@@ -46,7 +46,7 @@ func (w *pageWalk) branches(f *os.File) (err error) {
 	w.use(0, 0, "the meta pages")
 	w.use(1, 0, "the meta pages")
 	w.freelist()
-	w.tree(&subtree{page: w.meta.root, root: true})
+	w.tree(&subtree{by: "the root", page: w.meta.root, root: true})
 	return w.wrong
 }
 
@@ -150,7 +150,7 @@ func (w *pageWalk) freelist() {
 // subtree is a page and what the pages above it say of it: its keys are at
 // least low and below high, nil for any.
 type subtree struct {
-	bucket    string
+	by        string // what it belongs to, for messages
 	root      bool // the bucket holds buckets
 	page      uint64
 	low, high []byte
@@ -162,10 +162,7 @@ type subtree struct {
 const maxLevels = 64
 
 func (w *pageWalk) tree(t *subtree) {
-	by := "the root"
-	if t.bucket != "" {
-		by = fmt.Sprintf("bucket %q", t.bucket)
-	}
+	by := t.by
 	if t.bottom == nil {
 		t.bottom = new(int)
 	}
@@ -229,7 +226,7 @@ func (w *pageWalk) branch(t *subtree, p page, where string) {
 		keys[i], pages[i], last = key, native.Uint64(e[8:]), key
 	}
 	for i := range count {
-		below := subtree{t.bucket, t.root, pages[i], keys[i], t.high, t.level + 1, t.bottom}
+		below := subtree{t.by, t.root, pages[i], keys[i], t.high, t.level + 1, t.bottom}
 		if i+1 < count {
 			below.high = keys[i+1]
 		}
@@ -280,7 +277,7 @@ func (w *pageWalk) leaf(t *subtree, b []byte, count int, where string) {
 const bucketHeader = 16
 
 func (w *pageWalk) bucket(name string, value []byte, where string) {
-	t := &subtree{bucket: name, root: name == string(bktStaging)}
+	t := &subtree{by: fmt.Sprintf("bucket %q", name), root: name == string(bktStaging)}
 	if len(value) < bucketHeader {
 		w.fail("%s: bucket %q of %d bytes", where, name, len(value))
 		return
