@@ -151,7 +151,7 @@ func (w *pageWalk) freelist() {
 // least low and below high, nil for any.
 type subtree struct {
 	by        string // what it belongs to, for messages
-	root      bool // the bucket holds buckets
+	root      bool   // the bucket holds buckets
 	page      uint64
 	low, high []byte
 	level     int
