@@ -19,6 +19,10 @@ type CheckReport struct {
 	Heads     int
 	// Indexed says that the index was compared with the masks.
 	Indexed bool
+	// TornMeta says that one of the two meta pages is not whole. A crash in the
+	// middle of a commit leaves that, and nothing that was acknowledged is
+	// lost; a flipped bit leaves it too, and then the last transaction may be.
+	TornMeta bool
 	// Problems say what is wrong and where; none: the file is sound.
 	Problems []string
 }
@@ -43,6 +47,7 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 			c.problem("page structure: %v", fmt.Errorf(format, args...))
 		}}
 		whole := w.all(s.file)
+		c.report.TornMeta = w.meta.torn
 		if whole != nil && !errors.Is(whole, ErrCorrupt) {
 			return whole
 		}

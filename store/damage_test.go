@@ -161,12 +161,14 @@ func readDamaged(path string, want truth) string {
 	}
 	defer s.Close()
 	kind, detail := judge(s, want)
-	_, checkErr := s.Check(ctx, true)
+	report, checkErr := s.Check(ctx, true)
 	switch {
 	case kind == "FAIL":
 		return "FAIL: " + detail
 	case checkErr != nil && !errors.Is(checkErr, ErrCorrupt):
 		return fmt.Sprintf("FAIL: Check: %v", checkErr)
+	case checkErr == nil && report.TornMeta && (kind == "right" || kind == "older"):
+		return "torn meta"
 	case checkErr == nil && kind != "right":
 		return "FAIL: Check does not report it: " + kind + ": " + detail
 	case checkErr == nil:

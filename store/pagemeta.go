@@ -30,7 +30,7 @@ type pageMeta struct {
 	pageSize             int
 	root, freelist, high uint64 // pages; there are none from high on
 	txid                 uint64
-	damaged              int // the other meta page if it is not whole, else -1
+	torn                 bool // the other meta page is not whole
 }
 
 // readPageMeta finds the page size and the newest of the two meta pages, as
@@ -50,14 +50,13 @@ func readPageMeta(f *os.File) (m pageMeta, err error) {
 		return m, corrupt("neither meta page is whole")
 	}
 	second, secondOK := metaAt(f, int64(m.pageSize))
-	m.damaged = -1
 	switch {
 	case !firstOK:
-		m, m.damaged = second, 0
+		m, m.torn = second, true
 	case !secondOK:
-		m.damaged = 1
+		m.torn = true
 	case second.txid > first.txid:
-		m, m.damaged = second, -1
+		m = second
 	}
 	if want := int64(m.pageSize); m.high < 4 || m.high > uint64(info.Size()/want) {
 		return m, corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.high, want)

@@ -57,9 +57,6 @@ func (w *pageWalk) all(f *os.File) error {
 	if w.used == nil {
 		return err
 	}
-	if w.meta.damaged >= 0 {
-		w.fail("meta page %d is damaged: the state is that before the last transaction, or a crash cut that short", w.meta.damaged)
-	}
 	for id, used := range w.used {
 		if !used && !w.free[id] && w.wrong == nil { // damaged pages lead nowhere
 			w.fail("page %d: neither used nor free", id)
