@@ -102,14 +102,18 @@ func (c *crowd) watch(server *child, long time.Duration) string {
 	}
 	slope := fit(at, bytes)
 	growth := slope * (at[len(at)-1] - at[0])
-	if growth > growthLimit {
+	if growth > growthLimit && long >= settled {
 		c.fault("memory grew by %.1f MiB in %.0f s, from %.0f MiB, want it flat", growth/(1<<20), at[len(at)-1]-at[0], bytes[0]/(1<<20))
 	}
 	return fmt.Sprintf("memory %.0f MiB, slope %+.2f MiB a minute", bytes[len(bytes)-1]/(1<<20), slope*60/(1<<20))
 }
 
-// growthLimit is noise: what allocators and queues of 64 clients come and go by.
-const growthLimit = 48 << 20
+const (
+	// growthLimit is noise: what allocators and queues of 64 clients come and go by.
+	growthLimit = 48 << 20
+	// settled is how long it takes until memory says something: before, allocators, buffers and the bank's rows come to their size. A shorter load reports it only.
+	settled = 3 * time.Minute
+)
 
 // fit is the slope of the least-squares line.
 func fit(x, y []float64) float64 {
