@@ -17,7 +17,14 @@ type EachAdapter struct {
 }
 
 // CanEmbedEach says whether EmbedEach works: on a CPU with AVX2, for sizes that its kernels can do. The first call packs the encoder's weights, 43 MB and 30 ms for MiniLM-L6.
-func (e *Encoder) CanEmbedEach() bool { return e.packed() != nil }
+func (e *Encoder) CanEmbedEach() bool {
+	e.pack.Do(func() {
+		if e.onCPU {
+			e.kernels = e.newKernels()
+		}
+	})
+	return e.kernels != nil
+}
 
 // EmbedEach is Embed for answers: one vector a text, x [texts,H], each through an adapter of its own, adapters[owner[i]], or none where that is nil. It runs on the calling goroutine's
 // thread, without libtorch, gradients or padding, and a text's vector is the same to the bit whatever texts are beside it. Like Embed, but for rounding. CanEmbedEach must have been true.
@@ -29,9 +36,11 @@ func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapt
 	if len(x) != len(texts)*e.config.HiddenSize {
 		return fmt.Errorf("model: %d values for %d texts", len(x), len(texts))
 	}
-	e.packed().Embed(b, flat, map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First, PoolPooler: bert.Pooler}[e.pooling], x)
+	e.kernels.Embed(b, flat, eachPooling[e.pooling], x)
 	return nil
 }
+
+var eachPooling = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First, PoolPooler: bert.Pooler}
 
 // each checks and flattens: a bad id would be read far outside of the embeddings.
 func (e *Encoder) each(texts []Encoding, owner []int, adapters []*EachAdapter) (b bert.Batch, flat []bert.Adapter, err error) {
@@ -72,8 +81,8 @@ func (a *EachAdapter) check(blocks, d int) error {
 	return nil
 }
 
-// pack returns nil where the kernels cannot run.
-func (e *Encoder) pack() *bert.Model {
+// newKernels packs the weights; nil where the kernels cannot run.
+func (e *Encoder) newKernels() *bert.Model {
 	act := map[string]bert.Activation{"gelu": bert.GELU, "gelu_new": bert.GELUTanh, "relu": bert.ReLU}[e.config.HiddenAct]
 	c, d := e.config, e.config.HiddenSize
 	w := bert.Weights{Hidden: d, Heads: c.NumAttentionHeads, Activation: act, Eps: float32(c.LayerNormEps), Words: e.embed.words.Memory(c.VocabSize * d),
@@ -90,7 +99,6 @@ func (e *Encoder) pack() *bert.Model {
 	if err != nil { // sizes that no BERT in use has: libtorch answers
 		return nil
 	}
-	e.ready.Store(true)
 	return m
 }
 

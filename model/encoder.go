@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/xpeft/xpeft/internal/bert"
 	"github.com/xpeft/xpeft/internal/torch"
@@ -19,9 +18,11 @@ type Encoder struct {
 	embed   embeddings
 	blocks  []block
 	pooler  linear
-	weights []*torch.Held      // nil after Close
-	packed  func() *bert.Model // for EmbedEach, at its first use; nil where the kernels cannot run
-	ready   atomic.Bool        // packed is there
+	weights []*torch.Held // nil after Close
+	// kernels are EmbedEach's, packed at its first use; nil before, and where they cannot run.
+	kernels *bert.Model
+	pack    sync.Once
+	onCPU   bool
 	// checkpoint stays open: on a CPU, F32 weights are views of its file.
 	checkpoint *Checkpoint
 }
@@ -48,7 +49,7 @@ type block struct {
 // the caller's. On a CPU F32 weights are not copied but mapped, except query, key and value, which are joined. Cost: page faults at first
 // use; F16 and BF16 are widened now.
 func NewEncoder(ctx context.Context, e *torch.Engine, c *Checkpoint) (*Encoder, error) {
-	enc := &Encoder{config: c.Config, pooling: c.Pooling, checkpoint: c}
+	enc := &Encoder{config: c.Config, pooling: c.Pooling, checkpoint: c, onCPU: e.Device() == torch.CPU}
 	w := &loader{checkpoint: c}
 	loaded := false
 	defer func() {
@@ -71,18 +72,13 @@ func NewEncoder(ctx context.Context, e *torch.Engine, c *Checkpoint) (*Encoder, 
 		return nil, err
 	}
 	enc.weights, loaded = w.held, true
-	if e.Device() == torch.CPU {
-		enc.packed = sync.OnceValue(enc.pack)
-	} else {
-		enc.packed = func() *bert.Model { return nil }
-	}
 	return enc, nil
 }
 
 // Close frees the weights and closes the checkpoint. No forward pass may run.
 func (e *Encoder) Close() error {
-	if e.weights != nil && e.ready.Load() {
-		e.packed().Free()
+	if e.kernels != nil {
+		e.kernels.Free()
 	}
 	for _, h := range e.weights {
 		h.Free()

@@ -33,8 +33,8 @@ func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOptio
 // window is how many requests of a PredictBatch are read and wait at once, which bounds the memory of a batch of any size.
 const window = 1024
 
-// PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the forward passes as those of concurrent calls are: sorted by
-// length, a pass a worker at a time. Each row has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
+// PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the forward passes as those of concurrent calls are, a
+// pass a worker at a time. Each row has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
 // ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()

@@ -42,11 +42,11 @@ type PassStats struct {
 }
 
 const (
-	share     = 8       // rows of one profile, or of one call, in a round of turns
-	look      = 4 * 64  // rows that may fill up a pass
-	maxRows   = 64      // of one pass: each may bring an adapter
-	minTokens = 96      // a pass of fewer wastes more on its operators than another lane would save
-	fewTokens = 8 * 128 // with no more waiting, padding costs less than another pass
+	share     = 8    // rows of one profile, or of one call, in a round of turns
+	look      = 256  // rows that may fill up a pass
+	maxRows   = 64   // of one pass: each may bring an adapter
+	minTokens = 96   // a pass of fewer wastes more on its operators than another lane would save
+	fewTokens = 1024 // with no more waiting, padding costs less than another pass
 )
 
 // call is one Predict or a part of a PredictBatch, waiting for its rows.
@@ -208,11 +208,11 @@ func (s *scheduler) await() bool {
 // fill chooses the rows of a pass, and says how many tokens it computes, padding included.
 func (s *scheduler) fill() (rows []*row, computed int) {
 	first := s.queue[0]
-	others, waste := s.queue[1:min(len(s.queue), look)], 1.0
-	if !s.packs() {
+	others, pads, waste := s.queue[1:min(len(s.queue), look)], !s.packs(), 0.04
+	if pads {
 		others = slices.Clone(others)
 		slices.SortStableFunc(others, func(a, b *row) int { return cmp.Compare(apart(a, first), apart(b, first)) })
-		if waste = 0.04; s.tokens <= fewTokens {
+		if s.tokens <= fewTokens {
 			waste = 0.25
 		}
 	}
@@ -227,7 +227,7 @@ func (s *scheduler) fill() (rows []*row, computed int) {
 		}
 		t, all := max(longest, r.tokens()), tokens+r.tokens()
 		then := all
-		if waste < 1 {
+		if pads {
 			then = t * (len(rows) + 1)
 		}
 		if len(rows) == maxRows || then > limit || float64(then-all) > waste*float64(then) {
