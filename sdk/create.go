@@ -91,23 +91,13 @@ func (p *SDK) settle(work string) error {
 	if err := p.store.Close(); err != nil {
 		return err
 	}
-	from, to := folder.DB(work), folder.DB(p.dir)
-	err := os.Link(from, to) // unlike a rename it keeps what another process made meanwhile
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s: %w", p.dir, ErrExists)
-	}
-	if err != nil { // a file system without links
-		err = os.Rename(from, to)
-	}
-	if err != nil {
+	to := folder.DB(p.dir)
+	if err := store.Move(folder.DB(work), to); err != nil {
 		return err
-	}
-	if d, err := os.Open(p.dir); err == nil {
-		_ = d.Sync() // makes the name durable; not every system can
-		d.Close()
 	}
 	st, err := store.Open(to, p.options.store())
 	if err != nil {
+		os.Remove(store.KeysPath(to)) // if there is one
 		return errors.Join(err, os.Remove(to))
 	}
 	p.store = st

@@ -58,6 +58,10 @@ type Options struct {
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
 
+	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of profiles, each under a key of its own that Forget destroys; Open then needs it too,
+	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.
+	MasterKey []byte
+
 	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
 	ObserveEvery int
 	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
@@ -197,6 +201,9 @@ func (o *Options) withDefaults() (Options, error) {
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)
 	c.ObserveEvery = orDefault(c.ObserveEvery, 8)
+	if n := len(c.MasterKey); c.MasterKey != nil && n != store.MasterKeySize {
+		faults = append(faults, fmt.Sprintf("MasterKey has %d bytes, want %d", n, store.MasterKeySize))
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -204,7 +211,7 @@ func (o *Options) withDefaults() (Options, error) {
 }
 
 func (o Options) store() *store.Options {
-	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: maxID, MaxText: maxExampleText, Logger: o.Logger}
+	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: maxID, MaxText: maxExampleText, MasterKey: o.MasterKey, Logger: o.Logger}
 }
 
 func orDefault[T comparable](v, fallback T) T {

@@ -48,7 +48,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		s, err := Open(s.Path(), &Options{ReadOnly: true})
+		s, err := Open(s.Path(), with(Options{ReadOnly: true}))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func BenchmarkImport(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		to := newStore(b, &Options{NoSync: true, NoIndex: true})
+		to := newStore(b, with(Options{NoSync: true, NoIndex: true}))
 		b.StartTimer()
 		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
 		if err != nil {
@@ -117,7 +117,7 @@ func BenchmarkImport(b *testing.B) {
 
 // BenchmarkPutBatch is of 5,000 new profiles, without their index.
 func BenchmarkPutBatch(b *testing.B) {
-	s := newStore(b, &Options{NoSync: true, NoIndex: true})
+	s := newStore(b, with(Options{NoSync: true, NoIndex: true}))
 	r := rand.New(rand.NewPCG(1, 2))
 	batch := make([]*Profile, 5000)
 	for i := range batch {

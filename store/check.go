@@ -72,7 +72,8 @@ type checker struct {
 	t      *txn
 	report CheckReport
 
-	found tally // what the tally should say
+	found    tally // what the tally should say
+	vanished bool  // some profiles were deleted, and their keys, since Check began
 	banks map[uint32]BankInfo
 	heads map[uint32]bool
 }
@@ -83,6 +84,15 @@ func (c *checker) problem(format string, args ...any) {
 		c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
 	case n == maxProblems:
 		c.report.Problems = append(c.report.Problems, "and more")
+	}
+}
+
+// unreadable is problem, unless the profile was deleted since Check began.
+func (c *checker) unreadable(format string, args ...any) {
+	if err := fmt.Errorf(format, args...); errors.Is(err, errVanished) {
+		c.vanished = true
+	} else {
+		c.problem("%v", err)
 	}
 }
 
@@ -204,9 +214,10 @@ func (c *checker) checkIDs() error {
 		c.report.Profiles++
 		p, err := c.t.numbered(id, n)
 		if err != nil {
-			c.problem("%v", err)
+			c.unreadable("%w", err)
 			continue
 		}
+		id = []byte(p.ID)
 		bank, ok := c.banks[p.Bank]
 		switch {
 		case !ok:
@@ -224,20 +235,24 @@ func (c *checker) checkIDs() error {
 
 // owner says whose record a number has: "" if it is readable but no id leads
 // to it.
-func (c *checker) owner(n, record []byte) (owner string, staged bool, err error) {
-	refs, err := readRefs(record)
+func (c *checker) owner(key []byte) (owner string, staged bool, err error) {
+	n, err := number(key)
 	if err != nil {
 		return "", false, err
 	}
-	id := refs.id
-	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(id), n) }
+	refs, err := c.t.refs(n)
+	if err != nil {
+		return "", false, err
+	}
+	id, idKey := string(refs.id), c.t.idKey(refs.id)
+	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(idKey), key) }
 	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
-		return string(id), false, nil
+		return id, false, nil
 	}
 	if staging := c.t.Bucket(bktStaging); staging != nil {
 		for _, ids := range stagedIDs(staging) {
 			if leads(ids) {
-				return string(id), true, nil
+				return id, true, nil
 			}
 		}
 	}
@@ -250,18 +265,20 @@ func (c *checker) checkProfiles() error {
 	records := uint64(0)
 	err := c.each(bktProfiles, func(k, v []byte) {
 		records++
-		owner, staged, err := c.owner(k, v)
+		owner, staged, err := c.owner(k)
 		switch {
 		case err != nil:
-			c.problem("record %x: %v", k, err) // said by checkIDs too, with its id
+			c.unreadable("record %x: %w", k, err) // said by checkIDs too, with its id
 		case owner == "":
 			c.problem("record %x: no id leads to it", k)
 		case staged: // not counted before it is committed
 			return
 		}
 		c.found.recordBytes += uint64(len(v))
-		if p, err := DecodeProfile(v); err == nil {
-			c.found.maskBytes += uint64(len(p.Mask.Bytes()))
+		if n, err := number(k); err == nil {
+			if p, err := c.t.decode(n); err == nil {
+				c.found.maskBytes += uint64(len(p.Mask.Bytes()))
+			}
 		}
 	})
 	if err != nil {

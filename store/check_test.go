@@ -84,7 +84,7 @@ func TestCheckFinds(t *testing.T) {
 			if err := errors.Join(db.Update(c.damage), db.Close()); err != nil {
 				t.Fatal(err)
 			}
-			damaged, err := Open(path, &Options{ReadOnly: true})
+			damaged, err := Open(path, with(Options{ReadOnly: true}))
 			if err != nil {
 				t.Fatal(err)
 			}

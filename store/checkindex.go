@@ -53,9 +53,9 @@ func (c *checker) masksOf(high uint16, use map[uint32]*bankUse) map[uint32][]low
 	masks := map[uint32][]lowMask{}
 	first := key32(uint32(high) << 16)
 	cur := c.t.profiles.Cursor()
-	for k, v := cur.Seek(first); len(k) == 4 && hasPrefix(k, first[:2]); k, v = cur.Next() {
-		p, err := DecodeProfile(v)
-		if err != nil || !bytes.Equal(c.t.ids.Get([]byte(p.ID)), k) || !fits(p.Mask, c.banks[p.Bank]) {
+	for k, _ := cur.Seek(first); len(k) == 4 && hasPrefix(k, first[:2]); k, _ = cur.Next() {
+		p, err := c.t.decode(binary.BigEndian.Uint32(k))
+		if err != nil || !bytes.Equal(c.t.ids.Get(c.t.idKey([]byte(p.ID))), k) || !fits(p.Mask, c.banks[p.Bank]) {
 			continue // said already, or not visible
 		}
 		masks[p.Bank] = append(masks[p.Bank], lowMask{binary.BigEndian.Uint16(k[2:]), p.Mask})

@@ -18,7 +18,7 @@ import (
 // Every profile says the same thing in all its parts, so that a reader sees a
 // mixed one.
 func TestConcurrent(t *testing.T) {
-	s := newStore(t, &Options{NoSync: true, History: 1, MaxExamples: 3})
+	s := newStore(t, with(Options{NoSync: true, History: 1, MaxExamples: 3}))
 	stop, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	run := func(fn func(r *rand.Rand) error) {
@@ -172,8 +172,8 @@ func TestReadOnly(t *testing.T) {
 	r := newRand(t)
 	s := filled(t, r, 5)
 	want := contents(t, s)
-	s = reopen(t, s, &Options{ReadOnly: true})
-	other, err := Open(s.Path(), &Options{ReadOnly: true, Timeout: 50 * time.Millisecond})
+	s = reopen(t, s, with(Options{ReadOnly: true}))
+	other, err := Open(s.Path(), with(Options{ReadOnly: true, Timeout: 50 * time.Millisecond}))
 	if err != nil {
 		t.Fatalf("second reader: %v", err)
 	}

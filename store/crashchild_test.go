@@ -141,7 +141,7 @@ func changeForever(path string) error {
 // crashOptions keep little, so that what is dropped is tested too; simulated
 // profiles keep as much.
 func crashOptions(noSync bool) *Options {
-	return &Options{NoSync: noSync, History: 2, MaxExamples: 4}
+	return with(Options{NoSync: noSync, History: 2, MaxExamples: 4})
 }
 
 // childOptions are crashOptions as the child's environment says.

@@ -152,7 +152,7 @@ func damagedCopy(sound []byte, i int) []byte {
 // readDamaged asks a damaged store everything. What it says begins with FAIL
 // if an answer was wrong, or something was lost that Check does not report.
 func readDamaged(path string, want truth) string {
-	s, err := Open(path, &Options{ReadOnly: true})
+	s, err := Open(path, with(Options{ReadOnly: true}))
 	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) {
 		return "refused"
 	}

@@ -13,10 +13,11 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
-		if err := w.settle([]byte(id)); err != nil {
+		key := w.idKey([]byte(id))
+		if err := w.settle(key); err != nil {
 			return err
 		}
-		v := w.ids.Get([]byte(id))
+		v := w.ids.Get(key)
 		if v == nil {
 			return fmt.Errorf("%w: profile %q", ErrNotFound, id)
 		}
@@ -24,25 +25,25 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.ids.Delete([]byte(id)); err != nil {
+		if err := w.ids.Delete(key); err != nil {
 			return err
 		}
 		w.tally.profiles--
-		return w.erase([]byte(id), n)
+		return w.erase(key, n)
 	})
 }
 
-// erase deletes all that is stored under a number that an id has led to. A
-// record that cannot be read is erased like any other, one of another id is
-// ErrCorrupt.
-func (w *writeTx) erase(id []byte, n uint32) error {
-	if r, err := readRefs(w.profiles.Get(key32(n))); err == nil {
-		if err := r.ownedBy(id); err != nil {
+// erase deletes all that is stored under a number that a key of bktIDs has led
+// to. A record that cannot be read is erased like any other, one of another id
+// is ErrCorrupt.
+func (w *writeTx) erase(idKey []byte, n uint32) error {
+	if r, err := w.refs(n); err == nil {
+		if err := w.ownedBy(r, idKey); err != nil {
 			return err
 		}
 	}
 	c := change{number: n}
-	if old, err := DecodeProfile(w.profiles.Get(key32(n))); err == nil {
+	if old, err := w.decode(n); err == nil {
 		c.old = maskOf(old)
 	} else {
 		w.s.distrustIndex()
@@ -56,7 +57,7 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	key := key32(n)
 	record := w.profiles.Get(key)
 	w.tally.recordBytes -= uint64(len(record))
-	if old, err := DecodeProfile(record); err == nil {
+	if old, err := w.decode(n); err == nil {
 		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
 	}
 	if err := w.eraseBeside(n); err != nil {
@@ -65,13 +66,21 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err := w.profiles.Delete(key); err != nil {
 		return err
 	}
-	return w.free(key)
+	return w.free(n)
 }
 
-// free gives a number's key to whoever comes next.
-func (w *writeTx) free(key []byte) error {
-	w.noneFree = false
-	return w.Bucket(bktFree).Put(key, nil)
+// free gives a number to whoever comes next; if it had a key, only after the
+// transaction: until that is committed the key is in use.
+func (w *writeTx) free(n uint32) error {
+	if w.keys == nil {
+		w.noneFree = false
+	} else {
+		if w.freed == nil {
+			w.freed = map[uint32]bool{}
+		}
+		w.freed[n] = true
+	}
+	return w.Bucket(bktFree).Put(key32(n), nil)
 }
 
 func (w *writeTx) eraseBeside(n uint32) error {

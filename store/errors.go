@@ -24,6 +24,9 @@ var (
 	// limit on the size of files is used up. Nothing of it is stored; what was there can be read, and written
 	// once there is room.
 	ErrFull = errors.New("store: no room on the disk")
+	// ErrKey says that a store is encrypted and the master key is missing or
+	// not its own, or that its file of keys is missing or another's.
+	ErrKey = errors.New("store: wrong or missing key")
 	// ErrConflict says that the profile is not at the revision that the
 	// caller's Write.IfRevision names.
 	ErrConflict = errors.New("store: revision conflict")

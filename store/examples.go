@@ -23,7 +23,7 @@ func (t *txn) examples(n uint32) (examples []Example, err error) {
 	prefix := key32(n)
 	c := t.Bucket(bktExamples).Cursor()
 	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		payload, err := unseal(tagExample, k, v)
+		payload, err := t.payload(tagExample, n, k, v)
 		if err != nil {
 			return nil, fmt.Errorf("example %x: %w", k, err)
 		}
@@ -78,14 +78,23 @@ func (w *writeTx) appendExamples(n uint32, examples []Example) error {
 		w.tally.examples--
 	}
 	for _, e := range examples {
-		key := key32x64(n, end)
-		if err := bucket.Put(key, seal(tagExample, key, appendExample(nil, e))); err != nil {
+		if err := w.putExample(n, end, e); err != nil {
 			return err
 		}
 		end++
 		w.tally.examples++
 	}
 	return nil
+}
+
+// putExample stores an example under a number and a sequence.
+func (w *writeTx) putExample(n uint32, sequence uint64, e Example) error {
+	key := key32x64(n, sequence)
+	value, err := w.sealed(tagExample, n, key, appendExample(nil, e))
+	if err != nil {
+		return err
+	}
+	return w.Bucket(bktExamples).Put(key, value)
 }
 
 // exampleRange returns the sequence numbers of a profile's examples: from

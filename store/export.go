@@ -55,7 +55,11 @@ func (e *exporter) run(ctx context.Context) error {
 		return err
 	}
 	reading, stop := context.WithCancel(ctx)
-	r := newPageReader(e.s, e.o)
+	r, err := newPageReader(e.s, e.o)
+	if err != nil {
+		stop()
+		return err
+	}
 	go r.run(reading)
 	defer func() {
 		stop()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -35,29 +37,34 @@ type pageReader struct {
 	banks, heads map[uint32]uint32 // store's ref → bundle's
 }
 
-func newPageReader(s *Store, o ExportOptions) *pageReader {
-	r := &pageReader{s: s, o: o, pages: make(chan exportPage, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
-	if o.IDs == nil {
+func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
+	r = &pageReader{s: s, o: o, pages: make(chan exportPage, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
+	switch {
+	case o.IDs != nil:
+		r.ids = slices.Clone(o.IDs)
+		slices.Sort(r.ids)
+		r.ids = slices.Compact(r.ids)
+	case s.keys != nil:
+		r.ids, err = s.readableNames(o.Prefix)
+	default:
 		r.from = []byte(o.Prefix)
-		return r
 	}
-	r.ids = slices.Clone(o.IDs)
-	slices.Sort(r.ids)
-	r.ids = slices.Compact(r.ids)
-	return r
+	return r, err
 }
 
 // run sends all pages, or those up to an error, unless ctx ends first.
 func (r *pageReader) run(ctx context.Context) {
 	defer close(r.pages)
 	read := r.readRange
-	if r.o.IDs != nil {
+	if r.o.IDs != nil || r.s.keys != nil {
 		read = r.readIDs
 	}
 	for size := 0; len(r.ids) > 0 || r.from != nil; {
-		w := &pageWriter{r: r, frames: make([]byte, 0, size)}
+		var w *pageWriter
+		began := r.progress()
 		err := r.s.view(func(t *txn) error {
-			w.txn, w.records = t, t.profiles.Cursor()
+			r.goBack(began)
+			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor()}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
@@ -72,11 +79,32 @@ func (r *pageReader) run(ctx context.Context) {
 	}
 }
 
+// progress is a copy of what reading a page changes, if that may have to be
+// done twice.
+func (r *pageReader) progress() pageReader {
+	if r.s.keys == nil {
+		return pageReader{}
+	}
+	was := *r
+	was.banks, was.heads = maps.Clone(r.banks), maps.Clone(r.heads)
+	return was
+}
+
+func (r *pageReader) goBack(was pageReader) {
+	if r.s.keys != nil {
+		r.ids, r.counts = was.ids, was.counts
+		r.banks, r.heads = maps.Clone(was.banks), maps.Clone(was.heads)
+	}
+}
+
 // readIDs reads the first of the ids, as many as fit a page.
 func (r *pageReader) readIDs(w *pageWriter) error {
 	for ; len(r.ids) > 0 && !w.full(); r.ids = r.ids[1:] {
 		id := []byte(r.ids[0])
 		n, err := w.txn.number(id)
+		if errors.Is(err, ErrNotFound) && r.o.IDs == nil {
+			continue // deleted since it was listed
+		}
 		if err != nil {
 			return err
 		}
@@ -126,7 +154,11 @@ func (w *pageWriter) frame(kind byte, payload []byte) {
 
 // add appends a profile and what goes with it.
 func (w *pageWriter) add(id []byte, n uint32) error {
-	record := seekNext(w.records, key32(n))
+	key := key32(n)
+	record, err := w.txn.payload(tagRecord, n, key, seekNext(w.records, key))
+	if err != nil {
+		return err
+	}
 	refs, err := readRefs(record)
 	if err != nil {
 		return err
@@ -206,7 +238,7 @@ func (w *pageWriter) addExamples(n uint32) error {
 	prefix := key32(n)
 	c := w.txn.Bucket(bktExamples).Cursor()
 	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		payload, err := unseal(tagExample, k, v)
+		payload, err := w.txn.payload(tagExample, n, k, v)
 		if err != nil {
 			return fmt.Errorf("example %x: %w", k, err)
 		}

@@ -21,7 +21,7 @@ import (
 func damageTarget(t *testing.T, dir string) (size int) {
 	t.Helper()
 	path := filepath.Join(dir, "sound.db")
-	s, err := Create(path, testMeta, &Options{NoSync: true, History: 1})
+	s, err := Create(path, testMeta, with(Options{NoSync: true, History: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}

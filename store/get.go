@@ -36,7 +36,7 @@ func (t *txn) state(n uint32) ([]byte, error) {
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := unseal(tagState, key, v)
+	payload, err := t.payload(tagState, n, key, v)
 	if err != nil {
 		return nil, fmt.Errorf("state of profile %d: %w", n, err)
 	}
@@ -50,26 +50,45 @@ func (s *Store) History(id string) (ps []*Profile, err error) {
 		if err != nil {
 			return err
 		}
-		key := key32(n)
-		c := t.Bucket(bktHistory).Cursor()
-		for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
-			p, err := DecodeProfile(v)
-			if err != nil {
-				return fmt.Errorf("history of profile %q: %w", id, err)
-			}
-			if p.ID != id || !bytes.Equal(k, key32x64(n, p.Revision)) {
-				return corrupt("history of profile %q has revision %d of %q", id, p.Revision, p.ID)
-			}
-			p.Number = n
-			ps = append(ps, p)
-		}
-		return nil
+		ps, err = t.history(id, n)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	slices.Reverse(ps)
 	return ps, nil
+}
+
+// history returns the earlier revisions under a number, oldest first.
+func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
+	key := key32(n)
+	c := t.Bucket(bktHistory).Cursor()
+	for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
+		p, err := t.earlier(n, k, v)
+		if err != nil {
+			return nil, fmt.Errorf("history of profile %q: %w", id, err)
+		}
+		if p.ID != id || !bytes.Equal(k, key32x64(n, p.Revision)) {
+			return nil, corrupt("history of profile %q has revision %d of %q", id, p.Revision, p.ID)
+		}
+		ps = append(ps, p)
+	}
+	return ps, nil
+}
+
+// earlier decodes an earlier revision.
+func (t *txn) earlier(n uint32, key, value []byte) (*Profile, error) {
+	record, err := t.payload(tagHistory, n, key, value)
+	if err != nil {
+		return nil, err
+	}
+	p, err := DecodeProfile(record)
+	if err != nil {
+		return nil, err
+	}
+	p.Number = n
+	return p, nil
 }
 
 // Count is the number of profiles.
@@ -92,9 +111,14 @@ const (
 // Profiles lists the profiles whose id starts with prefix, in the order of
 // ids. It reads a few hundred at a time: a profile that is put or deleted
 // meanwhile is listed or not, but each is whole. A record that cannot be read
-// yields nil and its error, and the listing goes on.
+// yields nil and its error, and the listing goes on. With encryption the
+// listing first reads every record, for its id.
 func (s *Store) Profiles(prefix string) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
+		if s.keys != nil {
+			s.eachNamed(prefix, yield)
+			return
+		}
 		from := []byte(prefix)
 		eachPage(yield, func() (page []listed, more bool, err error) {
 			page, from, err = s.page(from, []byte(prefix))
@@ -147,8 +171,8 @@ func (s *Store) page(from, prefix []byte) (page []listed, next []byte, err error
 	return page, next, err
 }
 
-// from lists ids and numbers in the order of ids: the ids bucket, and over it
-// the ids of a committed import.
+// from lists keys of ids and numbers in the order of the keys: the ids bucket,
+// and over it the ids of a committed import.
 func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 	return func(yield func([]byte, uint32) bool) {
 		base := t.ids.Cursor()

@@ -116,7 +116,7 @@ func checkImage(t *testing.T, image string, want map[string]content, bundle []by
 		all++
 	}
 	for _, readOnly := range []bool{true, false} {
-		s, err := Open(image, &Options{NoSync: true, ReadOnly: readOnly})
+		s, err := Open(image, with(Options{NoSync: true, ReadOnly: readOnly}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,7 +138,11 @@ func (im *importer) scan(w *writeTx, ids *bolt.Bucket) (fresh int, again [][]byt
 
 // revision reads the revision of the record under a number.
 func (t *txn) revision(n []byte) (uint64, error) {
-	p, err := DecodeProfile(t.profiles.Get(n))
+	at, err := number(n)
+	if err != nil {
+		return 0, err
+	}
+	p, err := t.decode(at)
 	if err != nil {
 		return 0, err
 	}

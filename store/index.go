@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -16,6 +17,9 @@ import (
 // It also counts, exactly, how many profiles select each adapter.
 type index struct {
 	off bool // not kept: queries read every profile
+	// sets is the whole index, if nothing of it may be in the file; else nil.
+	// It is then built by each Open, and never behind.
+	sets map[setID]*roaring.Bitmap
 
 	lock    sync.Mutex
 	ready   chan struct{}          // closed unless a rebuild is due or under way
@@ -81,12 +85,11 @@ func (ix *index) add(changes []change) {
 		if !ix.built && uint64(c.number) >= ix.next {
 			continue // the rebuild will come to it
 		}
-		p, ok := ix.pending[c.number]
-		if !ok {
-			p.indexed = c.old
+		if ix.sets != nil {
+			ix.change(c)
+		} else {
+			ix.wait(c)
 		}
-		p.current = c.new
-		ix.pending[c.number] = p
 		ix.count(c.old, -1)
 		ix.count(c.new, +1)
 	}
@@ -97,6 +100,16 @@ func (ix *index) add(changes []change) {
 	case n >= ix.flushAt():
 		ix.signal()
 	}
+}
+
+// wait keeps a change for the next flush.
+func (ix *index) wait(c change) {
+	p, ok := ix.pending[c.number]
+	if !ok {
+		p.indexed = c.old
+	}
+	p.current = c.new
+	ix.pending[c.number] = p
 }
 
 func (ix *index) flushAt() int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -18,12 +19,18 @@ func (s *Store) startIndex() error {
 		done:    make(chan struct{}),
 	}
 	s.index = ix
+	if s.keys != nil {
+		ix.sets = map[setID]*roaring.Bitmap{}
+	}
 	err := s.readPages(func(tx *bolt.Tx) error {
 		tally, err := readTally(tx)
 		if err != nil {
 			return err
 		}
 		ix.off = ix.off || tx.Bucket(bktMerge) != nil // until the next Open: it knows nothing of what is not merged
+		if ix.sets != nil {
+			return nil
+		}
 		m, err := readMark(tx)
 		ix.bytes = int64(m.bytes)
 		if err == nil && m.commits == tally.commits {
@@ -44,14 +51,20 @@ func (s *Store) startIndex() error {
 	if s.opts.ReadOnly && !ix.built {
 		ix.off = true
 	}
+	s.keepIndex()
+	return nil
+}
+
+// keepIndex starts the background writer, if there is anything for it to do.
+func (s *Store) keepIndex() {
+	ix := s.index
 	if ix.off || s.opts.ReadOnly {
 		close(ix.done)
-		return nil
+		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ix.stop = stop
 	go s.runIndex(ctx)
-	return nil
 }
 
 // stopIndex ends the background writer and writes what is pending.
@@ -156,6 +169,9 @@ func (ix *index) reset() {
 	ix.resets++
 	ix.emptied, ix.next = false, 0
 	ix.pending, ix.use = map[uint32]pendingMask{}, nil
+	if ix.sets != nil {
+		ix.sets = map[setID]*roaring.Bitmap{}
+	}
 }
 
 func (ix *index) signal() {

@@ -15,8 +15,11 @@ import (
 func (s *Store) flush(ctx context.Context) error {
 	ix := s.index
 	ix.lock.Lock()
-	steps := len(ix.groups())
+	steps, memory := len(ix.groups()), ix.sets != nil
 	ix.lock.Unlock()
+	if memory {
+		return nil
+	}
 	for range max(steps, 1) {
 		err := s.enqueue(&writeOp{ctx: ctx, fn: s.flushStep, alone: true, internal: true})
 		if err != nil {
@@ -92,14 +95,18 @@ func (s *Store) rebuild(ctx context.Context) error {
 	for {
 		ix.lock.Lock()
 		built, step := ix.built, s.rebuildStep
-		if !ix.emptied {
+		switch {
+		case ix.sets != nil:
+			step = s.memoryStep
+		case !ix.emptied:
 			step = s.emptyIndex
 		}
 		ix.lock.Unlock()
 		if built {
 			return s.flush(ctx)
 		}
-		if err := s.enqueue(&writeOp{ctx: ctx, fn: step, alone: true, internal: true}); err != nil {
+		err := s.enqueue(&writeOp{ctx: ctx, fn: step, alone: true, internal: true})
+		if err != nil && err != errNothing {
 			return err
 		}
 	}
@@ -132,34 +139,20 @@ const (
 	stepOnes     = 1 << 24
 )
 
-// rebuildStep indexes the next records, all with the same upper half. A
-// record that cannot be read is left to Check.
+// rebuildStep indexes the next records.
 func (s *Store) rebuildStep(w *writeTx) error {
 	ix := s.index
 	ix.lock.Lock()
 	from, resets := ix.next, ix.resets
 	ix.lock.Unlock()
-	var masks []maskRef
-	deltas, ones, high, next := newDeltas(), 0, uint16(0), uint64(1)<<32
-	c := w.profiles.Cursor()
-	for k, v := c.Seek(key32(uint32(from))); k != nil && from>>32 == 0; k, v = c.Next() {
-		n, err := number(k)
-		if err != nil {
-			return err
-		}
-		if len(masks) == 0 {
-			high = uint16(n >> 16)
-		} else if uint16(n>>16) != high || len(masks) == stepProfiles || ones >= stepOnes {
-			next = uint64(n)
-			break
-		}
-		p, err := DecodeProfile(v)
-		if err != nil || !bytes.Equal(w.ids.Get([]byte(p.ID)), k) {
-			continue // damaged, or of an import that is not merged
-		}
-		masks = append(masks, maskOf(p))
-		ones += 2 * p.Mask.Blocks * p.Mask.K
-		deltas.add(n, pendingMask{current: maskOf(p)})
+	masks, next, err := w.masksFrom(from)
+	if err != nil {
+		return err
+	}
+	deltas, high := newDeltas(), uint16(0)
+	for _, c := range masks {
+		high = uint16(c.number >> 16) // of all of them
+		deltas.add(c.number, pendingMask{current: c.new})
 	}
 	grown, err := deltas.write(w, high)
 	if err != nil {
@@ -169,16 +162,42 @@ func (s *Store) rebuildStep(w *writeTx) error {
 	return nil
 }
 
+// masksFrom reads the masks of the next records, all with the same upper half
+// of their numbers, as changes from nothing; next is where to go on. A record
+// that cannot be read is left to Check.
+func (w *writeTx) masksFrom(from uint64) (masks []change, next uint64, err error) {
+	ones, c := 0, w.profiles.Cursor()
+	for k, _ := c.Seek(key32(uint32(from))); k != nil && from>>32 == 0; k, _ = c.Next() {
+		n, err := number(k)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(masks) > 0 && (n>>16 != masks[0].number>>16 || len(masks) == stepProfiles || ones >= stepOnes) {
+			return masks, uint64(n), nil
+		}
+		p, err := w.decode(n)
+		if err != nil || !bytes.Equal(w.ids.Get(w.idKey([]byte(p.ID))), k) {
+			continue // damaged, or of an import that is not merged
+		}
+		masks = append(masks, change{number: n, new: maskOf(p)})
+		ones += 2 * p.Mask.Blocks * p.Mask.K
+	}
+	return masks, 1 << 32, nil
+}
+
 // advance takes in a step of a rebuild, unless the rebuild was asked for again
 // while the step ran.
-func (ix *index) advance(resets int, masks []maskRef, grown int64, next uint64) {
+func (ix *index) advance(resets int, masks []change, grown int64, next uint64) {
 	ix.lock.Lock()
 	defer ix.lock.Unlock()
 	if resets != ix.resets {
 		return
 	}
-	for _, m := range masks {
-		ix.count(m, 1)
+	for _, c := range masks {
+		ix.count(c.new, 1)
+		if ix.sets != nil {
+			ix.change(c)
+		}
 	}
 	ix.bytes += grown
 	ix.next = next

@@ -20,7 +20,7 @@ var (
 	bktHeads    = []byte("heads")    // ref → digest, head
 	bktDigests  = []byte("digests")  // kind, digest → ref
 	bktNames    = []byte("names")    // name → ref of a head
-	bktIDs      = []byte("ids")      // id → number
+	bktIDs      = []byte("ids")      // id, or its HMAC → number
 	bktFree     = []byte("free")     // numbers to use again
 	bktProfiles = []byte("profiles") // number → record
 	bktHistory  = []byte("history")  // number, revision → record
@@ -48,6 +48,8 @@ const (
 	tagName    = 'N'
 	tagState   = 'S'
 	tagExample = 'E'
+	tagRecord  = 'P' // of encrypted values alone: a record has a checksum of its own
+	tagHistory = 'O'
 	tagIndex   = 'I'
 )
 

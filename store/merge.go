@@ -27,8 +27,8 @@ func (s *Store) mergeImport() error {
 	})
 }
 
-// settle makes bktIDs lead to what bktMerge has for an id, if it has, and
-// erases what it led to before.
+// settle makes bktIDs lead to what bktMerge has for the key of an id, if it
+// has, and erases what it led to before.
 func (w *writeTx) settle(id []byte) error {
 	if w.merge == nil {
 		return nil
@@ -95,14 +95,18 @@ func stagedIDs(staging *bolt.Bucket) []*bolt.Bucket {
 
 // eraseStaged erases a number that no id has led to, and frees it.
 func (w *writeTx) eraseStaged(key []byte) error {
-	key = bytes.Clone(key)
+	n, err := number(key)
+	if err != nil {
+		return err
+	}
+	key = key32(n)
 	if _, _, err := deletePrefix(w.Bucket(bktExamples), key); err != nil {
 		return err
 	}
 	return errors.Join(
 		w.Bucket(bktState).Delete(key),
 		w.profiles.Delete(key),
-		w.free(key),
+		w.free(n),
 	)
 }
 

@@ -46,5 +46,6 @@ type Meta struct {
 	Tokenizer Digest            // of the tokenizer, its length limit included
 	MaxTokens int               // longest text, in tokens
 	Created   time.Time         // set by Create if zero
+	Keys      string            `json:",omitempty"` // id of the file of keys, set by Create with a master key; empty: nothing is encrypted
 	Extra     map[string]string // for the caller
 }

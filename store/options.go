@@ -32,6 +32,10 @@ type Options struct {
 	// MaxText is the length limit in bytes of an example's text, pair and
 	// label together. Default 64 KiB.
 	MaxText int
+	// MasterKey makes Create encrypt what is stored of profiles, for the store's
+	// life, and opens a store that is encrypted: MasterKeySize random bytes, to
+	// be kept elsewhere. Without it, or with another, that is ErrKey.
+	MasterKey []byte
 	// Logger is told of rebuilt indexes and resumed imports. Default: silence.
 	Logger *slog.Logger
 }
@@ -71,6 +75,9 @@ func (o *Options) withDefaults() (Options, error) {
 	check("MaxExamples", c.MaxExamples, maxExamples)
 	check("MaxID", c.MaxID, maxID)
 	check("MaxText", c.MaxText, maxText)
+	if n := len(c.MasterKey); c.MasterKey != nil && n != MasterKeySize {
+		faults = append(faults, fmt.Sprintf("MasterKey has %d bytes, want %d", n, MasterKeySize))
+	}
 	if c.Timeout < 0 {
 		faults = append(faults, fmt.Sprintf("Timeout is %v, want more than 0", c.Timeout))
 	}

@@ -38,7 +38,7 @@ func openDamaged(t *testing.T, sound []byte, damage func(b []byte)) (*Store, err
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Open(path, &Options{ReadOnly: true})
+	return Open(path, with(Options{ReadOnly: true}))
 }
 
 // TestDamagedPages writes one fault into a sound file's pages and wants Open to

@@ -25,7 +25,7 @@ const (
 
 var children = map[string]func(path string) error{
 	childLock: func(path string) error {
-		_, err := Open(path, &Options{Timeout: 100 * time.Millisecond})
+		_, err := Open(path, with(Options{Timeout: 100 * time.Millisecond}))
 		fmt.Println(errors.Is(err, ErrLocked), err)
 		return nil
 	},
@@ -76,7 +76,7 @@ func importForever(path string) error {
 	if err != nil {
 		return err
 	}
-	s, err := Open(path, &Options{NoSync: true})
+	s, err := Open(path, with(Options{NoSync: true}))
 	if err != nil {
 		return err
 	}

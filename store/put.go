@@ -57,8 +57,7 @@ func (s *Store) checkPut(p *Profile) error {
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
-	id := []byte(p.ID)
-	old, err := w.forWriting(id)
+	old, err := w.forWriting(w.idKey([]byte(p.ID)))
 	if err != nil {
 		return 0, err
 	}
@@ -84,14 +83,14 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 // forWriting returns the profile to be replaced, or nil if the id is new. It
 // first merges what a committed import has for the id, so that the ids bucket
 // alone counts.
-func (w *writeTx) forWriting(id []byte) (*Profile, error) {
-	if err := w.settle(id); err != nil {
+func (w *writeTx) forWriting(idKey []byte) (*Profile, error) {
+	if err := w.settle(idKey); err != nil {
 		return nil, err
 	}
-	if w.ids.Get(id) == nil {
+	if w.ids.Get(idKey) == nil {
 		return nil, nil
 	}
-	return w.profile(id)
+	return w.numberedIn(w.ids, idKey)
 }
 
 func checkRevision(old *Profile, want *uint64) error {
@@ -143,22 +142,39 @@ func (w *writeTx) nextOf(p, old *Profile) (*Profile, error) {
 
 // newNumber gives out the lowest number that was freed, or the next one.
 func (w *writeTx) newNumber() (uint32, error) {
+	n, err := w.freeNumber()
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		if w.tally.nextNumber > math.MaxUint32 {
+			return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.profiles)
+		}
+		n = uint32(w.tally.nextNumber)
+		w.tally.nextNumber++
+	}
+	return n, w.giveKey(n)
+}
+
+// freeNumber takes the lowest number of bktFree, 0 if there is none that an
+// earlier transaction freed.
+func (w *writeTx) freeNumber() (uint32, error) {
+	if w.noneFree {
+		return 0, nil
+	}
 	free := w.Bucket(bktFree)
-	if !w.noneFree {
-		if k, _ := free.Cursor().First(); k != nil {
-			n, err := number(k)
-			if err != nil {
-				return 0, err
-			}
+	c := free.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		n, err := number(k)
+		if err != nil {
+			return 0, err
+		}
+		if !w.freed[n] {
 			return n, free.Delete(key32(n))
 		}
-		w.noneFree = true
 	}
-	if w.tally.nextNumber > math.MaxUint32 {
-		return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.profiles)
-	}
-	w.tally.nextNumber++
-	return uint32(w.tally.nextNumber - 1), nil
+	w.noneFree = true
+	return 0, nil
 }
 
 // store writes p's record in the place of old's.
@@ -168,7 +184,7 @@ func (w *writeTx) store(p, old *Profile) error {
 		return err
 	}
 	if old == nil {
-		if err := w.putID([]byte(p.ID), key32(p.Number)); err != nil {
+		if err := w.putID(w.idKey([]byte(p.ID)), key32(p.Number)); err != nil {
 			return err
 		}
 		w.tally.profiles++
@@ -181,16 +197,16 @@ func (w *writeTx) store(p, old *Profile) error {
 	return nil
 }
 
-// putID makes an id lead to a number. While the ids of a transaction come in
-// order its pages are left as full as those of numbers.
-func (w *writeTx) putID(id, n []byte) error {
+// putID makes an id lead to a number. While the keys of ids of a transaction
+// come in order its pages are left as full as those of numbers.
+func (w *writeTx) putID(idKey, n []byte) error {
 	last, _ := w.ids.Cursor().Last()
-	w.scattered = w.scattered || bytes.Compare(id, last) < 0
+	w.scattered = w.scattered || bytes.Compare(idKey, last) < 0
 	w.ids.FillPercent = orderedFill
 	if w.scattered {
 		w.ids.FillPercent = bolt.DefaultFillPercent
 	}
-	return w.ids.Put(id, n)
+	return w.ids.Put(idKey, n)
 }
 
 // putRecord writes a record under its number and returns its size, less that
@@ -200,14 +216,19 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	grown := len(b) - len(w.profiles.Get(key32(p.Number)))
-	return grown, w.putNew(p.Number, b)
+	old := len(w.profiles.Get(key32(p.Number)))
+	size, err := w.putNew(p.Number, b)
+	return size - old, err
 }
 
-// putNew writes a record under a number.
-func (w *writeTx) putNew(n uint32, record []byte) error {
+// putNew writes a record under a number and returns its size there.
+func (w *writeTx) putNew(n uint32, record []byte) (int, error) {
+	value, err := w.sealed(tagRecord, n, key32(n), record)
+	if err != nil {
+		return 0, err
+	}
 	w.profiles.FillPercent = orderedFill
-	return w.profiles.Put(key32(n), record)
+	return len(value), w.profiles.Put(key32(n), value)
 }
 
 // putBeside writes state and examples.
@@ -230,7 +251,11 @@ func (w *writeTx) putState(n uint32, state []byte) error {
 	if len(state) == 0 {
 		return w.Bucket(bktState).Delete(key)
 	}
-	return w.Bucket(bktState).Put(key, seal(tagState, key, bytes.Clone(state)))
+	value, err := w.sealed(tagState, n, key, bytes.Clone(state))
+	if err != nil {
+		return err
+	}
+	return w.Bucket(bktState).Put(key, value)
 }
 
 // keepHistory moves old's record to the history and drops what is over
@@ -241,8 +266,16 @@ func (w *writeTx) keepHistory(old *Profile) error {
 	}
 	history, key := w.Bucket(bktHistory), key32(old.Number)
 	if w.s.opts.History > 0 {
-		record := bytes.Clone(w.profiles.Get(key))
-		if err := history.Put(key32x64(old.Number, old.Revision), record); err != nil {
+		record, err := w.record(old.Number)
+		if err != nil {
+			return err
+		}
+		at := key32x64(old.Number, old.Revision)
+		value, err := w.sealed(tagHistory, old.Number, at, bytes.Clone(record))
+		if err != nil {
+			return err
+		}
+		if err := history.Put(at, value); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func TestPutGet(t *testing.T) {
 }
 
 func TestRevisions(t *testing.T) {
-	s := newStore(t, &Options{NoSync: true, History: 2})
+	s := newStore(t, with(Options{NoSync: true, History: 2}))
 	r := newRand(t)
 	var put []*Profile
 	for i := range 5 {
@@ -165,7 +165,7 @@ func TestDelete(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestExamples(t *testing.T) {
-	s := newStore(t, &Options{NoSync: true, MaxExamples: 5, MaxText: 100})
+	s := newStore(t, with(Options{NoSync: true, MaxExamples: 5, MaxText: 100}))
 	r := newRand(t)
 	var want []Example
 	put := func(w Write) {

@@ -242,14 +242,6 @@ func readRefs(b []byte) (r recordRefs, err error) {
 	return r, d.err
 }
 
-// ownedBy is ErrCorrupt if the record is of another id.
-func (r recordRefs) ownedBy(id []byte) error {
-	if string(r.id) != string(id) {
-		return corrupt("profile %q has the record of %q", id, r.id)
-	}
-	return nil
-}
-
 // replaced returns the record with other refs: what EncodeProfile makes of
 // the same profile with them.
 func (r recordRefs) replaced(record []byte, bank, head uint32) []byte {

@@ -165,7 +165,7 @@ func stateOf(t *testing.T, path string, want map[string]content) string {
 
 func openedState(t *testing.T, path string, readOnly bool, want map[string]content) string {
 	t.Helper()
-	s, err := Open(path, &Options{NoSync: true, ReadOnly: readOnly})
+	s, err := Open(path, with(Options{NoSync: true, ReadOnly: readOnly}))
 	if err != nil {
 		return err.Error()
 	}

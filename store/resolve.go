@@ -10,7 +10,8 @@ import (
 
 // existing returns the profile that readers see, or nil.
 func (t *txn) existing(id []byte) (*Profile, error) {
-	if t.ids.Get(id) == nil && (t.merge == nil || t.merge.Get(id) == nil) {
+	key := t.idKey(id)
+	if t.ids.Get(key) == nil && (t.merge == nil || t.merge.Get(key) == nil) {
 		return nil, nil
 	}
 	return t.profile(id)
@@ -44,7 +45,8 @@ func (im *importer) resolve(w *writeTx, p, old *Profile, ids *bolt.Bucket) (bool
 // freeID finds another id for a profile.
 func (im *importer) freeID(w *writeTx, id string, ids *bolt.Bucket) (string, error) {
 	taken := func(id string) bool {
-		return ids.Get([]byte(id)) != nil || w.ids.Get([]byte(id)) != nil
+		key := w.idKey([]byte(id))
+		return ids.Get(key) != nil || w.ids.Get(key) != nil
 	}
 	if im.o.Rename != nil {
 		var renamed string
@@ -62,18 +64,15 @@ func (im *importer) freeID(w *writeTx, id string, ids *bolt.Bucket) (string, err
 	}
 }
 
-// resolveAgain applies the policy to an id in bktMerge that another writer
-// put since it was staged.
-func (im *importer) resolveAgain(w *writeTx, id []byte) error {
-	n := bytes.Clone(w.merge.Get(id))
-	p, err := DecodeProfile(w.profiles.Get(n))
+// resolveAgain applies the policy to the key of an id in bktMerge that another
+// writer put since it was staged.
+func (im *importer) resolveAgain(w *writeTx, key []byte) error {
+	n := bytes.Clone(w.merge.Get(key))
+	p, err := w.numberedIn(w.merge, key)
 	if err != nil {
 		return err
 	}
-	if p.Number, err = number(n); err != nil {
-		return err
-	}
-	old, err := w.numberedIn(w.ids, id)
+	old, err := w.numberedIn(w.ids, key)
 	if err != nil {
 		return err
 	}
@@ -83,27 +82,29 @@ func (im *importer) resolveAgain(w *writeTx, id []byte) error {
 	}
 	if !keep { // it never becomes visible
 		before := w.tally.examples
-		err := errors.Join(w.merge.Delete(id), w.eraseNumber(p.Number))
+		err := errors.Join(w.merge.Delete(key), w.eraseNumber(p.Number))
 		im.report.Profiles--
 		im.report.Examples -= int(before - w.tally.examples)
 		return err
 	}
-	if p.ID != string(id) {
+	now := w.idKey([]byte(p.ID))
+	if !bytes.Equal(now, key) {
 		w.tally.profiles++
-		if err := w.merge.Delete(id); err != nil {
+		if err := w.merge.Delete(key); err != nil {
 			return err
 		}
 	}
 	grown, err := w.putRecord(p)
 	w.tally.recordBytes += uint64(grown)
-	return errors.Join(err, w.merge.Put([]byte(p.ID), n))
+	return errors.Join(err, w.merge.Put(now, n))
 }
 
-// numberedIn returns the profile that one of the two buckets of ids leads to.
-func (t *txn) numberedIn(ids *bolt.Bucket, id []byte) (*Profile, error) {
-	n, err := number(ids.Get(id))
+// numberedIn returns the profile that a key of one of the two buckets of ids
+// leads to.
+func (t *txn) numberedIn(ids *bolt.Bucket, key []byte) (*Profile, error) {
+	n, err := number(ids.Get(key))
 	if err != nil {
 		return nil, err
 	}
-	return t.numbered(id, n)
+	return t.numbered(key, n)
 }

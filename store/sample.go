@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -43,7 +44,9 @@ func (at *sampling) past(n uint64) {
 }
 
 func (s *Store) samplePage(at *sampling) (page []listed, err error) {
+	began := *at
 	err = s.view(func(t *txn) error {
+		page, *at = nil, began
 		if at.last == 0 {
 			tally, err := readTally(t.Tx)
 			if err != nil {
@@ -57,7 +60,7 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 			if at.over = from > at.last; at.over {
 				return nil
 			}
-			k, v := c.Seek(key32(uint32(from)))
+			k, _ := c.Seek(key32(uint32(from)))
 			if at.over = k == nil; at.over {
 				return nil
 			}
@@ -70,7 +73,11 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 				return nil
 			}
 			at.past(uint64(n))
-			if p, err := t.sampled(n, v); p != nil || err != nil {
+			p, err := t.sampled(n)
+			if errors.Is(err, errVanished) {
+				return err
+			}
+			if p != nil || err != nil {
 				page = append(page, listed{p, err})
 			}
 		}
@@ -80,8 +87,8 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 }
 
 // sampled decodes a record; nil if it is of an import that is not committed.
-func (t *txn) sampled(n uint32, record []byte) (*Profile, error) {
-	p, err := DecodeProfile(record)
+func (t *txn) sampled(n uint32) (*Profile, error) {
+	p, err := t.decode(n)
 	if err != nil {
 		return nil, fmt.Errorf("profile %d: %w", n, err)
 	}
@@ -89,6 +96,5 @@ func (t *txn) sampled(n uint32, record []byte) (*Profile, error) {
 	if err != nil || now != n {
 		return nil, nil
 	}
-	p.Number = n
 	return p, nil
 }

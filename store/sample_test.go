@@ -96,7 +96,7 @@ func TestSampleDamagedNumber(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	damaged, err := Open(path, &Options{ReadOnly: true})
+	damaged, err := Open(path, with(Options{ReadOnly: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

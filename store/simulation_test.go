@@ -18,7 +18,7 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		steps = 600
 	}
-	o := &Options{NoSync: true, History: 2, MaxExamples: 4}
+	o := with(Options{NoSync: true, History: 2, MaxExamples: 4})
 	s := newStore(t, o)
 	model := map[string]*modelled{}
 	for i := range steps {

@@ -107,6 +107,9 @@ func (im *importer) flush(ctx context.Context) error {
 		im.staging <- im.s.writeAlone(ctx, func(w *writeTx) error {
 			ids := w.Bucket(bktStaging).Bucket(im.ids)
 			ids.FillPercent = orderedFill // a bundle's ids ascend
+			if w.keys != nil {
+				ids.FillPercent = bolt.DefaultFillPercent
+			}
 			for i := range batch {
 				if err := im.stage(w, &batch[i], ids); err != nil {
 					return fmt.Errorf("profile %q: %w", batch[i].profile.ID, err)
@@ -135,7 +138,7 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 		return err
 	}
 	// A bundle has no id twice, but one may have been renamed to this one.
-	if old != nil || im.report.Renamed != nil && ids.Get([]byte(p.ID)) != nil {
+	if old != nil || im.report.Renamed != nil && ids.Get(w.idKey([]byte(p.ID))) != nil {
 		keep, err := im.resolve(w, p, old, ids)
 		if err != nil || !keep {
 			return err
@@ -147,7 +150,8 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	if p.Number, err = w.newNumber(); err != nil {
 		return err
 	}
-	if err := w.putNew(p.Number, st.record); err != nil {
+	size, err := w.putNew(p.Number, st.record)
+	if err != nil {
 		return err
 	}
 	if st.state != nil {
@@ -156,14 +160,13 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 		}
 	}
 	for i, e := range st.examples[max(0, len(st.examples)-w.s.opts.MaxExamples):] {
-		key := key32x64(p.Number, uint64(i))
-		if err := w.Bucket(bktExamples).Put(key, seal(tagExample, key, appendExample(nil, e))); err != nil {
+		if err := w.putExample(p.Number, uint64(i), e); err != nil {
 			return err
 		}
 		im.report.Examples++
 	}
 	im.report.Profiles++
-	im.recordBytes += uint64(len(st.record))
+	im.recordBytes += uint64(size)
 	im.maskBytes += uint64(len(p.Mask.Bytes()))
-	return ids.Put([]byte(p.ID), key32(p.Number))
+	return ids.Put(w.idKey([]byte(p.ID)), key32(p.Number))
 }

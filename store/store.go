@@ -21,6 +21,7 @@ type Store struct {
 	path string
 	opts Options
 	meta Meta
+	keys *keyring // nil: nothing is encrypted
 
 	writer    sync.Mutex // held by the goroutine that runs a transaction
 	queueLock sync.Mutex
@@ -63,10 +64,17 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 	}
 	defer os.Remove(temp.Name())
 	temp.Close()
+	meta.Keys = ""
+	if opts.MasterKey != nil {
+		defer os.Remove(KeysPath(temp.Name()))
+		if meta.Keys, err = createKeys(KeysPath(temp.Name()), opts.MasterKey); err != nil {
+			return nil, fmt.Errorf("store: create %s: %w", path, boltError(err))
+		}
+	}
 	if err := writeEmpty(temp.Name(), meta, opts); err != nil {
 		return nil, fmt.Errorf("store: create %s: %w", path, boltError(err))
 	}
-	if err := moveNew(temp.Name(), path); err != nil {
+	if err := Move(temp.Name(), path); err != nil {
 		return nil, err
 	}
 	return Open(path, o)
@@ -95,16 +103,17 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 	return errors.Join(err, db.Close())
 }
 
-// moveNew gives the file its name, unless a file has that name.
-func moveNew(from, to string) error {
-	err := os.Link(from, to)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %s", ErrExists, to)
+// Move gives a store that nobody has open another path in the same file
+// system. If there is a store already it is ErrExists; a crash leaves no store
+// there or a whole one.
+func Move(from, to string) error {
+	if err := moveKeys(from, to); err != nil {
+		return fmt.Errorf("store: create: %w", err)
 	}
-	if err != nil { // a file system without links
-		err = os.Rename(from, to)
-	}
-	if err != nil {
+	if err := linkNew(from, to); err != nil {
+		if _, moved := os.Lstat(KeysPath(from)); moved != nil {
+			os.Remove(KeysPath(to)) // they open no other store
+		}
 		return fmt.Errorf("store: create: %w", err)
 	}
 	if dir, err := os.Open(filepath.Dir(to)); err == nil {
@@ -137,15 +146,31 @@ func Open(path string, o *Options) (*Store, error) {
 	s := &Store{db: db, file: file, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.close())
 	}
 	return s, nil
 }
 
-// start reads the meta values, finishes what a crash cut short, and starts
-// the index.
+// start reads the meta values, opens the keys, finishes what a crash cut short,
+// and starts the index.
 func (s *Store) start() error {
-	err := s.readPages(func(tx *bolt.Tx) (err error) {
+	if err := s.readStart(); err != nil {
+		return err
+	}
+	if err := s.startKeys(); err != nil {
+		return err
+	}
+	if !s.opts.ReadOnly {
+		if err := s.settleStart(); err != nil {
+			return err
+		}
+	}
+	return s.startIndex()
+}
+
+// readStart reads the meta values.
+func (s *Store) readStart() error {
+	return s.readPages(func(tx *bolt.Tx) (err error) {
 		if s.meta, err = readMeta(tx); err != nil {
 			return err
 		}
@@ -157,23 +182,22 @@ func (s *Store) start() error {
 		_, err = readTally(tx)
 		return err
 	})
-	if err != nil {
+}
+
+// settleStart finishes what a crash cut short.
+func (s *Store) settleStart() error {
+	switch err := s.recoverImport(); {
+	case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
+		s.opts.Logger.Error("cut-short import is still in the file", "error", err)
+	case err != nil:
 		return err
 	}
-	if !s.opts.ReadOnly {
-		switch err := s.recoverImport(); {
-		case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
-			s.opts.Logger.Error("cut-short import is still in the file", "error", err)
-		case err != nil:
-			return err
-		}
-		s.meta.Schema = schema
-		// bbolt counts the free pages when a writing transaction ends.
-		if err := s.writePages(func(*bolt.Tx) error { return errNothing }); err != errNothing {
-			return err
-		}
+	s.meta.Schema = schema
+	// bbolt counts the free pages when a writing transaction ends.
+	if err := s.writePages(func(*bolt.Tx) error { return errNothing }); err != errNothing {
+		return err
 	}
-	return s.startIndex()
+	return s.eraseOrphans()
 }
 
 // Close writes what the index lacks, waits for transactions in progress and
@@ -183,7 +207,7 @@ func (s *Store) Close() error {
 		s.closing.Store(true)
 		indexErr := s.stopIndex()
 		s.closed.Store(true)
-		s.closeErr = errors.Join(indexErr, s.closePages())
+		s.closeErr = errors.Join(indexErr, s.closePages(), s.keys.close())
 	})
 	return s.closeErr
 }
@@ -231,6 +255,32 @@ func setSchema(tx *bolt.Tx, version int) error {
 	}
 	m.Schema = version
 	return writeMeta(tx, m)
+}
+
+// linkNew gives a file another name, unless a file has that. Unlike a rename it
+// keeps what another process made meanwhile.
+func linkNew(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s", ErrExists, to)
+	}
+	if err != nil { // a file system without links
+		return os.Rename(from, to)
+	}
+	return os.Remove(from)
+}
+
+// moveKeys moves a new store's file of keys, ahead of the store. One that is
+// there is never replaced: a store may need it.
+func moveKeys(from, to string) error {
+	if _, err := os.Lstat(KeysPath(from)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err := linkNew(KeysPath(from), KeysPath(to))
+	if errors.Is(err, ErrExists) {
+		return fmt.Errorf("%w; if no store is beside it, it can be removed", err)
+	}
+	return err
 }
 
 // The file grows by a sixteenth at a time, within these bounds: bbolt's own

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -17,7 +18,23 @@ import (
 )
 
 // fast are the options of most tests: a crash of the machine is not theirs.
-var fast = &Options{NoSync: true}
+var fast = with(Options{NoSync: true})
+
+// testKey is nil, or what TestEncrypted runs the other tests with.
+var testKey []byte
+
+func init() {
+	if os.Getenv("XPEFT_TEST_ENCRYPTED") != "" {
+		testKey = bytes.Repeat([]byte{7}, MasterKeySize)
+		fast.MasterKey = testKey
+	}
+}
+
+// with is options with testKey.
+func with(o Options) *Options {
+	o.MasterKey = testKey
+	return &o
+}
 
 var testMeta = Meta{
 	Model: "model", Encoder: Digest{1}, Tokenizer: Digest{2}, MaxTokens: 128,
@@ -46,7 +63,7 @@ func checkAndClose(t testing.TB, s *Store) {
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	s, err := Open(s.Path(), &Options{ReadOnly: true})
+	s, err := Open(s.Path(), with(Options{ReadOnly: true}))
 	if err != nil {
 		t.Errorf("open to check: %v", err)
 		return
@@ -138,7 +155,7 @@ func TestOpenErrors(t *testing.T) {
 	if _, err := Create(path, testMeta, fast); !errors.Is(err, ErrExists) {
 		t.Errorf("create again: got %v, want ErrExists", err)
 	}
-	if _, err := Open(path, &Options{Timeout: 20 * time.Millisecond}); !errors.Is(err, ErrLocked) {
+	if _, err := Open(path, with(Options{Timeout: 20 * time.Millisecond})); !errors.Is(err, ErrLocked) {
 		t.Errorf("open twice: got %v, want ErrLocked", err)
 	}
 	want := testMeta

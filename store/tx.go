@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,11 +22,18 @@ type txn struct {
 	ids, profiles *bolt.Bucket
 	merge         *bolt.Bucket // ids of a committed import, or nil
 
+	keys       *keyring // nil: nothing is encrypted
+	epoch      uint64   // of keys, before the transaction began
+	writing    bool
+	fresh      map[uint32]freshKey // not in keys yet
+	lastNumber uint32              // whose cipher lastAEAD is
+	lastAEAD   cipher.AEAD
+
 	reading []byte // what an error of damaged pages names: the id asked for last, or a bucket
 }
 
-func newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: tx.Bucket(bktIDs), profiles: tx.Bucket(bktProfiles), merge: tx.Bucket(bktMerge)}
+func (s *Store) newTxn(tx *bolt.Tx) txn {
+	return txn{Tx: tx, ids: tx.Bucket(bktIDs), profiles: tx.Bucket(bktProfiles), merge: tx.Bucket(bktMerge), keys: s.keys}
 }
 
 // named adds to an error of damaged pages what was being read.
@@ -38,12 +47,13 @@ func (t *txn) named(err error) error {
 // number returns the number of a profile.
 func (t *txn) number(id []byte) (uint32, error) {
 	t.reading = id
+	key := t.idKey(id)
 	if t.merge != nil {
-		if v := t.merge.Get(id); v != nil {
+		if v := t.merge.Get(key); v != nil {
 			return number(v)
 		}
 	}
-	v := t.ids.Get(id)
+	v := t.ids.Get(key)
 	if v == nil {
 		return 0, fmt.Errorf("%w: profile %q", ErrNotFound, id)
 	}
@@ -58,12 +68,28 @@ func (t *txn) owned(id []byte) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	var key [4]byte
-	r, err := readRefs(t.profiles.Get(putKey(&key, n)))
+	r, err := t.refs(n)
 	if err != nil {
 		return 0, fmt.Errorf("profile %q: %w", id, err)
 	}
-	return n, r.ownedBy(id)
+	return n, t.ownedBy(r, t.idKey(id))
+}
+
+// refs reads the refs of the record under a number.
+func (t *txn) refs(n uint32) (recordRefs, error) {
+	b, err := t.record(n)
+	if err != nil {
+		return recordRefs{}, err
+	}
+	return readRefs(b)
+}
+
+// ownedBy is ErrCorrupt unless it is the record's id that leads to it.
+func (t *txn) ownedBy(r recordRefs, key []byte) error {
+	if !bytes.Equal(t.idKey(r.id), key) {
+		return corrupt("profile %q has the record of %q", key, r.id)
+	}
+	return nil
 }
 
 // profile returns the profile with an id.
@@ -72,20 +98,26 @@ func (t *txn) profile(id []byte) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.numbered(id, n)
-}
-
-// numbered decodes the record under a number and checks that it is id's.
-func (t *txn) numbered(id []byte, n uint32) (*Profile, error) {
-	var key [4]byte
-	p, err := DecodeProfile(t.profiles.Get(putKey(&key, n)))
+	p, err := t.decode(n)
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", id, err)
 	}
 	if p.ID != string(id) {
 		return nil, corrupt("profile %q has the record of %q", id, p.ID)
 	}
-	p.Number = n
+	return p, nil
+}
+
+// numbered decodes the record under a number and checks that it is the one
+// that a key of bktIDs leads to.
+func (t *txn) numbered(key []byte, n uint32) (*Profile, error) {
+	p, err := t.decode(n)
+	if err != nil {
+		return nil, fmt.Errorf("profile %q: %w", key, err)
+	}
+	if !bytes.Equal(t.idKey([]byte(p.ID)), key) {
+		return nil, corrupt("profile %q has the record of %q", key, p.ID)
+	}
 	return p, nil
 }
 
@@ -94,17 +126,25 @@ func putKey(key *[4]byte, n uint32) []byte {
 	return key[:]
 }
 
-// view runs fn in a reading transaction.
+// view runs fn in a reading transaction. With encryption it may run more than
+// once: it must set what it returns, never add to it.
 func (s *Store) view(fn func(t *txn) error) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
 	s.reads.Add(1)
-	var t txn
-	return boltError(t.named(s.readPages(func(tx *bolt.Tx) error {
-		t = newTxn(tx)
-		return fn(&t)
-	})))
+	for {
+		var t txn
+		epoch := s.keys.now()
+		err := s.readPages(func(tx *bolt.Tx) error {
+			t = s.newTxn(tx)
+			t.epoch = epoch
+			return fn(&t)
+		})
+		if !errors.Is(err, errVanished) {
+			return boltError(t.named(err))
+		}
+	}
 }
 
 // boltError replaces the errors of bbolt that a caller can do something about
@@ -138,8 +178,9 @@ type writeTx struct {
 	tally   tally
 	changes []change // for the index, once committed
 
-	noneFree  bool // there is nothing in bktFree
-	scattered bool // new ids have not come in order
+	freed     map[uint32]bool // numbers, if there are keys
+	noneFree  bool            // there is nothing in bktFree but those
+	scattered bool            // new ids have not come in order
 	// onCommit runs after the commit and before the next transaction.
 	onCommit []func()
 }
@@ -272,7 +313,8 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
 	err = s.writePages(func(tx *bolt.Tx) (err error) {
 		s.db.AllocSize = growth(tx.Size())
-		w.txn = newTxn(tx)
+		w.txn = s.newTxn(tx)
+		w.writing = true
 		if w.tally, err = readTally(tx); err != nil {
 			return err
 		}
@@ -285,14 +327,17 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		}
 		failed = nil
 		w.tally.commits += uint64(len(w.changes))
-		if w.tally == before {
-			return nil
+		if w.tally != before {
+			if err := w.tally.write(tx); err != nil {
+				return err
+			}
 		}
-		return w.tally.write(tx)
+		return w.writeKeys()
 	})
 	if err != nil {
 		return failed, boltError(w.named(err))
 	}
+	err = w.eraseKeys()
 	s.commits.Add(1)
 	s.changes.Add(uint64(len(w.changes)))
 	for _, op := range group {
@@ -307,5 +352,5 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	if s.committed != nil {
 		s.committed()
 	}
-	return nil, nil
+	return nil, err
 }

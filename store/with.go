@@ -82,6 +82,10 @@ func (s *Store) scanWith(ctx context.Context, selects func(*Profile) bool, yield
 // in between is then in both, not in neither.
 func (s *Store) candidates(bank uint32, side bitmask.Side, block, adapter int) (numbers []uint32, err error) {
 	s.index.lock.Lock()
+	if s.index.sets != nil {
+		defer s.index.lock.Unlock()
+		return s.index.numbers(setID{bank, side, uint16(block), uint16(adapter)}), nil
+	}
 	for n, p := range s.index.pending {
 		if m := p.current; m.mask != nil && m.bank == bank && m.mask.Row(side, block).Get(adapter) {
 			numbers = append(numbers, n)
@@ -112,12 +116,12 @@ func (s *Store) idsOf(ctx context.Context, numbers []uint32, want func(*Profile)
 		return nil, err
 	}
 	err = s.view(func(t *txn) error {
+		ids = nil
 		for _, n := range numbers {
-			v := t.profiles.Get(key32(n))
-			if v == nil {
+			if t.profiles.Get(key32(n)) == nil {
 				continue // deleted since
 			}
-			p, err := DecodeProfile(v)
+			p, err := t.decode(n)
 			if err != nil {
 				return fmt.Errorf("profile %d: %w", n, err)
 			}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// With Options.MasterKey what is stored of a profile (record, state, examples,
+// history) is encrypted under its own key, and bktIDs has HMACs of ids for
+// keys. Here is all that knows of the difference.
+
+// errVanished ends a reading transaction that came upon a profile which was
+// deleted after it began, and whose key is gone. view then begins anew.
+var errVanished = errors.New("store: deleted meanwhile")
+
+// idKey is what bktIDs and bktMerge have an id under.
+func (t *txn) idKey(id []byte) []byte {
+	if t.keys == nil {
+		return id
+	}
+	return t.keys.idKey(id)
+}
+
+// aead is the cipher of a profile's values.
+func (t *txn) aead(n uint32) (cipher.AEAD, error) {
+	if a := t.fresh[n].aead; a != nil {
+		return a, nil
+	}
+	if t.lastAEAD != nil && t.lastNumber == n {
+		return t.lastAEAD, nil
+	}
+	a, err := t.keys.aead(n)
+	if err != nil {
+		return nil, t.vanished(n, err)
+	}
+	t.lastNumber, t.lastAEAD = n, a
+	return a, nil
+}
+
+// vanished is errVanished, if that is why a value cannot be read.
+func (t *txn) vanished(n uint32, err error) error {
+	if !t.writing && t.keys.erasedSince(n, t.epoch) {
+		return errVanished
+	}
+	return err
+}
+
+// payload reads a value of the profile n: a view if nothing is encrypted. A
+// record has its own checksum; others are unsealed.
+func (t *txn) payload(tag byte, n uint32, key, value []byte) ([]byte, error) {
+	switch {
+	case t.keys == nil && (tag == tagRecord || tag == tagHistory):
+		return value, nil
+	case t.keys == nil:
+		return unseal(tag, key, value)
+	}
+	a, err := t.aead(n)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := a.Open(nil, nil, value, boundTo(tag, key))
+	if err != nil {
+		return nil, t.vanished(n, corrupt("value of %d bytes does not decrypt", len(value)))
+	}
+	return plain, nil
+}
+
+// sealed is the value that payload reads. It may append to the payload given.
+func (w *writeTx) sealed(tag byte, n uint32, key, payload []byte) ([]byte, error) {
+	switch {
+	case w.keys == nil && (tag == tagRecord || tag == tagHistory):
+		return payload, nil
+	case w.keys == nil:
+		return seal(tag, key, payload), nil
+	}
+	a, err := w.aead(n)
+	if err != nil {
+		return nil, err
+	}
+	return a.Seal(nil, nil, payload, boundTo(tag, key)), nil
+}
+
+// boundTo is where a value is, so that it cannot be read elsewhere.
+func boundTo(tag byte, key []byte) []byte { return append([]byte{tag}, key...) }
+
+// record reads the record under a number.
+func (t *txn) record(n uint32) ([]byte, error) {
+	var key [4]byte
+	k := putKey(&key, n)
+	return t.payload(tagRecord, n, k, t.profiles.Get(k))
+}
+
+// decode reads and decodes the record under a number.
+func (t *txn) decode(n uint32) (*Profile, error) {
+	b, err := t.record(n)
+	if err != nil {
+		return nil, err
+	}
+	p, err := DecodeProfile(b)
+	if err != nil {
+		return nil, err
+	}
+	p.Number = n
+	return p, nil
+}
+
+// freshKey is one that a transaction gives to a new profile.
+type freshKey struct {
+	slot []byte
+	aead cipher.AEAD
+}
+
+// giveKey makes the key of a new number.
+func (w *writeTx) giveKey(n uint32) error {
+	if w.keys == nil {
+		return nil
+	}
+	slot, a, err := w.keys.newSlot(n)
+	if err != nil {
+		return err
+	}
+	if w.fresh == nil {
+		w.fresh = map[uint32]freshKey{}
+	}
+	w.fresh[n] = freshKey{slot, a}
+	return nil
+}
+
+// writeKeys stores the new keys, before the records that need them are.
+func (w *writeTx) writeKeys() error {
+	if w.keys == nil {
+		return nil
+	}
+	slots := make(map[uint32][]byte, len(w.fresh))
+	for n, k := range w.fresh {
+		if !w.freed[n] {
+			slots[n] = k.slot
+		}
+	}
+	return w.keys.write(slots)
+}
+
+// eraseKeys erases those of the numbers that the transaction freed, once it is
+// committed.
+func (w *writeTx) eraseKeys() error {
+	if w.keys == nil {
+		return nil
+	}
+	numbers := make([]uint32, 0, len(w.freed))
+	for n := range w.freed {
+		numbers = append(numbers, n)
+	}
+	return w.keys.erase(numbers)
+}
+
+// startKeys opens the file of keys, if the store has one.
+func (s *Store) startKeys() (err error) {
+	switch {
+	case s.meta.Keys == "" && s.opts.MasterKey == nil:
+		return nil
+	case s.meta.Keys == "":
+		return fmt.Errorf("%w: the store is not encrypted, but a master key is given", ErrKey)
+	case s.opts.MasterKey == nil:
+		return fmt.Errorf("%w: the store is encrypted, and no master key is given", ErrKey)
+	}
+	s.keys, err = openKeys(KeysPath(s.path), s.meta.Keys, s.opts)
+	return err
+}
+
+// eraseOrphans erases the keys of numbers without a record: those of profiles
+// whose Delete, or whose first Put, a crash cut short.
+func (s *Store) eraseOrphans() error {
+	if s.keys == nil {
+		return nil
+	}
+	var orphans []uint32
+	err := s.readPages(func(tx *bolt.Tx) error {
+		orphans = nil
+		r := bufio.NewReaderSize(io.NewSectionReader(s.keys.file, slotAt(0), math.MaxInt64-keyHeader), 1<<20)
+		records := tx.Bucket(bktProfiles).Cursor()
+		next, _ := records.First()
+		slot := make([]byte, slotSize)
+		for n := uint64(0); n <= math.MaxUint32; n++ {
+			if _, err := io.ReadFull(r, slot); err == io.EOF || err == io.ErrUnexpectedEOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			for next != nil && bytes.Compare(next, key32(uint32(n))) < 0 {
+				next, _ = records.Next()
+			}
+			if !isZero(slot) && !bytes.Equal(next, key32(uint32(n))) {
+				orphans = append(orphans, uint32(n))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.keys.erase(orphans)
+}
