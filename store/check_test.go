@@ -116,6 +116,7 @@ func backup(t testing.TB, s *Store, path string) {
 	if err := errors.Join(err, f.Close()); err != nil || n == 0 {
 		t.Fatalf("got %d bytes, %v", n, err)
 	}
+	copyKeys(t, s.Path(), path)
 }
 
 func TestBackup(t *testing.T) {

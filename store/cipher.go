@@ -1,13 +1,10 @@
 package store
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/cipher"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -174,33 +171,30 @@ func (s *Store) startKeys() (err error) {
 	return err
 }
 
-// eraseOrphans erases the keys of numbers without a record: those of profiles
-// whose Delete, or whose first Put, a crash cut short.
+// eraseOrphans erases the keys of free numbers: those of profiles whose Delete,
+// or whose first Put, a crash cut short. A number that merely has no record
+// keeps its key: pages may be damaged.
 func (s *Store) eraseOrphans() error {
 	if s.keys == nil {
 		return nil
 	}
 	var orphans []uint32
-	err := s.readPages(func(tx *bolt.Tx) error {
-		orphans = nil
-		r := bufio.NewReaderSize(io.NewSectionReader(s.keys.file, slotAt(0), math.MaxInt64-keyHeader), 1<<20)
-		records := tx.Bucket(bktProfiles).Cursor()
-		next, _ := records.First()
-		slot := make([]byte, slotSize)
-		for n := uint64(0); n <= math.MaxUint32; n++ {
-			if _, err := io.ReadFull(r, slot); err == io.EOF || err == io.ErrUnexpectedEOF {
-				return nil
-			} else if err != nil {
-				return err
-			}
-			for next != nil && bytes.Compare(next, key32(uint32(n))) < 0 {
-				next, _ = records.Next()
-			}
-			if !isZero(slot) && !bytes.Equal(next, key32(uint32(n))) {
-				orphans = append(orphans, uint32(n))
-			}
+	err := s.readPages(func(tx *bolt.Tx) (err error) {
+		tally, err := readTally(tx)
+		if err != nil {
+			return err
 		}
-		return nil
+		free := tx.Bucket(bktFree).Cursor()
+		next, _ := free.First()
+		return s.keys.each(func(n uint32) {
+			key := key32(n)
+			for next != nil && bytes.Compare(next, key) < 0 {
+				next, _ = free.Next()
+			}
+			if uint64(n) >= tally.nextNumber || bytes.Equal(next, key) {
+				orphans = append(orphans, n)
+			}
+		})
 	})
 	if err != nil {
 		return err

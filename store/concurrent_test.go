@@ -107,7 +107,7 @@ func checkMarked(p *Profile) error {
 // TestGroupCommit says that calls at the same time share transactions, and
 // that one that fails spoils none of the others.
 func TestGroupCommit(t *testing.T) {
-	s := newStore(t, nil) // with fsync, for them to wait for
+	s := newStore(t, with(Options{})) // with fsync, for them to wait for
 	before, err := s.Stats()
 	if err != nil {
 		t.Fatal(err)

@@ -203,6 +203,7 @@ func (c *crash) move(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 	}
+	copyKeys(t, c.path, path)
 	c.path = path
 }
 

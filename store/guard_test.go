@@ -117,7 +117,7 @@ func TestNumberOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bktIDs).Put([]byte("ann"), key32(2)) })
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bktIDs).Put(sound.idKey("ann"), key32(2)) })
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,7 @@ func imagesOf(t *testing.T, s *Store) (stop func() []image) {
 		if err != nil {
 			t.Error(err)
 		}
+		copyKeys(t, s.Path(), path)
 		images = append(images, image{path, contents(t, s)}) // a reader beside the import
 	}
 	return func() []image {

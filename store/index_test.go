@@ -87,7 +87,7 @@ func twoBanks(t testing.TB, s *Store) {
 }
 
 func TestIndexQueries(t *testing.T) {
-	for name, o := range map[string]*Options{"index": fast, "no index": {NoSync: true, NoIndex: true}} {
+	for name, o := range map[string]*Options{"index": fast, "no index": with(Options{NoSync: true, NoIndex: true})} {
 		t.Run(name, func(t *testing.T) {
 			r := newRand(t)
 			s := newStore(t, o)

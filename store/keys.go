@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -14,6 +15,7 @@ import (
 	"hash/crc32"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -267,6 +269,25 @@ func (k *keyring) now() uint64 {
 		return 0
 	}
 	return k.epoch.Load()
+}
+
+// each calls fn for every number that has a key, in their order.
+func (k *keyring) each(fn func(n uint32)) error {
+	r := bufio.NewReaderSize(io.NewSectionReader(k.file, keyHeader, math.MaxInt64-keyHeader), 1<<20)
+	slot := make([]byte, slotSize)
+	for n := uint64(0); n <= math.MaxUint32; n++ {
+		_, err := io.ReadFull(r, slot)
+		if err == io.EOF || err == io.ErrUnexpectedEOF { // half a slot is of a write that a crash cut short
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !isZero(slot) {
+			fn(uint32(n))
+		}
+	}
+	return nil
 }
 
 // erasedSince says whether a key was erased after an epoch.

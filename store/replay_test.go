@@ -18,6 +18,7 @@ type written struct {
 	data          []int  // numbers of the changed pages, ascending
 	meta          int    // number of the changed meta page
 	old, new      map[string]content
+	keys          []byte // the file of keys meanwhile
 }
 
 const metaPages = 2 // bbolt's, which take turns
@@ -36,7 +37,7 @@ func TestPowerLost(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "xpeft.db")
 		try := func(file []byte, want map[string]content, what string, args ...any) {
 			images++
-			if err := os.WriteFile(path, file, 0o600); err != nil {
+			if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			if diff := stateOf(t, path, want); diff != "" {
@@ -96,7 +97,7 @@ func transactions(t *testing.T) (ws []written) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := contents(t, s)
+	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
 	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "flush", "import", "put", "flush"} {
 		if _, err := (crashOp{kind, 0, r.IntN(crashProfiles), r.Uint64()}).run(s, bundle); err != nil {
@@ -108,13 +109,32 @@ func transactions(t *testing.T) (ws []written) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen}))
-		first, seen = after, image.seen
+		now := fileOfKeys(image.path)
+		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen, keys: bothKeys(keys, now)}))
+		first, seen, keys = after, image.seen, now
 	}
 	if len(ws) < 15 {
 		t.Errorf("got %d transactions, want 15 or more", len(ws))
 	}
 	return ws
+}
+
+// fileOfKeys is nil if nothing is encrypted.
+func fileOfKeys(path string) []byte {
+	b, _ := os.ReadFile(KeysPath(path))
+	return b
+}
+
+// bothKeys is the file of keys while a transaction is written: the new ones are
+// there already, and those that it makes useless still are.
+func bothKeys(before, after []byte) []byte {
+	both := slices.Clone(after)
+	for at := keyHeader; at+slotSize <= min(len(before), len(both)); at += slotSize {
+		if slot := both[at : at+slotSize]; isZero(slot) {
+			copy(slot, before[at:])
+		}
+	}
+	return both
 }
 
 // compared finds the pages that a transaction changed.

@@ -36,6 +36,21 @@ func with(o Options) *Options {
 	return &o
 }
 
+// copyKeys copies a store's keys, if it has any.
+func copyKeys(t testing.TB, from, to string) {
+	t.Helper()
+	if testKey == nil {
+		return
+	}
+	b, err := os.ReadFile(KeysPath(from))
+	if err == nil {
+		err = os.WriteFile(KeysPath(to), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 var testMeta = Meta{
 	Model: "model", Encoder: Digest{1}, Tokenizer: Digest{2}, MaxTokens: 128,
 	Extra: map[string]string{"k": "v"},
@@ -159,7 +174,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("open twice: got %v, want ErrLocked", err)
 	}
 	want := testMeta
-	want.Schema, want.Created = schema, s.Meta().Created
+	want.Schema, want.Created, want.Keys = schema, s.Meta().Created, s.Meta().Keys
 	if diff := cmp.Diff(want, s.Meta()); diff != "" {
 		t.Error(diff)
 	}
@@ -167,7 +182,7 @@ func TestOpenErrors(t *testing.T) {
 	if diff := cmp.Diff(want, s.Meta()); diff != "" {
 		t.Error(diff)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 {
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 && testKey == nil {
 		t.Errorf("got files %v, %v, want no temporary one", entries, err)
 	}
 }
