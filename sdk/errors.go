@@ -26,6 +26,7 @@ var (
 	ErrMismatch        = store.ErrMismatch
 	ErrLimit           = store.ErrLimit
 	ErrFull            = store.ErrFull     // no room on the disk: nothing of the call is stored
+	ErrKey             = store.ErrKey      // the folder is encrypted, and Options.MasterKey is missing or not its own
 	ErrReadOnly        = store.ErrReadOnly // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported

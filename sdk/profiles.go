@@ -62,7 +62,8 @@ func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (Imp
 }
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
-// a head that were trained on its examples keep what they learned. Pages that the file has freed may hold old bytes until they are written again.
+// a head that were trained on its examples keep what they learned. With Options.MasterKey its key is overwritten before Forget returns, and no copy of it in the
+// folder can be read any more. Without, pages that the file has freed may hold old bytes until Compact.
 func (p *SDK) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {

@@ -74,8 +74,8 @@ type checker struct {
 
 	found    tally // what the tally should say
 	vanished bool  // some profiles were deleted, and their keys, since Check began
-	banks map[uint32]BankInfo
-	heads map[uint32]bool
+	banks    map[uint32]BankInfo
+	heads    map[uint32]bool
 }
 
 func (c *checker) problem(format string, args ...any) {

@@ -356,4 +356,3 @@ func TestEncryptedListing(t *testing.T) {
 		t.Errorf("export: got %v, want ErrCorrupt", err)
 	}
 }
-

@@ -29,6 +29,8 @@ type app struct {
 	json    bool
 	verbose bool
 	lock    time.Duration
+	keyFile string
+	key     []byte // of an encrypted folder
 
 	running bool // the command's own code was reached: errors before it are usage
 }
@@ -75,6 +77,8 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON object a line")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr")
 	f.DurationVar(&a.lock, "lock-timeout", time.Second, "how long to wait for another process that has the folder open")
+	f.StringVar(&a.keyFile, "master-key", os.Getenv("XPEFT_MASTER_KEY"), "file of the master key of an encrypted folder; also $XPEFT_MASTER_KEY")
+	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(),
@@ -88,6 +92,9 @@ func (a *app) root() *cobra.Command {
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.running = true
+		if err := a.readKey(); err != nil {
+			return err
+		}
 		return f(cmd.Context(), args)
 	}
 }
@@ -115,7 +122,7 @@ func (a *app) withStore(readOnly bool, f func(st *store.Store) error) (err error
 	if err := a.mustExist(); err != nil {
 		return err
 	}
-	st, err := folder.Open(a.dir, &store.Options{ReadOnly: readOnly, Timeout: a.lock, Logger: a.logger()})
+	st, err := folder.Open(a.dir, &store.Options{ReadOnly: readOnly, Timeout: a.lock, MasterKey: a.key, Logger: a.logger()})
 	if err != nil {
 		return err
 	}

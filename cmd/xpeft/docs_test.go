@@ -108,7 +108,7 @@ func TestDocumentedFields(t *testing.T) {
 
 func TestDocumentedExitCodes(t *testing.T) {
 	var want []string
-	for code := exitError; code <= exitNewer; code++ {
+	for code := exitError; code <= exitKey; code++ {
 		want = append(want, fmt.Sprintf("%d: %s", code, names[code]))
 	}
 	want = append(want, "130: "+codeName(130), "143: "+codeName(143))

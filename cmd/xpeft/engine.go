@@ -25,7 +25,7 @@ var engineErrors = []kind{
 }
 
 func (a *app) options(e engineFlags) *sdk.Options {
-	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify, Timeout: a.lock, Logger: a.logger()}
+	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify, Timeout: a.lock, MasterKey: a.key, Logger: a.logger()}
 }
 
 // open opens the folder with its model.

@@ -29,6 +29,7 @@ const (
 	exitNoTorch   = 9
 	exitNoStore   = 10
 	exitNewer     = 11
+	exitKey       = 12
 	exitForSignal = 128
 )
 
@@ -36,7 +37,7 @@ const (
 var names = map[int]string{
 	exitError: "error", exitUsage: "usage", exitNotFound: "not_found", exitCorrupt: "corrupt", exitLocked: "locked",
 	exitMismatch: "mismatch", exitExists: "exists", exitInput: "input", exitNoTorch: "no_libtorch", exitNoStore: "no_store",
-	exitNewer: "newer",
+	exitNewer: "newer", exitKey: "key",
 }
 
 // errNoTorch is what init, learn and predict say where they cannot run.
@@ -98,6 +99,7 @@ type kind struct {
 
 // storeErrors are those of the packages that need no libtorch.
 var storeErrors = []kind{
+	{store.ErrKey, exitKey},     // may wrap the next
 	{fs.ErrNotExist, exitError}, // a model's folder without its files is not a damaged one
 	{store.ErrLocked, exitLocked},
 	{store.ErrSchema, exitNewer},
