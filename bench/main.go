@@ -58,6 +58,7 @@ var measurements = []measurement{
 	{"clients", benchClients},
 	{"start", benchStart},
 	{"store", benchStore},
+	{"encrypted", benchEncrypted},
 	{"peers", benchPeers},
 }
 
