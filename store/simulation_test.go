@@ -25,7 +25,7 @@ func TestSimulation(t *testing.T) {
 		id := fmt.Sprint("user", r.IntN(30))
 		m := model[id]
 		var err error
-		switch r.IntN(12) {
+		switch r.IntN(13) {
 		case 0:
 			err = s.Delete(ctx, id)
 			if err = expect(err, m == nil); err == nil {
@@ -40,6 +40,8 @@ func TestSimulation(t *testing.T) {
 			s = reopen(t, s, o)
 		case 3:
 			err = s.FlushIndex(ctx)
+		case 12:
+			_, err = s.Compact(ctx)
 		case 4:
 			var b bytes.Buffer
 			if _, err = s.Export(ctx, &b, everything); err == nil {
