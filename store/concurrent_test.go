@@ -160,7 +160,7 @@ func TestCancelled(t *testing.T) {
 		"delete":  s.Delete(gone, "ann"),
 		"export":  second(s.Export(gone, &b, ExportOptions{})),
 		"import":  second(s.Import(gone, bytes.NewReader(export(t, s, everything)), ImportOptions{})),
-		"backup":  second(s.Backup(gone, &b)),
+		"backup":  second(s.Backup(gone, &b, nil)),
 		"check":   second(s.Check(gone, true)),
 		"compact": second(s.Compact(gone)),
 	} {
