@@ -117,6 +117,10 @@ func (r *restorer) apply(src io.Reader) (err error) {
 	}
 	defer r.Close()
 	if err := r.begin(); err != nil {
+		if errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) { // unless it is damaged
+			_, bad := io.Copy(io.Discard, r.Reader)
+			return errors.Join(bad, err)
+		}
 		return err
 	}
 	for {
