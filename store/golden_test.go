@@ -48,6 +48,8 @@ func TestWriteFiles(t *testing.T) {
 	fill(second(s.Put(ctx, p, Write{})))
 	var bundle bytes.Buffer
 	fill(second(s.Export(ctx, &bundle, everything)))
+	var backup bytes.Buffer
+	fill(second(s.Backup(ctx, &backup, nil)))
 	fill(s.Close())
 	db, err := os.ReadFile(s.Path())
 	fill(err)
@@ -55,6 +57,7 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	fill(os.WriteFile(filepath.Join("testdata", "store-v1.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v1.bin"), bundle.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v1.bin"), backup.Bytes(), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "record-v1.bin"), mustEncode(t, fullProfile()), 0o644))
 }
 
@@ -159,4 +162,23 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 		t.Fatal(err)
 	}
 	return frames
+}
+
+func TestGoldenBackup(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "backup-v1.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "xpeft.db")
+	if _, err := Restore(ctx, path, nil, bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, &Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -112,6 +112,7 @@ var storeErrors = []kind{
 	{model.ErrTokenizer, exitCorrupt},
 	{store.ErrExists, exitExists},
 	{store.ErrNotFound, exitNotFound},
+	{store.ErrNoBase, exitNotFound},
 	{store.ErrID, exitUsage},
 }
 
