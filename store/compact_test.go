@@ -299,8 +299,8 @@ func TestCompactBeforeAnother(t *testing.T) {
 			if _, err := s.Compact(ctx); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(150 * time.Millisecond) // it has the old file's lock for the asking
 		}
-		time.Sleep(150 * time.Millisecond) // it has the old file's lock for the asking
 		if _, err := s.Put(ctx, randomProfile(r, "after"), Write{}); err != nil {
 			t.Fatal(err)
 		}
