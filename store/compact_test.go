@@ -339,3 +339,41 @@ func putWhenFree(path string) error {
 	fmt.Println("done", errors.Join(err, s.Close()))
 	return nil
 }
+
+// TestCompactIndex says that the new file does not have the masks of deleted
+// profiles in its index either, be it kept or not.
+func TestCompactIndex(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		s := newStore(t, fast)
+		if err := errors.Join(second(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{})), s.FlushIndex(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		before := indexKeys(t, s)
+		s = reopen(t, s, with(Options{NoSync: true, NoIndex: off}))
+		if err := errors.Join(s.Delete(ctx, "ann"), second(s.Compact(ctx))); err != nil {
+			t.Fatal(err)
+		}
+		if after := indexKeys(t, s); after != 0 || before == 0 && testKey == nil {
+			t.Errorf("off %t: got %d keys with ann, %d without, want some and none", off, before, after)
+		}
+		s = reopen(t, s, fast)
+		checkQueries(t, s, 1, 3)
+	}
+}
+
+// indexKeys counts the sets of the index in the file.
+func indexKeys(t *testing.T, s *Store) (n int) {
+	t.Helper()
+	err := s.view(func(tx *txn) error {
+		return tx.Bucket(bktIndex).ForEach(func(k, _ []byte) error {
+			if len(k) == setKeySize {
+				n++
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
