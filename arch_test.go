@@ -59,6 +59,7 @@ var importsOfLeaves = map[string][]string{
 var owners = map[string]string{
 	"github.com/sugarme/gotch": "internal/torch",
 	"go.etcd.io/bbolt":         "store",
+	"filippo.io/age":           "internal/folder",
 
 	"github.com/prometheus/client_golang": "metrics", // who wants none of it links none of it
 }

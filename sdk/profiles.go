@@ -30,6 +30,9 @@ type ImportReport = store.ImportReport
 // ExportOptions say what a bundle holds.
 type ExportOptions = folder.ExportOptions
 
+// ImportOptions say how a bundle is taken in, and from whom.
+type ImportOptions = folder.ImportOptions
+
 // CheckReport is what Check found.
 type CheckReport = store.CheckReport
 
@@ -39,7 +42,7 @@ func (p *SDK) Export(ctx context.Context, w io.Writer, ids ...string) (int, erro
 	return p.ExportWith(ctx, w, ExportOptions{IDs: ids})
 }
 
-// ExportWith is Export with options.
+// ExportWith is Export with options: which profiles, what of them, signed by whom, encrypted for whom.
 func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -53,12 +56,18 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 // share come with it. A random bank that the folder does not have is made from its properties; the file of a warm one must be in the bundle
 // (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go on with the folder's own bank and head.
 func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
+	return p.ImportWith(ctx, r, ImportOptions{Policy: policy})
+}
+
+// ImportWith is Import with options. Trust, RequireSigned and Identities are for bundles that came through strangers' hands: what is refused by its signature is
+// ErrSignature, what no identity opens is ErrEncrypted, and nothing of either is taken in.
+func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return ImportReport{}, err
 	}
 	defer leave()
-	return folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy})
+	return folder.Import(ctx, p.store, p.dir, r, o)
 }
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and

@@ -14,6 +14,8 @@ import (
 // the store knows or is allowed to take; else it is a MismatchError. Readers
 // and writers go on meanwhile; they see none of the profiles before Import's
 // one committing transaction and all of them after. A second Import waits.
+// A bundle that Trust or RequireSigned refuse, or whose signature is wrong, is
+// ErrSignature; the signature is at the end, and nothing is committed before.
 func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
 	report, err := s.importBundle(ctx, r, o)
 	if err != nil {
@@ -23,10 +25,8 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (Impor
 }
 
 func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
-	setDefault(&o.MaxBytes, 8<<30)
-	setDefault(&o.MaxProfiles, 10_000_000)
-	if o.Policy < Fail || o.Policy > Rename {
-		return ImportReport{}, fmt.Errorf("unknown policy %d", o.Policy)
+	if err := o.normalize(); err != nil {
+		return ImportReport{}, err
 	}
 	select {
 	case <-s.importing:
@@ -39,7 +39,12 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	defer b.Close()
+	signer := b.source.chunks.signer
+	if err := o.accepts(signer); err != nil {
+		return ImportReport{}, err
+	}
 	im := &importer{s: s, o: o, b: b, banks: []uint32{0}, heads: []uint32{0}}
+	im.report.SignedBy = signer
 	if err := im.readHeader(); err != nil {
 		return ImportReport{}, err
 	}

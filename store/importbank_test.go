@@ -121,7 +121,7 @@ func TestBundleBomb(t *testing.T) {
 	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
 	bomb := func(write func(b *bundleWriter) error) []byte {
 		var buf bytes.Buffer
-		b, err := newBundleWriter(&buf)
+		b, err := newBundleWriter(&buf, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func (a *app) root() *cobra.Command {
 	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
-		a.exportCommand(), a.importCommand(),
+		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
 		a.checkCommand(), a.statsCommand(), a.headCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
 	)

@@ -2,10 +2,14 @@ package folder
 
 import (
 	"context"
+	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"filippo.io/age"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/store"
@@ -18,11 +22,29 @@ type ExportOptions struct {
 	Examples    bool // the stored examples too
 	State       bool // the logits too, from which the next Learn continues
 	IncludeBank bool // the files of the warm banks that the profiles are bound to
+
+	Sign crypto.Signer   // signs the bundle: an ed25519.PrivateKey, or a device that holds one; nil: unsigned
+	To   []age.Recipient // encrypts it, so that only their identities open it; nil: in the clear
 }
 
-// Export writes a bundle of profiles and returns their number.
+// Export writes a bundle of profiles and returns their number. It signs first and then encrypts: who signed is for the recipients to know.
 func Export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
-	so := store.ExportOptions{IDs: o.IDs, Prefix: o.Prefix, Examples: o.Examples, State: o.State}
+	if o.To == nil {
+		return export(ctx, st, dir, w, o)
+	}
+	sealed, err := encrypted(w, o.To)
+	if err != nil {
+		return 0, err
+	}
+	n, err := export(ctx, st, dir, sealed, o)
+	if err != nil {
+		return 0, err // not closed, what was written opens for nobody
+	}
+	return n, sealed.Close()
+}
+
+func export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
+	so := store.ExportOptions{IDs: o.IDs, Prefix: o.Prefix, Examples: o.Examples, State: o.State, Sign: o.Sign}
 	if o.IncludeBank {
 		so.BankFile = func(info store.BankInfo) (io.ReadCloser, int64, error) { return openToSend(dir, info) }
 	}
@@ -57,21 +79,28 @@ type ImportOptions struct {
 	Rename      func(id string) string // with policy Rename; nil: id-2, id-3, …
 	MaxBytes    int64                  // of the bundle, decompressed; default 8 GiB
 	MaxProfiles int                    // default 10 million
+
+	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
+	RequireSigned bool                // refuses what nobody signed
+	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
 }
 
 // Import takes in a bundle, and the warm banks in it that the folder lacks: all of it, or, with an error, nothing. A bank's file is in its place before
-// the profiles that need it are.
+// the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
 func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
 	// Asked before the import: its callbacks may run within a transaction.
 	want, err := shapeOf(st)
 	if err != nil {
 		return store.ImportReport{}, err
 	}
+	if r, err = decrypted(r, o.Identities); err != nil {
+		return store.ImportReport{}, err
+	}
 	in := importer{ctx: ctx, dir: dir, want: want}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
-		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles,
+		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, Trust: o.Trust, RequireSigned: o.RequireSigned,
 	})
 	if err != nil {
 		for _, d := range in.received {
