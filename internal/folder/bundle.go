@@ -94,7 +94,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	if _, err := in.want.check(info); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(Banks(in.dir), 0o777); err != nil {
+	if err := MakeBanks(in.dir); err != nil {
 		return err
 	}
 	d, err := bank.Receive(in.ctx, Banks(in.dir), r)
