@@ -13,7 +13,6 @@ import (
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
-	"github.com/xpeft/xpeft/store"
 )
 
 // Config of a new store. Model, Bank and Labels say what it is bound to for its life.
@@ -57,20 +56,13 @@ type Options struct {
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
+	Limits     Limits        // of what callers and bundles bring
 
 	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
 	ObserveEvery int
 	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
 	OnLearned func(id string, rep *Report, err error)
 }
-
-// limits of what comes from outside; beyond them it is ErrLimit.
-const (
-	maxID          = 256      // bytes of a profile's id; beyond them it is ErrID
-	maxExampleText = 64 << 10 // bytes of an example's text, pair and label together
-	maxText        = 1 << 20  // bytes of a request's text and pair together
-	maxRandomBank  = 16 << 30 // bytes of a random bank: a bundle can name any, and the first Predict makes it
-)
 
 func (c Config) validate() error {
 	var faults []string
@@ -184,6 +176,7 @@ func (o *Options) withDefaults() (Options, error) {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}
 	}
+	faults = append(faults, c.Limits.setDefaults()...)
 	switch c.Device {
 	case "", "cpu", "cuda", "auto":
 	default:
@@ -201,10 +194,6 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, configError(faults)
-}
-
-func (o Options) store() *store.Options {
-	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: maxID, MaxText: maxExampleText, Logger: o.Logger}
 }
 
 func orDefault[T comparable](v, fallback T) T {

@@ -58,7 +58,13 @@ func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (Imp
 		return ImportReport{}, err
 	}
 	defer leave()
-	return folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy})
+	l := p.options.Limits
+	rep, err := folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy,
+		MaxBytes: l.BundleBytes, MaxProfiles: l.BundleProfiles, MaxHead: l.HeadBytes, MaxRandomBank: l.RandomBankBytes})
+	if errors.Is(err, ErrLimit) {
+		err = fmt.Errorf("%w (Options.Limits)", err)
+	}
+	return rep, err
 }
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
@@ -69,7 +75,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := (Limits{ID: mostID}).checkID(id); err != nil { // what was stored under a higher limit can be erased
 		return err
 	}
 	unlock, ok := p.ids.lock(id, ctx.Done())

@@ -36,6 +36,8 @@ type ImportOptions struct {
 	MaxBytes int64
 	// MaxProfiles bounds their number. Default 10 million.
 	MaxProfiles int
+	// MaxHead bounds each head in bytes, shared or own. Default MaxRecord.
+	MaxHead int
 }
 
 // ImportReport says what Import did.

@@ -30,7 +30,7 @@ type Options struct {
 	// at most 4096.
 	MaxID int
 	// MaxText is the length limit in bytes of an example's text, pair and
-	// label together. Default 64 KiB.
+	// label together. Default 64 KiB, and 32 for the label of a number.
 	MaxText int
 	// Logger is told of rebuilt indexes and resumed imports. Default: silence.
 	Logger *slog.Logger
@@ -56,7 +56,7 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&c.History, 3)
 	setDefault(&c.MaxExamples, 512)
 	setDefault(&c.MaxID, 256)
-	setDefault(&c.MaxText, 64<<10)
+	setDefault(&c.MaxText, 64<<10+32)
 	c.History, c.MaxExamples = max(c.History, 0), max(c.MaxExamples, 0)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
