@@ -27,10 +27,10 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 	defer leave()
 	opts, err := o.withDefaults()
 	if err == nil {
-		err = checkID(id)
+		err = p.options.Limits.checkID(id)
 	}
 	if err == nil {
-		err = checkExamples(examples)
+		err = p.options.Limits.checkExamples(examples)
 	}
 	if err != nil {
 		return nil, err

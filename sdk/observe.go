@@ -22,9 +22,9 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 		return err
 	}
 	defer leave()
-	err = checkID(id)
+	err = p.options.Limits.checkID(id)
 	if err == nil {
-		err = checkExamples([]Example{e})
+		err = p.options.Limits.checkExamples([]Example{e})
 	}
 	if err != nil {
 		return err

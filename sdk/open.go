@@ -128,7 +128,7 @@ func (m opened) same(st *store.Store, verify bool) error {
 		return corrupt("checksums of the weights", err)
 	}
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
-		return fmt.Errorf("%w: %w: %v", ErrModelMismatch, m.mismatch(meta), err)
+		return fmt.Errorf("%w: %w: %w", ErrModelMismatch, m.mismatch(meta), err)
 	}
 	if verify && m.checkpoint.Digest() != meta.Encoder {
 		return fmt.Errorf("%w: %w", ErrModelMismatch, m.mismatch(meta))

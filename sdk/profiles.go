@@ -67,7 +67,14 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 		return ImportReport{}, err
 	}
 	defer leave()
-	return folder.Import(ctx, p.store, p.dir, r, o)
+	l := p.options.Limits
+	o.MaxBytes, o.MaxProfiles = orDefault(o.MaxBytes, l.BundleBytes), orDefault(o.MaxProfiles, l.BundleProfiles)
+	o.MaxHead, o.MaxRandomBank = orDefault(o.MaxHead, l.HeadBytes), orDefault(o.MaxRandomBank, l.RandomBankBytes)
+	rep, err := folder.Import(ctx, p.store, p.dir, r, o)
+	if errors.Is(err, ErrLimit) {
+		err = fmt.Errorf("%w (Options.Limits)", err)
+	}
+	return rep, err
 }
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
@@ -79,7 +86,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := (Limits{ID: mostID}).checkID(id); err != nil { // what was stored under a higher limit can be erased
 		return err
 	}
 	unlock, ok := p.ids.lock(id, ctx.Done())

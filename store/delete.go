@@ -9,7 +9,7 @@ import (
 // flush, its bits in the index. The file keeps the freed pages' bytes until
 // they are written again.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	if err := checkID(id, s.opts.MaxID); err != nil {
+	if err := checkID(id, maxID); err != nil {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {

@@ -236,10 +236,20 @@ func (im *importer) takeBank(ctx context.Context, file io.Reader) error {
 }
 
 func (im *importer) takeHead(ctx context.Context, data []byte) error {
+	if err := im.checkHead(data); err != nil {
+		return err
+	}
 	digest := Digest(sha256.Sum256(data))
 	ref, err := im.register(ctx, kindHead, digest, encodeHead(digest, data))
 	im.heads = append(im.heads, ref)
 	return err
+}
+
+func (im *importer) checkHead(data []byte) error {
+	if len(data) > im.o.MaxHead {
+		return fmt.Errorf("%w: a head of %d bytes, at most %d", ErrLimit, len(data), im.o.MaxHead)
+	}
+	return nil
 }
 
 func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) error {
@@ -247,7 +257,10 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) 
 		return err
 	}
 	if im.read++; im.read > im.o.MaxProfiles {
-		return fmt.Errorf("%w: more than %d profiles", ErrLimit, im.o.MaxProfiles)
+		return fmt.Errorf("%w: a bundle of more than %d profiles", ErrLimit, im.o.MaxProfiles)
+	}
+	if err := im.checkHead(p.OwnHead); err != nil {
+		return fmt.Errorf("profile %q: %w", p.ID, err)
 	}
 	if len(im.batch) >= im.s.batch || im.batchBytes >= batchBytes {
 		if err := im.flush(ctx); err != nil {

@@ -46,12 +46,15 @@ type ImportOptions struct {
 	MaxBytes int64
 	// MaxProfiles bounds their number. Default 10 million.
 	MaxProfiles int
+	// MaxHead bounds each head in bytes, shared or own. Default MaxRecord.
+	MaxHead int
 }
 
 // normalize sets the defaults, on a copy.
 func (o *ImportOptions) normalize() error {
 	setDefault(&o.MaxBytes, 8<<30)
 	setDefault(&o.MaxProfiles, 10_000_000)
+	setDefault(&o.MaxHead, MaxRecord)
 	if o.Policy < Fail || o.Policy > Rename {
 		return fmt.Errorf("unknown policy %d", o.Policy)
 	}

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -79,6 +80,9 @@ type ImportOptions struct {
 	Rename      func(id string) string // with policy Rename; nil: id-2, id-3, …
 	MaxBytes    int64                  // of the bundle, decompressed; default 8 GiB
 	MaxProfiles int                    // default 10 million
+	MaxHead     int                    // of each head, in bytes; default store.MaxRecord
+	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
+	MaxRandomBank int64
 
 	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
 	RequireSigned bool                // refuses what nobody signed
@@ -96,11 +100,11 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 	if r, err = decrypted(r, o.Identities); err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, dir: dir, want: want}
+	in := importer{ctx: ctx, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30)}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
-		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, Trust: o.Trust, RequireSigned: o.RequireSigned,
+		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust, RequireSigned: o.RequireSigned,
 	})
 	if err != nil {
 		for _, d := range in.received {
@@ -115,6 +119,7 @@ type importer struct {
 	ctx      context.Context
 	dir      string
 	want     shape
+	most     int64 // bytes of a random bank
 	received []store.Digest
 }
 
@@ -123,7 +128,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	if _, err := in.want.check(info); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(Banks(in.dir), 0o777); err != nil {
+	if err := MakeBanks(in.dir); err != nil {
 		return err
 	}
 	d, err := bank.Receive(in.ctx, Banks(in.dir), r)
@@ -142,8 +147,14 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or a warm one that lies in the folder already.
 func (in *importer) allow(info store.BankInfo) error {
 	p, err := in.want.check(info)
-	if err != nil || p.Origin == bank.Random {
+	if err != nil {
 		return err
+	}
+	if p.Origin == bank.Random {
+		if p.Bytes() > in.most {
+			return fmt.Errorf("%w: a random bank of %d bytes in memory, at most %d", store.ErrLimit, p.Bytes(), in.most)
+		}
+		return nil
 	}
 	f, err := OpenBank(in.dir, info)
 	if errors.Is(err, os.ErrNotExist) {
