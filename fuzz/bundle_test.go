@@ -18,7 +18,7 @@ import (
 )
 
 // sampleBundle is of two profiles with everything that a bundle can hold.
-func sampleBundle(f *testing.F) []byte {
+func sampleBundle(f testing.TB) []byte {
 	ctx := context.Background()
 	s := storetest.Open(f, nil)
 	bank, err := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{3}, N: 8, Blocks: 1, Properties: []byte("p")})
