@@ -295,7 +295,7 @@ func TestNumberNotReused(t *testing.T) {
 		key := w.idKey([]byte("ann of the tests"))
 		n, err := number(w.ids.Get(key))
 		if err == nil {
-			err = errors.Join(w.ids.Delete(key), w.erase(key, n))
+			err = errors.Join(w.ids.b.Delete(key), w.erase(key, n))
 		}
 		if err != nil {
 			return err

@@ -98,7 +98,7 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 			}
 		}
 		first := tally{nextNumber: 1, nextBank: 1, nextHead: 1}
-		return errors.Join(writeMeta(tx, meta), first.write(tx))
+		return errors.Join(writeMeta(tx, meta), first.write(tx), (&sums{}).write(tx))
 	})
 	return errors.Join(err, db.Close())
 }
@@ -184,8 +184,11 @@ func (s *Store) readStart() error {
 	})
 }
 
-// settleStart finishes what a crash cut short.
+// settleStart upgrades an older file and finishes what a crash cut short.
 func (s *Store) settleStart() error {
+	if err := s.upgrade(); err != nil {
+		return err
+	}
 	switch err := s.recoverImport(); {
 	case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
 		s.opts.Logger.Error("cut-short import is still in the file", "error", err)
