@@ -99,7 +99,11 @@ func (t *tally) fields() []*uint64 {
 }
 
 func readTally(tx *bolt.Tx) (t tally, err error) {
-	payload, err := unseal(tagMeta, keyTally, tx.Bucket(bktMeta).Get(keyTally))
+	return decodeTally(tx.Bucket(bktMeta).Get(keyTally))
+}
+
+func decodeTally(value []byte) (t tally, err error) {
+	payload, err := unseal(tagMeta, keyTally, value)
 	if err != nil {
 		return t, corrupt("tally: %w", err)
 	}

@@ -226,7 +226,11 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 	if b == nil {
 		return m, corrupt("not a store: no bucket %q", bktMeta)
 	}
-	text, err := unseal(tagMeta, keyStore, b.Get(keyStore))
+	return decodeMeta(b.Get(keyStore))
+}
+
+func decodeMeta(value []byte) (m Meta, err error) {
+	text, err := unseal(tagMeta, keyStore, value)
 	if err != nil {
 		return m, corrupt("meta: %w", err)
 	}

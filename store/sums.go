@@ -61,7 +61,11 @@ func (s *sums) of(name []byte) *sum {
 }
 
 func readSums(tx *bolt.Tx) (s sums, err error) {
-	payload, err := unseal(tagMeta, keySums, tx.Bucket(bktMeta).Get(keySums))
+	return decodeSums(tx.Bucket(bktMeta).Get(keySums))
+}
+
+func decodeSums(value []byte) (s sums, err error) {
+	payload, err := unseal(tagMeta, keySums, value)
 	if err != nil {
 		return s, corrupt("sums: %w", err)
 	}
