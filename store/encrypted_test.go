@@ -297,7 +297,7 @@ func TestNumberNotReused(t *testing.T) {
 			key := w.idKey([]byte("ann of the tests"))
 			n, err := number(w.ids.Get(key))
 			if err == nil {
-				err = errors.Join(w.ids.Delete(key), w.erase(key, n))
+				err = errors.Join(w.Bucket(bktIDs).remove(key), w.erase(key, n))
 			}
 			w.tally.profiles--
 			if err == nil {
@@ -380,8 +380,8 @@ func TestValueElsewhere(t *testing.T) {
 	err = s.write(ctx, func(w *writeTx) error {
 		earlier := w.Bucket(bktHistory).Get(key32x64(bob.Number, 1))
 		return errors.Join(
-			w.profiles.Put(key32(bob.Number), bytes.Clone(earlier)),
-			w.Bucket(bktState).Put(key32(bob.Number), bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
+			w.Bucket(bktProfiles).replace(key32(bob.Number), bytes.Clone(earlier)),
+			w.Bucket(bktState).replace(key32(bob.Number), bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -91,6 +91,7 @@ type importer struct {
 	// Those of what is staged so far; not to be read before wait.
 	recordBytes uint64
 	maskBytes   uint64
+	idSum       sum // of the keys in ids
 }
 
 // staged is one profile of the bundle with what goes with it.

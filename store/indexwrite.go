@@ -114,7 +114,7 @@ func (s *Store) rebuild(ctx context.Context) error {
 
 // emptyIndex is the first step of a rebuild.
 func (s *Store) emptyIndex(w *writeTx) error {
-	if err := w.Bucket(bktMeta).Delete(keyIndex); err != nil {
+	if err := w.Tx.Bucket(bktMeta).Delete(keyIndex); err != nil {
 		return err
 	}
 	if err := w.DeleteBucket(bktIndex); err != nil {
