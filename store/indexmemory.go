@@ -65,14 +65,10 @@ func (ix *index) numbers(bank uint32, side bitmask.Side, block, adapter int) []u
 // memoryStep is rebuildStep without a file: it reads, and holds up writers so
 // that none comes between.
 func (s *Store) memoryStep(w *writeTx) error {
-	ix := s.index
-	ix.lock.Lock()
-	from, resets := ix.next, ix.resets
-	ix.lock.Unlock()
-	masks, next, err := w.masksFrom(from)
+	masks, next, resets, err := s.index.nextMasks(w)
 	if err != nil {
 		return err
 	}
-	ix.advance(resets, masks, 0, next)
+	s.index.advance(resets, masks, 0, next)
 	return errNothing
 }
