@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
@@ -49,7 +50,12 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 		return 0, err
 	}
 	defer leave()
-	return folder.Export(ctx, p.store, p.dir, w, o)
+	began := time.Now()
+	n, err := folder.Export(ctx, p.store, p.dir, w, o)
+	if err == nil {
+		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted", o.To != nil, "took", time.Since(began))
+	}
+	return n, err
 }
 
 // Import takes in a bundle: all of it, or, with an error, nothing. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
@@ -67,12 +73,16 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 		return ImportReport{}, err
 	}
 	defer leave()
-	l := p.options.Limits
+	began, l := time.Now(), p.options.Limits
 	o.MaxBytes, o.MaxProfiles = orDefault(o.MaxBytes, l.BundleBytes), orDefault(o.MaxProfiles, l.BundleProfiles)
 	o.MaxHead, o.MaxRandomBank = orDefault(o.MaxHead, l.HeadBytes), orDefault(o.MaxRandomBank, l.RandomBankBytes)
 	rep, err := folder.Import(ctx, p.store, p.dir, r, o)
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
+	}
+	if err == nil {
+		p.options.Logger.Info("imported", "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
+			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
 	return rep, err
 }
@@ -103,6 +113,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}
+	p.options.Logger.Info("forgot a profile")
 	return nil
 }
 

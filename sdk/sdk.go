@@ -67,6 +67,7 @@ func (p *SDK) Close() error {
 			errs = append(errs, b.Close())
 		}
 		errs = append(errs, p.encoder.Close(), p.engine.Close(), p.store.Close())
+		p.options.Logger.Info("closed")
 		return errors.Join(errs...)
 	})
 }
