@@ -7,7 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 GO       := bash scripts/env.sh go
 NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
-PURE     := ./bitmask ./store/... ./internal/half ./internal/quant ./internal/safetensors ./internal/folder ./internal/stats ./internal/plot ./internal/eval ./model ./bank ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/half ./internal/jsonl ./internal/quant ./internal/safetensors ./internal/folder ./internal/stats ./internal/plot ./internal/eval ./model ./bank ./fuzz ./cmd/xpeft
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 
@@ -60,6 +60,7 @@ KILLS ?= 200
 .PHONY: crash
 crash: compile ## kill processes that write, KILLS=200 of them and a tenth as many that learn, and check what they leave; prints the counts
 	XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./store ./sdk
+	XPEFT_TEST_ENCRYPTED=1 XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./store
 
 .PHONY: test-cuda
 test-cuda: export XPEFT_DEVICE := cuda
@@ -137,12 +138,8 @@ paper: ## a small rerun of the paper's Table 2, Figures 4 and 5; examples/paper/
 	@GLUE="$(GLUE)" bash examples/paper/run.sh
 
 .PHONY: fuzz
-fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each
-	@targets=$$(CGO_ENABLED=0 go test -list '^Fuzz' ./fuzz | grep '^Fuzz'); \
-	for target in $$targets; do \
-		echo "$$target"; \
-		CGO_ENABLED=0 go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./fuzz; \
-	done
+fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each; prints the executions
+	@FUZZTIME=$(FUZZTIME) bash scripts/fuzz.sh
 
 .PHONY: golden
 golden: compile ## the golden vectors alone; fails if one is skipped or missing

@@ -37,8 +37,9 @@ var imports = map[string][]string{
 	"metrics":              {"sdk"},
 	"internal/stats":       {},
 	"internal/plot":        {},
-	"internal/eval":        {"internal/stats", "learner", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
-	"cmd/xpeft":            {"sdk", "internal/eval", "internal/plot", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
+	"internal/jsonl":       {},
+	"internal/eval":        {"internal/jsonl", "internal/stats", "learner", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
+	"cmd/xpeft":            {"sdk", "internal/jsonl", "internal/eval", "internal/plot", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
 
@@ -59,12 +60,13 @@ var importsOfLeaves = map[string][]string{
 var owners = map[string]string{
 	"github.com/sugarme/gotch": "internal/torch",
 	"go.etcd.io/bbolt":         "store",
+	"filippo.io/age":           "internal/folder",
 
 	"github.com/prometheus/client_golang": "metrics", // who wants none of it links none of it
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/half", "internal/half", "internal/quant", "internal/safetensors", "internal/folder", "internal/stats", "internal/plot", "internal/eval", "model", "bank", "cmd/xpeft"}
+var pure = []string{"bitmask", "store", "internal/half", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/folder", "internal/stats", "internal/plot", "internal/eval", "model", "bank", "cmd/xpeft"}
 
 // listed is the part of `go list -json` that the tests read.
 type listed struct {

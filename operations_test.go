@@ -76,27 +76,35 @@ func TestOperationsNamesEveryOption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "sdk/options.go", nil, parser.SkipObjectResolution)
+	for file, name := range map[string]string{"sdk/options.go": "Options", "sdk/limits.go": "Limits"} {
+		namesFields(t, string(data), file, name)
+	}
+}
+
+// namesFields fails for each field of a struct that has no row.
+func namesFields(t *testing.T, doc, path, structName string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := 0
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
-		if !ok || spec.Name.Name != "Options" {
+		if !ok || spec.Name.Name != structName {
 			return true
 		}
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
 			for _, name := range field.Names {
 				found++
-				if !strings.Contains(string(data), "\n| `"+name.Name+"` | ") {
-					t.Errorf("docs/operations.md has no row for the option %s", name.Name)
+				if !strings.Contains(doc, "\n| `"+name.Name+"` | ") {
+					t.Errorf("docs/operations.md has no row for %s of %s", name.Name, structName)
 				}
 			}
 		}
 		return false
 	})
 	if found == 0 {
-		t.Fatal("sdk/options.go has no Options")
+		t.Fatalf("%s has no %s", path, structName)
 	}
 }

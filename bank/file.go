@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"math/bits"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/edsrzf/mmap-go"
 
 	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
 // File is an open bank file. It is mapped, so that opening reads only the header
@@ -184,26 +184,5 @@ func decodeEntries(dst []float32, src []byte, t DType) {
 	}
 }
 
-// notFinite returns the index of the first NaN or Inf, or -1. It looks at eight
-// bytes at a time: an exponent of ones, plus its lowest bit, carries into the place
-// of the sign, and no further.
-func notFinite(b []byte, t DType) int {
-	exponents, lowest := uint64(0x7f800000_7f800000), uint64(0x00800000_00800000)
-	if t == F16 {
-		exponents, lowest = 0x7c007c00_7c007c00, 0x04000400_04000400
-	}
-	size := t.Size()
-	le := binary.LittleEndian
-	for i := 0; i < len(b); i += 8 {
-		var tail [8]byte
-		eight := b[i:]
-		if len(eight) < 8 {
-			copy(tail[:], eight)
-			eight = tail[:]
-		}
-		if hit := (le.Uint64(eight)&exponents + lowest) &^ exponents; hit != 0 {
-			return (i + bits.TrailingZeros64(hit)/8) / size
-		}
-	}
-	return -1
-}
+// notFinite returns the index of the first NaN or Inf, or -1.
+func notFinite(b []byte, t DType) int { return safetensors.NotFinite(b, t.String()) }

@@ -14,7 +14,7 @@ import (
 )
 
 // bankSeed is a valid bank file.
-func bankSeed(f *testing.F, p bank.Properties) []byte {
+func bankSeed(f testing.TB, p bank.Properties) []byte {
 	var w writerAt
 	_, err := bank.Write(context.Background(), &w, p, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
 		weights, bias := make([]float32, p.Elems()), make([]float32, p.BiasElems(side))

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -17,7 +18,7 @@ import (
 )
 
 // sampleBundle is of two profiles with everything that a bundle can hold.
-func sampleBundle(f *testing.F) []byte {
+func sampleBundle(f testing.TB) []byte {
 	ctx := context.Background()
 	s := storetest.Open(f, nil)
 	bank, err := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{3}, N: 8, Blocks: 1, Properties: []byte("p")})
@@ -49,18 +50,26 @@ func sampleBundle(f *testing.F) []byte {
 	return b.Bytes()
 }
 
-// FuzzBundle imports any bytes, as a bundle and as the frames within one: an
-// error that leaves the store as it was, or a sound store.
+// FuzzBundle imports any bytes, as a bundle, as the frames within one, and as
+// those of a signed one: an error that leaves the store as it was, or a sound
+// store.
 func FuzzBundle(f *testing.F) {
 	bundle := sampleBundle(f)
 	f.Add(bundle)
 	f.Add(bundle[:len(bundle)/2])
 	f.Add(frames(f, bundle))
 	f.Add(frames(f, bundle)[:80])
+	signed := sign(bundle)
+	f.Add(signed)
+	f.Add(signed[:len(signed)-1])
+	sealed := seal(f, signed)
+	f.Add(sealed)
+	f.Add(sealed[:len(sealed)-1])
 	s := storetest.Open(f, &store.Options{NoSync: true, NoIndex: true})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		importBytes(t, s, b)
 		importBytes(t, s, wrap(t, b))
+		importBytes(t, s, sign(wrap(t, b)))
 	})
 }
 
@@ -91,7 +100,7 @@ func importBytes(t *testing.T, s *store.Store, b []byte) {
 	if len(after) != len(before) || bankErr != nil {
 		t.Fatalf("failed import left %d banks after %d, %v", len(after), len(before), bankErr)
 	}
-	for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit, store.ErrID} {
+	for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit, store.ErrID, store.ErrSignature} {
 		if errors.Is(err, want) {
 			return
 		}
@@ -126,6 +135,18 @@ func wrap(t testing.TB, frames []byte) []byte {
 	b = append(b, 0, 0, 0, 0)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
+}
+
+// signer signs bundles of version 2.
+var signer = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// sign makes a signed bundle of an unsigned one.
+func sign(unsigned []byte) []byte {
+	b := append([]byte("XPEFTB\x02\x00"), signer.Public().(ed25519.PublicKey)...)
+	b = append(b, unsigned[8:len(unsigned)-sha256.Size]...)
+	sum := sha256.Sum256(b)
+	b = append(b, sum[:]...)
+	return append(b, ed25519.Sign(signer, append([]byte("xpeft bundle v2\x00"), sum[:]...))...)
 }
 
 // frames takes them out of a bundle again.

@@ -30,7 +30,7 @@ func FuzzConfig(f *testing.F) {
 }
 
 // writer returns a function that writes a file of dir anew.
-func writer(f *testing.F, dir string) func(t *testing.T, name string, b []byte) {
+func writer(f testing.TB, dir string) func(t *testing.T, name string, b []byte) {
 	f.Helper()
 	if err := os.MkdirAll(filepath.Join(dir, "1_Pooling"), 0o700); err != nil {
 		f.Fatal(err)

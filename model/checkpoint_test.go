@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"os"
@@ -35,7 +36,7 @@ func miniWeights(tb testing.TB, pooler bool) map[string]safetensors.Tensor {
 		}
 		data := make([]byte, n)
 		for j := range data {
-			data[j] = byte(i + j)
+			data[j] = byte(i+j) & 0x3f // finite in every type
 		}
 		tensors[w.name] = safetensors.Tensor{Name: w.name, DType: "F32", Shape: w.shape, Data: data}
 	}
@@ -103,9 +104,9 @@ func TestCheckpointNames(t *testing.T) {
 				}
 			}
 			if want == nil {
-				want = ckpt.CRCs()
+				want = mustCRCs(t, ckpt)
 			}
-			if got := ckpt.CRCs(); !slices.Equal(got, want) {
+			if got := mustCRCs(t, ckpt); !slices.Equal(got, want) {
 				t.Errorf("CRCs: got %x, want %x", got, want)
 			}
 			if _, err := ckpt.Tensor("absent"); !errors.Is(err, ErrCheckpoint) {
@@ -216,7 +217,7 @@ func TestCheckpointCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crcs, digest := ckpt.CRCs(), ckpt.Digest()
+	crcs, digest := mustCRCs(t, ckpt), ckpt.Digest()
 	for i := range crcs {
 		if err := ckpt.Check(i, crcs[i]); err != nil {
 			t.Error(err)
@@ -314,7 +315,47 @@ func TestRealCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := ckpt.CRCs()[0], crc32.Checksum(words.Data, crc32.MakeTable(crc32.Castagnoli)); got != want {
+	if got, want := mustCRCs(t, ckpt)[0], crc32.Checksum(words.Data, crc32.MakeTable(crc32.Castagnoli)); got != want {
 		t.Errorf("first CRC: got %08x, want %08x", got, want)
+	}
+}
+
+func mustCRCs(t *testing.T, c *Checkpoint) []uint32 {
+	t.Helper()
+	crcs, err := c.CRCs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crcs
+}
+
+// TestCheckpointNotFinite puts a NaN or an Inf into each weight, in each type: CRCs and Check name it.
+func TestCheckpointNotFinite(t *testing.T) {
+	bad := map[string][]byte{"F32": {0, 0, 0x80, 0xff}, "F16": {1, 0x7c}, "BF16": {0xff, 0xff}}
+	plain := miniWeights(t, true)
+	for name := range plain {
+		for dtype, value := range bad {
+			tensors := maps.Clone(plain)
+			w := tensors[name]
+			n := w.Len()
+			w.DType, w.Data = dtype, make([]byte, n*len(value))
+			at := (n - 1) / 2
+			copy(w.Data[at*len(value):], value)
+			tensors[name] = w
+			ckpt, err := OpenCheckpoint(miniDir(t, tensors))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = ckpt.CRCs()
+			i := slices.Index(ckpt.Names(), name)
+			crc := crc32.Checksum(w.Data, crc32.MakeTable(crc32.Castagnoli)) // a right one
+			for what, err := range map[string]error{"CRCs": err, "Check": ckpt.Check(i, crc)} {
+				want := fmt.Sprintf("tensor %q: value %d of %d is not finite", name, at, n)
+				if !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s of %s: got %v, want ErrCheckpoint: %s", what, dtype, err, want)
+				}
+			}
+			ckpt.Close()
+		}
 	}
 }

@@ -112,8 +112,12 @@ func missing(path string) bool {
 // fill writes what a new store holds before its first profile.
 func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	ctx := context.Background()
+	sums, err := ckpt.CRCs()
+	if err != nil {
+		return err
+	}
 	var crcs []byte
-	for _, crc := range ckpt.CRCs() {
+	for _, crc := range sums {
 		crcs = binary.LittleEndian.AppendUint32(crcs, crc)
 	}
 	if err := p.store.PutMeta(ctx, metaWeights, crcs); err != nil {

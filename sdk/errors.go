@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -25,10 +26,12 @@ var (
 	ErrID              = store.ErrID
 	ErrMismatch        = store.ErrMismatch
 	ErrLimit           = store.ErrLimit
-	ErrFull            = store.ErrFull     // no room on the disk: nothing of the call is stored
-	ErrKey             = store.ErrKey      // the folder is encrypted, and Options.MasterKey is missing or not its own
-	ErrNoBase          = store.ErrNoBase   // of Backup: the folder does not remember a backup of that revision
-	ErrReadOnly        = store.ErrReadOnly // of Learn, Import, Forget and TrainHead with Options.ReadOnly
+	ErrSignature       = store.ErrSignature  // of Import
+	ErrEncrypted       = folder.ErrEncrypted // of Import
+	ErrFull            = store.ErrFull       // no room on the disk: nothing of the call is stored
+	ErrKey             = store.ErrKey        // the folder is encrypted, and Options.MasterKey is missing or not its own
+	ErrNoBase          = store.ErrNoBase     // of Backup: the folder does not remember a backup of that revision
+	ErrReadOnly        = store.ErrReadOnly   // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint

@@ -36,8 +36,10 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 		l.head = l.numberHead()
 		return nil
 	}
-	l.head, err = l.ownHead(ctx, shared)
-	return err
+	if l.head, err = l.ownHead(ctx, shared); err != nil {
+		return err
+	}
+	return over("bytes of an own head", headBytes(l.head), "HeadBytes", p.options.Limits.HeadBytes)
 }
 
 func (s *snapshot) kind() HeadKind {
@@ -70,6 +72,9 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	faults := labelFaults(labels)
 	if len(labels) < 2 {
 		faults = append(faults, fmt.Sprintf("an own head of %d labels", len(labels)))
+	}
+	if err := over("labels of an own head", len(labels), "Labels", l.sdk.options.Limits.Labels); err != nil { // before each name is embedded
+		return nil, err
 	}
 	if err := configError(faults); err != nil {
 		return nil, err

@@ -64,8 +64,8 @@ type state struct {
 	answer       Prediction
 }
 
-// asked is one answer.
-type asked struct {
+// askedRow is one answer.
+type askedRow struct {
 	began, ended time.Duration
 	id           int
 	answer       Prediction
@@ -81,7 +81,7 @@ type town struct {
 	}
 	masks   []*bitmask.Mask // whose answers are apart
 	lives   [townSize]life
-	answers [][]asked
+	answers [][]askedRow
 	stop    atomic.Bool
 	counts  [6]atomic.Int64 // of writes, by kind
 }
@@ -89,7 +89,7 @@ type town struct {
 func townID(i int) string { return fmt.Sprintf("user-%03d", i) }
 
 func newTown(t *testing.T, p *SDK) *town {
-	c := &town{t: t, p: p, start: time.Now(), answers: make([][]asked, 6)}
+	c := &town{t: t, p: p, start: time.Now(), answers: make([][]askedRow, 6)}
 	j := strong(t)
 	j.Options.CacheBytes = 1
 	c.judge.p = create(t, j)
@@ -222,7 +222,7 @@ func (c *town) change(r *rand.Rand, i int) {
 }
 
 // ask notes the answers to batches of some profiles.
-func (c *town) ask(r *rand.Rand, out *[]asked) {
+func (c *town) ask(r *rand.Rand, out *[]askedRow) {
 	for !c.stop.Load() {
 		reqs, ids := make([]Request, 1+r.IntN(12)), make([]int, 12)
 		for j := range reqs {
@@ -237,7 +237,7 @@ func (c *town) ask(r *rand.Rand, out *[]asked) {
 			return
 		}
 		for j, a := range answers {
-			*out = append(*out, asked{began, ended, ids[j], a})
+			*out = append(*out, askedRow{began, ended, ids[j], a})
 		}
 	}
 }
@@ -296,7 +296,7 @@ func (c *town) check() {
 }
 
 // matches counts the different answers, of the states that there may have been during a call, which are the one it got.
-func (c *town) matches(a asked) (n int) {
+func (c *town) matches(a askedRow) (n int) {
 	states := c.lives[a.id].states
 	var counted []state
 	for i, s := range states {

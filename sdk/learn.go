@@ -17,7 +17,7 @@ import (
 
 // Learn teaches a profile its user's examples, and makes the profile if it is new. It trains on these examples and on those stored before, keeps three in
 // ten of them back for ever, and installs the new revision only if it is no worse on those; Report.Installed and Reason say so. A first
-// revision is always installed. The examples are stored either way, the last 512 of a profile, unless DropExamples. Cost: seconds; Predict goes on
+// revision is always installed. The examples are stored either way, the last Options.Limits.Examples of a profile, unless DropExamples. Cost: seconds; Predict goes on
 // meanwhile. With ctx done it ends within one training step and leaves everything as it was. ErrConflict if an Import replaced the profile meanwhile.
 func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
 	leave, err := p.enterToWrite()
@@ -27,10 +27,10 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 	defer leave()
 	opts, err := o.withDefaults()
 	if err == nil {
-		err = checkID(id)
+		err = p.options.Limits.checkID(id)
 	}
 	if err == nil {
-		err = checkExamples(examples)
+		err = p.options.Limits.checkExamples(examples)
 	}
 	if err != nil {
 		return nil, err

@@ -6,24 +6,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
-
-// checkID says whether a profile can have an id.
-func checkID(id string) error {
-	switch {
-	case id == "":
-		return fmt.Errorf("%w: an empty one", ErrID)
-	case len(id) > maxID:
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrID, len(id), maxID)
-	case !utf8.ValidString(id):
-		return fmt.Errorf("%w: not UTF-8", ErrID)
-	}
-	return nil
-}
 
 // withDefaults copies and validates.
 func (o *LearnOptions) withDefaults() (LearnOptions, error) {
@@ -58,23 +44,6 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 		faults = append(faults, "a profile is learned with hard masks: baselines and soft masks are package learner's")
 	}
 	return c, configError(append(faults, labelFaults(c.Labels)...))
-}
-
-// checkExamples finds the first that no profile could learn or store.
-func checkExamples(examples []Example) error {
-	if len(examples) == 0 {
-		return fmt.Errorf("%w: none given", ErrExample)
-	}
-	for i, e := range examples {
-		if fault := e.fault(); fault != "" {
-			return fmt.Errorf("%w: example %d: %s", ErrExample, i, fault)
-		}
-		// A number's label takes up to 25 bytes more than an empty one.
-		if n := len(e.Text) + len(e.Pair) + len(e.Label); n > maxExampleText-32 {
-			return fmt.Errorf("%w: example %d has %d bytes, at most %d", ErrLimit, i, n, maxExampleText-32)
-		}
-	}
-	return nil
 }
 
 // learnConfig is the training's configuration: an own head is trained, a shared one is not.

@@ -12,7 +12,7 @@ import (
 )
 
 // Observe stores an example of a profile before it returns, and teaches the profile in the background once enough are new: Options.ObserveEvery, or as many as
-// it has learned from if that is fewer, at least 4. The last 512 of a profile are kept and replayed. A profile that is new is served at once from an untrained mask
+// it has learned from if that is fewer, at least 4. The last Options.Limits.Examples of a profile are kept and replayed. A profile that is new is served at once from an untrained mask
 // with the label prior of what was observed. Profiles that are due learn in the background, up to 32 of them together as by LearnMany, through the same gate as Learn; Options.OnLearned
 // hears of each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label. After Close nothing is lost: what is stored
 // counts again at the next Observe of that profile.
@@ -22,9 +22,9 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 		return err
 	}
 	defer leave()
-	err = checkID(id)
+	err = p.options.Limits.checkID(id)
 	if err == nil {
-		err = checkExamples([]Example{e})
+		err = p.options.Limits.checkExamples([]Example{e})
 	}
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
@@ -26,6 +27,7 @@ const (
 // ErrLocked if another process has the folder open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model says
 // where it is now.
 func Open(dir string, o *Options) (*SDK, error) {
+	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -47,6 +49,7 @@ func Open(dir string, o *Options) (*SDK, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.close(), st.Close())
 	}
+	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
 	return newSDK(dir, opts, st, m, meta.MaxTokens, k), nil
 }
 
@@ -128,7 +131,7 @@ func (m opened) same(st *store.Store, verify bool) error {
 		return corrupt("checksums of the weights", err)
 	}
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
-		return fmt.Errorf("%w: %w: %v", ErrModelMismatch, m.mismatch(meta), err)
+		return fmt.Errorf("%w: %w: %w", ErrModelMismatch, m.mismatch(meta), err)
 	}
 	if verify && m.checkpoint.Digest() != meta.Encoder {
 		return fmt.Errorf("%w: %w", ErrModelMismatch, m.mismatch(meta))

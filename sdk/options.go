@@ -57,6 +57,7 @@ type Options struct {
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
+	Limits     Limits        // of what callers and bundles bring
 
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of profiles, each under a key of its own that Forget destroys; Open then needs it too,
 	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.
@@ -67,14 +68,6 @@ type Options struct {
 	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
 	OnLearned func(id string, rep *Report, err error)
 }
-
-// limits of what comes from outside; beyond them it is ErrLimit.
-const (
-	maxID          = 256      // bytes of a profile's id; beyond them it is ErrID
-	maxExampleText = 64 << 10 // bytes of an example's text, pair and label together
-	maxText        = 1 << 20  // bytes of a request's text and pair together
-	maxRandomBank  = 16 << 30 // bytes of a random bank: a bundle can name any, and the first Predict makes it
-)
 
 func (c Config) validate() error {
 	var faults []string
@@ -188,6 +181,7 @@ func (o *Options) withDefaults() (Options, error) {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}
 	}
+	faults = append(faults, c.Limits.setDefaults()...)
 	switch c.Device {
 	case "", "cpu", "cuda", "auto":
 	default:
@@ -208,10 +202,6 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, configError(faults)
-}
-
-func (o Options) store() *store.Options {
-	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: maxID, MaxText: maxExampleText, MasterKey: o.MasterKey, Logger: o.Logger}
 }
 
 func orDefault[T comparable](v, fallback T) T {

@@ -14,13 +14,13 @@ import (
 
 // Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one, unless WithFallback says otherwise, and ErrExample for a
 // text of nothing but spaces. Cost: one forward pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds).
-// A text longer than MaxTokens loses its end; one of more than 1 MiB is ErrLimit.
+// A text longer than MaxTokens loses its end; one beyond Options.Limits.Text is ErrLimit.
 func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOption) (Prediction, error) {
 	r := Request{Profile: id, Text: text}
 	for _, o := range opts {
 		o(&r)
 	}
-	if err := checkID(id); err != nil {
+	if err := p.options.Limits.checkID(id); err != nil {
 		return Prediction{}, err
 	}
 	out, err := p.PredictBatch(ctx, []Request{r})
@@ -95,15 +95,15 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 	if strings.TrimSpace(r.Text) == "" {
 		return nil, fmt.Errorf("%w: no text", ErrExample)
 	}
-	if n := len(r.Text) + len(r.Pair); n > maxText {
-		return nil, fmt.Errorf("%w: a text of %d bytes, at most %d", ErrLimit, n, maxText)
+	if err := over("bytes of a text", len(r.Text)+len(r.Pair), "Text", p.options.Limits.Text); err != nil {
+		return nil, err
 	}
 	if !slices.Contains(fallbacks, r.Fallback) {
 		return nil, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
 	}
 	got := &row{source: SourceBase}
 	if r.Profile != "" {
-		err := checkID(r.Profile)
+		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
 			got.snapshot, got.source, err = p.serving(ctx, r.Profile, r.Fallback)
 		}

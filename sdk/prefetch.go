@@ -51,7 +51,7 @@ func (p *SDK) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, 
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		err := checkID(id)
+		err := p.options.Limits.checkID(id)
 		if err == nil {
 			var snap *snapshot
 			if snap, err = p.snapshot(id); err == nil {

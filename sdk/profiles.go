@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
@@ -30,6 +31,9 @@ type ImportReport = store.ImportReport
 // ExportOptions say what a bundle holds.
 type ExportOptions = folder.ExportOptions
 
+// ImportOptions say how a bundle is taken in, and from whom.
+type ImportOptions = folder.ImportOptions
+
 // CheckReport is what Check found.
 type CheckReport = store.CheckReport
 
@@ -39,26 +43,48 @@ func (p *SDK) Export(ctx context.Context, w io.Writer, ids ...string) (int, erro
 	return p.ExportWith(ctx, w, ExportOptions{IDs: ids})
 }
 
-// ExportWith is Export with options.
+// ExportWith is Export with options: which profiles, what of them, signed by whom, encrypted for whom.
 func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	return folder.Export(ctx, p.store, p.dir, w, o)
+	began := time.Now()
+	n, err := folder.Export(ctx, p.store, p.dir, w, o)
+	if err == nil {
+		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted", o.To != nil, "took", time.Since(began))
+	}
+	return n, err
 }
 
 // Import takes in a bundle: all of it, or, with an error, nothing. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
 // share come with it. A random bank that the folder does not have is made from its properties; the file of a warm one must be in the bundle
 // (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go on with the folder's own bank and head.
 func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
+	return p.ImportWith(ctx, r, ImportOptions{Policy: policy})
+}
+
+// ImportWith is Import with options. Trust, RequireSigned and Identities are for bundles that came through strangers' hands: what is refused by its signature is
+// ErrSignature, what no identity opens is ErrEncrypted, and nothing of either is taken in.
+func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return ImportReport{}, err
 	}
 	defer leave()
-	return folder.Import(ctx, p.store, p.dir, r, folder.ImportOptions{Policy: policy})
+	began, l := time.Now(), p.options.Limits
+	o.MaxBytes, o.MaxProfiles = orDefault(o.MaxBytes, l.BundleBytes), orDefault(o.MaxProfiles, l.BundleProfiles)
+	o.MaxHead, o.MaxRandomBank = orDefault(o.MaxHead, l.HeadBytes), orDefault(o.MaxRandomBank, l.RandomBankBytes)
+	rep, err := folder.Import(ctx, p.store, p.dir, r, o)
+	if errors.Is(err, ErrLimit) {
+		err = fmt.Errorf("%w (Options.Limits)", err)
+	}
+	if err == nil {
+		p.options.Logger.Info("imported", "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
+			"signed", rep.SignedBy != nil, "took", time.Since(began))
+	}
+	return rep, err
 }
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
@@ -70,7 +96,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := (Limits{ID: mostID}).checkID(id); err != nil { // what was stored under a higher limit can be erased
 		return err
 	}
 	unlock, ok := p.ids.lock(id, ctx.Done())
@@ -87,6 +113,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}
+	p.options.Logger.Info("forgot a profile")
 	return nil
 }
 

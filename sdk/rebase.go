@@ -17,7 +17,7 @@ func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 		return nil, err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := p.options.Limits.checkID(id); err != nil {
 		return nil, err
 	}
 	moved, err := p.moved(id)

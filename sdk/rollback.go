@@ -20,7 +20,7 @@ func (p *SDK) History(id string) ([]ProfileInfo, error) {
 		return nil, err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := p.options.Limits.checkID(id); err != nil {
 		return nil, err
 	}
 	recs, err := p.store.History(id)
@@ -44,7 +44,7 @@ func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uin
 		return 0, err
 	}
 	defer leave()
-	if err := checkID(id); err != nil {
+	if err := p.options.Limits.checkID(id); err != nil {
 		return 0, err
 	}
 	unlock, ok := p.ids.lock(id, ctx.Done())

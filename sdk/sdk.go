@@ -67,6 +67,7 @@ func (p *SDK) Close() error {
 			errs = append(errs, b.Close())
 		}
 		errs = append(errs, p.encoder.Close(), p.engine.Close(), p.store.Close())
+		p.options.Logger.Info("closed")
 		return errors.Join(errs...)
 	})
 }
@@ -92,7 +93,7 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 	if err != nil {
 		return nil, corrupt("bank", err)
 	}
-	b, err := openBank(p.dir, info)
+	b, err := openBank(p.dir, info, p.options.Limits.RandomBankBytes)
 	if err != nil {
 		return nil, corrupt("bank", err)
 	}
@@ -110,14 +111,15 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 	return b, nil
 }
 
-func openBank(dir string, info store.BankInfo) (*bank.Bank, error) {
+// openBank makes a random bank, of which most bytes are let in, or opens a warm one's file.
+func openBank(dir string, info store.BankInfo, most int64) (*bank.Bank, error) {
 	props, err := folder.Properties(info)
 	if err != nil {
 		return nil, err
 	}
 	if props.Origin == bank.Random {
-		if props.Bytes() > maxRandomBank {
-			return nil, fmt.Errorf("%w: bank %s takes %d bytes, at most %d", ErrLimit, info.Digest.Short(), props.Bytes(), int64(maxRandomBank))
+		if err := over("bytes of bank "+info.Digest.Short(), props.Bytes(), "RandomBankBytes", most); err != nil {
+			return nil, err
 		}
 		return bank.NewRandom(props)
 	}

@@ -106,7 +106,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*B
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(folder.Banks(p.dir), 0o777); err != nil {
+	if err := folder.MakeBanks(p.dir); err != nil {
 		return nil, err
 	}
 	res, err := learner.TrainBank(ctx, p.env(nil), job, c)
@@ -199,5 +199,5 @@ func (p *SDK) writeReport(rep *BankReport) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder.Banks(p.dir), rep.Bank+".json"), append(data, '\n'), 0o666)
+	return folder.WriteReport(p.dir, rep.Bank, append(data, '\n'))
 }

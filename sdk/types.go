@@ -8,7 +8,7 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// Example is a text, or a pair of texts, with the label that the profile's user gives it. Text, pair and label together take up to 64 KiB.
+// Example is a text, or a pair of texts, with the label that the profile's user gives it. Limits.Example bounds text, pair and label together.
 type Example struct {
 	Text  string
 	Pair  string // empty: a single text

@@ -100,7 +100,7 @@ func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := &bundleSource{chunks, z, limit}
+	source := &bundleSource{chunks, z, limit, limit}
 	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source}, nil
 }
 
@@ -110,6 +110,7 @@ func (b *bundleReader) Close() { b.source.z.Close() }
 type bundleSource struct {
 	chunks *chunkReader
 	z      *zstd.Decoder
+	limit  int64
 	left   int64
 }
 
@@ -121,7 +122,7 @@ func (s *bundleSource) Read(p []byte) (int, error) {
 	}
 	n, err := s.z.Read(p)
 	if s.left -= int64(n); s.left < 0 {
-		return 0, fmt.Errorf("%w: bundle is too large", ErrLimit)
+		return 0, fmt.Errorf("%w: a bundle of more than %d bytes, decompressed", ErrLimit, s.limit)
 	}
 	return n, s.fault(err)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -15,8 +16,12 @@ type bundleWriter struct {
 	buf    []byte
 }
 
-func newBundleWriter(w io.Writer) (*bundleWriter, error) {
-	chunks, err := newChunkWriter(w)
+func newBundleWriter(w io.Writer, signer crypto.Signer) (*bundleWriter, error) {
+	sign, err := newBundleSigner(signer)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := newChunkWriter(w, sign)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,9 @@ type CheckReport struct {
 	Heads     int
 	// Indexed says that the index was compared with the masks.
 	Indexed bool
+	// Summed says that the keys were compared with the file's sums of them.
+	// False is a file of an older version, opened read-only, that has none.
+	Summed bool
 	// TornMeta says that one of the two meta pages is not whole. A crash in the
 	// middle of a commit leaves that, and nothing that was acknowledged is
 	// lost; a flipped bit leaves it too, and then the last transaction may be.
@@ -31,8 +34,8 @@ type CheckReport struct {
 const maxProblems = 1000
 
 // Check reads the whole file, as it is at one moment, and says what is wrong
-// with it: bbolt's pages, every value's checksum, every record, and that ids,
-// numbers, banks and heads lead to each other. Deep also compares the index
+// with it: bbolt's pages, every value's checksum, every record, that no key was
+// lost, and that ids, numbers, banks and heads lead to each other. Deep also compares the index
 // with the masks, unless it is behind. Writers wait for the first part of it.
 // If there are Problems the error is ErrCorrupt.
 func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
@@ -101,7 +104,7 @@ func (c *checker) unreadable(format string, args ...any) {
 func (c *checker) run(deep bool) error {
 	steps := []func() error{
 		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
-		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally,
+		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally, c.checkSums,
 	}
 	if deep {
 		steps = append(steps, c.checkIndex)

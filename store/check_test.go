@@ -28,6 +28,12 @@ func TestCheckFinds(t *testing.T) {
 			return tx.Bucket(bucket).Put(to, bytes.Clone(tx.Bucket(bucket).Get(from)))
 		}
 	}
+	renamed := func(bucket, from, to []byte) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			payload, err := unseal(tagName, from, tx.Bucket(bucket).Get(from))
+			return errors.Join(err, tx.Bucket(bucket).Put(to, seal(tagName, to, bytes.Clone(payload))), tx.Bucket(bucket).Delete(from))
+		}
+	}
 	one, two := key32(1), key32(2)
 	for name, c := range map[string]struct {
 		damage func(tx *bolt.Tx) error
@@ -55,6 +61,14 @@ func TestCheckFinds(t *testing.T) {
 		"history damaged":      {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
 		"history of another":   {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
 		"tally wrong":          {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) }, "tally: 0 profiles"},
+		"value lost":           {del(bktValues, []byte("v")), `bucket "values": 0 keys, but 1 were written`},
+		"state lost":           {del(bktState, one), `bucket "state": 1 keys, but 2 were written`},
+		"history lost":         {del(bktHistory, key32x64(1, 1)), `bucket "history": 1 keys, but 2 were written`},
+		"name lost":            {del(bktNames, []byte("main")), `bucket "names": 0 keys, but 1 were written`},
+		"last example lost":    {del(bktExamples, key32x64(2, 5)), `bucket "examples": 11 keys, but 12 were written`},
+		"name changed":         {renamed(bktNames, []byte("main"), []byte("mbin")), `bucket "names": its 1 keys are not those that were written`},
+		"sums damaged":         {put(bktMeta, keySums, []byte("?????")), "sums: "},
+		"sums lost":            {del(bktMeta, keySums), "sums: "},
 		"index member lost":    {func(tx *bolt.Tx) error { return dropSet(tx) }, "profiles are missing"},
 		"index counts damaged": {put(bktIndex, one, []byte("?????")), "use of bank"},
 	} {
@@ -63,6 +77,9 @@ func TestCheckFinds(t *testing.T) {
 			r := newRand(t)
 			head, _, err := s.PutHead(ctx, []byte("h"))
 			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(s.PutMeta(ctx, "v", []byte("value")), s.SetHeadName(ctx, "main", head)); err != nil {
 				t.Fatal(err)
 			}
 			for _, id := range []string{"user000", "user001"} {

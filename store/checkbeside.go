@@ -85,6 +85,34 @@ func (c *checker) checkExamples() error {
 	})
 }
 
+// checkSums compares the keys with the sums of them, which miss each that was
+// lost with its page.
+func (c *checker) checkSums() error {
+	m, err := readMeta(c.t.Tx)
+	if err == nil && m.Schema <= schemaUnsummedStaging {
+		return nil
+	}
+	want, serr := readSums(c.t.Tx)
+	if err := errors.Join(err, serr); err != nil {
+		c.problem("%v", err)
+		return nil
+	}
+	for i, name := range summed {
+		var got sum
+		if err := c.each(name, func(k, _ []byte) { got.add(k) }); err != nil {
+			return err
+		}
+		switch {
+		case got.keys != want[i].keys:
+			c.problem("bucket %q: %d keys, but %d were written", name, got.keys, want[i].keys)
+		case got.hashes != want[i].hashes:
+			c.problem("bucket %q: its %d keys are not those that were written", name, got.keys)
+		}
+	}
+	c.report.Summed = true
+	return nil
+}
+
 func (c *checker) checkTally() error {
 	tally, err := readTally(c.t.Tx)
 	if err != nil {

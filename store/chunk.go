@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -10,16 +11,17 @@ import (
 	"io"
 )
 
-// The outer frame of a bundle: a magic and version, chunks of at most
-// chunkSize bytes after their lengths, an empty chunk, and the SHA-256 of all
-// of that. It makes every flipped bit and every cut an error, also where zstd
-// would not care.
+// The outer frame of a bundle: a magic and version, the signer's key if it is
+// signed, chunks of at most chunkSize bytes after their lengths, an empty
+// chunk, the SHA-256 of all of that, and the signature of the SHA-256. It makes
+// every flipped bit and every cut an error, also where zstd would not care.
 
 var bundleMagic = []byte("XPEFTB")
 
 const (
-	bundleVersion = 1
-	chunkSize     = 1 << 16
+	bundleUnsigned = 1 // version of a bundle without a signature
+	bundleSigned   = 2 // and with one
+	chunkSize      = 1 << 16
 )
 
 // chunkWriter writes the outer frame.
@@ -27,13 +29,19 @@ type chunkWriter struct {
 	w    io.Writer // to the destination, and the hash
 	dst  io.Writer
 	hash hash.Hash
+	sign *bundleSigner // nil: unsigned
 	buf  []byte
 }
 
-func newChunkWriter(dst io.Writer) (*chunkWriter, error) {
-	c := &chunkWriter{dst: dst, hash: sha256.New(), buf: make([]byte, 4, 4+chunkSize)}
+func newChunkWriter(dst io.Writer, sign *bundleSigner) (*chunkWriter, error) {
+	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
 	c.w = io.MultiWriter(dst, c.hash)
-	head := binary.LittleEndian.AppendUint16(bundleMagic[:len(bundleMagic):len(bundleMagic)], bundleVersion)
+	head := bundleMagic[:len(bundleMagic):len(bundleMagic)]
+	if sign == nil {
+		head = binary.LittleEndian.AppendUint16(head, bundleUnsigned)
+	} else {
+		head = append(binary.LittleEndian.AppendUint16(head, bundleSigned), sign.public...)
+	}
 	_, err := c.w.Write(head)
 	return c, err
 }
@@ -70,17 +78,26 @@ func (c *chunkWriter) Close() error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	_, err := c.dst.Write(c.hash.Sum(nil))
+	end := c.hash.Sum(nil)
+	if c.sign != nil {
+		signature, err := c.sign.sign(Digest(end))
+		if err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+		end = append(end, signature...)
+	}
+	_, err := c.dst.Write(end)
 	return err
 }
 
 // chunkReader reads the outer frame. It is at io.EOF only once the checksum
-// was right and nothing came after it.
+// and the signature were right and nothing came after them.
 type chunkReader struct {
-	r    *bufio.Reader
-	hash hash.Hash
-	left int   // of the current chunk
-	err  error // the first one
+	r      *bufio.Reader
+	hash   hash.Hash
+	signer ed25519.PublicKey // that the bundle names; nil: it is unsigned
+	left   int               // of the current chunk
+	err    error             // the first one
 }
 
 func newChunkReader(r io.Reader) (*chunkReader, error) {
@@ -95,8 +112,11 @@ func newChunkReader(r io.Reader) (*chunkReader, error) {
 	switch version := binary.LittleEndian.Uint16(head[6:]); {
 	case version == 0:
 		return nil, corrupt("bundle version 0")
-	case version > bundleVersion:
-		return nil, fmt.Errorf("%w: bundle version %d, this one reads up to %d", ErrSchema, version, bundleVersion)
+	case version == bundleSigned:
+		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
+		return c, c.full(c.signer)
+	case version > bundleSigned:
+		return nil, fmt.Errorf("%w: bundle version %d, this one reads up to %d", ErrSchema, version, bundleSigned)
 	}
 	return c, nil
 }
@@ -137,7 +157,8 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// nextChunk reads a chunk's length; at the last one, the checksum.
+// nextChunk reads a chunk's length; at the last one, the checksum and the
+// signature.
 func (c *chunkReader) nextChunk() error {
 	var size [4]byte
 	if err := c.full(size[:]); err != nil {
@@ -158,6 +179,9 @@ func (c *chunkReader) nextChunk() error {
 	if got != want {
 		return corrupt("bundle's checksum is %s, want %s", got.Short(), want.Short())
 	}
+	if err := c.verify(want); err != nil {
+		return err
+	}
 	switch _, err := c.r.ReadByte(); {
 	case err == nil:
 		return corrupt("bytes after the bundle's end")
@@ -165,4 +189,19 @@ func (c *chunkReader) nextChunk() error {
 		return err
 	}
 	return io.EOF
+}
+
+// verify reads the signature, if there is one, and compares.
+func (c *chunkReader) verify(sum Digest) error {
+	if c.signer == nil {
+		return nil
+	}
+	var signature [ed25519.SignatureSize]byte
+	if err := c.full(signature[:]); err != nil {
+		return err
+	}
+	if !ed25519.Verify(c.signer, signedMessage(sum), signature[:]) {
+		return fmt.Errorf("%w: it is not that of %x", ErrSignature, []byte(c.signer))
+	}
+	return nil
 }

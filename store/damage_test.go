@@ -97,16 +97,8 @@ func damageForever(arg string) error {
 	if _, err := fmt.Sscanf(arg, "%d %d %s", &from, &step, &dir); err != nil {
 		return err
 	}
-	sound, err := os.ReadFile(filepath.Join(dir, "sound.db"))
+	sound, want, err := readTarget(dir)
 	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "truth.json"))
-	if err != nil {
-		return err
-	}
-	var want truth
-	if err := json.Unmarshal(text, &want); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, "damaged.db")
@@ -128,6 +120,19 @@ func damageForever(arg string) error {
 	}
 	fmt.Println("end")
 	return nil
+}
+
+// readTarget reads what damageTarget made.
+func readTarget(dir string) (sound []byte, want truth, err error) {
+	sound, err = os.ReadFile(filepath.Join(dir, "sound.db"))
+	if err != nil {
+		return nil, want, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "truth.json"))
+	if err != nil {
+		return nil, want, err
+	}
+	return sound, want, json.Unmarshal(text, &want)
 }
 
 // The cases are a flip of each byte, then cuts: at each page, beside it, and

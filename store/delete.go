@@ -9,7 +9,7 @@ import (
 // flush, its bits in the index. The file keeps the freed pages' bytes until
 // they are written again.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	if err := checkID(id, s.opts.MaxID); err != nil {
+	if err := checkID(id, maxID); err != nil {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
@@ -25,7 +25,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.ids.Delete(key); err != nil {
+		if err := w.Bucket(bktIDs).remove(key); err != nil {
 			return err
 		}
 		w.tally.profiles--
@@ -63,7 +63,7 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err := w.eraseBeside(n); err != nil {
 		return err
 	}
-	if err := w.profiles.Delete(key); err != nil {
+	if err := w.Bucket(bktProfiles).remove(key); err != nil {
 		return err
 	}
 	return w.free(n)
@@ -80,17 +80,17 @@ func (w *writeTx) free(n uint32) error {
 		}
 		w.freed[n] = true
 	}
-	return w.Bucket(bktFree).Put(key32(n), nil)
+	return w.Bucket(bktFree).insert(key32(n), nil)
 }
 
 func (w *writeTx) eraseBeside(n uint32) error {
 	key := key32(n)
-	if err := w.Bucket(bktState).Delete(key); err != nil {
+	if err := w.Bucket(bktState).discard(key); err != nil {
 		return err
 	}
 	if err := w.dropExamples(n); err != nil {
 		return err
 	}
-	_, _, err := deletePrefix(w.Bucket(bktHistory), key)
+	_, err := w.Bucket(bktHistory).removePrefix(key)
 	return err
 }

@@ -64,7 +64,7 @@ func (d deltas) each(m maskRef, fn func(s *setDelta, side bitmask.Side, block, i
 // write applies the changes in the order of keys, and returns by how much the
 // index has grown.
 func (d deltas) write(w *writeTx, high uint16) (grown int64, err error) {
-	bucket := w.Bucket(bktIndex)
+	bucket := w.Tx.Bucket(bktIndex)
 	for _, bank := range slices.SortedFunc(maps.Keys(d), cmp.Compare[uint32]) {
 		b := d[bank]
 		for at := range b.sets {

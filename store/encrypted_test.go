@@ -286,35 +286,47 @@ func TestDeletedWhileRead(t *testing.T) {
 	}
 }
 
-// TestNumberNotReused puts a profile in the transaction that deletes another:
-// if that is not committed, the deleted one's key must still be there.
+// TestNumberNotReused puts a profile in the transaction that deletes another.
+// If that is not committed, the deleted one's key must still be there; if it
+// is, the new one's.
 func TestNumberNotReused(t *testing.T) {
 	s := newEncrypted(t)
 	failed := errors.New("not committed")
-	err := s.write(ctx, func(w *writeTx) error {
-		key := w.idKey([]byte("ann of the tests"))
-		n, err := number(w.ids.Get(key))
-		if err == nil {
-			err = errors.Join(w.ids.Delete(key), w.erase(key, n))
+	replace := func(end error) error {
+		return s.write(ctx, func(w *writeTx) error {
+			key := w.idKey([]byte("ann of the tests"))
+			n, err := number(w.ids.Get(key))
+			if err == nil {
+				err = errors.Join(w.Bucket(bktIDs).remove(key), w.erase(key, n))
+			}
+			w.tally.profiles--
+			if err == nil {
+				_, err = w.put(randomProfile(newRand(t), "carl"), Write{})
+			}
+			if end != nil && err == nil {
+				err = w.writeKeys() // as before a commit
+			}
+			return errors.Join(err, end)
+		})
+	}
+	there := func(ids ...string) {
+		t.Helper()
+		for _, id := range ids {
+			if _, err := s.Get(id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
 		}
-		if err != nil {
-			return err
-		}
-		if _, err := w.put(randomProfile(newRand(t), "carl"), Write{}); err != nil {
-			return err
-		}
-		if err := w.writeKeys(); err != nil { // as before a commit
-			return err
-		}
-		return failed
-	})
-	if !errors.Is(err, failed) {
+	}
+	if err := replace(failed); !errors.Is(err, failed) {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"ann of the tests", "bob of the tests"} {
-		if _, err := s.Get(id); err != nil {
-			t.Errorf("%s: %v", id, err)
-		}
+	there("ann of the tests", "bob of the tests")
+	if err := replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	there("carl", "bob of the tests")
+	if _, err := s.Check(ctx, true); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -354,5 +366,30 @@ func TestEncryptedListing(t *testing.T) {
 	var b bytes.Buffer
 	if _, err := s.Export(ctx, &b, ExportOptions{Prefix: "team/"}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("export: got %v, want ErrCorrupt", err)
+	}
+}
+
+// TestValueElsewhere puts what is sealed in one place of a profile into
+// another: an earlier revision in the place of the current one, for one.
+func TestValueElsewhere(t *testing.T) {
+	s := newEncrypted(t)
+	bob, err := s.Get("bob of the tests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.write(ctx, func(w *writeTx) error {
+		earlier := w.Bucket(bktHistory).Get(key32x64(bob.Number, 1))
+		return errors.Join(
+			w.Bucket(bktProfiles).replace(key32(bob.Number), bytes.Clone(earlier)),
+			w.Bucket(bktState).replace(key32(bob.Number), bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.Get("bob of the tests"); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an earlier revision as the current one: got revision %v, %v, want ErrCorrupt", p, err)
+	}
+	if err := s.view(func(x *txn) error { _, err := x.state(bob.Number); return err }); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an example as the state: got %v, want ErrCorrupt", err)
 	}
 }

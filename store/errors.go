@@ -38,6 +38,10 @@ var (
 	ErrSchema = errors.New("store: written by a newer version")
 	// ErrMismatch is wrapped by every MismatchError.
 	ErrMismatch = errors.New("store: made for something else")
+	// ErrSignature says that a bundle's signature is not that of its bytes, or
+	// that the bundle is unsigned, or signed by another key, where that is
+	// refused.
+	ErrSignature = errors.New("store: signature refused")
 	// ErrID says that an id is empty, too long or not UTF-8.
 	ErrID = errors.New("store: bad profile id")
 	// ErrLimit says that a value or bundle is over a documented limit.

@@ -72,7 +72,7 @@ func (w *writeTx) appendExamples(n uint32, examples []Example) error {
 		return err
 	}
 	for ; end-first+uint64(len(examples)) > uint64(limit) && first < end; first++ {
-		if err := bucket.Delete(key32x64(n, first)); err != nil {
+		if err := bucket.remove(key32x64(n, first)); err != nil {
 			return err
 		}
 		w.tally.examples--
@@ -94,7 +94,7 @@ func (w *writeTx) putExample(n uint32, sequence uint64, e Example) error {
 	if err != nil {
 		return err
 	}
-	return w.Bucket(bktExamples).Put(key, value)
+	return w.Bucket(bktExamples).insert(key, value)
 }
 
 // exampleRange returns the sequence numbers of a profile's examples: from
@@ -129,7 +129,7 @@ func exampleSequence(key []byte) (uint64, error) {
 }
 
 func (w *writeTx) dropExamples(n uint32) error {
-	count, _, err := deletePrefix(w.Bucket(bktExamples), key32(n))
+	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
 	w.tally.examples -= count
 	return err
 }

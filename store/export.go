@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ type ExportOptions struct {
 	// BankFile gives the file of a bank and its size, to go into the bundle;
 	// a nil reader leaves it out. Nil: no bank files.
 	BankFile func(BankInfo) (io.ReadCloser, int64, error)
+	// Sign signs the bundle: an ed25519.PrivateKey, or a device that holds
+	// one. Nil: the bundle is not signed.
+	Sign crypto.Signer
 }
 
 // Export writes a bundle of profiles and of the shared heads that they refer
@@ -25,7 +29,7 @@ type ExportOptions struct {
 // are in it as they were or as they are, each whole. With an error, what was
 // written is no bundle and no Import takes it.
 func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int, err error) {
-	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: w})
+	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: w}, o.Sign)
 	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}

@@ -89,12 +89,12 @@ func TestExportDamaged(t *testing.T) {
 		return nil
 	})
 	for name, bad := range map[string][]byte{"cut": records["2"][:9], "another's": records["1"], "empty": {}} {
-		change(func(w *writeTx) error { return w.profiles.Put(key32(2), bad) })
+		change(func(w *writeTx) error { return w.profiles.b.Put(key32(2), bad) })
 		for _, o := range []ExportOptions{{}, {IDs: []string{"bob"}}} {
 			if n, err := s.Export(ctx, io.Discard, o); n != 0 || !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: got %d, %v, want ErrCorrupt", name, n, err)
 			}
 		}
 	}
-	change(func(w *writeTx) error { return w.profiles.Put(key32(2), records["2"]) })
+	change(func(w *writeTx) error { return w.profiles.b.Put(key32(2), records["2"]) })
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
+	bolt "go.etcd.io/bbolt"
 )
 
 // The files of every version stay in testdata for ever: what was written once
@@ -55,7 +57,7 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	z, err := zstd.NewWriter(nil)
 	fill(err)
-	fill(os.WriteFile(filepath.Join("testdata", "store-v1.db.zst"), z.EncodeAll(db, nil), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "store-v3.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v1.bin"), bundle.Bytes(), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "backup-v1.bin"), backup.Bytes(), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "record-v1.bin"), mustEncode(t, fullProfile()), 0o644))
@@ -95,8 +97,10 @@ func checkGolden(t *testing.T, s *Store) {
 	checkQueries(t, s, 1, 0, 7)
 }
 
-func TestGoldenStore(t *testing.T) {
-	compressed, err := os.ReadFile(filepath.Join("testdata", "store-v1.db.zst"))
+// goldenFile unpacks a file of testdata.
+func goldenFile(t *testing.T, name string) (path string) {
+	t.Helper()
+	compressed, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,15 +113,51 @@ func TestGoldenStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "xpeft.db")
+	path = filepath.Join(t.TempDir(), "xpeft.db")
 	if err := os.WriteFile(path, db, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(path, fast)
+	return path
+}
+
+// openGolden opens an unpacked file and checks it; summed is what Check should
+// say of it.
+func openGolden(t *testing.T, path string, o Options, summed bool) *Store {
+	t.Helper()
+	s, err := Open(path, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { checkAndClose(t, s) })
+	t.Cleanup(func() { s.Close() })
+	if r, err := s.Check(ctx, true); err != nil || r.Summed != summed {
+		t.Errorf("got summed %t, %v %q, want %t and no problem", r.Summed, err, r.Problems, summed)
+	}
+	return s
+}
+
+// TestGoldenStore opens a store of every version: as a reader, which finds no
+// sums in an old one, then as a writer, which upgrades it, then again.
+func TestGoldenStore(t *testing.T) {
+	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false} {
+		t.Run(name, func(t *testing.T) {
+			path := goldenFile(t, name)
+			for i, o := range []Options{{ReadOnly: true}, {NoSync: true}, {ReadOnly: true}} {
+				s := openGolden(t, path, o, !old || i > 0)
+				checkGoldenStore(t, s)
+				if want := schema; !(old && i == 0) && s.Meta().Schema != want {
+					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// checkGoldenStore is checkGolden, and what no bundle has.
+func checkGoldenStore(t *testing.T, s *Store) {
+	t.Helper()
 	checkGolden(t, s)
 	if history, err := s.History("anna@example.org"); len(history) != 1 || err != nil {
 		t.Errorf("got %d revisions, %v, want 1", len(history), err)
@@ -127,6 +167,76 @@ func TestGoldenStore(t *testing.T) {
 	}
 	if ref, err := s.HeadByName("default"); ref != 1 || err != nil {
 		t.Errorf("got head %d, %v, want 1", ref, err)
+	}
+}
+
+// TestGoldenImport opens a store that was killed in an import by the version
+// before the sums: nothing of the import is left.
+func TestGoldenImport(t *testing.T) {
+	path := goldenFile(t, "store-v2.db.zst")
+	s := openGolden(t, path, Options{ReadOnly: true}, false)
+	if got := s.Meta().Schema; got != schemaUnsummedStaging {
+		t.Fatalf("got schema %d, want %d: the file is not what it is called", got, schemaUnsummedStaging)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openGolden(t, path, Options{NoSync: true}, true)
+	if v, err := s.GetMeta("key"); string(v) != "value" || err != nil || len(contents(t, s)) != 0 {
+		t.Errorf("got value %q, %v and %d profiles, want %q and none", v, err, len(contents(t, s)), "value")
+	}
+	if err := s.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// upgraded is the transaction that upgrades a file, alone.
+func upgraded(t *testing.T, name string) written {
+	t.Helper()
+	path := goldenFile(t, name)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts, err := fast.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, file, err := openPages(path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Store{path: path, opts: opts, writer: make(turn, 1)}
+	s.use(newBoltFile(db, file))
+	if err := errors.Join(s.readStart(), s.upgrade(), s.closePages()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := compared(t, written{before: before, after: after})
+	w.old = contents(t, openGolden(t, path, Options{ReadOnly: true}, true))
+	w.new = w.old
+	return w
+}
+
+// TestUpgradeCutShort loses power in the upgrade: the file is the old one or
+// the new one, and is upgraded then.
+func TestUpgradeCutShort(t *testing.T) {
+	if testKey != nil {
+		t.Skip("the files are not encrypted")
+	}
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst"} {
+		upgraded(t, name).eachImage(t, func(path, what string, want map[string]content) {
+			if diff := stateOf(t, path, want); diff != "" {
+				t.Errorf("%s, %s: %s", name, what, diff)
+			}
+			s := openGolden(t, path, Options{ReadOnly: true}, true)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -70,7 +70,7 @@ func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error 
 		if _, _, err := w.head(ref); err != nil {
 			return err
 		}
-		return w.Bucket(bktNames).Put([]byte(name), seal(tagName, []byte(name), key32(ref)))
+		return w.Bucket(bktNames).put([]byte(name), seal(tagName, []byte(name), key32(ref)))
 	})
 }
 

@@ -14,6 +14,8 @@ import (
 // the store knows or is allowed to take; else it is a MismatchError. Readers
 // and writers go on meanwhile; they see none of the profiles before Import's
 // one committing transaction and all of them after. A second Import waits.
+// A bundle that Trust or RequireSigned refuse, or whose signature is wrong, is
+// ErrSignature; the signature is at the end, and nothing is committed before.
 func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
 	report, err := s.importBundle(ctx, r, o)
 	if err != nil {
@@ -23,10 +25,8 @@ func (s *Store) Import(ctx context.Context, r io.Reader, o ImportOptions) (Impor
 }
 
 func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
-	setDefault(&o.MaxBytes, 8<<30)
-	setDefault(&o.MaxProfiles, 10_000_000)
-	if o.Policy < Fail || o.Policy > Rename {
-		return ImportReport{}, fmt.Errorf("unknown policy %d", o.Policy)
+	if err := o.normalize(); err != nil {
+		return ImportReport{}, err
 	}
 	select {
 	case <-s.importing:
@@ -39,7 +39,12 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	defer b.Close()
+	signer := b.source.chunks.signer
+	if err := o.accepts(signer); err != nil {
+		return ImportReport{}, err
+	}
 	im := &importer{s: s, o: o, b: b, banks: []uint32{0}, heads: []uint32{0}}
+	im.report.SignedBy = signer
 	if err := im.readHeader(); err != nil {
 		return ImportReport{}, err
 	}
@@ -86,6 +91,7 @@ type importer struct {
 	// Those of what is staged so far; not to be read before wait.
 	recordBytes uint64
 	maskBytes   uint64
+	idSum       sum // of the keys in ids
 }
 
 // staged is one profile of the bundle with what goes with it.
@@ -231,10 +237,20 @@ func (im *importer) takeBank(ctx context.Context, file io.Reader) error {
 }
 
 func (im *importer) takeHead(ctx context.Context, data []byte) error {
+	if err := im.checkHead(data); err != nil {
+		return err
+	}
 	digest := Digest(sha256.Sum256(data))
 	ref, err := im.register(ctx, kindHead, digest, encodeHead(digest, data))
 	im.heads = append(im.heads, ref)
 	return err
+}
+
+func (im *importer) checkHead(data []byte) error {
+	if len(data) > im.o.MaxHead {
+		return fmt.Errorf("%w: a head of %d bytes, at most %d", ErrLimit, len(data), im.o.MaxHead)
+	}
+	return nil
 }
 
 func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) error {
@@ -242,7 +258,10 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) 
 		return err
 	}
 	if im.read++; im.read > im.o.MaxProfiles {
-		return fmt.Errorf("%w: more than %d profiles", ErrLimit, im.o.MaxProfiles)
+		return fmt.Errorf("%w: a bundle of more than %d profiles", ErrLimit, im.o.MaxProfiles)
+	}
+	if err := im.checkHead(p.OwnHead); err != nil {
+		return fmt.Errorf("profile %q: %w", p.ID, err)
 	}
 	if len(im.batch) >= im.s.batch || im.batchBytes >= batchBytes {
 		if err := im.flush(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,13 +116,15 @@ func TestImportBank(t *testing.T) {
 	})
 }
 
+const bombMemory = 16 << 20
+
 // TestBundleBomb is of bundles that are small and claim to be large.
 func TestBundleBomb(t *testing.T) {
 	to := newStore(t, fast)
 	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
 	bomb := func(write func(b *bundleWriter) error) []byte {
 		var buf bytes.Buffer
-		b, err := newBundleWriter(&buf)
+		b, err := newBundleWriter(&buf, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,12 +160,21 @@ func TestBundleBomb(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			_, err := to.Import(ctx, bytes.NewReader(b), ImportOptions{
 				MaxBytes: 50 << 20,
 				OnBank:   func(_ BankInfo, r io.Reader) error { _, err := io.Copy(io.Discard, r); return err },
 			})
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrLimit) {
 				t.Errorf("bundle of %d bytes: got %v, want ErrCorrupt or ErrLimit", len(b), err)
+			}
+			// All that was allocated, whether it was freed or not: mostly zstd's window and what is copied.
+			runtime.ReadMemStats(&after)
+			if got := after.TotalAlloc - before.TotalAlloc; got > bombMemory {
+				t.Errorf("bundle of %d bytes: got %d bytes allocated, want at most %d", len(b), got, bombMemory)
+			} else {
+				t.Logf("bundle of %d bytes, %.1f MiB allocated", len(b), float64(got)/(1<<20))
 			}
 		})
 	}

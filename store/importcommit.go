@@ -32,7 +32,7 @@ func (im *importer) commit(ctx context.Context) error {
 // adopt makes the staged ids those of a store that is empty. The index does
 // not learn of them one by one, but is rebuilt.
 func (im *importer) adopt(w *writeTx) error {
-	staging := w.Bucket(bktStaging)
+	staging := w.staging()
 	if err := im.promoteAll(w, staging); err != nil {
 		return err
 	}
@@ -45,7 +45,8 @@ func (im *importer) adopt(w *writeTx) error {
 	if err := w.endStaging(); err != nil {
 		return err
 	}
-	w.ids = w.Bucket(bktIDs)
+	w.ids = readBucket{w.Tx.Bucket(bktIDs)}
+	w.sums.of(bktIDs).join(im.idSum)
 	im.count(w, im.report.Profiles)
 	w.tally.commits += uint64(im.report.Profiles) // the index in the file is behind
 	w.onCommit = append(w.onCommit, func() {
@@ -67,7 +68,7 @@ func (im *importer) count(w *writeTx, fresh int) {
 // profiles into the store, which was empty.
 func (s *Store) restage() error {
 	return s.repeat(func(w *writeTx) (more bool, err error) {
-		staging := w.Bucket(bktStaging)
+		staging := w.staging()
 		from, to := staging.Bucket(bktIDs), staging.Bucket(bktMerge)
 		for _, id := range firstKeys(from, s.batch) {
 			n := bytes.Clone(from.Get(id))
@@ -85,7 +86,7 @@ func (s *Store) restage() error {
 // commitMerge makes the staged ids go before those of the store. Ids that
 // others put or changed since they were staged are resolved here, once more.
 func (im *importer) commitMerge(w *writeTx) error {
-	staging := w.Bucket(bktStaging)
+	staging := w.staging()
 	fresh, again, err := im.scan(w, staging.Bucket(bktMerge))
 	if err != nil {
 		return err
@@ -100,7 +101,7 @@ func (im *importer) commitMerge(w *writeTx) error {
 	if err := w.endStaging(); err != nil {
 		return err
 	}
-	w.merge = w.Bucket(bktMerge)
+	w.merge = w.Tx.Bucket(bktMerge)
 	im.count(w, fresh)
 	for _, id := range again {
 		if err := im.resolveAgain(w, id); err != nil {

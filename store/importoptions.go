@@ -1,6 +1,10 @@
 package store
 
-import "io"
+import (
+	"crypto/ed25519"
+	"fmt"
+	"io"
+)
 
 // Policy says what Import does with a profile whose id exists.
 type Policy int
@@ -27,15 +31,34 @@ type ImportOptions struct {
 	Rename func(id string) string
 	// OnBank is given the file of a bank that the store does not know, if the
 	// bundle has it, and must check it against the digest. Nothing is undone
-	// if the import fails later. Nil: such a bank is a MismatchError.
+	// if the import fails later, by a wrong signature too. Nil: such a bank is a MismatchError.
 	OnBank func(info BankInfo, file io.Reader) error
 	// AllowBank may accept such a bank without a file, because it can be made
 	// from its properties. Nil, or an error: the import fails.
 	AllowBank func(info BankInfo) error
+	// Trust refuses every bundle that none of these keys signed. Nil: whoever
+	// made it; empty: every bundle is refused.
+	Trust []ed25519.PublicKey
+	// RequireSigned refuses an unsigned bundle. It says nothing of the signer,
+	// whom ImportReport.SignedBy names.
+	RequireSigned bool
 	// MaxBytes bounds the bundle once decompressed. Default 8 GiB.
 	MaxBytes int64
 	// MaxProfiles bounds their number. Default 10 million.
 	MaxProfiles int
+	// MaxHead bounds each head in bytes, shared or own. Default MaxRecord.
+	MaxHead int
+}
+
+// normalize sets the defaults, on a copy.
+func (o *ImportOptions) normalize() error {
+	setDefault(&o.MaxBytes, 8<<30)
+	setDefault(&o.MaxProfiles, 10_000_000)
+	setDefault(&o.MaxHead, MaxRecord)
+	if o.Policy < Fail || o.Policy > Rename {
+		return fmt.Errorf("unknown policy %d", o.Policy)
+	}
+	return o.checkTrust()
 }
 
 // ImportReport says what Import did.
@@ -47,4 +70,5 @@ type ImportReport struct {
 	Banks       int               // new in the store
 	Heads       int               // new in the store
 	Renamed     map[string]string // bundle's id, with the prefix → store's
+	SignedBy    ed25519.PublicKey // whose signature the bundle has; nil: none
 }

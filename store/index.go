@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -19,7 +18,7 @@ type index struct {
 	off bool // not kept: queries read every profile
 	// sets is the whole index, if nothing of it may be in the file; else nil.
 	// It is then built by each Open, and never behind.
-	sets map[setID]*roaring.Bitmap
+	sets map[uint32]*bankSets
 
 	lock    sync.Mutex
 	ready   chan struct{}          // closed unless a rebuild is due or under way

@@ -9,48 +9,54 @@ import (
 // The index of an encrypted store says, in the clear, what its profiles'
 // masks are. So it is kept in memory alone, and made by each Open.
 
-// setID names one set of the index: the numbers of the profiles over a bank
-// that select an adapter.
-type setID struct {
-	bank           uint32
-	side           bitmask.Side
-	block, adapter uint16
+// bankSets are, for one bank, the numbers of the profiles that select each
+// adapter.
+type bankSets struct {
+	n    int
+	sets []*roaring.Bitmap // [side][block][adapter], flat; nil: none
 }
 
 // change applies what became of one profile. The caller holds ix.lock.
 func (ix *index) change(c change) {
-	eachOne(c.old, func(id setID) {
-		if set := ix.sets[id]; set != nil {
-			set.Remove(c.number)
+	ix.eachSet(c.old, func(set **roaring.Bitmap) {
+		if *set != nil {
+			(*set).Remove(c.number)
 		}
 	})
-	eachOne(c.new, func(id setID) {
-		set := ix.sets[id]
-		if set == nil {
-			set = roaring.New()
-			ix.sets[id] = set
+	ix.eachSet(c.new, func(set **roaring.Bitmap) {
+		if *set == nil {
+			*set = roaring.New()
 		}
-		set.Add(c.number)
+		(*set).Add(c.number)
 	})
 }
 
-// eachOne calls fn for every one of a mask.
-func eachOne(m maskRef, fn func(id setID)) {
+// eachSet calls fn with the set of every one of a mask.
+func (ix *index) eachSet(m maskRef, fn func(set **roaring.Bitmap)) {
 	if m.mask == nil {
 		return
 	}
+	b := ix.sets[m.bank]
+	if b == nil {
+		b = &bankSets{m.mask.N, make([]*roaring.Bitmap, 2*m.mask.Blocks*m.mask.N)}
+		ix.sets[m.bank] = b
+	}
 	var buf [256]int32
 	for row := range 2 * m.mask.Blocks {
-		side, block := bitmask.Side(row/m.mask.Blocks), row%m.mask.Blocks
-		for _, i := range m.mask.Indices(side, block, buf[:0]) {
-			fn(setID{m.bank, side, uint16(block), uint16(i)})
+		for _, i := range m.mask.Indices(bitmask.Side(row/m.mask.Blocks), row%m.mask.Blocks, buf[:0]) {
+			fn(&b.sets[row*b.n+int(i)])
 		}
 	}
 }
 
-// numbers is a copy of one set. The caller holds ix.lock.
-func (ix *index) numbers(id setID) []uint32 {
-	if set := ix.sets[id]; set != nil {
+// numbers is a copy of one set, which there can be. The caller holds ix.lock.
+func (ix *index) numbers(bank uint32, side bitmask.Side, block, adapter int) []uint32 {
+	b := ix.sets[bank]
+	if b == nil {
+		return nil
+	}
+	blocks := len(b.sets) / (2 * b.n)
+	if set := b.sets[(int(side)*blocks+block)*b.n+adapter]; set != nil {
 		return set.ToArray()
 	}
 	return nil
@@ -59,14 +65,10 @@ func (ix *index) numbers(id setID) []uint32 {
 // memoryStep is rebuildStep without a file: it reads, and holds up writers so
 // that none comes between.
 func (s *Store) memoryStep(w *writeTx) error {
-	ix := s.index
-	ix.lock.Lock()
-	from, resets := ix.next, ix.resets
-	ix.lock.Unlock()
-	masks, next, err := w.masksFrom(from)
+	masks, next, resets, err := s.index.nextMasks(w)
 	if err != nil {
 		return err
 	}
-	ix.advance(resets, masks, 0, next)
+	s.index.advance(resets, masks, 0, next)
 	return errNothing
 }

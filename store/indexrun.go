@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -20,7 +19,7 @@ func (s *Store) startIndex() error {
 	}
 	s.index = ix
 	if s.keys != nil {
-		ix.sets = map[setID]*roaring.Bitmap{}
+		ix.sets = map[uint32]*bankSets{}
 	}
 	err := s.readPages(func(tx *bolt.Tx) error {
 		tally, err := readTally(tx)
@@ -170,7 +169,7 @@ func (ix *index) reset() {
 	ix.emptied, ix.next = false, 0
 	ix.pending, ix.use = map[uint32]pendingMask{}, nil
 	if ix.sets != nil {
-		ix.sets = map[setID]*roaring.Bitmap{}
+		ix.sets = map[uint32]*bankSets{}
 	}
 }
 

@@ -114,7 +114,7 @@ func (s *Store) rebuild(ctx context.Context) error {
 
 // emptyIndex is the first step of a rebuild.
 func (s *Store) emptyIndex(w *writeTx) error {
-	if err := w.Bucket(bktMeta).Delete(keyIndex); err != nil {
+	if err := w.Tx.Bucket(bktMeta).Delete(keyIndex); err != nil {
 		return err
 	}
 	if err := w.DeleteBucket(bktIndex); err != nil {
@@ -142,10 +142,7 @@ const (
 // rebuildStep indexes the next records.
 func (s *Store) rebuildStep(w *writeTx) error {
 	ix := s.index
-	ix.lock.Lock()
-	from, resets := ix.next, ix.resets
-	ix.lock.Unlock()
-	masks, next, err := w.masksFrom(from)
+	masks, next, resets, err := ix.nextMasks(w)
 	if err != nil {
 		return err
 	}
@@ -160,6 +157,16 @@ func (s *Store) rebuildStep(w *writeTx) error {
 	}
 	w.onCommit = append(w.onCommit, func() { ix.advance(resets, masks, grown, next) })
 	return nil
+}
+
+// nextMasks reads the masks that the rebuild comes to next; resets is for
+// advance.
+func (ix *index) nextMasks(w *writeTx) (masks []change, next uint64, resets int, err error) {
+	ix.lock.Lock()
+	from, resets := ix.next, ix.resets
+	ix.lock.Unlock()
+	masks, next, err = w.masksFrom(from)
+	return masks, next, resets, err
 }
 
 // masksFrom reads the masks of the next records, all with the same upper half

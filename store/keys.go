@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"maps"
@@ -50,6 +51,7 @@ type keyring struct {
 	id     string      // that the store's meta names
 	wrap   cipher.AEAD // of the master key
 	ids    []byte      // key of the HMAC that bktIDs has instead of ids
+	macs   sync.Pool   // of that
 
 	// epoch is counted up whenever keys are erased; erased says when each
 	// was. A reader that began before has a record whose key is gone: what it
@@ -156,9 +158,15 @@ func (k *keyring) unlock(master []byte) error {
 
 // idKey is what bktIDs has an id under: 16 bytes that say nothing of it.
 func (k *keyring) idKey(id []byte) []byte {
-	mac := hmac.New(sha256.New, k.ids)
+	mac, _ := k.macs.Get().(hash.Hash)
+	if mac == nil {
+		mac = hmac.New(sha256.New, k.ids)
+	}
+	mac.Reset() // also keeps what it made of the key
 	mac.Write(id)
-	return mac.Sum(nil)[:16]
+	sum := mac.Sum(nil)[:16]
+	k.macs.Put(mac)
+	return sum
 }
 
 func slotAt(n uint32) int64 { return keyHeader + int64(n)*slotSize }

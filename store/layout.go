@@ -8,13 +8,15 @@ import (
 
 // The versions of the layout below; docs/format.md describes it.
 const (
-	schema        = 1
-	schemaStaging = 2 // while an import into an empty store is under way
+	schemaUnsummed        = 1 // without keySums
+	schemaUnsummedStaging = 2
+	schema                = 3
+	schemaStaging         = 4 // while an import into an empty store is under way
 )
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "index"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -56,6 +58,7 @@ const (
 var (
 	keyStore = []byte("store")
 	keyTally = []byte("tally")
+	keySums  = []byte("sums")
 	keyIndex = []byte("index")
 )
 
@@ -96,7 +99,11 @@ func (t *tally) fields() []*uint64 {
 }
 
 func readTally(tx *bolt.Tx) (t tally, err error) {
-	payload, err := unseal(tagMeta, keyTally, tx.Bucket(bktMeta).Get(keyTally))
+	return decodeTally(tx.Bucket(bktMeta).Get(keyTally))
+}
+
+func decodeTally(value []byte) (t tally, err error) {
+	payload, err := unseal(tagMeta, keyTally, value)
 	if err != nil {
 		return t, corrupt("tally: %w", err)
 	}
@@ -115,24 +122,7 @@ func (t *tally) write(tx *bolt.Tx) error {
 	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
 }
 
-// deletePrefix deletes the keys that start with prefix, and returns their
-// number and their values' bytes.
-func deletePrefix(b *bolt.Bucket, prefix []byte) (keys, bytes uint64, err error) {
-	var found [][]byte
-	c := b.Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		found = append(found, append([]byte(nil), k...))
-		bytes += uint64(len(v))
-	}
-	for _, k := range found {
-		if err := b.Delete(k); err != nil {
-			return 0, 0, err
-		}
-	}
-	return uint64(len(found)), bytes, nil
-}
-
-func isEmpty(b *bolt.Bucket) bool {
+func isEmpty(b interface{ Cursor() *bolt.Cursor }) bool {
 	k, _ := b.Cursor().First()
 	return k == nil
 }

@@ -41,7 +41,9 @@ func (w *writeTx) settle(id []byte) error {
 	if err != nil {
 		return err
 	}
+	put := w.putID
 	if old := w.ids.Get(id); old != nil {
+		put = w.Bucket(bktIDs).replace
 		replaced, err := number(old)
 		if err != nil {
 			return err
@@ -57,13 +59,13 @@ func (w *writeTx) settle(id []byte) error {
 	} else {
 		w.s.distrustIndex()
 	}
-	return errors.Join(w.putID(id, v), w.merge.Delete(id))
+	return errors.Join(put(id, v), w.merge.Delete(id))
 }
 
 // abandonStaging erases what an import has staged.
 func (s *Store) abandonStaging() error {
 	return s.repeat(func(w *writeTx) (more bool, err error) {
-		staging := w.Bucket(bktStaging)
+		staging := w.staging()
 		if staging == nil {
 			return false, nil
 		}
@@ -100,12 +102,12 @@ func (w *writeTx) eraseStaged(key []byte) error {
 		return err
 	}
 	key = key32(n)
-	if _, _, err := deletePrefix(w.Bucket(bktExamples), key); err != nil {
+	if _, err := w.Bucket(bktExamples).removePrefix(key); err != nil {
 		return err
 	}
 	return errors.Join(
-		w.Bucket(bktState).Delete(key),
-		w.profiles.Delete(key),
+		w.Bucket(bktState).discard(key),
+		w.Bucket(bktProfiles).remove(key),
 		w.free(n),
 	)
 }

@@ -30,7 +30,7 @@ type Options struct {
 	// at most 4096.
 	MaxID int
 	// MaxText is the length limit in bytes of an example's text, pair and
-	// label together. Default 64 KiB.
+	// label together. Default 64 KiB, and 32 for the label of a number.
 	MaxText int
 	// MasterKey makes Create encrypt what is stored of profiles, for the store's
 	// life, and opens a store that is encrypted: MasterKeySize random bytes, to
@@ -60,7 +60,7 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&c.History, 3)
 	setDefault(&c.MaxExamples, 512)
 	setDefault(&c.MaxID, 256)
-	setDefault(&c.MaxText, 64<<10)
+	setDefault(&c.MaxText, 64<<10+32)
 	c.History, c.MaxExamples = max(c.History, 0), max(c.MaxExamples, 0)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -33,13 +33,24 @@ type pageMeta struct {
 	torn                 bool // the other meta page is not whole
 }
 
-// readPageMeta finds the page size and the newest of the two meta pages, as
-// bbolt does. It is ErrCorrupt if neither is whole or the file is cut off.
+// readPageMeta is newestMeta, and ErrCorrupt if the file is cut off.
 func readPageMeta(f *os.File) (m pageMeta, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return m, err
 	}
+	if m, err = newestMeta(f); err != nil {
+		return m, err
+	}
+	if want := int64(m.pageSize); m.high < 4 || m.high > uint64(info.Size()/want) {
+		return m, corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.high, want)
+	}
+	return m, nil
+}
+
+// newestMeta finds the page size and the newest of the two meta pages, as
+// bbolt does. It is ErrCorrupt if neither is whole.
+func newestMeta(f *os.File) (m pageMeta, err error) {
 	first, firstOK := metaAt(f, 0)
 	m, ok := first, firstOK
 	for size := int64(minPage); !ok && size <= maxPage; size *= 2 {
@@ -57,9 +68,6 @@ func readPageMeta(f *os.File) (m pageMeta, err error) {
 		m.torn = true
 	case second.txid > first.txid:
 		m = second
-	}
-	if want := int64(m.pageSize); m.high < 4 || m.high > uint64(info.Size()/want) {
-		return m, corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.high, want)
 	}
 	return m, nil
 }

@@ -170,7 +170,7 @@ func (w *writeTx) freeNumber() (uint32, error) {
 			return 0, err
 		}
 		if !w.freed[n] {
-			return n, free.Delete(key32(n))
+			return n, free.remove(key32(n))
 		}
 	}
 	w.noneFree = true
@@ -197,16 +197,16 @@ func (w *writeTx) store(p, old *Profile) error {
 	return nil
 }
 
-// putID makes an id lead to a number. While the keys of ids of a transaction
+// putID makes a new id lead to a number. While the keys of ids of a transaction
 // come in order its pages are left as full as those of numbers.
 func (w *writeTx) putID(idKey, n []byte) error {
 	last, _ := w.ids.Cursor().Last()
 	w.scattered = w.scattered || bytes.Compare(idKey, last) < 0
-	w.ids.FillPercent = orderedFill
+	fill := orderedFill
 	if w.scattered {
-		w.ids.FillPercent = bolt.DefaultFillPercent
+		fill = bolt.DefaultFillPercent
 	}
-	return w.ids.Put(idKey, n)
+	return w.Bucket(bktIDs).fill(fill).insert(idKey, n)
 }
 
 // putRecord writes a record under its number and returns its size, less that
@@ -216,19 +216,23 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	old := len(w.profiles.Get(key32(p.Number)))
-	size, err := w.putNew(p.Number, b)
-	return size - old, err
+	old := w.profiles.Get(key32(p.Number))
+	size, err := w.putValue(p.Number, b, old == nil)
+	return size - len(old), err
 }
 
-// putNew writes a record under a number and returns its size there.
-func (w *writeTx) putNew(n uint32, record []byte) (int, error) {
+// putValue writes a record under a number, which may be new, and returns its
+// size there.
+func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
 	value, err := w.sealed(tagRecord, n, key32(n), record)
 	if err != nil {
 		return 0, err
 	}
-	w.profiles.FillPercent = orderedFill
-	return len(value), w.profiles.Put(key32(n), value)
+	profiles := w.Bucket(bktProfiles).fill(orderedFill)
+	if isNew {
+		return len(value), profiles.insert(key32(n), value)
+	}
+	return len(value), profiles.replace(key32(n), value)
 }
 
 // putBeside writes state and examples.
@@ -249,13 +253,13 @@ func (w *writeTx) putBeside(n uint32, o Write) error {
 func (w *writeTx) putState(n uint32, state []byte) error {
 	key := key32(n)
 	if len(state) == 0 {
-		return w.Bucket(bktState).Delete(key)
+		return w.Bucket(bktState).discard(key)
 	}
 	value, err := w.sealed(tagState, n, key, bytes.Clone(state))
 	if err != nil {
 		return err
 	}
-	return w.Bucket(bktState).Put(key, value)
+	return w.Bucket(bktState).put(key, value)
 }
 
 // keepHistory moves old's record to the history and drops what is over
@@ -275,7 +279,7 @@ func (w *writeTx) keepHistory(old *Profile) error {
 		if err != nil {
 			return err
 		}
-		if err := history.Put(at, value); err != nil {
+		if err := history.insert(at, value); err != nil {
 			return err
 		}
 	}
@@ -285,7 +289,7 @@ func (w *writeTx) keepHistory(old *Profile) error {
 		kept = append(kept, bytes.Clone(k))
 	}
 	for len(kept) > w.s.opts.History {
-		if err := history.Delete(kept[0]); err != nil {
+		if err := history.remove(kept[0]); err != nil {
 			return err
 		}
 		kept = kept[1:]

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 
@@ -23,7 +24,7 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bu
 	if v := w.Bucket(bktDigests).Get(key); v != nil {
 		return number(v)
 	}
-	if staged := w.Bucket(bktStaging); staged != nil {
+	if staged := w.staging(); staged != nil {
 		if v := staged.Bucket(bktDigests).Get(key); v != nil {
 			if ref, err = number(v); err == nil && staging == nil {
 				err = w.promote(staged, bytes.Clone(key))
@@ -40,14 +41,11 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte, staging *bolt.Bu
 	}
 	ref = uint32(*next)
 	*next++
-	root := w.Bucket
+	value := seal(tag, key32(ref), bytes.Clone(payload))
 	if staging != nil {
-		root = staging.Bucket
+		return ref, errors.Join(staging.Bucket(values).Put(key32(ref), value), staging.Bucket(bktDigests).Put(key, key32(ref)))
 	}
-	if err := root(values).Put(key32(ref), seal(tag, key32(ref), bytes.Clone(payload))); err != nil {
-		return 0, err
-	}
-	return ref, root(bktDigests).Put(key, key32(ref))
+	return ref, errors.Join(w.Bucket(values).insert(key32(ref), value), w.Bucket(bktDigests).insert(key, key32(ref)))
 }
 
 // promote moves a bank or head from an import's staging bucket to where
@@ -59,10 +57,10 @@ func (w *writeTx) promote(staging *bolt.Bucket, key []byte) error {
 	}
 	ref := bytes.Clone(staging.Bucket(bktDigests).Get(key))
 	value := bytes.Clone(staging.Bucket(values).Get(ref))
-	if err := w.Bucket(values).Put(ref, value); err != nil {
+	if err := w.Bucket(values).insert(ref, value); err != nil {
 		return err
 	}
-	if err := w.Bucket(bktDigests).Put(key, ref); err != nil {
+	if err := w.Bucket(bktDigests).insert(key, ref); err != nil {
 		return err
 	}
 	return staging.Bucket(bktDigests).Delete(key)

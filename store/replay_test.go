@@ -34,45 +34,53 @@ func TestPowerLost(t *testing.T) {
 		if (testing.Short() || raceEnabled) && i%3 != 0 {
 			continue
 		}
-		path := filepath.Join(t.TempDir(), "xpeft.db")
-		try := func(file []byte, want map[string]content, what string, args ...any) {
+		w.eachImage(t, func(path, what string, want map[string]content) {
 			images++
-			if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
-				t.Fatal(err)
-			}
 			if diff := stateOf(t, path, want); diff != "" {
-				t.Errorf("transaction %d, %s: %s", i, fmt.Sprintf(what, args...), diff)
+				t.Errorf("transaction %d, %s: %s", i, what, diff)
 			}
-		}
-		backwards := slices.Clone(w.data)
-		slices.Reverse(backwards)
-		for name, order := range map[string][]int{"in order": w.data, "backwards": backwards} {
-			file := w.resized()
-			for n, page := range order {
-				try(file, w.old, "%d pages %s", n, name)
-				w.apply(file, page, pageSize/2)
-				try(file, w.old, "%d pages and a half %s", n, name)
-				w.apply(file, page, pageSize)
-			}
-			try(file, w.old, "all pages %s, no meta", name)
-		}
-		file := w.resized()
-		for _, page := range w.data {
-			w.apply(file, page, pageSize)
-		}
-		for n := 8; n < 128; n += 8 { // bbolt's meta is in the first 80 bytes
-			w.apply(file, w.meta, n)
-			want := w.old
-			if bytes.Equal(file, w.after) {
-				want = w.new
-			}
-			try(file, want, "%d bytes of meta", n)
-		}
-		if !bytes.Equal(file, w.after) {
-			t.Fatal("that was not all")
-		}
+		})
 	}
 	t.Logf("%d files checked", images)
+}
+
+// eachImage makes the files that may be found after the power failed in the
+// transaction, and says which state each should have.
+func (w written) eachImage(t *testing.T, fn func(path, what string, want map[string]content)) {
+	path := filepath.Join(t.TempDir(), "xpeft.db")
+	try := func(file []byte, want map[string]content, what string, args ...any) {
+		if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		fn(path, fmt.Sprintf(what, args...), want)
+	}
+	backwards := slices.Clone(w.data)
+	slices.Reverse(backwards)
+	for name, order := range map[string][]int{"in order": w.data, "backwards": backwards} {
+		file := w.resized()
+		for n, page := range order {
+			try(file, w.old, "%d pages %s", n, name)
+			w.apply(file, page, pageSize/2)
+			try(file, w.old, "%d pages and a half %s", n, name)
+			w.apply(file, page, pageSize)
+		}
+		try(file, w.old, "all pages %s, no meta", name)
+	}
+	file := w.resized()
+	for _, page := range w.data {
+		w.apply(file, page, pageSize)
+	}
+	for n := 8; n < 128; n += 8 { // bbolt's meta is in the first 80 bytes
+		w.apply(file, w.meta, n)
+		want := w.old
+		if bytes.Equal(file, w.after) {
+			want = w.new
+		}
+		try(file, want, "%d bytes of meta", n)
+	}
+	if !bytes.Equal(file, w.after) {
+		t.Fatal("that was not all")
+	}
 }
 
 var pageSize = os.Getpagesize() // bbolt's

@@ -101,7 +101,7 @@ func (im *importer) resolveAgain(w *writeTx, key []byte) error {
 
 // numberedIn returns the profile that a key of one of the two buckets of ids
 // leads to.
-func (t *txn) numberedIn(ids *bolt.Bucket, key []byte) (*Profile, error) {
+func (t *txn) numberedIn(ids interface{ Get(key []byte) []byte }, key []byte) (*Profile, error) {
 	n, err := number(ids.Get(key))
 	if err != nil {
 		return nil, err

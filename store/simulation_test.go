@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestSimulation(t *testing.T) {
 		id := fmt.Sprint("user", r.IntN(30))
 		m := model[id]
 		var err error
-		switch r.IntN(13) {
+		switch r.IntN(14) {
 		case 0:
 			err = s.Delete(ctx, id)
 			if err = expect(err, m == nil); err == nil {
@@ -41,6 +42,8 @@ func TestSimulation(t *testing.T) {
 		case 3:
 			err = s.FlushIndex(ctx)
 		case 12:
+			err = s.simulateBeside(r, i)
+		case 13:
 			_, err = s.Compact(ctx)
 		case 4:
 			var b bytes.Buffer
@@ -75,6 +78,7 @@ func TestSimulation(t *testing.T) {
 			t.Fatalf("step %d, %s: %v", i, id, err)
 		}
 		compare(t, s, id, model[id])
+		compareSums(t, s)
 	}
 	if n, err := s.Count(); n != len(model) || err != nil {
 		t.Errorf("got %d profiles, %v, want %d", n, err, len(model))
@@ -105,6 +109,17 @@ func expect(err error, missing bool) error {
 	return fmt.Errorf("got %v, want ErrNotFound: %t", err, missing)
 }
 
+// simulateBeside puts or deletes values, heads and names.
+func (s *Store) simulateBeside(r *rand.Rand, i int) error {
+	ref, _, err := s.PutHead(ctx, []byte{byte(r.IntN(8))})
+	value := []byte{byte(i)}
+	if r.IntN(3) == 0 {
+		value = nil
+	}
+	key := fmt.Sprint("key", r.IntN(3))
+	return errors.Join(err, s.SetHeadName(ctx, key, ref), s.PutMeta(ctx, key, value))
+}
+
 // simulateImport takes everything in again: under another prefix, or in the
 // place of what is there.
 func (s *Store) simulateImport(b *bytes.Buffer, model map[string]*modelled, i int) error {
@@ -131,6 +146,22 @@ func compare(t *testing.T, s *Store, id string, m *modelled) {
 	t.Helper()
 	if diff := difference(s, id, m, asPut); diff != "" {
 		t.Fatalf("%s: %s", id, diff)
+	}
+}
+
+// compareSums counts the keys anew.
+func compareSums(t *testing.T, s *Store) {
+	t.Helper()
+	err := s.view(func(x *txn) error {
+		got, err := readSums(x.Tx)
+		want, cerr := countSums(x.Tx)
+		if got != want {
+			t.Errorf("got sums %x, want %x", got, want)
+		}
+		return errors.Join(err, cerr)
+	})
+	if err != nil || t.Failed() {
+		t.Fatal(err)
 	}
 }
 

@@ -89,7 +89,7 @@ func (s *Store) recoverImport() error {
 func (im *importer) register(ctx context.Context, kind byte, d Digest, payload []byte) (ref uint32, err error) {
 	err = im.s.write(ctx, func(w *writeTx) error {
 		var err error
-		ref, err = w.register(kind, d, payload, w.Bucket(bktStaging))
+		ref, err = w.register(kind, d, payload, w.staging())
 		return err
 	})
 	return ref, err
@@ -105,7 +105,7 @@ func (im *importer) flush(ctx context.Context) error {
 	im.staging = make(chan error, 1)
 	go func() {
 		im.staging <- im.s.writeAlone(ctx, func(w *writeTx) error {
-			ids := w.Bucket(bktStaging).Bucket(im.ids)
+			ids := w.staging().Bucket(im.ids)
 			ids.FillPercent = orderedFill // a bundle's ids ascend
 			if w.keys != nil {
 				ids.FillPercent = bolt.DefaultFillPercent
@@ -150,7 +150,7 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	if p.Number, err = w.newNumber(); err != nil {
 		return err
 	}
-	size, err := w.putNew(p.Number, st.record)
+	size, err := w.putValue(p.Number, st.record, true)
 	if err != nil {
 		return err
 	}
@@ -168,5 +168,7 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	im.report.Profiles++
 	im.recordBytes += uint64(size)
 	im.maskBytes += uint64(len(p.Mask.Bytes()))
-	return ids.Put(w.idKey([]byte(p.ID)), key32(p.Number))
+	idKey := w.idKey([]byte(p.ID))
+	im.idSum.add(idKey)
+	return ids.Put(idKey, key32(p.Number))
 }

@@ -100,7 +100,7 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 			}
 		}
 		first := tally{nextNumber: 1, nextBank: 1, nextHead: 1}
-		return errors.Join(writeMeta(tx, meta), first.write(tx))
+		return errors.Join(writeMeta(tx, meta), first.write(tx), (&sums{}).write(tx))
 	})
 	return errors.Join(err, db.Close())
 }
@@ -188,8 +188,11 @@ func (s *Store) readStart() error {
 	})
 }
 
-// settleStart finishes what a crash cut short.
+// settleStart upgrades an older file and finishes what a crash cut short.
 func (s *Store) settleStart() error {
+	if err := s.upgrade(); err != nil {
+		return err
+	}
 	switch err := s.recoverImport(); {
 	case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
 		s.opts.Logger.Error("cut-short import is still in the file", "error", err)
@@ -227,7 +230,11 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 	if b == nil {
 		return m, corrupt("not a store: no bucket %q", bktMeta)
 	}
-	text, err := unseal(tagMeta, keyStore, b.Get(keyStore))
+	return decodeMeta(b.Get(keyStore))
+}
+
+func decodeMeta(value []byte) (m Meta, err error) {
+	text, err := unseal(tagMeta, keyStore, value)
 	if err != nil {
 		return m, corrupt("meta: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 // outlives it.
 type txn struct {
 	*bolt.Tx
-	ids, profiles *bolt.Bucket
+	ids, profiles readBucket
 	merge         *bolt.Bucket // ids of a committed import, or nil
 
 	keys       *keyring // nil: nothing is encrypted
@@ -34,7 +34,7 @@ type txn struct {
 }
 
 func (s *Store) newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: tx.Bucket(bktIDs), profiles: tx.Bucket(bktProfiles), merge: tx.Bucket(bktMerge), keys: s.keys}
+	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, merge: tx.Bucket(bktMerge), keys: s.keys}
 }
 
 // named adds to an error of damaged pages what was being read.
@@ -177,6 +177,7 @@ type writeTx struct {
 	txn
 	s       *Store
 	tally   tally
+	sums    sums
 	changes []change // for the index, once committed
 
 	freed     map[uint32]bool // numbers, if there are keys
@@ -185,6 +186,14 @@ type writeTx struct {
 	// onCommit runs after the commit and before the next transaction.
 	onCommit []func()
 }
+
+// Bucket is one of summed. There is no other way to write to these.
+func (w *writeTx) Bucket(name []byte) bucket {
+	return bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name)}
+}
+
+// staging is bktStaging, nil if there is none.
+func (w *writeTx) staging() *bolt.Bucket { return w.Tx.Bucket(bktStaging) }
 
 // change is what a transaction did to the mask under a number. A nil mask is
 // no profile.
@@ -338,7 +347,10 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if w.tally, err = readTally(tx); err != nil {
 			return err
 		}
-		before := w.tally
+		if w.sums, err = readSums(tx); err != nil {
+			return err
+		}
+		before, sumsBefore := w.tally, w.sums
 		for _, op := range group {
 			failed = op // also if it ends in damaged pages
 			if err := op.fn(w); err != nil {
@@ -352,6 +364,11 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		w.tally.commits += uint64(len(w.changes))
 		if w.tally != before {
 			if err := w.tally.write(tx); err != nil {
+				return err
+			}
+		}
+		if w.sums != sumsBefore {
+			if err := w.sums.write(tx); err != nil {
 				return err
 			}
 		}

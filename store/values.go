@@ -20,9 +20,9 @@ func (s *Store) PutMeta(ctx context.Context, key string, value []byte) error {
 	}
 	return s.write(ctx, func(w *writeTx) error {
 		if value == nil {
-			return w.Bucket(bktValues).Delete([]byte(key))
+			return w.Bucket(bktValues).discard([]byte(key))
 		}
-		return w.Bucket(bktValues).Put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
+		return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
 	})
 }
 

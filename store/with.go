@@ -84,7 +84,7 @@ func (s *Store) candidates(bank uint32, side bitmask.Side, block, adapter int) (
 	s.index.lock.Lock()
 	if s.index.sets != nil {
 		defer s.index.lock.Unlock()
-		return s.index.numbers(setID{bank, side, uint16(block), uint16(adapter)}), nil
+		return s.index.numbers(bank, side, block, adapter), nil
 	}
 	for n, p := range s.index.pending {
 		if m := p.current; m.mask != nil && m.bank == bank && m.mask.Row(side, block).Get(adapter) {

@@ -23,6 +23,8 @@ type checked struct {
 	Banks     int      `json:"banks"`
 	Heads     int      `json:"heads"`
 	Indexed   bool     `json:"indexed"`
+	Summed    bool     `json:"summed"`
+	TornMeta  bool     `json:"torn_meta"`
 	Problems  []string `json:"problems"`
 }
 
@@ -56,7 +58,8 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 		return err
 	}
 	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
-		Banks: rep.Banks, Heads: rep.Heads, Indexed: rep.Indexed, Problems: []string{}}
+		Banks: rep.Banks, Heads: rep.Heads, Indexed: rep.Indexed,
+		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}}
 	for _, list := range [][]string{rep.Problems, banks, heads} {
 		for _, problem := range list {
 			row.Problems = append(row.Problems, oneLine(problem))
@@ -109,6 +112,7 @@ func (c checked) text(w io.Writer) {
 	for _, p := range c.Problems {
 		fmt.Fprintf(w, "problem: %s\n", plain(p))
 	}
+	sayTorn(w, c.TornMeta)
 	if c.OK {
 		fmt.Fprintln(w, "all sound")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -99,7 +100,9 @@ type kind struct {
 
 // storeErrors are those of the packages that need no libtorch.
 var storeErrors = []kind{
-	{store.ErrKey, exitKey},     // may wrap the next
+	{store.ErrKey, exitKey}, // may wrap the next
+	{store.ErrSignature, exitKey},
+	{folder.ErrEncrypted, exitKey},
 	{fs.ErrNotExist, exitError}, // a model's folder without its files is not a damaged one
 	{store.ErrLocked, exitLocked},
 	{store.ErrSchema, exitNewer},
@@ -111,6 +114,7 @@ var storeErrors = []kind{
 	{model.ErrCheckpoint, exitCorrupt},
 	{model.ErrTokenizer, exitCorrupt},
 	{store.ErrExists, exitExists},
+	{fs.ErrExist, exitExists},
 	{store.ErrNotFound, exitNotFound},
 	{store.ErrNoBase, exitNotFound},
 	{store.ErrID, exitUsage},

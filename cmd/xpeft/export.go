@@ -23,13 +23,16 @@ type exported struct {
 
 func (a *app) exportCommand() *cobra.Command {
 	var o folder.ExportOptions
+	var keys exportKeys
 	var out string
 	cmd := &cobra.Command{
 		Use:   "export [PROFILE...]",
 		Short: "Write profiles into a bundle",
 		Long: "Write the named profiles, or all whose id starts with --prefix, or all, into a bundle: one compressed, checksummed file that another store\n" +
-			"of the same encoder takes in with xpeft import. A file is written whole or not at all. Bundles to stdout come without a report.",
-		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host xpeft import",
+			"of the same encoder takes in with xpeft import. A file is written whole or not at all. Bundles to stdout come without a report.\n" +
+			"--sign signs it with a key of xpeft key new; --to encrypts it with age, so that only the recipient's identity opens it.",
+		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host xpeft import\n" +
+			"  xpeft export alice --sign team.key --to age1… -o alice.xpeft",
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if len(ids) > 0 && o.Prefix != "" {
 				return usagef("export takes ids or --prefix, not both")
@@ -40,6 +43,9 @@ func (a *app) exportCommand() *cobra.Command {
 			if len(ids) > 0 {
 				o.IDs = ids // nil: all
 			}
+			if err := keys.read(&o); err != nil {
+				return err
+			}
 			return a.withStore(true, func(st *store.Store) error { return a.export(ctx, st, o, out) })
 		}),
 		ValidArgsFunction: a.completeProfiles,
@@ -49,6 +55,8 @@ func (a *app) exportCommand() *cobra.Command {
 	f.StringVar(&o.Prefix, "prefix", "", "only profiles whose id starts with this")
 	f.BoolVar(&o.Examples, "examples", false, "with the stored examples")
 	f.BoolVar(&o.State, "state", false, "with the logits that the next learn continues from")
+	f.Func("sign", "sign with the key in this `file`", keys.setSign)
+	f.StringArrayVar(&keys.to, "to", nil, "encrypt for this recipient of age, age1…; may be repeated")
 	f.BoolVar(&o.IncludeBank, "include-bank", false, "with the files of warm banks")
 	return cmd
 }

@@ -22,6 +22,7 @@ type imported struct {
 	Banks       int               `json:"banks"`
 	Heads       int               `json:"heads"`
 	Renamed     map[string]string `json:"renamed"`
+	SignedBy    string            `json:"signed_by"`
 }
 
 // policies of import, by name.
@@ -29,13 +30,15 @@ var policies = map[string]store.Policy{"fail": store.Fail, "skip": store.Skip, "
 
 func (a *app) importCommand() *cobra.Command {
 	var o folder.ImportOptions
+	var keys importKeys
 	var policy string
 	cmd := &cobra.Command{
 		Use:   "import [BUNDLE]",
 		Short: "Take in a bundle of profiles",
 		Long: "Take in a bundle, from a file or from stdin: all of it or, with an error, nothing. A bundle made for another encoder, tokenizer,\n" +
-			"bank or head is refused. --policy says what happens to a profile whose id exists.",
-		Example: "  xpeft import two.xpeft --policy skip",
+			"bank or head is refused. --policy says what happens to a profile whose id exists. --trust refuses bundles that none of the named keys signed;\n" +
+			"without it whoever made the bundle decides what its profiles answer. An encrypted bundle needs --identity.",
+		Example: "  xpeft import two.xpeft --policy skip\n  xpeft import alice.xpeft --trust team.pub --identity key.txt",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			p, ok := policies[policy]
@@ -43,6 +46,9 @@ func (a *app) importCommand() *cobra.Command {
 				return usagef("--policy is %q, want fail, skip, overwrite or rename", policy)
 			}
 			o.Policy = p
+			if err := keys.read(&o); err != nil {
+				return err
+			}
 			return a.fromFile(ctx, args, "bundle", func(r io.Reader) error {
 				return a.withStore(false, func(st *store.Store) error { return a.importBundle(ctx, st, r, o) })
 			})
@@ -51,6 +57,9 @@ func (a *app) importCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&policy, "policy", "fail", "for ids that exist: fail, skip, overwrite or rename")
 	f.StringVar(&o.Prefix, "prefix", "", "put this before every id")
+	f.StringArrayVar(&keys.trust, "trust", nil, "refuse what this public key, ed25519:…, or those in this file did not sign; may be repeated")
+	f.BoolVar(&o.RequireSigned, "require-signed", false, "refuse what nobody signed")
+	f.StringArrayVar(&keys.identity, "identity", nil, "file of an identity of age that opens an encrypted bundle; may be repeated")
 	complete(cmd, "policy", "fail", "skip", "overwrite", "rename")
 	return cmd
 }
@@ -60,13 +69,19 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 	if err != nil {
 		return err
 	}
-	row := imported{rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed}
+	row := imported{rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
+	if rep.SignedBy != nil {
+		row.SignedBy = publicText(rep.SignedBy)
+	}
 	if row.Renamed == nil {
 		row.Renamed = map[string]string{}
 	}
 	return a.print(row, func(w io.Writer) {
 		fields(w, "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
 			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
+		if row.SignedBy != "" {
+			fields(w, "signed by", row.SignedBy)
+		}
 		for _, id := range sortedKeys(row.Renamed) {
 			fields(w, "renamed", id+" to "+row.Renamed[id])
 		}

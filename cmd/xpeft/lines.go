@@ -4,25 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"unicode/utf8"
+
+	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
-// maxLine is the longest line of input in bytes.
-const maxLine = 1 << 20
-
-// line is one object of the input. Learn needs a label or a value; predict reads neither.
+// line is one object of the input.
 type line struct {
-	Number  int      `json:"-"` // in the file, from 1
-	Text    string   `json:"text"`
-	Pair    string   `json:"pair"`
-	Label   string   `json:"label"`
-	Value   *float64 `json:"value"`
-	Profile string   `json:"profile"`
+	Number int // in the file, from 1
+	jsonl.Line
 }
 
 // lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal ends a command that waits for its terminal or pipe.
@@ -57,7 +50,7 @@ func (a *app) openLines(ctx context.Context, path string) (*lines, error) {
 func (l *lines) read(ctx context.Context, r io.Reader) {
 	defer close(l.next)
 	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
+	scanner.Buffer(nil, jsonl.MaxLine)
 	number := 0
 	for scanner.Scan() {
 		number++
@@ -69,7 +62,8 @@ func (l *lines) read(ctx context.Context, r io.Reader) {
 			continue
 		}
 		got := read{line: line{Number: number}}
-		if err := decodeLine(data, &got.line); err != nil {
+		var err error
+		if got.line.Line, err = jsonl.Decode(data); err != nil {
 			got.err = l.bad(number, err)
 		}
 		select {
@@ -80,7 +74,7 @@ func (l *lines) read(ctx context.Context, r io.Reader) {
 	}
 	if err := scanner.Err(); err != nil {
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("longer than %d bytes", maxLine)
+			err = fmt.Errorf("longer than %d bytes", jsonl.MaxLine)
 		}
 		select {
 		case l.next <- read{err: l.bad(number+1, err)}:
@@ -90,28 +84,6 @@ func (l *lines) read(ctx context.Context, r io.Reader) {
 }
 
 func (l *lines) bad(number int, err error) error { return &inputError{l.name, number, err} }
-
-// decodeLine is strict: a field whose name is misspelt would be lost without a word.
-func decodeLine(data []byte, into *line) error {
-	if !utf8.Valid(data) {
-		return errors.New("not UTF-8")
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("the JSON object does not end in its line")
-		}
-		return err
-	}
-	if dec.InputOffset() != int64(len(data)) {
-		return errors.New("more than one JSON object")
-	}
-	if into.Text == "" {
-		return errors.New(`no "text"`)
-	}
-	return nil
-}
 
 // read1 returns the next line; io.EOF after the last.
 func (l *lines) read1(ctx context.Context) (line, error) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
 func readAll(text string) (got []line, err error) {
@@ -35,7 +37,7 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := -1.5
-	want := []line{{Number: 1, Text: "a", Label: "x"}, {Number: 4, Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}}
+	want := []line{{1, jsonl.Line{Text: "a", Label: "x"}}, {4, jsonl.Line{Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -45,16 +47,18 @@ func TestBadLines(t *testing.T) {
 	good := `{"text":"a"}` + "\n"
 	for name, test := range map[string]struct{ text, want string }{
 		"not JSON":       {good + "hello", "stdin:2: "},
-		"misspelt":       {good + good + `{"text":"a","lable":"x"}`, `stdin:3: json: unknown field "lable"`},
+		"misspelt":       {good + good + `{"text":"a","lable":"x"}`, `stdin:3: unknown field "lable"`},
 		"no text":        {`{"label":"x"}`, `stdin:1: no "text"`},
 		"an array":       {`[1]`, "stdin:1: "},
-		"null":           {`null`, `stdin:1: no "text"`},
+		"null":           {`null`, "stdin:1: not a JSON object"},
 		"two objects":    {`{"text":"a"}{"text":"b"}`, "stdin:1: more than one"},
 		"cut short":      {`{"text":"a`, "stdin:1: the JSON object does not end"},
 		"not UTF-8":      {"{\"text\":\"\xff\"}", "stdin:1: not UTF-8"},
 		"a wrong type":   {`{"text":3}`, "stdin:1: "},
 		"a huge number":  {`{"text":"a","value":1e999}`, "stdin:1: "},
-		"too long":       {good + `{"text":"` + strings.Repeat("x", maxLine) + `"}`, "stdin:2: longer than"},
+		"a field twice":  {`{"text":"a","text":"b"}`, `stdin:1: field "text" is there twice`},
+		"capitals":       {`{"TEXT":"a"}`, `stdin:1: unknown field "TEXT"`},
+		"too long":       {good + `{"text":"` + strings.Repeat("x", jsonl.MaxLine) + `"}`, "stdin:2: longer than"},
 		"after an empty": {"\n\n{", "stdin:3: "},
 	} {
 		t.Run(name, func(t *testing.T) {

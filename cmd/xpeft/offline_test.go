@@ -255,6 +255,19 @@ func TestBanks(t *testing.T) {
 		t.Errorf("import with the bank: got %v, want 1 bank and 2 profiles", row)
 	}
 	call(t, pure, other, "", "check", "--deep").want(t, exitOK)
+	repair := func(name string) []any {
+		to := filepath.Join(t.TempDir(), name)
+		row := call(t, pure, other, "", "repair", "--to", to, "--json").want(t, exitOK).rows(t)[0]
+		if row["profiles"] != 2.0 || row["banks"] != 2.0 {
+			t.Errorf("repair: got %v, want 2 profiles over 2 banks", row)
+		}
+		call(t, pure, to, "", "check").want(t, exitOK)
+		call(t, pure, other, "", "repair", "--to", to).want(t, exitExists)
+		return row["lost"].([]any)
+	}
+	if lost := repair("sound"); len(lost) != 0 {
+		t.Errorf("repair: got lost %v, want nothing", lost)
+	}
 	path := filepath.Join(other, "banks", digest)
 	damage(t, path, -100)
 	call(t, pure, other, "", "check").want(t, exitOK)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
 // predictFlags say what is asked.
@@ -100,7 +102,7 @@ func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (n
 				return line{}, io.EOF
 			}
 			asked++
-			return line{Number: asked, Text: texts[asked-1], Pair: o.pair, Profile: o.profile}, nil
+			return line{asked, jsonl.Line{Text: texts[asked-1], Pair: o.pair, Profile: o.profile}}, nil
 		}, func() {}, nil
 	}
 	in, err := a.openLines(ctx, o.in)

@@ -5,13 +5,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
 // ErrData is an input that cannot be evaluated.
@@ -39,8 +40,8 @@ type Data struct {
 // leastTexts is how many a person needs to be evaluated on.
 const leastTexts = 6
 
-// maxInput bounds what is read, unpacked.
-const maxInput = 1 << 30
+// maxInput bounds what is read, unpacked; a variable for tests.
+var maxInput int64 = 1 << 30
 
 // ReadData reads JSON lines, plain or gzipped. People with fewer than 6 texts are left out.
 func ReadData(path string, f Fields) (*Data, error) {
@@ -55,7 +56,7 @@ func ReadData(path string, f Fields) (*Data, error) {
 			return nil, fmt.Errorf("%w: %s: %w", ErrData, path, err)
 		}
 	}
-	people, err := readPeople(io.LimitReader(r, maxInput), f)
+	people, err := readPeople(r, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -83,23 +84,18 @@ func ReadData(path string, f Fields) (*Data, error) {
 
 func readPeople(r io.Reader, f Fields) (map[string][]Example, error) {
 	people := map[string][]Example{}
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, 1<<20)
+	left := &io.LimitedReader{R: r, N: maxInput}
+	sc := bufio.NewScanner(left)
+	sc.Buffer(nil, jsonl.MaxLine)
 	for line := 1; sc.Scan(); line++ {
 		if len(bytes.TrimSpace(sc.Bytes())) == 0 {
 			continue
 		}
-		var fields map[string]any
-		if err := json.Unmarshal(sc.Bytes(), &fields); err != nil {
+		fields, err := jsonl.Fields(sc.Bytes())
+		if err != nil {
 			return nil, fmt.Errorf("%w: line %d: %w", ErrData, line, err)
 		}
-		get := func(name string) string {
-			if v, ok := fields[name]; ok && v != nil && name != "" {
-				return fmt.Sprint(v)
-			}
-			return ""
-		}
-		id, e := get(f.ID), Example{get(f.Text), get(f.Pair), get(f.Label)}
+		id, e := fields[f.ID], Example{fields[f.Text], fields[f.Pair], fields[f.Label]}
 		if id == "" || strings.TrimSpace(e.Text) == "" || e.Label == "" {
 			return nil, fmt.Errorf("%w: line %d lacks one of %q, %q, %q", ErrData, line, f.ID, f.Text, f.Label)
 		}
@@ -107,6 +103,9 @@ func readPeople(r io.Reader, f Fields) (map[string][]Example, error) {
 	}
 	if err := sc.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrData, err)
+	}
+	if left.N == 0 { // what lies behind would be left out
+		return nil, fmt.Errorf("%w: %d bytes or more", ErrData, maxInput)
 	}
 	return people, nil
 }

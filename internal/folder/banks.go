@@ -80,7 +80,7 @@ func sameBank(f *bank.File, info store.BankInfo) error {
 
 // AddBank copies a bank file out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
-	if err := os.MkdirAll(Banks(dir), 0o777); err != nil {
+	if err := MakeBanks(dir); err != nil {
 		return store.BankInfo{}, err
 	}
 	d, err := bank.Receive(ctx, Banks(dir), r)

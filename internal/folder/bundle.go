@@ -1,11 +1,16 @@
 package folder
 
 import (
+	"cmp"
 	"context"
+	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"filippo.io/age"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/store"
@@ -18,11 +23,29 @@ type ExportOptions struct {
 	Examples    bool // the stored examples too
 	State       bool // the logits too, from which the next Learn continues
 	IncludeBank bool // the files of the warm banks that the profiles are bound to
+
+	Sign crypto.Signer   // signs the bundle: an ed25519.PrivateKey, or a device that holds one; nil: unsigned
+	To   []age.Recipient // encrypts it, so that only their identities open it; nil: in the clear
 }
 
-// Export writes a bundle of profiles and returns their number.
+// Export writes a bundle of profiles and returns their number. It signs first and then encrypts: who signed is for the recipients to know.
 func Export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
-	so := store.ExportOptions{IDs: o.IDs, Prefix: o.Prefix, Examples: o.Examples, State: o.State}
+	if o.To == nil {
+		return export(ctx, st, dir, w, o)
+	}
+	sealed, err := encrypted(w, o.To)
+	if err != nil {
+		return 0, err
+	}
+	n, err := export(ctx, st, dir, sealed, o)
+	if err != nil {
+		return 0, err // not closed, what was written opens for nobody
+	}
+	return n, sealed.Close()
+}
+
+func export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
+	so := store.ExportOptions{IDs: o.IDs, Prefix: o.Prefix, Examples: o.Examples, State: o.State, Sign: o.Sign}
 	if o.IncludeBank {
 		so.BankFile = func(info store.BankInfo) (io.ReadCloser, int64, error) { return openToSend(dir, info) }
 	}
@@ -57,21 +80,31 @@ type ImportOptions struct {
 	Rename      func(id string) string // with policy Rename; nil: id-2, id-3, …
 	MaxBytes    int64                  // of the bundle, decompressed; default 8 GiB
 	MaxProfiles int                    // default 10 million
+	MaxHead     int                    // of each head, in bytes; default store.MaxRecord
+	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
+	MaxRandomBank int64
+
+	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
+	RequireSigned bool                // refuses what nobody signed
+	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
 }
 
 // Import takes in a bundle, and the warm banks in it that the folder lacks: all of it, or, with an error, nothing. A bank's file is in its place before
-// the profiles that need it are.
+// the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
 func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
 	// Asked before the import: its callbacks may run within a transaction.
 	want, err := shapeOf(st)
 	if err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, dir: dir, want: want}
+	if r, err = decrypted(r, o.Identities); err != nil {
+		return store.ImportReport{}, err
+	}
+	in := importer{ctx: ctx, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30)}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
-		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles,
+		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust, RequireSigned: o.RequireSigned,
 	})
 	if err != nil {
 		for _, d := range in.received {
@@ -86,6 +119,7 @@ type importer struct {
 	ctx      context.Context
 	dir      string
 	want     shape
+	most     int64 // bytes of a random bank
 	received []store.Digest
 }
 
@@ -94,7 +128,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	if _, err := in.want.check(info); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(Banks(in.dir), 0o777); err != nil {
+	if err := MakeBanks(in.dir); err != nil {
 		return err
 	}
 	d, err := bank.Receive(in.ctx, Banks(in.dir), r)
@@ -113,8 +147,14 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or a warm one that lies in the folder already.
 func (in *importer) allow(info store.BankInfo) error {
 	p, err := in.want.check(info)
-	if err != nil || p.Origin == bank.Random {
+	if err != nil {
 		return err
+	}
+	if p.Origin == bank.Random {
+		if p.Bytes() > in.most {
+			return fmt.Errorf("%w: a random bank of %d bytes in memory, at most %d", store.ErrLimit, p.Bytes(), in.most)
+		}
+		return nil
 	}
 	f, err := OpenBank(in.dir, info)
 	if errors.Is(err, os.ErrNotExist) {

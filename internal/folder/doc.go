@@ -1,4 +1,4 @@
-// Package folder knows what lies in the folder that a program opens: the profiles and the warm banks, and how a bundle carries both.
+// Package folder knows what lies in the folder that a program opens: the profiles and the warm banks, and how a bundle carries both, signed and encrypted if asked.
 //
 //	xpeft.db         the profiles: package store
 //	banks/<digest>   a warm bank's file: package bank

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/xpeft/xpeft/store"
 )
@@ -25,6 +26,40 @@ func Banks(dir string) string { return filepath.Join(dir, BanksDir) }
 
 // BankPath is the path of a warm bank's file.
 func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, BanksDir, d.String()) }
+
+// MakeBanks makes the folder of warm banks, if it is not there. A symbolic link in its place is no folder: whoever planted it would choose where files are made.
+func MakeBanks(dir string) error {
+	path := Banks(dir)
+	if err := os.Mkdir(path, 0o777); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "write to", Path: path, Err: syscall.ENOTDIR}
+	}
+	return err
+}
+
+// WriteReport lays a report beside a bank's file. It takes the place of what has its name; a symbolic link is not followed.
+func WriteReport(dir, bank string, data []byte) (err error) {
+	if err := MakeBanks(dir); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(Banks(dir), ".report-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(Banks(dir), bank+".json"))
+}
 
 // Open opens the folder's store; the error wraps fs.ErrNotExist if there is none.
 func Open(dir string, o *store.Options) (*store.Store, error) { return store.Open(DB(dir), o) }

@@ -1,0 +1,71 @@
+package store
+
+import bolt "go.etcd.io/bbolt"
+
+// readBucket is a bucket that cannot be written: a writing transaction writes
+// through bucket, which keeps the sums.
+type readBucket struct{ b *bolt.Bucket }
+
+func (r readBucket) Get(key []byte) []byte                    { return r.b.Get(key) }
+func (r readBucket) Cursor() *bolt.Cursor                     { return r.b.Cursor() }
+func (r readBucket) ForEach(fn func(k, v []byte) error) error { return r.b.ForEach(fn) }
+
+// bucket is one of summed, within a writing transaction.
+type bucket struct {
+	readBucket
+	sum *sum
+}
+
+// fill is how full the pages are left that a transaction splits.
+func (b bucket) fill(percent float64) bucket {
+	b.b.FillPercent = percent
+	return b
+}
+
+// insert stores a value under a key that the bucket does not have.
+func (b bucket) insert(key, value []byte) error {
+	b.sum.add(key)
+	return b.b.Put(key, value)
+}
+
+// replace stores a value under a key that the bucket has.
+func (b bucket) replace(key, value []byte) error { return b.b.Put(key, value) }
+
+// put is insert or replace.
+func (b bucket) put(key, value []byte) error {
+	if b.Get(key) == nil {
+		return b.insert(key, value)
+	}
+	return b.replace(key, value)
+}
+
+// remove deletes a key that the bucket has, or had: if a damaged page lost it,
+// it is not missed from here on.
+func (b bucket) remove(key []byte) error {
+	b.sum.remove(key)
+	return b.b.Delete(key)
+}
+
+// discard is remove, if the bucket has the key.
+func (b bucket) discard(key []byte) error {
+	if b.Get(key) == nil {
+		return nil
+	}
+	return b.remove(key)
+}
+
+// removePrefix deletes the keys that start with prefix, and returns their
+// number.
+func (b bucket) removePrefix(prefix []byte) (uint64, error) {
+	var found [][]byte
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
+		found = append(found, append([]byte(nil), k...))
+	}
+	for _, k := range found {
+		if err := b.remove(k); err != nil {
+			return 0, err
+		}
+	}
+	return uint64(len(found)), nil
+}

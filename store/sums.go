@@ -1,0 +1,125 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// summed are the buckets whose keys the file knows sums of, so that Check
+// misses each key that a damaged page lost. The index has counts of its own, and
+// what an import stages is lost with it.
+var summed = [...][]byte{
+	bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
+	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
+}
+
+// sum is how many keys there are, and their hashes together.
+type sum struct{ keys, hashes uint64 }
+
+func (s *sum) add(key []byte) {
+	s.keys++
+	s.hashes ^= hashKey(key)
+}
+
+func (s *sum) remove(key []byte) {
+	s.keys--
+	s.hashes ^= hashKey(key)
+}
+
+// join adds the keys of another bucket.
+func (s *sum) join(o sum) {
+	s.keys += o.keys
+	s.hashes ^= o.hashes
+}
+
+// hashKey is FNV-1a of 64 bits, mixed by MurmurHash3's last step: without that
+// the hashes of numbers that follow each other would differ in few ways, and
+// cancel out.
+func hashKey(key []byte) uint64 {
+	h := uint64(0xcbf29ce484222325)
+	for _, c := range key {
+		h = (h ^ uint64(c)) * 0x100000001b3
+	}
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
+
+// sums are those of the buckets in summed.
+type sums [len(summed)]sum
+
+// of returns the sum of a bucket, nil if it has none.
+func (s *sums) of(name []byte) *sum {
+	for i, n := range summed {
+		if string(n) == string(name) {
+			return &s[i]
+		}
+	}
+	return nil
+}
+
+func readSums(tx *bolt.Tx) (s sums, err error) {
+	return decodeSums(tx.Bucket(bktMeta).Get(keySums))
+}
+
+func decodeSums(value []byte) (s sums, err error) {
+	payload, err := unseal(tagMeta, keySums, value)
+	if err != nil {
+		return s, corrupt("sums: %w", err)
+	}
+	d := decoder{b: payload}
+	for i := range s {
+		s[i].keys = d.uvarint("sums")
+		if b := d.take(8, "sums"); d.err == nil {
+			s[i].hashes = binary.LittleEndian.Uint64(b)
+		}
+	}
+	return s, d.end()
+}
+
+func (s *sums) write(tx *bolt.Tx) error {
+	b := make([]byte, 0, 16*len(s))
+	for _, one := range s {
+		b = binary.AppendUvarint(b, one.keys)
+		b = binary.LittleEndian.AppendUint64(b, one.hashes)
+	}
+	return tx.Bucket(bktMeta).Put(keySums, seal(tagMeta, keySums, b))
+}
+
+// countSums reads all keys.
+func countSums(tx *bolt.Tx) (s sums, err error) {
+	for i, name := range summed {
+		err := tx.Bucket(name).ForEach(func(k, _ []byte) error {
+			s[i].add(k)
+			return nil
+		})
+		if err != nil {
+			return s, fmt.Errorf("bucket %q: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// upgrade makes a file of an older version one of this version. It is one
+// transaction: a crash leaves the old file or the new one.
+func (s *Store) upgrade() error {
+	if s.meta.Schema > schemaUnsummedStaging {
+		return nil
+	}
+	s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
+	return boltError(s.writePages(func(tx *bolt.Tx) error {
+		counted, err := countSums(tx)
+		if err != nil {
+			return err
+		}
+		if err := counted.write(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
+		return setSchema(tx, s.meta.Schema-schemaUnsummed+schema)
+	}))
+}
