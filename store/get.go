@@ -175,6 +175,11 @@ func (s *Store) page(from, prefix []byte) (page []listed, next []byte, err error
 // and over it the ids of a committed import.
 func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 	return func(yield func([]byte, uint32) bool) {
+		defer func() { // errors are named after the transaction; a damaged key may be of any length
+			view := t.reading[:min(len(t.reading), maxID)]
+			t.reading = nil // if it cannot be read
+			t.reading = bytes.Clone(view)
+		}()
 		base := t.ids.Cursor()
 		k, v := base.Seek(start)
 		var over, overV []byte
