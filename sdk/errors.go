@@ -30,6 +30,7 @@ var (
 	ErrEncrypted       = folder.ErrEncrypted // of Import
 	ErrFull            = store.ErrFull       // no room on the disk: nothing of the call is stored
 	ErrKey             = store.ErrKey        // the folder is encrypted, and Options.MasterKey is missing or not its own
+	ErrNoBase          = store.ErrNoBase     // of Backup: the folder does not remember a backup of that revision
 	ErrReadOnly        = store.ErrReadOnly   // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = torch.ErrNoCUDA
 	ErrUnsupported     = model.ErrUnsupported

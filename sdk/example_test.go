@@ -292,14 +292,22 @@ func ExampleSDK_Backup() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	f, err := os.Create(filepath.Join(dir, "xpeft.db"))
+	var full, changes bytes.Buffer          // files, in a program
+	first, err := p.Backup(ctx, &full, nil) // p goes on meanwhile
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = p.Backup(ctx, f) // p goes on meanwhile
-	fmt.Println(errors.Join(err, f.Close()))
+	if err := p.Observe(ctx, "alice", sdk.Example{Text: "the disk is full", Label: "urgent"}); err != nil {
+		log.Fatal(err)
+	}
+	_, err = p.Backup(ctx, &changes, &sdk.BackupOptions{Since: first.Revision})
+	if err != nil {
+		log.Fatal(err)
+	}
 
-	copied, err := sdk.Open(dir, nil)
+	rep, err := sdk.Restore(ctx, filepath.Join(dir, "restored"), nil, &full, &changes)
+	fmt.Println(rep.Profiles, "profile", err)
+	copied, err := sdk.Open(filepath.Join(dir, "restored"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -307,7 +315,7 @@ func ExampleSDK_Backup() {
 	out, err := copied.Predict(ctx, "alice", "the database server is down")
 	fmt.Println(out.Label, out.Revision, err)
 	// Output:
-	// <nil>
+	// 1 profile <nil>
 	// urgent 1 <nil>
 }
 

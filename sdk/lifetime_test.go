@@ -80,10 +80,11 @@ func TestClose(t *testing.T) {
 			}
 			return nil
 		},
-		"Labels": func() error { _, err := p.Labels(); return err },
-		"Stats":  func() error { _, err := p.Stats(); return err },
-		"Check":  func() error { _, err := p.Check(ctx, true); return err },
-		"Backup": func() error { _, err := p.Backup(ctx, new(bytes.Buffer)); return err },
+		"Labels":  func() error { _, err := p.Labels(); return err },
+		"Stats":   func() error { _, err := p.Stats(); return err },
+		"Check":   func() error { _, err := p.Check(ctx, true); return err },
+		"Backup":  func() error { _, err := p.Backup(ctx, new(bytes.Buffer), nil); return err },
+		"Compact": func() error { _, err := p.Compact(ctx); return err },
 	} {
 		wantError(t, name, call(), ErrClosed)
 	}

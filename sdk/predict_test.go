@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -223,11 +222,13 @@ func TestAnotherFolder(t *testing.T) {
 	mustLearn(t, p, "alice", examples(12, 0), forced())
 	want := mustPredict(t, p, "alice", "server down")
 	var b bytes.Buffer
-	if n, err := p.Backup(context.Background(), &b); err != nil || n != int64(b.Len()) {
-		t.Fatalf("backup: got %d bytes of %d and %v", n, b.Len(), err)
+	if rep, err := p.Backup(context.Background(), &b, nil); err != nil || rep.Bytes != int64(b.Len()) {
+		t.Fatalf("backup: got %+v of %d bytes and %v", rep, b.Len(), err)
 	}
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "xpeft.db"), b.Bytes())
+	if _, err := Restore(context.Background(), dir, nil, &b); err != nil {
+		t.Fatal(err)
+	}
 	if d := cmp.Diff(want, mustPredict(t, open(t, dir, &Options{Threads: 1}), "alice", "server down")); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -89,7 +89,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 
 // Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
 // a head that were trained on its examples keep what they learned. With Options.MasterKey its key is overwritten before Forget returns, and no copy of it in the
-// folder can be read any more. Without, pages that the file has freed may hold old bytes until Compact.
+// folder can be read any more. Without, pages that the file has freed hold old bytes until they are written again, or until Compact.
 func (p *SDK) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -213,14 +213,4 @@ func (p *SDK) checkProfile(rec *store.Profile) error {
 		_, err = snap.affine()
 	}
 	return err
-}
-
-// Backup writes a consistent copy of xpeft.db while the SDK is in use. Warm banks are files beside it, which never change.
-func (p *SDK) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	leave, err := p.lifetime.enter()
-	if err != nil {
-		return 0, err
-	}
-	defer leave()
-	return p.store.Backup(ctx, w)
 }

@@ -42,14 +42,16 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	c := &checker{ctx: ctx}
 	// The walk over the pages looks at the newest state, and so bears no writer
 	// beside it; the rest reads its snapshot.
-	s.writer.Lock()
+	if err := s.writer.lockFor(ctx); err != nil {
+		return c.report, fmt.Errorf("store: check: %w", err)
+	}
 	unlock := sync.OnceFunc(s.writer.Unlock)
 	defer unlock()
 	err := s.view(func(t *txn) error {
 		w := pageWalk{problem: func(format string, args ...any) {
 			c.problem("page structure: %v", fmt.Errorf(format, args...))
 		}}
-		whole := w.all(s.file)
+		whole := w.all(s.db.Load().file)
 		c.report.TornMeta = w.meta.torn
 		if whole != nil && !errors.Is(whole, ErrCorrupt) {
 			return whole
@@ -272,6 +274,9 @@ func (c *checker) checkProfiles() error {
 		switch {
 		case err != nil:
 			c.unreadable("record %x: %w", k, err) // said by checkIDs too, with its id
+			if errors.Is(err, errVanished) {
+				return // of an import, or not
+			}
 		case owner == "":
 			c.problem("record %x: no id leads to it", k)
 		case staged: // not counted before it is committed

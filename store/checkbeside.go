@@ -75,7 +75,10 @@ func (c *checker) checkExamples() error {
 			c.problem("example %x: no profile has the number", k)
 			return
 		}
-		if _, staged, err := c.owner(k[:4]); (err == nil || errors.Is(err, errVanished)) && !staged {
+		switch _, staged, err := c.owner(k[:4]); {
+		case errors.Is(err, errVanished): // of an import, or not
+			c.vanished = true
+		case err == nil && !staged:
 			c.report.Examples++
 			c.found.examples++
 		}

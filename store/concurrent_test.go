@@ -73,6 +73,7 @@ func TestConcurrent(t *testing.T) {
 		_, serr := s.Stats()
 		return errors.Join(err, serr, s.FlushIndex(ctx))
 	})
+	run(func(*rand.Rand) error { return second(s.Compact(stop)) })
 	length := time.Second
 	if !testing.Short() {
 		length = 3 * time.Second
@@ -154,13 +155,14 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	var b bytes.Buffer
 	for what, err := range map[string]error{
-		"put":    second(s.Put(gone, randomProfile(r, "ann"), Write{})),
-		"batch":  s.PutBatch(gone, []*Profile{randomProfile(r, "ann")}),
-		"delete": s.Delete(gone, "ann"),
-		"export": second(s.Export(gone, &b, ExportOptions{})),
-		"import": second(s.Import(gone, bytes.NewReader(export(t, s, everything)), ImportOptions{})),
-		"backup": second(s.Backup(gone, &b)),
-		"check":  second(s.Check(gone, true)),
+		"put":     second(s.Put(gone, randomProfile(r, "ann"), Write{})),
+		"batch":   s.PutBatch(gone, []*Profile{randomProfile(r, "ann")}),
+		"delete":  s.Delete(gone, "ann"),
+		"export":  second(s.Export(gone, &b, ExportOptions{})),
+		"import":  second(s.Import(gone, bytes.NewReader(export(t, s, everything)), ImportOptions{})),
+		"backup":  second(s.Backup(gone, &b, nil)),
+		"check":   second(s.Check(gone, true)),
+		"compact": second(s.Compact(gone)),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: got %v, want context.Canceled", what, err)
@@ -183,11 +185,12 @@ func TestReadOnly(t *testing.T) {
 	}
 	checkQueries(t, s, 1, 3)
 	for what, err := range map[string]error{
-		"put":    second(s.Put(ctx, randomProfile(r, "ann"), Write{})),
-		"delete": s.Delete(ctx, "user001"),
-		"import": second(s.Import(ctx, bytes.NewReader(export(t, s, everything)), ImportOptions{})),
-		"flush":  s.FlushIndex(ctx),
-		"bank":   second(s.PutBank(ctx, testBank)),
+		"put":     second(s.Put(ctx, randomProfile(r, "ann"), Write{})),
+		"delete":  s.Delete(ctx, "user001"),
+		"import":  second(s.Import(ctx, bytes.NewReader(export(t, s, everything)), ImportOptions{})),
+		"flush":   s.FlushIndex(ctx),
+		"compact": second(s.Compact(ctx)),
+		"bank":    second(s.PutBank(ctx, testBank)),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: got %v, want ErrReadOnly", what, err)

@@ -20,7 +20,7 @@ const (
 	childSync = "XPEFT_STORE_TEST_SYNC"
 )
 
-var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "flush"}
+var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "flush", "compact"}
 
 // noProfile is what an operation answers for ErrNotFound.
 const noProfile = -1
@@ -83,6 +83,8 @@ func (o crashOp) run(s *Store, bundle []byte) (result int, err error) {
 		_, err = s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: o.prefix(), Policy: Overwrite})
 	case "flush":
 		err = s.FlushIndex(ctx)
+	case "compact":
+		_, err = s.Compact(ctx)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return noProfile, nil

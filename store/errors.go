@@ -27,6 +27,9 @@ var (
 	// ErrKey says that a store is encrypted and the master key is missing or
 	// not its own, or that its file of keys is missing or another's.
 	ErrKey = errors.New("store: wrong or missing key")
+	// ErrNoBase says that the store does not remember a backup of that revision,
+	// for another to build on: make a full one.
+	ErrNoBase = errors.New("store: no such backup to build on: make a full one")
 	// ErrConflict says that the profile is not at the revision that the
 	// caller's Write.IfRevision names.
 	ErrConflict = errors.New("store: revision conflict")
@@ -48,7 +51,7 @@ var (
 // MismatchError says that data was made for another encoder, tokenizer, bank
 // or head than the store's. It wraps [ErrMismatch].
 type MismatchError struct {
-	What string // "encoder", "tokenizer", "bank" or "head"
+	What string // "encoder", "tokenizer", "bank", "head" or "backup"
 	Have Digest // the store's; zero if the store has none
 	Want Digest // the one that the data needs
 }

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	childFull       = "XPEFT_STORE_TEST_FULL"
-	childFullCreate = "XPEFT_STORE_TEST_FULL_CREATE"
+	childFull        = "XPEFT_STORE_TEST_FULL"
+	childFullCreate  = "XPEFT_STORE_TEST_FULL_CREATE"
+	childFullCompact = "XPEFT_STORE_TEST_FULL_COMPACT"
 	// childRoom is how many bytes the file may grow by, in childFull, where
 	// none means that the file system ends; how many it may have, in
 	// childFullCreate.
@@ -27,6 +28,7 @@ const (
 func init() {
 	children[childFull] = changeInNoRoom
 	children[childFullCreate] = createInNoRoom
+	children[childFullCompact] = compactInNoRoom
 }
 
 // limitFiles bounds the size of files that this process writes: a write goes
@@ -263,5 +265,49 @@ func TestNotWritable(t *testing.T) {
 	}
 	if diff := openedState(t, path, true, want); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// compactInNoRoom is the child of TestCompactInNoRoom.
+func compactInNoRoom(path string) error {
+	s, err := Open(path, childOptions())
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	err = limitFiles(uint64(info.Size() / 2))
+	if err != nil {
+		return err
+	}
+	_, err = s.Compact(ctx)
+	fmt.Println(errors.Is(err, ErrFull), err)
+	return s.Close()
+}
+
+// TestCompactInNoRoom says that a new file that cannot be written whole leaves
+// the old one.
+func TestCompactInNoRoom(t *testing.T) {
+	for _, env := range []string{"", childSync + "=1"} {
+		s := newStore(t, fast)
+		secrets(t, s, 3000)
+		want := contents(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c := child(t, childFullCompact, s.Path())
+		c.Env = append(c.Env, env)
+		out, err := c.Output()
+		if err != nil || !strings.HasPrefix(string(out), "true") {
+			t.Errorf("got %q, %v, want ErrFull", out, err)
+		}
+		if _, err := os.Stat(s.Path() + compactSuffix); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("got %v, want no second file", err)
+		}
+		if diff := openedState(t, s.Path(), false, want); diff != "" {
+			t.Error(diff)
+		}
 	}
 }

@@ -50,6 +50,8 @@ func TestWriteFiles(t *testing.T) {
 	fill(second(s.Put(ctx, p, Write{})))
 	var bundle bytes.Buffer
 	fill(second(s.Export(ctx, &bundle, everything)))
+	var backup bytes.Buffer
+	fill(second(s.Backup(ctx, &backup, nil)))
 	fill(s.Close())
 	db, err := os.ReadFile(s.Path())
 	fill(err)
@@ -57,6 +59,7 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	fill(os.WriteFile(filepath.Join("testdata", "store-v3.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v1.bin"), bundle.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v1.bin"), backup.Bytes(), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "record-v1.bin"), mustEncode(t, fullProfile()), 0o644))
 }
 
@@ -182,7 +185,7 @@ func TestGoldenImport(t *testing.T) {
 	if v, err := s.GetMeta("key"); string(v) != "value" || err != nil || len(contents(t, s)) != 0 {
 		t.Errorf("got value %q, %v and %d profiles, want %q and none", v, err, len(contents(t, s)), "value")
 	}
-	if err := s.db.View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+	if err := s.readPages(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
 		t.Error(err)
 	}
 }
@@ -203,7 +206,8 @@ func upgraded(t *testing.T, name string) written {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{db: db, file: file, path: path, opts: opts}
+	s := &Store{path: path, opts: opts, writer: make(turn, 1)}
+	s.use(newBoltFile(db, file))
 	if err := errors.Join(s.readStart(), s.upgrade(), s.closePages()); err != nil {
 		t.Fatal(err)
 	}
@@ -268,4 +272,23 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 		t.Fatal(err)
 	}
 	return frames
+}
+
+func TestGoldenBackup(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "backup-v1.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "xpeft.db")
+	if _, err := Restore(ctx, path, nil, bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, &Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

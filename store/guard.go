@@ -81,10 +81,15 @@ func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 	if stuck := s.stuck.Load(); stuck != nil {
 		return *stuck
 	}
+	f := s.enter()
+	if f == nil {
+		return ErrClosed
+	}
+	defer s.leave(f)
 	var tx *bolt.Tx
 	defer s.ended(&tx, &err)
 	defer recovered(debug.SetPanicOnFault(true), &err)
-	if tx, err = s.db.Begin(false); err != nil {
+	if tx, err = f.Begin(false); err != nil {
 		return err
 	}
 	defer tx.Rollback()
@@ -92,14 +97,23 @@ func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 }
 
 // writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
+// The caller holds s.writer, or is Open.
 func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
 	if stuck := s.stuck.Load(); stuck != nil {
 		return *stuck
 	}
+	if s.nameless != nil {
+		return s.nameless
+	}
+	f := s.enter()
+	if f == nil {
+		return ErrClosed
+	}
+	defer s.leave(f)
 	var tx *bolt.Tx
 	defer s.ended(&tx, &err)
 	defer recovered(debug.SetPanicOnFault(true), &err)
-	return s.db.Update(func(t *bolt.Tx) error {
+	return f.Update(func(t *bolt.Tx) error {
 		tx = t
 		return fn(t)
 	})

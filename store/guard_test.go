@@ -27,8 +27,8 @@ func TestGuardedPassesOthers(t *testing.T) {
 		"own bug, writing": func() {
 			_ = s.write(ctx, func(*writeTx) error { panic("ours") })
 		},
-		"caller's writer":       func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { panic("theirs") })) },
-		"caller's writer fault": func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { return 0, fault(t) })) },
+		"caller's writer":       func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { panic("theirs") }), nil) },
+		"caller's writer fault": func() { _, _ = s.Backup(ctx, writerFunc(func([]byte) (int, error) { return 0, fault(t) }), nil) },
 	} {
 		before := debug.SetPanicOnFault(false)
 		if v := panics(fn); v == nil {

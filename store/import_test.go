@@ -252,7 +252,7 @@ func TestImportIntoEmpty(t *testing.T) {
 			to.batch = 3
 			changes := to.Changes()
 			reader := &hookReader{bytes.NewReader(bundle), func() {
-				if err := to.db.View(func(tx *bolt.Tx) error { return wantSchema(tx, schemaStaging) }); err != nil {
+				if err := to.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schemaStaging) }); err != nil {
 					t.Error(err)
 				}
 				if err := c.meanwhile(to); err != nil {
@@ -276,7 +276,7 @@ func TestImportIntoEmpty(t *testing.T) {
 				t.Error(diff)
 			}
 			checkQueries(t, to, 1, 3, 7)
-			if err := to.db.View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+			if err := to.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
 				t.Error(err)
 			}
 		})

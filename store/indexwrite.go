@@ -22,7 +22,7 @@ func (s *Store) flush(ctx context.Context) error {
 	}
 	for range max(steps, 1) {
 		err := s.enqueue(&writeOp{ctx: ctx, fn: s.flushStep, alone: true, internal: true})
-		if err != nil {
+		if err != nil && err != errNothing {
 			return fmt.Errorf("store: index: %w", err)
 		}
 	}
@@ -45,7 +45,7 @@ func (s *Store) flushStep(w *writeTx) error {
 	ix.lock.Lock()
 	defer ix.lock.Unlock()
 	if !ix.built || ix.failed != nil {
-		return nil
+		return errNothing
 	}
 	groups := ix.groups()
 	if len(groups) > 0 {
@@ -75,7 +75,7 @@ func (s *Store) flushStep(w *writeTx) error {
 	}
 	m, err := readMark(w.Tx)
 	if err == nil && m.commits == w.tally.commits {
-		return nil
+		return errNothing
 	}
 	return ix.finish(w.Tx, w.tally.commits, 0)
 }

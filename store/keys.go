@@ -312,6 +312,20 @@ func (k *keyring) close() error {
 	return k.file.Close()
 }
 
+// bytes reads the whole file, nil if there is none.
+func (k *keyring) bytes() ([]byte, error) {
+	if k == nil {
+		return nil, nil
+	}
+	info, err := k.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, info.Size())
+	_, err = k.file.ReadAt(b, 0)
+	return b, err
+}
+
 func isZero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {

@@ -19,7 +19,18 @@ var errNothing = errors.New("store: nothing to write")
 // openPages opens the file by bbolt, once its branch pages and its list of
 // free pages are known to be sound: with a loop among them bbolt would never
 // come back, and with a page of data in the list it would write over it.
-func openPages(path string, opts Options) (*bolt.DB, *os.File, error) {
+func openPages(path string, opts Options) (db *bolt.DB, file *os.File, err error) {
+	for err = errReplaced; err == errReplaced; {
+		db, file, err = tryOpenPages(path, opts)
+	}
+	return db, file, err
+}
+
+// errReplaced says that while a file's lock was waited for, its holder put
+// another in its place.
+var errReplaced = errors.New("store: file was compacted meanwhile")
+
+func tryOpenPages(path string, opts Options) (*bolt.DB, *os.File, error) {
 	first := opts
 	first.ReadOnly = true // reads nothing but the meta pages, and holds the lock
 	db, file, err := openBolt(path, first, false)
@@ -27,7 +38,8 @@ func openPages(path string, opts Options) (*bolt.DB, *os.File, error) {
 		return nil, nil, openError(path, err)
 	}
 	w := pageWalk{problem: func(string, ...any) {}}
-	err = errors.Join(w.branches(file), db.Close())
+	walked, statErr := file.Stat()
+	err = errors.Join(statErr, w.branches(file), db.Close())
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
@@ -37,6 +49,15 @@ func openPages(path string, opts Options) (*bolt.DB, *os.File, error) {
 			return nil, nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
 		}
 		return nil, nil, openError(path, err)
+	}
+	opened, err := file.Stat()
+	named, pathErr := os.Stat(path)
+	if err = errors.Join(err, pathErr); err == nil && !(os.SameFile(opened, named) && os.SameFile(opened, walked)) {
+		err = errReplaced
+	}
+	if err != nil {
+		db.Close()
+		return nil, nil, err
 	}
 	return db, file, nil
 }
@@ -58,14 +79,6 @@ func openBolt(path string, opts Options, freelist bool) (db *bolt.DB, file *os.F
 		file.Close() // and its lock, which a panic leaves
 	}
 	return db, file, err
-}
-
-// closePages closes the file. If bbolt is stuck it keeps its mapping.
-func (s *Store) closePages() error {
-	if stuck := s.stuck.Load(); stuck != nil {
-		return errors.Join(*stuck, s.file.Close())
-	}
-	return s.db.Close()
 }
 
 // bolt is bbolt's options.

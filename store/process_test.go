@@ -21,6 +21,7 @@ const (
 	childImport = "XPEFT_STORE_TEST_IMPORT"
 	childCrash  = "XPEFT_STORE_TEST_CRASH"
 	childDamage = "XPEFT_STORE_TEST_DAMAGE"
+	childWait   = "XPEFT_STORE_TEST_WAIT"
 )
 
 var children = map[string]func(path string) error{
@@ -32,6 +33,7 @@ var children = map[string]func(path string) error{
 	childImport: importForever,
 	childCrash:  changeForever,
 	childDamage: damageForever,
+	childWait:   putWhenFree,
 }
 
 func TestMain(m *testing.M) {

@@ -26,7 +26,7 @@ func TestSimulation(t *testing.T) {
 		id := fmt.Sprint("user", r.IntN(30))
 		m := model[id]
 		var err error
-		switch r.IntN(13) {
+		switch r.IntN(14) {
 		case 0:
 			err = s.Delete(ctx, id)
 			if err = expect(err, m == nil); err == nil {
@@ -43,6 +43,8 @@ func TestSimulation(t *testing.T) {
 			err = s.FlushIndex(ctx)
 		case 12:
 			err = s.simulateBeside(r, i)
+		case 13:
+			_, err = s.Compact(ctx)
 		case 4:
 			var b bytes.Buffer
 			if _, err = s.Export(ctx, &b, everything); err == nil {

@@ -1,17 +1,22 @@
 package store
 
-import "os"
+import (
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+)
 
 // Stats are numbers of a store at one moment.
 type Stats struct {
 	// What there is now.
-	Profiles    int64 `json:"profiles"`
-	RecordBytes int64 `json:"record_bytes"` // of all records, an own head included; no state, examples, history
-	MaskBytes   int64 `json:"mask_bytes"`   // of the masks in them
-	Examples    int64 `json:"examples"`
-	FileBytes   int64 `json:"file_bytes"`
-	FreeBytes   int64 `json:"free_bytes"`  // of the file, to be written again before it grows; 0 in a read-only store
-	IndexBytes  int64 `json:"index_bytes"` // of the index, keys included
+	Profiles    int64  `json:"profiles"`
+	RecordBytes int64  `json:"record_bytes"` // of all records, an own head included; no state, examples, history
+	MaskBytes   int64  `json:"mask_bytes"`   // of the masks in them
+	Examples    int64  `json:"examples"`
+	FileBytes   int64  `json:"file_bytes"`
+	FreeBytes   int64  `json:"free_bytes"`  // of the file, to be written again before it grows; 0 in a read-only store
+	IndexBytes  int64  `json:"index_bytes"` // of the index, keys included
+	Revision    uint64 `json:"revision"`    // see Store.Revision
 
 	// What was done since Open.
 	Reads   int64 `json:"reads"`   // reading transactions
@@ -23,6 +28,7 @@ type Stats struct {
 func (s *Store) Stats() (st Stats, err error) {
 	err = s.view(func(t *txn) error {
 		tally, err := readTally(t.Tx)
+		st.Revision = revision(t.Tx)
 		st.Profiles, st.Examples = int64(tally.profiles), int64(tally.examples)
 		st.RecordBytes, st.MaskBytes = int64(tally.recordBytes), int64(tally.maskBytes)
 		return err
@@ -35,14 +41,32 @@ func (s *Store) Stats() (st Stats, err error) {
 		return Stats{}, err
 	}
 	st.FileBytes = info.Size()
-	pages := s.db.Stats()
-	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(s.db.Info().PageSize)
+	f := s.enter()
+	if f == nil {
+		return Stats{}, ErrClosed
+	}
+	pages := f.Stats()
+	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(f.Info().PageSize)
+	s.leave(f)
 	s.index.lock.Lock()
 	st.IndexBytes = s.index.bytes
 	s.index.lock.Unlock()
 	st.Reads, st.Writes, st.Commits = s.reads.Load(), s.writes.Load(), s.commits.Load()
 	return st, nil
 }
+
+// Revision is a number of the store's state: it grows with every transaction
+// that changes the file, over the store's whole life, and is never 0.
+func (s *Store) Revision() (n uint64, err error) {
+	err = s.view(func(t *txn) error {
+		n = revision(t.Tx)
+		return nil
+	})
+	return n, err
+}
+
+// revision reads it where bbolt keeps a number with the bucket.
+func revision(tx *bolt.Tx) uint64 { return tx.Bucket(bktMeta).Sequence() + 1 }
 
 // Sub returns what was done between an earlier o and s; what there is now is
 // s's.

@@ -16,14 +16,14 @@ import (
 
 // Store is an open file of profiles. It is safe for concurrent use.
 type Store struct {
-	db   *bolt.DB
-	file *os.File // db's
+	db   atomic.Pointer[boltFile]
+	open sync.WaitGroup // files that are not closed yet
 	path string
 	opts Options
 	meta Meta
 	keys *keyring // nil: nothing is encrypted
 
-	writer    sync.Mutex // held by the goroutine that runs a transaction
+	writer    turn // held by the goroutine that runs a transaction, or compacts
 	queueLock sync.Mutex
 	queue     []*writeOp
 
@@ -31,6 +31,7 @@ type Store struct {
 	importing chan struct{} // holds a token while no import runs
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
+	nameless  error                 // why a crash may lose the file's name, and nothing more is written; under writer
 	closing   atomic.Bool           // no more writes
 	closed    atomic.Bool           // no more reads
 	closeOnce sync.Once
@@ -42,6 +43,7 @@ type Store struct {
 	// What tests change: a hook after each commit, and the profiles that one
 	// transaction of an import stages or merges.
 	committed func()
+	compacts  func(step string) error
 	batch     int
 }
 
@@ -143,7 +145,8 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, file: file, path: path, opts: opts, batch: batchProfiles, importing: make(chan struct{}, 1)}
+	s := &Store{path: path, opts: opts, batch: batchProfiles, writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s.use(newBoltFile(db, file))
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.close())
@@ -161,6 +164,7 @@ func (s *Store) start() error {
 		return err
 	}
 	if !s.opts.ReadOnly {
+		s.removeCompacted()
 		if err := s.settleStart(); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -250,12 +251,31 @@ func (s *Store) enqueue(op *writeOp) error {
 	s.queue = append(s.queue, op)
 	s.queueLock.Unlock()
 
-	s.writer.Lock()
+	select {
+	case s.writer <- struct{}{}:
+	case <-op.ctx.Done():
+		if s.withdraw(op) {
+			return op.ctx.Err()
+		}
+		s.writer.Lock() // it is being run
+	}
 	defer s.writer.Unlock()
 	for !op.done {
 		s.commit(s.nextGroup())
 	}
 	return op.err
+}
+
+// withdraw takes a call off the queue, if nobody has taken it to run it.
+func (s *Store) withdraw(op *writeOp) bool {
+	s.queueLock.Lock()
+	defer s.queueLock.Unlock()
+	i := slices.Index(s.queue, op)
+	if i < 0 {
+		return false
+	}
+	s.queue = slices.Concat(s.queue[:i], s.queue[i+1:]) // groups are parts of the old one
+	return true
 }
 
 // nextGroup takes the calls of one transaction off the queue.
@@ -321,7 +341,7 @@ func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
 func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
 	err = s.writePages(func(tx *bolt.Tx) (err error) {
-		s.db.AllocSize = growth(tx.Size())
+		tx.DB().AllocSize = growth(tx.Size())
 		w.txn = s.newTxn(tx)
 		w.writing = true
 		if w.tally, err = readTally(tx); err != nil {
@@ -338,6 +358,9 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 			}
 		}
 		failed = nil
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
 		w.tally.commits += uint64(len(w.changes))
 		if w.tally != before {
 			if err := w.tally.write(tx); err != nil {

@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
-		a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
+		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
 	)
 	return root
 }

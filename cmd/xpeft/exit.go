@@ -116,6 +116,7 @@ var storeErrors = []kind{
 	{store.ErrExists, exitExists},
 	{fs.ErrExist, exitExists},
 	{store.ErrNotFound, exitNotFound},
+	{store.ErrNoBase, exitNotFound},
 	{store.ErrID, exitUsage},
 }
 

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// backedUp is what backup wrote.
+type backedUp struct {
+	File     string `json:"file"`
+	Revision uint64 `json:"revision"`
+	Since    uint64 `json:"since"`
+	Profiles int64  `json:"profiles"`
+	Pages    int64  `json:"pages"`
+	Of       int64  `json:"of"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
+	Base     bool   `json:"base"`
+}
+
+// restored is what restore made, or verify read.
+type restored struct {
+	Revision uint64 `json:"revision"`
+	Profiles int64  `json:"profiles"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
+}
+
+func (a *app) backupCommand() *cobra.Command {
+	var out string
+	var since uint64
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Write all that the folder holds, or what changed",
+		Long: "Write profiles, examples, history, keys and warm banks into one checksummed file, from which xpeft restore makes the folder again; the model\n" +
+			"is not in it. With --since, only what changed since the backup of that revision, which xpeft backup printed. A file is written whole or not\n" +
+			"at all. A backup to stdout prints its report to stderr. A service does it while it runs: SDK.Backup.",
+		Example: "  xpeft backup -o monday.xpeft\n  xpeft backup --since 1042 -o tuesday.xpeft",
+		Args:    cobra.NoArgs,
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
+			if out == "-" && isTerminal(a.rawOut) {
+				return usagef("a backup is no text for a terminal: name a file with -o")
+			}
+			return a.withStore(false, func(st *store.Store) error { return a.backup(ctx, st, out, since) })
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVarP(&out, "out", "o", "-", "file of the backup; - is stdout")
+	f.Uint64Var(&since, "since", 0, "revision of an earlier backup; 0: everything")
+	return cmd
+}
+
+func (a *app) backup(ctx context.Context, st *store.Store, out string, since uint64) (err error) {
+	var rep store.BackupReport
+	write := func(w io.Writer) error {
+		rep, err = folder.Backup(ctx, st, a.dir, w, since)
+		return err
+	}
+	if out == "-" {
+		if err := write(a.rawOut); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stderr, "revision %d\n", rep.Revision)
+		return nil
+	}
+	if _, err := a.writeFile(out, write); err != nil {
+		return err
+	}
+	row := backedUp{out, rep.Revision, rep.Since, rep.Profiles, rep.Pages, rep.Of, rep.Files, rep.Bytes, rep.Base}
+	return a.print(row, func(w io.Writer) {
+		fields(w, "revision", number(row.Revision), "profiles", number(row.Profiles), "pages", fmt.Sprintf("%d of %d", row.Pages, row.Of),
+			"file", out, "size", size(row.Bytes))
+	})
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	return a.readsBackups(&cobra.Command{
+		Use:   "restore NEW-FOLDER FULL [SINCE...]",
+		Short: "Make a folder of backups",
+		Long: "Make a folder of a full backup and any number of those made since, in their order: all of it or, with an error, nothing. The folder must\n" +
+			"not hold profiles yet.",
+		Example: "  xpeft restore xpeft-data monday.xpeft tuesday.xpeft",
+		Args:    cobra.MinimumNArgs(2),
+	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
+		return openAll(args[1:], func(files []io.Reader) (store.RestoreReport, error) { return folder.Restore(ctx, args[0], o, files...) })
+	})
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	return a.readsBackups(&cobra.Command{
+		Use:   "verify FULL [SINCE...]",
+		Short: "Say whether backups can be restored",
+		Long:  "Read a full backup and those made since, in their order, as restore does, and write nothing. What their pages hold is not decoded: xpeft check does.",
+		Args:  cobra.MinimumNArgs(1),
+	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
+		return openAll(args, func(files []io.Reader) (store.RestoreReport, error) { return folder.Verify(ctx, o, files...) })
+	})
+}
+
+// readsBackups gives a command what restore and verify share.
+func (a *app) readsBackups(cmd *cobra.Command, f func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error)) *cobra.Command {
+	var o folder.RestoreOptions
+	cmd.Flags().Int64Var(&o.MaxBytes, "max-bytes", 64<<30, "size limit of each backup, decompressed")
+	cmd.RunE = a.runs(func(ctx context.Context, args []string) error {
+		if o.MaxBytes < 1 {
+			return usagef("--max-bytes is %d, want 1 or more", o.MaxBytes)
+		}
+		rep, err := f(ctx, args, o)
+		if err != nil {
+			return err
+		}
+		row := restored{rep.Revision, rep.Profiles, rep.Files, rep.Bytes}
+		return a.print(row, func(w io.Writer) {
+			fields(w, "revision", number(row.Revision), "profiles", number(row.Profiles), "size", size(row.Bytes))
+		})
+	})
+	return cmd
+}
+
+// openAll opens files for f.
+func openAll[T any](paths []string, f func(files []io.Reader) (T, error)) (result T, err error) {
+	var files []io.Reader
+	for _, path := range paths {
+		h, err := os.Open(path)
+		if err != nil {
+			return result, err
+		}
+		defer h.Close()
+		files = append(files, h)
+	}
+	return f(files)
+}

@@ -1,0 +1,182 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/store"
+)
+
+// ReportPath is the path of the report of how a warm bank was trained, if there is one.
+func ReportPath(dir string, d store.Digest) string { return BankPath(dir, d) + ".json" }
+
+// maxReport bounds a bank's report in a backup.
+const maxReport = 64 << 20
+
+// Backup writes the folder: the store, its keys, and the warm banks with their reports. With since, what changed since the backup of that revision.
+func Backup(ctx context.Context, st *store.Store, dir string, w io.Writer, since uint64) (store.BackupReport, error) {
+	return st.Backup(ctx, w, &store.BackupOptions{Since: since, BankFiles: func(info store.BankInfo) ([]store.BackupFile, error) {
+		return filesOf(dir, info)
+	}})
+}
+
+func filesOf(dir string, info store.BankInfo) (files []store.BackupFile, err error) {
+	p, err := Properties(info)
+	if err != nil || p.Origin == bank.Random {
+		return nil, err
+	}
+	f, err := OpenBank(dir, info) // its header is right, and its length
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, backupFile(BankPath(dir, info.Digest), f.Size()))
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	report, err := os.Stat(ReportPath(dir, info.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return files, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if report.Size() > maxReport {
+		return nil, fmt.Errorf("%w: report of bank %s has %d bytes, at most %d", store.ErrLimit, info.Digest.Short(), report.Size(), maxReport)
+	}
+	r := backupFile(ReportPath(dir, info.Digest), report.Size())
+	r.Report = true
+	return append(files, r), nil
+}
+
+func backupFile(path string, size int64) store.BackupFile {
+	return store.BackupFile{Size: size, Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+}
+
+// RestoreOptions say how backups are read.
+type RestoreOptions struct {
+	MaxBytes int64 // of each backup, decompressed; default 64 GiB
+}
+
+// Restore makes a folder of a full backup and those that were made since, in their order: all of it or, with an error, nothing. It must not hold a store. A
+// crash can leave a folder .restore-…, which holds people's data and can be deleted.
+func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Reader) (rep store.RestoreReport, err error) {
+	switch exists, err := Exists(dir); {
+	case err != nil:
+		return rep, err
+	case exists:
+		return rep, fmt.Errorf("%w: %s", store.ErrExists, DB(dir))
+	}
+	_, err = os.Lstat(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return rep, err
+	}
+	rep, err = restore(ctx, dir, o, backups)
+	if err != nil && isNew {
+		os.Remove(dir) // if it is empty
+	}
+	return rep, err
+}
+
+// restore makes all of it in a folder within dir, and moves it to its place, the store last.
+func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Reader) (rep store.RestoreReport, err error) {
+	work, err := os.MkdirTemp(dir, ".restore-")
+	if err != nil {
+		return rep, err
+	}
+	defer os.RemoveAll(work)
+	if err := os.Mkdir(Banks(work), 0o777); err != nil {
+		return rep, err
+	}
+	rep, err = store.Restore(ctx, DB(work), &store.RestoreOptions{MaxBytes: o.MaxBytes, OnFile: func(d store.Digest, report bool, r io.Reader) error {
+		return receive(ctx, work, d, report, r)
+	}}, backups...)
+	if err != nil {
+		return rep, err
+	}
+	moved, err := moveBanks(work, dir)
+	if err == nil {
+		err = store.Move(DB(work), DB(dir))
+	}
+	if err != nil {
+		for _, path := range moved {
+			err = errors.Join(err, os.Remove(path))
+		}
+		os.Remove(Banks(dir)) // if it is empty
+		return store.RestoreReport{}, err
+	}
+	return rep, nil
+}
+
+// receive takes in one file of a backup. Its name is the digest that it was found to have, or that of the bank it reports on.
+func receive(ctx context.Context, work string, d store.Digest, report bool, r io.Reader) error {
+	if report {
+		return receiveReport(ReportPath(work, d), r)
+	}
+	got, err := bank.Receive(ctx, Banks(work), r)
+	if err != nil {
+		return fmt.Errorf("bank %s: %w", d.Short(), err)
+	}
+	if store.Digest(got) != d {
+		return fmt.Errorf("%w: the file of bank %s is bank %s", store.ErrCorrupt, d.Short(), store.Digest(got).Short())
+	}
+	return nil
+}
+
+func receiveReport(path string, r io.Reader) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, io.LimitReader(r, maxReport+1))
+	if n > maxReport {
+		err = fmt.Errorf("%w: a bank's report of more than %d bytes", store.ErrLimit, maxReport)
+	}
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// moveBanks moves the files of banks that dir does not have, and says which.
+func moveBanks(work, dir string) (moved []string, err error) {
+	files, err := os.ReadDir(Banks(work))
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	if err := os.MkdirAll(Banks(dir), 0o777); err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		to := filepath.Join(Banks(dir), f.Name())
+		if _, err := os.Lstat(to); err == nil {
+			continue
+		}
+		if err := os.Rename(filepath.Join(Banks(work), f.Name()), to); err != nil {
+			return moved, err
+		}
+		moved = append(moved, to)
+	}
+	return moved, syncDir(Banks(dir))
+}
+
+// syncDir makes new names durable, where folders can be synced.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// Verify reads backups as Restore does, without writing.
+func Verify(ctx context.Context, o RestoreOptions, backups ...io.Reader) (store.RestoreReport, error) {
+	return store.Verify(ctx, &store.RestoreOptions{MaxBytes: o.MaxBytes}, backups...)
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// CompactReport says what Compact did.
+type CompactReport struct {
+	Before int64 `json:"before"` // bytes of the file
+	After  int64 `json:"after"`
+	// Waiting says that readers which began before still have the old file
+	// open, and with it what was deleted: it goes when the last one ends.
+	Waiting bool `json:"waiting"`
+}
+
+// compactSuffix ends the name of the new file until it has the old one's.
+const compactSuffix = ".compact"
+
+// Compact writes the file anew: as small as it can be, and without a byte of
+// what was deleted before. It checks the file first, as Check does, and changes
+// nothing if there are problems. It needs room for a second file. Readers go
+// on; writers wait while it copies. A crash leaves the old file or the new one.
+//
+// It returns once the readers that began before have ended, and with them the
+// old file; so it must not be called within an iteration over the store. If
+// ctx ends while it waits for them the report says so, and there is no error;
+// if it ends before, nothing has changed.
+func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
+	report, old, err := s.compact(ctx)
+	if err != nil {
+		return CompactReport{}, fmt.Errorf("store: compact: %w", boltError(err))
+	}
+	select {
+	case <-old.closed:
+	case <-ctx.Done():
+	}
+	select {
+	case <-old.closed:
+	default:
+		report.Waiting = true
+	}
+	return report, nil
+}
+
+// compact puts a new file in the place of the old one, which it returns.
+func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFile, err error) {
+	if s.opts.ReadOnly {
+		return report, nil, ErrReadOnly
+	}
+	// What the index still has of deleted profiles is their masks. One that
+	// cannot be written is left out of the new file.
+	if err := s.FlushIndex(ctx); errors.Is(err, ErrClosed) || ctx.Err() != nil {
+		return report, nil, errors.Join(err, ctx.Err())
+	}
+	if _, err := s.Check(ctx, false); err != nil {
+		return report, nil, err
+	}
+	if err := s.writer.lockFor(ctx); err != nil {
+		return report, nil, err
+	}
+	defer s.writer.Unlock()
+	if s.closing.Load() {
+		return report, nil, ErrClosed
+	}
+	if s.nameless != nil {
+		return report, nil, s.nameless
+	}
+	path, err := filepath.EvalSymlinks(s.path)
+	if err != nil {
+		return report, nil, err
+	}
+	old = s.db.Load()
+	was, err := old.file.Stat()
+	if err != nil {
+		return report, nil, err
+	}
+	next, err := s.rewrite(ctx, path, was)
+	if err != nil {
+		return report, nil, err
+	}
+	s.use(next)
+	s.leave(old)
+	if s.nameless = s.syncFolder(path); s.nameless != nil {
+		return report, nil, s.nameless
+	}
+	report.Before = was.Size()
+	if now, err := next.file.Stat(); err == nil {
+		report.After = now.Size()
+	}
+	return report, old, nil
+}
+
+// rewrite makes the new file and gives it the old one's name. It is locked
+// before it has that: who comes for the store by its name must wait for this
+// process, be it for the old file or the new one.
+func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*boltFile, error) {
+	temp := path + compactSuffix
+	if err := createAnew(temp); err != nil {
+		return nil, err
+	}
+	db, file, err := openBolt(temp, s.opts, true)
+	if err == nil {
+		err = s.fill(ctx, db, file, was)
+		if err == nil {
+			err = s.step("rename", func() error { return os.Rename(temp, path) })
+		}
+		if err == nil {
+			return newBoltFile(db, file), nil
+		}
+		if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
+			file.Close()
+		} else {
+			db.Close()
+		}
+	}
+	return nil, errors.Join(err, os.Remove(temp))
+}
+
+// createAnew makes an empty file that nobody else can have open.
+func createAnew(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// fill copies the store into the new file, makes that durable, and looks at
+// what was written.
+func (s *Store) fill(ctx context.Context, db *bolt.DB, file *os.File, was fs.FileInfo) error {
+	db.NoSync, db.NoGrowSync = true, true // once, at the end
+	c := &copier{ctx: ctx, s: s, db: db}
+	err := s.step("copy", func() error { return s.readPages(c.copyAll) })
+	if err != nil {
+		return err
+	}
+	db.NoSync, db.NoGrowSync = s.opts.NoSync, s.opts.NoSync
+	err = s.step("mode", func() error { return errors.Join(keepOwner(file, was), file.Chmod(was.Mode().Perm())) })
+	if err != nil {
+		return err
+	}
+	if !s.opts.NoSync {
+		if err := s.step("sync", file.Sync); err != nil {
+			return err
+		}
+	}
+	w := pageWalk{problem: func(string, ...any) {}}
+	return s.step("walk", func() error { return w.all(file) })
+}
+
+// step runs one part of compacting, unless a test makes it fail.
+func (s *Store) step(name string, fn func() error) error {
+	if s.compacts != nil {
+		if err := s.compacts(name); err != nil {
+			return err
+		}
+	}
+	return fn()
+}
+
+// syncFolder makes a file's new name durable, where the system can. Unless it
+// does, a crash may bring the old file back, and with it lose what is written
+// to the new one.
+func (s *Store) syncFolder(path string) error {
+	if s.opts.NoSync {
+		return nil
+	}
+	return s.step("folder", func() error {
+		dir, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		if err := dir.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		return nil
+	})
+}
+
+// removeCompacted removes what a Compact that a crash cut short has left: it
+// holds people's data. The caller has the store's lock.
+func (s *Store) removeCompacted() {
+	path, err := filepath.EvalSymlinks(s.path)
+	if err == nil {
+		err = os.Remove(path + compactSuffix)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.opts.Logger.Error("cannot remove what a cut-short Compact left", "error", err)
+	}
+}
