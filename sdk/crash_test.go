@@ -83,6 +83,8 @@ func (c crashCall) run(p *SDK, bundle []byte) (err error) {
 		_, err = p.Rollback(ctx, c.id, 0)
 	case "import":
 		_, err = p.Import(ctx, bytes.NewReader(bundle), Overwrite)
+	case "compact":
+		_, err = p.Compact(ctx)
 	}
 	if errors.Is(err, ErrProfileNotFound) || errors.Is(err, ErrRevisionNotFound) {
 		return nil
@@ -101,6 +103,8 @@ func (c crashCall) couldBe(a, b kept) bool {
 		return b == kept{}
 	case "rollback":
 		return b.revision == a.revision+1 && b.examples == a.examples
+	case "compact":
+		return false
 	}
 	return b.revision > a.revision
 }
@@ -130,7 +134,7 @@ func crashChild(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := []string{"learn", "learn", "observe", "observe", "observe", "rollback", "forget", "import"}
+	kinds := []string{"learn", "learn", "observe", "observe", "observe", "rollback", "forget", "import", "compact"}
 	fmt.Println("begun")
 	var workers sync.WaitGroup
 	for w := range crashWorkers {
@@ -173,8 +177,8 @@ func crashChild(t *testing.T, dir string) {
 	workers.Wait()
 }
 
-// TestCrash kills a process that learns, observes, rolls back, forgets and
-// imports, at random moments: what it had said was done is there, whole, what
+// TestCrash kills a process that learns, observes, rolls back, forgets,
+// imports and compacts, at random moments: what it had said was done is there, whole, what
 // it had begun is there or not, and nothing else is. XPEFT_KILLS is ten times
 // the number of kills.
 func TestCrash(t *testing.T) {
@@ -324,7 +328,9 @@ func (c *sdkCrash) check(t *testing.T) {
 	if n, err := p.store.Count(); n != there || err != nil {
 		t.Errorf("got %d profiles, %v, want %d", n, err, there)
 	}
-	if files, err := filepath.Glob(filepath.Join(c.dir, "*.new")); err != nil || len(files) > 0 {
-		t.Errorf("got left files %v, %v", files, err)
+	for _, left := range []string{"*.new", "*.compact"} {
+		if files, err := filepath.Glob(filepath.Join(c.dir, left)); err != nil || len(files) > 0 {
+			t.Errorf("got left files %v, %v", files, err)
+		}
 	}
 }

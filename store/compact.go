@@ -51,15 +51,7 @@ func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 
 // compact puts a new file in the place of the old one, which it returns.
 func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFile, err error) {
-	if s.opts.ReadOnly {
-		return report, nil, ErrReadOnly
-	}
-	// What the index still has of deleted profiles is their masks. One that
-	// cannot be written is left out of the new file.
-	if err := s.FlushIndex(ctx); errors.Is(err, ErrClosed) || ctx.Err() != nil {
-		return report, nil, errors.Join(err, ctx.Err())
-	}
-	if _, err := s.Check(ctx, false); err != nil {
+	if err := s.beforeCompact(ctx); err != nil {
 		return report, nil, err
 	}
 	if err := s.writer.lockFor(ctx); err != nil {
@@ -95,6 +87,20 @@ func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFil
 		report.After = now.Size()
 	}
 	return report, old, nil
+}
+
+// beforeCompact does what needs no writer to wait.
+func (s *Store) beforeCompact(ctx context.Context) error {
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	// What the index still has of deleted profiles is their masks. One that
+	// cannot be written is left out of the new file.
+	if err := s.FlushIndex(ctx); errors.Is(err, ErrClosed) || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	_, err := s.Check(ctx, false)
+	return err
 }
 
 // rewrite makes the new file and gives it the old one's name. It is locked

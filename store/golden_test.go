@@ -185,7 +185,7 @@ func TestGoldenImport(t *testing.T) {
 	if v, err := s.GetMeta("key"); string(v) != "value" || err != nil || len(contents(t, s)) != 0 {
 		t.Errorf("got value %q, %v and %d profiles, want %q and none", v, err, len(contents(t, s)), "value")
 	}
-	if err := s.readPages(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+	if err := s.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
 		t.Error(err)
 	}
 }

@@ -117,6 +117,9 @@ func (s *Store) upgrade() error {
 		if err := counted.write(tx); err != nil {
 			return err
 		}
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
 		return setSchema(tx, s.meta.Schema-schemaUnsummed+schema)
 	}))
 }

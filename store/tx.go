@@ -37,10 +37,11 @@ func (s *Store) newTxn(tx *bolt.Tx) txn {
 	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, merge: tx.Bucket(bktMerge), keys: s.keys}
 }
 
-// named adds to an error of damaged pages what was being read.
+// named adds to an error of damaged pages what was being read: it may be a view
+// of them, of any length, so this is called within the transaction, guarded.
 func (t *txn) named(err error) error {
 	if d := (*damage)(nil); len(t.reading) > 0 && errors.As(err, &d) {
-		return fmt.Errorf("reading %q: %w", t.reading, err)
+		return fmt.Errorf("reading %q: %w", t.reading[:min(len(t.reading), maxID)], err)
 	}
 	return err
 }
@@ -140,10 +141,10 @@ func (s *Store) view(fn func(t *txn) error) error {
 		err := s.readPages(func(tx *bolt.Tx) error {
 			t = s.newTxn(tx)
 			t.epoch = epoch
-			return fn(&t)
+			return t.named(guarded(func() error { return fn(&t) }))
 		})
 		if !errors.Is(err, errVanished) {
-			return boltError(t.named(err))
+			return boltError(err)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func TestDocumentedFields(t *testing.T) {
 	documented := sections(t)
 	for heading, row := range map[string]any{
 		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
-		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft check": checked{}, "xpeft repair": repairedRow{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
+		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
 		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft plot": drawn{}, "xpeft bank export": copied{}, "xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")

@@ -147,7 +147,7 @@ func moveBanks(work, dir string) (moved []string, err error) {
 	if err != nil || len(files) == 0 {
 		return nil, err
 	}
-	if err := os.MkdirAll(Banks(dir), 0o777); err != nil {
+	if err := MakeBanks(dir); err != nil {
 		return nil, err
 	}
 	for _, f := range files {
