@@ -328,5 +328,9 @@ func alike(s state, others []state) bool {
 	return false
 }
 
-// compact will be the store's.
-func (c *town) compact() { c.counts[5].Add(1) }
+func (c *town) compact() {
+	if _, err := c.p.Compact(context.Background()); err != nil {
+		c.t.Errorf("compact: %v", err)
+	}
+	c.counts[5].Add(1)
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 )
 
 // What Repair takes over beside the records of profiles that are saved.
@@ -58,13 +59,12 @@ func (r *repairer) history() error {
 	})
 }
 
-// examples closes the gaps that lost ones leave.
+// examples takes over those that are whole, whatever order damaged pages give
+// them in, and closes the gaps that lost ones leave.
 func (r *repairer) examples() error {
-	w := &writeTx{txn: txn{keys: r.t.keys, writing: true}}
-	var last []byte
-	return r.old.all(bktExamples, func(k, v []byte) error {
+	err := r.old.all(bktExamples, func(k, v []byte) error {
 		n, ok := r.owner(k, 12)
-		if !ok {
+		if !ok || r.tx.Bucket(bktExamples).Get(k) != nil { // two pages may have it
 			return nil
 		}
 		payload, err := r.t.payload(tagExample, n, k, v)
@@ -75,15 +75,52 @@ func (r *repairer) examples() error {
 			r.lost("example %d of profile %d: %v", binary.BigEndian.Uint64(k[4:]), n, err)
 			return nil
 		}
-		if len(last) == 12 && bytes.Equal(last[:4], k[:4]) {
-			k = key32x64(n, binary.BigEndian.Uint64(last[4:])+1)
-			if v, err = w.sealed(tagExample, n, k, bytes.Clone(payload)); err != nil {
-				return err
-			}
-		}
-		last = k
 		r.report.Examples++
 		r.now.examples++
 		return r.put(bktExamples, k, v)
 	})
+	if err != nil {
+		return err
+	}
+	for _, m := range r.gaps() {
+		if err := r.move(m.from, m.to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moved is an example's key, and the one that closes a gap.
+type moved struct{ from, to []byte }
+
+// gaps finds the examples that come after one.
+func (r *repairer) gaps() (moves []moved) {
+	var last []byte
+	c := r.tx.Bucket(bktExamples).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		to := bytes.Clone(k)
+		if last != nil && bytes.Equal(last[:4], k[:4]) {
+			binary.BigEndian.PutUint64(to[4:], binary.BigEndian.Uint64(last[4:])+1)
+		}
+		if !bytes.Equal(to, k) {
+			moves = append(moves, moved{bytes.Clone(k), to})
+		}
+		last = to
+	}
+	return moves
+}
+
+// move gives an example another key, which it is sealed with.
+func (r *repairer) move(from, to []byte) error {
+	w := &writeTx{txn: txn{keys: r.t.keys, writing: true}}
+	n := binary.BigEndian.Uint32(from)
+	payload, err := r.t.payload(tagExample, n, from, r.tx.Bucket(bktExamples).Get(from))
+	if err != nil {
+		return err
+	}
+	value, err := w.sealed(tagExample, n, to, bytes.Clone(payload))
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.put(bktExamples, to, value), r.tx.Bucket(bktExamples).Delete(from))
 }
