@@ -3,6 +3,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/internal/bert"
@@ -27,8 +28,11 @@ func (e *Encoder) CanEmbedEach() bool {
 }
 
 // EmbedEach is Embed for answers: one vector a text, x [texts,H], each through an adapter of its own, adapters[owner[i]], or none where that is nil. It runs on the calling goroutine's
-// thread, without libtorch, gradients or padding, and a text's vector is the same to the bit whatever texts are beside it. Like Embed, but for rounding. CanEmbedEach must have been true.
+// thread, without libtorch, gradients or padding, and a text's vector is the same to the bit whatever texts are beside it. Like Embed, but for rounding. Where CanEmbedEach is false it is an error.
 func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapter, x []float32) error {
+	if !e.CanEmbedEach() {
+		return errors.New("model: no kernels for this encoder on this CPU")
+	}
 	b, flat, err := e.each(texts, owner, adapters)
 	if err != nil {
 		return err

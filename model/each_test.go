@@ -172,8 +172,10 @@ func TestEachNotFinite(t *testing.T) {
 func TestEachRefuses(t *testing.T) {
 	needKernels(t)
 	e := torchtest.Open(t)
-	if enc := openEncoder(t, e, tinyDefault.writeF32(t)); enc.CanEmbedEach() {
-		t.Errorf("inner states of %d values: CanEmbedEach is true", enc.config.IntermediateSize)
+	small := openEncoder(t, e, tinyDefault.writeF32(t))
+	err := small.EmbedEach([]Encoding{{IDs: []int32{1}, TypeIDs: []int32{0}}}, []int{0}, []*EachAdapter{nil}, make([]float32, small.Hidden()))
+	if small.CanEmbedEach() || err == nil {
+		t.Errorf("inner states of %d values: CanEmbedEach is %t, EmbedEach says %v, want an error", small.config.IntermediateSize, small.CanEmbedEach(), err)
 	}
 	m := tiny{L: 2, H: 32, heads: 2, wide: 64, act: "gelu", pooling: "mean_tokens"}
 	enc := openEncoder(t, e, m.writeF32(t))
@@ -202,5 +204,17 @@ func TestEachRefuses(t *testing.T) {
 	}
 	if err := enc.EmbedEach([]Encoding{good}, []int{0}, []*EachAdapter{nil}, make([]float32, m.H-1)); err == nil {
 		t.Error("a vector too short: no error")
+	}
+}
+
+// TestEmbedEachAlone wants EmbedEach to work without a CanEmbedEach before it.
+func TestEmbedEachAlone(t *testing.T) {
+	needKernels(t)
+	m := tiny{L: 2, H: 32, heads: 2, wide: 64, act: "gelu", pooling: "mean_tokens"}
+	enc := openEncoder(t, torchtest.Open(t), m.writeF32(t))
+	x := make([]float32, enc.Hidden())
+	text := Encoding{IDs: []int32{1, 2}, TypeIDs: []int32{0, 0}}
+	if err := enc.EmbedEach([]Encoding{text}, []int{0}, []*EachAdapter{nil}, x); err != nil || x[0] == 0 {
+		t.Errorf("got %v, %v, want an embedding", x[:1], err)
 	}
 }
