@@ -15,13 +15,13 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// TestLoad serves 64 clients from a process of its own for LOADTIME (default 20 s), then more of them than it takes, then sends SIGTERM while they ask. No request
+// TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of them than it takes, then sends SIGTERM while they ask. No request
 // may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were.
 func TestLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	long := 20 * time.Second
+	long := 30 * time.Second
 	if s := os.Getenv("LOADTIME"); s != "" {
 		var err error
 		if long, err = time.ParseDuration(s); err != nil {
