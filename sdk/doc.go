@@ -10,7 +10,8 @@
 //	out, err := p.Predict(ctx, "alice", "the server is down")
 //	fmt.Println(out.Label, out.Source, rep.After.Accuracy)
 //
-// A folder holds everything: xpeft.db, a bbolt file with the profiles, and banks/ with warm banks. One process opens it at a time, or several
+// A folder holds everything: xpeft.db, a bbolt file with the profiles, xpeft.keys if Options.MasterKey encrypts them, banks/ with warm banks, and backups/ with what the
+// last backups are remembered by. One process opens it at a time, or several
 // with Options.ReadOnly.
 //
 // # Concurrency

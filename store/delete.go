@@ -7,7 +7,8 @@ import (
 
 // Delete erases a profile: record, state, examples, history and, at the next
 // flush, its bits in the index. The file keeps the freed pages' bytes until
-// they are written again.
+// they are written again, or until Compact. With encryption the profile's key
+// is overwritten before Delete returns.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := checkID(id, maxID); err != nil {
 		return err

@@ -17,8 +17,8 @@
 //
 // What was put is durable when Put returns. One process has the file open at
 // a time, or several have it read-only; others get ErrLocked. A deleted
-// profile's bytes stay in freed pages of the file until these are written
-// again.
+// profile's bytes stay in freed pages of the file until Compact, or, with
+// Options.MasterKey, cannot be read any more when Delete returns.
 //
 // # Concurrency
 //
@@ -29,7 +29,8 @@
 // # Format
 //
 // docs/format.md describes the record of a profile, the file and the bundle,
-// byte for byte. Every value carries a CRC-32C, and a bundle a SHA-256.
+// byte for byte. Every value carries a CRC-32C or is sealed by its key, and a
+// bundle carries a SHA-256.
 //
 // # Damage
 //
