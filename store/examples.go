@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Examples returns the profile's stored examples, oldest first.
@@ -109,16 +112,30 @@ func exampleRange(t *txn, n uint32) (first, end uint64, err error) {
 	if first, err = exampleSequence(k); err != nil {
 		return 0, 0, err
 	}
-	if k, _ = c.Seek(key32x64(n, 1<<64-1)); k == nil {
+	last, err := lastExample(c, prefix)
+	if err == nil && (last < first || last-first >= maxExamples) {
+		err = corrupt("examples %d to %d under the number %d", first, last, n) // a caller would count through them
+	}
+	return first, last + 1, err
+}
+
+// lastExample returns the last sequence number under a prefix that some have.
+func lastExample(c *bolt.Cursor, prefix []byte) (uint64, error) {
+	k, _ := c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(prefix), 1<<64-1))
+	if k == nil {
 		k, _ = c.Last()
 	} else {
 		k, _ = c.Prev()
 	}
-	last, err := exampleSequence(k)
-	if err == nil && (!hasPrefix(k, prefix) || last < first || last-first >= maxExamples) {
-		err = corrupt("examples %d to %d under the number %d", first, last, n) // a caller would count through them
+	if hasPrefix(k, prefix) {
+		return exampleSequence(k)
 	}
-	return first, last + 1, err
+	// bbolt does not go backwards over a page that the transaction has emptied.
+	var last []byte
+	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
+		last = k
+	}
+	return exampleSequence(last)
 }
 
 func exampleSequence(key []byte) (uint64, error) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -163,7 +164,7 @@ func damageRun(t *testing.T, dir string, from, step int, count func(int, string)
 	stalled := false
 	watchdog := time.AfterFunc(damageStall, func() {
 		stalled = true
-		c.Process.Kill()
+		c.Process.Signal(syscall.SIGQUIT) // it then says where it is
 	})
 	defer watchdog.Stop()
 	last, ended, open := from, false, false
@@ -186,7 +187,7 @@ func damageRun(t *testing.T, dir string, from, step int, count func(int, string)
 	case ended:
 		return last, ""
 	case stalled:
-		return last, "hung: killed"
+		return last, "hung: " + strings.ReplaceAll(stderr.String(), "\n", " | ")
 	case !open:
 		t.Fatalf("the child ended between cases: %v, %s", err, stderr.String())
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -246,5 +248,35 @@ func TestProfiles(t *testing.T) {
 	}
 	for range s.Profiles("") {
 		break
+	}
+}
+
+// TestExamplesBesideErased adds an example in the transaction that empties the
+// pages of the profile behind it, as calls that share one do.
+func TestExamplesBesideErased(t *testing.T) {
+	s := newStore(t, with(Options{NoSync: true, MaxExamples: 100}))
+	r := newRand(t)
+	long := strings.Repeat("long ", 200)
+	for _, id := range []string{"ann", "bob", "eve"} {
+		w := Write{Append: slices.Repeat([]Example{{Text: long}}, 40)} // some ten pages
+		if _, err := s.Put(ctx, randomProfile(r, id), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, erased := range []string{"bob", "eve"} { // in the middle, and the last
+		err := s.write(ctx, func(w *writeTx) error {
+			n, err := w.owned([]byte(erased))
+			if err != nil {
+				return err
+			}
+			beside, err := w.owned([]byte("ann"))
+			return errors.Join(err, w.dropExamples(n), w.appendExamples(beside, []Example{{Text: "one more"}}))
+		})
+		if err != nil {
+			t.Errorf("beside %s: %v", erased, err)
+		}
+	}
+	if es, err := s.Examples("ann"); len(es) != 42 || err != nil {
+		t.Errorf("got %d examples, %v, want 42", len(es), err)
 	}
 }
