@@ -233,6 +233,21 @@ func TestBackupOfDeleted(t *testing.T) {
 	}
 }
 
+// walked is the walk over a file that is sound.
+func walked(t *testing.T, path string) *pageWalk {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
+	if err := w.all(f); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // freeTraces counts the free pages that are not zeros.
 func freeTraces(t *testing.T, path string) (n int) {
 	t.Helper()
@@ -240,15 +255,7 @@ func freeTraces(t *testing.T, path string) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
-	if err := w.all(f); err != nil {
-		t.Fatal(err)
-	}
+	w := walked(t, path)
 	for id, free := range w.free {
 		if size := w.meta.pageSize; free && !isZero(b[id*size:][:size]) {
 			n++

@@ -1,15 +1,10 @@
 package store
 
 import (
-	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"math"
 	"slices"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // A backup is chunks of a zstd stream of frames, as a bundle is, under another
@@ -126,18 +121,11 @@ func decodeBackupEnd(payload []byte) (e backupEnd, err error) {
 }
 
 func newBackupWriter(w io.Writer) (*bundleWriter, error) {
-	c := &chunkWriter{dst: w, hash: sha256.New(), buf: make([]byte, 4, 4+chunkSize)}
-	c.w = io.MultiWriter(w, c.hash)
-	head := append([]byte(nil), backupMagic...)
-	if _, err := c.w.Write(binary.LittleEndian.AppendUint16(head, backupVersion)); err != nil {
-		return nil, err
-	}
-	// In this goroutine: the caller's writer may panic, which is the caller's.
-	z, err := zstd.NewWriter(c, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(bundleWindow))
+	c, err := startChunks(w, backupMagic, backupVersion, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &bundleWriter{chunks: c, z: z}, nil
+	return newFrameWriter(c, 1) // the caller's writer may panic, which is the caller's
 }
 
 // pages writes a frame of pages, without a copy of them.
@@ -155,44 +143,13 @@ func (b *bundleWriter) pages(first uint64, pages []byte) error {
 type backupReader struct{ *bundleReader }
 
 func newBackupReader(r io.Reader, limit int64) (backupReader, error) {
-	c := &chunkReader{r: bufio.NewReaderSize(r, chunkSize), hash: sha256.New()}
-	var head [8]byte
-	if err := c.full(head[:]); err != nil {
-		return backupReader{}, err
-	}
-	if string(head[:6]) != string(backupMagic) {
-		return backupReader{}, corrupt("not a backup")
-	}
-	switch version := binary.LittleEndian.Uint16(head[6:]); {
-	case version == 0:
-		return backupReader{}, corrupt("backup version 0")
-	case version > backupVersion:
-		return backupReader{}, fmt.Errorf("%w: backup version %d, this one reads up to %d", ErrSchema, version, backupVersion)
-	}
-	z, err := zstd.NewReader(c, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(bundleWindow), zstd.WithDecoderMaxMemory(bundleWindow))
+	c, _, err := openChunks(r, backupMagic, "backup", backupVersion)
 	if err != nil {
 		return backupReader{}, err
 	}
-	source := &bundleSource{chunks: c, z: z, left: limit}
-	return backupReader{&bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source}}, nil
+	b, err := newFrameReader(c, limit)
+	return backupReader{b}, err
 }
 
 // next returns the next frame; its payload is good until the next read.
-func (b backupReader) next() (kind byte, payload []byte, err error) {
-	if kind, err = b.ReadByte(); err != nil {
-		return 0, nil, cutOff(err)
-	}
-	size, err := binary.ReadUvarint(b)
-	if err != nil {
-		return 0, nil, cutOff(b.source.fault(err))
-	}
-	if size > MaxRecord {
-		return 0, nil, corrupt("frame of %d bytes", size)
-	}
-	payload, err = b.payload(int(size))
-	if err != nil {
-		return 0, nil, cutOff(err)
-	}
-	return kind, payload, nil
-}
+func (b backupReader) next() (kind byte, payload []byte, err error) { return b.frame(MaxRecord) }

@@ -95,6 +95,11 @@ func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newFrameReader(chunks, limit)
+}
+
+// newFrameReader reads frames out of the zstd stream in chunks.
+func newFrameReader(chunks *chunkReader, limit int64) (*bundleReader, error) {
 	z, err := zstd.NewReader(chunks, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(bundleWindow), zstd.WithDecoderMaxMemory(bundleWindow))
 	if err != nil {
@@ -143,25 +148,34 @@ func (b *bundleReader) next() (f frame, err error) {
 	if b.last == frameEnd {
 		return f, b.end()
 	}
-	if f.kind, err = b.ReadByte(); err != nil {
-		return f, cutOff(err)
-	}
-	size, err := binary.ReadUvarint(b)
-	if err != nil {
-		return f, cutOff(b.source.fault(err))
-	}
-	if size > MaxRecord+64 {
-		return f, corrupt("frame of %d bytes", size)
-	}
-	payload, err := b.payload(int(size))
-	if err != nil {
-		return f, cutOff(err)
+	var payload []byte
+	if f.kind, payload, err = b.frame(MaxRecord + 64); err != nil {
+		return f, err
 	}
 	if err := b.decode(&f, payload); err != nil {
 		return frame{}, err
 	}
 	b.last = f.kind
 	return f, nil
+}
+
+// frame reads the next frame's kind and payload, which is good until the next
+// read.
+func (b *bundleReader) frame(limit uint64) (kind byte, payload []byte, err error) {
+	if kind, err = b.ReadByte(); err != nil {
+		return 0, nil, cutOff(err)
+	}
+	size, err := binary.ReadUvarint(b)
+	if err != nil {
+		return 0, nil, cutOff(b.source.fault(err))
+	}
+	if size > limit {
+		return 0, nil, corrupt("frame of %d bytes", size)
+	}
+	if payload, err = b.payload(int(size)); err != nil {
+		return 0, nil, cutOff(err)
+	}
+	return kind, payload, nil
 }
 
 // payload returns the next bytes, good until the next read.

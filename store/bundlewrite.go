@@ -25,9 +25,15 @@ func newBundleWriter(w io.Writer, signer crypto.Signer) (*bundleWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newFrameWriter(chunks, 2)
+}
+
+// newFrameWriter writes frames into a zstd stream in chunks. With a concurrency
+// of 1 that is all in the caller's goroutine.
+func newFrameWriter(chunks *chunkWriter, concurrency int) (*bundleWriter, error) {
 	// Masks hardly compress: the other levels search longer for nothing.
 	z, err := zstd.NewWriter(chunks, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(bundleWindow))
+		zstd.WithEncoderConcurrency(concurrency), zstd.WithWindowSize(bundleWindow))
 	if err != nil {
 		return nil, err
 	}

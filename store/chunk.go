@@ -34,15 +34,20 @@ type chunkWriter struct {
 }
 
 func newChunkWriter(dst io.Writer, sign *bundleSigner) (*chunkWriter, error) {
-	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
-	c.w = io.MultiWriter(dst, c.hash)
-	head := bundleMagic[:len(bundleMagic):len(bundleMagic)]
 	if sign == nil {
-		head = binary.LittleEndian.AppendUint16(head, bundleUnsigned)
-	} else {
-		head = append(binary.LittleEndian.AppendUint16(head, bundleSigned), sign.public...)
+		return startChunks(dst, bundleMagic, bundleUnsigned, nil)
 	}
-	_, err := c.w.Write(head)
+	c, err := startChunks(dst, bundleMagic, bundleSigned, sign.public)
+	c.sign = sign
+	return c, err
+}
+
+// startChunks writes what comes before the first chunk.
+func startChunks(dst io.Writer, magic []byte, version uint16, key []byte) (*chunkWriter, error) {
+	c := &chunkWriter{dst: dst, hash: sha256.New(), buf: make([]byte, 4, 4+chunkSize)}
+	c.w = io.MultiWriter(dst, c.hash)
+	head := binary.LittleEndian.AppendUint16(magic[:len(magic):len(magic)], version)
+	_, err := c.w.Write(append(head, key...))
 	return c, err
 }
 
@@ -101,24 +106,31 @@ type chunkReader struct {
 }
 
 func newChunkReader(r io.Reader) (*chunkReader, error) {
-	c := &chunkReader{r: bufio.NewReaderSize(r, chunkSize), hash: sha256.New()}
+	c, version, err := openChunks(r, bundleMagic, "bundle", bundleSigned)
+	if err == nil && version == bundleSigned {
+		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
+		err = c.full(c.signer)
+	}
+	return c, err
+}
+
+// openChunks reads a magic and a version; what says of what.
+func openChunks(r io.Reader, magic []byte, what string, newest uint16) (c *chunkReader, version uint16, err error) {
+	c = &chunkReader{r: bufio.NewReaderSize(r, chunkSize), hash: sha256.New()}
 	var head [8]byte
 	if err := c.full(head[:]); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if string(head[:6]) != string(bundleMagic) {
-		return nil, corrupt("not a bundle")
+	if string(head[:6]) != string(magic) {
+		return nil, 0, corrupt("not a %s", what)
 	}
-	switch version := binary.LittleEndian.Uint16(head[6:]); {
+	switch version = binary.LittleEndian.Uint16(head[6:]); {
 	case version == 0:
-		return nil, corrupt("bundle version 0")
-	case version == bundleSigned:
-		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
-		return c, c.full(c.signer)
-	case version > bundleSigned:
-		return nil, fmt.Errorf("%w: bundle version %d, this one reads up to %d", ErrSchema, version, bundleSigned)
+		return nil, 0, corrupt("%s version 0", what)
+	case version > newest:
+		return nil, 0, fmt.Errorf("%w: %s version %d, this one reads up to %d", ErrSchema, what, version, newest)
 	}
-	return c, nil
+	return c, version, nil
 }
 
 // full reads all of b, and hashes it.

@@ -181,17 +181,20 @@ func (s *Store) syncFolder(path string) error {
 	if s.opts.NoSync {
 		return nil
 	}
-	return s.step("folder", func() error {
-		dir, err := os.Open(filepath.Dir(path))
-		if err != nil {
-			return err
-		}
-		defer dir.Close()
-		if err := dir.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-		return nil
-	})
+	return s.step("folder", func() error { return syncDir(filepath.Dir(path)) })
+}
+
+// syncDir makes new names in a folder durable, where the system can.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // removeCompacted removes what a Compact that a crash cut short has left: it

@@ -55,23 +55,16 @@ func TestRepairForgotten(t *testing.T) {
 // freePageWith finds a free leaf page of records that holds some bytes.
 func freePageWith(t *testing.T, path string, part []byte) uint64 {
 	t.Helper()
-	f, err := os.Open(path)
+	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	w := pageWalk{problem: func(string, ...any) {}}
-	if err := w.all(f); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, w.meta.pageSize)
+	w := walked(t, path)
 	for id, free := range w.free {
 		if !free {
 			continue
 		}
-		if _, err := f.ReadAt(b, int64(id)*int64(len(b))); err != nil {
-			t.Fatal(err)
-		}
+		b := file[id*w.meta.pageSize:][:w.meta.pageSize]
 		// Both profiles: the page from before the deletion.
 		if native.Uint16(b[8:]) == kindLeaf && native.Uint16(b[10:]) == 2 && bytes.Contains(b, part) {
 			return uint64(id)
@@ -88,15 +81,7 @@ func leadTo(t *testing.T, path string, page uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	m, err := readPageMeta(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := walked(t, path).meta
 	root := file[int(m.root)*m.pageSize:][:m.pageSize]
 	at := bytes.Index(root, bktProfiles)
 	if at < 0 {

@@ -118,10 +118,7 @@ func Move(from, to string) error {
 		}
 		return fmt.Errorf("store: create: %w", err)
 	}
-	if dir, err := os.Open(filepath.Dir(to)); err == nil {
-		_ = dir.Sync() // makes the name durable; not every system can
-		dir.Close()
-	}
+	_ = syncDir(filepath.Dir(to)) // makes the name durable; not every system can
 	return nil
 }
 
