@@ -63,6 +63,9 @@ func (s *Store) keepIndex() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ix.stop = stop
+	if !ix.built {
+		ix.signal()
+	}
 	go s.runIndex(ctx)
 }
 
@@ -98,6 +101,11 @@ func (s *Store) runIndex(ctx context.Context) {
 	ix := s.index
 	defer close(ix.done)
 	for {
+		select {
+		case <-ix.wake:
+		case <-ctx.Done():
+			return
+		}
 		ix.lock.Lock()
 		built := ix.built
 		ix.lock.Unlock()
@@ -109,7 +117,7 @@ func (s *Store) runIndex(ctx context.Context) {
 		}
 		if built && errors.Is(err, ErrCorrupt) {
 			s.opts.Logger.Warn("index is damaged", "error", err)
-			ix.distrust()
+			ix.distrust() // which wakes this
 			continue
 		}
 		if built && errors.Is(err, ErrFull) { // what is pending is kept for the next time
@@ -117,11 +125,6 @@ func (s *Store) runIndex(ctx context.Context) {
 		} else if err != nil && ctx.Err() == nil {
 			s.opts.Logger.Error("index is not kept any more", "error", err)
 			ix.fail(err)
-			return
-		}
-		select {
-		case <-ix.wake:
-		case <-ctx.Done():
 			return
 		}
 	}
