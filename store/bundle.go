@@ -26,6 +26,7 @@ const (
 	frameState               // of the profile before
 	frameExample             // of the profile before
 	frameEnd                 // counts
+	framePerson              // of the profile before: flags and notes
 )
 
 // bundleWindow is zstd's window, what a reader has to hold in memory.
@@ -73,7 +74,8 @@ type frame struct {
 	profile  *Profile // its refs are the bundle's own
 	record   []byte   // that it was read from: a view, good until the next frame
 	state    []byte
-	example  Example
+	example  kept
+	person   Person
 }
 
 // bundleReader reads frames, and checks each of them and their order: what it
@@ -232,13 +234,18 @@ func (b *bundleReader) decode(f *frame, payload []byte) error {
 	case frameProfile:
 		return b.decodeProfile(f, payload)
 	case frameState:
-		if b.last != frameProfile {
+		if b.last != frameProfile && b.last != framePerson {
 			d.fail("state after frame %d", b.last)
 		}
 		f.state, d.b = bytes.Clone(d.b), nil
 		b.counts.states++
+	case framePerson:
+		if b.last != frameProfile {
+			d.fail("person after frame %d", b.last)
+		}
+		f.person, d.b = d.person(), nil
 	case frameExample:
-		if b.last != frameProfile && b.last != frameState && b.last != frameExample {
+		if b.last != frameProfile && b.last != framePerson && b.last != frameState && b.last != frameExample {
 			d.fail("example after frame %d", b.last)
 		}
 		b.counts.examples++

@@ -81,6 +81,7 @@ type checker struct {
 	vanished bool  // some profiles were deleted, and their keys, since Check began
 	banks    map[uint32]BankInfo
 	heads    map[uint32]bool
+	waiting  map[uint32]int // by number, of the examples
 }
 
 func (c *checker) problem(format string, args ...any) {
@@ -104,7 +105,7 @@ func (c *checker) unreadable(format string, args ...any) {
 func (c *checker) run(deep bool) error {
 	steps := []func() error{
 		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
-		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkTally, c.checkSums,
+		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkPeople, c.checkTally, c.checkSums,
 	}
 	if deep {
 		steps = append(steps, c.checkIndex)
@@ -125,8 +126,11 @@ func (c *checker) run(deep bool) error {
 // each calls fn for every key of a bucket.
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
-	i := 0
-	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
+	b, i := c.t.Bucket(name), 0
+	if b == nil {
+		return nil // one of laterBuckets, in an older file
+	}
+	return b.ForEach(func(k, v []byte) error {
 		if i++; i%1024 == 0 {
 			if err := c.ctx.Err(); err != nil {
 				return err

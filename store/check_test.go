@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +58,15 @@ func TestCheckFinds(t *testing.T) {
 		"state moved":          {moved(bktState, one, two), "state 00000002"},
 		"state of nobody":      {put(bktState, key32(9), seal(tagState, key32(9), nil)), "no profile has the number"},
 		"example damaged":      {put(bktExamples, key32x64(1, 0), []byte("?????")), "example 000000010000000000000000"},
-		"example lost":         {del(bktExamples, key32x64(1, 1)), "comes after"},
+		"example lost":         {del(bktExamples, key32x64(1, 1)), "waiting 00000001: 6 examples, but there are 5"},
+		"example to come":      {moved(bktExamples, key32x64(1, 1), key32x64(1, 9)), "example 000000010000000000000009"},
+		"person damaged":       {put(bktPeople, one, []byte("?????")), "person 00000001"},
+		"person moved":         {moved(bktPeople, one, two), "person 00000002"},
+		"person lost":          {del(bktPeople, one), `bucket "people": 1 keys, but 2 were written`},
+		"waiting damaged":      {put(bktWaiting, one, []byte("?????")), "waiting of profile 00000001"},
+		"waiting lost":         {del(bktWaiting, one), "none is said to"},
+		"waiting of nobody":    {put(bktWaiting, key32(9), waitingValue(9, 1, false)), "waiting 00000009: no profile"},
+		"waiting wrong":        {put(bktWaiting, one, waitingValue(1, 5, false)), "waiting 00000001: 5 examples, but there are 6"},
 		"history damaged":      {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
 		"history of another":   {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
 		"tally wrong":          {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) }, "tally: 0 profiles"},
@@ -83,10 +92,10 @@ func TestCheckFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, id := range []string{"user000", "user001"} {
-				for range 2 {
+				for i := range 2 {
 					p := randomProfile(r, id)
 					p.Head, p.OwnHead = head, nil
-					w := Write{State: []byte(id), Append: []Example{{Text: "a"}, {Text: "b"}, {Text: "c"}}}
+					w := Write{State: []byte(id), Append: []Example{{Text: fmt.Sprint("a", i)}, {Text: fmt.Sprint("b", i)}, {Text: fmt.Sprint("c", i)}}}
 					if _, err := s.Put(ctx, p, w); err != nil {
 						t.Fatal(err)
 					}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 )
@@ -53,24 +52,30 @@ func (c *checker) checkHistory() error {
 }
 
 func (c *checker) checkExamples() error {
-	var last []byte
+	c.waiting = map[uint32]int{}
+	var n uint32
+	var person Person
+	var perr error
 	return c.each(bktExamples, func(k, v []byte) {
 		if len(k) != 12 {
 			c.problem("example %x: key of %d bytes, want 12", k, len(k))
 			return
 		}
-		payload, err := c.t.payload(tagExample, binary.BigEndian.Uint32(k), k, v)
-		if err == nil {
-			_, err = decodeExample(payload)
+		if at := binary.BigEndian.Uint32(k); at != n {
+			n = at
+			person, perr = c.t.person(n) // said by checkPeople
 		}
+		e, err := c.t.example(n, k, v)
 		if err != nil {
-			c.unreadable("example %x: %w", k, err)
+			c.unreadable("%w", err)
+		} else if perr == nil {
+			if e.Sequence >= person.next {
+				c.problem("example %x: the next one is to be %d", k, person.next)
+			}
+			if person.awaits(e.Example) {
+				c.waiting[n]++
+			}
 		}
-		if len(last) == 12 && bytes.Equal(last[:4], k[:4]) &&
-			binary.BigEndian.Uint64(last[4:])+1 != binary.BigEndian.Uint64(k[4:]) {
-			c.problem("example %x: comes after %x", k, last)
-		}
-		last = bytes.Clone(k)
 		if c.t.profiles.Get(k[:4]) == nil {
 			c.problem("example %x: no profile has the number", k)
 			return
@@ -83,6 +88,43 @@ func (c *checker) checkExamples() error {
 			c.found.examples++
 		}
 	})
+}
+
+// checkPeople looks at what is stored of persons, and compares what is said to
+// wait with the examples. Of a person that an older file had nothing stored of
+// nothing is said to wait.
+func (c *checker) checkPeople() error {
+	said := map[uint32]bool{}
+	err := c.each(bktWaiting, func(k, v []byte) {
+		n, err := number(k)
+		var count int
+		if err == nil {
+			said[n] = true
+			count, _, err = decodeWaiting(k, v)
+		}
+		switch {
+		case err != nil:
+			c.problem("%v", err)
+		case c.t.profiles.Get(k) == nil:
+			c.problem("waiting %x: no profile has the number", k)
+		case count != c.waiting[n] && !c.vanished:
+			c.problem("waiting %x: %d examples, but there are %d", k, count, c.waiting[n])
+		}
+	})
+	return errors.Join(err, c.each(bktPeople, func(k, v []byte) {
+		n, err := number(k)
+		if err == nil {
+			_, err = c.t.person(n)
+		}
+		switch {
+		case err != nil:
+			c.unreadable("person %x: %w", k, err)
+		case c.t.profiles.Get(k) == nil:
+			c.problem("person %x: no profile has the number", k)
+		case c.waiting[n] > 0 && !said[n]:
+			c.problem("person %x: %d examples wait, but none is said to", k, c.waiting[n])
+		}
+	}))
 }
 
 // checkSums compares the keys with the sums of them, which miss each that was

@@ -19,8 +19,11 @@ import (
 var bundleMagic = []byte("XPEFTB")
 
 const (
-	bundleUnsigned = 1 // version of a bundle without a signature
-	bundleSigned   = 2 // and with one
+	bundleUnsigned = 3 // version of a bundle without a signature
+	bundleSigned   = 4 // and with one
+	// Two versions less are those without persons, and with examples that have
+	// neither key nor flags.
+	bundleBareSigned = 2
 	chunkSize      = 1 << 16
 )
 
@@ -107,7 +110,7 @@ type chunkReader struct {
 
 func newChunkReader(r io.Reader) (*chunkReader, error) {
 	c, version, err := openChunks(r, bundleMagic, "bundle", bundleSigned)
-	if err == nil && version == bundleSigned {
+	if err == nil && (version == bundleSigned || version == bundleBareSigned) {
 		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
 		err = c.full(c.signer)
 	}

@@ -62,8 +62,12 @@ func answers(s *Store) (items map[string][]string, errs map[string]error) {
 		}
 		examples, err := s.Examples(id)
 		say("examples "+id, err, "")
-		for _, e := range examples {
+		for _, e := range said(examples) {
 			say("examples "+id, nil, "%+v", e)
+		}
+		person, err := s.Person(id)
+		if person.Notes != nil || err != nil {
+			say("person "+id, err, "%s", person.Notes)
 		}
 	}
 	for p, err := range s.Profiles("") {

@@ -92,6 +92,12 @@ func (w *writeTx) eraseBeside(n uint32) error {
 	if err := w.dropExamples(n); err != nil {
 		return err
 	}
+	if err := w.Bucket(bktPeople).discard(key); err != nil {
+		return err
+	}
+	if err := w.Bucket(bktWaiting).discard(key); err != nil {
+		return err
+	}
 	_, err := w.Bucket(bktHistory).removePrefix(key)
 	return err
 }

@@ -1,48 +1,126 @@
 package store
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-
-	bolt "go.etcd.io/bbolt"
+	"iter"
+	"math"
+	"time"
 )
 
-// Examples returns the profile's stored examples, oldest first.
+// Examples returns the profile's stored examples, oldest first, without those
+// over Options.MaxAge.
 func (s *Store) Examples(id string) (examples []Example, err error) {
 	err = s.view(func(t *txn) error {
+		examples = nil
 		n, err := t.owned([]byte(id))
 		if err != nil {
 			return err
 		}
-		examples, err = t.examples(n)
-		return err
+		person, err := t.person(n)
+		if err != nil {
+			return err
+		}
+		for k, err := range t.eachExample(n) {
+			if err != nil {
+				return err
+			}
+			e := s.opts.completed(id, k)
+			e.Known = !person.awaits(e)
+			if !s.opts.expired(e) {
+				examples = append(examples, e)
+			}
+		}
+		return nil
 	})
 	return examples, err
 }
 
-func (t *txn) examples(n uint32) (examples []Example, err error) {
-	prefix := key32(n)
-	c := t.Bucket(bktExamples).Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		payload, err := t.payload(tagExample, n, k, v)
-		if err != nil {
-			return nil, fmt.Errorf("example %x: %w", k, err)
-		}
-		e, err := decodeExample(payload)
-		if err != nil {
-			return nil, fmt.Errorf("example %x: %w", k, err)
-		}
-		examples = append(examples, e)
-	}
-	return examples, nil
+// kept is an example as it is stored.
+type kept struct {
+	Example
+	bare bool // of an older file, which has neither key nor flags
 }
 
-// AppendExamples adds examples to a profile's. Of those over
-// Options.MaxExamples the oldest are dropped.
+// eachExample reads the examples under a number, as they are stored. After an
+// error it ends.
+func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
+	return func(yield func(kept, error) bool) {
+		prefix := key32(n)
+		c := t.Bucket(bktExamples).Cursor()
+		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+			e, err := t.example(n, k, v)
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// example decodes one value of bktExamples.
+func (t *txn) example(n uint32, key, value []byte) (e kept, err error) {
+	sequence, err := exampleSequence(key)
+	if err != nil {
+		return e, err
+	}
+	payload, err := t.payload(tagExample, n, key, value)
+	if err == nil {
+		e, err = decodeExample(payload)
+	}
+	if err != nil {
+		return e, fmt.Errorf("example %x: %w", key, err)
+	}
+	e.Sequence = sequence
+	return e, nil
+}
+
+func exampleSequence(key []byte) (uint64, error) {
+	if len(key) != 12 {
+		return 0, corrupt("example under a key of %d bytes, want 12", len(key))
+	}
+	sequence := binary.BigEndian.Uint64(key[4:])
+	if sequence == math.MaxUint64 {
+		return 0, corrupt("example %x: no number comes after it", key)
+	}
+	return sequence, nil
+}
+
+// completed adds to an example of an older file what that does not say.
+func (o *Options) completed(id string, k kept) Example {
+	e := k.Example
+	if k.bare {
+		e.Key, e.Held = o.TextKey(e.Text, e.Pair), o.Held(id, e, true)
+	}
+	return e
+}
+
+// expired says whether an example is too old to be kept.
+func (o *Options) expired(e Example) bool {
+	return o.MaxAge > 0 && !e.Time.IsZero() && time.Since(e.Time) > o.MaxAge
+}
+
+// textHash is the default of Options.TextKey.
+func textHash(text, pair string) uint64 {
+	h := sha256.New()
+	for _, part := range []string{text, pair} {
+		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part))))
+		h.Write([]byte(part))
+	}
+	return binary.LittleEndian.Uint64(h.Sum(nil))
+}
+
+// AppendExamples adds examples to a profile's. One that the profile has
+// already, with the same label, becomes its newest and waits for no training
+// unless it did before.
 func (s *Store) AppendExamples(ctx context.Context, id string, examples []Example) error {
-	if err := s.checkExamples(examples); err != nil {
+	return s.Beside(ctx, id, Write{Append: examples})
+}
+
+// Beside stores what w says beside a profile's record, and no new revision.
+func (s *Store) Beside(ctx context.Context, id string, o Write) error {
+	if err := s.checkExamples(o.Append); err != nil {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
@@ -50,7 +128,16 @@ func (s *Store) AppendExamples(ctx context.Context, id string, examples []Exampl
 		if err != nil {
 			return err
 		}
-		return w.appendExamples(n, examples)
+		if o.IfRevision != nil {
+			now, err := w.decode(n)
+			if err != nil {
+				return err
+			}
+			if err := checkRevision(now, o.IfRevision); err != nil {
+				return err
+			}
+		}
+		return w.putBeside(n, o)
 	})
 }
 
@@ -59,40 +146,16 @@ func (s *Store) checkExamples(examples []Example) error {
 		if size := len(e.Text) + len(e.Pair) + len(e.Label); size > s.opts.MaxText {
 			return fmt.Errorf("%w: example %d has %d bytes, at most %d", ErrLimit, i, size, s.opts.MaxText)
 		}
+		if !(e.Weight >= 0 && e.Weight <= math.MaxFloat32) {
+			return fmt.Errorf("%w: example %d has the weight %g", ErrLimit, i, e.Weight)
+		}
 	}
 	return nil
 }
 
-func (w *writeTx) appendExamples(n uint32, examples []Example) error {
-	if len(examples) == 0 {
-		return nil
-	}
-	limit := w.s.opts.MaxExamples
-	examples = examples[max(0, len(examples)-limit):]
-	bucket := w.Bucket(bktExamples)
-	first, end, err := exampleRange(&w.txn, n)
-	if err != nil {
-		return err
-	}
-	for ; end-first+uint64(len(examples)) > uint64(limit) && first < end; first++ {
-		if err := bucket.remove(key32x64(n, first)); err != nil {
-			return err
-		}
-		w.tally.examples--
-	}
-	for _, e := range examples {
-		if err := w.putExample(n, end, e); err != nil {
-			return err
-		}
-		end++
-		w.tally.examples++
-	}
-	return nil
-}
-
-// putExample stores an example under a number and a sequence.
-func (w *writeTx) putExample(n uint32, sequence uint64, e Example) error {
-	key := key32x64(n, sequence)
+// putExample stores an example under its number and sequence.
+func (w *writeTx) putExample(n uint32, e Example) error {
+	key := key32x64(n, e.Sequence)
 	value, err := w.sealed(tagExample, n, key, appendExample(nil, e))
 	if err != nil {
 		return err
@@ -100,74 +163,78 @@ func (w *writeTx) putExample(n uint32, sequence uint64, e Example) error {
 	return w.Bucket(bktExamples).insert(key, value)
 }
 
-// exampleRange returns the sequence numbers of a profile's examples: from
-// first up to, not including, end. They have no gaps.
-func exampleRange(t *txn, n uint32) (first, end uint64, err error) {
-	prefix := key32(n)
-	c := t.Bucket(bktExamples).Cursor()
-	k, _ := c.Seek(prefix)
-	if !hasPrefix(k, prefix) {
-		return 0, 0, nil
-	}
-	if first, err = exampleSequence(k); err != nil {
-		return 0, 0, err
-	}
-	last, err := lastExample(c, prefix)
-	if err == nil && (last < first || last-first >= maxExamples) {
-		err = corrupt("examples %d to %d under the number %d", first, last, n) // a caller would count through them
-	}
-	return first, last + 1, err
-}
-
-// lastExample returns the last sequence number under a prefix that some have.
-func lastExample(c *bolt.Cursor, prefix []byte) (uint64, error) {
-	k, _ := c.Seek(binary.BigEndian.AppendUint64(bytes.Clone(prefix), 1<<64-1))
-	if k == nil {
-		k, _ = c.Last()
-	} else {
-		k, _ = c.Prev()
-	}
-	if hasPrefix(k, prefix) {
-		return exampleSequence(k)
-	}
-	// bbolt does not go backwards over a page that the transaction has emptied.
-	var last []byte
-	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
-		last = k
-	}
-	return exampleSequence(last)
-}
-
-func exampleSequence(key []byte) (uint64, error) {
-	if len(key) != 12 {
-		return 0, corrupt("example under a key of %d bytes, want 12", len(key))
-	}
-	return binary.BigEndian.Uint64(key[4:]), nil
-}
-
+// dropExamples erases the examples under a number.
 func (w *writeTx) dropExamples(n uint32) error {
 	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
 	w.tally.examples -= count
 	return err
 }
 
-// appendExample appends an example's bytes: three strings after their
-// lengths, and the time.
+const (
+	exampleHeld = 1 << iota
+	exampleKnown
+	exampleRejected
+	exampleWeighted
+	exampleFlags = iota
+)
+
+// appendExample appends an example's bytes: three strings after their lengths,
+// the time, flags, the key of the text, and the weight if it is not 1. Older files
+// end after the time.
 func appendExample(b []byte, e Example) []byte {
 	b = appendBytes(b, e.Text)
 	b = appendBytes(b, e.Pair)
 	b = appendBytes(b, e.Label)
-	return binary.AppendVarint(b, micros(e.Time))
+	b = binary.AppendVarint(b, micros(e.Time))
+	flags := byte(0)
+	for i, set := range []bool{e.Held, e.Known, e.Rejected, e.weighted()} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	b = binary.LittleEndian.AppendUint64(append(b, flags), e.Key)
+	if e.weighted() {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(e.Weight))
+	}
+	return b
 }
 
-func decodeExample(b []byte) (e Example, err error) {
+// weighted says whether the weight has to be written down.
+func (e Example) weighted() bool { return e.Weight != 0 && e.Weight != 1 }
+
+func decodeExample(b []byte) (e kept, err error) {
 	d := decoder{b: b}
 	e.Text = string(d.bytes(maxText, "text"))
 	e.Pair = string(d.bytes(maxText, "pair"))
 	e.Label = string(d.bytes(maxText, "label"))
 	e.Time = d.time(d.varint("time"), "time")
+	if e.bare = len(d.b) == 0; !e.bare {
+		d.exampleExtension(&e.Example)
+	}
 	if err := d.end(); err != nil {
-		return Example{}, err
+		return kept{}, err
 	}
 	return e, nil
+}
+
+func (d *decoder) exampleExtension(e *Example) {
+	head := d.take(9, "flags and key")
+	if d.err != nil {
+		return
+	}
+	flags := head[0]
+	if flags >= 1<<exampleFlags {
+		d.fail("flags %#x of an example", flags)
+	}
+	e.Held, e.Known, e.Rejected = flags&exampleHeld != 0, flags&exampleKnown != 0, flags&exampleRejected != 0
+	e.Key = binary.LittleEndian.Uint64(head[1:])
+	if flags&exampleWeighted == 0 {
+		return
+	}
+	if b := d.take(4, "weight"); d.err == nil {
+		e.Weight = math.Float32frombits(binary.LittleEndian.Uint32(b))
+		if !e.weighted() || !(e.Weight > 0 && e.Weight <= math.MaxFloat32) {
+			d.fail("weight %g of an example", e.Weight)
+		}
+	}
 }

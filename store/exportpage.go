@@ -180,10 +180,24 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 	w.frame(frameProfile, record)
 	w.profiles++
 	w.r.counts.profiles++
+	person, err := w.txn.person(n)
+	if err != nil {
+		return err
+	}
+	w.addPerson(person)
 	if err := w.addState(n); err != nil {
 		return err
 	}
-	return w.addExamples(n)
+	return w.addExamples(n, string(id), person)
+}
+
+// addPerson says what is known of the person, whoever asks for examples or not:
+// that a profile is private holds wherever it goes.
+func (w *pageWriter) addPerson(p Person) {
+	p.next, p.learned = 0, 0
+	if !p.plain() {
+		w.frame(framePerson, appendPerson(nil, p))
+	}
 }
 
 // bank returns the bundle's ref of a bank, which it writes if it is the first.
@@ -231,18 +245,21 @@ func (w *pageWriter) addState(n uint32) error {
 	return err
 }
 
-func (w *pageWriter) addExamples(n uint32) error {
+func (w *pageWriter) addExamples(n uint32, id string, p Person) error {
 	if !w.r.o.Examples {
 		return nil
 	}
-	prefix := key32(n)
-	c := w.txn.Bucket(bktExamples).Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		payload, err := w.txn.payload(tagExample, n, k, v)
+	opts := &w.r.s.opts
+	for k, err := range w.txn.eachExample(n) {
 		if err != nil {
-			return fmt.Errorf("example %x: %w", k, err)
+			return err
 		}
-		w.frame(frameExample, payload)
+		e := opts.completed(id, k)
+		if opts.expired(e) {
+			continue
+		}
+		e.Known = !p.awaits(e)
+		w.frame(frameExample, appendExample(nil, e))
 		w.r.counts.examples++
 	}
 	return nil

@@ -60,7 +60,8 @@ func damageTarget(t *testing.T, dir string) (size int) {
 				p.Head, p.OwnHead = head, nil
 			}
 			_, err := s.Put(ctx, p, Write{State: []byte("state of " + id),
-				Append: []Example{{Text: strings.Repeat(id, 200), Label: "yes"}, {Text: id, Label: "no"}}})
+				Append: []Example{{Text: fmt.Sprint(strings.Repeat(id, 200), round), Label: "yes"}, {Text: fmt.Sprint(id, round), Label: "no"}},
+				Person: func(p *Person) { p.Notes = []byte("notes of " + id) }})
 			must(err)
 			remember()
 		}

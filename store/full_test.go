@@ -278,7 +278,7 @@ func compactInNoRoom(path string) error {
 	if err != nil {
 		return err
 	}
-	err = limitFiles(uint64(info.Size() / 2))
+	err = limitFiles(uint64(info.Size() / 4))
 	if err != nil {
 		return err
 	}

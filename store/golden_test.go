@@ -43,7 +43,8 @@ func TestWriteFiles(t *testing.T) {
 	fill(s.PutMeta(ctx, "key", []byte("value")))
 	p := fullProfile()
 	p.Bank = 1
-	w := Write{State: []byte("state"), Append: []Example{{Text: "text", Pair: "pair", Label: "label"}, {Text: "ü"}}}
+	w := Write{State: []byte("state"), Append: []Example{{Text: "text", Pair: "pair", Label: "label"}, {Text: "ü"}},
+		Person: func(p *Person) { p.Private, p.Notes = true, []byte("notes") }}
 	fill(second(s.Put(ctx, p, w)))
 	fill(second(s.Put(ctx, p, Write{})))
 	p.ID, p.OwnHead, p.Head = "böb", nil, head
@@ -57,10 +58,9 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	z, err := zstd.NewWriter(nil)
 	fill(err)
-	fill(os.WriteFile(filepath.Join("testdata", "store-v3.db.zst"), z.EncodeAll(db, nil), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "bundle-v1.bin"), bundle.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v1.bin"), backup.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "record-v1.bin"), mustEncode(t, fullProfile()), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "store-v5.db.zst"), z.EncodeAll(db, nil), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "bundle-v3.bin"), bundle.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v1-schema5.bin"), backup.Bytes(), 0o644))
 }
 
 func checkGolden(t *testing.T, s *Store) {
@@ -91,7 +91,7 @@ func checkGolden(t *testing.T, s *Store) {
 	}
 	anna := got["anna@example.org"]
 	want := []Example{{Text: "text", Pair: "pair", Label: "label"}, {Text: "ü"}}
-	if diff := cmp.Diff(want, anna.Examples); diff != "" || string(anna.State) != "state" || anna.Profile.Revision != 2 {
+	if diff := cmp.Diff(want, said(anna.Examples)); diff != "" || string(anna.State) != "state" || anna.Profile.Revision != 2 {
 		t.Errorf("got revision %d, state %q, examples %s", anna.Profile.Revision, anna.State, diff)
 	}
 	checkQueries(t, s, 1, 0, 7)
@@ -138,13 +138,14 @@ func openGolden(t *testing.T, path string, o Options, summed bool) *Store {
 // TestGoldenStore opens a store of every version: as a reader, which finds no
 // sums in an old one, then as a writer, which upgrades it, then again.
 func TestGoldenStore(t *testing.T) {
-	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false} {
+	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
 			for i, o := range []Options{{ReadOnly: true}, {NoSync: true}, {ReadOnly: true}} {
 				s := openGolden(t, path, o, !old || i > 0)
 				checkGoldenStore(t, s)
-				if want := schema; !(old && i == 0) && s.Meta().Schema != want {
+				checkGoldenPerson(t, s, name != "store-v5.db.zst")
+				if want := schema; i > 0 && s.Meta().Schema != want {
 					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
 				}
 				if err := s.Close(); err != nil {
@@ -227,7 +228,7 @@ func TestUpgradeCutShort(t *testing.T) {
 	if testKey != nil {
 		t.Skip("the files are not encrypted")
 	}
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst"} {
 		upgraded(t, name).eachImage(t, func(path, what string, want map[string]content) {
 			if diff := stateOf(t, path, want); diff != "" {
 				t.Errorf("%s, %s: %s", name, what, diff)
@@ -241,17 +242,35 @@ func TestUpgradeCutShort(t *testing.T) {
 }
 
 func TestGoldenBundle(t *testing.T) {
-	bundle, err := os.ReadFile(filepath.Join("testdata", "bundle-v1.bin"))
-	if err != nil {
-		t.Fatal(err)
+	for name, old := range map[string]bool{"bundle-v1.bin": true, "bundle-v3.bin": false} {
+		bundle, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStore(t, fast)
+		if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		checkGolden(t, s)
+		checkGoldenPerson(t, s, old)
+		if got, want := framesOf(t, export(t, s, everything)), framesOf(t, bundle); !old && !bytes.Equal(got, want) {
+			t.Errorf("%s: got frames of %d bytes, want the same %d", name, len(got), len(want))
+		}
 	}
-	s := newStore(t, fast)
-	if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); err != nil {
-		t.Fatal(err)
+}
+
+// checkGoldenPerson: what older files have learned from waits no more, and
+// newer ones say it.
+func checkGoldenPerson(t *testing.T, s *Store, old bool) {
+	t.Helper()
+	want := Person{Private: true, Notes: []byte("notes"), Waiting: 2}
+	if old {
+		want = Person{}
 	}
-	checkGolden(t, s)
-	if got, want := framesOf(t, export(t, s, everything)), framesOf(t, bundle); !bytes.Equal(got, want) {
-		t.Errorf("got frames of %d bytes, want the same %d", len(got), len(want))
+	got, err := s.Person("anna@example.org")
+	got.next, got.learned = 0, 0
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Person{})); diff != "" || err != nil {
+		t.Error(diff, err)
 	}
 }
 
@@ -275,7 +294,13 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 }
 
 func TestGoldenBackup(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("testdata", "backup-v1.bin"))
+	for _, name := range []string{"backup-v1.bin", "backup-v1-schema5.bin"} {
+		t.Run(name, func(t *testing.T) { testGoldenBackup(t, name) })
+	}
+}
+
+func testGoldenBackup(t *testing.T, name string) {
+	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,4 +316,13 @@ func TestGoldenBackup(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func goldenBytes(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -99,7 +99,8 @@ type staged struct {
 	profile  *Profile
 	record   []byte // its encoding
 	state    []byte
-	examples []Example
+	was      *Profile // as it was in the bundle
+	shelf    shelf
 }
 
 // A batch is what one staging transaction writes at most, but for its last
@@ -151,6 +152,8 @@ func (im *importer) take(ctx context.Context, f frame) error {
 	case frameState:
 		im.last().state = f.state
 		im.batchBytes += len(f.state)
+	case framePerson:
+		im.last().shelf.person = f.person
 	case frameExample:
 		return im.takeExample(f.example)
 	}
@@ -268,7 +271,8 @@ func (im *importer) takeProfile(ctx context.Context, p *Profile, record []byte) 
 			return err
 		}
 	}
-	st := staged{profile: p}
+	was := *p
+	st := staged{profile: p, was: &was, shelf: shelf{opts: &im.s.opts}}
 	var err error
 	if st.record, err = im.adapt(p, record); err != nil {
 		return err
@@ -298,18 +302,17 @@ func (im *importer) adapt(p *Profile, record []byte) ([]byte, error) {
 
 func (im *importer) last() *staged { return &im.batch[len(im.batch)-1] }
 
-// takeExample keeps the newest Options.MaxExamples.
-func (im *importer) takeExample(e Example) error {
+// takeExample puts an example on the profile's shelf, under rules of ours: what
+// a bundle says of a text's key is not believed.
+func (im *importer) takeExample(e kept) error {
 	last, limit := im.last(), im.s.opts.MaxExamples
-	if err := im.s.checkExamples([]Example{e}); err != nil {
+	if err := im.s.checkExamples([]Example{e.Example}); err != nil {
 		return fmt.Errorf("profile %q: %w", last.profile.ID, err)
 	}
 	im.batchBytes += len(e.Text) + len(e.Pair) + len(e.Label)
-	last.examples = append(last.examples, e)
-	if len(last.examples) > 2*limit {
-		n := copy(last.examples, last.examples[len(last.examples)-limit:])
-		clear(last.examples[n:])
-		last.examples = last.examples[:n]
+	last.shelf.take(last.was, e)
+	if len(last.shelf.examples) > 2*limit {
+		last.shelf.trim(limit)
 	}
 	return nil
 }

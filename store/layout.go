@@ -10,9 +10,17 @@ import (
 const (
 	schemaUnsummed        = 1 // without keySums
 	schemaUnsummedStaging = 2
-	schema                = 3
-	schemaStaging         = 4 // while an import into an empty store is under way
+	schemaPeopleless      = 3 // without bktPeople and bktWaiting
+	schemaStagingOld      = 4
+	schema                = 5
+	schemaStaging         = 6 // while an import into an empty store is under way
 )
+
+// staging says whether a file of a schema may have an import into an empty
+// store under way.
+func staging(schema int) bool {
+	return schema == schemaStaging || schema == schemaStagingOld || schema == schemaUnsummedStaging
+}
 
 // The buckets of the file, and the tags that seal their values.
 var (
@@ -28,6 +36,8 @@ var (
 	bktHistory  = []byte("history")  // number, revision → record
 	bktState    = []byte("state")    // number → state
 	bktExamples = []byte("examples") // number, sequence → example
+	bktPeople   = []byte("people")   // number → person
+	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
 	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
 
 	// While an import is being staged there is bktStaging, which no reader
@@ -40,7 +50,11 @@ var (
 var allBuckets = [][]byte{
 	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples, bktIndex,
+	bktPeople, bktWaiting,
 }
+
+// laterBuckets are those that a file of schemaPeopleless or before lacks.
+var laterBuckets = [][]byte{bktPeople, bktWaiting}
 
 const (
 	tagMeta    = 'M'
@@ -53,6 +67,8 @@ const (
 	tagRecord  = 'P' // of encrypted values alone: a record has a checksum of its own
 	tagHistory = 'O'
 	tagIndex   = 'I'
+	tagPerson  = 'U'
+	tagWaiting = 'W'
 )
 
 var (

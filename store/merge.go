@@ -107,6 +107,8 @@ func (w *writeTx) eraseStaged(key []byte) error {
 	}
 	return errors.Join(
 		w.Bucket(bktState).discard(key),
+		w.Bucket(bktPeople).discard(key),
+		w.Bucket(bktWaiting).discard(key),
 		w.Bucket(bktProfiles).remove(key),
 		w.free(n),
 	)

@@ -23,9 +23,20 @@ type Options struct {
 	// History is the number of earlier revisions kept of each profile.
 	// Default 3; negative keeps none.
 	History int
-	// MaxExamples is the number of examples kept of each profile; the oldest
-	// are dropped first. Default 512; negative keeps none.
+	// MaxExamples is the number of examples kept of each profile. Over it, the
+	// oldest example of the label that has the most goes first, so that no
+	// stream of one label pushes the others out. Labels that begin with a
+	// control byte count as one. Default 512; negative keeps none.
 	MaxExamples int
+	// MaxAge is how long an example is kept: an older one is not read any more,
+	// and erased by the profile's next write or by Expire. Default: for ever.
+	MaxAge time.Duration
+	// TextKey says which texts are one. Default: those that are equal.
+	TextKey func(text, pair string) uint64
+	// Held says whether an example is kept back from training; old if it is
+	// one of a file that does not say, of a profile that had this id.
+	// Default: none is.
+	Held func(id string, e Example, old bool) bool
 	// MaxID is the length limit of a profile's id in bytes. Default 256, and
 	// at most 4096.
 	MaxID int
@@ -62,6 +73,12 @@ func (o *Options) withDefaults() (Options, error) {
 	setDefault(&c.MaxID, 256)
 	setDefault(&c.MaxText, 64<<10+32)
 	c.History, c.MaxExamples = max(c.History, 0), max(c.MaxExamples, 0)
+	if c.TextKey == nil {
+		c.TextKey = textHash
+	}
+	if c.Held == nil {
+		c.Held = func(string, Example, bool) bool { return false }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -77,6 +94,9 @@ func (o *Options) withDefaults() (Options, error) {
 	check("MaxText", c.MaxText, maxText)
 	if n := len(c.MasterKey); c.MasterKey != nil && n != MasterKeySize {
 		faults = append(faults, fmt.Sprintf("MasterKey has %d bytes, want %d", n, MasterKeySize))
+	}
+	if c.MaxAge < 0 {
+		faults = append(faults, fmt.Sprintf("MaxAge is %v, want 0 or more", c.MaxAge))
 	}
 	if c.Timeout < 0 {
 		faults = append(faults, fmt.Sprintf("Timeout is %v, want more than 0", c.Timeout))

@@ -39,10 +39,33 @@ type Write struct {
 	Append []Example
 	// DropExamples erases the examples stored before.
 	DropExamples bool
+	// Learned says that the examples of a lower Sequence were trained on.
+	Learned uint64
+	// Person changes what is known of the person, in place. It may run more
+	// than once, each time from what is stored.
+	Person func(*Person)
+	// Values changes values of PutMeta in the same transaction: each function
+	// gets the old value, nil if there is none, and returns the new one.
+	Values map[string]func(old []byte) []byte
 }
 
-// Example is one text that a profile was given, with its label.
+// beside says whether there is anything to write beside a record.
+func (o Write) beside() bool {
+	return len(o.Append) > 0 || o.DropExamples || o.Learned > 0 || o.Person != nil
+}
+
+// Example is one text that a profile was given, with its label. Examples of a
+// profile that have one Key are of one text: the later replaces the earlier,
+// except that a rejection leaves one with another label where it is.
 type Example struct {
 	Text, Pair, Label string
 	Time              time.Time
+	Rejected          bool    // the text is not of this label
+	Weight            float32 // in training; 0: 1
+
+	// What the store sets when it takes an example in.
+	Sequence uint64 // rises with each example of the profile
+	Key      uint64 // Options.TextKey of the text and pair
+	Held     bool   // kept back from training, for its life: Options.Held
+	Known    bool   // a training has seen it; who appends may set it
 }

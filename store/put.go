@@ -235,19 +235,38 @@ func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
 	return len(value), profiles.replace(key32(n), value)
 }
 
-// putBeside writes state and examples.
+// putBeside writes what o has beside a record.
 func (w *writeTx) putBeside(n uint32, o Write) error {
+	for key, change := range o.Values {
+		if err := w.changeValue(key, change); err != nil {
+			return err
+		}
+	}
 	if o.DropState || o.State != nil {
 		if err := w.putState(n, o.State); err != nil {
 			return err
 		}
 	}
-	if o.DropExamples {
-		if err := w.dropExamples(n); err != nil {
-			return err
-		}
+	if !o.beside() {
+		return nil
 	}
-	return w.appendExamples(n, o.Append)
+	sh, err := w.shelf(n)
+	if err != nil {
+		return err
+	}
+	if o.Learned > sh.person.learned {
+		sh.person.learned = min(o.Learned, sh.person.next)
+	}
+	if o.DropExamples {
+		sh.examples, sh.person.learned = nil, sh.person.next
+	}
+	for _, e := range o.Append {
+		sh.add(e)
+	}
+	if o.Person != nil {
+		o.Person(&sh.person)
+	}
+	return w.putShelf(n, sh)
 }
 
 func (w *writeTx) putState(n uint32, state []byte) error {

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,7 +181,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, said(got), cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -258,7 +257,10 @@ func TestExamplesBesideErased(t *testing.T) {
 	r := newRand(t)
 	long := strings.Repeat("long ", 200)
 	for _, id := range []string{"ann", "bob", "eve"} {
-		w := Write{Append: slices.Repeat([]Example{{Text: long}}, 40)} // some ten pages
+		w := Write{}
+		for i := range 40 { // some ten pages
+			w.Append = append(w.Append, Example{Text: fmt.Sprint(long, i)})
+		}
 		if _, err := s.Put(ctx, randomProfile(r, id), w); err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +272,7 @@ func TestExamplesBesideErased(t *testing.T) {
 				return err
 			}
 			beside, err := w.owned([]byte("ann"))
-			return errors.Join(err, w.dropExamples(n), w.appendExamples(beside, []Example{{Text: "one more"}}))
+			return errors.Join(err, w.putBeside(n, Write{DropExamples: true}), w.putBeside(beside, Write{Append: []Example{{Text: "beside " + erased}}}))
 		})
 		if err != nil {
 			t.Errorf("beside %s: %v", erased, err)

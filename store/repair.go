@@ -161,7 +161,7 @@ func (r *repairer) run(f *os.File) (err error) {
 	}
 	for _, step := range []func() error{
 		r.values, r.banks, r.heads, r.names, r.stagedNumbers, r.ids, r.profiles, r.orphans,
-		r.lostIDs, r.states, r.history, r.examples, r.finish,
+		r.lostIDs, r.states, r.history, r.examples, r.people, r.finish,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -104,6 +104,10 @@ func TestRepairEntries(t *testing.T) {
 		"tally lost":                        {del(bktMeta, keyTally), all, ""},
 		"sums lost":                         {del(bktMeta, keySums), all, ""},
 		"bank lost":                         {del(bktBanks, key32(1)), nil, "not found: bank 1"},
+		"person lost":                       {del(bktPeople, key32(1)), all, "person of profile 1"},
+		"person damaged":                    {put(bktPeople, key32(1), []byte("?????")), all, "person of profile 1"},
+		"waiting lost":                      {del(bktWaiting, key32(1)), all, ""},
+		"waiting damaged":                   {put(bktWaiting, key32(1), []byte("?????")), all, ""},
 		"value damaged":                     {put(bktValues, []byte("x"), []byte("?????")), all, `value "x"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +132,7 @@ func TestRepairEntries(t *testing.T) {
 	}
 }
 
-// TestRepairExample loses an example in the middle: the others close ranks.
+// TestRepairExample loses an example in the middle: the others stay.
 func TestRepairExample(t *testing.T) {
 	s := filled(t, newRand(t), 1)
 	w := Write{DropExamples: true, Append: []Example{{Text: "a"}, {Text: "b"}, {Text: "c"}}}
@@ -138,13 +142,19 @@ func TestRepairExample(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "damaged.db")
 	backup(t, s, path)
 	db, err := bolt.Open(path, 0o600, nil)
-	lose := func(tx *bolt.Tx) error { return tx.Bucket(bktExamples).Put(key32x64(1, 1), []byte("?????")) }
+	stored, err := s.Examples("user000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lose := func(tx *bolt.Tx) error {
+		return tx.Bucket(bktExamples).Put(key32x64(1, stored[1].Sequence), []byte("?????"))
+	}
 	if err := errors.Join(err, db.Update(lose), db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	got, report := repaired(t, path)
 	examples, err := got.Examples("user000")
-	if want := []Example{{Text: "a"}, {Text: "c"}}; !slices.Equal(examples, want) || err != nil || len(report.Lost) == 0 {
+	if want := []Example{{Text: "a"}, {Text: "c"}}; !slices.Equal(said(examples), want) || err != nil || len(report.Lost) == 0 {
 		t.Errorf("got %v, %v, %q, want %v", examples, err, report.Lost, want)
 	}
 }

@@ -1,10 +1,6 @@
 package store
 
-import (
-	"bytes"
-	"encoding/binary"
-	"errors"
-)
+import "encoding/binary"
 
 // What Repair takes over beside the records of profiles that are saved.
 
@@ -60,18 +56,14 @@ func (r *repairer) history() error {
 }
 
 // examples takes over those that are whole, whatever order damaged pages give
-// them in, and closes the gaps that lost ones leave.
+// them in.
 func (r *repairer) examples() error {
-	err := r.old.all(bktExamples, func(k, v []byte) error {
+	return r.old.all(bktExamples, func(k, v []byte) error {
 		n, ok := r.owner(k, 12)
 		if !ok || r.tx.Bucket(bktExamples).Get(k) != nil { // two pages may have it
 			return nil
 		}
-		payload, err := r.t.payload(tagExample, n, k, v)
-		if err == nil {
-			_, err = decodeExample(payload)
-		}
-		if err != nil {
+		if _, err := r.t.example(n, k, v); err != nil {
 			r.lost("example %d of profile %d: %v", binary.BigEndian.Uint64(k[4:]), n, err)
 			return nil
 		}
@@ -79,48 +71,74 @@ func (r *repairer) examples() error {
 		r.now.examples++
 		return r.put(bktExamples, k, v)
 	})
+}
+
+// people takes over what is known of persons, and counts anew what waits. Who
+// cannot be read any more is private: it may have been said.
+func (r *repairer) people() error {
+	err := r.old.all(bktPeople, func(k, v []byte) error {
+		n, ok := r.owner(k, 4)
+		if !ok || r.tx.Bucket(bktPeople).Get(k) != nil {
+			return nil
+		}
+		payload, err := r.t.payload(tagPerson, n, k, v)
+		if err != nil {
+			return r.lostPerson(n, err)
+		}
+		p, err := decodePerson(payload)
+		if err != nil {
+			return r.lostPerson(n, err)
+		}
+		return r.putPerson(n, p, v)
+	})
 	if err != nil {
 		return err
 	}
-	for _, m := range r.gaps() {
-		if err := r.move(m.from, m.to); err != nil {
+	for _, n := range r.accepted.ToArray() {
+		if r.tx.Bucket(bktPeople).Get(key32(n)) != nil {
+			continue
+		}
+		if _, lost, err := r.t.derivedPerson(n); err != nil {
 			return err
+		} else if lost {
+			if err := r.lostPerson(n, errMissing); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// moved is an example's key, and the one that closes a gap.
-type moved struct{ from, to []byte }
+var errMissing = corrupt("it is missing")
 
-// gaps finds the examples that come after one.
-func (r *repairer) gaps() (moves []moved) {
-	var last []byte
-	c := r.tx.Bucket(bktExamples).Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		to := bytes.Clone(k)
-		if last != nil && bytes.Equal(last[:4], k[:4]) {
-			binary.BigEndian.PutUint64(to[4:], binary.BigEndian.Uint64(last[4:])+1)
-		}
-		if !bytes.Equal(to, k) {
-			moves = append(moves, moved{bytes.Clone(k), to})
-		}
-		last = to
+func (r *repairer) lostPerson(n uint32, why error) error {
+	r.lost("person of profile %d: %v; it is kept private", n, why)
+	p, _, err := r.t.derivedPerson(n)
+	if err != nil {
+		return err
 	}
-	return moves
+	p.Private = true
+	w := &writeTx{txn: txn{keys: r.t.keys, writing: true}}
+	v, err := w.sealed(tagPerson, n, key32(n), appendPerson(nil, p))
+	if err != nil {
+		return err
+	}
+	return r.putPerson(n, p, v)
 }
 
-// move gives an example another key, which it is sealed with.
-func (r *repairer) move(from, to []byte) error {
-	w := &writeTx{txn: txn{keys: r.t.keys, writing: true}}
-	n := binary.BigEndian.Uint32(from)
-	payload, err := r.t.payload(tagExample, n, from, r.tx.Bucket(bktExamples).Get(from))
-	if err != nil {
+func (r *repairer) putPerson(n uint32, p Person, value []byte) error {
+	if err := r.put(bktPeople, key32(n), value); err != nil {
 		return err
 	}
-	value, err := w.sealed(tagExample, n, to, bytes.Clone(payload))
-	if err != nil {
-		return err
+	sh := shelf{person: p}
+	for e, err := range r.t.eachExample(n) {
+		if err != nil {
+			return err
+		}
+		sh.examples = append(sh.examples, e.Example)
 	}
-	return errors.Join(r.put(bktExamples, to, value), r.tx.Bucket(bktExamples).Delete(from))
+	if count := sh.waiting(); count > 0 || p.Anew {
+		return r.put(bktWaiting, key32(n), waitingValue(n, count, p.Anew))
+	}
+	return nil
 }

@@ -186,7 +186,7 @@ func (r *repairer) accept(p *Profile, n uint32, value []byte) error {
 // then they are lost.
 func (r *repairer) orphans() error {
 	limit := max(r.before.nextNumber, r.now.nextNumber)
-	importing := r.old.has(bktStaging) || r.old.has(bktMerge) || r.meta.Schema == schemaStaging || r.meta.Schema == schemaUnsummedStaging
+	importing := r.old.has(bktStaging) || r.old.has(bktMerge) || staging(r.meta.Schema)
 	known := r.before.nextNumber > 0 // how many profiles there were
 	c := r.tx.Bucket(bktOrphans).Cursor()
 	var keep []change

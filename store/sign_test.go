@@ -29,7 +29,7 @@ func publicKey(seed byte) ed25519.PublicKey { return signingKey(seed).Public().(
 
 // signByHand makes a signed bundle of an unsigned one, as docs/format.md says, with the key that it names and the one that signs.
 func signByHand(unsigned []byte, named ed25519.PublicKey, key ed25519.PrivateKey) []byte {
-	b := append([]byte("XPEFTB\x02\x00"), named...)
+	b := append(append([]byte("XPEFTB"), unsigned[6]+1, 0), named...) // versions come in pairs
 	b = append(b, unsigned[8:len(unsigned)-32]...)
 	sum := sha256.Sum256(b)
 	b = append(b, sum[:]...)
@@ -62,8 +62,8 @@ func TestGoldenSignedBundle(t *testing.T) {
 	signed := everything
 	signed.Sign = signingKey(1)
 	unsigned := export(t, s, everything)
-	if !bytes.HasPrefix(unsigned, []byte("XPEFTB\x01\x00")) {
-		t.Errorf("got %q, want version 1 of what is not signed", unsigned[:8])
+	if !bytes.HasPrefix(unsigned, []byte("XPEFTB\x03\x00")) {
+		t.Errorf("got %q, want version 3 of what is not signed", unsigned[:8])
 	}
 	if got, want := export(t, s, signed), signByHand(unsigned, publicKey(1), signingKey(1)); !bytes.Equal(got, want) {
 		t.Errorf("got a signed bundle of %d bytes, want one of %d that is made by hand", len(got), len(want))

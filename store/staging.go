@@ -159,11 +159,8 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 			return err
 		}
 	}
-	for i, e := range st.examples[max(0, len(st.examples)-w.s.opts.MaxExamples):] {
-		if err := w.putExample(p.Number, uint64(i), e); err != nil {
-			return err
-		}
-		im.report.Examples++
+	if err := im.stageShelf(w, p.Number, &st.shelf); err != nil {
+		return err
 	}
 	im.report.Profiles++
 	im.recordBytes += uint64(size)
@@ -171,4 +168,15 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	idKey := w.idKey([]byte(p.ID))
 	im.idSum.add(idKey)
 	return ids.Put(idKey, key32(p.Number))
+}
+
+func (im *importer) stageShelf(w *writeTx, n uint32, sh *shelf) error {
+	if len(sh.examples) == 0 && sh.person.plain() {
+		return nil
+	}
+	before := w.tally.examples
+	err := w.putShelf(n, sh)
+	im.report.Examples += int(w.tally.examples - before)
+	w.tally.examples = before // counted once they are committed
+	return err
 }

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -176,7 +178,8 @@ func (s *Store) readStart() error {
 			return err
 		}
 		for _, name := range allBuckets {
-			if tx.Bucket(name) == nil {
+			later := s.meta.Schema <= schemaStagingOld && slices.ContainsFunc(laterBuckets, func(b []byte) bool { return bytes.Equal(b, name) })
+			if tx.Bucket(name) == nil && !later {
 				return corrupt("no bucket %q", name)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 var summed = [...][]byte{
 	bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
+	bktPeople, bktWaiting,
 }
 
 // sum is how many keys there are, and their hashes together.
@@ -71,6 +72,9 @@ func decodeSums(value []byte) (s sums, err error) {
 	}
 	d := decoder{b: payload}
 	for i := range s {
+		if len(d.b) == 0 && i == len(s)-len(laterBuckets) {
+			break // of a file without these buckets
+		}
 		s[i].keys = d.uvarint("sums")
 		if b := d.take(8, "sums"); d.err == nil {
 			s[i].hashes = binary.LittleEndian.Uint64(b)
@@ -91,7 +95,11 @@ func (s *sums) write(tx *bolt.Tx) error {
 // countSums reads all keys.
 func countSums(tx *bolt.Tx) (s sums, err error) {
 	for i, name := range summed {
-		err := tx.Bucket(name).ForEach(func(k, _ []byte) error {
+		b := tx.Bucket(name)
+		if b == nil {
+			continue // one of laterBuckets
+		}
+		err := b.ForEach(func(k, _ []byte) error {
 			s[i].add(k)
 			return nil
 		})
@@ -105,21 +113,35 @@ func countSums(tx *bolt.Tx) (s sums, err error) {
 // upgrade makes a file of an older version one of this version. It is one
 // transaction: a crash leaves the old file or the new one.
 func (s *Store) upgrade() error {
-	if s.meta.Schema > schemaUnsummedStaging {
+	if s.meta.Schema >= schema {
 		return nil
 	}
 	s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
-	return boltError(s.writePages(func(tx *bolt.Tx) error {
-		counted, err := countSums(tx)
+	return boltError(s.writePages(func(tx *bolt.Tx) (err error) {
+		var sums sums
+		if s.meta.Schema <= schemaUnsummedStaging {
+			sums, err = countSums(tx)
+		} else {
+			sums, err = readSums(tx)
+		}
 		if err != nil {
 			return err
 		}
-		if err := counted.write(tx); err != nil {
+		for _, name := range laterBuckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		if err := sums.write(tx); err != nil {
 			return err
 		}
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
-		return setSchema(tx, s.meta.Schema-schemaUnsummed+schema)
+		to := schema
+		if staging(s.meta.Schema) {
+			to = schemaStaging
+		}
+		return setSchema(tx, to)
 	}))
 }

@@ -42,3 +42,23 @@ func (s *Store) GetMeta(key string) (value []byte, err error) {
 	})
 	return value, err
 }
+
+// changeValue replaces a value by what a function makes of it.
+func (w *writeTx) changeValue(key string, change func(old []byte) []byte) error {
+	if err := checkID(key, maxID); err != nil {
+		return fmt.Errorf("meta key: %w", err)
+	}
+	var old []byte
+	if v := w.Bucket(bktValues).Get([]byte(key)); v != nil {
+		payload, err := unseal(tagValue, []byte(key), v)
+		if err != nil {
+			return fmt.Errorf("value %q: %w", key, err)
+		}
+		old = bytes.Clone(payload)
+	}
+	value := change(old)
+	if len(value) > maxValue {
+		return fmt.Errorf("%w: value of %d bytes, at most %d", ErrLimit, len(value), maxValue)
+	}
+	return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// ForgetExample erases the examples of one text from a profile, with all that
+// was learned from them but the revision that is served: its state and its
+// history. The profile is due and is learned anew: Person.Anew. It returns how
+// many examples there were, and is ErrNotFound if there was none. With encryption all
+// that stays of the profile gets a new key, and the old one is overwritten
+// before it returns.
+func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgotten int, err error) {
+	err = s.write(ctx, func(w *writeTx) error {
+		forgotten = 0
+		idKey := w.idKey([]byte(id))
+		if err := w.settle(idKey); err != nil {
+			return err
+		}
+		n, err := w.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		sh, err := w.shelf(n)
+		if err != nil {
+			return err
+		}
+		sh.examples = slices.DeleteFunc(sh.examples, func(e Example) bool {
+			if e.Key == key {
+				forgotten++
+			}
+			return e.Key == key
+		})
+		if forgotten == 0 {
+			return fmt.Errorf("%w: no example of that text", ErrNotFound)
+		}
+		sh.person.Anew = true
+		if err := w.putState(n, nil); err != nil {
+			return err
+		}
+		if _, err := w.Bucket(bktHistory).removePrefix(key32(n)); err != nil {
+			return err
+		}
+		if err := w.putShelf(n, sh); err != nil || w.keys == nil {
+			return err
+		}
+		return w.rekey(idKey, n)
+	})
+	return forgotten, err
+}
+
+// rekey moves a profile without state and history to a new number, which has a
+// new key, and frees the old one.
+func (w *writeTx) rekey(idKey []byte, n uint32) error {
+	p, err := w.decode(n)
+	if err != nil {
+		return err
+	}
+	sh, err := w.shelf(n)
+	if err != nil {
+		return err
+	}
+	if err := w.erase(idKey, n); err != nil {
+		return err
+	}
+	moved := *p
+	if moved.Number, err = w.newNumber(); err != nil {
+		return err
+	}
+	size, err := w.putRecord(&moved)
+	if err != nil {
+		return err
+	}
+	w.tally.recordBytes += uint64(size)
+	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
+	w.changes = append(w.changes, change{moved.Number, maskRef{}, maskRef{p.Bank, p.Mask.Clone()}})
+	if err := w.Bucket(bktIDs).replace(idKey, key32(moved.Number)); err != nil {
+		return err
+	}
+	sh.stored = nil
+	return w.putShelf(moved.Number, sh)
+}
+
+// Expire erases the examples over Options.MaxAge of all profiles whose id
+// starts with prefix, each profile in a transaction of its own, and returns
+// their number.
+func (s *Store) Expire(ctx context.Context, prefix string) (erased int, err error) {
+	if s.opts.MaxAge == 0 {
+		return 0, nil
+	}
+	for p, err := range s.Profiles(prefix) {
+		if err = firstError(err, ctx.Err()); err != nil {
+			return erased, err
+		}
+		n, err := s.expire(ctx, p.ID)
+		if err != nil {
+			return erased, fmt.Errorf("profile %q: %w", p.ID, err)
+		}
+		erased += n
+	}
+	return erased, nil
+}
+
+func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
+	old := false
+	err = s.view(func(t *txn) error {
+		old = false
+		n, err := t.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		for e, err := range t.eachExample(n) {
+			if err != nil {
+				return err
+			}
+			old = old || s.opts.expired(e.Example)
+		}
+		return nil
+	})
+	if err != nil || !old {
+		return 0, err
+	}
+	err = s.write(ctx, func(w *writeTx) error {
+		n, err := w.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		before := w.tally.examples
+		sh, err := w.shelf(n)
+		if err == nil {
+			err = w.putShelf(n, sh)
+		}
+		erased = int(before - w.tally.examples)
+		return err
+	})
+	return erased, err
+}

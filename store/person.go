@@ -1,0 +1,284 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Person is what is stored of a profile's person beside the revisions. No
+// Rollback changes it.
+type Person struct {
+	// Private keeps the profile out of all that is made of many.
+	Private bool
+	// Anew says that an example was taken back: the next training is due, and
+	// starts without what the profile has learned.
+	Anew bool
+	// Notes are the caller's, at most MaxNotes bytes.
+	Notes []byte
+	// Waiting is how many examples no training has seen. The store counts.
+	Waiting int
+
+	next    uint64 // the Sequence of the next example
+	learned uint64 // those below it were trained on
+}
+
+// MaxNotes is the size limit of Person.Notes.
+const MaxNotes = 256
+
+const (
+	personPrivate = 1 << iota
+	personAnew
+	personFlags = iota
+)
+
+// plain says whether there is nothing that the defaults do not say.
+func (p *Person) plain() bool {
+	return !p.Private && !p.Anew && len(p.Notes) == 0 && p.next == 0 && p.learned == 0
+}
+
+// appendPerson appends a person's bytes: flags, the next and the first
+// untrained sequence, and the notes after their length.
+func appendPerson(b []byte, p Person) []byte {
+	flags := uint64(0)
+	if p.Private {
+		flags |= personPrivate
+	}
+	if p.Anew {
+		flags |= personAnew
+	}
+	b = binary.AppendUvarint(b, flags)
+	b = binary.AppendUvarint(b, p.next)
+	b = binary.AppendUvarint(b, p.learned)
+	return appendBytes(b, p.Notes)
+}
+
+// person reads one of a bundle, where examples come in their order: it says
+// nothing of their numbers.
+func (d *decoder) person() Person {
+	p, err := decodePerson(d.b)
+	switch {
+	case err != nil:
+		d.fail("person: %w", err)
+	case p.next != 0:
+		d.fail("person: has a next example")
+	case p.plain():
+		d.fail("person: says nothing")
+	}
+	return p
+}
+
+func decodePerson(b []byte) (p Person, err error) {
+	d := decoder{b: b}
+	flags := d.uint(1<<personFlags-1, "flags")
+	p.Private, p.Anew = flags&personPrivate != 0, flags&personAnew != 0
+	p.next = d.uvarint("next example")
+	p.learned = d.uint(p.next, "first example to train on")
+	if notes := d.bytes(MaxNotes, "notes"); len(notes) > 0 {
+		p.Notes = slices.Clone(notes)
+	}
+	if err := d.end(); err != nil {
+		return Person{}, err
+	}
+	return p, nil
+}
+
+// Person returns what is stored of a profile's person.
+func (s *Store) Person(id string) (p Person, err error) {
+	err = s.view(func(t *txn) error {
+		n, err := t.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		if p, err = t.person(n); err != nil {
+			return err
+		}
+		p.Waiting, _, err = t.waiting(n)
+		return err
+	})
+	return p, err
+}
+
+// later is one of laterBuckets, which an older file that is opened to be read
+// lacks.
+func (t *txn) later(name []byte, key []byte) []byte {
+	if b := t.Tx.Bucket(name); b != nil {
+		return b.Get(key)
+	}
+	return nil
+}
+
+// person reads what is stored of the person of a number. Of a profile that only
+// an older file has written it is derived.
+func (t *txn) person(n uint32) (Person, error) {
+	key := key32(n)
+	v := t.later(bktPeople, key)
+	if v == nil {
+		p, lost, err := t.derivedPerson(n)
+		if err == nil && lost {
+			err = corrupt("person of profile %d: it is missing", n)
+		}
+		return p, err
+	}
+	payload, err := t.payload(tagPerson, n, key, v)
+	if err != nil {
+		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
+	}
+	p, err := decodePerson(payload)
+	if err != nil {
+		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
+	}
+	return p, nil
+}
+
+// derivedPerson is what examples and record tell of a person: what came after
+// the last revision is untrained. Some was stored and is lost if one of the
+// examples is not of an older file.
+func (t *txn) derivedPerson(n uint32) (p Person, lost bool, err error) {
+	var record *Profile
+	for e, err := range t.eachExample(n) {
+		if err == nil && record == nil {
+			record, err = t.decode(n)
+		}
+		if err != nil {
+			return Person{}, false, err
+		}
+		p.next = e.Sequence + 1
+		lost = lost || !e.bare
+		if e.Known || e.bare && seen(record, e.Example) {
+			p.learned = p.next
+		}
+	}
+	return p, lost, nil
+}
+
+// seen says by the clock whether a revision has learned an example: all that
+// older files have to tell.
+func seen(p *Profile, e Example) bool { return p.Examples > 0 && !e.Time.After(p.Updated) }
+
+// waiting reads how many examples of a number wait, and whether it is due
+// anyway.
+func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
+	key := key32(n)
+	v := t.later(bktWaiting, key)
+	if v == nil {
+		return 0, false, nil
+	}
+	return decodeWaiting(key, v)
+}
+
+func decodeWaiting(key, value []byte) (count int, anew bool, err error) {
+	payload, err := unseal(tagWaiting, key, value)
+	if err != nil {
+		return 0, false, fmt.Errorf("waiting of profile %x: %w", key, err)
+	}
+	d := decoder{b: payload}
+	v := d.uint(2*maxExamples+1, "waiting")
+	return int(v >> 1), v&1 != 0, d.end()
+}
+
+// setWaiting stores how many examples of a number wait.
+func (w *writeTx) setWaiting(n uint32, count int, anew bool) error {
+	key := key32(n)
+	if count == 0 && !anew {
+		return w.Bucket(bktWaiting).discard(key)
+	}
+	return w.Bucket(bktWaiting).put(key, waitingValue(n, count, anew))
+}
+
+func waitingValue(n uint32, count int, anew bool) []byte {
+	v := uint64(count) << 1
+	if anew {
+		v |= 1
+	}
+	return seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
+}
+
+// setPerson stores what is known of the person of a number.
+func (w *writeTx) setPerson(n uint32, p Person) error {
+	key := key32(n)
+	if len(p.Notes) > MaxNotes {
+		return fmt.Errorf("%w: notes of %d bytes, at most %d", ErrLimit, len(p.Notes), MaxNotes)
+	}
+	if p.plain() {
+		return w.Bucket(bktPeople).discard(key)
+	}
+	value, err := w.sealed(tagPerson, n, key, appendPerson(nil, p))
+	if err != nil {
+		return err
+	}
+	return w.Bucket(bktPeople).put(key, value)
+}
+
+// Waiting is a profile with examples that no training has seen, or one that is
+// due because an example was taken back.
+type Waiting struct {
+	ID       string
+	Examples int // that wait
+	Anew     bool
+	Learned  int // what the profile has learned from
+}
+
+// Waiting lists the profiles whose examples wait, in no order. It reads
+// nothing of the others. A profile that cannot be read is left out.
+func (s *Store) Waiting(ctx context.Context) (all []Waiting, err error) {
+	var from []byte
+	for more := true; more; {
+		var page []Waiting
+		start := from
+		err := s.view(func(t *txn) (err error) {
+			page, from, more, err = t.waitingFrom(start)
+			return err
+		})
+		if err = firstError(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+	}
+	return all, nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitingFrom reads a page of them, and the key where the next begins.
+func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, more bool, err error) {
+	b := t.Tx.Bucket(bktWaiting)
+	if b == nil {
+		return nil, nil, false, nil
+	}
+	c := b.Cursor()
+	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+		if len(page) == pageProfiles {
+			return page, slices.Clone(k), true, nil
+		}
+		n, err := number(k)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		count, anew, err := decodeWaiting(k, v)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		p, err := t.decode(n)
+		if errors.Is(err, errVanished) {
+			return nil, nil, false, err
+		}
+		if err != nil {
+			continue
+		}
+		if led, err := t.number([]byte(p.ID)); err != nil || led != n {
+			continue // of an import that is not committed
+		}
+		page = append(page, Waiting{p.ID, count, anew, int(p.Examples)})
+	}
+	return page, nil, false, nil
+}
