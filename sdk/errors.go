@@ -46,6 +46,8 @@ var (
 	ErrExample = errors.New("sdk: bad example")
 	// ErrTwice: one profile is there twice in a call that changes each once.
 	ErrTwice = errors.New("sdk: a profile is there twice")
+	// ErrBusy: another TrainBank of the same folder is under way.
+	ErrBusy = errors.New("sdk: a bank is being trained already")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )
