@@ -94,7 +94,7 @@ func refusePEFT(dir string) error {
 	if err != nil {
 		return err
 	}
-	return refuse(fields, name, []neutral{{field: "peft_type"}})
+	return wantNeutral(fields, name, []neutral{{field: "peft_type"}})
 }
 
 // bind finds every weight that the config calls for, and settles the pooling.

@@ -42,7 +42,7 @@ func ReadConfig(dir string) (Config, error) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		return Config{}, checkpointf("config.json: %v", err)
 	}
-	if err := refuse(fields, "config.json", otherModels); err != nil {
+	if err := wantNeutral(fields, "config.json", otherModels); err != nil {
 		return Config{}, err
 	}
 	return c, nil

@@ -91,8 +91,8 @@ type neutral struct {
 	values []string // as JSON without spaces
 }
 
-// refuse returns ErrUnsupported for the first field that has another value.
-func refuse(fields map[string]json.RawMessage, file string, rules []neutral) error {
+// wantNeutral returns ErrUnsupported for the first field that has another value.
+func wantNeutral(fields map[string]json.RawMessage, file string, rules []neutral) error {
 	for _, r := range rules {
 		raw, ok := fields[r.field]
 		var compact bytes.Buffer

@@ -32,7 +32,7 @@ func readSentenceSettings(dir string) (s sentenceSettings, err error) {
 		}
 	}
 	args := []neutral{{"tokenizer_args", []string{"{}"}}, {"tokenizer_kwargs", []string{"{}"}}, {"config_args", []string{"{}"}}, {"model_args", []string{"{}"}}}
-	if err := refuse(fields, s.file, args); err != nil {
+	if err := wantNeutral(fields, s.file, args); err != nil {
 		return s, err
 	}
 	if err := decode(fields, s.file, "do_lower_case", &s.lowercase, ErrTokenizer); err != nil {
@@ -54,7 +54,7 @@ func checkPrompts(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := refuse(fields, name, []neutral{{"model_type", []string{`"SentenceTransformer"`}}}); err != nil {
+	if err := wantNeutral(fields, name, []neutral{{"model_type", []string{`"SentenceTransformer"`}}}); err != nil {
 		return err
 	}
 	var chosen string

@@ -73,7 +73,7 @@ func readTokenizerSettings(dir string) (s tokenizerSettings, err error) {
 	}
 	for _, part := range []func() error{
 		func() error { return s.readClass(dir) },
-		func() error { return refuse(s.fields, tokenizerConfig, otherTokens) },
+		func() error { return wantNeutral(s.fields, tokenizerConfig, otherTokens) },
 		s.checkFlags, s.readLength, s.checkInputs, s.readDecoder,
 		func() error { return s.readSpecial(dir) },
 		func() error { return s.readLegacy(dir) },
