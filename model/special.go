@@ -2,6 +2,8 @@ package model
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 )
 
 // readSpecial finds the special tokens: tokenizer_config.json's, those of special_tokens_map.json, and BERT's own for what neither
@@ -79,8 +81,8 @@ func (s *tokenizerSettings) readMore(fields map[string]json.RawMessage, file str
 		if json.Unmarshal(raw, &list) != nil && json.Unmarshal(raw, &byName) != nil {
 			return tokenizerf("%s: %s: want a list of tokens", file, name)
 		}
-		for _, raw := range byName {
-			list = append(list, raw)
+		for _, key := range slices.Sorted(maps.Keys(byName)) {
+			list = append(list, byName[key])
 		}
 		for _, raw := range list {
 			token, ok := parseToken(raw)
