@@ -25,13 +25,14 @@ type Import struct {
 }
 
 // ImportAdapterHub opens the adapters that the `adapters` library saved with
-// use_safetensors=True in dirs, one in each, in this order. All must have the same
-// blocks, hidden size and bottleneck.
+// use_safetensors=True in dirs, one in each, in this order. All must have been trained in
+// the same base model, and have the same blocks, hidden size and bottleneck.
 //
 // What a bank cannot run as it was trained is an *UnsupportedError that names the field of
 // adapter_config.json, the tensor or the file: anything but ReLU, scaling 1, the
 // output adapter alone, the block's own layer norms on both sides and no others, no
-// gate, and weights that are not a pickle.
+// gate, one reduction_factor for all blocks, one model_name for all adapters, and weights
+// that are not a pickle.
 func ImportAdapterHub(dirs []string) (*Import, error) {
 	if len(dirs) < 1 || len(dirs) > MaxAdapters {
 		return nil, invalidf("%d adapters, want 1 to %d", len(dirs), MaxAdapters)
@@ -43,9 +44,13 @@ func ImportAdapterHub(dirs []string) (*Import, error) {
 			m.Close()
 			return nil, err
 		}
+		earlier := m.adapters
 		m.adapters = append(m.adapters, a)
 		m.Names = append(m.Names, a.name)
-		if err := a.sameShape(m.adapters[0]); err != nil {
+		if err = a.sameBase(earlier); err == nil {
+			err = a.sameShape(m.adapters[0])
+		}
+		if err != nil {
 			m.Close()
 			return nil, err
 		}

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
 const (
@@ -19,6 +22,8 @@ const (
 type hubConfig struct {
 	Name       string         `json:"name"`
 	ModelType  string         `json:"model_type"`
+	ModelName  string         `json:"model_name"`  // of the base model; old files and unnamed models lack it
+	ModelClass string         `json:"model_class"` // BertAdapterModel, BertModelWithHeads, …: the same encoder under several heads
 	HiddenSize int            `json:"hidden_size"`
 	Config     map[string]any `json:"config"`
 	PEFTType   string         `json:"peft_type"` // of the peft library's file of the same name
@@ -31,6 +36,7 @@ type hubRule struct {
 	absent  any // the library's default
 	want    any
 	wantAny func(any) bool // instead of want
+	example any            // of what wantAny accepts
 }
 
 // hubRules are the fields that change what an adapter computes: Pfeiffer's place, one
@@ -41,7 +47,7 @@ var hubRules = []hubRule{
 	{field: "output_adapter", absent: false, want: true},
 	{field: "cross_adapter", absent: false, want: false},
 	{field: "is_parallel", absent: false, want: false},
-	{field: "leave_out", absent: nil, wantAny: isEmpty},
+	{field: "leave_out", absent: nil, wantAny: isEmpty, example: []any{}},
 	{field: "original_ln_before", absent: false, want: true},
 	{field: "original_ln_after", absent: true, want: true},
 	{field: "residual_before_ln", absent: true, want: true},
@@ -53,15 +59,23 @@ var hubRules = []hubRule{
 	{field: "phm_layer", absent: false, want: false},
 	{field: "inv_adapter", absent: nil, want: nil},
 	{field: "invertible_adapter", absent: nil, want: nil},
+	{field: "reduction_factor", absent: 1.0, wantAny: isNumber, example: 16},
 }
 
-// hubIgnored are fields that act in training only, belong to a feature that the rules
-// refuse, or, for reduction_factor, that the tensors' shapes say better.
+// hubIgnored are fields that act in training only, or belong to a feature that the rules
+// refuse.
 var hubIgnored = []string{
-	"reduction_factor", "init_weights", "init_weights_seed", "dropout", "stochastic_depth",
+	"init_weights", "init_weights_seed", "dropout", "stochastic_depth",
 	"adapter_residual_before_ln", "inv_adapter_reduction_factor",
 	"phm_dim", "phm_bias", "phm_c_init", "phm_init_range", "phm_rank", "learn_phm", "hypercomplex_nonlinearity",
 	"factorized_phm_W", "factorized_phm_rule", "shared_W_phm", "shared_phm_rule",
+}
+
+// isNumber accepts one number, whose meaning the tensors' shapes say better. An object has a number
+// for each block: a bank has one bottleneck.
+func isNumber(v any) bool {
+	_, ok := v.(float64)
+	return ok
 }
 
 // isEmpty accepts null and [].
@@ -80,6 +94,9 @@ func readHubConfig(dir string) (hubConfig, error) {
 	}
 	var c hubConfig
 	if err := json.Unmarshal(b, &c); err != nil {
+		if what := safetensors.Foreign(b); what != "" {
+			return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("%s", what))
+		}
 		return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("%v", err))
 	}
 	if c.PEFTType != "" {
@@ -91,6 +108,9 @@ func readHubConfig(dir string) (hubConfig, error) {
 	if c.ModelType != "bert" {
 		return hubConfig{}, unsupportedJSON(path, "model_type", c.ModelType, "bert")
 	}
+	if c.ModelClass != "" && !strings.HasPrefix(c.ModelClass, "Bert") {
+		return hubConfig{}, unsupportedJSON(path, "model_class", c.ModelClass, "BertAdapterModel")
+	}
 	return c, checkHubRules(path, c.Config)
 }
 
@@ -101,7 +121,7 @@ func checkHubRules(path string, config map[string]any) error {
 			v = r.absent
 		}
 		if r.wantAny != nil && !r.wantAny(v) {
-			return unsupportedJSON(path, r.field, v, []any{})
+			return unsupportedJSON(path, r.field, v, r.example)
 		}
 		if r.wantAny == nil && !sameScalar(v, r.want) {
 			return unsupportedJSON(path, r.field, v, r.want)

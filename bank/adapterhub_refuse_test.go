@@ -34,6 +34,11 @@ func TestImportRefusesByField(t *testing.T) {
 		{"phm_layer", true},
 		{"inv_adapter", "nice"},
 		{"invertible_adapter", map[string]any{"block_type": "nice"}},
+		{"reduction_factor", map[string]any{"default": 16, "1": 8}},
+		{"reduction_factor", map[string]any{"default": 3}},
+		{"reduction_factor", []any{3, 3}},
+		{"reduction_factor", "16"},
+		{"reduction_factor", nil},
 		{"a_later_feature", "on"},
 	}
 	for _, tt := range tests {
@@ -69,6 +74,10 @@ func TestImportRefusesFiles(t *testing.T) {
 		is   error
 	}{
 		{"other model", func(c *hubCase) { c.outer["model_type"] = "roberta" }, "model_type", ErrUnsupported},
+		{"other class", func(c *hubCase) { c.outer["model_class"] = "RobertaAdapterModel" }, "model_class", ErrUnsupported},
+		{"weights as pointer", func(c *hubCase) { c.content = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n" }, "Git LFS pointer", ErrCorrupt},
+		{"weights as HTML", func(c *hubCase) { c.content = "<!DOCTYPE html><html></html>" }, "HTML page", ErrCorrupt},
+		{"config as HTML", func(c *hubCase) { c.page = "<html></html>" }, "HTML page", ErrCorrupt},
 		{"peft", func(c *hubCase) { c.outer["peft_type"] = "LORA" }, "peft_type", ErrUnsupported},
 		{"no name", func(c *hubCase) { delete(c.outer, "name") }, "no name", ErrCorrupt},
 		{"no config", func(c *hubCase) { c.config = nil }, "no name or no config", ErrCorrupt},
@@ -107,6 +116,46 @@ func rename(c *hubCase, from, to string) {
 	for i := range c.tensors {
 		c.tensors[i].Name = strings.Replace(c.tensors[i].Name, from, to, 1)
 	}
+}
+
+// TestImportRefusesTwoBases: adapters of two base models make no bank. Both are named, with their files.
+func TestImportRefusesTwoBases(t *testing.T) {
+	of := func(name, base string) string {
+		c := newHubCase(name, 1)
+		c.outer["model_name"] = base
+		return c.write(t)
+	}
+	english, multilingual := of("english", "bert-base-uncased"), of("multilingual", "bert-base-multilingual-cased")
+	moved, unnamed := of("moved", "google-bert/bert-base-uncased"), of("unnamed", "")
+	for _, dirs := range [][]string{{english, multilingual}, {multilingual, english}, {unnamed, english, unnamed, multilingual}} {
+		_, err := ImportAdapterHub(dirs)
+		var unsupported *UnsupportedError
+		if !errors.As(err, &unsupported) || unsupported.Field != "model_name" {
+			t.Fatalf("got %v, want an UnsupportedError of model_name", err)
+		}
+		for _, want := range []string{"bert-base-uncased", "bert-base-multilingual-cased", english, multilingual} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want it to name %s", err, want)
+			}
+		}
+	}
+	m, err := ImportAdapterHub([]string{english, moved, unnamed})
+	if err != nil {
+		t.Fatalf("one base, under two names and none: %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestImportPerBlock is an adapter whose blocks have bottlenecks of their own: the field is named, not the tensor.
+func TestImportPerBlock(t *testing.T) {
+	c := newHubCase("perblock", 1)
+	c.config["reduction_factor"] = map[string]any{"default": 3, "1": 6}
+	for i, shape := range [][]int64{{1, hubHidden}, {1}, {hubHidden, 1}, {hubHidden}} {
+		c.tensors[4+i].Shape, c.tensors[4+i].Data = shape, make([]byte, 4*product(shape))
+	}
+	wantUnsupported(t, c, "reduction_factor")
 }
 
 func TestImportRefusesUnequalShapes(t *testing.T) {

@@ -2,6 +2,7 @@ package bank
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ var hubModules = []string{"adapters", "layer_text_task_adapters", "layer_text_la
 // hubAdapter is one adapter's open file.
 type hubAdapter struct {
 	path, name                 string
+	config, base               string // the path of its configuration; the model that it was trained in, "" if that is not said
 	file                       *safetensors.File
 	tensors                    [][4]safetensors.Tensor // [block]
 	blocks, hidden, bottleneck int
@@ -34,12 +36,34 @@ func openHubAdapter(dir string) (*hubAdapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &hubAdapter{path: path, name: config.Name, file: file}
+	a := &hubAdapter{path: path, name: config.Name, file: file, config: filepath.Join(dir, hubConfigName), base: baseModel(config.ModelName)}
 	if err := a.read(config); err != nil {
 		file.Close()
 		return nil, err
 	}
 	return a, nil
+}
+
+// baseModel is a base model's name. Hugging Face moved BERT's own checkpoints to a name of Google's
+// and serves them under both.
+func baseModel(name string) string {
+	if rest, ok := strings.CutPrefix(name, "google-bert/"); ok {
+		return rest
+	}
+	return name
+}
+
+// sameBase compares an adapter with those before it in its bank. One adapts the states of the model
+// that it was trained in, and means nothing to another's.
+func (a *hubAdapter) sameBase(before []*hubAdapter) error {
+	for _, b := range before {
+		if a.base != "" && b.base != "" && a.base != b.base {
+			return &UnsupportedError{
+				Path: a.config, Field: "model_name", Value: strconv.Quote(a.base), Want: fmt.Sprintf("%q as in %s", b.base, b.config),
+			}
+		}
+	}
+	return nil
 }
 
 func (a *hubAdapter) read(config hubConfig) error {

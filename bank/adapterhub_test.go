@@ -24,6 +24,8 @@ type hubCase struct {
 	outer   map[string]any
 	tensors []safetensors.Tensor
 	file    string
+
+	content, page string // instead of the weights and of the configuration
 }
 
 const (
@@ -94,7 +96,14 @@ func (c *hubCase) write(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.page != "" {
+		b = []byte(c.page)
+	}
 	writeFile(t, filepath.Join(dir, "adapter_config.json"), b)
+	if c.content != "" {
+		writeFile(t, filepath.Join(dir, c.file), []byte(c.content))
+		return dir
+	}
 	if c.file != "" {
 		var w bytes.Buffer
 		if err := safetensors.Write(&w, c.tensors, nil); err != nil {

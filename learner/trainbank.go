@@ -20,11 +20,14 @@ import (
 // with the same bits.
 func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResult, error) {
 	began := time.Now()
-	t, err := newBankRun(ctx, env, j, c)
+	t, err := newBankRun(env, j, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.resume(); err != nil {
+	if err := t.resume(); err != nil { // before the minutes that follow
+		return nil, err
+	}
+	if err := t.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.train(ctx); err != nil {
@@ -51,7 +54,7 @@ type bankRun struct {
 	result  BankResult
 }
 
-func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun, error) {
+func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 	if err := errors.Join(c.validateBank(j, env.Encoder), j.validate()); err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func newBankRun(ctx context.Context, env Env, j BankJob, c BankConfig) (*bankRun
 	t.shared = &adamW{params: append(t.live.params(), t.output.params()...), decay: c.Decay}
 	t.startProfiles()
 	t.plan = plan{seed: c.Seed, profiles: len(j.Profiles), each: min(c.Profiles, len(j.Profiles)), texts: c.Texts}
-	return t, t.prepare(ctx)
+	return t, nil
 }
 
 // startProfiles gives each profile its fresh logits, or, trained apart, its own adapter.

@@ -94,7 +94,10 @@ func checkApart(t *testing.T, c BankConfig, r *BankResult) {
 // TestTrainBankGradient compares an adapter's gradient with differences of the loss.
 func TestTrainBankGradient(t *testing.T) {
 	env, j, c := bankJobOf(t)
-	run, err := newBankRun(context.Background(), env, j, c)
+	run, err := newBankRun(env, j, c)
+	if err == nil {
+		err = run.prepare(context.Background())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
@@ -31,14 +32,17 @@ type weight struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenCheckpoint reads dir's config.json and 1_Pooling/config.json and maps its model.safetensors. No weight is read, but each is
-// known to be there.
+// OpenCheckpoint reads dir's config.json, modules.json and the pooling's config.json, and maps its model.safetensors. No weight is
+// read, but each is known to be there.
 func OpenCheckpoint(dir string) (*Checkpoint, error) {
 	config, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	pooling, err := readPooling(dir, config.HiddenSize)
+	if err := refusePEFT(dir); err != nil {
+		return nil, err
+	}
+	pooling, err := readModules(dir, config.HiddenSize)
 	if err != nil {
 		return nil, err
 	}
@@ -54,20 +58,43 @@ func OpenCheckpoint(dir string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// otherWeights are the files in which a folder without model.safetensors may have its weights.
+var otherWeights = []string{
+	"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack",
+	"model.onnx", "onnx/model.onnx", "openvino/openvino_model.xml", "bert_model.ckpt.index", "rust_model.ot",
+	"model.safetensors.part", "model.safetensors.incomplete",
+}
+
 // openWeights maps model.safetensors. A folder that has its weights in another form gets an error that says which.
 func openWeights(dir string) (*safetensors.File, error) {
 	file, err := safetensors.Open(filepath.Join(dir, "model.safetensors"))
 	if err == nil {
 		return file, nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		for _, other := range []string{"model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5", "model.onnx"} {
-			if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
-				return nil, unsupportedf("weights in %s, want one model.safetensors", other)
-			}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	for _, other := range otherWeights {
+		if _, err := os.Stat(filepath.Join(dir, other)); err != nil {
+			continue
 		}
+		form := "weights in " + other
+		if strings.HasSuffix(other, ".index.json") {
+			form = "weights in several files, listed in " + other
+		}
+		return nil, unsupportedf("%s, want one model.safetensors: in Python, AutoModel.from_pretrained(DIR).save_pretrained(OUT, max_shard_size=\"100GB\")", form)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+}
+
+// refusePEFT refuses a folder whose weights are not all: with an adapter_config.json beside them transformers adds an adapter.
+func refusePEFT(dir string) error {
+	const name = "adapter_config.json"
+	fields, err := readObject(dir, name, maxConfigFile, ErrCheckpoint)
+	if err != nil {
+		return err
+	}
+	return wantNeutral(fields, name, []neutral{{field: "peft_type"}})
 }
 
 // bind finds every weight that the config calls for, and settles the pooling.

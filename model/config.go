@@ -38,7 +38,21 @@ func ReadConfig(dir string) (Config, error) {
 	if err := c.Validate(); err != nil {
 		return Config{}, err
 	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return Config{}, checkpointf("config.json: %v", err)
+	}
+	if err := wantNeutral(fields, "config.json", otherModels); err != nil {
+		return Config{}, err
+	}
 	return c, nil
+}
+
+// otherModels are fields that a plain BERT does not have, each of which changes what is computed.
+var otherModels = []neutral{
+	{"auto_map", []string{"{}"}}, // code of the checkpoint's own
+	{"quantization_config", []string{"{}"}},
+	{"pruned_heads", []string{"{}"}},
 }
 
 // Validate checks that the model is a BERT encoder that this package computes as Hugging Face does, of a sane size.
@@ -57,7 +71,7 @@ func (c Config) Validate() error {
 		{"num_attention_heads", c.NumAttentionHeads, 1, 1 << 10},
 		{"intermediate_size", c.IntermediateSize, 1, 1 << 16},
 		{"max_position_embeddings", c.MaxPositionEmbeddings, MinTokens, 1 << 16},
-		{"type_vocab_size", c.TypeVocabSize, 2, 1 << 10}, // pairs have two types
+		{"type_vocab_size", c.TypeVocabSize, 1, 1 << 10},
 		{"pad_token_id", c.PadTokenID, 0, c.VocabSize - 1},
 	} {
 		if f.got < f.low || f.got > f.top {
@@ -106,6 +120,9 @@ func (c Config) ValidateMaxTokens(n int) error {
 	}
 	return nil
 }
+
+// Pairs says whether the model reads pairs of texts: the second one's tokens have a type of their own.
+func (c Config) Pairs() bool { return c.TypeVocabSize > 1 }
 
 // canonical is what the digest of a checkpoint binds: every field that changes the result, in a fixed spelling.
 func (c Config) canonical() string {

@@ -43,7 +43,8 @@ func TestConfigCases(t *testing.T) {
 		{"huge", `"vocab_size":20`, `"vocab_size":4194305`, ErrCheckpoint, "vocab_size"},
 		{"negative", `"num_hidden_layers":2`, `"num_hidden_layers":-2`, ErrCheckpoint, "num_hidden_layers"},
 		{"fraction", `"num_hidden_layers":2`, `"num_hidden_layers":2.5`, ErrCheckpoint, "num_hidden_layers"},
-		{"one type", `"type_vocab_size":2`, `"type_vocab_size":1`, ErrCheckpoint, "type_vocab_size"},
+		{"one type", `"type_vocab_size":2`, `"type_vocab_size":1`, nil, ""},
+		{"no type", `"type_vocab_size":2`, `"type_vocab_size":0`, ErrCheckpoint, "type_vocab_size"},
 		{"epsilon", `1e-12`, `0`, ErrCheckpoint, "layer_norm_eps"},
 		{"pad", `{`, `{"pad_token_id":20,`, ErrCheckpoint, "pad_token_id"},
 		{"no JSON", `}`, ``, ErrCheckpoint, "config.json"},
@@ -119,13 +120,13 @@ func TestPooling(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeFile(t, dir, "1_Pooling/config.json", c.file)
-			got, err := readPooling(dir, 4)
+			got, err := readPooling(dir, "1_Pooling", 4)
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("got %v, %v, want %v, %v", got, err, c.want, c.err)
 			}
 		})
 	}
-	if got, err := readPooling(t.TempDir(), 4); got != 0 || err != nil {
+	if got, err := readPooling(t.TempDir(), "1_Pooling", 4); got != 0 || err != nil {
 		t.Errorf("no file: got %v, %v, want 0, nil", got, err)
 	}
 }

@@ -4,8 +4,9 @@ import "math"
 
 // Encoding is a text, or a pair, as the encoder takes it: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP] with type 1 from the pair on.
 type Encoding struct {
-	IDs     []int32
-	TypeIDs []int32
+	IDs       []int32
+	TypeIDs   []int32
+	Truncated bool // the limit cut something off
 }
 
 // Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are kept, special tokens included: a text
@@ -24,7 +25,7 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 		room = max(0, maxTokens-specials)
 	}
 	ids, n := s.run(append(dst.IDs[:0], t.cls), text, room, pair != "")
-	if pair == "" {
+	if dst.Truncated = n > room; pair == "" {
 		dst.IDs = append(ids, t.sep)
 		dst.TypeIDs = appendTypes(dst.TypeIDs[:0], len(dst.IDs), 0)
 		return
@@ -32,6 +33,7 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	var m int
 	s.pair, m = s.run(s.pair[:0], pair, room, true)
 	keepText, keepPair := longestFirst(n, m, room)
+	dst.Truncated = keepText < n || keepPair < m
 	ids = append(ids[:1+keepText], t.sep)
 	dst.TypeIDs = appendTypes(dst.TypeIDs[:0], len(ids), 0)
 	ids = append(ids, s.pair[:keepPair]...)
@@ -39,13 +41,14 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, 1)
 }
 
-// run appends the ids of a text, at most room of them, and returns how many there are (with all) or at least were seen.
+// run appends the ids of a text, at most room of them, and returns how many there are (with all) or at least were seen: more than
+// room if there are more.
 func (s *scanner) run(ids []int32, text string, room int, all bool) ([]int32, int) {
-	s.ids, s.room, s.n, s.all = ids, room, 0, all
+	s.ids, s.room, s.limit, s.n, s.all = ids, room, room, 0, all
 	for {
 		at, end, id := s.t.added.next(text)
 		s.text(text[:at])
-		if at == len(text) || s.room == 0 && !all {
+		if at == len(text) || s.over() {
 			break
 		}
 		s.emit(id)

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"unicode/utf8"
+
+	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
 const (
@@ -29,8 +33,17 @@ func readFile(dir, name string, limit int64) ([]byte, error) {
 	if int64(len(b)) > limit {
 		return nil, fmt.Errorf("%s: more than %d bytes", f.Name(), limit)
 	}
-	if !utf8.Valid(b) {
+	what := ""
+	if len(b) > 0 { // an empty file is its reader's concern
+		what = safetensors.Foreign(b)
+	}
+	switch {
+	case what != "":
+		return nil, fmt.Errorf("%s: %s", f.Name(), what)
+	case !utf8.Valid(b):
 		return nil, fmt.Errorf("%s: not UTF-8", f.Name())
+	case bytes.HasPrefix(b, []byte("\ufeff")):
+		return nil, fmt.Errorf("%s: begins with a byte order mark: save it as UTF-8 without one", f.Name())
 	}
 	return b, nil
 }
@@ -42,4 +55,62 @@ func readOptional(dir, name string, limit int64) ([]byte, error) {
 		return nil, nil
 	}
 	return b, err
+}
+
+// readObject reads a JSON object that may be absent, which is a nil map. The fields wait for their readers.
+func readObject(dir, name string, limit int64, kind error) (map[string]json.RawMessage, error) {
+	b, err := readOptional(dir, name, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", kind, err)
+	}
+	if b == nil {
+		return nil, nil
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return nil, fmt.Errorf("%w: %s: %v", kind, name, err)
+	}
+	return fields, nil
+}
+
+// decode reads a field into dst. One that is absent or null leaves dst as it is.
+func decode(fields map[string]json.RawMessage, file, name string, dst any, kind error) error {
+	raw, ok := fields[name]
+	if !ok || string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, dst); err != nil {
+		return fmt.Errorf("%w: %s: %s: %v", kind, file, name, err)
+	}
+	return nil
+}
+
+// neutral says which values of a field change nothing; it may also be absent or null.
+type neutral struct {
+	field  string
+	values []string // as JSON without spaces
+}
+
+// wantNeutral returns ErrUnsupported for the first field that has another value.
+func wantNeutral(fields map[string]json.RawMessage, file string, rules []neutral) error {
+	for _, r := range rules {
+		raw, ok := fields[r.field]
+		var compact bytes.Buffer
+		if !ok || json.Compact(&compact, raw) != nil || compact.String() == "null" {
+			continue // what is no JSON did not get here
+		}
+		known := false
+		for _, v := range r.values {
+			known = known || compact.String() == v
+		}
+		if known {
+			continue
+		}
+		want := "no such field"
+		if len(r.values) > 0 {
+			want = r.values[0]
+		}
+		return unsupportedf("%s: %s %.80s, want %s", file, r.field, compact.String(), want)
+	}
+	return nil
 }

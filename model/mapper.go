@@ -14,6 +14,8 @@ type expectedWeight struct {
 	shape []int64
 }
 
+const typesName = "embeddings.token_type_embeddings.weight"
+
 // expectedWeights is the one list of what a BERT of this config consists of.
 func expectedWeights(c Config, pooler bool) []expectedWeight {
 	h, f := int64(c.HiddenSize), int64(c.IntermediateSize)
@@ -29,7 +31,7 @@ func expectedWeights(c Config, pooler bool) []expectedWeight {
 	}
 	add("embeddings.word_embeddings.weight", int64(c.VocabSize), h)
 	add("embeddings.position_embeddings.weight", int64(c.MaxPositionEmbeddings), h)
-	add("embeddings.token_type_embeddings.weight", int64(c.TypeVocabSize), h)
+	add(typesName, int64(c.TypeVocabSize), h)
 	norm("embeddings.LayerNorm")
 	for l := range c.NumHiddenLayers {
 		block := fmt.Sprintf("encoder.layer.%d.", l)
@@ -92,6 +94,8 @@ func (m mapper) find(want expectedWeight) (safetensors.Tensor, error) {
 	switch {
 	case !ok:
 		return t, checkpointf("no tensor %q, want one of shape %v", m.prefix+want.name, want.shape)
+	case want.name == typesName && want.shape[0] == 1 && !slices.Equal(t.Shape, want.shape):
+		return t, unsupportedf("config.json: type_vocab_size 1, but tensor %q of model.safetensors has shape %v: want them to agree", t.Name, t.Shape)
 	case !slices.Equal(t.Shape, want.shape):
 		return t, checkpointf("tensor %q: shape %v, want %v", t.Name, t.Shape, want.shape)
 	}

@@ -19,11 +19,15 @@ type scanner struct {
 	found []int32 // the pieces of a word, until it is known to have no unknown one
 	pair  []int32 // the second text, until the cut is known
 
-	ids  []int32 // the output
-	room int     // how many more ids are kept
-	n    int     // how many there were
-	all  bool    // go on when room is used up, to count
+	ids   []int32 // the output
+	limit int     // how many ids are kept
+	room  int     // how many more
+	n     int     // how many there were
+	all   bool    // go on beyond the limit, to count
 }
+
+// over says whether the rest of the text changes nothing. That the text is longer than the limit is known by then.
+func (s *scanner) over() bool { return s.n > s.limit && !s.all }
 
 type mark struct {
 	r     rune
@@ -34,7 +38,7 @@ type mark struct {
 func (s *scanner) text(text string) {
 	classes := &s.t.ascii
 	for i := 0; i < len(text); {
-		if s.room == 0 && !s.all {
+		if s.over() {
 			break
 		}
 		c := text[i]

@@ -29,9 +29,9 @@ func (p Pooling) String() string {
 	return fmt.Sprintf("Pooling(%d)", uint8(p))
 }
 
-// readPooling returns what 1_Pooling/config.json says, 0 if there is no such file.
-func readPooling(dir string, hidden int) (Pooling, error) {
-	name := filepath.Join("1_Pooling", "config.json")
+// readPooling returns what the pooling's config.json in a folder of dir's says, 0 if there is no such file.
+func readPooling(dir, folder string, hidden int) (Pooling, error) {
+	name := filepath.Join(folder, "config.json")
 	b, err := readOptional(dir, name, maxConfigFile)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrCheckpoint, err)

@@ -16,6 +16,7 @@ type Tokenizer struct {
 	vocab    *vocab
 	added    *addedTokens
 	maxChars int // a longer word is unknown
+	length   int // of a text in tokens, as the folder's files say; 0 if they do not
 
 	cls, sep, unk, pad int32
 
@@ -37,28 +38,6 @@ type tokenizerSpec struct {
 	maxChars           int
 	cls, sep, unk, pad string
 	added              []addedToken
-}
-
-// LoadTokenizer reads dir's tokenizer.json, or vocab.txt if there is none, and tokenizer_config.json.
-func LoadTokenizer(dir string) (*Tokenizer, error) {
-	settings, err := readTokenizerConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	b, err := readOptional(dir, "tokenizer.json", maxTokenizerFile)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTokenizer, err)
-	}
-	var spec *tokenizerSpec
-	if b != nil {
-		spec, err = parseTokenizerJSON(b, settings)
-	} else {
-		spec, err = readVocabFolder(dir, settings)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return newTokenizer(spec)
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {

@@ -3,17 +3,51 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// tokenizerSettings is tokenizer_config.json.
+const (
+	tokenizerConfig = "tokenizer_config.json"
+	specialMap      = "special_tokens_map.json"
+	addedFile       = "added_tokens.json"
+)
+
+// tokenizerSettings are all files of a folder that say something about tokens, but for the vocabulary itself: tokenizer_config.json,
+// special_tokens_map.json, added_tokens.json, config.json and sentence-transformers' own.
 type tokenizerSettings struct {
-	class              string
-	cls, sep, unk, pad string
-	mask               string
-	fields             map[string]json.RawMessage
-	added              []addedToken
+	class    string
+	fields   map[string]json.RawMessage // of tokenizer_config.json
+	special  map[string]stated          // by field: cls_token, …
+	more     []stated                   // special tokens that BERT has no use for, but finds in texts
+	decoder  []addedToken               // tokenizer_config.json's added_tokens_decoder, by id; nil if it has none
+	legacy   []addedToken               // added_tokens.json, by id
+	sentence sentenceSettings
+	length   int // model_max_length; 0: not said
+}
+
+// stated is a special token, and the file that states it; "" for BERT's defaults.
+type stated struct {
+	token addedToken
+	file  string
+}
+
+// specialFields are BERT's special tokens and their defaults.
+var specialFields = []struct{ field, fallback string }{
+	{"pad_token", "[PAD]"}, {"unk_token", "[UNK]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"}, {"mask_token", "[MASK]"},
+}
+
+// otherTokens are fields of tokenizer_config.json that make tokens of another kind.
+var otherTokens = []neutral{
+	{"word_tokenizer_type", []string{`"basic"`}}, {"subword_tokenizer_type", []string{`"wordpiece"`}},
+	{"do_word_tokenize", []string{"true"}}, {"do_subword_tokenize", []string{"true"}},
+	{"mecab_kwargs", []string{"{}"}}, {"sudachi_kwargs", []string{"{}"}}, {"jumanpp_kwargs", []string{"{}"}}, {"sp_model_kwargs", []string{"{}"}}, {"spm_file", nil},
+	{"do_basic_tokenize", []string{"true"}}, {"never_split", []string{"[]"}}, {"do_split_on_punc", []string{"true"}}, {"clean_text", []string{"true"}},
+	{"wordpieces_prefix", []string{`"##"`}}, {"split_special_tokens", []string{"false"}}, {"add_prefix_space", []string{"false"}},
+	{"add_special_tokens", []string{"true"}}, {"add_bos_token", []string{"false"}}, {"add_eos_token", []string{"false"}},
+	{"truncation_side", []string{`"right"`}}, {"padding_side", []string{`"right"`}},
+	{"auto_map", []string{"{}"}}, {"fast_tokenizer_files", []string{"[]"}},
 }
 
 // normalizerSettings are the three flags that both tokenizer.json and tokenizer_config.json have.
@@ -30,74 +64,148 @@ func (n normalizerSettings) flags(cleanText bool) tokenizerFlags {
 	return tokenizerFlags{CleanText: cleanText, HandleChineseChars: n.han, StripAccents: strip, Lowercase: n.lowercase}
 }
 
-func readTokenizerConfig(dir string) (tokenizerSettings, error) {
-	s := tokenizerSettings{cls: "[CLS]", sep: "[SEP]", unk: "[UNK]", pad: "[PAD]", mask: "[MASK]"}
-	b, err := readOptional(dir, "tokenizer_config.json", maxTokenizerFile)
-	if err != nil {
-		return s, fmt.Errorf("%w: %w", ErrTokenizer, err)
+func readTokenizerSettings(dir string) (s tokenizerSettings, err error) {
+	if s.fields, err = readObject(dir, tokenizerConfig, maxTokenizerFile, ErrTokenizer); err != nil {
+		return s, err
 	}
-	if b == nil {
-		return s, nil
+	if s.sentence, err = readSentenceSettings(dir); err != nil {
+		return s, err
 	}
-	if err := json.Unmarshal(b, &s.fields); err != nil {
-		return s, tokenizerf("tokenizer_config.json: %v", err)
-	}
-	for name, dst := range map[string]*string{
-		"cls_token": &s.cls, "sep_token": &s.sep, "unk_token": &s.unk, "pad_token": &s.pad, "mask_token": &s.mask,
+	for _, part := range []func() error{
+		func() error { return s.readClass(dir) },
+		func() error { return wantNeutral(s.fields, tokenizerConfig, otherTokens) },
+		s.checkFlags, s.readLength, s.checkInputs, s.readDecoder,
+		func() error { return s.readSpecial(dir) },
+		func() error { return s.readLegacy(dir) },
 	} {
-		if err := s.token(name, dst); err != nil {
+		if err := part(); err != nil {
 			return s, err
 		}
 	}
-	for name, dst := range map[string]any{
-		"tokenizer_class": &s.class, "do_lower_case": new(bool), "tokenize_chinese_chars": new(bool), "strip_accents": new(*bool),
+	return s, nil
+}
+
+// readClass finds the tokenizer's class as transformers does: tokenizer_config.json goes before config.json, and without either
+// the model's type decides.
+func (s *tokenizerSettings) readClass(dir string) error {
+	config, err := readObject(dir, "config.json", maxConfigFile, ErrTokenizer)
+	if err != nil {
+		return err
+	}
+	var kind string
+	file := "config.json"
+	for _, err := range []error{
+		decode(config, file, "tokenizer_class", &s.class, ErrTokenizer),
+		decode(config, file, "model_type", &kind, ErrTokenizer),
 	} {
-		if raw, ok := s.fields[name]; ok {
-			if err := json.Unmarshal(raw, dst); err != nil {
-				return s, tokenizerf("tokenizer_config.json: %s: %v", name, err)
-			}
-		}
-	}
-	return s, s.readAdded()
-}
-
-// token reads a special token: a string, or an object with its content.
-func (s *tokenizerSettings) token(name string, dst *string) error {
-	raw := s.fields[name]
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil
-	}
-	object := struct {
-		Content *string `json:"content"`
-	}{dst}
-	if json.Unmarshal(raw, dst) == nil || json.Unmarshal(raw, &object) == nil && object.Content != nil {
-		return nil
-	}
-	return tokenizerf("tokenizer_config.json: %s: want a string or an object with content", name)
-}
-
-// readAdded reads added_tokens_decoder, an object from id to token.
-func (s *tokenizerSettings) readAdded() error {
-	var byID map[string]addedToken
-	if raw, ok := s.fields["added_tokens_decoder"]; ok {
-		if err := json.Unmarshal(raw, &byID); err != nil {
-			return tokenizerf("tokenizer_config.json: added_tokens_decoder: %v", err)
-		}
-	}
-	for key, token := range byID {
-		id, err := strconv.ParseInt(key, 10, 32)
 		if err != nil {
-			return tokenizerf("tokenizer_config.json: added_tokens_decoder: id %q", key)
+			return err
 		}
-		token.ID = int32(id)
-		s.added = append(s.added, token)
 	}
-	return nil
+	if raw, ok := s.fields["tokenizer_class"]; ok && string(raw) != "null" {
+		file = tokenizerConfig
+		if err := decode(s.fields, file, "tokenizer_class", &s.class, ErrTokenizer); err != nil {
+			return err
+		}
+	}
+	switch s.class {
+	case "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend":
+		return nil
+	case "":
+		if kind == "" || kind == "bert" {
+			return nil
+		}
+		return unsupportedf("config.json: model_type %q, want bert", kind)
+	}
+	return unsupportedf("%s: tokenizer_class %q, want BertTokenizer", file, s.class)
 }
 
 // isBERT is whether transformers would load the folder with its BERT class, whose settings go before tokenizer.json's.
 func (s tokenizerSettings) isBERT() bool {
 	return s.class == "" || strings.TrimSuffix(s.class, "Fast") == "BertTokenizer"
+}
+
+// checkFlags checks the types that override relies on.
+func (s *tokenizerSettings) checkFlags() error {
+	for _, name := range []string{"do_lower_case", "tokenize_chinese_chars", "strip_accents"} {
+		if err := decode(s.fields, tokenizerConfig, name, new(bool), ErrTokenizer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLength reads model_max_length, which is a very large number where transformers knows no limit.
+func (s *tokenizerSettings) readLength() error {
+	var n float64
+	if err := decode(s.fields, tokenizerConfig, "model_max_length", &n, ErrTokenizer); err != nil {
+		return err
+	}
+	switch raw := string(s.fields["model_max_length"]); {
+	case raw == "" || raw == "null" || n > 1<<20:
+		return nil
+	case n < MinTokens || n != float64(int(n)):
+		return tokenizerf("%s: model_max_length: got %s, want %d or more", tokenizerConfig, raw, MinTokens)
+	}
+	s.length = int(n)
+	return nil
+}
+
+// checkInputs refuses a folder whose model is not told which text of a pair a token belongs to.
+func (s *tokenizerSettings) checkInputs() error {
+	var names []string
+	if err := decode(s.fields, tokenizerConfig, "model_input_names", &names, ErrTokenizer); err != nil {
+		return err
+	}
+	if names != nil && !slices.Contains(names, "token_type_ids") {
+		return unsupportedf("%s: model_input_names %q, want token_type_ids among them", tokenizerConfig, names)
+	}
+	return nil
+}
+
+// readDecoder reads added_tokens_decoder, an object from id to token.
+func (s *tokenizerSettings) readDecoder() error {
+	var byID map[string]addedToken
+	if err := decode(s.fields, tokenizerConfig, "added_tokens_decoder", &byID, ErrTokenizer); err != nil {
+		return err
+	}
+	for key, token := range byID {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil {
+			return tokenizerf("%s: added_tokens_decoder: id %q", tokenizerConfig, key)
+		}
+		token.ID = int32(id)
+		s.decoder = append(s.decoder, token)
+	}
+	sortAdded(s.decoder)
+	return nil
+}
+
+// readLegacy reads added_tokens.json, an object from token to id.
+func (s *tokenizerSettings) readLegacy(dir string) error {
+	fields, err := readObject(dir, addedFile, maxTokenizerFile, ErrTokenizer)
+	if err != nil {
+		return err
+	}
+	for content, raw := range fields {
+		token := addedToken{Content: content}
+		if err := json.Unmarshal(raw, &token.ID); err != nil {
+			return fmt.Errorf("%w: %s: %q: %v", ErrTokenizer, addedFile, content, err)
+		}
+		s.legacy = append(s.legacy, token)
+	}
+	sortAdded(s.legacy)
+	return nil
+}
+
+// sortAdded makes the order of tokens, and so of what is wrong with them, not depend on a map's.
+func sortAdded(tokens []addedToken) {
+	slices.SortFunc(tokens, func(a, b addedToken) int {
+		if a.ID != b.ID {
+			return int(a.ID) - int(b.ID)
+		}
+		return strings.Compare(a.Content, b.Content)
+	})
 }
 
 // override applies the flags that tokenizer_config.json states, as transformers does.
@@ -119,33 +227,4 @@ func orNull(raw json.RawMessage) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return raw
-}
-
-// readVocabFolder reads a folder without tokenizer.json: vocab.txt and the defaults of BertTokenizer.
-func readVocabFolder(dir string, s tokenizerSettings) (*tokenizerSpec, error) {
-	b, err := readFile(dir, "vocab.txt", maxTokenizerFile)
-	if err != nil {
-		return nil, fmt.Errorf("%w: neither tokenizer.json nor vocab.txt: %w", ErrTokenizer, err)
-	}
-	if !s.isBERT() {
-		return nil, unsupportedf("tokenizer_config.json: tokenizer_class %q, want BertTokenizer", s.class)
-	}
-	extra, err := readOptional(dir, "added_tokens.json", maxTokenizerFile)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTokenizer, err)
-	}
-	if extra != nil && s.added == nil {
-		return nil, unsupportedf("added_tokens.json without tokenizer.json")
-	}
-	spec := &tokenizerSpec{vocab: parseVocabText(b), prefix: "##", maxChars: 100, cls: s.cls, sep: s.sep, unk: s.unk, pad: s.pad}
-	spec.added = s.added
-	spec.flags = s.override(normalizerSettings{lowercase: true, han: true}).flags(true)
-	if spec.added == nil {
-		for _, token := range []string{s.pad, s.unk, s.cls, s.sep, s.mask} {
-			if id, ok := spec.vocab[token]; ok {
-				spec.added = append(spec.added, addedToken{ID: id, Content: token, Special: true})
-			}
-		}
-	}
-	return spec, nil
 }

@@ -7,22 +7,27 @@ import (
 	"strings"
 )
 
-// parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Its truncation and padding are left aside.
+// parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Of its truncation and padding only the side counts,
+// as for transformers, and only where tokenizer_config.json names none.
 func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, error) {
 	var file struct {
 		AddedTokens   []addedToken    `json:"added_tokens"`
 		Normalizer    json.RawMessage `json:"normalizer"`
 		PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 		PostProcessor json.RawMessage `json:"post_processor"`
+		Truncation    json.RawMessage `json:"truncation"`
+		Padding       json.RawMessage `json:"padding"`
 		Model         json.RawMessage `json:"model"`
 	}
 	if err := json.Unmarshal(b, &file); err != nil {
 		return nil, tokenizerf("tokenizer.json: %v", err)
 	}
-	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.pad}
+	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.special["pad_token"].token.Content}
 	for _, part := range []error{
 		spec.parseModel(file.Model),
 		spec.parseNormalizer(file.Normalizer, settings),
+		wantSide("truncation", file.Truncation, settings.fields["truncation_side"]),
+		wantSide("padding", file.Padding, settings.fields["padding_side"]),
 		wantType("pre_tokenizer", file.PreTokenizer, "BertPreTokenizer"),
 		spec.parsePostProcessor(file.PostProcessor),
 	} {
@@ -48,6 +53,20 @@ func typeOf(part json.RawMessage) string {
 func wantType(name string, part json.RawMessage, want ...string) error {
 	if got := typeOf(part); !slices.Contains(want, got) {
 		return unsupportedf("tokenizer.json: %s %q, want %s", name, got, strings.Join(want, " or "))
+	}
+	return nil
+}
+
+// wantSide refuses a truncation or a padding at the beginning of texts.
+func wantSide(name string, part, config json.RawMessage) error {
+	var p struct {
+		Direction string `json:"direction"`
+	}
+	if err := json.Unmarshal(orNull(part), &p); err != nil {
+		return tokenizerf("tokenizer.json: %s: %v", name, err)
+	}
+	if string(orNull(config)) == "null" && p.Direction != "" && p.Direction != "Right" {
+		return unsupportedf("tokenizer.json: %s: direction %q, want Right", name, p.Direction)
 	}
 	return nil
 }

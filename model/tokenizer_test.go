@@ -178,9 +178,17 @@ func smallTokenizer(tb testing.TB, config string) *Tokenizer {
 	tb.Helper()
 	dir := tb.TempDir()
 	writeFile(tb, dir, "vocab.txt", strings.Join(smallVocab, "\n")+"\n")
+	fields := map[string]any{"do_lower_case": true} // which a vocabulary of both cases needs
 	if config != "" {
-		writeFile(tb, dir, "tokenizer_config.json", config)
+		if err := json.Unmarshal([]byte(config), &fields); err != nil {
+			tb.Fatal(err)
+		}
 	}
+	b, err := json.Marshal(fields)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	writeFile(tb, dir, "tokenizer_config.json", string(b))
 	t, err := LoadTokenizer(dir)
 	if err != nil {
 		tb.Fatal(err)
@@ -262,7 +270,8 @@ func TestLoadTokenizerErrors(t *testing.T) {
 	if _, err := LoadTokenizer(t.TempDir()); !errors.Is(err, ErrTokenizer) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("empty folder: got %v, want ErrTokenizer and ErrNotExist", err)
 	}
-	vocab := strings.Join(smallVocab, "\n")
+	vocab := strings.ToLower(strings.Join(smallVocab[5:], "\n"))
+	vocab = strings.Join(smallVocab[:5], "\n") + "\n" + vocab
 	cases := []struct {
 		name  string
 		files map[string]string

@@ -2,6 +2,7 @@ package model
 
 import (
 	"strings"
+	"unicode"
 )
 
 // maxTokenID bounds ids, and so the embedding rows that a vocabulary can ask for.
@@ -29,15 +30,18 @@ func newVocab(ids map[string]int32, prefix string) (*vocab, error) {
 		if rest, ok := strings.CutPrefix(token, prefix); ok {
 			v.pieces[rest] = id
 		}
-		v.size = max(v.size, int(id)+1)
+		if strings.TrimSpace(token) != "" { // no word is a blank one, so that its id is never given
+			v.size = max(v.size, int(id)+1)
+		}
 		v.longest = max(v.longest, len(token))
 	}
 	return v, nil
 }
 
 // parseVocabText reads vocab.txt: one token a line, its id the line's number. As in Hugging Face's loader the last of equal lines wins.
+// Blank lines count, but those behind the last token are no tokens.
 func parseVocabText(b []byte) map[string]int32 {
-	text := strings.TrimSuffix(string(b), "\n")
+	text := strings.TrimRight(string(b), " \t\r\n")
 	ids := make(map[string]int32, strings.Count(text, "\n")+1)
 	var id int32
 	for line := range strings.SplitSeq(text, "\n") {
@@ -45,4 +49,27 @@ func parseVocabText(b []byte) map[string]int32 {
 		id++
 	}
 	return ids
+}
+
+// unlowered returns the first token, by id, that has a capital, and so is never found in lower-cased text; "" if there is none. Names in
+// brackets, as special tokens have, do not count.
+func unlowered(ids map[string]int32) (first string) {
+	for token, id := range ids {
+		if bracketed(token) || strings.IndexFunc(token, isCapital) < 0 {
+			continue
+		}
+		if first == "" || id < ids[first] {
+			first = token
+		}
+	}
+	return first
+}
+
+// isCapital keeps to the scripts whose capitals are in use: uncased vocabularies have odd characters of others.
+func isCapital(r rune) bool {
+	return unicode.IsUpper(r) && unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian)
+}
+
+func bracketed(token string) bool {
+	return len(token) > 1 && (token[0] == '[' && token[len(token)-1] == ']' || token[0] == '<' && token[len(token)-1] == '>')
 }

@@ -41,7 +41,7 @@ func Create(dir string, c Config) (*SDK, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c, err = c.withDefaults(m.checkpoint.Config); err != nil {
+	if c, err = c.withDefaults(m.checkpoint.Config, m.tokenizer); err != nil {
 		return nil, errors.Join(err, m.close())
 	}
 	newDir, newBanks := missing(dir), missing(folder.Banks(dir))

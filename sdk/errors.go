@@ -42,10 +42,12 @@ var (
 	ErrModelMismatch = errors.New("sdk: another model than the store's")
 	// ErrUnknownLabel: an example has a label that the profile's head does not have.
 	ErrUnknownLabel = errors.New("sdk: unknown label")
-	// ErrExample: a text without words, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
+	// ErrExample: a text of nothing visible, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
 	ErrExample = errors.New("sdk: bad example")
 	// ErrTwice: one profile is there twice in a call that changes each once.
 	ErrTwice = errors.New("sdk: a profile is there twice")
+	// ErrBusy: another TrainBank of the same folder is under way.
+	ErrBusy = errors.New("sdk: a bank is being trained already")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -18,9 +17,10 @@ import (
 
 // fault says what no head could learn of an example, "" if nothing.
 func (e Example) fault() string {
+	if fault := textFault(e.Text, e.Pair); fault != "" {
+		return fault
+	}
 	switch {
-	case strings.TrimSpace(e.Text) == "":
-		return "no text"
 	case !(math.Abs(e.Value) <= math.MaxFloat32):
 		return "a value that is no finite float32"
 	case e.Label != "" && e.Value != 0:

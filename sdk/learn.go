@@ -30,7 +30,7 @@ func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *Learn
 		err = p.options.Limits.checkID(id)
 	}
 	if err == nil {
-		err = p.options.Limits.checkExamples(examples)
+		err = p.checkExamples(examples)
 	}
 	if err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 		return nil, err
 	}
 	rec.Before, rec.After = float32(l.before.Accuracy), float32(after.Accuracy)
-	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held),
+	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held), Truncated: l.data.truncated(),
 		Start: l.began, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
 	if err := l.commit(ctx, rec, res, rep); err != nil {

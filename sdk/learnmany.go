@@ -53,7 +53,7 @@ func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOp
 	out, tasks := make([]LearnResult, len(requests)), []*task(nil)
 	for i, r := range requests {
 		if out[i].Err = p.options.Limits.checkID(r.Profile); out[i].Err == nil {
-			out[i].Err = p.options.Limits.checkExamples(r.Examples)
+			out[i].Err = p.checkExamples(r.Examples)
 		}
 		if out[i].Err == nil {
 			tasks = append(tasks, &task{LearnRequest: r, result: &out[i]})

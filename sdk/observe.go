@@ -24,7 +24,7 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 	defer leave()
 	err = p.options.Limits.checkID(id)
 	if err == nil {
-		err = p.options.Limits.checkExamples([]Example{e})
+		err = p.checkExamples([]Example{e})
 	}
 	if err != nil {
 		return err

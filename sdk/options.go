@@ -22,7 +22,7 @@ type Config struct {
 	Bank      Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
 	K         int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
 	Labels    []string // of the first shared head, which is made from their names; 2 at least
-	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default 128
+	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256 at most, 128 if it does not
 	Options   *Options // of the opened store
 }
 
@@ -101,7 +101,7 @@ func (c Config) validate() error {
 }
 
 // withDefaults fills in what the model and the bank decide, and checks what they limit.
-func (c Config) withDefaults(m model.Config) (Config, error) {
+func (c Config) withDefaults(m model.Config, t *model.Tokenizer) (Config, error) {
 	if c.Bank == nil {
 		c.Bank = RandomBank{Seed: 42}
 	}
@@ -110,7 +110,7 @@ func (c Config) withDefaults(m model.Config) (Config, error) {
 		c.Bank = b
 	}
 	if c.MaxTokens == 0 {
-		c.MaxTokens = min(128, m.MaxPositionEmbeddings)
+		c.MaxTokens = t.DefaultMaxTokens(m)
 	}
 	if err := m.ValidateMaxTokens(c.MaxTokens); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrConfig, err)

@@ -137,20 +137,48 @@ func (u *use) logits(k int) *learner.Logits {
 	return g
 }
 
-// labelTable has a row of label counts a profile, scaled to length 1.
+// labelTable has a row of label counts a profile, scaled to length 1. If there are so many labels that mostCells has no room for all rows, it keeps one row in
+// two, in four and so on of those that come, so that they are an even sample too and not those that came first.
 type labelTable struct {
-	labels int
-	ids    []string
-	rows   []float32
+	labels  int
+	ids     []string
+	rows    []float32
+	seen    int // rows that came
+	doubled int // one row in 1<<doubled is kept
 }
 
 func (t *labelTable) add(id string, counts []uint32) {
-	if len(counts) != t.labels || len(t.rows)+t.labels > mostCells {
+	if len(counts) != t.labels || t.labels > mostCells {
 		return
 	}
-	if row := unit(counts); row != nil {
+	row := unit(counts)
+	if row == nil {
+		return
+	}
+	n := t.seen
+	t.seen++
+	if len(t.rows)+t.labels > mostCells && t.keeps(n) {
+		t.halve()
+	}
+	if t.keeps(n) {
 		t.ids, t.rows = append(t.ids, id), append(t.rows, row...)
 	}
+}
+
+// keeps tells whether the n-th row that came is one of those that are kept.
+func (t *labelTable) keeps(n int) bool { return n&(1<<t.doubled-1) == 0 }
+
+// halve leaves out every second row.
+func (t *labelTable) halve() {
+	t.doubled++
+	n := 0
+	for i := 0; i < len(t.ids); i += 2 {
+		t.ids[n] = t.ids[i]
+		copy(t.rows[n*t.labels:(n+1)*t.labels], t.rows[i*t.labels:])
+		n++
+	}
+	clear(t.ids[n:])
+	t.ids, t.rows = t.ids[:n], t.rows[:n*t.labels]
 }
 
 func (t *labelTable) drop(id string) {

@@ -6,15 +6,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/xpeft/xpeft/model"
 )
 
 // Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one, unless WithFallback says otherwise, and ErrExample for a
-// text of nothing but spaces. Cost: one forward pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds).
-// A text longer than MaxTokens loses its end; one beyond Options.Limits.Text is ErrLimit.
+// text of nothing visible: spaces, zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds).
+// A text longer than MaxTokens loses its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
 func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOption) (Prediction, error) {
 	r := Request{Profile: id, Text: text}
 	for _, o := range opts {
@@ -92,8 +91,11 @@ type row struct {
 
 // resolve reads the profile and tokenizes the text.
 func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
-	if strings.TrimSpace(r.Text) == "" {
-		return nil, fmt.Errorf("%w: no text", ErrExample)
+	if fault := textFault(r.Text, r.Pair); fault != "" {
+		return nil, fmt.Errorf("%w: %s", ErrExample, fault)
+	}
+	if err := p.checkPair(r.Pair); err != nil {
+		return nil, err
 	}
 	if err := over("bytes of a text", len(r.Text)+len(r.Pair), "Text", p.options.Limits.Text); err != nil {
 		return nil, err
@@ -136,6 +138,7 @@ var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer",
 // answer is what a pooled embedding says through the row's head.
 func (r *row) answer(x []float32) {
 	out := &r.answered
+	out.Truncated = r.text.Truncated
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	if out.Source = r.source; r.source == SourceProfile {
 		out.Revision = r.snapshot.revision

@@ -35,6 +35,8 @@ type SDK struct {
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other
 
+	training sync.Mutex // held by the one TrainBank that may run
+
 	observer observer
 	census   census
 

@@ -19,7 +19,13 @@ import (
 
 // TrainBankOptions of one TrainBank. Nil, and every zero field, means the default.
 type TrainBankOptions struct {
-	MaxExamples int // most to use, the same number of every profile, its newest ones; default 20,000
+	// MaxExamples is the most to train on and to watch; default 20,000. If the profiles have more,
+	// those whose examples are used are an even sample of all, by a hash of their ids.
+	MaxExamples int
+	// MaxPerProfile is the most to take of one profile, its newest ones, those included that it
+	// holds back; default: an even share of MaxExamples, or 16 (a hundredth of MaxExamples if that
+	// is fewer) where the share is less.
+	MaxPerProfile int
 	// Edit changes the configuration that is trained with: learner.DefaultBank with Shaped, N and K of the store.
 	Edit     func(*learner.BankConfig)
 	Progress func(step, steps int, loss float32)
@@ -45,16 +51,21 @@ const watchShare = 5 // one in five
 
 // TrainBank makes a warm bank out of the stored examples of all profiles that share a head, under the newest one: adapters that are shaped by it and trained to be
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles; those that exist stay where they are until
-// Rebase moves them. A warm bank keeps what it learned from a profile after Forget. It is resumed by the next call if it was cut off. Train a head
-// first: TrainHead. Cost: minutes; Learn waits meanwhile, Predict does not.
+// Rebase moves them. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is resumed by the next one if examples, head and
+// configuration are still the same; else its checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank is under way. Train a
+// head first: TrainHead. Cost: minutes; Learn waits meanwhile, Predict does not.
 func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	if !p.training.TryLock() { // two would write one checkpoint
+		return nil, ErrBusy
+	}
+	defer p.training.Unlock()
 	began := time.Now()
-	config, most, err := p.bankConfig(o)
+	config, from, err := p.bankConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +74,7 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 		return nil, err
 	}
 	defer done()
-	rep, err := p.trainBank(ctx, config, most)
+	rep, err := p.trainBank(ctx, config, from)
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +84,10 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 }
 
 // bankConfig is what the options say of a bank for this store.
-func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, most int, err error) {
+func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teachers, err error) {
 	_, b, err := p.newcomersBank()
 	if err != nil {
-		return c, 0, err
+		return c, from, err
 	}
 	c = learner.DefaultBank()
 	c.Shaped, c.Head = true, false
@@ -84,7 +95,7 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, most int, e
 	c.K = min(p.k, c.N)
 	c.Checkpoint = filepath.Join(folder.Banks(p.dir), "training.checkpoint")
 	if o == nil {
-		return c, 20_000, nil
+		o = new(TrainBankOptions)
 	}
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
@@ -93,16 +104,14 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, most int, e
 		o.Edit(&c)
 	}
 	if c.Head {
-		return c, 0, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
+		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
 	}
-	if o.MaxExamples < 0 {
-		return c, 0, configError([]string{fmt.Sprintf("MaxExamples is %d", o.MaxExamples)})
-	}
-	return c, orDefault(o.MaxExamples, 20_000), nil
+	from, err = newTeachers(o.MaxExamples, o.MaxPerProfile)
+	return c, from, err
 }
 
-func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*BankReport, error) {
-	job, rep, err := p.bankJob(ctx, most)
+func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {
+	job, rep, err := p.bankJob(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +119,12 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*B
 		return nil, err
 	}
 	res, err := learner.TrainBank(ctx, p.env(nil), job, c)
+	if errors.Is(err, learner.ErrCheckpoint) {
+		if err := p.setAside(c.Checkpoint, err); err != nil {
+			return nil, err
+		}
+		res, err = learner.TrainBank(ctx, p.env(nil), job, c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -132,50 +147,16 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, most int) (*B
 	return rep, nil
 }
 
-// bankJob gathers the examples of the profiles that share a head: what they train on, and of one in five what they hold back, to watch.
-func (p *SDK) bankJob(ctx context.Context, most int) (j learner.BankJob, rep *BankReport, err error) {
-	head, _, err := p.shared()
-	if err != nil {
-		return j, nil, err
+// setAside moves a checkpoint that cannot be continued out of the way: somebody was taught, learned
+// or forgotten since, the configuration is another, or it is damaged. One such is kept, the latest:
+// with the data or the configuration of then it can be moved back.
+func (p *SDK) setAside(checkpoint string, why error) error {
+	aside := checkpoint + ".old"
+	if err := os.Rename(checkpoint, aside); err != nil {
+		return fmt.Errorf("setting a checkpoint aside: %w", err)
 	}
-	st, err := p.store.Stats()
-	if err != nil {
-		return j, nil, err
-	}
-	j.Head, rep = head, &BankReport{}
-	each := max(1, most/max(1, int(st.Profiles)))
-	for rec, err := range p.store.Profiles("") {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return j, nil, err
-		}
-		if rec.Head == 0 || rep.Examples >= most {
-			continue
-		}
-		stored, err := p.stored(rec.ID)
-		if err != nil {
-			return j, nil, err
-		}
-		stored = latest(fitting(stored, head))
-		part := p.divide(rec.ID, stored[max(0, len(stored)-each):], head)
-		prior := head.Prior(count(part.train, head), priorStrength)
-		switch {
-		case len(part.train) == 0:
-		case len(part.held) > 0 && (rep.Profiles+rep.Watched)%watchShare == watchShare-1:
-			j.Watch = append(j.Watch, learner.BankProfile{Held: part.held, Prior: prior})
-			rep.Watched++
-		default:
-			j.Profiles = append(j.Profiles, learner.BankProfile{Train: part.train, Prior: prior})
-			rep.Profiles++
-			rep.Examples += len(part.train)
-		}
-	}
-	if len(j.Profiles) < 2 {
-		return j, nil, fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(j.Profiles))
-	}
-	return j, rep, nil
+	p.options.Logger.Warn("set a checkpoint aside: a bank's training starts anew", "reason", why, "kept", aside)
+	return nil
 }
 
 func writeBank(ctx context.Context, file *bytes.Buffer, r *learner.BankResult) (err error) {

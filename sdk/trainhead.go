@@ -13,11 +13,16 @@ import (
 
 // TrainHeadOptions of one TrainHead. Nil, and every zero field, means the default.
 type TrainHeadOptions struct {
-	MaxExamples int             // most to use, the same number of every profile, its newest ones; default 20,000
-	Force       bool            // installs the new head whatever the gate says
-	Config      *learner.Config // of the training; default learner.SharedHead(). Only what concerns a head is used.
-	KeepBank    bool            // leaves the default bank as it is
-	Progress    func(step, steps int, loss float32)
+	// MaxExamples is the most to use, held-out ones included; default 20,000. If the profiles have
+	// more, those whose examples are used are an even sample of all, by a hash of their ids.
+	MaxExamples int
+	// MaxPerProfile is the most to use of one profile, its newest ones; default: an even share of
+	// MaxExamples, or 16 (a hundredth of MaxExamples if that is fewer) where the share is less.
+	MaxPerProfile int
+	Force         bool            // installs the new head whatever the gate says
+	Config        *learner.Config // of the training; default learner.SharedHead(). Only what concerns a head is used.
+	KeepBank      bool            // leaves the default bank as it is
+	Progress      func(step, steps int, loss float32)
 }
 
 // HeadReport of a TrainHead.
@@ -82,11 +87,9 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 		config.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
 	c.Config = &config
-	if c.MaxExamples < 0 {
-		return c, configError([]string{fmt.Sprintf("MaxExamples is %d", c.MaxExamples)})
-	}
-	c.MaxExamples = orDefault(c.MaxExamples, 20_000)
-	return c, nil
+	t, err := newTeachers(c.MaxExamples, c.MaxPerProfile)
+	c.MaxExamples = t.most
+	return c, err
 }
 
 func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
@@ -94,7 +97,7 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 	if err != nil {
 		return nil, err
 	}
-	data, profiles, err := p.sharers(ctx, old, o.MaxExamples)
+	data, profiles, err := p.headData(ctx, old, teachers{o.MaxExamples, o.MaxPerProfile})
 	if err != nil {
 		return nil, err
 	}
@@ -124,40 +127,6 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 	}
 	rep.Bank, err = p.defaultBankDigest()
 	return rep, err
-}
-
-// sharers gathers the examples of profiles that share a head, the newest of each.
-func (p *SDK) sharers(ctx context.Context, h *model.Head, most int) (all split2, profiles int, err error) {
-	st, err := p.store.Stats()
-	if err != nil {
-		return all, 0, err
-	}
-	each := max(1, most/max(1, int(st.Profiles)))
-	for rec, err := range p.store.Profiles("") {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return all, 0, err
-		}
-		if rec.Head == 0 {
-			continue
-		}
-		examples, err := p.stored(rec.ID)
-		if err != nil {
-			return all, 0, err
-		}
-		examples = latest(fitting(examples, h))
-		part := p.divide(rec.ID, examples[max(0, len(examples)-each):], h)
-		if len(part.train)+len(part.held) > 0 {
-			profiles++
-		}
-		all.train, all.held = append(all.train, part.train...), append(all.held, part.held...)
-		if len(all.train)+len(all.held) >= most {
-			break
-		}
-	}
-	return all, profiles, nil
 }
 
 func (p *SDK) scoreHead(ctx context.Context, h *model.Head, held []learner.Example) (Score, error) {

@@ -83,6 +83,7 @@ type Report struct {
 	After     Score     // of what was learned, on the same examples
 	Examples  int       // trained on, stored ones replayed included
 	HeldOut   int       // kept back for the gate
+	Truncated int       // of both, those longer than MaxTokens: their ends were not read
 	Start     Start     // where training began: what LearnOptions asked for, or what it had to make do with
 	Losses    []float32 // one a step
 	Steps     int
@@ -141,6 +142,7 @@ type Prediction struct {
 	Value         float64       // of a NumberHead, which has no labels
 	Source        Source
 	Revision      uint64 // with SourceProfile the profile's; else 0
+	Truncated     bool   // the text is longer than MaxTokens: the answer is to its beginning
 	Err           error  // this row's own, with no answer beside it; the other rows are answered
 }
 

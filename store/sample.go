@@ -12,9 +12,12 @@ import (
 func (s *Store) Changes() uint64 { return s.changes.Load() }
 
 // Sample lists at most limit profiles, all of them if there are no more,
-// spread evenly over the order in which they first came. It reads no more
-// records than that however many there are. Like [Store.Profiles] it reads a few hundred at
-// a time, and a record that cannot be read yields nil and its error.
+// spread evenly over the order in which they first came: the order is cut into
+// limit parts, and of each one is taken, at a place that a hash of the part
+// says, so that profiles which came in turns are as even. It reads no more
+// records than that however many there are; [Store.Shuffled] reads all ids and
+// needs no limit. Like [Store.Profiles] it reads a few hundred at a time, and a
+// record that cannot be read yields nil and its error.
 func (s *Store) Sample(limit int) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
 		at := sampling{limit: uint64(max(limit, 1))}
@@ -25,19 +28,32 @@ func (s *Store) Sample(limit int) iter.Seq2[*Profile, error] {
 	}
 }
 
-// sampling is how far a Sample is. Numbers are dense, so that limit of them
-// at even distances are an even sample; a hole in them is stepped over.
+// sampling is how far a Sample is. Numbers are dense, so that one of each of
+// limit parts of them is an even sample; a hole in them is stepped over.
 type sampling struct {
 	limit uint64
-	taken uint64 // places of limit that are past
+	taken uint64 // parts of limit that are past
 	last  uint64 // highest number that there may be
 	over  bool
 }
 
-// next is the number at the next place.
-func (at *sampling) next() uint64 { return at.taken*max(at.last, at.limit)/at.limit + 1 }
+// next is the number that the next part gives. At even distances it would be
+// the same tenant's each time, if every thirtieth profile is of that one.
+func (at *sampling) next() uint64 {
+	all := max(at.last, at.limit)
+	from, to := at.taken*all/at.limit, (at.taken+1)*all/at.limit
+	return from + 1 + scatter(at.taken)%(to-from)
+}
 
-// past goes to the first place after a number.
+// scatter is a hash of a number: the last step of SplitMix64.
+func scatter(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// past goes to the first part whose number comes after n.
 func (at *sampling) past(n uint64) {
 	for at.taken++; at.next() <= n; at.taken++ {
 	}

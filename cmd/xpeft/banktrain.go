@@ -19,8 +19,8 @@ func (a *app) bankTrainCommand() *cobra.Command {
 		Use:   "train",
 		Short: "Make a warm bank of the stored examples of all profiles",
 		Long: `Train the shared head on the stored examples of all profiles that share it, then a bank under that head: for new profiles, and for those that xpeft rebase moves. One
-profile in five is not trained on, but watched: training stops when it is served no better. A run that was cut off goes on where it was. The bank keeps what it learned
-of a profile when that is forgotten.`,
+profile in five is not trained on, but watched: training stops when it is served no better. A run that was cut off goes on where it was with
+--keep-head, if the examples are still the same; else it starts anew. The bank keeps what it learned of a profile when that is forgotten.`,
 		Args: cobra.NoArgs,
 		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
 			if err := a.mustExist(); err != nil {

@@ -77,7 +77,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
-		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut,
+		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}
 	if losses {

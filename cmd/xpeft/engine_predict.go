@@ -58,7 +58,7 @@ func newPredicted(l line, q sdk.Prediction) predicted {
 	if q.Err != nil {
 		return r
 	}
-	r.Source, r.Revision = string(q.Source), q.Revision
+	r.Source, r.Revision, r.Truncated = string(q.Source), q.Revision, q.Truncated
 	if len(q.Probabilities) == 0 {
 		r.Value = &q.Value
 		return r

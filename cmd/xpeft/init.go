@@ -92,7 +92,7 @@ func (a *app) initCommand() *cobra.Command {
 	f.IntVar(&o.bottleneck, "bottleneck", 0, "bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
 	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
-	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens, the rest is cut off; 0: 128, or what the model can if that is less")
+	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
 	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {
 		cmd.MarkFlagsMutuallyExclusive("bank-file", random)
 	}

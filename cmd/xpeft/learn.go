@@ -39,6 +39,7 @@ type learned struct {
 	After     scoreRow  `json:"after"`
 	Examples  int       `json:"examples"`
 	HeldOut   int       `json:"held_out"`
+	Truncated int       `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
 	Steps     int       `json:"steps"`
 	Seconds   float64   `json:"seconds"`
 	Bytes     int       `json:"bytes"`
@@ -168,6 +169,9 @@ func (l learned) text(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
 	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s held out\n", l.Before, l.After, count(l.HeldOut, "example"))
 	fmt.Fprintf(w, "  %s, %d steps in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), l.Steps, l.Seconds, l.Bytes, l.MaskBytes)
+	if l.Truncated > 0 {
+		fmt.Fprintf(w, "  %s longer than the folder's limit of tokens: only the beginning was read\n", count(l.Truncated, "example"))
+	}
 }
 
 func (s scoreRow) String() string {

@@ -37,6 +37,7 @@ type predicted struct {
 	Value         *float64         `json:"value,omitempty"`
 	Source        string           `json:"source,omitempty"`
 	Revision      uint64           `json:"revision"`
+	Truncated     bool             `json:"truncated,omitempty"` // the text was longer than the folder's limit of tokens
 	Error         string           `json:"error,omitempty"`
 	Code          string           `json:"code,omitempty"`
 
@@ -179,5 +180,9 @@ func (r predicted) write(w io.Writer) {
 	case r.P != nil:
 		answer += fmt.Sprintf("\t%.3f", *r.P)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\n", answer, plain(who), plain(r.Text))
+	cut := ""
+	if r.Truncated {
+		cut = "\t(cut off)"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s%s\n", answer, plain(who), plain(r.Text), cut)
 }

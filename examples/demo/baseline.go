@@ -12,7 +12,7 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-const maxTokens = 128 // the SDK's default
+const maxTokens = 256 // the SDK's default for this model
 
 // baseline is what a profile is compared with: no adapters, but a linear head of each person's own on the bare encoder's embeddings. It uses
 // the packages under the SDK, which offers no such thing.

@@ -21,6 +21,35 @@ type Line struct {
 // Lines draws curves over a logarithmic x of base 2.
 func Lines(title, x, y string, lines []Line) (Picture, error) { return drawLines(title, x, y, lines) }
 
+// Course draws curves of many points over a linear x, from y=0 on: what something did in time.
+func Course(title, x, y string, lines []Line) (Picture, error) {
+	if len(lines) == 0 {
+		return Picture{}, fmt.Errorf("%w: no lines", ErrInput)
+	}
+	p := page(title, x, y)
+	grid(p)
+	most := 0.0
+	for i, l := range lines {
+		if len(l.X) == 0 || len(l.X) != len(l.Y) {
+			return Picture{}, fmt.Errorf("%w: line %q has %d and %d values", ErrInput, l.Name, len(l.X), len(l.Y))
+		}
+		points := make(plotter.XYs, len(l.X))
+		for j := range l.X {
+			points[j] = plotter.XY{X: l.X[j], Y: l.Y[j]}
+			most = math.Max(most, l.Y[j])
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return Picture{}, fmt.Errorf("%w: %q: %w", ErrInput, l.Name, err)
+		}
+		line.Color, line.Width = colour(i), vg.Points(1.2)
+		p.Add(line)
+		p.Legend.Add(l.Name, line)
+	}
+	p.Y.Min, p.Y.Max = 0, most*(1+0.08*float64(1+len(lines))) // the legend's room
+	return Picture{p, height}, nil
+}
+
 // Growth is Lines with a logarithmic y too, where a power of x is a straight line. Every value must be above 0.
 func Growth(title, x, y string, lines []Line) (Picture, error) {
 	for _, l := range lines {

@@ -28,6 +28,8 @@ func pictures(t *testing.T) map[string]Picture {
 	add("growth", p, err)
 	p, err = Growth("flat", "profiles", "ms", []Line{{Name: "a", X: []float64{1, 2}, Y: []float64{0.5, 0.5}}})
 	add("flat", p, err)
+	p, err = Course("course", "minutes", "MiB", []Line{{Name: "a", X: []float64{0, 1, 2}, Y: []float64{5, 6, 6}}, {Name: "b", X: []float64{0, 2}, Y: []float64{0, 1}}})
+	add("course", p, err)
 	p, err = Scatter("scatter", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"rest", [][2]float64{{2, 0}}, true}, {"none", nil, false}})
 	add("scatter", p, err)
 	p, err = Heatmap("heatmap", "adapter", Cells{Row: []string{"Down", "Up"}, Is: [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}}, Keys: []string{"both", "a", "b"}})
@@ -91,6 +93,8 @@ func TestRefuses(t *testing.T) {
 		"x of 0":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{0}, Y: []float64{1}}}) },
 		"growth of 0":  func() (Picture, error) { return Growth("", "", "", []Line{{X: []float64{1}, Y: []float64{0}}}) },
 		"uneven":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{1}, Y: nil}}) },
+		"no course":    func() (Picture, error) { return Course("", "", "", nil) },
+		"broken off":   func() (Picture, error) { return Course("", "", "", []Line{{X: []float64{1, 2}, Y: []float64{1}}}) },
 		"no points":    func() (Picture, error) { return Scatter("", nil) },
 		"no cells":     func() (Picture, error) { return Heatmap("", "", Cells{}) },
 		"rows unnamed": func() (Picture, error) { return Heatmap("", "", Cells{Is: [][]int{{1}}}) },

@@ -38,7 +38,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// mapFile refuses what mmap cannot serve: folders, pipes, and files too short to hold a header.
+// mapFile refuses what mmap cannot serve: folders, pipes, and empty files.
 func mapFile(path string) (mmap.MMap, error) {
 	h, err := os.Open(path)
 	if err != nil {
@@ -52,8 +52,8 @@ func mapFile(path string) (mmap.MMap, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w", path, corruptf("not a regular file"))
 	}
-	if info.Size() < 8 {
-		return nil, fmt.Errorf("%s: %w", path, corruptf("%d bytes, want at least 8", info.Size()))
+	if info.Size() == 0 { // mmap refuses it
+		return nil, fmt.Errorf("%s: %w", path, corruptf("%s", Foreign(nil)))
 	}
 	m, err := mmap.Map(h, mmap.RDONLY, 0)
 	if err != nil {
@@ -62,14 +62,28 @@ func mapFile(path string) (mmap.MMap, error) {
 	return m, nil
 }
 
-// Parse reads a file that is in memory already. The tensors are views into b.
+// Parse reads a file that is in memory already. The tensors are views into b. The error of what is
+// another kind of file says which, instead of what its bytes would mean here.
 func Parse(b []byte) (*File, error) {
+	f, err := parse(b)
+	if err != nil {
+		if what := stranger(b); what != "" {
+			return nil, corruptf("%s", what)
+		}
+	}
+	return f, err
+}
+
+func parse(b []byte) (*File, error) {
 	if len(b) < 8 {
-		return nil, corruptf("%d bytes, want at least 8", len(b))
+		return nil, corruptf("%d bytes, want at least 8: the file is cut off, download it again", len(b))
 	}
 	n := binary.LittleEndian.Uint64(b)
-	if n > maxHeader || n > uint64(len(b)-8) {
-		return nil, corruptf("header of %d bytes in a file of %d", n, len(b))
+	switch {
+	case n > maxHeader:
+		return nil, corruptf("not a safetensors file: it begins with % x", b[:8])
+	case n > uint64(len(b)-8):
+		return nil, corruptf("header of %d bytes in a file of %d: the file is cut off, download it again", n, len(b))
 	}
 	entries, metadata, err := parseHeader(b[8 : 8+n])
 	if err != nil {

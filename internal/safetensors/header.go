@@ -194,7 +194,7 @@ func checkCover(entries []entry, size int64) error {
 			return corruptf("tensor %q: begins at %d, want %d", e.Name, e.begin, at)
 		}
 		if e.end > size {
-			return corruptf("tensor %q: ends at %d of %d bytes", e.Name, e.end, size)
+			return corruptf("tensor %q: ends at %d of %d bytes: the file is cut off, download it again", e.Name, e.end, size)
 		}
 		at = e.end
 	}

@@ -1,0 +1,79 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/xpeft/xpeft/learner"
+)
+
+// visible reports whether a text shows anything: a character that is neither a space, a control or
+// format character, a mark without a letter under it, nor one that is drawn as nothing. Of a text
+// without any the tokenizer keeps nothing, and an answer to it would be one to no text at all.
+func visible(text string) bool { return strings.IndexFunc(text, isVisible) >= 0 }
+
+// isVisible takes what Unicode has not assigned for visible: next year's emoji.
+func isVisible(r rune) bool {
+	switch {
+	case r > ' ' && r < unicode.MaxASCII:
+		return true
+	case unicode.IsSpace(r) || unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.M):
+		return false
+	}
+	return !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point, drawnAsNothing)
+}
+
+// drawnAsNothing are symbols without ink, and those that stand for what is not there.
+var drawnAsNothing = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}, {Lo: 0xfffc, Hi: 0xfffd, Stride: 1}}, // Braille's blank; object replacement, not a character
+	R32: []unicode.Range32{{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}},                                    // null notehead
+}
+
+// textFault says why a text, or a pair, can be neither learned nor answered; "" if it can.
+func textFault(text, pair string) string {
+	switch {
+	case text == "":
+		return "no text"
+	case !visible(text):
+		return "a text of nothing visible"
+	case pair != "" && !visible(pair):
+		return "a pair of nothing visible"
+	}
+	return ""
+}
+
+// checkExamples is Limits.checkExamples, and whether the model reads pairs.
+func (p *SDK) checkExamples(examples []Example) error {
+	if err := p.options.Limits.checkExamples(examples); err != nil {
+		return err
+	}
+	for i, e := range examples {
+		if err := p.checkPair(e.Pair); err != nil {
+			return fmt.Errorf("example %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// checkPair refuses a pair where the model has no token type for its second text.
+func (p *SDK) checkPair(pair string) error {
+	if pair != "" && !p.encoder.Config().Pairs() {
+		return fmt.Errorf("%w: a pair of texts, for a model whose type_vocab_size is 1", ErrUnsupported)
+	}
+	return nil
+}
+
+// truncated counts the examples of which MaxTokens cut something off.
+func (s split2) truncated() (n int) {
+	for _, part := range [][]learner.Example{s.train, s.held} {
+		for _, e := range part {
+			if e.Text.Truncated {
+				n++
+			}
+		}
+	}
+	return n
+}

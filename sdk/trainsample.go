@@ -1,0 +1,137 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+const (
+	// mostTaught is the default of MaxExamples: what a training that all share takes.
+	mostTaught = 20_000
+	// fewestOfProfile is how many examples of one profile a training takes at least, if that is
+	// no more than a hundredth of all: a mask, a prior and what is held back need several texts
+	// to mean something, and more profiles than the budget has room for are sampled anyway.
+	fewestOfProfile = 16
+)
+
+// teachers says whose examples a training that all share takes.
+type teachers struct {
+	most int // examples of all
+	each int // examples of one profile, its newest; 0: an even share of most
+}
+
+// newTeachers fills in the defaults, or says what cannot be.
+func newTeachers(most, each int) (teachers, error) {
+	var faults []string
+	if most < 0 {
+		faults = append(faults, fmt.Sprintf("MaxExamples is %d", most))
+	}
+	if each < 0 {
+		faults = append(faults, fmt.Sprintf("MaxPerProfile is %d", each))
+	}
+	if faults != nil {
+		return teachers{}, configError(faults)
+	}
+	return teachers{orDefault(most, mostTaught), each}, nil
+}
+
+// perProfile is how many examples one of so many profiles may give.
+func (t teachers) perProfile(profiles int64) int {
+	if t.each > 0 {
+		return t.each
+	}
+	even := t.most / int(max(1, min(profiles, int64(t.most))))
+	return max(even, min(fewestOfProfile, t.most/100))
+}
+
+// sample gives the newest examples of profiles that share a head to take, which says how many of
+// them it uses, until that is t.most. The profiles come in the order of a hash of their ids: if
+// there are more than the budget has room for, those that are taken are an even sample, whoever
+// their tenants are, and the same one as long as the profiles are.
+func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(id string, part split2) (used int)) error {
+	st, err := p.store.Stats()
+	if err != nil {
+		return err
+	}
+	each, left := t.perProfile(st.Profiles), t.most
+	for rec, err := range p.store.Shuffled() {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if rec.Head == 0 {
+			continue
+		}
+		part, err := p.newest(rec, h, min(each, left))
+		if errors.Is(err, ErrProfileNotFound) {
+			continue // forgotten meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if len(part.train)+len(part.held) == 0 {
+			continue
+		}
+		if left -= take(rec.ID, part); left <= 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// newest divides the newest examples of a profile that fit a head, at most so many.
+func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
+	examples, err := p.stored(rec.ID)
+	if err != nil {
+		return split2{}, err
+	}
+	examples = latest(fitting(examples, h))
+	return p.divide(rec.ID, examples[max(0, len(examples)-most):], h), nil
+}
+
+// headData gathers what a shared head is trained and measured on.
+func (p *SDK) headData(ctx context.Context, h *model.Head, t teachers) (all split2, profiles int, err error) {
+	err = p.sample(ctx, h, t, func(_ string, part split2) int {
+		profiles++
+		all.train, all.held = append(all.train, part.train...), append(all.held, part.held...)
+		return len(part.train) + len(part.held)
+	})
+	return all, profiles, err
+}
+
+// bankJob gathers what a bank is trained on: of the profiles that share a head what they train on,
+// and of one in five what they hold back, to watch.
+func (p *SDK) bankJob(ctx context.Context, t teachers) (j learner.BankJob, rep *BankReport, err error) {
+	if j.Head, _, err = p.shared(); err != nil {
+		return j, nil, err
+	}
+	rep = &BankReport{}
+	err = p.sample(ctx, j.Head, t, func(_ string, part split2) int {
+		prior := j.Head.Prior(count(part.train, j.Head), priorStrength)
+		switch {
+		case len(part.train) == 0:
+			return 0
+		case len(part.held) > 0 && (rep.Profiles+rep.Watched)%watchShare == watchShare-1:
+			j.Watch = append(j.Watch, learner.BankProfile{Held: part.held, Prior: prior})
+			rep.Watched++
+			return len(part.held)
+		}
+		j.Profiles = append(j.Profiles, learner.BankProfile{Train: part.train, Prior: prior})
+		rep.Profiles++
+		rep.Examples += len(part.train)
+		return len(part.train)
+	})
+	if err == nil && len(j.Profiles) < 2 {
+		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(j.Profiles))
+	}
+	return j, rep, err
+}
