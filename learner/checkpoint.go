@@ -78,7 +78,7 @@ func (t *bankRun) identity() (sum [sha256.Size]byte) {
 		for _, p := range set {
 			fmt.Fprintln(h, len(p.Train), len(p.Held), p.Prior)
 			for _, e := range append(p.Train[:len(p.Train):len(p.Train)], p.Held...) {
-				fmt.Fprintln(h, e.Text.IDs, e.Text.TypeIDs, e.Class)
+				fmt.Fprintln(h, e.Text.IDs, e.Text.TypeIDs, e.Class, e.Weight, e.Rejected)
 			}
 		}
 	}

@@ -11,6 +11,9 @@ type Example struct {
 	Text   model.Encoding
 	Class  int     // index into the head's labels
 	Target float32 // for a regressor
+
+	Weight   float32 // its share of the loss; 0: 1
+	Rejected bool    // the text is not of Class: its loss is −log(1 − p)
 }
 
 // Start is where a profile's training begins. A nil field means fresh: zeros with jitter for the logits, the bank's default for the
@@ -46,6 +49,9 @@ func (j *Job) validate() error {
 	}
 	for _, set := range [][]Example{j.Train, j.Held} {
 		for i, e := range set {
+			if e.Rejected && j.Head.Regression() {
+				return fmt.Errorf("%w: example %d rejects a label of a head that gives a number", ErrConfig, i)
+			}
 			if !j.Head.Regression() && (e.Class < 0 || e.Class >= len(j.Head.Labels)) {
 				return fmt.Errorf("%w: example %d has class %d of %d", ErrConfig, i, e.Class, len(j.Head.Labels))
 			}

@@ -192,11 +192,33 @@ func (o *output) loss(s *torch.Scope, z torch.Tensor, examples []Example) torch.
 		off := s.Sub(s.View(z, n), s.Float32s(y, n))
 		return s.Mul(off, off)
 	}
-	y := make([]int64, n)
+	y, rejected := make([]int64, n), false
 	for i, e := range examples {
 		y[i] = int64(e.Class)
+		if e.Rejected { // any other label will do
+			y[i], rejected = int64(max(e.Class-1, 1-e.Class)), true
+		}
 	}
-	return s.CrossEntropy(z, s.Int64s(y, n))
+	loss := s.CrossEntropy(z, s.Int64s(y, n))
+	if rejected {
+		loss = s.Sub(loss, o.without(s, z, y, examples))
+	}
+	return loss
+}
+
+// without is, for the rows that reject a label c, the cross-entropy of a label k once c is out of reach; 0 for the others. As −log(1 − p_c) is
+// log Σ exp z − log Σ_{i≠c} exp z_i, it is the cross-entropy of k less this one, whichever k is.
+func (o *output) without(s *torch.Scope, z torch.Tensor, y []int64, examples []Example) torch.Tensor {
+	const none = -1e30
+	n, C := len(examples), int(s.Shape(z)[1])
+	reach, of := make([]float32, n*C), make([]float32, n)
+	for i, e := range examples {
+		if e.Rejected {
+			reach[i*C+e.Class], of[i] = none, 1
+		}
+	}
+	left := s.CrossEntropy(s.Add(z, s.Float32s(reach, int64(n), int64(C))), s.Int64s(y, int64(n)))
+	return s.Mul(left, s.Float32s(of, int64(n)))
 }
 
 // offset is what is added to the head's logits for the only profile: prior plus bias.

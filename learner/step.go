@@ -45,6 +45,9 @@ func (b *batch) weights() []float32 {
 		if b.mean {
 			w[i] = 1 / float32(total)
 		}
+		if x := b.examples[i].Weight; x != 0 {
+			w[i] *= x
+		}
 	}
 	return w
 }

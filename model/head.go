@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // ErrHead is a head whose shapes, labels, weights or bytes are bad.
@@ -37,11 +40,18 @@ func (h *Head) Outputs() int { return max(1, len(h.Labels)) }
 // Regression says whether the head gives a number instead of labels.
 func (h *Head) Regression() bool { return len(h.Labels) == 0 }
 
-// Label is the index of a label.
+// Label is the index of a label. White space around it and Unicode's forms do not count, unless the head has a label that is the very same.
 func (h *Head) Label(label string) (int, bool) {
 	i := slices.Index(h.Labels, label)
+	if i < 0 {
+		label = CleanLabel(label)
+		i = slices.IndexFunc(h.Labels, func(l string) bool { return CleanLabel(l) == label })
+	}
 	return i, i >= 0
 }
+
+// CleanLabel is a label without the white space around it, in Unicode's composed form: labels that look alike are one.
+func CleanLabel(label string) string { return norm.NFC.String(strings.TrimSpace(label)) }
 
 // Clone copies the head's weights, so that they may be trained.
 func (h *Head) Clone() *Head {

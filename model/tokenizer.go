@@ -84,6 +84,9 @@ func (t *Tokenizer) lookup(token string) (int32, bool) {
 // VocabSize is the largest id that Encode can give, plus one.
 func (t *Tokenizer) VocabSize() int { return t.vocab.size }
 
+// FoldsCase says whether upper and lower case are one to the tokenizer.
+func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
+
 // PadID is the id that fills a batch's shorter rows.
 func (t *Tokenizer) PadID() int32 { return t.pad }
 

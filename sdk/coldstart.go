@@ -73,6 +73,9 @@ func (p *SDK) lend(id string, b binding, prior []uint32) *snapshot {
 	if err != nil || !learned(rec) || bindingOf(rec) != b {
 		return nil
 	}
+	if private, err := p.private(id); err != nil || private {
+		return nil
+	}
 	s, err := p.open(&store.Profile{Bank: rec.Bank, Head: rec.Head, Mask: rec.Mask, Affine: rec.Affine, Prior: prior})
 	if err == nil {
 		_, err = s.affine()

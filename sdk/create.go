@@ -83,6 +83,7 @@ func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) 
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	p.observer.start(p, true)
 	return p, nil
 }
 
@@ -123,6 +124,9 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.store.PutMeta(ctx, metaWeights, crcs); err != nil {
 		return err
 	}
+	if err := p.foldCase(ctx); err != nil {
+		return err
+	}
 	ref, err := p.addBank(ctx, c)
 	if err != nil {
 		return err
@@ -133,7 +137,7 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
-	head, err := p.headFromNames(ctx, c.Labels)
+	head, err := p.headFromNames(ctx, cleanLabels(c.Labels))
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,8 @@ var (
 	ErrUnknownLabel = errors.New("sdk: unknown label")
 	// ErrExample: a text of nothing visible, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
 	ErrExample = errors.New("sdk: bad example")
+	// ErrExampleNotFound: the profile has stored no example of the text.
+	ErrExampleNotFound = errors.New("sdk: example not found")
 	// ErrTwice: one profile is there twice in a call that changes each once.
 	ErrTwice = errors.New("sdk: a profile is there twice")
 	// ErrBusy: another TrainBank of the same folder is under way.

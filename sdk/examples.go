@@ -3,10 +3,9 @@
 package sdk
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -14,6 +13,9 @@ import (
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
+
+// mostWeight bounds Example.Weight.
+const mostWeight = 1000
 
 // fault says what no head could learn of an example, "" if nothing.
 func (e Example) fault() string {
@@ -27,6 +29,12 @@ func (e Example) fault() string {
 		return "a label and a value"
 	case folder.IsNumber(e.Label):
 		return "a label that begins with a control byte"
+	case e.Label != "" && model.CleanLabel(e.Label) == "":
+		return "a label of nothing but white space"
+	case !(e.Weight >= 0 && e.Weight <= mostWeight):
+		return fmt.Sprintf("a weight of %g, want 0 to %d", e.Weight, mostWeight)
+	case e.Rejected && e.Label == "":
+		return "a rejection that does not say of which label"
 	}
 	return ""
 }
@@ -42,63 +50,76 @@ func (e Example) fits(h *model.Head) error {
 		return fmt.Errorf("%w: no label", ErrExample)
 	}
 	if _, ok := h.Label(e.Label); !ok {
-		return fmt.Errorf("%w: %.40q is none of the profile's %d labels", ErrUnknownLabel, e.Label, len(h.Labels))
+		return fmt.Errorf("%w: %.40q is none of the profile's %s", ErrUnknownLabel, e.Label, listed(h.Labels))
 	}
 	return nil
 }
 
+// listed says what labels there are: how many, and the first ten.
+func listed(labels []string) string {
+	const most = 10
+	var names []string
+	for _, l := range labels[:min(most, len(labels))] {
+		names = append(names, fmt.Sprintf("%.40q", l))
+	}
+	if len(labels) > most {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("%d labels: %s", len(labels), strings.Join(names, ", "))
+}
+
+// taught is an example as it is stored.
+type taught struct {
+	Example
+	record store.Example
+}
+
+func newTaught(r store.Example) taught {
+	e := Example{Text: r.Text, Pair: r.Pair, Label: r.Label, Weight: float64(r.Weight), Rejected: r.Rejected}
+	if n, ok := folder.Number(r.Label); ok {
+		e.Label, e.Value = "", n
+	}
+	return taught{e, r}
+}
+
+// taught reads a profile's examples, oldest first.
+func (p *SDK) taught(id string) ([]taught, error) {
+	recs, err := p.store.Examples(id)
+	return allTaught(recs), err
+}
+
+func allTaught(recs []store.Example) (out []taught) {
+	for _, r := range recs {
+		out = append(out, newTaught(r))
+	}
+	return out
+}
+
+// merged is what a profile's examples would be with fresh ones: the store's rules.
+func (p *SDK) merged(id string, stored []taught, fresh []Example) []taught {
+	recs := make([]store.Example, len(stored))
+	for i, e := range stored {
+		recs[i] = e.record
+	}
+	return allTaught(p.store.Merged(id, recs, records(fresh)))
+}
+
+// records are examples as the store takes them.
+func records(examples []Example) []store.Example {
+	out, now := make([]store.Example, len(examples)), time.Now()
+	for i, e := range examples {
+		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: model.CleanLabel(e.Label), Time: now, Rejected: e.Rejected, Weight: float32(e.Weight)}
+		if e.Label == "" {
+			out[i].Label = folder.NumberLabel(e.Value)
+		}
+	}
+	return out
+}
+
 // fitting are the examples that a head can learn: a profile that changed its labels, or from labels to numbers, has stored others.
-func fitting(examples []Example, h *model.Head) (out []Example) {
+func fitting(examples []taught, h *model.Head) (out []taught) {
 	for _, e := range examples {
 		if e.fits(h) == nil {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// textKey is what makes two examples one: the later one's label counts.
-type textKey struct{ text, pair string }
-
-func (e Example) key() textKey { return textKey{e.Text, e.Pair} }
-
-// latest keeps the last label of a text that is there more than once, in the order of the first.
-func latest(examples []Example) []Example {
-	at := make(map[textKey]int, len(examples))
-	var out []Example
-	for _, e := range examples {
-		if i, ok := at[e.key()]; ok {
-			out[i] = e
-			continue
-		}
-		at[e.key()] = len(out)
-		out = append(out, e)
-	}
-	return out
-}
-
-// without leaves out the examples that are stored as they are, so that teaching the same ones again does not push others out of the buffer.
-func without(examples, stored []Example) (out []Example) {
-	have := make(map[textKey]Example, len(stored))
-	for _, e := range stored {
-		have[e.key()] = e
-	}
-	for _, e := range latest(examples) {
-		if old, ok := have[e.key()]; !ok || old != e {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// unchanged are the earlier examples that no later one gives another label.
-func unchanged(earlier, later []Example) (out []Example) {
-	now := make(map[textKey]Example, len(later))
-	for _, e := range later {
-		now[e.key()] = e
-	}
-	for _, e := range latest(earlier) {
-		if n, ok := now[e.key()]; !ok || n == e {
 			out = append(out, e)
 		}
 	}
@@ -110,32 +131,26 @@ type split2 struct {
 	train, held []learner.Example
 }
 
-// heldOut decides for an example's life, in every revision, whether it is kept back: by a hash of the profile and the texts, not of the label, so that
-// a user's second thought about a label cannot leak one into training.
-func heldOut(id string, e Example) bool {
-	h := sha256.New()
-	for _, part := range []string{id, e.Text, e.Pair} {
-		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part))))
-		h.Write([]byte(part))
-	}
-	return binary.LittleEndian.Uint64(h.Sum(nil))%10 < 3
-}
-
 // divide tokenizes and splits examples that fit h.
-func (p *SDK) divide(id string, examples []Example, h *model.Head) (s split2) {
+func (p *SDK) divide(examples []taught, h *model.Head) (s split2) {
 	for _, e := range examples {
-		x := learner.Example{Target: float32(e.Value)}
-		if !h.Regression() {
-			x.Class, _ = h.Label(e.Label)
-		}
-		p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
-		if heldOut(id, e) {
+		if x := p.encode(e, h); e.record.Held && !e.Rejected {
 			s.held = append(s.held, x)
 		} else {
 			s.train = append(s.train, x)
 		}
 	}
 	return s
+}
+
+// encode is an example that fits h as the learner takes it.
+func (p *SDK) encode(e taught, h *model.Head) learner.Example {
+	x := learner.Example{Target: float32(e.Value), Weight: float32(e.Weight), Rejected: e.Rejected}
+	if !h.Regression() {
+		x.Class, _ = h.Label(e.Label)
+	}
+	p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
+	return x
 }
 
 // count counts the labels; a regressor has one output and no labels to count.
@@ -145,17 +160,20 @@ func count(examples []learner.Example, h *model.Head) []uint32 {
 		return out
 	}
 	for _, e := range examples {
-		out[e.Class]++
+		if !e.Rejected {
+			out[e.Class]++
+		}
 	}
 	return out
 }
 
 // countLabels is count of examples that fit a head and need not be tokenized.
-func countLabels(examples []Example, h *model.Head) []uint32 {
+func countLabels(examples []taught, h *model.Head) []uint32 {
 	out := make([]uint32, len(h.Labels))
 	for _, e := range examples {
-		c, _ := h.Label(e.Label)
-		out[c]++
+		if c, ok := h.Label(e.Label); ok && !e.Rejected {
+			out[c]++
+		}
 	}
 	return out
 }
@@ -172,42 +190,6 @@ func relabel(examples []learner.Example, from, to *model.Head) []learner.Example
 			e.Class = c
 		}
 		out = append(out, e)
-	}
-	return out
-}
-
-// stored reads a profile's examples.
-func (p *SDK) stored(id string) ([]Example, error) {
-	all, _, err := p.storedUntil(id, time.Time{})
-	return all, err
-}
-
-// storedUntil reads them, oldest first, and says how many were stored at a time or before.
-func (p *SDK) storedUntil(id string, t time.Time) (all []Example, until int, err error) {
-	recs, err := p.store.Examples(id)
-	if err != nil {
-		return nil, 0, err
-	}
-	for until < len(recs) && !recs[until].Time.After(t) {
-		until++
-	}
-	out := make([]Example, len(recs))
-	for i, r := range recs {
-		out[i] = Example{Text: r.Text, Pair: r.Pair, Label: r.Label}
-		if n, ok := folder.Number(r.Label); ok {
-			out[i].Label, out[i].Value = "", n
-		}
-	}
-	return out, until, nil
-}
-
-func storedExamples(examples []Example) []store.Example {
-	out, now := make([]store.Example, len(examples)), time.Now()
-	for i, e := range examples {
-		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: e.Label, Time: now}
-		if e.Label == "" {
-			out[i].Label = folder.NumberLabel(e.Value)
-		}
 	}
 	return out
 }

@@ -63,7 +63,7 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	}
 	labels = slices.Clone(labels)
 	if l.options.AddLabels {
-		for _, e := range slices.Concat(l.stored, l.fresh) {
+		for _, e := range l.sdk.merged(l.id, l.stored, l.fresh) {
 			if e.Label != "" && !slices.Contains(labels, e.Label) {
 				labels = append(labels, e.Label)
 			}

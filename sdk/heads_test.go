@@ -142,7 +142,7 @@ func TestAddLabelKeepsWeights(t *testing.T) {
 	for i := range 20 {
 		fresh = append(fresh, Example{Text: fmt.Sprint("who is it ", i), Label: "who"})
 	}
-	unknown := len(part("alice", fresh, true))
+	unknown := len(part(fresh, true))
 	rep := mustLearn(t, p, "alice", fresh, o)
 	now, err := p.snapshot("alice")
 	if err != nil {

@@ -88,8 +88,10 @@ type lesson struct {
 	options LearnOptions
 	config  learner.Config
 	fresh   []Example // given now
-	stored  []Example // given before
-	erase   bool      // there are examples to erase
+	stored  []taught  // given before
+	through uint64    // the first Sequence after those
+	person  store.Person
+	erase   bool // there are examples to erase
 
 	old     *snapshot // nil for a new profile
 	move    bool      // to the default bank and the newest shared head
@@ -100,6 +102,7 @@ type lesson struct {
 	from    learner.Start
 	data    split2
 	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
+	unseen  []taught          // what no training has seen yet
 
 	exam exam
 
@@ -108,6 +111,7 @@ type lesson struct {
 	scale  scaling
 	before Score
 	began  Start // where training begins
+	tally  prequentialTally
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
@@ -124,15 +128,10 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 			return nil, err
 		}
 	}
-	earlier := 0
 	if l.old != nil {
-		if l.stored, earlier, err = p.storedUntil(id, l.old.record.Updated); err != nil {
+		if err := l.readStored(); err != nil {
 			return nil, err
 		}
-	}
-	before, since := l.stored[:earlier], slices.Concat(l.stored[earlier:], examples)
-	if o.DropExamples {
-		l.erase, l.stored = len(l.stored) > 0, nil
 	}
 	if err := l.chooseHead(ctx); err != nil {
 		return nil, err
@@ -142,16 +141,57 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 			return nil, fmt.Errorf("example %d: %w", i, err)
 		}
 	}
-	l.data = p.divide(id, latest(append(fitting(l.stored, l.head), examples...)), l.head)
+	if err := l.divide(ctx); err != nil {
+		return nil, err
+	}
+	l.config = l.learnConfig()
+	return l, nil
+}
+
+// readStored reads what the profile was given before.
+func (l *lesson) readStored() (err error) {
+	if l.person, err = l.sdk.store.Person(l.id); err != nil {
+		return err
+	}
+	if l.options.background && !l.sdk.observer.due(store.Waiting{Examples: l.person.Waiting, Anew: l.person.Anew, Learned: int(l.old.record.Examples)}) {
+		return errNotDue
+	}
+	if l.stored, err = l.sdk.taught(l.id); err != nil {
+		return err
+	}
+	for _, e := range l.stored {
+		l.through = max(l.through, e.record.Sequence+1)
+	}
+	return nil
+}
+
+// divide settles what is trained on, what is held out, and what of that was so before.
+func (l *lesson) divide(ctx context.Context) error {
+	p, stored := l.sdk, l.stored
+	all := fitting(p.merged(l.id, stored, l.fresh), l.head)
+	for _, e := range all {
+		switch known := e.record.Known; {
+		case known && e.record.Held && !e.Rejected:
+			l.kept = append(l.kept, p.encode(e, l.head))
+		case !known && !e.Rejected:
+			l.unseen = append(l.unseen, e)
+		}
+	}
+	if l.options.DropExamples {
+		l.erase, l.stored = len(stored) > 0, nil
+		all = fitting(p.merged(l.id, nil, l.fresh), l.head)
+	}
+	l.data = p.divide(all, l.head)
 	if len(l.data.train)+len(l.data.held) == 0 {
-		return nil, fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
+		if l.person.Anew {
+			return l.unlearn(ctx)
+		}
+		return fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
 	}
 	if len(l.data.train) == 0 { // so few that all would be kept back: none is
 		l.data.train, l.data.held = l.data.held, nil
 	}
-	l.kept = p.divide(id, unchanged(fitting(before, l.head), since), l.head).held
-	l.config = l.learnConfig()
-	return l, nil
+	return nil
 }
 
 // run trains, measures both revisions on the same held-out examples, and installs the better one.
@@ -174,6 +214,9 @@ func (l *lesson) begin(ctx context.Context) (err error) {
 	var head *model.Head
 	head, l.scale = l.standardise()
 	if l.before, err = l.scoreBefore(ctx, l.scale.undo(head), l.data.held); err != nil {
+		return err
+	}
+	if l.tally, err = l.prequential(ctx); err != nil {
 		return err
 	}
 	if l.from, l.began, err = l.start(ctx); err != nil {
@@ -210,26 +253,20 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 	return rep, nil
 }
 
-// commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way.
+// commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way. What was trained on and judged waits no
+// more, whatever the gate said.
 func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Result, rep *Report) error {
-	p, w, served := l.sdk, store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64)}, rec
-	if l.old != nil {
-		*w.IfRevision = l.old.revision
-	}
-	if !w.DropExamples {
-		w.Append = storedExamples(without(l.fresh, l.stored))
-	}
+	p, w, served := l.sdk, l.write(rep), rec
 	if rep.Installed {
 		w.State = encodeState(res.Logits)
 	} else {
 		served = l.old.record
 	}
 	var err error
-	switch {
-	case rep.Installed || l.erase: // examples are erased together with a revision
+	if rep.Installed || l.erase { // examples are erased together with a revision
 		_, err = p.store.Put(ctx, served, w)
-	case len(w.Append) > 0:
-		err = p.store.AppendExamples(ctx, l.id, w.Append)
+	} else {
+		err = p.store.Beside(ctx, l.id, w)
 	}
 	if err != nil {
 		return err
@@ -241,10 +278,38 @@ func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Re
 	if err != nil {
 		return err
 	}
+	person, err := p.store.Person(l.id)
+	if err != nil {
+		return err
+	}
+	rep.Waiting = person.Waiting
 	rep.Revision = now.Revision
 	rep.MaskBytes = len(now.Mask.Bytes())
 	rep.Bytes, err = recordBytes(now)
 	return err
+}
+
+// write is what is stored beside the record.
+func (l *lesson) write(rep *Report) store.Write {
+	w := store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64), Learned: l.through}
+	if l.old != nil {
+		*w.IfRevision = l.old.revision
+	}
+	if !w.DropExamples {
+		w.Append = records(l.fresh)
+		for i := range w.Append {
+			w.Append[i].Known = true
+		}
+	}
+	w.DropHistory = l.person.Anew
+	l.tally.into(&w)
+	note := w.Person
+	w.Person = func(person *store.Person) {
+		person.Anew = false
+		note(person)
+		rep.Prequential = prequentialOf(person.Notes)
+	}
+	return w
 }
 
 // record is the result as it will be stored. What is scored is what is stored: affine and bias are rounded to 8 bits.

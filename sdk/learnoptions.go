@@ -43,7 +43,9 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	if l := c.Config; l != nil && (l.Mode != "" && l.Mode != learner.Masks || l.Soft) {
 		faults = append(faults, "a profile is learned with hard masks: baselines and soft masks are package learner's")
 	}
-	return c, configError(append(faults, labelFaults(c.Labels)...))
+	faults = append(faults, labelFaults(c.Labels)...)
+	c.Labels = cleanLabels(c.Labels)
+	return c, configError(faults)
 }
 
 // learnConfig is the training's configuration: an own head is trained, a shared one is not.

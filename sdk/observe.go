@@ -12,10 +12,11 @@ import (
 )
 
 // Observe stores an example of a profile before it returns, and teaches the profile in the background once enough are new: Options.ObserveEvery, or as many as
-// it has learned from if that is fewer, at least 4. The last Options.Limits.Examples of a profile are kept and replayed. A profile that is new is served at once from an untrained mask
+// it has learned from if that is fewer, at least 4. What waits is stored too: it is learned when enough has come, whatever learned meanwhile, and after Close, a
+// crash and Open. One text counts once: a later label replaces the earlier one, and the same again makes nothing due (docs/learning.md says what one text is).
+// Options.Limits.Examples of a profile are kept, of each label some, and replayed. A profile that is new is served at once from an untrained mask
 // with the label prior of what was observed. Profiles that are due learn in the background, up to 32 of them together as by LearnMany, through the same gate as Learn; Options.OnLearned
-// hears of each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label. After Close nothing is lost: what is stored
-// counts again at the next Observe of that profile.
+// hears of each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
 func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -55,10 +56,10 @@ func (p *SDK) observe(ctx context.Context, id string, e Example) error {
 			return p.observeMore(ctx, id, e)
 		}
 	}
-	if err := p.store.AppendExamples(ctx, id, storedExamples([]Example{e})); err != nil {
+	if err := p.store.AppendExamples(ctx, id, records([]Example{e})); err != nil {
 		return err
 	}
-	return p.observer.note(p, snap.record)
+	return p.observer.note(p, id)
 }
 
 // observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior knows of every example.
@@ -70,16 +71,16 @@ func (p *SDK) observeMore(ctx context.Context, id string, e Example) error {
 	if learned(snap.record) { // meanwhile
 		return ErrConflict
 	}
-	stored, err := p.stored(id)
+	stored, err := p.taught(id)
 	if err != nil {
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = countLabels(latest(append(fitting(stored, snap.head), e)), snap.head)
-	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: storedExamples([]Example{e})}); err != nil {
+	rec.Prior = countLabels(fitting(p.merged(id, stored, []Example{e}), snap.head), snap.head)
+	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: records([]Example{e})}); err != nil {
 		return err
 	}
-	return p.observer.note(p, &rec)
+	return p.observer.note(p, id)
 }
 
 // observeFirst makes a profile that has learned nothing yet: a fresh mask, and a prior of the one label.
@@ -95,12 +96,12 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e Example) error {
 	if err := e.fits(snap.head); err != nil {
 		return err
 	}
-	rec.Prior = countLabels([]Example{e}, snap.head)
-	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: storedExamples([]Example{e})})
+	rec.Prior = countLabels([]taught{{Example: e}}, snap.head)
+	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: records([]Example{e})})
 	if err != nil {
 		return err
 	}
-	return p.observer.note(p, rec)
+	return p.observer.note(p, id)
 }
 
 // untrained is the record of a profile that has learned nothing: the mask where training would start. LN_b is off in it, so that it is served as the base is.
@@ -129,27 +130,21 @@ func (p *SDK) untrained(ctx context.Context, id string) (*store.Profile, error) 
 	return rec, err
 }
 
-// Drain waits until no profile is due and none learns in the background, or until ctx is done.
+// Drain waits until no profile is due and none learns in the background, or until ctx is done. What is left waits for more: fewer examples than Observe says, or
+// those of a profile whose learning failed.
 func (p *SDK) Drain(ctx context.Context) error {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	o := &p.observer
-	o.mu.Lock()
-	if o.over || len(o.queue) == 0 && len(o.busy) == 0 {
-		o.mu.Unlock()
+	if p.options.ReadOnly {
 		return ctx.Err()
 	}
-	if o.idle == nil {
-		o.idle = make(chan struct{})
-	}
-	idle := o.idle
-	o.mu.Unlock()
+	idle := p.observer.idle(p)
 	select {
 	case <-idle:
-		return nil
+		return ctx.Err()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -162,11 +157,14 @@ func (p *SDK) relearn(ctx context.Context, ids []string) []LearnResult {
 		tasks[i] = &task{LearnRequest: LearnRequest{Profile: id}, result: &out[i]}
 	}
 	opts, err := (*LearnOptions)(nil).withDefaults()
-	if err == nil {
+	if opts.background = true; err == nil {
 		p.learnAll(ctx, tasks, opts)
 	}
 	for i := range out {
-		if e := errors.Join(err, out[i].Err); e != nil {
+		switch e := errors.Join(err, out[i].Err); {
+		case errors.Is(e, errNotDue), errors.Is(e, errUnlearned):
+			out[i].Err = nil
+		case e != nil:
 			out[i].Err = fmt.Errorf("learning what was observed: %w", e)
 		}
 	}

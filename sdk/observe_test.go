@@ -118,8 +118,8 @@ func TestObservePrior(t *testing.T) {
 	if !slices.Equal(rec.Prior, want) || learned(rec) {
 		t.Errorf("got a prior of %v, learned from %d, want %v and 0", rec.Prior, rec.Examples, want)
 	}
-	if stored, err := p.stored("ann"); err != nil || len(stored) != 3 {
-		t.Errorf("got %d stored examples, %v, want 3", len(stored), err)
+	if stored, err := p.stored("ann"); err != nil || len(stored) != 2 {
+		t.Errorf("got %d stored examples, %v, want 2", len(stored), err)
 	}
 }
 
@@ -363,14 +363,16 @@ func TestGateRule(t *testing.T) {
 	}
 }
 
-// TestForgottenWhileLearning: an id that is forgotten just after its background learning leaves nothing behind in memory.
+// TestForgottenWhileLearning: an id that is forgotten loses its turn, and leaves nothing behind in memory.
 func TestForgottenWhileLearning(t *testing.T) {
-	o := observer{fresh: map[string]int{"a": 4, "b": 5}, queue: []string{"a", "b"}}
-	ids, fresh := o.next()
-	o.fresh["b"]++ // observed meanwhile
+	p := create(t, small(t))
+	o := observer{queue: []string{"a", "b"}, found: true}
 	o.forget("a")
-	o.done(ids, fresh)
-	if _, ok := o.fresh["a"]; ok || o.fresh["b"] != 1 || len(o.fresh) != 1 {
-		t.Errorf("got %v, want one new example of b, and nothing of a", o.fresh)
+	if ids := o.next(); !slices.Equal(ids, []string{"b"}) {
+		t.Errorf("got %v, want b alone", ids)
+	}
+	o.done(p, []string{"b"}, make([]LearnResult, 1)) // b is no profile any more
+	if len(o.queue)+len(o.busy) > 0 || o.after || o.ended != nil {
+		t.Errorf("got queue %v, busy %v: something of b is left", o.queue, o.busy)
 	}
 }

@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -17,54 +18,72 @@ const (
 	mostDue = 32
 )
 
-// observer counts what is new and learns it in the background.
+// observer learns in the background what was observed. What waits is counted by the store alone; the observer has but the ids of those that are due.
 type observer struct {
 	every int
 	mu    sync.Mutex
-	fresh map[string]int // examples since the last learning, of profiles that were observed since Open
-	queue []string       // profiles that are due, each once
-	busy  []string       // those that are learning
-	idle  chan struct{}  // closed when there is nothing to do; nil while there is none who waits
-	wake  chan struct{}  // holds a token when the queue may have grown
+	queue []string      // profiles that are due, each once
+	busy  []string      // those that are learning
+	quiet chan struct{} // closed when there is nothing to do; nil while there is none who waits
+	wake  chan struct{} // holds a token when the queue may have grown
 	stop  context.CancelFunc
 	ended chan struct{} // closed when the background goroutine has ended; nil if it never began
+	found bool          // what was due at Open is queued
+	after bool          // some have learned, and whether they are due again is being asked
 	over  bool
 }
 
-// note counts an example of a profile, and queues the profile if enough are new.
-func (o *observer) note(p *SDK, rec *store.Profile) error {
-	o.mu.Lock()
-	n, known := o.fresh[rec.ID]
-	o.mu.Unlock()
-	if !known { // the first since Open: the file knows
-		examples, err := p.store.Examples(rec.ID)
-		if err != nil {
-			return err
-		}
-		for _, e := range examples {
-			if rec.Examples == 0 || e.Time.After(rec.Updated) {
-				n++
-			}
-		}
-		n--
+// due says whether so much waits that a profile should learn.
+func (o *observer) due(w store.Waiting) bool {
+	least := leastObserved
+	if w.Learned > 0 {
+		least = max(leastObserved, min(o.every, w.Learned))
 	}
+	return w.Anew || w.Examples >= least
+}
+
+// note queues a profile if it is due.
+func (o *observer) note(p *SDK, id string) error {
+	w, err := p.waiting(id)
+	if errors.Is(err, ErrProfileNotFound) { // forgotten meanwhile
+		return nil
+	}
+	if err == nil && o.due(w) {
+		o.add(p, id)
+	}
+	return err
+}
+
+// waiting is what waits of a profile.
+func (p *SDK) waiting(id string) (store.Waiting, error) {
+	person, err := p.store.Person(id)
+	if err != nil {
+		return store.Waiting{}, err
+	}
+	rec, err := p.store.Get(id)
+	if err != nil {
+		return store.Waiting{}, err
+	}
+	return store.Waiting{ID: id, Examples: person.Waiting, Anew: person.Anew, Learned: int(rec.Examples)}, nil
+}
+
+// add queues profiles that are due, and begins the background goroutine, which first looks for those that were due at Open.
+func (o *observer) add(p *SDK, ids ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
-		return nil // it is stored; the next Open will count it
+		return // it is stored; the next Open finds it
 	}
-	if o.fresh == nil {
-		o.fresh = map[string]int{}
+	for _, id := range ids {
+		if !slices.Contains(o.busy, id) && !slices.Contains(o.queue, id) {
+			o.queue = append(o.queue, id)
+		}
 	}
-	o.fresh[rec.ID] = max(n, 0) + 1
-	due := max(leastObserved, min(o.every, int(rec.Examples)))
-	if rec.Examples == 0 {
-		due = leastObserved
-	}
-	if o.fresh[rec.ID] < due || slices.Contains(o.busy, rec.ID) || slices.Contains(o.queue, rec.ID) {
-		return nil
-	}
-	o.queue = append(o.queue, rec.ID)
+	o.begin(p)
+}
+
+// begin wakes the background goroutine, or makes it. The caller holds mu.
+func (o *observer) begin(p *SDK) {
 	if o.ended == nil {
 		ctx, stop := context.WithCancel(context.Background())
 		o.stop, o.ended = stop, make(chan struct{})
@@ -75,14 +94,32 @@ func (o *observer) note(p *SDK, rec *store.Profile) error {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// idle is closed once nothing is due and nothing learns.
+func (o *observer) idle(p *SDK) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.over || o.found && !o.after && len(o.queue) == 0 && len(o.busy) == 0 {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if o.quiet == nil {
+		o.quiet = make(chan struct{})
+	}
+	o.begin(p)
+	return o.quiet
 }
 
 // work learns the profiles that are due together, those that became due first before others.
 func (o *observer) work(ctx context.Context, p *SDK) {
 	defer close(o.ended)
+	if !o.looked() {
+		o.find(ctx, p)
+	}
 	for {
-		ids, fresh := o.next()
+		ids := o.next()
 		if len(ids) == 0 {
 			select {
 			case <-o.wake:
@@ -92,57 +129,96 @@ func (o *observer) work(ctx context.Context, p *SDK) {
 			}
 		}
 		results := p.relearn(ctx, ids)
-		o.done(ids, fresh)
 		if ctx.Err() != nil {
 			return
 		}
+		o.done(p, ids, results)
 		for i, r := range results {
 			if r.Err != nil {
 				p.options.Logger.Warn("background learning failed", "error", r.Err)
 			}
-			if f := p.options.OnLearned; f != nil {
+			if f := p.options.OnLearned; f != nil && (r.Report != nil || r.Err != nil) {
 				f(ids[i], r.Report, r.Err)
 			}
 		}
 	}
 }
 
-// next takes the profiles that have waited longest; fresh is how many of each one's examples are new.
-func (o *observer) next() (ids []string, fresh []int) {
+func (o *observer) looked() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.found
+}
+
+// find queues what was due when the folder was opened.
+func (o *observer) find(ctx context.Context, p *SDK) {
+	all, err := p.store.Waiting(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.options.Logger.Warn("looking for what was observed before failed", "error", err)
+	}
+	var due []string
+	for _, w := range all {
+		if o.due(w) {
+			due = append(due, w.ID)
+		}
+	}
+	o.add(p, due...)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.found = true
+}
+
+// next takes the profiles that have waited longest.
+func (o *observer) next() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 {
-		if o.idle != nil {
-			close(o.idle)
-			o.idle = nil
+		if o.quiet != nil {
+			close(o.quiet)
+			o.quiet = nil
 		}
-		return nil, nil
+		return nil
 	}
 	n := min(mostDue, len(o.queue))
 	o.busy, o.queue = o.queue[:n:n], o.queue[n:]
-	for _, id := range o.busy {
-		fresh = append(fresh, o.fresh[id])
-	}
-	return o.busy, fresh
+	return o.busy
 }
 
-// done takes what was learned off the counts; what came meanwhile stays. A profile that was forgotten meanwhile has no count, and gets none.
-func (o *observer) done(ids []string, fresh []int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.busy = nil
+// done queues again those to whom so much came while they learned that they are due, and those whose revision was replaced meanwhile. One that failed otherwise
+// has its turn when something new comes: it would fail again.
+func (o *observer) done(p *SDK, ids []string, results []LearnResult) {
+	o.settle(true)
+	defer o.settle(false)
 	for i, id := range ids {
-		if _, ok := o.fresh[id]; ok {
-			o.fresh[id] -= fresh[i]
+		if err := results[i].Err; err != nil && !errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err := o.note(p, id); err != nil {
+			p.options.Logger.Warn("background learning failed", "error", err)
 		}
 	}
 }
 
-// forget drops a profile's count.
+func (o *observer) settle(after bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.busy, o.after = nil, after
+}
+
+// start begins to look for what is due; a folder that is new has nothing.
+func (o *observer) start(p *SDK, fresh bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.found = fresh; !fresh {
+		o.begin(p)
+	}
+}
+
+// forget drops a profile's turn.
 func (o *observer) forget(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.fresh, id)
+	o.queue = slices.DeleteFunc(o.queue, func(q string) bool { return q == id })
 }
 
 // close ends the background learning: the training in progress within a step, with nothing of it kept.
@@ -156,9 +232,9 @@ func (o *observer) close() {
 		<-ended
 	}
 	o.mu.Lock()
-	if o.idle != nil {
-		close(o.idle)
-		o.idle = nil
+	if o.quiet != nil {
+		close(o.quiet)
+		o.quiet = nil
 	}
 	o.mu.Unlock()
 }

@@ -3,6 +3,7 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -50,7 +51,29 @@ func Open(dir string, o *Options) (*SDK, error) {
 		return nil, errors.Join(err, m.close(), st.Close())
 	}
 	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
-	return newSDK(dir, opts, st, m, meta.MaxTokens, k), nil
+	p := newSDK(dir, opts, st, m, meta.MaxTokens, k)
+	if opts.ReadOnly {
+		err = opts.texts.Read(st)
+	} else {
+		err = p.foldCase(context.Background())
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if opts.ReadOnly {
+		return p, nil
+	}
+	p.observer.start(p, false)
+	return p, nil
+}
+
+// foldCase settles which texts are one, and writes it down for who opens the folder without the model.
+func (p *SDK) foldCase(ctx context.Context) error {
+	key, value := p.options.texts.Fold(p.tokenizer.FoldsCase())
+	if old, err := p.store.GetMeta(key); err == nil && bytes.Equal(old, value) {
+		return nil
+	}
+	return p.store.PutMeta(ctx, key, value)
 }
 
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -63,10 +64,17 @@ type Options struct {
 	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.
 	MasterKey []byte
 
+	// ExampleAge is how long a stored example is used: an older one is not read any more, and erased when its profile is next written to, or by ExpireExamples. Default: for ever.
+	ExampleAge time.Duration
+	// Private are prefixes of ids: profiles under them are kept out of what is made of many, as by SetPrivate.
+	Private []string
+
 	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
 	ObserveEvery int
 	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
 	OnLearned func(id string, rep *Report, err error)
+
+	texts *folder.Texts // which texts are one in this folder
 }
 
 func (c Config) validate() error {
@@ -146,17 +154,34 @@ func labelFaults(labels []string) (faults []string) {
 	if len(labels) > model.MaxLabels {
 		faults = append(faults, fmt.Sprintf("%d labels, want at most %d", len(labels), model.MaxLabels))
 	}
-	seen := map[string]bool{}
-	for _, l := range labels {
-		switch {
-		case l == "" || len(l) > model.MaxLabelBytes || seen[l]:
-			faults = append(faults, fmt.Sprintf("label %.40q is empty, too long or there twice", l))
-		case !utf8.ValidString(l) || folder.IsNumber(l):
-			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", l))
+	seen := map[string]string{}
+	for _, given := range labels {
+		l := model.CleanLabel(given)
+		switch twin, twice := seen[l]; {
+		case !utf8.ValidString(given) || folder.IsNumber(l):
+			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", given))
+		case !visible(l):
+			faults = append(faults, fmt.Sprintf("label %.40q shows nothing", given))
+		case len(l) > model.MaxLabelBytes:
+			faults = append(faults, fmt.Sprintf("label %.40q has %d bytes, want at most %d", given, len(l), model.MaxLabelBytes))
+		case twice:
+			faults = append(faults, fmt.Sprintf("labels %.40q and %.40q are the same", twin, given))
 		}
-		seen[l] = true
+		seen[l] = given
 	}
 	return faults
+}
+
+// cleanLabels are labels as they are kept.
+func cleanLabels(labels []string) []string {
+	if labels == nil {
+		return nil
+	}
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = model.CleanLabel(l)
+	}
+	return out
 }
 
 func configError(faults []string) error {
@@ -176,7 +201,7 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}
@@ -186,6 +211,10 @@ func (o *Options) withDefaults() (Options, error) {
 	case "", "cpu", "cuda", "auto":
 	default:
 		faults = append(faults, fmt.Sprintf("Device %q is none of cpu, cuda, auto", c.Device))
+	}
+	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
+	if slices.Contains(c.Private, "") {
+		faults = append(faults, "a Private prefix is empty: that would be all profiles")
 	}
 	c.Device = orDefault(c.Device, "cpu")
 	c.Workers = orDefault(c.Workers, max(2, runtime.GOMAXPROCS(0)))

@@ -177,7 +177,7 @@ func TestScoresOfReport(t *testing.T) {
 	p := create(t, strong(t))
 	es := examples(40, 0)
 	for i := range es {
-		if heldOut("alice", es[i]) && i%2 == 0 {
+		if heldOut(es[i]) && i%2 == 0 {
 			es[i].Label = "later" // so that the prior of all is another than that of the training part
 		}
 	}
@@ -188,7 +188,7 @@ func TestScoresOfReport(t *testing.T) {
 	}
 	f := foldOne(t, p, "alice")
 	defer f.Free()
-	data := p.divide("alice", es, snap.head)
+	data := p.divide(p.merged("alice", nil, es), snap.head)
 	loss := func(f *bank.Folded, offset []float32) float64 {
 		sc, err := learner.Evaluate(context.Background(), p.env(snap.bank), f, snap.head, offset, data.held)
 		if err != nil {

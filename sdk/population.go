@@ -49,7 +49,10 @@ func (p *SDK) takeCensus(ctx context.Context) (*population, error) {
 		case err != nil:
 			return nil, err
 		}
-		if learned(rec) {
+		if !learned(rec) {
+			continue
+		}
+		if private, err := p.private(rec.ID); err == nil && !private { // else it is forgotten meanwhile, or damaged
 			pop.add(rec)
 		}
 	}

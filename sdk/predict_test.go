@@ -188,7 +188,7 @@ func TestUnusualTexts(t *testing.T) {
 func TestNotFinite(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
-	mustLearn(t, p, "alice", examples(12, 0), forced())
+	mustLearn(t, p, "alice", examples(24, 0), forced())
 	rec, err := p.store.Get("alice")
 	if err != nil {
 		t.Fatal(err)

@@ -163,6 +163,11 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	if err != nil {
 		return info, err
 	}
+	person, err := p.store.Person(rec.ID)
+	if err != nil {
+		return info, err
+	}
+	info.Waiting, info.Private, info.Prequential = person.Waiting, person.Private, prequentialOf(person.Notes)
 	info.Bank, info.Head, info.Labels = snap.bank.Digest().String(), snap.kind(), slices.Clone(snap.head.Labels)
 	info.Bytes, err = recordBytes(rec)
 	return info, err

@@ -128,6 +128,8 @@ func (l *lesson) gate(before, after Score, lost int) (install bool, reason strin
 		better = after.Loss <= before.Loss
 	}
 	switch {
+	case l.person.Anew:
+		return true, "installed: learned anew, as an example was taken back"
 	case after.N == 0:
 		return true, "installed: too few examples to hold any back"
 	case better && lost > 0:

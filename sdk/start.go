@@ -15,7 +15,7 @@ const startTexts = 64
 // start is where training begins: the profile's own logits, else its mask; for a new one what LearnOptions.Start says.
 func (l *lesson) start(ctx context.Context) (st learner.Start, from Start, err error) {
 	p, props := l.sdk, l.bank.Properties()
-	if l.old == nil || !learned(l.old.record) || l.move { // new, only observed so far, or over another bank
+	if l.old == nil || !learned(l.old.record) || l.move || l.person.Anew { // new, only observed so far, over another bank, or with something taken back
 		return l.newcomer(ctx)
 	}
 	if state, err := p.store.State(l.id); err == nil {

@@ -23,6 +23,8 @@ type Stats struct {
 	Learns      int64       `json:"learns"`
 	Tensors     int64       `json:"tensors"` // libtorch handles in use, now
 	Device      string      `json:"device"`
+	// Prequential is over all profiles that learned, the last ten thousand examples or so.
+	Prequential Prequential `json:"prequential"`
 }
 
 // Stats takes a snapshot of all counts.
@@ -33,7 +35,11 @@ func (p *SDK) Stats() (Stats, error) {
 	}
 	defer leave()
 	st, err := p.store.Stats()
-	return Stats{Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
+	if err != nil {
+		return Stats{}, err
+	}
+	q, err := p.prequential()
+	return Stats{Prequential: q, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Tensors: p.engine.Live(), Device: string(p.engine.Device())}, err
 }
 

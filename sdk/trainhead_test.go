@@ -46,7 +46,7 @@ func TestTrainHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := len(part("alice", es[:30], true)) + len(part("bob", es[30:], true))
+	held := len(part(es[:30], true)) + len(part(es[30:], true))
 	if !rep.Installed || rep.Profiles != 2 || rep.HeldOut != held || rep.Examples != 60-held || rep.Steps != steps || rep.After.Accuracy < rep.Before.Accuracy ||
 		rep.After.N != held || rep.Losses[rep.Steps-1] > rep.Losses[0] {
 		t.Errorf("got %+v, want a better head from 2 profiles with %d examples, %d of them held out", rep, 60, held)

@@ -71,6 +71,11 @@ func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(i
 		if rec.Head == 0 {
 			continue
 		}
+		if private, err := p.private(rec.ID); err != nil && !errors.Is(err, ErrProfileNotFound) {
+			return err
+		} else if private {
+			continue
+		}
 		part, err := p.newest(rec, h, min(each, left))
 		if errors.Is(err, ErrProfileNotFound) {
 			continue // forgotten meanwhile
@@ -90,12 +95,12 @@ func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(i
 
 // newest divides the newest examples of a profile that fit a head, at most so many.
 func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
-	examples, err := p.stored(rec.ID)
+	examples, err := p.taught(rec.ID)
 	if err != nil {
 		return split2{}, err
 	}
-	examples = latest(fitting(examples, h))
-	return p.divide(rec.ID, examples[max(0, len(examples)-most):], h), nil
+	examples = fitting(examples, h)
+	return p.divide(examples[max(0, len(examples)-most):], h), nil
 }
 
 // headData gathers what a shared head is trained and measured on.

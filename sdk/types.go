@@ -14,6 +14,11 @@ type Example struct {
 	Pair  string // empty: a single text
 	Label string
 	Value float64 // instead of Label, for a profile that learns numbers (NumberHead)
+
+	// Weight is how much the example counts in training beside others; 0 means 1, at most 1,000.
+	Weight float64
+	// Rejected says that the text is not of Label, and not what it is of: see SDK.Rejected.
+	Rejected bool
 }
 
 // HeadKind says which head a profile uses.
@@ -51,7 +56,8 @@ type LearnOptions struct {
 	// Progress is called after each step, in the goroutine of Learn.
 	Progress func(step, steps int, loss float32)
 
-	move bool // Rebase
+	move       bool // Rebase
+	background bool // of what was observed: only if that is still due
 }
 
 // Start says where the training of a new profile begins.
@@ -76,20 +82,23 @@ type Score struct {
 // Report of a Learn.
 type Report struct {
 	Profile   string
-	Installed bool      // false: the gate kept the old revision
-	Reason    string    // what the gate decided, in words
-	Revision  uint64    // now served; an old one that was kept gets a new number if DropExamples erased something
-	Before    Score     // of what was served before, on the held-out examples; a label that it did not have counts as wrong; the base for a new profile
-	After     Score     // of what was learned, on the same examples
-	Examples  int       // trained on, stored ones replayed included
-	HeldOut   int       // kept back for the gate
-	Truncated int       // of both, those longer than MaxTokens: their ends were not read
-	Start     Start     // where training began: what LearnOptions asked for, or what it had to make do with
-	Losses    []float32 // one a step
-	Steps     int
-	Took      time.Duration // waiting for other Learns included
-	Bytes     int           // of the record that is now served, frame and own head included
-	MaskBytes int           // of the masks in it, 2·⌈N/8⌉·L
+	Installed bool   // false: the gate kept the old revision
+	Reason    string // what the gate decided, in words
+	Revision  uint64 // now served; an old one that was kept gets a new number if DropExamples erased something
+	Before    Score  // of what was served before, on the held-out examples; a label that it did not have counts as wrong; the base for a new profile
+	After     Score  // of what was learned, on the same examples
+	Examples  int    // trained on, stored ones replayed included
+	HeldOut   int    // kept back for the gate
+	Truncated int    // of both, those longer than MaxTokens: their ends were not read
+	Start     Start  // where training began: what LearnOptions asked for, or what it had to make do with
+	Waiting   int    // examples that came meanwhile, and wait for the next training
+	// Prequential is how often what was served was right about examples before anything had learned from them: over the last hundred or so.
+	Prequential Prequential
+	Losses      []float32 // one a step
+	Steps       int
+	Took        time.Duration // waiting for other Learns included
+	Bytes       int           // of the record that is now served, frame and own head included
+	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L
 }
 
 // Fallback says what answers for a profile that does not exist. FallbackPopulation and FallbackNearest answer, too, for one that was only observed: its mask is
@@ -171,4 +180,9 @@ type ProfileInfo struct {
 	After     float32
 	Bytes     int // the stored record
 	MaskBytes int
+
+	// Those below are of now, in the History of a profile too.
+	Waiting     int  // examples that no training has seen
+	Private     bool // see SDK.SetPrivate
+	Prequential Prequential
 }

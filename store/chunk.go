@@ -24,7 +24,7 @@ const (
 	// Two versions less are those without persons, and with examples that have
 	// neither key nor flags.
 	bundleBareSigned = 2
-	chunkSize      = 1 << 16
+	chunkSize        = 1 << 16
 )
 
 // chunkWriter writes the outer frame.

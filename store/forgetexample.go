@@ -40,47 +40,52 @@ func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgo
 		if err := w.putState(n, nil); err != nil {
 			return err
 		}
-		if _, err := w.Bucket(bktHistory).removePrefix(key32(n)); err != nil {
+		if err := w.putShelf(n, sh); err != nil {
 			return err
 		}
-		if err := w.putShelf(n, sh); err != nil || w.keys == nil {
-			return err
-		}
-		return w.rekey(idKey, n)
+		_, err = w.dropHistory(id, n)
+		return err
 	})
 	return forgotten, err
 }
 
-// rekey moves a profile without state and history to a new number, which has a
-// new key, and frees the old one.
-func (w *writeTx) rekey(idKey []byte, n uint32) error {
+// rekey moves a profile without history to a new number, which it returns, and
+// which has a new key; the old one is freed.
+func (w *writeTx) rekey(idKey []byte, n uint32) (uint32, error) {
 	p, err := w.decode(n)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	sh, err := w.shelf(n)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	state, err := w.state(n)
+	if err != nil {
+		return 0, err
 	}
 	if err := w.erase(idKey, n); err != nil {
-		return err
+		return 0, err
 	}
 	moved := *p
 	if moved.Number, err = w.newNumber(); err != nil {
-		return err
+		return 0, err
 	}
 	size, err := w.putRecord(&moved)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	w.tally.recordBytes += uint64(size)
 	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
 	w.changes = append(w.changes, change{moved.Number, maskRef{}, maskRef{p.Bank, p.Mask.Clone()}})
 	if err := w.Bucket(bktIDs).replace(idKey, key32(moved.Number)); err != nil {
-		return err
+		return 0, err
+	}
+	if err := w.putState(moved.Number, state); err != nil {
+		return 0, err
 	}
 	sh.stored = nil
-	return w.putShelf(moved.Number, sh)
+	return moved.Number, w.putShelf(moved.Number, sh)
 }
 
 // Expire erases the examples over Options.MaxAge of all profiles whose id

@@ -96,11 +96,11 @@ type importer struct {
 
 // staged is one profile of the bundle with what goes with it.
 type staged struct {
-	profile  *Profile
-	record   []byte // its encoding
-	state    []byte
-	was      *Profile // as it was in the bundle
-	shelf    shelf
+	profile *Profile
+	record  []byte // its encoding
+	state   []byte
+	was     *Profile // as it was in the bundle
+	shelf   shelf
 }
 
 // A batch is what one staging transaction writes at most, but for its last

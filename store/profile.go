@@ -39,6 +39,10 @@ type Write struct {
 	Append []Example
 	// DropExamples erases the examples stored before.
 	DropExamples bool
+	// DropHistory erases the earlier revisions, the one that Put replaces too.
+	// With encryption the profile gets a new key, and the old one is overwritten
+	// before Put returns.
+	DropHistory bool
 	// Learned says that the examples of a lower Sequence were trained on.
 	Learned uint64
 	// Person changes what is known of the person, in place. It may run more

@@ -77,7 +77,21 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 	if err := w.store(next, old); err != nil {
 		return 0, err
 	}
+	if o.DropHistory && old != nil {
+		if next.Number, err = w.dropHistory(p.ID, next.Number); err != nil {
+			return 0, err
+		}
+	}
 	return next.Revision, w.putBeside(next.Number, o)
+}
+
+// dropHistory erases the earlier revisions under a number, and returns the
+// number that the profile has now.
+func (w *writeTx) dropHistory(id string, n uint32) (uint32, error) {
+	if _, err := w.Bucket(bktHistory).removePrefix(key32(n)); err != nil || w.keys == nil {
+		return n, err
+	}
+	return w.rekey(w.idKey([]byte(id)), n)
 }
 
 // forWriting returns the profile to be replaced, or nil if the id is new. It

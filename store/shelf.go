@@ -76,6 +76,20 @@ func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	return w.setWaiting(n, sh.waiting(), sh.person.Anew)
 }
 
+// Merged is what a profile's examples would be with fresh ones added, whatever
+// their number. It reads nothing and writes nothing.
+func (s *Store) Merged(id string, stored, fresh []Example) []Example {
+	sh := &shelf{opts: &s.opts, id: id}
+	for _, e := range stored {
+		sh.place(e)
+		sh.person.next = max(sh.person.next, e.Sequence+1)
+	}
+	for _, e := range fresh {
+		sh.add(e)
+	}
+	return sh.examples
+}
+
 // awaits says whether no training has seen an example.
 func (p *Person) awaits(e Example) bool { return !e.Known && e.Sequence >= p.learned }
 

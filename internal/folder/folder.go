@@ -61,8 +61,23 @@ func WriteReport(dir, bank string, data []byte) (err error) {
 	return os.Rename(f.Name(), filepath.Join(Banks(dir), bank+".json"))
 }
 
-// Open opens the folder's store; the error wraps fs.ErrNotExist if there is none.
-func Open(dir string, o *store.Options) (*store.Store, error) { return store.Open(DB(dir), o) }
+// Open opens the folder's store, with its rules of texts; the error wraps fs.ErrNotExist if there is none.
+func Open(dir string, o *store.Options) (*store.Store, error) {
+	var opts store.Options
+	if o != nil {
+		opts = *o
+	}
+	var texts Texts
+	texts.Into(&opts)
+	st, err := store.Open(DB(dir), &opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := texts.Read(st); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
+}
 
 // ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new profiles average in each row, as a decimal.
 const ExtraK = "k"

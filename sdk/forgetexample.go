@@ -1,0 +1,70 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+var (
+	// errNotDue ends a background learning: what was due was learned meanwhile.
+	errNotDue = errors.New("sdk: not due any more")
+	// errUnlearned ends one of a profile whose last example was taken back: there is nothing left to learn.
+	errUnlearned = errors.New("sdk: nothing is left to learn")
+)
+
+// ForgetExample erases what a profile was told of a text (WithPair: of a pair), under whatever label: the stored example and, as both hold what was learned from it, the profile's
+// logits and earlier revisions. The profile is then learned anew in the background from what is left, beginning where a new profile does, and installed whatever
+// its score; until that has ended (Drain waits for it) the old masks go on serving. Without anything left it is served as if it were new. What was erased can no longer be read as
+// Forget says: with Options.MasterKey because the profile's keys are destroyed, without once the pages are written again, or after Compact. A warm bank and a head
+// that were trained on it keep what they learned. It waits for a Learn of the profile. ErrExampleNotFound if there is none of the text.
+func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...PredictOption) error {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := p.options.Limits.checkID(id); err != nil {
+		return err
+	}
+	unlock, ok := p.ids.lock(id, ctx.Done())
+	if !ok {
+		return ctx.Err()
+	}
+	defer unlock()
+	if _, err := p.store.Get(id); err != nil {
+		return err
+	}
+	r := Request{Text: text}
+	for _, o := range opts {
+		o(&r)
+	}
+	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(r.Text, r.Pair))
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: profile %.40q", ErrExampleNotFound, id)
+	}
+	if err != nil {
+		return err
+	}
+	p.options.Logger.Info("forgot an example")
+	return p.observer.note(p, id)
+}
+
+// unlearn makes the profile what it was before it was told anything, and ends its lesson.
+func (l *lesson) unlearn(ctx context.Context) error {
+	rec, err := l.sdk.untrained(ctx, l.id)
+	if err != nil {
+		return err
+	}
+	w := store.Write{IfRevision: &l.old.revision, DropState: true, DropHistory: true, Learned: l.through,
+		Person: func(person *store.Person) { person.Anew = false }}
+	if _, err := l.sdk.store.Put(ctx, rec, w); err != nil {
+		return err
+	}
+	l.sdk.cache.drop(l.old.key)
+	return errUnlearned
+}

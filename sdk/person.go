@@ -1,0 +1,118 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// confirmedWeight is what a confirmation counts beside a correction: it says that nothing has to change.
+const confirmedWeight = 0.5
+
+// Rejected stores, like Observe, that a text is not of a label, without the right one: a thumb down. Training then lowers that label's probability p by the loss −log(1 − p); the label
+// prior does not count it, and nothing is measured on it. A text may have several labels rejected; whatever label it gets takes the place of all of them.
+func (p *SDK) Rejected(ctx context.Context, id, text, label string) error {
+	return p.Observe(ctx, id, Example{Text: text, Label: label, Rejected: true})
+}
+
+// Confirmed stores, like Observe, that a text was answered rightly: a thumb up. It counts half as much in training as a correction.
+func (p *SDK) Confirmed(ctx context.Context, id, text, label string) error {
+	return p.Observe(ctx, id, Example{Text: text, Label: label, Weight: confirmedWeight})
+}
+
+// StoredExample is an example as it is kept.
+type StoredExample struct {
+	Example
+	Time time.Time
+	// Learned says that a training has seen it; it may have been held out there, to measure on.
+	Learned bool
+	HeldOut bool
+}
+
+// Examples lists what is stored of what a profile was told, oldest first. It reads all of it at once.
+func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, error] {
+	return func(yield func(StoredExample, error) bool) {
+		all, err := p.examples(ctx, id)
+		if err != nil {
+			yield(StoredExample{}, err)
+			return
+		}
+		for _, e := range all {
+			if !yield(StoredExample{e.Example, e.record.Time, e.record.Known, e.record.Held && !e.Rejected}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (p *SDK) examples(ctx context.Context, id string) ([]taught, error) {
+	leave, err := p.lifetime.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if err := p.options.Limits.checkID(id); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.taught(id)
+}
+
+// ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and returns their number. Without it they are read by nothing any more, and are erased
+// when their profile is next written to. Cost: a look at each profile's examples.
+func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	n, err := p.store.Expire(ctx, "")
+	if n > 0 {
+		p.options.Logger.Info("erased examples over their age", "examples", n)
+	}
+	return n, err
+}
+
+// SetPrivate says whether a profile is kept out of all that is made of many: TrainHead, TrainBank, the population's mask and start, and the nearest that others are served by. It
+// learns and answers as before, from what is its own. What a head or bank learned of it before stays in it. Options.Private does the same for whole prefixes. It holds until it is changed, whatever Rollback and Import do.
+func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := p.options.Limits.checkID(id); err != nil {
+		return err
+	}
+	err = p.store.Beside(ctx, id, store.Write{Person: func(person *store.Person) { person.Private = private }})
+	if err == nil && private {
+		p.census.forget(id)
+	}
+	return err
+}
+
+// private says whether a profile is kept out of what is made of many.
+func (p *SDK) private(id string) (bool, error) {
+	for _, prefix := range p.options.Private {
+		if strings.HasPrefix(id, prefix) {
+			return true, nil
+		}
+	}
+	person, err := p.store.Person(id)
+	return person.Private, err
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}

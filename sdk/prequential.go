@@ -1,0 +1,187 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// Prequential is how often an answer would have been right about examples that came later, before anything had learned from them: the profile's as it was
+// served, the shared head with the profile's label prior alone, and the shared head alone (for an own head: that over the bare encoder, for both). Old examples count less and less. It is measured when a profile
+// learns, on at most 16 of the examples that are new, and says whether masks earn their bytes.
+type Prequential struct {
+	N       float64 `json:"n"` // examples, the older ones less
+	Profile float64 `json:"profile"`
+	Prior   float64 `json:"prior"`
+	Base    float64 `json:"base"`
+}
+
+const (
+	// mostTracked bounds the texts of one Learn that it costs a pass each, under the profile and bare.
+	mostTracked = 16
+	// memories are over how many examples a profile's and the folder's shares are taken, about.
+	profileMemory, folderMemory = 100, 10_000
+	// valuePrequential is the key of the folder's, among the store's values.
+	valuePrequential = "prequential"
+)
+
+// prequentialTally is what one Learn adds.
+type prequentialTally struct{ n, profile, prior, base float64 }
+
+// prequential answers what no training has seen as it would have been answered when it came.
+func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error) {
+	if l.old == nil || l.old.head.Regression() {
+		return t, nil
+	}
+	var unseen []taught
+	for _, e := range l.unseen {
+		if e.fits(l.old.head) == nil {
+			unseen = append(unseen, e)
+		}
+	}
+	if len(unseen) == 0 {
+		return t, nil
+	}
+	tracked := unseen[max(0, len(unseen)-mostTracked):]
+	texts := make([]learner.Example, len(tracked))
+	for i, e := range tracked {
+		texts[i] = l.sdk.encode(e, l.old.head)
+	}
+	bare, err := l.sdk.embedQuickly(ctx, l, nil, texts)
+	if err != nil {
+		return t, err
+	}
+	own := bare
+	if learned(l.old.record) {
+		if own, err = l.sdk.embedQuickly(ctx, l, l.old, texts); err != nil {
+			return t, err
+		}
+	}
+	counts := l.countsBefore(unseen[:len(unseen)-len(tracked)])
+	for i, e := range texts {
+		prior := l.old.offsetWith(counts)
+		served := prior
+		if learned(l.old.record) {
+			served = l.old.offset
+		}
+		t.n++
+		t.profile += rightly(l.old.head, served, l.sdk.row(own, i), e.Class)
+		t.prior += rightly(l.old.head, prior, l.sdk.row(bare, i), e.Class)
+		t.base += rightly(l.old.head, nil, l.sdk.row(bare, i), e.Class)
+		if e.Class < len(counts) {
+			counts[e.Class]++
+		}
+	}
+	return t, nil
+}
+
+// countsBefore are the labels that the prior knew of before the examples that are tracked.
+func (l *lesson) countsBefore(unseen []taught) []uint32 {
+	if l.options.DropExamples {
+		return append([]uint32(nil), l.old.record.Prior...)
+	}
+	var before []taught
+	for _, e := range l.stored {
+		if e.record.Known {
+			before = append(before, e)
+		}
+	}
+	return countLabels(append(before, unseen...), l.old.head)
+}
+
+func (p *SDK) row(x []float32, i int) []float32 {
+	d := p.encoder.Hidden()
+	return x[i*d : (i+1)*d]
+}
+
+// rightly is 1 if the label with the highest logit is the given one.
+func rightly(h *model.Head, offset, x []float32, class int) float64 {
+	z := h.Logits(make([]float32, 0, h.Outputs()), x)
+	best := 0
+	for c := range z {
+		if c < len(offset) {
+			z[c] += offset[c]
+		}
+		if z[c] > z[best] {
+			best = c
+		}
+	}
+	if best == class {
+		return 1
+	}
+	return 0
+}
+
+// embedQuickly embeds texts under a revision, nil for the bare encoder, as Predict does.
+func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts []learner.Example) (x []float32, err error) {
+	if !p.packs() {
+		return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return learner.Embed(ctx, p.env(l.bank), texts, f) })
+	}
+	encodings, owner := make([]model.Encoding, len(texts)), make([]int, len(texts))
+	for i, e := range texts {
+		encodings[i] = e.Text
+	}
+	return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) {
+		x := make([]float32, len(texts)*p.encoder.Hidden())
+		return x, p.encoder.EmbedEach(encodings, owner, []*model.EachAdapter{f.Each()}, x)
+	})
+}
+
+// into makes a write add the tally to the person's shares and the folder's.
+func (t prequentialTally) into(w *store.Write) {
+	w.Person = func(p *store.Person) { p.Notes = t.added(p.Notes, profileMemory) }
+	if t.n > 0 {
+		w.Values = map[string]func([]byte) []byte{valuePrequential: func(old []byte) []byte { return t.added(old, folderMemory) }}
+	}
+}
+
+// added is the bytes of shares with the tally: n and three sums, float32, little-endian.
+func (t prequentialTally) added(old []byte, memory float64) []byte {
+	if t.n == 0 {
+		return old
+	}
+	sums := sumsOf(old)
+	keep := math.Pow(1-1/memory, t.n)
+	out := make([]byte, 0, 16)
+	for i, x := range []float64{t.n, t.profile, t.prior, t.base} {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(sums[i]*keep+x)))
+	}
+	return out
+}
+
+func sumsOf(notes []byte) (sums [4]float64) {
+	if len(notes) != 16 {
+		return sums
+	}
+	for i := range sums {
+		if x := float64(math.Float32frombits(binary.LittleEndian.Uint32(notes[4*i:]))); x >= 0 && x < 1e9 {
+			sums[i] = x
+		}
+	}
+	return sums
+}
+
+// prequentialOf reads shares.
+func prequentialOf(notes []byte) (q Prequential) {
+	sums := sumsOf(notes)
+	if sums[0] == 0 {
+		return q
+	}
+	return Prequential{sums[0], min(1, sums[1]/sums[0]), min(1, sums[2]/sums[0]), min(1, sums[3]/sums[0])}
+}
+
+// prequential of the folder.
+func (p *SDK) prequential() (Prequential, error) {
+	v, err := p.store.GetMeta(valuePrequential)
+	if err != nil {
+		return Prequential{}, ignoreNotFound(err)
+	}
+	return prequentialOf(v), nil
+}
