@@ -71,8 +71,8 @@ var hubIgnored = []string{
 	"factorized_phm_W", "factorized_phm_rule", "shared_W_phm", "shared_phm_rule",
 }
 
-// isNumber accepts one number, whose meaning the tensors' shapes say better. An object has a number
-// for each block: a bank has one bottleneck.
+// isNumber accepts one number, whose meaning the tensors' shapes say better. An object has a
+// number for each block: a bank has one bottleneck.
 func isNumber(v any) bool {
 	_, ok := v.(float64)
 	return ok

@@ -118,7 +118,8 @@ func rename(c *hubCase, from, to string) {
 	}
 }
 
-// TestImportRefusesTwoBases: adapters of two base models make no bank. Both are named, with their files.
+// TestImportRefusesTwoBases: adapters of two base models make no bank. Both are named, with their
+// files.
 func TestImportRefusesTwoBases(t *testing.T) {
 	of := func(name, base string) string {
 		c := newHubCase(name, 1)
@@ -148,7 +149,8 @@ func TestImportRefusesTwoBases(t *testing.T) {
 	}
 }
 
-// TestImportPerBlock is an adapter whose blocks have bottlenecks of their own: the field is named, not the tensor.
+// TestImportPerBlock is an adapter whose blocks have bottlenecks of their own: the field is named,
+// not the tensor.
 func TestImportPerBlock(t *testing.T) {
 	c := newHubCase("perblock", 1)
 	c.config["reduction_factor"] = map[string]any{"default": 3, "1": 6}

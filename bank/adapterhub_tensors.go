@@ -44,8 +44,8 @@ func openHubAdapter(dir string) (*hubAdapter, error) {
 	return a, nil
 }
 
-// baseModel is a base model's name. Hugging Face moved BERT's own checkpoints to a name of Google's
-// and serves them under both.
+// baseModel is a base model's name. Hugging Face moved BERT's own checkpoints to a name of
+// Google's and serves them under both.
 func baseModel(name string) string {
 	if rest, ok := strings.CutPrefix(name, "google-bert/"); ok {
 		return rest
@@ -53,8 +53,8 @@ func baseModel(name string) string {
 	return name
 }
 
-// sameBase compares an adapter with those before it in its bank. One adapts the states of the model
-// that it was trained in, and means nothing to another's.
+// sameBase compares an adapter with those before it in its bank. One adapts the states of the
+// model that it was trained in, and means nothing to another's.
 func (a *hubAdapter) sameBase(before []*hubAdapter) error {
 	for _, b := range before {
 		if a.base != "" && b.base != "" && a.base != b.base {

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// FuzzTokenizerFolder: whatever the files beside a vocabulary say of it, they are an error, or a tokenizer that encodes.
+// FuzzTokenizerFolder: whatever the files beside a vocabulary say of it, they are an error, or a
+// tokenizer that encodes.
 func FuzzTokenizerFolder(f *testing.F) {
 	f.Add([]byte(`{"cls_token":"<s>","additional_special_tokens":["a"]}`), []byte(`{"[CLS]":2}`), []byte(`{"max_seq_length":64,"do_lower_case":true}`), []byte(`{}`))
 	f.Add([]byte(`{"mask_token":{"content":"the","normalized":false}}`), []byte(`{"x":99}`), []byte(`{"max_seq_length":null}`), []byte(`{"prompts":{"a":"b"},"default_prompt_name":"a"}`))
@@ -36,7 +37,8 @@ func FuzzTokenizerFolder(f *testing.F) {
 	})
 }
 
-// FuzzModules: any modules.json and pooling are an error; without weights there is never a checkpoint.
+// FuzzModules: any modules.json and pooling are an error; without weights there is never a
+// checkpoint.
 func FuzzModules(f *testing.F) {
 	f.Add([]byte(`[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling","type":"sentence_transformers.models.Pooling"}]`), []byte(`{"pooling_mode":"cls"}`))
 	f.Add([]byte(`[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"../x","type":"sentence_transformers.models.Pooling"}]`), []byte(`{}`))

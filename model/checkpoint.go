@@ -32,8 +32,8 @@ type weight struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// OpenCheckpoint reads dir's config.json, modules.json and the pooling's config.json, and maps its model.safetensors. No weight is
-// read, but each is known to be there.
+// OpenCheckpoint reads dir's config.json, modules.json and the pooling's config.json, and maps its
+// model.safetensors. No weight is read, but each is known to be there.
 func OpenCheckpoint(dir string) (*Checkpoint, error) {
 	config, err := ReadConfig(dir)
 	if err != nil {
@@ -87,7 +87,8 @@ func openWeights(dir string) (*safetensors.File, error) {
 	return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 }
 
-// refusePEFT refuses a folder whose weights are not all: with an adapter_config.json beside them transformers adds an adapter.
+// refusePEFT refuses a folder whose weights are not all: with an adapter_config.json beside them
+// transformers adds an adapter.
 func refusePEFT(dir string) error {
 	const name = "adapter_config.json"
 	fields, err := readObject(dir, name, maxConfigFile, ErrCheckpoint)

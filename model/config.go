@@ -121,7 +121,8 @@ func (c Config) ValidateMaxTokens(n int) error {
 	return nil
 }
 
-// Pairs says whether the model reads pairs of texts: the second one's tokens have a type of their own.
+// Pairs says whether the model reads pairs of texts: the second one's tokens have a type of their
+// own.
 func (c Config) Pairs() bool { return c.TypeVocabSize > 1 }
 
 // canonical is what the digest of a checkpoint binds: every field that changes the result, in a fixed spelling.

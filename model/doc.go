@@ -11,16 +11,18 @@
 //	var e model.Encoding
 //	tok.Encode(&e, "a text", "", tok.DefaultMaxTokens(ckpt.Config))
 //
-// What a folder needs: config.json (model_type bert), model.safetensors, and tokenizer.json or vocab.txt. What else it has to say
-// about tokens and vectors is followed too, or it is ErrUnsupported, which names the file and the field:
+// What a folder needs: config.json (model_type bert), model.safetensors, and tokenizer.json or
+// vocab.txt. What else it has to say about tokens and vectors is followed too, or it is
+// ErrUnsupported, which names the file and the field:
 //
 //   - tokenizer_config.json, special_tokens_map.json and added_tokens.json, as transformers reads them; where two of them, or one of
 //     them and tokenizer.json or vocab.txt, contradict each other the error names both;
 //   - modules.json and the pooling's config.json: Transformer, Pooling (mean or cls), Normalize;
 //   - sentence_bert_config.json and config_sentence_transformers.json.
 //
-// A vocab.txt alone that has words with capitals needs a tokenizer_config.json that says do_lower_case: transformers would lower-case
-// each text and never find those words. A model of one token type reads no pairs.
+// A vocab.txt alone that has words with capitals needs a tokenizer_config.json that says
+// do_lower_case: transformers would lower-case each text and never find those words. A model of
+// one token type reads no pairs.
 //
 // Config, Tokenizer and Checkpoint build without cgo; Encoder and what computes need libtorch.
 //

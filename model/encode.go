@@ -41,8 +41,8 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, 1)
 }
 
-// run appends the ids of a text, at most room of them, and returns how many there are (with all) or at least were seen: more than
-// room if there are more.
+// run appends the ids of a text, at most room of them, and returns how many there are (with all)
+// or at least were seen: more than room if there are more.
 func (s *scanner) run(ids []int32, text string, room int, all bool) ([]int32, int) {
 	s.ids, s.room, s.limit, s.n, s.all = ids, room, room, 0, all
 	for {

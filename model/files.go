@@ -57,7 +57,8 @@ func readOptional(dir, name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
-// readObject reads a JSON object that may be absent, which is a nil map. The fields wait for their readers.
+// readObject reads a JSON object that may be absent, which is a nil map. The fields wait for their
+// readers.
 func readObject(dir, name string, limit int64, kind error) (map[string]json.RawMessage, error) {
 	b, err := readOptional(dir, name, limit)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// realFolder links the real model's files into a new folder, without those in skip, and writes files beside them or in their place.
+// realFolder links the real model's files into a new folder, without those in skip, and writes
+// files beside them or in their place.
 func realFolder(tb testing.TB, skip []string, files map[string]string) string {
 	tb.Helper()
 	dir, from := tb.TempDir(), modelDir(tb)
@@ -76,7 +77,8 @@ func openFolder(dir string) error {
 	return ckpt.CheckTokenizer(tok)
 }
 
-// TestFoldersRefused: a folder that is more, or less, than a plain BERT is refused in words that say what it is.
+// TestFoldersRefused: a folder that is more, or less, than a plain BERT is refused in words that
+// say what it is.
 func TestFoldersRefused(t *testing.T) {
 	vocab := readReal(t, "vocab.txt")
 	cased := strings.Replace(strings.Replace(vocab, "[unused1]\n", "Apple\n", 1), "[unused2]\n", "Paris\n", 1)
@@ -146,7 +148,8 @@ func TestSpecialMapFolder(t *testing.T) {
 	}
 }
 
-// TestBlankLines: blank lines behind a vocabulary's last token are none, with any line ends, and the tokenizer is the same.
+// TestBlankLines: blank lines behind a vocabulary's last token are none, with any line ends, and
+// the tokenizer is the same.
 func TestBlankLines(t *testing.T) {
 	want := realTokenizer(t)
 	vocab := readReal(t, "vocab.txt")

@@ -26,7 +26,8 @@ type scanner struct {
 	all   bool    // go on beyond the limit, to count
 }
 
-// over says whether the rest of the text changes nothing. That the text is longer than the limit is known by then.
+// over says whether the rest of the text changes nothing. That the text is longer than the limit
+// is known by then.
 func (s *scanner) over() bool { return s.n > s.limit && !s.all }
 
 type mark struct {

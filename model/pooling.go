@@ -29,7 +29,8 @@ func (p Pooling) String() string {
 	return fmt.Sprintf("Pooling(%d)", uint8(p))
 }
 
-// readPooling returns what the pooling's config.json in a folder of dir's says, 0 if there is no such file.
+// readPooling returns what the pooling's config.json in a folder of dir's says, 0 if there is no
+// such file.
 func readPooling(dir, folder string, hidden int) (Pooling, error) {
 	name := filepath.Join(folder, "config.json")
 	b, err := readOptional(dir, name, maxConfigFile)

@@ -11,7 +11,8 @@ type sentenceSettings struct {
 	maxTokens int    // 0: not said
 }
 
-// sentenceFiles are tried in this order, as sentence-transformers does: the name says little about the model.
+// sentenceFiles are tried in this order, as sentence-transformers does: the name says little about
+// the model.
 var sentenceFiles = []string{
 	"sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
@@ -47,7 +48,8 @@ func readSentenceSettings(dir string) (s sentenceSettings, err error) {
 	return s, nil
 }
 
-// checkPrompts refuses a folder that puts words before each text, and one for another kind of model than an embedder.
+// checkPrompts refuses a folder that puts words before each text, and one for another kind of
+// model than an embedder.
 func checkPrompts(dir string) error {
 	const name = "config_sentence_transformers.json"
 	fields, err := readObject(dir, name, maxConfigFile, ErrTokenizer)

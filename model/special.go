@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// readSpecial finds the special tokens: tokenizer_config.json's, those of special_tokens_map.json, and BERT's own for what neither
-// states. Which of two different ones counts depends on transformers' version and on the other files, so they are refused.
+// readSpecial finds the special tokens: tokenizer_config.json's, those of special_tokens_map.json,
+// and BERT's own for what neither states. Which of two different ones counts depends on
+// transformers' version and on the other files, so they are refused.
 func (s *tokenizerSettings) readSpecial(dir string) error {
 	fields, err := readObject(dir, specialMap, maxConfigFile, ErrTokenizer)
 	if err != nil {
@@ -42,7 +43,8 @@ func (s *tokenizerSettings) readSpecial(dir string) error {
 	return s.readMore(fields, specialMap)
 }
 
-// readToken reads a special token: a string, or an object with its content. The zero value is one that is not stated.
+// readToken reads a special token: a string, or an object with its content. The zero value is one
+// that is not stated.
 func readToken(fields map[string]json.RawMessage, file, name string) (stated, error) {
 	raw := fields[name]
 	if len(raw) == 0 || string(raw) == "null" {
@@ -95,8 +97,9 @@ func (s *tokenizerSettings) readMore(fields map[string]json.RawMessage, file str
 	return nil
 }
 
-// addSpecial brings the settings' tokens into a specification: BERT's special tokens are found in texts whatever file names them, as
-// in transformers. A token that a file states and the vocabulary lacks would get an id beyond the model's, so it is refused.
+// addSpecial brings the settings' tokens into a specification: BERT's special tokens are found in
+// texts whatever file names them, as in transformers. A token that a file states and the
+// vocabulary lacks would get an id beyond the model's, so it is refused.
 func (spec *tokenizerSpec) addSpecial(s tokenizerSettings) error {
 	known := make(map[string]bool, len(spec.added))
 	for _, token := range spec.added {
@@ -124,7 +127,8 @@ func (spec *tokenizerSpec) addSpecial(s tokenizerSettings) error {
 	return nil
 }
 
-// checkAdded checks that tokens which a file states are those of the specification, or are in its vocabulary under the same id.
+// checkAdded checks that tokens which a file states are those of the specification, or are in its
+// vocabulary under the same id.
 func (spec *tokenizerSpec) checkAdded(tokens []addedToken, file, beside string) error {
 	ids := make(map[string]int32, len(spec.added))
 	for _, token := range spec.added {

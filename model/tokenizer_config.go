@@ -14,8 +14,9 @@ const (
 	addedFile       = "added_tokens.json"
 )
 
-// tokenizerSettings are all files of a folder that say something about tokens, but for the vocabulary itself: tokenizer_config.json,
-// special_tokens_map.json, added_tokens.json, config.json and sentence-transformers' own.
+// tokenizerSettings are all files of a folder that say something about tokens, but for the
+// vocabulary itself: tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+// config.json and sentence-transformers' own.
 type tokenizerSettings struct {
 	class    string
 	fields   map[string]json.RawMessage // of tokenizer_config.json
@@ -24,6 +25,7 @@ type tokenizerSettings struct {
 	decoder  []addedToken               // tokenizer_config.json's added_tokens_decoder, by id; nil if it has none
 	legacy   []addedToken               // added_tokens.json, by id
 	sentence sentenceSettings
+	lower    *bool // config.json's do_lower_case, which transformers does not look at
 	length   int // model_max_length; 0: not said
 }
 
@@ -85,8 +87,8 @@ func readTokenizerSettings(dir string) (s tokenizerSettings, err error) {
 	return s, nil
 }
 
-// readClass finds the tokenizer's class as transformers does: tokenizer_config.json goes before config.json, and without either
-// the model's type decides.
+// readClass finds the tokenizer's class as transformers does: tokenizer_config.json goes before
+// config.json, and without either the model's type decides.
 func (s *tokenizerSettings) readClass(dir string) error {
 	config, err := readObject(dir, "config.json", maxConfigFile, ErrTokenizer)
 	if err != nil {
@@ -97,6 +99,7 @@ func (s *tokenizerSettings) readClass(dir string) error {
 	for _, err := range []error{
 		decode(config, file, "tokenizer_class", &s.class, ErrTokenizer),
 		decode(config, file, "model_type", &kind, ErrTokenizer),
+		decode(config, file, "do_lower_case", &s.lower, ErrTokenizer),
 	} {
 		if err != nil {
 			return err
@@ -120,7 +123,8 @@ func (s *tokenizerSettings) readClass(dir string) error {
 	return unsupportedf("%s: tokenizer_class %q, want BertTokenizer", file, s.class)
 }
 
-// isBERT is whether transformers would load the folder with its BERT class, whose settings go before tokenizer.json's.
+// isBERT is whether transformers would load the folder with its BERT class, whose settings go
+// before tokenizer.json's.
 func (s tokenizerSettings) isBERT() bool {
 	return s.class == "" || strings.TrimSuffix(s.class, "Fast") == "BertTokenizer"
 }
@@ -135,7 +139,8 @@ func (s *tokenizerSettings) checkFlags() error {
 	return nil
 }
 
-// readLength reads model_max_length, which is a very large number where transformers knows no limit.
+// readLength reads model_max_length, which is a very large number where transformers knows no
+// limit.
 func (s *tokenizerSettings) readLength() error {
 	var n float64
 	if err := decode(s.fields, tokenizerConfig, "model_max_length", &n, ErrTokenizer); err != nil {

@@ -16,10 +16,11 @@ var otherVocabularies = []string{
 	"tekken.json",
 }
 
-// LoadTokenizer reads dir's tokenizer.json, or vocab.txt if there is none, and what its other files say about tokens:
-// tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json, sentence_bert_config.json and
-// config_sentence_transformers.json. Each is followed, or is an ErrUnsupported that names the file and the field; so are two files
-// that contradict each other.
+// LoadTokenizer reads dir's tokenizer.json, or vocab.txt if there is none, and what its other
+// files say about tokens: tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+// config.json, sentence_bert_config.json and config_sentence_transformers.json. Each is followed,
+// or is an ErrUnsupported that names the file and the field; so are two files that contradict each
+// other.
 func LoadTokenizer(dir string) (*Tokenizer, error) {
 	settings, err := readTokenizerSettings(dir)
 	if err != nil {
@@ -36,6 +37,9 @@ func LoadTokenizer(dir string) (*Tokenizer, error) {
 	}
 	if settings.sentence.lowercase && !spec.flags.Lowercase {
 		return nil, unsupportedf("%s has do_lower_case true, where the tokenizer's is false: want them to agree", settings.sentence.file)
+	}
+	if settings.lower != nil && *settings.lower != spec.flags.Lowercase {
+		return nil, unsupportedf("config.json has do_lower_case %t, where the tokenizer's is %t: want them to agree", *settings.lower, spec.flags.Lowercase)
 	}
 	t, err := newTokenizer(spec)
 	if err != nil {
@@ -123,7 +127,8 @@ func readJSONSpec(b, vocab []byte, s tokenizerSettings) (*tokenizerSpec, error) 
 	return spec, err
 }
 
-// checkVocab compares vocab.txt with tokenizer.json: the tokenizers that read one of them would disagree.
+// checkVocab compares vocab.txt with tokenizer.json: the tokenizers that read one of them would
+// disagree.
 func (spec *tokenizerSpec) checkVocab(ids map[string]int32) error {
 	added := make(map[string]int32, len(spec.added))
 	for _, t := range spec.added {
@@ -135,7 +140,8 @@ func (spec *tokenizerSpec) checkVocab(ids map[string]int32) error {
 		if !ok {
 			got, ok = added[token]
 		}
-		// A token with spaces at its ends is no word, and loaders differ in whether they cut them off.
+		// A token with spaces at its ends is no word, and loaders differ in whether they cut them
+		// off.
 		same := ok && got == id || strings.TrimSpace(token) != token || token == ""
 		if !same && (first == "" || id < ids[first]) {
 			first = token

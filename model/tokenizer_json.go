@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Of its truncation and padding only the side counts,
-// as for transformers, and only where tokenizer_config.json names none.
+// parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Of its
+// truncation and padding only the side counts, as for transformers, and only where
+// tokenizer_config.json names none.
 func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, error) {
 	var file struct {
 		AddedTokens   []addedToken    `json:"added_tokens"`

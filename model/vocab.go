@@ -38,8 +38,9 @@ func newVocab(ids map[string]int32, prefix string) (*vocab, error) {
 	return v, nil
 }
 
-// parseVocabText reads vocab.txt: one token a line, its id the line's number. As in Hugging Face's loader the last of equal lines wins.
-// Blank lines count, but those behind the last token are no tokens.
+// parseVocabText reads vocab.txt: one token a line, its id the line's number. As in Hugging Face's
+// loader the last of equal lines wins. Blank lines count, but those behind the last token are no
+// tokens.
 func parseVocabText(b []byte) map[string]int32 {
 	text := strings.TrimRight(string(b), " \t\r\n")
 	ids := make(map[string]int32, strings.Count(text, "\n")+1)
@@ -51,8 +52,8 @@ func parseVocabText(b []byte) map[string]int32 {
 	return ids
 }
 
-// unlowered returns the first token, by id, that has a capital, and so is never found in lower-cased text; "" if there is none. Names in
-// brackets, as special tokens have, do not count.
+// unlowered returns the first token, by id, that has a capital, and so is never found in
+// lower-cased text; "" if there is none. Names in brackets, as special tokens have, do not count.
 func unlowered(ids map[string]int32) (first string) {
 	for token, id := range ids {
 		if bracketed(token) || strings.IndexFunc(token, isCapital) < 0 {
@@ -65,7 +66,8 @@ func unlowered(ids map[string]int32) (first string) {
 	return first
 }
 
-// isCapital keeps to the scripts whose capitals are in use: uncased vocabularies have odd characters of others.
+// isCapital keeps to the scripts whose capitals are in use: uncased vocabularies have odd
+// characters of others.
 func isCapital(r rune) bool {
 	return unicode.IsUpper(r) && unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Armenian)
 }

@@ -42,7 +42,8 @@ var (
 	ErrModelMismatch = errors.New("sdk: another model than the store's")
 	// ErrUnknownLabel: an example has a label that the profile's head does not have.
 	ErrUnknownLabel = errors.New("sdk: unknown label")
-	// ErrExample: a text of nothing visible, or an example that cannot be learned: no label for a head of labels, or a label for a head of numbers.
+	// ErrExample: a text of nothing visible, or an example that cannot be learned: no label for a
+	// head of labels, or a label for a head of numbers.
 	ErrExample = errors.New("sdk: bad example")
 	// ErrExampleNotFound: the profile has stored no example of the text.
 	ErrExampleNotFound = errors.New("sdk: example not found")

@@ -11,9 +11,11 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one, unless WithFallback says otherwise, and ErrExample for a
-// text of nothing visible: spaces, zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first one of a profile also folds its adapter (a few milliseconds).
-// A text longer than MaxTokens loses its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
+// Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one,
+// unless WithFallback says otherwise, and ErrExample for a text of nothing visible: spaces,
+// zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first
+// one of a profile also folds its adapter (a few milliseconds). A text longer than MaxTokens loses
+// its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
 func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOption) (Prediction, error) {
 	r := Request{Profile: id, Text: text}
 	for _, o := range opts {

@@ -141,6 +141,23 @@ func TestPredictTexts(t *testing.T) {
 	}
 }
 
+// TestTruncated: what the folder's 32 tokens do not hold is said to be cut off, in words and in JSON.
+func TestTruncated(t *testing.T) {
+	dir := learnedFolder(t)
+	long := strings.Repeat("word ", 40)
+	rows := call(t, full, dir, "", "predict", "--json", long, "word").want(t, exitOK).rows(t)
+	if rows[0]["truncated"] != true || rows[1]["truncated"] != nil {
+		t.Errorf("predict: got %v and %v, want true and no field", rows[0]["truncated"], rows[1]["truncated"])
+	}
+	if r := call(t, full, dir, "", "predict", long).want(t, exitOK); !strings.HasSuffix(r.out, "\t(cut off)\n") {
+		t.Errorf("predict: got %q, want (cut off) behind it", r.out)
+	}
+	in := examples("dave", 4) + fmt.Sprintf(`{"profile":"dave","text":%q,"label":"later"}`+"\n", long)
+	if r := call(t, full, dir, in, "learn", "--epochs", "1", "--json").want(t, exitOK).rows(t)[0]; r["truncated"] != 1.0 {
+		t.Errorf("learn: got %v truncated, want 1", r["truncated"])
+	}
+}
+
 func TestOwnLabelsAndNumbers(t *testing.T) {
 	dir := learnedFolder(t)
 	in := strings.ReplaceAll(strings.ReplaceAll(examples("dave", 4), `"urgent"`, `"ja"`), `"later"`, `"nein"`)

@@ -55,7 +55,8 @@ func stranger(b []byte) string {
 	return fmt.Sprintf("this is text, not weights: it begins with %.40q; download the file again", head)
 }
 
-// zeros says so if a file begins with nothing, as one does that was made at full length and never filled.
+// zeros says so if a file begins with nothing, as one does that was made at full length and never
+// filled.
 func zeros(b []byte) string {
 	head := b[:min(len(b), 512)]
 	if len(head) > 8 && len(bytes.Trim(head, "\x00")) == 0 {

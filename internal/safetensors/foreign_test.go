@@ -46,7 +46,8 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestNotForeign: a whole file may begin with another format's signature, by the length of its header.
+// TestNotForeign: a whole file may begin with another format's signature, by the length of its
+// header.
 func TestNotForeign(t *testing.T) {
 	for _, n := range []int{0x0280, 0x088b1f} {
 		header := "{}" + strings.Repeat(" ", n-2)

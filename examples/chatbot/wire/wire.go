@@ -10,7 +10,7 @@ import (
 // Limits of a request.
 const (
 	MaxExamples = 500
-	MaxText     = 4096 // bytes of a text; the encoder reads the first 128 tokens or so
+	MaxText     = 4096 // bytes of a text; the encoder reads the first 256 tokens or so
 	MaxLabel    = 256
 )
 
