@@ -58,6 +58,13 @@ func Create(dir string, c Config) (*SDK, error) {
 	return nil, err
 }
 
+// CreateReport is what Create noticed.
+type CreateReport struct {
+	// Alike are groups of labels whose names are the same to the model: of characters that it does not know, or in another case. Each of them got a direction of its own
+	// in the first shared head, which says nothing of its meaning: until a profile has learned them they are as likely as each other.
+	Alike [][]string
+}
+
 // createStore makes the store under another name and moves it to its place when all is in it. It takes m over.
 func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -137,9 +144,15 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
-	head, err := p.headFromNames(ctx, cleanLabels(c.Labels))
+	head, alike, err := p.headFromNames(ctx, cleanLabels(c.Labels))
 	if err != nil {
 		return err
+	}
+	for _, labels := range alike {
+		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction of its own", "labels", labels)
+	}
+	if c.Report != nil {
+		c.Report(CreateReport{Alike: alike})
 	}
 	_, err = p.putDefaultHead(ctx, head)
 	return err

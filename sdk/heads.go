@@ -82,7 +82,7 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	if slices.Equal(labels, from.Labels) {
 		return from, nil
 	}
-	h, err := l.sdk.headFromNames(ctx, labels)
+	h, _, err := l.sdk.headFromNames(ctx, labels)
 	if err != nil {
 		return nil, err
 	}

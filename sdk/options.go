@@ -25,6 +25,9 @@ type Config struct {
 	Labels    []string // of the first shared head, which is made from their names; 2 at least
 	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256 at most, 128 if it does not
 	Options   *Options // of the opened store
+
+	// Report, if it is set, is called before Create returns.
+	Report func(CreateReport)
 }
 
 // Bank says which bank a new store gets.
