@@ -26,7 +26,7 @@ type tokenizerSettings struct {
 	legacy   []addedToken               // added_tokens.json, by id
 	sentence sentenceSettings
 	lower    *bool // config.json's do_lower_case, which transformers does not look at
-	length   int // model_max_length; 0: not said
+	length   int   // model_max_length; 0: not said
 }
 
 // stated is a special token, and the file that states it; "" for BERT's defaults.
