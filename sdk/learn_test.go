@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 

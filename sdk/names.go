@@ -19,6 +19,8 @@ const (
 	alikeCosine = 0.999
 	// ownPart is the length of what tells such labels apart, beside their names' of 1.
 	ownPart = 2
+	// drawnWords is how many words that is made of.
+	drawnWords = 8
 )
 
 // headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name. Labels whose names are alike to the model, which it returns, would be one
@@ -41,8 +43,10 @@ func (p *SDK) headFromNames(ctx context.Context, labels []string) (*model.Head, 
 	groups := alikeRows(len(labels), at)
 	said := make([][]string, len(groups))
 	for i, group := range groups {
+		if err := p.tellApart(ctx, at, labels, group); err != nil {
+			return nil, nil, err
+		}
 		for _, c := range group {
-			tellApart(at(c), labels[c])
 			said[i] = append(said[i], labels[c])
 		}
 	}
@@ -70,18 +74,40 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 	return groups
 }
 
-// tellApart adds to a name's row a random direction that the label's bytes decide.
-func tellApart(row []float32, label string) {
+// tellApart adds to the names' rows of a group the embedding of words that each label's bytes draw from the vocabulary: directions in which texts really differ, so that an adapter can
+// learn to go there. With directions at random, three Chinese labels of an English model were learned to 0.85 where English ones are learned to 1.00; with these to 1.00.
+func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
+	words := make([]learner.Example, len(group))
+	for i, c := range group {
+		words[i].Text = p.drawWords(labels[c])
+	}
+	rows, err := learner.Embed(ctx, p.env(nil), words, nil)
+	if err != nil {
+		return err
+	}
+	for i, c := range group {
+		own, row := p.row(rows, i), at(c)
+		scaleTo(own, ownPart*nameScale)
+		for j := range row {
+			row[j] += own[j]
+		}
+		scaleTo(row, nameScale)
+	}
+	return nil
+}
+
+// drawWords is a text of tokens that a label's bytes draw.
+func (p *SDK) drawWords(label string) (e model.Encoding) {
 	r := rand.New(rand.NewChaCha8(sha256.Sum256([]byte("xpeft label 1\x00" + label))))
-	own := make([]float32, len(row))
-	for i := range own {
-		own[i] = float32(r.NormFloat64())
+	p.tokenizer.Encode(&e, "", "", p.maxTokens)
+	first, last := e.IDs[0], e.IDs[len(e.IDs)-1]
+	e.IDs = []int32{first}
+	for range min(drawnWords, p.maxTokens-2) {
+		e.IDs = append(e.IDs, int32(r.IntN(p.encoder.Config().VocabSize)))
 	}
-	scaleTo(own, ownPart*nameScale)
-	for i := range row {
-		row[i] += own[i]
-	}
-	scaleTo(row, nameScale)
+	e.IDs = append(e.IDs, last)
+	e.TypeIDs = make([]int32, len(e.IDs))
+	return e
 }
 
 // scaleTo gives a row a length.
