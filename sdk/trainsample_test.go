@@ -54,14 +54,16 @@ func putTenants(t *testing.T, p *SDK) {
 	var all sync.WaitGroup
 	const at = 256 // share a transaction
 	for w := range at {
-		all.Go(func() {
+		all.Add(1)
+		go func() {
+			defer all.Done()
 			for i := w; i < tenants*perTenant; i += at {
 				if err := put(i); err != nil {
 					t.Error(err)
 					return
 				}
 			}
-		})
+		}()
 	}
 	if all.Wait(); t.Failed() {
 		t.FailNow()
