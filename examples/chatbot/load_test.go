@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xpeft/xpeft/examples/chatbot/wire"
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -75,14 +74,19 @@ func (c *crowd) warmUp() {
 // memory by its examples, so that with profiles which still come to their size it grows for the first
 // ten minutes or hours.
 func (c *crowd) fill() {
-	r := rand.New(rand.NewPCG(0, 1))
+	var all sync.WaitGroup
 	for i := range steady {
-		var l wire.Learn
-		for range kept {
-			l.Examples = append(l.Examples, example(r))
-		}
-		c.call("learn", fmt.Sprintf("steady-%d", i), l, nil, 200)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			r, id := rand.New(rand.NewPCG(uint64(i), 1)), fmt.Sprintf("steady-%d", i)
+			for range kept {
+				c.call("observe", id, example(r), nil, 204)
+			}
+			c.learn(id, r)
+		}()
 	}
+	all.Wait()
 }
 
 // kept is the default of sdk.Limits.Examples.
