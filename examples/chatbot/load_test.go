@@ -32,11 +32,12 @@ func TestLoad(t *testing.T) {
 	server := startChild(t, dir)
 	c := newCrowd(t, server.url)
 	c.warmUp()
-	if long >= settled {
+	if c.full = long >= 20*time.Minute; c.full {
 		c.fill()
 	}
 	before := c.atRest(server)
 	t.Logf("warm: %d requests answered, %+v", c.answered.Load(), before)
+	memory, _ := c.sample(server, "")
 	began := time.Now()
 	wait := c.play(1)
 	watched := c.watch(server, long)
@@ -44,7 +45,7 @@ func TestLoad(t *testing.T) {
 	wait()
 	t.Logf("load: %v, %d requests answered", time.Since(began).Round(time.Second), c.answered.Load())
 	c.comeBack(server, before)
-	c.judge(watched, server)
+	c.judge(memory, watched, server)
 	c.overload()
 	c.terminate(server)
 	c.print()
@@ -70,9 +71,8 @@ func (c *crowd) warmUp() {
 	}
 }
 
-// fill teaches the steady profiles as many examples as are kept of one. A profile's training takes
-// memory by its examples, so that with profiles which still come to their size it grows for the first
-// ten minutes or hours.
+// fill teaches the steady profiles as many examples as are kept of one: a run that is long enough
+// gets there anyhow, and until then trainings take more memory each time. It takes some minutes.
 func (c *crowd) fill() {
 	var all sync.WaitGroup
 	for i := range steady {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -133,55 +135,67 @@ func (c *crowd) watch(server *child, long time.Duration) (all []sample) {
 
 const (
 	// steepest is how much memory may grow in a minute, in MiB, once it has settled: nothing, but
-	// what allocators and a sample at a chance moment of a training make of it.
+	// what is left of noise.
 	steepest = 1
-	// noise is what a training that is under way takes, in MiB: so much may the ends of a short run
-	// differ by. From 72 minutes on, steepest allows more.
-	noise = 48
-	// settled is how long a run must be to be judged: a shorter one is over before allocators,
-	// buffers and the bank's rows come to their size.
-	settled = 3 * time.Minute
+	// slack is how much more a server may hold at rest after a run than before it, in MiB: arenas of
+	// the threads that only a load wakes, and what lies between blocks that are in use.
+	slack = 128
+	// long enough is a run whose tenths each see a moment between two trainings, which take memory
+	// while they run. The slope of a shorter one is printed, and says little.
+	longEnough = 60
+	// windows of the last two thirds of a run, of each of which the least counts.
+	windows = 10
 )
 
-// verdict is the slope of memory over the last two thirds in MiB a minute, and what is wrong with it.
-func verdict(all []sample) (slope float64, fault string) {
+// slope is that of memory over the last two thirds, in MiB a minute. The least of each window
+// counts: what a training takes it gives back, a leak it does not.
+func slope(all []sample) float64 {
 	late := all[len(all)/3:]
-	if len(late) < 2 {
-		return 0, ""
-	}
 	var at, own []float64
-	for _, s := range late {
-		at, own = append(at, s.Minutes), append(own, s.own())
+	for w := range windows {
+		window := late[w*len(late)/windows : (w+1)*len(late)/windows]
+		if len(window) == 0 {
+			continue
+		}
+		least := slices.MinFunc(window, func(a, b sample) int { return cmp.Compare(a.own(), b.own()) })
+		at, own = append(at, least.Minutes), append(own, least.own())
 	}
-	slope = fit(at, own)
-	minutes := at[len(at)-1] - at[0]
-	allowed := max(steepest, noise/minutes)
-	if slope > allowed && at[len(at)-1] > settled.Minutes()-1 {
-		fault = fmt.Sprintf("memory grew by %.2f MiB a minute for %.0f minutes, from %.0f MiB, want at most %.2f", slope, minutes, own[0], allowed)
+	if len(at) < 2 {
+		return 0
 	}
-	return slope, fault
+	return fit(at, own)
 }
 
-// judge says what memory did under load, and what it is afterwards.
-func (c *crowd) judge(all []sample, server *child) {
-	if len(all) < 3 {
+// verdict is what is wrong with the memory of a server that was at rest, then under load, and then
+// at rest again; "" if nothing.
+func verdict(before sample, load []sample, after sample) string {
+	minutes := load[len(load)-1].Minutes
+	if by := slope(load); by > steepest && minutes >= longEnough-1 {
+		return fmt.Sprintf("memory grew by %.2f MiB a minute, want at most %d", by, steepest)
+	}
+	if by := after.own() - before.own(); by > slack && minutes < longEnough-1 {
+		return fmt.Sprintf("memory at rest grew from %.0f MiB to %.0f in %.1f minutes, want at most %d more", before.own(), after.own(), minutes, slack)
+	}
+	return ""
+}
+
+// judge says what memory did, once the server is at rest again.
+func (c *crowd) judge(before sample, load []sample, server *child) {
+	after, ok := c.sample(server, "")
+	if !ok || len(load) == 0 {
 		return
 	}
-	slope, fault := verdict(all)
-	if fault != "" {
+	trimmed, _ := c.sample(server, "/trim")
+	if fault := verdict(before, load, after); fault != "" {
 		c.fault("%s", fault)
 	}
-	first, last := all[0], all[len(all)-1]
-	c.t.Logf("memory: %.0f to %.0f MiB in %.1f minutes and %d requests, slope %+.2f MiB a minute in the last two thirds", first.own(), last.own(), last.Minutes, last.Requests, slope)
-	c.t.Logf("first: %+v", first)
-	c.t.Logf("last: %+v", last)
-	for _, path := range []string{"", "/trim"} {
-		if s, ok := c.sample(server, path); ok {
-			c.t.Logf("at rest %s: %+v", path, s)
-		}
+	last := load[len(load)-1]
+	c.t.Logf("memory at rest: %.0f MiB before, %.0f after, %.0f trimmed; under load a slope of %+.2f MiB a minute in the last two thirds of %.1f minutes", before.own(), after.own(), trimmed.own(), slope(load), last.Minutes)
+	for _, s := range []sample{before, last, after, trimmed} {
+		c.t.Logf("%+v", s)
 	}
 	if path := os.Getenv("LOADPLOT"); path != "" {
-		if err := draw(path, all); err != nil {
+		if err := draw(path, load); err != nil {
 			c.t.Error(err)
 		}
 	}
@@ -262,31 +276,32 @@ func fit(x, y []float64) float64 {
 	return xy / xx
 }
 
-// TestVerdict: a leak is seen in a long run, and noise is no leak.
+// TestVerdict: a leak is seen, and what a training takes and gives back is no leak.
 func TestVerdict(t *testing.T) {
-	run := func(minutes, slope, swing float64) (all []sample) {
+	run := func(minutes, leak, training float64) (load []sample, after sample) {
 		n := max(100, int(minutes))
 		for i := range n {
 			at := minutes * float64(i) / float64(n)
-			start := 200 * math.Exp(-at/minutes*20) // before it has settled
-			all = append(all, sample{Minutes: at, Anonymous: 400 - start + slope*at + swing*math.Sin(float64(i)*1.7) + 7*at, Cached: 7 * at})
+			s := sample{Minutes: at, Cached: 7 * at}
+			s.Anonymous = 300 - 200*math.Exp(-at/minutes*20) + leak*at + 5*math.Sin(float64(i)*1.7) + s.Cached
+			if i%4 != 0 && i > n/2 { // more of them later on
+				s.Anonymous += training
+			}
+			load = append(load, s)
 		}
-		return all
+		return load, sample{Anonymous: 300 + leak*minutes}
 	}
 	for _, c := range []struct {
-		minutes, slope, swing float64
-		bad                   bool
+		minutes, leak, training float64
+		bad                     bool
 	}{
-		{120, 0, 40, false}, {120, 0.8, 30, false}, {120, 1.3, 30, true}, {120, 1.3, 0, true}, {120, -3, 0, false}, {30, 0, 40, false}, {30, 3, 0, true}, {10, 0, 30, false},
-		{10, 9, 0, true}, {0.5, 300, 0, false}, {0.5, 0, 40, false},
+		{120, 0, 0, false}, {120, 0.8, 0, false}, {120, 1.3, 0, true}, {120, 4, 140, true}, {120, -3, 140, false},
+		{10, 0, 140, false}, {10, 5, 140, false}, {10, 15, 0, true}, {0.5, 100, 0, false}, {0.5, 0, 140, false}, {0.5, 300, 0, true},
 	} {
-		slope, fault := verdict(run(c.minutes, c.slope, c.swing))
-		if (fault != "") != c.bad {
-			t.Errorf("%+v: got a slope of %.2f and %q", c, slope, fault)
+		load, after := run(c.minutes, c.leak, c.training)
+		if fault := verdict(sample{Anonymous: 300}, load, after); (fault != "") != c.bad {
+			t.Errorf("%+v: got a slope of %.2f and %q", c, slope(load), fault)
 		}
-	}
-	if _, fault := verdict(nil); fault != "" {
-		t.Errorf("nothing: got %q", fault)
 	}
 }
 
