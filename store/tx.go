@@ -309,6 +309,7 @@ func (s *Store) commit(group []*writeOp) {
 		if len(rest) == 0 {
 			return
 		}
+		s.makeRoom()
 		failed, err := s.tryCommit(rest)
 		if failed != nil {
 			failed.done, failed.err = true, err
