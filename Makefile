@@ -50,10 +50,12 @@ race: setup ## all tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 30m ./...
 
 LOADTIME ?= 10m
+LOADCSV  ?= $(CURDIR)/out/load/memory.csv
+LOADPLOT ?= $(CURDIR)/out/load/memory.png
 
 .PHONY: load
-load: setup ## examples/chatbot under 64 clients for LOADTIME=10m, then more than it takes, then SIGTERM; prints counts
-	LOADTIME=$(LOADTIME) $(GO) test -v -count=1 -timeout 60m -run '^TestLoad$$' ./examples/chatbot
+load: setup ## examples/chatbot under 64 clients for LOADTIME=10m (2h for a slope of memory), then more than it takes, then SIGTERM; prints counts, plots memory in out/load
+	LOADTIME=$(LOADTIME) LOADCSV=$(LOADCSV) LOADPLOT=$(LOADPLOT) $(GO) test -v -count=1 -timeout 5h -run '^TestLoad$$' ./examples/chatbot
 
 KILLS ?= 200
 

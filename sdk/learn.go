@@ -75,7 +75,10 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 func (p *SDK) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return func() { <-p.learns }, nil
+		return func() {
+			p.trimmer.trim()
+			<-p.learns
+		}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

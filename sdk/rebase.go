@@ -35,8 +35,8 @@ func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 	return p.learn(ctx, id, nil, opts)
 }
 
-// RebaseAll is Rebase of every profile that is not there yet, one after another. A profile that cannot move yields its error, and the next one has its turn; so may
-// the loop be ended at any time and begun again.
+// RebaseAll is Rebase of every profile that is not there yet, one after another in the order of a hash of their ids. A profile that cannot move yields its error, and
+// the next one has its turn; so may the loop be ended at any time and begun again: those that had their turn are an even part of all, and not the first tenant's.
 func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 	return func(yield func(*Report, error) bool) {
 		leave, err := p.enterToWrite()
@@ -45,7 +45,7 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 			return
 		}
 		defer leave()
-		for rec, err := range p.store.Profiles("") {
+		for rec, err := range p.store.Shuffled() {
 			if err == nil {
 				err = ctx.Err()
 			}

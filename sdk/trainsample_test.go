@@ -314,6 +314,34 @@ func TestTrainBankBusy(t *testing.T) {
 	}
 }
 
+// TestRebaseAllIsEven: whoever ends a RebaseAll early has moved some of each tenant.
+func TestRebaseAllIsEven(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, small(t))
+	for i := range 30 {
+		mustLearn(t, p, fmt.Sprintf("tenant%d/user%d", i/10, i%10), examples(6, 0), forced())
+	}
+	o := headOptions()
+	o.Force = true
+	if _, err := p.TrainHead(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	turns, tenants := 0, map[string]int{}
+	for rep, err := range p.RebaseAll(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenant, _, _ := strings.Cut(rep.Profile, "/")
+		if tenants[tenant]++; turns == 9 {
+			break
+		}
+		turns++
+	}
+	if len(tenants) != 3 { // the hash decides: it is the same each time
+		t.Errorf("got turns of %v in the first ten, want some of each of three tenants", tenants)
+	}
+}
+
 // TestLabelTableIsEven: with more rows than there is room for, those that are kept are spread over all that came.
 func TestLabelTableIsEven(t *testing.T) {
 	const room, came = 16, 100

@@ -107,6 +107,7 @@ func (b *backingUp) run(ctx context.Context, w io.Writer) (err error) {
 	}
 	unlock := sync.OnceFunc(b.s.writer.Unlock)
 	defer unlock()
+	defer b.s.readLong()()
 	return b.s.view(func(t *txn) error {
 		err := b.begin(t)
 		unlock()

@@ -47,6 +47,7 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	}
 	unlock := sync.OnceFunc(s.writer.Unlock)
 	defer unlock()
+	defer s.readLong()()
 	err := s.view(func(t *txn) error {
 		w := pageWalk{problem: func(format string, args ...any) {
 			c.problem("page structure: %v", fmt.Errorf(format, args...))

@@ -37,15 +37,7 @@ func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 	if err != nil {
 		return CompactReport{}, fmt.Errorf("store: compact: %w", boltError(err))
 	}
-	select {
-	case <-old.closed:
-	case <-ctx.Done():
-	}
-	select {
-	case <-old.closed:
-	default:
-		report.Waiting = true
-	}
+	report.Waiting = !waitFor(ctx, old)
 	return report, nil
 }
 
@@ -111,19 +103,21 @@ func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*bol
 	if err := createAnew(temp); err != nil {
 		return nil, err
 	}
-	db, file, err := openBolt(temp, s.opts, true)
+	opts := s.opts
+	opts.Reserve = opts.reserve(was.Size())
+	f, err := openBolt(temp, opts, true)
 	if err == nil {
-		err = s.fill(ctx, db, file, was)
+		err = s.fill(ctx, f.DB, f.file, was)
 		if err == nil {
 			err = s.step("rename", func() error { return os.Rename(temp, path) })
 		}
 		if err == nil {
-			return newBoltFile(db, file), nil
+			return f, nil
 		}
 		if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
-			file.Close()
+			f.file.Close()
 		} else {
-			db.Close()
+			f.DB.Close()
 		}
 	}
 	return nil, errors.Join(err, os.Remove(temp))

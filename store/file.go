@@ -2,14 +2,18 @@ package store
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// boltFile is an open file. Compact puts another in its place while readers
-// still have this one: it is closed when the last of its users has left.
+// boltFile is an open file. Compact, and who makes the mapping larger, put
+// another in its place while readers still have this one: it is closed when the
+// last of its users has left.
 type boltFile struct {
 	*bolt.DB
 	file *os.File // DB's
@@ -17,12 +21,34 @@ type boltFile struct {
 	users  atomic.Int64  // the store is one of them, as long as it is the store's file
 	closed chan struct{} // closed once it is
 	err    error         // of that
+
+	mapped     atomic.Int64 // bytes, at least
+	long       atomic.Int64 // Backups and Checks that read it; one begins under Store.writer
+	sharesLock bool         // with the one in its place, which goes on with it
+	older      *boltFile    // that this one has replaced, while it may be open
+	retry      time.Time    // no larger mapping before, as the last try failed
 }
 
-func newBoltFile(db *bolt.DB, file *os.File) *boltFile {
+// newBoltFile has what bolt.Open has opened with a mapping of so many bytes.
+func newBoltFile(db *bolt.DB, file *os.File, mapped int) *boltFile {
 	f := &boltFile{DB: db, file: file, closed: make(chan struct{})}
 	f.users.Store(1)
+	size := int64(mapped)
+	if info, err := file.Stat(); err == nil {
+		size = max(size, info.Size())
+	}
+	f.mapped.Store(mapSize(size))
 	return f
+}
+
+// isClosed says whether the last user has left.
+func (f *boltFile) isClosed() bool {
+	select {
+	case <-f.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // enter returns the store's file, as one of its users, or nil after the store
@@ -46,10 +72,17 @@ func (s *Store) leave(f *boltFile) {
 	if f.users.Add(-1) > 0 {
 		return
 	}
-	if stuck := s.stuck.Load(); stuck != nil {
+	stuck := s.stuck.Load()
+	switch {
+	case stuck != nil:
 		f.file.Close()
 		f.err = *stuck
-	} else {
+	case f.sharesLock:
+		f.file.Close() // so that bbolt cannot unlock what the other has locked
+		if f.err = f.DB.Close(); errors.Is(f.err, syscall.EBADF) {
+			f.err = nil
+		}
+	default:
 		f.err = f.DB.Close()
 	}
 	close(f.closed)
@@ -59,7 +92,25 @@ func (s *Store) leave(f *boltFile) {
 // use makes a file the store's. The caller leaves the one before.
 func (s *Store) use(f *boltFile) {
 	s.open.Add(1)
+	for f.older = s.db.Load(); f.older != nil && f.older.isClosed(); {
+		f.older = f.older.older
+	}
 	s.db.Store(f)
+}
+
+// waitFor returns once a file and those that it has replaced are closed, and
+// whether they are, as ctx may end before.
+func waitFor(ctx context.Context, f *boltFile) bool {
+	for ; f != nil; f = f.older {
+		select {
+		case <-f.closed:
+		case <-ctx.Done():
+			if !f.isClosed() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // closePages closes the file once nobody reads it, nor one that it has

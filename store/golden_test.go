@@ -203,12 +203,12 @@ func upgraded(t *testing.T, name string) written {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, file, err := openPages(path, opts)
+	f, err := openPages(path, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &Store{path: path, opts: opts, writer: make(turn, 1)}
-	s.use(newBoltFile(db, file))
+	s.use(f)
 	if err := errors.Join(s.readStart(), s.upgrade(), s.closePages()); err != nil {
 		t.Fatal(err)
 	}

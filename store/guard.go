@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -34,16 +35,25 @@ func guarded(fn func() error) (err error) {
 // recovered is the end of what is guarded; before is what SetPanicOnFault was.
 func recovered(before bool, err *error) {
 	debug.SetPanicOnFault(before)
-	switch v := recover().(type) {
-	case nil:
-	case callersPanic:
-		panic(v.value)
-	default:
-		if _, fault := v.(interface{ Addr() uintptr }); !fault && !raisedByBolt() {
+	v := recover()
+	if c, ok := v.(callersPanic); ok {
+		panic(c.value)
+	}
+	if v != nil {
+		if !isDamage(v) {
 			panic(v)
 		}
 		*err = corrupt("%w", &damage{v})
 	}
+}
+
+// isDamage says whether a panic that is being recovered is of the file's pages.
+func isDamage(v any) bool {
+	if _, ok := v.(callersPanic); ok {
+		return false
+	}
+	_, fault := v.(interface{ Addr() uintptr })
+	return fault || raisedByBolt()
 }
 
 // callersCode calls code that is not this package's within a transaction. Its
@@ -57,6 +67,27 @@ func callersCode(fn func()) {
 	fn()
 }
 
+// The names that the stack has for functions of this package, and of bbolt,
+// begin with these. They are taken from a function of each, not written out: a
+// package that was moved, or vendored, must still know its own.
+var (
+	ownFrames  = packageOf((*damage).Error) + "."
+	boltFrames = packageOf(bolt.Open)
+)
+
+// packageOf is the package of a function, as the stack names it.
+func packageOf(fn any) string {
+	name := runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
+	at := strings.LastIndexByte(name, '/') + 1 // dots before are of the path
+	return name[:at+strings.IndexByte(name[at:], '.')]
+}
+
+// ofBolt says whether a function is of bbolt or one of its packages.
+func ofBolt(function string) bool {
+	rest, ok := strings.CutPrefix(function, boltFrames)
+	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "/"))
+}
+
 // raisedByBolt says whether bbolt is nearer than this package to the place of
 // the panic that is being recovered.
 func raisedByBolt() bool {
@@ -68,9 +99,9 @@ func raisedByBolt() bool {
 		switch {
 		case f.Function == "runtime.gopanic":
 			raised = true
-		case raised && strings.HasPrefix(f.Function, "go.etcd.io/bbolt"):
+		case raised && ofBolt(f.Function):
 			return true
-		case raised && strings.Contains(f.Function, "xpeft/store."), !more:
+		case raised && strings.HasPrefix(f.Function, ownFrames), !more:
 			return false
 		}
 	}

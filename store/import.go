@@ -51,14 +51,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err := im.begin(ctx); err != nil {
 		return ImportReport{}, err
 	}
-	if err = im.stageAll(ctx); err == nil {
-		err = im.commit(ctx)
-	}
-	if err != nil {
-		if undo := s.abandonStaging(); undo != nil {
-			// The next import, or Open, tries again; no reader sees it.
-			s.opts.Logger.Error("cut-short import is still in the file", "error", undo)
-		}
+	if err := im.stageAndCommit(ctx); err != nil {
 		return ImportReport{}, err
 	}
 	if err := s.mergeImport(); err != nil {
@@ -85,8 +78,8 @@ type importer struct {
 
 	batch      []staged
 	batchBytes int
-	staging    chan error // of the batch before; nil if there is none
-	ids        []byte     // the bucket within bktStaging that the ids are in
+	staging    chan stagingEnd // of the batch before; nil if there is none
+	ids        []byte          // the bucket within bktStaging that the ids are in
 
 	// Those of what is staged so far; not to be read before wait.
 	recordBytes uint64
@@ -109,6 +102,28 @@ const (
 	batchProfiles = 5000
 	batchBytes    = 4 << 20
 )
+
+// stageAndCommit leaves all of the bundle or nothing, also if a callback or the
+// bundle's reader panics.
+func (im *importer) stageAndCommit(ctx context.Context) (err error) {
+	committed := false
+	defer func() {
+		if committed {
+			return
+		}
+		im.settle()
+		if undo := im.s.abandonStaging(); undo != nil {
+			// The next import, or Open, tries again; no reader sees it.
+			im.s.opts.Logger.Error("cut-short import is still in the file", "error", undo)
+		}
+	}()
+	if err := im.stageAll(ctx); err != nil {
+		return err
+	}
+	err = im.commit(ctx)
+	committed = err == nil
+	return err
+}
 
 // stageAll stages what it reads, to the end of the bundle.
 func (im *importer) stageAll(ctx context.Context) error {

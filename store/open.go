@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
-	"strconv"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -19,84 +17,104 @@ var errNothing = errors.New("store: nothing to write")
 // openPages opens the file by bbolt, once its branch pages and its list of
 // free pages are known to be sound: with a loop among them bbolt would never
 // come back, and with a page of data in the list it would write over it.
-func openPages(path string, opts Options) (db *bolt.DB, file *os.File, err error) {
+func openPages(path string, opts Options) (f *boltFile, err error) {
 	for err = errReplaced; err == errReplaced; {
-		db, file, err = tryOpenPages(path, opts)
+		f, err = tryOpenPages(path, opts)
 	}
-	return db, file, err
+	return f, err
 }
 
 // errReplaced says that while a file's lock was waited for, its holder put
 // another in its place.
 var errReplaced = errors.New("store: file was compacted meanwhile")
 
-func tryOpenPages(path string, opts Options) (*bolt.DB, *os.File, error) {
+func tryOpenPages(path string, opts Options) (*boltFile, error) {
 	first := opts
 	first.ReadOnly = true // reads nothing but the meta pages, and holds the lock
-	db, file, err := openBolt(path, first, false)
+	f, err := openBolt(path, first, false)
 	if err != nil {
-		return nil, nil, openError(path, err)
+		return nil, openError(path, err)
 	}
 	w := pageWalk{problem: func(string, ...any) {}}
-	walked, statErr := file.Stat()
-	err = errors.Join(statErr, w.branches(file), db.Close())
+	walked, statErr := f.file.Stat()
+	err = errors.Join(statErr, w.branches(f.file), f.DB.Close())
 	if err != nil {
-		return nil, nil, fmt.Errorf("store: open %s: %w", path, err)
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	db, file, err = openBolt(path, opts, true)
+	f, err = openBolt(path, opts, true)
 	if err != nil {
 		if !opts.ReadOnly && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
-			return nil, nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
+			return nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
 		}
-		return nil, nil, openError(path, err)
+		return nil, openError(path, err)
 	}
-	opened, err := file.Stat()
+	opened, err := f.file.Stat()
 	named, pathErr := os.Stat(path)
 	if err = errors.Join(err, pathErr); err == nil && !(os.SameFile(opened, named) && os.SameFile(opened, walked)) {
 		err = errReplaced
 	}
 	if err != nil {
-		db.Close()
-		return nil, nil, err
+		f.DB.Close()
+		return nil, err
 	}
-	return db, file, nil
+	return f, nil
 }
 
-// openBolt is bolt.Open, guarded. It returns the file also with an error, if
-// there is one, but closed.
-func openBolt(path string, opts Options, freelist bool) (db *bolt.DB, file *os.File, err error) {
-	o := opts.bolt()
+// openBolt opens a file by bbolt.
+func openBolt(path string, opts Options, freelist bool) (*boltFile, error) {
+	var size int64
+	if info, err := os.Stat(path); err == nil {
+		size = info.Size()
+	}
+	o := opts.bolt(size)
 	o.PreLoadFreelist = freelist
+	f, err := openMapped(path, o)
+	if errors.Is(err, syscall.ENOMEM) { // a limit on addresses: then only what is needed
+		o.InitialMmapSize = 0
+		f, err = openMapped(path, o)
+	}
+	return f, err
+}
+
+// openMapped is bolt.Open of a file that exists, guarded.
+func openMapped(path string, o *bolt.Options) (*boltFile, error) {
+	return openAs(path, o, func(path string, flag int, mode os.FileMode) (*os.File, error) {
+		return os.OpenFile(path, flag&^os.O_CREATE, mode)
+	})
+}
+
+// openAs is openMapped of what open returns.
+func openAs(path string, o *bolt.Options, open func(string, int, os.FileMode) (*os.File, error)) (*boltFile, error) {
+	var db *bolt.DB
+	var file *os.File
 	o.OpenFile = func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-		file, err = os.OpenFile(path, flag&^os.O_CREATE, mode)
+		file, err = open(path, flag, mode)
 		return file, err
 	}
-	err = guarded(func() (err error) {
+	err := guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o600, o)
 		return err
 	})
-	if err != nil && file != nil {
+	if err == nil {
+		return newBoltFile(db, file, o.InitialMmapSize), nil
+	}
+	if file != nil {
 		file.Close() // and its lock, which a panic leaves
 	}
-	return db, file, err
+	return nil, err
 }
 
-// bolt is bbolt's options.
-func (o Options) bolt() *bolt.Options {
-	b := &bolt.Options{
+// bolt is bbolt's options for a file of a size.
+func (o Options) bolt(size int64) *bolt.Options {
+	return &bolt.Options{
 		Timeout:         o.Timeout,
 		ReadOnly:        o.ReadOnly,
 		NoSync:          o.NoSync,
 		NoGrowSync:      o.NoSync,
 		FreelistType:    bolt.FreelistMapType,
 		PreLoadFreelist: true, // Stats and Check read it, also read-only
+		InitialMmapSize: int(o.reserve(size)),
 	}
-	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !o.ReadOnly {
-		// Address space only. A write that outgrows the mapping has to wait
-		// for every reader, a slow Backup among them.
-		b.InitialMmapSize = 1 << 30
-	}
-	return b
 }
 
 func openError(path string, err error) error {

@@ -43,6 +43,12 @@ type Options struct {
 	// MaxText is the length limit in bytes of an example's text, pair and
 	// label together. Default 64 KiB, and 32 for the label of a number.
 	MaxText int
+	// Reserve is how many bytes of addresses, not of memory, the file is mapped
+	// at when it is opened, so that it can grow without a new mapping: that would
+	// keep readers waiting for a Backup or Check that has the old one. A larger
+	// mapping takes its place in time. Default 4 GiB, or 4 times the file if that
+	// is more; less on 32 bits. Windows has none: there it would grow the file.
+	Reserve int64
 	// MasterKey makes Create encrypt what is stored of profiles, for the store's
 	// life, and opens a store that is encrypted: MasterKeySize random bytes, to
 	// be kept elsewhere. Without it, or with another, that is ErrKey.
@@ -57,6 +63,7 @@ const (
 	maxText     = 16 << 20
 	maxExamples = 1 << 20
 	maxHistory  = 1 << 10
+	maxReserve  = 1 << 46 // a processor has hardly more addresses
 	// MaxRecord is the largest encoded profile, an own head included.
 	MaxRecord = 64 << 20
 )
@@ -97,6 +104,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.MaxAge < 0 {
 		faults = append(faults, fmt.Sprintf("MaxAge is %v, want 0 or more", c.MaxAge))
+	}
+	if c.Reserve < 0 || c.Reserve > maxReserve {
+		faults = append(faults, fmt.Sprintf("Reserve is %d, want at most %d", c.Reserve, int64(maxReserve)))
 	}
 	if c.Timeout < 0 {
 		faults = append(faults, fmt.Sprintf("Timeout is %v, want more than 0", c.Timeout))

@@ -96,14 +96,14 @@ func repair(ctx context.Context, from, to string, opts Options) (report RepairRe
 // lockDamaged keeps writers away, if bbolt can open the file at all.
 func lockDamaged(path string, opts Options) (unlock func(), err error) {
 	opts.ReadOnly = true
-	db, _, err := openBolt(path, opts, false)
+	f, err := openBolt(path, opts, false)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
 	}
 	if err != nil {
 		return func() {}, nil
 	}
-	return func() { db.Close() }, nil
+	return func() { f.DB.Close() }, nil
 }
 
 // checkRepaired opens what was made, which also erases the keys of profiles
@@ -204,7 +204,7 @@ func (r *repairer) begin() (err error) {
 			return err
 		}
 	}
-	if r.db, err = bolt.Open(r.path, 0o600, r.opts.bolt()); err != nil {
+	if r.db, err = bolt.Open(r.path, 0o600, r.opts.bolt(0)); err != nil {
 		return err
 	}
 	r.now = tally{commits: max(r.before.commits, 1), nextBank: max(r.before.nextBank, 1), nextHead: max(r.before.nextHead, 1)}

@@ -102,9 +102,15 @@ func (im *importer) flush(ctx context.Context) error {
 	}
 	batch := im.batch
 	im.batch, im.batchBytes = make([]staged, 0, len(batch)), 0
-	im.staging = make(chan error, 1)
+	staging := make(chan stagingEnd, 1)
+	im.staging = staging
 	go func() {
-		im.staging <- im.s.writeAlone(ctx, func(w *writeTx) error {
+		end := stagingEnd{err: errPanicked}
+		defer func() {
+			end.panicked = recover()
+			staging <- end
+		}()
+		end.err = im.s.writeAlone(ctx, func(w *writeTx) error {
 			ids := w.staging().Bucket(im.ids)
 			ids.FillPercent = orderedFill // a bundle's ids ascend
 			if w.keys != nil {
@@ -121,13 +127,29 @@ func (im *importer) flush(ctx context.Context) error {
 	return nil
 }
 
-// wait returns once nothing is being staged, and the error of what was.
-func (im *importer) wait() (err error) {
+// stagingEnd is what staging a batch ended with.
+type stagingEnd struct {
+	err      error
+	panicked any // of ImportOptions.Rename
+}
+
+// wait returns once nothing is being staged, and the error of what was. A panic
+// goes on here, in the caller's goroutine.
+func (im *importer) wait() error {
+	end := im.settle()
+	if end.panicked != nil {
+		panic(end.panicked)
+	}
+	return end.err
+}
+
+// settle is wait without the panic.
+func (im *importer) settle() (end stagingEnd) {
 	if im.staging != nil {
-		err = <-im.staging
+		end = <-im.staging
 		im.staging = nil
 	}
-	return err
+	return end
 }
 
 // stage writes one profile under a new number.

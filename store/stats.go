@@ -15,6 +15,7 @@ type Stats struct {
 	Examples    int64  `json:"examples"`
 	FileBytes   int64  `json:"file_bytes"`
 	FreeBytes   int64  `json:"free_bytes"`  // of the file, to be written again before it grows; 0 in a read-only store
+	MapBytes    int64  `json:"map_bytes"`   // of addresses that the file is mapped at, at least: what it can grow to
 	IndexBytes  int64  `json:"index_bytes"` // of the index, keys included
 	Revision    uint64 `json:"revision"`    // see Store.Revision
 
@@ -47,6 +48,7 @@ func (s *Store) Stats() (st Stats, err error) {
 	}
 	pages := f.Stats()
 	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(f.Info().PageSize)
+	st.MapBytes = f.mapped.Load()
 	s.leave(f)
 	s.index.lock.Lock()
 	st.IndexBytes = s.index.bytes

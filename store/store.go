@@ -33,7 +33,7 @@ type Store struct {
 	importing chan struct{} // holds a token while no import runs
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
-	nameless  error                 // why a crash may lose the file's name, and nothing more is written; under writer
+	nameless  error                 // why nothing more is written: a crash may lose the file's name, or the lock is lost; under writer
 	closing   atomic.Bool           // no more writes
 	closed    atomic.Bool           // no more reads
 	closeOnce sync.Once
@@ -42,11 +42,13 @@ type Store struct {
 	reads, writes, commits atomic.Int64
 	changes                atomic.Uint64
 
-	// What tests change: a hook after each commit, and the profiles that one
-	// transaction of an import stages or merges.
+	// What tests change: a hook after each commit, the profiles that one
+	// transaction of an import stages or merges, and how little room in the
+	// mapping is too little.
 	committed func()
 	compacts  func(step string) error
 	batch     int
+	room      int64
 }
 
 // Create makes a store at path, bound to meta, and opens it. If there is a
@@ -86,7 +88,7 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 
 // writeEmpty makes the buckets and the meta values of an empty store.
 func writeEmpty(path string, meta Meta, opts Options) error {
-	db, err := bolt.Open(path, 0o600, opts.bolt())
+	db, err := bolt.Open(path, 0o600, opts.bolt(0))
 	if err != nil {
 		return err
 	}
@@ -140,12 +142,12 @@ func Open(path string, o *Options) (*Store, error) {
 	case !info.Mode().IsRegular() || info.Size() == 0: // bbolt would fill it
 		return nil, corrupt("%s is not a store", path)
 	}
-	db, file, err := openPages(path, opts)
+	f, err := openPages(path, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, opts: opts, batch: batchProfiles, writer: make(turn, 1), importing: make(chan struct{}, 1)}
-	s.use(newBoltFile(db, file))
+	s := &Store{path: path, opts: opts, batch: batchProfiles, room: leastRoom, writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.close())

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -224,8 +225,38 @@ type writeOp struct {
 	alone bool // large: shares its transaction with no other
 	// internal work goes on while Close waits for it.
 	internal bool
+	frees    bool // numbers, whose keys are erased after the commit
 	done     bool
 	err      error
+	panicked any // what fn panicked with: raised again in the call's goroutine
+}
+
+// errPanicked ends a transaction one of whose calls has panicked.
+var errPanicked = errors.New("store: a call of the transaction panicked")
+
+// run runs the call's function. Another call's goroutine may be doing that, so
+// a panic is kept for the one that it belongs to.
+func (op *writeOp) run(w *writeTx) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+			return
+		case callersPanic:
+			op.panicked = v.value
+		default:
+			if isDamage(v) {
+				err = corrupt("%w", &damage{v})
+				return
+			}
+			op.panicked = v
+			w.s.opts.Logger.Error("panic in a transaction", "stack", string(debug.Stack()))
+		}
+		err = errPanicked
+	}()
+	freed := len(w.freed)
+	err = op.fn(w)
+	op.frees = len(w.freed) > freed
+	return err
 }
 
 // maxGroup is the number of calls that share one transaction and its fsync.
@@ -262,6 +293,9 @@ func (s *Store) enqueue(op *writeOp) error {
 	defer s.writer.Unlock()
 	for !op.done {
 		s.commit(s.nextGroup())
+	}
+	if op.panicked != nil {
+		panic(op.panicked)
 	}
 	return op.err
 }
@@ -309,13 +343,22 @@ func (s *Store) commit(group []*writeOp) {
 		if len(rest) == 0 {
 			return
 		}
+		s.makeRoom()
 		failed, err := s.tryCommit(rest)
 		if failed != nil {
 			failed.done, failed.err = true, err
 			continue
 		}
+		if err != nil && len(rest) > 1 {
+			for _, op := range rest { // one of them may be why; the others are not to suffer from it
+				s.commit([]*writeOp{op})
+			}
+			return
+		}
 		for _, op := range rest {
-			op.done, op.err = true, err
+			if op.done = true; err != nil {
+				op.err = err
+			}
 		}
 		return
 	}
@@ -338,6 +381,8 @@ func (s *Store) liveOps(group []*writeOp) (live []*writeOp) {
 }
 
 // tryCommit returns the call that failed, or nil and the transaction's error.
+// What fails after the commit is the error of the calls that asked for it: the
+// others are stored, and must not be done again.
 func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	w := &writeTx{s: s}
 	err = s.writePages(func(tx *bolt.Tx) (err error) {
@@ -353,7 +398,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		before, sumsBefore := w.tally, w.sums
 		for _, op := range group {
 			failed = op // also if it ends in damaged pages
-			if err := op.fn(w); err != nil {
+			if err := op.run(w); err != nil {
 				return err
 			}
 		}
@@ -377,12 +422,15 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	if err != nil {
 		return failed, boltError(w.named(err))
 	}
-	err = w.eraseKeys()
+	erased := w.eraseKeys()
 	s.commits.Add(1)
 	s.changes.Add(uint64(len(w.changes)))
 	for _, op := range group {
 		if !op.internal {
 			s.writes.Add(1)
+		}
+		if op.frees {
+			op.err = erased
 		}
 	}
 	s.index.add(w.changes)
@@ -392,5 +440,5 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	if s.committed != nil {
 		s.committed()
 	}
-	return nil, err
+	return nil, nil
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,26 +29,26 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Fprintf(os.Stderr, "goroutines=%s\n", listener.Addr())
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, runtime.NumGoroutine()) }))
+	fmt.Fprintf(os.Stderr, "inside=%s\n", listener.Addr())
+	go http.Serve(listener, http.HandlerFunc(serveInside))
 	os.Args = []string{"chatbot", "-addr", "127.0.0.1:0", "-dir", dir, "-labels", strings.Join(labels, ",")}
 	main()
 }
 
 // child is the chatbot in a process of its own.
 type child struct {
-	t          *testing.T
-	cmd        *exec.Cmd
-	url        string
-	goroutines string // address of the count
-	ended      chan error
-	drained    int64 // requests that reached a handler, as it logged at its end; -1: it did not
+	t       *testing.T
+	cmd     *exec.Cmd
+	url     string
+	inside  string // address of serveInside
+	ended   chan error
+	drained int64 // requests that reached a handler, as it logged at its end; -1: it did not
 }
 
 var (
-	goroutinesAt = regexp.MustCompile(`^goroutines=(\S+)`)
-	servingAt    = regexp.MustCompile(`msg=serving address=(\S+)`)
-	drainedSays  = regexp.MustCompile(`msg=drained requests=(\d+)`)
+	insideAt    = regexp.MustCompile(`^inside=(\S+)`)
+	servingAt   = regexp.MustCompile(`msg=serving address=(\S+)`)
+	drainedSays = regexp.MustCompile(`msg=drained requests=(\d+)`)
 )
 
 func startChild(t *testing.T, dir string) *child {
@@ -80,8 +79,8 @@ func startChild(t *testing.T, dir string) *child {
 func (c *child) read(log io.Reader, serving chan<- bool) {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		line := lines.Text()
-		if m := goroutinesAt.FindStringSubmatch(line); m != nil {
-			c.goroutines = m[1]
+		if m := insideAt.FindStringSubmatch(line); m != nil {
+			c.inside = m[1]
 		}
 		if m := servingAt.FindStringSubmatch(line); m != nil {
 			c.url = "http://" + m[1]
@@ -111,32 +110,4 @@ func (c *child) wait() error {
 	case <-time.After(2 * (drainTime + answerTime)):
 		return fmt.Errorf("the server did not end in %v", 2*(drainTime+answerTime))
 	}
-}
-
-func (c *child) countGoroutines() int {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + c.goroutines)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
-	n, err := strconv.Atoi(string(body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return n
-}
-
-var anonymous = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
-
-// memory is the process's own bytes in memory, without those of files that are mapped; false where there is no /proc.
-func (c *child) memory() (bytes float64, ok bool) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	m := anonymous.FindSubmatch(data)
-	if err != nil || m == nil {
-		return 0, false
-	}
-	kib, err := strconv.ParseFloat(string(m[1]), 64)
-	return kib * 1024, err == nil
 }

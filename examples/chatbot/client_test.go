@@ -32,6 +32,7 @@ type crowd struct {
 	answered atomic.Int64
 	refused  atomic.Int64
 	wrong    atomic.Int64
+	full     bool // steady profiles have all examples that are kept: on a busy machine a Learn may wait for theirs until it is too late
 
 	mu        sync.Mutex
 	codes     map[string]int                   // "predict 200" → answers
@@ -155,7 +156,7 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 			own.exists = false
 		}
 	}
-	own.unsure = code == 0 || code == http.StatusServiceUnavailable // then it may or may not have happened
+	own.unsure = code == 0 || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout // then it may or may not have happened
 	return code != 0
 }
 
@@ -169,7 +170,11 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 		l.Examples = append(l.Examples, example(r))
 	}
 	var rep wire.Report
-	code := c.call("learn", id, l, &rep, 200)
+	want := []int{200}
+	if c.full {
+		want = append(want, 504)
+	}
+	code := c.call("learn", id, l, &rep, want...)
 	if code != 200 {
 		return code
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of them than it takes, then sends SIGTERM while they ask. No request
-// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were.
+// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were. LOADCSV and LOADPLOT name files for what memory did.
 func TestLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -32,15 +32,20 @@ func TestLoad(t *testing.T) {
 	server := startChild(t, dir)
 	c := newCrowd(t, server.url)
 	c.warmUp()
+	if c.full = long >= 20*time.Minute; c.full {
+		c.fill()
+	}
 	before := c.atRest(server)
 	t.Logf("warm: %d requests answered, %+v", c.answered.Load(), before)
+	memory, _ := c.sample(server, "")
 	began := time.Now()
 	wait := c.play(1)
-	slope := c.watch(server, long)
+	watched := c.watch(server, long)
 	c.stop.Store(true)
 	wait()
-	t.Logf("load: %v, %d requests answered, %s", time.Since(began).Round(time.Second), c.answered.Load(), slope)
+	t.Logf("load: %v, %d requests answered", time.Since(began).Round(time.Second), c.answered.Load())
 	c.comeBack(server, before)
+	c.judge(memory, watched, server)
 	c.overload()
 	c.terminate(server)
 	c.print()
@@ -66,6 +71,27 @@ func (c *crowd) warmUp() {
 	}
 }
 
+// fill teaches the steady profiles as many examples as are kept of one: a run that is long enough
+// gets there anyhow, and until then trainings take more memory each time. It takes some minutes.
+func (c *crowd) fill() {
+	var all sync.WaitGroup
+	for i := range steady {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			r, id := rand.New(rand.NewPCG(uint64(i), 1)), fmt.Sprintf("steady-%d", i)
+			for range kept {
+				c.call("observe", id, example(r), nil, 204)
+			}
+			c.learn(id, r)
+		}()
+	}
+	all.Wait()
+}
+
+// kept is the default of sdk.Limits.Examples.
+const kept = 512
+
 // rest is what a server has when it has nothing to do.
 type rest struct {
 	goroutines int
@@ -79,52 +105,13 @@ func (c *crowd) stats() (s sdk.Stats) {
 }
 
 func (c *crowd) atRest(server *child) rest {
-	n := server.countGoroutines()
+	n := server.look("").Goroutines
 	for range 4 { // the connection of the last request may just be closing
 		time.Sleep(20 * time.Millisecond)
-		n = min(n, server.countGoroutines())
+		n = min(n, server.look("").Goroutines)
 	}
 	s := c.stats()
 	return rest{n, s.Tensors, s.Cache.Entries}
-}
-
-// watch samples memory without the cache, which has a budget of its own, for so long.
-func (c *crowd) watch(server *child, long time.Duration) string {
-	var at, bytes []float64
-	for began := time.Now(); time.Since(began) < long; time.Sleep(long / 100) {
-		cached := float64(c.stats().Cache.Bytes)
-		if now, ok := server.memory(); ok && time.Since(began) > long/3 { // allocators and pools have their size by then
-			at, bytes = append(at, time.Since(began).Seconds()), append(bytes, now-cached)
-		}
-	}
-	if len(at) < 2 {
-		return "memory was not measured"
-	}
-	slope := fit(at, bytes)
-	growth := slope * (at[len(at)-1] - at[0])
-	if growth > growthLimit && long >= settled {
-		c.fault("memory grew by %.1f MiB in %.0f s, from %.0f MiB, want it flat", growth/(1<<20), at[len(at)-1]-at[0], bytes[0]/(1<<20))
-	}
-	return fmt.Sprintf("memory %.0f MiB, slope %+.2f MiB a minute", bytes[len(bytes)-1]/(1<<20), slope*60/(1<<20))
-}
-
-const (
-	// growthLimit is noise: what allocators and queues of 64 clients come and go by.
-	growthLimit = 48 << 20
-	// settled is how long it takes until memory says something: before, allocators, buffers and the bank's rows come to their size. A shorter load reports it only.
-	settled = 3 * time.Minute
-)
-
-// fit is the slope of the least-squares line.
-func fit(x, y []float64) float64 {
-	var mx, my, xy, xx float64
-	for i := range x {
-		mx, my = mx+x[i]/float64(len(x)), my+y[i]/float64(len(x))
-	}
-	for i := range x {
-		xy, xx = xy+(x[i]-mx)*(y[i]-my), xx+(x[i]-mx)*(x[i]-mx)
-	}
-	return xy / xx
 }
 
 // comeBack waits until goroutines and handles are those from before, but for what the adapters in the cache hold. Profiles that are due may learn meanwhile.

@@ -1,0 +1,175 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// bbolt maps the file again when a write needs more than is mapped. For that it
+// waits until no reader is left, and whoever comes meanwhile waits for it: one
+// Backup would keep every reader waiting until it ends. So the mapping is larger
+// than the file, of addresses that cost nothing, and is replaced before it is
+// full, by opening the file once more with a larger one.
+//
+// What is opened anew does not know of readers of the one before, and would
+// write over pages that they read. So no write comes before these have ended.
+// That is soon, unless there is a Backup or Check among them: then the file is
+// copied, byte for byte, and the copy takes its name as Compact's does. The long
+// reader keeps the old file, which nobody writes any more.
+
+const (
+	defaultReserve = 4 << 30
+	// mostReserve32 bounds mappings where addresses are scarce.
+	mostReserve32 = 256 << 20
+	// leastRoom is more than one transaction adds to the file, 256 heads of nearly
+	// a MiB among them.
+	leastRoom = 256 << 20
+	// retryMapping is how long writes go on without another try after one failed.
+	retryMapping = time.Minute
+)
+
+// reserve is the least that a file of a size is mapped at.
+func (o Options) reserve(size int64) int64 {
+	reserve := o.Reserve
+	if reserve == 0 {
+		reserve = max(defaultReserve, 4*size)
+	}
+	switch {
+	case o.ReadOnly, runtime.GOOS == "windows":
+		return 0
+	case strconv.IntSize == 32:
+		return min(reserve, mostReserve32)
+	}
+	return reserve
+}
+
+// mapSize is what bbolt maps for so many bytes.
+func mapSize(n int64) int64 {
+	const step = 1 << 30
+	for size := int64(1 << 15); size <= step; size *= 2 {
+		if n <= size {
+			return size
+		}
+	}
+	return (n + step - 1) / step * step
+}
+
+// makeRoom sees to it that what is written next fits the mapping. If it cannot,
+// bbolt maps the file itself, and readers wait. The caller holds s.writer.
+func (s *Store) makeRoom() {
+	f := s.db.Load()
+	if s.opts.ReadOnly || s.nameless != nil {
+		return
+	}
+	var size int64
+	if err := s.readPages(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
+		return // the write will say so
+	}
+	mapped := f.mapped.Load()
+	if size >= mapped { // bbolt was here
+		mapped = mapSize(size + 1)
+		f.mapped.Store(mapped)
+	}
+	larger := s.opts
+	larger.Reserve = max(s.opts.reserve(size), 4*size, size+2*s.room)
+	if larger.reserve(size) <= mapped || time.Now().Before(f.retry) {
+		return
+	}
+	var err error
+	switch room := mapped - size; {
+	case room >= max(mapped/4, s.room):
+		return
+	case f.long.Load() == 0:
+		err = s.mapAgain(f, larger)
+	case room < max(mapped/16, s.room):
+		err = s.moveOver(f, size, larger)
+	}
+	if err != nil {
+		f.retry = time.Now().Add(retryMapping)
+		s.opts.Logger.Warn("no larger mapping: readers may wait for a Backup or Check", "error", err)
+	}
+}
+
+// readLong makes known that the caller reads for long what is the store's file
+// now, and returns what ends that. The caller holds s.writer.
+func (s *Store) readLong() (end func()) {
+	s.makeRoom()
+	f := s.db.Load()
+	f.long.Add(1)
+	return func() { f.long.Add(-1) }
+}
+
+// mapAgain opens the file once more, with a larger mapping, and waits for those
+// who read by the old one.
+func (s *Store) mapAgain(f *boltFile, larger Options) error {
+	next, err := openAs(f.Path(), larger.bolt(0), func(string, int, os.FileMode) (*os.File, error) {
+		return shareLock(f.file)
+	})
+	if err != nil {
+		if lost := relock(f.file); lost != nil { // bbolt gives the lock up when it fails
+			s.nameless = fmt.Errorf("store: the file's lock is lost: %w", lost)
+		}
+		return fmt.Errorf("map the file again: %w", err)
+	}
+	f.sharesLock = true
+	s.use(next)
+	s.leave(f)
+	<-f.closed
+	return f.err
+}
+
+// moveOver puts a copy of the file in its place, with a larger mapping.
+func (s *Store) moveOver(f *boltFile, size int64, larger Options) error {
+	path, err := filepath.EvalSymlinks(s.path)
+	if err != nil {
+		return err
+	}
+	temp := path + compactSuffix
+	next, err := s.copyFile(f, size, temp, larger)
+	if err == nil {
+		if err = s.step("rename", func() error { return os.Rename(temp, path) }); err != nil {
+			next.DB.Close()
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("copy the file: %w", err), os.Remove(temp))
+	}
+	s.use(next)
+	s.leave(f)
+	s.nameless = s.syncFolder(path)
+	return s.nameless
+}
+
+// copyFile makes a copy and opens it.
+func (s *Store) copyFile(f *boltFile, size int64, temp string, opts Options) (*boltFile, error) {
+	was, err := f.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := createAnew(temp); err != nil {
+		return nil, err
+	}
+	out, err := os.OpenFile(temp, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{out}, io.NewSectionReader(f.file, 0, size), make([]byte, 1<<20))
+	if err == nil {
+		err = errors.Join(keepOwner(out, was), out.Chmod(was.Mode().Perm()))
+	}
+	if err == nil && !s.opts.NoSync {
+		err = s.step("sync", out.Sync)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		return nil, err
+	}
+	return openMapped(temp, opts.bolt(0))
+}
