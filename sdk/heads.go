@@ -82,7 +82,12 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	if slices.Equal(labels, from.Labels) {
 		return from, nil
 	}
-	h, _, err := l.sdk.headFromNames(ctx, labels)
+	return l.sdk.headLike(ctx, from, labels)
+}
+
+// headLike is a head of some labels: those that another has continue its rows, the others start from their names.
+func (p *SDK) headLike(ctx context.Context, from *model.Head, labels []string) (*model.Head, error) {
+	h, _, err := p.headFromNames(ctx, labels)
 	if err != nil {
 		return nil, err
 	}

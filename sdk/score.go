@@ -31,13 +31,18 @@ func (l *lesson) scoreBefore(ctx context.Context, start *model.Head, held []lear
 	}
 	known := relabel(held, l.head, l.old.head)
 	sc, err := l.scoreSnapshot(ctx, l.old, l.oldCounts(), known)
-	if missing := len(held) - len(known); missing > 0 && err == nil {
-		n := float64(len(held))
-		sc.Accuracy = sc.Accuracy * float64(len(known)) / n
-		sc.Loss = (sc.Loss*float64(len(known)) + unknownLoss*float64(missing)) / n
-		sc.N = len(held)
+	return sc.withMissing(len(held) - len(known)), err
+}
+
+// withMissing counts examples as wrong whose label what was scored does not have.
+func (sc Score) withMissing(missing int) Score {
+	if missing > 0 {
+		n := float64(sc.N + missing)
+		sc.Accuracy = sc.Accuracy * float64(sc.N) / n
+		sc.Loss = (sc.Loss*float64(sc.N) + unknownLoss*float64(missing)) / n
+		sc.N += missing
 	}
-	return sc, err
+	return sc
 }
 
 func (l *lesson) scoreAfter(ctx context.Context, rec *store.Profile, held []learner.Example) (Score, error) {

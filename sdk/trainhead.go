@@ -19,10 +19,12 @@ type TrainHeadOptions struct {
 	// MaxPerProfile is the most to use of one profile, its newest ones; default: an even share of
 	// MaxExamples, or 16 (a hundredth of MaxExamples if that is fewer) where the share is less.
 	MaxPerProfile int
-	Force         bool            // installs the new head whatever the gate says
-	Config        *learner.Config // of the training; default learner.SharedHead(). Only what concerns a head is used.
-	KeepBank      bool            // leaves the default bank as it is
-	Progress      func(step, steps int, loss float32)
+	// AddLabels join the shared head: those of PendingLabels, or others. They start from their names, and are taught by profiles with heads of their own too.
+	AddLabels []string
+	Force     bool            // installs the new head whatever the gate says
+	Config    *learner.Config // of the training; default learner.SharedHead(). Only what concerns a head is used.
+	KeepBank  bool            // leaves the default bank as it is
+	Progress  func(step, steps int, loss float32)
 }
 
 // HeadReport of a TrainHead.
@@ -42,7 +44,7 @@ type HeadReport struct {
 }
 
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
-// of the base if it is no worse on the examples that those profiles hold back. Its labels are the old one's. Profiles that exist keep the head that
+// of the base if it is no worse on the examples that those profiles hold back. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
 // they were learned with until Rebase moves them. The first head is made of the labels' names; this one knows what people meant by them. Then little is left to
 // a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
 // with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
@@ -97,7 +99,11 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 	if err != nil {
 		return nil, err
 	}
-	data, profiles, err := p.headData(ctx, old, teachers{o.MaxExamples, o.MaxPerProfile})
+	start, err := p.withLabels(ctx, old, o.AddLabels)
+	if err != nil {
+		return nil, err
+	}
+	data, profiles, err := p.headData(ctx, start, teachers{o.MaxExamples, o.MaxPerProfile, start != old})
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +111,13 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 		return nil, fmt.Errorf("%w: no profile that shares a head has stored any", ErrExample)
 	}
 	env := p.env(nil)
-	res, err := learner.Learn(ctx, env, learner.Job{Head: old, Train: data.train, Held: data.held}, *o.Config)
+	res, err := learner.Learn(ctx, env, learner.Job{Head: start, Train: data.train, Held: data.held}, *o.Config)
 	if err != nil {
 		return nil, err
 	}
 	res.Head.Counts = count(data.train, res.Head)
 	rep := &HeadReport{Profiles: profiles, Examples: len(data.train), HeldOut: len(data.held), Losses: res.Losses, Steps: res.Steps}
-	if rep.Before, err = p.scoreHead(ctx, old, data.held); err != nil {
+	if rep.Before, err = p.scoreOlder(ctx, old, data.held); err != nil {
 		return nil, err
 	}
 	if rep.After, err = p.scoreHead(ctx, res.Head, data.held); err != nil {

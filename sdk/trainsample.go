@@ -25,6 +25,8 @@ const (
 type teachers struct {
 	most int // examples of all
 	each int // examples of one profile, its newest; 0: an even share of most
+	// own says that profiles with heads of their own teach too: of labels that are new to the shared one.
+	own bool
 }
 
 // newTeachers fills in the defaults, or says what cannot be.
@@ -39,7 +41,7 @@ func newTeachers(most, each int) (teachers, error) {
 	if faults != nil {
 		return teachers{}, configError(faults)
 	}
-	return teachers{orDefault(most, mostTaught), each}, nil
+	return teachers{most: orDefault(most, mostTaught), each: each}, nil
 }
 
 // perProfile is how many examples one of so many profiles may give.
@@ -68,7 +70,7 @@ func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(i
 		if err != nil {
 			return err
 		}
-		if rec.Head == 0 {
+		if rec.Head == 0 && !t.own {
 			continue
 		}
 		if private, err := p.private(rec.ID); err != nil && !errors.Is(err, ErrProfileNotFound) {
