@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"strings"
 	"time"
@@ -108,11 +107,4 @@ func (p *SDK) private(id string) (bool, error) {
 	}
 	person, err := p.store.Person(id)
 	return person.Private, err
-}
-
-func ignoreNotFound(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -28,8 +29,6 @@ const (
 	mostTracked = 16
 	// memories are over how many examples a profile's and the folder's shares are taken, about.
 	profileMemory, folderMemory = 100, 10_000
-	// valuePrequential is the key of the folder's, among the store's values.
-	valuePrequential = "prequential"
 )
 
 // prequentialTally is what one Learn adds.
@@ -138,7 +137,7 @@ func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts
 func (t prequentialTally) into(w *store.Write) {
 	w.Person = func(p *store.Person) { p.Notes = t.added(p.Notes, profileMemory) }
 	if t.n > 0 {
-		w.Values = map[string]func([]byte) []byte{valuePrequential: func(old []byte) []byte { return t.added(old, folderMemory) }}
+		w.Values = map[string]func([]byte) []byte{folder.ValuePrequential: func(old []byte) []byte { return t.added(old, folderMemory) }}
 	}
 }
 
@@ -147,7 +146,7 @@ func (t prequentialTally) added(old []byte, memory float64) []byte {
 	if t.n == 0 {
 		return old
 	}
-	sums := sumsOf(old)
+	sums := folder.PrequentialSums(old)
 	keep := math.Pow(1-1/memory, t.n)
 	out := make([]byte, 0, 16)
 	for i, x := range []float64{t.n, t.profile, t.prior, t.base} {
@@ -156,32 +155,11 @@ func (t prequentialTally) added(old []byte, memory float64) []byte {
 	return out
 }
 
-func sumsOf(notes []byte) (sums [4]float64) {
-	if len(notes) != 16 {
-		return sums
-	}
-	for i := range sums {
-		if x := float64(math.Float32frombits(binary.LittleEndian.Uint32(notes[4*i:]))); x >= 0 && x < 1e9 {
-			sums[i] = x
-		}
-	}
-	return sums
-}
-
 // prequentialOf reads shares.
-func prequentialOf(notes []byte) (q Prequential) {
-	sums := sumsOf(notes)
-	if sums[0] == 0 {
-		return q
-	}
-	return Prequential{sums[0], min(1, sums[1]/sums[0]), min(1, sums[2]/sums[0]), min(1, sums[3]/sums[0])}
-}
+func prequentialOf(notes []byte) Prequential { return Prequential(folder.PrequentialOf(notes)) }
 
 // prequential of the folder.
 func (p *SDK) prequential() (Prequential, error) {
-	v, err := p.store.GetMeta(valuePrequential)
-	if err != nil {
-		return Prequential{}, ignoreNotFound(err)
-	}
-	return prequentialOf(v), nil
+	q, err := folder.FolderPrequential(p.store)
+	return Prequential(q), err
 }
