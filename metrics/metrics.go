@@ -3,6 +3,8 @@
 package metrics
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/xpeft/xpeft/sdk"
@@ -12,15 +14,30 @@ import (
 type metric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
-	of   func(*sdk.Stats) int64
+	of   func(*sdk.Stats) float64
 }
 
 func counter(name, help string, of func(*sdk.Stats) int64) metric {
-	return metric{prometheus.NewDesc("xpeft_"+name+"_total", help, nil, nil), prometheus.CounterValue, of}
+	return metric{prometheus.NewDesc("xpeft_"+name+"_total", help, nil, nil), prometheus.CounterValue, whole(of)}
 }
 
 func gauge(name, help string, of func(*sdk.Stats) int64) metric {
-	return metric{prometheus.NewDesc("xpeft_"+name, help, nil, nil), prometheus.GaugeValue, of}
+	return metric{prometheus.NewDesc("xpeft_"+name, help, nil, nil), prometheus.GaugeValue, whole(of)}
+}
+
+func whole(of func(*sdk.Stats) int64) func(*sdk.Stats) float64 {
+	return func(s *sdk.Stats) float64 { return float64(of(s)) }
+}
+
+// accuracy is a gauge of a share of the examples that Prequential has measured: without any it is NaN, for 0 would be an alarm.
+func accuracy(name, help string, of func(*sdk.Prequential) float64) metric {
+	desc := prometheus.NewDesc("xpeft_prequential_"+name+"_ratio", help, nil, nil)
+	return metric{desc, prometheus.GaugeValue, func(s *sdk.Stats) float64 {
+		if s.Prequential.N == 0 {
+			return math.NaN()
+		}
+		return of(&s.Prequential)
+	}}
 }
 
 // info says in labels what is no number.
@@ -54,6 +71,12 @@ var all = []metric{
 	counter("folds", "Adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
 	counter("learns", "Learnings that ended, in the background too.", func(s *sdk.Stats) int64 { return s.Learns }),
 	gauge("tensors", "libtorch handles in use.", func(s *sdk.Stats) int64 { return s.Tensors }),
+
+	{prometheus.NewDesc("xpeft_prequential_examples", "New examples that the prequential accuracies are over, older ones less.", nil, nil), prometheus.GaugeValue,
+		func(s *sdk.Stats) float64 { return s.Prequential.N }},
+	accuracy("profile", "Share of new examples that profiles, as they were served, were right about; NaN until one is measured.", func(q *sdk.Prequential) float64 { return q.Profile }),
+	accuracy("prior", "Share that the shared head with the profiles' label priors alone was right about.", func(q *sdk.Prequential) float64 { return q.Prior }),
+	accuracy("base", "Share that the shared head alone was right about.", func(q *sdk.Prequential) float64 { return q.Base }),
 }
 
 type collector struct{ sdk *sdk.SDK }
@@ -82,6 +105,6 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 func send(s *sdk.Stats, out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(info, prometheus.GaugeValue, 1, s.Device)
 	for _, m := range all {
-		out <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.of(s)))
+		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.of(s))
 	}
 }

@@ -23,10 +23,10 @@ func TestEveryNumber(t *testing.T) {
 	rest := s.Sub(s)
 	left := map[float64]bool{}
 	for i := range all {
-		left[float64(all[i].of(&rest))] = true
+		left[all[i].of(&rest)] = true
 	}
 	for _, m := range all {
-		value := float64(m.of(&s))
+		value := m.of(&s)
 		path, ok := paths[value]
 		if !ok {
 			t.Errorf("%v: got the value %v, which no field has, or which another metric has too", m.desc, value)
@@ -42,7 +42,7 @@ func TestEveryNumber(t *testing.T) {
 	}
 }
 
-// number gives every integer in v another value, and says where it is.
+// number gives every number in v another value, and says where it is.
 func number(v reflect.Value, path string, paths map[float64]string) {
 	for i := range v.NumField() {
 		f, name := v.Field(i), path+"."+v.Type().Field(i).Name
@@ -51,6 +51,9 @@ func number(v reflect.Value, path string, paths map[float64]string) {
 			number(f, name, paths)
 		case reflect.Int64:
 			f.SetInt(int64(len(paths) + 1))
+			paths[float64(len(paths)+1)] = name
+		case reflect.Float64:
+			f.SetFloat(float64(len(paths)) + 1)
 			paths[float64(len(paths)+1)] = name
 		}
 	}
@@ -86,11 +89,14 @@ xpeft_info{device="cpu"} 1
 # HELP xpeft_predictions_total Rows answered.
 # TYPE xpeft_predictions_total counter
 xpeft_predictions_total 3
+# HELP xpeft_prequential_profile_ratio Share of new examples that profiles, as they were served, were right about; NaN until one is measured.
+# TYPE xpeft_prequential_profile_ratio gauge
+xpeft_prequential_profile_ratio NaN
 # HELP xpeft_profiles Profiles in the folder.
 # TYPE xpeft_profiles gauge
 xpeft_profiles 1
 `
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "xpeft_examples", "xpeft_info", "xpeft_predictions_total", "xpeft_profiles"); err != nil {
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "xpeft_examples", "xpeft_info", "xpeft_predictions_total", "xpeft_prequential_profile_ratio", "xpeft_profiles"); err != nil {
 		t.Error(err)
 	}
 	checkFamilies(t, registry)
