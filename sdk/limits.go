@@ -108,5 +108,5 @@ func headBytes(h *model.Head) int {
 
 func (o Options) store() *store.Options {
 	l := o.Limits
-	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom, MaxExamples: l.Examples, MasterKey: o.MasterKey, Logger: o.Logger}
+	return &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom, MaxExamples: l.Examples, MasterKey: o.MasterKey, Reserve: o.Reserve, Logger: o.Logger}
 }
