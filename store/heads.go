@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -95,28 +96,33 @@ func nameRef(name, value []byte) (uint32, error) {
 	return number(payload)
 }
 
-// Heads lists the shared heads in the order of their refs.
+// Heads lists the shared heads in the order of their refs. With ErrCorrupt they
+// are those that can be read.
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
+		var damaged []error
 		err := t.Bucket(bktHeads).ForEach(func(k, _ []byte) error {
 			ref, err := number(k)
-			if err != nil {
-				return err
+			var d Digest
+			var data []byte
+			if err == nil {
+				d, data, err = t.head(ref)
 			}
-			d, data, err := t.head(ref)
 			if err != nil {
-				return err
+				damaged = append(damaged, err)
+			} else {
+				infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			}
-			infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		return t.Bucket(bktNames).ForEach(func(name, v []byte) error {
+		err = t.Bucket(bktNames).ForEach(func(name, v []byte) error {
 			ref, err := nameRef(name, v)
 			if err != nil {
-				return err
+				damaged = append(damaged, err)
+				return nil
 			}
 			at := slices.IndexFunc(infos, func(i HeadInfo) bool { return i.Ref == ref })
 			if at >= 0 {
@@ -124,9 +130,7 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 			}
 			return nil
 		})
+		return errors.Join(append(damaged, err)...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return infos, nil
+	return infos, err
 }
