@@ -11,6 +11,7 @@ type shelf struct {
 	person   Person
 	examples []Example // oldest first
 	stored   map[uint64]bool
+	past     *hindsight // of an old bundle's profile
 }
 
 // shelf reads that of a number.
@@ -124,7 +125,10 @@ func (sh *shelf) add(e Example) {
 func (sh *shelf) take(was *Profile, k kept) {
 	e := sh.opts.completed(was.ID, k)
 	if k.bare {
-		e.Known = seen(was, e)
+		if sh.past == nil {
+			sh.past = newHindsight(was)
+		}
+		e.Known = sh.past.seen(e)
 	}
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Sequence = sh.person.next
