@@ -97,10 +97,11 @@ func nameRef(name, value []byte) (uint32, error) {
 }
 
 // Heads lists the shared heads in the order of their refs. With ErrCorrupt they
-// are those that can be read.
+// are those that can be read, or none if a name cannot.
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
 		var damaged []error
+		var found []HeadInfo
 		err := t.Bucket(bktHeads).ForEach(func(k, _ []byte) error {
 			ref, err := number(k)
 			var d Digest
@@ -111,7 +112,7 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 			if err != nil {
 				damaged = append(damaged, err)
 			} else {
-				infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
+				found = append(found, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			}
 			return nil
 		})
@@ -121,16 +122,19 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 		err = t.Bucket(bktNames).ForEach(func(name, v []byte) error {
 			ref, err := nameRef(name, v)
 			if err != nil {
-				damaged = append(damaged, err)
-				return nil
+				return err
 			}
-			at := slices.IndexFunc(infos, func(i HeadInfo) bool { return i.Ref == ref })
+			at := slices.IndexFunc(found, func(i HeadInfo) bool { return i.Ref == ref })
 			if at >= 0 {
-				infos[at].Names = append(infos[at].Names, string(name))
+				found[at].Names = append(found[at].Names, string(name))
 			}
 			return nil
 		})
-		return errors.Join(append(damaged, err)...)
+		if err != nil {
+			return err
+		}
+		infos = found
+		return errors.Join(damaged...)
 	})
 	return infos, err
 }

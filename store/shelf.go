@@ -9,8 +9,8 @@ type shelf struct {
 	opts     *Options
 	id       string
 	person   Person
-	examples []Example // oldest first
-	stored   []uint64 // sequences in the file, ascending
+	examples []Example  // oldest first
+	stored   []uint64   // sequences in the file, ascending
 	past     *hindsight // of an old bundle's profile
 }
 
