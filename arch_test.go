@@ -45,6 +45,7 @@ var imports = map[string][]string{
 
 	// For tests: they are in nobody's row, so only test files can import them.
 	"internal/golden":    {"internal/safetensors"},
+	"internal/malloc":    {},
 	"internal/torchtest": {"internal/torch"},
 	"store/storetest":    {"store", "bitmask"},
 }

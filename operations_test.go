@@ -96,6 +96,9 @@ func namesFields(t *testing.T, doc, path, structName string) {
 		}
 		for _, field := range spec.Type.(*ast.StructType).Fields.List {
 			for _, name := range field.Names {
+				if !name.IsExported() {
+					continue
+				}
 				found++
 				if !strings.Contains(doc, "\n| `"+name.Name+"` | ") {
 					t.Errorf("docs/operations.md has no row for %s of %s", name.Name, structName)

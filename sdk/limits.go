@@ -108,7 +108,7 @@ func headBytes(h *model.Head) int {
 
 func (o Options) store() *store.Options {
 	l := o.Limits
-	so := &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom, MaxExamples: l.Examples, MasterKey: o.MasterKey, Logger: o.Logger, MaxAge: o.ExampleAge}
+	so := &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom, MaxExamples: l.Examples, MasterKey: o.MasterKey, Reserve: o.Reserve, Logger: o.Logger, MaxAge: o.ExampleAge}
 	o.texts.Into(so)
 	return so
 }

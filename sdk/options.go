@@ -62,6 +62,7 @@ type Options struct {
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	Logger     *slog.Logger  // default: silence
 	Limits     Limits        // of what callers and bundles bring
+	Reserve    int64         // of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a Backup when it grows; default 4 GiB, or 4 times the file if that is more
 
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of profiles, each under a key of its own that Forget destroys; Open then needs it too,
 	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.
@@ -74,7 +75,8 @@ type Options struct {
 
 	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
 	ObserveEvery int
-	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain.
+	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain. No call
+	// waits for it that a panic could be raised in: one ends the process, as in any goroutine.
 	OnLearned func(id string, rep *Report, err error)
 
 	texts *folder.Texts // which texts are one in this folder
@@ -204,7 +206,7 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}, {"Reserve", c.Reserve}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}

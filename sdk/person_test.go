@@ -78,8 +78,14 @@ func TestForgetExample(t *testing.T) {
 	ctx := context.Background()
 	for name, key := range map[string][]byte{"in the clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
-			w, c := &watched{}, strong(t)
-			c.Options.OnLearned, c.Options.MasterKey = w.heard, key
+			w, c, began := &watched{}, strong(t), Start("")
+			c.Options.MasterKey = key
+			c.Options.OnLearned = func(id string, rep *Report, err error) {
+				if rep != nil && w.count(id) == 0 {
+					began = rep.Start
+				}
+				w.heard(id, rep, err)
+			}
 			p := create(t, c)
 			es := examples(20, 0)
 			secret := Example{Text: "my diagnosis is gout", Label: "ignore"}
@@ -106,6 +112,9 @@ func TestForgetExample(t *testing.T) {
 			history, herr := p.History("ann")
 			if serr != nil || herr != nil || w.count("ann") != 1 || rec.Examples != 20 || len(stored) != 20 || len(history) != 0 {
 				t.Errorf("got %d stored, %d learned from, %d earlier revisions, %d learnings (%v, %v), want 20, 20, none and 1", len(stored), rec.Examples, len(history), w.count("ann"), serr, herr)
+			}
+			if began == StartProfile || began == "" {
+				t.Errorf("it was learned from %q on, want from where a new profile begins", began)
 			}
 			if keys, _ := os.ReadFile(store.KeysPath(filepath.Join(p.dir, "xpeft.db"))); key != nil && bytes.Contains(keys, slot) {
 				t.Error("the key that the text was written under is still there")
@@ -316,17 +325,19 @@ func TestPrequential(t *testing.T) {
 	}
 }
 
-// TestPrequentialPrior: until a profile has learned it is its prior that answers, as it was before each example.
+// TestPrequentialPrior: until a profile has learned it is its prior that answers, as it was before each example: before the first it knew of nothing.
 func TestPrequentialPrior(t *testing.T) {
 	p, w := observing(t)
+	base := mustBatch(t, p, []Request{{Text: "a 0"}})[0].Label
+	other := labels[(slices.Index(labels, base)+1)%len(labels)]
 	for i := range leastObserved {
-		mustObserve(t, p, "ann", Example{Text: fmt.Sprint("a ", i), Label: "ignore"})
+		mustObserve(t, p, "ann", Example{Text: fmt.Sprint("a ", i), Label: other})
 	}
 	drain(t, p)
 	info, err := p.Profile("ann")
 	q := info.Prequential
-	if err != nil || w.count("ann") != 1 || q.N != leastObserved || q.Profile != q.Prior || q.Prior < q.Base {
-		t.Errorf("got %+v, %v", q, err)
+	if err != nil || w.count("ann") != 1 || q.N != leastObserved || q.Profile != q.Prior || q.Prior <= q.Base || q.Prior > 1-1./leastObserved {
+		t.Errorf("got %+v, %v, want the prior right from the second example on at the earliest", q, err)
 	}
 }
 

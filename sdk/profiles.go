@@ -182,34 +182,37 @@ func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	}
 	defer leave()
 	rep, err := p.store.Check(ctx, deep)
-	problems, bankErr := folder.CheckBanks(ctx, p.store, p.dir, deep)
-	if deep && err == nil && bankErr == nil && len(problems) == 0 {
-		problems, bankErr = p.checkProfiles(ctx)
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		return rep, err
 	}
-	rep.Problems = append(rep.Problems, problems...)
-	if bankErr == nil && err == nil && len(problems) > 0 {
-		err = fmt.Errorf("%w: %d problems with banks or profiles", ErrCorrupt, len(problems))
+	banks, bankErr := folder.CheckBanks(ctx, p.store, p.dir, deep)
+	rep.Add(banks...)
+	if deep && bankErr == nil {
+		bankErr = p.checkProfiles(ctx, &rep)
+	}
+	if bankErr == nil && err == nil && rep.Found() > 0 {
+		err = fmt.Errorf("%w: %d problems with banks or profiles", ErrCorrupt, rep.Found())
 	}
 	return rep, errors.Join(err, bankErr)
 }
 
-// checkProfiles opens every profile: the store knows neither heads nor affines.
-func (p *SDK) checkProfiles(ctx context.Context) (problems []string, err error) {
+// checkProfiles opens every profile: the store knows neither heads nor affines. Those that it cannot read the store has named.
+func (p *SDK) checkProfiles(ctx context.Context, rep *CheckReport) error {
 	for rec, err := range p.store.Profiles("") {
 		if ctx.Err() != nil {
-			return problems, ctx.Err()
-		}
-		if err == nil {
-			err = p.checkProfile(rec)
-		}
-		if err != nil && rec != nil {
-			err = fmt.Errorf("profile %q: %w", rec.ID, err)
+			return ctx.Err()
 		}
 		if err != nil {
-			problems = append(problems, err.Error())
+			if errors.Is(err, ErrCorrupt) {
+				continue
+			}
+			return err
+		}
+		if err := p.checkProfile(rec); err != nil {
+			rep.Add(fmt.Sprintf("profile %q: %v", rec.ID, err))
 		}
 	}
-	return problems, nil
+	return nil
 }
 
 func (p *SDK) checkProfile(rec *store.Profile) error {

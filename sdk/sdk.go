@@ -41,9 +41,8 @@ type SDK struct {
 	observer observer
 	census   census
 
-	mu    sync.Mutex
-	banks map[uint32]*bank.Bank
-	heads map[uint32]*model.Head
+	banks byRef[*bank.Bank]
+	heads byRef[*model.Head]
 
 	lifetime lifetime
 }
@@ -64,9 +63,7 @@ func (p *SDK) Close() error {
 		p.scheduler.close()
 		p.cache.close()
 		var errs []error
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, b := range p.banks {
+		for b := range p.banks.all() {
 			errs = append(errs, b.Close())
 		}
 		errs = append(errs, p.encoder.Close(), p.engine.Close(), p.store.Close())
@@ -86,12 +83,9 @@ func (p *SDK) enterToWrite() (leave func(), err error) {
 }
 
 // bank opens a bank by its ref, once.
-func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if b := p.banks[ref]; b != nil {
-		return b, nil
-	}
+func (p *SDK) bank(ref uint32) (*bank.Bank, error) { return p.banks.get(ref, p.loadBank) }
+
+func (p *SDK) loadBank(ref uint32) (*bank.Bank, error) {
 	info, err := p.store.Bank(ref)
 	if err != nil {
 		return nil, corrupt("bank", err)
@@ -110,7 +104,6 @@ func (p *SDK) bank(ref uint32) (*bank.Bank, error) {
 			return nil, errors.Join(corrupt("bank", err), b.Close())
 		}
 	}
-	p.banks[ref] = b
 	return b, nil
 }
 
@@ -134,21 +127,14 @@ func openBank(dir string, info store.BankInfo, most int64) (*bank.Bank, error) {
 }
 
 // head decodes a shared head by its ref, once.
-func (p *SDK) head(ref uint32) (*model.Head, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if h := p.heads[ref]; h != nil {
-		return h, nil
-	}
+func (p *SDK) head(ref uint32) (*model.Head, error) { return p.heads.get(ref, p.loadHead) }
+
+func (p *SDK) loadHead(ref uint32) (*model.Head, error) {
 	data, err := p.store.Head(ref)
 	if err != nil {
 		return nil, corrupt("head", err)
 	}
-	h, err := p.decodeHead(data)
-	if err == nil {
-		p.heads[ref] = h
-	}
-	return h, err
+	return p.decodeHead(data)
 }
 
 func (p *SDK) decodeHead(data []byte) (*model.Head, error) {

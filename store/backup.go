@@ -43,7 +43,8 @@ type BackupReport struct {
 // Backup writes the store, as it is at one moment, for Restore, while the store
 // is in use: what is free or deleted is not in it. Writers wait for the first
 // milliseconds of it. Until it returns the file cannot use again the pages that
-// are freed meanwhile.
+// are freed meanwhile; if it grows by half for that it is copied, for which
+// writers wait, and the backup goes on with the old one.
 //
 // With Since it writes the pages that are not as they were in the backup of that
 // revision; if the store does not remember that one it is ErrNoBase. It

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -115,21 +116,25 @@ func (s *Store) BankByDigest(d Digest) (info BankInfo, err error) {
 	return info, err
 }
 
-// Banks lists the banks in the order of their refs.
+// Banks lists the banks in the order of their refs. With ErrCorrupt they are
+// those that can be read.
 func (s *Store) Banks() (infos []BankInfo, err error) {
 	err = s.view(func(t *txn) error {
-		return t.Bucket(bktBanks).ForEach(func(k, _ []byte) error {
+		var damaged []error
+		err := t.Bucket(bktBanks).ForEach(func(k, _ []byte) error {
 			ref, err := number(k)
-			if err != nil {
-				return err
+			var info BankInfo
+			if err == nil {
+				info, err = t.bank(ref)
 			}
-			info, err := t.bank(ref)
-			infos = append(infos, info)
-			return err
+			if err != nil {
+				damaged = append(damaged, err)
+			} else {
+				infos = append(infos, info)
+			}
+			return nil
 		})
+		return errors.Join(append(damaged, err)...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return infos, nil
+	return infos, err
 }

@@ -71,6 +71,24 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
+// BenchmarkAppend adds an example to a profile whose buffer is full.
+func BenchmarkAppend(b *testing.B) {
+	s := newStore(b, fast)
+	full := Write{}
+	for i := range s.opts.MaxExamples {
+		full.Append = append(full.Append, Example{Text: fmt.Sprint("a message of the usual length, number ", i), Label: "label"})
+	}
+	if _, err := s.Put(ctx, randomProfile(newRand(b), "ann"), full); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := s.AppendExamples(ctx, "ann", []Example{{Text: fmt.Sprint("another message ", i), Label: "label"}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkDecodeProfile(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	record, err := EncodeProfile(&Profile{ID: "ann", Mask: randomMask(r, 150, 50, 6)})

@@ -136,10 +136,10 @@ func TestCallbacksPanic(t *testing.T) {
 		}
 	}
 	s.batch = 5
-	for _, n := range []int{0, 1, 7} {
+	for _, n := range []int{0, 1, 7, 15} {
 		fail := after(n)
 		writer := writerFunc(func(p []byte) (int, error) { fail(); return len(p), nil })
-		reader := readerFunc(func(p []byte) (int, error) { fail(); return bundle.Read(p[:min(len(p), 200)]) })
+		reader := readerFunc(func(p []byte) (int, error) { fail(); return bundle.Read(p) })
 		kept := bundle.Bytes()
 		for name, call := range map[string]func() error{
 			"Rename": func() error {

@@ -26,18 +26,30 @@ type CheckReport struct {
 	// middle of a commit leaves that, and nothing that was acknowledged is
 	// lost; a flipped bit leaves it too, and then the last transaction may be.
 	TornMeta bool
-	// Problems say what is wrong and where; none: the file is sound.
+	// Problems say what is wrong and where; none: the file is sound. They are
+	// the first 1,000, and More is how many there are beside them.
 	Problems []string
+	More     int
 }
 
 // maxProblems bounds a report.
 const maxProblems = 1000
 
+// Add adds to the problems, or counts them.
+func (r *CheckReport) Add(problems ...string) {
+	n := min(len(problems), maxProblems-len(r.Problems))
+	r.Problems = append(r.Problems, problems[:n]...)
+	r.More += len(problems) - n
+}
+
+// Found is how many problems there are.
+func (r *CheckReport) Found() int { return len(r.Problems) + r.More }
+
 // Check reads the whole file, as it is at one moment, and says what is wrong
 // with it: bbolt's pages, every value's checksum, every record, that no key was
 // lost, and that ids, numbers, banks and heads lead to each other. Deep also compares the index
-// with the masks, unless it is behind. Writers wait for the first part of it.
-// If there are Problems the error is ErrCorrupt.
+// with the masks, unless it is behind. It goes on past what is damaged. Writers
+// wait for the first part of it. If there are Problems the error is ErrCorrupt.
 func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	c := &checker{ctx: ctx}
 	// The walk over the pages looks at the newest state, and so bears no writer
@@ -67,7 +79,7 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	if err != nil && (len(c.report.Problems) == 0 || !errors.Is(err, ErrCorrupt)) {
 		return c.report, fmt.Errorf("store: check: %w", err)
 	}
-	if n := len(c.report.Problems); n > 0 {
+	if n := c.report.Found(); n > 0 {
 		return c.report, corrupt("check: %d problems; the first: %s", n, c.report.Problems[0])
 	}
 	return c.report, nil
@@ -85,14 +97,7 @@ type checker struct {
 	waiting  map[uint32]int // by number, of the examples
 }
 
-func (c *checker) problem(format string, args ...any) {
-	switch n := len(c.report.Problems); {
-	case n < maxProblems:
-		c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
-	case n == maxProblems:
-		c.report.Problems = append(c.report.Problems, "and more")
-	}
-}
+func (c *checker) problem(format string, args ...any) { c.report.Add(fmt.Sprintf(format, args...)) }
 
 // unreadable is problem, unless the profile was deleted since Check began.
 func (c *checker) unreadable(format string, args ...any) {

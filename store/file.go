@@ -24,6 +24,7 @@ type boltFile struct {
 
 	mapped     atomic.Int64 // bytes, at least
 	long       atomic.Int64 // Backups and Checks that read it; one begins under Store.writer
+	from       int64        // its size when the first of these began; under Store.writer
 	sharesLock bool         // with the one in its place, which goes on with it
 	older      *boltFile    // that this one has replaced, while it may be open
 	retry      time.Time    // no larger mapping before, as the last try failed

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -95,38 +96,45 @@ func nameRef(name, value []byte) (uint32, error) {
 	return number(payload)
 }
 
-// Heads lists the shared heads in the order of their refs.
+// Heads lists the shared heads in the order of their refs. With ErrCorrupt they
+// are those that can be read, or none if a name cannot.
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
+		var damaged []error
+		var found []HeadInfo
 		err := t.Bucket(bktHeads).ForEach(func(k, _ []byte) error {
 			ref, err := number(k)
-			if err != nil {
-				return err
+			var d Digest
+			var data []byte
+			if err == nil {
+				d, data, err = t.head(ref)
 			}
-			d, data, err := t.head(ref)
 			if err != nil {
-				return err
+				damaged = append(damaged, err)
+			} else {
+				found = append(found, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			}
-			infos = append(infos, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		return t.Bucket(bktNames).ForEach(func(name, v []byte) error {
+		err = t.Bucket(bktNames).ForEach(func(name, v []byte) error {
 			ref, err := nameRef(name, v)
 			if err != nil {
 				return err
 			}
-			at := slices.IndexFunc(infos, func(i HeadInfo) bool { return i.Ref == ref })
+			at := slices.IndexFunc(found, func(i HeadInfo) bool { return i.Ref == ref })
 			if at >= 0 {
-				infos[at].Names = append(infos[at].Names, string(name))
+				found[at].Names = append(found[at].Names, string(name))
 			}
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+		infos = found
+		return errors.Join(damaged...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return infos, nil
+	return infos, err
 }

@@ -24,6 +24,10 @@ import (
 // That is soon, unless there is a Backup or Check among them: then the file is
 // copied, byte for byte, and the copy takes its name as Compact's does. The long
 // reader keeps the old file, which nobody writes any more.
+//
+// That also ends what a long reader costs. While it lasts bbolt writes no page
+// again that it has put at the end of the file, and each commit writes the list
+// of them: without an end the file would grow by a factor of e every 512 commits.
 
 const (
 	defaultReserve = 4 << 30
@@ -32,6 +36,9 @@ const (
 	// leastRoom is more than one transaction adds to the file, 256 heads of nearly
 	// a MiB among them.
 	leastRoom = 256 << 20
+	// mostKept is how much a file grows under a long reader, or by half if that is
+	// more, before it is copied.
+	mostKept = 64 << 20
 	// retryMapping is how long writes go on without another try after one failed.
 	retryMapping = time.Minute
 )
@@ -62,17 +69,26 @@ func mapSize(n int64) int64 {
 	return (n + step - 1) / step * step
 }
 
-// makeRoom sees to it that what is written next fits the mapping. If it cannot,
-// bbolt maps the file itself, and readers wait. The caller holds s.writer.
-func (s *Store) makeRoom() {
+// makeRoom sees to it that what is written next fits the mapping, and that no
+// long reader makes the file grow without end. If it cannot, bbolt maps the file
+// itself, and readers wait. It returns the size of the file's contents, 0 if it
+// cannot be read. The caller holds s.writer.
+func (s *Store) makeRoom() (size int64) {
 	f := s.db.Load()
 	if s.opts.ReadOnly || s.nameless != nil {
-		return
+		return 0
 	}
-	var size int64
 	if err := s.readPages(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
-		return // the write will say so
+		return 0 // the write will say so
 	}
+	if err := s.tryRoom(f, size); err != nil {
+		f.retry = time.Now().Add(retryMapping)
+		s.opts.Logger.Warn("no larger mapping: readers may wait for a Backup or Check", "error", err)
+	}
+	return size
+}
+
+func (s *Store) tryRoom(f *boltFile, size int64) error {
 	mapped := f.mapped.Load()
 	if size >= mapped { // bbolt was here
 		mapped = mapSize(size + 1)
@@ -80,30 +96,27 @@ func (s *Store) makeRoom() {
 	}
 	larger := s.opts
 	larger.Reserve = max(s.opts.reserve(size), 4*size, size+2*s.room)
-	if larger.reserve(size) <= mapped || time.Now().Before(f.retry) {
-		return
+	room, long := mapped-size, f.long.Load() > 0
+	grows := larger.reserve(size) > mapped
+	switch {
+	case runtime.GOOS == "windows" || time.Now().Before(f.retry):
+		return nil
+	case long && (grows && room < max(mapped/16, s.room) || size-f.from > max(f.from/2, mostKept)):
+		return s.moveOver(f, size, larger)
+	case !long && grows && room < max(mapped/4, s.room):
+		return s.mapAgain(f, larger)
 	}
-	var err error
-	switch room := mapped - size; {
-	case room >= max(mapped/4, s.room):
-		return
-	case f.long.Load() == 0:
-		err = s.mapAgain(f, larger)
-	case room < max(mapped/16, s.room):
-		err = s.moveOver(f, size, larger)
-	}
-	if err != nil {
-		f.retry = time.Now().Add(retryMapping)
-		s.opts.Logger.Warn("no larger mapping: readers may wait for a Backup or Check", "error", err)
-	}
+	return nil
 }
 
 // readLong makes known that the caller reads for long what is the store's file
 // now, and returns what ends that. The caller holds s.writer.
 func (s *Store) readLong() (end func()) {
-	s.makeRoom()
+	size := s.makeRoom()
 	f := s.db.Load()
-	f.long.Add(1)
+	if f.long.Add(1) == 1 {
+		f.from = size
+	}
 	return func() { f.long.Add(-1) }
 }
 

@@ -277,3 +277,29 @@ func TestCompactWaitsForAll(t *testing.T) {
 		t.Errorf("Compact afterwards: got %+v, %v; want not Waiting", report, err)
 	}
 }
+
+// TestLongReaderKeepsLittle puts the same profiles again and again under a long
+// reader: what that keeps must not make the file grow without end.
+func TestLongReaderKeepsLittle(t *testing.T) {
+	s := newStore(t, with(Options{NoSync: true, NoIndex: true, History: -1}))
+	p := randomProfile(newRand(t), "ann")
+	p.Head, p.OwnHead = 0, make([]byte, 64<<10)
+	s.writer.Lock()
+	end := s.readLong()
+	s.writer.Unlock()
+	defer end()
+	err := s.view(func(*txn) error {
+		for range 4000 { // of 17 pages or more
+			if _, err := s.Put(ctx, p, Write{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := must(s.Stats()).FileBytes; got > 2*mostKept {
+		t.Errorf("the file has %d bytes, want %d at most", got, 2*mostKept)
+	}
+}

@@ -139,13 +139,13 @@ func TestRepairExample(t *testing.T) {
 	if _, err := s.Put(ctx, randomProfile(newRand(t), "user000"), w); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "damaged.db")
-	backup(t, s, path)
-	db, err := bolt.Open(path, 0o600, nil)
 	stored, err := s.Examples("user000")
 	if err != nil {
 		t.Fatal(err)
 	}
+	path := filepath.Join(t.TempDir(), "damaged.db")
+	backup(t, s, path)
+	db, err := bolt.Open(path, 0o600, nil)
 	lose := func(tx *bolt.Tx) error {
 		return tx.Bucket(bktExamples).Put(key32x64(1, stored[1].Sequence), []byte("?????"))
 	}

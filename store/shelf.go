@@ -9,8 +9,9 @@ type shelf struct {
 	opts     *Options
 	id       string
 	person   Person
-	examples []Example // oldest first
-	stored   map[uint64]bool
+	examples []Example  // oldest first
+	stored   []uint64   // sequences in the file, ascending
+	past     *hindsight // of an old bundle's profile
 }
 
 // shelf reads that of a number.
@@ -19,7 +20,7 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh := &shelf{opts: &w.s.opts, id: string(refs.id), stored: map[uint64]bool{}}
+	sh := &shelf{opts: &w.s.opts, id: string(refs.id)}
 	if sh.person, err = w.person(n); err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 		if err != nil {
 			return nil, err
 		}
-		sh.stored[k.Sequence] = true
+		sh.stored = append(sh.stored, k.Sequence)
 		all = append(all, sh.opts.completed(sh.id, k))
 	}
 	if len(all) > maxExamples {
@@ -37,10 +38,16 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	if n := len(all); n > 0 && all[n-1].Sequence >= sh.person.next {
 		return nil, corrupt("profile %q has example %d, but the next one is %d", sh.id, all[n-1].Sequence, sh.person.next)
 	}
+	keys := make(map[uint64]bool, len(all))
 	for _, e := range all {
-		if !sh.opts.expired(e) {
-			sh.place(e) // an older file may have one text twice
+		switch {
+		case sh.opts.expired(e):
+		case keys[e.Key]: // rejections; an older file may have one text twice
+			sh.place(e)
+		default:
+			sh.examples = append(sh.examples, e)
 		}
+		keys[e.Key] = true
 	}
 	return sh, nil
 }
@@ -48,27 +55,26 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 // putShelf writes what has changed.
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
-	bucket, kept := w.Bucket(bktExamples), map[uint64]bool{}
-	for _, e := range sh.examples {
-		kept[e.Sequence] = true
-	}
-	for sequence := range sh.stored {
-		if kept[sequence] {
-			continue
+	bucket, stored := w.Bucket(bktExamples), sh.stored
+	for _, e := range sh.examples { // in the order of their sequences, as stored is
+		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
+			if err := w.removeExample(bucket, n, stored[0]); err != nil {
+				return err
+			}
 		}
-		if err := bucket.remove(key32x64(n, sequence)); err != nil {
-			return err
-		}
-		w.tally.examples--
-	}
-	for _, e := range sh.examples {
-		if sh.stored[e.Sequence] {
+		if len(stored) > 0 && stored[0] == e.Sequence {
+			stored = stored[1:]
 			continue
 		}
 		if err := w.putExample(n, e); err != nil {
 			return err
 		}
 		w.tally.examples++
+	}
+	for _, sequence := range stored {
+		if err := w.removeExample(bucket, n, sequence); err != nil {
+			return err
+		}
 	}
 	if err := w.setPerson(n, sh.person); err != nil {
 		return err
@@ -88,6 +94,11 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 		sh.add(e)
 	}
 	return sh.examples
+}
+
+func (w *writeTx) removeExample(bucket bucket, n uint32, sequence uint64) error {
+	w.tally.examples--
+	return bucket.remove(key32x64(n, sequence))
 }
 
 // awaits says whether no training has seen an example.
@@ -124,7 +135,10 @@ func (sh *shelf) add(e Example) {
 func (sh *shelf) take(was *Profile, k kept) {
 	e := sh.opts.completed(was.ID, k)
 	if k.bare {
-		e.Known = seen(was, e)
+		if sh.past == nil {
+			sh.past = newHindsight(was)
+		}
+		e.Known = sh.past.seen(e)
 	}
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Sequence = sh.person.next

@@ -25,7 +25,8 @@ type checked struct {
 	Indexed   bool     `json:"indexed"`
 	Summed    bool     `json:"summed"`
 	TornMeta  bool     `json:"torn_meta"`
-	Problems  []string `json:"problems"`
+	Problems  []string `json:"problems"` // the first 1,000
+	More      int      `json:"more"`     // beside them
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -57,29 +58,32 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	if err != nil {
 		return err
 	}
+	rep.Add(banks...)
+	rep.Add(heads...)
 	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
 		Banks: rep.Banks, Heads: rep.Heads, Indexed: rep.Indexed,
-		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}}
-	for _, list := range [][]string{rep.Problems, banks, heads} {
-		for _, problem := range list {
-			row.Problems = append(row.Problems, oneLine(problem))
-		}
+		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}, More: rep.More}
+	for _, problem := range rep.Problems {
+		row.Problems = append(row.Problems, oneLine(problem))
 	}
 	row.OK = len(row.Problems) == 0
 	if err := a.print(row, row.text); err != nil || row.OK {
 		return err
 	}
-	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(len(row.Problems), "problem"), a.dir)
+	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(rep.Found(), "problem"), a.dir)
 }
 
-// checkHeads decodes what the store keeps as bytes: the shared heads and, if deep, the profiles' own.
+// checkHeads decodes what the store keeps as bytes: the shared heads and, if deep, the profiles' own. What the store cannot read Check has said.
 func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []string, err error) {
 	heads, err := st.Heads()
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrCorrupt) {
 		return nil, err
 	}
 	for _, info := range heads {
 		data, err := st.Head(info.Ref)
+		if errors.Is(err, store.ErrCorrupt) {
+			continue
+		}
 		if err == nil {
 			_, err = decodeHead(data)
 		}
@@ -96,7 +100,7 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 		}
 		if err != nil {
 			if errors.Is(err, store.ErrCorrupt) {
-				break // Check has said it
+				continue
 			}
 			return problems, err
 		}
@@ -111,6 +115,9 @@ func (c checked) text(w io.Writer) {
 	fields(w, "profiles", number(c.Profiles), "earlier revisions", number(c.Revisions), "examples", number(c.Examples), "banks", number(c.Banks), "heads", number(c.Heads))
 	for _, p := range c.Problems {
 		fmt.Fprintf(w, "problem: %s\n", plain(p))
+	}
+	if c.More > 0 {
+		fmt.Fprintf(w, "and %s more\n", count(c.More, "problem"))
 	}
 	sayTorn(w, c.TornMeta)
 	if c.OK {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -344,5 +345,51 @@ func TestManyProfiles(t *testing.T) {
 	must(t, st.Close())
 	if got := strings.Count(call(t, pure, dir, "", "profiles").want(t, exitOK).out, "\n"); got != 1501 {
 		t.Errorf("profiles: got %d lines, want 1501", got)
+	}
+}
+
+// TestCheckGoesOn: what comes after a damaged profile, head or bank is looked at too.
+func TestCheckGoesOn(t *testing.T) {
+	dir := newFolder(t)
+	fill(t, dir, "alice", "bob", "carol", "dave")
+	st, err := folder.Open(dir, nil)
+	must(t, err)
+	p, err := st.Get("dave")
+	must(t, err)
+	p.Head, p.Prior, p.OwnHead = 0, nil, []byte("no head")
+	_, err = st.Put(t.Context(), p, store.Write{})
+	must(t, err)
+	other, _, err := st.PutHead(t.Context(), []byte("no head either"))
+	must(t, err)
+	head, err := st.Head(1)
+	must(t, err)
+	values := map[string][]byte{"head 1": head}
+	for _, id := range []string{"alice", "bob"} {
+		p, err := st.Get(id)
+		must(t, err)
+		values[id], err = store.EncodeProfile(p)
+		must(t, err)
+	}
+	must(t, st.Close())
+	data, err := os.ReadFile(folder.DB(dir))
+	must(t, err)
+	for what, value := range values {
+		if !bytes.Contains(data, value) {
+			t.Fatalf("%s is not in the file", what)
+		}
+		wrong := bytes.Clone(value)
+		wrong[len(wrong)/2] ^= 1
+		data = bytes.ReplaceAll(data, value, wrong)
+	}
+	must(t, os.WriteFile(folder.DB(dir), data, 0o600))
+	got := call(t, pure, dir, "", "check", "--deep", "--json").want(t, exitCorrupt).rows(t)[0]
+	all := fmt.Sprint(got["problems"])
+	for _, want := range []string{`profile "alice"`, `profile "bob"`, "head 1: ", "head " + store.Digest(sha256.Sum256([]byte("no head either"))).Short(), `profile "dave": `} {
+		if !strings.Contains(all, want) {
+			t.Errorf("check: got %s, want %s among them", all, want)
+		}
+	}
+	if got["ok"] != false || got["more"] != 0.0 || got["profiles"] != 4.0 || other != 2 {
+		t.Errorf("check: got %v, want 4 profiles and not ok", got)
 	}
 }
