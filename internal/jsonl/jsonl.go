@@ -14,18 +14,21 @@ const MaxLine = 1 << 20
 
 // Line is one object of what is learned or asked. To learn it takes a label or a value; to ask, neither.
 type Line struct {
-	Text    string   `json:"text"`
-	Pair    string   `json:"pair,omitempty"`
-	Label   string   `json:"label,omitempty"`
-	Value   *float64 `json:"value,omitempty"`
-	Profile string   `json:"profile,omitempty"`
+	Text     string   `json:"text"`
+	Pair     string   `json:"pair,omitempty"`
+	Label    string   `json:"label,omitempty"`
+	Value    *float64 `json:"value,omitempty"`
+	Rejected bool     `json:"rejected,omitempty"` // the text is not of the label
+	Weight   *float64 `json:"weight,omitempty"`
+	Profile  string   `json:"profile,omitempty"`
 }
 
 // Decode reads a line that has a text, perhaps the other fields, and nothing else.
 func Decode(data []byte) (Line, error) {
 	var l Line
+	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "value": &l.Value, "rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
 	err := object(data, func(name string, value json.RawMessage) error {
-		into, ok := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "value": &l.Value, "profile": &l.Profile}[name]
+		into, ok := places[name]
 		if !ok {
 			return fmt.Errorf("unknown field %q", name)
 		}

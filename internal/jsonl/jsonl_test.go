@@ -51,7 +51,7 @@ func TestHostile(t *testing.T) {
 
 // TestCut cuts a line everywhere and flips every bit: an error and nothing, or a line.
 func TestCut(t *testing.T) {
-	whole := []byte(`{"profile":"ü","text":"a b","pair":"p","value":-1.5e3}`)
+	whole := []byte(`{"profile":"ü","text":"a b","pair":"p","value":-1.5e3,"rejected":true,"weight":2.5}`)
 	cuts, flips := 0, 0
 	for n := range whole {
 		if l, err := Decode(whole[:n]); err == nil || l != (Line{}) {
