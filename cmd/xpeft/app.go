@@ -82,8 +82,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
-		a.profilesCommand(), a.showCommand(), a.forgetCommand(),
-		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
+		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(), a.forgetCommand(),
+		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -118,11 +118,17 @@ func (a *app) logger() *slog.Logger {
 }
 
 // withStore opens the folder's store for f, and nothing else: no model, no bank.
-func (a *app) withStore(readOnly bool, f func(st *store.Store) error) (err error) {
+func (a *app) withStore(readOnly bool, f func(st *store.Store) error) error {
+	return a.withOptions(store.Options{ReadOnly: readOnly}, f)
+}
+
+// withOptions is withStore with options of the command's own.
+func (a *app) withOptions(o store.Options, f func(st *store.Store) error) (err error) {
 	if err := a.mustExist(); err != nil {
 		return err
 	}
-	st, err := folder.Open(a.dir, &store.Options{ReadOnly: readOnly, Timeout: a.lock, MasterKey: a.key, Logger: a.logger()})
+	o.Timeout, o.MasterKey, o.Logger = a.lock, a.key, a.logger()
+	st, err := folder.Open(a.dir, &o)
 	if err != nil {
 		return err
 	}

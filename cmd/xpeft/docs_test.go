@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
 )
 
 // docs/cli.md is a promise to scripts: these tests keep it and the program the same.
@@ -75,6 +77,10 @@ func typeWord(t reflect.Type) string {
 		return "time"
 	case t.Kind() == reflect.Pointer:
 		return typeWord(t.Elem()) + " or null"
+	case t == reflect.TypeFor[[]byte]():
+		return "string" // base64
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Slice:
+		return "list of " + strings.Replace(typeWord(t.Elem()), "list", "lists", 1)
 	case t.Kind() == reflect.Slice:
 		return "list of " + typeWord(t.Elem()) + "s"
 	}
@@ -93,7 +99,7 @@ func TestDocumentedFields(t *testing.T) {
 	documented := sections(t)
 	for heading, row := range map[string]any{
 		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
-		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
+		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{}, "xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{}, "xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
 		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft plot": drawn{}, "xpeft bank export": copied{}, "xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")

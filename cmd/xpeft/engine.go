@@ -18,6 +18,7 @@ const hasTorch = true
 var engineErrors = []kind{
 	{sdk.ErrModelMismatch, exitMismatch},
 	{sdk.ErrRevisionNotFound, exitNotFound},
+	{sdk.ErrExampleNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
 	{sdk.ErrExample, exitInput},
 	{sdk.ErrConfig, exitUsage},
@@ -46,6 +47,8 @@ func (a *app) init(_ context.Context, f initFlags) error {
 	if f.bankFile != "" {
 		c.Bank = sdk.WarmBank{Path: f.bankFile}
 	}
+	alike := [][]string{}
+	c.Report = func(r sdk.CreateReport) { alike = append(alike, r.Alike...) }
 	p, err := sdk.Create(a.dir, c)
 	if err != nil {
 		return err
@@ -59,6 +62,7 @@ func (a *app) init(_ context.Context, f initFlags) error {
 		if err != nil {
 			return err
 		}
+		row.Alike = alike
 		return a.print(row, row.text)
 	})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -17,11 +18,35 @@ func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
 	bar := a.newBar(-1, "head")
 	defer bar.done()
-	rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{KeepBank: f.keepBank, Force: f.force, Progress: bar.step})
+	rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{AddLabels: f.addLabels, KeepBank: f.keepBank, Force: f.force, Progress: bar.step})
 	if err != nil {
 		return err
 	}
 	bar.done()
 	row := headTrained{rep.Digest, rep.Installed, rep.Reason, rep.Profiles, rep.Examples, rep.HeldOut, rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Took.Seconds()}
 	return a.print(row, row.text)
+}
+
+func (a *app) labelsPending(ctx context.Context, f engineFlags) (err error) {
+	p, err := a.open(f, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	labels, err := p.PendingLabels(ctx)
+	if err != nil || len(labels) == 0 {
+		return err
+	}
+	var t *table
+	if !a.json {
+		t = newTable(a.stdout, "LABEL", "PEOPLE", "EXAMPLES")
+		defer t.flush()
+	}
+	for _, l := range labels {
+		row := pendingRow(l)
+		if err := a.print(row, func(io.Writer) { row.addTo(t) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }

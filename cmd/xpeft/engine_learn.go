@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -66,18 +67,28 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 	}
 	examples := make([]sdk.Example, len(g.lines))
 	for i, l := range g.lines {
-		examples[i] = sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label}
-		if l.Value != nil {
-			examples[i].Value = *l.Value
-		}
+		examples[i] = l.example()
 	}
 	return p.Learn(ctx, g.profile, examples, o)
+}
+
+// example is a line as the sdk takes it.
+func (l line) example() sdk.Example {
+	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Rejected: l.Rejected}
+	if l.Value != nil {
+		e.Value = *l.Value
+	}
+	if l.Weight != nil {
+		e.Weight = *l.Weight
+	}
+	return e
 }
 
 func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
+		Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}
 	if losses {

@@ -11,14 +11,16 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// observe stores line after line, and waits for the background learning at the end.
-func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, error)) (err error) {
+// observe stores line after line, waits for the background learning at the end, and says what still waits.
+func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, error)) error {
 	o := a.options(f.engineFlags)
 	var mu sync.Mutex // background learning prints too
+	var failed rowErrors
 	o.OnLearned = func(id string, rep *sdk.Report, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
+			failed.add(err)
 			a.printFailed(id, err)
 			return
 		}
@@ -31,21 +33,33 @@ func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	row, err := observeAll(ctx, p, next)
+	if err := errors.Join(err, p.Close()); err != nil { // Close waits for the last OnLearned, as Drain does not
+		return err
+	}
+	if err := a.print(row, row.text); err != nil {
+		return err
+	}
+	return failed.err()
+}
+
+// observeAll returns what waits when nothing is due any more.
+func observeAll(ctx context.Context, p *sdk.SDK, next func() (line, error)) (row waitingRow, err error) {
 	for {
 		l, err := next()
 		if errors.Is(err, io.EOF) {
-			return p.Drain(ctx)
+			break
 		}
 		if err != nil {
-			return err
+			return row, err
 		}
-		e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label}
-		if l.Value != nil {
-			e.Value = *l.Value
-		}
-		if err := p.Observe(ctx, l.Profile, e); err != nil {
-			return err
+		if err := p.Observe(ctx, l.Profile, l.example()); err != nil {
+			return row, err
 		}
 	}
+	if err := p.Drain(ctx); err != nil {
+		return row, err
+	}
+	row.WaitingExamples, row.WaitingProfiles, err = p.Waiting(ctx)
+	return row, err
 }

@@ -11,8 +11,9 @@ import (
 // headFlags say how a shared head is trained.
 type headFlags struct {
 	engineFlags
-	keepBank bool
-	force    bool
+	addLabels []string
+	keepBank  bool
+	force     bool
 }
 
 // headTrained is a shared head that was made of the folder's profiles.
@@ -59,6 +60,7 @@ that they hold back. If the folder's bank is a random one in all blocks, new pro
 	o.add(train)
 	o.addMoved(train)
 	f := train.Flags()
+	f.StringSliceVar(&o.addLabels, "add-labels", nil, "labels that join the shared head: those of labels pending, or others")
 	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
 	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
 	cmd.AddCommand(train)

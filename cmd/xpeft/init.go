@@ -58,6 +58,8 @@ type created struct {
 	N         int      `json:"n"`
 	K         int      `json:"k"`
 	Blocks    int      `json:"blocks"`
+
+	Alike [][]string `json:"alike"` // labels that the model cannot tell apart by name
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -102,4 +104,7 @@ func (a *app) initCommand() *cobra.Command {
 func (c created) text(w io.Writer) {
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
 		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks, of which %d are averaged", c.Bank[:12], c.Origin, c.N, c.Blocks, c.K))
+	for _, labels := range c.Alike {
+		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn them they are as likely as each other: "+strings.Join(labels, ", "))
+	}
 }

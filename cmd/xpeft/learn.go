@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/internal/folder"
 )
 
 // learnFlags say how a profile learns.
@@ -40,11 +42,14 @@ type learned struct {
 	Examples  int       `json:"examples"`
 	HeldOut   int       `json:"held_out"`
 	Truncated int       `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
+	Waiting   int       `json:"waiting"`             // examples that came meanwhile
 	Steps     int       `json:"steps"`
 	Seconds   float64   `json:"seconds"`
 	Bytes     int       `json:"bytes"`
 	MaskBytes int       `json:"mask_bytes"`
 	Losses    []float32 `json:"losses,omitempty"`
+
+	Prequential folder.Prequential `json:"prequential"`
 }
 
 // scoreRow is a score on held-out examples; n is 0 if it was not measured.
@@ -62,7 +67,8 @@ func (a *app) learnCommand() *cobra.Command {
 		Use:   "learn",
 		Short: "Learn profiles from examples",
 		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label": "…"}, and learn each profile that they name, in the
-order of their first lines. Numbers are learned with "value" instead of "label". All lines are read before the first profile learns: a bad
+order of their first lines. Numbers are learned with "value" instead of "label"; "rejected": true says that a text is not of its label, and "weight"
+how much the line counts beside others. All lines are read before the first profile learns: a bad
 line changes nothing. A profile that fails does not stop the others. Learning again continues from the last revision.`,
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
@@ -148,14 +154,10 @@ func (a *app) readExamples(ctx context.Context, path, profile string) ([]*group,
 }
 
 func (g *group) check(l line) error {
-	switch {
-	case l.Profile == "":
-		return errors.New(`no "profile", and no --profile`)
-	case l.Label == "" && l.Value == nil:
-		return errors.New(`neither "label" nor "value"`)
-	case l.Label != "" && l.Value != nil:
-		return errors.New(`both "label" and "value"`)
-	case g.numbers != (l.Value != nil):
+	if err := l.check(); err != nil {
+		return err
+	}
+	if g.numbers != (l.Value != nil) {
 		return fmt.Errorf("profile %q has labels and values: it can learn one of the two", g.profile)
 	}
 	return nil
@@ -169,6 +171,12 @@ func (l learned) text(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
 	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s held out\n", l.Before, l.After, count(l.HeldOut, "example"))
 	fmt.Fprintf(w, "  %s, %d steps in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), l.Steps, l.Seconds, l.Bytes, l.MaskBytes)
+	if l.Prequential.N > 0 {
+		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(l.Prequential))
+	}
+	if l.Waiting > 0 {
+		fmt.Fprintf(w, "  waiting for the next training: %s\n", count(l.Waiting, "example"))
+	}
 	if l.Truncated > 0 {
 		fmt.Fprintf(w, "  %s longer than the folder's limit of tokens: only the beginning was read\n", count(l.Truncated, "example"))
 	}

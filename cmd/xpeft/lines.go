@@ -18,6 +18,26 @@ type line struct {
 	jsonl.Line
 }
 
+// mostWeight is the sdk's bound, checked here too: its errors know no lines.
+const mostWeight = 1000
+
+// check says what nothing could be learned from.
+func (l line) check() error {
+	switch {
+	case l.Profile == "":
+		return errors.New(`no "profile", and no --profile`)
+	case l.Label == "" && l.Value == nil:
+		return errors.New(`neither "label" nor "value"`)
+	case l.Label != "" && l.Value != nil:
+		return errors.New(`both "label" and "value"`)
+	case l.Rejected && l.Value != nil:
+		return errors.New(`"rejected" with a "value": only a label can be rejected`)
+	case l.Weight != nil && !(float32(*l.Weight) > 0 && *l.Weight <= mostWeight): // as a float32 it is stored
+		return fmt.Errorf(`"weight" is %g, want more than 0 and at most %d`, *l.Weight, mostWeight)
+	}
+	return nil
+}
+
 // lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal ends a command that waits for its terminal or pipe.
 type lines struct {
 	name string // for messages

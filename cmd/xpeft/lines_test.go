@@ -32,12 +32,12 @@ func readAll(text string) (got []line, err error) {
 }
 
 func TestLines(t *testing.T) {
-	got, err := readAll("\ufeff" + `{"text":"a","label":"x"}` + "\n\n  \r\n" + ` {"text":"ü\u0000","pair":"p","value":-1.5,"profile":"q"}` + "\r\n")
+	got, err := readAll("\ufeff" + `{"text":"a","label":"x"}` + "\n\n  \r\n" + ` {"text":"ü\u0000","pair":"p","value":-1.5,"profile":"q"}` + "\r\n" + `{"text":"b","rejected":true,"weight":2.5}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := -1.5
-	want := []line{{1, jsonl.Line{Text: "a", Label: "x"}}, {4, jsonl.Line{Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}}}
+	value, weight := -1.5, 2.5
+	want := []line{{1, jsonl.Line{Text: "a", Label: "x"}}, {4, jsonl.Line{Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}}, {5, jsonl.Line{Text: "b", Rejected: true, Weight: &weight}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -56,6 +56,8 @@ func TestBadLines(t *testing.T) {
 		"not UTF-8":      {"{\"text\":\"\xff\"}", "stdin:1: not UTF-8"},
 		"a wrong type":   {`{"text":3}`, "stdin:1: "},
 		"a huge number":  {`{"text":"a","value":1e999}`, "stdin:1: "},
+		"no boolean":     {`{"text":"a","rejected":"yes"}`, `stdin:1: "rejected": `},
+		"no weight":      {`{"text":"a","weight":"2"}`, `stdin:1: "weight": `},
 		"a field twice":  {`{"text":"a","text":"b"}`, `stdin:1: field "text" is there twice`},
 		"capitals":       {`{"TEXT":"a"}`, `stdin:1: unknown field "TEXT"`},
 		"too long":       {good + `{"text":"` + strings.Repeat("x", jsonl.MaxLine) + `"}`, "stdin:2: longer than"},
@@ -86,6 +88,13 @@ func TestReadExamples(t *testing.T) {
 		"zero is there": {`{"text":"2","value":0}`, "a", "a:1"},
 		"mixed":         {`{"text":"2","value":0}` + "\n" + `{"text":"2","label":"x"}`, "a", "stdin:2: profile"},
 		"empty":         {"", "a", "stdin:1: no examples"},
+		"rejected":      {`{"text":"2","label":"x","rejected":true,"weight":1000}`, "a", "a:1"},
+		"a number is":   {`{"text":"1","value":1}` + "\n" + `{"text":"2","value":1,"rejected":true}`, "a", `stdin:2: "rejected" with a "value"`},
+		"of no label":   {`{"text":"2","rejected":true}`, "a", `stdin:1: neither`},
+		"no weight":     {`{"text":"2","label":"x","weight":0}`, "a", `stdin:1: "weight" is 0, want more than 0`},
+		"too little":    {`{"text":"2","label":"x","weight":1e-50}`, "a", `stdin:1: "weight" is 1e-50`},
+		"negative":      {`{"text":"2","label":"x","weight":-1}`, "a", `stdin:1: "weight" is -1`},
+		"too much":      {`{"text":"2","label":"x","weight":1000.5}`, "a", `stdin:1: "weight" is 1000.5`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &app{stdin: strings.NewReader(test.text)}

@@ -19,3 +19,4 @@ func (a *app) rollback(context.Context, engineFlags, string, uint64) error      
 func (a *app) rebase(context.Context, engineFlags, []string) error               { return errNoTorch }
 func (a *app) bankTrain(context.Context, bankTrainFlags) error                   { return errNoTorch }
 func (a *app) headTrain(context.Context, headFlags) error                        { return errNoTorch }
+func (a *app) labelsPending(context.Context, engineFlags) error                  { return errNoTorch }

@@ -19,7 +19,7 @@ func (a *app) observeCommand() *cobra.Command {
 		Use:   "observe",
 		Short: "Store examples one by one, and learn profiles once enough are new",
 		Long: `Read examples as learn does, store each as soon as it is read, and teach a profile when enough of its examples are new. A profile that is new is served
-from its first example on. The command ends when all that is due was learned; it prints a line for each learning.`,
+from its first example on. The command ends when all that is due was learned; it prints a line for each learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
@@ -36,10 +36,16 @@ from its first example on. The command ends when all that is due was learned; it
 			defer in.close()
 			return a.observe(ctx, o, func() (line, error) {
 				l, err := in.read1(ctx)
-				if err == nil && l.Profile == "" {
+				if err != nil {
+					return l, err
+				}
+				if l.Profile == "" {
 					l.Profile = o.profile
 				}
-				return l, err
+				if err := l.check(); err != nil {
+					return l, in.bad(l.Number, err)
+				}
+				return l, nil
 			})
 		}),
 	}

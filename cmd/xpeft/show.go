@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -26,8 +25,12 @@ type shown struct {
 	BiasBytes      int           `json:"bias_bytes"`
 	StateBytes     int           `json:"state_bytes"`
 	StoredExamples int           `json:"stored_examples"`
+	Waiting        int           `json:"waiting"`
+	Private        bool          `json:"private"`
 	History        []pastRow     `json:"history"`
 	Masks          []selectedRow `json:"masks,omitempty"`
+
+	Prequential folder.Prequential `json:"prequential"`
 }
 
 // pastRow is an earlier revision.
@@ -60,7 +63,9 @@ func (a *app) showCommand() *cobra.Command {
 			}
 			return a.withStore(true, func(st *store.Store) error {
 				if examples {
-					return a.eachID(ctx, ids, func(id string) error { return a.showExamples(st, id) })
+					return a.eachID(ctx, ids, func(id string) error {
+						return a.printExamples(st, id, func(e folder.PersonExample) any { return newExampleRow(id, e) })
+					})
 				}
 				c := newCatalog(st)
 				return a.eachID(ctx, ids, func(id string) error { return a.show(c, id, masks) })
@@ -148,7 +153,12 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
+	person, err := c.st.Person(p.ID)
+	if err != nil {
+		return shown{}, err
+	}
 	s.StateBytes, s.StoredExamples = len(state), len(examples)
+	s.Waiting, s.Private, s.Prequential = person.Waiting, person.Private, folder.PrequentialOf(person.Notes)
 	past, err := c.st.History(p.ID)
 	if err != nil {
 		return shown{}, err
@@ -179,7 +189,9 @@ func (s shown) text(w io.Writer) {
 		"head", s.Head,
 		"labels", s.labels(),
 		"score", score(s.Before)+" before, "+score(s.After)+" after the last learn",
-		"examples", fmt.Sprintf("%d learned from, %d stored", s.Examples, s.StoredExamples),
+		"prequential", prequential(s.Prequential),
+		"examples", fmt.Sprintf("%d learned from, %d stored, %d waiting for the next training", s.Examples, s.StoredExamples, s.Waiting),
+		"private", fmt.Sprint(s.Private),
 		"bytes", fmt.Sprintf("%d: masks %d, affine %d, own head %d, bias %d; beside it %d of state", s.Bytes, s.MaskBytes, s.AffineBytes, s.OwnHeadBytes, s.BiasBytes, s.StateBytes),
 	)
 	for _, h := range s.History {
@@ -200,33 +212,4 @@ func (s shown) labels() string {
 		list = append(list, l)
 	}
 	return strings.Join(list, ", ")
-}
-
-// exampleRow is a stored example in the form that learn reads.
-type exampleRow struct {
-	Profile string   `json:"profile"`
-	Text    string   `json:"text"`
-	Pair    string   `json:"pair,omitempty"`
-	Label   string   `json:"label,omitempty"`
-	Value   *float64 `json:"value,omitempty"`
-}
-
-// showExamples prints JSON lines, with --json or without.
-func (a *app) showExamples(st *store.Store, id string) error {
-	examples, err := st.Examples(id)
-	if err != nil {
-		return err
-	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
-	for _, e := range examples {
-		row := exampleRow{Profile: id, Text: e.Text, Pair: e.Pair, Label: e.Label}
-		if v, ok := folder.Number(e.Label); ok {
-			row.Label, row.Value = "", &v
-		}
-		if err := enc.Encode(row); err != nil {
-			return err
-		}
-	}
-	return nil
 }

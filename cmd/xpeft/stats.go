@@ -14,25 +14,50 @@ import (
 
 // statsRow is the size of a folder, and what it is bound to.
 type statsRow struct {
-	Profiles            int64     `json:"profiles"`
-	BytesPerProfile     float64   `json:"bytes_per_profile"`
-	MaskBytesPerProfile float64   `json:"mask_bytes_per_profile"`
-	RecordBytes         int64     `json:"record_bytes"`
-	MaskBytes           int64     `json:"mask_bytes"`
-	Examples            int64     `json:"examples"`
-	FileBytes           int64     `json:"file_bytes"`
-	FreeBytes           int64     `json:"free_bytes"`
-	IndexBytes          int64     `json:"index_bytes"`
-	Banks               int       `json:"banks"`
-	Heads               int       `json:"heads"`
-	Model               string    `json:"model"`
-	Encoder             string    `json:"encoder"`
-	Tokenizer           string    `json:"tokenizer"`
-	MaxTokens           int       `json:"max_tokens"`
-	K                   int       `json:"k"`
-	Schema              int       `json:"schema"`
-	Created             time.Time `json:"created"`
+	Profiles            int64   `json:"profiles"`
+	BytesPerProfile     float64 `json:"bytes_per_profile"`
+	MaskBytesPerProfile float64 `json:"mask_bytes_per_profile"`
+	RecordBytes         int64   `json:"record_bytes"`
+	MaskBytes           int64   `json:"mask_bytes"`
+	Examples            int64   `json:"examples"`
+	waitingRow
+	FileBytes  int64     `json:"file_bytes"`
+	FreeBytes  int64     `json:"free_bytes"`
+	IndexBytes int64     `json:"index_bytes"`
+	Banks      int       `json:"banks"`
+	Heads      int       `json:"heads"`
+	Model      string    `json:"model"`
+	Encoder    string    `json:"encoder"`
+	Tokenizer  string    `json:"tokenizer"`
+	MaxTokens  int       `json:"max_tokens"`
+	K          int       `json:"k"`
+	Schema     int       `json:"schema"`
+	Created    time.Time `json:"created"`
+
+	Prequential folder.Prequential `json:"prequential"`
 }
+
+// waitingRow is what the next trainings will see first.
+type waitingRow struct {
+	WaitingExamples int `json:"waiting_examples"`
+	WaitingProfiles int `json:"waiting_profiles"` // of which those are, or that are due because an example was taken back
+}
+
+func newWaiting(ctx context.Context, st *store.Store) (row waitingRow, err error) {
+	all, err := st.Waiting(ctx)
+	for _, w := range all {
+		row.WaitingExamples += w.Examples
+	}
+	row.WaitingProfiles = len(all)
+	return row, err
+}
+
+func (r waitingRow) String() string {
+	return fmt.Sprintf("%s of %s", count(r.WaitingExamples, "example"), count(r.WaitingProfiles, "profile"))
+}
+
+// text is what xpeft observe ends with.
+func (r waitingRow) text(w io.Writer) { fmt.Fprintf(w, "waiting for the next training: %s\n", r) }
 
 func (a *app) statsCommand() *cobra.Command {
 	return &cobra.Command{
@@ -41,12 +66,12 @@ func (a *app) statsCommand() *cobra.Command {
 		Long:  "Show how many profiles there are, their bytes (the stored records, own heads included), the sizes of the file and its index, and the digests of the encoder and the tokenizer.",
 		Args:  cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			return a.withStore(true, a.stats)
+			return a.withStore(true, func(st *store.Store) error { return a.stats(ctx, st) })
 		}),
 	}
 }
 
-func (a *app) stats(st *store.Store) error {
+func (a *app) stats(ctx context.Context, st *store.Store) error {
 	s, err := st.Stats()
 	if err != nil {
 		return err
@@ -64,9 +89,17 @@ func (a *app) stats(st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := newWaiting(ctx, st)
+	if err != nil {
+		return err
+	}
+	right, err := folder.FolderPrequential(st)
+	if err != nil {
+		return err
+	}
 	row := statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
-		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples,
+		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right,
 		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, IndexBytes: s.IndexBytes, Banks: len(banks), Heads: len(heads),
 		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
@@ -85,6 +118,8 @@ func (r statsRow) text(w io.Writer) {
 		"profiles", number(r.Profiles),
 		"bytes per profile", fmt.Sprintf("%.1f, of which masks %.1f", r.BytesPerProfile, r.MaskBytesPerProfile),
 		"examples", number(r.Examples),
+		"waiting", r.waitingRow.String(),
+		"prequential", prequential(r.Prequential),
 		"file", fmt.Sprintf("%s: records %s, index %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.IndexBytes), size(r.FreeBytes)),
 		"banks", number(r.Banks),
 		"k", number(r.K),

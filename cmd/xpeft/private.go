@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// kept is a profile that is kept out of what is made of many, or not.
+type kept struct {
+	Profile string `json:"profile"`
+	Private bool   `json:"private"`
+}
+
+func (a *app) privateCommand() *cobra.Command {
+	var off bool
+	cmd := &cobra.Command{
+		Use:   "private PROFILE...",
+		Short: "Keep profiles out of what is made of many",
+		Long: `Keep profiles out of what is made of many: shared heads, banks, the population, and the nearest that others are served by. They learn and answer as before. What a head or
+a bank learned of them before stays in it. It holds until --off, whatever rollback and import do.`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeProfiles,
+		RunE: a.runs(func(ctx context.Context, ids []string) error {
+			return a.withStore(false, func(st *store.Store) error {
+				return a.eachID(ctx, ids, func(id string) error { return a.setPrivate(ctx, st, id, !off) })
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&off, "off", false, "let them in again")
+	return cmd
+}
+
+func (a *app) setPrivate(ctx context.Context, st *store.Store, id string, private bool) error {
+	err := st.Beside(ctx, id, store.Write{Person: func(p *store.Person) { p.Private = private }})
+	if err != nil {
+		return err
+	}
+	row := kept{id, private}
+	return a.print(row, row.text)
+}
+
+func (k kept) text(w io.Writer) {
+	word := "is not private any more"
+	if k.Private {
+		word = "is private"
+	}
+	fmt.Fprintf(w, "%s %s\n", plain(k.Profile), word)
+}
