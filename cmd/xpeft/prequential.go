@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/xpeft/xpeft/internal/folder"
 )
@@ -11,5 +12,5 @@ func prequential(q folder.Prequential) string {
 	if q.N == 0 {
 		return "not measured"
 	}
-	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on some %.0f new examples", q.Profile, q.Prior, q.Base, q.N)
+	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on %s", q.Profile, q.Prior, q.Base, count(int(math.Round(q.N)), "new example"))
 }
