@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -257,19 +256,17 @@ func TestCompactWaitsForAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Backup(ctx, writerFunc(func(p []byte) (int, error) {
-		if s.db.Load().older == nil {
-			if _, err := outgrow(s, 1); err != nil {
-				return 0, err
-			}
-			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-			defer cancel()
-			if report, err := s.Compact(short); err != nil || !report.Waiting {
-				t.Errorf("Compact: got %+v, %v; want Waiting", report, err)
-			}
+	inBackup := sync.OnceFunc(func() {
+		if n, err := outgrow(s, 1); err != nil || n != 1 {
+			t.Errorf("outgrown %d times, %v; want once", n, err)
 		}
-		return io.Discard.Write(p)
-	}), nil)
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if report, err := s.Compact(soon); err != nil || !report.Waiting {
+			t.Errorf("Compact: got %+v, %v; want Waiting", report, err)
+		}
+	})
+	_, err = s.Backup(ctx, writerFunc(func(p []byte) (int, error) { inBackup(); return len(p), nil }), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
