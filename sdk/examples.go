@@ -31,7 +31,7 @@ func (e Example) fault() string {
 		return "a label that begins with a control byte"
 	case e.Label != "" && model.CleanLabel(e.Label) == "":
 		return "a label of nothing but white space"
-	case !(e.Weight >= 0 && e.Weight <= mostWeight):
+	case !(e.Weight >= 0 && e.Weight <= mostWeight) || e.Weight > 0 && float32(e.Weight) == 0:
 		return fmt.Sprintf("a weight of %g, want 0 to %d", e.Weight, mostWeight)
 	case e.Rejected && e.Label == "":
 		return "a rejection that does not say of which label"

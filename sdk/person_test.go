@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ func TestRejected(t *testing.T) {
 	}
 	wantError(t, "a rejection without a label", p.Observe(ctx, "bob", Example{Text: "x", Rejected: true}), ErrExample)
 	wantError(t, "an unknown label", p.Rejected(ctx, "bob", "x", "nonsense"), ErrUnknownLabel)
-	for _, w := range []float64{-1, 1e9} {
+	for _, w := range []float64{-1, 1e9, 1e-50, math.NaN()} {
 		wantError(t, fmt.Sprint("a weight of ", w), p.Observe(ctx, "bob", Example{Text: "x", Label: labels[0], Weight: w}), ErrExample)
 	}
 }
