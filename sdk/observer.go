@@ -28,8 +28,8 @@ type observer struct {
 	wake  chan struct{} // holds a token when the queue may have grown
 	stop  context.CancelFunc
 	ended chan struct{} // closed when the background goroutine has ended; nil if it never began
-	found bool          // what was due at Open is queued
-	after bool          // some have learned, and whether they are due again is being asked
+	found bool          // what was due at Open, or came with an import, has been looked for
+	after bool          // it is being looked for, or asked whether those who have learned are due again
 	over  bool
 }
 
@@ -115,10 +115,10 @@ func (o *observer) idle(p *SDK) <-chan struct{} {
 // work learns the profiles that are due together, those that became due first before others.
 func (o *observer) work(ctx context.Context, p *SDK) {
 	defer close(o.ended)
-	if !o.looked() {
-		o.find(ctx, p)
-	}
 	for {
+		if !o.looked() {
+			o.find(ctx, p)
+		}
 		ids := o.next()
 		if len(ids) == 0 {
 			select {
@@ -150,8 +150,13 @@ func (o *observer) looked() bool {
 	return o.found
 }
 
-// find queues what was due when the folder was opened.
+// find queues what was due when the folder was opened, or came with an import.
 func (o *observer) find(ctx context.Context, p *SDK) {
+	o.mu.Lock()
+	o.found = true // what comes from now on is looked for again
+	o.after = true
+	o.mu.Unlock()
+	defer o.settle(false)
 	all, err := p.store.Waiting(ctx)
 	if err != nil && ctx.Err() == nil {
 		p.options.Logger.Warn("looking for what was observed before failed", "error", err)
@@ -163,9 +168,6 @@ func (o *observer) find(ctx context.Context, p *SDK) {
 		}
 	}
 	o.add(p, due...)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.found = true
 }
 
 // next takes the profiles that have waited longest.
@@ -173,7 +175,7 @@ func (o *observer) next() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 {
-		if o.quiet != nil {
+		if o.quiet != nil && o.found {
 			close(o.quiet)
 			o.quiet = nil
 		}
@@ -205,11 +207,11 @@ func (o *observer) settle(after bool) {
 	o.busy, o.after = nil, after
 }
 
-// start begins to look for what is due; a folder that is new has nothing.
+// start begins to look for what is due: at Open, and after an import. A folder that is new has nothing.
 func (o *observer) start(p *SDK, fresh bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.found = fresh; !fresh {
+	if o.found = fresh; !fresh && !o.over {
 		o.begin(p)
 	}
 }

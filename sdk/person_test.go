@@ -179,6 +179,32 @@ func TestDueAtOpen(t *testing.T) {
 	}
 }
 
+// TestDueAtImport: what waited where a bundle comes from is learned here.
+func TestDueAtImport(t *testing.T) {
+	ctx := context.Background()
+	c := small(t)
+	c.Options.ObserveEvery = 100
+	from, bundle := create(t, c), bytes.Buffer{}
+	to, w := observing(t)
+	mustLearn(t, from, "ann", examples(30, 0), forced())
+	mustObserve(t, from, "ann", examples(42, 0)[30:]...)
+	if _, err := from.ExportWith(ctx, &bundle, ExportOptions{Examples: true, State: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Import(ctx, &bundle, Fail); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, to)
+	for p, want := range map[*SDK]int{from: 12, to: 0} {
+		if info, err := p.Profile("ann"); err != nil || info.Waiting != want {
+			t.Errorf("got %d that wait (%v), want %d", info.Waiting, err, want)
+		}
+	}
+	if w.count("ann") != 1 || w.errs[0] != nil {
+		t.Errorf("learned %d times (%v), want once", w.count("ann"), w.errs)
+	}
+}
+
 // TestLearnCounts: an explicit Learn takes what waits with it, and what it was given makes nobody due.
 func TestLearnCounts(t *testing.T) {
 	p, w := observing(t)

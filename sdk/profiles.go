@@ -81,6 +81,9 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
 	if err == nil {
+		if rep.Examples > 0 { // some may be due
+			p.observer.start(p, false)
+		}
 		p.options.Logger.Info("imported", "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
 			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
