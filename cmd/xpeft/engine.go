@@ -53,12 +53,13 @@ func (a *app) init(_ context.Context, f initFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Close(); err != nil {
+	labels, err := p.Labels()
+	if err := errors.Join(err, p.Close()); err != nil {
 		return err
 	}
 	// What the folder says of itself, not what was asked for.
 	return a.withStore(true, func(st *store.Store) error {
-		row, err := a.created(st, f.labels)
+		row, err := a.created(st, labels)
 		if err != nil {
 			return err
 		}

@@ -87,10 +87,13 @@ func TestInitWarns(t *testing.T) {
 	if got := prepared.created["alike"]; len(got.([]any)) != 0 {
 		t.Errorf("urgent and later: got %v alike, want none", got)
 	}
-	args := []string{"init", "--model", modelDir(t), "--labels", "🜁🜂,🜃,plain", "--bank-n", "4"}
+	args := []string{"init", "--model", modelDir(t), "--labels", "🜁🜂, 🜃,plain ", "--bank-n", "4"}
 	row := call(t, full, filepath.Join(t.TempDir(), "a"), "", append(args, "--json")...).want(t, exitOK).rows(t)[0]
 	if diff := cmp.Diff([]any{[]any{"🜁🜂", "🜃"}}, row["alike"]); diff != "" {
 		t.Errorf("alike (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{"🜁🜂", "🜃", "plain"}, row["labels"]); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
 	}
 	if out := call(t, full, filepath.Join(t.TempDir(), "b"), "", args...).want(t, exitOK).out; !strings.Contains(out, "\nwarning  ") || !strings.Contains(out, "🜁🜂, 🜃\n") {
 		t.Errorf("got %q, want a warning that names them", out)
