@@ -366,13 +366,13 @@ func TestGateRule(t *testing.T) {
 // TestForgottenWhileLearning: an id that is forgotten loses its turn, and leaves nothing behind in memory.
 func TestForgottenWhileLearning(t *testing.T) {
 	p := create(t, small(t))
-	o := observer{queue: []string{"a", "b"}, found: true}
+	o := observer{queue: []string{"a", "b"}, queued: map[string]bool{"a": true, "b": true}, found: true}
 	o.forget("a")
 	if ids := o.next(); !slices.Equal(ids, []string{"b"}) {
 		t.Errorf("got %v, want b alone", ids)
 	}
 	o.done(p, []string{"b"}, make([]LearnResult, 1)) // b is no profile any more
-	if len(o.queue)+len(o.busy) > 0 || o.after || o.ended != nil {
+	if len(o.queue)+len(o.busy)+len(o.queued) > 0 || o.after || o.ended != nil {
 		t.Errorf("got queue %v, busy %v: something of b is left", o.queue, o.busy)
 	}
 }

@@ -20,17 +20,18 @@ const (
 
 // observer learns in the background what was observed. What waits is counted by the store alone; the observer has but the ids of those that are due.
 type observer struct {
-	every int
-	mu    sync.Mutex
-	queue []string      // profiles that are due, each once
-	busy  []string      // those that are learning
-	quiet chan struct{} // closed when there is nothing to do; nil while there is none who waits
-	wake  chan struct{} // holds a token when the queue may have grown
-	stop  context.CancelFunc
-	ended chan struct{} // closed when the background goroutine has ended; nil if it never began
-	found bool          // what was due at Open, or came with an import, has been looked for
-	after bool          // it is being looked for, or asked whether those who have learned are due again
-	over  bool
+	every  int
+	mu     sync.Mutex
+	queue  []string // profiles that are due, each once
+	queued map[string]bool
+	busy   []string      // those that are learning
+	quiet  chan struct{} // closed when there is nothing to do; nil while there is none who waits
+	wake   chan struct{} // holds a token when the queue may have grown
+	stop   context.CancelFunc
+	ended  chan struct{} // closed when the background goroutine has ended; nil if it never began
+	found  bool          // what was due at Open, or came with an import, has been looked for
+	after  bool          // it is being looked for, or asked whether those who have learned are due again
+	over   bool
 }
 
 // due says whether so much waits that a profile should learn.
@@ -74,9 +75,12 @@ func (o *observer) add(p *SDK, ids ...string) {
 	if o.over {
 		return // it is stored; the next Open finds it
 	}
+	if o.queued == nil {
+		o.queued = map[string]bool{}
+	}
 	for _, id := range ids {
-		if !slices.Contains(o.busy, id) && !slices.Contains(o.queue, id) {
-			o.queue = append(o.queue, id)
+		if !o.queued[id] && !slices.Contains(o.busy, id) {
+			o.queue, o.queued[id] = append(o.queue, id), true
 		}
 	}
 	o.begin(p)
@@ -183,6 +187,9 @@ func (o *observer) next() []string {
 	}
 	n := min(mostDue, len(o.queue))
 	o.busy, o.queue = o.queue[:n:n], o.queue[n:]
+	for _, id := range o.busy {
+		delete(o.queued, id)
+	}
 	return o.busy
 }
 
@@ -220,7 +227,10 @@ func (o *observer) start(p *SDK, fresh bool) {
 func (o *observer) forget(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue = slices.DeleteFunc(o.queue, func(q string) bool { return q == id })
+	if o.queued[id] {
+		delete(o.queued, id)
+		o.queue = slices.DeleteFunc(o.queue, func(q string) bool { return q == id })
+	}
 }
 
 // close ends the background learning: the training in progress within a step, with nothing of it kept.

@@ -27,12 +27,12 @@ func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgo
 		if err != nil {
 			return err
 		}
-		sh.examples = slices.DeleteFunc(sh.examples, func(e Example) bool {
+		sh.keep(slices.DeleteFunc(sh.all(), func(e Example) bool {
 			if e.Key == key {
 				forgotten++
 			}
 			return e.Key == key
-		})
+		}))
 		if forgotten == 0 {
 			return fmt.Errorf("%w: no example of that text", ErrNotFound)
 		}

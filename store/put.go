@@ -272,7 +272,8 @@ func (w *writeTx) putBeside(n uint32, o Write) error {
 		sh.person.learned = min(o.Learned, sh.person.next)
 	}
 	if o.DropExamples {
-		sh.examples, sh.person.learned = nil, sh.person.next
+		sh.keep(nil)
+		sh.person.learned = sh.person.next
 	}
 	for _, e := range o.Append {
 		sh.add(e)

@@ -1,6 +1,9 @@
 package store
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // shelf is a profile's examples as a writing transaction changes them. Here
 // are the rules of what one text is, what a full buffer drops, and what waits
@@ -9,9 +12,12 @@ type shelf struct {
 	opts     *Options
 	id       string
 	person   Person
-	examples []Example  // oldest first
-	stored   []uint64   // sequences in the file, ascending
-	past     *hindsight // of an old bundle's profile
+	examples []Example      // oldest first; those in replaced are no more
+	replaced map[int]bool   // places in examples
+	newest   map[uint64]int // place, by key; nil: not made yet
+	before   []int          // of each place, that of the next older one with its key; -1: none
+	stored   []uint64       // sequences in the file, ascending
+	past     *hindsight     // of an old bundle's profile
 }
 
 // shelf reads that of a number.
@@ -24,30 +30,22 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	if sh.person, err = w.person(n); err != nil {
 		return nil, err
 	}
-	var all []Example
+	count, last := 0, uint64(0)
 	for k, err := range w.eachExample(n) {
 		if err != nil {
 			return nil, err
 		}
+		count, last = count+1, k.Sequence
 		sh.stored = append(sh.stored, k.Sequence)
-		all = append(all, sh.opts.completed(sh.id, k))
-	}
-	if len(all) > maxExamples {
-		return nil, corrupt("profile %q has %d examples", sh.id, len(all))
-	}
-	if n := len(all); n > 0 && all[n-1].Sequence >= sh.person.next {
-		return nil, corrupt("profile %q has example %d, but the next one is %d", sh.id, all[n-1].Sequence, sh.person.next)
-	}
-	keys := make(map[uint64]bool, len(all))
-	for _, e := range all {
-		switch {
-		case sh.opts.expired(e):
-		case keys[e.Key]: // rejections; an older file may have one text twice
-			sh.place(e)
-		default:
-			sh.examples = append(sh.examples, e)
+		if e := sh.opts.completed(sh.id, k); !sh.opts.expired(e) {
+			sh.place(e) // an older file may have one text twice
 		}
-		keys[e.Key] = true
+	}
+	if count > maxExamples {
+		return nil, corrupt("profile %q has %d examples", sh.id, count)
+	}
+	if count > 0 && last >= sh.person.next {
+		return nil, corrupt("profile %q has example %d, but the next one is %d", sh.id, last, sh.person.next)
 	}
 	return sh, nil
 }
@@ -56,7 +54,7 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
 	bucket, stored := w.Bucket(bktExamples), sh.stored
-	for _, e := range sh.examples { // in the order of their sequences, as stored is
+	for _, e := range sh.all() { // in the order of their sequences, as stored is
 		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
 			if err := w.removeExample(bucket, n, stored[0]); err != nil {
 				return err
@@ -93,7 +91,7 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 	for _, e := range fresh {
 		sh.add(e)
 	}
-	return sh.examples
+	return sh.all()
 }
 
 func (w *writeTx) removeExample(bucket bucket, n uint32, sequence uint64) error {
@@ -105,7 +103,7 @@ func (w *writeTx) removeExample(bucket bucket, n uint32, sequence uint64) error 
 func (p *Person) awaits(e Example) bool { return !e.Known && e.Sequence >= p.learned }
 
 func (sh *shelf) waiting() (n int) {
-	for _, e := range sh.examples {
+	for _, e := range sh.all() {
 		if sh.person.awaits(e) {
 			n++
 		}
@@ -117,10 +115,8 @@ func (sh *shelf) waiting() (n int) {
 func (sh *shelf) add(e Example) {
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Held = sh.opts.Held(sh.id, e, false)
-	for _, old := range sh.examples {
-		if old.Key != e.Key {
-			continue
-		}
+	for i := sh.of(e.Key); i >= 0; i = sh.before[i] {
+		old := sh.examples[i]
 		e.Held = old.Held // for the text's life
 		if e.repeats(old) && !sh.person.awaits(old) {
 			e.Known = true
@@ -148,10 +144,59 @@ func (sh *shelf) take(was *Profile, k kept) {
 	}
 }
 
-// place puts an example behind those that it does not replace.
+// place puts an example behind those that it does not replace. A call may bring
+// very many: it looks at those of its text alone.
 func (sh *shelf) place(e Example) {
-	sh.examples = slices.DeleteFunc(sh.examples, e.replaces)
-	sh.examples = append(sh.examples, e)
+	stay, last := -1, -1
+	for i := sh.of(e.Key); i >= 0; i = sh.before[i] {
+		switch {
+		case e.replaces(sh.examples[i]):
+			sh.replaced[i] = true
+		case stay < 0:
+			stay, last = i, i
+		default:
+			sh.before[last], last = i, i
+		}
+	}
+	if last >= 0 {
+		sh.before[last] = -1
+	}
+	sh.newest[e.Key] = len(sh.examples)
+	sh.examples, sh.before = append(sh.examples, e), append(sh.before, stay)
+}
+
+// of is where the newest example of a text is, -1 if there is none.
+func (sh *shelf) of(key uint64) int {
+	if sh.newest == nil {
+		sh.newest, sh.replaced, sh.before = make(map[uint64]int, len(sh.examples)), map[int]bool{}, make([]int, 0, len(sh.examples))
+		for i, e := range sh.examples {
+			sh.before = append(sh.before, sh.of(e.Key))
+			sh.newest[e.Key] = i
+		}
+	}
+	if i, ok := sh.newest[key]; ok {
+		return i
+	}
+	return -1
+}
+
+// all are the examples that are left.
+func (sh *shelf) all() []Example {
+	if len(sh.replaced) > 0 {
+		left := sh.examples[:0]
+		for i, e := range sh.examples {
+			if !sh.replaced[i] {
+				left = append(left, e)
+			}
+		}
+		sh.keep(left)
+	}
+	return sh.examples
+}
+
+// keep makes some of all the examples the only ones.
+func (sh *shelf) keep(examples []Example) {
+	sh.examples, sh.replaced, sh.newest, sh.before = examples, nil, nil, nil
 }
 
 // repeats says whether an example says nothing that old does not.
@@ -179,33 +224,49 @@ func (e Example) class() string {
 }
 
 // trim drops what is over a limit: each time the oldest example of the label
-// that has the most, of several such labels the one that is older.
+// that has the most, of several such labels the one whose oldest is older.
 func (sh *shelf) trim(limit int) {
-	over := len(sh.examples) - limit
-	if over <= 0 {
+	all := sh.all()
+	if len(all) <= limit {
 		return
 	}
 	classes := map[string][]int{}
-	for i, e := range sh.examples {
+	for i, e := range all {
 		classes[e.class()] = append(classes[e.class()], i)
 	}
-	drop := make([]bool, len(sh.examples))
-	for range over {
-		most := ""
-		for c, left := range classes {
-			best := classes[most]
-			if len(left) > len(best) || len(left) == len(best) && len(left) > 0 && left[0] < best[0] {
-				most = c
-			}
+	most := levelled(classes, limit)
+	drop := make([]bool, len(all))
+	over := len(all) - limit
+	var oldest []int // of the labels that still have one more than most
+	for _, places := range classes {
+		for ; len(places) > most+1; places = places[1:] {
+			drop[places[0]] = true
+			over--
 		}
-		drop[classes[most][0]] = true
-		classes[most] = classes[most][1:]
+		if len(places) == most+1 {
+			oldest = append(oldest, places[0])
+		}
 	}
-	kept := sh.examples[:0]
-	for i, e := range sh.examples {
+	slices.Sort(oldest)
+	for _, i := range oldest[:over] {
+		drop[i] = true
+	}
+	kept := all[:0]
+	for i, e := range all {
 		if !drop[i] {
 			kept = append(kept, e)
 		}
 	}
-	sh.examples = kept
+	sh.keep(kept)
+}
+
+// levelled is the largest number that each label may keep within a limit.
+func levelled(classes map[string][]int, limit int) int {
+	return sort.Search(limit+1, func(n int) bool { // the first that is too large
+		sum := 0
+		for _, places := range classes {
+			sum += min(len(places), n)
+		}
+		return sum > limit
+	}) - 1
 }

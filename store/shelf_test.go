@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // folded is a TextKey that folds case, and Held by a letter.
@@ -276,5 +278,47 @@ func TestValuesBeside(t *testing.T) {
 	}
 	if v, err := s.GetMeta("n"); len(v) != 20 || err != nil {
 		t.Errorf("got %q, %v, want 20", v, err)
+	}
+}
+
+// TestTrimIsOneByOne compares trim with dropping one example after another.
+func TestTrimIsOneByOne(t *testing.T) {
+	r := newRand(t)
+	for range 300 {
+		sh := &shelf{opts: &Options{TextKey: textHash}}
+		for i := range r.IntN(60) {
+			sh.place(Example{Key: uint64(r.IntN(40)), Sequence: uint64(i), Label: string(rune('a' + r.IntN(1+r.IntN(6))))})
+		}
+		limit, want := r.IntN(30), slices.Clone(sh.all())
+		for len(want) > limit {
+			n := map[string]int{}
+			for _, e := range want {
+				n[e.Label]++
+			}
+			most := slices.Max(slices.Collect(maps.Values(n)))
+			i := slices.IndexFunc(want, func(e Example) bool { return n[e.Label] == most })
+			want = slices.Delete(want, i, i+1)
+		}
+		sh.trim(limit)
+		if diff := cmp.Diff(want, sh.all(), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("limit %d: %s", limit, diff)
+		}
+	}
+}
+
+// BenchmarkAppendMany adds as many examples as one call may bring.
+func BenchmarkAppendMany(b *testing.B) {
+	s := newStore(b, fast)
+	if _, err := s.Put(ctx, randomProfile(newRand(b), "ann"), Write{}); err != nil {
+		b.Fatal(err)
+	}
+	var many []Example
+	for i := range 100_000 {
+		many = append(many, Example{Text: fmt.Sprint("text ", i%70_000), Label: fmt.Sprint("label ", i%1000)})
+	}
+	for b.Loop() {
+		if err := s.AppendExamples(ctx, "ann", many); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
