@@ -134,7 +134,7 @@ type split2 struct {
 // divide tokenizes and splits examples that fit h.
 func (p *SDK) divide(examples []taught, h *model.Head) (s split2) {
 	for _, e := range examples {
-		if x := p.encode(e, h); e.record.Held && !e.Rejected {
+		if x := p.encode(e, h); e.record.HeldOut() {
 			s.held = append(s.held, x)
 		} else {
 			s.train = append(s.train, x)

@@ -174,7 +174,7 @@ func (l *lesson) divide(ctx context.Context) error {
 	all := fitting(p.merged(l.id, stored, l.fresh), l.head)
 	for _, e := range all {
 		switch known := e.record.Known; {
-		case known && e.record.Held && !e.Rejected:
+		case known && e.record.HeldOut():
 			l.kept = append(l.kept, p.encode(e, l.head))
 		case !known && !e.Rejected:
 			l.unseen = append(l.unseen, e)

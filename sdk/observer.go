@@ -22,11 +22,11 @@ const (
 type observer struct {
 	every  int
 	mu     sync.Mutex
-	queue  []string // profiles that are due, each once
-	queued map[string]bool
-	busy   []string      // those that are learning
-	quiet  chan struct{} // closed when there is nothing to do; nil while there is none who waits
-	wake   chan struct{} // holds a token when the queue may have grown
+	queue  []string        // profiles that are due, each once
+	queued map[string]bool // who is in queue
+	busy   []string        // those that are learning
+	quiet  chan struct{}   // closed when there is nothing to do; nil while there is none who waits
+	wake   chan struct{}   // holds a token when the queue may have grown
 	stop   context.CancelFunc
 	ended  chan struct{} // closed when the background goroutine has ended; nil if it never began
 	found  bool          // what was due at Open, or came with an import, has been looked for

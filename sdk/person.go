@@ -3,6 +3,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -43,7 +44,7 @@ func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, 
 			return
 		}
 		for _, e := range all {
-			if !yield(StoredExample{e.Example, e.record.Time, e.record.Known, e.record.Held && !e.Rejected}, nil) {
+			if !yield(StoredExample{e.Example, e.record.Time, e.record.Known, e.record.HeldOut()}, nil) {
 				return
 			}
 		}
@@ -51,18 +52,24 @@ func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, 
 }
 
 func (p *SDK) examples(ctx context.Context, id string) ([]taught, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	return p.taught(id)
+}
+
+// enterToRead is enter for a call that reads one profile.
+func (p *SDK) enterToRead(ctx context.Context, id string) (leave func(), err error) {
+	if leave, err = p.lifetime.enter(); err != nil {
+		return nil, err
+	}
+	if err = cmp.Or(p.options.Limits.checkID(id), ctx.Err()); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 // ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and returns their number. Without it they are read by nothing any more, and are erased

@@ -24,17 +24,11 @@ type PersonMask = folder.PersonMask
 
 // PersonData collects it. What a warm bank or a head has learned of the person is not in it: nothing says whose it is.
 func (p *SDK) PersonData(ctx context.Context, id string) (*PersonData, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	d, err := folder.Person(p.store, id, p.headOf)
 	if err != nil {
 		return nil, err

@@ -102,9 +102,13 @@ func (o *Options) expired(e Example) bool {
 }
 
 // textHash is the default of Options.TextKey.
-func textHash(text, pair string) uint64 {
+func textHash(text, pair string) uint64 { return TextHash(text, pair) }
+
+// TextHash is the first 8 bytes of the SHA-256 of texts, each after its length:
+// what an Options.TextKey is made of.
+func TextHash(parts ...string) uint64 {
 	h := sha256.New()
-	for _, part := range []string{text, pair} {
+	for _, part := range parts {
 		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write([]byte(part))
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -96,7 +97,7 @@ func (s *Store) Expire(ctx context.Context, prefix string) (erased int, err erro
 		return 0, nil
 	}
 	for p, err := range s.Profiles(prefix) {
-		if err = firstError(err, ctx.Err()); err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return erased, err
 		}
 		n, err := s.expire(ctx, p.ID)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -246,21 +247,12 @@ func (s *Store) Waiting(ctx context.Context) (all []Waiting, err error) {
 			page, from, more, err = t.waitingFrom(start)
 			return err
 		})
-		if err = firstError(err, ctx.Err()); err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
 		all = append(all, page...)
 	}
 	return all, nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // waitingFrom reads a page of them, and the key where the next begins.

@@ -73,3 +73,7 @@ type Example struct {
 	Held     bool   // kept back from training, for its life: Options.Held
 	Known    bool   // a training has seen it; who appends may set it
 }
+
+// HeldOut says whether an example is measured on and never trained on. A
+// rejection is trained on, whatever side its text is on: it has no right answer.
+func (e Example) HeldOut() bool { return e.Held && !e.Rejected }

@@ -111,7 +111,7 @@ func PersonExamples(st *store.Store, id string) ([]PersonExample, error) {
 	out := make([]PersonExample, len(all))
 	for i, e := range all {
 		out[i] = PersonExample{Text: e.Text, Pair: e.Pair, Label: e.Label, Rejected: e.Rejected, Weight: 1, Time: e.Time,
-			Learned: e.Known, HeldOut: e.Held && !e.Rejected}
+			Learned: e.Known, HeldOut: e.HeldOut()}
 		if e.Weight != 0 {
 			out[i].Weight = shortest(e.Weight)
 		}

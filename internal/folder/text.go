@@ -1,8 +1,6 @@
 package folder
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,13 +20,7 @@ type Texts struct{ exact atomic.Bool }
 
 // Key of a text or pair.
 func (t *Texts) Key(text, pair string) uint64 {
-	h := sha256.New()
-	for _, part := range []string{text, pair} {
-		part = t.plain(part)
-		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part))))
-		h.Write([]byte(part))
-	}
-	return binary.LittleEndian.Uint64(h.Sum(nil))
+	return store.TextHash(t.plain(text), t.plain(pair))
 }
 
 func (t *Texts) plain(text string) string {
@@ -56,7 +48,7 @@ func (t *Texts) Read(st *store.Store) error {
 	return err
 }
 
-// Fold says whether case is folded, and returns the value to be stored under FoldKey.
+// Fold says whether case is folded, and returns the value that keeps it, and its key in the store.
 func (t *Texts) Fold(fold bool) (key string, value []byte) {
 	t.exact.Store(!fold)
 	if fold {
@@ -74,10 +66,5 @@ func held(id string, e store.Example, old bool) bool {
 	if !old {
 		return e.Key%10 < 3
 	}
-	h := sha256.New()
-	for _, part := range []string{id, e.Text, e.Pair} {
-		h.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(part))))
-		h.Write([]byte(part))
-	}
-	return binary.LittleEndian.Uint64(h.Sum(nil))%10 < 3
+	return store.TextHash(id, e.Text, e.Pair)%10 < 3
 }
