@@ -28,6 +28,7 @@ type Start struct {
 // Job is one profile to learn.
 type Job struct {
 	Head  *model.Head // where the head starts; it is copied, never written
+	Rows  int         // its last rows, which alone are trained where Config.Head says so, without their biases; 0: the whole head
 	Prior []float32   // added to the logits of the labels, in training and in scores; nil: none
 	Train []Example
 	Held  []Example // for early stopping; never trained on
@@ -43,6 +44,9 @@ func (j *Job) validate() error {
 	}
 	if err := j.Head.Validate(); err != nil {
 		return err
+	}
+	if j.Rows < 0 || j.Rows >= max(1, len(j.Head.Labels)) {
+		return fmt.Errorf("%w: %d rows of a head of %d labels", ErrConfig, j.Rows, len(j.Head.Labels))
 	}
 	if j.Prior != nil && (len(j.Prior) != len(j.Head.Labels) || j.Head.Regression()) {
 		return fmt.Errorf("%w: a prior of %d for %d labels", ErrConfig, len(j.Prior), len(j.Head.Labels))

@@ -113,6 +113,34 @@ func TestNewHeads(t *testing.T) {
 	}
 }
 
+// TestOwnRows: of a shared head the profile's own rows alone are trained, without their biases and whatever the layers.
+func TestOwnRows(t *testing.T) {
+	env, j := lessonOf(t)
+	for _, two := range []bool{false, true} {
+		j.Head, j.Rows = NewHead([]string{"a", "fruit", "metal"}, env.Encoder.Hidden(), two, 1), 2
+		for i := range j.Train {
+			j.Train[i].Class = 1 + i%2
+		}
+		c := quick()
+		c.Head, c.HeadRate, c.Decay = true, 0.01, 0.1
+		r, err := Learn(context.Background(), env, j, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, was := j.Head.Hidden, j.Head
+		if !slices.Equal(r.Head.W[:d], was.W[:d]) || !slices.Equal(r.Head.B, was.B) || !slices.Equal(r.Head.W1, was.W1) || !slices.Equal(r.Head.B1, was.B1) {
+			t.Errorf("two layers %v: what is shared was trained", two)
+		}
+		if slices.Equal(r.Head.W[d:2*d], was.W[d:2*d]) || slices.Equal(r.Head.W[2*d:], was.W[2*d:]) || !(r.Losses[len(r.Losses)-1] < r.Losses[0]) {
+			t.Errorf("two layers %v: the rows were not trained: losses %v", two, r.Losses)
+		}
+	}
+	j.Rows = 3
+	if _, err := Learn(context.Background(), env, j, quick()); !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v for as many rows as labels, want ErrConfig", err)
+	}
+}
+
 // TestSameSeedSameBits: rule 6.
 func TestSameSeedSameBits(t *testing.T) {
 	env, j := lessonOf(t)

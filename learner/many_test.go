@@ -69,6 +69,12 @@ func TestManyAreAsAlone(t *testing.T) {
 		{"shared head", false, func(c *Config, _ []Job) { c.Epochs = 10 }}, // ten steps of one batch, twenty of two
 		{"own heads", true, func(c *Config, _ []Job) { c.Epochs, c.Head, c.HeadRate, c.Bias = 10, true, 0.01, false }},
 		{"own heads, frozen", true, func(*Config, []Job) {}},
+		{"rows of their own", true, func(c *Config, jobs []Job) {
+			c.Epochs, c.Head, c.HeadRate = 10, true, 0.01
+			for i := range jobs[1:] {
+				jobs[1+i].Rows = 1 + i
+			}
+		}},
 		{"noise", false, func(c *Config, _ []Job) { c.Nu = 0.3 }},
 		{"one mask, soft, alike", false, func(c *Config, _ []Job) { c.Soft, c.OneMask, c.Alike = true, true, 2 }},
 		{"frozen affine, few steps", false, func(c *Config, _ []Job) { c.Affine, c.Enough = false, 4 }},

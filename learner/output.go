@@ -20,7 +20,7 @@ type output struct {
 func newOutput(c Config, j *Job) *output {
 	o := &output{heads: []*model.Head{j.Head}, priors: [][]float32{j.Prior}}
 	if c.Head {
-		o.train(c.HeadRate)
+		o.train(c.HeadRate, j.Rows)
 	}
 	if c.Bias {
 		value := make([]float32, j.Head.Outputs())
@@ -30,12 +30,24 @@ func newOutput(c Config, j *Job) *output {
 	return o
 }
 
-// train makes a copy of the only head and trains that.
-func (o *output) train(rate float64) {
+// train makes a copy of the only head and trains that, or its last rows alone.
+func (o *output) train(rate float64, rows int) {
 	h := o.heads[0].Clone()
-	parts := []*param{newParam(h.W, rate), newParam(h.B, rate)}
+	weights := [][]float32{h.W, h.B}
 	if h.W1 != nil {
-		parts = append(parts, newParam(h.W1, rate), newParam(h.B1, rate))
+		weights = append(weights, h.W1, h.B1)
+	}
+	parts := make([]*param, len(weights))
+	for i, w := range weights {
+		fixed := 0
+		switch {
+		case rows > 0 && i == 0:
+			fixed = len(w) - rows*h.Hidden
+		case rows > 0:
+			fixed = len(w)
+		}
+		parts[i] = newParam(w[fixed:], rate)
+		parts[i].fixed = fixed
 	}
 	o.heads, o.parts = []*model.Head{h}, [][]*param{parts}
 }
@@ -165,7 +177,7 @@ func (o *output) backward(s *torch.Scope, grads []torch.Tensor) error {
 	return readEach(s, &grads, o.biases)
 }
 
-// readEach hands each param its row of the next gradient, [P,…], which may be longer.
+// readEach hands each param its row of the next gradient, [P,…], which may be longer, less what is fixed.
 func readEach(s *torch.Scope, grads *[]torch.Tensor, ps []*param) error {
 	widest := 0
 	if g := (*grads)[0]; g.Defined() {
@@ -176,7 +188,7 @@ func readEach(s *torch.Scope, grads *[]torch.Tensor, ps []*param) error {
 		return err
 	}
 	for i, p := range ps {
-		clear(p.grad[copy(p.grad, flat[i*widest:]):])
+		clear(p.grad[copy(p.grad, flat[min(i*widest+p.fixed, len(flat)):]):])
 	}
 	return nil
 }

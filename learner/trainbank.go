@@ -72,7 +72,7 @@ func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 		return nil, err
 	}
 	if c.Head && !c.Apart {
-		t.output.train(c.HeadRate)
+		t.output.train(c.HeadRate, 0)
 	}
 	t.shared = &adamW{params: append(t.live.params(), t.output.params()...), decay: c.Decay}
 	t.startProfiles()

@@ -62,6 +62,27 @@ func (h *Head) Clone() *Head {
 	return &c
 }
 
+// With is h with the rows of one more head, of labels that h does not have. They see what h's last layer sees. Each counts as seen as often as a label of h on average, so
+// that Prior neither favours them nor the others. ErrHead if the two do not go together.
+func (h *Head) With(rows *Head) (*Head, error) {
+	if h.Regression() || rows.Regression() || rows.W1 != nil || rows.Hidden != h.Hidden {
+		return nil, fmt.Errorf("%w: rows of %d labels over %d values beside a head of %d over %d", ErrHead, len(rows.Labels), rows.Hidden, len(h.Labels), h.Hidden)
+	}
+	seen := 0
+	for _, n := range h.Counts {
+		seen += int(n)
+	}
+	c := *h
+	c.Labels, c.W, c.B = slices.Concat(h.Labels, rows.Labels), slices.Concat(h.W, rows.W), slices.Concat(h.B, rows.B)
+	c.Counts = append(slices.Clone(h.Counts), slices.Repeat([]uint32{uint32(seen / len(h.Labels))}, len(rows.Labels))...)
+	return &c, c.Validate()
+}
+
+// Rows are those of the labels from the given one on, as a head of their own for With.
+func (h *Head) Rows(from int) *Head {
+	return &Head{Labels: h.Labels[from:], Hidden: h.Hidden, W: h.W[from*h.Hidden:], B: h.B[from:], Counts: h.Counts[from:]}
+}
+
 // Validate checks shapes, labels and that every weight is finite.
 func (h *Head) Validate() error {
 	C, d := h.Outputs(), h.Hidden

@@ -27,11 +27,14 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 	}
 	switch kind {
 	case SharedHead:
-		l.head, l.headRef = shared, ref
-		if l.old != nil && !l.old.own && !l.move {
-			l.head, l.headRef = l.old.head, l.old.record.Head // a newer shared head does not change old profiles
+		if l.old != nil && !l.old.own && !l.move { // a newer shared head does not change old profiles
+			ref = l.old.record.Head
+			if shared, err = p.head(ref); err != nil {
+				return err
+			}
 		}
-		return nil
+		l.headRef = ref
+		return l.addRows(ctx, shared)
 	case NumberHead:
 		l.head = l.numberHead()
 		return nil
@@ -61,44 +64,95 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	if labels == nil {
 		labels = from.Labels
 	}
-	labels = slices.Clone(labels)
-	if l.options.AddLabels {
-		for _, e := range l.sdk.merged(l.id, l.stored, l.fresh) {
-			if e.Label != "" && !slices.Contains(labels, e.Label) {
-				labels = append(labels, e.Label)
-			}
-		}
-	}
-	faults := labelFaults(labels)
+	labels = slices.Concat(labels, l.newLabels(labels))
+	var faults []string
 	if len(labels) < 2 {
 		faults = append(faults, fmt.Sprintf("an own head of %d labels", len(labels)))
 	}
-	if err := over("labels of an own head", len(labels), "Labels", l.sdk.options.Limits.Labels); err != nil { // before each name is embedded
-		return nil, err
-	}
-	if err := configError(faults); err != nil {
+	if err := l.sdk.checkOwnLabels(labels, faults); err != nil {
 		return nil, err
 	}
 	if slices.Equal(labels, from.Labels) {
 		return from, nil
 	}
-	return l.sdk.headLike(ctx, from, labels)
+	return l.sdk.headLike(ctx, labels, from)
 }
 
-// headLike is a head of some labels: those that another has continue its rows, the others start from their names.
-func (p *SDK) headLike(ctx context.Context, from *model.Head, labels []string) (*model.Head, error) {
+// addRows settles which labels the profile has beside the shared head: those that it had, and those that its examples bring if they may. Each has a row of the
+// profile's own, which starts from the label's name; the shared rows stay as they are. One that joined the shared head is its own no more.
+func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
+	labels, from := slices.Clone(shared.Labels), []*model.Head{shared}
+	if l.old != nil && l.old.rows > 0 {
+		from = append(from, l.old.head)
+		for _, label := range l.old.head.Labels[l.old.shared():] {
+			if _, ok := shared.Label(label); !ok && !l.takenBack(label) {
+				labels = append(labels, label)
+			}
+		}
+	}
+	labels = append(labels, l.newLabels(labels)...)
+	if l.rows = len(labels) - len(shared.Labels); l.rows == 0 {
+		l.head = shared
+		return nil
+	}
+	if err := l.sdk.checkOwnLabels(labels, nil); err != nil {
+		return err
+	}
+	all, err := l.sdk.headLike(ctx, labels, from...)
+	if err != nil {
+		return err
+	}
+	own := all.Rows(len(shared.Labels))
+	if err := over("bytes of an own head", headBytes(own), "HeadBytes", l.sdk.options.Limits.HeadBytes); err != nil {
+		return err
+	}
+	l.head, err = shared.With(own)
+	return err
+}
+
+// takenBack says whether the profile is learned anew and has no example of a label left: then its name goes too.
+func (l *lesson) takenBack(label string) bool {
+	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e taught) bool { return e.Label == label })
+}
+
+// newLabels are those that the examples bring beside some, if they may.
+func (l *lesson) newLabels(known []string) (labels []string) {
+	if !l.options.AddLabels {
+		return nil
+	}
+	for _, e := range l.sdk.merged(l.id, l.stored, l.fresh) {
+		if e.Label != "" && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {
+			labels = append(labels, e.Label)
+		}
+	}
+	return labels
+}
+
+// checkOwnLabels comes before each name is embedded.
+func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
+	if err := over("labels of an own head", len(labels), "Labels", p.options.Limits.Labels); err != nil {
+		return err
+	}
+	return configError(append(faults, labelFaults(labels)...))
+}
+
+// headLike is a head of some labels: those that others have continue their rows, the first that has it, the rest start from their names.
+func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (*model.Head, error) {
 	h, _, err := p.headFromNames(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
-	if from.W1 != nil { // names say nothing in the space of its inner layer
-		h.W1, h.B1 = slices.Clone(from.W1), slices.Clone(from.B1)
+	if f := from[0]; f.W1 != nil { // names say nothing in the space of its inner layer
+		h.W1, h.B1 = slices.Clone(f.W1), slices.Clone(f.B1)
 		clear(h.W)
 	}
 	for c, label := range labels {
-		if o, ok := from.Label(label); ok {
-			copy(h.W[c*h.Hidden:(c+1)*h.Hidden], from.W[o*h.Hidden:])
-			h.B[c] = from.B[o]
+		for _, f := range from {
+			if o, ok := f.Label(label); ok {
+				copy(h.W[c*h.Hidden:(c+1)*h.Hidden], f.W[o*h.Hidden:])
+				h.B[c] = f.B[o]
+				break
+			}
 		}
 	}
 	return h, nil

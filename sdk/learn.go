@@ -102,6 +102,7 @@ type lesson struct {
 	bankRef uint32
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
+	rows    int         // of a shared head, the last ones: the profile's own
 	from    learner.Start
 	data    split2
 	kept    []learner.Example // of data.held: held out before this Learn too, with the same labels
@@ -225,7 +226,7 @@ func (l *lesson) begin(ctx context.Context) (err error) {
 	if l.from, l.began, err = l.start(ctx); err != nil {
 		return err
 	}
-	l.job = learner.Job{Head: head, Train: l.scale.apply(l.data.train), Held: l.scale.apply(l.data.held), Start: l.from}
+	l.job = learner.Job{Head: head, Rows: l.rows, Train: l.scale.apply(l.data.train), Held: l.scale.apply(l.data.held), Start: l.from}
 	if l.headRef != 0 {
 		l.job.Prior = head.Prior(l.counts(l.data.train), priorStrength)
 	}
@@ -347,7 +348,14 @@ func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, err
 	}
 	rec.Bias = bias
 	rec.Prior = l.counts(all)
-	return rec, nil
+	if l.rows == 0 {
+		return rec, nil
+	}
+	shared := len(head.Labels) - l.rows
+	own := head.Rows(shared)
+	own.Counts = rec.Prior[shared:]
+	rec.OwnHead, err = own.MarshalBinary()
+	return rec, err
 }
 
 // recordBytes is the size of a stored record.

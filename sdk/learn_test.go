@@ -158,7 +158,7 @@ func TestLearnFaults(t *testing.T) {
 		{"one label", "a", ok, &LearnOptions{Labels: []string{"later"}}, ErrConfig},
 		{"a label twice", "a", ok, &LearnOptions{Labels: []string{"later", "later"}}, ErrConfig},
 		{"labels for the shared head", "a", ok, &LearnOptions{Head: SharedHead, Labels: labels}, ErrConfig},
-		{"new labels for the shared head", "a", ok, &LearnOptions{Head: SharedHead, AddLabels: true}, ErrConfig},
+		{"new labels for numbers", "a", ok, &LearnOptions{Head: NumberHead, AddLabels: true}, ErrConfig},
 		{"a head of no kind", "a", ok, &LearnOptions{Head: "huge"}, ErrConfig},
 		{"a soft mask", "a", ok, &LearnOptions{Config: &soft}, ErrConfig},
 		{"K over N", "a", ok, &LearnOptions{Config: &k}, ErrLearnConfig},
@@ -171,8 +171,8 @@ func TestLearnFaults(t *testing.T) {
 			}
 		})
 	}
-	_, err := p.Learn(ctx, "a", ok, &LearnOptions{Head: "huge", Labels: []string{"", "\x01"}, AddLabels: true})
-	for _, want := range []string{"huge", `""`, `\x01`, "AddLabels"} {
+	_, err := p.Learn(ctx, "a", ok, &LearnOptions{Head: "huge", Labels: []string{"", "\x01"}})
+	for _, want := range []string{"huge", `""`, `\x01`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name %s", err, want)
 		}

@@ -31,14 +31,14 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	default:
 		faults = append(faults, fmt.Sprintf("start %q", c.Start))
 	}
-	if (c.Labels != nil || c.AddLabels) && c.Head == "" {
+	if c.Labels != nil && c.Head == "" {
 		c.Head = OwnHead
 	}
 	if c.Labels != nil && c.Head != OwnHead {
 		faults = append(faults, fmt.Sprintf("labels of its own for a %s head", c.Head))
 	}
-	if c.AddLabels && c.Head != OwnHead {
-		faults = append(faults, fmt.Sprintf("AddLabels for a %s head", c.Head))
+	if c.AddLabels && c.Head == NumberHead {
+		faults = append(faults, "AddLabels for a number head")
 	}
 	if l := c.Config; l != nil && (l.Mode != "" && l.Mode != learner.Masks || l.Soft) {
 		faults = append(faults, "a profile is learned with hard masks: baselines and soft masks are package learner's")
@@ -48,7 +48,7 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	return c, configError(faults)
 }
 
-// learnConfig is the training's configuration: an own head is trained, a shared one is not.
+// learnConfig is the training's configuration: an own head is trained, and of a shared one the rows that are the profile's own.
 func (l *lesson) learnConfig() learner.Config {
 	k, own := l.sdk.k, l.headRef == 0
 	if l.old != nil {
@@ -64,7 +64,7 @@ func (l *lesson) learnConfig() learner.Config {
 	}
 	c.Mode = learner.Masks
 	c.K = orDefault(c.K, min(k, l.bank.Properties().N))
-	c.Head, c.Bias = own, c.Bias && !own
+	c.Head, c.Bias = own || l.rows > 0, c.Bias && !own
 	if l.options.Config == nil {
 		if l.options.Effort == learner.EffortFast && l.bareBelow() {
 			c.Top = (l.bank.Properties().Blocks + 1) / 2

@@ -40,7 +40,7 @@ func (p *SDK) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
 		if err = cmp.Or(ctx.Err(), err); err != nil {
 			return nil, err
 		}
-		if rec.Head != 0 {
+		if rec.OwnHead == nil {
 			continue
 		}
 		if private, err := p.private(rec.ID); errors.Is(err, ErrProfileNotFound) || private {
@@ -92,7 +92,7 @@ func (p *SDK) withLabels(ctx context.Context, h *model.Head, more []string) (*mo
 	if len(labels) == len(h.Labels) {
 		return h, nil
 	}
-	return p.headLike(ctx, h, labels)
+	return p.headLike(ctx, labels, h)
 }
 
 // scoreOlder scores a head on held-out examples of one with more labels, of which it gets those wrong whose label it does not have.

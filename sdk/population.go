@@ -75,7 +75,7 @@ func (pop *population) add(rec *store.Profile) {
 		pop.use[rec.Bank] = u
 	}
 	u.add(rec.Mask)
-	if rec.Head == 0 || len(rec.Prior) == 0 {
+	if rec.Head == 0 || rec.OwnHead != nil || len(rec.Prior) == 0 { // of the shared labels alone
 		return
 	}
 	b := bindingOf(rec)

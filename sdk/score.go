@@ -80,8 +80,11 @@ func (l *lesson) counts(part []learner.Example) []uint32 {
 	out := count(part, l.head)
 	if l.options.DropExamples && l.old != nil && l.headRef != 0 && l.headRef == l.old.record.Head {
 		for c, n := range l.old.record.Prior {
-			if c < len(out) {
-				out[c] += n
+			if c >= len(l.old.head.Labels) {
+				break
+			}
+			if at, ok := l.head.Label(l.old.head.Labels[c]); ok {
+				out[at] += n
 			}
 		}
 	}

@@ -20,6 +20,7 @@ type snapshot struct {
 	mask     *bitmask.Mask
 	head     *model.Head
 	own      bool      // the head is the profile's own
+	rows     int       // of a shared head, the last ones: the profile's own
 	bias     []float32 // nil: none
 	offset   []float32 // prior and bias, added to the head's logits; nil: none
 	key      contentKey
@@ -42,12 +43,7 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{revision: rec.Revision, bank: b, mask: rec.Mask, record: rec, own: rec.Head == 0, key: keyOf(b.Digest(), rec)}
-	if s.own {
-		s.head, err = p.decodeHead(rec.OwnHead)
-	} else {
-		s.head, err = p.head(rec.Head)
-	}
-	if err != nil {
+	if err := p.openHead(s); err != nil {
 		return nil, err
 	}
 	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {
@@ -56,6 +52,26 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	s.offset = s.offsetWith(rec.Prior)
 	return s, nil
 }
+
+// openHead is the shared head, the profile's own, or the shared one with rows of the profile's own.
+func (p *SDK) openHead(s *snapshot) (err error) {
+	if !s.own {
+		if s.head, err = p.head(s.record.Head); err != nil || s.record.OwnHead == nil {
+			return err
+		}
+	}
+	own, err := p.decodeHead(s.record.OwnHead)
+	if err != nil || s.own {
+		s.head = own
+		return err
+	}
+	s.rows = len(own.Labels)
+	s.head, err = s.head.With(own)
+	return corrupt("head", err)
+}
+
+// shared are the labels of the shared head, without the profile's own.
+func (s *snapshot) shared() int { return len(s.head.Labels) - s.rows }
 
 // affine is LN_b's; nil means the bank's default. Only a fold needs it, and most answers come from adapters that are folded.
 func (s *snapshot) affine() ([]float32, error) {

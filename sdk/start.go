@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"context"
-	"slices"
 
 	"github.com/xpeft/xpeft/learner"
 )
@@ -24,8 +23,13 @@ func (l *lesson) start(ctx context.Context) (st learner.Start, from Start, err e
 	if st.Logits == nil {
 		st.Logits = learner.FromMask(l.old.mask)
 	}
-	if l.headRef != 0 && slices.Equal(l.old.head.Labels, l.head.Labels) {
-		st.Bias = l.old.bias
+	if l.headRef != 0 && l.old.bias != nil {
+		st.Bias = make([]float32, len(l.head.Labels))
+		for c, label := range l.old.head.Labels {
+			if at, ok := l.head.Label(label); ok {
+				st.Bias[at] = l.old.bias[c]
+			}
+		}
 	}
 	st.Affine, err = l.old.affine()
 	return st, StartProfile, err

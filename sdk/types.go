@@ -37,7 +37,8 @@ type LearnOptions struct {
 	Head HeadKind
 	// Labels of a profile's own label set; sets OwnHead. Stored examples with other labels are not trained on. Default: the profile's, else the store's.
 	Labels []string
-	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet; without it they are ErrUnknownLabel. Sets OwnHead.
+	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet; without it they are ErrUnknownLabel. Beside a shared head each gets a row of
+	// the profile's own, of 4·(d+1) bytes; the shared head is as it was until TrainHead takes the label in (see PendingLabels).
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
 	DropExamples bool

@@ -34,7 +34,7 @@ const (
 	// mostReserve32 bounds mappings where addresses are scarce.
 	mostReserve32 = 256 << 20
 	// leastRoom is more than one transaction adds to the file, 256 heads of nearly
-	// a MiB among them.
+	// a MiB among them. Who reserves less has that much.
 	leastRoom = 256 << 20
 	// mostKept is how much a file grows under a long reader, or by half if that is
 	// more, before it is copied.
@@ -56,6 +56,14 @@ func (o Options) reserve(size int64) int64 {
 		return min(reserve, mostReserve32)
 	}
 	return reserve
+}
+
+// room is how much of the mapping is to be left.
+func (o Options) room() int64 {
+	if o.Reserve > 0 {
+		return min(leastRoom, o.Reserve)
+	}
+	return leastRoom
 }
 
 // mapSize is what bbolt maps for so many bytes.

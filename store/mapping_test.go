@@ -31,7 +31,6 @@ func tight(t *testing.T) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { checkAndClose(t, s) })
-	s.room = 1 << 20
 	return s
 }
 

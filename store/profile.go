@@ -14,7 +14,7 @@ type Profile struct {
 	Revision uint64 // 1, 2, …; set by the store
 	Bank     uint32 // ref from PutBank
 	Head     uint32 // ref from PutHead; 0: OwnHead, or none
-	OwnHead  []byte // opaque; nil unless Head is 0
+	OwnHead  []byte // opaque: a head, or beside a shared one rows of the profile's own; nil: none
 	Mask     *bitmask.Mask
 	Affine   []byte    // opaque; nil: the bank's default
 	Prior    []uint32  // examples of each label; nil: none

@@ -94,17 +94,17 @@ func TestPutRefusals(t *testing.T) {
 		change func(*Profile)
 		want   error
 	}{
-		"empty id":       {func(p *Profile) { p.ID = "" }, ErrID},
-		"long id":        {func(p *Profile) { p.ID = long }, ErrID},
-		"id not UTF-8":   {func(p *Profile) { p.ID = "\xff" }, ErrID},
-		"unknown bank":   {func(p *Profile) { p.Bank = 2 }, ErrNotFound},
-		"bank 0":         {func(p *Profile) { p.Bank = 0 }, ErrNotFound},
-		"unknown head":   {func(p *Profile) { p.Head, p.OwnHead = 3, nil }, ErrNotFound},
-		"other shape":    {func(p *Profile) { p.Mask = randomMask(r, 21, 5, 2) }, ErrMismatch},
-		"not k-hot":      {func(p *Profile) { p.Mask.Row(0, 0).Reset() }, bitmask.ErrCorrupt},
-		"no mask":        {func(p *Profile) { p.Mask = nil }, nil},
-		"head, own head": {func(p *Profile) { p.Head, p.OwnHead = 1, []byte{1} }, nil},
-		"large":          {func(p *Profile) { p.Bias = make([]byte, MaxRecord) }, ErrLimit},
+		"empty id":           {func(p *Profile) { p.ID = "" }, ErrID},
+		"long id":            {func(p *Profile) { p.ID = long }, ErrID},
+		"id not UTF-8":       {func(p *Profile) { p.ID = "\xff" }, ErrID},
+		"unknown bank":       {func(p *Profile) { p.Bank = 2 }, ErrNotFound},
+		"bank 0":             {func(p *Profile) { p.Bank = 0 }, ErrNotFound},
+		"unknown head":       {func(p *Profile) { p.Head, p.OwnHead = 3, nil }, ErrNotFound},
+		"other shape":        {func(p *Profile) { p.Mask = randomMask(r, 21, 5, 2) }, ErrMismatch},
+		"not k-hot":          {func(p *Profile) { p.Mask.Row(0, 0).Reset() }, bitmask.ErrCorrupt},
+		"no mask":            {func(p *Profile) { p.Mask = nil }, nil},
+		"unknown head, rows": {func(p *Profile) { p.Head, p.OwnHead = 1, []byte{1} }, ErrNotFound},
+		"large":              {func(p *Profile) { p.Bias = make([]byte, MaxRecord) }, ErrLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := randomProfile(r, "ann")

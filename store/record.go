@@ -14,10 +14,12 @@ import (
 
 // A record is a profile's stored bytes; docs/format.md draws them. All its
 // versions start with recordMagic and the version and end with a CRC-32C of
-// everything before.
+// everything before. The later version is written only where it is needed, so
+// that who has the earlier one reads the rest.
 const (
 	recordMagic   = 'P'
-	recordVersion = 1
+	recordPlain   = 1
+	recordVersion = 2 // a shared head with rows of the profile's own beside it
 )
 
 // Flags of a record: which of the optional fields follow.
@@ -39,7 +41,7 @@ func EncodeProfile(p *Profile) ([]byte, error) {
 	}
 	mask := p.Mask.Bytes()
 	size := 96 + len(p.ID) + len(mask) + len(p.OwnHead) + len(p.Affine) + 5*len(p.Prior) + len(p.Bias)
-	b := append(make([]byte, 0, size), recordMagic, recordVersion, recordFlags(p))
+	b := append(make([]byte, 0, size), recordMagic, versionOf(p), recordFlags(p))
 	b = appendBytes(b, p.ID)
 	b = binary.AppendUvarint(b, p.Revision)
 	for _, v := range [...]uint32{p.Bank, p.Head, uint32(p.Mask.N), uint32(p.Mask.K), uint32(p.Mask.Blocks)} {
@@ -67,10 +69,15 @@ func checkRecord(p *Profile) error {
 	if err := p.Mask.Check(); err != nil {
 		return fmt.Errorf("store: profile %q: %w", p.ID, err)
 	}
-	if p.Head != 0 && len(p.OwnHead) > 0 {
-		return fmt.Errorf("store: profile %q has shared head %d and an own head", p.ID, p.Head)
-	}
 	return nil
+}
+
+// versionOf is the version of p's record.
+func versionOf(p *Profile) byte {
+	if p.Head != 0 && len(p.OwnHead) > 0 {
+		return recordVersion
+	}
+	return recordPlain
 }
 
 func recordFlags(p *Profile) (flags byte) {
@@ -133,6 +140,9 @@ func DecodeProfile(b []byte) (*Profile, error) {
 	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
 	p.Examples = uint32(d.uint(math.MaxUint32, "examples"))
 	d.optional(p, flags)
+	if d.err == nil && b[1] != versionOf(p) {
+		d.fail("record version %d of a head %d with %d bytes of its own", b[1], p.Head, len(p.OwnHead))
+	}
 	if err := d.end(); err != nil {
 		return nil, err
 	}
@@ -196,9 +206,7 @@ func (d *decoder) optional(p *Profile, flags byte) {
 		}
 		return bytes.Clone(b)
 	}
-	if p.OwnHead = field(hasOwnHead, "own head"); p.OwnHead != nil && p.Head != 0 {
-		d.fail("shared head %d and an own head", p.Head)
-	}
+	p.OwnHead = field(hasOwnHead, "own head")
 	p.Affine = field(hasAffine, "affine")
 	if flags&hasPrior != 0 {
 		p.Prior = d.prior()

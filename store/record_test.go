@@ -46,6 +46,7 @@ func sampleProfiles() map[string]*Profile {
 		"full":    fullProfile(),
 		"bare":    {ID: "a", Mask: mask},
 		"shared":  {ID: "ü", Bank: math.MaxUint32, Head: math.MaxUint32, Revision: math.MaxUint64, Mask: mask},
+		"rows":    {ID: "r", Bank: 1, Head: 200, Revision: 1, Mask: mask, OwnHead: []byte("rows beside a head"), Prior: []uint32{1, 0, 2}},
 		"before":  {ID: "b", Mask: mask, Created: time.Unix(-9, 0).UTC(), Updated: time.Unix(-10, 0).UTC()},
 		"updated": {ID: "b", Mask: mask, Updated: time.Unix(-10, 0).UTC(), After: 1},
 	}
@@ -83,18 +84,39 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
-// TestRecordGolden reads the record of the first version, byte for byte.
+// TestRecordGolden reads a record of each version, byte for byte.
 func TestRecordGolden(t *testing.T) {
-	path := filepath.Join("testdata", "record-v1.bin")
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	rows := fullProfile()
+	rows.Head = 3
+	for name, p := range map[string]*Profile{"record-v1.bin": fullProfile(), "record-v2.bin": rows} {
+		want, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mustEncode(t, p); !bytes.Equal(got, want) {
+			t.Errorf("%s: got %x, want %x", name, got, want)
+		}
+		if _, err := DecodeProfile(want); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	if got := mustEncode(t, fullProfile()); !bytes.Equal(got, want) {
-		t.Errorf("got %x, want %x", got, want)
-	}
-	if _, err := DecodeProfile(want); err != nil {
-		t.Error(err)
+}
+
+// TestRecordVersions: who reads version 1 only must not take rows for a head, and nobody a version for the other.
+func TestRecordVersions(t *testing.T) {
+	for name, p := range sampleProfiles() {
+		b := mustEncode(t, p)
+		want := byte(recordPlain)
+		if name == "rows" {
+			want = recordVersion
+		}
+		if b[1] != want {
+			t.Errorf("%s: got version %d, want %d", name, b[1], want)
+		}
+		b[1] = recordPlain + recordVersion - want
+		if _, err := DecodeProfile(reseal(b)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s as version %d: got %v, want ErrCorrupt", name, b[1], err)
+		}
 	}
 }
 

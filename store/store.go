@@ -146,7 +146,7 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, opts: opts, batch: batchProfiles, room: leastRoom, writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s := &Store{path: path, opts: opts, batch: batchProfiles, room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
 	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {

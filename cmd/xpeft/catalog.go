@@ -30,11 +30,20 @@ func (c *catalog) bank(ref uint32) (string, error) {
 	return c.banks[ref], nil
 }
 
-// head of a profile; nil if it has none.
+// head of a profile, with the rows that are its own; nil if it has none.
 func (c *catalog) head(p *store.Profile) (*model.Head, error) {
-	if p.Head == 0 {
-		return decodeHead(p.OwnHead)
+	own, err := decodeHead(p.OwnHead)
+	if err != nil || p.Head == 0 {
+		return own, err
 	}
+	shared, err := c.shared(p)
+	if err != nil || own == nil {
+		return shared, err
+	}
+	return shared.With(own)
+}
+
+func (c *catalog) shared(p *store.Profile) (*model.Head, error) {
 	if h, ok := c.heads[p.Head]; ok {
 		return h, nil
 	}

@@ -96,7 +96,7 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
 	f.StringVar(&o.head, "head", "", "shared, own or number; default: what the profile has, shared for a new one")
 	f.StringSliceVar(&o.labels, "labels", nil, "the profile's own label set, which gives it an own head")
-	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring new labels to the profile's own head")
+	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
 	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
 	f.StringVar(&o.start, "start", "population", "where a new profile begins: population, nearest or fresh")
