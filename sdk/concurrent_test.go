@@ -151,18 +151,18 @@ func TestForgetInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, _, err := p.pin(ctx, []*row{r})
+	asked := &ticket{request: r}
+	entries, _, err := p.pin(ctx, []*ticket{asked})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Forget(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.forward([]*row{r}); err != nil {
+	if err := p.forward([]*ticket{asked}); err != nil {
 		t.Fatal(err)
 	}
-	r.answered.Profile = "alice"
-	near(t, "a Predict that began before", r.answered, want)
+	near(t, "a Predict that began before", asked.answer, want)
 	p.unpin(entries)
 	wantError(t, "Forget", p.Forget(ctx, "alice"), ErrProfileNotFound)
 	wantError(t, "Forget", p.Forget(ctx, ""), ErrID)

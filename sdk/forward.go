@@ -11,7 +11,7 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// shape is what adapters must agree in to be joined in one batch. The zero value is that of a row without a profile, which joins any.
+// shape is what adapters must agree in to be joined in one batch. The zero value is that of a request without a profile, which joins any.
 type shape struct {
 	blocks      int
 	bottleneck  int
@@ -19,10 +19,10 @@ type shape struct {
 	normB, bias bool
 }
 
-// nobodys is the shape of rows without a profile.
+// nobodys is the shape of requests without a profile.
 var nobodys shape
 
-func (r *row) shape() shape {
+func (r *request) shape() shape {
 	if r.snapshot == nil {
 		return nobodys
 	}
@@ -30,25 +30,25 @@ func (r *row) shape() shape {
 	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
 }
 
-// forward answers rows of one shape in one forward pass. A profile whose adapter cannot be folded fails in its own rows only.
-func (p *SDK) forward(rows []*row) error {
+// forward answers tickets of one shape in one forward pass. A profile whose adapter cannot be folded fails in its own answers only.
+func (p *SDK) forward(tickets []*ticket) error {
 	ctx := context.Background() // a pass is many calls'
-	entries, owner, err := p.pin(ctx, rows)
+	entries, owner, err := p.pin(ctx, tickets)
 	if err != nil {
 		return err
 	}
 	defer p.unpin(entries)
 	folded := make([]*bank.Folded, len(entries))
-	texts := make([]model.Encoding, len(rows))
-	for i, r := range rows {
-		texts[i] = r.text
+	texts := make([]model.Encoding, len(tickets))
+	for i, t := range tickets {
+		texts[i] = t.request.text
 		if e := entries[owner[i]]; e != nil {
 			folded[owner[i]] = e.folded
-			r.answered.Err = e.err
+			t.answer = Prediction{Profile: t.request.profile, Err: e.err}
 		}
 	}
 	d := p.encoder.Hidden()
-	x := p.embeddings.take(len(rows) * d)
+	x := p.embeddings.take(len(tickets) * d)
 	defer p.embeddings.give(x)
 	if p.packs() {
 		each := make([]*model.EachAdapter, len(folded))
@@ -62,9 +62,9 @@ func (p *SDK) forward(rows []*row) error {
 	if err != nil {
 		return err
 	}
-	for i, r := range rows {
-		if r.answered.Err == nil {
-			r.answer(x[i*d : (i+1)*d])
+	for i, t := range tickets {
+		if t.answer.Err == nil {
+			t.answer = t.request.answer(x[i*d : (i+1)*d])
 			p.counters.predictions.Add(1)
 		}
 	}
@@ -89,14 +89,14 @@ func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, fo
 	})
 }
 
-// pin gets the folded adapters of a batch, each once, and says which row uses which. A nil entry stands for rows without a profile. All must be unpinned.
-func (p *SDK) pin(ctx context.Context, rows []*row) (entries []*entry, owner []int, err error) {
-	owner = make([]int, len(rows))
-	at := make(map[contentKey]int, len(rows))
+// pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry stands for those without a profile. All must be unpinned.
+func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
+	owner = make([]int, len(tickets))
+	at := make(map[contentKey]int, len(tickets))
 	base := -1
 	var snaps []*snapshot
-	for i, r := range rows {
-		if r.snapshot == nil {
+	for i, t := range tickets {
+		if t.request.snapshot == nil {
 			if base < 0 {
 				base = len(snaps)
 				snaps = append(snaps, nil)
@@ -104,11 +104,11 @@ func (p *SDK) pin(ctx context.Context, rows []*row) (entries []*entry, owner []i
 			owner[i] = base
 			continue
 		}
-		o, ok := at[r.snapshot.key]
+		o, ok := at[t.request.snapshot.key]
 		if !ok {
 			o = len(snaps)
-			at[r.snapshot.key] = o
-			snaps = append(snaps, r.snapshot)
+			at[t.request.snapshot.key] = o
+			snaps = append(snaps, t.request.snapshot)
 		}
 		owner[i] = o
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/xpeft/xpeft/model"
 )
@@ -35,7 +34,7 @@ func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOptio
 const window = 1024
 
 // PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the forward passes as those of concurrent calls are, a
-// pass a worker at a time. Each row has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
+// pass a worker at a time. Each answer has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
 // ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
@@ -56,7 +55,7 @@ func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, e
 
 func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	c := &call{out: make([]Prediction, len(reqs))}
-	rows := make([]*row, 0, len(reqs))
+	tickets := make([]*ticket, 0, len(reqs))
 	for i, r := range reqs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -66,24 +65,17 @@ func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error)
 			c.out[i] = Prediction{Profile: r.Profile, Err: err}
 			continue
 		}
-		got.at, got.answered.Profile = i, r.Profile
-		rows = append(rows, got)
+		tickets = append(tickets, &ticket{request: got, call: c, at: i})
 	}
-	if err := p.scheduler.run(ctx, c, rows); err != nil {
+	if err := p.scheduler.run(ctx, c, tickets); err != nil {
 		return nil, err
 	}
 	return c.out, nil
 }
 
-// row is a request with all that answers it: one revision, read once.
-type row struct {
-	call     *call
-	at       int // in the call's answer
-	answered Prediction
-	turn     uint64
-	taken    bool // by a pass
-	arrived  time.Time
-
+// request is a Request with all that answers it: one revision, read once.
+type request struct {
+	profile  string // empty: the base
 	text     model.Encoding
 	snapshot *snapshot // nil: the base
 	source   Source
@@ -92,7 +84,7 @@ type row struct {
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
+func (p *SDK) resolve(ctx context.Context, r Request) (*request, error) {
 	if fault := textFault(r.Text, r.Pair); fault != "" {
 		return nil, fmt.Errorf("%w: %s", ErrExample, fault)
 	}
@@ -105,7 +97,7 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 	if !slices.Contains(fallbacks, r.Fallback) {
 		return nil, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
 	}
-	got := &row{source: SourceBase}
+	got := &request{profile: r.Profile, source: SourceBase}
 	if r.Profile != "" {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
@@ -129,18 +121,14 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 }
 
 // tokens is the text's length, [CLS] and [SEP] included.
-func (r *row) tokens() int { return len(r.text.IDs) }
-
-// profile is empty for the base.
-func (r *row) profile() string { return r.answered.Profile }
+func (r *request) tokens() int { return len(r.text.IDs) }
 
 // errNotFinite is what a profile gives that was made to: Learn installs none.
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
-// answer is what a pooled embedding says through the row's head.
-func (r *row) answer(x []float32) {
-	out := &r.answered
-	out.Truncated = r.text.Truncated
+// answer is what a pooled embedding says through the request's head.
+func (r *request) answer(x []float32) (out Prediction) {
+	out = Prediction{Profile: r.profile, Truncated: r.text.Truncated}
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	if out.Source = r.source; r.source == SourceProfile {
 		out.Revision = r.snapshot.revision
@@ -149,7 +137,7 @@ func (r *row) answer(x []float32) {
 		if out.Value = float64(z[0]); out.Value-out.Value != 0 {
 			out.Err = errNotFinite
 		}
-		return
+		return out
 	}
 	for c := range r.offset {
 		z[c] += r.offset[c]
@@ -166,4 +154,5 @@ func (r *row) answer(x []float32) {
 	if p := z[best]; p != p {
 		out.Label, out.Probabilities, out.Err = "", nil, errNotFinite
 	}
+	return out
 }

@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// scheduler gathers the rows of all calls and deals them to lanes, each of which runs one forward pass at a time. A lane that is free takes what waits: the
+// scheduler gathers the tickets of all calls and deals them to lanes, each of which runs one forward pass at a time. A lane that is free takes what waits: the
 // more calls there are at once, the more of them share a pass, and a lone call waits for nobody.
 //
-// The row whose turn is first is in the next pass, so none waits for ever. Of one profile, and of one call, at most share rows come before the next one's first. Rows of
+// The ticket whose turn is first is in the next pass, so none waits for ever. Of one profile, and of one call, at most share tickets come before the next one's first. Tickets of
 // the first one's adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they are padded, those whose length is nearest to its own.
 type scheduler struct {
-	answer func([]*row) error // one forward pass: sets the rows' answers
-	packs  func() bool        // passes have no padding
-	budget int                // tokens in a pass, padding included; a longer text has one for itself
-	window time.Duration      // how long a row may wait for others while a lane is free
-	count  int                // lanes
+	answer func([]*ticket) error // one forward pass: sets the answers
+	packs  func() bool           // passes have no padding
+	budget int                   // tokens in a pass, padding included; a longer text has one for itself
+	window time.Duration         // how long a ticket may wait for others while a lane is free
+	count  int                   // lanes
 
 	mu     sync.Mutex
-	wake   *sync.Cond // rows came, a window passed, or the end
-	queue  []*row     // by turn, then as they came
+	wake   *sync.Cond // tickets came, a window passed, or the end
+	queue  []*ticket  // by turn, then as they came
 	tokens int        // in queue
 	turns  map[string]uint64
 	now    uint64 // the turn of what was served last
@@ -42,23 +42,34 @@ type PassStats struct {
 }
 
 const (
-	share     = 8    // rows of one profile, or of one call, in a round of turns
-	look      = 256  // rows that may fill up a pass
-	maxRows   = 64   // of one pass: each may bring an adapter
-	minTokens = 96   // a pass of fewer wastes more on its operators than another lane would save
-	fewTokens = 1024 // with no more waiting, padding costs less than another pass
+	share      = 8    // tickets of one profile, or of one call, in a round of turns
+	look       = 256  // tickets that may fill up a pass
+	maxTickets = 64   // of one pass: each may bring an adapter
+	minTokens  = 96   // a pass of fewer wastes more on its operators than another lane would save
+	fewTokens  = 1024 // with no more waiting, padding costs less than another pass
 )
 
-// call is one Predict or a part of a PredictBatch, waiting for its rows.
+// ticket is a request in the queue, and then its answer.
+type ticket struct {
+	request *request
+	answer  Prediction
+	call    *call
+	at      int // in the call's answers
+	turn    uint64
+	taken   bool // by a pass
+	arrived time.Time
+}
+
+// call is one Predict or a part of a PredictBatch, waiting for its tickets.
 type call struct {
 	out     []Prediction
-	turn    uint64 // of its last row
+	turn    uint64 // of its last ticket
 	pending int
 	err     error // of a pass
 	done    chan struct{}
 }
 
-func newScheduler(lanes, budget int, window time.Duration, packs func() bool, answer func([]*row) error) *scheduler {
+func newScheduler(lanes, budget int, window time.Duration, packs func() bool, answer func([]*ticket) error) *scheduler {
 	s := &scheduler{answer: answer, packs: packs, budget: budget, window: window, count: lanes, turns: map[string]uint64{}}
 	s.wake = sync.NewCond(&s.mu)
 	s.lanes.Add(lanes)
@@ -68,16 +79,16 @@ func newScheduler(lanes, budget int, window time.Duration, packs func() bool, an
 	return s
 }
 
-// run answers rows, all of one call. The error is ctx's, or of a pass that one of them was in; a pass under way is not waited for when ctx is done.
-func (s *scheduler) run(ctx context.Context, c *call, rows []*row) error {
-	if len(rows) == 0 {
+// run answers tickets, all of one call. The error is ctx's, or of a pass that one of them was in; a pass under way is not waited for when ctx is done.
+func (s *scheduler) run(ctx context.Context, c *call, tickets []*ticket) error {
+	if len(tickets) == 0 {
 		return nil
 	}
-	c.pending, c.done = len(rows), make(chan struct{})
+	c.pending, c.done = len(tickets), make(chan struct{})
 	s.mu.Lock()
 	c.turn = s.now
-	for _, r := range rows {
-		s.enqueue(c, r)
+	for _, t := range tickets {
+		s.enqueue(c, t)
 	}
 	s.mu.Unlock()
 	s.wake.Broadcast()
@@ -90,39 +101,39 @@ func (s *scheduler) run(ctx context.Context, c *call, rows []*row) error {
 	}
 }
 
-func (s *scheduler) enqueue(c *call, r *row) {
-	r.call, r.arrived = c, time.Now()
-	r.turn = max(s.now, c.turn)
-	if id := r.profile(); id != "" { // the base is nobody's
+func (s *scheduler) enqueue(c *call, t *ticket) {
+	t.call, t.arrived = c, time.Now()
+	t.turn = max(s.now, c.turn)
+	if id := t.request.profile; id != "" { // the base is nobody's
 		if last, ok := s.turns[id]; ok {
-			r.turn = max(r.turn, last+1)
+			t.turn = max(t.turn, last+1)
 		}
-		s.turns[id] = r.turn
+		s.turns[id] = t.turn
 	}
-	c.turn = r.turn + 1
-	at, _ := slices.BinarySearchFunc(s.queue, r, func(a, b *row) int {
+	c.turn = t.turn + 1
+	at, _ := slices.BinarySearchFunc(s.queue, t, func(a, b *ticket) int {
 		return cmp.Or(cmp.Compare(a.turn/share, b.turn/share), -1) // behind its equals
 	})
-	s.queue = slices.Insert(s.queue, at, r)
-	s.tokens += r.tokens()
+	s.queue = slices.Insert(s.queue, at, t)
+	s.tokens += t.request.tokens()
 }
 
-// withdraw takes the rows of a call that nobody waits for any more.
+// withdraw takes the tickets of a call that nobody waits for any more.
 func (s *scheduler) withdraw(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.remove(func(r *row) bool { return r.call == c })
+	s.remove(func(t *ticket) bool { return t.call == c })
 }
 
-// remove takes rows out of the queue.
-func (s *scheduler) remove(gone func(*row) bool) {
-	s.queue = slices.DeleteFunc(s.queue, func(r *row) bool {
-		if !gone(r) {
+// remove takes tickets out of the queue.
+func (s *scheduler) remove(gone func(*ticket) bool) {
+	s.queue = slices.DeleteFunc(s.queue, func(t *ticket) bool {
+		if !gone(t) {
 			return false
 		}
-		s.tokens -= r.tokens()
-		if s.turns[r.profile()] == r.turn { // its last
-			delete(s.turns, r.profile())
+		s.tokens -= t.request.tokens()
+		if s.turns[t.request.profile] == t.turn { // its last
+			delete(s.turns, t.request.profile)
 		}
 		return true
 	})
@@ -140,54 +151,54 @@ func (s *scheduler) close() {
 func (s *scheduler) lane() {
 	defer s.lanes.Done()
 	for {
-		rows := s.take()
-		if rows == nil {
+		tickets := s.take()
+		if tickets == nil {
 			return
 		}
-		s.finish(rows, s.answer(rows))
+		s.finish(tickets, s.answer(tickets))
 	}
 }
 
-// finish gives a pass's rows to their calls.
-func (s *scheduler) finish(rows []*row, err error) {
+// finish gives a pass's tickets to their calls.
+func (s *scheduler) finish(tickets []*ticket, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range rows {
+	for _, t := range tickets {
 		if err != nil {
-			r.call.err = err
+			t.call.err = err
 		} else {
-			r.call.out[r.at] = r.answered
+			t.call.out[t.at] = t.answer
 		}
-		if r.call.pending--; r.call.pending == 0 {
-			close(r.call.done)
+		if t.call.pending--; t.call.pending == 0 {
+			close(t.call.done)
 		}
 	}
 }
 
-// take waits for rows and returns those of the next pass, nil at the end.
-func (s *scheduler) take() []*row {
+// take waits for tickets and returns those of the next pass, nil at the end.
+func (s *scheduler) take() []*ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.await() {
 		return nil
 	}
-	rows, padded := s.fill()
-	for _, r := range rows {
-		r.taken = true
+	tickets, padded := s.fill()
+	for _, t := range tickets {
+		t.taken = true
 	}
-	s.remove(func(r *row) bool { return r.taken })
-	s.now = max(s.now, rows[0].turn/share*share)
+	s.remove(func(t *ticket) bool { return t.taken })
+	s.now = max(s.now, tickets[0].turn/share*share)
 	s.passes.Passes++
-	s.passes.Texts += int64(len(rows))
-	for _, r := range rows {
-		s.passes.Tokens += int64(r.tokens())
-		padded -= r.tokens()
+	s.passes.Texts += int64(len(tickets))
+	for _, t := range tickets {
+		s.passes.Tokens += int64(t.request.tokens())
+		padded -= t.request.tokens()
 	}
 	s.passes.Padded += int64(padded)
-	return rows
+	return tickets
 }
 
-// await returns when there are rows for a pass, false at the end.
+// await returns when there are tickets for a pass, false at the end.
 func (s *scheduler) await() bool {
 	for !s.ended {
 		if len(s.queue) == 0 {
@@ -205,44 +216,46 @@ func (s *scheduler) await() bool {
 	return len(s.queue) > 0
 }
 
-// fill chooses the rows of a pass, and says how many tokens it computes, padding included.
-func (s *scheduler) fill() (rows []*row, computed int) {
+// fill chooses the tickets of a pass, and says how many tokens it computes, padding included.
+func (s *scheduler) fill() (tickets []*ticket, computed int) {
 	first := s.queue[0]
 	others, pads, waste := s.queue[1:min(len(s.queue), look)], !s.packs(), 0.04
 	if pads {
 		others = slices.Clone(others)
-		slices.SortStableFunc(others, func(a, b *row) int { return cmp.Compare(apart(a, first), apart(b, first)) })
+		slices.SortStableFunc(others, func(a, b *ticket) int { return cmp.Compare(apart(a, first), apart(b, first)) })
 		if s.tokens <= fewTokens {
 			waste = 0.25
 		}
 	}
 	limit := min(s.budget, max(minTokens, s.tokens/s.count)) // smaller ones towards the end, so that all lanes end together
-	rows, of := []*row{first}, first.shape()
-	longest, tokens := first.tokens(), first.tokens()
+	tickets, of := []*ticket{first}, first.request.shape()
+	longest, tokens := first.request.tokens(), first.request.tokens()
 	computed = tokens
-	for _, r := range others {
-		shape := r.shape()
+	for _, t := range others {
+		shape := t.request.shape()
 		if shape != of && shape != nobodys && of != nobodys {
 			continue
 		}
-		t, all := max(longest, r.tokens()), tokens+r.tokens()
+		widest, all := max(longest, t.request.tokens()), tokens+t.request.tokens()
 		then := all
 		if pads {
-			then = t * (len(rows) + 1)
+			then = widest * (len(tickets) + 1)
 		}
-		if len(rows) == maxRows || then > limit || float64(then-all) > waste*float64(then) {
+		if len(tickets) == maxTickets || then > limit || float64(then-all) > waste*float64(then) {
 			break
 		}
 		if of == nobodys {
 			of = shape
 		}
-		rows, longest, tokens, computed = append(rows, r), t, all, then
+		tickets, longest, tokens, computed = append(tickets, t), widest, all, then
 	}
-	return rows, computed
+	return tickets, computed
 }
 
 // apart is by how many tokens two texts differ.
-func apart(a, b *row) int { return max(a.tokens()-b.tokens(), b.tokens()-a.tokens()) }
+func apart(a, b *ticket) int {
+	return max(a.request.tokens()-b.request.tokens(), b.request.tokens()-a.request.tokens())
+}
 
 func (s *scheduler) stats() PassStats {
 	s.mu.Lock()

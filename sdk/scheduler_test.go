@@ -18,79 +18,78 @@ import (
 
 // gate is an answer func whose passes wait until they are let through, so that a test can fill the queue meanwhile.
 type gate struct {
-	begun chan []*row
+	begun chan []*ticket
 	let   chan error
 }
 
-func newGate() *gate { return &gate{begun: make(chan []*row), let: make(chan error)} }
+func newGate() *gate { return &gate{begun: make(chan []*ticket), let: make(chan error)} }
 
-func (g *gate) answer(rows []*row) error {
-	g.begun <- rows
+func (g *gate) answer(tickets []*ticket) error {
+	g.begun <- tickets
 	return <-g.let
 }
 
 // padding is where texts are padded.
 func padding() bool { return false }
 
-func rowOf(profile string, at, tokens int) *row {
-	r := &row{at: at}
-	r.answered.Profile = profile
+func ticketOf(profile string, at, tokens int) *ticket {
+	r := &request{profile: profile}
 	r.text.IDs = make([]int32, tokens)
-	return r
+	return &ticket{request: r, at: at}
 }
 
-// start runs a call in the background and returns once its rows wait or are in a pass; done has its error.
-func start(ctx context.Context, s *scheduler, rows ...*row) (done chan error) {
+// start runs a call in the background and returns once its tickets wait or are in a pass; done has its error.
+func start(ctx context.Context, s *scheduler, tickets ...*ticket) (done chan error) {
 	done = make(chan error, 1)
 	before := came(s)
-	go func() { done <- s.run(ctx, &call{out: make([]Prediction, len(rows))}, rows) }()
-	for came(s) < before+len(rows) {
+	go func() { done <- s.run(ctx, &call{out: make([]Prediction, len(tickets))}, tickets) }()
+	for came(s) < before+len(tickets) {
 		time.Sleep(time.Millisecond)
 	}
 	return done
 }
 
-// came is how many rows wait or were in a pass.
+// came is how many tickets wait or were in a pass.
 func came(s *scheduler) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.queue) + int(s.passes.Texts)
 }
 
-// names of a pass's rows: profile and tokens.
-func names(rows []*row) (out []string) {
-	for _, r := range rows {
-		out = append(out, fmt.Sprintf("%s%d", r.profile(), r.tokens()))
+// names of a pass's tickets: profile and tokens.
+func names(tickets []*ticket) (out []string) {
+	for _, r := range tickets {
+		out = append(out, fmt.Sprintf("%s%d", r.request.profile, r.request.tokens()))
 	}
 	return out
 }
 
-// TestSchedulerFills has one lane busy while rows of many lengths come: the next passes have rows of like lengths, the first to come among them.
+// TestSchedulerFills has one lane busy while tickets of many lengths come: the next passes have tickets of like lengths, the first to come among them.
 func TestSchedulerFills(t *testing.T) {
 	g, ctx := newGate(), context.Background()
 	s := newScheduler(1, 200, 0, padding, g.answer)
-	first := start(ctx, s, rowOf("first", 0, 7))
+	first := start(ctx, s, ticketOf("first", 0, 7))
 	if d := cmp.Diff([]string{"first7"}, names(<-g.begun)); d != "" {
-		t.Fatalf("a lone row (-want +got):\n%s", d)
+		t.Fatalf("a lone ticket (-want +got):\n%s", d)
 	}
-	var all []*row
+	var all []*ticket
 	for i := range 40 {
-		all = append(all, rowOf(fmt.Sprintf("p%d-", i), i, 10+40*(i%2)+i%3))
+		all = append(all, ticketOf(fmt.Sprintf("p%d-", i), i, 10+40*(i%2)+i%3))
 	}
 	batch := start(ctx, s, all...)
 	var passes [][]string
 	got := 0
 	for g.let <- nil; got < len(all); g.let <- nil {
-		rows := <-g.begun
-		got += len(rows)
+		tickets := <-g.begun
+		got += len(tickets)
 		longest, tokens := 0, 0
-		for _, r := range rows {
-			longest, tokens = max(longest, r.tokens()), tokens+r.tokens()
+		for _, r := range tickets {
+			longest, tokens = max(longest, r.request.tokens()), tokens+r.request.tokens()
 		}
-		if padded := longest * len(rows); padded > 200 || float64(padded-tokens) > 0.25*float64(padded) {
-			t.Errorf("a pass of %d tokens, %d with padding: %v", tokens, padded, names(rows))
+		if padded := longest * len(tickets); padded > 200 || float64(padded-tokens) > 0.25*float64(padded) {
+			t.Errorf("a pass of %d tokens, %d with padding: %v", tokens, padded, names(tickets))
 		}
-		passes = append(passes, names(rows))
+		passes = append(passes, names(tickets))
 	}
 	if passes[0][0] != "p0-10" {
 		t.Errorf("got first %v, want p0", passes[0])
@@ -107,20 +106,20 @@ func TestSchedulerFills(t *testing.T) {
 // TestSchedulerIsFair has a batch of one profile, a batch of many, and a lone call that comes last.
 func TestSchedulerIsFair(t *testing.T) {
 	g, ctx := newGate(), context.Background()
-	s := newScheduler(1, 10, 0, padding, g.answer) // a row a pass
-	calls := []chan error{start(ctx, s, rowOf("busy", 0, 10))}
+	s := newScheduler(1, 10, 0, padding, g.answer) // a ticket a pass
+	calls := []chan error{start(ctx, s, ticketOf("busy", 0, 10))}
 	<-g.begun
-	many := func(name string, n int) (rows []*row) {
+	many := func(name string, n int) (tickets []*ticket) {
 		for i := range n {
-			rows = append(rows, rowOf(fmt.Sprintf(name, i), i, 10))
+			tickets = append(tickets, ticketOf(fmt.Sprintf(name, i), i, 10))
 		}
-		return rows
+		return tickets
 	}
-	calls = append(calls, start(ctx, s, many("same", 30)...), start(ctx, s, many("m%d-", 30)...), start(ctx, s, rowOf("lone", 0, 10)))
+	calls = append(calls, start(ctx, s, many("same", 30)...), start(ctx, s, many("m%d-", 30)...), start(ctx, s, ticketOf("lone", 0, 10)))
 	var order []string
 	for range 61 {
 		g.let <- nil
-		order = append(order, (<-g.begun)[0].profile())
+		order = append(order, (<-g.begun)[0].request.profile)
 	}
 	g.let <- nil
 	for _, done := range calls {
@@ -130,7 +129,7 @@ func TestSchedulerIsFair(t *testing.T) {
 	}
 	s.close()
 	if at := slices.Index(order, "lone"); at > 2*share {
-		t.Errorf("the lone call's row was number %d of %v", at, order)
+		t.Errorf("the lone call's ticket was number %d of %v", at, order)
 	}
 	if at := slices.Index(order, "m29-"); at < 40 {
 		t.Errorf("one batch ended at %d, before the other had its share: %v", at, order)
@@ -145,11 +144,11 @@ func TestSchedulerContext(t *testing.T) {
 	g := newGate()
 	s := newScheduler(1, 100, 0, padding, g.answer)
 	ctx, cancel := context.WithCancel(context.Background())
-	inPass := start(ctx, s, rowOf("a", 0, 10))
+	inPass := start(ctx, s, ticketOf("a", 0, 10))
 	<-g.begun
-	waits := start(ctx, s, rowOf("b", 0, 10), rowOf("c", 1, 10))
-	stays := start(context.Background(), s, rowOf("d", 0, 10))
-	also := start(context.Background(), s, rowOf("e", 0, 10))
+	waits := start(ctx, s, ticketOf("b", 0, 10), ticketOf("c", 1, 10))
+	stays := start(context.Background(), s, ticketOf("d", 0, 10))
+	also := start(context.Background(), s, ticketOf("e", 0, 10))
 	cancel()
 	for _, done := range []chan error{inPass, waits} {
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -170,20 +169,20 @@ func TestSchedulerContext(t *testing.T) {
 	s.close()
 }
 
-// TestSchedulerWindow lets a lone row wait for others, no longer than it may, and not at all once a pass is full.
+// TestSchedulerWindow lets a lone ticket wait for others, no longer than it may, and not at all once a pass is full.
 func TestSchedulerWindow(t *testing.T) {
 	g, ctx := newGate(), context.Background()
 	s := newScheduler(1, 100, time.Hour, padding, g.answer)
-	a := start(ctx, s, rowOf("a", 0, 30))
-	b := start(ctx, s, rowOf("b", 0, 30))
+	a := start(ctx, s, ticketOf("a", 0, 30))
+	b := start(ctx, s, ticketOf("b", 0, 30))
 	select {
-	case rows := <-g.begun:
-		t.Fatalf("got a pass of %v before the window or the tokens were full", names(rows))
+	case tickets := <-g.begun:
+		t.Fatalf("got a pass of %v before the window or the tokens were full", names(tickets))
 	case <-time.After(20 * time.Millisecond):
 	}
-	c := start(ctx, s, rowOf("c", 0, 40))
+	c := start(ctx, s, ticketOf("c", 0, 40))
 	if got := <-g.begun; len(got) < 2 {
-		t.Errorf("got %v, want more than one row", names(got))
+		t.Errorf("got %v, want more than one ticket", names(got))
 	}
 	s.mu.Lock()
 	s.window = time.Millisecond // for what is left, if anything
@@ -194,7 +193,7 @@ func TestSchedulerWindow(t *testing.T) {
 		}
 	}()
 	g.let <- nil
-	d := start(ctx, s, rowOf("d", 0, 1))
+	d := start(ctx, s, ticketOf("d", 0, 1))
 	if err := errors.Join(<-a, <-b, <-c, <-d); err != nil {
 		t.Error(err)
 	}

@@ -3,7 +3,6 @@
 package sdk
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 )
@@ -128,11 +126,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers
 	if err != nil {
 		return nil, err
 	}
-	var file bytes.Buffer
-	if err := writeBank(ctx, &file, res); err != nil {
-		return nil, err
-	}
-	info, err := folder.AddBank(ctx, p.store, p.dir, &file)
+	info, err := folder.SaveBank(ctx, p.store, p.dir, res.Properties, res.Affine, res.Row)
 	if err != nil {
 		return nil, corrupt("bank", err)
 	}
@@ -157,21 +151,6 @@ func (p *SDK) setAside(checkpoint string, why error) error {
 	}
 	p.options.Logger.Warn("set a checkpoint aside: a bank's training starts anew", "reason", why, "kept", aside)
 	return nil
-}
-
-func writeBank(ctx context.Context, file *bytes.Buffer, r *learner.BankResult) (err error) {
-	dir, err := os.MkdirTemp("", "xpeft-bank-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d, err := bank.Save(ctx, dir, r.Properties, r.Affine, r.Row)
-	if err != nil {
-		return err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, d.String()))
-	file.Write(data)
-	return err
 }
 
 // writeReport lays the report beside the bank.

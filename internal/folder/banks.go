@@ -80,10 +80,19 @@ func sameBank(f *bank.File, info store.BankInfo) error {
 
 // AddBank copies a bank file out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Receive(ctx, banks, r) })
+}
+
+// SaveBank writes a bank that is in memory into the folder, and registers it.
+func SaveBank(ctx context.Context, st *store.Store, dir string, p bank.Properties, affine []float32, row bank.RowFunc) (store.BankInfo, error) {
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Save(ctx, banks, p, affine, row) })
+}
+
+func addBank(ctx context.Context, st *store.Store, dir string, write func(banks string) (bank.Digest, error)) (store.BankInfo, error) {
 	if err := MakeBanks(dir); err != nil {
 		return store.BankInfo{}, err
 	}
-	d, err := bank.Receive(ctx, Banks(dir), r)
+	d, err := write(Banks(dir))
 	if err != nil {
 		return store.BankInfo{}, err
 	}
