@@ -20,10 +20,11 @@ type exam struct {
 	seen     map[contentKey][]float32 // embeddings of all texts under an adapter, [n,H]; of the bare encoder under the zero key
 }
 
-// setExams prepares the exams of lessons over one bank together.
-func (p *SDK) setExams(ctx context.Context, lessons []*lesson) error {
+// setExams prepares the exams of tasks over one bank together.
+func (p *SDK) setExams(ctx context.Context, tasks []*task) error {
 	var texts []learner.Example
-	for _, l := range lessons {
+	for _, t := range tasks {
+		l := t.lesson
 		l.exam = exam{at: map[string]int{}, seen: map[contentKey][]float32{}}
 		for _, e := range slices.Concat(l.data.held, l.kept) {
 			if key := tokensOf(e); l.exam.at[key] == 0 {
@@ -35,12 +36,13 @@ func (p *SDK) setExams(ctx context.Context, lessons []*lesson) error {
 	if len(texts) == 0 {
 		return nil
 	}
-	all, err := learner.Prepare(ctx, p.env(lessons[0].bank), texts)
+	all, err := learner.Prepare(ctx, p.env(tasks[0].lesson.bank), texts)
 	if err != nil {
 		return corrupt("bank", err)
 	}
 	at := 0
-	for _, l := range lessons {
+	for _, t := range tasks {
+		l := t.lesson
 		which := make([]int, len(l.exam.at))
 		for i := range which {
 			which[i] = at + i

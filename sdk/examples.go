@@ -72,6 +72,7 @@ func listed(labels []string) string {
 type taught struct {
 	Example
 	record store.Example
+	text   model.Encoding // once it was tokenized
 }
 
 func newTaught(r store.Example) taught {
@@ -79,7 +80,7 @@ func newTaught(r store.Example) taught {
 	if n, ok := folder.Number(r.Label); ok {
 		e.Label, e.Value = "", n
 	}
-	return taught{e, r}
+	return taught{Example: e, record: r}
 }
 
 // taught reads a profile's examples, oldest first.
@@ -131,10 +132,19 @@ type split2 struct {
 	train, held []learner.Example
 }
 
-// divide tokenizes and splits examples that fit h.
-func (p *SDK) divide(examples []taught, h *model.Head) (s split2) {
+// tokenize sets the examples' texts.
+func (p *SDK) tokenize(examples []taught) []taught {
+	for i := range examples {
+		e := &examples[i]
+		p.tokenizer.Encode(&e.text, e.Text, e.Pair, p.maxTokens)
+	}
+	return examples
+}
+
+// divide splits tokenized examples that fit h.
+func divide(examples []taught, h *model.Head) (s split2) {
 	for _, e := range examples {
-		if x := p.encode(e, h); e.record.HeldOut() {
+		if x := e.under(h); e.record.HeldOut() {
 			s.held = append(s.held, x)
 		} else {
 			s.train = append(s.train, x)
@@ -143,13 +153,12 @@ func (p *SDK) divide(examples []taught, h *model.Head) (s split2) {
 	return s
 }
 
-// encode is an example that fits h as the learner takes it.
-func (p *SDK) encode(e taught, h *model.Head) learner.Example {
-	x := learner.Example{Target: float32(e.Value), Weight: float32(e.Weight), Rejected: e.Rejected}
+// under is a tokenized example that fits h as the learner takes it.
+func (e taught) under(h *model.Head) learner.Example {
+	x := learner.Example{Text: e.text, Target: float32(e.Value), Weight: float32(e.Weight), Rejected: e.Rejected}
 	if !h.Regression() {
 		x.Class, _ = h.Label(e.Label)
 	}
-	p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
 	return x
 }
 

@@ -51,7 +51,7 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 	tracked := unseen[max(0, len(unseen)-mostTracked):]
 	texts := make([]learner.Example, len(tracked))
 	for i, e := range tracked {
-		texts[i] = l.sdk.encode(e, l.old.head)
+		texts[i] = e.under(l.old.head)
 	}
 	bare, err := l.sdk.embedQuickly(ctx, l, nil, texts)
 	if err != nil {

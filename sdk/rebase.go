@@ -32,7 +32,7 @@ func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 		return nil, err
 	}
 	opts.move = true
-	return p.learn(ctx, id, nil, opts)
+	return p.teachOne(ctx, id, opts)
 }
 
 // RebaseAll is Rebase of every profile that is not there yet, one after another in the order of a hash of their ids. A profile that cannot move yields its error, and

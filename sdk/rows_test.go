@@ -5,6 +5,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -69,6 +70,18 @@ func TestOwnRows(t *testing.T) {
 	}
 	if out := mustPredict(t, p, "nobody", "invoice of the month", WithFallback(FallbackBase)); len(out.Probabilities) != 3 {
 		t.Errorf("got %d labels for others, want 3", len(out.Probabilities))
+	}
+
+	opts, err := adding(1).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := p.newLesson(ctx, "ann", nil, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.setExams(ctx, []*task{{lesson: l}}), l.begin(ctx)); err != nil || l.job.Rows != 1 {
+		t.Errorf("got %d rows to train (%v), want 1", l.job.Rows, err)
 	}
 
 	// It stays, whether or not labels may be added, and is refused to who does not have it.

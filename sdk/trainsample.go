@@ -102,7 +102,7 @@ func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error
 		return split2{}, err
 	}
 	examples = fitting(examples, h)
-	return p.divide(examples[max(0, len(examples)-most):], h), nil
+	return divide(p.tokenize(examples[max(0, len(examples)-most):]), h), nil
 }
 
 // headData gathers what a shared head is trained and measured on.

@@ -1,0 +1,254 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// lesson is one profile's part of a Learn: each of its parts is settled by one step of teach.
+type lesson struct {
+	sdk     *SDK
+	id      string
+	options LearnOptions
+	fresh   []Example // given now
+	known
+	aim
+	divided
+	begun
+}
+
+// known is what was there before.
+type known struct {
+	old     *snapshot // nil for a new profile
+	person  store.Person
+	stored  []taught // given before
+	through uint64   // the first Sequence after those
+}
+
+// aim is what is learned.
+type aim struct {
+	move    bool // to the default bank and the newest shared head
+	bank    *bank.Bank
+	bankRef uint32
+	head    *model.Head // where the head starts
+	headRef uint32      // 0: the profile's own
+	rows    int         // of a shared head, the last ones: the profile's own
+	config  learner.Config
+}
+
+// divided are the examples.
+type divided struct {
+	data   split2
+	kept   []learner.Example // of data.held: held out before this Learn too, with the same labels
+	unseen []taught          // what no training has seen yet
+	erase  bool              // there are stored ones to erase
+}
+
+// begun is what was served before, and where training begins.
+type begun struct {
+	exam   exam
+	before Score
+	tally  prequentialTally
+	scale  scaling
+	began  Start
+	job    learner.Job
+}
+
+func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
+	l := &lesson{sdk: p, id: id, options: o, fresh: examples, aim: aim{move: o.move}}
+	old, err := p.snapshot(id)
+	switch {
+	case err == nil:
+		l.old, l.bank, l.bankRef = old, old.bank, old.record.Bank
+	case !errors.Is(err, ErrProfileNotFound) || o.move:
+		return nil, err
+	}
+	if l.old == nil || l.move {
+		if l.bankRef, l.bank, err = p.newcomersBank(); err != nil {
+			return nil, err
+		}
+	}
+	if l.old != nil {
+		if err := l.readStored(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.chooseHead(ctx); err != nil {
+		return nil, err
+	}
+	for i, e := range examples {
+		if err := e.fits(l.head); err != nil {
+			return nil, fmt.Errorf("example %d: %w", i, err)
+		}
+	}
+	if err := l.divide(ctx); err != nil {
+		return nil, err
+	}
+	l.config = l.learnConfig()
+	return l, nil
+}
+
+// readStored reads what the profile was given before.
+func (l *lesson) readStored() (err error) {
+	if l.person, err = l.sdk.store.Person(l.id); err != nil {
+		return err
+	}
+	if l.options.background && !l.sdk.observer.due(store.Waiting{Examples: l.person.Waiting, Anew: l.person.Anew, Learned: int(l.old.record.Examples)}) {
+		return errNotDue
+	}
+	if l.stored, err = l.sdk.taught(l.id); err != nil {
+		return err
+	}
+	for _, e := range l.stored {
+		l.through = max(l.through, e.record.Sequence+1)
+	}
+	return nil
+}
+
+// divide settles what is trained on, what is held out, and what of that was so before.
+func (l *lesson) divide(ctx context.Context) error {
+	p, stored := l.sdk, l.stored
+	all := p.tokenize(fitting(p.merged(l.id, stored, l.fresh), l.head))
+	for _, e := range all {
+		switch known := e.record.Known; {
+		case known && e.record.HeldOut():
+			l.kept = append(l.kept, e.under(l.head))
+		case !known && !e.Rejected:
+			l.unseen = append(l.unseen, e)
+		}
+	}
+	if l.options.DropExamples {
+		l.erase, l.stored = len(stored) > 0, nil
+		all = p.tokenize(fitting(p.merged(l.id, nil, l.fresh), l.head))
+	}
+	l.data = divide(all, l.head)
+	if len(l.data.train)+len(l.data.held) == 0 {
+		if l.person.Anew {
+			return l.unlearn(ctx)
+		}
+		return fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
+	}
+	if len(l.data.train) == 0 { // so few that all would be kept back: none is
+		l.data.train, l.data.held = l.data.held, nil
+	}
+	return nil
+}
+
+// commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way. What was trained on and judged waits no
+// more, whatever the gate said.
+func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Result, rep *Report) error {
+	p, w, served := l.sdk, l.write(rep), rec
+	if rep.Installed {
+		w.State = encodeState(res.Logits)
+	} else {
+		served = l.old.record
+	}
+	var err error
+	if rep.Installed || l.erase { // examples are erased together with a revision
+		_, err = p.store.Put(ctx, served, w)
+	} else {
+		err = p.store.Beside(ctx, l.id, w)
+	}
+	if err != nil {
+		return err
+	}
+	if rep.Installed && l.old != nil && l.old.key != keyOf(l.bank.Digest(), rec) {
+		p.cache.drop(l.old.key)
+	}
+	now, err := p.store.Get(l.id)
+	if err != nil {
+		return err
+	}
+	person, err := p.store.Person(l.id)
+	if err != nil {
+		return err
+	}
+	rep.Waiting = person.Waiting
+	rep.Revision = now.Revision
+	rep.MaskBytes = len(now.Mask.Bytes())
+	rep.Bytes, err = recordBytes(now)
+	return err
+}
+
+// write is what is stored beside the record.
+func (l *lesson) write(rep *Report) store.Write {
+	w := store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64), Learned: l.through}
+	if l.old != nil {
+		*w.IfRevision = l.old.revision
+	}
+	if !w.DropExamples {
+		w.Append = records(l.fresh)
+		for i := range w.Append {
+			w.Append[i].Known = true
+		}
+	}
+	w.DropHistory = l.person.Anew
+	l.tally.into(&w)
+	note := w.Person
+	w.Person = func(person *store.Person) {
+		person.Anew = false
+		note(person)
+		rep.Prequential = prequentialOf(person.Notes)
+	}
+	return w
+}
+
+// record is the result as it will be stored. What is scored is what is stored: affine and bias are rounded to 8 bits.
+func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, error) {
+	all := slices.Concat(l.data.train, l.data.held)
+	rec := &store.Profile{ID: l.id, Bank: l.bankRef, Head: l.headRef, Mask: res.Mask, Examples: uint32(len(all))}
+	if l.old != nil && l.options.DropExamples {
+		rec.Examples += l.old.record.Examples
+	}
+	props := l.bank.Properties()
+	if props.NormB && (l.config.Affine || l.config.Top > 0 || l.job.Start.Affine != nil) {
+		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
+		if err != nil {
+			return nil, err
+		}
+		rec.Affine = affine
+	}
+	head := res.Head
+	if l.headRef == 0 {
+		head = scale.undo(head)
+		head.Counts = count(all, head)
+		data, err := head.MarshalBinary()
+		if err != nil {
+			return nil, err
+		}
+		rec.OwnHead = data
+		return rec, nil
+	}
+	bias, err := encodeBias(res.Bias)
+	if err != nil {
+		return nil, err
+	}
+	rec.Bias = bias
+	rec.Prior = l.counts(all)
+	if l.rows == 0 {
+		return rec, nil
+	}
+	shared := len(head.Labels) - l.rows
+	own := head.Rows(shared)
+	own.Counts = rec.Prior[shared:]
+	rec.OwnHead, err = own.MarshalBinary()
+	return rec, err
+}
+
+// recordBytes is the size of a stored record.
+func recordBytes(rec *store.Profile) (int, error) {
+	data, err := store.EncodeProfile(rec)
+	if err != nil {
+		return 0, fmt.Errorf("sdk: size of a record: %w", err)
+	}
+	return len(data), nil
+}
