@@ -1,15 +1,10 @@
 package fuzz
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
 
-	"github.com/xpeft/xpeft/internal/eval"
 	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
@@ -49,35 +44,6 @@ func FuzzJSONL(f *testing.F) {
 		}
 		if got, err := jsonl.Decode(again); err != nil || !reflect.DeepEqual(got, l) {
 			t.Fatalf("got %+v, %v after a round trip, want %+v", got, err, l)
-		}
-	})
-}
-
-// FuzzEvalData: any file, plain or gzipped, is ErrData, or people who can be evaluated.
-func FuzzEvalData(f *testing.F) {
-	var good bytes.Buffer
-	for i := range 36 {
-		good.WriteString(`{"who": ` + string(rune('0'+i%6)) + `, "text": "t", "kind": "` + string(rune('a'+i%2)) + "\"}\n")
-	}
-	f.Add(good.Bytes())
-	f.Add(good.Bytes()[:40])
-	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff})
-	path := filepath.Join(f.TempDir(), "data")
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		d, err := eval.ReadData(path, eval.Fields{ID: "who", Text: "text", Label: "kind"})
-		if err != nil {
-			if d != nil || !errors.Is(err, eval.ErrData) {
-				t.Fatalf("got %v, %v, want ErrData and nothing", d, err)
-			}
-			return
-		}
-		for _, p := range d.People {
-			if p.ID == "" || len(p.Examples) < 6 {
-				t.Fatalf("got %q with %d texts", p.ID, len(p.Examples))
-			}
 		}
 	})
 }

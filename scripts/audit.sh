@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Known vulnerabilities in what this module's packages call, by govulncheck.
+# Known vulnerabilities in what the packages call, the product's and those of research, or those that are named, by govulncheck.
 #
 #   AUDIT_DB=URL      the database; default https://vuln.go.dev, file:///… works too
 #   AUDIT_STRICT=1    a database that cannot be reached is an error
@@ -20,11 +20,14 @@ not_checked() {
 # govulncheck takes an empty folder for a database without entries.
 if [[ $db == file://* && ! -f ${db#file://}/index/modules.json ]]; then not_checked; fi
 code=0
-bash scripts/env.sh bin/govulncheck -db "$db" "${@:-./...}" 2>"$errors" || code=$?
-cat "$errors" >&2
-if ((code == 0)); then
-	echo "audit: checked against $db"
-elif grep -q '^govulncheck: fetching vulnerabilities' "$errors"; then
-	not_checked
-fi
+audit() {
+	local failed=0
+	bash scripts/env.sh bin/govulncheck -db "$db" "$@" 2>"$errors" || failed=$?
+	cat "$errors" >&2
+	if ((failed)) && grep -q '^govulncheck: fetching vulnerabilities' "$errors"; then not_checked; fi
+	((failed == 0)) || code=$failed
+}
+audit "${@:-./...}"
+if (($# == 0)); then audit -C research ./...; fi
+if ((code == 0)); then echo "audit: checked against $db"; fi
 exit "$code"

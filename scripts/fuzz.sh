@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs every decoder's fuzz target for FUZZTIME each and adds up what they executed. The first input that fails a target ends it; the others still run.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CGO_ENABLED=0
-targets=$(go test -list '^Fuzz' ./fuzz | grep '^Fuzz')
+targets=$(for folder in fuzz research/eval; do go -C $folder test -list '^Fuzz' . | sed -n "s,^Fuzz,$folder &,p"; done)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 fuzz() {
-	go test -run '^$' -fuzz "^$1\$" -fuzztime "${FUZZTIME:-20s}" -fuzzminimizetime 10x ./fuzz 2>&1 | tee "$log"
+	go -C "$1" test -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-20s}" -fuzzminimizetime 10x . 2>&1 | tee "$log"
 }
 
 # Before Go 1.27 the end of -fuzztime itself may be reported as a failure (golang.org/issue/75804): these words and nothing else.
@@ -17,21 +18,21 @@ only_time() {
 
 total=0 count=0 failed=()
 summary=""
-for target in $targets; do
+while read -r folder target <&3; do
 	echo "$target"
-	if ! fuzz "$target"; then
+	if ! fuzz "$folder" "$target"; then
 		if ! only_time; then
 			failed+=("$target")
-		elif echo "$target: no input failed; once more" && ! fuzz "$target" && ! only_time; then
+		elif echo "$target: no input failed; once more" && ! fuzz "$folder" "$target" && ! only_time; then
 			failed+=("$target")
 		fi
 	fi
 	execs=$(sed -n 's/.*execs: \([0-9]*\).*/\1/p' "$log" | tail -1)
 	summary+=$(printf '%-22s %12d' "$target" "${execs:-0}")$'\n'
 	total=$((total + ${execs:-0})) count=$((count + 1))
-done
+done 3<<<"$targets"
 printf '\nexecutions\n%s%-22s %12d\n' "$summary" "$count targets" "$total"
 if ((${#failed[@]})); then
-	echo "failed: ${failed[*]}; an input that failed is in fuzz/testdata/fuzz: commit it as a seed" >&2
+	echo "failed: ${failed[*]}; an input that failed is in testdata/fuzz of the target's folder: commit it as a seed" >&2
 	exit 1
 fi

@@ -83,7 +83,8 @@ func (a *app) root() *cobra.Command {
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(), a.forgetCommand(),
-		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.evalCommand(), a.plotCommand(), a.versionCommand(),
+		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.versionCommand(),
+		a.movedCommand("eval"), a.movedCommand("plot"),
 	)
 	return root
 }

@@ -100,7 +100,7 @@ func TestDocumentedFields(t *testing.T) {
 	for heading, row := range map[string]any{
 		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
 		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{}, "xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{}, "xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
-		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft plot": drawn{}, "xpeft bank export": copied{}, "xpeft version": version{},
+		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{}, "xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there
@@ -137,6 +137,9 @@ func TestDocumentedFlags(t *testing.T) {
 	check("Every command", root.PersistentFlags().FlagUsages())
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
+		if cmd.Hidden {
+			return
+		}
 		if cmd.HasSubCommands() {
 			for _, sub := range cmd.Commands() {
 				walk(sub)
@@ -171,5 +174,19 @@ func TestHelpIsTheSameEverywhere(t *testing.T) {
 	t.Setenv("XPEFT_MODEL", "/elsewhere")
 	if diff := cmp.Diff(before, help()); diff != "" {
 		t.Errorf("help (-without +with variables):\n%s", diff)
+	}
+}
+
+// TestMovedCommands: those of research say where they are, whatever their flags, and stay out of the help.
+func TestMovedCommands(t *testing.T) {
+	for _, name := range []string{"eval", "plot"} {
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), []string{name, "report", "out", "--reference", "prior"}, nil, &stdout, &stderr)
+		if want := "xpeft: xpeft " + name + " is xpeft-lab " + name + " now"; code != exitUsage || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("got exit code %d and %q, want %d and %q", code, stderr.String(), exitUsage, want)
+		}
+		if code := run(t.Context(), []string{"--help"}, nil, &stdout, &stderr); code != exitOK || strings.Contains(stdout.String(), "xpeft-lab") {
+			t.Errorf("got exit code %d and the help %s, want no %s in it", code, stdout.String(), name)
+		}
 	}
 }

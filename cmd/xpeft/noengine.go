@@ -9,8 +9,6 @@ const hasTorch = false
 var engineErrors []kind
 
 func (a *app) init(context.Context, initFlags) error             { return errNoTorch }
-func (a *app) evaluate(context.Context, evalFlags) error         { return errNoTorch }
-func (a *app) evaluateTasks(context.Context, taskFlags) error    { return errNoTorch }
 func (a *app) learn(context.Context, learnFlags, []*group) error { return errNoTorch }
 
 func (a *app) predict(context.Context, predictFlags, func() (line, error)) error { return errNoTorch }

@@ -16,7 +16,7 @@ import (
 )
 
 // TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of them than it takes, then sends SIGTERM while they ask. No request
-// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were. LOADCSV and LOADPLOT name files for what memory did.
+// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were. LOADCSV names a file for what memory did.
 func TestLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")

@@ -3,31 +3,42 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/internal/eval"
-	"github.com/xpeft/xpeft/internal/plot"
+	"github.com/xpeft/xpeft/research/eval"
+	"github.com/xpeft/xpeft/research/plot"
 )
 
-// plotKinds are what can be drawn of runs.
+// plotKinds are what can be drawn, and of which files.
 var plotKinds = map[string]struct {
 	about string
-	draw  func([]eval.Run, string) (plot.Picture, error)
+	draw  func(paths []string, mode string) (plot.Picture, error)
 }{
-	"bars":    {"accuracy of each mode, with intervals", drawBars},
-	"curves":  {"accuracy against training texts a person, a line a mode", drawCurves},
-	"seeds":   {"accuracy of the mode in each split and seed", drawSeeds},
-	"tsne":    {"t-SNE of the mode's masks, coloured by each person's most frequent label", drawTSNE},
-	"heatmap": {"the mode's two most distant masks", drawHeatmap},
-	"tasks":   {"every mode on every task of GLUE", drawTasks},
-	"sizes":   {"tasks of GLUE against the bank's size, soft and hard masks", drawSizes},
-	"k":       {"tasks of GLUE against the adapters that a mask chooses", drawK},
-	"masks":   {"tasks of GLUE with one mask for both sides, and with two", drawOneMask},
+	"bars":    {"accuracy of each mode, with intervals", ofRuns(drawBars)},
+	"curves":  {"accuracy against training texts a person, a line a mode", ofRuns(drawCurves)},
+	"seeds":   {"accuracy of the mode in each split and seed", ofRuns(drawSeeds)},
+	"tsne":    {"t-SNE of the mode's masks, coloured by each person's most frequent label", ofRuns(drawTSNE)},
+	"heatmap": {"the mode's two most distant masks", ofRuns(drawHeatmap)},
+	"tasks":   {"every mode on every task of GLUE", ofRuns(drawTasks)},
+	"sizes":   {"tasks of GLUE against the bank's size, soft and hard masks", ofRuns(drawSizes)},
+	"k":       {"tasks of GLUE against the adapters that a mask chooses", ofRuns(drawK)},
+	"masks":   {"tasks of GLUE with one mask for both sides, and with two", ofRuns(drawOneMask)},
+	"memory":  {"memory of examples/chatbot under load, from the CSV file of make load", drawMemory},
+}
+
+// ofRuns makes a kind of picture of a function that draws run files.
+func ofRuns(draw func([]eval.Run, string) (plot.Picture, error)) func([]string, string) (plot.Picture, error) {
+	return func(paths []string, mode string) (plot.Picture, error) {
+		runs, err := eval.ReadRuns(paths...)
+		if err != nil {
+			return plot.Picture{}, err
+		}
+		return draw(runs, mode)
+	}
 }
 
 func (a *app) plotCommand() *cobra.Command {
@@ -38,22 +49,18 @@ func (a *app) plotCommand() *cobra.Command {
 	}
 	slices.Sort(kinds)
 	cmd := &cobra.Command{
-		Use:       "plot KIND RUNS…",
-		Short:     "Draw an evaluation",
-		Long:      "Draw a picture of run files, or of folders of them. KIND is one of\n\n" + strings.Join(kinds, "\n"),
-		Example:   "  xpeft plot bars out/eval -o bars.png",
+		Use:       "plot KIND FILE…",
+		Short:     "Draw an evaluation, or a run under load",
+		Long:      "Draw a picture of run files, of folders of them, or of a CSV file. KIND is one of\n\n" + strings.Join(kinds, "\n"),
+		Example:   "  xpeft-lab plot bars out/eval -o bars.png\n  xpeft-lab plot memory out/load/memory.csv -o memory.png",
 		Args:      cobra.MinimumNArgs(2),
-		ValidArgs: []string{"bars", "curves", "heatmap", "k", "masks", "seeds", "sizes", "tasks", "tsne"},
+		ValidArgs: []string{"bars", "curves", "heatmap", "k", "masks", "memory", "seeds", "sizes", "tasks", "tsne"},
 		RunE: a.runs(func(_ context.Context, args []string) error {
 			d, ok := plotKinds[args[0]]
 			if !ok {
 				return usagef("no kind of picture %q", args[0])
 			}
-			runs, err := eval.ReadRuns(args[1:]...)
-			if err != nil {
-				return err
-			}
-			picture, err := d.draw(runs, mode)
+			picture, err := d.draw(args[1:], mode)
 			if err != nil {
 				return err
 			}
@@ -83,11 +90,19 @@ func (a *app) savePicture(p plot.Picture, out string) error {
 		if err := p.Save(f); err != nil {
 			return err
 		}
-		if err := a.print(drawn{f}, func(w io.Writer) { fmt.Fprintln(w, f) }); err != nil {
+		if err := a.printDrawn(f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (a *app) printDrawn(file string) error {
+	if a.json {
+		return a.printJSON(drawn{file})
+	}
+	_, err := fmt.Fprintln(a.stdout, file)
+	return err
 }
 
 func drawBars(runs []eval.Run, mode string) (plot.Picture, error) {

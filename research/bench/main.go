@@ -8,7 +8,7 @@
 //
 // It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
 //
-// A loop is one kind of work for a profiler: pprof sees Go, perf the inside of libtorch. From the repository's root, after go build -o bin/ ./bench:
+// A loop is one kind of work for a profiler: pprof sees Go, perf the inside of libtorch. From the repository's root, after make build:
 //
 //	scripts/env.sh bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
 //	go tool pprof -top bin/cpu.prof; go tool pprof -top -sample_index=alloc_space bin/mem.prof
@@ -160,7 +160,7 @@ func run(ctx context.Context, e env, only []string, out string) error {
 
 // command is what runs a measurement again.
 func (e env) command(name string) string {
-	c := fmt.Sprintf("go run ./bench -only %s -rounds %d", name, e.rounds)
+	c := fmt.Sprintf("bin/bench -only %s -rounds %d", name, e.rounds)
 	if e.full {
 		c += " -full"
 	}

@@ -79,11 +79,11 @@ func sample() result {
 
 func TestMarkdown(t *testing.T) {
 	r := sample()
-	r.machine, r.Command = machine{Go: "go1", CPU: "a processor", CPUs: 2, Others: 0.25}, "go run ./bench"
+	r.machine, r.Command = machine{Go: "go1", CPU: "a processor", CPUs: 2, Others: 0.25}, "bin/bench"
 	var out bytes.Buffer
 	r.markdown(&out)
 	for _, want := range []string{
-		"`go run ./bench`, go1, 2 × a processor; **not quiet: other programs took 25 % of the cores' time**.",
+		"`bin/bench`, go1, 2 × a processor; **not quiet: other programs took 25 % of the cores' time**.",
 		"| ours over theirs | 0.500 | 0.500 to 0.500 | ≤ 0.4 | **not met** |",
 		"| ours | 12 | 11 to 13 | ms | 5 |",
 		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | **2.00** |",

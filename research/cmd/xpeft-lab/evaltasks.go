@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/internal/eval"
+	"github.com/xpeft/xpeft/research/eval"
 )
 
 // taskFlags say how tasks are evaluated.
@@ -32,11 +32,11 @@ func (a *app) evalTasksCommand() *cobra.Command {
 gzipped), learn each task as one profile over random banks with adapters in all blocks, and score it on the dev rows with the task's own metrics, beside a
 head alone and a single trained adapter. All modes train a head of two layers. Each mode, task and seed is one file in the output folder: what is there
 is not repeated.`,
-		Example: "  xpeft eval tasks glue/CoLA glue/MRPC --model all-MiniLM-L6-v2 --out out/glue",
+		Example: "  xpeft-lab eval tasks glue/CoLA glue/MRPC --model all-MiniLM-L6-v2 --out out/glue",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dirs = args
-			return a.runsEngine(func(ctx context.Context, _ []string) error { return a.evaluateTasks(ctx, o) })(cmd, args)
+			return a.runs(func(ctx context.Context, _ []string) error { return a.evaluateTasks(ctx, o) })(cmd, args)
 		},
 	}
 	f := cmd.Flags()
@@ -64,7 +64,7 @@ func (a *app) reportTasks(runs []eval.Run) error {
 		return nil
 	}
 	for _, c := range cells {
-		if err := a.print(c, nil); err != nil {
+		if err := a.printJSON(c); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/internal/eval"
+	"github.com/xpeft/xpeft/research/eval"
 )
 
 // evalFlags say what is evaluated.
@@ -35,11 +35,11 @@ func (a *app) evalCommand() *cobra.Command {
 make the shared head and the warm banks. A third of all are never new: settings are chosen on them alone, the same number for every mode. Three in ten of
 a new person's texts are the test. Each mode, split and seed is one file in the output folder: what is there is not repeated, so an evaluation can be
 cut off and go on, and several processes may share the work.`,
-		Example: "  xpeft eval news.jsonl.gz --model all-MiniLM-L6-v2 --id author --label category --out out\n  xpeft eval report out",
+		Example: "  xpeft-lab eval news.jsonl.gz --model all-MiniLM-L6-v2 --id author --label category --out out\n  xpeft-lab eval report out",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.data = args[0]
-			return a.runsEngine(func(ctx context.Context, _ []string) error { return a.evaluate(ctx, o) })(cmd, args)
+			return a.runs(func(ctx context.Context, _ []string) error { return a.evaluate(ctx, o) })(cmd, args)
 		},
 	}
 	f := cmd.Flags()
@@ -97,7 +97,7 @@ func (a *app) report(paths []string, reference string) error {
 		return err
 	}
 	for _, r := range rows {
-		if err := a.print(r, nil); err != nil {
+		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xpeft/xpeft/internal/stats"
+	"github.com/xpeft/xpeft/research/stats"
 )
 
 // draws of every interval and test.

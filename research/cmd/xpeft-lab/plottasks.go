@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xpeft/xpeft/internal/eval"
-	"github.com/xpeft/xpeft/internal/plot"
+	"github.com/xpeft/xpeft/research/eval"
+	"github.com/xpeft/xpeft/research/plot"
 )
 
 // tasksOf are the cells of tasks, with the values of their first metrics.

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xpeft/xpeft/internal/eval"
+	"github.com/xpeft/xpeft/research/eval"
 )
 
 // evaluate runs what is missing and prints the table.
@@ -44,7 +44,7 @@ func pickModes(names []string) ([]eval.Mode, error) {
 	for _, n := range names {
 		i := slices.IndexFunc(all, func(m eval.Mode) bool { return m.Name == n })
 		if i < 0 {
-			return nil, &usageError{fmt.Errorf("no mode %q; there are %s", n, joinNames(all, func(m eval.Mode) string { return m.Name }))}
+			return nil, usagef("no mode %q; there are %s", n, joinNames(all, func(m eval.Mode) string { return m.Name }))
 		}
 		out = append(out, all[i])
 	}

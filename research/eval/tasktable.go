@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xpeft/xpeft/internal/stats"
+	"github.com/xpeft/xpeft/research/stats"
 )
 
 // TaskCell is a mode in the layout of the paper's Table 2.

@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/eval"
-	"github.com/xpeft/xpeft/internal/plot"
+	"github.com/xpeft/xpeft/research/eval"
+	"github.com/xpeft/xpeft/research/plot"
 )
 
 // masked is a person with a mask.

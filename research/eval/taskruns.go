@@ -18,9 +18,9 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/stats"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/research/stats"
 )
 
 // TaskMode is a row of the paper's Table 2.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xpeft/xpeft/internal/plot"
+	"github.com/xpeft/xpeft/research/plot"
 )
 
 // curve is the samples of one thing at several places.

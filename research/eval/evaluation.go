@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/stats"
+	"github.com/xpeft/xpeft/research/stats"
 )
 
 // Evaluation runs modes on splits and seeds, one file each. A run that is there is not repeated, so an evaluation can be cut off and go on, and two processes
