@@ -94,7 +94,7 @@ func checkGolden(t *testing.T, s *Store) {
 	if diff := cmp.Diff(want, said(anna.Examples)); diff != "" || string(anna.State) != "state" || anna.Profile.Revision != 2 {
 		t.Errorf("got revision %d, state %q, examples %s", anna.Profile.Revision, anna.State, diff)
 	}
-	checkQueries(t, s, 1, 0, 7)
+	checkCohorts(t, s)
 }
 
 // goldenFile unpacks a file of testdata.
@@ -207,7 +207,7 @@ func upgraded(t *testing.T, name string) written {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{path: path, opts: opts, writer: make(turn, 1)}
+	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, writer: make(turn, 1)}
 	s.use(f)
 	if err := errors.Join(s.readStart(), s.upgrade(), s.closePages()); err != nil {
 		t.Fatal(err)
