@@ -142,6 +142,14 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 	return set, nil
 }
 
+// writeCohorts stores the sets that the transaction has changed.
+func (w *writeTx) writeCohorts() error {
+	if len(w.sets) == 0 {
+		return nil
+	}
+	return w.sets.write(w.Tx.Bucket(bktCohorts))
+}
+
 func (w *writeTx) join(cohort string, n uint32) error {
 	set, err := w.cohortSet(cohortKey(cohort, n))
 	if err == nil {

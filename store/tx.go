@@ -182,8 +182,6 @@ type writeTx struct {
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
 	scattered bool            // new ids have not come in order
-	// onCommit runs after the commit and before the next transaction.
-	onCommit []func()
 }
 
 // Bucket is one of summed. There is no other way to write to these.
@@ -341,7 +339,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
-		if err := w.sets.write(tx.Bucket(bktCohorts)); err != nil {
+		if err := w.writeCohorts(); err != nil {
 			return err
 		}
 		w.tally.commits += w.changed
@@ -370,9 +368,6 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if op.frees {
 			op.err = erased
 		}
-	}
-	for _, fn := range w.onCommit {
-		fn()
 	}
 	if s.committed != nil {
 		s.committed()
