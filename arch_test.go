@@ -31,7 +31,7 @@ var imports = map[string][]string{
 	"store":                {"bitmask"},
 	"model":                {"internal/torch", "internal/bert", "internal/safetensors"},
 	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half", "internal/quant"},
-	"internal/folder":      {"bank", "store"},
+	"internal/folder":      {"bank", "model", "store"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
 	"sdk":                  {"learner", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
 	"metrics":              {"sdk"},

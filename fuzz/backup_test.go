@@ -76,7 +76,7 @@ func restore(t *testing.T, backups ...[]byte) {
 		if verified, err := store.Verify(ctx, o, readers()...); err != nil || verified != report {
 			t.Fatalf("got %+v, %v, restored %+v", verified, err, report)
 		}
-		s, err := store.Open(path, &store.Options{NoSync: true, NoIndex: true})
+		s, err := store.Open(path, &store.Options{NoSync: true})
 		if err == nil {
 			err = s.Close()
 		}

@@ -65,7 +65,7 @@ func FuzzBundle(f *testing.F) {
 	sealed := seal(f, signed)
 	f.Add(sealed)
 	f.Add(sealed[:len(sealed)-1])
-	s := storetest.Open(f, &store.Options{NoSync: true, NoIndex: true})
+	s := storetest.Open(f, &store.Options{NoSync: true})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		importBytes(t, s, b)
 		importBytes(t, s, wrap(t, b))

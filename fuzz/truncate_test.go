@@ -174,7 +174,7 @@ func readLine(b []byte) ([]byte, error) {
 
 // bundleReader imports into a store, whose profiles it then erases.
 func bundleReader(t *testing.T) func(b []byte) ([]byte, error) {
-	s := storetest.Open(t, &store.Options{NoSync: true, NoIndex: true})
+	s := storetest.Open(t, &store.Options{NoSync: true})
 	return func(b []byte) ([]byte, error) {
 		_, err := s.Import(context.Background(), bytes.NewReader(b), store.ImportOptions{AllowBank: func(store.BankInfo) error { return nil }})
 		if n, countErr := s.Count(); err != nil && (n != 0 || countErr != nil) {

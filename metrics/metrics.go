@@ -52,7 +52,6 @@ var all = []metric{
 	gauge("file_bytes", "Size of xpeft.db.", func(s *sdk.Stats) int64 { return s.Store.FileBytes }),
 	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.", func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),
 	gauge("map_bytes", "Addresses at which xpeft.db is mapped.", func(s *sdk.Stats) int64 { return s.Store.MapBytes }),
-	gauge("index_bytes", "Bytes of the index, keys included.", func(s *sdk.Stats) int64 { return s.Store.IndexBytes }),
 	counter("store_reads", "Reading transactions.", func(s *sdk.Stats) int64 { return s.Store.Reads }),
 	counter("store_writes", "Writes.", func(s *sdk.Stats) int64 { return s.Store.Writes }),
 	counter("store_commits", "Transactions that the writes shared.", func(s *sdk.Stats) int64 { return s.Store.Commits }),

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// mostSampled is how many profiles the population is made of: all, or an even sample of so many.
+	// mostSampled is how many profiles the population is made of: all that have learned, or an even sample of so many.
 	mostSampled = 4096
 	// mostCells bounds the label counts of one bank and head, rows times labels: 4 MiB.
 	mostCells = 1 << 20
@@ -40,7 +40,7 @@ func bindingOf(rec *store.Profile) binding { return binding{rec.Bank, rec.Head} 
 // takeCensus makes the population anew. A record that cannot be read is left to Check.
 func (p *SDK) takeCensus(ctx context.Context) (*population, error) {
 	pop := &population{use: map[uint32]*use{}, labels: map[binding]*labelTable{}}
-	for rec, err := range p.store.Sample(mostSampled) {
+	for rec, err := range p.store.Sample(mostSampled, store.Filter{Learned: true}) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()

@@ -34,6 +34,9 @@ type ExportOptions = folder.ExportOptions
 // ImportOptions say how a bundle is taken in, and from whom.
 type ImportOptions = folder.ImportOptions
 
+// ProfilesOptions say which profiles are listed.
+type ProfilesOptions = folder.ProfilesOptions
+
 // CheckReport is what Check found.
 type CheckReport = store.CheckReport
 
@@ -123,6 +126,12 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 // Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile that cannot be read yields its error and as much as is
 // known, and the listing goes on.
 func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
+	return p.ProfilesWith(ProfilesOptions{Prefix: prefix})
+}
+
+// ProfilesWith is Profiles with options: those over one bank, those that share one head, that were given an example of one label, that have learned or have not yet.
+// It reads the ids and the records of these alone; in a folder with a master key, all records. A bank or head that the folder does not have is ErrProfileNotFound.
+func (p *SDK) ProfilesWith(o ProfilesOptions) iter.Seq2[ProfileInfo, error] {
 	return func(yield func(ProfileInfo, error) bool) {
 		leave, err := p.lifetime.enter()
 		if err != nil {
@@ -130,7 +139,12 @@ func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
 			return
 		}
 		defer leave()
-		for rec, err := range p.store.Profiles(prefix) {
+		filters, err := o.Filters(p.store)
+		if err != nil {
+			yield(ProfileInfo{}, err)
+			return
+		}
+		for rec, err := range p.store.Profiles(o.Prefix, filters...) {
 			var info ProfileInfo
 			if err == nil {
 				info, err = p.info(rec)
@@ -176,7 +190,7 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	return info, err
 }
 
-// Check reads the folder's file whole, and with deep the bank files, the index, and what every profile is made of too. What is wrong is in the report,
+// Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every profile is made of too. What is wrong is in the report,
 // and the error is ErrCorrupt.
 func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	leave, err := p.lifetime.enter()

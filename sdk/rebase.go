@@ -4,8 +4,11 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+
+	"github.com/xpeft/xpeft/store"
 )
 
 // Rebase moves a profile to the store's default bank and, if it shares a head, to the newest shared head: it is learned anew from its stored examples and
@@ -45,7 +48,15 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 			return
 		}
 		defer leave()
-		for rec, err := range p.store.Shuffled() {
+		elsewhere, err := p.elsewhere()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if len(elsewhere) == 0 {
+			return
+		}
+		for rec, err := range p.store.Shuffled(elsewhere...) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -67,6 +78,37 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 			}
 		}
 	}
+}
+
+// elsewhere are the profiles over another bank than the default one, and those that share another head. Where damage hides a bank or head, it is all profiles.
+func (p *SDK) elsewhere() (of []store.Filter, err error) {
+	bank, err := p.defaultBank()
+	if err != nil {
+		return nil, err
+	}
+	_, head, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	banks, err := p.store.Banks()
+	heads, headsErr := p.store.Heads()
+	switch err = errors.Join(err, headsErr); {
+	case errors.Is(err, ErrCorrupt):
+		return []store.Filter{{}}, nil
+	case err != nil:
+		return nil, err
+	}
+	for _, info := range banks {
+		if info.Ref != bank {
+			of = append(of, store.Filter{Bank: info.Ref})
+		}
+	}
+	for _, info := range heads {
+		if info.Ref != head {
+			of = append(of, store.Filter{Head: info.Ref})
+		}
+	}
+	return of, nil
 }
 
 // moved says whether a profile is on the default bank and, if it shares one, on the default head.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -60,6 +61,13 @@ func TestDay100(t *testing.T) {
 			}
 		}
 	}
+	old, err := p.Profile("user1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := idsOf(t, p, ProfilesOptions{Bank: old.Bank}); got != "user0 user1 user2 user3 user4 user5" {
+		t.Errorf("got %q on the old bank", got)
+	}
 	moved := 0
 	for rep, err := range p.RebaseAll(ctx) {
 		if err != nil {
@@ -75,6 +83,9 @@ func TestDay100(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("no profile moved")
+	}
+	if got := len(strings.Fields(idsOf(t, p, ProfilesOptions{Bank: old.Bank}))); got != 6-moved {
+		t.Errorf("got %d profiles on the old bank, want %d", got, 6-moved)
 	}
 	if rep, err := p.Rebase(ctx, "new"); err != nil || rep.Steps != 0 {
 		t.Errorf("a profile that is there: got %+v (%v)", rep, err)

@@ -102,9 +102,6 @@ func TestBackupChains(t *testing.T) {
 		if n := len(revisions); n > 0 && r.IntN(5) > 0 {
 			since = revisions[n-1-r.IntN(min(n, keptBases))]
 		}
-		if err := s.FlushIndex(ctx); err != nil { // so that it adds no revision meanwhile
-			t.Fatal(err)
-		}
 		want := snapshot(t, s)
 		b, report := backUp(t, s, since)
 		chain := append(slices.Clip(all[since].chain), b)
@@ -179,9 +176,6 @@ func TestBackupBesideWriters(t *testing.T) {
 func TestBackupAcrossCompact(t *testing.T) {
 	s := newStore(t, fast)
 	secrets(t, s, 100)
-	if err := s.FlushIndex(ctx); err != nil { // so that it adds no revision meanwhile
-		t.Fatal(err)
-	}
 	want := snapshot(t, s)
 	var b bytes.Buffer
 	began, end := make(chan struct{}), make(chan struct{})

@@ -114,7 +114,7 @@ func BenchmarkExport(b *testing.B) {
 	}
 }
 
-// BenchmarkImport is of 20,000 profiles into an empty store, without its index.
+// BenchmarkImport is of 20,000 profiles into an empty store.
 func BenchmarkImport(b *testing.B) {
 	s, _ := loaded(b)
 	var bundle bytes.Buffer
@@ -124,7 +124,7 @@ func BenchmarkImport(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		to := newStore(b, with(Options{NoSync: true, NoIndex: true}))
+		to := newStore(b, with(Options{NoSync: true}))
 		b.StartTimer()
 		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
 		if err != nil {
@@ -133,9 +133,9 @@ func BenchmarkImport(b *testing.B) {
 	}
 }
 
-// BenchmarkPutBatch is of 5,000 new profiles, without their index.
+// BenchmarkPutBatch is of 5,000 new profiles.
 func BenchmarkPutBatch(b *testing.B) {
-	s := newStore(b, with(Options{NoSync: true, NoIndex: true}))
+	s := newStore(b, with(Options{NoSync: true}))
 	r := rand.New(rand.NewPCG(1, 2))
 	batch := make([]*Profile, 5000)
 	for i := range batch {
@@ -154,13 +154,34 @@ func BenchmarkPutBatch(b *testing.B) {
 	}
 }
 
-// BenchmarkRebuild is of the index of 20,000 profiles.
-func BenchmarkRebuild(b *testing.B) {
+// BenchmarkRemakeCohorts is of 20,000 profiles.
+func BenchmarkRemakeCohorts(b *testing.B) {
 	s, _ := loaded(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.index.distrust()
-		if err := s.FlushIndex(ctx); err != nil {
+		if err := s.writePages(s.makeCohorts); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPutRegrouped is BenchmarkPut of a profile whose labels change each
+// time, among 20,000.
+func BenchmarkPutRegrouped(b *testing.B) {
+	s := newStore(b, with(Options{}))
+	r := rand.New(rand.NewPCG(1, 2))
+	var batch []*Profile
+	for i := range 20_000 {
+		batch = append(batch, &Profile{ID: fmt.Sprint(i), Bank: 1, Mask: randomMask(r, 20, 5, 2), OwnHead: testHead(byte(i), byte(i>>3))})
+	}
+	if err := s.PutBatch(ctx, batch); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		p := batch[7]
+		p.OwnHead = testHead(byte(i), byte(i>>8))
+		if _, err := s.Put(ctx, p, Write{}); err != nil {
 			b.Fatal(err)
 		}
 	}

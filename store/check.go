@@ -17,8 +17,7 @@ type CheckReport struct {
 	Examples  int
 	Banks     int
 	Heads     int
-	// Indexed says that the index was compared with the masks.
-	Indexed bool
+	Cohorts   int // sets of them that were compared with the records, if deep; an encrypted store has none
 	// Summed says that the keys were compared with the file's sums of them.
 	// False is a file of an older version, opened read-only, that has none.
 	Summed bool
@@ -47,11 +46,11 @@ func (r *CheckReport) Found() int { return len(r.Problems) + r.More }
 
 // Check reads the whole file, as it is at one moment, and says what is wrong
 // with it: bbolt's pages, every value's checksum, every record, that no key was
-// lost, and that ids, numbers, banks and heads lead to each other. Deep also compares the index
-// with the masks, unless it is behind. It goes on past what is damaged. Writers
+// lost, and that ids, numbers, banks and heads lead to each other. Deep also
+// compares the cohorts with the records. It goes on past what is damaged. Writers
 // wait for the first part of it. If there are Problems the error is ErrCorrupt.
 func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
-	c := &checker{ctx: ctx}
+	c := &checker{ctx: ctx, rules: &s.rules}
 	// The walk over the pages looks at the newest state, and so bears no writer
 	// beside it; the rest reads its snapshot.
 	if err := s.writer.lockFor(ctx); err != nil {
@@ -88,6 +87,7 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 type checker struct {
 	ctx    context.Context
 	t      *txn
+	rules  *cohortRules
 	report CheckReport
 
 	found    tally // what the tally should say
@@ -114,7 +114,7 @@ func (c *checker) run(deep bool) error {
 		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkPeople, c.checkTally, c.checkSums,
 	}
 	if deep {
-		steps = append(steps, c.checkIndex)
+		steps = append(steps, c.checkCohorts)
 	}
 	for _, step := range steps {
 		err := c.t.named(guarded(step))

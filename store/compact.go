@@ -86,11 +86,6 @@ func (s *Store) beforeCompact(ctx context.Context) error {
 	if s.opts.ReadOnly {
 		return ErrReadOnly
 	}
-	// What the index still has of deleted profiles is their masks. One that
-	// cannot be written is left out of the new file.
-	if err := s.FlushIndex(ctx); errors.Is(err, ErrClosed) || ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
-	}
 	_, err := s.Check(ctx, false)
 	return err
 }

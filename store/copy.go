@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -21,18 +20,10 @@ type copier struct {
 
 	tx      *bolt.Tx // of db
 	written int      // in tx
-	noIndex bool
 }
 
-// copyAll copies all that a transaction sees, and counts up the revision. An
-// index that is not kept is left out, to be made by the next Open.
+// copyAll copies all that a transaction sees, and counts up the revision.
 func (c *copier) copyAll(from *bolt.Tx) (err error) {
-	ix := c.s.index
-	ix.lock.Lock()
-	if c.noIndex = ix.off || ix.failed != nil; c.noIndex {
-		ix.bytes = 0
-	}
-	ix.lock.Unlock()
 	if err := c.begin(); err != nil {
 		return err
 	}
@@ -74,15 +65,12 @@ func (c *copier) bucket(path [][]byte, from *bolt.Bucket) error {
 		return err
 	}
 	return from.ForEach(func(k, v []byte) error {
-		switch {
-		case v == nil:
+		if v == nil {
 			err := c.bucket(append(slices.Clip(path), k), from.Bucket(k))
 			if err == nil {
 				to, err = c.open(path) // in another transaction, maybe
 			}
 			return err
-		case c.noIndex && isIndex(path, k):
-			return nil
 		}
 		if c.written += len(k) + len(v); c.written > copyBytes {
 			if err := errors.Join(c.ctx.Err(), c.commit()); err != nil {
@@ -111,12 +99,4 @@ func (c *copier) open(path [][]byte) (b *bolt.Bucket, err error) {
 		b.FillPercent = orderedFill
 	}
 	return b, err
-}
-
-// isIndex says whether a key belongs to the index.
-func isIndex(path [][]byte, key []byte) bool {
-	if len(path) > 1 {
-		return false
-	}
-	return bytes.Equal(path[0], bktIndex) || bytes.Equal(path[0], bktMeta) && bytes.Equal(key, keyIndex)
 }

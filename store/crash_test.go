@@ -123,7 +123,7 @@ func (c *crash) checkFile(t *testing.T) {
 	if report, err := s.Check(ctx, true); err != nil {
 		t.Errorf("%v %v", err, report.Problems)
 	}
-	checkQueries(t, s, 1, 3)
+	checkCohorts(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ const (
 	childSync = "XPEFT_STORE_TEST_SYNC"
 )
 
-var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "flush", "compact"}
+var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "compact"}
 
 // noProfile is what an operation answers for ErrNotFound.
 const noProfile = -1
@@ -81,8 +81,6 @@ func (o crashOp) run(s *Store, bundle []byte) (result int, err error) {
 		revision, err = rollBack(s, p.ID)
 	case "import":
 		_, err = s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: o.prefix(), Policy: Overwrite})
-	case "flush":
-		err = s.FlushIndex(ctx)
 	case "compact":
 		_, err = s.Compact(ctx)
 	}

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// Delete erases a profile: record, state, examples, history and, at the next
-// flush, its bits in the index. The file keeps the freed pages' bytes until
-// they are written again, or until Compact. With encryption the profile's key
-// is overwritten before Delete returns.
+// Delete erases a profile: record, state, examples, history and its place in
+// cohorts. The file keeps the freed pages' bytes until they are written again, or
+// until Compact. With encryption the profile's key is overwritten before Delete
+// returns.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := checkID(id, maxID); err != nil {
 		return err
@@ -43,13 +43,7 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 			return err
 		}
 	}
-	c := change{number: n}
-	if old, err := w.decode(n); err == nil {
-		c.old = maskOf(old)
-	} else {
-		w.s.distrustIndex()
-	}
-	w.changes = append(w.changes, c)
+	w.changed++
 	return w.eraseNumber(n)
 }
 
@@ -64,7 +58,20 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err := w.eraseBeside(n); err != nil {
 		return err
 	}
-	if err := w.Bucket(bktProfiles).remove(key); err != nil {
+	return w.eraseRecord(n)
+}
+
+// eraseRecord deletes the record under a number, and frees the number.
+func (w *writeTx) eraseRecord(n uint32) error {
+	old, unread := w.decode(n)
+	if err := w.Bucket(bktProfiles).remove(key32(n)); err != nil {
+		return err
+	}
+	leave := func() error { return w.regroup(n, old, nil) }
+	if unread != nil {
+		leave = func() error { return w.leaveAll(n) }
+	}
+	if err := leave(); err != nil {
 		return err
 	}
 	return w.free(n)

@@ -78,7 +78,7 @@ func (w *writeTx) rekey(idKey []byte, n uint32) (uint32, error) {
 	}
 	w.tally.recordBytes += uint64(size)
 	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
-	w.changes = append(w.changes, change{moved.Number, maskRef{}, maskRef{p.Bank, p.Mask.Clone()}})
+	w.changed++
 	if err := w.Bucket(bktIDs).replace(idKey, key32(moved.Number)); err != nil {
 		return 0, err
 	}

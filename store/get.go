@@ -113,15 +113,24 @@ const (
 // meanwhile is listed or not, but each is whole. A record that cannot be read
 // yields nil and its error, and the listing goes on. With encryption the
 // listing first reads every record, for its id.
-func (s *Store) Profiles(prefix string) iter.Seq2[*Profile, error] {
+//
+// With filters it lists those that one of them fits. It then reads the ids and the
+// records of these alone, but every record of an encrypted store, and of a file of
+// an older version that is opened read-only.
+func (s *Store) Profiles(prefix string, of ...Filter) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
+		x, err := s.selected(of)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		if s.keys != nil {
-			s.eachNamed(prefix, yield)
+			s.eachNamed(prefix, x, yield)
 			return
 		}
 		from := []byte(prefix)
 		eachPage(yield, func() (page []listed, more bool, err error) {
-			page, from, err = s.page(from, []byte(prefix))
+			page, from, err = s.page(from, []byte(prefix), x)
 			return page, from != nil, err
 		})
 	}
@@ -151,20 +160,24 @@ type listed struct {
 
 // page reads profiles from an id on, and returns where the next page starts,
 // nil if nowhere.
-func (s *Store) page(from, prefix []byte) (page []listed, next []byte, err error) {
+func (s *Store) page(from, prefix []byte, x selection) (page []listed, next []byte, err error) {
 	err = s.view(func(t *txn) error {
-		size := 0
+		size, seen := 0, 0
 		for id, n := range t.from(from) {
 			if !hasPrefix(id, prefix) {
 				return nil
 			}
-			if len(page) == pageProfiles || size >= pageBytes {
+			if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
 				next = bytes.Clone(id)
 				return nil
 			}
+			if seen++; !x.may(n) {
+				continue
+			}
 			size += len(t.profiles.Get(key32(n)))
-			p, err := t.numbered(id, n)
-			page = append(page, listed{p, err})
+			if p, err := t.numbered(id, n); err != nil || x.fits(t, p) {
+				page = append(page, listed{p, err})
+			}
 		}
 		return nil
 	})

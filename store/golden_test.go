@@ -26,7 +26,7 @@ func TestWriteFiles(t *testing.T) {
 		t.Skip("writes testdata; set XPEFT_MAKE_GOLDEN for a new version of a format")
 	}
 	dir := t.TempDir()
-	s, err := Create(filepath.Join(dir, "store.db"), testMeta, nil)
+	s, err := Create(filepath.Join(dir, "store.db"), testMeta, with(Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,9 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	z, err := zstd.NewWriter(nil)
 	fill(err)
-	fill(os.WriteFile(filepath.Join("testdata", "store-v5.db.zst"), z.EncodeAll(db, nil), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "store-v7.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v3.bin"), bundle.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v1-schema5.bin"), backup.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v1-schema7.bin"), backup.Bytes(), 0o644))
 }
 
 func checkGolden(t *testing.T, s *Store) {
@@ -94,7 +94,7 @@ func checkGolden(t *testing.T, s *Store) {
 	if diff := cmp.Diff(want, said(anna.Examples)); diff != "" || string(anna.State) != "state" || anna.Profile.Revision != 2 {
 		t.Errorf("got revision %d, state %q, examples %s", anna.Profile.Revision, anna.State, diff)
 	}
-	checkQueries(t, s, 1, 0, 7)
+	checkCohorts(t, s)
 }
 
 // goldenFile unpacks a file of testdata.
@@ -138,13 +138,13 @@ func openGolden(t *testing.T, path string, o Options, summed bool) *Store {
 // TestGoldenStore opens a store of every version: as a reader, which finds no
 // sums in an old one, then as a writer, which upgrades it, then again.
 func TestGoldenStore(t *testing.T) {
-	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false} {
+	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false, "store-v7.db.zst": false} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
-			for i, o := range []Options{{ReadOnly: true}, {NoSync: true}, {ReadOnly: true}} {
-				s := openGolden(t, path, o, !old || i > 0)
+			for i, o := range []*Options{with(Options{ReadOnly: true}), fast, with(Options{ReadOnly: true})} {
+				s := openGolden(t, path, *o, !old || i > 0)
 				checkGoldenStore(t, s)
-				checkGoldenPerson(t, s, name != "store-v5.db.zst")
+				checkGoldenPerson(t, s, name < "store-v5")
 				if want := schema; i > 0 && s.Meta().Schema != want {
 					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
 				}
@@ -207,7 +207,7 @@ func upgraded(t *testing.T, name string) written {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Store{path: path, opts: opts, writer: make(turn, 1)}
+	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, writer: make(turn, 1)}
 	s.use(f)
 	if err := errors.Join(s.readStart(), s.upgrade(), s.closePages()); err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestUpgradeCutShort(t *testing.T) {
 	if testKey != nil {
 		t.Skip("the files are not encrypted")
 	}
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst"} {
 		upgraded(t, name).eachImage(t, func(path, what string, want map[string]content) {
 			if diff := stateOf(t, path, want); diff != "" {
 				t.Errorf("%s, %s: %s", name, what, diff)
@@ -294,7 +294,7 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 }
 
 func TestGoldenBackup(t *testing.T) {
-	for _, name := range []string{"backup-v1.bin", "backup-v1-schema5.bin"} {
+	for _, name := range []string{"backup-v1.bin", "backup-v1-schema5.bin", "backup-v1-schema7.bin"} {
 		t.Run(name, func(t *testing.T) { testGoldenBackup(t, name) })
 	}
 }

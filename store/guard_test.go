@@ -76,7 +76,7 @@ func TestFileCutWhileOpen(t *testing.T) {
 		backup(t, sound, path)
 		// Without its background writer: with the meta pages gone bbolt holds its
 		// locks for ever, and who waits for them already waits for ever.
-		s, err := Open(path, with(Options{NoSync: true, NoIndex: true}))
+		s, err := Open(path, with(Options{NoSync: true}))
 		if err != nil {
 			t.Fatal(err)
 		}

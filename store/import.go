@@ -56,9 +56,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	}
 	if err := s.mergeImport(); err != nil {
 		// It is committed: readers see it, and the next import, or Open, merges.
-		// The index learns of a profile when it is merged, so it is left alone.
 		s.opts.Logger.Error("import is not merged yet", "error", err)
-		s.index.fail(err)
 	}
 	return im.report, nil
 }

@@ -29,8 +29,7 @@ func (im *importer) commit(ctx context.Context) error {
 	return im.s.writeAlone(ctx, im.commitMerge)
 }
 
-// adopt makes the staged ids those of a store that is empty. The index does
-// not learn of them one by one, but is rebuilt.
+// adopt makes the staged ids those of a store that is empty.
 func (im *importer) adopt(w *writeTx) error {
 	staging := w.staging()
 	if err := im.promoteAll(w, staging); err != nil {
@@ -48,11 +47,7 @@ func (im *importer) adopt(w *writeTx) error {
 	w.ids = readBucket{w.Tx.Bucket(bktIDs)}
 	w.sums.of(bktIDs).join(im.idSum)
 	im.count(w, im.report.Profiles)
-	w.tally.commits += uint64(im.report.Profiles) // the index in the file is behind
-	w.onCommit = append(w.onCommit, func() {
-		w.s.changes.Add(uint64(im.report.Profiles))
-		w.s.distrustIndex()
-	})
+	w.changed += uint64(im.report.Profiles)
 	return nil
 }
 

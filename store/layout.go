@@ -12,19 +12,21 @@ const (
 	schemaUnsummedStaging = 2
 	schemaPeopleless      = 3 // without bktPeople and bktWaiting
 	schemaStagingOld      = 4
-	schema                = 5
-	schemaStaging         = 6 // while an import into an empty store is under way
+	schemaIndexed         = 5 // with an index adapter → profiles, and without bktCohorts
+	schemaIndexedStaging  = 6
+	schema                = 7
+	schemaStaging         = 8 // while an import into an empty store is under way
 )
 
 // staging says whether a file of a schema may have an import into an empty
 // store under way.
 func staging(schema int) bool {
-	return schema == schemaStaging || schema == schemaStagingOld || schema == schemaUnsummedStaging
+	return schema%2 == 0
 }
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "cohorts"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -38,7 +40,7 @@ var (
 	bktExamples = []byte("examples") // number, sequence → example
 	bktPeople   = []byte("people")   // number → person
 	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
-	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
+	bktCohorts  = []byte("cohorts")  // cohort, number>>16 → set of number&0xffff; not with encryption
 
 	// While an import is being staged there is bktStaging, which no reader
 	// looks at; unless the store was empty, once it is committed, and until its ids are merged into
@@ -49,9 +51,15 @@ var (
 
 var allBuckets = [][]byte{
 	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
-	bktFree, bktProfiles, bktHistory, bktState, bktExamples, bktIndex,
+	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
 	bktPeople, bktWaiting,
 }
+
+// bktIndex and keyIndex are of schemaIndexed and before.
+var (
+	bktIndex = []byte("index")
+	keyIndex = []byte("index")
+)
 
 // laterBuckets are those that a file of schemaPeopleless or before lacks.
 var laterBuckets = [][]byte{bktPeople, bktWaiting}
@@ -66,16 +74,16 @@ const (
 	tagExample = 'E'
 	tagRecord  = 'P' // of encrypted values alone: a record has a checksum of its own
 	tagHistory = 'O'
-	tagIndex   = 'I'
+	tagCohort  = 'C'
 	tagPerson  = 'U'
 	tagWaiting = 'W'
 )
 
 var (
-	keyStore = []byte("store")
-	keyTally = []byte("tally")
-	keySums  = []byte("sums")
-	keyIndex = []byte("index")
+	keyStore   = []byte("store")
+	keyTally   = []byte("tally")
+	keySums    = []byte("sums")
+	keyCohorts = []byte("cohorts")
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:

@@ -67,11 +67,6 @@ func TestLoad(t *testing.T) {
 			}
 		}
 	})
-	timed("index", func() {
-		if err := s.FlushIndex(ctx); err != nil {
-			t.Fatal(err)
-		}
-	})
 	var bundle bytes.Buffer
 	timed("export", func() {
 		if exported, err := s.Export(ctx, &bundle, ExportOptions{}); err != nil || exported != distinct {
@@ -90,6 +85,6 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("record %.1f B (mask %.1f B), index %.1f B a profile; file %d, free %d", stats.MeanRecord(),
-		float64(stats.MaskBytes)/float64(distinct), float64(stats.IndexBytes)/float64(distinct), stats.FileBytes, stats.FreeBytes)
+	t.Logf("record %.1f B (mask %.1f B) a profile; file %d, free %d", stats.MeanRecord(),
+		float64(stats.MaskBytes)/float64(distinct), stats.FileBytes, stats.FreeBytes)
 }

@@ -26,7 +26,7 @@ func tight(t *testing.T) *Store {
 	}
 	path := filepath.Join(t.TempDir(), "xpeft.db")
 	backup(t, filled(t, newRand(t), 100), path)
-	s, err := Open(path, with(Options{Reserve: 1 << 20, NoIndex: true}))
+	s, err := Open(path, with(Options{Reserve: 1 << 20}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestCompactWaitsForAll(t *testing.T) {
 // TestLongReaderKeepsLittle puts the same profiles again and again under a long
 // reader: what that keeps must not make the file grow without end.
 func TestLongReaderKeepsLittle(t *testing.T) {
-	s := newStore(t, with(Options{NoSync: true, NoIndex: true, History: -1}))
+	s := newStore(t, with(Options{NoSync: true, History: -1}))
 	p := randomProfile(newRand(t), "ann")
 	p.Head, p.OwnHead = 0, make([]byte, 64<<10)
 	s.writer.Lock()

@@ -37,10 +37,6 @@ func (w *writeTx) settle(id []byte) error {
 	if v == nil {
 		return nil
 	}
-	n, err := number(v)
-	if err != nil {
-		return err
-	}
 	put := w.putID
 	if old := w.ids.Get(id); old != nil {
 		put = w.Bucket(bktIDs).replace
@@ -52,13 +48,7 @@ func (w *writeTx) settle(id []byte) error {
 			return err
 		}
 	}
-	if w.s.indexOff() {
-		w.changes = append(w.changes, change{number: n})
-	} else if p, err := w.numbered(id, n); err == nil {
-		w.changes = append(w.changes, change{number: n, new: maskOf(p)})
-	} else {
-		w.s.distrustIndex()
-	}
+	w.changed++
 	return errors.Join(put(id, v), w.merge.Delete(id))
 }
 
@@ -109,8 +99,7 @@ func (w *writeTx) eraseStaged(key []byte) error {
 		w.Bucket(bktState).discard(key),
 		w.Bucket(bktPeople).discard(key),
 		w.Bucket(bktWaiting).discard(key),
-		w.Bucket(bktProfiles).remove(key),
-		w.free(n),
+		w.eraseRecord(n),
 	)
 }
 

@@ -71,7 +71,7 @@ func (s *Store) readableNames(prefix string) ([]string, error) {
 }
 
 // eachNamed is Profiles with encryption.
-func (s *Store) eachNamed(prefix string, yield func(*Profile, error) bool) {
+func (s *Store) eachNamed(prefix string, x selection, yield func(*Profile, error) bool) {
 	ids, faults, err := s.names(prefix)
 	if err != nil {
 		yield(nil, err)
@@ -92,7 +92,8 @@ func (s *Store) eachNamed(prefix string, yield func(*Profile, error) bool) {
 				switch {
 				case errors.Is(err, errVanished):
 					return err
-				case !errors.Is(err, ErrNotFound): // deleted meanwhile
+				case errors.Is(err, ErrNotFound): // deleted meanwhile
+				case err != nil || x.fits(t, p):
 					page = append(page, listed{p, err})
 				}
 			}

@@ -17,9 +17,6 @@ type Options struct {
 	// NoSync leaves out the fsync of every commit. For tests and for loading
 	// data that can be loaded again: a crash may lose or damage the file.
 	NoSync bool
-	// NoIndex keeps no index adapter → profiles: With and UseCounts then read
-	// every profile.
-	NoIndex bool
 	// History is the number of earlier revisions kept of each profile.
 	// Default 3; negative keeps none.
 	History int
@@ -37,6 +34,13 @@ type Options struct {
 	// one of a file that does not say, of a profile that had this id.
 	// Default: none is.
 	Held func(id string, e Example, old bool) bool
+	// HeadLabels reads the labels of a head, and how often each was in the examples
+	// that the head was trained on; nothing of one that it cannot read. It must say
+	// the same of the same bytes always. The labels of a profile (Filter.Label) are
+	// those of its shared head that its Prior counts, or those of its own head that
+	// are counted there. Default: nothing is known of labels. A file that was last
+	// written with another default is read whole by Open.
+	HeadLabels func(head []byte) (labels []string, counts []uint32)
 	// MaxID is the length limit of a profile's id in bytes. Default 256, and
 	// at most 4096.
 	MaxID int
@@ -53,7 +57,7 @@ type Options struct {
 	// life, and opens a store that is encrypted: MasterKeySize random bytes, to
 	// be kept elsewhere. Without it, or with another, that is ErrKey.
 	MasterKey []byte
-	// Logger is told of rebuilt indexes and resumed imports. Default: silence.
+	// Logger is told of rebuilt cohorts and resumed imports. Default: silence.
 	Logger *slog.Logger
 }
 

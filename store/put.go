@@ -207,8 +207,8 @@ func (w *writeTx) store(p, old *Profile) error {
 	}
 	w.tally.recordBytes += uint64(size)
 	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
-	w.changes = append(w.changes, change{p.Number, maskOf(old), maskRef{p.Bank, p.Mask.Clone()}})
-	return nil
+	w.changed++
+	return w.regroup(p.Number, old, p)
 }
 
 // putID makes a new id lead to a number. While the keys of ids of a transaction

@@ -19,6 +19,9 @@ import (
 type RepairOptions struct {
 	// MasterKey is that of an encrypted store.
 	MasterKey []byte
+	// HeadLabels is that of the Options that the store is opened with: without it
+	// the next Open reads the file whole.
+	HeadLabels func(head []byte) (labels []string, counts []uint32)
 	// Timeout is how long to wait for a writer that has the file open, before
 	// ErrLocked. Default 1 s.
 	Timeout time.Duration
@@ -32,7 +35,7 @@ type RepairReport struct {
 	// transaction before the damage wrote may be missing.
 	TornMeta bool
 	// Lost says what could not be saved, each profile by its id or, if nothing
-	// says that any more, its number. None: nothing was damaged but the index,
+	// says that any more, its number. None: nothing was damaged but cohorts,
 	// or pages that hold nothing.
 	Lost []string
 }
@@ -47,9 +50,9 @@ type RepairReport struct {
 // The file of keys of an encrypted store is copied as it is: a profile whose
 // key is damaged is lost.
 func Repair(ctx context.Context, from, to string, o *RepairOptions) (RepairReport, error) {
-	opts := Options{NoSync: true, NoIndex: true}
+	opts := Options{NoSync: true}
 	if o != nil {
-		opts.MasterKey, opts.Timeout = o.MasterKey, o.Timeout
+		opts.MasterKey, opts.HeadLabels, opts.Timeout = o.MasterKey, o.HeadLabels, o.Timeout
 	}
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -83,7 +86,8 @@ func repair(ctx context.Context, from, to string, opts Options) (report RepairRe
 	defer os.Remove(temp.Name())
 	defer os.Remove(KeysPath(temp.Name()))
 	temp.Close()
-	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(), accepted: roaring.New(), staged: roaring.New()}
+	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(),
+		rules: cohortRules{headLabels: opts.HeadLabels}, sets: cohortSets{}, accepted: roaring.New(), staged: roaring.New()}
 	if err := errors.Join(r.run(f), r.close()); err != nil {
 		return report, err
 	}
@@ -109,7 +113,7 @@ func lockDamaged(path string, opts Options) (unlock func(), err error) {
 // checkRepaired opens what was made, which also erases the keys of profiles
 // that were lost, and checks it.
 func checkRepaired(ctx context.Context, path string, opts Options) error {
-	opts.NoSync, opts.NoIndex = false, false
+	opts.NoSync = false
 	s, err := Open(path, &opts)
 	if err != nil {
 		return err
@@ -134,6 +138,8 @@ type repairer struct {
 	written int // bytes, by tx
 	t       txn // its keys decrypt; its buckets are of tx
 	now     tally
+	rules   cohortRules
+	sets    cohortSets // of the profiles that are saved
 
 	accepted *roaring.Bitmap // numbers of profiles that are saved
 	staged   *roaring.Bitmap // numbers of an import that was not committed

@@ -13,7 +13,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-func repairOptions() *RepairOptions { return &RepairOptions{MasterKey: testKey} }
+func repairOptions() *RepairOptions {
+	return &RepairOptions{MasterKey: testKey, HeadLabels: testLabels}
+}
 
 // repaired repairs a file and opens what came of it, which Repair has checked.
 func repaired(t *testing.T, from string) (*Store, RepairReport) {

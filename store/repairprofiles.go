@@ -178,6 +178,10 @@ func (r *repairer) accept(p *Profile, n uint32, value []byte) error {
 	r.now.recordBytes += uint64(len(value))
 	r.now.maskBytes += uint64(len(p.Mask.Bytes()))
 	r.now.nextNumber = max(r.now.nextNumber, uint64(n)+1)
+	if r.meta.Keys == "" {
+		cohorts, _ := r.rules.of(&r.t, p) // the head is whole: decode has looked
+		r.sets.add(n, cohorts)
+	}
 	return r.put(bktProfiles, key32(n), value)
 }
 
@@ -189,7 +193,7 @@ func (r *repairer) orphans() error {
 	importing := r.old.has(bktStaging) || r.old.has(bktMerge) || staging(r.meta.Schema)
 	known := r.before.nextNumber > 0 // how many profiles there were
 	c := r.tx.Bucket(bktOrphans).Cursor()
-	var keep []change
+	var keep []uint32
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		n := binary.BigEndian.Uint32(k)
 		p, err := r.decode(n, v)
@@ -205,19 +209,19 @@ func (r *repairer) orphans() error {
 			r.lost("record of number %d: no id leads to it, it says that it is %q", n, p.ID)
 			continue
 		}
-		keep = append(keep, change{number: n})
+		keep = append(keep, n)
 		r.accepted.Add(n) // a second one of the same id is lost
 		if err := r.tx.Bucket(bktIDs).Put(r.t.idKey([]byte(p.ID)), key32(n)); err != nil {
 			return err
 		}
 	}
-	for _, o := range keep {
-		value := bytes.Clone(r.tx.Bucket(bktOrphans).Get(key32(o.number)))
-		p, err := r.decode(o.number, value)
+	for _, n := range keep {
+		value := bytes.Clone(r.tx.Bucket(bktOrphans).Get(key32(n)))
+		p, err := r.decode(n, value)
 		if err != nil {
 			return err
 		}
-		if err := r.accept(p, o.number, value); err != nil {
+		if err := r.accept(p, n, value); err != nil {
 			return err
 		}
 	}
@@ -266,6 +270,11 @@ func (r *repairer) freeNumbers() error {
 func (r *repairer) finish() error {
 	if err := r.freeNumbers(); err != nil {
 		return err
+	}
+	if r.meta.Keys == "" {
+		if err := r.rules.writeAll(r.tx, r.sets); err != nil {
+			return err
+		}
 	}
 	found, err := countSums(r.tx)
 	if err != nil {

@@ -16,7 +16,7 @@ func TestRepairForgotten(t *testing.T) {
 		t.Skip("a deleted profile has no key to come back with")
 	}
 	path := filepath.Join(t.TempDir(), "xpeft.db")
-	s, err := Create(path, testMeta, &Options{NoSync: true, NoIndex: true}) // an index would be written over the free page
+	s, err := Create(path, testMeta, &Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}

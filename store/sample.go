@@ -18,14 +18,47 @@ func (s *Store) Changes() uint64 { return s.changes.Load() }
 // records than that however many there are; [Store.Shuffled] reads all ids and
 // needs no limit. Like [Store.Profiles] it reads a few hundred at a time, and a
 // record that cannot be read yields nil and its error.
-func (s *Store) Sample(limit int) iter.Seq2[*Profile, error] {
+//
+// With filters the sample is of the profiles that one of them fits; where Profiles
+// would read every record, it is of all profiles, and lists of the sample those
+// that a filter fits.
+func (s *Store) Sample(limit int, of ...Filter) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
-		at := sampling{limit: uint64(max(limit, 1))}
+		limit := uint64(max(limit, 1))
+		x, err := s.selected(of)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if x.in != nil {
+			order := x.sample(limit)
+			eachPage(yield, func() (page []listed, more bool, err error) {
+				page, order, err = s.shuffledPage(order, x)
+				return page, len(order) > 0, err
+			})
+			return
+		}
+		at := sampling{limit: limit}
 		eachPage(yield, func() ([]listed, bool, error) {
-			page, err := s.samplePage(&at)
+			page, err := s.samplePage(&at, x)
 			return page, !at.over, err
 		})
 	}
+}
+
+// sample cuts the numbers that may be selected into limit parts, and takes one of
+// each.
+func (x *selection) sample(limit uint64) (order []shuffled) {
+	all := x.in.GetCardinality()
+	limit = min(limit, all)
+	for part := range limit {
+		from, to := part*all/limit, (part+1)*all/limit
+		n, err := x.in.Select(uint32(from + scatter(part)%(to-from)))
+		if err == nil { // there are so many
+			order = append(order, shuffled{number: n})
+		}
+	}
+	return order
 }
 
 // sampling is how far a Sample is. Numbers are dense, so that one of each of
@@ -59,7 +92,7 @@ func (at *sampling) past(n uint64) {
 	}
 }
 
-func (s *Store) samplePage(at *sampling) (page []listed, err error) {
+func (s *Store) samplePage(at *sampling, x selection) (page []listed, err error) {
 	began := *at
 	err = s.view(func(t *txn) error {
 		page, *at = nil, began
@@ -89,7 +122,7 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 				return nil
 			}
 			at.past(uint64(n))
-			p, err := t.sampled(n)
+			p, err := t.sampled(n, x)
 			if errors.Is(err, errVanished) {
 				return err
 			}
@@ -102,14 +135,15 @@ func (s *Store) samplePage(at *sampling) (page []listed, err error) {
 	return page, err
 }
 
-// sampled decodes a record; nil if it is of an import that is not committed.
-func (t *txn) sampled(n uint32) (*Profile, error) {
+// sampled decodes a record; nil if it is of an import that is not committed, or
+// not selected.
+func (t *txn) sampled(n uint32, x selection) (*Profile, error) {
 	p, err := t.decode(n)
 	if err != nil {
 		return nil, fmt.Errorf("profile %d: %w", n, err)
 	}
 	now, err := t.number([]byte(p.ID))
-	if err != nil || now != n {
+	if err != nil || now != n || !x.fits(t, p) {
 		return nil, nil
 	}
 	return p, nil

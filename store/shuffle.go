@@ -18,16 +18,21 @@ import (
 // another one, as even and as lasting. It first reads all ids and keeps 16
 // bytes for each; then, like [Store.Profiles], it reads a few hundred records
 // at a time, and one that cannot be read yields nil and its error. A profile
-// that came after the first is not listed.
-func (s *Store) Shuffled() iter.Seq2[*Profile, error] {
+// that came after the first is not listed. With filters it is of the profiles that
+// one of them fits, as of [Store.Profiles].
+func (s *Store) Shuffled(of ...Filter) iter.Seq2[*Profile, error] {
 	return func(yield func(*Profile, error) bool) {
-		order, err := s.shuffle()
+		x, err := s.selected(of)
+		var order []shuffled
+		if err == nil {
+			order, err = s.shuffle(x)
+		}
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		eachPage(yield, func() (page []listed, more bool, err error) {
-			page, order, err = s.shuffledPage(order)
+			page, order, err = s.shuffledPage(order, x)
 			return page, len(order) > 0, err
 		})
 	}
@@ -39,20 +44,24 @@ type shuffled struct {
 	number uint32
 }
 
-// pageIDs is how many ids one transaction of shuffle reads.
+// pageIDs is how many ids one transaction reads.
 const pageIDs = 1 << 14
 
-// shuffle reads all ids, and puts the profiles in order.
-func (s *Store) shuffle() (order []shuffled, err error) {
+// shuffle reads all ids, and puts the profiles that may be selected in order.
+func (s *Store) shuffle(x selection) (order []shuffled, err error) {
 	for from := []byte{}; from != nil; {
 		var page []shuffled
 		var next []byte
 		err := s.view(func(t *txn) error {
 			page, next = page[:0], nil
+			seen := 0
 			for key, n := range t.from(from) {
-				if len(page) == pageIDs {
+				if seen == pageIDs {
 					next = bytes.Clone(key)
 					return nil
+				}
+				if seen++; !x.may(n) {
+					continue
 				}
 				sum := sha256.Sum256(key)
 				page = append(page, shuffled{binary.BigEndian.Uint64(sum[:]), n})
@@ -71,7 +80,7 @@ func (s *Store) shuffle() (order []shuffled, err error) {
 }
 
 // shuffledPage reads the first records, and returns what is left of the order.
-func (s *Store) shuffledPage(order []shuffled) (page []listed, rest []shuffled, err error) {
+func (s *Store) shuffledPage(order []shuffled, x selection) (page []listed, rest []shuffled, err error) {
 	err = s.view(func(t *txn) error {
 		page, rest = nil, order
 		for size := 0; len(rest) > 0 && len(page) < pageProfiles && size < pageBytes; rest = rest[1:] {
@@ -81,7 +90,7 @@ func (s *Store) shuffledPage(order []shuffled) (page []listed, rest []shuffled, 
 				continue // deleted meanwhile
 			}
 			size += len(record)
-			p, err := t.sampled(n)
+			p, err := t.sampled(n, x)
 			if errors.Is(err, errVanished) {
 				return err
 			}

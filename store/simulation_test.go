@@ -21,7 +21,7 @@ func TestSimulation(t *testing.T) {
 		steps = 600
 	}
 	o := with(Options{NoSync: true, History: 2, MaxExamples: 4})
-	s := newStore(t, o)
+	s := mixed(t, newStore(t, o), 0)
 	model := map[string]*modelled{}
 	for i := range steps {
 		id := fmt.Sprint("user", r.IntN(30))
@@ -41,7 +41,12 @@ func TestSimulation(t *testing.T) {
 		case 2:
 			s = reopen(t, s, o)
 		case 3:
-			err = s.FlushIndex(ctx)
+			if _, err = rollBack(s, id); err == nil {
+				m.put(m.revisions[len(m.revisions)-2])
+				m.state = nil
+			} else if errors.Is(err, ErrNotFound) && (m == nil || len(m.revisions) < 2) {
+				err = nil
+			}
 		case 12:
 			err = s.simulateBeside(r, i)
 		case 13:
@@ -53,7 +58,7 @@ func TestSimulation(t *testing.T) {
 			}
 		default:
 			w := Write{}
-			p := randomProfile(r, id)
+			p := mixedProfile(r, id)
 			if m == nil {
 				m = &modelled{}
 				model[id] = m
@@ -70,9 +75,7 @@ func TestSimulation(t *testing.T) {
 				w.Append = append(w.Append, Example{Text: fmt.Sprint("text ", r.IntN(8)), Label: "l"})
 			}
 			m.add(w.Append)
-			if m.revisions = append(m.revisions, p); len(m.revisions) > 3 {
-				m.revisions = m.revisions[1:]
-			}
+			m.put(p)
 			_, err = s.Put(ctx, p, w)
 		}
 		if err != nil {
@@ -80,11 +83,12 @@ func TestSimulation(t *testing.T) {
 		}
 		compare(t, s, id, model[id])
 		compareSums(t, s)
+		compareCohorts(t, s, model)
 	}
 	if n, err := s.Count(); n != len(model) || err != nil {
 		t.Errorf("got %d profiles, %v, want %d", n, err, len(model))
 	}
-	checkQueries(t, s, 1, 3)
+	checkCohorts(t, s)
 }
 
 // modelled is what the store should hold of a profile.
@@ -92,6 +96,12 @@ type modelled struct {
 	revisions []*Profile // the last is the current one
 	state     []byte
 	examples  []Example
+}
+
+func (m *modelled) put(p *Profile) {
+	if m.revisions = append(m.revisions, p); len(m.revisions) > 3 {
+		m.revisions = m.revisions[1:]
+	}
 }
 
 func (m *modelled) add(examples []Example) {
@@ -167,6 +177,48 @@ func compare(t *testing.T, s *Store, id string, m *modelled) {
 	if diff := difference(s, id, m, asPut); diff != "" {
 		t.Fatalf("%s: %s", id, diff)
 	}
+}
+
+// compareCohorts compares listings by filters with the model, and the sets with
+// the records.
+func compareCohorts(t *testing.T, s *Store, model map[string]*modelled) {
+	t.Helper()
+	for _, f := range testFilters {
+		var want, got []string
+		for id, m := range model {
+			if p := m.revisions[len(m.revisions)-1]; f.fitting(p, simulatedHead(p), true) {
+				want = append(want, id)
+			}
+		}
+		for p, err := range s.Profiles("", f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, p.ID)
+		}
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Fatalf("%+v: got %q, want %q", f, got, want)
+		}
+	}
+	err := s.view(func(x *txn) error {
+		c := &checker{ctx: ctx, t: x, rules: &s.rules}
+		err := c.checkCohorts()
+		if len(c.report.Problems) > 0 || c.report.Cohorts == 0 && len(model) > 0 && testKey == nil {
+			t.Fatalf("got %d sets, %q", c.report.Cohorts, c.report.Problems)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// simulatedHead is the head of a mixedProfile.
+func simulatedHead(p *Profile) []byte {
+	if p.Head != 0 {
+		return testHead(byte(p.Head - 1))
+	}
+	return p.OwnHead
 }
 
 // compareSums counts the keys anew.

@@ -176,6 +176,9 @@ func (im *importer) stage(w *writeTx, st *staged, ids *bolt.Bucket) error {
 	if err != nil {
 		return err
 	}
+	if err := w.regroup(p.Number, nil, p); err != nil {
+		return err
+	}
 	if st.state != nil {
 		if err := w.putState(p.Number, st.state); err != nil {
 			return err

@@ -14,10 +14,9 @@ type Stats struct {
 	MaskBytes   int64  `json:"mask_bytes"`   // of the masks in them
 	Examples    int64  `json:"examples"`
 	FileBytes   int64  `json:"file_bytes"`
-	FreeBytes   int64  `json:"free_bytes"`  // of the file, to be written again before it grows; 0 in a read-only store
-	MapBytes    int64  `json:"map_bytes"`   // of addresses that the file is mapped at, at least: what it can grow to
-	IndexBytes  int64  `json:"index_bytes"` // of the index, keys included
-	Revision    uint64 `json:"revision"`    // see Store.Revision
+	FreeBytes   int64  `json:"free_bytes"` // of the file, to be written again before it grows; 0 in a read-only store
+	MapBytes    int64  `json:"map_bytes"`  // of addresses that the file is mapped at, at least: what it can grow to
+	Revision    uint64 `json:"revision"`   // see Store.Revision
 
 	// What was done since Open.
 	Reads   int64 `json:"reads"`   // reading transactions
@@ -50,9 +49,6 @@ func (s *Store) Stats() (st Stats, err error) {
 	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(f.Info().PageSize)
 	st.MapBytes = f.mapped.Load()
 	s.leave(f)
-	s.index.lock.Lock()
-	st.IndexBytes = s.index.bytes
-	s.index.lock.Unlock()
 	st.Reads, st.Writes, st.Commits = s.reads.Load(), s.writes.Load(), s.commits.Load()
 	return st, nil
 }

@@ -29,7 +29,7 @@ type Store struct {
 	queueLock sync.Mutex
 	queue     []*writeOp
 
-	index     *index
+	rules     cohortRules
 	importing chan struct{} // holds a token while no import runs
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
@@ -104,6 +104,12 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 			}
 		}
 		first := tally{nextNumber: 1, nextBank: 1, nextHead: 1}
+		if meta.Keys == "" {
+			rules := cohortRules{headLabels: opts.HeadLabels}
+			if err := rules.writeAll(tx, nil); err != nil {
+				return err
+			}
+		}
 		return errors.Join(writeMeta(tx, meta), first.write(tx), (&sums{}).write(tx))
 	})
 	return errors.Join(err, db.Close())
@@ -146,7 +152,7 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, opts: opts, batch: batchProfiles, room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles, room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
 	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
@@ -155,8 +161,8 @@ func Open(path string, o *Options) (*Store, error) {
 	return s, nil
 }
 
-// start reads the meta values, opens the keys, finishes what a crash cut short,
-// and starts the index.
+// start reads the meta values, opens the keys, and finishes what a crash cut
+// short.
 func (s *Store) start() error {
 	if err := s.readStart(); err != nil {
 		return err
@@ -166,11 +172,9 @@ func (s *Store) start() error {
 	}
 	if !s.opts.ReadOnly {
 		s.removeCompacted()
-		if err := s.settleStart(); err != nil {
-			return err
-		}
+		return s.settleStart()
 	}
-	return s.startIndex()
+	return nil
 }
 
 // readStart reads the meta values.
@@ -209,14 +213,13 @@ func (s *Store) settleStart() error {
 	return s.eraseOrphans()
 }
 
-// Close writes what the index lacks, waits for transactions in progress and
-// closes the file. A second Close does nothing.
+// Close waits for transactions in progress and closes the file. A second Close
+// does nothing.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
-		indexErr := s.stopIndex()
 		s.closed.Store(true)
-		s.closeErr = errors.Join(indexErr, s.closePages(), s.keys.close())
+		s.closeErr = errors.Join(s.closePages(), s.keys.close())
 	})
 	return s.closeErr
 }

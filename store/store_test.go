@@ -30,10 +30,29 @@ func init() {
 	}
 }
 
-// with is options with testKey.
+// with is options with testKey and testLabels.
 func with(o Options) *Options {
-	o.MasterKey = testKey
+	o.MasterKey, o.HeadLabels = testKey, testLabels
 	return &o
+}
+
+// testLabels reads a head of tests: the labels are a, b and so on, and each byte
+// is the count of one. What randomProfile has for heads is that too.
+func testLabels(head []byte) (labels []string, counts []uint32) {
+	for i, n := range head[:min(len(head), 12)] {
+		labels, counts = append(labels, string(rune('a'+i))), append(counts, uint32(n&1))
+	}
+	return labels, counts
+}
+
+// testHead is a head whose labels are counted as the bits say.
+func testHead(bits ...byte) (head []byte) {
+	for _, b := range bits {
+		for i := range 6 {
+			head = append(head, b>>i&1)
+		}
+	}
+	return head
 }
 
 // copyKeys copies a store's keys, if it has any.
@@ -198,7 +217,6 @@ func TestClosed(t *testing.T) {
 		"put":    second(s.Put(ctx, randomProfile(r, "ann"), Write{})),
 		"delete": s.Delete(ctx, "ann"),
 		"count":  second(s.Count()),
-		"flush":  s.FlushIndex(ctx),
 		"banks":  second(s.Banks()),
 	} {
 		if !errors.Is(err, ErrClosed) {

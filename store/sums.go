@@ -2,14 +2,15 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 // summed are the buckets whose keys the file knows sums of, so that Check
-// misses each key that a damaged page lost. The index has counts of its own, and
-// what an import stages is lost with it.
+// misses each key that a damaged page lost. Cohorts are compared with the records,
+// and what an import stages is lost with it.
 var summed = [...][]byte{
 	bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
@@ -110,11 +111,13 @@ func countSums(tx *bolt.Tx) (s sums, err error) {
 	return s, nil
 }
 
-// upgrade makes a file of an older version one of this version. It is one
-// transaction: a crash leaves the old file or the new one.
+// upgrade makes a file of an older version one of this version, and makes the
+// cohorts anew if the file has others. It is one transaction: a crash leaves the
+// old file or the new one. In memory are the sets alone, two bytes for each number
+// in each of them at most.
 func (s *Store) upgrade() error {
 	if s.meta.Schema >= schema {
-		return nil
+		return s.remakeCohorts()
 	}
 	s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
 	return boltError(s.writePages(func(tx *bolt.Tx) (err error) {
@@ -135,6 +138,14 @@ func (s *Store) upgrade() error {
 		if err := sums.write(tx); err != nil {
 			return err
 		}
+		if tx.Bucket(bktIndex) != nil {
+			if err := tx.DeleteBucket(bktIndex); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(tx.Bucket(bktMeta).Delete(keyIndex), s.makeCohorts(tx)); err != nil {
+			return err
+		}
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
@@ -143,5 +154,25 @@ func (s *Store) upgrade() error {
 			to = schemaStaging
 		}
 		return setSchema(tx, to)
+	}))
+}
+
+// remakeCohorts makes the cohorts anew if the file was last written under other
+// options.
+func (s *Store) remakeCohorts() error {
+	kept := s.meta.Keys != ""
+	err := s.readPages(func(tx *bolt.Tx) error {
+		kept = kept || s.rules.kept(tx)
+		return nil
+	})
+	if err != nil || kept {
+		return err
+	}
+	s.opts.Logger.Info("making the cohorts of profiles anew")
+	return boltError(s.writePages(func(tx *bolt.Tx) error {
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
+		return s.makeCohorts(tx)
 	}))
 }

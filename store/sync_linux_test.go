@@ -16,7 +16,7 @@ import (
 func TestAcknowledgedIsOnDisk(t *testing.T) {
 	var bundle []byte
 	for _, noSync := range []bool{true, false} { // the first shows that the question can be answered
-		o := with(Options{NoSync: noSync, NoIndex: true}) // nobody writes beside us
+		o := with(Options{NoSync: noSync}) // nobody writes beside us
 		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, o)
 		if err != nil {
 			t.Fatal(err)

@@ -12,8 +12,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
-
-	"github.com/xpeft/xpeft/bitmask"
 )
 
 // txn is a transaction, reading or writing. Nothing that it returns as a view
@@ -178,13 +176,12 @@ type writeTx struct {
 	s       *Store
 	tally   tally
 	sums    sums
-	changes []change // for the index, once committed
+	sets    cohortSets // that the transaction has read or changed
+	changed uint64     // profiles that were put or deleted
 
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
 	scattered bool            // new ids have not come in order
-	// onCommit runs after the commit and before the next transaction.
-	onCommit []func()
 }
 
 // Bucket is one of summed. There is no other way to write to these.
@@ -194,26 +191,6 @@ func (w *writeTx) Bucket(name []byte) bucket {
 
 // staging is bktStaging, nil if there is none.
 func (w *writeTx) staging() *bolt.Bucket { return w.Tx.Bucket(bktStaging) }
-
-// change is what a transaction did to the mask under a number. A nil mask is
-// no profile.
-type change struct {
-	number   uint32
-	old, new maskRef
-}
-
-// maskRef is a mask and the bank that it is over.
-type maskRef struct {
-	bank uint32
-	mask *bitmask.Mask
-}
-
-func maskOf(p *Profile) maskRef {
-	if p == nil {
-		return maskRef{}
-	}
-	return maskRef{p.Bank, p.Mask}
-}
 
 // maxGroup is the number of calls that share one transaction and its fsync.
 const maxGroup = 256
@@ -362,7 +339,10 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
-		w.tally.commits += uint64(len(w.changes))
+		if err := w.writeCohorts(); err != nil {
+			return err
+		}
+		w.tally.commits += w.changed
 		if w.tally != before {
 			if err := w.tally.write(tx); err != nil {
 				return err
@@ -380,7 +360,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	}
 	erased := w.eraseKeys()
 	s.commits.Add(1)
-	s.changes.Add(uint64(len(w.changes)))
+	s.changes.Add(w.changed)
 	for _, op := range group {
 		if !op.internal {
 			s.writes.Add(1)
@@ -388,10 +368,6 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if op.frees {
 			op.err = erased
 		}
-	}
-	s.index.add(w.changes)
-	for _, fn := range w.onCommit {
-		fn()
 	}
 	if s.committed != nil {
 		s.committed()

@@ -22,7 +22,7 @@ type checked struct {
 	Examples  int      `json:"examples"`
 	Banks     int      `json:"banks"`
 	Heads     int      `json:"heads"`
-	Indexed   bool     `json:"indexed"`
+	Cohorts   int      `json:"cohorts"`
 	Summed    bool     `json:"summed"`
 	TornMeta  bool     `json:"torn_meta"`
 	Problems  []string `json:"problems"` // the first 1,000
@@ -34,14 +34,14 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the folder whole and say what is wrong",
-		Long: "Read every record, head and example, and compare checksums; look for the file of every warm bank. --deep also compares the index with\n" +
-			"the masks, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is 4. Nothing is changed.",
+		Long: "Read every record, head and example, and compare checksums; look for the file of every warm bank. --deep also compares the cohorts\n" +
+			"with the records, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is 4. Nothing is changed.",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(true, func(st *store.Store) error { return a.check(ctx, st, deep) })
 		}),
 	}
-	cmd.Flags().BoolVar(&deep, "deep", false, "compare the index and the bank files too")
+	cmd.Flags().BoolVar(&deep, "deep", false, "compare the cohorts and the bank files too")
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	rep.Add(banks...)
 	rep.Add(heads...)
 	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
-		Banks: rep.Banks, Heads: rep.Heads, Indexed: rep.Indexed,
+		Banks: rep.Banks, Heads: rep.Heads, Cohorts: rep.Cohorts,
 		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}, More: rep.More}
 	for _, problem := range rep.Problems {
 		row.Problems = append(row.Problems, oneLine(problem))

@@ -56,6 +56,53 @@ func TestProfilesAndShow(t *testing.T) {
 	})
 }
 
+// TestProfilesOf lists by bank, head and label.
+func TestProfilesOf(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		fill(t, dir, "alice", "bob", "carol-own", "dave")
+		st, err := folder.Open(dir, &store.Options{NoSync: true, ReadOnly: true})
+		must(t, err)
+		banks, err := st.Banks()
+		must(t, err)
+		heads, err := st.Heads()
+		must(t, err)
+		must(t, st.Close())
+		digest, head := banks[0].Digest.String(), heads[0].Digest.String()
+		for _, c := range []struct {
+			args []string
+			want string
+		}{
+			{[]string{"--bank", digest}, "alice bob carol-own dave"},
+			{[]string{"--bank", digest[:8], "--label", "urgent"}, "alice bob dave"},
+			{[]string{"--head", head}, "alice bob dave"},
+			{[]string{"a", "--head", head[:8]}, "alice"},
+			{[]string{"--head", head, "--limit", "2"}, "alice bob"},
+			{[]string{"--label", " later "}, "alice bob dave"},
+			{[]string{"--label", "ignore"}, ""}, // nobody's prior counts it
+		} {
+			var got []string
+			out := call(t, binary, dir, "", append([]string{"profiles", "--json"}, c.args...)...).want(t, exitOK)
+			for _, row := range strings.Split(out.out, "\n") {
+				_, id, _ := strings.Cut(row, `{"profile":"`)
+				if id, _, ok := strings.Cut(id, `"`); ok {
+					got = append(got, id)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%v: got %q, want %q", c.args, got, c.want)
+			}
+		}
+		for _, args := range [][]string{{"--bank", "ff" + digest}, {"--head", "nobody's"}} {
+			call(t, binary, dir, "", append([]string{"profiles"}, args...)...).want(t, exitNotFound)
+		}
+		check := call(t, binary, dir, "", "check", "--deep", "--json").want(t, exitOK).rows(t)[0]
+		if check["cohorts"] == 0.0 {
+			t.Errorf("check: got %v, want cohorts", check)
+		}
+	})
+}
+
 func TestTables(t *testing.T) {
 	dir := newFolder(t)
 	fill(t, dir, "alice", "\x1b[31mred")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -32,30 +33,37 @@ type profileRow struct {
 }
 
 func (a *app) profilesCommand() *cobra.Command {
+	var o folder.ProfilesOptions
 	var limit int
 	cmd := &cobra.Command{
 		Use:               "profiles [PREFIX]",
 		Short:             "List profiles",
-		Long:              "List the profiles whose id starts with PREFIX, or all, in the order of their ids.",
+		Long:              "List the profiles whose id starts with PREFIX, or all, in the order of their ids. With more than one of --bank, --head and --label all must be true.",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, args []string) error {
-			prefix := ""
 			if len(args) == 1 {
-				prefix = args[0]
+				o.Prefix = args[0]
 			}
-			return a.withStore(true, func(st *store.Store) error { return a.profiles(ctx, st, prefix, limit) })
+			return a.withStore(true, func(st *store.Store) error { return a.profiles(ctx, st, o, limit) })
 		}),
 	}
+	cmd.Flags().StringVar(&o.Bank, "bank", "", "those over the bank with this `digest`, which may be cut short")
+	cmd.Flags().StringVar(&o.Head, "head", "", "those that share the head with this name, or `digest`, which may be cut short")
+	cmd.Flags().StringVar(&o.Label, "label", "", "those that were given an example of this `label`")
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many; 0: all")
 	return cmd
 }
 
-func (a *app) profiles(ctx context.Context, st *store.Store, prefix string, limit int) error {
+func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOptions, limit int) error {
+	filters, err := o.Filters(st)
+	if err != nil {
+		return err
+	}
 	c := newCatalog(st)
 	var t *table
 	listed := 0
-	for p, err := range st.Profiles(prefix) {
+	for p, err := range st.Profiles(o.Prefix, filters...) {
 		if err == nil {
 			err = context.Cause(ctx)
 		}

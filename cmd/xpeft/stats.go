@@ -21,18 +21,17 @@ type statsRow struct {
 	MaskBytes           int64   `json:"mask_bytes"`
 	Examples            int64   `json:"examples"`
 	waitingRow
-	FileBytes  int64     `json:"file_bytes"`
-	FreeBytes  int64     `json:"free_bytes"`
-	IndexBytes int64     `json:"index_bytes"`
-	Banks      int       `json:"banks"`
-	Heads      int       `json:"heads"`
-	Model      string    `json:"model"`
-	Encoder    string    `json:"encoder"`
-	Tokenizer  string    `json:"tokenizer"`
-	MaxTokens  int       `json:"max_tokens"`
-	K          int       `json:"k"`
-	Schema     int       `json:"schema"`
-	Created    time.Time `json:"created"`
+	FileBytes int64     `json:"file_bytes"`
+	FreeBytes int64     `json:"free_bytes"`
+	Banks     int       `json:"banks"`
+	Heads     int       `json:"heads"`
+	Model     string    `json:"model"`
+	Encoder   string    `json:"encoder"`
+	Tokenizer string    `json:"tokenizer"`
+	MaxTokens int       `json:"max_tokens"`
+	K         int       `json:"k"`
+	Schema    int       `json:"schema"`
+	Created   time.Time `json:"created"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
@@ -63,7 +62,7 @@ func (a *app) statsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
 		Short: "Show sizes, and what the folder is bound to",
-		Long:  "Show how many profiles there are, their bytes (the stored records, own heads included), the sizes of the file and its index, and the digests of the encoder and the tokenizer.",
+		Long:  "Show how many profiles there are, their bytes (the stored records, own heads included), the size of the file, and the digests of the encoder and the tokenizer.",
 		Args:  cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(true, func(st *store.Store) error { return a.stats(ctx, st) })
@@ -100,7 +99,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	row := statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
 		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right,
-		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, IndexBytes: s.IndexBytes, Banks: len(banks), Heads: len(heads),
+		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Banks: len(banks), Heads: len(heads),
 		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
@@ -120,7 +119,7 @@ func (r statsRow) text(w io.Writer) {
 		"examples", number(r.Examples),
 		"waiting", r.waitingRow.String(),
 		"prequential", prequential(r.Prequential),
-		"file", fmt.Sprintf("%s: records %s, index %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.IndexBytes), size(r.FreeBytes)),
+		"file", fmt.Sprintf("%s: records %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.FreeBytes)),
 		"banks", number(r.Banks),
 		"k", number(r.K),
 		"shared heads", number(r.Heads),

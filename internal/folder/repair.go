@@ -25,14 +25,15 @@ func Repair(ctx context.Context, dir, to string, o *store.RepairOptions) (report
 			err = errors.Join(err, os.RemoveAll(to))
 		}
 	}()
-	if report, err = store.Repair(ctx, DB(dir), DB(to), o); err != nil {
+	var ro store.RepairOptions
+	if o != nil {
+		ro = *o
+	}
+	ro.HeadLabels = headLabels
+	if report, err = store.Repair(ctx, DB(dir), DB(to), &ro); err != nil {
 		return report, err
 	}
-	so := store.Options{}
-	if o != nil {
-		so.MasterKey = o.MasterKey
-	}
-	st, err := Open(to, &so)
+	st, err := Open(to, &store.Options{MasterKey: ro.MasterKey})
 	if err != nil {
 		return report, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -31,7 +32,19 @@ func (t *Texts) plain(text string) string {
 }
 
 // Into puts the rules into the options of a store.
-func (t *Texts) Into(o *store.Options) { o.TextKey, o.Held = t.Key, held }
+func (t *Texts) Into(o *store.Options) { o.TextKey, o.Held, o.HeadLabels = t.Key, held, headLabels }
+
+// headLabels are the labels of a head as filters name them, and their counts.
+func headLabels(data []byte) (labels []string, counts []uint32) {
+	var h model.Head
+	if h.UnmarshalBinary(data) != nil {
+		return nil, nil
+	}
+	for _, l := range h.Labels {
+		labels = append(labels, model.CleanLabel(l))
+	}
+	return labels, h.Counts
+}
 
 // Read takes from an open store whether case is folded. A folder that no version has opened which writes it down folds case.
 func (t *Texts) Read(st *store.Store) error {

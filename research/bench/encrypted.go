@@ -22,7 +22,7 @@ func benchEncrypted(ctx context.Context, v env) (result, error) {
 		b.n = 1_000_000
 		v.rounds = min(v.rounds, 3)
 	}
-	b.r = result{Name: "encrypted", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d with and without a master key, durable, without an index; and Predict of one text of 30 words",
+	b.r = result{Name: "encrypted", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d with and without a master key, durable; and Predict of one text of 30 words",
 		b.n, storeN, storeK, storeBlocks)}
 	for round := range v.rounds + 1 {
 		if err := b.round(ctx, round > 0); err != nil {
@@ -51,7 +51,7 @@ func (b *encryptedBench) round(ctx context.Context, count bool) error {
 	}
 	defer os.RemoveAll(dir)
 	for side, key := range map[string][]byte{"clear": nil, "encrypted": b.master} {
-		o := encryptedStore{b: b, ctx: ctx, side: side, dir: dir, options: &store.Options{MasterKey: key, NoIndex: true}, count: count}
+		o := encryptedStore{b: b, ctx: ctx, side: side, dir: dir, options: &store.Options{MasterKey: key}, count: count}
 		if err := o.run(); err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func benchStore(ctx context.Context, v env) (result, error) {
 	if v.full {
 		size, curve = 1_000_000, []int{1_000, 10_000, 100_000}
 	}
-	r := result{Name: "store", X: "profiles", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction, without the index unless it is named",
+	r := result{Name: "store", X: "profiles", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction",
 		size, storeN, storeK, storeBlocks, storeBatch)}
 	for _, n := range append([]int{size}, curve...) {
 		b := &storeBench{r: &r, n: n, main: n == size}
@@ -216,9 +216,9 @@ func (b *storeBench) addSize(name string, s *store.Store) error {
 	return nil
 }
 
-// createStore makes a store with one bank, without an index.
+// createStore makes a store with one bank.
 func createStore(ctx context.Context, path string) (*store.Store, error) {
-	s, err := store.Create(path, store.Meta{Model: "model", MaxTokens: 128}, &store.Options{NoIndex: true})
+	s, err := store.Create(path, store.Meta{Model: "model", MaxTokens: 128}, nil)
 	if err != nil {
 		return nil, err
 	}

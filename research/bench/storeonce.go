@@ -14,14 +14,14 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// once measures what one loaded store is enough for: its size, and how it opens and is read. The index comes last.
+// once measures what one loaded store is enough for: its size, and how it opens and is read.
 func (b *storeBench) once(ctx context.Context, dir string) error {
 	path := filepath.Join(dir, "xpeft.db")
 	b.add("masks, id and 32", "B each", float64(bitmask.Size(storeN, storeBlocks)+len(storeID(0))+storeSpare))
 	if err := b.shuffled(ctx, filepath.Join(dir, "shuffled.db")); err != nil {
 		return err
 	}
-	s, err := store.Open(path, &store.Options{NoIndex: true})
+	s, err := store.Open(path, nil)
 	if err != nil {
 		return err
 	}
@@ -37,10 +37,12 @@ func (b *storeBench) once(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if err := s.Close(); err != nil {
-		return err
+	for range 5 {
+		if err := b.query(ctx, s); err != nil {
+			return err
+		}
 	}
-	if err := b.index(ctx, path); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	return b.opens(path)
@@ -97,7 +99,7 @@ func (b *storeBench) list(s *store.Store) error {
 	return nil
 }
 
-// opens opens and closes the store, its index being up to date.
+// opens opens and closes the store.
 func (b *storeBench) opens(path string) error {
 	for range 11 {
 		began := time.Now()
@@ -115,54 +117,24 @@ func (b *storeBench) opens(path string) error {
 	return nil
 }
 
-// index opens the store with an index, which it then lacks, waits for it, and asks it.
-func (b *storeBench) index(ctx context.Context, path string) error {
-	stop := watchMemory()
-	defer stop()
-	began := time.Now()
-	s, err := store.Open(path, nil)
-	if err != nil {
+// query lists a small cohort, and finds the nearest of a census.
+func (b *storeBench) query(ctx context.Context, s *store.Store) error {
+	few := storeProfile(0)
+	few.Examples = 0
+	if _, err := s.Put(ctx, few, store.Write{}); err != nil {
 		return err
 	}
-	defer s.Close()
-	if err := s.FlushIndex(ctx); err != nil {
-		return err
-	}
-	b.took("index rebuild", b.n, time.Since(began))
-	b.add("index rebuild, memory", "MiB", stop())
-	st, err := s.Stats()
-	if err != nil {
-		return err
-	}
-	b.add("index", "B each", float64(st.IndexBytes)/float64(b.n))
-	for i := range 5 {
-		if err := b.query(ctx, s, i); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// query asks for the profiles with an adapter, for all adapters' use, and for the nearest of a census.
-func (b *storeBench) query(ctx context.Context, s *store.Store, adapter int) error {
 	began, n := time.Now(), 0
-	for _, err := range s.With(ctx, 1, bitmask.Up, 3, adapter) {
+	for _, err := range s.Profiles("", store.Filter{Observed: true}) {
 		if err != nil {
 			return err
 		}
 		n++
 	}
-	b.took("index With", n, time.Since(began))
-
-	began = time.Now()
-	_, all, err := s.UseCounts(ctx, 1)
-	if err != nil {
-		return err
+	if n != 1 {
+		return fmt.Errorf("a cohort of %d profiles, want 1", n)
 	}
-	if all != b.n {
-		return fmt.Errorf("use of %d profiles counted", all)
-	}
-	b.add("index UseCounts", "µs", time.Since(began).Seconds()*1e6)
+	b.add("list of a cohort of one", "ms", time.Since(began).Seconds()*1e3)
 
 	began = time.Now()
 	mine, nearest := storeProfile(-1), math.MaxInt

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A cohort is the set of the profiles that have one thing in common. The bucket
+// cohorts holds their numbers, so that a listing of one cohort reads no record of
+// another. A number is in the sets that its record says, whether an id leads to
+// the record yet or not: the transaction that changes a record changes the sets,
+// and nothing else does. An encrypted store has no sets: they would say in the
+// clear what its profiles have in common.
+
+// The kinds of cohorts. A cohort is written as its kind and a value.
+const (
+	cohortBank    = 'b' // u32 ref of the bank
+	cohortHead    = 'h' // u32 ref of the shared head
+	cohortLabel   = 'l' // the first labelHashSize bytes of the label's SHA-256
+	cohortLearned = 't' // 1 of a profile that has learned, 0 of one that was only observed
+)
+
+const labelHashSize = 16
+
+func cohortOfRef(kind byte, ref uint32) string {
+	return string(binary.BigEndian.AppendUint32([]byte{kind}, ref))
+}
+
+func cohortOfLabel(label string) string {
+	sum := sha256.Sum256([]byte(label))
+	return string(cohortLabel) + string(sum[:labelHashSize])
+}
+
+func cohortOfLearned(learned bool) string {
+	if learned {
+		return string(cohortLearned) + "\x01"
+	}
+	return string(cohortLearned) + "\x00"
+}
+
+// cohortRules say which cohorts a profile is in.
+type cohortRules struct {
+	headLabels func(head []byte) (labels []string, counts []uint32) // Options.HeadLabels; nil: there are no cohorts of labels
+	shared     sync.Map                                             // Digest of a shared head → []string, the cohorts of its labels
+}
+
+// of returns the cohorts of a profile in their order. With an error, which is
+// that its shared head is damaged or missing, those of labels are left out.
+func (r *cohortRules) of(t *txn, p *Profile) (cohorts []string, err error) {
+	cohorts = append(cohorts, cohortOfRef(cohortBank, p.Bank), cohortOfLearned(p.Examples > 0))
+	if p.Head != 0 {
+		cohorts = append(cohorts, cohortOfRef(cohortHead, p.Head))
+	}
+	labels, counts := []string(nil), p.Prior
+	switch {
+	case r.headLabels == nil:
+	case p.Head != 0:
+		labels, err = r.ofShared(t, p.Head)
+	case len(p.OwnHead) > 0:
+		labels, counts = r.ofHead(p.OwnHead)
+	}
+	for i, label := range labels {
+		if i < len(counts) && counts[i] > 0 {
+			cohorts = append(cohorts, label)
+		}
+	}
+	slices.Sort(cohorts)
+	return slices.Compact(cohorts), err
+}
+
+// ofHead returns the cohort of each label of a head, and the labels' counts.
+func (r *cohortRules) ofHead(data []byte) (cohorts []string, counts []uint32) {
+	labels, counts := r.headLabels(data)
+	for _, label := range labels {
+		cohorts = append(cohorts, cohortOfLabel(label))
+	}
+	return cohorts, counts
+}
+
+// ofShared returns the cohort of each label of a shared head.
+func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
+	key := key32(ref)
+	value := t.headValue(key)
+	if len(value) < sha256.Size {
+		return nil, corrupt("head %d: %d bytes", ref, len(value))
+	}
+	digest := Digest(value[:sha256.Size])
+	if known, ok := r.shared.Load(digest); ok {
+		return known.([]string), nil
+	}
+	payload, err := unseal(tagHead, key, value)
+	if err != nil {
+		return nil, err
+	}
+	cohorts, _ := r.ofHead(payload[sha256.Size:])
+	r.shared.Store(digest, cohorts)
+	return cohorts, nil
+}
+
+// headValue is the sealed value of a shared head, of an import that is under way
+// too.
+func (t *txn) headValue(key []byte) []byte {
+	v := t.Tx.Bucket(bktHeads).Get(key)
+	if staging := t.Tx.Bucket(bktStaging); v == nil && staging != nil {
+		v = staging.Bucket(bktHeads).Get(key)
+	}
+	return v
+}
+
+// sameCohorts says of two records, without a look at their heads, that they are
+// in the same cohorts.
+func sameCohorts(a, b *Profile) bool {
+	counted := func(x, y uint32) bool { return (x > 0) == (y > 0) }
+	return a.Bank == b.Bank && a.Head == b.Head && counted(a.Examples, b.Examples) &&
+		bytes.Equal(a.OwnHead, b.OwnHead) && slices.EqualFunc(a.Prior, b.Prior, counted)
+}
+
+// regroup takes a number out of the cohorts of its old record, and puts it into
+// those of its new one; nil is no record. The record is written already.
+func (w *writeTx) regroup(n uint32, old, new *Profile) error {
+	if w.keys != nil || old != nil && new != nil && sameCohorts(old, new) {
+		return nil
+	}
+	var before, after []string
+	if old != nil {
+		var err error
+		if before, err = w.s.rules.of(&w.txn, old); err != nil {
+			if err := w.leaveAll(n); err != nil {
+				return err
+			}
+			before = nil
+		}
+	}
+	if new != nil {
+		after, _ = w.s.rules.of(&w.txn, new) // Check says that its head is damaged
+	}
+	for _, c := range before {
+		if _, stays := slices.BinarySearch(after, c); !stays {
+			if err := w.leave(c, n); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range after {
+		if _, is := slices.BinarySearch(before, c); !is {
+			if err := w.join(c, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// makeCohorts makes all sets anew, of the records.
+func (s *Store) makeCohorts(tx *bolt.Tx) error {
+	if tx.Bucket(bktCohorts) != nil {
+		if err := tx.DeleteBucket(bktCohorts); err != nil {
+			return err
+		}
+	}
+	if s.meta.Keys != "" {
+		return nil
+	}
+	t, sets := s.newTxn(tx), cohortSets{}
+	c := t.profiles.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		n, err := number(k)
+		if err != nil {
+			return err
+		}
+		if p, err := t.decode(n); err == nil { // else it is left to Check
+			cohorts, _ := s.rules.of(&t, p)
+			sets.add(n, cohorts)
+		}
+	}
+	return s.rules.writeAll(tx, sets)
+}

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// cohortSets are sets of lower halves of numbers, by their keys in the bucket: the
+// cohort, then the upper half that the numbers have in common.
+type cohortSets map[string]*roaring.Bitmap
+
+func cohortKey(cohort string, n uint32) string {
+	return string(binary.BigEndian.AppendUint16([]byte(cohort), uint16(n>>16)))
+}
+
+// add puts a number into the sets of some cohorts.
+func (sets cohortSets) add(n uint32, cohorts []string) {
+	for _, c := range cohorts {
+		key := cohortKey(c, n)
+		if sets[key] == nil {
+			sets[key] = roaring.New()
+		}
+		sets[key].Add(n & 0xffff)
+	}
+}
+
+// write stores the sets, and deletes those that are empty.
+func (sets cohortSets) write(b *bolt.Bucket) error {
+	for _, k := range slices.Sorted(maps.Keys(sets)) {
+		key, set := []byte(k), sets[k]
+		if set.IsEmpty() {
+			if err := b.Delete(key); err != nil {
+				return err
+			}
+			continue
+		}
+		set.RunOptimize() // the usual set is of all numbers, or of all but a few
+		value, err := set.ToBytes()
+		if err != nil {
+			return err
+		}
+		if err := b.Put(key, seal(tagCohort, key, value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readCohort decodes a set; no value is the empty one.
+func readCohort(key, value []byte) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	if value == nil {
+		return set, nil
+	}
+	payload, err := unseal(tagCohort, key, value)
+	if err == nil {
+		err = set.UnmarshalBinary(payload)
+	}
+	if err == nil {
+		err = set.Validate()
+	}
+	if err == nil && (set.IsEmpty() || set.Maximum() > 0xffff) {
+		err = errors.New("it has numbers of another set, or none")
+	}
+	if err != nil {
+		return nil, corrupt("%s: %w", cohortName(key), err)
+	}
+	return set, nil
+}
+
+// cohortName says which set a key is of, for messages.
+func cohortName(key []byte) string {
+	if len(key) < 3 {
+		return fmt.Sprintf("cohort %x", key)
+	}
+	value := key[1 : len(key)-2]
+	switch {
+	case key[0] == cohortBank && len(value) == 4:
+		return fmt.Sprintf("cohort of bank %d", binary.BigEndian.Uint32(value))
+	case key[0] == cohortHead && len(value) == 4:
+		return fmt.Sprintf("cohort of head %d", binary.BigEndian.Uint32(value))
+	case key[0] == cohortLabel:
+		return fmt.Sprintf("cohort of label %x", value)
+	case key[0] == cohortLearned:
+		return fmt.Sprintf("cohort of learned %x", value)
+	}
+	return fmt.Sprintf("cohort %x", key)
+}
+
+// writeAll stores all sets of a file that has none, and which kinds they are of.
+func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
+	b, err := tx.CreateBucketIfNotExists(bktCohorts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(sets.write(b), tx.Bucket(bktMeta).Put(keyCohorts, r.mark()))
+}
+
+// mark is the value that says which kinds of cohorts a file has.
+func (r *cohortRules) mark() []byte {
+	labels := byte(0)
+	if r.headLabels != nil {
+		labels = 1
+	}
+	return seal(tagMeta, keyCohorts, []byte{labels})
+}
+
+// kept says whether a file has all cohorts of these rules, and no others. An
+// encrypted one has none, nor has one of an older version before it is opened for
+// writing.
+func (r *cohortRules) kept(tx *bolt.Tx) bool {
+	return tx.Bucket(bktCohorts) != nil && bytes.Equal(tx.Bucket(bktMeta).Get(keyCohorts), r.mark())
+}
+
+// cohortSet is a set as the transaction has changed it. One that is damaged makes
+// all be made anew: what the transaction has changed is in the records.
+func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
+	if set = w.sets[key]; set != nil {
+		return set, nil
+	}
+	if set, err = readCohort([]byte(key), w.Tx.Bucket(bktCohorts).Get([]byte(key))); err != nil {
+		w.s.opts.Logger.Warn("making all cohorts anew", "error", err)
+		w.sets = nil
+		if err := w.s.makeCohorts(w.Tx); err != nil {
+			return nil, err
+		}
+		if set, err = readCohort([]byte(key), w.Tx.Bucket(bktCohorts).Get([]byte(key))); err != nil {
+			return nil, err
+		}
+	}
+	if w.sets == nil {
+		w.sets = cohortSets{}
+	}
+	w.sets[key] = set
+	return set, nil
+}
+
+// writeCohorts stores the sets that the transaction has changed.
+func (w *writeTx) writeCohorts() error {
+	if len(w.sets) == 0 {
+		return nil
+	}
+	return w.sets.write(w.Tx.Bucket(bktCohorts))
+}
+
+func (w *writeTx) join(cohort string, n uint32) error {
+	set, err := w.cohortSet(cohortKey(cohort, n))
+	if err == nil {
+		set.Add(n & 0xffff)
+	}
+	return err
+}
+
+func (w *writeTx) leave(cohort string, n uint32) error {
+	set, err := w.cohortSet(cohortKey(cohort, n))
+	if err == nil {
+		set.Remove(n & 0xffff)
+	}
+	return err
+}
+
+// leaveAll takes a number out of every set: nothing says any more which it is in.
+func (w *writeTx) leaveAll(n uint32) error {
+	if w.keys != nil {
+		return nil
+	}
+	high := string(key32(n)[:2])
+	keys := map[string]bool{}
+	for key := range w.sets {
+		keys[key] = true
+	}
+	err := w.Tx.Bucket(bktCohorts).ForEach(func(k, _ []byte) error {
+		keys[string(k)] = true
+		return nil
+	})
+	for key := range keys {
+		if err == nil && len(key) > 2 && key[len(key)-2:] == high {
+			err = w.leave(key[:len(key)-2], n)
+		}
+	}
+	return err
+}
