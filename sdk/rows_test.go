@@ -84,6 +84,18 @@ func TestOwnRows(t *testing.T) {
 		t.Errorf("got %d rows to train (%v), want 1", l.job.Rows, err)
 	}
 
+	mustLearn(t, p, "zoe", examples(6, 0), forced())
+	var billed []string
+	for info, err := range p.ProfilesWith(ProfilesOptions{Label: "billing"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		billed = append(billed, info.ID)
+	}
+	if !slices.Equal(billed, []string{"ann"}) {
+		t.Errorf("got %q with the label, want ann alone", billed)
+	}
+
 	// It stays, whether or not labels may be added, and is refused to who does not have it.
 	mustObserve(t, p, "ann", Example{Text: "an invoice came", Label: "billing"})
 	if _, err := p.Learn(ctx, "ann", examples(3, 5), forced()); err != nil {

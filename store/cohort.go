@@ -61,6 +61,10 @@ func (r *cohortRules) of(t *txn, p *Profile) (cohorts []string, err error) {
 	case r.headLabels == nil:
 	case p.Head != 0:
 		labels, err = r.ofShared(t, p.Head)
+		if len(p.OwnHead) > 0 { // rows beside it: the counts are of both
+			rows, _ := r.ofHead(p.OwnHead)
+			labels = slices.Concat(labels, rows)
+		}
 	case len(p.OwnHead) > 0:
 		labels, counts = r.ofHead(p.OwnHead)
 	}
