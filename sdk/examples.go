@@ -40,13 +40,14 @@ func (e Example) fault() string {
 }
 
 // fits says why an example cannot be learned with a head.
-func (e Example) fits(h *model.Head) error {
+func fits(e store.Example, h *model.Head) error {
+	number := folder.IsNumber(e.Label)
 	switch {
-	case h.Regression() && e.Label != "":
+	case h.Regression() && !number:
 		return fmt.Errorf("%w: label %.40q for a head that gives a number", ErrExample, e.Label)
 	case h.Regression():
 		return nil
-	case e.Label == "":
+	case number:
 		return fmt.Errorf("%w: no label", ErrExample)
 	}
 	if _, ok := h.Label(e.Label); !ok {
@@ -68,44 +69,7 @@ func listed(labels []string) string {
 	return fmt.Sprintf("%d labels: %s", len(labels), strings.Join(names, ", "))
 }
 
-// taught is an example as it is stored.
-type taught struct {
-	Example
-	record store.Example
-	text   model.Encoding // once it was tokenized
-}
-
-func newTaught(r store.Example) taught {
-	e := Example{Text: r.Text, Pair: r.Pair, Label: r.Label, Weight: float64(r.Weight), Rejected: r.Rejected}
-	if n, ok := folder.Number(r.Label); ok {
-		e.Label, e.Value = "", n
-	}
-	return taught{Example: e, record: r}
-}
-
-// taught reads a profile's examples, oldest first.
-func (p *SDK) taught(id string) ([]taught, error) {
-	recs, err := p.store.Examples(id)
-	return allTaught(recs), err
-}
-
-func allTaught(recs []store.Example) (out []taught) {
-	for _, r := range recs {
-		out = append(out, newTaught(r))
-	}
-	return out
-}
-
-// merged is what a profile's examples would be with fresh ones: the store's rules.
-func (p *SDK) merged(id string, stored []taught, fresh []Example) []taught {
-	recs := make([]store.Example, len(stored))
-	for i, e := range stored {
-		recs[i] = e.record
-	}
-	return allTaught(p.store.Merged(id, recs, records(fresh)))
-}
-
-// records are examples as the store takes them.
+// records are examples as the store takes them: a number is a label that nobody can give.
 func records(examples []Example) []store.Example {
 	out, now := make([]store.Example, len(examples)), time.Now()
 	for i, e := range examples {
@@ -117,49 +81,56 @@ func records(examples []Example) []store.Example {
 	return out
 }
 
+// given is what a record was made of.
+func given(r store.Example) Example {
+	e := Example{Text: r.Text, Pair: r.Pair, Label: r.Label, Weight: float64(r.Weight), Rejected: r.Rejected}
+	if n, ok := folder.Number(r.Label); ok {
+		e.Label, e.Value = "", n
+	}
+	return e
+}
+
 // fitting are the examples that a head can learn: a profile that changed its labels, or from labels to numbers, has stored others.
-func fitting(examples []taught, h *model.Head) (out []taught) {
+func fitting(examples []store.Example, h *model.Head) (out []store.Example) {
 	for _, e := range examples {
-		if e.fits(h) == nil {
+		if fits(e, h) == nil {
 			out = append(out, e)
 		}
 	}
 	return out
 }
 
-// split2 is a profile's examples, tokenized, in two parts.
+// encode tokenizes examples that fit a head.
+func (p *SDK) encode(examples []store.Example, h *model.Head) []learner.Example {
+	out := make([]learner.Example, len(examples))
+	for i, e := range examples {
+		x := learner.Example{Weight: e.Weight, Rejected: e.Rejected, Held: e.HeldOut(), Known: e.Known}
+		if h.Regression() {
+			n, _ := folder.Number(e.Label)
+			x.Target = float32(n)
+		} else {
+			x.Class, _ = h.Label(e.Label)
+		}
+		p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
+		out[i] = x
+	}
+	return out
+}
+
+// split2 is a profile's examples in two parts.
 type split2 struct {
 	train, held []learner.Example
 }
 
-// tokenize sets the examples' texts.
-func (p *SDK) tokenize(examples []taught) []taught {
-	for i := range examples {
-		e := &examples[i]
-		p.tokenizer.Encode(&e.text, e.Text, e.Pair, p.maxTokens)
-	}
-	return examples
-}
-
-// divide splits tokenized examples that fit h.
-func divide(examples []taught, h *model.Head) (s split2) {
+func divide(examples []learner.Example) (s split2) {
 	for _, e := range examples {
-		if x := e.under(h); e.record.HeldOut() {
-			s.held = append(s.held, x)
+		if e.Held {
+			s.held = append(s.held, e)
 		} else {
-			s.train = append(s.train, x)
+			s.train = append(s.train, e)
 		}
 	}
 	return s
-}
-
-// under is a tokenized example that fits h as the learner takes it.
-func (e taught) under(h *model.Head) learner.Example {
-	x := learner.Example{Text: e.text, Target: float32(e.Value), Weight: float32(e.Weight), Rejected: e.Rejected}
-	if !h.Regression() {
-		x.Class, _ = h.Label(e.Label)
-	}
-	return x
 }
 
 // count counts the labels; a regressor has one output and no labels to count.
@@ -177,7 +148,7 @@ func count(examples []learner.Example, h *model.Head) []uint32 {
 }
 
 // countLabels is count of examples that fit a head and need not be tokenized.
-func countLabels(examples []taught, h *model.Head) []uint32 {
+func countLabels(examples []store.Example, h *model.Head) []uint32 {
 	out := make([]uint32, len(h.Labels))
 	for _, e := range examples {
 		if c, ok := h.Label(e.Label); ok && !e.Rejected {

@@ -8,8 +8,10 @@ import (
 	"math"
 	"slices"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
 )
 
 // chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
@@ -112,7 +114,7 @@ func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
 
 // takenBack says whether the profile is learned anew and has no example of a label left: then its name goes too.
 func (l *lesson) takenBack(label string) bool {
-	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e taught) bool { return e.Label == label })
+	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e store.Example) bool { return e.Label == label })
 }
 
 // newLabels are those that the examples bring beside some, if they may.
@@ -120,8 +122,8 @@ func (l *lesson) newLabels(known []string) (labels []string) {
 	if !l.options.AddLabels {
 		return nil
 	}
-	for _, e := range l.sdk.merged(l.id, l.stored, l.fresh) {
-		if e.Label != "" && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {
+	for _, e := range l.sdk.store.Merged(l.id, l.stored, l.fresh) {
+		if !folder.IsNumber(e.Label) && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {
 			labels = append(labels, e.Label)
 		}
 	}

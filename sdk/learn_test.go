@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/store"
 )
@@ -325,11 +324,7 @@ func TestReportBytes(t *testing.T) {
 func TestStoredNumbers(t *testing.T) {
 	in := []Example{{Text: "a", Value: -1.5}, {Text: "b", Value: 0}, {Text: "c", Value: 1e-30}, {Text: "d", Label: "x"}}
 	for i, r := range records(in) {
-		got := Example{Text: r.Text, Label: r.Label}
-		if v, ok := folder.Number(r.Label); ok {
-			got.Label, got.Value = "", v
-		}
-		if got != in[i] {
+		if got := given(r); got != in[i] {
 			t.Errorf("got %+v, want %+v", got, in[i])
 		}
 	}

@@ -19,7 +19,7 @@ type lesson struct {
 	sdk     *SDK
 	id      string
 	options LearnOptions
-	fresh   []Example // given now
+	fresh   []store.Example // given now
 	known
 	aim
 	divided
@@ -30,8 +30,8 @@ type lesson struct {
 type known struct {
 	old     *snapshot // nil for a new profile
 	person  store.Person
-	stored  []taught // given before
-	through uint64   // the first Sequence after those
+	stored  []store.Example // given before
+	through uint64          // the first Sequence after those
 }
 
 // aim is what is learned.
@@ -49,7 +49,7 @@ type aim struct {
 type divided struct {
 	data   split2
 	kept   []learner.Example // of data.held: held out before this Learn too, with the same labels
-	unseen []taught          // what no training has seen yet
+	unseen []learner.Example // what no training has seen yet
 	erase  bool              // there are stored ones to erase
 }
 
@@ -64,7 +64,7 @@ type begun struct {
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
-	l := &lesson{sdk: p, id: id, options: o, fresh: examples, aim: aim{move: o.move}}
+	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), aim: aim{move: o.move}}
 	old, err := p.snapshot(id)
 	switch {
 	case err == nil:
@@ -85,8 +85,8 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	if err := l.chooseHead(ctx); err != nil {
 		return nil, err
 	}
-	for i, e := range examples {
-		if err := e.fits(l.head); err != nil {
+	for i, e := range l.fresh {
+		if err := fits(e, l.head); err != nil {
 			return nil, fmt.Errorf("example %d: %w", i, err)
 		}
 	}
@@ -105,32 +105,31 @@ func (l *lesson) readStored() (err error) {
 	if l.options.background && !l.sdk.observer.due(store.Waiting{Examples: l.person.Waiting, Anew: l.person.Anew, Learned: int(l.old.record.Examples)}) {
 		return errNotDue
 	}
-	if l.stored, err = l.sdk.taught(l.id); err != nil {
+	if l.stored, err = l.sdk.store.Examples(l.id); err != nil {
 		return err
 	}
 	for _, e := range l.stored {
-		l.through = max(l.through, e.record.Sequence+1)
+		l.through = max(l.through, e.Sequence+1)
 	}
 	return nil
 }
 
 // divide settles what is trained on, what is held out, and what of that was so before.
 func (l *lesson) divide(ctx context.Context) error {
-	p, stored := l.sdk, l.stored
-	all := p.tokenize(fitting(p.merged(l.id, stored, l.fresh), l.head))
+	all := l.sdk.encode(fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head), l.head)
 	for _, e := range all {
-		switch known := e.record.Known; {
-		case known && e.record.HeldOut():
-			l.kept = append(l.kept, e.under(l.head))
-		case !known && !e.Rejected:
+		switch {
+		case e.Known && e.Held:
+			l.kept = append(l.kept, e)
+		case !e.Known && !e.Rejected:
 			l.unseen = append(l.unseen, e)
 		}
 	}
 	if l.options.DropExamples {
-		l.erase, l.stored = len(stored) > 0, nil
-		all = p.tokenize(fitting(p.merged(l.id, nil, l.fresh), l.head))
+		l.erase, l.stored = len(l.stored) > 0, nil
+		all = l.sdk.encode(fitting(l.sdk.store.Merged(l.id, nil, l.fresh), l.head), l.head)
 	}
-	l.data = divide(all, l.head)
+	l.data = divide(all)
 	if len(l.data.train)+len(l.data.held) == 0 {
 		if l.person.Anew {
 			return l.unlearn(ctx)
@@ -186,7 +185,7 @@ func (l *lesson) write(rep *Report) store.Write {
 		*w.IfRevision = l.old.revision
 	}
 	if !w.DropExamples {
-		w.Append = records(l.fresh)
+		w.Append = slices.Clone(l.fresh)
 		for i := range w.Append {
 			w.Append[i].Known = true
 		}

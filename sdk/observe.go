@@ -31,7 +31,7 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 		return err
 	}
 	for range 3 { // a Forget or another first Observe may come between
-		err = p.observe(ctx, id, e)
+		err = p.observe(ctx, id, records([]Example{e})[0])
 		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
 			break
 		}
@@ -39,7 +39,7 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 	return err
 }
 
-func (p *SDK) observe(ctx context.Context, id string, e Example) error {
+func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if errors.Is(err, ErrProfileNotFound) {
 		return p.observeFirst(ctx, id, e)
@@ -47,7 +47,7 @@ func (p *SDK) observe(ctx context.Context, id string, e Example) error {
 	if err != nil {
 		return err
 	}
-	if err := e.fits(snap.head); err != nil {
+	if err := fits(e, snap.head); err != nil {
 		return err
 	}
 	if !learned(snap.record) {
@@ -56,14 +56,14 @@ func (p *SDK) observe(ctx context.Context, id string, e Example) error {
 			return p.observeMore(ctx, id, e)
 		}
 	}
-	if err := p.store.AppendExamples(ctx, id, records([]Example{e})); err != nil {
+	if err := p.store.AppendExamples(ctx, id, []store.Example{e}); err != nil {
 		return err
 	}
 	return p.observer.note(p, id)
 }
 
 // observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior knows of every example.
-func (p *SDK) observeMore(ctx context.Context, id string, e Example) error {
+func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if err != nil {
 		return err
@@ -71,20 +71,20 @@ func (p *SDK) observeMore(ctx context.Context, id string, e Example) error {
 	if learned(snap.record) { // meanwhile
 		return ErrConflict
 	}
-	stored, err := p.taught(id)
+	stored, err := p.store.Examples(id)
 	if err != nil {
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = countLabels(fitting(p.merged(id, stored, []Example{e}), snap.head), snap.head)
-	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: records([]Example{e})}); err != nil {
+	rec.Prior = countLabels(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
+	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
 		return err
 	}
 	return p.observer.note(p, id)
 }
 
 // observeFirst makes a profile that has learned nothing yet: a fresh mask, and a prior of the one label.
-func (p *SDK) observeFirst(ctx context.Context, id string, e Example) error {
+func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) error {
 	rec, err := p.untrained(ctx, id)
 	if err != nil {
 		return err
@@ -93,11 +93,11 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e Example) error {
 	if err != nil {
 		return err
 	}
-	if err := e.fits(snap.head); err != nil {
+	if err := fits(e, snap.head); err != nil {
 		return err
 	}
-	rec.Prior = countLabels([]taught{{Example: e}}, snap.head)
-	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: records([]Example{e})})
+	rec.Prior = countLabels([]store.Example{e}, snap.head)
+	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: []store.Example{e}})
 	if err != nil {
 		return err
 	}

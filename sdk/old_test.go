@@ -62,13 +62,13 @@ func TestOldFolder(t *testing.T) {
 	p = open(t, dir, &Options{Model: model, OnLearned: w.heard})
 	answers(p)
 	for id, want := range map[string]int{"dana": 17, "eve": 18} {
-		all, err := p.taught(id)
+		all, err := p.store.Examples(id)
 		if err != nil || len(all) != want {
 			t.Fatalf("%s: got %d examples, %v, want %d", id, len(all), err, want)
 		}
 		for _, e := range all {
-			if old := oldHeldOut(id, e.Text); e.record.Held != old {
-				t.Errorf("%s: %q is held out: %t, it was %t", id, e.Text, e.record.Held, old)
+			if old := oldHeldOut(id, e.Text); e.Held != old {
+				t.Errorf("%s: %q is held out: %t, it was %t", id, e.Text, e.Held, old)
 			}
 		}
 	}
@@ -111,16 +111,16 @@ func TestOldBundle(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"new/dana", "somebody else"} {
-		all, err := p.taught(id)
+		all, err := p.store.Examples(id)
 		if err != nil || len(all) != 17 {
 			t.Fatalf("%s: got %d examples, %v, want 17", id, len(all), err)
 		}
 		waiting := 0
 		for _, e := range all {
-			if old := oldHeldOut("dana", e.Text); e.record.Held != old {
-				t.Errorf("%s: %q is held out: %t, it was %t", id, e.Text, e.record.Held, old)
+			if old := oldHeldOut("dana", e.Text); e.Held != old {
+				t.Errorf("%s: %q is held out: %t, it was %t", id, e.Text, e.Held, old)
 			}
-			if !e.record.Known {
+			if !e.Known {
 				waiting++
 			}
 		}

@@ -188,7 +188,7 @@ func TestScoresOfReport(t *testing.T) {
 	}
 	f := foldOne(t, p, "alice")
 	defer f.Free()
-	data := divide(p.tokenize(p.merged("alice", nil, es)), snap.head)
+	data := divide(p.encode(p.store.Merged("alice", nil, records(es)), snap.head))
 	loss := func(f *bank.Folded, offset []float32) float64 {
 		sc, err := learner.Evaluate(context.Background(), p.env(snap.bank), f, snap.head, offset, data.held)
 		if err != nil {

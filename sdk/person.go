@@ -44,20 +44,20 @@ func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, 
 			return
 		}
 		for _, e := range all {
-			if !yield(StoredExample{e.Example, e.record.Time, e.record.Known, e.record.HeldOut()}, nil) {
+			if !yield(StoredExample{given(e), e.Time, e.Known, e.HeldOut()}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (p *SDK) examples(ctx context.Context, id string) ([]taught, error) {
+func (p *SDK) examples(ctx context.Context, id string) ([]store.Example, error) {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return p.taught(id)
+	return p.store.Examples(id)
 }
 
 // enterToRead is enter for a call that reads one profile.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
@@ -39,20 +40,14 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 	if l.old == nil || l.old.head.Regression() {
 		return t, nil
 	}
-	var unseen []taught
-	for _, e := range l.unseen {
-		if e.fits(l.old.head) == nil {
-			unseen = append(unseen, e)
-		}
+	if l.head.Regression() {
+		return t, nil
 	}
+	unseen := relabel(l.unseen, l.head, l.old.head)
 	if len(unseen) == 0 {
 		return t, nil
 	}
-	tracked := unseen[max(0, len(unseen)-mostTracked):]
-	texts := make([]learner.Example, len(tracked))
-	for i, e := range tracked {
-		texts[i] = e.under(l.old.head)
-	}
+	texts := unseen[max(0, len(unseen)-mostTracked):]
 	bare, err := l.sdk.embedQuickly(ctx, l, nil, texts)
 	if err != nil {
 		return t, err
@@ -63,7 +58,7 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 			return t, err
 		}
 	}
-	counts := l.countsBefore(unseen[:len(unseen)-len(tracked)])
+	counts := l.countsBefore(unseen[:len(unseen)-len(texts)])
 	for i, e := range texts {
 		prior := l.old.offsetWith(counts)
 		served := prior
@@ -82,17 +77,15 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 }
 
 // countsBefore are the labels that the prior knew of before the examples that are tracked.
-func (l *lesson) countsBefore(unseen []taught) []uint32 {
+func (l *lesson) countsBefore(unseen []learner.Example) []uint32 {
 	if l.options.DropExamples {
 		return append([]uint32(nil), l.old.record.Prior...)
 	}
-	var before []taught
-	for _, e := range l.stored {
-		if e.record.Known {
-			before = append(before, e)
-		}
+	out := count(unseen, l.old.head)
+	for c, n := range countLabels(slices.DeleteFunc(slices.Clone(l.stored), func(e store.Example) bool { return !e.Known }), l.old.head) {
+		out[c] += n
 	}
-	return countLabels(append(before, unseen...), l.old.head)
+	return out
 }
 
 func (p *SDK) row(x []float32, i int) []float32 {

@@ -9,9 +9,9 @@ import (
 
 // stored is what a profile was told, oldest first.
 func (p *SDK) stored(id string) (out []Example, err error) {
-	all, err := p.taught(id)
+	all, err := p.store.Examples(id)
 	for _, e := range all {
-		out = append(out, e.Example)
+		out = append(out, given(e))
 	}
 	return out, err
 }

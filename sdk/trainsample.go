@@ -97,12 +97,12 @@ func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(i
 
 // newest divides the newest examples of a profile that fit a head, at most so many.
 func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
-	examples, err := p.taught(rec.ID)
+	examples, err := p.store.Examples(rec.ID)
 	if err != nil {
 		return split2{}, err
 	}
 	examples = fitting(examples, h)
-	return divide(p.tokenize(examples[max(0, len(examples)-most):]), h), nil
+	return divide(p.encode(examples[max(0, len(examples)-most):], h)), nil
 }
 
 // headData gathers what a shared head is trained and measured on.
