@@ -44,7 +44,7 @@ func sdkMode(name, about string, s Service) Mode {
 	return Mode{Name: name, About: about, Settings: []Setting{set}, serveAll: serveSDK}
 }
 
-// serveSDK serves all new people from one folder. They are taught in one call: none begins where another's masks are.
+// serveSDK serves all new people from one folder. They are taught in one LearnMany, so that none of the first 128 begins where another of them ended.
 func serveSDK(ctx context.Context, w *World, parts []*Part, s Setting) (all []served, err error) {
 	settled, err := w.settled(ctx, s.Service.Warm)
 	if err != nil {
