@@ -128,7 +128,7 @@ bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, su
 DATA   ?= ../shared/data/news/news.jsonl.gz
 FIELDS ?= --id author --label category
 OUT    ?= out/eval
-QUICK  := majority,base,prior,knn,own_head,own_head_shared,x_peft,random_masks,uniform,nearest,warm
+QUICK  := majority,base,population,prior,knn,own_head,own_head_shared,x_peft,x_peft_nearest,masks,random_masks,uniform,nearest
 
 .PHONY: eval
 eval: build ## how well new people of DATA are served, one split and seed, the quick modes

@@ -21,27 +21,17 @@ func (b Bank) config(seed uint64) learner.BankConfig {
 	switch b.Kind {
 	case "shaped":
 		c.Shaped, c.Updates, c.Head = true, 0, false
-	case "joint":
-		c.Shaped, c.Head, c.K = true, false, b.N/3
 	case "apart":
 		c.Apart, c.Head = true, false
 	}
 	return c
 }
 
-// watchShare of the bank's people are not trained on, but watched, when a bank is trained jointly.
-const watchShare = 5 // one in five
-
 // trainedBank makes a warm bank of the bank's people.
 func (w *World) trainedBank(ctx context.Context, s *shared, b Bank) error {
 	job := learner.BankJob{Head: w.Head}
-	for i, p := range w.Bank {
-		prior := w.Head.Prior(p.Counts, 1)
-		if b.Kind == "joint" && i%watchShare == 0 {
-			job.Watch = append(job.Watch, learner.BankProfile{Held: p.Test, Prior: prior})
-			continue
-		}
-		job.Profiles = append(job.Profiles, learner.BankProfile{Train: p.all(), Prior: prior})
+	for _, p := range w.Bank {
+		job.Profiles = append(job.Profiles, learner.BankProfile{Train: p.all(), Prior: w.Head.Prior(p.Counts, 1)})
 	}
 	c := b.config(w.Seed)
 	if b.Kind == "apart" && c.N < len(job.Profiles) {
@@ -50,9 +40,6 @@ func (w *World) trainedBank(ctx context.Context, s *shared, b Bank) error {
 	r, err := learner.TrainBank(ctx, w.env(nil), job, c)
 	if err != nil {
 		return err
-	}
-	if b.Kind == "joint" {
-		s.population = r.Population
 	}
 	s.bank, err = reopen(ctx, r)
 	return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/research/stats"
@@ -148,26 +149,49 @@ func (e *Evaluation) fold(ctx context.Context, i int) (_ *World, err error) {
 
 // serve runs a mode for every new person of a world.
 func (e *Evaluation) serve(ctx context.Context, w *World, m Mode, s Setting, shots int) ([]Profile, error) {
-	out := make([]Profile, len(w.New))
-	return out, each(len(w.New), runtime.GOMAXPROCS(0), func(i int) error {
-		p := w.New[i]
-		if shots > 0 {
-			p = p.first(shots)
+	parts := slices.Clone(w.New)
+	if shots > 0 {
+		for i, p := range parts {
+			parts[i] = p.first(shots)
 		}
+	}
+	all, err := m.serveParts(ctx, w, parts, s)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Profile, len(parts))
+	for i, p := range parts {
+		out[i] = w.profile(p, all[i])
+	}
+	return out, nil
+}
+
+// serveParts serves people at once, or several at a time.
+func (m Mode) serveParts(ctx context.Context, w *World, parts []*Part, s Setting) ([]served, error) {
+	if m.serveAll != nil {
+		return m.serveAll(ctx, w, parts, s)
+	}
+	all := make([]served, len(parts))
+	return all, each(len(parts), runtime.GOMAXPROCS(0), func(i int) (err error) {
 		began := time.Now()
-		got, err := m.serve(ctx, w, p, s)
-		if err != nil {
-			return fmt.Errorf("person %s: %w", p.ID, err)
+		if all[i], err = m.serve(ctx, w, parts[i], s); err != nil {
+			return fmt.Errorf("person %s: %w", parts[i].ID, err)
 		}
-		truth := make([]int, len(p.Test))
-		for j, x := range p.Test {
-			truth[j] = x.Class
-		}
-		out[i] = Profile{ID: p.ID, Train: len(p.Train), Test: len(p.Test), Majority: w.Labels[mostFrequent(p.Counts)], Bytes: got.bytes, Seconds: time.Since(began).Seconds(),
-			Metrics: map[string]float64{"accuracy": stats.Accuracy(truth, got.predicted), "macro_f1": stats.MacroF1(truth, got.predicted)}}
-		if k := got.mask; k != nil {
-			out[i].Mask = &Mask{k.N, k.K, k.Blocks, k.Bytes()}
-		}
+		all[i].seconds = time.Since(began).Seconds()
 		return nil
 	})
+}
+
+// profile scores what a mode made of a person.
+func (w *World) profile(p *Part, got served) Profile {
+	truth := make([]int, len(p.Test))
+	for j, x := range p.Test {
+		truth[j] = x.Class
+	}
+	out := Profile{ID: p.ID, Train: len(p.Train), Test: len(p.Test), Majority: w.Labels[mostFrequent(p.Counts)], Bytes: got.bytes, Seconds: got.seconds,
+		Metrics: map[string]float64{"accuracy": stats.Accuracy(truth, got.predicted), "macro_f1": stats.MacroF1(truth, got.predicted)}}
+	if k := got.mask; k != nil {
+		out.Mask = &Mask{k.N, k.K, k.Blocks, k.Bytes()}
+	}
+	return out
 }

@@ -21,9 +21,9 @@ func xpeft(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 	}
 	c := s.Config
 	c.Seed = w.Seed
-	job := learner.Job{Head: sh.head, Train: p.Train, Start: learner.Start{Logits: sh.population}}
+	job := learner.Job{Head: w.Head, Train: p.Train}
 	if s.Alpha > 0 {
-		job.Prior = sh.head.Prior(p.Counts, s.Alpha)
+		job.Prior = w.Head.Prior(p.Counts, s.Alpha)
 	}
 	if c.Soft {
 		r, x, err := learner.LearnAndEmbed(ctx, w.env(sh.bank), job, c, p.Test)
@@ -88,7 +88,7 @@ func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*b
 			return served{}, err
 		}
 		x, err := w.under(ctx, sh.bank, m, affine, p)
-		return served{predicted: predict(sh.head, sh.head.Prior(p.Counts, s.Alpha), x), mask: m,
+		return served{predicted: predict(w.Head, w.Head.Prior(p.Counts, s.Alpha), x), mask: m,
 			bytes: recordBytes(m, sh.bank.Properties().Bottleneck, affine != nil, false, p.Counts)}, err
 	}
 }
@@ -121,7 +121,6 @@ func (w *World) bank(ctx context.Context, b Bank) (*shared, error) {
 		b.Blocks = w.Encoder.Blocks()
 	}
 	return w.share(fmt.Sprintf("%+v", b), func(s *shared) error {
-		s.head = w.Head
 		if b.Kind == "random" {
 			return w.randomBank(s, b)
 		}
@@ -145,8 +144,7 @@ func (w *World) learnNeighbours(ctx context.Context, sh *shared, s Setting) erro
 		if err != nil {
 			return err
 		}
-		r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train, learner.Job{Head: sh.head, Prior: sh.head.Prior(p.Counts, s.Alpha),
-			Start: learner.Start{Logits: sh.population}}, c)
+		r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train, learner.Job{Head: w.Head, Prior: w.Head.Prior(p.Counts, s.Alpha)}, c)
 		if err != nil {
 			return err
 		}

@@ -18,21 +18,25 @@ type Mode struct {
 	Name     string
 	About    string
 	Settings []Setting // tried on the development people; the best is used. One: nothing is chosen.
+
+	// One of the two: for each new person, or for all at once.
 	serve    func(context.Context, *World, *Part, Setting) (served, error)
+	serveAll func(context.Context, *World, []*Part, Setting) ([]served, error)
 }
 
 // Setting is a mode's, in words and in values.
 type Setting struct {
-	Name   string
-	Alpha  float64 // strength of the label prior
-	K      int     // neighbours of knn
-	Bank   Bank
-	Config learner.Config
+	Name    string
+	Alpha   float64 // strength of the label prior
+	K       int     // neighbours of knn
+	Bank    Bank
+	Config  learner.Config
+	Service Service // of the SDK's modes
 }
 
 // Bank says which one a mode of masks uses.
 type Bank struct {
-	Kind       string // random, shaped, joint or apart
+	Kind       string // random, shaped or apart
 	N          int
 	Blocks     int // the encoder's last ones, which get adapters; 0: all
 	Bottleneck int
@@ -43,11 +47,12 @@ type Bank struct {
 type served struct {
 	predicted []int // classes of the test texts
 	bytes     int
+	seconds   float64 // to learn and to answer
 	mask      *bitmask.Mask
 }
 
 // Modes are all that can be run, in the order of the tables.
-func Modes() []Mode { return slices.Concat(plainModes(), ownModes(), maskModes()) }
+func Modes() []Mode { return slices.Concat(sdkModes(), plainModes(), ownModes(), maskModes()) }
 
 // predict are the classes that a head sees in embeddings [n,d], with an offset added to its logits.
 func predict(h *model.Head, offset, x []float32) []int {

@@ -26,9 +26,9 @@ func ownModes() []Mode {
 	s.Config.Mode = learner.SingleAdapter
 	single = append(single, s)
 	return []Mode{
-		{"own_head", "an own linear head, from scratch, on frozen embeddings", scratch, ownHead},
-		{"own_head_shared", "an own linear head that starts from the shared one, with the label prior", started, ownHead},
-		{"single_adapter", "an own adapter in every block and an own head that starts from the shared one, with the label prior", single, ownHead},
+		{"own_head", "an own linear head, from scratch, on frozen embeddings", scratch, ownHead, nil},
+		{"own_head_shared", "an own linear head that starts from the shared one, with the label prior", started, ownHead, nil},
+		{"single_adapter", "an own adapter in every block and an own head that starts from the shared one, with the label prior", single, ownHead, nil},
 	}
 }
 

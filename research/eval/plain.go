@@ -19,12 +19,10 @@ func plainModes() []Mode {
 	for _, k := range []int{1, 3, 5, 10} {
 		ks = append(ks, Setting{Name: fmt.Sprintf("k=%d", k), K: k})
 	}
-	none := []Setting{{Name: "nothing to set"}}
 	return []Mode{
-		{"majority", "the person's most frequent label", none, majority},
-		{"base", "the shared head, nothing personal", none, prior},
-		{"prior", "the shared head and the person's label prior", alphas, prior},
-		{"knn", "votes of the person's nearest texts, by the cosine of frozen embeddings", ks, knn},
+		{"majority", "the person's most frequent label", []Setting{{Name: "nothing to set"}}, majority, nil},
+		{"prior", "the shared head and the person's label prior", alphas, prior, nil},
+		{"knn", "votes of the person's nearest texts, by the cosine of frozen embeddings", ks, knn, nil},
 	}
 }
 
@@ -51,12 +49,7 @@ func prior(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 	if err != nil {
 		return served{}, err
 	}
-	var offset []float32
-	size := 0
-	if s.Alpha > 0 {
-		offset, size = w.Head.Prior(p.Counts, s.Alpha), frameBytes+countBytes(p.Counts)
-	}
-	return served{predicted: predict(w.Head, offset, x), bytes: size}, nil
+	return served{predicted: predict(w.Head, w.Head.Prior(p.Counts, s.Alpha), x), bytes: frameBytes + countBytes(p.Counts)}, nil
 }
 
 func knn(ctx context.Context, w *World, p *Part, s Setting) (served, error) {

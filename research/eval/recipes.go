@@ -9,7 +9,7 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// recipe is what the SDK does for a new person once it has a trained shared head, and what the modes of masks vary.
+// recipe is the training of the SDK for a new person once it has a trained shared head: what the modes of masks vary.
 func recipe() Setting {
 	return Setting{Name: "as the SDK", Alpha: 3, Bank: Bank{Kind: "random", N: 150, Blocks: 1, Bottleneck: 24, Sigma: bank.DefaultSigmaB}, Config: learner.LastBlocks()}
 }
@@ -54,36 +54,20 @@ func alphas() (out []Setting) {
 	return out
 }
 
-// joint are four ways to go on from a bank that was trained with the first people's masks.
-func joint() (out []Setting) {
-	for _, rate := range []float64{0.1, 0.2} {
-		for _, affine := range []bool{false, true} {
-			s := recipe()
-			s.Bank.Kind, s.Bank.Sigma, s.Config.Gain = "joint", 0.3, 1
-			s.Config.MaskRate, s.Config.Affine = rate, affine
-			s.Name = fmt.Sprintf("joint bank, mask rate %g, affine %v", rate, affine)
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// maskModes are profiles of masks, and what is left of them without one part or another.
+// maskModes are masks as package learner trains them, and what is left of them without one part or another: the SDK has no such calls.
 func maskModes() []Mode {
 	return []Mode{
-		{"x_peft", "hard masks, LN_b's affine and the label prior", four(nil), xpeft},
-		{"random_masks", "masks that stay as they start, at random; LN_b's affine is trained", fixed(func(*Setting) {}), xpeft},
-		{"uniform_trained", "the same over the bank's uniform average", fixed(func(s *Setting) { s.Config.K = s.Bank.N }), xpeft},
-		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform)},
-		{"nearest", "the mask and affine of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest)},
-		{"x_peft_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft = true }), xpeft},
-		{"x_peft_one_mask", "one mask for both sides", four(func(s *Setting) { s.Config.OneMask = true }), xpeft},
-		{"x_peft_no_affine", "without LN_b's affine", four(func(s *Setting) { s.Config.Affine, s.Config.Gain = false, 1 }), xpeft},
-		{"x_peft_no_prior", "without the label prior", four(func(s *Setting) { s.Alpha = 0 }), xpeft},
-		{"x_peft_shaped", "over a bank that the shared head shapes", four(func(s *Setting) { s.Bank.Kind, s.Bank.Sigma, s.Config.MaskRate = "shaped", 0.3, 0.2 }), xpeft},
-		{"x_peft_average", "the average of three trainings", four(func(s *Setting) { s.Config.Runs = 3 }), xpeft},
-		{"x_peft_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks = 0 }), xpeft},
-		{"warm", "over a bank trained jointly with the bank's people, from their mean logits", joint(), xpeft},
-		{"warm_apart", "over adapters trained apart, one a person: the paper's warm start", four(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft},
+		{"masks", "hard masks, LN_b's affine and the label prior, from scratch and from all training texts: the SDK holds some back", four(nil), xpeft, nil},
+		{"random_masks", "masks that stay as they start, at random; LN_b's affine is trained", fixed(func(*Setting) {}), xpeft, nil},
+		{"uniform_trained", "the same over the bank's uniform average", fixed(func(s *Setting) { s.Config.K = s.Bank.N }), xpeft, nil},
+		{"uniform", "the bank's uniform average and the label prior, nothing trained", alphas(), untrained(uniform), nil},
+		{"nearest", "the mask and affine of the bank's person with the most alike labels, and the own label prior, nothing trained", alphas(), untrained(nearest), nil},
+		{"masks_soft", "soft masks, which no profile stores", four(func(s *Setting) { s.Config.Soft = true }), xpeft, nil},
+		{"masks_one_mask", "one mask for both sides", four(func(s *Setting) { s.Config.OneMask = true }), xpeft, nil},
+		{"masks_no_affine", "without LN_b's affine", four(func(s *Setting) { s.Config.Affine, s.Config.Gain = false, 1 }), xpeft, nil},
+		{"masks_no_prior", "without the label prior", four(func(s *Setting) { s.Alpha = 0 }), xpeft, nil},
+		{"masks_shaped", "over a bank that the shared head shapes", four(func(s *Setting) { s.Bank.Kind, s.Bank.Sigma, s.Config.MaskRate = "shaped", 0.3, 0.2 }), xpeft, nil},
+		{"masks_all", "adapters in all blocks", four(func(s *Setting) { s.Bank.Blocks = 0 }), xpeft, nil},
+		{"warm_apart", "over adapters trained apart, one a person: the paper's warm start", four(func(s *Setting) { s.Bank.Kind = "apart" }), xpeft, nil},
 	}
 }

@@ -3,15 +3,18 @@
 package eval
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/golden"
+	"github.com/xpeft/xpeft/learner"
 )
 
 func TestClaim(t *testing.T) {
@@ -80,20 +83,20 @@ func TestEvaluation(t *testing.T) {
 	var modes []Mode
 	for _, mode := range Modes() {
 		switch mode.Name {
-		case "prior", "knn", "x_peft", "nearest":
+		case "base", "prior", "knn", "x_peft", "masks", "nearest":
 			mode.Settings = mode.Settings[:1] // nothing to choose: fast
 			if mode.Name == "prior" {
-				mode.Settings = plainModes()[2].Settings[:2]
+				mode.Settings = plainModes()[1].Settings[:2]
 			}
 			modes = append(modes, mode)
 		}
 	}
-	if len(modes) != 4 {
+	if len(modes) != 6 {
 		t.Fatalf("got %d modes", len(modes))
 	}
 	var log []string
 	dir := t.TempDir()
-	e := &Evaluation{Data: fewPeople(), Machine: m, Out: dir, Modes: modes[:2], Splits: 1, Seeds: 1, Most: 60, New: 2, Log: func(s string) { log = append(log, s) }}
+	e := &Evaluation{Data: fewPeople(), Machine: m, Out: dir, Modes: modes[2:4], Splits: 1, Seeds: 1, Most: 60, New: 2, Log: func(s string) { log = append(log, s) }}
 	if err := e.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +110,7 @@ func TestEvaluation(t *testing.T) {
 		t.Errorf("the second run did %q, want what was missing only", again)
 	}
 	runs, err := ReadRuns(dir)
-	if err != nil || len(runs) != 4 {
+	if err != nil || len(runs) != 6 {
 		t.Fatalf("got %d runs (%v)", len(runs), err)
 	}
 	for _, r := range runs {
@@ -117,8 +120,8 @@ func TestEvaluation(t *testing.T) {
 		if r.Mode == "prior" && len(r.Tried) != 2 {
 			t.Errorf("prior tried %v", r.Tried)
 		}
-		if r.Mode == "x_peft" && (r.Profiles[0].Mask == nil || r.Profiles[0].Bytes > 320) {
-			t.Errorf("x_peft: got %d bytes, mask %v", r.Profiles[0].Bytes, r.Profiles[0].Mask)
+		if (r.Mode == "x_peft" || r.Mode == "masks") && (r.Profiles[0].Mask == nil || r.Profiles[0].Bytes > 320) {
+			t.Errorf("%s: got %d bytes, mask %v", r.Mode, r.Profiles[0].Bytes, r.Profiles[0].Mask)
 		}
 	}
 	if _, err := Report(runs, "x_peft"); err != nil {
@@ -127,5 +130,59 @@ func TestEvaluation(t *testing.T) {
 	e.Data.Digest = "other"
 	if err := e.Run(context.Background()); !errors.Is(err, ErrData) {
 		t.Errorf("a folder of other data: got %v", err)
+	}
+}
+
+// TestServices: the SDK's modes serve everyone alike whenever they are asked, their base is what the head of the other modes says, and no folder is left behind.
+func TestServices(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	m, err := OpenMachine(golden.Model(t), 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ctx, d := context.Background(), fewPeople()
+	w, err := NewWorld(ctx, m, d, []int{0, 1, 2, 3, 4, 5}, []int{6, 7, 8}, 0, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	serve := func(mode Mode) []served {
+		t.Helper()
+		all, err := mode.serveAll(ctx, w, w.New, mode.Settings[0])
+		if err != nil {
+			t.Fatalf("%s: %v", mode.Name, err)
+		}
+		return all
+	}
+	for _, mode := range sdkModes() {
+		if warm := mode.Settings[0].Service.Warm; warm != nil {
+			warm.Edit = func(c *learner.BankConfig) { c.N, c.K, c.Blocks, c.Updates = 8, 2, 1, 2 }
+		}
+		all := serve(mode)
+		for i, p := range w.New {
+			learns := mode.Settings[0].Service.Learn != nil
+			if len(all[i].predicted) != len(p.Test) || slices.Min(all[i].predicted) < 0 || (all[i].mask != nil) != learns || (all[i].bytes > 0) != learns {
+				t.Errorf("%s, %s: got %+v", mode.Name, p.ID, all[i])
+			}
+			if mode.Name != "base" {
+				continue
+			}
+			_, x, err := p.embed(ctx, w)
+			if want := predict(w.Head, nil, x); err != nil || !slices.Equal(all[i].predicted, want) {
+				t.Errorf("base of %s: got %v of the SDK, %v (%v) of the head", p.ID, all[i].predicted, want, err)
+			}
+		}
+		if mode.Name == "x_peft" {
+			for i, again := range serve(mode) {
+				if !bytes.Equal(again.mask.Bytes(), all[i].mask.Bytes()) || !slices.Equal(again.predicted, all[i].predicted) {
+					t.Errorf("%s: got another profile the second time", w.New[i].ID)
+				}
+			}
+		}
+	}
+	w.Close()
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "xpeft-eval-*")); err != nil || len(left) > 0 {
+		t.Errorf("got the folders %v left behind (%v)", left, err)
 	}
 }

@@ -5,6 +5,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 // Machine is what all runs of a process share: the engine and the frozen encoder.
 type Machine struct {
+	Dir       string // of the model
 	Engine    *torch.Engine
 	Encoder   *model.Encoder
 	Tokenizer *model.Tokenizer
@@ -55,7 +57,7 @@ func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 		c.Close()
 		return nil, err
 	}
-	return &Machine{Engine: e, Encoder: enc, Tokenizer: tok, MaxTokens: maxTokens}, nil
+	return &Machine{Dir: dir, Engine: e, Encoder: enc, Tokenizer: tok, MaxTokens: maxTokens}, nil
 }
 
 // Close frees everything.
@@ -69,6 +71,7 @@ func (m *Machine) Close() error {
 
 // texts are all that is known of a person, tokenized, with what the frozen encoder makes of it: computed once for all the worlds of a process.
 type texts struct {
+	person   Person
 	examples []learner.Example
 
 	mu       sync.Mutex
@@ -156,26 +159,28 @@ type World struct {
 	Seed   uint64
 	Bank   []*Part // all their texts are in Train and Test together
 	New    []*Part
-	Head   *model.Head // of the bank's people, over the bare encoder
+	Head   *model.Head // of the bank's people, over the bare encoder, by TrainHead of the SDK
+
+	root string // of all folders of the SDK
+	home home
 
 	mu    sync.Mutex
 	banks map[string]*shared
 }
 
-// shared is a bank with what the first profiles made of it.
+// shared is a bank with what the first profiles made of it, or a folder of the SDK.
 type shared struct {
-	once       sync.Once
-	err        error
-	bank       *bank.Bank
-	head       *model.Head
-	population *learner.Logits // nil: training starts fresh
+	once sync.Once
+	err  error
+	bank *bank.Bank
+	home home
 
 	neighbours    sync.Once
 	neighboursErr error
 	learned       []*learner.Result // of the bank's people
 }
 
-// NewWorld tokenizes and trains the shared head.
+// NewWorld tokenizes, and has the SDK train the shared head.
 func NewWorld(ctx context.Context, m *Machine, d *Data, bankSide, fresh []int, seed uint64, most int) (*World, error) {
 	w := &World{Machine: m, Labels: d.Labels, Seed: seed, banks: map[string]*shared{}}
 	class := map[string]int{}
@@ -192,7 +197,15 @@ func NewWorld(ctx context.Context, m *Machine, d *Data, bankSide, fresh []int, s
 	for _, i := range fresh {
 		w.New = append(w.New, part(i))
 	}
-	return w, w.trainHead(ctx)
+	err := w.makeHome(ctx)
+	if err == nil {
+		w.Head, err = w.home.readHead()
+	}
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("eval: the bank's people: %w", err)
+	}
+	return w, nil
 }
 
 // person tokenizes all texts of a person, once for a process.
@@ -203,7 +216,7 @@ func (m *Machine) person(d *Data, i int, class map[string]int) *texts {
 	if t := m.texts[key]; t != nil {
 		return t
 	}
-	t := &texts{}
+	t := &texts{person: d.People[i]}
 	for _, e := range d.People[i].Examples {
 		x := learner.Example{Class: class[e.Label]}
 		m.Tokenizer.Encode(&x.Text, e.Text, e.Pair, m.MaxTokens)
@@ -216,50 +229,19 @@ func (m *Machine) person(d *Data, i int, class map[string]int) *texts {
 	return t
 }
 
-// trainHead fits the head that all share to all texts of the bank's people.
-func (w *World) trainHead(ctx context.Context) error {
-	env := w.env(nil)
-	err := each(len(w.Bank), runtime.GOMAXPROCS(0), func(i int) error {
-		_, err := w.Bank[i].texts.prepare(ctx, env)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	var all []*learner.Prepared
-	counts := make([]uint32, len(w.Labels))
-	for _, p := range w.Bank {
-		train, test, err := p.prepare(ctx, env)
-		if err != nil {
-			return err
-		}
-		all = append(all, train, test)
-		for _, e := range p.all() {
-			counts[e.Class]++
-		}
-	}
-	c := learner.SharedHead()
-	c.Seed = w.Seed
-	job := learner.Job{Head: learner.NewHead(w.Labels, w.Encoder.Hidden(), false, w.Seed)}
-	r, err := learner.LearnPrepared(ctx, env, learner.Join(all), job, c)
-	if err != nil {
-		return fmt.Errorf("eval: the shared head: %w", err)
-	}
-	w.Head = r.Head
-	w.Head.Counts = counts
-	return nil
-}
-
 func (w *World) env(b *bank.Bank) learner.Env {
 	return learner.Env{Engine: w.Engine, Encoder: w.Encoder, Bank: b}
 }
 
-// Close frees the banks.
+// Close frees the banks and deletes the folders.
 func (w *World) Close() {
 	for _, s := range w.banks {
 		if s.bank != nil {
 			s.bank.Close()
 		}
+	}
+	if w.root != "" {
+		os.RemoveAll(w.root)
 	}
 }
 
