@@ -52,29 +52,32 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	key := key32(n)
 	record := w.profiles.Get(key)
 	w.tally.recordBytes -= uint64(len(record))
-	if old, err := w.decode(n); err == nil {
-		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
-	}
 	if err := w.eraseBeside(n); err != nil {
 		return err
 	}
-	return w.eraseRecord(n)
+	old, err := w.eraseRecord(n)
+	if old != nil {
+		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
+	}
+	return err
 }
 
-// eraseRecord deletes the record under a number, and frees the number.
-func (w *writeTx) eraseRecord(n uint32) error {
+// eraseRecord deletes the record under a number, which it returns if it can be
+// read, and frees the number.
+func (w *writeTx) eraseRecord(n uint32) (old *Profile, err error) {
 	old, unread := w.decode(n)
 	if err := w.Bucket(bktProfiles).remove(key32(n)); err != nil {
-		return err
+		return old, err
 	}
-	leave := func() error { return w.regroup(n, old, nil) }
-	if unread != nil {
-		leave = func() error { return w.leaveAll(n) }
+	if unread == nil {
+		err = w.regroup(n, old, nil)
+	} else {
+		err = w.leaveAll(n)
 	}
-	if err := leave(); err != nil {
-		return err
+	if err != nil {
+		return old, err
 	}
-	return w.free(n)
+	return old, w.free(n)
 }
 
 // free gives a number to whoever comes next; if it had a key, only after the

@@ -37,6 +37,9 @@ func (w *writeTx) settle(id []byte) error {
 	if v == nil {
 		return nil
 	}
+	if _, err := number(v); err != nil {
+		return err
+	}
 	put := w.putID
 	if old := w.ids.Get(id); old != nil {
 		put = w.Bucket(bktIDs).replace
@@ -95,11 +98,11 @@ func (w *writeTx) eraseStaged(key []byte) error {
 	if _, err := w.Bucket(bktExamples).removePrefix(key); err != nil {
 		return err
 	}
-	return errors.Join(
+	_, err = w.eraseRecord(n)
+	return errors.Join(err,
 		w.Bucket(bktState).discard(key),
 		w.Bucket(bktPeople).discard(key),
 		w.Bucket(bktWaiting).discard(key),
-		w.eraseRecord(n),
 	)
 }
 

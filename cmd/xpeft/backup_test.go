@@ -15,7 +15,11 @@ import (
 func TestBackupAndRestore(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir, out := newFolder(t), t.TempDir()
-		fill(t, dir, "alice", "bob")
+		ids := []string{"alice", "bob"}
+		for i := range 60 { // of some pages, a forget changes few
+			ids = append(ids, fmt.Sprint("user", i))
+		}
+		fill(t, dir, ids...)
 		file := func(name string) string { return filepath.Join(out, name) }
 		full := call(t, binary, dir, "", "backup", "-o", file("full"), "--json").want(t, exitOK).rows(t)[0]
 		call(t, binary, dir, "", "forget", "bob").want(t, exitOK)
