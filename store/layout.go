@@ -8,18 +8,20 @@ import (
 
 // The versions of the layout below; docs/format.md describes it.
 const (
-	schemaUnsummed        = 1 // without keySums
-	schemaUnsummedStaging = 2
-	schemaPeopleless      = 3 // without bktPeople and bktWaiting
-	schemaStagingOld      = 4
-	schema                = 5
-	schemaStaging         = 6 // while an import into an empty store is under way
+	schemaUnsummed          = 1 // without keySums
+	schemaUnsummedStaging   = 2
+	schemaPeopleless        = 3 // without bktPeople and bktWaiting
+	schemaPeoplelessStaging = 4
+	schemaChangeless        = 5 // without bktChanges
+	schemaChangelessStaging = 6
+	schema                  = 7
+	schemaStaging           = 8 // while an import into an empty store is under way
 )
 
 // staging says whether a file of a schema may have an import into an empty
 // store under way.
 func staging(schema int) bool {
-	return schema == schemaStaging || schema == schemaStagingOld || schema == schemaUnsummedStaging
+	return schema%2 == 0
 }
 
 // The buckets of the file, and the tags that seal their values.
@@ -38,6 +40,7 @@ var (
 	bktExamples = []byte("examples") // number, sequence → example
 	bktPeople   = []byte("people")   // number → person
 	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
+	bktChanges  = []byte("changes")  // epoch → backup; epoch, number>>10 → whose profiles were written since
 	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
 
 	// While an import is being staged there is bktStaging, which no reader
@@ -50,11 +53,15 @@ var (
 var allBuckets = [][]byte{
 	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples, bktIndex,
-	bktPeople, bktWaiting,
+	bktPeople, bktWaiting, bktChanges,
 }
 
-// laterBuckets are those that a file of schemaPeopleless or before lacks.
-var laterBuckets = [][]byte{bktPeople, bktWaiting}
+// laterBuckets are those that older files lack, from the schema on that has
+// them, in the order of summed.
+var laterBuckets = []struct {
+	name []byte
+	from int
+}{{bktPeople, schemaChangeless}, {bktWaiting, schemaChangeless}, {bktChanges, schema}}
 
 const (
 	tagMeta    = 'M'
@@ -69,6 +76,7 @@ const (
 	tagIndex   = 'I'
 	tagPerson  = 'U'
 	tagWaiting = 'W'
+	tagChanges = 'C'
 )
 
 var (

@@ -290,7 +290,7 @@ func (r *repairer) missed(found sums) {
 		return
 	}
 	for i, name := range summed {
-		if bytes.Equal(name, bktFree) || found[i].keys >= want[i].keys {
+		if bytes.Equal(name, bktFree) || bytes.Equal(name, bktChanges) || found[i].keys >= want[i].keys {
 			continue
 		}
 		r.lost("bucket %q: %d of %d keys are saved", name, found[i].keys, want[i].keys)

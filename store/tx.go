@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
@@ -178,7 +179,9 @@ type writeTx struct {
 	s       *Store
 	tally   tally
 	sums    sums
-	changes []change // for the index, once committed
+	changes []change        // for the index, once committed
+	noting  uint64          // epoch of bktChanges, 0 if there is none
+	changed *roaring.Bitmap // numbers to note in it; nil: none is
 
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
@@ -189,7 +192,11 @@ type writeTx struct {
 
 // Bucket is one of summed. There is no other way to write to these.
 func (w *writeTx) Bucket(name []byte) bucket {
-	return bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name)}
+	b := bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name), nil}
+	if w.changed != nil && ofProfiles(name) {
+		b.changed = w.changed
+	}
+	return b
 }
 
 // staging is bktStaging, nil if there is none.
@@ -351,6 +358,12 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if w.sums, err = readSums(tx); err != nil {
 			return err
 		}
+		if w.noting, err = newestEpoch(tx); err != nil {
+			return err
+		}
+		if w.noting > 0 {
+			w.changed = roaring.New()
+		}
 		before, sumsBefore := w.tally, w.sums
 		for _, op := range group {
 			failed = op // also if it ends in damaged pages
@@ -359,6 +372,9 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 			}
 		}
 		failed = nil
+		if err := w.noteChanges(); err != nil {
+			return err
+		}
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}

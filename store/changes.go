@@ -1,0 +1,253 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// What a backup since an earlier one is made by. Each backup begins an epoch,
+// and from then on every transaction notes in bktChanges the numbers whose
+// records, or what lies beside them, it writes: a bit each, and one that is set
+// already costs nothing. Without a backup there is no epoch, and nothing is
+// noted. Under the epoch itself is the backup, once it is whole.
+//
+//	epoch                → nothing yet, or a base
+//	epoch, number >> 10  → the bits of 1,024 numbers
+
+// keptBases is how many backups a later one can build on.
+const keptBases = 8
+
+const blockBits = 1 << 10
+
+// base is a backup that others can build on.
+type base struct {
+	epoch        uint64
+	revision     uint64
+	digest       Digest          // of its bytes
+	live         *roaring.Bitmap // numbers that it says there are
+	banks, heads *roaring.Bitmap // refs
+	files        []Digest        // banks whose files it has, or those that it builds on
+}
+
+func (b *base) encode() []byte {
+	out := binary.AppendUvarint(nil, b.revision)
+	out = append(out, b.digest[:]...)
+	for _, set := range []*roaring.Bitmap{b.live, b.banks, b.heads} {
+		out = appendBytes(out, encodeSet(set))
+	}
+	return appendDigests(out, b.files)
+}
+
+func decodeBase(payload []byte) (b *base, err error) {
+	d := &decoder{b: payload}
+	b = &base{revision: d.uvarint("revision"), digest: d.digest("digest")}
+	for _, set := range []**roaring.Bitmap{&b.live, &b.banks, &b.heads} {
+		*set = d.set("set")
+	}
+	b.files = d.digests("banks")
+	return b, d.end()
+}
+
+// encodeSet is a Roaring bitmap in the portable format.
+func encodeSet(set *roaring.Bitmap) []byte {
+	set.RunOptimize()
+	b, _ := set.ToBytes() // fails as a writer does, which is memory
+	return b
+}
+
+// set reads a set after its length.
+func (d *decoder) set(what string) (set *roaring.Bitmap) {
+	b := d.bytes(MaxRecord, what)
+	set = roaring.New()
+	defer func() {
+		if v := recover(); v != nil { // what the package does with bytes of a stranger's is not ours to know
+			d.fail("%s: %v", what, v)
+		}
+	}()
+	if d.err != nil {
+		return set
+	}
+	n, err := set.ReadFrom(bytes.NewReader(b))
+	if err == nil {
+		err = set.Validate()
+	}
+	if err != nil || n != int64(len(b)) {
+		d.fail("%s: %v, %d of %d bytes", what, err, n, len(b))
+		return roaring.New()
+	}
+	return set
+}
+
+// ofProfiles says whether the keys of a bucket begin with a profile's number.
+func ofProfiles(bucket []byte) bool {
+	for _, name := range [][]byte{bktProfiles, bktHistory, bktState, bktExamples, bktPeople, bktWaiting} {
+		if bytes.Equal(bucket, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// newestEpoch is the one that a transaction notes changes in, 0 if there is none.
+func newestEpoch(tx *bolt.Tx) (uint64, error) {
+	b := tx.Bucket(bktChanges)
+	if b == nil {
+		return 0, nil
+	}
+	k, _ := b.Cursor().Last()
+	switch len(k) {
+	case 0:
+		return 0, nil
+	case 8, 12:
+		return binary.BigEndian.Uint64(k), nil
+	}
+	return 0, corrupt("changes: key %x", k)
+}
+
+// noteChanges adds the numbers that the transaction has written to the epoch.
+func (w *writeTx) noteChanges() error {
+	if w.changed == nil {
+		return nil
+	}
+	changes := w.Bucket(bktChanges)
+	for it := w.changed.Iterator(); it.HasNext(); {
+		block := it.PeekNext() / blockBits
+		key := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, w.noting), block)
+		bits, err := changedBlock(key, changes.Get(key))
+		if err != nil {
+			return err
+		}
+		before := bits
+		for it.HasNext() && it.PeekNext()/blockBits == block {
+			n := it.Next() % blockBits
+			bits[n/8] |= 1 << (n % 8)
+		}
+		if bits == before {
+			continue
+		}
+		if err := changes.put(key, seal(tagChanges, key, bits[:])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changedBlock reads the bits under a key, which has none yet if value is nil.
+func changedBlock(key, value []byte) (bits [blockBits / 8]byte, err error) {
+	if value == nil {
+		return bits, nil
+	}
+	payload, err := unseal(tagChanges, key, value)
+	if err == nil && len(payload) != len(bits) {
+		err = corrupt("%d bytes", len(payload))
+	}
+	if err != nil {
+		return bits, fmt.Errorf("changes %x: %w", key, err)
+	}
+	return [blockBits / 8]byte(payload), nil
+}
+
+// beginEpoch has later transactions note what they change.
+func (w *writeTx) beginEpoch() (epoch uint64, err error) {
+	epoch = w.noting + 1
+	key := binary.BigEndian.AppendUint64(nil, epoch)
+	return epoch, w.Bucket(bktChanges).insert(key, seal(tagChanges, key, nil))
+}
+
+// keepBase makes the backup that began an epoch one to build on, and forgets
+// what only older ones than the last few need.
+func (w *writeTx) keepBase(b *base) error {
+	changes := w.Bucket(bktChanges)
+	key := binary.BigEndian.AppendUint64(nil, b.epoch)
+	if err := changes.put(key, seal(tagChanges, key, b.encode())); err != nil {
+		return err
+	}
+	bases, err := w.bases()
+	if err != nil || len(bases) <= keptBases {
+		return err
+	}
+	oldest := binary.BigEndian.AppendUint64(nil, bases[len(bases)-keptBases].epoch)
+	var old [][]byte
+	c := changes.Cursor()
+	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
+		old = append(old, bytes.Clone(k))
+	}
+	for _, k := range old {
+		if err := changes.remove(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bases are the backups that others can build on, oldest first.
+func (t *txn) bases() (all []*base, err error) {
+	b := t.Tx.Bucket(bktChanges)
+	if b == nil {
+		return nil, nil
+	}
+	err = b.ForEach(func(k, v []byte) error {
+		if len(k) != 8 {
+			return nil
+		}
+		payload, err := unseal(tagChanges, k, v)
+		if err != nil || len(payload) == 0 {
+			return err
+		}
+		one, err := decodeBase(payload)
+		if err != nil {
+			return err
+		}
+		one.epoch = binary.BigEndian.Uint64(k)
+		all = append(all, one)
+		return nil
+	})
+	return all, err
+}
+
+// base returns the backup of a revision.
+func (t *txn) base(revision uint64) (*base, error) {
+	bases, err := t.bases()
+	if err != nil {
+		return nil, fmt.Errorf("%w: revision %d: %w", ErrNoBase, revision, err)
+	}
+	for _, b := range bases {
+		if b.revision == revision {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: revision %d", ErrNoBase, revision)
+}
+
+// changedSince are the numbers that were written since a base, some of which
+// are not there any more. A set that a damaged page lost would make a backup
+// that lacks profiles, so the keys are counted.
+func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
+	changed := roaring.New()
+	var found sum
+	err := t.Tx.Bucket(bktChanges).ForEach(func(k, v []byte) error {
+		found.add(k)
+		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
+			return nil
+		}
+		bits, err := changedBlock(k, v)
+		for i := range uint32(blockBits) {
+			if bits[i/8]>>(i%8)&1 != 0 {
+				changed.Add(binary.BigEndian.Uint32(k[8:])*blockBits + i)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sums, err := readSums(t.Tx)
+	if err == nil && *sums.of(bktChanges) != found {
+		err = corrupt("changes: %d keys, but %d were written", found.keys, sums.of(bktChanges).keys)
+	}
+	return changed, err
+}
