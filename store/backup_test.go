@@ -300,7 +300,7 @@ func TestBackupBesideImport(t *testing.T) {
 	const profiles = 300
 	r := newRand(t)
 	s := filled(t, r, profiles)
-	s.batch = 20
+	s.batch = 3
 	bundle := export(t, s, everything)
 	full, report := backUp(t, s, 0)
 	chain, since := [][]byte{full}, report.Revision
@@ -320,7 +320,9 @@ func TestBackupBesideImport(t *testing.T) {
 		}
 		b, report := backUp(t, s, since)
 		chain, since = append(chain, b), report.Revision
-		got, err := restored(t, chain...)
+	}
+	for n := len(chain); n > 0; n -= 1 + len(chain)/16 {
+		got, err := restored(t, chain[:n]...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -141,6 +141,14 @@ func backup(t testing.TB, s *Store, path string) {
 	if _, err := Restore(ctx, path, nil, &b); err != nil {
 		t.Fatal(err)
 	}
+	restored, err := Open(path, fast) // makes its index
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := restored.FlushIndex(ctx); err != nil {
+		t.Fatal(err)
+	}
+	checkAndClose(t, restored)
 }
 
 func TestBackup(t *testing.T) {

@@ -47,20 +47,26 @@ func TestWriteFiles(t *testing.T) {
 		Person: func(p *Person) { p.Private, p.Notes = true, []byte("notes") }}
 	fill(second(s.Put(ctx, p, w)))
 	fill(second(s.Put(ctx, p, Write{})))
-	p.ID, p.OwnHead, p.Head = "böb", nil, head
+	p.ID, p.OwnHead, p.Head = "carl", nil, head
+	fill(second(s.Put(ctx, p, w)))
+	var full, since bytes.Buffer
+	report, err := s.Backup(ctx, &full, nil)
+	fill(err)
+	fill(s.Delete(ctx, "carl"))
+	p.ID = "böb"
 	fill(second(s.Put(ctx, p, Write{})))
+	fill(second(s.Backup(ctx, &since, &BackupOptions{Since: report.Revision})))
 	var bundle bytes.Buffer
 	fill(second(s.Export(ctx, &bundle, everything)))
-	var backup bytes.Buffer
-	fill(second(s.Backup(ctx, &backup, nil)))
 	fill(s.Close())
 	db, err := os.ReadFile(s.Path())
 	fill(err)
 	z, err := zstd.NewWriter(nil)
 	fill(err)
-	fill(os.WriteFile(filepath.Join("testdata", "store-v5.db.zst"), z.EncodeAll(db, nil), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "store-v7.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v3.bin"), bundle.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v1-schema5.bin"), backup.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2.bin"), full.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2-since.bin"), since.Bytes(), 0o644))
 }
 
 func checkGolden(t *testing.T, s *Store) {
@@ -138,13 +144,13 @@ func openGolden(t *testing.T, path string, o Options, summed bool) *Store {
 // TestGoldenStore opens a store of every version: as a reader, which finds no
 // sums in an old one, then as a writer, which upgrades it, then again.
 func TestGoldenStore(t *testing.T) {
-	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false} {
+	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false, "store-v7.db.zst": false} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
 			for i, o := range []Options{{ReadOnly: true}, {NoSync: true}, {ReadOnly: true}} {
 				s := openGolden(t, path, o, !old || i > 0)
 				checkGoldenStore(t, s)
-				checkGoldenPerson(t, s, name != "store-v5.db.zst")
+				checkGoldenPerson(t, s, name < "store-v5")
 				if want := schema; i > 0 && s.Meta().Schema != want {
 					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
 				}
@@ -228,7 +234,7 @@ func TestUpgradeCutShort(t *testing.T) {
 	if testKey != nil {
 		t.Skip("the files are not encrypted")
 	}
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst"} {
 		upgraded(t, name).eachImage(t, func(path, what string, want map[string]content) {
 			if diff := stateOf(t, path, want); diff != "" {
 				t.Errorf("%s, %s: %s", name, what, diff)
@@ -294,23 +300,31 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 }
 
 func TestGoldenBackup(t *testing.T) {
-	for _, name := range []string{"backup-v1.bin", "backup-v1-schema5.bin"} {
-		t.Run(name, func(t *testing.T) { testGoldenBackup(t, name) })
+	for _, names := range [][]string{{"backup-v1.bin"}, {"backup-v1-schema5.bin"}, {"backup-v2.bin", "backup-v2-since.bin"}} {
+		t.Run(names[0], func(t *testing.T) { testGoldenBackup(t, names) })
 	}
 }
 
-func testGoldenBackup(t *testing.T, name string) {
-	b, err := os.ReadFile(filepath.Join("testdata", name))
+func testGoldenBackup(t *testing.T, names []string) {
+	var backups [][]byte
+	for _, name := range names {
+		backups = append(backups, goldenBytes(t, name))
+	}
+	verified, err := Verify(ctx, nil, readers(backups)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "xpeft.db")
-	if _, err := Restore(ctx, path, nil, bytes.NewReader(b)); err != nil {
-		t.Fatal(err)
+	if restored, err := Restore(ctx, path, nil, readers(backups)...); err != nil || restored != verified {
+		t.Fatalf("got %+v, %v, want %+v", restored, err, verified)
 	}
 	s, err := Open(path, &Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(names) > 1 {
+		checkGoldenStore(t, s)
+		checkGoldenPerson(t, s, false)
 	}
 	checkGolden(t, s)
 	if err := s.Close(); err != nil {
