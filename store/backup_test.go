@@ -340,46 +340,57 @@ func TestBackupBesideImport(t *testing.T) {
 // a profile that it has noted once no more.
 func TestBackupEpochs(t *testing.T) {
 	s := newStore(t, fast)
-	noted := func() (keys int, written uint64) {
+	noted := func() (blocks int, notes []uint32) {
 		t.Helper()
-		err := s.view(func(x *txn) error {
-			return x.Bucket(bktChanges).ForEach(func(k, v []byte) error {
-				if keys++; len(k) == 12 {
-					written += uint64(len(v))
+		err := s.view(func(x *txn) (err error) {
+			notes, err = readNotes(x.Tx)
+			return errors.Join(err, x.Bucket(bktChanges).ForEach(func(k, _ []byte) error {
+				if len(k) == 12 {
+					blocks++
 				}
 				return nil
-			})
+			}))
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return keys, written
+		return blocks, notes
+	}
+	want := func(blocks int, notes ...uint32) {
+		t.Helper()
+		if gotBlocks, got := noted(); gotBlocks != blocks || !slices.Equal(got, notes) {
+			t.Errorf("got %d blocks and notes of %v, want %d and %v", gotBlocks, got, blocks, notes)
+		}
 	}
 	put := func(id string) { must(s.Put(ctx, randomProfile(newRand(t), id), Write{})) }
 	put("ann")
-	if keys, _ := noted(); keys != 0 {
-		t.Errorf("got %d keys without a backup, want none", keys)
-	}
+	want(0)
 	_, first := backUp(t, s, 0)
 	put("ann")
 	put("ann")
-	if keys, _ := noted(); keys != 2 {
-		t.Errorf("got %d keys, want the epoch and one block", keys)
-	}
+	want(0, 1)
 	if err := s.PutMeta(ctx, "key", []byte("value")); err != nil {
 		t.Fatal(err)
 	}
+	want(0, 1)
 	_, second := backUp(t, s, first.Revision)
+	want(1)
 	if _, none := backUp(t, s, second.Revision); none.Written != 0 || second.Written != 1 {
 		t.Errorf("got %d and %d profiles written, want 1 and 0", second.Written, none.Written)
 	}
+	secrets(t, s, maxNotes-1) // bob is one too many for notes
+	put("bob")
+	if _, notes := noted(); len(notes) != maxNotes {
+		t.Errorf("got %d notes, want %d", len(notes), maxNotes)
+	}
+	put("carl")
+	put("carl")
+	want(2)
 	for range keptBases {
 		put("bob")
 		backUp(t, s, 0)
 	}
-	if keys, _ := noted(); keys != 2*keptBases-1 { // the newest epoch has no block
-		t.Errorf("got %d keys, want those of %d epochs", keys, keptBases)
-	}
+	want(keptBases - 1) // the newest epoch has none
 }
 
 // TestBackupBases says which backups others can build on.
@@ -436,7 +447,7 @@ func TestBackupLostSet(t *testing.T) {
 	defer s.Close()
 	must(s.PutBank(ctx, testBank))
 	_, report := backUp(t, s, 0)
-	must(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{}))
+	secrets(t, s, maxNotes+1)
 	err = s.writePages(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bktChanges)
 		k, _ := b.Cursor().Last()

@@ -4,24 +4,30 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
 // What a backup since an earlier one is made by. Each backup begins an epoch,
-// and from then on every transaction notes in bktChanges the numbers whose
-// records, or what lies beside them, it writes: a bit each, and one that is set
-// already costs nothing. Without a backup there is no epoch, and nothing is
-// noted. Under the epoch itself is the backup, once it is whole.
+// and from then on every transaction notes the numbers whose records, or what
+// lies beside them, it writes. Without a backup there is no epoch, and nothing
+// is noted. A few numbers are in a value of bktMeta, on a page that every
+// transaction writes; when they are many they go to bktChanges, a bit each. One
+// that is noted already is not again. Under an epoch itself is the backup that
+// began it, once it is whole.
 //
 //	epoch                → nothing yet, or a base
 //	epoch, number >> 10  → the bits of 1,024 numbers
 
-// keptBases is how many backups a later one can build on.
-const keptBases = 8
-
-const blockBits = 1 << 10
+const (
+	// keptBases is how many backups a later one can build on.
+	keptBases = 8
+	// maxNotes is how many numbers are in bktMeta.
+	maxNotes  = 256
+	blockBits = 1 << 10
+)
 
 // base is a backup that others can build on.
 type base struct {
@@ -108,61 +114,130 @@ func newestEpoch(tx *bolt.Tx) (uint64, error) {
 	return 0, corrupt("changes: key %x", k)
 }
 
-// noteChanges adds the numbers that the transaction has written to the epoch.
+// noteChanges notes the numbers that the transaction has written.
 func (w *writeTx) noteChanges() error {
-	if w.changed == nil {
+	if w.changed == nil || w.changed.IsEmpty() {
 		return nil
 	}
-	changes := w.Bucket(bktChanges)
+	notes, err := readNotes(w.Tx)
+	if err != nil {
+		return err
+	}
+	if w.changed.GetCardinality() > maxNotes {
+		return w.fileNotes(append(notes, w.changed.ToArray()...))
+	}
+	before := len(notes)
 	for it := w.changed.Iterator(); it.HasNext(); {
-		block := it.PeekNext() / blockBits
-		key := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, w.noting), block)
+		n := it.Next()
+		key := blockKey(w.noting, n)
+		bits, err := changedBlock(key, w.Tx.Bucket(bktChanges).Get(key))
+		if err != nil {
+			return err
+		}
+		if !bits.has(n) && !slices.Contains(notes[:before], n) {
+			notes = append(notes, n)
+		}
+	}
+	switch {
+	case len(notes) == before:
+		return nil
+	case len(notes) > maxNotes:
+		return w.fileNotes(notes)
+	}
+	return w.writeNotes(notes)
+}
+
+func readNotes(tx *bolt.Tx) (notes []uint32, err error) {
+	v := tx.Bucket(bktMeta).Get(keyNotes)
+	if v == nil {
+		return nil, nil
+	}
+	payload, err := unseal(tagMeta, keyNotes, v)
+	if err == nil && (len(payload)%4 != 0 || len(payload) > 4*maxNotes) {
+		err = corrupt("%d bytes", len(payload))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("notes of changes: %w", err)
+	}
+	for ; len(payload) > 0; payload = payload[4:] {
+		notes = append(notes, binary.BigEndian.Uint32(payload))
+	}
+	return notes, nil
+}
+
+func (w *writeTx) writeNotes(notes []uint32) error {
+	var b []byte
+	for _, n := range notes {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return w.Tx.Bucket(bktMeta).Put(keyNotes, seal(tagMeta, keyNotes, b))
+}
+
+// fileNotes sets the bits of numbers, and leaves no notes.
+func (w *writeTx) fileNotes(notes []uint32) error {
+	changes := w.Bucket(bktChanges)
+	slices.Sort(notes)
+	for len(notes) > 0 {
+		key := blockKey(w.noting, notes[0])
 		bits, err := changedBlock(key, changes.Get(key))
 		if err != nil {
 			return err
 		}
-		before := bits
-		for it.HasNext() && it.PeekNext()/blockBits == block {
-			n := it.Next() % blockBits
-			bits[n/8] |= 1 << (n % 8)
-		}
-		if bits == before {
-			continue
+		for block := notes[0] / blockBits; len(notes) > 0 && notes[0]/blockBits == block; notes = notes[1:] {
+			bits.set(notes[0])
 		}
 		if err := changes.put(key, seal(tagChanges, key, bits[:])); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.writeNotes(nil)
 }
 
-// changedBlock reads the bits under a key, which has none yet if value is nil.
-func changedBlock(key, value []byte) (bits [blockBits / 8]byte, err error) {
+// block is the bits of blockBits numbers.
+type block [blockBits / 8]byte
+
+func (b *block) has(n uint32) bool { return b[n%blockBits/8]>>(n%8)&1 != 0 }
+func (b *block) set(n uint32)      { b[n%blockBits/8] |= 1 << (n % 8) }
+
+func epochKey(epoch uint64) []byte { return binary.BigEndian.AppendUint64(nil, epoch) }
+
+func blockKey(epoch uint64, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(epochKey(epoch), n/blockBits)
+}
+
+// changedBlock reads the block under a key, which has none yet if value is nil.
+func changedBlock(key, value []byte) (b block, err error) {
 	if value == nil {
-		return bits, nil
+		return b, nil
 	}
 	payload, err := unseal(tagChanges, key, value)
-	if err == nil && len(payload) != len(bits) {
+	if err == nil && len(payload) != len(b) {
 		err = corrupt("%d bytes", len(payload))
 	}
 	if err != nil {
-		return bits, fmt.Errorf("changes %x: %w", key, err)
+		return b, fmt.Errorf("changes %x: %w", key, err)
 	}
-	return [blockBits / 8]byte(payload), nil
+	return block(payload), nil
 }
 
 // beginEpoch has later transactions note what they change.
 func (w *writeTx) beginEpoch() (epoch uint64, err error) {
-	epoch = w.noting + 1
-	key := binary.BigEndian.AppendUint64(nil, epoch)
-	return epoch, w.Bucket(bktChanges).insert(key, seal(tagChanges, key, nil))
+	notes, err := readNotes(w.Tx)
+	if err == nil && len(notes) > 0 {
+		err = w.fileNotes(notes)
+	}
+	if err != nil {
+		return 0, err
+	}
+	key := epochKey(w.noting + 1)
+	return w.noting + 1, w.Bucket(bktChanges).insert(key, seal(tagChanges, key, nil))
 }
 
 // keepBase makes the backup that began an epoch one to build on, and forgets
 // what only older ones than the last few need.
 func (w *writeTx) keepBase(b *base) error {
 	changes := w.Bucket(bktChanges)
-	key := binary.BigEndian.AppendUint64(nil, b.epoch)
+	key := epochKey(b.epoch)
 	if err := changes.put(key, seal(tagChanges, key, b.encode())); err != nil {
 		return err
 	}
@@ -170,7 +245,7 @@ func (w *writeTx) keepBase(b *base) error {
 	if err != nil || len(bases) <= keptBases {
 		return err
 	}
-	oldest := binary.BigEndian.AppendUint64(nil, bases[len(bases)-keptBases].epoch)
+	oldest := epochKey(bases[len(bases)-keptBases].epoch)
 	var old [][]byte
 	c := changes.Cursor()
 	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
@@ -224,19 +299,23 @@ func (t *txn) base(revision uint64) (*base, error) {
 }
 
 // changedSince are the numbers that were written since a base, some of which
-// are not there any more. A set that a damaged page lost would make a backup
+// are not there any more. A block that a damaged page lost would make a backup
 // that lacks profiles, so the keys are counted.
 func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
-	changed := roaring.New()
+	notes, err := readNotes(t.Tx)
+	if err != nil {
+		return nil, err
+	}
+	changed := roaring.BitmapOf(notes...)
 	var found sum
-	err := t.Tx.Bucket(bktChanges).ForEach(func(k, v []byte) error {
+	err = t.Tx.Bucket(bktChanges).ForEach(func(k, v []byte) error {
 		found.add(k)
 		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
 			return nil
 		}
 		bits, err := changedBlock(k, v)
 		for i := range uint32(blockBits) {
-			if bits[i/8]>>(i%8)&1 != 0 {
+			if bits.has(i) {
 				changed.Add(binary.BigEndian.Uint32(k[8:])*blockBits + i)
 			}
 		}

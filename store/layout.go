@@ -26,7 +26,7 @@ func staging(schema int) bool {
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index", "changed"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -84,6 +84,7 @@ var (
 	keyTally = []byte("tally")
 	keySums  = []byte("sums")
 	keyIndex = []byte("index")
+	keyNotes = []byte("changed")
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:
