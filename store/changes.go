@@ -24,8 +24,9 @@ import (
 const (
 	// keptBases is how many backups a later one can build on.
 	keptBases = 8
-	// maxNotes is how many numbers are in bktMeta.
-	maxNotes  = 256
+	// maxNotes is how many numbers are in bktMeta: so few that bbolt still has it
+	// on the page of the root.
+	maxNotes  = 64
 	blockBits = 1 << 10
 )
 
@@ -220,6 +221,19 @@ func changedBlock(key, value []byte) (b block, err error) {
 	return block(payload), nil
 }
 
+// validChanges says what is wrong with a pair of bktChanges.
+func validChanges(k, v []byte) (err error) {
+	switch len(k) {
+	case 8:
+		_, err = readBase(k, v)
+	case 12:
+		_, err = changedBlock(k, v)
+	default:
+		err = corrupt("changes: key %x", k)
+	}
+	return err
+}
+
 // beginEpoch has later transactions note what they change.
 func (w *writeTx) beginEpoch() (epoch uint64, err error) {
 	notes, err := readNotes(w.Tx)
@@ -269,19 +283,28 @@ func (t *txn) bases() (all []*base, err error) {
 		if len(k) != 8 {
 			return nil
 		}
-		payload, err := unseal(tagChanges, k, v)
-		if err != nil || len(payload) == 0 {
-			return err
+		one, err := readBase(k, v)
+		if one != nil {
+			all = append(all, one)
 		}
-		one, err := decodeBase(payload)
-		if err != nil {
-			return err
-		}
-		one.epoch = binary.BigEndian.Uint64(k)
-		all = append(all, one)
-		return nil
+		return err
 	})
 	return all, err
+}
+
+// readBase reads what is under an epoch, nil if its backup is not whole.
+func readBase(k, v []byte) (b *base, err error) {
+	payload, err := unseal(tagChanges, k, v)
+	if err == nil && len(payload) > 0 {
+		b, err = decodeBase(payload)
+	}
+	if err != nil {
+		return nil, about(err, "changes %x", k)
+	}
+	if b != nil {
+		b.epoch = binary.BigEndian.Uint64(k)
+	}
+	return b, nil
 }
 
 // base returns the backup of a revision.
