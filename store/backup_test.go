@@ -92,7 +92,7 @@ func TestBackupChains(t *testing.T) {
 	for i := range 40 {
 		for range r.IntN(30) {
 			o := randomOp(r.IntN(2))
-			if o.kind == "import" {
+			if o.kind == "import" || o.kind == "backup" {
 				continue
 			}
 			if _, err := o.run(s, nil); err != nil {
@@ -459,6 +459,31 @@ func TestBackupLostSet(t *testing.T) {
 	for since, want := range map[uint64]error{0: nil, report.Revision: ErrCorrupt} {
 		if _, err := s.Backup(ctx, io.Discard, &BackupOptions{Since: since}); !errors.Is(err, want) {
 			t.Errorf("since %d: got %v, want %v", since, err, want)
+		}
+	}
+}
+
+// TestBackupOfDamaged: what Restore would refuse is not written.
+func TestBackupOfDamaged(t *testing.T) {
+	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1), "examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
+		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		must(s.PutBank(ctx, testBank))
+		for range 2 {
+			must(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
+		}
+		if _, err := s.Backup(ctx, io.Discard, nil); err != nil {
+			t.Fatal(err)
+		}
+		err = s.writePages(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(key, []byte("?")) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Backup(ctx, io.Discard, nil); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: got %v, want ErrCorrupt", bucket, err)
 		}
 	}
 }
