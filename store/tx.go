@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/xpeft/xpeft/bitmask"
 )
@@ -147,30 +144,6 @@ func (s *Store) view(fn func(t *txn) error) error {
 			return boltError(t.named(err))
 		}
 	}
-}
-
-// boltError replaces the errors of bbolt that a caller can do something about
-// by ours.
-func boltError(err error) error {
-	switch {
-	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
-		return ErrClosed
-	case errors.Is(err, bolterrors.ErrDatabaseReadOnly), errors.Is(err, bolterrors.ErrTxNotWritable):
-		return ErrReadOnly
-	case isFull(err):
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
-}
-
-// isFull says whether the system had no room for a write.
-func isFull(err error) bool {
-	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		if errors.Is(err, full) || err != nil && strings.HasSuffix(err.Error(), full.Error()) {
-			return true // bbolt makes a text of what it gets when the file grows
-		}
-	}
-	return false
 }
 
 // writeTx is a writing transaction.
