@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/store/storetest"
 )
 
-// sampleBackups are a full backup with a bank's file and its report, and one since it.
+// sampleBackups are a full backup of two profiles with all that one can have, a bank's file and its report, and one since it, where one of the profiles
+// has changed, and the number of the other is a third one's.
 func sampleBackups(f *testing.F) (full, since []byte) {
 	ctx := context.Background()
 	s := storetest.Open(f, nil)
@@ -24,8 +25,22 @@ func sampleBackups(f *testing.F) (full, since []byte) {
 	o := &store.BackupOptions{BankFiles: func(store.BankInfo) ([]store.BackupFile, error) {
 		return []store.BackupFile{file(false), file(true)}, nil
 	}}
-	for i := range 2 {
-		if _, err := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{byte(i + 1)}, N: 8, Blocks: 1}); err != nil {
+	head, _, err := s.PutHead(ctx, []byte("head"))
+	if err == nil {
+		err = errors.Join(s.SetHeadName(ctx, "default", head), s.PutMeta(ctx, "key", []byte("value")))
+	}
+	for i, ids := range [][]string{{"ann", "bob"}, {"ann", "carl"}} {
+		bank, bankErr := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{byte(i + 1)}, N: 8, Blocks: 1})
+		if err = errors.Join(err, bankErr); i > 0 {
+			err = errors.Join(err, s.Delete(ctx, "bob"))
+		}
+		for _, id := range ids {
+			p := &store.Profile{ID: id, Bank: bank, Head: head, Mask: mask(f, 8, 2, 1)}
+			_, putErr := s.Put(ctx, p, store.Write{State: []byte("state"), Append: []store.Example{{Text: "text", Label: "label"}},
+				Person: func(p *store.Person) { p.Private = true }})
+			err = errors.Join(err, putErr)
+		}
+		if err != nil {
 			f.Fatal(err)
 		}
 		var b bytes.Buffer
@@ -42,20 +57,25 @@ func sampleBackups(f *testing.F) (full, since []byte) {
 // says the same of.
 func FuzzBackup(f *testing.F) {
 	full, since := sampleBackups(f)
-	for _, b := range [][]byte{full, since, full[:len(full)/2], frames(f, full), frames(f, since), frames(f, full)[:80]} {
+	pages, err := os.ReadFile(filepath.Join("..", "store", "testdata", "backup-v1-schema5.bin"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range [][]byte{full, since, pages, full[:len(full)/2], frames(f, full), frames(f, since), frames(f, pages), frames(f, full)[:80]} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		restore(t, b)
-		restore(t, wrapBackup(t, b))
+		restore(t, wrapBackup(t, 1, b))
+		restore(t, wrapBackup(t, 2, b))
 		restore(t, full, b)
-		restore(t, full, wrapBackup(t, b))
+		restore(t, full, wrapBackup(t, 2, b))
 	})
 }
 
-func wrapBackup(t testing.TB, frames []byte) []byte {
+func wrapBackup(t testing.TB, version byte, frames []byte) []byte {
 	b := wrap(t, frames)
-	b[5] = 'A'
+	b[5], b[6] = 'A', version
 	at := len(b) - sha256.Size
 	sum := sha256.Sum256(b[:at])
 	return append(b[:at], sum[:]...)

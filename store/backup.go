@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,25 +29,25 @@ type BackupFile struct {
 type BackupReport struct {
 	Revision uint64 `json:"revision"` // of the store, to be named as Since by a later backup
 	Since    uint64 `json:"since"`    // 0: full
-	Pages    int64  `json:"pages"`    // that were written, of the store's
-	Of       int64  `json:"of"`
-	Files    int    `json:"files"` // beside the store's: of keys, of banks
-	Profiles int64  `json:"profiles"`
-	Bytes    int64  `json:"bytes"` // of the backup
+	Written  int64  `json:"written"`  // profiles that are in it: all, or those that changed
+	Profiles int64  `json:"profiles"` // that there are
+	Files    int    `json:"files"`    // beside the store's: of keys, of banks
+	Bytes    int64  `json:"bytes"`    // of the backup
 	// Base says that a later backup can name this one as Since.
 	Base bool `json:"base"`
 }
 
 // Backup writes the store, as it is at one moment, for Restore, while the store
-// is in use: what is free or deleted is not in it. Writers wait for the first
+// is in use: nothing that is deleted is in it. Writers wait for the first
 // milliseconds of it. Until it returns the file cannot use again the pages that
 // are freed meanwhile; if it grows by half for that it is copied, for which
-// writers wait, and the backup goes on with the old one.
+// writers wait, and the backup goes on with the old one. Profiles that cannot be
+// read make it ErrCorrupt.
 //
-// With Since it writes the pages that are not as they were in the backup of that
-// revision; if the store does not remember that one it is ErrNoBase. It
-// remembers the last 8, by 16 bytes a page, in the folder backups beside it.
-// After a Compact nearly all pages are others.
+// With Since it writes the profiles that were written since the backup of that
+// revision, and which there are; if the store does not remember that one it is
+// ErrNoBase. It remembers the last 8, unless it is read-only. For that, from the
+// first backup on, what changes a profile also notes its number.
 //
 // With an error, what was written is no backup, and no Restore takes it.
 func (s *Store) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupReport, error) {
@@ -66,15 +64,17 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Back
 		return BackupReport{}, fmt.Errorf("store: backup: %w", err)
 	}
 	b.report.Bytes = out.n
-	if s.opts.ReadOnly {
-		return b.report, nil
-	}
-	if err := s.keepBase(&b.now); err != nil {
-		s.opts.Logger.Error("no later backup can build on this one", "error", err)
-	} else {
-		b.report.Base = true
+	if b.now.epoch != 0 {
+		err := s.enqueue(&writeOp{ctx: ctx, internal: true, fn: func(w *writeTx) error { return w.keepBase(&b.now) }})
+		if b.report.Base = err == nil; err != nil {
+			b.baseless(err)
+		}
 	}
 	return b.report, nil
+}
+
+func (b *backingUp) baseless(err error) {
+	b.s.opts.Logger.Error("no later backup can build on this one", "error", err)
 }
 
 // backingUp is a backup that is being written.
@@ -83,12 +83,15 @@ type backingUp struct {
 	o      BackupOptions
 	since  *base // nil: full
 	report BackupReport
+	header backupHeader
 
-	image *snapshotImage
 	keys  []byte // the file of keys
 	files []bankFile
 	now   base
 	out   *bundleWriter
+
+	pairs     []byte // of the frame to come: of one bucket
+	pairCount uint64
 }
 
 type bankFile struct {
@@ -97,17 +100,19 @@ type bankFile struct {
 }
 
 func (b *backingUp) run(ctx context.Context, w io.Writer) (err error) {
-	if b.o.Since != 0 {
-		if b.since, err = b.s.readBase(b.o.Since); err != nil {
-			return err
-		}
+	if err := b.s.view(b.findBase); err != nil { // before an epoch begins for nothing
+		return err
 	}
-	// Held until the transaction has begun and what is not in it was read.
+	// Held until the transaction has begun and what is not in it was read: no
+	// change is between the epoch and the transaction.
 	if err := b.s.writer.lockFor(ctx); err != nil {
 		return err
 	}
 	unlock := sync.OnceFunc(b.s.writer.Unlock)
 	defer unlock()
+	if !b.s.opts.ReadOnly {
+		b.beginEpoch(ctx)
+	}
 	defer b.s.readLong()()
 	return b.s.view(func(t *txn) error {
 		err := b.begin(t)
@@ -115,31 +120,79 @@ func (b *backingUp) run(ctx context.Context, w io.Writer) (err error) {
 		if err != nil {
 			return err
 		}
-		return b.write(w)
+		return b.write(t, w)
 	})
+}
+
+func (b *backingUp) findBase(t *txn) (err error) {
+	if b.o.Since != 0 {
+		b.since, err = t.base(b.o.Since)
+	}
+	return err
+}
+
+// beginEpoch sees to it that what is changed from now on is noted. A disk that
+// is full keeps no backup from being made.
+func (b *backingUp) beginEpoch(ctx context.Context) {
+	op := &writeOp{ctx: ctx, alone: true, internal: true, fn: func(w *writeTx) (err error) {
+		b.now.epoch, err = w.beginEpoch()
+		return err
+	}}
+	if b.s.commit([]*writeOp{op}); op.err != nil {
+		b.now.epoch = 0
+		b.baseless(op.err)
+	}
 }
 
 // begin reads what must be of the same moment as the transaction.
 func (b *backingUp) begin(t *txn) (err error) {
-	if b.image, err = newImage(b.s.db.Load().file); err != nil {
-		return err
-	}
-	if uint64(t.ID()) != b.image.txid {
-		return corrupt("the file is at transaction %d, want %d", b.image.txid, t.ID())
-	}
-	tally, err := readTally(t.Tx)
-	if err != nil {
+	if err := b.findBase(t); err != nil {
 		return err
 	}
 	if b.keys, err = b.s.keys.bytes(); err != nil {
 		return err
 	}
-	b.report = BackupReport{Revision: revision(t.Tx), Since: b.o.Since, Of: int64(b.image.pages), Profiles: int64(tally.profiles)}
-	b.now = base{revision: b.report.Revision, pageSize: b.image.pageSize}
-	if b.since != nil && b.since.pageSize != b.image.pageSize {
-		return fmt.Errorf("%w: its pages have %d bytes, now %d", ErrNoBase, b.since.pageSize, b.image.pageSize)
+	tally, err := readTally(t.Tx)
+	if err != nil {
+		return err
 	}
+	replaced, err := t.replacedMasks()
+	if err != nil {
+		return err
+	}
+	b.now.revision = revision(t.Tx)
+	b.header = backupHeader{
+		revision: b.now.revision, since: b.o.Since, meta: t.Bucket(bktMeta).Get(keyStore),
+		commits: tally.commits, maskBytes: tally.maskBytes - replaced,
+	}
+	if b.keys != nil {
+		b.header.keys = b.keys[:keyHeader]
+		b.report.Files++
+	}
+	if b.since != nil {
+		b.header.base = b.since.digest
+	}
+	b.report.Revision, b.report.Since = b.now.revision, b.o.Since
 	return b.bankFiles(t)
+}
+
+// replacedMasks is how many bytes of masks the tally counts of profiles that a
+// committed import has replaced, and that are not erased yet.
+func (t *txn) replacedMasks() (n uint64, err error) {
+	if t.merge == nil {
+		return 0, nil
+	}
+	err = t.merge.ForEach(func(id, _ []byte) error {
+		if t.ids.Get(id) == nil {
+			return nil
+		}
+		old, err := t.numberedIn(t.ids, id)
+		if err == nil {
+			n += uint64(len(old.Mask.Bytes()))
+		}
+		return err
+	})
+	return n, err
 }
 
 // bankFiles asks for the files of the banks.
@@ -161,8 +214,8 @@ func (b *backingUp) bankFiles(t *txn) error {
 		if err != nil || len(files) == 0 {
 			return err
 		}
-		b.now.banks = append(b.now.banks, info.Digest)
-		if b.since != nil && slices.Contains(b.since.banks, info.Digest) {
+		b.now.files = append(b.now.files, info.Digest)
+		if b.since != nil && slices.Contains(b.since.files, info.Digest) {
 			return nil
 		}
 		for _, f := range files {
@@ -170,147 +223,4 @@ func (b *backingUp) bankFiles(t *txn) error {
 		}
 		return nil
 	})
-}
-
-func (b *backingUp) write(w io.Writer) (err error) {
-	if b.out, err = newBackupWriter(w); err != nil {
-		return err
-	}
-	if err := b.writeAll(); err != nil {
-		b.out.z.Close() // frees its memory; the chunks stay without an end
-		return err
-	}
-	return b.out.Close()
-}
-
-func (b *backingUp) writeAll() error {
-	h := backupHeader{revision: b.report.Revision, since: b.report.Since, pageSize: b.image.pageSize, pages: b.image.pages, banks: b.now.banks}
-	if b.since != nil {
-		h.base = imageDigest(b.since.pageSize, b.since.sums)
-	}
-	if err := b.out.frame(backupFrameHeader, h.encode()); err != nil {
-		return err
-	}
-	if b.keys != nil {
-		if err := b.writeFile(backupFrameKeys, Digest{}, int64(len(b.keys)), bytes.NewReader(b.keys)); err != nil {
-			return err
-		}
-		clear(b.keys)
-	}
-	if err := b.writePages(); err != nil {
-		return err
-	}
-	for _, f := range b.files {
-		if err := b.writeBankFile(f); err != nil {
-			return fmt.Errorf("file of bank %s: %w", f.bank.Short(), err)
-		}
-	}
-	end := backupEnd{
-		image: imageDigest(b.image.pageSize, b.now.sums), pages: uint64(b.report.Pages),
-		files: uint64(b.report.Files), profiles: uint64(b.report.Profiles),
-	}
-	return b.out.frame(backupFrameEnd, end.encode())
-}
-
-// writePages writes the pages that the base does not have, and sums up all.
-func (b *backingUp) writePages() error {
-	size := b.image.pageSize
-	buf := make([]byte, max(backupPages/size, 1)*size)
-	var run []byte // pages to write, up to here
-	var first uint64
-	flush := func() error {
-		if len(run) == 0 {
-			return nil
-		}
-		b.report.Pages += int64(len(run) / size)
-		err := b.out.pages(first, run)
-		run = nil
-		return err
-	}
-	for at := uint64(0); at < b.image.pages; at += uint64(len(buf) / size) {
-		buf = buf[:min(uint64(len(buf)), (b.image.pages-at)*uint64(size))]
-		if err := b.image.read(at, buf); err != nil {
-			return err
-		}
-		for i := range len(buf) / size {
-			id, page := at+uint64(i), buf[i*size:][:size]
-			sum := sumOf(page)
-			b.now.sums = append(b.now.sums, sum)
-			if b.since != nil && id < uint64(len(b.since.sums)) && b.since.sums[id] == sum {
-				if err := flush(); err != nil {
-					return err
-				}
-				continue
-			}
-			if len(run) == 0 {
-				first, run = id, page[:0:len(buf)-i*size]
-			}
-			run = run[:len(run)+size]
-		}
-		if err := flush(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *backingUp) writeBankFile(f bankFile) (err error) {
-	var r io.ReadCloser
-	callersCode(func() { r, err = f.Open() })
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	kind := byte(backupFrameBank)
-	if f.Report {
-		kind = backupFrameReport
-	}
-	return b.writeFile(kind, f.bank, f.Size, r)
-}
-
-func (b *backingUp) writeFile(kind byte, bank Digest, size int64, r io.Reader) error {
-	b.report.Files++
-	if err := b.out.frame(kind, backupFile{bank, size}.encode()); err != nil {
-		return err
-	}
-	_, err := io.CopyN(b.out.z, callersReader{r}, size)
-	if errors.Is(err, io.EOF) {
-		err = corrupt("the file is shorter than %d bytes", size)
-	}
-	return err
-}
-
-// callersWriter and callersReader are a caller's within a transaction.
-type callersWriter struct{ w io.Writer }
-
-func (c callersWriter) Write(p []byte) (n int, err error) {
-	callersCode(func() { n, err = c.w.Write(p) })
-	return n, err
-}
-
-type callersReader struct{ r io.Reader }
-
-func (c callersReader) Read(p []byte) (n int, err error) {
-	callersCode(func() { n, err = c.r.Read(p) })
-	return n, err
-}
-
-// ctxWriter fails once the context is done, and keeps its first error.
-type ctxWriter struct {
-	ctx context.Context
-	w   io.Writer
-	n   int64
-	err error
-}
-
-func (c *ctxWriter) Write(p []byte) (n int, err error) {
-	if c.err == nil {
-		c.err = c.ctx.Err()
-	}
-	if c.err != nil {
-		return 0, c.err
-	}
-	n, c.err = c.w.Write(p)
-	c.n += int64(n)
-	return n, c.err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 )
 
 // snapshot is all that a store answers.
@@ -91,7 +92,7 @@ func TestBackupChains(t *testing.T) {
 	for i := range 40 {
 		for range r.IntN(30) {
 			o := randomOp(r.IntN(2))
-			if o.kind == "import" {
+			if o.kind == "import" || o.kind == "backup" {
 				continue
 			}
 			if _, err := o.run(s, nil); err != nil {
@@ -104,12 +105,9 @@ func TestBackupChains(t *testing.T) {
 		}
 		want := snapshot(t, s)
 		b, report := backUp(t, s, since)
+		want["revision"] = report.Revision // its epoch is one more
 		chain := append(slices.Clip(all[since].chain), b)
-		if report.Revision == since || all[report.Revision].want == nil {
-			revisions = append(revisions, report.Revision)
-			slices.Sort(revisions)
-			revisions = slices.Compact(revisions)
-		}
+		revisions = append(revisions, report.Revision)
 		all[report.Revision] = taken{chain, want}
 		got, err := restored(t, chain...)
 		if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
@@ -197,16 +195,19 @@ func TestBackupAcrossCompact(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	want["revision"] = want["revision"].(uint64) + 1 // its epoch
 	got, err := restored(t, b.Bytes())
 	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }
 
-// TestBackupOfDeleted says that a backup has nothing of what was deleted before.
+// TestBackupOfDeleted says that a backup has nothing of what was deleted before,
+// and what is made of it and one since nothing of what was deleted between.
 func TestBackupOfDeleted(t *testing.T) {
 	s := newStore(t, fast)
 	secrets(t, s, 2000)
+	before, report := backUp(t, s, 0)
 	for i := range 2000 {
 		if i%20 != 0 {
 			if err := s.Delete(ctx, fmt.Sprintf("person%04d", i)); err != nil {
@@ -217,45 +218,170 @@ func TestBackupOfDeleted(t *testing.T) {
 	if traces(t, s.Path()) == 0 && testKey == nil {
 		t.Fatal("got no trace in the store, want some: this test shows nothing")
 	}
-	b, _ := backUp(t, s, 0)
-	path := filepath.Join(t.TempDir(), "xpeft.db")
-	if _, err := Restore(ctx, path, nil, bytes.NewReader(b)); err != nil {
-		t.Fatal(err)
-	}
-	if found := freeTraces(t, path); found != 0 {
-		t.Errorf("got bytes on %d free pages, want none", found)
-	}
-}
-
-// walked is the walk over a file that is sound.
-func walked(t *testing.T, path string) *pageWalk {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
-	if err := w.all(f); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// freeTraces counts the free pages that are not zeros.
-func freeTraces(t *testing.T, path string) (n int) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := walked(t, path)
-	for id, free := range w.free {
-		if size := w.meta.pageSize; free && !isZero(b[id*size:][:size]) {
-			n++
+	since, _ := backUp(t, s, report.Revision)
+	full, _ := backUp(t, s, 0)
+	for i, chain := range [][][]byte{{full}, {before, since}} {
+		path := filepath.Join(t.TempDir(), "xpeft.db")
+		if report, err := Restore(ctx, path, nil, readers(chain)...); err != nil || report.Profiles != 100 {
+			t.Fatalf("chain %d: got %+v, %v, want 100 profiles", i, report, err)
+		}
+		if n := traces(t, path); n != 0 {
+			t.Errorf("chain %d: got traces of %d deleted profiles, want none", i, n)
+		}
+		if testKey == nil {
+			continue
+		}
+		keys := must(os.ReadFile(KeysPath(path)))
+		for n := 2; int(slotAt(uint32(n))) < len(keys); n++ {
+			if slot := keys[slotAt(uint32(n)):][:slotSize]; n%20 != 1 && !isZero(slot) {
+				t.Errorf("chain %d: the key of number %d is left", i, n)
+			}
 		}
 	}
-	return n
+}
+
+// TestBackupForgets restores a full backup and one since it, between which one
+// profile was deleted, the number of another was given to a third, and a fourth
+// came back.
+func TestBackupForgets(t *testing.T) {
+	s := newStore(t, fast)
+	secrets(t, s, 10)
+	full, report := backUp(t, s, 0)
+	put := func(id string) uint32 {
+		must(s.Put(ctx, randomProfile(newRand(t), id), Write{State: []byte(id)}))
+		return must(s.Get(id)).Number
+	}
+	reused := must(s.Get("person0002")).Number
+	for _, id := range []string{"person0002", "person0005", "person0007"} {
+		if err := s.Delete(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if id == "person0002" {
+			if n := put("third"); n != reused {
+				t.Fatalf("got number %d, want %d: this test shows nothing", n, reused)
+			}
+		}
+	}
+	put("person0007")
+	want := snapshot(t, s)
+	since, later := backUp(t, s, report.Revision)
+	want["revision"] = later.Revision
+	if later.Written != 2 || later.Profiles != 9 {
+		t.Errorf("got %+v, want 2 profiles of 9", later)
+	}
+	got, err := restored(t, full, since)
+	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, gone := range []string{"person0002", "person0005"} {
+		if got[gone] != nil {
+			t.Errorf("%s is there again", gone)
+		}
+	}
+	empty, _ := backUp(t, s, later.Revision)
+	if got, err := restored(t, full, since, empty); err != nil || len(got) != len(want) {
+		t.Errorf("got %d answers, %v, want %d", len(got), err, len(want))
+	}
+}
+
+// TestBackupBesideImport makes backups while an import overwrites all profiles:
+// what it staged before one of them and committed after it is in the next, and
+// none has a part of it.
+func TestBackupBesideImport(t *testing.T) {
+	const profiles = 300
+	r := newRand(t)
+	s := filled(t, r, profiles)
+	s.batch = 3
+	bundle := export(t, s, everything)
+	full, report := backUp(t, s, 0)
+	chain, since := [][]byte{full}, report.Revision
+	done := make(chan error)
+	go func() {
+		_, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite})
+		done <- errors.Join(err, second(s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: "again/"})))
+	}()
+	sizes := map[int]int{}
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if running = false; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		b, report := backUp(t, s, since)
+		chain, since = append(chain, b), report.Revision
+	}
+	for n := len(chain); n > 0; n -= 1 + len(chain)/16 {
+		got, err := restored(t, chain[:n]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[len(got)/2]++ // each with what it was earlier, and the revision
+	}
+	t.Logf("%d backups, by how many profiles there were: %v", len(chain), sizes)
+	delete(sizes, profiles)
+	delete(sizes, 2*profiles)
+	if len(sizes) > 0 {
+		t.Errorf("got backups of a part of an import: %v", sizes)
+	}
+}
+
+// TestBackupEpochs says what a write notes: nothing before the first backup, and
+// a profile that it has noted once no more.
+func TestBackupEpochs(t *testing.T) {
+	s := newStore(t, fast)
+	noted := func() (blocks int, notes []uint32) {
+		t.Helper()
+		err := s.view(func(x *txn) (err error) {
+			notes, err = readNotes(x.Tx)
+			return errors.Join(err, x.Bucket(bktChanges).ForEach(func(k, _ []byte) error {
+				if len(k) == 12 {
+					blocks++
+				}
+				return nil
+			}))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blocks, notes
+	}
+	want := func(blocks int, notes ...uint32) {
+		t.Helper()
+		if gotBlocks, got := noted(); gotBlocks != blocks || !slices.Equal(got, notes) {
+			t.Errorf("got %d blocks and notes of %v, want %d and %v", gotBlocks, got, blocks, notes)
+		}
+	}
+	put := func(id string) { must(s.Put(ctx, randomProfile(newRand(t), id), Write{})) }
+	put("ann")
+	want(0)
+	_, first := backUp(t, s, 0)
+	put("ann")
+	put("ann")
+	want(0, 1)
+	if err := s.PutMeta(ctx, "key", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	want(0, 1)
+	_, second := backUp(t, s, first.Revision)
+	want(1)
+	if _, none := backUp(t, s, second.Revision); none.Written != 0 || second.Written != 1 {
+		t.Errorf("got %d and %d profiles written, want 1 and 0", second.Written, none.Written)
+	}
+	secrets(t, s, maxNotes-1) // bob is one too many for notes
+	put("bob")
+	if _, notes := noted(); len(notes) != maxNotes {
+		t.Errorf("got %d notes, want %d", len(notes), maxNotes)
+	}
+	put("carl")
+	put("carl")
+	want(2)
+	for range keptBases {
+		put("bob")
+		backUp(t, s, 0)
+	}
+	want(keptBases - 1) // the newest epoch has none
 }
 
 // TestBackupBases says which backups others can build on.
@@ -267,36 +393,89 @@ func TestBackupBases(t *testing.T) {
 		_, report := backUp(t, s, 0)
 		revisions = append(revisions, report.Revision)
 	}
-	damaged := s.basePath(revisions[5])
-	b, err := os.ReadFile(damaged)
-	if err != nil {
-		t.Fatal(err)
+	broken := errors.New("broken")
+	_, err := s.Backup(ctx, writerFunc(func([]byte) (int, error) { return 0, broken }), nil)
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want the writer's error", err)
 	}
-	b[40] ^= 1
-	if err := os.WriteFile(damaged, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for i, since := range append(revisions, revisions[len(revisions)-1]+100) {
-		want := error(nil)
-		if i < 2 || i == 5 || i == len(revisions) {
-			want = ErrNoBase
-		}
-		var b bytes.Buffer
-		if _, err := s.Backup(ctx, &b, &BackupOptions{Since: since}); !errors.Is(err, want) {
-			t.Errorf("backup %d: got %v, want %v", i, err, want)
-		} else if err != nil && b.Len() > 0 {
-			t.Errorf("backup %d: got %d bytes, want none", i, b.Len())
+	revisions = append(revisions, must(s.Revision()), 1)
+	check := func(s *Store) {
+		t.Helper()
+		for i, since := range revisions {
+			want := error(nil)
+			if i < 2 || i >= keptBases+2 {
+				want = ErrNoBase
+			}
+			var b bytes.Buffer
+			report, err := s.Backup(ctx, &b, &BackupOptions{Since: since})
+			if !errors.Is(err, want) || err == nil && report.Base {
+				t.Errorf("backup %d: got %+v, %v, want %v", i, report, err, want)
+			} else if err != nil && b.Len() > 0 {
+				t.Errorf("backup %d: got %d bytes, want none", i, b.Len())
+			}
 		}
 	}
 	s = reopen(t, s, with(Options{ReadOnly: true}))
-	os.RemoveAll(s.basesDir())
-	var out bytes.Buffer
-	report, err := s.Backup(ctx, &out, nil)
-	if err != nil || report.Base {
-		t.Errorf("read-only: got %+v, %v, want no base", report, err)
+	before := must(os.ReadFile(s.Path()))
+	check(s)
+	if after := must(os.ReadFile(s.Path())); !bytes.Equal(before, after) {
+		t.Error("read-only: the file has changed")
 	}
-	if _, err := os.Stat(s.basesDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("read-only: got %v, want nothing written", err)
+	s = reopen(t, s, fast)
+	if _, err := s.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	backUp(t, s, revisions[keptBases+1])
+}
+
+// TestBackupLostSet damages the note of what has changed: what would lack
+// profiles is not written, and a full backup is.
+func TestBackupLostSet(t *testing.T) {
+	s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	must(s.PutBank(ctx, testBank))
+	_, report := backUp(t, s, 0)
+	secrets(t, s, maxNotes+1)
+	err = s.writePages(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bktChanges)
+		k, _ := b.Cursor().Last()
+		return b.Delete(bytes.Clone(k))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for since, want := range map[uint64]error{0: nil, report.Revision: ErrCorrupt} {
+		if _, err := s.Backup(ctx, io.Discard, &BackupOptions{Since: since}); !errors.Is(err, want) {
+			t.Errorf("since %d: got %v, want %v", since, err, want)
+		}
+	}
+}
+
+// TestBackupOfDamaged: what Restore would refuse is not written.
+func TestBackupOfDamaged(t *testing.T) {
+	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1), "examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
+		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		must(s.PutBank(ctx, testBank))
+		for range 2 {
+			must(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
+		}
+		if _, err := s.Backup(ctx, io.Discard, nil); err != nil {
+			t.Fatal(err)
+		}
+		err = s.writePages(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(key, []byte("?")) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Backup(ctx, io.Discard, nil); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: got %v, want ErrCorrupt", bucket, err)
+		}
 	}
 }
 

@@ -12,72 +12,102 @@ import (
 
 var backupMagic = []byte("XPEFTA")
 
-const backupVersion = 1
+const (
+	backupOfPages = 1 // version: read, and written no more
+	backupVersion = 2
+)
 
 const (
 	backupFrameHeader = 1 + iota
-	backupFrameKeys   // the file of keys: its size; then its bytes
-	backupFramePages  // the number of the first; pages
+	backupFrameKeys   // version 1: the file of keys: its size; then its bytes
+	backupFramePages  // version 1: the number of the first; pages
 	backupFrameBank   // a bank's file: digest and size; then its bytes
 	backupFrameReport // of that bank, likewise
 	backupFrameEnd
+	backupFrameSets  // the numbers that there are, and those that are in it
+	backupFramePairs // tag of a bucket; keys and values
 )
 
-// backupPages is how many bytes of pages a frame has at most, unless one page
-// has more.
-const backupPages = 1 << 20
+// pairsSize is what a frame of pairs has before another begins.
+const pairsSize = 1 << 16
+
+// maxBackupFrame is the longest: of one long value after many short ones.
+const maxBackupFrame = MaxRecord + 2*pairsSize
 
 // maxBackupBanks is the largest number of bank files that a backup refers to.
 const maxBackupBanks = maxBundleRefs
 
+// backupHeader is that of both versions.
 type backupHeader struct {
 	revision, since uint64
-	pageSize        int
-	pages           uint64
-	base            Digest // of the image that it builds on, if since is not 0
+	base            Digest // of the backup that it builds on, if since is not 0; in version 1 of its image
 	banks           []Digest
+
+	pageSize int // of version 1
+	pages    uint64
+
+	meta      []byte // sealed, as in bktMeta
+	keys      []byte // header of the file of keys; empty: nothing is encrypted
+	commits   uint64 // of the tally
+	maskBytes uint64
 }
 
-func (h backupHeader) encode() []byte {
-	var b []byte
-	for _, n := range []uint64{h.revision, h.since, uint64(h.pageSize), h.pages} {
-		b = binary.AppendUvarint(b, n)
-	}
+func (h *backupHeader) encode() []byte {
+	b := binary.AppendUvarint(nil, h.revision)
+	b = binary.AppendUvarint(b, h.since)
 	if h.since != 0 {
 		b = append(b, h.base[:]...)
 	}
-	b = binary.AppendUvarint(b, uint64(len(h.banks)))
-	for _, d := range h.banks {
-		b = append(b, d[:]...)
-	}
-	return b
+	b = appendBytes(appendBytes(b, h.meta), h.keys)
+	b = binary.AppendUvarint(b, h.commits)
+	b = binary.AppendUvarint(b, h.maskBytes)
+	return appendDigests(b, h.banks)
 }
 
-func decodeBackupHeader(payload []byte) (h backupHeader, err error) {
+func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err error) {
 	d := &decoder{b: payload}
 	h.revision, h.since = d.uvarint("revision"), d.uvarint("since")
-	h.pageSize = int(d.uint(maxPage, "page size"))
-	h.pages = d.uint(math.MaxInt64/maxPage, "pages")
 	if h.revision == 0 || h.since > h.revision {
 		d.fail("revision %d since %d", h.revision, h.since)
 	}
-	if h.pageSize < minPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
-		d.fail("%d pages of %d bytes", h.pages, h.pageSize)
+	if version == backupOfPages {
+		h.pageSize = int(d.uint(maxPage, "page size"))
+		h.pages = d.uint(math.MaxInt64/maxPage, "pages")
+		if h.pageSize < minPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
+			d.fail("%d pages of %d bytes", h.pages, h.pageSize)
+		}
 	}
 	if h.since != 0 {
 		h.base = d.digest("base")
 	}
-	for range d.uint(maxBackupBanks, "banks") {
-		if d.err != nil {
-			break
-		}
-		h.banks = append(h.banks, d.digest("bank"))
+	if version > backupOfPages {
+		h.meta, h.keys = slices.Clone(d.bytes(1<<20, "meta")), slices.Clone(d.bytes(keyHeader, "keys"))
+		h.commits, h.maskBytes = d.uvarint("commits"), d.uvarint("bytes of masks")
 	}
+	h.banks = d.digests("banks")
 	return h, d.end()
 }
 
 // needs says whether the header names a bank.
 func (h *backupHeader) needs(d Digest) bool { return slices.Contains(h.banks, d) }
+
+func appendDigests(b []byte, digests []Digest) []byte {
+	b = binary.AppendUvarint(b, uint64(len(digests)))
+	for _, d := range digests {
+		b = append(b, d[:]...)
+	}
+	return b
+}
+
+func (d *decoder) digests(what string) (all []Digest) {
+	for range d.uint(maxBackupBanks, what) {
+		if d.err != nil {
+			break
+		}
+		all = append(all, d.digest(what))
+	}
+	return all
+}
 
 // backupFile is what comes before a file's bytes. The keys have no bank.
 type backupFile struct {
@@ -100,23 +130,24 @@ func decodeBackupFile(kind byte, payload []byte) (f backupFile, err error) {
 	return f, d.end()
 }
 
+// backupEnd is the last frame: how much there was.
 type backupEnd struct {
-	image                  Digest
-	pages, files, profiles uint64
+	image                  Digest // of version 1, which counts pages; the other counts pairs
+	pairs, files, profiles uint64
 }
 
 func (e backupEnd) encode() []byte {
-	b := append([]byte(nil), e.image[:]...)
-	for _, n := range []uint64{e.pages, e.files, e.profiles} {
-		b = binary.AppendUvarint(b, n)
-	}
-	return b
+	b := binary.AppendUvarint(nil, e.pairs)
+	b = binary.AppendUvarint(b, e.files)
+	return binary.AppendUvarint(b, e.profiles)
 }
 
-func decodeBackupEnd(payload []byte) (e backupEnd, err error) {
+func decodeBackupEnd(version uint16, payload []byte) (e backupEnd, err error) {
 	d := &decoder{b: payload}
-	e.image = d.digest("image")
-	e.pages, e.files, e.profiles = d.uvarint("pages"), d.uvarint("files"), d.uvarint("profiles")
+	if version == backupOfPages {
+		e.image = d.digest("image")
+	}
+	e.pairs, e.files, e.profiles = d.uvarint("pairs"), d.uvarint("files"), d.uvarint("profiles")
 	return e, d.end()
 }
 
@@ -128,28 +159,11 @@ func newBackupWriter(w io.Writer) (*bundleWriter, error) {
 	return newFrameWriter(c, 1) // the caller's writer may panic, which is the caller's
 }
 
-// pages writes a frame of pages, without a copy of them.
-func (b *bundleWriter) pages(first uint64, pages []byte) error {
-	head := binary.AppendUvarint(nil, first)
-	b.buf = binary.AppendUvarint(append(b.buf[:0], backupFramePages), uint64(len(head)+len(pages)))
-	if _, err := b.z.Write(append(b.buf, head...)); err != nil {
-		return err
-	}
-	_, err := b.z.Write(pages)
-	return err
-}
-
-// backupReader reads frames of a backup.
-type backupReader struct{ *bundleReader }
-
-func newBackupReader(r io.Reader, limit int64) (backupReader, error) {
-	c, _, err := openChunks(r, backupMagic, "backup", backupVersion)
+func newBackupReader(r io.Reader, limit int64) (b *bundleReader, version uint16, err error) {
+	c, version, err := openChunks(r, backupMagic, "backup", backupVersion)
 	if err != nil {
-		return backupReader{}, err
+		return nil, 0, err
 	}
-	b, err := newFrameReader(c, limit)
-	return backupReader{b}, err
+	b, err = newFrameReader(c, limit)
+	return b, version, err
 }
-
-// next returns the next frame; its payload is good until the next read.
-func (b backupReader) next() (kind byte, payload []byte, err error) { return b.frame(MaxRecord) }

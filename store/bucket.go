@@ -1,6 +1,11 @@
 package store
 
-import bolt "go.etcd.io/bbolt"
+import (
+	"encoding/binary"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
 
 // readBucket is a bucket that cannot be written: a writing transaction writes
 // through bucket, which keeps the sums.
@@ -13,7 +18,14 @@ func (r readBucket) ForEach(fn func(k, v []byte) error) error { return r.b.ForEa
 // bucket is one of summed, within a writing transaction.
 type bucket struct {
 	readBucket
-	sum *sum
+	sum     *sum
+	changed *roaring.Bitmap // the numbers that its keys begin with, of those written; nil: it is not one of profiles, or nobody asks
+}
+
+func (b bucket) note(key []byte) {
+	if b.changed != nil && len(key) >= 4 {
+		b.changed.Add(binary.BigEndian.Uint32(key))
+	}
 }
 
 // fill is how full the pages are left that a transaction splits.
@@ -25,11 +37,15 @@ func (b bucket) fill(percent float64) bucket {
 // insert stores a value under a key that the bucket does not have.
 func (b bucket) insert(key, value []byte) error {
 	b.sum.add(key)
+	b.note(key)
 	return b.b.Put(key, value)
 }
 
 // replace stores a value under a key that the bucket has.
-func (b bucket) replace(key, value []byte) error { return b.b.Put(key, value) }
+func (b bucket) replace(key, value []byte) error {
+	b.note(key)
+	return b.b.Put(key, value)
+}
 
 // put is insert or replace.
 func (b bucket) put(key, value []byte) error {
@@ -43,6 +59,7 @@ func (b bucket) put(key, value []byte) error {
 // it is not missed from here on.
 func (b bucket) remove(key []byte) error {
 	b.sum.remove(key)
+	b.note(key)
 	return b.b.Delete(key)
 }
 

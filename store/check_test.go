@@ -143,10 +143,14 @@ func backup(t testing.TB, s *Store, path string) {
 	if _, err := s.Backup(ctx, &b, nil); err != nil {
 		t.Fatal(err)
 	}
-	os.RemoveAll(s.basesDir()) // some tests count the files of the folder
 	if _, err := Restore(ctx, path, nil, &b); err != nil {
 		t.Fatal(err)
 	}
+	restored, err := Open(path, fast) // makes its cohorts
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkAndClose(t, restored)
 }
 
 func TestBackup(t *testing.T) {

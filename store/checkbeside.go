@@ -1,9 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"errors"
-)
+import "errors"
 
 // The parts of Check that look at what is stored beside the records.
 
@@ -14,12 +11,8 @@ func (c *checker) checkStates() error {
 			c.problem("state %x: no profile has the number", k)
 			return
 		}
-		n, err := number(k)
-		if err == nil {
-			_, err = c.t.payload(tagState, n, k, v)
-		}
-		if err != nil {
-			c.unreadable("state %x: %w", k, err)
+		if err := c.t.validState(k, v); err != nil {
+			c.unreadable("%w", err)
 		}
 	})
 }
@@ -27,21 +20,12 @@ func (c *checker) checkStates() error {
 func (c *checker) checkHistory() error {
 	return c.each(bktHistory, func(k, v []byte) {
 		c.report.Revisions++
-		if len(k) != 12 {
-			c.problem("history %x: key of %d bytes, want 12", k, len(k))
+		p, err := c.t.validEarlier(k, v)
+		if err != nil {
+			c.unreadable("%w", err)
 			return
 		}
-		n := binary.BigEndian.Uint32(k)
-		p, err := c.t.earlier(n, k, v)
-		switch {
-		case err != nil:
-			c.unreadable("history %x: %w", k, err)
-			return
-		case binary.BigEndian.Uint64(k[4:]) != p.Revision:
-			c.problem("history %x: has revision %d", k, p.Revision)
-			return
-		}
-		now, err := c.t.decode(n)
+		now, err := c.t.decode(p.Number)
 		if err != nil {
 			c.unreadable("history %x: no profile has the number: %w", k, err)
 		} else if now.ID != p.ID || now.Revision <= p.Revision {
@@ -57,15 +41,16 @@ func (c *checker) checkExamples() error {
 	var person Person
 	var perr error
 	return c.each(bktExamples, func(k, v []byte) {
-		if len(k) != 12 {
-			c.problem("example %x: key of %d bytes, want 12", k, len(k))
+		at, _, err := validLongKey(k)
+		if err != nil {
+			c.problem("example %x: %v", k, err)
 			return
 		}
-		if at := binary.BigEndian.Uint32(k); at != n {
+		if at != n {
 			n = at
 			person, perr = c.t.person(n) // said by checkPeople
 		}
-		e, err := c.t.example(n, k, v)
+		e, err := c.t.validExample(k, v)
 		if err != nil {
 			c.unreadable("%w", err)
 		} else if perr == nil {
@@ -96,12 +81,9 @@ func (c *checker) checkExamples() error {
 func (c *checker) checkPeople() error {
 	said := map[uint32]bool{}
 	err := c.each(bktWaiting, func(k, v []byte) {
-		n, err := number(k)
-		var count int
-		if err == nil {
-			said[n] = true
-			count, _, err = decodeWaiting(k, v)
-		}
+		count, err := validWaiting(k, v)
+		n, _ := number(k)
+		said[n] = true
 		switch {
 		case err != nil:
 			c.problem("%v", err)
@@ -112,19 +94,29 @@ func (c *checker) checkPeople() error {
 		}
 	})
 	return errors.Join(err, c.each(bktPeople, func(k, v []byte) {
-		n, err := number(k)
-		if err == nil {
-			_, err = c.t.person(n)
-		}
+		_, err := c.t.validPerson(k, v)
+		n, _ := number(k)
 		switch {
 		case err != nil:
-			c.unreadable("person %x: %w", k, err)
+			c.unreadable("%w", err)
 		case c.t.profiles.Get(k) == nil:
 			c.problem("person %x: no profile has the number", k)
 		case c.waiting[n] > 0 && !said[n]:
 			c.problem("person %x: %d examples wait, but none is said to", k, c.waiting[n])
 		}
 	}))
+}
+
+// checkChanges looks at what backups since others are made by.
+func (c *checker) checkChanges() error {
+	if _, err := readNotes(c.t.Tx); err != nil {
+		c.problem("%v", err)
+	}
+	return c.each(bktChanges, func(k, v []byte) {
+		if err := validChanges(k, v); err != nil {
+			c.problem("%v", err)
+		}
+	})
 }
 
 // checkSums compares the keys with the sums of them, which miss each that was

@@ -34,6 +34,7 @@ type chunkWriter struct {
 	hash hash.Hash
 	sign *bundleSigner // nil: unsigned
 	buf  []byte
+	sum  Digest // of all bytes before it, once closed
 }
 
 func newChunkWriter(dst io.Writer, sign *bundleSigner) (*chunkWriter, error) {
@@ -87,8 +88,9 @@ func (c *chunkWriter) Close() error {
 		return err
 	}
 	end := c.hash.Sum(nil)
+	c.sum = Digest(end)
 	if c.sign != nil {
-		signature, err := c.sign.sign(Digest(end))
+		signature, err := c.sign.sign(c.sum)
 		if err != nil {
 			return fmt.Errorf("sign: %w", err)
 		}
@@ -105,6 +107,7 @@ type chunkReader struct {
 	hash   hash.Hash
 	signer ed25519.PublicKey // that the bundle names; nil: it is unsigned
 	left   int               // of the current chunk
+	sum    Digest            // of all bytes before it, once at io.EOF
 	err    error             // the first one
 }
 
@@ -186,15 +189,15 @@ func (c *chunkReader) nextChunk() error {
 	case c.left > 0:
 		return nil
 	}
-	want := Digest(c.hash.Sum(nil))
+	c.sum = Digest(c.hash.Sum(nil))
 	var got Digest
 	if err := c.full(got[:]); err != nil {
 		return err
 	}
-	if got != want {
-		return corrupt("bundle's checksum is %s, want %s", got.Short(), want.Short())
+	if got != c.sum {
+		return corrupt("bundle's checksum is %s, want %s", got.Short(), c.sum.Short())
 	}
-	if err := c.verify(want); err != nil {
+	if err := c.verify(c.sum); err != nil {
 		return err
 	}
 	switch _, err := c.r.ReadByte(); {

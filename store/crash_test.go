@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -43,8 +45,12 @@ type crash struct {
 	model  crashModel
 	flying map[int]crashOp // by worker: started, not said to be done
 
+	backups [][]byte // a full one and those since; the store may remember the last
+	since   uint64
+
 	done, landed, lost int // operations: said to be done; in flight at a kill, and there or not
 	seen               map[string]int
+	full, built        int // backups: full ones, and those that build on one before a kill
 }
 
 // TestCrash kills a process that puts, observes, forgets, rolls back and
@@ -64,8 +70,8 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("at kill %d", i+1)
 		}
 	}
-	t.Logf("%d kills, %d operations acknowledged %v, %d in flight were stored and %d were not, %d stores checked",
-		kills, c.done, c.seen, c.landed, c.lost, kills)
+	t.Logf("%d kills, %d operations acknowledged %v, %d in flight were stored and %d were not, %d stores checked, %d backups full and %d not",
+		kills, c.done, c.seen, c.landed, c.lost, kills, c.full, c.built)
 	if c.done < kills {
 		t.Errorf("got %d operations in %d lives, want more", c.done, kills)
 	}
@@ -83,7 +89,7 @@ func (c *crash) begin(t *testing.T, r *rand.Rand) {
 			}
 		}
 	}
-	c.path, c.bundle, c.model = to.Path(), contents(t, from), crashModel{}
+	c.path, c.bundle, c.model, c.backups = to.Path(), contents(t, from), crashModel{}, nil
 	if err := os.WriteFile(c.path+".bundle", export(t, from, everything), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +130,42 @@ func (c *crash) checkFile(t *testing.T) {
 		t.Errorf("%v %v", err, report.Problems)
 	}
 	checkCohorts(t, s)
+	c.backUp(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// backUp makes a backup since the one before the kill, and restores all. What
+// was written between is in it, whatever was killed; the process may have made
+// so many that the store remembers that one no more.
+func (c *crash) backUp(t *testing.T, s *Store) {
+	t.Helper()
+	var b bytes.Buffer
+	report, err := s.Backup(ctx, &b, &BackupOptions{Since: c.since})
+	if c.backups == nil || errors.Is(err, ErrNoBase) {
+		b.Reset()
+		c.backups = nil
+		report, err = s.Backup(ctx, &b, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.backups == nil {
+		c.full++
+	} else {
+		c.built++
+	}
+	c.backups, c.since = append(c.backups, b.Bytes()), report.Revision
+	want := snapshot(t, s)
+	got, err := restored(t, c.backups...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(want, "revision")
+	delete(got, "revision")
+	if diff := cmp.Diff(want, got, asPut); diff != "" {
+		t.Errorf("restored of %d backups (-want +got):\n%s", len(c.backups), diff)
 	}
 }
 

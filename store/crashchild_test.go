@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -20,7 +21,7 @@ const (
 	childSync = "XPEFT_STORE_TEST_SYNC"
 )
 
-var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "compact"}
+var crashKinds = []string{"put", "put", "put", "put", "batch", "observe", "observe", "observe", "forget", "forget", "rollback", "rollback", "import", "compact", "backup"}
 
 // noProfile is what an operation answers for ErrNotFound.
 const noProfile = -1
@@ -83,6 +84,8 @@ func (o crashOp) run(s *Store, bundle []byte) (result int, err error) {
 		_, err = s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: o.prefix(), Policy: Overwrite})
 	case "compact":
 		_, err = s.Compact(ctx)
+	case "backup":
+		_, err = s.Backup(ctx, io.Discard, nil)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return noProfile, nil

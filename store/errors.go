@@ -3,6 +3,10 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
+
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 var (
@@ -68,4 +72,28 @@ func (e *MismatchError) Unwrap() error { return ErrMismatch }
 // corrupt returns an error that wraps ErrCorrupt and says what was wrong.
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
+}
+
+// boltError replaces the errors of bbolt that a caller can do something about
+// by ours.
+func boltError(err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
+		return ErrClosed
+	case errors.Is(err, bolterrors.ErrDatabaseReadOnly), errors.Is(err, bolterrors.ErrTxNotWritable):
+		return ErrReadOnly
+	case isFull(err):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// isFull says whether the system had no room for a write.
+func isFull(err error) bool {
+	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, full) || err != nil && strings.HasSuffix(err.Error(), full.Error()) {
+			return true // bbolt makes a text of what it gets when the file grows
+		}
+	}
+	return false
 }

@@ -47,12 +47,17 @@ func TestWriteFiles(t *testing.T) {
 		Person: func(p *Person) { p.Private, p.Notes = true, []byte("notes") }}
 	fill(second(s.Put(ctx, p, w)))
 	fill(second(s.Put(ctx, p, Write{})))
-	p.ID, p.OwnHead, p.Head = "böb", nil, head
+	p.ID, p.OwnHead, p.Head = "carl", nil, head
+	fill(second(s.Put(ctx, p, w)))
+	var full, since bytes.Buffer
+	report, err := s.Backup(ctx, &full, nil)
+	fill(err)
+	fill(s.Delete(ctx, "carl"))
+	p.ID = "böb"
 	fill(second(s.Put(ctx, p, Write{})))
+	fill(second(s.Backup(ctx, &since, &BackupOptions{Since: report.Revision})))
 	var bundle bytes.Buffer
 	fill(second(s.Export(ctx, &bundle, everything)))
-	var backup bytes.Buffer
-	fill(second(s.Backup(ctx, &backup, nil)))
 	fill(s.Close())
 	db, err := os.ReadFile(s.Path())
 	fill(err)
@@ -60,7 +65,8 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	fill(os.WriteFile(filepath.Join("testdata", "store-v7.db.zst"), z.EncodeAll(db, nil), 0o644))
 	fill(os.WriteFile(filepath.Join("testdata", "bundle-v3.bin"), bundle.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v1-schema7.bin"), backup.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2.bin"), full.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2-since.bin"), since.Bytes(), 0o644))
 }
 
 func checkGolden(t *testing.T, s *Store) {
@@ -294,23 +300,31 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 }
 
 func TestGoldenBackup(t *testing.T) {
-	for _, name := range []string{"backup-v1.bin", "backup-v1-schema5.bin", "backup-v1-schema7.bin"} {
-		t.Run(name, func(t *testing.T) { testGoldenBackup(t, name) })
+	for _, names := range [][]string{{"backup-v1.bin"}, {"backup-v1-schema5.bin"}, {"backup-v2.bin", "backup-v2-since.bin"}} {
+		t.Run(names[0], func(t *testing.T) { testGoldenBackup(t, names) })
 	}
 }
 
-func testGoldenBackup(t *testing.T, name string) {
-	b, err := os.ReadFile(filepath.Join("testdata", name))
+func testGoldenBackup(t *testing.T, names []string) {
+	var backups [][]byte
+	for _, name := range names {
+		backups = append(backups, goldenBytes(t, name))
+	}
+	verified, err := Verify(ctx, nil, readers(backups)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "xpeft.db")
-	if _, err := Restore(ctx, path, nil, bytes.NewReader(b)); err != nil {
-		t.Fatal(err)
+	if restored, err := Restore(ctx, path, nil, readers(backups)...); err != nil || restored != verified {
+		t.Fatalf("got %+v, %v, want %+v", restored, err, verified)
 	}
 	s, err := Open(path, &Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(names) > 1 {
+		checkGoldenStore(t, s)
+		checkGoldenPerson(t, s, false)
 	}
 	checkGolden(t, s)
 	if err := s.Close(); err != nil {

@@ -135,18 +135,10 @@ func (k *keyring) unlock(master []byte) error {
 	if _, err := k.file.ReadAt(header, 0); err != nil {
 		return corrupt("file of keys is cut off: %w", err)
 	}
-	at := keyHeader - crcSize
-	switch version := binary.LittleEndian.Uint32(header[8:]); {
-	case string(header[:8]) != keyMagic:
-		return corrupt("not a file of keys")
-	case binary.LittleEndian.Uint32(header[at:]) != crc32.Checksum(header[:at], castagnoli):
-		return corrupt("the header of the file of keys is damaged")
-	case version > keyVersion:
-		return fmt.Errorf("%w: file of keys of version %d, this one reads up to %d", ErrSchema, version, keyVersion)
-	case keyID(header) != k.id:
-		return fmt.Errorf("%w: the file of keys is another store's", ErrKey)
+	err := checkKeys(header, k.id)
+	if err != nil {
+		return err
 	}
-	var err error
 	if k.wrap, err = wrapping(master, k.id); err != nil {
 		return err
 	}
@@ -156,6 +148,25 @@ func (k *keyring) unlock(master []byte) error {
 	return nil
 }
 
+// checkKeys says whether a header is of the file of keys that a store names.
+func checkKeys(header []byte, id string) error {
+	at := keyHeader - crcSize
+	switch version := binary.LittleEndian.Uint32(header[8:]); {
+	case string(header[:8]) != keyMagic:
+		return corrupt("not a file of keys")
+	case binary.LittleEndian.Uint32(header[at:]) != crc32.Checksum(header[:at], castagnoli):
+		return corrupt("the header of the file of keys is damaged")
+	case version > keyVersion:
+		return fmt.Errorf("%w: file of keys of version %d, this one reads up to %d", ErrSchema, version, keyVersion)
+	case keyID(header) != id:
+		return fmt.Errorf("%w: the file of keys is another store's", ErrKey)
+	}
+	return nil
+}
+
+// idKeySize is how much of an HMAC bktIDs has.
+const idKeySize = 16
+
 // idKey is what bktIDs has an id under: 16 bytes that say nothing of it.
 func (k *keyring) idKey(id []byte) []byte {
 	mac, _ := k.macs.Get().(hash.Hash)
@@ -164,7 +175,7 @@ func (k *keyring) idKey(id []byte) []byte {
 	}
 	mac.Reset() // also keeps what it made of the key
 	mac.Write(id)
-	sum := mac.Sum(nil)[:16]
+	sum := mac.Sum(nil)[:idKeySize]
 	k.macs.Put(mac)
 	return sum
 }
@@ -189,13 +200,23 @@ func (k *keyring) wrapSlot(n uint32, key []byte) []byte {
 	return binary.LittleEndian.AppendUint32(slot, crc32.Checksum(slot, castagnoli))
 }
 
+// checkSlot says whether a slot holds a key.
+func checkSlot(slot []byte) error {
+	switch {
+	case len(slot) != slotSize:
+		return corrupt("a key's slot of %d bytes, want %d", len(slot), slotSize)
+	case isZero(slot):
+		return corrupt("it has no key")
+	case binary.LittleEndian.Uint32(slot[wrapped:]) != crc32.Checksum(slot[:wrapped], castagnoli):
+		return corrupt("its key is damaged")
+	}
+	return nil
+}
+
 // unwrap reads a slot.
 func (k *keyring) unwrap(n uint32, slot []byte) ([]byte, error) {
-	if isZero(slot) {
-		return nil, corrupt("profile %d has no key", n)
-	}
-	if binary.LittleEndian.Uint32(slot[wrapped:]) != crc32.Checksum(slot[:wrapped], castagnoli) {
-		return nil, corrupt("the key of profile %d is damaged", n)
+	if err := checkSlot(slot); err != nil {
+		return nil, fmt.Errorf("profile %d: %w", n, err)
 	}
 	key, err := k.wrap.Open(nil, nil, slot[:wrapped], slotName(n))
 	if err != nil {

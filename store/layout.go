@@ -12,7 +12,7 @@ const (
 	schemaUnsummedStaging = 2
 	schemaPeopleless      = 3 // without bktPeople and bktWaiting
 	schemaStagingOld      = 4
-	schemaIndexed         = 5 // with an index adapter → profiles, and without bktCohorts
+	schemaIndexed         = 5 // with an index adapter → profiles, and without bktCohorts and bktChanges
 	schemaIndexedStaging  = 6
 	schema                = 7
 	schemaStaging         = 8 // while an import into an empty store is under way
@@ -26,7 +26,7 @@ func staging(schema int) bool {
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "sums", "cohorts"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "cohorts", "changed"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -41,6 +41,7 @@ var (
 	bktPeople   = []byte("people")   // number → person
 	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
 	bktCohorts  = []byte("cohorts")  // cohort, number>>16 → set of number&0xffff; not with encryption
+	bktChanges  = []byte("changes")  // epoch → backup; epoch, number>>10 → whose profiles were written since
 
 	// While an import is being staged there is bktStaging, which no reader
 	// looks at; unless the store was empty, once it is committed, and until its ids are merged into
@@ -52,7 +53,7 @@ var (
 var allBuckets = [][]byte{
 	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
-	bktPeople, bktWaiting,
+	bktPeople, bktWaiting, bktChanges,
 }
 
 // bktIndex and keyIndex are of schemaIndexed and before.
@@ -61,8 +62,12 @@ var (
 	keyIndex = []byte("index")
 )
 
-// laterBuckets are those that a file of schemaPeopleless or before lacks.
-var laterBuckets = [][]byte{bktPeople, bktWaiting}
+// laterBuckets are those that older files lack, from the schema on that has
+// them, in the order of summed.
+var laterBuckets = []struct {
+	name []byte
+	from int
+}{{bktPeople, schemaIndexed}, {bktWaiting, schemaIndexed}, {bktChanges, schema}}
 
 const (
 	tagMeta    = 'M'
@@ -77,6 +82,7 @@ const (
 	tagCohort  = 'C'
 	tagPerson  = 'U'
 	tagWaiting = 'W'
+	tagChanges = 'G'
 )
 
 var (
@@ -84,6 +90,7 @@ var (
 	keyTally   = []byte("tally")
 	keySums    = []byte("sums")
 	keyCohorts = []byte("cohorts")
+	keyNotes   = []byte("changed")
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:

@@ -20,7 +20,7 @@ func (r *repairer) states() error {
 		if !ok {
 			return nil
 		}
-		if _, err := r.t.payload(tagState, n, k, v); err != nil {
+		if err := r.t.validState(k, v); err != nil {
 			r.lost("state of profile %d: %v", n, err)
 			return nil
 		}
@@ -35,19 +35,18 @@ func (r *repairer) history() error {
 		if !ok {
 			return nil
 		}
-		revision := binary.BigEndian.Uint64(k[4:])
-		p, err := r.t.earlier(n, k, v)
+		p, err := r.t.validEarlier(k, v)
 		if err == nil {
 			var now *Profile
 			if now, err = r.t.decode(n); err != nil {
 				return err
 			}
-			if now.ID != p.ID || now.Revision <= p.Revision || p.Revision != revision {
+			if now.ID != p.ID || now.Revision <= p.Revision {
 				err = corrupt("revision %d of %q", p.Revision, p.ID)
 			}
 		}
 		if err != nil {
-			r.lost("revision %d of profile %d: %v", revision, n, err)
+			r.lost("revision %d of profile %d: %v", binary.BigEndian.Uint64(k[4:]), n, err)
 			return nil
 		}
 		r.report.Revisions++
@@ -63,7 +62,7 @@ func (r *repairer) examples() error {
 		if !ok || r.tx.Bucket(bktExamples).Get(k) != nil { // two pages may have it
 			return nil
 		}
-		if _, err := r.t.example(n, k, v); err != nil {
+		if _, err := r.t.validExample(k, v); err != nil {
 			r.lost("example %d of profile %d: %v", binary.BigEndian.Uint64(k[4:]), n, err)
 			return nil
 		}
@@ -81,11 +80,7 @@ func (r *repairer) people() error {
 		if !ok || r.tx.Bucket(bktPeople).Get(k) != nil {
 			return nil
 		}
-		payload, err := r.t.payload(tagPerson, n, k, v)
-		if err != nil {
-			return r.lostPerson(n, err)
-		}
-		p, err := decodePerson(payload)
+		p, err := r.t.validPerson(k, v)
 		if err != nil {
 			return r.lostPerson(n, err)
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 )
@@ -14,8 +13,8 @@ var bktOrphans = []byte("orphans")
 
 func (r *repairer) values() error {
 	return r.old.all(bktValues, func(k, v []byte) error {
-		if _, err := unseal(tagValue, k, v); err != nil || checkID(string(k), maxID) != nil {
-			r.lost("value %q: damaged", k)
+		if err := validValue(k, v); err != nil {
+			r.lost("%v", err)
 			return nil
 		}
 		r.report.Values++
@@ -25,38 +24,27 @@ func (r *repairer) values() error {
 
 func (r *repairer) banks() error {
 	return r.old.all(bktBanks, func(k, v []byte) error {
-		ref, err := number(k)
+		info, err := validBank(k, v)
 		if err != nil {
+			r.lost("%v", err)
 			return nil
 		}
-		payload, err := unseal(tagBank, k, v)
-		if err == nil {
-			var info BankInfo
-			if info, err = decodeBank(payload); err == nil {
-				r.report.Banks++
-				r.now.nextBank = max(r.now.nextBank, uint64(ref)+1)
-				return r.registered(bktBanks, kindBank, info.Digest, k, v)
-			}
-		}
-		r.lost("bank %d: %v", ref, err)
-		return nil
+		r.report.Banks++
+		r.now.nextBank = max(r.now.nextBank, uint64(info.Ref)+1)
+		return r.registered(bktBanks, kindBank, info.Digest, k, v)
 	})
 }
 
 func (r *repairer) heads() error {
 	return r.old.all(bktHeads, func(k, v []byte) error {
-		ref, err := number(k)
+		digest, err := validHead(k, v)
 		if err != nil {
-			return nil
-		}
-		payload, err := unseal(tagHead, k, v)
-		if err != nil || len(payload) < sha256.Size || Digest(payload[:sha256.Size]) != sha256.Sum256(payload[sha256.Size:]) {
-			r.lost("head %d: damaged", ref)
+			r.lost("%v", err)
 			return nil
 		}
 		r.report.Heads++
-		r.now.nextHead = max(r.now.nextHead, uint64(ref)+1)
-		return r.registered(bktHeads, kindHead, Digest(payload[:sha256.Size]), k, v)
+		r.now.nextHead = max(r.now.nextHead, uint64(binary.BigEndian.Uint32(k))+1)
+		return r.registered(bktHeads, kindHead, digest, k, v)
 	})
 }
 
@@ -70,7 +58,7 @@ func (r *repairer) registered(bucket []byte, kind byte, d Digest, ref, value []b
 
 func (r *repairer) names() error {
 	return r.old.all(bktNames, func(k, v []byte) error {
-		ref, err := nameRef(k, v)
+		ref, err := validHeadName(k, v)
 		if err != nil || r.tx.Bucket(bktHeads).Get(key32(ref)) == nil {
 			r.lost("head name %q: damaged, or its head is lost", k)
 			return nil
@@ -151,11 +139,7 @@ func (r *repairer) profiles() error {
 
 // decode reads a record, and says whether what it needs was saved.
 func (r *repairer) decode(n uint32, value []byte) (*Profile, error) {
-	record, err := r.t.payload(tagRecord, n, key32(n), value)
-	if err != nil {
-		return nil, err
-	}
-	p, err := DecodeProfile(record)
+	p, err := r.t.validRecord(key32(n), value)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +283,7 @@ func (r *repairer) missed(found sums) {
 		return
 	}
 	for i, name := range summed {
-		if bytes.Equal(name, bktFree) || found[i].keys >= want[i].keys {
+		if bytes.Equal(name, bktFree) || bytes.Equal(name, bktChanges) || found[i].keys >= want[i].keys {
 			continue
 		}
 		r.lost("bucket %q: %d of %d keys are saved", name, found[i].keys, want[i].keys)

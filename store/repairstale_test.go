@@ -90,3 +90,18 @@ func leadTo(t *testing.T, path string, page uint64) {
 	native.PutUint64(root[at+len(bktProfiles):], page)
 	overwrite(t, path, file)
 }
+
+// walked is the walk over a file that is sound.
+func walked(t *testing.T, path string) *pageWalk {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
+	if err := w.all(f); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}

@@ -23,7 +23,7 @@ type RestoreOptions struct {
 type RestoreReport struct {
 	Revision uint64 `json:"revision"` // of the store, when the last one was made
 	Profiles int64  `json:"profiles"`
-	Bytes    int64  `json:"bytes"` // of the store's file
+	Bytes    int64  `json:"bytes"` // of all backups, decompressed
 	Files    int    `json:"files"` // that came with it, of all backups
 }
 
@@ -31,8 +31,10 @@ type RestoreReport struct {
 // were made since, in their order. If there is a file already it is ErrExists;
 // on any error, and after a crash, there is none: a damaged or incomplete
 // backup is ErrCorrupt, one that does not build on the one before ErrMismatch.
-// The file is, byte for byte, what the last backup says. Its memory is 16 bytes
-// a page.
+// The store is what the last backup says: who was deleted between two of them is
+// not in it, nor in its free pages. It needs no master key. Of version 1 the
+// file is, byte for byte, what the last backup says, and the memory 16 bytes a
+// page.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return RestoreReport{}, fmt.Errorf("%w: %s", ErrExists, path)
@@ -44,13 +46,8 @@ func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.
 	defer os.Remove(f.Name())
 	defer os.Remove(KeysPath(f.Name()))
 	r := newRestorer(ctx, o)
-	r.file, r.keys = f, KeysPath(f.Name())
-	err = r.applyAll(backups)
-	if err == nil {
-		w := pageWalk{problem: func(string, ...any) {}}
-		err = errors.Join(w.all(f), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	r.path = f.Name()
+	if err = errors.Join(f.Close(), r.applyAll(backups)); err != nil {
 		return RestoreReport{}, fmt.Errorf("store: restore: %w", boltError(err))
 	}
 	if err := Move(f.Name(), path); err != nil {
@@ -59,8 +56,11 @@ func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.
 	return r.report, nil
 }
 
-// Verify reads backups as Restore does, and writes nothing. What it does not
-// look at is what the pages hold, and whether a bank's file has its digest.
+// Verify reads backups as Restore does, and writes nothing: checksums, that each
+// builds on the one before, that each value is one, as far as can be told
+// without a master key, and that there is one of every profile. What it does not
+// look at is what pages hold, those of version 1, and whether a bank's file has
+// its digest.
 func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
 	r := newRestorer(ctx, o)
 	if err := r.applyAll(backups); err != nil {
@@ -69,25 +69,36 @@ func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (Resto
 	return r.report, nil
 }
 
-// restorer applies backups to a file, one after the other.
+// restorer reads backups, one after the other.
 type restorer struct {
 	ctx    context.Context
 	o      RestoreOptions
-	file   *os.File // nil: nothing is written
-	keys   string   // path of the file of keys
+	path   string // of what is made; empty: nothing is
 	report RestoreReport
 
 	// Of the backup before; nothing at first.
-	image    Digest
-	pageSize int
-	sums     []pageSum
-	banks    map[Digest]bool // whose files have come
+	content restoring
+	version uint16
+	digest  Digest
+	banks   map[Digest]bool // whose files have come
 
 	// Of the one that is being read.
-	backupReader
+	*bundleReader
 	header backupHeader
-	next   uint64 // pages below this have come or are the base's
-	counts backupEnd
+	files  uint64
+}
+
+// restoring is what is made of the frames of backups of one version.
+type restoring interface {
+	// begin goes on with a backup that builds on the one before.
+	begin(h *backupHeader) error
+	take(kind byte, payload []byte) error
+	takeKeys(r io.Reader) error
+	// end says what has come, and what the backup is known by to the next.
+	end() (got backupEnd, digest Digest, err error)
+	// finish makes what was written durable, after the last one.
+	finish() error
+	close() error
 }
 
 func newRestorer(ctx context.Context, o *RestoreOptions) *restorer {
@@ -99,47 +110,57 @@ func newRestorer(ctx context.Context, o *RestoreOptions) *restorer {
 	return r
 }
 
-func (r *restorer) applyAll(backups []io.Reader) error {
+func (r *restorer) applyAll(backups []io.Reader) (err error) {
 	if len(backups) == 0 {
 		return fmt.Errorf("%w: no backup", ErrMismatch)
 	}
+	defer func() {
+		if r.content != nil {
+			err = errors.Join(err, r.content.close())
+		}
+	}()
 	for i, b := range backups {
 		if err := r.apply(b); err != nil {
 			return fmt.Errorf("backup %d of %d: %w", i+1, len(backups), err)
 		}
 	}
-	return nil
+	return r.content.finish()
 }
 
-func (r *restorer) apply(src io.Reader) (err error) {
-	if r.backupReader, err = newBackupReader(src, r.o.MaxBytes); err != nil {
+func (r *restorer) apply(src io.Reader) error {
+	b, version, err := newBackupReader(src, r.o.MaxBytes)
+	if err != nil {
 		return err
 	}
-	defer r.Close()
-	if err := r.begin(); err != nil {
-		if errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) { // unless it is damaged
-			_, bad := io.Copy(io.Discard, r.Reader)
-			return errors.Join(bad, err)
-		}
+	r.bundleReader = b
+	defer b.Close()
+	err = r.readAll(version)
+	if (errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) || errors.Is(err, ErrKey)) && r.source.left >= 0 { // unless it is damaged
+		_, bad := io.Copy(io.Discard, b.Reader)
+		return errors.Join(bad, err)
+	}
+	return err
+}
+
+func (r *restorer) readAll(version uint16) error {
+	if err := r.begin(version); err != nil {
 		return err
 	}
 	for {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		kind, payload, err := r.backupReader.next()
+		kind, payload, err := r.frame(maxBackupFrame)
 		if err != nil {
 			return err
 		}
 		switch kind {
-		case backupFramePages:
-			err = r.takePages(payload)
-		case backupFrameKeys, backupFrameBank, backupFrameReport:
+		case backupFrameBank, backupFrameReport, backupFrameKeys:
 			err = r.takeFile(kind, payload)
 		case backupFrameEnd:
 			return r.end(payload)
 		default:
-			err = corrupt("unknown frame %d", kind)
+			err = r.content.take(kind, payload)
 		}
 		if err != nil {
 			return err
@@ -147,70 +168,46 @@ func (r *restorer) apply(src io.Reader) (err error) {
 	}
 }
 
-// begin reads the header, and makes of what was there what it builds on.
-func (r *restorer) begin() error {
-	kind, payload, err := r.backupReader.next()
+// begin reads the header, and goes on from what was there.
+func (r *restorer) begin(version uint16) error {
+	kind, payload, err := r.frame(maxBackupFrame)
 	if err != nil {
 		return err
 	}
 	if kind != backupFrameHeader {
 		return corrupt("frame %d first", kind)
 	}
-	h, err := decodeBackupHeader(payload)
+	h, err := decodeBackupHeader(version, payload)
 	if err != nil {
 		return err
 	}
 	switch {
-	case h.pages > uint64(r.o.MaxBytes)/uint64(h.pageSize):
-		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize, r.o.MaxBytes)
-	case h.since == 0 && r.sums != nil:
+	case h.since == 0 && r.content != nil:
 		return fmt.Errorf("%w: a full backup after another", ErrMismatch)
-	case h.since != 0 && (h.base != r.image || h.since != r.report.Revision):
+	case h.since != 0 && (h.base != r.digest || h.since != r.report.Revision):
 		return fmt.Errorf("it builds on that of revision %d, not on %d: %w", h.since, r.report.Revision,
-			&MismatchError{What: "backup", Have: r.image, Want: h.base})
-	case h.since != 0 && h.pageSize != r.pageSize:
-		return corrupt("pages of %d bytes, after %d", h.pageSize, r.pageSize)
+			&MismatchError{What: "backup", Have: r.digest, Want: h.base})
+	case h.since != 0 && version != r.version:
+		return corrupt("version %d after %d", version, r.version)
 	}
-	r.header, r.next, r.counts = h, 0, backupEnd{}
-	r.report.Revision, r.pageSize = h.revision, h.pageSize
-	r.sums = r.sums[:min(uint64(len(r.sums)), h.pages)]
-	if r.file == nil {
-		return nil
-	}
-	if err := os.Remove(r.keys); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return r.file.Truncate(int64(len(r.sums)) * int64(r.pageSize))
-}
-
-func (r *restorer) takePages(payload []byte) error {
-	d := &decoder{b: payload}
-	first := d.uvarint("first page")
-	size := r.pageSize
-	n := uint64(len(d.b) / size)
-	switch {
-	case d.err != nil:
-		return d.err
-	case n == 0 || len(d.b)%size != 0 || len(d.b) > max(backupPages, size):
-		return corrupt("%d bytes of pages", len(d.b))
-	case first < r.next || first > uint64(len(r.sums)) || first >= r.header.pages || n > r.header.pages-first:
-		return corrupt("%d pages at %d, of %d", n, first, r.header.pages)
-	}
-	r.next = first + n
-	r.counts.pages += n
-	for i := range n {
-		sum := sumOf(d.b[i*uint64(size):][:size])
-		if id := first + i; id < uint64(len(r.sums)) {
-			r.sums[id] = sum
-		} else {
-			r.sums = append(r.sums, sum)
+	r.header, r.version, r.files, r.report.Revision = h, version, 0, h.revision
+	if r.content == nil {
+		if r.content, err = newContent(version, r.path, r.o.MaxBytes); err != nil {
+			return err
 		}
 	}
-	if r.file == nil {
-		return nil
+	if len(h.keys) > 0 {
+		r.files++
+		r.report.Files++
 	}
-	_, err := r.file.WriteAt(d.b, int64(first)*int64(size))
-	return err
+	return r.content.begin(&r.header)
+}
+
+func newContent(version uint16, path string, limit int64) (restoring, error) {
+	if version == backupOfPages {
+		return newImageRestorer(path, limit)
+	}
+	return newRebuilder(path, limit), nil
 }
 
 // takeFile reads a file that comes with the store, to its end.
@@ -219,12 +216,12 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	r.counts.files++
+	r.files++
 	r.report.Files++
 	bytes := &io.LimitedReader{R: r.Reader, N: f.size}
 	switch {
 	case kind == backupFrameKeys:
-		err = r.takeKeys(bytes)
+		err = r.content.takeKeys(bytes)
 	case !r.header.needs(f.bank):
 		return corrupt("file of bank %s, which the header does not name", f.bank.Short())
 	default:
@@ -248,41 +245,34 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 	return nil
 }
 
-func (r *restorer) takeKeys(keys io.Reader) error {
-	if r.file == nil {
-		return nil
-	}
-	f, err := os.OpenFile(r.keys, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, keys)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
 // end compares what has come with what the last frame says.
 func (r *restorer) end(payload []byte) error {
-	e, err := decodeBackupEnd(payload)
+	e, err := decodeBackupEnd(r.version, payload)
 	if err != nil {
 		return err
 	}
-	if err := r.backupReader.end(); err != io.EOF {
+	if err := r.bundleReader.end(); err != io.EOF {
 		return err
 	}
-	r.counts.image, r.counts.profiles = imageDigest(r.pageSize, r.sums), e.profiles
-	switch {
-	case uint64(len(r.sums)) != r.header.pages:
-		return corrupt("%d pages, want %d", len(r.sums), r.header.pages)
-	case r.counts != e:
-		return corrupt("got %d pages, %d files and image %s, want %d, %d and %s",
-			r.counts.pages, r.counts.files, r.counts.image.Short(), e.pages, e.files, e.image.Short())
+	got, digest, err := r.content.end()
+	if err != nil {
+		return err
+	}
+	if got.files = r.files; r.version == backupOfPages {
+		got.profiles = e.profiles // which pages do not say
+	} else {
+		digest = r.source.chunks.sum
+	}
+	if got != e {
+		return corrupt("got %+v, want %+v", got, e)
 	}
 	for _, d := range r.header.banks {
 		if !r.banks[d] {
 			return corrupt("the file of bank %s is missing", d.Short())
 		}
 	}
-	r.image = e.image
-	r.report.Profiles, r.report.Bytes = int64(e.profiles), int64(len(r.sums))*int64(r.pageSize)
+	r.digest = digest
+	r.report.Profiles = int64(e.profiles)
+	r.report.Bytes += r.source.limit - r.source.left
 	return nil
 }

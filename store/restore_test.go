@@ -70,7 +70,7 @@ func TestRestoreWrongChain(t *testing.T) {
 		"the full one":     {[][]byte{full}, nil},
 		"empty":            {[][]byte{{}}, ErrCorrupt},
 		"an empty link":    {[][]byte{full, {}}, ErrCorrupt},
-		"a newer version":  {[][]byte{append([]byte("XPEFTA\x02\x00"), full[8:]...)}, ErrSchema},
+		"a newer version":  {[][]byte{append([]byte("XPEFTA\x03\x00"), full[8:]...)}, ErrSchema},
 		"version 0":        {[][]byte{append([]byte("XPEFTA\x00\x00"), full[8:]...)}, ErrCorrupt},
 		"full after links": {[][]byte{full, first, full}, ErrMismatch},
 	} {
@@ -81,7 +81,7 @@ func TestRestoreWrongChain(t *testing.T) {
 	if _, err := Restore(ctx, s.Path(), nil, bytes.NewReader(full)); !errors.Is(err, ErrExists) {
 		t.Errorf("over a store: got %v, want ErrExists", err)
 	}
-	if _, err := Verify(ctx, &RestoreOptions{MaxBytes: 10_000}, bytes.NewReader(full)); !errors.Is(err, ErrLimit) {
+	if _, err := Verify(ctx, &RestoreOptions{MaxBytes: 1000}, bytes.NewReader(full)); !errors.Is(err, ErrLimit) {
 		t.Errorf("a limit: got %v, want ErrLimit", err)
 	}
 	gone, cancel := context.WithCancel(ctx)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,14 +183,23 @@ func (s *Store) readStart() error {
 			return err
 		}
 		for _, name := range allBuckets {
-			later := s.meta.Schema <= schemaStagingOld && slices.ContainsFunc(laterBuckets, func(b []byte) bool { return bytes.Equal(b, name) })
-			if tx.Bucket(name) == nil && !later {
+			if tx.Bucket(name) == nil && !s.meta.lacks(name) {
 				return corrupt("no bucket %q", name)
 			}
 		}
 		_, err = readTally(tx)
 		return err
 	})
+}
+
+// lacks says whether a file of the schema has no such bucket yet.
+func (m Meta) lacks(bucket []byte) bool {
+	for _, later := range laterBuckets {
+		if bytes.Equal(later.name, bucket) {
+			return m.Schema < later.from
+		}
+	}
+	return false
 }
 
 // settleStart upgrades an older file and finishes what a crash cut short.

@@ -14,7 +14,7 @@ import (
 var summed = [...][]byte{
 	bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
 	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
-	bktPeople, bktWaiting,
+	bktPeople, bktWaiting, bktChanges,
 }
 
 // sum is how many keys there are, and their hashes together.
@@ -73,7 +73,7 @@ func decodeSums(value []byte) (s sums, err error) {
 	}
 	d := decoder{b: payload}
 	for i := range s {
-		if len(d.b) == 0 && i == len(s)-len(laterBuckets) {
+		if len(d.b) == 0 && i >= len(s)-len(laterBuckets) {
 			break // of a file without these buckets
 		}
 		s[i].keys = d.uvarint("sums")
@@ -130,8 +130,8 @@ func (s *Store) upgrade() error {
 		if err != nil {
 			return err
 		}
-		for _, name := range laterBuckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+		for _, later := range laterBuckets {
+			if _, err := tx.CreateBucketIfNotExists(later.name); err != nil {
 				return err
 			}
 		}

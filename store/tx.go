@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"syscall"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // txn is a transaction, reading or writing. Nothing that it returns as a view
@@ -146,38 +144,16 @@ func (s *Store) view(fn func(t *txn) error) error {
 	}
 }
 
-// boltError replaces the errors of bbolt that a caller can do something about
-// by ours.
-func boltError(err error) error {
-	switch {
-	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
-		return ErrClosed
-	case errors.Is(err, bolterrors.ErrDatabaseReadOnly), errors.Is(err, bolterrors.ErrTxNotWritable):
-		return ErrReadOnly
-	case isFull(err):
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
-}
-
-// isFull says whether the system had no room for a write.
-func isFull(err error) bool {
-	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		if errors.Is(err, full) || err != nil && strings.HasSuffix(err.Error(), full.Error()) {
-			return true // bbolt makes a text of what it gets when the file grows
-		}
-	}
-	return false
-}
-
 // writeTx is a writing transaction.
 type writeTx struct {
 	txn
 	s       *Store
 	tally   tally
 	sums    sums
-	sets    cohortSets // that the transaction has read or changed
-	changed uint64     // profiles that were put or deleted
+	sets    cohortSets      // that the transaction has read or changed
+	changed uint64          // profiles that were put or deleted
+	noting  uint64          // epoch of bktChanges, 0 if there is none
+	noted   *roaring.Bitmap // numbers to note in it; nil: none is
 
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
@@ -186,7 +162,11 @@ type writeTx struct {
 
 // Bucket is one of summed. There is no other way to write to these.
 func (w *writeTx) Bucket(name []byte) bucket {
-	return bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name)}
+	b := bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name), nil}
+	if w.noted != nil && ofProfiles(name) {
+		b.changed = w.noted
+	}
+	return b
 }
 
 // staging is bktStaging, nil if there is none.
@@ -328,6 +308,12 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		if w.sums, err = readSums(tx); err != nil {
 			return err
 		}
+		if w.noting, err = newestEpoch(tx); err != nil {
+			return err
+		}
+		if w.noting > 0 {
+			w.noted = roaring.New()
+		}
 		before, sumsBefore := w.tally, w.sums
 		for _, op := range group {
 			failed = op // also if it ends in damaged pages
@@ -336,6 +322,9 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 			}
 		}
 		failed = nil
+		if err := w.noteChanges(); err != nil {
+			return err
+		}
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}

@@ -17,9 +17,8 @@ type backedUp struct {
 	File     string `json:"file"`
 	Revision uint64 `json:"revision"`
 	Since    uint64 `json:"since"`
+	Written  int64  `json:"written"`
 	Profiles int64  `json:"profiles"`
-	Pages    int64  `json:"pages"`
-	Of       int64  `json:"of"`
 	Files    int    `json:"files"`
 	Bytes    int64  `json:"bytes"`
 	Base     bool   `json:"base"`
@@ -73,10 +72,9 @@ func (a *app) backup(ctx context.Context, st *store.Store, out string, since uin
 	if _, err := a.writeFile(out, write); err != nil {
 		return err
 	}
-	row := backedUp{out, rep.Revision, rep.Since, rep.Profiles, rep.Pages, rep.Of, rep.Files, rep.Bytes, rep.Base}
+	row := backedUp{out, rep.Revision, rep.Since, rep.Written, rep.Profiles, rep.Files, rep.Bytes, rep.Base}
 	return a.print(row, func(w io.Writer) {
-		fields(w, "revision", number(row.Revision), "profiles", number(row.Profiles), "pages", fmt.Sprintf("%d of %d", row.Pages, row.Of),
-			"file", out, "size", size(row.Bytes))
+		fields(w, "revision", number(row.Revision), "profiles", fmt.Sprintf("%d of %d", row.Written, row.Profiles), "file", out, "size", size(row.Bytes))
 	})
 }
 
@@ -97,7 +95,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	return a.readsBackups(&cobra.Command{
 		Use:   "verify FULL [SINCE...]",
 		Short: "Say whether backups can be restored",
-		Long:  "Read a full backup and those made since, in their order, as restore does, and write nothing. What their pages hold is not decoded: xpeft check does.",
+		Long:  "Read a full backup and those made since, in their order, as restore does, and write nothing. No master key is needed.",
 		Args:  cobra.MinimumNArgs(1),
 	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
 		return openAll(args, func(files []io.Reader) (store.RestoreReport, error) { return folder.Verify(ctx, o, files...) })

@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// The frames of a backup, in their order: header, sets, pairs of each bucket,
+// files of banks, end. Pairs are as they are in the file, sealed: an encrypted
+// store's are not decrypted for it, and one way serves both.
+
+func (b *backingUp) write(t *txn, w io.Writer) (err error) {
+	if b.out, err = newBackupWriter(w); err != nil {
+		return err
+	}
+	if err := b.writeAll(t); err != nil {
+		b.out.z.Close() // frees its memory; the chunks stay without an end
+		return err
+	}
+	err = b.out.Close()
+	b.now.digest = b.out.chunks.sum
+	return err
+}
+
+func (b *backingUp) writeAll(t *txn) error {
+	b.header.banks = b.now.files
+	if err := b.out.frame(backupFrameHeader, b.header.encode()); err != nil {
+		return err
+	}
+	carried, err := b.writeSets(t)
+	if err != nil {
+		return err
+	}
+	if err := b.writePairs(t, carried); err != nil {
+		return err
+	}
+	for _, f := range b.files {
+		if err := b.writeBankFile(f); err != nil {
+			return fmt.Errorf("file of bank %s: %w", f.bank.Short(), err)
+		}
+	}
+	end := backupEnd{pairs: b.pairCount, files: uint64(b.report.Files), profiles: uint64(b.report.Profiles)}
+	return b.out.frame(backupFrameEnd, end.encode())
+}
+
+// writeSets finds the numbers that there are, and those of them that are to be
+// in the backup: what was written since the base and what is new, as that of an
+// import is which was staged before the base and committed after it.
+func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
+	b.now.live = roaring.New()
+	for id, n := range t.from([]byte{}) {
+		if n == 0 || !b.now.live.CheckedAdd(n) {
+			return nil, corrupt("profile %q: it has number %d, as another has", id, n)
+		}
+	}
+	carried = b.now.live
+	if b.since != nil {
+		if carried, err = t.changedSince(b.since); err != nil {
+			return nil, err
+		}
+		carried.And(b.now.live)
+		carried.Or(roaring.AndNot(b.now.live, b.since.live))
+	}
+	b.report.Profiles, b.report.Written = int64(b.now.live.GetCardinality()), int64(carried.GetCardinality())
+	sets := appendBytes(nil, encodeSet(b.now.live))
+	return carried, b.out.frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
+}
+
+// writePairs writes those of every bucket. Banks and heads never change, so
+// those that the base has are left out; values and names are few.
+func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
+	sealed := b.keys != nil
+	add := func(tag byte, k, v []byte) error {
+		if err := validPair(tag, sealed, k, v); err != nil {
+			return err
+		}
+		return b.pair(tag, k, v)
+	}
+	had := &base{banks: roaring.New(), heads: roaring.New()}
+	if b.since != nil {
+		had = b.since
+	}
+	b.now.banks, b.now.heads = had.banks.Clone(), had.heads.Clone()
+	for _, c := range backedUp {
+		t.reading = c.bucket
+		switch c.tag {
+		case tagID:
+			for id, n := range t.from([]byte{}) {
+				if carried.Contains(n) && err == nil {
+					err = add(c.tag, id, key32(n))
+				}
+			}
+		case tagKey:
+			err = b.writeSlots(carried, add)
+		case tagBank:
+			err = newRefs(t.Bucket(c.bucket), b.now.banks, func(k, v []byte) error { return add(c.tag, k, v) })
+		case tagHead:
+			err = newRefs(t.Bucket(c.bucket), b.now.heads, func(k, v []byte) error { return add(c.tag, k, v) })
+		case tagValue, tagName:
+			err = t.Bucket(c.bucket).ForEach(func(k, v []byte) error { return add(c.tag, k, v) })
+		default:
+			err = ofNumbers(t.Bucket(c.bucket), carried, func(k, v []byte) error { return add(c.tag, k, v) })
+		}
+		if err = errors.Join(err, b.flush()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newRefs calls fn with the banks or heads that are not among those known, and
+// adds them.
+func newRefs(b *bolt.Bucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
+	return b.ForEach(func(k, v []byte) error {
+		ref, err := number(k)
+		if err != nil || !known.CheckedAdd(ref) {
+			return err
+		}
+		return fn(k, v)
+	})
+}
+
+// ofNumbers calls fn with the pairs whose keys begin with one of the numbers. An
+// older file may lack the bucket.
+func ofNumbers(b *bolt.Bucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
+	it := numbers.Iterator()
+	if b == nil || !it.HasNext() {
+		return nil
+	}
+	c := b.Cursor()
+	for k, v := c.Seek(key32(it.PeekNext())); k != nil; {
+		if len(k) < 4 {
+			return corrupt("key %x", k)
+		}
+		n := binary.BigEndian.Uint32(k)
+		if numbers.Contains(n) {
+			if err := fn(k, v); err != nil {
+				return err
+			}
+			k, v = c.Next()
+			continue
+		}
+		if it.AdvanceIfNeeded(n); !it.HasNext() {
+			return nil
+		}
+		k, v = c.Seek(key32(it.PeekNext()))
+	}
+	return nil
+}
+
+// writeSlots writes the keys of profiles, wrapped as they are in the file.
+func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(tag byte, k, v []byte) error) error {
+	if b.keys == nil {
+		return nil
+	}
+	defer clear(b.keys)
+	for it := carried.Iterator(); it.HasNext(); {
+		n := it.Next()
+		if slotAt(n)+slotSize > int64(len(b.keys)) {
+			return corrupt("profile %d has no key: the file of keys ends before it", n)
+		}
+		if err := add(tagKey, key32(n), b.keys[slotAt(n):][:slotSize]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pair adds a pair to the frame to come, whose bucket is the same.
+func (b *backingUp) pair(tag byte, k, v []byte) error {
+	if len(b.pairs) == 0 {
+		b.pairs = append(b.pairs, tag)
+	}
+	b.pairs = appendBytes(appendBytes(b.pairs, k), v)
+	b.pairCount++
+	if len(b.pairs) < pairsSize {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *backingUp) flush() error {
+	if len(b.pairs) == 0 {
+		return nil
+	}
+	err := b.out.frame(backupFramePairs, b.pairs)
+	b.pairs = b.pairs[:0]
+	return err
+}
+
+func (b *backingUp) writeBankFile(f bankFile) (err error) {
+	var r io.ReadCloser
+	callersCode(func() { r, err = f.Open() })
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	kind := byte(backupFrameBank)
+	if f.Report {
+		kind = backupFrameReport
+	}
+	b.report.Files++
+	if err := b.out.frame(kind, backupFile{f.bank, f.Size}.encode()); err != nil {
+		return err
+	}
+	_, err = io.CopyN(b.out.z, callersReader{r}, f.Size)
+	if errors.Is(err, io.EOF) {
+		err = corrupt("the file is shorter than %d bytes", f.Size)
+	}
+	return err
+}
+
+// callersWriter and callersReader are a caller's within a transaction.
+type callersWriter struct{ w io.Writer }
+
+func (c callersWriter) Write(p []byte) (n int, err error) {
+	callersCode(func() { n, err = c.w.Write(p) })
+	return n, err
+}
+
+type callersReader struct{ r io.Reader }
+
+func (c callersReader) Read(p []byte) (n int, err error) {
+	callersCode(func() { n, err = c.r.Read(p) })
+	return n, err
+}
+
+// ctxWriter fails once the context is done, and keeps its first error.
+type ctxWriter struct {
+	ctx context.Context
+	w   io.Writer
+	n   int64
+	err error
+}
+
+func (c *ctxWriter) Write(p []byte) (n int, err error) {
+	if c.err == nil {
+		c.err = c.ctx.Err()
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, c.err = c.w.Write(p)
+	c.n += int64(n)
+	return n, c.err
+}

@@ -1,0 +1,355 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// What a backup since an earlier one is made by. Each backup begins an epoch,
+// and from then on every transaction notes the numbers whose records, or what
+// lies beside them, it writes. Without a backup there is no epoch, and nothing
+// is noted. A few numbers are in a value of bktMeta, on a page that every
+// transaction writes; when they are many they go to bktChanges, a bit each. One
+// that is noted already is not again. Under an epoch itself is the backup that
+// began it, once it is whole.
+//
+//	epoch                → nothing yet, or a base
+//	epoch, number >> 10  → the bits of 1,024 numbers
+
+const (
+	// keptBases is how many backups a later one can build on.
+	keptBases = 8
+	// maxNotes is how many numbers are in bktMeta: so few that bbolt still has it
+	// on the page of the root.
+	maxNotes  = 64
+	blockBits = 1 << 10
+)
+
+// base is a backup that others can build on.
+type base struct {
+	epoch        uint64
+	revision     uint64
+	digest       Digest          // of its bytes
+	live         *roaring.Bitmap // numbers that it says there are
+	banks, heads *roaring.Bitmap // refs
+	files        []Digest        // banks whose files it has, or those that it builds on
+}
+
+func (b *base) encode() []byte {
+	out := binary.AppendUvarint(nil, b.revision)
+	out = append(out, b.digest[:]...)
+	for _, set := range []*roaring.Bitmap{b.live, b.banks, b.heads} {
+		out = appendBytes(out, encodeSet(set))
+	}
+	return appendDigests(out, b.files)
+}
+
+func decodeBase(payload []byte) (b *base, err error) {
+	d := &decoder{b: payload}
+	b = &base{revision: d.uvarint("revision"), digest: d.digest("digest")}
+	for _, set := range []**roaring.Bitmap{&b.live, &b.banks, &b.heads} {
+		*set = d.set("set")
+	}
+	b.files = d.digests("banks")
+	return b, d.end()
+}
+
+// encodeSet is a Roaring bitmap in the portable format.
+func encodeSet(set *roaring.Bitmap) []byte {
+	set.RunOptimize()
+	b, _ := set.ToBytes() // fails as a writer does, which is memory
+	return b
+}
+
+// set reads a set after its length.
+func (d *decoder) set(what string) (set *roaring.Bitmap) {
+	b := d.bytes(MaxRecord, what)
+	set = roaring.New()
+	defer func() {
+		if v := recover(); v != nil { // what the package does with bytes of a stranger's is not ours to know
+			d.fail("%s: %v", what, v)
+		}
+	}()
+	if d.err != nil {
+		return set
+	}
+	n, err := set.ReadFrom(bytes.NewReader(b))
+	if err == nil {
+		err = set.Validate()
+	}
+	if err != nil || n != int64(len(b)) {
+		d.fail("%s: %v, %d of %d bytes", what, err, n, len(b))
+		return roaring.New()
+	}
+	return set
+}
+
+// ofProfiles says whether the keys of a bucket begin with a profile's number.
+func ofProfiles(bucket []byte) bool {
+	for _, name := range [][]byte{bktProfiles, bktHistory, bktState, bktExamples, bktPeople, bktWaiting} {
+		if bytes.Equal(bucket, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// newestEpoch is the one that a transaction notes changes in, 0 if there is none.
+func newestEpoch(tx *bolt.Tx) (uint64, error) {
+	b := tx.Bucket(bktChanges)
+	if b == nil {
+		return 0, nil
+	}
+	k, _ := b.Cursor().Last()
+	switch len(k) {
+	case 0:
+		return 0, nil
+	case 8, 12:
+		return binary.BigEndian.Uint64(k), nil
+	}
+	return 0, corrupt("changes: key %x", k)
+}
+
+// noteChanges notes the numbers that the transaction has written.
+func (w *writeTx) noteChanges() error {
+	if w.noted == nil || w.noted.IsEmpty() {
+		return nil
+	}
+	notes, err := readNotes(w.Tx)
+	if err != nil {
+		return err
+	}
+	if w.noted.GetCardinality() > maxNotes {
+		return w.fileNotes(append(notes, w.noted.ToArray()...))
+	}
+	before := len(notes)
+	for it := w.noted.Iterator(); it.HasNext(); {
+		n := it.Next()
+		key := blockKey(w.noting, n)
+		bits, err := changedBlock(key, w.Tx.Bucket(bktChanges).Get(key))
+		if err != nil {
+			return err
+		}
+		if !bits.has(n) && !slices.Contains(notes[:before], n) {
+			notes = append(notes, n)
+		}
+	}
+	switch {
+	case len(notes) == before:
+		return nil
+	case len(notes) > maxNotes:
+		return w.fileNotes(notes)
+	}
+	return w.writeNotes(notes)
+}
+
+func readNotes(tx *bolt.Tx) (notes []uint32, err error) {
+	v := tx.Bucket(bktMeta).Get(keyNotes)
+	if v == nil {
+		return nil, nil
+	}
+	payload, err := unseal(tagMeta, keyNotes, v)
+	if err == nil && (len(payload)%4 != 0 || len(payload) > 4*maxNotes) {
+		err = corrupt("%d bytes", len(payload))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("notes of changes: %w", err)
+	}
+	for ; len(payload) > 0; payload = payload[4:] {
+		notes = append(notes, binary.BigEndian.Uint32(payload))
+	}
+	return notes, nil
+}
+
+func (w *writeTx) writeNotes(notes []uint32) error {
+	var b []byte
+	for _, n := range notes {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return w.Tx.Bucket(bktMeta).Put(keyNotes, seal(tagMeta, keyNotes, b))
+}
+
+// fileNotes sets the bits of numbers, and leaves no notes.
+func (w *writeTx) fileNotes(notes []uint32) error {
+	changes := w.Bucket(bktChanges)
+	slices.Sort(notes)
+	for len(notes) > 0 {
+		key := blockKey(w.noting, notes[0])
+		bits, err := changedBlock(key, changes.Get(key))
+		if err != nil {
+			return err
+		}
+		for block := notes[0] / blockBits; len(notes) > 0 && notes[0]/blockBits == block; notes = notes[1:] {
+			bits.set(notes[0])
+		}
+		if err := changes.put(key, seal(tagChanges, key, bits[:])); err != nil {
+			return err
+		}
+	}
+	return w.writeNotes(nil)
+}
+
+// block is the bits of blockBits numbers.
+type block [blockBits / 8]byte
+
+func (b *block) has(n uint32) bool { return b[n%blockBits/8]>>(n%8)&1 != 0 }
+func (b *block) set(n uint32)      { b[n%blockBits/8] |= 1 << (n % 8) }
+
+func epochKey(epoch uint64) []byte { return binary.BigEndian.AppendUint64(nil, epoch) }
+
+func blockKey(epoch uint64, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(epochKey(epoch), n/blockBits)
+}
+
+// changedBlock reads the block under a key, which has none yet if value is nil.
+func changedBlock(key, value []byte) (b block, err error) {
+	if value == nil {
+		return b, nil
+	}
+	payload, err := unseal(tagChanges, key, value)
+	if err == nil && len(payload) != len(b) {
+		err = corrupt("%d bytes", len(payload))
+	}
+	if err != nil {
+		return b, fmt.Errorf("changes %x: %w", key, err)
+	}
+	return block(payload), nil
+}
+
+// validChanges says what is wrong with a pair of bktChanges.
+func validChanges(k, v []byte) (err error) {
+	switch len(k) {
+	case 8:
+		_, err = readBase(k, v)
+	case 12:
+		_, err = changedBlock(k, v)
+	default:
+		err = corrupt("changes: key %x", k)
+	}
+	return err
+}
+
+// beginEpoch has later transactions note what they change.
+func (w *writeTx) beginEpoch() (epoch uint64, err error) {
+	notes, err := readNotes(w.Tx)
+	if err == nil && len(notes) > 0 {
+		err = w.fileNotes(notes)
+	}
+	if err != nil {
+		return 0, err
+	}
+	key := epochKey(w.noting + 1)
+	return w.noting + 1, w.Bucket(bktChanges).insert(key, seal(tagChanges, key, nil))
+}
+
+// keepBase makes the backup that began an epoch one to build on, and forgets
+// what only older ones than the last few need.
+func (w *writeTx) keepBase(b *base) error {
+	changes := w.Bucket(bktChanges)
+	key := epochKey(b.epoch)
+	if err := changes.put(key, seal(tagChanges, key, b.encode())); err != nil {
+		return err
+	}
+	bases, err := w.bases()
+	if err != nil || len(bases) <= keptBases {
+		return err
+	}
+	oldest := epochKey(bases[len(bases)-keptBases].epoch)
+	var old [][]byte
+	c := changes.Cursor()
+	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
+		old = append(old, bytes.Clone(k))
+	}
+	for _, k := range old {
+		if err := changes.remove(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bases are the backups that others can build on, oldest first.
+func (t *txn) bases() (all []*base, err error) {
+	b := t.Tx.Bucket(bktChanges)
+	if b == nil {
+		return nil, nil
+	}
+	err = b.ForEach(func(k, v []byte) error {
+		if len(k) != 8 {
+			return nil
+		}
+		one, err := readBase(k, v)
+		if one != nil {
+			all = append(all, one)
+		}
+		return err
+	})
+	return all, err
+}
+
+// readBase reads what is under an epoch, nil if its backup is not whole.
+func readBase(k, v []byte) (b *base, err error) {
+	payload, err := unseal(tagChanges, k, v)
+	if err == nil && len(payload) > 0 {
+		b, err = decodeBase(payload)
+	}
+	if err != nil {
+		return nil, about(err, "changes %x", k)
+	}
+	if b != nil {
+		b.epoch = binary.BigEndian.Uint64(k)
+	}
+	return b, nil
+}
+
+// base returns the backup of a revision.
+func (t *txn) base(revision uint64) (*base, error) {
+	bases, err := t.bases()
+	if err != nil {
+		return nil, fmt.Errorf("%w: revision %d: %w", ErrNoBase, revision, err)
+	}
+	for _, b := range bases {
+		if b.revision == revision {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: revision %d", ErrNoBase, revision)
+}
+
+// changedSince are the numbers that were written since a base, some of which
+// are not there any more. A block that a damaged page lost would make a backup
+// that lacks profiles, so the keys are counted.
+func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
+	notes, err := readNotes(t.Tx)
+	if err != nil {
+		return nil, err
+	}
+	changed := roaring.BitmapOf(notes...)
+	var found sum
+	err = t.Tx.Bucket(bktChanges).ForEach(func(k, v []byte) error {
+		found.add(k)
+		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
+			return nil
+		}
+		bits, err := changedBlock(k, v)
+		for i := range uint32(blockBits) {
+			if bits.has(i) {
+				changed.Add(binary.BigEndian.Uint32(k[8:])*blockBits + i)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sums, err := readSums(t.Tx)
+	if err == nil && *sums.of(bktChanges) != found {
+		err = corrupt("changes: %d keys, but %d were written", found.keys, sums.of(bktChanges).keys)
+	}
+	return changed, err
+}

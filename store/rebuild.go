@@ -1,0 +1,295 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// rebuilder makes a store of the pairs of backups. What it refuses it refuses
+// also if nothing is written.
+type rebuilder struct {
+	path   string // empty: nothing is written
+	limit  int64
+	out    *restoredFile // nil until the first header, and if nothing is written
+	header *backupHeader
+	keys   []byte // of the first header
+
+	live  *roaring.Bitmap // numbers
+	banks map[uint32]BankInfo
+	heads *roaring.Bitmap
+
+	// Of the backup that is being read.
+	carried *roaring.Bitmap // nil: the frame of sets has not come
+	place   int             // in backedUp, of the last pair
+	last    []byte          // its key
+	pairs   uint64
+	led     *roaring.Bitmap // numbers that ids lead to
+	records *roaring.Bitmap
+	slots   *roaring.Bitmap
+	links   uint64 // hashes of each id and number, and of those of each record, together
+}
+
+func newRebuilder(path string, limit int64) *rebuilder {
+	return &rebuilder{path: path, limit: limit, live: roaring.New(), banks: map[uint32]BankInfo{}, heads: roaring.New()}
+}
+
+func (r *rebuilder) sealed() bool { return len(r.keys) > 0 }
+
+func (r *rebuilder) begin(h *backupHeader) error {
+	meta, err := decodeMeta(h.meta)
+	switch {
+	case err != nil:
+		return err
+	case meta.Keys != "" && len(h.keys) != keyHeader, meta.Keys == "" && len(h.keys) > 0:
+		return corrupt("%d bytes of a file of keys", len(h.keys))
+	case meta.Keys != "":
+		if err := checkKeys(h.keys, meta.Keys); err != nil {
+			return err
+		}
+	}
+	if r.header == nil {
+		r.keys = h.keys
+	} else if !bytes.Equal(r.keys, h.keys) {
+		return corrupt("another file of keys than the backup before")
+	}
+	r.header, r.carried, r.place, r.last, r.pairs, r.links = h, nil, 0, nil, 0, 0
+	r.led, r.records, r.slots = roaring.New(), roaring.New(), roaring.New()
+	if r.path == "" {
+		return nil
+	}
+	if r.out == nil {
+		r.out, err = createRestored(r.path, meta, h.keys)
+		return err
+	}
+	return r.out.clear(bktValues, bktNames)
+}
+
+func (r *rebuilder) take(kind byte, payload []byte) error {
+	switch {
+	case kind == backupFrameSets && r.carried == nil:
+		return r.takeSets(payload)
+	case kind == backupFramePairs && r.carried != nil:
+		return r.takePairs(payload)
+	}
+	return corrupt("unexpected frame %d", kind)
+}
+
+func (r *rebuilder) takeKeys(io.Reader) error { return corrupt("a file of keys") }
+
+// takeSets drops what is not there any more.
+func (r *rebuilder) takeSets(payload []byte) error {
+	d := &decoder{b: payload}
+	live, carried := d.set("numbers"), d.set("changed numbers")
+	if err := d.end(); err != nil {
+		return err
+	}
+	kept := roaring.AndNot(live, carried)
+	switch {
+	case live.Contains(0):
+		return corrupt("number 0")
+	case roaring.AndNot(carried, live).GetCardinality() > 0:
+		return corrupt("profiles are in it that there are not")
+	case roaring.AndNot(kept, r.live).GetCardinality() > 0:
+		return corrupt("%d profiles are neither in it nor in those before", roaring.AndNot(kept, r.live).GetCardinality())
+	case !live.IsEmpty() && int64(live.Maximum())*elementSize > r.limit: // each number has a place in the file, be it free
+		return fmt.Errorf("%w: %d numbers of profiles, at most %d bytes", ErrLimit, live.Maximum(), r.limit)
+	}
+	gone := roaring.AndNot(r.live, kept)
+	r.live, r.carried = live, carried
+	if r.out == nil {
+		return nil
+	}
+	return r.out.drop(gone)
+}
+
+func (r *rebuilder) takePairs(payload []byte) error {
+	if len(payload) == 0 {
+		return corrupt("no pairs")
+	}
+	place := 0
+	for place < len(backedUp) && backedUp[place].tag != payload[0] {
+		place++
+	}
+	if place == len(backedUp) || place < r.place {
+		return corrupt("pairs of bucket %q after %q", payload[0], backedUp[r.place].tag)
+	}
+	if place > r.place {
+		r.place, r.last = place, nil
+	}
+	for d := (&decoder{b: payload[1:]}); len(d.b) > 0; {
+		k, v := d.bytes(1<<15, "key"), d.bytes(maxSalvagedValue, "value")
+		if d.err != nil {
+			return d.err
+		}
+		if bytes.Compare(k, r.last) <= 0 {
+			return corrupt("key %x after %x", k, r.last)
+		}
+		r.last = append(r.last[:0], k...)
+		r.pairs++
+		if err := r.pair(place, k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pair checks a pair, by itself and beside those that came, and writes it.
+func (r *rebuilder) pair(place int, k, v []byte) (err error) {
+	tag := backedUp[place].tag
+	switch tag {
+	case tagValue:
+		err = validValue(k, v)
+	case tagBank:
+		err = r.bank(k, v)
+	case tagHead:
+		err = r.head(k, v)
+	case tagName:
+		err = r.name(k, v)
+	case tagID:
+		err = r.id(k, v)
+	default:
+		err = r.ofProfile(tag, k, v)
+	}
+	if err != nil || r.out == nil {
+		return err
+	}
+	if tag == tagKey {
+		return r.out.slot(k, v)
+	}
+	return r.out.put(backedUp[place].bucket, k, v)
+}
+
+func (r *rebuilder) bank(k, v []byte) error {
+	info, err := validBank(k, v)
+	if err != nil {
+		return err
+	}
+	if _, ok := r.banks[info.Ref]; ok {
+		return corrupt("bank %d comes again", info.Ref)
+	}
+	r.banks[info.Ref] = BankInfo{N: info.N, Blocks: info.Blocks}
+	return r.digest(kindBank, info.Digest, k)
+}
+
+func (r *rebuilder) head(k, v []byte) error {
+	digest, err := validHead(k, v)
+	if err == nil && !r.heads.CheckedAdd(binary.BigEndian.Uint32(k)) {
+		err = corrupt("head %x comes again", k)
+	}
+	if err != nil {
+		return err
+	}
+	return r.digest(kindHead, digest, k)
+}
+
+// digest makes a digest lead to a bank or head.
+func (r *rebuilder) digest(kind byte, d Digest, ref []byte) error {
+	if r.out == nil {
+		return nil
+	}
+	return r.out.put(bktDigests, digestKey(kind, d), ref)
+}
+
+func (r *rebuilder) name(k, v []byte) error {
+	ref, err := validHeadName(k, v)
+	if err == nil && !r.heads.Contains(ref) {
+		err = corrupt("head name %q: no head %d", k, ref)
+	}
+	return err
+}
+
+func (r *rebuilder) id(k, v []byte) error {
+	n, err := validID(r.sealed(), k, v)
+	if err == nil && !(r.carried.Contains(n) && r.led.CheckedAdd(n)) {
+		err = corrupt("profile %q: number %d is not in the backup, or has another", k, n)
+	}
+	r.links ^= linkOf(k, n)
+	return err
+}
+
+// linkOf is a hash of an id and its number.
+func linkOf(id []byte, n uint32) uint64 { return hashKey(append(key32(n), id...)) }
+
+// ofProfile checks a pair whose key begins with a number.
+func (r *rebuilder) ofProfile(tag byte, k, v []byte) error {
+	if tag == tagRecord && !r.sealed() {
+		if err := r.record(k, v); err != nil {
+			return err
+		}
+	} else if err := validPair(tag, r.sealed(), k, v); err != nil {
+		return err
+	}
+	n := binary.BigEndian.Uint32(k)
+	if !r.carried.Contains(n) {
+		return corrupt("%c %x: profile %d is not in the backup", tag, k, n)
+	}
+	switch tag {
+	case tagRecord:
+		r.records.Add(n)
+	case tagKey:
+		r.slots.Add(n)
+	}
+	return nil
+}
+
+// record checks a record that can be read beside what it refers to.
+func (r *rebuilder) record(k, v []byte) error {
+	p, err := (&txn{}).validRecord(k, v)
+	if err != nil {
+		return err
+	}
+	bank, ok := r.banks[p.Bank]
+	switch {
+	case !ok || !fits(p.Mask, bank):
+		return corrupt("profile %q: its mask is not one over bank %d", p.ID, p.Bank)
+	case p.Head != 0 && !r.heads.Contains(p.Head):
+		return corrupt("profile %q: no head %d", p.ID, p.Head)
+	}
+	r.links ^= linkOf([]byte(p.ID), p.Number)
+	return nil
+}
+
+// end sees to it that all has come that was to come.
+func (r *rebuilder) end() (got backupEnd, _ Digest, err error) {
+	if r.carried == nil {
+		return got, Digest{}, corrupt("no sets")
+	}
+	slots := roaring.New()
+	if r.sealed() {
+		slots = r.carried
+	}
+	switch {
+	case !r.led.Equals(r.carried) || !r.records.Equals(r.carried):
+		err = corrupt("%d ids and %d records of %d profiles", r.led.GetCardinality(), r.records.GetCardinality(), r.carried.GetCardinality())
+	case !r.sealed() && r.links != 0:
+		err = corrupt("ids lead to the records of others")
+	case !r.slots.Equals(slots):
+		err = corrupt("%d keys of %d profiles", r.slots.GetCardinality(), r.carried.GetCardinality())
+	}
+	return backupEnd{pairs: r.pairs, profiles: r.live.GetCardinality()}, Digest{}, err
+}
+
+func (r *rebuilder) finish() error {
+	if r.out == nil {
+		return nil
+	}
+	next := tally{nextBank: 1, nextHead: 1}
+	for ref := range r.banks {
+		next.nextBank = max(next.nextBank, uint64(ref)+1)
+	}
+	if !r.heads.IsEmpty() {
+		next.nextHead = uint64(r.heads.Maximum()) + 1
+	}
+	return r.out.finish(r.header, r.live, next)
+}
+
+func (r *rebuilder) close() error {
+	if r.out == nil {
+		return nil
+	}
+	return r.out.close()
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// restoredFile is the store that backups are made into. It is nobody's before
+// finish, so it is synced once, in the end.
+type restoredFile struct {
+	path    string
+	db      *bolt.DB
+	tx      *bolt.Tx
+	written int      // bytes, by tx
+	keys    *os.File // nil: nothing is encrypted
+	dropped bool     // something was
+}
+
+// createRestored makes an empty store in the place of an empty file.
+func createRestored(path string, meta Meta, keys []byte) (f *restoredFile, err error) {
+	opts := Options{NoSync: true}
+	if err := writeEmpty(path, meta, opts); err != nil {
+		return nil, err
+	}
+	f = &restoredFile{path: path}
+	if len(keys) > 0 {
+		if f.keys, err = os.OpenFile(KeysPath(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+			return nil, err
+		}
+		if _, err := f.keys.Write(keys); err != nil {
+			return nil, errors.Join(err, f.close())
+		}
+	}
+	if f.db, err = bolt.Open(path, 0o600, opts.bolt(0)); err == nil {
+		err = f.next()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// next commits, and begins a new transaction.
+func (f *restoredFile) next() (err error) {
+	if err := f.commit(); err != nil {
+		return err
+	}
+	if f.tx, err = f.db.Begin(true); err == nil {
+		f.db.AllocSize, f.written = growth(f.tx.Size()), 0
+	}
+	return err
+}
+
+func (f *restoredFile) commit() error {
+	tx := f.tx
+	if f.tx = nil; tx == nil {
+		return nil
+	}
+	return tx.Commit() // or it has rolled back
+}
+
+// put writes a pair, of which it keeps a copy: bbolt does not. Those of a bucket
+// come in order.
+func (f *restoredFile) put(bucket, k, v []byte) error {
+	if f.written += elementSize + len(k) + len(v); f.written > batchBytes {
+		if err := f.next(); err != nil {
+			return err
+		}
+	}
+	b := f.tx.Bucket(bucket)
+	b.FillPercent = orderedFill
+	return b.Put(k, bytes.Clone(v))
+}
+
+// slot writes the key of a profile, wrapped.
+func (f *restoredFile) slot(k, slot []byte) error {
+	_, err := f.keys.WriteAt(slot, slotAt(binary.BigEndian.Uint32(k)))
+	return err
+}
+
+// clear empties buckets.
+func (f *restoredFile) clear(buckets ...[]byte) error {
+	f.dropped = true
+	for _, name := range buckets {
+		if err := f.tx.DeleteBucket(name); err != nil {
+			return err
+		}
+		if _, err := f.tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop removes the profiles of numbers, and their keys.
+func (f *restoredFile) drop(gone *roaring.Bitmap) error {
+	if gone.IsEmpty() {
+		return nil
+	}
+	f.dropped = true
+	for _, c := range backedUp {
+		switch {
+		case c.tag == tagID:
+			if err := f.dropWhere(c.bucket, func(_, v []byte) bool { return gone.Contains(binary.BigEndian.Uint32(v)) }); err != nil {
+				return err
+			}
+		case ofProfiles(c.bucket):
+			if err := f.dropWhere(c.bucket, func(k, _ []byte) bool { return gone.Contains(binary.BigEndian.Uint32(k)) }); err != nil {
+				return err
+			}
+		}
+	}
+	if f.keys == nil {
+		return nil
+	}
+	zeros := make([]byte, slotSize)
+	for it := gone.Iterator(); it.HasNext(); {
+		if err := f.slot(key32(it.Next()), zeros); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropWhere removes the pairs that match, a batch at a time.
+func (f *restoredFile) dropWhere(bucket []byte, match func(k, v []byte) bool) error {
+	for from := []byte{}; from != nil; {
+		var found [][]byte
+		c := f.tx.Bucket(bucket).Cursor()
+		k, v := c.Seek(from)
+		for ; k != nil && len(found) < batchProfiles; k, v = c.Next() {
+			if match(k, v) {
+				found = append(found, bytes.Clone(k))
+			}
+		}
+		from = bytes.Clone(k)
+		for _, k := range found {
+			if err := f.tx.Bucket(bucket).Delete(k); err != nil {
+				return err
+			}
+		}
+		if err := f.next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish writes what follows from the rest, and makes all durable.
+func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally) error {
+	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank, nextHead: next.nextHead}
+	if !live.IsEmpty() {
+		now.nextNumber = uint64(live.Maximum()) + 1
+	}
+	for n := uint64(1); n < now.nextNumber; n++ {
+		if !live.Contains(uint32(n)) {
+			if err := f.put(bktFree, key32(uint32(n)), nil); err != nil {
+				return err
+			}
+		}
+	}
+	if f.keys == nil { // those of labels are made by the next Open, which knows heads
+		if err := (&Store{}).makeCohorts(f.tx); err != nil {
+			return err
+		}
+	}
+	found, err := countSums(f.tx)
+	if err != nil {
+		return err
+	}
+	now.profiles, now.examples = found.of(bktIDs).keys, found.of(bktExamples).keys
+	err = f.tx.Bucket(bktProfiles).ForEach(func(_, v []byte) error {
+		now.recordBytes += uint64(len(v))
+		return nil
+	})
+	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1), f.commit())
+	if err == nil && f.dropped {
+		err = f.rewrite()
+	}
+	if f.keys != nil {
+		err = errors.Join(err, f.keys.Sync())
+	}
+	return errors.Join(err, f.db.Sync())
+}
+
+// rewrite writes the file anew: what was dropped is still in its free pages.
+func (f *restoredFile) rewrite() (err error) {
+	temp := f.path + compactSuffix
+	defer os.Remove(temp)
+	if err := createAnew(temp); err != nil {
+		return err
+	}
+	next, err := bolt.Open(temp, 0o600, (&Options{NoSync: true}).bolt(0))
+	if err != nil {
+		return err
+	}
+	if err := bolt.Compact(next, f.db, copyBytes); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	old := f.db
+	f.db = next
+	return errors.Join(old.Close(), os.Rename(temp, f.path))
+}
+
+func (f *restoredFile) close() (err error) {
+	if f.tx != nil {
+		err = f.tx.Rollback()
+	}
+	if f.db != nil {
+		err = errors.Join(err, f.db.Close())
+	}
+	if f.keys != nil {
+		err = errors.Join(err, f.keys.Close())
+	}
+	return err
+}
