@@ -43,6 +43,7 @@ type crash struct {
 	model  crashModel
 	flying map[int]crashOp // by worker: started, not said to be done
 
+	waited             int // imports that no room cut short
 	done, landed, lost int // operations: said to be done; in flight at a kill, and there or not
 	seen               map[string]int
 }

@@ -15,9 +15,6 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	}
 	return s.write(ctx, func(w *writeTx) error {
 		key := w.idKey([]byte(id))
-		if err := w.settle(key); err != nil {
-			return err
-		}
 		v := w.ids.Get(key)
 		if v == nil {
 			return fmt.Errorf("%w: profile %q", ErrNotFound, id)

@@ -26,7 +26,6 @@ func (s *Store) startIndex() error {
 		if err != nil {
 			return err
 		}
-		ix.off = ix.off || tx.Bucket(bktMerge) != nil // until the next Open: it knows nothing of what is not merged
 		if ix.sets != nil {
 			return nil
 		}

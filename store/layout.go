@@ -12,19 +12,19 @@ const (
 	schemaUnsummedStaging = 2
 	schemaPeopleless      = 3 // without bktPeople and bktWaiting
 	schemaStagingOld      = 4
-	schema                = 5
-	schemaStaging         = 6 // while an import into an empty store is under way
+	schemaStaging         = 6 // 5, while an import into an empty store was under way
+	schema                = 7
 )
 
 // staging says whether a file of a schema may have an import into an empty
-// store under way.
+// store under way: importold.go.
 func staging(schema int) bool {
 	return schema == schemaStaging || schema == schemaStagingOld || schema == schemaUnsummedStaging
 }
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "index", "import"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -39,12 +39,6 @@ var (
 	bktPeople   = []byte("people")   // number → person
 	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
 	bktIndex    = []byte("index")    // bank, side, block, adapter, number>>16 → set of number&0xffff
-
-	// While an import is being staged there is bktStaging, which no reader
-	// looks at; unless the store was empty, once it is committed, and until its ids are merged into
-	// bktIDs, there is bktMerge: id → number, which goes before bktIDs.
-	bktStaging = []byte("staging")
-	bktMerge   = []byte("merge")
 )
 
 var allBuckets = [][]byte{
@@ -76,6 +70,8 @@ var (
 	keyTally = []byte("tally")
 	keySums  = []byte("sums")
 	keyIndex = []byte("index")
+
+	keyImport = []byte("import") // while a bundle is being merged
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:

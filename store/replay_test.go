@@ -107,7 +107,7 @@ func transactions(t *testing.T) (ws []written) {
 	}
 	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
-	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "flush", "import", "put", "flush"} {
+	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "flush", "import", "put", "flush", "forget", "put", "observe", "batch", "put"} {
 		if _, err := (crashOp{kind, 0, r.IntN(crashProfiles), r.Uint64()}).run(s, bundle); err != nil {
 			t.Fatal(err)
 		}

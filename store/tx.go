@@ -21,7 +21,6 @@ import (
 type txn struct {
 	*bolt.Tx
 	ids, profiles readBucket
-	merge         *bolt.Bucket // ids of a committed import, or nil
 
 	keys       *keyring // nil: nothing is encrypted
 	epoch      uint64   // of keys, before the transaction began
@@ -34,7 +33,7 @@ type txn struct {
 }
 
 func (s *Store) newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, merge: tx.Bucket(bktMerge), keys: s.keys}
+	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, keys: s.keys}
 }
 
 // named adds to an error of damaged pages what was being read.
@@ -49,11 +48,6 @@ func (t *txn) named(err error) error {
 func (t *txn) number(id []byte) (uint32, error) {
 	t.reading = id
 	key := t.idKey(id)
-	if t.merge != nil {
-		if v := t.merge.Get(key); v != nil {
-			return number(v)
-		}
-	}
 	v := t.ids.Get(key)
 	if v == nil {
 		return 0, fmt.Errorf("%w: profile %q", ErrNotFound, id)
@@ -183,6 +177,7 @@ type writeTx struct {
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
 	scattered bool            // new ids have not come in order
+	lastID    []byte          // the one that came last; before, the last of all
 	// onCommit runs after the commit and before the next transaction.
 	onCommit []func()
 }
@@ -191,9 +186,6 @@ type writeTx struct {
 func (w *writeTx) Bucket(name []byte) bucket {
 	return bucket{readBucket{w.Tx.Bucket(name)}, w.sums.of(name)}
 }
-
-// staging is bktStaging, nil if there is none.
-func (w *writeTx) staging() *bolt.Bucket { return w.Tx.Bucket(bktStaging) }
 
 // change is what a transaction did to the mask under a number. A nil mask is
 // no profile.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -15,6 +16,8 @@ import (
 
 // imported is what import did.
 type imported struct {
+	Total       int               `json:"total"`
+	Merged      int               `json:"merged"`
 	Profiles    int               `json:"profiles"`
 	Skipped     int               `json:"skipped"`
 	Overwritten int               `json:"overwritten"`
@@ -35,7 +38,8 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [BUNDLE]",
 		Short: "Take in a bundle of profiles",
-		Long: "Take in a bundle, from a file or from stdin: all of it or, with an error, nothing. A bundle made for another encoder, tokenizer,\n" +
+		Long: "Take in a bundle, from a file or from stdin. All of it is verified first, and with an error until then nothing is taken in. Then its profiles are merged in\n" +
+			"batches; if that is cut short, the next command that opens the folder for writing merges the rest. A bundle made for another encoder, tokenizer,\n" +
 			"bank or head is refused. --policy says what happens to a profile whose id exists. --trust refuses bundles that none of the named keys signed;\n" +
 			"without it whoever made the bundle decides what its profiles answer. An encrypted bundle needs --identity.",
 		Example: "  xpeft import two.xpeft --policy skip\n  xpeft import alice.xpeft --trust team.pub --identity key.txt",
@@ -69,7 +73,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 	if err != nil {
 		return err
 	}
-	row := imported{rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
+	row := imported{rep.Total, rep.Merged, rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
 	if rep.SignedBy != nil {
 		row.SignedBy = publicText(rep.SignedBy)
 	}
@@ -77,7 +81,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 		row.Renamed = map[string]string{}
 	}
 	return a.print(row, func(w io.Writer) {
-		fields(w, "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
+		fields(w, "merged", fmt.Sprintf("%s of %s", number(row.Merged), count(row.Total, "profile")), "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
 			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
 		if row.SignedBy != "" {
 			fields(w, "signed by", row.SignedBy)
