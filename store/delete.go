@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 // Delete erases a profile: record, state, examples, history and, at the next
-// flush, its bits in the index. The file keeps the freed pages' bytes until
+// flush, its bits in the index. An import that is being merged does not bring it
+// back. The file keeps the freed pages' bytes until
 // they are written again, or until Compact. With encryption the profile's key
 // is overwritten before Delete returns.
 func (s *Store) Delete(ctx context.Context, id string) error {
@@ -27,7 +29,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 		w.tally.profiles--
-		return w.erase(key, n)
+		return errors.Join(w.erase(key, n), w.keepOut(key))
 	})
 }
 

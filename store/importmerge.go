@@ -1,16 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"syscall"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/bitmask"
 )
@@ -27,52 +22,6 @@ const (
 	batchBytes    = 4 << 20
 )
 
-// pendingImport is the store's entry of an import that is being merged.
-type pendingImport struct {
-	id            importID
-	policy        Policy
-	total, merged uint64 // profiles in the side file
-}
-
-// readPending returns the store's entry, nil if there is none.
-func readPending(tx *bolt.Tx) (*pendingImport, error) {
-	v := tx.Bucket(bktMeta).Get(keyImport)
-	if v == nil {
-		return nil, nil
-	}
-	payload, err := unseal(tagMeta, keyImport, v)
-	if err != nil {
-		return nil, corrupt("import: %w", err)
-	}
-	d, p := decoder{b: payload}, &pendingImport{}
-	copy(p.id[:], d.take(uint64(len(p.id)), "import's id"))
-	p.policy = Policy(d.uint(uint64(Rename), "policy"))
-	p.total = d.uvarint("profiles")
-	p.merged = d.uint(p.total, "merged profiles")
-	return p, d.end()
-}
-
-func (p *pendingImport) write(tx *bolt.Tx) error {
-	b := binary.AppendUvarint(bytes.Clone(p.id[:]), uint64(p.policy))
-	b = binary.AppendUvarint(b, p.total)
-	b = binary.AppendUvarint(b, p.merged)
-	return tx.Bucket(bktMeta).Put(keyImport, seal(tagMeta, keyImport, b))
-}
-
-// isLost says whether an error means that an import cannot be finished.
-func isLost(err error) bool { return errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) }
-
-// dropPending gives up an import whose side file is lost: that of a store that was
-// restored from a backup, for one.
-func (s *Store) dropPending(why error) error {
-	s.opts.Logger.Error("an import cannot be finished; import the bundle again", "error", why)
-	err := s.writeAlone(context.Background(), func(w *writeTx) error { return w.Tx.Bucket(bktMeta).Delete(keyImport) })
-	if err == nil {
-		s.removeSide()
-	}
-	return err
-}
-
 // merger moves what is in a side file into the store.
 type merger struct {
 	s      *Store
@@ -88,6 +37,7 @@ type merger struct {
 	kind   byte
 	frame  []byte
 	free   gap   // of the store's ids
+	gone   bool  // some ids were deleted since the merge began
 	left   error // of the first profile that another writer's kept out
 }
 
@@ -153,7 +103,7 @@ func (m *merger) mergeAll() error {
 				return err
 			}
 			if b.last {
-				return w.Tx.Bucket(bktMeta).Delete(keyImport)
+				return w.endImport()
 			}
 			return next.write(w.Tx)
 		})
@@ -274,6 +224,8 @@ func (it *mergeItem) add(kind byte, payload []byte) (err error) {
 // merge writes a batch.
 func (m *merger) merge(w *writeTx, b mergeBatch) error {
 	m.free = gap{} // others have written since
+	gone, _ := w.Tx.Bucket(bktMeta).Cursor().Seek(keyGone)
+	m.gone = hasPrefix(gone, keyGone)
 	for i := range b.items {
 		it := &b.items[i]
 		var err error
@@ -326,6 +278,10 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	}
 	bank := m.banks[refs.bank]
 	record, key := refs.replaced(it.data, bank.ref, m.heads[refs.head]), w.idKey(refs.id)
+	if m.gone && w.Tx.Bucket(bktMeta).Get(goneKey(key)) != nil {
+		m.report.Skipped++
+		return nil
+	}
 	if !m.free.has(key) && m.free.seek(w.ids, key) != nil {
 		if record, key, err = m.resolve(w, record, key); record == nil || err != nil {
 			return err

@@ -231,3 +231,32 @@ func TestImportClosed(t *testing.T) {
 	}
 	checkQueries(t, s, 1, 3)
 }
+
+// TestDeletedWhileMerging deletes profiles that an import has too, while it waits to go on: once the store is opened again it brings none back.
+func TestDeletedWhileMerging(t *testing.T) {
+	r := newRand(t)
+	s, _, after := halfMerged(t, r, fast)
+	if err := s.Delete(ctx, crashID(5)); err != nil { // not merged yet
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, crashID(0)); err != nil { // merged
+		t.Fatal(err)
+	}
+	delete(after, crashID(5))
+	delete(after, crashID(0))
+	s = reopen(t, s, fast)
+	if diff := cmp.Diff(after, contents(t, s), byValue); diff != "" {
+		t.Error(diff)
+	}
+	err := s.view(func(tx *txn) error {
+		return tx.Bucket(bktMeta).ForEach(func(k, _ []byte) error {
+			if hasPrefix(k, keyGone) {
+				return fmt.Errorf("%q is left", k)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -16,6 +16,16 @@ import (
 // was seen before the import and what is to be seen after it.
 func cutShort(t *testing.T, r *rand.Rand, o *Options) (path string, before, after map[string]content) {
 	t.Helper()
+	s, before, after := halfMerged(t, r, o)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s.Path(), before, after
+}
+
+// halfMerged is cutShort before the store is closed.
+func halfMerged(t *testing.T, r *rand.Rand, o *Options) (s *Store, before, after map[string]content) {
+	t.Helper()
 	bundle, theirs := bundled(t, r, 8)
 	s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, o)
 	if err != nil {
@@ -40,9 +50,8 @@ func cutShort(t *testing.T, r *rand.Rand, o *Options) (path string, before, afte
 	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite}); report.Merged != 4 {
 		t.Fatalf("got %+v, %v, want 4 merged", report, err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s.closing.Store(false)
+	s.committed = nil
 	after = theirs
 	after["zoe"] = before["zoe"]
 	for _, id := range []string{crashID(1), crashID(5)} {
@@ -52,7 +61,7 @@ func cutShort(t *testing.T, r *rand.Rand, o *Options) (path string, before, afte
 		c.Profile = &p
 		after[id] = c
 	}
-	return s.Path(), before, after
+	return s, before, after
 }
 
 // eachOld fails for a profile that is neither as before nor as after, and for

@@ -71,7 +71,8 @@ var (
 	keySums  = []byte("sums")
 	keyIndex = []byte("index")
 
-	keyImport = []byte("import") // while a bundle is being merged
+	keyImport = []byte("import")   // while a bundle is being merged
+	keyGone   = []byte("deleted ") // and the key of an id: it was deleted meanwhile
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:
