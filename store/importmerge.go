@@ -30,10 +30,11 @@ type merger struct {
 	report ImportReport
 	banks  []mergedBank // by the side file's ref
 	heads  []uint32
-	begun  bool   // something is in the store
-	lost   bool   // the side file cannot be read
-	skip   uint64 // profiles that are merged already, still to be read
-	held   bool   // kind and payload are the next frame
+	begun  bool        // something is in the store
+	lost   bool        // the side file cannot be read
+	items  []mergeItem // of the batch before, whose memory is used again
+	skip   uint64      // profiles that are merged already, still to be read
+	held   bool        // kind and payload are the next frame
 	kind   byte
 	frame  []byte
 	free   gap   // of the store's ids
@@ -131,7 +132,7 @@ type mergeItem struct {
 	kind  byte
 	data  []byte // a profile's record
 	state []byte
-	shelf shelf
+	shelf *shelf // nil: nothing is known of the person
 }
 
 func (m *merger) next() (err error) {
@@ -144,6 +145,8 @@ func (m *merger) next() (err error) {
 
 // readBatch reads up to the profile that would be too much.
 func (m *merger) readBatch() (b mergeBatch, err error) {
+	b.items = m.items[:0]
+	defer func() { m.items = b.items }()
 	for {
 		if err := m.next(); err != nil {
 			return b, err
@@ -170,14 +173,14 @@ func (m *merger) readBatch() (b mergeBatch, err error) {
 			b.profiles++
 			fallthrough
 		case frameBank, frameHead:
-			b.items = append(b.items, mergeItem{kind: m.kind, data: m.frame, shelf: shelf{opts: &m.s.opts}})
+			b.items = append(b.items, mergeItem{kind: m.kind, data: m.frame})
 			b.bytes += len(m.frame)
 		default:
 			if len(b.items) == 0 {
 				return b, corrupt("frame %d at the beginning", m.kind)
 			}
 			b.bytes += len(m.frame)
-			if err := b.items[len(b.items)-1].add(m.kind, m.frame); err != nil {
+			if err := b.items[len(b.items)-1].add(m.kind, m.frame, &m.s.opts); err != nil {
 				return b, corrupt("%w", err)
 			}
 		}
@@ -200,7 +203,10 @@ func (m *merger) skipProfile() error {
 }
 
 // add adds a frame that belongs to a profile.
-func (it *mergeItem) add(kind byte, payload []byte) (err error) {
+func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
+	if it.shelf == nil && kind != frameState {
+		it.shelf = &shelf{opts: o}
+	}
 	switch kind {
 	case frameState:
 		it.state = payload
@@ -212,7 +218,7 @@ func (it *mergeItem) add(kind byte, payload []byte) (err error) {
 			return err
 		}
 		it.shelf.take(e.Example)
-		if limit := it.shelf.opts.MaxExamples; len(it.shelf.examples) > 2*limit {
+		if limit := o.MaxExamples; len(it.shelf.examples) > 2*limit {
 			it.shelf.trim(limit)
 		}
 	default:
@@ -325,11 +331,11 @@ func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {
 			return err
 		}
 	}
-	if len(it.shelf.examples) == 0 && it.shelf.person.plain() {
+	if it.shelf == nil || len(it.shelf.examples) == 0 && it.shelf.person.plain() {
 		return nil
 	}
 	before := w.tally.examples
-	err := w.putShelf(n, &it.shelf)
+	err := w.putShelf(n, it.shelf)
 	m.report.Examples += int(w.tally.examples - before)
 	return err
 }

@@ -21,7 +21,7 @@ type verifier struct {
 	kept   int // profiles in the side file
 
 	unknown *BankInfo // its file may be the next frame
-	was     *Profile  // the last profile, as it was in the bundle
+	was     Profile   // the last profile, as it was in the bundle
 	past    *hindsight
 	skip    bool            // and what belongs to it
 	free    gap             // of the store's ids
@@ -201,8 +201,7 @@ func (v *verifier) takeProfile(ctx context.Context, p *Profile, record []byte) e
 	if err := v.checkHead(p.OwnHead); err != nil {
 		return fmt.Errorf("profile %q: %w", p.ID, err)
 	}
-	was := *p
-	v.was, v.past = &was, nil
+	v.was, v.past = *p, nil
 	p.ID = v.o.Prefix + p.ID
 	if err := checkID(p.ID, v.s.opts.MaxID); err != nil {
 		return err
@@ -216,7 +215,7 @@ func (v *verifier) takeProfile(ctx context.Context, p *Profile, record []byte) e
 		return nil
 	}
 	v.kept++
-	if p.Revision = max(p.Revision, 1); p.Revision != was.Revision || p.ID != was.ID {
+	if p.Revision = max(p.Revision, 1); p.Revision != v.was.Revision || p.ID != v.was.ID {
 		if record, err = EncodeProfile(p); err != nil {
 			return err
 		}
@@ -233,7 +232,7 @@ func (v *verifier) takeExample(k kept) error {
 	e := v.s.opts.completed(v.was.ID, k)
 	if k.bare {
 		if v.past == nil {
-			v.past = newHindsight(v.was)
+			v.past = newHindsight(&v.was)
 		}
 		e.Known = v.past.seen(e)
 	}
