@@ -82,11 +82,11 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
-	if err == nil {
-		if rep.Examples > 0 { // some may be due
-			p.observer.start(p, false)
-		}
-		p.options.Logger.Info("imported", "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
+	if rep.Examples > 0 { // some may be due
+		p.observer.start(p, false)
+	}
+	if err == nil || rep.Merged > 0 {
+		p.options.Logger.Info("imported", "merged", rep.Merged, "of", rep.Total, "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
 			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
 	return rep, err

@@ -40,12 +40,12 @@ func TestImportConcurrent(t *testing.T) {
 			for i := range workers {
 				mine[i] = map[string]*Profile{}
 			}
-			for i := range profiles / 2 {
-				p, w := marked(r, crashID(2*i))
+			for i := 0; i < profiles; i += 20 { // and wide gaps between
+				p, w := marked(r, crashID(i))
 				if _, err := s.Put(ctx, p, w); err != nil {
 					t.Fatal(err)
 				}
-				mine[2*i%workers][p.ID] = p
+				mine[i%workers][p.ID] = p
 			}
 			stop, cancel := context.WithCancel(ctx)
 			var done sync.WaitGroup

@@ -72,12 +72,10 @@ func (s *Store) createSide() (*sideFile, error) {
 
 func (s *Store) writeSideHeader(sf *sideFile) error {
 	was, err := os.Stat(s.path)
-	if err == nil {
-		err = keepOwner(sf.f, was) // root may import into the store of a service, which is to finish it
-	}
 	if err != nil {
 		return err
 	}
+	_ = keepOwner(sf.f, was) // root may import into the store of a service, which may have to finish it
 	header := binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion)
 	header = append(header, sf.id[:]...)
 	if s.keys != nil {
@@ -269,10 +267,12 @@ func (sf *sideFile) remove() error {
 		}
 	}
 	opened, serr := sf.f.Stat()
-	if named, lerr := os.Lstat(sf.path); serr == nil && lerr == nil && os.SameFile(opened, named) {
+	named, lerr := os.Lstat(sf.path)
+	err = errors.Join(err, serr, sf.f.Close())
+	if serr == nil && lerr == nil && os.SameFile(opened, named) {
 		err = errors.Join(err, os.Remove(sf.path))
 	}
-	return errors.Join(err, serr, sf.f.Close())
+	return err
 }
 
 // removeSide removes whatever has the side file's name.

@@ -210,7 +210,8 @@ func (w *writeTx) store(p, old *Profile) error {
 // come in order its pages are left as full as those of numbers.
 func (w *writeTx) putID(idKey, n []byte) error {
 	if w.lastID == nil {
-		w.lastID, _ = w.ids.Cursor().Last()
+		last, _ := w.ids.Cursor().Last()
+		w.lastID = bytes.Clone(last)
 	}
 	w.scattered = w.scattered || bytes.Compare(idKey, w.lastID) < 0
 	w.lastID = idKey

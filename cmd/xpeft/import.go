@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -70,7 +71,7 @@ func (a *app) importCommand() *cobra.Command {
 
 func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o folder.ImportOptions) error {
 	rep, err := folder.Import(ctx, st, a.dir, r, o)
-	if err != nil {
+	if err != nil && rep.Total == 0 {
 		return err
 	}
 	row := imported{rep.Total, rep.Merged, rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
@@ -80,7 +81,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 	if row.Renamed == nil {
 		row.Renamed = map[string]string{}
 	}
-	return a.print(row, func(w io.Writer) {
+	return cmp.Or(err, a.print(row, func(w io.Writer) {
 		fields(w, "merged", fmt.Sprintf("%s of %s", number(row.Merged), count(row.Total, "profile")), "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
 			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
 		if row.SignedBy != "" {
@@ -89,7 +90,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 		for _, id := range sortedKeys(row.Renamed) {
 			fields(w, "renamed", id+" to "+row.Renamed[id])
 		}
-	})
+	}))
 }
 
 // fromFile opens the one argument, or stdin if there is none or it is "-".

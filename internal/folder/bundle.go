@@ -105,7 +105,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 		OnBank: in.receive, AllowBank: in.allow,
 		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust, RequireSigned: o.RequireSigned,
 	})
-	if err != nil && rep.Merged == 0 { // else it goes on with these files
+	if err != nil && rep.Total == 0 { // else it goes on with these files
 		for _, d := range in.received {
 			err = errors.Join(err, removeUnknown(st, dir, d))
 		}
