@@ -55,7 +55,7 @@ func TestImportInNoRoom(t *testing.T) {
 		merged bool  // some
 	}{
 		"verifying": {0, 0, false},
-		"merging":   {1500, 60_000, true},
+		"merging":   {1500, 120_000, true},
 	} {
 		for _, sync := range []string{"", childSync + "=1"} {
 			if c.merged && sync != "" {
