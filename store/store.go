@@ -44,7 +44,7 @@ type Store struct {
 	changes                atomic.Uint64
 
 	// What tests change: a hook after each commit, the profiles that one
-	// transaction of an import stages or merges, and how little room in the
+	// transaction of an import merges, and how little room in the
 	// mapping is too little.
 	committed func()
 	compacts  func(step string) error
