@@ -93,6 +93,7 @@ func (s *Store) finishImport() error {
 	}
 	s.opts.Logger.Info("finishing an import that was cut short", "merged", left.merged, "of", left.total)
 	m := newMerger(s, side, *left)
+	m.begun = true
 	report, err := m.finish()
 	if err == nil || err == m.left || m.lost { // what is lost is in the log
 		s.opts.Logger.Info("finished an import", "profiles", report.Profiles, "skipped", report.Skipped, "first", m.left)

@@ -32,6 +32,7 @@ type merger struct {
 	heads  []uint32
 	begun  bool        // something is in the store
 	lost   bool        // the side file cannot be read
+	unsure bool        // whether the first batch is on the disk
 	items  []mergeItem // of the batch before, whose memory is used again
 	skip   uint64      // profiles that are merged already, still to be read
 	held   bool        // kind and payload are the next frame
@@ -48,13 +49,13 @@ type mergedBank struct {
 }
 
 func newMerger(s *Store, side *sideFile, now pendingImport) *merger {
-	return &merger{s: s, side: side, now: now, skip: now.merged, begun: now.merged > 0, banks: []mergedBank{{}}, heads: []uint32{0}}
+	return &merger{s: s, side: side, now: now, skip: now.merged, banks: []mergedBank{{}}, heads: []uint32{0}}
 }
 
 // finish merges all that is left, and closes or removes the side file.
 func (m *merger) finish() (ImportReport, error) {
 	err := m.mergeAll()
-	if err == nil || !m.begun && m.undone(err) {
+	if err == nil || !m.begun && m.undone() {
 		if rerr := m.side.remove(); rerr != nil {
 			m.s.opts.Logger.Error("cannot remove an import's side file", "error", rerr)
 		}
@@ -71,8 +72,8 @@ func (m *merger) finish() (ImportReport, error) {
 }
 
 // undone says whether nothing was merged, nor can be found merged after a crash.
-func (m *merger) undone(err error) bool {
-	if errno := syscall.Errno(0); errors.As(err, &errno) && !isFull(err) {
+func (m *merger) undone() bool {
+	if m.unsure {
 		return false
 	}
 	left := &pendingImport{}
@@ -109,6 +110,8 @@ func (m *merger) mergeAll() error {
 			return next.write(w.Tx)
 		})
 		if err != nil {
+			errno := syscall.Errno(0)
+			m.unsure = errors.As(err, &errno) && !isFull(err)
 			m.report = before
 			return err
 		}

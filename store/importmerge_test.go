@@ -260,3 +260,34 @@ func TestDeletedWhileMerging(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFailFinishedLater has the next import finish one under Fail, of which an id
+// was put meanwhile: that one stays, the others are merged, and the next import is done.
+func TestFailFinishedLater(t *testing.T) {
+	r := newRand(t)
+	bundle, theirs := bundled(t, r, 8)
+	s := newStore(t, fast)
+	s.batch = 2
+	s.committed = func() { s.closing.Store(s.pending(t) != nil) }
+	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); !errors.Is(err, ErrClosed) || report.Merged != 2 {
+		t.Fatalf("got %+v, %v, want ErrClosed after 2", report, err)
+	}
+	s.committed = nil
+	s.closing.Store(false)
+	mine := randomProfile(r, crashID(6))
+	if _, err := s.Put(ctx, mine, Write{}); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: "next/"}); err != nil || report.Profiles != 8 {
+		t.Fatalf("got %+v, %v, want 8", report, err)
+	}
+	got := contents(t, s)
+	if diff := diffProfile(got[mine.ID].Profile, mine); diff != "" || len(got) != 16 {
+		t.Errorf("got %d profiles, want 16: %s", len(got), diff)
+	}
+	for id := range theirs {
+		if id != mine.ID && !cmp.Equal(got[id], theirs[id], byValue) {
+			t.Errorf("%s: got %+v, want %+v", id, got[id], theirs[id])
+		}
+	}
+}

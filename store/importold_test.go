@@ -36,6 +36,15 @@ func TestGoldenOldImports(t *testing.T) {
 			if s, err = open(name, false); err != nil {
 				t.Fatal(err)
 			}
+			err = s.view(func(x *txn) error {
+				if x.Bucket(bktStaging) != nil || x.Bucket(bktMerge) != nil {
+					return errors.New("a bucket of the import is left")
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
 			got := contents(t, s)
 			if diff := cmp.Diff(after, got, byValue); want == 8 && diff != "" || len(got) != want {
 				t.Errorf("got %d profiles, want %d: %s", len(got), want, diff)
