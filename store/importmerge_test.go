@@ -47,6 +47,14 @@ func TestImportConcurrent(t *testing.T) {
 				}
 				mine[i%workers][p.ID] = p
 			}
+			merging := make(chan struct{})
+			begin := sync.OnceFunc(func() { close(merging) })
+			s.committed = func() {
+				var left *pendingImport
+				if _ = s.view(func(x *txn) (err error) { left, err = readPending(x.Tx); return err }); left != nil {
+					begin() // before that the gaps would be filled
+				}
+			}
 			stop, cancel := context.WithCancel(ctx)
 			var done sync.WaitGroup
 			merged := make([]map[string]bool, workers)
@@ -57,6 +65,7 @@ func TestImportConcurrent(t *testing.T) {
 				go func() {
 					defer done.Done()
 					r := rand.New(rand.NewPCG(seed, 1))
+					<-merging
 					for stop.Err() == nil {
 						id := crashID(workers*r.IntN(profiles/workers) + i)
 						if err := s.modelledStep(r, id, policy, mine[i], merged[i], theirs[id].Profile); err != nil {
@@ -67,6 +76,7 @@ func TestImportConcurrent(t *testing.T) {
 				}()
 			}
 			report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: policy})
+			begin() // also if it has not
 			cancel()
 			done.Wait()
 			if err != nil || report.Total != profiles || report.Merged != profiles || report.Profiles+report.Skipped != profiles {
@@ -274,7 +284,7 @@ func TestFailFinishedLater(t *testing.T) {
 	}
 	s.committed = nil
 	s.closing.Store(false)
-	mine := randomProfile(r, crashID(6))
+	mine := randomProfile(r, crashID(2)) // in the batch that goes on
 	if _, err := s.Put(ctx, mine, Write{}); err != nil {
 		t.Fatal(err)
 	}
