@@ -71,8 +71,8 @@ KILLS ?= 200
 
 .PHONY: crash
 crash: compile ## kill processes that write, KILLS=200 of them and a tenth as many that learn, and check what they leave; prints the counts
-	XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./store ./sdk
-	XPEFT_TEST_ENCRYPTED=1 XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash$$' ./store
+	XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash(Merge)?$$' ./store ./sdk
+	XPEFT_TEST_ENCRYPTED=1 XPEFT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 30m -run '^TestCrash(Merge)?$$' ./store
 
 .PHONY: test-cuda
 test-cuda: export XPEFT_DEVICE := cuda

@@ -32,7 +32,6 @@ var panics = map[string]string{
 	"internal/torch/fork.go Scope.Fork":    "hands on a panic of a fork, as Engine.run does",
 	"metrics/metrics.go send":              "a metric of a constant description and its own number of labels",
 	"store/tx.go Store.enqueue":            "raises in the call's own goroutine what its callback panicked with in another's",
-	"store/staging.go importer.wait":       "likewise, of a batch that was staged meanwhile",
 	"store/export.go Store.Export":         "likewise, of the reader of pages",
 	"store/guard.go recovered":             "hands on a panic that is not of damaged pages",
 	"store/guard.go callersCode":           "carries a panic of the caller's own callback past the guard",

@@ -52,6 +52,8 @@ var all = []metric{
 	gauge("file_bytes", "Size of xpeft.db.", func(s *sdk.Stats) int64 { return s.Store.FileBytes }),
 	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.", func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),
 	gauge("map_bytes", "Addresses at which xpeft.db is mapped.", func(s *sdk.Stats) int64 { return s.Store.MapBytes }),
+	gauge("imports", "Imports under way, or waiting for their turn or to be finished.", func(s *sdk.Stats) int64 { return s.Store.Imports }),
+	gauge("unmerged", "Profiles of a verified bundle that are not in the folder yet.", func(s *sdk.Stats) int64 { return s.Store.Unmerged }),
 	counter("store_reads", "Reading transactions.", func(s *sdk.Stats) int64 { return s.Store.Reads }),
 	counter("store_writes", "Writes.", func(s *sdk.Stats) int64 { return s.Store.Writes }),
 	counter("store_commits", "Transactions that the writes shared.", func(s *sdk.Stats) int64 { return s.Store.Commits }),

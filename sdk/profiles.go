@@ -61,7 +61,9 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 	return n, err
 }
 
-// Import takes in a bundle: all of it, or, with an error, nothing. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
+// Import takes in a bundle. All of it is verified before anything of it is in the folder: with an error until then the report is zero, and nothing has happened.
+// Then its profiles become visible in batches, each profile whole, whatever ctx says. If that ends early (ErrFull, ErrClosed, a crash) the report says how far it is, and the next
+// Open or Import merges the rest. Under Fail a profile that was put meanwhile stays, and the error is ErrExists. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
 // share come with it. A random bank that the folder does not have is made from its properties; the file of a warm one must be in the bundle
 // (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go on with the folder's own bank and head.
 func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
@@ -83,11 +85,11 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
-	if err == nil {
-		if rep.Examples > 0 { // some may be due
-			p.observer.start(p, false)
-		}
-		p.options.Logger.Info("imported", "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
+	if rep.Examples > 0 { // some may be due
+		p.observer.start(p, false)
+	}
+	if err == nil || rep.Merged > 0 {
+		p.options.Logger.Info("imported", "merged", rep.Merged, "of", rep.Total, "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
 			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
 	return rep, err

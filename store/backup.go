@@ -156,14 +156,10 @@ func (b *backingUp) begin(t *txn) (err error) {
 	if err != nil {
 		return err
 	}
-	replaced, err := t.replacedMasks()
-	if err != nil {
-		return err
-	}
 	b.now.revision = revision(t.Tx)
 	b.header = backupHeader{
 		revision: b.now.revision, since: b.o.Since, meta: t.Bucket(bktMeta).Get(keyStore),
-		commits: tally.commits, maskBytes: tally.maskBytes - replaced,
+		commits: tally.commits, maskBytes: tally.maskBytes,
 	}
 	if b.keys != nil {
 		b.header.keys = b.keys[:keyHeader]
@@ -174,25 +170,6 @@ func (b *backingUp) begin(t *txn) (err error) {
 	}
 	b.report.Revision, b.report.Since = b.now.revision, b.o.Since
 	return b.bankFiles(t)
-}
-
-// replacedMasks is how many bytes of masks the tally counts of profiles that a
-// committed import has replaced, and that are not erased yet.
-func (t *txn) replacedMasks() (n uint64, err error) {
-	if t.merge == nil {
-		return 0, nil
-	}
-	err = t.merge.ForEach(func(id, _ []byte) error {
-		if t.ids.Get(id) == nil {
-			return nil
-		}
-		old, err := t.numberedIn(t.ids, id)
-		if err == nil {
-			n += uint64(len(old.Mask.Bytes()))
-		}
-		return err
-	})
-	return n, err
 }
 
 // bankFiles asks for the files of the banks.

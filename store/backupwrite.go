@@ -50,8 +50,7 @@ func (b *backingUp) writeAll(t *txn) error {
 }
 
 // writeSets finds the numbers that there are, and those of them that are to be
-// in the backup: what was written since the base and what is new, as that of an
-// import is which was staged before the base and committed after it.
+// in the backup: what was written since the base, and what is new.
 func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 	b.now.live = roaring.New()
 	for id, n := range t.from([]byte{}) {

@@ -26,7 +26,7 @@ func (s *Store) PutBank(ctx context.Context, info BankInfo) (ref uint32, err err
 		return 0, err
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindBank, info.Digest, encodeBank(info), nil)
+		ref, err = w.register(kindBank, info.Digest, encodeBank(info))
 		return err
 	})
 	return ref, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +227,8 @@ func TestImportPolicies(t *testing.T) {
 	}
 }
 
-// TestBundleDamage cuts a bundle at every byte and flips every bit of it.
+// TestBundleDamage cuts a bundle at every byte and flips every bit of it. The
+// store's file stays as it was, byte for byte.
 func TestBundleDamage(t *testing.T) {
 	r := newRand(t)
 	bundle := export(t, filled(t, r, 3), everything)
@@ -235,6 +237,10 @@ func TestBundleDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := contents(t, to)
+	file, err := os.ReadFile(to.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
 	refused := func(what string, b []byte) {
 		_, err := to.Import(ctx, bytes.NewReader(b), ImportOptions{Policy: Overwrite})
 		if err == nil {
@@ -242,6 +248,9 @@ func TestBundleDamage(t *testing.T) {
 		}
 		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) && !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrLimit) {
 			t.Errorf("%s: got %v, want ErrCorrupt", what, err)
+		}
+		if err := to.nothingPending(); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 	t.Logf("bundle of %d bytes", len(bundle))
@@ -257,6 +266,9 @@ func TestBundleDamage(t *testing.T) {
 	}
 	refused("tail", append(bytes.Clone(bundle), 0))
 	refused("twice", append(bytes.Clone(bundle), bundle...))
+	if now, err := os.ReadFile(to.Path()); err != nil || !bytes.Equal(now, file) {
+		t.Errorf("the store's file has changed, %v", err)
+	}
 	if diff := cmp.Diff(want, contents(t, to), byValue); diff != "" {
 		t.Error(diff)
 	}

@@ -238,29 +238,21 @@ func (c *checker) checkIDs() error {
 
 // owner says whose record a number has: "" if it is readable but no id leads
 // to it.
-func (c *checker) owner(key []byte) (owner string, staged bool, err error) {
+func (c *checker) owner(key []byte) (string, error) {
 	n, err := number(key)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	refs, err := c.t.refs(n)
-	if err != nil {
-		return "", false, err
+	if err != nil || !bytes.Equal(c.t.ids.Get(c.t.idKey(refs.id)), key) {
+		return "", err
 	}
-	id, idKey := string(refs.id), c.t.idKey(refs.id)
-	leads := func(ids interface{ Get([]byte) []byte }) bool { return bytes.Equal(ids.Get(idKey), key) }
-	if leads(c.t.ids) || c.t.merge != nil && leads(c.t.merge) {
-		return id, false, nil
-	}
-	if staging := c.t.Bucket(bktStaging); staging != nil {
-		for _, ids := range stagedIDs(staging) {
-			if leads(ids) {
-				return id, true, nil
-			}
-		}
-	}
-	return "", false, nil
+	return string(refs.id), nil
 }
+
+// staged says whether an import of an older version has staged profiles, which
+// no id leads to.
+func (c *checker) staged() bool { return c.t.Bucket(bktStaging) != nil }
 
 // checkProfiles looks from the other side: that every record is led to, and
 // every number is either used or free.
@@ -268,17 +260,14 @@ func (c *checker) checkProfiles() error {
 	records := uint64(0)
 	err := c.each(bktProfiles, func(k, v []byte) {
 		records++
-		owner, staged, err := c.owner(k)
+		owner, err := c.owner(k)
 		switch {
 		case err != nil:
 			c.unreadable("record %x: %w", k, err) // said by checkIDs too, with its id
-			if errors.Is(err, errVanished) {
-				return // of an import, or not
-			}
+		case owner == "" && c.staged(): // not counted
+			return
 		case owner == "":
 			c.problem("record %x: no id leads to it", k)
-		case staged: // not counted before it is committed
-			return
 		}
 		c.found.recordBytes += uint64(len(v))
 		if n, err := number(k); err == nil {

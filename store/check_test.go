@@ -178,7 +178,7 @@ func TestOpenDamagedMeta(t *testing.T) {
 		damage func(tx *bolt.Tx) error
 		want   error
 	}{
-		"newer schema": {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{Schema: schemaStaging + 1}) }, ErrSchema},
+		"newer schema": {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{Schema: schema + 1}) }, ErrSchema},
 		"schema 0":     {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{}) }, ErrCorrupt},
 		"flipped": {func(tx *bolt.Tx) error {
 			v := bytes.Clone(tx.Bucket(bktMeta).Get(keyStore))

@@ -17,7 +17,7 @@ import (
 // deleted after it began, and whose key is gone. view then begins anew.
 var errVanished = errors.New("store: deleted meanwhile")
 
-// idKey is what bktIDs and bktMerge have an id under.
+// idKey is what bktIDs has an id under.
 func (t *txn) idKey(id []byte) []byte {
 	if t.keys == nil {
 		return id

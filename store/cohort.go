@@ -12,9 +12,8 @@ import (
 
 // A cohort is the set of the profiles that have one thing in common. The bucket
 // cohorts holds their numbers, so that a listing of one cohort reads no record of
-// another. A number is in the sets that its record says, whether an id leads to
-// the record yet or not: the transaction that changes a record changes the sets,
-// and nothing else does. An encrypted store has no sets: they would say in the
+// another. The transaction that changes a record changes the sets, and nothing
+// else does. An encrypted store has no sets: they would say in the
 // clear what its profiles have in common.
 
 // The kinds of cohorts. A cohort is written as its kind and a value.
@@ -89,7 +88,7 @@ func (r *cohortRules) ofHead(data []byte) (cohorts []string, counts []uint32) {
 // ofShared returns the cohort of each label of a shared head.
 func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	key := key32(ref)
-	value := t.headValue(key)
+	value := t.Tx.Bucket(bktHeads).Get(key)
 	if len(value) < sha256.Size {
 		return nil, corrupt("head %d: %d bytes", ref, len(value))
 	}
@@ -104,16 +103,6 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	cohorts, _ := r.ofHead(payload[sha256.Size:])
 	r.shared.Store(digest, cohorts)
 	return cohorts, nil
-}
-
-// headValue is the sealed value of a shared head, of an import that is under way
-// too.
-func (t *txn) headValue(key []byte) []byte {
-	v := t.Tx.Bucket(bktHeads).Get(key)
-	if staging := t.Tx.Bucket(bktStaging); v == nil && staging != nil {
-		v = staging.Bucket(bktHeads).Get(key)
-	}
-	return v
 }
 
 // sameCohorts says of two records, without a look at their heads, that they are

@@ -48,6 +48,7 @@ type crash struct {
 	backups [][]byte // a full one and those since; the store may remember the last
 	since   uint64
 
+	waited             int // imports that no room cut short
 	done, landed, lost int // operations: said to be done; in flight at a kill, and there or not
 	seen               map[string]int
 	full, built        int // backups: full ones, and those that build on one before a kill

@@ -2,22 +2,20 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
 // Delete erases a profile: record, state, examples, history and its place in
-// cohorts. The file keeps the freed pages' bytes until they are written again, or
-// until Compact. With encryption the profile's key is overwritten before Delete
-// returns.
+// cohorts. An import that is being merged does not bring it back. The file keeps
+// the freed pages' bytes until they are written again, or until Compact. With
+// encryption the profile's key is overwritten before Delete returns.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := checkID(id, maxID); err != nil {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
 		key := w.idKey([]byte(id))
-		if err := w.settle(key); err != nil {
-			return err
-		}
 		v := w.ids.Get(key)
 		if v == nil {
 			return fmt.Errorf("%w: profile %q", ErrNotFound, id)
@@ -30,7 +28,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 		w.tally.profiles--
-		return w.erase(key, n)
+		return errors.Join(w.erase(key, n), w.keepOut(key))
 	})
 }
 

@@ -16,10 +16,6 @@ import (
 func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgotten int, err error) {
 	err = s.write(ctx, func(w *writeTx) error {
 		forgotten = 0
-		idKey := w.idKey([]byte(id))
-		if err := w.settle(idKey); err != nil {
-			return err
-		}
 		n, err := w.owned([]byte(id))
 		if err != nil {
 			return err

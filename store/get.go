@@ -184,8 +184,7 @@ func (s *Store) page(from, prefix []byte, x selection) (page []listed, next []by
 	return page, next, err
 }
 
-// from lists keys of ids and numbers in the order of the keys: the ids bucket,
-// and over it the ids of a committed import.
+// from lists keys of ids and numbers in the order of the keys.
 func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 	return func(yield func([]byte, uint32) bool) {
 		defer func() { // errors are named after the transaction; a damaged key may be of any length
@@ -193,43 +192,13 @@ func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 			t.reading = nil // if it cannot be read
 			t.reading = bytes.Clone(view)
 		}()
-		base := t.ids.Cursor()
-		k, v := base.Seek(start)
-		var over, overV []byte
-		next := func() ([]byte, []byte) { return nil, nil }
-		if t.merge != nil {
-			c := t.merge.Cursor()
-			over, overV = c.Seek(start)
-			next = c.Next
-		}
-		for k != nil || over != nil {
-			id, num := k, v
-			switch order := compareIDs(k, over); {
-			case order < 0:
-				k, v = base.Next()
-			case order == 0:
-				k, v = base.Next()
-				fallthrough
-			default:
-				id, num = over, overV
-				over, overV = next()
-			}
+		c := t.ids.Cursor()
+		for id, v := c.Seek(start); id != nil; id, v = c.Next() {
 			t.reading = id
-			n, _ := number(num) // 0, which no profile has, if it is corrupt
+			n, _ := number(v) // 0, which no profile has, if it is corrupt
 			if !yield(id, n) {
 				return
 			}
 		}
 	}
-}
-
-// compareIDs is bytes.Compare with nil, the end of a bucket, last.
-func compareIDs(a, b []byte) int {
-	switch {
-	case b == nil:
-		return -1
-	case a == nil:
-		return 1
-	}
-	return bytes.Compare(a, b)
 }

@@ -24,7 +24,7 @@ func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest,
 		return 0, d, fmt.Errorf("%w: head of %d bytes, at most %d", ErrLimit, len(data), MaxRecord)
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindHead, d, encodeHead(d, data), nil)
+		ref, err = w.register(kindHead, d, encodeHead(d, data))
 		return err
 	})
 	return ref, d, err

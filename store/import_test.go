@@ -14,17 +14,17 @@ import (
 )
 
 // TestImportCrash stops the world after every transaction of an import, and
-// opens the file as it is then: it must hold the profiles from before or all
-// of those from after, and take the import again.
+// opens the files as they are then. A reader finds each profile as it was before
+// or as it is after, a writer all of those from before or all of those from after; it
+// takes the import again. Without the side file the writer keeps what is there.
 func TestImportCrash(t *testing.T) {
 	mine := Write{State: []byte("mine"), Append: []Example{{Text: "mine"}}}
 	for name, c := range map[string]struct {
 		before, meanwhile []string // ids that are put
-		transactions      int      // at least
 	}{
-		"into a store":            {[]string{"user002", "user005", "zoe"}, nil, 10},
-		"into an empty store":     {nil, nil, 7},
-		"into one that was empty": {nil, []string{"user002", "zoe"}, 16},
+		"into a store":            {[]string{"user002", "user005", "zoe"}, nil},
+		"into an empty store":     {nil, nil},
+		"into one that was empty": {nil, []string{"user002", "zoe"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRand(t)
@@ -40,33 +40,37 @@ func TestImportCrash(t *testing.T) {
 				put(id)
 			}
 			images := imagesOf(t, to)
+			before := contents(t, to)
 			reader := &hookReader{bytes.NewReader(bundle), func() {
 				for _, id := range c.meanwhile {
 					put(id)
 				}
+				before = contents(t, to)
 			}}
-			before := contents(t, to)
-			if _, err := to.Import(ctx, reader, ImportOptions{Policy: Overwrite}); err != nil {
-				t.Fatal(err)
+			report, err := to.Import(ctx, reader, ImportOptions{Policy: Overwrite})
+			if err != nil || report.Total != 7 || report.Merged != 7 {
+				t.Fatalf("got %+v, %v, want 7 of 7", report, err)
 			}
 			after := contents(t, to)
-			got := images()
-			if len(got) < c.transactions {
-				t.Errorf("got %d transactions, want %d or more", len(got), c.transactions)
-			}
-			old := 0
-			for i, image := range got {
-				switch {
-				case cmp.Equal(image.seen, after, byValue):
-				case len(image.seen) > len(before)+len(c.meanwhile):
-					t.Errorf("reader at transaction %d: got %d profiles", i, len(image.seen))
-				default:
-					old++
+			merging := 0
+			for i, image := range images() {
+				for id, got := range image.seen {
+					if !cmp.Equal(got, before[id], byValue) && !cmp.Equal(got, after[id], byValue) {
+						t.Errorf("reader at transaction %d: %s is neither old nor new", i, id)
+					}
 				}
-				checkImage(t, image.path, image.seen, bundle)
+				if want := image.seen; !image.pending {
+					checkImage(t, image.path, want, want, bundle)
+				} else {
+					merging++
+					checkImage(t, image.path, want, after, bundle)
+				}
 			}
-			if old < 4 || old == len(got) {
-				t.Errorf("got %d of %d transactions before the commit", old, len(got))
+			if merging != 3 { // and the fourth batch is the last
+				t.Errorf("got %d transactions in the middle of the merge, want 3", merging)
+			}
+			if err := to.nothingPending(); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -74,8 +78,9 @@ func TestImportCrash(t *testing.T) {
 
 // image is a copy of a file, and what a reader saw at that moment.
 type image struct {
-	path string
-	seen map[string]content
+	path    string
+	seen    map[string]content
+	pending bool // an import is being merged
 }
 
 // imagesOf copies the store's file after every transaction from now on, until
@@ -93,7 +98,12 @@ func imagesOf(t *testing.T, s *Store) (stop func() []image) {
 			t.Error(err)
 		}
 		copyKeys(t, s.Path(), path)
-		images = append(images, image{path, contents(t, s)}) // a reader beside the import
+		images = append(images, image{path, contents(t, s), s.pending(t) != nil}) // a reader beside the import
+		if side, err := os.ReadFile(s.Path() + sideSuffix); err == nil {
+			if err := os.WriteFile(path+sideSuffix, side, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 	return func() []image {
 		s.writer.Lock()
@@ -103,9 +113,31 @@ func imagesOf(t *testing.T, s *Store) (stop func() []image) {
 	}
 }
 
-// checkImage opens a file as a crash left it.
-func checkImage(t *testing.T, image string, want map[string]content, bundle []byte) {
+// pending is the store's entry of an import, nil if there is none.
+func (s *Store) pending(t *testing.T) (p *pendingImport) {
 	t.Helper()
+	err := s.view(func(tx *txn) (err error) {
+		p, err = readPending(tx.Tx)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return p
+}
+
+// checkImage opens files as a crash left them, to be read and then to be written.
+func checkImage(t *testing.T, image string, seen, want map[string]content, bundle []byte) {
+	t.Helper()
+	lost := filepath.Join(t.TempDir(), "xpeft.db") // as restored from a backup
+	b, err := os.ReadFile(image)
+	if err = errors.Join(err, os.WriteFile(lost, b, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	copyKeys(t, image, lost)
+	if diff := stateOf(t, lost, seen); diff != "" {
+		t.Errorf("%s without the side file: %s", image, diff)
+	}
 	all := 7 // in the bundle
 	if _, ok := want["zoe"]; ok {
 		all++
@@ -114,6 +146,10 @@ func checkImage(t *testing.T, image string, want map[string]content, bundle []by
 		s, err := Open(image, with(Options{NoSync: true, ReadOnly: readOnly}))
 		if err != nil {
 			t.Fatal(err)
+		}
+		want := want
+		if readOnly {
+			want = seen
 		}
 		if diff := cmp.Diff(want, contents(t, s), byValue); diff != "" {
 			t.Errorf("%s, read-only %t: %s", image, readOnly, diff)
@@ -155,7 +191,7 @@ func (h *hookReader) Read(p []byte) (int, error) {
 }
 
 // TestImportAgainstWriters puts and deletes profiles of the same ids after
-// they were staged and before they are committed.
+// they were read and before they are merged.
 func TestImportAgainstWriters(t *testing.T) {
 	r := newRand(t)
 	from := filled(t, r, 8)
@@ -166,7 +202,7 @@ func TestImportAgainstWriters(t *testing.T) {
 		err   error
 	}{
 		{ImportOptions{Policy: Fail}, 2, ErrExists},
-		{ImportOptions{Policy: Skip}, 7, nil}, // user004 was there when it was staged
+		{ImportOptions{Policy: Skip}, 7, nil}, // user004 was there when it was read
 		{ImportOptions{Policy: Overwrite}, 8, nil},
 		{ImportOptions{Policy: Rename}, 10, nil},
 	} {
@@ -196,7 +232,7 @@ func TestImportAgainstWriters(t *testing.T) {
 				var err error
 				mine, err = to.Get("user000")
 				errs = append(errs, err)
-				ref, _, err = to.PutHead(ctx, []byte("shared")) // staged too
+				ref, _, err = to.PutHead(ctx, []byte("shared")) // in the bundle too
 				if err := errors.Join(append(errs, err)...); err != nil {
 					t.Error(err)
 				}
@@ -246,9 +282,6 @@ func TestImportIntoEmpty(t *testing.T) {
 			to.batch = 3
 			changes := to.Changes()
 			reader := &hookReader{bytes.NewReader(bundle), func() {
-				if err := to.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schemaStaging) }); err != nil {
-					t.Error(err)
-				}
 				if err := c.meanwhile(to); err != nil {
 					t.Error(err)
 				}
@@ -282,54 +315,4 @@ func wantSchema(tx *bolt.Tx, want int) error {
 		return fmt.Errorf("got schema %d, %v, want %d", m.Schema, err, want)
 	}
 	return nil
-}
-
-// TestImportDuringMerge writes to profiles of a committed import that is not
-// merged yet.
-func TestImportDuringMerge(t *testing.T) {
-	r := newRand(t)
-	from := filled(t, r, 8)
-	bundle := export(t, from, everything)
-	to := newStore(t, fast)
-	to.batch = 2
-	for _, id := range []string{"user003", "user005"} {
-		if _, err := to.Put(ctx, randomProfile(r, id), Write{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var errs []error
-	done := make(chan struct{})
-	started := false
-	to.committed = func() {
-		merging := false
-		_ = to.view(func(tx *txn) error { merging = tx.merge != nil; return nil })
-		if !merging || started {
-			return
-		}
-		started = true
-		ready := make(chan struct{})
-		go func() { // comes between two steps of the merge
-			defer close(done)
-			close(ready)
-			errs = append(errs, to.Delete(ctx, "user005"), to.Delete(ctx, "user006"),
-				second(to.Put(ctx, randomProfile(r, "user007"), Write{})),
-				to.AppendExamples(ctx, "user004", []Example{{Text: "new"}}))
-		}()
-		<-ready
-	}
-	if _, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite}); err != nil {
-		t.Fatal(err)
-	}
-	<-done
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	got := contents(t, to)
-	if len(got) != 6 || got["user007"].Profile.Revision != 2 {
-		t.Errorf("got %d profiles, user007 at %d, want 6, at 2", len(got), got["user007"].Profile.Revision)
-	}
-	if e := got["user004"].Examples; len(e) == 0 || e[len(e)-1].Text != "new" {
-		t.Errorf("got examples %v, want one more", e)
-	}
-	checkCohorts(t, to)
 }

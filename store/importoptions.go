@@ -26,8 +26,9 @@ type ImportOptions struct {
 	Policy Policy
 	// Prefix is put before every id.
 	Prefix string
-	// Rename gives the new id under the policy Rename; if that exists too it
-	// is ErrExists. Nil: the first free one of id-2, id-3, …
+	// Rename gives the new id under the policy Rename, while the bundle is
+	// verified; if that exists too it is ErrExists. Nil, and for an id that another writer puts
+	// after that: the first free one of id-2, id-3, …
 	Rename func(id string) string
 	// OnBank is given the file of a bank that the store does not know, if the
 	// bundle has it, and must check it against the digest. Nothing is undone
@@ -61,10 +62,13 @@ func (o *ImportOptions) normalize() error {
 	return o.checkTrust()
 }
 
-// ImportReport says what Import did.
+// ImportReport says what Import did. With an error it is zero if nothing of the
+// bundle is in the store.
 type ImportReport struct {
+	Total       int               // profiles of the bundle
+	Merged      int               // of these, those that are done with; the rest waits for the next Import or Open
 	Profiles    int               // now in the store, with those below but Skipped
-	Skipped     int               // under the policy Skip
+	Skipped     int               // under the policy Skip, or another writer's were kept
 	Overwritten int               // under the policy Overwrite
 	Examples    int               // stored with them
 	Banks       int               // new in the store

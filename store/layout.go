@@ -13,20 +13,19 @@ const (
 	schemaPeopleless      = 3 // without bktPeople and bktWaiting
 	schemaStagingOld      = 4
 	schemaIndexed         = 5 // with an index adapter → profiles, and without bktCohorts and bktChanges
-	schemaIndexedStaging  = 6
+	schemaStaging         = 6 // 5, while an import into an empty store was under way
 	schema                = 7
-	schemaStaging         = 8 // while an import into an empty store is under way
 )
 
 // staging says whether a file of a schema may have an import into an empty
-// store under way.
+// store under way: importold.go.
 func staging(schema int) bool {
 	return schema%2 == 0
 }
 
 // The buckets of the file, and the tags that seal their values.
 var (
-	bktMeta     = []byte("meta")     // "store", "tally", "sums", "cohorts", "changed"
+	bktMeta     = []byte("meta")     // "store", "tally", "sums", "cohorts", "changed", "import"
 	bktValues   = []byte("values")   // key → the caller's value
 	bktBanks    = []byte("banks")    // ref → bank
 	bktHeads    = []byte("heads")    // ref → digest, head
@@ -42,12 +41,6 @@ var (
 	bktWaiting  = []byte("waiting")  // number → how many examples wait for a training
 	bktCohorts  = []byte("cohorts")  // cohort, number>>16 → set of number&0xffff; not with encryption
 	bktChanges  = []byte("changes")  // epoch → backup; epoch, number>>10 → whose profiles were written since
-
-	// While an import is being staged there is bktStaging, which no reader
-	// looks at; unless the store was empty, once it is committed, and until its ids are merged into
-	// bktIDs, there is bktMerge: id → number, which goes before bktIDs.
-	bktStaging = []byte("staging")
-	bktMerge   = []byte("merge")
 )
 
 var allBuckets = [][]byte{
@@ -91,6 +84,9 @@ var (
 	keySums    = []byte("sums")
 	keyCohorts = []byte("cohorts")
 	keyNotes   = []byte("changed")
+
+	keyImport = []byte("import")   // while a bundle is being merged
+	keyGone   = []byte("deleted ") // and the key of an id: it was deleted meanwhile
 )
 
 // orderedFill is how full bbolt leaves the pages of keys that come in order:

@@ -54,7 +54,7 @@ func (t *txn) namesFrom(from uint32, prefix string) (ids []string, faults []erro
 		if !hasPrefix(refs.id, []byte(prefix)) {
 			continue
 		}
-		if now, err := t.number(refs.id); err == nil && now == n { // else it is staged
+		if now, err := t.number(refs.id); err == nil && now == n { // else it is staged by an older version
 			ids = append(ids, string(refs.id))
 		}
 	}

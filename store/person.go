@@ -282,7 +282,7 @@ func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, more bool, 
 			continue
 		}
 		if led, err := t.number([]byte(p.ID)); err != nil || led != n {
-			continue // of an import that is not committed
+			continue // staged by an older version
 		}
 		page = append(page, Waiting{p.ID, count, anew, int(p.Examples)})
 	}

@@ -94,17 +94,12 @@ func (w *writeTx) dropHistory(id string, n uint32) (uint32, error) {
 	return w.rekey(w.idKey([]byte(id)), n)
 }
 
-// forWriting returns the profile to be replaced, or nil if the id is new. It
-// first merges what a committed import has for the id, so that the ids bucket
-// alone counts.
+// forWriting returns the profile to be replaced, or nil if the id is new.
 func (w *writeTx) forWriting(idKey []byte) (*Profile, error) {
-	if err := w.settle(idKey); err != nil {
-		return nil, err
-	}
 	if w.ids.Get(idKey) == nil {
 		return nil, nil
 	}
-	return w.numberedIn(w.ids, idKey)
+	return w.ledTo(idKey)
 }
 
 func checkRevision(old *Profile, want *uint64) error {
@@ -214,8 +209,12 @@ func (w *writeTx) store(p, old *Profile) error {
 // putID makes a new id lead to a number. While the keys of ids of a transaction
 // come in order its pages are left as full as those of numbers.
 func (w *writeTx) putID(idKey, n []byte) error {
-	last, _ := w.ids.Cursor().Last()
-	w.scattered = w.scattered || bytes.Compare(idKey, last) < 0
+	if w.lastID == nil {
+		last, _ := w.ids.Cursor().Last()
+		w.lastID = bytes.Clone(last)
+	}
+	w.scattered = w.scattered || bytes.Compare(idKey, w.lastID) < 0
+	w.lastID = idKey
 	fill := orderedFill
 	if w.scattered {
 		fill = bolt.DefaultFillPercent

@@ -104,7 +104,7 @@ func transactions(t *testing.T) (ws []written) {
 	}
 	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
-	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget"} {
+	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget", "put", "observe", "batch", "put"} {
 		if _, err := (crashOp{kind, 0, r.IntN(crashProfiles), r.Uint64()}).run(s, bundle); err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,6 @@ type shelf struct {
 	newest   map[uint64]int // place, by key; nil: not made yet
 	before   []int          // of each place, that of the next older one with its key; -1: none
 	stored   []uint64       // sequences in the file, ascending
-	past     *hindsight     // of an old bundle's profile
 }
 
 // shelf reads that of a number.
@@ -127,16 +126,8 @@ func (sh *shelf) add(e Example) {
 	sh.place(e)
 }
 
-// take takes in an example of a bundle, where the profile was as was.
-func (sh *shelf) take(was *Profile, k kept) {
-	e := sh.opts.completed(was.ID, k)
-	if k.bare {
-		if sh.past == nil {
-			sh.past = newHindsight(was)
-		}
-		e.Known = sh.past.seen(e)
-	}
-	e.Key = sh.opts.TextKey(e.Text, e.Pair)
+// take takes in an example of a bundle.
+func (sh *shelf) take(e Example) {
 	e.Sequence = sh.person.next
 	sh.person.next++
 	if !sh.opts.expired(e) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
@@ -17,6 +18,8 @@ type Stats struct {
 	FreeBytes   int64  `json:"free_bytes"` // of the file, to be written again before it grows; 0 in a read-only store
 	MapBytes    int64  `json:"map_bytes"`  // of addresses that the file is mapped at, at least: what it can grow to
 	Revision    uint64 `json:"revision"`   // see Store.Revision
+	Imports     int64  `json:"imports"`    // under way, or waiting for their turn or to be finished
+	Unmerged    int64  `json:"unmerged"`   // profiles of a verified bundle that are not merged yet
 
 	// What was done since Open.
 	Reads   int64 `json:"reads"`   // reading transactions
@@ -28,14 +31,19 @@ type Stats struct {
 func (s *Store) Stats() (st Stats, err error) {
 	err = s.view(func(t *txn) error {
 		tally, err := readTally(t.Tx)
+		left, lerr := readPending(t.Tx)
+		if left != nil {
+			st.Imports, st.Unmerged = 1, int64(left.total-left.merged)
+		}
 		st.Revision = revision(t.Tx)
 		st.Profiles, st.Examples = int64(tally.profiles), int64(tally.examples)
 		st.RecordBytes, st.MaskBytes = int64(tally.recordBytes), int64(tally.maskBytes)
-		return err
+		return errors.Join(err, lerr)
 	})
 	if err != nil {
 		return Stats{}, err
 	}
+	st.Imports = max(st.Imports, s.imports.Load())
 	info, err := os.Stat(s.path)
 	if err != nil {
 		return Stats{}, err

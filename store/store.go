@@ -30,6 +30,7 @@ type Store struct {
 
 	rules     cohortRules
 	importing chan struct{} // holds a token while no import runs
+	imports   atomic.Int64  // that run or wait
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
 	nameless  error                 // why nothing more is written: a crash may lose the file's name, or the lock is lost; under writer
@@ -42,7 +43,7 @@ type Store struct {
 	changes                atomic.Uint64
 
 	// What tests change: a hook after each commit, the profiles that one
-	// transaction of an import stages or merges, and how little room in the
+	// transaction of an import merges, and how little room in the
 	// mapping is too little.
 	committed func()
 	compacts  func(step string) error
@@ -134,8 +135,9 @@ func Move(from, to string) error {
 // Open opens the store at path. It is fs.ErrNotExist if there is none,
 // ErrLocked if another process has it open for longer than Options.Timeout,
 // ErrReadOnly if this one may not write it and Options.ReadOnly is not set.
-// An import that a crash cut short is undone, or completed if it had been
-// committed.
+// An import that a crash cut short is undone if its bundle had not been verified;
+// else Open merges the rest before it returns, or, if it cannot or ReadOnly is set, leaves
+// it.
 func Open(path string, o *Options) (*Store, error) {
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -173,7 +175,7 @@ func (s *Store) start() error {
 		s.removeCompacted()
 		return s.settleStart()
 	}
-	return nil
+	return s.refuseOld()
 }
 
 // readStart reads the meta values.
@@ -207,11 +209,11 @@ func (s *Store) settleStart() error {
 	if err := s.upgrade(); err != nil {
 		return err
 	}
-	switch err := s.recoverImport(); {
-	case errors.Is(err, ErrFull): // no reader sees it, and the next import, or Open, tries again
-		s.opts.Logger.Error("cut-short import is still in the file", "error", err)
-	case err != nil:
+	if err := s.recoverOld(); err != nil {
 		return err
+	}
+	if err := s.finishImport(); err != nil { // the next import, or Open, tries again
+		s.opts.Logger.Error("an import is not finished", "error", err)
 	}
 	s.meta.Schema = schema
 	// bbolt counts the free pages when a writing transaction ends.
@@ -254,8 +256,8 @@ func decodeMeta(value []byte) (m Meta, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, corrupt("meta: %w", err)
 	}
-	if m.Schema > schemaStaging {
-		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schemaStaging)
+	if m.Schema > schema {
+		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, schema)
 	}
 	if m.Schema < 1 {
 		return m, corrupt("schema %d", m.Schema)

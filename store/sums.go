@@ -30,12 +30,6 @@ func (s *sum) remove(key []byte) {
 	s.hashes ^= hashKey(key)
 }
 
-// join adds the keys of another bucket.
-func (s *sum) join(o sum) {
-	s.keys += o.keys
-	s.hashes ^= o.hashes
-}
-
 // hashKey is FNV-1a of 64 bits, mixed by MurmurHash3's last step: without that
 // the hashes of numbers that follow each other would differ in few ways, and
 // cancel out.
@@ -149,11 +143,7 @@ func (s *Store) upgrade() error {
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
-		to := schema
-		if staging(s.meta.Schema) {
-			to = schemaStaging
-		}
-		return setSchema(tx, to)
+		return setSchema(tx, schema)
 	}))
 }
 

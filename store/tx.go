@@ -17,7 +17,6 @@ import (
 type txn struct {
 	*bolt.Tx
 	ids, profiles readBucket
-	merge         *bolt.Bucket // ids of a committed import, or nil
 
 	keys       *keyring // nil: nothing is encrypted
 	epoch      uint64   // of keys, before the transaction began
@@ -30,7 +29,7 @@ type txn struct {
 }
 
 func (s *Store) newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, merge: tx.Bucket(bktMerge), keys: s.keys}
+	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, keys: s.keys}
 }
 
 // named adds to an error of damaged pages what was being read.
@@ -45,11 +44,6 @@ func (t *txn) named(err error) error {
 func (t *txn) number(id []byte) (uint32, error) {
 	t.reading = id
 	key := t.idKey(id)
-	if t.merge != nil {
-		if v := t.merge.Get(key); v != nil {
-			return number(v)
-		}
-	}
 	v := t.ids.Get(key)
 	if v == nil {
 		return 0, fmt.Errorf("%w: profile %q", ErrNotFound, id)
@@ -158,6 +152,7 @@ type writeTx struct {
 	freed     map[uint32]bool // numbers, if there are keys
 	noneFree  bool            // there is nothing in bktFree but those
 	scattered bool            // new ids have not come in order
+	lastID    []byte          // the one that came last; before, the last of all
 }
 
 // Bucket is one of summed. There is no other way to write to these.
@@ -168,9 +163,6 @@ func (w *writeTx) Bucket(name []byte) bucket {
 	}
 	return b
 }
-
-// staging is bktStaging, nil if there is none.
-func (w *writeTx) staging() *bolt.Bucket { return w.Tx.Bucket(bktStaging) }
 
 // maxGroup is the number of calls that share one transaction and its fsync.
 const maxGroup = 256

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -15,6 +17,8 @@ import (
 
 // imported is what import did.
 type imported struct {
+	Total       int               `json:"total"`
+	Merged      int               `json:"merged"`
 	Profiles    int               `json:"profiles"`
 	Skipped     int               `json:"skipped"`
 	Overwritten int               `json:"overwritten"`
@@ -35,7 +39,8 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [BUNDLE]",
 		Short: "Take in a bundle of profiles",
-		Long: "Take in a bundle, from a file or from stdin: all of it or, with an error, nothing. A bundle made for another encoder, tokenizer,\n" +
+		Long: "Take in a bundle, from a file or from stdin. All of it is verified first, and with an error until then nothing is taken in. Then its profiles are merged in\n" +
+			"batches; if that is cut short, the next command that opens the folder for writing merges the rest. A bundle made for another encoder, tokenizer,\n" +
 			"bank or head is refused. --policy says what happens to a profile whose id exists. --trust refuses bundles that none of the named keys signed;\n" +
 			"without it whoever made the bundle decides what its profiles answer. An encrypted bundle needs --identity.",
 		Example: "  xpeft import two.xpeft --policy skip\n  xpeft import alice.xpeft --trust team.pub --identity key.txt",
@@ -66,18 +71,18 @@ func (a *app) importCommand() *cobra.Command {
 
 func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o folder.ImportOptions) error {
 	rep, err := folder.Import(ctx, st, a.dir, r, o)
-	if err != nil {
+	if err != nil && rep.Total == 0 {
 		return err
 	}
-	row := imported{rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
+	row := imported{rep.Total, rep.Merged, rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
 	if rep.SignedBy != nil {
 		row.SignedBy = publicText(rep.SignedBy)
 	}
 	if row.Renamed == nil {
 		row.Renamed = map[string]string{}
 	}
-	return a.print(row, func(w io.Writer) {
-		fields(w, "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
+	return cmp.Or(err, a.print(row, func(w io.Writer) {
+		fields(w, "merged", fmt.Sprintf("%s of %s", number(row.Merged), count(row.Total, "profile")), "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
 			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
 		if row.SignedBy != "" {
 			fields(w, "signed by", row.SignedBy)
@@ -85,7 +90,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 		for _, id := range sortedKeys(row.Renamed) {
 			fields(w, "renamed", id+" to "+row.Renamed[id])
 		}
-	})
+	}))
 }
 
 // fromFile opens the one argument, or stdin if there is none or it is "-".

@@ -23,6 +23,8 @@ type statsRow struct {
 	waitingRow
 	FileBytes int64     `json:"file_bytes"`
 	FreeBytes int64     `json:"free_bytes"`
+	Imports   int64     `json:"imports"`
+	Unmerged  int64     `json:"unmerged"`
 	Banks     int       `json:"banks"`
 	Heads     int       `json:"heads"`
 	Model     string    `json:"model"`
@@ -99,7 +101,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	row := statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
 		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right,
-		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Banks: len(banks), Heads: len(heads),
+		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Imports: s.Imports, Unmerged: s.Unmerged, Banks: len(banks), Heads: len(heads),
 		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)

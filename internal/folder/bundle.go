@@ -89,10 +89,9 @@ type ImportOptions struct {
 	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
 }
 
-// Import takes in a bundle, and the warm banks in it that the folder lacks: all of it, or, with an error, nothing. A bank's file is in its place before
-// the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
+// Import takes in a bundle, and the warm banks in it that the folder lacks. With an error before the whole bundle is verified nothing is taken in; then the
+// report is zero. store.Import says what happens after that. A bank's file is in its place before the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
 func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
-	// Asked before the import: its callbacks may run within a transaction.
 	want, err := shapeOf(st)
 	if err != nil {
 		return store.ImportReport{}, err
@@ -106,7 +105,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 		OnBank: in.receive, AllowBank: in.allow,
 		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust, RequireSigned: o.RequireSigned,
 	})
-	if err != nil {
+	if err != nil && rep.Total == 0 { // else it goes on with these files
 		for _, d := range in.received {
 			err = errors.Join(err, removeUnknown(st, dir, d))
 		}
