@@ -284,9 +284,9 @@ func TestBackupForgets(t *testing.T) {
 	}
 }
 
-// TestBackupBesideImport makes backups while an import overwrites all profiles:
-// what it staged before one of them and committed after it is in the next, and
-// none has a part of it.
+// TestBackupBesideImport makes backups while an import overwrites all profiles
+// and another adds as many: each is a whole state, and none has fewer than the one
+// before.
 func TestBackupBesideImport(t *testing.T) {
 	const profiles = 300
 	r := newRand(t)
@@ -300,7 +300,6 @@ func TestBackupBesideImport(t *testing.T) {
 		_, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite})
 		done <- errors.Join(err, second(s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: "again/"})))
 	}()
-	sizes := map[int]int{}
 	for running := true; running; {
 		select {
 		case err := <-done:
@@ -312,18 +311,17 @@ func TestBackupBesideImport(t *testing.T) {
 		b, report := backUp(t, s, since)
 		chain, since = append(chain, b), report.Revision
 	}
+	last := 2 * profiles
 	for n := len(chain); n > 0; n -= 1 + len(chain)/16 {
 		got, err := restored(t, chain[:n]...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes[len(got)/2]++ // each with what it was earlier, and the revision
-	}
-	t.Logf("%d backups, by how many profiles there were: %v", len(chain), sizes)
-	delete(sizes, profiles)
-	delete(sizes, 2*profiles)
-	if len(sizes) > 0 {
-		t.Errorf("got backups of a part of an import: %v", sizes)
+		now := len(got) / 2 // each with what it was earlier, and the revision
+		if n == len(chain) && now != last || now > last || now < profiles {
+			t.Errorf("backup %d of %d has %d profiles, the one after it %d", n, len(chain), now, last)
+		}
+		last = now
 	}
 }
 
