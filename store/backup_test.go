@@ -119,8 +119,9 @@ func TestBackupChains(t *testing.T) {
 	}
 }
 
-// TestBackupBesideWriters makes a full backup and one since it while profiles
-// are put, deleted and compacted away. Each restores to whole profiles.
+// TestBackupBesideWriters makes a full backup and some since it while profiles
+// are put, deleted and compacted away. Each restores to whole profiles, and the
+// last one, once nobody writes, to all.
 func TestBackupBesideWriters(t *testing.T) {
 	s := newStore(t, fast)
 	r := newRand(t)
@@ -170,6 +171,16 @@ func TestBackupBesideWriters(t *testing.T) {
 	}
 	cancel()
 	workers.Wait()
+	if err := s.FlushIndex(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := snapshot(t, s)
+	b, report := backUp(t, s, since)
+	want["revision"] = report.Revision
+	got, err := restored(t, append(chain, b)...)
+	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
 }
 
 // TestBackupAcrossCompact has a backup that is slow while the file is put out
