@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -347,10 +348,49 @@ func TestBackupBesideImport(t *testing.T) {
 	}
 }
 
+// TestBackupMissesNothing has every profile written once more while backups are
+// made: what one does not have the next one has.
+func TestBackupMissesNothing(t *testing.T) {
+	s := newStore(t, with(Options{NoSync: true, NoIndex: true}))
+	const profiles = 400
+	secrets(t, s, profiles)
+	full, report := backUp(t, s, 0)
+	chain, since := [][]byte{full}, report.Revision
+	var workers sync.WaitGroup
+	var left atomic.Int64
+	for i := range 4 {
+		workers.Add(1)
+		left.Add(1)
+		r := newRand(t)
+		go func() {
+			defer workers.Done()
+			defer left.Add(-1)
+			for j := i; j < profiles; j += 4 {
+				if _, err := s.Put(ctx, randomProfile(r, fmt.Sprintf("person%04d", j)), Write{}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	for done := false; !done; {
+		done = left.Load() == 0
+		b, report := backUp(t, s, since)
+		chain, since = append(chain, b), report.Revision
+	}
+	workers.Wait()
+	t.Logf("%d backups", len(chain))
+	want := snapshot(t, s)
+	want["revision"] = since
+	got, err := restored(t, chain...)
+	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 // TestBackupEpochs says what a write notes: nothing before the first backup, and
 // a profile that it has noted once no more.
 func TestBackupEpochs(t *testing.T) {
-	s := newStore(t, fast)
+	s := newStore(t, with(Options{NoSync: true, History: -1})) // else the revision before would be noted
 	noted := func() (blocks int, notes []uint32) {
 		t.Helper()
 		err := s.view(func(x *txn) (err error) {

@@ -162,7 +162,7 @@ func TestRestoreInconsistent(t *testing.T) {
 	first := func(pairs [][2][]byte) [][2][]byte { return pairs[:1] }
 	none := func(pairs [][2][]byte) [][2][]byte { return nil }
 	swapped := func(pairs [][2][]byte) [][2][]byte {
-		pairs[0][0], pairs[1][0] = pairs[1][0], pairs[0][0]
+		pairs[0], pairs[1] = pairs[1], pairs[0]
 		return pairs
 	}
 	exchanged := func(pairs [][2][]byte) [][2][]byte {
