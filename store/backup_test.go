@@ -352,8 +352,15 @@ func TestBackupBesideImport(t *testing.T) {
 // made: what one does not have the next one has.
 func TestBackupMissesNothing(t *testing.T) {
 	s := newStore(t, with(Options{NoSync: true, NoIndex: true}))
-	const profiles = 400
-	secrets(t, s, profiles)
+	const profiles = 3000
+	r := newRand(t)
+	var ps []*Profile
+	for i := range profiles {
+		ps = append(ps, randomProfile(r, fmt.Sprintf("person%04d", i)))
+	}
+	if err := s.PutBatch(ctx, ps); err != nil {
+		t.Fatal(err)
+	}
 	full, report := backUp(t, s, 0)
 	chain, since := [][]byte{full}, report.Revision
 	var workers sync.WaitGroup
