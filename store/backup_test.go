@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,8 +117,9 @@ func TestBackupChains(t *testing.T) {
 	}
 }
 
-// TestBackupBesideWriters makes a full backup and one since it while profiles
-// are put, deleted and compacted away. Each restores to whole profiles.
+// TestBackupBesideWriters makes a full backup and some since it while profiles
+// are put, deleted and compacted away. Each restores to whole profiles, and the
+// last one, once nobody writes, to all.
 func TestBackupBesideWriters(t *testing.T) {
 	s := newStore(t, fast)
 	r := newRand(t)
@@ -167,6 +169,16 @@ func TestBackupBesideWriters(t *testing.T) {
 	}
 	cancel()
 	workers.Wait()
+	if err := s.FlushIndex(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := snapshot(t, s)
+	b, report := backUp(t, s, since)
+	want["revision"] = report.Revision
+	got, err := restored(t, append(chain, b)...)
+	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
 }
 
 // TestBackupAcrossCompact has a backup that is slow while the file is put out
@@ -325,10 +337,56 @@ func TestBackupBesideImport(t *testing.T) {
 	}
 }
 
+// TestBackupMissesNothing has every profile written once more while backups are
+// made: what one does not have the next one has.
+func TestBackupMissesNothing(t *testing.T) {
+	s := newStore(t, with(Options{NoSync: true, NoIndex: true}))
+	const profiles = 3000
+	r := newRand(t)
+	var ps []*Profile
+	for i := range profiles {
+		ps = append(ps, randomProfile(r, fmt.Sprintf("person%04d", i)))
+	}
+	if err := s.PutBatch(ctx, ps); err != nil {
+		t.Fatal(err)
+	}
+	full, report := backUp(t, s, 0)
+	chain, since := [][]byte{full}, report.Revision
+	var workers sync.WaitGroup
+	var left atomic.Int64
+	for i := range 4 {
+		workers.Add(1)
+		left.Add(1)
+		r := newRand(t)
+		go func() {
+			defer workers.Done()
+			defer left.Add(-1)
+			for j := i; j < profiles; j += 4 {
+				if _, err := s.Put(ctx, randomProfile(r, fmt.Sprintf("person%04d", j)), Write{}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	for done := false; !done; {
+		done = left.Load() == 0
+		b, report := backUp(t, s, since)
+		chain, since = append(chain, b), report.Revision
+	}
+	workers.Wait()
+	t.Logf("%d backups", len(chain))
+	want := snapshot(t, s)
+	want["revision"] = since
+	got, err := restored(t, chain...)
+	if diff := cmp.Diff(want, got, asPut); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 // TestBackupEpochs says what a write notes: nothing before the first backup, and
 // a profile that it has noted once no more.
 func TestBackupEpochs(t *testing.T) {
-	s := newStore(t, fast)
+	s := newStore(t, with(Options{NoSync: true, History: -1})) // else the revision before would be noted
 	noted := func() (blocks int, notes []uint32) {
 		t.Helper()
 		err := s.view(func(x *txn) (err error) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // TestBackupDamaged cuts a backup at every byte and flips one in each.
@@ -88,5 +90,161 @@ func TestRestoreWrongChain(t *testing.T) {
 	cancel()
 	if _, err := Verify(gone, nil, bytes.NewReader(full)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// rawFrame is a frame of a backup.
+type rawFrame struct {
+	kind    byte
+	payload []byte
+}
+
+// tampered is a backup whose frames were changed, with the right checksums.
+func tampered(t *testing.T, backup []byte, change func(frames []rawFrame) []rawFrame) []byte {
+	t.Helper()
+	r, _, err := newBackupReader(bytes.NewReader(backup), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var frames []rawFrame
+	for len(frames) == 0 || frames[len(frames)-1].kind != backupFrameEnd {
+		kind, payload, err := r.frame(maxBackupFrame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, rawFrame{kind, bytes.Clone(payload)})
+	}
+	var out bytes.Buffer
+	w, err := newBackupWriter(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range change(frames) {
+		if err := w.frame(f.kind, f.payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestRestoreInconsistent has backups whose checksums are right, and whose pairs
+// are not of one store.
+func TestRestoreInconsistent(t *testing.T) {
+	s := newStore(t, fast)
+	secrets(t, s, 3)
+	must(s.Put(ctx, randomProfile(newRand(t), "person0001"), Write{State: []byte("state")}))
+	full, report := backUp(t, s, 0)
+	must(s.Put(ctx, randomProfile(newRand(t), "person0002"), Write{}))
+	since, _ := backUp(t, s, report.Revision)
+	// of changes the pairs of a bucket.
+	of := func(tag byte, change func(pairs [][2][]byte) [][2][]byte) func([]rawFrame) []rawFrame {
+		return func(frames []rawFrame) []rawFrame {
+			for i, f := range frames {
+				if f.kind != backupFramePairs || f.payload[0] != tag {
+					continue
+				}
+				var pairs [][2][]byte
+				for d := (&decoder{b: f.payload[1:]}); len(d.b) > 0; {
+					pairs = append(pairs, [2][]byte{d.bytes(1<<20, ""), d.bytes(1<<20, "")})
+				}
+				frames[i].payload = []byte{tag}
+				for _, p := range change(pairs) {
+					frames[i].payload = appendBytes(appendBytes(frames[i].payload, p[0]), p[1])
+				}
+			}
+			return frames
+		}
+	}
+	first := func(pairs [][2][]byte) [][2][]byte { return pairs[:1] }
+	none := func(pairs [][2][]byte) [][2][]byte { return nil }
+	swapped := func(pairs [][2][]byte) [][2][]byte {
+		pairs[0], pairs[1] = pairs[1], pairs[0]
+		return pairs
+	}
+	exchanged := func(pairs [][2][]byte) [][2][]byte {
+		pairs[0][1], pairs[1][1] = pairs[1][1], pairs[0][1]
+		return pairs
+	}
+	twice := func(pairs [][2][]byte) [][2][]byte {
+		pairs[0][1] = pairs[1][1]
+		return pairs
+	}
+	sets := func(live, carried []uint32) func([]rawFrame) []rawFrame {
+		return func(frames []rawFrame) []rawFrame {
+			b := appendBytes(nil, encodeSet(roaring.BitmapOf(live...)))
+			frames[1].payload = appendBytes(b, encodeSet(roaring.BitmapOf(carried...)))
+			return frames
+		}
+	}
+	cases := map[string]func([]rawFrame) []rawFrame{
+		"nothing changed":        nil,
+		"an id too few":          of(tagID, first),
+		"a record too few":       of(tagRecord, first),
+		"pairs out of order":     of(tagID, swapped),
+		"two ids of one number":  of(tagID, twice),
+		"a frame without a pair": of(tagValue, none),
+		"buckets out of order":   func(fs []rawFrame) []rawFrame { fs[2], fs[3] = fs[3], fs[2]; return fs },
+		"no sets":                func(fs []rawFrame) []rawFrame { return append(fs[:1:1], fs[2:]...) },
+		"sets twice":             func(fs []rawFrame) []rawFrame { return append([]rawFrame{fs[0], fs[1], fs[1]}, fs[2:]...) },
+		"a header twice":         func(fs []rawFrame) []rawFrame { return append([]rawFrame{fs[0], fs[0]}, fs[1:]...) },
+		"no bank":                func(fs []rawFrame) []rawFrame { return append(fs[:2:2], fs[3:]...) },
+		"number 0":               sets([]uint32{0, 1, 2, 3}, []uint32{0, 1, 2, 3}),
+		"one that is not in it":  sets([]uint32{1, 2, 3, 4}, []uint32{1, 2, 3}),
+		"one that there is not":  sets([]uint32{1, 2}, []uint32{1, 2, 3}),
+		"a file of keys in it": func(fs []rawFrame) []rawFrame {
+			return append(fs[:2:2], append([]rawFrame{{backupFrameKeys, append(make([]byte, 32), 0)}}, fs[2:]...)...)
+		},
+		"a frame of pages": func(fs []rawFrame) []rawFrame {
+			return append(fs[:2:2], append([]rawFrame{{backupFramePages, []byte{0}}}, fs[2:]...)...)
+		},
+		"an unknown bucket":       func(fs []rawFrame) []rawFrame { fs[2].payload[0] = 'x'; return fs },
+		"one more than is said":   func(fs []rawFrame) []rawFrame { fs[len(fs)-1].payload[0]++; return fs },
+		"ids of others' records":  of(tagID, exchanged),
+		"a record of another":     of(tagRecord, exchanged),
+		"state of no profile":     of(tagState, func(p [][2][]byte) [][2][]byte { p[0][0] = key32(77); return p }),
+		"a value that is not one": of(tagExample, func(p [][2][]byte) [][2][]byte { p[0][1] = []byte("?"); return p }),
+	}
+	if testKey != nil { // which only the key would tell
+		delete(cases, "ids of others' records")
+		delete(cases, "a record of another")
+		cases["a key too few"] = of(tagKey, first)
+		cases["a key that is damaged"] = of(tagKey, func(p [][2][]byte) [][2][]byte { p[0][1][5] ^= 1; return p })
+		cases["another header of keys"] = func(fs []rawFrame) []rawFrame {
+			at := bytes.Index(fs[0].payload, []byte(keyMagic))
+			fs[0].payload[at+40] ^= 1
+			return fs
+		}
+	}
+	for name, change := range cases {
+		if change == nil {
+			change = func(fs []rawFrame) []rawFrame { return fs }
+		}
+		want := ErrCorrupt
+		if name == "nothing changed" || name == "a frame without a pair" { // there is none of values
+			want = nil
+		}
+		if _, err := restored(t, tampered(t, full, change)); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+	}
+	for name, change := range map[string]func([]rawFrame) []rawFrame{
+		"one that is in neither": sets([]uint32{1, 2, 3, 9}, []uint32{3}),
+		"a bank comes again": func(fs []rawFrame) []rawFrame {
+			var bank rawFrame
+			tampered(t, full, func(of []rawFrame) []rawFrame { bank = of[2]; return of })
+			return append([]rawFrame{fs[0], fs[1], bank}, fs[2:]...)
+		},
+		"another of the same": of(tagID, func(p [][2][]byte) [][2][]byte { p[0][0] = []byte("person0001"); return p }),
+	} {
+		if _, err := restored(t, full, tampered(t, since, change)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("since, %s: got %v, want ErrCorrupt", name, err)
+		}
+	}
+	if _, err := restored(t, full, since); err != nil {
+		t.Error(err)
 	}
 }

@@ -174,6 +174,9 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 		return err
 	}
 	now.profiles, now.examples = found.of(bktIDs).keys, found.of(bktExamples).keys
+	if now.profiles != live.GetCardinality() { // an id of a profile that stays, given to another
+		return corrupt("%d ids of %d profiles", now.profiles, live.GetCardinality())
+	}
 	err = f.tx.Bucket(bktProfiles).ForEach(func(_, v []byte) error {
 		now.recordBytes += uint64(len(v))
 		return nil
