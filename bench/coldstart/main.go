@@ -38,6 +38,7 @@ var pairs = [][2]string{
 	{"1 learned population", "1 learned fresh"}, {"1 learned nearest", "1 learned fresh"}, {"1 learned nearest", "1 learned population"},
 	{"4 learned population", "4 learned fresh"}, {"4 learned nearest", "4 learned fresh"}, {"4 learned nearest", "4 learned population"},
 	{"16 learned population", "16 learned fresh"}, {"16 learned nearest", "16 learned fresh"}, {"16 learned nearest", "16 learned population"},
+	{"40 learned population", "40 learned fresh"},
 }
 
 func main() {
@@ -51,6 +52,7 @@ func main() {
 	flag.IntVar(&o.test, "test", 24, "most held-out texts of a newcomer")
 	flag.IntVar(&o.splits, "splits", 1, "divisions of the people")
 	flag.BoolVar(&o.names, "names", false, "keep the head of the labels' names and the bank in all blocks: before any TrainHead")
+	flag.BoolVar(&o.starts, "starts", false, "compare only the starts fresh and population, with up to 40 examples")
 	flag.Parse()
 	if err := run(o, flag.Args()); err != nil {
 		log.Fatal(err)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"math"
@@ -19,7 +20,23 @@ import (
 type options struct {
 	model, out                               string
 	learners, newcomers, train, test, splits int
-	names                                    bool
+	names, starts                            bool
+}
+
+// learns are the numbers of examples of a first Learn.
+func (o options) learns() []int {
+	if o.starts {
+		return []int{4, 16, 40}
+	}
+	return []int{1, 4, 16}
+}
+
+// ways is how many of the starts are compared.
+func (o options) ways() int {
+	if o.starts {
+		return 2
+	}
+	return 3
 }
 
 // leastTexts is what a newcomer needs: 16 to learn from and 8 to be asked.
@@ -80,12 +97,21 @@ func measure(o options, name string, d *eval.Data, split int) (rows []row, err e
 	}
 	log.Printf("%s, split %d: %d have learned, %d are new", name, split, len(learners), len(newcomers))
 	for i, who := range newcomers {
-		test := who.Examples[16:min(len(who.Examples), 16+o.test)]
-		some, err := newcomer(ctx, p, fmt.Sprintf("new/%d", i), examples(who.Examples[:16]), examples(test))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", who.ID, err)
+		n := min(40, len(who.Examples)-8) // at least 16
+		train, test := who.Examples[:n], who.Examples[n:min(len(who.Examples), n+o.test)]
+		t := &trial{p: p, id: fmt.Sprintf("new/%d", i), train: examples(train), test: examples(test)}
+		if !o.starts {
+			t.unlearned(ctx)
 		}
-		for _, r := range some {
+		for _, n := range o.learns() {
+			for _, start := range []sdk.Start{sdk.StartFresh, sdk.StartPopulation, sdk.StartNearest}[:o.ways()] {
+				t.learned(ctx, n, start)
+			}
+		}
+		if t.err != nil {
+			return nil, fmt.Errorf("%s: %w", who.ID, t.err)
+		}
+		for _, r := range t.rows {
 			r.Data, r.Person, r.Split = name, who.ID, split
 			rows = append(rows, r)
 		}
@@ -131,47 +157,55 @@ func teach(ctx context.Context, p *sdk.SDK, learners []eval.Person, head bool) e
 	return learn("", nil)
 }
 
-// newcomer asks for the test texts in every way.
-func newcomer(ctx context.Context, p *sdk.SDK, id string, train, test []sdk.Example) (rows []row, err error) {
-	ask := func(arm, id string, f sdk.Fallback, want sdk.Source, seconds float64) {
-		if err != nil {
-			return
-		}
-		var r row
-		if r, err = answers(ctx, p, id, f, want, test); err == nil {
-			r.Arm, r.Seconds = arm, seconds
-			rows = append(rows, r)
-		}
+// trial serves one newcomer; the first error stays.
+type trial struct {
+	p           *sdk.SDK
+	id          string
+	train, test []sdk.Example
+	rows        []row
+	err         error
+}
+
+// ask answers the test texts in one way.
+func (t *trial) ask(ctx context.Context, arm string, f sdk.Fallback, want sdk.Source, seconds float64) {
+	if t.err != nil {
+		return
 	}
-	ask("0 base", id, sdk.FallbackBase, sdk.SourceBase, 0)
-	ask("0 population", id, sdk.FallbackPopulation, sdk.SourcePopulation, 0)
-	for i, e := range train[:3] { // from four on it would learn
-		if err := p.Observe(ctx, id, e); err != nil {
-			return nil, err
+	r, err := answers(ctx, t.p, t.id, f, want, t.test)
+	r.Arm, r.Seconds, t.err = arm, seconds, err
+	t.rows = append(t.rows, r)
+}
+
+// unlearned asks before anything was learned: of nobody, and of one who was observed.
+func (t *trial) unlearned(ctx context.Context) {
+	t.ask(ctx, "0 base", sdk.FallbackBase, sdk.SourceBase, 0)
+	t.ask(ctx, "0 population", sdk.FallbackPopulation, sdk.SourcePopulation, 0)
+	for i, e := range t.train[:3] { // from four on it would learn
+		if t.err == nil {
+			t.err = t.p.Observe(ctx, t.id, e)
 		}
 		if i == 1 {
 			continue
 		}
-		ask(fmt.Sprint(i+1, " observed"), id, sdk.FallbackError, sdk.SourceProfile, 0)
-		ask(fmt.Sprint(i+1, " observed population"), id, sdk.FallbackPopulation, sdk.SourcePopulation, 0)
-		ask(fmt.Sprint(i+1, " observed nearest"), id, sdk.FallbackNearest, "", 0) // or population, where no label is shared
+		t.ask(ctx, fmt.Sprint(i+1, " observed"), sdk.FallbackError, sdk.SourceProfile, 0)
+		t.ask(ctx, fmt.Sprint(i+1, " observed population"), sdk.FallbackPopulation, sdk.SourcePopulation, 0)
+		t.ask(ctx, fmt.Sprint(i+1, " observed nearest"), sdk.FallbackNearest, "", 0) // the population where no label is shared
 	}
-	for _, n := range []int{1, 4, 16} {
-		for _, start := range []sdk.Start{sdk.StartFresh, sdk.StartPopulation, sdk.StartNearest} {
-			if err == nil {
-				err = p.Forget(ctx, id)
-			}
-			if err != nil {
-				return nil, err
-			}
-			rep, err := p.Learn(ctx, id, train[:n], &sdk.LearnOptions{Start: start})
-			if err != nil {
-				return nil, err
-			}
-			ask(fmt.Sprint(n, " learned ", start), id, sdk.FallbackError, sdk.SourceProfile, rep.Took.Seconds())
-		}
+}
+
+// learned asks after a first Learn of n examples that began in one way.
+func (t *trial) learned(ctx context.Context, n int, start sdk.Start) {
+	if t.err != nil {
+		return
 	}
-	return rows, err
+	if err := t.p.Forget(ctx, t.id); err != nil && !errors.Is(err, sdk.ErrProfileNotFound) {
+		t.err = err
+		return
+	}
+	rep, err := t.p.Learn(ctx, t.id, t.train[:min(n, len(t.train))], &sdk.LearnOptions{Start: start})
+	if t.err = err; err == nil {
+		t.ask(ctx, fmt.Sprint(n, " learned ", start), sdk.FallbackError, sdk.SourceProfile, rep.Took.Seconds())
+	}
 }
 
 // answers scores one profile on the texts; want is what has to answer, if that is fixed.
