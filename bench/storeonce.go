@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -143,7 +142,7 @@ func (b *storeBench) index(ctx context.Context, path string) error {
 	return nil
 }
 
-// query asks for the profiles with an adapter, for all adapters' use, and for the nearest of a census.
+// query asks for the profiles with an adapter and for all adapters' use.
 func (b *storeBench) query(ctx context.Context, s *store.Store, adapter int) error {
 	began, n := time.Now(), 0
 	for _, err := range s.With(ctx, 1, bitmask.Up, 3, adapter) {
@@ -163,22 +162,5 @@ func (b *storeBench) query(ctx context.Context, s *store.Store, adapter int) err
 		return fmt.Errorf("use of %d profiles counted", all)
 	}
 	b.add("index UseCounts", "µs", time.Since(began).Seconds()*1e6)
-
-	began = time.Now()
-	mine, nearest := storeProfile(-1), math.MaxInt
-	for p, err := range s.Sample(4096) {
-		if err != nil {
-			return err
-		}
-		d, err := bitmask.Hamming(mine.Mask, p.Mask)
-		if err != nil {
-			return err
-		}
-		nearest = min(nearest, d)
-	}
-	b.add("nearest of a census of 4096", "ms", time.Since(began).Seconds()*1e3)
-	if nearest == 0 {
-		return fmt.Errorf("a profile that was not stored is in the census")
-	}
 	return nil
 }

@@ -222,7 +222,7 @@ func (l *lesson) begin(ctx context.Context) (err error) {
 	if l.tally, err = l.prequential(ctx); err != nil {
 		return err
 	}
-	if l.from, l.began, err = l.start(ctx); err != nil {
+	if l.from, l.began, err = l.start(); err != nil {
 		return err
 	}
 	l.job = learner.Job{Head: head, Train: l.scale.apply(l.data.train), Held: l.scale.apply(l.data.held), Start: l.from}

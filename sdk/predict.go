@@ -4,8 +4,8 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/model"
@@ -61,7 +61,7 @@ func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		got, err := p.resolve(ctx, r)
+		got, err := p.resolve(r)
 		if err != nil {
 			c.out[i] = Prediction{Profile: r.Profile, Err: err}
 			continue
@@ -92,7 +92,7 @@ type row struct {
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
+func (p *SDK) resolve(r Request) (*row, error) {
 	if fault := textFault(r.Text, r.Pair); fault != "" {
 		return nil, fmt.Errorf("%w: %s", ErrExample, fault)
 	}
@@ -102,14 +102,14 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 	if err := over("bytes of a text", len(r.Text)+len(r.Pair), "Text", p.options.Limits.Text); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(fallbacks, r.Fallback) {
-		return nil, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
+	if r.Fallback != FallbackError && r.Fallback != FallbackBase {
+		return nil, fmt.Errorf("%w: fallback %q: want %q, or none for an error", ErrConfig, r.Fallback, FallbackBase)
 	}
 	got := &row{source: SourceBase}
 	if r.Profile != "" {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
-			got.snapshot, got.source, err = p.serving(ctx, r.Profile, r.Fallback)
+			got.snapshot, got.source, err = p.serving(r.Profile, r.Fallback)
 		}
 		if err != nil {
 			return nil, err
@@ -126,6 +126,15 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*row, error) {
 	}
 	p.tokenizer.Encode(&got.text, r.Text, r.Pair, p.maxTokens)
 	return got, nil
+}
+
+// serving is what answers for a profile: its own revision, or nil for the base.
+func (p *SDK) serving(id string, f Fallback) (*snapshot, Source, error) {
+	own, err := p.snapshot(id)
+	if errors.Is(err, ErrProfileNotFound) && f == FallbackBase {
+		return nil, SourceBase, nil
+	}
+	return own, SourceProfile, err
 }
 
 // tokens is the text's length, [CLS] and [SEP] included.

@@ -49,10 +49,7 @@ func (im *importer) adopt(w *writeTx) error {
 	w.sums.of(bktIDs).join(im.idSum)
 	im.count(w, im.report.Profiles)
 	w.tally.commits += uint64(im.report.Profiles) // the index in the file is behind
-	w.onCommit = append(w.onCommit, func() {
-		w.s.changes.Add(uint64(im.report.Profiles))
-		w.s.distrustIndex()
-	})
+	w.onCommit = append(w.onCommit, w.s.distrustIndex)
 	return nil
 }
 

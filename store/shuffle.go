@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 )
@@ -81,7 +82,7 @@ func (s *Store) shuffledPage(order []shuffled) (page []listed, rest []shuffled, 
 				continue // deleted meanwhile
 			}
 			size += len(record)
-			p, err := t.sampled(n)
+			p, err := t.committed(n)
 			if errors.Is(err, errVanished) {
 				return err
 			}
@@ -92,4 +93,17 @@ func (s *Store) shuffledPage(order []shuffled) (page []listed, rest []shuffled, 
 		return nil
 	})
 	return page, rest, err
+}
+
+// committed decodes a record; nil if it is of an import that is not committed.
+func (t *txn) committed(n uint32) (*Profile, error) {
+	p, err := t.decode(n)
+	if err != nil {
+		return nil, fmt.Errorf("profile %d: %w", n, err)
+	}
+	now, err := t.number([]byte(p.ID))
+	if err != nil || now != n {
+		return nil, nil
+	}
+	return p, nil
 }
