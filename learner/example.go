@@ -23,7 +23,6 @@ type Example struct {
 // affine, zeros for the bias.
 type Start struct {
 	Logits *Logits
-	Spread bool      // Logits are what many profiles have in common: they get the jitter of fresh ones too, or no bit would be this profile's own
 	Affine []float32 // [L][2][b]
 	Bias   []float32 // [C]
 }

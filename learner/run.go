@@ -117,8 +117,7 @@ func (r *run) newSource() source {
 	logits, affine := NewLogits(p.N, p.Blocks), slices.Clone(r.env.Bank.Affine())
 	if start.Logits != nil {
 		logits = start.Logits.Clone()
-	}
-	if start.Logits == nil || start.Spread {
+	} else {
 		logits.jitter(c.Init, r.rng)
 	}
 	if start.Affine != nil {

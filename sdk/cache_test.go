@@ -232,8 +232,9 @@ func TestCacheBudget(t *testing.T) {
 	var reqs []Request
 	var want []Prediction
 	for i := range 4 {
-		id := fmt.Sprint("profile ", i)
-		mustLearn(t, p, id, examples(6, i), forced())
+		id, o := fmt.Sprint("profile ", i), forced()
+		o.Config.Seed = uint64(i) // or who has the same examples has the same adapter
+		mustLearn(t, p, id, examples(6, i), o)
 		reqs = append(reqs, Request{Profile: id, Text: "server down"})
 		want = append(want, mustPredict(t, p, id, "server down"))
 	}

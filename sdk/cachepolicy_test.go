@@ -176,7 +176,9 @@ func TestPrefetchFits(t *testing.T) {
 	var ids []string
 	for i := range 12 {
 		ids = append(ids, fmt.Sprint("profile ", i))
-		mustLearn(t, p, ids[i], examples(6, i), forced())
+		o := forced()
+		o.Config.Seed = uint64(i) // or who has the same examples has the same adapter
+		mustLearn(t, p, ids[i], examples(6, i), o)
 	}
 	f := foldOne(t, p, ids[0])
 	p.options.CacheBytes = 5 * f.Bytes()

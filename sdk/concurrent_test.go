@@ -147,7 +147,7 @@ func TestForgetInFlight(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(6, 0), forced())
 	want := mustPredict(t, p, "alice", "server down")
-	r, err := p.resolve(ctx, Request{Profile: "alice", Text: "server down"})
+	r, err := p.resolve(Request{Profile: "alice", Text: "server down"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,6 @@ func TestEffortAccuracy(t *testing.T) {
 	efforts := map[string]LearnOptions{"default": {}, "fast": {Effort: learner.EffortFast}, "two fifths of the epochs": {Config: &short}}
 	accuracy := map[string]float64{}
 	for name, o := range efforts {
-		o.Start = StartFresh
 		right, n, took := 0, 0, time.Duration(0)
 		for seed := range uint64(2) {
 			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels, Options: &Options{Device: device()}})

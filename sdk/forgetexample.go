@@ -56,7 +56,7 @@ func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...Predic
 
 // unlearn makes the profile what it was before it was told anything, and ends its lesson.
 func (l *lesson) unlearn(ctx context.Context) error {
-	rec, err := l.sdk.untrained(ctx, l.id)
+	rec, err := l.sdk.untrained(l.id)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,6 @@ func TestLearnManyIsLearn(t *testing.T) {
 		mustLearn(t, p, "numbers", numbers(5), o)
 	}
 	o := quick()
-	o.Start = StartFresh
 	got, err := many.LearnMany(ctx, requests, o)
 	if err != nil {
 		t.Fatal(err)

@@ -26,11 +26,6 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	if _, ok := learner.Default().With(c.Effort); !ok {
 		faults = append(faults, fmt.Sprintf("effort %q", c.Effort))
 	}
-	switch c.Start = orDefault(c.Start, StartPopulation); c.Start {
-	case StartPopulation, StartNearest, StartFresh:
-	default:
-		faults = append(faults, fmt.Sprintf("start %q", c.Start))
-	}
 	if c.Labels != nil && c.Head == "" {
 		c.Head = OwnHead
 	}

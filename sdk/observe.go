@@ -85,7 +85,7 @@ func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error
 
 // observeFirst makes a profile that has learned nothing yet: a fresh mask, and a prior of the one label.
 func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) error {
-	rec, err := p.untrained(ctx, id)
+	rec, err := p.untrained(id)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,9 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) erro
 	return p.observer.note(p, id)
 }
 
-// untrained is the record of a profile that has learned nothing: the mask where training would start. LN_b is off in it, so that it is served as the base is.
-func (p *SDK) untrained(ctx context.Context, id string) (*store.Profile, error) {
+// untrained is the record of a profile that has learned nothing: the mask of equal logits. LN_b,
+// where the bank has one, is off in it, so that it is served as the base is.
+func (p *SDK) untrained(id string) (*store.Profile, error) {
 	ref, b, err := p.newcomersBank()
 	if err != nil {
 		return nil, err
@@ -114,14 +115,8 @@ func (p *SDK) untrained(ctx context.Context, id string) (*store.Profile, error) 
 	if err != nil {
 		return nil, err
 	}
-	pop, err := p.population(ctx, false)
-	if err != nil {
-		return nil, err
-	}
 	props, rec := b.Properties(), &store.Profile{ID: id, Bank: ref, Head: head}
-	if u := pop.use[ref]; u != nil {
-		rec.Mask = u.mask
-	} else if rec.Mask, err = learner.NewLogits(props.N, props.Blocks).Mask(min(p.k, props.N)); err != nil {
+	if rec.Mask, err = learner.NewLogits(props.N, props.Blocks).Mask(min(p.k, props.N)); err != nil {
 		return nil, err
 	}
 	if props.NormB {

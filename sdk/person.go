@@ -87,8 +87,10 @@ func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// SetPrivate says whether a profile is kept out of all that is made of many: TrainHead, TrainBank, the population's mask and start, and the nearest that others are served by. It
-// learns and answers as before, from what is its own. What a head or bank learned of it before stays in it. Options.Private does the same for whole prefixes. It holds until it is changed, whatever Rollback and Import do.
+// SetPrivate says whether a profile is kept out of all that is made of many: TrainHead, TrainBank
+// and PendingLabels. It learns and answers as before, from what is its own. What a head or bank
+// learned of it before stays in it. Options.Private does the same for whole prefixes. It holds until
+// it is changed, whatever Rollback and Import do.
 func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -98,11 +100,7 @@ func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
 	if err := p.options.Limits.checkID(id); err != nil {
 		return err
 	}
-	err = p.store.Beside(ctx, id, store.Write{Person: func(person *store.Person) { person.Private = private }})
-	if err == nil && private {
-		p.census.forget(id)
-	}
-	return err
+	return p.store.Beside(ctx, id, store.Write{Person: func(person *store.Person) { person.Private = private }})
 }
 
 // private says whether a profile is kept out of what is made of many.

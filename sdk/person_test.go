@@ -263,7 +263,7 @@ func TestPersonData(t *testing.T) {
 	wantError(t, "nobody", err, ErrProfileNotFound)
 }
 
-// TestPrivate: a private profile teaches neither head nor bank, and is nobody's nearest or population; Import and Rollback leave it so.
+// TestPrivate: a private profile teaches neither head nor bank; Import and Rollback leave it so.
 func TestPrivate(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)
@@ -283,20 +283,6 @@ func TestPrivate(t *testing.T) {
 	}
 	if job, _, err := p.bankJob(ctx, teachers{most: 100}); err == nil {
 		t.Errorf("TrainBank: got %d profiles, want too few", len(job.Profiles))
-	}
-	pop, err := p.population(ctx, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range pop.use {
-		if u.profiles != 1 {
-			t.Errorf("got a population of %d, want ann alone", u.profiles)
-		}
-	}
-	for b, table := range pop.labels {
-		if !slices.Equal(table.ids, []string{"ann"}) || p.lend("eve", b, nil) != nil || p.lend("clinic/bob", b, nil) != nil {
-			t.Errorf("got %v to be lent", table.ids)
-		}
 	}
 	if _, err := p.Rollback(ctx, "eve", 0); err != nil {
 		t.Fatal(err)

@@ -4,8 +4,8 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/xpeft/xpeft/model"
 )
@@ -60,7 +60,7 @@ func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		got, err := p.resolve(ctx, r)
+		got, err := p.resolve(r)
 		if err != nil {
 			c.out[i] = Prediction{Profile: r.Profile, Err: err}
 			continue
@@ -84,7 +84,7 @@ type request struct {
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(ctx context.Context, r Request) (*request, error) {
+func (p *SDK) resolve(r Request) (*request, error) {
 	if fault := textFault(r.Text, r.Pair); fault != "" {
 		return nil, fmt.Errorf("%w: %s", ErrExample, fault)
 	}
@@ -94,14 +94,14 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*request, error) {
 	if err := over("bytes of a text", len(r.Text)+len(r.Pair), "Text", p.options.Limits.Text); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(fallbacks, r.Fallback) {
-		return nil, fmt.Errorf("%w: fallback %q", ErrConfig, r.Fallback)
+	if r.Fallback != FallbackError && r.Fallback != FallbackBase {
+		return nil, fmt.Errorf("%w: fallback %q: want %q, or none for an error", ErrConfig, r.Fallback, FallbackBase)
 	}
 	got := &request{profile: r.Profile, source: SourceBase}
 	if r.Profile != "" {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
-			got.snapshot, got.source, err = p.serving(ctx, r.Profile, r.Fallback)
+			got.snapshot, got.source, err = p.serving(r.Profile, r.Fallback)
 		}
 		if err != nil {
 			return nil, err
@@ -118,6 +118,15 @@ func (p *SDK) resolve(ctx context.Context, r Request) (*request, error) {
 	}
 	p.tokenizer.Encode(&got.text, r.Text, r.Pair, p.maxTokens)
 	return got, nil
+}
+
+// serving is what answers for a profile: its own revision, or nil for the base.
+func (p *SDK) serving(id string, f Fallback) (*snapshot, Source, error) {
+	own, err := p.snapshot(id)
+	if errors.Is(err, ErrProfileNotFound) && f == FallbackBase {
+		return nil, SourceBase, nil
+	}
+	return own, SourceProfile, err
 }
 
 // tokens is the text's length, [CLS] and [SEP] included.

@@ -95,7 +95,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	return rep, err
 }
 
-// Forget erases a profile: masks, head, prior, logits, examples, history, cached adapter and its place among the nearest. It waits for a Learn of the profile to end. A warm bank and
+// Forget erases a profile: masks, head, prior, logits, examples, history and cached adapter. It waits for a Learn of the profile to end. A warm bank and
 // a head that were trained on its examples keep what they learned. With Options.MasterKey its key is overwritten before Forget returns, and no copy of it in the
 // folder can be read any more. Without, pages that the file has freed hold old bytes until they are written again, or until Compact.
 func (p *SDK) Forget(ctx context.Context, id string) error {
@@ -117,7 +117,6 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	p.observer.forget(id)
-	p.census.forget(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}

@@ -159,7 +159,6 @@ func TestOwnRowsTogether(t *testing.T) {
 	requests[1].Examples = append(requests[1].Examples, bills(3)...)
 	requests[2].Examples = append(requests[2].Examples, append(bills(2), Example{Text: "so", Label: "fifth"})...)
 	o := adding(2)
-	o.Start = StartFresh
 	got, err := many.LearnMany(ctx, requests, o)
 	if err != nil {
 		t.Fatal(err)

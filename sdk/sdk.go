@@ -39,7 +39,6 @@ type SDK struct {
 	trimmer  trimmer
 
 	observer observer
-	census   census
 
 	banks byRef[*bank.Bank]
 	heads byRef[*model.Head]

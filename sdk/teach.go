@@ -59,7 +59,7 @@ func (l *lesson) begin(ctx context.Context) (err error) {
 		return err
 	}
 	l.job = learner.Job{Head: head, Rows: l.rows, Train: l.scale.apply(l.data.train), Held: l.scale.apply(l.data.held)}
-	if l.job.Start, l.began, err = l.start(ctx); err != nil {
+	if l.job.Start, l.began, err = l.start(); err != nil {
 		return err
 	}
 	if l.headRef != 0 {

@@ -341,35 +341,3 @@ func TestRebaseAllIsEven(t *testing.T) {
 		t.Errorf("got turns of %v in the first ten, want some of each of three tenants", tenants)
 	}
 }
-
-// TestLabelTableIsEven: with more rows than there is room for, those that are kept are spread over all that came.
-func TestLabelTableIsEven(t *testing.T) {
-	const room, came = 16, 100
-	table := &labelTable{labels: mostCells / room}
-	counts := make([]uint32, table.labels)
-	for i := range came {
-		counts[i%table.labels] = 1
-		table.add(fmt.Sprint(i), counts)
-		if len(table.rows) > mostCells || len(table.ids)*table.labels != len(table.rows) {
-			t.Fatalf("got %d ids and %d cells", len(table.ids), len(table.rows))
-		}
-	}
-	var want []string
-	for i := 0; i < came; i += 8 {
-		want = append(want, fmt.Sprint(i))
-	}
-	if !slices.Equal(table.ids, want) {
-		t.Errorf("got the rows %q, want %q", table.ids, want)
-	}
-	for i, id := range table.ids { // row n has n+1 ones
-		ones := 0
-		for _, x := range table.rows[i*table.labels : (i+1)*table.labels] {
-			if x > 0 {
-				ones++
-			}
-		}
-		if id != fmt.Sprint(ones-1) {
-			t.Errorf("%s has the row of %d", id, ones-1)
-		}
-	}
-}

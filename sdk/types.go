@@ -42,9 +42,6 @@ type LearnOptions struct {
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
 	DropExamples bool
-	// Start says where the training of a new profile begins, one that was only observed included; default StartPopulation. A profile that has learned goes on
-	// from its own last revision.
-	Start Start
 	// Force installs the new revision whatever the gate says.
 	Force bool
 	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only. learner.EffortFast trains the masks of the upper half of the bank's blocks over
@@ -61,16 +58,12 @@ type LearnOptions struct {
 	background bool // of what was observed: only if that is still due
 }
 
-// Start says where the training of a new profile begins.
+// Start says where a training began.
 type Start string
 
 const (
-	StartPopulation Start = "population" // the log-odds of the adapters' use by the profiles over the bank; without any, StartFresh
-	// StartNearest is the mask and affine of the profile with the most alike label counts over the same bank and shared head; of the best four, that with the least
-	// loss on the newest 64 training examples, a forward pass for each of the four. Without any, and for an own head, StartPopulation.
-	StartNearest Start = "nearest"
-	StartFresh   Start = "fresh"   // equal logits but for noise
-	StartProfile Start = "profile" // the profile's last revision: in a Report only
+	StartFresh   Start = "fresh"   // equal logits but for noise: of a profile that had not learned
+	StartProfile Start = "profile" // the profile's last revision
 )
 
 // Score of a profile on its held-out examples.
@@ -91,7 +84,7 @@ type Report struct {
 	Examples  int    // trained on, stored ones replayed included
 	HeldOut   int    // kept back for the gate
 	Truncated int    // of both, those longer than MaxTokens: their ends were not read
-	Start     Start  // where training began: what LearnOptions asked for, or what it had to make do with
+	Start     Start  // where training began
 	Waiting   int    // examples that came meanwhile, and wait for the next training
 	// Prequential is how often what was served was right about examples before anything had learned from them: over the last hundred or so.
 	Prequential Prequential
@@ -102,32 +95,21 @@ type Report struct {
 	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L
 }
 
-// Fallback says what answers for a profile that does not exist. FallbackPopulation and FallbackNearest answer, too, for one that was only observed: its mask is
-// untrained, and without them it is served by the bare encoder with the prior of its labels.
+// Fallback says what answers for a profile that does not exist. One that was only observed answers
+// itself: by the bare encoder and its shared head, with the prior of its labels.
 type Fallback string
 
 const (
 	FallbackError Fallback = ""     // ErrProfileNotFound
 	FallbackBase  Fallback = "base" // the bare encoder and the shared head
-	// FallbackPopulation is the mask that the learned profiles of the default bank use most, with the bank's own affine, and the shared head; FallbackBase if there are
-	// none. A profile that was observed keeps its bank, its head and the prior of its labels, and answers itself if there are none.
-	FallbackPopulation Fallback = "population"
-	// FallbackNearest is the mask and the affine of the learned profile with the most alike label counts (their cosine) over the same bank and shared head, with the
-	// prior of the profile that asks. It needs counts: a profile that does not exist, and one that has no label in common with another, gets FallbackPopulation. It serves
-	// one user what another's mask says: none of their examples, nor their id.
-	FallbackNearest Fallback = "nearest"
 )
-
-var fallbacks = []Fallback{FallbackError, FallbackBase, FallbackPopulation, FallbackNearest}
 
 // Source says what served an answer.
 type Source string
 
 const (
-	SourceProfile    Source = "profile"
-	SourceNearest    Source = "nearest"
-	SourcePopulation Source = "population"
-	SourceBase       Source = "base"
+	SourceProfile Source = "profile"
+	SourceBase    Source = "base"
 )
 
 // Request is one row of a batch.
@@ -162,7 +144,7 @@ type PredictOption func(*Request)
 // WithPair adds the second text of a pair.
 func WithPair(text string) PredictOption { return func(r *Request) { r.Pair = text } }
 
-// WithFallback says what answers if the profile does not exist or, for some fallbacks, has not learned yet.
+// WithFallback says what answers if the profile does not exist.
 func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallback = f } }
 
 // ProfileInfo is what is known of a profile without its examples.

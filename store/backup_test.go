@@ -169,9 +169,6 @@ func TestBackupBesideWriters(t *testing.T) {
 	}
 	cancel()
 	workers.Wait()
-	if err := s.FlushIndex(ctx); err != nil {
-		t.Fatal(err)
-	}
 	want := snapshot(t, s)
 	b, report := backUp(t, s, since)
 	want["revision"] = report.Revision
@@ -340,7 +337,7 @@ func TestBackupBesideImport(t *testing.T) {
 // TestBackupMissesNothing has every profile written once more while backups are
 // made: what one does not have the next one has.
 func TestBackupMissesNothing(t *testing.T) {
-	s := newStore(t, with(Options{NoSync: true, NoIndex: true}))
+	s := newStore(t, with(Options{NoSync: true}))
 	const profiles = 3000
 	r := newRand(t)
 	var ps []*Profile

@@ -73,8 +73,8 @@ func answers(s *Store) (items map[string][]string, errs map[string]error) {
 	for p, err := range s.Profiles("") {
 		profile("list", p, err)
 	}
-	for p, err := range s.Sample(10) {
-		profile("sample", p, err)
+	for p, err := range s.Shuffled() {
+		profile("shuffled", p, err)
 	}
 	heads, err := s.Heads()
 	say("heads", err, "")

@@ -280,7 +280,6 @@ func TestImportIntoEmpty(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			to := newStore(t, fast)
 			to.batch = 3
-			changes := to.Changes()
 			reader := &hookReader{bytes.NewReader(bundle), func() {
 				if err := c.meanwhile(to); err != nil {
 					t.Error(err)
@@ -289,9 +288,6 @@ func TestImportIntoEmpty(t *testing.T) {
 			report, err := to.Import(ctx, reader, ImportOptions{Policy: Overwrite})
 			if err != nil || report.Profiles != 8 || report.Heads != 1 {
 				t.Fatalf("got %+v, %v, want 8 profiles and a head", report, err)
-			}
-			if got := to.Changes() - changes; got < 8 {
-				t.Errorf("got %d changes, want 8 or more", got)
 			}
 			want := contents(t, to)
 			if n, err := to.Count(); len(want) != c.count || n != c.count || err != nil {

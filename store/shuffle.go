@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 )
@@ -101,4 +102,18 @@ func (s *Store) shuffledPage(order []shuffled, x selection) (page []listed, rest
 		return nil
 	})
 	return page, rest, err
+}
+
+// sampled decodes a record; nil if it is not selected, or no id leads to it any
+// more.
+func (t *txn) sampled(n uint32, x selection) (*Profile, error) {
+	p, err := t.decode(n)
+	if err != nil {
+		return nil, fmt.Errorf("profile %d: %w", n, err)
+	}
+	now, err := t.number([]byte(p.ID))
+	if err != nil || now != n || !x.fits(t, p) {
+		return nil, nil
+	}
+	return p, nil
 }

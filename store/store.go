@@ -40,7 +40,6 @@ type Store struct {
 	closeErr  error
 
 	reads, writes, commits atomic.Int64
-	changes                atomic.Uint64
 
 	// What tests change: a hook after each commit, the profiles that one
 	// transaction of an import merges, and how little room in the

@@ -341,7 +341,6 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	}
 	erased := w.eraseKeys()
 	s.commits.Add(1)
-	s.changes.Add(w.changed)
 	for _, op := range group {
 		if !op.internal {
 			s.writes.Add(1)

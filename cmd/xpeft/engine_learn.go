@@ -50,7 +50,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
 	o := &sdk.LearnOptions{
-		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Start: sdk.Start(f.start), Effort: learner.Effort(f.effort),
+		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
 	if g.numbers && o.Head == "" {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,8 +57,6 @@ type scoreRow struct {
 	Loss     float64 `json:"loss"`
 }
 
-var starts = []string{"population", "nearest", "fresh"}
-
 func (a *app) learnCommand() *cobra.Command {
 	var o learnFlags
 	cmd := &cobra.Command{
@@ -73,8 +69,8 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
-			if !slices.Contains(starts, o.start) {
-				return usagef("--start is %q, want %s", o.start, strings.Join(starts, ", "))
+			if o.start != "fresh" {
+				return usagef("--start is %q: population and nearest are gone; leave --start out, and a new profile begins fresh", o.start)
 			}
 			if o.in == "-" && isTerminal(a.stdin) {
 				return usagef("no examples: name a file with --in, or pipe JSON lines in")
@@ -99,13 +95,13 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
 	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
-	f.StringVar(&o.start, "start", "population", "where a new profile begins: population, nearest or fresh")
+	f.StringVar(&o.start, "start", "fresh", "what scripts may say still")
+	_ = f.MarkHidden("start")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
 	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
 	complete(cmd, "head", "shared", "own", "number")
-	complete(cmd, "start", starts...)
 	complete(cmd, "effort", "fast", "thorough")
 	return cmd
 }

@@ -49,7 +49,7 @@ type probabilityRow struct {
 	P     float32 `json:"p"`
 }
 
-var fallbacks = []string{"error", "base", "population", "nearest"}
+var fallbacks = []string{"error", "base"}
 
 func (a *app) predictCommand() *cobra.Command {
 	var o predictFlags
@@ -64,7 +64,7 @@ not stop the others; the exit code is that of the first.`,
 		RunE: a.runsEngine(func(ctx context.Context, texts []string) error {
 			switch {
 			case !slices.Contains(fallbacks, o.fallback):
-				return usagef("--fallback is %q, want %s", o.fallback, strings.Join(fallbacks, ", "))
+				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served people better", o.fallback, strings.Join(fallbacks, " or "))
 			case o.batch < 1:
 				return usagef("--batch is %d, want 1 or more", o.batch)
 			case o.pair != "" && len(texts) != 1:
@@ -87,7 +87,7 @@ not stop the others; the exit code is that of the first.`,
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines, if there is no TEXT; - is stdin")
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the texts, and of the lines that name none")
 	f.StringVar(&o.pair, "pair", "", "the second text of a pair")
-	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error, base, population or nearest; the last two also for one that was only observed")
+	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
 	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
 	complete(cmd, "fallback", fallbacks...)
 	return cmd

@@ -21,10 +21,7 @@ func sdkModes() []Mode {
 	learns := func(name, about string, o sdk.LearnOptions) Mode { return sdkMode(name, about, Service{Learn: &o}) }
 	return []Mode{
 		sdkMode("base", "the shared head, nothing personal", Service{Fallback: sdk.FallbackBase}),
-		sdkMode("population", "the mask that the bank's people use most, nothing personal", Service{Fallback: sdk.FallbackPopulation}),
 		learns("x_peft", "a profile as the SDK learns it", sdk.LearnOptions{}),
-		learns("x_peft_fresh", "the same, not from what the bank's people use", sdk.LearnOptions{Start: sdk.StartFresh}),
-		learns("x_peft_nearest", "the same, from the mask of the person with the most alike labels", sdk.LearnOptions{Start: sdk.StartNearest}),
 		learns("x_peft_thorough", "the same, with more effort", sdk.LearnOptions{Effort: learner.EffortThorough}),
 		learns("x_peft_own_head", "the same, with an own head", sdk.LearnOptions{Head: sdk.OwnHead}),
 		sdkMode("warm", "the same, over a bank trained on the bank's people", Service{Learn: &sdk.LearnOptions{}, Warm: &sdk.TrainBankOptions{}}),
