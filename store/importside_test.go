@@ -95,6 +95,7 @@ func TestSideFileDamaged(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		step = 97
 	}
+	t.Logf("%d flips and as many cuts", (len(side)+step-1)/step)
 	for i := 0; i < len(side); i += step {
 		flipped := bytes.Clone(side)
 		flipped[i] ^= 1 << (i % 8)

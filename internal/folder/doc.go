@@ -1,6 +1,7 @@
 // Package folder knows what lies in the folder that a program opens: the profiles and the warm banks, and how a bundle carries both, signed and encrypted if asked.
 //
 //	xpeft.db         the profiles: package store
+//	xpeft.db.import  a bundle, while it is verified and merged: package store
 //	banks/<digest>   a warm bank's file: package bank
 //
 // It is what the offline commands and package sdk share, so it needs neither a model nor libtorch, and builds without cgo.
