@@ -151,8 +151,16 @@ func TestRestoreInconsistent(t *testing.T) {
 				for d := (&decoder{b: f.payload[1:]}); len(d.b) > 0; {
 					pairs = append(pairs, [2][]byte{d.bytes(1<<20, ""), d.bytes(1<<20, "")})
 				}
-				frames[i].payload = []byte{tag}
-				for _, p := range change(pairs) {
+				end := &frames[len(frames)-1]
+				e, err := decodeBackupEnd(backupVersion, end.payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.pairs -= uint64(len(pairs))
+				pairs = change(pairs)
+				e.pairs += uint64(len(pairs))
+				end.payload, frames[i].payload = e.encode(), []byte{tag}
+				for _, p := range pairs {
 					frames[i].payload = appendBytes(appendBytes(frames[i].payload, p[0]), p[1])
 				}
 			}
