@@ -481,6 +481,27 @@ func TestBackupBases(t *testing.T) {
 	backUp(t, s, revisions[keptBases+1])
 }
 
+// TestBackupWithoutEpoch makes a backup of a store that nothing can be written to.
+func TestBackupWithoutEpoch(t *testing.T) {
+	s := newStore(t, fast)
+	secrets(t, s, 3)
+	refuse := func(err error) {
+		s.writer.Lock()
+		s.nameless = err
+		s.writer.Unlock()
+	}
+	refuse(ErrFull)
+	defer refuse(nil)
+	var b bytes.Buffer
+	report, err := s.Backup(ctx, &b, nil)
+	if err != nil || report.Base || report.Profiles != 3 {
+		t.Fatalf("got %+v, %v, want 3 profiles, and no base", report, err)
+	}
+	if _, err := restored(t, b.Bytes()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBackupLostSet damages the note of what has changed: what would lack
 // profiles is not written, and a full backup is.
 func TestBackupLostSet(t *testing.T) {

@@ -173,7 +173,7 @@ func (c *checker) checkHeads() error {
 			return
 		}
 		if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kindHead, digest)), k) {
-			c.problem("head %x: its digest %s does not lead to it", k, digest.Short())
+			c.problem("head %d: its digest %s does not lead to it", binary.BigEndian.Uint32(k), digest.Short())
 		}
 		c.heads[binary.BigEndian.Uint32(k)] = true
 	})

@@ -82,11 +82,11 @@ func validBank(k, v []byte) (info BankInfo, err error) {
 		info, err = decodeBank(payload)
 		info.Ref = ref
 	}
-	return info, about(err, "bank %x", k)
+	return info, about(err, "bank %d", ref)
 }
 
 func validHead(k, v []byte) (d Digest, err error) {
-	_, err = validNumber(k)
+	ref, err := validNumber(k)
 	var payload []byte
 	if err == nil {
 		payload, err = unseal(tagHead, k, v)
@@ -100,7 +100,7 @@ func validHead(k, v []byte) (d Digest, err error) {
 			err = corrupt("its data do not have the digest %s", d.Short())
 		}
 	}
-	return d, about(err, "head %x", k)
+	return d, about(err, "head %d", ref)
 }
 
 func validHeadName(k, v []byte) (ref uint32, err error) {
