@@ -68,8 +68,8 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 		if whole != nil && !errors.Is(whole, ErrCorrupt) {
 			return whole
 		}
-		if w.looped {
-			return whole // bbolt might never come back
+		if w.unsafe {
+			return whole
 		}
 		unlock()
 		c.t = t

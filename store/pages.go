@@ -21,8 +21,11 @@ type pageWalk struct {
 	meta pageMeta
 	used []bool // by page
 	free []bool
-	// looped says that a page is led to twice, be it by a page below it.
-	looped bool
+	// unsafe says that bbolt might never come back from these pages: one is led to
+	// twice, be it by a page below it, or it is not known where one leads, as bbolt
+	// takes for a branch whatever is not a leaf. Or that it might read beyond a
+	// small bucket, which it has copied to Go's memory.
+	unsafe bool
 	wrong  error // the first problem
 }
 
@@ -74,7 +77,7 @@ func (w *pageWalk) use(id, overflow uint64, by string) bool {
 	for p := id; p <= id+overflow; p++ {
 		if w.used[p] || w.free[p] {
 			w.fail("page %d, of %s: used twice, or free", p, by)
-			w.looped = true
+			w.unsafe = true
 			return false
 		}
 		w.used[p] = true
@@ -180,6 +183,7 @@ func (w *pageWalk) tree(t *subtree) {
 	case p.kind == kindBranch && t.level < maxLevels:
 		w.branch(t, p, fmt.Sprintf("page %d, of %s", t.page, by))
 	default:
+		w.unsafe = true
 		w.fail("page %d, of %s: kind %#x at level %d", t.page, by, p.kind, t.level)
 	}
 }
@@ -204,6 +208,7 @@ func cut(b []byte, at int, pos, keySize, valueSize uint32) (key, value []byte, e
 func (w *pageWalk) branch(t *subtree, p page, where string) {
 	count := int(p.count)
 	if count == 0 || pageHeader+count*elementSize > len(p.b) {
+		w.unsafe = true
 		w.fail("%s: branch of %d elements", where, count)
 		return
 	}
@@ -217,6 +222,7 @@ func (w *pageWalk) branch(t *subtree, p page, where string) {
 			err = inOrder(last, key, t.high, i == 0)
 		}
 		if err != nil {
+			w.unsafe = true
 			w.fail("%s: element %d: %w", where, i, err)
 			return
 		}
@@ -244,6 +250,7 @@ func inOrder(last, key, high []byte, first bool) error {
 // leaf looks at every element of a leaf page, and walks over its buckets.
 func (w *pageWalk) leaf(t *subtree, b []byte, count int, where string) {
 	if pageHeader+count*elementSize > len(b) {
+		w.unsafe = w.unsafe || t.root || t.page == 0
 		w.fail("%s: leaf of %d elements", where, count)
 		return
 	}
@@ -258,6 +265,7 @@ func (w *pageWalk) leaf(t *subtree, b []byte, count int, where string) {
 		}
 		switch {
 		case err != nil:
+			w.unsafe = w.unsafe || t.root || t.page == 0
 			w.fail("%s: element %d: %w", where, i, err)
 			return
 		case t.root && flags == 1:
@@ -276,6 +284,7 @@ const bucketHeader = 16
 func (w *pageWalk) bucket(name string, value []byte, where string) {
 	t := &subtree{by: fmt.Sprintf("bucket %q", name), root: name == string(bktStaging)}
 	if len(value) < bucketHeader {
+		w.unsafe = true
 		w.fail("%s: bucket %q of %d bytes", where, name, len(value))
 		return
 	}
@@ -286,6 +295,7 @@ func (w *pageWalk) bucket(name string, value []byte, where string) {
 	inline := value[bucketHeader:]
 	where = fmt.Sprintf("bucket %q in %s", name, where)
 	if len(inline) < pageHeader || native.Uint16(inline[8:]) != kindLeaf {
+		w.unsafe = true
 		w.fail("%s: %d bytes, not a leaf", where, len(inline))
 		return
 	}

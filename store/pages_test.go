@@ -124,3 +124,43 @@ func TestCheckPages(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckEndless damages what bbolt would follow for ever, or out of a small
+// bucket that it has copied to Go's memory: the kind of an empty bucket's only
+// page, and the place of a key in such a page. Check and Compact leave it to the walk.
+func TestCheckEndless(t *testing.T) {
+	for name, c := range map[string]struct {
+		bucket string
+		at     int // in the bucket's page
+		flip   byte
+	}{
+		"kind":  {"heads", 8, 4},
+		"place": {"banks", pageHeader + 5, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "xpeft.db")
+			s, err := Create(path, testMeta, fast)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			must(s.PutBank(ctx, testBank))
+			file := must(os.ReadFile(path))
+			header := append([]byte(c.bucket), make([]byte, bucketHeader+8)...) // a root of 0, and then page 0
+			at := bytes.LastIndex(file, append(header, kindLeaf, 0))
+			if at < 0 {
+				t.Fatalf("bucket %s has pages of its own: this test shows nothing", c.bucket)
+			}
+			for ; at >= 0; at = bytes.LastIndex(file[:at], append(header, kindLeaf, 0)) { // in older states too
+				file[at+len(c.bucket)+bucketHeader+c.at] ^= c.flip
+			}
+			overwrite(t, path, file)
+			if report, err := s.Check(ctx, true); !errors.Is(err, ErrCorrupt) || len(report.Problems) == 0 {
+				t.Errorf("check: got %v %q, want ErrCorrupt", err, report.Problems)
+			}
+			if _, err := s.Compact(ctx); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("compact: got %v, want ErrCorrupt", err)
+			}
+		})
+	}
+}
