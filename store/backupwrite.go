@@ -50,24 +50,23 @@ func (b *backingUp) writeAll(t *txn) error {
 }
 
 // writeSets finds the numbers that there are, and those of them that are to be
-// in the backup: what was written since the base, and what is new.
+// in the backup: those that were written since the base.
 func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
-	b.now.live = roaring.New()
+	live := roaring.New()
 	for id, n := range t.from([]byte{}) {
-		if n == 0 || !b.now.live.CheckedAdd(n) {
+		if n == 0 || !live.CheckedAdd(n) {
 			return nil, corrupt("profile %q: it has number %d, as another has", id, n)
 		}
 	}
-	carried = b.now.live
+	carried = live
 	if b.since != nil {
 		if carried, err = t.changedSince(b.since); err != nil {
 			return nil, err
 		}
-		carried.And(b.now.live)
-		carried.Or(roaring.AndNot(b.now.live, b.since.live))
+		carried.And(live)
 	}
-	b.report.Profiles, b.report.Written = int64(b.now.live.GetCardinality()), int64(carried.GetCardinality())
-	sets := appendBytes(nil, encodeSet(b.now.live))
+	b.report.Profiles, b.report.Written = int64(live.GetCardinality()), int64(carried.GetCardinality())
+	sets := appendBytes(nil, encodeSet(live))
 	return carried, b.out.frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
 }
 

@@ -35,7 +35,6 @@ type base struct {
 	epoch        uint64
 	revision     uint64
 	digest       Digest          // of its bytes
-	live         *roaring.Bitmap // numbers that it says there are
 	banks, heads *roaring.Bitmap // refs
 	files        []Digest        // banks whose files it has, or those that it builds on
 }
@@ -43,7 +42,7 @@ type base struct {
 func (b *base) encode() []byte {
 	out := binary.AppendUvarint(nil, b.revision)
 	out = append(out, b.digest[:]...)
-	for _, set := range []*roaring.Bitmap{b.live, b.banks, b.heads} {
+	for _, set := range []*roaring.Bitmap{b.banks, b.heads} {
 		out = appendBytes(out, encodeSet(set))
 	}
 	return appendDigests(out, b.files)
@@ -52,7 +51,7 @@ func (b *base) encode() []byte {
 func decodeBase(payload []byte) (b *base, err error) {
 	d := &decoder{b: payload}
 	b = &base{revision: d.uvarint("revision"), digest: d.digest("digest")}
-	for _, set := range []**roaring.Bitmap{&b.live, &b.banks, &b.heads} {
+	for _, set := range []**roaring.Bitmap{&b.banks, &b.heads} {
 		*set = d.set("set")
 	}
 	b.files = d.digests("banks")
