@@ -121,7 +121,7 @@ func sayOp(s *Store, bundle []byte) error {
 		if s.waits() {
 			refused = "waits"
 		}
-		fmt.Println(refused, o.worker, errors.Is(err, ErrFull), err)
+		fmt.Printf("%s %d %t %q\n", refused, o.worker, errors.Is(err, ErrFull), err.Error())
 		return fmt.Errorf("%s: %w", o.kind, err)
 	}
 	fmt.Println("done", o.worker, result)
@@ -129,9 +129,11 @@ func sayOp(s *Store, bundle []byte) error {
 }
 
 // fill runs a child on the store until it has been refused, and checks what it
-// leaves against the model: all that was done, and nothing that was refused.
-func (c *crash) fill(t *testing.T, sync bool, env string) (refused int) {
+// leaves against the model: all that was done, and nothing that was refused. If
+// an import waits for room it gets some first, and is finished.
+func (c *crash) fill(t *testing.T, sync bool, env string, lift func()) (refused int) {
 	t.Helper()
+	waited := c.waited
 	cmd := child(t, childFull, c.path)
 	cmd.Env = append(cmd.Env, env)
 	if sync {
@@ -155,6 +157,9 @@ func (c *crash) fill(t *testing.T, sync bool, env string) (refused int) {
 			t.Errorf("after %q: %v", line, err)
 		}
 	})
+	if c.waited > waited {
+		lift()
+	}
 	c.checkFile(t)
 	return refused
 }
@@ -169,7 +174,7 @@ func TestFileLimit(t *testing.T) {
 		if i%6 == 0 {
 			c.begin(t, r)
 		}
-		refused += c.fill(t, i%2 == 0, fmt.Sprint(childRoom, "=", r.IntN(1<<(10+r.IntN(8)))))
+		refused += c.fill(t, i%2 == 0, fmt.Sprint(childRoom, "=", r.IntN(1<<(10+r.IntN(8)))), func() {})
 		if t.Failed() {
 			t.Fatalf("in run %d", i+1)
 		}
@@ -193,10 +198,13 @@ func TestDiskFull(t *testing.T) {
 		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 		c.begin(t, r)
 		c.move(t, filepath.Join(dir, "xpeft.db"))
-		refused += c.fill(t, i%2 == 0, childRoom+"=")
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
-			t.Fatal(err)
+		lift := func() {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
+				t.Fatal(err)
+			}
 		}
+		refused += c.fill(t, i%2 == 0, childRoom+"=", lift)
+		lift()
 		c.checkFile(t)
 	}
 	t.Logf("%d operations refused, %d acknowledged %v, %d stores checked", refused, c.done, c.seen, runs)

@@ -278,8 +278,12 @@ func (r *repairer) finish() error {
 
 // missed compares what was saved with what was written once.
 func (r *repairer) missed(found sums) {
+	if r.meta.Schema <= schemaUnsummedStaging {
+		return
+	}
 	want, err := decodeSums(r.metaValues[string(keySums)])
 	if err != nil {
+		r.lost("the sums of keys: what else is lost cannot be told")
 		return
 	}
 	for i, name := range summed {
