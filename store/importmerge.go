@@ -320,7 +320,7 @@ func (w *writeTx) group(n uint32, record []byte) error {
 	if w.keys != nil {
 		return nil
 	}
-	p, err := DecodeProfile(record)
+	p, err := outline(record)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,20 @@ func appendOptional(b []byte, p *Profile) []byte {
 // DecodeProfile reads a record. Whatever the bytes, it returns an error or a
 // profile that EncodeProfile makes the same bytes of; the profile shares no
 // memory with b.
-func DecodeProfile(b []byte) (*Profile, error) {
+func DecodeProfile(b []byte) (*Profile, error) { return decodeRecord(b, (*decoder).mask) }
+
+// outline is DecodeProfile without the mask, which takes half of its time.
+func outline(b []byte) (*Profile, error) {
+	return decodeRecord(b, func(d *decoder) *bitmask.Mask {
+		n := d.uint(bitmask.MaxAdapters, "mask's N")
+		d.uvarint("mask's k")
+		blocks := d.uint(bitmask.MaxBlocks, "mask's L")
+		d.take(uint64(bitmask.Size(int(n), int(blocks))), "mask")
+		return nil
+	})
+}
+
+func decodeRecord(b []byte, mask func(*decoder) *bitmask.Mask) (*Profile, error) {
 	d, flags, err := openRecord(b)
 	if err != nil {
 		return nil, err
@@ -134,7 +147,7 @@ func DecodeProfile(b []byte) (*Profile, error) {
 	p.Revision = d.uvarint("revision")
 	p.Bank = uint32(d.uint(math.MaxUint32, "bank"))
 	p.Head = uint32(d.uint(math.MaxUint32, "head"))
-	p.Mask = d.mask()
+	p.Mask = mask(&d)
 	created := d.varint("created")
 	updated := created + d.varint("updated")
 	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
