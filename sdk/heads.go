@@ -139,10 +139,17 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 }
 
 // headLike is a head of some labels: those that others have continue their rows, the first that has it, the rest start from their names.
-func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (*model.Head, error) {
-	h, _, err := p.headFromNames(ctx, labels)
-	if err != nil {
-		return nil, err
+func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
+	isNew := func(label string) bool {
+		return !slices.ContainsFunc(from, func(f *model.Head) bool { _, ok := f.Label(label); return ok })
+	}
+	if slices.ContainsFunc(labels, isNew) {
+		if h, _, err = p.headFromNames(ctx, labels); err != nil {
+			return nil, err
+		}
+	} else { // no name has to be embedded
+		C, d := len(labels), p.encoder.Hidden()
+		h = &model.Head{Labels: slices.Clone(labels), Hidden: d, W: make([]float32, C*d), B: make([]float32, C), Counts: make([]uint32, C)}
 	}
 	if f := from[0]; f.W1 != nil { // names say nothing in the space of its inner layer
 		h.W1, h.B1 = slices.Clone(f.W1), slices.Clone(f.B1)
