@@ -109,13 +109,18 @@ func rollBack(s *Store, id string) (uint64, error) {
 	return s.Put(ctx, history[0], Write{IfRevision: &now.Revision, DropState: true})
 }
 
+// openChild opens the store at path, and reads the bundle that lies beside it.
+func openChild(path string) (s *Store, bundle []byte, err error) {
+	if bundle, err = os.ReadFile(path + ".bundle"); err != nil {
+		return nil, nil, err
+	}
+	s, err = Open(path, childOptions())
+	return s, bundle, err
+}
+
 // changeForever runs random operations on the store at path.
 func changeForever(path string) error {
-	bundle, err := os.ReadFile(path + ".bundle")
-	if err != nil {
-		return err
-	}
-	s, err := Open(path, childOptions())
+	s, bundle, err := openChild(path)
 	if err != nil {
 		return err
 	}

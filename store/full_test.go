@@ -63,11 +63,7 @@ func room(s *Store) (lift func() error, err error) {
 // which, and then that all can be read and that there is nothing wrong. Then
 // it gets room, and no more may be refused.
 func changeInNoRoom(path string) error {
-	bundle, err := os.ReadFile(path + ".bundle")
-	if err != nil {
-		return err
-	}
-	s, err := Open(path, childOptions())
+	s, bundle, err := openChild(path)
 	if err != nil {
 		return err
 	}

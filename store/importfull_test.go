@@ -20,11 +20,7 @@ func init() { children[childFullImport] = importInNoRoom }
 // importInNoRoom imports a bundle with a limit on the size of files, and says how
 // that ended.
 func importInNoRoom(path string) error {
-	bundle, err := os.ReadFile(path + ".bundle")
-	if err != nil {
-		return err
-	}
-	s, err := Open(path, childOptions())
+	s, bundle, err := openChild(path)
 	if err != nil {
 		return err
 	}

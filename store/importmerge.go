@@ -307,6 +307,7 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	w.tally.profiles++
 	w.tally.recordBytes += uint64(size)
 	w.tally.maskBytes += uint64(bank.mask)
+	w.changed++
 	m.report.Profiles++
 	if err := w.group(n, record); err != nil {
 		return err
@@ -316,7 +317,6 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 
 // group puts the number of a new record into its cohorts.
 func (w *writeTx) group(n uint32, record []byte) error {
-	w.changed++
 	if w.keys != nil {
 		return nil
 	}
