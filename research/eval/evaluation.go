@@ -4,9 +4,7 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -82,15 +80,7 @@ func (e *Evaluation) Run(ctx context.Context) error {
 // item is one run, unless it is there or another process has it.
 func (e *Evaluation) item(ctx context.Context, m Mode, split, seed, shots int) error {
 	path := filepath.Join(e.Out, fmt.Sprintf("%s-split%d-seed%d-shots%d.json", m.Name, split, seed, shots))
-	if r, err := readRun(path); err == nil {
-		if r.Data != e.Data.Digest {
-			return fmt.Errorf("%w: %s is of other data", ErrData, path)
-		}
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	release, ok, err := claim(path + ".lock")
+	release, ok, err := claimRun(path, e.Data.Digest)
 	if err != nil || !ok {
 		return err
 	}

@@ -43,6 +43,20 @@ func claim(path string) (release func(), ok bool, err error) {
 	return nil, false, nil
 }
 
+// claimRun claims the run that a file is to hold; ok is false where there is nothing to do: it is there, or another process has it. One of other data is ErrData.
+func claimRun(path, data string) (release func(), ok bool, err error) {
+	r, err := readRun(path)
+	switch {
+	case err == nil && r.Data != data:
+		return nil, false, fmt.Errorf("%w: %s is of other data", ErrData, path)
+	case err == nil:
+		return nil, false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, false, err
+	}
+	return claim(path + ".lock")
+}
+
 // each runs f for 0 to n-1 on as many goroutines as may learn at once, and returns the first error.
 func each(n, workers int, f func(int) error) error {
 	var (

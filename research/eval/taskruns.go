@@ -5,9 +5,7 @@ package eval
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -91,15 +89,7 @@ func (e *TaskEvaluation) Run(ctx context.Context) error {
 
 func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uint64) error {
 	path := filepath.Join(e.Out, fmt.Sprintf("%s-%s-rows%d-epochs%d-seed%d.json", t.Name, m.file(), e.Rows, e.Epochs, seed))
-	if r, err := readRun(path); err == nil {
-		if r.Data != t.Digest {
-			return fmt.Errorf("%w: %s is of other data", ErrData, path)
-		}
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	release, ok, err := claim(path + ".lock")
+	release, ok, err := claimRun(path, t.Digest)
 	if err != nil || !ok {
 		return err
 	}
