@@ -91,8 +91,8 @@ func transactions(t *testing.T) (ws []written) {
 	s := newStore(t, crashOptions(true))
 	s.batch = 3
 	o := crashOp{mark: r.Uint64()}
-	for i := range crashProfiles {
-		p, w := o.put(i)
+	for i := range 2 * crashProfiles { // twice, so that each has a revision to go back to
+		p, w := o.put(i % crashProfiles)
 		if _, err := s.Put(ctx, p, w); err != nil {
 			t.Fatal(err)
 		}
@@ -105,8 +105,11 @@ func transactions(t *testing.T) (ws []written) {
 	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
 	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget", "put", "observe", "batch", "put"} {
-		if _, err := (crashOp{kind, 0, r.IntN(crashProfiles), r.Uint64()}).run(s, bundle); err != nil {
-			t.Fatal(err)
+		result, mark := noProfile, r.Uint64()
+		for id := r.IntN(crashProfiles); result == noProfile; id = (id + 1) % crashProfiles { // until one has what the kind needs
+			if result, err = (crashOp{kind, 0, id, mark}).run(s, bundle); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for _, image := range images() {
