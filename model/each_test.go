@@ -43,6 +43,13 @@ func TestGoldenEach(t *testing.T) {
 	needKernels(t)
 	enc := openEncoder(t, torchtest.Open(t), golden.Model(t))
 	f := golden.Open(t, "forward.safetensors")
+	texts := goldenTexts(f)
+	got := embedEach(t, enc, texts, make([]int, len(texts)), []*EachAdapter{nil})
+	golden.Near(t, "mean_pooled", got, f.Floats("mean_pooled"), 2e-6, 0)
+}
+
+// goldenTexts are a file's, without their padding.
+func goldenTexts(f golden.File) []Encoding {
 	ids, mask, shape := f.Ints("ids"), f.Ints("mask"), f.Shape("ids")
 	texts := make([]Encoding, shape[0])
 	for i := range mask {
@@ -50,8 +57,7 @@ func TestGoldenEach(t *testing.T) {
 			row.IDs, row.TypeIDs = append(row.IDs, int32(ids[i])), append(row.TypeIDs, 0)
 		}
 	}
-	got := embedEach(t, enc, texts, make([]int, len(texts)), []*EachAdapter{nil})
-	golden.Near(t, "mean_pooled", got, f.Floats("mean_pooled"), 2e-6, 0)
+	return texts
 }
 
 // each is a naive adapter of the last blocks.
