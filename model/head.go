@@ -117,12 +117,12 @@ func (h *Head) Logits(dst, x []float32) []float32 {
 	if h.W1 != nil {
 		inner := make([]float32, h.Hidden)
 		for i := range inner {
-			inner[i] = float32(math.Tanh(float64(dot(h.W1[i*h.Hidden:(i+1)*h.Hidden], x) + h.B1[i])))
+			inner[i] = float32(math.Tanh(float64(Dot(h.W1[i*h.Hidden:(i+1)*h.Hidden], x) + h.B1[i])))
 		}
 		x = inner
 	}
 	for c, b := range h.B {
-		dst = append(dst, dot(h.W[c*h.Hidden:(c+1)*h.Hidden], x)+b)
+		dst = append(dst, Dot(h.W[c*h.Hidden:(c+1)*h.Hidden], x)+b)
 	}
 	return dst
 }
@@ -176,8 +176,8 @@ func (h *Head) Digest() ([32]byte, error) {
 	return sha256.Sum256(data), err
 }
 
-// dot has four sums, which the processor can keep in flight at once.
-func dot(a, b []float32) float32 {
+// Dot is a·b, of a's length. It has four sums, which the processor can keep in flight at once.
+func Dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	var s0, s1, s2, s3 float32
 	i := 0

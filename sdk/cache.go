@@ -6,23 +6,59 @@ import (
 	"container/list"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/store"
 )
 
-// contentKey names a folded adapter by all that it is made of, so that nobody is ever served another's: the bank, the masks and the affine. It
+// contentKey names what was folded by all that it is made of, so that nobody is ever served another's: the bank, the masks and the affine, the axes and the digits. It
 // knows nothing of profiles: two with the same masks share one.
 type contentKey [32]byte
 
-func keyOf(bankDigest bank.Digest, p *store.Profile) contentKey {
+func keyOf(b *bank.Bank, a *axesBank, p *store.Profile) contentKey {
 	h := sha256.New()
-	h.Write(bankDigest[:])
-	h.Write([]byte{byte(p.Mask.K), byte(p.Mask.K >> 8), byte(p.Mask.K >> 16)})
-	h.Write(p.Mask.Bytes())
-	h.Write(p.Affine)
+	if b != nil {
+		digest := b.Digest()
+		h.Write(digest[:])
+		h.Write([]byte{byte(p.Mask.K), byte(p.Mask.K >> 8), byte(p.Mask.K >> 16)})
+		h.Write(p.Mask.Bytes())
+		h.Write(p.Affine)
+	}
+	for _, c := range p.Codes {
+		h.Write(a.digest[:])
+		for _, label := range c.Labels {
+			h.Write(binary.LittleEndian.AppendUint32(nil, label))
+		}
+		h.Write(c.Rows)
+		h.Write(c.Scales)
+	}
 	return contentKey(h.Sum(nil))
+}
+
+// folded is what a profile's masks and digits are worth to a pass.
+type folded struct {
+	adapter *bank.Folded // nil without masks
+	rows    [][]float32  // of each label φ's row beside the shared head's, nil for none; nil without digits
+}
+
+// Bytes is the memory that it holds.
+func (f folded) Bytes() (n int64) {
+	if f.adapter != nil {
+		n = f.adapter.Bytes()
+	}
+	for _, row := range f.rows {
+		n += 24 + 4*int64(len(row))
+	}
+	return n
+}
+
+// Free gives the adapter back.
+func (f folded) Free() {
+	if f.adapter != nil {
+		f.adapter.Free()
+	}
 }
 
 // cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.
@@ -46,7 +82,7 @@ type cache struct {
 type entry struct {
 	key    contentKey
 	ready  chan struct{} // closed when folded or err is set
-	folded *bank.Folded
+	folded folded
 	err    error
 	users  int
 	again  bool          // it was used more than once, or will be: a hot one
@@ -139,7 +175,7 @@ func (c *cache) keep(e *entry) {
 }
 
 // fill gives the entry its adapter, or an error: then the key is free again for the next caller.
-func (c *cache) fill(e *entry, f *bank.Folded, err error) {
+func (c *cache) fill(e *entry, f folded, err error) {
 	c.mu.Lock()
 	e.folded, e.err = f, err
 	switch {
@@ -168,7 +204,7 @@ func (e *entry) wait(ctx context.Context) error {
 func (c *cache) release(e *entry) {
 	c.mu.Lock()
 	e.users--
-	var victims []*bank.Folded
+	var victims []folded
 	switch {
 	case e.users > 0:
 	case c.byKey[e.key] == e:
@@ -178,7 +214,7 @@ func (c *cache) release(e *entry) {
 			c.once.push(e)
 		}
 		victims = c.evict()
-	case e.folded != nil: // dropped while it was in use
+	case e.err == nil: // dropped while it was in use
 		c.bytes -= e.folded.Bytes()
 		victims = append(victims, e.folded)
 	}
@@ -187,7 +223,7 @@ func (c *cache) release(e *entry) {
 }
 
 // evict takes entries out until the rest fits. The caller frees them outside of the lock.
-func (c *cache) evict() (victims []*bank.Folded) {
+func (c *cache) evict() (victims []folded) {
 	for c.hot.Len() > 0 && c.hot.bytes > c.budget/5*4 {
 		e := c.hot.Back().Value.(*entry)
 		e.leave()
@@ -206,7 +242,7 @@ func (c *cache) evict() (victims []*bank.Folded) {
 	return victims
 }
 
-func free(fs []*bank.Folded) {
+func free(fs []folded) {
 	for _, f := range fs {
 		f.Free()
 	}
@@ -216,7 +252,7 @@ func free(fs []*bank.Folded) {
 func (c *cache) drop(key contentKey) {
 	c.mu.Lock()
 	c.left.remove(key)
-	var victims []*bank.Folded
+	var victims []folded
 	if e := c.byKey[key]; e != nil {
 		delete(c.byKey, key)
 		if e.in != nil {

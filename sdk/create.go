@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
@@ -63,6 +64,8 @@ type CreateReport struct {
 	// Alike are groups of labels whose names are the same to the model: of characters that it does not know, or in another case. Each of them got a direction of its own
 	// in the first shared head, which says nothing of its meaning: until a profile has learned them they are as likely as each other.
 	Alike [][]string
+	// Axes is how long the folder's axes took: milliseconds for a model that the library brings them for, else some seconds, once. 0 with Config.Masks.
+	Axes time.Duration
 }
 
 // createStore makes the store under another name and moves it to its place when all is in it. It takes m over.
@@ -144,22 +147,37 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
-	head, alike, err := p.headFromNames(ctx, cleanLabels(c.Labels))
+	head, alike, err := p.headFromNames(ctx, p.pooled(), cleanLabels(c.Labels))
 	if err != nil {
 		return err
+	}
+	if _, err := p.putSharedHead(ctx, defaultHead, head); err != nil {
+		return err
+	}
+	var took time.Duration
+	if _, random := c.Bank.(RandomBank); random && !c.Masks {
+		if took, err = p.addAxes(ctx, ckpt); err != nil {
+			return err
+		}
+		p.options.Logger.Info("has axes", "took", took)
+		if head, alike, err = p.headFromNames(ctx, p.ofShared(), cleanLabels(c.Labels)); err != nil {
+			return err
+		}
+		if _, err := p.putSharedHead(ctx, featureHead, head); err != nil {
+			return err
+		}
 	}
 	for _, labels := range alike {
 		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction of its own", "labels", labels)
 	}
 	if c.Report != nil {
-		c.Report(CreateReport{Alike: alike})
+		c.Report(CreateReport{Alike: alike, Axes: took})
 	}
-	_, err = p.putDefaultHead(ctx, head)
-	return err
+	return nil
 }
 
-// putDefaultHead stores a head and makes it the one of new profiles and of the base.
-func (p *SDK) putDefaultHead(ctx context.Context, h *model.Head) (store.Digest, error) {
+// putSharedHead stores a head and makes it one that new profiles share.
+func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (store.Digest, error) {
 	data, err := h.MarshalBinary()
 	if err != nil {
 		return store.Digest{}, err
@@ -168,7 +186,7 @@ func (p *SDK) putDefaultHead(ctx context.Context, h *model.Head) (store.Digest, 
 	if err != nil {
 		return d, err
 	}
-	return d, p.store.SetHeadName(ctx, defaultHead, ref)
+	return d, p.store.SetHeadName(ctx, name, ref)
 }
 
 func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {

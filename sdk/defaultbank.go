@@ -38,6 +38,15 @@ func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 	return ref, b, err
 }
 
+// newcomersDigits says whether new profiles are codes of digits: the folder has axes, and no bank that was trained or imported is to be used instead.
+func (p *SDK) newcomersDigits() (bool, error) {
+	if p.axes == nil {
+		return false, nil
+	}
+	_, b, err := p.newcomersBank()
+	return err == nil && b.Properties().Origin == bank.Random, err
+}
+
 // toLastBlock makes a random default bank in all blocks the same one in the last.
 func (p *SDK) toLastBlock(ctx context.Context) error {
 	_, b, err := p.newcomersBank()

@@ -16,7 +16,7 @@ func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) err
 	for {
 		var mine, others []int
 		for i, snap := range snaps {
-			if snap == nil || entries[i] != nil {
+			if snap == nil || entries[i] != nil || !snap.folds() {
 				continue
 			}
 			e, fresh := p.cache.acquire(snap.key)
@@ -51,6 +51,7 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 	if len(mine) == 0 {
 		return nil
 	}
+	rows := make(map[int][][]float32, len(mine))
 	groups := map[*bank.Bank][]int{}
 	for _, i := range mine {
 		groups[snaps[i].bank] = append(groups[snaps[i].bank], i)
@@ -59,10 +60,20 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 	defer func() {
 		for _, group := range groups { // what is left of them
 			for _, i := range group {
-				p.cache.fill(entries[i], nil, err)
+				p.cache.fill(entries[i], folded{}, err)
 			}
 		}
 	}()
+	for _, i := range mine {
+		rows[i] = p.foldRows(snaps[i])
+	}
+	p.counters.folds.Add(int64(len(mine)))
+	for _, i := range groups[nil] { // no masks: nothing for the engine
+		p.cache.fill(entries[i], folded{rows: rows[i]}, nil)
+	}
+	if delete(groups, nil); len(groups) == 0 {
+		return nil
+	}
 	err = p.engine.Do(ctx, func(s *torch.Scope) error {
 		for b, group := range groups {
 			var of []*snapshot
@@ -71,9 +82,8 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 			}
 			fs, errs := foldAll(s, b, of)
 			for n, i := range group {
-				p.cache.fill(entries[i], fs[n], errs[n])
+				p.cache.fill(entries[i], folded{fs[n], rows[i]}, errs[n])
 			}
-			p.counters.folds.Add(int64(len(group)))
 			delete(groups, b)
 		}
 		return nil

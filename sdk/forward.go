@@ -11,7 +11,7 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// shape is what adapters must agree in to be joined in one batch. The zero value is that of a request without a profile, which joins any.
+// shape is what adapters must agree in to be joined in one batch. The zero value is that of a request without masks, which joins any.
 type shape struct {
 	blocks      int
 	bottleneck  int
@@ -23,14 +23,14 @@ type shape struct {
 var nobodys shape
 
 func (r *request) shape() shape {
-	if r.snapshot == nil {
+	if r.snapshot == nil || r.snapshot.bank == nil {
 		return nobodys
 	}
 	q := r.snapshot.bank.Properties()
 	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
 }
 
-// forward answers tickets of one shape in one forward pass. A profile whose adapter cannot be folded fails in its own answers only.
+// forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails in its own answers only.
 func (p *SDK) forward(tickets []*ticket) error {
 	ctx := context.Background() // a pass is many calls'
 	entries, owner, err := p.pin(ctx, tickets)
@@ -38,44 +38,70 @@ func (p *SDK) forward(tickets []*ticket) error {
 		return err
 	}
 	defer p.unpin(entries)
-	folded := make([]*bank.Folded, len(entries))
-	texts := make([]model.Encoding, len(tickets))
+	adapters := make([]*bank.Folded, len(entries))
+	texts, phi := make([]model.Encoding, len(tickets)), false
 	for i, t := range tickets {
 		texts[i] = t.request.text
 		if e := entries[owner[i]]; e != nil {
-			folded[owner[i]] = e.folded
+			adapters[owner[i]] = e.folded.adapter
 			t.answer = Prediction{Profile: t.request.profile, Err: e.err}
 		}
+		phi = phi || p.seesFeatures(t.request.head)
 	}
-	d := p.encoder.Hidden()
-	x := p.embeddings.take(len(tickets) * d)
-	defer p.embeddings.give(x)
-	if p.packs() {
-		each := make([]*model.EachAdapter, len(folded))
-		for i, f := range folded {
-			each[i] = f.Each()
-		}
-		err = p.encoder.EmbedEach(texts, owner, each, x, nil, nil)
-	} else {
-		err = p.embed(ctx, texts, owner, folded, x)
+	d, D := p.encoder.Hidden(), 0
+	if phi {
+		D = p.axes.Dim()
 	}
-	if err != nil {
+	memory := p.embeddings.take(len(tickets) * (d + D))
+	defer p.embeddings.give(memory)
+	x, states := memory[:len(tickets)*d], memory[len(tickets)*d:]
+	if err := p.states(ctx, texts, owner, adapters, x, states); err != nil {
 		return err
 	}
+	if phi {
+		p.axes.Features(states, states)
+	}
 	for i, t := range tickets {
-		if t.answer.Err == nil {
-			t.answer = t.request.answer(x[i*d : (i+1)*d])
-			p.counters.predictions.Add(1)
+		if t.answer.Err != nil {
+			continue
 		}
+		see, rows := x[i*d:(i+1)*d], [][]float32(nil)
+		if p.seesFeatures(t.request.head) {
+			see = states[i*D : (i+1)*D]
+		}
+		if e := entries[owner[i]]; e != nil {
+			rows = e.folded.rows
+		}
+		t.answer = t.request.answer(see, rows)
+		p.counters.predictions.Add(1)
 	}
 	return nil
+}
+
+// bare is the one adapter of a pass without any.
+var bare = []*bank.Folded{nil}
+
+// states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the states of the axes' blocks [texts, D], each text under its own adapter, or none.
+func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*bank.Folded, x, states []float32) error {
+	var taps []int
+	if len(states) > 0 {
+		taps = p.axes.Taps
+	}
+	if !p.packs() {
+		return p.embed(ctx, texts, owner, adapters, x, taps, states)
+	}
+	each := make([]*model.EachAdapter, len(adapters))
+	for i, f := range adapters {
+		each[i] = f.Each()
+	}
+	return p.encoder.EmbedEach(texts, owner, each, x, taps, states)
 }
 
 // packs says whether forward answers texts without padding, on the CPU's kernels.
 func (p *SDK) packs() bool { return !p.plain && p.encoder.CanEmbedEach() }
 
 // embed is EmbedEach through libtorch: on a GPU, and on CPUs that it has no kernels for.
-func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, folded []*bank.Folded, x []float32) error {
+func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, folded []*bank.Folded, x []float32, taps []int, states []float32) error {
 	b, err := model.NewBatch(texts, p.tokenizer.PadID())
 	if err != nil {
 		return err
@@ -85,18 +111,25 @@ func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, fo
 		if err != nil {
 			return err
 		}
-		return s.ReadFloat32s(p.encoder.Embed(s, b, a), x)
+		if len(taps) == 0 {
+			return s.ReadFloat32s(p.encoder.Embed(s, b, a), x)
+		}
+		pooled, tapped := p.encoder.EmbedTaps(s, b, a, taps)
+		if err := s.ReadFloat32s(pooled, x); err != nil {
+			return err
+		}
+		return s.ReadFloat32s(tapped, states)
 	})
 }
 
-// pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry stands for those without a profile. All must be unpinned.
+// pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry stands for those with nothing to fold. All must be unpinned.
 func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
 	owner = make([]int, len(tickets))
 	at := make(map[contentKey]int, len(tickets))
 	base := -1
 	var snaps []*snapshot
 	for i, t := range tickets {
-		if t.request.snapshot == nil {
+		if s := t.request.snapshot; s == nil || !s.folds() {
 			if base < 0 {
 				base = len(snaps)
 				snaps = append(snaps, nil)

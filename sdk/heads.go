@@ -16,18 +16,12 @@ import (
 
 // chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
 func (l *lesson) chooseHead(ctx context.Context) error {
-	p, kind := l.sdk, l.options.Head
-	if kind == "" {
-		kind = SharedHead
-		if l.old != nil {
-			kind = l.old.kind()
-		}
-	}
-	shared, ref, err := p.shared()
+	p := l.sdk
+	shared, ref, err := p.sharedOf(l.digits)
 	if err != nil {
 		return err
 	}
-	switch kind {
+	switch l.kind() {
 	case SharedHead:
 		if l.old != nil && !l.old.own && !l.move { // a newer shared head does not change old profiles
 			ref = l.old.record.Head
@@ -45,6 +39,17 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 		return err
 	}
 	return over("bytes of an own head", headBytes(l.head), "HeadBytes", p.options.Limits.HeadBytes)
+}
+
+// kind is the head that the profile is to have.
+func (l *lesson) kind() HeadKind {
+	switch {
+	case l.options.Head != "":
+		return l.options.Head
+	case l.old != nil:
+		return l.old.kind()
+	}
+	return SharedHead
 }
 
 func (s *snapshot) kind() HeadKind {
@@ -140,15 +145,17 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 
 // headLike is a head of some labels: those that others have continue their rows, the first that has it, the rest start from their names.
 func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
+	in := p.space(from[0])
+	from = slices.DeleteFunc(from, func(f *model.Head) bool { return f.Hidden != in.width }) // of a profile that moves: its rows are of another space
 	isNew := func(label string) bool {
 		return !slices.ContainsFunc(from, func(f *model.Head) bool { _, ok := f.Label(label); return ok })
 	}
 	if slices.ContainsFunc(labels, isNew) {
-		if h, _, err = p.headFromNames(ctx, labels); err != nil {
+		if h, _, err = p.headFromNames(ctx, in, labels); err != nil {
 			return nil, err
 		}
 	} else { // no name has to be embedded
-		C, d := len(labels), p.encoder.Hidden()
+		C, d := len(labels), in.width
 		h = &model.Head{Labels: slices.Clone(labels), Hidden: d, W: make([]float32, C*d), B: make([]float32, C), Counts: make([]uint32, C)}
 	}
 	if f := from[0]; f.W1 != nil { // names say nothing in the space of its inner layer

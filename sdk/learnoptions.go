@@ -46,7 +46,7 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 // learnConfig is the training's configuration: an own head is trained, and of a shared one the rows that are the profile's own.
 func (l *lesson) learnConfig() learner.Config {
 	k, own := l.sdk.k, l.headRef == 0
-	if l.old != nil {
+	if l.old != nil && l.old.mask != nil {
 		k = l.old.mask.K
 	}
 	c := learner.Default()

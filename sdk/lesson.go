@@ -36,8 +36,9 @@ type known struct {
 
 // aim is what is learned.
 type aim struct {
-	move    bool // to the default bank and the newest shared head
-	bank    *bank.Bank
+	digits  bool       // a code of digits over the folder's axes; else masks over a bank
+	move    bool       // to the default bank and the newest shared head, or from one of both to the other
+	bank    *bank.Bank // of masks
 	bankRef uint32
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
@@ -48,6 +49,7 @@ type aim struct {
 // divided are the examples.
 type divided struct {
 	data   split2
+	merged []store.Example   // data.train as it is stored, where all are trained on
 	kept   []learner.Example // of data.held: held out before this Learn too, with the same labels
 	unseen []learner.Example // what no training has seen yet
 	erase  bool              // there are stored ones to erase
@@ -72,7 +74,13 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	case !errors.Is(err, ErrProfileNotFound) || o.move:
 		return nil, err
 	}
-	if l.old == nil || l.move {
+	if l.digits, err = l.byDigits(); err != nil {
+		return nil, err
+	}
+	if l.old != nil && l.digits != l.old.digits() {
+		l.move = true
+	}
+	if !l.digits && (l.old == nil || l.move) {
 		if l.bankRef, l.bank, err = p.newcomersBank(); err != nil {
 			return nil, err
 		}
@@ -93,8 +101,18 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	if err := l.divide(ctx); err != nil {
 		return nil, err
 	}
-	l.config = l.learnConfig()
+	if !l.digits {
+		l.config = l.learnConfig()
+	}
 	return l, nil
+}
+
+// byDigits says whether the profile gets a code of digits: it shares a head, and nobody asked for another training.
+func (l *lesson) byDigits() (bool, error) {
+	if l.options.Config != nil || l.kind() != SharedHead {
+		return false, nil
+	}
+	return l.sdk.newcomersDigits()
 }
 
 // readStored reads what the profile was given before.
@@ -116,7 +134,8 @@ func (l *lesson) readStored() (err error) {
 
 // divide settles what is trained on, what is held out, and what of that was so before.
 func (l *lesson) divide(ctx context.Context) error {
-	all := l.sdk.encode(fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head), l.head)
+	merged := fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head)
+	all := l.sdk.encode(merged, l.head)
 	for _, e := range all {
 		switch {
 		case e.Known && e.Held:
@@ -127,9 +146,12 @@ func (l *lesson) divide(ctx context.Context) error {
 	}
 	if l.options.DropExamples {
 		l.erase, l.stored = len(l.stored) > 0, nil
-		all = l.sdk.encode(fitting(l.sdk.store.Merged(l.id, nil, l.fresh), l.head), l.head)
+		merged = fitting(l.sdk.store.Merged(l.id, nil, l.fresh), l.head)
+		all = l.sdk.encode(merged, l.head)
 	}
-	l.data = divide(all)
+	if l.data = divide(all); l.digits { // which holds nothing back
+		l.data, l.merged = split2{train: all}, merged
+	}
 	if len(l.data.train)+len(l.data.held) == 0 {
 		if l.person.Anew {
 			return l.unlearn(ctx)
@@ -144,10 +166,10 @@ func (l *lesson) divide(ctx context.Context) error {
 
 // commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way. What was trained on and judged waits no
 // more, whatever the gate said.
-func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Result, rep *Report) error {
+func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
 	p, w, served := l.sdk, l.write(rep), rec
 	if rep.Installed {
-		w.State = encodeState(res.Logits)
+		w.State = state
 	} else {
 		served = l.old.record
 	}
@@ -160,21 +182,21 @@ func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Re
 	if err != nil {
 		return err
 	}
-	if rep.Installed && l.old != nil && l.old.key != keyOf(l.bank.Digest(), rec) {
-		p.cache.drop(l.old.key)
-	}
-	now, err := p.store.Get(l.id)
+	now, err := p.snapshot(l.id)
 	if err != nil {
 		return err
+	}
+	if l.old != nil && l.old.key != now.key {
+		p.cache.drop(l.old.key)
 	}
 	person, err := p.store.Person(l.id)
 	if err != nil {
 		return err
 	}
 	rep.Waiting = person.Waiting
-	rep.Revision = now.Revision
-	rep.MaskBytes = len(now.Mask.Bytes())
-	rep.Bytes, err = recordBytes(now)
+	rep.Revision = now.revision
+	rep.MaskBytes = maskBytes(now.record)
+	rep.Bytes, err = recordBytes(now.record)
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -23,16 +22,16 @@ const (
 	drawnWords = 8
 )
 
-// headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name. Labels whose names are alike to the model, which it returns, would be one
+// headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name, in the space that the head is over. Labels whose names are alike to the model, which it returns, would be one
 // label for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
-func (p *SDK) headFromNames(ctx context.Context, labels []string) (*model.Head, [][]string, error) {
-	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
+func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*model.Head, [][]string, error) {
+	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: in.width,
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
-	names := make([]learner.Example, len(labels))
+	names := make([]model.Encoding, len(labels))
 	for i, l := range labels {
-		p.tokenizer.Encode(&names[i].Text, l, "", p.maxTokens)
+		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), names, nil)
+	rows, err := in.embed(ctx, names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +42,7 @@ func (p *SDK) headFromNames(ctx context.Context, labels []string) (*model.Head, 
 	groups := alikeRows(len(labels), at)
 	said := make([][]string, len(groups))
 	for i, group := range groups {
-		if err := p.tellApart(ctx, at, labels, group); err != nil {
+		if err := p.tellApart(ctx, in, at, labels, group); err != nil {
 			return nil, nil, err
 		}
 		for _, c := range group {
@@ -76,17 +75,17 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 
 // tellApart adds to the names' rows of a group the embedding of words that each label's bytes draw from the vocabulary: directions in which texts really differ, so that an adapter can
 // learn to go there. With directions at random, three Chinese labels of an English model were learned to 0.85 where English ones are learned to 1.00; with these to 1.00.
-func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
-	words := make([]learner.Example, len(group))
+func (p *SDK) tellApart(ctx context.Context, in space, at func(int) []float32, labels []string, group []int) error {
+	words := make([]model.Encoding, len(group))
 	for i, c := range group {
-		words[i].Text = p.drawWords(labels[c])
+		words[i] = p.drawWords(labels[c])
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), words, nil)
+	rows, err := in.embed(ctx, words)
 	if err != nil {
 		return err
 	}
 	for i, c := range group {
-		own, row := p.row(rows, i), at(c)
+		own, row := rows[i*in.width:(i+1)*in.width], at(c)
 		scaleTo(own, ownPart*nameScale)
 		for j := range row {
 			row[j] += own[j]

@@ -83,7 +83,7 @@ func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error
 	return p.observer.note(p, id)
 }
 
-// observeFirst makes a profile that has learned nothing yet: a fresh mask, and a prior of the one label.
+// observeFirst makes a profile that has learned nothing yet: a prior of the one label.
 func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) error {
 	rec, err := p.untrained(id)
 	if err != nil {
@@ -104,14 +104,18 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) erro
 	return p.observer.note(p, id)
 }
 
-// untrained is the record of a profile that has learned nothing: the mask of equal logits. LN_b,
+// untrained is the record of a profile that has learned nothing: no digits, or the mask of equal logits. LN_b,
 // where the bank has one, is off in it, so that it is served as the base is.
 func (p *SDK) untrained(id string) (*store.Profile, error) {
-	ref, b, err := p.newcomersBank()
+	digits, err := p.newcomersDigits()
 	if err != nil {
 		return nil, err
 	}
-	_, head, err := p.shared()
+	_, head, err := p.sharedOf(digits)
+	if err != nil || digits {
+		return &store.Profile{ID: id, Head: head}, err
+	}
+	ref, b, err := p.newcomersBank()
 	if err != nil {
 		return nil, err
 	}

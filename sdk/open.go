@@ -21,6 +21,7 @@ const (
 	extraEncoder = "encoder" // what describe says
 	metaWeights  = "weights" // CRC-32C of each of the encoder's tensors, little-endian
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
+	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
 )
 
 // Open opens a folder that Create made. The model's folder and digests are in the store: ErrModelMismatch if that holds another model now,
@@ -55,6 +56,9 @@ func Open(dir string, o *Options) (*SDK, error) {
 		err = opts.texts.Read(st)
 	} else {
 		err = p.foldCase(context.Background())
+	}
+	if err == nil {
+		err = p.loadAxes()
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())

@@ -23,6 +23,7 @@ type Config struct {
 	Bank      Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
 	K         int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
 	Labels    []string // of the first shared head, which is made from their names; 2 at least
+	Masks     bool     // profiles are masks over the bank, as in the paper, and no codes of digits; so they are over a WarmBank
 	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256 at most, 128 if it does not
 	Options   *Options // of the opened store
 

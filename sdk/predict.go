@@ -135,10 +135,27 @@ func (r *request) tokens() int { return len(r.text.IDs) }
 // errNotFinite is what a profile gives that was made to: Learn installs none.
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
-// answer is what a pooled embedding says through the request's head.
-func (r *request) answer(x []float32) (out Prediction) {
-	out = Prediction{Profile: r.profile, Truncated: r.text.Truncated}
+// logits are those of the head, prior, bias and digits, over the temperature.
+func (r *request) logits(x []float32, rows [][]float32) []float32 {
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
+	for c := range r.offset {
+		z[c] += r.offset[c]
+	}
+	for c, row := range rows {
+		z[c] += model.Dot(row, x)
+	}
+	if s := r.snapshot; s != nil && s.heat != 1 {
+		for c := range z {
+			z[c] /= s.heat
+		}
+	}
+	return z
+}
+
+// answer is what the request's head says of what it sees, and the rows of the profile's digits beside it.
+func (r *request) answer(x []float32, rows [][]float32) (out Prediction) {
+	out = Prediction{Profile: r.profile, Truncated: r.text.Truncated}
+	z := r.logits(x, rows)
 	if out.Source = r.source; r.source == SourceProfile {
 		out.Revision = r.snapshot.revision
 	}
@@ -147,9 +164,6 @@ func (r *request) answer(x []float32) (out Prediction) {
 			out.Err = errNotFinite
 		}
 		return out
-	}
-	for c := range r.offset {
-		z[c] += r.offset[c]
 	}
 	best := 0
 	out.Probabilities = make([]Probability, len(z))

@@ -55,7 +55,7 @@ func (p *SDK) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, 
 		if err == nil {
 			var snap *snapshot
 			if snap, err = p.snapshot(id); err == nil {
-				if room -= snap.bank.Properties().FoldedBytes(); room < 0 {
+				if room -= p.foldedBytes(snap); room < 0 {
 					return snaps, errs
 				}
 				snaps = append(snaps, snap)

@@ -40,7 +40,7 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 	if l.old == nil || l.old.head.Regression() {
 		return t, nil
 	}
-	if l.head.Regression() {
+	if l.head.Regression() || l.old.digits() && !l.digits {
 		return t, nil
 	}
 	unseen := relabel(l.unseen, l.head, l.old.head)

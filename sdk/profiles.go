@@ -175,8 +175,8 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 }
 
 func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
-	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, N: rec.Mask.N, K: rec.Mask.K, Blocks: rec.Mask.Blocks, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: len(rec.Mask.Bytes())}
+	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: maskBytes(rec)}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err
@@ -186,9 +186,26 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 		return info, err
 	}
 	info.Waiting, info.Private, info.Prequential = person.Waiting, person.Private, prequentialOf(person.Notes)
-	info.Bank, info.Head, info.Labels = snap.bank.Digest().String(), snap.kind(), slices.Clone(snap.head.Labels)
+	info.Head, info.Labels = snap.kind(), slices.Clone(snap.head.Labels)
+	switch {
+	case rec.Mask != nil:
+		info.Bank, info.N, info.K, info.Blocks = snap.bank.Digest().String(), rec.Mask.N, rec.Mask.K, rec.Mask.Blocks
+	case len(rec.Codes) > 0:
+		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, len(rec.Codes[0].Labels)
+	}
 	info.Bytes, err = recordBytes(rec)
 	return info, err
+}
+
+// maskBytes are those of a record's masks, or rows of digits.
+func maskBytes(rec *store.Profile) (n int) {
+	if rec.Mask != nil {
+		n = len(rec.Mask.Bytes())
+	}
+	for _, c := range rec.Codes {
+		n += len(c.Rows)
+	}
+	return n
 }
 
 // Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every profile is made of too. What is wrong is in the report,

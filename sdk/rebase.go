@@ -82,11 +82,7 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 
 // elsewhere are the profiles over another bank than the default one, and those that share another head. Where damage hides a bank or head, it is all profiles.
 func (p *SDK) elsewhere() (of []store.Filter, err error) {
-	bank, err := p.defaultBank()
-	if err != nil {
-		return nil, err
-	}
-	_, head, err := p.shared()
+	_, bank, head, err := p.newcomers()
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +113,30 @@ func (p *SDK) moved(id string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	bank, err := p.defaultBank()
+	digits, bank, head, err := p.newcomers()
 	if err != nil {
 		return false, err
 	}
-	_, head, err := p.shared()
-	return rec.Bank == bank && (rec.Head == 0 || rec.Head == head), err
+	if rec.Head == 0 {
+		bank, err = p.defaultBank()
+		return rec.Bank == bank, err
+	}
+	if digits {
+		return rec.Mask == nil && rec.Head == head, nil
+	}
+	return rec.Bank == bank && rec.Head == head, nil
+}
+
+// newcomers is what new profiles get: digits or masks, the bank of either, and the head that they share.
+func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
+	if digits, err = p.newcomersDigits(); err != nil {
+		return digits, 0, 0, err
+	}
+	if bank, err = p.defaultBank(); digits {
+		bank = p.axes.ref
+	}
+	if err == nil {
+		_, head, err = p.sharedOf(digits)
+	}
+	return digits, bank, head, err
 }

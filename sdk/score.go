@@ -18,9 +18,10 @@ const unknownLoss = 27.6
 // errDiverged is a training that ended in something that is not a number.
 var errDiverged = errors.New("sdk: training diverged; nothing was changed")
 
-// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers.
+// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers. Masks are measured on what they never train on, which
+// digits were trained on.
 func (l *lesson) compares() bool {
-	return l.old != nil && l.old.head.Regression() == l.head.Regression()
+	return l.old != nil && l.old.head.Regression() == l.head.Regression() && (l.digits || !l.old.digits())
 }
 
 // scoreBefore is what was served before, on the held-out examples: the old revision with the labels that it has; where there is none, the bare
@@ -146,6 +147,8 @@ func (l *lesson) gate(before, after Score, lost int) (install bool, reason strin
 		return true, "installed: no worse on the held-out examples"
 	case l.old == nil:
 		return true, "installed: the first revision, though worse than the base on the held-out examples"
+	case l.old.digits():
+		return true, "installed: masks instead of digits, as was asked for"
 	case !l.compares():
 		return true, "installed: the first revision with labels instead of numbers, or numbers instead of labels"
 	case l.options.Force:

@@ -40,14 +40,19 @@ type SDK struct {
 
 	observer observer
 
+	axes  *axesBank // nil: the folder's profiles are masks
 	banks byRef[*bank.Bank]
 	heads byRef[*model.Head]
 
 	lifetime lifetime
 }
 
-// defaultHead is the name of the head that new profiles share.
-const defaultHead = "default"
+const (
+	// defaultHead is the name of the head that new profiles of masks share.
+	defaultHead = "default"
+	// featureHead is the name of the one over φ, where the folder has axes.
+	featureHead = "features"
+)
 
 // env is what is frozen while a profile over bank b is learned.
 func (p *SDK) env(b *bank.Bank) learner.Env {
@@ -141,15 +146,19 @@ func (p *SDK) decodeHead(data []byte) (*model.Head, error) {
 	if err := h.UnmarshalBinary(data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if h.Hidden != p.encoder.Hidden() {
-		return nil, fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.encoder.Hidden())
-	}
-	return h, nil
+	return h, p.checkSpace(h)
 }
 
 // shared is the head of new profiles and of the base, and its ref.
-func (p *SDK) shared() (*model.Head, uint32, error) {
-	ref, err := p.store.HeadByName(defaultHead)
+func (p *SDK) shared() (*model.Head, uint32, error) { return p.sharedOf(p.axes != nil) }
+
+// sharedOf is the head of new profiles that are codes of digits, or masks.
+func (p *SDK) sharedOf(digits bool) (*model.Head, uint32, error) {
+	name := defaultHead
+	if digits {
+		name = featureHead
+	}
+	ref, err := p.store.HeadByName(name)
 	if err != nil {
 		return nil, 0, corrupt("default head", err)
 	}

@@ -16,13 +16,14 @@ const priorStrength = 3
 // snapshot is one whole revision of a profile, ready to answer. It never changes.
 type snapshot struct {
 	revision uint64
-	bank     *bank.Bank
-	mask     *bitmask.Mask
+	bank     *bank.Bank    // of masks; nil: the profile has none
+	mask     *bitmask.Mask // nil without a bank
 	head     *model.Head
 	own      bool      // the head is the profile's own
 	rows     int       // of a shared head, the last ones: the profile's own
 	bias     []float32 // nil: none
 	offset   []float32 // prior and bias, added to the head's logits; nil: none
+	heat     float32   // the temperature that logits are divided by
 	key      contentKey
 	record   *store.Profile
 }
@@ -38,11 +39,18 @@ func (p *SDK) snapshot(id string) (*snapshot, error) {
 
 // open turns a stored record into what serves it.
 func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
-	b, err := p.bank(rec.Bank)
+	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0, heat: temperature(rec.Temperature)}
+	if rec.Mask != nil {
+		var err error
+		if s.bank, err = p.bank(rec.Bank); err != nil {
+			return nil, err
+		}
+	}
+	err := p.checkCodes(rec)
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{revision: rec.Revision, bank: b, mask: rec.Mask, record: rec, own: rec.Head == 0, key: keyOf(b.Digest(), rec)}
+	s.key = keyOf(s.bank, p.axes, rec)
 	if err := p.openHead(s); err != nil {
 		return nil, err
 	}
@@ -70,20 +78,29 @@ func (p *SDK) openHead(s *snapshot) (err error) {
 	return corrupt("head", err)
 }
 
+// digits says whether the profile is a code of digits, or waits to be one.
+func (s *snapshot) digits() bool { return s.mask == nil }
+
+// folds says whether there is anything to fold: not of a profile that was only observed, or that the prior serves.
+func (s *snapshot) folds() bool { return s.mask != nil || len(s.record.Codes) > 0 }
+
 // shared are the labels of the shared head, without the profile's own.
 func (s *snapshot) shared() int { return len(s.head.Labels) - s.rows }
 
 // affine is LN_b's; nil means the bank's default. Only a fold needs it, and most answers come from adapters that are folded.
 func (s *snapshot) affine() ([]float32, error) {
-	if s.record.Affine == nil {
+	if s.record.Affine == nil || s.bank == nil {
 		return nil, nil
 	}
 	a, err := s.bank.Properties().DecodeAffine(s.record.Affine, s.bank.Affine())
 	return a, corrupt("affine", err)
 }
 
-// fold makes the profile's adapter, which belongs to the caller.
+// fold makes the profile's adapter, which belongs to the caller; nil if it has no masks.
 func (s *snapshot) fold(scope *torch.Scope) (*bank.Folded, error) {
+	if s.bank == nil {
+		return nil, nil
+	}
 	fs, errs := foldAll(scope, s.bank, []*snapshot{s})
 	return fs[0], errs[0]
 }

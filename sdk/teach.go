@@ -28,7 +28,12 @@ func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	for _, t := range tasks {
 		t.lesson, t.result.Err = p.newLesson(ctx, t.Profile, t.Examples, opts)
 	}
-	// What was served until now, judged on the examples that are held out; and where training begins, under the labels' prior.
+	for _, t := range tasks {
+		if t.result.Err == nil && t.lesson.digits {
+			t.result.Report, t.result.Err = t.lesson.learnDigits(ctx)
+		}
+	}
+	// Masks. What was served until now, judged on the examples that are held out; and where training begins, under the labels' prior.
 	for some := range grouped(tasks, func(l *lesson) string { return fmt.Sprint(l.bankRef) }) {
 		err := p.setExams(ctx, some)
 		for _, t := range some {
@@ -37,7 +42,7 @@ func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 			}
 		}
 	}
-	// The masks: Algorithm 1. Then what was learned is judged on the same examples, and installed if it is no worse.
+	// Algorithm 1. Then what was learned is judged on the same examples, and installed if it is no worse.
 	for some := range grouped(tasks, (*lesson).group) {
 		p.train(ctx, some)
 		for _, t := range some {
@@ -86,19 +91,19 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held), Truncated: l.data.truncated(),
 		Start: l.began, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
-	if err := l.commit(ctx, rec, res, rep); err != nil {
+	if err := l.commit(ctx, rec, encodeState(res.Logits), rep); err != nil {
 		return nil, err
 	}
 	return rep, nil
 }
 
-// grouped yields the tasks that go on, those of one key together, in the order of their first.
+// grouped yields the tasks of masks that go on, those of one key together, in the order of their first.
 func grouped(tasks []*task, key func(*lesson) string) iter.Seq[[]*task] {
 	return func(yield func([]*task) bool) {
 		var order []string
 		groups := map[string][]*task{}
 		for _, t := range tasks {
-			if t.result.Err != nil {
+			if t.result.Err != nil || t.lesson.digits {
 				continue
 			}
 			k := key(t.lesson)

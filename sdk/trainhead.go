@@ -155,7 +155,7 @@ func (p *SDK) commitHead(ctx context.Context, old, head *model.Head, rep *HeadRe
 		rep.Digest = fmt.Sprintf("%x", digest)
 		return err
 	}
-	digest, err := p.putDefaultHead(ctx, head)
+	digest, err := p.putSharedHead(ctx, name, head)
 	rep.Digest = digest.String()
 	return err
 }

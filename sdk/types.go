@@ -82,10 +82,14 @@ type Report struct {
 	Before    Score  // of what was served before, on the held-out examples; a label that it did not have counts as wrong; the base for a new profile
 	After     Score  // of what was learned, on the same examples
 	Examples  int    // trained on, stored ones replayed included
-	HeldOut   int    // kept back for the gate
-	Truncated int    // of both, those longer than MaxTokens: their ends were not read
-	Start     Start  // where training began
-	Waiting   int    // examples that came meanwhile, and wait for the next training
+	HeldOut   int    // kept back for the gate; 0 for digits, which are measured out of fold and trained on all
+	Moved     bool   // from masks to digits, from digits to masks, or by Rebase
+	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
+	Labels    []LabelReport
+	MacroF1   float64
+	Truncated int   // of both, those longer than MaxTokens: their ends were not read
+	Start     Start // where training began
+	Waiting   int   // examples that came meanwhile, and wait for the next training
 	// Prequential is how often what was served was right about examples before anything had learned from them: over the last hundred or so.
 	Prequential Prequential
 	Losses      []float32 // one a step
@@ -151,11 +155,12 @@ func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallba
 type ProfileInfo struct {
 	ID        string
 	Revision  uint64
-	Bank      string // digest
+	Bank      string // digest, of the axes for a profile of digits; empty: nothing is learned yet, or the prior alone serves
 	Head      HeadKind
 	Labels    []string
-	N, K      int
-	Blocks    int
+	N, K      int // of the bank, and selected in each row
+	Blocks    int // of masks
+	Rows      int // of digits: labels that have one
 	Created   time.Time
 	Updated   time.Time
 	Examples  int // learned from

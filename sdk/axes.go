@@ -1,0 +1,122 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// axesBank is the head side of the folder's bank: what φ is made of, and the axes that the digits of its profiles count along.
+type axesBank struct {
+	*bank.Axes
+	ref    uint32
+	digest store.Digest
+}
+
+// addAxes gives a new folder those that were made for its model, or makes them.
+func (p *SDK) addAxes(ctx context.Context, m *model.Checkpoint) (took time.Duration, err error) {
+	began := time.Now()
+	a := axes.Shipped(m.Digest())
+	if a == nil {
+		if a, err = p.computeAxes(ctx); err != nil {
+			return 0, err
+		}
+	}
+	info, err := folder.AddAxes(ctx, p.store, p.dir, a)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, info.Ref)); err != nil {
+		return 0, err
+	}
+	p.axes = &axesBank{a, info.Ref, info.Digest}
+	return time.Since(began), nil
+}
+
+// loadAxes opens the folder's axes, if it has any.
+func (p *SDK) loadAxes() error {
+	data, err := p.store.GetMeta(metaAxes)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return corrupt("axes", err)
+	}
+	if len(data) != 4 {
+		return fmt.Errorf("%w: the ref of the axes has %d bytes", ErrCorrupt, len(data))
+	}
+	info, err := p.store.Bank(binary.LittleEndian.Uint32(data))
+	if err != nil {
+		return corrupt("axes", err)
+	}
+	a, err := folder.OpenAxes(p.dir, info)
+	if err != nil {
+		return corrupt("axes", err)
+	}
+	if a.Hidden != p.encoder.Hidden() || a.Taps[len(a.Taps)-1] > p.encoder.Blocks() {
+		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrModelMismatch, a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
+	}
+	p.axes = &axesBank{a, info.Ref, info.Digest}
+	return nil
+}
+
+// checkCodes says whether a record's digits are along the folder's axes.
+func (p *SDK) checkCodes(rec *store.Profile) error {
+	for _, c := range rec.Codes {
+		if p.axes == nil || c.Bank != p.axes.ref {
+			return fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
+		}
+		if c.K != p.axes.K() {
+			return fmt.Errorf("%w: rows of %d digits, the axes have %d", ErrCorrupt, c.K, p.axes.K())
+		}
+	}
+	return nil
+}
+
+// foldRows is what a profile's digits add to the shared head's rows: for each label the uniform average of the directions that its row selects, times its scale.
+func (p *SDK) foldRows(s *snapshot) (rows [][]float32) {
+	for _, c := range s.record.Codes {
+		rows = make([][]float32, len(s.head.Labels))
+		size := len(c.Rows) / max(1, len(c.Labels))
+		for i, label := range c.Labels {
+			rows[label] = make([]float32, p.axes.Dim())
+			p.axes.AddRow(rows[label], c.Rows[i*size:(i+1)*size], scale(c.Scales[i]))
+		}
+	}
+	return rows
+}
+
+// foldedBytes is how much of the cache a profile takes.
+func (p *SDK) foldedBytes(s *snapshot) (n int64) {
+	if s.bank != nil {
+		n = s.bank.Properties().FoldedBytes()
+	}
+	for _, c := range s.record.Codes {
+		n += int64(24*len(s.head.Labels) + 4*p.axes.Dim()*len(c.Labels))
+	}
+	return n
+}
+
+// seesFeatures says whether a head is over φ.
+func (p *SDK) seesFeatures(h *model.Head) bool { return p.axes != nil && h.Hidden == p.axes.Dim() }
+
+// scale and temperature are what a byte of a record stands for.
+func scale(b byte) float32 { return float32(math.Exp2((float64(b) - 160) / 16)) }
+
+func temperature(b byte) float32 {
+	if b == 0 {
+		return 1
+	}
+	return float32(math.Exp2((float64(b) - 128) / 32))
+}

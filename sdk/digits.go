@@ -1,0 +1,235 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"context"
+	"slices"
+
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// learnDigits learns a code of digits, in head space alone: φ of each text once, a convex fit, and folds to judge it by. All examples are trained on; what is
+// measured is what was learned without the example that it is measured on, on both sides.
+func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
+	p, all := l.sdk, l.data.train
+	texts := make([]model.Encoding, len(all))
+	for i, e := range all {
+		texts[i] = e.Text
+	}
+	phi, err := p.features(ctx, texts)
+	if err != nil {
+		return nil, err
+	}
+	res, err := digits.Learn(ctx, l.person(phi, every(all)), &digits.Options{})
+	if err != nil {
+		return nil, err
+	}
+	rec, err := l.codeRecord(res)
+	if err != nil {
+		return nil, err
+	}
+	after, before := outOfFold(res.LogProb, all), outOfFold(res.PriorLogProb, all)
+	if l.old != nil {
+		served, err := l.servedAnswers(ctx, phi)
+		if err != nil {
+			return nil, err
+		}
+		if l.tally, err = l.tallyOf(ctx, phi, served); err != nil {
+			return nil, err
+		}
+		if !l.first() {
+			before = served
+		}
+	}
+	rep := &Report{Profile: l.id, Examples: len(all), Truncated: l.data.truncated(), Start: StartFresh, Moved: l.old != nil && l.move}
+	rep.Before, rep.After = scores(before, after)
+	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
+	if rep.Installed, rep.Reason = l.judge(before, after, rec); !rep.Installed && l.first() { // the prior serves
+		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
+	}
+	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)
+	if err := l.commit(ctx, rec, l.encodeAnswers(after), rep); err != nil {
+		return nil, err
+	}
+	return rep, nil
+}
+
+// person is some of the profile's examples as they lie along the axes.
+func (l *lesson) person(phi []float32, which []int) *digits.Person {
+	p, h, D := l.sdk, l.head, l.sdk.axes.Dim()
+	who := &digits.Person{A: p.axes.Count(), C: len(h.Labels), Digits: p.axes.Digits,
+		Prior: func(counts []uint32) []float32 { return h.Prior(counts, priorStrength) }}
+	if l.options.DropExamples { // those learned before are known by their counts only
+		who.Counted = l.counts(nil)
+	}
+	for _, i := range which {
+		e, x := l.data.train[i], phi[i*D:(i+1)*D]
+		who.P, who.Base = p.axes.Project(who.P, x), h.Logits(who.Base, x)
+		who.Class, who.Weight, who.Rejected = append(who.Class, e.Class), append(who.Weight, e.Weight), append(who.Rejected, e.Rejected)
+	}
+	return who
+}
+
+// codeRecord is the result as it will be stored; without digits, where nothing is better than the prior, it is the prior alone.
+func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
+	rec := &store.Profile{ID: l.id, Head: l.headRef, Examples: uint32(len(l.data.train)), Prior: l.counts(l.data.train)}
+	if l.old != nil && l.options.DropExamples {
+		rec.Examples += l.old.record.Examples
+	}
+	if l.rows > 0 {
+		own := l.head.Rows(len(l.head.Labels) - l.rows)
+		own.Counts = rec.Prior[len(l.head.Labels)-l.rows:]
+		var err error
+		if rec.OwnHead, err = own.MarshalBinary(); err != nil {
+			return nil, err
+		}
+	}
+	if len(res.Labels) == 0 {
+		return rec, nil
+	}
+	rec.Codes = []store.Code{{Bank: l.sdk.axes.ref, K: l.sdk.axes.K(), Labels: res.Labels, Rows: res.Rows, Scales: res.Scales}}
+	var err error
+	if rec.Bias, err = encodeBias(res.Bias); err != nil {
+		return nil, err
+	}
+	if rec.Temperature = res.Temperature; rec.Temperature == 128 { // of 1
+		rec.Temperature = 0
+	}
+	return rec, nil
+}
+
+// servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them.
+func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]answered, error) {
+	all, out := l.data.train, make([]answered, len(l.data.train))
+	if l.old.head.Regression() {
+		return out, nil
+	}
+	known, err := l.answersThen(ctx, phi)
+	if err != nil {
+		return nil, err
+	}
+	var ask []int
+	for i, e := range all {
+		switch a, ok := known[l.answerKey(i)]; {
+		case ok && e.Known:
+			out[i] = a
+		case !e.Known || e.Held && !l.old.digits(): // masks were never trained on what they held back
+			ask = append(ask, i)
+		}
+	}
+	return out, l.ask(ctx, phi, ask, out)
+}
+
+// answersThen are those out of fold from the training that made what is served. Where they are not kept, as after a Rollback, that training runs again on the same folds: it
+// needs no more than the examples that it had.
+func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]answered, error) {
+	if !l.old.digits() || !learned(l.old.record) {
+		return nil, nil
+	}
+	known, err := l.decodeAnswers()
+	if err != nil {
+		return nil, err
+	}
+	var had []int
+	missing := false
+	for i, e := range l.data.train {
+		if _, ok := known[l.answerKey(i)]; e.Known {
+			had, missing = append(had, i), missing || !ok && !e.Rejected
+		}
+	}
+	if !missing {
+		return known, nil
+	}
+	res, err := digits.Learn(ctx, l.person(phi, had), &digits.Options{})
+	if err != nil {
+		return nil, err
+	}
+	known = map[uint32]answered{}
+	for n, a := range outOfFold(res.LogProb, pick(l.data.train, had)) {
+		known[l.answerKey(had[n])] = a
+	}
+	return known, nil
+}
+
+// ask answers some examples as Predict would have.
+func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []answered) error {
+	tickets := make([]*ticket, len(which))
+	for n, i := range which {
+		tickets[n] = &ticket{request: &request{text: l.data.train[i].Text, snapshot: l.old, source: SourceProfile, head: l.old.head, offset: l.old.offset}}
+	}
+	if l.old.digits() { // whose features are there already
+		rows, D := l.sdk.foldRows(l.old), l.sdk.axes.Dim()
+		for n, i := range which {
+			tickets[n].answer = tickets[n].request.answer(phi[i*D:(i+1)*D], rows)
+		}
+	} else {
+		for some := range slices.Chunk(tickets, maxTickets) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := l.sdk.forward(some); err != nil {
+				return err
+			}
+		}
+	}
+	for n, i := range which {
+		if a := tickets[n].answer; a.Err != nil {
+			return a.Err
+		}
+		out[i] = answeredBy(tickets[n].answer, l.head, l.head.Labels[l.data.train[i].Class])
+	}
+	return nil
+}
+
+// tallyOf is prequential, of answers that are there already.
+func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []answered) (t prequentialTally, err error) {
+	if !l.old.digits() {
+		return l.prequential(ctx)
+	}
+	var unseen []int
+	for i, e := range l.data.train {
+		if _, has := l.old.head.Label(l.head.Labels[e.Class]); has && !e.Known && !e.Rejected {
+			unseen = append(unseen, i)
+		}
+	}
+	first := max(0, len(unseen)-mostTracked)
+	before := relabel(pick(l.data.train, unseen[:first]), l.head, l.old.head)
+	counts, D := l.countsBefore(before), l.sdk.axes.Dim()
+	for _, i := range unseen[first:] {
+		x := phi[i*D : (i+1)*D]
+		class, _ := l.old.head.Label(l.head.Labels[l.data.train[i].Class])
+		prior := rightly(l.old.head, l.old.offsetWith(counts), x, class)
+		t.n++
+		t.prior += prior
+		t.base += rightly(l.old.head, nil, x, class)
+		if !learned(l.old.record) {
+			t.profile += prior
+		} else if served[i].right {
+			t.profile++
+		}
+		if class < len(counts) {
+			counts[class]++
+		}
+	}
+	return t, nil
+}
+
+func every(examples []learner.Example) []int {
+	which := make([]int, len(examples))
+	for i := range which {
+		which[i] = i
+	}
+	return which
+}
+
+func pick(examples []learner.Example, which []int) []learner.Example {
+	out := make([]learner.Example, len(which))
+	for n, i := range which {
+		out[n] = examples[i]
+	}
+	return out
+}
