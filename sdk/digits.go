@@ -16,15 +16,12 @@ import (
 // measured is what was learned without the example that it is measured on, on both sides.
 func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	p, all := l.sdk, l.data.train
-	texts := make([]model.Encoding, len(all))
-	for i, e := range all {
-		texts[i] = e.Text
-	}
-	phi, err := p.features(ctx, texts)
+	phi, err := p.features(ctx, encodings(all))
 	if err != nil {
 		return nil, err
 	}
-	res, err := digits.Learn(ctx, l.person(phi, every(all)), &digits.Options{})
+	who := l.person(phi, every(all))
+	res, err := digits.Learn(ctx, who, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +29,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, before := outOfFold(res.LogProb, all), outOfFold(res.PriorLogProb, all)
+	after, before := digits.OutOfFold(res.LogProb, who), digits.OutOfFold(res.PriorLogProb, who)
 	if l.old != nil {
 		served, err := l.servedAnswers(ctx, phi)
 		if err != nil {
@@ -46,9 +43,10 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 		}
 	}
 	rep := &Report{Profile: l.id, Examples: len(all), Truncated: l.data.truncated(), Start: StartFresh, Moved: l.old != nil && l.move}
-	rep.Before, rep.After = scores(before, after)
+	b, a := digits.Scores(before, after)
+	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
-	if rep.Installed, rep.Reason = l.judge(before, after, rec); !rep.Installed && l.first() { // the prior serves
+	if rep.Installed, rep.Reason = l.judge(who, before, after, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
 	}
 	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)
@@ -103,8 +101,8 @@ func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
 }
 
 // servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them.
-func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]answered, error) {
-	all, out := l.data.train, make([]answered, len(l.data.train))
+func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]digits.Answer, error) {
+	all, out := l.data.train, make([]digits.Answer, len(l.data.train))
 	if l.old.head.Regression() {
 		return out, nil
 	}
@@ -126,7 +124,7 @@ func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]answered, 
 
 // answersThen are those out of fold from the training that made what is served. Where they are not kept, as after a Rollback, that training runs again on the same folds: it
 // needs no more than the examples that it had.
-func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]answered, error) {
+func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]digits.Answer, error) {
 	if !l.old.digits() || !learned(l.old.record) {
 		return nil, nil
 	}
@@ -144,19 +142,20 @@ func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]ans
 	if !missing {
 		return known, nil
 	}
-	res, err := digits.Learn(ctx, l.person(phi, had), &digits.Options{})
+	then := l.person(phi, had)
+	res, err := digits.Learn(ctx, then, nil)
 	if err != nil {
 		return nil, err
 	}
-	known = map[uint32]answered{}
-	for n, a := range outOfFold(res.LogProb, pick(l.data.train, had)) {
+	known = map[uint32]digits.Answer{}
+	for n, a := range digits.OutOfFold(res.LogProb, then) {
 		known[l.answerKey(had[n])] = a
 	}
 	return known, nil
 }
 
 // ask answers some examples as Predict would have.
-func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []answered) error {
+func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []digits.Answer) error {
 	tickets := make([]*ticket, len(which))
 	for n, i := range which {
 		tickets[n] = &ticket{request: &request{text: l.data.train[i].Text, snapshot: l.old, source: SourceProfile, head: l.old.head, offset: l.old.offset}}
@@ -186,7 +185,7 @@ func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []answ
 }
 
 // tallyOf is prequential, of answers that are there already.
-func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []answered) (t prequentialTally, err error) {
+func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []digits.Answer) (t prequentialTally, err error) {
 	if !l.old.digits() {
 		return l.prequential(ctx)
 	}
@@ -208,7 +207,7 @@ func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []answered) 
 		t.base += rightly(l.old.head, nil, x, class)
 		if !learned(l.old.record) {
 			t.profile += prior
-		} else if served[i].right {
+		} else if served[i].Right {
 			t.profile++
 		}
 		if class < len(counts) {

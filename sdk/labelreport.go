@@ -2,7 +2,10 @@
 
 package sdk
 
-import "github.com/xpeft/xpeft/learner"
+import (
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
+)
 
 // LabelReport is how one label fares, each example answered by what had not learned from it.
 type LabelReport struct {
@@ -13,16 +16,16 @@ type LabelReport struct {
 }
 
 // labelReports are those of the labels that were given or answered, and the mean of their F1.
-func labelReports(labels []string, examples []learner.Example, answers []answered) (out []LabelReport, macroF1 float64) {
+func labelReports(labels []string, examples []learner.Example, answers []digits.Answer) (out []LabelReport, macroF1 float64) {
 	n, said, right := make([]int, len(labels)), make([]int, len(labels)), make([]int, len(labels))
 	for i, a := range answers {
-		if !a.known {
+		if !a.Known {
 			continue
 		}
 		n[examples[i].Class]++
-		said[a.label]++
-		if a.right {
-			right[a.label]++
+		said[a.Label]++
+		if a.Right {
+			right[a.Label]++
 		}
 	}
 	for c, label := range labels {

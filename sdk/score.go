@@ -8,12 +8,10 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
-
-// unknownLoss is the loss of an example whose label a head does not have: that of the smallest probability that is counted.
-const unknownLoss = 27.6
 
 // errDiverged is a training that ended in something that is not a number.
 var errDiverged = errors.New("sdk: training diverged; nothing was changed")
@@ -40,7 +38,7 @@ func (sc Score) withMissing(missing int) Score {
 	if missing > 0 {
 		n := float64(sc.N + missing)
 		sc.Accuracy = sc.Accuracy * float64(sc.N) / n
-		sc.Loss = (sc.Loss*float64(sc.N) + unknownLoss*float64(missing)) / n
+		sc.Loss = (sc.Loss*float64(sc.N) + digits.UnknownLoss*float64(missing)) / n
 		sc.N += missing
 	}
 	return sc

@@ -53,6 +53,15 @@ func (p *SDK) checkSpace(h *model.Head) error {
 	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.ofShared().width)
 }
 
+// encodings are the texts of examples.
+func encodings(examples []learner.Example) []model.Encoding {
+	out := make([]model.Encoding, len(examples))
+	for i, e := range examples {
+		out[i] = e.Text
+	}
+	return out
+}
+
 // featureTokens is how many tokens one thread embeds between looks at ctx.
 const featureTokens = 1024
 

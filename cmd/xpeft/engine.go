@@ -43,6 +43,7 @@ func (a *app) open(e engineFlags, readOnly bool) (*sdk.SDK, error) {
 func (a *app) init(_ context.Context, f initFlags) error {
 	c := sdk.Config{Model: f.model, K: f.k, Labels: f.labels, MaxTokens: f.maxTokens, Options: a.options(f.engineFlags)}
 	c.Options.Model = ""
+	c.Masks = f.masks
 	c.Bank = sdk.RandomBank{N: f.bankN, Seed: f.bankSeed, Bottleneck: f.bottleneck}
 	if f.bankFile != "" {
 		c.Bank = sdk.WarmBank{Path: f.bankFile}

@@ -88,8 +88,11 @@ func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
-		Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
+		Moved: r.Moved, MacroF1: r.MacroF1, Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
+	}
+	for _, x := range r.Labels {
+		l.Labels = append(l.Labels, labelRow(x))
 	}
 	if losses {
 		l.Losses = r.Losses

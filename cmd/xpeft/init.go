@@ -43,6 +43,7 @@ type initFlags struct {
 	bankFile   string
 	k          int
 	maxTokens  int
+	masks      bool
 }
 
 // created is a new folder.
@@ -68,7 +69,8 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make a new folder of profiles",
 		Long: "Make a new folder: bind it, for its life, to a BERT checkpoint in Hugging Face's layout, to the labels that profiles share, and to a bank,\n" +
-			"random (--bank-n, --bank-seed) or from a file (--bank-file). The first shared head is made from the labels' names.",
+			"random (--bank-n, --bank-seed) or from a file (--bank-file). The first shared head is made from the labels' names. Profiles are codes of digits;\n" +
+			"over a bank from a file, and with --masks, they are masks over the bank.",
 		Example: "  xpeft init --model all-MiniLM-L6-v2 --labels urgent,later,ignore",
 		Args:    cobra.NoArgs,
 		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
@@ -93,6 +95,7 @@ func (a *app) initCommand() *cobra.Command {
 	f.Uint64Var(&o.bankSeed, "bank-seed", 42, "seed of the random bank")
 	f.IntVar(&o.bottleneck, "bottleneck", 0, "bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
 	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
+	f.BoolVar(&o.masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
 	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {

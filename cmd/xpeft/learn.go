@@ -30,27 +30,38 @@ type learnFlags struct {
 
 // learned is the report of one profile's learn.
 type learned struct {
-	Profile   string    `json:"profile"`
-	Installed bool      `json:"installed"`
-	Reason    string    `json:"reason"`
-	Revision  uint64    `json:"revision"`
-	Start     string    `json:"start,omitempty"`
-	Before    scoreRow  `json:"before"`
-	After     scoreRow  `json:"after"`
-	Examples  int       `json:"examples"`
-	HeldOut   int       `json:"held_out"`
-	Truncated int       `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
-	Waiting   int       `json:"waiting"`             // examples that came meanwhile
-	Steps     int       `json:"steps"`
-	Seconds   float64   `json:"seconds"`
-	Bytes     int       `json:"bytes"`
-	MaskBytes int       `json:"mask_bytes"`
-	Losses    []float32 `json:"losses,omitempty"`
+	Profile   string     `json:"profile"`
+	Installed bool       `json:"installed"`
+	Reason    string     `json:"reason"`
+	Revision  uint64     `json:"revision"`
+	Start     string     `json:"start,omitempty"`
+	Before    scoreRow   `json:"before"`
+	After     scoreRow   `json:"after"`
+	Examples  int        `json:"examples"`
+	HeldOut   int        `json:"held_out"`
+	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, or back
+	Labels    []labelRow `json:"labels,omitempty"` // how each fares out of fold
+	MacroF1   float64    `json:"macro_f1,omitempty"`
+	Truncated int        `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
+	Waiting   int        `json:"waiting"`             // examples that came meanwhile
+	Steps     int        `json:"steps"`
+	Seconds   float64    `json:"seconds"`
+	Bytes     int        `json:"bytes"`
+	MaskBytes int        `json:"mask_bytes"`
+	Losses    []float32  `json:"losses,omitempty"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
 
-// scoreRow is a score on held-out examples; n is 0 if it was not measured.
+// labelRow is how one label fares, each example answered by what had not learned from it.
+type labelRow struct {
+	Label     string  `json:"label"`
+	N         int     `json:"n"`
+	Recall    float64 `json:"recall"`
+	Precision float64 `json:"precision"`
+}
+
+// scoreRow is a score on examples that were not learned from; n is 0 if it was not measured.
 type scoreRow struct {
 	N        int     `json:"n"`
 	Accuracy float64 `json:"accuracy"`
@@ -165,7 +176,14 @@ func (l learned) text(w io.Writer) {
 		verdict = "learned"
 	}
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
-	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s held out\n", l.Before, l.After, count(l.HeldOut, "example"))
+	how := "out of fold"
+	if l.HeldOut > 0 {
+		how = "held out"
+	}
+	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s %s\n", l.Before, l.After, count(l.After.N, "example"), how)
+	for _, r := range l.Labels {
+		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
+	}
 	fmt.Fprintf(w, "  %s, %d steps in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), l.Steps, l.Seconds, l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
 		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(l.Prequential))

@@ -22,7 +22,8 @@ type profileRow struct {
 	Head      string    `json:"head"`
 	N         int       `json:"n"`
 	K         int       `json:"k"`
-	Blocks    int       `json:"blocks"`
+	Blocks    int       `json:"blocks"` // of masks
+	Rows      int       `json:"rows"`   // of digits: labels that have one
 	Examples  uint32    `json:"examples"`
 	Before    *float32  `json:"before"`
 	After     *float32  `json:"after"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -44,9 +45,10 @@ type pastRow struct {
 
 // selectedRow is a row of a mask: the adapters that are averaged.
 type selectedRow struct {
-	Side     string  `json:"side"`
-	Block    int     `json:"block"`
-	Adapters []int32 `json:"adapters"`
+	Side     string  `json:"side"`            // down, up, or head: a row of digits
+	Block    int     `json:"block"`           // of down and up
+	Label    string  `json:"label,omitempty"` // of head
+	Adapters []int32 `json:"adapters"`        // or directions
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -123,7 +125,11 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 		return err
 	}
 	if masks {
-		s.Masks = selected(p.Mask)
+		rows, err := selectedDirections(p, s.Labels)
+		if err != nil {
+			return err
+		}
+		s.Masks = append(selected(p.Mask), rows...)
 	}
 	return a.print(s, s.text)
 }
@@ -170,12 +176,30 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 }
 
 func selected(m *bitmask.Mask) (rows []selectedRow) {
+	if m == nil {
+		return nil
+	}
 	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
 		for block := range m.Blocks {
-			rows = append(rows, selectedRow{side.String(), block, m.Indices(side, block, nil)})
+			rows = append(rows, selectedRow{Side: side.String(), Block: block, Adapters: m.Indices(side, block, nil)})
 		}
 	}
 	return rows
+}
+
+// selectedDirections are the directions that each label's row of digits takes, one of each pair.
+func selectedDirections(p *store.Profile, labels []string) (rows []selectedRow, err error) {
+	for _, c := range p.Codes {
+		size := len(c.Rows) / max(1, len(c.Labels))
+		for i, label := range c.Labels {
+			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
+			if err != nil || int(label) >= len(labels) {
+				return nil, fmt.Errorf("profile %q: %w", p.ID, errors.Join(store.ErrCorrupt, err))
+			}
+			rows = append(rows, selectedRow{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)})
+		}
+	}
+	return rows, nil
 }
 
 func (s shown) text(w io.Writer) {
@@ -184,8 +208,8 @@ func (s shown) text(w io.Writer) {
 		"revision", number(s.Revision),
 		"created", date(s.Created),
 		"updated", date(s.Updated),
-		"bank", s.Bank[:12],
-		"masks", fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks),
+		"bank", s.Bank[:min(12, len(s.Bank))],
+		"masks", s.masks(),
 		"head", s.Head,
 		"labels", s.labels(),
 		"score", score(s.Before)+" before, "+score(s.After)+" after the last learn",
@@ -198,8 +222,23 @@ func (s shown) text(w io.Writer) {
 		fields(w, "earlier", fmt.Sprintf("revision %d of %s, %d examples, score %s", h.Revision, date(h.Updated), h.Examples, score(h.After)))
 	}
 	for _, r := range s.Masks {
+		if r.Label != "" {
+			fmt.Fprintf(w, "%-4s %s  %v\n", r.Side, plain(r.Label), r.Adapters)
+			continue
+		}
 		fmt.Fprintf(w, "%-4s %2d  %v\n", r.Side, r.Block, r.Adapters)
 	}
+}
+
+// masks are those over adapters, the rows of digits, or none.
+func (s shown) masks() string {
+	switch {
+	case s.Blocks > 0:
+		return fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks)
+	case s.Rows > 0:
+		return fmt.Sprintf("%d of %d directions in each of %s, as digits", s.K, s.N, count(s.Rows, "label's row"))
+	}
+	return "none: the label prior alone"
 }
 
 // labels, each with its number of examples where they are counted.

@@ -49,8 +49,10 @@ func (s *show) move(ctx context.Context) error {
 // forget erases everybody, and shows that the store then says so instead of answering for somebody else.
 func (s *show) forget(ctx context.Context) error {
 	for _, p := range s.people {
-		if err := s.profiles.Forget(ctx, p.name); err != nil {
-			return err
+		for _, id := range []string{p.name, byPaper(p.name)} {
+			if err := s.profiles.Forget(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
 	name := s.people[0].name
@@ -58,7 +60,7 @@ func (s *show) forget(ctx context.Context) error {
 	if !errors.Is(err, sdk.ErrProfileNotFound) {
 		return fmt.Errorf("predict for %s, who is forgotten: got %v, want %v", name, err, sdk.ErrProfileNotFound)
 	}
-	s.printf("  forget    %d profiles; asked for %s now: %q\n", len(s.people), name, err)
+	s.printf("  forget    %d profiles; asked for %s now: %q\n", 2*len(s.people), name, err)
 	return nil
 }
 

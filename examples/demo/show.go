@@ -9,12 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
-)
-
-const (
-	adapters = 150
-	seed     = 42
 )
 
 // show is one run of the demo.
@@ -38,7 +34,7 @@ func (s *show) run(ctx context.Context, model string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s.profiles, err = sdk.Create(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: seed}, Labels: labels})
+	s.profiles, err = sdk.Create(dir, sdk.Config{Model: model, Labels: labels})
 	if err != nil {
 		return err
 	}
@@ -61,8 +57,7 @@ func (s *show) run(ctx context.Context, model string) (err error) {
 func (s *show) introduce(model, dir string) {
 	s.printf("xpeft: one language model, %d people, and each gets their own answers\n\n", len(s.people))
 	s.printf("  model     %s, frozen\n", filepath.Base(model))
-	s.printf("  bank      %d random adapters out of seed %d, frozen: no bytes on disk\n", adapters, seed)
-	s.printf("  profile   two bit masks: which adapters are averaged in each block for one person\n")
+	s.printf("  profile   for each label a row of bits: which directions of the model are averaged for one person\n")
 	s.printf("  labels    %s, %s, %s: everybody means something else by them\n", labels[0], labels[1], labels[2])
 	s.printf("  store     %s, deleted at the end\n", dir)
 }
@@ -70,27 +65,42 @@ func (s *show) introduce(model, dir string) {
 // learn makes a profile of each person.
 func (s *show) learn(ctx context.Context) error {
 	s.printf("\n1. Learn: two thirds of each person's filed messages. The rest is kept back for step 2.\n")
-	s.printf("   Learn itself holds out about three in ten of what it gets, to see whether it got any better.\n\n")
+	s.printf("   Learn trains on all that it gets, and measures each message by what was learned without it.\n\n")
 	for _, p := range s.people {
-		o := &sdk.LearnOptions{}
-		if s.live {
-			o.Progress = func(step, steps int, loss float32) {
-				s.printf("\r  %-7s step %d of %d, loss %.2f ", p.name, step, steps, loss)
-			}
-		}
-		rep, err := s.profiles.Learn(ctx, p.name, p.learn, o)
+		rep, err := s.profiles.Learn(ctx, p.name, p.learn, nil)
 		if err != nil {
 			return fmt.Errorf("learn %s: %w", p.name, err)
-		}
-		if s.live {
-			s.printf("\r%60s\r", "")
 		}
 		if rep.Revision == 0 {
 			return fmt.Errorf("learn %s: no revision was installed: %s", p.name, rep.Reason)
 		}
 		s.reports = append(s.reports, rep)
-		s.printf("  %-7s learned from %d of %d messages in %4.1f s; the %d others: %2.0f %% right before, %2.0f %% after\n",
-			p.name, rep.Examples, len(p.learn), rep.Took.Seconds(), rep.HeldOut, 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
+		s.printf("  %-7s learned from %d messages in %4.2f s: %2.0f %% right before, %2.0f %% after\n",
+			p.name, rep.Examples, rep.Took.Seconds(), 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
+	}
+	return s.learnByPaper(ctx)
+}
+
+// byPaper is the id of a person's profile as the paper makes one.
+func byPaper(name string) string { return name + ", by the paper" }
+
+// learnByPaper makes another profile of each person, with the paper's masks and settings, for step 2.
+func (s *show) learnByPaper(ctx context.Context) error {
+	c := learner.Paper()
+	c.K = 0 // the folder's
+	for _, p := range s.people {
+		o := &sdk.LearnOptions{Config: &c, Force: true}
+		if s.live {
+			o.Progress = func(step, steps int, loss float32) {
+				s.printf("\r  %-7s as in the paper: step %d of %d, loss %.2f ", p.name, step, steps, loss)
+			}
+		}
+		if _, err := s.profiles.Learn(ctx, byPaper(p.name), p.learn, o); err != nil {
+			return fmt.Errorf("learn %s: %w", byPaper(p.name), err)
+		}
+		if s.live {
+			s.printf("\r%70s\r", "")
+		}
 	}
 	return nil
 }
