@@ -108,8 +108,7 @@ func checkSpan(t *testing.T, a *Axes, phi []float32) {
 		var value float64
 		for range 3000 {
 			v = timesTransposed(v, cov, dim)
-			square, _ := dots(v, v, v)
-			value = math.Sqrt(square)
+			value = math.Sqrt(square(v))
 			for i := range v {
 				v[i] /= value
 			}
@@ -195,23 +194,16 @@ func TestComputeAxesRefuses(t *testing.T) {
 	}
 }
 
-// TestComputeAxesLarge says how long the axes of MiniLM take, without its passes.
-func TestComputeAxesLarge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("seconds")
-	}
+// BenchmarkComputeAxes is of MiniLM's shape, without its passes.
+func BenchmarkComputeAxes(b *testing.B) {
 	c := AxesConfig{Taps: []int{3, 4, 5, 6}, Hidden: 384, Count: 192, Digits: 2, Words: []string{"a"}}
-	all, err := madeStates(c)(context.Background(), make([]string, axesStrings))
-	if err != nil {
-		t.Fatal(err)
+	all := make([]float32, axesStrings*4*384)
+	for i, v := range newGaussians(1, 9).fill(make([]float64, len(all))) {
+		all[i] = float32(v / (1 + float64(i%1536)/32))
 	}
-	a, err := ComputeAxes(context.Background(), c, func(context.Context, []string) ([]float32, error) { return all, nil })
-	if err != nil {
-		t.Fatal(err)
+	for b.Loop() {
+		if _, err := ComputeAxes(context.Background(), c, func(context.Context, []string) ([]float32, error) { return all, nil }); err != nil {
+			b.Fatal(err)
+		}
 	}
-	data, err := a.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(len(data), "bytes")
 }

@@ -16,7 +16,7 @@ const (
 
 // powers is how often the block of vectors is multiplied by the covariance: with half as many
 // vectors more than are wanted, what is missed of the span has next to no variance.
-const powers = 8
+const powers = 6
 
 // principalSpan returns an orthonormal basis, [count,dim], of the space of the first count
 // principal axes of x, [n,dim], whose mean is 0: by powers of its covariance on a block of random
@@ -65,40 +65,37 @@ func covariance(x []float32, dim int) []float64 {
 func timesTransposed(a, b []float64, n int) []float64 {
 	rows, columns := len(a)/n, len(b)/n
 	out := make([]float64, rows*columns)
-	const strip = 4
+	const strip = 4 // rows of a that stay in the cache
 	inParallel((rows+strip-1)/strip, func(s int) {
-		first, last := s*strip, min(s*strip+strip, rows)
-		j := 0
-		for ; j+2 <= columns; j += 2 {
-			for i := first; i < last; i++ {
-				out[i*columns+j], out[i*columns+j+1] = dots(a[i*n:][:n], b[j*n:][:n], b[(j+1)*n:][:n])
-			}
-		}
-		for ; j < columns; j++ {
-			for i := first; i < last; i++ {
-				out[i*columns+j], _ = dots(a[i*n:][:n], b[j*n:][:n], b[j*n:][:n])
+		last := min(s*strip+strip, rows) - 1
+		for j := 0; j < columns; j += 2 {
+			k := min(j+1, columns-1) // where there is no second, the first is done twice
+			for i := s * strip; i <= last; i += 2 {
+				h := min(i+1, last)
+				out[i*columns+j], out[i*columns+k], out[h*columns+j], out[h*columns+k] = dots(a[i*n:][:n], a[h*n:][:n], b[j*n:][:n], b[k*n:][:n])
 			}
 		}
 	})
 	return out
 }
 
-// dots are x·y and x·z.
-func dots(x, y, z []float64) (float64, float64) {
-	y, z = y[:len(x)], z[:len(x)]
-	var y0, y1, z0, z1 float64
-	i := 0
-	for ; i+2 <= len(x); i += 2 {
-		y0 += x[i] * y[i]
-		y1 += x[i+1] * y[i+1]
-		z0 += x[i] * z[i]
-		z1 += x[i+1] * z[i+1]
+// dots are w·y, w·z, x·y and x·z.
+func dots(w, x, y, z []float64) (wy, wz, xy, xz float64) {
+	x, y, z = x[:len(w)], y[:len(w)], z[:len(w)]
+	for i, v := range w {
+		wy += v * y[i]
+		wz += v * z[i]
+		xy += x[i] * y[i]
+		xz += x[i] * z[i]
 	}
-	if i < len(x) {
-		y0 += x[i] * y[i]
-		z0 += x[i] * z[i]
+	return wy, wz, xy, xz
+}
+
+func square(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v * v
 	}
-	return y0 + y1, z0 + z1
+	return sum
 }
 
 func transposed(a []float64, columns int) []float64 {
@@ -124,12 +121,12 @@ func orthonormalise(a []float64, n int) error {
 					row[k] -= f * x
 				}
 			}
-			square, _ := dots(row, row, row)
-			if !(square > 0 && square < math.Inf(1)) {
+			length := math.Sqrt(square(row))
+			if !(length > 0 && length < math.Inf(1)) {
 				return invalidf("axes: the states vary along fewer than %d axes", len(a)/n)
 			}
 			for k := range row {
-				row[k] /= math.Sqrt(square)
+				row[k] /= length
 			}
 		}
 	}

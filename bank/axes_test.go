@@ -34,9 +34,9 @@ func randomAxes(taps, hidden, count, digits int) *Axes {
 	v := newGaussians(1, 8).fill(make([]float64, count*a.Dim()))
 	for j := range count {
 		row := v[j*a.Dim():][:a.Dim()]
-		square, _ := dots(row, row, row)
+		length := math.Sqrt(square(row))
 		for i := range row {
-			row[i] /= math.Sqrt(square)
+			row[i] /= length
 		}
 	}
 	a.V = rounded(v)

@@ -45,9 +45,9 @@ const (
 type Origin uint8
 
 const (
-	Random Origin = iota // a seed
-	Warm                 // adapters trained on earlier profiles, or imported
-	HeadAxes             // no adapters: directions of a head, type Axes
+	Random   Origin = iota // a seed
+	Warm                   // adapters trained on earlier profiles, or imported
+	HeadAxes               // no adapters: directions of a head, type Axes
 )
 
 // Activation is the function between the two halves of an adapter.
