@@ -28,16 +28,17 @@ var panics = map[string]string{
 	"internal/torch/views.go handles":           operator,
 	"model/encoder.go refuse":                   operator,
 
-	"internal/torch/engine.go Engine.run":  "hands on, in the caller's goroutine, a panic that is no *torch.Error: a mistake in the closure",
-	"internal/torch/fork.go Scope.Fork":    "hands on a panic of a fork, as Engine.run does",
-	"metrics/metrics.go send":              "a metric of a constant description and its own number of labels",
-	"store/tx.go Store.enqueue":            "raises in the call's own goroutine what its callback panicked with in another's",
-	"store/export.go Store.Export":         "likewise, of the reader of pages",
-	"store/guard.go recovered":             "hands on a panic that is not of damaged pages",
-	"store/guard.go callersCode":           "carries a panic of the caller's own callback past the guard",
-	"bitmask/mask.go Mask.Row":             "an index out of range, as of a slice; blocks come from the mask itself",
-	"internal/bert/forward.go Model.Embed": "lengths that the caller made, as of a slice",
-	"internal/bert/forward.go Batch.check": "lengths that the caller made, as of a slice",
+	"internal/torch/engine.go Engine.run":      "hands on, in the caller's goroutine, a panic that is no *torch.Error: a mistake in the closure",
+	"internal/torch/fork.go Scope.Fork":        "hands on a panic of a fork, as Engine.run does",
+	"metrics/metrics.go send":                  "a metric of a constant description and its own number of labels",
+	"store/tx.go Store.enqueue":                "raises in the call's own goroutine what its callback panicked with in another's",
+	"store/export.go Store.Export":             "likewise, of the reader of pages",
+	"store/guard.go recovered":                 "hands on a panic that is not of damaged pages",
+	"store/guard.go callersCode":               "carries a panic of the caller's own callback past the guard",
+	"bitmask/mask.go Mask.Row":                 "an index out of range, as of a slice; blocks come from the mask itself",
+	"internal/bert/forward.go Model.Embed":     "lengths that the caller made, as of a slice",
+	"internal/bert/forward.go Batch.check":     "lengths that the caller made, as of a slice",
+	"internal/bert/forward.go Model.checkTaps": "likewise",
 }
 
 // TestPanicsAreKnown finds every call of panic, and every function of the standard library whose name says that it panics, in what users link.

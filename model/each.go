@@ -29,7 +29,10 @@ func (e *Encoder) CanEmbedEach() bool {
 
 // EmbedEach is Embed for answers: one vector a text, x [texts,H], each through an adapter of its own, adapters[owner[i]], or none where that is nil. It runs on the calling goroutine's
 // thread, without libtorch, gradients or padding, and a text's vector is the same to the bit whatever texts are beside it. Like Embed, but for rounding. Where CanEmbedEach is false it is an error.
-func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapter, x []float32) error {
+//
+// states [texts,len(taps)·H] gets the taps of the same pass, as EmbedTaps does: with neither, there
+// are none.
+func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapter, x []float32, taps []int, states []float32) error {
 	if !e.CanEmbedEach() {
 		return errors.New("model: no kernels for this encoder on this CPU")
 	}
@@ -37,10 +40,14 @@ func (e *Encoder) EmbedEach(texts []Encoding, owner []int, adapters []*EachAdapt
 	if err != nil {
 		return err
 	}
-	if len(x) != len(texts)*e.config.HiddenSize {
-		return fmt.Errorf("model: %d values for %d texts", len(x), len(texts))
+	if len(x) != len(texts)*e.config.HiddenSize || len(states) != len(taps)*len(x) {
+		return fmt.Errorf("model: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps), len(texts))
 	}
-	e.kernels.Embed(b, flat, eachPooling[e.pooling], x)
+	blocks, err := e.checkTaps(taps)
+	if err != nil {
+		return err
+	}
+	e.kernels.Embed(b, flat, eachPooling[e.pooling], x, blocks, states)
 	return nil
 }
 

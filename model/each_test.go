@@ -32,7 +32,7 @@ func embedEach(t *testing.T, enc *Encoder, texts []Encoding, owner []int, as []*
 		t.Fatal("CanEmbedEach is false, want true")
 	}
 	x := make([]float32, len(texts)*enc.Hidden())
-	if err := enc.EmbedEach(texts, owner, as, x); err != nil {
+	if err := enc.EmbedEach(texts, owner, as, x, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	return x
@@ -43,6 +43,13 @@ func TestGoldenEach(t *testing.T) {
 	needKernels(t)
 	enc := openEncoder(t, torchtest.Open(t), golden.Model(t))
 	f := golden.Open(t, "forward.safetensors")
+	texts := goldenTexts(f)
+	got := embedEach(t, enc, texts, make([]int, len(texts)), []*EachAdapter{nil})
+	golden.Near(t, "mean_pooled", got, f.Floats("mean_pooled"), 2e-6, 0)
+}
+
+// goldenTexts are a file's, without their padding.
+func goldenTexts(f golden.File) []Encoding {
 	ids, mask, shape := f.Ints("ids"), f.Ints("mask"), f.Shape("ids")
 	texts := make([]Encoding, shape[0])
 	for i := range mask {
@@ -50,8 +57,7 @@ func TestGoldenEach(t *testing.T) {
 			row.IDs, row.TypeIDs = append(row.IDs, int32(ids[i])), append(row.TypeIDs, 0)
 		}
 	}
-	got := embedEach(t, enc, texts, make([]int, len(texts)), []*EachAdapter{nil})
-	golden.Near(t, "mean_pooled", got, f.Floats("mean_pooled"), 2e-6, 0)
+	return texts
 }
 
 // each is a naive adapter of the last blocks.
@@ -139,7 +145,7 @@ func TestEachConcurrent(t *testing.T) {
 			for j := range 50 {
 				n := 1 + (i+j)%len(tinyTexts)
 				x := make([]float32, n*m.H)
-				if err := enc.EmbedEach(tinyTexts[:n], make([]int, n), []*EachAdapter{nil}, x); err != nil || !slices.Equal(x, want[:n*m.H]) {
+				if err := enc.EmbedEach(tinyTexts[:n], make([]int, n), []*EachAdapter{nil}, x, nil, nil); err != nil || !slices.Equal(x, want[:n*m.H]) {
 					t.Errorf("another result beside others (%v)", err)
 				}
 			}
@@ -173,7 +179,7 @@ func TestEachRefuses(t *testing.T) {
 	needKernels(t)
 	e := torchtest.Open(t)
 	small := openEncoder(t, e, tinyDefault.writeF32(t))
-	err := small.EmbedEach([]Encoding{{IDs: []int32{1}, TypeIDs: []int32{0}}}, []int{0}, []*EachAdapter{nil}, make([]float32, small.Hidden()))
+	err := small.EmbedEach([]Encoding{{IDs: []int32{1}, TypeIDs: []int32{0}}}, []int{0}, []*EachAdapter{nil}, make([]float32, small.Hidden()), nil, nil)
 	if small.CanEmbedEach() || err == nil {
 		t.Errorf("inner states of %d values: CanEmbedEach is %t, EmbedEach says %v, want an error", small.config.IntermediateSize, small.CanEmbedEach(), err)
 	}
@@ -198,11 +204,11 @@ func TestEachRefuses(t *testing.T) {
 		"not fit 2":  {good, change(func(a *EachAdapter) { a.Norm = a.Norm[1:] })},
 		"that does":  {good, change(func(a *EachAdapter) { a.UpBias = make([]float32, 1) })},
 	} {
-		if err := enc.EmbedEach([]Encoding{c.text}, []int{0}, []*EachAdapter{c.a}, make([]float32, m.H)); err == nil || !strings.Contains(err.Error(), what) {
+		if err := enc.EmbedEach([]Encoding{c.text}, []int{0}, []*EachAdapter{c.a}, make([]float32, m.H), nil, nil); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
-	if err := enc.EmbedEach([]Encoding{good}, []int{0}, []*EachAdapter{nil}, make([]float32, m.H-1)); err == nil {
+	if err := enc.EmbedEach([]Encoding{good}, []int{0}, []*EachAdapter{nil}, make([]float32, m.H-1), nil, nil); err == nil {
 		t.Error("a vector too short: no error")
 	}
 }
@@ -214,7 +220,7 @@ func TestEmbedEachAlone(t *testing.T) {
 	enc := openEncoder(t, torchtest.Open(t), m.writeF32(t))
 	x := make([]float32, enc.Hidden())
 	text := Encoding{IDs: []int32{1, 2}, TypeIDs: []int32{0, 0}}
-	if err := enc.EmbedEach([]Encoding{text}, []int{0}, []*EachAdapter{nil}, x); err != nil || x[0] == 0 {
+	if err := enc.EmbedEach([]Encoding{text}, []int{0}, []*EachAdapter{nil}, x, nil, nil); err != nil || x[0] == 0 {
 		t.Errorf("got %v, %v, want an embedding", x[:1], err)
 	}
 }

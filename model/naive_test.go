@@ -164,7 +164,14 @@ func (a *naiveAdapter) apply(x matrix, l int) matrix {
 
 // forward is the last block's states.
 func (m *naive) forward(e Encoding) matrix {
+	all := m.states(e)
+	return all[len(all)-1]
+}
+
+// states are the embeddings' and each block's.
+func (m *naive) states(e Encoding) []matrix {
 	x := m.embed(e)
+	all := []matrix{x}
 	for l := range m.config.NumHiddenLayers {
 		block := fmt.Sprintf("encoder.layer.%d.", l)
 		a := m.attention(x, block+"attention.")
@@ -173,8 +180,9 @@ func (m *naive) forward(e Encoding) matrix {
 		if m.adapter != nil {
 			x = m.norm(add(m.adapter.apply(x, l), r), block+"output.LayerNorm")
 		}
+		all = append(all, x)
 	}
-	return x
+	return all
 }
 
 // pool is one vector of a text's states.

@@ -55,7 +55,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 		for i, f := range folded {
 			each[i] = f.Each()
 		}
-		err = p.encoder.EmbedEach(texts, owner, each, x)
+		err = p.encoder.EmbedEach(texts, owner, each, x, nil, nil)
 	} else {
 		err = p.embed(ctx, texts, owner, folded, x)
 	}

@@ -122,7 +122,7 @@ func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts
 	}
 	return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) {
 		x := make([]float32, len(texts)*p.encoder.Hidden())
-		return x, p.encoder.EmbedEach(encodings, owner, []*model.EachAdapter{f.Each()}, x)
+		return x, p.encoder.EmbedEach(encodings, owner, []*model.EachAdapter{f.Each()}, x, nil, nil)
 	})
 }
 

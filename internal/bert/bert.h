@@ -49,8 +49,12 @@ void bert_pack(const float *w, int out, int in, float *packed);
 size_t bert_scratch(const bert_model *m, int n, int longest, int b);
 
 // bert_forward makes the last block's states y [n,d] of texts that lie one after another: ids and types [n], lengths and owners [texts]: whose of
-// adapters a text gets, -1 for none.
-void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters, float *y, float *scratch);
+// adapters a text gets, -1 for none. pooled [texts,ntaps,d] gets the mean states after some blocks: taps, ascending, 0 for the embeddings.
+void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
+	const int32_t *taps, int ntaps, float *y, float *pooled, float *scratch);
+
+// bert_mean is the mean of each text's states x [n,d], in rows of y that are ldy apart.
+void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);
 
 // bert_linear_apply is for n rows.
 void bert_linear_apply(const bert_linear *l, const float *x, int n, float *y);

@@ -198,7 +198,20 @@ size_t bert_scratch(const bert_model *m, int n, int longest, int b) {
 	return n * 5 * d + (inner > adapter ? inner : adapter) + attend_scratch(m, longest);
 }
 
-TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters, float *x, float *scratch) {
+// Sums go in the order of the tokens, whatever texts are beside one.
+TARGET void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy) {
+	for (int i = 0; i < texts; i++, y += ldy) {
+		for (int c = 0; c < d; c += 8) _mm256_storeu_ps(y + c, _mm256_loadu_ps(x + c));
+		x += d;
+		for (int t = 1; t < lengths[i]; t++, x += d)
+			for (int c = 0; c < d; c += 8) _mm256_storeu_ps(y + c, _mm256_add_ps(_mm256_loadu_ps(y + c), _mm256_loadu_ps(x + c)));
+		__m256 n = _mm256_set1_ps(lengths[i]);
+		for (int c = 0; c < d; c += 8) _mm256_storeu_ps(y + c, _mm256_div_ps(_mm256_loadu_ps(y + c), n));
+	}
+}
+
+TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch) {
 	int d = m->hidden, n = 0;
 	for (int i = 0; i < texts; i++) {
 		embed(m, ids + n, types + n, lengths[i], x + (size_t)n * d);
@@ -207,7 +220,9 @@ TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t 
 	int longest = 0;
 	for (int i = 0; i < texts; i++) longest = lengths[i] > longest ? lengths[i] : longest;
 	float *qkv = scratch, *ctx = qkv + (size_t)n * 3 * d, *a = ctx + (size_t)n * d, *small = a + (size_t)n * d, *inner = small + attend_scratch(m, longest);
-	for (int l = 0; l < m->blocks; l++) {
+	for (int l = 0, k = 0;; l++) { // x is the states after l blocks
+		if (k < ntaps && taps[k] == l) bert_mean(x, lengths, texts, d, pooled + (size_t)k++ * d, (size_t)ntaps * d);
+		if (l == m->blocks) return;
 		const bert_block *b = m->block + l;
 		bert_linear_apply(&b->qkv, x, n, qkv);
 		for (int i = 0, at = 0; i < texts; at += lengths[i++]) attend(qkv + (size_t)at * 3 * d, lengths[i], d, m->heads, ctx + (size_t)at * d, small);
@@ -224,5 +239,7 @@ TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t 
 
 #else
 size_t bert_scratch(const bert_model *m, int n, int longest, int b) { return 0; }
-void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters, float *x, float *scratch) {}
+void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy) {}
+void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch) {}
 #endif

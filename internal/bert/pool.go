@@ -10,19 +10,12 @@ import "math"
 // pool takes states y [tokens,d] to vectors x [texts,d].
 func (m *Model) pool(lengths []int32, y []float32, how Pooling, x []float32) {
 	d, all := m.hidden, x
+	if how == Mean {
+		C.bert_mean(ptr(y), ints(lengths), C.int(len(lengths)), C.int(d), ptr(x), C.size_t(d))
+		return
+	}
 	for _, n := range lengths {
-		row := x[:d]
-		copy(row, y[:d])
-		for t := 1; how == Mean && t < int(n); t++ {
-			for i, v := range y[t*d : (t+1)*d] {
-				row[i] += v
-			}
-		}
-		for i := range row {
-			if how == Mean {
-				row[i] /= float32(n)
-			}
-		}
+		copy(x[:d], y[:d])
 		x, y = x[d:], y[int(n)*d:]
 	}
 	if how != Pooler {
