@@ -45,8 +45,9 @@ const (
 type Origin uint8
 
 const (
-	Random Origin = iota // a seed
-	Warm                 // adapters trained on earlier profiles, or imported
+	Random   Origin = iota // a seed
+	Warm                   // adapters trained on earlier profiles, or imported
+	HeadAxes               // no adapters: directions of a head, type Axes
 )
 
 // Activation is the function between the two halves of an adapter.
@@ -74,7 +75,8 @@ func (t DType) Size() int {
 }
 
 // Properties are all that a bank is, but for a warm bank's weights. They never
-// change after a bank was made. Two equal values encode to the same bytes.
+// change after a bank was made. Two equal values encode to the same bytes. Of axes, a
+// direction has Hidden × Bottleneck entries: Bottleneck is the number of Taps.
 type Properties struct {
 	Origin     Origin     `json:"origin"`
 	N          int        `json:"n"`          // adapters
@@ -90,6 +92,10 @@ type Properties struct {
 	Seed   uint64  `json:"seed,omitempty"`
 	SigmaA float32 `json:"sigma_a,omitempty"` // of Down's entries
 	SigmaB float32 `json:"sigma_b,omitempty"` // of Up's entries
+
+	// Of axes; zero in other banks.
+	Digits int    `json:"digits,omitempty"` // of an axis: N is twice the axes times the digits
+	Taps   uint64 `json:"taps,omitempty"`   // bit t: the states after block t are read; 0: the embeddings
 }
 
 // Elems returns the number of weights of one adapter's half in one block,
@@ -124,6 +130,9 @@ func (p Properties) Shape(side Side) (rows, cols int) {
 // Bytes returns the size of all weights and biases. It is exact for properties
 // that pass Validate.
 func (p Properties) Bytes() int64 {
+	if p.Origin == HeadAxes {
+		return p.axesBytes()
+	}
 	row := 2 * int64(p.Hidden) * int64(p.Bottleneck)
 	if p.Bias {
 		row += int64(p.Hidden) + int64(p.Bottleneck)
@@ -163,11 +172,14 @@ func (p Properties) Validate() error {
 	case Random:
 		p.validateRandom(bad)
 	case Warm:
-		if p.Seed != 0 || math.Float32bits(p.SigmaA) != 0 || math.Float32bits(p.SigmaB) != 0 {
-			bad("a warm bank has no Seed, SigmaA or SigmaB")
-		}
+		p.validateSeedless(bad)
+	case HeadAxes:
+		p.validateAxes(bad)
 	default:
-		bad("Origin is %d, want Random or Warm", p.Origin)
+		bad("Origin is %d, want Random, Warm or HeadAxes", p.Origin)
+	}
+	if p.Origin != HeadAxes && (p.Digits != 0 || p.Taps != 0) {
+		bad("a %v bank has no Digits or Taps", p.Origin)
 	}
 	// Only in range is the size's product known not to overflow.
 	if len(faults) == 0 && p.Bytes() > min(MaxBytes, math.MaxInt/2) {
@@ -177,6 +189,12 @@ func (p Properties) Validate() error {
 		return invalidf("%s", strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+func (p Properties) validateSeedless(bad func(string, ...any)) {
+	if p.Seed != 0 || math.Float32bits(p.SigmaA) != 0 || math.Float32bits(p.SigmaB) != 0 {
+		bad("a %v bank has no Seed, SigmaA or SigmaB", p.Origin)
+	}
 }
 
 func (p Properties) validateRandom(bad func(string, ...any)) {

@@ -47,6 +47,8 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	le.PutUint64(b[24:], p.Seed)
 	le.PutUint32(b[32:], math.Float32bits(p.SigmaA))
 	le.PutUint32(b[36:], math.Float32bits(p.SigmaB))
+	le.PutUint64(b[40:], p.Taps)
+	b[48] = byte(p.Digits)
 	return b, nil
 }
 
@@ -72,11 +74,12 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		Seed:   le.Uint64(b[24:]),
 		SigmaA: math.Float32frombits(le.Uint32(b[32:])),
 		SigmaB: math.Float32frombits(le.Uint32(b[36:])),
+		Taps:   le.Uint64(b[40:]), Digits: int(b[48]),
 	}
 	if b[2]&^flagsKnown != 0 {
 		return corruptf("properties: unknown flags %#x", b[2])
 	}
-	for _, v := range b[40:] {
+	for _, v := range b[49:] {
 		if v != 0 {
 			return corruptf("properties: a reserved byte is not zero")
 		}
@@ -93,8 +96,8 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 
 func checkGenerator(o Origin, version uint32) error {
 	switch {
-	case o == Warm && version != 0:
-		return corruptf("properties: a warm bank has generator %d", version)
+	case o != Random && version != 0:
+		return corruptf("properties: a %v bank has generator %d", o, version)
 	case o == Random && version != GeneratorVersion:
 		return &UnsupportedError{Field: "generator", Value: fmt.Sprint(version), Want: fmt.Sprint(GeneratorVersion)}
 	}
@@ -102,7 +105,7 @@ func checkGenerator(o Origin, version uint32) error {
 }
 
 // Digest returns the digest of a random bank, which its properties determine.
-// A warm bank's is in its file.
+// A warm bank's is in its file; that of axes is their file's.
 func (p Properties) Digest() (Digest, error) {
 	if p.Origin != Random {
 		return Digest{}, invalidf("the digest of a %v bank is in its file", p.Origin)

@@ -32,8 +32,8 @@ func Save(ctx context.Context, dir string, p Properties, affine []float32, row R
 	})
 }
 
-// Receive copies a bank file out of a stream into the folder dir, as Save does, once
-// all of it was verified. It reads exactly the file's length: the stream may go on.
+// Receive copies a bank file, of adapters or of axes, out of a stream into the folder dir,
+// as Save does, once all of it was verified. It reads exactly the file's length: the stream may go on.
 func Receive(ctx context.Context, dir string, r io.Reader) (Digest, error) {
 	return create(dir, func(t *os.File) (Digest, string, error) {
 		d, err := receive(ctx, t, r)
@@ -64,27 +64,22 @@ func writeSized(ctx context.Context, t *os.File, p Properties, affine []float32,
 }
 
 func receive(ctx context.Context, t *os.File, r io.Reader) (Digest, error) {
-	// The file grows by what arrives, whatever the header says.
 	head := make([]byte, headerSize)
-	if _, err := io.ReadFull(r, head); err != nil {
+	if _, err := io.ReadFull(r, head[:axesHeaderSize]); err != nil {
+		return Digest{}, receiveError(err)
+	}
+	if IsAxes(head) {
+		return receiveAxes(ctx, t, r, head[:axesHeaderSize])
+	}
+	if _, err := io.ReadFull(r, head[axesHeaderSize:]); err != nil {
 		return Digest{}, receiveError(err)
 	}
 	h, err := decodeFixed(head)
 	if err != nil {
 		return Digest{}, err
 	}
-	if _, err := t.Write(head); err != nil {
-		return Digest{}, fmt.Errorf("bank: receive: %w", err)
-	}
-	for left := h.size - headerSize; left > 0; {
-		if err := ctx.Err(); err != nil {
-			return Digest{}, fmt.Errorf("bank: receive: %w", err)
-		}
-		n, err := io.CopyN(t, r, min(left, 1<<20))
-		if err != nil {
-			return Digest{}, receiveError(err)
-		}
-		left -= n
+	if err := copyFile(ctx, t, r, head, h.size); err != nil {
+		return Digest{}, err
 	}
 	f, err := OpenFile(t.Name())
 	if err != nil {
@@ -92,6 +87,24 @@ func receive(ctx context.Context, t *os.File, r io.Reader) (Digest, error) {
 	}
 	defer f.Close()
 	return f.Digest(), f.Verify(ctx)
+}
+
+// copyFile writes a file whose head was read. It grows by what arrives, whatever the header says.
+func copyFile(ctx context.Context, t *os.File, r io.Reader, head []byte, size int64) error {
+	if _, err := t.Write(head); err != nil {
+		return fmt.Errorf("bank: receive: %w", err)
+	}
+	for left := size - int64(len(head)); left > 0; {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("bank: receive: %w", err)
+		}
+		n, err := io.CopyN(t, r, min(left, 1<<20))
+		if err != nil {
+			return receiveError(err)
+		}
+		left -= n
+	}
+	return nil
 }
 
 func receiveError(err error) error {

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"testing"
 
@@ -43,6 +44,36 @@ func FuzzMask(f *testing.F) {
 		}
 		if want := m.Row(bitmask.Down, 0); !bytes.Equal(row, want) {
 			t.Fatalf("got row %x, want %x", row, want)
+		}
+	})
+}
+
+// FuzzPairs: bits are refused, or are a k-hot row over 2k that has one of each
+// pair, and come back from it.
+func FuzzPairs(f *testing.F) {
+	f.Add([]byte{0b101}, 3)
+	f.Add([]byte{0xff, 1}, 9)
+	f.Add([]byte{0xff, 2}, 9)
+	f.Add(bytes.Repeat([]byte{0xa5}, 48), 384)
+	f.Fuzz(func(t *testing.T, bits []byte, k int) {
+		row, err := bitmask.PairRow(bits, k)
+		if err != nil {
+			if !errors.Is(err, bitmask.ErrCorrupt) && !errors.Is(err, bitmask.ErrDims) {
+				t.Fatalf("got %v, want ErrCorrupt or ErrDims", err)
+			}
+			return
+		}
+		if row.Count() != k {
+			t.Fatalf("got %d ones in %x, want %d", row.Count(), row, k)
+		}
+		for i, at := range row.AppendIndices(nil) {
+			if want := int32(2 * i); at != want && at != want+1 || bitmask.Row(bits).Get(i) != (at > want) {
+				t.Fatalf("pair %d: got adapter %d of bits %x", i, at, bits)
+			}
+		}
+		again, err := bitmask.PairBits(row, k)
+		if err != nil || !bytes.Equal(again, bits) {
+			t.Fatalf("got %x, %v, want %x", again, err, bits)
 		}
 	})
 }

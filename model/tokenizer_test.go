@@ -332,3 +332,24 @@ func BenchmarkLoadTokenizer(b *testing.B) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	tok := realTokenizer(t)
+	words := tok.Words()
+	if len(words) < 20_000 || len(words) > 23_000 {
+		t.Errorf("got %d words, want most of the 23,000 tokens that begin one", len(words))
+	}
+	for _, w := range []string{"the", "queen", "über"} {
+		if _, ok := tok.lookup(w); ok != slices.Contains(words, w) {
+			t.Errorf("%q: got it %v, in the vocabulary %v", w, !ok, ok)
+		}
+	}
+	last := int32(-1)
+	for _, w := range words {
+		id, ok := tok.lookup(w)
+		if !ok || id <= last || strings.ContainsAny(w, "[]#0123456789 ") {
+			t.Fatalf("%q: got id %d after %d, want words only, by id", w, id, last)
+		}
+		last = id
+	}
+}

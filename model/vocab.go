@@ -1,8 +1,11 @@
 package model
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxTokenID bounds ids, and so the embedding rows that a vocabulary can ask for.
@@ -75,3 +78,17 @@ func isCapital(r rune) bool {
 func bracketed(token string) bool {
 	return len(token) > 1 && (token[0] == '[' && token[len(token)-1] == ']' || token[0] == '<' && token[len(token)-1] == '>')
 }
+
+// Words are the vocabulary's whole words, by id: tokens of at least two characters, all of them letters.
+func (t *Tokenizer) Words() []string {
+	var words []string
+	for token := range t.vocab.ids {
+		if utf8.RuneCountInString(token) > 1 && strings.IndexFunc(token, notLetter) < 0 {
+			words = append(words, token)
+		}
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Compare(t.vocab.ids[a], t.vocab.ids[b]) })
+	return words
+}
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) }

@@ -11,8 +11,6 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/xpeft/xpeft/bitmask"
 )
 
 // The frames of a bundle, in the zstd stream within its chunks. A frame is
@@ -87,7 +85,7 @@ type bundleReader struct {
 
 	last   byte // kind of the frame before
 	lastID string
-	banks  []BankInfo // by ref-1
+	banks  map[uint32]BankInfo
 	heads  int
 	counts bundleCounts
 }
@@ -108,7 +106,7 @@ func newFrameReader(chunks *chunkReader, limit int64) (*bundleReader, error) {
 		return nil, err
 	}
 	source := &bundleSource{chunks, z, limit, limit}
-	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source}, nil
+	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source, banks: map[uint32]BankInfo{}}, nil
 }
 
 func (b *bundleReader) Close() { b.source.z.Close() }
@@ -278,7 +276,7 @@ func (b *bundleReader) decodeBank(f *frame, d *decoder) {
 	d.b = nil
 	info.Ref, f.bank = uint32(ref), info
 	f.bank.Ref = uint32(ref)
-	b.banks = append(b.banks, BankInfo{Ref: uint32(ref), N: info.N, Blocks: info.Blocks})
+	b.banks[info.Ref] = BankInfo{N: info.N, Blocks: info.Blocks}
 }
 
 func (b *bundleReader) decodeHead(f *frame, d *decoder) {
@@ -299,20 +297,15 @@ func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
 	}
 	f.record = payload
 	p := f.profile
-	switch {
+	switch err := p.overBanks(bankOf(b.banks)); {
 	case p.ID <= b.lastID:
 		return corrupt("profile %q after %q", p.ID, b.lastID)
-	case p.Bank < 1 || int(p.Bank) > len(b.banks):
-		return corrupt("profile %q is over bank %d of %d", p.ID, p.Bank, len(b.banks))
+	case err != nil:
+		return corrupt("profile %q: %v", p.ID, err)
 	case int64(p.Head) > int64(b.heads):
 		return corrupt("profile %q has head %d of %d", p.ID, p.Head, b.heads)
-	case !fits(p.Mask, b.banks[p.Bank-1]):
-		return corrupt("profile %q has a mask of N=%d L=%d over a bank of N=%d L=%d",
-			p.ID, p.Mask.N, p.Mask.Blocks, b.banks[p.Bank-1].N, b.banks[p.Bank-1].Blocks)
 	}
 	b.lastID = p.ID
 	b.counts.profiles++
 	return nil
 }
-
-func fits(m *bitmask.Mask, b BankInfo) bool { return m.N == b.N && m.Blocks == b.Blocks }

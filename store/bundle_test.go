@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/xpeft/xpeft/bitmask"
 )
 
 // filled has n profiles with states, examples, and some with a shared head.
@@ -40,6 +38,9 @@ func filled(t testing.TB, r *rand.Rand, n int) *Store {
 }
 
 var everything = ExportOptions{Examples: true, State: true}
+
+// allBanks takes in whatever bank a bundle has.
+var allBanks = ImportOptions{AllowBank: func(BankInfo) error { return nil }}
 
 func export(t testing.TB, s *Store, o ExportOptions) []byte {
 	t.Helper()
@@ -85,7 +86,7 @@ type content struct {
 	Head     []byte
 }
 
-var byValue = cmp.Comparer(func(a, b *bitmask.Mask) bool { return a.Equal(b) })
+var byValue = cmp.Comparer(sameMask)
 
 func TestBundleRoundTrip(t *testing.T) {
 	r := newRand(t)

@@ -220,16 +220,11 @@ func (c *checker) checkIDs() error {
 			c.unreadable("%w", err)
 			continue
 		}
-		id = []byte(p.ID)
-		bank, ok := c.banks[p.Bank]
-		switch {
-		case !ok:
-			c.problem("profile %q: no bank %d", id, p.Bank)
-		case !fits(p.Mask, bank):
-			c.problem("profile %q: mask of N=%d L=%d over bank %d", id, p.Mask.N, p.Mask.Blocks, p.Bank)
+		if err := p.overBanks(bankOf(c.banks)); err != nil {
+			c.problem("profile %q: %v", p.ID, err)
 		}
 		if p.Head != 0 && !c.heads[p.Head] {
-			c.problem("profile %q: no head %d", id, p.Head)
+			c.problem("profile %q: no head %d", p.ID, p.Head)
 		}
 	}
 	c.found.profiles = uint64(c.report.Profiles)
@@ -272,7 +267,7 @@ func (c *checker) checkProfiles() error {
 		c.found.recordBytes += uint64(len(v))
 		if n, err := number(k); err == nil {
 			if p, err := c.t.decode(n); err == nil {
-				c.found.maskBytes += uint64(len(p.Mask.Bytes()))
+				c.found.maskBytes += uint64(p.MaskBytes())
 			}
 		}
 	})

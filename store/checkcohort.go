@@ -12,7 +12,7 @@ import (
 // it belongs.
 func (c *checker) checkCohorts() error {
 	if !c.rules.kept(c.t.Tx) {
-		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= schema && m.Keys == "" && c.t.Tx.Bucket(bktCohorts) == nil {
+		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= schemaMasks && m.Keys == "" && c.t.Tx.Bucket(bktCohorts) == nil {
 			c.problem("no bucket %q", bktCohorts)
 		}
 		return nil

@@ -19,12 +19,11 @@ import (
 var bundleMagic = []byte("XPEFTB")
 
 const (
-	bundleUnsigned = 3 // version of a bundle without a signature
-	bundleSigned   = 4 // and with one
-	// Two versions less are those without persons, and with examples that have
-	// neither key nor flags.
-	bundleBareSigned = 2
-	chunkSize        = 1 << 16
+	bundleUnsigned = 5 // version of a bundle without a signature
+	bundleSigned   = 6 // and with one, as all even ones
+	// Two versions less are those without records of version 3, four less those
+	// without persons, and with examples that have neither key nor flags.
+	chunkSize = 1 << 16
 )
 
 // chunkWriter writes the outer frame.
@@ -113,7 +112,7 @@ type chunkReader struct {
 
 func newChunkReader(r io.Reader) (*chunkReader, error) {
 	c, version, err := openChunks(r, bundleMagic, "bundle", bundleSigned)
-	if err == nil && (version == bundleSigned || version == bundleBareSigned) {
+	if err == nil && version%2 == 0 {
 		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
 		err = c.full(c.signer)
 	}

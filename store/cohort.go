@@ -18,7 +18,7 @@ import (
 
 // The kinds of cohorts. A cohort is written as its kind and a value.
 const (
-	cohortBank    = 'b' // u32 ref of the bank
+	cohortBank    = 'b' // u32 ref of a bank: of the mask's, and of each code's
 	cohortHead    = 'h' // u32 ref of the shared head
 	cohortLabel   = 'l' // the first labelHashSize bytes of the label's SHA-256
 	cohortLearned = 't' // 1 of a profile that has learned, 0 of one that was only observed
@@ -51,7 +51,10 @@ type cohortRules struct {
 // of returns the cohorts of a profile in their order. With an error, which is
 // that its shared head is damaged or missing, those of labels are left out.
 func (r *cohortRules) of(t *txn, p *Profile) (cohorts []string, err error) {
-	cohorts = append(cohorts, cohortOfRef(cohortBank, p.Bank), cohortOfLearned(p.Examples > 0))
+	cohorts = append(cohorts, cohortOfLearned(p.Examples > 0))
+	for _, bank := range p.banks() {
+		cohorts = append(cohorts, cohortOfRef(cohortBank, bank))
+	}
 	if p.Head != 0 {
 		cohorts = append(cohorts, cohortOfRef(cohortHead, p.Head))
 	}
@@ -109,7 +112,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 // in the same cohorts.
 func sameCohorts(a, b *Profile) bool {
 	counted := func(x, y uint32) bool { return (x > 0) == (y > 0) }
-	return a.Bank == b.Bank && a.Head == b.Head && counted(a.Examples, b.Examples) &&
+	return sameBanks(a, b) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
 		bytes.Equal(a.OwnHead, b.OwnHead) && slices.EqualFunc(a.Prior, b.Prior, counted)
 }
 

@@ -19,6 +19,7 @@ import (
 var testFilters = []Filter{
 	{Bank: 1}, {Bank: 2}, {Bank: 9}, {Head: 1}, {Head: 2}, {Label: "a"}, {Label: "b"}, {Label: "c"}, {Label: "nobody's"}, {Learned: true}, {Observed: true},
 	{Bank: 1, Label: "b"}, {Bank: 2, Head: 1, Learned: true}, {Learned: true, Observed: true}, {},
+	{Bank: 3}, {Bank: 4}, {Bank: 3, Label: "b"},
 }
 
 // fitting says in other words than the store's whether a filter fits a profile,
@@ -33,7 +34,8 @@ func (f Filter) fitting(p *Profile, head []byte, known bool) bool {
 		i := slices.Index(labels, f.Label)
 		has = i >= 0 && i < len(counts) && counts[i] > 0
 	}
-	return (f.Bank == 0 || p.Bank == f.Bank) && (f.Head == 0 || p.Head == f.Head) && (f.Label == "" || has) &&
+	over := p.Mask != nil && p.Bank == f.Bank || slices.ContainsFunc(p.Codes, func(c Code) bool { return c.Bank == f.Bank })
+	return (f.Bank == 0 || over) && (f.Head == 0 || p.Head == f.Head) && (f.Label == "" || has) &&
 		(!f.Learned || p.Examples > 0) && (!f.Observed || p.Examples == 0)
 }
 
@@ -96,19 +98,25 @@ func wantNoCohorts(tx *bolt.Tx) error {
 	return nil
 }
 
-// mixed puts two banks and two heads into a store, and profiles of all kinds.
+// codeBanks are for codes of K=19 and of K=8.
+var codeBanks = []BankInfo{{Digest: Digest{9}, N: 38, Blocks: 1}, {Digest: Digest{10}, N: 16, Blocks: 1}}
+
+// mixed puts two banks of masks, two of codes and two heads into a store, and
+// profiles of all kinds.
 func mixed(t testing.TB, s *Store, n int) *Store {
 	t.Helper()
 	other := testBank
 	other.Digest = Digest{8}
-	must(s.PutBank(ctx, other))
+	for _, info := range append([]BankInfo{other}, codeBanks...) {
+		must(s.PutBank(ctx, info))
+	}
 	for i := range 2 {
 		if ref, _, err := s.PutHead(ctx, testHead(byte(i))); ref != uint32(i+1) || err != nil {
 			t.Fatalf("got head %d, %v", ref, err)
 		}
 	}
 	for i := range n {
-		must(s.Put(ctx, profileOfKind(t, fmt.Sprintf("user%03d", i), i), Write{}))
+		must(s.Put(ctx, profileOfKind(t, fmt.Sprintf("user%03d", i), i|i%4<<10), Write{}))
 	}
 	return s
 }
@@ -143,6 +151,18 @@ func (p *Profile) setKind(kind int) {
 		p.Head, p.Prior = uint32(kind>>2&3), []uint32{uint32(kind >> 4 & 1), 7, uint32(kind >> 5 & 1)}
 	case 3:
 		p.OwnHead = testHead(byte(kind >> 4))
+	}
+	if rows := kind >> 10 & 3; rows > 0 {
+		p.Temperature = byte(kind >> 2)
+		if rows < 3 {
+			p.Codes = []Code{testCode(3, 19, uint32(kind>>4&3), 5)}
+		}
+		if rows > 1 {
+			p.Mask, p.Bank = nil, 0
+		}
+		if rows == 2 {
+			p.Codes = append(p.Codes, testCode(4, 8, 0, 1))
+		}
 	}
 }
 
@@ -319,7 +339,7 @@ func TestCohortSetsRules(t *testing.T) {
 // TestCohortSetsUpgrade opens the files of all versions: a reader finds no cohorts
 // in those before schema 7, and reads all; a writer makes them.
 func TestCohortSetsUpgrade(t *testing.T) {
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst", "store-v7.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst", "store-v7.db.zst", "store-v8.db.zst"} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
 			for i, o := range []*Options{with(Options{ReadOnly: true}), fast, with(Options{ReadOnly: true})} {
@@ -329,7 +349,7 @@ func TestCohortSetsUpgrade(t *testing.T) {
 				}
 				checkCohorts(t, s)
 				r, err := s.Check(ctx, true)
-				if want := (i > 0 || name == "store-v7.db.zst") && r.Profiles > 0; err != nil || (r.Cohorts > 0) != want {
+				if want := (i > 0 || name >= "store-v7") && r.Profiles > 0; err != nil || (r.Cohorts > 0) != want {
 					t.Errorf("opening %d: got %d sets, %v %q, want some: %t", i, r.Cohorts, err, r.Problems, want)
 				}
 				err = s.view(func(x *txn) error {

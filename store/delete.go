@@ -55,7 +55,7 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	}
 	old, err := w.eraseRecord(n)
 	if old != nil {
-		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
+		w.tally.maskBytes -= uint64(old.MaskBytes())
 	}
 	return err
 }

@@ -166,15 +166,17 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 	if !bytes.Equal(refs.id, id) {
 		return corrupt("it has the record of %q", refs.id)
 	}
-	bank, err := w.bank(refs.bank)
-	if err != nil {
-		return err
+	banks := make([]uint32, len(refs.banks))
+	for i, ref := range refs.banks {
+		if banks[i], err = w.bank(ref); err != nil {
+			return err
+		}
 	}
 	head, err := w.head(refs.head)
 	if err != nil {
 		return err
 	}
-	if record = refs.replaced(record, bank, head); len(record) > MaxRecord {
+	if record = refs.replaced(record, banks, head); len(record) > MaxRecord {
 		return fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(record), MaxRecord)
 	}
 	w.frame(frameProfile, record)

@@ -9,7 +9,7 @@ import (
 
 // Filter says which profiles are meant: those of which all that is set is true.
 type Filter struct {
-	Bank  uint32 // they are over this bank
+	Bank  uint32 // their mask is over this bank, or one of their codes
 	Head  uint32 // they share this head
 	Label string // they were given an example of it: their prior counts one, or their own head does (Options.HeadLabels)
 

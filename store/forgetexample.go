@@ -73,7 +73,7 @@ func (w *writeTx) rekey(idKey []byte, n uint32) (uint32, error) {
 		return 0, err
 	}
 	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
+	w.tally.maskBytes += uint64(p.MaskBytes())
 	w.changed++
 	if err := w.Bucket(bktIDs).replace(idKey, key32(moved.Number)); err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,9 @@ func TestWriteFiles(t *testing.T) {
 		Person: func(p *Person) { p.Private, p.Notes = true, []byte("notes") }}
 	fill(second(s.Put(ctx, p, w)))
 	fill(second(s.Put(ctx, p, Write{})))
+	fill(second(s.PutBank(ctx, BankInfo{Digest: Digest{8}, N: 38, Blocks: 1})))
+	fill(second(s.PutBank(ctx, BankInfo{Digest: Digest{9}, N: 16, Blocks: 1})))
+	fill(second(s.Put(ctx, goldenCoded(), w)))
 	p.ID, p.OwnHead, p.Head = "carl", nil, head
 	fill(second(s.Put(ctx, p, w)))
 	var full, since bytes.Buffer
@@ -63,15 +67,42 @@ func TestWriteFiles(t *testing.T) {
 	fill(err)
 	z, err := zstd.NewWriter(nil)
 	fill(err)
-	fill(os.WriteFile(filepath.Join("testdata", "store-v7.db.zst"), z.EncodeAll(db, nil), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "bundle-v3.bin"), bundle.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v2.bin"), full.Bytes(), 0o644))
-	fill(os.WriteFile(filepath.Join("testdata", "backup-v2-since.bin"), since.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "store-v8.db.zst"), z.EncodeAll(db, nil), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "bundle-v5.bin"), bundle.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2-schema8.bin"), full.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "backup-v2-schema8-since.bin"), since.Bytes(), 0o644))
+	fill(os.WriteFile(filepath.Join("testdata", "record-v3.bin"), mustEncode(t, codedProfile()), 0o644))
+}
+
+// goldenCoded is the profile with codes, of the files that have one.
+func goldenCoded() *Profile {
+	p := codedProfile()
+	p.ID, p.Bank, p.Head, p.Codes[0].Bank, p.Codes[1].Bank = "dora", 1, 1, 2, 3
+	return p
+}
+
+// checkGoldenCoded says that a store has the profile with codes, or has not.
+func checkGoldenCoded(t *testing.T, s *Store, has bool) {
+	t.Helper()
+	p, err := s.Get("dora")
+	if !has {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v, %v, want no profile with codes", p, err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := diffProfile(p, goldenCoded()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func checkGolden(t *testing.T, s *Store) {
 	t.Helper()
 	got := contents(t, s)
+	delete(got, "dora") // checkGoldenCoded
 	if len(got) != len(goldenIDs) {
 		t.Errorf("got %d profiles, want %d", len(got), len(goldenIDs))
 	}
@@ -144,13 +175,14 @@ func openGolden(t *testing.T, path string, o Options, summed bool) *Store {
 // TestGoldenStore opens a store of every version: as a reader, which finds no
 // sums in an old one, then as a writer, which upgrades it, then again.
 func TestGoldenStore(t *testing.T) {
-	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false, "store-v7.db.zst": false} {
+	for name, old := range map[string]bool{"store-v1.db.zst": true, "store-v3.db.zst": false, "store-v5.db.zst": false, "store-v7.db.zst": false, "store-v8.db.zst": false} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
 			for i, o := range []*Options{with(Options{ReadOnly: true}), fast, with(Options{ReadOnly: true})} {
 				s := openGolden(t, path, *o, !old || i > 0)
 				checkGoldenStore(t, s)
 				checkGoldenPerson(t, s, name < "store-v5")
+				checkGoldenCoded(t, s, name >= "store-v8")
 				if want := schema; i > 0 && s.Meta().Schema != want {
 					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
 				}
@@ -234,7 +266,7 @@ func TestUpgradeCutShort(t *testing.T) {
 	if testKey != nil {
 		t.Skip("the files are not encrypted")
 	}
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst", "store-v7.db.zst"} {
 		upgraded(t, name).eachImage(t, func(path, what string, want map[string]content) {
 			if diff := stateOf(t, path, want); diff != "" {
 				t.Errorf("%s, %s: %s", name, what, diff)
@@ -248,16 +280,17 @@ func TestUpgradeCutShort(t *testing.T) {
 }
 
 func TestGoldenBundle(t *testing.T) {
-	for name, old := range map[string]bool{"bundle-v1.bin": true, "bundle-v3.bin": false} {
+	for name, old := range map[string]bool{"bundle-v1.bin": true, "bundle-v3.bin": false, "bundle-v5.bin": false} {
 		bundle, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := newStore(t, fast)
-		if _, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); err != nil {
+		if _, err := s.Import(ctx, bytes.NewReader(bundle), allBanks); err != nil {
 			t.Fatal(err)
 		}
 		checkGolden(t, s)
+		checkGoldenCoded(t, s, name >= "bundle-v5")
 		checkGoldenPerson(t, s, old)
 		if got, want := framesOf(t, export(t, s, everything)), framesOf(t, bundle); !old && !bytes.Equal(got, want) {
 			t.Errorf("%s: got frames of %d bytes, want the same %d", name, len(got), len(want))
@@ -300,7 +333,7 @@ func framesOf(t *testing.T, bundle []byte) []byte {
 }
 
 func TestGoldenBackup(t *testing.T) {
-	for _, names := range [][]string{{"backup-v1.bin"}, {"backup-v1-schema5.bin"}, {"backup-v2.bin", "backup-v2-since.bin"}} {
+	for _, names := range [][]string{{"backup-v1.bin"}, {"backup-v1-schema5.bin"}, {"backup-v2.bin", "backup-v2-since.bin"}, {"backup-v2-schema8.bin", "backup-v2-schema8-since.bin"}} {
 		t.Run(names[0], func(t *testing.T) { testGoldenBackup(t, names) })
 	}
 }
@@ -327,6 +360,7 @@ func testGoldenBackup(t *testing.T, names []string) {
 		checkGoldenPerson(t, s, false)
 	}
 	checkGolden(t, s)
+	checkGoldenCoded(t, s, strings.Contains(names[0], "schema8"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"syscall"
-
-	"github.com/xpeft/xpeft/bitmask"
 )
 
 // How a verified bundle becomes visible: in batches, each in one transaction,
@@ -28,7 +26,7 @@ type merger struct {
 	side   *sideFile
 	now    pendingImport
 	report ImportReport
-	banks  []mergedBank // by the side file's ref
+	banks  []uint32 // by the side file's ref
 	heads  []uint32
 	begun  bool        // something is in the store
 	lost   bool        // the side file cannot be read
@@ -43,13 +41,8 @@ type merger struct {
 	left   error // of the first profile that another writer's kept out
 }
 
-type mergedBank struct {
-	ref  uint32
-	mask int // bytes of a mask over it
-}
-
 func newMerger(s *Store, side *sideFile, now pendingImport) *merger {
-	return &merger{s: s, side: side, now: now, skip: now.merged, banks: []mergedBank{{}}, heads: []uint32{0}}
+	return &merger{s: s, side: side, now: now, skip: now.merged, banks: []uint32{0}, heads: []uint32{0}}
 }
 
 // finish merges all that is left, and closes or removes the side file.
@@ -260,7 +253,7 @@ func (m *merger) bank(w *writeTx, payload []byte) error {
 	}
 	before := w.tally.nextBank
 	ref, err := w.register(kindBank, info.Digest, payload)
-	m.banks = append(m.banks, mergedBank{ref, bitmask.Size(info.N, info.Blocks)})
+	m.banks = append(m.banks, ref)
 	m.report.Banks += int(w.tally.nextBank - before)
 	return err
 }
@@ -282,11 +275,11 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	if err != nil {
 		return err
 	}
-	if int(refs.bank) >= len(m.banks) || int(refs.head) >= len(m.heads) {
-		return corrupt("profile %q of the side file is over bank %d, has head %d", refs.id, refs.bank, refs.head)
+	record, err := m.withRefs(it.data, refs)
+	if err != nil {
+		return err
 	}
-	bank := m.banks[refs.bank]
-	record, key := refs.replaced(it.data, bank.ref, m.heads[refs.head]), w.idKey(refs.id)
+	key := w.idKey(refs.id)
 	if m.gone && w.Tx.Bucket(bktMeta).Get(goneKey(key)) != nil {
 		m.report.Skipped++
 		return nil
@@ -306,25 +299,29 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	}
 	w.tally.profiles++
 	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(bank.mask)
 	w.changed++
 	m.report.Profiles++
-	if err := w.group(n, record); err != nil {
-		return err
-	}
-	return errors.Join(w.putID(key, key32(n)), m.beside(w, n, it))
-}
-
-// group puts the number of a new record into its cohorts.
-func (w *writeTx) group(n uint32, record []byte) error {
-	if w.keys != nil {
-		return nil
-	}
 	p, err := outline(record)
 	if err != nil {
 		return err
 	}
-	return w.regroup(n, nil, p)
+	w.tally.maskBytes += uint64(p.MaskBytes())
+	return errors.Join(w.regroup(n, nil, p), w.putID(key, key32(n)), m.beside(w, n, it))
+}
+
+// withRefs returns a record of the side file with the store's refs.
+func (m *merger) withRefs(record []byte, refs recordRefs) ([]byte, error) {
+	banks := make([]uint32, len(refs.banks))
+	for i, ref := range refs.banks {
+		if int64(ref) >= int64(len(m.banks)) {
+			return nil, corrupt("profile %q of the side file is over bank %d", refs.id, ref)
+		}
+		banks[i] = m.banks[ref]
+	}
+	if int64(refs.head) >= int64(len(m.heads)) {
+		return nil, corrupt("profile %q of the side file has head %d", refs.id, refs.head)
+	}
+	return refs.replaced(record, banks, m.heads[refs.head]), nil
 }
 
 func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {

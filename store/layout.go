@@ -14,13 +14,14 @@ const (
 	schemaStagingOld      = 4
 	schemaIndexed         = 5 // with an index adapter → profiles, and without bktCohorts and bktChanges
 	schemaStaging         = 6 // 5, while an import into an empty store was under way
-	schema                = 7
+	schemaMasks           = 7 // every record is of a version before 3: it has a mask, and no codes
+	schema                = 8
 )
 
 // staging says whether a file of a schema may have an import into an empty
 // store under way: importold.go.
 func staging(schema int) bool {
-	return schema%2 == 0
+	return schema < schemaMasks && schema%2 == 0
 }
 
 // The buckets of the file, and the tags that seal their values.
@@ -60,7 +61,7 @@ var (
 var laterBuckets = []struct {
 	name []byte
 	from int
-}{{bktPeople, schemaIndexed}, {bktWaiting, schemaIndexed}, {bktChanges, schema}}
+}{{bktPeople, schemaIndexed}, {bktWaiting, schemaIndexed}, {bktChanges, schemaMasks}}
 
 const (
 	tagMeta    = 'M'

@@ -9,21 +9,25 @@ import (
 // Profile is one profile as stored. Values that the store returns are the
 // caller's own: nothing in them points into the file.
 type Profile struct {
-	ID       string // 1 to Options.MaxID bytes of UTF-8
-	Number   uint32 // dense number of the id; set by the store
-	Revision uint64 // 1, 2, …; set by the store
-	Bank     uint32 // ref from PutBank
-	Head     uint32 // ref from PutHead; 0: OwnHead, or none
-	OwnHead  []byte // opaque: a head, or beside a shared one rows of the profile's own; nil: none
-	Mask     *bitmask.Mask
-	Affine   []byte    // opaque; nil: the bank's default
-	Prior    []uint32  // examples of each label; nil: none
-	Bias     []byte    // opaque; nil: none
-	Created  time.Time // set by the first Put if zero
-	Updated  time.Time // set by Put
-	Examples uint32    // examples that the mask was learned from
-	Before   float32   // score on held-out examples before the last Learn
-	After    float32   // … and after it
+	ID       string        // 1 to Options.MaxID bytes of UTF-8
+	Number   uint32        // dense number of the id; set by the store
+	Revision uint64        // 1, 2, …; set by the store
+	Bank     uint32        // of Mask: ref from PutBank; 0 without one
+	Head     uint32        // ref from PutHead; 0: OwnHead, or none
+	OwnHead  []byte        // opaque: a head, or beside a shared one rows of the profile's own; nil: none
+	Mask     *bitmask.Mask // nil: none
+	Codes    []Code        // at most two, over different banks
+	Affine   []byte        // opaque; nil: the bank's default
+	Prior    []uint32      // examples of each label; nil: none
+	Bias     []byte        // opaque; nil: none
+	// Temperature is opaque; 0: none. Like Codes, or no Mask, it takes a record that
+	// programs before schema 8 cannot read.
+	Temperature byte
+	Created     time.Time // set by the first Put if zero
+	Updated     time.Time // set by Put
+	Examples    uint32    // examples that the mask or the codes were learned from
+	Before      float32   // score on held-out examples before the last Learn
+	After       float32   // … and after it
 }
 
 // Write is what Put stores beside the profile's record, in one transaction.

@@ -116,15 +116,10 @@ func checkRevision(old *Profile, want *uint64) error {
 	return nil
 }
 
-// checkRefs says whether the bank and head of p exist, and the mask fits.
+// checkRefs says whether the banks and the head of p exist, and fit.
 func (w *writeTx) checkRefs(p *Profile) error {
-	bank, err := w.bank(p.Bank)
-	if err != nil {
+	if err := p.overBanks(w.bank); err != nil {
 		return err
-	}
-	if p.Mask.N != bank.N || p.Mask.Blocks != bank.Blocks {
-		return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d",
-			ErrMismatch, p.Mask.N, p.Mask.Blocks, p.Bank, bank.N, bank.Blocks)
 	}
 	if p.Head != 0 && w.Bucket(bktHeads).Get(key32(p.Head)) == nil {
 		return fmt.Errorf("%w: head %d", ErrNotFound, p.Head)
@@ -198,10 +193,10 @@ func (w *writeTx) store(p, old *Profile) error {
 		}
 		w.tally.profiles++
 	} else {
-		w.tally.maskBytes -= uint64(len(old.Mask.Bytes()))
+		w.tally.maskBytes -= uint64(old.MaskBytes())
 	}
 	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(len(p.Mask.Bytes()))
+	w.tally.maskBytes += uint64(p.MaskBytes())
 	w.changed++
 	return w.regroup(p.Number, old, p)
 }

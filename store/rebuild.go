@@ -242,10 +242,9 @@ func (r *rebuilder) record(k, v []byte) error {
 	if err != nil {
 		return err
 	}
-	bank, ok := r.banks[p.Bank]
-	switch {
-	case !ok || !fits(p.Mask, bank):
-		return corrupt("profile %q: its mask is not one over bank %d", p.ID, p.Bank)
+	switch err := p.overBanks(bankOf(r.banks)); {
+	case err != nil:
+		return corrupt("profile %q: %v", p.ID, err)
 	case p.Head != 0 && !r.heads.Contains(p.Head):
 		return corrupt("profile %q: no head %d", p.ID, p.Head)
 	}

@@ -14,12 +14,12 @@ import (
 
 // A record is a profile's stored bytes; docs/format.md draws them. All its
 // versions start with recordMagic and the version and end with a CRC-32C of
-// everything before. The later version is written only where it is needed, so
-// that who has the earlier one reads the rest.
+// everything before. A later version is written only where it is needed.
 const (
 	recordMagic   = 'P'
 	recordPlain   = 1
-	recordVersion = 2 // a shared head with rows of the profile's own beside it
+	recordRows    = 2 // a shared head with rows of the profile's own beside it
+	recordVersion = 3 // codes, a temperature, or no mask
 )
 
 // Flags of a record: which of the optional fields follow.
@@ -29,9 +29,11 @@ const (
 	hasAffine
 	hasPrior
 	hasBias
+	hasMask   // of version 3; the others always have one
+	codesFlag // the upper two bits, of version 3, are how many codes there are
 )
 
-const allFlags = hasScores | hasOwnHead | hasAffine | hasPrior | hasBias
+const optionalFlags = hasScores | hasOwnHead | hasAffine | hasPrior | hasBias
 
 // EncodeProfile returns p's record. Number is not in it: it is the key that
 // the record is stored under.
@@ -39,19 +41,28 @@ func EncodeProfile(p *Profile) ([]byte, error) {
 	if err := checkRecord(p); err != nil {
 		return nil, err
 	}
-	mask := p.Mask.Bytes()
-	size := 96 + len(p.ID) + len(mask) + len(p.OwnHead) + len(p.Affine) + 5*len(p.Prior) + len(p.Bias)
-	b := append(make([]byte, 0, size), recordMagic, versionOf(p), recordFlags(p))
+	size := 128 + len(p.ID) + p.MaskBytes() + len(p.OwnHead) + len(p.Affine) + 5*len(p.Prior) + len(p.Bias)
+	version := versionOf(p)
+	b := append(make([]byte, 0, size), recordMagic, version, recordFlags(p, version))
 	b = appendBytes(b, p.ID)
 	b = binary.AppendUvarint(b, p.Revision)
-	for _, v := range [...]uint32{p.Bank, p.Head, uint32(p.Mask.N), uint32(p.Mask.K), uint32(p.Mask.Blocks)} {
-		b = binary.AppendUvarint(b, uint64(v))
+	b = appendRefs(b, p.Mask != nil, p.banks(), p.Head)
+	if m := p.Mask; m != nil {
+		for _, v := range [...]int{m.N, m.K, m.Blocks} {
+			b = binary.AppendUvarint(b, uint64(v))
+		}
+		b = append(b, m.Bytes()...)
 	}
-	b = append(b, mask...)
+	for i := range p.Codes {
+		b = appendCode(b, &p.Codes[i])
+	}
 	created := micros(p.Created)
 	b = binary.AppendVarint(b, created)
 	b = binary.AppendVarint(b, micros(p.Updated)-created) // wraps around, and back
 	b = binary.AppendUvarint(b, uint64(p.Examples))
+	if version == recordVersion {
+		b = append(b, p.Temperature)
+	}
 	b = appendOptional(b, p)
 	if len(b)+crcSize > MaxRecord {
 		return nil, fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(b)+crcSize, MaxRecord)
@@ -63,24 +74,45 @@ func checkRecord(p *Profile) error {
 	if err := checkID(p.ID, maxID); err != nil {
 		return err
 	}
-	if p.Mask == nil {
-		return fmt.Errorf("store: profile %q has no mask", p.ID)
+	err := checkCodes(p.Codes)
+	switch {
+	case err != nil:
+	case p.Mask != nil:
+		err = p.Mask.Check()
+	case p.Bank != 0:
+		err = fmt.Errorf("it has bank %d, and no mask", p.Bank)
 	}
-	if err := p.Mask.Check(); err != nil {
+	if err != nil {
 		return fmt.Errorf("store: profile %q: %w", p.ID, err)
 	}
 	return nil
 }
 
+// appendRefs appends the ref of the mask's bank, if there is a mask, of the head,
+// and of the other banks.
+func appendRefs(b []byte, masked bool, banks []uint32, head uint32) []byte {
+	if masked {
+		b, banks = binary.AppendUvarint(b, uint64(banks[0])), banks[1:]
+	}
+	b = binary.AppendUvarint(b, uint64(head))
+	for _, bank := range banks {
+		b = binary.AppendUvarint(b, uint64(bank))
+	}
+	return b
+}
+
 // versionOf is the version of p's record.
 func versionOf(p *Profile) byte {
-	if p.Head != 0 && len(p.OwnHead) > 0 {
+	switch {
+	case p.Mask == nil || len(p.Codes) > 0 || p.Temperature != 0:
 		return recordVersion
+	case p.Head != 0 && len(p.OwnHead) > 0:
+		return recordRows
 	}
 	return recordPlain
 }
 
-func recordFlags(p *Profile) (flags byte) {
+func recordFlags(p *Profile, version byte) (flags byte) {
 	set := func(flag byte, present bool) {
 		if present {
 			flags |= flag
@@ -91,11 +123,15 @@ func recordFlags(p *Profile) (flags byte) {
 	set(hasAffine, len(p.Affine) > 0)
 	set(hasPrior, len(p.Prior) > 0)
 	set(hasBias, len(p.Bias) > 0)
+	if version == recordVersion {
+		set(hasMask, p.Mask != nil)
+		flags += codesFlag * byte(len(p.Codes))
+	}
 	return flags
 }
 
 func appendOptional(b []byte, p *Profile) []byte {
-	flags := recordFlags(p)
+	flags := recordFlags(p, recordPlain)
 	if flags&hasScores != 0 {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.Before))
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.After))
@@ -123,14 +159,15 @@ func appendOptional(b []byte, p *Profile) []byte {
 // memory with b.
 func DecodeProfile(b []byte) (*Profile, error) { return decodeRecord(b, (*decoder).mask) }
 
-// outline is DecodeProfile without the mask, which takes half of its time.
+// outline is DecodeProfile without the mask's rows, which take half of its time:
+// it has their shape alone.
 func outline(b []byte) (*Profile, error) {
 	return decodeRecord(b, func(d *decoder) *bitmask.Mask {
 		n := d.uint(bitmask.MaxAdapters, "mask's N")
-		d.uvarint("mask's k")
+		k := d.uint(bitmask.MaxAdapters, "mask's k")
 		blocks := d.uint(bitmask.MaxBlocks, "mask's L")
 		d.take(uint64(bitmask.Size(int(n), int(blocks))), "mask")
-		return nil
+		return &bitmask.Mask{N: int(n), K: int(k), Blocks: int(blocks)}
 	})
 }
 
@@ -145,16 +182,19 @@ func decodeRecord(b []byte, mask func(*decoder) *bitmask.Mask) (*Profile, error)
 		d.fail("id %q is not allowed", p.ID)
 	}
 	p.Revision = d.uvarint("revision")
-	p.Bank = uint32(d.uint(math.MaxUint32, "bank"))
-	p.Head = uint32(d.uint(math.MaxUint32, "head"))
-	p.Mask = mask(&d)
+	d.rows(p, flags, mask)
 	created := d.varint("created")
 	updated := created + d.varint("updated")
 	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
 	p.Examples = uint32(d.uint(math.MaxUint32, "examples"))
+	if b[1] == recordVersion {
+		if t := d.take(1, "temperature"); d.err == nil {
+			p.Temperature = t[0]
+		}
+	}
 	d.optional(p, flags)
 	if d.err == nil && b[1] != versionOf(p) {
-		d.fail("record version %d of a head %d with %d bytes of its own", b[1], p.Head, len(p.OwnHead))
+		d.fail("record version %d, want %d for what is in it", b[1], versionOf(p))
 	}
 	if err := d.end(); err != nil {
 		return nil, err
@@ -177,10 +217,43 @@ func openRecord(b []byte) (d decoder, flags byte, err error) {
 		return d, 0, corrupt("record starts with %x", b[:2])
 	case version > recordVersion:
 		return d, 0, fmt.Errorf("%w: record version %d, this one reads up to %d", ErrSchema, version, recordVersion)
-	case flags&^allFlags != 0:
+	case version < recordVersion && flags&^optionalFlags != 0, flags/codesFlag > maxCodes:
 		return d, 0, corrupt("record has unknown flags %02x", flags)
+	case version < recordVersion:
+		flags |= hasMask
 	}
 	return decoder{b: b[3:at]}, flags, nil
+}
+
+// rows reads the refs, the mask and the codes.
+func (d *decoder) rows(p *Profile, flags byte, mask func(*decoder) *bitmask.Mask) {
+	masked, banks, head := d.refs(flags)
+	p.Head = head
+	if masked {
+		p.Bank, banks = banks[0], banks[1:]
+		p.Mask = mask(d)
+	}
+	for _, bank := range banks {
+		p.Codes = append(p.Codes, Code{Bank: bank})
+		d.code(&p.Codes[len(p.Codes)-1])
+	}
+	if d.err == nil {
+		if err := checkCodes(p.Codes); err != nil {
+			d.fail("%w", err)
+		}
+	}
+}
+
+// refs reads what appendRefs has written.
+func (d *decoder) refs(flags byte) (masked bool, banks []uint32, head uint32) {
+	if masked = flags&hasMask != 0; masked {
+		banks = append(banks, uint32(d.uint(math.MaxUint32, "bank")))
+	}
+	head = uint32(d.uint(math.MaxUint32, "head"))
+	for range flags / codesFlag {
+		banks = append(banks, uint32(d.uint(math.MaxUint32, "code's bank")))
+	}
+	return masked, banks, head
 }
 
 // mask reads the three dimensions and the rows.
@@ -241,15 +314,17 @@ func (d *decoder) prior() []uint32 {
 
 // recordRefs are a record's id, a view, and its refs, with their place.
 type recordRefs struct {
-	id         []byte
-	bank, head uint32
-	at, end    int
+	id      []byte
+	masked  bool     // the first of banks is the mask's
+	banks   []uint32 // as Profile.banks gives them
+	head    uint32
+	at, end int
 }
 
 // readRefs checks a record's frame and reads its refs. What comes after them
 // it does not look at.
 func readRefs(b []byte) (r recordRefs, err error) {
-	d, _, err := openRecord(b)
+	d, flags, err := openRecord(b)
 	if err != nil {
 		return r, err
 	}
@@ -257,21 +332,19 @@ func readRefs(b []byte) (r recordRefs, err error) {
 	r.id = d.bytes(maxID, "id")
 	d.uvarint("revision")
 	r.at = end - len(d.b)
-	r.bank = uint32(d.uint(math.MaxUint32, "bank"))
-	r.head = uint32(d.uint(math.MaxUint32, "head"))
+	r.masked, r.banks, r.head = d.refs(flags)
 	r.end = end - len(d.b)
 	return r, d.err
 }
 
 // replaced returns the record with other refs: what EncodeProfile makes of
 // the same profile with them.
-func (r recordRefs) replaced(record []byte, bank, head uint32) []byte {
-	if bank == r.bank && head == r.head {
+func (r recordRefs) replaced(record []byte, banks []uint32, head uint32) []byte {
+	if slices.Equal(banks, r.banks) && head == r.head {
 		return record
 	}
-	b := append(make([]byte, 0, len(record)+10), record[:r.at]...)
-	b = binary.AppendUvarint(b, uint64(bank))
-	b = binary.AppendUvarint(b, uint64(head))
+	b := append(make([]byte, 0, len(record)+20), record[:r.at]...)
+	b = appendRefs(b, r.masked, banks, head)
 	b = append(b, record[r.end:len(record)-crcSize]...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,30 @@ func fullProfile() *Profile {
 	}
 }
 
+// testCode has rows of k bits for labels, of which no two are the same.
+func testCode(bank uint32, k int, labels ...uint32) Code {
+	c := Code{Bank: bank, K: k, Labels: labels}
+	for i, label := range labels {
+		c.Scales = append(c.Scales, byte(160+label))
+		row := make(bitmask.Row, bitmask.RowBytes(k))
+		for j := range k {
+			if (int(label)+2)*(j+1)*(i+3)%7 < 3 {
+				row.Set(j)
+			}
+		}
+		c.Rows = append(c.Rows, row...)
+	}
+	return c
+}
+
+// codedProfile is fullProfile with codes; it is the same in every version of the tests.
+func codedProfile() *Profile {
+	p := fullProfile()
+	p.OwnHead, p.Head, p.Temperature = nil, 3, 131
+	p.Codes = []Code{testCode(5, 19, 0, 1, 70), testCode(4, 8, 2)}
+	return p
+}
+
 func sampleProfiles() map[string]*Profile {
 	mask := randomMask(rand.New(rand.NewPCG(3, 4)), 9, 3, 1)
 	return map[string]*Profile{
@@ -49,6 +74,12 @@ func sampleProfiles() map[string]*Profile {
 		"rows":    {ID: "r", Bank: 1, Head: 200, Revision: 1, Mask: mask, OwnHead: []byte("rows beside a head"), Prior: []uint32{1, 0, 2}},
 		"before":  {ID: "b", Mask: mask, Created: time.Unix(-9, 0).UTC(), Updated: time.Unix(-10, 0).UTC()},
 		"updated": {ID: "b", Mask: mask, Updated: time.Unix(-10, 0).UTC(), After: 1},
+
+		"coded":    codedProfile(),
+		"codes":    {ID: "c", Head: 1, Codes: []Code{testCode(1, 9, 1), testCode(math.MaxUint32, 1, 0, 1, maxLabel-1)}, Temperature: 255},
+		"code":     {ID: "c", OwnHead: []byte("own"), Codes: []Code{testCode(0, 16, 0, 1, 2, 3)}, Bias: []byte{1}},
+		"neither":  {ID: "n", Head: 1, Prior: []uint32{1, 2}},
+		"tempered": {ID: "t", Mask: mask, Temperature: 1},
 	}
 }
 
@@ -69,7 +100,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			masks := cmp.Comparer(func(a, b *bitmask.Mask) bool { return a.Equal(b) })
+			masks := cmp.Comparer(sameMask)
 			if diff := cmp.Diff(want, got, masks); diff != "" {
 				t.Error(diff)
 			}
@@ -88,7 +119,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestRecordGolden(t *testing.T) {
 	rows := fullProfile()
 	rows.Head = 3
-	for name, p := range map[string]*Profile{"record-v1.bin": fullProfile(), "record-v2.bin": rows} {
+	for name, p := range map[string]*Profile{"record-v1.bin": fullProfile(), "record-v2.bin": rows, "record-v3.bin": codedProfile()} {
 		want, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -104,18 +135,62 @@ func TestRecordGolden(t *testing.T) {
 
 // TestRecordVersions: who reads version 1 only must not take rows for a head, and nobody a version for the other.
 func TestRecordVersions(t *testing.T) {
+	later := map[string]byte{"rows": recordRows, "coded": recordVersion, "codes": recordVersion, "code": recordVersion, "neither": recordVersion, "tempered": recordVersion}
 	for name, p := range sampleProfiles() {
 		b := mustEncode(t, p)
-		want := byte(recordPlain)
-		if name == "rows" {
-			want = recordVersion
-		}
+		want := max(later[name], recordPlain)
 		if b[1] != want {
 			t.Errorf("%s: got version %d, want %d", name, b[1], want)
 		}
-		b[1] = recordPlain + recordVersion - want
-		if _, err := DecodeProfile(reseal(b)); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%s as version %d: got %v, want ErrCorrupt", name, b[1], err)
+		for b[1] = recordPlain; b[1] <= recordVersion; b[1]++ {
+			if _, err := DecodeProfile(reseal(b)); b[1] != want && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s as version %d: got %v, want ErrCorrupt", name, b[1], err)
+			}
+		}
+	}
+	// A version 3 of what needs none.
+	plain := mustEncode(t, &Profile{ID: "t", Mask: sampleProfiles()["bare"].Mask, Temperature: 1})
+	plain[bytes.LastIndexByte(plain[:len(plain)-crcSize], 1)] = 0
+	if _, err := DecodeProfile(reseal(plain)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("without a temperature: got %v, want ErrCorrupt", err)
+	}
+}
+
+// TestCodeRefused has each of the ways in which a code can be wrong, by itself and in a record.
+func TestCodeRefused(t *testing.T) {
+	for name, change := range map[string]func(p *Profile){
+		"no labels":          func(p *Profile) { p.Codes[0] = Code{Bank: 1, K: 9} },
+		"K is 0":             func(p *Profile) { p.Codes[0].K, p.Codes[0].Rows = 0, nil },
+		"K is negative":      func(p *Profile) { p.Codes[0].K = -9 },
+		"K is too large":     func(p *Profile) { p.Codes[0].K = bitmask.MaxAdapters/2 + 1 },
+		"K overflows":        func(p *Profile) { p.Codes[0].K, p.Codes[0].Rows = math.MaxInt-7, nil },
+		"short rows":         func(p *Profile) { p.Codes[0].Rows = p.Codes[0].Rows[1:] },
+		"a scale more":       func(p *Profile) { p.Codes[0].Scales = append(p.Codes[0].Scales, 1) },
+		"a scale of 0":       func(p *Profile) { p.Codes[0].Scales[1] = 0 },
+		"padding":            func(p *Profile) { p.Codes[0].Rows[3] |= 2 },
+		"labels descend":     func(p *Profile) { p.Codes[0].Labels = []uint32{2, 1} },
+		"a label twice":      func(p *Profile) { p.Codes[0].Labels = []uint32{2, 2} },
+		"a label too large":  func(p *Profile) { p.Codes[0].Labels = []uint32{2, maxLabel} },
+		"one bank for two":   func(p *Profile) { p.Codes = append(p.Codes, testCode(1, 3, 1)) },
+		"three codes":        func(p *Profile) { p.Codes = append(p.Codes, testCode(2, 3, 1), testCode(3, 3, 1)) },
+		"a bank and no mask": func(p *Profile) { p.Bank = 1 },
+	} {
+		p := &Profile{ID: "c", Codes: []Code{testCode(1, 9, 1, 2)}}
+		mustEncode(t, p)
+		change(p)
+		if b, err := EncodeProfile(p); err == nil {
+			t.Errorf("%s: got %x, want an error", name, b)
+		}
+		if len(p.Codes) > maxCodes || p.Bank != 0 || p.Codes[0].K < 0 {
+			continue // there is no writing that
+		}
+		b := appendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
+		b = appendRefs(append(b, 0), false, p.banks(), 0)
+		for i := range p.Codes {
+			b = appendCode(b, &p.Codes[i])
+		}
+		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+crcSize)...))); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
 }
@@ -130,6 +205,20 @@ func TestRecordSize(t *testing.T) {
 	t.Logf("mask %d B, record %d B", mask, record)
 	if mask != 228 || record > 228+42 {
 		t.Errorf("got mask %d, record %d, want 228 and at most 270", mask, record)
+	}
+}
+
+// TestCodedSize is of what a person with three labels takes: three rows of 384 bits and their scales are 147 bytes.
+func TestCodedSize(t *testing.T) {
+	p := &Profile{
+		ID: "u", Head: 1, Revision: 3, Examples: 40, Before: 0.5, After: 0.75, Prior: []uint32{20, 10, 10}, Bias: make([]byte, 7),
+		Codes: []Code{testCode(1, 384, 0, 1, 2)}, Temperature: 120,
+		Created: time.Now(), Updated: time.Now().Add(24 * time.Hour),
+	}
+	record := len(mustEncode(t, p))
+	t.Logf("code %d B and 3 scales, record %d B", p.MaskBytes(), record)
+	if p.MaskBytes() != 144 || record > 147+56 {
+		t.Errorf("got rows of %d, record %d, want 144 and at most %d", p.MaskBytes(), record, 147+56)
 	}
 }
 
@@ -197,18 +286,24 @@ func TestRefsReplaced(t *testing.T) {
 	for name, p := range sampleProfiles() {
 		record := mustEncode(t, p)
 		refs, err := readRefs(record)
-		if err != nil || string(refs.id) != p.ID || refs.bank != p.Bank || refs.head != p.Head {
+		if err != nil || string(refs.id) != p.ID || !slices.Equal(refs.banks, p.banks()) || refs.head != p.Head {
 			t.Errorf("%s: got %+v, %v", name, refs, err)
 		}
 		for _, bank := range []uint32{p.Bank, 1, 127, 128, math.MaxUint32} {
 			want := *p
-			want.Bank = bank
+			want.Codes = slices.Clone(p.Codes)
+			if p.Mask != nil {
+				want.Bank = bank
+			}
+			for i := range p.Codes {
+				want.Codes[i].Bank = bank>>1 + uint32(i)
+			}
 			heads := []uint32{0}
 			if p.Head != 0 {
 				heads = []uint32{1, 1 << 14, p.Head}
 			}
 			for _, want.Head = range heads {
-				if got := refs.replaced(record, want.Bank, want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
+				if got := refs.replaced(record, want.banks(), want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
 					t.Errorf("%s: bank %d, head %d: got %x", name, want.Bank, want.Head, got)
 				}
 			}

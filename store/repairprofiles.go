@@ -143,12 +143,9 @@ func (r *repairer) decode(n uint32, value []byte) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	bank, err := r.t.bank(p.Bank)
-	switch {
+	switch err := p.overBanks(r.t.bank); {
 	case err != nil:
 		return nil, fmt.Errorf("profile %q: %w", p.ID, err)
-	case !fits(p.Mask, bank):
-		return nil, fmt.Errorf("profile %q: its mask is not one over bank %d", p.ID, p.Bank)
 	case p.Head != 0 && r.tx.Bucket(bktHeads).Get(key32(p.Head)) == nil:
 		return nil, fmt.Errorf("profile %q: its head %d is lost", p.ID, p.Head)
 	}
@@ -160,7 +157,7 @@ func (r *repairer) accept(p *Profile, n uint32, value []byte) error {
 	r.report.Profiles++
 	r.now.profiles++
 	r.now.recordBytes += uint64(len(value))
-	r.now.maskBytes += uint64(len(p.Mask.Bytes()))
+	r.now.maskBytes += uint64(p.MaskBytes())
 	r.now.nextNumber = max(r.now.nextNumber, uint64(n)+1)
 	if r.meta.Keys == "" {
 		cohorts, _ := r.rules.of(&r.t, p) // the head is whole: decode has looked

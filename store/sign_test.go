@@ -62,8 +62,8 @@ func TestGoldenSignedBundle(t *testing.T) {
 	signed := everything
 	signed.Sign = signingKey(1)
 	unsigned := export(t, s, everything)
-	if !bytes.HasPrefix(unsigned, []byte("XPEFTB\x03\x00")) {
-		t.Errorf("got %q, want version 3 of what is not signed", unsigned[:8])
+	if !bytes.HasPrefix(unsigned, []byte("XPEFTB\x05\x00")) {
+		t.Errorf("got %q, want version 5 of what is not signed", unsigned[:8])
 	}
 	if got, want := export(t, s, signed), signByHand(unsigned, publicKey(1), signingKey(1)); !bytes.Equal(got, want) {
 		t.Errorf("got a signed bundle of %d bytes, want one of %d that is made by hand", len(got), len(want))

@@ -12,7 +12,7 @@ type Stats struct {
 	// What there is now.
 	Profiles    int64  `json:"profiles"`
 	RecordBytes int64  `json:"record_bytes"` // of all records, an own head included; no state, examples, history
-	MaskBytes   int64  `json:"mask_bytes"`   // of the masks in them
+	MaskBytes   int64  `json:"mask_bytes"`   // of the masks and codes in them
 	Examples    int64  `json:"examples"`
 	FileBytes   int64  `json:"file_bytes"`
 	FreeBytes   int64  `json:"free_bytes"` // of the file, to be written again before it grows; 0 in a read-only store

@@ -159,10 +159,15 @@ func newRand(t testing.TB) *rand.Rand {
 
 var ctx = context.Background()
 
+// sameMask says whether two masks are, of which either may be none.
+func sameMask(a, b *bitmask.Mask) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(b)
+}
+
 // asPut ignores what the store sets.
 var asPut = cmp.Options{
 	cmpopts.IgnoreFields(Profile{}, "Number", "Revision", "Created", "Updated"),
-	cmp.Comparer(func(a, b *bitmask.Mask) bool { return a.Equal(b) }),
+	cmp.Comparer(sameMask),
 }
 
 func diffProfile(got, want *Profile) string { return cmp.Diff(want, got, asPut) }

@@ -106,45 +106,55 @@ func countSums(tx *bolt.Tx) (s sums, err error) {
 }
 
 // upgrade makes a file of an older version one of this version, and makes the
-// cohorts anew if the file has others. It is one transaction: a crash leaves the
-// old file or the new one. In memory are the sets alone, two bytes for each number
-// in each of them at most.
+// cohorts anew if the file has others. The one is one transaction: a crash leaves
+// the old file or the new one. In memory are the sets alone, two bytes for each
+// number in each of them at most.
 func (s *Store) upgrade() error {
-	if s.meta.Schema >= schema {
-		return s.remakeCohorts()
-	}
-	s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
-	return boltError(s.writePages(func(tx *bolt.Tx) (err error) {
-		var sums sums
-		if s.meta.Schema <= schemaUnsummedStaging {
-			sums, err = countSums(tx)
-		} else {
-			sums, err = readSums(tx)
-		}
+	if s.meta.Schema < schema {
+		s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
+		err := s.writePages(func(tx *bolt.Tx) error {
+			if s.meta.Schema < schemaMasks {
+				if err := s.upgradeBuckets(tx); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+				return err
+			}
+			return setSchema(tx, schema)
+		})
 		if err != nil {
+			return boltError(err)
+		}
+	}
+	return s.remakeCohorts()
+}
+
+// upgradeBuckets makes the buckets of a file before schemaMasks those of now.
+func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
+	var sums sums
+	if s.meta.Schema <= schemaUnsummedStaging {
+		sums, err = countSums(tx)
+	} else {
+		sums, err = readSums(tx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, later := range laterBuckets {
+		if _, err := tx.CreateBucketIfNotExists(later.name); err != nil {
 			return err
 		}
-		for _, later := range laterBuckets {
-			if _, err := tx.CreateBucketIfNotExists(later.name); err != nil {
-				return err
-			}
-		}
-		if err := sums.write(tx); err != nil {
+	}
+	if err := sums.write(tx); err != nil {
+		return err
+	}
+	if tx.Bucket(bktIndex) != nil {
+		if err := tx.DeleteBucket(bktIndex); err != nil {
 			return err
 		}
-		if tx.Bucket(bktIndex) != nil {
-			if err := tx.DeleteBucket(bktIndex); err != nil {
-				return err
-			}
-		}
-		if err := errors.Join(tx.Bucket(bktMeta).Delete(keyIndex), s.makeCohorts(tx)); err != nil {
-			return err
-		}
-		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
-			return err
-		}
-		return setSchema(tx, schema)
-	}))
+	}
+	return errors.Join(tx.Bucket(bktMeta).Delete(keyIndex), s.makeCohorts(tx))
 }
 
 // remakeCohorts makes the cohorts anew if the file was last written under other

@@ -116,7 +116,7 @@ func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
 			return err
 		}
 		err = rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
-			return bareBatch(o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at))
+			return bareBatch(o.encoder, o.tok, batchTexts(o.env.texts, size.rows, at), nil)
 		})
 		if err != nil {
 			return err

@@ -37,7 +37,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 	defer enc.Close()
 
 	text := words(v.texts, 30)
-	bare := func() error { return bareTexts(enc, tok, []string{text}) }
+	bare := func() error { return bareTexts(enc, tok, []string{text}, nil) }
 	predict := func() error { _, err := p.Predict(ctx, "alice", text); return err }
 	const each = 20
 	for round := range v.rounds + 1 {

@@ -1,0 +1,222 @@
+package bank
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+)
+
+// Streams of random numbers: the last word of a Philox counter.
+const (
+	streamWords = iota
+	streamStart
+	streamTurn
+)
+
+// powers is how often the block of vectors is multiplied by the covariance: with half as many
+// vectors more than are wanted, what is missed of the span has next to no variance.
+const powers = 6
+
+// principalSpan returns an orthonormal basis, [count,dim], of the space of the first count
+// principal axes of x, [n,dim], whose mean is 0: by powers of its covariance on a block of random
+// vectors, and the eigenvectors of what the covariance is in their span.
+func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64) ([]float64, error) {
+	cov := covariance(x, dim)
+	size := min(dim, count+count/2+8)
+	q := newGaussians(seed, streamStart).fill(make([]float64, size*dim))
+	for range powers {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := orthonormalise(q, dim); err != nil {
+			return nil, err
+		}
+		q = timesTransposed(q, cov, dim)
+	}
+	if err := orthonormalise(q, dim); err != nil {
+		return nil, err
+	}
+	small := timesTransposed(q, timesTransposed(q, cov, dim), dim) // [size,size]
+	values, vectors := eigen(small, size)
+	if !(values[count-1] > 1e-9*values[0]) {
+		return nil, invalidf("axes: %d of them, but the states vary along fewer", count)
+	}
+	return timesTransposed(vectors[:count*size], transposed(q, dim), size), nil
+}
+
+// covariance is xᵀx/n, [dim,dim].
+func covariance(x []float32, dim int) []float64 {
+	n := len(x) / dim
+	columns := make([]float64, len(x))
+	for i := range n {
+		for j := range dim {
+			columns[j*n+i] = float64(x[i*dim+j])
+		}
+	}
+	cov := timesTransposed(columns, columns, n)
+	for i := range cov {
+		cov[i] /= float64(n)
+	}
+	return cov
+}
+
+// timesTransposed is a·bᵀ, [len(a)/n,len(b)/n], of rows of n values.
+func timesTransposed(a, b []float64, n int) []float64 {
+	rows, columns := len(a)/n, len(b)/n
+	out := make([]float64, rows*columns)
+	const strip = 4 // rows of a that stay in the cache
+	inParallel((rows+strip-1)/strip, func(s int) {
+		last := min(s*strip+strip, rows) - 1
+		for j := 0; j < columns; j += 2 {
+			k := min(j+1, columns-1) // where there is no second, the first is done twice
+			for i := s * strip; i <= last; i += 2 {
+				h := min(i+1, last)
+				out[i*columns+j], out[i*columns+k], out[h*columns+j], out[h*columns+k] = dots(a[i*n:][:n], a[h*n:][:n], b[j*n:][:n], b[k*n:][:n])
+			}
+		}
+	})
+	return out
+}
+
+// dots are w·y, w·z, x·y and x·z.
+func dots(w, x, y, z []float64) (wy, wz, xy, xz float64) {
+	x, y, z = x[:len(w)], y[:len(w)], z[:len(w)]
+	for i, v := range w {
+		wy += v * y[i]
+		wz += v * z[i]
+		xy += x[i] * y[i]
+		xz += x[i] * z[i]
+	}
+	return wy, wz, xy, xz
+}
+
+func square(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v * v
+	}
+	return sum
+}
+
+func transposed(a []float64, columns int) []float64 {
+	rows := len(a) / columns
+	out := make([]float64, len(a))
+	for i := range rows {
+		for j := range columns {
+			out[j*rows+i] = a[i*columns+j]
+		}
+	}
+	return out
+}
+
+// orthonormalise makes the rows of a, of n values, orthonormal by Gram and Schmidt's method, which
+// of Gaussian rows gives a random orthogonal matrix. It goes over each row twice, for accuracy.
+func orthonormalise(a []float64, n int) error {
+	for i := 0; i < len(a); i += n {
+		row := a[i : i+n]
+		for range 2 {
+			onto := timesTransposed(a[:i], row, n)
+			for j, f := range onto {
+				for k, x := range a[j*n:][:n] {
+					row[k] -= f * x
+				}
+			}
+			length := math.Sqrt(square(row))
+			if !(length > 0 && length < math.Inf(1)) {
+				return invalidf("axes: the states vary along fewer than %d axes", len(a)/n)
+			}
+			for k := range row {
+				row[k] /= length
+			}
+		}
+	}
+	return nil
+}
+
+// eigen returns the eigenvalues of a symmetric matrix, largest first, and its eigenvectors as
+// rows, by Jacobi's rotations. It overwrites a.
+func eigen(a []float64, n int) (values, vectors []float64) {
+	v := make([]float64, n*n)
+	for i := range n {
+		v[i*n+i] = 1
+	}
+	for range 30 { // sweeps: six to ten are enough
+		if !sweep(a, v, n) {
+			break
+		}
+	}
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(a[j*n+j], a[i*n+i]) })
+	for _, i := range order {
+		values = append(values, a[i*n+i])
+		vectors = append(vectors, v[i*n:][:n]...)
+	}
+	return values, vectors
+}
+
+// sweep rotates away each entry off the diagonal that is not negligible, and says whether one was.
+func sweep(a, v []float64, n int) (rotated bool) {
+	for p := range n {
+		for q := p + 1; q < n; q++ {
+			apq := a[p*n+q]
+			if math.Abs(apq) <= 1e-12*math.Sqrt(math.Abs(a[p*n+p]*a[q*n+q])) {
+				continue
+			}
+			rotated = true
+			theta := (a[q*n+q] - a[p*n+p]) / (2 * apq)
+			t := 1 / (math.Abs(theta) + math.Sqrt(theta*theta+1))
+			if theta < 0 {
+				t = -t
+			}
+			c := 1 / math.Sqrt(t*t+1)
+			rotate(a, v, n, p, q, c, c*t)
+		}
+	}
+	return rotated
+}
+
+// rotate is a ← JᵀaJ and v ← Jᵀv. The rows are turned, and the columns copied from them.
+func rotate(a, v []float64, n, p, q int, c, s float64) {
+	app, aqq, apq := a[p*n+p], a[q*n+q], a[p*n+q]
+	turn(a[p*n:][:n], a[q*n:][:n], c, s)
+	turn(v[p*n:][:n], v[q*n:][:n], c, s)
+	a[p*n+p], a[q*n+q] = c*c*app-2*c*s*apq+s*s*aqq, s*s*app+2*c*s*apq+c*c*aqq
+	a[p*n+q], a[q*n+p] = 0, 0
+	for k := range n {
+		a[k*n+p], a[k*n+q] = a[p*n+k], a[q*n+k]
+	}
+}
+
+func turn(x, y []float64, c, s float64) {
+	for i, xi := range x {
+		x[i], y[i] = c*xi-s*y[i], s*xi+c*y[i]
+	}
+}
+
+// gaussians are normal numbers of a seed.
+type gaussians struct {
+	keys   *philoxKeys
+	stream uint32
+}
+
+func newGaussians(seed uint64, stream uint32) gaussians {
+	return gaussians{newPhiloxKeys(uint32(seed), uint32(seed>>32)), stream}
+}
+
+// fill is Box and Muller's method: two numbers of each pair of words.
+func (g gaussians) fill(dst []float64) []float64 {
+	uniform := func(w uint32) float64 { return (float64(w) + 0.5) / (1 << 32) }
+	for i := range dst {
+		w0, w1, _, _ := g.keys.block(uint32(i/2), 0, 0, g.stream)
+		r, phi := math.Sqrt(-2*math.Log(uniform(w0))), 2*math.Pi*uniform(w1)
+		if i%2 == 0 {
+			dst[i] = r * math.Cos(phi)
+		} else {
+			dst[i] = r * math.Sin(phi)
+		}
+	}
+	return dst
+}
