@@ -59,7 +59,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 		return err
 	}
 	if phi {
-		p.axes.Features(states, states)
+		p.axes.Features(states[:0], states)
 	}
 	for i, t := range tickets {
 		if t.answer.Err != nil {

@@ -102,6 +102,6 @@ func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding, x []float3
 	if err := p.states(ctx, texts, make([]int, len(texts)), bare, pooled, x); err != nil {
 		return err
 	}
-	p.axes.Features(x, x)
+	p.axes.Features(x[:0], x)
 	return nil
 }
