@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/store"
@@ -70,7 +71,8 @@ func (f folded) Free() {
 type cache struct {
 	mu     sync.Mutex
 	budget int64
-	bytes  int64 // of all that is folded
+	bytes  int64        // of all that is folded
+	beside atomic.Int64 // bytes of the budget that other things take
 	byKey  map[contentKey]*entry
 	once   queue // of entries that nobody uses now, most recent first
 	hot    queue
@@ -135,7 +137,7 @@ func (m *memory) remove(key contentKey) bool {
 	return e != nil
 }
 
-// CacheStats of the folded adapters.
+// CacheStats of the folded adapters. Bytes counts the keys of stored texts too (Options.NoTaught).
 type CacheStats struct {
 	Entries   int64 `json:"entries"` // now
 	Bytes     int64 `json:"bytes"`   // now
@@ -222,15 +224,27 @@ func (c *cache) release(e *entry) {
 	free(victims)
 }
 
+// room is the budget of the adapters.
+func (c *cache) room() int64 { return c.budget - c.beside.Load() }
+
+// setBeside says how much of the budget other things take.
+func (c *cache) setBeside(bytes int64) {
+	c.mu.Lock()
+	c.beside.Store(bytes)
+	victims := c.evict()
+	c.mu.Unlock()
+	free(victims)
+}
+
 // evict takes entries out until the rest fits. The caller frees them outside of the lock.
 func (c *cache) evict() (victims []folded) {
-	for c.hot.Len() > 0 && c.hot.bytes > c.budget/5*4 {
+	for c.hot.Len() > 0 && c.hot.bytes > c.room()/5*4 {
 		e := c.hot.Back().Value.(*entry)
 		e.leave()
 		e.again = false
 		c.once.push(e)
 	}
-	for c.once.Len() > 0 && c.bytes > c.budget {
+	for c.once.Len() > 0 && c.bytes > c.room() {
 		e := c.once.Back().Value.(*entry)
 		e.leave()
 		delete(c.byKey, e.key)
@@ -269,7 +283,7 @@ func (c *cache) snapshot() CacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.Entries, s.Bytes = int64(len(c.byKey)), c.bytes
+	s.Entries, s.Bytes = int64(len(c.byKey)), c.bytes+c.beside.Load()
 	return s
 }
 

@@ -82,6 +82,7 @@ func (p *SDK) foldCase(ctx context.Context) error {
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}}
+	p.taught = newTaughtCache(p.cache)
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.packs, p.forward)
 	return p
 }

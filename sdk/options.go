@@ -56,11 +56,12 @@ type Options struct {
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
 	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512
 	Gather     time.Duration // how long a text waits for others to share its pass while a worker is free; default 0: texts gather only while all workers are busy
-	CacheBytes int64         // of folded adapters; default 256 MiB
+	CacheBytes int64         // of folded adapters, and of the keys of stored texts, at most an eighth; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
+	NoTaught   bool          // ask the model about stored texts too: by default one that is no rejection is answered with its label (SourceTaught)
 	Logger     *slog.Logger  // default: silence
 	Limits     Limits        // of what callers and bundles bring
 	Reserve    int64         // of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a Backup when it grows; default 4 GiB, or 4 times the file if that is more

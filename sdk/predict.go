@@ -79,6 +79,8 @@ type request struct {
 	text     model.Encoding
 	snapshot *snapshot // nil: the base
 	source   Source
+	taught   string // the label of a stored example of the text; empty: none
+	least    float32
 	head     *model.Head
 	offset   []float32
 }
@@ -97,11 +99,14 @@ func (p *SDK) resolve(r Request) (*request, error) {
 	if r.Fallback != FallbackError && r.Fallback != FallbackBase {
 		return nil, fmt.Errorf("%w: fallback %q: want %q, or none for an error", ErrConfig, r.Fallback, FallbackBase)
 	}
-	got := &request{profile: r.Profile, source: SourceBase}
+	if p := r.MinProbability; !(p >= 0 && p <= 1) {
+		return nil, fmt.Errorf("%w: a least probability of %g, want 0 to 1", ErrConfig, p)
+	}
+	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability)}
 	if r.Profile != "" {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
-			got.snapshot, got.source, err = p.serving(r.Profile, r.Fallback)
+			err = p.serving(got, r)
 		}
 		if err != nil {
 			return nil, err
@@ -120,13 +125,14 @@ func (p *SDK) resolve(r Request) (*request, error) {
 	return got, nil
 }
 
-// serving is what answers for a profile: its own revision, or nil for the base.
-func (p *SDK) serving(id string, f Fallback) (*snapshot, Source, error) {
-	own, err := p.snapshot(id)
-	if errors.Is(err, ErrProfileNotFound) && f == FallbackBase {
-		return nil, SourceBase, nil
+// serving finds what answers for a profile: its own revision, or nothing for the base.
+func (p *SDK) serving(got *request, r Request) error {
+	own, taught, err := p.snapshotTold(r)
+	if errors.Is(err, ErrProfileNotFound) && r.Fallback == FallbackBase {
+		return nil
 	}
-	return own, SourceProfile, err
+	got.snapshot, got.taught, got.source = own, taught, SourceProfile
+	return err
 }
 
 // tokens is the text's length, [CLS] and [SEP] included.
@@ -165,17 +171,26 @@ func (r *request) answer(x []float32, rows [][]float32) (out Prediction) {
 		}
 		return out
 	}
-	best := 0
-	out.Probabilities = make([]Probability, len(z))
+	best, first, second := 0, float32(0), float32(0)
+	probabilities := make([]Probability, len(z))
 	for c, prob := range model.Softmax(z) {
-		out.Probabilities[c] = Probability{Label: r.head.Labels[c], P: prob}
-		if prob > z[best] {
-			best = c
+		probabilities[c] = Probability{Label: r.head.Labels[c], P: prob}
+		if prob > first {
+			best, first, second = c, prob, first
+		} else {
+			second = max(second, prob)
 		}
 	}
-	out.Label = r.head.Labels[best]
-	if p := z[best]; p != p {
-		out.Label, out.Probabilities, out.Err = "", nil, errNotFinite
+	if z[best] != z[best] {
+		out.Err = errNotFinite
+		return out
+	}
+	out.Model, out.Probabilities, out.Margin = r.head.Labels[best], probabilities, first-second
+	switch {
+	case r.taught != "":
+		out.Label, out.Source = r.taught, SourceTaught
+	case first >= r.least:
+		out.Label = out.Model
 	}
 	return out
 }

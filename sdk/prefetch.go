@@ -46,7 +46,7 @@ func (p *SDK) Prefetch(ctx context.Context, ids ...string) error {
 
 // prefetched reads the profiles whose adapters fit into the cache together, and an error for each id that has none.
 func (p *SDK) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, errs []error) {
-	room := p.options.CacheBytes
+	room := p.cache.room()
 	for _, id := range ids {
 		if ctx.Err() != nil {
 			return nil, nil

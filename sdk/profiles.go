@@ -117,6 +117,7 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	p.observer.forget(id)
+	p.taught.drop(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}

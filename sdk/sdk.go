@@ -27,6 +27,7 @@ type SDK struct {
 	maxTokens  int
 	k          int
 	cache      *cache
+	taught     *taughtCache
 	scheduler  *scheduler
 	counters   counters
 	embeddings buffers

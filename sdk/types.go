@@ -114,6 +114,8 @@ type Source string
 const (
 	SourceProfile Source = "profile"
 	SourceBase    Source = "base"
+	// SourceTaught is a stored example of the profile, which has the very text: what was corrected is answered so. Options.NoTaught says no.
+	SourceTaught Source = "taught"
 )
 
 // Request is one row of a batch.
@@ -122,6 +124,9 @@ type Request struct {
 	Text     string
 	Pair     string
 	Fallback Fallback
+
+	NoTaught       bool    // the model answers, whatever is stored of the text
+	MinProbability float64 // below it Prediction.Label is empty; 0 to 1
 }
 
 // Probability of a label.
@@ -133,11 +138,13 @@ type Probability struct {
 // Prediction is the answer to one Request.
 type Prediction struct {
 	Profile       string
-	Label         string        // the most probable
-	Probabilities []Probability // of all labels, in the head's order; they add up to 1
-	Value         float64       // of a NumberHead, which has no labels
+	Label         string        // the most probable, if no MinProbability is above it; with SourceTaught the stored one, of the head or not
+	Model         string        // the most probable
+	Probabilities []Probability // of all labels, in the head's order, whatever the source; they add up to 1
+	Margin        float32       // the largest probability minus the second; 1 of a single label
+	Value         float64       // of a NumberHead, which has no labels, no margin and no taught answers
 	Source        Source
-	Revision      uint64 // with SourceProfile the profile's; else 0
+	Revision      uint64 // the profile's; with SourceBase 0
 	Truncated     bool   // the text is longer than MaxTokens: the answer is to its beginning
 	Err           error  // this row's own, with no answer beside it; the other rows are answered
 }
@@ -150,6 +157,12 @@ func WithPair(text string) PredictOption { return func(r *Request) { r.Pair = te
 
 // WithFallback says what answers if the profile does not exist.
 func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallback = f } }
+
+// WithoutTaught lets the model answer, whatever is stored of the text.
+func WithoutTaught() PredictOption { return func(r *Request) { r.NoTaught = true } }
+
+// WithMinProbability leaves Prediction.Label empty where the most probable label has less than p, 0 to 1. A taught label stays, and so does Prediction.Model.
+func WithMinProbability(p float64) PredictOption { return func(r *Request) { r.MinProbability = p } }
 
 // ProfileInfo is what is known of a profile without its examples.
 type ProfileInfo struct {

@@ -19,13 +19,9 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 			err = closed
 		}
 	}()
-	fallback := sdk.Fallback(f.fallback)
-	if f.fallback == "error" {
-		fallback = sdk.FallbackError
-	}
 	var failed rowErrors
 	err = eachBatch(f.batch, next, func(batch []line) error {
-		rows, err := answer(ctx, p, fallback, batch)
+		rows, err := answer(ctx, p, f, batch)
 		if err != nil {
 			return err
 		}
@@ -37,10 +33,14 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 	return failed.err()
 }
 
-func answer(ctx context.Context, p *sdk.SDK, fallback sdk.Fallback, batch []line) ([]predicted, error) {
+func answer(ctx context.Context, p *sdk.SDK, f predictFlags, batch []line) ([]predicted, error) {
+	fallback := sdk.Fallback(f.fallback)
+	if f.fallback == "error" {
+		fallback = sdk.FallbackError
+	}
 	reqs := make([]sdk.Request, len(batch))
 	for i, l := range batch {
-		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback}
+		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback, NoTaught: f.noTaught, MinProbability: f.least}
 	}
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {
@@ -63,12 +63,9 @@ func newPredicted(l line, q sdk.Prediction) predicted {
 		r.Value = &q.Value
 		return r
 	}
-	r.Label = q.Label
 	for _, pr := range q.Probabilities {
-		if pr.Label == q.Label {
-			r.P = &pr.P
-		}
 		r.Probabilities = append(r.Probabilities, probabilityRow{pr.Label, pr.P})
 	}
+	r.Label, r.P, r.Model, r.Margin = q.Label, r.probability(q.Label), q.Model, &q.Margin
 	return r
 }

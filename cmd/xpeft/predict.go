@@ -21,11 +21,13 @@ type predictFlags struct {
 	pair     string
 	fallback string
 	batch    int
+	noTaught bool
+	least    float64
 
 	where func(number int) string // names a line in messages
 }
 
-// predicted is the answer to one line or text. Numbers have no label and no probabilities; a row with an error has nothing else.
+// predicted is the answer to one line or text. Numbers have no label, no model and no probabilities, one below the minimum has no label; a row with an error has nothing else.
 type predicted struct {
 	Line          int              `json:"line"`
 	Profile       string           `json:"profile"`
@@ -33,6 +35,8 @@ type predicted struct {
 	Pair          string           `json:"pair,omitempty"`
 	Label         string           `json:"label,omitempty"`
 	P             *float32         `json:"p,omitempty"`
+	Model         string           `json:"model,omitempty"`
+	Margin        *float32         `json:"margin,omitempty"`
 	Probabilities []probabilityRow `json:"probabilities,omitempty"`
 	Value         *float64         `json:"value,omitempty"`
 	Source        string           `json:"source,omitempty"`
@@ -57,14 +61,17 @@ func (a *app) predictCommand() *cobra.Command {
 		Use:   "predict [TEXT...]",
 		Short: "Answer for profiles",
 		Long: `Answer each TEXT for --profile, or read JSON lines, {"profile": "alice", "text": "…", "pair": "…"}, and answer each in its order; lines of
-many profiles share a batch. A line without a profile is answered by the base: the bare model and the shared head. A line that fails does
-not stop the others; the exit code is that of the first.`,
+many profiles share a batch. A text that the profile was taught is answered with its label; the row says so, and what the model says. A
+line without a profile is answered by the base: the bare model and the shared head. A line that fails does not stop the others; the exit
+code is that of the first.`,
 		Example: "  xpeft predict --profile alice \"the server is down\"\n  xpeft predict --in messages.jsonl --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: a.runsEngine(func(ctx context.Context, texts []string) error {
 			switch {
 			case !slices.Contains(fallbacks, o.fallback):
 				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served people better", o.fallback, strings.Join(fallbacks, " or "))
+			case !(o.least >= 0 && o.least <= 1):
+				return usagef("--min-probability is %g, want 0 to 1", o.least)
 			case o.batch < 1:
 				return usagef("--batch is %d, want 1 or more", o.batch)
 			case o.pair != "" && len(texts) != 1:
@@ -89,6 +96,8 @@ not stop the others; the exit code is that of the first.`,
 	f.StringVar(&o.pair, "pair", "", "the second text of a pair")
 	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
 	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
+	f.BoolVar(&o.noTaught, "no-taught", false, "let the model answer what the profile was taught, too")
+	f.Float64Var(&o.least, "min-probability", 0, "no label where the most probable one has less, 0 to 1")
 	complete(cmd, "fallback", fallbacks...)
 	return cmd
 }
@@ -170,19 +179,50 @@ func (a *app) printPredicted(rows []predicted, where func(int) string, failed *r
 // write is tab-separated: the answer first.
 func (r predicted) write(w io.Writer) {
 	who := r.Profile
-	if r.Source != "profile" {
-		who = "(" + r.Source + ")"
+	if r.Source == "base" {
+		who = "(base)"
 	}
-	answer := plain(r.Label)
+	answer := ""
 	switch {
 	case r.Value != nil:
 		answer = fmt.Sprintf("%.4g", *r.Value)
-	case r.P != nil:
-		answer += fmt.Sprintf("\t%.3f", *r.P)
+	case r.Label == "":
+		answer = "-\t" + decimals(r.probability(r.Model))
+	default:
+		answer = plain(r.Label) + "\t" + decimals(r.P)
 	}
-	cut := ""
+	fmt.Fprintf(w, "%s\t%s\t%s%s\n", answer, plain(who), plain(r.Text), r.notes())
+}
+
+func decimals(p *float32) string {
+	if p == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", *p)
+}
+
+// notes are the columns behind the text: why the answer is not the model's, and what that is; that the text is too long.
+func (r predicted) notes() (notes string) {
+	switch {
+	case r.Source == "taught" && r.Model != r.Label:
+		notes = "\t(taught; model: " + plain(r.Model) + ")"
+	case r.Source == "taught":
+		notes = "\t(taught)"
+	case r.Value == nil && r.Label == "":
+		notes = "\t(below the minimum; model: " + plain(r.Model) + ")"
+	}
 	if r.Truncated {
-		cut = "\t(cut off)"
+		notes += "\t(cut off)"
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s%s\n", answer, plain(who), plain(r.Text), cut)
+	return notes
+}
+
+// probability of a label, nil of one that the head does not have.
+func (r predicted) probability(label string) *float32 {
+	for i := range r.Probabilities {
+		if r.Probabilities[i].Label == label {
+			return &r.Probabilities[i].P
+		}
+	}
+	return nil
 }

@@ -89,7 +89,7 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Probabilities: map[string]float32{}, Source: string(out.Source), Revision: out.Revision}
+	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Model: out.Model, Probabilities: map[string]float32{}, Margin: out.Margin, Source: string(out.Source), Revision: out.Revision}
 	for _, p := range out.Probabilities {
 		answer.Probabilities[p.Label] = p.P
 	}

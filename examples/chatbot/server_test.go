@@ -241,12 +241,12 @@ func (w *watch) predict(id, text string) {
 	if w.expect("POST", "/users/"+id+"/predict", wire.Predict{Text: text}, &p, want...) != 200 {
 		return
 	}
-	sum, best := float32(0), p.Probabilities[p.Label]
+	sum, best := float32(0), p.Probabilities[p.Model]
 	for _, l := range labels {
 		sum += p.Probabilities[l]
 		best = max(best, p.Probabilities[l])
 	}
-	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Label] || p.Source != "profile" || p.Profile != id || p.Revision == 0 {
+	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Model] || p.Source != "profile" && p.Source != "taught" || p.Profile != id || p.Revision == 0 {
 		w.t.Errorf("got %+v, want a whole answer of a profile", p)
 	}
 	if !steady {

@@ -54,7 +54,7 @@ func (s *show) ask(ctx context.Context) error {
 func (s *show) questions() (requests []sdk.Request) {
 	for _, m := range s.unseen {
 		for _, p := range s.people {
-			requests = append(requests, sdk.Request{Profile: p.name, Text: m.Text})
+			requests = append(requests, sdk.Request{Profile: p.name, Text: m.Text, NoTaught: true})
 		}
 	}
 	return requests

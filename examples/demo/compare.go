@@ -91,7 +91,7 @@ func (s *show) measure(ctx context.Context, b *baseline, p *person) (kept, unsee
 func (s *show) accuracy(ctx context.Context, profile string, on []sdk.Example) (sc score, err error) {
 	requests := make([]sdk.Request, len(on))
 	for i, e := range on {
-		requests[i] = sdk.Request{Profile: profile, Text: e.Text}
+		requests[i] = sdk.Request{Profile: profile, Text: e.Text, NoTaught: true} // it is the model that is measured
 	}
 	answers, err := s.predict(ctx, requests)
 	for i, a := range answers {

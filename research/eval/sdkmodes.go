@@ -87,7 +87,7 @@ func (s Service) serve(ctx context.Context, p *sdk.SDK, w *World, parts []*Part,
 	var requests []sdk.Request
 	for _, part := range parts {
 		for _, e := range part.told(part.test) {
-			requests = append(requests, sdk.Request{Profile: part.ID, Text: e.Text, Pair: e.Pair, Fallback: s.Fallback})
+			requests = append(requests, sdk.Request{Profile: part.ID, Text: e.Text, Pair: e.Pair, Fallback: s.Fallback, NoTaught: true})
 		}
 	}
 	answers, err := p.PredictBatch(ctx, requests)

@@ -37,8 +37,10 @@ type Predict struct {
 type Prediction struct {
 	Profile       string             `json:"profile"`
 	Label         string             `json:"label"`
+	Model         string             `json:"model"` // the most probable label
 	Probabilities map[string]float32 `json:"probabilities"`
-	Source        string             `json:"source"` // who answered: profile, as this server asks for no fallback
+	Margin        float32            `json:"margin"` // the largest probability minus the second
+	Source        string             `json:"source"` // what answered: taught, if the user gave this text this label, else profile, as this server asks for no fallback
 	Revision      uint64             `json:"revision"`
 }
 
