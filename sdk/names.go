@@ -8,12 +8,15 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
 const (
 	// nameScale is s in the head that is made of labels' names: how much a cosine counts in a logit.
 	nameScale = 1
+	// featureScale is the same over φ, whose last block's part is shorter and about centred.
+	featureScale = 8
 	// alikeCosine is from where on two names say the same to the model: those that are one but for case, or of characters that it does not know.
 	alikeCosine = 0.999
 	// ownPart is the length of what tells such labels apart, beside their names' of 1.
@@ -22,16 +25,16 @@ const (
 	drawnWords = 8
 )
 
-// headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name, in the space that the head is over. Labels whose names are alike to the model, which it returns, would be one
+// headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name. Labels whose names are alike to the model, which it returns, would be one
 // label for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
 func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*model.Head, [][]string, error) {
-	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: in.width,
+	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
-	names := make([]model.Encoding, len(labels))
+	names := make([]learner.Example, len(labels))
 	for i, l := range labels {
-		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
+		p.tokenizer.Encode(&names[i].Text, l, "", p.maxTokens)
 	}
-	rows, err := in.embed(ctx, names)
+	rows, err := learner.Embed(ctx, p.env(nil), names, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +45,7 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 	groups := alikeRows(len(labels), at)
 	said := make([][]string, len(groups))
 	for i, group := range groups {
-		if err := p.tellApart(ctx, in, at, labels, group); err != nil {
+		if err := p.tellApart(ctx, at, labels, group); err != nil {
 			return nil, nil, err
 		}
 		for _, c := range group {
@@ -50,7 +53,23 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 		}
 	}
 	h.W = rows
+	if in.width != h.Hidden {
+		h = widened(h, in.width)
+	}
 	return h, said, h.Validate()
+}
+
+// widened is a head from names over φ: the last block's part of φ sees the names' rows, and nothing else does. A name is one word, and the lower blocks tell a word from a sentence
+// rather than its meaning.
+func widened(h *model.Head, width int) *model.Head {
+	w := *h
+	w.Hidden, w.W = width, make([]float32, len(h.Labels)*width)
+	for c := range h.Labels {
+		for i, x := range h.W[c*h.Hidden : (c+1)*h.Hidden] {
+			w.W[(c+1)*width-h.Hidden+i] = featureScale * x
+		}
+	}
+	return &w
 }
 
 // alikeRows groups rows of one length whose cosine with the first of their group is above alikeCosine.
@@ -75,17 +94,17 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 
 // tellApart adds to the names' rows of a group the embedding of words that each label's bytes draw from the vocabulary: directions in which texts really differ, so that an adapter can
 // learn to go there. With directions at random, three Chinese labels of an English model were learned to 0.85 where English ones are learned to 1.00; with these to 1.00.
-func (p *SDK) tellApart(ctx context.Context, in space, at func(int) []float32, labels []string, group []int) error {
-	words := make([]model.Encoding, len(group))
+func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
+	words := make([]learner.Example, len(group))
 	for i, c := range group {
-		words[i] = p.drawWords(labels[c])
+		words[i].Text = p.drawWords(labels[c])
 	}
-	rows, err := in.embed(ctx, words)
+	rows, err := learner.Embed(ctx, p.env(nil), words, nil)
 	if err != nil {
 		return err
 	}
 	for i, c := range group {
-		own, row := rows[i*in.width:(i+1)*in.width], at(c)
+		own, row := p.row(rows, i), at(c)
 		scaleTo(own, ownPart*nameScale)
 		for j := range row {
 			row[j] += own[j]
