@@ -24,8 +24,8 @@ type AxesConfig struct {
 	Seed   uint64
 }
 
-// DefaultAxes are of the last four blocks, 192 of two digits: 48 bytes a row. What was tried beside
-// them is in docs/decisions.md. A small encoder has fewer.
+// DefaultAxes are of the last four blocks, 192 of two digits: 48 bytes a row. A small encoder has
+// fewer.
 func DefaultAxes(blocks, hidden int) AxesConfig {
 	c := AxesConfig{Hidden: hidden, Digits: 2, Seed: 1}
 	for t := max(0, blocks-3); t <= blocks; t++ {
