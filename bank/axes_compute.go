@@ -18,10 +18,21 @@ const (
 type AxesConfig struct {
 	Taps   []int // blocks, ascending; 0 is the embeddings' output
 	Hidden int
-	Count  int // A
+	Count  int // A; fewer are made if the states vary along fewer
 	Digits int
 	Words  []string // whole words of the vocabulary
 	Seed   uint64
+}
+
+// DefaultAxes are of the last four blocks, 192 of two digits: 48 bytes a row. A small encoder has
+// fewer.
+func DefaultAxes(blocks, hidden int) AxesConfig {
+	c := AxesConfig{Hidden: hidden, Digits: 2, Seed: 1}
+	for t := max(0, blocks-3); t <= blocks; t++ {
+		c.Taps = append(c.Taps, t)
+	}
+	c.Count = min(192, len(c.Taps)*hidden)
+	return c
 }
 
 // ComputeAxes makes axes of an encoder: the principal axes of φ over 3,000 strings of eight random
@@ -47,11 +58,10 @@ func ComputeAxes(ctx context.Context, c AxesConfig, states func(ctx context.Cont
 	if err != nil {
 		return nil, err
 	}
-	turn := newGaussians(c.Seed, streamTurn).fill(make([]float64, c.Count*c.Count))
-	if err := orthonormalise(turn, c.Count); err != nil {
-		return nil, err
-	}
-	a.V = rounded(timesTransposed(turn, transposed(span, a.Dim()), c.Count))
+	count := len(span) / a.Dim()
+	turn := newGaussians(c.Seed, streamTurn).fill(make([]float64, count*count))
+	orthonormalise(turn, count)
+	a.V = rounded(timesTransposed(turn, transposed(span, a.Dim()), count))
 	return a, a.check()
 }
 

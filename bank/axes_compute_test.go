@@ -20,9 +20,7 @@ func madeStates(config AxesConfig) func(context.Context, []string) ([]float32, e
 			x[i] *= 3 / (1 + float64(i%dim)/8)
 		}
 		turn := newGaussians(6, 9).fill(make([]float64, dim*dim))
-		if err := orthonormalise(turn, dim); err != nil {
-			return nil, err
-		}
+		orthonormalise(turn, dim)
 		states := make([]float32, 0, len(x))
 		for i, v := range timesTransposed(x, turn, dim) {
 			states = append(states, float32(v+math.Sin(float64(i%dim))))
@@ -157,13 +155,6 @@ func TestRandomStrings(t *testing.T) {
 func TestComputeAxesRefuses(t *testing.T) {
 	broken := errors.New("broken")
 	constant := func(_ context.Context, texts []string) ([]float32, error) { return make([]float32, len(texts)*60), nil }
-	flat := func(_ context.Context, texts []string) ([]float32, error) { // along one direction only
-		states := make([]float32, len(texts)*60)
-		for i := range states {
-			states[i] = float32(i / 60)
-		}
-		return states, nil
-	}
 	for name, c := range map[string]struct {
 		change func(*AxesConfig)
 		states func(context.Context, []string) ([]float32, error)
@@ -177,7 +168,6 @@ func TestComputeAxesRefuses(t *testing.T) {
 		"an error":        {nil, func(context.Context, []string) ([]float32, error) { return nil, broken }, broken},
 		"too few states":  {nil, func(context.Context, []string) ([]float32, error) { return make([]float32, 60), nil }, ErrInvalid},
 		"constant states": {nil, constant, ErrInvalid},
-		"one direction":   {nil, flat, ErrInvalid},
 	} {
 		config := testConfig()
 		if c.change != nil {
@@ -191,6 +181,22 @@ func TestComputeAxesRefuses(t *testing.T) {
 	cancel()
 	if _, err := ComputeAxes(ctx, testConfig(), madeStates(testConfig())); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v, want context.Canceled", err)
+	}
+}
+
+// TestComputeAxesFewer: states that vary along three directions have three axes.
+func TestComputeAxesFewer(t *testing.T) {
+	x := newGaussians(4, 9).fill(make([]float64, axesStrings*3))
+	basis := newGaussians(5, 9).fill(make([]float64, 60*3))
+	a, err := ComputeAxes(context.Background(), testConfig(), func(context.Context, []string) ([]float32, error) {
+		var states []float32
+		for _, v := range timesTransposed(x, basis, 3) {
+			states = append(states, float32(v))
+		}
+		return states, nil
+	})
+	if err != nil || a.Count() != 3 {
+		t.Errorf("got %v axes, %v, want 3", a, err)
 	}
 }
 

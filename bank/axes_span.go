@@ -18,9 +18,13 @@ const (
 // vectors more than are wanted, what is missed of the span has next to no variance.
 const powers = 6
 
+// leastVariance is of an axis, as a share of the first principal axis': what is below is rounding.
+const leastVariance = 1e-9
+
 // principalSpan returns an orthonormal basis, [count,dim], of the space of the first count
-// principal axes of x, [n,dim], whose mean is 0: by powers of its covariance on a block of random
-// vectors, and the eigenvectors of what the covariance is in their span.
+// principal axes of x, [n,dim], whose mean is 0, or of fewer if x varies along fewer: by powers of
+// its covariance on a block of random vectors, and the eigenvectors of what the covariance is in
+// their span.
 func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64) ([]float64, error) {
 	cov := covariance(x, dim)
 	size := min(dim, count+count/2+8)
@@ -29,18 +33,17 @@ func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := orthonormalise(q, dim); err != nil {
-			return nil, err
-		}
+		orthonormalise(q, dim)
 		q = timesTransposed(q, cov, dim)
 	}
-	if err := orthonormalise(q, dim); err != nil {
-		return nil, err
-	}
+	orthonormalise(q, dim)
 	small := timesTransposed(q, timesTransposed(q, cov, dim), dim) // [size,size]
 	values, vectors := eigen(small, size)
-	if !(values[count-1] > 1e-9*values[0]) {
-		return nil, invalidf("axes: %d of them, but the states vary along fewer", count)
+	if !(values[0] > 0 && values[0] < math.Inf(1)) {
+		return nil, invalidf("axes: the states have the variance %g", values[0])
+	}
+	for values[count-1] < leastVariance*values[0] {
+		count--
 	}
 	return timesTransposed(vectors[:count*size], transposed(q, dim), size), nil
 }
@@ -110,8 +113,9 @@ func transposed(a []float64, columns int) []float64 {
 }
 
 // orthonormalise makes the rows of a, of n values, orthonormal by Gram and Schmidt's method, which
-// of Gaussian rows gives a random orthogonal matrix. It goes over each row twice, for accuracy.
-func orthonormalise(a []float64, n int) error {
+// of Gaussian rows gives a random orthogonal matrix. It goes over each row twice, for accuracy. A
+// row of zeros stays.
+func orthonormalise(a []float64, n int) {
 	for i := 0; i < len(a); i += n {
 		row := a[i : i+n]
 		for range 2 {
@@ -122,15 +126,11 @@ func orthonormalise(a []float64, n int) error {
 				}
 			}
 			length := math.Sqrt(square(row))
-			if !(length > 0 && length < math.Inf(1)) {
-				return invalidf("axes: the states vary along fewer than %d axes", len(a)/n)
-			}
 			for k := range row {
-				row[k] /= length
+				row[k] /= max(length, math.SmallestNonzeroFloat64)
 			}
 		}
 	}
-	return nil
 }
 
 // eigen returns the eigenvalues of a symmetric matrix, largest first, and its eigenvectors as

@@ -5,7 +5,8 @@
 // A random bank is its Properties, seed included: Generate makes any adapter of it, the
 // same bits everywhere. A warm bank is a File: memory-mapped, written once by Save out of
 // trained adapters or of an Import from AdapterHub. A Bank is either of them on an
-// engine, with Fold: it needs libtorch; all else builds with CGO_ENABLED=0.
+// engine, with Fold. Axes are a bank too, of directions of a head in place of adapters;
+// EncoderAxes makes them. It and Bank need libtorch; all else builds with CGO_ENABLED=0.
 //
 //	digest, err := bank.Save(ctx, dir, props, nil, rows) // dir/<digest>
 //	f, err := bank.OpenFile(filepath.Join(dir, digest.String()))
@@ -31,5 +32,6 @@
 //	+--------------+--------------+-------------+-----------------+----------------------+
 //
 // Little-endian; every region begins at a multiple of 64 bytes; docs/format.md has each
-// field. A change of any bit is found by OpenFile, CheckRow or Verify.
+// field. A change of any bit is found by OpenFile, CheckRow or Verify. A file of axes is
+// small, and read whole: a header of 80 bytes, means and scales, the axes in float16.
 package bank

@@ -29,18 +29,25 @@ type bankRow struct {
 	Seed       uint64  `json:"seed"`
 	SigmaA     float32 `json:"sigma_a"`
 	SigmaB     float32 `json:"sigma_b"`
-	Bytes      int64   `json:"bytes"` // of its weights: on disk if it is warm, in memory if it is random
+	Digits     int     `json:"digits"`
+	Taps       []int   `json:"taps"`
+	Bytes      int64   `json:"bytes"` // of its weights: on disk, or in memory if it is random
 }
 
 func newBankRow(digest string, p bank.Properties) bankRow {
 	return bankRow{
 		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
-		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Bytes: p.Bytes(),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Bytes: p.Bytes(),
 	}
 }
 
 func (r bankRow) text(w io.Writer) {
+	if r.Origin == bank.HeadAxes.String() {
+		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
+			fmt.Sprintf("%d axes of %s, over %d values after each of the blocks %s", r.N/(2*r.Digits), count(r.Digits, "digit"), r.Hidden, strings.Trim(fmt.Sprint(r.Taps), "[]")))
+		return
+	}
 	from := fmt.Sprintf("%s file of %s, %s", r.Origin, size(r.Bytes), r.DType)
 	if r.Origin == bank.Random.String() {
 		from = fmt.Sprintf("%s, seed %d: nothing on disk, %s in memory", r.Origin, r.Seed, size(r.Bytes))
@@ -98,8 +105,8 @@ func (a *app) bankExportCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "export [DIGEST]",
-		Short: "Write the file of a warm bank",
-		Long:  "Verify the file of a warm bank and copy it. The digest may be cut short; it may be left out if there is one warm bank. A random bank has no file: xpeft bank list shows its seed.",
+		Short: "Write the file of a bank",
+		Long:  "Verify the file of a warm bank, or of axes, and copy it. The digest may be cut short; it may be left out if there is one warm bank. A random bank has no file: xpeft bank list shows its seed.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			if out == "-" && isTerminal(a.rawOut) {
@@ -118,23 +125,23 @@ func (a *app) bankExportCommand() *cobra.Command {
 	return cmd
 }
 
-// findBank returns the one warm bank whose digest starts with prefix.
+// findBank returns the one bank with a file whose digest starts with prefix; without a prefix, the one warm bank.
 func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 	banks, err := st.Banks()
 	if err != nil {
 		return store.BankInfo{}, err
 	}
 	var found []store.BankInfo
-	warm := 0
+	files := 0
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {
 			return store.BankInfo{}, err
 		}
-		if p.Origin != bank.Warm {
+		if p.Origin == bank.Random || p.Origin == bank.HeadAxes && prefix == "" {
 			continue
 		}
-		warm++
+		files++
 		if strings.HasPrefix(info.Digest.String(), prefix) {
 			found = append(found, info)
 		}
@@ -143,16 +150,16 @@ func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return store.BankInfo{}, usagef("%d warm banks fit %q: name more of the digest", len(found), prefix)
+		return store.BankInfo{}, usagef("%d banks with a file fit %q: name more of the digest", len(found), prefix)
 	}
-	if warm == 0 {
+	if files == 0 {
 		return store.BankInfo{}, fmt.Errorf("%w: a warm bank in this folder; a random one has no file, its seed is in xpeft bank list", store.ErrNotFound)
 	}
-	return store.BankInfo{}, fmt.Errorf("%w: a warm bank whose digest starts with %q", store.ErrNotFound, prefix)
+	return store.BankInfo{}, fmt.Errorf("%w: a bank with a file whose digest starts with %q", store.ErrNotFound, prefix)
 }
 
 func (a *app) bankExport(ctx context.Context, info store.BankInfo, out string) error {
-	f, err := folder.OpenBank(a.dir, info)
+	f, err := folder.OpenStored(a.dir, info)
 	if err != nil {
 		return err
 	}
@@ -179,7 +186,7 @@ func (a *app) bankImportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Take a bank file into the folder",
-		Long:  "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of profiles that are bound to it can be imported. A new folder gets its bank from xpeft init --bank-file.",
+		Long:  "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of profiles that are bound to it can be imported. It may be of axes. A new folder gets its bank from xpeft init --bank-file.",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			return a.fromFile(ctx, args, "bank file", func(r io.Reader) error {

@@ -34,7 +34,7 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the folder whole and say what is wrong",
-		Long: "Read every record, head and example, and compare checksums; look for the file of every warm bank. --deep also compares the cohorts\n" +
+		Long: "Read every record, head and example, and compare checksums; look for the file of every bank that has one. --deep also compares the cohorts\n" +
 			"with the records, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is 4. Nothing is changed.",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {

@@ -19,7 +19,7 @@ func ReportPath(dir string, d store.Digest) string { return BankPath(dir, d) + "
 // maxReport bounds a bank's report in a backup.
 const maxReport = 64 << 20
 
-// Backup writes the folder: the store, its keys, and the warm banks with their reports. With since, what changed since the backup of that revision.
+// Backup writes the folder: the store, its keys, and the files of banks with their reports. With since, what changed since the backup of that revision.
 func Backup(ctx context.Context, st *store.Store, dir string, w io.Writer, since uint64) (store.BackupReport, error) {
 	return st.Backup(ctx, w, &store.BackupOptions{Since: since, BankFiles: func(info store.BankInfo) ([]store.BackupFile, error) {
 		return filesOf(dir, info)
@@ -31,7 +31,7 @@ func filesOf(dir string, info store.BankInfo) (files []store.BackupFile, err err
 	if err != nil || p.Origin == bank.Random {
 		return nil, err
 	}
-	f, err := OpenBank(dir, info) // its header is right, and its length
+	f, err := OpenStored(dir, info) // its header is right, and its length
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Info is what the store keeps of a bank: enough to make a random bank again, and to recognise a warm bank's file.
+// Info is what the store keeps of a bank: enough to make a random bank again, and to recognise the file of a warm one or of axes.
 func Info(p bank.Properties, d bank.Digest) (store.BankInfo, error) {
 	b, err := p.MarshalBinary()
 	if err != nil {
@@ -54,7 +53,7 @@ func Properties(info store.BankInfo) (bank.Properties, error) {
 	return p, nil
 }
 
-// OpenBank opens the file of a warm bank and checks that it is the one that info describes. Close the file.
+// OpenBank opens the file of a warm bank, which a profile's masks choose from, and checks that it is the one that info describes. Close the file.
 func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 	f, err := bank.OpenFile(BankPath(dir, info.Digest))
 	if err != nil {
@@ -66,19 +65,7 @@ func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 	return f, nil
 }
 
-// sameBank compares what a file states with what is registered.
-func sameBank(f *bank.File, info store.BankInfo) error {
-	got, err := Info(f.Properties(), f.Digest())
-	if err != nil {
-		return err
-	}
-	if got.Digest != info.Digest || !bytes.Equal(got.Properties, info.Properties) || got.N != info.N || got.Blocks != info.Blocks {
-		return fmt.Errorf("bank %s: %w: the file holds bank %s, or other properties", info.Digest.Short(), bank.ErrCorrupt, got.Digest.Short())
-	}
-	return nil
-}
-
-// AddBank copies a bank file out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
+// AddBank copies a bank file, of adapters or of axes, out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
 	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Receive(ctx, banks, r) })
 }
@@ -104,7 +91,7 @@ func addBank(ctx context.Context, st *store.Store, dir string, write func(banks 
 }
 
 func register(ctx context.Context, st *store.Store, dir string, d bank.Digest) (store.BankInfo, error) {
-	f, err := bank.OpenFile(BankPath(dir, store.Digest(d)))
+	f, err := openStored(BankPath(dir, store.Digest(d)))
 	if err != nil {
 		return store.BankInfo{}, err
 	}
@@ -160,8 +147,8 @@ func removeUnknown(st *store.Store, dir string, d store.Digest) error {
 	return nil
 }
 
-// CheckBanks looks at every bank of the store: its properties, and whether a warm one's file is there and states the same. Deep reads the files whole
-// and compares their SHA-256. It returns what is wrong, a line for each; of banks that the store cannot read its own Check says it.
+// CheckBanks looks at every bank of the store: its properties, and whether its file, if it is not a random one, is there and states the same. Deep reads
+// the files whole and compares their SHA-256; of axes that is always done. It returns what is wrong, a line for each; of banks that the store cannot read its own Check says it.
 func CheckBanks(ctx context.Context, st *store.Store, dir string, deep bool) (problems []string, err error) {
 	banks, err := st.Banks()
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -184,7 +171,7 @@ func checkBank(ctx context.Context, dir string, info store.BankInfo, deep bool) 
 	if err != nil || p.Origin == bank.Random {
 		return err
 	}
-	f, err := OpenBank(dir, info)
+	f, err := OpenStored(dir, info)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type ExportOptions struct {
 	Prefix      string
 	Examples    bool // the stored examples too
 	State       bool // the logits too, from which the next Learn continues
-	IncludeBank bool // the files of the warm banks that the profiles are bound to
+	IncludeBank bool // the files of the banks that the profiles choose from, if they have one
 
 	Sign crypto.Signer   // signs the bundle: an ed25519.PrivateKey, or a device that holds one; nil: unsigned
 	To   []age.Recipient // encrypts it, so that only their identities open it; nil: in the clear
@@ -52,13 +52,13 @@ func export(ctx context.Context, st *store.Store, dir string, w io.Writer, o Exp
 	return st.Export(ctx, w, so)
 }
 
-// openToSend returns a warm bank's file as it is; nil for a random bank, whose properties are in every bundle.
+// openToSend returns a bank's file as it is; nil for a random bank, whose properties are in every bundle.
 func openToSend(dir string, info store.BankInfo) (io.ReadCloser, int64, error) {
 	p, err := Properties(info)
 	if err != nil || p.Origin == bank.Random {
 		return nil, 0, err
 	}
-	f, err := OpenBank(dir, info) // its header is right, and its length
+	f, err := OpenStored(dir, info) // its header is right, and its length
 	if err != nil {
 		return nil, 0, err
 	}
@@ -89,7 +89,7 @@ type ImportOptions struct {
 	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
 }
 
-// Import takes in a bundle, and the warm banks in it that the folder lacks. With an error before the whole bundle is verified nothing is taken in; then the
+// Import takes in a bundle, and the files of banks in it that the folder lacks. With an error before the whole bundle is verified nothing is taken in; then the
 // report is zero. store.Import says what happens after that. A bank's file is in its place before the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
 func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
 	want, err := shapeOf(st)
@@ -135,7 +135,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 		return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
 	}
 	in.received = append(in.received, store.Digest(d))
-	f, err := bank.OpenFile(BankPath(in.dir, store.Digest(d)))
+	f, err := openStored(BankPath(in.dir, store.Digest(d)))
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	return sameBank(f, info)
 }
 
-// allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or a warm one that lies in the folder already.
+// allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or one whose file lies in the folder already.
 func (in *importer) allow(info store.BankInfo) error {
 	p, err := in.want.check(info)
 	if err != nil {
@@ -155,7 +155,7 @@ func (in *importer) allow(info store.BankInfo) error {
 		}
 		return nil
 	}
-	f, err := OpenBank(in.dir, info)
+	f, err := OpenStored(in.dir, info)
 	if errors.Is(err, os.ErrNotExist) {
 		return &store.MismatchError{What: "bank", Want: info.Digest}
 	}

@@ -21,13 +21,13 @@ const (
 // DB is the path of the profiles' file.
 func DB(dir string) string { return filepath.Join(dir, DBName) }
 
-// Banks is the path of the folder of warm banks.
+// Banks is the path of the folder of banks' files.
 func Banks(dir string) string { return filepath.Join(dir, BanksDir) }
 
-// BankPath is the path of a warm bank's file.
+// BankPath is the path of a bank's file, if it is not a random one.
 func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, BanksDir, d.String()) }
 
-// MakeBanks makes the folder of warm banks, if it is not there. A symbolic link in its place is no folder: whoever planted it would choose where files are made.
+// MakeBanks makes the folder of banks' files, if it is not there. A symbolic link in its place is no folder: whoever planted it would choose where files are made.
 func MakeBanks(dir string) error {
 	path := Banks(dir)
 	if err := os.Mkdir(path, 0o777); !errors.Is(err, fs.ErrExist) {

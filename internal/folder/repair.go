@@ -11,7 +11,7 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Repair makes the new folder to of what is whole in a damaged one: the store's profiles, and the files of those warm banks that verify. The damaged folder
+// Repair makes the new folder to of what is whole in a damaged one: the store's profiles, and the files of those banks that verify. The damaged folder
 // is only read. If there is something at to it is store.ErrExists; with another error there is nothing.
 func Repair(ctx context.Context, dir, to string, o *store.RepairOptions) (report store.RepairReport, err error) {
 	if err := os.Mkdir(to, 0o700); err != nil {
@@ -42,7 +42,7 @@ func Repair(ctx context.Context, dir, to string, o *store.RepairOptions) (report
 	return report, errors.Join(err, st.Close())
 }
 
-// copyBanks copies the files of the warm banks that the store knows, and names those that are damaged.
+// copyBanks copies the files of the banks that the store knows, and names those that are damaged.
 func copyBanks(ctx context.Context, st *store.Store, dir, to string) (lost []string, err error) {
 	banks, err := st.Banks()
 	if err != nil {

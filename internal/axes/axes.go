@@ -1,0 +1,35 @@
+// Package axes has the axes that are shipped, for the models that we name: those of other models are computed into the folder, once. The files are made
+// again, on the machine that runs it, by
+//
+//	XPEFT_MAKE_GOLDEN=1 bash scripts/env.sh go test -run TestShipped ./internal/axes
+//
+// Another processor may round sums otherwise, and make other bytes: so it is the files that are shipped, not how they were made. A folder has a copy of the
+// axes that it was made with, and does not need the file here again.
+package axes
+
+import (
+	_ "embed"
+
+	"github.com/xpeft/xpeft/bank"
+)
+
+//go:embed all-minilm-l6-v2.axes
+var miniLM []byte
+
+// shipped are files by the digest of the model's checkpoint.
+var shipped = map[string][]byte{
+	"53035639184ff037d64c87044f6cac1b1cfeb8d3e67c955c75c7381ee66d1508": miniLM,
+}
+
+// Shipped are the axes of the encoder with this digest (model.Checkpoint.Digest), nil if none are shipped.
+func Shipped(encoder [32]byte) *bank.Axes {
+	data, ok := shipped[bank.Digest(encoder).String()]
+	if !ok {
+		return nil
+	}
+	a, err := bank.UnmarshalAxes(data)
+	if err != nil {
+		return nil // TestShipped says that it is sound
+	}
+	return a
+}
