@@ -53,7 +53,7 @@ func real(t *testing.T, c Config) *SDK {
 func rightOf(t *testing.T, p *SDK, id string, es []Example) (n int) {
 	t.Helper()
 	for _, e := range es {
-		if mustPredict(t, p, id, e.Text).Label == e.Label {
+		if mustPredict(t, p, id, e.Text).Model == e.Label {
 			n++
 		}
 	}

@@ -57,7 +57,7 @@ func TestOwnRows(t *testing.T) {
 	}
 	right, total := 0, 0.0
 	for _, e := range bills(8) {
-		if mustPredict(t, p, "ann", e.Text).Label == "billing" {
+		if mustPredict(t, p, "ann", e.Text).Model == "billing" {
 			right++
 		}
 	}
