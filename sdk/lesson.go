@@ -173,7 +173,7 @@ func (l *lesson) commit(ctx context.Context, rec *store.Profile, res *learner.Re
 	}
 	rep.Waiting = person.Waiting
 	rep.Revision = now.Revision
-	rep.MaskBytes = len(now.Mask.Bytes())
+	rep.MaskBytes = now.MaskBytes()
 	rep.Bytes, err = recordBytes(now)
 	return err
 }

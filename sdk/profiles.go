@@ -175,8 +175,11 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 }
 
 func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
-	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, N: rec.Mask.N, K: rec.Mask.K, Blocks: rec.Mask.Blocks, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: len(rec.Mask.Bytes())}
+	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: rec.MaskBytes()}
+	if m := rec.Mask; m != nil {
+		info.N, info.K, info.Blocks = m.N, m.K, m.Blocks
+	}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err

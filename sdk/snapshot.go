@@ -3,6 +3,8 @@
 package sdk
 
 import (
+	"fmt"
+
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/torch"
@@ -38,6 +40,9 @@ func (p *SDK) snapshot(id string) (*snapshot, error) {
 
 // open turns a stored record into what serves it.
 func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
+	if rec.Mask == nil || len(rec.Codes) > 0 {
+		return nil, fmt.Errorf("sdk: profile %q has codes or no mask, which nothing serves yet", rec.ID)
+	}
 	b, err := p.bank(rec.Bank)
 	if err != nil {
 		return nil, err

@@ -83,9 +83,14 @@ func headKind(p *store.Profile, h *model.Head) string {
 }
 
 func (c *catalog) row(p *store.Profile) (profileRow, error) {
-	digest, err := c.bank(p.Bank)
-	if err != nil {
-		return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+	row := profileRow{Profile: p.ID, Revision: p.Revision, MaskBytes: p.MaskBytes(), Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
+		Created: p.Created.UTC(), Updated: p.Updated.UTC()}
+	if m := p.Mask; m != nil {
+		digest, err := c.bank(p.Bank)
+		if err != nil {
+			return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
+		}
+		row.Bank, row.N, row.K, row.Blocks = digest, m.N, m.K, m.Blocks
 	}
 	h, err := c.head(p)
 	if err != nil {
@@ -95,11 +100,6 @@ func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	if err != nil {
 		return profileRow{}, err
 	}
-	return profileRow{
-		Profile: p.ID, Revision: p.Revision, Bank: digest, Head: headKind(p, h),
-		N: p.Mask.N, K: p.Mask.K, Blocks: p.Mask.Blocks,
-		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
-		Bytes: len(record), MaskBytes: len(p.Mask.Bytes()),
-		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
-	}, nil
+	row.Head, row.Bytes = headKind(p, h), len(record)
+	return row, nil
 }

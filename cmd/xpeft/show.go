@@ -122,7 +122,7 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 	if err != nil {
 		return err
 	}
-	if masks {
+	if masks && p.Mask != nil {
 		s.Masks = selected(p.Mask)
 	}
 	return a.print(s, s.text)
@@ -179,13 +179,17 @@ func selected(m *bitmask.Mask) (rows []selectedRow) {
 }
 
 func (s shown) text(w io.Writer) {
+	bank, masks := "none", "none"
+	if s.Bank != "" {
+		bank, masks = s.Bank[:12], fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks)
+	}
 	fields(w,
 		"profile", s.Profile,
 		"revision", number(s.Revision),
 		"created", date(s.Created),
 		"updated", date(s.Updated),
-		"bank", s.Bank[:12],
-		"masks", fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks),
+		"bank", bank,
+		"masks", masks,
 		"head", s.Head,
 		"labels", s.labels(),
 		"score", score(s.Before)+" before, "+score(s.After)+" after the last learn",
