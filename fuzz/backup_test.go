@@ -34,8 +34,13 @@ func sampleBackups(f *testing.F) (full, since []byte) {
 		if err = errors.Join(err, bankErr); i > 0 {
 			err = errors.Join(err, s.Delete(ctx, "bob"))
 		}
+		axes, axesErr := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{9}, N: 18, Blocks: 1})
+		err = errors.Join(err, axesErr)
 		for _, id := range ids {
 			p := &store.Profile{ID: id, Bank: bank, Head: head, Mask: mask(f, 8, 2, 1)}
+			if id == "ann" {
+				p.Mask, p.Bank, p.Codes = nil, 0, []store.Code{code(axes, 9, 0, 1)}
+			}
 			_, putErr := s.Put(ctx, p, store.Write{State: []byte("state"), Append: []store.Example{{Text: "text", Label: "label"}},
 				Person: func(p *store.Person) { p.Private = true }})
 			err = errors.Join(err, putErr)

@@ -17,7 +17,7 @@ import (
 	"github.com/xpeft/xpeft/store/storetest"
 )
 
-// sampleBundle is of two profiles with everything that a bundle can hold.
+// sampleBundle is of three profiles with everything that a bundle can hold.
 func sampleBundle(f testing.TB) []byte {
 	ctx := context.Background()
 	s := storetest.Open(f, nil)
@@ -29,12 +29,19 @@ func sampleBundle(f testing.TB) []byte {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for i, id := range []string{"ann", "bob"} {
+	axes, err := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{4}, N: 18, Blocks: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, id := range []string{"ann", "bob", "carl"} {
 		p := &store.Profile{ID: id, Bank: bank, Mask: mask(f, 8, 2, 1), Prior: []uint32{1, 2}}
 		w := store.Write{State: []byte("state")}
 		if i == 0 {
 			p.Head = head
 			w.Append = []store.Example{{Text: "text", Pair: "pair", Label: "label"}}
+		}
+		if i == 2 {
+			p.Codes = []store.Code{code(axes, 9, 0, 1)}
 		}
 		if _, err := s.Put(ctx, p, w); err != nil {
 			f.Fatal(err)

@@ -27,6 +27,16 @@ func mask(f testing.TB, n, k, blocks int) *bitmask.Mask {
 	return m
 }
 
+// code has the same row for every label.
+func code(bank uint32, k int, labels ...uint32) store.Code {
+	row := make(bitmask.Row, bitmask.RowBytes(k))
+	for i := 0; i < k; i += 3 {
+		row.Set(i)
+	}
+	n := len(labels)
+	return store.Code{Bank: bank, K: k, Labels: labels, Rows: bytes.Repeat(row, n), Scales: bytes.Repeat([]byte{160}, n)}
+}
+
 // FuzzRecord decodes any bytes as a record, as they are and with the right
 // checksum put on them: an error of the two kinds, or a profile that encodes
 // to the same bytes.
@@ -38,6 +48,9 @@ func FuzzRecord(f *testing.F) {
 			ID: "ü/1", Bank: 7, OwnHead: []byte("head"), Mask: mask(f, 9, 9, 1), Affine: []byte{1}, Bias: []byte{2},
 			Created: time.Unix(1, 0), Updated: time.Unix(2, 0), Examples: 9, Before: 0.25,
 		},
+		{ID: "n", Head: 1, Prior: []uint32{1}},
+		{ID: "c", Head: 1, Codes: []store.Code{code(1, 9, 0, 3)}, Temperature: 128, Bias: []byte{1}},
+		{ID: "c", Bank: 1, Mask: mask(f, 9, 9, 1), Codes: []store.Code{code(300, 384, 1), code(2, 8, 0, 1, 70)}, Before: 0.5},
 	} {
 		b, err := store.EncodeProfile(p)
 		if err != nil {

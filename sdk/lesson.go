@@ -195,7 +195,7 @@ func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, r
 	}
 	rep.Waiting = person.Waiting
 	rep.Revision = now.revision
-	rep.MaskBytes = maskBytes(now.record)
+	rep.MaskBytes = now.record.MaskBytes()
 	rep.Bytes, err = recordBytes(now.record)
 	return err
 }

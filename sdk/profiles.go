@@ -177,7 +177,7 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 
 func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: maskBytes(rec)}
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: rec.MaskBytes()}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err
@@ -196,17 +196,6 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	}
 	info.Bytes, err = recordBytes(rec)
 	return info, err
-}
-
-// maskBytes are those of a record's masks, or rows of digits.
-func maskBytes(rec *store.Profile) (n int) {
-	if rec.Mask != nil {
-		n = len(rec.Mask.Bytes())
-	}
-	for _, c := range rec.Codes {
-		n += len(c.Rows)
-	}
-	return n
 }
 
 // Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every profile is made of too. What is wrong is in the report,

@@ -3,6 +3,8 @@
 package sdk
 
 import (
+	"fmt"
+
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/torch"

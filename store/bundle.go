@@ -276,7 +276,7 @@ func (b *bundleReader) decodeBank(f *frame, d *decoder) {
 	d.b = nil
 	info.Ref, f.bank = uint32(ref), info
 	f.bank.Ref = uint32(ref)
-	b.banks[info.Ref] = BankInfo{N: info.N, Blocks: info.Blocks}
+	b.banks[info.Ref] = BankInfo{Digest: info.Digest, N: info.N, Blocks: info.Blocks}
 }
 
 func (b *bundleReader) decodeHead(f *frame, d *decoder) {
@@ -302,6 +302,8 @@ func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
 		return corrupt("profile %q after %q", p.ID, b.lastID)
 	case err != nil:
 		return corrupt("profile %q: %v", p.ID, err)
+	case len(p.Codes) == 2 && b.banks[p.Codes[0].Bank].Digest == b.banks[p.Codes[1].Bank].Digest:
+		return corrupt("profile %q has two codes over one bank", p.ID) // which its refs do not tell
 	case int64(p.Head) > int64(b.heads):
 		return corrupt("profile %q has head %d of %d", p.ID, p.Head, b.heads)
 	}

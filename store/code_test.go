@@ -111,16 +111,18 @@ func TestCodedBundleRefused(t *testing.T) {
 		p  *Profile
 		ok bool
 	}{
-		"sound":   {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1)}, Revision: 1}, true},
-		"no bank": {&Profile{ID: "a", Codes: []Code{testCode(3, 19, 1)}, Revision: 1}, false},
-		"bank 0":  {&Profile{ID: "a", Codes: []Code{testCode(0, 19, 1)}, Revision: 1}, false},
-		"size":    {&Profile{ID: "a", Codes: []Code{testCode(1, 19, 1)}, Revision: 1}, false},
-		"neither": {&Profile{ID: "a", Revision: 1}, true},
+		"sound":                {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1)}, Revision: 1}, true},
+		"no bank":              {&Profile{ID: "a", Codes: []Code{testCode(5, 19, 1)}, Revision: 1}, false},
+		"bank 0":               {&Profile{ID: "a", Codes: []Code{testCode(0, 19, 1)}, Revision: 1}, false},
+		"size":                 {&Profile{ID: "a", Codes: []Code{testCode(1, 19, 1)}, Revision: 1}, false},
+		"neither":              {&Profile{ID: "a", Revision: 1}, true},
+		"two":                  {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1), testCode(3, 8, 1)}, Revision: 1}, true},
+		"one bank by two refs": {&Profile{ID: "a", Codes: []Code{testCode(4, 19, 1), testCode(2, 19, 1)}, Revision: 1}, false},
 	} {
 		var buf bytes.Buffer
 		b := must(newBundleWriter(&buf, nil))
 		err := b.frame(frameHeader, header)
-		for i, info := range []BankInfo{testBank, codeBanks[0]} {
+		for i, info := range []BankInfo{testBank, codeBanks[0], codeBanks[1], codeBanks[0]} {
 			err = errors.Join(err, b.frame(frameBank, append([]byte{byte(i + 1)}, encodeBank(info)...)))
 		}
 		err = errors.Join(err, b.frame(frameProfile, mustEncode(t, c.p)), b.frame(frameEnd, []byte{1, 0, 0}), b.Close())

@@ -130,16 +130,23 @@ func unchecked(t testing.TB) *Store {
 	return s
 }
 
+// maskedProfile is a randomProfile that has a mask, and no codes.
+func maskedProfile(r *rand.Rand, id string) *Profile {
+	p := randomProfile(r, id)
+	p.Bank, p.Mask, p.Codes, p.Temperature = 1, randomMask(r, 20, 5, 2), nil, 0
+	return p
+}
+
 // mixedProfile is of some kind.
 func mixedProfile(r *rand.Rand, id string) *Profile {
-	p := randomProfile(r, id)
+	p := maskedProfile(r, id)
 	p.setKind(r.IntN(1 << 12))
 	return p
 }
 
 // profileOfKind is of the kind that a number says.
 func profileOfKind(t testing.TB, id string, kind int) *Profile {
-	p := randomProfile(newRand(t), id)
+	p := maskedProfile(newRand(t), id)
 	p.setKind(kind)
 	return p
 }

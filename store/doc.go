@@ -4,9 +4,9 @@
 // A [Store] is an open file, bound for life to an encoder and a tokenizer by
 // their digests ([Meta]). It holds [Profile]s by id, and for each of them a
 // state, a bounded number of [Example]s and some earlier revisions. A profile
-// refers to a bank and a shared head by small numbers, which PutBank and
-// PutHead give out. What a mask selects, a state says or a head computes is
-// not known here: those are bytes.
+// refers to banks and a shared head by small numbers, which PutBank and
+// PutHead give out. What a mask or a code selects, a state says or a head
+// computes is not known here: those are bytes.
 //
 //	s, err := store.Create("xpeft.db", meta, nil)
 //	bank, err := s.PutBank(ctx, store.BankInfo{Digest: d, N: 150, Blocks: 6})

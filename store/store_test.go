@@ -138,7 +138,8 @@ func randomMask(r *rand.Rand, n, k, blocks int) *bitmask.Mask {
 	return m
 }
 
-// randomProfile is over testBank, with some of the optional fields.
+// randomProfile is over testBank, with some of the optional fields; some have a
+// code, and of these some no mask.
 func randomProfile(r *rand.Rand, id string) *Profile {
 	p := &Profile{ID: id, Bank: 1, Mask: randomMask(r, 20, 5, 2), Examples: r.Uint32N(100)}
 	if r.IntN(2) == 0 {
@@ -147,6 +148,12 @@ func randomProfile(r *rand.Rand, id string) *Profile {
 	if r.IntN(2) == 0 {
 		p.Prior, p.Bias = []uint32{r.Uint32N(9), 300}, []byte{9}
 		p.Before, p.After = r.Float32(), r.Float32()
+	}
+	if r.IntN(4) == 0 {
+		p.Codes, p.Temperature = []Code{testCode(1, 10, r.Uint32N(3), 3+r.Uint32N(300))}, byte(r.Uint32N(256))
+		if r.IntN(2) == 0 {
+			p.Mask, p.Bank = nil, 0
+		}
 	}
 	return p
 }

@@ -84,17 +84,16 @@ func headKind(p *store.Profile, h *model.Head) string {
 
 func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	row := profileRow{
-		Profile: p.ID, Revision: p.Revision,
+		Profile: p.ID, Revision: p.Revision, MaskBytes: p.MaskBytes(),
 		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
 		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
 	}
 	ref := p.Bank
 	if p.Mask != nil {
-		row.N, row.K, row.Blocks, row.MaskBytes = p.Mask.N, p.Mask.K, p.Mask.Blocks, len(p.Mask.Bytes())
+		row.N, row.K, row.Blocks = p.Mask.N, p.Mask.K, p.Mask.Blocks
 	}
 	for _, code := range p.Codes {
 		ref, row.N, row.K, row.Rows = code.Bank, 2*code.K, code.K, len(code.Labels)
-		row.MaskBytes += len(code.Rows)
 	}
 	if ref != 0 {
 		var err error

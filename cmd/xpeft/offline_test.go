@@ -56,6 +56,31 @@ func TestProfilesAndShow(t *testing.T) {
 	})
 }
 
+// TestShowWithoutMask: a profile that has codes, or nothing but its prior, is listed and shown.
+func TestShowWithoutMask(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		st, err := folder.Open(dir, &store.Options{NoSync: true})
+		must(t, err)
+		axes, err := st.PutBank(t.Context(), store.BankInfo{Digest: store.Digest{5}, N: 16, Blocks: 1})
+		must(t, err)
+		codes := []store.Code{{Bank: axes, K: 8, Labels: []uint32{0, 2}, Rows: []byte{5, 6}, Scales: []byte{160, 161}}}
+		for _, p := range []*store.Profile{{ID: "coded", Head: 1, Codes: codes, Temperature: 128}, {ID: "prior", Head: 1, Prior: []uint32{1, 2, 3}}} {
+			_, err = st.Put(t.Context(), p, store.Write{})
+			must(t, err)
+		}
+		must(t, st.Close())
+		rows := call(t, binary, dir, "", "profiles", "--json").want(t, exitOK).rows(t)
+		if len(rows) != 2 || rows[0]["mask_bytes"] != 2.0 || rows[1]["mask_bytes"] != 0.0 || rows[1]["bank"] != "" {
+			t.Errorf("profiles: got %v, want two without masks", rows)
+		}
+		got := call(t, binary, dir, "", "show", "coded", "prior", "--masks").want(t, exitOK).out
+		if strings.Count(got, "none\n") != 4 {
+			t.Errorf("show: got %s, want neither bank nor masks", got)
+		}
+	})
+}
+
 // TestProfilesOf lists by bank, head and label.
 func TestProfilesOf(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {

@@ -203,6 +203,10 @@ func selectedDirections(p *store.Profile, labels []string) (rows []selectedRow, 
 }
 
 func (s shown) text(w io.Writer) {
+	bank, masks := "none", "none"
+	if s.Bank != "" {
+		bank, masks = s.Bank[:12], fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks)
+	}
 	fields(w,
 		"profile", s.Profile,
 		"revision", number(s.Revision),

@@ -43,7 +43,7 @@ type PersonExample struct {
 type PersonRevision struct {
 	Revision uint64       `json:"revision"`
 	Updated  time.Time    `json:"updated"`
-	Bank     string       `json:"bank"`    // digest
+	Bank     string       `json:"bank"`    // digest of the masks'; empty: there are none
 	Head     string       `json:"head"`    // kind
 	Learned  int          `json:"learned"` // examples that it was learned from
 	Before   *float32     `json:"before"`  // accuracy on what was held out, before that learning and after; nil: no number
@@ -123,15 +123,18 @@ func PersonExamples(st *store.Store, id string) ([]PersonExample, error) {
 }
 
 func personRevision(st *store.Store, rec *store.Profile, head string) (r PersonRevision, err error) {
-	info, err := st.Bank(rec.Bank)
-	if err != nil {
-		return r, fmt.Errorf("bank %d: %w", rec.Bank, err)
-	}
-	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Bank: info.Digest.String(), Head: head, Learned: int(rec.Examples),
-		Before: finite(rec.Before), After: finite(rec.After)}
-	for _, side := range []bank.Side{bank.Down, bank.Up} {
-		for block := range rec.Mask.Blocks {
-			r.Masks = append(r.Masks, PersonMask{side.String(), block, rec.Mask.Indices(side, block, nil)})
+	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
+		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
+	if m := rec.Mask; m != nil {
+		info, err := st.Bank(rec.Bank)
+		if err != nil {
+			return r, fmt.Errorf("bank %d: %w", rec.Bank, err)
+		}
+		r.Bank = info.Digest.String()
+		for _, side := range []bank.Side{bank.Down, bank.Up} {
+			for block := range m.Blocks {
+				r.Masks = append(r.Masks, PersonMask{side.String(), block, m.Indices(side, block, nil)})
+			}
 		}
 	}
 	r.Record, err = store.EncodeProfile(rec)

@@ -51,6 +51,27 @@ func TestPerson(t *testing.T) {
 	}
 }
 
+// TestPersonWithoutMask: a revision with codes, or with neither, has no masks and no bank of masks; the record has the rest.
+func TestPersonWithoutMask(t *testing.T) {
+	_, st := newFolder(t, 8)
+	axes, err := st.PutBank(t.Context(), store.BankInfo{Digest: store.Digest{5}, N: 16, Blocks: 1})
+	must(t, err)
+	for _, codes := range [][]store.Code{nil, {{Bank: axes, K: 8, Labels: []uint32{0}, Rows: []byte{5}, Scales: []byte{160}}}} {
+		_, err := st.Put(t.Context(), &store.Profile{ID: "ann", Codes: codes}, store.Write{})
+		must(t, err)
+	}
+	d, err := Person(st, "ann", func(*store.Profile) (string, []string, error) { return "shared", nil, nil })
+	must(t, err)
+	if len(d.Revisions) != 2 {
+		t.Fatalf("got %d revisions, want 2", len(d.Revisions))
+	}
+	for i, r := range d.Revisions {
+		if r.Bank != "" || r.Masks == nil || len(r.Masks) > 0 || len(r.Record) == 0 {
+			t.Errorf("revision %d: got bank %q, masks %v and a record of %d bytes, want the record alone", i, r.Bank, r.Masks, len(r.Record))
+		}
+	}
+}
+
 func sumBytes(sums ...float32) (b []byte) {
 	for _, x := range sums {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
