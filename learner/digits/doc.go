@@ -1,0 +1,2 @@
+// Package digits
+package digits
