@@ -34,7 +34,8 @@ var imports = map[string][]string{
 	"internal/folder":      {"bank", "model", "store"},
 	"internal/axes":        {"bank"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
-	"sdk":                  {"learner", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
+	"learner/digits":       {},
+	"sdk":                  {"learner", "learner/digits", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
 	"metrics":              {"sdk"},
 	"internal/jsonl":       {},
 	"cmd/xpeft":            {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
@@ -71,7 +72,7 @@ var owners = map[string]string{
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/half", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/axes", "internal/folder", "model", "bank", "cmd/xpeft"}
+var pure = []string{"bitmask", "store", "internal/half", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/axes", "internal/folder", "model", "bank", "learner/digits", "cmd/xpeft"}
 
 // listed is the part of `go list -json` that the tests read.
 type listed struct {
