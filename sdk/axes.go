@@ -7,12 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -42,6 +42,19 @@ func (p *SDK) addAxes(ctx context.Context, m *model.Checkpoint) (took time.Durat
 	}
 	p.axes = &axesBank{a, info.Ref, info.Digest}
 	return time.Since(began), nil
+}
+
+// computeAxes makes axes for a model that none are shipped for: of four blocks, evenly from the middle to the last.
+func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
+	last := p.encoder.Blocks()
+	c := bank.AxesConfig{Hidden: p.encoder.Hidden(), Digits: 2, Seed: 1}
+	for i, step := 3, max(1, last/6); i >= 0; i-- {
+		if tap := last - i*step; tap >= 0 {
+			c.Taps = append(c.Taps, tap)
+		}
+	}
+	c.Count = min(192, len(c.Taps)*c.Hidden/2)
+	return bank.EncoderAxes(ctx, p.engine, p.encoder, p.tokenizer, c)
 }
 
 // loadAxes opens the folder's axes, if it has any.
@@ -91,7 +104,7 @@ func (p *SDK) foldRows(s *snapshot) (rows [][]float32) {
 		size := len(c.Rows) / max(1, len(c.Labels))
 		for i, label := range c.Labels {
 			rows[label] = make([]float32, p.axes.Dim())
-			p.axes.AddRow(rows[label], c.Rows[i*size:(i+1)*size], scale(c.Scales[i]))
+			p.axes.AddRow(rows[label], c.Rows[i*size:(i+1)*size], float32(digits.Scale(c.Scales[i])))
 		}
 	}
 	return rows
@@ -111,12 +124,10 @@ func (p *SDK) foldedBytes(s *snapshot) (n int64) {
 // seesFeatures says whether a head is over φ.
 func (p *SDK) seesFeatures(h *model.Head) bool { return p.axes != nil && h.Hidden == p.axes.Dim() }
 
-// scale and temperature are what a byte of a record stands for.
-func scale(b byte) float32 { return float32(math.Exp2((float64(b) - 160) / 16)) }
-
+// temperature is what a byte of a record stands for; 0: none.
 func temperature(b byte) float32 {
 	if b == 0 {
 		return 1
 	}
-	return float32(math.Exp2((float64(b) - 128) / 32))
+	return float32(digits.Temperature(b))
 }

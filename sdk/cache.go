@@ -18,17 +18,16 @@ import (
 // knows nothing of profiles: two with the same masks share one.
 type contentKey [32]byte
 
-func keyOf(b *bank.Bank, a *axesBank, p *store.Profile) contentKey {
+func keyOf(masks, axes bank.Digest, p *store.Profile) contentKey {
 	h := sha256.New()
-	if b != nil {
-		digest := b.Digest()
-		h.Write(digest[:])
+	if p.Mask != nil {
+		h.Write(masks[:])
 		h.Write([]byte{byte(p.Mask.K), byte(p.Mask.K >> 8), byte(p.Mask.K >> 16)})
 		h.Write(p.Mask.Bytes())
 		h.Write(p.Affine)
 	}
 	for _, c := range p.Codes {
-		h.Write(a.digest[:])
+		h.Write(axes[:])
 		for _, label := range c.Labels {
 			h.Write(binary.LittleEndian.AppendUint32(nil, label))
 		}
@@ -44,8 +43,16 @@ type folded struct {
 	rows    [][]float32  // of each label φ's row beside the shared head's, nil for none; nil without digits
 }
 
+// foldedOf is nil without an adapter, which then failed.
+func foldedOf(adapter *bank.Folded, rows [][]float32) *folded {
+	if adapter == nil {
+		return nil
+	}
+	return &folded{adapter, rows}
+}
+
 // Bytes is the memory that it holds.
-func (f folded) Bytes() (n int64) {
+func (f *folded) Bytes() (n int64) {
 	if f.adapter != nil {
 		n = f.adapter.Bytes()
 	}
@@ -56,7 +63,7 @@ func (f folded) Bytes() (n int64) {
 }
 
 // Free gives the adapter back.
-func (f folded) Free() {
+func (f *folded) Free() {
 	if f.adapter != nil {
 		f.adapter.Free()
 	}
@@ -84,7 +91,7 @@ type cache struct {
 type entry struct {
 	key    contentKey
 	ready  chan struct{} // closed when folded or err is set
-	folded folded
+	folded *folded
 	err    error
 	users  int
 	again  bool          // it was used more than once, or will be: a hot one
@@ -177,7 +184,7 @@ func (c *cache) keep(e *entry) {
 }
 
 // fill gives the entry its adapter, or an error: then the key is free again for the next caller.
-func (c *cache) fill(e *entry, f folded, err error) {
+func (c *cache) fill(e *entry, f *folded, err error) {
 	c.mu.Lock()
 	e.folded, e.err = f, err
 	switch {
@@ -206,7 +213,7 @@ func (e *entry) wait(ctx context.Context) error {
 func (c *cache) release(e *entry) {
 	c.mu.Lock()
 	e.users--
-	var victims []folded
+	var victims []*folded
 	switch {
 	case e.users > 0:
 	case c.byKey[e.key] == e:
@@ -216,7 +223,7 @@ func (c *cache) release(e *entry) {
 			c.once.push(e)
 		}
 		victims = c.evict()
-	case e.err == nil: // dropped while it was in use
+	case e.folded != nil: // dropped while it was in use
 		c.bytes -= e.folded.Bytes()
 		victims = append(victims, e.folded)
 	}
@@ -237,7 +244,7 @@ func (c *cache) setBeside(bytes int64) {
 }
 
 // evict takes entries out until the rest fits. The caller frees them outside of the lock.
-func (c *cache) evict() (victims []folded) {
+func (c *cache) evict() (victims []*folded) {
 	for c.hot.Len() > 0 && c.hot.bytes > c.room()/5*4 {
 		e := c.hot.Back().Value.(*entry)
 		e.leave()
@@ -256,7 +263,7 @@ func (c *cache) evict() (victims []folded) {
 	return victims
 }
 
-func free(fs []folded) {
+func free(fs []*folded) {
 	for _, f := range fs {
 		f.Free()
 	}
@@ -266,7 +273,7 @@ func free(fs []folded) {
 func (c *cache) drop(key contentKey) {
 	c.mu.Lock()
 	c.left.remove(key)
-	var victims []folded
+	var victims []*folded
 	if e := c.byKey[key]; e != nil {
 		delete(c.byKey, key)
 		if e.in != nil {

@@ -44,7 +44,7 @@ func TestCache(t *testing.T) {
 		if !mine {
 			t.Fatalf("key %d is there already", i)
 		}
-		c.fill(e, foldOne(t, p, "alice"), nil)
+		c.fill(e, &folded{adapter: foldOne(t, p, "alice")}, nil)
 		return e
 	}
 	has := func(t *testing.T, c *cache, want ...int) {
@@ -149,7 +149,7 @@ func TestCache(t *testing.T) {
 		cancel()
 		wantError(t, "wait", waiter.wait(ctx), context.Canceled)
 		c.release(waiter)
-		c.fill(e, foldOne(t, p, "alice"), nil)
+		c.fill(e, &folded{adapter: foldOne(t, p, "alice")}, nil)
 		c.release(e)
 		has(t, c, 0)
 		c.close()

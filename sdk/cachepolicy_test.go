@@ -24,7 +24,7 @@ func (r reader) ask(keys ...int) (hits int) {
 	for _, k := range keys {
 		e, mine := r.c.acquire(contentKey{byte(k), byte(k >> 8)})
 		if mine {
-			r.c.fill(e, foldOne(r.t, r.p, "alice"), nil)
+			r.c.fill(e, &folded{adapter: foldOne(r.t, r.p, "alice")}, nil)
 		} else {
 			hits++
 		}

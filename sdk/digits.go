@@ -8,7 +8,6 @@ import (
 
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -20,7 +19,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	who := l.person(phi, every(all))
+	who := l.along(phi, every(all))
 	res, err := digits.Learn(ctx, who, nil)
 	if err != nil {
 		return nil, err
@@ -56,8 +55,8 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	return rep, nil
 }
 
-// person is some of the profile's examples as they lie along the axes.
-func (l *lesson) person(phi []float32, which []int) *digits.Person {
+// along is some of the profile's examples as they lie along the axes.
+func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	p, h, D := l.sdk, l.head, l.sdk.axes.Dim()
 	who := &digits.Person{A: p.axes.Count(), C: len(h.Labels), Digits: p.axes.Digits,
 		Prior: func(counts []uint32) []float32 { return h.Prior(counts, priorStrength) }}
@@ -142,7 +141,7 @@ func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]dig
 	if !missing {
 		return known, nil
 	}
-	then := l.person(phi, had)
+	then := l.along(phi, had)
 	res, err := digits.Learn(ctx, then, nil)
 	if err != nil {
 		return nil, err

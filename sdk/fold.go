@@ -60,7 +60,7 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 	defer func() {
 		for _, group := range groups { // what is left of them
 			for _, i := range group {
-				p.cache.fill(entries[i], folded{}, err)
+				p.cache.fill(entries[i], nil, err)
 			}
 		}
 	}()
@@ -69,7 +69,7 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 	}
 	p.counters.folds.Add(int64(len(mine)))
 	for _, i := range groups[nil] { // no masks: nothing for the engine
-		p.cache.fill(entries[i], folded{rows: rows[i]}, nil)
+		p.cache.fill(entries[i], &folded{rows: rows[i]}, nil)
 	}
 	if delete(groups, nil); len(groups) == 0 {
 		return nil
@@ -82,7 +82,7 @@ func (p *SDK) foldMine(ctx context.Context, snaps []*snapshot, entries []*entry,
 			}
 			fs, errs := foldAll(s, b, of)
 			for n, i := range group {
-				p.cache.fill(entries[i], folded{fs[n], rows[i]}, errs[n])
+				p.cache.fill(entries[i], foldedOf(fs[n], rows[i]), errs[n])
 			}
 			delete(groups, b)
 		}

@@ -32,10 +32,10 @@ func labelReports(labels []string, examples []learner.Example, answers []digits.
 		if n[c]+said[c] == 0 {
 			continue
 		}
-		out = append(out, LabelReport{label, n[c], share(right[c], n[c]), share(right[c], said[c])})
-		macroF1 += share(2*right[c], n[c]+said[c])
+		out = append(out, LabelReport{label, n[c], portion(right[c], n[c]), portion(right[c], said[c])})
+		macroF1 += portion(2*right[c], n[c]+said[c])
 	}
 	return out, macroF1 / float64(max(1, len(out)))
 }
 
-func share(part, of int) float64 { return float64(part) / float64(max(1, of)) }
+func portion(part, of int) float64 { return float64(part) / float64(max(1, of)) }

@@ -153,12 +153,17 @@ func TestKeyOf(t *testing.T) {
 	}
 	keys := map[contentKey]string{}
 	for name, key := range map[string]contentKey{
-		"a bank":         keyOf(a, rec(plainMask(t, 8, 0))),
-		"another bank":   keyOf(b, rec(plainMask(t, 8, 0))),
-		"another mask":   keyOf(a, rec(plainMask(t, 8, 1))),
-		"another k":      keyOf(a, rec(two)),
-		"an affine":      keyOf(a, rec(plainMask(t, 8, 0), 1, 2)),
-		"another affine": keyOf(a, rec(plainMask(t, 8, 0), 1, 3)),
+		"a bank":         keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0))),
+		"another bank":   keyOf(b, bank.Digest{}, rec(plainMask(t, 8, 0))),
+		"another mask":   keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 1))),
+		"another k":      keyOf(a, bank.Digest{}, rec(two)),
+		"an affine":      keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0), 1, 2)),
+		"digits":         keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{9}}}}),
+		"other digits":   keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{4}, Scales: []byte{9}}}}),
+		"another label":  keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{2}, Rows: []byte{3}, Scales: []byte{9}}}}),
+		"another scale":  keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{8}}}}),
+		"other axes":     keyOf(a, a, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{9}}}}),
+		"another affine": keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0), 1, 3)),
 	} {
 		if other, ok := keys[key]; ok {
 			t.Errorf("%s and %s have one key", name, other)
@@ -167,7 +172,7 @@ func TestKeyOf(t *testing.T) {
 	}
 	id := rec(plainMask(t, 8, 0))
 	id.ID, id.Revision, id.Head = "bob", 7, 3
-	if keys[keyOf(a, id)] != "a bank" {
+	if keys[keyOf(a, bank.Digest{}, id)] != "a bank" {
 		t.Error("got a key that depends on more than the adapter's content")
 	}
 }

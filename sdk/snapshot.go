@@ -3,8 +3,6 @@
 package sdk
 
 import (
-	"fmt"
-
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/torch"
@@ -52,7 +50,7 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.key = keyOf(s.bank, p.axes, rec)
+	s.key = p.keyOf(s.bank, rec)
 	if err := p.openHead(s); err != nil {
 		return nil, err
 	}
@@ -61,6 +59,18 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	}
 	s.offset = s.offsetWith(rec.Prior)
 	return s, nil
+}
+
+// keyOf names what a record folds to.
+func (p *SDK) keyOf(b *bank.Bank, rec *store.Profile) contentKey {
+	var masks, axes bank.Digest
+	if b != nil {
+		masks = b.Digest()
+	}
+	if p.axes != nil {
+		axes = bank.Digest(p.axes.digest)
+	}
+	return keyOf(masks, axes, rec)
 }
 
 // openHead is the shared head, the profile's own, or the shared one with rows of the profile's own.

@@ -5,6 +5,7 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/learner"
@@ -156,14 +157,29 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 		rep.Losses, rep.Steps = res.Losses, res.Steps
 		return res.Head, nil
 	}
-	phi, err := p.features(ctx, encodings(data.train))
+	train := slices.DeleteFunc(slices.Clone(data.train), func(e learner.Example) bool { return e.Rejected }) // which say what a label is not
+	if len(train) == 0 {
+		return start.Clone(), nil
+	}
+	phi, err := p.features(ctx, encodings(train))
 	if err != nil {
 		return nil, err
 	}
-	fit := &digits.Head{}
-	_ = fit
-	_ = phi
-	return start.Clone(), nil
+	fit := &digits.Head{X: phi, W0: start.W, C: len(start.Labels), D: start.Hidden}
+	for _, e := range train {
+		fit.Class, fit.Weight = append(fit.Class, e.Class), append(fit.Weight, e.Weight)
+	}
+	res, err := digits.FitHead(ctx, fit, &digits.HeadOptions{Threads: p.options.Threads, Progress: func(fit, fits, _ int, loss float64) {
+		if o.Progress != nil {
+			o.Progress(fit, fits, float32(loss))
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	head := start.Clone()
+	head.W, head.B, rep.Steps = res.W, res.Bias, res.Steps
+	return head, nil
 }
 
 // scoreHead measures a head on the bare encoder.

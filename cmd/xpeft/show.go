@@ -203,16 +203,16 @@ func selectedDirections(p *store.Profile, labels []string) (rows []selectedRow, 
 }
 
 func (s shown) text(w io.Writer) {
-	bank, masks := "none", "none"
+	bank := "none"
 	if s.Bank != "" {
-		bank, masks = s.Bank[:12], fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks)
+		bank = s.Bank[:12]
 	}
 	fields(w,
 		"profile", s.Profile,
 		"revision", number(s.Revision),
 		"created", date(s.Created),
 		"updated", date(s.Updated),
-		"bank", s.Bank[:min(12, len(s.Bank))],
+		"bank", bank,
 		"masks", s.masks(),
 		"head", s.Head,
 		"labels", s.labels(),
