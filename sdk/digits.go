@@ -28,7 +28,8 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, before := digits.OutOfFold(res.LogProb, who), digits.OutOfFold(res.PriorLogProb, who)
+	after, prior := digits.OutOfFold(res.LogProb, who), digits.OutOfFold(res.PriorLogProb, who)
+	before := prior
 	if l.old != nil {
 		served, err := l.servedAnswers(ctx, phi)
 		if err != nil {
@@ -45,7 +46,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	b, a := digits.Scores(before, after)
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
-	if rep.Installed, rep.Reason = l.judge(who, before, after, rec); !rep.Installed && l.first() { // the prior serves
+	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
 	}
 	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)

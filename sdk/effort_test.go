@@ -69,7 +69,7 @@ func TestEffortAccuracy(t *testing.T) {
 	for name, o := range efforts {
 		right, n, took := 0, 0, time.Duration(0)
 		for seed := range uint64(2) {
-			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels, Options: &Options{Device: device()}})
+			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels, Masks: true, Options: &Options{Device: device()}})
 			for id, f := range demoFolds(t) {
 				took += mustLearn(t, p, id, f.learn, &o).Took
 				got, err := p.PredictBatch(context.Background(), f.ask)

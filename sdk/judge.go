@@ -13,8 +13,8 @@ import (
 )
 
 // judge decides whether what was learned replaces what was served.
-func (l *lesson) judge(who *digits.Person, before, after []digits.Answer, rec *store.Profile) (install bool, reason string) {
-	verdict, label := digits.Judge(who.Class, who.C, before, after)
+func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer, rec *store.Profile) (install bool, reason string) {
+	verdict, label := digits.Judge(who.Class, who.C, before, after, prior)
 	switch {
 	case l.person.Anew:
 		return true, "installed: learned anew, as an example was taken back"
@@ -46,7 +46,7 @@ func (l *lesson) first() bool { return l.old == nil || !learned(l.old.record) }
 
 // answeredBy is what a prediction says of an example of a label of head h.
 func answeredBy(p Prediction, h *model.Head, label string) digits.Answer {
-	a := digits.Answer{Known: true, Label: -1, Loss: digits.UnknownLoss}
+	a := digits.Answer{Known: true, Label: -1, Loss: digits.UnknownLoss, Fresh: true}
 	best := float32(-1)
 	for _, x := range p.Probabilities {
 		if x.P > best {

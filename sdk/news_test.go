@@ -75,7 +75,7 @@ func long() bool { return os.Getenv("XPEFT_LONG") != "" }
 
 func newsStore(t *testing.T, labels []string) *SDK {
 	t.Helper()
-	return create(t, Config{Model: golden.Model(t), Labels: labels, MaxTokens: 64, Bank: RandomBank{N: 150, Seed: 42, Blocks: 1}, Options: &Options{}})
+	return create(t, Config{Model: golden.Model(t), Labels: labels, Masks: true, MaxTokens: 64, Bank: RandomBank{N: 150, Seed: 42, Blocks: 1}, Options: &Options{}})
 }
 
 // served is the accuracy of what a profile is served.

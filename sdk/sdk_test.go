@@ -110,7 +110,7 @@ func tinyModel(t testing.TB) string {
 
 // small is a configuration over the tiny model.
 func small(t testing.TB) Config {
-	return Config{Model: tinyModel(t), Bank: RandomBank{N: 12, Seed: 3, Bottleneck: 4}, K: 4, Labels: labels, MaxTokens: 24, Options: &Options{Device: device(), Threads: 1}}
+	return Config{Model: tinyModel(t), Bank: RandomBank{N: 12, Seed: 3, Bottleneck: 4}, K: 4, Labels: labels, MaxTokens: 24, Masks: true, Options: &Options{Device: device(), Threads: 1}}
 }
 
 // device is where the tests' tensors are: the CPU, unless XPEFT_TEST_DEVICE says cuda.
@@ -243,7 +243,7 @@ func distance(a, b Prediction) float64 {
 // TestMainThread is the whole life of a profile, on the real weights.
 func TestMainThread(t *testing.T) {
 	ctx := context.Background()
-	p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 24, Seed: 3}, Labels: labels, Options: &Options{Device: device()}})
+	p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 24, Seed: 3}, Masks: true, Labels: labels, Options: &Options{Device: device()}})
 	_, err := p.Predict(ctx, "alice", "hello")
 	wantError(t, "before Learn", err, ErrProfileNotFound)
 	rep := mustLearn(t, p, "alice", examples(24, 0), quick())

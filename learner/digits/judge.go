@@ -11,6 +11,7 @@ type Answer struct {
 	Label int  // the most probable one; -1 where only Right is known
 	Right bool
 	Loss  float64 // −log of the right label's probability, at most UnknownLoss
+	Fresh bool    // of the side that was served: it came after its last training, and was answered by it
 }
 
 // OutOfFold is what log-probabilities [n,C] say of examples. A rejection has no right answer; what no fold could answer is not a number.
@@ -27,7 +28,7 @@ func OutOfFold(logProb []float32, p *Person) []Answer {
 				best = c
 			}
 		}
-		out[i] = Answer{true, best, best == class, min(UnknownLoss, -float64(z[class]))}
+		out[i] = Answer{Known: true, Label: best, Right: best == class, Loss: min(UnknownLoss, -float64(z[class]))}
 	}
 	return out
 }
@@ -70,29 +71,77 @@ type Verdict int
 const (
 	Better    Verdict = iota // no worse in loss, and nothing forbids it
 	Untested                 // there is nothing to compare
-	Loss                     // the loss is worse
+	Loss                     // the loss is worse, on all or on the older examples
 	Fewer                    // the loss is no worse, but accuracy falls by more than mostLost examples
-	Forgotten                // the loss is no worse, but most of what was right of a label is lost
+	Forgotten                // the loss is no worse, but all that was right of a label is lost
 )
 
 const (
 	mostLost = 2 // examples by which accuracy may fall where the loss is better
-	// of a label with fewestOfLabel examples, at least fewestRight of which were answered right, half of those may be lost.
+	// leastGained is how many more of the fresh examples must be answered right before anything may be lost on the older ones: those who changed their mind.
+	leastGained = 3
+	// of a label with fewestOfLabel examples, at least fewestRight of which were answered right, not all may be lost.
 	fewestOfLabel, fewestRight = 5, 2
 )
 
-// Judge compares what was learned with what was served before, each by answers to examples that it had not learned from: by the mean loss. Accuracy and a label's recall can only
-// forbid, and only where they fall by more than chance does. label is the one that is forgotten.
-func Judge(class []int, labels int, before, after []Answer) (v Verdict, label int) {
+// Judge compares what was learned with what was served before, each by answers to examples that it had not learned from: by the mean loss. Labels that are wrong must not vote for
+// themselves: what learns from them is less sure of itself, and has a better loss on them for that alone. So the loss of the examples that are not fresh may not rise either, and the
+// served side must be better on the fresh ones than base and prior alone, whose answers out of fold are prior. Where that is not so the person may have changed their mind, and shows it in the fresh
+// ones: three more of them right, and twice as many as are lost on the older ones (or just more, if they bring a label that the served side does not have), count for more. Accuracy
+// and a label's recall can only forbid, and only where they fall by more than chance does. label is the one that is forgotten.
+func Judge(class []int, labels int, before, after, prior []Answer) (v Verdict, label int) {
+	s := newSides(before, after, prior)
 	b, a := Scores(before, after)
 	switch {
 	case a.N == 0:
 		return Untested, -1
-	case a.Loss > b.Loss:
+	case a.Loss > b.Loss, !s.agree() && !s.changed():
 		return Loss, -1
 	case a.right() < b.right()-mostLost:
 		return Fewer, -1
 	}
+	if c := forgotten(class, labels, before, after); c >= 0 {
+		return Forgotten, c
+	}
+	return Better, -1
+}
+
+// sides are the sums of what was served, of what was learned and of the prior, over the older examples and over the fresh ones.
+type sides struct {
+	before, after, prior [2]Score
+	unknown              bool // a fresh one has a label that the served side does not
+}
+
+func newSides(before, after, prior []Answer) (s sides) {
+	for i := range after {
+		if !before[i].Known || !after[i].Known {
+			continue
+		}
+		part := 0
+		if before[i].Fresh {
+			part = 1
+			s.unknown = s.unknown || before[i].Loss == UnknownLoss
+		}
+		s.before[part].add(before[i])
+		s.after[part].add(after[i])
+		s.prior[part].add(prior[i])
+	}
+	return s
+}
+
+// agree says whether the older examples are answered no worse, and the fresh ones are such as the served side expects.
+func (s *sides) agree() bool {
+	return s.after[0].Loss <= s.before[0].Loss && s.before[1].Loss <= s.prior[1].Loss
+}
+
+// changed says whether the fresh ones gain enough to make up for what the older ones lose.
+func (s *sides) changed() bool {
+	lost, gained := s.before[0].Accuracy-s.after[0].Accuracy, s.after[1].Accuracy-s.before[1].Accuracy
+	return gained >= leastGained && (gained >= 2*lost || s.unknown && gained > lost)
+}
+
+// forgotten is a label of which all is lost, -1 if none is.
+func forgotten(class []int, labels int, before, after []Answer) int {
 	n, was, is := make([]int, labels), make([]int, labels), make([]int, labels)
 	for i, c := range class {
 		if !before[i].Known || !after[i].Known {
@@ -107,9 +156,9 @@ func Judge(class []int, labels int, before, after []Answer) (v Verdict, label in
 		}
 	}
 	for c := range n {
-		if n[c] >= fewestOfLabel && was[c] >= fewestRight && 2*is[c] < was[c] {
-			return Forgotten, c
+		if n[c] >= fewestOfLabel && was[c] >= fewestRight && is[c] == 0 {
+			return c
 		}
 	}
-	return Better, -1
+	return -1
 }

@@ -174,7 +174,7 @@ func (b *encryptedBench) predict(ctx context.Context, v env) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Options: &sdk.Options{MasterKey: key}})
+		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Options: &sdk.Options{MasterKey: key}})
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (w *World) makeHome(ctx context.Context) (err error) {
 		return err
 	}
 	w.home.dir = filepath.Join(w.root, "home")
-	p, err := sdk.Create(w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens, Bank: sdkBank})
+	p, err := sdk.Create(w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens, Masks: true, Bank: sdkBank})
 	if err != nil {
 		return err
 	}
