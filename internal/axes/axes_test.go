@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
@@ -23,7 +24,7 @@ func must(t *testing.T, err error) {
 
 // TestShipped: the model that scripts/setup.sh fetches has axes, of its default shape, in their canonical bytes. With XPEFT_MAKE_GOLDEN it makes them.
 func TestShipped(t *testing.T) {
-	c, err := model.OpenCheckpoint(os.Getenv("XPEFT_MODEL"))
+	c, err := model.OpenCheckpoint(golden.Model(t))
 	must(t, err)
 	defer c.Close()
 	digest := bank.Digest(c.Digest()) // an encoder closes the checkpoint
@@ -69,7 +70,7 @@ func orthonormal(t *testing.T, a *bank.Axes) {
 
 func compute(t *testing.T, c *model.Checkpoint, config bank.AxesConfig) *bank.Axes {
 	t.Helper()
-	tok, err := model.LoadTokenizer(os.Getenv("XPEFT_MODEL"))
+	tok, err := model.LoadTokenizer(golden.Model(t))
 	must(t, err)
 	engine, err := torch.Open(torch.Config{})
 	must(t, err)
