@@ -17,7 +17,7 @@ func madeStates(config AxesConfig) func(context.Context, []string) ([]float32, e
 		dim := len(config.Taps) * config.Hidden
 		x := newGaussians(5, 9).fill(make([]float64, len(texts)*dim))
 		for i := range x {
-			x[i] *= 3 / (1 + float64(i%dim)/8)
+			x[i] *= 3 / (1 + float64(i%dim)/3)
 		}
 		turn := newGaussians(6, 9).fill(make([]float64, dim*dim))
 		orthonormalise(turn, dim)
@@ -155,6 +155,10 @@ func TestRandomStrings(t *testing.T) {
 func TestComputeAxesRefuses(t *testing.T) {
 	broken := errors.New("broken")
 	constant := func(_ context.Context, texts []string) ([]float32, error) { return make([]float32, len(texts)*60), nil }
+	short := make([]float32, 100*60)
+	for i := range short {
+		short[i] = float32(i % 67)
+	}
 	for name, c := range map[string]struct {
 		change func(*AxesConfig)
 		states func(context.Context, []string) ([]float32, error)
@@ -166,7 +170,7 @@ func TestComputeAxesRefuses(t *testing.T) {
 		"a negative tap":  {func(c *AxesConfig) { c.Taps[0] = -1 }, nil, ErrInvalid},
 		"no digits":       {func(c *AxesConfig) { c.Digits = 0 }, nil, ErrInvalid},
 		"an error":        {nil, func(context.Context, []string) ([]float32, error) { return nil, broken }, broken},
-		"too few states":  {nil, func(context.Context, []string) ([]float32, error) { return make([]float32, 60), nil }, ErrInvalid},
+		"too few states":  {nil, func(context.Context, []string) ([]float32, error) { return short, nil }, ErrInvalid},
 		"constant states": {nil, constant, ErrInvalid},
 	} {
 		config := testConfig()

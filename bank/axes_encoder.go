@@ -38,15 +38,21 @@ func pooledStates(ctx context.Context, engine *torch.Engine, enc *model.Encoder,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	states := make([]float32, len(texts)*len(taps)*enc.Hidden())
-	if enc.CanEmbedEach() {
-		x := make([]float32, len(texts)*enc.Hidden())
-		return states, enc.EmbedEach(texts, make([]int, len(texts)), []*model.EachAdapter{nil}, x, taps, states)
+	if !enc.CanEmbedEach() {
+		return batchStates(ctx, engine, enc, texts, pad, taps)
 	}
+	x := make([]float32, len(texts)*enc.Hidden())
+	states := make([]float32, len(taps)*len(x))
+	return states, enc.EmbedEach(texts, make([]int, len(texts)), []*model.EachAdapter{nil}, x, taps, states)
+}
+
+// batchStates are those of a machine without the kernels.
+func batchStates(ctx context.Context, engine *torch.Engine, enc *model.Encoder, texts []model.Encoding, pad int32, taps []int) ([]float32, error) {
 	b, err := model.NewBatch(texts, pad)
 	if err != nil {
 		return nil, err
 	}
+	states := make([]float32, len(texts)*len(taps)*enc.Hidden())
 	return states, engine.Do(ctx, func(s *torch.Scope) error {
 		_, pooled := enc.EmbedTaps(s, b, nil, taps)
 		return s.ReadFloat32s(pooled, states)

@@ -18,7 +18,7 @@ var miniLM []byte
 
 // shipped are files by the digest of the model's checkpoint.
 var shipped = map[string][]byte{
-	"53035639184ff037d64c87044f6cac1b1cfeb8d3e67c955c75c7381ee66d1508": miniLM,
+	"8a7e85e8a3cc153fae213f41b530c3ec656751ccc53996ce1bcf2f4b501abdd0": miniLM,
 }
 
 // Shipped are the axes of the encoder with this digest (model.Checkpoint.Digest), nil if none are shipped.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
@@ -23,21 +24,22 @@ func must(t *testing.T, err error) {
 
 // TestShipped: the model that scripts/setup.sh fetches has axes, of its default shape, in their canonical bytes. With XPEFT_MAKE_GOLDEN it makes them.
 func TestShipped(t *testing.T) {
-	c, err := model.OpenCheckpoint(os.Getenv("XPEFT_MODEL"))
+	c, err := model.OpenCheckpoint(golden.Model(t))
 	must(t, err)
 	defer c.Close()
+	digest := bank.Digest(c.Digest()) // an encoder closes the checkpoint
 	config := bank.DefaultAxes(c.Config.NumHiddenLayers, c.Config.HiddenSize)
 	if os.Getenv("XPEFT_MAKE_GOLDEN") != "" {
 		start := time.Now()
 		data, err := compute(t, c, config).MarshalBinary()
 		must(t, err)
 		must(t, os.WriteFile("all-minilm-l6-v2.axes", data, 0o644))
-		miniLM, shipped[bank.Digest(c.Digest()).String()] = data, data
-		t.Logf("%d bytes in %v, for the checkpoint %v", len(data), time.Since(start), bank.Digest(c.Digest()))
+		miniLM, shipped[digest.String()] = data, data
+		t.Logf("%d bytes in %v, for the checkpoint %v", len(data), time.Since(start), digest)
 	}
-	a := Shipped(c.Digest())
+	a := Shipped(digest)
 	if a == nil {
-		t.Fatalf("got no axes for %v", bank.Digest(c.Digest()))
+		t.Fatalf("got no axes for %v", digest)
 	}
 	if a.Count() != config.Count || a.Digits != config.Digits || a.Hidden != config.Hidden || len(a.Taps) != 4 || a.Taps[3] != c.Config.NumHiddenLayers {
 		t.Errorf("got %d axes of %d digits over blocks %v, want %+v", a.Count(), a.Digits, a.Taps, config)
@@ -68,7 +70,7 @@ func orthonormal(t *testing.T, a *bank.Axes) {
 
 func compute(t *testing.T, c *model.Checkpoint, config bank.AxesConfig) *bank.Axes {
 	t.Helper()
-	tok, err := model.LoadTokenizer(os.Getenv("XPEFT_MODEL"))
+	tok, err := model.LoadTokenizer(golden.Model(t))
 	must(t, err)
 	engine, err := torch.Open(torch.Config{})
 	must(t, err)
