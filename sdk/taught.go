@@ -47,9 +47,6 @@ func (p *SDK) snapshotTold(r Request) (s *snapshot, label string, err error) {
 		texts = newTaughtTexts(r.Profile, told, p.options.ExampleAge)
 		p.taught.put(texts)
 	}
-	if s.head.Regression() {
-		return s, "", nil
-	}
 	return s, texts.label(p.options.texts.Key(r.Text, r.Pair)), nil
 }
 
