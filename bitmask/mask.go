@@ -71,8 +71,11 @@ func (m *Mask) Clone() *Mask {
 	return &c
 }
 
-// Equal says whether both masks have the same shape and rows.
+// Equal says whether both masks have the same shape and rows, or both are nil.
 func (m *Mask) Equal(o *Mask) bool {
+	if m == nil || o == nil {
+		return m == o
+	}
 	return sameShape(m, o) && m.K == o.K && bytes.Equal(m.bits, o.bits)
 }
 

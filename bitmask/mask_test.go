@@ -88,6 +88,9 @@ func TestRoundTrip(t *testing.T) {
 		if !got.Equal(m) || !clone.Equal(m) {
 			t.Errorf("N=%d: got a view, want a copy", n)
 		}
+		if none := (*Mask)(nil); none.Equal(m) || m.Equal(none) || !none.Equal(nil) {
+			t.Errorf("N=%d: no mask is equal to one, or not to none", n)
+		}
 		if n > m.K {
 			clone.Row(Up, 2).Reset()
 			if clone.Equal(m) || m.Row(Up, 2).Count() != m.K {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/bitmask"
 )
 
 // filled has n profiles with states, examples, and some with a shared head.
@@ -86,7 +88,7 @@ type content struct {
 	Head     []byte
 }
 
-var byValue = cmp.Comparer(sameMask)
+var byValue = cmp.Comparer((*bitmask.Mask).Equal)
 
 func TestBundleRoundTrip(t *testing.T) {
 	r := newRand(t)

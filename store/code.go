@@ -147,7 +147,7 @@ func bankOf(banks map[uint32]BankInfo) func(ref uint32) (BankInfo, error) {
 	return func(ref uint32) (BankInfo, error) {
 		info, ok := banks[ref]
 		if !ok {
-			return info, fmt.Errorf("%w: bank %d", ErrNotFound, ref)
+			return info, fmt.Errorf("no bank %d", ref)
 		}
 		return info, nil
 	}

@@ -132,6 +132,8 @@ func TestCodedBundleRefused(t *testing.T) {
 		to := newStore(t, fast)
 		if _, err := to.Import(ctx, &buf, allBanks); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v", name, err)
+		} else if err != nil && !strings.Contains(err.Error(), `profile "a"`) { // which the merge, too late, does not say
+			t.Errorf("%s: got %v, want it refused while it is verified", name, err)
 		}
 	}
 }

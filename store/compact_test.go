@@ -113,7 +113,7 @@ func TestCompactFails(t *testing.T) {
 			r, seen := newRand(t), false
 			ref := must(s.PutBank(ctx, testBank))
 			put := func(id string) error {
-				p := randomProfile(r, id)
+				p := maskedProfile(r, id)
 				p.Bank = ref
 				return second(s.Put(ctx, p, Write{}))
 			}

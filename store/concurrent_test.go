@@ -118,7 +118,7 @@ func TestGroupCommit(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			r := rand.New(rand.NewPCG(uint64(i), 0))
-			p := randomProfile(r, fmt.Sprint("user", i))
+			p := maskedProfile(r, fmt.Sprint("user", i))
 			if i%8 == 0 {
 				p.Bank = 99
 			}

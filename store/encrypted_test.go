@@ -60,8 +60,8 @@ func newEncrypted(t *testing.T) *Store {
 	}
 	for range 2 {
 		for _, id := range []string{"ann of the tests", "bob of the tests"} {
-			p := randomProfile(newRand(t), id)
-			p.OwnHead, p.Affine = []byte("head of "+id), []byte("affine of "+id)
+			p := maskedProfile(newRand(t), id)
+			p.OwnHead, p.Affine, p.Codes = []byte("head of "+id), []byte("affine of "+id), []Code{testCode(1, 10, 3, 7, 70)}
 			w := Write{State: []byte("state of " + id), Append: []Example{{Text: "text of " + id, Label: "label of " + id}}}
 			if _, err := s.Put(ctx, p, w); err != nil {
 				t.Fatal(err)
@@ -102,7 +102,7 @@ func TestNothingInTheClear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "), []byte("state of "), []byte("text of "), ann.Mask.Bytes()} {
+	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "), []byte("state of "), []byte("text of "), ann.Mask.Bytes(), slices.Concat(ann.Codes[0].Scales, ann.Codes[0].Rows)} {
 		if !bytes.Contains(clear, secret) {
 			t.Errorf("%q is not in the file of a store in the clear either", secret)
 		}

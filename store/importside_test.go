@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -253,7 +254,13 @@ func TestSideFileSealed(t *testing.T) {
 	secrets := func(after map[string]content) (all [][]byte) {
 		for id, c := range after {
 			if id != "zoe" {
-				all = append(all, []byte(id), c.State, c.Profile.Affine, c.Profile.Mask.Bytes())
+				all = append(all, []byte(id), c.State, c.Profile.Affine)
+				if m := c.Profile.Mask; m != nil {
+					all = append(all, m.Bytes())
+				}
+				for _, code := range c.Profile.Codes {
+					all = append(all, slices.Concat(code.Scales, code.Rows))
+				}
 			}
 		}
 		return all

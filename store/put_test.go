@@ -107,7 +107,7 @@ func TestPutRefusals(t *testing.T) {
 		"large":              {func(p *Profile) { p.Bias = make([]byte, MaxRecord) }, ErrLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := randomProfile(r, "ann")
+			p := maskedProfile(r, "ann")
 			c.change(p)
 			_, err := s.Put(ctx, p, Write{})
 			if err == nil || c.want != nil && !errors.Is(err, c.want) {

@@ -45,7 +45,7 @@ func fullProfile() *Profile {
 func testCode(bank uint32, k int, labels ...uint32) Code {
 	c := Code{Bank: bank, K: k, Labels: labels}
 	for i, label := range labels {
-		c.Scales = append(c.Scales, byte(160+label))
+		c.Scales = append(c.Scales, 1+byte((159+label)%255))
 		row := make(bitmask.Row, bitmask.RowBytes(k))
 		for j := range k {
 			if (int(label)+2)*(j+1)*(i+3)%7 < 3 {
@@ -100,7 +100,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			masks := cmp.Comparer(sameMask)
+			masks := cmp.Comparer((*bitmask.Mask).Equal)
 			if diff := cmp.Diff(want, got, masks); diff != "" {
 				t.Error(diff)
 			}

@@ -166,15 +166,10 @@ func newRand(t testing.TB) *rand.Rand {
 
 var ctx = context.Background()
 
-// sameMask says whether two masks are, of which either may be none.
-func sameMask(a, b *bitmask.Mask) bool {
-	return a == nil && b == nil || a != nil && b != nil && a.Equal(b)
-}
-
 // asPut ignores what the store sets.
 var asPut = cmp.Options{
 	cmpopts.IgnoreFields(Profile{}, "Number", "Revision", "Created", "Updated"),
-	cmp.Comparer(sameMask),
+	cmp.Comparer((*bitmask.Mask).Equal),
 }
 
 func diffProfile(got, want *Profile) string { return cmp.Diff(want, got, asPut) }
