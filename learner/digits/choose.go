@@ -18,7 +18,10 @@ type learning struct {
 
 // validate fits each fold at each strength, from the strongest on, each fit from the one before, and averages what each example got in probability.
 func (l *learning) validate(ctx context.Context) error {
-	l.lambdas = append([]float64{math.Inf(1)}, l.options.Lambdas...)
+	l.lambdas = []float64{math.Inf(1)}
+	if l.n > 1 && !l.oneLabel() {
+		l.lambdas = append(l.lambdas, l.options.Lambdas...)
+	}
 	slices.SortFunc(l.lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
 	l.logProb = make([][]float64, len(l.lambdas))
 	for k := range l.logProb {
@@ -46,6 +49,16 @@ func (l *learning) validate(ctx context.Context) error {
 
 // floor bounds a log-probability from below, where the probability itself is 0 in float64.
 const floor = 700
+
+// oneLabel says whether all examples have the same label and none was rejected.
+func (d *data) oneLabel() bool {
+	for i, c := range d.class {
+		if c != d.class[0] || d.rejected[i] {
+			return false
+		}
+	}
+	return true
+}
 
 // answer adds what one fold's trainings give its test examples to logProb, as probabilities.
 func (l *learning) answer(ctx context.Context, part fold) error {
@@ -84,6 +97,9 @@ const (
 // choose is the strength of the least out-of-fold loss plus ½(ln(λ/center)/spread)²; from there the strongest that is worse by no more than the standard
 // error of the paired difference, times Caution. It is 0, the prior alone, if the mean loss of that strength is not below the prior's, by PriorCaution standard errors.
 func (l *learning) choose() int {
+	if len(l.lambdas) == 1 {
+		return 0
+	}
 	total := 0.0
 	for _, w := range l.weight {
 		total += w
@@ -105,7 +121,7 @@ func (l *learning) choose() int {
 		}
 	}
 	gain := l.mean(losses[0]) - l.mean(losses[chosen])
-	if l.n == 1 || gain <= l.options.PriorCaution*l.standardError(losses[0], losses[chosen]) {
+	if gain <= l.options.PriorCaution*l.standardError(losses[0], losses[chosen]) {
 		return 0
 	}
 	return chosen
@@ -130,11 +146,8 @@ func (d *data) mean(x []float64) float64 {
 	return dot(d.weight, x) / total
 }
 
-// standardError is that of the mean of a − b; 0 for one example.
+// standardError is that of the mean of a − b.
 func (d *data) standardError(a, b []float64) float64 {
-	if d.n == 1 {
-		return 0
-	}
 	diff := slices.Clone(a)
 	add(diff, -1, b)
 	mean, total, squares := d.mean(diff), 0.0, 0.0

@@ -80,8 +80,8 @@ func byteOf(s float64) byte {
 	return byte(min(max(math.Round(160+16*math.Log2(s)), 1), 255))
 }
 
-// round turns a solution into a code: the levels nearest to z, then scales and biases fitted again with the levels fixed, the scales rounded to bytes, and
-// the biases once more.
+// round turns a solution into a code: the levels nearest to z, settled; then scales and biases fitted again with the levels fixed, the scales rounded to
+// bytes, and the biases once more.
 func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 	R, z := len(f.rows), f.z(x)
 	c := &code{level: make([]float64, R*f.axes), scale: make([]byte, R), bias: make([]float64, R)}
@@ -89,6 +89,7 @@ func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 		row := c.level[r*f.axes : (r+1)*f.axes]
 		c.scale[r] = roundRow(row, z[r*f.axes:(r+1)*f.axes], f.digits)
 	}
+	f.settle(c, z, f.probabilities(x))
 	c.proj = f.project(c, f.train)
 	copy(c.bias, x[R*f.dim:])
 	if err := f.refit(ctx, c); err != nil {

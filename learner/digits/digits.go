@@ -41,7 +41,8 @@ type Result struct {
 //
 // λ minimizes the mean out-of-fold loss of the rounded code, weighted as F is, rejections included, with a weak log-normal prior of λ about 0.3 added: a
 // factor of 2.5 away costs half a nat in all. From there it goes up while the loss is worse by no more than Caution standard errors of the paired
-// differences. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example alone never gets digits.
+// differences. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example never gets digits, nor do
+// examples that all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
 	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: eight from 0.05 to 6.4
 	BiasLambda  float64   // λ_b; 0: 3

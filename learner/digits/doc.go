@@ -17,9 +17,8 @@
 //
 //	F(z, b) = Σ_i w_i·loss_i + ½λ‖z‖² + ½λ_b‖b‖²,  logits_ic = base_ic + prior_c + b_c + z_c·p_i
 //
-// where loss is −log p_c, or −log(1 − p_c) of a rejection. Each z_c is rounded to the nearest levels at the scale of least squares; then the scales and b
-// minimize F with the levels fixed, the scales become bytes, and b is fitted once more. Single steps of levels after that gained too little out of fold
-// to be worth two to four times the time, and are left out.
+// where loss is −log p_c, or −log(1 − p_c) of a rejection. Each z_c is rounded to the nearest levels at the scale of least squares; single levels then move
+// where that lowers a quadratic model of F; then the scales and b minimize F with the levels fixed, the scales become bytes, and b is fitted once more.
 //
 // λ is chosen by folds: see [Options]. Every fold's count prior is that of its own training.
 //

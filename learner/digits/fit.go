@@ -40,17 +40,32 @@ func (d *data) offsets(i int, prior []float64) []float64 {
 	return out
 }
 
-// convex is F and its gradient.
-func (f *fit) convex(x, g []float64) float64 {
-	R, dim := len(f.rows), f.dim
-	y, b := x[:R*dim], x[R*dim:]
+// forward writes the logits of x.
+func (f *fit) forward(x []float64) {
+	dim, b := f.dim, x[len(f.rows)*f.dim:]
 	copy(f.logits, f.offset)
 	for k, i := range f.train {
 		logits, u := f.logits[k*f.classes:(k+1)*f.classes], f.u[i*dim:(i+1)*dim]
 		for r, c := range f.rows {
-			logits[c] += b[r] + dot(u, y[r*dim:(r+1)*dim])
+			logits[c] += b[r] + dot(u, x[r*dim:(r+1)*dim])
 		}
 	}
+}
+
+// probabilities are those of x, [train,C], until logits is written again.
+func (f *fit) probabilities(x []float64) []float64 {
+	f.forward(x)
+	for k := range f.train {
+		softmax(f.logits[k*f.classes : (k+1)*f.classes])
+	}
+	return f.logits
+}
+
+// convex is F and its gradient.
+func (f *fit) convex(x, g []float64) float64 {
+	R, dim := len(f.rows), f.dim
+	y, b := x[:R*dim], x[R*dim:]
+	f.forward(x)
 	value := f.losses() + f.lambda/2*dot(y, y) + f.biased/2*dot(b, b)
 	for i, v := range y {
 		g[i] = f.lambda * v

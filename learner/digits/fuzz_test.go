@@ -10,9 +10,16 @@ import (
 
 // FuzzLearn: any numbers are ErrConfig, or a result as documented.
 func FuzzLearn(f *testing.F) {
-	f.Add(uint8(3), uint8(2), uint8(2), []byte("some bytes that become numbers, labels and weights"))
-	f.Add(uint8(1), uint8(3), uint8(8), []byte{0, 0, 0x80, 0x3f, 0, 0, 0x80, 0xbf, 1, 2, 3, 4, 5})
-	f.Add(uint8(4), uint8(4), uint8(1), []byte{0, 0, 0xc0, 0x7f, 0xff, 0xff, 0x7f, 0x7f})
+	numbers := func(words ...uint32) (b []byte) {
+		for _, w := range words {
+			b = binary.LittleEndian.AppendUint32(b, w)
+		}
+		return b
+	}
+	const one, minusOne, nan = 0x3f80_0000, 0xbf80_0000, 0x7fc0_0000
+	f.Add(uint8(1), uint8(2), uint8(2), numbers(0, one, 0, 0, 1<<8, minusOne, 0, 0, 0, one, one, one, 1<<8|1, minusOne, one, 0))
+	f.Add(uint8(2), uint8(3), uint8(8), numbers(0, one, one, 0, 0, 0, 2<<8, 0, minusOne, one))
+	f.Add(uint8(1), uint8(2), uint8(1), numbers(0, nan, one, one, 1<<8, one, one, one))
 	f.Fuzz(func(t *testing.T, axes, labels, digits uint8, data []byte) {
 		p := &Person{A: int(axes % 8), C: int(labels % 6), Digits: int(digits % 10), Prior: countPrior}
 		if p.C < 2 {

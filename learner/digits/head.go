@@ -27,6 +27,9 @@ type HeadOptions struct {
 	Seed     uint64    // of the hold-out
 	MaxSteps int       // of one fit; 0: 200
 	Threads  int       // 0: as many as Go has. The result does not depend on it
+
+	// Progress is called after each step of each of the fits, the last of which is that of all examples; nil: not at all. loss is the objective's value at the
+	// last point that was tried.
 	Progress func(fit, fits, step int, loss float64)
 }
 

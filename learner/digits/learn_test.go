@@ -161,21 +161,26 @@ func TestFewExamples(t *testing.T) {
 					if res := learn(t, p, nil); n == 1 && !math.IsInf(res.Lambda, 1) {
 						t.Errorf("got λ %g, want the prior alone: nothing says that one example can be learned from", res.Lambda)
 					}
-					learn(t, p, &Options{PriorCaution: -0.0, Caution: -1})
+					learn(t, p, &Options{PriorCaution: -1e6, Caution: -1})
 				})
 			}
 		}
 	}
 }
 
+// TestOneLabel: the counts say all that there is to say, until something else is known.
 func TestOneLabel(t *testing.T) {
 	p := randomPerson(1, 25, 8, 4)
 	for i := range p.Class {
 		p.Class[i] = 2
 	}
-	res := learn(t, p, nil)
-	if len(res.Labels) != 1 || res.Labels[0] != 2 || res.Bias[0] != 0 || res.Bias[2] <= 0 {
-		t.Errorf("got rows of %v and bias %v, want one of label 2, and its bias above 0", res.Labels, res.Bias)
+	if res := learn(t, p, &Options{PriorCaution: -1e6}); !math.IsInf(res.Lambda, 1) {
+		t.Errorf("got λ %g, want the prior alone", res.Lambda)
+	}
+	p.Rejected = make([]bool, 25)
+	p.Rejected[3] = true
+	if res := learn(t, p, &Options{PriorCaution: -1e6}); len(res.Labels) != 1 || res.Labels[0] != 2 || res.Bias[0] != 0 || res.Bias[2] <= 0 {
+		t.Errorf("with a rejection: got rows of %v and bias %v, want one of label 2, and its bias above 0", res.Labels, res.Bias)
 	}
 }
 
