@@ -45,7 +45,7 @@ func (c *Code) check() error {
 	n, width := len(c.Labels), bitmask.RowBytes(c.K)
 	switch {
 	case c.K < 1 || c.K > bitmask.MaxAdapters/2:
-		return fmt.Errorf("K is %d, want 1 to %d", c.K, bitmask.MaxAdapters/2)
+		return fmt.Errorf("it has rows of %d bits, want 1 to %d", c.K, bitmask.MaxAdapters/2)
 	case n == 0:
 		return errors.New("it has no labels")
 	case len(c.Rows) != n*width || len(c.Scales) != n:
