@@ -55,7 +55,7 @@ func check(p *Person, o Options) error {
 		f.check(strength(lambda), "a strength of %g", lambda)
 	}
 	f.check(o.Folds >= 2, "%d folds", o.Folds)
-	f.check(!math.IsNaN(o.Caution+o.PriorCaution), "cautions of %g and %g", o.Caution, o.PriorCaution)
+	f.check(!math.IsNaN(o.PriorCaution), "a caution of %g", o.PriorCaution)
 	return f.err()
 }
 

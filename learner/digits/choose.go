@@ -87,44 +87,32 @@ func (l *learning) answer(ctx context.Context, part fold) error {
 	return nil
 }
 
-// center and spread are the prior over λ, log-normal: mean out-of-fold losses of few examples differ by chance among strengths, and without it the folds choose far
-// too often a strength at an end.
+// center of the prior over λ, log-normal: mean out-of-fold losses of few examples differ by chance among strengths, and without it the folds choose far
+// too often a strength at an end. A factor of ten away costs decade nats.
 const (
 	center = 0.3
-	spread = 0.9
+	decade = 2
 )
 
-// choose is the strength of the least out-of-fold loss plus ½(ln(λ/center)/spread)²; from there the strongest that is worse by no more than the standard
-// error of the paired difference, times Caution. It is 0, the prior alone, if the mean loss of that strength is not below the prior's, by PriorCaution standard errors.
+// choose is the strength of the least out-of-fold loss, with that prior; 0, the prior alone, if its mean loss is not below the prior's, by PriorCaution standard errors.
 func (l *learning) choose() int {
-	if len(l.lambdas) == 1 {
-		return 0
-	}
 	total := 0.0
 	for _, w := range l.weight {
 		total += w
 	}
-	losses, score := make([][]float64, len(l.lambdas)), make([]float64, len(l.lambdas))
-	best := 1
+	losses, best, least := make([][]float64, len(l.lambdas)), 0, math.Inf(1)
 	for k, lambda := range l.lambdas {
 		losses[k] = l.outOfFold(l.logProb[k])
-		away := math.Log(lambda/center) / spread
-		score[k] = l.mean(losses[k]) + away*away/2/total
-		if k > 0 && score[k] < score[best] {
-			best = k
+		away := math.Log10(lambda / center)
+		if score := l.mean(losses[k]) + decade*away*away/total; k > 0 && score < least {
+			best, least = k, score
 		}
 	}
-	chosen := best
-	for k := best - 1; k >= 1; k-- {
-		if score[k]-score[best] <= l.options.Caution*l.standardError(losses[k], losses[best]) {
-			chosen = k
-		}
-	}
-	gain := l.mean(losses[0]) - l.mean(losses[chosen])
-	if gain <= l.options.PriorCaution*l.standardError(losses[0], losses[chosen]) {
+	gain := l.mean(losses[0]) - l.mean(losses[best])
+	if gain <= l.options.PriorCaution*l.standardError(losses[0], losses[best]) {
 		return 0
 	}
-	return chosen
+	return best
 }
 
 // outOfFold is each example's loss: −log p, or −log(1 − p) of a rejection.

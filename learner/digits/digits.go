@@ -40,22 +40,19 @@ type Result struct {
 // the others are answered by one who knows the label, and its own answer comes from one more training on all the others.
 //
 // λ minimizes the mean out-of-fold loss of the rounded code, weighted as F is, rejections included, with a weak log-normal prior of λ about 0.3 added: a
-// factor of 2.5 away costs half a nat in all. From there it goes up while the loss is worse by no more than Caution standard errors of the paired
-// differences. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example never gets digits, nor do
+// factor of 10 away costs two nats in all. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example never gets digits, nor do
 // examples that all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
-	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: eight from 0.05 to 6.4
-	BiasLambda  float64   // λ_b; 0: 3
+	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
+	BiasLambda  float64   // λ_b; 0: 1
 	ClassWeight []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
 	Folds       int       // from ten examples on; 0: 5
 	Seed        uint64    // of the folds
-	Caution     float64   // how many standard errors λ goes toward more shrinkage, +Inf left out; 0: 1, negative: none
-
 	PriorCaution float64 // by how many standard errors the digits must be better than the prior alone, else they are not learned; 0: any better will do
 }
 
 // defaultLambdas are the strengths tried.
-var defaultLambdas = []float64{6.4, 3.2, 1.6, 0.8, 0.4, 0.2, 0.1, 0.05}
+var defaultLambdas = []float64{6, 2, 0.6, 0.2, 0.06, 0.02}
 
 func (o *Options) orDefaults() Options {
 	out := Options{}
@@ -66,15 +63,11 @@ func (o *Options) orDefaults() Options {
 		out.Lambdas = defaultLambdas
 	}
 	if out.BiasLambda == 0 {
-		out.BiasLambda = 3
+		out.BiasLambda = 1
 	}
 	if out.Folds == 0 {
 		out.Folds = 5
 	}
-	if out.Caution == 0 {
-		out.Caution = 1
-	}
-	out.Caution = max(out.Caution, 0)
 	return out
 }
 

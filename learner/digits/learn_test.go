@@ -161,7 +161,7 @@ func TestFewExamples(t *testing.T) {
 					if res := learn(t, p, nil); n == 1 && !math.IsInf(res.Lambda, 1) {
 						t.Errorf("got λ %g, want the prior alone: nothing says that one example can be learned from", res.Lambda)
 					}
-					learn(t, p, &Options{PriorCaution: -1e6, Caution: -1})
+					learn(t, p, &Options{PriorCaution: -1e6})
 				})
 			}
 		}
@@ -301,7 +301,6 @@ func TestErrors(t *testing.T) {
 		"strength NaN":     func(p *Person, o *Options) { o.Lambdas = []float64{math.NaN()} },
 		"bias's strength":  func(p *Person, o *Options) { o.BiasLambda = -1 },
 		"one fold":         func(p *Person, o *Options) { o.Folds = 1 },
-		"caution NaN":      func(p *Person, o *Options) { o.Caution = math.NaN() },
 		"prior caution is": func(p *Person, o *Options) { o.PriorCaution = math.NaN() },
 	} {
 		p, o := randomPerson(1, 12, 4, 3), &Options{}

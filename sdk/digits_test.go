@@ -1,0 +1,253 @@
+//go:build cgo
+
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/store"
+)
+
+// coded is a folder of digits over the tiny model.
+func coded(t testing.TB) *SDK {
+	c := small(t)
+	c.Masks = false
+	return create(t, c)
+}
+
+// TestRequestedOfDigits is TestRequested of profiles of digits.
+func TestRequestedOfDigits(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	before, err := p.axes.Axes.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const learns, people = 1000, 50
+	for i := range learns {
+		if rep := mustLearn(t, p, fmt.Sprint("user ", i%people), examples(12, i), &LearnOptions{Force: true}); rep.HeldOut != 0 {
+			t.Fatalf("got %d held out, want none", rep.HeldOut)
+		}
+	}
+	if now, err := p.axes.Axes.Digest(); err != nil || now != before || store.Digest(now) != p.axes.digest {
+		t.Errorf("the axes have changed: %v", err)
+	}
+	withCode := 0
+	for rec, err := range p.store.Profiles("") { // read out of bbolt
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range rec.Codes {
+			withCode++
+			for i := range c.Labels {
+				row, err := bitmask.PairRow(c.Rows[i*bitmask.RowBytes(c.K):(i+1)*bitmask.RowBytes(c.K)], c.K)
+				if err != nil || c.Bank != p.axes.ref || row.Count() != p.axes.K() {
+					t.Errorf("%s: row %d is %v over bank %d, %v, want %d-hot", rec.ID, i, row, c.Bank, err, p.axes.K())
+				}
+			}
+		}
+	}
+	if withCode < people*3/4 {
+		t.Errorf("got %d of %d records with digits", withCode, people)
+	}
+	start, err := p.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := coder(t, p)
+	for range 3 {
+		mustPredict(t, p, id, "server down")
+	}
+	now, err := p.Stats()
+	if d := now.Sub(start); err != nil || d.Folds != 1 || d.Cache.Hits != 2 || d.Cache.Misses != 1 {
+		t.Errorf("three answers folded %d times with %d hits (%v), want 1 and 2", d.Folds, d.Cache.Hits, err)
+	}
+	var bundle bytes.Buffer
+	if _, err := p.Export(ctx, &bundle); err != nil {
+		t.Fatal(err)
+	}
+	q := coded(t)
+	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+		t.Fatal(err)
+	}
+	for i := range people {
+		id := fmt.Sprint("user ", i)
+		near(t, id, mustPredict(t, q, id, "server down"), mustPredict(t, p, id, "server down"))
+	}
+}
+
+// coder is a profile that has digits.
+func coder(t *testing.T, p *SDK) string {
+	t.Helper()
+	for rec, err := range p.store.Profiles("") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rec.Codes) > 0 {
+			return rec.ID
+		}
+	}
+	t.Fatal("no profile has digits")
+	return ""
+}
+
+// TestDigitsAnswer: what is served is head, prior, bias and the plain average of the directions, over the temperature.
+func TestDigitsAnswer(t *testing.T) {
+	p := coded(t)
+	mustLearn(t, p, "ann", examples(40, 1), &LearnOptions{Force: true})
+	snap, err := p.snapshot("ann")
+	if err != nil || len(snap.record.Codes) == 0 {
+		t.Fatalf("got codes %v, %v", snap.record.Codes, err)
+	}
+	text := "server down"
+	phi, err := p.features(context.Background(), encodings(p.encode([]store.Example{{Text: text, Label: labels[0]}}, snap.head)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, z := snap.record.Codes[0], snap.head.Logits(nil, phi)
+	for i := range z {
+		z[i] += snap.offset[i]
+	}
+	for i, label := range c.Labels {
+		row, err := bitmask.PairRow(c.Rows[i*bitmask.RowBytes(c.K):(i+1)*bitmask.RowBytes(c.K)], c.K)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for _, at := range row.AppendIndices(nil) { // the direction ± K·2^-m·V_j
+			axis, digit, sign := int(at/2)/p.axes.Digits, int(at/2)%p.axes.Digits+1, 2*float64(at%2)-1
+			along := 0.0
+			for k, v := range p.axes.V[axis*p.axes.Dim() : (axis+1)*p.axes.Dim()] {
+				along += float64(v) * float64(phi[k])
+			}
+			sum += sign * float64(c.K) * math.Exp2(-float64(digit)) * along
+		}
+		z[label] += float32(math.Exp2((float64(c.Scales[i])-160)/16) * sum / float64(c.K))
+	}
+	heat, total := math.Exp2((float64(max(1, snap.record.Temperature))-128)/32), 0.0
+	if snap.record.Temperature == 0 {
+		heat = 1
+	}
+	for _, v := range z {
+		total += math.Exp(float64(v) / heat)
+	}
+	for i, got := range mustPredict(t, p, "ann", text).Probabilities {
+		if want := math.Exp(float64(z[i])/heat) / total; math.Abs(float64(got.P)-want) > 1e-4 {
+			t.Errorf("%s: got %g, want %g", got.Label, got.P, want)
+		}
+	}
+}
+
+// TestDigitsBesideMasks: a Learn with a Config makes masks of digits, the next one without makes digits of masks, and both ways are said.
+func TestDigitsBesideMasks(t *testing.T) {
+	p := coded(t)
+	rep := mustLearn(t, p, "ann", examples(30, 1), nil)
+	if rep.Moved || rep.Examples != 30 || rep.HeldOut != 0 || len(rep.Labels) == 0 || rep.After.N != 30 {
+		t.Errorf("got %+v, want all 30 trained on and measured", rep)
+	}
+	quick := learner.Default()
+	quick.K, quick.Epochs = 0, 1
+	rep = mustLearn(t, p, "ann", nil, &LearnOptions{Config: &quick})
+	if rec, err := p.store.Get("ann"); err != nil || !rep.Moved || !rep.Installed || rec.Mask == nil || len(rec.Codes) > 0 {
+		t.Errorf("got %+v, %v, want masks", rep, err)
+	}
+	mustPredict(t, p, "ann", "server down")
+	rep = mustLearn(t, p, "ann", examples(10, 7), nil)
+	rec, err := p.store.Get("ann")
+	if err != nil || !rep.Moved || rep.Installed != (rec.Mask == nil) {
+		t.Errorf("got %+v, %v, want digits if they are better", rep, err)
+	}
+	mustPredict(t, p, "ann", "server down")
+}
+
+// TestDigitsGoOn: rolled back, taken back, observed, exported without examples and rebased, a profile of digits stays one that answers.
+func TestDigitsGoOn(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
+	want := mustPredict(t, p, "ann", "server down")
+	mustLearn(t, p, "ann", examples(30, 5), &LearnOptions{Force: true})
+	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "rolled back", mustPredict(t, p, "ann", "server down"), want)
+	rep := mustLearn(t, p, "ann", examples(12, 9), nil) // the answers out of fold are gone, and made again
+	if rep.Before.N == 0 {
+		t.Errorf("got %+v, want what was served measured", rep)
+	}
+	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, p)
+	if info, err := p.Profile("ann"); err != nil || info.Waiting != 0 {
+		t.Errorf("got %+v, %v, want all learned", info, err)
+	}
+	mustObserve(t, p, "bob", examples(3, 2)...)
+	if info, err := p.Profile("bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
+		t.Errorf("got %+v, %v, want nothing learned yet", info, err)
+	}
+	mustPredict(t, p, "bob", "server down")
+	if rep, err := p.Rebase(ctx, "ann"); err != nil || !strings.Contains(rep.Reason, "is on") {
+		t.Errorf("got %+v, %v, want it left alone", rep, err)
+	}
+	for rep, err := range p.RebaseAll(ctx) {
+		t.Errorf("got %+v, %v, want nobody elsewhere", rep, err)
+	}
+	if _, err := p.Check(ctx, true); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDigitsElsewhere: digits along other axes than the folder's are served by nobody.
+func TestDigitsElsewhere(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
+	var bundle bytes.Buffer
+	if _, err := p.Export(ctx, &bundle); err != nil {
+		t.Fatal(err)
+	}
+	q := create(t, small(t)) // of masks
+	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), Fail)
+	if err == nil {
+		_, err = q.Predict(ctx, "ann", "server down")
+	}
+	if !errors.Is(err, ErrModelMismatch) && !errors.As(err, new(*MismatchError)) {
+		t.Errorf("got %v, want a mismatch", err)
+	}
+}
+
+// TestDigitsEncrypted: the axes are nobody's data, the digits are sealed.
+func TestDigitsReopened(t *testing.T) {
+	c := small(t)
+	c.Masks, c.Options.MasterKey = false, bytes.Repeat([]byte{7}, 32)
+	p := create(t, c)
+	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
+	want := mustPredict(t, p, "ann", "server down")
+	dir, o := p.dir, *c.Options
+	closeClean(t, p)
+	near(t, "reopened", mustPredict(t, open(t, dir, &o), "ann", "server down"), want)
+}
+
+// TestAgainstMasksOfRare is A5: of 45 examples five are urgent, and the profile learns them, says so, and answers so.
+func TestRareLabel(t *testing.T) {
+	teach, ask := input(t, "a05_learn.jsonl"), input(t, "a05_ask.jsonl")
+	p := real(t, Config{Labels: labels})
+	rep := mustLearn(t, p, "dana", teach, nil)
+	urgent, everyday, n := rightOf(t, p, "dana", ask), 0.0, 0
+	for _, l := range rep.Labels {
+		t.Logf("%+v", l)
+		if l.Label != "urgent" {
+			everyday, n = everyday+l.Recall*float64(l.N), n+l.N
+		}
+	}
+	t.Logf("%d of %d urgent, %.0f of %d others out of fold, macro-F1 %.2f; %s", urgent, len(ask), everyday, n, rep.MacroF1, rep.Reason)
+	if urgent < 12 || everyday < 34 || n != 40 {
+		t.Errorf("got %d of 19 urgent and %.0f of %d others, want 12 and 34 of 40", urgent, everyday, n)
+	}
+}
