@@ -32,7 +32,7 @@ func TestRequestedOfDigits(t *testing.T) {
 	}
 	const learns, people = 1000, 50
 	for i := range learns {
-		if rep := mustLearn(t, p, fmt.Sprint("user ", i%people), examples(12, i), &LearnOptions{Force: true}); rep.HeldOut != 0 {
+		if rep := mustLearn(t, p, fmt.Sprint("user ", i%people), meant(24, i%4), &LearnOptions{Force: true}); rep.HeldOut != 0 {
 			t.Fatalf("got %d held out, want none", rep.HeldOut)
 		}
 	}
@@ -81,6 +81,11 @@ func TestRequestedOfDigits(t *testing.T) {
 		id := fmt.Sprint("user ", i)
 		near(t, id, mustPredict(t, q, id, "server down"), mustPredict(t, p, id, "server down"))
 	}
+}
+
+// meant are examples that are all of their text's label.
+func meant(n, from int) []Example {
+	return examples(n+from, 0)[from:]
 }
 
 // coder is a profile that has digits.
@@ -154,7 +159,7 @@ func TestDigitsBesideMasks(t *testing.T) {
 	}
 	quick := learner.Default()
 	quick.K, quick.Epochs = 0, 1
-	rep = mustLearn(t, p, "ann", nil, &LearnOptions{Config: &quick})
+	rep = mustLearn(t, p, "ann", examples(3, 1), &LearnOptions{Config: &quick})
 	if rec, err := p.store.Get("ann"); err != nil || !rep.Moved || !rep.Installed || rec.Mask == nil || len(rec.Codes) > 0 {
 		t.Errorf("got %+v, %v, want masks", rep, err)
 	}
@@ -176,6 +181,7 @@ func TestDigitsGoOn(t *testing.T) {
 	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
 		t.Fatal(err)
 	}
+	want.Revision = 3
 	near(t, "rolled back", mustPredict(t, p, "ann", "server down"), want)
 	rep := mustLearn(t, p, "ann", examples(12, 9), nil) // the answers out of fold are gone, and made again
 	if rep.Before.N == 0 {
@@ -222,7 +228,7 @@ func TestDigitsElsewhere(t *testing.T) {
 	}
 }
 
-// TestDigitsEncrypted: the axes are nobody's data, the digits are sealed.
+// TestDigitsReopened: the axes are nobody's data, the digits are sealed.
 func TestDigitsReopened(t *testing.T) {
 	c := small(t)
 	c.Masks, c.Options.MasterKey = false, bytes.Repeat([]byte{7}, 32)
@@ -234,12 +240,17 @@ func TestDigitsReopened(t *testing.T) {
 	near(t, "reopened", mustPredict(t, open(t, dir, &o), "ann", "server down"), want)
 }
 
-// TestAgainstMasksOfRare is A5: of 45 examples five are urgent, and the profile learns them, says so, and answers so.
+// TestRareLabel is A5: of 45 examples five are urgent, and the profile learns them, says so, and answers so.
 func TestRareLabel(t *testing.T) {
 	teach, ask := input(t, "a05_learn.jsonl"), input(t, "a05_ask.jsonl")
 	p := real(t, Config{Labels: labels})
 	rep := mustLearn(t, p, "dana", teach, nil)
-	urgent, everyday, n := rightOf(t, p, "dana", ask), 0.0, 0
+	urgent, everyday, n := 0, 0.0, 0
+	for _, e := range ask {
+		if mustPredict(t, p, "dana", e.Text).Label == "urgent" {
+			urgent++
+		}
+	}
 	for _, l := range rep.Labels {
 		t.Logf("%+v", l)
 		if l.Label != "urgent" {

@@ -89,7 +89,7 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 	}
 	rec.Before, rec.After = float32(l.before.Accuracy), float32(after.Accuracy)
 	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held), Truncated: l.data.truncated(),
-		Start: l.began, Losses: res.Losses, Steps: res.Steps}
+		Moved: l.old != nil && l.move, Start: l.began, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
 	if err := l.commit(ctx, rec, encodeState(res.Logits), rep); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
@@ -79,15 +80,17 @@ func (a *app) created(st *store.Store, labels []string) (created, error) {
 	if err != nil {
 		return created{}, err
 	}
-	if len(banks) != 1 {
-		return created{}, errors.New("the new folder has not one bank")
+	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, Labels: labels, K: k}
+	for _, info := range banks {
+		p, err := folder.Properties(info)
+		if err != nil {
+			return created{}, err
+		}
+		if p.Origin == bank.HeadAxes {
+			row.Axes, row.Digits = info.Digest.String(), p.N/2
+			continue
+		}
+		row.Bank, row.Origin, row.N, row.Blocks = info.Digest.String(), p.Origin.String(), p.N, p.Blocks
 	}
-	p, err := folder.Properties(banks[0])
-	if err != nil {
-		return created{}, err
-	}
-	return created{
-		Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		Labels: labels, Bank: banks[0].Digest.String(), Origin: p.Origin.String(), N: p.N, K: k, Blocks: p.Blocks,
-	}, nil
+	return row, nil
 }

@@ -59,6 +59,8 @@ type created struct {
 	N         int      `json:"n"`
 	K         int      `json:"k"`
 	Blocks    int      `json:"blocks"`
+	Axes      string   `json:"axes"`   // digest; empty: profiles are masks over the bank
+	Digits    int      `json:"digits"` // in a label's row
 
 	Alike [][]string `json:"alike"` // labels that the model cannot tell apart by name
 }
@@ -107,6 +109,9 @@ func (a *app) initCommand() *cobra.Command {
 func (c created) text(w io.Writer) {
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
 		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks, of which %d are averaged", c.Bank[:12], c.Origin, c.N, c.Blocks, c.K))
+	if c.Axes != "" {
+		fields(w, "axes", fmt.Sprintf("%s: %d digits in a row for each label that a profile uses", c.Axes[:12], c.Digits))
+	}
 	for _, labels := range c.Alike {
 		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn them they are as likely as each other: "+strings.Join(labels, ", "))
 	}
