@@ -175,7 +175,9 @@ func TestBundleWithAxes(t *testing.T) {
 	}
 }
 
+// testBundleWithAxes takes in two bundles of ann, whose axes are info.
 func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte) {
+	t.Helper()
 	to, into := newFolder(t, 8)
 	if _, err := Import(t.Context(), into, to, bytes.NewReader(without), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("without the axes: got %v, want ErrMismatch", err)
@@ -202,7 +204,8 @@ func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte)
 		t.Errorf("for another encoder: got %v, want ErrMismatch", err)
 	}
 	same, has := newFolder(t, 8)
-	put(t, has, "bob", addBankBefore(t, has, same)) // so that the same axes have another ref here
+	_, err = AddBank(t.Context(), has, same, bytes.NewReader(warmFile(t, 8, 0.5))) // so that the axes have another ref here
+	must(t, err)
 	theirs := addAxes(t, same, has, 8)
 	if rep, err = Import(t.Context(), has, same, bytes.NewReader(without), ImportOptions{}); err != nil || rep.Banks != 0 {
 		t.Fatalf("where the axes are: got %+v, %v, want the profile alone", rep, err)
@@ -216,12 +219,4 @@ func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte)
 	if ref != theirs.Ref || theirs.Ref == info.Ref {
 		t.Errorf("got bank %d, want %d, which is not %d", ref, theirs.Ref, info.Ref)
 	}
-}
-
-// addBankBefore adds a bank, so that those that come have other refs than elsewhere.
-func addBankBefore(t *testing.T, st *store.Store, dir string) uint32 {
-	t.Helper()
-	info, err := AddBank(t.Context(), st, dir, bytes.NewReader(warmFile(t, 8, 0.5)))
-	must(t, err)
-	return info.Ref
 }

@@ -36,7 +36,7 @@ type PersonExample struct {
 	Weight   float64   `json:"weight"`
 	Time     time.Time `json:"time"`
 	Learned  bool      `json:"learned"`  // a training has seen it
-	HeldOut  bool      `json:"held_out"` // it is measured on, never trained on
+	HeldOut  bool      `json:"held_out"` // masks are measured on it, and never trained; digits are trained on all
 }
 
 // PersonRevision is one revision, the one that is served first.
