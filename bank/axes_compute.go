@@ -24,14 +24,14 @@ type AxesConfig struct {
 	Seed   uint64
 }
 
-// DefaultAxes are of the last four blocks, 192 of two digits: 48 bytes a row. A small encoder has
+// DefaultAxes are of the last four blocks, 256 of two digits: 64 bytes a row. A small encoder has
 // fewer.
 func DefaultAxes(blocks, hidden int) AxesConfig {
 	c := AxesConfig{Hidden: hidden, Digits: 2, Seed: 1}
 	for t := max(0, blocks-3); t <= blocks; t++ {
 		c.Taps = append(c.Taps, t)
 	}
-	c.Count = min(192, len(c.Taps)*hidden)
+	c.Count = min(256, len(c.Taps)*hidden)
 	return c
 }
 

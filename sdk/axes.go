@@ -44,17 +44,9 @@ func (p *SDK) addAxes(ctx context.Context, m *model.Checkpoint) (took time.Durat
 	return time.Since(began), nil
 }
 
-// computeAxes makes axes for a model that none are shipped for: of four blocks, evenly from the middle to the last.
+// computeAxes makes axes for a model that none are shipped for.
 func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
-	last := p.encoder.Blocks()
-	c := bank.AxesConfig{Hidden: p.encoder.Hidden(), Digits: 2, Seed: 1}
-	for i, step := 3, max(1, last/6); i >= 0; i-- {
-		if tap := last - i*step; tap >= 0 {
-			c.Taps = append(c.Taps, tap)
-		}
-	}
-	c.Count = min(192, len(c.Taps)*c.Hidden/2)
-	return bank.EncoderAxes(ctx, p.engine, p.encoder, p.tokenizer, c)
+	return bank.EncoderAxes(ctx, p.engine, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.

@@ -182,7 +182,7 @@ func ExampleSDK_PredictBatch() {
 	// Output:
 	// alice "profile" "urgent" false
 	// bob "" "" true
-	// bob "base" "urgent" false
+	// bob "base" "later" false
 }
 
 // Adapters are folded ahead of the users who are known to come.

@@ -42,9 +42,10 @@ func (p *SDK) forward(tickets []*ticket) error {
 	texts, phi := make([]model.Encoding, len(tickets)), false
 	for i, t := range tickets {
 		texts[i] = t.request.text
-		if e := entries[owner[i]]; e != nil {
-			adapters[owner[i]] = e.folded.adapter
+		if e := entries[owner[i]]; e != nil && e.err != nil {
 			t.answer = Prediction{Profile: t.request.profile, Err: e.err}
+		} else if e != nil {
+			adapters[owner[i]] = e.folded.adapter
 		}
 		phi = phi || p.seesFeatures(t.request.head)
 	}

@@ -27,7 +27,7 @@ type Result struct {
 	Rows        []byte    // their digits, ⌈A·M/8⌉ bytes each
 	Scales      []byte    // one a row, see Scale
 	Bias        []float32 // [C], 0 for labels that no example has; nil with +Inf
-	Temperature byte      // see Temperature; 128, which is 1, where fewer than 20 examples are scored
+	Temperature byte      // see Temperature; 128, which is 1, where fewer than 100 examples are scored
 
 	LogProb      []float32 // [n,C]: log p of each example by trainings without it, of the whole procedure at Lambda, at temperature 1
 	PriorLogProb []float32 // [n,C]: the same of base + prior alone
@@ -43,12 +43,12 @@ type Result struct {
 // factor of 10 away costs two nats in all. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example never gets digits, nor do
 // examples that all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
-	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
-	BiasLambda  float64   // λ_b; 0: 1
-	ClassWeight []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
-	Folds       int       // from ten examples on; 0: 5
-	Seed        uint64    // of the folds
-	PriorCaution float64 // by how many standard errors the digits must be better than the prior alone, else they are not learned; 0: any better will do
+	Lambdas      []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
+	BiasLambda   float64   // λ_b; 0: 1
+	ClassWeight  []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
+	Folds        int       // from ten examples on; 0: 5
+	Seed         uint64    // of the folds
+	PriorCaution float64   // by how many standard errors the digits must be better than the prior alone, else they are not learned; 0: any better will do
 }
 
 // defaultLambdas are the strengths tried.
