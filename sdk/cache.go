@@ -144,7 +144,7 @@ func (m *memory) remove(key contentKey) bool {
 	return e != nil
 }
 
-// CacheStats of the folded adapters. Bytes counts the keys of stored texts too (Options.NoTaught).
+// CacheStats of folded digits and adapters. Bytes counts the keys of stored texts too (Options.NoTaught).
 type CacheStats struct {
 	Entries   int64 `json:"entries"` // now
 	Bytes     int64 `json:"bytes"`   // now

@@ -56,7 +56,7 @@ type Options struct {
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
 	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512
 	Gather     time.Duration // how long a text waits for others to share its pass while a worker is free; default 0: texts gather only while all workers are busy
-	CacheBytes int64         // of folded adapters, and of the keys of stored texts, at most an eighth; default 256 MiB
+	CacheBytes int64         // of folded digits and adapters, and of the keys of stored texts, at most an eighth; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side

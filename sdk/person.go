@@ -30,8 +30,9 @@ func (p *SDK) Confirmed(ctx context.Context, id, text, label string) error {
 type StoredExample struct {
 	Example
 	Time time.Time
-	// Learned says that a training has seen it; it may have been held out there, to measure on.
+	// Learned says that a training has seen it.
 	Learned bool
+	// HeldOut says that masks, shared heads and banks are not trained on it, but measured; digits are learned from it.
 	HeldOut bool
 }
 

@@ -12,7 +12,7 @@ import (
 // prefetchAtOnce is how many adapters are folded in one visit to the engine: enough to share the reading of the bank, and soon done.
 const prefetchAtOnce = 16
 
-// Prefetch folds the adapters of profiles that will soon be asked for, so that their next Predict finds them, and keeps them as those that were used more than
+// Prefetch folds the digits, or the adapters, of profiles that will soon be asked for, so that their next Predict finds them, and keeps them as those that were used more than
 // once. It takes as many as Options.CacheBytes holds, the first ones, and leaves the others out without an error. A profile that cannot be folded does not stop
 // the others: the error joins one for each such id, ErrProfileNotFound or ErrID where it is that. When ctx ends the error is its own, and what was folded stays.
 // Cost: about half a millisecond for each that is not cached, at N=150, k=50, L=6, d=384, on one worker; Predict goes on meanwhile.

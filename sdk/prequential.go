@@ -17,7 +17,7 @@ import (
 
 // Prequential is how often an answer would have been right about examples that came later, before anything had learned from them: the profile's as it was
 // served, the shared head with the profile's label prior alone, and the shared head alone (for an own head: that over the bare encoder, for both). Old examples count less and less. It is measured when a profile
-// learns, on at most 16 of the examples that are new, and says whether masks earn their bytes.
+// learns, on at most 16 of the examples that are new, and says whether digits or masks earn their bytes.
 type Prequential struct {
 	N       float64 `json:"n"` // examples, the older ones less
 	Profile float64 `json:"profile"`

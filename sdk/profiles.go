@@ -40,8 +40,8 @@ type ProfilesOptions = folder.ProfilesOptions
 // CheckReport is what Check found.
 type CheckReport = store.CheckReport
 
-// Export writes a bundle of the named profiles, or of all: masks, affine, prior, bias and heads, compressed, checksummed, and bound to the model, the
-// tokenizer, the bank and the heads. Examples and logits stay; see ExportWith.
+// Export writes a bundle of the named profiles, or of all: digits or masks, prior, bias and heads, compressed, checksummed, and bound to the model, the
+// tokenizer, the bank and the heads. Examples and state stay; see ExportWith.
 func (p *SDK) Export(ctx context.Context, w io.Writer, ids ...string) (int, error) {
 	return p.ExportWith(ctx, w, ExportOptions{IDs: ids})
 }
@@ -95,7 +95,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	return rep, err
 }
 
-// Forget erases a profile: masks, head, prior, logits, examples, history and cached adapter. It waits for a Learn of the profile to end. A warm bank and
+// Forget erases a profile: digits or masks, head, prior, state, examples, history and what is cached of it. It waits for a Learn of the profile to end. A warm bank and
 // a head that were trained on its examples keep what they learned. With Options.MasterKey its key is overwritten before Forget returns, and no copy of it in the
 // folder can be read any more. Without, pages that the file has freed hold old bytes until they are written again, or until Compact.
 func (p *SDK) Forget(ctx context.Context, id string) error {

@@ -11,9 +11,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Rebase moves a profile to the store's default bank and, if it shares a head, to the newest shared head: it is learned anew from its stored examples and
-// measured beside what serves it now, on the same held-out examples. The gate decides as for Learn; a profile that stays is served from its old bank,
-// which is kept. A profile that is there already is left alone, with a Report that says so. ErrExample if none of its examples are stored.
+// Rebase moves a profile to what new profiles get, digits along the folder's axes or masks over the default bank, and, if it shares a head, to the newest shared head: it is learned anew
+// from its stored examples and measured beside what serves it now. It is decided as for Learn; a profile that stays is served from its old bank and head,
+// which are kept. A profile that is there already is left alone, with a Report that says so. ErrExample if none of its examples are stored.
 func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {

@@ -36,8 +36,8 @@ func (p *SDK) History(id string) ([]ProfileInfo, error) {
 	return out, nil
 }
 
-// Rollback serves an earlier revision of a profile again, under a new number, which it returns; revision 0 means the one before the current. Examples stay. The
-// next Learn starts from the mask that came back. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
+// Rollback serves an earlier revision of a profile again, under a new number, which it returns; revision 0 means the one before the current. Examples stay, and the
+// next Learn learns from them again; masks start from the one that came back. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
 func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uint64, err error) {
 	leave, err := p.enterToWrite()
 	if err != nil {

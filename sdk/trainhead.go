@@ -23,21 +23,21 @@ type TrainHeadOptions struct {
 	MaxPerProfile int
 	// AddLabels join the shared head: those of PendingLabels, or others. They start from their names, and are taught by profiles with heads of their own too.
 	AddLabels []string
-	Force     bool            // installs the new head whatever the gate says
-	Config    *learner.Config // of the training; default learner.SharedHead(). Only what concerns a head is used.
-	KeepBank  bool            // leaves the default bank as it is
+	Force     bool            // installs the new head whatever its score
+	Config    *learner.Config // of the training of the head of masks; default learner.SharedHead(). Only what concerns a head is used.
+	KeepBank  bool            // leaves the default bank as it is; with axes it stays anyway
 	Progress  func(step, steps int, loss float32)
 }
 
-// HeadReport of a TrainHead.
+// HeadReport of a TrainHead: in a folder with axes, of the head that profiles of digits share.
 type HeadReport struct {
-	Installed bool   // false: the gate kept the old head
-	Reason    string // what the gate decided, in words
+	Installed bool   // false: the old head was kept
+	Reason    string // what was decided, in words
 	Digest    string // of the head that new profiles now share
 	Bank      string // digest of the bank that new profiles now get
 	Profiles  int    // whose examples were used
 	Examples  int    // trained on
-	HeldOut   int    // kept back for the gate
+	HeldOut   int    // kept back, to judge by: three in ten, by a hash of the text
 	Before    Score  // of the old head on the held-out examples, over the bare encoder
 	After     Score  // of the new one
 	Losses    []float32
@@ -46,8 +46,9 @@ type HeadReport struct {
 }
 
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
-// of the base if it is no worse on the examples that those profiles hold back. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
-// they were learned with until Rebase moves them. The first head is made of the labels' names; this one knows what people meant by them. Then little is left to
+// of the base if it is no worse on three in ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the head over φ, by a convex fit that starts from
+// the old head, and for that over the pooled embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
+// they were learned with until Rebase moves them. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
 // a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
 // with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {

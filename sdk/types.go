@@ -25,7 +25,7 @@ type Example struct {
 type HeadKind string
 
 const (
-	SharedHead HeadKind = "shared" // the store's, frozen: a profile is masks, prior, bias and affine
+	SharedHead HeadKind = "shared" // the store's, frozen: a profile is digits, prior, bias and temperature, or masks, prior, bias and affine
 	OwnHead    HeadKind = "own"    // a linear head of the profile's own, C·(d+1) floats in its record
 	// NumberHead is a linear head of the profile's own that gives a number.
 	NumberHead HeadKind = "number"
@@ -38,20 +38,20 @@ type LearnOptions struct {
 	// Labels of a profile's own label set; sets OwnHead. Stored examples with other labels are not trained on. Default: the profile's, else the store's.
 	Labels []string
 	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet; without it they are ErrUnknownLabel. Beside a shared head each gets a row of
-	// the profile's own, of 4·(d+1) bytes; the shared head is as it was until TrainHead takes the label in (see PendingLabels).
+	// the profile's own, of 4·(d+1) bytes with masks and 4·(D+1) with digits, which are along axes of D values; the shared head is as it was until TrainHead takes the label in (see PendingLabels).
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at the next Learn.
 	DropExamples bool
-	// Force installs the new revision whatever the gate says.
+	// Force installs the new revision whatever was measured.
 	Force bool
-	// Effort trades time for quality; docs/accuracy.md has both. It changes the default Config only. learner.EffortFast trains the masks of the upper half of the bank's blocks over
+	// Effort trades time for quality of masks; docs/accuracy.md has both. It changes the default Config only, and nothing of digits. learner.EffortFast trains the masks of the upper half of the bank's blocks over
 	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or the profile has learned below, it takes two
 	// fifths of the epochs instead.
 	Effort learner.Effort
-	// Config of the training. Default: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
+	// Config of the training of masks; a profile of digits that is given one becomes one of masks. Default, where masks are learned: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
 	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
 	Config *learner.Config
-	// Progress is called after each step, in the goroutine of Learn.
+	// Progress is called after each step of training masks, in the goroutine of Learn; digits have none.
 	Progress func(step, steps int, loss float32)
 
 	move       bool // Rebase
@@ -62,11 +62,11 @@ type LearnOptions struct {
 type Start string
 
 const (
-	StartFresh   Start = "fresh"   // equal logits but for noise: of a profile that had not learned
-	StartProfile Start = "profile" // the profile's last revision
+	StartFresh   Start = "fresh"   // nothing: digits always; masks of a profile that had not learned, which begin at equal logits but for noise
+	StartProfile Start = "profile" // the masks of the profile's last revision
 )
 
-// Score of a profile on its held-out examples.
+// Score of a profile on examples that it had not learned from: out of fold, or held out.
 type Score struct {
 	N        int     `json:"n"`        // examples it was measured on; 0: not measured
 	Accuracy float64 `json:"accuracy"` // 0 for numbers
@@ -76,13 +76,13 @@ type Score struct {
 // Report of a Learn.
 type Report struct {
 	Profile   string
-	Installed bool   // false: the gate kept the old revision
-	Reason    string // what the gate decided, in words
+	Installed bool   // false: the old revision was kept
+	Reason    string // what was decided, in words
 	Revision  uint64 // now served; an old one that was kept gets a new number if DropExamples erased something
-	Before    Score  // of what was served before, on the held-out examples; a label that it did not have counts as wrong; the base for a new profile
-	After     Score  // of what was learned, on the same examples
-	Examples  int    // trained on, stored ones replayed included
-	HeldOut   int    // kept back for the gate; 0 for digits, which are measured out of fold and trained on all
+	Before    Score  // of what was served before; a label that it did not have counts as wrong; for a new profile the shared head with the label prior, for masks the base
+	After     Score  // of what was learned, on the same examples, even if the label prior serves instead
+	Examples  int    // learned from, stored ones included
+	HeldOut   int    // kept back to judge masks by; 0 for digits, which are measured out of fold and learned from all
 	Moved     bool   // from masks to digits, from digits to masks, or by Rebase
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
 	Labels    []LabelReport
@@ -92,15 +92,15 @@ type Report struct {
 	Waiting   int   // examples that came meanwhile, and wait for the next training
 	// Prequential is how often what was served was right about examples before anything had learned from them: over the last hundred or so.
 	Prequential Prequential
-	Losses      []float32 // one a step
-	Steps       int
+	Losses      []float32     // one a step; none of digits
+	Steps       int           // 0 of digits
 	Took        time.Duration // waiting for other Learns included
 	Bytes       int           // of the record that is now served, frame and own head included
-	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L
+	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L, or of the rows of digits
 }
 
 // Fallback says what answers for a profile that does not exist. One that was only observed answers
-// itself: by the bare encoder and its shared head, with the prior of its labels.
+// itself: by its shared head over the bare encoder, with the prior of its labels.
 type Fallback string
 
 const (

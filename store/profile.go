@@ -26,7 +26,7 @@ type Profile struct {
 	Created     time.Time // set by the first Put if zero
 	Updated     time.Time // set by Put
 	Examples    uint32    // examples that the mask or the codes were learned from
-	Before      float32   // score on held-out examples before the last Learn
+	Before      float32   // score before the last Learn, on examples that were not learned from
 	After       float32   // … and after it
 }
 

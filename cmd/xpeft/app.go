@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "xpeft",
 		Short:         "A classifier for each user, from a profile of a few hundred bytes",
-		Long:          "xpeft learns, serves and looks after profiles: two bit masks that choose, for each user, which adapters of one frozen bank are averaged in one frozen language model.",
+		Long:          "xpeft learns, serves and looks after profiles: rows of bits that choose, for each user and label, which directions of one frozen language model's states are averaged.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },

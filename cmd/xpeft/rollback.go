@@ -45,8 +45,8 @@ func (a *app) rebaseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebase [PROFILE...]",
 		Short: "Move profiles to the folder's newest bank and head",
-		Long: `Learn profiles anew from their stored examples over the bank and the shared head that new profiles get, and move those that are no worse there on the
-examples that they hold back. Without a name all profiles have their turn. What does not move is served as before.`,
+		Long: `Learn profiles anew from their stored examples over the bank and the shared head that new profiles get, and move those that are no worse there on
+examples that they had not learned. Without a name all profiles have their turn. What does not move is served as before.`,
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runsEngine(func(ctx context.Context, ids []string) error {
 			if err := a.mustExist(); err != nil {

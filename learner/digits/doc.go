@@ -25,7 +25,7 @@
 // # Cost
 //
 // One evaluation of F takes 4·n·R·min(n, A) multiplications for R labels with rows: below ¾·A examples the fit is solved in the examples' own span. Learn takes
-// some 5 folds × 8 strengths × 10 evaluations. Memory: a few times n·A numbers of 8 bytes.
+// some 5 folds × 6 strengths × 10 evaluations. Memory: a few times n·A numbers of 8 bytes.
 //
 // # Concurrency
 //

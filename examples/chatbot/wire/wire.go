@@ -49,7 +49,7 @@ type Report struct {
 	Installed bool    `json:"installed"` // false: what was learned is worse, the old revision stays
 	Reason    string  `json:"reason"`
 	Revision  uint64  `json:"revision"`
-	Before    float64 `json:"before"` // accuracy on the held-out examples
+	Before    float64 `json:"before"` // accuracy on examples that were not learned from
 	After     float64 `json:"after"`
 	Examples  int     `json:"examples"`
 	HeldOut   int     `json:"held_out"`
