@@ -57,7 +57,7 @@ func (s *show) compare(ctx context.Context, model string) error {
 	s.printf("  the paper's masks k-hot masks over adapters in all blocks, with the paper's settings,\n")
 	s.printf("                    which are for far more texts than one person's\n")
 	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels), b.encoder.Hidden()+1, thousands(b.bytes()))
-	s.printf("  xpeft profile     the shared head and a row of digits (%d bytes in all), scales, prior, bias\n", s.reports[0].MaskBytes)
+	s.printf("  xpeft profile     the shared head, a row of digits for each label (%d bytes), scales, prior, bias\n", s.reports[0].MaskBytes)
 	return nil
 }
 
