@@ -19,8 +19,12 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	who := l.along(phi, every(all))
-	res, err := digits.Learn(ctx, who, nil)
+	known, err := l.readAnswers()
+	if err != nil {
+		return nil, err
+	}
+	who := l.along(phi, numbered(0, len(all)))
+	res, err := l.fit(ctx, who, phi)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +35,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	after, prior := digits.OutOfFold(res.LogProb, who), digits.OutOfFold(res.PriorLogProb, who)
 	before := prior
 	if l.old != nil {
-		served, err := l.servedAnswers(ctx, phi)
+		served, err := l.servedAnswers(ctx, phi, known)
 		if err != nil {
 			return nil, err
 		}
@@ -43,6 +47,9 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 		}
 	}
 	rep := &Report{Profile: l.id, Examples: len(all), Truncated: l.data.truncated(), Start: StartFresh}
+	for i := range after { // what weighs less is not judged by
+		after[i].Known = after[i].Known && !l.faded(i)
+	}
 	b, a := digits.Scores(before, after)
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
@@ -57,6 +64,19 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	return rep, nil
 }
 
+// fit learns from all examples, and once more, the older ones weighing less, if the newest say that the person changed their mind.
+func (l *lesson) fit(ctx context.Context, who *digits.Person, phi []float32) (*digits.Result, error) {
+	res, err := digits.Learn(ctx, who, nil)
+	if err != nil {
+		return nil, err
+	}
+	if changed, err := l.changed(ctx, who, res, phi); err != nil || !changed {
+		return res, err
+	}
+	l.fade(who)
+	return digits.Learn(ctx, who, nil)
+}
+
 // along is some of the profile's examples as they lie along the axes.
 func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	p, h, D := l.sdk, l.head, l.sdk.axes.Dim()
@@ -68,7 +88,11 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	for _, i := range which {
 		e, x := l.data.train[i], phi[i*D:(i+1)*D]
 		who.P, who.Base = p.axes.Project(who.P, x), h.Logits(who.Base, x)
-		who.Class, who.Weight, who.Rejected = append(who.Class, e.Class), append(who.Weight, e.Weight), append(who.Rejected, e.Rejected)
+		weight := weightOf(e.Weight)
+		if l.faded(i) {
+			weight *= fadedWeight
+		}
+		who.Class, who.Weight, who.Rejected = append(who.Class, e.Class), append(who.Weight, weight), append(who.Rejected, e.Rejected)
 	}
 	return who
 }
@@ -102,12 +126,12 @@ func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
 }
 
 // servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them.
-func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]digits.Answer, error) {
+func (l *lesson) servedAnswers(ctx context.Context, phi []float32, kept map[uint32]digits.Answer) ([]digits.Answer, error) {
 	all, out := l.data.train, make([]digits.Answer, len(l.data.train))
 	if l.old.head.Regression() {
 		return out, nil
 	}
-	known, err := l.answersThen(ctx, phi)
+	known, err := l.answersThen(ctx, phi, kept)
 	if err != nil {
 		return nil, err
 	}
@@ -125,19 +149,15 @@ func (l *lesson) servedAnswers(ctx context.Context, phi []float32) ([]digits.Ans
 
 // answersThen are those out of fold from the training that made what is served. Where they are not kept, as after a Rollback, that training runs again on the same folds: it
 // needs no more than the examples that it had.
-func (l *lesson) answersThen(ctx context.Context, phi []float32) (map[uint32]digits.Answer, error) {
+func (l *lesson) answersThen(ctx context.Context, phi []float32, known map[uint32]digits.Answer) (map[uint32]digits.Answer, error) {
 	if !l.old.digits() || !learned(l.old.record) {
 		return nil, nil
-	}
-	known, err := l.decodeAnswers()
-	if err != nil {
-		return nil, err
 	}
 	var had []int
 	missing := false
 	for i, e := range l.data.train {
 		if _, ok := known[l.answerKey(i)]; e.Known {
-			had, missing = append(had, i), missing || !ok && !e.Rejected
+			had, missing = append(had, i), missing || !ok && !e.Rejected && !l.faded(i)
 		}
 	}
 	if !missing {
@@ -218,10 +238,10 @@ func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []digits.Ans
 	return t, nil
 }
 
-func every(examples []learner.Example) []int {
-	which := make([]int, len(examples))
-	for i := range which {
-		which[i] = i
+// numbered are the numbers from one up to another.
+func numbered(from, to int) (which []int) {
+	for i := from; i < to; i++ {
+		which = append(which, i)
 	}
 	return which
 }

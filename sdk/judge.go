@@ -38,6 +38,9 @@ func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer,
 	case digits.Forgotten:
 		return false, "kept the old revision: the new one forgets label " + l.head.Labels[label]
 	}
+	if l.reconsidered {
+		return true, "installed: the newest examples say something else than the older ones, which count less from now on"
+	}
 	return true, "installed: better out of fold"
 }
 
@@ -62,7 +65,8 @@ func answeredBy(p Prediction, h *model.Head, label string) digits.Answer {
 	return a
 }
 
-// The state of a profile of digits is what was answered out of fold about each example that it learned from: four bytes that name the example and its label, and one for the answer.
+// The state of a profile of digits is the sequence from which on its examples count in full, as a varint, and then what was answered out of fold about each example that it learned from:
+// four bytes that name the example and its label, and one for the answer.
 
 const answerSize = 5
 
@@ -74,7 +78,7 @@ func (l *lesson) answerKey(i int) uint32 {
 
 // encodeAnswers keeps seven bits of the loss's root, and whether it was right.
 func (l *lesson) encodeAnswers(answers []digits.Answer) []byte {
-	out := make([]byte, 0, answerSize*len(answers))
+	out := binary.AppendUvarint(make([]byte, 0, 8+answerSize*len(answers)), l.since)
 	for i, a := range answers {
 		if !a.Known {
 			continue
@@ -88,13 +92,21 @@ func (l *lesson) encodeAnswers(answers []digits.Answer) []byte {
 	return out
 }
 
-// decodeAnswers reads what the last Learn kept; nothing, if nothing is.
-func (l *lesson) decodeAnswers() (map[uint32]digits.Answer, error) {
+// readAnswers reads what the last Learn kept; nothing, if nothing is, as after a Rollback.
+func (l *lesson) readAnswers() (map[uint32]digits.Answer, error) {
+	out := map[uint32]digits.Answer{}
+	if l.old == nil || !l.old.digits() {
+		return out, nil
+	}
 	state, err := l.sdk.store.State(l.id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	out := map[uint32]digits.Answer{}
+	since, size := binary.Uvarint(state)
+	if size <= 0 {
+		return out, nil
+	}
+	l.since, state = since, state[size:]
 	for ; len(state) >= answerSize; state = state[answerSize:] {
 		b := state[answerSize-1]
 		root := float64(b&0x7f) / 127

@@ -49,10 +49,13 @@ type aim struct {
 // divided are the examples.
 type divided struct {
 	data   split2
-	merged []store.Example   // data.train as it is stored, where all are trained on
-	kept   []learner.Example // of data.held: held out before this Learn too, with the same labels
-	unseen []learner.Example // what no training has seen yet
-	erase  bool              // there are stored ones to erase
+	merged []store.Example // data.train as it is stored, where all are trained on
+	since  uint64          // the sequence from which on they count in full
+
+	reconsidered bool              // since is this lesson's
+	kept         []learner.Example // of data.held: held out before this Learn too, with the same labels
+	unseen       []learner.Example // what no training has seen yet
+	erase        bool              // there are stored ones to erase
 }
 
 // begun is what was served before, and where training begins.
