@@ -31,7 +31,7 @@ var imports = map[string][]string{
 	"store":                {"bitmask"},
 	"model":                {"internal/torch", "internal/bert", "internal/safetensors"},
 	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half", "internal/quant"},
-	"internal/folder":      {"bank", "model", "store"},
+	"internal/folder":      {"bank", "bitmask", "model", "store"},
 	"internal/axes":        {"bank"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
 	"learner/digits":       {},

@@ -38,7 +38,7 @@ func (a *app) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup",
 		Short: "Write all that the folder holds, or what changed",
-		Long: "Write profiles, examples, history, keys and warm banks into one checksummed file, from which xpeft restore makes the folder again; the model\n" +
+		Long: "Write profiles, examples, history, keys, axes and warm banks into one checksummed file, from which xpeft restore makes the folder again; the model\n" +
 			"is not in it. With --since, only what changed since the backup of that revision, which xpeft backup printed. A file is written whole or not\n" +
 			"at all. A backup to stdout prints its report to stderr. A service does it while it runs: SDK.Backup.",
 		Example: "  xpeft backup -o monday.xpeft\n  xpeft backup --since 1042 -o tuesday.xpeft",

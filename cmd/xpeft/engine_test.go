@@ -47,7 +47,7 @@ func learnedFolder(t *testing.T) (dir string) {
 		prepared.created = call(t, full, dir, "", args...).want(t, exitOK).rows(t)[0]
 		// bob's label is unknown: alice and carol learn all the same, in the order of their first lines.
 		in := examples("alice", 6) + `{"profile":"bob","text":"x","label":"never"}` + "\n" + examples("carol", 6)
-		prepared.learned = call(t, full, dir, in, "learn", "--json", "--epochs", "2", "--losses")
+		prepared.learned = call(t, full, dir, in, "learn", "--json")
 		prepared.dir = dir
 	})
 	if prepared.dir == "" {
@@ -71,8 +71,8 @@ func examples(profile string, n int) string {
 func TestInitAndLearn(t *testing.T) {
 	dir := learnedFolder(t)
 	made := prepared.created
-	if made["n"] != 20.0 || made["k"] != 5.0 || made["max_tokens"] != 32.0 || made["origin"] != "random" || made["blocks"] != 6.0 {
-		t.Errorf("init: got %v, want N=20, k=5, L=6, 32 tokens, a random bank", made)
+	if made["n"] != 20.0 || made["k"] != 5.0 || made["max_tokens"] != 32.0 || made["origin"] != "random" || made["blocks"] != 6.0 || made["digits"].(float64) < 128 {
+		t.Errorf("init: got %v, want N=20, k=5, L=6, 32 tokens, a random bank, and axes", made)
 	}
 	call(t, full, dir, "", "init", "--model", modelDir(t), "--labels", "a,b").want(t, exitExists)
 	r := prepared.learned
@@ -80,12 +80,15 @@ func TestInitAndLearn(t *testing.T) {
 	if r.code != exitInput || r.err != "" || len(rows) != 3 || rows[0]["profile"] != "alice" || rows[1]["code"] != "input" || rows[2]["profile"] != "carol" {
 		t.Fatalf("learn: got exit code %d and %v, want 8, and alice and carol learned\n%s", r.code, rows, r.err)
 	}
-	if rows[0]["revision"] != 1.0 || rows[0]["installed"] != true || float64(len(rows[0]["losses"].([]any))) != rows[0]["steps"] {
-		t.Errorf("learn: got %v, want revision 1 and a loss for each step", rows[0])
+	if rows[0]["revision"] != 1.0 || rows[0]["installed"] != true || rows[0]["held_out"] != 0.0 || rows[0]["macro_f1"] == nil {
+		t.Errorf("learn: got %v, want revision 1, measured with nothing held out", rows[0])
+	}
+	if fares := rows[0]["labels"].([]any); len(fares) != 2 || fares[0].(map[string]any)["label"] != "urgent" || fares[0].(map[string]any)["n"] != 6.0 {
+		t.Errorf("learn: got %v, want six examples of urgent, then later", fares)
 	}
 	profile := call(t, full, dir, "", "show", "alice", "--json").want(t, exitOK).rows(t)[0]
-	if profile["mask_bytes"] != 2.0*3*6 || profile["head"] != "shared" || profile["stored_examples"] != 12.0 {
-		t.Errorf("show: got %v, want 36 bytes of masks, the shared head, 12 examples", profile)
+	if profile["mask_bytes"] != 2*made["digits"].(float64)/8 || profile["bank"] != made["axes"] || profile["rows"] != 2.0 || profile["head"] != "shared" || profile["stored_examples"] != 12.0 {
+		t.Errorf("show: got %v, want two rows of digits along the axes, the shared head, 12 examples", profile)
 	}
 	if got, want := rows[0]["bytes"], profile["bytes"]; got != want {
 		t.Errorf("learn: bytes: got %v, want %v, the stored record's", got, want)

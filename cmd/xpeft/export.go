@@ -57,7 +57,7 @@ func (a *app) exportCommand() *cobra.Command {
 	f.BoolVar(&o.State, "state", false, "with the logits that the next learn continues from")
 	f.Func("sign", "sign with the key in this `file`", keys.setSign)
 	f.StringArrayVar(&keys.to, "to", nil, "encrypt for this recipient of age, age1…; may be repeated")
-	f.BoolVar(&o.IncludeBank, "include-bank", false, "with the files of warm banks")
+	f.BoolVar(&o.IncludeBank, "include-bank", false, "with the files of axes and warm banks")
 	return cmd
 }
 

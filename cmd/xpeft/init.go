@@ -107,11 +107,12 @@ func (a *app) initCommand() *cobra.Command {
 }
 
 func (c created) text(w io.Writer) {
-	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
-		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks, of which %d are averaged", c.Bank[:12], c.Origin, c.N, c.Blocks, c.K))
-	if c.Axes != "" {
-		fields(w, "axes", fmt.Sprintf("%s: %d digits in a row for each label that a profile uses", c.Axes[:12], c.Digits))
+	profiles := fmt.Sprintf("for each label that they use a row of %d digits, along the axes %.12s", c.Digits, c.Axes)
+	if c.Axes == "" {
+		profiles = fmt.Sprintf("masks over the bank, %d of %d adapters in each row", c.K, c.N)
 	}
+	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
+		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks), "profiles", profiles)
 	for _, labels := range c.Alike {
 		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn them they are as likely as each other: "+strings.Join(labels, ", "))
 	}

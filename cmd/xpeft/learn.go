@@ -39,7 +39,7 @@ type learned struct {
 	After     scoreRow   `json:"after"`
 	Examples  int        `json:"examples"`
 	HeldOut   int        `json:"held_out"`
-	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, or back
+	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, back, or by rebase
 	Labels    []labelRow `json:"labels,omitempty"` // how each fares out of fold
 	MacroF1   float64    `json:"macro_f1,omitempty"`
 	Truncated int        `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
@@ -184,7 +184,11 @@ func (l learned) text(w io.Writer) {
 	for _, r := range l.Labels {
 		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
 	}
-	fmt.Fprintf(w, "  %s, %d steps in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), l.Steps, l.Seconds, l.Bytes, l.MaskBytes)
+	steps := ""
+	if l.Steps > 0 {
+		steps = fmt.Sprintf(", %d steps", l.Steps)
+	}
+	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), steps, l.Seconds, l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
 		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(l.Prequential))
 	}

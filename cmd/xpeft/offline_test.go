@@ -56,7 +56,7 @@ func TestProfilesAndShow(t *testing.T) {
 	})
 }
 
-// TestShowWithoutMask: a profile that has codes, or nothing but its prior, is listed and shown.
+// TestShowWithoutMask: a profile that has digits, or nothing but its prior, is listed and shown, with its rows.
 func TestShowWithoutMask(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir := newFolder(t)
@@ -71,12 +71,29 @@ func TestShowWithoutMask(t *testing.T) {
 		}
 		must(t, st.Close())
 		rows := call(t, binary, dir, "", "profiles", "--json").want(t, exitOK).rows(t)
-		if len(rows) != 2 || rows[0]["mask_bytes"] != 2.0 || rows[1]["mask_bytes"] != 0.0 || rows[1]["bank"] != "" {
-			t.Errorf("profiles: got %v, want two without masks", rows)
+		for i, want := range []map[string]any{
+			{"bank": store.Digest{5}.String(), "n": 16.0, "k": 8.0, "blocks": 0.0, "rows": 2.0, "mask_bytes": 2.0},
+			{"bank": "", "n": 0.0, "k": 0.0, "blocks": 0.0, "rows": 0.0, "mask_bytes": 0.0},
+		} {
+			for field, v := range want {
+				if rows[i][field] != v {
+					t.Errorf("profiles, %v: got %s %v, want %v", rows[i]["profile"], field, rows[i][field], v)
+				}
+			}
+		}
+		row := []any{map[string]any{"side": "head", "block": 0.0, "label": "ignore", "adapters": []any{0.0, 3.0, 5.0, 6.0, 8.0, 10.0, 12.0, 14.0}}}
+		show := call(t, binary, dir, "", "show", "coded", "--masks", "--json").want(t, exitOK).rows(t)[0]
+		if diff := cmp.Diff(row, show["masks"].([]any)[1:]); diff != "" {
+			t.Errorf("show: rows after the first (-want +got):\n%s", diff)
 		}
 		got := call(t, binary, dir, "", "show", "coded", "prior", "--masks").want(t, exitOK).out
-		if strings.Count(got, "none\n") != 4 {
-			t.Errorf("show: got %s, want neither bank nor masks", got)
+		for _, want := range []string{
+			"050000000000\n", "8 of 16 directions, as digits, in the rows of 2 labels\n", "head urgent  [1 2 5 6 8 10 12 14]\n",
+			"bank         none\n", "none: the label prior alone\n",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("show: got %s, want %q", got, want)
+			}
 		}
 	})
 }

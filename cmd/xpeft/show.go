@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -19,17 +17,17 @@ import (
 // shown is all that the store knows of a profile, but for the texts.
 type shown struct {
 	profileRow
-	Labels         []string      `json:"labels"`
-	Prior          []uint32      `json:"prior"`
-	OwnHeadBytes   int           `json:"own_head_bytes"`
-	AffineBytes    int           `json:"affine_bytes"`
-	BiasBytes      int           `json:"bias_bytes"`
-	StateBytes     int           `json:"state_bytes"`
-	StoredExamples int           `json:"stored_examples"`
-	Waiting        int           `json:"waiting"`
-	Private        bool          `json:"private"`
-	History        []pastRow     `json:"history"`
-	Masks          []selectedRow `json:"masks,omitempty"`
+	Labels         []string            `json:"labels"`
+	Prior          []uint32            `json:"prior"`
+	OwnHeadBytes   int                 `json:"own_head_bytes"`
+	AffineBytes    int                 `json:"affine_bytes"`
+	BiasBytes      int                 `json:"bias_bytes"`
+	StateBytes     int                 `json:"state_bytes"`
+	StoredExamples int                 `json:"stored_examples"`
+	Waiting        int                 `json:"waiting"`
+	Private        bool                `json:"private"`
+	History        []pastRow           `json:"history"`
+	Masks          []folder.PersonMask `json:"masks,omitempty"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
@@ -41,14 +39,6 @@ type pastRow struct {
 	Before   *float32  `json:"before"`
 	After    *float32  `json:"after"`
 	Updated  time.Time `json:"updated"`
-}
-
-// selectedRow is a row of a mask: the adapters that are averaged.
-type selectedRow struct {
-	Side     string  `json:"side"`            // down, up, or head: a row of digits
-	Block    int     `json:"block"`           // of down and up
-	Label    string  `json:"label,omitempty"` // of head
-	Adapters []int32 `json:"adapters"`        // or directions
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -74,7 +64,7 @@ func (a *app) showCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&masks, "masks", false, "with the adapters that each row selects")
+	cmd.Flags().BoolVar(&masks, "masks", false, "with the adapters, or directions, that each row selects")
 	cmd.Flags().BoolVar(&examples, "examples", false, "the stored examples instead, as JSON lines")
 	return cmd
 }
@@ -125,11 +115,9 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 		return err
 	}
 	if masks {
-		rows, err := selectedDirections(p, s.Labels)
-		if err != nil {
+		if s.Masks, err = folder.Masks(p, s.Labels); err != nil {
 			return err
 		}
-		s.Masks = append(selected(p.Mask), rows...)
 	}
 	return a.print(s, s.text)
 }
@@ -175,33 +163,6 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 	return s, nil
 }
 
-func selected(m *bitmask.Mask) (rows []selectedRow) {
-	if m == nil {
-		return nil
-	}
-	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
-		for block := range m.Blocks {
-			rows = append(rows, selectedRow{Side: side.String(), Block: block, Adapters: m.Indices(side, block, nil)})
-		}
-	}
-	return rows
-}
-
-// selectedDirections are the directions that each label's row of digits takes, one of each pair.
-func selectedDirections(p *store.Profile, labels []string) (rows []selectedRow, err error) {
-	for _, c := range p.Codes {
-		size := len(c.Rows) / max(1, len(c.Labels))
-		for i, label := range c.Labels {
-			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
-			if err != nil || int(label) >= len(labels) {
-				return nil, fmt.Errorf("profile %q: %w", p.ID, errors.Join(store.ErrCorrupt, err))
-			}
-			rows = append(rows, selectedRow{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)})
-		}
-	}
-	return rows, nil
-}
-
 func (s shown) text(w io.Writer) {
 	bank := "none"
 	if s.Bank != "" {
@@ -240,7 +201,7 @@ func (s shown) masks() string {
 	case s.Blocks > 0:
 		return fmt.Sprintf("%d of %d adapters in each of 2·%d rows", s.K, s.N, s.Blocks)
 	case s.Rows > 0:
-		return fmt.Sprintf("%d of %d directions in each of %s, as digits", s.K, s.N, count(s.Rows, "label's row"))
+		return fmt.Sprintf("%d of %d directions, as digits, in the rows of %s", s.K, s.N, count(s.Rows, "label"))
 	}
 	return "none: the label prior alone"
 }

@@ -54,9 +54,10 @@ func (s *show) compare(ctx context.Context, model string) error {
 	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, all.paper, all.head, all.profile, thousands(bytes), seconds1(seconds))
 	t.print(s.out)
 	s.printf("\n  nothing personal  the shared head, made from the labels' names: what answers on day 0\n")
-	s.printf("  the paper's masks k-hot masks over adapters in all blocks, with the paper's settings and no more epochs\n")
+	s.printf("  the paper's masks k-hot masks over adapters in all blocks, with the paper's settings,\n")
+	s.printf("                    which are for far more texts than one person's\n")
 	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels), b.encoder.Hidden()+1, thousands(b.bytes()))
-	s.printf("  xpeft profile     the shared head and a row of digits (%d bytes in all), scales, prior, bias\n", s.reports[0].MaskBytes)
+	s.printf("  xpeft profile     the shared head, a row of digits for each label (%d bytes), scales, prior, bias\n", s.reports[0].MaskBytes)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (s *show) move(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.printf("  export    %d profiles in a bundle of %s bytes\n", n, thousands(bundle.Len()))
+	s.printf("  export    %d profiles, digits and masks of each person, in a bundle of %s bytes\n", n, thousands(bundle.Len()))
 	if err := s.forget(ctx); err != nil {
 		return err
 	}

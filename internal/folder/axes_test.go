@@ -150,22 +150,40 @@ func TestBackupAxes(t *testing.T) {
 	}
 }
 
-// TestBundleWithAxes: axes travel with a bundle's profiles, and are needed where they do not.
+// putCoded puts a profile of two labels' digits along the axes.
+func putCoded(t *testing.T, st *store.Store, id string, ref uint32) {
+	t.Helper()
+	codes := []store.Code{{Bank: ref, K: 3, Labels: []uint32{0, 2}, Rows: []byte{5, 2}, Scales: []byte{160, 161}}}
+	_, err := st.Put(t.Context(), &store.Profile{ID: id, Codes: codes}, store.Write{})
+	must(t, err)
+}
+
+// TestBundleWithAxes: axes travel with a bundle's profiles, of masks or of digits, and are needed where they do not, unless the folder has the same.
 func TestBundleWithAxes(t *testing.T) {
-	dir, st := newFolder(t, 8)
-	info := addAxes(t, dir, st, 8)
-	put(t, st, "ann", info.Ref)
-	var with, without bytes.Buffer
-	for w, include := range map[*bytes.Buffer]bool{&with: true, &without: false} {
-		_, err := Export(t.Context(), st, dir, w, ExportOptions{IncludeBank: include})
-		must(t, err)
+	for name, put := range map[string]func(*testing.T, *store.Store, string, uint32){"masks": put, "digits": putCoded} {
+		t.Run(name, func(t *testing.T) {
+			dir, st := newFolder(t, 8)
+			info := addAxes(t, dir, st, 8)
+			put(t, st, "ann", info.Ref)
+			var with, without bytes.Buffer
+			for w, include := range map[*bytes.Buffer]bool{&with: true, &without: false} {
+				_, err := Export(t.Context(), st, dir, w, ExportOptions{IncludeBank: include})
+				must(t, err)
+			}
+			testBundleWithAxes(t, info, with.Bytes(), without.Bytes())
+		})
 	}
+}
+
+// testBundleWithAxes takes in two bundles of ann, whose axes are info.
+func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte) {
+	t.Helper()
 	to, into := newFolder(t, 8)
-	if _, err := Import(t.Context(), into, to, bytes.NewReader(without.Bytes()), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), into, to, bytes.NewReader(without), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("without the axes: got %v, want ErrMismatch", err)
 	}
-	for at := 0; at < with.Len(); at += 7 {
-		flipped := bytes.Clone(with.Bytes())
+	for at := 0; at < len(with); at += 7 {
+		flipped := bytes.Clone(with)
 		flipped[at] ^= 1
 		if _, err := Import(t.Context(), into, to, bytes.NewReader(flipped), ImportOptions{}); err == nil {
 			t.Fatalf("flipped at %d: got no error", at)
@@ -174,7 +192,7 @@ func TestBundleWithAxes(t *testing.T) {
 	if got := bankFiles(t, to); len(got) != 0 {
 		t.Errorf("after failed imports: got bank files %v, want none", got)
 	}
-	rep, err := Import(t.Context(), into, to, bytes.NewReader(with.Bytes()), ImportOptions{})
+	rep, err := Import(t.Context(), into, to, bytes.NewReader(with), ImportOptions{})
 	must(t, err)
 	got, err := into.BankByDigest(info.Digest)
 	must(t, err)
@@ -182,7 +200,23 @@ func TestBundleWithAxes(t *testing.T) {
 		t.Errorf("got %+v, axes %v, %v, want the profile and the axes", rep, a, err)
 	}
 	other, st16 := newFolder(t, 16)
-	if _, err := Import(t.Context(), st16, other, bytes.NewReader(with.Bytes()), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), st16, other, bytes.NewReader(with), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("for another encoder: got %v, want ErrMismatch", err)
+	}
+	same, has := newFolder(t, 8)
+	_, err = AddBank(t.Context(), has, same, bytes.NewReader(warmFile(t, 8, 0.5))) // so that the axes have another ref here
+	must(t, err)
+	theirs := addAxes(t, same, has, 8)
+	if rep, err = Import(t.Context(), has, same, bytes.NewReader(without), ImportOptions{}); err != nil || rep.Banks != 0 {
+		t.Fatalf("where the axes are: got %+v, %v, want the profile alone", rep, err)
+	}
+	ann, err := has.Get("ann")
+	must(t, err)
+	ref := ann.Bank
+	for _, c := range ann.Codes {
+		ref = c.Bank
+	}
+	if ref != theirs.Ref || theirs.Ref == info.Ref {
+		t.Errorf("got bank %d, want %d, which is not %d", ref, theirs.Ref, info.Ref)
 	}
 }

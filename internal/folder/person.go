@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -36,14 +36,14 @@ type PersonExample struct {
 	Weight   float64   `json:"weight"`
 	Time     time.Time `json:"time"`
 	Learned  bool      `json:"learned"`  // a training has seen it
-	HeldOut  bool      `json:"held_out"` // it is measured on, never trained on
+	HeldOut  bool      `json:"held_out"` // masks are measured on it, and never trained; digits are trained on all
 }
 
 // PersonRevision is one revision, the one that is served first.
 type PersonRevision struct {
 	Revision uint64       `json:"revision"`
 	Updated  time.Time    `json:"updated"`
-	Bank     string       `json:"bank"`    // digest of the masks'; empty: there are none
+	Bank     string       `json:"bank"`    // digest of what the masks, or the digits, choose from; empty: there are none
 	Head     string       `json:"head"`    // kind
 	Learned  int          `json:"learned"` // examples that it was learned from
 	Before   *float32     `json:"before"`  // accuracy on what was held out, before that learning and after; nil: no number
@@ -52,11 +52,12 @@ type PersonRevision struct {
 	Record   []byte       `json:"record"` // as it is stored: docs/format.md
 }
 
-// PersonMask is one row: the adapters that it selects.
+// PersonMask is one row: the adapters that it selects, or the directions.
 type PersonMask struct {
-	Side     string  `json:"side"`
-	Block    int     `json:"block"`
-	Adapters []int32 `json:"adapters"`
+	Side     string  `json:"side"`            // down, up, or head: a row of digits
+	Block    int     `json:"block"`           // of down and up
+	Label    string  `json:"label,omitempty"` // of head
+	Adapters []int32 `json:"adapters"`        // of head: directions, one of each pair
 }
 
 // Heads says of a revision which kind of head it has, and which labels that knows: what is in a head is for others to read.
@@ -93,7 +94,7 @@ func Person(st *store.Store, id string, heads Heads) (*PersonData, error) {
 		if i == 0 {
 			d.Labels = append(d.Labels, labels...)
 		}
-		rev, err := personRevision(st, r, kind)
+		rev, err := personRevision(st, r, kind, labels)
 		if err != nil {
 			return nil, err
 		}
@@ -122,23 +123,51 @@ func PersonExamples(st *store.Store, id string) ([]PersonExample, error) {
 	return out, nil
 }
 
-func personRevision(st *store.Store, rec *store.Profile, head string) (r PersonRevision, err error) {
+func personRevision(st *store.Store, rec *store.Profile, head string, labels []string) (r PersonRevision, err error) {
 	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
-		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
-	if m := rec.Mask; m != nil {
-		info, err := st.Bank(rec.Bank)
+		Before: finite(rec.Before), After: finite(rec.After)}
+	ref := rec.Bank
+	for _, c := range rec.Codes {
+		ref = c.Bank
+	}
+	if ref != 0 {
+		info, err := st.Bank(ref)
 		if err != nil {
-			return r, fmt.Errorf("bank %d: %w", rec.Bank, err)
+			return r, fmt.Errorf("bank %d: %w", ref, err)
 		}
 		r.Bank = info.Digest.String()
-		for _, side := range []bank.Side{bank.Down, bank.Up} {
-			for block := range m.Blocks {
-				r.Masks = append(r.Masks, PersonMask{side.String(), block, m.Indices(side, block, nil)})
-			}
-		}
+	}
+	if r.Masks, err = Masks(rec, labels); err != nil {
+		return r, err
 	}
 	r.Record, err = store.EncodeProfile(rec)
 	return r, err
+}
+
+// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its head's.
+func Masks(rec *store.Profile, labels []string) ([]PersonMask, error) {
+	rows := []PersonMask{}
+	if m := rec.Mask; m != nil {
+		for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
+			for block := range m.Blocks {
+				rows = append(rows, PersonMask{Side: side.String(), Block: block, Adapters: m.Indices(side, block, nil)})
+			}
+		}
+	}
+	for _, c := range rec.Codes {
+		size := len(c.Rows) / max(1, len(c.Labels))
+		for i, label := range c.Labels {
+			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
+			if err == nil && int(label) >= len(labels) {
+				err = fmt.Errorf("a row of label %d, the head has %d labels", label, len(labels))
+			}
+			if err != nil {
+				return nil, fmt.Errorf("profile %q: %w: %w", rec.ID, store.ErrCorrupt, err)
+			}
+			rows = append(rows, PersonMask{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)})
+		}
+	}
+	return rows, nil
 }
 
 // finite is nil for what JSON has no number for: a bundle may have brought it.

@@ -3,6 +3,7 @@ package folder
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -46,29 +47,45 @@ func TestPerson(t *testing.T) {
 	if len(d.Revisions) != 1 || d.Revisions[0].Before != nil || *d.Revisions[0].After != 0.5 || len(d.Revisions[0].Masks) != 2 {
 		t.Fatalf("got the revisions %+v, want one without a score before", d.Revisions)
 	}
-	if diff := cmp.Diff(PersonMask{"down", 0, []int32{1, 4}}, d.Revisions[0].Masks[0]); diff != "" {
+	if diff := cmp.Diff(PersonMask{Side: "down", Adapters: []int32{1, 4}}, d.Revisions[0].Masks[0]); diff != "" {
 		t.Errorf("first row (-want +got):\n%s", diff)
 	}
 }
 
-// TestPersonWithoutMask: a revision with codes, or with neither, has no masks and no bank of masks; the record has the rest.
+// TestPersonWithoutMask: of a revision with digits the rows of its labels come out, and the digest of their axes; one with neither has none. A row of a label
+// that the head does not have is said to be corrupt.
 func TestPersonWithoutMask(t *testing.T) {
 	_, st := newFolder(t, 8)
 	axes, err := st.PutBank(t.Context(), store.BankInfo{Digest: store.Digest{5}, N: 16, Blocks: 1})
 	must(t, err)
-	for _, codes := range [][]store.Code{nil, {{Bank: axes, K: 8, Labels: []uint32{0}, Rows: []byte{5}, Scales: []byte{160}}}} {
+	codes := []store.Code{{Bank: axes, K: 8, Labels: []uint32{0, 2}, Rows: []byte{5, 0x81}, Scales: []byte{160, 1}}}
+	for _, codes := range [][]store.Code{nil, codes} {
 		_, err := st.Put(t.Context(), &store.Profile{ID: "ann", Codes: codes}, store.Write{})
 		must(t, err)
 	}
-	d, err := Person(st, "ann", func(*store.Profile) (string, []string, error) { return "shared", nil, nil })
+	labels := []string{"x", "y", "z"}
+	heads := func(*store.Profile) (string, []string, error) { return "shared", labels, nil }
+	d, err := Person(st, "ann", heads)
 	must(t, err)
 	if len(d.Revisions) != 2 {
 		t.Fatalf("got %d revisions, want 2", len(d.Revisions))
 	}
-	for i, r := range d.Revisions {
-		if r.Bank != "" || r.Masks == nil || len(r.Masks) > 0 || len(r.Record) == 0 {
-			t.Errorf("revision %d: got bank %q, masks %v and a record of %d bytes, want the record alone", i, r.Bank, r.Masks, len(r.Record))
+	coded := []PersonMask{
+		{Side: "head", Label: "x", Adapters: []int32{1, 2, 5, 6, 8, 10, 12, 14}},
+		{Side: "head", Label: "z", Adapters: []int32{1, 2, 4, 6, 8, 10, 12, 15}},
+	}
+	for i, want := range []struct {
+		bank string
+		rows []PersonMask
+	}{{store.Digest{5}.String(), coded}, {"", []PersonMask{}}} {
+		r := d.Revisions[i]
+		if diff := cmp.Diff(want.rows, r.Masks); diff != "" || r.Bank != want.bank || len(r.Record) == 0 {
+			t.Errorf("revision %d: got bank %q and a record of %d bytes, want %q and one; rows (-want +got):\n%s", i, r.Bank, len(r.Record), want.bank, diff)
 		}
+	}
+	labels = labels[:2]
+	if _, err := Person(st, "ann", heads); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("a row of no label: got %v, want ErrCorrupt", err)
 	}
 }
 
