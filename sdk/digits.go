@@ -53,6 +53,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	b, a := digits.Scores(before, after)
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
+	rep.Sure = sureOf(res.LogProb, float64(temperature(res.Temperature)), after)
 	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
 	}

@@ -38,6 +38,11 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	if l := c.Config; l != nil && (l.Mode != "" && l.Mode != learner.Masks || l.Soft) {
 		faults = append(faults, "a profile is learned with hard masks: baselines and soft masks are package learner's")
 	}
+	for label, w := range c.ClassWeights {
+		if !(w > 0 && w <= mostWeight) {
+			faults = append(faults, fmt.Sprintf("a weight of %g for label %.40q, want up to %d", w, label, mostWeight))
+		}
+	}
 	faults = append(faults, labelFaults(c.Labels)...)
 	c.Labels = cleanLabels(c.Labels)
 	return c, configError(faults)

@@ -152,6 +152,9 @@ func (l *lesson) divide(ctx context.Context) error {
 		merged = fitting(l.sdk.store.Merged(l.id, nil, l.fresh), l.head)
 		all = l.sdk.encode(merged, l.head)
 	}
+	if err := l.weigh(all); err != nil {
+		return err
+	}
 	if l.data = divide(all); l.digits { // which holds nothing back
 		l.data, l.merged = split2{train: all}, merged
 	}
@@ -163,6 +166,22 @@ func (l *lesson) divide(ctx context.Context) error {
 	}
 	if len(l.data.train) == 0 { // so few that all would be kept back: none is
 		l.data.train, l.data.held = l.data.held, nil
+	}
+	return nil
+}
+
+// weigh makes labels count as much as LearnOptions.ClassWeights says.
+func (l *lesson) weigh(examples []learner.Example) error {
+	for label, w := range l.options.ClassWeights {
+		class, ok := l.head.Label(label)
+		if !ok {
+			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label, listed(l.head.Labels))
+		}
+		for i := range examples {
+			if examples[i].Class == class {
+				examples[i].Weight = weightOf(examples[i].Weight) * float32(w)
+			}
+		}
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ type LearnOptions struct {
 	// Config of the training of masks; a profile of digits that is given one becomes one of masks. Default, where masks are learned: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
 	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
 	Config *learner.Config
+	// ClassWeights is how much the examples of a label count in training beside the others', each times its own Weight: for labels that are rare and must not be missed. Positive, at most
+	// 1,000; a label that the profile does not have is ErrUnknownLabel.
+	ClassWeights map[string]float64
 	// Progress is called after each step of training masks, in the goroutine of Learn; digits have none.
 	Progress func(step, steps int, loss float32)
 
@@ -87,6 +90,7 @@ type Report struct {
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
 	Labels    []LabelReport
 	MacroF1   float64
+	Sure      Sure  // from which probability on nearly all answers are right; of digits only
 	Truncated int   // of both, those longer than MaxTokens: their ends were not read
 	Start     Start // where training began
 	Waiting   int   // examples that came meanwhile, and wait for the next training

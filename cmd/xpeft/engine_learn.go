@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
@@ -53,6 +54,16 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
+	for label, given := range f.weights {
+		w, err := strconv.ParseFloat(given, 64)
+		if err != nil {
+			return nil, usagef("--class-weights: %q for %q is no number", given, label)
+		}
+		if o.ClassWeights == nil {
+			o.ClassWeights = map[string]float64{}
+		}
+		o.ClassWeights[label] = w
+	}
 	if g.numbers && o.Head == "" {
 		o.Head = sdk.NumberHead
 	}
@@ -88,7 +99,7 @@ func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
-		Moved: r.Moved, MacroF1: r.MacroF1, Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
+		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}
 	for _, x := range r.Labels {

@@ -26,6 +26,7 @@ type learnFlags struct {
 	epochs    int
 	seed      uint64
 	losses    bool
+	weights   map[string]string
 }
 
 // learned is the report of one profile's learn.
@@ -41,6 +42,7 @@ type learned struct {
 	HeldOut   int        `json:"held_out"`
 	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, back, or by rebase
 	Labels    []labelRow `json:"labels,omitempty"` // how each fares out of fold
+	Sure      sureRow    `json:"sure"`
 	MacroF1   float64    `json:"macro_f1,omitempty"`
 	Truncated int        `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
 	Waiting   int        `json:"waiting"`             // examples that came meanwhile
@@ -59,6 +61,13 @@ type labelRow struct {
 	N         int     `json:"n"`
 	Recall    float64 `json:"recall"`
 	Precision float64 `json:"precision"`
+}
+
+// sureRow says from which probability on 95 of 100 answers are right, as far as the examples can tell; p is 0 if they are too few: n of the need surest in a row are right.
+type sureRow struct {
+	P    float64 `json:"p"`
+	N    int     `json:"n"`
+	Need int     `json:"need"`
 }
 
 // scoreRow is a score on examples that were not learned from; n is 0 if it was not measured.
@@ -108,6 +117,7 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
 	f.StringVar(&o.start, "start", "fresh", "what scripts may say still")
 	_ = f.MarkHidden("start")
+	f.StringToStringVar(&o.weights, "class-weights", nil, "how much a label's examples count beside the others', as in urgent=3,later=1")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
@@ -183,6 +193,12 @@ func (l learned) text(w io.Writer) {
 	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s %s\n", l.Before, l.After, count(l.After.N, "example"), how)
 	for _, r := range l.Labels {
 		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
+	}
+	switch {
+	case l.Sure.P > 0:
+		fmt.Fprintf(w, "  95 of 100 answers are right from a probability of %.2f on\n", l.Sure.P)
+	case l.Sure.Need > 0:
+		fmt.Fprintf(w, "  not enough examples to say from which probability on 95 of 100 answers are right: %d of %d\n", l.Sure.N, l.Sure.Need)
 	}
 	steps := ""
 	if l.Steps > 0 {
