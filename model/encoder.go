@@ -93,6 +93,9 @@ func (e *Encoder) Config() Config { return e.config }
 // Hidden is d, the size of a state.
 func (e *Encoder) Hidden() int { return e.config.HiddenSize }
 
+// Pooling is how the states of a text's tokens become its embedding.
+func (e *Encoder) Pooling() Pooling { return e.pooling }
+
 // Blocks is L, the number of layers.
 func (e *Encoder) Blocks() int { return len(e.blocks) }
 

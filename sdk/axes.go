@@ -3,10 +3,13 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
@@ -24,10 +27,10 @@ type axesBank struct {
 	digest store.Digest
 }
 
-// addAxes gives a new folder those that were made for its model, or makes them.
-func (p *SDK) addAxes(ctx context.Context, m *model.Checkpoint) (took time.Duration, err error) {
+// addAxes gives a folder those that were made for its model, or makes them; putFeatureHead comes next.
+func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration, err error) {
 	began := time.Now()
-	a := axes.Shipped(m.Digest())
+	a := axes.Shipped(encoder)
 	if a == nil {
 		if a, err = p.computeAxes(ctx); err != nil {
 			return 0, err
@@ -37,11 +40,58 @@ func (p *SDK) addAxes(ctx context.Context, m *model.Checkpoint) (took time.Durat
 	if err != nil {
 		return 0, err
 	}
-	if err := p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, info.Ref)); err != nil {
-		return 0, err
-	}
 	p.axes = &axesBank{a, info.Ref, info.Digest}
 	return time.Since(began), nil
+}
+
+// upgrade gives a folder of an older version the axes that are shipped for its model, so that its profiles become codes of digits at their next Learn: until then they are served as they
+// were. The shared head over φ is the old one, in other coordinates.
+func (p *SDK) upgrade(ctx context.Context) error {
+	if masks, err := p.store.GetMeta(metaMasks); err == nil && bytes.Equal(masks, []byte{1}) {
+		return nil
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return corrupt("kind of profiles", err)
+	}
+	encoder := p.store.Meta().Encoder
+	old, _, err := p.sharedOf(false)
+	if err != nil || axes.Shipped(encoder) == nil {
+		return nil // what is damaged is said by who needs it
+	}
+	if _, b, err := p.newcomersBank(); err != nil || b.Properties().Origin != bank.Random {
+		return nil
+	}
+	if _, err := p.addAxes(ctx, encoder); err != nil {
+		return err
+	}
+	head, ok := p.overFeatures(old)
+	if !ok {
+		p.axes = nil
+		return nil
+	}
+	return p.putFeatureHead(ctx, head)
+}
+
+// putFeatureHead stores the first shared head over φ, and only then that the folder has axes.
+func (p *SDK) putFeatureHead(ctx context.Context, h *model.Head) error {
+	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+		return err
+	}
+	return p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, p.axes.ref))
+}
+
+// overFeatures is a head over the pooled embedding as one over φ: the last block's part of φ is that embedding, centred and scaled. false if it is not.
+func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
+	a, d := p.axes, p.encoder.Hidden()
+	last := len(a.Taps) - 1
+	if h.Hidden != d || h.W1 != nil || h.Regression() || p.encoder.Pooling() != model.PoolMean || a.Taps[last] != p.encoder.Blocks() {
+		return nil, false
+	}
+	w := widened(h, a.Dim(), math.Sqrt(float64(len(a.Taps)))/float64(a.Scale[last]))
+	w.B = slices.Clone(h.B)
+	for c := range w.B {
+		w.B[c] += model.Dot(h.W[c*d:(c+1)*d], a.Mean[last*d:])
+	}
+	return w, true
 }
 
 // computeAxes makes axes for a model that none are shipped for.

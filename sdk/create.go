@@ -155,15 +155,20 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 		return err
 	}
 	var took time.Duration
+	if c.Masks {
+		if err := p.store.PutMeta(ctx, metaMasks, []byte{1}); err != nil {
+			return err
+		}
+	}
 	if _, random := c.Bank.(RandomBank); random && !c.Masks {
-		if took, err = p.addAxes(ctx, ckpt); err != nil {
+		if took, err = p.addAxes(ctx, ckpt.Digest()); err != nil {
 			return err
 		}
 		p.options.Logger.Info("has axes", "took", took)
 		if head, alike, err = p.headFromNames(ctx, p.ofShared(), cleanLabels(c.Labels)); err != nil {
 			return err
 		}
-		if _, err := p.putSharedHead(ctx, featureHead, head); err != nil {
+		if err := p.putFeatureHead(ctx, head); err != nil {
 			return err
 		}
 	}

@@ -42,13 +42,14 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 			before = served
 		}
 	}
-	rep := &Report{Profile: l.id, Examples: len(all), Truncated: l.data.truncated(), Start: StartFresh, Moved: l.old != nil && l.move}
+	rep := &Report{Profile: l.id, Examples: len(all), Truncated: l.data.truncated(), Start: StartFresh}
 	b, a := digits.Scores(before, after)
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
 	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
 	}
+	rep.Moved = rep.Installed && l.old != nil && l.move
 	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)
 	if err := l.commit(ctx, rec, l.encodeAnswers(after), rep); err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ func TestDigitsBesideMasks(t *testing.T) {
 	mustPredict(t, p, "ann", "server down")
 	rep = mustLearn(t, p, "ann", examples(10, 7), nil)
 	rec, err := p.store.Get("ann")
-	if err != nil || !rep.Moved || rep.Installed != (rec.Mask == nil) {
+	if err != nil || rep.Moved != rep.Installed || rep.Installed != (rec.Mask == nil) {
 		t.Errorf("got %+v, %v, want digits if they are better", rep, err)
 	}
 	mustPredict(t, p, "ann", "server down")
@@ -238,6 +238,46 @@ func TestDigitsReopened(t *testing.T) {
 	dir, o := p.dir, *c.Options
 	closeClean(t, p)
 	near(t, "reopened", mustPredict(t, open(t, dir, &o), "ann", "server down"), want)
+}
+
+// TestOldFolderOfMasks: a folder of an older version answers as it did, and its profiles become digits at their next Learn.
+func TestOldFolderOfMasks(t *testing.T) {
+	ctx := context.Background()
+	p := real(t, Config{Labels: labels, Masks: true, Options: &Options{Device: device()}})
+	mustLearn(t, p, "old", examples(30, 0), nil)
+	if _, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"}}
+	before, err := p.PredictBatch(ctx, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.store.PutMeta(ctx, metaMasks, []byte{0}); err != nil { // nobody asked for masks
+		t.Fatal(err)
+	}
+	dir := p.dir
+	closeClean(t, p)
+	p = open(t, dir, nil)
+	if p.axes == nil {
+		t.Fatal("got no axes")
+	}
+	after, err := p.PredictBatch(ctx, asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range asked {
+		near(t, fmt.Sprint("answer ", i), after[i], before[i])
+	}
+	rep := mustLearn(t, p, "old", examples(33, 0)[30:], nil)
+	rec, err := p.store.Get("old")
+	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) || rep.Before.N == 0 {
+		t.Errorf("got %+v, %v, want it moved if digits are better", rep, err)
+	}
+	closeClean(t, p)
+	p = open(t, dir, nil)
+	mustPredict(t, p, "old", "the server is down")
+	mustLearn(t, p, "new", examples(30, 0), nil)
 }
 
 // TestRareLabel is A5: of 45 examples five are urgent, and the profile learns them, says so, and answers so.

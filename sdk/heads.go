@@ -146,7 +146,7 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 // headLike is a head of some labels: those that others have continue their rows, the first that has it, the rest start from their names.
 func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
 	in := p.space(from[0])
-	from = slices.DeleteFunc(from, func(f *model.Head) bool { return f.Hidden != in.width }) // of a profile that moves: its rows are of another space
+	from = p.inSpace(in, from)
 	isNew := func(label string) bool {
 		return !slices.ContainsFunc(from, func(f *model.Head) bool { _, ok := f.Label(label); return ok })
 	}
@@ -172,6 +172,19 @@ func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head
 		}
 	}
 	return h, nil
+}
+
+// inSpace is those of heads that are over a space, or can be: a profile's that moves are over another one.
+func (p *SDK) inSpace(in space, heads []*model.Head) (out []*model.Head) {
+	for _, h := range heads {
+		if h.Hidden != in.width && p.axes != nil {
+			h, _ = p.overFeatures(h)
+		}
+		if h != nil && h.Hidden == in.width {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // numberHead continues the profile's own, or starts at zero.

@@ -54,19 +54,19 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 	}
 	h.W = rows
 	if in.width != h.Hidden {
-		h = widened(h, in.width)
+		h = widened(h, in.width, featureScale)
 	}
 	return h, said, h.Validate()
 }
 
-// widened is a head from names over φ: the last block's part of φ sees the names' rows, and nothing else does. A name is one word, and the lower blocks tell a word from a sentence
-// rather than its meaning.
-func widened(h *model.Head, width int) *model.Head {
+// widened is a head over φ of which the last block's part sees the rows of h, times a scale, and nothing else does. That is where names belong: a name is one word, and the lower blocks
+// tell a word from a sentence rather than its meaning.
+func widened(h *model.Head, width int, scale float64) *model.Head {
 	w := *h
 	w.Hidden, w.W = width, make([]float32, len(h.Labels)*width)
 	for c := range h.Labels {
 		for i, x := range h.W[c*h.Hidden : (c+1)*h.Hidden] {
-			w.W[(c+1)*width-h.Hidden+i] = featureScale * x
+			w.W[(c+1)*width-h.Hidden+i] = float32(scale) * x
 		}
 	}
 	return &w

@@ -17,12 +17,17 @@ type watched struct {
 	mu   sync.Mutex
 	ids  []string
 	errs []error
+	reps map[string]*Report // the last of each
 }
 
-func (w *watched) heard(id string, _ *Report, err error) {
+func (w *watched) heard(id string, rep *Report, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ids, w.errs = append(w.ids, id), append(w.errs, err)
+	if w.reps == nil {
+		w.reps = map[string]*Report{}
+	}
+	w.reps[id] = rep
 }
 
 func (w *watched) count(id string) (n int) {

@@ -76,13 +76,12 @@ func TestOldFolder(t *testing.T) {
 	mustObserve(t, p, "dana", Example{Text: "the archive is down for everyone", Label: "urgent"})
 	mustObserve(t, p, "eve", Example{Text: "the archive is down for everyone", Label: "urgent"})
 	drain(t, p)
-	for id, want := range map[string][2]int{"dana": {14, 4}, "eve": {19, 0}} {
-		info, err := p.Profile(id)
-		if err != nil || info.Examples != want[0] || info.Waiting != want[1] {
-			t.Errorf("%s: got %d learned, %d that wait (%v), want %v", id, info.Examples, info.Waiting, err, want)
+	for id, want := range map[string]int{"dana": 4, "eve": 0} {
+		if info, err := p.Profile(id); err != nil || info.Waiting != want {
+			t.Errorf("%s: got %d that wait (%v), want %d", id, info.Waiting, err, want)
 		}
 	}
-	if w.count("dana") != 0 || w.count("eve") != 1 {
+	if w.count("dana") != 0 || w.count("eve") != 1 || w.reps["eve"].Examples != 19 {
 		t.Errorf("learned in the background: %v (%v)", w.ids, w.errs)
 	}
 }

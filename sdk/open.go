@@ -22,6 +22,7 @@ const (
 	metaWeights  = "weights" // CRC-32C of each of the encoder's tensors, little-endian
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
 	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
+	metaMasks    = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
 )
 
 // Open opens a folder that Create made. The model's folder and digests are in the store: ErrModelMismatch if that holds another model now,
@@ -59,6 +60,9 @@ func Open(dir string, o *Options) (*SDK, error) {
 	}
 	if err == nil {
 		err = p.loadAxes()
+	}
+	if err == nil && p.axes == nil && !opts.ReadOnly {
+		err = p.upgrade(context.Background())
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())

@@ -89,8 +89,9 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 	}
 	rec.Before, rec.After = float32(l.before.Accuracy), float32(after.Accuracy)
 	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held), Truncated: l.data.truncated(),
-		Moved: l.old != nil && l.move, Start: l.began, Losses: res.Losses, Steps: res.Steps}
+		Start: l.began, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
+	rep.Moved = rep.Installed && l.old != nil && l.move
 	if err := l.commit(ctx, rec, encodeState(res.Logits), rep); err != nil {
 		return nil, err
 	}
