@@ -23,6 +23,7 @@ type Alone struct {
 	Splits  int      // divisions of each person's texts
 	Shots   []int    // most training texts of a person; none: all there are
 	Most    int      // texts kept of a person
+	NoOwn   bool     // leave the own heads out, which take most of the time
 	Log     func(string)
 }
 
@@ -145,7 +146,7 @@ func (a *Alone) split(ctx context.Context, w *aloneWorld, t *tally, split, shots
 	if err != nil {
 		return err
 	}
-	return w.beside(ctx, t, parts)
+	return w.beside(ctx, t, parts, !a.NoOwn)
 }
 
 // mark counts a way's answers, classes, to a part's test texts.

@@ -35,6 +35,10 @@ func TestAlone(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	}
+	a.NoOwn, a.Splits, a.Shots = true, 1, nil
+	if rows, err = a.Run(t.Context()); err != nil || len(rows) != 2*2 {
+		t.Errorf("without own heads: got %d rows, %v", len(rows), err)
+	}
 	delete(u.Labels, d.People[0].ID)
 	if _, err := a.Run(t.Context()); err == nil {
 		t.Error("an unseen text without a person's label was taken")

@@ -19,10 +19,13 @@ var aloneStrengths = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1, 3}
 const aloneAlpha = 3
 
 // beside serves the parts by all ways but the SDK's.
-func (w *aloneWorld) beside(ctx context.Context, t *tally, parts []*Part) error {
+func (w *aloneWorld) beside(ctx context.Context, t *tally, parts []*Part, own bool) error {
 	return each(len(parts), runtime.GOMAXPROCS(0), func(i int) error {
 		p, f := parts[i], w.features
 		t.mark(priorAlone, i, p, predict(f.head, f.head.Prior(p.Counts, aloneAlpha), f.rows(i, p.test, false)))
+		if !own {
+			return nil
+		}
 		for _, way := range []string{ownLast, ownFeatures} {
 			for _, started := range []bool{false, true} {
 				for _, lambda := range aloneStrengths {

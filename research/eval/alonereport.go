@@ -133,7 +133,9 @@ func (t *tally) rows(shots, splits int) (rows []AloneRow) {
 			}
 		}
 		for _, way := range aloneWays {
-			rows = append(rows, best[way])
+			if r, ok := best[way]; ok {
+				rows = append(rows, r)
+			}
 		}
 	}
 	return rows

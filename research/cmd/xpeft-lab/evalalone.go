@@ -19,6 +19,7 @@ type aloneFlags struct {
 	shots     []int
 	most      int
 	maxTokens int
+	noOwn     bool
 }
 
 func (a *app) evalAloneCommand() *cobra.Command {
@@ -44,6 +45,7 @@ linear heads in float32 over the last block's pooled embedding and over φ, each
 	f.IntSliceVar(&o.shots, "shots", nil, "most training texts of a person, for learning curves; without it all there are")
 	f.IntVar(&o.most, "most", 60, "texts kept of each person")
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
+	f.BoolVar(&o.noOwn, "no-own", false, "leave the own heads out, which take most of the time")
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }

@@ -86,7 +86,7 @@ func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
 
 // evaluateAlone measures people without a population and prints the table.
 func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
-	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, NoOwn: o.noOwn, Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	if e.Data, err = eval.ReadData(o.data, o.fields, 1); err != nil {
 		return err
 	}
