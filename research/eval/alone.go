@@ -79,22 +79,32 @@ func (a *Alone) world(ctx context.Context) (_ *aloneWorld, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The unseen texts become each person's last ones, with that person's answers: no split takes them for training.
-	d := &Data{Labels: a.Data.Labels, Digest: a.Data.Digest + " alone"}
+	d, err := a.withUnseen()
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range a.Data.People {
 		w.own = append(w.own, len(p.Examples))
+	}
+	w.features, err = w.readFeatures(ctx, d)
+	return w, err
+}
+
+// withUnseen are the people with the unseen texts behind their own, with their answers.
+func (a *Alone) withUnseen() (*Data, error) {
+	d := &Data{Labels: a.Data.Labels, Digest: a.Data.Digest + " alone"}
+	for _, p := range a.Data.People {
 		p.Examples = slices.Clone(p.Examples)
 		for _, u := range a.Unseen {
-			label, ok := u.Labels[p.ID]
-			if !ok || !slices.Contains(d.Labels, label) {
+			label := u.Labels[p.ID]
+			if !slices.Contains(d.Labels, label) {
 				return nil, fmt.Errorf("%w: the unseen text %q has no label of %s that is in the data", ErrData, u.Text, p.ID)
 			}
 			p.Examples = append(p.Examples, Example{Text: u.Text, Label: label})
 		}
 		d.People = append(d.People, p)
 	}
-	w.features, err = w.readFeatures(ctx, d)
-	return w, err
+	return d, nil
 }
 
 // parts divides each person's texts. The unseen ones are in every test.
