@@ -250,6 +250,9 @@ func TestDigitsForeign(t *testing.T) {
 		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) || out[1].Err != nil {
 			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
 		}
+		if err := p.Forget(ctx, "bob"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
