@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"testing"
@@ -83,10 +84,11 @@ func TestPredictAllocates(t *testing.T) {
 	const most, n = 10_000, 50
 	p := benchSDK(t)
 	mustLearn(t, p, "own", examples(6, 0), own(1))
+	mustLearn(t, p, "digits", examples(30, 0), &LearnOptions{Force: true})
 	for _, c := range []struct {
 		id   string
 		most uint64
-	}{{"alice", most}, {"own", most + 2*4*3*385}} {
+	}{{"alice", most}, {"digits", most}, {"own", most + 2*4*3*385}} {
 		mustPredict(t, p, c.id, thirtyWords)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -99,4 +101,29 @@ func TestPredictAllocates(t *testing.T) {
 			t.Errorf("%s: got %d bytes in %d objects a Predict, want less than %d", c.id, bytes, objects, c.most)
 		}
 	}
+}
+
+// BenchmarkLearnOverMasks takes turns between a new profile of digits and one of masks with the default training, each of the same 40 texts, and reports their medians and the one over the
+// other.
+func BenchmarkLearnOverMasks(b *testing.B) {
+	p := create(b, Config{Model: golden.Model(b), Labels: labels})
+	masks := learner.Default()
+	masks.K = 0
+	taught := examples(40, 0)
+	options := [2]*LearnOptions{nil, {Config: &masks}}
+	var took [2][]time.Duration
+	for n := 0; b.Loop(); n++ {
+		for i := range options {
+			began := time.Now()
+			mustLearn(b, p, fmt.Sprintf("user %d %d", n, i), taught, options[i])
+			took[i] = append(took[i], time.Since(began))
+		}
+	}
+	for i := range took {
+		slices.Sort(took[i])
+	}
+	digits, over := took[0][len(took[0])/2], took[1][len(took[1])/2]
+	b.ReportMetric(digits.Seconds()*1e3, "ms/digits")
+	b.ReportMetric(over.Seconds()*1e3, "ms/masks")
+	b.ReportMetric(digits.Seconds()/over.Seconds(), "digits/masks")
 }
