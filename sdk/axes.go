@@ -126,14 +126,17 @@ func (p *SDK) loadAxes() error {
 	return nil
 }
 
-// checkCodes says whether a record's digits are along the folder's axes.
-func (p *SDK) checkCodes(rec *store.Profile) error {
+// checkCodes says whether a record's digits are along the folder's axes, and for labels that its head has.
+func (p *SDK) checkCodes(rec *store.Profile, h *model.Head) error {
 	for _, c := range rec.Codes {
-		if p.axes == nil || c.Bank != p.axes.ref {
+		if p.axes == nil || c.Bank != p.axes.ref || !p.seesFeatures(h) {
 			return fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
 		}
 		if c.K != p.axes.K() {
 			return fmt.Errorf("%w: rows of %d digits, the axes have %d", ErrCorrupt, c.K, p.axes.K())
+		}
+		if last := slices.Max(c.Labels); int(last) >= len(h.Labels) {
+			return fmt.Errorf("%w: digits for label %d of %d", ErrCorrupt, last, len(h.Labels))
 		}
 	}
 	return nil

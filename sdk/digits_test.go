@@ -228,6 +228,34 @@ func TestDigitsElsewhere(t *testing.T) {
 	}
 }
 
+// TestDigitsForeign: a record that does not go with the folder's axes or its head is an error, in its own answer alone.
+func TestDigitsForeign(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
+	for name, spoil := range map[string]func(*store.Profile){
+		"another label":    func(r *store.Profile) { r.Codes[0].Labels = []uint32{0, 1, 99} },
+		"a head of masks":  func(r *store.Profile) { _, r.Head, _ = p.sharedOf(false); r.Prior = nil },
+		"a bias too short": func(r *store.Profile) { r.Bias = r.Bias[:len(r.Bias)-1] },
+	} {
+		rec, err := p.store.Get("ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.ID = "bob"
+		spoil(rec)
+		if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.PredictBatch(ctx, []Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
+		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) || out[1].Err != nil {
+			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
+		}
+		if err := p.Forget(ctx, "bob"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestDigitsReopened: the axes are nobody's data, the digits are sealed.
 func TestDigitsReopened(t *testing.T) {
 	c := small(t)

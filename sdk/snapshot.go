@@ -46,12 +46,12 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 			return nil, err
 		}
 	}
-	err := p.checkCodes(rec)
-	if err != nil {
-		return nil, err
-	}
 	s.key = p.keyOf(s.bank, rec)
-	if err := p.openHead(s); err != nil {
+	err := p.openHead(s)
+	if err == nil {
+		err = p.checkCodes(rec, s.head)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
@@ -54,15 +55,14 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
-	for label, given := range f.weights {
-		w, err := strconv.ParseFloat(given, 64)
-		if err != nil {
-			return nil, usagef("--class-weights: %q for %q is no number", given, label)
+	o.ClassWeights = make(map[string]float64, len(f.weights))
+	for _, given := range f.weights {
+		at := strings.LastIndexByte(given, '=')
+		w, err := strconv.ParseFloat(given[at+1:], 64)
+		if at < 0 || err != nil {
+			return nil, usagef("--class-weights: %q is no label=number", given)
 		}
-		if o.ClassWeights == nil {
-			o.ClassWeights = map[string]float64{}
-		}
-		o.ClassWeights[label] = w
+		o.ClassWeights[given[:at]] = w
 	}
 	if g.numbers && o.Head == "" {
 		o.Head = sdk.NumberHead

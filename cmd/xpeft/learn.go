@@ -26,7 +26,7 @@ type learnFlags struct {
 	epochs    int
 	seed      uint64
 	losses    bool
-	weights   map[string]string
+	weights   []string
 }
 
 // learned is the report of one profile's learn.
@@ -117,7 +117,7 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
 	f.StringVar(&o.start, "start", "fresh", "what scripts may say still")
 	_ = f.MarkHidden("start")
-	f.StringToStringVar(&o.weights, "class-weights", nil, "how much a label's examples count beside the others', as in urgent=3,later=1")
+	f.StringSliceVar(&o.weights, "class-weights", nil, "how much a label's examples count beside the others', as in urgent=3,later=1")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")

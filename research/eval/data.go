@@ -43,8 +43,11 @@ const leastTexts = 6
 // maxInput bounds what is read, unpacked; a variable for tests.
 var maxInput int64 = 1 << 30
 
-// ReadData reads JSON lines, plain or gzipped. People with fewer than 6 texts are left out.
-func ReadData(path string, f Fields) (*Data, error) {
+// SplitPeople is how many people a split needs.
+const SplitPeople = 6
+
+// ReadData reads JSON lines, plain or gzipped, of that many people or more. People with fewer than 6 texts are left out.
+func ReadData(path string, f Fields, people int) (*Data, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -56,13 +59,13 @@ func ReadData(path string, f Fields) (*Data, error) {
 			return nil, fmt.Errorf("%w: %s: %w", ErrData, path, err)
 		}
 	}
-	people, err := readPeople(r, f)
+	read, err := readPeople(r, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	d := &Data{Digest: fmt.Sprintf("%x", sum[:8])}
 	labels := map[string]bool{}
-	for id, examples := range people {
+	for id, examples := range read {
 		if len(examples) < leastTexts {
 			continue
 		}
@@ -76,8 +79,8 @@ func ReadData(path string, f Fields) (*Data, error) {
 	}
 	slices.Sort(d.Labels)
 	slices.SortFunc(d.People, func(a, b Person) int { return strings.Compare(a.ID, b.ID) })
-	if len(d.People) < 6 || len(d.Labels) < 2 {
-		return nil, fmt.Errorf("%w: %s: %d people with %d texts or more and %d labels; want 6 and 2", ErrData, path, len(d.People), leastTexts, len(d.Labels))
+	if len(d.People) < people || len(d.Labels) < 2 {
+		return nil, fmt.Errorf("%w: %s: %d people with %d texts or more and %d labels; want %d and 2", ErrData, path, len(d.People), leastTexts, len(d.Labels), people)
 	}
 	return d, nil
 }

@@ -105,7 +105,7 @@ func TestReadData(t *testing.T) {
 	f.Close()
 	fields := Fields{ID: "who", Text: "text", Label: "kind"}
 	for _, path := range []string{plain, packed} {
-		d, err := ReadData(path, fields)
+		d, err := ReadData(path, fields, SplitPeople)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,18 +115,18 @@ func TestReadData(t *testing.T) {
 	}
 	numbers := fields
 	numbers.ID = "n" // a number names people too
-	if _, err := ReadData(plain, numbers); !errors.Is(err, ErrData) {
+	if _, err := ReadData(plain, numbers, SplitPeople); !errors.Is(err, ErrData) {
 		t.Errorf("one person: got %v, want ErrData", err)
 	}
 	for name, text := range map[string]string{"no label": `{"who": "a", "text": "b"}`, "no JSON": "who", "nothing": ""} {
 		bad := filepath.Join(dir, "bad")
 		write(t, bad, text)
-		if _, err := ReadData(bad, fields); !errors.Is(err, ErrData) {
+		if _, err := ReadData(bad, fields, SplitPeople); !errors.Is(err, ErrData) {
 			t.Errorf("%s: got %v, want ErrData", name, err)
 		}
 	}
 	write(t, packed, "\x1f\x8bbroken")
-	if _, err := ReadData(packed, fields); !errors.Is(err, ErrData) {
+	if _, err := ReadData(packed, fields, SplitPeople); !errors.Is(err, ErrData) {
 		t.Errorf("a broken archive: got %v, want ErrData", err)
 	}
 }

@@ -22,7 +22,7 @@ func FuzzEvalData(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d, err := ReadData(path, Fields{ID: "who", Text: "text", Label: "kind"})
+		d, err := ReadData(path, Fields{ID: "who", Text: "text", Label: "kind"}, SplitPeople)
 		if err != nil {
 			if d != nil || !errors.Is(err, ErrData) {
 				t.Fatalf("got %v, %v, want ErrData and nothing", d, err)

@@ -24,8 +24,38 @@ func Bootstrap(values []float64, draws int, seed uint64) Interval {
 		}
 		means[d] = sum / float64(len(values))
 	}
+	return percentiles(m, means)
+}
+
+// BootstrapWithin resamples each group's values for themselves: the groups are fixed, and each counts the same.
+func BootstrapWithin(groups [][]float64, draws int, seed uint64) Interval {
+	mean := func(pick func(group []float64) float64) (sum float64) {
+		for _, g := range groups {
+			sum += pick(g) / float64(len(groups))
+		}
+		return sum
+	}
+	m := mean(Mean)
+	if len(groups) == 0 || draws < 1 {
+		return Interval{m, m, m}
+	}
+	rng := rand.New(rand.NewPCG(seed, 0xbf58476d1ce4e5b9))
+	means := make([]float64, draws)
+	for d := range means {
+		means[d] = mean(func(group []float64) (sum float64) {
+			for range group {
+				sum += group[rng.IntN(len(group))] / float64(len(group))
+			}
+			return sum
+		})
+	}
+	return percentiles(m, means)
+}
+
+// percentiles sorts the resamples' means.
+func percentiles(m float64, means []float64) Interval {
 	slices.Sort(means)
-	at := func(q float64) float64 { return means[int(math.Round(q*float64(draws-1)))] }
+	at := func(q float64) float64 { return means[int(math.Round(q*float64(len(means)-1)))] }
 	return Interval{m, at(0.025), at(0.975)}
 }
 

@@ -91,3 +91,15 @@ func TestHolm(t *testing.T) {
 		near(t, "Holm", got[i], want)
 	}
 }
+
+// TestBootstrapWithin: groups count alike whatever their size, and a group of equal values adds nothing to the interval.
+func TestBootstrapWithin(t *testing.T) {
+	flat := []float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+	got := BootstrapWithin([][]float64{{0, 1}, flat}, 1000, 1)
+	if got.Mean != 0.75 || got.Low != 0.5 || got.High != 1 {
+		t.Errorf("got %+v, want 0.75 from 0.5 to 1", got)
+	}
+	if got := BootstrapWithin([][]float64{flat, flat}, 100, 1); got.High-got.Low > 1e-9 {
+		t.Errorf("of equal values: got %+v", got)
+	}
+}

@@ -45,10 +45,7 @@ cut off and go on, and several processes may share the work.`,
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "folder of the model")
 	f.StringVar(&o.out, "out", "out", "folder of the run files")
-	f.StringVar(&o.fields.ID, "id", "profile", "JSON field that names the person")
-	f.StringVar(&o.fields.Text, "text", "text", "JSON field of the text")
-	f.StringVar(&o.fields.Pair, "pair", "pair", "JSON field of a second text")
-	f.StringVar(&o.fields.Label, "label", "label", "JSON field of the label")
+	fieldFlags(cmd, &o.fields)
 	f.StringSliceVar(&o.modes, "modes", []string{"all"}, "modes to run; all: every one")
 	f.IntVar(&o.splits, "splits", 3, "divisions of the people")
 	f.IntVar(&o.seeds, "seeds", 3, "divisions of each person's texts")
@@ -58,8 +55,17 @@ cut off and go on, and several processes may share the work.`,
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.StringVar(&o.reference, "reference", "x_peft", "mode that the others are compared with")
 	_ = cmd.MarkFlagRequired("model")
-	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand())
+	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand())
 	return cmd
+}
+
+// fieldFlags name the input's JSON fields.
+func fieldFlags(cmd *cobra.Command, fields *eval.Fields) {
+	f := cmd.Flags()
+	f.StringVar(&fields.ID, "id", "profile", "JSON field that names the person")
+	f.StringVar(&fields.Text, "text", "text", "JSON field of the text")
+	f.StringVar(&fields.Pair, "pair", "pair", "JSON field of a second text")
+	f.StringVar(&fields.Label, "label", "label", "JSON field of the label")
 }
 
 func (a *app) evalReportCommand() *cobra.Command {

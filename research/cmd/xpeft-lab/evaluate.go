@@ -17,7 +17,7 @@ func (a *app) evaluate(ctx context.Context, o evalFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	data, err := eval.ReadData(o.data, o.fields)
+	data, err := eval.ReadData(o.data, o.fields, eval.SplitPeople)
 	if err != nil {
 		return err
 	}
@@ -82,4 +82,26 @@ func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
 		return err
 	}
 	return a.reportTasks(runs)
+}
+
+// evaluateAlone measures people without a population and prints the table.
+func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
+	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, NoOwn: o.noOwn, Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	if e.Data, err = eval.ReadData(o.data, o.fields, 1); err != nil {
+		return err
+	}
+	if o.unseen != "" {
+		if e.Unseen, err = eval.ReadUnseen(o.unseen); err != nil {
+			return err
+		}
+	}
+	if e.Machine, err = eval.OpenMachine(o.model, o.maxTokens); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Machine.Close()) }()
+	rows, err := e.Run(ctx)
+	if err != nil {
+		return err
+	}
+	return a.reportAlone(rows)
 }
