@@ -47,7 +47,7 @@ var info = prometheus.NewDesc("xpeft_info", "1, with the device that computes.",
 var all = []metric{
 	gauge("profiles", "Profiles in the folder.", func(s *sdk.Stats) int64 { return s.Store.Profiles }),
 	gauge("record_bytes", "Bytes of all profiles' records, own heads included.", func(s *sdk.Stats) int64 { return s.Store.RecordBytes }),
-	gauge("mask_bytes", "Bytes of the masks in the records.", func(s *sdk.Stats) int64 { return s.Store.MaskBytes }),
+	gauge("mask_bytes", "Bytes of the masks and rows of digits in the records.", func(s *sdk.Stats) int64 { return s.Store.MaskBytes }),
 	gauge("examples", "Stored examples.", func(s *sdk.Stats) int64 { return s.Store.Examples }),
 	gauge("file_bytes", "Size of xpeft.db.", func(s *sdk.Stats) int64 { return s.Store.FileBytes }),
 	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.", func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),

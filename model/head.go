@@ -62,10 +62,10 @@ func (h *Head) Clone() *Head {
 	return &c
 }
 
-// With is h with the rows of one more head, of labels that h does not have. They see what h's last layer sees. Each counts as seen as often as a label of h on average, so
+// With is h with the rows of one more head, of labels that h does not have. They see what h's last layer sees, or, with fewer values, the last ones of it. Each counts as seen as often as a label of h on average, so
 // that Prior neither favours them nor the others. ErrHead if the two do not go together.
 func (h *Head) With(rows *Head) (*Head, error) {
-	if h.Regression() || rows.Regression() || rows.W1 != nil || rows.Hidden != h.Hidden {
+	if h.Regression() || rows.Regression() || rows.W1 != nil || rows.Hidden > h.Hidden {
 		return nil, fmt.Errorf("%w: rows of %d labels over %d values beside a head of %d over %d", ErrHead, len(rows.Labels), rows.Hidden, len(h.Labels), h.Hidden)
 	}
 	seen := 0
@@ -73,7 +73,11 @@ func (h *Head) With(rows *Head) (*Head, error) {
 		seen += int(n)
 	}
 	c := *h
-	c.Labels, c.W, c.B = slices.Concat(h.Labels, rows.Labels), slices.Concat(h.W, rows.W), slices.Concat(h.B, rows.B)
+	c.Labels, c.W, c.B = slices.Concat(h.Labels, rows.Labels), make([]float32, len(h.W)+len(rows.Labels)*h.Hidden), slices.Concat(h.B, rows.B)
+	copy(c.W, h.W)
+	for i := range rows.Labels {
+		copy(c.W[(len(h.Labels)+i+1)*h.Hidden-rows.Hidden:], rows.W[i*rows.Hidden:(i+1)*rows.Hidden])
+	}
 	c.Counts = append(slices.Clone(h.Counts), slices.Repeat([]uint32{uint32(seen / len(h.Labels))}, len(rows.Labels))...)
 	return &c, c.Validate()
 }

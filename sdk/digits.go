@@ -105,7 +105,7 @@ func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
 		rec.Examples += l.old.record.Examples
 	}
 	if l.rows > 0 {
-		own := l.head.Rows(len(l.head.Labels) - l.rows)
+		own := l.sdk.narrowed(l.head.Rows(len(l.head.Labels) - l.rows))
 		own.Counts = rec.Prior[len(l.head.Labels)-l.rows:]
 		var err error
 		if rec.OwnHead, err = own.MarshalBinary(); err != nil {
@@ -202,6 +202,7 @@ func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []digi
 			return a.Err
 		}
 		out[i] = answeredBy(tickets[n].answer, l.head, l.head.Labels[l.data.train[i].Class])
+		out[i].Fresh = !l.data.train[i].Known // else masks held it back
 	}
 	return nil
 }

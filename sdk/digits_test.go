@@ -330,3 +330,24 @@ func TestRareLabel(t *testing.T) {
 		t.Errorf("got %d of 19 urgent and %.0f of %d others, want 12 and 34 of 40", urgent, everyday, n)
 	}
 }
+
+// TestMasksAfterDigits: in a folder that gets a trained bank, a profile of digits becomes masks only if they are no worse than its digits were out of fold.
+func TestMasksAfterDigits(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	for i := range 6 {
+		mustLearn(t, p, fmt.Sprint("user ", i), meant(40, i), &LearnOptions{Force: true})
+	}
+	before, err := p.snapshot("user 1")
+	if err != nil || len(before.record.Codes) == 0 {
+		t.Fatalf("got %+v, %v, want digits", before, err)
+	}
+	if _, err := p.TrainBank(ctx, &TrainBankOptions{Edit: fewSteps}); err != nil {
+		t.Fatal(err)
+	}
+	rep := mustLearn(t, p, "user 1", meant(3, 50), nil)
+	rec, err := p.store.Get("user 1")
+	if err != nil || rep.Before.N == 0 || rep.Before.Accuracy < 0.8 || rep.Installed != (rec.Mask != nil) || rep.Moved != rep.Installed || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) {
+		t.Errorf("got %+v, %v, want the digits measured and the better of both", rep, err)
+	}
+	mustPredict(t, p, "user 1", "server down")
+}

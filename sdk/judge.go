@@ -14,7 +14,7 @@ import (
 
 // judge decides whether what was learned replaces what was served.
 func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer, rec *store.Profile) (install bool, reason string) {
-	verdict, label := digits.Judge(who.Class, who.C, before, after, prior)
+	verdict, label := digits.Judge(who, before, after, prior)
 	switch {
 	case l.person.Anew:
 		return true, "installed: learned anew, as an example was taken back"
@@ -25,13 +25,14 @@ func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer,
 	case l.old != nil && l.old.head.Regression():
 		return true, "installed: the first revision with labels instead of numbers"
 	}
-	switch verdict {
-	case digits.Untested:
+	switch {
+	case verdict == digits.Untested:
 		return true, "installed: too few examples to measure on"
+	case verdict != digits.Better && l.first():
+		return false, "installed: the label prior alone, as what was learned is worse out of fold"
+	}
+	switch verdict {
 	case digits.Loss:
-		if l.first() {
-			return false, "installed: the label prior alone, as what was learned is worse out of fold"
-		}
 		return false, "kept the old revision: the new one's loss out of fold is worse"
 	case digits.Fewer:
 		return false, "kept the old revision: the new one gets fewer right out of fold"
@@ -49,7 +50,7 @@ func (l *lesson) first() bool { return l.old == nil || !learned(l.old.record) }
 
 // answeredBy is what a prediction says of an example of a label of head h.
 func answeredBy(p Prediction, h *model.Head, label string) digits.Answer {
-	a := digits.Answer{Known: true, Label: -1, Loss: digits.UnknownLoss, Fresh: true}
+	a := digits.Answer{Known: true, Label: -1, Loss: digits.UnknownLoss}
 	best := float32(-1)
 	for _, x := range p.Probabilities {
 		if x.P > best {
@@ -66,9 +67,12 @@ func answeredBy(p Prediction, h *model.Head, label string) digits.Answer {
 }
 
 // The state of a profile of digits is the sequence from which on its examples count in full, as a varint, and then what was answered out of fold about each example that it learned from:
-// four bytes that name the example and its label, and one for the answer.
+// four bytes that name the example and its label, and two for the answer.
 
-const answerSize = 5
+const (
+	answerSize = 6
+	wrong      = 1<<15 - 1 // the most of an answer that was not right
+)
 
 // answerKey names an example of this lesson.
 func (l *lesson) answerKey(i int) uint32 {
@@ -76,18 +80,18 @@ func (l *lesson) answerKey(i int) uint32 {
 	return uint32(e.Key ^ store.TextHash(e.Label))
 }
 
-// encodeAnswers keeps seven bits of the loss's root, and whether it was right.
+// encodeAnswers keeps 15 bits of the loss's root, and whether it was right.
 func (l *lesson) encodeAnswers(answers []digits.Answer) []byte {
 	out := binary.AppendUvarint(make([]byte, 0, 8+answerSize*len(answers)), l.since)
 	for i, a := range answers {
 		if !a.Known {
 			continue
 		}
-		b := byte(math.Round(127 * math.Sqrt(a.Loss/digits.UnknownLoss)))
+		b := uint16(math.Round(wrong * math.Sqrt(a.Loss/digits.UnknownLoss)))
 		if a.Right {
-			b |= 0x80
+			b |= wrong + 1
 		}
-		out = append(binary.LittleEndian.AppendUint32(out, l.answerKey(i)), b)
+		out = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint32(out, l.answerKey(i)), b)
 	}
 	return out
 }
@@ -108,9 +112,9 @@ func (l *lesson) readAnswers() (map[uint32]digits.Answer, error) {
 	}
 	l.since, state = since, state[size:]
 	for ; len(state) >= answerSize; state = state[answerSize:] {
-		b := state[answerSize-1]
-		root := float64(b&0x7f) / 127
-		out[binary.LittleEndian.Uint32(state)] = digits.Answer{Known: true, Label: -1, Right: b&0x80 != 0, Loss: digits.UnknownLoss * root * root}
+		b := binary.LittleEndian.Uint16(state[4:])
+		root := float64(b&wrong) / wrong
+		out[binary.LittleEndian.Uint32(state)] = digits.Answer{Known: true, Label: -1, Right: b > wrong, Loss: digits.UnknownLoss * root * root}
 	}
 	return out, nil
 }

@@ -49,7 +49,8 @@ type aim struct {
 // divided are the examples.
 type divided struct {
 	data   split2
-	merged []store.Example // data.train as it is stored, where all are trained on
+	all    []learner.Example
+	merged []store.Example // all of them, as they are stored
 	since  uint64          // the sequence from which on they count in full
 
 	reconsidered bool              // since is this lesson's
@@ -155,8 +156,9 @@ func (l *lesson) divide(ctx context.Context) error {
 	if err := l.weigh(all); err != nil {
 		return err
 	}
+	l.all, l.merged = all, merged
 	if l.data = divide(all); l.digits { // which holds nothing back
-		l.data, l.merged = split2{train: all}, merged
+		l.data = split2{train: all}
 	}
 	if len(l.data.train)+len(l.data.held) == 0 {
 		if l.person.Anew {

@@ -72,6 +72,16 @@ func widened(h *model.Head, width int, scale float64) *model.Head {
 	return &w
 }
 
+// narrowed is the last block's part of a head over φ: what a profile stores of rows that come from names, which see no more.
+func (p *SDK) narrowed(h *model.Head) *model.Head {
+	w, d := *h, p.encoder.Hidden()
+	w.Hidden, w.W = d, make([]float32, 0, len(h.Labels)*d)
+	for c := range h.Labels {
+		w.W = append(w.W, h.W[(c+1)*h.Hidden-d:(c+1)*h.Hidden]...)
+	}
+	return &w
+}
+
 // alikeRows groups rows of one length whose cosine with the first of their group is above alikeCosine.
 func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 	taken := make([]bool, n)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/learner/digits"
@@ -16,10 +17,9 @@ import (
 // errDiverged is a training that ended in something that is not a number.
 var errDiverged = errors.New("sdk: training diverged; nothing was changed")
 
-// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers. Masks are measured on what they never train on, which
-// digits were trained on.
+// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers.
 func (l *lesson) compares() bool {
-	return l.old != nil && l.old.head.Regression() == l.head.Regression() && (l.digits || !l.old.digits())
+	return l.old != nil && l.old.head.Regression() == l.head.Regression()
 }
 
 // scoreBefore is what was served before, on the held-out examples: the old revision with the labels that it has; where there is none, the bare
@@ -28,9 +28,37 @@ func (l *lesson) scoreBefore(ctx context.Context, start *model.Head, held []lear
 	if !l.compares() {
 		return l.score(ctx, nil, start, nil, held)
 	}
+	if l.old.digits() && learned(l.old.record) {
+		return l.scoreDigits(ctx)
+	}
 	known := relabel(held, l.head, l.old.head)
 	sc, err := l.scoreSnapshot(ctx, l.old, l.oldCounts(), known)
 	return sc.withMissing(len(held) - len(known)), err
+}
+
+// scoreDigits is what served digits say of the held-out examples, which they were trained on: their answers out of fold. Not measured with another set of labels.
+func (l *lesson) scoreDigits(ctx context.Context) (Score, error) {
+	if !slices.Equal(l.head.Labels, l.old.head.Labels) {
+		return Score{}, nil
+	}
+	d := &lesson{sdk: l.sdk, id: l.id, known: l.known, aim: aim{digits: true, head: l.old.head}, divided: divided{data: split2{train: l.all}, merged: l.merged}}
+	kept, err := d.readAnswers()
+	if err != nil {
+		return Score{}, err
+	}
+	phi, err := l.sdk.features(ctx, encodings(l.all))
+	if err != nil {
+		return Score{}, err
+	}
+	answers, err := d.servedAnswers(ctx, phi, kept)
+	if err != nil {
+		return Score{}, err
+	}
+	for i, e := range l.all {
+		answers[i].Known = answers[i].Known && e.Held
+	}
+	sc, _ := digits.Scores(answers, answers)
+	return Score(sc), nil
 }
 
 // withMissing counts examples as wrong whose label what was scored does not have.
@@ -100,7 +128,7 @@ func (l *lesson) oldCounts() []uint32 {
 
 // lost is how many of the examples that were held out before this Learn, too, the new revision gets wrong more than the old one; negative if it is better there.
 func (l *lesson) lost(ctx context.Context, rec *store.Profile) (int, error) {
-	if !l.compares() || l.head.Regression() || len(l.kept) == 0 || len(l.kept) == len(l.data.held) {
+	if !l.compares() || l.old.digits() || l.head.Regression() || len(l.kept) == 0 || len(l.kept) == len(l.data.held) {
 		return 0, nil
 	}
 	before, err := l.scoreBefore(ctx, nil, l.kept)
@@ -145,7 +173,7 @@ func (l *lesson) gate(before, after Score, lost int) (install bool, reason strin
 		return true, "installed: no worse on the held-out examples"
 	case l.old == nil:
 		return true, "installed: the first revision, though worse than the base on the held-out examples"
-	case l.old.digits():
+	case l.old.digits() && l.options.Config != nil:
 		return true, "installed: masks instead of digits, as was asked for"
 	case !l.compares():
 		return true, "installed: the first revision with labels instead of numbers, or numbers instead of labels"

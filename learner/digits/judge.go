@@ -84,23 +84,23 @@ const (
 	fewestOfLabel, fewestRight = 5, 2
 )
 
-// Judge compares what was learned with what was served before, each by answers to examples that it had not learned from: by the mean loss. Labels that are wrong must not vote for
+// Judge compares what was learned with what was served before, each by answers to examples that it had not learned from: by the mean loss, weighted as it is learned. Labels that are wrong must not vote for
 // themselves: what learns from them is less sure of itself, and has a better loss on them for that alone. So the loss of the examples that are not fresh may not rise either, and the
 // served side must be better on the fresh ones than base and prior alone, whose answers out of fold are prior. Where that is not so the person may have changed their mind, and shows it in the fresh
 // ones: three more of them right, and twice as many as are lost on the older ones (or just more, if they bring a label that the served side does not have), count for more. Accuracy
 // and a label's recall can only forbid, and only where they fall by more than chance does. label is the one that is forgotten.
-func Judge(class []int, labels int, before, after, prior []Answer) (v Verdict, label int) {
-	s := newSides(before, after, prior)
+func Judge(p *Person, before, after, prior []Answer) (v Verdict, label int) {
+	s := newSides(p, before, after, prior)
 	b, a := Scores(before, after)
 	switch {
 	case a.N == 0:
 		return Untested, -1
-	case a.Loss > b.Loss, !s.agree() && !s.changed():
+	case s.loss[1] > s.loss[0], !s.agree() && !s.changed():
 		return Loss, -1
 	case a.right() < b.right()-mostLost:
 		return Fewer, -1
 	}
-	if c := forgotten(class, labels, before, after); c >= 0 {
+	if c := forgotten(p.Class, p.C, before, after); c >= 0 {
 		return Forgotten, c
 	}
 	return Better, -1
@@ -109,10 +109,11 @@ func Judge(class []int, labels int, before, after, prior []Answer) (v Verdict, l
 // sides are the sums of what was served, of what was learned and of the prior, over the older examples and over the fresh ones.
 type sides struct {
 	before, after, prior [2]Score
-	unknown              bool // a fresh one has a label that the served side does not
+	loss                 [2]float64 // of all, before and after
+	unknown              bool       // a fresh one has a label that the served side does not
 }
 
-func newSides(before, after, prior []Answer) (s sides) {
+func newSides(p *Person, before, after, prior []Answer) (s sides) {
 	for i := range after {
 		if !before[i].Known || !after[i].Known {
 			continue
@@ -122,11 +123,26 @@ func newSides(before, after, prior []Answer) (s sides) {
 			part = 1
 			s.unknown = s.unknown || before[i].Loss == UnknownLoss
 		}
-		s.before[part].add(before[i])
-		s.after[part].add(after[i])
-		s.prior[part].add(prior[i])
+		w := p.weight(i)
+		for _, x := range []struct {
+			to *Score
+			a  Answer
+		}{{&s.before[part], before[i]}, {&s.after[part], after[i]}, {&s.prior[part], prior[i]}} {
+			x.a.Loss *= w
+			x.to.add(x.a)
+		}
+		s.loss[0] += w * before[i].Loss
+		s.loss[1] += w * after[i].Loss
 	}
 	return s
+}
+
+// weight of an example.
+func (p *Person) weight(i int) float64 {
+	if p.Weight == nil || p.Weight[i] == 0 {
+		return 1
+	}
+	return float64(p.Weight[i])
 }
 
 // agree says whether the older examples are answered no worse, and the fresh ones are such as the served side expects.

@@ -76,7 +76,7 @@ func TestJudgeSequences(t *testing.T) {
 					was[i].Right, was[i].Loss = false, UnknownLoss
 				}
 			}
-			v, _ := Judge(p.Class, p.C, was, OutOfFold(second.LogProb, p), OutOfFold(second.PriorLogProb, p))
+			v, _ := Judge(p, was, OutOfFold(second.LogProb, p), OutOfFold(second.PriorLogProb, p))
 			verdicts[kind][v]++
 		}
 	}
@@ -138,7 +138,7 @@ func TestJudge(t *testing.T) {
 		"all of a rare label":  {append(class(10), 1, 1, 1, 1), all(answers(5, 5, 1), answers(4, 0, 1)), all(answers(9, 1, 0.5), answers(0, 4, 1)), Better},
 		"what was never right": {mixed, all(answers(5, 5, 1), answers(1, 4, 1)), all(answers(9, 1, 0.5), answers(0, 5, 1)), Better},
 	} {
-		if got, _ := Judge(c.class, 2, c.before, c.after, c.before); got != c.want {
+		if got, _ := Judge(&Person{Class: c.class, C: 2}, c.before, c.after, c.before); got != c.want {
 			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
