@@ -126,7 +126,8 @@ func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
 	return rec, nil
 }
 
-// servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them.
+// servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them: not when a training did
+// whose revision was refused, though it saw them.
 func (l *lesson) servedAnswers(ctx context.Context, phi []float32, kept map[uint32]digits.Answer) ([]digits.Answer, error) {
 	all, out := l.data.train, make([]digits.Answer, len(l.data.train))
 	if l.old.head.Regression() {
@@ -139,9 +140,10 @@ func (l *lesson) servedAnswers(ctx context.Context, phi []float32, kept map[uint
 	var ask []int
 	for i, e := range all {
 		switch a, ok := known[l.answerKey(i)]; {
-		case ok && e.Known:
+		case ok:
 			out[i] = a
-		case !e.Known || e.Held && !l.old.digits(): // masks were never trained on what they held back
+		case l.faded(i):
+		case !e.Known || l.old.digits() || e.Held: // masks were never trained on what they held back
 			ask = append(ask, i)
 		}
 	}
@@ -151,17 +153,16 @@ func (l *lesson) servedAnswers(ctx context.Context, phi []float32, kept map[uint
 // answersThen are those out of fold from the training that made what is served. Where they are not kept, as after a Rollback, that training runs again on the same folds: it
 // needs no more than the examples that it had.
 func (l *lesson) answersThen(ctx context.Context, phi []float32, known map[uint32]digits.Answer) (map[uint32]digits.Answer, error) {
-	if !l.old.digits() || !learned(l.old.record) {
-		return nil, nil
+	if len(known) > 0 || !l.old.digits() || !learned(l.old.record) {
+		return known, nil
 	}
 	var had []int
-	missing := false
 	for i, e := range l.data.train {
-		if _, ok := known[l.answerKey(i)]; e.Known {
-			had, missing = append(had, i), missing || !ok && !e.Rejected && !l.faded(i)
+		if e.Known {
+			had = append(had, i)
 		}
 	}
-	if !missing {
+	if len(had) == 0 {
 		return known, nil
 	}
 	then := l.along(phi, had)
@@ -202,7 +203,7 @@ func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []digi
 			return a.Err
 		}
 		out[i] = answeredBy(tickets[n].answer, l.head, l.head.Labels[l.data.train[i].Class])
-		out[i].Fresh = !l.data.train[i].Known // else masks held it back
+		out[i].Fresh = !l.data.train[i].Known || l.old.digits() // else masks held it back
 	}
 	return nil
 }

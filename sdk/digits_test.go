@@ -210,21 +210,21 @@ func TestDigitsGoOn(t *testing.T) {
 	}
 }
 
-// TestDigitsElsewhere: digits along other axes than the folder's are served by nobody.
+// TestDigitsElsewhere: digits along other axes than the folder's are not taken in.
 func TestDigitsElsewhere(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle); err != nil {
+	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t)) // of masks
 	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), Fail)
-	if err == nil {
-		_, err = q.Predict(ctx, "ann", "server down")
+	if mismatch := new(MismatchError); !errors.As(err, &mismatch) || mismatch.What != "axes" {
+		t.Errorf("got %v, want a mismatch of axes", err)
 	}
-	if !errors.Is(err, ErrModelMismatch) && !errors.As(err, new(*MismatchError)) {
-		t.Errorf("got %v, want a mismatch", err)
+	if n, err := q.store.Count(); err != nil || n != 0 {
+		t.Errorf("got %d profiles, %v, want none", n, err)
 	}
 }
 
@@ -350,4 +350,22 @@ func TestMasksAfterDigits(t *testing.T) {
 		t.Errorf("got %+v, %v, want the digits measured and the better of both", rep, err)
 	}
 	mustPredict(t, p, "user 1", "server down")
+}
+
+// TestRefusedIsNotServed: examples that a refused revision learned from are answered by what is served, so that learning again does not install it.
+func TestRefusedIsNotServed(t *testing.T) {
+	p := coded(t)
+	mustLearn(t, p, "ann", meant(60, 0), &LearnOptions{Force: true})
+	wrong := meant(30, 60)
+	for i := range wrong { // with labels of other texts
+		wrong[i].Label = labels[(i*7+i/5)%3]
+	}
+	rep := mustLearn(t, p, "ann", wrong, nil)
+	if rep.Installed {
+		t.Fatalf("got %+v, want it refused", rep)
+	}
+	again := mustLearn(t, p, "ann", meant(1, 0), nil)
+	if again.Installed || again.Before.Loss > rep.Before.Loss*1.05 || again.Before.N != rep.Before.N {
+		t.Errorf("got %+v, then %+v, want the same sides again", rep.Before, again.Before)
+	}
 }

@@ -42,7 +42,7 @@ func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer,
 	if l.reconsidered {
 		return true, "installed: the newest examples say something else than the older ones, which count less from now on"
 	}
-	return true, "installed: better out of fold"
+	return true, "installed: no worse out of fold"
 }
 
 // first says whether nothing was learned before: the base and the label prior have served.

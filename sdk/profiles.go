@@ -81,6 +81,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	began, l := time.Now(), p.options.Limits
 	o.MaxBytes, o.MaxProfiles = orDefault(o.MaxBytes, l.BundleBytes), orDefault(o.MaxProfiles, l.BundleProfiles)
 	o.MaxHead, o.MaxRandomBank = orDefault(o.MaxHead, l.HeadBytes), orDefault(o.MaxRandomBank, l.RandomBankBytes)
+	o.KnownAxes = true
 	rep, err := folder.Import(ctx, p.store, p.dir, r, o)
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)

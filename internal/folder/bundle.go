@@ -83,6 +83,8 @@ type ImportOptions struct {
 	MaxHead     int                    // of each head, in bytes; default store.MaxRecord
 	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
 	MaxRandomBank int64
+	// KnownAxes refuses axes that the folder does not have: nobody would answer by digits along them.
+	KnownAxes bool
 
 	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
 	RequireSigned bool                // refuses what nobody signed
@@ -99,7 +101,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 	if r, err = decrypted(r, o.Identities); err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30)}
+	in := importer{ctx: ctx, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30), knownAxes: o.KnownAxes}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
@@ -120,11 +122,22 @@ type importer struct {
 	want     shape
 	most     int64 // bytes of a random bank
 	received []store.Digest
+
+	knownAxes bool
+}
+
+// check says whether a bank that the store does not know may come in.
+func (in *importer) check(info store.BankInfo) (bank.Properties, error) {
+	p, err := in.want.check(info)
+	if err == nil && p.Origin == bank.HeadAxes && in.knownAxes {
+		err = &store.MismatchError{What: "axes", Want: info.Digest}
+	}
+	return p, err
 }
 
 // receive takes in the file of a bank that the store does not know.
 func (in *importer) receive(info store.BankInfo, r io.Reader) error {
-	if _, err := in.want.check(info); err != nil {
+	if _, err := in.check(info); err != nil {
 		return err
 	}
 	if err := MakeBanks(in.dir); err != nil {
@@ -145,7 +158,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or one whose file lies in the folder already.
 func (in *importer) allow(info store.BankInfo) error {
-	p, err := in.want.check(info)
+	p, err := in.check(info)
 	if err != nil {
 		return err
 	}
