@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -107,9 +110,17 @@ func coder(t *testing.T, p *SDK) string {
 func TestDigitsAnswer(t *testing.T) {
 	p := coded(t)
 	mustLearn(t, p, "ann", examples(40, 1), &LearnOptions{Force: true})
+	rec, err := p.store.Get("ann")
+	if err != nil || len(rec.Codes) == 0 {
+		t.Fatalf("got %+v, %v, want digits", rec, err)
+	}
+	rec.Temperature = 170
+	if _, err := p.store.Put(context.Background(), rec, store.Write{}); err != nil {
+		t.Fatal(err)
+	}
 	snap, err := p.snapshot("ann")
-	if err != nil || len(snap.record.Codes) == 0 {
-		t.Fatalf("got codes %v, %v", snap.record.Codes, err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	text := "server down"
 	phi, err := p.features(context.Background(), encodings(p.encode([]store.Example{{Text: text, Label: labels[0]}}, snap.head)))
@@ -136,10 +147,7 @@ func TestDigitsAnswer(t *testing.T) {
 		}
 		z[label] += float32(math.Exp2((float64(c.Scales[i])-160)/16) * sum / float64(c.K))
 	}
-	heat, total := math.Exp2((float64(max(1, snap.record.Temperature))-128)/32), 0.0
-	if snap.record.Temperature == 0 {
-		heat = 1
-	}
+	heat, total := math.Exp2((170.0-128)/32), 0.0
 	for _, v := range z {
 		total += math.Exp(float64(v) / heat)
 	}
@@ -297,6 +305,18 @@ func TestOldFolderOfMasks(t *testing.T) {
 	for i := range asked {
 		near(t, fmt.Sprint("answer ", i), after[i], before[i])
 	}
+	_, ref, err := p.sharedOf(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pooled, err := p.head(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, _, err := p.shared()
+	if got := p.inSpace(p.ofShared(), []*model.Head{pooled, shared}); err != nil || len(got) != 2 || !slices.Equal(got[0].W, shared.W) || !slices.Equal(got[0].B, shared.B) {
+		t.Errorf("the old head is another one over φ (%v)", err)
+	}
 	rep := mustLearn(t, p, "old", examples(33, 0)[30:], nil)
 	rec, err := p.store.Get("old")
 	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) || rep.Before.N == 0 {
@@ -367,5 +387,49 @@ func TestRefusedIsNotServed(t *testing.T) {
 	again := mustLearn(t, p, "ann", meant(1, 0), nil)
 	if again.Installed || again.Before.Loss > rep.Before.Loss*1.05 || again.Before.N != rep.Before.N {
 		t.Errorf("got %+v, then %+v, want the same sides again", rep.Before, again.Before)
+	}
+}
+
+// TestServedAnswers: what was learned from is answered out of fold, as the Learn that did so found it, and only what came later is answered by what is served.
+func TestServedAnswers(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	first := mustLearn(t, p, "ann", meant(40, 0), &LearnOptions{Force: true})
+	opts, err := (*LearnOptions)(nil).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := p.newLesson(ctx, "ann", meant(3, 40), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := l.readAnswers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	phi, err := p.features(ctx, encodings(l.data.train))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := l.servedAnswers(ctx, phi, kept)
+	if err != nil || len(answers) != 43 {
+		t.Fatalf("got %d answers, %v", len(answers), err)
+	}
+	for i, a := range answers {
+		if !a.Known || a.Fresh != (i >= 40) {
+			t.Errorf("answer %d: got %+v, want it known, and fresh from 40 on", i, a)
+		}
+	}
+	if sc, _ := digits.Scores(answers[:40], answers[:40]); math.Abs(sc.Loss-first.After.Loss) > 1e-3 || sc.Accuracy != first.After.Accuracy {
+		t.Errorf("got %+v on what was learned from, want %+v", sc, first.After)
+	}
+}
+
+func TestLabelReports(t *testing.T) {
+	examples := []learner.Example{{Class: 0}, {Class: 0}, {Class: 1}, {Class: 1}, {Class: 1}}
+	answers := []digits.Answer{{Known: true, Label: 0, Right: true}, {Known: true, Label: 1}, {Known: true, Label: 1, Right: true}, {Known: true, Label: 1, Right: true}, {Label: 0}}
+	got, f1 := labelReports([]string{"a", "b", "c"}, examples, answers)
+	want := []LabelReport{{"a", 2, 0.5, 1}, {"b", 2, 1, 2.0 / 3}}
+	if !slices.Equal(got, want) || math.Abs(f1-(2.0/3+0.8)/2) > 1e-9 {
+		t.Errorf("got %v, %.3f, want %v", got, f1, want)
 	}
 }
