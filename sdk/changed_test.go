@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/golden"
@@ -40,6 +41,20 @@ func as(texts []Example, category map[string]int, shift int) []Example {
 	return out
 }
 
+// since is the sequence from which on a profile's examples count in full.
+func since(t *testing.T, p *SDK, id string) uint64 {
+	t.Helper()
+	old, err := p.snapshot(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lesson{sdk: p, id: id, known: known{old: old}}
+	if _, err := l.readAnswers(); err != nil {
+		t.Fatal(err)
+	}
+	return l.since
+}
+
 // TestChangedMind: of 260 texts the last 60 are filed by another meaning. After them the profile answers by the new one, nearly as well as one that was taught those 60 alone; where half
 // of the last 60 have random labels instead, next to nothing is lost.
 func TestChangedMind(t *testing.T) {
@@ -53,14 +68,19 @@ func TestChangedMind(t *testing.T) {
 	for person := range people {
 		texts, category := filed(t, uint64(person))
 		first, last, test := texts[:200], texts[200:260], texts[260:460]
-		teach := func(id string, es []Example) {
+		teach := func(id string, es []Example) (noticed int) {
 			for some := range slices.Chunk(es, 20) { // as they come
-				mustLearn(t, p, id, some, nil)
+				if rep := mustLearn(t, p, id, some, nil); strings.Contains(rep.Reason, "count less") {
+					noticed++
+				}
 			}
+			return noticed
 		}
 		id := func(what string) string { return fmt.Sprint(what, " ", person) }
 		mustLearn(t, p, id("changed"), as(first, category, 0), nil)
-		teach(id("changed"), as(last, category, 1))
+		if n := teach(id("changed"), as(last, category, 1)); n == 0 {
+			t.Errorf("person %d: nobody noticed", person)
+		}
 		teach(id("fresh"), as(last, category, 1))
 		now := as(test, category, 1)
 		changed, fresh := served(t, p, id("changed"), now), served(t, p, id("fresh"), now)
@@ -75,12 +95,17 @@ func TestChangedMind(t *testing.T) {
 		}
 		mustLearn(t, p, id("noisy"), as(first, category, 0), nil)
 		before := served(t, p, id("noisy"), as(test, category, 0))
-		teach(id("noisy"), noisy)
+		if n := teach(id("noisy"), noisy); n != 0 {
+			t.Errorf("person %d: noise was taken for a changed mind", person)
+		}
 		after := served(t, p, id("noisy"), as(test, category, 0))
 		lost = append(lost, before-after)
 		t.Logf("person %d: %.3f by the new meaning, %.3f of a fresh profile; noise: %.3f, then %.3f", person, changed, fresh, before, after)
-		if _, err := p.Rollback(ctx, id("changed"), 0); err != nil {
-			t.Fatal(err)
+		if since(t, p, id("changed")) == 0 {
+			t.Errorf("person %d: all examples count in full", person)
+		}
+		if _, err := p.Rollback(ctx, id("changed"), 0); err != nil || since(t, p, id("changed")) != 0 {
+			t.Errorf("person %d: rolled back, %v, and older examples count less still", person, err)
 		}
 	}
 	ratio, loss := mean(ratios), mean(lost)
