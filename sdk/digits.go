@@ -51,15 +51,17 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 		after[i].Known = after[i].Known && !l.faded(i)
 	}
 	b, a := digits.Scores(before, after)
+	served := after
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
 	rep.Sure = sureOf(res.LogProb, float64(temperature(res.Temperature)), after)
 	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
+		served = prior
 	}
 	rep.Moved = rep.Installed && l.old != nil && l.move
 	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)
-	if err := l.commit(ctx, rec, l.encodeAnswers(after), rep); err != nil {
+	if err := l.commit(ctx, rec, l.encodeAnswers(served), rep); err != nil {
 		return nil, err
 	}
 	return rep, nil

@@ -213,6 +213,12 @@ func TestDigitsGoOn(t *testing.T) {
 	for rep, err := range p.RebaseAll(ctx) {
 		t.Errorf("got %+v, %v, want nobody elsewhere", rep, err)
 	}
+	mustObserve(t, p, "carl", examples(3, 2)...)
+	quick := learner.Default()
+	quick.K, quick.Epochs = 0, 1
+	if rep := mustLearn(t, p, "carl", examples(9, 2), &LearnOptions{Config: &quick}); !rep.Installed || rep.Before.N == 0 {
+		t.Errorf("masks of somebody who was only observed: got %+v, want them measured beside base and prior", rep)
+	}
 	if _, err := p.Check(ctx, true); err != nil {
 		t.Error(err)
 	}

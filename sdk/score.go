@@ -28,8 +28,11 @@ func (l *lesson) scoreBefore(ctx context.Context, start *model.Head, held []lear
 	if !l.compares() {
 		return l.score(ctx, nil, start, nil, held)
 	}
-	if l.old.digits() && learned(l.old.record) {
+	switch {
+	case l.old.digits() && learned(l.old.record):
 		return l.scoreDigits(ctx)
+	case l.old.digits(): // only observed: base and prior
+		return l.score(ctx, nil, start, start.Prior(l.counts(l.data.train), priorStrength), held)
 	}
 	known := relabel(held, l.head, l.old.head)
 	sc, err := l.scoreSnapshot(ctx, l.old, l.oldCounts(), known)
