@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -70,15 +69,10 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 	D := p.axes.Dim()
 	out := make([]float32, len(texts)*D)
 	var work sync.WaitGroup
-	errs, free := make([]error, 0, 8), make(chan struct{}, p.options.Threads)
-	var mu sync.Mutex
+	free, failed := make(chan struct{}, p.options.Threads), make(chan error, 1)
 	for at, end := 0, 0; at < len(texts); at = end {
 		for tokens := 0; end < len(texts) && (end == at || tokens < featureTokens); end++ {
 			tokens += len(texts[end].IDs)
-		}
-		if err := ctx.Err(); err != nil {
-			errs = append(errs, err)
-			break
 		}
 		free <- struct{}{}
 		work.Add(1)
@@ -86,18 +80,27 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 			defer work.Done()
 			defer func() { <-free }()
 			if err := p.featuresOf(ctx, some, x); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
+				select {
+				case failed <- err:
+				default: // the first one is enough
+				}
 			}
 		}(texts[at:end], out[at*D:end*D])
 	}
 	work.Wait()
-	return out, errors.Join(errs...)
+	select {
+	case err := <-failed:
+		return nil, err
+	default:
+		return out, nil
+	}
 }
 
 // featuresOf is one pass of features.
 func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding, x []float32) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	pooled := make([]float32, len(texts)*p.encoder.Hidden())
 	if err := p.states(ctx, texts, make([]int, len(texts)), bare, pooled, x); err != nil {
 		return err
