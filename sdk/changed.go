@@ -9,51 +9,62 @@ import (
 	"github.com/xpeft/xpeft/learner/digits"
 )
 
+// newestArrivals are how many a changed mind is looked for in, by their latest half.
+var newestArrivals = []int{40, 60}
+
 const (
-	// newestArrivals are what a changed mind is found in, by their latest half.
-	newestArrivals = 40
-	// changedBy is by how many standard errors, and changedRight by how many texts, the newest alone must do better on that half.
-	changedBy, changedRight = 2, 3
+	// changedBy is by how many standard errors (Student's t of 19, 95 % on one side), and changedRight by how many texts, the newest alone must do better on that half.
+	changedBy, changedRight = 1.73, 3
 	// fadedWeight is what an example from before the change counts.
 	fadedWeight = 0.125
 )
 
-// changed says whether the person means something else now than they did: whether what was learned from the newest arrivals alone answers the latest of them better, out of fold, than what
-// was learned from all. Half of the labels being wrong does not look so: then neither answers them.
-func (l *lesson) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (bool, error) {
-	n, first := len(who.Class), len(who.Class)-newestArrivals
-	if first < newestArrivals/2 || l.faded(first) {
-		return false, nil
-	}
-	newest := l.along(phi, numbered(first, n))
-	alone, err := digits.Learn(ctx, newest, nil)
-	if err != nil {
-		return false, err
-	}
-	all, now := digits.OutOfFold(res.LogProb, who)[first:], digits.OutOfFold(alone.LogProb, newest)
-	var diffs []float64
-	gained := 0
-	for i := newestArrivals / 2; i < newestArrivals; i++ {
-		if !all[i].Known || !now[i].Known {
+// changed says from which example on the person means something else than before, -1 if nothing says so: what was learned from the newest arrivals alone answers the latest of them better, out
+// of fold, than what was learned from all. Half of the labels being wrong does not look so: then neither answers them.
+func (l *lesson) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (from int, err error) {
+	all := digits.OutOfFold(res.LogProb, who)
+	for _, arrivals := range newestArrivals {
+		n, first := len(who.Class), len(who.Class)-arrivals
+		if first < newestArrivals[0]/2 || l.faded(first) {
 			continue
 		}
-		diffs = append(diffs, all[i].Loss-now[i].Loss)
+		newest := l.along(phi, numbered(first, n))
+		alone, err := digits.Learn(ctx, newest, nil)
+		if err != nil {
+			return -1, err
+		}
+		latest := arrivals / 2
+		if better(all[n-latest:], digits.OutOfFold(alone.LogProb, newest)[latest:]) {
+			return first, nil
+		}
+	}
+	return -1, nil
+}
+
+// better says whether answers now are clearly better than others to the same examples.
+func better(were, now []digits.Answer) bool {
+	var gains []float64
+	gained := 0
+	for i := range now {
+		if !were[i].Known || !now[i].Known {
+			continue
+		}
+		gains = append(gains, were[i].Loss-now[i].Loss)
 		switch {
-		case now[i].Right && !all[i].Right:
+		case now[i].Right && !were[i].Right:
 			gained++
-		case all[i].Right && !now[i].Right:
+		case were[i].Right && !now[i].Right:
 			gained--
 		}
 	}
-	return gained >= changedRight && mean(diffs) > changedBy*standardError(diffs), nil
+	return gained >= changedRight && mean(gains) > changedBy*standardError(gains)
 }
 
 // faded says whether an example of the lesson weighs less, as it is from before a change.
 func (l *lesson) faded(i int) bool { return l.merged[i].Sequence < l.since }
 
-// fade makes what came before the newest arrivals weigh less, from now on.
-func (l *lesson) fade(who *digits.Person) {
-	first := len(l.merged) - newestArrivals
+// fade makes what came before an example weigh less, from now on.
+func (l *lesson) fade(who *digits.Person, first int) {
 	l.since, l.reconsidered = l.merged[first].Sequence, true
 	for i := range first {
 		who.Weight[i] = weightOf(l.data.train[i].Weight) * fadedWeight

@@ -73,10 +73,11 @@ func (l *lesson) fit(ctx context.Context, who *digits.Person, phi []float32) (*d
 	if err != nil {
 		return nil, err
 	}
-	if changed, err := l.changed(ctx, who, res, phi); err != nil || !changed {
+	first, err := l.changed(ctx, who, res, phi)
+	if err != nil || first < 0 {
 		return res, err
 	}
-	l.fade(who)
+	l.fade(who, first)
 	return digits.Learn(ctx, who, nil)
 }
 
