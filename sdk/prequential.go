@@ -113,16 +113,9 @@ func rightly(h *model.Head, offset, x []float32, class int) float64 {
 
 // embedQuickly embeds texts under a revision, nil for the bare encoder, as Predict does.
 func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts []learner.Example) (x []float32, err error) {
-	if !p.packs() {
-		return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return learner.Embed(ctx, p.env(l.bank), texts, f) })
-	}
-	encodings, owner := make([]model.Encoding, len(texts)), make([]int, len(texts))
-	for i, e := range texts {
-		encodings[i] = e.Text
-	}
 	return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) {
 		x := make([]float32, len(texts)*p.encoder.Hidden())
-		return x, p.encoder.EmbedEach(encodings, owner, []*model.EachAdapter{f.Each()}, x, nil, nil)
+		return x, p.states(ctx, encodings(texts), make([]int, len(texts)), []*bank.Folded{f}, x, nil)
 	})
 }
 
