@@ -140,6 +140,3 @@ func (w Weights) check() error {
 func (l Linear) is(out, in int) bool {
 	return out > 0 && l.Out == out && l.In == in && len(l.W) == out*in && len(l.B) == out
 }
-
-// Supported says whether the passes run here: they do.
-func Supported() bool { return true }
