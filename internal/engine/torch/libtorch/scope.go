@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 // errGoexit is what a caller gets whose closure called runtime.Goexit: a test's FailNow does.
-var errGoexit = errors.New("torch: the closure ended its goroutine")
+var errGoexit = errors.New("libtorch: the closure ended its goroutine")
 
 // Scope owns the tensors that one closure makes. Its methods are the operators; they panic with *[Error].
 type Scope struct {

@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 // MKL, libtorch's source of matrix products, has kernels for AVX2, and takes them if it believes the processor to be Intel's; on others that have AVX2 as
 // well it takes older ones, a fifth slower. It asks this function, which a program may define in its place: the linker gives libtorch the program's.

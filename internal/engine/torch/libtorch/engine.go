@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 import (
 	"context"
@@ -67,7 +67,7 @@ type job struct {
 func Open(c Config) (*Engine, error) {
 	c = c.withDefaults()
 	if !haveSymbols() {
-		return nil, errors.New("torch: the program was linked without libtch's symbols")
+		return nil, errors.New("libtorch: the program was linked without libtch's symbols")
 	}
 	code, used, err := c.Device.resolve(c.Logger)
 	if err != nil {

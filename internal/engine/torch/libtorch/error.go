@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 
 var (
 	// ErrClosed is returned by an engine after Close.
-	ErrClosed = errors.New("torch: engine closed")
+	ErrClosed = errors.New("libtorch: engine closed")
 	// ErrNoCUDA is returned by Open for the device CUDA where there is none.
-	ErrNoCUDA = errors.New("torch: no CUDA device")
+	ErrNoCUDA = errors.New("libtorch: no CUDA device")
 )
 
 // Error is an exception of libtorch, in one line.
@@ -21,7 +21,7 @@ type Error struct {
 	Msg string // the exception's first line
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("torch: %s: %s", e.Op, e.Msg) }
+func (e *Error) Error() string { return fmt.Sprintf("libtorch: %s: %s", e.Op, e.Msg) }
 
 // firstLine drops the C++ stack trace that libtorch appends.
 func firstLine(msg string) string {

@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 import (
 	"fmt"
@@ -55,5 +55,5 @@ func (d Device) resolve(log *slog.Logger) (code int32, used Device, err error) {
 		}
 		return codeCPU, CPU, nil
 	}
-	return 0, "", fmt.Errorf("torch: device %q is none of cpu, cuda, auto", string(d))
+	return 0, "", fmt.Errorf("libtorch: device %q is none of cpu, cuda, auto", string(d))
 }

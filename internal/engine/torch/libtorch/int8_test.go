@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // BenchmarkInt8 compares FBGEMM's product of float32 activations with int8 weights, which it quantizes on the way, with libtorch's in float32, for the shapes of
 // MiniLM's layers. It is the measurement behind "No int8" in docs/decisions.md; both run on one thread:
 //
-//	go test ./internal/torch -run '^$' -bench Int8 -count 10
+//	go test -tags torch ./internal/engine/torch/libtorch -run '^$' -bench Int8 -count 10
 func BenchmarkInt8(b *testing.B) {
 	e, err := Open(Config{})
 	if err != nil {

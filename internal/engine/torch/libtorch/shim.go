@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 // The first four symbols below are in libtch's library but not in its Go API. They are weak because cgo links this package once on its
 // own, without libtch, to learn its imports; Open checks that the final program has them.

@@ -1,6 +1,6 @@
-//go:build cgo
+//go:build torch && cgo
 
-package torch
+package libtorch
 
 // Fork runs f(0, …) to f(n-1, …) side by side while its own closure waits, and returns what each handed over: tensors that s owns from then on. Each gets a
 // scope of its own, with gradients if those of s are on, on one of the engine's Threads fork threads; fewer parts than that share the cores out among their operators. Parts that need nothing of each other

@@ -1,4 +1,4 @@
-// Package torch is the one importer of libtorch, through gotch's libtch bindings. It turns handles, threads and C++
+// Package libtorch is the one importer of libtorch, through gotch's libtch bindings. It turns handles, threads and C++
 // exceptions into scopes, engines and Go errors, so that the packages above it read like the paper.
 //
 //   - [Engine]: a few goroutines, each locked to its OS thread for ever, that run closures.
@@ -8,7 +8,7 @@
 //
 // An operator that fails panics with *[Error]; [Engine.Do] recovers that type alone and returns it:
 //
-//	err := engine.Do(ctx, func(s *torch.Scope) error {
+//	err := engine.Do(ctx, func(s *libtorch.Scope) error {
 //		x := s.Float32s([]float32{1, 2, 3, 4}, 2, 2)
 //		y := s.MatMul(x, x)
 //		return s.ReadFloat32s(y, out)
@@ -33,4 +33,4 @@
 //
 // An Engine is safe for concurrent use. A Scope and its Tensors belong to the closure that got them; parts of a Fork may read them. A Held may be read by
 // any number of closures at once; it must not be freed while one of them runs.
-package torch
+package libtorch
