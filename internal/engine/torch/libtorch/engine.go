@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Device  Device       // default CPU
 	Workers int          // OS threads that run closures; default runtime.GOMAXPROCS(0), 2 at least
-	Threads int          // threads that one operator of Train may use, and of Do with 1 worker; default runtime.GOMAXPROCS(0)
+	Threads int          // threads that parts of closures run on, see Scope.Fork; default runtime.GOMAXPROCS(0)
 	Logger  *slog.Logger // default: silence
 }
 
@@ -38,7 +38,7 @@ func (c Config) withDefaults() Config {
 }
 
 // Engine runs closures on goroutines that are locked to their OS threads, because libtorch keeps its gradient mode, its last
-// error and its OpenMP team by OS thread.
+// error and its number of threads by OS thread.
 type Engine struct {
 	config Config
 	device int32 // libtch's code
@@ -56,11 +56,9 @@ type Engine struct {
 type job struct {
 	f     func(*Scope) error
 	train bool
-	// threads is how many an operator of a fork's part may use; 0: it is no part.
-	threads int
-	err     error
-	panic   any // a panic that is not ours: raised again in the caller's goroutine
-	done    chan struct{}
+	err   error
+	panic any // a panic that is not ours: raised again in the caller's goroutine
+	done  chan struct{}
 }
 
 // Open starts an engine. It returns [ErrNoCUDA] for the device CUDA where there is none.
@@ -75,7 +73,6 @@ func Open(c Config) (*Engine, error) {
 	}
 	c.Device = used
 	e := &Engine{config: c, device: code, jobs: make(chan *job), forks: make(chan *job), closed: make(chan struct{}), idle: make(chan struct{})}
-	e.throttleSpinning()
 	e.done.Add(c.Workers)
 	for range c.Workers {
 		go e.work(e.jobs, e.closed, &e.done)
@@ -140,17 +137,6 @@ func (e *Engine) run(ctx context.Context, f func(*Scope) error, train bool) erro
 	return j.err
 }
 
-// threads is how many an operator may use: the thread policy in threads.go.
-func (e *Engine) threads(j *job) int {
-	if j.threads > 0 {
-		return j.threads
-	}
-	if j.train || e.config.Workers == 1 {
-		return e.config.Threads
-	}
-	return 1
-}
-
 // work is an engine thread: it runs jobs until closed.
 func (e *Engine) work(jobs chan *job, closed chan struct{}, over *sync.WaitGroup) {
 	ended := false
@@ -161,17 +147,13 @@ func (e *Engine) work(jobs chan *job, closed chan struct{}, over *sync.WaitGroup
 			go e.work(jobs, closed, over) // a closure called runtime.Goexit: its thread is lost, another takes over
 		}
 	}()
-	runtime.LockOSThread() // never unlocked: the thread and its OpenMP team end with the goroutine
-	threads := 0
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	setNumThreads(1)
 	libtch.AtGradSetEnabled(0)
 	s := newScope(e)
 	for {
 		select {
 		case j := <-jobs:
-			if n := e.threads(j); n != threads {
-				setNumThreads(n)
-				threads = n
-			}
 			s.run(j)
 		case <-closed:
 			ended = true

@@ -293,16 +293,29 @@ func concurrentRound(t *testing.T, e *Engine, rng *rand.Rand, fail bool) {
 	}
 }
 
-// TestThreadsAreEachEngines: the number of threads of an engine opened later is not an earlier one's.
-func TestThreadsAreEachEngines(t *testing.T) {
+// TestOperatorsUseOneThread: whatever another engine, or any other thread of the process, has set.
+func TestOperatorsUseOneThread(t *testing.T) {
 	a := open(t, Config{Workers: 1, Threads: 1})
+	other := make(chan struct{})
+	go func() {
+		defer close(other)
+		runtime.LockOSThread()
+		setNumThreads(5)
+	}()
+	<-other
 	b := open(t, Config{Workers: 1, Threads: 5})
 	for _, e := range []*Engine{a, b, a} {
-		do(t, e, func(s *Scope) {
-			s.Tanh(s.Zeros(Float32, 1<<17)) // large enough for several threads
-			if got, want := numThreads(), e.config.Threads; got != want {
-				t.Errorf("got %d threads, want %d", got, want)
+		for name, run := range map[string]func(context.Context, func(*Scope) error) error{"Do": e.Do, "Train": e.Train} {
+			err := run(context.Background(), func(s *Scope) error {
+				s.Tanh(s.Zeros(Float32, 1<<17)) // large enough for several threads
+				if got := numThreads(); got != 1 {
+					t.Errorf("%s: got %d threads, want 1", name, got)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
-		})
+		}
 	}
 }
