@@ -11,6 +11,7 @@ package bert
 
 /*
 #cgo CFLAGS: -O3
+#cgo LDFLAGS: -lm
 #include <stdlib.h>
 #include "bert.h"
 */
@@ -66,6 +67,7 @@ type Model struct {
 	pooler  C.bert_linear
 	memory  []unsafe.Pointer
 	hidden  int
+	kept    Weights // that C has pointers to
 	mu      sync.Mutex
 	scratch [][]float32 // of passes that ended
 }
@@ -75,7 +77,7 @@ func New(w Weights) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{hidden: w.Hidden}
+	m := &Model{hidden: w.Hidden, kept: w}
 	blocks := unsafe.Slice((*C.bert_block)(m.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
 		blocks[l] = C.bert_block{qkv: m.pack(b.QKV), out: m.pack(b.Out), up: m.pack(b.Up), down: m.pack(b.Down), attention: b.Attention.c(), ffn: b.FFN.c()}
