@@ -81,7 +81,6 @@ func TestOperatorsFail(t *testing.T) {
 		"linear":        func(s *Scope, a, b Tensor) { s.Linear(a, b, Tensor{}) },
 		"layer norm":    func(s *Scope, a, b Tensor) { s.LayerNorm(a, b, b, 3, 0) },
 		"embedding":     func(s *Scope, a, b Tensor) { s.Embedding(a, s.Int64s([]int64{2}, 1)) },
-		"mean rows":     func(s *Scope, a, b Tensor) { s.MeanRows(a, []int32{-1}, []int32{1}) },
 		"index select":  func(s *Scope, a, b Tensor) { s.IndexSelect(a, 0, b) },
 		"cross entropy": func(s *Scope, a, b Tensor) { s.CrossEntropy(a, b) },
 		"view":          func(s *Scope, a, b Tensor) { s.View(a, 7) },
