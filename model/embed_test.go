@@ -131,7 +131,8 @@ func TestStems(t *testing.T) {
 				}
 				ref := &naive{config: m.config(), weights: m.weights()}
 				for i, text := range tinyTexts {
-					golden.Near(t, "stem", stems[i], flat(ref.stem(text, from)), 2e-5, 2e-5)
+					want := flat(ref.stem(text, from)) // sums of large terms
+					golden.Near(t, "stem", stems[i], want, 1e-5*largest(want), 0)
 					if alone, err := enc.Stems(tinyTexts[i:i+1], from); err != nil || !slices.Equal(alone[0], stems[i]) {
 						t.Errorf("text %d: alone it has another stem (%v)", i, err)
 					}
@@ -148,6 +149,13 @@ func TestStems(t *testing.T) {
 			})
 		}
 	}
+}
+
+func largest(x []float32) (top float64) {
+	for _, v := range x {
+		top = max(top, math.Abs(float64(v)))
+	}
+	return top
 }
 
 // TestLastBlocks: an adapter in the last block only is the naive one there, and one whose lower blocks add nothing.
