@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -96,7 +94,7 @@ func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
 
 // computeAxes makes axes for a model that none are shipped for.
 func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
-	return bank.EncoderAxes(ctx, p.engine, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
+	return bank.EncoderAxes(ctx, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.

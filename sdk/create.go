@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -35,10 +33,12 @@ func Create(dir string, c Config) (*SDK, error) {
 	case exists:
 		return nil, fmt.Errorf("%s: %w", dir, ErrExists)
 	}
-	if c.Model, err = filepath.Abs(c.Model); err != nil {
-		return nil, err
+	if c.Model != "" {
+		if c.Model, err = filepath.Abs(c.Model); err != nil {
+			return nil, err
+		}
 	}
-	m, err := openModel(c.Model, o)
+	m, err := openModel(o.model(c.Model), o)
 	if err != nil {
 		return nil, err
 	}

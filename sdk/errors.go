@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -7,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -32,7 +30,8 @@ var (
 	ErrKey             = store.ErrKey        // the folder is encrypted, and Options.MasterKey is missing or not its own
 	ErrNoBase          = store.ErrNoBase     // of Backup: the folder does not remember a backup of that revision
 	ErrReadOnly        = store.ErrReadOnly   // of Learn, Import, Forget and TrainHead with Options.ReadOnly
-	ErrNoCUDA          = torch.ErrNoCUDA
+	ErrNoCUDA          = engine.ErrNoCUDA     // no CUDA device, or a program built without -tags torch
+	ErrUntrainable     = engine.ErrUntrainable // a LearnOptions.Config that trains more blocks than the engine can
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint
 	ErrTokenizer       = model.ErrTokenizer

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -133,10 +131,7 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 func (p *SDK) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return func() {
-			p.trimmer.trim()
-			<-p.learns
-		}, nil
+		return func() { <-p.learns }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

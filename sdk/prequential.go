@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -8,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -113,9 +110,9 @@ func rightly(h *model.Head, offset, x []float32, class int) float64 {
 
 // embedQuickly embeds texts under a revision, nil for the bare encoder, as Predict does.
 func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts []learner.Example) (x []float32, err error) {
-	return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) {
+	return l.embedUnder(snap, func(a *model.Adapter) ([]float32, error) {
 		x := make([]float32, len(texts)*p.encoder.Hidden())
-		return x, p.states(ctx, encodings(texts), make([]int, len(texts)), []*bank.Folded{f}, x, nil)
+		return x, p.states(ctx, encodings(texts), make([]int, len(texts)), []*model.Adapter{a}, x, nil)
 	})
 }
 
