@@ -55,7 +55,7 @@ func (p *SDK) upgrade(ctx context.Context) error {
 	if err != nil || axes.Shipped(encoder) == nil {
 		return nil // what is damaged is said by who needs it
 	}
-	if _, b, err := p.newcomersBank(); err != nil || b.Properties().Origin != bank.Random {
+	if _, b, err := p.openDefaultBank(); err != nil || b.Properties().Origin != bank.Random {
 		return nil
 	}
 	if _, err := p.addAxes(ctx, encoder); err != nil {

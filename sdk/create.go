@@ -196,11 +196,7 @@ func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (st
 
 func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {
 	if b, ok := c.Bank.(RandomBank); ok {
-		info, err := folder.RandomInfo(b.properties(p.encoder))
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		return p.store.PutBank(ctx, info)
+		return p.addRandomBank(ctx, b.properties(p.encoder))
 	}
 	f, err := os.Open(c.Bank.(WarmBank).Path)
 	if err != nil {

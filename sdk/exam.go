@@ -66,7 +66,7 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 		known = known && which[i] >= 0
 	}
 	if !known { // texts that are no exam's, or a deeper bank's adapter
-		return l.embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return learner.Embed(ctx, l.sdk.env(l.bank), texts, a) })
+		return l.embedAlone(ctx, snap, texts)
 	}
 	var key contentKey
 	if snap != nil {
@@ -75,7 +75,7 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 	all := l.exam.seen[key]
 	if all == nil {
 		var err error
-		all, err = l.embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return l.exam.prepared.Embed(ctx, l.sdk.env(l.bank), a) })
+		all, err = embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return l.exam.prepared.Embed(ctx, l.sdk.env(l.bank), a) })
 		if err != nil {
 			return nil, err
 		}
@@ -89,8 +89,13 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 	return out, nil
 }
 
+// embedAlone is embed of texts that no exam has prepared.
+func (l *lesson) embedAlone(ctx context.Context, snap *snapshot, texts []learner.Example) ([]float32, error) {
+	return embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return learner.Embed(ctx, l.sdk.env(nil), texts, a) })
+}
+
 // embedUnder folds a revision for f; nil is the bare encoder.
-func (l *lesson) embedUnder(snap *snapshot, f func(*model.Adapter) ([]float32, error)) ([]float32, error) {
+func embedUnder(snap *snapshot, f func(*model.Adapter) ([]float32, error)) ([]float32, error) {
 	if snap == nil {
 		return f(nil)
 	}

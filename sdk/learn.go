@@ -123,7 +123,8 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 func (p *SDK) learned(rep *Report, began time.Time) {
 	p.counters.learns.Add(1)
 	rep.Took = time.Since(began)
-	p.options.Logger.Info("learned", "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
+	rep.Engine, rep.Device = p.engine.Name(), p.engine.Device()
+	p.options.Logger.Info("learned", "engine", rep.Engine, "device", rep.Device, "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
 		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
 }
 

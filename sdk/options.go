@@ -118,10 +118,10 @@ func (c Config) validate() error {
 // withDefaults fills in what the model and the bank decide, and checks what they limit.
 func (c Config) withDefaults(m model.Config, t *model.Tokenizer) (Config, error) {
 	if c.Bank == nil {
-		c.Bank = RandomBank{Seed: 42}
+		c.Bank = RandomBank{Seed: defaultSeed}
 	}
 	if b, ok := c.Bank.(RandomBank); ok && b.N == 0 {
-		b.N = 150
+		b.N = defaultN
 		c.Bank = b
 	}
 	if c.MaxTokens == 0 {
@@ -135,13 +135,22 @@ func (c Config) withDefaults(m model.Config, t *model.Tokenizer) (Config, error)
 		return c, err
 	}
 	if c.K == 0 {
-		c.K = min(50, (n+2)/3)
+		c.K = defaultK(n)
 	}
 	if c.K > n {
 		return c, fmt.Errorf("%w: K=%d of a bank of N=%d", ErrConfig, c.K, n)
 	}
 	return c, nil
 }
+
+// What Create makes a bank and a K of by default.
+const (
+	defaultN    = 150
+	defaultSeed = 42
+)
+
+// defaultK is how many of n adapters a row averages.
+func defaultK(n int) int { return min(50, (n+2)/3) }
 
 // bankSize is N.
 func bankSize(b Bank) (int, error) {

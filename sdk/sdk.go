@@ -16,19 +16,20 @@ import (
 
 // SDK is an open folder. It is safe for concurrent use.
 type SDK struct {
-	dir        string
-	options    Options
-	store      *store.Store
-	engine     engine.Engine
-	encoder    *model.Encoder
-	tokenizer  *model.Tokenizer
-	maxTokens  int
-	k          int
-	cache      *cache
-	taught     *taughtCache
-	scheduler  *scheduler
-	counters   counters
-	embeddings buffers
+	dir         string
+	options     Options
+	store       *store.Store
+	engine      engine.Engine
+	encoder     *model.Encoder
+	tokenizer   *model.Tokenizer
+	maxTokens   int
+	k           int
+	cache       *cache
+	taught      *taughtCache
+	scheduler   *scheduler
+	counters    counters
+	embeddings  buffers
+	untrainable untrainable
 
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other
