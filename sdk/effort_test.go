@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -108,7 +106,7 @@ func TestEffort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return !slices.ContainsFunc(affine[:len(affine)/2], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+		return snap.bank.Properties().OffBelow(affine, 1)
 	}
 	again := func(id string, e learner.Effort) int {
 		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
