@@ -1,75 +1,30 @@
-// Package dense is products of float32 matrices and vectors in slices.
+// Package dense is the arithmetic of float32 slices that everything else is made of: products of matrices, averages of rows, and a BERT's functions. It is Go
+// alone, with a few kernels in assembly for amd64 with AVX2 and FMA.
 //
-// What a sum's terms are added up in the order of depends on their number alone: a row of a product has
-// the same bits alone and among others. All functions are safe for concurrent use; none starts a goroutine.
+// A result's bits depend on its own operands and their number, not on the rows, columns or texts beside it. They may differ between processors in the last
+// places, except those of [Mean] and [MeanHalf]. NaN and Inf go through as in a plain loop. Nothing here allocates or starts a goroutine.
 package dense
 
-import "math"
+import "fmt"
 
-// Kernel is "avx2" or "go".
-func Kernel() string { return "go" }
+// Kernel says what runs: "avx2" or "go".
+func Kernel() string {
+	if fast {
+		return "avx2"
+	}
+	return "go"
+}
 
-// Gemm is c [m,n] = a·b, or c += a·b with add. a's entry (i,k) is a[i*ars+k*acs]; b [k,n] has rows ldb
-// apart, c rows ldc apart. An entry of c is summed in the order of k whatever m and n are.
-func Gemm(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, add bool) {
-	for i := range m {
-		row := c[i*ldc : i*ldc+n]
-		if !add {
-			clear(row)
-		}
-		for l := range k {
-			Axpy(row, a[i*ars+l*acs], b[l*ldb:l*ldb+n])
-		}
+// check panics unless a matrix of rows × cols entries, strides apart, lies within n values.
+func check(name string, n, rows, cols, rowStride, colStride int) {
+	if rowStride < 0 || colStride < 0 || (rows-1)*rowStride+(cols-1)*colStride >= n {
+		panic(fmt.Sprintf("dense: %s of %d × %d entries, %d and %d apart, in %d values", name, rows, cols, rowStride, colStride, n))
 	}
 }
 
-// Dot is the sum of a[i]·b[i].
-func Dot(a, b []float32) float32 {
-	var sum float32
-	for i, v := range a {
-		sum += v * b[i]
+// same panics unless both have as many values.
+func same(n, m int) {
+	if n != m {
+		panic(fmt.Sprintf("dense: %d and %d values", n, m))
 	}
-	return sum
-}
-
-// Axpy is y += alpha·x.
-func Axpy(y []float32, alpha float32, x []float32) {
-	for i, v := range x {
-		y[i] += alpha * v
-	}
-}
-
-// Mean averages the rows ids of table, each len(dst) long.
-func Mean(dst, table []float32, ids []int32) {
-	clear(dst)
-	for _, id := range ids {
-		row := table[int(id)*len(dst):][:len(dst)]
-		for i, v := range row {
-			dst[i] += v
-		}
-	}
-	for i := range dst {
-		dst[i] /= float32(len(ids))
-	}
-}
-
-// MeanHalf is Mean of finite float16s.
-func MeanHalf(dst []float32, table []uint16, ids []int32) {
-	clear(dst)
-	for _, id := range ids {
-		row := table[int(id)*len(dst):][:len(dst)]
-		for i, v := range row {
-			dst[i] += widen(v)
-		}
-	}
-	for i := range dst {
-		dst[i] /= float32(len(ids))
-	}
-}
-
-// widen puts a half's exponent and fraction where a float has them: there they are 2^112 times too small,
-// exactly so for every finite half.
-func widen(h uint16) float32 {
-	v := math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112
-	return math.Float32frombits(math.Float32bits(v) | uint32(h&0x8000)<<16)
 }
