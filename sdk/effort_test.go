@@ -94,7 +94,7 @@ func TestEffort(t *testing.T) {
 	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
 		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
 	}
-	if steps[learner.EffortFast] != steps[learner.EffortDefault] || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
+	if trainsAll(p) != (steps[learner.EffortFast] == steps[learner.EffortDefault]) || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
 		t.Errorf("got %v steps", steps)
 	}
 	bare := func(id string) bool { // the lower block has no adapter
@@ -112,6 +112,12 @@ func TestEffort(t *testing.T) {
 		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
 	}
 	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
+	if !trainsAll(p) { // nobody has an adapter below, and fast takes fewer steps
+		if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || !bare(fast) || !bare(usual) {
+			t.Errorf("got %d steps of %d, a bare lower block after fast: %t, after default: %t", n, steps[learner.EffortDefault], bare(fast), bare(usual))
+		}
+		t.Skip("fast trains half of the blocks where libtorch trains all: go test -tags torch")
+	}
 	if n := again(fast, learner.EffortFast); n != steps[learner.EffortFast] || !bare(fast) || bare(usual) {
 		t.Errorf("got %d steps, a bare lower block after fast: %t, after default: %t", n, bare(fast), bare(usual))
 	}

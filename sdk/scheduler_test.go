@@ -209,7 +209,7 @@ func (elsewhere) Device() string { return deviceCUDA }
 // TestGathered has many callers at once: their texts share passes, and each gets what it gets alone, through the kernels of the CPU and as on a device.
 func TestGathered(t *testing.T) {
 	c := strong(t)
-	c.Options.Workers = 1
+	c.Options.Workers, c.Options.Gather = 1, 2*time.Millisecond
 	p := create(t, c)
 	narrow, _ := otherBank(t, RandomBank{N: 3, Seed: 4, Bottleneck: 2}, "narrow")
 	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), Fail); err != nil {

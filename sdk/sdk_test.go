@@ -158,6 +158,9 @@ func checkFreed(t testing.TB, p *SDK) {
 	}
 }
 
+// trainsAll says whether adapters in all blocks of the tests' models can be trained: with libtorch.
+func trainsAll(p *SDK) bool { return p.engine.Trains() >= p.encoder.Blocks() }
+
 // quick learns in a few steps.
 func quick() *LearnOptions {
 	c := learner.Default()
