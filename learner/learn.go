@@ -78,15 +78,15 @@ func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (
 
 func learn(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*Result, error) {
 	began := time.Now()
-	r, err := trained(ctx, env, j, c, prepared)
+	r, err := trainedRun(ctx, env, j, c, prepared)
 	if err != nil {
 		return nil, err
 	}
 	return r.finish(began)
 }
 
-// trained is a run that has taken all its steps.
-func trained(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*run, error) {
+// trainedRun is a run that has taken all its steps.
+func trainedRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*run, error) {
 	r, err := newRun(env.ready(), j, c)
 	if err == nil {
 		err = r.prepare(ctx, prepared)
@@ -102,7 +102,7 @@ func trained(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) 
 // stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()
-	r, err := trained(ctx, env, j, c, nil)
+	r, err := trainedRun(ctx, env, j, c, nil)
 	if err != nil {
 		return nil, nil, err
 	}

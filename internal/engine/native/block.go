@@ -74,8 +74,9 @@ func (l *last) forward(r []float32, a *model.Adapter, s *scratch) *pass {
 // down is h = LN(r) and z = hÂ + c_A, which it leaves in zhat.
 func (p *pass) down(s *scratch) {
 	p.h, p.zhat = s.take(p.T*p.d), s.take(p.T*p.b)
-	standardize(p.h, p.by, p.r, p.ones, p.d, p.eps)
-	scale(p.h, p.h, p.w, p.c)
+	for t := 0; t < len(p.r); t += p.d {
+		dense.Norm(p.h[t:t+p.d], p.r[t:t+p.d], nil, p.w, p.c, p.eps)
+	}
 	project(p.zhat, p.h, p.a.Down, p.a.DownBias, p.T, p.d, p.b)
 }
 
