@@ -61,7 +61,7 @@ func (l *lesson) learnConfig() learner.Config {
 	c.K = orDefault(c.K, l.k())
 	c.Head, c.Bias = own || l.rows > 0, c.Bias && !own
 	if half := (props.Blocks + 1) / 2; l.options.Config == nil {
-		if l.options.Effort == learner.EffortFast && half <= trains && props.Blocks > 1 && l.bareBelow(half) {
+		if l.options.Effort == learner.EffortFast && half < min(props.Blocks, trains) && l.bareBelow(half) {
 			c.Top = half
 		} else {
 			c, _ = c.With(l.options.Effort)

@@ -163,6 +163,17 @@ func openEncoder(from source, o Options) (m opened, err error) {
 	return opened{checkpoint: c, engine: e, encoder: enc}, nil
 }
 
+// Engines are those that the program was built with.
+func Engines() []string {
+	if torch.Built {
+		return []string{"native", "torch"}
+	}
+	return []string{"native"}
+}
+
+// NativeBlocks is in how many of the model's last blocks the native engine trains adapters; libtorch trains all.
+const NativeBlocks = native.Blocks
+
 // openEngine is the native engine, or libtorch's if the program was built with it: on a GPU if there is one, unless Options.Device says otherwise.
 func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
 	if !torch.Built && o.Device != deviceCUDA {
