@@ -69,7 +69,7 @@ func TestWithoutCgo(t *testing.T) {
 		t.Errorf("got %v, with cgo %v", got, want)
 	}
 	for _, args := range [][]string{{"learn"}, {"predict", "text"}} {
-		if r := call(t, pure, dir, "{}", append(args, "--device", "cuda")...); r.code != exitNoCUDA || !strings.Contains(r.err, "-tags torch") {
+		if r := call(t, pure, dir, examples("dave", 1), append(args, "--device", "cuda")...); r.code != exitNoCUDA || !strings.Contains(r.err, "-tags torch") {
 			t.Errorf("%v on a GPU: got code %d and %q, want %d and the tag", args, r.code, r.err, exitNoCUDA)
 		}
 	}
