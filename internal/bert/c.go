@@ -4,6 +4,7 @@ package bert
 
 /*
 #cgo CFLAGS: -O3
+#cgo LDFLAGS: -lm
 #include <stdlib.h>
 #include "bert.h"
 */

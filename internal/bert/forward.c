@@ -26,7 +26,7 @@ INLINE void add_norm(const float *x, const float *z, int d, bert_norm n, float e
 		__m256 v = _mm256_sub_ps(_mm256_loadu_ps(y + i), mean);
 		square = _mm256_fmadd_ps(v, v, square);
 	}
-	__m256 by = _mm256_set1_ps(1 / sqrtf(sum8(square) / d + eps));
+	__m256 by = _mm256_set1_ps(1 / root(sum8(square) / d + eps));
 	for (int i = 0; i < d; i += 8) {
 		__m256 v = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(y + i), mean), by);
 		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(v, _mm256_loadu_ps(n.weight + i), _mm256_loadu_ps(n.bias + i)));
@@ -62,7 +62,7 @@ INLINE void softmax(float *s, int n, int padded) {
 // attend is one text's attention: qkv [n,3d] to ctx [n,d]. scratch holds a head's keys or values, as panels, and the scores of ATTEND_ROWS tokens.
 TARGET static void attend(const float *qkv, int n, int d, int heads, float *ctx, float *scratch) {
 	int dh = d / heads, padded = (n + 15) / 16 * 16;
-	float *keys = scratch, *values = keys + (size_t)padded * dh, *s = values + (size_t)n * dh, scale = 1 / sqrtf(dh);
+	float *keys = scratch, *values = keys + (size_t)padded * dh, *s = values + (size_t)n * dh, scale = 1 / root(dh);
 	for (int h = 0; h < heads; h++) {
 		const float *q = qkv + h * dh, *k = q + d, *v = k + d;
 		for (int j = 0; j < padded; j++)
@@ -153,14 +153,14 @@ TARGET static void product(const float *x, int tokens, int n, const float *w, in
 }
 
 // between is LN_b and the activation of one token's bottleneck, in place.
-static void between(const bert_adapter *a, int l, float *z) {
+TARGET static void between(const bert_adapter *a, int l, float *z) {
 	int b = a->bottleneck;
 	if (a->norm_b) {
 		float mean = 0, square = 0;
 		for (int c = 0; c < b; c++) mean += z[c];
 		mean /= b;
 		for (int c = 0; c < b; c++) square += (z[c] - mean) * (z[c] - mean);
-		float by = 1 / sqrtf(square / b + a->eps);
+		float by = 1 / root(square / b + a->eps);
 		const float *w = a->norm + (size_t)l * 2 * b;
 		for (int c = 0; c < b; c++) z[c] = (z[c] - mean) * by * w[c] + w[b + c];
 	}
