@@ -27,12 +27,15 @@ type native struct {
 	parts   sync.Pool // of *model.Adapter: rows' gradients that were added to others
 }
 
+// Blocks is in how many of an encoder's last blocks the engine trains an adapter.
+const Blocks = 1
+
 // New is the native engine of an encoder. Close does not close the encoder.
 func New(enc *model.Encoder) engine.Engine { return &native{enc: enc} }
 
 func (*native) Name() string   { return "native" }
 func (*native) Device() string { return "cpu" }
-func (*native) Trains() int    { return 1 }
+func (*native) Trains() int    { return Blocks }
 func (*native) Close() error   { return nil }
 
 func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error) {
