@@ -1,7 +1,8 @@
-package digits
+// Package numeric has what the fits of the learner packages share: sums over float64 slices and L-BFGS. The same arguments give the same bits.
+package numeric
 
-// dot is a·b with four sums, which the processor can keep in flight at once.
-func dot(a, b []float64) float64 {
+// Dot is a·b with four sums, which the processor can keep in flight at once.
+func Dot(a, b []float64) float64 {
 	b = b[:len(a)]
 	var s0, s1, s2, s3 float64
 	i := 0
@@ -17,23 +18,24 @@ func dot(a, b []float64) float64 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-// add is y += s·x.
-func add(y []float64, s float64, x []float64) {
+// Add is y += s·x.
+func Add(y []float64, s float64, x []float64) {
 	x = x[:len(y)]
 	for i := range y {
 		y[i] += s * x[i]
 	}
 }
 
-// add4 is y += s0·x0 + s1·x1 + s2·x2 + s3·x3, with one load and store of y instead of four.
-func add4(y []float64, s [4]float64, x0, x1, x2, x3 []float64) {
+// Add4 is y += s0·x0 + s1·x1 + s2·x2 + s3·x3, with one load and store of y instead of four.
+func Add4(y []float64, s [4]float64, x0, x1, x2, x3 []float64) {
 	x0, x1, x2, x3 = x0[:len(y)], x1[:len(y)], x2[:len(y)], x3[:len(y)]
 	for i := range y {
 		y[i] += (s[0]*x0[i] + s[1]*x1[i]) + (s[2]*x2[i] + s[3]*x3[i])
 	}
 }
 
-func widen(x []float32) []float64 {
+// Widen is x in float64.
+func Widen(x []float32) []float64 {
 	out := make([]float64, len(x))
 	for i, v := range x {
 		out[i] = float64(v)
@@ -41,7 +43,8 @@ func widen(x []float32) []float64 {
 	return out
 }
 
-func narrow(x []float64) []float32 {
+// Narrow is x rounded to float32.
+func Narrow(x []float64) []float32 {
 	out := make([]float32, len(x))
 	for i, v := range x {
 		out[i] = float32(v)
