@@ -1,0 +1,242 @@
+package population
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Trial is what held-out people lose with one setting.
+type Trial struct {
+	Rank       int
+	Head, Axis float64   // L2 of W and V; Axis is 0 at rank 0
+	Loss       []float64 // mean log-loss by Options.Shots
+	Gain, SE   float64   // over rank 0, the mean of all shots, and its standard error over people
+
+	people []float64 // each held-out person's mean
+}
+
+// mean loss over people.
+func (t *Trial) mean() float64 {
+	sum := 0.0
+	for _, v := range t.people {
+		sum += v / float64(len(t.people))
+	}
+	return sum
+}
+
+// against is how much less t loses than other, and the standard error of that over people.
+func (t *Trial) against(other *Trial) (gain, se float64) {
+	n := float64(len(t.people))
+	for u, v := range t.people {
+		gain += (other.people[u] - v) / n
+	}
+	square := 0.0
+	for u, v := range t.people {
+		d := other.people[u] - v - gain
+		square += d * d
+	}
+	return gain, math.Sqrt(square / max(1, n-1) / n)
+}
+
+// surely is how many standard errors the gain of any axes over none must be: the lower end of its 90 % interval is above 0. A larger rank has to be better than a
+// smaller one by one standard error only: what is at stake there is less.
+const surely = 1.645
+
+// chooser is the cross-validation over people.
+type chooser struct {
+	*Population
+	options Options
+	space   *space
+	folds   []*fold
+	fit     int
+	fits    int
+	trials  []*Trial
+}
+
+// fold is one part of the people held out.
+type fold struct {
+	joint      *joint
+	held       []held
+	heads      [][]float64 // W at each of HeadStrengths
+	directions []float64   // at the head that was chosen
+	counts     []float64   // labels of those who train
+}
+
+// held is a person who is not trained on.
+type held struct{ fit, test Answers }
+
+// tested is the share of a held-out person's answers that are predicted from the others.
+const tested = 0.3
+
+func newChooser(p *Population, s *space, o Options) *chooser {
+	c := &chooser{Population: p, space: s, options: o}
+	c.fits = o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	rng := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473))
+	people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
+	for f := range o.Folds {
+		part := &fold{counts: make([]float64, p.C)}
+		var train []Answers
+		withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
+		for u, a := range p.People {
+			if people[u]%o.Folds == f {
+				if h := divide(a, rng, o.NewTexts, withheld); len(h.test.Text) > 0 && len(h.fit.Text) > 0 {
+					part.held = append(part.held, h)
+				}
+				continue
+			}
+			if a = without(a, withheld); len(a.Text) > 0 {
+				train = append(train, a)
+			}
+			for _, class := range a.Class {
+				part.counts[class]++
+			}
+		}
+		part.joint = newJoint(s, train, p.C, o.Threads)
+		c.folds = append(c.folds, part)
+	}
+	return c
+}
+
+// divide shuffles a person's answers and keeps some back: those to withheld texts, or a share of all.
+func divide(a Answers, rng *rand.Rand, newTexts bool, withheld func(int32) bool) (h held) {
+	order := rng.Perm(len(a.Text))
+	most := max(1, int(math.Round(tested*float64(len(order)))))
+	for k, i := range order {
+		to := &h.fit
+		if newTexts && withheld(a.Text[i]) || !newTexts && k < most {
+			to = &h.test
+		}
+		to.Text, to.Class = append(to.Text, a.Text[i]), append(to.Class, a.Class[i])
+	}
+	return h
+}
+
+func without(a Answers, withheld func(int32) bool) (out Answers) {
+	for i, t := range a.Text {
+		if !withheld(t) {
+			out.Text, out.Class = append(out.Text, t), append(out.Class, a.Class[i])
+		}
+	}
+	return out
+}
+
+// choose tries ranks and strengths until more axes gain nothing, and returns what is worth it.
+func (c *chooser) choose(ctx context.Context) (*Trial, error) {
+	none, err := c.rankZero(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chosen, best, before := none, none, 0
+	for _, rank := range c.options.Ranks {
+		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
+		if err != nil {
+			return nil, err
+		}
+		if t == nil || t.mean() >= best.mean() {
+			break
+		}
+		if best = t; t.worth(chosen) {
+			chosen, before = t, chosen.Rank
+		}
+	}
+	for chosen.Rank-before > 1 { // a rank between those that were tried
+		t, err := c.bestOf(ctx, (chosen.Rank+before)/2, none, []float64{chosen.Axis})
+		switch {
+		case err != nil:
+			return nil, err
+		case chosen.worth(t):
+			before = t.Rank
+		default:
+			chosen = t
+		}
+	}
+	return chosen, nil
+}
+
+// worth says whether t is so much better that it may be larger.
+func (t *Trial) worth(smaller *Trial) bool {
+	gain, se := t.against(smaller)
+	if smaller.Rank == 0 {
+		se *= surely
+	}
+	return len(t.people) > 1 && gain > se
+}
+
+// rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
+func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
+	var all []*Trial
+	for k, lambda := range c.options.HeadStrengths {
+		fitted, prior := &Trial{Head: lambda}, &Trial{Head: lambda}
+		for _, f := range c.folds {
+			f.joint.as(0, lambda, 0)
+			x := make([]float64, c.C*(c.space.dim+1))
+			if k > 0 {
+				x = slices.Clone(f.heads[k-1])
+			}
+			if err := c.minimize(ctx, f.joint, x); err != nil {
+				return nil, err
+			}
+			f.heads = append(f.heads, x)
+			f.joint.project(f.joint.rows, x, c.options.Threads)
+			c.score(fitted, f, fitBias)
+			c.score(prior, f, countPrior)
+		}
+		c.close(fitted)
+		c.close(prior)
+		if prior.mean() < fitted.mean() {
+			fitted = prior
+		}
+		all = append(all, fitted)
+	}
+	none, at := all[0], 0
+	for k, t := range all {
+		if t.mean() < none.mean() {
+			none, at = t, k
+		}
+	}
+	none.Gain, none.SE = 0, 0
+	c.trials = append(c.trials, none)
+	for _, f := range c.folds {
+		f.joint.as(0, none.Head, 0)
+		f.joint.project(f.joint.rows, f.heads[at], c.options.Threads)
+		f.joint.solve()
+		f.directions = f.joint.directions(MaxRank, c.options.Seed)
+		f.heads = f.heads[at : at+1]
+	}
+	return none, nil
+}
+
+// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
+func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
+	starts := make([][]float64, len(c.folds))
+	for _, lambda := range strengths {
+		t := &Trial{Rank: rank, Head: none.Head, Axis: lambda}
+		for k, f := range c.folds {
+			f.joint.as(rank, t.Head, lambda)
+			if starts[k] == nil {
+				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
+			}
+			if err := c.minimize(ctx, f.joint, starts[k]); err != nil {
+				return nil, err
+			}
+			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
+			c.score(t, f, fitBias)
+		}
+		c.close(t)
+		t.Gain, t.SE = t.against(none)
+		if c.trials = append(c.trials, t); best == nil || t.mean() < best.mean() {
+			best = t
+		}
+	}
+	return best, nil
+}
+
+func (c *chooser) minimize(ctx context.Context, j *joint, x []float64) error {
+	_, err := j.minimize(ctx, x, c.options.Steps)
+	if c.fit++; c.options.Progress != nil {
+		c.options.Progress(min(c.fit, c.fits), c.fits)
+	}
+	return err
+}
