@@ -9,10 +9,9 @@ import (
 
 // Trial is what held-out people lose with one setting.
 type Trial struct {
-	Rank       int
-	Head, Axis float64   // L2 of W and V; Axis is 0 at rank 0
-	Loss       []float64 // mean log-loss by Options.Shots
-	Gain, SE   float64   // over rank 0, the mean of all shots, and its standard error over people
+	Setting
+	Loss     []float64 // mean log-loss by Options.Shots
+	Gain, SE float64   // over rank 0, the mean of all shots, and its standard error over people
 
 	people []float64 // each held-out person's mean
 }
@@ -122,17 +121,17 @@ func without(a Answers, withheld func(int32) bool) (out Answers) {
 	return out
 }
 
-// choose tries ranks and strengths until more axes gain nothing, and returns what is worth it.
-func (c *chooser) choose(ctx context.Context) (*Trial, error) {
+// choose tries ranks and strengths until more axes gain nothing, and writes what is worth it to result.
+func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	none, err := c.rankZero(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	chosen, best, before := none, none, 0
 	for _, rank := range c.options.Ranks {
 		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if t == nil || t.mean() >= best.mean() {
 			break
@@ -145,14 +144,15 @@ func (c *chooser) choose(ctx context.Context) (*Trial, error) {
 		t, err := c.bestOf(ctx, (chosen.Rank+before)/2, none, []float64{chosen.Axis})
 		switch {
 		case err != nil:
-			return nil, err
+			return err
 		case chosen.worth(t):
 			before = t.Rank
 		default:
 			chosen = t
 		}
 	}
-	return chosen, nil
+	*result = *chosen
+	return nil
 }
 
 // worth says whether t is so much better that it may be larger.
@@ -168,7 +168,7 @@ func (t *Trial) worth(smaller *Trial) bool {
 func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 	var all []*Trial
 	for k, lambda := range c.options.HeadStrengths {
-		fitted, prior := &Trial{Head: lambda}, &Trial{Head: lambda}
+		fitted, prior := &Trial{Setting: Setting{Head: lambda}}, &Trial{Setting: Setting{Head: lambda}}
 		for _, f := range c.folds {
 			f.joint.as(0, lambda, 0)
 			x := make([]float64, c.C*(c.space.dim+1))
@@ -212,7 +212,7 @@ func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
 	for _, lambda := range strengths {
-		t := &Trial{Rank: rank, Head: none.Head, Axis: lambda}
+		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
 		for k, f := range c.folds {
 			f.joint.as(rank, t.Head, lambda)
 			if starts[k] == nil {

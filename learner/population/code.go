@@ -31,7 +31,8 @@ func (m *Model) Z(j int, level byte) float64 {
 	return float64(m.Range[j]) * ((2*float64(level)+1)/math.Exp2(float64(m.Digits[j])) - 1)
 }
 
-func (m *Model) nearest(j int, z float64) byte {
+// Nearest is the level nearest to z on axis j.
+func (m *Model) Nearest(j int, z float64) byte {
 	count := math.Exp2(float64(m.Digits[j]))
 	at := math.Floor((z/float64(m.Range[j]) + 1) / 2 * count)
 	return byte(min(max(at, 0), count-1))
@@ -92,7 +93,7 @@ func (m *Model) Fit(ctx context.Context, e *Examples) (*Code, error) {
 	f := m.newRounding(e, b)
 	c := &Code{Level: make([]byte, m.J), Bias: make([]byte, m.C)}
 	for j := range c.Level {
-		c.Level[j] = m.nearest(j, z[j])
+		c.Level[j] = m.Nearest(j, z[j])
 	}
 	if err := f.settle(ctx, c.Level); err != nil {
 		return nil, err

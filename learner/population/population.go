@@ -28,10 +28,17 @@ type Options struct {
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
 	Steps         int       // of one fit at most; 0: 120
 	Seed          uint64
-	Threads       int // 0: as many as Go has. The result does not depend on it
+	Setting       *Setting // taken as it is, without a choice; nil: chosen
+	Threads       int      // 0: as many as Go has. The result does not depend on it
 
 	// Progress is called after each fit of the fits that are planned; nil: not at all.
 	Progress func(fit, fits int)
+}
+
+// Setting is what a choice is about.
+type Setting struct {
+	Rank       int
+	Head, Axis float64 // L2 of W and V, in units of a mean square of φ of 1
 }
 
 // Limits of what is taken.
@@ -70,7 +77,9 @@ func (o *Options) orDefaults() Options {
 
 // check finds the first fault of a population and the options, after defaults.
 func check(p *Population, o Options) error {
-	bad := func(format string, args ...any) error { return fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...) }
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...)
+	}
 	if p.C < 2 || p.C > MaxLabels || p.D < 1 || len(p.Phi)%p.D != 0 || len(p.Phi)/p.D > MaxTexts {
 		return bad("%d labels, %d values of texts of %d", p.C, len(p.Phi), p.D)
 	}
@@ -95,6 +104,9 @@ func check(p *Population, o Options) error {
 	}
 	if !slices.IsSorted(o.Ranks) || o.Ranks[0] < 1 || o.Ranks[len(o.Ranks)-1] > MaxRank {
 		return bad("ranks %v, want some of 1 to %d, ascending", o.Ranks, MaxRank)
+	}
+	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9)) {
+		return bad("the setting %+v", *s)
 	}
 	for _, s := range slices.Concat(o.HeadStrengths, o.AxisStrengths) {
 		if !(s > 1e-9 && s < 1e9) {

@@ -10,10 +10,9 @@ import (
 // Report says what was tried and what the bank's axes are worth to people who did not train it.
 type Report struct {
 	People, Texts, Answers int
-	Rank                   int
-	Head, Axis             float64 // L2 of W and V, in units of a mean square of φ of 1
-	Gain, SE               float64 // in log-loss, over the head with biases or label prior; 0 at rank 0
-	Trials                 []Trial // the first is that of rank 0
+	Setting
+	Gain, SE float64 // in log-loss, over the head with biases or label prior; 0 at rank 0
+	Trials   []Trial // the first is that of rank 0; nil if the setting was given
 }
 
 // Train learns a head for everybody and, where people differ in a way that others share, axes on which they do. ctx ends it within one evaluation.
@@ -30,15 +29,17 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 		}
 	}
 	c := newChooser(p, newSpace(p, used, opt.Threads), opt)
-	chosen, err := c.choose(ctx)
+	chosen := &Trial{}
+	if opt.Setting != nil {
+		chosen.Setting = *opt.Setting
+	} else if err := c.choose(ctx, chosen); err != nil {
+		return nil, nil, err
+	}
+	m, err := c.final(ctx, chosen.Setting)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := c.final(ctx, chosen)
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &Report{People: len(p.People), Texts: len(used), Answers: answers, Rank: chosen.Rank, Head: chosen.Head, Axis: chosen.Axis, Gain: chosen.Gain, SE: chosen.SE}
+	r := &Report{People: len(p.People), Texts: len(used), Answers: answers, Setting: chosen.Setting, Gain: chosen.Gain, SE: chosen.SE}
 	for _, t := range c.trials {
 		r.Trials = append(r.Trials, *t)
 	}
@@ -46,7 +47,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 }
 
 // final fits everybody with the setting that was chosen.
-func (c *chooser) final(ctx context.Context, t *Trial) (*Model, error) {
+func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	j := newJoint(c.space, c.People, c.C, c.options.Threads)
 	j.as(0, t.Head, 0)
 	x := make([]float64, c.C*(c.space.dim+1))
