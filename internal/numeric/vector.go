@@ -51,3 +51,15 @@ func Narrow(x []float64) []float32 {
 	}
 	return out
 }
+
+// Dots are four times b·a_k, for which b is loaded once.
+func Dots(a0, a1, a2, a3, b []float64) (s0, s1, s2, s3 float64) {
+	a0, a1, a2, a3 = a0[:len(b)], a1[:len(b)], a2[:len(b)], a3[:len(b)]
+	for i, v := range b {
+		s0 += v * a0[i]
+		s1 += v * a1[i]
+		s2 += v * a2[i]
+		s3 += v * a3[i]
+	}
+	return s0, s1, s2, s3
+}

@@ -57,7 +57,7 @@ type chooser struct {
 // fold is one part of the people held out.
 type fold struct {
 	joint      *joint
-	held       []held
+	held       [][]held    // of each person, as often as they are divided
 	heads      [][]float64 // W at each of HeadStrengths
 	directions []float64   // at the head that was chosen
 	counts     []float64   // labels of those who train
@@ -65,6 +65,12 @@ type fold struct {
 
 // held is a person who is not trained on.
 type held struct{ fit, test Answers }
+
+// roughly and exactly are the shares of the loss that a step must gain, in a choice and in the final fit.
+const (
+	roughly = 1e-5
+	exactly = 1e-6
+)
 
 // tested is the share of a held-out person's answers that are predicted from the others.
 const tested = 0.3
@@ -80,7 +86,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 		withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
 		for u, a := range p.People {
 			if people[u]%o.Folds == f {
-				if h := divide(a, rng, o.NewTexts, withheld); len(h.test.Text) > 0 && len(h.fit.Text) > 0 {
+				if h := divide(a, rng, o.NewTexts, withheld); len(h) > 0 {
 					part.held = append(part.held, h)
 				}
 				continue
@@ -98,18 +104,26 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	return c
 }
 
-// divide shuffles a person's answers and keeps some back: those to withheld texts, or a share of all.
-func divide(a Answers, rng *rand.Rand, newTexts bool, withheld func(int32) bool) (h held) {
-	order := rng.Perm(len(a.Text))
-	most := max(1, int(math.Round(tested*float64(len(order)))))
-	for k, i := range order {
-		to := &h.fit
-		if newTexts && withheld(a.Text[i]) || !newTexts && k < most {
-			to = &h.test
+// divisions is how often a held-out person's answers are divided and shuffled: what they lose then depends less on which answers are first.
+const divisions = 5
+
+// divide keeps some of a person's answers back: those to withheld texts, or a share of all. Where nothing is left to fit or to test, there is no division.
+func divide(a Answers, rng *rand.Rand, newTexts bool, withheld func(int32) bool) (all []held) {
+	test := max(1, int(math.Round(tested*float64(len(a.Text)))))
+	for range divisions {
+		var h held
+		for k, i := range rng.Perm(len(a.Text)) {
+			to := &h.fit
+			if newTexts && withheld(a.Text[i]) || !newTexts && k < test {
+				to = &h.test
+			}
+			to.Text, to.Class = append(to.Text, a.Text[i]), append(to.Class, a.Class[i])
 		}
-		to.Text, to.Class = append(to.Text, a.Text[i]), append(to.Class, a.Class[i])
+		if len(h.fit.Text) > 0 && len(h.test.Text) > 0 {
+			all = append(all, h)
+		}
 	}
-	return h
+	return all
 }
 
 func without(a Answers, withheld func(int32) bool) (out Answers) {
@@ -175,7 +189,7 @@ func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 			if k > 0 {
 				x = slices.Clone(f.heads[k-1])
 			}
-			if err := c.minimize(ctx, f.joint, x); err != nil {
+			if err := c.minimize(ctx, f.joint, x, roughly); err != nil {
 				return nil, err
 			}
 			f.heads = append(f.heads, x)
@@ -218,7 +232,7 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 			if starts[k] == nil {
 				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
 			}
-			if err := c.minimize(ctx, f.joint, starts[k]); err != nil {
+			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
 				return nil, err
 			}
 			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
@@ -233,8 +247,9 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 	return best, nil
 }
 
-func (c *chooser) minimize(ctx context.Context, j *joint, x []float64) error {
-	_, err := j.minimize(ctx, x, c.options.Steps)
+// minimize ends early enough for a choice: what is left of the loss is far less than settings differ by.
+func (c *chooser) minimize(ctx context.Context, j *joint, x []float64, share float64) error {
+	_, err := j.minimize(ctx, x, c.options.Steps, share)
 	if c.fit++; c.options.Progress != nil {
 		c.options.Progress(min(c.fit, c.fits), c.fits)
 	}

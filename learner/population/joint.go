@@ -140,11 +140,11 @@ func (j *joint) spread() {
 	})
 }
 
-// minimize improves x until a step gains less than a millionth of the value, three times in a row.
-func (j *joint) minimize(ctx context.Context, x []float64, steps int) (float64, error) {
+// minimize improves x until a step gains less than a share of the value, three times in a row.
+func (j *joint) minimize(ctx context.Context, x []float64, steps int, share float64) (float64, error) {
 	last, small := 0.0, 0
 	m := numeric.Minimizer{MaxSteps: steps, Gradient: 1e-6, Progress: func(value float64) bool {
-		if small++; last == 0 || last-value > 1e-6*last {
+		if small++; last == 0 || last-value > share*last {
 			small = 0
 		}
 		last = value

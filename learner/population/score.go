@@ -31,14 +31,16 @@ func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []f
 	parallel(c.options.Threads, len(f.held), 4, func(_, from, to int) {
 		s, x := newSolver(j.rank, j.labels), make([]float64, j.rank+j.labels)
 		for u := from; u < to; u++ {
-			for k, n := range shots {
-				clear(x)
-				some := f.held[u].fit
-				if n > 0 && n < len(some.Text) {
-					some = Answers{some.Text[:n], some.Class[:n]}
+			for _, h := range f.held[u] {
+				for k, n := range shots {
+					some := h.fit
+					if n > 0 && n < len(some.Text) {
+						some = Answers{some.Text[:n], some.Class[:n]}
+					}
+					clear(x)
+					fit(f, s, some, x)
+					losses[u*len(shots)+k] += s.loss(j.rows, h.test, x) / float64(len(f.held[u]))
 				}
-				fit(f, s, some, x)
-				losses[u*len(shots)+k] = s.loss(j.rows, f.held[u].test, x)
 			}
 		}
 	})

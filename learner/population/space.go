@@ -112,9 +112,13 @@ func (s *space) project(out, rows []float64, threads int) {
 	count := len(rows) / width
 	parallel(threads, s.texts, 32, func(_, from, to int) {
 		for t := from; t < to; t++ {
-			x := s.x[t*width : (t+1)*width]
-			for r := range count {
-				out[t*count+r] = numeric.Dot(x, rows[r*width:(r+1)*width])
+			x, to, r := s.x[t*width:(t+1)*width], out[t*count:(t+1)*count], 0
+			row := func(r int) []float64 { return rows[r*width : (r+1)*width] }
+			for ; r+4 <= count; r += 4 {
+				to[r], to[r+1], to[r+2], to[r+3] = numeric.Dots(row(r), row(r+1), row(r+2), row(r+3), x)
+			}
+			for ; r < count; r++ {
+				to[r] = numeric.Dot(row(r), x)
 			}
 		}
 	})

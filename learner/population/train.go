@@ -51,7 +51,7 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	j := newJoint(c.space, c.People, c.C, c.options.Threads)
 	j.as(0, t.Head, 0)
 	x := make([]float64, c.C*(c.space.dim+1))
-	if err := c.minimize(ctx, j, x); err != nil {
+	if err := c.minimize(ctx, j, x, exactly); err != nil {
 		return nil, err
 	}
 	if t.Rank > 0 {
@@ -59,7 +59,7 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 		directions := j.directions(t.Rank, c.options.Seed)
 		j.as(t.Rank, t.Head, t.Axis)
 		x = j.start(x, directions, t.Rank)
-		if err := c.minimize(ctx, j, x); err != nil {
+		if err := c.minimize(ctx, j, x, exactly); err != nil {
 			return nil, err
 		}
 	}

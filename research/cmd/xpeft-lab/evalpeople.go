@@ -28,6 +28,7 @@ type peopleFlags struct {
 	asked     bool
 	permuted  bool
 	only      []int
+	setting   population.Setting
 }
 
 func (a *app) evalPeopleCommand() *cobra.Command {
@@ -61,12 +62,19 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
+	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")
+	f.Float64Var(&o.setting.Head, "head-l2", 0, "strength of the head")
+	f.Float64Var(&o.setting.Axis, "axes-l2", 0, "strength of the axes")
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }
 
 func (o *peopleFlags) options() population.Options {
-	return population.Options{Ranks: o.only}
+	p := population.Options{Ranks: o.only}
+	if o.setting.Head > 0 {
+		p.Setting = &o.setting
+	}
+	return p
 }
 
 // reportPeople prints one Markdown table, or with --json a line for each bank and row.
