@@ -141,32 +141,55 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	if err != nil {
 		return err
 	}
-	chosen, best, before := none, none, 0
+	chosen, best, below, above := none, none, 0, MaxRank+1 // above is the next rank that is not worth it
 	for _, rank := range c.options.Ranks {
 		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
 		if err != nil {
 			return err
 		}
-		if t == nil || t.mean() >= best.mean() {
+		if t.worth(chosen) {
+			chosen, below, above = t, chosen.Rank, MaxRank+1
+		} else {
+			above = min(above, rank)
+		}
+		if t.mean() >= best.mean() {
 			break
 		}
-		if best = t; t.worth(chosen) {
-			chosen, before = t, chosen.Rank
+		best = t
+	}
+	*result, err = c.between(ctx, none, chosen, best, below, above)
+	return err
+}
+
+// between tries the ranks between those of the ladder, above and below the chosen one, at the strengths that were best.
+func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below, above int) (Trial, error) {
+	strengths := []float64{chosen.Axis}
+	if best.Axis > chosen.Axis {
+		strengths = append(strengths, best.Axis)
+	}
+	for chosen.Rank > 0 && above <= MaxRank && above-chosen.Rank > 1 {
+		t, err := c.bestOf(ctx, (chosen.Rank+above)/2, none, strengths)
+		if err != nil {
+			return *chosen, err
+		}
+		if t.worth(chosen) {
+			chosen, below = t, chosen.Rank
+		} else {
+			above = t.Rank
 		}
 	}
-	for chosen.Rank-before > 1 { // a rank between those that were tried
-		t, err := c.bestOf(ctx, (chosen.Rank+before)/2, none, []float64{chosen.Axis})
-		switch {
-		case err != nil:
-			return err
-		case chosen.worth(t):
-			before = t.Rank
-		default:
+	for chosen.Rank-below > 1 {
+		t, err := c.bestOf(ctx, (chosen.Rank+below)/2, none, strengths)
+		if err != nil {
+			return *chosen, err
+		}
+		if chosen.worth(t) {
+			below = t.Rank
+		} else {
 			chosen = t
 		}
 	}
-	*result = *chosen
-	return nil
+	return *chosen, nil
 }
 
 // worth says whether t is so much better that it may be larger.

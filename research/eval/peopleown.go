@@ -9,7 +9,7 @@ import (
 )
 
 // peopleStrengths are the L2 of own heads.
-var peopleStrengths = []float64{0.1, 0.3, 1, 3, 10}
+var peopleStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10}
 
 // ownSpan is φ of a person's texts in a basis of what those that are learned from span: the best difference from the shared head lies in it.
 type ownSpan struct {
