@@ -24,6 +24,7 @@ const module = "github.com/xpeft/xpeft"
 var imports = map[string][]string{
 	"bitmask":              {},
 	"internal/half":        {},
+	"internal/numeric":     {},
 	"internal/quant":       {},
 	"internal/safetensors": {"internal/half"},
 	"internal/torch":       {},
@@ -34,7 +35,8 @@ var imports = map[string][]string{
 	"internal/folder":      {"bank", "bitmask", "model", "store"},
 	"internal/axes":        {"bank"},
 	"learner":              {"bank", "model", "bitmask", "internal/torch"},
-	"learner/digits":       {},
+	"learner/digits":       {"internal/numeric"},
+	"learner/population":   {"internal/numeric", "internal/half"},
 	"sdk":                  {"learner", "learner/digits", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
 	"metrics":              {"sdk"},
 	"internal/jsonl":       {},
@@ -43,7 +45,7 @@ var imports = map[string][]string{
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
+	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
 
@@ -72,7 +74,7 @@ var owners = map[string]string{
 }
 
 // pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/half", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/axes", "internal/folder", "model", "bank", "learner/digits", "cmd/xpeft"}
+var pure = []string{"bitmask", "store", "internal/half", "internal/numeric", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/axes", "internal/folder", "model", "bank", "learner/digits", "learner/population", "cmd/xpeft"}
 
 // listed is the part of `go list -json` that the tests read.
 type listed struct {
