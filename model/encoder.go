@@ -60,6 +60,9 @@ func (e *Encoder) Pooling() Pooling { return e.pooling }
 // Blocks is L, the number of layers.
 func (e *Encoder) Blocks() int { return e.config.NumHiddenLayers }
 
+// Kernel says what computes on this machine, for all sizes of BERT that are in use.
+func Kernel() string { return bert.Kernel() }
+
 // Kernel says what computes: "c-avx2", "go-avx2" or "go"; nothing after Close.
 func (e *Encoder) Kernel() string {
 	m, err := e.packed()

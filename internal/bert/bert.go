@@ -87,6 +87,16 @@ func newModel(w Weights, p path) *Model {
 	return m
 }
 
+const cName = "c-avx2"
+
+// Kernel says what runs on this machine, for all sizes of BERT that are in use.
+func Kernel() string {
+	if supportsC() {
+		return cName
+	}
+	return goName()
+}
+
 // Kernel says what runs: c-avx2, go-avx2 or go.
 func (m *Model) Kernel() string { return m.name() }
 

@@ -23,9 +23,11 @@ type cPath struct {
 	pins   runtime.Pinner // of weights in Go's memory that C keeps pointers to
 }
 
+func supportsC() bool { return C.bert_supported() != 0 }
+
 // newC is nil where C cannot do it: without AVX2 and FMA, or for sizes that no BERT in use has.
 func newC(w Weights) path {
-	if C.bert_supported() == 0 || w.Hidden%(16*w.Heads) != 0 || w.Blocks[0].Up.Out%16 != 0 {
+	if !supportsC() || w.Hidden%(16*w.Heads) != 0 || w.Blocks[0].Up.Out%16 != 0 {
 		return nil
 	}
 	p := &cPath{}
@@ -44,7 +46,7 @@ func newC(w Weights) path {
 
 var activations = map[Activation]C.int{GELU: C.BERT_GELU, GELUTanh: C.BERT_GELU_TANH, ReLU: C.BERT_RELU}
 
-func (p *cPath) name() string { return "c-avx2" }
+func (p *cPath) name() string { return cName }
 
 func (p *cPath) free() {
 	for _, m := range p.memory {

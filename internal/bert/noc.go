@@ -4,3 +4,5 @@ package bert
 
 // newC is nil: there is no C here.
 func newC(Weights) path { return nil }
+
+func supportsC() bool { return false }
