@@ -91,10 +91,33 @@ func (a *Joint) AddRow(w, bias []float32, row []byte) {
 	}
 }
 
+// Properties are those of the bank: 2·K directions of a row a label, in one block.
+func (a *Joint) Properties() Properties {
+	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels), DType: F16, Axes: a.Count()}
+}
+
+// jointBytes counts rows and biases in float16, ranges in float32 and digits.
+func (p Properties) jointBytes() int64 {
+	return int64(p.Axes) * (5 + 2*int64(p.Bottleneck)*(int64(p.Hidden)+1))
+}
+
+func (p Properties) validateJoint(bad func(string, ...any)) {
+	p.validateSeedless(bad)
+	if p.Blocks != 1 || p.Activation != Identity || p.NormB || p.Bias || p.DType != F16 {
+		bad("joint axes are F16 in one block, without activation, LN_b and biases")
+	}
+	if p.Axes < 1 || p.Axes > MaxJointAxes || p.N%2 != 0 || p.N < 2*p.Axes || p.N > 2*p.Axes*MaxDigits {
+		bad("%d directions on %d axes", p.N, p.Axes)
+	}
+	if p.Bottleneck < 2 || p.Bottleneck > MaxJointLabels || p.jointBytes() > 2*MaxAxesBytes {
+		bad("joint axes of %d bytes for %d labels", p.jointBytes(), p.Bottleneck)
+	}
+}
+
 // check refuses what no joint axes are; the error wraps ErrInvalid.
 func (a *Joint) check() error {
 	J, C, D := a.Count(), len(a.Labels), a.Dim()
-	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || a.People < 0 || a.People > math.MaxInt32 {
+	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || D > MaxHidden || a.People < 0 || a.People > math.MaxInt32 {
 		return invalidf("joint axes: %d over %d values for %d labels, of %d people", J, D, C, a.People)
 	}
 	if len(a.V) != J*C*D || len(a.B) != J*C || len(a.Range) != J || 2*int64(len(a.V)) > MaxAxesBytes {

@@ -2,10 +2,12 @@ package bank
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"os"
 )
@@ -99,7 +101,7 @@ func jointShapeOf(b []byte) (s jointShape, err error) {
 		}
 		return int(v)
 	}
-	s.dim, s.labels, s.count = field(atJointDim, MaxAxesBytes), field(atJointLabels, MaxJointLabels), field(atJointCount, MaxJointAxes)
+	s.dim, s.labels, s.count = field(atJointDim, MaxHidden), field(atJointLabels, MaxJointLabels), field(atJointCount, MaxJointAxes)
 	s.bytes = field(atJointBytes, MaxJointLabels*(2+maxLabelBytes))
 	field(atJointPeople, math.MaxInt32)
 	if err == nil && s.size() > jointHeaderSize+2*MaxAxesBytes {
@@ -161,3 +163,40 @@ func SaveJoint(dir string, a *Joint) (Digest, error) {
 		return d, d.String(), nil
 	})
 }
+
+func receiveJoint(ctx context.Context, t *os.File, r io.Reader, head []byte) (Digest, error) {
+	s, err := jointShapeOf(head)
+	if err != nil {
+		return Digest{}, err
+	}
+	if err := copyFile(ctx, t, r, head, s.size()); err != nil {
+		return Digest{}, err
+	}
+	f, err := OpenJoint(t.Name())
+	if err != nil {
+		return Digest{}, err
+	}
+	return f.Digest(), nil
+}
+
+// JointFile is a file of joint axes that was read whole. It has a File's methods, and nothing to close.
+type JointFile struct {
+	*wholeFile
+	Joint *Joint
+}
+
+// OpenJoint reads the file of joint axes at path and checks all of it.
+func OpenJoint(path string) (*JointFile, error) {
+	f, err := readWhole(path, jointHeaderSize, jointHeaderSize+MaxJointLabels*(2+maxLabelBytes)+2*MaxAxesBytes)
+	if err != nil {
+		return nil, err
+	}
+	a, err := UnmarshalJoint(f.data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &JointFile{f, a}, nil
+}
+
+// Properties returns the bank's properties.
+func (f *JointFile) Properties() Properties { return f.Joint.Properties() }

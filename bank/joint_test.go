@@ -155,3 +155,55 @@ func TestJointRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestJointReceived: joint axes come out of a stream, which may go on, as they were saved, and their properties are a bank's.
+func TestJointReceived(t *testing.T) {
+	a, dir := tinyJoint(), t.TempDir()
+	data, err := a.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := bytes.NewReader(append(bytes.Clone(data), "more"...))
+	digest, err := Receive(t.Context(), dir, stream)
+	if err != nil || stream.Len() != 4 {
+		t.Fatalf("got %v with %d bytes left, want 4", err, stream.Len())
+	}
+	f, err := OpenJoint(filepath.Join(dir, digest.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a, f.Joint); diff != "" || f.Digest() != digest || f.Size() != int64(len(data)) {
+		t.Errorf("received (-want +got):\n%s", diff)
+	}
+	want := Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}
+	if got := f.Properties(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	var again Properties
+	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want || want.Bytes() != 2*5+2*2*2*4 {
+		t.Errorf("properties read again: got %+v of %d bytes, %v", again, want.Bytes(), err)
+	}
+	for _, cut := range []int{0, 50, 90, len(data) - 1} {
+		if _, err := Receive(t.Context(), dir, bytes.NewReader(data[:cut])); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("cut at %d: got %v, want ErrCorrupt", cut, err)
+		}
+	}
+	if _, err := OpenAxes(filepath.Join(dir, digest.String())); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("opened as other axes: got %v, want ErrCorrupt", err)
+	}
+	for name, change := range map[string]func(*Properties){
+		"no axes":   func(p *Properties) { p.Axes = 0 },
+		"nine axes": func(p *Properties) { p.Axes, p.N = 9, 18 },
+		"few":       func(p *Properties) { p.N = 2 },
+		"many":      func(p *Properties) { p.N = 34 },
+		"one label": func(p *Properties) { p.Bottleneck = 1 },
+		"taps":      func(p *Properties) { p.Taps = 1 },
+		"warm":      func(p *Properties) { p.Origin = Warm },
+	} {
+		p := want
+		change(&p)
+		if err := p.Validate(); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+}
