@@ -45,7 +45,7 @@ var imports = map[string][]string{
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
+	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "bank", "model", "bitmask", "internal/torch", "internal/axes", "internal/numeric", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
 

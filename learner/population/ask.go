@@ -19,7 +19,7 @@ func (m *Model) Ask(e *Examples, candidates []float64, answered []float64, n int
 		return nil, err
 	}
 	s, x := newSolver(m.J, m.C), make([]float64, m.J+m.C)
-	s.solve(e.Rows, a, x)
+	s.solve(e.Rows, a, x, nil)
 	s.derive(e.Rows, a, x)
 	h := append([]float64(nil), s.hessian...) // the inverse of Σ: its lower triangle
 	count := len(candidates) / m.Width()

@@ -80,7 +80,7 @@ func (m *Model) Real(e *Examples) (z, b []float64, err error) {
 		return nil, nil, err
 	}
 	x := make([]float64, m.J+m.C)
-	newSolver(m.J, m.C).solve(e.Rows, a, x)
+	newSolver(m.J, m.C).solve(e.Rows, a, x, nil)
 	return x[:m.J], x[m.J:], nil
 }
 
@@ -147,7 +147,7 @@ func (f *rounding) value(level []byte) float64 {
 	for j, l := range level {
 		square += f.Z(j, l) * f.Z(j, l)
 	}
-	return square/2 + f.solver.solve(f.rows, f.answers, f.bias)
+	return square/2 + f.solver.solve(f.rows, f.answers, f.bias, nil)
 }
 
 // settle moves each level by steps of one while that lowers the objective, until none moves.

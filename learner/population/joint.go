@@ -111,13 +111,7 @@ func (j *joint) solve() {
 		s := solvers[thread]
 		for u := from; u < to; u++ {
 			a, x := j.people[u], j.codes[u*n:(u+1)*n]
-			j.values[u] = s.solve(j.rows, a, x)
-			for i, t := range a.Text {
-				p := s.answer(s.row(j.rows, t), x)
-				softmax(p)
-				p[a.Class[i]]--
-				copy(j.residual[(j.first[u]+i)*j.labels:], p)
-			}
+			j.values[u] = s.solve(j.rows, a, x, j.residual[j.first[u]*j.labels:])
 		}
 	})
 }

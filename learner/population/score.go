@@ -3,7 +3,7 @@ package population
 import "math"
 
 // fitBias and countPrior are two ways of answering for a held-out person.
-func fitBias(f *fold, s *solver, a Answers, x []float64) { s.solve(f.joint.rows, a, x) }
+func fitBias(f *fold, s *solver, a Answers, x []float64) { s.solve(f.joint.rows, a, x, nil) }
 
 // alpha is the strength of the label prior.
 const alpha = 3

@@ -29,33 +29,30 @@ func newSolver(axes, labels int) *solver {
 // enough is the Newton decrement, squared, below which the step that was found is the last: what is left after it is of the order of its square.
 const enough = 1e-9
 
-// solve improves x to the minimum, whose value it returns.
-func (s *solver) solve(rows []float64, a Answers, x []float64) float64 {
+// solve improves x to the minimum, whose value it returns. What is left of the answers there, p − e_c, it writes to residual, [n,C], if that is not nil.
+func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64 {
 	value := s.derive(rows, a, x)
 	for range 60 {
 		factor(s.hessian, len(x))
 		copy(s.step, s.gradient)
 		substitute(s.hessian, s.step)
 		decrement := numeric.Dot(s.step, s.gradient)
-		t := 1.0
-		for {
+		if decrement <= enough {
+			numeric.Add(x, -1, s.step)
+			break
+		}
+		for t := 1.0; ; t /= 2 {
 			copy(s.trial, x)
 			numeric.Add(s.trial, -t, s.step)
-			if decrement <= enough || t < 1e-6 {
+			next := s.derive(rows, a, s.trial)
+			if next <= value-1e-4*t*decrement || t < 1e-6 {
+				value = next
 				break
 			}
-			if s.value(rows, a, s.trial) <= value-1e-4*t*decrement {
-				break
-			}
-			t /= 2
 		}
 		copy(x, s.trial)
-		if decrement <= enough {
-			return s.value(rows, a, x)
-		}
-		value = s.derive(rows, a, x)
 	}
-	return value
+	return s.value(rows, a, x, residual)
 }
 
 // answer writes the logits of a text's row to s.logits.
@@ -75,12 +72,15 @@ func (s *solver) row(rows []float64, text int32) []float64 {
 	return rows[int(text)*width : (int(text)+1)*width]
 }
 
-func (s *solver) value(rows []float64, a Answers, x []float64) float64 {
+func (s *solver) value(rows []float64, a Answers, x, residual []float64) float64 {
 	sum := numeric.Dot(x, x) / 2
 	for i, t := range a.Text {
-		logits := s.answer(s.row(rows, t), x)
-		z := logits[a.Class[i]]
-		sum += softmax(logits) - z
+		p := s.answer(s.row(rows, t), x)
+		z := p[a.Class[i]]
+		if sum += softmax(p) - z; residual != nil {
+			p[a.Class[i]]--
+			copy(residual[i*s.labels:], p)
+		}
 	}
 	return sum
 }

@@ -38,7 +38,7 @@ func (e *People) measure(ctx context.Context, t *peopleTally, b *banks, bank int
 		return err
 	}
 	return each(len(all), runtime.GOMAXPROCS(0), func(i int) error {
-		p := &served1{People: e, banks: b, newcomer: all[i], bank: bank, shots: shots, tally: t}
+		p := &serving{People: e, banks: b, newcomer: all[i], bank: bank, shots: shots, tally: t}
 		return p.serve(ctx, codes, i)
 	})
 }
@@ -57,8 +57,8 @@ func (e *People) examples(b *banks, m *population.Model, n newcomer, which []int
 	return &population.Examples{Rows: b.rows(m, texts), Class: class}
 }
 
-// served1 is one newcomer being served.
-type served1 struct {
+// serving is one newcomer being served.
+type serving struct {
 	*People
 	*banks
 	newcomer
@@ -72,7 +72,7 @@ type served1 struct {
 	testTexts  []int
 }
 
-func (p *served1) serve(ctx context.Context, codes []*population.Code, i int) error {
+func (p *serving) serve(ctx context.Context, codes []*population.Code, i int) error {
 	first := p.first(p.newcomer, p.shots)
 	p.own, p.test = p.examples(p.banks, p.Model, p.newcomer, first), p.examples(p.banks, p.Model, p.newcomer, p.newcomer.test)
 	p.alone, p.aloneTest = p.examples(p.banks, p.none, p.newcomer, first), p.examples(p.banks, p.none, p.newcomer, p.newcomer.test)
@@ -107,7 +107,7 @@ func (p *served1) serve(ctx context.Context, codes []*population.Code, i int) er
 }
 
 // answer marks the answers to the test by a mode's logits of the bank's rows.
-func (p *served1) answer(mode string, weight float64, logits func(dst, row []float64) []float64) {
+func (p *serving) answer(mode string, weight float64, logits func(dst, row []float64) []float64) {
 	var all [][]float64
 	for k := range p.test.Class {
 		all = append(all, logits(nil, p.test.Rows[k*p.Width():(k+1)*p.Width()]))
@@ -115,7 +115,7 @@ func (p *served1) answer(mode string, weight float64, logits func(dst, row []flo
 	p.tally.add(mode, p.shots, p.who, p.bank, weight, p.test.Class, all)
 }
 
-func (p *served1) prior(mode string, m *population.Model, own, test *population.Examples) {
+func (p *serving) prior(mode string, m *population.Model, own, test *population.Examples) {
 	counts := make([]uint32, m.C)
 	for _, c := range own.Class {
 		counts[c]++
@@ -132,7 +132,7 @@ func (p *served1) prior(mode string, m *population.Model, own, test *population.
 }
 
 // bias is the bank's head with a fitted bias, and no axes.
-func (p *served1) bias() error {
+func (p *serving) bias() error {
 	zero := make([]float64, p.J)
 	c, err := p.fitted(zero)
 	if err == nil {
@@ -142,7 +142,7 @@ func (p *served1) bias() error {
 }
 
 // fitted answers with a fixed z and the bias that fits it.
-func (p *served1) fitted(z []float64) (func(dst, row []float64) []float64, error) {
+func (p *serving) fitted(z []float64) (func(dst, row []float64) []float64, error) {
 	flat := &population.Model{C: p.C}
 	with := func(row []float64) []float64 {
 		out := slices.Clone(row[:p.C])
@@ -176,7 +176,7 @@ func (b *banks) levels(level []byte) (z []float64) {
 }
 
 // codes are the modes beside the person's own code.
-func (p *served1) codes(codes []*population.Code, own int) error {
+func (p *serving) codes(codes []*population.Code, own int) error {
 	z, b, err := p.Real(p.own)
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func (p *served1) codes(codes []*population.Code, own int) error {
 }
 
 // strength answers with s·z, s ≥ 0, and the bias that fits it.
-func (p *served1) strength(z []float64) (func(dst, row []float64) []float64, error) {
+func (p *serving) strength(z []float64) (func(dst, row []float64) []float64, error) {
 	one := &population.Model{C: p.C, J: 1}
 	e := &population.Examples{Class: p.own.Class}
 	for k := range e.Class {
@@ -237,11 +237,11 @@ func (p *served1) strength(z []float64) (func(dst, row []float64) []float64, err
 	return p.fitted(scaled)
 }
 
-// asked chooses texts one after the other, each by the answers so far.
-func (p *served1) asked(ctx context.Context) error {
+// asked chooses texts one after the other, each by the answers so far, until as many are answered as are learned from in the other modes.
+func (p *serving) asked(ctx context.Context) error {
 	var told []int
 	pool := slices.Clone(p.newcomer.train)
-	for range min(p.shots, len(pool)) {
+	for len(told) < p.shots && len(pool) > 0 {
 		texts, _ := p.Data.texts(p.who, pool)
 		var answered []float64
 		for _, t := range texts {
@@ -265,7 +265,7 @@ func (p *served1) asked(ctx context.Context) error {
 }
 
 // ownHead serves own heads of every L2.
-func (p *served1) ownHead(ctx context.Context) error {
+func (p *serving) ownHead(ctx context.Context) error {
 	span := newOwnSpan(p.phi, p.trainTexts, p.testTexts, p.centre, p.scale)
 	for _, lambda := range peopleStrengths {
 		all, err := span.fit(ctx, p.none, p.alone, p.aloneTest, lambda)
