@@ -24,7 +24,7 @@ type jointCode struct {
 // has one whose earlier examples are known by their counts only.
 func (l *lesson) chooseJoint() error {
 	now, err := l.sdk.newcomersJoint()
-	if err != nil || l.options.AddLabels || l.old != nil && (l.old.rows > 0 || l.options.DropExamples) {
+	if err != nil || l.old != nil && (l.old.rows > 0 || l.options.DropExamples) {
 		return err
 	}
 	switch {

@@ -12,8 +12,20 @@ type Trial struct {
 	Setting
 	Loss     []float64 // mean log-loss by Options.Shots
 	Gain, SE float64   // over rank 0, the mean of all shots, and its standard error over people
+	ShotGain []float64 // the same by Options.Shots; nil at rank 0
+	ShotSE   []float64
 
-	people []float64 // each held-out person's mean
+	people []float64   // each held-out person's mean
+	shots  [][]float64 // by Options.Shots: each held-out person's
+}
+
+// gains fills in what t gains over rank 0.
+func (t *Trial) gains(none *Trial) {
+	t.Gain, t.SE = t.against(none)
+	for k := range t.shots {
+		gain, se := (&Trial{people: t.shots[k]}).against(&Trial{people: none.shots[k]})
+		t.ShotGain, t.ShotSE = append(t.ShotGain, gain), append(t.ShotSE, se)
+	}
 }
 
 // mean loss over people.
@@ -262,7 +274,7 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 			c.score(t, f, fitBias)
 		}
 		c.close(t)
-		t.Gain, t.SE = t.against(none)
+		t.gains(none)
 		if c.trials = append(c.trials, t); best == nil || t.mean() < best.mean() {
 			best = t
 		}

@@ -45,12 +45,13 @@ func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []f
 		}
 	})
 	if t.Loss == nil {
-		t.Loss = make([]float64, len(shots))
+		t.Loss, t.shots = make([]float64, len(shots)), make([][]float64, len(shots))
 	}
 	for u := range f.held {
 		sum := 0.0
 		for k := range shots {
 			t.Loss[k] += losses[u*len(shots)+k]
+			t.shots[k] = append(t.shots[k], losses[u*len(shots)+k])
 			sum += losses[u*len(shots)+k] / float64(len(shots))
 		}
 		t.people = append(t.people, sum)
