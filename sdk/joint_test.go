@@ -33,7 +33,7 @@ var sides = []string{"agree", "disagree"}
 // differing is a folder of digits with two labels and nobody in it.
 func differing(t testing.TB, model string) *SDK {
 	c := small(t)
-	c.Masks, c.Labels, c.Options.ObserveEvery = false, sides, 1 << 20
+	c.Masks, c.Labels, c.Options.ObserveEvery = false, sides, 1<<20
 	if model != "" {
 		c.Model = model
 	}
