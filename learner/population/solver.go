@@ -137,6 +137,16 @@ func (s *solver) bend(row, p []float64) {
 
 // softmax turns logits into probabilities, in place, and is log Σ exp of what they were.
 func softmax(logits []float64) float64 {
+	if len(logits) == 2 { // one exponential instead of two
+		top, e := max(logits[0], logits[1]), math.Exp(-math.Abs(logits[0]-logits[1]))
+		high := 1 / (1 + e)
+		if logits[0] >= logits[1] {
+			logits[0], logits[1] = high, e*high
+		} else {
+			logits[0], logits[1] = e*high, high
+		}
+		return top + math.Log1p(e)
+	}
 	top, sum := slices.Max(logits), 0.0
 	for i, z := range logits {
 		logits[i] = math.Exp(z - top)
