@@ -112,7 +112,7 @@ func (j *jointBank) examples(who *digits.Person, rows []float64, which []int) *p
 			}
 			class = 1 - class
 		}
-		e.Rows, e.Class = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class)
+		e.Rows, e.Class, e.Weight = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class), append(e.Weight, float64(orDefault(who.Weight[i], 1)))
 	}
 	return e
 }

@@ -19,6 +19,7 @@ func (m *Model) Ask(e *Examples, candidates []float64, answered []float64, n int
 		return nil, err
 	}
 	s, x := newSolver(m.J, m.C), make([]float64, m.J+m.C)
+	s.weight = e.Weight
 	s.solve(e.Rows, a, x, nil)
 	s.derive(e.Rows, a, x)
 	h := append([]float64(nil), s.hessian...) // the inverse of Σ: its lower triangle
@@ -29,7 +30,7 @@ func (m *Model) Ask(e *Examples, candidates []float64, answered []float64, n int
 		p := s.answer(row, x)
 		softmax(p)
 		clear(s.hessian)
-		s.bend(row, p)
+		s.bend(row, p, 1)
 		bends[i] = append([]float64(nil), s.hessian...)
 	}
 	var out []int

@@ -10,8 +10,9 @@ import (
 
 // Examples are a new person's labelled texts, as rows of Model.Project.
 type Examples struct {
-	Rows  []float64 // [n,(1+J)·C]
-	Class []int
+	Rows   []float64 // [n,(1+J)·C]
+	Class  []int
+	Weight []float64 // of each, above 0; nil: 1
 }
 
 // Code is what is kept of a person. Level is their place on each axis, of 0 to 2^Digits[j] − 1; its bits are the signs of the axis' digits, the first the most
@@ -65,6 +66,14 @@ func (m *Model) check(e *Examples) (Answers, error) {
 		}
 		a.Text[i], a.Class[i] = int32(i), int32(c)
 	}
+	if e.Weight != nil && len(e.Weight) != len(e.Class) {
+		return a, fmt.Errorf("%w: %d weights of %d examples", ErrConfig, len(e.Weight), len(e.Class))
+	}
+	for i, w := range e.Weight {
+		if !(w > 0 && w <= 1e9) {
+			return a, fmt.Errorf("%w: example %d has the weight %g", ErrConfig, i, w)
+		}
+	}
 	for _, v := range e.Rows {
 		if !(math.Abs(v) <= 1e9) {
 			return a, fmt.Errorf("%w: a value of %g", ErrConfig, v)
@@ -80,7 +89,9 @@ func (m *Model) Real(e *Examples) (z, b []float64, err error) {
 		return nil, nil, err
 	}
 	x := make([]float64, m.J+m.C)
-	newSolver(m.J, m.C).solve(e.Rows, a, x, nil)
+	s := newSolver(m.J, m.C)
+	s.weight = e.Weight
+	s.solve(e.Rows, a, x, nil)
 	return x[:m.J], x[m.J:], nil
 }
 
@@ -131,7 +142,9 @@ type rounding struct {
 
 func (m *Model) newRounding(e *Examples, bias []float64) *rounding {
 	a, _ := m.check(e)
-	return &rounding{Model: m, examples: e, answers: a, solver: newSolver(0, m.C), rows: make([]float64, len(e.Class)*m.C), bias: bias}
+	s := newSolver(0, m.C)
+	s.weight = e.Weight
+	return &rounding{Model: m, examples: e, answers: a, solver: s, rows: make([]float64, len(e.Class)*m.C), bias: bias}
 }
 
 // value is the objective at levels.

@@ -119,7 +119,7 @@ func TestGoldenCode(t *testing.T) {
 		moved += g.Moved
 		m := g.model()
 		rows := m.Project(nil, g.Phi)
-		e := &Examples{rows[:len(g.Class)*m.Width()], g.Class}
+		e := &Examples{Rows: rows[:len(g.Class)*m.Width()], Class: g.Class}
 		z, b, err := m.Real(e)
 		if err != nil {
 			t.Fatal(err)

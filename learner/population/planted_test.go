@@ -136,7 +136,7 @@ func TestNewPeople(t *testing.T) {
 		for _, text := range a.Text {
 			rows = m.Project(rows, p.Phi[int(text)*p.D:(int(text)+1)*p.D])
 		}
-		e, w := &Examples{rows[:40*m.Width()], nil}, m.Width()
+		e, w := &Examples{Rows: rows[:40*m.Width()]}, m.Width()
 		for _, c := range a.Class[:40] {
 			e.Class = append(e.Class, int(c))
 		}
@@ -148,7 +148,7 @@ func TestNewPeople(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		none, err := (&Model{C: m.C}).Fit(context.Background(), &Examples{heads(m, e.Rows), e.Class})
+		none, err := (&Model{C: m.C}).Fit(context.Background(), &Examples{Rows: heads(m, e.Rows), Class: e.Class})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +249,10 @@ func TestRefused(t *testing.T) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	m := &Model{C: 2, J: 0}
-	for name, e := range map[string]*Examples{"a label more": {[]float64{1, 2}, []int{2}}, "too few values": {[]float64{1}, []int{0}}, "infinite": {[]float64{1, math.Inf(1)}, []int{0}}} {
+	for name, e := range map[string]*Examples{
+		"a label more": {Rows: []float64{1, 2}, Class: []int{2}}, "too few values": {Rows: []float64{1}, Class: []int{0}}, "infinite": {Rows: []float64{1, math.Inf(1)}, Class: []int{0}},
+		"a weight of 0": {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{0}}, "a weight less": {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{}},
+	} {
 		if _, err := m.Fit(context.Background(), e); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: got %v, want ErrConfig", name, err)
 		}

@@ -9,11 +9,12 @@ import (
 
 // solver fits one person: x = (z, b) minimizes
 //
-//	Σ_i −log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½‖b‖²
+//	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½‖b‖²
 //
 // A text's part is a row of (1+J)·C values: base, then what each axis adds. The problem is convex, and Newton's method needs a few steps.
 type solver struct {
 	axes, labels  int
+	weight        []float64 // w, of each answer; nil: 1
 	hessian       []float64 // [n,n]: the lower triangle, then its Cholesky factor
 	gradient      []float64
 	step, trial   []float64
@@ -55,6 +56,13 @@ func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64
 	return s.value(rows, a, x, residual)
 }
 
+func (s *solver) weightOf(i int) float64 {
+	if s.weight == nil {
+		return 1
+	}
+	return s.weight[i]
+}
+
 // answer writes the logits of a text's row to s.logits.
 func (s *solver) answer(row, x []float64) []float64 {
 	C := s.labels
@@ -77,7 +85,7 @@ func (s *solver) value(rows []float64, a Answers, x, residual []float64) float64
 	for i, t := range a.Text {
 		p := s.answer(s.row(rows, t), x)
 		z := p[a.Class[i]]
-		if sum += softmax(p) - z; residual != nil {
+		if sum += s.weightOf(i) * (softmax(p) - z); residual != nil {
 			p[a.Class[i]]--
 			copy(residual[i*s.labels:], p)
 		}
@@ -98,15 +106,14 @@ func (s *solver) derive(rows []float64, a Answers, x []float64) float64 {
 		row := s.row(rows, t)
 		p := s.answer(row, x)
 		z := p[a.Class[i]]
-		sum += softmax(p) - z
-		s.bend(row, p)
-		for c, v := range p {
-			if c == int(a.Class[i]) {
-				v--
-			}
-			s.gradient[J+c] += v
-		}
+		w := s.weightOf(i)
+		sum += w * (softmax(p) - z)
+		s.bend(row, p, w)
 		p[a.Class[i]]--
+		for c := range p {
+			p[c] *= w
+			s.gradient[J+c] += p[c]
+		}
 		for j := range J {
 			s.gradient[j] += numeric.Dot(p, row[(1+j)*C:(2+j)*C])
 		}
@@ -114,14 +121,14 @@ func (s *solver) derive(rows []float64, a Answers, x []float64) float64 {
 	return sum
 }
 
-// bend adds a text's part to the Hessian: Φᵀ(diag p − ppᵀ)Φ of the axes and the biases.
-func (s *solver) bend(row, p []float64) {
+// bend adds a text's part to the Hessian: w times Φᵀ(diag p − ppᵀ)Φ of the axes and the biases.
+func (s *solver) bend(row, p []float64, w float64) {
 	J, C, n := s.axes, s.labels, s.axes+s.labels
 	for j := range J {
 		axis, slope := row[(1+j)*C:(2+j)*C], s.slope[j*C:(j+1)*C]
 		mean := numeric.Dot(p, axis)
 		for c, v := range axis {
-			slope[c] = p[c] * (v - mean)
+			slope[c] = w * p[c] * (v - mean)
 			s.hessian[(J+c)*n+j] += slope[c]
 		}
 		for k := range j + 1 {
@@ -130,8 +137,8 @@ func (s *solver) bend(row, p []float64) {
 	}
 	for c := range C {
 		h := s.hessian[(J+c)*n+J:]
-		numeric.Add(h[:c+1], -p[c], p[:c+1])
-		h[c] += p[c]
+		numeric.Add(h[:c+1], -w*p[c], p[:c+1])
+		h[c] += w * p[c]
 	}
 }
 
