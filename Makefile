@@ -19,8 +19,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## check the tools; fetch libtorch and the encoder's weights
-	@bash scripts/setup.sh
+setup: ## check the tools; fetch the encoder's weights
+	@bash scripts/setup.sh torch >/dev/null
 
 .PHONY: compile
 compile: setup

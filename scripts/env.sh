@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one place where libtorch's compiler and linker flags are.
+# The one place where libtorch's compiler and linker flags are, and the tag torch. The default build needs none of this.
 #
 #   eval "$(scripts/env.sh)"        then plain go build, go test, gopls …
 #   scripts/env.sh go test ./...    one command with the flags set
@@ -9,6 +9,8 @@
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/libtorch.sh
+source "$scripts/libtorch.sh"
 
 # cxx11_abi: 1 if libtorch was built with the new std::string, else 0 (the wheels are),
 # told by the mangled name of a constructor that takes one.
@@ -20,14 +22,17 @@ cxx11_abi() {
 
 check() {
 	if [[ ! -f $libtorch/lib/libtorch_cpu.so || ! -d $stubs ]]; then
-		die "no libtorch in $libtorch: run $scripts/setup.sh first"
+		die "no libtorch in $libtorch: run $scripts/setup.sh torch first"
 	fi
 }
 
 set_flags() {
 	local abi=0
 	[[ -z ${XPEFT_LIBTORCH:-} ]] || abi=$(cxx11_abi)
-	export CGO_ENABLED=1
+	local flags
+	flags=$(go env GOFLAGS)
+	[[ " $flags " == *" -tags=torch "* ]] || flags+="${flags:+ }-tags=torch"
+	export CGO_ENABLED=1 GOFLAGS=$flags
 	export CPATH=$libtorch/include:$libtorch/include/torch/csrc/api/include
 	export CGO_CXXFLAGS="-O2 -g0 -D_GLIBCXX_USE_CXX11_ABI=$abi"
 	export CGO_LDFLAGS="-L$stubs -L$libtorch/lib -Wl,-rpath,$libtorch/lib"
@@ -45,6 +50,6 @@ set_flags
 if (($#)); then
 	exec "$@"
 fi
-for name in CGO_ENABLED CPATH CGO_CXXFLAGS CGO_LDFLAGS XPEFT_MODEL; do
+for name in CGO_ENABLED GOFLAGS CPATH CGO_CXXFLAGS CGO_LDFLAGS XPEFT_MODEL; do
 	printf 'export %s=%q\n' "$name" "${!name}"
 done

@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
-# Makes a machine ready: checks the tools, and puts libtorch, the linker stubs and the
-# encoder's weights into ${XDG_CACHE_HOME:-~/.cache}/xpeft. It can be run at any time, again and
-# at once in two places; when all is there it takes a moment. common.sh lists what it honours.
+# Makes a machine ready, and prints the encoder's folder:
+#
+#   setup.sh          the encoder's weights, 83 MB
+#   setup.sh torch    libtorch and its linker stubs besides, 770 MB (XPEFT_DEVICE=cuda: 2.5 GB)
+#
+# All goes into ${XDG_CACHE_HOME:-~/.cache}/xpeft. It can be run at any time, again and at once in
+# two places; when all is there it takes a moment. common.sh and libtorch.sh list what it honours.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+torch=${1:-}
+case $torch in
+'') ;;
+# shellcheck source=scripts/libtorch.sh
+torch) source "$scripts/libtorch.sh" ;;
+*) die "setup.sh $torch: want no argument, or torch" ;;
+esac
 
 go_want=24 # the least Go 1.x
-
-# --- tools --------------------------------------------------------------------------------
 
 check_go() {
 	local hint="see https://go.dev/dl, or Debian's backports (apt-get install -t bookworm-backports golang-go)"
@@ -21,24 +30,20 @@ check_go() {
 	((minor >= go_want)) || die "$version is too old: want Go 1.$go_want or newer; $hint"
 }
 
-check_tools() {
-	local tool missing=()
-	for tool in g++ make git python3; do
-		command -v "$tool" >/dev/null || missing+=("$tool")
-	done
-	((${#missing[@]} == 0)) || die "missing: ${missing[*]}; on Debian: apt-get install g++ make git python3 python3-pip"
-}
-
-check_pip() {
-	python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip; on Debian: apt-get install python3-pip"
-}
-
-check_platform() {
-	[[ $(uname -s) == Linux && $(uname -m) == x86_64 ]] ||
-		die "libtorch is fetched for Linux on x86_64 only, this is $(uname -sm): set XPEFT_LIBTORCH to a libtorch 2.1"
+check_model() {
+	[[ -f $model/config.json ]] || die "XPEFT_MODEL=$model has no config.json: want a folder in Hugging Face's layout"
 }
 
 # --- downloads ----------------------------------------------------------------------------
+
+# check_fetch: what a download needs, and nothing else does.
+check_fetch() {
+	local what=$1 tool
+	for tool in python3 sha256sum flock; do
+		command -v "$tool" >/dev/null || die "missing: $tool, to fetch $what; on Debian: apt-get install python3 python3-pip"
+	done
+	python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip, to fetch $what; on Debian: apt-get install python3-pip"
+}
 
 sha256() { sha256sum "$1" | cut -d' ' -f1; }
 
@@ -55,8 +60,6 @@ wheel() {
 		say "$file is damaged: throwing it away"
 		rm -f "$file"
 	done
-	check_platform
-	check_pip
 	for try in 1 2 3; do
 		say "fetching $requirement (try $try of 3)"
 		if fetch "$requirement" "$want"; then return; fi
@@ -87,24 +90,6 @@ fetch() {
 
 # --- folders ------------------------------------------------------------------------------
 
-# make_stubs FOLDER: gotch's linker flags name CUDA's libraries even on a CPU. One-line linker
-# scripts satisfy the linker and leave no trace in the program.
-make_stubs() {
-	local name names="cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt"
-	[[ $device == cuda ]] || names+=" torch c10_cuda torch_cuda"
-	mkdir -p "$1"
-	for name in $names; do
-		printf '/* */ INPUT(-lm)\n' >"$1/lib$name.so"
-	done
-}
-
-# place_stubs: the same, beside a libtorch of the user's.
-place_stubs() {
-	rm -rf "$stubs" "$stubs.part"
-	make_stubs "$stubs.part"
-	mv -T "$stubs.part" "$stubs"
-}
-
 # fill FOLDER SET...: unpacks what these sets' pins name.
 fill() {
 	local folder=$1 requirement sha into member file
@@ -131,44 +116,24 @@ place() {
 	mv -T "$part" "$folder"
 }
 
-# check_own_libtorch: the libtorch that XPEFT_LIBTORCH names must be a 2.1 (gotch's bindings
-# compile with no other) and have the device's half.
-check_own_libtorch() {
-	local version_h=$libtorch/include/torch/csrc/api/include/torch/version.h version
-	[[ -f $version_h && -f $libtorch/lib/libtorch_cpu.so ]] ||
-		die "XPEFT_LIBTORCH=$libtorch: no lib/libtorch_cpu.so or no include/: want a libtorch 2.1 folder"
-	version=$(sed -n 's/^ *"\([0-9][0-9.]*\).*/\1/p' "$version_h")
-	[[ $version == 2.1.* ]] || die "XPEFT_LIBTORCH=$libtorch is version $version: want 2.1"
-	[[ $device == cpu || -f $libtorch/lib/libtorch_cuda.so ]] ||
-		die "XPEFT_LIBTORCH=$libtorch has no lib/libtorch_cuda.so, which XPEFT_DEVICE=cuda needs"
-}
+model_is_ready() { [[ $model != "$own_model" ]] || is_done "$own_model" model; }
 
-is_ready() {
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then
-		[[ -d $stubs ]] || return 1
-	else
-		is_done "$libtorch" "${sets[@]}" || return 1
-	fi
-	[[ $model != "$own_model" ]] || is_done "$own_model" model
-}
-
-check_model() {
-	[[ -f $model/config.json ]] || die "XPEFT_MODEL=$model has no config.json: want a folder in Hugging Face's layout"
-}
+is_ready() { model_is_ready && { [[ -z $torch ]] || libtorch_is_ready; }; }
 
 main() {
 	check_go
-	check_tools
-	read -ra sets < <(libtorch_sets)
-	[[ -z ${XPEFT_LIBTORCH:-} ]] || check_own_libtorch
 	[[ $model == "$own_model" ]] || check_model
-	if is_ready; then return; fi
-	mkdir -p "$cache/downloads"
-	exec 9>"$cache/.lock"
-	flock -n 9 || { say "waiting for another set-up"; flock 9; }
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then place_stubs; else place "$libtorch" "${sets[@]}"; fi
-	[[ $model != "$own_model" ]] || place "$own_model" model
-	say "ready: $cache"
+	[[ -z $torch ]] || check_libtorch
+	if ! is_ready; then
+		if [[ -n $torch ]]; then check_fetch "libtorch (770 MB) and the encoder's weights (83 MB)"; else check_fetch "the encoder's weights (83 MB; XPEFT_MODEL names a folder that is there)"; fi
+		mkdir -p "$cache/downloads"
+		exec 9>"$cache/.lock"
+		flock -n 9 || { say "waiting for another set-up"; flock 9; }
+		model_is_ready || place "$own_model" model
+		[[ -z $torch ]] || set_up_libtorch
+		say "ready: $cache"
+	fi
+	echo "$model"
 }
 
 main
