@@ -1,6 +1,6 @@
 # Every target first runs scripts/setup.sh, which is done in a moment once all is there. The default build needs Go, and
 # a C compiler for faster kernels if there is one. Targets that end in -torch set up libtorch and build with the tag
-# torch: scripts/env.sh has its flags. XPEFT_DEVICE=cuda takes the libtorch for a GPU.
+# torch: scripts/torch.sh has its flags. XPEFT_DEVICE=cuda takes the libtorch for a GPU.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
@@ -10,7 +10,7 @@ export XPEFT_MODEL ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xpeft/all-MiniLM-L6
 
 GO    := go
 NOCGO := CGO_ENABLED=0 go
-TORCH := bash scripts/env.sh go
+TORCH := bash scripts/torch.sh go
 # What has two paths, one with C and one in Go alone, and what stands on it.
 TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./sdk ./cmd/xpeft
 # Go's flag for a command in the module research.
@@ -24,11 +24,11 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## check the tools; fetch the encoder's weights
-	@bash scripts/setup.sh >/dev/null
+	@bash scripts/setup.sh
 
 .PHONY: setup-torch
-setup-torch: ## fetch libtorch besides, 770 MB
-	@bash scripts/setup.sh torch >/dev/null
+setup-torch: ## fetch libtorch besides
+	@bash scripts/setup-torch.sh
 
 .PHONY: compile
 compile: setup
@@ -135,8 +135,8 @@ lint: setup bin/staticcheck ## gofmt, go vet, staticcheck
 lint-torch: setup-torch bin/staticcheck ## go vet and staticcheck of the libtorch build
 	$(TORCH) vet ./...
 	$(TORCH) $(LAB) vet ./...
-	bash scripts/env.sh bin/staticcheck -tags torch ./...
-	cd research && bash ../scripts/env.sh ../bin/staticcheck -tags torch ./...
+	bash scripts/torch.sh bin/staticcheck -tags torch ./...
+	cd research && bash ../scripts/torch.sh ../bin/staticcheck -tags torch ./...
 
 .PHONY: audit
 audit: setup bin/govulncheck ## known vulnerabilities in what the modules call; says so if the database cannot be reached, and with AUDIT_STRICT=1 fails then

@@ -2,6 +2,8 @@ package bank
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/quant"
 )
@@ -50,4 +52,14 @@ func (p Properties) DecodeAffine(data []byte, base []float32) ([]float32, error)
 		}
 	}
 	return out, nil
+}
+
+// affineOff is what rounding an affine of zero to 8 bits leaves of it.
+const affineOff = 1e-6
+
+// OffBelow says whether an affine, [L][2][b], turns off all adapters but those of the last top blocks: it is
+// zero there, so that LN_b gives nothing on.
+func (p Properties) OffBelow(affine []float32, top int) bool {
+	below := affine[:2*p.Bottleneck*max(0, p.Blocks-top)]
+	return !slices.ContainsFunc(below, func(x float32) bool { return math.Abs(float64(x)) > affineOff })
 }

@@ -1,45 +1,53 @@
-//go:build cgo
-
 package bank
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 
-	"github.com/xpeft/xpeft/internal/golden"
-	"github.com/xpeft/xpeft/internal/torchtest"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xpeft/xpeft/model"
 )
 
-// TestPooledStates: with and without the kernels the states are the same but for rounding.
-func TestPooledStates(t *testing.T) {
-	dir, ctx := golden.Model(t), context.Background()
+// TestEncoderAxes: they are ComputeAxes' of the states after the taps, the last of which is the mean that the encoder's own pass gives, and end with their context.
+func TestEncoderAxes(t *testing.T) {
+	enc := openEncoder(t)
+	dir := t.TempDir()
+	writeVocab(t, dir)
 	tok, err := model.LoadTokenizer(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := model.OpenCheckpoint(dir)
+	config := AxesConfig{Taps: []int{1, 2}, Hidden: enc.Hidden(), Count: 8, Digits: 2, Words: strings.Fields("a b c d e f g"), Seed: 3}
+	got, err := EncoderAxes(context.Background(), enc, tok, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := torchtest.Open(t)
-	enc, err := model.NewEncoder(ctx, engine, c)
-	if err != nil {
-		t.Fatal(err)
+	want, err := ComputeAxes(context.Background(), config, func(_ context.Context, texts []string) ([]float32, error) {
+		var all []float32
+		for _, text := range texts { // one at a time
+			var e model.Encoding
+			tok.Encode(&e, text, "", enc.Config().MaxPositionEmbeddings)
+			states := make([]float32, 2*enc.Hidden())
+			if err := enc.Embed([]model.Encoding{e}, nil, nil, make([]float32, enc.Hidden()), config.Taps, states); err != nil {
+				return nil, err
+			}
+			all = append(all, states...)
+		}
+		return all, nil
+	})
+	if err != nil || !cmp.Equal(got, want) {
+		t.Errorf("got other axes than of texts one by one (%v)", err)
 	}
-	defer enc.Close()
-	texts := make([]model.Encoding, 5)
-	for i, text := range randomStrings(tok.Words(), 1)[:len(texts)] {
-		tok.Encode(&texts[i], text, "", 5+i)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if a, err := EncoderAxes(ctx, enc, tok, config); !errors.Is(err, context.Canceled) || a != nil {
+		t.Errorf("cancelled: got %v, %v", a, err)
 	}
-	taps := DefaultAxes(enc.Blocks(), enc.Hidden()).Taps
-	want, err := batchStates(ctx, engine, enc, texts, tok.PadID(), taps)
-	if err != nil {
-		t.Fatal(err)
+	config.Taps = []int{1, 3}
+	if a, err := EncoderAxes(context.Background(), enc, tok, config); err == nil || a != nil {
+		t.Errorf("taps of a block that is not there: got %v, %v, want an error", a, err)
 	}
-	got, err := pooledStates(ctx, engine, enc, texts, tok.PadID(), taps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden.Near(t, "states", got, want, 1e-5, 1e-4)
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package bank
 
 import (
@@ -11,8 +9,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/internal/torchtest"
+	"github.com/xpeft/xpeft/model"
 )
 
 // smallRandom and smallWarm fit the encoder in testdata: L=2, d=32.
@@ -74,79 +71,46 @@ func randomMask(t testing.TB, p Properties, k int, seed uint64) *bitmask.Mask {
 	return m
 }
 
-func doFold(b *Bank, e *torch.Engine, m *bitmask.Mask, affine []float32) (f *Folded, err error) {
-	err = e.Do(context.Background(), func(s *torch.Scope) (err error) {
-		f, err = b.Fold(s, m, affine)
-		return err
-	})
-	return f, err
-}
-
-// fold folds until the test ends.
-func fold(t testing.TB, b *Bank, e *torch.Engine, m *bitmask.Mask, affine []float32) *Folded {
+// fold is Fold without an error.
+func fold(t testing.TB, b *Bank, m *bitmask.Mask, affine []float32) *model.Adapter {
 	t.Helper()
-	f, err := doFold(b, e, m, affine)
+	a, err := b.Fold(m, affine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(f.Free)
-	return f
+	return a
 }
 
-// values reads tensors that outlive their scope.
-func values(t testing.TB, e *torch.Engine, h *torch.Held) []float32 {
-	t.Helper()
-	if h == nil {
-		return nil
-	}
-	var v []float32
-	if err := e.Do(context.Background(), func(s *torch.Scope) error { v = s.Values(h.Tensor); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func TestMaterialiseOnce(t *testing.T) {
-	e := torchtest.Open(t)
+func TestBankClose(t *testing.T) {
 	for _, p := range []Properties{smallRandom(), smallWarm(F32, false), smallWarm(F16, true)} {
-		before := e.Live()
-		b := openBank(t, p)
-		if e.Live() != before {
-			t.Errorf("%v: got %d handles before the first use, want 0", p.Origin, e.Live()-before)
-		}
-		held := int64(0)
-		for range 2 {
-			if err := e.Do(context.Background(), b.Materialise); err != nil {
-				t.Fatal(err)
+		for _, used := range []bool{false, true} {
+			b, m := openBank(t, p), randomMask(t, p, 2, 1)
+			if used {
+				fold(t, b, m, nil)
 			}
-			if held == 0 {
-				held = e.Live() - before
+			for range 2 {
+				if err := b.Close(); err != nil {
+					t.Error(err)
+				}
 			}
-			if got := e.Live() - before; got != held || got == 0 {
-				t.Errorf("%v: got %d handles, then %d, want the same", p.Origin, held, got)
+			_, fold := b.Fold(m, nil)
+			_, _, foldRows := b.FoldRows(Down, 0, []int32{1}, 1)
+			_, _, rows := b.Rows(Up, 1)
+			for _, err := range []error{fold, foldRows, rows} {
+				if !errors.Is(err, ErrClosed) {
+					t.Errorf("%v, used %t: after Close got %v, want ErrClosed", p.Origin, used, err)
+				}
 			}
-		}
-		for range 2 {
-			if err := b.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if e.Live() != before {
-			t.Errorf("%v: got %d handles after Close, want 0", p.Origin, e.Live()-before)
-		}
-		if _, err := doFold(b, e, randomMask(t, p, 2, 1), nil); !errors.Is(err, ErrClosed) {
-			t.Errorf("%v: fold after Close: got %v, want ErrClosed", p.Origin, err)
 		}
 	}
 }
 
-// TestMaterialiseConcurrently: the first folds of many goroutines find one bank.
-func TestMaterialiseConcurrently(t *testing.T) {
-	e := torchtest.Open(t)
+// TestFoldConcurrently: the first folds of many goroutines find one bank.
+func TestFoldConcurrently(t *testing.T) {
 	for _, p := range []Properties{smallRandom(), smallWarm(F32, true)} {
 		b, m := openBank(t, p), randomMask(t, p, 5, 2)
 		var wg sync.WaitGroup
-		folds := make([]*Folded, 8)
+		folds := make([]*model.Adapter, 8)
 		start := make(chan struct{})
 		for i := range folds {
 			wg.Add(1)
@@ -154,40 +118,17 @@ func TestMaterialiseConcurrently(t *testing.T) {
 				defer wg.Done()
 				<-start
 				var err error
-				if folds[i], err = doFold(b, e, m, nil); err != nil {
+				if folds[i], err = b.Fold(m, nil); err != nil {
 					t.Error(err)
 				}
 			}()
 		}
 		close(start)
 		wg.Wait()
-		if len(b.rows[Down]) != p.Blocks || len(b.rows[Up]) != p.Blocks {
-			t.Errorf("got %d and %d blocks, want %d", len(b.rows[Down]), len(b.rows[Up]), p.Blocks)
-		}
-		for _, f := range folds {
-			wantFold(t, e, b, m, f)
-			f.Free()
+		for _, a := range folds {
+			wantFold(t, b, m, a)
 		}
 	}
-}
-
-// TestMaterialiseFails halfway: nothing stays, and the next try starts afresh.
-func TestMaterialiseFails(t *testing.T) {
-	e := torchtest.Open(t)
-	p := smallWarm(F32, false)
-	b := openBank(t, p)
-	b.props.Bias = true // a region that the file does not have
-	before := e.Live()
-	var te *torch.Error
-	if err := e.Do(context.Background(), b.Materialise); !errors.As(err, &te) {
-		t.Errorf("got %v, want an operator's error", err)
-	}
-	if e.Live() != before || b.rows[Down] != nil {
-		t.Errorf("got %d handles and %d blocks, want none", e.Live()-before, len(b.rows[Down]))
-	}
-	b.props.Bias = false
-	m := randomMask(t, p, 3, 1)
-	wantFold(t, e, b, m, fold(t, b, e, m, nil))
 }
 
 func TestNewRandomRefuses(t *testing.T) {

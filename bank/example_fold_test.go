@@ -1,15 +1,11 @@
-//go:build cgo
-
 package bank_test
 
 import (
-	"context"
 	"fmt"
 	"log"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
 )
 
 // A profile's masks choose adapters of the bank; their average is the profile's adapter.
@@ -33,23 +29,10 @@ func ExampleBank_Fold() {
 			}
 		}
 	}
-	engine, err := torch.Open(torch.Config{})
+	a, err := b.Fold(mask, nil) // for model.Encoder.Embed
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer engine.Close()
-	err = engine.Do(context.Background(), func(s *torch.Scope) error {
-		f, err := b.Fold(s, mask, nil)
-		if err != nil {
-			return err
-		}
-		defer f.Free()
-		a := f.Adapter(s) // for model.Encoder.Forward
-		fmt.Println(len(mask.Bytes()), "bytes of masks,", f.Bytes(), "bytes folded,", len(a.Blocks), "blocks")
-		return nil
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(len(mask.Bytes()), "bytes of masks,", b.Properties().FoldedBytes(), "bytes folded,", a.Blocks, "blocks")
 	// Output: 228 bytes of masks, 443520 bytes folded, 6 blocks
 }

@@ -1,9 +1,6 @@
-//go:build cgo
-
 package bank
 
 import (
-	"context"
 	"errors"
 	"math"
 	"math/bits"
@@ -11,8 +8,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/internal/torchtest"
+	"github.com/xpeft/xpeft/model"
 )
 
 // row is one adapter's half in one block, in Go.
@@ -66,17 +62,21 @@ func wantClose(t testing.TB, what string, got []float32, want []float64) {
 	}
 }
 
-func wantFold(t testing.TB, e *torch.Engine, b *Bank, m *bitmask.Mask, f *Folded) {
+func wantFold(t testing.TB, b *Bank, m *bitmask.Mask, a *model.Adapter) {
 	t.Helper()
-	for side, h := range map[Side][2]*torch.Held{Down: {f.down, f.biasA}, Up: {f.up, f.biasB}} {
+	for side, got := range map[Side][2][]float32{Down: {a.Down, a.DownBias}, Up: {a.Up, a.UpBias}} {
 		weights, bias := average(t, b, m, side)
-		wantClose(t, side.String(), values(t, e, h[0]), weights)
-		wantClose(t, side.String()+" bias", values(t, e, h[1]), bias)
+		wantClose(t, side.String(), got[0], weights)
+		wantClose(t, side.String()+" bias", got[1], bias)
 	}
 }
 
+// parts of an adapter, those that it does not have too.
+func parts(a *model.Adapter) [][]float32 {
+	return [][]float32{a.Down, a.Up, a.DownBias, a.UpBias, a.Norm}
+}
+
 func TestFoldAgainstGo(t *testing.T) {
-	e := torchtest.Open(t)
 	large := smallRandom()
 	large.N, large.Blocks, large.Hidden, large.Bottleneck = 150, 1, 384, 24
 	for name, p := range map[string]Properties{
@@ -88,23 +88,52 @@ func TestFoldAgainstGo(t *testing.T) {
 			b := openBank(t, p)
 			for _, k := range []int{1, 7, p.N} {
 				m := randomMask(t, p, k, uint64(k))
-				f := fold(t, b, e, m, nil)
-				wantFold(t, e, b, m, f)
+				a := fold(t, b, m, nil)
+				wantFold(t, b, m, a)
 				n := int64(0)
-				for _, h := range f.parts() {
-					n += 4 * int64(len(values(t, e, h)))
+				for _, part := range parts(a) {
+					n += 4 * int64(len(part))
 				}
-				if f.Bytes() != n {
-					t.Errorf("Bytes: got %d, want %d", f.Bytes(), n)
+				if p.FoldedBytes() != n {
+					t.Errorf("FoldedBytes: got %d, want %d", p.FoldedBytes(), n)
+				}
+				if a.Blocks != p.Blocks || a.Bottleneck != p.Bottleneck || (a.Activation == model.ReLU) != (p.Activation == ReLU) || (a.Norm != nil) != p.NormB {
+					t.Errorf("got %d blocks, b=%d, activation %d, %d values of a norm", a.Blocks, a.Bottleneck, a.Activation, len(a.Norm))
 				}
 			}
 		})
 	}
 }
 
+// TestFoldInMemory: a file that lies in memory at any address folds to the same bits.
+func TestFoldInMemory(t *testing.T) {
+	for _, p := range []Properties{smallWarm(F32, true), smallWarm(F16, true)} {
+		data, _ := encodeBank(t, p, DefaultAffine(p), testRows(p))
+		m := randomMask(t, p, 7, 1)
+		var want *model.Adapter
+		for at := range 4 {
+			moved := append(make([]byte, at, at+len(data)), data...)[at:]
+			f, err := Decode(moved)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := FromFile(f)
+			got := fold(t, b, m, nil)
+			wantFold(t, b, m, got)
+			if want == nil {
+				want = got
+			}
+			for i, part := range parts(got) {
+				if !slices.Equal(part, parts(want)[i]) {
+					t.Errorf("%v at %d: part %d has other bits", p.DType, at, i)
+				}
+			}
+		}
+	}
+}
+
 // TestFoldMany: folds of one pass, of unequal k, have the bits of folds alone, and one's error is its own.
 func TestFoldMany(t *testing.T) {
-	e := torchtest.Open(t)
 	for name, p := range map[string]Properties{"random": smallRandom(), "F16 with biases": smallWarm(F16, true), "F32": smallWarm(F32, false)} {
 		t.Run(name, func(t *testing.T) {
 			b := openBank(t, p)
@@ -113,30 +142,21 @@ func TestFoldMany(t *testing.T) {
 			masks := []*bitmask.Mask{randomMask(t, p, 3, 1), randomMask(t, other, 3, 2), randomMask(t, p, 9, 3), randomMask(t, p, p.N, 4)}
 			affines := make([][]float32, len(masks))
 			affines[2] = make([]float32, p.AffineElems())
-			var fs []*Folded
-			var errs []error
-			err := e.Do(context.Background(), func(s *torch.Scope) error {
-				fs, errs = b.FoldMany(s, masks, affines)
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			as, errs := b.FoldMany(masks, affines)
 			for i, m := range masks {
 				if m.N != p.N {
-					if fs[i] != nil || !errors.Is(errs[i], ErrInvalid) {
-						t.Errorf("mask %d: got %v, %v, want ErrInvalid", i, fs[i], errs[i])
+					if as[i] != nil || !errors.Is(errs[i], ErrInvalid) {
+						t.Errorf("mask %d: got %v, %v, want ErrInvalid", i, as[i], errs[i])
 					}
 					continue
 				}
 				if errs[i] != nil {
 					t.Fatal(errs[i])
 				}
-				defer fs[i].Free()
-				wantFold(t, e, b, m, fs[i])
-				alone := fold(t, b, e, m, affines[i])
-				for j, h := range fs[i].parts() {
-					if got, want := values(t, e, h), values(t, e, alone.parts()[j]); !slices.Equal(got, want) {
+				wantFold(t, b, m, as[i])
+				alone := fold(t, b, m, affines[i])
+				for j, part := range parts(as[i]) {
+					if !slices.Equal(part, parts(alone)[j]) {
 						t.Errorf("mask %d, part %d: not the bits of the fold alone", i, j)
 					}
 				}
@@ -145,9 +165,8 @@ func TestFoldMany(t *testing.T) {
 	}
 }
 
-// TestFoldAffine: the bank's own by default, else the profile's.
+// TestFoldAffine: the bank's own by default, else the profile's; it is a copy.
 func TestFoldAffine(t *testing.T) {
-	e := torchtest.Open(t)
 	b := openBank(t, smallWarm(F32, false))
 	p, m := b.Properties(), randomMask(t, b.Properties(), 2, 1)
 	own := make([]float32, p.AffineElems())
@@ -155,20 +174,20 @@ func TestFoldAffine(t *testing.T) {
 		own[i] = float32(i)
 	}
 	for _, c := range []struct{ given, want []float32 }{{nil, b.Affine()}, {own, own}} {
-		got := values(t, e, fold(t, b, e, m, c.given).norm)
-		for i := range got {
-			if got[i] != c.want[i] {
-				t.Fatalf("got %v, want %v", got, c.want)
-			}
+		got := fold(t, b, m, c.given).Norm
+		if !slices.Equal(got, c.want) {
+			t.Errorf("got %v, want %v", got, c.want)
+		}
+		if got[0]++; got[0] == c.want[0] {
+			t.Error("got the affine itself, want a copy")
 		}
 	}
-	if _, err := doFold(b, e, m, own[1:]); !errors.Is(err, ErrInvalid) {
+	if _, err := b.Fold(m, own[1:]); !errors.Is(err, ErrInvalid) {
 		t.Errorf("an affine too short: got %v, want ErrInvalid", err)
 	}
 }
 
 func TestFoldRefuses(t *testing.T) {
-	e := torchtest.Open(t)
 	b := openBank(t, smallRandom())
 	other := smallRandom()
 	other.N++
@@ -181,24 +200,27 @@ func TestFoldRefuses(t *testing.T) {
 		"another L": randomMask(t, Properties{N: 20, Blocks: 3}, 2, 1),
 		"no ones":   empty,
 	} {
-		if f, err := doFold(b, e, m, nil); !errors.Is(err, ErrInvalid) || f != nil {
-			t.Errorf("%s: got %v, %v, want ErrInvalid", name, f, err)
+		if a, err := b.Fold(m, nil); !errors.Is(err, ErrInvalid) || a != nil {
+			t.Errorf("%s: got %v, %v, want ErrInvalid", name, a, err)
 		}
 	}
 	for name, ids := range map[string][]int32{"none": {}, "uneven": {1, 2, 3}, "below 0": {1, -1}, "N": {1, 20}} {
-		err := e.Do(context.Background(), func(s *torch.Scope) error {
-			_, _, err := b.FoldRows(s, Down, 0, ids, 2)
-			return err
-		})
-		if !errors.Is(err, ErrInvalid) {
+		if _, _, err := b.FoldRows(Down, 0, ids, 2); !errors.Is(err, ErrInvalid) {
 			t.Errorf("rows %s: got %v, want ErrInvalid", name, err)
+		}
+	}
+	_, _, block := b.FoldRows(Down, 2, []int32{1}, 1)
+	_, _, profiles := b.FoldRows(Down, 0, []int32{1}, 0)
+	_, _, rows := b.Rows(Side(2), 0)
+	for i, err := range []error{block, profiles, rows} {
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("case %d: got %v, want ErrInvalid", i, err)
 		}
 	}
 }
 
-// TestFoldRowsOfSeveral: one call for many profiles gives what each fold gives.
+// TestFoldRowsOfSeveral: one call for many profiles gives what each fold gives, to the bit.
 func TestFoldRowsOfSeveral(t *testing.T) {
-	e := torchtest.Open(t)
 	for _, p := range []Properties{smallRandom(), smallWarm(F16, true)} {
 		b := openBank(t, p)
 		masks := []*bitmask.Mask{randomMask(t, p, 4, 1), randomMask(t, p, 4, 2), randomMask(t, p, 4, 3)}
@@ -206,56 +228,40 @@ func TestFoldRowsOfSeveral(t *testing.T) {
 		for _, m := range masks {
 			ids = m.Indices(Up, 1, ids)
 		}
-		var weights, bias []float32
-		err := e.Do(context.Background(), func(s *torch.Scope) error {
-			w, c, err := b.FoldRows(s, Up, 1, ids, len(masks))
-			if err != nil {
-				return err
-			}
-			if weights = s.Values(w); p.Bias {
-				bias = s.Values(c)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+		weights, bias, err := b.FoldRows(Up, 1, ids, len(masks))
+		if err != nil || (bias != nil) != p.Bias {
+			t.Fatalf("got %d biases, %v", len(bias), err)
 		}
 		for i, m := range masks {
-			w, c := average(t, b, m, Up)
+			a := fold(t, b, m, nil)
 			n, nc := p.Elems(), p.BiasElems(Up)
-			wantClose(t, "weights", weights[i*n:(i+1)*n], w[n:])
-			wantClose(t, "bias", bias[i*nc:(i+1)*nc], c[nc:])
+			if !slices.Equal(weights[i*n:(i+1)*n], a.Up[n:]) || p.Bias && !slices.Equal(bias[i*nc:(i+1)*nc], a.UpBias[nc:]) {
+				t.Errorf("profile %d: not the bits of its fold", i)
+			}
 		}
 	}
 }
 
 func TestRows(t *testing.T) {
-	e := torchtest.Open(t)
 	for _, p := range []Properties{smallRandom(), smallWarm(F32, true), smallWarm(F16, true)} {
 		b := openBank(t, p)
-		err := e.Do(context.Background(), func(s *torch.Scope) error {
-			w, c, err := b.Rows(s, Down, 1)
-			if err != nil {
-				return err
-			}
-			weights, n := s.Values(w), p.Elems()
-			for i := range p.N {
-				want, bias := b.row(t, Down, 1, i)
-				for j := range want {
-					if got := weights[i*n+j]; got != want[j] {
-						t.Fatalf("row %d: got %g, want %g", i, got, want[j])
-					}
-				}
-				for j := range bias {
-					if got := s.Values(c)[i*len(bias)+j]; got != bias[j] {
-						t.Fatalf("bias %d: got %g, want %g", i, got, bias[j])
-					}
-				}
-			}
-			return nil
-		})
+		weights, biases, err := b.Rows(Down, 1)
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
+		}
+		n, nb := p.Elems(), p.BiasElems(Down)
+		if len(weights) != p.N*n || len(biases) != p.N*nb {
+			t.Fatalf("got %d weights and %d biases, want %d and %d", len(weights), len(biases), p.N*n, p.N*nb)
+		}
+		for i := range p.N {
+			want, bias := b.row(t, Down, 1, i)
+			if !slices.Equal(weights[i*n:(i+1)*n], want) || !slices.Equal(biases[i*nb:(i+1)*nb], bias) {
+				t.Errorf("row %d: got others than the file's", i)
+			}
+		}
+		again, _, err := b.Rows(Down, 1)
+		if err != nil || p.DType == F32 && &again[0] != &weights[0] {
+			t.Errorf("%v %v: got a copy, want a view (%v)", p.Origin, p.DType, err)
 		}
 	}
 }
@@ -271,7 +277,6 @@ func TestFoldChecksWhatItReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := torchtest.Open(t)
 	b := FromFile(f)
 	defer b.Close()
 	m := randomMask(t, p, k, 1)
@@ -283,8 +288,7 @@ func TestFoldChecksWhatItReads(t *testing.T) {
 			}
 		}
 	}
-	good := fold(t, b, e, m, nil)
-	wantFold(t, e, b, m, good)
+	wantFold(t, b, m, fold(t, b, m, nil))
 	checked := 0
 	for i := range f.checked {
 		checked += bits.OnesCount64(f.checked[i].Load())
@@ -292,63 +296,43 @@ func TestFoldChecksWhatItReads(t *testing.T) {
 	if want := 2 * p.Blocks * k; checked != want {
 		t.Errorf("got %d rows checked, want the %d that were read", checked, want)
 	}
-	before := e.Live()
 	m.Row(Up, 1).Clear(0)
 	m.Row(Up, 1).Set(bad)
 	for range 2 {
-		if f, err := doFold(b, e, m, nil); !errors.Is(err, ErrCorrupt) || f != nil {
-			t.Errorf("got %v, %v, want ErrCorrupt", f, err)
+		if a, err := b.Fold(m, nil); !errors.Is(err, ErrCorrupt) || a != nil {
+			t.Errorf("got %v, %v, want ErrCorrupt", a, err)
 		}
 	}
-	err = e.Do(context.Background(), func(s *torch.Scope) error { _, _, err := b.Rows(s, Up, 1); return err })
-	if !errors.Is(err, ErrCorrupt) {
+	if _, _, err := b.Rows(Up, 1); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("Rows: got %v, want ErrCorrupt", err)
 	}
-	if e.Live() != before {
-		t.Errorf("got %d more live handles after errors, want 0", e.Live()-before)
+	if _, _, err := b.FoldRows(Up, 1, []int32{bad}, 1); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("FoldRows: got %v, want ErrCorrupt", err)
 	}
 }
 
-// TestFoldScope: many folds in one closure leave nothing behind in it but what it must read.
-func TestFoldScope(t *testing.T) {
-	e := torchtest.Open(t)
-	b := openBank(t, smallWarm(F16, true))
-	m := randomMask(t, b.props, 5, 1)
-	err := e.Do(context.Background(), func(s *torch.Scope) error {
-		if err := b.Materialise(s); err != nil {
-			return err
-		}
-		before := e.Live()
-		for range 3 {
-			f, err := b.Fold(s, m, nil)
-			if err != nil {
-				return err
+func TestNewAdapter(t *testing.T) {
+	for _, p := range []Properties{smallRandom(), smallWarm(F32, true), smallWarm(F16, false)} {
+		a, n := p.NewAdapter(), 0
+		for _, part := range parts(a) {
+			n += len(part)
+			if slices.ContainsFunc(part, func(v float32) bool { return v != 0 }) {
+				t.Error("got a value, want zeros")
 			}
-			f.Free()
-			f.Free()
 		}
-		if got := e.Live() - before; got != 0 {
-			t.Errorf("got %d live handles after folds that were freed, want 0", got)
+		if int64(4*n) != p.FoldedBytes() || (a.Norm != nil) != p.NormB || (a.DownBias != nil) != p.Bias || (a.UpBias != nil) != p.Bias {
+			t.Errorf("got %d values, want %d bytes of them", n, p.FoldedBytes())
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	(*Folded)(nil).Free()
 }
 
 func BenchmarkFold(b *testing.B) {
 	p := Properties{Origin: Random, N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
-	e, bank := torchtest.Open(b), openBank(b, p)
+	bank := openBank(b, p)
 	m := randomMask(b, p, 50, 1)
-	fold(b, bank, e, m, nil)
+	fold(b, bank, m, nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		f, err := doFold(bank, e, m, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		f.Free()
+		fold(b, bank, m, nil)
 	}
 }

@@ -1,25 +1,16 @@
-//go:build cgo
-
 package bank
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/internal/torchtest"
 )
 
 // TestLazyRows: a fold of a random bank generates the rows that its mask selects and no others; Rows generates all of one side of a block, to the bits of Generate.
 func TestLazyRows(t *testing.T) {
-	e := torchtest.Open(t)
-	if e.Device() != torch.CPU {
-		t.Skip("on a GPU all rows are generated at once")
-	}
 	p := smallBank()
 	b, err := NewRandom(p)
 	if err != nil {
@@ -36,52 +27,44 @@ func TestLazyRows(t *testing.T) {
 			m.Row(side, l).Set(p.N - 1 - int(side))
 		}
 	}
-	err = e.Do(context.Background(), func(s *torch.Scope) error {
-		f, err := b.Fold(s, m, nil)
-		if err != nil {
-			return err
+	for i := range b.lazy.parts {
+		if b.lazy.parts[i].data != nil {
+			t.Errorf("part %d: got memory before its first use", i)
 		}
-		f.Free()
-		for i := range b.lazy.parts {
-			side, l := Side(i/p.Blocks), i%p.Blocks
-			if got, want := b.lazy.parts[i].made, m.Row(side, l); !slices.Equal(got, want) {
-				t.Errorf("%v %d: rows %v are made, want %v", side, l, got, want)
-			}
+	}
+	fold(t, b, m, nil)
+	for i := range b.lazy.parts {
+		side, l := Side(i/p.Blocks), i%p.Blocks
+		if got, want := b.lazy.parts[i].made, m.Row(side, l); !slices.Equal(got, want) {
+			t.Errorf("%v %d: rows %v are made, want %v", side, l, got, want)
 		}
-		rows, _, err := b.Rows(s, Up, 0)
-		if err != nil {
-			return err
-		}
-		got, want := make([]float32, p.N*p.Elems()), make([]float32, p.N*p.Elems())
-		if err := s.ReadFloat32s(rows, got); err != nil {
-			return err
-		}
-		if err := p.GenerateBlock(Up, 0, want); err != nil {
-			return err
-		}
-		if !slices.Equal(got, want) {
-			t.Error("Rows differ from what GenerateBlock makes")
-		}
-		for i := range b.lazy.parts {
-			part, all := &b.lazy.parts[i], 0
-			if i != int(Up)*p.Blocks {
-				all = p.N - 2
-			}
-			if part.left != all {
-				t.Errorf("part %d: %d rows are left, want %d", i, part.left, all)
-			}
-		}
-		return nil
-	})
+	}
+	got, _, err := b.Rows(Up, 0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	want := make([]float32, p.N*p.Elems())
+	if err := p.GenerateBlock(Up, 0, want); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Error("Rows differ from what GenerateBlock makes")
+	}
+	for i := range b.lazy.parts {
+		part, all := &b.lazy.parts[i], 0
+		if i != int(Up)*p.Blocks {
+			all = p.N - 2
+		}
+		if part.left != all {
+			t.Errorf("part %d: %d rows are left, want %d", i, part.left, all)
+		}
 	}
 }
 
 // TestLazyRowsAtOnce: many callers need overlapping rows of a fresh bank at once, and each finds all of its own complete.
 func TestLazyRowsAtOnce(t *testing.T) {
 	p := smallBank()
-	z := newLazyRows(p, make([]float32, 2*p.Blocks*p.N*p.Elems()))
+	z := newLazyRows(p)
 	want := make([]float32, p.Elems())
 	var mu sync.Mutex // guards want
 	var all sync.WaitGroup
@@ -92,14 +75,15 @@ func TestLazyRowsAtOnce(t *testing.T) {
 			for i := range 2 * p.Blocks {
 				side, l := Side(i/p.Blocks), i%p.Blocks
 				ids := []int32{int32(caller % p.N), int32((caller + 1) % p.N), int32((caller + 2) % p.N)}
-				if err := z.need(side, l, ids); err != nil {
+				rows, err := z.need(side, l, ids)
+				if err != nil {
 					t.Error(err)
 					return
 				}
 				for _, id := range ids {
-					at := (i*p.N + int(id)) * p.Elems()
+					at := int(id) * p.Elems()
 					mu.Lock()
-					if err := p.Generate(side, l, int(id), want); err != nil || !slices.Equal(z.data[at:at+p.Elems()], want) {
+					if err := p.Generate(side, l, int(id), want); err != nil || !slices.Equal(rows[at:at+p.Elems()], want) {
 						t.Errorf("%v %d: row %d is not what Generate makes (%v)", side, l, id, err)
 					}
 					mu.Unlock()
@@ -115,14 +99,10 @@ func BenchmarkFirstFold(b *testing.B) {
 	for _, n := range []int{150, 400} {
 		b.Run(fmt.Sprint("N=", n), func(b *testing.B) {
 			p := Properties{Origin: Random, N: n, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
-			e, m := torchtest.Open(b), randomMask(b, p, 50, 1)
+			m := randomMask(b, p, 50, 1)
 			for b.Loop() {
 				bank := openBank(b, p)
-				f, err := doFold(bank, e, m, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				f.Free()
+				fold(b, bank, m, nil)
 				bank.Close()
 			}
 		})

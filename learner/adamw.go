@@ -6,7 +6,6 @@ import "math"
 type param struct {
 	value, grad, m, v []float32
 	rate              float64
-	fixed             int // values before these that belong to the same tensor and are not trained
 }
 
 func newParam(value []float32, rate float64) *param {

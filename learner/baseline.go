@@ -1,15 +1,14 @@
-//go:build cgo
-
 package learner
 
 import (
+	"context"
 	"math/rand/v2"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
 
-// adapterSource trains one adapter: the baseline single_adapter, AdapterHub's Pfeiffer with ReLU, biases and no LN_b.
+// adapterSource trains one adapter: the baseline single_adapter, AdapterHub's Pfeiffer with ReLU,
+// biases and no LN_b.
 type adapterSource struct {
 	L, d, b int
 	parts   [4]*param // Down [L,d,b], its bias [L,b], Up [L,b,d], its bias [L,d]
@@ -32,30 +31,17 @@ func newAdapterSource(L, d, b int, rate float64, rng *rand.Rand) *adapterSource 
 
 func (a *adapterSource) params() []*param { return a.parts[:] }
 
-func (a *adapterSource) fold(s *torch.Scope, _ []float64) (parts []part, err error) {
-	L, d, b := int64(a.L), int64(a.d), int64(a.b)
-	for i, shape := range [][]int64{{L, d, b}, {L, b}, {L, b, d}, {L, d}} {
-		parts = append(parts, part{s.Float32s(a.parts[i].value, shape...), true, false})
-	}
-	return parts, nil
+// fold is the params themselves, in place.
+func (a *adapterSource) fold(context.Context, []float64) ([]*model.Adapter, error) {
+	p := a.parts
+	return []*model.Adapter{{Blocks: a.L, Bottleneck: a.b, Activation: model.ReLU,
+		Down: p[0].value, DownBias: p[1].value, Up: p[2].value, UpBias: p[3].value}}, nil
 }
 
-func (a *adapterSource) adapter(s *torch.Scope, parts rowParts) *model.Adapter {
-	m, t := &model.Adapter{Activation: model.ReLU}, parts.list
-	for l := range int64(a.L) {
-		m.Blocks = append(m.Blocks, model.BlockAdapter{
-			Down: s.Select(t[0], 0, l), DownBias: s.Select(t[1], 0, l),
-			Up: s.Select(t[2], 0, l), UpBias: s.Select(t[3], 0, l),
-		})
-	}
-	return m
-}
-
-func (a *adapterSource) backward(s *torch.Scope, grads []torch.Tensor) error {
-	for _, p := range a.parts {
-		if err := read(s, &grads, p.grad); err != nil {
-			return err
-		}
+func (a *adapterSource) backward(_ context.Context, grads []*model.Adapter) error {
+	g := grads[0]
+	for i, part := range [][]float32{g.Down, g.DownBias, g.Up, g.UpBias} {
+		copy(a.parts[i].grad, part)
 	}
 	return nil
 }

@@ -190,3 +190,11 @@ func (c Config) steps(n int) int {
 	}
 	return steps
 }
+
+// below is how many of a bank's blocks are not trained.
+func (c Config) below(blocks int) int {
+	if c.Top == 0 {
+		return 0
+	}
+	return blocks - c.Top
+}

@@ -1,13 +1,10 @@
-//go:build cgo
-
 package learner
 
 import (
 	"context"
 	"math"
 
-	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -18,61 +15,37 @@ type Scores struct {
 	Loss     float64 // mean cross-entropy, or mean squared error
 }
 
-// adapting gives the adapter of a batch in its scope; nil means the bare encoder.
-type adapting func(*torch.Scope) (*model.Adapter, error)
-
-// Embed is the pooled embedding of every example under one folded adapter (nil: the bare encoder), [n,H].
-func Embed(ctx context.Context, env Env, examples []Example, f *bank.Folded) ([]float32, error) {
-	return embedAll(ctx, env, examples, nil, under(f))
+// Embed is the pooled embedding of every example under one folded adapter (nil: the bare encoder),
+// [n,H].
+func Embed(ctx context.Context, env Env, examples []Example, a *model.Adapter) ([]float32, error) {
+	return embedAll(ctx, env.ready(), examples, nil, a)
 }
 
-// under is one folded adapter for all batches.
-func under(f *bank.Folded) adapting {
-	return func(s *torch.Scope) (*model.Adapter, error) {
-		if f == nil {
-			return nil, nil
-		}
-		return f.Adapter(s), nil
+// embedUnder is Embed under the adapter of a source with one profile. st may hold the examples'
+// stems.
+func embedUnder(ctx context.Context, env Env, examples []Example, st *stems, src source) ([]float32, error) {
+	a, err := solo(ctx, src)
+	if err != nil {
+		return nil, err
 	}
+	return embedAll(ctx, env, examples, st, a)
 }
 
-// embedAll runs batches of evalBatch, longest together. st may hold the examples' stems.
-func embedAll(ctx context.Context, env Env, examples []Example, st *stems, adapter adapting) ([]float32, error) {
-	enc := env.Encoder
-	d, order := enc.Hidden(), byLength(examples)
-	out := make([]float32, len(examples)*d)
-	for len(order) > 0 {
-		part := order[:min(evalBatch, len(order))]
-		order = order[len(part):]
-		err := env.Engine.Do(ctx, func(s *torch.Scope) error {
-			a, err := adapter(s)
-			if err != nil {
-				return err
-			}
-			return forkOver(s, examples, part, func(s *torch.Scope, rows []int, b *model.Batch) error {
-				var x torch.Tensor
-				if st == nil {
-					x = enc.Embed(s, b, a)
-				} else {
-					x = enc.Pool(s, enc.Upper(s, st.tensor(s, b, rows), b, st.from, a), b)
-				}
-				flat := s.Values(x)
-				for row, i := range rows {
-					copy(out[i*d:(i+1)*d], flat[row*d:(row+1)*d])
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
+func embedAll(ctx context.Context, env Env, examples []Example, st *stems, a *model.Adapter) ([]float32, error) {
+	r, x := engine.Rows{Texts: textsOf(examples)}, make([]float32, len(examples)*env.Encoder.Hidden())
+	if st != nil {
+		r.From, r.Stems = st.from, st.states
 	}
-	return out, nil
+	var adapters []*model.Adapter
+	if a != nil {
+		adapters = []*model.Adapter{a}
+	}
+	return x, env.Engine.Embed(ctx, r, adapters, x, nil, nil)
 }
 
 // Evaluate scores a head over one folded adapter (nil: the bare encoder). offset is added to the logits; nil adds nothing.
-func Evaluate(ctx context.Context, env Env, f *bank.Folded, h *model.Head, offset []float32, examples []Example) (Scores, error) {
-	x, err := Embed(ctx, env, examples, f)
+func Evaluate(ctx context.Context, env Env, a *model.Adapter, h *model.Head, offset []float32, examples []Example) (Scores, error) {
+	x, err := Embed(ctx, env, examples, a)
 	if err != nil {
 		return Scores{}, err
 	}

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -9,26 +7,24 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/enginetest"
 	"github.com/xpeft/xpeft/internal/golden"
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/internal/torchtest"
 	"github.com/xpeft/xpeft/model"
 )
 
-// openEnv is the real encoder on the test's device, closed with the test, with no handle left.
+// openEnv is the real encoder under the engine of this build, until the test ends.
 func openEnv(t testing.TB) Env {
 	t.Helper()
-	e := torchtest.Open(t)
-	c, err := model.OpenCheckpoint(golden.Model(t))
-	if err != nil {
-		t.Fatal(err)
+	return Env{Encoder: enginetest.Open(t, golden.Model(t), model.PoolMean)}.ready()
+}
+
+// needBlocks skips a test of adapters in more blocks than the engine of this build trains.
+func needBlocks(t testing.TB, env Env, blocks int) {
+	t.Helper()
+	if most := env.Engine.Trains(); blocks > most {
+		t.Skipf("engine %s trains %d blocks, this test %d: run it with -tags torch", env.Engine.Name(), most, blocks)
 	}
-	enc, err := model.NewEncoder(context.Background(), e, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { enc.Close() })
-	return Env{Engine: e, Encoder: enc}
 }
 
 // goldenBank writes the reference's bank to a bank file and maps it.
@@ -110,13 +106,13 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	examples := examplesOf(f, f.Ints("labels"))
 	out := newOutput(c, &Job{Head: head})
 	tr := newTrainer(env, src, out, 0.01)
+	goldenForward(t, name, f, tr, examples)
+	needBlocks(t, env, p.Blocks)
 	in, err := newInputs(ctx, env, c, examples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := batchOfPicks(in.pick(every(len(examples))), nil)
-	goldenForward(t, name, f, tr, b)
-
+	b := in.batch(every(len(examples)))
 	var losses []float32
 	for i := range 10 {
 		loss, err := tr.gradient(ctx, b, []float64{0})
@@ -135,48 +131,46 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	golden.Near(t, "final logits B", logits.Values[half:], f.Floats(name+"_final_logits_B"), 1e-4, 0)
 }
 
-func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, b batch) {
+// goldenForward needs no gradients: every engine does it.
+func goldenForward(t *testing.T, name string, f golden.File, tr *trainer, examples []Example) {
 	t.Helper()
-	var downs, ups, output []float32
-	err := tr.env.Engine.Do(context.Background(), func(s *torch.Scope) error {
-		a, err := solo(s, tr.source)
-		if err != nil {
-			return err
-		}
-		for _, blk := range a.Blocks {
-			downs, ups = append(downs, s.Values(blk.Down)...), append(ups, s.Values(blk.Up)...)
-		}
-		x, err := b.embed(s, every(len(b.examples)), a)
-		if err != nil {
-			return err
-		}
-		output = s.Values(tr.output.logits(s, x, rowParts{list: tensors(tr.output.fold(s))}))
-		return nil
-	})
+	a, err := solo(context.Background(), tr.source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Near(t, "fold A", downs, f.Floats(name+"_fold_A"), 1e-6, 0)
-	golden.Near(t, "fold B", ups, f.Floats(name+"_fold_B"), 1e-6, 0)
-	golden.Near(t, "output", output, f.Floats(name+"_output"), 5e-6, 0)
+	golden.Near(t, "fold A", a.Down, f.Floats(name+"_fold_A"), 1e-6, 0)
+	golden.Near(t, "fold B", a.Up, f.Floats(name+"_fold_B"), 1e-6, 0)
+	x, err := Embed(context.Background(), tr.env, examples, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Near(t, "output", logitsOf(tr.outputs[0].head, x), f.Floats(name+"_output"), 5e-6, 0)
+}
+
+// logitsOf are a head's logits of embeddings [n,H].
+func logitsOf(h *model.Head, x []float32) (z []float32) {
+	for ; len(x) > 0; x = x[h.Hidden:] {
+		z = h.Logits(z, x[:h.Hidden])
+	}
+	return z
 }
 
 func goldenGradients(t *testing.T, name string, f golden.File, tr *trainer, p bank.Properties) {
 	t.Helper()
 	src := tr.source.(*maskSource)
-	half := len(src.logits[0].grad) / 2
+	half := len(src.of[0].logits.grad) / 2
 	var normW, normB []float32
 	for l := range p.Blocks {
-		at := src.norms[0].grad[2*l*p.Bottleneck:]
+		at := src.of[0].norm.grad[2*l*p.Bottleneck:]
 		normW, normB = append(normW, at[:p.Bottleneck]...), append(normB, at[p.Bottleneck:2*p.Bottleneck]...)
 	}
 	for _, g := range []struct {
 		name string
 		got  []float32
 	}{
-		{"logits_A", src.logits[0].grad[:half]}, {"logits_B", src.logits[0].grad[half:]},
+		{"logits_A", src.of[0].logits.grad[:half]}, {"logits_B", src.of[0].logits.grad[half:]},
 		{"norm_w", normW}, {"norm_b", normB},
-		{"head_w", tr.output.parts[0][0].grad}, {"head_b", tr.output.parts[0][1].grad},
+		{"head_w", tr.outputs[0].parts[0].grad}, {"head_b", tr.outputs[0].parts[1].grad},
 	} {
 		golden.Near(t, "gradient of "+g.name, g.got, f.Floats(name+"_grad_"+g.name), 1e-6, 1e-3)
 	}
@@ -200,47 +194,39 @@ func TestGoldenNoisy(t *testing.T) {
 		affines = append(affines, bank.DefaultAffine(p))
 	}
 	src := newMaskSource(env.Bank, c, nil, logits, affines)
-	src.draw = func(i int, dst []float32) { copy(dst, both("gumbel", i)) }
+	for i, k := range src.of {
+		k.draw = func(_ int, noise []float32) { copy(noise, both("gumbel", i)) }
+	}
 	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"), B: make([]float32, 5), Counts: make([]uint32, 5)}
 	tr := newTrainer(env, src, newOutput(c, &Job{Head: head}), 0)
+	tr.outputs = append(tr.outputs, tr.outputs[0])
 	examples := examplesOf(f, f.Ints("labels"))
+	rows := engine.Rows{Texts: textsOf(examples)}
+	for _, o := range f.Ints("owner") {
+		rows.Owner = append(rows.Owner, int(o))
+	}
+	nu, x := []float64{0.7, 0.7}, make([]float32, len(examples)*p.Hidden)
+	folded, err := src.fold(ctx, nu)
+	if err == nil {
+		err = env.Engine.Embed(ctx, rows, folded, x, nil, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Near(t, "output", logitsOf(head, x), f.Floats("output"), 5e-6, 0)
+	needBlocks(t, env, p.Blocks)
 	in, err := newInputs(ctx, env, c, examples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var owner []int
-	for _, o := range f.Ints("owner") {
-		owner = append(owner, int(o))
-	}
-	b := batchOfPicks(in.pick(every(len(examples))), owner)
-	b.mean = true
-	var output []float32
-	err = env.Engine.Do(ctx, func(s *torch.Scope) error {
-		parts, err := src.fold(s, []float64{0.7, 0.7})
-		if err != nil {
-			return err
-		}
-		seen, of := rowParts{rows: true}, s.Int64s(f.Ints("owner"), int64(len(owner)))
-		for _, p := range parts {
-			seen.list = append(seen.list, s.IndexSelect(p.Tensor, 0, of))
-		}
-		x, err := b.embed(s, every(len(owner)), src.adapter(s, seen))
-		if err != nil {
-			return err
-		}
-		output = s.Values(tr.output.logits(s, x, rowParts{list: tensors(tr.output.fold(s))}))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden.Near(t, "output", output, f.Floats("output"), 5e-6, 0)
-	if _, err := tr.gradient(ctx, b, []float64{0.7, 0.7}); err != nil {
+	b := in.batch(every(len(examples)))
+	b.owner, b.mean = rows.Owner, true
+	if _, err := tr.gradient(ctx, b, nu); err != nil {
 		t.Fatal(err)
 	}
 	var gradA, gradB []float32
-	for _, g := range src.logits {
-		gradA, gradB = append(gradA, g.grad[:half]...), append(gradB, g.grad[half:]...)
+	for _, k := range src.of {
+		gradA, gradB = append(gradA, k.logits.grad[:half]...), append(gradB, k.logits.grad[half:]...)
 	}
 	golden.Near(t, "gradient of logits_A", gradA, f.Floats("grad_logits_A"), 1e-6, 1e-3)
 	golden.Near(t, "gradient of logits_B", gradB, f.Floats("grad_logits_B"), 1e-6, 1e-3)

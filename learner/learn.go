@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -10,15 +8,38 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/native"
 	"github.com/xpeft/xpeft/model"
 )
 
 // Env is what is frozen while profiles are learned.
 type Env struct {
-	Engine  *torch.Engine
+	Engine  engine.Engine // over Encoder; nil: the native engine
 	Encoder *model.Encoder
 	Bank    *bank.Bank // for Masks; its bottleneck is also that of SingleAdapter
+}
+
+// ready is env with an engine.
+func (env Env) ready() Env {
+	if env.Engine == nil {
+		env.Engine = native.New(env.Encoder)
+	}
+	return env
+}
+
+// trains refuses adapters in more blocks than the engine trains.
+func (env Env) trains(blocks int) error {
+	if most := env.Engine.Trains(); blocks > most {
+		return fmt.Errorf("%w: an adapter in %d blocks; engine %s trains it in the last %d at most", engine.ErrUntrainable, blocks, env.Engine.Name(), most)
+	}
+	return nil
+}
+
+// from is the encoder's block of the first adapter that c trains.
+func (env Env) from(c Config) int {
+	blocks := env.Bank.Properties().Blocks
+	return env.Encoder.Blocks() - blocks + c.below(blocks)
 }
 
 // Result is what a run found.
@@ -40,7 +61,7 @@ type Result struct {
 // errDiverged is a training that left the finite numbers: a rate is too high.
 var errDiverged = errors.New("learner: training diverged")
 
-// Learn trains a profile. Cost: like training one adapter on the same examples; memory: one batch's graph and Config.StemBudget.
+// Learn trains a profile. Cost: like training one adapter on the same examples; memory: Config.StemBudget.
 // ctx ends it within one step, with ctx's error and nothing kept.
 func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
 	return learn(ctx, env, j, c, nil)
@@ -57,36 +78,35 @@ func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (
 
 func learn(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*Result, error) {
 	began := time.Now()
-	r, err := newRun(env, j, c)
-	if err == nil {
-		err = r.prepare(ctx, prepared)
-	}
-	if err == nil {
-		err = r.train(ctx)
-	}
+	r, err := trainedRun(ctx, env, j, c, prepared)
 	if err != nil {
 		return nil, err
 	}
 	return r.finish(began)
 }
 
-// LearnAndEmbed is Learn, and the pooled embeddings of more texts under what was learned, [n,H], exactly as trained: the only way to see what soft masks
-// or a single adapter do, which no profile stores.
-func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
-	began := time.Now()
-	r, err := newRun(env, j, c)
+// trainedRun is a run that has taken all its steps.
+func trainedRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*run, error) {
+	r, err := newRun(env.ready(), j, c)
 	if err == nil {
-		err = r.prepare(ctx, nil)
+		err = r.prepare(ctx, prepared)
 	}
 	if err == nil {
 		err = r.train(ctx)
 	}
+	return r, err
+}
+
+// LearnAndEmbed is Learn, and the pooled embeddings of more texts under what was learned, [n,H],
+// exactly as trained: the only way to see what soft masks or a single adapter do, which no profile
+// stores.
+func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
+	began := time.Now()
+	r, err := trainedRun(ctx, env, j, c, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	x, err := embedAll(ctx, env, texts, nil, func(s *torch.Scope) (*model.Adapter, error) {
-		return solo(s, r.trainer.source)
-	})
+	x, err := embedUnder(ctx, r.env, texts, nil, r.trainer.source)
 	if err != nil {
 		return nil, nil, err
 	}

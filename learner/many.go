@@ -1,14 +1,9 @@
-//go:build cgo
-
 package learner
 
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
-
-	"github.com/xpeft/xpeft/model"
 )
 
 // manyRows is how many texts a joint step takes at most; a profile whose own batch is larger steps alone.
@@ -34,12 +29,13 @@ func (e *JobError) Unwrap() error { return e.Err }
 // its own adapter, head, optimiser, draws, schedule and end. What it finds for a job is what Learn finds for it, but for rounding: a profile's loss is the mean over its own
 // texts, and no number of one meets another's. Jobs may differ in the number of examples, in start, prior and labels, not in c, whose mode must be Masks; frozen heads that are
 // the same *model.Head are one. A profile that ends makes room for the next. A job that Learn would refuse is a *JobError before any work; one that diverges is the
-// Err of its own Outcome. ctx ends it within a step, with ctx's error and nothing kept. Memory: the graphs of two shards of a step, the jobs under way, and
-// Config.StemBudget for the texts of those.
+// Err of its own Outcome. ctx ends it within a step, with ctx's error and nothing kept. Memory: the jobs under way, two folded adapters for
+// each of their texts in a step, and Config.StemBudget for the texts of those.
 func LearnMany(ctx context.Context, env Env, jobs []Job, c Config) ([]Outcome, error) {
 	if c.Mode != Masks {
 		return nil, fmt.Errorf("%w: many profiles learn masks, not %q", ErrConfig, c.Mode)
 	}
+	env = env.ready()
 	m := &many{env: env, jobs: jobs, config: c, out: make([]Outcome, len(jobs))}
 	for i := range jobs {
 		if err := check(env, &jobs[i], c); err != nil {
@@ -47,8 +43,6 @@ func LearnMany(ctx context.Context, env Env, jobs []Job, c Config) ([]Outcome, e
 		}
 		m.waiting = append(m.waiting, i)
 	}
-	// Heads of one kind only can be one batched product.
-	slices.SortStableFunc(m.waiting, func(a, b int) int { return headKind(jobs[a].Head) - headKind(jobs[b].Head) })
 	for len(m.waiting)+len(m.active) > 0 {
 		if err := m.admit(ctx); err != nil {
 			return nil, err
@@ -58,17 +52,6 @@ func LearnMany(ctx context.Context, env Env, jobs []Job, c Config) ([]Outcome, e
 		}
 	}
 	return m.out, nil
-}
-
-// headKind tells heads apart that cannot share a step.
-func headKind(h *model.Head) (kind int) {
-	if h.Regression() {
-		kind = 1
-	}
-	if h.W1 != nil {
-		kind += 2
-	}
-	return kind
 }
 
 // many is one call of LearnMany.
@@ -100,8 +83,7 @@ func (m *many) admit(ctx context.Context) error {
 		i := m.waiting[0]
 		j := m.jobs[i]
 		n := m.rows(j)
-		under := slices.Concat(m.active, fresh)
-		if len(under) > 0 && (rows+n > manyRows || headKind(under[0].job.Head) != headKind(j.Head)) {
+		if len(m.active)+len(fresh) > 0 && rows+n > manyRows {
 			break
 		}
 		r, err := newRun(m.env, j, m.config)
@@ -189,20 +171,13 @@ func (m *many) step(ctx context.Context) error {
 
 // joint is one step of several profiles: what takes it, its texts, and the noise of each.
 func joint(under []*learning) (*trainer, batch, []float64) {
-	if l := under[0]; len(under) == 1 {
-		return l.trainer, batchOfPicks(l.inputs.pick(l.which), nil), []float64{l.noise()}
-	}
-	var masks []*maskSource
-	var outputs []*output
-	var picks []pick
-	var owner []int
-	var nu []float64
+	t, b, nu := &trainer{env: under[0].env}, batch{}, make([]float64, len(under))
+	each := make([]*maskSource, len(under))
 	for i, l := range under {
-		masks, outputs, nu = append(masks, l.masks), append(outputs, l.trainer.output), append(nu, l.noise())
-		picks = append(picks, l.inputs.pick(l.which)...)
-		for range l.which {
-			owner = append(owner, i)
-		}
+		each[i], nu[i] = l.masks, l.noise()
+		t.outputs = append(t.outputs, l.trainer.outputs...)
+		b.add(l.inputs, l.which, i)
 	}
-	return &trainer{env: under[0].env, source: joinMasks(masks), output: joinOutputs(outputs)}, batchOfPicks(picks, owner), nu
+	t.source = joinMasks(each)
+	return t, b, nu
 }

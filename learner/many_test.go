@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -78,7 +76,6 @@ func TestManyAreAsAlone(t *testing.T) {
 		{"noise", false, func(c *Config, _ []Job) { c.Nu = 0.3 }},
 		{"one mask, soft, alike", false, func(c *Config, _ []Job) { c.Soft, c.OneMask, c.Alike = true, true, 2 }},
 		{"frozen affine, few steps", false, func(c *Config, _ []Job) { c.Affine, c.Enough = false, 4 }},
-		{"top blocks", false, func(c *Config, _ []Job) { c.Top = 2 }},
 		{"three runs", false, func(c *Config, _ []Job) { c.Runs, c.Epochs = 3, 2 }},
 		{"patience", false, func(c *Config, jobs []Job) {
 			c.Patience, c.Epochs = 2, 6
@@ -97,7 +94,15 @@ func TestManyAreAsAlone(t *testing.T) {
 	}
 }
 
-// TestManyKinds: heads of numbers, of labels and of two layers do not fit into one step; they take turns, and so do more jobs than a step has room for.
+// TestManyTop: over a bank in all blocks the last ones alone are trained.
+func TestManyTop(t *testing.T) {
+	env, j := lastBlocks(t, 0)
+	c := quick()
+	c.Top, c.Nu = min(2, env.Engine.Trains()), 0
+	wantAlone(t, env, manyJobs(t, j, false), c)
+}
+
+// TestManyKinds: heads of numbers, of labels and of two layers share a step; more jobs than a step has room for take turns.
 func TestManyKinds(t *testing.T) {
 	env, j := lessonOf(t)
 	d := env.Encoder.Hidden()
@@ -180,34 +185,5 @@ func TestManyDiverge(t *testing.T) {
 	}
 	if _, err := Learn(context.Background(), env, jobs[1], c); err == nil {
 		t.Error("alone: got no error")
-	}
-}
-
-// TestShards: every row is in one part, parts are within the bound, and little is padding.
-func TestShards(t *testing.T) {
-	for _, tokens := range [][]int{{7}, {64, 3}, {20, 47, 61, 38, 39, 44, 45, 37, 55, 50, 28, 36, 52, 28, 37, 31}, slices.Repeat([]int{512}, 9), slices.Repeat([]int{2}, 700)} {
-		for threads := 1; threads < 5; threads++ {
-			parts := shards(tokens, threads)
-			seen, padded, sum := make([]bool, len(tokens)), 0, 0
-			for _, part := range parts {
-				longest := 0
-				for _, r := range part {
-					if seen[r] {
-						t.Fatalf("%v: row %d is there twice", tokens, r)
-					}
-					seen[r] = true
-					longest, sum = max(longest, tokens[r]), sum+tokens[r]
-				}
-				if padded += longest * len(part); len(part) > 1 && longest*len(part) > shardTokens {
-					t.Errorf("%v on %d threads: a part of %d × %d tokens", tokens, threads, len(part), longest)
-				}
-			}
-			if slices.Contains(seen, false) || float64(padded) > 1.15*float64(sum) {
-				t.Errorf("%v on %d threads: got parts %v, %d tokens with padding, %d without", tokens, threads, parts, padded, sum)
-			}
-			if !slices.EqualFunc(parts, shards(tokens, threads), slices.Equal) {
-				t.Errorf("%v on %d threads: not the same twice", tokens, threads)
-			}
-		}
 	}
 }

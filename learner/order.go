@@ -33,3 +33,12 @@ func (o *order) epoch(length func(int) int) (batches [][]int) {
 	}
 	return batches
 }
+
+// every is 0 to n-1.
+func every(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -15,11 +13,14 @@ import (
 )
 
 // lastBlocks is lessonOf over a bank in the encoder's last blocks only.
+// blocks of 0 are all of them.
 func lastBlocks(t *testing.T, blocks int) (Env, Job) {
 	t.Helper()
 	env, j := lessonOf(t)
 	p := env.Bank.Properties()
-	p.Blocks = blocks
+	if p.Blocks = blocks; blocks == 0 {
+		p.Blocks = env.Encoder.Blocks()
+	}
 	b, err := bank.NewRandom(p)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +152,7 @@ func TestRuns(t *testing.T) {
 
 // TestTop: only the last blocks are trained; below, the logits stay, and the adapter does nothing: folded with the others it gives what was trained.
 func TestTop(t *testing.T) {
-	env, j := lessonOf(t)
+	env, j := lastBlocks(t, 0)
 	p := env.Bank.Properties()
 	start := NewLogits(p.N, p.Blocks)
 	for i := range start.Values {
@@ -159,7 +160,7 @@ func TestTop(t *testing.T) {
 	}
 	j.Start = Start{Logits: start.Clone()}
 	c := quick()
-	c.Top, c.Epochs, c.Nu = 2, 6, 0
+	c.Top, c.Epochs, c.Nu = min(2, env.Engine.Trains()), 6, 0
 	r, x, err := LearnAndEmbed(context.Background(), env, j, c, j.Train)
 	if err != nil {
 		t.Fatal(err)
@@ -181,14 +182,11 @@ func TestTop(t *testing.T) {
 	if want := 2*c.Top*(p.N+p.Bottleneck) + 2; r.Trained != want {
 		t.Errorf("got %d trained values, want %d", r.Trained, want)
 	}
-	err = withFolded(env, r, func(f *bank.Folded) error {
-		served, err := Embed(context.Background(), env, j.Train, f)
-		golden.Near(t, "embeddings", served, x, 1e-5, 0)
-		return err
-	})
+	served, err := Embed(context.Background(), env, j.Train, folded(t, env, r))
 	if err != nil {
 		t.Fatal(err)
 	}
+	golden.Near(t, "embeddings", served, x, 1e-5, 0)
 }
 
 func TestEffort(t *testing.T) {

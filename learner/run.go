@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -66,6 +64,9 @@ func check(env Env, j *Job, c Config) error {
 		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
 	}
 	if c.Mode != Masks {
+		if c.Mode == SingleAdapter {
+			return env.trains(env.Encoder.Blocks())
+		}
 		return nil
 	}
 	p, enc := env.Bank.Properties(), env.Encoder
@@ -81,13 +82,13 @@ func check(env Env, j *Job, c Config) error {
 	if a := j.Start.Affine; a != nil && len(a) != len(env.Bank.Affine()) {
 		return fmt.Errorf("%w: a start affine of %d values, want %d", ErrConfig, len(a), len(env.Bank.Affine()))
 	}
-	return nil
+	return env.trains(p.Blocks - c.below(p.Blocks))
 }
 
 // prepare computes what training cannot change, unless it was.
 func (r *run) prepare(ctx context.Context, p *Prepared) (err error) {
 	if p != nil {
-		r.inputs = &inputs{env: r.env, examples: r.job.Train, stems: p.stems, features: p.features}
+		r.inputs = &inputs{r.job.Train, p.stems, p.features}
 	} else if r.inputs, err = newInputs(ctx, r.env, r.config, r.job.Train); err != nil {
 		return err
 	}
@@ -208,7 +209,7 @@ func (r *run) took(loss float32) error {
 		return errDiverged
 	}
 	if r.masks != nil {
-		for _, x := range r.masks.logits[0].value {
+		for _, x := range r.masks.of[0].logits.value {
 			if x-x != 0 {
 				return errDiverged
 			}
@@ -227,7 +228,7 @@ func (r *run) train(ctx context.Context) error {
 		if err != nil || which == nil {
 			return err
 		}
-		losses, err := r.trainer.gradient(ctx, batchOfPicks(r.inputs.pick(which), nil), []float64{r.noise()})
+		losses, err := r.trainer.gradient(ctx, r.inputs.batch(which), []float64{r.noise()})
 		if err != nil {
 			return err
 		}
@@ -239,15 +240,16 @@ func (r *run) train(ctx context.Context) error {
 
 func (r *run) finish(began time.Time) (*Result, error) {
 	res := &r.result
-	res.Head, res.Steps = r.trainer.output.heads[0], len(res.Losses)
-	if bs := r.trainer.output.biases; bs != nil {
-		res.Bias = bs[0].value
+	out := r.trainer.outputs[0]
+	res.Head, res.Steps = out.head, len(res.Losses)
+	if out.bias != nil {
+		res.Bias = out.bias.value
 	}
 	for _, p := range r.trainer.opt.params {
 		res.Trained += len(p.value)
 	}
 	if r.masks != nil {
-		res.Logits.setTop(r.masks.logits[0].value)
+		res.Logits.setTop(r.masks.of[0].logits.value)
 		mask, err := res.Logits.Mask(min(r.config.K, res.Logits.N))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errDiverged, err)

@@ -1,14 +1,9 @@
-//go:build cgo
-
 package learner
 
 import (
 	"context"
 	"math"
 	"slices"
-
-	"github.com/xpeft/xpeft/internal/torch"
-	"github.com/xpeft/xpeft/model"
 )
 
 // snapshot is the best epoch's values.
@@ -30,15 +25,12 @@ func (b *snapshot) restore(params []*param) {
 func (r *run) watch(ctx context.Context) (stop bool, err error) {
 	x := r.held.features
 	if x == nil {
-		x, err = embedAll(ctx, r.env, r.job.Held, r.held.stems, func(s *torch.Scope) (*model.Adapter, error) {
-			return solo(s, r.trainer.source)
-		})
-		if err != nil {
+		if x, err = embedUnder(ctx, r.env, r.job.Held, r.held.stems, r.trainer.source); err != nil {
 			return false, err
 		}
 	}
-	out := r.trainer.output
-	sc := Score(out.heads[0], out.offset(), x, r.job.Held)
+	out := r.trainer.outputs[0]
+	sc := Score(out.head, out.offset(), x, r.job.Held)
 	r.result.Held = append(r.result.Held, sc)
 	if b := &r.best; b.values == nil || sc.Loss < b.loss {
 		b.loss, b.waited, b.values = sc.Loss, 0, nil

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package learner
 
 import (
@@ -55,14 +53,18 @@ type bankRun struct {
 }
 
 func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
+	env = env.ready()
 	if err := errors.Join(c.validateBank(j, env.Encoder), j.validate()); err != nil {
+		return nil, err
+	}
+	if err := env.trains(c.Blocks); err != nil {
 		return nil, err
 	}
 	if j.Head.Hidden != env.Encoder.Hidden() {
 		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
 	}
 	c.Mode = Masks
-	t := &bankRun{env: env, job: j, config: c, output: &output{heads: []*model.Head{j.Head}}}
+	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}
 	var shape *model.Head
 	if c.Shaped {
 		shape = j.Head
@@ -104,9 +106,12 @@ func (t *bankRun) startProfiles() {
 	}
 }
 
+// from is the encoder's block of the first adapter.
+func (t *bankRun) from() int { return t.env.Encoder.Blocks() - t.config.Blocks }
+
 // prepare computes what is below the first adapter, for all texts.
 func (t *bankRun) prepare(ctx context.Context) error {
-	from := t.env.Encoder.Blocks() - t.config.Blocks
+	from := t.from()
 	budget := t.config.StemBudget
 	for _, p := range t.job.Profiles {
 		st, err := newStems(ctx, t.env, p.Train, from, budget)
@@ -114,14 +119,14 @@ func (t *bankRun) prepare(ctx context.Context) error {
 			return err
 		}
 		budget -= st.bytes()
-		t.inputs = append(t.inputs, &inputs{env: t.env, examples: p.Train, stems: st})
+		t.inputs = append(t.inputs, &inputs{examples: p.Train, stems: st})
 	}
 	var held []Example
 	for _, p := range t.job.Watch {
 		held = append(held, p.Held...)
 	}
 	st, err := newStems(ctx, t.env, held, from, budget)
-	t.watched = &inputs{env: t.env, examples: held, stems: st}
+	t.watched = &inputs{examples: held, stems: st}
 	return err
 }
 
@@ -173,27 +178,22 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	}
 	m := &maskSource{bank: t.live, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
 	rng := rand.New(rand.NewPCG(c.Seed, uint64(step)+0x9e3779b97f4a7c15))
-	m.draw = func(_ int, dst []float32) { gumbel(dst, rng) }
-	out := *t.output
-	out.priors = nil
 	noise := sched.noise(step)
 	if c.Apart {
 		noise = 0
 	}
-	var picks []pick
-	var owner []int
-	nu := make([]float64, len(who))
+	b, nu := batch{from: t.from(), mean: true}, make([]float64, len(who))
+	var outputs []*output
 	for i, p := range who {
-		m.add(t.each[p].params[0], t.each[p].params[1])
+		own := t.each[p].params
+		m.add(own[0], own[1], func(_ int, dst []float32) { gumbel(dst, rng) })
 		nu[i] = noise
-		out.priors = append(out.priors, orZeros(t.job.Profiles[p].Prior, out.heads[0].Outputs()))
-		for _, e := range t.plan.which(step, p, len(t.job.Profiles[p].Train)) {
-			picks, owner = append(picks, pick{t.inputs[p], e}), append(owner, i)
-		}
+		out := *t.output
+		out.prior = t.job.Profiles[p].Prior
+		outputs = append(outputs, &out)
+		b.add(t.inputs[p], t.plan.which(step, p, len(t.job.Profiles[p].Train)), i)
 	}
-	b := batchOfPicks(picks, owner)
-	b.mean = true
-	tr := &trainer{env: t.env, source: uploading{m, t.live}, output: &out}
+	tr := &trainer{env: t.env, source: m, outputs: outputs}
 	losses, err := tr.gradient(ctx, b, nu)
 	if err != nil {
 		return 0, err
@@ -211,7 +211,7 @@ func (t *bankRun) finish(began time.Time) (*BankResult, error) {
 		t.best.restore(t.all())
 	}
 	res := &t.result
-	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.heads[0]
+	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
 	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)
 	res.Population = t.population()
 	res.Took = time.Since(began)
@@ -223,14 +223,6 @@ func sumOf(xs []float32) (sum float32) {
 		sum += x
 	}
 	return sum
-}
-
-// orZeros is a prior that adds nothing where there is none.
-func orZeros(prior []float32, n int) []float32 {
-	if prior == nil {
-		return make([]float32, n)
-	}
-	return prior
 }
 
 // all are the params of everything, in a fixed order.

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package metrics
 
 import (
@@ -41,7 +39,7 @@ func accuracy(name, help string, of func(*sdk.Prequential) float64) metric {
 }
 
 // info says in labels what is no number.
-var info = prometheus.NewDesc("xpeft_info", "1, with the device that computes.", []string{"device"}, nil)
+var info = prometheus.NewDesc("xpeft_info", "1, with the engine and the device that compute.", []string{"engine", "device"}, nil)
 
 // all is every number of Stats: counts since Open are counters, the others gauges.
 var all = []metric{
@@ -72,7 +70,7 @@ var all = []metric{
 	counter("predictions", "Rows answered.", func(s *sdk.Stats) int64 { return s.Predictions }),
 	counter("folds", "Adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
 	counter("learns", "Learnings that ended, in the background too.", func(s *sdk.Stats) int64 { return s.Learns }),
-	gauge("tensors", "libtorch handles in use.", func(s *sdk.Stats) int64 { return s.Tensors }),
+	gauge("untrainable_profiles", "Profiles with adapters in more blocks than the engine trains.", func(s *sdk.Stats) int64 { return s.Untrainable }),
 
 	{prometheus.NewDesc("xpeft_prequential_examples", "New examples that the prequential accuracies are over, older ones less.", nil, nil), prometheus.GaugeValue,
 		func(s *sdk.Stats) float64 { return s.Prequential.N }},
@@ -105,7 +103,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 }
 
 func send(s *sdk.Stats, out chan<- prometheus.Metric) {
-	out <- prometheus.MustNewConstMetric(info, prometheus.GaugeValue, 1, s.Device)
+	out <- prometheus.MustNewConstMetric(info, prometheus.GaugeValue, 1, s.Engine, s.Device)
 	for _, m := range all {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.of(s))
 	}

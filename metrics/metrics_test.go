@@ -1,5 +1,3 @@
-//go:build cgo
-
 package metrics
 
 import (
@@ -83,9 +81,9 @@ func TestCollector(t *testing.T) {
 # HELP xpeft_examples Stored examples.
 # TYPE xpeft_examples gauge
 xpeft_examples 1
-# HELP xpeft_info 1, with the device that computes.
+# HELP xpeft_info 1, with the engine and the device that compute.
 # TYPE xpeft_info gauge
-xpeft_info{device="cpu"} 1
+xpeft_info{device="cpu",engine="native"} 1
 # HELP xpeft_predictions_total Rows answered.
 # TYPE xpeft_predictions_total counter
 xpeft_predictions_total 3

@@ -1,8 +1,6 @@
-//go:build cgo
-
 package model
 
-import "github.com/xpeft/xpeft/internal/torch"
+import "fmt"
 
 // Activation is what stands between an adapter's two projections.
 type Activation uint8
@@ -12,66 +10,38 @@ const (
 	ReLU                       // AdapterHub
 )
 
-// normEps is LN_b's ε.
-const normEps = 1e-5
+// NormEps is LN_b's ε.
+const NormEps = 1e-5
 
-// Adapter is one folded adapter for a whole batch, or one for each row of it, as tensors: what a forward pass takes. It knows
-// nothing of where it came from.
+// Adapter is one adapter of the encoder's last Blocks blocks, b = Bottleneck: Down is [Blocks,d,b], Up
+// [Blocks,b,d], the biases [Blocks,b] and [Blocks,d], Norm LN_b's affine, [Blocks,2,b]. What the adapter does
+// not have is nil. In block l it makes y = LN(Up·act(LN_b(Down·h)) + r) of the block's r = f + a and
+// h = LN(r), where LN is the block's own outer norm.
 type Adapter struct {
-	Activation Activation
-	NormB      bool           // LN_b on
-	Blocks     []BlockAdapter // one for each of the encoder's last blocks; those below have none
-	// Make, if it is set, makes the part in block l when the pass is there, in the pass's scope, which frees it when the pass leaves the block. Blocks then
-	// tells the number of blocks alone.
-	Make func(l int) BlockAdapter
+	Blocks, Bottleneck               int
+	Activation                       Activation
+	Down, Up, DownBias, UpBias, Norm []float32
 }
 
-// BlockAdapter is an adapter's part in one block. For all rows: Down [d,b], Up [b,d], DownBias and the norm's affine [b], UpBias [d].
-// One each row: Down [B,d,b], Up [B,b,d], DownBias and affine [B,1,b], UpBias [B,1,d]. Biases may be none.
-type BlockAdapter struct {
-	Down, DownBias, NormWeight, NormBias, Up, UpBias torch.Tensor
+// Zero is an adapter of the same shape, of zeros.
+func (a *Adapter) Zero() *Adapter {
+	zeros := func(of []float32) []float32 {
+		if of == nil {
+			return nil
+		}
+		return make([]float32, len(of))
+	}
+	return &Adapter{Blocks: a.Blocks, Bottleneck: a.Bottleneck, Activation: a.Activation,
+		Down: zeros(a.Down), Up: zeros(a.Up), DownBias: zeros(a.DownBias), UpBias: zeros(a.UpBias), Norm: zeros(a.Norm)}
 }
 
-// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own, outer: Pfeiffer's place. l counts the
-// adapter's blocks; below 0 there is none, and without an adapter it is LN(r).
-func (a *Adapter) apply(s *torch.Scope, l int, r torch.Tensor, outer func(torch.Tensor) torch.Tensor) torch.Tensor {
-	h := outer(r) // [B,T,H]
-	if a == nil || l < 0 {
-		return h
+// check refuses what does not fit a model's last blocks of d values.
+func (a *Adapter) check(blocks, d int) error {
+	n := a.Blocks * a.Bottleneck
+	ok := a.Blocks >= 1 && a.Blocks <= blocks && a.Bottleneck >= 1 && len(a.Down) == n*d && len(a.Up) == n*d &&
+		(a.DownBias == nil || len(a.DownBias) == n) && (a.UpBias == nil || len(a.UpBias) == a.Blocks*d) && (a.Norm == nil || len(a.Norm) == 2*n)
+	if !ok {
+		return fmt.Errorf("model: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values", a.Blocks, a.Bottleneck, blocks, d)
 	}
-	blk := a.block(l)
-	z := plus(s, s.MatMul(h, blk.Down), blk.DownBias) // [B,T,b]
-	if a.NormB {
-		z = layerNormEach(s, z, blk.NormWeight, blk.NormBias)
-	}
-	if a.Activation == ReLU {
-		z = s.ReLU(z)
-	}
-	u := plus(s, s.MatMul(z, blk.Up), blk.UpBias) // [B,T,H]
-	return outer(s.Add(u, r))
-}
-
-func (a *Adapter) block(l int) BlockAdapter {
-	if a.Make != nil {
-		return a.Make(l)
-	}
-	return a.Blocks[l]
-}
-
-func plus(s *torch.Scope, x, bias torch.Tensor) torch.Tensor {
-	if bias == (torch.Tensor{}) {
-		return x
-	}
-	return s.Add(x, bias)
-}
-
-// layerNormEach is LN_b; an affine of [B,1,b] is applied by row.
-func layerNormEach(s *torch.Scope, z, w, c torch.Tensor) torch.Tensor {
-	shape := s.Shape(w)
-	b := shape[len(shape)-1]
-	if len(shape) == 1 {
-		return s.LayerNorm(z, w, c, b, normEps)
-	}
-	z = s.LayerNorm(z, torch.Tensor{}, torch.Tensor{}, b, normEps)
-	return s.Add(s.Mul(z, w), c)
+	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/xpeft/xpeft/internal/safetensors"
@@ -34,8 +32,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // OpenCheckpoint reads dir's config.json, modules.json and the pooling's config.json, and maps its
 // model.safetensors. No weight is read, but each is known to be there.
-func OpenCheckpoint(dir string) (*Checkpoint, error) {
-	config, err := ReadConfig(dir)
+func OpenCheckpoint(dir string) (*Checkpoint, error) { return openCheckpoint(folder(dir)) }
+
+// OpenCheckpointFS is OpenCheckpoint of a file system's root, a model embedded in the program say. Its
+// weights are read into memory.
+func OpenCheckpointFS(fsys fs.FS) (*Checkpoint, error) { return openCheckpoint(fsys) }
+
+func openCheckpoint(dir fs.FS) (*Checkpoint, error) {
+	config, err := readConfig(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +70,8 @@ var otherWeights = []string{
 }
 
 // openWeights maps model.safetensors. A folder that has its weights in another form gets an error that says which.
-func openWeights(dir string) (*safetensors.File, error) {
-	file, err := safetensors.Open(filepath.Join(dir, "model.safetensors"))
+func openWeights(dir fs.FS) (*safetensors.File, error) {
+	file, err := openTensors(dir, "model.safetensors")
 	if err == nil {
 		return file, nil
 	}
@@ -75,7 +79,7 @@ func openWeights(dir string) (*safetensors.File, error) {
 		return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	for _, other := range otherWeights {
-		if _, err := os.Stat(filepath.Join(dir, other)); err != nil {
+		if _, err := fs.Stat(dir, other); err != nil {
 			continue
 		}
 		form := "weights in " + other
@@ -87,9 +91,25 @@ func openWeights(dir string) (*safetensors.File, error) {
 	return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 }
 
+// openTensors maps a file of the disk and reads another.
+func openTensors(dir fs.FS, name string) (*safetensors.File, error) {
+	if f, ok := dir.(folder); ok {
+		return safetensors.Open(f.path(name))
+	}
+	b, err := fs.ReadFile(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := safetensors.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return file, nil
+}
+
 // refusePEFT refuses a folder whose weights are not all: with an adapter_config.json beside them
 // transformers adds an adapter.
-func refusePEFT(dir string) error {
+func refusePEFT(dir fs.FS) error {
 	const name = "adapter_config.json"
 	fields, err := readObject(dir, name, maxConfigFile, ErrCheckpoint)
 	if err != nil {

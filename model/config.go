@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -26,7 +27,9 @@ type Config struct {
 }
 
 // ReadConfig reads and validates dir's config.json. A field that the file leaves out has Hugging Face's default, but sizes must be there.
-func ReadConfig(dir string) (Config, error) {
+func ReadConfig(dir string) (Config, error) { return readConfig(folder(dir)) }
+
+func readConfig(dir fs.FS) (Config, error) {
 	b, err := readFile(dir, "config.json", maxConfigFile)
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)

@@ -120,13 +120,13 @@ func TestPooling(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeFile(t, dir, "1_Pooling/config.json", c.file)
-			got, err := readPooling(dir, "1_Pooling", 4)
+			got, err := readPooling(folder(dir), "1_Pooling", 4)
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("got %v, %v, want %v, %v", got, err, c.want, c.err)
 			}
 		})
 	}
-	if got, err := readPooling(t.TempDir(), "1_Pooling", 4); got != 0 || err != nil {
+	if got, err := readPooling(folder(t.TempDir()), "1_Pooling", 4); got != 0 || err != nil {
 		t.Errorf("no file: got %v, %v, want 0, nil", got, err)
 	}
 }

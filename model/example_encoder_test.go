@@ -1,20 +1,16 @@
-//go:build cgo
-
 package model_test
 
 import (
-	"context"
 	"fmt"
 	"log"
 	"os"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
 
 // Three texts in one batch; the first two mean nearly the same.
 func ExampleEncoder_Embed() {
-	dir, ctx := os.Getenv("XPEFT_MODEL"), context.Background()
+	dir := os.Getenv("XPEFT_MODEL")
 	tok, err := model.LoadTokenizer(dir)
 	if err != nil {
 		log.Fatal(err)
@@ -23,12 +19,7 @@ func ExampleEncoder_Embed() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	engine, err := torch.Open(torch.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer engine.Close()
-	enc, err := model.NewEncoder(ctx, engine, ckpt)
+	enc, err := model.NewEncoder(ckpt)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -38,15 +29,8 @@ func ExampleEncoder_Embed() {
 	for i, text := range []string{"My car broke down.", "The engine of my car failed.", "I baked a cake."} {
 		tok.Encode(&texts[i], text, "", 128)
 	}
-	batch, err := model.NewBatch(texts, tok.PadID())
-	if err != nil {
-		log.Fatal(err)
-	}
 	x := make([]float32, len(texts)*enc.Hidden())
-	err = engine.Do(ctx, func(s *torch.Scope) error {
-		return s.ReadFloat32s(enc.Embed(s, batch, nil), x)
-	})
-	if err != nil {
+	if err := enc.Embed(texts, nil, nil, x, nil, nil); err != nil {
 		log.Fatal(err)
 	}
 	dot := func(i, j int) (sum float32) {

@@ -19,9 +19,30 @@ const (
 	maxTokenizerFile = 64 << 20 // the largest vocabularies in use take 20 MB
 )
 
+// folder is a folder of the disk. Unlike os.DirFS's, its errors have the whole path.
+type folder string
+
+func (f folder) Open(name string) (fs.File, error) {
+	file, err := os.Open(f.path(name))
+	if err != nil {
+		return nil, err // not a nil file that is no nil interface
+	}
+	return file, nil
+}
+
+func (f folder) path(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
+
+// shown is a file's name in messages.
+func shown(dir fs.FS, name string) string {
+	if f, ok := dir.(folder); ok {
+		return f.path(name)
+	}
+	return name
+}
+
 // readFile reads a small text file whole, up to a limit, so that no file decides how much is allocated.
-func readFile(dir, name string, limit int64) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, name))
+func readFile(dir fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +52,7 @@ func readFile(dir, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s: more than %d bytes", f.Name(), limit)
+		return nil, fmt.Errorf("%s: more than %d bytes", shown(dir, name), limit)
 	}
 	what := ""
 	if len(b) > 0 { // an empty file is its reader's concern
@@ -39,17 +60,17 @@ func readFile(dir, name string, limit int64) ([]byte, error) {
 	}
 	switch {
 	case what != "":
-		return nil, fmt.Errorf("%s: %s", f.Name(), what)
+		return nil, fmt.Errorf("%s: %s", shown(dir, name), what)
 	case !utf8.Valid(b):
-		return nil, fmt.Errorf("%s: not UTF-8", f.Name())
+		return nil, fmt.Errorf("%s: not UTF-8", shown(dir, name))
 	case bytes.HasPrefix(b, []byte("\ufeff")):
-		return nil, fmt.Errorf("%s: begins with a byte order mark: save it as UTF-8 without one", f.Name())
+		return nil, fmt.Errorf("%s: begins with a byte order mark: save it as UTF-8 without one", shown(dir, name))
 	}
 	return b, nil
 }
 
 // readOptional is readFile with nil for a file that does not exist.
-func readOptional(dir, name string, limit int64) ([]byte, error) {
+func readOptional(dir fs.FS, name string, limit int64) ([]byte, error) {
 	b, err := readFile(dir, name, limit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -59,7 +80,7 @@ func readOptional(dir, name string, limit int64) ([]byte, error) {
 
 // readObject reads a JSON object that may be absent, which is a nil map. The fields wait for their
 // readers.
-func readObject(dir, name string, limit int64, kind error) (map[string]json.RawMessage, error) {
+func readObject(dir fs.FS, name string, limit int64, kind error) (map[string]json.RawMessage, error) {
 	b, err := readOptional(dir, name, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kind, err)

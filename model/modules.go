@@ -3,6 +3,8 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -28,7 +30,7 @@ func (m module) String() string { return fmt.Sprintf("module %q of type %s", m.N
 // the folder is what that lists: the transformer in the folder itself, a pooling, and perhaps
 // Normalize, which is left out here: the heads take vectors of any length. Any other module would
 // change the vectors, so it is ErrUnsupported.
-func readModules(dir string, hidden int) (Pooling, error) {
+func readModules(dir fs.FS, hidden int) (Pooling, error) {
 	const name = "modules.json"
 	b, err := readOptional(dir, name, maxConfigFile)
 	if err != nil {
@@ -56,7 +58,7 @@ func readModules(dir string, hidden int) (Pooling, error) {
 	}
 	pooling, err := readPooling(dir, modules[1].Path, hidden)
 	if err == nil && pooling == 0 {
-		err = checkpointf("%s: %v has no %s", name, modules[1], filepath.Join(modules[1].Path, "config.json"))
+		err = checkpointf("%s: %v has no %s", name, modules[1], path.Join(modules[1].Path, "config.json"))
 	}
 	return pooling, err
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package model
 
 import (
@@ -7,11 +5,12 @@ import (
 	"math"
 )
 
-// naive is BERT in plain float64, one text at a time: slow, short, and independent of libtorch.
+// naive is BERT in plain float64, one text at a time: slow, short, and independent of the kernels.
 type naive struct {
 	config  Config
 	weights map[string][]float32
 	adapter *naiveAdapter
+	from    int // the adapter's first block
 }
 
 // naiveAdapter is one adapter: by block, Down [d][b], Up [b][d] and the rest.
@@ -170,19 +169,32 @@ func (m *naive) forward(e Encoding) matrix {
 
 // states are the embeddings' and each block's.
 func (m *naive) states(e Encoding) []matrix {
+	all, _ := m.pass(e)
+	return all
+}
+
+// stem is r = f + a of a block.
+func (m *naive) stem(e Encoding, l int) matrix {
+	_, rs := m.pass(e)
+	return rs[l]
+}
+
+// pass is the states, and r = f + a of each block.
+func (m *naive) pass(e Encoding) (all, rs []matrix) {
 	x := m.embed(e)
-	all := []matrix{x}
+	all = []matrix{x}
 	for l := range m.config.NumHiddenLayers {
 		block := fmt.Sprintf("encoder.layer.%d.", l)
 		a := m.attention(x, block+"attention.")
 		r := add(m.linear(m.activate(m.linear(a, block+"intermediate.dense")), block+"output.dense"), a)
+		rs = append(rs, r)
 		x = m.norm(r, block+"output.LayerNorm")
-		if m.adapter != nil {
+		if m.adapter != nil && l >= m.from {
 			x = m.norm(add(m.adapter.apply(x, l), r), block+"output.LayerNorm")
 		}
 		all = append(all, x)
 	}
-	return all
+	return all, rs
 }
 
 // pool is one vector of a text's states.

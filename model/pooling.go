@@ -3,7 +3,8 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 )
@@ -31,8 +32,8 @@ func (p Pooling) String() string {
 
 // readPooling returns what the pooling's config.json in a folder of dir's says, 0 if there is no
 // such file.
-func readPooling(dir, folder string, hidden int) (Pooling, error) {
-	name := filepath.Join(folder, "config.json")
+func readPooling(dir fs.FS, sub string, hidden int) (Pooling, error) {
+	name := path.Join(sub, "config.json")
 	b, err := readOptional(dir, name, maxConfigFile)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrCheckpoint, err)

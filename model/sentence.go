@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"io/fs"
 )
 
 // sentenceSettings is what sentence-transformers' own files say about tokens.
@@ -18,7 +19,7 @@ var sentenceFiles = []string{
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
 }
 
-func readSentenceSettings(dir string) (s sentenceSettings, err error) {
+func readSentenceSettings(dir fs.FS) (s sentenceSettings, err error) {
 	if err := checkPrompts(dir); err != nil {
 		return s, err
 	}
@@ -50,7 +51,7 @@ func readSentenceSettings(dir string) (s sentenceSettings, err error) {
 
 // checkPrompts refuses a folder that puts words before each text, and one for another kind of
 // model than an embedder.
-func checkPrompts(dir string) error {
+func checkPrompts(dir fs.FS) error {
 	const name = "config_sentence_transformers.json"
 	fields, err := readObject(dir, name, maxConfigFile, ErrTokenizer)
 	if err != nil {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"slices"
 )
@@ -9,7 +10,7 @@ import (
 // readSpecial finds the special tokens: tokenizer_config.json's, those of special_tokens_map.json,
 // and BERT's own for what neither states. Which of two different ones counts depends on
 // transformers' version and on the other files, so they are refused.
-func (s *tokenizerSettings) readSpecial(dir string) error {
+func (s *tokenizerSettings) readSpecial(dir fs.FS) error {
 	fields, err := readObject(dir, specialMap, maxConfigFile, ErrTokenizer)
 	if err != nil {
 		return err

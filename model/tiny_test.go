@@ -1,9 +1,6 @@
-//go:build cgo
-
 package model
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -14,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/safetensors"
-	"github.com/xpeft/xpeft/internal/torch"
 )
 
 // tiny describes a seeded model small enough to be computed again in plain Go.
@@ -97,13 +93,13 @@ func appendF32(b []byte, v float32) []byte {
 }
 
 // openEncoder loads a folder until the test ends.
-func openEncoder(t testing.TB, e *torch.Engine, dir string) *Encoder {
+func openEncoder(t testing.TB, dir string) *Encoder {
 	t.Helper()
 	c, err := OpenCheckpoint(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	enc, err := NewEncoder(context.Background(), e, c)
+	enc, err := NewEncoder(c)
 	if err != nil {
 		c.Close()
 		t.Fatal(err)
@@ -119,28 +115,59 @@ var tinyTexts = []Encoding{
 	{IDs: []int32{2, 39, 38, 3, 5, 6, 3}, TypeIDs: []int32{0, 0, 0, 0, 1, 1, 1}},
 }
 
-func newBatch(t testing.TB, texts []Encoding) *Batch {
+// embed is each text's vector; owner says whose adapter it has.
+func embed(t testing.TB, enc *Encoder, texts []Encoding, owner []int, as []*Adapter) []float32 {
 	t.Helper()
-	b, err := NewBatch(texts, 0)
-	if err != nil {
+	x := make([]float32, len(texts)*enc.Hidden())
+	if err := enc.Embed(texts, owner, as, x, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return x
 }
 
-// compute reads what f makes.
-func compute(t testing.TB, e *torch.Engine, f func(*torch.Scope) torch.Tensor) []float32 {
+// bare is embed without adapters.
+func bare(t testing.TB, enc *Encoder, texts []Encoding) []float32 {
 	t.Helper()
-	var out []float32
-	err := e.Do(context.Background(), func(s *torch.Scope) error { out = s.Values(f(s)); return nil })
-	if err != nil {
-		t.Fatal(err)
+	return embed(t, enc, texts, nil, nil)
+}
+
+// newNaiveAdapter makes a random adapter for m.
+func newNaiveAdapter(m tiny, b int, seed uint64, relu, norm, bias bool) *naiveAdapter {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	a := &naiveAdapter{b: b, relu: relu, norm: norm}
+	random := func(n int, scale, shift float64) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64()*scale + shift)
+		}
+		return v
+	}
+	scale := 0.0
+	if bias {
+		scale = 0.3
+	}
+	for range m.L {
+		a.down, a.up = append(a.down, random(m.H*a.b, 0.3, 0)), append(a.up, random(m.H*a.b, 0.3, 0))
+		a.downBias, a.upBias = append(a.downBias, random(a.b, scale, 0)), append(a.upBias, random(m.H, scale, 0))
+		a.normWeight, a.normBias = append(a.normWeight, random(a.b, 0.2, 1)), append(a.normBias, random(a.b, 0.2, 0))
+	}
+	return a
+}
+
+// flat is a in the last blocks of m, for Embed.
+func (a *naiveAdapter) flat(m tiny, blocks int, bias bool) *Adapter {
+	out := &Adapter{Blocks: blocks, Bottleneck: a.b}
+	if a.relu {
+		out.Activation = ReLU
+	}
+	for l := m.L - blocks; l < m.L; l++ {
+		out.Down, out.Up = append(out.Down, a.down[l]...), append(out.Up, a.up[l]...)
+		if bias {
+			out.DownBias, out.UpBias = append(out.DownBias, a.downBias[l]...), append(out.UpBias, a.upBias[l]...)
+		}
+		if a.norm {
+			out.Norm = append(append(out.Norm, a.normWeight[l]...), a.normBias[l]...)
+		}
 	}
 	return out
-}
-
-// rowStates cuts row i's own tokens out of states [B,T,H].
-func rowStates(states []float32, b *Batch, i, h int) []float32 {
-	at := i * b.T * h
-	return states[at : at+b.Lengths[i]*h]
 }

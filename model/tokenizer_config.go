@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func (n normalizerSettings) flags(cleanText bool) tokenizerFlags {
 	return tokenizerFlags{CleanText: cleanText, HandleChineseChars: n.han, StripAccents: strip, Lowercase: n.lowercase}
 }
 
-func readTokenizerSettings(dir string) (s tokenizerSettings, err error) {
+func readTokenizerSettings(dir fs.FS) (s tokenizerSettings, err error) {
 	if s.fields, err = readObject(dir, tokenizerConfig, maxTokenizerFile, ErrTokenizer); err != nil {
 		return s, err
 	}
@@ -89,7 +90,7 @@ func readTokenizerSettings(dir string) (s tokenizerSettings, err error) {
 
 // readClass finds the tokenizer's class as transformers does: tokenizer_config.json goes before
 // config.json, and without either the model's type decides.
-func (s *tokenizerSettings) readClass(dir string) error {
+func (s *tokenizerSettings) readClass(dir fs.FS) error {
 	config, err := readObject(dir, "config.json", maxConfigFile, ErrTokenizer)
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ func (s *tokenizerSettings) readDecoder() error {
 }
 
 // readLegacy reads added_tokens.json, an object from token to id.
-func (s *tokenizerSettings) readLegacy(dir string) error {
+func (s *tokenizerSettings) readLegacy(dir fs.FS) error {
 	fields, err := readObject(dir, addedFile, maxTokenizerFile, ErrTokenizer)
 	if err != nil {
 		return err

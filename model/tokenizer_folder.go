@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -21,17 +19,20 @@ var otherVocabularies = []string{
 // config.json, sentence_bert_config.json and config_sentence_transformers.json. Each is followed,
 // or is an ErrUnsupported that names the file and the field; so are two files that contradict each
 // other.
-func LoadTokenizer(dir string) (*Tokenizer, error) {
-	settings, err := readTokenizerSettings(dir)
+func LoadTokenizer(dir string) (*Tokenizer, error) { return LoadTokenizerFS(folder(dir)) }
+
+// LoadTokenizerFS is LoadTokenizer of a file system's root.
+func LoadTokenizerFS(fsys fs.FS) (*Tokenizer, error) {
+	settings, err := readTokenizerSettings(fsys)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range otherVocabularies {
-		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) {
 			return nil, unsupportedf("a tokenizer in %s, want WordPiece in tokenizer.json or vocab.txt alone", name)
 		}
 	}
-	spec, err := readSpec(dir, settings)
+	spec, err := readSpec(fsys, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func LoadTokenizer(dir string) (*Tokenizer, error) {
 }
 
 // readSpec reads the vocabulary and settles it with the settings.
-func readSpec(dir string, s tokenizerSettings) (*tokenizerSpec, error) {
+func readSpec(dir fs.FS, s tokenizerSettings) (*tokenizerSpec, error) {
 	text, err := readOptional(dir, "vocab.txt", maxTokenizerFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTokenizer, err)
@@ -69,7 +70,7 @@ func readSpec(dir string, s tokenizerSettings) (*tokenizerSpec, error) {
 	case text != nil:
 		spec, err = readVocabSpec(text, s)
 	default:
-		return nil, fmt.Errorf("%w: %s has neither tokenizer.json nor vocab.txt: %w", ErrTokenizer, dir, fs.ErrNotExist)
+		return nil, fmt.Errorf("%w: %s has neither tokenizer.json nor vocab.txt: %w", ErrTokenizer, shown(dir, "."), fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, err

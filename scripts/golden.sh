@@ -20,8 +20,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 mapfile -t packages < <(grep -rlE --include='*_test.go' '^func Test[A-Za-z]*Golden' . | xargs -n1 dirname | sort -u)
 run=(go)
-if [[ ${1:-} == torch ]]; then run=(bash scripts/env.sh go); fi
-export XPEFT_MODEL=${XPEFT_MODEL:-$(bash scripts/setup.sh)}
+if [[ ${1:-} == torch ]]; then run=(bash scripts/torch.sh go); fi
+eval "$(bash scripts/env.sh)"
 "${run[@]}" test -v -count=1 -timeout 15m -run Golden "${packages[@]}" | tee "$log"
 
 # TestGoldenDigestElsewhere repeats TestGoldenDigest for other processors, where this one can run them.

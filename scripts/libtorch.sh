@@ -1,18 +1,19 @@
-# shellcheck shell=bash disable=SC2034
-# Sourced by env.sh and, for the torch build alone, by setup.sh: where libtorch is, and what
-# makes its folder ready. The user's choices are
+# shellcheck shell=bash disable=SC2034,SC2154
+# Sourced after common.sh by what builds with -tags torch: which libtorch, and its flags. The
+# user's choices are
 #
 #   XPEFT_DEVICE     cpu (default) or cuda: which libtorch to set up and link
-#   XPEFT_LIBTORCH   a libtorch 2.1 that is there already (a folder with lib/ and include/)
+#   XPEFT_LIBTORCH   a libtorch that is there already (a folder with lib/ and include/), 2.1 or newer
 
 device=${XPEFT_DEVICE:-cpu}
 [[ $device == cpu || $device == cuda ]] || die "XPEFT_DEVICE is '$device': want cpu or cuda"
 
 if [[ -n ${XPEFT_LIBTORCH:-} ]]; then
 	libtorch=$(cd "$XPEFT_LIBTORCH" 2>/dev/null && pwd -P) || die "XPEFT_LIBTORCH=$XPEFT_LIBTORCH is no folder"
-	stubs=$cache/stubs-$device
+	stubs=$libtorch/stubs # where setup-torch.sh made the folder
+	[[ -d $stubs ]] || stubs=$cache/stubs-$device
 else
-	libtorch=$cache/libtorch-2.1.2-$device
+	libtorch=$cache/libtorch-2.11.0-$device
 	stubs=$libtorch/stubs
 fi
 
@@ -21,71 +22,40 @@ libtorch_sets() {
 	if [[ $device == cuda ]]; then echo cpu cuda; else echo cpu; fi
 }
 
-# check_compiler: gotch's bindings are C++.
-check_compiler() {
-	command -v g++ >/dev/null || die "missing: g++, for libtorch's bindings; on Debian: apt-get install g++"
-}
-
-# check_platform: there are wheels for Linux on x86_64 alone.
-check_platform() {
-	[[ $(uname -s) == Linux && $(uname -m) == x86_64 ]] ||
-		die "libtorch is fetched for Linux on x86_64 only, this is $(uname -sm): set XPEFT_LIBTORCH to a libtorch 2.1"
-}
-
-# check_own_libtorch: the libtorch that XPEFT_LIBTORCH names must be a 2.1 (gotch's bindings
-# compile with no other) and have the device's half.
-check_own_libtorch() {
-	local version_h=$libtorch/include/torch/csrc/api/include/torch/version.h version
-	[[ -f $version_h && -f $libtorch/lib/libtorch_cpu.so ]] ||
-		die "XPEFT_LIBTORCH=$libtorch: no lib/libtorch_cpu.so or no include/: want a libtorch 2.1 folder"
-	version=$(sed -n 's/^ *"\([0-9][0-9.]*\).*/\1/p' "$version_h")
-	[[ $version == 2.1.* ]] || die "XPEFT_LIBTORCH=$libtorch is version $version: want 2.1"
-	[[ $device == cpu || -f $libtorch/lib/libtorch_cuda.so ]] ||
-		die "XPEFT_LIBTORCH=$libtorch has no lib/libtorch_cuda.so, which XPEFT_DEVICE=cuda needs"
-}
-
-# make_stubs FOLDER: gotch's linker flags name CUDA's libraries even on a CPU. One-line linker
-# scripts satisfy the linker and leave no trace in the program.
-make_stubs() {
-	local name names="cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt"
-	[[ $device == cuda ]] || names+=" torch c10_cuda torch_cuda"
-	mkdir -p "$1"
-	for name in $names; do
-		printf '/* */ INPUT(-lm)\n' >"$1/lib$name.so"
+# libtorch_version: 2.11.0, say; nothing if there is no libtorch.
+libtorch_version() {
+	local include=$libtorch/include part file
+	for file in "$include/torch/headeronly/version.h" "$include/torch/csrc/api/include/torch/version.h"; do
+		[[ -f $file ]] || continue
+		for part in MAJOR MINOR PATCH; do
+			sed -n "s/^#define TORCH_VERSION_$part \([0-9][0-9]*\).*/\1/p" "$file"
+		done | paste -sd.
+		return
 	done
 }
 
-# place_stubs: the same, beside a libtorch of the user's.
-place_stubs() {
-	rm -rf "$stubs" "$stubs.part"
-	make_stubs "$stubs.part"
-	mv -T "$stubs.part" "$stubs"
+# cxx11_abi: 1 if libtorch was built with the new std::string, else 0, told by the mangled name of
+# a constructor that takes one. The wheels changed from 0 to 1 with 2.6.
+cxx11_abi() {
+	local symbols
+	symbols=$(nm -D --defined-only "$libtorch/lib/libc10.so")
+	if [[ $symbols == *_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx11* ]]; then echo 1; else echo 0; fi
 }
 
-# libtorch_is_ready: true if nothing of it is left to do.
-libtorch_is_ready() {
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then
-		[[ -d $stubs ]]
-	else
-		local sets
-		read -ra sets < <(libtorch_sets)
-		is_done "$libtorch" "${sets[@]}"
-	fi
-}
-
-# check_libtorch: what must be there before anything is fetched.
-check_libtorch() {
-	check_compiler
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then check_own_libtorch; else check_platform; fi
-}
-
-# set_up_libtorch fetches and places it (place: setup.sh), or the stubs beside one that is there.
-set_up_libtorch() {
-	if [[ -n ${XPEFT_LIBTORCH:-} ]]; then
-		place_stubs
-	else
-		local sets
-		read -ra sets < <(libtorch_sets)
-		place "$libtorch" "${sets[@]}"
+# libtorch_flags: exports what cgo needs. Go's build cache is keyed by these values: gotch compiles
+# for minutes once, and again whenever one of them changes; so none of them names this checkout. An
+# rpath makes programs run without LD_LIBRARY_PATH.
+libtorch_flags() {
+	export CGO_ENABLED=1
+	export CPATH=$libtorch/include:$libtorch/include/torch/csrc/api/include
+	export CGO_CXXFLAGS
+	CGO_CXXFLAGS="-O2 -g0 -D_GLIBCXX_USE_CXX11_ABI=$(cxx11_abi)"
+	if [[ $(libtorch_version) != 2.1.* ]]; then CGO_CXXFLAGS+=" -include $stubs/newer.h"; fi
+	export CGO_LDFLAGS="-L$stubs -L$libtorch/lib -Wl,-rpath,$libtorch/lib"
+	if [[ $device == cuda ]]; then
+		# No code refers to libtorch_cuda by name (it registers its kernels when it is
+		# loaded), so the linker must be told to keep it. RPATH instead of RUNPATH: it also
+		# holds for what NVIDIA's own libraries load.
+		CGO_LDFLAGS+=" -Wl,--disable-new-dtags -Wl,--push-state,--no-as-needed -ltorch_cuda -Wl,--pop-state"
 	fi
 }

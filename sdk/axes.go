@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -57,7 +55,7 @@ func (p *SDK) upgrade(ctx context.Context) error {
 	if err != nil || axes.Shipped(encoder) == nil {
 		return nil // what is damaged is said by who needs it
 	}
-	if _, b, err := p.newcomersBank(); err != nil || b.Properties().Origin != bank.Random {
+	if _, b, err := p.openDefaultBank(); err != nil || b.Properties().Origin != bank.Random {
 		return nil
 	}
 	if _, err := p.addAxes(ctx, encoder); err != nil {
@@ -96,7 +94,7 @@ func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
 
 // computeAxes makes axes for a model that none are shipped for.
 func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
-	return bank.EncoderAxes(ctx, p.engine, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
+	return bank.EncoderAxes(ctx, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.

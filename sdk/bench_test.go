@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -11,7 +9,6 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/internal/golden"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -53,11 +50,7 @@ func BenchmarkOverBare(b *testing.B) {
 			return err
 		},
 		func() error {
-			batch, err := model.NewBatch([]model.Encoding{e}, p.tokenizer.PadID())
-			if err != nil {
-				return err
-			}
-			return p.engine.Do(context.Background(), func(s *torch.Scope) error { return s.ReadFloat32s(p.encoder.Embed(s, batch, nil), x) })
+			return p.encoder.Embed([]model.Encoding{e}, nil, nil, x, nil, nil)
 		},
 	}
 	var took [2][]time.Duration

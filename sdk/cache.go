@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -11,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -39,34 +38,19 @@ func keyOf(masks, axes bank.Digest, p *store.Profile) contentKey {
 
 // folded is what a profile's masks and digits are worth to a pass.
 type folded struct {
-	adapter *bank.Folded // nil without masks
-	rows    [][]float32  // of each label φ's row beside the shared head's, nil for none; nil without digits
-}
-
-// foldedOf is nil without an adapter, which then failed.
-func foldedOf(adapter *bank.Folded, rows [][]float32) *folded {
-	if adapter == nil {
-		return nil
-	}
-	return &folded{adapter, rows}
+	adapter *model.Adapter // nil without masks
+	rows    [][]float32    // of each label φ's row beside the shared head's, nil for none; nil without digits
 }
 
 // Bytes is the memory that it holds.
 func (f *folded) Bytes() (n int64) {
-	if f.adapter != nil {
-		n = f.adapter.Bytes()
+	if a := f.adapter; a != nil {
+		n = 4 * int64(len(a.Down)+len(a.Up)+len(a.DownBias)+len(a.UpBias)+len(a.Norm))
 	}
 	for _, row := range f.rows {
 		n += 24 + 4*int64(len(row))
 	}
 	return n
-}
-
-// Free gives the adapter back.
-func (f *folded) Free() {
-	if f.adapter != nil {
-		f.adapter.Free()
-	}
 }
 
 // cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.
@@ -186,6 +170,7 @@ func (c *cache) keep(e *entry) {
 // fill gives the entry its adapter, or an error: then the key is free again for the next caller.
 func (c *cache) fill(e *entry, f *folded, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	e.folded, e.err = f, err
 	switch {
 	case err == nil:
@@ -193,10 +178,8 @@ func (c *cache) fill(e *entry, f *folded, err error) {
 	case c.byKey[e.key] == e: // else it was dropped, and the key may have a new entry
 		delete(c.byKey, e.key)
 	}
-	victims := c.evict()
-	c.mu.Unlock()
+	c.evict()
 	close(e.ready)
-	free(victims)
 }
 
 // wait blocks until the entry was filled, with an adapter or an error.
@@ -212,8 +195,8 @@ func (e *entry) wait(ctx context.Context) error {
 // release unpins.
 func (c *cache) release(e *entry) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	e.users--
-	var victims []*folded
 	switch {
 	case e.users > 0:
 	case c.byKey[e.key] == e:
@@ -222,13 +205,10 @@ func (c *cache) release(e *entry) {
 		} else {
 			c.once.push(e)
 		}
-		victims = c.evict()
+		c.evict()
 	case e.folded != nil: // dropped while it was in use
 		c.bytes -= e.folded.Bytes()
-		victims = append(victims, e.folded)
 	}
-	c.mu.Unlock()
-	free(victims)
 }
 
 // room is the budget of the adapters.
@@ -237,14 +217,13 @@ func (c *cache) room() int64 { return c.budget - c.beside.Load() }
 // setBeside says how much of the budget other things take.
 func (c *cache) setBeside(bytes int64) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.beside.Store(bytes)
-	victims := c.evict()
-	c.mu.Unlock()
-	free(victims)
+	c.evict()
 }
 
-// evict takes entries out until the rest fits. The caller frees them outside of the lock.
-func (c *cache) evict() (victims []*folded) {
+// evict takes entries out until the rest fits. The caller holds mu.
+func (c *cache) evict() {
 	for c.hot.Len() > 0 && c.hot.bytes > c.room()/5*4 {
 		e := c.hot.Back().Value.(*entry)
 		e.leave()
@@ -258,32 +237,21 @@ func (c *cache) evict() (victims []*folded) {
 		c.bytes -= e.folded.Bytes()
 		c.left.add(e.key, len(c.byKey))
 		c.stats.Evictions++
-		victims = append(victims, e.folded)
-	}
-	return victims
-}
-
-func free(fs []*folded) {
-	for _, f := range fs {
-		f.Free()
 	}
 }
 
-// drop forgets a key: its adapter is freed now, or by its last user.
+// drop forgets a key. Whoever uses its adapter keeps it.
 func (c *cache) drop(key contentKey) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.left.remove(key)
-	var victims []*folded
 	if e := c.byKey[key]; e != nil {
 		delete(c.byKey, key)
 		if e.in != nil {
 			e.leave()
 			c.bytes -= e.folded.Bytes()
-			victims = append(victims, e.folded)
 		}
 	}
-	c.mu.Unlock()
-	free(victims)
 }
 
 func (c *cache) snapshot() CacheStats {
@@ -294,11 +262,10 @@ func (c *cache) snapshot() CacheStats {
 	return s
 }
 
-// close frees everything. Nothing may be in use.
+// close lets go of everything. Nothing may be in use.
 func (c *cache) close() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.budget = -1
-	victims := c.evict()
-	c.mu.Unlock()
-	free(victims)
+	c.evict()
 }

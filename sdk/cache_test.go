@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -8,35 +6,28 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // foldOne folds a profile's adapter outside of the cache.
-func foldOne(t testing.TB, p *SDK, id string) *bank.Folded {
+func foldOne(t testing.TB, p *SDK, id string) *model.Adapter {
 	t.Helper()
 	snap, err := p.snapshot(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var f *bank.Folded
-	err = p.engine.Do(context.Background(), func(s *torch.Scope) (err error) {
-		f, err = snap.fold(s)
-		return err
-	})
+	a, err := snap.fold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return a
 }
 
 func TestCache(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(6, 0), forced())
-	size := foldOne(t, p, "alice")
-	one := size.Bytes()
-	size.Free()
+	one := (&folded{adapter: foldOne(t, p, "alice")}).Bytes()
 	key := func(i int) contentKey { return contentKey{byte(i)} }
 	put := func(t *testing.T, c *cache, i int) *entry {
 		t.Helper()

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -40,8 +38,7 @@ func (r reader) ask(keys ...int) (hits int) {
 func newReader(t *testing.T, entries int64) reader {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(6, 0), forced())
-	f := foldOne(t, p, "alice")
-	defer f.Free()
+	f := &folded{adapter: foldOne(t, p, "alice")}
 	r := reader{t: t, p: p, c: newCache(entries * f.Bytes())}
 	t.Cleanup(r.c.close)
 	return r
@@ -180,9 +177,7 @@ func TestPrefetchFits(t *testing.T) {
 		o.Config.Seed = uint64(i) // or who has the same examples has the same adapter
 		mustLearn(t, p, ids[i], examples(6, i), o)
 	}
-	f := foldOne(t, p, ids[0])
-	p.options.CacheBytes = 5 * f.Bytes()
-	f.Free()
+	p.options.CacheBytes = 5 * (&folded{adapter: foldOne(t, p, ids[0])}).Bytes()
 	p.cache.close()
 	p.cache = newCache(p.options.CacheBytes)
 	before := p.counters.folds.Load()

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -10,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // oracle knows what every revision that ever was answers.
@@ -178,39 +175,5 @@ func TestForgetInFlight(t *testing.T) {
 	}
 	if rep := mustLearn(t, p, "alice", examples(6, 1), forced()); rep.Revision != 1 || rep.Examples+rep.HeldOut != 6 {
 		t.Errorf("got %+v, want a new profile", rep)
-	}
-}
-
-// TestCancelledFold has a Prefetch that folds give up: those who wait for it still get their answer.
-func TestCancelledFold(t *testing.T) {
-	p := create(t, small(t))
-	mustLearn(t, p, "alice", examples(6, 0), forced())
-	snap, err := p.snapshot("alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, mine := p.cache.acquire(snap.key)
-	if !mine {
-		t.Fatal("somebody folded it")
-	}
-	done := make(chan error)
-	for range 4 {
-		go func() {
-			_, err := p.Predict(context.Background(), "alice", "server down")
-			done <- err
-		}()
-	}
-	for {
-		if s := p.cache.snapshot(); s.Hits > 0 { // of the first pass, which has one of the four or more
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	p.cache.fill(e, nil, context.Canceled)
-	p.cache.release(e)
-	for range 4 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 	}
 }

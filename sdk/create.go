@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -35,10 +33,12 @@ func Create(dir string, c Config) (*SDK, error) {
 	case exists:
 		return nil, fmt.Errorf("%s: %w", dir, ErrExists)
 	}
-	if c.Model, err = filepath.Abs(c.Model); err != nil {
-		return nil, err
+	if c.Model != "" {
+		if c.Model, err = filepath.Abs(c.Model); err != nil {
+			return nil, err
+		}
 	}
-	m, err := openModel(c.Model, o)
+	m, err := openModel(o.model(c.Model), o)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +196,7 @@ func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (st
 
 func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {
 	if b, ok := c.Bank.(RandomBank); ok {
-		info, err := folder.RandomInfo(b.properties(p.encoder))
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		return p.store.PutBank(ctx, info)
+		return p.addRandomBank(ctx, b.properties(p.encoder))
 	}
 	f, err := os.Open(c.Bank.(WarmBank).Path)
 	if err != nil {

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -28,8 +26,8 @@ func (p *SDK) setDefaultBank(ctx context.Context, ref uint32) error {
 	return p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref))
 }
 
-// newcomersBank is the bank of new profiles, open.
-func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
+// openDefaultBank opens it.
+func (p *SDK) openDefaultBank() (uint32, *bank.Bank, error) {
 	ref, err := p.defaultBank()
 	if err != nil {
 		return 0, nil, err
@@ -38,18 +36,50 @@ func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 	return ref, b, err
 }
 
+// newcomersBank is the bank of new profiles of masks, open: the default one or, if the engine cannot train over that, its own.
+func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
+	ref, b, err := p.openDefaultBank()
+	if err != nil || p.trains(b) {
+		return ref, b, err
+	}
+	if ref, err = p.addRandomBank(context.Background(), p.engineBank()); err != nil {
+		return 0, nil, err
+	}
+	b, err = p.bank(ref)
+	return ref, b, err
+}
+
+// trains says whether the engine can train masks over a bank: of a deeper one those of the last blocks alone, if LN_b can turn off the adapters below.
+func (p *SDK) trains(b *bank.Bank) bool {
+	props := b.Properties()
+	return props.Blocks <= p.engine.Trains() || props.NormB
+}
+
+// engineBank is a bank that the engine can train over whatever the default one is: Create's default, in the last blocks.
+func (p *SDK) engineBank() bank.Properties {
+	return RandomBank{N: defaultN, Seed: defaultSeed, Blocks: p.engine.Trains()}.properties(p.encoder)
+}
+
+// kOver is how many ones a row of a new profile over a bank has. The folder's K was chosen for its own banks, and not for the engine's.
+func (p *SDK) kOver(b *bank.Bank) int {
+	if _, own, err := p.openDefaultBank(); err == nil && own != b && b.Properties() == p.engineBank() {
+		return defaultK(defaultN)
+	}
+	return min(p.k, b.Properties().N)
+}
+
 // newcomersDigits says whether new profiles are codes of digits: the folder has axes, and no bank that was trained or imported is to be used instead.
 func (p *SDK) newcomersDigits() (bool, error) {
 	if p.axes == nil {
 		return false, nil
 	}
-	_, b, err := p.newcomersBank()
-	return err == nil && b.Properties().Origin == bank.Random, err
+	_, b, err := p.openDefaultBank()
+	return err == nil && (b.Properties().Origin == bank.Random || !p.trains(b)), err
 }
 
 // toLastBlock makes a random default bank in all blocks the same one in the last.
 func (p *SDK) toLastBlock(ctx context.Context) error {
-	_, b, err := p.newcomersBank()
+	_, b, err := p.openDefaultBank()
 	if err != nil {
 		return err
 	}
@@ -58,15 +88,23 @@ func (p *SDK) toLastBlock(ctx context.Context) error {
 		return nil
 	}
 	props.Blocks = 1
-	info, err := folder.RandomInfo(props)
-	if err != nil {
-		return err
-	}
-	ref, err := p.store.PutBank(ctx, info)
+	ref, err := p.addRandomBank(ctx, props)
 	if err != nil {
 		return err
 	}
 	return p.setDefaultBank(ctx, ref)
+}
+
+// addRandomBank registers a random bank, once.
+func (p *SDK) addRandomBank(ctx context.Context, props bank.Properties) (uint32, error) {
+	info, err := folder.RandomInfo(props)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if known, err := p.store.BankByDigest(info.Digest); err == nil {
+		return known.Ref, nil
+	}
+	return p.store.PutBank(ctx, info)
 }
 
 func (p *SDK) defaultBankDigest() (string, error) {

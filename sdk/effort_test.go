@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -8,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -98,8 +94,11 @@ func TestEffort(t *testing.T) {
 	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
 		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
 	}
-	if steps[learner.EffortFast] != steps[learner.EffortDefault] || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
+	if trainsAll(p) != (steps[learner.EffortFast] == steps[learner.EffortDefault]) || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
 		t.Errorf("got %v steps", steps)
+	}
+	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v, want ErrConfig", err)
 	}
 	bare := func(id string) bool { // the lower block has no adapter
 		snap, err := p.snapshot(id)
@@ -110,19 +109,22 @@ func TestEffort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return !slices.ContainsFunc(affine[:len(affine)/2], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+		return snap.bank.Properties().OffBelow(affine, 1)
 	}
 	again := func(id string, e learner.Effort) int {
 		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
 	}
 	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
+	if !trainsAll(p) { // nobody has an adapter below, and fast takes fewer steps
+		if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || !bare(fast) || !bare(usual) {
+			t.Errorf("got %d steps of %d, a bare lower block after fast: %t, after default: %t", n, steps[learner.EffortDefault], bare(fast), bare(usual))
+		}
+		t.Skip("fast trains half of the blocks where libtorch trains all: go test -tags torch")
+	}
 	if n := again(fast, learner.EffortFast); n != steps[learner.EffortFast] || !bare(fast) || bare(usual) {
 		t.Errorf("got %d steps, a bare lower block after fast: %t, after default: %t", n, bare(fast), bare(usual))
 	}
 	if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || bare(usual) {
 		t.Errorf("fast over a whole adapter: got %d steps, the lower block bare: %t; want fewer steps of all blocks", n, bare(usual))
-	}
-	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
-		t.Errorf("got %v, want ErrConfig", err)
 	}
 }

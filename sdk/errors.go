@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -7,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -26,13 +24,14 @@ var (
 	ErrID              = store.ErrID
 	ErrMismatch        = store.ErrMismatch
 	ErrLimit           = store.ErrLimit
-	ErrSignature       = store.ErrSignature  // of Import
-	ErrEncrypted       = folder.ErrEncrypted // of Import
-	ErrFull            = store.ErrFull       // no room on the disk: nothing of the call is stored
-	ErrKey             = store.ErrKey        // the folder is encrypted, and Options.MasterKey is missing or not its own
-	ErrNoBase          = store.ErrNoBase     // of Backup: the folder does not remember a backup of that revision
-	ErrReadOnly        = store.ErrReadOnly   // of Learn, Import, Forget and TrainHead with Options.ReadOnly
-	ErrNoCUDA          = torch.ErrNoCUDA
+	ErrSignature       = store.ErrSignature    // of Import
+	ErrEncrypted       = folder.ErrEncrypted   // of Import
+	ErrFull            = store.ErrFull         // no room on the disk: nothing of the call is stored
+	ErrKey             = store.ErrKey          // the folder is encrypted, and Options.MasterKey is missing or not its own
+	ErrNoBase          = store.ErrNoBase       // of Backup: the folder does not remember a backup of that revision
+	ErrReadOnly        = store.ErrReadOnly     // of Learn, Import, Forget and TrainHead with Options.ReadOnly
+	ErrNoCUDA          = engine.ErrNoCUDA      // no CUDA device, or a program built without -tags torch
+	ErrUntrainable     = engine.ErrUntrainable // a LearnOptions.Config that trains more blocks than the engine can
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint
 	ErrTokenizer       = model.ErrTokenizer

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -7,9 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
 )
 
 // exam is the texts that a lesson's revisions are measured on. What is below the bank's first adapter is computed once for all of them: over a bank in the last block
@@ -69,7 +66,7 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 		known = known && which[i] >= 0
 	}
 	if !known { // texts that are no exam's, or a deeper bank's adapter
-		return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return learner.Embed(ctx, l.sdk.env(l.bank), texts, f) })
+		return l.embedAlone(ctx, snap, texts)
 	}
 	var key contentKey
 	if snap != nil {
@@ -78,7 +75,7 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 	all := l.exam.seen[key]
 	if all == nil {
 		var err error
-		all, err = l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) { return l.exam.prepared.Embed(ctx, l.sdk.env(l.bank), f) })
+		all, err = embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return l.exam.prepared.Embed(ctx, l.sdk.env(l.bank), a) })
 		if err != nil {
 			return nil, err
 		}
@@ -92,19 +89,19 @@ func (l *lesson) embed(ctx context.Context, snap *snapshot, texts []learner.Exam
 	return out, nil
 }
 
-// embedUnder folds a revision for f.
-func (l *lesson) embedUnder(ctx context.Context, snap *snapshot, f func(*bank.Folded) ([]float32, error)) ([]float32, error) {
+// embedAlone is embed of texts that no exam has prepared.
+func (l *lesson) embedAlone(ctx context.Context, snap *snapshot, texts []learner.Example) ([]float32, error) {
+	return embedUnder(snap, func(a *model.Adapter) ([]float32, error) { return learner.Embed(ctx, l.sdk.env(nil), texts, a) })
+}
+
+// embedUnder folds a revision for f; nil is the bare encoder.
+func embedUnder(snap *snapshot, f func(*model.Adapter) ([]float32, error)) ([]float32, error) {
 	if snap == nil {
 		return f(nil)
 	}
-	var folded *bank.Folded
-	err := l.sdk.engine.Do(ctx, func(s *torch.Scope) (err error) {
-		folded, err = snap.fold(s)
-		return err
-	})
+	a, err := snap.fold()
 	if err != nil {
 		return nil, err
 	}
-	defer folded.Free()
-	return f(folded)
+	return f(a)
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -7,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -38,7 +36,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 		return err
 	}
 	defer p.unpin(entries)
-	adapters := make([]*bank.Folded, len(entries))
+	adapters := make([]*model.Adapter, len(entries))
 	texts, phi := make([]model.Encoding, len(tickets)), false
 	for i, t := range tickets {
 		texts[i] = t.request.text
@@ -80,48 +78,22 @@ func (p *SDK) forward(tickets []*ticket) error {
 }
 
 // bare is the one adapter of a pass without any.
-var bare = []*bank.Folded{nil}
+var bare = []*model.Adapter{nil}
 
 // states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the states of the axes' blocks [texts, D], each text under its own adapter, or none.
-func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*bank.Folded, x, states []float32) error {
+func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*model.Adapter, x, states []float32) error {
 	var taps []int
 	if len(states) > 0 {
 		taps = p.axes.Taps
 	}
-	if !p.packs() {
-		return p.embed(ctx, texts, owner, adapters, x, taps, states)
+	if p.onCPU() { // a lane is one thread
+		return p.encoder.Embed(texts, owner, adapters, x, taps, states)
 	}
-	each := make([]*model.EachAdapter, len(adapters))
-	for i, f := range adapters {
-		each[i] = f.Each()
-	}
-	return p.encoder.EmbedEach(texts, owner, each, x, taps, states)
+	return p.engine.Embed(ctx, engine.Rows{Texts: texts, Owner: owner}, adapters, x, taps, states)
 }
 
-// packs says whether forward answers texts without padding, on the CPU's kernels.
-func (p *SDK) packs() bool { return !p.plain && p.encoder.CanEmbedEach() }
-
-// embed is EmbedEach through libtorch: on a GPU, and on CPUs that it has no kernels for.
-func (p *SDK) embed(ctx context.Context, texts []model.Encoding, owner []int, folded []*bank.Folded, x []float32, taps []int, states []float32) error {
-	b, err := model.NewBatch(texts, p.tokenizer.PadID())
-	if err != nil {
-		return err
-	}
-	return p.engine.Do(ctx, func(s *torch.Scope) error {
-		a, err := bank.Join(s, folded, owner)
-		if err != nil {
-			return err
-		}
-		if len(taps) == 0 {
-			return s.ReadFloat32s(p.encoder.Embed(s, b, a), x)
-		}
-		pooled, tapped := p.encoder.EmbedTaps(s, b, a, taps)
-		if err := s.ReadFloat32s(pooled, x); err != nil {
-			return err
-		}
-		return s.ReadFloat32s(tapped, states)
-	})
-}
+// onCPU says that passes run on the lanes' own threads, without padding, and not on a device.
+func (p *SDK) onCPU() bool { return p.engine.Device() == deviceCPU }
 
 // pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry stands for those with nothing to fold. All must be unpinned.
 func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {

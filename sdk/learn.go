@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -125,7 +123,8 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 func (p *SDK) learned(rep *Report, began time.Time) {
 	p.counters.learns.Add(1)
 	rep.Took = time.Since(began)
-	p.options.Logger.Info("learned", "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
+	rep.Engine, rep.Device = p.engine.Name(), p.engine.Device()
+	p.options.Logger.Info("learned", "engine", rep.Engine, "device", rep.Device, "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
 		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
 }
 
@@ -133,10 +132,7 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 func (p *SDK) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return func() {
-			p.trimmer.trim()
-			<-p.learns
-		}, nil
+		return func() { <-p.learns }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

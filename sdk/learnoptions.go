@@ -1,10 +1,7 @@
-//go:build cgo
-
 package sdk
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/xpeft/xpeft/learner"
@@ -48,14 +45,12 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	return c, configError(faults)
 }
 
-// learnConfig is the training's configuration: an own head is trained, and of a shared one the rows that are the profile's own.
+// learnConfig is the training's configuration: an own head is trained, and of a shared one the rows that are the profile's own. Over a bank in more blocks than the engine trains,
+// it is of the masks in the last ones.
 func (l *lesson) learnConfig() learner.Config {
-	k, own := l.sdk.k, l.headRef == 0
-	if l.old != nil && l.old.mask != nil {
-		k = l.old.mask.K
-	}
+	props, own, trains := l.bank.Properties(), l.headRef == 0, l.sdk.engine.Trains()
 	c := learner.Default()
-	if !own && isTrained(l.head) && l.bank.Properties().Blocks < l.sdk.encoder.Blocks() {
+	if !own && isTrained(l.head) && props.Blocks < l.sdk.encoder.Blocks() {
 		c = learner.LastBlocks()
 	}
 	c.K = 0
@@ -63,14 +58,17 @@ func (l *lesson) learnConfig() learner.Config {
 		c = *l.options.Config
 	}
 	c.Mode = learner.Masks
-	c.K = orDefault(c.K, min(k, l.bank.Properties().N))
+	c.K = orDefault(c.K, l.k())
 	c.Head, c.Bias = own || l.rows > 0, c.Bias && !own
-	if l.options.Config == nil {
-		if l.options.Effort == learner.EffortFast && l.bareBelow() {
-			c.Top = (l.bank.Properties().Blocks + 1) / 2
+	if half := (props.Blocks + 1) / 2; l.options.Config == nil {
+		if l.options.Effort == learner.EffortFast && half < min(props.Blocks, trains) && l.bareBelow(half) {
+			c.Top = half
 		} else {
 			c, _ = c.With(l.options.Effort)
 		}
+	}
+	if props.Blocks > trains {
+		c.Top = orDefault(c.Top, trains)
 	}
 	if f := l.options.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
@@ -78,22 +76,26 @@ func (l *lesson) learnConfig() learner.Config {
 	return c
 }
 
-// bareBelow says whether the lower half of a bank in several blocks may stay without an adapter: nothing was learned there yet. What was is not thrown away to be fast.
-func (l *lesson) bareBelow() bool {
+// k is how many ones a row gets: as many as it has, or as new profiles get.
+func (l *lesson) k() int {
+	if l.old == nil || l.old.mask == nil || !l.sdk.trains(l.old.bank) {
+		return l.sdk.kOver(l.bank)
+	}
+	return min(l.old.mask.K, l.bank.Properties().N)
+}
+
+// bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn them off, and nothing was learned there yet. What was is not thrown away to be fast.
+func (l *lesson) bareBelow(top int) bool {
 	p := l.bank.Properties()
-	if p.Blocks < 2 || !p.NormB {
+	if !p.NormB {
 		return false
 	}
 	if l.old == nil || !learned(l.old.record) || l.move {
 		return true
 	}
 	affine, err := l.old.affine()
-	off := len(affine) / p.Blocks * (p.Blocks / 2)
-	return err == nil && off > 0 && !slices.ContainsFunc(affine[:off], func(x float32) bool { return math.Abs(float64(x)) > affineOff })
+	return err == nil && affine != nil && p.OffBelow(affine, top)
 }
-
-// affineOff is what rounding an affine of zero to 8 bits leaves of it.
-const affineOff = 1e-6
 
 // isTrained tells a head that was fitted to examples from one that was made of the labels' names.
 func isTrained(h *model.Head) bool {

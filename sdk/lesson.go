@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -37,7 +35,8 @@ type known struct {
 // aim is what is learned.
 type aim struct {
 	digits  bool       // a code of digits over the folder's axes; else masks over a bank
-	move    bool       // to the default bank and the newest shared head, or from one of both to the other
+	move    bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
+	narrows bool       // from adapters in more blocks than the engine trains to the last ones of them
 	bank    *bank.Bank // of masks
 	bankRef uint32
 	head    *model.Head // where the head starts
@@ -81,7 +80,7 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	if l.digits, err = l.byDigits(); err != nil {
 		return nil, err
 	}
-	if l.old != nil && l.digits != l.old.digits() {
+	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
 		l.move = true
 	}
 	if !l.digits && (l.old == nil || l.move) {
@@ -107,6 +106,7 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	}
 	if !l.digits {
 		l.config = l.learnConfig()
+		l.narrows = l.config.Top > 0 && l.old != nil && learned(l.old.record) && !l.move && !l.bareBelow(p.engine.Trains())
 	}
 	return l, nil
 }

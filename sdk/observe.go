@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -120,7 +118,7 @@ func (p *SDK) untrained(id string) (*store.Profile, error) {
 		return nil, err
 	}
 	props, rec := b.Properties(), &store.Profile{ID: id, Bank: ref, Head: head}
-	if rec.Mask, err = learner.NewLogits(props.N, props.Blocks).Mask(min(p.k, props.N)); err != nil {
+	if rec.Mask, err = learner.NewLogits(props.N, props.Blocks).Mask(p.kOver(b)); err != nil {
 		return nil, err
 	}
 	if props.NormB {

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -8,10 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/native"
+	"github.com/xpeft/xpeft/internal/engine/torch"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -40,7 +41,7 @@ func Open(dir string, o *Options) (*SDK, error) {
 	}
 	meta := st.Meta()
 	at := orDefault(opts.Model, meta.Model)
-	m, err := openModel(at, opts)
+	m, err := openModel(opts.model(at), opts)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
@@ -84,10 +85,11 @@ func (p *SDK) foldCase(ctx context.Context) error {
 }
 
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
+	o = o.on(m.engine.Device())
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}}
 	p.taught = newTaughtCache(p.cache)
-	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.packs, p.forward)
+	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
 	return p
 }
 
@@ -95,20 +97,43 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 type opened struct {
 	checkpoint *model.Checkpoint // belongs to encoder
 	tokenizer  *model.Tokenizer
-	engine     *torch.Engine
+	engine     engine.Engine
 	encoder    *model.Encoder
 }
 
+// source is where a model's files are.
+type source struct {
+	dir string
+	fs  fs.FS // instead of dir, unless it is nil
+}
+
+// model is the source of the model that is in a folder, if ModelFS names no other.
+func (o Options) model(dir string) source { return source{dir, o.ModelFS} }
+
+func (s source) tokenizer() (*model.Tokenizer, error) {
+	if s.fs != nil {
+		return model.LoadTokenizerFS(s.fs)
+	}
+	return model.LoadTokenizer(s.dir)
+}
+
+func (s source) checkpoint() (*model.Checkpoint, error) {
+	if s.fs != nil {
+		return model.OpenCheckpointFS(s.fs)
+	}
+	return model.OpenCheckpoint(s.dir)
+}
+
 // openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a core each.
-func openModel(dir string, o Options) (m opened, err error) {
+func openModel(from source, o Options) (m opened, err error) {
 	var tokenizerErr error
 	read := make(chan *model.Tokenizer)
 	go func() {
 		var t *model.Tokenizer
-		t, tokenizerErr = model.LoadTokenizer(dir)
+		t, tokenizerErr = from.tokenizer()
 		read <- t
 	}()
-	m, err = openEncoder(dir, o)
+	m, err = openEncoder(from, o)
 	m.tokenizer = <-read
 	if err != nil {
 		return m, err
@@ -122,27 +147,46 @@ func openModel(dir string, o Options) (m opened, err error) {
 	return m, nil
 }
 
-func openEncoder(dir string, o Options) (m opened, err error) {
-	c, err := model.OpenCheckpoint(dir)
+func openEncoder(from source, o Options) (m opened, err error) {
+	c, err := from.checkpoint()
 	if err != nil {
 		return m, err
 	}
-	e, err := torch.Open(torch.Config{Device: torch.Device(o.Device), Workers: o.Workers, Threads: o.Threads, Logger: o.Logger})
+	enc, err := model.NewEncoder(c)
 	if err != nil {
 		return m, errors.Join(err, c.Close())
 	}
-	enc, err := model.NewEncoder(context.Background(), e, c)
+	e, err := openEngine(enc, o)
 	if err != nil {
-		return m, errors.Join(err, e.Close(), c.Close())
+		return m, errors.Join(err, enc.Close())
 	}
 	return opened{checkpoint: c, engine: e, encoder: enc}, nil
+}
+
+// Engines are those that the program was built with.
+func Engines() []string {
+	if torch.Built {
+		return []string{"native", "torch"}
+	}
+	return []string{"native"}
+}
+
+// NativeBlocks is in how many of the model's last blocks the native engine trains adapters; libtorch trains all.
+const NativeBlocks = native.Blocks
+
+// openEngine is the native engine, or libtorch's if the program was built with it: on a GPU if there is one, unless Options.Device says otherwise.
+func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
+	if !torch.Built && o.Device != deviceCUDA {
+		return native.New(enc), nil
+	}
+	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers, Threads: o.Threads, Logger: o.Logger})
 }
 
 func (m opened) close() error {
 	if m.engine == nil {
 		return nil
 	}
-	return errors.Join(m.encoder.Close(), m.engine.Close())
+	return errors.Join(m.engine.Close(), m.encoder.Close())
 }
 
 // describe is what decides the encoder's output beside its weights, whose shapes fix the rest.

@@ -1,9 +1,8 @@
-//go:build cgo
-
 package sdk
 
 import (
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -19,7 +18,7 @@ import (
 
 // Config of a new store. Model, Bank and Labels say what it is bound to for its life.
 type Config struct {
-	Model     string   // folder of a BERT checkpoint in Hugging Face's layout
+	Model     string   // folder of a BERT checkpoint in Hugging Face's layout; may be empty with Options.ModelFS
 	Bank      Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
 	K         int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
 	Labels    []string // of the first shared head, which is made from their names; 2 at least
@@ -50,15 +49,16 @@ func (WarmBank) isBank()   {}
 
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
-	Device     string        // cpu, cuda (ErrNoCUDA where there is none) or auto; default cpu
-	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least
-	Threads    int           // threads of one training step; default runtime.GOMAXPROCS(0)
+	Device     string        // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
+	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
+	Threads    int           // threads that trainings may use, of which they leave to Predict what it needs; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
-	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512
+	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512, on cuda 16,384
 	Gather     time.Duration // how long a text waits for others to share its pass while a worker is free; default 0: texts gather only while all workers are busy
 	CacheBytes int64         // of folded digits and adapters, and of the keys of stored texts, at most an eighth; default 256 MiB
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
+	ModelFS    fs.FS         // the model's files out of another place, as of embed.FS: then no folder is read, neither Model nor the one that Create was given
 	ReadOnly   bool          // predict, export and list only; several processes may, side by side
 	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
 	NoTaught   bool          // ask the model about stored texts too: by default one that is no rejection is answered with its label (SourceTaught)
@@ -86,7 +86,7 @@ type Options struct {
 
 func (c Config) validate() error {
 	var faults []string
-	if c.Model == "" {
+	if c.Model == "" && (c.Options == nil || c.Options.ModelFS == nil) {
 		faults = append(faults, "Model is empty")
 	}
 	if len(c.Labels) < 2 {
@@ -118,10 +118,10 @@ func (c Config) validate() error {
 // withDefaults fills in what the model and the bank decide, and checks what they limit.
 func (c Config) withDefaults(m model.Config, t *model.Tokenizer) (Config, error) {
 	if c.Bank == nil {
-		c.Bank = RandomBank{Seed: 42}
+		c.Bank = RandomBank{Seed: defaultSeed}
 	}
 	if b, ok := c.Bank.(RandomBank); ok && b.N == 0 {
-		b.N = 150
+		b.N = defaultN
 		c.Bank = b
 	}
 	if c.MaxTokens == 0 {
@@ -135,13 +135,22 @@ func (c Config) withDefaults(m model.Config, t *model.Tokenizer) (Config, error)
 		return c, err
 	}
 	if c.K == 0 {
-		c.K = min(50, (n+2)/3)
+		c.K = defaultK(n)
 	}
 	if c.K > n {
 		return c, fmt.Errorf("%w: K=%d of a bank of N=%d", ErrConfig, c.K, n)
 	}
 	return c, nil
 }
+
+// What Create makes a bank and a K of by default.
+const (
+	defaultN    = 150
+	defaultSeed = 42
+)
+
+// defaultK is how many of n adapters a row averages.
+func defaultK(n int) int { return min(50, (n+2)/3) }
 
 // bankSize is N.
 func bankSize(b Bank) (int, error) {
@@ -215,7 +224,7 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	faults = append(faults, c.Limits.setDefaults()...)
 	switch c.Device {
-	case "", "cpu", "cuda", "auto":
+	case "", deviceCPU, deviceCUDA, deviceAuto:
 	default:
 		faults = append(faults, fmt.Sprintf("Device %q is none of cpu, cuda, auto", c.Device))
 	}
@@ -223,11 +232,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if slices.Contains(c.Private, "") {
 		faults = append(faults, "a Private prefix is empty: that would be all profiles")
 	}
-	c.Device = orDefault(c.Device, "cpu")
-	c.Workers = orDefault(c.Workers, max(2, runtime.GOMAXPROCS(0)))
 	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
-	c.Learns = min(orDefault(c.Learns, 1), c.Workers)
-	c.PassTokens = orDefault(c.PassTokens, 512)
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)
 	c.ObserveEvery = orDefault(c.ObserveEvery, 8)
@@ -238,6 +243,24 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, configError(faults)
+}
+
+// The devices that an engine may be on.
+const (
+	deviceCPU  = "cpu"
+	deviceCUDA = "cuda"
+	deviceAuto = "auto"
+)
+
+// on fills in what depends on the device: a GPU takes few passes at once, and large ones.
+func (o Options) on(device string) Options {
+	workers, tokens := max(2, runtime.GOMAXPROCS(0)), 512
+	if device != deviceCPU {
+		workers, tokens = 2, 16<<10
+	}
+	o.Workers, o.PassTokens = orDefault(o.Workers, workers), orDefault(o.PassTokens, tokens)
+	o.Learns = min(orDefault(o.Learns, 1), o.Workers)
+	return o
 }
 
 func orDefault[T comparable](v, fallback T) T {

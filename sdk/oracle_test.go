@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -61,7 +59,6 @@ func expect(t testing.TB, p *SDK, id, text string) Prediction {
 		t.Fatal(err)
 	}
 	f := foldOne(t, p, id)
-	defer f.Free()
 	var e learner.Example
 	p.tokenizer.Encode(&e.Text, text, "", p.maxTokens)
 	x, err := learner.Embed(ctx, p.env(snap.bank), []learner.Example{e}, f)
@@ -192,9 +189,8 @@ func TestScoresOfReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := foldOne(t, p, "alice")
-	defer f.Free()
 	data := divide(p.encode(p.store.Merged("alice", nil, records(es)), snap.head))
-	loss := func(f *bank.Folded, offset []float32) float64 {
+	loss := func(f *model.Adapter, offset []float32) float64 {
 		sc, err := learner.Evaluate(context.Background(), p.env(snap.bank), f, snap.head, offset, data.held)
 		if err != nil {
 			t.Fatal(err)

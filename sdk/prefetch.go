@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -9,7 +7,7 @@ import (
 	"slices"
 )
 
-// prefetchAtOnce is how many adapters are folded in one visit to the engine: enough to share the reading of the bank, and soon done.
+// prefetchAtOnce is how many adapters are folded together: enough to share the reading of the bank, and soon done.
 const prefetchAtOnce = 16
 
 // Prefetch folds the digits, or the adapters, of profiles that will soon be asked for, so that their next Predict finds them, and keeps them as those that were used more than

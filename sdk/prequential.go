@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -8,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
@@ -48,13 +45,13 @@ func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error
 		return t, nil
 	}
 	texts := unseen[max(0, len(unseen)-mostTracked):]
-	bare, err := l.sdk.embedQuickly(ctx, l, nil, texts)
+	bare, err := l.embedAlone(ctx, nil, texts)
 	if err != nil {
 		return t, err
 	}
 	own := bare
 	if learned(l.old.record) {
-		if own, err = l.sdk.embedQuickly(ctx, l, l.old, texts); err != nil {
+		if own, err = l.embedAlone(ctx, l.old, texts); err != nil {
 			return t, err
 		}
 	}
@@ -109,14 +106,6 @@ func rightly(h *model.Head, offset, x []float32, class int) float64 {
 		return 1
 	}
 	return 0
-}
-
-// embedQuickly embeds texts under a revision, nil for the bare encoder, as Predict does.
-func (p *SDK) embedQuickly(ctx context.Context, l *lesson, snap *snapshot, texts []learner.Example) (x []float32, err error) {
-	return l.embedUnder(ctx, snap, func(f *bank.Folded) ([]float32, error) {
-		x := make([]float32, len(texts)*p.encoder.Hidden())
-		return x, p.states(ctx, encodings(texts), make([]int, len(texts)), []*bank.Folded{f}, x, nil)
-	})
 }
 
 // into makes a write add the tally to the person's shares and the folder's.

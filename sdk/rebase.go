@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -118,7 +116,7 @@ func (p *SDK) moved(id string) (bool, error) {
 		return false, err
 	}
 	if rec.Head == 0 {
-		bank, err = p.defaultBank()
+		bank, _, err = p.newcomersBank()
 		return rec.Bank == bank, err
 	}
 	if digits {
@@ -132,7 +130,7 @@ func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
 	if digits, err = p.newcomersDigits(); err != nil {
 		return digits, 0, 0, err
 	}
-	if bank, err = p.defaultBank(); digits {
+	if bank, _, err = p.newcomersBank(); digits {
 		bank = p.axes.ref
 	}
 	if err == nil {

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -20,7 +18,7 @@ import (
 )
 
 // TestRequested is what the project was asked for, in one place: a bank that no Learn changes, masks that are k-hot rows in bbolt, adapters that are folded once and cached, profiles that
-// answer alike wherever they go, and four libraries that really do the work.
+// answer alike wherever they go, and the libraries that really do the work.
 func TestRequested(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, strong(t))
@@ -99,17 +97,29 @@ func bankSum(t *testing.T, p *SDK, b *bank.Bank) string {
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
-// reached: package sdk is built on each of them.
+// reached: package sdk is built on each of them, on gotch with -tags torch alone.
 func reached(t *testing.T) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	const gotch = "github.com/sugarme/gotch/libtch"
+	plain, torch := dependencies(t), dependencies(t, "-tags", "torch")
+	for _, want := range []string{"go.etcd.io/bbolt", "github.com/RoaringBitmap/roaring/v2", "github.com/klauspost/compress/zstd", gotch} {
+		if !slices.Contains(torch, want) {
+			t.Errorf("sdk does not reach %s with -tags torch", want)
+		}
+		if slices.Contains(plain, want) != (want != gotch) {
+			t.Errorf("sdk reaches %s without a tag: %t", want, want == gotch)
+		}
+	}
+}
+
+// dependencies are the packages that sdk is built of.
+func dependencies(t *testing.T, flags ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", slices.Concat([]string{"list", "-deps"}, flags, []string{"."})...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	deps := strings.Fields(string(out))
-	for _, want := range []string{"github.com/sugarme/gotch/libtch", "go.etcd.io/bbolt", "github.com/RoaringBitmap/roaring/v2", "github.com/klauspost/compress/zstd"} {
-		if !slices.Contains(deps, want) {
-			t.Errorf("sdk does not reach %s", want)
-		}
-	}
+	return strings.Fields(string(out))
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -17,7 +15,7 @@ import (
 // the first one's adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they are padded, those whose length is nearest to its own.
 type scheduler struct {
 	answer func([]*ticket) error // one forward pass: sets the answers
-	packs  func() bool           // passes have no padding
+	packs  bool                  // passes have no padding: on the CPU
 	budget int                   // tokens in a pass, padding included; a longer text has one for itself
 	window time.Duration         // how long a ticket may wait for others while a lane is free
 	count  int                   // lanes
@@ -69,7 +67,7 @@ type call struct {
 	done    chan struct{}
 }
 
-func newScheduler(lanes, budget int, window time.Duration, packs func() bool, answer func([]*ticket) error) *scheduler {
+func newScheduler(lanes, budget int, window time.Duration, packs bool, answer func([]*ticket) error) *scheduler {
 	s := &scheduler{answer: answer, packs: packs, budget: budget, window: window, count: lanes, turns: map[string]uint64{}}
 	s.wake = sync.NewCond(&s.mu)
 	s.lanes.Add(lanes)
@@ -219,7 +217,7 @@ func (s *scheduler) await() bool {
 // fill chooses the tickets of a pass, and says how many tokens it computes, padding included.
 func (s *scheduler) fill() (tickets []*ticket, computed int) {
 	first := s.queue[0]
-	others, pads, waste := s.queue[1:min(len(s.queue), look)], !s.packs(), 0.04
+	others, pads, waste := s.queue[1:min(len(s.queue), look)], !s.packs, 0.04
 	if pads {
 		others = slices.Clone(others)
 		slices.SortStableFunc(others, func(a, b *ticket) int { return cmp.Compare(apart(a, first), apart(b, first)) })

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -12,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/internal/engine"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -29,8 +29,8 @@ func (g *gate) answer(tickets []*ticket) error {
 	return <-g.let
 }
 
-// padding is where texts are padded.
-func padding() bool { return false }
+// padding is where texts are padded, and not packed.
+const padding = false
 
 func ticketOf(profile string, at, tokens int) *ticket {
 	r := &request{profile: profile}
@@ -201,10 +201,15 @@ func TestSchedulerWindow(t *testing.T) {
 	close(g.begun)
 }
 
-// TestGathered has many callers at once: their texts share passes, and each gets what it gets alone, through the kernels and through libtorch.
+// elsewhere is an engine that says it is on a device.
+type elsewhere struct{ engine.Engine }
+
+func (elsewhere) Device() string { return deviceCUDA }
+
+// TestGathered has many callers at once: their texts share passes, and each gets what it gets alone, through the kernels of the CPU and as on a device.
 func TestGathered(t *testing.T) {
 	c := strong(t)
-	c.Options.Workers = 1
+	c.Options.Workers, c.Options.Gather = 1, 2*time.Millisecond
 	p := create(t, c)
 	narrow, _ := otherBank(t, RandomBank{N: 3, Seed: 4, Bottleneck: 2}, "narrow")
 	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), Fail); err != nil {
@@ -217,7 +222,10 @@ func TestGathered(t *testing.T) {
 	id := func(i int) string {
 		return append([]string{"", "narrow"}, strings.Fields("p0 p1 p2 p3 p4 p5 p6 p7")...)[i%10]
 	}
-	for _, p.plain = range []bool{false, true} {
+	for _, device := range []bool{false, true} {
+		if device {
+			p.engine, p.scheduler.packs = elsewhere{p.engine}, false
+		}
 		before, err := p.Stats()
 		if err != nil {
 			t.Fatal(err)

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -9,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -18,26 +16,25 @@ import (
 
 // SDK is an open folder. It is safe for concurrent use.
 type SDK struct {
-	dir        string
-	options    Options
-	store      *store.Store
-	engine     *torch.Engine
-	encoder    *model.Encoder
-	tokenizer  *model.Tokenizer
-	maxTokens  int
-	k          int
-	cache      *cache
-	taught     *taughtCache
-	scheduler  *scheduler
-	counters   counters
-	embeddings buffers
-	plain      bool // answers come through libtorch even where there are kernels for them: for tests
+	dir         string
+	options     Options
+	store       *store.Store
+	engine      engine.Engine
+	encoder     *model.Encoder
+	tokenizer   *model.Tokenizer
+	maxTokens   int
+	k           int
+	cache       *cache
+	taught      *taughtCache
+	scheduler   *scheduler
+	counters    counters
+	embeddings  buffers
+	untrainable untrainable
 
 	learns chan struct{} // one token for each Learn that may run
 	ids    keyLock       // Learns of one profile wait for each other
 
 	training sync.Mutex // held by the one TrainBank that may run
-	trimmer  trimmer
 
 	observer observer
 
@@ -71,7 +68,7 @@ func (p *SDK) Close() error {
 		for b := range p.banks.all() {
 			errs = append(errs, b.Close())
 		}
-		errs = append(errs, p.encoder.Close(), p.engine.Close(), p.store.Close())
+		errs = append(errs, p.engine.Close(), p.encoder.Close(), p.store.Close())
 		p.options.Logger.Info("closed")
 		return errors.Join(errs...)
 	})

@@ -1,11 +1,8 @@
-//go:build cgo
-
 package sdk
 
 import (
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -108,18 +105,18 @@ func (s *snapshot) affine() ([]float32, error) {
 	return a, corrupt("affine", err)
 }
 
-// fold makes the profile's adapter, which belongs to the caller; nil if it has no masks.
-func (s *snapshot) fold(scope *torch.Scope) (*bank.Folded, error) {
-	if s.bank == nil {
-		return nil, nil
-	}
-	fs, errs := foldAll(scope, s.bank, []*snapshot{s})
-	return fs[0], errs[0]
+// fold makes the profile's adapter; nil if it has no masks.
+func (s *snapshot) fold() (*model.Adapter, error) {
+	adapters, errs := foldAll(s.bank, []*snapshot{s})
+	return adapters[0], errs[0]
 }
 
-// foldAll makes the adapters of profiles over one bank in one pass. Each has a result or an error of its own.
-func foldAll(scope *torch.Scope, b *bank.Bank, snaps []*snapshot) ([]*bank.Folded, []error) {
-	fs, errs := make([]*bank.Folded, len(snaps)), make([]error, len(snaps))
+// foldAll makes the adapters of profiles over one bank in one pass, nil ones where that is nil. Each has a result or an error of its own.
+func foldAll(b *bank.Bank, snaps []*snapshot) ([]*model.Adapter, []error) {
+	adapters, errs := make([]*model.Adapter, len(snaps)), make([]error, len(snaps))
+	if b == nil {
+		return adapters, errs
+	}
 	var masks []*bitmask.Mask
 	var affines [][]float32
 	var of []int
@@ -131,11 +128,11 @@ func foldAll(scope *torch.Scope, b *bank.Bank, snaps []*snapshot) ([]*bank.Folde
 		}
 		masks, affines, of = append(masks, s.mask), append(affines, affine), append(of, i)
 	}
-	folded, failed := b.FoldMany(scope, masks, affines)
+	folded, failed := b.FoldMany(masks, affines)
 	for n, i := range of {
-		fs[i], errs[i] = folded[n], corrupt("bank", failed[n])
+		adapters[i], errs[i] = folded[n], corrupt("bank", failed[n])
 	}
-	return fs, errs
+	return adapters, errs
 }
 
 // offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior.

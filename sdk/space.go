@@ -1,12 +1,10 @@
-//go:build cgo
-
 package sdk
 
 import (
 	"context"
 	"fmt"
-	"sync"
 
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -61,50 +59,12 @@ func encodings(examples []learner.Example) []model.Encoding {
 	return out
 }
 
-// featureTokens is how many tokens one thread embeds between looks at ctx.
-const featureTokens = 1024
-
-// features is φ of texts, [texts, D], on Options.Threads threads. Cost: a forward pass of the bare encoder.
+// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder.
 func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
-	D := p.axes.Dim()
-	out := make([]float32, len(texts)*D)
-	var work sync.WaitGroup
-	free, failed := make(chan struct{}, p.options.Threads), make(chan error, 1)
-	for at, end := 0, 0; at < len(texts); at = end {
-		for tokens := 0; end < len(texts) && (end == at || tokens < featureTokens); end++ {
-			tokens += len(texts[end].IDs)
-		}
-		free <- struct{}{}
-		work.Add(1)
-		go func(some []model.Encoding, x []float32) {
-			defer work.Done()
-			defer func() { <-free }()
-			if err := p.featuresOf(ctx, some, x); err != nil {
-				select {
-				case failed <- err:
-				default: // the first one is enough
-				}
-			}
-		}(texts[at:end], out[at*D:end*D])
-	}
-	work.Wait()
-	select {
-	case err := <-failed:
+	phi, pooled := make([]float32, len(texts)*p.axes.Dim()), make([]float32, len(texts)*p.encoder.Hidden())
+	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, pooled, p.axes.Taps, phi); err != nil {
 		return nil, err
-	default:
-		return out, nil
 	}
-}
-
-// featuresOf is one pass of features.
-func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding, x []float32) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	pooled := make([]float32, len(texts)*p.encoder.Hidden())
-	if err := p.states(ctx, texts, make([]int, len(texts)), bare, pooled, x); err != nil {
-		return err
-	}
-	p.axes.Features(x[:0], x)
-	return nil
+	p.axes.Features(phi[:0], phi)
+	return phi, nil
 }

@@ -1,10 +1,10 @@
-//go:build cgo
-
 package sdk
 
 import (
+	"sync"
 	"sync/atomic"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -21,8 +21,11 @@ type Stats struct {
 	Predictions int64       `json:"predictions"` // rows answered
 	Folds       int64       `json:"folds"`
 	Learns      int64       `json:"learns"`
-	Tensors     int64       `json:"tensors"` // libtorch handles in use, now
-	Device      string      `json:"device"`
+	Engine      string      `json:"engine"` // native or torch
+	Device      string      `json:"device"` // cpu or cuda
+	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now. They are served as ever; their next Learn
+	// trains the last of these blocks, or over another bank, and is installed if it is no worse.
+	Untrainable int64 `json:"untrainable"`
 	// Prequential is over all profiles that learned, the last ten thousand examples or so.
 	Prequential Prequential `json:"prequential"`
 }
@@ -39,8 +42,36 @@ func (p *SDK) Stats() (Stats, error) {
 		return Stats{}, err
 	}
 	q, err := p.prequential()
+	if err != nil {
+		return Stats{}, err
+	}
+	deep, err := p.untrainable.count(p, st.Revision)
 	return Stats{Prequential: q, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
-		Learns: p.counters.learns.Load(), Tensors: p.engine.Live(), Device: string(p.engine.Device())}, err
+		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Untrainable: deep}, err
+}
+
+// untrainable counts the profiles that the engine cannot train as they are, once for each state of the store.
+type untrainable struct {
+	mu       sync.Mutex
+	revision uint64 // of the store, when it was counted
+	n        int64
+}
+
+func (u *untrainable) count(p *SDK, revision uint64) (int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.revision == revision {
+		return u.n, nil
+	}
+	n := int64(0)
+	for _, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains()) {
+		if err != nil {
+			return 0, corrupt("banks", err)
+		}
+		n++
+	}
+	u.revision, u.n = revision, n
+	return n, nil
 }
 
 // Sub is what happened since an earlier snapshot.

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -91,7 +89,7 @@ func (l *lesson) end(ctx context.Context, res *learner.Result) (*Report, error) 
 	rep := &Report{Profile: l.id, Before: l.before, After: after, Examples: len(l.data.train), HeldOut: len(l.data.held), Truncated: l.data.truncated(),
 		Start: l.began, Losses: res.Losses, Steps: res.Steps}
 	rep.Installed, rep.Reason = l.gate(l.before, after, lost)
-	rep.Moved = rep.Installed && l.old != nil && l.move
+	rep.Moved = rep.Installed && l.old != nil && (l.move || l.narrows)
 	if err := l.commit(ctx, rec, encodeState(res.Logits), rep); err != nil {
 		return nil, err
 	}

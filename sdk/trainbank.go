@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -83,7 +81,7 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 
 // bankConfig is what the options say of a bank for this store.
 func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teachers, err error) {
-	_, b, err := p.newcomersBank()
+	_, b, err := p.openDefaultBank()
 	if err != nil {
 		return c, from, err
 	}

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package sdk
 
 import (
@@ -86,7 +84,7 @@ type Report struct {
 	After     Score  // of what was learned, on the same examples, even if the label prior serves instead
 	Examples  int    // learned from, stored ones included
 	HeldOut   int    // kept back to judge masks by; 0 for digits, which are measured out of fold and learned from all
-	Moved     bool   // from masks to digits, from digits to masks, or by Rebase
+	Moved     bool   // from masks to digits, from digits to masks, by Rebase, or to what the engine trains, from adapters in more blocks or over a bank that it cannot train over
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
 	Labels    []LabelReport
 	MacroF1   float64
@@ -99,6 +97,8 @@ type Report struct {
 	Losses      []float32     // one a step; none of digits
 	Steps       int           // 0 of digits
 	Took        time.Duration // waiting for other Learns included
+	Engine      string        // what computed, native or torch, and on which
+	Device      string        // cpu or cuda
 	Bytes       int           // of the record that is now served, frame and own head included
 	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L, or of the rows of digits
 }

@@ -100,16 +100,6 @@ func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// runsEngine is runs of a command that needs libtorch, which this build may lack.
-func (a *app) runsEngine(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
-	return a.runs(func(ctx context.Context, args []string) error {
-		if !hasTorch {
-			return errNoTorch
-		}
-		return f(ctx, args)
-	})
-}
-
 // logger is silent unless --verbose.
 func (a *app) logger() *slog.Logger {
 	if !a.verbose {

@@ -22,7 +22,7 @@ func (a *app) bankTrainCommand() *cobra.Command {
 profile in five is not trained on, but watched: training stops when it is served no better. A run that was cut off goes on where it was with
 --keep-head, if the examples are still the same; else it starts anew. The bank keeps what it learned of a profile when that is forgotten.`,
 		Args: cobra.NoArgs,
-		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if err := a.mustExist(); err != nil {
 				return err
 			}

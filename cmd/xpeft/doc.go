@@ -9,6 +9,6 @@
 //
 // # Reading the source
 //
-// A file a command. app.go has what they share, exit.go the exit codes, lines.go the JSON lines that go in. What runs the model is in engine*.go,
-// the only files that need libtorch: built with CGO_ENABLED=0, these commands say so, and the others are the same code.
+// A file a command. app.go has what they share, exit.go the exit codes, lines.go the JSON lines that go in. What runs the model is in engine*.go;
+// no other command opens it.
 package main

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -13,8 +11,6 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-const hasTorch = true
-
 // engineErrors are those of the sdk, before the store's: ErrModelMismatch may wrap more than one.
 var engineErrors = []kind{
 	{sdk.ErrModelMismatch, exitMismatch},
@@ -24,6 +20,8 @@ var engineErrors = []kind{
 	{sdk.ErrExample, exitInput},
 	{sdk.ErrConfig, exitUsage},
 	{sdk.ErrLearnConfig, exitUsage},
+	{sdk.ErrUntrainable, exitUsage},
+	{sdk.ErrNoCUDA, exitNoCUDA},
 }
 
 func (a *app) options(e engineFlags) *sdk.Options {

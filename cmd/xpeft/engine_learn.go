@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -100,7 +98,7 @@ func newLearned(r *sdk.Report, losses bool) learned {
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
 		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
-		Steps: r.Steps, Seconds: r.Took.Seconds(), Bytes: r.Bytes, MaskBytes: r.MaskBytes,
+		Steps: r.Steps, Seconds: r.Took.Seconds(), Engine: r.Engine, Device: r.Device, Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}
 	for _, x := range r.Labels {
 		l.Labels = append(l.Labels, labelRow(x))

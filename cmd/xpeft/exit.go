@@ -27,7 +27,7 @@ const (
 	exitMismatch  = 6
 	exitExists    = 7
 	exitInput     = 8
-	exitNoTorch   = 9
+	exitNoCUDA    = 9
 	exitNoStore   = 10
 	exitNewer     = 11
 	exitKey       = 12
@@ -37,12 +37,9 @@ const (
 // names of the exit codes in JSON: scripts read them more easily than numbers.
 var names = map[int]string{
 	exitError: "error", exitUsage: "usage", exitNotFound: "not_found", exitCorrupt: "corrupt", exitLocked: "locked",
-	exitMismatch: "mismatch", exitExists: "exists", exitInput: "input", exitNoTorch: "no_libtorch", exitNoStore: "no_store",
+	exitMismatch: "mismatch", exitExists: "exists", exitInput: "input", exitNoCUDA: "no_cuda", exitNoStore: "no_store",
 	exitNewer: "newer", exitKey: "key",
 }
-
-// errNoTorch is what init, learn and predict say where they cannot run.
-var errNoTorch = errors.New("this xpeft was built without libtorch: it cannot init, learn or predict")
 
 // usageError is a command line that cannot be.
 type usageError struct{ err error }
@@ -82,8 +79,6 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &none):
 		return exitNoStore
-	case errors.Is(err, errNoTorch):
-		return exitNoTorch
 	}
 	for _, kind := range append(engineErrors, storeErrors...) {
 		if errors.Is(err, kind.err) {
@@ -98,7 +93,7 @@ type kind struct {
 	code int
 }
 
-// storeErrors are those of the packages that need no libtorch.
+// storeErrors are those of the packages below the sdk.
 var storeErrors = []kind{
 	{store.ErrKey, exitKey}, // may wrap the next
 	{store.ErrSignature, exitKey},

@@ -50,7 +50,7 @@ func (a *app) headCommand() *cobra.Command {
 		Long: `Fit the shared head to the stored examples of all profiles that share it, for new profiles and for those that xpeft rebase moves, if it is no worse on three in ten
 of the texts, which it is not trained on. In a folder of masks over a random bank in all blocks, new profiles get it in the last block only, which then serves them as well for far less.`,
 		Args: cobra.NoArgs,
-		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if err := a.mustExist(); err != nil {
 				return err
 			}

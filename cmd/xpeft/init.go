@@ -21,7 +21,7 @@ type engineFlags struct {
 
 func (e *engineFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&e.device, "device", "cpu", "cpu, cuda or auto")
+	f.StringVar(&e.device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
 	f.IntVar(&e.workers, "workers", 0, "forward passes at once, of one thread each; 0: the number of CPUs, 2 at least")
 	f.IntVar(&e.threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
 	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
@@ -75,7 +75,7 @@ func (a *app) initCommand() *cobra.Command {
 			"over a bank from a file, and with --masks, they are masks over the bank.",
 		Example: "  xpeft init --model all-MiniLM-L6-v2 --labels urgent,later,ignore",
 		Args:    cobra.NoArgs,
-		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if o.model == "" {
 				return usagef("init needs --model, or $XPEFT_MODEL: a folder with config.json, a tokenizer and model.safetensors")
 			}

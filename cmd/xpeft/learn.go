@@ -48,6 +48,8 @@ type learned struct {
 	Waiting   int        `json:"waiting"`             // examples that came meanwhile
 	Steps     int        `json:"steps"`
 	Seconds   float64    `json:"seconds"`
+	Engine    string     `json:"engine"` // native or torch
+	Device    string     `json:"device"` // cpu or cuda
 	Bytes     int        `json:"bytes"`
 	MaskBytes int        `json:"mask_bytes"`
 	Losses    []float32  `json:"losses,omitempty"`
@@ -88,7 +90,7 @@ how much the line counts beside others. All lines are read before the first prof
 line changes nothing. A profile that fails does not stop the others. Learning again continues from the last revision.`,
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
-		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if o.start != "fresh" {
 				return usagef("--start is %q: population and nearest are gone; leave --start out, and a new profile begins fresh", o.start)
 			}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,11 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
-// pure is the binary built without cgo, full the one with libtorch; "" where this test was built without cgo.
+// pure is the binary built without cgo, full the one that is built as this test is: with cgo, and with libtorch's engine under -tags torch.
 var pure, full string
 
 // TestMain builds the program once, as users do: what is tested are its exit codes and its output.
@@ -30,20 +32,22 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	pure = build(filepath.Join(dir, "pure"), "CGO_ENABLED=0")
-	if hasTorch {
-		full = build(filepath.Join(dir, "full"), "CGO_ENABLED=1")
+	pure = build(filepath.Join(dir, "pure"), []string{"CGO_ENABLED=0"})
+	var tags []string
+	if slices.Contains(sdk.Engines(), "torch") {
+		tags = []string{"-tags", "torch"}
 	}
+	full = build(filepath.Join(dir, "full"), nil, tags...)
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
-func build(path, cgo string) string {
-	cmd := exec.Command("go", "build", "-o", path, ".")
-	cmd.Env = append(os.Environ(), cgo)
+func build(path string, env []string, tags ...string) string {
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", path}, tags, []string{"."})...)
+	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s go build: %v\n%s", cgo, err, out)
+		fmt.Fprintf(os.Stderr, "%v go build: %v\n%s", env, err, out)
 		os.Exit(1)
 	}
 	return path
@@ -51,11 +55,7 @@ func build(path, cgo string) string {
 
 // builds are the binaries that every offline command is tested with.
 func builds() map[string]string {
-	all := map[string]string{"pure": pure}
-	if full != "" {
-		all["full"] = full
-	}
-	return all
+	return map[string]string{"pure": pure, "full": full}
 }
 
 // result of one run of a binary.

@@ -22,7 +22,7 @@ func (a *app) observeCommand() *cobra.Command {
 from its first example on. The command ends when all that is due was learned; it prints a line for each learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
-		RunE: a.runsEngine(func(ctx context.Context, _ []string) error {
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if o.in == "-" && isTerminal(a.stdin) {
 				return usagef("no examples: name a file with --in, or pipe JSON lines in")
 			}

@@ -66,7 +66,7 @@ line without a profile is answered by the base: the bare model and the shared he
 code is that of the first.`,
 		Example: "  xpeft predict --profile alice \"the server is down\"\n  xpeft predict --in messages.jsonl --json",
 		Args:    cobra.ArbitraryArgs,
-		RunE: a.runsEngine(func(ctx context.Context, texts []string) error {
+		RunE: a.runs(func(ctx context.Context, texts []string) error {
 			switch {
 			case !slices.Contains(fallbacks, o.fallback):
 				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served people better", o.fallback, strings.Join(fallbacks, " or "))

@@ -27,7 +27,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long:              "Serve an earlier revision of a profile again, under a new number: the one before the current, or the one that --to names. The last few revisions are kept. Examples stay.",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProfiles,
-		RunE: a.runsEngine(func(ctx context.Context, args []string) error {
+		RunE: a.runs(func(ctx context.Context, args []string) error {
 			if err := a.mustExist(); err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ func (a *app) rebaseCommand() *cobra.Command {
 		Long: `Learn profiles anew from their stored examples over the bank and the shared head that new profiles get, and move those that are no worse there on
 examples that they had not learned. Without a name all profiles have their turn. What does not move is served as before.`,
 		ValidArgsFunction: a.completeProfiles,
-		RunE: a.runsEngine(func(ctx context.Context, ids []string) error {
+		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if err := a.mustExist(); err != nil {
 				return err
 			}

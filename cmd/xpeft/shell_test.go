@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,16 +55,22 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestWithoutLibTorch: the commands are there, with their help, and say what is missing.
-func TestWithoutLibTorch(t *testing.T) {
-	dir := newFolder(t)
-	for _, args := range [][]string{{"init", "--labels", "a,b"}, {"learn"}, {"predict", "text"}} {
-		r := call(t, pure, dir, "", args...).want(t, exitNoTorch)
-		if !strings.Contains(r.err, "libtorch") {
-			t.Errorf("%v: stderr: got %q, want a word about libtorch", args, r.err)
-		}
-		if help := call(t, pure, dir, "", args[0], "--help").want(t, exitOK).out; !strings.Contains(help, "--device") {
-			t.Errorf("%s --help: got %q, want its flags", args[0], help)
+// TestWithoutCgo: the static program learns and answers, and says of a GPU what is missing.
+func TestWithoutCgo(t *testing.T) {
+	dir := learnedFolder(t)
+	rep := call(t, pure, dir, examples("dave", 6), "learn", "--json").want(t, exitOK).rows(t)[0]
+	if rep["engine"] != "native" || rep["device"] != "cpu" || rep["installed"] != true {
+		t.Errorf("got %v, want a profile that the native engine learned", rep)
+	}
+	const text = "the server 7 is down"
+	got := call(t, pure, dir, "", "predict", "-p", "dave", "--json", text).want(t, exitOK).rows(t)[0]
+	want := call(t, full, dir, "", "predict", "-p", "dave", "--json", text).want(t, exitOK).rows(t)[0]
+	if d := got["p"].(float64) - want["p"].(float64); got["label"] != want["label"] || math.Abs(d) > 1e-5 {
+		t.Errorf("got %v, with cgo %v", got, want)
+	}
+	for _, args := range [][]string{{"learn"}, {"predict", "text"}} {
+		if r := call(t, pure, dir, examples("dave", 1), append(args, "--device", "cuda")...); r.code != exitNoCUDA || !strings.Contains(r.err, "-tags torch") {
+			t.Errorf("%v on a GPU: got code %d and %q, want %d and the tag", args, r.code, r.err, exitNoCUDA)
 		}
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -36,6 +39,44 @@ type statsRow struct {
 	Created   time.Time `json:"created"`
 
 	Prequential folder.Prequential `json:"prequential"`
+
+	untrainableRow
+}
+
+// untrainableRow is the profiles that this build serves and cannot train as they are: their adapters are in more blocks.
+type untrainableRow struct {
+	Untrainable         int      `json:"untrainable"`
+	UntrainableProfiles []string `json:"untrainable_profiles"` // the first mostListed ids
+}
+
+// mostListed is how many ids a row has at most.
+const mostListed = 100
+
+func (a *app) newUntrainable(st *store.Store) (row untrainableRow, err error) {
+	row.UntrainableProfiles = []string{}
+	if slices.Contains(sdk.Engines(), "torch") { // which trains all blocks
+		return row, nil
+	}
+	for id, err := range folder.Untrainable(st, a.dir, sdk.NativeBlocks) {
+		if err != nil {
+			return row, err
+		}
+		if row.Untrainable++; len(row.UntrainableProfiles) < mostListed {
+			row.UntrainableProfiles = append(row.UntrainableProfiles, id)
+		}
+	}
+	return row, nil
+}
+
+func (r untrainableRow) String() string {
+	if r.Untrainable == 0 {
+		return "none"
+	}
+	text := fmt.Sprintf("%s with adapters in more blocks than the native engine trains: %s", count(r.Untrainable, "profile"), strings.Join(r.UntrainableProfiles, ", "))
+	if r.Untrainable > len(r.UntrainableProfiles) {
+		text += ", …"
+	}
+	return plain(text)
 }
 
 // waitingRow is what the next trainings will see first.
@@ -98,11 +139,16 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	deep, err := a.newUntrainable(st)
+	if err != nil {
+		return err
+	}
 	row := statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
 		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right,
 		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Imports: s.Imports, Unmerged: s.Unmerged, Banks: len(banks), Heads: len(heads),
-		Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
+		untrainableRow: deep,
+		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
 }
@@ -122,6 +168,7 @@ func (r statsRow) text(w io.Writer) {
 		"waiting", r.waitingRow.String(),
 		"prequential", prequential(r.Prequential),
 		"file", fmt.Sprintf("%s: records %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.FreeBytes)),
+		"untrainable", r.untrainableRow.String(),
 		"banks", number(r.Banks),
 		"k", number(r.K),
 		"shared heads", number(r.Heads),

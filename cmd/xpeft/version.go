@@ -6,8 +6,13 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // version of this build.
@@ -17,6 +22,9 @@ type version struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	LibTorch bool   `json:"libtorch"`
+
+	Engines []string `json:"engines"`
+	Kernel  string   `json:"kernel"`
 }
 
 func (a *app) versionCommand() *cobra.Command {
@@ -25,7 +33,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Say which build this is",
 		Args:  cobra.NoArgs,
 		RunE: a.runs(func(context.Context, []string) error {
-			v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, LibTorch: hasTorch}
+			v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Engines: sdk.Engines(), Kernel: model.Kernel()}
+			v.LibTorch = slices.Contains(v.Engines, "torch")
 			if info, ok := debug.ReadBuildInfo(); ok {
 				v.Version = info.Main.Version
 				for _, s := range info.Settings {
@@ -40,9 +49,5 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (v version) text(w io.Writer) {
-	with := "with libtorch"
-	if !v.LibTorch {
-		with = "without libtorch: no init, learn and predict"
-	}
-	fmt.Fprintf(w, "xpeft %s, %s, %s, %s\n", v.Version, v.Go, v.Platform, with)
+	fmt.Fprintf(w, "xpeft %s, %s, %s, engines %s, kernels %s\n", v.Version, v.Go, v.Platform, strings.Join(v.Engines, " and "), v.Kernel)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of them than it takes, then sends SIGTERM while they ask. No request
-// may be lost, none answered wrongly, and memory, libtorch's handles and goroutines come back to what they were. LOADCSV names a file for what memory did.
+// may be lost, none answered wrongly, and memory and goroutines come back to what they were. LOADCSV names a file for what memory did.
 func TestLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -92,38 +92,32 @@ func (c *crowd) fill() {
 // kept is the default of sdk.Limits.Examples.
 const kept = 512
 
-// rest is what a server has when it has nothing to do.
-type rest struct {
-	goroutines int
-	tensors    int64
-}
-
 func (c *crowd) stats() (s sdk.Stats) {
 	c.call("stats", "", nil, &s, 200)
 	return s
 }
 
-func (c *crowd) atRest(server *child) rest {
+// atRest is how many goroutines a server has when it has nothing to do.
+func (c *crowd) atRest(server *child) int {
 	n := server.look("").Goroutines
 	for range 4 { // the connection of the last request may just be closing
 		time.Sleep(20 * time.Millisecond)
 		n = min(n, server.look("").Goroutines)
 	}
-	s := c.stats()
-	return rest{n, s.Tensors}
+	return n
 }
 
-// comeBack waits until goroutines and handles are those from before: the cache holds digits, which have none. Profiles that are due may learn meanwhile.
-func (c *crowd) comeBack(server *child, before rest) {
-	var now rest
+// comeBack waits until there are no more goroutines than before. Profiles that are due may learn meanwhile.
+func (c *crowd) comeBack(server *child, before int) {
+	var now int
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(200 * time.Millisecond) {
 		now = c.atRest(server)
-		if now.goroutines <= before.goroutines && now.tensors == before.tensors {
-			c.t.Logf("at rest: %+v before, %+v after", before, now)
+		if now <= before {
+			c.t.Logf("at rest: %d goroutines before, %d after", before, now)
 			return
 		}
 	}
-	c.fault("got %+v after the load, want as before: %+v", now, before)
+	c.fault("got %d goroutines after the load, want as before: %d", now, before)
 }
 
 // overload has more clients at once than the server takes: some are told to come back, the others are answered, and it goes on afterwards.

@@ -71,7 +71,6 @@ type sample struct {
 	Threads    int
 	FDs        int
 	Goroutines int
-	Tensors    int64
 	Cached     float64 // folded adapters, which have a budget of their own
 	Profiles   int64
 	Examples   int64
@@ -89,7 +88,7 @@ const mib = 1 << 20
 func (c *crowd) sample(server *child, path string) (s sample, ok bool) {
 	in, st := server.look(path), c.stats()
 	s = sample{Requests: c.answered.Load(), GoLive: float64(in.GoLive) / mib, GoHeld: float64(in.GoHeld) / mib, MallocUsed: float64(in.Malloc.Used()) / mib,
-		MallocHeld: float64(in.Malloc.Held+in.Malloc.Mapped) / mib, Arenas: in.Malloc.Arenas, Goroutines: in.Goroutines, Tensors: st.Tensors,
+		MallocHeld: float64(in.Malloc.Held+in.Malloc.Mapped) / mib, Arenas: in.Malloc.Arenas, Goroutines: in.Goroutines,
 		Cached: float64(st.Cache.Bytes) / mib, Profiles: st.Store.Profiles, Examples: st.Store.Examples, Learns: st.Learns, FileSize: float64(st.Store.FileBytes) / mib}
 	proc := fmt.Sprintf("/proc/%d/", server.cmd.Process.Pid)
 	status, err := os.ReadFile(proc + "status")

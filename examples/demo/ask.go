@@ -46,7 +46,7 @@ func (s *show) ask(ctx context.Context) error {
 	}
 	t.print(s.out)
 	s.printf("\n  All %d messages that nobody has seen, for all: %d of %d answers are right, %v.\n", len(s.unseen), right.right, right.of, right)
-	s.printf("  For comparison: nothing personal %v; the paper's masks %v; own head %v.\n", s.others.base, s.others.paper, s.others.head)
+	s.printf("  For comparison: nothing personal %v; the paper's masks %s; own head %v.\n", s.others.base, s.byPaper(s.others), s.others.head)
 	return nil
 }
 

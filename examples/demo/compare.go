@@ -26,7 +26,7 @@ func (r *result) join(o result) {
 
 // compare measures accuracy on the messages that Learn never saw.
 func (s *show) compare(ctx context.Context, model string) error {
-	b, err := openBaseline(ctx, model)
+	b, err := openBaseline(model)
 	if err != nil {
 		return err
 	}
@@ -48,17 +48,29 @@ func (s *show) compare(ctx context.Context, model string) error {
 		s.others.join(other)
 		bytes += rep.Bytes
 		seconds += rep.Took.Seconds()
-		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, kept.paper, kept.head, kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
+		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, s.byPaper(kept), kept.head, kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
 	}
 	t.rule()
-	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, all.paper, all.head, all.profile, thousands(bytes), seconds1(seconds))
+	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, s.byPaper(all), all.head, all.profile, thousands(bytes), seconds1(seconds))
 	t.print(s.out)
 	s.printf("\n  nothing personal  the shared head, made from the labels' names: what answers on day 0\n")
 	s.printf("  the paper's masks k-hot masks over adapters in all blocks, with the paper's settings,\n")
-	s.printf("                    which are for far more texts than one person's\n")
-	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels), b.encoder.Hidden()+1, thousands(b.bytes()))
+	if s.trainsAll {
+		s.printf("                    which are for far more texts than one person's\n")
+	} else {
+		s.printf("                    which libtorch trains alone: go run -tags torch ./examples/demo\n")
+	}
+	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels), b.env.Encoder.Hidden()+1, thousands(b.bytes()))
 	s.printf("  xpeft profile     the shared head, a row of digits for each label (%d bytes), scales, prior, bias\n", s.reports[0].MaskBytes)
 	return nil
+}
+
+// byPaper is the score of the paper's masks, or that there are none.
+func (s *show) byPaper(r result) string {
+	if !s.trainsAll {
+		return "-"
+	}
+	return r.paper.String()
 }
 
 func seconds1(s float64) string { return fmt.Sprintf("%.1f", s) }
@@ -73,15 +85,16 @@ func (s *show) measure(ctx context.Context, b *baseline, p *person) (kept, unsee
 		return kept, unseen, err
 	}
 	kept.majority = p.majority()
-	for _, c := range []struct {
+	type asked struct {
 		to      *score
 		profile string // empty: the base
 		on      []sdk.Example
-	}{
-		{&kept.base, "", p.kept}, {&kept.profile, p.name, p.kept},
-		{&kept.paper, byPaper(p.name), p.kept},
-		{&unseen.base, "", other}, {&unseen.profile, p.name, other}, {&unseen.paper, byPaper(p.name), other},
-	} {
+	}
+	all := []asked{{&kept.base, "", p.kept}, {&kept.profile, p.name, p.kept}, {&unseen.base, "", other}, {&unseen.profile, p.name, other}}
+	if s.trainsAll {
+		all = append(all, asked{&kept.paper, byPaper(p.name), p.kept}, asked{&unseen.paper, byPaper(p.name), other})
+	}
+	for _, c := range all {
 		if *c.to, err = s.accuracy(ctx, c.profile, c.on); err != nil {
 			return kept, unseen, err
 		}

@@ -25,7 +25,7 @@ func (s *show) move(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.printf("  export    %d profiles, digits and masks of each person, in a bundle of %s bytes\n", n, thousands(bundle.Len()))
+	s.printf("  export    %d profiles in a bundle of %s bytes\n", n, thousands(bundle.Len()))
 	if err := s.forget(ctx); err != nil {
 		return err
 	}
@@ -48,11 +48,15 @@ func (s *show) move(ctx context.Context) error {
 
 // forget erases everybody, and shows that the store then says so instead of answering for somebody else.
 func (s *show) forget(ctx context.Context) error {
+	var ids []string
 	for _, p := range s.people {
-		for _, id := range []string{p.name, byPaper(p.name)} {
-			if err := s.profiles.Forget(ctx, id); err != nil {
-				return err
-			}
+		if ids = append(ids, p.name); s.trainsAll {
+			ids = append(ids, byPaper(p.name))
+		}
+	}
+	for _, id := range ids {
+		if err := s.profiles.Forget(ctx, id); err != nil {
+			return err
 		}
 	}
 	name := s.people[0].name
@@ -60,7 +64,7 @@ func (s *show) forget(ctx context.Context) error {
 	if !errors.Is(err, sdk.ErrProfileNotFound) {
 		return fmt.Errorf("predict for %s, who is forgotten: got %v, want %v", name, err, sdk.ErrProfileNotFound)
 	}
-	s.printf("  forget    %d profiles; asked for %s now: %q\n", 2*len(s.people), name, err)
+	s.printf("  forget    %d profiles; asked for %s now: %q\n", len(ids), name, err)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/learner"
@@ -20,9 +21,10 @@ type show struct {
 	people []person
 	unseen []message
 
-	profiles *sdk.SDK
-	reports  []*sdk.Report // of each person's Learn
-	others   result        // on the unseen messages, for all
+	profiles  *sdk.SDK
+	trainsAll bool          // adapters in all blocks, with libtorch: as the paper's masks need
+	reports   []*sdk.Report // of each person's Learn
+	others    result        // on the unseen messages, for all
 }
 
 func (s *show) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
@@ -39,6 +41,7 @@ func (s *show) run(ctx context.Context, model string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.profiles.Close()) }()
+	s.trainsAll = slices.Contains(sdk.Engines(), "torch")
 	s.introduce(model, dir)
 	for _, step := range []func(context.Context) error{
 		s.learn,
@@ -77,6 +80,9 @@ func (s *show) learn(ctx context.Context) error {
 		s.reports = append(s.reports, rep)
 		s.printf("  %-7s learned from %d messages in %4.2f s: %2.0f %% right before, %2.0f %% after\n",
 			p.name, rep.Examples, rep.Took.Seconds(), 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
+	}
+	if !s.trainsAll {
+		return nil
 	}
 	return s.learnByPaper(ctx)
 }

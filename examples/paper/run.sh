@@ -19,9 +19,9 @@ if ((${#tasks[@]} == 0)); then
 fi
 
 make build-torch # adapters in all blocks
-model=$(bash scripts/setup.sh)
+eval "$(bash scripts/env.sh)"
 learn() {
-	bin/torch/xpeft-lab eval tasks "${tasks[@]}" --model "$model" --out "$out" --rows "$rows" --epochs "$epochs" --seeds "$seeds" "$@" >/dev/null
+	bin/torch/xpeft-lab eval tasks "${tasks[@]}" --model "$XPEFT_MODEL" --out "$out" --rows "$rows" --epochs "$epochs" --seeds "$seeds" "$@" >/dev/null
 }
 learn --sizes "$sizes" # Table 2, Figures 4 and 5a
 learn --sizes "${sizes%%,*}" --one-mask # Figure 5b

@@ -1,37 +1,26 @@
-//go:build cgo
-
-// Package bert is the forward pass of a frozen BERT on a CPU, in C: what answers Predict. It has no gradients; learning runs through libtorch.
+// Package bert is the forward pass of a frozen BERT on a CPU: what answers Predict, and the part of a training step that no adapter changes.
 //
 // Texts lie one after another without padding, and each token goes through the large products beside all others. Each text brings an adapter of its own, which is
 // read where it lies: nothing is joined or copied. Weights are packed once, in the order in which they are read. A text's result does not depend, to the bit,
 // on the texts beside it, nor on the number of threads: a pass runs on the calling thread.
 //
-// It needs AVX2 and FMA; [Supported] says whether they are here. docs/decisions.md has what it was measured against.
+// There are two paths, of the same order of sums: C with AVX2 and FMA, and Go over internal/dense for whatever else: no cgo, another processor, sizes that
+// are no multiples of 16. docs/decisions.md has what the C path was measured against.
 package bert
-
-/*
-#cgo CFLAGS: -O3
-#include <stdlib.h>
-#include "bert.h"
-*/
-import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
-	"unsafe"
 )
-
-// Supported says whether this CPU has what the kernels need.
-func Supported() bool { return C.bert_supported() != 0 }
 
 // Activation of the feed-forward layer.
 type Activation int
 
 const (
-	GELU     Activation = C.BERT_GELU      // exact
-	GELUTanh Activation = C.BERT_GELU_TANH // its tanh approximation
-	ReLU     Activation = C.BERT_RELU
+	GELU     Activation = iota // exact
+	GELUTanh                   // its tanh approximation
+	ReLU
 )
 
 // Linear is y = x Wᵀ + B: W [Out,In], B [Out].
@@ -49,7 +38,7 @@ type Block struct {
 	Attention, FFN     Norm
 }
 
-// Weights of an encoder. The embeddings and norms are not copied: they must lie outside of Go's heap and outlive the Model.
+// Weights of an encoder. The embeddings, norms and biases are not copied: they must not change, and a mapped file must outlive the Model.
 type Weights struct {
 	Hidden, Heads           int
 	Activation              Activation
@@ -62,79 +51,102 @@ type Weights struct {
 
 // Model is packed weights. It is safe for concurrent use.
 type Model struct {
-	c       *C.bert_model
-	pooler  C.bert_linear
-	memory  []unsafe.Pointer
-	hidden  int
-	mu      sync.Mutex
-	scratch [][]float32 // of passes that ended
+	path
+	hidden, blocks int
+	mu             sync.Mutex
+	scratch        [][]float32 // of passes that ended
 }
 
-// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. The error says what shapes the kernels cannot do.
+// path is what C and Go each do.
+type path interface {
+	name() string
+	// floats is how many the pass of a batch needs besides x, with bottlenecks of at most b.
+	floats(tokens, longest, b int) int
+	// forward is in bert.h.
+	forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32)
+	mean(x []float32, lengths []int32, y []float32)
+	pool(x []float32, n int, y []float32) // the pooler's layer
+	free()
+}
+
+// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. The error says what does not fit together.
 func New(w Weights) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{hidden: w.Hidden}
-	blocks := unsafe.Slice((*C.bert_block)(m.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
-	for l, b := range w.Blocks {
-		blocks[l] = C.bert_block{qkv: m.pack(b.QKV), out: m.pack(b.Out), up: m.pack(b.Up), down: m.pack(b.Down), attention: b.Attention.c(), ffn: b.FFN.c()}
+	p := newC(w)
+	if p == nil {
+		p = newGo(w)
 	}
-	m.c = (*C.bert_model)(m.alloc(C.sizeof_bert_model))
-	*m.c = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: C.int(w.Activation), eps: C.float(w.Eps),
-		words: ptr(w.Words), positions: ptr(w.Positions), types: ptr(w.Types), embeddings: w.Embeddings.c(), block: &blocks[0]}
+	return newModel(w, p), nil
+}
+
+func newModel(w Weights, p path) *Model {
+	m := &Model{path: p, hidden: w.Hidden, blocks: len(w.Blocks)}
+	runtime.SetFinalizer(m, (*Model).Free) // for who forgets it
+	return m
+}
+
+const cName = "c-avx2"
+
+// Kernel says what runs on this machine, for all sizes of BERT that are in use.
+func Kernel() string {
+	if supportsC() {
+		return cName
+	}
+	return goName()
+}
+
+// Kernel says what runs: c-avx2, go-avx2 or go.
+func (m *Model) Kernel() string { return m.name() }
+
+// Free gives the packed weights back. No pass may run.
+func (m *Model) Free() {
+	runtime.SetFinalizer(m, nil)
+	m.free()
+}
+
+// layers are all that are packed.
+func (w Weights) layers() []*Linear {
+	var all []*Linear
+	for l := range w.Blocks {
+		b := &w.Blocks[l]
+		all = append(all, &b.QKV, &b.Out, &b.Up, &b.Down)
+	}
 	if w.Pooler != nil {
-		m.pooler = m.pack(*w.Pooler)
+		all = append(all, w.Pooler)
 	}
-	return m, nil
+	return all
 }
 
 func (w Weights) check() error {
-	if !Supported() {
-		return fmt.Errorf("bert: no AVX2 or no FMA")
+	d := w.Hidden
+	if len(w.Blocks) == 0 || w.Heads < 1 || d < 1 || d%w.Heads != 0 {
+		return fmt.Errorf("bert: %d values in %d heads, %d blocks", d, w.Heads, len(w.Blocks))
 	}
-	if len(w.Blocks) == 0 || w.Heads < 1 || w.Hidden%(16*w.Heads) != 0 {
-		return fmt.Errorf("bert: %d values in %d heads, %d blocks", w.Hidden, w.Heads, len(w.Blocks))
-	}
-	var layers []Linear
-	if w.Pooler != nil {
-		layers = append(layers, *w.Pooler)
-	}
-	for _, b := range w.Blocks {
-		layers = append(layers, b.QKV, b.Out, b.Up, b.Down)
-		if b.Up.Out != w.Blocks[0].Up.Out {
-			return fmt.Errorf("bert: feed-forward layers of %d and %d values", b.Up.Out, w.Blocks[0].Up.Out)
+	for _, table := range [][]float32{w.Words, w.Positions, w.Types} {
+		if len(table) == 0 || len(table)%d != 0 {
+			return fmt.Errorf("bert: embeddings of %d values, want a multiple of %d", len(table), d)
 		}
 	}
-	for _, l := range layers {
-		if l.Out%16 != 0 || len(l.W) != l.Out*l.In || len(l.B) != l.Out {
-			return fmt.Errorf("bert: a layer of %d × %d values", l.Out, l.In)
+	norms, wide := []Norm{w.Embeddings}, w.Blocks[0].Up.Out
+	for _, b := range w.Blocks {
+		norms = append(norms, b.Attention, b.FFN)
+		if !b.QKV.is(3*d, d) || !b.Out.is(d, d) || !b.Up.is(wide, d) || !b.Down.is(d, wide) {
+			return fmt.Errorf("bert: a block of %d values whose layers do not fit", d)
+		}
+	}
+	if w.Pooler != nil && !w.Pooler.is(d, d) {
+		return fmt.Errorf("bert: a pooler of %d × %d values", w.Pooler.Out, w.Pooler.In)
+	}
+	for _, n := range norms {
+		if len(n.Weight) != d || len(n.Bias) != d {
+			return fmt.Errorf("bert: a layer norm of %d and %d values", len(n.Weight), len(n.Bias))
 		}
 	}
 	return nil
 }
 
-// Free gives the packed weights back. No pass may run.
-func (m *Model) Free() {
-	for _, p := range m.memory {
-		C.free(p)
-	}
-	m.memory = nil
+func (l Linear) is(out, in int) bool {
+	return out > 0 && l.Out == out && l.In == in && len(l.W) == out*in && len(l.B) == out
 }
-
-func (m *Model) alloc(bytes int) unsafe.Pointer {
-	p := C.malloc(C.size_t(bytes)) // never nil: Go's wrapper ends the process where there is no memory
-	m.memory = append(m.memory, p)
-	return p
-}
-
-func (m *Model) pack(l Linear) C.bert_linear {
-	w := (*C.float)(m.alloc(4 * len(l.W)))
-	C.bert_pack(ptr(l.W), C.int(l.Out), C.int(l.In), w)
-	return C.bert_linear{w: w, bias: ptr(l.B), in: C.int(l.In), out: C.int(l.Out)}
-}
-
-func (n Norm) c() C.bert_norm { return C.bert_norm{weight: ptr(n.Weight), bias: ptr(n.Bias)} }
-
-// ptr is null for nothing.
-func ptr(x []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(x))) }

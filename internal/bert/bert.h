@@ -48,10 +48,17 @@ void bert_pack(const float *w, int out, int in, float *packed);
 // bert_scratch is how many floats bert_forward needs for n tokens, longest of them in one text, and bottlenecks of at most b.
 size_t bert_scratch(const bert_model *m, int n, int longest, int b);
 
-// bert_forward makes the last block's states y [n,d] of texts that lie one after another: ids and types [n], lengths and owners [texts]: whose of
-// adapters a text gets, -1 for none. pooled [texts,ntaps,d] gets the mean states after some blocks: taps, ascending, 0 for the embeddings.
-void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
-	const int32_t *taps, int ntaps, float *y, float *pooled, float *scratch);
+// bert_batch is n texts that lie one after another: ids and types of each token, lengths, and owners: whose of the adapters a text gets, -1 for none.
+// owners may be null: none; ids and types too, where a pass starts above the embeddings.
+typedef struct {
+	const int32_t *ids, *types, *lengths, *owners;
+	int n;
+} bert_batch;
+
+// bert_forward makes the last block's states x [tokens,d]. start -1 begins with the embeddings; else x holds the residual sum f + a of block start. stop ends
+// with block stop's residual sum instead; m->blocks for none. pooled [texts,ntaps,d] gets the mean states after some blocks: taps, ascending, 0 for the embeddings.
+void bert_forward(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch);
 
 // bert_mean is the mean of each text's states x [n,d], in rows of y that are ldy apart.
 void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);

@@ -1,8 +1,8 @@
+//go:build cgo && amd64
+
 // The encoder's blocks, and the adapter's place in them. Letters as in the paper: f is the FFN's output, a the attention's, r = f + a.
 
 #include "bert.h"
-
-#if defined(__x86_64__)
 #include "tile.h"
 
 enum {
@@ -26,7 +26,7 @@ INLINE void add_norm(const float *x, const float *z, int d, bert_norm n, float e
 		__m256 v = _mm256_sub_ps(_mm256_loadu_ps(y + i), mean);
 		square = _mm256_fmadd_ps(v, v, square);
 	}
-	__m256 by = _mm256_set1_ps(1 / sqrtf(sum8(square) / d + eps));
+	__m256 by = _mm256_set1_ps(1 / root(sum8(square) / d + eps));
 	for (int i = 0; i < d; i += 8) {
 		__m256 v = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(y + i), mean), by);
 		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(v, _mm256_loadu_ps(n.weight + i), _mm256_loadu_ps(n.bias + i)));
@@ -62,7 +62,7 @@ INLINE void softmax(float *s, int n, int padded) {
 // attend is one text's attention: qkv [n,3d] to ctx [n,d]. scratch holds a head's keys or values, as panels, and the scores of ATTEND_ROWS tokens.
 TARGET static void attend(const float *qkv, int n, int d, int heads, float *ctx, float *scratch) {
 	int dh = d / heads, padded = (n + 15) / 16 * 16;
-	float *keys = scratch, *values = keys + (size_t)padded * dh, *s = values + (size_t)n * dh, scale = 1 / sqrtf(dh);
+	float *keys = scratch, *values = keys + (size_t)padded * dh, *s = values + (size_t)n * dh, scale = 1 / root(dh);
 	for (int h = 0; h < heads; h++) {
 		const float *q = qkv + h * dh, *k = q + d, *v = k + d;
 		for (int j = 0; j < padded; j++)
@@ -153,14 +153,14 @@ TARGET static void product(const float *x, int tokens, int n, const float *w, in
 }
 
 // between is LN_b and the activation of one token's bottleneck, in place.
-static void between(const bert_adapter *a, int l, float *z) {
+TARGET static void between(const bert_adapter *a, int l, float *z) {
 	int b = a->bottleneck;
 	if (a->norm_b) {
 		float mean = 0, square = 0;
 		for (int c = 0; c < b; c++) mean += z[c];
 		mean /= b;
 		for (int c = 0; c < b; c++) square += (z[c] - mean) * (z[c] - mean);
-		float by = 1 / sqrtf(square / b + a->eps);
+		float by = 1 / root(square / b + a->eps);
 		const float *w = a->norm + (size_t)l * 2 * b;
 		for (int c = 0; c < b; c++) z[c] = (z[c] - mean) * by * w[c] + w[b + c];
 	}
@@ -210,36 +210,37 @@ TARGET void bert_mean(const float *x, const int32_t *lengths, int texts, int d, 
 	}
 }
 
-TARGET void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
-	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch) {
-	int d = m->hidden, n = 0;
-	for (int i = 0; i < texts; i++) {
-		embed(m, ids + n, types + n, lengths[i], x + (size_t)n * d);
-		n += lengths[i];
-	}
-	int longest = 0;
-	for (int i = 0; i < texts; i++) longest = lengths[i] > longest ? lengths[i] : longest;
+// residual is f + a of one block, in place of its input x [n,d].
+TARGET static void residual(const bert_model *m, const bert_block *b, const bert_batch *texts, int n, int longest, float *x, float *scratch) {
+	int d = m->hidden;
 	float *qkv = scratch, *ctx = qkv + (size_t)n * 3 * d, *a = ctx + (size_t)n * d, *small = a + (size_t)n * d, *inner = small + attend_scratch(m, longest);
-	for (int l = 0, k = 0;; l++) { // x is the states after l blocks
-		if (k < ntaps && taps[k] == l) bert_mean(x, lengths, texts, d, pooled + (size_t)k++ * d, (size_t)ntaps * d);
-		if (l == m->blocks) return;
-		const bert_block *b = m->block + l;
-		bert_linear_apply(&b->qkv, x, n, qkv);
-		for (int i = 0, at = 0; i < texts; at += lengths[i++]) attend(qkv + (size_t)at * 3 * d, lengths[i], d, m->heads, ctx + (size_t)at * d, small);
-		bert_linear_apply(&b->out, ctx, n, a);
-		for (int t = 0; t < n; t++) add_norm(a + (size_t)t * d, x + (size_t)t * d, d, b->attention, m->eps, a + (size_t)t * d);
-		feed(b, m->act, a, n, x, inner);
-		for (size_t i = 0; i < (size_t)n * d; i += 8) _mm256_storeu_ps(x + i, _mm256_add_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(a + i)));
-		for (int i = 0, at = 0; i < texts; at += lengths[i++]) {
-			const bert_adapter *ad = owners[i] < 0 ? 0 : adapters + owners[i];
-			adapt(m, b, ad, ad ? l - (m->blocks - ad->blocks) : -1, x + (size_t)at * d, lengths[i], inner);
+	bert_linear_apply(&b->qkv, x, n, qkv);
+	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) attend(qkv + (size_t)at * 3 * d, texts->lengths[i], d, m->heads, ctx + (size_t)at * d, small);
+	bert_linear_apply(&b->out, ctx, n, a);
+	for (int t = 0; t < n; t++) add_norm(a + (size_t)t * d, x + (size_t)t * d, d, b->attention, m->eps, a + (size_t)t * d);
+	feed(b, m->act, a, n, x, inner);
+	for (size_t i = 0; i < (size_t)n * d; i += 8) _mm256_storeu_ps(x + i, _mm256_add_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(a + i)));
+}
+
+TARGET void bert_forward(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch) {
+	int d = m->hidden, n = 0, longest = 0;
+	for (int i = 0; i < texts->n; i++) {
+		int length = texts->lengths[i];
+		if (start < 0) embed(m, texts->ids + n, texts->types + n, length, x + (size_t)n * d);
+		longest = length > longest ? length : longest;
+		n += length;
+	}
+	for (int l = start < 0 ? 0 : start, k = 0;; l++) {
+		if (l != start) { // x is the states after l blocks
+			if (k < ntaps && taps[k] == l) bert_mean(x, texts->lengths, texts->n, d, pooled + (size_t)k++ * d, (size_t)ntaps * d);
+			if (l == m->blocks) return;
+			residual(m, m->block + l, texts, n, longest, x, scratch);
+			if (l == stop) return;
+		}
+		for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) {
+			const bert_adapter *ad = texts->owners && texts->owners[i] >= 0 ? adapters + texts->owners[i] : 0;
+			adapt(m, m->block + l, ad, ad ? l - (m->blocks - ad->blocks) : -1, x + (size_t)at * d, texts->lengths[i], scratch);
 		}
 	}
 }
-
-#else
-size_t bert_scratch(const bert_model *m, int n, int longest, int b) { return 0; }
-void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy) {}
-void bert_forward(const bert_model *m, const int32_t *ids, const int32_t *types, const int32_t *lengths, const int32_t *owners, int texts, const bert_adapter *adapters,
-	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch) {}
-#endif

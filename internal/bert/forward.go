@@ -1,14 +1,9 @@
-//go:build cgo
-
 package bert
-
-// #include "bert.h"
-import "C"
 
 import (
 	"fmt"
+	"math"
 	"runtime"
-	"unsafe"
 )
 
 // Adapter is one folded adapter of the encoder's last Blocks blocks. What it does not have is nil.
@@ -25,7 +20,7 @@ type Adapter struct {
 type Batch struct {
 	IDs, Types []int32 // [tokens]: within the vocabulary and the types, which the caller checks
 	Lengths    []int32 // [texts], each from 1 to the number of positions
-	Owners     []int32 // [texts]: which adapter a text has, -1 for none
+	Owners     []int32 // [texts]: which adapter a text has, -1 for none; nil for none at all
 }
 
 // Pooling says how the states of a text's tokens become one vector.
@@ -41,53 +36,99 @@ const (
 // pooled [texts,len(taps),d] gets the mean of each text's states after some blocks on the way:
 // taps, ascending, 0 for the embeddings. It panics on parts that do not fit together.
 func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32, taps []int32, pooled []float32) {
+	defer runtime.KeepAlive(m)
 	longest, n := b.check(len(adapters))
+	b.checkIDs(n)
 	if len(x) != len(b.Lengths)*m.hidden || len(pooled) != len(taps)*len(x) {
 		panic(fmt.Sprintf("bert: %d values and %d of %d taps for %d texts", len(x), len(pooled), len(taps), len(b.Lengths)))
 	}
 	m.checkTaps(taps)
-	as, bottleneck := make([]C.bert_adapter, max(1, len(adapters))), 0
-	var pins runtime.Pinner // does nothing to what lies outside of Go's heap
-	defer pins.Unpin()
-	for i, a := range adapters {
-		for _, part := range [][]float32{a.Down, a.Up, a.DownBias, a.UpBias, a.Norm} {
-			if part != nil {
-				pins.Pin(&part[0])
-			}
-		}
-		bottleneck = max(bottleneck, a.Bottleneck)
-		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias), norm: ptr(a.Norm),
-			blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck), norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
-	}
-	states := n * m.hidden
-	memory := m.take(states + int(C.bert_scratch(m.c, C.int(n), C.int(longest), C.int(bottleneck))))
+	states, scratch, memory := m.begin(n, longest, adapters)
 	defer m.give(memory)
-	y := memory[:states]
-	C.bert_forward(m.c, ints(b.IDs), ints(b.Types), ints(b.Lengths), ints(b.Owners), C.int(len(b.Lengths)), &as[0],
-		ints(taps), C.int(len(taps)), ptr(y), ptr(pooled), ptr(memory[states:]))
-	m.pool(b.Lengths, y, how, x)
+	m.forward(b, adapters, -1, m.blocks, taps, states, pooled, scratch)
+	m.vectors(b.Lengths, states, how, x)
+}
+
+// Stems writes r = f + a of block from, [tokens,d], of bare blocks below: what no adapter in block from or above changes. b.Owners is not read.
+func (m *Model) Stems(b Batch, from int, r []float32) {
+	defer runtime.KeepAlive(m)
+	b.Owners = nil
+	longest, n := b.check(0)
+	b.checkIDs(n)
+	m.checkStems(from, n, r)
+	states, scratch, memory := m.begin(n, longest, nil)
+	defer m.give(memory)
+	m.forward(b, nil, -1, from, nil, states, nil, scratch)
+	copy(r, states)
+}
+
+// Upper is the rest of the pass out of r, which it leaves alone: block from's adapter, the blocks above, pooling. b.IDs and b.Types are not read.
+// Where no adapter begins below block from, the vectors are Embed's to the bit.
+func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Pooling, x []float32) {
+	defer runtime.KeepAlive(m)
+	longest, n := b.check(len(adapters))
+	m.checkStems(from, n, r)
+	if len(x) != len(b.Lengths)*m.hidden {
+		panic(fmt.Sprintf("bert: %d values for %d texts", len(x), len(b.Lengths)))
+	}
+	states, scratch, memory := m.begin(n, longest, adapters)
+	defer m.give(memory)
+	copy(states, r)
+	m.forward(b, adapters, from, m.blocks, nil, states, nil, scratch)
+	m.vectors(b.Lengths, states, how, x)
 }
 
 func (b Batch) check(adapters int) (longest, tokens int) {
+	if b.Owners != nil && len(b.Owners) != len(b.Lengths) {
+		panic(fmt.Sprintf("bert: %d owners of %d texts", len(b.Owners), len(b.Lengths)))
+	}
 	for i, n := range b.Lengths {
-		if n < 1 || b.Owners[i] < -1 || int(b.Owners[i]) >= adapters {
-			panic(fmt.Sprintf("bert: text %d has %d tokens and adapter %d of %d", i, n, b.Owners[i], adapters))
+		if n < 1 {
+			panic(fmt.Sprintf("bert: text %d has %d tokens", i, n))
 		}
 		longest, tokens = max(longest, int(n)), tokens+int(n)
 	}
-	if tokens == 0 || len(b.IDs) != tokens || len(b.Types) != tokens || len(b.Owners) != len(b.Lengths) {
-		panic(fmt.Sprintf("bert: %d texts of %d tokens with %d ids, %d types, %d owners", len(b.Lengths), tokens, len(b.IDs), len(b.Types), len(b.Owners)))
+	for i, o := range b.Owners {
+		if o < -1 || int(o) >= adapters {
+			panic(fmt.Sprintf("bert: text %d has adapter %d of %d", i, o, adapters))
+		}
+	}
+	if tokens == 0 {
+		panic("bert: no texts")
 	}
 	return longest, tokens
+}
+
+func (b Batch) checkIDs(tokens int) {
+	if len(b.IDs) != tokens || len(b.Types) != tokens {
+		panic(fmt.Sprintf("bert: %d tokens with %d ids, %d types", tokens, len(b.IDs), len(b.Types)))
+	}
 }
 
 // checkTaps wants them ascending: the pass goes through the blocks once.
 func (m *Model) checkTaps(taps []int32) {
 	for i, l := range taps {
-		if l < 0 || l > int32(m.c.blocks) || i > 0 && l <= taps[i-1] {
-			panic(fmt.Sprintf("bert: taps %v of %d blocks", taps, m.c.blocks))
+		if l < 0 || int(l) > m.blocks || i > 0 && l <= taps[i-1] {
+			panic(fmt.Sprintf("bert: taps %v of %d blocks", taps, m.blocks))
 		}
 	}
+}
+
+func (m *Model) checkStems(from, tokens int, r []float32) {
+	if from < 0 || from >= m.blocks || len(r) != tokens*m.hidden {
+		panic(fmt.Sprintf("bert: %d values of %d tokens, block %d of %d", len(r), tokens, from, m.blocks))
+	}
+}
+
+// begin gives a pass its memory: the states, and what its path needs.
+func (m *Model) begin(tokens, longest int, adapters []Adapter) (states, scratch, memory []float32) {
+	bottleneck := 0
+	for _, a := range adapters {
+		bottleneck = max(bottleneck, a.Bottleneck)
+	}
+	n := tokens * m.hidden
+	memory = m.take(n + m.floats(tokens, longest, bottleneck))
+	return memory[:n], memory[n:], memory
 }
 
 // take gives a pass its memory, which it gives back: there is a buffer for each pass that ever ran at once. Fresh ones would be paged in again and again.
@@ -110,11 +151,23 @@ func (m *Model) give(s []float32) {
 	m.scratch = append(m.scratch, s)
 }
 
-func ints(x []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
-
-func flag(b bool) C.int {
-	if b {
-		return 1
+// vectors takes states y [tokens,d] to x [texts,d].
+func (m *Model) vectors(lengths []int32, y []float32, how Pooling, x []float32) {
+	if how == Mean {
+		m.mean(y, lengths, x)
+		return
 	}
-	return 0
+	d := m.hidden
+	for i, n := range lengths {
+		copy(x[i*d:][:d], y[:d])
+		y = y[int(n)*d:]
+	}
+	if how != Pooler {
+		return
+	}
+	z := make([]float32, len(x))
+	m.pool(x, len(lengths), z)
+	for i, v := range z {
+		x[i] = float32(math.Tanh(float64(v)))
+	}
 }

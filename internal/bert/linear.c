@@ -1,8 +1,8 @@
+//go:build cgo && amd64
+
 // Linear layers over packed weights. At most 384 inputs are taken at a time: so a panel stays in the L1 cache for all rows of a block, and a block of rows in L2 for all panels.
 
 #include "bert.h"
-
-#if defined(__x86_64__)
 #include "tile.h"
 
 enum { BLOCK = 96, DEPTH = 384 };
@@ -26,9 +26,3 @@ void bert_linear_apply(const bert_linear *l, const float *x, int n, float *y) {
 		}
 	}
 }
-
-#else
-int bert_supported(void) { return 0; }
-void bert_pack(const float *w, int out, int in, float *packed) {}
-void bert_linear_apply(const bert_linear *l, const float *x, int n, float *y) {}
-#endif

@@ -9,6 +9,9 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define INLINE TARGET static inline __attribute__((always_inline))
 
+// root is √x in one instruction: sqrtf would need the math library for errno's sake.
+INLINE float root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
 INLINE float sum8(__m256 v) {
 	__m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 	x = _mm_add_ps(x, _mm_movehl_ps(x, x));

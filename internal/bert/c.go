@@ -1,0 +1,125 @@
+//go:build cgo && amd64
+
+package bert
+
+/*
+#cgo CFLAGS: -O3
+#cgo LDFLAGS: -lm
+#include <stdlib.h>
+#include "bert.h"
+*/
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// cPath is the pass in C: what the weights are packed for lies in C's memory.
+type cPath struct {
+	c      *C.bert_model
+	pooler C.bert_linear
+	memory []unsafe.Pointer
+	pins   runtime.Pinner // of weights in Go's memory that C keeps pointers to
+}
+
+func supportsC() bool { return C.bert_supported() != 0 }
+
+// newC is nil where C cannot do it: without AVX2 and FMA, or for sizes that no BERT in use has.
+func newC(w Weights) path {
+	if !supportsC() || w.Hidden%(16*w.Heads) != 0 || w.Blocks[0].Up.Out%16 != 0 {
+		return nil
+	}
+	p := &cPath{}
+	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
+	for l, b := range w.Blocks {
+		blocks[l] = C.bert_block{qkv: p.pack(b.QKV), out: p.pack(b.Out), up: p.pack(b.Up), down: p.pack(b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
+	}
+	p.c = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
+	*p.c = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], eps: C.float(w.Eps),
+		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
+	if w.Pooler != nil {
+		p.pooler = p.pack(*w.Pooler)
+	}
+	return p
+}
+
+var activations = map[Activation]C.int{GELU: C.BERT_GELU, GELUTanh: C.BERT_GELU_TANH, ReLU: C.BERT_RELU}
+
+func (p *cPath) name() string { return cName }
+
+func (p *cPath) free() {
+	for _, m := range p.memory {
+		C.free(m)
+	}
+	p.memory = nil
+	p.pins.Unpin()
+}
+
+func (p *cPath) alloc(bytes int) unsafe.Pointer {
+	m := C.malloc(C.size_t(bytes)) // never nil: Go's wrapper ends the process where there is no memory
+	p.memory = append(p.memory, m)
+	return m
+}
+
+func (p *cPath) pack(l Linear) C.bert_linear {
+	w := (*C.float)(p.alloc(4 * len(l.W)))
+	C.bert_pack(ptr(l.W), C.int(l.Out), C.int(l.In), w)
+	return C.bert_linear{w: w, bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out)}
+}
+
+func (p *cPath) norm(n Norm) C.bert_norm {
+	return C.bert_norm{weight: p.keep(n.Weight), bias: p.keep(n.Bias)}
+}
+
+// keep is for a pointer that stays in C until free.
+func (p *cPath) keep(x []float32) *C.float {
+	p.pins.Pin(&x[0]) // does nothing to what lies outside of Go's heap
+	return ptr(x)
+}
+
+func (p *cPath) floats(tokens, longest, b int) int {
+	return int(C.bert_scratch(p.c, C.int(tokens), C.int(longest), C.int(b)))
+}
+
+func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32) {
+	as := make([]C.bert_adapter, max(1, len(adapters)))
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	for i, a := range adapters {
+		for _, part := range [][]float32{a.Down, a.Up, a.DownBias, a.UpBias, a.Norm} {
+			if part != nil {
+				pins.Pin(&part[0])
+			}
+		}
+		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias), norm: ptr(a.Norm),
+			blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck), norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
+	}
+	for _, part := range [][]int32{b.IDs, b.Types, b.Lengths, b.Owners} {
+		if len(part) > 0 {
+			pins.Pin(&part[0])
+		}
+	}
+	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners), n: C.int(len(b.Lengths))}
+	C.bert_forward(p.c, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch))
+}
+
+func (p *cPath) mean(x []float32, lengths []int32, y []float32) {
+	C.bert_mean(ptr(x), ints(lengths), C.int(len(lengths)), p.c.hidden, ptr(y), C.size_t(p.c.hidden))
+}
+
+func (p *cPath) pool(x []float32, n int, y []float32) {
+	C.bert_linear_apply(&p.pooler, ptr(x), C.int(n), ptr(y))
+}
+
+// ptr is null for nothing.
+func ptr(x []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(x))) }
+
+func ints(x []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+
+func flag(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

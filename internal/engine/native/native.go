@@ -1,0 +1,124 @@
+// Package native is the default engine. It needs no library: states and embeddings come from the
+// encoder's own kernels, and the gradient of an adapter in the last block from formulas, which
+// block.go has in the order of the paper.
+//
+// # Concurrency
+//
+// An engine is safe for concurrent use. A call runs on as many goroutines as Go has threads.
+//
+// # Reproducibility
+//
+// A text's states do not depend on the texts beside it, and gradients are summed in the order of
+// the rows: the same rows give the same bits on any number of threads.
+package native
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/model"
+)
+
+type native struct {
+	enc     *model.Encoder
+	scratch sync.Pool // of *scratch
+	parts   sync.Pool // of *model.Adapter: rows' gradients that were added to others
+}
+
+// Blocks is in how many of an encoder's last blocks the engine trains an adapter.
+const Blocks = 1
+
+// New is the native engine of an encoder. Close does not close the encoder.
+func New(enc *model.Encoder) engine.Engine { return &native{enc: enc} }
+
+func (*native) Name() string   { return "native" }
+func (*native) Device() string { return "cpu" }
+func (*native) Trains() int    { return Blocks }
+func (*native) Close() error   { return nil }
+
+func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error) {
+	stems := make([][]float32, len(texts))
+	err := n.shards(ctx, texts, func(lo, hi int) error {
+		some, err := n.enc.Stems(texts[lo:hi], from)
+		copy(stems[lo:hi], some)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stems, nil
+}
+
+func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error {
+	d := n.enc.Hidden()
+	owner, err := owners(r, adapters)
+	if err != nil {
+		return err
+	}
+	if len(x) != len(r.Texts)*d || len(states) != len(taps)*len(x) {
+		return fmt.Errorf("native: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps), len(r.Texts))
+	}
+	var stems [][]float32
+	if r.Stems != nil && len(taps) == 0 {
+		if stems, err = n.stems(ctx, r); err != nil {
+			return err
+		}
+	}
+	return n.shards(ctx, r.Texts, func(lo, hi int) error {
+		var whose []int
+		if owner != nil {
+			whose = owner[lo:hi]
+		}
+		if stems != nil {
+			return n.enc.Upper(stems[lo:hi], r.From, whose, adapters, x[lo*d:hi*d])
+		}
+		return n.enc.Embed(r.Texts[lo:hi], whose, adapters, x[lo*d:hi*d], taps, states[lo*d*len(taps):hi*d*len(taps)])
+	})
+}
+
+// owners is whose adapter each row has; nil where all are bare.
+func owners(r engine.Rows, adapters []*model.Adapter) ([]int, error) {
+	if r.Owner == nil {
+		if len(adapters) == 0 {
+			return nil, nil
+		}
+		return make([]int, len(r.Texts)), nil
+	}
+	if len(r.Owner) != len(r.Texts) {
+		return nil, fmt.Errorf("native: %d owners of %d texts", len(r.Owner), len(r.Texts))
+	}
+	for i, o := range r.Owner {
+		if o < 0 || o >= len(adapters) {
+			return nil, fmt.Errorf("native: row %d has adapter %d of %d", i, o, len(adapters))
+		}
+	}
+	return r.Owner, nil
+}
+
+// stems are the rows' states below the first adapter; it computes those that r does not bring.
+func (n *native) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
+	if r.Stems != nil && len(r.Stems) != len(r.Texts) {
+		return nil, fmt.Errorf("native: stems of %d of %d texts", len(r.Stems), len(r.Texts))
+	}
+	stems := make([][]float32, len(r.Texts))
+	copy(stems, r.Stems)
+	var missing []int
+	var texts []model.Encoding
+	for i, s := range stems {
+		if s == nil {
+			missing, texts = append(missing, i), append(texts, r.Texts[i])
+		} else if want := len(r.Texts[i].IDs) * n.enc.Hidden(); len(s) != want || want == 0 {
+			return nil, fmt.Errorf("native: row %d has a stem of %d values, want %d", i, len(s), want)
+		}
+	}
+	if len(missing) == 0 {
+		return stems, nil
+	}
+	made, err := n.Stems(ctx, texts, r.From)
+	for k, s := range made {
+		stems[missing[k]] = s
+	}
+	return stems, err
+}

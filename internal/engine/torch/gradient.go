@@ -1,0 +1,138 @@
+//go:build torch && cgo
+
+package torch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/torch/libtorch"
+	"github.com/xpeft/xpeft/model"
+)
+
+// Gradient is the native engine's on a CPU, unless an adapter reaches below the last block.
+func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter, loss engine.Loss) ([]*model.Adapter, error) {
+	if t.closed.Load() {
+		return nil, ErrClosed
+	}
+	deepest := 0
+	for _, a := range adapters {
+		if a != nil {
+			deepest = max(deepest, a.Blocks)
+		}
+	}
+	if deepest > t.Trains() {
+		return nil, fmt.Errorf("%w: an adapter of %d blocks, the encoder has %d", engine.ErrUntrainable, deepest, t.Trains())
+	}
+	if !t.card && deepest <= t.native.Trains() && r.From == t.enc.Blocks()-1 {
+		return t.native.Gradient(ctx, r, adapters, loss)
+	}
+	groups, err := t.groups(r, adapters)
+	if err != nil {
+		return nil, err
+	}
+	if r.Stems, err = t.stems(ctx, r); err != nil {
+		return nil, err
+	}
+	defer t.trim.soon()
+	sums := make([]*model.Adapter, len(adapters))
+	for i, a := range adapters {
+		if a != nil {
+			sums[i] = a.Zero()
+		}
+	}
+	for _, g := range groups {
+		if err := t.gradient(ctx, r, g, sums, loss); err != nil {
+			return nil, closed(err)
+		}
+	}
+	return sums, nil
+}
+
+// stems are the rows' states below the first adapter; it computes those that r does not bring.
+func (t *torch) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
+	stems := make([][]float32, len(r.Texts))
+	copy(stems, r.Stems)
+	var want []int
+	for i, x := range stems {
+		if x == nil {
+			want = append(want, i)
+		}
+	}
+	if len(want) == 0 {
+		return stems, nil
+	}
+	made, err := t.Stems(ctx, pick(r.Texts, want), r.From)
+	for i, x := range made {
+		stems[want[i]] = x
+	}
+	return stems, err
+}
+
+// gradient adds what a group's rows find to the sums, one shard after another, in their order.
+func (t *torch) gradient(ctx context.Context, r engine.Rows, g *group, sums []*model.Adapter, loss engine.Loss) error {
+	dealt := shards(r.Texts, g.rows)
+	if t.card {
+		dealt = cut(byLength(r.Texts, g.rows), r.Texts, cudaStepTokens)
+	}
+	return t.libtorch.Train(ctx, func(s *libtorch.Scope) error {
+		found, err := s.Fork(len(dealt), func(i int, s *libtorch.Scope) ([]libtorch.Tensor, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			return t.shard(s, r, g, dealt[i], loss), nil
+		})
+		if err != nil || g.bare {
+			return err
+		}
+		n := g.n()
+		for i, rows := range dealt {
+			ids, _ := g.own(rows)
+			values := s.Values(found[i][0])
+			for k, id := range ids {
+				g.add(sums[id], values[k*n:(k+1)*n])
+			}
+		}
+		return nil
+	})
+}
+
+// shard is the gradients of some rows' adapters, [P,n] for the P of them, or nothing for bare rows.
+func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows []int, loss engine.Loss) []libtorch.Tensor {
+	d, b, a := t.enc.Hidden(), newBatch(pick(r.Texts, rows)), g.adapter(s, rows)
+	var leaves []libtorch.Tensor
+	if a != nil {
+		leaves = a.train(s)
+	}
+	pooled := t.graph.upper(s, b.join(s, pick(r.Stems, rows), d), b, r.From, a) // [B,d]
+	x, dx := s.Values(pooled), make([]float32, len(rows)*d)
+	for i, row := range rows {
+		loss(row, x[i*d:(i+1)*d], dx[i*d:(i+1)*d])
+	}
+	if a == nil {
+		return nil
+	}
+	// The gradient of Σ x⊙dx, dx fixed, is the loss's.
+	whole := s.SumDim(s.Mul(pooled, s.Float32s(dx, b.B, int64(d))), false, 0, 1)
+	return []libtorch.Tensor{g.sum(s, s.Grad(whole, leaves...), rows)}
+}
+
+// sum adds up the gradients of parts, [B,size] each in the layout's order, by owner: [P,n]. No
+// adapter's numbers meet another's, whatever they are.
+func (g *group) sum(s *libtorch.Scope, grads []libtorch.Tensor, rows []int) libtorch.Tensor {
+	all := s.Cat(grads, 1) // [B,n], or [1,n] of the only one
+	ids, owner := g.own(rows)
+	if len(ids) == 1 {
+		return all
+	}
+	of := make([][]int64, len(ids))
+	for i, o := range owner {
+		of[o] = append(of[o], int64(i))
+	}
+	var flat, begin []int64
+	for _, rows := range of {
+		begin, flat = append(begin, int64(len(flat))), append(flat, rows...)
+	}
+	return s.SumRows(all, s.Int64s(flat, int64(len(flat))), s.Int64s(begin, int64(len(begin))))
+}

@@ -1,0 +1,170 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/xpeft/xpeft/internal/bert"
+)
+
+var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First, PoolPooler: bert.Pooler}
+
+// Embed makes one vector a text, x [texts,d], each through an adapter of its own: adapters[owner[i]], or none
+// where that is nil. Without owner all texts go through the bare encoder. It runs on the calling goroutine's
+// thread, without padding, and a text's vector is the same to the bit whatever texts are beside it.
+//
+// states [texts,len(taps)·d] gets the mean of each text's states after some blocks of the same pass, whatever
+// the pooling is: taps are ascending, 0 is the embeddings after their norm, Blocks the last block. With
+// neither, there are none.
+func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+	m, err := e.packed()
+	if err != nil {
+		return err
+	}
+	if err := e.Check(texts); err != nil {
+		return err
+	}
+	flat, owners, err := e.flatten(len(texts), 0, owner, adapters)
+	if err != nil {
+		return err
+	}
+	if len(x) != len(texts)*e.Hidden() || len(states) != len(taps)*len(x) {
+		return fmt.Errorf("model: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps), len(texts))
+	}
+	blocks, err := e.checkTaps(taps)
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	m.Embed(batch(texts, owners), flat, poolings[e.pooling], x, blocks, states)
+	return nil
+}
+
+// Stems is the part of the pass that no adapter in block from or above changes: of each text r = f + a of
+// block from, [tokens,d], which its outer norm takes. The blocks below are bare. A text's is the same to the
+// bit whatever texts are beside it, so it may be kept.
+func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
+	m, err := e.packed()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Check(texts); err != nil {
+		return nil, err
+	}
+	if from < 0 || from >= e.Blocks() {
+		return nil, fmt.Errorf("model: block %d of %d", from, e.Blocks())
+	}
+	b := batch(texts, make([]int32, len(texts)))
+	for i := range b.Owners {
+		b.Owners[i] = -1
+	}
+	all, stems := make([]float32, len(b.IDs)*e.Hidden()), make([][]float32, len(texts))
+	if len(texts) > 0 {
+		m.Stems(b, from, all)
+	}
+	for i, t := range texts {
+		n := len(t.IDs) * e.Hidden()
+		stems[i], all = all[:n:n], all[n:]
+	}
+	return stems, nil
+}
+
+// Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the blocks
+// above, the pooling. No adapter may have a part in a block below from.
+func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32) error {
+	m, err := e.packed()
+	if err != nil {
+		return err
+	}
+	if from < 0 || from >= e.Blocks() {
+		return fmt.Errorf("model: block %d of %d", from, e.Blocks())
+	}
+	flat, owners, err := e.flatten(len(stems), from, owner, adapters)
+	if err != nil {
+		return err
+	}
+	if len(x) != len(stems)*e.Hidden() {
+		return fmt.Errorf("model: %d values for %d texts", len(x), len(stems))
+	}
+	b, r := bert.Batch{Owners: owners}, []float32(nil)
+	for i, s := range stems {
+		n := len(s) / e.Hidden()
+		if n < 1 || n > e.config.MaxPositionEmbeddings || n*e.Hidden() != len(s) {
+			return fmt.Errorf("model: the stem of text %d has %d values, of %d a token", i, len(s), e.Hidden())
+		}
+		b.Lengths, r = append(b.Lengths, int32(n)), append(r, s...)
+	}
+	if len(stems) > 0 {
+		m.Upper(b, from, r, flat, poolings[e.pooling], x)
+	}
+	return nil
+}
+
+// Check says what does not fit the model: lengths, ids, types. A bad id would be read far outside of the
+// embeddings.
+func (e *Encoder) Check(texts []Encoding) error {
+	c := e.config
+	for i, t := range texts {
+		if len(t.IDs) == 0 || len(t.IDs) != len(t.TypeIDs) || len(t.IDs) > c.MaxPositionEmbeddings {
+			return fmt.Errorf("model: text %d has %d tokens and %d types, the model %d positions", i, len(t.IDs), len(t.TypeIDs), c.MaxPositionEmbeddings)
+		}
+		for j, id := range t.IDs {
+			if kind := t.TypeIDs[j]; id < 0 || int(id) >= c.VocabSize || kind < 0 || int(kind) >= c.TypeVocabSize {
+				return fmt.Errorf("model: text %d has token %d of type %d", i, id, kind)
+			}
+		}
+	}
+	return nil
+}
+
+// checkTaps gives them as the kernels take them.
+func (e *Encoder) checkTaps(taps []int) ([]int32, error) {
+	blocks := make([]int32, len(taps))
+	for i, l := range taps {
+		if l < 0 || l > e.Blocks() || i > 0 && l <= taps[i-1] {
+			return nil, fmt.Errorf("model: taps %v, want blocks from 0 to %d, ascending", taps, e.Blocks())
+		}
+		blocks[i] = int32(l)
+	}
+	return blocks, nil
+}
+
+// flatten checks the adapters and gives them as the kernels take them, and each row's index among them, -1
+// for none.
+func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (flat []bert.Adapter, owners []int32, err error) {
+	if owner != nil && len(owner) != rows {
+		return nil, nil, fmt.Errorf("model: %d owners of %d texts", len(owner), rows)
+	}
+	index := make([]int32, len(adapters))
+	for i, a := range adapters {
+		if index[i] = -1; a == nil {
+			continue
+		}
+		if err := a.check(e.Blocks()-from, e.Hidden()); err != nil {
+			return nil, nil, err
+		}
+		index[i] = int32(len(flat))
+		flat = append(flat, bert.Adapter{Blocks: a.Blocks, Bottleneck: a.Bottleneck, Down: a.Down, Up: a.Up, DownBias: a.DownBias, UpBias: a.UpBias, Norm: a.Norm,
+			ReLU: a.Activation == ReLU, Eps: NormEps})
+	}
+	owners = make([]int32, rows)
+	for i := range owners {
+		owners[i] = -1
+		if owner == nil {
+			continue
+		}
+		if owner[i] < 0 || owner[i] >= len(adapters) {
+			return nil, nil, fmt.Errorf("model: text %d has adapter %d of %d", i, owner[i], len(adapters))
+		}
+		owners[i] = index[owner[i]]
+	}
+	return flat, owners, nil
+}
+
+// batch lays checked texts one after another.
+func batch(texts []Encoding, owners []int32) bert.Batch {
+	b := bert.Batch{Owners: owners}
+	for _, t := range texts {
+		b.IDs, b.Types = append(b.IDs, t.IDs...), append(b.Types, t.TypeIDs...)
+		b.Lengths = append(b.Lengths, int32(len(t.IDs)))
+	}
+	return b
+}
