@@ -9,7 +9,6 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/golden"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -70,13 +69,10 @@ func compute(t *testing.T, c *model.Checkpoint, config bank.AxesConfig) *bank.Ax
 	t.Helper()
 	tok, err := model.LoadTokenizer(golden.Model(t))
 	must(t, err)
-	engine, err := torch.Open(torch.Config{})
-	must(t, err)
-	defer engine.Close()
-	enc, err := model.NewEncoder(t.Context(), engine, c)
+	enc, err := model.NewEncoder(c)
 	must(t, err)
 	defer enc.Close()
-	a, err := bank.EncoderAxes(t.Context(), engine, enc, tok, config)
+	a, err := bank.EncoderAxes(t.Context(), enc, tok, config)
 	must(t, err)
 	return a
 }
