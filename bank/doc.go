@@ -4,9 +4,9 @@
 // Properties are what a bank is: its origin, N, L, d, b, the activation, LN_b on or off.
 // A random bank is its Properties, seed included: Generate makes any adapter of it, the
 // same bits everywhere. A warm bank is a File: memory-mapped, written once by Save out of
-// trained adapters or of an Import from AdapterHub. A Bank is either of them on an
-// engine, with Fold. Axes are a bank too, of directions of a head in place of adapters;
-// EncoderAxes makes them. It and Bank need libtorch; all else builds with CGO_ENABLED=0.
+// trained adapters or of an Import from AdapterHub. A Bank is either of them in use: Fold
+// makes a mask's model.Adapter. Axes are a bank too, of directions of a head in place of
+// adapters; EncoderAxes makes them.
 //
 //	digest, err := bank.Save(ctx, dir, props, nil, rows) // dir/<digest>
 //	f, err := bank.OpenFile(filepath.Join(dir, digest.String()))

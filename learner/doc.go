@@ -6,16 +6,20 @@
 //   - [Learn]: the training loop; [Result] is what it found. [LearnMany] is that of many profiles in joint steps.
 //   - [Evaluate]: how well an adapter and a head do on examples.
 //
-// A mask is folded once a step, in weight space, and its gradient is an inner product with the bank: ∂L/∂M[l,i] = ⟨∂L/∂Â_l, A_i,l⟩. So a
-// step costs about what a single adapter's does, whatever N is. The part of block 0 that no mask can change is computed once an example. A step's texts are dealt by their
-// lengths to as many threads as the engine has, so that little is padding and no operator waits for another thread.
+// A mask is folded once a step, in weight space, and its gradient is an inner product with the
+// bank: ∂L/∂M[l,i] = ⟨∂L/∂Â_l, A_i,l⟩. So a step costs about what a single adapter's does, whatever
+// N is. What no mask can change, the states below the first adapter, is computed once an example.
+// All of this is plain Go over slices: of an engine (Env.Engine) it needs states of texts and the
+// gradient of folded adapters. The native engine trains adapters in the encoder's last block; more
+// blocks than the engine trains are engine.ErrUntrainable before any work.
 //
 // # Concurrency
 //
-// Learn, LearnMany and Evaluate keep no state outside their arguments and may run at once on one engine. They run step by step: other closures of the
-// engine get their turn between steps, and ctx ends a run within one.
+// Learn, LearnMany and Evaluate keep no state outside their arguments and may run at once on one
+// engine. ctx ends a run within a step.
 //
 // # Reproducibility
 //
-// Noise and order come from Config.Seed through PCG, drawn in Go. The same data, seed, machine type and thread count give the same bits.
+// Noise and order come from Config.Seed through PCG, and sums have a fixed order: the same data,
+// seed and type of machine give the same bits, on any number of threads.
 package learner

@@ -1,22 +1,41 @@
 package learner
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/engine/enginetest"
+	"github.com/xpeft/xpeft/internal/engine/torch"
 	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/model"
 )
 
-// openEnv is the real encoder under the engine of this build, until the test ends.
+// openEnv is the real encoder under the engine of this build, until the test ends: the native one or,
+// with -tags torch, libtorch on the device that XPEFT_TEST_DEVICE names (default cpu).
 func openEnv(t testing.TB) Env {
 	t.Helper()
-	return Env{Encoder: enginetest.Open(t, golden.Model(t), model.PoolMean)}.ready()
+	env := Env{Encoder: enginetest.Open(t, golden.Model(t), model.PoolMean)}
+	if !torch.Built {
+		return env.ready()
+	}
+	device := cmp.Or(os.Getenv("XPEFT_TEST_DEVICE"), "cpu")
+	e, err := torch.Open(env.Encoder, torch.Config{Device: device})
+	if errors.Is(err, engine.ErrNoCUDA) {
+		t.Skip("no CUDA device here: skipping a GPU test")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	env.Engine = e
+	return env
 }
 
 // needBlocks skips a test of adapters in more blocks than the engine of this build trains.

@@ -1,15 +1,18 @@
 // Package model is the frozen encoder: a BERT-family checkpoint in Hugging Face's layout, its tokenizer, its forward pass, the
 // place in each block where an adapter acts, and the heads.
 //
-// A Tokenizer turns texts into an Encoding, exactly as Hugging Face's BertTokenizerFast does. A Checkpoint is a folder's config.json and
-// model.safetensors, checked and memory-mapped. An Encoder holds its weights on a device.
+// A Tokenizer turns texts into an Encoding, exactly as Hugging Face's BertTokenizerFast does. A
+// Checkpoint is a folder's config.json and model.safetensors, checked and memory-mapped. An Encoder
+// computes with its weights, on the goroutine that calls it. An Adapter is a profile's part of the
+// pass.
 //
 //	tok, err := model.LoadTokenizer(dir)
 //	ckpt, err := model.OpenCheckpoint(dir)
 //	err = ckpt.CheckTokenizer(tok)
-//	enc, err := model.NewEncoder(ctx, engine, ckpt)
-//	var e model.Encoding
-//	tok.Encode(&e, "a text", "", tok.DefaultMaxTokens(ckpt.Config))
+//	enc, err := model.NewEncoder(ckpt)
+//	texts, x := make([]model.Encoding, 1), make([]float32, enc.Hidden())
+//	tok.Encode(&texts[0], "a text", "", tok.DefaultMaxTokens(ckpt.Config))
+//	err = enc.Embed(texts, nil, nil, x, nil, nil)
 //
 // What a folder needs: config.json (model_type bert), model.safetensors, and tokenizer.json or
 // vocab.txt. What else it has to say about tokens and vectors is followed too, or it is
@@ -24,9 +27,10 @@
 // do_lower_case: transformers would lower-case each text and never find those words. A model of
 // one token type reads no pairs.
 //
-// Config, Tokenizer and Checkpoint build without cgo; Encoder and what computes need libtorch.
+// The folder may also be an fs.FS: LoadTokenizerFS, OpenCheckpointFS.
 //
 // # Concurrency
 //
-// Config, Tokenizer and Encoder are safe for concurrent use, and so is a Checkpoint until Close. An Encoding belongs to one goroutine.
+// Config, Tokenizer, Checkpoint and Encoder are safe for concurrent use, the latter two until Close.
+// An Encoding belongs to one goroutine.
 package model

@@ -2,6 +2,7 @@
 // file beside the linker stubs, and torch.sh has it included before gotch's code. xpeft calls none
 // of the three.
 #pragma once
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #include <torch/torch.h>
 
 namespace at {

@@ -75,7 +75,10 @@ main() {
 	fi
 	local sets
 	read -ra sets < <(libtorch_sets)
-	if is_done "$libtorch" "${sets[@]}"; then return; fi
+	if is_done "$libtorch" "${sets[@]}"; then
+		cmp -s "$scripts/newer.h" "$stubs/newer.h" || cp "$scripts/newer.h" "$stubs/newer.h"
+		return
+	fi
 	check_platform
 	alone
 	place make_stubs "$libtorch" "${sets[@]}"

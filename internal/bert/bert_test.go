@@ -112,6 +112,9 @@ func far(x, y []float32) float64 {
 func TestPaths(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			if testing.Short() && s.hidden >= 400 {
+				t.Skip("slow where a processor is imitated")
+			}
 			rng := rand.New(rand.NewPCG(1, 2))
 			w := s.weights(rng)
 			as := s.adapters(rng)

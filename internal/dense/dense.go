@@ -1,5 +1,5 @@
 // Package dense is the arithmetic of float32 slices that everything else is made of: products of matrices, averages of rows, and a BERT's functions. It is Go
-// alone, with a few kernels in assembly for amd64 with AVX2 and FMA.
+// alone, with a few kernels in assembly for arm64 and for amd64 with AVX2 and FMA.
 //
 // A result's bits depend on its own operands and their number, not on the rows, columns or texts beside it. They may differ between processors in the last
 // places, except those of [Mean] and [MeanHalf]. NaN and Inf go through as in a plain loop. Nothing here allocates or starts a goroutine.
@@ -7,10 +7,10 @@ package dense
 
 import "fmt"
 
-// Kernel says what runs: "avx2" or "go".
+// Kernel says what multiplies: "avx2", "neon" or "go".
 func Kernel() string {
 	if fast {
-		return "avx2"
+		return kernel
 	}
 	return "go"
 }

@@ -10,7 +10,7 @@ func GELUTanh(x []float32) { each(x, geluTanh, geluTanhKernel) }
 
 // Softmax is in place: at least one value.
 func Softmax(s []float32) {
-	if fast && len(s)%8 == 0 {
+	if fastFuncs && len(s)%8 == 0 {
 		softmaxKernel(len(s)/8, &s[0])
 		return
 	}
@@ -36,7 +36,7 @@ func Norm(y, x, z, weight, bias []float32, eps float32) {
 	if z != nil {
 		same(d, len(z))
 	}
-	if fast && d > 0 && d%8 == 0 {
+	if fastFuncs && d > 0 && d%8 == 0 {
 		by := &x[0]
 		if z != nil {
 			by = &z[0]
@@ -64,7 +64,7 @@ func Norm(y, x, z, weight, bias []float32, eps float32) {
 
 // each applies a function: 8 values at a time where there is a kernel, the last ones among zeros, so that a value's result does not depend on its place.
 func each(x []float32, f func(float32) float32, kernel func(n int, x *float32)) {
-	if !fast {
+	if !fastFuncs {
 		for i, v := range x {
 			x[i] = f(v)
 		}

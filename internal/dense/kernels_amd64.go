@@ -3,6 +3,10 @@ package dense
 // fast says that the kernels in assembly run here.
 var fast, hasF16C = detect()
 
+var fastFuncs = fast
+
+const kernel = "avx2"
+
 // detect is Intel's manual, volume 1, 14.3 and 14.7: the processor has the instructions and the system keeps the registers.
 func detect() (avx2, f16c bool) {
 	const fma, f16cBit, osxsave, avx, avx2Bit = 1 << 12, 1 << 29, 1 << 27, 1 << 28, 1 << 5

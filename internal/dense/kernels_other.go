@@ -1,8 +1,11 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package dense
 
-const fast = false
+const (
+	fast   = false
+	kernel = "go"
+)
 
 func tile(rows, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc int, add bool, ahead int) {
 	panic("dense: no kernels")
@@ -11,21 +14,3 @@ func tile(rows, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32
 func dot(n int, a, b *float32) float32 { panic("dense: no kernels") }
 
 func axpy(n int, y *float32, alpha float32, x *float32) { panic("dense: no kernels") }
-
-func add4(sum, a, b, c, d []float32) { add4Go(sum, a, b, c, d) }
-
-func add1(sum, a []float32) { add1Go(sum, a) }
-
-func add4Half(sum []float32, a, b, c, d []uint16) { add4HalfGo(sum, a, b, c, d) }
-
-func add1Half(sum []float32, a []uint16) { add1HalfGo(sum, a) }
-
-func geluKernel(n int, x *float32) { panic("dense: no kernels") }
-
-func geluTanhKernel(n int, x *float32) { panic("dense: no kernels") }
-
-func softmaxKernel(n int, s *float32) { panic("dense: no kernels") }
-
-func normKernel(n int, y, x, z, weight, bias *float32, eps float32, add bool) {
-	panic("dense: no kernels")
-}

@@ -2,9 +2,11 @@ package safetensors
 
 import (
 	"encoding/binary"
-	"fmt"
 	"unsafe"
 )
+
+// little says whether this machine's numbers lie as the file's.
+var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // View is little-endian floats, or halves, in place. It is false where they cannot be read there: on a
 // big-endian machine, and at an address that is not a multiple of their size.
@@ -12,7 +14,7 @@ func View[T float32 | uint16](b []byte) ([]T, bool) {
 	var v T
 	size := int(unsafe.Sizeof(v))
 	p := unsafe.Pointer(unsafe.SliceData(b))
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 || uintptr(p)%uintptr(size) != 0 {
+	if !little || uintptr(p)%uintptr(size) != 0 {
 		return nil, false
 	}
 	return unsafe.Slice((*T)(p), len(b)/size), true
@@ -26,9 +28,5 @@ func Floats(t Tensor) ([]float32, error) {
 			return v, nil
 		}
 	}
-	v, err := Float32s(t)
-	if err != nil {
-		return nil, fmt.Errorf("tensor %s: %w", t.Name, err)
-	}
-	return v, nil
+	return Float32s(t)
 }

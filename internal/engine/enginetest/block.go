@@ -4,21 +4,15 @@ import "github.com/xpeft/xpeft/model"
 
 // Adapter is an adapter in the last block as numbers on a tape. What it does not have is nil.
 type Adapter struct {
-	relu                             bool
-	b                                int
+	ReLU                             bool
+	Bottleneck                       int
 	Down, Up, DownBias, UpBias, Norm []*Num
 }
 
 // NewAdapter puts a's values on the tape.
 func (t *Tape) NewAdapter(a *model.Adapter) *Adapter {
-	part := func(x []float32) []*Num {
-		if x == nil {
-			return nil
-		}
-		return t.News(x)
-	}
-	return &Adapter{relu: a.Activation == model.ReLU, b: a.Bottleneck, Down: part(a.Down), Up: part(a.Up),
-		DownBias: part(a.DownBias), UpBias: part(a.UpBias), Norm: part(a.Norm)}
+	return &Adapter{ReLU: a.Activation == model.ReLU, Bottleneck: a.Bottleneck, Down: t.News(Wide(a.Down)), Up: t.News(Wide(a.Up)),
+		DownBias: t.News(Wide(a.DownBias)), UpBias: t.News(Wide(a.UpBias)), Norm: t.News(Wide(a.Norm))}
 }
 
 // Parts are the adapter's tensors by name.
@@ -31,16 +25,16 @@ func (a *Adapter) Parts() map[string][]*Num {
 func (t *Tape) Embed(enc *model.Encoder, r []float32, a *Adapter) []*Num {
 	d := enc.Hidden()
 	w, c, eps := enc.OuterNorm(enc.Blocks() - 1)
-	outer := func(x []*Num) []*Num { return t.norm(x, t.News(w), t.News(c), float64(eps)) }
+	outer := func(x []*Num) []*Num { return t.norm(x, t.News(Wide(w)), t.News(Wide(c)), float64(eps)) }
 	var ys [][]*Num
 	for ; len(r) > 0; r = r[d:] {
-		stem := t.News(r[:d])
-		z := t.project(outer(stem), a.Down, a.DownBias, a.b)
-		if a.Norm != nil {
-			z = t.norm(z, a.Norm[:a.b], a.Norm[a.b:], model.NormEps)
+		stem := t.News(Wide(r[:d]))
+		z := t.project(outer(stem), a.Down, a.DownBias, a.Bottleneck)
+		if len(a.Norm) > 0 {
+			z = t.norm(z, a.Norm[:a.Bottleneck], a.Norm[a.Bottleneck:], model.NormEps)
 		}
 		for i, n := range z {
-			if a.relu && n.X < 0 {
+			if a.ReLU && n.X < 0 {
 				z[i] = t.New(0)
 			}
 		}
@@ -69,7 +63,7 @@ func (t *Tape) pool(enc *model.Encoder, ys [][]*Num) []*Num {
 		w, c := enc.Pooler()
 		x = make([]*Num, enc.Hidden())
 		for i := range x {
-			row := t.News(w[i*len(x) : (i+1)*len(x)])
+			row := t.News(Wide(w[i*len(x) : (i+1)*len(x)]))
 			x[i] = t.Tanh(t.Add(t.Dot(row, ys[0]), t.New(float64(c[i]))))
 		}
 	}
@@ -98,7 +92,7 @@ func (t *Tape) project(x, w, c []*Num, out int) []*Num {
 			column[i] = w[i*out+j]
 		}
 		y[j] = t.Dot(x, column)
-		if c != nil {
+		if len(c) > 0 {
 			y[j] = t.Add(y[j], c[j])
 		}
 	}

@@ -23,10 +23,26 @@ type Tape struct{ nums []*Num }
 func (t *Tape) New(x float64) *Num { return t.record(x) }
 
 // News are numbers that depend on nothing.
-func (t *Tape) News(xs []float32) []*Num {
+func (t *Tape) News(xs []float64) []*Num {
 	out := make([]*Num, len(xs))
 	for i, x := range xs {
-		out[i] = t.New(float64(x))
+		out[i] = t.New(x)
+	}
+	return out
+}
+
+// Wide are the same values in float64; nil stays nil.
+func Wide(xs []float32) (out []float64) {
+	for _, x := range xs {
+		out = append(out, float64(x))
+	}
+	return out
+}
+
+// Grads are the gradients of some numbers.
+func Grads(xs []*Num) (out []float64) {
+	for _, x := range xs {
+		out = append(out, x.G)
 	}
 	return out
 }

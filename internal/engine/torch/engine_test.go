@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/engine/torch/libtorch"
@@ -157,8 +158,9 @@ func TestContext(t *testing.T) {
 	if _, err := e.Stems(ctx, tinyTexts, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Stems: got %v", err)
 	}
-	if err := e.Embed(ctx, engine.Rows{Texts: tinyTexts}, nil, make([]float32, len(tinyTexts)*enc.Hidden()), nil, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("Embed: got %v", err)
+	x := make([]float32, len(tinyTexts)*enc.Hidden())
+	if err := e.Embed(ctx, engine.Rows{Texts: tinyTexts}, nil, x, nil, nil); !errors.Is(err, context.Canceled) || slices.Max(x) != 0 {
+		t.Errorf("Embed: got %v and values up to %g", err, slices.Max(x))
 	}
 	if _, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("Gradient: got %v", err)
@@ -269,36 +271,40 @@ func TestLossPanics(t *testing.T) {
 	}
 }
 
-// TestConcurrent: calls at once find what they find alone, to the bit.
+// TestConcurrent: calls at once, each with texts of its own, find what they find alone, to the bit.
 func TestConcurrent(t *testing.T) {
 	enc, ctx := tinies[0].open(t), context.Background()
 	e := open(t, enc, true)
 	d := enc.Hidden()
 	as := []*model.Adapter{kinds[0].adapter(1, 3, d, 3), nil, kinds[2].adapter(2, 2, d, 5)}
-	r := engine.Rows{Texts: tinyTexts, Owner: []int{0, 1, 2, 0, 2}, From: 0}
-	call := func() (string, error) {
+	call := func(i int) string {
+		r := engine.Rows{Texts: append(slices.Clone(tinyTexts[i:]), tinyTexts[:i]...), Owner: []int{0, 1, 2, 0, 2}}
 		x := make([]float32, len(tinyTexts)*d)
 		if err := e.Embed(ctx, r, as, x, nil, nil); err != nil {
-			return "", err
+			t.Error(err)
 		}
-		g, err := e.Gradient(ctx, r, as, toTarget)
+		g, err := e.Gradient(ctx, r, as, func(row int, x, dx []float32) {
+			toTarget(row, x, dx)
+			time.Sleep(20 * time.Microsecond) // so that calls meet
+		})
 		if err != nil {
-			return "", err
+			t.Error(err)
+			return ""
 		}
-		return fmt.Sprint(x, *g[0], g[1], *g[2]), nil
+		return fmt.Sprint(x, *g[0], g[1], *g[2])
 	}
-	want, err := call()
-	if err != nil {
-		t.Fatal(err)
+	var want []string
+	for i := range tinyTexts {
+		want = append(want, call(i))
 	}
 	var all sync.WaitGroup
-	for range 8 {
+	for i := range want {
 		all.Add(1)
 		go func() {
 			defer all.Done()
 			for range 10 {
-				if got, err := call(); err != nil || got != want {
-					t.Errorf("got %v and other numbers than alone", err)
+				if call(i) != want[i] {
+					t.Error("got other numbers than alone")
 				}
 			}
 		}()

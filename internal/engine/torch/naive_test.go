@@ -7,6 +7,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/safetensors"
 	"github.com/xpeft/xpeft/model"
 )
@@ -254,16 +255,31 @@ func toTarget(row int, x, dx []float32) {
 	}
 }
 
-// gradient is that of the rows' losses by every value of adapter o, by central differences, [part][values].
-func (m *naive) gradient(texts []model.Encoding, owner []int, o int, a *model.Adapter) (grads [parts][]float64) {
+// gradients are those of the rows' losses by every value of each adapter, by central differences: [adapter][part][values].
+func (m *naive) gradients(r engine.Rows, as []*model.Adapter) (grads [][parts][]float64) {
+	for o, a := range as {
+		var texts []model.Encoding
+		var rows []int
+		for row, text := range r.Texts {
+			if r.Owner == nil || r.Owner[row] == o {
+				texts, rows = append(texts, text), append(rows, row)
+			}
+		}
+		var g [parts][]float64
+		if a != nil {
+			g = m.gradient(texts, rows, a)
+		}
+		grads = append(grads, g)
+	}
+	return grads
+}
+
+func (m *naive) gradient(texts []model.Encoding, rows []int, a *model.Adapter) (grads [parts][]float64) {
 	w := widen(a)
 	loss := func() (sum float64) {
-		for row, text := range texts {
-			if owner[row] != o {
-				continue
-			}
+		for i, text := range texts {
 			for j, x := range m.embed(text, w) {
-				sum += (x - target(row, j)) * (x - target(row, j)) / 2
+				sum += (x - target(rows[i], j)) * (x - target(rows[i], j)) / 2
 			}
 		}
 		return sum

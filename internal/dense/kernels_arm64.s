@@ -1,0 +1,250 @@
+#include "textflag.h"
+
+// The tile: row r of c is in V(4r) to V(4r+3), a row of b in V24 to V27. R5 to R10 are at a's rows, R1 apart in a row; R12 is at c's row, R13 apart.
+
+#define LOAD  VLD1.P (R12)(R13)
+#define LOAD1 LOAD, [V0.S4, V1.S4, V2.S4, V3.S4]
+#define LOAD2 LOAD1; LOAD, [V4.S4, V5.S4, V6.S4, V7.S4]
+#define LOAD3 LOAD2; LOAD, [V8.S4, V9.S4, V10.S4, V11.S4]
+#define LOAD4 LOAD3; LOAD, [V12.S4, V13.S4, V14.S4, V15.S4]
+#define LOAD5 LOAD4; LOAD, [V16.S4, V17.S4, V18.S4, V19.S4]
+#define LOAD6 LOAD5; LOAD, [V20.S4, V21.S4, V22.S4, V23.S4]
+
+#define STORE1 VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], (R12)(R13)
+#define STORE2 STORE1; VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], (R12)(R13)
+#define STORE3 STORE2; VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], (R12)(R13)
+#define STORE4 STORE3; VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], (R12)(R13)
+#define STORE5 STORE4; VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], (R12)(R13)
+#define STORE6 STORE5; VST1.P [V20.S4, V21.S4, V22.S4, V23.S4], (R12)(R13)
+
+#define FMA1 VLD1R.P (R5)(R1), [V28.S4]; VFMLA V24.S4, V28.S4, V0.S4; VFMLA V25.S4, V28.S4, V1.S4; VFMLA V26.S4, V28.S4, V2.S4; VFMLA V27.S4, V28.S4, V3.S4
+#define FMA2 FMA1; VLD1R.P (R6)(R1), [V29.S4]; VFMLA V24.S4, V29.S4, V4.S4; VFMLA V25.S4, V29.S4, V5.S4; VFMLA V26.S4, V29.S4, V6.S4; VFMLA V27.S4, V29.S4, V7.S4
+#define FMA3 FMA2; VLD1R.P (R7)(R1), [V30.S4]; VFMLA V24.S4, V30.S4, V8.S4; VFMLA V25.S4, V30.S4, V9.S4; VFMLA V26.S4, V30.S4, V10.S4; VFMLA V27.S4, V30.S4, V11.S4
+#define FMA4 FMA3; VLD1R.P (R8)(R1), [V31.S4]; VFMLA V24.S4, V31.S4, V12.S4; VFMLA V25.S4, V31.S4, V13.S4; VFMLA V26.S4, V31.S4, V14.S4; VFMLA V27.S4, V31.S4, V15.S4
+#define FMA5 FMA4; VLD1R.P (R9)(R1), [V28.S4]; VFMLA V24.S4, V28.S4, V16.S4; VFMLA V25.S4, V28.S4, V17.S4; VFMLA V26.S4, V28.S4, V18.S4; VFMLA V27.S4, V28.S4, V19.S4
+#define FMA6 FMA5; VLD1R.P (R10)(R1), [V29.S4]; VFMLA V24.S4, V29.S4, V20.S4; VFMLA V25.S4, V29.S4, V21.S4; VFMLA V26.S4, V29.S4, V22.S4; VFMLA V27.S4, V29.S4, V23.S4
+
+#define FETCH VLD1.P (R2)(R3), [V24.S4, V25.S4, V26.S4, V27.S4]; SUBS $1, R4
+
+// func tile(rows, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc int, add bool, ahead int)
+TEXT ·tile(SB), NOSPLIT, $0-88
+	MOVD  rows+0(FP), R0
+	MOVD  k+8(FP), R4
+	MOVD  a+16(FP), R5
+	MOVD  ars+24(FP), R11
+	LSL   $2, R11
+	ADD   R11, R5, R6
+	ADD   R11, R6, R7
+	ADD   R11, R7, R8
+	ADD   R11, R8, R9
+	ADD   R11, R9, R10
+	MOVD  acs+32(FP), R1
+	LSL   $2, R1
+	MOVD  b+40(FP), R2
+	MOVD  ldb+48(FP), R3
+	LSL   $2, R3
+	MOVD  c+56(FP), R12
+	MOVD  R12, R15
+	MOVD  ldc+64(FP), R13
+	LSL   $2, R13
+	MOVBU add+72(FP), R14
+	VEOR  V0.B16, V0.B16, V0.B16
+	VEOR  V1.B16, V1.B16, V1.B16
+	VEOR  V2.B16, V2.B16, V2.B16
+	VEOR  V3.B16, V3.B16, V3.B16
+	VEOR  V4.B16, V4.B16, V4.B16
+	VEOR  V5.B16, V5.B16, V5.B16
+	VEOR  V6.B16, V6.B16, V6.B16
+	VEOR  V7.B16, V7.B16, V7.B16
+	VEOR  V8.B16, V8.B16, V8.B16
+	VEOR  V9.B16, V9.B16, V9.B16
+	VEOR  V10.B16, V10.B16, V10.B16
+	VEOR  V11.B16, V11.B16, V11.B16
+	VEOR  V12.B16, V12.B16, V12.B16
+	VEOR  V13.B16, V13.B16, V13.B16
+	VEOR  V14.B16, V14.B16, V14.B16
+	VEOR  V15.B16, V15.B16, V15.B16
+	VEOR  V16.B16, V16.B16, V16.B16
+	VEOR  V17.B16, V17.B16, V17.B16
+	VEOR  V18.B16, V18.B16, V18.B16
+	VEOR  V19.B16, V19.B16, V19.B16
+	VEOR  V20.B16, V20.B16, V20.B16
+	VEOR  V21.B16, V21.B16, V21.B16
+	VEOR  V22.B16, V22.B16, V22.B16
+	VEOR  V23.B16, V23.B16, V23.B16
+	CMP   $2, R0
+	BLT   one
+	BEQ   two
+	CMP   $4, R0
+	BLT   three
+	BEQ   four
+	CMP   $5, R0
+	BEQ   five
+	CBZ   R14, loop6
+	LOAD6
+	MOVD  R15, R12
+
+loop6:
+	FETCH
+	FMA6
+	BNE loop6
+	STORE6
+	RET
+
+five:
+	CBZ  R14, loop5
+	LOAD5
+	MOVD R15, R12
+
+loop5:
+	FETCH
+	FMA5
+	BNE loop5
+	STORE5
+	RET
+
+four:
+	CBZ  R14, loop4
+	LOAD4
+	MOVD R15, R12
+
+loop4:
+	FETCH
+	FMA4
+	BNE loop4
+	STORE4
+	RET
+
+three:
+	CBZ  R14, loop3
+	LOAD3
+	MOVD R15, R12
+
+loop3:
+	FETCH
+	FMA3
+	BNE loop3
+	STORE3
+	RET
+
+two:
+	CBZ  R14, loop2
+	LOAD2
+	MOVD R15, R12
+
+loop2:
+	FETCH
+	FMA2
+	BNE loop2
+	STORE2
+	RET
+
+one:
+	CBZ  R14, loop1
+	LOAD1
+	MOVD R15, R12
+
+loop1:
+	FETCH
+	FMA1
+	BNE loop1
+	STORE1
+	RET
+
+// func dot(n int, a, b *float32) float32
+TEXT ·dot(SB), NOSPLIT, $0-28
+	MOVD n+0(FP), R0
+	MOVD a+8(FP), R1
+	MOVD b+16(FP), R2
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+
+dot16:
+	SUBS   $16, R0
+	BLT    dotrest
+	VLD1.P 64(R1), [V4.S4, V5.S4, V6.S4, V7.S4]
+	VLD1.P 64(R2), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VFMLA  V4.S4, V8.S4, V0.S4
+	VFMLA  V5.S4, V9.S4, V1.S4
+	VFMLA  V6.S4, V10.S4, V2.S4
+	VFMLA  V7.S4, V11.S4, V3.S4
+	B      dot16
+
+dotrest: // Go's assembler has no sum of vectors: lanes are added as floats
+	ADD   $16, R0
+	VDUP  V0.S[1], V16.S4
+	VDUP  V0.S[2], V17.S4
+	VDUP  V0.S[3], V18.S4
+	FADDS F16, F0, F0
+	FADDS F18, F17, F17
+	FADDS F17, F0, F0
+	VDUP  V1.S[1], V16.S4
+	VDUP  V1.S[2], V17.S4
+	VDUP  V1.S[3], V18.S4
+	FADDS F16, F1, F1
+	FADDS F18, F17, F17
+	FADDS F17, F1, F1
+	VDUP  V2.S[1], V16.S4
+	VDUP  V2.S[2], V17.S4
+	VDUP  V2.S[3], V18.S4
+	FADDS F16, F2, F2
+	FADDS F18, F17, F17
+	FADDS F17, F2, F2
+	VDUP  V3.S[1], V16.S4
+	VDUP  V3.S[2], V17.S4
+	VDUP  V3.S[3], V18.S4
+	FADDS F16, F3, F3
+	FADDS F18, F17, F17
+	FADDS F17, F3, F3
+	FADDS F1, F0, F0
+	FADDS F3, F2, F2
+	FADDS F2, F0, F0
+
+dot1:
+	SUBS    $1, R0
+	BLT     dotend
+	FMOVS.P 4(R1), F1
+	FMOVS.P 4(R2), F2
+	FMADDS  F1, F0, F2, F0
+	B       dot1
+
+dotend:
+	FMOVS F0, ret+24(FP)
+	RET
+
+// func axpy(n int, y *float32, alpha float32, x *float32)
+TEXT ·axpy(SB), NOSPLIT, $0-32
+	MOVD  n+0(FP), R0
+	MOVD  y+8(FP), R1
+	FMOVS alpha+16(FP), F0
+	MOVD  x+24(FP), R2
+	VDUP  V0.S[0], V1.S4
+
+axpy16:
+	SUBS   $16, R0
+	BLT    axpyrest
+	VLD1   (R1), [V4.S4, V5.S4, V6.S4, V7.S4]
+	VLD1.P 64(R2), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VFMLA  V8.S4, V1.S4, V4.S4
+	VFMLA  V9.S4, V1.S4, V5.S4
+	VFMLA  V10.S4, V1.S4, V6.S4
+	VFMLA  V11.S4, V1.S4, V7.S4
+	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R1)
+	B      axpy16
+
+axpyrest:
+	ADD $16, R0
+
+axpy1:
+	SUBS    $1, R0
+	BLT     axpyend
+	FMOVS   (R1), F4
+	FMOVS.P 4(R2), F5
+	FMADDS  F5, F4, F0, F4
+	FMOVS.P F4, 4(R1)
+	B       axpy1
+
+axpyend:
+	RET
