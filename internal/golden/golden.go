@@ -12,8 +12,12 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
-// Dir is testdata/golden of this module.
+// Dir is testdata/golden of this module, or where XPEFT_GOLDEN says that it is: a test binary may run
+// where its sources are not.
 func Dir() string {
+	if dir := os.Getenv("XPEFT_GOLDEN"); dir != "" {
+		return dir
+	}
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "testdata", "golden")
 }
