@@ -7,7 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 GO       := bash scripts/env.sh go
 NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
-PURE     := ./bitmask ./store/... ./internal/axes ./internal/half ./internal/jsonl ./internal/quant ./internal/safetensors ./internal/folder ./model ./bank ./learner/digits ./fuzz ./cmd/xpeft
+PURE     := ./bitmask ./store/... ./internal/axes ./internal/half ./internal/jsonl ./internal/quant ./internal/safetensors ./internal/folder ./model ./bank ./internal/numeric ./learner/digits ./learner/population ./fuzz ./cmd/xpeft
 # Go's flag for a command in the module research.
 LAB      := -C research
 LAB_PURE := ./stats ./plot ./eval ./cmd/xpeft-lab
