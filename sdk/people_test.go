@@ -77,11 +77,12 @@ func TestPeople(t *testing.T) {
 			half := len(people) / 2
 			people = people[:min(len(people), half+30)]
 			for u, es := range people[:half] {
+				rng.Shuffle(len(es), func(i, j int) { es[i], es[j] = es[j], es[i] })
 				id := fmt.Sprint("old ", u)
 				if err := p.Observe(ctx, id, es[0]); err != nil {
 					t.Fatal(err)
 				}
-				if err := p.store.Beside(ctx, id, store.Write{Append: records(es[1:min(len(es), 60)])}); err != nil {
+				if err := p.store.Beside(ctx, id, store.Write{Append: records(es[1:min(len(es), 200)])}); err != nil {
 					t.Fatal(err)
 				}
 			}
