@@ -1,30 +1,37 @@
-# Every target first runs scripts/setup.sh, which is done in a moment once all is there.
-# Where libtorch lies and how to link it: scripts/env.sh. XPEFT_DEVICE=cuda builds for a GPU.
+# Every target first runs scripts/setup.sh, which is done in a moment once all is there. The default build needs Go, and
+# a C compiler for faster kernels if there is one. Targets that end in -torch set up libtorch and build with the tag
+# torch: scripts/torch.sh has its flags. XPEFT_DEVICE=cuda takes the libtorch for a GPU.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
-GO       := bash scripts/env.sh go
-NOCGO    := bash scripts/env.sh env CGO_ENABLED=0 go
-PURE     := ./bitmask ./store/... ./internal/axes ./internal/half ./internal/jsonl ./internal/quant ./internal/safetensors ./internal/folder ./model ./bank ./learner/digits ./fuzz ./cmd/xpeft
+export XPEFT_MODEL ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xpeft/all-MiniLM-L6-v2
+
+GO    := go
+NOCGO := CGO_ENABLED=0 go
+TORCH := bash scripts/torch.sh go
+# What has two paths, one with C and one in Go alone, and what stands on it.
+TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./sdk ./cmd/xpeft
 # Go's flag for a command in the module research.
 LAB      := -C research
-LAB_PURE := ./stats ./plot ./eval ./cmd/xpeft-lab
 TIMEOUT  ?= 12m
 FUZZTIME ?= 20s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## check the tools; fetch libtorch and the encoder's weights
+setup: ## check the tools; fetch the encoder's weights
 	@bash scripts/setup.sh
+
+.PHONY: setup-torch
+setup-torch: ## fetch libtorch besides
+	@bash scripts/setup-torch.sh
 
 .PHONY: compile
 compile: setup
-	@echo "building (the first time compiles libtorch's bindings, about 3 minutes)"
 	@$(GO) build ./...
 	@$(GO) $(LAB) build ./...
 
@@ -33,24 +40,53 @@ build: compile ## bin/xpeft; of research, bin/xpeft-lab and bin/bench
 	@$(GO) build -o bin/ ./cmd/xpeft
 	@$(GO) $(LAB) build -o ../bin/ ./cmd/xpeft-lab ./bench
 
+.PHONY: build-torch
+build-torch: setup-torch ## the same with libtorch, for GPUs and adapters in all blocks, in bin/torch
+	@echo "building (the first time compiles libtorch's bindings, about 3 minutes)"
+	@$(TORCH) build ./...
+	@$(TORCH) build -o bin/torch/ ./cmd/xpeft
+	@$(TORCH) $(LAB) build -o ../bin/torch/ ./cmd/xpeft-lab ./bench
+
 .PHONY: demo
-demo: build ## the same messages for five people, who each get their own answers
+demo: setup ## the same messages for five people, who each get their own answers
 	@$(GO) run ./examples/demo
 
 .PHONY: test
-test: compile ## all tests, the pure-Go half, the outside program of docs/embedding.md, lint
+test: compile ## all tests of the default build, the half without cgo, the outside program of docs/embedding.md, other platforms, lint
 	$(GO) test -timeout $(TIMEOUT) ./...
 	$(GO) $(LAB) test -timeout $(TIMEOUT) ./...
-	@$(MAKE) test-pure test-embedding lint
+	@$(MAKE) test-nocgo test-embedding cross lint
 
-.PHONY: test-pure
-test-pure: setup ## what builds without libtorch, built and tested without it
-	$(NOCGO) test -timeout $(TIMEOUT) $(PURE)
-	$(NOCGO) $(LAB) test -timeout $(TIMEOUT) $(LAB_PURE)
+.PHONY: test-nocgo
+test-nocgo: setup ## what has a path without C, built and tested without cgo, the long tests left out
+	$(NOCGO) build ./...
+	$(NOCGO) test -short -timeout $(TIMEOUT) $(TWICE)
+	$(NOCGO) $(LAB) test -short -timeout $(TIMEOUT) ./...
+
+.PHONY: test-torch
+test-torch: build-torch lint-torch ## the libtorch build: its engine's tests, what was asked for, its linters
+	$(TORCH) test -timeout $(TIMEOUT) ./internal/engine/torch/...
+	$(TORCH) test -timeout $(TIMEOUT) -run '^TestRequested' ./sdk
 
 .PHONY: test-embedding
-test-embedding: compile ## the outside program of docs/embedding.md, against this checkout
-	cd examples/embedding && bash ../../scripts/env.sh go test -timeout $(TIMEOUT) ./...
+test-embedding: setup ## the outside program of docs/embedding.md, against this checkout
+	cd examples/embedding && $(GO) test -timeout $(TIMEOUT) ./...
+
+.PHONY: test-chroot
+test-chroot: setup ## the same as its reader has it: in a bare Debian, from a module proxy, and static without a system; needs root
+	bash scripts/chroot.sh
+
+PLATFORMS := linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+.PHONY: cross
+cross: ## build for other platforms, their tests too where files differ most; none runs
+	@for p in $(PLATFORMS); do echo "$$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./...; done
+	GOOS=windows $(NOCGO) vet ./...
+	GOOS=darwin GOARCH=arm64 $(NOCGO) vet ./...
+
+.PHONY: test-arm64
+test-arm64: setup ## what a processor can change, on linux/arm64, by qemu-user: golden vectors, kernels, codecs, digests, the store
+	bash scripts/arm64.sh
 
 .PHONY: race
 race: setup ## all tests under the race detector, the long ones left out
@@ -77,18 +113,25 @@ crash: compile ## kill processes that write, KILLS=200 of them and a tenth as ma
 .PHONY: test-cuda
 test-cuda: export XPEFT_DEVICE := cuda
 test-cuda: export XPEFT_TEST_DEVICE := cuda
-test-cuda: compile ## golden vectors, Learn and PredictBatch on a GPU
-	$(GO) test -v -count=1 -timeout $(TIMEOUT) -run 'Golden|Device|Learn|PredictBatch' ./internal/torch ./model ./learner ./sdk
+test-cuda: setup-torch ## golden vectors, Learn and PredictBatch on a GPU
+	$(TORCH) test -v -count=1 -timeout $(TIMEOUT) -run 'Golden|Device|Learn|PredictBatch' ./internal/engine/torch/... ./learner ./sdk
 
 .PHONY: lint
-lint: compile bin/staticcheck ## gofmt, go vet, staticcheck
+lint: setup bin/staticcheck ## gofmt, go vet, staticcheck
 	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) $(LAB) vet ./...
-	$(NOCGO) vet $(PURE)
-	$(NOCGO) $(LAB) vet $(LAB_PURE)
-	bash scripts/env.sh bin/staticcheck ./...
-	cd research && bash ../scripts/env.sh ../bin/staticcheck ./...
+	$(NOCGO) vet ./...
+	$(NOCGO) $(LAB) vet ./...
+	bin/staticcheck ./...
+	cd research && ../bin/staticcheck ./...
+
+.PHONY: lint-torch
+lint-torch: setup-torch bin/staticcheck ## go vet and staticcheck of the libtorch build
+	$(TORCH) vet ./...
+	$(TORCH) $(LAB) vet ./...
+	bash scripts/torch.sh bin/staticcheck -tags torch ./...
+	cd research && bash ../scripts/torch.sh ../bin/staticcheck -tags torch ./...
 
 .PHONY: audit
 audit: setup bin/govulncheck ## known vulnerabilities in what the modules call; says so if the database cannot be reached, and with AUDIT_STRICT=1 fails then
@@ -97,28 +140,32 @@ audit: setup bin/govulncheck ## known vulnerabilities in what the modules call; 
 bin/staticcheck bin/benchstat bin/govulncheck &: tools/go.mod tools/go.sum
 	cd tools && CGO_ENABLED=0 go build -o ../bin/ tool
 
+# WITH=torch: the targets below run what is built with libtorch, which baselines with adapters in all blocks need.
+WITH      ?=
+BUILD     := build$(WITH:%=-%)
+BIN       := bin$(WITH:%=/%)
 BENCH_OUT ?= out/bench
 PEERS     ?=
 PYTHON    ?=
-BENCH      = bash scripts/env.sh bin/bench -out $(BENCH_OUT)
+BENCH      = $(BIN)/bench -out $(BENCH_OUT)
 FULL       = $(BENCH) -full -peers "$(PEERS)" -python "$(PYTHON)"
 
 .PHONY: bench
-bench: build ## what xpeft promises, each beside its rival in the same run: minutes, without Python; raw samples in out/bench
+bench: $(BUILD) ## what xpeft promises, each beside its rival in the same run: minutes, without Python; raw samples in out/bench
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full
-bench-full: build ## the same in whole sizes, with Python's side if PEERS=…/peers.py and PYTHON=… (which has its libraries) are given; also a log in out/bench
+bench-full: $(BUILD) ## the same in whole sizes, with Python's side if PEERS=…/peers.py and PYTHON=… (which has its libraries) are given; also a log in out/bench
 	@mkdir -p $(BENCH_OUT)
 	@$(FULL) $(ARGS) 2>&1 | tee -a $(BENCH_OUT)/log
 
 .PHONY: bench-peers
-bench-peers: build ## Python's side alone, on the same texts: PEERS=…/peers.py PYTHON=…
+bench-peers: $(BUILD) ## Python's side alone, on the same texts: PEERS=…/peers.py PYTHON=…
 	@$(FULL) -only peers $(ARGS)
 
 .PHONY: bench-report
-bench-report: build ## tables and pictures of out/bench, into docs/performance.md
-	@bin/bench -report $(BENCH_OUT)
+bench-report: $(BUILD) ## tables and pictures of out/bench, into docs/performance.md
+	@$(BIN)/bench -report $(BENCH_OUT)
 
 .PHONY: bench-go
 bench-go: compile bin/benchstat ## Go benchmarks of all packages, six rounds, summed up by benchstat
@@ -131,22 +178,22 @@ OUT    ?= out/eval
 QUICK  := majority,base,population,prior,knn,own_head,own_head_shared,x_peft,x_peft_nearest,masks,random_masks,uniform,nearest
 
 .PHONY: eval
-eval: build ## how well new people of DATA are served, one split and seed, the quick modes
-	bash scripts/env.sh bash -c 'bin/xpeft-lab eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --splits 1 --seeds 1 --modes $(QUICK) --out $(OUT)'
+eval: $(BUILD) ## how well new people of DATA are served, one split and seed, the quick modes
+	$(BIN)/xpeft-lab eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --splits 1 --seeds 1 --modes $(QUICK) --out $(OUT)
 
 .PHONY: eval-full
-eval-full: build ## all modes, three splits, three seeds: hours, in the background, with a log in OUT; goes on where it was
+eval-full: $(BUILD) ## all modes, three splits, three seeds: hours, in the background, with a log in OUT; goes on where it was
 	mkdir -p $(OUT)
-	bash scripts/env.sh bash -c 'nohup bin/xpeft-lab eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --out $(OUT) >>$(OUT)/log 2>&1 &'
-	@echo "running; tail -f $(OUT)/log, and the table so far: bin/xpeft-lab eval report $(OUT)"
+	nohup $(BIN)/xpeft-lab eval "$(DATA)" --model "$$XPEFT_MODEL" $(FIELDS) --out $(OUT) >>$(OUT)/log 2>&1 &
+	@echo "running; tail -f $(OUT)/log, and the table so far: $(BIN)/xpeft-lab eval report $(OUT)"
 
 GLUE     ?= ../shared/data/glue
 TASKS    ?= CoLA MRPC SST-2
 GLUE_OUT ?= out/glue
 
 .PHONY: eval-glue
-eval-glue: build ## the layout of the paper's Table 2: TASKS of GLUE, one profile each, over random banks: about an hour
-	bash scripts/env.sh bash -c 'bin/xpeft-lab eval tasks $(addprefix $(GLUE)/,$(TASKS)) --model "$$XPEFT_MODEL" --out $(GLUE_OUT)'
+eval-glue: build-torch ## the layout of the paper's Table 2: TASKS of GLUE, one profile each, over random banks: about an hour
+	bin/torch/xpeft-lab eval tasks $(addprefix $(GLUE)/,$(TASKS)) --model "$$XPEFT_MODEL" --out $(GLUE_OUT)
 
 .PHONY: paper
 paper: ## a small rerun of the paper's Table 2, Figures 4 and 5; examples/paper/README.md has what makes it full
@@ -157,8 +204,12 @@ fuzz: setup ## every decoder's fuzz target, FUZZTIME=20s each; prints the execut
 	@FUZZTIME=$(FUZZTIME) bash scripts/fuzz.sh
 
 .PHONY: golden
-golden: compile ## the golden vectors alone; fails if one is skipped or missing
+golden: setup ## the golden vectors alone; fails if one is skipped or missing
 	@bash scripts/golden.sh
+
+.PHONY: golden-torch
+golden-torch: setup-torch ## the same by the libtorch build
+	@bash scripts/golden.sh torch
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository

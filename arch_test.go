@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"go/ast"
+	"go/build/constraint"
 	"go/parser"
 	"go/token"
 	"io"
@@ -22,36 +23,40 @@ const module = "github.com/xpeft/xpeft"
 // imports is the import table: what each package may import of this module. Imports point down only, so that
 // each package can be read and tested without those above it.
 var imports = map[string][]string{
-	"bitmask":              {},
-	"internal/half":        {},
-	"internal/quant":       {},
-	"internal/safetensors": {"internal/half"},
-	"internal/torch":       {},
-	"internal/bert":        {},
-	"store":                {"bitmask"},
-	"model":                {"internal/torch", "internal/bert", "internal/safetensors"},
-	"bank":                 {"model", "bitmask", "internal/torch", "internal/safetensors", "internal/half", "internal/quant"},
-	"internal/folder":      {"bank", "bitmask", "model", "store"},
-	"internal/axes":        {"bank"},
-	"learner":              {"bank", "model", "bitmask", "internal/torch"},
-	"learner/digits":       {},
-	"sdk":                  {"learner", "learner/digits", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/torch", "internal/half", "internal/quant"},
-	"metrics":              {"sdk"},
-	"internal/jsonl":       {},
-	"cmd/xpeft":            {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask", "internal/torch"},
+	"bitmask":                        {},
+	"internal/half":                  {},
+	"internal/quant":                 {},
+	"internal/safetensors":           {"internal/half"},
+	"internal/dense":                 {},
+	"internal/bert":                  {"internal/dense"},
+	"store":                          {"bitmask"},
+	"model":                          {"internal/bert", "internal/dense", "internal/safetensors"},
+	"bank":                           {"model", "bitmask", "internal/dense", "internal/safetensors", "internal/half", "internal/quant"},
+	"internal/folder":                {"bank", "bitmask", "model", "store"},
+	"internal/axes":                  {"bank"},
+	"internal/engine":                {"model"},
+	"internal/engine/native":         {"internal/engine", "internal/dense", "model"},
+	"internal/engine/torch":          {"internal/engine", "internal/engine/native", "internal/engine/torch/libtorch", "model"},
+	"internal/engine/torch/libtorch": {},
+	"learner":                        {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model", "bitmask"},
+	"learner/digits":                 {},
+	"sdk":                            {"learner", "learner/digits", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/quant"},
+	"metrics":                        {"sdk"},
+	"internal/jsonl":                 {},
+	"cmd/xpeft":                      {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
 
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "bank", "model", "bitmask", "internal/torch", "internal/quant"},
+	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/quant"},
 
-	"examples/demo": {"sdk", "learner", "model", "internal/torch"}, // besides the sdk, it measures a baseline
+	"examples/demo": {"sdk", "learner", "model", "internal/engine/native"}, // besides the sdk, it measures a baseline
 
 	// For tests: they are in nobody's row, so only test files can import them.
-	"internal/golden":    {"internal/safetensors"},
-	"internal/malloc":    {},
-	"internal/torchtest": {"internal/torch"},
-	"store/storetest":    {"store", "bitmask"},
+	"internal/golden":              {"internal/safetensors"},
+	"internal/engine/enginetest":   {"internal/golden", "model"},
+	"internal/engine/torch/malloc": {},
+	"store/storetest":              {"store", "bitmask"},
 }
 
 // importsOfLeaves holds for folders of packages that nobody imports.
@@ -63,7 +68,7 @@ var importsOfLeaves = map[string][]string{
 
 // owners names the one package that may import a library: its types stay out of everything else.
 var owners = map[string]string{
-	"github.com/sugarme/gotch": "internal/torch",
+	"github.com/sugarme/gotch": "internal/engine/torch/libtorch",
 	"go.etcd.io/bbolt":         "store",
 	"filippo.io/age":           "internal/folder",
 
@@ -71,49 +76,53 @@ var owners = map[string]string{
 	"gonum.org/v1/plot":                   "research/plot",
 }
 
-// pure lists what must build without cgo: what can read, check, export and import profiles without libtorch.
-var pure = []string{"bitmask", "store", "internal/half", "internal/jsonl", "internal/quant", "internal/safetensors", "internal/axes", "internal/folder", "model", "bank", "learner/digits", "cmd/xpeft"}
-
 // listed is the part of `go list -json` that the tests read.
 type listed struct {
 	ImportPath string
 	Dir        string
+	Standard   bool
 	GoFiles    []string
 	CgoFiles   []string
+	CXXFiles   []string
 	Imports    []string
+	CgoLDFLAGS []string
 }
 
 func (p listed) name() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
 }
 
-// goList lists every package of the product and of research twice, with and without cgo: some files exist in one of them only.
-func goList(t *testing.T) []listed {
-	t.Helper()
-	return append(goListIn(t, "."), goListIn(t, "research")...)
-}
+// builds are the ways to build: in Go alone, with C, with libtorch. Some files are in one of them only.
+var builds = [][]string{{"CGO_ENABLED=0", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS=-tags=torch"}}
 
-func goListIn(t *testing.T, dir string) []listed {
+// goList lists every package of the product and of research, once for each build.
+func goList(t *testing.T) (all []listed) {
 	t.Helper()
-	var all []listed
-	for _, cgo := range []string{"CGO_ENABLED=0", "CGO_ENABLED=1"} {
-		cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,CgoFiles,Imports", "./...")
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), cgo)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("go list: %v", err)
-		}
-		for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-			var p listed
-			if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatalf("go list: %v", err)
-			}
-			all = append(all, p)
+	for _, dir := range []string{".", "research"} {
+		for _, build := range builds {
+			all = append(all, goListIn(t, dir, build, "./...")...)
 		}
 	}
 	return all
+}
+
+func goListIn(t *testing.T, dir string, build []string, args ...string) (all []listed) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,CXXFiles,Imports,CgoLDFLAGS"}, args...)...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), build...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
 }
 
 // row is what package name may import; anything says that it may import whatever it likes.
@@ -205,24 +214,82 @@ func checkCalls(t *testing.T, path, shown string) {
 	})
 }
 
-func TestPurePackagesBuildWithoutCgo(t *testing.T) {
-	args := []string{"build", "-o", os.DevNull}
-	for _, name := range pure {
-		args = append(args, "./"+name)
-	}
-	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+func TestBuildsWithoutCgo(t *testing.T) {
+	cmd := exec.Command("go", "build", "./...")
+	cmd.Env = append(os.Environ(), builds[0]...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("CGO_ENABLED=0 go build: %v\n%s", err, out)
+	}
+}
+
+// TestDefaultBuildLinksNothing: without the tag torch there is no libtorch, no C++ and no library of C but the system's own; with it there is.
+func TestDefaultBuildLinksNothing(t *testing.T) {
+	const gotch = "github.com/sugarme/gotch"
+	for _, p := range goListIn(t, ".", builds[1], "-deps", "./...") {
+		switch {
+		case p.Standard:
+		case strings.HasPrefix(p.ImportPath, gotch):
+			t.Errorf("got %s in the default build, want it under the tag torch only", p.ImportPath)
+		case p.name() != "internal/bert" && len(p.CgoFiles)+len(p.CXXFiles) > 0:
+			t.Errorf("%s: got C in the default build (%v), want it in internal/bert only", p.ImportPath, append(p.CgoFiles, p.CXXFiles...))
+		case len(p.CXXFiles) > 0 || slices.ContainsFunc(p.CgoLDFLAGS, func(flag string) bool { return flag != "-lm" }):
+			t.Errorf("%s: got C++ %v and the linker's flags %v, want none but -lm", p.ImportPath, p.CXXFiles, p.CgoLDFLAGS)
+		}
+	}
+	if !slices.ContainsFunc(goListIn(t, ".", builds[2], "-deps", "./sdk"), func(p listed) bool { return strings.HasPrefix(p.ImportPath, gotch) }) {
+		t.Errorf("got no %s under ./sdk with the tag torch, want it there", gotch)
+	}
+}
+
+// tagged says in which folders alone files may have a tag in their constraint.
+var tagged = map[string][]string{
+	"torch": {"internal/engine/torch/"},
+	"cgo":   {"internal/engine/torch/", "internal/bert/"},
+}
+
+// TestFilesThatTagsHide: bank, learner, model, bitmask, store, sdk and commands are the same files in every build.
+func TestFilesThatTagsHide(t *testing.T) {
+	hidden := map[string]int{}
+	walkGo(t, func(path string, data []byte) {
+		for line := range strings.Lines(string(data)) {
+			if strings.HasPrefix(line, "package ") {
+				return
+			}
+			expr, err := constraint.Parse(strings.TrimSpace(line))
+			if err != nil {
+				continue // no constraint
+			}
+			expr.Eval(func(tag string) bool {
+				hidden[tag]++
+				if folders, ok := tagged[tag]; ok && !slices.ContainsFunc(folders, func(dir string) bool { return strings.HasPrefix(filepath.ToSlash(path), dir) }) {
+					t.Errorf("%s: got the tag %s, want it in %v only", path, tag, folders)
+				}
+				return true
+			})
+		}
+	})
+	for tag, folders := range tagged {
+		if hidden[tag] == 0 {
+			t.Errorf("got no file with the tag %s, want some in %v", tag, folders)
+		}
 	}
 }
 
 // maxLines keeps every file readable at one sitting.
 const maxLines = 400
 
-// TestFilesAreShort walks the folders itself: so go test sees every new file, and does not serve this
-// package's results from its cache when one appears.
 func TestFilesAreShort(t *testing.T) {
+	walkGo(t, func(path string, data []byte) {
+		if got := bytes.Count(data, []byte("\n")); got > maxLines && !strings.HasSuffix(path, "_test.go") {
+			t.Errorf("%s: got %d lines, want at most %d", path, got, maxLines)
+		}
+	})
+}
+
+// walkGo reads every file of Go. It walks the folders itself: so go test sees every new file, and does not serve this
+// package's results from its cache when one appears.
+func walkGo(t *testing.T, fn func(path string, data []byte)) {
+	t.Helper()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -230,17 +297,14 @@ func TestFilesAreShort(t *testing.T) {
 		if entry.IsDir() && (path == ".git" || path == "bin" || entry.Name() == "testdata") {
 			return fs.SkipDir
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if !strings.HasSuffix(path, ".go") {
 			return nil
 		}
 		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		if err == nil {
+			fn(path, data)
 		}
-		if got := bytes.Count(data, []byte("\n")); got > maxLines {
-			t.Errorf("%s: got %d lines, want at most %d", path, got, maxLines)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,33 +12,41 @@ import (
 // operator is the reason of those who refuse as libtorch does: a *torch.Error, which the engine's boundary returns as an error.
 const operator = "a *torch.Error: the engine returns it"
 
+// lengths is the reason of those that compute on slices.
+const lengths = "lengths and places that the caller made, as of a slice"
+
 // panics lists every function of a library that may panic, with the reason. Bytes from outside reach none of them unchecked: what is added here must say so.
 var panics = map[string]string{
-	"internal/torch/gather.go Gather.Rows":      operator,
-	"internal/torch/gather.go Scope.NewGather":  operator,
-	"internal/torch/grad.go Scope.Grad":         operator,
-	"internal/torch/mean.go Scope.MeanRowsInto": operator,
-	"internal/torch/mean.go Scope.checkBags":    operator,
-	"internal/torch/scope.go Scope.Keep":        operator,
-	"internal/torch/scope.go Scope.check":       operator,
-	"internal/torch/scope.go Scope.fail":        operator,
-	"internal/torch/tensor.go Scope.Map":        operator,
-	"internal/torch/tensor.go Scope.Values":     operator,
-	"internal/torch/tensor.go Scope.fromData":   operator,
-	"internal/torch/views.go handles":           operator,
-	"model/encoder.go refuse":                   operator,
+	"internal/engine/torch/libtorch/grad.go Scope.Grad":       operator,
+	"internal/engine/torch/libtorch/scope.go Scope.Keep":      operator,
+	"internal/engine/torch/libtorch/scope.go Scope.check":     operator,
+	"internal/engine/torch/libtorch/scope.go Scope.fail":      operator,
+	"internal/engine/torch/libtorch/tensor.go Scope.Map":      operator,
+	"internal/engine/torch/libtorch/tensor.go Scope.Values":   operator,
+	"internal/engine/torch/libtorch/tensor.go Scope.fromData": operator,
+	"internal/engine/torch/libtorch/views.go handles":         operator,
 
-	"internal/torch/engine.go Engine.run":      "hands on, in the caller's goroutine, a panic that is no *torch.Error: a mistake in the closure",
-	"internal/torch/fork.go Scope.Fork":        "hands on a panic of a fork, as Engine.run does",
-	"metrics/metrics.go send":                  "a metric of a constant description and its own number of labels",
-	"store/tx.go Store.enqueue":                "raises in the call's own goroutine what its callback panicked with in another's",
-	"store/export.go Store.Export":             "likewise, of the reader of pages",
-	"store/guard.go recovered":                 "hands on a panic that is not of damaged pages",
-	"store/guard.go callersCode":               "carries a panic of the caller's own callback past the guard",
-	"bitmask/mask.go Mask.Row":                 "an index out of range, as of a slice; blocks come from the mask itself",
-	"internal/bert/forward.go Model.Embed":     "lengths that the caller made, as of a slice",
-	"internal/bert/forward.go Batch.check":     "lengths that the caller made, as of a slice",
-	"internal/bert/forward.go Model.checkTaps": "likewise",
+	"internal/engine/torch/libtorch/engine.go Engine.run": "hands on, in the caller's goroutine, a panic that is no *torch.Error: a mistake in the closure",
+	"internal/engine/torch/libtorch/fork.go Scope.Fork":   "hands on a panic of a fork, as Engine.run does",
+
+	"metrics/metrics.go send":      "a metric of a constant description and its own number of labels",
+	"store/tx.go Store.enqueue":    "raises in the call's own goroutine what its callback panicked with in another's",
+	"store/export.go Store.Export": "likewise, of the reader of pages",
+	"store/guard.go recovered":     "hands on a panic that is not of damaged pages",
+	"store/guard.go callersCode":   "carries a panic of the caller's own callback past the guard",
+	"bitmask/mask.go Mask.Row":     "an index out of range, as of a slice; blocks come from the mask itself",
+
+	"internal/bert/forward.go Batch.check":      lengths,
+	"internal/bert/forward.go Batch.checkIDs":   lengths,
+	"internal/bert/forward.go Model.checkStems": lengths,
+	"internal/bert/forward.go Model.checkTaps":  lengths,
+	"internal/bert/forward.go Model.Embed":      lengths,
+	"internal/bert/forward.go Model.Upper":      lengths,
+	"internal/dense/dense.go check":             lengths,
+	"internal/dense/dense.go same":              lengths,
+	"internal/dense/gemm.go Gemm":               lengths,
+	"internal/dense/mean.go mean":               lengths,
+	"internal/dense/packed.go Pack":             lengths,
 }
 
 // TestPanicsAreKnown finds every call of panic, and every function of the standard library whose name says that it panics, in what users link.
@@ -66,7 +74,7 @@ func TestPanicsAreKnown(t *testing.T) {
 }
 
 // testsOnly are packages that only test files import.
-var testsOnly = map[string]bool{"internal/golden": true, "internal/torchtest": true, "store/storetest": true}
+var testsOnly = map[string]bool{"internal/golden": true, "internal/engine/enginetest": true, "internal/engine/torch/malloc": true, "store/storetest": true}
 
 // panicking are the functions of a file that call panic, or regexp.MustCompile and its like; a method has its type before it.
 func panicking(t *testing.T, path string) map[string]int {

@@ -11,6 +11,19 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
+// ending is cancelled when it was asked often enough.
+type ending struct {
+	context.Context
+	left int
+}
+
+func (c *ending) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
 // TestEncoderAxes: they are ComputeAxes' of the states after the taps, the last of which is the mean that the encoder's own pass gives, and end with their context.
 func TestEncoderAxes(t *testing.T) {
 	enc := openEncoder(t)
@@ -41,10 +54,9 @@ func TestEncoderAxes(t *testing.T) {
 	if err != nil || !cmp.Equal(got, want) {
 		t.Errorf("got other axes than of texts one by one (%v)", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if a, err := EncoderAxes(ctx, enc, tok, config); !errors.Is(err, context.Canceled) || a != nil {
-		t.Errorf("cancelled: got %v, %v", a, err)
+	ctx := &ending{Context: context.Background(), left: 40} // amid the texts
+	if a, err := EncoderAxes(ctx, enc, tok, config); !errors.Is(err, context.Canceled) || a != nil || ctx.left != -1 {
+		t.Errorf("cancelled: got %v, %v, asked %d times more", a, err, -1-ctx.left)
 	}
 	config.Taps = []int{1, 3}
 	if a, err := EncoderAxes(context.Background(), enc, tok, config); err == nil || a != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // tempPattern is how Save, WriteFile and Receive call a file that is not finished.
@@ -148,6 +149,9 @@ func commit(t *os.File, path string) error {
 
 // syncDir makes a rename durable. Where folders cannot be synced, there is nothing to do.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // which syncs no folder
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("bank: %w", err)

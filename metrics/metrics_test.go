@@ -77,13 +77,14 @@ func TestCollector(t *testing.T) {
 	if err := p.Observe(t.Context(), "secret-id", sdk.Example{Text: "hello", Label: "yes"}); err != nil {
 		t.Fatal(err)
 	}
+	engines := sdk.Engines()
 	want := `
 # HELP xpeft_examples Stored examples.
 # TYPE xpeft_examples gauge
 xpeft_examples 1
 # HELP xpeft_info 1, with the engine and the device that compute.
 # TYPE xpeft_info gauge
-xpeft_info{device="cpu",engine="native"} 1
+xpeft_info{device="cpu",engine="` + engines[len(engines)-1] + `"} 1
 # HELP xpeft_predictions_total Rows answered.
 # TYPE xpeft_predictions_total counter
 xpeft_predictions_total 3

@@ -1,8 +1,10 @@
 // Package model is the frozen encoder: a BERT-family checkpoint in Hugging Face's layout, its tokenizer, its forward pass, the
 // place in each block where an adapter acts, and the heads.
 //
-// A Tokenizer turns texts into an Encoding, exactly as Hugging Face's BertTokenizerFast does. A Checkpoint is a folder's config.json and
-// model.safetensors, checked and memory-mapped. An Encoder computes with its weights, on the goroutine that calls it. An Adapter is a profile's part.
+// A Tokenizer turns texts into an Encoding, exactly as Hugging Face's BertTokenizerFast does. A
+// Checkpoint is a folder's config.json and model.safetensors, checked and memory-mapped. An Encoder
+// computes with its weights, on the goroutine that calls it. An Adapter is a profile's part of the
+// pass.
 //
 //	tok, err := model.LoadTokenizer(dir)
 //	ckpt, err := model.OpenCheckpoint(dir)
@@ -29,5 +31,6 @@
 //
 // # Concurrency
 //
-// Config, Tokenizer and Encoder are safe for concurrent use until Close, and so is a Checkpoint. An Encoding belongs to one goroutine.
+// Config, Tokenizer, Checkpoint and Encoder are safe for concurrent use, the latter two until Close.
+// An Encoding belongs to one goroutine.
 package model

@@ -130,8 +130,8 @@ func (e *Encoder) checkTaps(taps []int) ([]int32, error) {
 // flatten checks the adapters and gives them as the kernels take them, and each row's index among them, -1
 // for none.
 func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (flat []bert.Adapter, owners []int32, err error) {
-	if owner != nil && len(owner) != rows {
-		return nil, nil, fmt.Errorf("model: %d owners of %d texts", len(owner), rows)
+	if len(owner) != rows && (owner != nil || len(adapters) > 0) {
+		return nil, nil, fmt.Errorf("model: %d adapters, %d owners of %d texts", len(adapters), len(owner), rows)
 	}
 	index := make([]int32, len(adapters))
 	for i, a := range adapters {

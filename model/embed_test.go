@@ -255,6 +255,7 @@ func TestEmbedRefuses(t *testing.T) {
 	for what, err := range map[string]error{
 		"31 values":         enc.Embed([]Encoding{good}, nil, nil, x[1:], nil, nil),
 		"2 owners":          enc.Embed([]Encoding{good}, []int{0, 0}, []*Adapter{nil}, x, nil, nil),
+		"0 owners":          enc.Embed([]Encoding{good}, nil, []*Adapter{fits}, x, nil, nil),
 		"adapter 1 of 1":    enc.Embed([]Encoding{good}, []int{1}, []*Adapter{nil}, x, nil, nil),
 		"adapter -1":        enc.Embed([]Encoding{good}, []int{-1}, []*Adapter{nil}, x, nil, nil),
 		"block 2 of 2":      enc.Upper([][]float32{x}, 2, nil, nil, x),

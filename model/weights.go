@@ -8,7 +8,7 @@ import (
 )
 
 // weightReader reads a checkpoint's weights as float32: in place where the file has them aligned in F32,
-// else widened. The first error sticks.
+// else widened. An error sticks.
 type weightReader struct {
 	checkpoint *Checkpoint
 	err        error
@@ -68,9 +68,6 @@ func (r *weightReader) norm(name string) bert.Norm {
 }
 
 func (r *weightReader) tensor(name string) []float32 {
-	if r.err != nil {
-		return nil
-	}
 	t, err := r.checkpoint.Tensor(name)
 	if err != nil {
 		r.err = err

@@ -22,7 +22,7 @@ if [[ $db == file://* && ! -f ${db#file://}/index/modules.json ]]; then not_chec
 code=0
 audit() {
 	local failed=0
-	bash scripts/env.sh bin/govulncheck -db "$db" "$@" 2>"$errors" || failed=$?
+	bin/govulncheck -db "$db" "$@" 2>"$errors" || failed=$?
 	cat "$errors" >&2
 	if ((failed)) && grep -q '^govulncheck: fetching vulnerabilities' "$errors"; then not_checked; fi
 	((failed == 0)) || code=$failed

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the golden-vector tests and fails unless each of them ran and passed.
+# Runs the golden-vector tests and fails unless each of them ran and passed; `golden.sh torch`, those of the libtorch build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,7 +9,7 @@ required=(
 	TestGoldenDigest    # bank: the generator's bits
 	TestGoldenFiles     # internal/safetensors: the vectors' files
 	TestGoldenForward   # model: forward.safetensors
-	TestGoldenNoisy     # learner: noisy.safetensors
+	TestGoldenPaths     # internal/bert: the same in C and in Go
 	TestGoldenSteps     # learner: xpeft.safetensors
 	TestGoldenStore     # store: a file of version 1
 	TestRecordGolden    # store: a record's bytes
@@ -19,10 +19,18 @@ required=(
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 mapfile -t packages < <(grep -rlE --include='*_test.go' '^func Test[A-Za-z]*Golden' . | xargs -n1 dirname | sort -u)
-bash scripts/env.sh go test -v -count=1 -timeout 15m -run Golden "${packages[@]}" | tee "$log"
+run=(go)
+optional=TestGoldenDigestElsewhere # repeats TestGoldenDigest for other processors, where this one can run them
+if [[ ${1:-} == torch ]]; then
+	run=(bash scripts/torch.sh go)
+	required+=(TestGoldenNoisy TestGradientGolden TestEmbedGolden) # adapters in all blocks
+else
+	optional+='|TestGoldenNoisy'
+fi
+eval "$(bash scripts/env.sh)"
+"${run[@]}" test -v -count=1 -timeout 15m -run Golden "${packages[@]}" | tee "$log"
 
-# TestGoldenDigestElsewhere repeats TestGoldenDigest for other processors, where this one can run them.
-if grep -E '^ *--- SKIP' "$log" | grep -v TestGoldenDigestElsewhere; then
+if grep -E '^ *--- SKIP' "$log" | grep -vE "$optional"; then
 	echo "golden: a test was skipped" >&2
 	exit 1
 fi

@@ -25,11 +25,11 @@
 // # Forward passes
 //
 // Concurrent calls share forward passes: each of Options.Workers lanes runs one at a time, on one core, and takes what waits when it is free, at most Options.PassTokens. A
-// text's answer is the same to the bit whatever is beside it, on CPUs with AVX2; elsewhere, and on a GPU, but for rounding. Stats.Passes counts.
+// text's answer is the same to the bit whatever is beside it; on a GPU, but for rounding. Stats.Passes counts.
 //
 // # Memory
 //
-// Tensors are outside of Go's heap. The encoder's weights are mapped; the first Predict packs a copy of
+// The encoder's weights are mapped; the first Predict packs a copy of
 // the large ones, 43 MB for MiniLM-L6. What profiles fold to is cached within Options.CacheBytes: 18 kB
 // for digits of three labels, on Go's heap as the axes are (1.6 MB). With masks, at L=6, d=384, b=24, a
 // folded adapter takes 0.44 MB, and a random bank of N=150 66 MB, row by row as it is used.

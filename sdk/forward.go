@@ -77,9 +77,6 @@ func (p *SDK) forward(tickets []*ticket) error {
 	return nil
 }
 
-// bare is the one adapter of a pass without any.
-var bare = []*model.Adapter{nil}
-
 // states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the states of the axes' blocks [texts, D], each text under its own adapter, or none.
 func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*model.Adapter, x, states []float32) error {
 	var taps []int

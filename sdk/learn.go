@@ -3,9 +3,12 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xpeft/xpeft/internal/engine"
 )
 
 // Learn teaches a profile its user's examples, and makes the profile if it is new. It learns digits
@@ -105,7 +108,7 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 		}
 		defer unlock()
 	}
-	done, err := p.turn(ctx)
+	ctx, done, err := p.turn(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,12 +131,17 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
 }
 
-// turn waits until one more training may run; done ends it.
-func (p *SDK) turn(ctx context.Context) (done func(), err error) {
+// turn waits until one more training may run, with the context that is returned; done ends it.
+func (p *SDK) turn(ctx context.Context) (paced context.Context, done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return func() { <-p.learns }, nil
+		return engine.WithPace(ctx, p.pace), func() { <-p.learns }, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
+}
+
+// pace is how many goroutines a training may use now: Options.Threads, but for those that answers are made on.
+func (p *SDK) pace() int {
+	return min(p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
 }

@@ -126,6 +126,9 @@ func (s source) checkpoint() (*model.Checkpoint, error) {
 
 // openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a core each.
 func openModel(from source, o Options) (m opened, err error) {
+	if from == (source{}) {
+		return m, fmt.Errorf("no folder, as the store was made with Options.ModelFS: %w", fs.ErrNotExist)
+	}
 	var tokenizerErr error
 	read := make(chan *model.Tokenizer)
 	go func() {

@@ -101,7 +101,7 @@ func bankSum(t *testing.T, p *SDK, b *bank.Bank) string {
 func reached(t *testing.T) {
 	t.Helper()
 	const gotch = "github.com/sugarme/gotch/libtch"
-	plain, torch := dependencies(t), dependencies(t, "-tags", "torch")
+	plain, torch := dependencies(t, "-tags="), dependencies(t, "-tags=torch")
 	for _, want := range []string{"go.etcd.io/bbolt", "github.com/RoaringBitmap/roaring/v2", "github.com/klauspost/compress/zstd", gotch} {
 		if !slices.Contains(torch, want) {
 			t.Errorf("sdk does not reach %s with -tags torch", want)
@@ -113,9 +113,9 @@ func reached(t *testing.T) {
 }
 
 // dependencies are the packages that sdk is built of.
-func dependencies(t *testing.T, flags ...string) []string {
+func dependencies(t *testing.T, tags string) []string {
 	t.Helper()
-	cmd := exec.Command("go", slices.Concat([]string{"list", "-deps"}, flags, []string{"."})...)
+	cmd := exec.Command("go", "list", "-deps", tags, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.Output()
 	if err != nil {

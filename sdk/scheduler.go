@@ -29,6 +29,23 @@ type scheduler struct {
 	ended  bool
 	lanes  sync.WaitGroup
 	passes PassStats
+
+	running int       // passes now
+	most    int       // passes at once, lately
+	busy    time.Time // when there were so many
+}
+
+// lately is how long after a pass its lane counts as wanted.
+const lately = time.Second
+
+// wanted is how many lanes run passes, or ran them lately: as many as a training should leave a thread each.
+func (s *scheduler) wanted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running >= s.most || time.Since(s.busy) > lately {
+		s.most = s.running
+	}
+	return s.most
 }
 
 // PassStats of the forward passes that answer Predict.
@@ -161,6 +178,10 @@ func (s *scheduler) lane() {
 func (s *scheduler) finish(tickets []*ticket, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.running >= s.most {
+		s.most, s.busy = s.running, time.Now()
+	}
+	s.running--
 	for _, t := range tickets {
 		if err != nil {
 			t.call.err = err
@@ -181,6 +202,7 @@ func (s *scheduler) take() []*ticket {
 		return nil
 	}
 	tickets, padded := s.fill()
+	s.running++
 	for _, t := range tickets {
 		t.taken = true
 	}

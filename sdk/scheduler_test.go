@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/model"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -255,5 +256,47 @@ func TestGathered(t *testing.T) {
 				near(t, fmt.Sprintf("caller %d, %s", i, id(i)), g, expect(t, p, id(i), text(i)))
 			}
 		}
+	}
+}
+
+// TestWanted: lanes count while they run, and for a while after.
+func TestWanted(t *testing.T) {
+	hold := make(chan struct{})
+	begun := make(chan struct{}, 2)
+	s := newScheduler(2, 1, 0, true, func([]*ticket) error {
+		begun <- struct{}{}
+		<-hold
+		return nil
+	})
+	defer s.close()
+	if n := s.wanted(); n != 0 {
+		t.Errorf("got %d lanes wanted before any call", n)
+	}
+	var all sync.WaitGroup
+	for range 2 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			c := &call{out: make([]Prediction, 1)}
+			if err := s.run(context.Background(), c, []*ticket{{request: &request{text: model.Encoding{IDs: []int32{1}}}}}); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	<-begun
+	<-begun
+	if n := s.wanted(); n != 2 {
+		t.Errorf("got %d lanes wanted while two run", n)
+	}
+	close(hold)
+	all.Wait()
+	if n := s.wanted(); n != 2 {
+		t.Errorf("got %d lanes wanted just after two ran", n)
+	}
+	s.mu.Lock()
+	s.busy = s.busy.Add(-2 * lately)
+	s.mu.Unlock()
+	if n := s.wanted(); n != 0 {
+		t.Errorf("got %d lanes wanted long after", n)
 	}
 }

@@ -65,7 +65,7 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	if err != nil {
 		return nil, err
 	}
-	done, err := p.turn(ctx)
+	ctx, done, err := p.turn(ctx)
 	if err != nil {
 		return nil, err
 	}

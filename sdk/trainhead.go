@@ -60,7 +60,7 @@ func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, 
 	if err != nil {
 		return nil, err
 	}
-	done, err := p.turn(ctx)
+	ctx, done, err := p.turn(ctx)
 	if err != nil {
 		return nil, err
 	}

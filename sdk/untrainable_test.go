@@ -234,6 +234,10 @@ func TestNativeRelearnsImported(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	was := profileOf(t, p, "ann")
+	rep := learnStored(t, p, "own", forced())
+	if now := profileOf(t, p, "own"); !rep.Installed || !rep.Moved || now.Blocks != 1 || now.Head != OwnHead {
+		t.Errorf("got %+v and %+v, want own over the engine's bank", rep, now)
+	}
 	moved := 0
 	for rep, err := range p.RebaseAll(ctx) {
 		if err != nil {
@@ -255,7 +259,7 @@ func TestNativeRelearnsImported(t *testing.T) {
 	if moved == 0 {
 		t.Error("none moved")
 	}
-	rep := mustLearn(t, p, "ann", examples(30, 0), &LearnOptions{Force: true})
+	rep = mustLearn(t, p, "ann", examples(30, 0), &LearnOptions{Force: true})
 	if now := profileOf(t, p, "ann"); !rep.Installed || now.Blocks != 1 {
 		t.Errorf("got %+v and %+v", rep, now)
 	}

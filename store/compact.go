@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -32,6 +33,9 @@ const compactSuffix = ".compact"
 // old file; so it must not be called within an iteration over the store. If
 // ctx ends while it waits for them the report says so, and there is no error;
 // if it ends before, nothing has changed.
+//
+// On Windows, where no file gets the name of one that is open, the error wraps
+// errors.ErrUnsupported: a Backup that is restored has no free pages either.
 func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 	report, old, err := s.compact(ctx)
 	if err != nil {
@@ -85,6 +89,9 @@ func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFil
 func (s *Store) beforeCompact(ctx context.Context) error {
 	if s.opts.ReadOnly {
 		return ErrReadOnly
+	}
+	if runtime.GOOS == "windows" {
+		return fmt.Errorf("%w on Windows: make a Backup and Restore it, which writes a new file", errors.ErrUnsupported)
 	}
 	_, err := s.Check(ctx, false)
 	return err
@@ -175,6 +182,9 @@ func (s *Store) syncFolder(path string) error {
 
 // syncDir makes new names in a folder durable, where the system can.
 func syncDir(path string) error {
+	if runtime.GOOS == "windows" { // which syncs no folder
+		return nil
+	}
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

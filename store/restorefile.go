@@ -188,10 +188,13 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 	if f.keys != nil {
 		err = errors.Join(err, f.keys.Sync())
 	}
-	return errors.Join(err, f.db.Sync())
+	if f.db != nil {
+		err = errors.Join(err, f.db.Sync())
+	}
+	return err
 }
 
-// rewrite writes the file anew: what was dropped is still in its free pages.
+// rewrite writes the file anew, and closes it: what was dropped is still in its free pages.
 func (f *restoredFile) rewrite() (err error) {
 	temp := f.path + compactSuffix
 	defer os.Remove(temp)
@@ -202,12 +205,14 @@ func (f *restoredFile) rewrite() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := bolt.Compact(next, f.db, copyBytes); err != nil {
-		return errors.Join(err, next.Close())
-	}
 	old := f.db
-	f.db = next
-	return errors.Join(old.Close(), os.Rename(temp, f.path))
+	f.db = nil // closed before the new file gets its name: Windows renames no open file, and none over one
+	err = bolt.Compact(next, old, copyBytes)
+	err = errors.Join(err, next.Sync(), next.Close(), old.Close())
+	if err == nil {
+		err = os.Rename(temp, f.path)
+	}
+	return err
 }
 
 func (f *restoredFile) close() (err error) {

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/malloc"
+	"github.com/xpeft/xpeft/internal/engine/torch/malloc"
 )
 
 // inside is what only the server's process itself knows of its memory.

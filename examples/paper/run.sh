@@ -18,15 +18,15 @@ if ((${#tasks[@]} == 0)); then
 	exit 0
 fi
 
-make build
+make build-torch # adapters in all blocks
 eval "$(bash scripts/env.sh)"
 learn() {
-	bin/xpeft-lab eval tasks "${tasks[@]}" --model "$XPEFT_MODEL" --out "$out" --rows "$rows" --epochs "$epochs" --seeds "$seeds" "$@" >/dev/null
+	bin/torch/xpeft-lab eval tasks "${tasks[@]}" --model "$XPEFT_MODEL" --out "$out" --rows "$rows" --epochs "$epochs" --seeds "$seeds" "$@" >/dev/null
 }
 learn --sizes "$sizes" # Table 2, Figures 4 and 5a
 learn --sizes "${sizes%%,*}" --one-mask # Figure 5b
 for k in $chosen; do learn --sizes "${sizes%%,*}" --k "$k"; done # Figure 5c, with the 50 of Table 2
-bin/xpeft-lab eval report "$out" | tee "$out/table2.md"
+bin/torch/xpeft-lab eval report "$out" | tee "$out/table2.md"
 for picture in tasks:figure4 sizes:figure5a masks:figure5b k:figure5c; do
-	bin/xpeft-lab plot "${picture%:*}" "$out" -o "$out/${picture#*:}.png"
+	bin/torch/xpeft-lab plot "${picture%:*}" "$out" -o "$out/${picture#*:}.png"
 done

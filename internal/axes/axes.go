@@ -1,7 +1,7 @@
 // Package axes has the axes that are shipped, for the models that we name: those of other models are computed into the folder, once. The files are made
 // again, on the machine that runs it, by
 //
-//	XPEFT_MAKE_GOLDEN=1 bash scripts/env.sh go test -run TestShipped ./internal/axes
+//	XPEFT_MAKE_GOLDEN=1 XPEFT_MODEL=… go test -run TestShipped ./internal/axes
 //
 // Another processor may round sums otherwise, and make other bytes: so it is the files that are shipped, not how they were made. A folder has a copy of the
 // axes that it was made with, and does not need the file here again.

@@ -106,19 +106,6 @@ func (m *Model) Free() {
 	m.free()
 }
 
-// layers are all that are packed.
-func (w Weights) layers() []*Linear {
-	var all []*Linear
-	for l := range w.Blocks {
-		b := &w.Blocks[l]
-		all = append(all, &b.QKV, &b.Out, &b.Up, &b.Down)
-	}
-	if w.Pooler != nil {
-		all = append(all, w.Pooler)
-	}
-	return all
-}
-
 func (w Weights) check() error {
 	d := w.Hidden
 	if len(w.Blocks) == 0 || w.Heads < 1 || d < 1 || d%w.Heads != 0 {

@@ -17,6 +17,8 @@ func softmaxKernel(n int, s *float32)
 func normKernel(n int, y, x, z, weight, bias *float32, eps float32, add bool)
 
 // wide has the constants of func_amd64.s, 32 bytes each, at the offsets that it names.
+//
+//lint:ignore U1000 the assembly reads it
 var wide = widen8(
 	expMost, expLeast, math.Log2E, ln2High, ln2Low, math.Float32frombits(127),
 	taylor[0], taylor[1], taylor[2], taylor[3], taylor[4], taylor[5], 1,

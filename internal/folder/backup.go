@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/store"
@@ -165,6 +166,9 @@ func moveBanks(work, dir string) (moved []string, err error) {
 
 // syncDir makes new names durable, where folders can be synced.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // which syncs no folder
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -174,7 +172,7 @@ func (b *encryptedBench) predict(ctx context.Context, v env) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Options: &sdk.Options{MasterKey: key}})
+		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
 		if err != nil {
 			return err
 		}

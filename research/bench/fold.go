@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -11,7 +9,6 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
 )
 
 // foldBank is the bank that folding is measured on: N=400, L=6, d=384, b=24, 177 MB in float32, so that most of what a fold reads is in no cache.
@@ -25,11 +22,6 @@ func benchFold(ctx context.Context, v env) (result, error) {
 	bytes := float64(2*foldBank.Blocks*foldK) * float64(foldBank.Elems()) * 4
 	r := result{Name: "fold", What: fmt.Sprintf("bytes of the bank read a second by the fold of one profile (N=%d, k=%d, L=%d, d=%d, b=%d, F32: %.1f MB) and by a copy of the same rows, one thread",
 		foldBank.N, foldK, foldBank.Blocks, foldBank.Hidden, foldBank.Bottleneck, bytes/1e6)}
-	engine, err := torch.Open(torch.Config{Workers: 2})
-	if err != nil {
-		return r, err
-	}
-	defer engine.Close()
 	f, err := foldFile(ctx)
 	if err != nil {
 		return r, err
@@ -44,20 +36,15 @@ func benchFold(ctx context.Context, v env) (result, error) {
 	buf := make([]byte, int(bytes))
 	fold := func(b *bank.Bank) func(*bitmask.Mask) error {
 		return func(m *bitmask.Mask) error {
-			return engine.Do(ctx, func(s *torch.Scope) error {
-				one, err := b.Fold(s, m, nil)
-				one.Free()
-				return err
-			})
+			_, err := b.Fold(m, nil)
+			return err
 		}
 	}
 	rivals := []struct {
 		name string
 		run  func(*bitmask.Mask) error
 	}{
-		{"copy", func(m *bitmask.Mask) error {
-			return engine.Do(ctx, func(*torch.Scope) error { copyRows(buf, f, m); return nil })
-		}},
+		{"copy", func(m *bitmask.Mask) error { copyRows(buf, f, m); return nil }},
 		{"fold, bank file", fold(mapped)}, {"fold, random bank", fold(random)},
 	}
 	rng := rand.New(rand.NewPCG(1, 2))

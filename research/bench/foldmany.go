@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -11,18 +9,13 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/dense"
 )
 
 // benchFoldMany compares three ways to fold the adapters of P profiles at once, on one thread: one after another, with FoldMany, and as matrix products,
 // [P,N] by [N,d·b] in each block and on each side, whose result is not even taken apart into adapters.
-func benchFoldMany(ctx context.Context, v env) (result, error) {
+func benchFoldMany(_ context.Context, v env) (result, error) {
 	r := result{Name: "foldmany", What: "ms a profile to fold P profiles at once, k=50, L=6, d=384, b=24, F32, one thread"}
-	engine, err := torch.Open(torch.Config{Workers: 2})
-	if err != nil {
-		return r, err
-	}
-	defer engine.Close()
 	for _, n := range []int{150, 400} {
 		p := foldBank
 		p.N = n
@@ -30,7 +23,7 @@ func benchFoldMany(ctx context.Context, v env) (result, error) {
 		if err != nil {
 			return r, err
 		}
-		err = errors.Join(foldMany(ctx, v, &r, engine, b), b.Close())
+		err = errors.Join(foldMany(v, &r, b), b.Close())
 		if err != nil {
 			return r, err
 		}
@@ -38,10 +31,10 @@ func benchFoldMany(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-func foldMany(ctx context.Context, v env, r *result, engine *torch.Engine, b *bank.Bank) error {
+func foldMany(v env, r *result, b *bank.Bank) error {
 	ways := []struct {
 		name string
-		fold func(*torch.Scope, *bank.Bank, []*bitmask.Mask) error
+		fold func(*bank.Bank, []*bitmask.Mask) error
 	}{{"one by one", foldEach}, {"FoldMany", foldTogether}, {"matrix product", foldProduct}}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for round := range v.rounds + 1 {
@@ -55,7 +48,7 @@ func foldMany(ctx context.Context, v env, r *result, engine *torch.Engine, b *ba
 					}
 				}
 				began := time.Now()
-				if err := engine.Do(ctx, func(s *torch.Scope) error { return way.fold(s, b, masks) }); err != nil {
+				if err := way.fold(b, masks); err != nil {
 					return err
 				}
 				if round > 0 { // the first one warms up
@@ -67,30 +60,21 @@ func foldMany(ctx context.Context, v env, r *result, engine *torch.Engine, b *ba
 	return nil
 }
 
-func foldEach(s *torch.Scope, b *bank.Bank, masks []*bitmask.Mask) error {
+func foldEach(b *bank.Bank, masks []*bitmask.Mask) error {
 	var errs []error
-	var fs []*bank.Folded
 	for _, m := range masks {
-		f, err := b.Fold(s, m, nil)
-		fs, errs = append(fs, f), append(errs, err)
+		_, err := b.Fold(m, nil)
+		errs = append(errs, err)
 	}
-	free(fs)
 	return errors.Join(errs...)
 }
 
-func foldTogether(s *torch.Scope, b *bank.Bank, masks []*bitmask.Mask) error {
-	fs, errs := b.FoldMany(s, masks, make([][]float32, len(masks)))
-	free(fs)
+func foldTogether(b *bank.Bank, masks []*bitmask.Mask) error {
+	_, errs := b.FoldMany(masks, make([][]float32, len(masks)))
 	return errors.Join(errs...)
 }
 
-func free(fs []*bank.Folded) {
-	for _, f := range fs {
-		f.Free()
-	}
-}
-
-func foldProduct(s *torch.Scope, b *bank.Bank, masks []*bitmask.Mask) error {
+func foldProduct(b *bank.Bank, masks []*bitmask.Mask) error {
 	p := b.Properties()
 	var ids []int32
 	for i := range 2 * p.Blocks {
@@ -102,11 +86,12 @@ func foldProduct(s *torch.Scope, b *bank.Bank, masks []*bitmask.Mask) error {
 				share[j*p.N+int(id)] = 1 / float32(len(ids))
 			}
 		}
-		rows, _, err := b.Rows(s, side, block)
+		rows, _, err := b.Rows(side, block)
 		if err != nil {
 			return err
 		}
-		s.MatMul(s.Float32s(share, int64(len(masks)), int64(p.N)), rows)
+		n := p.Elems()
+		dense.Gemm(len(masks), n, p.N, share, p.N, 1, rows, n, make([]float32, len(masks)*n), n, false)
 	}
 	return nil
 }

@@ -1,14 +1,15 @@
-//go:build cgo
-
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/native"
+	"github.com/xpeft/xpeft/internal/engine/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -21,29 +22,28 @@ var learnCurve = []int{100, 200, learnN, 800}
 // benchLearn compares a training step of masks over N=400 adapters with one of a single adapter, and draws a step over N: the same 16 texts, engine and process.
 func benchLearn(ctx context.Context, v env) (result, error) {
 	r := result{Name: "learn"}
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{Workers: 1})
+	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
-	defer engine.Close()
-	defer enc.Close()
+	defer s.close()
 	c := learner.Default()
 	c.Head, c.Batch, c.Epochs = true, 16, 4
-	job, tokens := learner.Job{Head: head(15, enc.Hidden()), Train: encoded(tok, v.texts, 0, c.Batch)}, 0
+	job, tokens := learner.Job{Head: head(15, s.enc.Hidden()), Train: encoded(s.tok, v.texts, 0, c.Batch)}, 0
 	for _, e := range job.Train {
 		tokens += len(e.Text.IDs)
 	}
 	single := c
 	single.Mode = learner.SingleAdapter
-	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: k=50, LN_b's affine and the head trained", c.Batch, tokens, learnTokens)
+	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: k=50, LN_b's affine and the head trained; %s", c.Batch, tokens, learnTokens, s.where())
 	envs := map[int]learner.Env{}
 	for _, n := range learnCurve {
-		b, err := learnBank(n, enc.Blocks(), enc.Hidden())
+		b, err := learnBank(n, s.engine.Trains(), s.enc.Hidden())
 		if err != nil {
 			return r, err
 		}
 		defer b.Close()
-		envs[n] = learner.Env{Engine: engine, Encoder: enc, Bank: b}
+		envs[n] = s.env(b)
 	}
 	for range v.rounds {
 		for _, n := range learnCurve {
@@ -107,19 +107,50 @@ func head(labels, d int) *model.Head {
 	return h
 }
 
-func open(ctx context.Context, dir string, c torch.Config) (*torch.Engine, *model.Encoder, *model.Tokenizer, error) {
-	ckpt, err := model.OpenCheckpoint(dir)
+// side is a model under the engine of this build, without a store.
+type side struct {
+	engine engine.Engine
+	enc    *model.Encoder
+	tok    *model.Tokenizer
+}
+
+func open(dir string) (s side, err error) {
+	c, err := model.OpenCheckpoint(dir)
 	if err != nil {
-		return nil, nil, nil, err
+		return s, err
 	}
-	tok, err := model.LoadTokenizer(dir)
+	if s.enc, err = model.NewEncoder(c); err != nil {
+		return s, errors.Join(err, c.Close())
+	}
+	if s.tok, err = model.LoadTokenizer(dir); err == nil {
+		if s.engine = native.New(s.enc); torch.Built {
+			s.engine, err = torch.Open(s.enc, torch.Config{})
+		}
+	}
 	if err != nil {
-		return nil, nil, nil, err
+		err = errors.Join(err, s.enc.Close())
 	}
-	engine, err := torch.Open(c)
-	if err != nil {
-		return nil, nil, nil, err
+	return s, err
+}
+
+func (s side) close() error { return errors.Join(s.engine.Close(), s.enc.Close()) }
+
+func (s side) env(b *bank.Bank) learner.Env {
+	return learner.Env{Engine: s.engine, Encoder: s.enc, Bank: b}
+}
+
+// where names the blocks that the engine trains, all or the last ones, and the engine.
+func (s side) where() string {
+	if n := s.engine.Trains(); n < s.enc.Blocks() {
+		return fmt.Sprintf("adapters in the last %d of %d blocks, engine %s", n, s.enc.Blocks(), s.engine.Name())
 	}
-	enc, err := model.NewEncoder(ctx, engine, ckpt)
-	return engine, enc, tok, err
+	return fmt.Sprintf("adapters in all blocks, engine %s on %s", s.engine.Name(), s.engine.Device())
+}
+
+// all is an error that skips a measurement unless the engine trains adapters in all blocks.
+func (s side) all() error {
+	if s.engine.Trains() < s.enc.Blocks() {
+		return skipped("it trains adapters in all blocks: make build-torch, and bin/torch/bench")
+	}
+	return nil
 }

@@ -1,31 +1,27 @@
-//go:build cgo
-
 package main
 
 import (
 	"context"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 )
 
-// benchLearn60 times a whole Learn of 60 texts for 10 epochs in batches of 16, tokenising included: masks in all blocks, LN_b's affine and a head of its own, in the order in
+// benchLearn60 times a whole Learn of 60 texts for 10 epochs in batches of 16, tokenising included: masks in the blocks that the engine trains, LN_b's affine and a head of its own, in the order in
 // which examples come, and with batches of alike lengths. Python's side of the same job is in the measurement peers.
 func benchLearn60(ctx context.Context, v env) (result, error) {
-	r := result{Name: "learn60", What: "60 texts × 10 epochs in batches of 16, T ≤ 64, from text to mask; hard masks in all blocks, N=150, k=50, LN_b's affine and a head"}
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	r := result{Name: "learn60", What: "60 texts × 10 epochs in batches of 16, T ≤ 64, from text to mask; hard masks, N=150, k=50, LN_b's affine and a head"}
+	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
-	defer engine.Close()
-	defer enc.Close()
-	b, err := learnBank(150, enc.Blocks(), enc.Hidden())
+	defer s.close()
+	r.What += "; " + s.where()
+	b, err := learnBank(150, s.engine.Trains(), s.enc.Hidden())
 	if err != nil {
 		return r, err
 	}
 	defer b.Close()
-	env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
 	plain := learner.Default()
 	plain.Head, plain.Batch, plain.Epochs = true, 16, 10
 	alike, single := plain, plain
@@ -41,8 +37,8 @@ func benchLearn60(ctx context.Context, v env) (result, error) {
 	for range rounds {
 		for _, o := range orders {
 			began := time.Now()
-			j := learner.Job{Head: head(15, enc.Hidden()), Train: encoded(tok, v.texts, 0, 60)}
-			if _, err := learner.Learn(ctx, env, j, o.config); err != nil {
+			j := learner.Job{Head: head(15, s.enc.Hidden()), Train: encoded(s.tok, v.texts, 0, 60)}
+			if _, err := learner.Learn(ctx, s.env(b), j, o.config); err != nil {
 				return r, err
 			}
 			r.add(o.name, "s", 0, time.Since(began).Seconds())

@@ -1,14 +1,12 @@
-//go:build cgo
-
 package main
 
 import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -16,23 +14,23 @@ import (
 // manyProfiles is how many profiles are learned, each from manyTexts texts, all of them in each of its steps.
 const manyProfiles, manyTexts = 32, 4
 
-// benchLearnMany compares learning many profiles in joint steps with learning one after another, in all blocks and by the recipe of the last block, and says how far
+// benchLearnMany compares learning many profiles in joint steps with learning one after another, in all blocks where the engine trains them and by the recipe of the last block, and says how far
 // their losses are apart over ten steps without noise.
 func benchLearnMany(ctx context.Context, v env) (result, error) {
 	r := result{Name: "learnmany", What: fmt.Sprintf("%d profiles of %d headlines each, T ≤ 64, learned together and one by one; hard masks, N=150, k=50", manyProfiles, manyTexts)}
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
-	defer engine.Close()
-	defer enc.Close()
-	jobs := manyJobs(v, tok, learner.NewHead(head(15, enc.Hidden()).Labels, enc.Hidden(), false, 1)) // frozen, and not all zeros: masks must matter
-	for _, blocks := range []int{enc.Blocks(), 1} {
-		b, err := learnBank(150, blocks, enc.Hidden())
+	defer s.close()
+	d := s.enc.Hidden()
+	jobs := manyJobs(v, s.tok, learner.NewHead(head(15, d).Labels, d, false, 1)) // frozen, and not all zeros: masks must matter
+	for _, blocks := range slices.Compact([]int{s.engine.Trains(), 1}) {
+		b, err := learnBank(150, blocks, d)
 		if err != nil {
 			return r, err
 		}
-		env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
+		env := s.env(b)
 		name, c := fmt.Sprintf("%d blocks", blocks), learner.Default()
 		if blocks == 1 {
 			name, c = "last block", learner.LastBlocks()

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -14,9 +12,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -150,30 +146,28 @@ func predictAll(ctx context.Context, p *sdk.SDK, reqs []sdk.Request) error {
 
 // learnLoop is learner.Learn of 16 texts, N=400, 4 steps a call.
 func learnLoop(ctx context.Context, v env) (func() error, func(), error) {
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{Workers: 1})
+	s, err := open(v.model)
 	if err != nil {
 		return nil, nil, err
 	}
-	job, b, c, err := learnJob(v, enc, tok, 16, 400)
+	job, b, c, err := s.learnJob(v, 16, 400)
 	if err != nil {
 		return nil, nil, err
 	}
-	env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
-	call := func() error { _, err := learner.Learn(ctx, env, job, c); return err }
-	return call, func() { b.Close(); enc.Close(); engine.Close() }, nil
+	call := func() error { _, err := learner.Learn(ctx, s.env(b), job, c); return err }
+	return call, func() { b.Close(); s.close() }, nil
 }
 
-// learnJob is n texts of 15 labels, a random bank of N adapters in all blocks, and how masks over it and a head are learned: 16 texts a step.
-func learnJob(v env, enc *model.Encoder, tok *model.Tokenizer, n, adapters int) (learner.Job, *bank.Bank, learner.Config, error) {
-	d := enc.Hidden()
+// learnJob is n texts of 15 labels, a random bank of N adapters in the blocks that the engine trains, and how masks over it and a head are learned: 16 texts a step.
+func (s side) learnJob(v env, n, adapters int) (learner.Job, *bank.Bank, learner.Config, error) {
+	d := s.enc.Hidden()
 	c := learner.Default()
 	c.Epochs, c.Batch, c.Head = 4, 16, true
-	b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: adapters, Blocks: enc.Blocks(), Hidden: d, Bottleneck: d / 16, NormB: true,
-		Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
+	b, err := learnBank(adapters, s.engine.Trains(), d)
 	job := learner.Job{Head: head(fixtureLabels, d)}
 	for i := range n {
 		var e learner.Example
-		tok.Encode(&e.Text, v.texts[i], "", fixtureTokens)
+		s.tok.Encode(&e.Text, v.texts[i], "", fixtureTokens)
 		e.Class = i % fixtureLabels
 		job.Train = append(job.Train, e)
 	}

@@ -1,5 +1,3 @@
-//go:build cgo
-
 // Command bench measures the costs that xpeft promises, each beside its rival in the same run: alternating rounds, medians, ratios.
 //
 //	make bench           minutes
@@ -8,11 +6,11 @@
 //
 // It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
 //
-// A loop is one kind of work for a profiler: pprof sees Go, perf the inside of libtorch. From the repository's root, after make build:
+// A loop is one kind of work for a profiler: pprof sees Go, perf the kernels. From the repository's root, after make build and eval "$(scripts/env.sh)":
 //
-//	scripts/env.sh bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
+//	bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
 //	go tool pprof -top bin/cpu.prof; go tool pprof -top -sample_index=alloc_space bin/mem.prof
-//	scripts/env.sh perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64; perf report -i bin/perf.data --sort dso,symbol
+//	perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64; perf report -i bin/perf.data --sort dso,symbol
 package main
 
 import (

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -11,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -33,12 +30,11 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	defer p.Close()
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
-	defer engine.Close()
-	defer enc.Close()
+	defer s.close()
 	predict := func(profiles int) func() error {
 		reqs := requests(v.texts, mixedRows, 0)
 		for i := range reqs {
@@ -48,15 +44,15 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 		}
 		return func() error { return predictAll(ctx, p, reqs) }
 	}
-	L := enc.Blocks()
+	L := s.enc.Blocks()
 	taps := []int{L - 3, L - 2, L - 1, L}
 	steps := []struct {
 		name string
 		at   int
 		f    func() error
 	}{
-		{"bare encoder", 0, func() error { return bareBatch(enc, tok, v.texts[:mixedRows], nil) }},
-		{"bare encoder, four taps", 0, func() error { return bareBatch(enc, tok, v.texts[:mixedRows], taps) }}, {"no profile", 0, predict(0)},
+		{"bare encoder", 0, func() error { return bareBatch(s.enc, s.tok, v.texts[:mixedRows], nil) }},
+		{"bare encoder, four taps", 0, func() error { return bareBatch(s.enc, s.tok, v.texts[:mixedRows], taps) }}, {"no profile", 0, predict(0)},
 		{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)}, {"profiles", 8, predict(8)},
 		{"profiles", 16, predict(16)}, {"profiles", 32, predict(32)}, {"profiles", 64, predict(64)},
 	}
@@ -110,5 +106,5 @@ func bareTexts(enc *model.Encoder, tok *model.Tokenizer, texts []string, taps []
 		tok.Encode(&encoded[i], text, "", fixtureTokens)
 	}
 	x := make([]float32, len(texts)*enc.Hidden())
-	return enc.EmbedEach(encoded, make([]int, len(texts)), []*model.EachAdapter{nil}, x, taps, make([]float32, len(taps)*len(x)))
+	return enc.Embed(encoded, nil, nil, x, taps, make([]float32, len(taps)*len(x)))
 }

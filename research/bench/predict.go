@@ -1,14 +1,10 @@
-//go:build cgo
-
 package main
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -16,29 +12,25 @@ import (
 // benchPredict compares Predict of one 30-word text through a cached profile with the bare encoder's forward pass of the same text.
 func benchPredict(ctx context.Context, v env) (result, error) {
 	r := result{Name: "predict", What: "one text of 30 words through a cached profile, beside the bare encoder"}
-	tmp, err := os.MkdirTemp("", "xpeft-bench-")
+	dir, remove, err := fixture(ctx, v, 1)
 	if err != nil {
 		return r, err
 	}
-	defer os.RemoveAll(tmp)
-	p, err := sdk.Create(tmp+"/store", sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}})
+	defer remove()
+	p, err := sdk.Open(dir, nil)
 	if err != nil {
 		return r, err
 	}
 	defer p.Close()
-	if err := learnOne(ctx, p, v.texts); err != nil {
-		return r, err
-	}
-	engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
-	defer engine.Close()
-	defer enc.Close()
+	defer s.close()
 
 	text := words(v.texts, 30)
-	bare := func() error { return bareTexts(enc, tok, []string{text}, nil) }
-	predict := func() error { _, err := p.Predict(ctx, "alice", text); return err }
+	bare := func() error { return bareTexts(s.enc, s.tok, []string{text}, nil) }
+	predict := func() error { _, err := p.Predict(ctx, profileID(0), text); return err }
 	const each = 20
 	for round := range v.rounds + 1 {
 		bareMS, err := timed(each, bare)
@@ -74,7 +66,7 @@ func learnOne(ctx context.Context, p *sdk.SDK, texts []string) error {
 	for i, label := range []string{"urgent", "later", "ignore", "urgent", "later", "ignore", "urgent", "later"} {
 		examples = append(examples, sdk.Example{Text: texts[i], Label: label})
 	}
-	c := learner.Default()
+	c := learner.LastBlocks()
 	c.Epochs = 1
 	_, err := p.Learn(ctx, "alice", examples, &sdk.LearnOptions{Config: &c})
 	return err

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -133,12 +131,12 @@ func learnBeside(ctx context.Context, v env, o *ownSide, p *python, r *result) e
 // learn60 is how many seconds 60 texts × 10 epochs take, 16 texts a step, tokenised here.
 func learn60(ctx context.Context, v env, o *ownSide) (float64, error) {
 	began := time.Now()
-	job, b, c, err := learnJob(v, o.encoder, o.tok, 60, 400)
+	job, b, c, err := o.side.learnJob(v, 60, 400)
 	if err != nil {
 		return 0, err
 	}
 	defer b.Close()
 	c.Epochs = 10
-	_, err = learner.Learn(ctx, learner.Env{Engine: o.engine, Encoder: o.encoder, Bank: b}, job, c)
+	_, err = learner.Learn(ctx, o.side.env(b), job, c)
 	return time.Since(began).Seconds(), err
 }

@@ -1,5 +1,3 @@
-//go:build cgo
-
 package main
 
 import (
@@ -10,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -26,14 +23,7 @@ var children = []struct {
 	name string // its series, from the start of the process to its end
 	run  func(context.Context) error
 }{
-	{"libtorch alone", func(context.Context) error { return nil }},
-	{"an engine", func(ctx context.Context) error {
-		e, err := torch.Open(torch.Config{})
-		if err != nil {
-			return err
-		}
-		return e.Close()
-	}},
+	{"the program alone", func(context.Context) error { return nil }},
 	{"a store", func(context.Context) error { return withStore(func(*sdk.SDK) error { return nil }) }},
 	{"a store and one answer", func(ctx context.Context) error {
 		return withStore(func(p *sdk.SDK) error {
@@ -65,10 +55,10 @@ func beChild(ctx context.Context) (ok bool, err error) {
 	return false, nil
 }
 
-// benchStart measures processes from their start to their end: the first answer of a stored profile, and what of it a program that only links libtorch,
-// or opens an engine, or opens the store takes. Then the first Learn of an engine beside the second of the same work.
+// benchStart measures processes from their start to their end: the first answer of a stored profile, and what of it a program takes that does nothing,
+// or opens the store. Then the first Learn of an engine beside the second of the same work.
 func benchStart(ctx context.Context, v env) (result, error) {
-	r := result{Name: "start", What: fmt.Sprintf("whole processes that link libtorch: alone, with an engine, with a store open, with one answer of a stored profile (N=%d, L=6); and a first Learn of 16 texts beside a second", fixtureN)}
+	r := result{Name: "start", What: fmt.Sprintf("whole processes: that do nothing, with a store open, with one answer of a stored profile (N=%d, L=6); and a first Learn of 16 texts beside a second", fixtureN)}
 	dir, remove, err := fixture(ctx, v, peersRows)
 	if err != nil {
 		return r, err
@@ -107,25 +97,23 @@ func benchStart(ctx context.Context, v env) (result, error) {
 // firstLearns runs two Learns of equal work in each new engine.
 func firstLearns(ctx context.Context, v env, r *result) error {
 	for range v.rounds {
-		engine, enc, tok, err := open(ctx, v.model, torch.Config{})
+		s, err := open(v.model)
 		if err != nil {
 			return err
 		}
-		job, b, c, err := learnJob(v, enc, tok, 16, fixtureN)
+		job, b, c, err := s.learnJob(v, 16, fixtureN)
 		if err != nil {
 			return err
 		}
-		env := learner.Env{Engine: engine, Encoder: enc, Bank: b}
 		for _, name := range []string{"first Learn", "second Learn"} {
-			ms, err := timed(1, func() error { _, err := learner.Learn(ctx, env, job, c); return err })
+			ms, err := timed(1, func() error { _, err := learner.Learn(ctx, s.env(b), job, c); return err })
 			if err != nil {
 				return err
 			}
 			r.add(name, "ms", 0, ms[0])
 		}
 		b.Close()
-		enc.Close()
-		engine.Close()
+		s.close()
 	}
 	return nil
 }

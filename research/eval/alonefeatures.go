@@ -1,5 +1,3 @@
-//go:build cgo
-
 package eval
 
 import (
@@ -7,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -89,24 +87,9 @@ func (f *features) read(dir string, st *store.Store) error {
 
 // states are the mean states of texts after some blocks, [n,T·d].
 func (m *Machine) states(ctx context.Context, texts []model.Encoding, taps []int) ([]float32, error) {
-	const batch = 64
-	size := len(taps) * m.Encoder.Hidden()
-	out := make([]float32, len(texts)*size)
-	for at := 0; at < len(texts); at += batch {
-		some := texts[at:min(at+batch, len(texts))]
-		b, err := model.NewBatch(some, m.Tokenizer.PadID())
-		if err != nil {
-			return nil, err
-		}
-		err = m.Engine.Do(ctx, func(s *torch.Scope) error {
-			_, pooled := m.Encoder.EmbedTaps(s, b, nil, taps)
-			return s.ReadFloat32s(pooled, out[at*size:(at+len(some))*size])
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	d := m.Encoder.Hidden()
+	out := make([]float32, len(texts)*len(taps)*d)
+	return out, m.Engine.Embed(ctx, engine.Rows{Texts: texts}, nil, make([]float32, len(texts)*d), taps, out)
 }
 
 // rows are φ of some of a person's texts, [n,D]; last: of the last block alone.

@@ -1,9 +1,8 @@
-//go:build cgo
-
 package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/research/stats"
 )
 
@@ -63,7 +63,12 @@ func (e *Evaluation) Run(ctx context.Context) error {
 		for split := range e.Splits {
 			for _, m := range e.Modes {
 				for _, n := range shots {
-					if err := e.item(ctx, m, split, seed, n); err != nil {
+					err := e.item(ctx, m, split, seed, n)
+					if errors.Is(err, engine.ErrUntrainable) {
+						e.say("%s: skipped: %s", m.Name, untrainable)
+						continue
+					}
+					if err != nil {
 						return fmt.Errorf("%s, split %d, seed %d: %w", m.Name, split, seed, err)
 					}
 				}
@@ -76,6 +81,9 @@ func (e *Evaluation) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// untrainable is why a mode that trains adapters in more blocks than the engine can is left out.
+const untrainable = "it trains adapters in all blocks, which needs libtorch: build with -tags torch"
 
 // item is one run, unless it is there or another process has it.
 func (e *Evaluation) item(ctx context.Context, m Mode, split, seed, shots int) error {

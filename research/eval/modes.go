@@ -1,5 +1,3 @@
-//go:build cgo
-
 package eval
 
 import (
@@ -8,7 +6,6 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/internal/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -78,15 +75,10 @@ func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine
 	if err != nil {
 		return nil, err
 	}
-	var f *bank.Folded
-	err = w.Engine.Do(ctx, func(s *torch.Scope) (err error) {
-		f, err = b.Fold(s, m, affine)
-		return err
-	})
+	f, err := b.Fold(m, affine)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Free()
 	return test.Embed(ctx, w.env(b), f)
 }
 

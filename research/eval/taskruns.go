@@ -1,10 +1,9 @@
-//go:build cgo
-
 package eval
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/research/stats"
@@ -80,7 +80,12 @@ func (e *TaskEvaluation) Run(ctx context.Context) error {
 	per := len(e.Tasks) * len(e.Modes)
 	return each(per*e.Seeds, runtime.GOMAXPROCS(0), func(i int) error {
 		seed, t, m := i/per, e.Tasks[i%per/len(e.Modes)], e.Modes[i%len(e.Modes)]
-		if err := e.item(ctx, t, m, uint64(seed)); err != nil {
+		err := e.item(ctx, t, m, uint64(seed))
+		if errors.Is(err, engine.ErrUntrainable) {
+			e.say(fmt.Sprintf("%-6s %-30s seed %d: skipped: %s", t.Name, m, seed, untrainable))
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("%s, %s, seed %d: %w", t.Name, m, seed, err)
 		}
 		return nil
@@ -100,12 +105,16 @@ func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uin
 		return err
 	}
 	r.Started, r.Seconds = began.UTC().Format(time.RFC3339), time.Since(began).Seconds()
+	e.say(fmt.Sprintf("%-6s %-30s seed %d: %s %.4f, %.0f s", t.Name, m, seed, t.Metrics[0], r.Profiles[0].Metrics[t.Metrics[0]], r.Seconds))
+	return writeJSON(path, r)
+}
+
+func (e *TaskEvaluation) say(line string) {
 	if e.Log != nil {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.Log(fmt.Sprintf("%-6s %-30s seed %d: %s %.4f, %.0f s", t.Name, m, seed, t.Metrics[0], r.Profiles[0].Metrics[t.Metrics[0]], r.Seconds))
+		e.Log(line)
 	}
-	return writeJSON(path, r)
 }
 
 // taskConfig is one setting for every task. A single adapter learns faster: that was best on training rows that were held out.

@@ -1,9 +1,8 @@
-//go:build cgo
-
 package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/xpeft/xpeft/bank"
-	"github.com/xpeft/xpeft/internal/torch"
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/internal/engine/native"
+	"github.com/xpeft/xpeft/internal/engine/torch"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -19,7 +20,7 @@ import (
 // Machine is what all runs of a process share: the engine and the frozen encoder.
 type Machine struct {
 	Dir       string // of the model
-	Engine    *torch.Engine
+	Engine    engine.Engine
 	Encoder   *model.Encoder
 	Tokenizer *model.Tokenizer
 	MaxTokens int
@@ -28,8 +29,7 @@ type Machine struct {
 	texts map[string]*texts // by the person's id and the data's digest
 }
 
-// OpenMachine opens a model for runs: as many profiles are learned at once as there are cores, each on one thread, so that results do not depend on
-// how many that is.
+// OpenMachine opens a model for runs, under libtorch where it is built in, which adapters in more than the last block need.
 func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -43,31 +43,26 @@ func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 	if err == nil {
 		err = c.Config.ValidateMaxTokens(maxTokens)
 	}
-	var e *torch.Engine
+	var enc *model.Encoder
 	if err == nil {
-		e, err = torch.Open(torch.Config{Device: "cpu", Workers: max(2, runtime.GOMAXPROCS(0)), Threads: 1})
+		enc, err = model.NewEncoder(c)
 	}
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	enc, err := model.NewEncoder(context.Background(), e, c)
-	if err != nil {
-		e.Close()
-		c.Close()
-		return nil, err
+	e := native.New(enc)
+	if torch.Built { // as many profiles are learned at once as there are cores, each on one thread
+		if e, err = torch.Open(enc, torch.Config{Device: "cpu", Workers: max(2, runtime.GOMAXPROCS(0)), Threads: 1}); err != nil {
+			enc.Close()
+			return nil, err
+		}
 	}
 	return &Machine{Dir: dir, Engine: e, Encoder: enc, Tokenizer: tok, MaxTokens: maxTokens}, nil
 }
 
 // Close frees everything.
-func (m *Machine) Close() error {
-	err := m.Encoder.Close()
-	if e := m.Engine.Close(); err == nil {
-		err = e
-	}
-	return err
-}
+func (m *Machine) Close() error { return errors.Join(m.Engine.Close(), m.Encoder.Close()) }
 
 // texts are all that is known of a person, tokenized, with what the frozen encoder makes of it: computed once for all the worlds of a process.
 type texts struct {

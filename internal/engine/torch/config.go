@@ -45,6 +45,4 @@ const (
 	// CUDAPassTokens are the tokens, with padding, of one pass through the encoder on a GPU. MiniLM-L6
 	// takes about 15 KB of the card's memory for each.
 	CUDAPassTokens = 1 << 16
-	// cudaStepTokens are those of one step of training: 180 KB each, as every state is kept.
-	cudaStepTokens = 1 << 14
 )

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/xpeft/xpeft/internal/malloc"
+	"github.com/xpeft/xpeft/internal/engine/torch/malloc"
 )
 
 // TestTrimMemory: what freed tensors took goes back to the system although a few that are kept lie

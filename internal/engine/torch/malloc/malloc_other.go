@@ -1,4 +1,4 @@
-//go:build !cgo || !linux
+//go:build !torch || !cgo || !linux
 
 // Package malloc asks the C library what libtorch's memory is made of. The load test of
 // examples/chatbot measures with it; no product code imports it.
