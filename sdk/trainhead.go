@@ -21,7 +21,7 @@ type TrainHeadOptions struct {
 	MaxPerProfile int
 	// AddLabels join the shared head: those of PendingLabels, or others. They start from their names, and are taught by profiles with heads of their own too.
 	AddLabels []string
-	Force     bool            // installs the new head whatever its score
+	Force     bool            // installs the new head whatever its score, and in the place of one that belongs to joint axes
 	Config    *learner.Config // of the training of the head of masks; default learner.SharedHead(). Only what concerns a head is used.
 	KeepBank  bool            // leaves the default bank as it is; with axes it stays anyway
 	Progress  func(step, steps int, loss float32)
@@ -46,7 +46,7 @@ type HeadReport struct {
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
 // of the base if it is no worse on three in ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the head over φ, by a convex fit that starts from
 // the old head, and for that over the pooled embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
-// they were learned with until Rebase moves them. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
+// they were learned with until Rebase moves them. A head that TrainBank made with the axes on which people differ stays, unless AddLabels or Force asks for another: that sets the axes aside. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
 // a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
 // with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
@@ -102,7 +102,13 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadRepor
 		names = append(names, featureHead)
 	}
 	for _, name := range names {
-		if rep, err = p.trainHeadOf(ctx, name, o); err != nil {
+		train := p.trainHeadOf
+		if kept, err := p.jointHead(name, o); err != nil {
+			return nil, err
+		} else if kept {
+			train = p.keepHead
+		}
+		if rep, err = train(ctx, name, o); err != nil {
 			return nil, err
 		}
 	}
@@ -113,6 +119,25 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadRepor
 	}
 	rep.Bank, err = p.defaultBankDigest()
 	return rep, err
+}
+
+// jointHead says whether a head is that of joint axes, which another would set aside: then it stays, unless that is asked for.
+func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
+	if name != featureHead || o.Force || len(o.AddLabels) > 0 {
+		return false, nil
+	}
+	j, err := p.newcomersJoint()
+	return j != nil, err
+}
+
+// keepHead is the report of a head that was not trained.
+func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*HeadReport, error) {
+	h, _, err := p.sharedOf(name == featureHead)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := h.Digest()
+	return &HeadReport{Digest: fmt.Sprintf("%x", digest), Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
 }
 
 func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
