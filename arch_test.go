@@ -25,6 +25,7 @@ const module = "github.com/xpeft/xpeft"
 var imports = map[string][]string{
 	"bitmask":                        {},
 	"internal/half":                  {},
+	"internal/numeric":               {},
 	"internal/quant":                 {},
 	"internal/safetensors":           {"internal/half"},
 	"internal/dense":                 {},
@@ -39,8 +40,9 @@ var imports = map[string][]string{
 	"internal/engine/torch":          {"internal/engine", "internal/engine/native", "internal/engine/torch/libtorch", "model"},
 	"internal/engine/torch/libtorch": {},
 	"learner":                        {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model", "bitmask"},
-	"learner/digits":                 {},
-	"sdk":                            {"learner", "learner/digits", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/quant"},
+	"learner/digits":                 {"internal/numeric"},
+	"learner/population":             {"internal/numeric", "internal/half"},
+	"sdk":                            {"learner", "learner/digits", "learner/population", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/quant"},
 	"metrics":                        {"sdk"},
 	"internal/jsonl":                 {},
 	"cmd/xpeft":                      {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
@@ -48,7 +50,7 @@ var imports = map[string][]string{
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/quant"},
+	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "internal/axes", "internal/numeric", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/engine/native"}, // besides the sdk, it measures a baseline
 

@@ -6,7 +6,7 @@
 // same bits everywhere. A warm bank is a File: memory-mapped, written once by Save out of
 // trained adapters or of an Import from AdapterHub. A Bank is either of them in use: Fold
 // makes a mask's model.Adapter. Axes are a bank too, of directions of a head in place of
-// adapters; EncoderAxes makes them.
+// adapters; EncoderAxes makes them. So are Joint axes, on which a population's people differ.
 //
 //	digest, err := bank.Save(ctx, dir, props, nil, rows) // dir/<digest>
 //	f, err := bank.OpenFile(filepath.Join(dir, digest.String()))
@@ -33,5 +33,6 @@
 //
 // Little-endian; every region begins at a multiple of 64 bytes; docs/format.md has each
 // field. A change of any bit is found by OpenFile, CheckRow or Verify. A file of axes is
-// small, and read whole: a header of 80 bytes, means and scales, the axes in float16.
+// small, and read whole: a header of 80 bytes, means and scales, the axes in float16. So is
+// one of joint axes: a header of 100 bytes, labels, ranges and digits, the axes in float16.
 package bank

@@ -3,7 +3,7 @@ package bank
 import "fmt"
 
 var (
-	originNames     = []string{Random: "random", Warm: "warm", HeadAxes: "axes"}
+	originNames     = []string{Random: "random", Warm: "warm", HeadAxes: "axes", JointAxes: "joint"}
 	activationNames = []string{Identity: "identity", ReLU: "relu"}
 	dtypeNames      = []string{F32: "F32", F16: "F16"}
 )

@@ -48,6 +48,7 @@ const (
 	Random   Origin = iota // a seed
 	Warm                   // adapters trained on earlier profiles, or imported
 	HeadAxes               // no adapters: directions of a head, type Axes
+	JointAxes              // the same, learned from people: type Joint
 )
 
 // Activation is the function between the two halves of an adapter.
@@ -76,7 +77,8 @@ func (t DType) Size() int {
 
 // Properties are all that a bank is, but for a warm bank's weights. They never
 // change after a bank was made. Two equal values encode to the same bytes. Of axes, a
-// direction has Hidden × Bottleneck entries: Bottleneck is the number of Taps.
+// direction has Hidden × Bottleneck entries: Bottleneck is the number of Taps, and of
+// joint axes, which are over all of φ, that of labels.
 type Properties struct {
 	Origin     Origin     `json:"origin"`
 	N          int        `json:"n"`          // adapters
@@ -96,6 +98,9 @@ type Properties struct {
 	// Of axes; zero in other banks.
 	Digits int    `json:"digits,omitempty"` // of an axis: N is twice the axes times the digits
 	Taps   uint64 `json:"taps,omitempty"`   // bit t: the states after block t are read; 0: the embeddings
+
+	// Of joint axes, whose digits differ; zero in other banks.
+	Axes int `json:"axes,omitempty"`
 }
 
 // Elems returns the number of weights of one adapter's half in one block,
@@ -130,8 +135,11 @@ func (p Properties) Shape(side Side) (rows, cols int) {
 // Bytes returns the size of all weights and biases. It is exact for properties
 // that pass Validate.
 func (p Properties) Bytes() int64 {
-	if p.Origin == HeadAxes {
+	switch p.Origin {
+	case HeadAxes:
 		return p.axesBytes()
+	case JointAxes:
+		return p.jointBytes()
 	}
 	row := 2 * int64(p.Hidden) * int64(p.Bottleneck)
 	if p.Bias {
@@ -175,8 +183,13 @@ func (p Properties) Validate() error {
 		p.validateSeedless(bad)
 	case HeadAxes:
 		p.validateAxes(bad)
+	case JointAxes:
+		p.validateJoint(bad)
 	default:
-		bad("Origin is %d, want Random, Warm or HeadAxes", p.Origin)
+		bad("Origin is %d, want Random, Warm, HeadAxes or JointAxes", p.Origin)
+	}
+	if p.Origin != JointAxes && p.Axes != 0 {
+		bad("a %v bank has no Axes", p.Origin)
 	}
 	if p.Origin != HeadAxes && (p.Digits != 0 || p.Taps != 0) {
 		bad("a %v bank has no Digits or Taps", p.Origin)

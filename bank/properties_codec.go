@@ -48,7 +48,7 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	le.PutUint32(b[32:], math.Float32bits(p.SigmaA))
 	le.PutUint32(b[36:], math.Float32bits(p.SigmaB))
 	le.PutUint64(b[40:], p.Taps)
-	b[48] = byte(p.Digits)
+	b[48], b[49] = byte(p.Digits), byte(p.Axes)
 	return b, nil
 }
 
@@ -74,12 +74,12 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		Seed:   le.Uint64(b[24:]),
 		SigmaA: math.Float32frombits(le.Uint32(b[32:])),
 		SigmaB: math.Float32frombits(le.Uint32(b[36:])),
-		Taps:   le.Uint64(b[40:]), Digits: int(b[48]),
+		Taps:   le.Uint64(b[40:]), Digits: int(b[48]), Axes: int(b[49]),
 	}
 	if b[2]&^flagsKnown != 0 {
 		return corruptf("properties: unknown flags %#x", b[2])
 	}
-	for _, v := range b[49:] {
+	for _, v := range b[50:] {
 		if v != 0 {
 			return corruptf("properties: a reserved byte is not zero")
 		}
@@ -105,7 +105,7 @@ func checkGenerator(o Origin, version uint32) error {
 }
 
 // Digest returns the digest of a random bank, which its properties determine.
-// A warm bank's is in its file; that of axes is their file's.
+// A warm bank's is in its file; that of axes of either kind is their file's.
 func (p Properties) Digest() (Digest, error) {
 	if p.Origin != Random {
 		return Digest{}, invalidf("the digest of a %v bank is in its file", p.Origin)

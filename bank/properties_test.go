@@ -110,8 +110,8 @@ func TestValidateListsEveryFault(t *testing.T) {
 		},
 		{"warm with a seed", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Seed: 1}, []string{"no Seed"}},
 		{
-			"unknown", Properties{Origin: 3, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Activation: 2, DType: 2},
-			[]string{"Origin is 3", "Activation is 2", "DType is 2"},
+			"unknown", Properties{Origin: 4, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Activation: 2, DType: 2},
+			[]string{"Origin is 4", "Activation is 2", "DType is 2"},
 		},
 	}
 	for _, tt := range tests {

@@ -33,7 +33,7 @@ func Save(ctx context.Context, dir string, p Properties, affine []float32, row R
 	})
 }
 
-// Receive copies a bank file, of adapters or of axes, out of a stream into the folder dir,
+// Receive copies a bank file, of adapters or of axes of either kind, out of a stream into the folder dir,
 // as Save does, once all of it was verified. It reads exactly the file's length: the stream may go on.
 func Receive(ctx context.Context, dir string, r io.Reader) (Digest, error) {
 	return create(dir, func(t *os.File) (Digest, string, error) {
@@ -71,6 +71,12 @@ func receive(ctx context.Context, t *os.File, r io.Reader) (Digest, error) {
 	}
 	if IsAxes(head) {
 		return receiveAxes(ctx, t, r, head[:axesHeaderSize])
+	}
+	if IsJoint(head) {
+		if _, err := io.ReadFull(r, head[axesHeaderSize:jointHeaderSize]); err != nil {
+			return Digest{}, receiveError(err)
+		}
+		return receiveJoint(ctx, t, r, head[:jointHeaderSize])
 	}
 	if _, err := io.ReadFull(r, head[axesHeaderSize:]); err != nil {
 		return Digest{}, receiveError(err)

@@ -124,11 +124,18 @@ func (p *SDK) loadAxes() error {
 	return nil
 }
 
-// checkCodes says whether a record's digits are along the folder's axes, and for labels that its head has.
-func (p *SDK) checkCodes(rec *store.Profile, h *model.Head) error {
+// checkCodes says whether a profile's digits are along the folder's axes and for labels that its head has, or along joint axes beside its head, which it opens.
+func (p *SDK) checkCodes(s *snapshot) (err error) {
+	rec, h := s.record, s.head
 	for _, c := range rec.Codes {
-		if p.axes == nil || c.Bank != p.axes.ref || !p.seesFeatures(h) {
-			return fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
+		if p.axes == nil || !p.seesFeatures(h) {
+			return errOtherAxes
+		}
+		if c.Bank != p.axes.ref {
+			if s.joint, err = p.jointOf(rec, c); err != nil {
+				return err
+			}
+			continue
 		}
 		if c.K != p.axes.K() {
 			return fmt.Errorf("%w: rows of %d digits, the axes have %d", ErrCorrupt, c.K, p.axes.K())
@@ -140,8 +147,21 @@ func (p *SDK) checkCodes(rec *store.Profile, h *model.Head) error {
 	return nil
 }
 
-// foldRows is what a profile's digits add to the shared head's rows: for each label the uniform average of the directions that its row selects, times its scale.
-func (p *SDK) foldRows(s *snapshot) (rows [][]float32) {
+// errOtherAxes is what a profile of another folder's digits gives.
+var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
+
+// codeRows is what a profile's digits add to the shared head: to each label's row and, along joint axes, to the logits.
+type codeRows struct {
+	rows   [][]float32 // nil for a label without one; nil without digits
+	offset []float32   // nil: nothing
+}
+
+// foldRows makes them: for each label the uniform average of the directions that its row selects, times its scale; of joint axes those that the one row selects.
+func (p *SDK) foldRows(s *snapshot) codeRows {
+	if s.joint != nil {
+		return s.joint.fold(s.record.Codes[0].Rows)
+	}
+	var rows [][]float32
 	for _, c := range s.record.Codes {
 		rows = make([][]float32, len(s.head.Labels))
 		size := len(c.Rows) / max(1, len(c.Labels))
@@ -150,13 +170,16 @@ func (p *SDK) foldRows(s *snapshot) (rows [][]float32) {
 			p.axes.AddRow(rows[label], c.Rows[i*size:(i+1)*size], float32(digits.Scale(c.Scales[i])))
 		}
 	}
-	return rows
+	return codeRows{rows: rows}
 }
 
 // foldedBytes is how much of the cache a profile takes.
 func (p *SDK) foldedBytes(s *snapshot) (n int64) {
 	if s.bank != nil {
 		n = s.bank.Properties().FoldedBytes()
+	}
+	if s.joint != nil {
+		return n + int64(len(s.head.Labels)*(24+4*(p.axes.Dim()+1)))
 	}
 	for _, c := range s.record.Codes {
 		n += int64(24*len(s.head.Labels) + 4*p.axes.Dim()*len(c.Labels))

@@ -39,7 +39,7 @@ func keyOf(masks, axes bank.Digest, p *store.Profile) contentKey {
 // folded is what a profile's masks and digits are worth to a pass.
 type folded struct {
 	adapter *model.Adapter // nil without masks
-	rows    [][]float32    // of each label φ's row beside the shared head's, nil for none; nil without digits
+	codeRows
 }
 
 // Bytes is the memory that it holds.
@@ -50,7 +50,7 @@ func (f *folded) Bytes() (n int64) {
 	for _, row := range f.rows {
 		n += 24 + 4*int64(len(row))
 	}
-	return n
+	return n + 4*int64(len(f.offset))
 }
 
 // cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.

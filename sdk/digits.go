@@ -26,11 +26,19 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := l.codeRecord(res)
+	code, err := l.jointCode(ctx, who, phi, res)
 	if err != nil {
 		return nil, err
 	}
-	after, prior := digits.OutOfFold(res.LogProb, who), digits.OutOfFold(res.PriorLogProb, who)
+	rec, err := l.codeRecord(res, code)
+	if err != nil {
+		return nil, err
+	}
+	logProb := res.LogProb
+	if code != nil {
+		logProb = code.logProb
+	}
+	after, prior := digits.OutOfFold(logProb, who), digits.OutOfFold(res.PriorLogProb, who)
 	before := prior
 	if l.old != nil {
 		served, err := l.servedAnswers(ctx, phi, known)
@@ -52,7 +60,7 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	served := after
 	rep.Before, rep.After = Score(b), Score(a)
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
-	rep.Sure = sureOf(res.LogProb, float64(temperature(res.Temperature)), after)
+	rep.Sure = sureOf(logProb, float64(temperature(rec.Temperature)), after)
 	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
 		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
 		served = prior
@@ -99,8 +107,8 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	return who
 }
 
-// codeRecord is the result as it will be stored; without digits, where nothing is better than the prior, it is the prior alone.
-func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
+// codeRecord is the result as it will be stored: the joint code, if there is one. Without digits, where nothing is better than the prior, it is the prior alone.
+func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (*store.Profile, error) {
 	rec := &store.Profile{ID: l.id, Head: l.headRef, Examples: uint32(len(l.data.train)), Prior: l.counts(l.data.train)}
 	if l.old != nil && l.options.DropExamples {
 		rec.Examples += l.old.record.Examples
@@ -112,6 +120,12 @@ func (l *lesson) codeRecord(res *digits.Result) (*store.Profile, error) {
 		if rec.OwnHead, err = own.MarshalBinary(); err != nil {
 			return nil, err
 		}
+	}
+	if code != nil {
+		rec.Codes = code.bank.code(code.row)
+		var err error
+		rec.Bias, err = encodeBias(code.bias)
+		return rec, err
 	}
 	if len(res.Labels) == 0 {
 		return rec, nil
@@ -167,15 +181,36 @@ func (l *lesson) answersThen(ctx context.Context, phi []float32, known map[uint3
 		return known, nil
 	}
 	then := l.along(phi, had)
-	res, err := digits.Learn(ctx, then, nil)
+	logProb, err := l.logProbThen(ctx, then, phi, had)
 	if err != nil {
 		return nil, err
 	}
 	known = map[uint32]digits.Answer{}
-	for n, a := range digits.OutOfFold(res.LogProb, then) {
+	for n, a := range digits.OutOfFold(logProb, then) {
 		known[l.answerKey(had[n])] = a
 	}
 	return known, nil
+}
+
+// logProbThen is what a training of the kind that made what is served says out of fold.
+func (l *lesson) logProbThen(ctx context.Context, then *digits.Person, phi []float32, had []int) ([]float32, error) {
+	if j := l.old.joint; j != nil && j.head == l.headRef {
+		return j.outOfFold(ctx, then, rowsOf(phi, had, j.Dim()))
+	}
+	res, err := digits.Learn(ctx, then, nil)
+	if err != nil {
+		return nil, err
+	}
+	return res.LogProb, nil
+}
+
+// rowsOf are some of the rows of values of a width.
+func rowsOf(x []float32, which []int, width int) []float32 {
+	var out []float32
+	for _, i := range which {
+		out = append(out, x[i*width:(i+1)*width]...)
+	}
+	return out
 }
 
 // ask answers some examples as Predict would have.
@@ -226,7 +261,7 @@ func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []digits.Ans
 	for _, i := range unseen[first:] {
 		x := phi[i*D : (i+1)*D]
 		class, _ := l.old.head.Label(l.head.Labels[l.data.train[i].Class])
-		prior := rightly(l.old.head, l.old.offsetWith(counts), x, class)
+		prior := rightly(l.old.head, l.old.uncoded(counts), x, class)
 		t.n++
 		t.prior += prior
 		t.base += rightly(l.old.head, nil, x, class)

@@ -50,6 +50,8 @@ var (
 	ErrTwice = errors.New("sdk: a profile is there twice")
 	// ErrBusy: another TrainBank of the same folder is under way.
 	ErrBusy = errors.New("sdk: a bank is being trained already")
+	// ErrNoPopulation: the folder has no axes on which its people differ, or cannot have any.
+	ErrNoPopulation = errors.New("sdk: no axes of this folder's people: TrainBank finds them in a folder of digits")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
 )

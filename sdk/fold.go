@@ -50,7 +50,7 @@ func (p *SDK) foldMine(snaps []*snapshot, entries []*entry, mine []int) {
 	}()
 	p.counters.folds.Add(int64(len(mine)))
 	for b, group := range groups {
-		of, rows := make([]*snapshot, len(group)), make([][][]float32, len(group))
+		of, rows := make([]*snapshot, len(group)), make([]codeRows, len(group))
 		for n, i := range group {
 			of[n], rows[n] = snaps[i], p.foldRows(snaps[i])
 		}

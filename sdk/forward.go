@@ -64,14 +64,14 @@ func (p *SDK) forward(tickets []*ticket) error {
 		if t.answer.Err != nil {
 			continue
 		}
-		see, rows := x[i*d:(i+1)*d], [][]float32(nil)
+		see, code := x[i*d:(i+1)*d], codeRows{}
 		if p.seesFeatures(t.request.head) {
 			see = states[i*D : (i+1)*D]
 		}
 		if e := entries[owner[i]]; e != nil {
-			rows = e.folded.rows
+			code = e.folded.codeRows
 		}
-		t.answer = t.request.answer(see, rows)
+		t.answer = t.request.answer(see, code)
 		p.counters.predictions.Add(1)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 // judge decides whether what was learned replaces what was served.
 func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer, rec *store.Profile) (install bool, reason string) {
 	verdict, label := digits.Judge(who, before, after, prior)
+	joint := l.joint != nil && len(rec.Codes) > 0 && rec.Codes[0].Bank == l.joint.ref
 	switch {
 	case l.person.Anew:
 		return true, "installed: learned anew, as an example was taken back"
@@ -26,6 +27,10 @@ func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer,
 	switch {
 	case verdict == digits.Untested:
 		return true, "installed: too few examples to measure on"
+	case joint && l.first():
+		return true, "installed: the profile's place on the axes on which this population differs"
+	case joint && l.old.joint == l.joint && len(who.Class) < fewestToJudge:
+		return true, "installed: too few examples to judge by, on the axes on which this population differs"
 	case verdict != digits.Better && l.first():
 		return false, "installed: the label prior alone, as what was learned is worse out of fold"
 	}

@@ -35,6 +35,7 @@ type known struct {
 // aim is what is learned.
 type aim struct {
 	digits  bool       // a code of digits over the folder's axes; else masks over a bank
+	joint   *jointBank // that a code may be along instead; nil: none
 	move    bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
 	narrows bool       // from adapters in more blocks than the engine trains to the last ones of them
 	bank    *bank.Bank // of masks
@@ -82,6 +83,11 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	}
 	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
 		l.move = true
+	}
+	if l.digits {
+		if err := l.chooseJoint(); err != nil {
+			return nil, err
+		}
 	}
 	if !l.digits && (l.old == nil || l.move) {
 		if l.bankRef, l.bank, err = p.newcomersBank(); err != nil {

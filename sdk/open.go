@@ -23,6 +23,7 @@ const (
 	metaWeights  = "weights" // CRC-32C of each of the encoder's tensors, little-endian
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
 	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
+	metaJoint    = "joint"   // ref of the joint axes of new profiles, little-endian; none before TrainBank
 	metaMasks    = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
 )
 

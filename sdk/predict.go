@@ -140,12 +140,15 @@ func (r *request) tokens() int { return len(r.text.IDs) }
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
 // logits are those of the head, prior, bias and digits, over the temperature.
-func (r *request) logits(x []float32, rows [][]float32) []float32 {
+func (r *request) logits(x []float32, code codeRows) []float32 {
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	for c := range r.offset {
 		z[c] += r.offset[c]
 	}
-	for c, row := range rows {
+	for c := range code.offset {
+		z[c] += code.offset[c]
+	}
+	for c, row := range code.rows {
 		z[c] += model.Dot(row, x)
 	}
 	if s := r.snapshot; s != nil && s.heat != 1 {
@@ -156,10 +159,10 @@ func (r *request) logits(x []float32, rows [][]float32) []float32 {
 	return z
 }
 
-// answer is what the request's head says of what it sees, and the rows of the profile's digits beside it.
-func (r *request) answer(x []float32, rows [][]float32) (out Prediction) {
+// answer is what the request's head says of what it sees, and what the profile's digits add.
+func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 	out = Prediction{Profile: r.profile, Truncated: r.text.Truncated}
-	z := r.logits(x, rows)
+	z := r.logits(x, code)
 	if out.Source = r.source; r.source == SourceProfile {
 		out.Revision = r.snapshot.revision
 	}

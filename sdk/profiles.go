@@ -190,6 +190,8 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	switch {
 	case rec.Mask != nil:
 		info.Bank, info.N, info.K, info.Blocks = snap.bank.Digest().String(), rec.Mask.N, rec.Mask.K, rec.Mask.Blocks
+	case snap.joint != nil:
+		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, 1
 	case len(rec.Codes) > 0:
 		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, len(rec.Codes[0].Labels)
 	}

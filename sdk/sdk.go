@@ -38,9 +38,10 @@ type SDK struct {
 
 	observer observer
 
-	axes  *axesBank // nil: the folder's profiles are masks
-	banks byRef[*bank.Bank]
-	heads byRef[*model.Head]
+	axes   *axesBank // nil: the folder's profiles are masks
+	banks  byRef[*bank.Bank]
+	joints byRef[*jointBank]
+	heads  byRef[*model.Head]
 
 	lifetime lifetime
 }

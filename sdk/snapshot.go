@@ -16,11 +16,12 @@ type snapshot struct {
 	bank     *bank.Bank    // of masks; nil: the profile has none
 	mask     *bitmask.Mask // nil without a bank
 	head     *model.Head
-	own      bool      // the head is the profile's own
-	rows     int       // of a shared head, the last ones: the profile's own
-	bias     []float32 // nil: none
-	offset   []float32 // prior and bias, added to the head's logits; nil: none
-	heat     float32   // the temperature that logits are divided by
+	own      bool       // the head is the profile's own
+	rows     int        // of a shared head, the last ones: the profile's own
+	joint    *jointBank // that the profile's digits are along; nil: along the folder's axes, or none
+	bias     []float32  // nil: none
+	offset   []float32  // prior and bias, added to the head's logits; nil: none
+	heat     float32    // the temperature that logits are divided by
 	key      contentKey
 	record   *store.Profile
 }
@@ -43,14 +44,14 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 			return nil, err
 		}
 	}
-	s.key = p.keyOf(s.bank, rec)
 	err := p.openHead(s)
 	if err == nil {
-		err = p.checkCodes(rec, s.head)
+		err = p.checkCodes(s)
 	}
 	if err != nil {
 		return nil, err
 	}
+	s.key = p.keyOf(s)
 	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {
 		return nil, err
 	}
@@ -58,16 +59,19 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	return s, nil
 }
 
-// keyOf names what a record folds to.
-func (p *SDK) keyOf(b *bank.Bank, rec *store.Profile) contentKey {
+// keyOf names what a profile folds to.
+func (p *SDK) keyOf(s *snapshot) contentKey {
 	var masks, axes bank.Digest
-	if b != nil {
-		masks = b.Digest()
+	if s.bank != nil {
+		masks = s.bank.Digest()
 	}
-	if p.axes != nil {
+	switch {
+	case s.joint != nil:
+		axes = bank.Digest(s.joint.digest)
+	case p.axes != nil:
 		axes = bank.Digest(p.axes.digest)
 	}
-	return keyOf(masks, axes, rec)
+	return keyOf(masks, axes, s.record)
 }
 
 // openHead is the shared head, the profile's own, or the shared one with rows of the profile's own.
@@ -135,13 +139,28 @@ func foldAll(b *bank.Bank, snaps []*snapshot) ([]*model.Adapter, []error) {
 	return adapters, errs
 }
 
-// offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior.
+// offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior, and beside joint axes the bias says what counts would.
 func (s *snapshot) offsetWith(counts []uint32) []float32 {
-	var prior []float32
+	if s.joint != nil {
+		return s.bias
+	}
+	return sum(s.priorWith(counts), s.bias)
+}
+
+// priorWith is what counts alone add to a shared head's logits.
+func (s *snapshot) priorWith(counts []uint32) (prior []float32) {
 	if !s.own {
 		prior = s.head.Prior(counts, priorStrength)
 	}
-	return sum(prior, s.bias)
+	return prior
+}
+
+// uncoded is what would be added to the logits without digits along joint axes.
+func (s *snapshot) uncoded(counts []uint32) []float32 {
+	if s.joint != nil {
+		return s.priorWith(counts)
+	}
+	return s.offsetWith(counts)
 }
 
 // sum adds two offsets, either of which may be nil.

@@ -22,14 +22,17 @@ type TrainBankOptions struct {
 	// holds back; default: an even share of MaxExamples, or 16 (a hundredth of MaxExamples if that
 	// is fewer) where the share is less.
 	MaxPerProfile int
-	// Edit changes the configuration that is trained with: learner.DefaultBank with Shaped, N and K of the store.
+	// Edit asks for a bank of adapters whatever the folder is, and changes the configuration that it is trained with: learner.DefaultBank with Shaped, N and K of the store.
 	Edit     func(*learner.BankConfig)
-	Progress func(step, steps int, loss float32)
+	Progress func(step, steps int, loss float32) // without a loss for axes
 }
 
 // BankReport of a TrainBank; it lies beside the bank's file, too.
 type BankReport struct {
-	Bank     string        `json:"bank"`     // digest
+	Bank      string `json:"bank"`      // digest; empty: nothing was installed
+	Installed bool   `json:"installed"` // new profiles have it from now on
+	Reason    string `json:"reason"`    // what was decided, in words
+
 	Profiles int           `json:"profiles"` // whose examples were used
 	Watched  int           `json:"watched"`  // profiles that were not trained on but said when to stop
 	Examples int           `json:"examples"`
@@ -40,12 +43,18 @@ type BankReport struct {
 	Best     int           `json:"best"`  // the step that was kept
 	Resumed  int           `json:"resumed"`
 	Took     time.Duration `json:"took"`
+
+	Population *PopulationReport `json:"population,omitempty"` // of axes on which people differ; nil for adapters
 }
 
 // watchShare of the profiles are watched, not trained on.
 const watchShare = 5 // one in five
 
-// TrainBank makes a warm bank out of the stored examples of all profiles that share a head, under the newest one: adapters that are shaped by it and trained to be
+// TrainBank makes a bank out of the stored examples of all profiles that share a head, private ones left out. In a folder of digits it finds the axes on which its people differ and the head that goes
+// with them, by cross-validation over people, and installs both if people who were held out are answered better with them: new profiles are a place on these axes from then on, of at most 8 bytes, and
+// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it.
+//
+// In a folder of masks, or with Edit, it makes a warm bank under the newest head: adapters that are shaped by it and trained to be
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
 // Rebase moves them, those of digits until their next Learn. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is resumed by the next one if examples, head and
 // configuration are still the same; else its checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank is under way. Train a
@@ -70,12 +79,24 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 		return nil, err
 	}
 	defer done()
-	rep, err := p.trainBank(ctx, config, from)
+	digits, err := p.newcomersDigits()
+	if err != nil {
+		return nil, err
+	}
+	var rep *BankReport
+	if digits && (o == nil || o.Edit == nil) {
+		rep, err = p.trainJoint(ctx, o, from)
+	} else {
+		rep, err = p.trainBank(ctx, config, from)
+	}
 	if err != nil {
 		return nil, err
 	}
 	rep.Took = time.Since(began)
-	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "profiles", rep.Profiles, "examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
+	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "reason", rep.Reason, "profiles", rep.Profiles, "examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
+	if !rep.Installed {
+		return rep, nil
+	}
 	return rep, p.writeReport(rep)
 }
 
@@ -135,6 +156,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers
 		return nil, err
 	}
 	rep.Bank, rep.N, rep.Blocks = info.Digest.String(), info.N, info.Blocks
+	rep.Installed, rep.Reason = true, "installed: adapters for new profiles"
 	rep.Losses, rep.Looks, rep.Best, rep.Resumed = res.Losses, res.Watched, res.Best, res.Resumed
 	return rep, nil
 }

@@ -80,7 +80,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.keyFile, "master-key", os.Getenv("XPEFT_MASTER_KEY"), "file of the master key of an encrypted folder; also $XPEFT_MASTER_KEY")
 	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
-		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.rollbackCommand(), a.rebaseCommand(),
+		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.askCommand(), a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(), a.forgetCommand(),
 		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.versionCommand(),

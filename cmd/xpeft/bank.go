@@ -31,6 +31,7 @@ type bankRow struct {
 	SigmaB     float32 `json:"sigma_b"`
 	Digits     int     `json:"digits"`
 	Taps       []int   `json:"taps"`
+	Axes       int     `json:"axes"`
 	Bytes      int64   `json:"bytes"` // of its weights: on disk, or in memory if it is random
 }
 
@@ -38,11 +39,16 @@ func newBankRow(digest string, p bank.Properties) bankRow {
 	return bankRow{
 		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
-		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Bytes: p.Bytes(),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Axes: p.Axes, Bytes: p.Bytes(),
 	}
 }
 
 func (r bankRow) text(w io.Writer) {
+	if r.Origin == bank.JointAxes.String() {
+		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
+			fmt.Sprintf("%d on which people differ, %s in all, over %d values for %s", r.Axes, count(r.N/2, "digit"), r.Hidden, count(r.Bottleneck, "label")))
+		return
+	}
 	if r.Origin == bank.HeadAxes.String() {
 		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
 			fmt.Sprintf("%d axes of %s, over %d values after each of the blocks %s", r.N/(2*r.Digits), count(r.Digits, "digit"), r.Hidden, strings.Trim(fmt.Sprint(r.Taps), "[]")))
@@ -63,7 +69,7 @@ func (a *app) bankCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(), a.bankTrainCommand())
+	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(), a.bankTrainCommand(), a.bankAdviseCommand())
 	return cmd
 }
 
@@ -138,7 +144,7 @@ func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 		if err != nil {
 			return store.BankInfo{}, err
 		}
-		if p.Origin == bank.Random || p.Origin == bank.HeadAxes && prefix == "" {
+		if p.Origin == bank.Random || (p.Origin == bank.HeadAxes || p.Origin == bank.JointAxes) && prefix == "" {
 			continue
 		}
 		files++

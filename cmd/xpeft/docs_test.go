@@ -56,6 +56,9 @@ func described(t reflect.Type, prefix string) (rows []string) {
 			continue
 		}
 		of, word := f.Type, typeWord(f.Type)
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
 		if options == "omitempty" {
 			word = strings.TrimSuffix(word, " or null") + ", or absent"
 		}
@@ -100,7 +103,7 @@ func TestDocumentedFields(t *testing.T) {
 	for heading, row := range map[string]any{
 		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
 		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{}, "xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{}, "xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
-		"xpeft bank list": bankRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{}, "xpeft version": version{},
+		"xpeft bank list": bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{}, "xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{}, "xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there

@@ -19,10 +19,17 @@ type bankTrained struct {
 }
 
 func (b bankTrained) text(w io.Writer) {
+	head := fmt.Sprintf("%.3f before, %.3f after, installed: %v", b.HeadBefore, b.HeadAfter, b.HeadInstalled)
+	if people := b.Population; people != nil {
+		fields(w, "decision", b.Reason, "bank", b.Bank, "made of", fmt.Sprintf("%d examples of %d profiles", b.Examples, b.Profiles))
+		gains(w, people)
+		fields(w, "head", head)
+		return
+	}
 	fields(w, "bank", b.Bank, "shape", fmt.Sprintf("%d adapters in the last %d blocks", b.N, b.Blocks),
 		"made of", fmt.Sprintf("%d examples of %d profiles; %d more were watched", b.Examples, b.Profiles, b.Watched),
 		"steps", fmt.Sprintf("%d, of which the first %d were kept", len(b.Losses), b.Best),
-		"head", fmt.Sprintf("%.3f before, %.3f after, installed: %v", b.HeadBefore, b.HeadAfter, b.HeadInstalled))
+		"head", head)
 }
 
 func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {

@@ -115,7 +115,7 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 		return err
 	}
 	if masks {
-		if s.Masks, err = folder.Masks(p, s.Labels); err != nil {
+		if s.Masks, err = folder.Masks(c.st, p, s.Labels); err != nil {
 			return err
 		}
 	}

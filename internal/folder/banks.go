@@ -65,7 +65,7 @@ func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 	return f, nil
 }
 
-// AddBank copies a bank file, of adapters or of axes, out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
+// AddBank copies a bank file, of adapters or of axes of either kind, out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
 	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Receive(ctx, banks, r) })
 }
@@ -96,6 +96,9 @@ func register(ctx context.Context, st *store.Store, dir string, d bank.Digest) (
 		return store.BankInfo{}, err
 	}
 	defer f.Close()
+	if err := overKnownAxes(st, f); err != nil {
+		return store.BankInfo{}, err
+	}
 	info, err := Info(f.Properties(), f.Digest())
 	if err != nil {
 		return store.BankInfo{}, err
@@ -129,6 +132,12 @@ func (s shape) check(info store.BankInfo) (bank.Properties, error) {
 	p, err := Properties(info)
 	if err != nil {
 		return p, err
+	}
+	if p.Origin == bank.JointAxes { // their Hidden is that of φ
+		if s != 0 && p.Hidden%int(s) != 0 {
+			return p, fmt.Errorf("bank %s: %w: over φ of %d values, which no states of d=%d make", info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))
+		}
+		return p, nil
 	}
 	if s != 0 && p.Hidden != int(s) {
 		return p, fmt.Errorf("bank %s: %w: made for an encoder with d=%d, the store's has d=%d", info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))

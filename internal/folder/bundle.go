@@ -84,6 +84,7 @@ type ImportOptions struct {
 	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
 	MaxRandomBank int64
 	// KnownAxes refuses axes that the folder does not have: nobody would answer by digits along them.
+	// Joint axes may be new, if what they are over is not.
 	KnownAxes bool
 
 	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
@@ -101,7 +102,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 	if r, err = decrypted(r, o.Identities); err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30), knownAxes: o.KnownAxes}
+	in := importer{ctx: ctx, st: st, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30), knownAxes: o.KnownAxes}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
@@ -118,6 +119,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 // importer remembers which files are new, to delete them if the import fails.
 type importer struct {
 	ctx      context.Context
+	st       *store.Store
 	dir      string
 	want     shape
 	most     int64 // bytes of a random bank
@@ -153,7 +155,17 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 		return err
 	}
 	defer f.Close()
+	if err := in.checkJoint(f); err != nil {
+		return err
+	}
 	return sameBank(f, info)
+}
+
+func (in *importer) checkJoint(f Stored) error {
+	if !in.knownAxes {
+		return nil
+	}
+	return overKnownAxes(in.st, f)
 }
 
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or one whose file lies in the folder already.
@@ -176,5 +188,8 @@ func (in *importer) allow(info store.BankInfo) error {
 		return err
 	}
 	defer f.Close()
+	if err := in.checkJoint(f); err != nil {
+		return err
+	}
 	return f.Verify(in.ctx)
 }

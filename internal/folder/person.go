@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store"
 )
@@ -56,7 +57,7 @@ type PersonRevision struct {
 type PersonMask struct {
 	Side     string  `json:"side"`            // down, up, or head: a row of digits
 	Block    int     `json:"block"`           // of down and up
-	Label    string  `json:"label,omitempty"` // of head
+	Label    string  `json:"label,omitempty"` // of head; none: the row is for all labels
 	Adapters []int32 `json:"adapters"`        // of head: directions, one of each pair
 }
 
@@ -137,15 +138,15 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 		}
 		r.Bank = info.Digest.String()
 	}
-	if r.Masks, err = Masks(rec, labels); err != nil {
+	if r.Masks, err = Masks(st, rec, labels); err != nil {
 		return r, err
 	}
 	r.Record, err = store.EncodeProfile(rec)
 	return r, err
 }
 
-// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its head's.
-func Masks(rec *store.Profile, labels []string) ([]PersonMask, error) {
+// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its head's. Along joint axes there is one for all labels.
+func Masks(st *store.Store, rec *store.Profile, labels []string) ([]PersonMask, error) {
 	rows := []PersonMask{}
 	if m := rec.Mask; m != nil {
 		for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
@@ -155,6 +156,10 @@ func Masks(rec *store.Profile, labels []string) ([]PersonMask, error) {
 		}
 	}
 	for _, c := range rec.Codes {
+		joint, err := isJoint(st, c.Bank)
+		if err != nil {
+			return nil, err
+		}
 		size := len(c.Rows) / max(1, len(c.Labels))
 		for i, label := range c.Labels {
 			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
@@ -164,10 +169,24 @@ func Masks(rec *store.Profile, labels []string) ([]PersonMask, error) {
 			if err != nil {
 				return nil, fmt.Errorf("profile %q: %w: %w", rec.ID, store.ErrCorrupt, err)
 			}
-			rows = append(rows, PersonMask{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)})
+			mask := PersonMask{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)}
+			if joint {
+				mask.Label = ""
+			}
+			rows = append(rows, mask)
 		}
 	}
 	return rows, nil
+}
+
+// isJoint says whether a bank is joint axes.
+func isJoint(st *store.Store, ref uint32) (bool, error) {
+	info, err := st.Bank(ref)
+	if err != nil {
+		return false, fmt.Errorf("bank %d: %w", ref, err)
+	}
+	p, err := Properties(info)
+	return p.Origin == bank.JointAxes, err
 }
 
 // finite is nil for what JSON has no number for: a bundle may have brought it.

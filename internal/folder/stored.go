@@ -12,7 +12,7 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Stored is the open file of a bank that has one: of adapters, a [bank.File], or of axes, a [bank.AxesFile].
+// Stored is the open file of a bank that has one: of adapters, a [bank.File], or of axes, a [bank.AxesFile] or a [bank.JointFile].
 type Stored interface {
 	Properties() bank.Properties
 	Digest() bank.Digest
@@ -22,7 +22,7 @@ type Stored interface {
 	Close() error
 }
 
-// OpenStored opens the file of a bank of either kind and checks that it is the one that info describes. Close the file.
+// OpenStored opens the file of a bank of any kind and checks that it is the one that info describes. Close the file.
 func OpenStored(dir string, info store.BankInfo) (Stored, error) {
 	f, err := openStored(BankPath(dir, info.Digest))
 	if err != nil {
@@ -36,28 +36,31 @@ func OpenStored(dir string, info store.BankInfo) (Stored, error) {
 
 // openStored opens the bank's file that is at path.
 func openStored(path string) (Stored, error) {
-	axes, err := isAxes(path)
-	if err != nil {
+	head, err := magicOf(path)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if axes {
+	case bank.IsAxes(head):
 		return bank.OpenAxes(path)
+	case bank.IsJoint(head):
+		return bank.OpenJoint(path)
 	}
 	return bank.OpenFile(path)
 }
 
-func isAxes(path string) (bool, error) {
+// magicOf is how a file begins.
+func magicOf(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer f.Close()
 	head := make([]byte, 8)
 	n, err := io.ReadFull(f, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil // too short for either
+		err = nil // too short for any
 	}
-	return bank.IsAxes(head[:n]), err
+	return head[:n], err
 }
 
 // sameBank compares what a file states with what is registered.
@@ -85,7 +88,38 @@ func OpenAxes(dir string, info store.BankInfo) (*bank.Axes, error) {
 	}
 	a, ok := f.(*bank.AxesFile)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes, but adapters", info.Digest.Short(), store.ErrMismatch), f.Close())
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
 	}
 	return a.Axes, nil
+}
+
+// AddJoint writes joint axes into the folder and registers them as a bank.
+func AddJoint(ctx context.Context, st *store.Store, dir string, a *bank.Joint) (store.BankInfo, error) {
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.SaveJoint(banks, a) })
+}
+
+// OpenJoint reads the joint axes that are registered as a bank, and checks all of their bytes.
+func OpenJoint(dir string, info store.BankInfo) (*bank.Joint, error) {
+	f, err := OpenStored(dir, info)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := f.(*bank.JointFile)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
+	}
+	return a.Joint, nil
+}
+
+// overKnownAxes says whether the axes that joint axes are over are in the store: else nobody could see texts as they do.
+func overKnownAxes(st *store.Store, f Stored) error {
+	a, ok := f.(*bank.JointFile)
+	if !ok {
+		return nil
+	}
+	_, err := st.BankByDigest(store.Digest(a.Joint.Axes))
+	if errors.Is(err, store.ErrNotFound) {
+		return &store.MismatchError{What: "axes", Want: store.Digest(a.Joint.Axes)}
+	}
+	return err
 }

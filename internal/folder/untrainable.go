@@ -62,7 +62,7 @@ func deepBanks(st *store.Store, dir string, blocks int) (map[uint32]*deepBank, e
 		}
 		b := &deepBank{props: p}
 		switch p.Origin {
-		case bank.HeadAxes:
+		case bank.HeadAxes, bank.JointAxes:
 			continue
 		case bank.Random:
 			b.affine = bank.DefaultAffine(p)

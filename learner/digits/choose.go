@@ -5,6 +5,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // learning is one call of Learn.
@@ -131,13 +133,13 @@ func (d *data) mean(x []float64) float64 {
 	for _, w := range d.weight {
 		total += w
 	}
-	return dot(d.weight, x) / total
+	return numeric.Dot(d.weight, x) / total
 }
 
 // standardError is that of the mean of a − b.
 func (d *data) standardError(a, b []float64) float64 {
 	diff := slices.Clone(a)
-	add(diff, -1, b)
+	numeric.Add(diff, -1, b)
 	mean, total, squares := d.mean(diff), 0.0, 0.0
 	for i, w := range d.weight {
 		total += w

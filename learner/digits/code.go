@@ -3,6 +3,8 @@ package digits
 import (
 	"context"
 	"math"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // code is a rounded solution: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
@@ -49,7 +51,7 @@ func bits(dst []byte, level []float64, digits int) []byte {
 // roundRow writes to level those that are nearest to z at the scale that loses least in squares, and returns the scale's byte: 0 if z is zero. The best
 // scale is between one and sixteen standard deviations of z's values.
 func roundRow(level, z []float64, digits int) byte {
-	deviation := math.Sqrt(dot(z, z) / float64(len(z)))
+	deviation := math.Sqrt(numeric.Dot(z, z) / float64(len(z)))
 	if deviation == 0 {
 		return 0
 	}
@@ -103,7 +105,7 @@ func (f *fit) project(c *code, examples []int) []float64 {
 	out := make([]float64, 0, len(examples)*len(f.rows))
 	for _, i := range examples {
 		for r := range f.rows {
-			out = append(out, dot(f.row(i), c.level[r*f.axes:(r+1)*f.axes]))
+			out = append(out, numeric.Dot(f.row(i), c.level[r*f.axes:(r+1)*f.axes]))
 		}
 	}
 	return out
@@ -118,11 +120,11 @@ func (f *fit) refit(ctx context.Context, c *code) error {
 			x[r] = 1 // in units of the byte's scale
 		}
 		level := c.level[r*f.axes : (r+1)*f.axes]
-		size[r] = dot(level, level)
+		size[r] = numeric.Dot(level, level)
 	}
 	copy(x[R:], c.bias)
-	m := minimizer{maxSteps: 200, gradient: 1e-7}
-	if _, err := m.run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, true) }); err != nil {
+	m := numeric.Minimizer{MaxSteps: 200, Gradient: 1e-7}
+	if _, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, true) }); err != nil {
 		return err
 	}
 	for r, b := range c.scale {
@@ -131,7 +133,7 @@ func (f *fit) refit(ctx context.Context, c *code) error {
 		}
 		x[r] = 1
 	}
-	_, err := m.run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, false) })
+	_, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, false) })
 	copy(c.bias, x[R:])
 	return err
 }
@@ -175,7 +177,7 @@ func (f *fit) predict(c *code, i int, prior []float64) []float64 {
 	for r, label := range f.rows {
 		logits[label] += c.bias[r]
 		if c.scale[r] != 0 {
-			logits[label] += Scale(c.scale[r]) * dot(f.row(i), c.level[r*f.axes:(r+1)*f.axes])
+			logits[label] += Scale(c.scale[r]) * numeric.Dot(f.row(i), c.level[r*f.axes:(r+1)*f.axes])
 		}
 	}
 	return logSoftmax(logits)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // data is a person's examples in an order that does not depend on how they were given, in float64.
@@ -34,8 +36,8 @@ func newData(p *Person, classWeight []float32) *data {
 	})
 	for i, from := range d.order {
 		d.key[i] = keys[from]
-		d.p = append(d.p, widen(p.P[from*p.A:(from+1)*p.A])...)
-		d.base = append(d.base, widen(p.Base[from*p.C:(from+1)*p.C])...)
+		d.p = append(d.p, numeric.Widen(p.P[from*p.A:(from+1)*p.A])...)
+		d.base = append(d.base, numeric.Widen(p.Base[from*p.C:(from+1)*p.C])...)
 		class, own := p.Class[from], 1.0
 		if p.Weight != nil && p.Weight[from] > 0 {
 			own = float64(p.Weight[from])
@@ -81,14 +83,14 @@ func (d *data) reduce() {
 	var span []float64
 	for i := range d.n {
 		row := slices.Clone(d.row(i))
-		size := math.Sqrt(dot(row, row))
+		size := math.Sqrt(numeric.Dot(row, row))
 		for range 2 {
 			for at := 0; at < len(span); at += d.axes {
 				q := span[at : at+d.axes]
-				add(row, -dot(row, q), q)
+				numeric.Add(row, -numeric.Dot(row, q), q)
 			}
 		}
-		rest := math.Sqrt(dot(row, row))
+		rest := math.Sqrt(numeric.Dot(row, row))
 		if rest <= 1e-9*size { // nothing new, or rounding only
 			continue
 		}
@@ -101,7 +103,7 @@ func (d *data) reduce() {
 	d.u = make([]float64, d.n*d.dim)
 	for i := range d.n {
 		for k := range d.dim {
-			d.u[i*d.dim+k] = dot(d.row(i), span[k*d.axes:(k+1)*d.axes])
+			d.u[i*d.dim+k] = numeric.Dot(d.row(i), span[k*d.axes:(k+1)*d.axes])
 		}
 	}
 }

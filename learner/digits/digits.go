@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // Person is the examples of one person, as the frozen encoder, the shared head and the axes see them.
@@ -141,5 +143,5 @@ func (l *learning) prior(examples []int) ([]float64, error) {
 	if out != nil && (len(out) != l.classes || !finite(out)) {
 		return nil, fmt.Errorf("%w: a prior of %d values for %d labels, or not finite", ErrConfig, len(out), l.classes)
 	}
-	return widen(out), nil
+	return numeric.Widen(out), nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // fit is the convex problem of one set of examples and one λ:
@@ -47,7 +49,7 @@ func (f *fit) forward(x []float64) {
 	for k, i := range f.train {
 		logits, u := f.logits[k*f.classes:(k+1)*f.classes], f.u[i*dim:(i+1)*dim]
 		for r, c := range f.rows {
-			logits[c] += b[r] + dot(u, x[r*dim:(r+1)*dim])
+			logits[c] += b[r] + numeric.Dot(u, x[r*dim:(r+1)*dim])
 		}
 	}
 }
@@ -66,7 +68,7 @@ func (f *fit) convex(x, g []float64) float64 {
 	R, dim := len(f.rows), f.dim
 	y, b := x[:R*dim], x[R*dim:]
 	f.forward(x)
-	value := f.losses() + f.lambda/2*dot(y, y) + f.biased/2*dot(b, b)
+	value := f.losses() + f.lambda/2*numeric.Dot(y, y) + f.biased/2*numeric.Dot(b, b)
 	for i, v := range y {
 		g[i] = f.lambda * v
 	}
@@ -88,12 +90,12 @@ func (f *fit) back(gy, gb []float64) {
 				s[m] = f.logits[(k+m)*f.classes+c]
 				gb[r] += s[m]
 			}
-			add4(g, s, u(k), u(k+1), u(k+2), u(k+3))
+			numeric.Add4(g, s, u(k), u(k+1), u(k+2), u(k+3))
 		}
 		for ; k < len(f.train); k++ {
 			s := f.logits[k*f.classes+c]
 			gb[r] += s
-			add(g, s, u(k))
+			numeric.Add(g, s, u(k))
 		}
 	}
 }
@@ -152,8 +154,8 @@ func softmax(logits []float64) float64 {
 // solve minimizes F from x, until it is within gap of its minimum: F is λ-strongly convex, so ‖∇F‖² ≤ 2·λ·gap is enough. Where a rejection among more than
 // two labels makes F not convex, it is a stationary point below the start.
 func (f *fit) solve(ctx context.Context, x []float64, gap float64) (float64, error) {
-	m := minimizer{maxSteps: 2000, gradient: math.Sqrt(2 * min(f.lambda, f.biased) * gap)}
-	return m.run(ctx, x, f.convex)
+	m := numeric.Minimizer{MaxSteps: 2000, Gradient: math.Sqrt(2 * min(f.lambda, f.biased) * gap)}
+	return m.Run(ctx, x, f.convex)
 }
 
 // z is the rows of a solution in all axes, [R,A].
@@ -164,7 +166,7 @@ func (f *fit) z(x []float64) []float64 {
 	z := make([]float64, len(f.rows)*f.axes)
 	for r := range f.rows {
 		for k := range f.dim {
-			add(z[r*f.axes:(r+1)*f.axes], x[r*f.dim+k], f.span[k*f.axes:(k+1)*f.axes])
+			numeric.Add(z[r*f.axes:(r+1)*f.axes], x[r*f.dim+k], f.span[k*f.axes:(k+1)*f.axes])
 		}
 	}
 	return z

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // randomPerson has n examples whose labels depend on their projections; several of its values differ in kind with seed.
@@ -24,11 +26,11 @@ func randomPerson(seed uint64, n, A, C int) *Person {
 		for c := range C {
 			base := 0.3 * r.NormFloat64()
 			p.Base = append(p.Base, float32(base))
-			if v := base + dot(x, truth[c*A:(c+1)*A]) + r.NormFloat64(); v > best {
+			if v := base + numeric.Dot(x, truth[c*A:(c+1)*A]) + r.NormFloat64(); v > best {
 				best, at = v, c
 			}
 		}
-		p.P, p.Class = append(p.P, narrow(x)...), append(p.Class, at)
+		p.P, p.Class = append(p.P, numeric.Narrow(x)...), append(p.Class, at)
 	}
 	return p
 }
@@ -65,7 +67,7 @@ func randomFit(seed uint64, n, A, C int) *fit {
 	return f
 }
 
-func checkGradient(t *testing.T, f objective, x []float64) {
+func checkGradient(t *testing.T, f numeric.Objective, x []float64) {
 	t.Helper()
 	g, scratch := make([]float64, len(x)), make([]float64, len(x))
 	f(x, g)
@@ -145,7 +147,7 @@ func TestSolveGoesDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.convex(x, g)
-		if size := math.Sqrt(dot(g, g)); !(end <= start) || size > 1e-4 {
+		if size := math.Sqrt(numeric.Dot(g, g)); !(end <= start) || size > 1e-4 {
 			t.Errorf("seed %d: from %g to %g with a gradient of %g, want less, and none", seed, start, end, size)
 		}
 	}
@@ -213,7 +215,7 @@ func TestCodeIsAPlainAverage(t *testing.T) {
 			for m := 1; m <= digits; m++ {
 				for _, sign := range []float64{-1, 1} {
 					v := make([]float64, D)
-					add(v, sign*float64(K)*math.Exp2(-float64(m)), V[j*D:(j+1)*D])
+					numeric.Add(v, sign*float64(K)*math.Exp2(-float64(m)), V[j*D:(j+1)*D])
 					directions = append(directions, v)
 				}
 			}
@@ -232,11 +234,11 @@ func TestCodeIsAPlainAverage(t *testing.T) {
 		average := make([]float64, D)
 		for i := range K {
 			plus := int(row[i/8]>>(i%8)) & 1
-			add(average, 1/float64(K), directions[2*i+plus])
+			numeric.Add(average, 1/float64(K), directions[2*i+plus])
 		}
 		folded := make([]float64, D)
 		for j, v := range level {
-			add(folded, v, V[j*D:(j+1)*D])
+			numeric.Add(folded, v, V[j*D:(j+1)*D])
 		}
 		near(t, digits, "average", 1e-12, average, folded)
 	}

@@ -45,6 +45,31 @@ func (d *data) folds(k int, seed uint64) []fold {
 	return out
 }
 
+// Fold is one training of a cross-validation: the numbers of the examples that it is trained on, and of those that it answers.
+type Fold struct{ Train, Test []int }
+
+// Folds are those that Learn judges by, for whatever else is judged beside it: what an example gets from several of them is averaged in probability.
+func Folds(p *Person, o *Options) ([]Fold, error) {
+	opt := o.orDefaults()
+	if err := check(p, opt); err != nil {
+		return nil, err
+	}
+	d := newData(p, opt.ClassWeight)
+	given := func(which []int) []int {
+		out := make([]int, len(which))
+		for k, i := range which {
+			out[k] = d.order[i]
+		}
+		slices.Sort(out)
+		return out
+	}
+	var out []Fold
+	for _, f := range d.folds(opt.Folds, opt.Seed) {
+		out = append(out, Fold{given(f.train), given(f.test)})
+	}
+	return out, nil
+}
+
 // alone says whether no other example has i's label, given or rejected as i's is.
 func (d *data) alone(i int) bool {
 	for j := range d.n {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"testing"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // golden is one problem and its solution by testdata/reference.py.
@@ -47,7 +49,7 @@ func (g golden) fit(reduced bool) *fit {
 	if !reduced {
 		d.u, d.dim, d.span = d.p, d.axes, nil
 	}
-	f := newFit(d, everyExample(d), widen(g.Prior), g.BiasLambda)
+	f := newFit(d, everyExample(d), numeric.Widen(g.Prior), g.BiasLambda)
 	f.lambda = g.Lambda
 	return f
 }
@@ -122,7 +124,7 @@ func TestGoldenCode(t *testing.T) {
 		near(t, k, "bias", 1e-6, c.bias, g.Bias)
 		got := make([]float64, len(g.LogProb))
 		for i, to := range f.order {
-			copy(got[to*g.C:], f.predict(c, i, widen(g.Prior)))
+			copy(got[to*g.C:], f.predict(c, i, numeric.Widen(g.Prior)))
 		}
 		near(t, k, "log p", 1e-6, got, g.LogProb)
 	}

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // Head is the examples of a shared head over φ: the convex problem
@@ -87,7 +89,7 @@ func FitHead(ctx context.Context, h *Head, o *HeadOptions) (*HeadResult, error) 
 	if err != nil {
 		return nil, err
 	}
-	res.W, res.Bias, res.Steps = narrow(x[:h.C*h.D]), narrow(x[h.C*h.D:]), steps
+	res.W, res.Bias, res.Steps = numeric.Narrow(x[:h.C*h.D]), numeric.Narrow(x[h.C*h.D:]), steps
 	for k, v := range h.W0 {
 		res.W[k] = float32(x[k] + float64(v))
 	}
@@ -161,9 +163,9 @@ func (f *headFit) total(examples []int) float64 {
 
 // solve fits from x on, until the gradient is a ten-thousandth of the examples' weight or the steps are used up.
 func (f *headFit) solve(ctx context.Context, x []float64, examples []int, lambda float64) (steps int, err error) {
-	m := minimizer{maxSteps: f.options.MaxSteps, gradient: 1e-4 * max(1, math.Sqrt(f.total(examples)))}
+	m := numeric.Minimizer{MaxSteps: f.options.MaxSteps, Gradient: 1e-4 * max(1, math.Sqrt(f.total(examples)))}
 	value := 0.0
-	m.progress = func() bool {
+	m.Progress = func(float64) bool {
 		steps++
 		if f.options.Progress != nil {
 			f.options.Progress(f.fit, f.fits, steps, value)
@@ -171,10 +173,10 @@ func (f *headFit) solve(ctx context.Context, x []float64, examples []int, lambda
 		return true
 	}
 	W := f.C * f.D
-	_, err = m.run(ctx, x, func(x, g []float64) float64 {
-		value = f.loss(x, g, examples) + lambda/2*dot(x[:W], x[:W]) + 0.5*dot(x[W:], x[W:])
-		add(g[:W], lambda, x[:W])
-		add(g[W:], 1, x[W:])
+	_, err = m.Run(ctx, x, func(x, g []float64) float64 {
+		value = f.loss(x, g, examples) + lambda/2*numeric.Dot(x[:W], x[:W]) + 0.5*numeric.Dot(x[W:], x[W:])
+		numeric.Add(g[:W], lambda, x[:W])
+		numeric.Add(g[W:], 1, x[W:])
 		return value
 	})
 	return steps, err
@@ -213,7 +215,7 @@ func (f *headFit) loss(x, g []float64, examples []int) float64 {
 	for s := range shares {
 		sum += sums[s]
 		if parts[s] != nil {
-			add(g, 1, parts[s])
+			numeric.Add(g, 1, parts[s])
 		}
 	}
 	return sum
@@ -233,7 +235,7 @@ func (f *headFit) share(w, bias, g []float64, examples []int) float64 {
 				x[j] = float64(v)
 			}
 			for c := range z {
-				z[c] = bias[c] + dot(x, w[c*f.D:(c+1)*f.D])
+				z[c] = bias[c] + numeric.Dot(x, w[c*f.D:(c+1)*f.D])
 			}
 			sum += f.weight(i) * lossOf(z, f.Class[i], false)
 			for c := range z {
@@ -245,7 +247,7 @@ func (f *headFit) share(w, bias, g []float64, examples []int) float64 {
 		}
 		for c := range f.C {
 			s := [4]float64{logits[c], logits[f.C+c], logits[2*f.C+c], logits[3*f.C+c]}
-			add4(g[c*f.D:(c+1)*f.D], s, row(0), row(1), row(2), row(3))
+			numeric.Add4(g[c*f.D:(c+1)*f.D], s, row(0), row(1), row(2), row(3))
 			g[f.C*f.D+c] += (s[0] + s[1]) + (s[2] + s[3])
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // randomHead is a person's examples as a shared head's.
@@ -50,7 +52,7 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 	p := &Person{A: h.D, C: h.C, Digits: 1, P: h.X, Class: h.Class, Weight: h.Weight}
 	for i := range h.Class {
 		for c := range h.C {
-			p.Base = append(p.Base, float32(dot(widen(h.X[i*h.D:(i+1)*h.D]), widen(h.W0[c*h.D:(c+1)*h.D]))))
+			p.Base = append(p.Base, float32(numeric.Dot(numeric.Widen(h.X[i*h.D:(i+1)*h.D]), numeric.Widen(h.W0[c*h.D:(c+1)*h.D]))))
 		}
 	}
 	d := newData(p, nil)
@@ -60,10 +62,10 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 	if _, err := f.solve(context.Background(), x, final); err != nil {
 		t.Fatal(err)
 	}
-	got := widen(res.W)
-	add(got, -1, widen(h.W0))
+	got := numeric.Widen(res.W)
+	numeric.Add(got, -1, numeric.Widen(h.W0))
 	near(t, 0, "W − W0", 1e-3, got, x[:len(got)])
-	near(t, 0, "bias", 1e-3, widen(res.Bias), x[len(got):])
+	near(t, 0, "bias", 1e-3, numeric.Widen(res.Bias), x[len(got):])
 }
 
 // TestHeadOfManyThreads: the same bits on any number of threads.

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // some is p with the examples from one to another.
@@ -36,7 +38,7 @@ func served(res *Result, counts []uint32, p *Person) []Answer {
 				z[label] += Scale(res.Scales[n]) * level * float64(p.P[i*p.A+j])
 			}
 		}
-		logProb = append(logProb, narrow(logSoftmax(z))...)
+		logProb = append(logProb, numeric.Narrow(logSoftmax(z))...)
 	}
 	return OutOfFold(logProb, p)
 }

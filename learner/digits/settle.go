@@ -1,5 +1,7 @@
 package digits
 
+import "github.com/xpeft/xpeft/internal/numeric"
+
 // sweeps is how often settle goes over all axes at most; ten gained no more than three.
 const sweeps = 3
 
@@ -20,7 +22,7 @@ func (f *fit) settle(c *code, z, probs []float64) {
 	lost := make([]float64, R*n) // e_c·p_i
 	for r := range R {
 		for j := range f.axes {
-			add(lost[r*n:(r+1)*n], Scale(c.scale[r])*c.level[r*f.axes+j]-z[r*f.axes+j], column[j*n:(j+1)*n])
+			numeric.Add(lost[r*n:(r+1)*n], Scale(c.scale[r])*c.level[r*f.axes+j]-z[r*f.axes+j], column[j*n:(j+1)*n])
 		}
 	}
 	slope, bend := make([]float64, n), make([]float64, n)

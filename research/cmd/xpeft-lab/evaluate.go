@@ -103,3 +103,36 @@ func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
 	}
 	return a.reportAlone(rows)
 }
+
+// evaluatePeople measures a population's axes and prints the table.
+func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
+	e := &eval.People{Splits: o.splits, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Permuted: o.permuted, Options: o.options(),
+		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	if e.Data, err = eval.ReadAnswered(o.cache); err != nil {
+		if e.Data, err = readAnswered(ctx, o); err != nil {
+			return err
+		}
+	}
+	rows, banks, err := e.Run(ctx)
+	if err != nil {
+		return err
+	}
+	return a.reportPeople(rows, banks)
+}
+
+// readAnswered embeds the texts, and keeps them if a file is named.
+func readAnswered(ctx context.Context, o peopleFlags) (d *eval.Answered, err error) {
+	data, err := eval.ReadData(o.data, o.fields, eval.SplitPeople)
+	if err != nil {
+		return nil, err
+	}
+	m, err := eval.OpenMachine(o.model, o.maxTokens)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	if d, err = m.Answered(ctx, data, o.least, o.drop, o.taps); err == nil && o.cache != "" {
+		err = d.Write(o.cache)
+	}
+	return d, err
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+func (a *app) ask(ctx context.Context, o askFlags, texts []string) (err error) {
+	p, err := a.open(o.engineFlags, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	questions, err := p.Ask(ctx, o.profile, texts, o.questions)
+	if err != nil {
+		return err
+	}
+	for _, q := range questions {
+		row := askedRow{o.profile, q.Text, q.Labels}
+		if err := a.print(row, row.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advised is what training a bank would do now.
+type advised struct{ sdk.Advice }
+
+func (r advised) text(w io.Writer) {
+	people := r.Population
+	fields(w, "advice", r.Reason, "people", fmt.Sprintf("%d, with %d answers to %d texts", people.People, people.Answers, people.Texts))
+	gains(w, people)
+	fields(w, "seconds", fmt.Sprintf("%.1f", r.Took.Seconds()))
+}
+
+// gains prints what held-out people gain.
+func gains(w io.Writer, r *sdk.PopulationReport) {
+	if len(r.ByExamples) == 0 {
+		return
+	}
+	fields(w, "gain", fmt.Sprintf("%.3f in log-loss, %.3f to %.3f", r.Gain, r.Low, r.High))
+	for _, g := range r.ByExamples {
+		n := "all examples"
+		if g.Examples > 0 {
+			n = count(g.Examples, "example")
+		}
+		fields(w, "  "+n, fmt.Sprintf("%.3f without, %.3f with", g.Before, g.After))
+	}
+}
+
+func (a *app) bankAdvise(ctx context.Context, o engineFlags) (err error) {
+	p, err := a.open(o, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	bar := a.newBar(-1, "advice")
+	defer bar.done()
+	advice, err := p.Advise(ctx, &sdk.TrainBankOptions{Progress: bar.step})
+	if err != nil {
+		return err
+	}
+	bar.done()
+	row := advised{*advice}
+	return a.print(row, row.text)
+}

@@ -1,0 +1,53 @@
+package population
+
+import (
+	"context"
+	"fmt"
+	"testing"
+)
+
+// BenchmarkFit is a new person's code of 60 examples on four axes.
+func BenchmarkFit(b *testing.B) {
+	p := plant(1, 1, 60, 60, 8, 2, 4)
+	m := &Model{C: 2, D: 8, J: 4, W: make([]float32, 16), A: make([]float32, 2), V: make([]float32, 64), B: make([]float32, 8), Range: []float32{2.5, 2, 1.5, 1}, Digits: []int{8, 8, 7, 6}}
+	for i := range m.V {
+		m.V[i] = float32(p.v[i])
+	}
+	e := &Examples{Rows: m.Project(nil, p.Phi)}
+	for _, c := range p.People[0].Class {
+		e.Class = append(e.Class, int(c))
+	}
+	for b.Loop() {
+		if _, err := m.Fit(context.Background(), e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkScale is one step for 10⁵ people with 50 answers each to 10⁴ synthetic texts.
+func BenchmarkScale(b *testing.B) {
+	for _, people := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprint("people=", people), func(b *testing.B) {
+			if testing.Short() && people > 1_000 {
+				b.Skip("long form only")
+			}
+			p := plant(1, people, 50, 10_000, 64, 2, 0)
+			used := make([]bool, 10_000)
+			for t := range used {
+				used[t] = true
+			}
+			j := newJoint(newSpace(&p.Population, used, 2), p.People, 2, 2)
+			j.as(2, 1, 1)
+			x := make([]float64, 3*2*65)
+			for i := range x {
+				x[i] = p.rng.NormFloat64()
+			}
+			g := make([]float64, len(x))
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(j.codes)
+				j.objective(x, g)
+			}
+		})
+	}
+}

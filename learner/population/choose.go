@@ -1,0 +1,292 @@
+package population
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Trial is what held-out people lose with one setting.
+type Trial struct {
+	Setting
+	Loss     []float64 // mean log-loss by Options.Shots
+	Gain, SE float64   // over rank 0, the mean of all shots, and its standard error over people
+	ShotGain []float64 // the same by Options.Shots; nil at rank 0
+	ShotSE   []float64
+
+	people []float64   // each held-out person's mean
+	shots  [][]float64 // by Options.Shots: each held-out person's
+}
+
+// gains fills in what t gains over rank 0.
+func (t *Trial) gains(none *Trial) {
+	t.Gain, t.SE = t.against(none)
+	for k := range t.shots {
+		gain, se := (&Trial{people: t.shots[k]}).against(&Trial{people: none.shots[k]})
+		t.ShotGain, t.ShotSE = append(t.ShotGain, gain), append(t.ShotSE, se)
+	}
+}
+
+// mean loss over people.
+func (t *Trial) mean() float64 {
+	sum := 0.0
+	for _, v := range t.people {
+		sum += v / float64(len(t.people))
+	}
+	return sum
+}
+
+// against is how much less t loses than other, and the standard error of that over people.
+func (t *Trial) against(other *Trial) (gain, se float64) {
+	n := float64(len(t.people))
+	for u, v := range t.people {
+		gain += (other.people[u] - v) / n
+	}
+	square := 0.0
+	for u, v := range t.people {
+		d := other.people[u] - v - gain
+		square += d * d
+	}
+	return gain, math.Sqrt(square / max(1, n-1) / n)
+}
+
+// surely is how many standard errors the gain of any axes over none must be: the lower end of its 90 % interval is above 0. A larger rank has to be better than a
+// smaller one by one standard error only: what is at stake there is less.
+const surely = 1.645
+
+// chooser is the cross-validation over people.
+type chooser struct {
+	*Population
+	options Options
+	space   *space
+	folds   []*fold
+	fit     int
+	fits    int
+	trials  []*Trial
+}
+
+// fold is one part of the people held out.
+type fold struct {
+	joint      *joint
+	held       [][]held    // of each person, as often as they are divided
+	heads      [][]float64 // W at each of HeadStrengths
+	directions []float64   // at the head that was chosen
+	counts     []float64   // labels of those who train
+}
+
+// held is a person who is not trained on.
+type held struct{ fit, test Answers }
+
+// roughly and exactly are the shares of the loss that a step must gain, in a choice and in the final fit.
+const (
+	roughly = 1e-5
+	exactly = 1e-6
+)
+
+// tested is the share of a held-out person's answers that are predicted from the others.
+const tested = 0.3
+
+func newChooser(p *Population, s *space, o Options) *chooser {
+	c := &chooser{Population: p, space: s, options: o}
+	c.fits = o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	rng := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473))
+	people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
+	for f := range o.Folds {
+		part := &fold{counts: make([]float64, p.C)}
+		var train []Answers
+		withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
+		for u, a := range p.People {
+			if people[u]%o.Folds == f {
+				if h := divide(a, rng, o.NewTexts, withheld); len(h) > 0 {
+					part.held = append(part.held, h)
+				}
+				continue
+			}
+			if a = without(a, withheld); len(a.Text) > 0 {
+				train = append(train, a)
+			}
+			for _, class := range a.Class {
+				part.counts[class]++
+			}
+		}
+		part.joint = newJoint(s, train, p.C, o.Threads)
+		c.folds = append(c.folds, part)
+	}
+	return c
+}
+
+// divisions is how often a held-out person's answers are divided and shuffled: what they lose then depends less on which answers are first.
+const divisions = 5
+
+// divide keeps some of a person's answers back: those to withheld texts, or a share of all. Where nothing is left to fit or to test, there is no division.
+func divide(a Answers, rng *rand.Rand, newTexts bool, withheld func(int32) bool) (all []held) {
+	test := max(1, int(math.Round(tested*float64(len(a.Text)))))
+	for range divisions {
+		var h held
+		for k, i := range rng.Perm(len(a.Text)) {
+			to := &h.fit
+			if newTexts && withheld(a.Text[i]) || !newTexts && k < test {
+				to = &h.test
+			}
+			to.Text, to.Class = append(to.Text, a.Text[i]), append(to.Class, a.Class[i])
+		}
+		if len(h.fit.Text) > 0 && len(h.test.Text) > 0 {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+func without(a Answers, withheld func(int32) bool) (out Answers) {
+	for i, t := range a.Text {
+		if !withheld(t) {
+			out.Text, out.Class = append(out.Text, t), append(out.Class, a.Class[i])
+		}
+	}
+	return out
+}
+
+// choose tries ranks and strengths until more axes gain nothing, and writes what is worth it to result.
+func (c *chooser) choose(ctx context.Context, result *Trial) error {
+	none, err := c.rankZero(ctx)
+	if err != nil {
+		return err
+	}
+	chosen, best, below, above := none, none, 0, MaxRank+1 // above is the next rank that is not worth it
+	for _, rank := range c.options.Ranks {
+		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
+		if err != nil {
+			return err
+		}
+		if t.worth(chosen) {
+			chosen, below, above = t, chosen.Rank, MaxRank+1
+		} else {
+			above = min(above, rank)
+		}
+		if t.mean() >= best.mean() {
+			break
+		}
+		best = t
+	}
+	*result, err = c.between(ctx, none, chosen, best, below, above)
+	return err
+}
+
+// between tries the ranks between those of the ladder, above and below the chosen one, at the strengths that were best.
+func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below, above int) (Trial, error) {
+	strengths := []float64{chosen.Axis}
+	if best.Axis > chosen.Axis {
+		strengths = append(strengths, best.Axis)
+	}
+	for chosen.Rank > 0 && above <= MaxRank && above-chosen.Rank > 1 {
+		t, err := c.bestOf(ctx, (chosen.Rank+above)/2, none, strengths)
+		if err != nil {
+			return *chosen, err
+		}
+		if t.worth(chosen) {
+			chosen, below = t, chosen.Rank
+		} else {
+			above = t.Rank
+		}
+	}
+	for chosen.Rank-below > 1 {
+		t, err := c.bestOf(ctx, (chosen.Rank+below)/2, none, strengths)
+		if err != nil {
+			return *chosen, err
+		}
+		if chosen.worth(t) {
+			below = t.Rank
+		} else {
+			chosen = t
+		}
+	}
+	return *chosen, nil
+}
+
+// worth says whether t is so much better that it may be larger.
+func (t *Trial) worth(smaller *Trial) bool {
+	gain, se := t.against(smaller)
+	if smaller.Rank == 0 {
+		se *= surely
+	}
+	return len(t.people) > 1 && gain > se
+}
+
+// rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
+func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
+	var all []*Trial
+	for k, lambda := range c.options.HeadStrengths {
+		fitted, prior := &Trial{Setting: Setting{Head: lambda}}, &Trial{Setting: Setting{Head: lambda}}
+		for _, f := range c.folds {
+			f.joint.as(0, lambda, 0)
+			x := make([]float64, c.C*(c.space.dim+1))
+			if k > 0 {
+				x = slices.Clone(f.heads[k-1])
+			}
+			if err := c.minimize(ctx, f.joint, x, roughly); err != nil {
+				return nil, err
+			}
+			f.heads = append(f.heads, x)
+			f.joint.project(f.joint.rows, x, c.options.Threads)
+			c.score(fitted, f, fitBias)
+			c.score(prior, f, countPrior)
+		}
+		c.close(fitted)
+		c.close(prior)
+		if prior.mean() < fitted.mean() {
+			fitted = prior
+		}
+		all = append(all, fitted)
+	}
+	none, at := all[0], 0
+	for k, t := range all {
+		if t.mean() < none.mean() {
+			none, at = t, k
+		}
+	}
+	none.Gain, none.SE = 0, 0
+	c.trials = append(c.trials, none)
+	for _, f := range c.folds {
+		f.joint.as(0, none.Head, 0)
+		f.joint.project(f.joint.rows, f.heads[at], c.options.Threads)
+		f.joint.solve()
+		f.directions = f.joint.directions(MaxRank, c.options.Seed)
+		f.heads = f.heads[at : at+1]
+	}
+	return none, nil
+}
+
+// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
+func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
+	starts := make([][]float64, len(c.folds))
+	for _, lambda := range strengths {
+		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
+		for k, f := range c.folds {
+			f.joint.as(rank, t.Head, lambda)
+			if starts[k] == nil {
+				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
+			}
+			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
+				return nil, err
+			}
+			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
+			c.score(t, f, fitBias)
+		}
+		c.close(t)
+		t.gains(none)
+		if c.trials = append(c.trials, t); best == nil || t.mean() < best.mean() {
+			best = t
+		}
+	}
+	return best, nil
+}
+
+// minimize ends early enough for a choice: what is left of the loss is far less than settings differ by.
+func (c *chooser) minimize(ctx context.Context, j *joint, x []float64, share float64) error {
+	_, err := j.minimize(ctx, x, c.options.Steps, share)
+	if c.fit++; c.options.Progress != nil {
+		c.options.Progress(min(c.fit, c.fits), c.fits)
+	}
+	return err
+}

@@ -1,0 +1,142 @@
+package population
+
+import (
+	"context"
+	"math"
+
+	"github.com/xpeft/xpeft/internal/numeric"
+)
+
+// Report says what was tried and what the bank's axes are worth to people who did not train it.
+type Report struct {
+	People, Texts, Answers int
+	Setting
+	Gain, SE float64 // in log-loss, over the head with biases or label prior; 0 at rank 0
+	Trials   []Trial // the first is that of rank 0; nil if the setting was given
+}
+
+// Train learns a head for everybody and, where people differ in a way that others share, axes on which they do. ctx ends it within one evaluation.
+func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, error) {
+	opt := o.orDefaults()
+	if err := check(p, opt); err != nil {
+		return nil, nil, err
+	}
+	used, answers := make([]bool, len(p.Phi)/p.D), 0
+	for _, a := range p.People {
+		answers += len(a.Text)
+		for _, t := range a.Text {
+			used[t] = true
+		}
+	}
+	c := newChooser(p, newSpace(p, used, opt.Threads), opt)
+	chosen := &Trial{}
+	if opt.Setting != nil {
+		chosen.Setting = *opt.Setting
+	} else if err := c.choose(ctx, chosen); err != nil {
+		return nil, nil, err
+	}
+	m, err := c.final(ctx, chosen.Setting)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Report{People: len(p.People), Texts: len(used), Answers: answers, Setting: chosen.Setting, Gain: chosen.Gain, SE: chosen.SE}
+	for _, t := range c.trials {
+		r.Trials = append(r.Trials, *t)
+	}
+	return m, r, nil
+}
+
+// final fits everybody with the setting that was chosen.
+func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
+	j := newJoint(c.space, c.People, c.C, c.options.Threads)
+	j.as(0, t.Head, 0)
+	x := make([]float64, c.C*(c.space.dim+1))
+	if err := c.minimize(ctx, j, x, exactly); err != nil {
+		return nil, err
+	}
+	if t.Rank > 0 {
+		j.objective(x, make([]float64, len(x)))
+		directions := j.directions(t.Rank, c.options.Seed)
+		j.as(t.Rank, t.Head, t.Axis)
+		x = j.start(x, directions, t.Rank)
+		if err := c.minimize(ctx, j, x, exactly); err != nil {
+			return nil, err
+		}
+	}
+	j.objective(x, make([]float64, len(x)))
+	c.fit = c.fits
+	return j.model(x, c.Population), nil
+}
+
+// model turns z to its principal axes, and rows to those over φ as it was given.
+func (j *joint) model(x []float64, p *Population) *Model {
+	m := &Model{C: p.C, D: p.D, J: j.rank, Counts: make([]uint32, p.C)}
+	for _, a := range p.People {
+		for _, c := range a.Class {
+			m.Counts[c]++
+		}
+	}
+	size := p.C * (j.dim + 1)
+	sd, turned := j.principal(x[size:])
+	m.W, m.A = j.flatten(x[:size])
+	m.V, m.B = j.flatten(turned)
+	m.round()
+	effect := j.effects(turned, sd)
+	for k := range j.rank {
+		m.Range = append(m.Range, float32(span*sd[k]))
+		m.Digits = append(m.Digits, digitsOf(effect[k], effect))
+	}
+	return m
+}
+
+func (j *joint) flatten(rows []float64) (w, bias []float32) {
+	width := j.dim + 1
+	for r := range len(rows) / width {
+		raw, b := j.raw(rows[r*width : (r+1)*width])
+		w, bias = append(w, numeric.Narrow(raw)...), append(bias, float32(b))
+	}
+	return w, bias
+}
+
+// principal turns V so that people's z do not correlate, widest first, and returns their standard deviations too. z's prior is the same in all directions, so that
+// nothing else changes.
+func (j *joint) principal(v []float64) (sd, turned []float64) {
+	J, n := j.rank, j.rank+j.labels
+	mean, cov := make([]float64, J), make([]float64, J*J)
+	people := float64(len(j.people))
+	for u := range j.people {
+		numeric.Add(mean, 1/people, j.codes[u*n:u*n+J])
+	}
+	for u := range j.people {
+		for k := range J {
+			for l := range J {
+				cov[k*J+l] += (j.codes[u*n+k] - mean[k]) * (j.codes[u*n+l] - mean[l]) / people
+			}
+		}
+	}
+	values, vectors := eigen(cov, J)
+	turned = make([]float64, len(v))
+	size := j.labels * (j.dim + 1)
+	for k := range J {
+		sd = append(sd, math.Sqrt(max(values[k], 1e-12)))
+		for l := range J {
+			numeric.Add(turned[k*size:(k+1)*size], vectors[k*J+l], v[l*size:(l+1)*size])
+		}
+	}
+	return sd, turned
+}
+
+// effects are how much each axis moves a logit, mean square over the answers.
+func (j *joint) effects(v, sd []float64) []float64 {
+	J, C := j.rank, j.labels
+	rows, out := make([]float64, j.texts*J*C), make([]float64, J)
+	j.project(rows, v, j.threads)
+	for t := range j.texts {
+		n := float64(j.textAt[t+1]-j.textAt[t]) / float64(max(1, len(j.owner)))
+		for k := range J {
+			at := rows[(t*J+k)*C : (t*J+k+1)*C]
+			out[k] += n * sd[k] * sd[k] * numeric.Dot(at, at)
+		}
+	}
+	return out
+}

@@ -1,0 +1,127 @@
+package sdk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/store"
+)
+
+// jointBank is axes on which a population's people differ, with the shared head that they were trained with.
+type jointBank struct {
+	*bank.Joint
+	ref    uint32
+	digest store.Digest
+	head   uint32 // ref
+	model  *population.Model
+}
+
+// A code along joint axes has one row for all labels. In a record it is the row of label 0, at a scale of 1.
+const (
+	jointLabel = 0
+	jointScale = 160
+)
+
+func (j *jointBank) code(row []byte) []store.Code {
+	return []store.Code{{Bank: j.ref, K: j.K(), Labels: []uint32{jointLabel}, Rows: row, Scales: []byte{jointScale}}}
+}
+
+// fold is the uniform average of the directions that a row selects.
+func (j *jointBank) fold(row []byte) codeRows {
+	C, D := len(j.Labels), j.Dim()
+	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C)}
+	j.AddRow(w, f.offset, row)
+	for c := range f.rows {
+		f.rows[c] = w[c*D : (c+1)*D]
+	}
+	return f
+}
+
+// jointOf opens the joint axes that a record's code is along.
+func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
+	j, err := p.joint(c.Bank)
+	switch {
+	case err != nil:
+		return nil, err
+	case rec.Head != j.head || rec.OwnHead != nil:
+		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrModelMismatch)
+	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) || c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
+		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt, len(rec.Codes), c.K, c.Labels, j.K())
+	}
+	return j, nil
+}
+
+// joint opens joint axes by their ref, once.
+func (p *SDK) joint(ref uint32) (*jointBank, error) { return p.joints.get(ref, p.loadJoint) }
+
+func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
+	info, err := p.store.Bank(ref)
+	if err != nil {
+		return nil, corrupt("joint axes", err)
+	}
+	if props, err := folder.Properties(info); err != nil || props.Origin != bank.JointAxes {
+		return nil, errors.Join(errOtherAxes, err)
+	}
+	a, err := folder.OpenJoint(p.dir, info)
+	if err != nil {
+		return nil, corrupt("joint axes", err)
+	}
+	if store.Digest(a.Axes) != p.axes.digest || a.Dim() != p.axes.Dim() {
+		return nil, fmt.Errorf("%w: joint axes over axes that are not the folder's", ErrModelMismatch)
+	}
+	heads, err := p.store.Heads()
+	if err != nil {
+		return nil, corrupt("heads", err)
+	}
+	at := slices.IndexFunc(heads, func(h store.HeadInfo) bool { return h.Digest == store.Digest(a.Head) })
+	if at < 0 {
+		return nil, fmt.Errorf("%w: the head of joint axes is not in the folder", ErrModelMismatch)
+	}
+	j := &jointBank{Joint: a, ref: ref, digest: info.Digest, head: heads[at].Ref}
+	j.model, err = p.populationModel(j)
+	return j, err
+}
+
+// populationModel is the joint axes and their head as learner/population has them.
+func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
+	h, err := p.head(j.head)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(h.Labels, j.Labels) || !p.seesFeatures(h) {
+		return nil, fmt.Errorf("%w: joint axes for other labels than their head's", ErrCorrupt)
+	}
+	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B, Range: j.Range, Digits: j.Digits, Counts: h.Counts}, nil
+}
+
+// newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as nobody has changed the shared head since. nil: there are none.
+func (p *SDK) newcomersJoint() (*jointBank, error) {
+	if p.axes == nil {
+		return nil, nil
+	}
+	data, err := p.store.GetMeta(metaJoint)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, corrupt("joint axes", err)
+	}
+	if len(data) != 4 {
+		return nil, fmt.Errorf("%w: the ref of the joint axes has %d bytes", ErrCorrupt, len(data))
+	}
+	j, err := p.joint(binary.LittleEndian.Uint32(data))
+	if err != nil {
+		return nil, err
+	}
+	_, head, err := p.sharedOf(true)
+	if err != nil || head != j.head {
+		return nil, err
+	}
+	return j, nil
+}

@@ -1,0 +1,195 @@
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+// PopulationReport says how much people who were held out gain by a place on axes on which the others differ, over the shared head with biases or with the label prior, whichever is better.
+type PopulationReport struct {
+	People  int `json:"people"` // how many, never which
+	Texts   int `json:"texts"`  // each once
+	Answers int `json:"answers"`
+
+	Rank   int   `json:"rank"`   // axes; 0: people do not differ enough, or are too few to say
+	Digits []int `json:"digits"` // of each axis
+	// Gain in log-loss, the mean over 1, 3, 10 and all examples, of what was chosen or, at rank 0, of the best that was not good enough; and its 90 % interval over people.
+	Gain float64 `json:"gain"`
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	// MorePeople is about how many it would take besides, if they differ as these do, for the gain to be beyond chance; 0 at a rank above 0, and where there is no gain.
+	MorePeople int              `json:"more_people"`
+	ByExamples []PopulationGain `json:"by_examples"`
+	Tried      []PopulationTry  `json:"tried"` // the cross-validation
+}
+
+// PopulationGain is that of people with so many examples of their own.
+type PopulationGain struct {
+	Examples int     `json:"examples"` // 0: all
+	Before   float64 `json:"before"`   // log-loss without axes
+	After    float64 `json:"after"`
+	Low      float64 `json:"low"` // of the difference: a 90 % interval over people
+	High     float64 `json:"high"`
+}
+
+// PopulationTry is one setting of the cross-validation.
+type PopulationTry struct {
+	Rank int     `json:"rank"`
+	Head float64 `json:"head"` // L2 of the shared head, and of the axes
+	Axis float64 `json:"axis"`
+	Loss float64 `json:"loss"` // mean over 1, 3, 10 and all examples
+	Gain float64 `json:"gain"`
+	SE   float64 `json:"se"` // standard error of the gain, over people
+}
+
+// within90 is how many standard errors an interval of 90 % has to both sides.
+const within90 = 1.645
+
+// shots are how many examples of theirs held-out people are fitted to; 0: all.
+var shots = []int{1, 3, 10, 0}
+
+// trainJoint finds the axes on which the folder's people differ, and installs them if that is worth it.
+func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers) (*BankReport, error) {
+	var progress func(step, steps int, loss float32)
+	if o != nil {
+		progress = o.Progress
+	}
+	h, m, rep, err := p.findJoint(ctx, from, progress)
+	if err != nil || m.J == 0 {
+		return rep, err
+	}
+	digest, err := p.putJoint(ctx, h, m, rep.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	rep.Bank, rep.N, rep.Blocks, rep.Installed = digest.String(), 0, 1, true
+	for _, n := range m.Digits {
+		rep.N += 2 * n
+	}
+	rep.Reason = fmt.Sprintf("installed: people differ on %d axes", m.J)
+	return rep, nil
+}
+
+// findJoint gathers the people and trains on them. Its report says all but what is installed.
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32)) (*model.Head, *population.Model, *BankReport, error) {
+	h, _, err := p.sharedOf(true)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	people, err := p.population(ctx, h, from)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	opts := &population.Options{Shots: shots, Threads: p.options.Threads}
+	if progress != nil {
+		opts.Progress = func(fit, fits int) { progress(fit, fits, 0) }
+	}
+	m, res, err := population.Train(ctx, people, opts)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
+	rep.Reason = rep.Population.reason()
+	return h, m, rep, nil
+}
+
+// population is the people whose stored examples teach, and φ of each text that one of them labelled. Rejections say too little.
+func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*population.Population, error) {
+	if len(h.Labels) < 2 {
+		return nil, configError([]string{"people who have one label cannot differ"})
+	}
+	var texts []model.Encoding
+	out, at := &population.Population{C: len(h.Labels), D: h.Hidden}, map[string]int{}
+	err := p.sample(ctx, h, from, func(_ string, part split2) int {
+		var a population.Answers
+		for _, e := range append(part.train[:len(part.train):len(part.train)], part.held...) {
+			if e.Rejected {
+				continue
+			}
+			key := tokensOf(e)
+			if _, ok := at[key]; !ok {
+				at[key] = len(texts)
+				texts = append(texts, e.Text)
+			}
+			a.Text, a.Class = append(a.Text, int32(at[key])), append(a.Class, int32(e.Class))
+		}
+		if len(a.Text) > 0 {
+			out.People = append(out.People, a)
+		}
+		return len(a.Text)
+	})
+	if err == nil && len(out.People) < 2 {
+		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(out.People))
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Phi, err = p.features(ctx, texts)
+	return out, err
+}
+
+// putJoint stores joint axes and their head, and makes both those of new profiles: the axes last, so that a crash leaves a head alone.
+func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *population.Model, people int) (d store.Digest, err error) {
+	h := old.Clone()
+	h.W, h.B, h.Counts = m.W, m.A, m.Counts
+	head, err := h.Digest()
+	if err != nil {
+		return d, err
+	}
+	info, err := folder.AddJoint(ctx, p.store, p.dir, &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
+		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits})
+	if err != nil {
+		return d, err
+	}
+	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+		return d, err
+	}
+	return info.Digest, p.store.PutMeta(ctx, metaJoint, binary.LittleEndian.AppendUint32(nil, info.Ref))
+}
+
+// populationReport reports on what was chosen or, where nothing was, on the best that was tried.
+func populationReport(m *population.Model, res *population.Report) *PopulationReport {
+	rep := &PopulationReport{People: res.People, Texts: res.Texts, Answers: res.Answers, Rank: m.J, Digits: append([]int{}, m.Digits...)}
+	none, shown := &res.Trials[0], (*population.Trial)(nil)
+	for i := range res.Trials {
+		t := &res.Trials[i]
+		try := PopulationTry{t.Rank, t.Head, t.Axis, mean(t.Loss), t.Gain, t.SE}
+		rep.Tried = append(rep.Tried, try)
+		if t.Rank > 0 && (m.J == 0 || t.Setting == res.Setting) && (shown == nil || t.Gain > shown.Gain) {
+			shown = t
+		}
+	}
+	if shown == nil {
+		return rep
+	}
+	rep.Gain, rep.Low, rep.High = shown.Gain, shown.Gain-within90*shown.SE, shown.Gain+within90*shown.SE
+	for k, n := range shots {
+		gain, se := shown.ShotGain[k], within90*shown.ShotSE[k]
+		rep.ByExamples = append(rep.ByExamples, PopulationGain{n, none.Loss[k], shown.Loss[k], gain - se, gain + se})
+	}
+	if m.J == 0 && shown.Gain > 0 {
+		share := within90 * shown.SE / shown.Gain
+		rep.MorePeople = int(min(math.Ceil(float64(res.People)*(share*share-1)), math.MaxInt32))
+		rep.MorePeople = max(rep.MorePeople, 1)
+	}
+	return rep
+}
+
+// reason says what would be decided, in words.
+func (r *PopulationReport) reason() string {
+	switch {
+	case r.Rank > 0:
+		return fmt.Sprintf("people differ on %d axes", r.Rank)
+	case r.MorePeople > 0:
+		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %d people more would tell", r.MorePeople)
+	}
+	return "nothing is worth installing: these people do not differ in anything that the head and a prior do not say"
+}
