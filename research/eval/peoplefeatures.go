@@ -1,5 +1,3 @@
-//go:build cgo
-
 package eval
 
 import (
