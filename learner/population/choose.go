@@ -15,40 +15,17 @@ type Trial struct {
 	ShotGain []float64 // the same by Options.Shots; nil at rank 0
 	ShotSE   []float64
 
-	people []float64   // each held-out person's mean
-	shots  [][]float64 // by Options.Shots: each held-out person's
+	all   losses   // the mean of all shots
+	shots []losses // by Options.Shots
 }
 
 // gains fills in what t gains over rank 0.
 func (t *Trial) gains(none *Trial) {
-	t.Gain, t.SE = t.against(none)
+	t.Gain, t.SE = t.all.less(&none.all)
 	for k := range t.shots {
-		gain, se := (&Trial{people: t.shots[k]}).against(&Trial{people: none.shots[k]})
+		gain, se := t.shots[k].less(&none.shots[k])
 		t.ShotGain, t.ShotSE = append(t.ShotGain, gain), append(t.ShotSE, se)
 	}
-}
-
-// mean loss over people.
-func (t *Trial) mean() float64 {
-	sum := 0.0
-	for _, v := range t.people {
-		sum += v / float64(len(t.people))
-	}
-	return sum
-}
-
-// against is how much less t loses than other, and the standard error of that over people.
-func (t *Trial) against(other *Trial) (gain, se float64) {
-	n := float64(len(t.people))
-	for u, v := range t.people {
-		gain += (other.people[u] - v) / n
-	}
-	square := 0.0
-	for u, v := range t.people {
-		d := other.people[u] - v - gain
-		square += d * d
-	}
-	return gain, math.Sqrt(square / max(1, n-1) / n)
 }
 
 // surely is how many standard errors the gain of any axes over none must be: the lower end of its 90 % interval is above 0. A larger rank has to be better than a
@@ -69,7 +46,8 @@ type chooser struct {
 // fold is one part of the people held out.
 type fold struct {
 	joint      *joint
-	held       [][]held    // of each person, as often as they are divided
+	who        []int       // the people who are held out
+	held       [][]held    // of each of them, as often as they are divided
 	heads      [][]float64 // W at each of HeadStrengths
 	directions []float64   // at the head that was chosen
 	counts     []float64   // labels of those who train
@@ -89,32 +67,45 @@ const tested = 0.3
 
 func newChooser(p *Population, s *space, o Options) *chooser {
 	c := &chooser{Population: p, space: s, options: o}
-	c.fits = o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
-	rng := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473))
-	people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
-	for f := range o.Folds {
-		part := &fold{counts: make([]float64, p.C)}
-		var train []Answers
-		withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
-		for u, a := range p.People {
-			if people[u]%o.Folds == f {
-				if h := divide(a, rng, o.NewTexts, withheld); len(h) > 0 {
-					part.held = append(part.held, h)
-				}
-				continue
-			}
-			if a = without(a, withheld); len(a.Text) > 0 {
-				train = append(train, a)
-			}
-			for _, class := range a.Class {
-				part.counts[class]++
-			}
+	rng, rounds := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473)), 1
+	if o.NewTexts {
+		rounds = draws
+	}
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	for range rounds {
+		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
+		for f := range o.Folds {
+			withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
+			c.folds = append(c.folds, c.fold(func(u int) bool { return people[u]%o.Folds == f }, withheld, rng))
 		}
-		part.joint = newJoint(s, train, p.C, o.Threads)
-		c.folds = append(c.folds, part)
 	}
 	return c
 }
+
+// fold holds some people out and, for everybody, some texts.
+func (c *chooser) fold(out func(u int) bool, withheld func(text int32) bool, rng *rand.Rand) *fold {
+	part := &fold{counts: make([]float64, c.C)}
+	var train []Answers
+	for u, a := range c.People {
+		if out(u) {
+			if h := divide(a, rng, c.options.NewTexts, withheld); len(h) > 0 {
+				part.who, part.held = append(part.who, u), append(part.held, h)
+			}
+			continue
+		}
+		if a = without(a, withheld); len(a.Text) > 0 {
+			train = append(train, a)
+		}
+		for _, class := range a.Class {
+			part.counts[class]++
+		}
+	}
+	part.joint = newJoint(c.space, train, c.C, c.options.Threads)
+	return part
+}
+
+// draws is how often people and texts are divided where texts are held out: a fold asks everybody about the same few.
+const draws = 3
 
 // divisions is how often a held-out person's answers are divided and shuffled: what they lose then depends less on which answers are first.
 const divisions = 5
@@ -164,7 +155,7 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 		} else {
 			above = min(above, rank)
 		}
-		if t.mean() >= best.mean() {
+		if t.all.mean() >= best.all.mean() {
 			break
 		}
 		best = t
@@ -206,11 +197,11 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 
 // worth says whether t is so much better that it may be larger.
 func (t *Trial) worth(smaller *Trial) bool {
-	gain, se := t.against(smaller)
+	gain, se := t.all.less(&smaller.all)
 	if smaller.Rank == 0 {
 		se *= surely
 	}
-	return len(t.people) > 1 && gain > se
+	return len(t.all.people) > 1 && gain > se
 }
 
 // rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
@@ -234,14 +225,14 @@ func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 		}
 		c.close(fitted)
 		c.close(prior)
-		if prior.mean() < fitted.mean() {
+		if prior.all.mean() < fitted.all.mean() {
 			fitted = prior
 		}
 		all = append(all, fitted)
 	}
 	none, at := all[0], 0
 	for k, t := range all {
-		if t.mean() < none.mean() {
+		if t.all.mean() < none.all.mean() {
 			none, at = t, k
 		}
 	}
@@ -257,10 +248,16 @@ func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 	return none, nil
 }
 
-// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
+// strongest is where the strengths end that are tried beyond those of the options.
+const strongest = 100
+
+// bestOf tries a rank at some strengths, from the weakest on, and beyond the last while that is the best: each fit starts where the one before ended, as axes that were
+// shrunk to nothing do not come back.
 func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
-	for _, lambda := range strengths {
+	strengths = slices.Clone(strengths)
+	for i := 0; i < len(strengths); i++ {
+		lambda := strengths[i]
 		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
 		for k, f := range c.folds {
 			f.joint.as(rank, t.Head, lambda)
@@ -275,8 +272,11 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 		}
 		c.close(t)
 		t.gains(none)
-		if c.trials = append(c.trials, t); best == nil || t.mean() < best.mean() {
+		if c.trials = append(c.trials, t); best == nil || t.all.mean() < best.all.mean() {
 			best = t
+		}
+		if more := lambda * math.Sqrt(10); i > 0 && i+1 == len(strengths) && best == t && more <= 1.1*strongest {
+			strengths = append(strengths, more)
 		}
 	}
 	return best, nil

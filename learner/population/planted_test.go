@@ -160,7 +160,9 @@ func TestNewPeople(t *testing.T) {
 			other += m.lossOf(rows[40*w:], a.Class[40:], mixed)
 			coded += m.lossOf(rows[40*w:], a.Class[40:], c)
 			biased += m.lossOf(rows[40*w:], a.Class[40:], none)
-			real += (&solver{axes: m.J, labels: m.C, logits: make([]float64, m.C)}).loss(rows[40*w:], Answers{numbers(20), a.Class[40:]}, slices.Concat(z, b))
+			for _, v := range (&solver{axes: m.J, labels: m.C, logits: make([]float64, m.C)}).losses(rows[40*w:], Answers{numbers(20), a.Class[40:]}, slices.Concat(z, b)) {
+				real += v / 20
+			}
 		}
 		before = c
 	}
