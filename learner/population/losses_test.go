@@ -31,7 +31,7 @@ func TestTextLuck(t *testing.T) {
 		t.Errorf("got %g ± %g, want 0.5 ± %g", gain, se, want)
 	}
 	one.weight = nil
-	if _, se = one.less(other); se != 0 {
+	if _, se = one.less(other); se > 1e-12 {
 		t.Errorf("over people: got %g, want 0", se)
 	}
 }
