@@ -101,6 +101,7 @@ func (c *chooser) fold(out func(u int) bool, withheld func(text int32) bool, rng
 		}
 	}
 	part.joint = newJoint(c.space, train, c.C, c.options.Threads)
+	part.joint.enough = loosely
 	return part
 }
 

@@ -19,6 +19,7 @@ type joint struct {
 	rank       int
 	head, axis float64 // λ_W and λ_V
 	threads    int
+	enough     float64   // see solver
 	first      []int     // of each person, the number of their first answer
 	byText     []int32   // numbers of answers, by text
 	textAt     []int     // [T+1]: where a text's begin in byText
@@ -34,7 +35,7 @@ type joint struct {
 const biasShare = 0.01
 
 func newJoint(s *space, people []Answers, labels, threads int) *joint {
-	j := &joint{space: s, people: people, labels: labels, threads: threads, textAt: make([]int, s.texts+1)}
+	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely, textAt: make([]int, s.texts+1)}
 	total := 0
 	for u, a := range people {
 		j.first = append(j.first, total)
@@ -107,6 +108,7 @@ func (j *joint) solve() {
 	parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
 		if solvers[thread] == nil {
 			solvers[thread] = newSolver(j.rank, j.labels)
+			solvers[thread].enough = j.enough
 		}
 		s := solvers[thread]
 		for u := from; u < to; u++ {

@@ -34,6 +34,7 @@ func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []f
 	all := make([][][]float64, len(f.held)) // of each person, by shots and then division, each answer's
 	parallel(c.options.Threads, len(f.held), 4, func(_, from, to int) {
 		s, x := newSolver(j.rank, j.labels), make([]float64, j.rank+j.labels)
+		s.enough = j.enough
 		for u := from; u < to; u++ {
 			for _, n := range shots {
 				for _, h := range f.held[u] {

@@ -15,6 +15,7 @@ import (
 type solver struct {
 	axes, labels  int
 	weight        []float64 // w, of each answer; nil: 1
+	enough        float64   // the Newton decrement, squared, below which the step that was found is the last
 	hessian       []float64 // [n,n]: the lower triangle, then its Cholesky factor
 	gradient      []float64
 	step, trial   []float64
@@ -23,12 +24,15 @@ type solver struct {
 
 func newSolver(axes, labels int) *solver {
 	n := axes + labels
-	return &solver{axes: axes, labels: labels, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
+	return &solver{axes: axes, labels: labels, enough: closely, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
 		logits: make([]float64, labels), slope: make([]float64, axes*labels)}
 }
 
-// enough is the Newton decrement, squared, below which the step that was found is the last: what is left after it is of the order of its square.
-const enough = 1e-9
+// closely and loosely end Newton's method in final fits and in a choice: what is left after a step is of the order of the decrement's square.
+const (
+	closely = 1e-9
+	loosely = 1e-5
+)
 
 // solve improves x to the minimum, whose value it returns. What is left of the answers there, p − e_c, it writes to residual, [n,C], if that is not nil.
 func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64 {
@@ -38,7 +42,7 @@ func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64
 		copy(s.step, s.gradient)
 		substitute(s.hessian, s.step)
 		decrement := numeric.Dot(s.step, s.gradient)
-		if decrement <= enough {
+		if decrement <= s.enough {
 			numeric.Add(x, -1, s.step)
 			break
 		}

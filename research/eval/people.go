@@ -35,6 +35,7 @@ type People struct {
 	NewTexts bool  // the test is on texts that nobody's training has; else on some of a person's own
 	Asked    bool  // also choose which texts to ask about
 	Some     int   // people in the population at most; 0: half of all
+	Brief    bool  // prior, bias and code alone
 	Permuted bool  // the labels are dealt anew among people, text by text: no two people then differ by themselves
 	Options  population.Options
 	Log      func(string)

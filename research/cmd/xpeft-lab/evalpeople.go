@@ -26,6 +26,7 @@ type peopleFlags struct {
 	maxTokens int
 	newTexts  bool
 	asked     bool
+	brief     bool
 	permuted  bool
 	only      []int
 	setting   population.Setting
@@ -60,6 +61,7 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.BoolVar(&o.newTexts, "new-texts", false, "test on texts that nobody's training has")
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
+	f.BoolVar(&o.brief, "brief", false, "measure the prior, a fitted bias and the code alone")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
 	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")
