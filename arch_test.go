@@ -50,7 +50,7 @@ var imports = map[string][]string{
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "internal/axes", "internal/numeric", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/quant"},
+	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/numeric", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/engine/native"}, // besides the sdk, it measures a baseline
 

@@ -45,10 +45,10 @@ const (
 type Origin uint8
 
 const (
-	Random   Origin = iota // a seed
-	Warm                   // adapters trained on earlier profiles, or imported
-	HeadAxes               // no adapters: directions of a head, type Axes
-	JointAxes              // the same, learned from people: type Joint
+	Random    Origin = iota // a seed
+	Warm                    // adapters trained on earlier profiles, or imported
+	HeadAxes                // no adapters: directions of a head, type Axes
+	JointAxes               // the same, learned from people: type Joint
 )
 
 // Activation is the function between the two halves of an adapter.
