@@ -36,7 +36,7 @@ func BenchmarkScale(b *testing.B) {
 			for t := range used {
 				used[t] = true
 			}
-			j := newJoint(newSpace(&p.Population, used, 2), p.People, 2, 2)
+			j := newJoint(newSpace(&p.Population, used, false, 2), p.People, 2, 2)
 			j.as(2, 1, 1)
 			x := make([]float64, 3*2*65)
 			for i := range x {
@@ -64,7 +64,7 @@ func BenchmarkMany(b *testing.B) {
 	var j *joint
 	b.Run("space", func(b *testing.B) {
 		for b.Loop() {
-			j = newJoint(newSpace(p, everyText(p), 1), p.People, p.C, 1)
+			j = newJoint(newSpace(p, everyText(p), false, 1), p.People, p.C, 1)
 		}
 	})
 	b.Run("step", func(b *testing.B) {

@@ -20,8 +20,8 @@
 //
 // # Cost
 //
-// One evaluation takes 4·T·min(T,D)·(1+J)·C multiplications for T texts and some n·(J²C + C²) for n answers. Memory: T·min(T,D) numbers of 8 bytes,
-// T·(1+J)·C of them and n·C of them, a few times.
+// One evaluation takes 4·T·min(T,D)·(1+J)·C multiplications for T texts and some n·(J²C + C²) for n answers. Memory: T·min(T,D) numbers of 8 bytes
+// or, where those are many, of 4; T·(1+J)·C numbers of 8 and n·C of them, a few times. Where T > D/2 and D > 640, a choice is made in the 320 directions in which texts vary most.
 //
 // # Concurrency
 //

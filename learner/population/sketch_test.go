@@ -48,7 +48,7 @@ func everyText(p *Population) []bool {
 // TestSketch: the basis is orthonormal, and holds nearly all of what the texts vary by that so many directions can hold.
 func TestSketch(t *testing.T) {
 	p := wide(900)
-	s := newSpace(p, everyText(p), 2)
+	s := newSpace(p, everyText(p), false, 2)
 	if s.dim != kept || s.narrow == nil {
 		t.Fatalf("got %d directions, float32: %v", s.dim, s.narrow != nil)
 	}
@@ -62,6 +62,9 @@ func TestSketch(t *testing.T) {
 				t.Errorf("directions %d and %d: got %g, want %g", k, l, v, want)
 			}
 		}
+	}
+	if whole := newSpace(p, everyText(p), true, 2); whole.dim != p.D || whole.basis != nil || whole.rough || !s.rough {
+		t.Errorf("exactly: got %d directions", whole.dim)
 	}
 	square := 0.0
 	for text := range s.texts {
@@ -78,7 +81,7 @@ func TestSketch(t *testing.T) {
 // TestNarrow: with float32 products the objective and its gradient are the same but for their rounding, and the same bits for any number of threads.
 func TestNarrow(t *testing.T) {
 	p := wide(900)
-	j := newJoint(newSpace(p, everyText(p), 2), p.People, p.C, 2)
+	j := newJoint(newSpace(p, everyText(p), false, 2), p.People, p.C, 2)
 	j.as(1, 1, 1)
 	rng := rand.New(rand.NewPCG(3, 4))
 	x := make([]float64, 2*p.C*(j.dim+1))
@@ -87,7 +90,7 @@ func TestNarrow(t *testing.T) {
 	}
 	narrow, exact, other := make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
 	value := j.objective(x, narrow)
-	k := newJoint(newSpace(p, everyText(p), 5), p.People, p.C, 5)
+	k := newJoint(newSpace(p, everyText(p), false, 5), p.People, p.C, 5)
 	k.as(1, 1, 1)
 	if v := k.objective(x, other); v != value || !reflect.DeepEqual(other, narrow) || !reflect.DeepEqual(j.basis, k.basis) {
 		t.Errorf("five threads: got %g, want %g, or another gradient or basis", v, value)
@@ -100,5 +103,15 @@ func TestNarrow(t *testing.T) {
 	t.Logf("value %.1e off, gradient %.1e", math.Abs(value/want-1), off)
 	if math.Abs(value/want-1) > 1e-7 || off > 1e-6 {
 		t.Errorf("got a value of %g, want %g, and a gradient %g off", value, want, off)
+	}
+}
+
+// TestExactly: what is chosen in a sketch is fitted in all of φ: the model is that which the setting gives without a choice.
+func TestExactly(t *testing.T) {
+	p := wide(400)
+	m, r := train(t, p, &Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{3}, Steps: 20})
+	want, _ := train(t, p, &Options{Setting: &r.Setting, Steps: 20})
+	if !reflect.DeepEqual(m, want) {
+		t.Errorf("got another model of rank %d", m.J)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// space is φ of all texts as the fits see it: centred, scaled to a mean square of 1, and in an orthonormal basis where that has fewer dimensions: of all that the
-// texts span if they are few, else, if φ is long, of the directions in which they vary most. Best weights lie in what the texts span, and neither logits nor lengths change
-// by the turn.
+// space is φ of all texts as the fits see it: centred, scaled to a mean square of 1, and in an orthonormal basis of what the texts span where that has fewer
+// dimensions. Best weights lie in that span, and neither logits nor lengths change by the turn. For a choice alone, where texts are many and φ is long, the basis has the
+// directions in which they vary most.
 type space struct {
 	texts, dim int
 	x          []float64 // [T,dim+1]; the last value is 1
@@ -16,17 +16,19 @@ type space struct {
 	mean       []float64 // [D]
 	scale      float64
 	basis      []float64 // [dim,D]; nil: that of φ itself
+	rough      bool      // the basis leaves something out
 }
 
 // many is how large [T,dim] is when products take float32.
 const many = 1 << 18
 
-func newSpace(p *Population, used []bool, threads int) *space {
+// newSpace may leave out what little many texts vary by if it need not be exact.
+func newSpace(p *Population, used []bool, exact bool, threads int) *space {
 	s := &space{texts: len(p.Phi) / p.D, dim: p.D}
 	s.measure(p, used)
 	if 2*s.texts < p.D {
 		s.span(p)
-	} else if p.D > 2*kept {
+	} else if p.D > 2*kept && !exact {
 		s.sketch(p, threads)
 	}
 	if s.texts*s.dim >= many {

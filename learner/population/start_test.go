@@ -14,7 +14,7 @@ func TestDirections(t *testing.T) {
 	for k := range used {
 		used[k] = true
 	}
-	j := newJoint(newSpace(&p.Population, used, 1), p.People, 2, 1)
+	j := newJoint(newSpace(&p.Population, used, true, 1), p.People, 2, 1)
 	j.as(0, 1, 0)
 	x := make([]float64, 2*4)
 	j.objective(x, make([]float64, len(x)))

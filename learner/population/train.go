@@ -28,12 +28,15 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 			used[t] = true
 		}
 	}
-	c := newChooser(p, newSpace(p, used, opt.Threads), opt)
+	c := newChooser(p, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
 	chosen := &Trial{}
 	if opt.Setting != nil {
 		chosen.Setting = *opt.Setting
 	} else if err := c.choose(ctx, chosen); err != nil {
 		return nil, nil, err
+	}
+	if c.space.rough {
+		c.space = newSpace(p, used, true, opt.Threads)
 	}
 	m, err := c.final(ctx, chosen.Setting)
 	if err != nil {
