@@ -30,6 +30,7 @@ type Answerer struct {
 type People struct {
 	Data     *Answered
 	Splits   int
+	First    int   // the number of the first split
 	Shots    []int // answers of a new person that are learned from; 0: all
 	Most     int   // answers kept of a person
 	NewTexts bool  // the test is on texts that nobody's training has; else on some of a person's own
@@ -61,7 +62,7 @@ type newcomer struct {
 // Run gives one row for each mode and number of answers, and a line for each population.
 func (e *People) Run(ctx context.Context) ([]PeopleRow, []PeopleBank, error) {
 	t := newPeopleTally(len(e.Data.People))
-	for split := range e.Splits {
+	for split := e.First; split < e.First+e.Splits; split++ {
 		half := e.halves(split)
 		for side := range half {
 			if err := e.population(ctx, t, split, side, half[side], half[1-side]); err != nil {

@@ -19,6 +19,7 @@ type peopleFlags struct {
 	drop      []string
 	taps      []int
 	splits    int
+	first     int
 	shots     []int
 	most      int
 	least     int
@@ -54,6 +55,7 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.StringSliceVar(&o.drop, "drop", nil, "labels that are no answers")
 	f.IntSliceVar(&o.taps, "taps", nil, "blocks whose states are the features, 0 for the embeddings; without it those of the axes that are shipped")
 	f.IntVar(&o.splits, "splits", 3, "divisions of the people")
+	f.IntVar(&o.first, "first", 0, "number of the first division, so that several runs share the work")
 	f.IntSliceVar(&o.shots, "shots", []int{1, 3, 10, 0}, "how many answers of a new person are learned from; 0 for all")
 	f.IntVar(&o.most, "most", 90, "answers kept of each person")
 	f.IntVar(&o.least, "least", 25, "answers that a person must have")
