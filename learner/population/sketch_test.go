@@ -106,11 +106,11 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestExactly: what is chosen in a sketch is fitted in all of φ: the model is that which the setting gives without a choice.
+// TestExactly: what is chosen in a sketch is fitted in all of φ: the model is that which the setting gives without a choice, on any number of threads.
 func TestExactly(t *testing.T) {
 	p := wide(400)
-	m, r := train(t, p, &Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{3}, Steps: 20})
-	want, _ := train(t, p, &Options{Setting: &r.Setting, Steps: 20})
+	m, r := train(t, p, &Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{3}, Steps: 20, Threads: 1})
+	want, _ := train(t, p, &Options{Setting: &r.Setting, Steps: 20, Threads: 3})
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got another model of rank %d", m.J)
 	}
