@@ -187,7 +187,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		if err != nil {
 			return *chosen, err
 		}
-		if chosen.worth(t) {
+		if chosen.worth(t) || !t.worth(none) {
 			below = t.Rank
 		} else {
 			chosen = t
@@ -249,16 +249,10 @@ func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
 	return none, nil
 }
 
-// strongest is where the strengths end that are tried beyond those of the options.
-const strongest = 100
-
-// bestOf tries a rank at some strengths, from the weakest on, and beyond the last while that is the best: each fit starts where the one before ended, as axes that were
-// shrunk to nothing do not come back.
+// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
 func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
-	strengths = slices.Clone(strengths)
-	for i := 0; i < len(strengths); i++ {
-		lambda := strengths[i]
+	for _, lambda := range strengths {
 		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
 		for k, f := range c.folds {
 			f.joint.as(rank, t.Head, lambda)
@@ -275,9 +269,6 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 		t.gains(none)
 		if c.trials = append(c.trials, t); best == nil || t.all.mean() < best.all.mean() {
 			best = t
-		}
-		if more := lambda * math.Sqrt(10); i > 0 && i+1 == len(strengths) && best == t && more <= 1.1*strongest {
-			strengths = append(strengths, more)
 		}
 	}
 	return best, nil
