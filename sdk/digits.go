@@ -195,7 +195,7 @@ func (l *lesson) answersThen(ctx context.Context, phi []float32, known map[uint3
 // logProbThen is what a training of the kind that made what is served says out of fold.
 func (l *lesson) logProbThen(ctx context.Context, then *digits.Person, phi []float32, had []int) ([]float32, error) {
 	if j := l.old.joint; j != nil && j.head == l.headRef {
-		return j.outOfFold(ctx, then, rowsOf(phi, had, j.Dim()))
+		return j.outOfFold(ctx, then, j.model.Project(nil, rowsOf(phi, had, j.Dim())))
 	}
 	res, err := digits.Learn(ctx, then, nil)
 	if err != nil {

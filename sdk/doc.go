@@ -1,6 +1,8 @@
 // Package sdk gives each user of a Go program a classifier of their own, from a profile of some 250
 // bytes: for each label a row of digits, which says how much of each of the folder's axes is added to
-// the shared head for that user. Axes are directions of one frozen language model's states. Profiles of
+// the shared head for that user. Axes are directions of one frozen language model's states. Where people
+// give different labels to the same texts, TrainBank finds the few axes on which they differ, and a new
+// profile is its place on these, 8 bytes at most. Profiles of
 // masks, which choose adapters of one shared frozen bank in every block (X-PEFT, arXiv 2401.16137),
 // are there as well: Config.Masks, LearnOptions.Config, own heads. docs/learning.md has both.
 //

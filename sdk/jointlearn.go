@@ -44,15 +44,15 @@ func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float3
 	if j == nil || l.rows > 0 || l.headRef != j.head {
 		return nil, nil
 	}
-	logProb, err := j.outOfFold(ctx, who, phi)
+	rows := j.model.Project(nil, phi)
+	logProb, err := j.outOfFold(ctx, who, rows)
 	if err != nil {
 		return nil, err
 	}
 	if l.outgrown(digits.OutOfFold(logProb, who), digits.OutOfFold(own.LogProb, who)) {
 		return nil, nil
 	}
-	examples := j.examples(who, j.model.Project(nil, phi), numbered(0, len(who.Class)))
-	c, err := j.model.Fit(ctx, examples)
+	c, err := j.model.Fit(ctx, j.examples(who, rows, numbered(0, len(who.Class))))
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +74,14 @@ func (l *lesson) outgrown(joint, other []digits.Answer) bool {
 	return len(gains) >= fewestToJudge && mean(gains) > standardError(gains)
 }
 
-// outOfFold is the log-probabilities that codes without each example give it, [n,C], on the folds that digits are judged by.
-func (j *jointBank) outOfFold(ctx context.Context, who *digits.Person, phi []float32) ([]float32, error) {
+// outOfFold is the log-probabilities that codes without each example give it, [n,C], on the folds that digits are judged by. rows are what head and axes give the examples.
+func (j *jointBank) outOfFold(ctx context.Context, who *digits.Person, rows []float64) ([]float32, error) {
 	folds, err := digits.Folds(who, nil)
 	if err != nil {
 		return nil, err
 	}
 	m := j.model
-	rows, sums, answers := m.Project(nil, phi), make([]float64, len(who.Class)*m.C), make([]float64, len(who.Class))
+	sums, answers := make([]float64, len(who.Class)*m.C), make([]float64, len(who.Class))
 	for _, f := range folds {
 		c, err := m.Fit(ctx, j.examples(who, rows, f.Train))
 		if err != nil {
