@@ -116,6 +116,11 @@ test-cuda: export XPEFT_TEST_DEVICE := cuda
 test-cuda: setup-torch ## golden vectors, Learn and PredictBatch on a GPU
 	$(TORCH) test -v -count=1 -timeout $(TIMEOUT) -run 'Golden|Device|Learn|PredictBatch' ./internal/engine/torch/... ./learner ./sdk
 
+.PHONY: gpu-kit
+gpu-kit: ## pack tests and measurements for a machine with a GPU and PyTorch 2.11, in out/gpukit: docs/gpu.md
+	@bash scripts/setup-torch.sh
+	@bash scripts/gpukit.sh
+
 .PHONY: lint
 lint: setup bin/staticcheck ## gofmt, go vet, staticcheck
 	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
+
+	"github.com/xpeft/xpeft/model"
 )
 
 // TestAsk: what is asked has not been answered, comes once, follows from the answers, and tells more than other texts do.
@@ -16,6 +19,9 @@ func TestAsk(t *testing.T) {
 	first, err := p.Ask(ctx, "ann", candidates, 4)
 	if err != nil || len(first) != 4 || !slices.Equal(first[0].Labels, sides) {
 		t.Fatalf("got %+v, %v, want four questions", first, err)
+	}
+	if want := mostTold(t, p, q.texts); first[0].Text != want {
+		t.Errorf("asked first: got %q, want %q", first[0].Text, want)
 	}
 	if again, err := p.Ask(ctx, "ann", candidates, 4); err != nil || fmt.Sprint(again) != fmt.Sprint(first) {
 		t.Errorf("asked again: got %v, %v, want %v", again, err, first)
@@ -66,6 +72,29 @@ func TestAsk(t *testing.T) {
 	if asked < drawn {
 		t.Errorf("got %.3f right after three questions, %.3f after three texts at random", asked, drawn)
 	}
+}
+
+// mostTold is the text whose label tells most about somebody of whom nothing is known: of the two logits' difference, p(1−p)·(its slopes by z and both biases, squared).
+func mostTold(t *testing.T, p *SDK, texts []string) (best string) {
+	t.Helper()
+	j, err := p.newcomersJoint()
+	if err != nil || j == nil || j.Count() != 1 {
+		t.Fatalf("got %v, %v, want one axis", j, err)
+	}
+	most := 0.0
+	for _, text := range texts {
+		var e model.Encoding
+		p.tokenizer.Encode(&e, text, "", p.maxTokens)
+		row, err := p.jointRows(context.Background(), j, []model.Encoding{e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := 1 / (1 + math.Exp(row[1]-row[0]))
+		if tells := right * (1 - right) * ((row[3]-row[2])*(row[3]-row[2]) + 2); tells > most {
+			best, most = text, tells
+		}
+	}
+	return best
 }
 
 func TestAskRefused(t *testing.T) {

@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 )
 
@@ -53,6 +54,9 @@ func TestJointLife(t *testing.T) {
 	}
 	mustLearn(t, p, "later", es[:8], nil)
 	along("later", false)
+	if asked, err := p.Ask(ctx, "nobody", q.texts, 1); !errors.Is(err, ErrNoPopulation) {
+		t.Errorf("asked along axes that are set aside: got %v, %v, want ErrNoPopulation", asked, err)
+	}
 	if now := mustPredict(t, p, "ann", es[30].Text); distance(now, before) != 0 {
 		t.Error("another head changed what is served")
 	}

@@ -186,7 +186,7 @@ func isJoint(st *store.Store, ref uint32) (bool, error) {
 		return false, fmt.Errorf("bank %d: %w", ref, err)
 	}
 	p, err := Properties(info)
-	return p.Origin == bank.JointAxes, err
+	return err == nil && p.Origin == bank.JointAxes, nil // what is wrong with a bank is for Check to say
 }
 
 // finite is nil for what JSON has no number for: a bundle may have brought it.

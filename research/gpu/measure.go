@@ -55,6 +55,16 @@ func (m *measurement) with(ctx context.Context, f func(context.Context, *sdk.SDK
 	return f(ctx, p)
 }
 
+func (m *measurement) onCard() bool { return m.used == "torch on cuda" }
+
+// rounds are the card's, or the few that a CPU has time for.
+func (m *measurement) rounds(card, cpu int) int {
+	if m.onCard() {
+		return m.share(card)
+	}
+	return cpu
+}
+
 // share is a number of things, or a sixteenth.
 func (m *measurement) share(n int) int {
 	if m.small {
@@ -79,13 +89,14 @@ func (m *measurement) options() *sdk.LearnOptions {
 
 // learn is one profile of 60 texts, 10 epochs: masks in all blocks, LN_b's affine and a head.
 func (m *measurement) learn(ctx context.Context, p *sdk.SDK) error {
-	for round := range 3 {
+	warm := m.rounds(1, 0)
+	for round := range m.rounds(2, 1) + warm {
 		began := time.Now()
 		rep, err := p.Learn(ctx, fmt.Sprint("ann", round), m.examples(0, 60), m.options())
 		if err != nil {
 			return err
 		}
-		if round > 0 || m.small { // the first one warms up
+		if round >= warm {
 			m.say("Learn of 60 texts × 10 epochs, all blocks", "s", time.Since(began).Seconds(), fmt.Sprintf("%d steps by %s on %s", rep.Steps, rep.Engine, rep.Device))
 		}
 	}
@@ -94,11 +105,10 @@ func (m *measurement) learn(ctx context.Context, p *sdk.SDK) error {
 
 // learnMany is 256 profiles of 8 texts together, and some of them one by one. A CPU gets fewer, as it takes minutes.
 func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
-	n, o := profiles, m.options()
-	if m.used != "torch on cuda" {
-		n = profiles / 16
+	n, o := m.share(profiles), m.options()
+	if !m.onCard() {
+		n = m.share(profiles / 16)
 	}
-	n = m.share(n)
 	var requests []sdk.LearnRequest
 	for i := range n {
 		requests = append(requests, sdk.LearnRequest{Profile: fmt.Sprint("many", i), Examples: m.examples(i*perHead, perHead)})
@@ -114,7 +124,7 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 		}
 	}
 	m.say("LearnMany, 8 texts a profile, all blocks", "profiles/s", float64(n)/time.Since(began).Seconds(), fmt.Sprintf("%d profiles", n))
-	few := min(16, n)
+	few := m.rounds(16, min(8, n))
 	began = time.Now()
 	for i := range few {
 		if _, err := p.Learn(ctx, fmt.Sprint("one", i), m.examples(i*perHead, perHead), o); err != nil {
@@ -127,7 +137,7 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 
 // trainBank is a few steps over 256 profiles in all blocks.
 func (m *measurement) trainBank(ctx context.Context, p *sdk.SDK) error {
-	n := max(24, m.share(profiles))
+	n := m.rounds(profiles, 32)
 	c := learner.Default()
 	c.Epochs = 1
 	c.Updates = 1
@@ -161,6 +171,7 @@ func (m *measurement) trainBank(ctx context.Context, p *sdk.SDK) error {
 // predict is batches of 64 profiles, in all blocks.
 func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
 	const served = 64
+	warm := m.rounds(2, 1)
 	c := learner.Default()
 	c.Epochs, c.Updates = 1, 1
 	for i := range served {
@@ -170,7 +181,7 @@ func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
 	}
 	for _, rows := range []int{64, 1024} {
 		var took []float64
-		for round := range m.share(16) + 2 {
+		for round := range m.rounds(16, 2) + warm {
 			batch := make([]sdk.Request, rows)
 			for i := range batch {
 				batch[i] = sdk.Request{Profile: fmt.Sprint("p", i%served), Text: m.texts[(round*rows+i)%len(m.texts)]}
@@ -185,7 +196,7 @@ func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
 					return a.Err
 				}
 			}
-			if round > 1 { // the first ones warm up
+			if round >= warm {
 				took = append(took, time.Since(began).Seconds())
 			}
 		}

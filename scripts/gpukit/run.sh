@@ -23,10 +23,11 @@ ln -sfn "$lib" torch-lib # the programs look there
 export XPEFT_MODEL=$PWD/model XPEFT_GOLDEN=$PWD/golden
 export XPEFT_TEST_DEVICE=${devices%%,*}
 
-# part NAME SECONDS FOLDER COMMAND...: runs one part and says how it went.
+# part NAME SECONDS FOLDER COMMAND...: runs one part and says how it went. All have 470 s together.
 part() {
 	local name=$1 limit=$2 folder=$3 began=$SECONDS code=0
 	shift 3
+	((limit <= 470 - SECONDS)) || limit=$((SECONDS < 465 ? 470 - SECONDS : 5))
 	(cd "$folder" && timeout "$limit" "$@") >"$OUT/$name.log" 2>&1 || code=$?
 	((code == 0)) || { failed=$((failed + 1)); tail -n 15 "$OUT/$name.log"; }
 	printf '%-12s %s after %d s\n' "$name" "$([[ $code == 0 ]] && echo ok || echo "FAILED ($code)")" $((SECONDS - began))
@@ -40,7 +41,7 @@ part sdk 90 sdk ./test -test.v -test.short -test.run 'Device|TestLearn|PredictBa
 part figures 240 . ./gpu -model model -devices "$devices" -texts "$OUT/texts.jsonl" ${SMALL:+-small}
 if "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
 	for device in ${devices//,/ }; do
-		part "peers-$device" 90 . "$python" peers.py model "$OUT/texts.jsonl" "$device"
+		part "peers-$device" 150 . "$python" peers.py model "$OUT/texts.jsonl" "$device"
 	done
 else
 	echo "no transformers and peft here: their side is left out"
