@@ -42,9 +42,9 @@ func TestAverage(t *testing.T) {
 	}
 }
 
-// TestPlantedNewTexts: axes that φ tells of are found for new texts, and none where what people differ in is a matter of each text. Long form: twenty of each.
+// TestPlantedNewTexts: axes that φ tells of are found for new texts, and none where what people differ in is a matter of each text. Long form: ten of each.
 func TestPlantedNewTexts(t *testing.T) {
-	draws, right := 20, 18
+	draws, right := 10, 9
 	if testing.Short() {
 		draws, right = 1, 1
 	}
