@@ -41,7 +41,7 @@ var imports = map[string][]string{
 	"internal/engine/torch/libtorch": {},
 	"learner":                        {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model", "bitmask"},
 	"learner/digits":                 {"internal/numeric"},
-	"learner/population":             {"internal/numeric", "internal/half"},
+	"learner/population":             {"internal/dense", "internal/numeric", "internal/half"},
 	"sdk":                            {"learner", "learner/digits", "learner/population", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/quant"},
 	"metrics":                        {"sdk"},
 	"internal/jsonl":                 {},

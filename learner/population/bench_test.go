@@ -36,8 +36,8 @@ func BenchmarkScale(b *testing.B) {
 			for t := range used {
 				used[t] = true
 			}
-			j := newJoint(newSpace(&p.Population, used, 2), p.People, 2, 2)
-			j.as(2, 1, 1)
+			j := newJoint(newSpace(&p.Population, used, false, 2), p.People, 2, 2)
+			j.as(Setting{Rank: 2, Head: 1, Axis: 1})
 			x := make([]float64, 3*2*65)
 			for i := range x {
 				x[i] = p.rng.NormFloat64()
@@ -50,4 +50,32 @@ func BenchmarkScale(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkMany is a step for 400 people with 50 answers each of 26 labels, every text answered once and the space before it.
+func BenchmarkMany(b *testing.B) {
+	p := wide(20_000)
+	p.C = 26
+	for k := range p.People {
+		for i := range p.People[k].Class {
+			p.People[k].Class[i] = int32((k + i) % 26)
+		}
+	}
+	var j *joint
+	b.Run("space", func(b *testing.B) {
+		for b.Loop() {
+			j = newJoint(newSpace(p, everyText(p), false, 1), p.People, p.C, 1)
+		}
+	})
+	b.Run("step", func(b *testing.B) {
+		j.as(Setting{Rank: 1, Head: 1, Axis: 1})
+		x := make([]float64, 2*26*(j.dim+1))
+		g := make([]float64, len(x))
+		for i := range x {
+			x[i] = float64(i%7)/100 - 0.03
+		}
+		for b.Loop() {
+			j.objective(x, g)
+		}
+	})
 }

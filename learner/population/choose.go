@@ -15,40 +15,17 @@ type Trial struct {
 	ShotGain []float64 // the same by Options.Shots; nil at rank 0
 	ShotSE   []float64
 
-	people []float64   // each held-out person's mean
-	shots  [][]float64 // by Options.Shots: each held-out person's
+	all   losses   // the mean of all shots
+	shots []losses // by Options.Shots
 }
 
 // gains fills in what t gains over rank 0.
 func (t *Trial) gains(none *Trial) {
-	t.Gain, t.SE = t.against(none)
+	t.Gain, t.SE = t.all.less(&none.all)
 	for k := range t.shots {
-		gain, se := (&Trial{people: t.shots[k]}).against(&Trial{people: none.shots[k]})
+		gain, se := t.shots[k].less(&none.shots[k])
 		t.ShotGain, t.ShotSE = append(t.ShotGain, gain), append(t.ShotSE, se)
 	}
-}
-
-// mean loss over people.
-func (t *Trial) mean() float64 {
-	sum := 0.0
-	for _, v := range t.people {
-		sum += v / float64(len(t.people))
-	}
-	return sum
-}
-
-// against is how much less t loses than other, and the standard error of that over people.
-func (t *Trial) against(other *Trial) (gain, se float64) {
-	n := float64(len(t.people))
-	for u, v := range t.people {
-		gain += (other.people[u] - v) / n
-	}
-	square := 0.0
-	for u, v := range t.people {
-		d := other.people[u] - v - gain
-		square += d * d
-	}
-	return gain, math.Sqrt(square / max(1, n-1) / n)
 }
 
 // surely is how many standard errors the gain of any axes over none must be: the lower end of its 90 % interval is above 0. A larger rank has to be better than a
@@ -69,10 +46,11 @@ type chooser struct {
 // fold is one part of the people held out.
 type fold struct {
 	joint      *joint
-	held       [][]held    // of each person, as often as they are divided
-	heads      [][]float64 // W at each of HeadStrengths
-	directions []float64   // at the head that was chosen
-	counts     []float64   // labels of those who train
+	who        []int     // the people who are held out
+	held       [][]held  // of each of them, as often as they are divided
+	head       []float64 // W
+	directions []float64 // at the head that was chosen
+	counts     []float64 // labels of those who train
 }
 
 // held is a person who is not trained on.
@@ -89,32 +67,46 @@ const tested = 0.3
 
 func newChooser(p *Population, s *space, o Options) *chooser {
 	c := &chooser{Population: p, space: s, options: o}
-	c.fits = o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
-	rng := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473))
-	people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
-	for f := range o.Folds {
-		part := &fold{counts: make([]float64, p.C)}
-		var train []Answers
-		withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
-		for u, a := range p.People {
-			if people[u]%o.Folds == f {
-				if h := divide(a, rng, o.NewTexts, withheld); len(h) > 0 {
-					part.held = append(part.held, h)
-				}
-				continue
-			}
-			if a = without(a, withheld); len(a.Text) > 0 {
-				train = append(train, a)
-			}
-			for _, class := range a.Class {
-				part.counts[class]++
-			}
+	rng, rounds := rand.New(rand.NewPCG(o.Seed, 0x666f6c6473)), 1
+	if o.NewTexts {
+		rounds = draws
+	}
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	for range rounds {
+		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
+		for f := range o.Folds {
+			withheld := func(t int32) bool { return o.NewTexts && texts[t]%o.Folds == f }
+			c.folds = append(c.folds, c.fold(func(u int) bool { return people[u]%o.Folds == f }, withheld, rng))
 		}
-		part.joint = newJoint(s, train, p.C, o.Threads)
-		c.folds = append(c.folds, part)
 	}
 	return c
 }
+
+// fold holds some people out and, for everybody, some texts.
+func (c *chooser) fold(out func(u int) bool, withheld func(text int32) bool, rng *rand.Rand) *fold {
+	part := &fold{counts: make([]float64, c.C)}
+	var train []Answers
+	for u, a := range c.People {
+		if out(u) {
+			if h := divide(a, rng, c.options.NewTexts, withheld); len(h) > 0 {
+				part.who, part.held = append(part.who, u), append(part.held, h)
+			}
+			continue
+		}
+		if a = without(a, withheld); len(a.Text) > 0 {
+			train = append(train, a)
+		}
+		for _, class := range a.Class {
+			part.counts[class]++
+		}
+	}
+	part.joint = newJoint(c.space, train, c.C, c.options.Threads)
+	part.joint.enough = loosely
+	return part
+}
+
+// draws is how often people and texts are divided where texts are held out: a fold asks everybody about the same few.
+const draws = 3
 
 // divisions is how often a held-out person's answers are divided and shuffled: what they lose then depends less on which answers are first.
 const divisions = 5
@@ -164,7 +156,7 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 		} else {
 			above = min(above, rank)
 		}
-		if t.mean() >= best.mean() {
+		if t.all.mean() >= best.all.mean() {
 			break
 		}
 		best = t
@@ -195,7 +187,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		if err != nil {
 			return *chosen, err
 		}
-		if chosen.worth(t) {
+		if chosen.worth(t) || !t.worth(none) {
 			below = t.Rank
 		} else {
 			chosen = t
@@ -206,66 +198,102 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 
 // worth says whether t is so much better that it may be larger.
 func (t *Trial) worth(smaller *Trial) bool {
-	gain, se := t.against(smaller)
+	gain, se := t.all.less(&smaller.all)
 	if smaller.Rank == 0 {
 		se *= surely
 	}
-	return len(t.people) > 1 && gain > se
+	return len(t.all.people) > 1 && gain > se
 }
 
-// rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
+// rankZero finds the strengths of the head and of b. Its losses are those of fitted biases or of the label prior, whichever are less.
 func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
-	var all []*Trial
-	for k, lambda := range c.options.HeadStrengths {
-		fitted, prior := &Trial{Setting: Setting{Head: lambda}}, &Trial{Setting: Setting{Head: lambda}}
+	var heads []*Trial
+	var fits [][][]float64 // of each of heads: W of each fold
+	first := c.options.BiasStrengths[0]
+	for _, lambda := range c.options.HeadStrengths {
 		for _, f := range c.folds {
-			f.joint.as(0, lambda, 0)
-			x := make([]float64, c.C*(c.space.dim+1))
-			if k > 0 {
-				x = slices.Clone(f.heads[k-1])
+			if f.head == nil {
+				f.head = make([]float64, c.C*(c.space.dim+1))
 			}
-			if err := c.minimize(ctx, f.joint, x, roughly); err != nil {
-				return nil, err
-			}
-			f.heads = append(f.heads, x)
-			f.joint.project(f.joint.rows, x, c.options.Threads)
-			c.score(fitted, f, fitBias)
-			c.score(prior, f, countPrior)
 		}
-		c.close(fitted)
-		c.close(prior)
-		if prior.mean() < fitted.mean() {
-			fitted = prior
+		t, err := c.head(ctx, Setting{Head: lambda, Bias: first})
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, fitted)
+		var of [][]float64
+		for _, f := range c.folds {
+			of = append(of, slices.Clone(f.head))
+		}
+		heads, fits = append(heads, t[0].least(t[1])), append(fits, of)
 	}
-	none, at := all[0], 0
-	for k, t := range all {
-		if t.mean() < none.mean() {
-			none, at = t, k
+	at := 0
+	for k, t := range heads {
+		if t.all.mean() < heads[at].all.mean() {
+			at = k
 		}
 	}
-	none.Gain, none.SE = 0, 0
+	for k, f := range c.folds {
+		f.head = fits[at][k]
+	}
+	return c.bias(ctx, heads[at])
+}
+
+// bias finds the strength of b that is best for fitted biases, and starts the axes there.
+func (c *chooser) bias(ctx context.Context, none *Trial) (*Trial, error) {
+	best, start := (*Trial)(nil), none
+	for _, beta := range c.options.BiasStrengths {
+		t, err := c.head(ctx, Setting{Head: start.Head, Bias: beta})
+		if err != nil {
+			return nil, err
+		}
+		if best == nil || t[0].all.mean() < best.all.mean() {
+			best, none = t[0], t[0].least(t[1])
+		}
+	}
 	c.trials = append(c.trials, none)
 	for _, f := range c.folds {
-		f.joint.as(0, none.Head, 0)
-		f.joint.project(f.joint.rows, f.heads[at], c.options.Threads)
+		f.joint.as(none.Setting)
+		f.joint.project(f.joint.rows, f.head, c.options.Threads)
 		f.joint.solve()
 		f.directions = f.joint.directions(MaxRank, c.options.Seed)
-		f.heads = f.heads[at : at+1]
 	}
 	return none, nil
+}
+
+// head fits every fold's head, from the one before, and tries fitted biases and the label prior on it.
+func (c *chooser) head(ctx context.Context, s Setting) (out [2]*Trial, err error) {
+	fitted, prior := &Trial{Setting: s}, &Trial{Setting: s}
+	for _, f := range c.folds {
+		f.joint.as(s)
+		if err := c.minimize(ctx, f.joint, f.head, roughly); err != nil {
+			return out, err
+		}
+		f.joint.project(f.joint.rows, f.head, c.options.Threads)
+		c.score(fitted, f, fitBias)
+		c.score(prior, f, countPrior)
+	}
+	c.close(fitted)
+	c.close(prior)
+	return [2]*Trial{fitted, prior}, nil
+}
+
+// least is the one that loses less.
+func (t *Trial) least(other *Trial) *Trial {
+	if other.all.mean() < t.all.mean() {
+		return other
+	}
+	return t
 }
 
 // bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
 func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
 	for _, lambda := range strengths {
-		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
+		t := &Trial{Setting: Setting{rank, none.Head, lambda, none.Bias}}
 		for k, f := range c.folds {
-			f.joint.as(rank, t.Head, lambda)
+			f.joint.as(t.Setting)
 			if starts[k] == nil {
-				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
+				starts[k] = f.joint.start(f.head, f.directions, rank)
 			}
 			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
 				return nil, err
@@ -275,7 +303,7 @@ func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths [
 		}
 		c.close(t)
 		t.gains(none)
-		if c.trials = append(c.trials, t); best == nil || t.mean() < best.mean() {
+		if c.trials = append(c.trials, t); best == nil || t.all.mean() < best.all.mean() {
 			best = t
 		}
 	}

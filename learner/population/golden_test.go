@@ -63,8 +63,8 @@ func (g jointCase) problem(threads int) (*joint, []float64) {
 			used[t] = true
 		}
 	}
-	j := newJoint(newSpace(p, used, threads), p.People, g.C, threads)
-	j.as(g.J, g.Head, g.Axis)
+	j := newJoint(newSpace(p, used, true, threads), p.People, g.C, threads)
+	j.as(Setting{Rank: g.J, Head: g.Head, Axis: g.Axis})
 	var x []float64
 	for _, row := range g.Probe {
 		x = append(x, j.into(row)...)

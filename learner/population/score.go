@@ -1,6 +1,10 @@
 package population
 
-import "math"
+import (
+	"math"
+
+	"github.com/xpeft/xpeft/internal/numeric"
+)
 
 // fitBias and countPrior are two ways of answering for a held-out person.
 func fitBias(f *fold, s *solver, a Answers, x []float64) { s.solve(f.joint.rows, a, x, nil) }
@@ -27,50 +31,78 @@ func countPrior(f *fold, _ *solver, a Answers, x []float64) {
 // score adds the losses of a fold's held-out people, whose texts' rows are those of the fold's joint.
 func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []float64)) {
 	j, shots := f.joint, c.options.Shots
-	losses := make([]float64, len(f.held)*len(shots))
+	all := make([][][]float64, len(f.held)) // of each person, by shots and then division, each answer's
 	parallel(c.options.Threads, len(f.held), 4, func(_, from, to int) {
-		s, x := newSolver(j.rank, j.labels), make([]float64, j.rank+j.labels)
+		s, x := newSolver(j.rank, j.labels, j.beta), make([]float64, j.rank+j.labels)
+		s.enough = j.enough
 		for u := from; u < to; u++ {
-			for _, h := range f.held[u] {
-				for k, n := range shots {
+			for _, n := range shots {
+				for _, h := range f.held[u] {
 					some := h.fit
 					if n > 0 && n < len(some.Text) {
 						some = Answers{some.Text[:n], some.Class[:n]}
 					}
 					clear(x)
 					fit(f, s, some, x)
-					losses[u*len(shots)+k] += s.loss(j.rows, h.test, x) / float64(len(f.held[u]))
+					all[u] = append(all[u], s.losses(j.rows, h.test, x))
 				}
 			}
 		}
 	})
-	if t.Loss == nil {
-		t.Loss, t.shots = make([]float64, len(shots)), make([][]float64, len(shots))
+	if t.shots == nil {
+		t.shots = make([]losses, len(shots))
 	}
-	for u := range f.held {
+	for k := range shots {
+		c.collect(&t.shots[k], f, func(u, division int) []float64 { return all[u][k*len(f.held[u])+division] })
+	}
+}
+
+// collect adds the losses of a fold's people with one number of answers.
+func (c *chooser) collect(to *losses, f *fold, of func(u, division int) []float64) {
+	if c.options.NewTexts && to.texts == nil {
+		to.texts, to.weight = make([]float64, c.space.texts), make([]float64, c.space.texts)
+	}
+	for u, divisions := range f.held {
 		sum := 0.0
-		for k := range shots {
-			t.Loss[k] += losses[u*len(shots)+k]
-			t.shots[k] = append(t.shots[k], losses[u*len(shots)+k])
-			sum += losses[u*len(shots)+k] / float64(len(shots))
+		for k, h := range divisions {
+			loss := of(u, k)
+			for _, v := range loss {
+				sum += v / float64(len(loss)*len(divisions))
+			}
+			if to.texts != nil {
+				to.add(h.test, loss, len(divisions))
+			}
 		}
-		t.people = append(t.people, sum)
+		to.people = append(to.people, sum)
 	}
 }
 
-// close turns sums over people into means.
+// close makes one value a person, and the means.
 func (c *chooser) close(t *Trial) {
-	for k := range t.Loss {
-		t.Loss[k] /= max(1, float64(len(t.people)))
+	var who []int
+	for _, f := range c.folds {
+		who = append(who, f.who...)
+	}
+	share := 1 / float64(len(t.shots))
+	for k := range t.shots {
+		s := &t.shots[k]
+		s.people = average(s.people, who, len(c.People))
+		if k == 0 {
+			t.all = losses{make([]float64, len(s.people)), make([]float64, len(s.texts)), s.weight}
+		}
+		numeric.Add(t.all.people, share, s.people)
+		numeric.Add(t.all.texts, share, s.texts)
+		t.Loss = append(t.Loss, s.mean())
 	}
 }
 
-// loss is the mean log-loss of some answers.
-func (s *solver) loss(rows []float64, a Answers, x []float64) (sum float64) {
+// losses are the log-losses of some answers.
+func (s *solver) losses(rows []float64, a Answers, x []float64) []float64 {
+	out := make([]float64, len(a.Text))
 	for i, t := range a.Text {
 		p := s.answer(s.row(rows, t), x)
 		z := p[a.Class[i]]
-		sum += (softmax(p) - z) / float64(len(a.Text))
+		out[i] = softmax(p) - z
 	}
-	return sum
+	return out
 }

@@ -9,26 +9,31 @@ import (
 
 // solver fits one person: x = (z, b) minimizes
 //
-//	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½‖b‖²
+//	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½β‖b‖²
 //
 // A text's part is a row of (1+J)·C values: base, then what each axis adds. The problem is convex, and Newton's method needs a few steps.
 type solver struct {
 	axes, labels  int
 	weight        []float64 // w, of each answer; nil: 1
+	beta          float64   // β
+	enough        float64   // the Newton decrement, squared, below which the step that was found is the last
 	hessian       []float64 // [n,n]: the lower triangle, then its Cholesky factor
 	gradient      []float64
 	step, trial   []float64
 	logits, slope []float64 // [C]; [J,C]: p_c·(axis_jc − its mean)
 }
 
-func newSolver(axes, labels int) *solver {
+func newSolver(axes, labels int, beta float64) *solver {
 	n := axes + labels
-	return &solver{axes: axes, labels: labels, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
+	return &solver{axes: axes, labels: labels, beta: beta, enough: closely, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
 		logits: make([]float64, labels), slope: make([]float64, axes*labels)}
 }
 
-// enough is the Newton decrement, squared, below which the step that was found is the last: what is left after it is of the order of its square.
-const enough = 1e-9
+// closely and loosely end Newton's method in final fits and in a choice: what is left after a step is of the order of the decrement's square.
+const (
+	closely = 1e-9
+	loosely = 1e-5
+)
 
 // solve improves x to the minimum, whose value it returns. What is left of the answers there, p − e_c, it writes to residual, [n,C], if that is not nil.
 func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64 {
@@ -38,7 +43,7 @@ func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64
 		copy(s.step, s.gradient)
 		substitute(s.hessian, s.step)
 		decrement := numeric.Dot(s.step, s.gradient)
-		if decrement <= enough {
+		if decrement <= s.enough {
 			numeric.Add(x, -1, s.step)
 			break
 		}
@@ -54,6 +59,12 @@ func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64
 		copy(x, s.trial)
 	}
 	return s.value(rows, a, x, residual)
+}
+
+// shrink is the prior's part of the value.
+func (s *solver) shrink(x []float64) float64 {
+	z, b := x[:s.axes], x[s.axes:]
+	return (numeric.Dot(z, z) + s.beta*numeric.Dot(b, b)) / 2
 }
 
 func (s *solver) weightOf(i int) float64 {
@@ -81,7 +92,7 @@ func (s *solver) row(rows []float64, text int32) []float64 {
 }
 
 func (s *solver) value(rows []float64, a Answers, x, residual []float64) float64 {
-	sum := numeric.Dot(x, x) / 2
+	sum := s.shrink(x)
 	for i, t := range a.Text {
 		p := s.answer(s.row(rows, t), x)
 		z := p[a.Class[i]]
@@ -96,11 +107,15 @@ func (s *solver) value(rows []float64, a Answers, x, residual []float64) float64
 // derive is value, with the gradient and the Hessian.
 func (s *solver) derive(rows []float64, a Answers, x []float64) float64 {
 	J, C, n := s.axes, s.labels, len(x)
-	sum := numeric.Dot(x, x) / 2
+	sum := s.shrink(x)
 	copy(s.gradient, x)
 	clear(s.hessian)
 	for k := range n {
 		s.hessian[k*n+k] = 1
+		if k >= J {
+			s.hessian[k*n+k] = s.beta
+			s.gradient[k] *= s.beta
+		}
 	}
 	for i, t := range a.Text {
 		row := s.row(rows, t)

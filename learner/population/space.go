@@ -2,79 +2,113 @@ package population
 
 import (
 	"math"
-	"slices"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // space is φ of all texts as the fits see it: centred, scaled to a mean square of 1, and in an orthonormal basis of what the texts span where that has fewer
-// dimensions. Best weights lie in that span, and neither logits nor lengths change by the turn.
+// dimensions. Best weights lie in that span, and neither logits nor lengths change by the turn. For a choice alone, where texts are many and φ is long, the basis has the
+// directions in which they vary most.
 type space struct {
 	texts, dim int
 	x          []float64 // [T,dim+1]; the last value is 1
+	narrow     []float32 // the same instead of x, where that would be large
 	mean       []float64 // [D]
 	scale      float64
 	basis      []float64 // [dim,D]; nil: that of φ itself
+	rough      bool      // the basis leaves something out
 }
 
-func newSpace(p *Population, used []bool, threads int) *space {
-	s := &space{texts: len(p.Phi) / p.D, dim: p.D, mean: make([]float64, p.D)}
-	all, count := numeric.Widen(p.Phi), 0.0
-	for t := range s.texts {
-		if used[t] {
-			numeric.Add(s.mean, 1, all[t*p.D:(t+1)*p.D])
-			count++
-		}
-	}
-	for i := range s.mean {
-		s.mean[i] /= max(1, count)
-	}
-	square := 0.0
-	for t := range s.texts {
-		row := all[t*p.D : (t+1)*p.D]
-		numeric.Add(row, -1, s.mean)
-		if used[t] {
-			square += numeric.Dot(row, row) / max(1, count)
-		}
-	}
-	if s.scale = 1; square > 0 {
-		s.scale = 1 / math.Sqrt(square)
-	}
-	for i := range all {
-		all[i] *= s.scale
-	}
+// many is how large [T,dim] is when products take float32.
+const many = 1 << 18
+
+// newSpace may leave out what little many texts vary by if it need not be exact.
+func newSpace(p *Population, used []bool, exact bool, threads int) *space {
+	s := &space{texts: len(p.Phi) / p.D, dim: p.D}
+	s.measure(p, used)
 	if 2*s.texts < p.D {
-		s.span(all, p.D)
+		s.span(p)
+	} else if p.D > 2*kept && !exact {
+		s.sketch(p, threads)
+	}
+	if s.texts*s.dim >= many {
+		s.narrow = s.turned(p, threads)
+		return s
 	}
 	s.x = make([]float64, s.texts*(s.dim+1))
 	parallel(threads, s.texts, 16, func(_, from, to int) {
+		row := make([]float64, p.D)
 		for t := from; t < to; t++ {
-			s.turn(s.x[t*(s.dim+1):(t+1)*(s.dim+1)], all[t*p.D:(t+1)*p.D])
+			s.standard(row, p.Phi[t*p.D:(t+1)*p.D])
+			s.turn(s.x[t*(s.dim+1):(t+1)*(s.dim+1)], row)
 		}
 	})
 	return s
 }
 
-// span finds the basis: Gram-Schmidt, each vector twice.
-func (s *space) span(all []float64, d int) {
-	s.basis = []float64{}
-	for t := range s.texts {
-		row := slices.Clone(all[t*d : (t+1)*d])
+// measure finds the mean and the scale of the texts that somebody answered.
+func (s *space) measure(p *Population, used []bool) {
+	s.mean, s.scale = make([]float64, p.D), 1
+	count, square := 0.0, 0.0
+	each := func(f func(phi []float32)) {
+		for t := range s.texts {
+			if used[t] {
+				f(p.Phi[t*p.D : (t+1)*p.D])
+			}
+		}
+	}
+	each(func(phi []float32) {
+		for i, v := range phi {
+			s.mean[i] += float64(v)
+		}
+		count++
+	})
+	for i := range s.mean {
+		s.mean[i] /= max(1, count)
+	}
+	row := make([]float64, p.D)
+	each(func(phi []float32) {
+		s.standard(row, phi)
+		square += numeric.Dot(row, row) / max(1, count)
+	})
+	if square > 0 {
+		s.scale = 1 / math.Sqrt(square)
+	}
+}
+
+// standard writes a φ, centred and scaled.
+func (s *space) standard(out []float64, phi []float32) {
+	for i, v := range phi {
+		out[i] = (float64(v) - s.mean[i]) * s.scale
+	}
+}
+
+// span finds the basis of all texts.
+func (s *space) span(p *Population) {
+	s.basis = orthonormal(p.D, s.texts, func(row []float64, t int) { s.standard(row, p.Phi[t*p.D:(t+1)*p.D]) })
+	s.dim = len(s.basis) / p.D
+}
+
+// orthonormal is a basis of what n vectors span, [·,d], by Gram-Schmidt, each vector twice; those that depend on the ones before it are left out.
+func orthonormal(d, n int, vector func(row []float64, k int)) (basis []float64) {
+	basis = []float64{}
+	row := make([]float64, d)
+	for k := range n {
+		vector(row, k)
 		size := math.Sqrt(numeric.Dot(row, row))
 		for range 2 {
-			for at := 0; at < len(s.basis); at += d {
-				q := s.basis[at : at+d]
+			for at := 0; at < len(basis); at += d {
+				q := basis[at : at+d]
 				numeric.Add(row, -numeric.Dot(row, q), q)
 			}
 		}
 		if rest := math.Sqrt(numeric.Dot(row, row)); rest > 1e-9*size {
-			for i := range row {
-				row[i] /= rest
+			for _, v := range row {
+				basis = append(basis, v/rest)
 			}
-			s.basis = append(s.basis, row...)
 		}
 	}
-	s.dim = len(s.basis) / d
+	return basis
 }
 
 // turn writes a centred and scaled φ in the basis, and a 1.
@@ -110,6 +144,10 @@ func (s *space) raw(row []float64) (w []float64, bias float64) {
 func (s *space) project(out, rows []float64, threads int) {
 	width := s.dim + 1
 	count := len(rows) / width
+	if s.narrow != nil {
+		widen(out, byRows(s.narrow, numeric.Narrow(rows), width, threads))
+		return
+	}
 	parallel(threads, s.texts, 32, func(_, from, to int) {
 		for t := from; t < to; t++ {
 			x, to, r := s.x[t*width:(t+1)*width], out[t*count:(t+1)*count], 0
@@ -128,6 +166,10 @@ func (s *space) project(out, rows []float64, threads int) {
 func (s *space) gather(rows, by []float64, threads int) {
 	width := s.dim + 1
 	count := len(rows) / width
+	if s.narrow != nil {
+		widen(rows, byTexts(s.narrow, numeric.Narrow(by), width, threads))
+		return
+	}
 	clear(rows)
 	x := func(t int) []float64 { return s.x[t*width : (t+1)*width] }
 	parallel(threads, count, 1, func(_, from, to int) {

@@ -30,11 +30,13 @@ type Answerer struct {
 type People struct {
 	Data     *Answered
 	Splits   int
+	First    int   // the number of the first split
 	Shots    []int // answers of a new person that are learned from; 0: all
 	Most     int   // answers kept of a person
 	NewTexts bool  // the test is on texts that nobody's training has; else on some of a person's own
 	Asked    bool  // also choose which texts to ask about
 	Some     int   // people in the population at most; 0: half of all
+	Brief    bool  // prior, bias and code alone
 	Permuted bool  // the labels are dealt anew among people, text by text: no two people then differ by themselves
 	Options  population.Options
 	Log      func(string)
@@ -60,7 +62,7 @@ type newcomer struct {
 // Run gives one row for each mode and number of answers, and a line for each population.
 func (e *People) Run(ctx context.Context) ([]PeopleRow, []PeopleBank, error) {
 	t := newPeopleTally(len(e.Data.People))
-	for split := range e.Splits {
+	for split := e.First; split < e.First+e.Splits; split++ {
 		half := e.halves(split)
 		for side := range half {
 			if err := e.population(ctx, t, split, side, half[side], half[1-side]); err != nil {
@@ -89,7 +91,7 @@ func (e *People) population(ctx context.Context, t *peopleTally, split, side int
 	}
 	bank := newPeopleBank(split, side, b, len(old))
 	t.banks = append(t.banks, bank)
-	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Gain, b.report.SE)
+	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, bias precision %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Bias, b.report.Gain, b.report.SE)
 	for _, r := range b.report.Trials {
 		e.log("  rank %d, head L2 %g, axes L2 %g: losses %.4f, gain %.4f ± %.4f", r.Rank, r.Head, r.Axis, r.Loss, r.Gain, r.SE)
 	}
@@ -136,7 +138,7 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	}
 	b := &banks{Model: m, none: m, report: r, phi: e.Data.features(used)}
 	if m.J > 0 {
-		o.Setting = &population.Setting{Head: r.Head}
+		o.Setting = &population.Setting{Head: r.Head, Bias: r.Bias}
 		if b.none, _, err = population.Train(ctx, p, &o); err != nil {
 			return nil, err
 		}

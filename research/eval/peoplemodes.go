@@ -79,6 +79,9 @@ func (p *serving) serve(ctx context.Context, codes []*population.Code, i int) er
 	p.trainTexts, _ = p.Data.texts(p.who, first)
 	p.testTexts, _ = p.Data.texts(p.who, p.newcomer.test)
 	p.prior(peoplePrior, p.Model, p.own, p.test)
+	if p.Brief {
+		return p.brief(codes[i])
+	}
 	p.prior(peopleAlone, p.none, p.alone, p.aloneTest)
 	if err := p.ownHead(ctx); err != nil {
 		return err
@@ -104,6 +107,16 @@ func (p *serving) serve(ctx context.Context, codes []*population.Code, i int) er
 		return p.asked(ctx)
 	}
 	return nil
+}
+
+// brief is the default, and what it must not be worse than.
+func (p *serving) brief(c *population.Code) error {
+	if p.J == 0 {
+		p.prior(peopleCode, p.Model, p.own, p.test)
+	} else {
+		p.answer(peopleCode, 1, func(dst, row []float64) []float64 { return p.Logits(dst, row, c) })
+	}
+	return p.bias()
 }
 
 // answer marks the answers to the test by a mode's logits of the bank's rows.

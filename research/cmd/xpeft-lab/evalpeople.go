@@ -19,6 +19,7 @@ type peopleFlags struct {
 	drop      []string
 	taps      []int
 	splits    int
+	first     int
 	shots     []int
 	most      int
 	least     int
@@ -26,6 +27,7 @@ type peopleFlags struct {
 	maxTokens int
 	newTexts  bool
 	asked     bool
+	brief     bool
 	permuted  bool
 	only      []int
 	setting   population.Setting
@@ -53,6 +55,7 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.StringSliceVar(&o.drop, "drop", nil, "labels that are no answers")
 	f.IntSliceVar(&o.taps, "taps", nil, "blocks whose states are the features, 0 for the embeddings; without it those of the axes that are shipped")
 	f.IntVar(&o.splits, "splits", 3, "divisions of the people")
+	f.IntVar(&o.first, "first", 0, "number of the first division, so that several runs share the work")
 	f.IntSliceVar(&o.shots, "shots", []int{1, 3, 10, 0}, "how many answers of a new person are learned from; 0 for all")
 	f.IntVar(&o.most, "most", 90, "answers kept of each person")
 	f.IntVar(&o.least, "least", 25, "answers that a person must have")
@@ -60,6 +63,7 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.BoolVar(&o.newTexts, "new-texts", false, "test on texts that nobody's training has")
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
+	f.BoolVar(&o.brief, "brief", false, "measure the prior, a fitted bias and the code alone")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
 	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")

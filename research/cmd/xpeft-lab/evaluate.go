@@ -106,7 +106,7 @@ func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
 
 // evaluatePeople measures a population's axes and prints the table.
 func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
-	e := &eval.People{Splits: o.splits, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Permuted: o.permuted, Options: o.options(),
+	e := &eval.People{Splits: o.splits, First: o.first, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Brief: o.brief, Permuted: o.permuted, Options: o.options(),
 		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	if e.Data, err = eval.ReadAnswered(o.cache); err != nil {
 		if e.Data, err = readAnswered(ctx, o); err != nil {
