@@ -34,14 +34,13 @@ type PeopleBank struct {
 	Digits    []int   `json:"digits,omitempty"`
 	Head      float64 `json:"head"` // L2
 	Axis      float64 `json:"axis,omitempty"`
-	Bias      float64 `json:"bias"` // precision of people's biases
 	Gain      float64 `json:"gain"` // in log-loss, by the population's own cross-validation
 	GainError float64 `json:"gain_error"`
 }
 
 func newPeopleBank(split, side int, b *banks, people int) PeopleBank {
 	r := b.report
-	return PeopleBank{Split: split, Side: side, People: people, Rank: r.Rank, Digits: b.Digits, Head: r.Head, Axis: r.Axis, Bias: r.Bias, Gain: r.Gain, GainError: r.SE}
+	return PeopleBank{Split: split, Side: side, People: people, Rank: r.Rank, Digits: b.Digits, Head: r.Head, Axis: r.Axis, Gain: r.Gain, GainError: r.SE}
 }
 
 // peopleTally holds sums by mode and number of answers, person and bank.
