@@ -1,7 +1,6 @@
 package population
 
 import (
-	"cmp"
 	"math"
 
 	"github.com/xpeft/xpeft/internal/half"
@@ -22,10 +21,7 @@ type Model struct {
 	Range   []float32 // [J]
 	Digits  []int     // [J]
 	Counts  []uint32  // [C]: the labels that it was trained on, see Prior
-	Bias    float64   // the precision of b; 0 stands for 1
 }
-
-func (m *Model) beta() float64 { return cmp.Or(m.Bias, 1) }
 
 // Of codes: an axis has most digits at most, over span standard deviations of the people's z to both sides.
 const (

@@ -138,7 +138,7 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	}
 	b := &banks{Model: m, none: m, report: r, phi: e.Data.features(used)}
 	if m.J > 0 {
-		o.Setting = &population.Setting{Head: r.Head, Bias: r.Bias}
+		o.Setting = &population.Setting{Head: r.Head}
 		if b.none, _, err = population.Train(ctx, p, &o); err != nil {
 			return nil, err
 		}
