@@ -120,3 +120,50 @@ func BenchmarkLearnOverMasks(b *testing.B) {
 	b.ReportMetric(over.Seconds()*1e3, "ms/masks")
 	b.ReportMetric(digits.Seconds()/over.Seconds(), "digits/masks")
 }
+
+// BenchmarkPredictBesideLearn takes turns between 100 Predicts alone and 100 beside profiles that learn one after another, of digits and of masks in the last block, and reports the 99th
+// percentiles and the ones over that alone.
+func BenchmarkPredictBesideLearn(b *testing.B) {
+	p := create(b, Config{Model: golden.Model(b), Labels: labels})
+	mustLearn(b, p, "alice", examples(6, 0), nil)
+	masks := learner.LastBlocks()
+	masks.K, masks.Top = 0, 1
+	taught := examples(60, 0)
+	names := []string{"alone", "digits", "masks"}
+	options := []*LearnOptions{nil, nil, {Config: &masks}}
+	took := make([][]time.Duration, len(names))
+	for n := 0; b.Loop(); n++ {
+		for i := range names {
+			stop, over := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(over)
+				for k := 0; i > 0; k++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if _, err := p.Learn(context.Background(), fmt.Sprint("user ", n, i, k), taught, options[i]); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}()
+			for range 100 {
+				began := time.Now()
+				mustPredict(b, p, "alice", thirtyWords)
+				took[i] = append(took[i], time.Since(began))
+			}
+			close(stop)
+			<-over
+		}
+	}
+	p99 := make([]float64, len(names))
+	for i, name := range names {
+		slices.Sort(took[i])
+		p99[i] = float64(took[i][len(took[i])*99/100].Microseconds()) / 1e3
+		b.ReportMetric(p99[i], "ms/"+name)
+	}
+	b.ReportMetric(p99[1]/p99[0], "digits/alone")
+	b.ReportMetric(p99[2]/p99[0], "masks/alone")
+}
