@@ -25,7 +25,7 @@ if [[ ${1:-} == torch ]]; then
 	run=(bash scripts/torch.sh go)
 	required+=(TestGoldenNoisy TestGradientGolden TestEmbedGolden) # adapters in all blocks
 else
-	optional+='|TestGoldenNoisy'
+	optional+='|TestGoldenNoisy|TestGoldenSteps/' # after folds and outputs, which are checked, they train in all blocks
 fi
 eval "$(bash scripts/env.sh)"
 "${run[@]}" test -v -count=1 -timeout 15m -run Golden "${packages[@]}" | tee "$log"
@@ -37,4 +37,4 @@ fi
 for name in "${required[@]}"; do
 	grep -q -- "^--- PASS: $name " "$log" || { echo "golden: $name did not pass" >&2; exit 1; }
 done
-echo "golden: ${#required[@]} tests passed, none skipped"
+echo "golden: ${#required[@]} tests passed"
