@@ -42,7 +42,7 @@ var imports = map[string][]string{
 	"learner":                        {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model", "bitmask"},
 	"learner/digits":                 {"internal/numeric"},
 	"learner/population":             {"internal/dense", "internal/numeric", "internal/half"},
-	"sdk":                            {"learner", "learner/digits", "learner/population", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/quant"},
+	"sdk":                            {"learner", "learner/digits", "learner/population", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
 	"metrics":                        {"sdk"},
 	"internal/jsonl":                 {},
 	"cmd/xpeft":                      {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/learner/population"
 )
@@ -88,9 +89,9 @@ func (j *jointBank) outOfFold(ctx context.Context, who *digits.Person, rows []fl
 			return nil, err
 		}
 		for _, i := range f.Test {
-			for k, p := range softmax(m.Logits(nil, rows[i*m.Width():(i+1)*m.Width()], c)) {
-				sums[i*m.C+k] += p
-			}
+			p := m.Logits(nil, rows[i*m.Width():(i+1)*m.Width()], c)
+			numeric.Softmax(p)
+			numeric.Add(sums[i*m.C:(i+1)*m.C], 1, p)
 			answers[i]++
 		}
 	}
@@ -112,23 +113,7 @@ func (j *jointBank) examples(who *digits.Person, rows []float64, which []int) *p
 			}
 			class = 1 - class
 		}
-		e.Rows, e.Class, e.Weight = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class), append(e.Weight, float64(orDefault(who.Weight[i], 1)))
+		e.Rows, e.Class, e.Weight = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class), append(e.Weight, float64(weightOf(who.Weight[i])))
 	}
 	return e
-}
-
-// softmax turns logits into probabilities, in place.
-func softmax(z []float64) []float64 {
-	top, sum := math.Inf(-1), 0.0
-	for _, v := range z {
-		top = max(top, v)
-	}
-	for i, v := range z {
-		z[i] = math.Exp(v - top)
-		sum += z[i]
-	}
-	for i := range z {
-		z[i] /= sum
-	}
-	return z
 }

@@ -186,7 +186,7 @@ func (f *fit) predict(c *code, i int, prior []float64) []float64 {
 // logSoftmax is log p of logits, in place.
 func logSoftmax(logits []float64) []float64 {
 	p := append([]float64(nil), logits...)
-	lse := softmax(p)
+	lse := numeric.Softmax(p)
 	for c := range logits {
 		logits[c] -= lse
 	}

@@ -58,7 +58,7 @@ func (f *fit) forward(x []float64) {
 func (f *fit) probabilities(x []float64) []float64 {
 	f.forward(x)
 	for k := range f.train {
-		softmax(f.logits[k*f.classes : (k+1)*f.classes])
+		numeric.Softmax(f.logits[k*f.classes : (k+1)*f.classes])
 	}
 	return f.logits
 }
@@ -119,13 +119,13 @@ func (f *fit) losses() float64 {
 func lossOf(logits []float64, c int, rejected bool) float64 {
 	if !rejected {
 		z := logits[c]
-		lse := softmax(logits)
+		lse := numeric.Softmax(logits)
 		logits[c]--
 		return lse - z
 	}
 	z := logits[c]
 	logits[c] = math.Inf(-1)
-	others := softmax(logits) // q, which has 0 at c
+	others := numeric.Softmax(logits) // q, which has 0 at c
 	lse := others + math.Log1p(math.Exp(z-others))
 	if z > others {
 		lse = z + math.Log1p(math.Exp(others-z))
@@ -136,19 +136,6 @@ func lossOf(logits []float64, c int, rejected bool) float64 {
 	}
 	logits[c] = p
 	return lse - others
-}
-
-// softmax turns logits into probabilities, in place, and is log Σ exp of what they were.
-func softmax(logits []float64) float64 {
-	top, sum := slices.Max(logits), 0.0
-	for i, z := range logits {
-		logits[i] = math.Exp(z - top)
-		sum += logits[i]
-	}
-	for i := range logits {
-		logits[i] /= sum
-	}
-	return top + math.Log(sum)
 }
 
 // solve minimizes F from x, until it is within gap of its minimum: F is λ-strongly convex, so ‖∇F‖² ≤ 2·λ·gap is enough. Where a rejection among more than

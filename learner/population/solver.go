@@ -2,7 +2,6 @@ package population
 
 import (
 	"math"
-	"slices"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
@@ -158,15 +157,7 @@ func softmax(logits []float64) float64 {
 		}
 		return top + math.Log1p(e)
 	}
-	top, sum := slices.Max(logits), 0.0
-	for i, z := range logits {
-		logits[i] = math.Exp(z - top)
-		sum += logits[i]
-	}
-	for i := range logits {
-		logits[i] /= sum
-	}
-	return top + math.Log(sum)
+	return numeric.Softmax(logits)
 }
 
 // factor turns the lower triangle of a positive definite matrix into its Cholesky factor.
