@@ -24,6 +24,7 @@ type SharedAdapter struct {
 	Times      []float64 // strengths of head and axes to choose from, in parts of those that are best without an adapter
 	Refit      int       // steps after which head and axes are fitted again
 	Folds      int       // of held-out people
+	Own        float64   // beside φ, a value of each text's own; 0: none
 	Every      bool      // measure every choice
 	Room       bool      // measure only what texts' own parts could still gain
 }
@@ -89,6 +90,9 @@ func (s *SharedAdapter) start(ctx context.Context, d *Answered, p []population.A
 		}
 	}
 	t.scale = 1 / math.Sqrt(square*float64(len(d.Taps)))
+	if s.Own > 0 {
+		t.ownParts()
+	}
 	rng := rand.New(rand.NewPCG(mix("adapter"), 1))
 	t.adapter = &model.Adapter{Blocks: 1, Bottleneck: s.Bottleneck, Activation: model.ReLU, Down: make([]float32, t.hidden*s.Bottleneck), DownBias: make([]float32, s.Bottleneck),
 		Up: make([]float32, t.hidden*s.Bottleneck), UpBias: make([]float32, t.hidden)}
@@ -97,6 +101,18 @@ func (s *SharedAdapter) start(ctx context.Context, d *Answered, p []population.A
 	}
 	t.m, t.v = t.adapter.Zero(), t.adapter.Zero()
 	return t, t.refit(ctx)
+}
+
+// ownParts puts one value of each text before its φ.
+func (t *adapting) ownParts() {
+	texts := len(t.used)
+	phi := make([]float32, 0, texts*(texts+t.dim))
+	for x := range texts {
+		own := make([]float32, texts)
+		own[x] = float32(t.Own)
+		phi = append(append(phi, own...), t.phi[x*t.dim:(x+1)*t.dim]...)
+	}
+	t.phi, t.dim = phi, texts+t.dim
 }
 
 // embed computes φ under the adapter.

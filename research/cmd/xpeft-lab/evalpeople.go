@@ -74,6 +74,7 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.IntVar(&o.adapter.Refit, "adapter-refit", 20, "steps after which head and axes are fitted again")
 	f.IntVar(&o.adapter.Folds, "adapter-folds", 2, "of held-out people")
 	f.IntVar(&o.adapter.Bottleneck, "adapter-bottleneck", 24, "of the adapter")
+	f.Float64Var(&o.adapter.Own, "adapter-own", 0, "value of each text's own beside φ")
 	f.IntSliceVar(&o.adapter.Steps, "adapter-steps", []int{0, 20, 40}, "numbers of steps to choose from")
 	f.Float64SliceVar(&o.adapter.Times, "adapter-times", []float64{1, 3}, "strengths of head and axes under the adapter, in parts of those without it")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
