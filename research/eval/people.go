@@ -30,15 +30,14 @@ type Answerer struct {
 type People struct {
 	Data     *Answered
 	Splits   int
-	First    int            // the number of the first split
-	Shots    []int          // answers of a new person that are learned from; 0: all
-	Most     int            // answers kept of a person
-	NewTexts bool           // the test is on texts that nobody's training has; else on some of a person's own
-	Asked    bool           // also choose which texts to ask about
-	Some     int            // people in the population at most; 0: half of all
-	Brief    bool           // prior, bias and code alone
-	Adapter  *SharedAdapter // also measured; nil: not
-	Permuted bool           // the labels are dealt anew among people, text by text: no two people then differ by themselves
+	First    int   // the number of the first split
+	Shots    []int // answers of a new person that are learned from; 0: all
+	Most     int   // answers kept of a person
+	NewTexts bool  // the test is on texts that nobody's training has; else on some of a person's own
+	Asked    bool  // also choose which texts to ask about
+	Some     int   // people in the population at most; 0: half of all
+	Brief    bool  // prior, bias and code alone
+	Permuted bool  // the labels are dealt anew among people, text by text: no two people then differ by themselves
 	Options  population.Options
 	Log      func(string)
 }
@@ -101,9 +100,6 @@ func (e *People) population(ctx context.Context, t *peopleTally, split, side int
 			return err
 		}
 	}
-	if e.Adapter != nil {
-		return e.withAdapter(ctx, t, split, old, held, b, len(t.banks)-1, all)
-	}
 	return nil
 }
 
@@ -115,12 +111,18 @@ func (e *People) log(format string, args ...any) {
 
 // train makes the bank of some people.
 func (e *People) train(ctx context.Context, split int, old []int, held []bool) (*banks, error) {
-	p := &population.Population{C: len(e.Data.Labels), People: e.answersOf(split, old, held)}
+	p := &population.Population{C: len(e.Data.Labels)}
 	used := make([]bool, len(held))
-	for _, a := range p.People {
-		for _, t := range a.Text {
-			used[t] = true
+	for _, who := range old {
+		var a population.Answers
+		for _, i := range e.kept(split, who) {
+			x := e.Data.People[who]
+			if x.Class[i] >= 0 && !held[x.Text[i]] {
+				a.Text, a.Class = append(a.Text, int32(x.Text[i])), append(a.Class, int32(x.Class[i]))
+				used[x.Text[i]] = true
+			}
 		}
+		p.People = append(p.People, a)
 	}
 	if e.Permuted {
 		deal(p.People, uint64(split))
@@ -143,21 +145,6 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	}
 	b.standard(p.Phi, p.D)
 	return b, b.meanCode(p)
-}
-
-// answersOf are the answers of a population to the texts that are not held.
-func (e *People) answersOf(split int, old []int, held []bool) (people []population.Answers) {
-	for _, who := range old {
-		var a population.Answers
-		for _, i := range e.kept(split, who) {
-			x := e.Data.People[who]
-			if x.Class[i] >= 0 && !held[x.Text[i]] {
-				a.Text, a.Class = append(a.Text, int32(x.Text[i])), append(a.Class, int32(x.Class[i]))
-			}
-		}
-		people = append(people, a)
-	}
-	return people
 }
 
 // compact drops the texts that nobody of the population answered: a bank knows nothing of them.

@@ -126,7 +126,7 @@ func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 		if b, _, _ := t.perPerson(peopleMode{peopleBias, shots}); stats.Mean(b) > stats.Mean(a) {
 			reference.mode = peopleBias
 		}
-		for _, mode := range slices.Concat(peopleModes, e.adapterModes()) {
+		for _, mode := range peopleModes {
 			best := PeopleRow{Accuracy: -1}
 			for key := range t.modes {
 				name, setting, _ := strings.Cut(key.mode, ", ")

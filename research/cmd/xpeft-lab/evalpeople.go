@@ -12,27 +12,25 @@ import (
 
 // peopleFlags say how a population's axes are measured.
 type peopleFlags struct {
-	data                string
-	fields              eval.Fields
-	model               string
-	cache               string
-	drop                []string
-	taps                []int
-	splits              int
-	first               int
-	shots               []int
-	most                int
-	least               int
-	some                int
-	maxTokens           int
-	newTexts            bool
-	asked               bool
-	brief               bool
-	permuted            bool
-	only                []int
-	adapter             eval.SharedAdapter
-	shared, room, every bool
-	setting             population.Setting
+	data      string
+	fields    eval.Fields
+	model     string
+	cache     string
+	drop      []string
+	taps      []int
+	splits    int
+	first     int
+	shots     []int
+	most      int
+	least     int
+	some      int
+	maxTokens int
+	newTexts  bool
+	asked     bool
+	brief     bool
+	permuted  bool
+	only      []int
+	setting   population.Setting
 }
 
 func (a *app) evalPeopleCommand() *cobra.Command {
@@ -67,16 +65,6 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
 	f.BoolVar(&o.brief, "brief", false, "measure the prior, a fitted bias and the code alone")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
-	f.BoolVar(&o.shared, "shared-adapter", false, "also train an adapter in the last block, shared by all, under head and axes; needs --taps with the last block")
-	f.BoolVar(&o.room, "room", false, "with --shared-adapter: print only what texts' own parts could still gain")
-	f.BoolVar(&o.every, "adapter-all", false, "measure every number of steps and strength, not the chosen one alone")
-	f.Float64Var(&o.adapter.Rate, "adapter-rate", 1e-3, "of AdamW")
-	f.IntVar(&o.adapter.Refit, "adapter-refit", 20, "steps after which head and axes are fitted again")
-	f.IntVar(&o.adapter.Folds, "adapter-folds", 2, "of held-out people")
-	f.IntVar(&o.adapter.Bottleneck, "adapter-bottleneck", 24, "of the adapter")
-	f.Float64Var(&o.adapter.Own, "adapter-own", 0, "value of each text's own beside φ")
-	f.IntSliceVar(&o.adapter.Steps, "adapter-steps", []int{0, 20, 40}, "numbers of steps to choose from")
-	f.Float64SliceVar(&o.adapter.Times, "adapter-times", []float64{1, 3}, "strengths of head and axes under the adapter, in parts of those without it")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
 	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")
 	f.Float64Var(&o.setting.Head, "head-l2", 0, "strength of the head")

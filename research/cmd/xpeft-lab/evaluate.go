@@ -113,22 +113,6 @@ func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
 			return err
 		}
 	}
-	if o.shared {
-		data, err := eval.ReadData(o.data, o.fields, eval.SplitPeople)
-		if err != nil {
-			return err
-		}
-		m, err := eval.OpenMachine(o.model, o.maxTokens)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		e.Adapter = &o.adapter
-		e.Adapter.Every, e.Adapter.Room = o.every, o.room
-		if err := m.Stems(ctx, e.Adapter, data, o.least, o.drop); err != nil {
-			return err
-		}
-	}
 	rows, banks, err := e.Run(ctx)
 	if err != nil {
 		return err
