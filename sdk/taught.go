@@ -3,7 +3,7 @@ package sdk
 import (
 	"container/list"
 	"errors"
-	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -53,13 +53,13 @@ type taughtTexts struct {
 	id     string
 	token  store.ExamplesToken // the cache's
 	until  time.Time           // when the first of them is too old; zero: never
-	keys   []uint64            // ascending
-	at     []uint32            // of each key, the place of its label
+	keys   []uint64            // ascending; the low bits of each are the place of its label
+	low    int                 // how many bits a place takes
 	labels []string
 }
 
 func newTaughtTexts(id string, told store.Told, age time.Duration) *taughtTexts {
-	t, byKey, places := &taughtTexts{id: id, token: told.Token}, map[uint64]string{}, map[string]uint32{}
+	t, byKey, places := &taughtTexts{id: id, token: told.Token}, map[uint64]string{}, map[string]uint64{}
 	for _, e := range told.Examples { // the oldest first: an older file may have one text twice
 		if e.Rejected || folder.IsNumber(e.Label) {
 			continue
@@ -69,30 +69,33 @@ func newTaughtTexts(id string, told store.Told, age time.Duration) *taughtTexts 
 			t.until = end
 		}
 	}
-	t.keys, t.at = slices.Sorted(maps.Keys(byKey)), make([]uint32, len(byKey))
-	for i, key := range t.keys {
-		label := byKey[key]
-		place, ok := places[label]
-		if !ok {
-			place = uint32(len(t.labels))
-			places[label], t.labels = place, append(t.labels, label)
+	for _, label := range byKey {
+		if _, ok := places[label]; !ok {
+			places[label] = uint64(len(t.labels))
+			t.labels = append(t.labels, label)
 		}
-		t.at[i] = place
 	}
+	t.low = bits.Len(uint(len(t.labels)))
+	t.keys = make([]uint64, 0, len(byKey))
+	for key, label := range byKey {
+		t.keys = append(t.keys, key>>t.low<<t.low|places[label])
+	}
+	slices.Sort(t.keys)
 	return t
 }
 
 // label of the text with a key, "" if there is none.
 func (t *taughtTexts) label(key uint64) string {
-	if i, ok := slices.BinarySearch(t.keys, key); ok {
-		return t.labels[t.at[i]]
+	high := key >> t.low
+	if i, _ := slices.BinarySearch(t.keys, high<<t.low); i < len(t.keys) && t.keys[i]>>t.low == high {
+		return t.labels[t.keys[i]&(1<<t.low-1)]
 	}
 	return ""
 }
 
 // bytes in memory, about.
 func (t *taughtTexts) bytes() int64 {
-	n := 256 + len(t.id) + 8*len(t.keys) + 4*len(t.at)
+	n := 256 + len(t.id) + 8*len(t.keys)
 	for _, l := range t.labels {
 		n += 16 + len(l)
 	}

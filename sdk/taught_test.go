@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -321,6 +322,33 @@ func TestTaughtCache(t *testing.T) {
 	}
 	if len(p.taught.byID) != 0 {
 		t.Errorf("got %d kept, want none", len(p.taught.byID))
+	}
+}
+
+// TestTaughtTexts: each text has its label, of many or one, at 8 bytes; another has none.
+func TestTaughtTexts(t *testing.T) {
+	for _, labels := range []int{1, 2, 3, 300} {
+		var told store.Told
+		rng := rand.New(rand.NewPCG(1, uint64(labels)))
+		for i := range 600 {
+			told.Examples = append(told.Examples, store.Example{Key: rng.Uint64(), Label: fmt.Sprint("label ", i%labels)})
+		}
+		texts := newTaughtTexts("ann", told, 0)
+		for _, e := range told.Examples {
+			if got := texts.label(e.Key); got != e.Label {
+				t.Fatalf("%d labels: got %q, want %q", labels, got, e.Label)
+			}
+			if got := texts.label(e.Key ^ 1<<40); got != "" {
+				t.Fatalf("%d labels: got %q for an unknown text", labels, got)
+			}
+		}
+		told.Examples = append(told.Examples, store.Example{Key: rng.Uint64(), Label: "label 0"})
+		if more := newTaughtTexts("ann", told, 0).bytes() - texts.bytes(); more != 8 {
+			t.Errorf("%d labels: got %d bytes more for a text, want 8", labels, more)
+		}
+	}
+	if got := newTaughtTexts("ann", store.Told{}, 0).label(0); got != "" {
+		t.Errorf("got %q without texts", got)
 	}
 }
 

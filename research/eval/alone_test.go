@@ -34,7 +34,7 @@ func TestAlone(t *testing.T) {
 		}
 	}
 	a.NoOwn, a.Splits, a.Shots = true, 1, nil
-	if rows, err = a.Run(t.Context()); err != nil || len(rows) != 2*2 {
+	if rows, err = a.Run(t.Context()); err != nil || len(rows) != 2*3 {
 		t.Errorf("without own heads: got %d rows, %v", len(rows), err)
 	}
 	delete(u.Labels, d.People[0].ID)

@@ -21,6 +21,11 @@ func (w *aloneWorld) beside(ctx context.Context, t *tally, parts []*Part, own bo
 	return each(len(parts), runtime.GOMAXPROCS(0), func(i int) error {
 		p, f := parts[i], w.features
 		t.mark(priorAlone, i, p, predict(f.head, f.head.Prior(p.Counts, aloneAlpha), f.rows(i, p.test, false)))
+		got, err := f.always(ctx, i, p)
+		if err != nil {
+			return err
+		}
+		t.mark(codeAlone, i, p, got)
 		if !own {
 			return nil
 		}
@@ -41,6 +46,25 @@ func (w *aloneWorld) beside(ctx context.Context, t *tally, parts []*Part, own bo
 		}
 		return nil
 	})
+}
+
+// always learns digits as the SDK does, but for the choice of the prior instead, and answers the test texts.
+func (f *features) always(ctx context.Context, person int, p *Part) ([]int, error) {
+	prior := func(counts []uint32) []float32 { return f.head.Prior(counts, aloneAlpha) }
+	who := &digits.Person{A: f.axes.Count(), C: len(f.head.Labels), Digits: f.axes.Digits, Prior: prior}
+	for i, e := range p.Train {
+		x := f.rows(person, p.train[i:i+1], false)
+		who.P, who.Base, who.Class = f.axes.Project(who.P, x), f.head.Logits(who.Base, x), append(who.Class, e.Class)
+	}
+	r, err := digits.Learn(ctx, who, &digits.Options{PriorCaution: -1e6})
+	if err != nil {
+		return nil, err
+	}
+	h, offset, size := f.head.Clone(), prior(p.Counts), len(r.Rows)/max(1, len(r.Labels))
+	for i, label := range r.Labels {
+		f.axes.AddRow(h.W[int(label)*h.Hidden:], r.Rows[i*size:(i+1)*size], float32(digits.Scale(r.Scales[i])))
+	}
+	return predict(h, plus(offset, r.Bias), f.rows(person, p.test, false)), nil
 }
 
 // ownHead fits a head of the labels that the person used, from zero or from the shared head, and answers the test texts.

@@ -54,12 +54,13 @@ type AloneRow struct {
 // Ways of serving a person alone, in the order of the table.
 const (
 	servedAlone = "sdk"      // Learn and Predict; answers that were taught are left out
-	priorAlone  = "prior"    // the shared head and the person's label prior
+	priorAlone  = "prior"    // the shared head and the person's label prior: what serves if nothing is ever installed
+	codeAlone   = "digits"   // digits installed for everybody, whatever the folds say
 	ownLast     = "own last" // an own head in float32 over the last block's pooled embedding
 	ownFeatures = "own φ"    // the same over φ
 )
 
-var aloneWays = []string{servedAlone, priorAlone, ownLast, ownFeatures}
+var aloneWays = []string{servedAlone, priorAlone, codeAlone, ownLast, ownFeatures}
 
 // fewPeopleAlone is below which number of people texts are drawn within each, instead of people.
 const fewPeopleAlone = 20
