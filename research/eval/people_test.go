@@ -78,16 +78,16 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// TestCalibration: of two answers that are three quarters sure one is right; a mode's ways count by their weights.
+// TestCalibration: of two answers that are three quarters sure one is right, and one that is nine tenths sure is; a mode's ways count by their weights.
 func TestCalibration(t *testing.T) {
 	tally := newPeopleTally(1)
 	tally.banks = make([]PeopleBank, 1)
-	sure := [][]float64{{0, math.Log(3)}, {0, math.Log(3)}}
-	tally.add(way{mode: "a", weight: 0.5, bytes: 2}, 3, 0, 0, []int{1, 0}, sure)
-	tally.add(way{mode: "a", weight: 0.5, bytes: 4}, 3, 0, 0, []int{1, 0}, sure)
+	logits, class := [][]float64{{0, math.Log(3)}, {0, math.Log(3)}, {0, math.Log(9)}}, []int{1, 0, 1}
+	tally.add(way{mode: "a", weight: 0.5, bytes: 2}, 3, 0, 0, class, logits)
+	tally.add(way{mode: "a", weight: 0.5, bytes: 4}, 3, 0, 0, class, logits)
 	n, ece := tally.calibration(peopleMode{"a", 3})
 	s := tally.modes[peopleMode{"a", 3}][0][0]
-	if n != 2 || math.Abs(ece-0.25) > 1e-9 || right(s) != 0.5 || s.bytes != 3 || math.Abs(s.f1-1./3) > 1e-9 {
+	if n != 3 || math.Abs(ece-0.2) > 1e-9 || right(s) != 2./3 || s.bytes != 3 || math.Abs(s.f1-0.4) > 1e-9 {
 		t.Errorf("got %d answers, a calibration error of %g and %+v", n, ece, s)
 	}
 }
