@@ -30,14 +30,16 @@ type Answerer struct {
 type People struct {
 	Data     *Answered
 	Splits   int
-	First    int   // the number of the first split
-	Shots    []int // answers of a new person that are learned from; 0: all
-	Most     int   // answers kept of a person
-	NewTexts bool  // the test is on texts that nobody's training has; else on some of a person's own
-	Asked    bool  // also choose which texts to ask about
-	Some     int   // people in the population at most; 0: half of all
-	Brief    bool  // prior, bias and code alone
-	Permuted bool  // the labels are dealt anew among people, text by text: no two people then differ by themselves
+	First    int    // the number of the first split
+	Shots    []int  // answers of a new person that are learned from; 0: all
+	Most     int    // answers kept of a person
+	NewTexts bool   // the test is on texts that nobody's training has; else on some of a person's own
+	Asked    bool   // also choose which texts to ask about
+	Some     int    // people in the population at most; 0: half of all
+	Brief    bool   // prior, bias and code alone
+	Permuted bool   // the labels are dealt anew among people, text by text: no two people then differ by themselves
+	More     bool   // also forced ranks and digits, other ways to a code, and other people's codes
+	Stems    *Stems // for a single adapter a person, which is measured if they are there; nil: it is not
 	Options  population.Options
 	Log      func(string)
 }
@@ -47,10 +49,13 @@ type banks struct {
 	*population.Model                   // the default: W, and axes if they are worth it
 	none              *population.Model // a head alone
 	report            *population.Report
-	mean              []byte // the levels of the population's mean code
+	ranks             map[int]*population.Model // for People.More
+	people            [][]float64               // z of each of the population's people
+	mean              []byte                    // the levels of the population's mean code
 	phi               []float32
 	centre            []float32 // of φ, as the fits have it
 	scale             float32
+	lastScale         float32 // of φ's part of the last block, for single adapters
 }
 
 // newcomer is a person who is new to a bank.
@@ -143,8 +148,18 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 			return nil, err
 		}
 	}
+	if e.More && m.J > 0 {
+		if b.ranks, err = forcedRanks(ctx, p, o, m, r); err != nil {
+			return nil, err
+		}
+	}
+	if e.Stems != nil {
+		if b.lastScale, err = e.Data.scaleOf(b.phi, e.Stems); err != nil {
+			return nil, err
+		}
+	}
 	b.standard(p.Phi, p.D)
-	return b, b.meanCode(p)
+	return b, b.places(p)
 }
 
 // compact drops the texts that nobody of the population answered: a bank knows nothing of them.
@@ -166,8 +181,8 @@ func compact(p *population.Population, used []bool) *population.Population {
 	return out
 }
 
-// meanCode is the mean of the population's own codes.
-func (b *banks) meanCode(p *population.Population) error {
+// places finds the population's own codes, and their mean.
+func (b *banks) places(p *population.Population) error {
 	sum := make([]float64, b.J)
 	for _, a := range p.People {
 		e := &population.Examples{}
@@ -179,6 +194,7 @@ func (b *banks) meanCode(p *population.Population) error {
 		if err != nil {
 			return err
 		}
+		b.people = append(b.people, z)
 		for j, v := range z {
 			sum[j] += v / float64(len(p.People))
 		}

@@ -1,13 +1,17 @@
 package eval
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/learner/population"
 )
 
@@ -36,19 +40,32 @@ func opinions(people, texts int) *Answered {
 }
 
 func TestPeople(t *testing.T) {
-	e := &People{Data: opinions(24, 40), Splits: 2, Shots: []int{3, 0}, Most: 60, Asked: true, Options: population.Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.3}}}
+	e := &People{Data: opinions(24, 40), Splits: 2, Shots: []int{3, 0}, Most: 60, Asked: true, More: true, Options: population.Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.3}}}
 	rows, banks, err := e.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	again, _, err := e.Run(t.Context())
+	for i := range again {
+		rows[i].MS, again[i].MS = 0, 0
+	}
 	if err != nil || !reflect.DeepEqual(rows, again) {
 		t.Errorf("once more: got other rows, %v", err)
 	}
-	if len(banks) != 4 || banks[0].Rank != 1 || banks[0].People != 12 || len(rows) != 2*len(peopleModes)-1 {
+	if len(banks) != 4 || banks[0].Rank != 1 || banks[0].People != 12 || len(rows) != 2*(len(peopleModes)-1+len(moreModes))-1 {
 		t.Fatalf("got %d rows, banks %+v", len(rows), banks)
 	}
+	code := rows[slices.IndexFunc(rows, func(r PeopleRow) bool { return r.Mode == peopleCode && r.Shots == 0 })]
+	if code.Bytes != 3 || code.MacroF1 < 0.85 || !(code.ECE > 0 && code.ECE < 0.2) {
+		t.Errorf("got %+v", code)
+	}
 	for _, r := range rows {
+		if (r.Mode == "rank 1" || r.Mode == "digits 8") && r.Shots == 0 && (r.Accuracy != code.Accuracy || r.Loss != code.Loss) {
+			t.Errorf("%s: got %+v, want what the code has, %+v", r.Mode, r, code)
+		}
+		if slices.Contains([]string{"digits 1", moreKHot, moreNearest, moreLikely, moreWide}, r.Mode) && r.Shots == 0 && r.Accuracy < 0.85 {
+			t.Errorf("%s: got %+v", r.Mode, r)
+		}
 		if r.People != 24 || r.N == 0 || (r.Setting != "") != (r.Mode == peopleOwn) || r.Accuracy < 0 || r.Accuracy > 1 {
 			t.Errorf("got %+v", r)
 		}
@@ -57,6 +74,130 @@ func TestPeople(t *testing.T) {
 		}
 		if r.Mode == peopleOther && r.Shots == 0 && r.Behind.Mean < 0.05 {
 			t.Errorf("another person's code: got only %g behind", r.Behind.Mean)
+		}
+	}
+}
+
+// TestCalibration: of two answers that are three quarters sure one is right, and one that is nine tenths sure is; a mode's ways count by their weights.
+func TestCalibration(t *testing.T) {
+	tally := newPeopleTally(1)
+	tally.banks = make([]PeopleBank, 1)
+	logits, class := [][]float64{{0, math.Log(3)}, {0, math.Log(3)}, {0, math.Log(9)}}, []int{1, 0, 1}
+	tally.add(way{mode: "a", weight: 0.5, bytes: 2}, 3, 0, 0, class, logits)
+	tally.add(way{mode: "a", weight: 0.5, bytes: 4}, 3, 0, 0, class, logits)
+	n, ece := tally.calibration(peopleMode{"a", 3})
+	s := tally.modes[peopleMode{"a", 3}][0][0]
+	if n != 3 || math.Abs(ece-0.2) > 1e-9 || right(s) != 2./3 || s.bytes != 3 || math.Abs(s.f1-0.4) > 1e-9 {
+		t.Errorf("got %d answers, a calibration error of %g and %+v", n, ece, s)
+	}
+}
+
+// TestPlaces: the camps are on either side, no code saw a text that is kept back, and what is written is read.
+func TestPlaces(t *testing.T) {
+	e := &People{Data: opinions(24, 40), Most: 60, Options: population.Options{Setting: &population.Setting{Rank: 1, Head: 1, Axis: 0.3}}}
+	names := make([]string, 40)
+	for i := range names {
+		names[i] = fmt.Sprint("text ", i)
+	}
+	p, err := e.Places(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sides := map[bool]int{}
+	for _, one := range p.People {
+		var u int
+		fmt.Sscanf(one.ID, "p%d", &u)
+		sides[(u%2 == 1) == (one.Z[0] > 0)]++
+	}
+	if len(p.People) != 12 || len(p.Texts) != 12 || min(sides[true], sides[false]) != 0 {
+		t.Errorf("got %d people on sides %v, %d texts", len(p.People), sides, len(p.Texts))
+	}
+	for _, text := range p.Texts { // whatever is said about them
+		for i, name := range names {
+			if text.Text == name {
+				for u := range e.Data.People {
+					for k, at := range e.Data.People[u].Text {
+						if at == i && slices.Contains(e.halves(0)[1], u) {
+							e.Data.People[u].Class[k] = 0
+						}
+					}
+				}
+			}
+		}
+	}
+	if again, err := e.Places(t.Context(), names); err != nil || !reflect.DeepEqual(again.People, p.People) {
+		t.Errorf("codes depend on texts that are kept back, %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "places.json")
+	data, _ := json.Marshal(p)
+	write(t, path, string(data))
+	if got, err := ReadPlaces(path); err != nil || !reflect.DeepEqual(got, p) {
+		t.Errorf("read: %v", err)
+	}
+	p.Texts[0].Who[0] = 99
+	data, _ = json.Marshal(p)
+	write(t, path, string(data))
+	if _, err := ReadPlaces(path); !errors.Is(err, ErrData) {
+		t.Errorf("an answer of nobody: got %v", err)
+	}
+}
+
+// TestSingleAdapter: it starts as the head and the prior alone, and learns what it is shown.
+func TestSingleAdapter(t *testing.T) {
+	m, err := OpenMachine(golden.Model(t), 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	data := &Data{Labels: []string{"fruit", "metal"}, People: make([]Person, 1)}
+	for _, text := range []string{"an apple", "a ripe pear", "iron", "cast steel", "plums", "copper wire"} {
+		data.People[0].Examples = append(data.People[0].Examples, Example{Text: text, Label: "fruit"})
+	}
+	e := &People{}
+	if e.Data, err = m.Answered(t.Context(), data, 1, nil, []int{0, m.Encoder.Blocks()}); err != nil {
+		t.Fatal(err)
+	}
+	if e.Stems, err = m.Stems(t.Context(), data, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	used := slices.Repeat([]bool{true}, 6)
+	b := &banks{phi: e.Data.features(used)}
+	b.Model = &population.Model{C: 2, D: 2 * m.Encoder.Hidden(), A: []float32{0.2, -0.1}, Counts: []uint32{3, 5}}
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 2 * b.D {
+		b.W = append(b.W, float32(rng.NormFloat64()))
+	}
+	b.none = b.Model
+	if b.lastScale, err = e.Data.scaleOf(b.phi, e.Stems); err != nil {
+		t.Fatal(err)
+	}
+	p := &serving{People: e, banks: b, trainTexts: []int{0, 1, 2, 3}, testTexts: []int{4, 5}}
+	p.alone = &population.Examples{Rows: b.rows(b.none, p.trainTexts), Class: []int{0, 0, 0, 1}}
+	p.aloneTest = &population.Examples{Rows: b.rows(b.none, p.testTexts)}
+	s, prior := p.newSingle(3e-3), b.none.Prior([]uint32{3, 1})
+	clear(s.adapter.Up)
+	got, err := s.answers(t.Context(), p.testTexts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range got {
+		for c, v := range got[k] {
+			if want := p.aloneTest.Rows[2*k+c] + prior[c]; math.Abs(v-want) > 1e-3 {
+				t.Errorf("before the first step: got %g, want %g", v, want)
+			}
+		}
+	}
+	for range 60 {
+		if err := s.epoch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err = s.answers(t.Context(), p.trainTexts); err != nil {
+		t.Fatal(err)
+	}
+	for k, class := range s.class {
+		if loss, _ := logLoss(got[k], class); loss > 0.1 {
+			t.Errorf("text %d: got a loss of %g after training", k, loss)
 		}
 	}
 }

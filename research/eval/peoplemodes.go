@@ -7,31 +7,42 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/xpeft/xpeft/learner/population"
 )
 
 // Modes of a new person, in the order of the table.
 const (
-	peoplePrior    = "prior"       // the bank's head and the label prior of the person's counts
-	peopleBias     = "bias"        // the bank's head and a fitted bias
-	peopleAlone    = "prior alone" // the same as prior with a head that was fitted without axes
-	peopleOwn      = "own head"    // that head, and a person's own difference from it; the best L2 of five on these very tests
-	peopleMean     = "mean code"   // the population's mean code, bias fitted
-	peopleOther    = "other code"  // another new person's code, its strength, not negative, and the bias fitted; the mean of 20
-	peopleCode     = "code"        // the default: the person's code of digits, or the prior where the bank has no axes
-	peopleReal     = "real z"      // the same before it is rounded
-	peopleAsked    = "asked"       // the code of answers to texts that were chosen
+	peoplePrior    = "prior"          // the bank's head and the label prior of the person's counts
+	peopleBias     = "bias"           // the bank's head and a fitted bias
+	peopleAlone    = "prior alone"    // the same as prior with a head that was fitted without axes
+	peopleOwn      = "own head"       // that head, and a person's own difference from it; the best L2 of six on these very tests
+	peopleAdapter  = "single adapter" // that head and prior, and an own adapter and head that start there; the best of six settings on these very tests
+	peopleMean     = "mean code"      // the population's mean code, bias fitted
+	peopleOther    = "other code"     // another new person's code, its strength, not negative, and the bias fitted; the mean of 20
+	peopleCode     = "code"           // the default: the person's code of digits, or the prior where the bank has no axes
+	peopleReal     = "real z"         // the same before it is rounded
+	peopleAsked    = "asked"          // the code of answers to texts that were chosen
 	peopleRandom20 = 20
 )
 
-var peopleModes = []string{peoplePrior, peopleBias, peopleAlone, peopleOwn, peopleMean, peopleOther, peopleReal, peopleCode, peopleAsked}
+var peopleModes = []string{peoplePrior, peopleBias, peopleAlone, peopleOwn, peopleAdapter, peopleMean, peopleOther, peopleReal, peopleCode, peopleAsked}
+
+// learned is a person's code, and how long it took to learn.
+type learned struct {
+	*population.Code
+	took time.Duration
+}
 
 // measure serves all newcomers in every mode.
 func (e *People) measure(ctx context.Context, t *peopleTally, b *banks, bank int, all []newcomer, shots int) error {
-	codes := make([]*population.Code, len(all))
+	codes := make([]learned, len(all))
 	err := each(len(all), runtime.GOMAXPROCS(0), func(i int) (err error) {
-		codes[i], err = b.Fit(ctx, e.examples(b, b.Model, all[i], e.first(all[i], shots)))
+		own := e.examples(b, b.Model, all[i], e.first(all[i], shots))
+		began := time.Now()
+		codes[i].Code, err = b.Fit(ctx, own)
+		codes[i].took = time.Since(began)
 		return err
 	})
 	if err != nil {
@@ -72,36 +83,44 @@ type serving struct {
 	testTexts  []int
 }
 
-func (p *serving) serve(ctx context.Context, codes []*population.Code, i int) error {
+func (p *serving) serve(ctx context.Context, codes []learned, i int) error {
 	first := p.first(p.newcomer, p.shots)
 	p.own, p.test = p.examples(p.banks, p.Model, p.newcomer, first), p.examples(p.banks, p.Model, p.newcomer, p.newcomer.test)
 	p.alone, p.aloneTest = p.examples(p.banks, p.none, p.newcomer, first), p.examples(p.banks, p.none, p.newcomer, p.newcomer.test)
 	p.trainTexts, _ = p.Data.texts(p.who, first)
 	p.testTexts, _ = p.Data.texts(p.who, p.newcomer.test)
 	p.prior(peoplePrior, p.Model, p.own, p.test)
+	if err := p.bias(); err != nil {
+		return err
+	}
+	if p.J > 0 {
+		p.code(peopleCode, p.Model, p.test, codes[i])
+	} else {
+		p.prior(peopleCode, p.Model, p.own, p.test)
+	}
 	if p.Brief {
-		return p.brief(codes[i])
+		return nil
 	}
 	p.prior(peopleAlone, p.none, p.alone, p.aloneTest)
 	if err := p.ownHead(ctx); err != nil {
 		return err
 	}
-	if err := p.bias(); err != nil {
-		return err
+	if p.Stems != nil {
+		if err := p.singleAdapter(ctx); err != nil {
+			return err
+		}
 	}
 	if p.J == 0 {
-		p.prior(peopleCode, p.Model, p.own, p.test)
-		p.prior(peopleReal, p.Model, p.own, p.test)
-		p.prior(peopleMean, p.Model, p.own, p.test)
-		p.prior(peopleOther, p.Model, p.own, p.test)
-		if p.Asked && p.shots > 0 {
-			p.prior(peopleAsked, p.Model, p.own, p.test)
-		}
+		p.withoutAxes()
 		return nil
 	}
-	p.answer(peopleCode, 1, func(dst, row []float64) []float64 { return p.Logits(dst, row, codes[i]) })
 	if err := p.codes(codes, i); err != nil {
 		return err
+	}
+	if p.More {
+		if err := p.more(ctx); err != nil {
+			return err
+		}
 	}
 	if p.Asked && p.shots > 0 {
 		return p.asked(ctx)
@@ -109,75 +128,96 @@ func (p *serving) serve(ctx context.Context, codes []*population.Code, i int) er
 	return nil
 }
 
-// brief is the default, and what it must not be worse than.
-func (p *serving) brief(c *population.Code) error {
-	if p.J == 0 {
-		p.prior(peopleCode, p.Model, p.own, p.test)
-	} else {
-		p.answer(peopleCode, 1, func(dst, row []float64) []float64 { return p.Logits(dst, row, c) })
+// withoutAxes answers by the prior in all modes that need axes.
+func (p *serving) withoutAxes() {
+	modes := []string{peopleReal, peopleMean, peopleOther}
+	if p.More {
+		modes = append(modes, moreModes...)
 	}
-	return p.bias()
+	if p.Asked && p.shots > 0 {
+		modes = append(modes, peopleAsked)
+	}
+	for _, mode := range modes {
+		p.prior(mode, p.Model, p.own, p.test)
+	}
 }
 
-// answer marks the answers to the test by a mode's logits of the bank's rows.
-func (p *serving) answer(mode string, weight float64, logits func(dst, row []float64) []float64) {
+// mark counts a way's answers to a test, rows of m.
+func (p *serving) mark(w way, m *population.Model, test *population.Examples, logits func(dst, row []float64) []float64) {
 	var all [][]float64
-	for k := range p.test.Class {
-		all = append(all, logits(nil, p.test.Rows[k*p.Width():(k+1)*p.Width()]))
+	for k := range test.Class {
+		all = append(all, logits(nil, test.Rows[k*m.Width():(k+1)*m.Width()]))
 	}
-	p.tally.add(mode, p.shots, p.who, p.bank, weight, p.test.Class, all)
+	p.tally.add(w, p.shots, p.who, p.bank, test.Class, all)
+}
+
+func (p *serving) code(mode string, m *population.Model, test *population.Examples, c learned) {
+	w := way{mode, 1, codeBytes(m), c.took}
+	p.mark(w, m, test, func(dst, row []float64) []float64 { return m.Logits(dst, row, c.Code) })
 }
 
 func (p *serving) prior(mode string, m *population.Model, own, test *population.Examples) {
+	began := time.Now()
 	counts := make([]uint32, m.C)
 	for _, c := range own.Class {
 		counts[c]++
 	}
-	prior, all := m.Prior(counts), [][]float64(nil)
-	for k := range test.Class {
-		z := slices.Clone(test.Rows[k*m.Width():][:m.C])
+	prior := m.Prior(counts)
+	p.mark(way{mode, 1, m.C, time.Since(began)}, m, test, func(_, row []float64) []float64 {
+		z := slices.Clone(row[:m.C])
 		for c := range z {
 			z[c] += prior[c]
 		}
-		all = append(all, z)
-	}
-	p.tally.add(mode, p.shots, p.who, p.bank, 1, test.Class, all)
+		return z
+	})
 }
 
 // bias is the bank's head with a fitted bias, and no axes.
-func (p *serving) bias() error {
-	zero := make([]float64, p.J)
-	c, err := p.fitted(zero)
+func (p *serving) bias() error { return p.fixed(peopleBias, make([]float64, p.J), p.C) }
+
+// fixed answers with a fixed z and the bias that fits it.
+func (p *serving) fixed(mode string, z []float64, bytes int) error {
+	began := time.Now()
+	b, err := p.fitted(z)
 	if err == nil {
-		p.answer(peopleBias, 1, c)
+		p.at(way{mode, 1, bytes, time.Since(began)}, z, b)
 	}
 	return err
 }
 
-// fitted answers with a fixed z and the bias that fits it.
-func (p *serving) fitted(z []float64) (func(dst, row []float64) []float64, error) {
-	flat := &population.Model{C: p.C}
-	with := func(row []float64) []float64 {
-		out := slices.Clone(row[:p.C])
-		for j, v := range z {
-			for c := range out {
-				out[c] += v * row[(1+j)*p.C+c]
-			}
+// at answers from a place z with a bias.
+func (p *serving) at(w way, z, bias []float64) {
+	p.mark(w, p.Model, p.test, func(_, row []float64) []float64 {
+		out := p.moved(row, z)
+		for c := range out {
+			out[c] += bias[c]
 		}
 		return out
+	})
+}
+
+// moved are a row's logits at z, without a bias.
+func (b *banks) moved(row, z []float64) []float64 {
+	out := slices.Clone(row[:b.C])
+	for j, v := range z {
+		for c := range out {
+			out[c] += v * row[(1+j)*b.C+c]
+		}
 	}
+	return out
+}
+
+// row is one of the person's own answers.
+func (p *serving) row(k int) []float64 { return p.own.Rows[k*p.Width() : (k+1)*p.Width()] }
+
+// fitted is the bias that fits a z.
+func (p *serving) fitted(z []float64) ([]float64, error) {
 	e := &population.Examples{Class: p.own.Class}
 	for k := range e.Class {
-		e.Rows = append(e.Rows, with(p.own.Rows[k*p.Width():(k+1)*p.Width()])...)
+		e.Rows = append(e.Rows, p.moved(p.row(k), z)...)
 	}
-	_, b, err := flat.Real(e)
-	return func(_, row []float64) []float64 {
-		out := with(row)
-		for c := range out {
-			out[c] += b[c]
-		}
-		return out
-	}, err
+	_, b, err := (&population.Model{C: p.C}).Real(e)
+	return b, err
 }
 
 // levels is a code as numbers.
@@ -189,54 +229,45 @@ func (b *banks) levels(level []byte) (z []float64) {
 }
 
 // codes are the modes beside the person's own code.
-func (p *serving) codes(codes []*population.Code, own int) error {
+func (p *serving) codes(codes []learned, own int) error {
+	began := time.Now()
 	z, b, err := p.Real(p.own)
 	if err != nil {
 		return err
 	}
-	p.answer(peopleReal, 1, func(_, row []float64) []float64 {
-		out := slices.Clone(row[:p.C])
-		for c := range out {
-			out[c] += b[c]
-			for j, v := range z {
-				out[c] += v * row[(1+j)*p.C+c]
-			}
-		}
-		return out
-	})
-	mean, err := p.fitted(p.levels(p.mean))
-	if err != nil {
+	p.at(way{peopleReal, 1, 4 * (p.J + p.C), time.Since(began)}, z, b)
+	if err := p.fixed(peopleMean, p.levels(p.mean), p.C); err != nil {
 		return err
 	}
-	p.answer(peopleMean, 1, mean)
 	rng := rand.New(rand.NewPCG(mix("other"), uint64(p.who)))
 	for range peopleRandom20 {
 		k := rng.IntN(len(codes) - 1)
 		if k >= own {
 			k++
 		}
-		logits, err := p.strength(p.levels(codes[k].Level))
+		began := time.Now()
+		z, err := p.strength(p.levels(codes[k].Level))
 		if err != nil {
 			return err
 		}
-		p.answer(peopleOther, 1./peopleRandom20, logits)
+		b, err := p.fitted(z)
+		if err != nil {
+			return err
+		}
+		p.at(way{peopleOther, 1. / peopleRandom20, codeBytes(p.Model) + 1, time.Since(began)}, z, b)
 	}
 	return nil
 }
 
-// strength answers with s·z, s ≥ 0, and the bias that fits it.
-func (p *serving) strength(z []float64) (func(dst, row []float64) []float64, error) {
+// strength is s·z with the s ≥ 0 that fits best.
+func (p *serving) strength(z []float64) ([]float64, error) {
 	one := &population.Model{C: p.C, J: 1}
 	e := &population.Examples{Class: p.own.Class}
 	for k := range e.Class {
-		row := p.own.Rows[k*p.Width() : (k+1)*p.Width()]
-		e.Rows = append(e.Rows, row[:p.C]...)
-		for c := range p.C {
-			v := 0.0
-			for j, s := range z {
-				v += s * row[(1+j)*p.C+c]
-			}
-			e.Rows = append(e.Rows, v)
+		base, with := p.row(k)[:p.C], p.moved(p.row(k), z)
+		e.Rows = append(e.Rows, base...)
+		for c, v := range with {
+			e.Rows = append(e.Rows, v-base[c])
 		}
 	}
 	s, _, err := one.Real(e)
@@ -247,7 +278,7 @@ func (p *serving) strength(z []float64) (func(dst, row []float64) []float64, err
 	for j := range z {
 		scaled[j] = max(0, s[0]) * z[j]
 	}
-	return p.fitted(scaled)
+	return scaled, nil
 }
 
 // asked chooses texts one after the other, each by the answers so far, until as many are answered as are learned from in the other modes.
@@ -269,23 +300,25 @@ func (p *serving) asked(ctx context.Context) error {
 		}
 		pool = slices.Delete(pool, next[0], next[0]+1)
 	}
-	c, err := p.Fit(ctx, p.examples(p.banks, p.Model, p.newcomer, told))
-	if err != nil {
-		return err
+	answers, began := p.examples(p.banks, p.Model, p.newcomer, told), time.Now()
+	c, err := p.Fit(ctx, answers)
+	if err == nil {
+		p.code(peopleAsked, p.Model, p.test, learned{c, time.Since(began)})
 	}
-	p.answer(peopleAsked, 1, func(dst, row []float64) []float64 { return p.Logits(dst, row, c) })
-	return nil
+	return err
 }
 
 // ownHead serves own heads of every L2.
 func (p *serving) ownHead(ctx context.Context) error {
 	span := newOwnSpan(p.phi, p.trainTexts, p.testTexts, p.centre, p.scale)
 	for _, lambda := range peopleStrengths {
+		began := time.Now()
 		all, err := span.fit(ctx, p.none, p.alone, p.aloneTest, lambda)
 		if err != nil {
 			return err
 		}
-		p.tally.add(fmt.Sprintf("%s, L2 %g", peopleOwn, lambda), p.shots, p.who, p.bank, 1, p.aloneTest.Class, all)
+		w := way{fmt.Sprintf("%s, L2 %g", peopleOwn, lambda), 1, 4 * p.C * (p.D + 1), time.Since(began)}
+		p.tally.add(w, p.shots, p.who, p.bank, p.aloneTest.Class, all)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/xpeft/xpeft/research/stats"
 )
@@ -22,7 +21,12 @@ type PeopleRow struct {
 	Ahead    stats.Interval `json:"ahead"`  // accuracy less that of the better of prior and bias
 	Behind   stats.Interval `json:"behind"` // the code's accuracy less this mode's
 	P        float64        `json:"p"`      // of Behind, paired permutation of people, not adjusted
+	PTimes10 float64        `json:"p10"`    // ten times that, at most 1: what Holm's correction can make of it at most in a family of ten
 	Spread   float64        `json:"spread"` // standard deviation of Ahead over the banks
+	MacroF1  float64        `json:"macro_f1"`
+	ECE      float64        `json:"ece"`   // expected calibration error over all answers, ten bins
+	Bytes    float64        `json:"bytes"` // of a person, mean
+	MS       float64        `json:"ms"`    // to learn a person beside the texts' forward passes, mean
 }
 
 // PeopleBank is what one population made.
@@ -43,90 +47,14 @@ func newPeopleBank(split, side int, b *banks, people int) PeopleBank {
 	return PeopleBank{Split: split, Side: side, People: people, Rank: r.Rank, Digits: b.Digits, Head: r.Head, Axis: r.Axis, Gain: r.Gain, GainError: r.SE}
 }
 
-// peopleTally holds sums by mode and number of answers, person and bank.
-type peopleTally struct {
-	people int
-	banks  []PeopleBank
-	mu     sync.Mutex
-	modes  map[peopleMode][]map[int]*peopleSum // of each person, by bank
-}
-
-type peopleMode struct {
-	mode  string
-	shots int
-}
-
-type peopleSum struct{ n, right, loss float64 }
-
-func newPeopleTally(people int) *peopleTally {
-	return &peopleTally{people: people, modes: map[peopleMode][]map[int]*peopleSum{}}
-}
-
-func (t *peopleTally) add(mode string, shots, who, bank int, weight float64, class []int, logits [][]float64) {
-	var s peopleSum
-	for k, z := range logits {
-		loss, right := logLoss(z, class[k])
-		if s.n, s.loss = s.n+weight, s.loss+weight*loss; right {
-			s.right += weight
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	key := peopleMode{mode, shots}
-	if t.modes[key] == nil {
-		t.modes[key] = make([]map[int]*peopleSum, t.people)
-	}
-	of := t.modes[key]
-	if of[who] == nil {
-		of[who] = map[int]*peopleSum{}
-	}
-	if old := of[who][bank]; old != nil {
-		s.n, s.right, s.loss = s.n+old.n, s.right+old.right, s.loss+old.loss
-	}
-	of[who][bank] = &s
-}
-
-// perPerson are means of each person who was measured, over banks: accuracy and log-loss.
-func (t *peopleTally) perPerson(key peopleMode) (accuracy, loss []float64, n int) {
-	for _, banks := range t.modes[key] {
-		if len(banks) == 0 {
-			continue
-		}
-		var a, l []float64
-		for b := range len(t.banks) {
-			if s := banks[b]; s != nil {
-				a, l, n = append(a, s.right/s.n), append(l, s.loss/s.n), n+int(math.Round(s.n))
-			}
-		}
-		accuracy, loss = append(accuracy, stats.Mean(a)), append(loss, stats.Mean(l))
-	}
-	return accuracy, loss, n
-}
-
-// perBank is the mean accuracy of each bank's newcomers.
-func (t *peopleTally) perBank(key peopleMode) []float64 {
-	out := make([][]float64, len(t.banks))
-	for _, banks := range t.modes[key] {
-		for b, s := range banks {
-			out[b] = append(out[b], s.right/s.n)
-		}
-	}
-	means := make([]float64, len(out))
-	for b := range out {
-		means[b] = stats.Mean(out[b])
-	}
-	return means
-}
-
 // rows are all modes at all numbers of answers, with the best setting of each.
 func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 	for _, shots := range e.Shots {
 		reference := peopleMode{peoplePrior, shots}
-		a, _, _ := t.perPerson(reference)
-		if b, _, _ := t.perPerson(peopleMode{peopleBias, shots}); stats.Mean(b) > stats.Mean(a) {
-			reference.mode = peopleBias
+		if bias := (peopleMode{peopleBias, shots}); stats.Mean(t.perPerson(bias, right)) > stats.Mean(t.perPerson(reference, right)) {
+			reference = bias
 		}
-		for _, mode := range peopleModes {
+		for _, mode := range append(peopleModes, moreModes...) {
 			best := PeopleRow{Accuracy: -1}
 			for key := range t.modes {
 				name, setting, _ := strings.Cut(key.mode, ", ")
@@ -148,23 +76,25 @@ func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 
 func (t *peopleTally) row(key, reference peopleMode) PeopleRow {
 	r := PeopleRow{Shots: key.shots}
-	accuracy, loss, n := t.perPerson(key)
-	prior, _, _ := t.perPerson(reference)
-	code, _, _ := t.perPerson(peopleMode{peopleCode, key.shots})
-	r.People, r.N, r.Accuracy, r.Loss = len(accuracy), n, stats.Mean(accuracy), stats.Mean(loss)
+	accuracy, prior, code := t.perPerson(key, right), t.perPerson(reference, right), t.perPerson(peopleMode{peopleCode, key.shots}, right)
+	mean := func(of func(*peopleSum) float64) float64 { return stats.Mean(t.perPerson(key, of)) }
+	r.People, r.Accuracy, r.Loss, r.MacroF1 = len(accuracy), stats.Mean(accuracy), mean(loss), mean(macroF1)
+	r.Bytes, r.MS = mean(func(s *peopleSum) float64 { return s.bytes }), mean(func(s *peopleSum) float64 { return 1e3 * s.took })
+	r.N, r.ECE = t.calibration(key)
 	ahead, behind := make([]float64, len(accuracy)), make([]float64, len(accuracy))
 	for i, v := range accuracy {
 		ahead[i], behind[i] = v-prior[i], code[i]-v
 	}
 	r.Ahead, r.Behind = stats.Bootstrap(ahead, draws, 1), stats.Bootstrap(behind, draws, 1)
 	r.P = stats.PairedPermutation(code, accuracy, draws, 1)
+	r.PTimes10 = min(1, 10*r.P)
 	with, without := t.perBank(key), t.perBank(reference)
 	for b := range with {
 		with[b] -= without[b]
 	}
-	mean := stats.Mean(with)
+	centre := stats.Mean(with)
 	for _, v := range with {
-		r.Spread += (v - mean) * (v - mean)
+		r.Spread += (v - centre) * (v - centre)
 	}
 	r.Spread = math.Sqrt(r.Spread / max(1, float64(len(with)-1)))
 	return r
@@ -173,7 +103,7 @@ func (t *peopleTally) row(key, reference peopleMode) PeopleRow {
 // PeopleMarkdown draws the table.
 func PeopleMarkdown(rows []PeopleRow, banks []PeopleBank) string {
 	var b strings.Builder
-	b.WriteString("| answers | mode | best setting | people | n | accuracy | log-loss | over the prior (95 %) | spread over banks | code ahead by (95 %) | p |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| answers | mode | best setting | people | n | accuracy | macro-F1 | log-loss | ECE | bytes | ms | over the prior (95 %) | spread over banks | code ahead by (95 %) | p | p × 10 |\n" + strings.Repeat("|---", 16) + "|\n")
 	interval := func(i stats.Interval) string {
 		return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*i.Mean, 100*i.Low, 100*i.High)
 	}
@@ -185,8 +115,8 @@ func PeopleMarkdown(rows []PeopleRow, banks []PeopleBank) string {
 		if r.Setting != "" {
 			setting = r.Setting
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %.2f | %.4f | %s | %.2f | %s | %.4f |\n", shots, r.Mode, setting, r.People, r.N, 100*r.Accuracy, r.Loss,
-			interval(r.Ahead), 100*r.Spread, interval(r.Behind), r.P)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %.2f | %.2f | %.4f | %.3f | %.0f | %.2f | %s | %.2f | %s | %.4f | %.4f |\n", shots, r.Mode, setting, r.People, r.N, 100*r.Accuracy, 100*r.MacroF1, r.Loss,
+			r.ECE, r.Bytes, r.MS, interval(r.Ahead), 100*r.Spread, interval(r.Behind), r.P, r.PTimes10)
 	}
 	var ranks []string
 	for _, k := range banks {

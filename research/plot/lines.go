@@ -19,7 +19,13 @@ type Line struct {
 }
 
 // Lines draws curves over a logarithmic x of base 2.
-func Lines(title, x, y string, lines []Line) (Picture, error) { return drawLines(title, x, y, lines) }
+func Lines(title, x, y string, lines []Line) (Picture, error) {
+	pic, err := drawLines(title, x, y, lines)
+	if err == nil {
+		pic.p.Y.Min -= 0.05 * float64(len(lines)) * (pic.p.Y.Max - pic.p.Y.Min) // the legend's room
+	}
+	return pic, err
+}
 
 // Course draws curves of many points over a linear x, from y=0 on: what something did in time.
 func Course(title, x, y string, lines []Line) (Picture, error) {

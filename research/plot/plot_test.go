@@ -32,6 +32,8 @@ func pictures(t *testing.T) map[string]Picture {
 	add("course", p, err)
 	p, err = Scatter("scatter", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"rest", [][2]float64{{2, 0}}, true}, {"none", nil, false}})
 	add("scatter", p, err)
+	p, err = Points("points", "place", "probability", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"none", nil, false}}, []Line{{X: []float64{-1, 1}, Y: []float64{0, 1}}})
+	add("points", p.Ticks(map[float64]string{0: "0101"}, 0, 1), err)
 	p, err = Heatmap("heatmap", "adapter", Cells{Row: []string{"Down", "Up"}, Is: [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}}, Keys: []string{"both", "a", "b"}})
 	add("heatmap", p, err)
 	return all

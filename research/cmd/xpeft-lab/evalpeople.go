@@ -28,6 +28,9 @@ type peopleFlags struct {
 	newTexts  bool
 	asked     bool
 	brief     bool
+	adapter   bool
+	more      bool
+	places    string
 	permuted  bool
 	only      []int
 	setting   population.Setting
@@ -64,6 +67,9 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.BoolVar(&o.newTexts, "new-texts", false, "test on texts that nobody's training has")
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
 	f.BoolVar(&o.brief, "brief", false, "measure the prior, a fitted bias and the code alone")
+	f.BoolVar(&o.adapter, "adapter", false, "train a single adapter and a head of each new person, too, which takes most of the time")
+	f.BoolVar(&o.more, "all-modes", false, "forced ranks and digits, straight-through masks and other people's codes, too")
+	f.StringVar(&o.places, "places", "", "file to write the new people's codes to, for plot, with their answers to three in ten of the texts, kept back; nothing is measured")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
 	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")

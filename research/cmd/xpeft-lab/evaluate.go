@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/xpeft/xpeft/research/eval"
@@ -106,12 +108,23 @@ func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
 
 // evaluatePeople measures a population's axes and prints the table.
 func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
-	e := &eval.People{Splits: o.splits, First: o.first, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Brief: o.brief, Permuted: o.permuted, Options: o.options(),
+	e := &eval.People{Splits: o.splits, First: o.first, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Brief: o.brief, Permuted: o.permuted, More: o.more, Options: o.options(),
 		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
-	if e.Data, err = eval.ReadAnswered(o.cache); err != nil {
-		if e.Data, err = readAnswered(ctx, o); err != nil {
+	if cached, err := eval.ReadAnswered(o.cache); err == nil {
+		e.Data = cached
+	}
+	if e.Data == nil || o.adapter {
+		m, err := eval.OpenMachine(o.model, o.maxTokens)
+		if err != nil {
 			return err
 		}
+		defer func() { _ = m.Close() }()
+		if err := o.embed(ctx, e, m); err != nil {
+			return err
+		}
+	}
+	if o.places != "" {
+		return o.writePlaces(ctx, e)
 	}
 	rows, banks, err := e.Run(ctx)
 	if err != nil {
@@ -120,19 +133,32 @@ func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
 	return a.reportPeople(rows, banks)
 }
 
-// readAnswered embeds the texts, and keeps them if a file is named.
-func readAnswered(ctx context.Context, o peopleFlags) (d *eval.Answered, err error) {
+// embed embeds the texts, and keeps their features if a file is named.
+func (o *peopleFlags) embed(ctx context.Context, e *eval.People, m *eval.Machine) error {
+	data, err := eval.ReadData(o.data, o.fields, eval.SplitPeople)
+	if err == nil && e.Data == nil {
+		if e.Data, err = m.Answered(ctx, data, o.least, o.drop, o.taps); err == nil && o.cache != "" {
+			err = e.Data.Write(o.cache)
+		}
+	}
+	if err == nil && o.adapter {
+		e.Stems, err = m.Stems(ctx, data, o.least, o.drop)
+	}
+	return err
+}
+
+func (o *peopleFlags) writePlaces(ctx context.Context, e *eval.People) error {
 	data, err := eval.ReadData(o.data, o.fields, eval.SplitPeople)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m, err := eval.OpenMachine(o.model, o.maxTokens)
+	p, err := e.Places(ctx, eval.AnsweredTexts(data, o.least, o.drop))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
-	if d, err = m.Answered(ctx, data, o.least, o.drop, o.taps); err == nil && o.cache != "" {
-		err = d.Write(o.cache)
+	out, err := json.Marshal(p)
+	if err != nil {
+		return err
 	}
-	return d, err
+	return os.WriteFile(o.places, out, 0o600)
 }

@@ -67,12 +67,45 @@ func samplesFile(t *testing.T) string {
 	return path
 }
 
+// peopleFile is what eval people --json prints; placesFile what --places writes.
+func peopleFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "people.json")
+	must(t, os.WriteFile(path, []byte("{\"split\":0,\"rank\":1}\n{\"shots\":1,\"mode\":\"code\",\"accuracy\":0.5}\n{\"shots\":4,\"mode\":\"code\",\"accuracy\":0.7}\n{\"shots\":0,\"mode\":\"prior\",\"accuracy\":0.6}\n"), 0o666))
+	return path
+}
+
+func placesFile(t *testing.T) string {
+	t.Helper()
+	p := eval.Places{Labels: []string{"no", "yes"}, Digits: []int{8}}
+	for i := range 9 {
+		p.People = append(p.People, eval.Place{ID: fmt.Sprint("person ", i), Level: []int{28 * i}, Z: []float64{float64(i - 4)}, Bias: []float64{0, 0.1}})
+	}
+	for i := range 4 {
+		text := eval.PlacedText{Text: strings.Repeat("long ", 30), Row: []float64{0, 0, float64(i), -float64(i)}}
+		for who := range 9 {
+			text.Who, text.Class = append(text.Who, who), append(text.Class, who/5)
+		}
+		p.Texts = append(p.Texts, text)
+	}
+	data, err := json.Marshal(p)
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "places.json")
+	must(t, os.WriteFile(path, data, 0o666))
+	return path
+}
+
 func TestPlot(t *testing.T) {
 	runs, out := runFiles(t), t.TempDir()
 	for kind := range plotKinds {
 		dir := runs
-		if kind == "memory" {
+		switch kind {
+		case "memory":
 			dir = samplesFile(t)
+		case "people":
+			dir = peopleFile(t)
+		case "places", "bits", "answers":
+			dir = placesFile(t)
 		}
 		var stdout, stderr strings.Builder
 		if code := run(t.Context(), []string{"plot", kind, dir, "-o", filepath.Join(out, kind)}, &stdout, &stderr); code != exitOK {

@@ -27,6 +27,10 @@ var plotKinds = map[string]struct {
 	"sizes":   {"tasks of GLUE against the bank's size, soft and hard masks", ofRuns(drawSizes)},
 	"k":       {"tasks of GLUE against the adapters that a mask chooses", ofRuns(drawK)},
 	"masks":   {"tasks of GLUE with one mask for both sides, and with two", ofRuns(drawOneMask)},
+	"people":  {"learning curves of the rows of eval people --json", drawPeople},
+	"places":  {"codes of the people of eval people --places, coloured by what they say to texts kept back", ofPlaces(drawPlaces)},
+	"bits":    {"the bits of their codes", ofPlaces(drawBits)},
+	"answers": {"how answers to texts kept back follow from codes", ofPlaces(drawAnswers)},
 	"memory":  {"memory of examples/chatbot under load, from the CSV file of make load", drawMemory},
 }
 
@@ -54,7 +58,7 @@ func (a *app) plotCommand() *cobra.Command {
 		Long:      "Draw a picture of run files, of folders of them, or of a CSV file. KIND is one of\n\n" + strings.Join(kinds, "\n"),
 		Example:   "  xpeft-lab plot bars out/eval -o bars.png\n  xpeft-lab plot memory out/load/memory.csv -o memory.png",
 		Args:      cobra.MinimumNArgs(2),
-		ValidArgs: []string{"bars", "curves", "heatmap", "k", "masks", "memory", "seeds", "sizes", "tasks", "tsne"},
+		ValidArgs: []string{"answers", "bars", "bits", "curves", "heatmap", "k", "masks", "memory", "people", "places", "seeds", "sizes", "tasks", "tsne"},
 		RunE: a.runs(func(_ context.Context, args []string) error {
 			d, ok := plotKinds[args[0]]
 			if !ok {
