@@ -33,7 +33,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 		return nil, err
 	}
 	if !digits {
-		return nil, ErrNoPopulation
+		return nil, fmt.Errorf("%w: a folder of masks has no axes of its people", ErrNoPopulation)
 	}
 	if o == nil {
 		o = new(TrainBankOptions)

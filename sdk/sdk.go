@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/engine"
@@ -42,6 +43,7 @@ type SDK struct {
 	banks  byRef[*bank.Bank]
 	joints byRef[*jointBank]
 	heads  byRef[*model.Head]
+	kept   atomic.Pointer[loadedTexts] // those that were asked about last
 
 	lifetime lifetime
 }
