@@ -84,9 +84,8 @@ func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, op
 
 // askable are texts to choose from.
 type askable struct {
-	texts    []string
-	rows     []float64 // of population.Model.Project
-	answered []float64 // how often people answer them at all; nil: always
+	texts []string
+	rows  []float64 // of population.Model.Project
 }
 
 // of are some of them.
@@ -95,9 +94,6 @@ func (a *askable) of(which []int) *askable {
 	for _, i := range which {
 		out.texts = append(out.texts, a.texts[i])
 		out.rows = append(out.rows, a.rows[i*width:(i+1)*width]...)
-		if a.answered != nil {
-			out.answered = append(out.answered, a.answered[i])
-		}
 	}
 	return out
 }
@@ -184,7 +180,7 @@ func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, c *a
 	if answers.Rows, err = p.jointRows(ctx, j, encoded); err != nil {
 		return nil, err
 	}
-	which, err := j.model.Ask(answers, c.rows, c.answered, n)
+	which, err := j.model.Ask(answers, c.rows, nil, n)
 	if err != nil {
 		return nil, err
 	}

@@ -21,16 +21,14 @@ import (
 const (
 	// fewestAnswers is how many people must have labelled a text for the bank to keep it: what fewer wrote may say who they are.
 	fewestAnswers = 3
-	// mostKept bounds the bytes of the texts that a bank keeps: the store takes 1 MiB of a value.
+	// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
 	mostKept = 512 << 10
 )
 
 // keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled, those that most did first.
 type keptTexts struct {
-	Bank    string   `json:"bank"` // digest of the axes that they belong to
-	People  int      `json:"people"`
-	Texts   []string `json:"texts"`
-	Answers []int    `json:"answers"` // of each, how many of the people
+	Bank  string   `json:"bank"` // digest of the axes that they belong to
+	Texts []string `json:"texts"`
 }
 
 // loadedTexts are those in memory, ready to be asked about.
@@ -51,12 +49,12 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 	if err != nil {
 		return err
 	}
-	kept, err := p.gatherTexts(ctx, h, from)
+	texts, err := p.gatherTexts(ctx, h, from)
 	if err != nil {
 		return err
 	}
-	kept.Bank, rep.KeptTexts = rep.Bank, len(kept.Texts)
-	data, err := json.Marshal(kept)
+	rep.KeptTexts = len(texts)
+	data, err := json.Marshal(keptTexts{rep.Bank, texts})
 	if err == nil {
 		data, err = p.sealTexts(data)
 	}
@@ -67,10 +65,10 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 }
 
 // gatherTexts reads the texts of the people whose examples teach: single ones, as Ask asks about no pairs, that several labelled.
-func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (*keptTexts, error) {
-	kept, text, answers := &keptTexts{}, map[uint64]string{}, map[uint64]int{}
+func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
+	text, answers := map[uint64]string{}, map[uint64]int{}
 	var failed error
-	err := p.sample(ctx, h, from, func(id string, part split2) int {
+	err = p.sample(ctx, h, from, func(id string, part split2) int {
 		used := len(part.train) + len(part.held)
 		examples, err := p.store.Examples(id)
 		if err != nil && !errors.Is(err, ErrProfileNotFound) {
@@ -84,23 +82,26 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (*k
 				answers[e.Key]++
 			}
 		}
-		kept.People++
 		return used
 	})
 	if err = cmp.Or(err, failed); err != nil {
 		return nil, err
 	}
-	keys, bytes := slices.SortedFunc(maps.Keys(text), func(a, b uint64) int {
+	keys, size := slices.SortedFunc(maps.Keys(text), func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(answers[b], answers[a]), cmp.Compare(text[a], text[b]))
 	}), 0
 	for _, key := range keys {
-		bytes += len(text[key])
-		if answers[key] < fewestAnswers || bytes > mostKept || len(kept.Texts) == mostCandidates {
+		quoted, err := json.Marshal(text[key])
+		if err != nil {
+			return nil, err
+		}
+		size += len(quoted) + 1
+		if answers[key] < fewestAnswers || size > mostKept || len(texts) == mostCandidates {
 			break
 		}
-		kept.Texts, kept.Answers = append(kept.Texts, text[key]), append(kept.Answers, answers[key])
+		texts = append(texts, text[key])
 	}
-	return kept, nil
+	return texts, nil
 }
 
 // keptTexts are those of some axes. Their rows are computed once, and stay in memory.
@@ -112,16 +113,13 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if err != nil {
 		return nil, corrupt("kept texts", err)
 	}
-	if l := p.kept.Load(); l != nil && bytes.Equal(l.stored, stored) {
+	if l := p.questions.Load(); l != nil && bytes.Equal(l.stored, stored) {
 		return l, nil
 	}
 	data, err := p.openTexts(stored)
 	var kept keptTexts
 	if err == nil {
 		err = json.Unmarshal(data, &kept)
-	}
-	if err == nil && len(kept.Answers) != len(kept.Texts) {
-		err = fmt.Errorf("%d texts, and the answers to %d", len(kept.Texts), len(kept.Answers))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: kept texts: %w", ErrCorrupt, err)
@@ -134,7 +132,7 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if l.rows, err = p.rowsOf(ctx, j, l.texts); err != nil {
 		return nil, err
 	}
-	p.kept.Store(l)
+	p.questions.Store(l)
 	return l, nil
 }
 

@@ -122,7 +122,7 @@ func TestDamagedTexts(t *testing.T) {
 	ctx := context.Background()
 	p, _ := joined(t)
 	for stored, want := range map[string]error{
-		"": ErrCorrupt, "{": ErrCorrupt, `{"bank":"","texts":["a"]}`: ErrCorrupt, `{"bank":"00","texts":["a"],"answers":[3]}`: ErrNoPopulation,
+		"": ErrCorrupt, "{": ErrCorrupt, `{"bank":"00","texts":["a"]}`: ErrNoPopulation,
 	} {
 		if err := p.store.PutMeta(ctx, metaTexts, []byte(stored)); err != nil {
 			t.Fatal(err)

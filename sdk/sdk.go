@@ -39,11 +39,11 @@ type SDK struct {
 
 	observer observer
 
-	axes   *axesBank // nil: the folder's profiles are masks
-	banks  byRef[*bank.Bank]
-	joints byRef[*jointBank]
-	heads  byRef[*model.Head]
-	kept   atomic.Pointer[loadedTexts] // those that were asked about last
+	axes      *axesBank // nil: the folder's profiles are masks
+	banks     byRef[*bank.Bank]
+	joints    byRef[*jointBank]
+	heads     byRef[*model.Head]
+	questions atomic.Pointer[loadedTexts] // those that were asked about last
 
 	lifetime lifetime
 }
