@@ -23,6 +23,9 @@ func (b bankTrained) text(w io.Writer) {
 	if people := b.Population; people != nil {
 		fields(w, "decision", b.Reason, "bank", b.Bank, "made of", fmt.Sprintf("%d examples of %d profiles", b.Examples, b.Profiles))
 		gains(w, people)
+		if b.KeptTexts > 0 {
+			fields(w, "kept", count(b.KeptTexts, "text"))
+		}
 		fields(w, "head", head)
 		return
 	}
