@@ -48,7 +48,7 @@ build-torch: setup-torch ## the same with libtorch, for GPUs and adapters in all
 	@$(TORCH) $(LAB) build -o ../bin/torch/ ./cmd/xpeft-lab ./bench
 
 .PHONY: demo
-demo: setup ## the same messages for five people, who each get their own answers
+demo: setup ## the same messages for five people, who each get their own answers; three questions for a new one
 	@$(GO) run ./examples/demo
 
 .PHONY: test

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Advice is what a TrainBank would do now.
+// Advice is what a TrainBank would do now, and a TrainHead.
 type Advice struct {
 	Worth       bool              `json:"worth"`       // it would install axes
 	Reason      string            `json:"reason"`      // in words
 	Population  *PopulationReport `json:"population"`  // by cross-validation over the folder's own people
+	Head        *HeadAdvice       `json:"head"`        // of a TrainHead; nil: there are fewer than two people
 	Prequential Prequential       `json:"prequential"` // how often what is served now was right before it had learned
 	Took        time.Duration     `json:"took"`
 }
@@ -19,7 +20,7 @@ type Advice struct {
 // fewestPeople is how many people axes were found among at all, where people differ much.
 const fewestPeople = 10
 
-// Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take. It changes nothing. Cost: that of a
+// Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take; and what a TrainHead would gain. It changes nothing. Cost: that of a
 // TrainBank, some seconds for a hundred people and a forward pass of each of their texts; Learn waits meanwhile, Predict does not. ErrNoPopulation in a folder of masks.
 func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
@@ -33,7 +34,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 		return nil, err
 	}
 	if !digits {
-		return nil, ErrNoPopulation
+		return nil, fmt.Errorf("%w: a folder of masks has no axes of its people", ErrNoPopulation)
 	}
 	if o == nil {
 		o = new(TrainBankOptions)
@@ -59,5 +60,12 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &Advice{Worth: rep.Population.Rank > 0, Reason: rep.Reason, Population: rep.Population, Prequential: q, Took: time.Since(began)}, nil
+	a := &Advice{Worth: rep.Population.Rank > 0, Reason: rep.Reason, Population: rep.Population, Prequential: q}
+	if len(rep.Population.Tried) > 0 {
+		if a.Head, err = p.headAdvice(ctx, from, rep.Population); err != nil {
+			return nil, err
+		}
+	}
+	a.Took = time.Since(began)
+	return a, nil
 }

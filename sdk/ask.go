@@ -26,16 +26,31 @@ const (
 	askedAtOnce = 256
 )
 
-// Ask chooses up to n of some texts: those whose labels would tell most about a person's place on the axes that TrainBank found, given what is stored of the person; a profile need not exist. Texts that the
+// AskOption changes one Ask.
+type AskOption func(*asking)
+
+type asking struct{ skipped []string }
+
+// WithSkipped names texts that the person was shown and gave no label to. That tells nothing of them, and is not stored; they are not asked again.
+func WithSkipped(texts ...string) AskOption {
+	return func(a *asking) { a.skipped = append(a.skipped, texts...) }
+}
+
+// Ask chooses up to n of some texts: those whose labels would tell most about a person's place on the axes that TrainBank found, given what is stored of the person; a profile need not exist. Without
+// candidates (nil) it chooses from the texts that the bank keeps (TrainBankOptions.KeepTexts). Texts that the
 // person has labelled already are left out, and no text comes twice. Observe or Learn the answers, and ask again: the next questions follow from them. Three answers to
-// such questions can be worth ten to others (docs/accuracy.md). Fewer questions than n mean that no candidates are left; ErrNoPopulation that there are no axes. Cost: a forward pass of each
-// candidate. ErrLimit beyond 10,000 candidates.
-func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int) ([]Question, error) {
+// such questions can be worth ten to others (docs/accuracy.md). Fewer questions than n mean that no candidates are left; ErrNoPopulation that there are no axes, or no texts. Cost: a forward pass of each
+// candidate; of those that the bank keeps once, then milliseconds. ErrLimit beyond 10,000 candidates.
+func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, opts ...AskOption) ([]Question, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	var o asking
+	for _, f := range opts {
+		f(&o)
+	}
 	if err := p.options.Limits.checkID(id); err != nil {
 		return nil, err
 	}
@@ -46,21 +61,67 @@ func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int) ([
 	if err != nil {
 		return nil, err
 	}
-	if size := j.Count() + len(j.Labels); len(candidates)*size*size > mostBends {
-		return nil, fmt.Errorf("%w: %d candidates for %d labels, at most %d", ErrLimit, len(candidates), len(j.Labels), mostBends/size/size)
+	if most := j.mostTexts(); len(candidates) > most {
+		return nil, fmt.Errorf("%w: %d candidates for %d labels, at most %d", ErrLimit, len(candidates), len(j.Labels), most)
 	}
-	var texts []string
+	left := p.notSeen(known, o.skipped)
+	if candidates == nil {
+		kept, err := p.keptTexts(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		return p.ask(ctx, j, known, kept.of(left(kept.texts)), n)
+	}
+	c := &askable{}
+	for _, i := range left(candidates) {
+		c.texts = append(c.texts, candidates[i])
+	}
+	if c.rows, err = p.rowsOf(ctx, j, c.texts); err != nil {
+		return nil, err
+	}
+	return p.ask(ctx, j, known, c, n)
+}
+
+// askable are texts to choose from.
+type askable struct {
+	texts []string
+	rows  []float64 // of population.Model.Project
+}
+
+// of are some of them.
+func (a *askable) of(which []int) *askable {
+	out, width := &askable{}, len(a.rows)/max(1, len(a.texts))
+	for _, i := range which {
+		out.texts = append(out.texts, a.texts[i])
+		out.rows = append(out.rows, a.rows[i*width:(i+1)*width]...)
+	}
+	return out
+}
+
+// mostTexts is how many there is room to choose from.
+func (j *jointBank) mostTexts() int {
+	size := j.Count() + len(j.Labels)
+	return min(mostCandidates, mostBends/size/size)
+}
+
+// notSeen gives the numbers of those texts, each once, that a person has neither labelled nor skipped.
+func (p *SDK) notSeen(labelled []store.Example, skipped []string) func(texts []string) []int {
 	seen := map[uint64]bool{}
-	for _, e := range known {
+	for _, e := range labelled {
 		seen[e.Key] = true
 	}
-	for _, text := range candidates {
-		if key := p.options.texts.Key(text, ""); !seen[key] {
-			seen[key] = true
-			texts = append(texts, text)
-		}
+	for _, text := range skipped {
+		seen[p.options.texts.Key(text, "")] = true
 	}
-	return p.ask(ctx, j, known, texts, n)
+	return func(texts []string) (left []int) {
+		for i, text := range texts {
+			if key := p.options.texts.Key(text, ""); !seen[key] {
+				seen[key] = true
+				left = append(left, i)
+			}
+		}
+		return left
+	}
 }
 
 func (p *SDK) checkCandidates(candidates []string, n int) error {
@@ -99,43 +160,44 @@ func (p *SDK) jointOfPerson(id string) (*jointBank, []store.Example, error) {
 		return nil, nil, err
 	}
 	if j == nil {
-		return nil, nil, ErrNoPopulation
+		return nil, nil, errNoAxes
 	}
 	return j, known, nil
 }
 
-func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, texts []string, n int) ([]Question, error) {
+func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, c *askable, n int) ([]Question, error) {
 	h, err := p.head(j.head)
 	if err != nil {
 		return nil, err
 	}
-	answered := &population.Examples{}
+	answers := &population.Examples{}
 	var encoded []model.Encoding
 	for _, e := range p.encode(fitting(known, h), h) {
 		if !e.Rejected {
-			encoded, answered.Class, answered.Weight = append(encoded, e.Text), append(answered.Class, e.Class), append(answered.Weight, float64(weightOf(e.Weight)))
+			encoded, answers.Class, answers.Weight = append(encoded, e.Text), append(answers.Class, e.Class), append(answers.Weight, float64(weightOf(e.Weight)))
 		}
 	}
-	if answered.Rows, err = p.jointRows(ctx, j, encoded); err != nil {
+	if answers.Rows, err = p.jointRows(ctx, j, encoded); err != nil {
 		return nil, err
 	}
-	encoded = make([]model.Encoding, len(texts))
-	for i, text := range texts {
-		p.tokenizer.Encode(&encoded[i], text, "", p.maxTokens)
-	}
-	rows, err := p.jointRows(ctx, j, encoded)
-	if err != nil {
-		return nil, err
-	}
-	which, err := j.model.Ask(answered, rows, nil, n)
+	which, err := j.model.Ask(answers, c.rows, nil, n)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Question, len(which))
 	for k, i := range which {
-		out[k] = Question{texts[i], slices.Clone(j.Labels)}
+		out[k] = Question{c.texts[i], slices.Clone(j.Labels)}
 	}
 	return out, nil
+}
+
+// rowsOf is jointRows of texts as they are written.
+func (p *SDK) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float64, error) {
+	encoded := make([]model.Encoding, len(texts))
+	for i, text := range texts {
+		p.tokenizer.Encode(&encoded[i], text, "", p.maxTokens)
+	}
+	return p.jointRows(ctx, j, encoded)
 }
 
 // jointRows is what head and axes give texts: the rows that learner/population works on.

@@ -124,7 +124,7 @@ func TestAdvise(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")
 	none, err := p.Advise(ctx, nil)
-	if err != nil || none.Worth || none.Population.MorePeople < 1 || none.Reason == "" {
+	if err != nil || none.Worth || none.Population.MorePeople < 1 || none.Reason == "" || none.Head != nil {
 		t.Errorf("of nobody: got %+v, %v", none, err)
 	}
 	q := plantedIn(t, p, 60, 1, 1)
@@ -137,7 +137,7 @@ func TestAdvise(t *testing.T) {
 		t.Fatal(err)
 	}
 	advice, err := p.Advise(ctx, nil)
-	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 || advice.Took == 0 {
+	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 || advice.Took == 0 || advice.Head == nil {
 		t.Errorf("got %+v, %+v, %v, want axes of 39 people", advice, advice.Population, err)
 	}
 	if _, now, err := p.sharedOf(true); err != nil || now != head {
@@ -149,5 +149,36 @@ func TestAdvise(t *testing.T) {
 	masks := create(t, small(t))
 	if _, err := masks.Advise(ctx, nil); !errors.Is(err, ErrNoPopulation) {
 		t.Errorf("a folder of masks: got %v, want ErrNoPopulation", err)
+	}
+}
+
+// TestAdviseHead: a head that nobody taught is worth training where people agree; one that they taught is not, nor one of axes.
+func TestAdviseHead(t *testing.T) {
+	ctx := context.Background()
+	advise := func(p *SDK) *HeadAdvice {
+		t.Helper()
+		a, err := p.headAdvice(ctx, teachers{most: mostTaught}, &PopulationReport{Tried: []PopulationTry{{Head: 3}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v", *a)
+		return a
+	}
+	p := differing(t, "")
+	q := plantedIn(t, p, 60, 0, 1)
+	q.w = q.direction(3)
+	q.observed(t, p, 30, 30)
+	if a := advise(p); !a.Worth || !(a.Low > 0.05) || a.High < a.Gain {
+		t.Errorf("people who agree: got %+v, want a gain", *a)
+	}
+	if _, err := p.TrainHead(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := advise(p); a.Worth || math.Abs(a.Gain) > 0.05 {
+		t.Errorf("the head that they taught: got %+v, want no gain", *a)
+	}
+	join(t, p)
+	if a := advise(p); a.Worth || a.Gain != 0 || a.Reason == "" {
+		t.Errorf("beside axes: got %+v, want none", *a)
 	}
 }

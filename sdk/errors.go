@@ -50,10 +50,13 @@ var (
 	ErrTwice = errors.New("sdk: a profile is there twice")
 	// ErrBusy: another TrainBank of the same folder is under way.
 	ErrBusy = errors.New("sdk: a bank is being trained already")
-	// ErrNoPopulation: the folder has no axes on which its people differ, or cannot have any.
-	ErrNoPopulation = errors.New("sdk: no axes of this folder's people: TrainBank finds them in a folder of digits")
+	// ErrNoPopulation: the folder has no axes on which its people differ, or cannot have any; or Ask has no candidates, and the bank keeps none.
+	ErrNoPopulation = errors.New("sdk: no population")
 	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
+
+	errNoAxes  = fmt.Errorf("%w: TrainBank has found no axes on which this folder's people differ", ErrNoPopulation)
+	errNoTexts = fmt.Errorf("%w: no candidates, and the bank keeps no texts", ErrNoPopulation)
 )
 
 // corrupt marks damage that a package below found as this package's too. What the store refers to and lacks is damage, not a profile that was not found.

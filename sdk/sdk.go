@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/engine"
@@ -38,10 +39,11 @@ type SDK struct {
 
 	observer observer
 
-	axes   *axesBank // nil: the folder's profiles are masks
-	banks  byRef[*bank.Bank]
-	joints byRef[*jointBank]
-	heads  byRef[*model.Head]
+	axes      *axesBank // nil: the folder's profiles are masks
+	banks     byRef[*bank.Bank]
+	joints    byRef[*jointBank]
+	heads     byRef[*model.Head]
+	questions atomic.Pointer[loadedTexts] // those that were asked about last
 
 	lifetime lifetime
 }

@@ -25,6 +25,9 @@ type TrainBankOptions struct {
 	// Edit asks for a bank of adapters whatever the folder is, and changes the configuration that it is trained with: learner.DefaultBank with Shaped, N and K of the store.
 	Edit     func(*learner.BankConfig)
 	Progress func(step, steps int, loss float32) // without a loss for axes
+	// KeepTexts keeps with axes that are installed the texts that at least three of the people labelled, at most 512 KiB of them, for Ask to choose from: who is asked reads what others were shown. They are
+	// encrypted where profiles are, and travel with backups, not with exports. Forget does not remove them; the next TrainBank without KeepTexts does.
+	KeepTexts bool
 }
 
 // BankReport of a TrainBank; it lies beside the bank's file, too.
@@ -45,6 +48,7 @@ type BankReport struct {
 	Took     time.Duration `json:"took"`
 
 	Population *PopulationReport `json:"population,omitempty"` // of axes on which people differ; nil for adapters
+	KeptTexts  int               `json:"kept_texts"`           // see TrainBankOptions.KeepTexts
 }
 
 // watchShare of the profiles are watched, not trained on.
@@ -86,6 +90,9 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	var rep *BankReport
 	if digits && (o == nil || o.Edit == nil) {
 		rep, err = p.trainJoint(ctx, o, from)
+		if err == nil {
+			err = p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
+		}
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}

@@ -11,6 +11,8 @@ import (
 type askFlags struct {
 	engineFlags
 	in        string
+	kept      bool
+	skip      string
 	profile   string
 	questions int
 }
@@ -30,8 +32,9 @@ func (a *app) askCommand() *cobra.Command {
 		Use:   "ask",
 		Short: "Choose the texts whose labels tell most about a person",
 		Long: `Read candidate texts as JSON lines, {"text": "…"}, and print those whose labels would tell most about a person's place on the axes that xpeft bank train found, the first
-first. The profile need not exist; what it has labelled is left out. Learn or observe the answers, and ask again.`,
-		Example: "  xpeft ask --profile alice --in questions.jsonl",
+first. With --kept the candidates are the texts that xpeft bank train --keep-texts kept. The profile need not exist; what it has labelled is left out, and so are the texts of --skip.
+Learn or observe the answers, and ask again.`,
+		Example: "  xpeft ask --profile alice --in questions.jsonl\n  xpeft ask --profile alice --kept --skip passed.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			switch {
@@ -39,30 +42,44 @@ first. The profile need not exist; what it has labelled is left out. Learn or ob
 				return usagef("no --profile: who is asked?")
 			case o.questions < 1:
 				return usagef("--questions is %d, want 1 or more", o.questions)
-			case o.in == "-" && isTerminal(a.stdin):
-				return usagef("no candidates: name a file with --in, or pipe JSON lines in")
+			case !o.kept && o.in == "-" && isTerminal(a.stdin):
+				return usagef("no candidates: name a file with --in, pipe JSON lines in, or choose from --kept ones")
+			case !o.kept && o.in == "-" && o.skip == "-":
+				return usagef("--in and --skip cannot both be stdin")
 			}
 			if err := a.mustExist(); err != nil {
 				return err
 			}
-			texts, err := a.candidates(ctx, o.in)
-			if err != nil {
-				return err
+			var texts, skipped []string
+			var err error
+			if !o.kept {
+				if texts, err = a.texts(ctx, o.in); err != nil {
+					return err
+				}
 			}
-			return a.ask(ctx, o, texts)
+			if o.skip != "" {
+				if skipped, err = a.texts(ctx, o.skip); err != nil {
+					return err
+				}
+			}
+			return a.ask(ctx, o, texts, skipped)
 		}),
 	}
 	o.add(cmd)
 	o.addMoved(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.BoolVar(&o.kept, "kept", false, "choose from the texts that the bank keeps")
 	f.StringVarP(&o.profile, "profile", "p", "", "who is asked")
+	f.StringVar(&o.skip, "skip", "", "file of JSON lines: texts that the person was shown and gave no label to")
 	f.IntVarP(&o.questions, "questions", "n", 3, "how many at most")
+	cmd.MarkFlagsMutuallyExclusive("in", "kept")
 	return cmd
 }
 
-// candidates reads the texts of all lines.
-func (a *app) candidates(ctx context.Context, path string) (texts []string, err error) {
+// texts reads those of all lines; none are not nil.
+func (a *app) texts(ctx context.Context, path string) (texts []string, err error) {
+	texts = []string{}
 	in, err := a.openLines(ctx, path)
 	if err != nil {
 		return nil, err

@@ -9,8 +9,9 @@ import (
 // bankTrainFlags say how a bank is trained.
 type bankTrainFlags struct {
 	engineFlags
-	updates  int
-	keepHead bool
+	updates   int
+	keepHead  bool
+	keepTexts bool
 }
 
 func (a *app) bankTrainCommand() *cobra.Command {
@@ -36,6 +37,7 @@ profile in five is not trained on, but watched: training stops when it is served
 	f := cmd.Flags()
 	f.IntVar(&o.updates, "updates", -1, "most steps; 0: the bank is shaped by the head and not trained; -1: the default")
 	f.BoolVar(&o.keepHead, "keep-head", false, "do not train the shared head first")
+	f.BoolVar(&o.keepTexts, "keep-texts", false, "keep with axes the texts that three people or more labelled, for xpeft ask --kept")
 	return cmd
 }
 
@@ -44,8 +46,8 @@ func (a *app) bankAdviseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "advise",
 		Short: "Say what bank train would gain",
-		Long: `Look for axes on which the folder's people differ, and say what people who are held out would gain by them, or about how many people more it would take to tell. Nothing is
-changed.`,
+		Long: `Look for axes on which the folder's people differ, and say what people who are held out would gain by them, or about how many people more it would take to tell; and what they would gain by
+xpeft head train. Nothing is changed.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if err := a.mustExist(); err != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-func (a *app) ask(ctx context.Context, o askFlags, texts []string) (err error) {
+func (a *app) ask(ctx context.Context, o askFlags, texts, skipped []string) (err error) {
 	p, err := a.open(o.engineFlags, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	questions, err := p.Ask(ctx, o.profile, texts, o.questions)
+	questions, err := p.Ask(ctx, o.profile, texts, o.questions, sdk.WithSkipped(skipped...))
 	if err != nil {
 		return err
 	}
@@ -35,6 +35,12 @@ func (r advised) text(w io.Writer) {
 	people := r.Population
 	fields(w, "advice", r.Reason, "people", fmt.Sprintf("%d, with %d answers to %d texts", people.People, people.Answers, people.Texts))
 	gains(w, people)
+	if h := r.Head; h != nil {
+		fields(w, "head", h.Reason)
+		if h.High != h.Low {
+			fields(w, "  gain", fmt.Sprintf("%.3f in log-loss, %.3f to %.3f", h.Gain, h.Low, h.High))
+		}
+	}
 	fields(w, "seconds", fmt.Sprintf("%.1f", r.Took.Seconds()))
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,9 +55,10 @@ func TestAskAndAdvise(t *testing.T) {
 	if advice["worth"] != true || advice["population"].(map[string]any)["people"] != 24.0 {
 		t.Errorf("got %v, want a bank to be worth training", advice)
 	}
-	bank := call(t, full, dir, "", "bank", "train", "--keep-head", "--json").want(t, exitOK).rows(t)[0]
-	if bank["installed"] != true || bank["population"].(map[string]any)["rank"] == 0.0 {
-		t.Fatalf("got %v, want axes", bank)
+	call(t, full, dir, "", "ask", "--profile", "new", "--kept").want(t, exitError)
+	bank := call(t, full, dir, "", "bank", "train", "--keep-head", "--keep-texts", "--json").want(t, exitOK).rows(t)[0]
+	if bank["installed"] != true || bank["population"].(map[string]any)["rank"] == 0.0 || bank["kept_texts"] != 16.0 {
+		t.Fatalf("got %v, want axes and 16 texts", bank)
 	}
 	if banks := call(t, full, dir, "", "bank", "list", "--json").want(t, exitOK).rows(t); banks[len(banks)-1]["origin"] != "joint" || banks[len(banks)-1]["axes"] == 0.0 {
 		t.Errorf("got %v, want joint axes last", banks)
@@ -64,6 +66,19 @@ func TestAskAndAdvise(t *testing.T) {
 	asked := call(t, full, dir, questions.String(), "ask", "--profile", "new", "-n", "2", "--json").want(t, exitOK).rows(t)
 	if len(asked) != 2 || len(asked[0]["labels"].([]any)) != 2 {
 		t.Fatalf("got %v, want two questions", asked)
+	}
+	kept := call(t, full, dir, "", "ask", "--profile", "new", "-n", "2", "--kept", "--json").want(t, exitOK).rows(t)
+	if len(kept) != 2 || kept[0]["text"] != asked[0]["text"] {
+		t.Errorf("of the texts that are kept: got %v, want %v", kept, asked)
+	}
+	passed := filepath.Join(t.TempDir(), "passed.jsonl")
+	must(t, os.WriteFile(passed, fmt.Appendf(nil, `{"text":%q}`+"\n", asked[0]["text"]), 0o600))
+	if next := call(t, full, dir, "", "ask", "--profile", "new", "-n", "99", "--kept", "--skip", passed, "--json").want(t, exitOK).rows(t); len(next) != 15 || next[0]["text"] == asked[0]["text"] {
+		t.Errorf("without %q: got %v, want the other 15", asked[0]["text"], next)
+	}
+	call(t, full, dir, "", "ask", "--profile", "new", "--skip", "-").want(t, exitUsage)
+	if none := call(t, full, dir, "", "ask", "--profile", "new").want(t, exitOK); none.out != "" {
+		t.Errorf("of no candidates: got %q", none.out)
 	}
 	var answers strings.Builder
 	for _, row := range asked {

@@ -23,6 +23,9 @@ func (b bankTrained) text(w io.Writer) {
 	if people := b.Population; people != nil {
 		fields(w, "decision", b.Reason, "bank", b.Bank, "made of", fmt.Sprintf("%d examples of %d profiles", b.Examples, b.Profiles))
 		gains(w, people)
+		if b.KeptTexts > 0 {
+			fields(w, "kept", count(b.KeptTexts, "text"))
+		}
 		fields(w, "head", head)
 		return
 	}
@@ -48,7 +51,7 @@ func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
 		}
 		row.HeadInstalled, row.HeadBefore, row.HeadAfter = rep.Installed, rep.Before.Accuracy, rep.After.Accuracy
 	}
-	o := &sdk.TrainBankOptions{Progress: bar.step}
+	o := &sdk.TrainBankOptions{Progress: bar.step, KeepTexts: f.keepTexts}
 	if f.updates >= 0 {
 		o.Edit = func(c *learner.BankConfig) { c.Updates = f.updates }
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/xpeft/xpeft/examples/chatbot/wire"
@@ -17,6 +19,7 @@ const (
 	maxPredictBody = 32 << 10
 	learnTime      = 5 * time.Minute // a Learn also waits for those before it
 	predictTime    = 10 * time.Second
+	mostAsked      = 20
 )
 
 // server answers requests from one open SDK, which is safe for concurrent use: there is no state here.
@@ -32,6 +35,7 @@ func newServer(p *sdk.SDK, learning *sdk.LearnOptions, most limits, log *slog.Lo
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /users/{id}/learn", s.atMost(most.learn, s.learn))
 	mux.HandleFunc("POST /users/{id}/observe", s.atMost(most.observe, s.observe))
+	mux.HandleFunc("GET /users/{id}/ask", s.atMost(most.ask, s.ask))
 	mux.HandleFunc("POST /users/{id}/predict", s.atMost(most.predict, s.predict))
 	mux.HandleFunc("DELETE /users/{id}", s.atMost(most.forget, s.forget))
 	mux.HandleFunc("GET /stats", s.stats)
@@ -74,6 +78,31 @@ func (s *server) observe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// ask answers with n of the texts that the bank keeps: those whose labels tell most about the user. The user's labels for them go to learn, which finds a place among people from one on; texts that the user gave
+// no label to are named in skip, once each.
+func (s *server) ask(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), predictTime)
+	defer cancel()
+	query := r.URL.Query()
+	n, err := 3, error(nil)
+	if given := query.Get("n"); given != "" {
+		if n, err = strconv.Atoi(given); err != nil || n < 1 || n > mostAsked {
+			s.fail(w, r, fmt.Errorf("%w: n is %q, want 1 to %d", wire.ErrBody, given, mostAsked))
+			return
+		}
+	}
+	asked, err := s.profiles.Ask(ctx, r.PathValue("id"), nil, n, sdk.WithSkipped(query["skip"]...))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer := wire.Questions{Questions: make([]wire.Question, len(asked))}
+	for i, q := range asked {
+		answer.Questions[i] = wire.Question(q)
+	}
+	s.answer(w, r, answer)
 }
 
 func (s *server) predict(w http.ResponseWriter, r *http.Request) {
@@ -162,6 +191,7 @@ func status(err error) int {
 		{errors.Is(err, sdk.ErrLimit), http.StatusRequestEntityTooLarge},
 		{errors.Is(err, sdk.ErrProfileNotFound), http.StatusNotFound},
 		{errors.Is(err, sdk.ErrConflict), http.StatusConflict},
+		{errors.Is(err, sdk.ErrNoPopulation), http.StatusConflict},
 		{errors.Is(err, sdk.ErrClosed), http.StatusServiceUnavailable},
 	} {
 		if c.is {

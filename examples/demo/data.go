@@ -11,7 +11,7 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-//go:embed data/people.jsonl data/unseen.jsonl
+//go:embed data/people.jsonl data/unseen.jsonl data/islanders.json
 var data embed.FS
 
 var labels = []string{"urgent", "later", "ignore"}

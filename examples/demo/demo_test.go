@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 func read(t *testing.T) ([]person, []message) {
@@ -78,6 +80,28 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
+// TestIslanders: each letter stands for a statement, and what is kept back of newcomers is not asked.
+func TestIslanders(t *testing.T) {
+	in, err := readIslanders()
+	if err != nil || len(in.Statements) != 45 || len(in.People) != 80 {
+		t.Fatalf("got %d people and %d statements, %v", len(in.People), len(in.Statements), err)
+	}
+	for k, votes := range in.People {
+		if len(votes) != len(in.Statements) || strings.Trim(votes, "adp-") != "" {
+			t.Errorf("person %d: got %q", k, votes)
+		}
+		kept, others := in.answers(k, true), in.answers(k, false)
+		if n := strings.Count(votes, "a") + strings.Count(votes, "d"); len(kept)+len(others) != n || n < 30 || len(others) < questions {
+			t.Errorf("person %d: got %d and %d answers, want %d", k, len(kept), len(others), n)
+		}
+		for _, e := range kept {
+			if slices.ContainsFunc(others, func(o sdk.Example) bool { return o.Text == e.Text }) {
+				t.Errorf("person %d: %q is on both sides", k, e.Text)
+			}
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
 	tab := table{widths: []int{-6, 4}}
@@ -99,7 +123,7 @@ func TestTable(t *testing.T) {
 // TestDemo runs all of the demo for two people.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two people learn: half a minute")
+		t.Skip("two people learn, and a bank: a minute")
 	}
 	model := os.Getenv("XPEFT_MODEL")
 	if model == "" {
@@ -113,7 +137,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"dana", "marco", "identical", "not found"} {
+	for _, want := range []string{"dana", "marco", "identical", "not found", "after three answers, chosen by Ask"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the output does not say %q", want)
 		}

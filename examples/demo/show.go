@@ -48,6 +48,7 @@ func (s *show) run(ctx context.Context, model string) (err error) {
 		func(ctx context.Context) error { return s.compare(ctx, model) },
 		s.ask,
 		s.move,
+		func(ctx context.Context) error { return s.meet(ctx, model, dir) },
 	} {
 		if err := step(ctx); err != nil {
 			return err

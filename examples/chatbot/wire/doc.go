@@ -3,6 +3,7 @@
 //
 //	POST /users/{id}/learn    {"examples": [{"text": "…", "label": "…"}]}  →  Report
 //	POST /users/{id}/observe  {"text": "…", "label": "…"}                  →  nothing
+//	GET  /users/{id}/ask?n=3&skip=…                                        →  Questions
 //	POST /users/{id}/predict  {"text": "…"}                                →  Prediction
 //
 // # Concurrency

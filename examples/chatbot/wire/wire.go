@@ -44,6 +44,17 @@ type Prediction struct {
 	Revision      uint64             `json:"revision"`
 }
 
+// Questions answers GET /users/{id}/ask.
+type Questions struct {
+	Questions []Question `json:"questions"` // the one that tells most first; fewer than were asked for: no others are left
+}
+
+// Question is a text that the user may label.
+type Question struct {
+	Text   string   `json:"text"`
+	Labels []string `json:"labels"`
+}
+
 // Report answers a Learn.
 type Report struct {
 	Installed bool    `json:"installed"` // false: what was learned is worse, the old revision stays

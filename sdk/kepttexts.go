@@ -1,0 +1,170 @@
+package sdk
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
+)
+
+const (
+	// fewestAnswers is how many people must have labelled a text for the bank to keep it: what fewer wrote may say who they are.
+	fewestAnswers = 3
+	// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
+	mostKept = 512 << 10
+)
+
+// keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled, those that most did first.
+type keptTexts struct {
+	Bank  string   `json:"bank"` // digest of the axes that they belong to
+	Texts []string `json:"texts"`
+}
+
+// loadedTexts are those in memory, ready to be asked about.
+type loadedTexts struct {
+	stored []byte // what they were made of
+	askable
+}
+
+// settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept.
+func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
+	if !keep {
+		return p.store.PutMeta(ctx, metaTexts, nil)
+	}
+	if !rep.Installed {
+		return nil
+	}
+	h, _, err := p.sharedOf(true)
+	if err != nil {
+		return err
+	}
+	texts, err := p.gatherTexts(ctx, h, from)
+	if err != nil {
+		return err
+	}
+	rep.KeptTexts = len(texts)
+	data, err := json.Marshal(keptTexts{rep.Bank, texts})
+	if err == nil {
+		data, err = p.sealTexts(data)
+	}
+	if err != nil {
+		return err
+	}
+	return p.store.PutMeta(ctx, metaTexts, data)
+}
+
+// gatherTexts reads the texts of the people whose examples teach: single ones, as Ask asks about no pairs, that several labelled.
+func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
+	text, answers := map[uint64]string{}, map[uint64]int{}
+	var failed error
+	err = p.sample(ctx, h, from, func(id string, part split2) int {
+		used := len(part.train) + len(part.held)
+		examples, err := p.store.Examples(id)
+		if err != nil && !errors.Is(err, ErrProfileNotFound) {
+			failed = err
+		}
+		examples = fitting(examples, h)
+		own := map[uint64]bool{}
+		for _, e := range examples[max(0, len(examples)-used):] {
+			if e.Pair == "" && !e.Rejected && !own[e.Key] {
+				own[e.Key], text[e.Key] = true, e.Text
+				answers[e.Key]++
+			}
+		}
+		return used
+	})
+	if err = cmp.Or(err, failed); err != nil {
+		return nil, err
+	}
+	keys, size := slices.SortedFunc(maps.Keys(text), func(a, b uint64) int {
+		return cmp.Or(cmp.Compare(answers[b], answers[a]), cmp.Compare(text[a], text[b]))
+	}), 0
+	for _, key := range keys {
+		quoted, err := json.Marshal(text[key])
+		if err != nil {
+			return nil, err
+		}
+		size += len(quoted) + 1
+		if answers[key] < fewestAnswers || size > mostKept || len(texts) == mostCandidates {
+			break
+		}
+		texts = append(texts, text[key])
+	}
+	return texts, nil
+}
+
+// keptTexts are those of some axes. Their rows are computed once, and stay in memory.
+func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
+	stored, err := p.store.GetMeta(metaTexts)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errNoTexts
+	}
+	if err != nil {
+		return nil, corrupt("kept texts", err)
+	}
+	if l := p.questions.Load(); l != nil && bytes.Equal(l.stored, stored) {
+		return l, nil
+	}
+	data, err := p.openTexts(stored)
+	var kept keptTexts
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: kept texts: %w", ErrCorrupt, err)
+	}
+	if kept.Bank != j.digest.String() {
+		return nil, errNoTexts
+	}
+	l := &loadedTexts{stored: stored}
+	l.texts = kept.Texts[:min(len(kept.Texts), j.mostTexts())]
+	if l.rows, err = p.rowsOf(ctx, j, l.texts); err != nil {
+		return nil, err
+	}
+	p.questions.Store(l)
+	return l, nil
+}
+
+// sealTexts encrypts in a folder whose profiles are encrypted, under a key of its own.
+func (p *SDK) sealTexts(data []byte) ([]byte, error) {
+	a, err := p.textsCipher()
+	if err != nil || a == nil {
+		return data, err
+	}
+	return a.Seal(nil, nil, data, []byte(metaTexts)), nil
+}
+
+func (p *SDK) openTexts(stored []byte) ([]byte, error) {
+	a, err := p.textsCipher()
+	if err != nil || a == nil {
+		return stored, err
+	}
+	return a.Open(nil, nil, stored, []byte(metaTexts))
+}
+
+// textsCipher is nil in a folder in the clear.
+func (p *SDK) textsCipher() (cipher.AEAD, error) {
+	if p.options.MasterKey == nil {
+		return nil, nil
+	}
+	key, err := hkdf.Key(sha256.New, p.options.MasterKey, nil, "xpeft kept texts 1", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
