@@ -28,7 +28,8 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 			used[t] = true
 		}
 	}
-	c := newChooser(p, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
+	some := p.some(opt.ChoicePeople, opt.Seed)
+	c := newChooser(some, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
 	chosen := &Trial{}
 	if opt.Setting != nil {
 		chosen.Setting = *opt.Setting
@@ -38,7 +39,12 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 	if c.space.rough {
 		c.space = newSpace(p, used, true, opt.Threads)
 	}
-	m, err := c.final(ctx, chosen.Setting)
+	c.Population = p
+	setting := chosen.Setting
+	if opt.Setting == nil {
+		setting.Axis *= float64(len(p.People)) / float64(len(some.People))
+	}
+	m, err := c.final(ctx, setting)
 	if err != nil {
 		return nil, nil, err
 	}
