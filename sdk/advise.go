@@ -51,7 +51,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, _, rep, err := p.findJoint(ctx, from, o.Progress)
+	_, _, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads)
 	if errors.Is(err, ErrExample) { // fewer than two
 		rep, err = &BankReport{Reason: fmt.Sprintf("fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
 			Population: &PopulationReport{Digits: []int{}, MorePeople: fewestPeople}}, nil

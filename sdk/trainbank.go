@@ -65,6 +65,11 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 		return nil, err
 	}
 	defer leave()
+	return p.trainAnyBank(ctx, o, false)
+}
+
+// trainAnyBank is TrainBank, in the background on one thread.
+func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background bool) (*BankReport, error) {
 	if !p.training.TryLock() { // two would write one checkpoint
 		return nil, ErrBusy
 	}
@@ -74,7 +79,11 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	if err != nil {
 		return nil, err
 	}
-	ctx, done, err := p.turn(ctx)
+	threads := p.options.Threads
+	if background {
+		threads = 1
+	}
+	ctx, done, err := p.turnOn(ctx, threads)
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +92,19 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	if err != nil {
 		return nil, err
 	}
+	p.banker.begun()
 	var rep *BankReport
 	if digits && (o == nil || o.Edit == nil) {
-		rep, err = p.trainJoint(ctx, o, from)
+		rep, err = p.trainJoint(ctx, o, from, threads)
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}
+	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {
+		return nil, err
+	}
+	p.kept.drop()
+	if err := p.bankBegan(ctx, began); err != nil {
 		return nil, err
 	}
 	rep.Took = time.Since(began)
