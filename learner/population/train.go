@@ -29,6 +29,11 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 		}
 	}
 	some := p.some(opt.ChoicePeople, opt.Seed)
+	if o == nil || len(o.AxisStrengths) == 0 {
+		for i, lambda := range opt.AxisStrengths {
+			opt.AxisStrengths[i] = crowdedStrength(lambda, len(some.People), crowded)
+		}
+	}
 	c := newChooser(some, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
 	chosen := &Trial{}
 	if opt.Setting != nil {
@@ -42,7 +47,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 	c.Population = p
 	setting := chosen.Setting
 	if opt.Setting == nil {
-		setting.Axis *= float64(len(p.People)) / float64(len(some.People))
+		setting.Axis = crowdedStrength(setting.Axis, len(p.People), len(some.People))
 	}
 	m, err := c.final(ctx, setting)
 	if err != nil {
