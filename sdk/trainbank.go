@@ -58,7 +58,7 @@ const watchShare = 5 // one in five
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
 // Rebase moves them, those of digits until their next Learn. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is resumed by the next one if examples, head and
 // configuration are still the same; else its checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank is under way. Train a
-// head first: TrainHead. Cost: minutes; Learn waits meanwhile, Predict does not.
+// head first: TrainHead. Cost: minutes; Predict does not wait meanwhile, Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the background.
 func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
