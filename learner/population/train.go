@@ -44,7 +44,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 	if c.space.rough {
 		c.space = newSpace(p, used, true, opt.Threads)
 	}
-	c.Population = p
+	c.Population, c.folds = p, nil
 	setting := chosen.Setting
 	if opt.Setting == nil {
 		setting.Axis = crowdedStrength(setting.Axis, len(p.People), len(some.People))
