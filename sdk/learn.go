@@ -149,8 +149,11 @@ func (p *SDK) turnOn(ctx context.Context, threads int) (paced context.Context, d
 
 // giveWay lets those go first who wait for the turn that the caller has: it comes back after them.
 func (p *SDK) giveWay() {
-	<-p.learns
-	p.learns <- struct{}{}
+	select {
+	case <-p.learns:
+		p.learns <- struct{}{}
+	default: // nobody has one
+	}
 }
 
 // pace is how many goroutines a training may use now: Options.Threads, but for those that answers are made on.
