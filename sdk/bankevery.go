@@ -78,7 +78,7 @@ func (b *banker) forget(id string) {
 func (b *banker) start(p *SDK) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.every > 0 && p.axes != nil {
+	if b.every > 0 {
 		b.begin(p, true)
 	}
 }
