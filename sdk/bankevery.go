@@ -123,7 +123,7 @@ func (b *banker) due() bool {
 	return false
 }
 
-// look finds those who learned before Open.
+// look finds those who got a revision before Open.
 func (b *banker) look(ctx context.Context, p *SDK) error {
 	last, err := p.lastBank()
 	if err != nil {

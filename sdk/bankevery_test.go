@@ -50,7 +50,7 @@ func TestBankEvery(t *testing.T) {
 	learnThese := func(ids ...string) {
 		t.Helper()
 		for _, id := range ids {
-			mustLearn(t, p, id, q.person(6), nil)
+			mustLearn(t, p, id, q.person(6), &LearnOptions{Force: true})
 		}
 		if err := p.Drain(ctx); err != nil {
 			t.Fatal(err)
