@@ -21,7 +21,7 @@ type Advice struct {
 const fewestPeople = 10
 
 // Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take; and what a TrainHead would gain. It changes nothing. Cost: that of a
-// TrainBank, some seconds for a hundred people and a forward pass of each of their texts; Learn waits meanwhile, Predict does not. ErrNoPopulation in a folder of masks.
+// TrainBank, some seconds for a hundred people and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait. ErrNoPopulation in a folder of masks.
 func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -52,7 +52,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, _, rep, err := p.findJoint(ctx, from, o.Progress)
+	_, _, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads)
 	if errors.Is(err, ErrExample) { // fewer than two
 		rep, err = &BankReport{Reason: fmt.Sprintf("fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
 			Population: &PopulationReport{Digits: []int{}, MorePeople: fewestPeople}}, nil

@@ -48,6 +48,7 @@ func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...Predic
 	if err != nil {
 		return err
 	}
+	p.kept.drop()
 	p.options.Logger.Info("forgot an example")
 	return p.observer.note(p, id)
 }

@@ -117,6 +117,7 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 	for _, t := range tasks {
 		if t.result.Report != nil {
 			p.learned(t.result.Report, began)
+			p.banker.note(p, t.Profile)
 		}
 	}
 	return nil
@@ -133,11 +134,25 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 
 // turn waits until one more training may run, with the context that is returned; done ends it.
 func (p *SDK) turn(ctx context.Context) (paced context.Context, done func(), err error) {
+	return p.turnOn(ctx, p.options.Threads)
+}
+
+// turnOn is turn of a training that takes at most so many goroutines.
+func (p *SDK) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return engine.WithPace(ctx, p.pace), func() { <-p.learns }, nil
+		return engine.WithPace(ctx, func() int { return min(threads, p.pace()) }), func() { <-p.learns }, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
+	}
+}
+
+// giveWay lets those go first who wait for the turn that the caller has: it comes back after them.
+func (p *SDK) giveWay() {
+	select {
+	case <-p.learns:
+		p.learns <- struct{}{}
+	default: // nobody has one
 	}
 }
 

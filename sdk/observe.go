@@ -127,7 +127,7 @@ func (p *SDK) untrained(id string) (*store.Profile, error) {
 	return rec, err
 }
 
-// Drain waits until no profile is due and none learns in the background, or until ctx is done. What is left waits for more: fewer examples than Observe says, or
+// Drain waits until no profile is due, none learns and no bank is trained in the background, or until ctx is done. What is left waits for more: fewer examples than Observe says, or
 // those of a profile whose learning failed.
 func (p *SDK) Drain(ctx context.Context) error {
 	leave, err := p.lifetime.enter()
@@ -138,13 +138,13 @@ func (p *SDK) Drain(ctx context.Context) error {
 	if p.options.ReadOnly {
 		return ctx.Err()
 	}
-	idle := p.observer.idle(p)
-	select {
-	case <-idle:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
+	for _, idle := range []func() <-chan struct{}{func() <-chan struct{} { return p.observer.idle(p) }, p.banker.idle} {
+		select {
+		case <-idle():
+		case <-ctx.Done():
+		}
 	}
+	return ctx.Err()
 }
 
 // relearn teaches profiles what they have stored.

@@ -25,6 +25,7 @@ const (
 	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
 	metaJoint    = "joint"   // ref of the joint axes of new profiles, little-endian; none before TrainBank
 	metaTexts    = "texts"   // keptTexts; none unless TrainBankOptions.KeepTexts
+	metaTrained  = "trained" // when the last TrainBank began, in microseconds of Unix time, little-endian; none before
 	metaMasks    = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
 )
 
@@ -74,6 +75,7 @@ func Open(dir string, o *Options) (*SDK, error) {
 		return p, nil
 	}
 	p.observer.start(p, false)
+	p.banker.start(p)
 	return p, nil
 }
 
@@ -89,7 +91,7 @@ func (p *SDK) foldCase(ctx context.Context) error {
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
 	o = o.on(m.engine.Device())
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
-		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}}
+		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}, banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
 	p.taught = newTaughtCache(p.cache)
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
 	return p

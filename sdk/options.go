@@ -77,6 +77,10 @@ type Options struct {
 
 	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
 	ObserveEvery int
+	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.
+	BankEvery int
+	// BankOptions are those of the TrainBanks in the background; nil: the defaults.
+	BankOptions *TrainBankOptions
 	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain. No call
 	// waits for it that a panic could be raised in: one ends the process, as in any goroutine.
 	OnLearned func(id string, rep *Report, err error)
@@ -217,7 +221,7 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}, {"Reserve", c.Reserve}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"BankEvery", int64(c.BankEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}, {"Reserve", c.Reserve}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}

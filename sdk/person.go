@@ -81,6 +81,7 @@ func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 	defer leave()
 	n, err := p.store.Expire(ctx, "")
 	if n > 0 {
+		p.kept.drop()
 		p.options.Logger.Info("erased examples over their age", "examples", n)
 	}
 	return n, err

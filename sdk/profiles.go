@@ -116,6 +116,8 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	p.observer.forget(id)
+	p.banker.forget(id)
+	p.kept.drop()
 	p.taught.drop(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)

@@ -28,6 +28,8 @@ type Stats struct {
 	Untrainable int64 `json:"untrainable"`
 	// Prequential is over all profiles that learned, the last ten thousand examples or so.
 	Prequential Prequential `json:"prequential"`
+	// Bank is how the last TrainBank since Open ended, nil before.
+	Bank *BankRun `json:"bank,omitempty"`
 }
 
 // Stats takes a snapshot of all counts.
@@ -46,7 +48,7 @@ func (p *SDK) Stats() (Stats, error) {
 		return Stats{}, err
 	}
 	deep, err := p.untrainable.count(p, st.Revision)
-	return Stats{Prequential: q, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
+	return Stats{Prequential: q, Bank: p.banker.told(), Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Untrainable: deep}, err
 }
 

@@ -62,13 +62,18 @@ const watchShare = 5 // one in five
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
 // Rebase moves them, those of digits until their next Learn. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is resumed by the next one if examples, head and
 // configuration are still the same; else its checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank is under way. Train a
-// head first: TrainHead. Cost: minutes; Learn waits meanwhile, Predict does not.
+// head first: TrainHead. Cost: minutes; Predict does not wait meanwhile, Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the background.
 func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	return p.trainAnyBank(ctx, o, false)
+}
+
+// trainAnyBank is TrainBank, in the background on one thread.
+func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background bool) (*BankReport, error) {
 	if !p.training.TryLock() { // two would write one checkpoint
 		return nil, ErrBusy
 	}
@@ -78,7 +83,11 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	if err != nil {
 		return nil, err
 	}
-	ctx, done, err := p.turn(ctx)
+	threads := p.options.Threads
+	if background {
+		threads = 1
+	}
+	ctx, done, err := p.turnOn(ctx, threads)
 	if err != nil {
 		return nil, err
 	}
@@ -87,16 +96,22 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 	if err != nil {
 		return nil, err
 	}
+	p.banker.begun()
 	var rep *BankReport
 	if digits && (o == nil || o.Edit == nil) {
-		rep, err = p.trainJoint(ctx, o, from)
+		rep, err = p.trainJoint(ctx, o, from, threads)
 		if err == nil {
 			err = p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
 		}
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}
+	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {
+		return nil, err
+	}
+	p.kept.drop()
+	if err := p.bankBegan(ctx, began); err != nil {
 		return nil, err
 	}
 	rep.Took = time.Since(began)

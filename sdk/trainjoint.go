@@ -57,12 +57,12 @@ const within90 = 1.645
 var shots = []int{1, 3, 10, 0}
 
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth it.
-func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers) (*BankReport, error) {
+func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
 	var progress func(step, steps int, loss float32)
 	if o != nil {
 		progress = o.Progress
 	}
-	h, m, rep, err := p.findJoint(ctx, from, progress)
+	h, m, rep, err := p.findJoint(ctx, from, progress, threads)
 	if err != nil || m.J == 0 {
 		return rep, err
 	}
@@ -78,20 +78,23 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	return rep, nil
 }
 
-// findJoint gathers the people and trains on them. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32)) (*model.Head, *population.Model, *BankReport, error) {
+// findJoint gathers the people and trains on them, and lets a Learn that waits go first after each fit. Its report says all but what is installed.
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int) (*model.Head, *population.Model, *BankReport, error) {
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	p.kept.gather()
 	people, err := p.population(ctx, h, from)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	opts := &population.Options{Shots: shots, Threads: p.options.Threads}
-	if progress != nil {
-		opts.Progress = func(fit, fits int) { progress(fit, fits, 0) }
-	}
+	opts := &population.Options{Shots: shots, Threads: threads, Progress: func(fit, fits int) {
+		if progress != nil {
+			progress(fit, fits, 0)
+		}
+		p.giveWay()
+	}}
 	m, res, err := population.Train(ctx, people, opts)
 	if err != nil {
 		return nil, nil, nil, err
@@ -132,7 +135,7 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*po
 	if err != nil {
 		return nil, err
 	}
-	out.Phi, err = p.features(ctx, texts)
+	out.Phi, err = p.featuresOf(ctx, texts)
 	return out, err
 }
 

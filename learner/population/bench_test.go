@@ -2,7 +2,6 @@ package population
 
 import (
 	"context"
-	"fmt"
 	"testing"
 )
 
@@ -21,34 +20,6 @@ func BenchmarkFit(b *testing.B) {
 		if _, err := m.Fit(context.Background(), e); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// BenchmarkScale is one step for 10⁵ people with 50 answers each to 10⁴ synthetic texts.
-func BenchmarkScale(b *testing.B) {
-	for _, people := range []int{1_000, 10_000, 100_000} {
-		b.Run(fmt.Sprint("people=", people), func(b *testing.B) {
-			if testing.Short() && people > 1_000 {
-				b.Skip("long form only")
-			}
-			p := plant(1, people, 50, 10_000, 64, 2, 0)
-			used := make([]bool, 10_000)
-			for t := range used {
-				used[t] = true
-			}
-			j := newJoint(newSpace(&p.Population, used, false, 2), p.People, 2, 2)
-			j.as(2, 1, 1)
-			x := make([]float64, 3*2*65)
-			for i := range x {
-				x[i] = p.rng.NormFloat64()
-			}
-			g := make([]float64, len(x))
-			b.ReportAllocs()
-			for b.Loop() {
-				clear(j.codes)
-				j.objective(x, g)
-			}
-		})
 	}
 }
 

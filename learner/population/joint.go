@@ -27,7 +27,7 @@ type joint struct {
 	rows       []float64 // [T,(1+J)·C]
 	codes      []float64 // [U,J+C]: z and b
 	values     []float64 // [U]
-	residual   []float64 // [answers,C]: p − e_c
+	residual   []float32 // [answers,C]: p − e_c; there may be millions
 	sums       []float64 // [T,(1+J)·C]: the gradient by rows
 }
 
@@ -37,9 +37,12 @@ const biasShare = 0.01
 func newJoint(s *space, people []Answers, labels, threads int) *joint {
 	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely, textAt: make([]int, s.texts+1)}
 	total := 0
-	for u, a := range people {
+	for _, a := range people {
 		j.first = append(j.first, total)
 		total += len(a.Text)
+	}
+	j.owner = make([]int32, 0, total)
+	for u, a := range people {
 		for _, t := range a.Text {
 			j.textAt[t+1]++
 			j.owner = append(j.owner, int32(u))
@@ -56,7 +59,7 @@ func newJoint(s *space, people []Answers, labels, threads int) *joint {
 			at[t]++
 		}
 	}
-	j.values, j.residual = make([]float64, len(people)), make([]float64, total*labels)
+	j.values, j.residual = make([]float64, len(people)), make([]float32, total*labels)
 	return j
 }
 
@@ -127,9 +130,9 @@ func (j *joint) spread() {
 			row := j.sums[t*width : (t+1)*width]
 			for _, i := range j.byText[j.textAt[t]:j.textAt[t+1]] {
 				r, z := j.residual[int(i)*C:(int(i)+1)*C], j.codes[int(j.owner[i])*n:]
-				numeric.Add(row[:C], 1, r)
+				addNarrow(row[:C], 1, r)
 				for k := range j.rank {
-					numeric.Add(row[(1+k)*C:(2+k)*C], z[k], r)
+					addNarrow(row[(1+k)*C:(2+k)*C], z[k], r)
 				}
 			}
 		}

@@ -22,10 +22,11 @@ type Answers struct{ Text, Class []int32 }
 type Options struct {
 	Ranks         []int     // numbers of axes to try, ascending; nil: 1, 2, 4 and 8. Rank 0, the head alone, is always tried
 	HeadStrengths []float64 // L2 of W to try; nil: 0.03, 0.1, 0.3, 1, 3, 10 and 30, where the mean square of φ is 1
-	AxisStrengths []float64 // L2 of V to try; nil: the same but 30
+	AxisStrengths []float64 // L2 of V to try; nil: the same but 30, and of more than 300 people more in proportion
 	Folds         int       // of people, for the choice; 0: 4
 	Shots         []int     // how many answers a held-out person is fitted to; 0 stands for all; nil: 1, 3, 10 and 0
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
+	ChoicePeople  int       // most people that a choice is made on, a random sample of more; 0: 2,000. The final fit is of all
 	Steps         int       // of one fit at most; 0: 120
 	Seed          uint64
 	Setting       *Setting // taken as it is, without a choice; nil: chosen
@@ -68,7 +69,7 @@ func (o *Options) orDefaults() Options {
 	out.HeadStrengths, out.AxisStrengths = slices.Clone(out.HeadStrengths), slices.Clone(out.AxisStrengths)
 	slices.Sort(out.HeadStrengths)
 	slices.Sort(out.AxisStrengths)
-	out.Folds, out.Steps = cmp.Or(out.Folds, 4), cmp.Or(out.Steps, 120)
+	out.Folds, out.Steps, out.ChoicePeople = cmp.Or(out.Folds, 4), cmp.Or(out.Steps, 120), cmp.Or(out.ChoicePeople, 2000)
 	if out.Threads <= 0 {
 		out.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -99,8 +100,8 @@ func check(p *Population, o Options) error {
 			}
 		}
 	}
-	if len(p.People) == 0 || o.Folds < 2 {
-		return bad("%d people in %d folds", len(p.People), o.Folds)
+	if len(p.People) == 0 || o.Folds < 2 || o.ChoicePeople < 2 {
+		return bad("%d people in %d folds, a choice on %d", len(p.People), o.Folds, o.ChoicePeople)
 	}
 	if !slices.IsSorted(o.Ranks) || o.Ranks[0] < 1 || o.Ranks[len(o.Ranks)-1] > MaxRank {
 		return bad("ranks %v, want some of 1 to %d, ascending", o.Ranks, MaxRank)

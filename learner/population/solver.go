@@ -34,7 +34,7 @@ const (
 )
 
 // solve improves x to the minimum, whose value it returns. What is left of the answers there, p − e_c, it writes to residual, [n,C], if that is not nil.
-func (s *solver) solve(rows []float64, a Answers, x, residual []float64) float64 {
+func (s *solver) solve(rows []float64, a Answers, x []float64, residual []float32) float64 {
 	value := s.derive(rows, a, x)
 	for range 60 {
 		factor(s.hessian, len(x))
@@ -83,14 +83,16 @@ func (s *solver) row(rows []float64, text int32) []float64 {
 	return rows[int(text)*width : (int(text)+1)*width]
 }
 
-func (s *solver) value(rows []float64, a Answers, x, residual []float64) float64 {
+func (s *solver) value(rows []float64, a Answers, x []float64, residual []float32) float64 {
 	sum := numeric.Dot(x, x) / 2
 	for i, t := range a.Text {
 		p := s.answer(s.row(rows, t), x)
 		z := p[a.Class[i]]
 		if sum += s.weightOf(i) * (softmax(p) - z); residual != nil {
 			p[a.Class[i]]--
-			copy(residual[i*s.labels:], p)
+			for c, v := range p {
+				residual[i*s.labels+c] = float32(v)
+			}
 		}
 	}
 	return sum

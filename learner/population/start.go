@@ -57,7 +57,7 @@ func (j *joint) perPerson(by, rows []float64, count int) {
 			for i, t := range j.people[u].Text {
 				r := j.residual[(j.first[u]+i)*C : (j.first[u]+i+1)*C]
 				for k := range count {
-					by[u*count+k] += numeric.Dot(r, rows[(int(t)*count+k)*C:(int(t)*count+k+1)*C])
+					by[u*count+k] += dotNarrow(r, rows[(int(t)*count+k)*C:(int(t)*count+k+1)*C])
 				}
 			}
 		}
@@ -73,7 +73,7 @@ func (j *joint) perText(rows, by []float64, count int) {
 			for _, i := range j.byText[j.textAt[t]:j.textAt[t+1]] {
 				r := j.residual[int(i)*C : (int(i)+1)*C]
 				for k := range count {
-					numeric.Add(rows[(t*count+k)*C:(t*count+k+1)*C], by[int(j.owner[i])*count+k], r)
+					addNarrow(rows[(t*count+k)*C:(t*count+k+1)*C], by[int(j.owner[i])*count+k], r)
 				}
 			}
 		}

@@ -23,7 +23,7 @@ func TestDirections(t *testing.T) {
 		row := make([]float64, 8)
 		for i, text := range a.Text {
 			for c := range 2 {
-				numeric.Add(row[c*4:(c+1)*4], j.residual[(j.first[u]+i)*2+c], j.x[int(text)*4:(int(text)+1)*4])
+				numeric.Add(row[c*4:(c+1)*4], float64(j.residual[(j.first[u]+i)*2+c]), j.x[int(text)*4:(int(text)+1)*4])
 			}
 		}
 		for k, v := range row {

@@ -28,7 +28,13 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 			used[t] = true
 		}
 	}
-	c := newChooser(p, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
+	some := p.some(opt.ChoicePeople, opt.Seed)
+	if o == nil || len(o.AxisStrengths) == 0 {
+		for i, lambda := range opt.AxisStrengths {
+			opt.AxisStrengths[i] = crowdedStrength(lambda, len(some.People), crowded)
+		}
+	}
+	c := newChooser(some, newSpace(p, used, opt.Setting != nil, opt.Threads), opt)
 	chosen := &Trial{}
 	if opt.Setting != nil {
 		chosen.Setting = *opt.Setting
@@ -38,7 +44,12 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 	if c.space.rough {
 		c.space = newSpace(p, used, true, opt.Threads)
 	}
-	m, err := c.final(ctx, chosen.Setting)
+	c.Population, c.folds = p, nil
+	setting := chosen.Setting
+	if opt.Setting == nil {
+		setting.Axis = crowdedStrength(setting.Axis, len(p.People), len(some.People))
+	}
+	m, err := c.final(ctx, setting)
 	if err != nil {
 		return nil, nil, err
 	}
