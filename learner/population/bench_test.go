@@ -37,7 +37,7 @@ func BenchmarkScale(b *testing.B) {
 				used[t] = true
 			}
 			j := newJoint(newSpace(&p.Population, used, false, 2), p.People, 2, 2)
-			j.as(2, 1, 1)
+			j.as(Setting{Rank: 2, Head: 1, Axis: 1})
 			x := make([]float64, 3*2*65)
 			for i := range x {
 				x[i] = p.rng.NormFloat64()
@@ -68,7 +68,7 @@ func BenchmarkMany(b *testing.B) {
 		}
 	})
 	b.Run("step", func(b *testing.B) {
-		j.as(1, 1, 1)
+		j.as(Setting{Rank: 1, Head: 1, Axis: 1})
 		x := make([]float64, 2*26*(j.dim+1))
 		g := make([]float64, len(x))
 		for i := range x {

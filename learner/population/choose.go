@@ -46,11 +46,11 @@ type chooser struct {
 // fold is one part of the people held out.
 type fold struct {
 	joint      *joint
-	who        []int       // the people who are held out
-	held       [][]held    // of each of them, as often as they are divided
-	heads      [][]float64 // W at each of HeadStrengths
-	directions []float64   // at the head that was chosen
-	counts     []float64   // labels of those who train
+	who        []int     // the people who are held out
+	held       [][]held  // of each of them, as often as they are divided
+	head       []float64 // W
+	directions []float64 // at the head that was chosen
+	counts     []float64 // labels of those who train
 }
 
 // held is a person who is not trained on.
@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -205,59 +205,95 @@ func (t *Trial) worth(smaller *Trial) bool {
 	return len(t.all.people) > 1 && gain > se
 }
 
-// rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
+// rankZero finds the strengths of the head and of b. Its losses are those of fitted biases or of the label prior, whichever are less.
 func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
-	var all []*Trial
-	for k, lambda := range c.options.HeadStrengths {
-		fitted, prior := &Trial{Setting: Setting{Head: lambda}}, &Trial{Setting: Setting{Head: lambda}}
+	var heads []*Trial
+	var fits [][][]float64 // of each of heads: W of each fold
+	first := c.options.BiasStrengths[0]
+	for _, lambda := range c.options.HeadStrengths {
 		for _, f := range c.folds {
-			f.joint.as(0, lambda, 0)
-			x := make([]float64, c.C*(c.space.dim+1))
-			if k > 0 {
-				x = slices.Clone(f.heads[k-1])
+			if f.head == nil {
+				f.head = make([]float64, c.C*(c.space.dim+1))
 			}
-			if err := c.minimize(ctx, f.joint, x, roughly); err != nil {
-				return nil, err
-			}
-			f.heads = append(f.heads, x)
-			f.joint.project(f.joint.rows, x, c.options.Threads)
-			c.score(fitted, f, fitBias)
-			c.score(prior, f, countPrior)
 		}
-		c.close(fitted)
-		c.close(prior)
-		if prior.all.mean() < fitted.all.mean() {
-			fitted = prior
+		t, err := c.head(ctx, Setting{Head: lambda, Bias: first})
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, fitted)
+		var of [][]float64
+		for _, f := range c.folds {
+			of = append(of, slices.Clone(f.head))
+		}
+		heads, fits = append(heads, t[0].least(t[1])), append(fits, of)
 	}
-	none, at := all[0], 0
-	for k, t := range all {
-		if t.all.mean() < none.all.mean() {
-			none, at = t, k
+	at := 0
+	for k, t := range heads {
+		if t.all.mean() < heads[at].all.mean() {
+			at = k
 		}
 	}
-	none.Gain, none.SE = 0, 0
+	for k, f := range c.folds {
+		f.head = fits[at][k]
+	}
+	return c.bias(ctx, heads[at])
+}
+
+// bias finds the strength of b that is best for fitted biases, and starts the axes there.
+func (c *chooser) bias(ctx context.Context, none *Trial) (*Trial, error) {
+	best, start := (*Trial)(nil), none
+	for _, beta := range c.options.BiasStrengths {
+		t, err := c.head(ctx, Setting{Head: start.Head, Bias: beta})
+		if err != nil {
+			return nil, err
+		}
+		if best == nil || t[0].all.mean() < best.all.mean() {
+			best, none = t[0], t[0].least(t[1])
+		}
+	}
 	c.trials = append(c.trials, none)
 	for _, f := range c.folds {
-		f.joint.as(0, none.Head, 0)
-		f.joint.project(f.joint.rows, f.heads[at], c.options.Threads)
+		f.joint.as(none.Setting)
+		f.joint.project(f.joint.rows, f.head, c.options.Threads)
 		f.joint.solve()
 		f.directions = f.joint.directions(MaxRank, c.options.Seed)
-		f.heads = f.heads[at : at+1]
 	}
 	return none, nil
+}
+
+// head fits every fold's head, from the one before, and tries fitted biases and the label prior on it.
+func (c *chooser) head(ctx context.Context, s Setting) (out [2]*Trial, err error) {
+	fitted, prior := &Trial{Setting: s}, &Trial{Setting: s}
+	for _, f := range c.folds {
+		f.joint.as(s)
+		if err := c.minimize(ctx, f.joint, f.head, roughly); err != nil {
+			return out, err
+		}
+		f.joint.project(f.joint.rows, f.head, c.options.Threads)
+		c.score(fitted, f, fitBias)
+		c.score(prior, f, countPrior)
+	}
+	c.close(fitted)
+	c.close(prior)
+	return [2]*Trial{fitted, prior}, nil
+}
+
+// least is the one that loses less.
+func (t *Trial) least(other *Trial) *Trial {
+	if other.all.mean() < t.all.mean() {
+		return other
+	}
+	return t
 }
 
 // bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
 func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
 	for _, lambda := range strengths {
-		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
+		t := &Trial{Setting: Setting{Rank: rank, Head: none.Head, Axis: lambda, Bias: none.Bias}}
 		for k, f := range c.folds {
-			f.joint.as(rank, t.Head, lambda)
+			f.joint.as(t.Setting)
 			if starts[k] == nil {
-				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
+				starts[k] = f.joint.start(f.head, f.directions, rank)
 			}
 			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
 				return nil, err

@@ -1,6 +1,7 @@
 package population
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -8,7 +9,7 @@ import (
 
 // joint is the maximum a posteriori problem of a bank and the people who train it:
 //
-//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + ‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
+//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + β‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
 //
 // People's z and b are minimized out at every step, each person alone, so that only W and V remain: at a person's minimum the gradient by W and V is that of
 // the whole. Rows are W, then V_j, each [C,dim+1] with its bias as the last value.
@@ -19,7 +20,8 @@ type joint struct {
 	rank       int
 	head, axis float64 // λ_W and λ_V
 	threads    int
-	enough     float64   // see solver
+	beta       float64   // β: see solver
+	enough     float64   // the same
 	first      []int     // of each person, the number of their first answer
 	byText     []int32   // numbers of answers, by text
 	textAt     []int     // [T+1]: where a text's begin in byText
@@ -35,7 +37,7 @@ type joint struct {
 const biasShare = 0.01
 
 func newJoint(s *space, people []Answers, labels, threads int) *joint {
-	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely, textAt: make([]int, s.texts+1)}
+	j := &joint{space: s, people: people, labels: labels, threads: threads, beta: 1, enough: closely, textAt: make([]int, s.texts+1)}
 	total := 0
 	for u, a := range people {
 		j.first = append(j.first, total)
@@ -60,10 +62,10 @@ func newJoint(s *space, people []Answers, labels, threads int) *joint {
 	return j
 }
 
-// as makes room for a rank.
-func (j *joint) as(rank int, head, axis float64) {
-	width := (1 + rank) * j.labels
-	j.head, j.axis = head, axis
+// as takes a setting, and makes room for its rank.
+func (j *joint) as(s Setting) {
+	rank, width := s.Rank, (1+s.Rank)*j.labels
+	j.head, j.axis, j.beta = s.Head, s.Axis, cmp.Or(s.Bias, 1)
 	if rank == j.rank && j.codes != nil {
 		return
 	}
@@ -107,7 +109,7 @@ func (j *joint) solve() {
 	n := j.rank + j.labels
 	parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
 		if solvers[thread] == nil {
-			solvers[thread] = newSolver(j.rank, j.labels)
+			solvers[thread] = newSolver(j.rank, j.labels, j.beta)
 			solvers[thread].enough = j.enough
 		}
 		s := solvers[thread]

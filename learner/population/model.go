@@ -1,6 +1,7 @@
 package population
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/xpeft/xpeft/internal/half"
@@ -21,6 +22,18 @@ type Model struct {
 	Range   []float32 // [J]
 	Digits  []int     // [J]
 	Counts  []uint32  // [C]: the labels that it was trained on, see Prior
+	Beta    float64   // the precision of b; 0 means 1
+	Own     []float32 // [T,(1+J)·C]: what each known text adds to its row; numbers that float16 holds; nil: none
+	Known   []int32   // of each row of Own, the text's number in the Population
+}
+
+func (m *Model) beta() float64 { return cmp.Or(m.Beta, 1) }
+
+// Know adds row k of Own to the row of the text that it is of.
+func (m *Model) Know(row []float64, k int) {
+	for i, v := range m.Own[k*m.Width() : (k+1)*m.Width()] {
+		row[i] += float64(v)
+	}
 }
 
 // Of codes: an axis has most digits at most, over span standard deviations of the people's z to both sides.

@@ -52,7 +52,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 // final fits everybody with the setting that was chosen.
 func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	j := newJoint(c.space, c.People, c.C, c.options.Threads)
-	j.as(0, t.Head, 0)
+	j.as(Setting{Head: t.Head, Bias: t.Bias})
 	x := make([]float64, c.C*(c.space.dim+1))
 	if err := c.minimize(ctx, j, x, exactly); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	if t.Rank > 0 {
 		j.objective(x, make([]float64, len(x)))
 		directions := j.directions(t.Rank, c.options.Seed)
-		j.as(t.Rank, t.Head, t.Axis)
+		j.as(t)
 		x = j.start(x, directions, t.Rank)
 		if err := c.minimize(ctx, j, x, exactly); err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 
 // model turns z to its principal axes, and rows to those over φ as it was given.
 func (j *joint) model(x []float64, p *Population) *Model {
-	m := &Model{C: p.C, D: p.D, J: j.rank, Counts: make([]uint32, p.C)}
+	m := &Model{C: p.C, D: p.D, J: j.rank, Beta: j.beta, Counts: make([]uint32, p.C)}
 	for _, a := range p.People {
 		for _, c := range a.Class {
 			m.Counts[c]++

@@ -91,7 +91,7 @@ func (e *People) population(ctx context.Context, t *peopleTally, split, side int
 	}
 	bank := newPeopleBank(split, side, b, len(old))
 	t.banks = append(t.banks, bank)
-	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Gain, b.report.SE)
+	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, bias precision %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Bias, b.report.Gain, b.report.SE)
 	for _, r := range b.report.Trials {
 		e.log("  rank %d, head L2 %g, axes L2 %g: losses %.4f, gain %.4f ± %.4f", r.Rank, r.Head, r.Axis, r.Loss, r.Gain, r.SE)
 	}
@@ -138,7 +138,7 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	}
 	b := &banks{Model: m, none: m, report: r, phi: e.Data.features(used)}
 	if m.J > 0 {
-		o.Setting = &population.Setting{Head: r.Head}
+		o.Setting = &population.Setting{Head: r.Head, Bias: r.Bias}
 		if b.none, _, err = population.Train(ctx, p, &o); err != nil {
 			return nil, err
 		}
