@@ -165,13 +165,13 @@ func join(t testing.TB, p *SDK) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, err := p.population(ctx, h, teachers{most: mostTaught})
+	people, keys, err := p.population(ctx, h, teachers{most: mostTaught})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := population.Train(ctx, people, &population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
 	if err == nil {
-		_, err = p.putJoint(ctx, h, m, len(people.People))
+		_, err = p.putJoint(ctx, h, &learnedAxes{m, keys}, len(people.People))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type SDK struct {
 	banks  byRef[*bank.Bank]
 	joints byRef[*jointBank]
 	heads  byRef[*model.Head]
+	texts  byRef[*jointBank] // by the ref of a head: textsBeside
 
 	lifetime lifetime
 }

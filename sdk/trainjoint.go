@@ -79,12 +79,12 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 }
 
 // findJoint gathers the people and trains on them. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32)) (*model.Head, *population.Model, *BankReport, error) {
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32)) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	people, err := p.population(ctx, h, from)
+	people, keys, err := p.population(ctx, h, from)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -98,26 +98,27 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	}
 	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
 	rep.Reason = rep.Population.reason()
-	return h, m, rep, nil
+	return h, &learnedAxes{m, keys}, rep, nil
 }
 
-// population is the people whose stored examples teach, and φ of each text that one of them labelled. Rejections say too little.
-func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*population.Population, error) {
+// population is the people whose stored examples teach, and φ and key of each text that one of them labelled. Rejections say too little.
+func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population, keys []uint64, err error) {
 	if len(h.Labels) < 2 {
-		return nil, configError([]string{"people who have one label cannot differ"})
+		return nil, nil, configError([]string{"people who have one label cannot differ"})
 	}
 	var texts []model.Encoding
-	out, at := &population.Population{C: len(h.Labels), D: h.Hidden}, map[string]int{}
-	err := p.sample(ctx, h, from, func(_ string, part split2) int {
+	at := map[uint64]int{}
+	out = &population.Population{C: len(h.Labels), D: h.Hidden}
+	err = p.sample(ctx, h, from, func(_ string, part split2) int {
 		var a population.Answers
 		for _, e := range append(part.train[:len(part.train):len(part.train)], part.held...) {
 			if e.Rejected {
 				continue
 			}
-			key := tokensOf(e)
+			key := textKey(&e.Text)
 			if _, ok := at[key]; !ok {
 				at[key] = len(texts)
-				texts = append(texts, e.Text)
+				texts, keys = append(texts, e.Text), append(keys, key)
 			}
 			a.Text, a.Class = append(a.Text, int32(at[key])), append(a.Class, int32(e.Class))
 		}
@@ -130,22 +131,23 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*po
 		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(out.People))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out.Phi, err = p.features(ctx, texts)
-	return out, err
+	return out, keys, err
 }
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last, so that a crash leaves a head alone.
-func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *population.Model, people int) (d store.Digest, err error) {
+func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, people int) (d store.Digest, err error) {
 	h := old.Clone()
+	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts
 	head, err := h.Digest()
 	if err != nil {
 		return d, err
 	}
 	info, err := folder.AddJoint(ctx, p.store, p.dir, &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
-		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits})
+		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
 	if err != nil {
 		return d, err
 	}
