@@ -158,7 +158,10 @@ func joined(t testing.TB) (*SDK, *planted) {
 	return p, q
 }
 
-func join(t testing.TB, p *SDK) {
+func join(t testing.TB, p *SDK) { joinWith(t, p, func(*population.Model, []uint64) {}) }
+
+// joinWith is join with a change of what was found before it is stored; keys are those of the population's texts.
+func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint64)) {
 	t.Helper()
 	ctx := context.Background()
 	h, _, err := p.sharedOf(true)
@@ -171,6 +174,7 @@ func join(t testing.TB, p *SDK) {
 	}
 	m, _, err := population.Train(ctx, people, &population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
 	if err == nil {
+		change(m, keys)
 		_, err = p.putJoint(ctx, h, &learnedAxes{m, keys}, len(people.People))
 	}
 	if err != nil {
