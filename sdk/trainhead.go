@@ -153,7 +153,7 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 	if err != nil {
 		return nil, err
 	}
-	data, profiles, err := p.headData(ctx, start, teachers{o.MaxExamples, o.MaxPerProfile, start != old})
+	data, profiles, err := p.headData(ctx, start, teachers{most: o.MaxExamples, each: o.MaxPerProfile, own: start != old})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ type PopulationReport struct {
 
 	Rank   int   `json:"rank"`   // axes; 0: people do not differ enough, or are too few to say
 	Digits []int `json:"digits"` // of each axis
+	// KnownTexts is how many texts the axes know by a hash, each labelled by three people or more.
+	KnownTexts int `json:"known_texts"`
 	// Gain in log-loss, the mean over 1, 3, 10 and all examples, of what was chosen or, at rank 0, of the best that was not good enough; and its 90 % interval over people.
 	Gain float64 `json:"gain"`
 	Low  float64 `json:"low"`
@@ -45,6 +47,8 @@ type PopulationTry struct {
 	Rank int     `json:"rank"`
 	Head float64 `json:"head"` // L2 of the shared head, and of the axes
 	Axis float64 `json:"axis"`
+	Bias float64 `json:"bias"` // precision of people's biases
+	Text float64 `json:"text"` // L2 of texts' own parts in parts of head's and axes'; 0: none
 	Loss float64 `json:"loss"` // mean over 1, 3, 10 and all examples
 	Gain float64 `json:"gain"`
 	SE   float64 `json:"se"` // standard error of the gain, over people
@@ -97,6 +101,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 		return nil, nil, nil, err
 	}
 	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
+	rep.Population.KnownTexts = len(m.Known)
 	rep.Reason = rep.Population.reason()
 	return h, &learnedAxes{m, keys}, rep, nil
 }
@@ -163,7 +168,7 @@ func populationReport(m *population.Model, res *population.Report) *PopulationRe
 	none, shown := &res.Trials[0], (*population.Trial)(nil)
 	for i := range res.Trials {
 		t := &res.Trials[i]
-		try := PopulationTry{t.Rank, t.Head, t.Axis, mean(t.Loss), t.Gain, t.SE}
+		try := PopulationTry{t.Rank, t.Head, t.Axis, t.Bias, t.Text, mean(t.Loss), t.Gain, t.SE}
 		rep.Tried = append(rep.Tried, try)
 		if t.Rank > 0 && (m.J == 0 || t.Setting == res.Setting) && (shown == nil || t.Gain > shown.Gain) {
 			shown = t
