@@ -10,6 +10,7 @@ import (
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/internal/numeric"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/model"
 )
@@ -150,29 +151,86 @@ func TestKnownTextLearned(t *testing.T) {
 	if rows, err := p.jointRows(ctx, ann.joint, texts); err != nil || !slices.Equal(rows, e.Rows) {
 		t.Errorf("asked: got rows %v, %v, want %v", rows, err, e.Rows)
 	}
-	opts, err := (&LearnOptions{}).withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := p.newLesson(ctx, "ann", nil, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	phi, err := p.features(ctx, encodings(l.all))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, base := range slices.Collect(slices.Chunk(l.along(phi, numbered(0, len(l.all))).Base, 2)) {
+	l, phi := k.lesson(t, "ann", nil)
+	who := l.along(phi, numbered(0, len(es)))
+	for i, base := range slices.Collect(slices.Chunk(who.Base, 2)) {
 		row := k.row(t, es[i].Text)
 		if math.Abs(float64(base[0])-row[0])+math.Abs(float64(base[1])-row[1]) > 1e-4 {
 			t.Errorf("judged: example %d: got %v, want %v", i, base, row[:2])
 		}
 	}
-	mustLearn(t, p, "ann", k.person(9), &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	then, err := l.logProbThen(ctx, who, phi, numbered(0, len(es)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	mustLearn(t, p, "ann", k.person(1), nil) // whose answers out of fold are gone
+	if same, err := ann.joint.outOfFold(ctx, who, e.Rows); err != nil || !slices.Equal(then, same) {
+		t.Errorf("out of fold: got %v, %v, want %v", then, err, same)
+	}
+}
+
+// lesson is a person's next one, and φ of its texts.
+func (k *knowing) lesson(t *testing.T, id string, es []Example) (*lesson, []float32) {
+	t.Helper()
+	opts, err := (&LearnOptions{}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := k.sdk.newLesson(context.Background(), id, es, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	phi, err := k.sdk.features(context.Background(), encodings(l.all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, phi
+}
+
+// TestKnownTextJudged: what is served is judged by what Predict says, and prior and base too.
+func TestKnownTextJudged(t *testing.T) {
+	ctx := context.Background()
+	k := newKnowing(t)
+	p, es := k.sdk, k.person(25)
+	mustLearn(t, p, "ann", es[:9], nil)
+	l, phi := k.lesson(t, "ann", es[9:])
+	served, err := l.servedAnswers(ctx, phi, map[uint32]digits.Answer{0: {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally, err := l.tallyOf(ctx, phi, served)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var base, prior, bare, n float64
+	counts := make([]uint32, 2)
+	for _, e := range es[:9] {
+		counts[slices.Index(sides, e.Label)]++
+	}
+	right := func(logits []float64, label string) float64 {
+		if (logits[1] > logits[0]) == (label == sides[1]) {
+			return 1
+		}
+		return 0
+	}
+	for i, e := range es[9:] {
+		answer := answeredBy(mustPredict(t, p, "ann", e.Text), l.head, e.Label)
+		if got := served[9+i]; math.Abs(got.Loss-answer.Loss) > 1e-5 {
+			t.Errorf("served: example %d: got a loss of %g, want %g", i, got.Loss, answer.Loss)
+		}
+		row := k.row(t, e.Text)[:2]
+		base += right(row, e.Label)
+		numeric.Add(row, 1, numeric.Widen(l.head.Prior(counts, priorStrength)))
+		prior += right(row, e.Label)
+		if own, ok := k.own[e.Text]; ok {
+			numeric.Add(row, -1, own[:2])
+		}
+		bare += right(row, e.Label)
+		counts[slices.Index(sides, e.Label)]++
+		n++
+	}
+	if tally.n != n || tally.base != base || tally.prior != prior || bare == prior {
+		t.Errorf("got %+v, want %g of base and %g of prior right, not %g, of %g", tally, base, prior, bare, n)
+	}
 }
 
 // TestKnownTextHeadReport: a head that takes the place of the axes' is compared with what they served.
