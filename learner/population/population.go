@@ -23,7 +23,7 @@ type Options struct {
 	Ranks         []int     // numbers of axes to try, ascending; nil: 1, 2, 4 and 8. Rank 0, the head alone, is always tried
 	HeadStrengths []float64 // L2 of W to try; nil: 0.03, 0.1, 0.3, 1, 3, 10 and 30, where the mean square of φ is 1
 	AxisStrengths []float64 // L2 of V to try; nil: the same but 30
-	BiasStrengths []float64 // precisions of b to try; nil: 1, 2, 4 and 8
+	BiasStrengths []float64 // precisions of b to try; nil: 0.3, 1, 3 and 10
 	Folds         int       // of people, for the choice; 0: 4
 	Shots         []int     // how many answers a held-out person is fitted to; 0 stands for all; nil: 1, 3, 10 and 0
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
@@ -66,7 +66,7 @@ func (o *Options) orDefaults() Options {
 		out.AxisStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10}
 	}
 	if len(out.BiasStrengths) == 0 {
-		out.BiasStrengths = []float64{1, 2, 4, 8}
+		out.BiasStrengths = []float64{0.3, 1, 3, 10}
 	}
 	if len(out.Shots) == 0 {
 		out.Shots = []int{1, 3, 10, 0}
