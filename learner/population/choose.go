@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -147,7 +147,7 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	}
 	chosen, best, below, above := none, none, 0, MaxRank+1 // above is the next rank that is not worth it
 	for _, rank := range c.options.Ranks {
-		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
+		t, err := c.bestOf(ctx, none.with(rank), none, c.options.AxisStrengths)
 		if err != nil {
 			return err
 		}
@@ -162,6 +162,30 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 		best = t
 	}
 	*result, err = c.between(ctx, none, chosen, best, below, above)
+	if err != nil || result.Rank == 0 {
+		return err
+	}
+	return c.own(ctx, none, result)
+}
+
+// beside are the strengths of axes that are tried with own parts, in parts of the chosen one: where texts speak for themselves, axes need not bend to single ones.
+var beside = []float64{1. / 3, 1, 3}
+
+// own tries own parts of the known texts beside what was chosen.
+func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
+	if !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
+		return nil
+	}
+	s := chosen.Setting
+	s.Text = 1
+	var strengths []float64
+	for _, share := range beside {
+		strengths = append(strengths, share*chosen.Axis)
+	}
+	t, err := c.bestOf(ctx, s, none, strengths)
+	if err == nil && t.worth(chosen) {
+		*chosen = *t
+	}
 	return err
 }
 
@@ -172,7 +196,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		strengths = append(strengths, best.Axis)
 	}
 	for chosen.Rank > 0 && above <= MaxRank && above-chosen.Rank > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+above)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+above)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -183,7 +207,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		}
 	}
 	for chosen.Rank-below > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+below)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+below)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -276,20 +300,27 @@ func (c *chooser) head(ctx context.Context, s Setting) (fitted, prior *Trial, er
 	return fitted, prior, nil
 }
 
-// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
-func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
+// with is the setting with some axes.
+func (s Setting) with(rank int) Setting {
+	s.Rank = rank
+	return s
+}
+
+// bestOf tries a setting at some strengths of the axes, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
+func (c *chooser) bestOf(ctx context.Context, s Setting, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
 	for _, lambda := range strengths {
-		t := &Trial{Setting: Setting{Rank: rank, Head: none.Head, Axis: lambda, Bias: none.Bias}}
+		s.Axis = lambda
+		t := &Trial{Setting: s}
 		for k, f := range c.folds {
-			f.joint.as(t.Setting)
+			f.joint.as(s)
 			if starts[k] == nil {
-				starts[k] = f.joint.start(f.head, f.directions, rank)
+				starts[k] = f.joint.start(f.head, f.directions, s.Rank)
 			}
 			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
 				return nil, err
 			}
-			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
+			f.joint.fill(f.joint.principal(starts[k]))
 			c.score(t, f, fitBias)
 		}
 		c.close(t)
