@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.BiasStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -147,7 +147,7 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	}
 	chosen, best, below, above := none, none, 0, MaxRank+1 // above is the next rank that is not worth it
 	for _, rank := range c.options.Ranks {
-		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
+		t, err := c.bestOf(ctx, none.with(rank), none, c.options.AxisStrengths)
 		if err != nil {
 			return err
 		}
@@ -162,6 +162,30 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 		best = t
 	}
 	*result, err = c.between(ctx, none, chosen, best, below, above)
+	if err != nil || result.Rank == 0 {
+		return err
+	}
+	return c.own(ctx, none, result)
+}
+
+// beside are the strengths of axes that are tried with own parts, in parts of the chosen one: where texts speak for themselves, axes need not bend to single ones.
+var beside = []float64{1. / 3, 1, 3}
+
+// own tries own parts of the known texts beside what was chosen.
+func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
+	if !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
+		return nil
+	}
+	s := chosen.Setting
+	s.Text = 1
+	var strengths []float64
+	for _, share := range beside {
+		strengths = append(strengths, share*chosen.Axis)
+	}
+	t, err := c.bestOf(ctx, s, none, strengths)
+	if err == nil && t.worth(chosen) {
+		*chosen = *t
+	}
 	return err
 }
 
@@ -172,7 +196,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		strengths = append(strengths, best.Axis)
 	}
 	for chosen.Rank > 0 && above <= MaxRank && above-chosen.Rank > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+above)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+above)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -183,7 +207,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		}
 	}
 	for chosen.Rank-below > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+below)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+below)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -205,50 +229,29 @@ func (t *Trial) worth(smaller *Trial) bool {
 	return len(t.all.people) > 1 && gain > se
 }
 
-// rankZero finds the strengths of the head and of b. Its losses are those of fitted biases or of the label prior, whichever are less.
+// rankZero finds the strength of the head, then that of b. Its losses are those of fitted biases or of the label prior, whichever are less.
 func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
-	var heads []*Trial
-	var fits [][][]float64 // of each of heads: W of each fold
-	first := c.options.BiasStrengths[0]
+	for _, f := range c.folds {
+		f.head = make([]float64, c.C*(c.space.dim+1))
+	}
+	var settings []Setting
 	for _, lambda := range c.options.HeadStrengths {
-		for _, f := range c.folds {
-			if f.head == nil {
-				f.head = make([]float64, c.C*(c.space.dim+1))
-			}
-		}
-		t, err := c.head(ctx, Setting{Head: lambda, Bias: first})
-		if err != nil {
-			return nil, err
-		}
-		var of [][]float64
-		for _, f := range c.folds {
-			of = append(of, slices.Clone(f.head))
-		}
-		heads, fits = append(heads, t[0].least(t[1])), append(fits, of)
+		settings = append(settings, Setting{Head: lambda, Bias: 1})
 	}
-	at := 0
-	for k, t := range heads {
-		if t.all.mean() < heads[at].all.mean() {
-			at = k
-		}
+	fitted, _, err := c.heads(ctx, settings, func(fitted, prior *Trial) float64 { return min(fitted.all.mean(), prior.all.mean()) })
+	if err != nil {
+		return nil, err
 	}
-	for k, f := range c.folds {
-		f.head = fits[at][k]
-	}
-	return c.bias(ctx, heads[at])
-}
-
-// bias finds the strength of b that is best for fitted biases, and starts the axes there.
-func (c *chooser) bias(ctx context.Context, none *Trial) (*Trial, error) {
-	best, start := (*Trial)(nil), none
+	settings = nil
 	for _, beta := range c.options.BiasStrengths {
-		t, err := c.head(ctx, Setting{Head: start.Head, Bias: beta})
-		if err != nil {
-			return nil, err
-		}
-		if best == nil || t[0].all.mean() < best.all.mean() {
-			best, none = t[0], t[0].least(t[1])
-		}
+		settings = append(settings, Setting{Head: fitted.Head, Bias: beta})
+	}
+	none, prior, err := c.heads(ctx, settings, func(fitted, _ *Trial) float64 { return fitted.all.mean() })
+	if err != nil {
+		return nil, err
+	}
+	if prior.all.mean() < none.all.mean() {
+		none = prior
 	}
 	c.trials = append(c.trials, none)
 	for _, f := range c.folds {
@@ -260,13 +263,33 @@ func (c *chooser) bias(ctx context.Context, none *Trial) (*Trial, error) {
 	return none, nil
 }
 
-// head fits every fold's head, from the one before, and tries fitted biases and the label prior on it.
-func (c *chooser) head(ctx context.Context, s Setting) (out [2]*Trial, err error) {
-	fitted, prior := &Trial{Setting: s}, &Trial{Setting: s}
+// heads tries settings without axes, each fit from the one before. It leaves every fold the best one's head and returns what biases and what the label prior lose with it.
+func (c *chooser) heads(ctx context.Context, settings []Setting, loss func(fitted, prior *Trial) float64) (fitted, prior *Trial, err error) {
+	best := make([][]float64, len(c.folds))
+	for _, s := range settings {
+		f, p, err := c.head(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if fitted == nil || loss(f, p) < loss(fitted, prior) {
+			fitted, prior = f, p
+			for k, f := range c.folds {
+				best[k] = slices.Clone(f.head)
+			}
+		}
+	}
+	for k, f := range c.folds {
+		f.head = best[k]
+	}
+	return fitted, prior, nil
+}
+
+func (c *chooser) head(ctx context.Context, s Setting) (fitted, prior *Trial, err error) {
+	fitted, prior = &Trial{Setting: s}, &Trial{Setting: s}
 	for _, f := range c.folds {
 		f.joint.as(s)
 		if err := c.minimize(ctx, f.joint, f.head, roughly); err != nil {
-			return out, err
+			return nil, nil, err
 		}
 		f.joint.project(f.joint.rows, f.head, c.options.Threads)
 		c.score(fitted, f, fitBias)
@@ -274,31 +297,30 @@ func (c *chooser) head(ctx context.Context, s Setting) (out [2]*Trial, err error
 	}
 	c.close(fitted)
 	c.close(prior)
-	return [2]*Trial{fitted, prior}, nil
+	return fitted, prior, nil
 }
 
-// least is the one that loses less.
-func (t *Trial) least(other *Trial) *Trial {
-	if other.all.mean() < t.all.mean() {
-		return other
-	}
-	return t
+// with is the setting with some axes.
+func (s Setting) with(rank int) Setting {
+	s.Rank = rank
+	return s
 }
 
-// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
-func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
+// bestOf tries a setting at some strengths of the axes, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
+func (c *chooser) bestOf(ctx context.Context, s Setting, none *Trial, strengths []float64) (best *Trial, err error) {
 	starts := make([][]float64, len(c.folds))
 	for _, lambda := range strengths {
-		t := &Trial{Setting: Setting{Rank: rank, Head: none.Head, Axis: lambda, Bias: none.Bias}}
+		s.Axis = lambda
+		t := &Trial{Setting: s}
 		for k, f := range c.folds {
-			f.joint.as(t.Setting)
+			f.joint.as(s)
 			if starts[k] == nil {
-				starts[k] = f.joint.start(f.head, f.directions, rank)
+				starts[k] = f.joint.start(f.head, f.directions, s.Rank)
 			}
 			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
 				return nil, err
 			}
-			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
+			f.joint.fill(f.joint.principal(starts[k]))
 			c.score(t, f, fitBias)
 		}
 		c.close(t)

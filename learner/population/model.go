@@ -13,6 +13,7 @@ import (
 //	Wφ + a + b + Σ_j z_j (V_j φ + B_j)
 //
 // z_j is one of 2^Digits[j] levels between ± Range[j]. V and B hold numbers that float16 holds.
+// A text that the population knows has besides what Know adds to its row.
 type Model struct {
 	C, D, J int
 	W       []float32 // [C,D]
@@ -54,9 +55,9 @@ func digitsOf(effect float64, all []float64) int {
 	return max(1, most+int(math.Round(math.Log2(effect/largest)/2)))
 }
 
-// round makes V and B numbers that float16 holds.
+// round makes V, B and Own numbers that float16 holds.
 func (m *Model) round() {
-	for _, x := range [][]float32{m.V, m.B} {
+	for _, x := range [][]float32{m.V, m.B, m.Own} {
 		for i, v := range x {
 			x[i] = half.To(half.From(v))
 		}

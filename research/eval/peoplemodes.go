@@ -156,7 +156,7 @@ func (p *serving) bias() error {
 
 // fitted answers with a fixed z and the bias that fits it.
 func (p *serving) fitted(z []float64) (func(dst, row []float64) []float64, error) {
-	flat := &population.Model{C: p.C}
+	flat := &population.Model{C: p.C, Beta: p.Beta}
 	with := func(row []float64) []float64 {
 		out := slices.Clone(row[:p.C])
 		for j, v := range z {
@@ -226,7 +226,7 @@ func (p *serving) codes(codes []*population.Code, own int) error {
 
 // strength answers with s·z, s ≥ 0, and the bias that fits it.
 func (p *serving) strength(z []float64) (func(dst, row []float64) []float64, error) {
-	one := &population.Model{C: p.C, J: 1}
+	one := &population.Model{C: p.C, J: 1, Beta: p.Beta}
 	e := &population.Examples{Class: p.own.Class}
 	for k := range e.Class {
 		row := p.own.Rows[k*p.Width() : (k+1)*p.Width()]
