@@ -19,14 +19,14 @@ import (
 type knowing struct {
 	*planted
 	sdk   *SDK
-	model *population.Model // without what it knows
-	own   map[string][]float64
+	model *population.Model    // without what it knows
+	known map[string][]float64 // what they know of a text: a row
 }
 
 func newKnowing(t *testing.T) *knowing {
 	t.Helper()
 	p := differing(t, "")
-	k := &knowing{planted: plantedIn(t, p, 60, 1, 1), sdk: p, own: map[string][]float64{}}
+	k := &knowing{planted: plantedIn(t, p, 60, 1, 1), sdk: p, known: map[string][]float64{}}
 	k.observed(t, p, 50, 40)
 	byKey := map[uint64]string{}
 	for _, text := range k.texts {
@@ -41,7 +41,7 @@ func newKnowing(t *testing.T) *knowing {
 				row[c] = float64((7*i+3*c)%32)/16 - 1
 			}
 			m.Own = append(m.Own, numeric.Narrow(row)...)
-			k.own[byKey[keys[i]]] = row
+			k.known[byKey[keys[i]]] = row
 		}
 		bare := *m
 		bare.Own, bare.Known = nil, nil
@@ -56,9 +56,9 @@ func (k *knowing) encode(text string) (e model.Encoding) {
 }
 
 // known are texts of both kinds, one that the axes know first.
-func (k *knowing) known() (texts []string) {
+func (k *knowing) both() (texts []string) {
 	for _, text := range k.texts {
-		if _, ok := k.own[text]; ok == (len(texts)%2 == 0) {
+		if _, ok := k.known[text]; ok == (len(texts)%2 == 0) {
 			texts = append(texts, text)
 		}
 	}
@@ -73,7 +73,7 @@ func (k *knowing) row(t *testing.T, text string) []float64 {
 		t.Fatal(err)
 	}
 	row := k.model.Project(nil, x)
-	if own, ok := k.own[text]; ok {
+	if own, ok := k.known[text]; ok {
 		numeric.Add(row, 1, own)
 	}
 	return row
@@ -109,7 +109,7 @@ func TestKnownText(t *testing.T) {
 	for _, b := range ann.bias {
 		code.Bias = append(code.Bias, byte(math.Round(16*float64(b)))+128)
 	}
-	texts := k.known()[:8]
+	texts := k.both()[:8]
 	var reqs []Request
 	for _, text := range texts {
 		reqs = append(reqs, Request{Profile: "ann", Text: text}, Request{Profile: "bob", Text: text}, Request{Text: text}, Request{Profile: "nobody", Text: text, Fallback: FallbackBase})
@@ -221,7 +221,7 @@ func TestKnownTextJudged(t *testing.T) {
 		base += right(row, e.Label)
 		numeric.Add(row, 1, numeric.Widen(l.head.Prior(counts, priorStrength)))
 		prior += right(row, e.Label)
-		if own, ok := k.own[e.Text]; ok {
+		if own, ok := k.known[e.Text]; ok {
 			numeric.Add(row, -1, own[:2])
 		}
 		bare += right(row, e.Label)
@@ -267,7 +267,7 @@ func TestKnownTextHeadReport(t *testing.T) {
 func TestKnownTextTravels(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
-	p, text := k.sdk, k.known()[0]
+	p, text := k.sdk, k.both()[0]
 	mustLearn(t, p, "ann", k.person(9), nil)
 	mustObserve(t, p, "bob", k.person(1)...)
 	to := differing(t, "")
@@ -310,7 +310,7 @@ func TestKnownTextTravels(t *testing.T) {
 // TestKnownTextFile: a bank that keeps nothing of texts is one of the first version, and one whose file is gone leaves the head to answer alone.
 func TestKnownTextFile(t *testing.T) {
 	k := newKnowing(t)
-	p, text := k.sdk, k.known()[0]
+	p, text := k.sdk, k.both()[0]
 	j, err := p.newcomersJoint()
 	if err != nil || len(j.Keys) != 30 {
 		t.Fatalf("got %+v, %v, want 30 texts", j, err)
@@ -334,9 +334,66 @@ func TestKnownTextFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, p.dir, &Options{Device: device()})
-	k.sdk, k.own = again, nil
+	k.sdk, k.known = again, nil
 	same(t, "without the file", mustPredict(t, again, "nobody", text, WithFallback(FallbackBase)), k.model.Logits(nil, k.row(t, text), nil))
 	if err := os.Rename(file+".aside", file); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestTextsKept: a bank keeps what single texts are if people agree on that, and nothing of them if it is told so; what people agree on in each text is answered better then.
+func TestTextsKept(t *testing.T) {
+	ctx := context.Background()
+	p := differing(t, "")
+	q := plantedIn(t, p, 60, 1, 1)
+	for i := range q.own {
+		q.own[i] = 2 * q.rng.NormFloat64()
+	}
+	q.observed(t, p, 60, 40)
+	rep := mustTrainBank(t, p)
+	j, err := p.newcomersJoint()
+	if err != nil || j == nil {
+		t.Fatalf("got %+v, %v, %v, want axes", rep, j, err)
+	}
+	if rep.Population.KnownTexts != 60 || len(j.Keys) != 60 {
+		t.Errorf("got %+v, and %d keys, want 60 texts known", rep.Population, len(j.Keys))
+	}
+	known := q.baseLoss(t, p)
+	forgot, err := p.TrainBank(ctx, &TrainBankOptions{ForgetTexts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := p.newcomersJoint()
+	if err != nil || now == nil || now.digest == j.digest || len(now.Keys) != 0 || forgot.Population.KnownTexts != 0 {
+		t.Fatalf("told to forget: got %+v, %+v, %v", forgot.Population, now, err)
+	}
+	for _, try := range forgot.Population.Tried {
+		if try.Text != 0 {
+			t.Errorf("told to forget: tried %+v", try)
+		}
+	}
+	if other := q.baseLoss(t, p); known >= other {
+		t.Errorf("got a loss of the base of %g, without what it knows of texts %g", known, other)
+	}
+	if advice, err := p.Advise(ctx, &TrainBankOptions{ForgetTexts: true}); err != nil || advice.Population.KnownTexts != 0 {
+		t.Errorf("advised: got %+v, %v", advice, err)
+	}
+}
+
+// baseLoss is that of the base, of many people's answers.
+func (q *planted) baseLoss(t *testing.T, p *SDK) (sum float64) {
+	t.Helper()
+	rng := *q.rng
+	defer func() { q.rng = &rng }()
+	for range 40 {
+		es := q.person(30)
+		var reqs []Request
+		for _, e := range es {
+			reqs = append(reqs, Request{Profile: "nobody", Text: e.Text, Fallback: FallbackBase})
+		}
+		for i, a := range mustBatch(t, p, reqs) {
+			sum -= math.Log(float64(a.Probabilities[slices.Index(sides, es[i].Label)].P)) / (40 * 30)
+		}
+	}
+	return sum
 }

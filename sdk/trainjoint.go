@@ -92,7 +92,10 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	opts := &population.Options{Shots: shots, Threads: p.options.Threads}
+	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/3), population.MaxRank, people.C) { // each has three answers
+		keys = nil
+	}
+	opts := &population.Options{Shots: shots, Threads: p.options.Threads, ForgetTexts: keys == nil}
 	if progress != nil {
 		opts.Progress = func(fit, fits int) { progress(fit, fits, 0) }
 	}

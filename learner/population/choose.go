@@ -173,7 +173,7 @@ var beside = []float64{1. / 3, 1, 3}
 
 // own tries own parts of the known texts beside what was chosen.
 func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
-	if !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
+	if c.options.ForgetTexts || !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
 		return nil
 	}
 	s := chosen.Setting

@@ -29,6 +29,7 @@ type Options struct {
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
 	Steps         int       // of one fit at most; 0: 120
 	Seed          uint64
+	ForgetTexts   bool     // no choice of parts that texts have of their own
 	Setting       *Setting // taken as it is, without a choice; nil: chosen
 	Threads       int      // 0: as many as Go has. The result does not depend on it
 
