@@ -1,7 +1,6 @@
 package population
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -9,7 +8,7 @@ import (
 
 // joint is the maximum a posteriori problem of a bank and the people who train it:
 //
-//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + β‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
+//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + ‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
 //
 // With a setting that says so, a text that several people labelled has a part of its own beside Wφ + a and each V_j φ + v_j, with Text·λ_W and Text·λ_V as its L2.
 //
@@ -24,8 +23,7 @@ type joint struct {
 	text       float64 // L2 of own parts, in parts of those; 0: there are none
 	known      []int32 // the texts that may have them
 	threads    int
-	beta       float64   // β: see solver
-	enough     float64   // the same
+	enough     float64   // see solver
 	first      []int     // of each person, the number of their first answer
 	byText     []int32   // numbers of answers, by text
 	textAt     []int     // [T+1]: where a text's begin in byText
@@ -41,7 +39,7 @@ type joint struct {
 const biasShare = 0.01
 
 func newJoint(s *space, people []Answers, labels, threads int) *joint {
-	j := &joint{space: s, people: people, labels: labels, threads: threads, beta: 1, enough: closely, textAt: make([]int, s.texts+1)}
+	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely, textAt: make([]int, s.texts+1)}
 	total := 0
 	for u, a := range people {
 		j.first = append(j.first, total)
@@ -88,7 +86,7 @@ func (j *joint) findKnown() {
 // as takes a setting, and makes room for its rank.
 func (j *joint) as(s Setting) {
 	rank, width := s.Rank, (1+s.Rank)*j.labels
-	j.head, j.axis, j.beta, j.text = s.Head, s.Axis, cmp.Or(s.Bias, 1), s.Text
+	j.head, j.axis, j.text = s.Head, s.Axis, s.Text
 	if rank == j.rank && j.codes != nil {
 		return
 	}
@@ -171,7 +169,7 @@ func (j *joint) solve() {
 	n := j.rank + j.labels
 	parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
 		if solvers[thread] == nil {
-			solvers[thread] = newSolver(j.rank, j.labels, j.beta)
+			solvers[thread] = newSolver(j.rank, j.labels, 1)
 			solvers[thread].enough = j.enough
 		}
 		s := solvers[thread]

@@ -1,6 +1,7 @@
 package population
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -53,7 +54,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 // final fits everybody with the setting that was chosen.
 func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	j := newJoint(c.space, c.People, c.C, c.options.Threads)
-	j.as(Setting{Head: t.Head, Bias: t.Bias})
+	j.as(Setting{Head: t.Head})
 	x := make([]float64, c.C*(c.space.dim+1))
 	if err := c.minimize(ctx, j, x, exactly); err != nil {
 		return nil, err
@@ -68,12 +69,14 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 		}
 	}
 	c.fit = c.fits
-	return j.model(x, c.Population), nil
+	m := j.model(x, c.Population)
+	m.Beta = cmp.Or(t.Bias, 1)
+	return m, nil
 }
 
 // model turns z to its principal axes, and rows to those over φ as it was given.
 func (j *joint) model(x []float64, p *Population) *Model {
-	m := &Model{C: p.C, D: p.D, J: j.rank, Beta: j.beta, Counts: make([]uint32, p.C)}
+	m := &Model{C: p.C, D: p.D, J: j.rank, Counts: make([]uint32, p.C)}
 	for _, a := range p.People {
 		for _, c := range a.Class {
 			m.Counts[c]++
