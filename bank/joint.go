@@ -29,6 +29,11 @@ type Joint struct {
 	B      []float32 // [J,C]: the same
 	Range  []float32 // [J]
 	Digits []int     // [J]
+	Beta   float32   // precision of people's biases; 0 means 1
+
+	// Of texts that have parts of their own beside φ, see Text.
+	Keys []uint64  // [T], ascending
+	Own  []float32 // [T,(1+J)·C]: numbers that float16 holds
 }
 
 // Count is J, the number of axes.
@@ -93,12 +98,12 @@ func (a *Joint) AddRow(w, bias []float32, row []byte) {
 
 // Properties are those of the bank: 2·K directions of a row a label, in one block.
 func (a *Joint) Properties() Properties {
-	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels), DType: F16, Axes: a.Count()}
+	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels), DType: F16, Axes: a.Count(), Texts: len(a.Keys)}
 }
 
-// jointBytes counts rows and biases in float16, ranges in float32 and digits.
+// jointBytes counts rows and biases in float16, ranges in float32, digits, and what there is of single texts.
 func (p Properties) jointBytes() int64 {
-	return int64(p.Axes) * (5 + 2*int64(p.Bottleneck)*(int64(p.Hidden)+1))
+	return int64(p.Axes)*(5+2*int64(p.Bottleneck)*(int64(p.Hidden)+1)) + textsBytes(p.Texts, p.Axes, p.Bottleneck)
 }
 
 func (p Properties) validateJoint(bad func(string, ...any)) {
@@ -112,6 +117,9 @@ func (p Properties) validateJoint(bad func(string, ...any)) {
 	if p.Bottleneck < 2 || p.Bottleneck > MaxJointLabels || p.jointBytes() > 2*MaxAxesBytes {
 		bad("joint axes of %d bytes for %d labels", p.jointBytes(), p.Bottleneck)
 	}
+	if p.Texts < 0 || p.Texts > MaxJointTexts {
+		bad("joint axes with parts of %d texts", p.Texts)
+	}
 }
 
 // check refuses what no joint axes are; the error wraps ErrInvalid.
@@ -119,6 +127,9 @@ func (a *Joint) check() error {
 	J, C, D := a.Count(), len(a.Labels), a.Dim()
 	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || D > MaxHidden || a.People < 0 || a.People > math.MaxInt32 {
 		return invalidf("joint axes: %d over %d values for %d labels, of %d people", J, D, C, a.People)
+	}
+	if !(a.Beta >= 0 && a.Beta <= maxAxesValue) {
+		return invalidf("joint axes: biases of the precision %g", a.Beta)
 	}
 	if len(a.V) != J*C*D || len(a.B) != J*C || len(a.Range) != J || 2*int64(len(a.V)) > MaxAxesBytes {
 		return invalidf("joint axes: %d entries, %d biases and %d ranges for %d axes and %d labels", len(a.V), len(a.B), len(a.Range), J, C)
@@ -133,7 +144,10 @@ func (a *Joint) check() error {
 			return invalidf("joint axes: label %d is %q", c, label)
 		}
 	}
-	for _, x := range [][]float32{a.V, a.B} {
+	if err := a.checkTexts(); err != nil {
+		return err
+	}
+	for _, x := range [][]float32{a.V, a.B, a.Own} {
 		for i, v := range x {
 			if back := half.To(half.From(v)); math.Float32bits(back) != math.Float32bits(v) || math.Abs(float64(v)) > math.MaxFloat32 || v != v {
 				return invalidf("joint axes: entry %d, %g, is none of float16", i, v)

@@ -20,6 +20,13 @@ func tinyJoint() *Joint {
 	}
 }
 
+// tinyTexts are the same with a precision of biases and two texts.
+func tinyTexts() *Joint {
+	a := tinyJoint()
+	a.Beta, a.Keys, a.Own = 4, []uint64{3, 1 << 63}, []float32{1, -1, 0.5, 0.25, 2, 0, -3, 3, 0, 0.125, 1, 65504}
+	return a
+}
+
 // TestJointRow: a row folds to the plain average over the 2K directions that it takes, and no others.
 func TestJointRow(t *testing.T) {
 	a := tinyJoint()
@@ -63,48 +70,111 @@ func TestJointRow(t *testing.T) {
 }
 
 func TestJointFile(t *testing.T) {
-	a, dir := tinyJoint(), t.TempDir()
-	digest, err := SaveJoint(dir, a)
-	if err != nil {
-		t.Fatal(err)
+	for _, a := range []*Joint{tinyJoint(), tinyTexts()} {
+		dir := t.TempDir()
+		digest, err := SaveJoint(dir, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, _ := a.Digest(); digest != want {
+			t.Errorf("got digest %v, want %v", digest, want)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, digest.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := UnmarshalJoint(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(a, got); diff != "" || !IsJoint(data) {
+			t.Errorf("read again (-want +got):\n%s", diff)
+		}
 	}
-	if want, _ := a.Digest(); digest != want {
-		t.Errorf("got digest %v, want %v", digest, want)
+}
+
+// TestJointVersions: files of both versions open, to the digests that they have, and the version is the oldest that holds the axes.
+func TestJointVersions(t *testing.T) {
+	beta1, beta2, texts := tinyJoint(), tinyJoint(), tinyTexts()
+	beta1.Beta, beta2.Beta, texts.Beta = 1, 2, 0 // which means 1
+	for name, c := range map[string]struct {
+		axes    *Joint
+		file    string
+		digest  string
+		version byte
+	}{
+		"as ever":        {tinyJoint(), "v1.joint", "ef4b37de7bd85a81c58c4c1920b99bbd48ce93382f4bf934bef5b6adb045f0d2", 1},
+		"biases as ever": {beta1, "v1.joint", "ef4b37de7bd85a81c58c4c1920b99bbd48ce93382f4bf934bef5b6adb045f0d2", 1},
+		"narrow biases":  {beta2, "", "", 2},
+		"texts alone":    {texts, "", "", 2},
+		"both":           {tinyTexts(), "v2.joint", "e06b866b785ae89df7e84dc7bf0b1ac4500b512347688242c53a69e4b7ee4571", 2},
+	} {
+		data, err := c.axes.MarshalBinary()
+		if err != nil || data[atJointVersion] != c.version {
+			t.Fatalf("%s: got version %d, %v, want %d", name, data[atJointVersion], err, c.version)
+		}
+		if c.file == "" {
+			continue
+		}
+		path := filepath.Join("testdata", c.file)
+		if *update && c.version == 2 {
+			writeFile(t, path, data)
+		}
+		f, err := OpenJoint(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(f.data, data) || f.Digest().String() != c.digest {
+			t.Errorf("%s: got %v, want the bytes of %s, %s", name, f.Digest(), c.file, c.digest)
+		}
 	}
-	data, err := os.ReadFile(filepath.Join(dir, digest.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := UnmarshalJoint(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(a, got); diff != "" || !IsJoint(data) {
-		t.Errorf("read again (-want +got):\n%s", diff)
+}
+
+// TestJointText: a text's own part is everybody's, and what it has along an axis is a person's by their level there.
+func TestJointText(t *testing.T) {
+	a := tinyTexts()
+	for key, want := range map[uint64][]float32{3: {10 + 1 + 2*0.5 - 2, 20 - 1 + 2*0.25}, 1 << 63: {10 - 3 - 1, 20 + 3 + 2*0.125 - 65504}, 4: nil} {
+		i, ok := a.Text(key)
+		if ok != (want != nil) {
+			t.Errorf("text %d: got %d, %t", key, i, ok)
+		}
+		if !ok {
+			continue
+		}
+		got := []float32{10, 20}
+		if a.AddText(got, i, []float32{2, -1}); !cmp.Equal(got, want) {
+			t.Errorf("text %d: got %v, want %v", key, got, want)
+		}
+		got = []float32{0, 0}
+		if a.AddText(got, i, nil); !cmp.Equal(got, a.Own[i*6:i*6+2]) {
+			t.Errorf("text %d for nobody: got %v, want %v", key, got, a.Own[i*6:i*6+2])
+		}
 	}
 }
 
 // TestJointDamage: cut anywhere, or with any bit flipped, the file is refused.
 func TestJointDamage(t *testing.T) {
-	data, err := tinyJoint().MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := func(what string, at int, b []byte) {
-		t.Helper()
-		if a, err := UnmarshalJoint(b); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) || a != nil {
-			t.Errorf("%s at %d: got %v, want ErrCorrupt", what, at, err)
+	for version, a := range map[int]*Joint{1: tinyJoint(), 2: tinyTexts()} {
+		data, err := a.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for i := range data {
-		refused("cut", i, data[:i:i])
-		for bit := range 8 {
-			data[i] ^= 1 << bit
-			refused("flipped", i, data)
-			data[i] ^= 1 << bit
+		refused := func(what string, at int, b []byte) {
+			t.Helper()
+			if a, err := UnmarshalJoint(b); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) || a != nil {
+				t.Errorf("version %d, %s at %d: got %v, want ErrCorrupt", version, what, at, err)
+			}
 		}
+		for i := range data {
+			refused("cut", i, data[:i:i])
+			for bit := range 8 {
+				data[i] ^= 1 << bit
+				refused("flipped", i, data)
+				data[i] ^= 1 << bit
+			}
+		}
+		refused("tail", 0, append(bytes.Clone(data), 0))
 	}
-	refused("tail", 0, append(bytes.Clone(data), 0))
 }
 
 // TestJointRefused: what no joint axes are is refused with a right checksum too, and not written.
@@ -128,27 +198,47 @@ func TestJointRefused(t *testing.T) {
 		"an infinite entry":    func(a *Joint) { a.V[1] = inf },
 		"NaN":                  func(a *Joint) { a.B[1] = nan },
 		"between halves":       func(a *Joint) { a.V[1] = 0.50001 },
+		"a precision below 0":  func(a *Joint) { a.Beta = -1 },
+		"a precision of NaN":   func(a *Joint) { a.Beta = nan },
+		"no end of precision":  func(a *Joint) { a.Beta = inf },
+		"a text twice":         func(a *Joint) { a.Keys[1] = 3 },
+		"texts out of order":   func(a *Joint) { a.Keys[0], a.Keys[1] = a.Keys[1], a.Keys[0] },
+		"a text's part less":   func(a *Joint) { a.Own = a.Own[1:] },
+		"parts of no text":     func(a *Joint) { a.Keys = nil },
+		"an infinite part":     func(a *Joint) { a.Own[3] = inf },
+		"a part of no half":    func(a *Joint) { a.Own[3] = 0.50001 },
+		"too many texts":       func(a *Joint) { a.Keys = make([]uint64, MaxJointTexts+1) },
 	} {
-		a := tinyJoint()
+		a := tinyTexts()
 		change(a)
 		if _, err := a.MarshalBinary(); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want ErrInvalid", name, err)
 		}
 	}
-	data, err := tinyJoint().MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	le := binary.LittleEndian
-	for name, change := range map[string]func(b []byte){
-		"an infinite entry":  func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) },
-		"nine digits":        func(b []byte) { b[len(b)-2*16-1] = 9 },
-		"other labels":       func(b []byte) { b[jointHeaderSize]++ },
-		"many axes":          func(b []byte) { le.PutUint32(b[atJointCount:], 9) },
-		"a length too large": func(b []byte) { le.PutUint32(b[atJointDim:], 1<<31) },
+	le, beta := binary.LittleEndian, math.Float32bits
+	for name, c := range map[string]struct {
+		axes   *Joint
+		change func(b []byte)
+	}{
+		"an infinite entry":   {tinyJoint(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
+		"nine digits":         {tinyJoint(), func(b []byte) { b[len(b)-2*16-1] = 9 }},
+		"other labels":        {tinyJoint(), func(b []byte) { b[jointHeaderSize]++ }},
+		"many axes":           {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointCount:], 9) }},
+		"a length too large":  {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointDim:], 1<<31) }},
+		"texts without end":   {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 1<<31) }},
+		"more texts":          {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 3) }},
+		"a text twice":        {tinyTexts(), func(b []byte) { copy(b[len(b)-32:len(b)-24], b[len(b)-40:]) }},
+		"an infinite part":    {tinyTexts(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
+		"no precision":        {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 0) }},
+		"a precision of -0":   {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 1<<31) }},
+		"an endless one":      {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], beta(inf)) }},
+		"what version 1 says": {&Joint{Labels: []string{"a", "b"}, V: []float32{1, 2}, B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}, Beta: 2}, func(b []byte) { le.PutUint32(b[atJointBeta:], beta(1)) }},
 	} {
-		b := bytes.Clone(data)
-		change(b)
+		b, err := c.axes.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(b)
 		le.PutUint32(b[atJointCRC:], jointCRC(b))
 		if _, err := UnmarshalJoint(b); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s, read: got %v, want ErrCorrupt", name, err)
@@ -158,7 +248,12 @@ func TestJointRefused(t *testing.T) {
 
 // TestJointReceived: joint axes come out of a stream, which may go on, as they were saved, and their properties are a bank's.
 func TestJointReceived(t *testing.T) {
-	a, dir := tinyJoint(), t.TempDir()
+	testJointReceived(t, tinyJoint(), Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}, 2*5+2*2*2*4)
+	testJointReceived(t, tinyTexts(), Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2, Texts: 2}, 2*5+2*2*2*4+2*(8+12))
+}
+
+func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
+	dir := t.TempDir()
 	data, err := a.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -175,15 +270,14 @@ func TestJointReceived(t *testing.T) {
 	if diff := cmp.Diff(a, f.Joint); diff != "" || f.Digest() != digest || f.Size() != int64(len(data)) {
 		t.Errorf("received (-want +got):\n%s", diff)
 	}
-	want := Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}
 	if got := f.Properties(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	var again Properties
-	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want || want.Bytes() != 2*5+2*2*2*4 {
+	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want || want.Bytes() != size {
 		t.Errorf("properties read again: got %+v of %d bytes, %v", again, want.Bytes(), err)
 	}
-	for _, cut := range []int{0, 50, 90, len(data) - 1} {
+	for _, cut := range []int{0, 50, 90, 104, len(data) - 1} {
 		if _, err := Receive(t.Context(), dir, bytes.NewReader(data[:cut])); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("cut at %d: got %v, want ErrCorrupt", cut, err)
 		}
@@ -199,6 +293,9 @@ func TestJointReceived(t *testing.T) {
 		"one label": func(p *Properties) { p.Bottleneck = 1 },
 		"taps":      func(p *Properties) { p.Taps = 1 },
 		"warm":      func(p *Properties) { p.Origin = Warm },
+		"no texts":  func(p *Properties) { p.Texts = -1 },
+		"all texts": func(p *Properties) { p.Texts = MaxJointTexts + 1 },
+		"its texts": func(p *Properties) { p.Origin, p.Axes, p.Texts = Warm, 0, 1 },
 	} {
 		p := want
 		change(&p)

@@ -100,7 +100,8 @@ type Properties struct {
 	Taps   uint64 `json:"taps,omitempty"`   // bit t: the states after block t are read; 0: the embeddings
 
 	// Of joint axes, whose digits differ; zero in other banks.
-	Axes int `json:"axes,omitempty"`
+	Axes  int `json:"axes,omitempty"`
+	Texts int `json:"texts,omitempty"` // that have parts of their own
 }
 
 // Elems returns the number of weights of one adapter's half in one block,
@@ -188,8 +189,8 @@ func (p Properties) Validate() error {
 	default:
 		bad("Origin is %d, want Random, Warm, HeadAxes or JointAxes", p.Origin)
 	}
-	if p.Origin != JointAxes && p.Axes != 0 {
-		bad("a %v bank has no Axes", p.Origin)
+	if p.Origin != JointAxes && (p.Axes != 0 || p.Texts != 0) {
+		bad("a %v bank has no Axes and no Texts", p.Origin)
 	}
 	if p.Origin != HeadAxes && (p.Digits != 0 || p.Taps != 0) {
 		bad("a %v bank has no Digits or Taps", p.Origin)

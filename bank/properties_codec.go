@@ -49,6 +49,7 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	le.PutUint32(b[36:], math.Float32bits(p.SigmaB))
 	le.PutUint64(b[40:], p.Taps)
 	b[48], b[49] = byte(p.Digits), byte(p.Axes)
+	le.PutUint32(b[52:], uint32(p.Texts))
 	return b, nil
 }
 
@@ -75,12 +76,13 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		SigmaA: math.Float32frombits(le.Uint32(b[32:])),
 		SigmaB: math.Float32frombits(le.Uint32(b[36:])),
 		Taps:   le.Uint64(b[40:]), Digits: int(b[48]), Axes: int(b[49]),
+		Texts: int(min(le.Uint32(b[52:]), math.MaxInt32)),
 	}
 	if b[2]&^flagsKnown != 0 {
 		return corruptf("properties: unknown flags %#x", b[2])
 	}
-	for _, v := range b[50:] {
-		if v != 0 {
+	for i, v := range b[50:] {
+		if at := 50 + i; v != 0 && (at < 52 || at >= 56) {
 			return corruptf("properties: a reserved byte is not zero")
 		}
 	}

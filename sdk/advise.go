@@ -43,6 +43,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
+	from.forget = o.ForgetTexts
 	ctx, done, err := p.turn(ctx)
 	if err != nil {
 		return nil, err

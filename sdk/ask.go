@@ -207,7 +207,7 @@ func (p *SDK) jointRows(ctx context.Context, j *jointBank, texts []model.Encodin
 		if err != nil {
 			return nil, err
 		}
-		rows = j.model.Project(rows, phi)
+		rows = j.rows(rows, some, phi)
 	}
 	return rows, nil
 }

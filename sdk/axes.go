@@ -150,10 +150,11 @@ func (p *SDK) checkCodes(s *snapshot) (err error) {
 // errOtherAxes is what a profile of another folder's digits gives.
 var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
 
-// codeRows is what a profile's digits add to the shared head: to each label's row and, along joint axes, to the logits.
+// codeRows is what a profile's digits add to the shared head: to each label's row and, along joint axes, to the logits, of texts that these know once more.
 type codeRows struct {
 	rows   [][]float32 // nil for a label without one; nil without digits
 	offset []float32   // nil: nothing
+	levels []float32   // on each of joint axes
 }
 
 // foldRows makes them: for each label the uniform average of the directions that its row selects, times its scale; of joint axes those that the one row selects.

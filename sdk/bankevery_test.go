@@ -201,7 +201,7 @@ func TestKeptFeatures(t *testing.T) {
 	}
 	p.kept.room = 10
 	p.kept.gather()
-	if p.kept.put("key", make([]float32, 8)); len(p.kept.phi) != 0 {
+	if p.kept.put(1, make([]float32, 8)); len(p.kept.phi) != 0 {
 		t.Error("more is kept than there is room for")
 	}
 }

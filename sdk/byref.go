@@ -46,6 +46,13 @@ func (b *byRef[T]) get(ref uint32, load func(uint32) (T, error)) (T, error) {
 	return l.value, l.err
 }
 
+// clear makes everything load anew.
+func (b *byRef[T]) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.loaded = nil
+}
+
 // all is what is kept. Nothing may be loading.
 func (b *byRef[T]) all() iter.Seq[T] {
 	return func(yield func(T) bool) {

@@ -50,7 +50,7 @@ func (f *folded) Bytes() (n int64) {
 	for _, row := range f.rows {
 		n += 24 + 4*int64(len(row))
 	}
-	return n + 4*int64(len(f.offset))
+	return n + 4*int64(len(f.offset)+len(f.levels))
 }
 
 // cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.

@@ -98,6 +98,7 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	for _, i := range which {
 		e, x := l.data.train[i], phi[i*D:(i+1)*D]
 		who.P, who.Base = p.axes.Project(who.P, x), h.Logits(who.Base, x)
+		l.texts.addText(who.Base[len(who.Base)-who.C:], &e.Text, nil)
 		weight := weightOf(e.Weight)
 		if l.faded(i) {
 			weight *= fadedWeight
@@ -195,7 +196,7 @@ func (l *lesson) answersThen(ctx context.Context, phi []float32, known map[uint3
 // logProbThen is what a training of the kind that made what is served says out of fold.
 func (l *lesson) logProbThen(ctx context.Context, then *digits.Person, phi []float32, had []int) ([]float32, error) {
 	if j := l.old.joint; j != nil && j.head == l.headRef {
-		return j.outOfFold(ctx, then, j.model.Project(nil, rowsOf(phi, had, j.Dim())))
+		return j.outOfFold(ctx, then, j.rows(nil, encodings(pick(l.data.train, had)), rowsOf(phi, had, j.Dim())))
 	}
 	res, err := digits.Learn(ctx, then, nil)
 	if err != nil {
@@ -217,7 +218,7 @@ func rowsOf(x []float32, which []int, width int) []float32 {
 func (l *lesson) ask(ctx context.Context, phi []float32, which []int, out []digits.Answer) error {
 	tickets := make([]*ticket, len(which))
 	for n, i := range which {
-		tickets[n] = &ticket{request: &request{text: l.data.train[i].Text, snapshot: l.old, source: SourceProfile, head: l.old.head, offset: l.old.offset}}
+		tickets[n] = &ticket{request: &request{text: l.data.train[i].Text, snapshot: l.old, source: SourceProfile, head: l.old.head, offset: l.old.offset, texts: l.old.texts}}
 	}
 	if l.old.digits() { // whose features are there already
 		rows, D := l.sdk.foldRows(l.old), l.sdk.axes.Dim()
@@ -259,12 +260,12 @@ func (l *lesson) tallyOf(ctx context.Context, phi []float32, served []digits.Ans
 	before := relabel(pick(l.data.train, unseen[:first]), l.head, l.old.head)
 	counts, D := l.countsBefore(before), l.sdk.axes.Dim()
 	for _, i := range unseen[first:] {
-		x := phi[i*D : (i+1)*D]
+		x, text := phi[i*D:(i+1)*D], &l.data.train[i].Text
 		class, _ := l.old.head.Label(l.head.Labels[l.data.train[i].Class])
-		prior := rightly(l.old.head, l.old.uncoded(counts), x, class)
+		prior := rightly(l.old.head, l.old.texts.offset(l.old.uncoded(counts), text), x, class)
 		t.n++
 		t.prior += prior
-		t.base += rightly(l.old.head, nil, x, class)
+		t.base += rightly(l.old.head, l.old.texts.offset(nil, text), x, class)
 		if !learned(l.old.record) {
 			t.profile += prior
 		} else if served[i].Right {

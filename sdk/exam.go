@@ -50,12 +50,13 @@ func (p *SDK) setExams(ctx context.Context, tasks []*task) error {
 }
 
 // tokensOf tells texts apart.
-func tokensOf(e learner.Example) string {
-	b := make([]byte, 0, 5*len(e.Text.IDs))
-	for i, id := range e.Text.IDs {
-		b = append(binary.LittleEndian.AppendUint32(b, uint32(id)), byte(e.Text.TypeIDs[i]))
+func tokensOf(e learner.Example) string { return string(appendTokens(nil, &e.Text)) }
+
+func appendTokens(b []byte, text *model.Encoding) []byte {
+	for i, id := range text.IDs {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(id)), byte(text.TypeIDs[i]))
 	}
-	return string(b)
+	return b
 }
 
 // embed is the embeddings of texts under a revision, nil for the bare encoder: [n,H].

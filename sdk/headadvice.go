@@ -30,7 +30,7 @@ func (p *SDK) headAdvice(ctx context.Context, from teachers, found *PopulationRe
 	if err != nil {
 		return nil, err
 	}
-	all, err := p.population(ctx, h, from)
+	all, _, err := p.population(ctx, h, from)
 	if err != nil {
 		return nil, err
 	}

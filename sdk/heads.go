@@ -28,6 +28,9 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 			}
 		}
 		l.headRef = ref
+		if l.texts, err = p.textsBeside(ref); err != nil {
+			return err
+		}
 		return l.addRows(ctx, shared)
 	case NumberHead:
 		l.head = l.numberHead()

@@ -35,7 +35,7 @@ func (j *jointBank) code(row []byte) []store.Code {
 // fold is the uniform average of the directions that a row selects.
 func (j *jointBank) fold(row []byte) codeRows {
 	C, D := len(j.Labels), j.Dim()
-	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C)}
+	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C), levels: j.Levels(nil, row)}
 	j.AddRow(w, f.offset, row)
 	for c := range f.rows {
 		f.rows[c] = w[c*D : (c+1)*D]
@@ -97,7 +97,8 @@ func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	if !slices.Equal(h.Labels, j.Labels) || !p.seesFeatures(h) {
 		return nil, fmt.Errorf("%w: joint axes for other labels than their head's", ErrCorrupt)
 	}
-	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B, Range: j.Range, Digits: j.Digits, Counts: h.Counts}, nil
+	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B, Range: j.Range, Digits: j.Digits, Counts: h.Counts,
+		Beta: float64(j.Beta), Own: j.Own}, nil
 }
 
 // newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as nobody has changed the shared head since. nil: there are none.

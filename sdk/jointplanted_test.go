@@ -19,6 +19,7 @@ type planted struct {
 	x     [][]float64 // of each text: φ, centred and scaled to a mean square of 1
 	w     []float64   // for the second of two labels
 	v     [][]float64
+	own   []float64 // what each text has of its own; zeros unless a test says otherwise
 }
 
 var sides = []string{"agree", "disagree"}
@@ -52,6 +53,7 @@ func plantedIn(t testing.TB, p *SDK, texts, rank int, seed uint64) *planted {
 		t.Fatal(err)
 	}
 	q.center(phi, p.axes.Dim())
+	q.own = make([]float64, texts)
 	q.w = q.direction(1)
 	for range rank {
 		q.v = append(q.v, q.direction(3))
@@ -111,7 +113,7 @@ func (q *planted) person(answers int) (out []Example) {
 		z[j] = q.rng.NormFloat64()
 	}
 	for _, i := range q.rng.Perm(len(q.texts))[:answers] {
-		logit := b + dotOf(q.w, q.x[i])
+		logit := b + dotOf(q.w, q.x[i]) + q.own[i]
 		for j, v := range q.v {
 			logit += z[j] * dotOf(v, q.x[i])
 		}
@@ -158,20 +160,24 @@ func joined(t testing.TB) (*SDK, *planted) {
 	return p, q
 }
 
-func join(t testing.TB, p *SDK) {
+func join(t testing.TB, p *SDK) { joinWith(t, p, func(*population.Model, []uint64) {}) }
+
+// joinWith is join with a change of what was found before it is stored; keys are those of the population's texts.
+func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint64)) {
 	t.Helper()
 	ctx := context.Background()
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, err := p.population(ctx, h, teachers{most: mostTaught})
+	people, keys, err := p.population(ctx, h, teachers{most: mostTaught})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := population.Train(ctx, people, &population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
 	if err == nil {
-		_, err = p.putJoint(ctx, h, m, len(people.People))
+		change(m, keys)
+		_, err = p.putJoint(ctx, h, &learnedAxes{m, keys}, len(people.People))
 	}
 	if err != nil {
 		t.Fatal(err)

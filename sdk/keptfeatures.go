@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -21,7 +20,7 @@ const (
 type keptFeatures struct {
 	mu   sync.Mutex
 	room int64 // bytes
-	phi  map[string][]float32
+	phi  map[uint64][]float32
 	over bool // something was forgotten: nothing is kept until the next gathering
 }
 
@@ -39,19 +38,19 @@ func (k *keptFeatures) drop() {
 	k.phi, k.over = nil, true
 }
 
-func (k *keptFeatures) get(key string) []float32 {
+func (k *keptFeatures) get(key uint64) []float32 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.phi[key]
 }
 
-func (k *keptFeatures) put(key string, phi []float32) {
+func (k *keptFeatures) put(key uint64, phi []float32) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.phi == nil {
-		k.phi = map[string][]float32{}
+		k.phi = map[uint64][]float32{}
 	}
-	if each := int64(len(key) + 4*len(phi)); !k.over && int64(len(k.phi)+1)*each <= k.room {
+	if each := int64(8 + 4*len(phi)); !k.over && int64(len(k.phi)+1)*each <= k.room {
 		k.phi[key] = phi
 	}
 }
@@ -61,7 +60,7 @@ func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32
 	d := p.axes.Dim()
 	out, missing := make([]float32, len(texts)*d), []int(nil)
 	for i := range texts {
-		if copy(out[i*d:(i+1)*d], p.kept.get(textKey(texts[i]))) == 0 {
+		if copy(out[i*d:(i+1)*d], p.kept.get(textKey(&texts[i]))) == 0 {
 			missing = append(missing, i)
 		}
 	}
@@ -76,11 +75,9 @@ func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32
 		}
 		for k, i := range some {
 			copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
-			p.kept.put(textKey(texts[i]), slices.Clone(phi[k*d:(k+1)*d]))
+			p.kept.put(textKey(&texts[i]), slices.Clone(phi[k*d:(k+1)*d]))
 		}
 		p.giveWay()
 	}
 	return out, nil
 }
-
-func textKey(e model.Encoding) string { return tokensOf(learner.Example{Text: e}) }

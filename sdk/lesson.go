@@ -42,6 +42,7 @@ type aim struct {
 	bankRef uint32
 	head    *model.Head // where the head starts
 	headRef uint32      // 0: the profile's own
+	texts   *jointBank  // that know what the shared head says of single texts; nil: none do
 	rows    int         // of a shared head, the last ones: the profile's own
 	config  learner.Config
 }

@@ -94,13 +94,13 @@ func (p *SDK) withLabels(ctx context.Context, h *model.Head, more []string) (*mo
 }
 
 // scoreOlder scores a head on held-out examples of one with more labels, of which it gets those wrong whose label it does not have.
-func (p *SDK) scoreOlder(ctx context.Context, h *model.Head, held []learner.Example) (Score, error) {
+func (p *SDK) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
 	var known []learner.Example
 	for _, e := range held {
 		if e.Class < h.Outputs() {
 			known = append(known, e)
 		}
 	}
-	sc, err := p.scoreHead(ctx, h, known)
+	sc, err := p.scoreHead(ctx, h, texts, known)
 	return sc.withMissing(len(held) - len(known)), err
 }

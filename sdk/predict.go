@@ -81,6 +81,7 @@ type request struct {
 	least    float32
 	head     *model.Head
 	offset   []float32
+	texts    *jointBank // that know what the head says of single texts; nil: none do
 }
 
 // resolve reads the profile and tokenizes the text.
@@ -111,16 +112,23 @@ func (p *SDK) resolve(r Request) (*request, error) {
 		}
 	}
 	if s := got.snapshot; s != nil {
-		got.head, got.offset = s.head, s.offset
-	} else {
-		h, _, err := p.shared()
-		if err != nil {
-			return nil, err
-		}
-		got.head = h
+		got.head, got.offset, got.texts = s.head, s.offset, s.texts
+	} else if err := p.bare(got); err != nil {
+		return nil, err
 	}
 	p.tokenizer.Encode(&got.text, r.Text, r.Pair, p.maxTokens)
 	return got, nil
+}
+
+// bare makes the shared head answer alone.
+func (p *SDK) bare(got *request) error {
+	h, ref, err := p.shared()
+	if err != nil {
+		return err
+	}
+	got.head = h
+	got.texts, err = p.textsBeside(ref)
+	return err
 }
 
 // serving finds what answers for a profile: its own revision, or nothing for the base.
@@ -139,7 +147,7 @@ func (r *request) tokens() int { return len(r.text.IDs) }
 // errNotFinite is what a profile gives that was made to: Learn installs none.
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
-// logits are those of the head, prior, bias and digits, over the temperature.
+// logits are those of the head, prior, bias and digits, and what is known of the text itself, over the temperature.
 func (r *request) logits(x []float32, code codeRows) []float32 {
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	for c := range r.offset {
@@ -151,6 +159,7 @@ func (r *request) logits(x []float32, code codeRows) []float32 {
 	for c, row := range code.rows {
 		z[c] += model.Dot(row, x)
 	}
+	r.texts.addText(z, &r.text, code.levels)
 	if s := r.snapshot; s != nil && s.heat != 1 {
 		for c := range z {
 			z[c] /= s.heat

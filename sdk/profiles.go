@@ -84,6 +84,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
+	p.texts.clear()       // banks may have come
 	if rep.Examples > 0 { // some may be due
 		p.observer.start(p, false)
 	}

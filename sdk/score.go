@@ -42,7 +42,7 @@ func (l *lesson) scoreDigits(ctx context.Context) (Score, error) {
 	if !slices.Equal(l.head.Labels, l.old.head.Labels) {
 		return Score{}, nil
 	}
-	d := &lesson{sdk: l.sdk, id: l.id, known: l.known, aim: aim{digits: true, head: l.old.head}, divided: divided{data: split2{train: l.all}, merged: l.merged}}
+	d := &lesson{sdk: l.sdk, id: l.id, known: l.known, aim: aim{digits: true, head: l.old.head, headRef: l.old.record.Head, texts: l.old.texts}, divided: divided{data: split2{train: l.all}, merged: l.merged}}
 	kept, err := d.readAnswers()
 	if err != nil {
 		return Score{}, err

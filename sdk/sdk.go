@@ -45,6 +45,7 @@ type SDK struct {
 	banks     byRef[*bank.Bank]
 	joints    byRef[*jointBank]
 	heads     byRef[*model.Head]
+	texts     byRef[*jointBank]           // by the ref of a head: textsBeside
 	questions atomic.Pointer[loadedTexts] // those that were asked about last
 
 	lifetime lifetime

@@ -19,6 +19,7 @@ type snapshot struct {
 	own      bool       // the head is the profile's own
 	rows     int        // of a shared head, the last ones: the profile's own
 	joint    *jointBank // that the profile's digits are along; nil: along the folder's axes, or none
+	texts    *jointBank // that know what the head says of single texts; nil: none do
 	bias     []float32  // nil: none
 	offset   []float32  // prior and bias, added to the head's logits; nil: none
 	heat     float32    // the temperature that logits are divided by
@@ -50,6 +51,11 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if s.texts = s.joint; s.joint == nil && !s.own {
+		if s.texts, err = p.textsBeside(rec.Head); err != nil {
+			return nil, err
+		}
 	}
 	s.key = p.keyOf(s)
 	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {

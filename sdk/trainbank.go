@@ -22,6 +22,9 @@ type TrainBankOptions struct {
 	// holds back; default: an even share of MaxExamples, or 16 (a hundredth of MaxExamples if that
 	// is fewer) where the share is less.
 	MaxPerProfile int
+	// ForgetTexts makes axes that keep nothing of single texts. Else they keep a hash and a few numbers of each text that three people or more
+	// labelled, never who did: such a text is answered better then.
+	ForgetTexts bool
 	// Edit asks for a bank of adapters whatever the folder is, and changes the configuration that it is trained with: learner.DefaultBank with Shaped, N and K of the store.
 	Edit     func(*learner.BankConfig)
 	Progress func(step, steps int, loss float32) // without a loss for axes
@@ -139,6 +142,9 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
+	if o.KeepTexts && o.ForgetTexts {
+		return c, from, configError([]string{"texts are to be kept and forgotten"})
+	}
 	if o.Edit != nil {
 		o.Edit(&c)
 	}
@@ -146,6 +152,7 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
 	}
 	from, err = newTeachers(o.MaxExamples, o.MaxPerProfile)
+	from.forget = o.ForgetTexts
 	return c, from, err
 }
 

@@ -141,7 +141,11 @@ func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*Hea
 }
 
 func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
-	old, _, err := p.sharedOf(name == featureHead)
+	old, ref, err := p.sharedOf(name == featureHead)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := p.textsBeside(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +153,7 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 	if err != nil {
 		return nil, err
 	}
-	data, profiles, err := p.headData(ctx, start, teachers{o.MaxExamples, o.MaxPerProfile, start != old})
+	data, profiles, err := p.headData(ctx, start, teachers{most: o.MaxExamples, each: o.MaxPerProfile, own: start != old})
 	if err != nil {
 		return nil, err
 	}
@@ -162,10 +166,10 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 		return nil, err
 	}
 	head.Counts = count(data.train, head)
-	if rep.Before, err = p.scoreOlder(ctx, old, data.held); err != nil {
+	if rep.Before, err = p.scoreOlder(ctx, old, texts, data.held); err != nil {
 		return nil, err
 	}
-	if rep.After, err = p.scoreHead(ctx, head, data.held); err != nil {
+	if rep.After, err = p.scoreHead(ctx, head, nil, data.held); err != nil {
 		return nil, err
 	}
 	return rep, p.commitHead(ctx, name, old, head, rep, o.Force)
@@ -206,8 +210,8 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 	return head, nil
 }
 
-// scoreHead measures a head on the bare encoder.
-func (p *SDK) scoreHead(ctx context.Context, h *model.Head, held []learner.Example) (Score, error) {
+// scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
+func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}
@@ -215,8 +219,15 @@ func (p *SDK) scoreHead(ctx context.Context, h *model.Head, held []learner.Examp
 	if err != nil {
 		return Score{}, err
 	}
-	sc := learner.Score(h, nil, x, held)
-	return Score{N: sc.N, Accuracy: sc.Accuracy, Loss: sc.Loss}, nil
+	out := Score{N: len(held)}
+	for i := range held {
+		sc := learner.Score(h, texts.offset(nil, &held[i].Text), x[i*h.Hidden:(i+1)*h.Hidden], held[i:i+1])
+		out.Accuracy += sc.Accuracy
+		out.Loss += sc.Loss
+	}
+	out.Accuracy /= float64(out.N)
+	out.Loss /= float64(out.N)
+	return out, nil
 }
 
 // commitHead installs the new head, or says why not.

@@ -21,6 +21,8 @@ type PopulationReport struct {
 
 	Rank   int   `json:"rank"`   // axes; 0: people do not differ enough, or are too few to say
 	Digits []int `json:"digits"` // of each axis
+	// KnownTexts is how many texts the axes know by a hash, each labelled by three people or more.
+	KnownTexts int `json:"known_texts"`
 	// Gain in log-loss, the mean over 1, 3, 10 and all examples, of what was chosen or, at rank 0, of the best that was not good enough; and its 90 % interval over people.
 	Gain float64 `json:"gain"`
 	Low  float64 `json:"low"`
@@ -45,6 +47,8 @@ type PopulationTry struct {
 	Rank int     `json:"rank"`
 	Head float64 `json:"head"` // L2 of the shared head, and of the axes
 	Axis float64 `json:"axis"`
+	Bias float64 `json:"bias"` // precision of people's biases
+	Text float64 `json:"text"` // L2 of texts' own parts in parts of head's and axes'; 0: none
 	Loss float64 `json:"loss"` // mean over 1, 3, 10 and all examples
 	Gain float64 `json:"gain"`
 	SE   float64 `json:"se"` // standard error of the gain, over people
@@ -79,17 +83,20 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 }
 
 // findJoint gathers the people and trains on them, and lets a Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int) (*model.Head, *population.Model, *BankReport, error) {
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	p.kept.gather()
-	people, err := p.population(ctx, h, from)
+	people, keys, err := p.population(ctx, h, from)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	opts := &population.Options{Shots: shots, Threads: threads, Progress: func(fit, fits int) {
+	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/3), population.MaxRank, people.C) { // each has three answers
+		keys = nil
+	}
+	opts := &population.Options{Shots: shots, Threads: threads, ForgetTexts: keys == nil, Progress: func(fit, fits int) {
 		if progress != nil {
 			progress(fit, fits, 0)
 		}
@@ -100,27 +107,29 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 		return nil, nil, nil, err
 	}
 	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
+	rep.Population.KnownTexts = len(m.Known)
 	rep.Reason = rep.Population.reason()
-	return h, m, rep, nil
+	return h, &learnedAxes{m, keys}, rep, nil
 }
 
-// population is the people whose stored examples teach, and φ of each text that one of them labelled. Rejections say too little.
-func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*population.Population, error) {
+// population is the people whose stored examples teach, and φ and key of each text that one of them labelled. Rejections say too little.
+func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population, keys []uint64, err error) {
 	if len(h.Labels) < 2 {
-		return nil, configError([]string{"people who have one label cannot differ"})
+		return nil, nil, configError([]string{"people who have one label cannot differ"})
 	}
 	var texts []model.Encoding
-	out, at := &population.Population{C: len(h.Labels), D: h.Hidden}, map[string]int{}
-	err := p.sample(ctx, h, from, func(_ string, part split2) int {
+	at := map[uint64]int{}
+	out = &population.Population{C: len(h.Labels), D: h.Hidden}
+	err = p.sample(ctx, h, from, func(_ string, part split2) int {
 		var a population.Answers
 		for _, e := range append(part.train[:len(part.train):len(part.train)], part.held...) {
 			if e.Rejected {
 				continue
 			}
-			key := tokensOf(e)
+			key := textKey(&e.Text)
 			if _, ok := at[key]; !ok {
 				at[key] = len(texts)
-				texts = append(texts, e.Text)
+				texts, keys = append(texts, e.Text), append(keys, key)
 			}
 			a.Text, a.Class = append(a.Text, int32(at[key])), append(a.Class, int32(e.Class))
 		}
@@ -133,22 +142,23 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (*po
 		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(out.People))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out.Phi, err = p.featuresOf(ctx, texts)
-	return out, err
+	return out, keys, err
 }
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last, so that a crash leaves a head alone.
-func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *population.Model, people int) (d store.Digest, err error) {
+func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, people int) (d store.Digest, err error) {
 	h := old.Clone()
+	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts
 	head, err := h.Digest()
 	if err != nil {
 		return d, err
 	}
 	info, err := folder.AddJoint(ctx, p.store, p.dir, &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
-		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits})
+		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
 	if err != nil {
 		return d, err
 	}
@@ -164,7 +174,7 @@ func populationReport(m *population.Model, res *population.Report) *PopulationRe
 	none, shown := &res.Trials[0], (*population.Trial)(nil)
 	for i := range res.Trials {
 		t := &res.Trials[i]
-		try := PopulationTry{t.Rank, t.Head, t.Axis, mean(t.Loss), t.Gain, t.SE}
+		try := PopulationTry{t.Rank, t.Head, t.Axis, t.Bias, t.Text, mean(t.Loss), t.Gain, t.SE}
 		rep.Tried = append(rep.Tried, try)
 		if t.Rank > 0 && (m.J == 0 || t.Setting == res.Setting) && (shown == nil || t.Gain > shown.Gain) {
 			shown = t

@@ -25,6 +25,8 @@ type teachers struct {
 	each int // examples of one profile, its newest; 0: an even share of most
 	// own says that profiles with heads of their own teach too: of labels that are new to the shared one.
 	own bool
+	// forget says that nothing of single texts is kept.
+	forget bool
 }
 
 // newTeachers fills in the defaults, or says what cannot be.

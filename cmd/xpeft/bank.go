@@ -32,6 +32,7 @@ type bankRow struct {
 	Digits     int     `json:"digits"`
 	Taps       []int   `json:"taps"`
 	Axes       int     `json:"axes"`
+	Texts      int     `json:"texts"` // that axes know by a hash
 	Bytes      int64   `json:"bytes"` // of its weights: on disk, or in memory if it is random
 }
 
@@ -39,14 +40,15 @@ func newBankRow(digest string, p bank.Properties) bankRow {
 	return bankRow{
 		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
-		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Axes: p.Axes, Bytes: p.Bytes(),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Axes: p.Axes, Texts: p.Texts, Bytes: p.Bytes(),
 	}
 }
 
 func (r bankRow) text(w io.Writer) {
 	if r.Origin == bank.JointAxes.String() {
 		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
-			fmt.Sprintf("%d on which people differ, %s in all, over %d values for %s", r.Axes, count(r.N/2, "digit"), r.Hidden, count(r.Bottleneck, "label")))
+			fmt.Sprintf("%d on which people differ, %s in all, over %d values for %s", r.Axes, count(r.N/2, "digit"), r.Hidden, count(r.Bottleneck, "label")),
+			"knows", count(r.Texts, "text"))
 		return
 	}
 	if r.Origin == bank.HeadAxes.String() {

@@ -9,9 +9,10 @@ import (
 // bankTrainFlags say how a bank is trained.
 type bankTrainFlags struct {
 	engineFlags
-	updates   int
-	keepHead  bool
-	keepTexts bool
+	updates     int
+	keepHead    bool
+	keepTexts   bool
+	forgetTexts bool
 }
 
 func (a *app) bankTrainCommand() *cobra.Command {
@@ -38,6 +39,7 @@ profile in five is not trained on, but watched: training stops when it is served
 	f.IntVar(&o.updates, "updates", -1, "most steps; 0: the bank is shaped by the head and not trained; -1: the default")
 	f.BoolVar(&o.keepHead, "keep-head", false, "do not train the shared head first")
 	f.BoolVar(&o.keepTexts, "keep-texts", false, "keep with axes the texts that three people or more labelled, for xpeft ask --kept")
+	f.BoolVar(&o.forgetTexts, "forget-texts", false, "keep nothing of single texts with axes, where a hash and a few numbers of each that three people or more labelled are kept otherwise")
 	return cmd
 }
 

@@ -51,7 +51,7 @@ func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
 		}
 		row.HeadInstalled, row.HeadBefore, row.HeadAfter = rep.Installed, rep.Before.Accuracy, rep.After.Accuracy
 	}
-	o := &sdk.TrainBankOptions{Progress: bar.step, KeepTexts: f.keepTexts}
+	o := &sdk.TrainBankOptions{KeepTexts: f.keepTexts, ForgetTexts: f.forgetTexts, Progress: bar.step}
 	if f.updates >= 0 {
 		o.Edit = func(c *learner.BankConfig) { c.Updates = f.updates }
 	}

@@ -18,7 +18,7 @@ func (m *Model) Ask(e *Examples, candidates []float64, answered []float64, n int
 	if err != nil {
 		return nil, err
 	}
-	s, x := newSolver(m.J, m.C), make([]float64, m.J+m.C)
+	s, x := newSolver(m.J, m.C, m.beta()), make([]float64, m.J+m.C)
 	s.weight = e.Weight
 	s.solve(e.Rows, a, x, nil)
 	s.derive(e.Rows, a, x)

@@ -39,7 +39,7 @@ func BenchmarkMany(b *testing.B) {
 		}
 	})
 	b.Run("step", func(b *testing.B) {
-		j.as(1, 1, 1)
+		j.as(Setting{Rank: 1, Head: 1, Axis: 1})
 		x := make([]float64, 2*26*(j.dim+1))
 		g := make([]float64, len(x))
 		for i := range x {

@@ -46,11 +46,11 @@ type chooser struct {
 // fold is one part of the people held out.
 type fold struct {
 	joint      *joint
-	who        []int       // the people who are held out
-	held       [][]held    // of each of them, as often as they are divided
-	heads      [][]float64 // W at each of HeadStrengths
-	directions []float64   // at the head that was chosen
-	counts     []float64   // labels of those who train
+	who        []int     // the people who are held out
+	held       [][]held  // of each of them, as often as they are divided
+	head       []float64 // W that was chosen
+	directions []float64 // there
+	counts     []float64 // labels of those who train
 }
 
 // held is a person who is not trained on.
@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*(len(o.AxisStrengths)+1)+len(beside)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -147,7 +147,7 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	}
 	chosen, best, below, above := none, none, 0, MaxRank+1 // above is the next rank that is not worth it
 	for _, rank := range c.options.Ranks {
-		t, err := c.bestOf(ctx, rank, none, c.options.AxisStrengths)
+		t, err := c.bestOf(ctx, none.with(rank), none, c.options.AxisStrengths)
 		if err != nil {
 			return err
 		}
@@ -156,12 +156,36 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 		} else {
 			above = min(above, rank)
 		}
-		if t.all.mean() >= best.all.mean() {
+		if t.Gain <= (1+worthwhile)*best.Gain {
 			break
 		}
 		best = t
 	}
 	*result, err = c.between(ctx, none, chosen, best, below, above)
+	if err != nil || result.Rank == 0 {
+		return err
+	}
+	return c.own(ctx, none, result)
+}
+
+// beside are the strengths of axes that are tried with own parts, in parts of the chosen one: own parts move texts as much again, and where texts speak for themselves, axes need not bend to single ones.
+var beside = []float64{1, 3, 10}
+
+// own tries own parts of the known texts beside what was chosen.
+func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
+	if c.options.ForgetTexts || !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
+		return nil
+	}
+	s := chosen.Setting
+	s.Text = 1
+	var strengths []float64
+	for _, share := range beside {
+		strengths = append(strengths, share*chosen.Axis)
+	}
+	t, err := c.bestOf(ctx, s, none, strengths)
+	if err == nil && t.worth(chosen) {
+		*chosen = *t
+	}
 	return err
 }
 
@@ -172,7 +196,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		strengths = append(strengths, best.Axis)
 	}
 	for chosen.Rank > 0 && above <= MaxRank && above-chosen.Rank > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+above)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+above)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -183,7 +207,7 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 		}
 	}
 	for chosen.Rank-below > 1 {
-		t, err := c.bestOf(ctx, (chosen.Rank+below)/2, none, strengths)
+		t, err := c.bestOf(ctx, none.with((chosen.Rank+below)/2), none, strengths)
 		if err != nil {
 			return *chosen, err
 		}
@@ -196,82 +220,146 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 	return *chosen, nil
 }
 
+// worthwhile is the least share of what the smaller rank gains that a larger one must add: less is not worth everybody's byte an axis, however sure it is.
+const worthwhile = 0.02
+
 // worth says whether t is so much better that it may be larger.
 func (t *Trial) worth(smaller *Trial) bool {
 	gain, se := t.all.less(&smaller.all)
 	if smaller.Rank == 0 {
 		se *= surely
 	}
-	return len(t.all.people) > 1 && gain > se
+	return len(t.all.people) > 1 && gain > max(se, worthwhile*smaller.Gain)
 }
 
-// rankZero finds the head's strength. Its losses are those of fitted biases or of the label prior, whichever are less.
-func (c *chooser) rankZero(ctx context.Context) (*Trial, error) {
-	var all []*Trial
-	for k, lambda := range c.options.HeadStrengths {
-		fitted, prior := &Trial{Setting: Setting{Head: lambda}}, &Trial{Setting: Setting{Head: lambda}}
-		for _, f := range c.folds {
-			f.joint.as(0, lambda, 0)
-			x := make([]float64, c.C*(c.space.dim+1))
-			if k > 0 {
-				x = slices.Clone(f.heads[k-1])
-			}
-			if err := c.minimize(ctx, f.joint, x, roughly); err != nil {
+// rankZero finds the strength of the head, then that of b. Its losses are those of fitted biases or of the label prior, whichever are less.
+func (c *chooser) rankZero(ctx context.Context) (none *Trial, err error) {
+	heads := make([][]float64, len(c.folds))
+	for k := range heads {
+		heads[k] = make([]float64, c.C*(c.space.dim+1))
+	}
+	for _, lambda := range c.options.HeadStrengths {
+		s := Setting{Head: lambda, Bias: 1}
+		for k, f := range c.folds {
+			f.joint.as(s)
+			if err := c.minimize(ctx, f.joint, heads[k], roughly); err != nil {
 				return nil, err
 			}
-			f.heads = append(f.heads, x)
-			f.joint.project(f.joint.rows, x, c.options.Threads)
-			c.score(fitted, f, fitBias)
-			c.score(prior, f, countPrior)
 		}
-		c.close(fitted)
-		c.close(prior)
-		if prior.all.mean() < fitted.all.mean() {
-			fitted = prior
-		}
-		all = append(all, fitted)
-	}
-	none, at := all[0], 0
-	for k, t := range all {
-		if t.all.mean() < none.all.mean() {
-			none, at = t, k
+		t := c.scored(s, heads, countPrior).least(c.scored(s, heads, fitBias))
+		if none == nil || t.all.mean() < none.all.mean() {
+			none = t
+			for k, f := range c.folds {
+				f.head = slices.Clone(heads[k])
+			}
 		}
 	}
-	none.Gain, none.SE = 0, 0
+	for k, f := range c.folds {
+		heads[k] = f.head
+		f.joint.as(none.Setting)
+	}
+	none = c.biases(none, heads)
 	c.trials = append(c.trials, none)
 	for _, f := range c.folds {
-		f.joint.as(0, none.Head, 0)
-		f.joint.project(f.joint.rows, f.heads[at], c.options.Threads)
+		f.joint.fill(f.head)
 		f.joint.solve()
 		f.directions = f.joint.directions(MaxRank, c.options.Seed)
-		f.heads = f.heads[at : at+1]
 	}
 	return none, nil
 }
 
-// bestOf tries a rank at some strengths, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come back.
-func (c *chooser) bestOf(ctx context.Context, rank int, none *Trial, strengths []float64) (best *Trial, err error) {
-	starts := make([][]float64, len(c.folds))
-	for _, lambda := range strengths {
-		t := &Trial{Setting: Setting{rank, none.Head, lambda}}
-		for k, f := range c.folds {
-			f.joint.as(rank, t.Head, lambda)
-			if starts[k] == nil {
-				starts[k] = f.joint.start(f.heads[0], f.directions, rank)
-			}
-			if err := c.minimize(ctx, f.joint, starts[k], roughly); err != nil {
-				return nil, err
-			}
-			f.joint.project(f.joint.rows, starts[k], c.options.Threads)
-			c.score(t, f, fitBias)
+// biases finds the precision of b that is best for those with nothing else of their own. A fit itself is held to that of 1: it has many answers of each person, and
+// what b may not take, an axis would.
+func (c *chooser) biases(none *Trial, heads [][]float64) *Trial {
+	var best *Trial
+	for _, beta := range c.options.BiasStrengths {
+		best = c.scored(Setting{Head: none.Head, Bias: beta}, heads, fitBias).least(best)
+	}
+	none.Bias = best.Bias
+	return best.least(none)
+}
+
+// scored is what held-out people lose at each fold's x.
+func (c *chooser) scored(s Setting, x [][]float64, fit func(*fold, *solver, Answers, []float64)) *Trial {
+	t := &Trial{Setting: s}
+	for k, f := range c.folds {
+		f.joint.fill(x[k])
+		c.score(t, f, fit)
+	}
+	c.close(t)
+	return t
+}
+
+// least is the one that loses less; other may be nil.
+func (t *Trial) least(other *Trial) *Trial {
+	if other != nil && other.all.mean() <= t.all.mean() {
+		return other
+	}
+	return t
+}
+
+// with is the setting with some axes.
+func (s Setting) with(rank int) Setting {
+	s.Rank = rank
+	return s
+}
+
+// bestOf tries a setting at some strengths of the axes, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come
+// back. Then it tries weaker heads: what people differ in no longer hides what they agree on.
+func (c *chooser) bestOf(ctx context.Context, s Setting, none *Trial, strengths []float64) (best *Trial, err error) {
+	x, at := make([][]float64, len(c.folds)), make([][]float64, len(c.folds)) // where the last fit ended, and the best
+	better := func() (bool, error) {
+		t, err := c.try(ctx, s, none, x)
+		if err != nil || best != nil && t.all.mean() >= best.all.mean() {
+			return false, err
 		}
-		c.close(t)
-		t.gains(none)
-		if c.trials = append(c.trials, t); best == nil || t.all.mean() < best.all.mean() {
-			best = t
+		best = t
+		for k := range x {
+			at[k] = slices.Clone(x[k])
+		}
+		return true, nil
+	}
+	for k, worse := 0, 0; k < len(strengths) && worse < 2; k++ {
+		s.Axis = strengths[k]
+		ok, err := better()
+		if err != nil {
+			return nil, err
+		}
+		if worse++; ok {
+			worse = 0
+		}
+	}
+	s = best.Setting
+	for k := range x {
+		x[k] = at[k]
+	}
+	heads := c.options.HeadStrengths
+	for k := slices.Index(heads, s.Head) - 1; k >= 0; k-- {
+		s.Head = heads[k]
+		if ok, err := better(); err != nil || !ok {
+			return best, err
 		}
 	}
 	return best, nil
+}
+
+// try fits a setting from x on, which it changes; nil: from the head and the directions.
+func (c *chooser) try(ctx context.Context, s Setting, none *Trial, x [][]float64) (*Trial, error) {
+	scaled := make([][]float64, len(x))
+	for k, f := range c.folds {
+		f.joint.as(s)
+		if x[k] == nil {
+			x[k] = f.joint.start(f.head, f.directions, s.Rank)
+		}
+		if err := c.minimize(ctx, f.joint, x[k], roughly); err != nil {
+			return nil, err
+		}
+		scaled[k] = f.joint.principal(x[k])
+	}
+	t := c.scored(s, scaled, fitBias)
+	t.gains(none)
+	c.trials = append(c.trials, t)
+	return t, nil
 }
 
 // minimize ends early enough for a choice: what is left of the loss is far less than settings differ by.

@@ -89,7 +89,7 @@ func (m *Model) Real(e *Examples) (z, b []float64, err error) {
 		return nil, nil, err
 	}
 	x := make([]float64, m.J+m.C)
-	s := newSolver(m.J, m.C)
+	s := newSolver(m.J, m.C, m.beta())
 	s.weight = e.Weight
 	s.solve(e.Rows, a, x, nil)
 	return x[:m.J], x[m.J:], nil
@@ -142,7 +142,7 @@ type rounding struct {
 
 func (m *Model) newRounding(e *Examples, bias []float64) *rounding {
 	a, _ := m.check(e)
-	s := newSolver(0, m.C)
+	s := newSolver(0, m.C, m.beta())
 	s.weight = e.Weight
 	return &rounding{Model: m, examples: e, answers: a, solver: s, rows: make([]float64, len(e.Class)*m.C), bias: bias}
 }

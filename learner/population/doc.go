@@ -6,7 +6,7 @@
 //
 // A text with features φ has for the person u the logits
 //
-//	Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j),  z ~ N(0, 1), b ~ N(0, 1)
+//	Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j),  z ~ N(0, 1), b ~ N(0, 1/β)
 //
 // W, a, V and v are the bank's, z and b the person's. z_j is rounded to Σ_m ±2^-m of a range, so that with the 2K directions ±K·2^-m·range_j·V_j, of which a
 // person takes one of each pair, Σ_j z_j V_j is the plain average of the K that they take.
@@ -14,7 +14,7 @@
 // # How
 //
 // Train minimizes the posterior's negative logarithm over W, a, V and v by L-BFGS; at each step every person's z and b are solved for exactly, by Newton's method,
-// and the people are independent of each other. V starts at the first singular vectors of the people's summed residual gradients. J and the
+// and the people are independent of each other. V starts at the first singular vectors of the people's summed residual gradients. J, β and the
 // strengths are chosen by cross-validation over people, who are fitted to one, three, ten and all of their answers: more axes must be better by more than chance, and where none are, J is 0.
 // Then z is turned to its principal axes, each of which gets digits by its variance.
 //

@@ -64,7 +64,7 @@ func (g jointCase) problem(threads int) (*joint, []float64) {
 		}
 	}
 	j := newJoint(newSpace(p, used, true, threads), p.People, g.C, threads)
-	j.as(g.J, g.Head, g.Axis)
+	j.as(Setting{Rank: g.J, Head: g.Head, Axis: g.Axis})
 	var x []float64
 	for _, row := range g.Probe {
 		x = append(x, j.into(row)...)

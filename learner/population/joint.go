@@ -10,14 +10,18 @@ import (
 //
 //	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + ‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
 //
+// With a setting that says so, a text that several people labelled has a part of its own beside Wφ + a and each V_j φ + v_j, with Text·λ_W and Text·λ_V as its L2.
+//
 // People's z and b are minimized out at every step, each person alone, so that only W and V remain: at a person's minimum the gradient by W and V is that of
-// the whole. Rows are W, then V_j, each [C,dim+1] with its bias as the last value.
+// the whole. Rows are W, then V_j, each [C,dim+1] with its bias as the last value; the known texts' own parts come after them, [K,(1+J)·C].
 type joint struct {
 	*space
 	people     []Answers
 	labels     int
 	rank       int
 	head, axis float64 // λ_W and λ_V
+	text       float64 // L2 of own parts, in parts of those; 0: there are none
+	known      []int32 // the texts that may have them
 	threads    int
 	enough     float64   // see solver
 	first      []int     // of each person, the number of their first answer
@@ -59,14 +63,33 @@ func newJoint(s *space, people []Answers, labels, threads int) *joint {
 			at[t]++
 		}
 	}
+	j.findKnown()
 	j.values, j.residual = make([]float64, len(people)), make([]float32, total*labels)
 	return j
 }
 
-// as makes room for a rank.
-func (j *joint) as(rank int, head, axis float64) {
-	width := (1 + rank) * j.labels
-	j.head, j.axis = head, axis
+// fewestAnswers is how many people must have labelled a text that has a part of its own: one or two say more of themselves than of it.
+const fewestAnswers = 3
+
+// findKnown lists the texts that enough people labelled.
+func (j *joint) findKnown() {
+	for t := range j.texts {
+		people, last := 0, int32(-1)
+		for _, i := range j.byText[j.textAt[t]:j.textAt[t+1]] { // in the order of people
+			if j.owner[i] != last {
+				people, last = people+1, j.owner[i]
+			}
+		}
+		if people >= fewestAnswers {
+			j.known = append(j.known, int32(t))
+		}
+	}
+}
+
+// as takes a setting, and makes room for its rank.
+func (j *joint) as(s Setting) {
+	rank, width := s.Rank, (1+s.Rank)*j.labels
+	j.head, j.axis, j.text = s.Head, s.Axis, s.Text
 	if rank == j.rank && j.codes != nil {
 		return
 	}
@@ -77,10 +100,15 @@ func (j *joint) as(rank int, head, axis float64) {
 
 // objective is the value at W and V, and the gradient.
 func (j *joint) objective(x, g []float64) float64 {
-	j.project(j.rows, x, j.threads)
+	j.fill(x)
 	j.solve()
 	j.spread()
-	j.gather(g, j.sums, j.threads)
+	w, own := j.parts(g)
+	j.gather(w, j.sums, j.threads)
+	width := (1 + j.rank) * j.labels
+	for k := range len(own) / width {
+		copy(own[k*width:(k+1)*width], j.sums[int(j.known[k])*width:])
+	}
 	value := 0.0
 	for _, v := range j.values {
 		value += v
@@ -88,18 +116,52 @@ func (j *joint) objective(x, g []float64) float64 {
 	return value + j.shrink(x, g)
 }
 
-// shrink adds the L2 of W and V.
+// parts are W and V, and the known texts' own parts.
+func (j *joint) parts(x []float64) (w, own []float64) {
+	size := (1 + j.rank) * j.labels * (j.dim + 1)
+	return x[:size], x[size:]
+}
+
+// ownSize is how many values the known texts' own parts have.
+func (j *joint) ownSize() int {
+	if j.text == 0 {
+		return 0
+	}
+	return len(j.known) * (1 + j.rank) * j.labels
+}
+
+// fill makes the texts' rows.
+func (j *joint) fill(x []float64) {
+	w, own := j.parts(x)
+	j.project(j.rows, w, j.threads)
+	width := (1 + j.rank) * j.labels
+	for k := range len(own) / width {
+		numeric.Add(j.rows[int(j.known[k])*width:][:width], 1, own[k*width:(k+1)*width])
+	}
+}
+
+// shrink adds the L2 of W, V and own parts.
 func (j *joint) shrink(x, g []float64) (value float64) {
+	add := func(lambda float64, from, to int) {
+		numeric.Add(g[from:to], lambda, x[from:to])
+		value += lambda / 2 * numeric.Dot(x[from:to], x[from:to])
+	}
+	w, own := j.parts(x)
 	width := j.dim + 1
-	for r := range len(x) / width {
-		lambda, biased := j.head, 0.0
-		if r >= j.labels {
-			lambda, biased = j.axis, biasShare*j.axis
+	for r := range len(w) / width {
+		at, end := r*width, (r+1)*width
+		if r < j.labels {
+			add(j.head, at, end-1)
+		} else {
+			add(j.axis, at, end-1)
+			add(biasShare*j.axis, end-1, end)
 		}
-		w, a := x[r*width:(r+1)*width-1], x[(r+1)*width-1]
-		numeric.Add(g[r*width:(r+1)*width-1], lambda, w)
-		g[(r+1)*width-1] += biased * a
-		value += lambda/2*numeric.Dot(w, w) + biased/2*a*a
+	}
+	width = (1 + j.rank) * j.labels
+	for k := range len(own) / width {
+		at := len(w) + k*width
+		add(j.text*j.head, at, at+j.labels)
+		add(j.text*j.axis, at+j.labels, at+width)
 	}
 	return value
 }
@@ -110,7 +172,7 @@ func (j *joint) solve() {
 	n := j.rank + j.labels
 	parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
 		if solvers[thread] == nil {
-			solvers[thread] = newSolver(j.rank, j.labels)
+			solvers[thread] = newSolver(j.rank, j.labels, 1)
 			solvers[thread].enough = j.enough
 		}
 		s := solvers[thread]

@@ -1,6 +1,7 @@
 package population
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/xpeft/xpeft/internal/half"
@@ -12,6 +13,7 @@ import (
 //	Wφ + a + b + Σ_j z_j (V_j φ + B_j)
 //
 // z_j is one of 2^Digits[j] levels between ± Range[j]. V and B hold numbers that float16 holds.
+// A text that the population knows has besides what Know adds to its row.
 type Model struct {
 	C, D, J int
 	W       []float32 // [C,D]
@@ -21,6 +23,18 @@ type Model struct {
 	Range   []float32 // [J]
 	Digits  []int     // [J]
 	Counts  []uint32  // [C]: the labels that it was trained on, see Prior
+	Beta    float64   // the precision of b; 0 means 1
+	Own     []float32 // [T,(1+J)·C]: what each known text adds to its row; numbers that float16 holds; nil: none
+	Known   []int32   // of each row of Own, the text's number in the Population
+}
+
+func (m *Model) beta() float64 { return cmp.Or(m.Beta, 1) }
+
+// Know adds row k of Own to the row of the text that it is of.
+func (m *Model) Know(row []float64, k int) {
+	for i, v := range m.Own[k*m.Width() : (k+1)*m.Width()] {
+		row[i] += float64(v)
+	}
 }
 
 // Of codes: an axis has most digits at most, over span standard deviations of the people's z to both sides.
@@ -41,9 +55,9 @@ func digitsOf(effect float64, all []float64) int {
 	return max(1, most+int(math.Round(math.Log2(effect/largest)/2)))
 }
 
-// round makes V and B numbers that float16 holds.
+// round makes V, B and Own numbers that float16 holds.
 func (m *Model) round() {
-	for _, x := range [][]float32{m.V, m.B} {
+	for _, x := range [][]float32{m.V, m.B, m.Own} {
 		for i, v := range x {
 			x[i] = half.To(half.From(v))
 		}

@@ -216,11 +216,11 @@ func TestThreads(t *testing.T) {
 // TestSetting: a given setting is taken as it is.
 func TestSetting(t *testing.T) {
 	p := plant(6, 20, 20, 40, 6, 2, 1)
-	m, r := train(t, &p.Population, &Options{Setting: &Setting{3, 1, 1}})
+	m, r := train(t, &p.Population, &Options{Setting: &Setting{Rank: 3, Head: 1, Axis: 1}})
 	if m.J != 3 || r.Rank != 3 || r.Trials != nil {
 		t.Errorf("got rank %d and %d trials, want 3 and none", m.J, len(r.Trials))
 	}
-	if m, _ = train(t, &p.Population, &Options{Setting: &Setting{0, 1, 0}}); m.J != 0 {
+	if m, _ = train(t, &p.Population, &Options{Setting: &Setting{Head: 1}}); m.J != 0 {
 		t.Errorf("got rank %d, want 0", m.J)
 	}
 }

@@ -22,13 +22,15 @@ type Answers struct{ Text, Class []int32 }
 type Options struct {
 	Ranks         []int     // numbers of axes to try, ascending; nil: 1, 2, 4 and 8. Rank 0, the head alone, is always tried
 	HeadStrengths []float64 // L2 of W to try; nil: 0.03, 0.1, 0.3, 1, 3, 10 and 30, where the mean square of φ is 1
-	AxisStrengths []float64 // L2 of V to try; nil: the same but 30, and of more than 300 people more in proportion
+	AxisStrengths []float64 // L2 of V to try; nil: the same, and of more than 300 people more in proportion
+	BiasStrengths []float64 // precisions of b to try; nil: 0.3, 1, 3, 10 and 30
 	Folds         int       // of people, for the choice; 0: 4
 	Shots         []int     // how many answers a held-out person is fitted to; 0 stands for all; nil: 1, 3, 10 and 0
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
 	ChoicePeople  int       // most people that a choice is made on, a random sample of more; 0: 2,000. The final fit is of all
 	Steps         int       // of one fit at most; 0: 120
 	Seed          uint64
+	ForgetTexts   bool     // no choice of parts that texts have of their own
 	Setting       *Setting // taken as it is, without a choice; nil: chosen
 	Threads       int      // 0: as many as Go has. The result does not depend on it
 
@@ -40,6 +42,8 @@ type Options struct {
 type Setting struct {
 	Rank       int
 	Head, Axis float64 // L2 of W and V, in units of a mean square of φ of 1
+	Bias       float64 // β, the precision of b; 0 means 1
+	Text       float64 // L2 of texts' own parts, in parts of Head and Axis; 0: none
 }
 
 // Limits of what is taken.
@@ -61,7 +65,10 @@ func (o *Options) orDefaults() Options {
 		out.HeadStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10, 30}
 	}
 	if len(out.AxisStrengths) == 0 {
-		out.AxisStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10}
+		out.AxisStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10, 30}
+	}
+	if len(out.BiasStrengths) == 0 {
+		out.BiasStrengths = []float64{0.3, 1, 3, 10, 30}
 	}
 	if len(out.Shots) == 0 {
 		out.Shots = []int{1, 3, 10, 0}
@@ -106,10 +113,10 @@ func check(p *Population, o Options) error {
 	if !slices.IsSorted(o.Ranks) || o.Ranks[0] < 1 || o.Ranks[len(o.Ranks)-1] > MaxRank {
 		return bad("ranks %v, want some of 1 to %d, ascending", o.Ranks, MaxRank)
 	}
-	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9)) {
+	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9) || !(s.Bias >= 0 && s.Text >= 0) || s.Rank == 0 && s.Text > 0) {
 		return bad("the setting %+v", *s)
 	}
-	for _, s := range slices.Concat(o.HeadStrengths, o.AxisStrengths) {
+	for _, s := range slices.Concat(o.HeadStrengths, o.AxisStrengths, o.BiasStrengths) {
 		if !(s > 1e-9 && s < 1e9) {
 			return bad("a strength of %g", s)
 		}

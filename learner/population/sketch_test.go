@@ -82,7 +82,7 @@ func TestSketch(t *testing.T) {
 func TestNarrow(t *testing.T) {
 	p := wide(900)
 	j := newJoint(newSpace(p, everyText(p), false, 2), p.People, p.C, 2)
-	j.as(1, 1, 1)
+	j.as(Setting{Rank: 1, Head: 1, Axis: 1})
 	rng := rand.New(rand.NewPCG(3, 4))
 	x := make([]float64, 2*p.C*(j.dim+1))
 	for i := range x {
@@ -91,7 +91,7 @@ func TestNarrow(t *testing.T) {
 	narrow, exact, other := make([]float64, len(x)), make([]float64, len(x)), make([]float64, len(x))
 	value := j.objective(x, narrow)
 	k := newJoint(newSpace(p, everyText(p), false, 5), p.People, p.C, 5)
-	k.as(1, 1, 1)
+	k.as(Setting{Rank: 1, Head: 1, Axis: 1})
 	if v := k.objective(x, other); v != value || !reflect.DeepEqual(other, narrow) || !reflect.DeepEqual(j.basis, k.basis) {
 		t.Errorf("five threads: got %g, want %g, or another gradient or basis", v, value)
 	}

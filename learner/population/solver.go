@@ -8,12 +8,13 @@ import (
 
 // solver fits one person: x = (z, b) minimizes
 //
-//	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½‖b‖²
+//	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½β‖b‖²
 //
 // A text's part is a row of (1+J)·C values: base, then what each axis adds. The problem is convex, and Newton's method needs a few steps.
 type solver struct {
 	axes, labels  int
 	weight        []float64 // w, of each answer; nil: 1
+	beta          float64   // β
 	enough        float64   // the Newton decrement, squared, below which the step that was found is the last
 	hessian       []float64 // [n,n]: the lower triangle, then its Cholesky factor
 	gradient      []float64
@@ -21,9 +22,9 @@ type solver struct {
 	logits, slope []float64 // [C]; [J,C]: p_c·(axis_jc − its mean)
 }
 
-func newSolver(axes, labels int) *solver {
+func newSolver(axes, labels int, beta float64) *solver {
 	n := axes + labels
-	return &solver{axes: axes, labels: labels, enough: closely, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
+	return &solver{axes: axes, labels: labels, beta: beta, enough: closely, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
 		logits: make([]float64, labels), slope: make([]float64, axes*labels)}
 }
 
@@ -59,6 +60,12 @@ func (s *solver) solve(rows []float64, a Answers, x []float64, residual []float3
 	return s.value(rows, a, x, residual)
 }
 
+// shrink is the prior's part of the value.
+func (s *solver) shrink(x []float64) float64 {
+	z, b := x[:s.axes], x[s.axes:]
+	return (numeric.Dot(z, z) + s.beta*numeric.Dot(b, b)) / 2
+}
+
 func (s *solver) weightOf(i int) float64 {
 	if s.weight == nil {
 		return 1
@@ -84,7 +91,7 @@ func (s *solver) row(rows []float64, text int32) []float64 {
 }
 
 func (s *solver) value(rows []float64, a Answers, x []float64, residual []float32) float64 {
-	sum := numeric.Dot(x, x) / 2
+	sum := s.shrink(x)
 	for i, t := range a.Text {
 		p := s.answer(s.row(rows, t), x)
 		z := p[a.Class[i]]
@@ -101,11 +108,15 @@ func (s *solver) value(rows []float64, a Answers, x []float64, residual []float3
 // derive is value, with the gradient and the Hessian.
 func (s *solver) derive(rows []float64, a Answers, x []float64) float64 {
 	J, C, n := s.axes, s.labels, len(x)
-	sum := numeric.Dot(x, x) / 2
+	sum := s.shrink(x)
 	copy(s.gradient, x)
 	clear(s.hessian)
 	for k := range n {
 		s.hessian[k*n+k] = 1
+		if k >= J {
+			s.hessian[k*n+k] = s.beta
+			s.gradient[k] *= s.beta
+		}
 	}
 	for i, t := range a.Text {
 		row := s.row(rows, t)

@@ -80,7 +80,7 @@ func (j *joint) perText(rows, by []float64, count int) {
 	})
 }
 
-// start is W and V to begin with: the head, and directions scaled so that the mean square of what one adds to a logit is 1.
+// start is W and V to begin with: the head, and directions scaled so that the mean square of what one adds to a logit is 1. Own parts start at 0.
 func (j *joint) start(head, directions []float64, rank int) []float64 {
 	size := j.labels * (j.dim + 1)
 	x := slices.Concat(head, directions[:rank*size])
@@ -101,7 +101,7 @@ func (j *joint) start(head, directions []float64, rank int) []float64 {
 			x[(1+r)*size+i] *= scale
 		}
 	}
-	return x
+	return append(x, make([]float64, j.ownSize())...)
 }
 
 // orthonormalise changes the columns of a matrix, [n,count], in place; what depends on those before it becomes 0.

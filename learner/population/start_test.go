@@ -15,7 +15,7 @@ func TestDirections(t *testing.T) {
 		used[k] = true
 	}
 	j := newJoint(newSpace(&p.Population, used, true, 1), p.People, 2, 1)
-	j.as(0, 1, 0)
+	j.as(Setting{Rank: 0, Head: 1, Axis: 0})
 	x := make([]float64, 2*4)
 	j.objective(x, make([]float64, len(x)))
 	square := make([]float64, 8*8) // GᵀG of G, a row a person
@@ -44,7 +44,7 @@ func TestDirections(t *testing.T) {
 // TestPrincipal: the population's z do not correlate on the model's axes, are widest on the first, and ranges are 2.5 of their deviations.
 func TestPrincipal(t *testing.T) {
 	p := plant(9, 60, 40, 80, 6, 2, 3)
-	m, _ := train(t, &p.Population, &Options{Setting: &Setting{3, 0.3, 0.3}, Steps: 40})
+	m, _ := train(t, &p.Population, &Options{Setting: &Setting{Rank: 3, Head: 0.3, Axis: 0.3}, Steps: 40})
 	sum, square := make([]float64, 3), make([]float64, 9)
 	for _, a := range p.People {
 		e := &Examples{}

@@ -1,8 +1,10 @@
 package population
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
@@ -63,7 +65,7 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 // final fits everybody with the setting that was chosen.
 func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	j := newJoint(c.space, c.People, c.C, c.options.Threads)
-	j.as(0, t.Head, 0)
+	j.as(Setting{Head: t.Head})
 	x := make([]float64, c.C*(c.space.dim+1))
 	if err := c.minimize(ctx, j, x, exactly); err != nil {
 		return nil, err
@@ -71,15 +73,16 @@ func (c *chooser) final(ctx context.Context, t Setting) (*Model, error) {
 	if t.Rank > 0 {
 		j.objective(x, make([]float64, len(x)))
 		directions := j.directions(t.Rank, c.options.Seed)
-		j.as(t.Rank, t.Head, t.Axis)
+		j.as(t)
 		x = j.start(x, directions, t.Rank)
 		if err := c.minimize(ctx, j, x, exactly); err != nil {
 			return nil, err
 		}
 	}
-	j.objective(x, make([]float64, len(x)))
 	c.fit = c.fits
-	return j.model(x, c.Population), nil
+	m := j.model(x, c.Population)
+	m.Beta = cmp.Or(t.Bias, 1)
+	return m, nil
 }
 
 // model turns z to its principal axes, and rows to those over φ as it was given.
@@ -90,14 +93,18 @@ func (j *joint) model(x []float64, p *Population) *Model {
 			m.Counts[c]++
 		}
 	}
+	x = j.principal(x)
+	w, own := j.parts(x)
 	size := p.C * (j.dim + 1)
-	sd, turned := j.principal(x[size:])
-	m.W, m.A = j.flatten(x[:size])
-	m.V, m.B = j.flatten(turned)
+	m.W, m.A = j.flatten(w[:size])
+	m.V, m.B = j.flatten(w[size:])
+	if len(own) > 0 {
+		m.Own, m.Known = numeric.Narrow(own), j.known
+	}
 	m.round()
-	effect := j.effects(turned, sd)
+	effect := j.effects(x)
 	for k := range j.rank {
-		m.Range = append(m.Range, float32(span*sd[k]))
+		m.Range = append(m.Range, span)
 		m.Digits = append(m.Digits, digitsOf(effect[k], effect))
 	}
 	return m
@@ -112,10 +119,12 @@ func (j *joint) flatten(rows []float64) (w, bias []float32) {
 	return w, bias
 }
 
-// principal turns V so that people's z do not correlate, widest first, and returns their standard deviations too. z's prior is the same in all directions, so that
-// nothing else changes.
-func (j *joint) principal(v []float64) (sd, turned []float64) {
+// principal turns and scales V so that people's z do not correlate and have a standard deviation of 1, as their prior says; widest first. The fit itself leaves
+// open how much of an axis' strength is in V and how much in z: where V is large and z narrow, the prior would hold nobody back who has said little.
+func (j *joint) principal(x []float64) []float64 {
 	J, n := j.rank, j.rank+j.labels
+	j.fill(x)
+	j.solve()
 	mean, cov := make([]float64, J), make([]float64, J*J)
 	people := float64(len(j.people))
 	for u := range j.people {
@@ -128,28 +137,45 @@ func (j *joint) principal(v []float64) (sd, turned []float64) {
 			}
 		}
 	}
-	values, vectors := eigen(cov, J)
-	turned = make([]float64, len(v))
-	size := j.labels * (j.dim + 1)
-	for k := range J {
-		sd = append(sd, math.Sqrt(max(values[k], 1e-12)))
-		for l := range J {
-			numeric.Add(turned[k*size:(k+1)*size], vectors[k*J+l], v[l*size:(l+1)*size])
-		}
+	turn, vectors := eigen(cov, J)
+	for k, v := range vectors {
+		vectors[k] = v * math.Sqrt(max(turn[k/J], 1e-12))
 	}
-	return sd, turned
+	return j.turned(x, vectors)
 }
 
-// effects are how much each axis moves a logit, mean square over the answers.
-func (j *joint) effects(v, sd []float64) []float64 {
+// turned is x with axes that are weighted sums of those that it has: by, [J,J].
+func (j *joint) turned(x, by []float64) []float64 {
 	J, C := j.rank, j.labels
-	rows, out := make([]float64, j.texts*J*C), make([]float64, J)
-	j.project(rows, v, j.threads)
+	out := slices.Clone(x)
+	turn := func(to, from []float64) {
+		clear(to)
+		for k := range J {
+			size := len(to) / J
+			for l := range J {
+				numeric.Add(to[k*size:(k+1)*size], by[k*J+l], from[l*size:(l+1)*size])
+			}
+		}
+	}
+	w, own := j.parts(out)
+	size, width := C*(j.dim+1), (1+J)*C
+	turn(w[size:], x[size:len(w)])
+	for at := 0; at < len(own); at += width {
+		turn(own[at+C:at+width], x[len(w)+at+C:len(w)+at+width])
+	}
+	return out
+}
+
+// effects are how much each axis moves a logit where z is 1, mean square over the answers.
+func (j *joint) effects(x []float64) []float64 {
+	J, C := j.rank, j.labels
+	j.fill(x)
+	out := make([]float64, J)
 	for t := range j.texts {
 		n := float64(j.textAt[t+1]-j.textAt[t]) / float64(max(1, len(j.owner)))
 		for k := range J {
-			at := rows[(t*J+k)*C : (t*J+k+1)*C]
-			out[k] += n * sd[k] * sd[k] * numeric.Dot(at, at)
+			at := j.rows[t*(1+J)*C+(1+k)*C:][:C]
+			out[k] += n * numeric.Dot(at, at)
 		}
 	}
 	return out

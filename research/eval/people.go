@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/xpeft/xpeft/learner/population"
@@ -52,6 +53,7 @@ type banks struct {
 	ranks             map[int]*population.Model // for People.More
 	people            [][]float64               // z of each of the population's people
 	mean              []byte                    // the levels of the population's mean code
+	known             map[int]int               // of texts that have parts of their own: the row of Model.Own
 	phi               []float32
 	centre            []float32 // of φ, as the fits have it
 	scale             float32
@@ -96,9 +98,9 @@ func (e *People) population(ctx context.Context, t *peopleTally, split, side int
 	}
 	bank := newPeopleBank(split, side, b, len(old))
 	t.banks = append(t.banks, bank)
-	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Gain, b.report.SE)
+	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, bias precision %g, texts' L2 %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Bias, b.report.Text, b.report.Gain, b.report.SE)
 	for _, r := range b.report.Trials {
-		e.log("  rank %d, head L2 %g, axes L2 %g: losses %.4f, gain %.4f ± %.4f", r.Rank, r.Head, r.Axis, r.Loss, r.Gain, r.SE)
+		e.log("  rank %d, head L2 %g, axes L2 %g, bias precision %g, texts' L2 %g: losses %.4f, gain %.4f ± %.4f", r.Rank, r.Head, r.Axis, r.Bias, r.Text, r.Loss, r.Gain, r.SE)
 	}
 	for _, shots := range e.Shots {
 		if err := e.measure(ctx, t, b, len(t.banks)-1, all, shots); err != nil {
@@ -134,16 +136,16 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	}
 	p.Phi = e.Data.features(used)
 	p.D = len(p.Phi) / len(held)
-	p = compact(p, used)
+	p, texts := compact(p, used)
 	o := e.Options
 	o.NewTexts, o.Seed = e.NewTexts, uint64(split)
 	m, r, err := population.Train(ctx, p, &o)
 	if err != nil {
 		return nil, err
 	}
-	b := &banks{Model: m, none: m, report: r, phi: e.Data.features(used)}
+	b := &banks{Model: m, none: m, report: r, phi: e.Data.features(used), known: map[int]int{}}
 	if m.J > 0 {
-		o.Setting = &population.Setting{Head: r.Head}
+		o.Setting = &population.Setting{Head: r.Head, Bias: r.Bias}
 		if b.none, _, err = population.Train(ctx, p, &o); err != nil {
 			return nil, err
 		}
@@ -153,22 +155,28 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 			return nil, err
 		}
 	}
+	for _, of := range append(slices.Collect(maps.Values(b.ranks)), m) { // the texts are the same in all that have any
+		for k, t := range of.Known {
+			b.known[texts[t]] = k
+		}
+	}
 	if e.Stems != nil {
 		if b.lastScale, err = e.Data.scaleOf(b.phi, e.Stems); err != nil {
 			return nil, err
 		}
 	}
 	b.standard(p.Phi, p.D)
-	return b, b.places(p)
+	return b, b.places(p, texts)
 }
 
-// compact drops the texts that nobody of the population answered: a bank knows nothing of them.
-func compact(p *population.Population, used []bool) *population.Population {
-	out := &population.Population{C: p.C, D: p.D, People: make([]population.Answers, len(p.People))}
+// compact drops the texts that nobody of the population answered: a bank knows nothing of them. texts are the numbers of the others.
+func compact(p *population.Population, used []bool) (out *population.Population, texts []int) {
+	out = &population.Population{C: p.C, D: p.D, People: make([]population.Answers, len(p.People))}
 	at := make([]int32, len(used))
 	for t, u := range used {
 		if u {
-			at[t] = int32(len(out.Phi) / p.D)
+			at[t] = int32(len(texts))
+			texts = append(texts, t)
 			out.Phi = append(out.Phi, p.Phi[t*p.D:(t+1)*p.D]...)
 		}
 	}
@@ -178,16 +186,16 @@ func compact(p *population.Population, used []bool) *population.Population {
 			out.People[u].Text = append(out.People[u].Text, at[t])
 		}
 	}
-	return out
+	return out, texts
 }
 
 // places finds the population's own codes, and their mean.
-func (b *banks) places(p *population.Population) error {
+func (b *banks) places(p *population.Population, texts []int) error {
 	sum := make([]float64, b.J)
 	for _, a := range p.People {
 		e := &population.Examples{}
 		for i, t := range a.Text {
-			e.Rows = b.Project(e.Rows, p.Phi[int(t)*p.D:(int(t)+1)*p.D])
+			e.Rows = append(e.Rows, b.rows(b.Model, texts[t:t+1])...)
 			e.Class = append(e.Class, int(a.Class[i]))
 		}
 		z, _, err := b.Real(e)
@@ -205,11 +213,14 @@ func (b *banks) places(p *population.Population) error {
 	return nil
 }
 
-// rows are those of some texts.
+// rows are those of some texts, each with its own parts if the population knows it.
 func (b *banks) rows(m *population.Model, texts []int) []float64 {
 	var out []float64
 	for _, t := range texts {
 		out = m.Project(out, b.phi[t*m.D:(t+1)*m.D])
+		if k, ok := b.known[t]; ok && m.Own != nil {
+			m.Know(out[len(out)-m.Width():], k)
+		}
 	}
 	return out
 }

@@ -216,7 +216,7 @@ func (p *serving) fitted(z []float64) ([]float64, error) {
 	for k := range e.Class {
 		e.Rows = append(e.Rows, p.moved(p.row(k), z)...)
 	}
-	_, b, err := (&population.Model{C: p.C}).Real(e)
+	_, b, err := (&population.Model{C: p.C, Beta: p.Beta}).Real(e)
 	return b, err
 }
 
@@ -261,7 +261,7 @@ func (p *serving) codes(codes []learned, own int) error {
 
 // strength is s·z with the s ≥ 0 that fits best.
 func (p *serving) strength(z []float64) ([]float64, error) {
-	one := &population.Model{C: p.C, J: 1}
+	one := &population.Model{C: p.C, J: 1, Beta: p.Beta}
 	e := &population.Examples{Class: p.own.Class}
 	for k := range e.Class {
 		base, with := p.row(k)[:p.C], p.moved(p.row(k), z)
