@@ -141,8 +141,7 @@ func createAnew(path string) error {
 // what was written.
 func (s *Store) fill(ctx context.Context, db *bolt.DB, file *os.File, was fs.FileInfo) error {
 	db.NoSync, db.NoGrowSync = true, true // once, at the end
-	c := &copier{ctx: ctx, s: s, db: db}
-	err := s.step("copy", func() error { return s.readPages(c.copyAll) })
+	err := s.step("copy", func() error { return s.readPages((&bulk{ctx: ctx, db: db}).copyAll) })
 	if err != nil {
 		return err
 	}
