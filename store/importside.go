@@ -185,15 +185,23 @@ func blockSum(name, block []byte) uint32 {
 	return crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, block)
 }
 
-// next returns the next frame. The payload is a view that stays as it is.
-func (sf *sideFile) next() (kind byte, payload []byte, err error) {
+// peek returns the kind of the next frame.
+func (sf *sideFile) peek() (byte, error) {
 	if len(sf.buf) == 0 {
 		if err := sf.nextBlock(); err != nil {
-			return 0, nil, err
+			return 0, err
 		}
 	}
+	return sf.buf[0], nil
+}
+
+// next returns the next frame. The payload is a view that stays as it is.
+func (sf *sideFile) next() (kind byte, payload []byte, err error) {
+	if kind, err = sf.peek(); err != nil {
+		return 0, nil, err
+	}
 	d := decoder{b: sf.buf[1:]}
-	kind, payload = sf.buf[0], d.bytes(maxFrame, "frame")
+	payload = d.bytes(maxFrame, "frame")
 	sf.buf = d.b
 	return kind, payload, d.err
 }

@@ -218,31 +218,21 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 	}
 	r.files++
 	r.report.Files++
-	bytes := &io.LimitedReader{R: r.Reader, N: f.size}
-	switch {
-	case kind == backupFrameKeys:
-		err = r.content.takeKeys(bytes)
-	case !r.header.needs(f.bank):
-		return corrupt("file of bank %s, which the header does not name", f.bank.Short())
-	default:
-		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
-		if r.o.OnFile != nil {
-			err = r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+	if kind != backupFrameKeys {
+		if !r.header.needs(f.bank) {
+			return corrupt("file of bank %s, which the header does not name", f.bank.Short())
 		}
+		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
 	}
-	if bad := r.source.chunks.err; err != nil && bad != nil && bad != io.EOF {
-		return bad // rather than what was made of it
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, bytes); err != nil {
-		return err
-	}
-	if bytes.N > 0 {
-		return corrupt("a file ends %d bytes too early", bytes.N)
-	}
-	return nil
+	return r.file(f.size, func(bytes io.Reader) error {
+		switch {
+		case kind == backupFrameKeys:
+			return r.content.takeKeys(bytes)
+		case r.o.OnFile != nil:
+			return r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+		}
+		return nil
+	})
 }
 
 // end compares what has come with what the last frame says.
