@@ -66,15 +66,8 @@ func (m *merger) finish() (ImportReport, error) {
 
 // undone says whether nothing was merged, nor can be found merged after a crash.
 func (m *merger) undone() bool {
-	if m.unsure {
-		return false
-	}
-	left := &pendingImport{}
-	verr := m.s.view(func(t *txn) (err error) {
-		left, err = readPending(t.Tx)
-		return err
-	})
-	return left == nil && verr == nil || errors.Is(verr, ErrClosed)
+	left, err := m.s.unfinished()
+	return !m.unsure && (left == nil && err == nil || errors.Is(err, ErrClosed))
 }
 
 func (m *merger) mergeAll() error {

@@ -64,30 +64,29 @@ func (s *Store) createSide() (*sideFile, error) {
 	}
 	sf := &sideFile{f: f, path: path, noSync: s.opts.NoSync}
 	rand.Read(sf.id[:])
-	if err := s.writeSideHeader(sf); err != nil {
+	if was, err := os.Stat(s.path); err == nil {
+		_ = keepOwner(f, was) // root may import into the store of a service, which may have to finish it
+	}
+	header := sf.header()
+	if s.keys != nil {
+		key := make([]byte, keySize)
+		rand.Read(key)
+		if sf.aead, err = newAEAD(key); err == nil {
+			header = append(header, s.keys.wrap.Seal(nil, nil, key, header)...)
+		}
+	}
+	if err == nil {
+		_, err = f.Write(header)
+	}
+	if err != nil {
 		return nil, errors.Join(err, sf.remove())
 	}
 	return sf, nil
 }
 
-func (s *Store) writeSideHeader(sf *sideFile) error {
-	was, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	_ = keepOwner(sf.f, was) // root may import into the store of a service, which may have to finish it
-	header := binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion)
-	header = append(header, sf.id[:]...)
-	if s.keys != nil {
-		key := make([]byte, keySize)
-		rand.Read(key)
-		if sf.aead, err = newAEAD(key); err != nil {
-			return err
-		}
-		header = append(header, s.keys.wrap.Seal(nil, nil, key, header)...)
-	}
-	_, err = sf.f.Write(header)
-	return err
+// header is what the file begins with.
+func (sf *sideFile) header() []byte {
+	return append(binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion), sf.id[:]...)
 }
 
 // openSide opens the side file that belongs to an id. It is fs.ErrNotExist or
@@ -123,13 +122,11 @@ func (s *Store) openSide(id importID) (*sideFile, error) {
 }
 
 func (s *Store) readSideHeader(sf *sideFile) error {
-	want := binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion)
-	want = append(want, sf.id[:]...)
-	header := make([]byte, len(want))
+	header := make([]byte, sideHeader)
 	if err := sf.full(header); err != nil {
 		return err
 	}
-	if string(header) != string(want) {
+	if string(header) != string(sf.header()) {
 		return corrupt("%s is not the side file of this import", sf.path)
 	}
 	if s.keys == nil {
