@@ -74,15 +74,17 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	}
 	f.dropped = true
 	for _, c := range backedUp {
-		switch {
-		case c.tag == tagID:
-			if err := f.dropWhere(c.bucket, func(_, v []byte) bool { return gone.Contains(binary.BigEndian.Uint32(v)) }); err != nil {
-				return err
+		if c.tag != tagID && !ofProfiles(c.bucket) {
+			continue
+		}
+		err := f.dropWhere(c.bucket, func(k, v []byte) bool {
+			if c.tag == tagID {
+				k = v
 			}
-		case ofProfiles(c.bucket):
-			if err := f.dropWhere(c.bucket, func(k, _ []byte) bool { return gone.Contains(binary.BigEndian.Uint32(k)) }); err != nil {
-				return err
-			}
+			return gone.Contains(binary.BigEndian.Uint32(k))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if f.keys == nil {
