@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 )
 
 // RestoreOptions say how backups are read. Nil, and every zero field, means the
@@ -36,21 +34,12 @@ type RestoreReport struct {
 // file is, byte for byte, what the last backup says, and the memory 16 bytes a
 // page.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return RestoreReport{}, fmt.Errorf("%w: %s", ErrExists, path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
-	if err != nil {
-		return RestoreReport{}, fmt.Errorf("store: restore: %w", err)
-	}
-	defer os.Remove(f.Name())
-	defer os.Remove(KeysPath(f.Name()))
 	r := newRestorer(ctx, o)
-	r.path = f.Name()
-	if err = errors.Join(f.Close(), r.applyAll(backups)); err != nil {
-		return RestoreReport{}, fmt.Errorf("store: restore: %w", boltError(err))
-	}
-	if err := Move(f.Name(), path); err != nil {
+	err := makeAt(path, "restore", func(temp string) error {
+		r.path = temp
+		return r.applyAll(backups)
+	})
+	if err != nil {
 		return RestoreReport{}, err
 	}
 	return r.report, nil
