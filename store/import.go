@@ -77,7 +77,7 @@ func (s *Store) finishImport() error {
 		return err
 	}
 	if left == nil {
-		s.removeSide()
+		s.removeLeft(sideSuffix, "an import")
 		return nil
 	}
 	side, err := s.openSide(left.id)

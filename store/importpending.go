@@ -60,7 +60,7 @@ func (s *Store) dropPending(why error) error {
 	s.opts.Logger.Error("an import cannot be finished; import the bundle again", "error", why)
 	err := s.writeAlone(context.Background(), (*writeTx).endImport)
 	if err == nil {
-		s.removeSide()
+		s.removeLeft(sideSuffix, "an import")
 	}
 	return err
 }

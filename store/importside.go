@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -47,18 +45,14 @@ func (s *Store) sidePath() (string, error) {
 	return path + sideSuffix, err
 }
 
-// createSide makes a new side file. Whatever has its name is removed first; a
-// symbolic link is not followed. The caller is the only import of the process
+// createSide makes a new side file. The caller is the only import of the process
 // that has locked the store.
 func (s *Store) createSide() (*sideFile, error) {
 	path, err := s.sidePath()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := createAnew(path)
 	if err != nil {
 		return nil, err
 	}
@@ -278,15 +272,4 @@ func (sf *sideFile) remove() error {
 		err = errors.Join(err, os.Remove(sf.path))
 	}
 	return err
-}
-
-// removeSide removes whatever has the side file's name.
-func (s *Store) removeSide() {
-	path, err := s.sidePath()
-	if err == nil {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.opts.Logger.Error("cannot remove what an unfinished import left", "error", fmt.Errorf("store: %w", err))
-	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -170,7 +171,8 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 func (f *restoredFile) rewrite() (err error) {
 	temp := f.path + compactSuffix
 	defer os.Remove(temp)
-	if err := createAnew(temp); err != nil {
+	empty, err := createAnew(temp)
+	if err = cmp.Or(err, empty.Close()); err != nil {
 		return err
 	}
 	next, err := bolt.Open(temp, 0o600, (&Options{NoSync: true}).bolt(0))

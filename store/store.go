@@ -179,7 +179,7 @@ func (s *Store) start() error {
 		return err
 	}
 	if !s.opts.ReadOnly {
-		s.removeCompacted()
+		s.removeLeft(compactSuffix, "a Compact")
 		return s.settleStart()
 	}
 	return s.refuseOld()
