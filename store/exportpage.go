@@ -45,7 +45,10 @@ func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
 		slices.Sort(r.ids)
 		r.ids = slices.Compact(r.ids)
 	case s.keys != nil:
-		r.ids, err = s.readableNames(o.Prefix)
+		var faults []error
+		if r.ids, faults, err = s.names(o.Prefix); err == nil && len(faults) > 0 {
+			err = faults[0]
+		}
 	default:
 		r.from = []byte(o.Prefix)
 	}
