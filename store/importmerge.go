@@ -147,6 +147,8 @@ func (m *merger) readBatch() (b mergeBatch, err error) {
 			continue
 		case it.kind == frameProfile:
 			b.profiles++
+		case it.kind != frameBank && it.kind != frameHead:
+			return b, corrupt("unexpected frame %d in the side file", it.kind)
 		}
 		b.items = append(b.items, it)
 		b.bytes += it.size
@@ -214,10 +216,8 @@ func (m *merger) merge(w *writeTx, b mergeBatch) error {
 			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.nextBank, &m.report.Banks)
 		case frameHead:
 			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.nextHead, &m.report.Heads)
-		case frameProfile:
-			err = m.profile(w, it)
 		default:
-			err = corrupt("unexpected frame %d in the side file", it.kind)
+			err = m.profile(w, it)
 		}
 		if err != nil {
 			return err

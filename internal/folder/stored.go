@@ -82,24 +82,15 @@ func AddAxes(ctx context.Context, st *store.Store, dir string, a *bank.Axes) (st
 
 // OpenAxes reads the axes that are registered as a bank, and checks all of their bytes.
 func OpenAxes(dir string, info store.BankInfo) (*bank.Axes, error) {
-	f, err := openAs[*bank.AxesFile](dir, info)
+	f, err := OpenStored(dir, info)
 	if err != nil {
 		return nil, err
 	}
-	return f.Axes, nil
-}
-
-// openAs opens the file of a bank that must be of one kind.
-func openAs[F Stored](dir string, info store.BankInfo) (f F, err error) {
-	stored, err := OpenStored(dir, info)
-	if err != nil {
-		return f, err
-	}
-	f, ok := stored.(F)
+	a, ok := f.(*bank.AxesFile)
 	if !ok {
-		err = errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), stored.Close())
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
 	}
-	return f, err
+	return a.Axes, nil
 }
 
 // AddJoint writes joint axes into the folder and registers them as a bank.
@@ -109,11 +100,15 @@ func AddJoint(ctx context.Context, st *store.Store, dir string, a *bank.Joint) (
 
 // OpenJoint reads the joint axes that are registered as a bank, and checks all of their bytes.
 func OpenJoint(dir string, info store.BankInfo) (*bank.Joint, error) {
-	f, err := openAs[*bank.JointFile](dir, info)
+	f, err := OpenStored(dir, info)
 	if err != nil {
 		return nil, err
 	}
-	return f.Joint, nil
+	a, ok := f.(*bank.JointFile)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
+	}
+	return a.Joint, nil
 }
 
 // overKnownAxes says whether the axes that joint axes are over are in the store: else nobody could see texts as they do.
