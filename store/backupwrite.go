@@ -204,10 +204,7 @@ func (b *backingUp) writeBankFile(f bankFile) (err error) {
 		kind = backupFrameReport
 	}
 	b.report.Files++
-	if err := b.out.frame(kind, backupFile{f.bank, f.Size}.encode()); err != nil {
-		return err
-	}
-	_, err = io.CopyN(b.out.z, callersReader{r}, f.Size)
+	err = b.out.file(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
 	if errors.Is(err, io.EOF) {
 		err = corrupt("the file is shorter than %d bytes", f.Size)
 	}

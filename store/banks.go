@@ -56,19 +56,14 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 	info.Blocks = int(d.uint(bitmask.MaxBlocks, "L"))
 	if d.err == nil {
 		info.Properties = append([]byte(nil), d.b...)
-		d.err = checkBankCorrupt(info)
+		if err := checkBank(info); err != nil {
+			d.fail("%w", err)
+		}
 	}
 	if d.err != nil {
 		return BankInfo{}, d.err
 	}
 	return info, nil
-}
-
-func checkBankCorrupt(info BankInfo) error {
-	if err := checkBank(info); err != nil {
-		return corrupt("%w", err)
-	}
-	return nil
 }
 
 // bank returns a bank by its ref.
@@ -120,21 +115,29 @@ func (s *Store) BankByDigest(d Digest) (info BankInfo, err error) {
 // those that can be read.
 func (s *Store) Banks() (infos []BankInfo, err error) {
 	err = s.view(func(t *txn) error {
-		var damaged []error
-		err := t.Bucket(bktBanks).ForEach(func(k, _ []byte) error {
-			ref, err := number(k)
-			var info BankInfo
+		return t.eachRef(bktBanks, func(ref uint32) error {
+			info, err := t.bank(ref)
 			if err == nil {
-				info, err = t.bank(ref)
-			}
-			if err != nil {
-				damaged = append(damaged, err)
-			} else {
 				infos = append(infos, info)
 			}
-			return nil
+			return err
 		})
-		return errors.Join(append(damaged, err)...)
 	})
 	return infos, err
+}
+
+// eachRef calls fn with each ref of banks or heads, and goes on after an error.
+func (t *txn) eachRef(bucket []byte, fn func(ref uint32) error) error {
+	var damaged []error
+	err := t.Bucket(bucket).ForEach(func(k, _ []byte) error {
+		ref, err := number(k)
+		if err == nil {
+			err = fn(ref)
+		}
+		if err != nil {
+			damaged = append(damaged, err)
+		}
+		return nil
+	})
+	return errors.Join(append(damaged, err)...)
 }

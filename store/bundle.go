@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -65,15 +66,12 @@ func (c bundleCounts) encode() []byte {
 // frame is a decoded frame: its kind says which field.
 type frame struct {
 	kind     byte
+	payload  []byte // without the ref of a bank or head: a view, good until the next frame
 	header   bundleHeader
-	bank     BankInfo // Ref is the bundle's own
+	bank     BankInfo
 	fileSize int64
-	head     []byte
 	profile  *Profile // its refs are the bundle's own
-	record   []byte   // that it was read from: a view, good until the next frame
-	state    []byte
 	example  kept
-	person   Person
 }
 
 // bundleReader reads frames, and checks each of them and their order: what it
@@ -148,11 +146,10 @@ func (b *bundleReader) next() (f frame, err error) {
 	if b.last == frameEnd {
 		return f, b.end()
 	}
-	var payload []byte
-	if f.kind, payload, err = b.frame(MaxRecord + 64); err != nil {
+	if f.kind, f.payload, err = b.frame(maxFrame); err != nil {
 		return f, err
 	}
-	if err := b.decode(&f, payload); err != nil {
+	if err := b.decode(&f); err != nil {
 		return frame{}, err
 	}
 	b.last = f.kind
@@ -212,44 +209,60 @@ func (b *bundleReader) end() error {
 	return io.EOF
 }
 
-// decode reads a payload. It copies what it keeps.
-func (b *bundleReader) decode(f *frame, payload []byte) error {
+// file gives a file of so many bytes, which come next, to take, and reads to its end.
+func (b *bundleReader) file(size int64, take func(io.Reader) error) error {
+	file := &io.LimitedReader{R: b.Reader, N: size}
+	err := take(file)
+	if bad := b.source.chunks.err; err != nil && bad != nil && bad != io.EOF {
+		return bad // rather than what was made of it
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, file)
+	}
+	if err == nil && file.N > 0 {
+		err = corrupt("a file ends %d bytes too early", file.N)
+	}
+	return err
+}
+
+// decode reads a payload.
+func (b *bundleReader) decode(f *frame) (err error) {
 	if (b.last == 0) != (f.kind == frameHeader) {
 		return corrupt("frame %d after frame %d", f.kind, b.last)
 	}
-	d := &decoder{b: payload}
+	d := &decoder{b: f.payload}
+	after := func(what string, kinds ...byte) {
+		if !bytes.Contains(kinds, []byte{b.last}) {
+			d.fail("%s after frame %d", what, b.last)
+		}
+	}
 	switch f.kind {
 	case frameHeader:
 		f.header = d.header()
 	case frameBank:
-		b.decodeBank(f, d)
-	case frameBankFile:
-		if f.fileSize = int64(d.uint(math.MaxInt64, "size")); b.last != frameBank {
-			d.fail("bank file after frame %d", b.last)
+		if err := b.decodeBank(f, d); err != nil {
+			return err
 		}
+	case frameBankFile:
+		after("bank file", frameBank)
+		f.fileSize = int64(d.uint(math.MaxInt64, "size"))
 	case frameHead:
 		b.decodeHead(f, d)
 	case frameProfile:
-		return b.decodeProfile(f, payload)
+		return b.decodeProfile(f)
 	case frameState:
-		if b.last != frameProfile && b.last != framePerson {
-			d.fail("state after frame %d", b.last)
-		}
-		f.state, d.b = bytes.Clone(d.b), nil
+		after("state", frameProfile, framePerson)
+		d.b = nil
 		b.counts.states++
 	case framePerson:
-		if b.last != frameProfile {
-			d.fail("person after frame %d", b.last)
-		}
-		f.person, d.b = d.person(), nil
+		after("person", frameProfile)
+		d.person()
+		d.b = nil
 	case frameExample:
-		if b.last != frameProfile && b.last != framePerson && b.last != frameState && b.last != frameExample {
-			d.fail("example after frame %d", b.last)
-		}
+		after("example", frameProfile, framePerson, frameState, frameExample)
 		b.counts.examples++
-		var err error
-		f.example, err = decodeExample(payload)
-		return errors.Join(d.err, err)
+		f.example, err = decodeExample(f.payload)
+		return cmp.Or(d.err, err)
 	case frameEnd:
 		if got := (bundleCounts{d.uvarint("profiles"), d.uvarint("states"), d.uvarint("examples")}); got != b.counts {
 			d.fail("bundle has %v, but says %v", b.counts, got)
@@ -260,42 +273,40 @@ func (b *bundleReader) decode(f *frame, payload []byte) error {
 	return d.end()
 }
 
-func (b *bundleReader) decodeBank(f *frame, d *decoder) {
-	ref := d.uvarint("bank ref")
-	if ref != uint64(len(b.banks)+1) || ref > maxBundleRefs {
-		d.fail("bank ref %d, want %d, at most %d", ref, len(b.banks)+1, maxBundleRefs)
+// ref reads that of a bank or head: they are counted.
+func (d *decoder) ref(what string, before int) {
+	if ref := d.uvarint(what + " ref"); ref != uint64(before+1) || ref > maxBundleRefs {
+		d.fail("%s ref %d, want %d, at most %d", what, ref, before+1, maxBundleRefs)
 	}
-	if d.err != nil {
-		return
+}
+
+func (b *bundleReader) decodeBank(f *frame, d *decoder) (err error) {
+	if d.ref("bank", len(b.banks)); d.err != nil {
+		return d.err
 	}
-	info, err := decodeBank(d.b)
-	if err != nil {
-		d.fail("bank: %w", err)
-		return
+	f.payload, d.b = d.b, nil
+	if f.bank, err = decodeBank(f.payload); err != nil {
+		return corrupt("bank: %w", err)
 	}
-	d.b = nil
-	info.Ref, f.bank = uint32(ref), info
-	f.bank.Ref = uint32(ref)
-	b.banks[info.Ref] = BankInfo{Digest: info.Digest, N: info.N, Blocks: info.Blocks}
+	b.banks[uint32(len(b.banks)+1)] = BankInfo{Digest: f.bank.Digest, N: f.bank.N, Blocks: f.bank.Blocks}
+	return nil
 }
 
 func (b *bundleReader) decodeHead(f *frame, d *decoder) {
-	if ref := d.uvarint("head ref"); ref != uint64(b.heads+1) || ref > maxBundleRefs {
-		d.fail("head ref %d, want %d, at most %d", ref, b.heads+1, maxBundleRefs)
-	}
+	d.ref("head", b.heads)
+	f.payload = d.b
 	digest := d.digest("head digest")
-	f.head, d.b = append([]byte{}, d.b...), nil
-	if got := Digest(sha256.Sum256(f.head)); d.err == nil && got != digest {
+	if got := Digest(sha256.Sum256(d.b)); d.err == nil && got != digest {
 		d.fail("head's digest is %s, want %s", got.Short(), digest.Short())
 	}
+	d.b = nil
 	b.heads++
 }
 
-func (b *bundleReader) decodeProfile(f *frame, payload []byte) (err error) {
-	if f.profile, err = DecodeProfile(payload); err != nil {
+func (b *bundleReader) decodeProfile(f *frame) (err error) {
+	if f.profile, err = DecodeProfile(f.payload); err != nil {
 		return err
 	}
-	f.record = payload
 	p := f.profile
 	switch err := p.overBanks(bankOf(b.banks)); {
 	case p.ID <= b.lastID:

@@ -21,16 +21,20 @@ func newBundleWriter(w io.Writer, signer crypto.Signer) (*bundleWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := newChunkWriter(w, sign)
-	if err != nil {
-		return nil, err
+	version := uint16(bundleUnsigned)
+	if sign != nil {
+		version = bundleSigned
 	}
-	return newFrameWriter(chunks, 2)
+	return newFrameWriter(w, bundleMagic, version, sign, 2)
 }
 
 // newFrameWriter writes frames into a zstd stream in chunks. With a concurrency
 // of 1 that is all in the caller's goroutine.
-func newFrameWriter(chunks *chunkWriter, concurrency int) (*bundleWriter, error) {
+func newFrameWriter(w io.Writer, magic []byte, version uint16, sign *bundleSigner, concurrency int) (*bundleWriter, error) {
+	chunks, err := newChunkWriter(w, magic, version, sign)
+	if err != nil {
+		return nil, err
+	}
 	// Masks hardly compress: the other levels search longer for nothing.
 	z, err := zstd.NewWriter(chunks, zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderConcurrency(concurrency), zstd.WithWindowSize(bundleWindow))
@@ -38,6 +42,15 @@ func newFrameWriter(chunks *chunkWriter, concurrency int) (*bundleWriter, error)
 		return nil, err
 	}
 	return &bundleWriter{chunks: chunks, z: z}, nil
+}
+
+// file writes a frame, and after it the bytes of a file that r begins with.
+func (b *bundleWriter) file(kind byte, payload []byte, r io.Reader, size int64) error {
+	if err := b.frame(kind, payload); err != nil {
+		return err
+	}
+	_, err := io.CopyN(b.z, r, size)
+	return err
 }
 
 func (b *bundleWriter) frame(kind byte, payload []byte) error {

@@ -36,21 +36,15 @@ type chunkWriter struct {
 	sum  Digest // of all bytes before it, once closed
 }
 
-func newChunkWriter(dst io.Writer, sign *bundleSigner) (*chunkWriter, error) {
-	if sign == nil {
-		return startChunks(dst, bundleMagic, bundleUnsigned, nil)
-	}
-	c, err := startChunks(dst, bundleMagic, bundleSigned, sign.public)
-	c.sign = sign
-	return c, err
-}
-
-// startChunks writes what comes before the first chunk.
-func startChunks(dst io.Writer, magic []byte, version uint16, key []byte) (*chunkWriter, error) {
-	c := &chunkWriter{dst: dst, hash: sha256.New(), buf: make([]byte, 4, 4+chunkSize)}
+// newChunkWriter writes what comes before the first chunk.
+func newChunkWriter(dst io.Writer, magic []byte, version uint16, sign *bundleSigner) (*chunkWriter, error) {
+	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
 	c.w = io.MultiWriter(dst, c.hash)
 	head := binary.LittleEndian.AppendUint16(magic[:len(magic):len(magic)], version)
-	_, err := c.w.Write(append(head, key...))
+	if sign != nil {
+		head = append(head, sign.public...)
+	}
+	_, err := c.w.Write(head)
 	return c, err
 }
 

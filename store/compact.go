@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,8 @@ func (s *Store) beforeCompact(ctx context.Context) error {
 // process, be it for the old file or the new one.
 func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*boltFile, error) {
 	temp := path + compactSuffix
-	if err := createAnew(temp); err != nil {
+	empty, err := createAnew(temp)
+	if err = cmp.Or(err, empty.Close()); err != nil {
 		return nil, err
 	}
 	opts := s.opts
@@ -125,24 +127,20 @@ func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*bol
 	return nil, errors.Join(err, os.Remove(temp))
 }
 
-// createAnew makes an empty file that nobody else can have open.
-func createAnew(path string) error {
+// createAnew makes an empty file that nobody else can have open. What has its
+// name is removed; a symbolic link is not followed.
+func createAnew(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
 // fill copies the store into the new file, makes that durable, and looks at
 // what was written.
 func (s *Store) fill(ctx context.Context, db *bolt.DB, file *os.File, was fs.FileInfo) error {
 	db.NoSync, db.NoGrowSync = true, true // once, at the end
-	c := &copier{ctx: ctx, s: s, db: db}
-	err := s.step("copy", func() error { return s.readPages(c.copyAll) })
+	err := s.step("copy", func() error { return s.readPages((&bulk{ctx: ctx, db: db}).copyAll) })
 	if err != nil {
 		return err
 	}
@@ -196,14 +194,14 @@ func syncDir(path string) error {
 	return nil
 }
 
-// removeCompacted removes what a Compact that a crash cut short has left: it
+// removeLeft removes a file beside the store that a crash has left, of what: it
 // holds people's data. The caller has the store's lock.
-func (s *Store) removeCompacted() {
+func (s *Store) removeLeft(suffix, what string) {
 	path, err := filepath.EvalSymlinks(s.path)
 	if err == nil {
-		err = os.Remove(path + compactSuffix)
+		err = os.Remove(path + suffix)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.opts.Logger.Error("cannot remove what a cut-short Compact left", "error", err)
+		s.opts.Logger.Error("cannot remove what was left of "+what, "error", err)
 	}
 }

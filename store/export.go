@@ -39,37 +39,28 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int
 	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}
-	e := &exporter{s: s, o: o, b: b}
-	if err := e.run(ctx); err != nil {
+	if n, err = s.export(ctx, b, o); err != nil {
 		b.z.Close() // frees its memory; the chunks stay without an end
+	} else {
+		err = b.Close()
+	}
+	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}
-	if err := b.Close(); err != nil {
-		return 0, fmt.Errorf("store: export: %w", err)
+	return n, nil
+}
+
+// export compresses and writes what a pageReader reads meanwhile.
+func (s *Store) export(ctx context.Context, b *bundleWriter, o ExportOptions) (n int, err error) {
+	header := bundleHeader{s.meta.Encoder, s.meta.Tokenizer, s.meta.MaxTokens, s.meta.Model}
+	if err := b.frame(frameHeader, header.encode()); err != nil {
+		return 0, err
 	}
-	return int(e.profiles), nil
-}
-
-// exporter compresses and writes what a pageReader reads meanwhile.
-type exporter struct {
-	s        *Store
-	o        ExportOptions
-	b        *bundleWriter
-	profiles uint64
-}
-
-func (e *exporter) run(ctx context.Context) error {
-	m := e.s.meta
-	header := bundleHeader{m.Encoder, m.Tokenizer, m.MaxTokens, m.Model}
-	if err := e.b.frame(frameHeader, header.encode()); err != nil {
-		return err
+	r, err := newPageReader(s, o)
+	if err != nil {
+		return 0, err
 	}
 	reading, stop := context.WithCancel(ctx)
-	r, err := newPageReader(e.s, e.o)
-	if err != nil {
-		stop()
-		return err
-	}
 	go r.run(reading)
 	defer func() {
 		stop()
@@ -78,37 +69,33 @@ func (e *exporter) run(ctx context.Context) error {
 	}()
 	for page := range r.pages {
 		if page.err != nil {
-			return page.err
+			return 0, page.err
 		}
 		for _, part := range page.parts {
-			if err := e.write(part); err != nil {
-				return err
+			if err := part.write(b, o); err != nil {
+				return 0, err
 			}
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, err
 	}
-	e.profiles = r.counts.profiles
-	return e.b.frame(frameEnd, r.counts.encode())
+	return int(r.counts.profiles), b.frame(frameEnd, r.counts.encode())
 }
 
-func (e *exporter) write(part exportPart) error {
-	if _, err := e.b.z.Write(part.frames); err != nil {
+func (part exportPart) write(b *bundleWriter, o ExportOptions) error {
+	if _, err := b.z.Write(part.frames); err != nil {
 		return err
 	}
-	if part.bank == nil || e.o.BankFile == nil {
+	if part.bank == nil || o.BankFile == nil {
 		return nil
 	}
-	file, size, err := e.o.BankFile(*part.bank)
+	file, size, err := o.BankFile(*part.bank)
 	if err != nil || file == nil {
 		return err
 	}
 	defer file.Close()
-	if err := e.b.frame(frameBankFile, binary.AppendUvarint(nil, uint64(size))); err != nil {
-		return err
-	}
-	if _, err := io.CopyN(e.b.z, file, size); err != nil {
+	if err := b.file(frameBankFile, binary.AppendUvarint(nil, uint64(size)), file, size); err != nil {
 		return fmt.Errorf("file of bank %s: %w", part.bank.Digest.Short(), err)
 	}
 	return nil

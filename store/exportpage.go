@@ -45,7 +45,10 @@ func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
 		slices.Sort(r.ids)
 		r.ids = slices.Compact(r.ids)
 	case s.keys != nil:
-		r.ids, err = s.readableNames(o.Prefix)
+		var faults []error
+		if r.ids, faults, err = s.names(o.Prefix); err == nil && len(faults) > 0 {
+			err = faults[0]
+		}
 	default:
 		r.from = []byte(o.Prefix)
 	}
@@ -61,9 +64,11 @@ func (r *pageReader) run(ctx context.Context) {
 	}
 	for size := 0; len(r.ids) > 0 || r.from != nil; {
 		var w *pageWriter
-		began := r.progress()
+		began, banks, heads := *r, uint32(len(r.banks)), uint32(len(r.heads))
 		err := r.s.view(func(t *txn) error {
-			r.goBack(began)
+			*r = began // with encryption it may have to be done twice
+			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
+			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor()}
 			return read(w)
 		})
@@ -76,24 +81,6 @@ func (r *pageReader) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-	}
-}
-
-// progress is a copy of what reading a page changes, if that may have to be
-// done twice.
-func (r *pageReader) progress() pageReader {
-	if r.s.keys == nil {
-		return pageReader{}
-	}
-	was := *r
-	was.banks, was.heads = maps.Clone(r.banks), maps.Clone(r.heads)
-	return was
-}
-
-func (r *pageReader) goBack(was pageReader) {
-	if r.s.keys != nil {
-		r.ids, r.counts = was.ids, was.counts
-		r.banks, r.heads = maps.Clone(was.banks), maps.Clone(was.heads)
 	}
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -100,26 +99,15 @@ func nameRef(name, value []byte) (uint32, error) {
 // are those that can be read, or none if a name cannot.
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
-		var damaged []error
 		var found []HeadInfo
-		err := t.Bucket(bktHeads).ForEach(func(k, _ []byte) error {
-			ref, err := number(k)
-			var d Digest
-			var data []byte
+		damaged := t.eachRef(bktHeads, func(ref uint32) error {
+			d, data, err := t.head(ref)
 			if err == nil {
-				d, data, err = t.head(ref)
-			}
-			if err != nil {
-				damaged = append(damaged, err)
-			} else {
 				found = append(found, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			}
-			return nil
-		})
-		if err != nil {
 			return err
-		}
-		err = t.Bucket(bktNames).ForEach(func(name, v []byte) error {
+		})
+		err := t.Bucket(bktNames).ForEach(func(name, v []byte) error {
 			ref, err := nameRef(name, v)
 			if err != nil {
 				return err
@@ -134,7 +122,7 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 			return err
 		}
 		infos = found
-		return errors.Join(damaged...)
+		return damaged
 	})
 	return infos, err
 }

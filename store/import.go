@@ -69,11 +69,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 // finishImport merges what is left of an earlier import. The caller is the only
 // one that imports.
 func (s *Store) finishImport() error {
-	var left *pendingImport
-	err := s.view(func(t *txn) (err error) {
-		left, err = readPending(t.Tx)
-		return err
-	})
+	left, err := s.unfinished()
 	if errors.Is(err, ErrCorrupt) {
 		return s.dropPending(err)
 	}
@@ -81,7 +77,7 @@ func (s *Store) finishImport() error {
 		return err
 	}
 	if left == nil {
-		s.removeSide()
+		s.removeLeft(sideSuffix, "an import")
 		return nil
 	}
 	side, err := s.openSide(left.id)

@@ -33,12 +33,12 @@ type merger struct {
 	unsure bool        // whether the first batch is on the disk
 	items  []mergeItem // of the batch before, whose memory is used again
 	skip   uint64      // profiles that are merged already, still to be read
-	held   bool        // kind and payload are the next frame
-	kind   byte
-	frame  []byte
-	free   gap   // of the store's ids
-	gone   bool  // some ids were deleted since the merge began
-	left   error // of the first profile that another writer's kept out
+	free   gap         // of the store's ids
+	gone   bool        // some ids were deleted since the merge began
+	left   error       // of the first profile that another writer's kept out
+
+	before  *Profile // that was merged last, and its cohorts
+	cohorts []string
 }
 
 func newMerger(s *Store, side *sideFile, now pendingImport) *merger {
@@ -66,15 +66,8 @@ func (m *merger) finish() (ImportReport, error) {
 
 // undone says whether nothing was merged, nor can be found merged after a crash.
 func (m *merger) undone() bool {
-	if m.unsure {
-		return false
-	}
-	left := &pendingImport{}
-	verr := m.s.view(func(t *txn) (err error) {
-		left, err = readPending(t.Tx)
-		return err
-	})
-	return left == nil && verr == nil || errors.Is(verr, ErrClosed)
+	left, err := m.s.unfinished()
+	return !m.unsure && (left == nil && err == nil || errors.Is(err, ErrClosed))
 }
 
 func (m *merger) mergeAll() error {
@@ -129,14 +122,7 @@ type mergeItem struct {
 	data  []byte // a profile's record
 	state []byte
 	shelf *shelf // nil: nothing is known of the person
-}
-
-func (m *merger) next() (err error) {
-	if !m.held {
-		m.kind, m.frame, err = m.side.next()
-	}
-	m.held = false
-	return err
+	size  int    // bytes of the frames
 }
 
 // readBatch reads up to the profile that would be too much.
@@ -144,83 +130,77 @@ func (m *merger) readBatch() (b mergeBatch, err error) {
 	b.items = m.items[:0]
 	defer func() { m.items = b.items }()
 	for {
-		if err := m.next(); err != nil {
+		kind, err := m.side.peek()
+		if err != nil || kind != frameEnd && (b.profiles >= uint64(m.s.batch) || b.bytes >= batchBytes) {
 			return b, err
 		}
-		switch m.kind {
-		case frameBank, frameHead, frameProfile:
-			if b.profiles >= uint64(m.s.batch) || b.bytes >= batchBytes {
-				m.held = true
-				return b, nil
-			}
+		it, err := m.readItem()
+		if err != nil {
+			return b, err
 		}
-		switch m.kind {
-		case frameEnd:
+		switch {
+		case it.kind == frameEnd:
 			b.last = true
 			return b, nil
-		case frameProfile:
-			if m.skip > 0 {
-				m.skip--
-				if err := m.skipProfile(); err != nil {
-					return b, err
-				}
-				continue
-			}
+		case it.kind == frameProfile && m.skip > 0:
+			m.skip--
+			continue
+		case it.kind == frameProfile:
 			b.profiles++
-			fallthrough
-		case frameBank, frameHead:
-			b.items = append(b.items, mergeItem{kind: m.kind, data: m.frame})
-			b.bytes += len(m.frame)
-		default:
-			if len(b.items) == 0 {
-				return b, corrupt("frame %d at the beginning", m.kind)
-			}
-			b.bytes += len(m.frame)
-			if err := b.items[len(b.items)-1].add(m.kind, m.frame, &m.s.opts); err != nil {
-				return b, corrupt("%w", err)
-			}
+		case it.kind != frameBank && it.kind != frameHead:
+			return b, corrupt("unexpected frame %d in the side file", it.kind)
 		}
+		b.items = append(b.items, it)
+		b.bytes += it.size
 	}
 }
 
-// skipProfile reads what belongs to a profile that is merged already.
-func (m *merger) skipProfile() error {
+// readItem reads a bank, a head, the end, or a profile with what belongs to it.
+func (m *merger) readItem() (it mergeItem, err error) {
+	it.kind, it.data, err = m.side.next()
+	if it.size = len(it.data); err != nil || it.kind != frameProfile {
+		return it, err
+	}
 	for {
-		if err := m.next(); err != nil {
-			return err
+		switch kind, err := m.side.peek(); {
+		case err != nil:
+			return it, err
+		case kind != frameState && kind != framePerson && kind != frameExample:
+			return it, nil
 		}
-		switch m.kind {
-		case frameState, framePerson, frameExample:
-		default:
-			m.held = true
-			return nil
+		kind, payload, err := m.side.next()
+		it.size += len(payload)
+		if err == nil {
+			err = it.add(kind, payload, &m.s.opts)
+		}
+		if err != nil {
+			return it, corrupt("%w", err)
 		}
 	}
 }
 
 // add adds a frame that belongs to a profile.
 func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
-	if it.shelf == nil && kind != frameState {
+	if kind == frameState {
+		it.state = payload
+		return nil
+	}
+	if it.shelf == nil {
 		it.shelf = &shelf{opts: o}
 	}
-	switch kind {
-	case frameState:
-		it.state = payload
-	case framePerson:
+	if kind == framePerson {
 		it.shelf.person, err = decodePerson(payload)
-	case frameExample:
-		var e kept
-		if e, err = decodeExample(payload); err != nil {
-			return err
-		}
-		it.shelf.take(e.Example)
-		if limit := o.MaxExamples; len(it.shelf.examples) > 2*limit {
-			it.shelf.trim(limit)
-		}
-	default:
-		err = corrupt("unknown frame %d", kind)
+		return err
 	}
-	return err
+	e, err := decodeExample(payload)
+	if err != nil {
+		return err
+	}
+	it.shelf.take(e.Example)
+	if limit := o.MaxExamples; len(it.shelf.examples) > 2*limit {
+		it.shelf.trim(limit)
+	}
+	return nil
 }
 
 // merge writes a batch.
@@ -233,9 +213,9 @@ func (m *merger) merge(w *writeTx, b mergeBatch) error {
 		var err error
 		switch it.kind {
 		case frameBank:
-			err = m.bank(w, it.data)
+			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.nextBank, &m.report.Banks)
 		case frameHead:
-			err = m.head(w, it.data)
+			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.nextHead, &m.report.Heads)
 		default:
 			err = m.profile(w, it)
 		}
@@ -246,40 +226,30 @@ func (m *merger) merge(w *writeTx, b mergeBatch) error {
 	return nil
 }
 
-func (m *merger) bank(w *writeTx, payload []byte) error {
-	info, err := decodeBank(payload)
-	if err != nil {
-		return err
-	}
-	before := w.tally.nextBank
-	ref, err := w.register(kindBank, info.Digest, payload)
-	m.banks = append(m.banks, ref)
-	m.report.Banks += int(w.tally.nextBank - before)
-	return err
-}
-
-func (m *merger) head(w *writeTx, payload []byte) error {
+// register writes a bank or head, whose payload begins with its digest, and adds
+// the store's ref.
+func (m *merger) register(w *writeTx, kind byte, payload []byte, refs *[]uint32, next *uint64, isNew *int) error {
 	if len(payload) < len(Digest{}) {
-		return corrupt("head of %d bytes", len(payload))
+		return corrupt("bank or head of %d bytes", len(payload))
 	}
-	before := w.tally.nextHead
-	ref, err := w.register(kindHead, Digest(payload[:len(Digest{})]), payload)
-	m.heads = append(m.heads, ref)
-	m.report.Heads += int(w.tally.nextHead - before)
+	before := *next
+	ref, err := w.register(kind, Digest(payload[:len(Digest{})]), payload)
+	*refs = append(*refs, ref)
+	*isNew += int(*next - before)
 	return err
 }
 
 // profile writes one profile, under a new number.
 func (m *merger) profile(w *writeTx, it *mergeItem) error {
-	refs, err := readRefs(it.data)
+	p, err := outline(it.data)
 	if err != nil {
 		return err
 	}
-	record, err := m.withRefs(it.data, refs)
+	record, err := m.withRefs(p, it.data)
 	if err != nil {
 		return err
 	}
-	key := w.idKey(refs.id)
+	key := w.idKey([]byte(p.ID))
 	if m.gone && w.Tx.Bucket(bktMeta).Get(goneKey(key)) != nil {
 		m.report.Skipped++
 		return nil
@@ -299,29 +269,48 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	}
 	w.tally.profiles++
 	w.tally.recordBytes += uint64(size)
+	w.tally.maskBytes += uint64(p.MaskBytes())
 	w.changed++
 	m.report.Profiles++
-	p, err := outline(record)
-	if err != nil {
-		return err
-	}
-	w.tally.maskBytes += uint64(p.MaskBytes())
-	return errors.Join(w.regroup(n, nil, p), w.putID(key, key32(n)), m.beside(w, n, it))
+	return errors.Join(m.join(w, n, p), w.putID(key, key32(n)), m.beside(w, n, it))
 }
 
-// withRefs returns a record of the side file with the store's refs.
-func (m *merger) withRefs(record []byte, refs recordRefs) ([]byte, error) {
-	banks := make([]uint32, len(refs.banks))
-	for i, ref := range refs.banks {
-		if int64(ref) >= int64(len(m.banks)) {
-			return nil, corrupt("profile %q of the side file is over bank %d", refs.id, ref)
+// join puts a new number into its cohorts, most often those of the one before.
+func (m *merger) join(w *writeTx, n uint32, p *Profile) (err error) {
+	if w.keys != nil {
+		return nil
+	}
+	if m.before == nil || !sameCohorts(m.before, p) {
+		m.cohorts, _ = w.s.rules.of(&w.txn, p) // Check says that its head is damaged
+	}
+	m.before = p
+	for _, c := range m.cohorts {
+		err = errors.Join(err, w.join(c, n))
+	}
+	return err
+}
+
+// withRefs gives p the store's refs for those of the side file, and returns its
+// record with them.
+func (m *merger) withRefs(p *Profile, record []byte) ([]byte, error) {
+	same := true
+	replace := func(ref *uint32, by []uint32) (err error) {
+		if int64(*ref) >= int64(len(by)) {
+			return corrupt("profile %q of the side file has bank or head %d of %d", p.ID, *ref, len(by)-1)
 		}
-		banks[i] = m.banks[ref]
+		same = same && by[*ref] == *ref
+		*ref = by[*ref]
+		return nil
 	}
-	if int64(refs.head) >= int64(len(m.heads)) {
-		return nil, corrupt("profile %q of the side file has head %d", refs.id, refs.head)
+	err := errors.Join(replace(&p.Bank, m.banks), replace(&p.Head, m.heads))
+	for i := range p.Codes {
+		err = errors.Join(err, replace(&p.Codes[i].Bank, m.banks))
 	}
-	return refs.replaced(record, banks, m.heads[refs.head]), nil
+	if err != nil || same {
+		return record, err
+	}
+	refs, err := readRefs(record)
+	return refs.replaced(record, p.banks(), p.Head), err
 }
 
 func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {

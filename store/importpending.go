@@ -35,6 +35,15 @@ func readPending(tx *bolt.Tx) (*pendingImport, error) {
 	return p, d.end()
 }
 
+// unfinished returns the entry as it is now.
+func (s *Store) unfinished() (left *pendingImport, err error) {
+	err = s.view(func(t *txn) (err error) {
+		left, err = readPending(t.Tx)
+		return err
+	})
+	return left, err
+}
+
 func (p *pendingImport) write(tx *bolt.Tx) error {
 	b := binary.AppendUvarint(bytes.Clone(p.id[:]), uint64(p.policy))
 	b = binary.AppendUvarint(b, p.total)
@@ -51,7 +60,7 @@ func (s *Store) dropPending(why error) error {
 	s.opts.Logger.Error("an import cannot be finished; import the bundle again", "error", why)
 	err := s.writeAlone(context.Background(), (*writeTx).endImport)
 	if err == nil {
-		s.removeSide()
+		s.removeLeft(sideSuffix, "an import")
 	}
 	return err
 }
@@ -72,13 +81,9 @@ func goneKey(idKey []byte) []byte { return append(bytes.Clone(keyGone), idKey...
 // endImport removes the entry of an import, and what belongs to it.
 func (w *writeTx) endImport() error {
 	meta := w.Tx.Bucket(bktMeta)
-	var gone [][]byte
 	c := meta.Cursor()
-	for k, _ := c.Seek(keyGone); hasPrefix(k, keyGone); k, _ = c.Next() {
-		gone = append(gone, bytes.Clone(k))
-	}
-	for _, k := range gone {
-		if err := meta.Delete(k); err != nil {
+	for k, _ := c.Seek(keyGone); hasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
+		if err := meta.Delete(bytes.Clone(k)); err != nil {
 			return err
 		}
 	}

@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -47,47 +45,42 @@ func (s *Store) sidePath() (string, error) {
 	return path + sideSuffix, err
 }
 
-// createSide makes a new side file. Whatever has its name is removed first; a
-// symbolic link is not followed. The caller is the only import of the process
+// createSide makes a new side file. The caller is the only import of the process
 // that has locked the store.
 func (s *Store) createSide() (*sideFile, error) {
 	path, err := s.sidePath()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := createAnew(path)
 	if err != nil {
 		return nil, err
 	}
 	sf := &sideFile{f: f, path: path, noSync: s.opts.NoSync}
 	rand.Read(sf.id[:])
-	if err := s.writeSideHeader(sf); err != nil {
+	if was, err := os.Stat(s.path); err == nil {
+		_ = keepOwner(f, was) // root may import into the store of a service, which may have to finish it
+	}
+	header := sf.header()
+	if s.keys != nil {
+		key := make([]byte, keySize)
+		rand.Read(key)
+		if sf.aead, err = newAEAD(key); err == nil {
+			header = append(header, s.keys.wrap.Seal(nil, nil, key, header)...)
+		}
+	}
+	if err == nil {
+		_, err = f.Write(header)
+	}
+	if err != nil {
 		return nil, errors.Join(err, sf.remove())
 	}
 	return sf, nil
 }
 
-func (s *Store) writeSideHeader(sf *sideFile) error {
-	was, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	_ = keepOwner(sf.f, was) // root may import into the store of a service, which may have to finish it
-	header := binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion)
-	header = append(header, sf.id[:]...)
-	if s.keys != nil {
-		key := make([]byte, keySize)
-		rand.Read(key)
-		if sf.aead, err = newAEAD(key); err != nil {
-			return err
-		}
-		header = append(header, s.keys.wrap.Seal(nil, nil, key, header)...)
-	}
-	_, err = sf.f.Write(header)
-	return err
+// header is what the file begins with.
+func (sf *sideFile) header() []byte {
+	return append(binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion), sf.id[:]...)
 }
 
 // openSide opens the side file that belongs to an id. It is fs.ErrNotExist or
@@ -123,13 +116,11 @@ func (s *Store) openSide(id importID) (*sideFile, error) {
 }
 
 func (s *Store) readSideHeader(sf *sideFile) error {
-	want := binary.LittleEndian.AppendUint16([]byte(sideMagic), sideVersion)
-	want = append(want, sf.id[:]...)
-	header := make([]byte, len(want))
+	header := make([]byte, sideHeader)
 	if err := sf.full(header); err != nil {
 		return err
 	}
-	if string(header) != string(want) {
+	if string(header) != string(sf.header()) {
 		return corrupt("%s is not the side file of this import", sf.path)
 	}
 	if s.keys == nil {
@@ -185,15 +176,23 @@ func blockSum(name, block []byte) uint32 {
 	return crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, block)
 }
 
-// next returns the next frame. The payload is a view that stays as it is.
-func (sf *sideFile) next() (kind byte, payload []byte, err error) {
+// peek returns the kind of the next frame.
+func (sf *sideFile) peek() (byte, error) {
 	if len(sf.buf) == 0 {
 		if err := sf.nextBlock(); err != nil {
-			return 0, nil, err
+			return 0, err
 		}
 	}
+	return sf.buf[0], nil
+}
+
+// next returns the next frame. The payload is a view that stays as it is.
+func (sf *sideFile) next() (kind byte, payload []byte, err error) {
+	if kind, err = sf.peek(); err != nil {
+		return 0, nil, err
+	}
 	d := decoder{b: sf.buf[1:]}
-	kind, payload = sf.buf[0], d.bytes(maxFrame, "frame")
+	payload = d.bytes(maxFrame, "frame")
 	sf.buf = d.b
 	return kind, payload, d.err
 }
@@ -273,15 +272,4 @@ func (sf *sideFile) remove() error {
 		err = errors.Join(err, os.Remove(sf.path))
 	}
 	return err
-}
-
-// removeSide removes whatever has the side file's name.
-func (s *Store) removeSide() {
-	path, err := s.sidePath()
-	if err == nil {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.opts.Logger.Error("cannot remove what an unfinished import left", "error", fmt.Errorf("store: %w", err))
-	}
 }

@@ -2,8 +2,8 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -85,24 +85,27 @@ func (v *verifier) readAll(ctx context.Context) error {
 func (v *verifier) take(ctx context.Context, f frame) error {
 	switch f.kind {
 	case frameBank:
-		return v.takeBank(f.bank)
+		return v.takeBank(f)
 	case frameBankFile:
-		return v.takeFile(f.fileSize)
+		return v.b.file(f.fileSize, func(file io.Reader) error {
+			if v.unknown == nil {
+				return nil
+			}
+			return v.allowBank(file)
+		})
 	case frameHead:
-		return v.takeHead(f.head)
+		if err := v.checkHead(f.payload[len(Digest{}):]); err != nil {
+			return err
+		}
+		return v.side.frame(f.kind, f.payload)
 	case frameProfile:
-		return v.takeProfile(ctx, f.profile, f.record)
-	}
-	if v.skip {
-		return nil
-	}
-	switch f.kind {
-	case frameState:
-		return v.side.frame(frameState, f.state)
-	case framePerson:
-		return v.side.frame(framePerson, appendPerson(nil, f.person))
+		return v.takeProfile(ctx, f)
 	case frameExample:
 		return v.takeExample(f.example)
+	case frameState, framePerson:
+		if !v.skip {
+			return v.side.frame(f.kind, f.payload)
+		}
 	}
 	return nil
 }
@@ -123,7 +126,8 @@ func (v *verifier) readHeader() error {
 }
 
 // takeBank compares a bank with the store's, or leaves it as unknown.
-func (v *verifier) takeBank(info BankInfo) error {
+func (v *verifier) takeBank(f frame) error {
+	info := f.bank
 	have, err := v.s.BankByDigest(info.Digest)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -134,34 +138,13 @@ func (v *verifier) takeBank(info BankInfo) error {
 		return corrupt("bank %s has N=%d L=%d, the store's has N=%d L=%d",
 			info.Digest.Short(), info.N, info.Blocks, have.N, have.Blocks)
 	}
-	return v.side.frame(frameBank, encodeBank(info))
-}
-
-// takeFile gives the file of an unknown bank to OnBank, and reads to its end.
-func (v *verifier) takeFile(size int64) error {
-	file := &io.LimitedReader{R: v.b, N: size}
-	if v.unknown != nil {
-		if err := v.allowBank(file); err != nil {
-			if bad := v.b.source.chunks.err; bad != nil && bad != io.EOF {
-				return bad // rather than what OnBank made of it
-			}
-			return err
-		}
-	}
-	if _, err := io.Copy(io.Discard, file); err != nil {
-		return err
-	}
-	if file.N > 0 {
-		return corrupt("bank file ends %d bytes too early", file.N)
-	}
-	return nil
+	return v.side.frame(f.kind, f.payload)
 }
 
 // allowBank asks the caller whether the unknown bank may be taken in.
 func (v *verifier) allowBank(file io.Reader) error {
 	info := *v.unknown
 	v.unknown = nil
-	info.Ref = 0
 	var err error
 	switch {
 	case file != nil && v.o.OnBank != nil:
@@ -177,13 +160,6 @@ func (v *verifier) allowBank(file io.Reader) error {
 	return nil
 }
 
-func (v *verifier) takeHead(data []byte) error {
-	if err := v.checkHead(data); err != nil {
-		return err
-	}
-	return v.side.frame(frameHead, encodeHead(sha256.Sum256(data), data))
-}
-
 func (v *verifier) checkHead(data []byte) error {
 	if len(data) > v.o.MaxHead {
 		return fmt.Errorf("%w: a head of %d bytes, at most %d", ErrLimit, len(data), v.o.MaxHead)
@@ -191,7 +167,8 @@ func (v *verifier) checkHead(data []byte) error {
 	return nil
 }
 
-func (v *verifier) takeProfile(ctx context.Context, p *Profile, record []byte) error {
+func (v *verifier) takeProfile(ctx context.Context, f frame) error {
+	p, record := f.profile, f.payload
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -226,6 +203,9 @@ func (v *verifier) takeProfile(ctx context.Context, p *Profile, record []byte) e
 // takeExample completes an example under rules of ours: what a bundle says of a
 // text's key is not believed.
 func (v *verifier) takeExample(k kept) error {
+	if v.skip {
+		return nil
+	}
 	if err := v.s.checkExamples([]Example{k.Example}); err != nil {
 		return fmt.Errorf("profile %q: %w", v.was.ID, err)
 	}
@@ -277,27 +257,23 @@ func (v *verifier) has(id string) (has bool, err error) {
 
 // rename asks Rename for another id. Without Rename it is found by the merge,
 // and this only says whether it would be allowed.
-func (v *verifier) rename(p *Profile) (err error) {
-	var name string
-	var taken bool
-	if v.o.Rename != nil {
-		name = v.o.Rename(p.ID)
+func (v *verifier) rename(p *Profile) error {
+	if v.o.Rename == nil {
+		return v.s.view(func(t *txn) error {
+			_, err := t.freeID(p.ID, v.s.opts.MaxID)
+			return err
+		})
 	}
-	err = v.s.view(func(t *txn) (err error) {
-		if v.o.Rename == nil {
-			name, err = t.freeID(p.ID, v.s.opts.MaxID)
-		} else {
-			taken = v.renamed[name] || t.ids.Get(t.idKey([]byte(name))) != nil
-		}
-		return err
+	name := v.o.Rename(p.ID)
+	taken := v.renamed[name]
+	err := v.s.view(func(t *txn) error {
+		taken = taken || t.ids.Get(t.idKey([]byte(name))) != nil
+		return nil
 	})
-	switch {
-	case err != nil || v.o.Rename == nil:
-		return err
-	case taken:
-		return fmt.Errorf("%w: renamed to %q", ErrExists, name)
+	if err == nil && taken {
+		err = fmt.Errorf("%w: renamed to %q", ErrExists, name)
 	}
-	if err := checkID(name, v.s.opts.MaxID); err != nil {
+	if err = cmp.Or(err, checkID(name, v.s.opts.MaxID)); err != nil {
 		return err
 	}
 	if v.renamed == nil {

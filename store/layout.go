@@ -150,11 +150,6 @@ func (t *tally) write(tx *bolt.Tx) error {
 	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
 }
 
-func isEmpty(b interface{ Cursor() *bolt.Cursor }) bool {
-	k, _ := b.Cursor().First()
-	return k == nil
-}
-
 func hasPrefix(k, prefix []byte) bool {
 	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
 }

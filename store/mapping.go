@@ -175,10 +175,7 @@ func (s *Store) copyFile(f *boltFile, size int64, temp string, opts Options) (*b
 	if err != nil {
 		return nil, err
 	}
-	if err := createAnew(temp); err != nil {
-		return nil, err
-	}
-	out, err := os.OpenFile(temp, os.O_WRONLY, 0)
+	out, err := createAnew(temp)
 	if err != nil {
 		return nil, err
 	}

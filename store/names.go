@@ -61,15 +61,6 @@ func (t *txn) namesFrom(from uint32, prefix string) (ids []string, faults []erro
 	return ids, faults, 1 << 32, nil
 }
 
-// readableNames is names, or the first fault.
-func (s *Store) readableNames(prefix string) ([]string, error) {
-	ids, faults, err := s.names(prefix)
-	if err == nil && len(faults) > 0 {
-		err = faults[0]
-	}
-	return ids, err
-}
-
 // eachNamed is Profiles with encryption.
 func (s *Store) eachNamed(prefix string, x selection, yield func(*Profile, error) bool) {
 	ids, faults, err := s.names(prefix)

@@ -157,21 +157,13 @@ func appendOptional(b []byte, p *Profile) []byte {
 // DecodeProfile reads a record. Whatever the bytes, it returns an error or a
 // profile that EncodeProfile makes the same bytes of; the profile shares no
 // memory with b.
-func DecodeProfile(b []byte) (*Profile, error) { return decodeRecord(b, (*decoder).mask) }
+func DecodeProfile(b []byte) (*Profile, error) { return decodeRecord(b, true) }
 
 // outline is DecodeProfile without the mask's rows, which take half of its time:
 // it has their shape alone.
-func outline(b []byte) (*Profile, error) {
-	return decodeRecord(b, func(d *decoder) *bitmask.Mask {
-		n := d.uint(bitmask.MaxAdapters, "mask's N")
-		k := d.uint(bitmask.MaxAdapters, "mask's k")
-		blocks := d.uint(bitmask.MaxBlocks, "mask's L")
-		d.take(uint64(bitmask.Size(int(n), int(blocks))), "mask")
-		return &bitmask.Mask{N: int(n), K: int(k), Blocks: int(blocks)}
-	})
-}
+func outline(b []byte) (*Profile, error) { return decodeRecord(b, false) }
 
-func decodeRecord(b []byte, mask func(*decoder) *bitmask.Mask) (*Profile, error) {
+func decodeRecord(b []byte, rows bool) (*Profile, error) {
 	d, flags, err := openRecord(b)
 	if err != nil {
 		return nil, err
@@ -182,7 +174,7 @@ func decodeRecord(b []byte, mask func(*decoder) *bitmask.Mask) (*Profile, error)
 		d.fail("id %q is not allowed", p.ID)
 	}
 	p.Revision = d.uvarint("revision")
-	d.rows(p, flags, mask)
+	d.rows(p, flags, rows)
 	created := d.varint("created")
 	updated := created + d.varint("updated")
 	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
@@ -226,12 +218,12 @@ func openRecord(b []byte) (d decoder, flags byte, err error) {
 }
 
 // rows reads the refs, the mask and the codes.
-func (d *decoder) rows(p *Profile, flags byte, mask func(*decoder) *bitmask.Mask) {
+func (d *decoder) rows(p *Profile, flags byte, maskRows bool) {
 	masked, banks, head := d.refs(flags)
 	p.Head = head
 	if masked {
 		p.Bank, banks = banks[0], banks[1:]
-		p.Mask = mask(d)
+		p.Mask = d.mask(maskRows)
 	}
 	for _, bank := range banks {
 		p.Codes = append(p.Codes, Code{Bank: bank})
@@ -256,14 +248,17 @@ func (d *decoder) refs(flags byte) (masked bool, banks []uint32, head uint32) {
 	return masked, banks, head
 }
 
-// mask reads the three dimensions and the rows.
-func (d *decoder) mask() *bitmask.Mask {
+// mask reads the three dimensions and, if they are wanted, the rows.
+func (d *decoder) mask(wanted bool) *bitmask.Mask {
 	n := d.uint(bitmask.MaxAdapters, "mask's N")
 	k := d.uint(bitmask.MaxAdapters, "mask's k")
 	blocks := d.uint(bitmask.MaxBlocks, "mask's L")
 	rows := d.take(uint64(bitmask.Size(int(n), int(blocks))), "mask")
 	if d.err != nil {
 		return nil
+	}
+	if !wanted {
+		return &bitmask.Mask{N: int(n), K: int(k), Blocks: int(blocks)}
 	}
 	m, err := bitmask.Decode(int(n), int(k), int(blocks), rows)
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 )
 
 // RestoreOptions say how backups are read. Nil, and every zero field, means the
@@ -36,21 +34,12 @@ type RestoreReport struct {
 // file is, byte for byte, what the last backup says, and the memory 16 bytes a
 // page.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return RestoreReport{}, fmt.Errorf("%w: %s", ErrExists, path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
-	if err != nil {
-		return RestoreReport{}, fmt.Errorf("store: restore: %w", err)
-	}
-	defer os.Remove(f.Name())
-	defer os.Remove(KeysPath(f.Name()))
 	r := newRestorer(ctx, o)
-	r.path = f.Name()
-	if err = errors.Join(f.Close(), r.applyAll(backups)); err != nil {
-		return RestoreReport{}, fmt.Errorf("store: restore: %w", boltError(err))
-	}
-	if err := Move(f.Name(), path); err != nil {
+	err := makeAt(path, "restore", func(temp string) error {
+		r.path = temp
+		return r.applyAll(backups)
+	})
+	if err != nil {
 		return RestoreReport{}, err
 	}
 	return r.report, nil
@@ -218,31 +207,21 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 	}
 	r.files++
 	r.report.Files++
-	bytes := &io.LimitedReader{R: r.Reader, N: f.size}
-	switch {
-	case kind == backupFrameKeys:
-		err = r.content.takeKeys(bytes)
-	case !r.header.needs(f.bank):
-		return corrupt("file of bank %s, which the header does not name", f.bank.Short())
-	default:
-		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
-		if r.o.OnFile != nil {
-			err = r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+	if kind != backupFrameKeys {
+		if !r.header.needs(f.bank) {
+			return corrupt("file of bank %s, which the header does not name", f.bank.Short())
 		}
+		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
 	}
-	if bad := r.source.chunks.err; err != nil && bad != nil && bad != io.EOF {
-		return bad // rather than what was made of it
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, bytes); err != nil {
-		return err
-	}
-	if bytes.N > 0 {
-		return corrupt("a file ends %d bytes too early", bytes.N)
-	}
-	return nil
+	return r.file(f.size, func(bytes io.Reader) error {
+		switch {
+		case kind == backupFrameKeys:
+			return r.content.takeKeys(bytes)
+		case r.o.OnFile != nil:
+			return r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+		}
+		return nil
+	})
 }
 
 // end compares what has come with what the last frame says.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -13,10 +15,8 @@ import (
 // restoredFile is the store that backups are made into. It is nobody's before
 // finish, so it is synced once, in the end.
 type restoredFile struct {
+	bulk
 	path    string
-	db      *bolt.DB
-	tx      *bolt.Tx
-	written int      // bytes, by tx
 	keys    *os.File // nil: nothing is encrypted
 	dropped bool     // something was
 }
@@ -27,7 +27,7 @@ func createRestored(path string, meta Meta, keys []byte) (f *restoredFile, err e
 	if err := writeEmpty(path, meta, opts); err != nil {
 		return nil, err
 	}
-	f = &restoredFile{path: path}
+	f = &restoredFile{path: path, bulk: bulk{ctx: context.Background()}}
 	if len(keys) > 0 {
 		if f.keys, err = os.OpenFile(KeysPath(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 			return nil, err
@@ -45,37 +45,8 @@ func createRestored(path string, meta Meta, keys []byte) (f *restoredFile, err e
 	return f, nil
 }
 
-// next commits, and begins a new transaction.
-func (f *restoredFile) next() (err error) {
-	if err := f.commit(); err != nil {
-		return err
-	}
-	if f.tx, err = f.db.Begin(true); err == nil {
-		f.db.AllocSize, f.written = growth(f.tx.Size()), 0
-	}
-	return err
-}
-
-func (f *restoredFile) commit() error {
-	tx := f.tx
-	if f.tx = nil; tx == nil {
-		return nil
-	}
-	return tx.Commit() // or it has rolled back
-}
-
-// put writes a pair, of which it keeps a copy: bbolt does not. Those of a bucket
-// come in order.
-func (f *restoredFile) put(bucket, k, v []byte) error {
-	if f.written += elementSize + len(k) + len(v); f.written > batchBytes {
-		if err := f.next(); err != nil {
-			return err
-		}
-	}
-	b := f.tx.Bucket(bucket)
-	b.FillPercent = orderedFill
-	return b.Put(k, bytes.Clone(v))
-}
+// put writes a pair, of which it keeps a copy: bbolt does not.
+func (f *restoredFile) put(bucket, k, v []byte) error { return f.bulk.put(bucket, k, bytes.Clone(v)) }
 
 // slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
@@ -104,15 +75,17 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	}
 	f.dropped = true
 	for _, c := range backedUp {
-		switch {
-		case c.tag == tagID:
-			if err := f.dropWhere(c.bucket, func(_, v []byte) bool { return gone.Contains(binary.BigEndian.Uint32(v)) }); err != nil {
-				return err
+		if c.tag != tagID && !ofProfiles(c.bucket) {
+			continue
+		}
+		err := f.dropWhere(c.bucket, func(k, v []byte) bool {
+			if c.tag == tagID {
+				k = v
 			}
-		case ofProfiles(c.bucket):
-			if err := f.dropWhere(c.bucket, func(k, _ []byte) bool { return gone.Contains(binary.BigEndian.Uint32(k)) }); err != nil {
-				return err
-			}
+			return gone.Contains(binary.BigEndian.Uint32(k))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if f.keys == nil {
@@ -198,7 +171,8 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 func (f *restoredFile) rewrite() (err error) {
 	temp := f.path + compactSuffix
 	defer os.Remove(temp)
-	if err := createAnew(temp); err != nil {
+	empty, err := createAnew(temp)
+	if err = cmp.Or(err, empty.Close()); err != nil {
 		return err
 	}
 	next, err := bolt.Open(temp, 0o600, (&Options{NoSync: true}).bolt(0))
@@ -207,7 +181,7 @@ func (f *restoredFile) rewrite() (err error) {
 	}
 	old := f.db
 	f.db = nil // closed before the new file gets its name: Windows renames no open file, and none over one
-	err = bolt.Compact(next, old, copyBytes)
+	err = bolt.Compact(next, old, batchBytes)
 	err = errors.Join(err, next.Sync(), next.Close(), old.Close())
 	if err == nil {
 		err = os.Rename(temp, f.path)
@@ -216,9 +190,7 @@ func (f *restoredFile) rewrite() (err error) {
 }
 
 func (f *restoredFile) close() (err error) {
-	if f.tx != nil {
-		err = f.tx.Rollback()
-	}
+	err = f.rollback()
 	if f.db != nil {
 		err = errors.Join(err, f.db.Close())
 	}

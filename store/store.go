@@ -60,29 +60,37 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 	if opts.ReadOnly {
 		return nil, fmt.Errorf("%w: cannot create %s", ErrReadOnly, path)
 	}
-	if _, err := os.Lstat(path); err == nil {
-		return nil, fmt.Errorf("%w: %s", ErrExists, path)
-	}
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
-	if err != nil {
-		return nil, fmt.Errorf("store: create: %w", err)
-	}
-	defer os.Remove(temp.Name())
-	temp.Close()
-	meta.Keys = ""
-	if opts.MasterKey != nil {
-		defer os.Remove(KeysPath(temp.Name()))
-		if meta.Keys, err = createKeys(KeysPath(temp.Name()), opts.MasterKey); err != nil {
-			return nil, fmt.Errorf("store: create %s: %w", path, boltError(err))
+	err = makeAt(path, "create "+path, func(temp string) (err error) {
+		meta.Keys = ""
+		if opts.MasterKey != nil {
+			if meta.Keys, err = createKeys(KeysPath(temp), opts.MasterKey); err != nil {
+				return err
+			}
 		}
-	}
-	if err := writeEmpty(temp.Name(), meta, opts); err != nil {
-		return nil, fmt.Errorf("store: create %s: %w", path, boltError(err))
-	}
-	if err := Move(temp.Name(), path); err != nil {
+		return writeEmpty(temp, meta, opts)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return Open(path, o)
+}
+
+// makeAt has fill make a store, at first under another name. What says what is
+// done, for errors.
+func makeAt(path, what string, fill func(temp string) error) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%w: %s", ErrExists, path)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err == nil {
+		defer os.Remove(temp.Name())
+		defer os.Remove(KeysPath(temp.Name()))
+		err = errors.Join(temp.Close(), fill(temp.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, boltError(err))
+	}
+	return Move(temp.Name(), path)
 }
 
 // writeEmpty makes the buckets and the meta values of an empty store.
@@ -171,7 +179,7 @@ func (s *Store) start() error {
 		return err
 	}
 	if !s.opts.ReadOnly {
-		s.removeCompacted()
+		s.removeLeft(compactSuffix, "a Compact")
 		return s.settleStart()
 	}
 	return s.refuseOld()

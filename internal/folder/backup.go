@@ -27,36 +27,39 @@ func Backup(ctx context.Context, st *store.Store, dir string, w io.Writer, since
 	}})
 }
 
-func filesOf(dir string, info store.BankInfo) (files []store.BackupFile, err error) {
-	p, err := Properties(info)
-	if err != nil || p.Origin == bank.Random {
+func filesOf(dir string, info store.BankInfo) ([]store.BackupFile, error) {
+	size, err := fileSize(dir, info)
+	if err != nil || size == 0 {
 		return nil, err
 	}
-	f, err := OpenStored(dir, info) // its header is right, and its length
-	if err != nil {
-		return nil, err
-	}
-	files = append(files, backupFile(BankPath(dir, info.Digest), f.Size()))
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
+	files := []store.BackupFile{{Size: size, Open: opener(BankPath(dir, info.Digest))}}
 	report, err := os.Stat(ReportPath(dir, info.Digest))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return files, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if report.Size() > maxReport {
+	case report.Size() > maxReport:
 		return nil, fmt.Errorf("%w: report of bank %s has %d bytes, at most %d", store.ErrLimit, info.Digest.Short(), report.Size(), maxReport)
 	}
-	r := backupFile(ReportPath(dir, info.Digest), report.Size())
-	r.Report = true
-	return append(files, r), nil
+	return append(files, store.BackupFile{Report: true, Size: report.Size(), Open: opener(ReportPath(dir, info.Digest))}), nil
 }
 
-func backupFile(path string, size int64) store.BackupFile {
-	return store.BackupFile{Size: size, Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+// fileSize is that of a bank's file, whose header is right, and its length; 0 for a random bank, which has no file.
+func fileSize(dir string, info store.BankInfo) (int64, error) {
+	p, err := Properties(info)
+	if err != nil || p.Origin == bank.Random {
+		return 0, err
+	}
+	f, err := OpenStored(dir, info)
+	if err != nil {
+		return 0, err
+	}
+	return f.Size(), f.Close()
+}
+
+func opener(path string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return os.Open(path) }
 }
 
 // RestoreOptions say how backups are read.

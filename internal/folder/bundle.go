@@ -33,9 +33,9 @@ func Export(ctx context.Context, st *store.Store, dir string, w io.Writer, o Exp
 	if o.To == nil {
 		return export(ctx, st, dir, w, o)
 	}
-	sealed, err := encrypted(w, o.To)
+	sealed, err := age.Encrypt(w, o.To...)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("encrypt: %w", err)
 	}
 	n, err := export(ctx, st, dir, sealed, o)
 	if err != nil {
@@ -54,23 +54,12 @@ func export(ctx context.Context, st *store.Store, dir string, w io.Writer, o Exp
 
 // openToSend returns a bank's file as it is; nil for a random bank, whose properties are in every bundle.
 func openToSend(dir string, info store.BankInfo) (io.ReadCloser, int64, error) {
-	p, err := Properties(info)
-	if err != nil || p.Origin == bank.Random {
+	size, err := fileSize(dir, info)
+	if err != nil || size == 0 {
 		return nil, 0, err
 	}
-	f, err := OpenStored(dir, info) // its header is right, and its length
-	if err != nil {
-		return nil, 0, err
-	}
-	size := f.Size()
-	if err := f.Close(); err != nil {
-		return nil, 0, err
-	}
-	h, err := os.Open(BankPath(dir, info.Digest))
-	if err != nil {
-		return nil, 0, err
-	}
-	return h, size, nil
+	f, err := os.Open(BankPath(dir, info.Digest))
+	return f, size, err
 }
 
 // ImportOptions say how a bundle is taken in.
@@ -155,17 +144,13 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 		return err
 	}
 	defer f.Close()
-	if err := in.checkJoint(f); err != nil {
-		return err
+	if in.knownAxes {
+		err = overKnownAxes(in.st, f)
 	}
-	return sameBank(f, info)
-}
-
-func (in *importer) checkJoint(f Stored) error {
-	if !in.knownAxes {
-		return nil
+	if err == nil {
+		err = sameBank(f, info)
 	}
-	return overKnownAxes(in.st, f)
+	return err
 }
 
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or one whose file lies in the folder already.
@@ -188,8 +173,11 @@ func (in *importer) allow(info store.BankInfo) error {
 		return err
 	}
 	defer f.Close()
-	if err := in.checkJoint(f); err != nil {
-		return err
+	if in.knownAxes {
+		err = overKnownAxes(in.st, f)
 	}
-	return f.Verify(in.ctx)
+	if err == nil {
+		err = f.Verify(in.ctx)
+	}
+	return err
 }

@@ -27,16 +27,6 @@ const ageMagic = "age-encryption.org/"
 // line of any length. It is room for some ten thousand recipients.
 const maxAgeHeader = 1 << 20
 
-// encrypted returns what encrypts to w. What was written is whole only once it
-// is closed.
-func encrypted(w io.Writer, to []age.Recipient) (io.WriteCloser, error) {
-	z, err := age.Encrypt(w, to...)
-	if err != nil {
-		return nil, fmt.Errorf("encrypt: %w", err)
-	}
-	return z, nil
-}
-
 // decrypted returns the bundle in r, which may be encrypted or not.
 func decrypted(r io.Reader, identities []age.Identity) (io.Reader, error) {
 	b := bufio.NewReaderSize(r, 1<<16) // large enough for the store to use it as it is

@@ -97,7 +97,7 @@ func TestGoldenSealedBundle(t *testing.T) {
 func seal(t testing.TB, plain []byte, to ...age.Recipient) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := encrypted(&b, to)
+	w, err := age.Encrypt(&b, to...)
 	if err == nil {
 		_, err = w.Write(plain)
 	}
