@@ -298,7 +298,7 @@ func readBase(k, v []byte) (b *base, err error) {
 		b, err = decodeBase(payload)
 	}
 	if err != nil {
-		return nil, about(err, "changes %x", k)
+		return nil, fmt.Errorf("changes %x: %w", k, err)
 	}
 	if b != nil {
 		b.epoch = binary.BigEndian.Uint64(k)

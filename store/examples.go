@@ -51,40 +51,12 @@ func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
 		prefix := key32(n)
 		c := t.Bucket(bktExamples).Cursor()
 		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-			e, err := t.example(n, k, v)
-			if !yield(e, err) || err != nil {
+			p, err := t.validPair(tagExample, false, k, v)
+			if !yield(p.example, err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-// example decodes one value of bktExamples.
-func (t *txn) example(n uint32, key, value []byte) (e kept, err error) {
-	sequence, err := exampleSequence(key)
-	if err != nil {
-		return e, err
-	}
-	payload, err := t.payload(tagExample, n, key, value)
-	if err == nil {
-		e, err = decodeExample(payload)
-	}
-	if err != nil {
-		return e, fmt.Errorf("example %x: %w", key, err)
-	}
-	e.Sequence = sequence
-	return e, nil
-}
-
-func exampleSequence(key []byte) (uint64, error) {
-	if len(key) != 12 {
-		return 0, corrupt("example under a key of %d bytes, want 12", len(key))
-	}
-	sequence := binary.BigEndian.Uint64(key[4:])
-	if sequence == math.MaxUint64 {
-		return 0, corrupt("example %x: no number comes after it", key)
-	}
-	return sequence, nil
 }
 
 // completed adds to an example of an older file what that does not say.

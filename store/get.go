@@ -65,30 +65,16 @@ func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
 	key := key32(n)
 	c := t.Bucket(bktHistory).Cursor()
 	for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
-		p, err := t.earlier(n, k, v)
+		p, err := t.validPair(tagHistory, false, k, v)
+		if err == nil && p.profile.ID != id {
+			err = corrupt("revision %d of %q", p.after, p.profile.ID)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("history of profile %q: %w", id, err)
 		}
-		if p.ID != id || !bytes.Equal(k, key32x64(n, p.Revision)) {
-			return nil, corrupt("history of profile %q has revision %d of %q", id, p.Revision, p.ID)
-		}
-		ps = append(ps, p)
+		ps = append(ps, p.profile)
 	}
 	return ps, nil
-}
-
-// earlier decodes an earlier revision.
-func (t *txn) earlier(n uint32, key, value []byte) (*Profile, error) {
-	record, err := t.payload(tagHistory, n, key, value)
-	if err != nil {
-		return nil, err
-	}
-	p, err := DecodeProfile(record)
-	if err != nil {
-		return nil, err
-	}
-	p.Number = n
-	return p, nil
 }
 
 // Count is the number of profiles.

@@ -123,15 +123,8 @@ func (t *txn) person(n uint32) (Person, error) {
 		}
 		return p, err
 	}
-	payload, err := t.payload(tagPerson, n, key, v)
-	if err != nil {
-		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
-	}
-	p, err := decodePerson(payload)
-	if err != nil {
-		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
-	}
-	return p, nil
+	p, err := t.validPair(tagPerson, false, key, v)
+	return p.person, err
 }
 
 // derivedPerson is what examples and record tell of a person: what came after
@@ -181,17 +174,8 @@ func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
 	if v == nil {
 		return 0, false, nil
 	}
-	return decodeWaiting(key, v)
-}
-
-func decodeWaiting(key, value []byte) (count int, anew bool, err error) {
-	payload, err := unseal(tagWaiting, key, value)
-	if err != nil {
-		return 0, false, fmt.Errorf("waiting of profile %x: %w", key, err)
-	}
-	d := decoder{b: payload}
-	v := d.uint(2*maxExamples+1, "waiting")
-	return int(v >> 1), v&1 != 0, d.end()
+	p, err := t.validPair(tagWaiting, false, key, v)
+	return p.waiting, p.anew, err
 }
 
 // setWaiting stores how many examples of a number wait.
@@ -266,25 +250,21 @@ func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, more bool, 
 		if len(page) == pageProfiles {
 			return page, slices.Clone(k), true, nil
 		}
-		n, err := number(k)
+		w, err := t.validPair(tagWaiting, false, k, v)
 		if err != nil {
 			return nil, nil, false, err
 		}
-		count, anew, err := decodeWaiting(k, v)
-		if err != nil {
-			return nil, nil, false, err
-		}
-		p, err := t.decode(n)
+		p, err := t.decode(w.n)
 		if errors.Is(err, errVanished) {
 			return nil, nil, false, err
 		}
 		if err != nil {
 			continue
 		}
-		if led, err := t.number([]byte(p.ID)); err != nil || led != n {
+		if led, err := t.number([]byte(p.ID)); err != nil || led != w.n {
 			continue // staged by an older version
 		}
-		page = append(page, Waiting{p.ID, count, anew, int(p.Examples)})
+		page = append(page, Waiting{p.ID, w.waiting, w.anew, int(p.Examples)})
 	}
 	return page, nil, false, nil
 }

@@ -117,11 +117,11 @@ func checkRevision(old *Profile, want *uint64) error {
 }
 
 // checkRefs says whether the banks and the head of p exist, and fit.
-func (w *writeTx) checkRefs(p *Profile) error {
-	if err := p.overBanks(w.bank); err != nil {
+func (t *txn) checkRefs(p *Profile) error {
+	if err := p.overBanks(t.bank); err != nil {
 		return err
 	}
-	if p.Head != 0 && w.Bucket(bktHeads).Get(key32(p.Head)) == nil {
+	if p.Head != 0 && t.Bucket(bktHeads).Get(key32(p.Head)) == nil {
 		return fmt.Errorf("%w: head %d", ErrNotFound, p.Head)
 	}
 	return nil
