@@ -168,7 +168,7 @@ func (r *repairer) run(f *os.File) (err error) {
 
 func (r *repairer) readMeta() (err error) {
 	r.metaValues = map[string][]byte{}
-	err = r.old.all(bktMeta, func(k, v []byte) error {
+	err = r.old.all(r.old.buckets[string(bktMeta)], func(k, v []byte) error {
 		r.metaValues[string(k)] = v
 		return nil
 	})

@@ -29,7 +29,7 @@ func (r *repairer) beside() error {
 // take takes over the pairs of a bucket that are whole, whatever order damaged
 // pages give them in. What is of a profile that is not saved is not missed.
 func (r *repairer) take(tag byte, bucket []byte, count *int) error {
-	return r.old.all(bucket, func(k, v []byte) error {
+	return r.old.all(r.old.buckets[string(bucket)], func(k, v []byte) error {
 		if ofProfiles(bucket) && (len(k) < 4 || !r.accepted.Contains(binary.BigEndian.Uint32(k))) {
 			return nil
 		}
@@ -82,16 +82,14 @@ func (r *repairer) fits(tag byte, p pair, k []byte) error {
 // stagedNumbers notes the numbers of an import that was not committed: nobody
 // has seen these profiles.
 func (r *repairer) stagedNumbers() error {
-	inner, err := r.old.inner(bktStaging)
+	within, err := r.old.within(r.old.buckets[string(bktStaging)])
 	for _, name := range [][]byte{bktMerge, bktIDs} {
-		if b, ok := inner[string(name)]; ok && err == nil {
-			err = r.old.allOf(b, func(_, v []byte) error {
-				if n, err := number(v); err == nil {
-					r.staged.Add(n)
-				}
-				return nil
-			})
-		}
+		err = errors.Join(err, r.old.all(within[string(name)], func(_, v []byte) error {
+			if n, err := number(v); err == nil {
+				r.staged.Add(n)
+			}
+			return nil
+		}))
 	}
 	return err
 }
@@ -100,7 +98,7 @@ func (r *repairer) stagedNumbers() error {
 // that is so the records will say.
 func (r *repairer) ids() (err error) {
 	for _, name := range [][]byte{bktIDs, bktMerge} {
-		err = errors.Join(err, r.old.all(name, func(k, v []byte) error {
+		err = errors.Join(err, r.old.all(r.old.buckets[string(name)], func(k, v []byte) error {
 			if n, err := number(v); err == nil && n != 0 {
 				return r.put(bktIDs, k, v)
 			}
@@ -112,7 +110,7 @@ func (r *repairer) ids() (err error) {
 
 // profiles takes over the records, and those that ids lead to as profiles.
 func (r *repairer) profiles() error {
-	return r.old.all(bktProfiles, func(k, v []byte) error {
+	return r.old.all(r.old.buckets[string(bktProfiles)], func(k, v []byte) error {
 		n, err := number(k)
 		if err != nil || n == 0 || r.staged.Contains(n) || r.t.profiles.Get(k) != nil {
 			return nil
@@ -152,7 +150,9 @@ func (r *repairer) adopt() error {
 	if !r.accepted.IsEmpty() {
 		limit = max(limit, uint64(r.accepted.Maximum())+1)
 	}
-	importing := r.old.has(bktStaging) || r.old.has(bktMerge) || staging(r.meta.Schema)
+	_, staging := r.old.buckets[string(bktStaging)]
+	_, merging := r.old.buckets[string(bktMerge)]
+	importing := staging || merging || r.meta.Schema < schemaMasks && r.meta.Schema%2 == 0
 	known := r.before.nextNumber > 0 // how many profiles there were
 	for _, n := range r.orphans.ToArray() {
 		p, err := r.t.decode(n)
