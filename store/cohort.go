@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -126,28 +128,31 @@ func (w *writeTx) regroup(n uint32, old, new *Profile) error {
 	if old != nil {
 		var err error
 		if before, err = w.s.rules.of(&w.txn, old); err != nil {
-			if err := w.leaveAll(n); err != nil {
-				return err
-			}
-			before = nil
+			before, err = nil, w.leaveAll(n)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if new != nil {
 		after, _ = w.s.rules.of(&w.txn, new) // Check says that its head is damaged
 	}
-	for _, c := range before {
-		if _, stays := slices.BinarySearch(after, c); !stays {
-			if err := w.leave(c, n); err != nil {
-				return err
-			}
+	return errors.Join(
+		w.change(before, after, n, (*roaring.Bitmap).Remove),
+		w.change(after, before, n, (*roaring.Bitmap).Add))
+}
+
+// change adds a number to the cohorts that are not among others, or removes it.
+func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bitmap, uint32)) error {
+	for _, c := range cohorts {
+		if slices.Contains(others, c) {
+			continue
 		}
-	}
-	for _, c := range after {
-		if _, is := slices.BinarySearch(before, c); !is {
-			if err := w.join(c, n); err != nil {
-				return err
-			}
+		set, err := w.cohortSet(cohortKey(c, n))
+		if err != nil {
+			return err
 		}
+		do(set, n&0xffff)
 	}
 	return nil
 }

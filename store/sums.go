@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -106,28 +105,35 @@ func countSums(tx *bolt.Tx) (s sums, err error) {
 }
 
 // upgrade makes a file of an older version one of this version, and makes the
-// cohorts anew if the file has others. The one is one transaction: a crash leaves
-// the old file or the new one. In memory are the sets alone, two bytes for each
-// number in each of them at most.
+// cohorts anew if the file was last written under other options, in one
+// transaction: a crash leaves the old file or the new one. In memory are the sets
+// alone, two bytes for each number in each of them at most.
 func (s *Store) upgrade() error {
-	if s.meta.Schema < schema {
-		s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
-		err := s.writePages(func(tx *bolt.Tx) error {
-			if s.meta.Schema < schemaMasks {
-				if err := s.upgradeBuckets(tx); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+	kept := s.meta.Keys != ""
+	err := s.readPages(func(tx *bolt.Tx) error {
+		kept = kept || s.rules.kept(tx)
+		return nil
+	})
+	if err != nil || kept && s.meta.Schema == schema {
+		return err
+	}
+	s.opts.Logger.Info("upgrading the file, or its cohorts of profiles", "schema", s.meta.Schema, "to", schema)
+	return boltError(s.writePages(func(tx *bolt.Tx) error {
+		if s.meta.Schema < schemaMasks {
+			if err := s.upgradeBuckets(tx); err != nil {
 				return err
 			}
-			return setSchema(tx, schema)
-		})
-		if err != nil {
-			return boltError(err)
 		}
-	}
-	return s.remakeCohorts()
+		if !kept {
+			if err := s.makeCohorts(tx); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
+		return setSchema(tx, schema)
+	}))
 }
 
 // upgradeBuckets makes the buckets of a file before schemaMasks those of now.
@@ -154,25 +160,5 @@ func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
 			return err
 		}
 	}
-	return errors.Join(tx.Bucket(bktMeta).Delete(keyIndex), s.makeCohorts(tx))
-}
-
-// remakeCohorts makes the cohorts anew if the file was last written under other
-// options.
-func (s *Store) remakeCohorts() error {
-	kept := s.meta.Keys != ""
-	err := s.readPages(func(tx *bolt.Tx) error {
-		kept = kept || s.rules.kept(tx)
-		return nil
-	})
-	if err != nil || kept {
-		return err
-	}
-	s.opts.Logger.Info("making the cohorts of profiles anew")
-	return boltError(s.writePages(func(tx *bolt.Tx) error {
-		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
-			return err
-		}
-		return s.makeCohorts(tx)
-	}))
+	return tx.Bucket(bktMeta).Delete(keyIndex)
 }
