@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -71,18 +72,28 @@ func (b bucket) discard(key []byte) error {
 	return b.remove(key)
 }
 
+// prefixed copies the keys that start with prefix.
+func (r readBucket) prefixed(prefix []byte) (keys [][]byte) {
+	c := r.Cursor()
+	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
+}
+
+// removeAll deletes keys that the bucket has.
+func (b bucket) removeAll(keys [][]byte) error {
+	for _, k := range keys {
+		if err := b.remove(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // removePrefix deletes the keys that start with prefix, and returns their
 // number.
 func (b bucket) removePrefix(prefix []byte) (uint64, error) {
-	var found [][]byte
-	c := b.Cursor()
-	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
-		found = append(found, append([]byte(nil), k...))
-	}
-	for _, k := range found {
-		if err := b.remove(k); err != nil {
-			return 0, err
-		}
-	}
-	return uint64(len(found)), nil
+	keys := b.prefixed(prefix)
+	return uint64(len(keys)), b.removeAll(keys)
 }

@@ -264,12 +264,7 @@ func (w *writeTx) keepBase(b *base) error {
 	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
 		old = append(old, bytes.Clone(k))
 	}
-	for _, k := range old {
-		if err := changes.remove(k); err != nil {
-			return err
-		}
-	}
-	return nil
+	return changes.removeAll(old)
 }
 
 // bases are the backups that others can build on, oldest first.

@@ -220,11 +220,8 @@ func TestDigest(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal(text, &got)); err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
-	if parsed, err := ParseDigest(want.String()); parsed != want || err != nil {
-		t.Errorf("got %v, %v, want %v", parsed, err, want)
-	}
 	for _, bad := range []string{"", "ab", strings.Repeat("x", 64)} {
-		if _, err := ParseDigest(bad); !errors.Is(err, ErrCorrupt) {
+		if err := got.UnmarshalText([]byte(bad)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%q: got %v, want ErrCorrupt", bad, err)
 		}
 	}
@@ -260,7 +257,7 @@ func TestStats(t *testing.T) {
 		}
 		rows += 4 * len(p.Codes)
 	}
-	if a.Profiles != 10 || a.RecordBytes != int64(records) || a.MaskBytes != int64(rows) || a.MeanRecord() != float64(records)/10 {
+	if a.Profiles != 10 || a.RecordBytes != int64(records) || a.MaskBytes != int64(rows) {
 		t.Errorf("got %+v, want 10 profiles of %d bytes, of which masks and codes %d", a, records, rows)
 	}
 	info, err := os.Stat(s.Path())
@@ -271,7 +268,7 @@ func TestStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := s.Stats()
-	if d := b.Sub(a); err != nil || d.Writes != 1 || d.Commits != 1 || d.Profiles != 11 || (Stats{}).MeanRecord() != 0 {
+	if d := b.Sub(a); err != nil || d.Writes != 1 || d.Commits != 1 || d.Profiles != 11 {
 		t.Errorf("got %+v, %v, want one write and 11 profiles", d, err)
 	}
 }

@@ -94,18 +94,7 @@ func (w *writeTx) free(n uint32) error {
 
 func (w *writeTx) eraseBeside(n uint32) error {
 	key := key32(n)
-	if err := w.Bucket(bktState).discard(key); err != nil {
-		return err
-	}
-	if err := w.dropExamples(n); err != nil {
-		return err
-	}
-	if err := w.Bucket(bktPeople).discard(key); err != nil {
-		return err
-	}
-	if err := w.Bucket(bktWaiting).discard(key); err != nil {
-		return err
-	}
 	_, err := w.Bucket(bktHistory).removePrefix(key)
-	return err
+	return errors.Join(err, w.dropExamples(n),
+		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
 }

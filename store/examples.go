@@ -13,27 +13,16 @@ import (
 // Examples returns the profile's stored examples, oldest first, without those
 // over Options.MaxAge.
 func (s *Store) Examples(id string) (examples []Example, err error) {
-	err = s.view(func(t *txn) error {
-		examples = nil
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) error {
 		person, err := t.person(n)
 		if err != nil {
 			return err
 		}
-		for k, err := range t.eachExample(n) {
-			if err != nil {
-				return err
-			}
-			e := s.opts.completed(id, k)
-			e.Known = !person.awaits(e)
-			if !s.opts.expired(e) {
-				examples = append(examples, e)
-			}
+		examples, err = t.unexpired(&s.opts, id, n)
+		for i, e := range examples {
+			examples[i].Known = !person.awaits(e)
 		}
-		return nil
+		return err
 	})
 	return examples, err
 }
@@ -99,11 +88,7 @@ func (s *Store) Beside(ctx context.Context, id string, o Write) error {
 	if err := s.checkExamples(o.Append); err != nil {
 		return err
 	}
-	return s.write(ctx, func(w *writeTx) error {
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	return s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		if o.IfRevision != nil {
 			now, err := w.decode(n)
 			if err != nil {

@@ -14,12 +14,8 @@ import (
 // that stays of the profile gets a new key, and the old one is overwritten
 // before it returns.
 func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgotten int, err error) {
-	err = s.write(ctx, func(w *writeTx) error {
+	err = s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		forgotten = 0
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
 		sh, err := w.shelf(n)
 		if err != nil {
 			return err
@@ -107,12 +103,8 @@ func (s *Store) Expire(ctx context.Context, prefix string) (erased int, err erro
 
 func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
 	old := false
-	err = s.view(func(t *txn) error {
+	err = s.viewOwned(id, func(t *txn, n uint32) error {
 		old = false
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
 		for e, err := range t.eachExample(n) {
 			if err != nil {
 				return err
@@ -124,11 +116,7 @@ func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
 	if err != nil || !old {
 		return 0, err
 	}
-	err = s.write(ctx, func(w *writeTx) error {
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		before := w.tally.examples
 		sh, err := w.shelf(n)
 		if err == nil {

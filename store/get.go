@@ -18,11 +18,7 @@ func (s *Store) Get(id string) (p *Profile, err error) {
 
 // State returns the profile's state, nil if it has none.
 func (s *Store) State(id string) (state []byte, err error) {
-	err = s.view(func(t *txn) error {
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
 		state, err = t.state(n)
 		return err
 	})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/hex"
-	"fmt"
 	"time"
 )
 
@@ -27,15 +26,6 @@ func (d *Digest) UnmarshalText(text []byte) error {
 		return corrupt("digest: %w", err)
 	}
 	return nil
-}
-
-// ParseDigest reads a digest of 64 hexadecimal digits.
-func ParseDigest(s string) (Digest, error) {
-	var d Digest
-	if err := d.UnmarshalText([]byte(s)); err != nil {
-		return Digest{}, fmt.Errorf("%q: %w", s, err)
-	}
-	return d, nil
 }
 
 // Meta is what a store is bound to, from its creation on.

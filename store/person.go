@@ -88,11 +88,7 @@ func decodePerson(b []byte) (p Person, err error) {
 
 // Person returns what is stored of a profile's person.
 func (s *Store) Person(id string) (p Person, err error) {
-	err = s.view(func(t *txn) error {
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
 		if p, err = t.person(n); err != nil {
 			return err
 		}

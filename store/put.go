@@ -311,16 +311,6 @@ func (w *writeTx) keepHistory(old *Profile) error {
 			return err
 		}
 	}
-	var kept [][]byte
-	c := history.Cursor()
-	for k, _ := c.Seek(key); hasPrefix(k, key); k, _ = c.Next() {
-		kept = append(kept, bytes.Clone(k))
-	}
-	for len(kept) > w.s.opts.History {
-		if err := history.remove(kept[0]); err != nil {
-			return err
-		}
-		kept = kept[1:]
-	}
-	return nil
+	kept := history.prefixed(key)
+	return history.removeAll(kept[:max(0, len(kept)-w.s.opts.History)])
 }

@@ -150,9 +150,9 @@ func (r *repairer) adopt() error {
 	if !r.accepted.IsEmpty() {
 		limit = max(limit, uint64(r.accepted.Maximum())+1)
 	}
-	_, staging := r.old.buckets[string(bktStaging)]
+	_, staged := r.old.buckets[string(bktStaging)]
 	_, merging := r.old.buckets[string(bktMerge)]
-	importing := staging || merging || r.meta.Schema < schemaMasks && r.meta.Schema%2 == 0
+	importing := staged || merging || staging(r.meta.Schema)
 	known := r.before.nextNumber > 0 // how many profiles there were
 	for _, n := range r.orphans.ToArray() {
 		p, err := r.t.decode(n)

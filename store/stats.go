@@ -82,11 +82,3 @@ func (s Stats) Sub(o Stats) Stats {
 	s.Commits -= o.Commits
 	return s
 }
-
-// MeanRecord is the mean bytes per profile.
-func (s Stats) MeanRecord() float64 {
-	if s.Profiles == 0 {
-		return 0
-	}
-	return float64(s.RecordBytes) / float64(s.Profiles)
-}

@@ -138,6 +138,17 @@ func (s *Store) view(fn func(t *txn) error) error {
 	}
 }
 
+// viewOwned is view with the number of a profile.
+func (s *Store) viewOwned(id string, fn func(t *txn, n uint32) error) error {
+	return s.view(func(t *txn) error {
+		n, err := t.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		return fn(t, n)
+	})
+}
+
 // writeTx is a writing transaction.
 type writeTx struct {
 	txn
@@ -172,6 +183,17 @@ const maxGroup = 256
 // share the next one.
 func (s *Store) write(ctx context.Context, fn func(w *writeTx) error) error {
 	return s.enqueue(&writeOp{ctx: ctx, fn: fn})
+}
+
+// writeOwned is write with the number of a profile.
+func (s *Store) writeOwned(ctx context.Context, id string, fn func(w *writeTx, n uint32) error) error {
+	return s.write(ctx, func(w *writeTx) error {
+		n, err := w.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		return fn(w, n)
+	})
 }
 
 // writeAlone is write for a function that writes much.
