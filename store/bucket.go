@@ -48,7 +48,6 @@ func (b bucket) replace(key, value []byte) error {
 	return b.b.Put(key, value)
 }
 
-// put is insert or replace.
 func (b bucket) put(key, value []byte) error {
 	if b.Get(key) == nil {
 		return b.insert(key, value)
@@ -64,7 +63,6 @@ func (b bucket) remove(key []byte) error {
 	return b.b.Delete(key)
 }
 
-// discard is remove, if the bucket has the key.
 func (b bucket) discard(key []byte) error {
 	if b.Get(key) == nil {
 		return nil
@@ -81,7 +79,6 @@ func (r readBucket) prefixed(prefix []byte) (keys [][]byte) {
 	return keys
 }
 
-// removeAll deletes keys that the bucket has.
 func (b bucket) removeAll(keys [][]byte) error {
 	for _, k := range keys {
 		if err := b.remove(k); err != nil {

@@ -145,7 +145,6 @@ func (c *checker) run(deep bool) error {
 	return nil
 }
 
-// each calls fn for every key of a bucket.
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
 	b, i := c.t.Bucket(name), 0

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -90,7 +91,6 @@ func (r *cohortRules) ofHead(data []byte) (cohorts []string, counts []uint32) {
 	return cohorts, counts
 }
 
-// ofShared returns the cohort of each label of a shared head.
 func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	key := key32(ref)
 	value := t.Tx.Bucket(bktHeads).Get(key)
@@ -157,7 +157,6 @@ func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bi
 	return nil
 }
 
-// makeCohorts makes all sets anew, of the records.
 func (s *Store) makeCohorts(tx *bolt.Tx) error {
 	if tx.Bucket(bktCohorts) != nil {
 		if err := tx.DeleteBucket(bktCohorts); err != nil {
@@ -167,17 +166,29 @@ func (s *Store) makeCohorts(tx *bolt.Tx) error {
 	if s.meta.Keys != "" {
 		return nil
 	}
-	t, sets := s.newTxn(tx), cohortSets{}
-	c := t.profiles.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+	t := s.newTxn(tx)
+	sets, _, err := s.rules.setsOf(context.Background(), &t) // what cannot be read is left to Check
+	return errors.Join(err, s.rules.writeAll(tx, sets))
+}
+
+// setsOf makes the sets of all records, and those of the numbers whose record, or
+// head, cannot be read.
+func (r *cohortRules) setsOf(ctx context.Context, t *txn) (sets, unread cohortSets, err error) {
+	sets, unread = cohortSets{}, cohortSets{}
+	err = t.profiles.ForEach(func(k, _ []byte) error {
 		n, err := number(k)
 		if err != nil {
-			return err
+			return ctx.Err()
 		}
-		if p, err := t.decode(n); err == nil { // else it is left to Check
-			cohorts, _ := s.rules.of(&t, p)
-			sets.add(n, cohorts)
+		var cohorts []string
+		p, err := t.decode(n)
+		if err == nil {
+			cohorts, err = r.of(t, p)
 		}
-	}
-	return s.rules.writeAll(tx, sets)
+		if sets.add(n, cohorts); err != nil {
+			unread.add(n, []string{""})
+		}
+		return ctx.Err()
+	})
+	return sets, unread, err
 }

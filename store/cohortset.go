@@ -20,7 +20,6 @@ func cohortKey(cohort string, n uint32) string {
 	return string(binary.BigEndian.AppendUint16([]byte(cohort), uint16(n>>16)))
 }
 
-// add puts a number into the sets of some cohorts.
 func (sets cohortSets) add(n uint32, cohorts []string) {
 	for _, c := range cohorts {
 		key := cohortKey(c, n)
@@ -135,7 +134,6 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 	return set, nil
 }
 
-// writeCohorts stores the sets that the transaction has changed.
 func (w *writeTx) writeCohorts() error {
 	if len(w.sets) == 0 {
 		return nil

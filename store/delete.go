@@ -24,16 +24,18 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Bucket(bktIDs).remove(key); err != nil {
-			return err
-		}
-		w.tally.profiles--
-		return errors.Join(w.erase(key, n), w.keepOut(key))
+		return errors.Join(w.evict(key, n), w.keepOut(key))
 	})
 }
 
+// evict erases a profile that a key of bktIDs leads to, and the key.
+func (w *writeTx) evict(idKey []byte, n uint32) error {
+	w.tally.profiles--
+	return errors.Join(w.Bucket(bktIDs).remove(idKey), w.erase(idKey, n))
+}
+
 // erase deletes all that is stored under a number that a key of bktIDs has led
-// to. A record that cannot be read is erased like any other, one of another id
+// to, and frees it. A record that cannot be read is erased like any other, one of another id
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
 	if r, err := w.refs(n); err == nil {
@@ -42,14 +44,7 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 		}
 	}
 	w.changed++
-	return w.eraseNumber(n)
-}
-
-// eraseNumber deletes all that is stored under a number, and frees it.
-func (w *writeTx) eraseNumber(n uint32) error {
-	key := key32(n)
-	record := w.profiles.Get(key)
-	w.tally.recordBytes -= uint64(len(record))
+	w.tally.recordBytes -= uint64(len(w.profiles.Get(key32(n))))
 	if err := w.eraseBeside(n); err != nil {
 		return err
 	}

@@ -114,7 +114,6 @@ func (s *Store) checkExamples(examples []Example) error {
 	return nil
 }
 
-// putExample stores an example under its number and sequence.
 func (w *writeTx) putExample(n uint32, e Example) error {
 	key := key32x64(n, e.Sequence)
 	value, err := w.sealed(tagExample, n, key, appendExample(nil, e))
@@ -124,7 +123,6 @@ func (w *writeTx) putExample(n uint32, e Example) error {
 	return w.Bucket(bktExamples).insert(key, value)
 }
 
-// dropExamples erases the examples under a number.
 func (w *writeTx) dropExamples(n uint32) error {
 	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
 	w.tally.examples -= count

@@ -82,7 +82,6 @@ func packageOf(fn any) string {
 	return name[:at+strings.IndexByte(name[at:], '.')]
 }
 
-// ofBolt says whether a function is of bbolt or one of its packages.
 func ofBolt(function string) bool {
 	rest, ok := strings.CutPrefix(function, boltFrames)
 	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "/"))
@@ -108,33 +107,20 @@ func raisedByBolt() bool {
 }
 
 // readPages is db.View, guarded.
-func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
-	if stuck := s.stuck.Load(); stuck != nil {
-		return *stuck
-	}
-	f := s.enter()
-	if f == nil {
-		return ErrClosed
-	}
-	defer s.leave(f)
-	var tx *bolt.Tx
-	defer s.ended(&tx, &err)
-	defer recovered(debug.SetPanicOnFault(true), &err)
-	if tx, err = f.Begin(false); err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	return fn(tx)
-}
+func (s *Store) readPages(fn func(tx *bolt.Tx) error) error { return s.pages((*bolt.DB).View, fn) }
 
 // writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
 // The caller holds s.writer, or is Open.
-func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
+func (s *Store) writePages(fn func(tx *bolt.Tx) error) error {
+	if s.nameless != nil && s.stuck.Load() == nil {
+		return s.nameless
+	}
+	return s.pages((*bolt.DB).Update, fn)
+}
+
+func (s *Store) pages(run func(*bolt.DB, func(*bolt.Tx) error) error, fn func(tx *bolt.Tx) error) (err error) {
 	if stuck := s.stuck.Load(); stuck != nil {
 		return *stuck
-	}
-	if s.nameless != nil {
-		return s.nameless
 	}
 	f := s.enter()
 	if f == nil {
@@ -144,7 +130,7 @@ func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
 	var tx *bolt.Tx
 	defer s.ended(&tx, &err)
 	defer recovered(debug.SetPanicOnFault(true), &err)
-	return f.Update(func(t *bolt.Tx) error {
+	return run(f.DB, func(t *bolt.Tx) error {
 		tx = t
 		return fn(t)
 	})

@@ -130,7 +130,6 @@ func openKeys(path, id string, o Options) (*keyring, error) {
 	return k, nil
 }
 
-// unlock reads the header.
 func (k *keyring) unlock(master []byte) error {
 	header := make([]byte, keyHeader)
 	if _, err := k.file.ReadAt(header, 0); err != nil {
@@ -197,7 +196,6 @@ func (k *keyring) newSlot(n uint32) (slot []byte, a cipher.AEAD, err error) {
 	return binary.LittleEndian.AppendUint32(slot, crc32.Checksum(slot, castagnoli)), a, nil
 }
 
-// checkSlot says whether a slot holds a key.
 func checkSlot(slot []byte) error {
 	switch {
 	case len(slot) != slotSize:
@@ -210,7 +208,6 @@ func checkSlot(slot []byte) error {
 	return nil
 }
 
-// aead reads the key of a profile.
 func (k *keyring) aead(n uint32) (cipher.AEAD, error) {
 	var slot [slotSize]byte
 	if _, err := k.file.ReadAt(slot[:], slotAt(n)); err == io.EOF {
@@ -296,7 +293,6 @@ func (k *keyring) each(fn func(n uint32)) error {
 	return nil
 }
 
-// erasedSince says whether a key was erased after an epoch.
 func (k *keyring) erasedSince(n uint32, epoch uint64) bool {
 	k.lock.Lock()
 	defer k.lock.Unlock()

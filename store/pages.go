@@ -53,7 +53,6 @@ func (w *pageWalk) branches(f *os.File) (err error) {
 	return w.wrong
 }
 
-// all walks over all pages.
 func (w *pageWalk) all(f *os.File) error {
 	w.whole = true
 	err := w.branches(f)
@@ -235,7 +234,6 @@ func inOrder(last, key, high []byte, first bool) error {
 	return nil
 }
 
-// branch walks over the pages below a branch page.
 func (w *pageWalk) branch(t *subtree, p page, where string) {
 	all, whole := w.elements(t, p, where)
 	for i := 0; whole && i < len(all); i++ {

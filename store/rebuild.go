@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -110,11 +111,8 @@ func (r *rebuilder) takePairs(payload []byte) error {
 	if len(payload) == 0 {
 		return corrupt("no pairs")
 	}
-	place := 0
-	for place < len(backedUp) && backedUp[place].tag != payload[0] {
-		place++
-	}
-	if place == len(backedUp) || place < r.place {
+	place := slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == payload[0] })
+	if place < r.place {
 		return corrupt("pairs of bucket %q after %q", payload[0], backedUp[r.place].tag)
 	}
 	if place > r.place {

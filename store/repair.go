@@ -213,7 +213,6 @@ func (r *repairer) look() {
 	r.t.Tx, r.t.ids, r.t.profiles = tx, readBucket{tx.Bucket(bktIDs)}, readBucket{tx.Bucket(bktProfiles)}
 }
 
-// put writes to the new file.
 func (r *repairer) put(bucket, key, value []byte) error {
 	if err := r.ctx.Err(); err != nil {
 		return err

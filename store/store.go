@@ -177,7 +177,6 @@ func (s *Store) start() error {
 	return s.refuseOld()
 }
 
-// readStart reads the meta values.
 func (s *Store) readStart() error {
 	return s.readPages(func(tx *bolt.Tx) (err error) {
 		if s.meta, err = readMeta(tx); err != nil {
@@ -270,16 +269,6 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 		return err
 	}
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
-}
-
-// setSchema changes the version that the file says it has.
-func setSchema(tx *bolt.Tx, version int) error {
-	m, err := readMeta(tx)
-	if err != nil || m.Schema == version {
-		return err
-	}
-	m.Schema = version
-	return writeMeta(tx, m)
 }
 
 // linkNew gives a file another name, unless a file has that. Unlike a rename it

@@ -45,7 +45,6 @@ func hashKey(key []byte) uint64 {
 // sums are those of the buckets in summed.
 type sums [len(summed)]sum
 
-// of returns the sum of a bucket, nil if it has none.
 func (s *sums) of(name []byte) *sum {
 	for i, n := range summed {
 		if string(n) == string(name) {
@@ -86,7 +85,6 @@ func (s *sums) write(tx *bolt.Tx) error {
 	return tx.Bucket(bktMeta).Put(keySums, seal(tagMeta, keySums, b))
 }
 
-// countSums reads all keys.
 func countSums(tx *bolt.Tx) (s sums, err error) {
 	for i, name := range summed {
 		b := tx.Bucket(name)
@@ -132,7 +130,9 @@ func (s *Store) upgrade() error {
 		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
 			return err
 		}
-		return setSchema(tx, schema)
+		m := s.meta
+		m.Schema = schema
+		return writeMeta(tx, m)
 	}))
 }
 

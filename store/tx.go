@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/cipher"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +42,6 @@ func (t *txn) named(err error) error {
 	return err
 }
 
-// number returns the number of a profile.
 func (t *txn) number(id []byte) (uint32, error) {
 	t.reading = id
 	key := t.idKey(id)
@@ -66,7 +67,6 @@ func (t *txn) owned(id []byte) (uint32, error) {
 	return n, t.ownedBy(r, t.idKey(id))
 }
 
-// refs reads the refs of the record under a number.
 func (t *txn) refs(n uint32) (recordRefs, error) {
 	b, err := t.record(n)
 	if err != nil {
@@ -83,7 +83,6 @@ func (t *txn) ownedBy(r recordRefs, key []byte) error {
 	return nil
 }
 
-// profile returns the profile with an id.
 func (t *txn) profile(id []byte) (*Profile, error) {
 	n, err := t.number(id)
 	if err != nil {
@@ -113,7 +112,7 @@ func (t *txn) numbered(key []byte, n uint32) (*Profile, error) {
 }
 
 func putKey(key *[4]byte, n uint32) []byte {
-	key[0], key[1], key[2], key[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	binary.BigEndian.PutUint32(key[:], n)
 	return key[:]
 }
 
@@ -149,7 +148,6 @@ func (s *Store) viewOwned(id string, fn func(t *txn, n uint32) error) error {
 	})
 }
 
-// writeTx is a writing transaction.
 type writeTx struct {
 	txn
 	s       *Store
@@ -316,13 +314,11 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		tx.DB().AllocSize = growth(tx.Size())
 		w.txn = s.newTxn(tx)
 		w.writing = true
-		if w.tally, err = readTally(tx); err != nil {
-			return err
-		}
-		if w.sums, err = readSums(tx); err != nil {
-			return err
-		}
-		if w.noting, err = newestEpoch(tx); err != nil {
+		var terr, serr error
+		w.tally, terr = readTally(tx)
+		w.sums, serr = readSums(tx)
+		w.noting, err = newestEpoch(tx)
+		if err := cmp.Or(terr, serr, err); err != nil {
 			return err
 		}
 		if w.noting > 0 {
@@ -336,13 +332,8 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 			}
 		}
 		failed = nil
-		if err := w.noteChanges(); err != nil {
-			return err
-		}
-		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
-			return err
-		}
-		if err := w.writeCohorts(); err != nil {
+		_, err = tx.Bucket(bktMeta).NextSequence() // the revision
+		if err = cmp.Or(err, w.noteChanges(), w.writeCohorts()); err != nil {
 			return err
 		}
 		w.tally.commits += w.changed

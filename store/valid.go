@@ -145,7 +145,6 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	return err
 }
 
-// validNumber reads a number or a ref.
 func validNumber(b []byte) (uint32, error) {
 	n, err := number(b)
 	if err == nil && n == 0 {
