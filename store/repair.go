@@ -85,7 +85,8 @@ func repair(ctx context.Context, from, to string, opts Options) (report RepairRe
 	defer os.Remove(temp.Name())
 	defer os.Remove(KeysPath(temp.Name()))
 	temp.Close()
-	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(), accepted: roaring.New(), orphans: roaring.New(), private: roaring.New(), staged: roaring.New()}
+	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(),
+		accepted: roaring.New(), orphans: roaring.New(), private: roaring.New(), staged: roaring.New()}
 	if err := errors.Join(r.run(f), r.close()); err != nil {
 		return report, err
 	}
