@@ -39,7 +39,7 @@ func (w *writeTx) evict(idKey []byte, n uint32) error {
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
 	if r, err := w.refs(n); err == nil {
-		if err := w.ownedBy(r, idKey); err != nil {
+		if err := w.ownedBy(r.id, idKey); err != nil {
 			return err
 		}
 	}

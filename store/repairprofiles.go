@@ -185,7 +185,7 @@ func (r *repairer) lostIDs() error {
 	err := r.t.ids.ForEach(func(k, v []byte) error {
 		n := binary.BigEndian.Uint32(v)
 		refs, err := r.t.refs(n)
-		if err == nil && r.t.ownedBy(refs, k) == nil {
+		if err == nil && r.t.ownedBy(refs.id, k) == nil {
 			return nil
 		}
 		if r.t.keys == nil {

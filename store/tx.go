@@ -64,7 +64,7 @@ func (t *txn) owned(id []byte) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("profile %q: %w", id, err)
 	}
-	return n, t.ownedBy(r, t.idKey(id))
+	return n, t.ownedBy(r.id, t.idKey(id))
 }
 
 func (t *txn) refs(n uint32) (recordRefs, error) {
@@ -75,10 +75,10 @@ func (t *txn) refs(n uint32) (recordRefs, error) {
 	return readRefs(b)
 }
 
-// ownedBy is ErrCorrupt unless it is the record's id that leads to it.
-func (t *txn) ownedBy(r recordRefs, key []byte) error {
-	if !bytes.Equal(t.idKey(r.id), key) {
-		return corrupt("profile %q has the record of %q", key, r.id)
+// ownedBy is ErrCorrupt unless it is a record's id that leads to it.
+func (t *txn) ownedBy(id, key []byte) error {
+	if !bytes.Equal(t.idKey(id), key) {
+		return corrupt("profile %q has the record of %q", key, id)
 	}
 	return nil
 }
@@ -105,8 +105,8 @@ func (t *txn) numbered(key []byte, n uint32) (*Profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", key, err)
 	}
-	if !bytes.Equal(t.idKey([]byte(p.ID)), key) {
-		return nil, corrupt("profile %q has the record of %q", key, p.ID)
+	if err := t.ownedBy([]byte(p.ID), key); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
