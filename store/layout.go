@@ -50,12 +50,9 @@ var (
 	keyIndex = []byte("index")
 )
 
-// laterBuckets are those that older files lack, from the schema on that has
-// them, in the order of summed.
-var laterBuckets = []struct {
-	name []byte
-	from int
-}{{bktPeople, schemaIndexed}, {bktWaiting, schemaIndexed}, {bktChanges, schemaMasks}}
+// laterBuckets are the last of summed, which older files lack, and the schema
+// from which on they are there.
+var laterBuckets = map[string]int{"people": schemaIndexed, "waiting": schemaIndexed, "changes": schemaMasks}
 
 const (
 	tagMeta    = 'M'

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,23 +182,13 @@ func (s *Store) readStart() error {
 			return err
 		}
 		for _, name := range allBuckets {
-			if tx.Bucket(name) == nil && !s.meta.lacks(name) {
+			if tx.Bucket(name) == nil && s.meta.Schema >= laterBuckets[string(name)] {
 				return corrupt("no bucket %q", name)
 			}
 		}
 		_, err = readTally(tx)
 		return err
 	})
-}
-
-// lacks says whether a file of the schema has no such bucket yet.
-func (m Meta) lacks(bucket []byte) bool {
-	for _, later := range laterBuckets {
-		if bytes.Equal(later.name, bucket) {
-			return m.Schema < later.from
-		}
-	}
-	return false
 }
 
 // settleStart upgrades an older file and finishes what a crash cut short.

@@ -147,8 +147,8 @@ func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, later := range laterBuckets {
-		if _, err := tx.CreateBucketIfNotExists(later.name); err != nil {
+	for later := range laterBuckets {
+		if _, err := tx.CreateBucketIfNotExists([]byte(later)); err != nil {
 			return err
 		}
 	}
