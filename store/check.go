@@ -177,10 +177,10 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	switch tag {
 	case tagBank:
 		c.banks[p.n] = p.bank
-		c.ledToBy(kindBank, p.digest, k)
+		c.ledToBy(kindBank, "bank", p)
 	case tagHead:
 		c.heads[p.n] = true
-		c.ledToBy(kindHead, p.digest, k)
+		c.ledToBy(kindHead, "head", p)
 	case tagName:
 		if !c.heads[p.n] {
 			c.problem("head name %q: no head %d", k, p.n)
@@ -205,9 +205,9 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 }
 
 // ledToBy says whether the digest of a bank or a head leads to it.
-func (c *checker) ledToBy(kind byte, d Digest, ref []byte) {
-	if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kind, d)), ref) {
-		c.problem("%c %x: its digest %s does not lead to it", kind, ref, d.Short())
+func (c *checker) ledToBy(kind byte, what string, p pair) {
+	if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kind, p.digest)), key32(p.n)) {
+		c.problem("%s %d: its digest %s does not lead to it", what, p.n, p.digest.Short())
 	}
 }
 

@@ -134,13 +134,6 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 	return set, nil
 }
 
-func (w *writeTx) writeCohorts() error {
-	if len(w.sets) == 0 {
-		return nil
-	}
-	return w.sets.write(w.Tx.Bucket(bktCohorts))
-}
-
 // leaveAll takes a number out of every set: nothing says any more which it is in.
 func (w *writeTx) leaveAll(n uint32) error {
 	if w.keys != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
@@ -146,9 +147,7 @@ func isEmpty(b interface{ Cursor() *bolt.Cursor }) bool {
 	return k == nil
 }
 
-func hasPrefix(k, prefix []byte) bool {
-	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
-}
+func hasPrefix(k, prefix []byte) bool { return bytes.HasPrefix(k, prefix) }
 
 // firstKeys copies the first keys of a bucket, at most limit.
 func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
