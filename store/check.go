@@ -218,11 +218,11 @@ func (c *checker) id(k []byte, n uint32) {
 	if !c.led.CheckedAdd(n) && err == nil {
 		err = corrupt("profile %q: number %d has another id", k, n)
 	}
+	c.recordBytes += uint64(len(c.t.profiles.Get(key32(n))))
 	if err != nil {
 		c.unreadable(err)
 		return
 	}
-	c.recordBytes += uint64(len(c.t.profiles.Get(key32(n))))
 	c.maskBytes += uint64(p.MaskBytes())
 	if err := p.overBanks(bankOf(c.banks)); err != nil {
 		c.problem("profile %q: %v", p.ID, err)

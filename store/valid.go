@@ -60,8 +60,11 @@ func about(err error, tag byte, k []byte) error {
 		return nil
 	}
 	what := backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })].what
-	if tag == tagValue || tag == tagName || tag == tagID {
+	switch ref, bad := number(k); {
+	case tag == tagValue || tag == tagName || tag == tagID:
 		return fmt.Errorf("%s %q: %w", what, k, err)
+	case bad == nil && (tag == tagBank || tag == tagHead):
+		return fmt.Errorf("%s %d: %w", what, ref, err)
 	}
 	return fmt.Errorf("%s %x: %w", what, k, err)
 }
