@@ -107,18 +107,7 @@ func raisedByBolt() bool {
 }
 
 // readPages is db.View, guarded.
-func (s *Store) readPages(fn func(tx *bolt.Tx) error) error { return s.pages((*bolt.DB).View, fn) }
-
-// writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
-// The caller holds s.writer, or is Open.
-func (s *Store) writePages(fn func(tx *bolt.Tx) error) error {
-	if s.nameless != nil && s.stuck.Load() == nil {
-		return s.nameless
-	}
-	return s.pages((*bolt.DB).Update, fn)
-}
-
-func (s *Store) pages(run func(*bolt.DB, func(*bolt.Tx) error) error, fn func(tx *bolt.Tx) error) (err error) {
+func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 	if stuck := s.stuck.Load(); stuck != nil {
 		return *stuck
 	}
@@ -130,7 +119,31 @@ func (s *Store) pages(run func(*bolt.DB, func(*bolt.Tx) error) error, fn func(tx
 	var tx *bolt.Tx
 	defer s.ended(&tx, &err)
 	defer recovered(debug.SetPanicOnFault(true), &err)
-	return run(f.DB, func(t *bolt.Tx) error {
+	if tx, err = f.Begin(false); err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
+// writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
+// The caller holds s.writer, or is Open.
+func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
+	if stuck := s.stuck.Load(); stuck != nil {
+		return *stuck
+	}
+	if s.nameless != nil {
+		return s.nameless
+	}
+	f := s.enter()
+	if f == nil {
+		return ErrClosed
+	}
+	defer s.leave(f)
+	var tx *bolt.Tx
+	defer s.ended(&tx, &err)
+	defer recovered(debug.SetPanicOnFault(true), &err)
+	return f.Update(func(t *bolt.Tx) error {
 		tx = t
 		return fn(t)
 	})
