@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
@@ -147,7 +146,9 @@ func isEmpty(b interface{ Cursor() *bolt.Cursor }) bool {
 	return k == nil
 }
 
-func hasPrefix(k, prefix []byte) bool { return bytes.HasPrefix(k, prefix) }
+func hasPrefix(k, prefix []byte) bool {
+	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
+}
 
 // firstKeys copies the first keys of a bucket, at most limit.
 func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {

@@ -85,6 +85,6 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("record %.1f B (mask %.1f B) a profile; file %d, free %d", float64(stats.RecordBytes)/float64(stats.Profiles),
+	t.Logf("record %.1f B (mask %.1f B) a profile; file %d, free %d", float64(stats.RecordBytes)/float64(distinct),
 		float64(stats.MaskBytes)/float64(distinct), stats.FileBytes, stats.FreeBytes)
 }
