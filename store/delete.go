@@ -35,7 +35,7 @@ func (w *writeTx) evict(idKey []byte, n uint32) error {
 }
 
 // erase deletes all that is stored under a number that a key of bktIDs has led
-// to, and frees it. A record that cannot be read is erased like any other, one of another id
+// to. A record that cannot be read is erased like any other, one of another id
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
 	if r, err := w.refs(n); err == nil {
@@ -44,6 +44,11 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 		}
 	}
 	w.changed++
+	return w.eraseNumber(n)
+}
+
+// eraseNumber deletes all that is stored under a number, and frees it.
+func (w *writeTx) eraseNumber(n uint32) error {
 	w.tally.recordBytes -= uint64(len(w.profiles.Get(key32(n))))
 	if err := w.eraseBeside(n); err != nil {
 		return err
