@@ -75,7 +75,7 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 	sealed := b.keys != nil
 	add := func(tag byte, k, v []byte) error {
-		if err := validPair(tag, sealed, k, v); err != nil {
+		if _, err := (&txn{}).validPair(tag, sealed, k, v); err != nil {
 			return err
 		}
 		return b.pair(tag, k, v)

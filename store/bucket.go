@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -47,7 +48,6 @@ func (b bucket) replace(key, value []byte) error {
 	return b.b.Put(key, value)
 }
 
-// put is insert or replace.
 func (b bucket) put(key, value []byte) error {
 	if b.Get(key) == nil {
 		return b.insert(key, value)
@@ -63,7 +63,6 @@ func (b bucket) remove(key []byte) error {
 	return b.b.Delete(key)
 }
 
-// discard is remove, if the bucket has the key.
 func (b bucket) discard(key []byte) error {
 	if b.Get(key) == nil {
 		return nil
@@ -71,18 +70,27 @@ func (b bucket) discard(key []byte) error {
 	return b.remove(key)
 }
 
+// prefixed copies the keys that start with prefix.
+func (r readBucket) prefixed(prefix []byte) (keys [][]byte) {
+	c := r.Cursor()
+	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
+}
+
+func (b bucket) removeAll(keys [][]byte) error {
+	for _, k := range keys {
+		if err := b.remove(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // removePrefix deletes the keys that start with prefix, and returns their
 // number.
 func (b bucket) removePrefix(prefix []byte) (uint64, error) {
-	var found [][]byte
-	c := b.Cursor()
-	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
-		found = append(found, append([]byte(nil), k...))
-	}
-	for _, k := range found {
-		if err := b.remove(k); err != nil {
-			return 0, err
-		}
-	}
-	return uint64(len(found)), nil
+	keys := b.prefixed(prefix)
+	return uint64(len(keys)), b.removeAll(keys)
 }

@@ -48,16 +48,6 @@ func (b *base) encode() []byte {
 	return appendDigests(out, b.files)
 }
 
-func decodeBase(payload []byte) (b *base, err error) {
-	d := &decoder{b: payload}
-	b = &base{revision: d.uvarint("revision"), digest: d.digest("digest")}
-	for _, set := range []**roaring.Bitmap{&b.banks, &b.heads} {
-		*set = d.set("set")
-	}
-	b.files = d.digests("banks")
-	return b, d.end()
-}
-
 // encodeSet is a Roaring bitmap in the portable format.
 func encodeSet(set *roaring.Bitmap) []byte {
 	set.RunOptimize()
@@ -123,18 +113,16 @@ func (w *writeTx) noteChanges() error {
 	if err != nil {
 		return err
 	}
-	if w.noted.GetCardinality() > maxNotes {
-		return w.fileNotes(append(notes, w.noted.ToArray()...))
-	}
 	before := len(notes)
-	for it := w.noted.Iterator(); it.HasNext(); {
+	w.noted.AndNot(roaring.BitmapOf(notes...))
+	for it := w.noted.Iterator(); it.HasNext() && len(notes) <= maxNotes; {
 		n := it.Next()
 		key := blockKey(w.noting, n)
 		bits, err := changedBlock(key, w.Tx.Bucket(bktChanges).Get(key))
 		if err != nil {
 			return err
 		}
-		if !bits.has(n) && !slices.Contains(notes[:before], n) {
+		if !bits.has(n) {
 			notes = append(notes, n)
 		}
 	}
@@ -142,7 +130,7 @@ func (w *writeTx) noteChanges() error {
 	case len(notes) == before:
 		return nil
 	case len(notes) > maxNotes:
-		return w.fileNotes(notes)
+		return w.fileNotes(append(notes, w.noted.ToArray()...))
 	}
 	return w.writeNotes(notes)
 }
@@ -193,7 +181,6 @@ func (w *writeTx) fileNotes(notes []uint32) error {
 	return w.writeNotes(nil)
 }
 
-// block is the bits of blockBits numbers.
 type block [blockBits / 8]byte
 
 func (b *block) has(n uint32) bool { return b[n%blockBits/8]>>(n%8)&1 != 0 }
@@ -264,12 +251,7 @@ func (w *writeTx) keepBase(b *base) error {
 	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
 		old = append(old, bytes.Clone(k))
 	}
-	for _, k := range old {
-		if err := changes.remove(k); err != nil {
-			return err
-		}
-	}
-	return nil
+	return changes.removeAll(old)
 }
 
 // bases are the backups that others can build on, oldest first.
@@ -292,16 +274,16 @@ func (t *txn) bases() (all []*base, err error) {
 }
 
 // readBase reads what is under an epoch, nil if its backup is not whole.
-func readBase(k, v []byte) (b *base, err error) {
+func readBase(k, v []byte) (*base, error) {
 	payload, err := unseal(tagChanges, k, v)
-	if err == nil && len(payload) > 0 {
-		b, err = decodeBase(payload)
+	if err == nil && len(payload) == 0 {
+		return nil, nil
 	}
-	if err != nil {
-		return nil, about(err, "changes %x", k)
-	}
-	if b != nil {
-		b.epoch = binary.BigEndian.Uint64(k)
+	d := &decoder{b: payload, err: err}
+	b := &base{epoch: binary.BigEndian.Uint64(k), revision: d.uvarint("revision"), digest: d.digest("digest")}
+	b.banks, b.heads, b.files = d.set("set"), d.set("set"), d.digests("banks")
+	if err := d.end(); err != nil {
+		return nil, fmt.Errorf("changes %x: %w", k, err)
 	}
 	return b, nil
 }

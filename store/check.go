@@ -3,10 +3,11 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // CheckReport is what Check found.
@@ -90,18 +91,25 @@ type checker struct {
 	rules  *cohortRules
 	report CheckReport
 
-	found    tally // what the tally should say
-	vanished bool  // some profiles were deleted, and their keys, since Check began
-	banks    map[uint32]BankInfo
-	heads    map[uint32]bool
-	waiting  map[uint32]int // by number, of the examples
+	keys        map[byte]uint64 // how many, by the tag of their bucket
+	recordBytes uint64
+	maskBytes   uint64
+	vanished    bool // some profiles were deleted, and their keys, since Check began
+	banks       map[uint32]BankInfo
+	heads       map[uint32]bool
+	led         *roaring.Bitmap // numbers that ids lead to
+	staged      *roaring.Bitmap // and those that an import of an older version has staged
+	last        uint32          // number of the example before
+	person      Person          // of that
+	personErr   error
+	waiting     map[uint32]int // by number, of the examples
 }
 
 func (c *checker) problem(format string, args ...any) { c.report.Add(fmt.Sprintf(format, args...)) }
 
 // unreadable is problem, unless the profile was deleted since Check began.
-func (c *checker) unreadable(format string, args ...any) {
-	if err := fmt.Errorf(format, args...); errors.Is(err, errVanished) {
+func (c *checker) unreadable(err error) {
+	if errors.Is(err, errVanished) {
 		c.vanished = true
 	} else {
 		c.problem("%v", err)
@@ -109,10 +117,15 @@ func (c *checker) unreadable(format string, args ...any) {
 }
 
 func (c *checker) run(deep bool) error {
-	steps := []func() error{
-		c.checkBanks, c.checkHeads, c.checkNames, c.checkValues, c.checkIDs,
-		c.checkProfiles, c.checkStates, c.checkHistory, c.checkExamples, c.checkPeople, c.checkChanges, c.checkTally, c.checkSums,
+	c.keys, c.banks, c.heads, c.waiting = map[byte]uint64{}, map[uint32]BankInfo{}, map[uint32]bool{}, map[uint32]int{}
+	c.led, c.staged = roaring.New(), roaring.New()
+	var steps []func() error
+	for _, b := range backedUp {
+		if b.bucket != nil {
+			steps = append(steps, func() error { return c.each(b.bucket, func(k, v []byte) { c.pair(b, k, v) }) })
+		}
 	}
+	steps = append(steps, c.checkDigests, c.checkFree, c.checkWaiting, c.checkChanges, c.checkTally, c.checkSums)
 	if deep {
 		steps = append(steps, c.checkCohorts)
 	}
@@ -126,10 +139,12 @@ func (c *checker) run(deep bool) error {
 			return err
 		}
 	}
+	c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
+	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[tagHistory])
+	c.report.States, c.report.Examples = int(c.keys[tagState]), int(c.keys[tagExample])
 	return nil
 }
 
-// each calls fn for every key of a bucket.
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
 	b, i := c.t.Bucket(name), 0
@@ -147,140 +162,96 @@ func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	})
 }
 
-func (c *checker) checkBanks() error {
-	c.banks = map[uint32]BankInfo{}
-	err := c.each(bktBanks, func(k, v []byte) {
-		info, err := validBank(k, v)
-		if err != nil {
-			c.problem("%v", err)
+// pair looks at a pair by itself, and at what it leads to.
+func (c *checker) pair(b backedUpBucket, k, v []byte) {
+	tag := b.tag
+	c.keys[tag]++
+	if n, err := number(k); tag == tagRecord && err == nil && c.led.Contains(n) {
+		return // its id led to it
+	}
+	p, err := c.t.validPair(tag, false, k, v)
+	if err != nil {
+		c.unreadable(err)
+		return
+	}
+	switch tag {
+	case tagBank:
+		c.banks[p.n] = p.bank
+		c.ledToBy(kindBank, "bank", p)
+	case tagHead:
+		c.heads[p.n] = true
+		c.ledToBy(kindHead, "head", p)
+	case tagName:
+		if !c.heads[p.n] {
+			c.problem("head name %q: no head %d", k, p.n)
+		}
+	case tagID:
+		c.id(k, p.n)
+	case tagRecord:
+		switch {
+		case bytes.Equal(c.t.ids.Get(c.t.idKey([]byte(p.profile.ID))), k): // behind a page of ids that is damaged
+		case c.t.Bucket(bktStaging) == nil:
+			c.problem("record %x: no id leads to it", k)
+		default:
+			c.staged.Add(p.n)
+		}
+	case tagHistory, tagState, tagExample, tagPerson, tagWaiting:
+		if c.t.profiles.Get(k[:4]) == nil {
+			c.problem("%s %x: no profile has the number", b.bucket, k)
 			return
 		}
-		if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kindBank, info.Digest)), k) {
-			c.problem("bank %d: its digest %s does not lead to it", info.Ref, info.Digest.Short())
-		}
-		c.banks[info.Ref] = info
-	})
-	c.report.Banks = len(c.banks)
-	return err
+		c.ofProfile(tag, p, k)
+	}
 }
 
-func (c *checker) checkHeads() error {
-	c.heads = map[uint32]bool{}
-	err := c.each(bktHeads, func(k, v []byte) {
-		digest, err := validHead(k, v)
-		if err != nil {
-			c.problem("%v", err)
-			return
-		}
-		if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kindHead, digest)), k) {
-			c.problem("head %d: its digest %s does not lead to it", binary.BigEndian.Uint32(k), digest.Short())
-		}
-		c.heads[binary.BigEndian.Uint32(k)] = true
-	})
-	c.report.Heads = len(c.heads)
-	return err
+// ledToBy says whether the digest of a bank or a head leads to it.
+func (c *checker) ledToBy(kind byte, what string, p pair) {
+	if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kind, p.digest)), key32(p.n)) {
+		c.problem("%s %d: its digest %s does not lead to it", what, p.n, p.digest.Short())
+	}
 }
 
-func (c *checker) checkNames() error {
+// id follows an id to its record.
+func (c *checker) id(k []byte, n uint32) {
+	c.t.reading = bytes.Clone(k) // errors are named after the transaction
+	p, err := c.t.numbered(k, n)
+	if !c.led.CheckedAdd(n) && err == nil {
+		err = corrupt("profile %q: number %d has another id", k, n)
+	}
+	c.recordBytes += uint64(len(c.t.profiles.Get(key32(n))))
+	if err != nil {
+		c.unreadable(err)
+		return
+	}
+	c.maskBytes += uint64(p.MaskBytes())
+	if err := p.overBanks(bankOf(c.banks)); err != nil {
+		c.problem("profile %q: %v", p.ID, err)
+	}
+	if p.Head != 0 && !c.heads[p.Head] {
+		c.problem("profile %q: no head %d", p.ID, p.Head)
+	}
+}
+
+// checkDigests counts them: that there is one for each bank and head is known.
+func (c *checker) checkDigests() error {
 	digests := 0
 	err := c.each(bktDigests, func(_, _ []byte) { digests++ })
 	if want := len(c.banks) + len(c.heads); digests != want {
 		c.problem("digests: got %d, want %d, one for each bank and head", digests, want)
 	}
-	return errors.Join(err, c.each(bktNames, func(k, v []byte) {
-		switch ref, err := validHeadName(k, v); {
-		case err != nil:
-			c.problem("%v", err)
-		case !c.heads[ref]:
-			c.problem("head name %q: no head %d", k, ref)
-		}
-	}))
+	return err
 }
 
-func (c *checker) checkValues() error {
-	return c.each(bktValues, func(k, v []byte) {
-		if err := validValue(k, v); err != nil {
-			c.problem("%v", err)
-		}
-	})
-}
-
-// checkIDs follows every id that readers see to its record.
-func (c *checker) checkIDs() error {
-	i := 0
-	for id, n := range c.t.from([]byte{}) {
-		if i++; i%1024 == 0 {
-			if err := c.ctx.Err(); err != nil {
-				return err
-			}
-		}
-		c.report.Profiles++
-		p, err := c.t.numbered(id, n)
-		if err != nil {
-			c.unreadable("%w", err)
-			continue
-		}
-		if err := p.overBanks(bankOf(c.banks)); err != nil {
-			c.problem("profile %q: %v", p.ID, err)
-		}
-		if p.Head != 0 && !c.heads[p.Head] {
-			c.problem("profile %q: no head %d", p.ID, p.Head)
-		}
-	}
-	c.found.profiles = uint64(c.report.Profiles)
-	return nil
-}
-
-// owner says whose record a number has: "" if it is readable but no id leads
-// to it.
-func (c *checker) owner(key []byte) (string, error) {
-	n, err := number(key)
-	if err != nil {
-		return "", err
-	}
-	refs, err := c.t.refs(n)
-	if err != nil || !bytes.Equal(c.t.ids.Get(c.t.idKey(refs.id)), key) {
-		return "", err
-	}
-	return string(refs.id), nil
-}
-
-// staged says whether an import of an older version has staged profiles, which
-// no id leads to.
-func (c *checker) staged() bool { return c.t.Bucket(bktStaging) != nil }
-
-// checkProfiles looks from the other side: that every record is led to, and
-// every number is either used or free.
-func (c *checker) checkProfiles() error {
-	records := uint64(0)
-	err := c.each(bktProfiles, func(k, v []byte) {
-		records++
-		owner, err := c.owner(k)
-		switch {
-		case err != nil:
-			c.unreadable("record %x: %w", k, err) // said by checkIDs too, with its id
-		case owner == "" && c.staged(): // not counted
-			return
-		case owner == "":
-			c.problem("record %x: no id leads to it", k)
-		}
-		c.found.recordBytes += uint64(len(v))
-		if n, err := number(k); err == nil {
-			if p, err := c.t.decode(n); err == nil {
-				c.found.maskBytes += uint64(p.MaskBytes())
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
+// checkFree sees to it that every number is either used or free.
+func (c *checker) checkFree() error {
 	free := uint64(0)
-	err = c.each(bktFree, func(k, _ []byte) {
+	err := c.each(bktFree, func(k, _ []byte) {
 		free++
 		if c.t.profiles.Get(k) != nil {
 			c.problem("number %x: free, but has a record", k)
 		}
 	})
+	records := c.keys[tagRecord]
 	if tally, terr := readTally(c.t.Tx); terr == nil && records+free+1 != tally.nextNumber {
 		c.problem("numbers: %d used and %d free, want %d", records, free, tally.nextNumber-1)
 	}

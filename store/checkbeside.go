@@ -1,108 +1,62 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+)
 
 // The parts of Check that look at what is stored beside the records.
 
-func (c *checker) checkStates() error {
-	return c.each(bktState, func(k, v []byte) {
-		c.report.States++
-		if c.t.profiles.Get(k) == nil {
-			c.problem("state %x: no profile has the number", k)
-			return
-		}
-		if err := c.t.validState(k, v); err != nil {
-			c.unreadable("%w", err)
-		}
-	})
-}
-
-func (c *checker) checkHistory() error {
-	return c.each(bktHistory, func(k, v []byte) {
-		c.report.Revisions++
-		p, err := c.t.validEarlier(k, v)
+// ofProfile looks at a pair of the profile whose number the key begins with.
+func (c *checker) ofProfile(tag byte, p pair, k []byte) {
+	switch tag {
+	case tagHistory:
+		now, err := c.t.decode(p.n)
 		if err != nil {
-			c.unreadable("%w", err)
-			return
-		}
-		now, err := c.t.decode(p.Number)
-		if err != nil {
-			c.unreadable("history %x: no profile has the number: %w", k, err)
-		} else if now.ID != p.ID || now.Revision <= p.Revision {
+			c.unreadable(about(err, tag, k))
+		} else if now.ID != p.profile.ID || now.Revision <= p.after {
 			c.problem("history %x: revision %d of %q, but the profile is revision %d of %q",
-				k, p.Revision, p.ID, now.Revision, now.ID)
+				k, p.after, p.profile.ID, now.Revision, now.ID)
 		}
-	})
+	case tagExample:
+		c.example(p, k)
+	case tagWaiting:
+		if p.waiting != c.waiting[p.n] && !c.vanished {
+			c.problem("waiting %x: %d examples, but there are %d", k, p.waiting, c.waiting[p.n])
+		}
+		delete(c.waiting, p.n)
+	}
 }
 
-func (c *checker) checkExamples() error {
-	c.waiting = map[uint32]int{}
-	var n uint32
-	var person Person
-	var perr error
-	return c.each(bktExamples, func(k, v []byte) {
-		at, _, err := validLongKey(k)
-		if err != nil {
-			c.problem("example %x: %v", k, err)
-			return
+// example counts an example that waits. One that is staged is not counted.
+func (c *checker) example(p pair, k []byte) {
+	if p.n != c.last {
+		c.last = p.n
+		c.person, c.personErr = c.t.person(p.n) // damaged, it is looked at by itself
+	}
+	if c.personErr == nil {
+		if p.after >= c.person.next {
+			c.problem("example %x: the next one is to be %d", k, c.person.next)
 		}
-		if at != n {
-			n = at
-			person, perr = c.t.person(n) // said by checkPeople
+		if c.person.awaits(p.example.Example) {
+			c.waiting[p.n]++
 		}
-		e, err := c.t.validExample(k, v)
-		if err != nil {
-			c.unreadable("%w", err)
-		} else if perr == nil {
-			if e.Sequence >= person.next {
-				c.problem("example %x: the next one is to be %d", k, person.next)
-			}
-			if person.awaits(e.Example) {
-				c.waiting[n]++
-			}
-		}
-		if c.t.profiles.Get(k[:4]) == nil {
-			c.problem("example %x: no profile has the number", k)
-			return
-		}
-		if owner, err := c.owner(k[:4]); err == nil && owner == "" && c.staged() {
-			return
-		}
-		c.report.Examples++
-		c.found.examples++
-	})
+	}
+	if c.staged.Contains(p.n) {
+		c.keys[tagExample]--
+	}
 }
 
-// checkPeople looks at what is stored of persons, and compares what is said to
-// wait with the examples. Of a person that an older file had nothing stored of
-// nothing is said to wait.
-func (c *checker) checkPeople() error {
-	said := map[uint32]bool{}
-	err := c.each(bktWaiting, func(k, v []byte) {
-		count, err := validWaiting(k, v)
-		n, _ := number(k)
-		said[n] = true
-		switch {
-		case err != nil:
-			c.problem("%v", err)
-		case c.t.profiles.Get(k) == nil:
-			c.problem("waiting %x: no profile has the number", k)
-		case count != c.waiting[n] && !c.vanished:
-			c.problem("waiting %x: %d examples, but there are %d", k, count, c.waiting[n])
+// checkWaiting looks at the profiles whose examples wait, and of which that is
+// not said. Of a person that an older file had nothing stored of nothing is.
+func (c *checker) checkWaiting() error {
+	for _, n := range slices.Sorted(maps.Keys(c.waiting)) {
+		if c.t.later(bktPeople, key32(n)) != nil {
+			c.problem("person %08x: %d examples wait, but none is said to", n, c.waiting[n])
 		}
-	})
-	return errors.Join(err, c.each(bktPeople, func(k, v []byte) {
-		_, err := c.t.validPerson(k, v)
-		n, _ := number(k)
-		switch {
-		case err != nil:
-			c.unreadable("%w", err)
-		case c.t.profiles.Get(k) == nil:
-			c.problem("person %x: no profile has the number", k)
-		case c.waiting[n] > 0 && !said[n]:
-			c.problem("person %x: %d examples wait, but none is said to", k, c.waiting[n])
-		}
-	}))
+	}
+	return nil
 }
 
 // checkChanges looks at what backups since others are made by.
@@ -155,10 +109,10 @@ func (c *checker) checkTally() error {
 		what      string
 		got, want uint64
 	}{
-		{"profiles", tally.profiles, c.found.profiles},
-		{"bytes of records", tally.recordBytes, c.found.recordBytes},
-		{"bytes of masks", tally.maskBytes, c.found.maskBytes},
-		{"examples", tally.examples, c.found.examples},
+		{"profiles", tally.profiles, c.keys[tagID]},
+		{"bytes of records", tally.recordBytes, c.recordBytes},
+		{"bytes of masks", tally.maskBytes, c.maskBytes},
+		{"examples", tally.examples, c.keys[tagExample]},
 	} {
 		if f.got != f.want && !(c.vanished && f.got > f.want) {
 			c.problem("tally: %d %s, but there are %d", f.got, f.what, f.want)

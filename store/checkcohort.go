@@ -17,22 +17,8 @@ func (c *checker) checkCohorts() error {
 		}
 		return nil
 	}
-	want, unread := cohortSets{}, cohortSets{}
-	err := c.each(bktProfiles, func(k, _ []byte) {
-		n, err := number(k)
-		if err != nil {
-			return // said already
-		}
-		p, err := c.t.decode(n)
-		if err == nil {
-			var cohorts []string
-			if cohorts, err = c.rules.of(c.t, p); err == nil {
-				want.add(n, cohorts)
-				return
-			}
-		}
-		unread.add(n, []string{""})
-	})
+	c.t.reading = bktProfiles
+	want, unread, err := c.rules.setsOf(c.ctx, c.t)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -25,7 +27,6 @@ func (t *txn) idKey(id []byte) []byte {
 	return t.keys.idKey(id)
 }
 
-// aead is the cipher of a profile's values.
 func (t *txn) aead(n uint32) (cipher.AEAD, error) {
 	if a := t.fresh[n].aead; a != nil {
 		return a, nil
@@ -87,14 +88,12 @@ func (w *writeTx) sealed(tag byte, n uint32, key, payload []byte) ([]byte, error
 // boundTo is where a value is, so that it cannot be read elsewhere.
 func boundTo(tag byte, key []byte) []byte { return append([]byte{tag}, key...) }
 
-// record reads the record under a number.
 func (t *txn) record(n uint32) ([]byte, error) {
 	var key [4]byte
 	k := putKey(&key, n)
 	return t.payload(tagRecord, n, k, t.profiles.Get(k))
 }
 
-// decode reads and decodes the record under a number.
 func (t *txn) decode(n uint32) (*Profile, error) {
 	b, err := t.record(n)
 	if err != nil {
@@ -114,7 +113,6 @@ type freshKey struct {
 	aead cipher.AEAD
 }
 
-// giveKey makes the key of a new number.
 func (w *writeTx) giveKey(n uint32) error {
 	if w.keys == nil {
 		return nil
@@ -150,14 +148,9 @@ func (w *writeTx) eraseKeys() error {
 	if w.keys == nil {
 		return nil
 	}
-	numbers := make([]uint32, 0, len(w.freed))
-	for n := range w.freed {
-		numbers = append(numbers, n)
-	}
-	return w.keys.erase(numbers)
+	return w.keys.erase(slices.Collect(maps.Keys(w.freed)))
 }
 
-// startKeys opens the file of keys, if the store has one.
 func (s *Store) startKeys() (err error) {
 	switch {
 	case s.meta.Keys == "" && s.opts.MasterKey == nil:

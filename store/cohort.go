@@ -2,11 +2,14 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -88,7 +91,6 @@ func (r *cohortRules) ofHead(data []byte) (cohorts []string, counts []uint32) {
 	return cohorts, counts
 }
 
-// ofShared returns the cohort of each label of a shared head.
 func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	key := key32(ref)
 	value := t.Tx.Bucket(bktHeads).Get(key)
@@ -126,33 +128,35 @@ func (w *writeTx) regroup(n uint32, old, new *Profile) error {
 	if old != nil {
 		var err error
 		if before, err = w.s.rules.of(&w.txn, old); err != nil {
-			if err := w.leaveAll(n); err != nil {
-				return err
-			}
-			before = nil
+			before, err = nil, w.leaveAll(n)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if new != nil {
 		after, _ = w.s.rules.of(&w.txn, new) // Check says that its head is damaged
 	}
-	for _, c := range before {
-		if _, stays := slices.BinarySearch(after, c); !stays {
-			if err := w.leave(c, n); err != nil {
-				return err
-			}
+	return errors.Join(
+		w.change(before, after, n, (*roaring.Bitmap).Remove),
+		w.change(after, before, n, (*roaring.Bitmap).Add))
+}
+
+// change adds a number to the cohorts that are not among others, or removes it.
+func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bitmap, uint32)) error {
+	for _, c := range cohorts {
+		if slices.Contains(others, c) {
+			continue
 		}
-	}
-	for _, c := range after {
-		if _, is := slices.BinarySearch(before, c); !is {
-			if err := w.join(c, n); err != nil {
-				return err
-			}
+		set, err := w.cohortSet(cohortKey(c, n))
+		if err != nil {
+			return err
 		}
+		do(set, n&0xffff)
 	}
 	return nil
 }
 
-// makeCohorts makes all sets anew, of the records.
 func (s *Store) makeCohorts(tx *bolt.Tx) error {
 	if tx.Bucket(bktCohorts) != nil {
 		if err := tx.DeleteBucket(bktCohorts); err != nil {
@@ -162,17 +166,29 @@ func (s *Store) makeCohorts(tx *bolt.Tx) error {
 	if s.meta.Keys != "" {
 		return nil
 	}
-	t, sets := s.newTxn(tx), cohortSets{}
-	c := t.profiles.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+	t := s.newTxn(tx)
+	sets, _, err := s.rules.setsOf(context.Background(), &t) // what cannot be read is left to Check
+	return errors.Join(err, s.rules.writeAll(tx, sets))
+}
+
+// setsOf makes the sets of all records, and those of the numbers whose record, or
+// head, cannot be read.
+func (r *cohortRules) setsOf(ctx context.Context, t *txn) (sets, unread cohortSets, err error) {
+	sets, unread = cohortSets{}, cohortSets{}
+	err = t.profiles.ForEach(func(k, _ []byte) error {
 		n, err := number(k)
 		if err != nil {
-			return err
+			return ctx.Err()
 		}
-		if p, err := t.decode(n); err == nil { // else it is left to Check
-			cohorts, _ := s.rules.of(&t, p)
-			sets.add(n, cohorts)
+		var cohorts []string
+		p, err := t.decode(n)
+		if err == nil {
+			cohorts, err = r.of(t, p)
 		}
-	}
-	return s.rules.writeAll(tx, sets)
+		if sets.add(n, cohorts); err != nil {
+			unread.add(n, []string{""})
+		}
+		return ctx.Err()
+	})
+	return sets, unread, err
 }

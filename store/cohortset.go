@@ -20,7 +20,6 @@ func cohortKey(cohort string, n uint32) string {
 	return string(binary.BigEndian.AppendUint16([]byte(cohort), uint16(n>>16)))
 }
 
-// add puts a number into the sets of some cohorts.
 func (sets cohortSets) add(n uint32, cohorts []string) {
 	for _, c := range cohorts {
 		key := cohortKey(c, n)
@@ -80,19 +79,14 @@ func cohortName(key []byte) string {
 	if len(key) < 3 {
 		return fmt.Sprintf("cohort %x", key)
 	}
-	value := key[1 : len(key)-2]
-	switch {
-	case key[0] == cohortBank && len(value) == 4:
-		return fmt.Sprintf("cohort of bank %d", binary.BigEndian.Uint32(value))
-	case key[0] == cohortHead && len(value) == 4:
-		return fmt.Sprintf("cohort of head %d", binary.BigEndian.Uint32(value))
-	case key[0] == cohortLabel:
-		return fmt.Sprintf("cohort of label %x", value)
-	case key[0] == cohortLearned:
-		return fmt.Sprintf("cohort of learned %x", value)
+	kind, value := cohortKinds[key[0]], key[1:len(key)-2]
+	if (key[0] == cohortBank || key[0] == cohortHead) && len(value) == 4 {
+		return fmt.Sprintf("cohort of %s %d", kind, binary.BigEndian.Uint32(value))
 	}
-	return fmt.Sprintf("cohort %x", key)
+	return fmt.Sprintf("cohort of %s %x", kind, value)
 }
+
+var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohortLabel: "label", cohortLearned: "learned"}
 
 // writeAll stores all sets of a file that has none, and which kinds they are of.
 func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
@@ -131,39 +125,13 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 		if err := w.s.makeCohorts(w.Tx); err != nil {
 			return nil, err
 		}
-		if set, err = readCohort([]byte(key), w.Tx.Bucket(bktCohorts).Get([]byte(key))); err != nil {
-			return nil, err
-		}
+		return w.cohortSet(key)
 	}
 	if w.sets == nil {
 		w.sets = cohortSets{}
 	}
 	w.sets[key] = set
 	return set, nil
-}
-
-// writeCohorts stores the sets that the transaction has changed.
-func (w *writeTx) writeCohorts() error {
-	if len(w.sets) == 0 {
-		return nil
-	}
-	return w.sets.write(w.Tx.Bucket(bktCohorts))
-}
-
-func (w *writeTx) join(cohort string, n uint32) error {
-	set, err := w.cohortSet(cohortKey(cohort, n))
-	if err == nil {
-		set.Add(n & 0xffff)
-	}
-	return err
-}
-
-func (w *writeTx) leave(cohort string, n uint32) error {
-	set, err := w.cohortSet(cohortKey(cohort, n))
-	if err == nil {
-		set.Remove(n & 0xffff)
-	}
-	return err
 }
 
 // leaveAll takes a number out of every set: nothing says any more which it is in.
@@ -182,7 +150,7 @@ func (w *writeTx) leaveAll(n uint32) error {
 	})
 	for key := range keys {
 		if err == nil && len(key) > 2 && key[len(key)-2:] == high {
-			err = w.leave(key[:len(key)-2], n)
+			err = w.change([]string{key[:len(key)-2]}, nil, n, (*roaring.Bitmap).Remove)
 		}
 	}
 	return err

@@ -24,12 +24,14 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.Bucket(bktIDs).remove(key); err != nil {
-			return err
-		}
-		w.tally.profiles--
-		return errors.Join(w.erase(key, n), w.keepOut(key))
+		return errors.Join(w.evict(key, n), w.keepOut(key))
 	})
+}
+
+// evict erases a profile that a key of bktIDs leads to, and the key.
+func (w *writeTx) evict(idKey []byte, n uint32) error {
+	w.tally.profiles--
+	return errors.Join(w.Bucket(bktIDs).remove(idKey), w.erase(idKey, n))
 }
 
 // erase deletes all that is stored under a number that a key of bktIDs has led
@@ -37,7 +39,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
 	if r, err := w.refs(n); err == nil {
-		if err := w.ownedBy(r, idKey); err != nil {
+		if err := w.ownedBy(r.id, idKey); err != nil {
 			return err
 		}
 	}
@@ -47,9 +49,7 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 
 // eraseNumber deletes all that is stored under a number, and frees it.
 func (w *writeTx) eraseNumber(n uint32) error {
-	key := key32(n)
-	record := w.profiles.Get(key)
-	w.tally.recordBytes -= uint64(len(record))
+	w.tally.recordBytes -= uint64(len(w.profiles.Get(key32(n))))
 	if err := w.eraseBeside(n); err != nil {
 		return err
 	}
@@ -94,18 +94,7 @@ func (w *writeTx) free(n uint32) error {
 
 func (w *writeTx) eraseBeside(n uint32) error {
 	key := key32(n)
-	if err := w.Bucket(bktState).discard(key); err != nil {
-		return err
-	}
-	if err := w.dropExamples(n); err != nil {
-		return err
-	}
-	if err := w.Bucket(bktPeople).discard(key); err != nil {
-		return err
-	}
-	if err := w.Bucket(bktWaiting).discard(key); err != nil {
-		return err
-	}
 	_, err := w.Bucket(bktHistory).removePrefix(key)
-	return err
+	return errors.Join(err, w.dropExamples(n),
+		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
 }

@@ -13,27 +13,16 @@ import (
 // Examples returns the profile's stored examples, oldest first, without those
 // over Options.MaxAge.
 func (s *Store) Examples(id string) (examples []Example, err error) {
-	err = s.view(func(t *txn) error {
-		examples = nil
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) error {
 		person, err := t.person(n)
 		if err != nil {
 			return err
 		}
-		for k, err := range t.eachExample(n) {
-			if err != nil {
-				return err
-			}
-			e := s.opts.completed(id, k)
-			e.Known = !person.awaits(e)
-			if !s.opts.expired(e) {
-				examples = append(examples, e)
-			}
+		examples, err = t.unexpired(&s.opts, id, n)
+		for i, e := range examples {
+			examples[i].Known = !person.awaits(e)
 		}
-		return nil
+		return err
 	})
 	return examples, err
 }
@@ -51,40 +40,12 @@ func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
 		prefix := key32(n)
 		c := t.Bucket(bktExamples).Cursor()
 		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-			e, err := t.example(n, k, v)
-			if !yield(e, err) || err != nil {
+			p, err := t.validPair(tagExample, false, k, v)
+			if !yield(p.example, err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-// example decodes one value of bktExamples.
-func (t *txn) example(n uint32, key, value []byte) (e kept, err error) {
-	sequence, err := exampleSequence(key)
-	if err != nil {
-		return e, err
-	}
-	payload, err := t.payload(tagExample, n, key, value)
-	if err == nil {
-		e, err = decodeExample(payload)
-	}
-	if err != nil {
-		return e, fmt.Errorf("example %x: %w", key, err)
-	}
-	e.Sequence = sequence
-	return e, nil
-}
-
-func exampleSequence(key []byte) (uint64, error) {
-	if len(key) != 12 {
-		return 0, corrupt("example under a key of %d bytes, want 12", len(key))
-	}
-	sequence := binary.BigEndian.Uint64(key[4:])
-	if sequence == math.MaxUint64 {
-		return 0, corrupt("example %x: no number comes after it", key)
-	}
-	return sequence, nil
 }
 
 // completed adds to an example of an older file what that does not say.
@@ -127,11 +88,7 @@ func (s *Store) Beside(ctx context.Context, id string, o Write) error {
 	if err := s.checkExamples(o.Append); err != nil {
 		return err
 	}
-	return s.write(ctx, func(w *writeTx) error {
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	return s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		if o.IfRevision != nil {
 			now, err := w.decode(n)
 			if err != nil {
@@ -157,7 +114,6 @@ func (s *Store) checkExamples(examples []Example) error {
 	return nil
 }
 
-// putExample stores an example under its number and sequence.
 func (w *writeTx) putExample(n uint32, e Example) error {
 	key := key32x64(n, e.Sequence)
 	value, err := w.sealed(tagExample, n, key, appendExample(nil, e))
@@ -167,7 +123,6 @@ func (w *writeTx) putExample(n uint32, e Example) error {
 	return w.Bucket(bktExamples).insert(key, value)
 }
 
-// dropExamples erases the examples under a number.
 func (w *writeTx) dropExamples(n uint32) error {
 	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
 	w.tally.examples -= count

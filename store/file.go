@@ -42,7 +42,6 @@ func newBoltFile(db *bolt.DB, file *os.File, mapped int) *boltFile {
 	return f
 }
 
-// isClosed says whether the last user has left.
 func (f *boltFile) isClosed() bool {
 	select {
 	case <-f.closed:

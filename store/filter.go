@@ -53,7 +53,7 @@ func (s *Store) selected(of []Filter) (selection, error) {
 	for _, f := range of {
 		cohorts := f.cohorts()
 		if len(cohorts) == 0 {
-			return x.all(), nil
+			return selection{rules: &s.rules}, nil
 		}
 		x.of = append(x.of, cohorts)
 	}
@@ -79,9 +79,6 @@ func (s *Store) selected(of []Filter) (selection, error) {
 	return x, err
 }
 
-// all is the selection of all profiles.
-func (x selection) all() selection { return selection{rules: x.rules} }
-
 // may says whether the profile with a number may fit.
 func (x *selection) may(n uint32) bool { return x.in == nil || x.in.Contains(n) }
 
@@ -100,33 +97,21 @@ func (x *selection) fits(t *txn, p *Profile) bool {
 }
 
 // inAll returns the numbers that are in each of some cohorts.
-func (t *txn) inAll(cohorts []string) (in *roaring.Bitmap, err error) {
-	for _, c := range cohorts {
-		one, err := t.cohort(c)
-		if err != nil {
-			return nil, err
+func (t *txn) inAll(cohorts []string) (*roaring.Bitmap, error) {
+	var all []*roaring.Bitmap
+	for _, cohort := range cohorts {
+		in, prefix := roaring.New(), []byte(cohort)
+		c := t.Tx.Bucket(bktCohorts).Cursor()
+		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+			low, err := readCohort(k, v)
+			if err != nil {
+				return nil, err
+			}
+			if len(k) == len(prefix)+2 {
+				in.Or(roaring.AddOffset64(low, int64(binary.BigEndian.Uint16(k[len(prefix):]))<<16))
+			}
 		}
-		if in == nil {
-			in = one
-		} else {
-			in.And(one)
-		}
+		all = append(all, in)
 	}
-	return in, nil
-}
-
-// cohort returns the numbers in a cohort.
-func (t *txn) cohort(cohort string) (*roaring.Bitmap, error) {
-	in, prefix := roaring.New(), []byte(cohort)
-	c := t.Tx.Bucket(bktCohorts).Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
-		low, err := readCohort(k, v)
-		if err != nil {
-			return nil, err
-		}
-		if len(k) == len(prefix)+2 {
-			in.Or(roaring.AddOffset64(low, int64(binary.BigEndian.Uint16(k[len(prefix):]))<<16))
-		}
-	}
-	return in, nil
+	return roaring.FastAnd(all...), nil
 }

@@ -14,12 +14,8 @@ import (
 // that stays of the profile gets a new key, and the old one is overwritten
 // before it returns.
 func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgotten int, err error) {
-	err = s.write(ctx, func(w *writeTx) error {
+	err = s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		forgotten = 0
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
 		sh, err := w.shelf(n)
 		if err != nil {
 			return err
@@ -34,10 +30,7 @@ func (s *Store) ForgetExample(ctx context.Context, id string, key uint64) (forgo
 			return fmt.Errorf("%w: no example of that text", ErrNotFound)
 		}
 		sh.person.Anew = true
-		if err := w.putState(n, nil); err != nil {
-			return err
-		}
-		if err := w.putShelf(n, sh); err != nil {
+		if err := cmp.Or(w.putState(n, nil), w.putShelf(n, sh)); err != nil {
 			return err
 		}
 		_, err = w.dropHistory(id, n)
@@ -61,28 +54,15 @@ func (w *writeTx) rekey(idKey []byte, n uint32) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := w.erase(idKey, n); err != nil {
+	if err := w.evict(idKey, n); err != nil {
 		return 0, err
 	}
 	moved := *p
 	if moved.Number, err = w.newNumber(); err != nil {
 		return 0, err
 	}
-	size, err := w.putRecord(&moved)
-	if err != nil {
-		return 0, err
-	}
-	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(p.MaskBytes())
-	w.changed++
-	if err := w.Bucket(bktIDs).replace(idKey, key32(moved.Number)); err != nil {
-		return 0, err
-	}
-	if err := w.putState(moved.Number, state); err != nil {
-		return 0, err
-	}
 	sh.stored = nil
-	return moved.Number, w.putShelf(moved.Number, sh)
+	return moved.Number, cmp.Or(w.store(&moved, nil), w.putState(moved.Number, state), w.putShelf(moved.Number, sh))
 }
 
 // Expire erases the examples over Options.MaxAge of all profiles whose id
@@ -107,12 +87,8 @@ func (s *Store) Expire(ctx context.Context, prefix string) (erased int, err erro
 
 func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
 	old := false
-	err = s.view(func(t *txn) error {
+	err = s.viewOwned(id, func(t *txn, n uint32) error {
 		old = false
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
 		for e, err := range t.eachExample(n) {
 			if err != nil {
 				return err
@@ -124,11 +100,7 @@ func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
 	if err != nil || !old {
 		return 0, err
 	}
-	err = s.write(ctx, func(w *writeTx) error {
-		n, err := w.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		before := w.tally.examples
 		sh, err := w.shelf(n)
 		if err == nil {

@@ -18,11 +18,7 @@ func (s *Store) Get(id string) (p *Profile, err error) {
 
 // State returns the profile's state, nil if it has none.
 func (s *Store) State(id string) (state []byte, err error) {
-	err = s.view(func(t *txn) error {
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
 		state, err = t.state(n)
 		return err
 	})
@@ -65,30 +61,16 @@ func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
 	key := key32(n)
 	c := t.Bucket(bktHistory).Cursor()
 	for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
-		p, err := t.earlier(n, k, v)
+		p, err := t.validPair(tagHistory, false, k, v)
+		if err == nil && p.profile.ID != id {
+			err = corrupt("revision %d of %q", p.after, p.profile.ID)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("history of profile %q: %w", id, err)
 		}
-		if p.ID != id || !bytes.Equal(k, key32x64(n, p.Revision)) {
-			return nil, corrupt("history of profile %q has revision %d of %q", id, p.Revision, p.ID)
-		}
-		ps = append(ps, p)
+		ps = append(ps, p.profile)
 	}
 	return ps, nil
-}
-
-// earlier decodes an earlier revision.
-func (t *txn) earlier(n uint32, key, value []byte) (*Profile, error) {
-	record, err := t.payload(tagHistory, n, key, value)
-	if err != nil {
-		return nil, err
-	}
-	p, err := DecodeProfile(record)
-	if err != nil {
-		return nil, err
-	}
-	p.Number = n
-	return p, nil
 }
 
 // Count is the number of profiles.

@@ -82,7 +82,6 @@ func packageOf(fn any) string {
 	return name[:at+strings.IndexByte(name[at:], '.')]
 }
 
-// ofBolt says whether a function is of bbolt or one of its packages.
 func ofBolt(function string) bool {
 	rest, ok := strings.CutPrefix(function, boltFrames)
 	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "/"))

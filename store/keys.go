@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -129,7 +130,6 @@ func openKeys(path, id string, o Options) (*keyring, error) {
 	return k, nil
 }
 
-// unlock reads the header.
 func (k *keyring) unlock(master []byte) error {
 	header := make([]byte, keyHeader)
 	if _, err := k.file.ReadAt(header, 0); err != nil {
@@ -192,15 +192,10 @@ func (k *keyring) newSlot(n uint32) (slot []byte, a cipher.AEAD, err error) {
 	if a, err = newAEAD(key); err != nil {
 		return nil, nil, err
 	}
-	return k.wrapSlot(n, key), a, nil
+	slot = k.wrap.Seal(make([]byte, 0, slotSize), nil, key, slotName(n))
+	return binary.LittleEndian.AppendUint32(slot, crc32.Checksum(slot, castagnoli)), a, nil
 }
 
-func (k *keyring) wrapSlot(n uint32, key []byte) []byte {
-	slot := k.wrap.Seal(make([]byte, 0, slotSize), nil, key, slotName(n))
-	return binary.LittleEndian.AppendUint32(slot, crc32.Checksum(slot, castagnoli))
-}
-
-// checkSlot says whether a slot holds a key.
 func checkSlot(slot []byte) error {
 	switch {
 	case len(slot) != slotSize:
@@ -213,19 +208,6 @@ func checkSlot(slot []byte) error {
 	return nil
 }
 
-// unwrap reads a slot.
-func (k *keyring) unwrap(n uint32, slot []byte) ([]byte, error) {
-	if err := checkSlot(slot); err != nil {
-		return nil, fmt.Errorf("profile %d: %w", n, err)
-	}
-	key, err := k.wrap.Open(nil, nil, slot[:wrapped], slotName(n))
-	if err != nil {
-		return nil, corrupt("the key of profile %d is not this store's", n)
-	}
-	return key, nil
-}
-
-// aead reads the key of a profile.
 func (k *keyring) aead(n uint32) (cipher.AEAD, error) {
 	var slot [slotSize]byte
 	if _, err := k.file.ReadAt(slot[:], slotAt(n)); err == io.EOF {
@@ -233,9 +215,12 @@ func (k *keyring) aead(n uint32) (cipher.AEAD, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	key, err := k.unwrap(n, slot[:])
+	if err := checkSlot(slot[:]); err != nil {
+		return nil, fmt.Errorf("profile %d: %w", n, err)
+	}
+	key, err := k.wrap.Open(nil, nil, slot[:wrapped], slotName(n))
 	if err != nil {
-		return nil, err
+		return nil, corrupt("the key of profile %d is not this store's", n)
 	}
 	return newAEAD(key)
 }
@@ -245,27 +230,16 @@ func (k *keyring) write(slots map[uint32][]byte) error {
 	if len(slots) == 0 {
 		return nil
 	}
-	var run []byte
-	var first uint32
-	for _, n := range slices.Sorted(maps.Keys(slots)) {
-		if len(run) > 0 && n != first+uint32(len(run)/slotSize) {
-			if _, err := k.file.WriteAt(run, slotAt(first)); err != nil {
-				return err
-			}
-			run = run[:0]
+	numbers := slices.Sorted(maps.Keys(slots))
+	for i := 0; i < len(numbers); {
+		first, run := numbers[i], slices.Clone(slots[numbers[i]])
+		for i++; i < len(numbers) && numbers[i] == numbers[i-1]+1; i++ {
+			run = append(run, slots[numbers[i]]...)
 		}
-		if len(run) == 0 {
-			first = n
+		if _, err := k.file.WriteAt(run, slotAt(first)); err != nil {
+			return err
 		}
-		run = append(run, slots[n]...)
 	}
-	if _, err := k.file.WriteAt(run, slotAt(first)); err != nil {
-		return err
-	}
-	return k.sync()
-}
-
-func (k *keyring) sync() error {
 	if k.noSync {
 		return nil
 	}
@@ -319,7 +293,6 @@ func (k *keyring) each(fn func(n uint32)) error {
 	return nil
 }
 
-// erasedSince says whether a key was erased after an epoch.
 func (k *keyring) erasedSince(n uint32, epoch uint64) bool {
 	k.lock.Lock()
 	defer k.lock.Unlock()
@@ -347,11 +320,4 @@ func (k *keyring) bytes() ([]byte, error) {
 	return b, err
 }
 
-func isZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }

@@ -20,9 +20,7 @@ const (
 
 // staging says whether a file of a schema may have an import into an empty
 // store under way: importold.go.
-func staging(schema int) bool {
-	return schema < schemaMasks && schema%2 == 0
-}
+func staging(schema int) bool { return schema < schemaMasks && schema%2 == 0 }
 
 // The buckets of the file, and the tags that seal their values.
 var (
@@ -44,11 +42,7 @@ var (
 	bktChanges  = []byte("changes")  // epoch → backup; epoch, number>>10 → whose profiles were written since
 )
 
-var allBuckets = [][]byte{
-	bktMeta, bktValues, bktBanks, bktHeads, bktDigests, bktNames, bktIDs,
-	bktFree, bktProfiles, bktHistory, bktState, bktExamples,
-	bktPeople, bktWaiting, bktChanges,
-}
+var allBuckets = append([][]byte{bktMeta}, summed[:]...)
 
 // bktIndex and keyIndex are of schemaIndexed and before.
 var (
@@ -56,12 +50,9 @@ var (
 	keyIndex = []byte("index")
 )
 
-// laterBuckets are those that older files lack, from the schema on that has
-// them, in the order of summed.
-var laterBuckets = []struct {
-	name []byte
-	from int
-}{{bktPeople, schemaIndexed}, {bktWaiting, schemaIndexed}, {bktChanges, schemaMasks}}
+// laterBuckets are the last of summed, which older files lack, and the schema
+// from which on they are there.
+var laterBuckets = map[string]int{"people": schemaIndexed, "waiting": schemaIndexed, "changes": schemaMasks}
 
 const (
 	tagMeta    = 'M'

@@ -169,7 +169,6 @@ func (s *Store) moveOver(f *boltFile, size int64, larger Options) error {
 	return s.nameless
 }
 
-// copyFile makes a copy and opens it.
 func (s *Store) copyFile(f *boltFile, size int64, temp string, opts Options) (*boltFile, error) {
 	was, err := f.file.Stat()
 	if err != nil {

@@ -60,7 +60,6 @@ func tryOpenPages(path string, opts Options) (*boltFile, error) {
 	return f, nil
 }
 
-// openBolt opens a file by bbolt.
 func openBolt(path string, opts Options, freelist bool) (*boltFile, error) {
 	var size int64
 	if info, err := os.Stat(path); err == nil {

@@ -94,27 +94,22 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var faults []string
-	check := func(name string, got, limit int) {
-		if got < 0 || got > limit {
-			faults = append(faults, fmt.Sprintf("%s is %d, want at most %d", name, got, limit))
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Sprintf(format, args...))
 		}
+	}
+	check := func(name string, got, limit int) {
+		refuse(got < 0 || got > limit, "%s is %d, want at most %d", name, got, limit)
 	}
 	check("History", c.History, maxHistory)
 	check("MaxExamples", c.MaxExamples, maxExamples)
 	check("MaxID", c.MaxID, maxID)
 	check("MaxText", c.MaxText, maxText)
-	if n := len(c.MasterKey); c.MasterKey != nil && n != MasterKeySize {
-		faults = append(faults, fmt.Sprintf("MasterKey has %d bytes, want %d", n, MasterKeySize))
-	}
-	if c.MaxAge < 0 {
-		faults = append(faults, fmt.Sprintf("MaxAge is %v, want 0 or more", c.MaxAge))
-	}
-	if c.Reserve < 0 || c.Reserve > maxReserve {
-		faults = append(faults, fmt.Sprintf("Reserve is %d, want at most %d", c.Reserve, int64(maxReserve)))
-	}
-	if c.Timeout < 0 {
-		faults = append(faults, fmt.Sprintf("Timeout is %v, want more than 0", c.Timeout))
-	}
+	refuse(c.MasterKey != nil && len(c.MasterKey) != MasterKeySize, "MasterKey has %d bytes, want %d", len(c.MasterKey), MasterKeySize)
+	refuse(c.MaxAge < 0, "MaxAge is %v, want 0 or more", c.MaxAge)
+	refuse(c.Reserve < 0 || c.Reserve > maxReserve, "Reserve is %d, want at most %d", c.Reserve, int64(maxReserve))
+	refuse(c.Timeout < 0, "Timeout is %v, want more than 0", c.Timeout)
 	if faults != nil {
 		return c, fmt.Errorf("%w: bad options: %v", ErrLimit, faults)
 	}

@@ -13,6 +13,9 @@ const (
 	minPage    = 1 << 10
 	maxPage    = 1 << 24
 
+	elementSize  = 16
+	bucketHeader = 16 // a bucket's root page and its sequence; a small one has root 0, and its only page behind
+
 	kindBranch   = 0x01
 	kindLeaf     = 0x02
 	kindMeta     = 0x04
@@ -88,4 +91,27 @@ func metaAt(f *os.File, at int64) (m pageMeta, ok bool) {
 	m.root, m.freelist = native.Uint64(meta[16:]), native.Uint64(meta[32:])
 	m.high, m.txid = native.Uint64(meta[40:]), native.Uint64(meta[48:])
 	return m, m.pageSize >= minPage && m.pageSize <= maxPage && m.pageSize&(m.pageSize-1) == 0
+}
+
+// place is what an element of a page says: flags, 1 being a bucket, and where its
+// key and value are, of a leaf; the page below and where its key is, of a branch.
+type place struct {
+	flags           uint32
+	page            uint64
+	key, value, end int64
+}
+
+// placeOf reads an element that is at an offset, from which it counts.
+func placeOf(kind uint16, b []byte, at int64) (e place) {
+	pos, keySize, valueSize := native.Uint32(b[4:]), native.Uint32(b[8:]), native.Uint32(b[12:])
+	if kind == kindBranch {
+		e.page = native.Uint64(b[8:])
+		pos, keySize, valueSize = native.Uint32(b), native.Uint32(b[4:]), 0
+	} else {
+		e.flags = native.Uint32(b)
+	}
+	e.key = at + int64(pos)
+	e.value = e.key + int64(keySize)
+	e.end = e.value + int64(valueSize)
+	return e
 }

@@ -53,7 +53,6 @@ func (w *pageWalk) branches(f *os.File) (err error) {
 	return w.wrong
 }
 
-// all walks over all pages.
 func (w *pageWalk) all(f *os.File) error {
 	w.whole = true
 	err := w.branches(f)
@@ -174,70 +173,58 @@ func (w *pageWalk) tree(t *subtree) {
 	if !ok {
 		return
 	}
+	where := fmt.Sprintf("page %d, of %s", t.page, by)
 	switch {
 	case p.kind == kindLeaf:
 		*t.bottom = t.level
 		if w.whole || t.root {
-			w.leaf(t, p.b[:], int(p.count), fmt.Sprintf("page %d, of %s", t.page, by))
+			w.leaf(t, p, where)
 		}
 	case p.kind == kindBranch && t.level < maxLevels:
-		w.branch(t, p, fmt.Sprintf("page %d, of %s", t.page, by))
+		w.branch(t, p, where)
 	default:
 		w.unsafe = true
-		w.fail("page %d, of %s: kind %#x at level %d", t.page, by, p.kind, t.level)
+		w.fail("%s: kind %#x at level %d", where, p.kind, t.level)
 	}
 }
 
-// element is an element of a page: where a key and value are, from its own
-// start on.
-const elementSize = 16
-
-var errElement = errors.New("an element is out of bounds")
-
-// cut returns the key and value of an element at an offset.
-func cut(b []byte, at int, pos, keySize, valueSize uint32) (key, value []byte, err error) {
-	from := uint64(at) + uint64(pos)
-	mid, end := from+uint64(keySize), from+uint64(keySize)+uint64(valueSize)
-	if keySize == 0 || end > uint64(len(b)) {
-		return nil, nil, errElement
-	}
-	return b[from:mid:mid], b[mid:end:end], nil
+// element is an element whose key and value are within its page.
+type element struct {
+	place
+	key, value []byte
 }
 
-// branch walks over the pages below a branch page.
-func (w *pageWalk) branch(t *subtree, p page, where string) {
-	count := int(p.count)
-	if count == 0 || pageHeader+count*elementSize > len(p.b) {
-		w.unsafe = true
-		w.fail("%s: branch of %d elements", where, count)
-		return
+// elements reads those of a page up to the first that is out of bounds or out of
+// order.
+func (w *pageWalk) elements(t *subtree, p page, where string) (all []element, whole bool) {
+	count, last := int(p.count), t.low
+	if p.kind == kindBranch && count == 0 || pageHeader+count*elementSize > len(p.b) {
+		w.unsafe = w.unsafe || p.kind == kindBranch || t.root || t.page == 0
+		w.fail("%s: %s of %d elements", where, map[uint16]string{kindLeaf: "leaf", kindBranch: "branch"}[p.kind], count)
+		return nil, false
 	}
-	keys, pages := make([][]byte, count), make([]uint64, count)
-	last := t.low
 	for i := range count {
 		at := pageHeader + i*elementSize
-		e := p.b[at:]
-		key, _, err := cut(p.b, at, native.Uint32(e), native.Uint32(e[4:]), 0)
-		if err == nil {
-			err = inOrder(last, key, t.high, i == 0)
+		e := element{place: placeOf(p.kind, p.b[at:], int64(at))}
+		err := errElement
+		if from, mid, end := e.place.key, e.place.value, e.end; from < mid && end <= int64(len(p.b)) {
+			e.key, e.value = p.b[from:mid:mid], p.b[mid:end:end]
+			err = inOrder(last, e.key, t.high, i == 0)
 		}
 		if err != nil {
-			w.unsafe = true
+			w.unsafe = w.unsafe || p.kind == kindBranch || t.root || t.page == 0
 			w.fail("%s: element %d: %w", where, i, err)
-			return
+			return all, false
 		}
-		keys[i], pages[i], last = key, native.Uint64(e[8:]), key
+		all, last = append(all, e), e.key
 	}
-	for i := range count {
-		below := subtree{t.by, t.root, pages[i], keys[i], t.high, t.level + 1, t.bottom}
-		if i+1 < count {
-			below.high = keys[i+1]
-		}
-		w.tree(&below)
-	}
+	return all, true
 }
 
-var errOrder = errors.New("a key is out of order")
+var (
+	errElement = errors.New("an element is out of bounds")
+	errOrder   = errors.New("a key is out of order")
+)
 
 func inOrder(last, key, high []byte, first bool) error {
 	order := bytes.Compare(last, key)
@@ -247,39 +234,29 @@ func inOrder(last, key, high []byte, first bool) error {
 	return nil
 }
 
-// leaf looks at every element of a leaf page, and walks over its buckets.
-func (w *pageWalk) leaf(t *subtree, b []byte, count int, where string) {
-	if pageHeader+count*elementSize > len(b) {
-		w.unsafe = w.unsafe || t.root || t.page == 0
-		w.fail("%s: leaf of %d elements", where, count)
-		return
-	}
-	last := t.low
-	for i := range count {
-		at := pageHeader + i*elementSize
-		e := b[at:]
-		flags := native.Uint32(e)
-		key, value, err := cut(b, at, native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]))
-		if err == nil {
-			err = inOrder(last, key, t.high, i == 0)
+func (w *pageWalk) branch(t *subtree, p page, where string) {
+	all, whole := w.elements(t, p, where)
+	for i := 0; whole && i < len(all); i++ {
+		below := subtree{t.by, t.root, all[i].page, all[i].key, t.high, t.level + 1, t.bottom}
+		if i+1 < len(all) {
+			below.high = all[i+1].key
 		}
-		switch {
-		case err != nil:
-			w.unsafe = w.unsafe || t.root || t.page == 0
-			w.fail("%s: element %d: %w", where, i, err)
-			return
-		case t.root && flags == 1:
-			w.bucket(string(key), value, where)
-		case t.root || flags != 0:
-			w.fail("%s: element %d has flags %#x", where, i, flags)
-		}
-		last = key
+		w.tree(&below)
 	}
 }
 
-// bucketHeader is a bucket's root page and its sequence. A small bucket has
-// root 0, and its only page behind the header.
-const bucketHeader = 16
+// leaf looks at every element of a leaf page, and walks over its buckets.
+func (w *pageWalk) leaf(t *subtree, p page, where string) {
+	all, _ := w.elements(t, p, where)
+	for i, e := range all {
+		switch {
+		case t.root && e.flags == 1:
+			w.bucket(string(e.key), e.value, where)
+		case t.root || e.flags != 0:
+			w.fail("%s: element %d has flags %#x", where, i, e.flags)
+		}
+	}
+}
 
 func (w *pageWalk) bucket(name string, value []byte, where string) {
 	t := &subtree{by: fmt.Sprintf("bucket %q", name), root: name == string(bktStaging)}
@@ -299,5 +276,5 @@ func (w *pageWalk) bucket(name string, value []byte, where string) {
 		w.fail("%s: %d bytes, not a leaf", where, len(inline))
 		return
 	}
-	w.leaf(t, inline, int(native.Uint16(inline[10:])), where)
+	w.leaf(t, page{kindLeaf, native.Uint16(inline[10:]), inline}, where)
 }

@@ -88,11 +88,7 @@ func decodePerson(b []byte) (p Person, err error) {
 
 // Person returns what is stored of a profile's person.
 func (s *Store) Person(id string) (p Person, err error) {
-	err = s.view(func(t *txn) error {
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
+	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
 		if p, err = t.person(n); err != nil {
 			return err
 		}
@@ -123,15 +119,8 @@ func (t *txn) person(n uint32) (Person, error) {
 		}
 		return p, err
 	}
-	payload, err := t.payload(tagPerson, n, key, v)
-	if err != nil {
-		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
-	}
-	p, err := decodePerson(payload)
-	if err != nil {
-		return Person{}, fmt.Errorf("person of profile %d: %w", n, err)
-	}
-	return p, nil
+	p, err := t.validPair(tagPerson, false, key, v)
+	return p.person, err
 }
 
 // derivedPerson is what examples and record tell of a person: what came after
@@ -181,20 +170,10 @@ func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
 	if v == nil {
 		return 0, false, nil
 	}
-	return decodeWaiting(key, v)
+	p, err := t.validPair(tagWaiting, false, key, v)
+	return p.waiting, p.anew, err
 }
 
-func decodeWaiting(key, value []byte) (count int, anew bool, err error) {
-	payload, err := unseal(tagWaiting, key, value)
-	if err != nil {
-		return 0, false, fmt.Errorf("waiting of profile %x: %w", key, err)
-	}
-	d := decoder{b: payload}
-	v := d.uint(2*maxExamples+1, "waiting")
-	return int(v >> 1), v&1 != 0, d.end()
-}
-
-// setWaiting stores how many examples of a number wait.
 func (w *writeTx) setWaiting(n uint32, count int, anew bool) error {
 	key := key32(n)
 	if count == 0 && !anew {
@@ -211,7 +190,6 @@ func waitingValue(n uint32, count int, anew bool) []byte {
 	return seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
 }
 
-// setPerson stores what is known of the person of a number.
 func (w *writeTx) setPerson(n uint32, p Person) error {
 	key := key32(n)
 	if len(p.Notes) > MaxNotes {
@@ -239,52 +217,47 @@ type Waiting struct {
 // Waiting lists the profiles whose examples wait, in no order. It reads
 // nothing of the others. A profile that cannot be read is left out.
 func (s *Store) Waiting(ctx context.Context) (all []Waiting, err error) {
-	var from []byte
-	for more := true; more; {
+	for from := []byte{}; from != nil; {
 		var page []Waiting
-		start := from
+		var next []byte
 		err := s.view(func(t *txn) (err error) {
-			page, from, more, err = t.waitingFrom(start)
+			page, next, err = t.waitingFrom(from)
 			return err
 		})
 		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		all, from = append(all, page...), next
 	}
 	return all, nil
 }
 
-// waitingFrom reads a page of them, and the key where the next begins.
-func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, more bool, err error) {
+// waitingFrom reads a page of them, and the key where the next begins, nil if
+// there is no more.
+func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, err error) {
 	b := t.Tx.Bucket(bktWaiting)
 	if b == nil {
-		return nil, nil, false, nil
+		return nil, nil, nil
 	}
 	c := b.Cursor()
 	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
 		if len(page) == pageProfiles {
-			return page, slices.Clone(k), true, nil
+			return page, slices.Clone(k), nil
 		}
-		n, err := number(k)
+		w, err := t.validPair(tagWaiting, false, k, v)
 		if err != nil {
-			return nil, nil, false, err
+			return nil, nil, err
 		}
-		count, anew, err := decodeWaiting(k, v)
-		if err != nil {
-			return nil, nil, false, err
-		}
-		p, err := t.decode(n)
+		p, err := t.decode(w.n)
 		if errors.Is(err, errVanished) {
-			return nil, nil, false, err
+			return nil, nil, err
 		}
 		if err != nil {
 			continue
 		}
-		if led, err := t.number([]byte(p.ID)); err != nil || led != n {
-			continue // staged by an older version
+		if led, err := t.number([]byte(p.ID)); err == nil && led == w.n { // else it is staged by an older version
+			page = append(page, Waiting{p.ID, w.waiting, w.anew, int(p.Examples)})
 		}
-		page = append(page, Waiting{p.ID, count, anew, int(p.Examples)})
 	}
-	return page, nil, false, nil
+	return page, nil, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -14,10 +15,7 @@ import (
 // one transaction, and returns the revision. Of p it does not read Number,
 // Revision and Updated; Created only of a new id.
 func (s *Store) Put(ctx context.Context, p *Profile, w Write) (revision uint64, err error) {
-	if err := s.checkPut(p); err != nil {
-		return 0, err
-	}
-	if err := s.checkExamples(w.Append); err != nil {
+	if err := cmp.Or(s.checkPut(p), s.checkExamples(w.Append)); err != nil {
 		return 0, err
 	}
 	err = s.write(ctx, func(tx *writeTx) (err error) {
@@ -50,10 +48,7 @@ func (s *Store) PutBatch(ctx context.Context, ps []*Profile) error {
 }
 
 func (s *Store) checkPut(p *Profile) error {
-	if err := checkID(p.ID, s.opts.MaxID); err != nil {
-		return err
-	}
-	return checkRecord(p)
+	return cmp.Or(checkID(p.ID, s.opts.MaxID), checkRecord(p))
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
@@ -61,20 +56,14 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := checkRevision(old, o.IfRevision); err != nil {
-		return 0, err
-	}
-	if err := w.checkRefs(p); err != nil {
+	if err := cmp.Or(checkRevision(old, o.IfRevision), w.checkRefs(p)); err != nil {
 		return 0, err
 	}
 	next, err := w.nextOf(p, old)
 	if err != nil {
 		return 0, err
 	}
-	if err := w.keepHistory(old); err != nil {
-		return 0, err
-	}
-	if err := w.store(next, old); err != nil {
+	if err := cmp.Or(w.keepHistory(old), w.store(next, old)); err != nil {
 		return 0, err
 	}
 	if o.DropHistory && old != nil {
@@ -116,12 +105,11 @@ func checkRevision(old *Profile, want *uint64) error {
 	return nil
 }
 
-// checkRefs says whether the banks and the head of p exist, and fit.
-func (w *writeTx) checkRefs(p *Profile) error {
-	if err := p.overBanks(w.bank); err != nil {
+func (t *txn) checkRefs(p *Profile) error {
+	if err := p.overBanks(t.bank); err != nil {
 		return err
 	}
-	if p.Head != 0 && w.Bucket(bktHeads).Get(key32(p.Head)) == nil {
+	if p.Head != 0 && t.Bucket(bktHeads).Get(key32(p.Head)) == nil {
 		return fmt.Errorf("%w: head %d", ErrNotFound, p.Head)
 	}
 	return nil
@@ -181,7 +169,6 @@ func (w *writeTx) freeNumber() (uint32, error) {
 	return 0, nil
 }
 
-// store writes p's record in the place of old's.
 func (w *writeTx) store(p, old *Profile) error {
 	size, err := w.putRecord(p)
 	if err != nil {
@@ -311,16 +298,6 @@ func (w *writeTx) keepHistory(old *Profile) error {
 			return err
 		}
 	}
-	var kept [][]byte
-	c := history.Cursor()
-	for k, _ := c.Seek(key); hasPrefix(k, key); k, _ = c.Next() {
-		kept = append(kept, bytes.Clone(k))
-	}
-	for len(kept) > w.s.opts.History {
-		if err := history.remove(kept[0]); err != nil {
-			return err
-		}
-		kept = kept[1:]
-	}
-	return nil
+	kept := history.prefixed(key)
+	return history.removeAll(kept[:max(0, len(kept)-w.s.opts.History)])
 }

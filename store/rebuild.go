@@ -2,9 +2,10 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -110,11 +111,8 @@ func (r *rebuilder) takePairs(payload []byte) error {
 	if len(payload) == 0 {
 		return corrupt("no pairs")
 	}
-	place := 0
-	for place < len(backedUp) && backedUp[place].tag != payload[0] {
-		place++
-	}
-	if place == len(backedUp) || place < r.place {
+	place := slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == payload[0] })
+	if place < r.place {
 		return corrupt("pairs of bucket %q after %q", payload[0], backedUp[r.place].tag)
 	}
 	if place > r.place {
@@ -138,117 +136,76 @@ func (r *rebuilder) takePairs(payload []byte) error {
 }
 
 // pair checks a pair, by itself and beside those that came, and writes it.
-func (r *rebuilder) pair(place int, k, v []byte) (err error) {
-	tag := backedUp[place].tag
+func (r *rebuilder) pair(place int, k, v []byte) error {
+	tag, bucket := backedUp[place].tag, backedUp[place].bucket
+	p, err := (&txn{}).validPair(tag, r.sealed(), k, v)
+	if err == nil {
+		err = r.beside(tag, p, k)
+	}
+	switch {
+	case err != nil || r.out == nil:
+		return err
+	case tag == tagKey:
+		return r.out.slot(k, v)
+	case tag == tagBank:
+		err = r.out.put(bktDigests, digestKey(kindBank, p.digest), k)
+	case tag == tagHead:
+		err = r.out.put(bktDigests, digestKey(kindHead, p.digest), k)
+	}
+	return errors.Join(err, r.out.put(bucket, k, v))
+}
+
+// beside checks a pair beside those that came.
+func (r *rebuilder) beside(tag byte, p pair, k []byte) error {
 	switch tag {
 	case tagValue:
-		err = validValue(k, v)
 	case tagBank:
-		err = r.bank(k, v)
+		if _, ok := r.banks[p.n]; ok {
+			return corrupt("bank %d comes again", p.n)
+		}
+		r.banks[p.n] = BankInfo{N: p.bank.N, Blocks: p.bank.Blocks}
 	case tagHead:
-		err = r.head(k, v)
+		if !r.heads.CheckedAdd(p.n) {
+			return corrupt("head %d comes again", p.n)
+		}
 	case tagName:
-		err = r.name(k, v)
+		if !r.heads.Contains(p.n) {
+			return corrupt("head name %q: no head %d", k, p.n)
+		}
 	case tagID:
-		err = r.id(k, v)
+		if !r.carried.Contains(p.n) || !r.led.CheckedAdd(p.n) {
+			return corrupt("profile %q: number %d is not in the backup, or has another", k, p.n)
+		}
+		r.links ^= linkOf(k, p.n)
 	default:
-		err = r.ofProfile(tag, k, v)
+		return r.ofProfile(tag, p, k)
 	}
-	if err != nil || r.out == nil {
-		return err
-	}
-	if tag == tagKey {
-		return r.out.slot(k, v)
-	}
-	return r.out.put(backedUp[place].bucket, k, v)
-}
-
-func (r *rebuilder) bank(k, v []byte) error {
-	info, err := validBank(k, v)
-	if err != nil {
-		return err
-	}
-	if _, ok := r.banks[info.Ref]; ok {
-		return corrupt("bank %d comes again", info.Ref)
-	}
-	r.banks[info.Ref] = BankInfo{N: info.N, Blocks: info.Blocks}
-	return r.digest(kindBank, info.Digest, k)
-}
-
-func (r *rebuilder) head(k, v []byte) error {
-	digest, err := validHead(k, v)
-	if err == nil && !r.heads.CheckedAdd(binary.BigEndian.Uint32(k)) {
-		err = corrupt("head %x comes again", k)
-	}
-	if err != nil {
-		return err
-	}
-	return r.digest(kindHead, digest, k)
-}
-
-// digest makes a digest lead to a bank or head.
-func (r *rebuilder) digest(kind byte, d Digest, ref []byte) error {
-	if r.out == nil {
-		return nil
-	}
-	return r.out.put(bktDigests, digestKey(kind, d), ref)
-}
-
-func (r *rebuilder) name(k, v []byte) error {
-	ref, err := validHeadName(k, v)
-	if err == nil && !r.heads.Contains(ref) {
-		err = corrupt("head name %q: no head %d", k, ref)
-	}
-	return err
-}
-
-func (r *rebuilder) id(k, v []byte) error {
-	n, err := validID(r.sealed(), k, v)
-	if err == nil && !(r.carried.Contains(n) && r.led.CheckedAdd(n)) {
-		err = corrupt("profile %q: number %d is not in the backup, or has another", k, n)
-	}
-	r.links ^= linkOf(k, n)
-	return err
+	return nil
 }
 
 // linkOf is a hash of an id and its number.
 func linkOf(id []byte, n uint32) uint64 { return hashKey(append(key32(n), id...)) }
 
 // ofProfile checks a pair whose key begins with a number.
-func (r *rebuilder) ofProfile(tag byte, k, v []byte) error {
-	if tag == tagRecord && !r.sealed() {
-		if err := r.record(k, v); err != nil {
-			return err
+func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
+	switch {
+	case !r.carried.Contains(p.n):
+		return corrupt("%c %x: profile %d is not in the backup", tag, k, p.n)
+	case tag == tagKey:
+		r.slots.Add(p.n)
+	case tag == tagRecord:
+		r.records.Add(p.n)
+		if p.profile == nil { // sealed
+			return nil
 		}
-	} else if err := validPair(tag, r.sealed(), k, v); err != nil {
-		return err
+		if err := p.profile.overBanks(bankOf(r.banks)); err != nil {
+			return corrupt("profile %q: %v", p.profile.ID, err)
+		}
+		if head := p.profile.Head; head != 0 && !r.heads.Contains(head) {
+			return corrupt("profile %q: no head %d", p.profile.ID, head)
+		}
+		r.links ^= linkOf([]byte(p.profile.ID), p.n)
 	}
-	n := binary.BigEndian.Uint32(k)
-	if !r.carried.Contains(n) {
-		return corrupt("%c %x: profile %d is not in the backup", tag, k, n)
-	}
-	switch tag {
-	case tagRecord:
-		r.records.Add(n)
-	case tagKey:
-		r.slots.Add(n)
-	}
-	return nil
-}
-
-// record checks a record that can be read beside what it refers to.
-func (r *rebuilder) record(k, v []byte) error {
-	p, err := (&txn{}).validRecord(k, v)
-	if err != nil {
-		return err
-	}
-	switch err := p.overBanks(bankOf(r.banks)); {
-	case err != nil:
-		return corrupt("profile %q: %v", p.ID, err)
-	case p.Head != 0 && !r.heads.Contains(p.Head):
-		return corrupt("profile %q: no head %d", p.ID, p.Head)
-	}
-	r.links ^= linkOf([]byte(p.ID), p.Number)
 	return nil
 }
 

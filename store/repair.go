@@ -1,16 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
@@ -87,7 +86,7 @@ func repair(ctx context.Context, from, to string, opts Options) (report RepairRe
 	defer os.Remove(KeysPath(temp.Name()))
 	temp.Close()
 	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(),
-		rules: cohortRules{headLabels: opts.HeadLabels}, sets: cohortSets{}, accepted: roaring.New(), staged: roaring.New()}
+		accepted: roaring.New(), orphans: roaring.New(), private: roaring.New(), staged: roaring.New()}
 	if err := errors.Join(r.run(f), r.close()); err != nil {
 		return report, err
 	}
@@ -133,16 +132,14 @@ type repairer struct {
 	before     tally // zero if it was lost
 	report     RepairReport
 
-	db      *bolt.DB
-	tx      *bolt.Tx
-	written int // bytes, by tx
-	t       txn // its keys decrypt; its buckets are of tx
-	now     tally
-	rules   cohortRules
-	sets    cohortSets // of the profiles that are saved
+	out  *restoredFile
+	t    txn // of out; its keys decrypt
+	next tally
 
 	accepted *roaring.Bitmap // numbers of profiles that are saved
-	staged   *roaring.Bitmap // numbers of an import that was not committed
+	orphans  *roaring.Bitmap // of records that no id leads to
+	private  *roaring.Bitmap // whose person cannot be read
+	staged   *roaring.Bitmap // of an import that was not committed
 }
 
 func (r *repairer) lost(format string, args ...any) {
@@ -159,15 +156,9 @@ func (r *repairer) run(f *os.File) (err error) {
 		return err
 	}
 	r.report.TornMeta = r.old.meta.torn
-	if err := r.readMeta(); err != nil {
-		return err
-	}
-	if err := r.begin(); err != nil {
-		return err
-	}
 	for _, step := range []func() error{
-		r.values, r.banks, r.heads, r.names, r.stagedNumbers, r.ids, r.profiles, r.orphans,
-		r.lostIDs, r.states, r.history, r.examples, r.people, r.finish,
+		r.readMeta, r.begin, r.ofNobody, r.stagedNumbers, r.ids, r.profiles, r.adopt,
+		r.lostIDs, r.beside, r.people, r.finish,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -178,7 +169,7 @@ func (r *repairer) run(f *os.File) (err error) {
 
 func (r *repairer) readMeta() (err error) {
 	r.metaValues = map[string][]byte{}
-	err = r.old.all(bktMeta, func(k, v []byte) error {
+	err = r.old.all(r.old.buckets[string(bktMeta)], func(k, v []byte) error {
 		r.metaValues[string(k)] = v
 		return nil
 	})
@@ -191,84 +182,81 @@ func (r *repairer) readMeta() (err error) {
 	if r.before, err = decodeTally(r.metaValues[string(keyTally)]); err != nil {
 		r.before = tally{}
 	}
+	r.next = tally{nextBank: max(r.before.nextBank, 1), nextHead: max(r.before.nextHead, 1)}
 	return nil
 }
 
 // begin makes the new file, and opens the copy of the keys.
 func (r *repairer) begin() (err error) {
-	if err := writeEmpty(r.path, r.meta, r.opts); err != nil {
-		return err
-	}
+	var keys []byte
 	if r.meta.Keys != "" {
 		if r.opts.MasterKey == nil {
 			return fmt.Errorf("%w: the store is encrypted, and no master key is given", ErrKey)
 		}
-		if err := copyFile(KeysPath(r.from), KeysPath(r.path)); err != nil {
+		if keys, err = os.ReadFile(KeysPath(r.from)); err != nil {
 			return fmt.Errorf("%w: %w", ErrKey, err)
 		}
-		if r.t.keys, err = openKeys(KeysPath(r.path), r.meta.Keys, r.opts); err != nil {
-			return err
-		}
 	}
-	if r.db, err = bolt.Open(r.path, 0o600, r.opts.bolt(0)); err != nil {
+	if r.out, err = createRestored(r.path, r.meta, keys); err != nil {
 		return err
 	}
-	r.now = tally{commits: max(r.before.commits, 1), nextBank: max(r.before.nextBank, 1), nextHead: max(r.before.nextHead, 1)}
-	return r.next()
+	r.t.writing = true
+	if r.meta.Keys != "" {
+		r.t.keys, err = openKeys(KeysPath(r.path), r.meta.Keys, r.opts)
+	}
+	r.look()
+	return err
 }
 
-// next commits, and begins a new transaction.
-func (r *repairer) next() (err error) {
+// look has t read the transaction that out writes.
+func (r *repairer) look() {
+	tx := r.out.tx
+	r.t.Tx, r.t.ids, r.t.profiles = tx, readBucket{tx.Bucket(bktIDs)}, readBucket{tx.Bucket(bktProfiles)}
+}
+
+func (r *repairer) put(bucket, key, value []byte) error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
-	if r.tx != nil {
-		tx := r.tx
-		r.tx = nil
-		if err := tx.Commit(); err != nil {
-			return err
-		}
+	err := r.out.put(bucket, key, value)
+	if r.t.Tx != r.out.tx { // it was committed
+		r.look()
 	}
-	if r.tx, err = r.db.Begin(true); err != nil {
-		return err
-	}
-	r.written = 0
-	r.t = txn{Tx: r.tx, keys: r.t.keys, writing: true,
-		ids: readBucket{r.tx.Bucket(bktIDs)}, profiles: readBucket{r.tx.Bucket(bktProfiles)}}
-	return nil
+	return err
 }
 
-// put writes to the new file.
-func (r *repairer) put(bucket, key, value []byte) error {
-	if r.written += elementSize + len(key) + len(value); r.written > batchBytes {
-		if err := r.next(); err != nil {
-			return err
-		}
+// finish writes what follows from the rest, and says what the old sums miss.
+func (r *repairer) finish() error {
+	found, err := countSums(r.out.tx)
+	if err != nil {
+		return err
 	}
-	return r.tx.Bucket(bucket).Put(key, value)
+	r.missed(found)
+	h := &backupHeader{revision: 1, commits: max(r.before.commits, 1), maskBytes: r.next.maskBytes}
+	return r.out.finish(h, r.accepted, r.next)
+}
+
+// missed compares what was saved with what was written once.
+func (r *repairer) missed(found sums) {
+	if r.meta.Schema <= schemaUnsummedStaging {
+		return
+	}
+	want, err := decodeSums(r.metaValues[string(keySums)])
+	if err != nil {
+		r.lost("the sums of keys: what else is lost cannot be told")
+		return
+	}
+	for i, name := range summed {
+		if bytes.Equal(name, bktFree) || bytes.Equal(name, bktChanges) || found[i].keys >= want[i].keys {
+			continue
+		}
+		r.lost("bucket %q: %d of %d keys are saved", name, found[i].keys, want[i].keys)
+	}
 }
 
 func (r *repairer) close() (err error) {
-	if r.tx != nil {
-		err = r.tx.Rollback()
-	}
-	if r.db != nil {
-		err = errors.Join(err, r.db.Sync(), r.db.Close())
+	if r.out != nil {
+		err = r.out.close()
 	}
 	return errors.Join(err, r.t.keys.close())
-}
-
-// copyFile copies a file to a new one, durably.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
 }

@@ -3,210 +3,180 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
+	"errors"
 )
 
 // What Repair takes over from each bucket.
 
-// bktOrphans holds, while a file is repaired, records that no id leads to.
-var bktOrphans = []byte("orphans")
-
-func (r *repairer) values() error {
-	return r.old.all(bktValues, func(k, v []byte) error {
-		if err := validValue(k, v); err != nil {
-			r.lost("%v", err)
-			return nil
-		}
-		r.report.Values++
-		return r.put(bktValues, k, v)
-	})
+// ofNobody takes over what belongs to no profile.
+func (r *repairer) ofNobody() error {
+	return errors.Join(
+		r.take(tagValue, bktValues, &r.report.Values),
+		r.take(tagBank, bktBanks, &r.report.Banks),
+		r.take(tagHead, bktHeads, &r.report.Heads),
+		r.take(tagName, bktNames, &r.report.Names))
 }
 
-func (r *repairer) banks() error {
-	return r.old.all(bktBanks, func(k, v []byte) error {
-		info, err := validBank(k, v)
+// beside takes over what lies beside the records of profiles that are saved.
+func (r *repairer) beside() error {
+	return errors.Join(
+		r.take(tagState, bktState, &r.report.States),
+		r.take(tagHistory, bktHistory, &r.report.Revisions),
+		r.take(tagExample, bktExamples, &r.report.Examples),
+		r.take(tagPerson, bktPeople, new(int)))
+}
+
+// take takes over the pairs of a bucket that are whole, whatever order damaged
+// pages give them in. What is of a profile that is not saved is not missed.
+func (r *repairer) take(tag byte, bucket []byte, count *int) error {
+	return r.old.all(r.old.buckets[string(bucket)], func(k, v []byte) error {
+		if ofProfiles(bucket) && (len(k) < 4 || !r.accepted.Contains(binary.BigEndian.Uint32(k))) {
+			return nil
+		}
+		if r.t.Bucket(bucket).Get(k) != nil { // two pages may have it
+			return nil
+		}
+		p, err := r.t.validPair(tag, false, k, v)
+		if err == nil {
+			err = r.fits(tag, p, k)
+		}
 		if err != nil {
-			r.lost("%v", err)
+			if tag != tagPerson {
+				r.lost("%v", err)
+				return nil
+			}
+			r.private.Add(p.n)
+			r.lost("person of profile %d: %v; it is kept private", p.n, err)
 			return nil
 		}
-		r.report.Banks++
-		r.now.nextBank = max(r.now.nextBank, uint64(info.Ref)+1)
-		return r.registered(bktBanks, kindBank, info.Digest, k, v)
+		*count++
+		switch tag {
+		case tagBank:
+			r.next.nextBank = max(r.next.nextBank, uint64(p.n)+1)
+			err = r.put(bktDigests, digestKey(kindBank, p.digest), k)
+		case tagHead:
+			r.next.nextHead = max(r.next.nextHead, uint64(p.n)+1)
+			err = r.put(bktDigests, digestKey(kindHead, p.digest), k)
+		}
+		return errors.Join(err, r.put(bucket, k, v))
 	})
 }
 
-func (r *repairer) heads() error {
-	return r.old.all(bktHeads, func(k, v []byte) error {
-		digest, err := validHead(k, v)
-		if err != nil {
-			r.lost("%v", err)
-			return nil
+// fits says whether what a whole pair needs was saved.
+func (r *repairer) fits(tag byte, p pair, k []byte) error {
+	switch tag {
+	case tagName:
+		if r.t.Bucket(bktHeads).Get(key32(p.n)) == nil {
+			return about(corrupt("its head %d is lost", p.n), tag, k)
 		}
-		r.report.Heads++
-		r.now.nextHead = max(r.now.nextHead, uint64(binary.BigEndian.Uint32(k))+1)
-		return r.registered(bktHeads, kindHead, digest, k, v)
-	})
-}
-
-// registered writes a bank or head, and its digest.
-func (r *repairer) registered(bucket []byte, kind byte, d Digest, ref, value []byte) error {
-	if err := r.put(bucket, ref, value); err != nil {
+	case tagHistory:
+		now, err := r.t.decode(p.n)
+		if err == nil && (now.ID != p.profile.ID || now.Revision <= p.after) {
+			err = about(corrupt("of %q", p.profile.ID), tag, k)
+		}
 		return err
 	}
-	return r.put(bktDigests, digestKey(kind, d), ref)
-}
-
-func (r *repairer) names() error {
-	return r.old.all(bktNames, func(k, v []byte) error {
-		ref, err := validHeadName(k, v)
-		if err != nil || r.tx.Bucket(bktHeads).Get(key32(ref)) == nil {
-			r.lost("head name %q: damaged, or its head is lost", k)
-			return nil
-		}
-		r.report.Names++
-		return r.put(bktNames, k, v)
-	})
+	return nil
 }
 
 // stagedNumbers notes the numbers of an import that was not committed: nobody
 // has seen these profiles.
 func (r *repairer) stagedNumbers() error {
-	inner, err := r.old.inner(bktStaging)
-	if err != nil {
-		return err
-	}
+	within, err := r.old.within(r.old.buckets[string(bktStaging)])
 	for _, name := range [][]byte{bktMerge, bktIDs} {
-		b, ok := inner[string(name)]
-		if !ok {
-			continue
-		}
-		err := r.old.allOf(b, func(_, v []byte) error {
+		err = errors.Join(err, r.old.all(within[string(name)], func(_, v []byte) error {
 			if n, err := number(v); err == nil {
 				r.staged.Add(n)
 			}
 			return nil
-		})
-		if err != nil {
-			return err
-		}
+		}))
 	}
-	return nil
+	return err
 }
 
 // ids takes over what ids lead to, those of a committed import last. Whether
 // that is so the records will say.
-func (r *repairer) ids() error {
+func (r *repairer) ids() (err error) {
 	for _, name := range [][]byte{bktIDs, bktMerge} {
-		err := r.old.all(name, func(k, v []byte) error {
+		err = errors.Join(err, r.old.all(r.old.buckets[string(name)], func(k, v []byte) error {
 			if n, err := number(v); err == nil && n != 0 {
 				return r.put(bktIDs, k, v)
 			}
 			return nil
-		})
-		if err != nil {
-			return err
-		}
+		}))
 	}
-	return nil
+	return err
 }
 
-// profiles takes over the records that their ids lead to, and keeps the others
-// apart.
+// profiles takes over the records, and those that ids lead to as profiles.
 func (r *repairer) profiles() error {
-	if _, err := r.tx.CreateBucket(bktOrphans); err != nil {
-		return err
-	}
-	return r.old.all(bktProfiles, func(k, v []byte) error {
+	return r.old.all(r.old.buckets[string(bktProfiles)], func(k, v []byte) error {
 		n, err := number(k)
-		if err != nil || n == 0 || r.staged.Contains(n) || r.accepted.Contains(n) {
+		if err != nil || n == 0 || r.staged.Contains(n) || r.t.profiles.Get(k) != nil {
 			return nil
 		}
 		if int64(n) > r.old.end/elementSize { // each lower one would be in the file too
 			r.lost("record of number %d: there cannot be so many", n)
 			return nil
 		}
-		p, err := r.decode(n, v)
-		if err != nil {
+		p, err := r.t.validPair(tagRecord, false, k, v)
+		if err == nil {
+			err = r.t.checkRefs(p.profile)
+		}
+		switch {
+		case err != nil:
 			r.lost("record of number %d: %v", n, err)
 			return nil
+		case bytes.Equal(r.t.ids.Get(r.t.idKey([]byte(p.profile.ID))), k):
+			r.accept(p.profile)
+		default:
+			r.orphans.Add(n)
 		}
-		if !bytes.Equal(r.t.ids.Get(r.t.idKey([]byte(p.ID))), k) {
-			return r.put(bktOrphans, k, v)
-		}
-		return r.accept(p, n, v)
+		return r.put(bktProfiles, k, v)
 	})
 }
 
-// decode reads a record, and says whether what it needs was saved.
-func (r *repairer) decode(n uint32, value []byte) (*Profile, error) {
-	p, err := r.t.validRecord(key32(n), value)
-	if err != nil {
-		return nil, err
-	}
-	switch err := p.overBanks(r.t.bank); {
-	case err != nil:
-		return nil, fmt.Errorf("profile %q: %w", p.ID, err)
-	case p.Head != 0 && r.tx.Bucket(bktHeads).Get(key32(p.Head)) == nil:
-		return nil, fmt.Errorf("profile %q: its head %d is lost", p.ID, p.Head)
-	}
-	return p, nil
-}
-
-func (r *repairer) accept(p *Profile, n uint32, value []byte) error {
-	r.accepted.Add(n)
+func (r *repairer) accept(p *Profile) {
+	r.accepted.Add(p.Number)
 	r.report.Profiles++
-	r.now.profiles++
-	r.now.recordBytes += uint64(len(value))
-	r.now.maskBytes += uint64(p.MaskBytes())
-	r.now.nextNumber = max(r.now.nextNumber, uint64(n)+1)
-	if r.meta.Keys == "" {
-		cohorts, _ := r.rules.of(&r.t, p) // the head is whole: decode has looked
-		r.sets.add(n, cohorts)
-	}
-	return r.put(bktProfiles, key32(n), value)
+	r.next.maskBytes += uint64(p.MaskBytes())
 }
 
-// orphans takes over the records whose ids were lost. While an import is under
-// way they may be of profiles that nobody has seen, or that were replaced:
-// then they are lost.
-func (r *repairer) orphans() error {
-	limit := max(r.before.nextNumber, r.now.nextNumber)
-	importing := r.old.has(bktStaging) || r.old.has(bktMerge) || staging(r.meta.Schema)
+// adopt keeps the records whose ids were lost. While an import is under way
+// they may be of profiles that nobody has seen, or that were replaced: then
+// they are lost.
+func (r *repairer) adopt() error {
+	limit := r.before.nextNumber
+	if !r.accepted.IsEmpty() {
+		limit = max(limit, uint64(r.accepted.Maximum())+1)
+	}
+	_, staged := r.old.buckets[string(bktStaging)]
+	_, merging := r.old.buckets[string(bktMerge)]
+	importing := staged || merging || staging(r.meta.Schema)
 	known := r.before.nextNumber > 0 // how many profiles there were
-	c := r.tx.Bucket(bktOrphans).Cursor()
-	var keep []uint32
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		n := binary.BigEndian.Uint32(k)
-		p, err := r.decode(n, v)
+	for _, n := range r.orphans.ToArray() {
+		p, err := r.t.decode(n)
 		if err != nil {
 			return err
 		}
-		led, lerr := number(r.t.ids.Get(r.t.idKey([]byte(p.ID))))
-		taken := lerr == nil && r.accepted.Contains(led)
-		if taken && importing { // replaced
-			continue
+		id := r.t.idKey([]byte(p.ID))
+		led, err := number(r.t.ids.Get(id))
+		taken := err == nil && r.accepted.Contains(led)
+		if !taken && !importing && uint64(n) < limit && !(known && uint64(r.report.Profiles) >= r.before.profiles) {
+			r.accept(p)
+			err = r.put(bktIDs, id, key32(n))
+		} else {
+			if !(taken && importing) { // else it was replaced
+				r.lost("record of number %d: no id leads to it, it says that it is %q", n, p.ID)
+			}
+			r.out.dropped = true
+			err = r.out.tx.Bucket(bktProfiles).Delete(key32(n))
 		}
-		if taken || importing || uint64(n) >= limit || known && r.now.profiles+uint64(len(keep)) >= r.before.profiles {
-			r.lost("record of number %d: no id leads to it, it says that it is %q", n, p.ID)
-			continue
-		}
-		keep = append(keep, n)
-		r.accepted.Add(n) // a second one of the same id is lost
-		if err := r.tx.Bucket(bktIDs).Put(r.t.idKey([]byte(p.ID)), key32(n)); err != nil {
-			return err
-		}
-	}
-	for _, n := range keep {
-		value := bytes.Clone(r.tx.Bucket(bktOrphans).Get(key32(n)))
-		p, err := r.decode(n, value)
 		if err != nil {
 			return err
 		}
-		if err := r.accept(p, n, value); err != nil {
-			return err
-		}
 	}
-	return r.tx.DeleteBucket(bktOrphans)
+	return nil
 }
 
 // lostIDs deletes the ids whose records were not saved.
@@ -214,8 +184,8 @@ func (r *repairer) lostIDs() error {
 	var gone [][]byte
 	err := r.t.ids.ForEach(func(k, v []byte) error {
 		n := binary.BigEndian.Uint32(v)
-		p, err := r.decode(n, r.t.profiles.Get(v))
-		if err == nil && bytes.Equal(r.t.idKey([]byte(p.ID)), k) {
+		refs, err := r.t.refs(n)
+		if err == nil && r.t.ownedBy(refs.id, k) == nil {
 			return nil
 		}
 		if r.t.keys == nil {
@@ -227,19 +197,39 @@ func (r *repairer) lostIDs() error {
 		return nil
 	})
 	for _, k := range gone {
-		if err := r.tx.Bucket(bktIDs).Delete(k); err != nil {
-			return err
-		}
+		err = errors.Join(err, r.out.tx.Bucket(bktIDs).Delete(k))
 	}
 	return err
 }
 
-// freeNumbers says which of those below the next one are free.
-func (r *repairer) freeNumbers() error {
-	r.now.nextNumber = max(r.now.nextNumber, 1)
-	for n := uint64(1); n < r.now.nextNumber; n++ {
-		if !r.accepted.Contains(uint32(n)) {
-			if err := r.put(bktFree, key32(uint32(n)), nil); err != nil {
+// people counts anew what waits. Who cannot be read any more is private: it may
+// have been said.
+func (r *repairer) people() error {
+	for _, n := range r.accepted.ToArray() {
+		p, err := r.t.person(n)
+		if err != nil && !r.private.CheckedAdd(n) {
+			err = nil
+		}
+		if err != nil {
+			r.lost("%v; it is kept private", err)
+		}
+		if r.private.Contains(n) {
+			if p, err = r.hide(n); err != nil {
+				return err
+			}
+		}
+		if r.t.Bucket(bktPeople).Get(key32(n)) == nil {
+			continue // of an older file
+		}
+		sh := shelf{person: p}
+		for e, err := range r.t.eachExample(n) {
+			if err != nil {
+				return err
+			}
+			sh.examples = append(sh.examples, e.Example)
+		}
+		if count := sh.waiting(); count > 0 || p.Anew {
+			if err := r.put(bktWaiting, key32(n), waitingValue(n, count, p.Anew)); err != nil {
 				return err
 			}
 		}
@@ -247,46 +237,16 @@ func (r *repairer) freeNumbers() error {
 	return nil
 }
 
-// finish writes what follows from the rest, and says what the old sums miss.
-func (r *repairer) finish() error {
-	if err := r.freeNumbers(); err != nil {
-		return err
-	}
-	if r.meta.Keys == "" {
-		if err := r.rules.writeAll(r.tx, r.sets); err != nil {
-			return err
-		}
-	}
-	found, err := countSums(r.tx)
+// hide stores what examples tell of a person, and that it is private.
+func (r *repairer) hide(n uint32) (Person, error) {
+	p, _, err := r.t.derivedPerson(n)
 	if err != nil {
-		return err
+		return p, err
 	}
-	r.missed(found)
-	if err := r.now.write(r.tx); err != nil {
-		return err
-	}
-	if err := found.write(r.tx); err != nil {
-		return err
-	}
-	tx := r.tx
-	r.tx = nil
-	return tx.Commit()
-}
-
-// missed compares what was saved with what was written once.
-func (r *repairer) missed(found sums) {
-	if r.meta.Schema <= schemaUnsummedStaging {
-		return
-	}
-	want, err := decodeSums(r.metaValues[string(keySums)])
+	p.Private = true
+	v, err := (&writeTx{txn: r.t}).sealed(tagPerson, n, key32(n), appendPerson(nil, p))
 	if err != nil {
-		r.lost("the sums of keys: what else is lost cannot be told")
-		return
+		return p, err
 	}
-	for i, name := range summed {
-		if bytes.Equal(name, bktFree) || bytes.Equal(name, bktChanges) || found[i].keys >= want[i].keys {
-			continue
-		}
-		r.lost("bucket %q: %d of %d keys are saved", name, found[i].keys, want[i].keys)
-	}
+	return p, r.put(bktPeople, key32(n), v)
 }

@@ -14,7 +14,8 @@ type salvage struct {
 	buckets map[string]salvaged // at the root
 }
 
-// salvaged is a bucket: a page of a tree, or the place of its only page.
+// salvaged is a bucket: a page of a tree, or the place of its only page. Zero
+// is none.
 type salvaged struct {
 	page   uint64
 	inline int64
@@ -38,90 +39,57 @@ func openSalvage(f *os.File) (*salvage, error) {
 	}
 	m.high = min(m.high, uint64(info.Size()/int64(m.pageSize))) // the file may be cut off
 	s := &salvage{f: f, meta: m, end: int64(m.high) * int64(m.pageSize), used: make([]bool, m.high)}
-	s.buckets = map[string]salvaged{}
 	w := pageWalk{problem: func(string, ...any) {}, f: f, meta: m, used: make([]bool, m.high), free: s.used}
 	w.freelist()
-	return s, s.rootOf(salvaged{page: m.root}, s.buckets)
+	s.buckets, err = s.within(salvaged{page: m.root})
+	return s, err
 }
 
-// rootOf reads what buckets are in one that holds buckets.
-func (s *salvage) rootOf(b salvaged, into map[string]salvaged) error {
-	return s.each(b, func(e salvagedElement) error {
-		var head [bucketHeader]byte
-		if e.flags != 1 || e.valueSize < bucketHeader || !s.readAt(head[:], e.value) {
-			return nil
-		}
-		key, ok := s.bytes(e.key, e.keySize)
-		if ok {
-			into[string(key)] = salvaged{page: native.Uint64(head[:]), inline: e.value + bucketHeader}
-		}
-		return nil
-	})
-}
-
-func (s *salvage) has(name []byte) bool {
-	_, ok := s.buckets[string(name)]
-	return ok
-}
-
-// inner are the buckets within one of the root.
-func (s *salvage) inner(name []byte) (map[string]salvaged, error) {
+// within are the buckets in one that holds buckets.
+func (s *salvage) within(b salvaged) (map[string]salvaged, error) {
 	found := map[string]salvaged{}
-	b, ok := s.buckets[string(name)]
-	if !ok {
-		return found, nil
-	}
-	return found, s.rootOf(b, found)
-}
-
-// salvagedElement is where an element of a leaf page says that its key and its
-// value are.
-type salvagedElement struct {
-	flags              uint32
-	key, value         int64
-	keySize, valueSize uint32
-}
-
-// all calls fn with the elements of a bucket of the root. It can be called once
-// for each.
-func (s *salvage) all(name []byte, fn func(key, value []byte) error) error {
-	b, ok := s.buckets[string(name)]
-	if !ok {
+	return found, s.each(b, func(key []byte, e place) error {
+		head, ok := s.bytes(e.value, bucketHeader)
+		if ok && e.flags == 1 && e.end-e.value >= bucketHeader {
+			found[string(key)] = salvaged{page: native.Uint64(head), inline: e.value + bucketHeader}
+		}
 		return nil
-	}
-	return s.allOf(b, fn)
-}
-
-func (s *salvage) allOf(b salvaged, fn func(key, value []byte) error) error {
-	return s.each(b, func(e salvagedElement) error {
-		if e.keySize == 0 || e.keySize > maxSalvagedKey || e.valueSize > maxSalvagedValue {
-			return nil
-		}
-		key, keyOK := s.bytes(e.key, e.keySize)
-		value, valueOK := s.bytes(e.value, e.valueSize)
-		if !keyOK || !valueOK {
-			return nil
-		}
-		return fn(key, value)
 	})
 }
 
-func (s *salvage) each(b salvaged, fn func(e salvagedElement) error) error {
-	if b.page == 0 {
+// all calls fn with the elements of a bucket, if there is one. It can be called
+// once for each.
+func (s *salvage) all(b salvaged, fn func(key, value []byte) error) error {
+	return s.each(b, func(key []byte, e place) error {
+		if e.end-e.value > maxSalvagedValue {
+			return nil
+		}
+		if value, ok := s.bytes(e.value, e.end-e.value); ok {
+			return fn(key, value)
+		}
+		return nil
+	})
+}
+
+// each calls fn with the key of each element, and where it is in the file.
+func (s *salvage) each(b salvaged, fn func(key []byte, e place) error) error {
+	switch {
+	case b.page != 0:
+		return s.tree(b.page, 0, fn)
+	case b.inline != 0:
 		return s.page(b.inline, 0, fn)
 	}
-	return s.tree(b.page, 0, fn)
+	return nil // there is none
 }
 
 // tree reads a page that belongs to nothing else, and what is below it.
-func (s *salvage) tree(id uint64, level int, fn func(e salvagedElement) error) error {
+func (s *salvage) tree(id uint64, level int, fn func(key []byte, e place) error) error {
 	if id < 2 || id >= s.meta.high || s.used[id] || level > maxLevels {
 		return nil
 	}
 	s.used[id] = true
 	at := int64(id) * int64(s.meta.pageSize)
-	var head [pageHeader]byte
-	if !s.readAt(head[:], at) || native.Uint64(head[:]) != id {
+	if head, ok := s.bytes(at, pageHeader); !ok || native.Uint64(head) != id {
 		return nil
 	}
 	return s.page(at, level, fn)
@@ -129,28 +97,27 @@ func (s *salvage) tree(id uint64, level int, fn func(e salvagedElement) error) e
 
 // page reads the elements of a page. How far it runs over does not matter: an
 // element says itself where it ends.
-func (s *salvage) page(at int64, level int, fn func(e salvagedElement) error) error {
-	var head [pageHeader]byte
-	if !s.readAt(head[:], at) {
+func (s *salvage) page(at int64, level int, fn func(key []byte, e place) error) error {
+	head, ok := s.bytes(at, pageHeader)
+	if !ok {
 		return nil
 	}
 	kind, count := native.Uint16(head[8:]), int64(native.Uint16(head[10:]))
 	count = min(count, (s.end-at-pageHeader)/elementSize)
-	elements, ok := s.bytes(at+pageHeader, uint32(count*elementSize))
-	if !ok {
-		return nil
-	}
-	for i := range count {
-		e := elements[i*elementSize:]
-		from := at + pageHeader + i*elementSize
+	elements, ok := s.bytes(at+pageHeader, count*elementSize)
+	for i := int64(0); ok && i < count; i++ {
+		e := placeOf(kind, elements[i*elementSize:], at+pageHeader+i*elementSize)
 		var err error
 		switch kind {
 		case kindBranch:
-			err = s.tree(native.Uint64(e[8:]), level+1, fn)
+			err = s.tree(e.page, level+1, fn)
 		case kindLeaf:
-			key := from + int64(native.Uint32(e[4:]))
-			size := native.Uint32(e[8:])
-			err = fn(salvagedElement{native.Uint32(e), key, key + int64(size), size, native.Uint32(e[12:])})
+			if size := e.value - e.key; size == 0 || size > maxSalvagedKey {
+				continue
+			}
+			if key, ok := s.bytes(e.key, e.value-e.key); ok {
+				err = fn(key, e)
+			}
 		}
 		if err != nil {
 			return err
@@ -160,18 +127,11 @@ func (s *salvage) page(at int64, level int, fn func(e salvagedElement) error) er
 }
 
 // bytes reads what is within the pages.
-func (s *salvage) bytes(at int64, size uint32) ([]byte, bool) {
-	if at < 0 || int64(size) > s.end-at {
+func (s *salvage) bytes(at, size int64) ([]byte, bool) {
+	if at < 0 || size > s.end-at {
 		return nil, false
 	}
 	b := make([]byte, size)
-	return b, s.readAt(b, at)
-}
-
-func (s *salvage) readAt(b []byte, at int64) bool {
-	if at < 0 || int64(len(b)) > s.end-at {
-		return false
-	}
 	_, err := s.f.ReadAt(b, at)
-	return err == nil
+	return b, err == nil
 }

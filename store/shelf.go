@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 )
@@ -52,15 +53,18 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 // putShelf writes what has changed.
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
-	bucket, stored := w.Bucket(bktExamples), sh.stored
-	for _, e := range sh.all() { // in the order of their sequences, as stored is
-		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
-			if err := w.removeExample(bucket, n, stored[0]); err != nil {
-				return err
-			}
+	all := sh.all() // in the order of their sequences, as stored is
+	for _, sequence := range sh.stored {
+		if _, stays := slices.BinarySearchFunc(all, sequence, bySequence); stays {
+			continue
 		}
-		if len(stored) > 0 && stored[0] == e.Sequence {
-			stored = stored[1:]
+		if err := w.Bucket(bktExamples).remove(key32x64(n, sequence)); err != nil {
+			return err
+		}
+		w.tally.examples--
+	}
+	for _, e := range all {
+		if _, is := slices.BinarySearch(sh.stored, e.Sequence); is {
 			continue
 		}
 		if err := w.putExample(n, e); err != nil {
@@ -68,15 +72,7 @@ func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 		}
 		w.tally.examples++
 	}
-	for _, sequence := range stored {
-		if err := w.removeExample(bucket, n, sequence); err != nil {
-			return err
-		}
-	}
-	if err := w.setPerson(n, sh.person); err != nil {
-		return err
-	}
-	return w.setWaiting(n, sh.waiting(), sh.person.Anew)
+	return cmp.Or(w.setPerson(n, sh.person), w.setWaiting(n, sh.waiting(), sh.person.Anew))
 }
 
 // Merged is what a profile's examples would be with fresh ones added, whatever
@@ -93,10 +89,7 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 	return sh.all()
 }
 
-func (w *writeTx) removeExample(bucket bucket, n uint32, sequence uint64) error {
-	w.tally.examples--
-	return bucket.remove(key32x64(n, sequence))
-}
+func bySequence(e Example, sequence uint64) int { return cmp.Compare(e.Sequence, sequence) }
 
 // awaits says whether no training has seen an example.
 func (p *Person) awaits(e Example) bool { return !e.Known && e.Sequence >= p.learned }

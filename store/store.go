@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -185,30 +184,19 @@ func (s *Store) start() error {
 	return s.refuseOld()
 }
 
-// readStart reads the meta values.
 func (s *Store) readStart() error {
 	return s.readPages(func(tx *bolt.Tx) (err error) {
 		if s.meta, err = readMeta(tx); err != nil {
 			return err
 		}
 		for _, name := range allBuckets {
-			if tx.Bucket(name) == nil && !s.meta.lacks(name) {
+			if tx.Bucket(name) == nil && s.meta.Schema >= laterBuckets[string(name)] {
 				return corrupt("no bucket %q", name)
 			}
 		}
 		_, err = readTally(tx)
 		return err
 	})
-}
-
-// lacks says whether a file of the schema has no such bucket yet.
-func (m Meta) lacks(bucket []byte) bool {
-	for _, later := range laterBuckets {
-		if bytes.Equal(later.name, bucket) {
-			return m.Schema < later.from
-		}
-	}
-	return false
 }
 
 // settleStart upgrades an older file and finishes what a crash cut short.
@@ -278,16 +266,6 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 		return err
 	}
 	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
-}
-
-// setSchema changes the version that the file says it has.
-func setSchema(tx *bolt.Tx, version int) error {
-	m, err := readMeta(tx)
-	if err != nil || m.Schema == version {
-		return err
-	}
-	m.Schema = version
-	return writeMeta(tx, m)
 }
 
 // linkNew gives a file another name, unless a file has that. Unlike a rename it

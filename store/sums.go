@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -46,7 +45,6 @@ func hashKey(key []byte) uint64 {
 // sums are those of the buckets in summed.
 type sums [len(summed)]sum
 
-// of returns the sum of a bucket, nil if it has none.
 func (s *sums) of(name []byte) *sum {
 	for i, n := range summed {
 		if string(n) == string(name) {
@@ -87,7 +85,6 @@ func (s *sums) write(tx *bolt.Tx) error {
 	return tx.Bucket(bktMeta).Put(keySums, seal(tagMeta, keySums, b))
 }
 
-// countSums reads all keys.
 func countSums(tx *bolt.Tx) (s sums, err error) {
 	for i, name := range summed {
 		b := tx.Bucket(name)
@@ -106,28 +103,37 @@ func countSums(tx *bolt.Tx) (s sums, err error) {
 }
 
 // upgrade makes a file of an older version one of this version, and makes the
-// cohorts anew if the file has others. The one is one transaction: a crash leaves
-// the old file or the new one. In memory are the sets alone, two bytes for each
-// number in each of them at most.
+// cohorts anew if the file was last written under other options, in one
+// transaction: a crash leaves the old file or the new one. In memory are the sets
+// alone, two bytes for each number in each of them at most.
 func (s *Store) upgrade() error {
-	if s.meta.Schema < schema {
-		s.opts.Logger.Info("upgrading the file", "schema", s.meta.Schema, "to", schema)
-		err := s.writePages(func(tx *bolt.Tx) error {
-			if s.meta.Schema < schemaMasks {
-				if err := s.upgradeBuckets(tx); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+	kept := s.meta.Keys != ""
+	err := s.readPages(func(tx *bolt.Tx) error {
+		kept = kept || s.rules.kept(tx)
+		return nil
+	})
+	if err != nil || kept && s.meta.Schema == schema {
+		return err
+	}
+	s.opts.Logger.Info("upgrading the file, or its cohorts of profiles", "schema", s.meta.Schema, "to", schema)
+	return boltError(s.writePages(func(tx *bolt.Tx) error {
+		if s.meta.Schema < schemaMasks {
+			if err := s.upgradeBuckets(tx); err != nil {
 				return err
 			}
-			return setSchema(tx, schema)
-		})
-		if err != nil {
-			return boltError(err)
 		}
-	}
-	return s.remakeCohorts()
+		if !kept {
+			if err := s.makeCohorts(tx); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
+			return err
+		}
+		m := s.meta
+		m.Schema = schema
+		return writeMeta(tx, m)
+	}))
 }
 
 // upgradeBuckets makes the buckets of a file before schemaMasks those of now.
@@ -141,8 +147,8 @@ func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, later := range laterBuckets {
-		if _, err := tx.CreateBucketIfNotExists(later.name); err != nil {
+	for later := range laterBuckets {
+		if _, err := tx.CreateBucketIfNotExists([]byte(later)); err != nil {
 			return err
 		}
 	}
@@ -154,25 +160,5 @@ func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
 			return err
 		}
 	}
-	return errors.Join(tx.Bucket(bktMeta).Delete(keyIndex), s.makeCohorts(tx))
-}
-
-// remakeCohorts makes the cohorts anew if the file was last written under other
-// options.
-func (s *Store) remakeCohorts() error {
-	kept := s.meta.Keys != ""
-	err := s.readPages(func(tx *bolt.Tx) error {
-		kept = kept || s.rules.kept(tx)
-		return nil
-	})
-	if err != nil || kept {
-		return err
-	}
-	s.opts.Logger.Info("making the cohorts of profiles anew")
-	return boltError(s.writePages(func(tx *bolt.Tx) error {
-		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
-			return err
-		}
-		return s.makeCohorts(tx)
-	}))
+	return tx.Bucket(bktMeta).Delete(keyIndex)
 }

@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/cipher"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +42,6 @@ func (t *txn) named(err error) error {
 	return err
 }
 
-// number returns the number of a profile.
 func (t *txn) number(id []byte) (uint32, error) {
 	t.reading = id
 	key := t.idKey(id)
@@ -63,10 +64,9 @@ func (t *txn) owned(id []byte) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("profile %q: %w", id, err)
 	}
-	return n, t.ownedBy(r, t.idKey(id))
+	return n, t.ownedBy(r.id, t.idKey(id))
 }
 
-// refs reads the refs of the record under a number.
 func (t *txn) refs(n uint32) (recordRefs, error) {
 	b, err := t.record(n)
 	if err != nil {
@@ -75,15 +75,14 @@ func (t *txn) refs(n uint32) (recordRefs, error) {
 	return readRefs(b)
 }
 
-// ownedBy is ErrCorrupt unless it is the record's id that leads to it.
-func (t *txn) ownedBy(r recordRefs, key []byte) error {
-	if !bytes.Equal(t.idKey(r.id), key) {
-		return corrupt("profile %q has the record of %q", key, r.id)
+// ownedBy is ErrCorrupt unless it is a record's id that leads to it.
+func (t *txn) ownedBy(id, key []byte) error {
+	if !bytes.Equal(t.idKey(id), key) {
+		return corrupt("profile %q has the record of %q", key, id)
 	}
 	return nil
 }
 
-// profile returns the profile with an id.
 func (t *txn) profile(id []byte) (*Profile, error) {
 	n, err := t.number(id)
 	if err != nil {
@@ -106,14 +105,14 @@ func (t *txn) numbered(key []byte, n uint32) (*Profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %w", key, err)
 	}
-	if !bytes.Equal(t.idKey([]byte(p.ID)), key) {
-		return nil, corrupt("profile %q has the record of %q", key, p.ID)
+	if err := t.ownedBy([]byte(p.ID), key); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
 
 func putKey(key *[4]byte, n uint32) []byte {
-	key[0], key[1], key[2], key[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+	binary.BigEndian.PutUint32(key[:], n)
 	return key[:]
 }
 
@@ -138,7 +137,17 @@ func (s *Store) view(fn func(t *txn) error) error {
 	}
 }
 
-// writeTx is a writing transaction.
+// viewOwned is view with the number of a profile.
+func (s *Store) viewOwned(id string, fn func(t *txn, n uint32) error) error {
+	return s.view(func(t *txn) error {
+		n, err := t.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		return fn(t, n)
+	})
+}
+
 type writeTx struct {
 	txn
 	s       *Store
@@ -172,6 +181,17 @@ const maxGroup = 256
 // share the next one.
 func (s *Store) write(ctx context.Context, fn func(w *writeTx) error) error {
 	return s.enqueue(&writeOp{ctx: ctx, fn: fn})
+}
+
+// writeOwned is write with the number of a profile.
+func (s *Store) writeOwned(ctx context.Context, id string, fn func(w *writeTx, n uint32) error) error {
+	return s.write(ctx, func(w *writeTx) error {
+		n, err := w.owned([]byte(id))
+		if err != nil {
+			return err
+		}
+		return fn(w, n)
+	})
 }
 
 // writeAlone is write for a function that writes much.
@@ -294,13 +314,11 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		tx.DB().AllocSize = growth(tx.Size())
 		w.txn = s.newTxn(tx)
 		w.writing = true
-		if w.tally, err = readTally(tx); err != nil {
-			return err
-		}
-		if w.sums, err = readSums(tx); err != nil {
-			return err
-		}
-		if w.noting, err = newestEpoch(tx); err != nil {
+		var terr, serr error
+		w.tally, terr = readTally(tx)
+		w.sums, serr = readSums(tx)
+		w.noting, err = newestEpoch(tx)
+		if err := cmp.Or(terr, serr, err); err != nil {
 			return err
 		}
 		if w.noting > 0 {
@@ -314,13 +332,8 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 			}
 		}
 		failed = nil
-		if err := w.noteChanges(); err != nil {
-			return err
-		}
-		if _, err := tx.Bucket(bktMeta).NextSequence(); err != nil { // the revision
-			return err
-		}
-		if err := w.writeCohorts(); err != nil {
+		_, err = tx.Bucket(bktMeta).NextSequence() // the revision
+		if err = cmp.Or(err, w.noteChanges(), w.sets.write(tx.Bucket(bktCohorts))); err != nil {
 			return err
 		}
 		w.tally.commits += w.changed

@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // What a key of the file and its value must be, each pair by itself: Check
-// reports by these, Repair keeps what they pass, Backup and Restore refuse what
-// they do not. Whether pairs lead to each other is for those to say. Their
-// errors name the pair.
+// reports by it, Repair keeps what passes, Backup and Restore refuse what does
+// not. Whether pairs lead to each other is for those to say.
 
 // Tags of what has no seal, in a backup alone.
 const (
@@ -17,199 +17,137 @@ const (
 	tagKey = 'K' // a slot of the file of keys, by its number
 )
 
-// backedUp are the buckets of a backup, in its order.
-var backedUp = []struct {
-	tag    byte
-	bucket []byte
-}{
-	{tagValue, bktValues}, {tagBank, bktBanks}, {tagHead, bktHeads}, {tagName, bktNames}, {tagID, bktIDs},
-	{tagRecord, bktProfiles}, {tagHistory, bktHistory}, {tagState, bktState}, {tagExample, bktExamples},
-	{tagPerson, bktPeople}, {tagWaiting, bktWaiting}, {tagKey, nil},
+// backedUp are the buckets of a backup, in its order, and what messages call
+// their pairs.
+var backedUp = []backedUpBucket{
+	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"}, {tagName, bktNames, "head name"},
+	{tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"}, {tagHistory, bktHistory, "history"},
+	{tagState, bktState, "state"}, {tagExample, bktExamples, "example"}, {tagPerson, bktPeople, "person"},
+	{tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
 }
 
-// validPair is nil, or what is wrong with a pair. Without the keys of an
-// encrypted store only sizes are seen of what is encrypted: it is sealed.
-func validPair(tag byte, sealed bool, k, v []byte) (err error) {
-	var t txn
+type backedUpBucket struct {
+	tag    byte
+	bucket []byte
+	what   string
+}
+
+// pair is what a key and its value say, as far as their bucket has it.
+type pair struct {
+	n       uint32 // the number or ref that the key begins with; of an id or a name, what it leads to
+	after   uint64 // behind the number: a revision or sequence
+	bank    BankInfo
+	digest  Digest // of a bank or head
+	profile *Profile
+	example kept
+	person  Person
+	waiting int
+	anew    bool // the person is to be learned anew
+}
+
+// validPair reads a pair; the error names it. Of what is encrypted only sizes are
+// seen if it is sealed: without the keys.
+func (t *txn) validPair(tag byte, sealed bool, k, v []byte) (p pair, err error) {
+	if err = p.readKey(tag, sealed || t.keys != nil, k, v); err == nil {
+		err = p.readValue(t, tag, sealed, k, v)
+	}
+	return p, about(err, tag, k)
+}
+
+// about names the pair that an error is of.
+func about(err error, tag byte, k []byte) error {
+	if err == nil {
+		return nil
+	}
+	what := backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })].what
+	switch ref, bad := number(k); {
+	case tag == tagValue || tag == tagName || tag == tagID:
+		return fmt.Errorf("%s %q: %w", what, k, err)
+	case bad == nil && (tag == tagBank || tag == tagHead):
+		return fmt.Errorf("%s %d: %w", what, ref, err)
+	}
+	return fmt.Errorf("%s %x: %w", what, k, err)
+}
+
+func (p *pair) readKey(tag byte, encrypted bool, k, v []byte) (err error) {
 	switch {
-	case tag == tagValue:
-		err = validValue(k, v)
-	case tag == tagBank:
-		_, err = validBank(k, v)
-	case tag == tagHead:
-		_, err = validHead(k, v)
-	case tag == tagName:
-		_, err = validHeadName(k, v)
-	case tag == tagID:
-		_, err = validID(sealed, k, v)
-	case tag == tagKey:
-		err = validSlot(k, v)
-	case tag == tagWaiting:
-		_, err = validWaiting(k, v)
-	case sealed:
-		err = validSealed(tag, k, v)
-	case tag == tagRecord:
-		_, err = t.validRecord(k, v)
-	case tag == tagHistory:
-		_, err = t.validEarlier(k, v)
-	case tag == tagState:
-		err = t.validState(k, v)
-	case tag == tagExample:
-		_, err = t.validExample(k, v)
-	case tag == tagPerson:
-		_, err = t.validPerson(k, v)
+	case tag == tagValue, tag == tagName:
+		err = validText(k)
+	case tag == tagID && !encrypted:
+		if p.n, err = validNumber(v); err == nil {
+			err = validText(k)
+		}
+	case tag == tagID: // an HMAC
+		if p.n, err = validNumber(v); err == nil && len(k) != idKeySize {
+			err = corrupt("%d bytes, want %d", len(k), idKeySize)
+		}
+	case tag != tagHistory && tag != tagExample:
+		p.n, err = validNumber(k)
+	case len(k) != 12:
+		err = corrupt("key of %d bytes, want 12", len(k))
 	default:
-		err = corrupt("unknown bucket %q", tag)
+		p.after = binary.BigEndian.Uint64(k[4:])
+		if p.n, err = validNumber(k[:4]); err == nil && tag == tagExample && p.after+1 == 0 {
+			err = corrupt("no number comes after it")
+		}
 	}
 	return err
 }
 
-func validValue(k, v []byte) error {
-	err := validText(k)
-	if err == nil {
-		_, err = unseal(tagValue, k, v)
-	}
-	return about(err, "value %q", k)
-}
-
-func validBank(k, v []byte) (info BankInfo, err error) {
-	ref, err := validNumber(k)
-	var payload []byte
-	if err == nil {
-		payload, err = unseal(tagBank, k, v)
-	}
-	if err == nil {
-		info, err = decodeBank(payload)
-		info.Ref = ref
-	}
-	return info, about(err, "bank %d", ref)
-}
-
-func validHead(k, v []byte) (d Digest, err error) {
-	ref, err := validNumber(k)
-	var payload []byte
-	if err == nil {
-		payload, err = unseal(tagHead, k, v)
-	}
-	switch {
-	case err != nil:
-	case len(payload) < len(d):
-		err = corrupt("%d bytes", len(payload))
-	default:
-		if d = Digest(payload[:len(d)]); d != sha256.Sum256(payload[len(d):]) {
-			err = corrupt("its data do not have the digest %s", d.Short())
-		}
-	}
-	return d, about(err, "head %d", ref)
-}
-
-func validHeadName(k, v []byte) (ref uint32, err error) {
-	if err := validText(k); err != nil {
-		return 0, about(err, "head name %q", k)
-	}
-	return nameRef(k, v)
-}
-
-// validID is of a key of bktIDs; that of an encrypted store is an HMAC.
-func validID(sealed bool, k, v []byte) (n uint32, err error) {
-	if n, err = validNumber(v); err == nil && !sealed {
-		err = validText(k)
-	}
-	if err == nil && sealed && len(k) != idKeySize {
-		err = corrupt("%d bytes, want %d", len(k), idKeySize)
-	}
-	return n, about(err, "profile %q", k)
-}
-
-func (t *txn) validRecord(k, v []byte) (p *Profile, err error) {
-	n, err := validNumber(k)
-	var record []byte
-	if err == nil {
-		record, err = t.payload(tagRecord, n, k, v)
-	}
-	if err == nil {
-		p, err = DecodeProfile(record)
-	}
-	if err != nil {
-		return nil, about(err, "record %x", k)
-	}
-	p.Number = n
-	return p, nil
-}
-
-func (t *txn) validEarlier(k, v []byte) (p *Profile, err error) {
-	n, revision, err := validLongKey(k)
-	if err == nil {
-		p, err = t.earlier(n, k, v)
-	}
-	if err == nil && p.Revision != revision {
-		err = corrupt("has revision %d", p.Revision)
-	}
-	return p, about(err, "history %x", k)
-}
-
-func (t *txn) validState(k, v []byte) error {
-	n, err := validNumber(k)
-	if err == nil {
-		_, err = t.payload(tagState, n, k, v)
-	}
-	return about(err, "state %x", k)
-}
-
-func (t *txn) validExample(k, v []byte) (e kept, err error) {
-	n, _, err := validLongKey(k)
-	if err != nil {
-		return e, about(err, "example %x", k)
-	}
-	return t.example(n, k, v)
-}
-
-func (t *txn) validPerson(k, v []byte) (p Person, err error) {
-	n, err := validNumber(k)
-	var payload []byte
-	if err == nil {
-		payload, err = t.payload(tagPerson, n, k, v)
-	}
-	if err == nil {
-		p, err = decodePerson(payload)
-	}
-	return p, about(err, "person %x", k)
-}
-
-func validWaiting(k, v []byte) (count int, err error) {
-	if _, err := validNumber(k); err != nil {
-		return 0, about(err, "waiting %x", k)
-	}
-	count, _, err = decodeWaiting(k, v)
-	return count, err
-}
-
-// validSealed is all that can be said of what is encrypted.
-func validSealed(tag byte, k, v []byte) (err error) {
+func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error) {
 	switch tag {
-	case tagRecord, tagState, tagPerson:
-		_, err = validNumber(k)
-	case tagHistory, tagExample:
-		_, _, err = validLongKey(k)
+	case tagID:
+		return nil
+	case tagKey:
+		return checkSlot(v)
+	case tagValue, tagBank, tagHead, tagName, tagWaiting:
+		v, err = unseal(tag, k, v)
 	default:
-		return corrupt("unknown bucket %q", tag)
+		const least = 12 + 16 // nonce and tag
+		if sealed {
+			if len(v) < least {
+				err = corrupt("%d bytes, want %d or more", len(v), least)
+			}
+			return err
+		}
+		v, err = t.payload(tag, p.n, k, v)
 	}
-	const least = 12 + 16 // nonce and tag
-	if err == nil && len(v) < least {
-		err = corrupt("%d bytes, want %d or more", len(v), least)
+	if err != nil {
+		return err
 	}
-	return about(err, "%c %x", tag, k)
+	switch tag {
+	case tagBank:
+		p.bank, err = decodeBank(v)
+		p.bank.Ref, p.digest = p.n, p.bank.Digest
+	case tagHead:
+		if len(v) < len(p.digest) {
+			return corrupt("%d bytes", len(v))
+		}
+		if p.digest = Digest(v[:len(p.digest)]); p.digest != sha256.Sum256(v[len(p.digest):]) {
+			err = corrupt("its data do not have the digest %s", p.digest.Short())
+		}
+	case tagName:
+		p.n, err = number(v)
+	case tagRecord, tagHistory:
+		if p.profile, err = DecodeProfile(v); err != nil {
+			return err
+		}
+		if p.profile.Number = p.n; tag == tagHistory && p.profile.Revision != p.after {
+			err = corrupt("has revision %d", p.profile.Revision)
+		}
+	case tagExample:
+		p.example, err = decodeExample(v)
+		p.example.Sequence = p.after
+	case tagPerson:
+		p.person, err = decodePerson(v)
+	case tagWaiting:
+		d := decoder{b: v}
+		count := d.uint(2*maxExamples+1, "waiting")
+		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.end()
+	}
+	return err
 }
 
-func validSlot(k, v []byte) error {
-	_, err := validNumber(k)
-	if err == nil {
-		err = checkSlot(v)
-	}
-	return about(err, "key of profile %x", k)
-}
-
-// validNumber reads a number or a ref.
 func validNumber(b []byte) (uint32, error) {
 	n, err := number(b)
 	if err == nil && n == 0 {
@@ -218,27 +156,10 @@ func validNumber(b []byte) (uint32, error) {
 	return n, err
 }
 
-// validLongKey reads a number, and what comes after it.
-func validLongKey(k []byte) (n uint32, rest uint64, err error) {
-	if len(k) != 12 {
-		return 0, 0, corrupt("key of %d bytes, want 12", len(k))
-	}
-	n, err = validNumber(k[:4])
-	return n, binary.BigEndian.Uint64(k[4:]), err
-}
-
 // validText is checkID of what is in the file.
 func validText(k []byte) error {
 	if err := checkID(string(k), maxID); err != nil {
 		return corrupt("%w", err)
 	}
 	return nil
-}
-
-// about says what an error is about.
-func about(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }

@@ -28,19 +28,26 @@ func (s *Store) PutMeta(ctx context.Context, key string, value []byte) error {
 
 // GetMeta returns what PutMeta stored, or ErrNotFound.
 func (s *Store) GetMeta(key string) (value []byte, err error) {
-	err = s.view(func(t *txn) error {
-		v := t.Bucket(bktValues).Get([]byte(key))
-		if v == nil {
-			return fmt.Errorf("%w: value %q", ErrNotFound, key)
+	err = s.view(func(t *txn) (err error) {
+		if value, err = t.value([]byte(key)); err == nil && value == nil {
+			err = fmt.Errorf("%w: value %q", ErrNotFound, key)
 		}
-		payload, err := unseal(tagValue, []byte(key), v)
-		if err != nil {
-			return fmt.Errorf("value %q: %w", key, err)
-		}
-		value = append([]byte{}, payload...)
-		return nil
+		return err
 	})
 	return value, err
+}
+
+// value returns a copy of a value, nil if there is none.
+func (t *txn) value(key []byte) ([]byte, error) {
+	v := t.Bucket(bktValues).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	payload, err := unseal(tagValue, key, v)
+	if err != nil {
+		return nil, fmt.Errorf("value %q: %w", key, err)
+	}
+	return append([]byte{}, payload...), nil
 }
 
 // changeValue replaces a value by what a function makes of it.
@@ -48,13 +55,9 @@ func (w *writeTx) changeValue(key string, change func(old []byte) []byte) error 
 	if err := checkID(key, maxID); err != nil {
 		return fmt.Errorf("meta key: %w", err)
 	}
-	var old []byte
-	if v := w.Bucket(bktValues).Get([]byte(key)); v != nil {
-		payload, err := unseal(tagValue, []byte(key), v)
-		if err != nil {
-			return fmt.Errorf("value %q: %w", key, err)
-		}
-		old = bytes.Clone(payload)
+	old, err := w.value([]byte(key))
+	if err != nil {
+		return err
 	}
 	value := change(old)
 	if len(value) > maxValue {
