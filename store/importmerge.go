@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"syscall"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // How a verified bundle becomes visible: in batches, each in one transaction,
@@ -276,7 +278,7 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 }
 
 // join puts a new number into its cohorts, most often those of the one before.
-func (m *merger) join(w *writeTx, n uint32, p *Profile) (err error) {
+func (m *merger) join(w *writeTx, n uint32, p *Profile) error {
 	if w.keys != nil {
 		return nil
 	}
@@ -284,10 +286,7 @@ func (m *merger) join(w *writeTx, n uint32, p *Profile) (err error) {
 		m.cohorts, _ = w.s.rules.of(&w.txn, p) // Check says that its head is damaged
 	}
 	m.before = p
-	for _, c := range m.cohorts {
-		err = errors.Join(err, w.join(c, n))
-	}
-	return err
+	return w.change(m.cohorts, nil, n, (*roaring.Bitmap).Add)
 }
 
 // withRefs gives p the store's refs for those of the side file, and returns its
