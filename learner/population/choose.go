@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside.head)*len(beside.axis)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -168,25 +168,37 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	return c.own(ctx, none, result)
 }
 
-// beside are the strengths of axes that are tried with own parts, in parts of the chosen one: own parts move texts as much again, and where texts speak for themselves, axes need not bend to single ones.
-var beside = []float64{1, 3, 10, 30}
+// beside are the strengths of head and axes that are tried with own parts, in parts of the chosen ones: own parts move texts as much again, and where texts speak for
+// themselves, W and V need not bend to single ones.
+var beside = struct{ head, axis []float64 }{[]float64{1, 3, 10}, []float64{1, 3, 10, 30}}
 
 // own tries own parts of the known texts beside what was chosen.
 func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
 	if !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
 		return nil
 	}
-	s := chosen.Setting
-	s.Text = 1
 	var strengths []float64
-	for _, share := range beside {
+	for _, share := range beside.axis {
 		strengths = append(strengths, share*chosen.Axis)
 	}
-	t, err := c.bestOf(ctx, s, none, strengths)
-	if err == nil && t.worth(chosen) {
-		*chosen = *t
+	var best *Trial
+	s := chosen.Setting
+	s.Text = 1
+	for _, share := range beside.head {
+		s.Head = share * chosen.Head
+		t, err := c.bestOf(ctx, s, none, strengths)
+		if err != nil {
+			return err
+		}
+		if best != nil && t.all.mean() >= best.all.mean() {
+			break
+		}
+		best = t
 	}
-	return err
+	if best.worth(chosen) {
+		*chosen = *best
+	}
+	return nil
 }
 
 // between tries the ranks between those of the ladder, above and below the chosen one, at the strengths that were best.
