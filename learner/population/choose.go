@@ -71,7 +71,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*(len(o.AxisStrengths)+1)+len(beside)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside.head)*len(beside.axis)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -168,25 +168,37 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	return c.own(ctx, none, result)
 }
 
-// beside are the strengths of axes that are tried with own parts, in parts of the chosen one: own parts move texts as much again, and where texts speak for themselves, axes need not bend to single ones.
-var beside = []float64{1, 3, 10}
+// beside are the strengths of head and axes that are tried with own parts, in parts of the chosen ones: own parts move texts as much again, and where texts speak for
+// themselves, W and V need not bend to single ones.
+var beside = struct{ head, axis []float64 }{[]float64{1, 3, 10}, []float64{1, 3, 10, 30}}
 
 // own tries own parts of the known texts beside what was chosen.
 func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
 	if c.options.ForgetTexts || !slices.ContainsFunc(c.folds, func(f *fold) bool { return len(f.joint.known) > 0 }) {
 		return nil
 	}
-	s := chosen.Setting
-	s.Text = 1
 	var strengths []float64
-	for _, share := range beside {
+	for _, share := range beside.axis {
 		strengths = append(strengths, share*chosen.Axis)
 	}
-	t, err := c.bestOf(ctx, s, none, strengths)
-	if err == nil && t.worth(chosen) {
-		*chosen = *t
+	var best *Trial
+	s := chosen.Setting
+	s.Text = 1
+	for _, share := range beside.head {
+		s.Head = share * chosen.Head
+		t, err := c.bestOf(ctx, s, none, strengths)
+		if err != nil {
+			return err
+		}
+		if best != nil && t.all.mean() >= best.all.mean() {
+			break
+		}
+		best = t
 	}
-	return err
+	if best.worth(chosen) {
+		*chosen = *best
+	}
+	return nil
 }
 
 // between tries the ranks between those of the ladder, above and below the chosen one, at the strengths that were best.
@@ -304,40 +316,18 @@ func (s Setting) with(rank int) Setting {
 	return s
 }
 
-// bestOf tries a setting at some strengths of the axes, from the weakest on: each fit starts where the one before ended, as axes that were shrunk to nothing do not come
-// back. Then it tries weaker heads: what people differ in no longer hides what they agree on.
+// bestOf tries a setting at some strengths of the axes, from the weakest on, until two in a row are no better: each fit starts where the one before ended, as axes that
+// were shrunk to nothing do not come back.
 func (c *chooser) bestOf(ctx context.Context, s Setting, none *Trial, strengths []float64) (best *Trial, err error) {
-	x, at := make([][]float64, len(c.folds)), make([][]float64, len(c.folds)) // where the last fit ended, and the best
-	better := func() (bool, error) {
-		t, err := c.try(ctx, s, none, x)
-		if err != nil || best != nil && t.all.mean() >= best.all.mean() {
-			return false, err
-		}
-		best = t
-		for k := range x {
-			at[k] = slices.Clone(x[k])
-		}
-		return true, nil
-	}
+	x := make([][]float64, len(c.folds))
 	for k, worse := 0, 0; k < len(strengths) && worse < 2; k++ {
 		s.Axis = strengths[k]
-		ok, err := better()
+		t, err := c.try(ctx, s, none, x)
 		if err != nil {
 			return nil, err
 		}
-		if worse++; ok {
-			worse = 0
-		}
-	}
-	s = best.Setting
-	for k := range x {
-		x[k] = at[k]
-	}
-	heads := c.options.HeadStrengths
-	for k := slices.Index(heads, s.Head) - 1; k >= 0; k-- {
-		s.Head = heads[k]
-		if ok, err := better(); err != nil || !ok {
-			return best, err
+		if worse++; best == nil || t.all.mean() < best.all.mean() {
+			best, worse = t, 0
 		}
 	}
 	return best, nil

@@ -8,15 +8,16 @@
 //
 //	Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j),  z ~ N(0, 1), b ~ N(0, 1/β)
 //
-// W, a, V and v are the bank's, z and b the person's. z_j is rounded to Σ_m ±2^-m of a range, so that with the 2K directions ±K·2^-m·range_j·V_j, of which a
+// W, a, V and v are the bank's, z and b the person's. A text that several people labelled may add a part of its own to Wφ + a and to each V_j φ + v_j. z_j is rounded to Σ_m ±2^-m of a range, so that with the 2K directions ±K·2^-m·range_j·V_j, of which a
 // person takes one of each pair, Σ_j z_j V_j is the plain average of the K that they take.
 //
 // # How
 //
-// Train minimizes the posterior's negative logarithm over W, a, V and v by L-BFGS; at each step every person's z and b are solved for exactly, by Newton's method,
-// and the people are independent of each other. V starts at the first singular vectors of the people's summed residual gradients. J, β and the
-// strengths are chosen by cross-validation over people, who are fitted to one, three, ten and all of their answers: more axes must be better by more than chance, and where none are, J is 0.
-// Then z is turned to its principal axes, each of which gets digits by its variance.
+// Train minimizes the posterior's negative logarithm, with β = 1, over W, a, V and v by L-BFGS; at each step every person's z and b are solved for exactly, by Newton's method,
+// and the people are independent of each other. V starts at the first singular vectors of the people's summed residual gradients.
+// Then z is turned to its principal axes, and V scaled so that z has a standard deviation of 1, as a new person's prior says. J, β, the strengths and whether texts have parts of
+// their own are chosen by cross-validation over people, who are fitted to one, three, ten and all of their answers: more axes must be better by more than chance, and where none are, J is 0.
+// Each axis gets digits by how much it moves the logits.
 //
 // # Cost
 //

@@ -20,6 +20,10 @@ type golden struct {
 type jointCase struct {
 	C, D, J         int
 	Head, Axis      float64
+	Text            float64   // L2 of own parts; 0: there are none
+	Known           []int32   // the texts that have them
+	Own             []float64 // [K,(1+J)·C]: at the probe
+	OwnGradient     []float64
 	Phi             []float32
 	Texts, Classes  [][]int32
 	Probe, Gradient [][]float64 // W and V, and the gradient there, over standardised φ and a 1
@@ -32,6 +36,8 @@ type codeCase struct {
 	C, D, J           int
 	W, A, V, B, Range []float32
 	Digits            []int
+	Beta              float64
+	Own               []float32 // of the first texts
 	Phi               []float32 // of the examples, then of six other texts
 	Class             []int
 	Z, Bias           []float64 // before they are rounded
@@ -64,12 +70,12 @@ func (g jointCase) problem(threads int) (*joint, []float64) {
 		}
 	}
 	j := newJoint(newSpace(p, used, true, threads), p.People, g.C, threads)
-	j.as(Setting{Rank: g.J, Head: g.Head, Axis: g.Axis})
+	j.as(Setting{Rank: g.J, Head: g.Head, Axis: g.Axis, Text: g.Text})
 	var x []float64
 	for _, row := range g.Probe {
 		x = append(x, j.into(row)...)
 	}
-	return j, x
+	return j, append(x, g.Own...)
 }
 
 // into turns a row over standardised φ into the space's basis.
@@ -91,6 +97,10 @@ func TestGoldenObjective(t *testing.T) {
 		for _, row := range g.Gradient {
 			want = append(want, j.into(row)...)
 		}
+		want = append(want, g.OwnGradient...)
+		if g.Text > 0 && !slices.Equal(j.known, g.Known) {
+			t.Errorf("case %d: got the known texts %v, want %v", k, j.known, g.Known)
+		}
 		near(t, k, "objective", 1e-8, []float64{value}, []float64{g.Value})
 		near(t, k, "gradient", 1e-6, grad, want)
 		near(t, k, "z and b", 1e-7, j.codes, g.Codes)
@@ -110,7 +120,7 @@ func TestGoldenMinimum(t *testing.T) {
 }
 
 func (g codeCase) model() *Model {
-	return &Model{C: g.C, D: g.D, J: g.J, W: g.W, A: g.A, V: g.V, B: g.B, Range: g.Range, Digits: g.Digits}
+	return &Model{C: g.C, D: g.D, J: g.J, W: g.W, A: g.A, V: g.V, B: g.B, Range: g.Range, Digits: g.Digits, Beta: g.Beta, Own: g.Own}
 }
 
 func TestGoldenCode(t *testing.T) {
@@ -119,6 +129,9 @@ func TestGoldenCode(t *testing.T) {
 		moved += g.Moved
 		m := g.model()
 		rows := m.Project(nil, g.Phi)
+		for i := range len(g.Own) / m.Width() {
+			m.Know(rows[i*m.Width():(i+1)*m.Width()], i)
+		}
 		e := &Examples{Rows: rows[:len(g.Class)*m.Width()], Class: g.Class}
 		z, b, err := m.Real(e)
 		if err != nil {

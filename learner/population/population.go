@@ -113,7 +113,7 @@ func check(p *Population, o Options) error {
 	if !slices.IsSorted(o.Ranks) || o.Ranks[0] < 1 || o.Ranks[len(o.Ranks)-1] > MaxRank {
 		return bad("ranks %v, want some of 1 to %d, ascending", o.Ranks, MaxRank)
 	}
-	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9) || !(s.Bias >= 0 && s.Text >= 0) || s.Rank == 0 && s.Text > 0) {
+	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9) || !(s.Bias >= 0 && s.Bias < 1e9 && s.Text >= 0 && s.Text < 1e9) || s.Rank == 0 && s.Text > 0) {
 		return bad("the setting %+v", *s)
 	}
 	for _, s := range slices.Concat(o.HeadStrengths, o.AxisStrengths, o.BiasStrengths) {

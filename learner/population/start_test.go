@@ -41,34 +41,41 @@ func TestDirections(t *testing.T) {
 	}
 }
 
-// TestPrincipal: the population's z do not correlate on the model's axes, are widest on the first, and ranges are 2.5 of their deviations.
+// TestPrincipal: the turned axes make the same people, whose z have a deviation of 1 on each and do not correlate; own parts turn with them.
 func TestPrincipal(t *testing.T) {
 	p := plant(9, 60, 40, 80, 6, 2, 3)
-	m, _ := train(t, &p.Population, &Options{Setting: &Setting{Rank: 3, Head: 0.3, Axis: 0.3}, Steps: 40})
-	sum, square := make([]float64, 3), make([]float64, 9)
-	for _, a := range p.People {
-		e := &Examples{}
-		for i, text := range a.Text {
-			e.Rows = m.Project(e.Rows, p.Phi[int(text)*6:(int(text)+1)*6])
-			e.Class = append(e.Class, int(a.Class[i]))
-		}
-		z, _, err := m.Real(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		numeric.Add(sum, 1./60, z)
-		for k, v := range z {
-			numeric.Add(square[k*3:(k+1)*3], v/60, z)
+	j := newJoint(newSpace(&p.Population, everyText(&p.Population), true, 1), p.People, 2, 1)
+	j.as(Setting{Rank: 3, Head: 0.3, Axis: 0.3, Text: 1})
+	x := make([]float64, 4*2*7+j.ownSize())
+	for i := range x {
+		x[i] = p.rng.NormFloat64()
+	}
+	turned := j.principal(x)
+	z, adds := make([]float64, 3), make([][]float64, 60) // what a person's z add to the logits of the first texts
+	for u := range adds {
+		adds[u] = make([]float64, 10)
+		copy(z, j.codes[u*5:u*5+3])
+		for i := range adds[u] {
+			for k, v := range z {
+				adds[u][i] += v * j.rows[i/2*8+2+2*k+i%2]
+			}
 		}
 	}
-	for k := range 3 {
-		sd := math.Sqrt(square[k*3+k] - sum[k]*sum[k])
-		if math.Abs(float64(m.Range[k])-2.5*sd) > 0.01*sd || k > 0 && m.Range[k] > m.Range[k-1] {
-			t.Errorf("axis %d: got a range of %g, a deviation of %g", k, m.Range[k], sd)
-		}
-		for l := range k {
-			if v := square[k*3+l] - sum[k]*sum[l]; math.Abs(v) > 0.01*sd {
-				t.Errorf("axes %d and %d: got a covariance of %g", k, l, v)
+	j.fill(turned)
+	for a := range 10 {
+		for b := range a + 1 {
+			mean, got, want := [2]float64{}, 0.0, 0.0
+			for _, at := range adds {
+				mean[0], mean[1] = mean[0]+at[a]/60, mean[1]+at[b]/60
+			}
+			for _, at := range adds {
+				got += (at[a] - mean[0]) * (at[b] - mean[1]) / 60
+			}
+			for k := range 3 {
+				want += j.rows[a/2*8+2+2*k+a%2] * j.rows[b/2*8+2+2*k+b%2]
+			}
+			if math.Abs(got-want) > 1e-9*(1+math.Abs(got)) {
+				t.Errorf("values %d and %d: people have a covariance of %g, the axes say %g", a, b, got, want)
 			}
 		}
 	}
