@@ -27,7 +27,7 @@ type PopulationReport struct {
 	Gain float64 `json:"gain"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
-	// MorePeople is about how many it would take besides, if they differ as these do, for the gain to be beyond chance; 0 at a rank above 0, and where there is no gain.
+	// MorePeople is about how many it would take besides, if they differ as these do, for the gain to be beyond chance; 0 at a rank above 0, and where there is no gain or one that is too little.
 	MorePeople int              `json:"more_people"`
 	ByExamples []PopulationGain `json:"by_examples"`
 	Tried      []PopulationTry  `json:"tried"` // the cross-validation
@@ -188,7 +188,7 @@ func populationReport(m *population.Model, res *population.Report) *PopulationRe
 		gain, se := shown.ShotGain[k], within90*shown.ShotSE[k]
 		rep.ByExamples = append(rep.ByExamples, PopulationGain{n, none.Loss[k], shown.Loss[k], gain - se, gain + se})
 	}
-	if m.J == 0 && shown.Gain > 0 {
+	if m.J == 0 && rep.Gain > 0 && rep.Low <= 0 {
 		share := within90 * shown.SE / shown.Gain
 		rep.MorePeople = int(min(math.Ceil(float64(res.People)*(share*share-1)), math.MaxInt32))
 		rep.MorePeople = max(rep.MorePeople, 1)
@@ -201,6 +201,8 @@ func (r *PopulationReport) reason() string {
 	switch {
 	case r.Rank > 0:
 		return fmt.Sprintf("people differ on %d axes", r.Rank)
+	case r.Low > 0:
+		return "nothing is worth installing: people differ, but what axes gain is too little for a bank"
 	case r.MorePeople > 0:
 		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %d people more would tell", r.MorePeople)
 	}

@@ -232,16 +232,21 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 	return *chosen, nil
 }
 
-// worthwhile is the least share of what the smaller rank gains that a larger one must add: less is not worth everybody's byte an axis, however sure it is.
-const worthwhile = 0.02
+// However sure a gain is, it must be worth everybody's byte an axis: any axes must gain the share anything of what is lost without, and a larger rank must add the share
+// worthwhile of what the smaller one gains.
+const (
+	anything   = 0.01
+	worthwhile = 0.02
+)
 
 // worth says whether t is so much better that it may be larger.
 func (t *Trial) worth(smaller *Trial) bool {
 	gain, se := t.all.less(&smaller.all)
+	least := max(se, worthwhile*smaller.Gain)
 	if smaller.Rank == 0 {
-		se *= surely
+		least = max(surely*se, anything*smaller.all.mean())
 	}
-	return len(t.all.people) > 1 && gain > max(se, worthwhile*smaller.Gain)
+	return len(t.all.people) > 1 && gain > least
 }
 
 // rankZero finds the strength of the head, then that of b. Its losses are those of fitted biases or of the label prior, whichever are less.
