@@ -119,6 +119,7 @@ func (c *checker) unreadable(err error) {
 func (c *checker) run(deep bool) error {
 	c.keys, c.banks, c.heads, c.waiting = map[byte]uint64{}, map[uint32]BankInfo{}, map[uint32]bool{}, map[uint32]int{}
 	c.led, c.staged = roaring.New(), roaring.New()
+	defer c.count() // also if ctx ends
 	var steps []func() error
 	for _, b := range backedUp {
 		if b.bucket != nil {
@@ -139,10 +140,14 @@ func (c *checker) run(deep bool) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// count reports how much there is.
+func (c *checker) count() {
 	c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
 	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[tagHistory])
 	c.report.States, c.report.Examples = int(c.keys[tagState]), int(c.keys[tagExample])
-	return nil
 }
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
@@ -172,6 +177,9 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	p, err := c.t.validPair(tag, false, k, v)
 	if err != nil {
 		c.unreadable(err)
+		if tag == tagWaiting {
+			delete(c.waiting, p.n) // something is said of it
+		}
 		return
 	}
 	switch tag {

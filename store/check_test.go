@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,36 @@ func TestCheckFinds(t *testing.T) {
 			if !errors.Is(err, ErrCorrupt) || !strings.Contains(strings.Join(report.Problems, "\n"), c.want) {
 				t.Errorf("got %v, %q, want a problem with %q", err, report.Problems, c.want)
 			}
+			if name == "waiting damaged" && report.Found() != 1 { // the examples are not to be named for it, too
+				t.Errorf("got %q, want one problem", report.Problems)
+			}
 		})
+	}
+}
+
+// endsAt is a context that has ended once it was asked so often.
+type endsAt struct {
+	context.Context
+	left int
+}
+
+func (c *endsAt) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestCheckEnds wants what a Check has counted before its context ended.
+func TestCheckEnds(t *testing.T) {
+	s := filled(t, newRand(t), 20)
+	whole, err := s.Check(ctx, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Check(&endsAt{ctx, 6}, false) // after values, banks, heads, names, ids and records
+	if !errors.Is(err, context.Canceled) || whole.Profiles != 20 || report.Profiles != 20 || report.Banks != whole.Banks || report.Heads != whole.Heads || report.Summed {
+		t.Errorf("got %+v, %v, want the profiles of %+v, but no sums", report, err, whole)
 	}
 }
 

@@ -145,7 +145,7 @@ func (w *writeTx) regroup(n uint32, old, new *Profile) error {
 // change adds a number to the cohorts that are not among others, or removes it.
 func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bitmap, uint32)) error {
 	for _, c := range cohorts {
-		if slices.Contains(others, c) {
+		if _, is := slices.BinarySearch(others, c); is {
 			continue
 		}
 		set, err := w.cohortSet(cohortKey(c, n))

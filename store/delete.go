@@ -49,33 +49,28 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 
 // eraseNumber deletes all that is stored under a number, and frees it.
 func (w *writeTx) eraseNumber(n uint32) error {
-	w.tally.recordBytes -= uint64(len(w.profiles.Get(key32(n))))
-	if err := w.eraseBeside(n); err != nil {
+	key := key32(n)
+	_, err := w.Bucket(bktHistory).removePrefix(key)
+	err = errors.Join(err, w.dropExamples(n),
+		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
+	if err != nil {
 		return err
 	}
-	old, err := w.eraseRecord(n)
-	if old != nil {
-		w.tally.maskBytes -= uint64(old.MaskBytes())
-	}
-	return err
-}
-
-// eraseRecord deletes the record under a number, which it returns if it can be
-// read, and frees the number.
-func (w *writeTx) eraseRecord(n uint32) (old *Profile, err error) {
+	w.tally.recordBytes -= uint64(len(w.profiles.Get(key)))
 	old, unread := w.decode(n)
-	if err := w.Bucket(bktProfiles).remove(key32(n)); err != nil {
-		return old, err
+	if err := w.Bucket(bktProfiles).remove(key); err != nil {
+		return err
 	}
 	if unread == nil {
+		w.tally.maskBytes -= uint64(old.MaskBytes())
 		err = w.regroup(n, old, nil)
 	} else {
 		err = w.leaveAll(n)
 	}
 	if err != nil {
-		return old, err
+		return err
 	}
-	return old, w.free(n)
+	return w.free(n)
 }
 
 // free gives a number to whoever comes next; if it had a key, only after the
@@ -90,11 +85,4 @@ func (w *writeTx) free(n uint32) error {
 		w.freed[n] = true
 	}
 	return w.Bucket(bktFree).insert(key32(n), nil)
-}
-
-func (w *writeTx) eraseBeside(n uint32) error {
-	key := key32(n)
-	_, err := w.Bucket(bktHistory).removePrefix(key)
-	return errors.Join(err, w.dropExamples(n),
-		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
 }

@@ -64,9 +64,9 @@ func (r *pageReader) run(ctx context.Context) {
 	}
 	for size := 0; len(r.ids) > 0 || r.from != nil; {
 		var w *pageWriter
-		began, banks, heads := *r, uint32(len(r.banks)), uint32(len(r.heads))
+		ids, from, counts, banks, heads := r.ids, r.from, r.counts, uint32(len(r.banks)), uint32(len(r.heads))
 		err := r.s.view(func(t *txn) error {
-			*r = began // with encryption it may have to be done twice
+			r.ids, r.from, r.counts = ids, from, counts // with encryption it may have to be done twice
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor()}

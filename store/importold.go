@@ -30,6 +30,7 @@ func (s *Store) refuseOld() error {
 // recoverOld erases what was staged, and completes what was committed, some
 // profiles in a transaction.
 func (s *Store) recoverOld() error {
+	said := [2]bool{}
 	for {
 		var staged, committed bool
 		err := s.view(func(t *txn) error {
@@ -39,7 +40,10 @@ func (s *Store) recoverOld() error {
 		if err != nil || !staged && !committed {
 			return err
 		}
-		s.opts.Logger.Info("ending an import of an older version that was cut short", "undone", staged)
+		if now := [2]bool{staged, committed}; now != said { // once each, not for each transaction
+			said = now
+			s.opts.Logger.Info("ending an import of an older version that was cut short", "undone", staged)
+		}
 		err = s.writeAlone(context.Background(), func(w *writeTx) error {
 			if staged {
 				return w.abandonOld()

@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 )
 
@@ -22,10 +21,9 @@ func (m *merger) resolve(w *writeTx, record, key []byte) (_, _ []byte, err error
 		if was, err = w.ledTo(key); err == nil {
 			p.Revision = max(p.Revision, was.Revision+1)
 			m.report.Overwritten++
-			if err := errors.Join(w.Bucket(bktIDs).remove(key), w.erase(key, was.Number)); err != nil {
+			if err := w.evict(key, was.Number); err != nil {
 				return nil, nil, err
 			}
-			w.tally.profiles--
 		}
 	case Rename:
 		id := p.ID

@@ -203,6 +203,7 @@ func (w *pageWalk) elements(t *subtree, p page, where string) (all []element, wh
 		w.fail("%s: %s of %d elements", where, map[uint16]string{kindLeaf: "leaf", kindBranch: "branch"}[p.kind], count)
 		return nil, false
 	}
+	all = make([]element, 0, count)
 	for i := range count {
 		at := pageHeader + i*elementSize
 		e := element{place: placeOf(p.kind, p.b[at:], int64(at))}

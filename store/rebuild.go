@@ -63,7 +63,11 @@ func (r *rebuilder) begin(h *backupHeader) error {
 		return nil
 	}
 	if r.out == nil {
-		r.out, err = createRestored(r.path, meta, h.keys)
+		var keys io.Reader
+		if len(h.keys) > 0 {
+			keys = bytes.NewReader(h.keys)
+		}
+		r.out, err = createRestored(r.path, meta, keys)
 		return err
 	}
 	return r.out.clear(bktValues, bktNames)

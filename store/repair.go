@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -48,26 +48,26 @@ type RepairReport struct {
 //
 // The file of keys of an encrypted store is copied as it is: a profile whose
 // key is damaged is lost.
-func Repair(ctx context.Context, from, to string, o *RepairOptions) (RepairReport, error) {
+func Repair(ctx context.Context, from, to string, o *RepairOptions) (report RepairReport, err error) {
 	opts := Options{NoSync: true}
 	if o != nil {
 		opts.MasterKey, opts.HeadLabels, opts.Timeout = o.MasterKey, o.HeadLabels, o.Timeout
 	}
-	opts, err := opts.withDefaults()
+	if opts, err = opts.withDefaults(); err != nil {
+		return report, err
+	}
+	err = makeAt(to, "repair "+from, func(temp string) (err error) {
+		report, err = repair(ctx, from, temp, opts)
+		return err
+	})
 	if err != nil {
 		return RepairReport{}, err
-	}
-	report, err := repair(ctx, from, to, opts)
-	if err != nil {
-		return RepairReport{}, fmt.Errorf("store: repair %s: %w", from, boltError(err))
 	}
 	return report, nil
 }
 
-func repair(ctx context.Context, from, to string, opts Options) (report RepairReport, err error) {
-	if _, err := os.Lstat(to); err == nil {
-		return report, fmt.Errorf("%w: %s", ErrExists, to)
-	}
+// repair makes the new store in the place of an empty file.
+func repair(ctx context.Context, from, path string, opts Options) (report RepairReport, err error) {
 	unlock, err := lockDamaged(from, opts)
 	if err != nil {
 		return report, err
@@ -78,22 +78,12 @@ func repair(ctx context.Context, from, to string, opts Options) (report RepairRe
 		return report, err
 	}
 	defer f.Close()
-	temp, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".*.new")
-	if err != nil {
-		return report, err
-	}
-	defer os.Remove(temp.Name())
-	defer os.Remove(KeysPath(temp.Name()))
-	temp.Close()
-	r := &repairer{ctx: ctx, opts: opts, from: from, path: temp.Name(),
+	r := &repairer{ctx: ctx, opts: opts, from: from, path: path,
 		accepted: roaring.New(), orphans: roaring.New(), private: roaring.New(), staged: roaring.New()}
-	if err := errors.Join(r.run(f), r.close()); err != nil {
-		return report, err
+	if err = errors.Join(r.run(f), r.close()); err == nil {
+		err = checkRepaired(ctx, path, opts)
 	}
-	if err := checkRepaired(ctx, r.path, opts); err != nil {
-		return report, err
-	}
-	return r.report, Move(r.path, to)
+	return r.report, err
 }
 
 // lockDamaged keeps writers away, if bbolt can open the file at all.
@@ -188,14 +178,17 @@ func (r *repairer) readMeta() (err error) {
 
 // begin makes the new file, and opens the copy of the keys.
 func (r *repairer) begin() (err error) {
-	var keys []byte
+	var keys io.Reader
 	if r.meta.Keys != "" {
 		if r.opts.MasterKey == nil {
 			return fmt.Errorf("%w: the store is encrypted, and no master key is given", ErrKey)
 		}
-		if keys, err = os.ReadFile(KeysPath(r.from)); err != nil {
+		f, err := os.Open(KeysPath(r.from))
+		if err != nil {
 			return fmt.Errorf("%w: %w", ErrKey, err)
 		}
+		defer f.Close()
+		keys = f
 	}
 	if r.out, err = createRestored(r.path, r.meta, keys); err != nil {
 		return err

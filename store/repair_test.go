@@ -105,7 +105,7 @@ func TestRepairEntries(t *testing.T) {
 		"record of a number that cannot be": {put(bktProfiles, key32(1<<31), []byte("?")), all, "there cannot be so many"},
 		"tally lost":                        {del(bktMeta, keyTally), all, ""},
 		"sums lost":                         {del(bktMeta, keySums), all, ""},
-		"bank lost":                         {del(bktBanks, key32(1)), nil, "not found: bank 1"},
+		"bank lost":                         {del(bktBanks, key32(1)), nil, `record of number 1: profile "user000": store: not found: bank 1`},
 		"person lost":                       {del(bktPeople, key32(1)), all, "person of profile 1"},
 		"person damaged":                    {put(bktPeople, key32(1), []byte("?????")), all, "person of profile 1"},
 		"waiting lost":                      {del(bktWaiting, key32(1)), all, ""},

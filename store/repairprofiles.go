@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // What Repair takes over from each bucket.
@@ -121,7 +122,9 @@ func (r *repairer) profiles() error {
 		}
 		p, err := r.t.validPair(tagRecord, false, k, v)
 		if err == nil {
-			err = r.t.checkRefs(p.profile)
+			if err = r.t.checkRefs(p.profile); err != nil {
+				err = fmt.Errorf("profile %q: %w", p.profile.ID, err)
+			}
 		}
 		switch {
 		case err != nil:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -21,18 +22,19 @@ type restoredFile struct {
 	dropped bool     // something was
 }
 
-// createRestored makes an empty store in the place of an empty file.
-func createRestored(path string, meta Meta, keys []byte) (f *restoredFile, err error) {
+// createRestored makes an empty store in the place of an empty file. Keys begin
+// its file of keys, nil: it has none.
+func createRestored(path string, meta Meta, keys io.Reader) (f *restoredFile, err error) {
 	opts := Options{NoSync: true}
 	if err := writeEmpty(path, meta, opts); err != nil {
 		return nil, err
 	}
 	f = &restoredFile{path: path, bulk: bulk{ctx: context.Background()}}
-	if len(keys) > 0 {
+	if keys != nil {
 		if f.keys, err = os.OpenFile(KeysPath(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 			return nil, err
 		}
-		if _, err := f.keys.Write(keys); err != nil {
+		if _, err := io.Copy(f.keys, keys); err != nil {
 			return nil, errors.Join(err, f.close())
 		}
 	}

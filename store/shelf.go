@@ -53,24 +53,26 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 // putShelf writes what has changed.
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
-	all := sh.all() // in the order of their sequences, as stored is
-	for _, sequence := range sh.stored {
-		if _, stays := slices.BinarySearchFunc(all, sequence, bySequence); stays {
-			continue
+	stored := sh.stored
+	for _, e := range sh.all() { // in the order of their sequences, as stored is
+		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
+			if err := w.removeExample(n, stored[0]); err != nil {
+				return err
+			}
 		}
-		if err := w.Bucket(bktExamples).remove(key32x64(n, sequence)); err != nil {
-			return err
-		}
-		w.tally.examples--
-	}
-	for _, e := range all {
-		if _, is := slices.BinarySearch(sh.stored, e.Sequence); is {
+		if len(stored) > 0 && stored[0] == e.Sequence {
+			stored = stored[1:]
 			continue
 		}
 		if err := w.putExample(n, e); err != nil {
 			return err
 		}
 		w.tally.examples++
+	}
+	for _, sequence := range stored {
+		if err := w.removeExample(n, sequence); err != nil {
+			return err
+		}
 	}
 	return cmp.Or(w.setPerson(n, sh.person), w.setWaiting(n, sh.waiting(), sh.person.Anew))
 }
@@ -89,7 +91,10 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 	return sh.all()
 }
 
-func bySequence(e Example, sequence uint64) int { return cmp.Compare(e.Sequence, sequence) }
+func (w *writeTx) removeExample(n uint32, sequence uint64) error {
+	w.tally.examples--
+	return w.Bucket(bktExamples).remove(key32x64(n, sequence))
+}
 
 // awaits says whether no training has seen an example.
 func (p *Person) awaits(e Example) bool { return !e.Known && e.Sequence >= p.learned }

@@ -333,7 +333,10 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		}
 		failed = nil
 		_, err = tx.Bucket(bktMeta).NextSequence() // the revision
-		if err = cmp.Or(err, w.noteChanges(), w.sets.write(tx.Bucket(bktCohorts))); err != nil {
+		if err = cmp.Or(err, w.noteChanges()); err == nil && len(w.sets) > 0 {
+			err = w.sets.write(tx.Bucket(bktCohorts))
+		}
+		if err != nil {
 			return err
 		}
 		w.tally.commits += w.changed
