@@ -33,7 +33,8 @@ type keptTexts struct {
 
 // loadedTexts are those in memory, ready to be asked about.
 type loadedTexts struct {
-	stored []byte // what they were made of
+	stored []byte       // what they were made of
+	bank   store.Digest // of the axes that the rows are along
 	askable
 }
 
@@ -113,7 +114,7 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if err != nil {
 		return nil, corrupt("kept texts", err)
 	}
-	if l := p.questions.Load(); l != nil && bytes.Equal(l.stored, stored) {
+	if l := p.questions.Load(); l != nil && l.bank == j.digest && bytes.Equal(l.stored, stored) {
 		return l, nil
 	}
 	data, err := p.openTexts(stored)
@@ -127,7 +128,7 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if kept.Bank != j.digest.String() {
 		return nil, errNoTexts
 	}
-	l := &loadedTexts{stored: stored}
+	l := &loadedTexts{stored: stored, bank: j.digest}
 	l.texts = kept.Texts[:min(len(kept.Texts), j.mostTexts())]
 	if l.rows, err = p.rowsOf(ctx, j, l.texts); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -130,5 +131,22 @@ func TestDamagedTexts(t *testing.T) {
 		if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, want) || got != nil {
 			t.Errorf("%q: got %v, %v, want %v", stored, got, err, want)
 		}
+	}
+}
+
+// TestKeptTextsOfOthers: texts that axes kept are not asked about along those that took their place, whose rows are others.
+func TestKeptTextsOfOthers(t *testing.T) {
+	ctx := context.Background()
+	p := differing(t, "")
+	plantedIn(t, p, 60, 1, 1).observed(t, p, 40, 30)
+	if rep, err := p.TrainBank(ctx, &TrainBankOptions{KeepTexts: true}); err != nil || !rep.Installed {
+		t.Fatalf("got %+v, %v, want axes", rep, err)
+	}
+	if got, err := p.Ask(ctx, "new", nil, 3); err != nil || len(got) != 3 {
+		t.Fatalf("got %v, %v, want three questions", got, err)
+	}
+	joinWith(t, p, func(*population.Model, []uint64) {})
+	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) {
+		t.Errorf("along other axes: got %v, %v, want ErrNoPopulation", got, err)
 	}
 }
