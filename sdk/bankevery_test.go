@@ -264,3 +264,19 @@ func TestBankEveryAdapters(t *testing.T) {
 		t.Errorf("got %+v after %+v, want no other", now, first)
 	}
 }
+
+// TestBankOptionsFaults: what TrainBank would refuse, Advise and Open refuse too.
+func TestBankOptionsFaults(t *testing.T) {
+	p := differing(t, "")
+	for name, o := range map[string]*TrainBankOptions{"texts": {KeepTexts: true, ForgetTexts: true}, "examples": {MaxExamples: -1}, "of one": {MaxPerProfile: -1}} {
+		if _, err := p.TrainBank(context.Background(), o); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: TrainBank: got %v, want ErrConfig", name, err)
+		}
+		if _, err := p.Advise(context.Background(), o); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: Advise: got %v, want ErrConfig", name, err)
+		}
+		if _, err := (&Options{BankOptions: o}).withDefaults(); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: Open: got %v, want ErrConfig", name, err)
+		}
+	}
+}

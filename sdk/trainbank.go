@@ -142,18 +142,27 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
-	if o.KeepTexts && o.ForgetTexts {
-		return c, from, configError([]string{"texts are to be kept and forgotten"})
-	}
 	if o.Edit != nil {
 		o.Edit(&c)
 	}
 	if c.Head {
 		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
 	}
-	from, err = newTeachers(o.MaxExamples, o.MaxPerProfile)
-	from.forget = o.ForgetTexts
+	from, err = o.teachers()
 	return c, from, err
+}
+
+// teachers says whose examples are taken, or what cannot be.
+func (o *TrainBankOptions) teachers() (teachers, error) {
+	if o == nil {
+		o = new(TrainBankOptions)
+	}
+	if o.KeepTexts && o.ForgetTexts {
+		return teachers{}, configError([]string{"texts are to be kept and forgotten"})
+	}
+	from, err := newTeachers(o.MaxExamples, o.MaxPerProfile)
+	from.forget = o.ForgetTexts
+	return from, err
 }
 
 func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {
