@@ -14,16 +14,13 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
-const (
-	// fewestAnswers is how many people must have labelled a text for the bank to keep it: what fewer wrote may say who they are.
-	fewestAnswers = 3
-	// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
-	mostKept = 512 << 10
-)
+// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
+const mostKept = 512 << 10
 
 // keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled, those that most did first.
 type keptTexts struct {
@@ -41,6 +38,7 @@ type loadedTexts struct {
 // settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept.
 func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
+		p.questions.Store(nil)
 		return p.store.PutMeta(ctx, metaTexts, nil)
 	}
 	if !rep.Installed {
@@ -97,7 +95,7 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 			return nil, err
 		}
 		size += len(quoted) + 1
-		if answers[key] < fewestAnswers || size > mostKept || len(texts) == mostCandidates {
+		if answers[key] < population.FewestAnswers || size > mostKept || len(texts) == mostCandidates {
 			break
 		}
 		texts = append(texts, text[key])

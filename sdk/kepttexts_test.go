@@ -50,7 +50,7 @@ func TestKeptTexts(t *testing.T) {
 			if rep, err = p.TrainBank(ctx, nil); err != nil || !rep.Installed || rep.KeptTexts != 0 {
 				t.Fatalf("got %+v, %v", rep, err)
 			}
-			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil {
+			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil || p.questions.Load() != nil {
 				t.Errorf("removed: got %v, %v, want ErrNoPopulation", got, err)
 			}
 		})

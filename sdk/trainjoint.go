@@ -100,7 +100,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/3), population.MaxRank, people.C) { // each has three answers
+	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank, people.C) {
 		keys = nil
 	}
 	opts := &population.Options{Shots: shots, Threads: threads, ForgetTexts: keys == nil, Progress: func(fit, fits int) {
