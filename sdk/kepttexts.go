@@ -28,10 +28,11 @@ type keptTexts struct {
 	Texts []string `json:"texts"`
 }
 
-// loadedTexts are those in memory, ready to be asked about.
+// loadedTexts are those in memory, with the rows of the first of them, or of all.
 type loadedTexts struct {
 	stored []byte       // what they were made of
 	bank   store.Digest // of the axes that the rows are along
+	width  int          // of a row
 	askable
 }
 
@@ -103,8 +104,38 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 	return texts, nil
 }
 
-// keptTexts are those of some axes. Their rows are computed once, and stay in memory.
+// keptTexts are those of some axes. Their rows are computed once, and stay in memory; where ctx ends that, the next call goes on.
 func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
+	l, err := p.loadTexts(j)
+	if err != nil || l.ready() {
+		return l, err
+	}
+	unlock, ok := p.loads.lock("", ctx.Done())
+	if !ok {
+		return nil, ctx.Err()
+	}
+	defer unlock()
+	if l, err = p.loadTexts(j); err != nil { // with the rows of who was before
+		return nil, err
+	}
+	for !l.ready() {
+		done := len(l.rows) / l.width
+		rows, err := p.rowsOf(ctx, j, l.texts[done:min(done+askedAtOnce, len(l.texts))])
+		if err != nil {
+			return nil, err
+		}
+		more := *l
+		more.rows = append(l.rows, rows...)
+		l = &more
+		p.questions.Store(l)
+	}
+	return l, nil
+}
+
+func (l *loadedTexts) ready() bool { return len(l.rows) == l.width*len(l.texts) }
+
+// loadTexts reads them, or takes those that are in memory.
+func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
 	stored, err := p.store.GetMeta(metaTexts)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errNoTexts
@@ -126,12 +157,8 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if kept.Bank != j.digest.String() {
 		return nil, errNoTexts
 	}
-	l := &loadedTexts{stored: stored, bank: j.digest}
+	l := &loadedTexts{stored: stored, bank: j.digest, width: j.model.Width()}
 	l.texts = kept.Texts[:min(len(kept.Texts), j.mostTexts())]
-	if l.rows, err = p.rowsOf(ctx, j, l.texts); err != nil {
-		return nil, err
-	}
-	p.questions.Store(l)
 	return l, nil
 }
 

@@ -3,12 +3,15 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -148,5 +151,54 @@ func TestKeptTextsOfOthers(t *testing.T) {
 	joinWith(t, p, func(*population.Model, []uint64) {})
 	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) {
 		t.Errorf("along other axes: got %v, %v, want ErrNoPopulation", got, err)
+	}
+}
+
+// endedEngine ends a context after a pass.
+type endedEngine struct {
+	countedEngine
+	end context.CancelFunc
+}
+
+func (e *endedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int, phi []float32) error {
+	err := e.Engine.Embed(ctx, rows, f, pooled, taps, phi)
+	if err == nil {
+		e.texts.Add(int64(len(rows.Texts)))
+	}
+	e.end()
+	return err
+}
+
+// TestKeptTextsGoOn: an Ask whose time is over does not lose the passes that it made, or a caller who waits little would never get an answer.
+func TestKeptTextsGoOn(t *testing.T) {
+	p, _ := joined(t)
+	j, err := p.newcomersJoint()
+	if err != nil || j == nil {
+		t.Fatal(j, err)
+	}
+	kept := keptTexts{Bank: j.digest.String()}
+	for i := range askedAtOnce + 44 {
+		kept.Texts = append(kept.Texts, fmt.Sprint("server ", i))
+	}
+	data, err := json.Marshal(kept)
+	if err == nil {
+		err = p.store.PutMeta(context.Background(), metaTexts, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	e := &endedEngine{countedEngine{Engine: p.engine}, end}
+	p.engine = e
+	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, context.Canceled) || e.texts.Swap(0) != askedAtOnce {
+		t.Fatalf("got %v, %v, want it ended after %d texts", got, err, askedAtOnce)
+	}
+	for _, passed := range []int64{44, 0} {
+		if got, err := p.Ask(context.Background(), "new", nil, 1000); err != nil || len(got) != len(kept.Texts) {
+			t.Errorf("got %d questions, %v, want %d", len(got), err, len(kept.Texts))
+		}
+		if n := e.texts.Swap(0); n != passed {
+			t.Errorf("got %d texts passed forward, want %d", n, passed)
+		}
 	}
 }
