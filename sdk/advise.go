@@ -39,11 +39,10 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if o == nil {
 		o = new(TrainBankOptions)
 	}
-	from, err := newTeachers(o.MaxExamples, o.MaxPerProfile)
+	from, err := o.teachers()
 	if err != nil {
 		return nil, err
 	}
-	from.forget = o.ForgetTexts
 	ctx, done, err := p.turn(ctx)
 	if err != nil {
 		return nil, err

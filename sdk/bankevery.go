@@ -100,8 +100,11 @@ func (b *banker) work(ctx context.Context, p *SDK, look bool) {
 		}
 	}
 	for b.due() {
-		_, err := p.trainAnyBank(ctx, p.options.BankOptions, true)
-		if err != nil {
+		digits, err := p.newcomersDigits()
+		if err == nil && digits {
+			_, err = p.trainAnyBank(ctx, p.options.BankOptions, true)
+		}
+		if err != nil || !digits {
 			b.begun() // what failed would fail again, and who is at it now does what this one would
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrBusy) {

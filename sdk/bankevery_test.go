@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -216,4 +218,65 @@ func firstText(t *testing.T, p *SDK, id string) string {
 	}
 	t.Fatalf("%s has no examples", id)
 	return ""
+}
+
+// TestTrainBankHeadMeanwhile: a head with more labels that TrainHead installs while axes are sought stays, and so does the bank of then; the next TrainBank has it.
+func TestTrainBankHeadMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	p, _, _, _ := everyThree(t)
+	begin, done := true, make(chan error, 1)
+	progress := func(int, int, float32) {
+		if begin {
+			begin = false
+			go func() {
+				_, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{"unsure"}, Force: true})
+				done <- err
+			}()
+			time.Sleep(50 * time.Millisecond) // it has asked for its turn
+		}
+	}
+	if rep, err := p.TrainBank(ctx, &TrainBankOptions{Progress: progress}); !errors.Is(err, ErrConflict) {
+		t.Errorf("got %+v, %v, want ErrConflict", rep, err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Labels(); err != nil || !slices.Equal(got, append(sides[:2:2], "unsure")) {
+		t.Errorf("got the labels %v, %v, want those that TrainHead installed", got, err)
+	}
+	mustTrainBank(t, p)
+}
+
+// TestBankEveryAdapters: where new profiles are masks by an operator's wish, nothing is trained in the background.
+func TestBankEveryAdapters(t *testing.T) {
+	p, q, _, _ := everyThree(t)
+	if _, err := p.TrainBank(context.Background(), &TrainBankOptions{Edit: func(c *learner.BankConfig) { c.Updates = 0 }}); err != nil {
+		t.Fatal(err)
+	}
+	first := p.banker.told()
+	for _, id := range []string{"a", "b", "c"} {
+		mustLearn(t, p, id, q.person(6), &LearnOptions{Force: true})
+	}
+	if err := p.Drain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if now := p.banker.told(); !now.Time.Equal(first.Time) {
+		t.Errorf("got %+v after %+v, want no other", now, first)
+	}
+}
+
+// TestBankOptionsFaults: what TrainBank would refuse, Advise and Open refuse too.
+func TestBankOptionsFaults(t *testing.T) {
+	p := differing(t, "")
+	for name, o := range map[string]*TrainBankOptions{"texts": {KeepTexts: true, ForgetTexts: true}, "examples": {MaxExamples: -1}, "of one": {MaxPerProfile: -1}} {
+		if _, err := p.TrainBank(context.Background(), o); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: TrainBank: got %v, want ErrConfig", name, err)
+		}
+		if _, err := p.Advise(context.Background(), o); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: Advise: got %v, want ErrConfig", name, err)
+		}
+		if _, err := (&Options{BankOptions: o}).withDefaults(); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: Open: got %v, want ErrConfig", name, err)
+		}
+	}
 }

@@ -3,6 +3,8 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -338,5 +340,38 @@ func TestKnownTextFile(t *testing.T) {
 	same(t, "without the file", mustPredict(t, again, "nobody", text, WithFallback(FallbackBase)), k.model.Logits(nil, k.row(t, text), nil))
 	if err := os.Rename(file+".aside", file); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestKnownTextMasks: a folder of masks answers as before when somebody lays axes that know texts into it.
+func TestKnownTextMasks(t *testing.T) {
+	k := newKnowing(t)
+	c := small(t)
+	c.Labels = sides
+	p := create(t, c)
+	want := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase))
+	banks, err := k.sdk.store.Banks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := 0
+	for _, info := range banks {
+		f, err := os.Open(folder.BankPath(k.sdk.dir, info.Digest))
+		if errors.Is(err, fs.ErrNotExist) { // a random one
+			continue
+		}
+		if err == nil {
+			_, err = folder.AddBank(context.Background(), p.store, p.dir, f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		added++
+		f.Close()
+	}
+	closeClean(t, p)
+	p = open(t, p.dir, c.Options)
+	if got := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase)); added != 2 || distance(got, want) != 0 {
+		t.Errorf("with %d files of axes: got %v, want %v", added, got, want)
 	}
 }

@@ -14,16 +14,13 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
-const (
-	// fewestAnswers is how many people must have labelled a text for the bank to keep it: what fewer wrote may say who they are.
-	fewestAnswers = 3
-	// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
-	mostKept = 512 << 10
-)
+// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
+const mostKept = 512 << 10
 
 // keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled, those that most did first.
 type keptTexts struct {
@@ -31,15 +28,18 @@ type keptTexts struct {
 	Texts []string `json:"texts"`
 }
 
-// loadedTexts are those in memory, ready to be asked about.
+// loadedTexts are those in memory, with the rows of the first of them, or of all.
 type loadedTexts struct {
-	stored []byte // what they were made of
+	stored []byte       // what they were made of
+	bank   store.Digest // of the axes that the rows are along
+	width  int          // of a row
 	askable
 }
 
 // settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept.
 func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
+		p.questions.Store(nil)
 		return p.store.PutMeta(ctx, metaTexts, nil)
 	}
 	if !rep.Installed {
@@ -96,7 +96,7 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 			return nil, err
 		}
 		size += len(quoted) + 1
-		if answers[key] < fewestAnswers || size > mostKept || len(texts) == mostCandidates {
+		if answers[key] < population.FewestAnswers || size > mostKept || len(texts) == mostCandidates {
 			break
 		}
 		texts = append(texts, text[key])
@@ -104,8 +104,38 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 	return texts, nil
 }
 
-// keptTexts are those of some axes. Their rows are computed once, and stay in memory.
+// keptTexts are those of some axes. Their rows are computed once, and stay in memory; where ctx ends that, the next call goes on.
 func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
+	l, err := p.loadTexts(j)
+	if err != nil || l.ready() {
+		return l, err
+	}
+	unlock, ok := p.loads.lock("", ctx.Done())
+	if !ok {
+		return nil, ctx.Err()
+	}
+	defer unlock()
+	if l, err = p.loadTexts(j); err != nil { // with the rows of who was before
+		return nil, err
+	}
+	for !l.ready() {
+		done := len(l.rows) / l.width
+		rows, err := p.rowsOf(ctx, j, l.texts[done:min(done+askedAtOnce, len(l.texts))])
+		if err != nil {
+			return nil, err
+		}
+		more := *l
+		more.rows = append(l.rows, rows...)
+		l = &more
+		p.questions.Store(l)
+	}
+	return l, nil
+}
+
+func (l *loadedTexts) ready() bool { return len(l.rows) == l.width*len(l.texts) }
+
+// loadTexts reads them, or takes those that are in memory.
+func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
 	stored, err := p.store.GetMeta(metaTexts)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errNoTexts
@@ -113,7 +143,7 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if err != nil {
 		return nil, corrupt("kept texts", err)
 	}
-	if l := p.questions.Load(); l != nil && bytes.Equal(l.stored, stored) {
+	if l := p.questions.Load(); l != nil && l.bank == j.digest && bytes.Equal(l.stored, stored) {
 		return l, nil
 	}
 	data, err := p.openTexts(stored)
@@ -127,12 +157,8 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 	if kept.Bank != j.digest.String() {
 		return nil, errNoTexts
 	}
-	l := &loadedTexts{stored: stored}
+	l := &loadedTexts{stored: stored, bank: j.digest, width: j.model.Width()}
 	l.texts = kept.Texts[:min(len(kept.Texts), j.mostTexts())]
-	if l.rows, err = p.rowsOf(ctx, j, l.texts); err != nil {
-		return nil, err
-	}
-	p.questions.Store(l)
 	return l, nil
 }
 

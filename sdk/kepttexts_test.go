@@ -3,11 +3,15 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/engine"
+	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -49,7 +53,7 @@ func TestKeptTexts(t *testing.T) {
 			if rep, err = p.TrainBank(ctx, nil); err != nil || !rep.Installed || rep.KeptTexts != 0 {
 				t.Fatalf("got %+v, %v", rep, err)
 			}
-			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil {
+			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil || p.questions.Load() != nil {
 				t.Errorf("removed: got %v, %v, want ErrNoPopulation", got, err)
 			}
 		})
@@ -129,6 +133,72 @@ func TestDamagedTexts(t *testing.T) {
 		}
 		if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, want) || got != nil {
 			t.Errorf("%q: got %v, %v, want %v", stored, got, err, want)
+		}
+	}
+}
+
+// TestKeptTextsOfOthers: texts that axes kept are not asked about along those that took their place, whose rows are others.
+func TestKeptTextsOfOthers(t *testing.T) {
+	ctx := context.Background()
+	p := differing(t, "")
+	plantedIn(t, p, 60, 1, 1).observed(t, p, 40, 30)
+	if rep, err := p.TrainBank(ctx, &TrainBankOptions{KeepTexts: true}); err != nil || !rep.Installed {
+		t.Fatalf("got %+v, %v, want axes", rep, err)
+	}
+	if got, err := p.Ask(ctx, "new", nil, 3); err != nil || len(got) != 3 {
+		t.Fatalf("got %v, %v, want three questions", got, err)
+	}
+	joinWith(t, p, func(*population.Model, []uint64) {})
+	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) {
+		t.Errorf("along other axes: got %v, %v, want ErrNoPopulation", got, err)
+	}
+}
+
+// endedEngine ends a context after a pass.
+type endedEngine struct {
+	countedEngine
+	end context.CancelFunc
+}
+
+func (e *endedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int, phi []float32) error {
+	err := e.Engine.Embed(ctx, rows, f, pooled, taps, phi)
+	if err == nil {
+		e.texts.Add(int64(len(rows.Texts)))
+	}
+	e.end()
+	return err
+}
+
+// TestKeptTextsGoOn: an Ask whose time is over does not lose the passes that it made, or a caller who waits little would never get an answer.
+func TestKeptTextsGoOn(t *testing.T) {
+	p, _ := joined(t)
+	j, err := p.newcomersJoint()
+	if err != nil || j == nil {
+		t.Fatal(j, err)
+	}
+	kept := keptTexts{Bank: j.digest.String()}
+	for i := range askedAtOnce + 44 {
+		kept.Texts = append(kept.Texts, fmt.Sprint("server ", i))
+	}
+	data, err := json.Marshal(kept)
+	if err == nil {
+		err = p.store.PutMeta(context.Background(), metaTexts, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	e := &endedEngine{countedEngine{Engine: p.engine}, end}
+	p.engine = e
+	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, context.Canceled) || e.texts.Swap(0) != askedAtOnce {
+		t.Fatalf("got %v, %v, want it ended after %d texts", got, err, askedAtOnce)
+	}
+	for _, passed := range []int64{44, 0} {
+		if got, err := p.Ask(context.Background(), "new", nil, 1000); err != nil || len(got) != len(kept.Texts) {
+			t.Errorf("got %d questions, %v, want %d", len(got), err, len(kept.Texts))
+		}
+		if n := e.texts.Swap(0); n != passed {
+			t.Errorf("got %d texts passed forward, want %d", n, passed)
 		}
 	}
 }

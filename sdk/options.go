@@ -236,6 +236,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if slices.Contains(c.Private, "") {
 		faults = append(faults, "a Private prefix is empty: that would be all profiles")
 	}
+	if _, err := c.BankOptions.teachers(); err != nil {
+		faults = append(faults, fmt.Sprint("BankOptions: ", err))
+	}
 	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
 	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
 	c.Timeout = orDefault(c.Timeout, time.Second)

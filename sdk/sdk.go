@@ -47,6 +47,7 @@ type SDK struct {
 	heads     byRef[*model.Head]
 	texts     byRef[*jointBank]           // by the ref of a head: textsBeside
 	questions atomic.Pointer[loadedTexts] // those that were asked about last
+	loads     keyLock                     // held by the one who makes their rows
 
 	lifetime lifetime
 }

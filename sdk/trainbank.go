@@ -59,7 +59,7 @@ const watchShare = 5 // one in five
 
 // TrainBank makes a bank out of the stored examples of all profiles that share a head, private ones left out. In a folder of digits it finds the axes on which its people differ and the head that goes
 // with them, by cross-validation over people, and installs both if people who were held out are answered better with them: new profiles are a place on these axes from then on, of at most 8 bytes, and
-// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it.
+// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it. One that installs a head meanwhile makes this ErrConflict.
 //
 // In a folder of masks, or with Edit, it makes a warm bank under the newest head: adapters that are shaped by it and trained to be
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
@@ -142,18 +142,27 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
-	if o.KeepTexts && o.ForgetTexts {
-		return c, from, configError([]string{"texts are to be kept and forgotten"})
-	}
 	if o.Edit != nil {
 		o.Edit(&c)
 	}
 	if c.Head {
 		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
 	}
-	from, err = newTeachers(o.MaxExamples, o.MaxPerProfile)
-	from.forget = o.ForgetTexts
+	from, err = o.teachers()
 	return c, from, err
+}
+
+// teachers says whose examples are taken, or what cannot be.
+func (o *TrainBankOptions) teachers() (teachers, error) {
+	if o == nil {
+		o = new(TrainBankOptions)
+	}
+	if o.KeepTexts && o.ForgetTexts {
+		return teachers{}, configError([]string{"texts are to be kept and forgotten"})
+	}
+	from, err := newTeachers(o.MaxExamples, o.MaxPerProfile)
+	from.forget = o.ForgetTexts
+	return from, err
 }
 
 func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -60,6 +61,9 @@ const within90 = 1.645
 // shots are how many examples of theirs held-out people are fitted to; 0: all.
 var shots = []int{1, 3, 10, 0}
 
+// errOtherHead is what a TrainBank gives that would take back what a TrainHead installed meanwhile.
+var errOtherHead = fmt.Errorf("%w: TrainHead installed another head while the axes were sought", ErrConflict)
+
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth it.
 func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
 	var progress func(step, steps int, loss float32)
@@ -69,6 +73,9 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	h, m, rep, err := p.findJoint(ctx, from, progress, threads)
 	if err != nil || m.J == 0 {
 		return rep, err
+	}
+	if now, _, err := p.sharedOf(true); err != nil || now != h { // a TrainHead had a turn
+		return nil, cmp.Or(err, errOtherHead)
 	}
 	digest, err := p.putJoint(ctx, h, m, rep.Profiles)
 	if err != nil {
@@ -93,7 +100,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/3), population.MaxRank, people.C) { // each has three answers
+	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank, people.C) {
 		keys = nil
 	}
 	opts := &population.Options{Shots: shots, Threads: threads, ForgetTexts: keys == nil, Progress: func(fit, fits int) {

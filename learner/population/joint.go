@@ -68,8 +68,8 @@ func newJoint(s *space, people []Answers, labels, threads int) *joint {
 	return j
 }
 
-// fewestAnswers is how many people must have labelled a text that has a part of its own: one or two say more of themselves than of it.
-const fewestAnswers = 3
+// FewestAnswers is how many people must have labelled a text that has a part of its own: one or two say more of themselves than of it.
+const FewestAnswers = 3
 
 // findKnown lists the texts that enough people labelled.
 func (j *joint) findKnown() {
@@ -80,7 +80,7 @@ func (j *joint) findKnown() {
 				people, last = people+1, j.owner[i]
 			}
 		}
-		if people >= fewestAnswers {
+		if people >= FewestAnswers {
 			j.known = append(j.known, int32(t))
 		}
 	}
