@@ -21,13 +21,12 @@ const (
 	moreNearest = "nearest code"     // the code of that one of the population's people under which the person's answers are likeliest
 	moreSoup    = "soup of codes"    // the mean code of the ten such people, as AdapterSoup averages adapters
 	moreLikely  = "likely codes"     // the mean of all their codes, each weighted by how likely it makes the answers
-	moreWide    = "wide z"           // real z where the prior of each axis is as wide as the population's people are spread, not 1
 	soupOf      = 10
 )
 
 var (
 	moreRanks = []int{1, 2, 4, 8}
-	moreModes = []string{"rank 1", "rank 2", "rank 4", "rank 8", "digits 1", "digits 2", "digits 3", "digits 4", "digits 5", "digits 6", "digits 7", "digits 8", moreKHot, moreNearest, moreSoup, moreLikely, moreWide}
+	moreModes = []string{"rank 1", "rank 2", "rank 4", "rank 8", "digits 1", "digits 2", "digits 3", "digits 4", "digits 5", "digits 6", "digits 7", "digits 8", moreKHot, moreNearest, moreSoup, moreLikely}
 )
 
 // forcedRanks are models of each rank. A rank that the choice did not try has the strength of the largest that it did.
@@ -78,33 +77,7 @@ func (p *serving) more(ctx context.Context) error {
 	if err := p.straight(); err != nil {
 		return err
 	}
-	if err := p.wide(); err != nil {
-		return err
-	}
 	return p.near()
-}
-
-// wide finds z in units of the spread of the population's people around 0.
-func (p *serving) wide() error {
-	began := time.Now()
-	spread := make([]float64, p.J)
-	for _, z := range p.people {
-		for j, v := range z {
-			spread[j] += v * v / float64(len(p.people))
-		}
-	}
-	e := &population.Examples{Class: p.own.Class, Rows: slices.Clone(p.own.Rows)}
-	for i := range e.Rows {
-		if j := i/p.C%(1+p.J) - 1; j >= 0 {
-			e.Rows[i] *= math.Sqrt(spread[j])
-		}
-	}
-	z, b, err := p.Real(e)
-	for j := range z {
-		z[j] *= math.Sqrt(spread[j])
-	}
-	p.at(way{moreWide, 1, 4 * (p.J + p.C), time.Since(began)}, z, b)
-	return err
 }
 
 func (p *serving) refit(ctx context.Context, mode string, m *population.Model, own, test *population.Examples) error {
@@ -121,7 +94,7 @@ func (p *serving) objective(z []float64) (value float64, bias, gradient []float6
 	if bias, err = p.fitted(z); err != nil {
 		return 0, nil, nil, err
 	}
-	value, gradient = (numeric.Dot(z, z)+numeric.Dot(bias, bias))/2, slices.Clone(z)
+	value, gradient = (numeric.Dot(z, z)+p.Beta*numeric.Dot(bias, bias))/2, slices.Clone(z)
 	for k, class := range p.own.Class {
 		row := p.row(k)
 		logits := p.moved(row, z)
