@@ -52,10 +52,11 @@ func crowd(people, texts, d int) *Population {
 }
 
 // TestScale prints what many people cost in CPU time and memory, up to 10⁵ with 50 answers each to 10⁴ texts (XPEFT_LONG=1; otherwise a thousandth) for a fit of a few steps, and
-// for all of a Train, whose choice is on a sample. φ and answers are made up.
+// for all of a Train, whose choice is on a sample. φ and answers are made up. The long form bounds the exponent, and the bytes an answer at 10⁵.
 func TestScale(t *testing.T) {
 	sizes, texts, d := []int{10, 30, 100}, 100, 24
-	if os.Getenv("XPEFT_LONG") != "" {
+	long := os.Getenv("XPEFT_LONG") != ""
+	if long {
 		sizes, texts, d = []int{1_000, 10_000, 100_000}, 10_000, 768
 	}
 	train := func(o Options) func(*testing.T, *Population) {
@@ -71,6 +72,7 @@ func TestScale(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var x, y []float64
+			var most float64 // bytes an answer, of the largest
 			for _, people := range sizes {
 				p := crowd(people, texts, d)
 				before, cpu := resetPeak(t), cpuTime(t)
@@ -78,9 +80,13 @@ func TestScale(t *testing.T) {
 				used, peak, answers := cpuTime(t)-cpu, peakRSS(t)-before, float64(50*people)
 				t.Logf("people=%d answers=%.0f: %.1f s of CPU, peak %d MB over %d MB before: %.0f bytes an answer", people, answers, used.Seconds(), peak>>20, before>>20, float64(peak)/answers)
 				x, y = append(x, math.Log(answers)), append(y, math.Log(used.Seconds()))
+				most = float64(peak) / answers
 				runtime.KeepAlive(p)
 			}
-			t.Logf("fitted exponent %.2f", slope(x, y))
+			e := slope(x, y)
+			if t.Logf("fitted exponent %.2f", e); long && (e > 1.2 || most > 64) {
+				t.Errorf("got an exponent of %.2f and %.0f bytes an answer, want 1.2 and 64 at most", e, most)
+			}
 		})
 	}
 }
