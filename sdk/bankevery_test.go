@@ -92,11 +92,11 @@ func TestBankEvery(t *testing.T) {
 		t.Errorf("got %+v, want a bank: two learned before Open, one after", last())
 	}
 	for _, who := range []string{"learns ", "old 2", q.texts[0]} {
-		if strings.Contains(string(book.b.Bytes()), who) {
+		if strings.Contains(book.b.String(), who) {
 			t.Errorf("the log has %q", who)
 		}
 	}
-	if !strings.Contains(string(book.b.Bytes()), "trained a bank") {
+	if !strings.Contains(book.b.String(), "trained a bank") {
 		t.Error("nothing was logged")
 	}
 }

@@ -2,7 +2,6 @@ package population
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"testing"
 )
@@ -73,7 +72,7 @@ func TestCrowdedStrength(t *testing.T) {
 	}
 	for i, v := range one.V {
 		if math.Abs(float64(v-two.V[i])) > 0.02*math.Abs(float64(one.V[0])) {
-			t.Fatal(fmt.Sprintf("got %v, want %v", two.V, one.V))
+			t.Fatalf("got %v, want %v", two.V, one.V)
 		}
 	}
 }
