@@ -6,7 +6,6 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // Points draws groups of points over axes. The curve at a group's place, if there is one, has the group's colour and the linear x of the points.
@@ -25,25 +24,8 @@ func Points(title, x, y string, groups []Group, curves []Line) (Picture, error) 
 		line.Color, line.Width = colour(i), vg.Points(1.5)
 		p.Add(line)
 	}
-	n := 0
-	for i, g := range groups {
-		points := make(plotter.XYs, len(g.Points))
-		for j, at := range g.Points {
-			points[j] = plotter.XY{X: at[0], Y: at[1]}
-		}
-		if n += len(points); len(points) == 0 {
-			continue
-		}
-		s, err := plotter.NewScatter(points)
-		if err != nil {
-			return Picture{}, fmt.Errorf("%w: %q: %w", ErrInput, g.Name, err)
-		}
-		s.Radius, s.Shape, s.Color = vg.Points(2.5), draw.CircleGlyph{}, colour(i)
-		p.Add(s)
-		p.Legend.Add(g.Name, s)
-	}
-	if n == 0 {
-		return Picture{}, fmt.Errorf("%w: no points", ErrInput)
+	if err := scatter(p, groups, 2.5, func(g Group) string { return g.Name }); err != nil {
+		return Picture{}, err
 	}
 	p.Legend.Left = true
 	p.Y.Max += 0.09 * float64(len(groups)) * (p.Y.Max - p.Y.Min) // the legend's room
