@@ -52,7 +52,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
-	_, _, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads)
+	h, found, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads)
 	if errors.Is(err, ErrExample) { // fewer than two
 		rep, err = &BankReport{Reason: fmt.Sprintf("fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
 			Population: &PopulationReport{Digits: []int{}, MorePeople: fewestPeople}}, nil
@@ -62,7 +62,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	}
 	a := &Advice{Worth: rep.Population.Rank > 0, Reason: rep.Reason, Population: rep.Population, Prequential: q}
 	if len(rep.Population.Tried) > 0 {
-		if a.Head, err = p.headAdvice(ctx, from, rep.Population); err != nil {
+		if a.Head, err = p.headAdvice(ctx, h, found.people, rep.Population); err != nil {
 			return nil, err
 		}
 	}

@@ -157,7 +157,15 @@ func TestAdviseHead(t *testing.T) {
 	ctx := context.Background()
 	advise := func(p *SDK) *HeadAdvice {
 		t.Helper()
-		a, err := p.headAdvice(ctx, teachers{most: mostTaught}, &PopulationReport{Tried: []PopulationTry{{Head: 3}}})
+		h, _, err := p.sharedOf(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		people, _, err := p.population(ctx, h, teachers{most: mostTaught})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := p.headAdvice(ctx, h, people, &PopulationReport{Tried: []PopulationTry{{Head: 3}}})
 		if err != nil {
 			t.Fatal(err)
 		}

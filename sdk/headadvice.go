@@ -6,6 +6,7 @@ import (
 
 	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/model"
 )
 
 // HeadAdvice is what a TrainHead would gain in log-loss on people who are held out: a head that is fitted to the others against the one that is served now, both with the label prior, the mean over 1, 3, 10
@@ -22,17 +23,9 @@ type HeadAdvice struct {
 const headFolds = 4
 
 // headAdvice takes the strength that the cross-validation for axes found best without any.
-func (p *SDK) headAdvice(ctx context.Context, from teachers, found *PopulationReport) (*HeadAdvice, error) {
+func (p *SDK) headAdvice(ctx context.Context, h *model.Head, all *population.Population, found *PopulationReport) (*HeadAdvice, error) {
 	if j, err := p.newcomersJoint(); err != nil || j != nil {
 		return &HeadAdvice{Reason: "the head belongs to the axes on which people differ, and TrainBank trains both"}, err
-	}
-	h, _, err := p.sharedOf(true)
-	if err != nil {
-		return nil, err
-	}
-	all, _, err := p.population(ctx, h, from)
-	if err != nil {
-		return nil, err
 	}
 	now := &population.Model{C: all.C, D: all.D, W: h.W, A: h.B, Counts: h.Counts}
 	served, gains := now.Project(nil, all.Phi), []float64(nil)

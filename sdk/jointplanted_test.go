@@ -177,7 +177,7 @@ func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint
 	m, _, err := population.Train(ctx, people, &population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
 	if err == nil {
 		change(m, keys)
-		_, err = p.putJoint(ctx, h, &learnedAxes{m, keys}, len(people.People))
+		_, err = p.putJoint(ctx, h, &learnedAxes{m, people, keys}, len(people.People))
 	}
 	if err != nil {
 		t.Fatal(err)

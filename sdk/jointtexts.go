@@ -91,7 +91,8 @@ func (j *jointBank) rows(dst []float64, texts []model.Encoding, phi []float32) [
 // learnedAxes are what a population was found to differ on.
 type learnedAxes struct {
 	*population.Model
-	keys []uint64 // of the population's texts; nil: none may be kept
+	people *population.Population // who taught them
+	keys   []uint64               // of the population's texts; nil: none may be kept
 }
 
 // texts are the keys of those that have parts of their own, ascending, and these parts.

@@ -116,7 +116,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
 	rep.Population.KnownTexts = len(m.Known)
 	rep.Reason = rep.Population.reason()
-	return h, &learnedAxes{m, keys}, rep, nil
+	return h, &learnedAxes{m, people, keys}, rep, nil
 }
 
 // population is the people whose stored examples teach, and φ and key of each text that one of them labelled. Rejections say too little.
