@@ -62,7 +62,10 @@ func (l *lesson) learnDigits(ctx context.Context) (*Report, error) {
 	rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, all, after)
 	rep.Sure = sureOf(logProb, float64(temperature(rec.Temperature)), after)
 	if rep.Installed, rep.Reason = l.judge(who, before, after, prior, rec); !rep.Installed && l.first() { // the prior serves
-		rec.Codes, rec.Bias, rec.Temperature, rep.Installed = nil, nil, 0, true
+		rec.Codes, rec.Temperature, rep.Installed = nil, 0, true
+		if rec.Bias, err = encodeBias(l.beyondPrior(res, rec.Prior)); err != nil {
+			return nil, err
+		}
 		served = prior
 	}
 	rep.Moved = rep.Installed && l.old != nil && l.move
@@ -92,8 +95,8 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 	p, h, D := l.sdk, l.head, l.sdk.axes.Dim()
 	who := &digits.Person{A: p.axes.Count(), C: len(h.Labels), Digits: p.axes.Digits,
 		Prior: func(counts []uint32) []float32 { return h.Prior(counts, priorStrength) }}
-	if l.options.DropExamples { // those learned before are known by their counts only
-		who.Counted = l.counts(nil)
+	if who.Biases = l.biases; l.options.DropExamples { // those learned before are known by their counts only
+		who.Counted, who.Biases = l.counts(nil), 0
 	}
 	for _, i := range which {
 		e, x := l.data.train[i], phi[i*D:(i+1)*D]
@@ -128,12 +131,14 @@ func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (*store.Profile
 		rec.Bias, err = encodeBias(code.bias)
 		return rec, err
 	}
+	var err error
+	bias := l.beyondPrior(res, rec.Prior)
 	if len(res.Labels) == 0 {
-		return rec, nil
+		rec.Bias, err = encodeBias(bias)
+		return rec, err
 	}
 	rec.Codes = []store.Code{{Bank: l.sdk.axes.ref, K: l.sdk.axes.K(), Labels: res.Labels, Rows: res.Rows, Scales: res.Scales}}
-	var err error
-	if rec.Bias, err = encodeBias(res.Bias); err != nil {
+	if rec.Bias, err = encodeBias(sum(bias, res.Bias)); err != nil {
 		return nil, err
 	}
 	if rec.Temperature = res.Temperature; rec.Temperature == 128 { // of 1

@@ -35,6 +35,7 @@ type known struct {
 // aim is what is learned.
 type aim struct {
 	digits  bool       // a code of digits over the folder's axes; else masks over a bank
+	biases  float64    // precision of those that take the label prior's place; 0: none do
 	joint   *jointBank // that a code may be along instead; nil: none
 	move    bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
 	narrows bool       // from adapters in more blocks than the engine trains to the last ones of them
@@ -87,6 +88,9 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	}
 	if l.digits {
 		if err := l.chooseJoint(); err != nil {
+			return nil, err
+		}
+		if l.biases, err = p.biasPrecision(); err != nil {
 			return nil, err
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
 	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
 	metaJoint    = "joint"   // ref of the joint axes of new profiles, little-endian; none before TrainBank
+	metaBiases   = "biases"  // precision of biases that take the label prior's place, float32, little-endian; 0 or none: none do
 	metaTexts    = "texts"   // keptTexts; none unless TrainBankOptions.KeepTexts
 	metaTrained  = "trained" // when the last TrainBank began, in microseconds of Unix time, little-endian; none before
 	metaMasks    = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes

@@ -20,6 +20,9 @@ type PopulationReport struct {
 	Texts   int `json:"texts"`  // each once
 	Answers int `json:"answers"`
 
+	// Biases is the precision of biases that are fitted in the label prior's place, also for profiles without a place on axes; 0: the label prior is as good.
+	Biases float64 `json:"biases"`
+
 	Rank   int   `json:"rank"`   // axes; 0: people do not differ enough, or are too few to say
 	Digits []int `json:"digits"` // of each axis
 	// KnownTexts is how many texts the axes know by a hash, each labelled by three people or more.
@@ -71,7 +74,10 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 		progress = o.Progress
 	}
 	h, m, rep, err := p.findJoint(ctx, from, progress, threads)
-	if err != nil || m.J == 0 {
+	if err != nil {
+		return rep, err
+	}
+	if err := p.putBiasPrecision(ctx, rep.Population.Biases); err != nil || m.J == 0 {
 		return rep, err
 	}
 	if now, _, err := p.sharedOf(true); err != nil || now != h { // a TrainHead had a turn
@@ -179,6 +185,9 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 func populationReport(m *population.Model, res *population.Report) *PopulationReport {
 	rep := &PopulationReport{People: res.People, Texts: res.Texts, Answers: res.Answers, Rank: m.J, Digits: append([]int{}, m.Digits...)}
 	none, shown := &res.Trials[0], (*population.Trial)(nil)
+	if !none.Counts {
+		rep.Biases = none.Bias
+	}
 	for i := range res.Trials {
 		t := &res.Trials[i]
 		try := PopulationTry{t.Rank, t.Head, t.Axis, t.Bias, t.Text, mean(t.Loss), t.Gain, t.SE}
@@ -208,6 +217,15 @@ func (r *PopulationReport) reason() string {
 	switch {
 	case r.Rank > 0:
 		return fmt.Sprintf("people differ on %d axes", r.Rank)
+	case r.Biases > 0:
+		return r.noAxes() + "; biases that are fitted to a person's answers take the label prior's place"
+	}
+	return r.noAxes()
+}
+
+// noAxes says why there are none.
+func (r *PopulationReport) noAxes() string {
+	switch {
 	case r.Low > 0:
 		return "nothing is worth installing: people differ, but what axes gain is too little for a bank"
 	case r.MorePeople > 0:

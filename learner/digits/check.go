@@ -54,6 +54,7 @@ func check(p *Person, o Options) error {
 	for _, lambda := range append([]float64{o.BiasLambda}, o.Lambdas...) {
 		f.check(strength(lambda), "a strength of %g", lambda)
 	}
+	f.check(p.Biases >= 0 && p.Biases <= largest && (p.Biases == 0 || p.Counted == nil), "biases of the precision %g, or beside labels that were counted before", p.Biases)
 	f.check(o.Folds >= 2, "%d folds", o.Folds)
 	f.check(!math.IsNaN(o.PriorCaution), "a caution of %g", o.PriorCaution)
 	return f.err()

@@ -64,7 +64,7 @@ func (d *data) oneLabel() bool {
 
 // answer adds what one fold's trainings give its test examples to logProb, as probabilities.
 func (l *learning) answer(ctx context.Context, part fold) error {
-	prior, err := l.prior(part.train)
+	prior, err := l.prior(ctx, part.train)
 	if err != nil {
 		return err
 	}

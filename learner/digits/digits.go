@@ -20,6 +20,7 @@ type Person struct {
 
 	Prior   func(counts []uint32) []float32 // what label counts add to the logits, [C]; nil, or a nil result: nothing
 	Counted []uint32                        // [C] or nil: labels counted before, of examples that are gone
+	Biases  float64                         // 0: Prior is of counts; else biases that fit the examples with this precision take its place
 }
 
 // Result is what a person's profile stores, and how the whole procedure did out of fold.
@@ -29,6 +30,7 @@ type Result struct {
 	Rows        []byte    // their digits, ⌈A·M/8⌉ bytes each
 	Scales      []byte    // one a row, see Scale
 	Bias        []float32 // [C], 0 for labels that no example has; nil with +Inf
+	Biases      []float32 // [C]: what takes the prior's place with Person.Biases, else nil
 	Temperature byte      // see Temperature; 128, which is 1, where fewer than 100 examples are scored
 
 	LogProb      []float32 // [n,C]: log p of each example by trainings without it, of the whole procedure at Lambda, at temperature 1
@@ -87,10 +89,8 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	chosen := l.choose()
 	res := &Result{Lambda: l.lambdas[chosen], PriorLogProb: d.restore(l.logProb[0], d.classes), LogProb: d.restore(l.logProb[chosen], d.classes)}
 	res.Temperature = d.temperature(l.logProb[chosen])
-	if !math.IsInf(res.Lambda, 1) {
-		if err := l.install(ctx, res); err != nil {
-			return nil, err
-		}
+	if err := l.install(ctx, res); err != nil {
+		return nil, err
 	}
 	return res, nil
 }
@@ -101,15 +101,21 @@ const (
 	loose = 1e-4
 )
 
-// install learns the digits from all examples.
+// install learns from all examples: biases in the prior's place, and the digits.
 func (l *learning) install(ctx context.Context, res *Result) error {
 	all := make([]int, l.n)
 	for i := range all {
 		all[i] = i
 	}
-	prior, err := l.prior(all)
+	prior, err := l.prior(ctx, all)
 	if err != nil {
 		return err
+	}
+	if l.person.Biases > 0 {
+		res.Biases = numeric.Narrow(prior)
+	}
+	if math.IsInf(res.Lambda, 1) {
+		return nil
 	}
 	f := newFit(l.data, all, prior, l.options.BiasLambda)
 	f.lambda = res.Lambda
@@ -134,8 +140,11 @@ func (l *learning) install(ctx context.Context, res *Result) error {
 	return nil
 }
 
-// prior is what the counts of the examples, and of those before them, add to the logits; nil for nothing.
-func (l *learning) prior(examples []int) ([]float64, error) {
+// prior is what the counts of the examples, and of those before them, add to the logits, or the biases in their place; nil for nothing.
+func (l *learning) prior(ctx context.Context, examples []int) ([]float64, error) {
+	if l.person.Biases > 0 {
+		return l.biases(ctx, examples)
+	}
 	if l.person.Prior == nil {
 		return nil, nil
 	}
@@ -144,4 +153,18 @@ func (l *learning) prior(examples []int) ([]float64, error) {
 		return nil, fmt.Errorf("%w: a prior of %d values for %d labels, or not finite", ErrConfig, len(out), l.classes)
 	}
 	return numeric.Widen(out), nil
+}
+
+// biases of all labels minimize Σ w·loss + ½β‖b‖² over the shared head. Unlike a prior of counts they see in which texts a label was no surprise.
+func (l *learning) biases(ctx context.Context, examples []int) ([]float64, error) {
+	flat := *l.data
+	flat.u, flat.dim = nil, 0
+	f := newFit(&flat, examples, nil, l.person.Biases)
+	f.lambda, f.rows = l.person.Biases, f.rows[:0]
+	for c := range l.classes {
+		f.rows = append(f.rows, c)
+	}
+	b := make([]float64, l.classes)
+	_, err := f.solve(ctx, b, final)
+	return b, err
 }

@@ -64,3 +64,26 @@ func TestBiasChosen(t *testing.T) {
 		t.Errorf("wide biases: got a precision of %g", r.Bias)
 	}
 }
+
+// TestCounts: the label prior is chosen where counts say more than a fitted bias, and only there.
+func TestCounts(t *testing.T) {
+	p := plant(3, 60, 30, 60, 6, 2, 0)
+	for i := range p.Phi {
+		p.Phi[i] *= 4 // texts say much: a label is rarely a surprise, and counts take it for one
+	}
+	for u := range p.People {
+		p.People[u] = p.person(30)
+	}
+	if _, r := train(t, &p.Population, &Options{Ranks: []int{1}, AxisStrengths: []float64{1}}); r.Trials[0].Counts {
+		t.Error("people who differ little: got the label prior")
+	}
+	q := plant(3, 60, 30, 60, 6, 8, 0)
+	for u, a := range q.People { // each uses two labels, which texts have no part in
+		for i := range a.Class {
+			a.Class[i] = int32((u + i%2) % 8)
+		}
+	}
+	if _, r := train(t, &q.Population, &Options{Ranks: []int{1}, AxisStrengths: []float64{1}, BiasStrengths: []float64{3}}); !r.Trials[0].Counts {
+		t.Error("people who use two labels each: got fitted biases")
+	}
+}

@@ -10,6 +10,7 @@ import (
 // Trial is what held-out people lose with one setting.
 type Trial struct {
 	Setting
+	Counts   bool      // at rank 0: with the label prior, which loses no more than fitted biases do
 	Loss     []float64 // mean log-loss by Options.Shots
 	Gain, SE float64   // over rank 0, the mean of all shots, and its standard error over people
 	ShotGain []float64 // the same by Options.Shots; nil at rank 0
@@ -263,7 +264,9 @@ func (c *chooser) rankZero(ctx context.Context) (none *Trial, err error) {
 				return nil, err
 			}
 		}
-		t := c.scored(s, heads, countPrior).least(c.scored(s, heads, fitBias))
+		counted := c.scored(s, heads, countPrior)
+		counted.Counts = true
+		t := counted.least(c.scored(s, heads, fitBias))
 		if none == nil || t.all.mean() < none.all.mean() {
 			none = t
 			for k, f := range c.folds {

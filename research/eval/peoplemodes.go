@@ -93,13 +93,8 @@ func (p *serving) serve(ctx context.Context, codes []learned, i int) error {
 	if err := p.bias(); err != nil {
 		return err
 	}
-	if p.J > 0 {
-		p.code(peopleCode, p.Model, p.test, codes[i])
-	} else {
-		p.prior(peopleCode, p.Model, p.own, p.test)
-	}
-	if p.Brief {
-		return nil
+	if err := p.served(codes[i]); err != nil || p.Brief {
+		return err
 	}
 	p.prior(peopleAlone, p.none, p.alone, p.aloneTest)
 	if err := p.ownHead(ctx); err != nil {
@@ -124,6 +119,19 @@ func (p *serving) serve(ctx context.Context, codes []learned, i int) error {
 	}
 	if p.Asked && p.shots > 0 {
 		return p.asked(ctx)
+	}
+	return nil
+}
+
+// served is the default: the person's code or, where the bank has no axes, the prior or the bias, whichever the population was answered better with.
+func (p *serving) served(c learned) error {
+	switch {
+	case p.J > 0:
+		p.code(peopleCode, p.Model, p.test, c)
+	case p.report.Trials[0].Counts:
+		p.prior(peopleCode, p.Model, p.own, p.test)
+	default:
+		return p.fixed(peopleCode, nil, p.C)
 	}
 	return nil
 }

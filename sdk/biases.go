@@ -1,0 +1,50 @@
+package sdk
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/store"
+)
+
+// Where a population says so, biases that are fitted to a person's examples take the label prior's place: these know which labels were no surprise in their texts, counts do not. A record has them as
+// what they are beyond the prior of its counts, so that it is read as any other.
+
+// biasPrecision is the precision of new profiles' biases that the last TrainBank found; 0: the label prior serves.
+func (p *SDK) biasPrecision() (float64, error) {
+	data, err := p.store.GetMeta(metaBiases)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, corrupt("precision of biases", err)
+	}
+	if len(data) != 4 {
+		return 0, fmt.Errorf("%w: the precision of biases has %d bytes", ErrCorrupt, len(data))
+	}
+	v := math.Float32frombits(binary.LittleEndian.Uint32(data))
+	if !(v >= 0 && v <= math.MaxFloat32) {
+		return 0, fmt.Errorf("%w: biases of the precision %g", ErrCorrupt, v)
+	}
+	return float64(v), nil
+}
+
+func (p *SDK) putBiasPrecision(ctx context.Context, v float64) error {
+	return p.store.PutMeta(ctx, metaBiases, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(v))))
+}
+
+// beyondPrior is what fitted biases are beyond the prior of the same examples' counts; nil: that prior serves.
+func (l *lesson) beyondPrior(res *digits.Result, counts []uint32) []float32 {
+	if res.Biases == nil {
+		return nil
+	}
+	out := make([]float32, len(res.Biases))
+	for c, prior := range l.head.Prior(counts, priorStrength) {
+		out[c] = res.Biases[c] - prior
+	}
+	return out
+}
