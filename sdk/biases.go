@@ -48,3 +48,13 @@ func (l *lesson) beyondPrior(res *digits.Result, counts []uint32) []float32 {
 	}
 	return out
 }
+
+// learnsEarly says whether one example says more through a Learn than by its label's count: where the population has axes, or fitted biases.
+func (p *SDK) learnsEarly() bool {
+	j, err := p.newcomersJoint()
+	if err != nil || j != nil {
+		return err == nil
+	}
+	v, err := p.biasPrecision()
+	return err == nil && v > 0
+}

@@ -86,3 +86,41 @@ func TestBiases(t *testing.T) {
 		t.Errorf("a damaged precision: got %v", err)
 	}
 }
+
+// TestObserveEarly: where a population has axes, what was observed is learned from the first example on, and again when as many more have come; without any, when four wait.
+func TestObserveEarly(t *testing.T) {
+	p, q := joined(t)
+	es := q.person(20)
+	learned := func(id string) uint32 {
+		t.Helper()
+		drain(t, p)
+		rec, err := p.store.Get(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Examples > 0 && len(rec.Codes) == 0 {
+			t.Errorf("%s: no place on the axes", id)
+		}
+		return rec.Examples
+	}
+	for i, want := range []uint32{1, 2, 2, 4, 4, 4, 4, 8} {
+		mustObserve(t, p, "new", es[i])
+		if got := learned("new"); got != want {
+			t.Fatalf("%d observed: got %d learned, want %d", i+1, got, want)
+		}
+	}
+	fresh := differing(t, "")
+	mustObserve(t, fresh, "new", es[:3]...)
+	drain(t, fresh)
+	if rec, err := fresh.store.Get("new"); err != nil || rec.Examples > 0 {
+		t.Errorf("without axes: got %v, %v", rec, err)
+	}
+	if err := fresh.putBiasPrecision(context.Background(), 3); err != nil {
+		t.Fatal(err)
+	}
+	mustObserve(t, fresh, "other", es[0])
+	drain(t, fresh)
+	if rec, err := fresh.store.Get("other"); err != nil || rec.Examples != 1 || rec.Bias == nil {
+		t.Errorf("with fitted biases: got %v, %v", rec, err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 )
 
 // Observe stores an example of a profile before it returns, and teaches the profile in the background once enough are new: Options.ObserveEvery, or as many as
-// it has learned from if that is fewer, at least 4. What waits is stored too: it is learned when enough has come, whatever learned meanwhile, and after Close, a
+// it has learned from if that is fewer, at least 4; from the first one on where TrainBank has found axes or biases. What waits is stored too: it is learned when enough has come, whatever learned meanwhile, and after Close, a
 // crash and Open. One text counts once: a later label replaces the earlier one, and the same again makes nothing due (docs/learning.md says what one text is).
 // Options.Limits.Examples of a profile are kept, of each label some, and replayed. A profile that is new is served at once by the shared head
 // with the label prior of what was observed. Profiles that are due learn in the background, up to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned

@@ -19,6 +19,7 @@ const (
 // observer learns in the background what was observed. What waits is counted by the store alone; the observer has but the ids of those that are due.
 type observer struct {
 	every  int
+	early  func() bool // whether one example is worth learning from; nil: it is not
 	mu     sync.Mutex
 	queue  []string        // profiles that are due, each once
 	queued map[string]bool // who is in queue
@@ -35,8 +36,11 @@ type observer struct {
 // due says whether so much waits that a profile should learn.
 func (o *observer) due(w store.Waiting) bool {
 	least := leastObserved
+	if w.Examples < least && w.Learned < least && o.early != nil && o.early() {
+		least = 1
+	}
 	if w.Learned > 0 {
-		least = max(leastObserved, min(o.every, w.Learned))
+		least = max(least, min(o.every, w.Learned))
 	}
 	return w.Anew || w.Examples >= least
 }

@@ -92,8 +92,8 @@ func (p *SDK) foldCase(ctx context.Context) error {
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
 	o = o.on(m.engine.Device())
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
-		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}, banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
-	p.taught = newTaughtCache(p.cache)
+		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
+	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
 	return p
 }

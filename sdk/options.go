@@ -75,7 +75,7 @@ type Options struct {
 	// Private are prefixes of ids: profiles under them are kept out of what is made of many, as by SetPrivate.
 	Private []string
 
-	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4.
+	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4 but of the first few where TrainBank has found axes or biases.
 	ObserveEvery int
 	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.
 	BankEvery int
