@@ -270,6 +270,7 @@ func TestKnownTextTravels(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
 	p, text := k.sdk, k.both()[0]
+	p.observer.early = nil // bob has no place
 	mustLearn(t, p, "ann", k.person(9), nil)
 	mustObserve(t, p, "bob", k.person(1)...)
 	to := differing(t, "")
