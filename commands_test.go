@@ -7,15 +7,20 @@ import (
 	"testing"
 )
 
-// Package main's own tests keep docs/cli.md and the program the same, so a command that another document shows is right if it is in docs/cli.md.
+// The tests of cmd/xpeft keep docs/cli.md and the program the same. So a command that another
+// document shows is right if it is in docs/cli.md.
 
 var (
-	typed  = regexp.MustCompile(`(?m)^    (?:\$ )?(?:[^|\n]*\| )?(?:bin/)?(xpeft [a-z].*)$`) // an indented line, at its beginning or behind a pipe
+	// typed is an indented line with a command at its beginning or behind a pipe.
+	typed  = regexp.MustCompile(`(?m)^    (?:\$ )?(?:[^|\n]*\| )?(?:bin/)?(xpeft [a-z].*)$`)
 	quoted = regexp.MustCompile("`(xpeft [a-z][^`\n]*)`")
+	target = regexp.MustCompile("(?m)(?:`|^    (?:\\$ )?)make ([a-z][a-z0-9-]*)")
+	pathIn = regexp.MustCompile(`(?:^|[^\w/.-])((?:examples|scripts)/[\w./-]*\w)`)
 	word   = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
 )
 
-// TestCommandsOfDocuments: each command of xpeft in a document is in docs/cli.md, and so is each of its flags.
+// TestCommandsOfDocuments: each command of xpeft in a document is in docs/cli.md, and so is each of
+// its flags.
 func TestCommandsOfDocuments(t *testing.T) {
 	texts := documents(t)
 	sections := map[string]string{}
@@ -70,7 +75,7 @@ var flagOf = regexp.MustCompile(`^--?[a-z][a-z-]*`)
 
 // hasFlag is whether a section lists the flag, as --help prints it: "  -p, --profile string".
 func hasFlag(section, flag string) bool {
-	return regexp.MustCompile(`(?m)^  (` + flag + `,| +(-\w, )?` + flag + `\b)|^  -\w, ` + flag + `\b`).MatchString(section)
+	return regexp.MustCompile(`(?m)^  (` + flag + `, | *(-\w, )?` + flag + ` )`).MatchString(section)
 }
 
 // TestTargetsOfDocuments: each `make` target that a document names is in the Makefile.
@@ -83,7 +88,7 @@ func TestTargetsOfDocuments(t *testing.T) {
 		if path == "CHANGELOG.md" {
 			continue
 		}
-		for _, m := range regexp.MustCompile("(?m)(?:`|^    (?:\\$ )?)make ([a-z][a-z0-9-]*)").FindAllStringSubmatch(text, -1) {
+		for _, m := range target.FindAllStringSubmatch(text, -1) {
 			if !regexp.MustCompile(`(?m)^` + m[1] + `:`).Match(makefile) {
 				t.Errorf("%s: got make %s, want a target of the Makefile", path, m[1])
 			}
@@ -97,7 +102,7 @@ func TestFilesOfDocuments(t *testing.T) {
 		if path == "CHANGELOG.md" {
 			continue
 		}
-		for _, m := range regexp.MustCompile(`(?:^|[^\w/.-])((?:examples|scripts)/[\w./-]*\w)`).FindAllStringSubmatch(text, -1) {
+		for _, m := range pathIn.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(m[1]); err != nil {
 				t.Errorf("%s: got %s, want a path that is there", path, m[1])
 			}

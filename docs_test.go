@@ -57,7 +57,8 @@ func anchors(text string) (names []string) {
 	return names
 }
 
-// TestLinks: each link of a document inside the repository leads to a file and, if it names one, to a heading.
+// TestLinks: each link of a document that stays inside the repository leads to a file and, if it
+// names one, to a heading.
 func TestLinks(t *testing.T) {
 	texts := documents(t)
 	followed := 0
@@ -89,7 +90,8 @@ var (
 	nameIn = regexp.MustCompile("`(\\w+)`")
 )
 
-// TestDecisionsOpenWhatIsThere: in the table that opens docs/decisions.md each file and folder exists, and declares the names beside it.
+// TestDecisionsOpenWhatIsThere: in the table that opens docs/decisions.md each file and folder
+// exists, and declares the names beside it.
 func TestDecisionsOpenWhatIsThere(t *testing.T) {
 	opening, _, _ := strings.Cut(documents(t)["docs/decisions.md"], "\n## Gradients")
 	rows := 0
@@ -111,7 +113,8 @@ func TestDecisionsOpenWhatIsThere(t *testing.T) {
 	}
 }
 
-// checkDeclares fails if there is no such file or folder, or if it does not declare each of the quoted names.
+// checkDeclares fails if there is no such file or folder, or if it does not declare each of the
+// quoted names.
 func checkDeclares(t *testing.T, path, names string) {
 	t.Helper()
 	info, err := os.Stat(path)
