@@ -1,0 +1,59 @@
+package bert
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cpuTime is this thread's: what others do on the machine counts little.
+func cpuTime(t testing.TB) time.Duration {
+	const thread = 1 // RUSAGE_THREAD
+	var u syscall.Rusage
+	if err := syscall.Getrusage(thread, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// headlines are texts of 32 tokens.
+func headlines(rows int) Batch {
+	b := Batch{Lengths: slices.Repeat([]int32{32}, rows), IDs: make([]int32, 32*rows), Types: make([]int32, 32*rows)}
+	for i := range b.IDs {
+		b.IDs[i] = int32(1000 + i*7919%20000)
+	}
+	return b
+}
+
+// BenchmarkPaths is texts a second of one thread's CPU time, on texts of 32 tokens, of all paths in turn: of each the median of the passes, and how far the
+// quartiles are apart.
+//
+//	go test ./internal/bert -run '^$' -bench Paths -count 6
+func BenchmarkPaths(b *testing.B) {
+	models := paths(b, miniLM(b))
+	for _, rows := range []int{1, 64} {
+		b.Run(fmt.Sprintf("batch=%d", rows), func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			batch, x, passes := headlines(rows), make([]float32, 384*rows), make([][]float64, len(models))
+			for b.Loop() {
+				for i, m := range models {
+					from := cpuTime(b)
+					for range 64 / rows {
+						m.Embed(batch, nil, Mean, x, nil, nil)
+					}
+					passes[i] = append(passes[i], 64/(cpuTime(b)-from).Seconds())
+				}
+			}
+			for i, m := range models {
+				slices.Sort(passes[i])
+				n := len(passes[i])
+				b.ReportMetric(passes[i][n/2], m.Kernel()+"-texts/s")
+				b.ReportMetric(passes[i][n*3/4]-passes[i][n/4], m.Kernel()+"-spread")
+			}
+		})
+	}
+}
