@@ -47,11 +47,11 @@ typedef struct {
 	int n;
 } bert_batch;
 
-// bert_parts is how many ticks of the processor's clock each part of a pass took, for benchmarks; last is when the part before ended.
+// bert_parts is how many nanoseconds of the thread's time each part of a pass took, for benchmarks on Linux; last is when the part before ended.
 enum { BERT_QKV, BERT_ATTENTION, BERT_OUT, BERT_UP, BERT_ACTIVATION, BERT_DOWN, BERT_NORMS, BERT_PARTS };
 
 typedef struct {
-	uint64_t last, ticks[BERT_PARTS];
+	int64_t last, took[BERT_PARTS];
 } bert_parts;
 
 // bert_path is one path: forward.c, compiled for the instructions of one kind of processor. panel is how many outputs lie side by side in packed weights.
@@ -63,6 +63,7 @@ typedef struct {
 	size_t (*scratch)(const bert_model *m, int n, int longest, int b);
 	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
 		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts);
+	float (*peak)(long times, float x);
 } bert_path;
 
 // The twins are the same sources in plain C, of as many lanes: they run everywhere and give the same bits.
@@ -92,5 +93,8 @@ static inline void bert_mean(const bert_path *p, const float *x, const int32_t *
 
 // bert_apply is a linear layer of n rows.
 static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
+
+// bert_peak is times × 12 multiply-adds of vectors, for benchmarks. The sum is of no use.
+static inline float bert_peak(const bert_path *p, long times, float x) { return p->peak(times, x); }
 
 #endif

@@ -95,6 +95,10 @@ func (p *cPath) floats(tokens, longest, b int) int {
 }
 
 func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32) {
+	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil)
+}
+
+func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32, parts *C.bert_parts) {
 	as := make([]C.bert_adapter, max(1, len(adapters)))
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -113,7 +117,7 @@ func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int
 		}
 	}
 	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners), n: C.int(len(b.Lengths))}
-	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch), nil)
+	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch), parts)
 }
 
 func (p *cPath) mean(x []float32, lengths []int32, y []float32) {

@@ -5,6 +5,8 @@
 // Each path includes this file after its vectors, under its name.
 #ifdef PATH
 
+#include <time.h>
+
 #include "bert.h"
 #include "functions.h"
 #include "tile.h"
@@ -19,12 +21,22 @@ static const float nothing[PANEL]; // a bias
 // whole_vectors is n, rounded up to them.
 INLINE size_t whole_vectors(size_t n) { return (n + LANES - 1) / LANES * LANES; }
 
+static int64_t now(void) {
+#ifdef __linux__
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+#else
+	return 0;
+#endif
+}
+
 // lap ends a part of the pass, where they are counted.
 static void lap(bert_parts *p, int part) {
 	if (!p) return;
-	uint64_t now = __builtin_ia32_rdtsc();
-	p->ticks[part] += now - p->last;
-	p->last = now;
+	int64_t end = now();
+	p->took[part] += end - p->last;
+	p->last = end;
 }
 
 // add_norm is y = LN(x + z) for one token, z null for LN(x). y may be x or z.
@@ -256,6 +268,7 @@ TARGET static void residual(const bert_model *m, const bert_block *b, const bert
 TARGET static void forward(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
 	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts) {
 	int d = m->hidden, n = 0, longest = 0;
+	if (parts) parts->last = now();
 	for (int i = 0; i < texts->n; i++) {
 		int length = texts->lengths[i];
 		if (start < 0) embed(m, texts->ids + n, texts->types + n, length, x + (size_t)n * d);
@@ -277,6 +290,20 @@ TARGET static void forward(const bert_model *m, const bert_batch *texts, const b
 	}
 }
 
-const bert_path PATH = {PANEL, pack, linear, means, scratch_floats, forward};
+// peak is as much as the core can do: multiply-adds that wait for nothing.
+TARGET static float peak(long times, float x) {
+	vec acc[12], by = all(x), total = all(0);
+	UNROLL
+	for (int i = 0; i < 12; i++) acc[i] = all(i);
+	for (; times > 0; times--) {
+		UNROLL
+		for (int i = 0; i < 12; i++) acc[i] = madd(acc[i], by, by);
+	}
+	UNROLL
+	for (int i = 0; i < 12; i++) total = add(total, acc[i]);
+	return sum(total);
+}
+
+const bert_path PATH = {PANEL, pack, linear, means, scratch_floats, forward, peak};
 
 #endif
