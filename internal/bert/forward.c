@@ -123,20 +123,18 @@ TARGET static void attend(const float *qkv, int n, int d, int heads, float *ctx,
 	}
 }
 
+INLINE vec activated(vec v, int act) {
+	if (act == BERT_RELU) return most(all(0), v);
+	vec half = mul(all(0.5f), v);
+	if (act == BERT_GELU) return mul(half, add(all(1), error(mul(v, all(0.7071067811865476f)))));
+	vec cube = mul(mul(v, v), v);
+	return mul(half, add(all(1), tangent(mul(all(0.7978845608028654f), madd(all(0.044715f), cube, v)))));
+}
+
 TARGET static void activate(float *x, size_t n, int act) {
-	for (size_t i = 0; i < n; i += LANES) {
-		int left = n - i < LANES ? n - i : LANES;
-		vec v = get(x + i, left), half = mul(all(0.5f), v), y;
-		if (act == BERT_RELU) {
-			y = most(all(0), v);
-		} else if (act == BERT_GELU_TANH) {
-			vec cube = mul(mul(v, v), v);
-			y = mul(half, add(all(1), tangent(mul(all(0.7978845608028654f), madd(all(0.044715f), cube, v)))));
-		} else {
-			y = mul(half, add(all(1), error(mul(v, all(0.7071067811865476f)))));
-		}
-		put(x + i, left, y);
-	}
+	size_t i = 0;
+	for (; i + LANES <= n; i += LANES) store(x + i, activated(load(x + i), act));
+	if (i < n) store_part(x + i, n - i, activated(load_part(x + i, n - i), act));
 }
 
 // feed is f of n tokens of a. inner holds FFN_ROWS tokens' inner states.
