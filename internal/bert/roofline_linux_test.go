@@ -13,7 +13,7 @@ import (
 
 // BenchmarkRoofline prints what each part of a pass of 64 texts of 32 tokens does, beside what one core can do: medians of the passes of each path, in turn.
 //
-//	go test ./internal/bert -run '^$' -bench Roofline -benchtime 40x
+//	go test ./internal/bert -run '^$' -bench Roofline -benchtime 15x
 func BenchmarkRoofline(b *testing.B) {
 	w, batch := miniLM(b), headlines(64)
 	type measured struct {
