@@ -17,6 +17,7 @@ type Encoder struct {
 	weights    bert.Weights
 	closed     atomic.Bool
 
+	kernel  string // which one is asked for
 	pack    sync.Once
 	kernels *bert.Model // packed at the first use
 	packErr error
@@ -60,16 +61,36 @@ func (e *Encoder) Pooling() Pooling { return e.pooling }
 // Blocks is L, the number of layers.
 func (e *Encoder) Blocks() int { return e.config.NumHiddenLayers }
 
-// Kernel says what computes on this machine, for all sizes of BERT that are in use.
-func Kernel() string { return bert.Kernel() }
+// ErrNoKernel marks a kernel that this processor, or this build, cannot run.
+var ErrNoKernel = bert.ErrNoKernel
 
-// Kernel says what computes: "c-avx2", "go-avx2" or "go"; nothing after Close.
+// KnownKernel says whether [Encoder.UseKernel] knows the name: "avx512", "avx2", "portable", or "" for the
+// fastest that runs here.
+func KnownKernel(name string) bool { return bert.KnownKernel(name) }
+
+// Kernel says what computes on this machine, unless another is forced.
+func Kernel() string {
+	name, _ := bert.Kernel("")
+	return name
+}
+
+// UseKernel forces a kernel. It is for before the first pass, and returns [ErrNoKernel] if that one does
+// not run here.
+func (e *Encoder) UseKernel(name string) error {
+	_, err := bert.Kernel(name)
+	if err == nil {
+		e.kernel = name
+	}
+	return err
+}
+
+// Kernel says what computes: "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing after Close.
 func (e *Encoder) Kernel() string {
-	m, err := e.packed()
-	if err != nil {
+	if e.closed.Load() {
 		return ""
 	}
-	return m.Kernel()
+	name, _ := bert.Kernel(e.kernel)
+	return name
 }
 
 // OuterNorm is the norm that ends a block, around the adapter's place: its affine, [d] each, and its ε. Do
@@ -100,7 +121,7 @@ func (e *Encoder) packed() (*bert.Model, error) {
 			w.Blocks[l].QKV = r.qkv(l)
 		}
 		if e.packErr = r.err; r.err == nil {
-			e.kernels, e.packErr = bert.New(w)
+			e.kernels, e.packErr = bert.New(w, e.kernel)
 		}
 	})
 	return e.kernels, e.packErr

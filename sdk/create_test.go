@@ -106,6 +106,7 @@ func TestCreateFails(t *testing.T) {
 		{"tokens over the model's", func(c *Config) { c.MaxTokens = 65 }, ErrConfig},
 		{"too few tokens", func(c *Config) { c.MaxTokens = 4 }, ErrConfig},
 		{"no model", func(c *Config) { c.Model = t.TempDir() }, fs.ErrNotExist},
+		{"no such kernel", func(c *Config) { c.Options = &Options{Kernel: "sse9"} }, ErrConfig},
 		{"no CUDA", func(c *Config) { c.Options = &Options{Device: "cuda"} }, ErrNoCUDA},
 	} {
 		t.Run(c.name, func(t *testing.T) {

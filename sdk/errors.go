@@ -31,6 +31,7 @@ var (
 	ErrNoBase          = store.ErrNoBase       // of Backup: the folder does not remember a backup of that revision
 	ErrReadOnly        = store.ErrReadOnly     // of Learn, Import, Forget and TrainHead with Options.ReadOnly
 	ErrNoCUDA          = engine.ErrNoCUDA      // no CUDA device, or a program built without -tags torch
+	ErrNoKernel        = model.ErrNoKernel     // an Options.Kernel that this processor, or this build, cannot run
 	ErrUntrainable     = engine.ErrUntrainable // a LearnOptions.Config that trains more blocks than the engine can
 	ErrUnsupported     = model.ErrUnsupported
 	ErrCheckpoint      = model.ErrCheckpoint

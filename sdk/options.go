@@ -50,6 +50,7 @@ func (WarmBank) isBank()   {}
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
 	Device     string        // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
+	Kernel     string        // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
 	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
 	Threads    int           // threads that trainings may use, of which they leave to Predict what it needs; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
@@ -231,6 +232,9 @@ func (o *Options) withDefaults() (Options, error) {
 	case "", deviceCPU, deviceCUDA, deviceAuto:
 	default:
 		faults = append(faults, fmt.Sprintf("Device %q is none of cpu, cuda, auto", c.Device))
+	}
+	if !model.KnownKernel(c.Kernel) {
+		faults = append(faults, fmt.Sprintf("Kernel %q is none of avx512, avx2, portable", c.Kernel))
 	}
 	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
 	if slices.Contains(c.Private, "") {

@@ -4,8 +4,8 @@
 // read where it lies: nothing is joined or copied. Weights are packed once, in the order in which they are read. A text's result does not depend, to the bit,
 // on the texts beside it, nor on the number of threads: a pass runs on the calling thread.
 //
-// There are two paths, of the same order of sums: C with AVX2 and FMA, and Go over internal/dense for whatever else: no cgo, another processor, sizes that
-// are no multiples of 16. docs/decisions.md has what the C path was measured against.
+// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and for AVX-512F, and Go over internal/dense for whatever else: no cgo,
+// another processor. kernel.go chooses one at the start. docs/decisions.md has what the C paths were measured against.
 package bert
 
 import (
@@ -59,7 +59,7 @@ type Model struct {
 
 // path is what C and Go each do.
 type path interface {
-	name() string
+	kernel() string
 	// floats is how many the pass of a batch needs besides x, with bottlenecks of at most b.
 	floats(tokens, longest, b int) int
 	// forward is in bert.h.
@@ -69,16 +69,20 @@ type path interface {
 	free()
 }
 
-// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. The error says what does not fit together.
-func New(w Weights) (*Model, error) {
+// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel is "" for the fastest path that runs here, or forces one:
+// "avx512", "avx2" or [Portable]; [ErrNoKernel] says that it does not run here, another error what does not fit together.
+func New(w Weights, kernel string) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	p := newC(w)
-	if p == nil {
-		p = newGo(w)
+	k, err := choose(kernel)
+	if err != nil {
+		return nil, err
 	}
-	return newModel(w, p), nil
+	if k == nil {
+		return newModel(w, newGo(w)), nil
+	}
+	return newModel(w, newC(w, *k)), nil
 }
 
 func newModel(w Weights, p path) *Model {
@@ -87,18 +91,8 @@ func newModel(w Weights, p path) *Model {
 	return m
 }
 
-const cName = "c-avx2"
-
-// Kernel says what runs on this machine, for all sizes of BERT that are in use.
-func Kernel() string {
-	if supportsC() {
-		return cName
-	}
-	return goName()
-}
-
-// Kernel says what runs: c-avx2, go-avx2 or go.
-func (m *Model) Kernel() string { return m.name() }
+// Kernel says what runs: c-avx512, c-avx2, go-avx2, go-neon or go.
+func (m *Model) Kernel() string { return m.kernel() }
 
 // Free gives the packed weights back. No pass may run.
 func (m *Model) Free() {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// bert_linear is y = x wᵀ + bias with w [out,in] packed: for each 16 outputs, in steps of 16 weights.
+// bert_linear is y = x wᵀ + bias with w [out,in] packed: for each panel of outputs, a step for each input; the last panel is filled up with zeros.
 typedef struct {
 	const float *w, *bias;
 	int in, out;
@@ -40,14 +40,6 @@ typedef struct {
 	float eps; // LN_b's
 } bert_adapter;
 
-int bert_supported(void);
-
-// bert_pack packs w [out,in]; out is a multiple of 16.
-void bert_pack(const float *w, int out, int in, float *packed);
-
-// bert_scratch is how many floats bert_forward needs for n tokens, longest of them in one text, and bottlenecks of at most b.
-size_t bert_scratch(const bert_model *m, int n, int longest, int b);
-
 // bert_batch is n texts that lie one after another: ids and types of each token, lengths, and owners: whose of the adapters a text gets, -1 for none.
 // owners may be null: none; ids and types too, where a pass starts above the embeddings.
 typedef struct {
@@ -55,15 +47,54 @@ typedef struct {
 	int n;
 } bert_batch;
 
+// bert_parts is how many nanoseconds of the thread's time each part of a pass took, for benchmarks on Linux; last is when the part before ended.
+enum { BERT_QKV, BERT_ATTENTION, BERT_OUT, BERT_UP, BERT_ACTIVATION, BERT_DOWN, BERT_NORMS, BERT_PARTS };
+
+typedef struct {
+	int64_t last, took[BERT_PARTS];
+} bert_parts;
+
+// bert_path is one path: forward.c, compiled for the instructions of one kind of processor. panel is how many outputs lie side by side in packed weights.
+typedef struct {
+	int panel;
+	void (*pack)(const float *w, int out, int in, float *packed);
+	void (*linear)(const bert_linear *l, const float *x, int n, float *y);
+	void (*mean)(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);
+	size_t (*scratch)(const bert_model *m, int n, int longest, int b);
+	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
+		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts);
+	float (*peak)(long times, float x);
+} bert_path;
+
+// The twins are the same sources in plain C, of as many lanes: they run everywhere and give the same bits.
+extern const bert_path bert_avx2, bert_avx512, bert_twin8, bert_twin16;
+
+int bert_has_avx2(void);
+int bert_has_avx512(void);
+
+// bert_pack packs w [out,in] into memory of in × out floats, out rounded up to whole panels, at a multiple of 64 bytes.
+static inline void bert_pack(const bert_path *p, const float *w, int out, int in, float *packed) { p->pack(w, out, in, packed); }
+
+// bert_scratch is how many floats bert_forward needs for n tokens, longest of them in one text, and bottlenecks of at most b.
+static inline size_t bert_scratch(const bert_path *p, const bert_model *m, int n, int longest, int b) { return p->scratch(m, n, longest, b); }
+
 // bert_forward makes the last block's states x [tokens,d]. start -1 begins with the embeddings; else x holds the residual sum f + a of block start. stop ends
 // with block stop's residual sum instead; m->blocks for none. pooled [texts,ntaps,d] gets the mean states after some blocks: taps, ascending, 0 for the embeddings.
-void bert_forward(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
-	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch);
+// parts may be null.
+static inline void bert_forward(const bert_path *p, const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts) {
+	p->forward(m, texts, adapters, start, stop, taps, ntaps, x, pooled, scratch, parts);
+}
 
 // bert_mean is the mean of each text's states x [n,d], in rows of y that are ldy apart.
-void bert_mean(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);
+static inline void bert_mean(const bert_path *p, const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy) {
+	p->mean(x, lengths, texts, d, y, ldy);
+}
 
-// bert_linear_apply is for n rows.
-void bert_linear_apply(const bert_linear *l, const float *x, int n, float *y);
+// bert_apply is a linear layer of n rows.
+static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
+
+// bert_peak is times × 12 multiply-adds of vectors, for benchmarks. The sum is of no use.
+static inline float bert_peak(const bert_path *p, long times, float x) { return p->peak(times, x); }
 
 #endif

@@ -17,26 +17,36 @@ import (
 
 // cPath is the pass in C: what the weights are packed for lies in C's memory.
 type cPath struct {
-	c      *C.bert_model
+	kernels
+	model  *C.bert_model
 	pooler C.bert_linear
 	memory []unsafe.Pointer
 	pins   runtime.Pinner // of weights in Go's memory that C keeps pointers to
 }
 
-func supportsC() bool { return C.bert_supported() != 0 }
+// kernels are one of the paths in C, and what it needs to run.
+type kernels struct {
+	name string
+	c    *C.bert_path
+	runs func() bool
+}
 
-// newC is nil where C cannot do it: without AVX2 and FMA, or for sizes that no BERT in use has.
-func newC(w Weights) path {
-	if !supportsC() || w.Hidden%(16*w.Heads) != 0 || w.Blocks[0].Up.Out%16 != 0 {
-		return nil
-	}
-	p := &cPath{}
+// fast are the paths for some processors, the fastest first, each with its twin: the same in plain C, which tests and the check at the start compare it with.
+var fast = []pair{
+	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 }}, kernels{"twin16", &C.bert_twin16, everywhere}},
+	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }}, kernels{"twin8", &C.bert_twin8, everywhere}},
+}
+
+func everywhere() bool { return true }
+
+func newC(w Weights, k kernels) path {
+	p := &cPath{kernels: k}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
 		blocks[l] = C.bert_block{qkv: p.pack(b.QKV), out: p.pack(b.Out), up: p.pack(b.Up), down: p.pack(b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
 	}
-	p.c = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
-	*p.c = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], eps: C.float(w.Eps),
+	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
+	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], eps: C.float(w.Eps),
 		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
 		p.pooler = p.pack(*w.Pooler)
@@ -46,7 +56,7 @@ func newC(w Weights) path {
 
 var activations = map[Activation]C.int{GELU: C.BERT_GELU, GELUTanh: C.BERT_GELU_TANH, ReLU: C.BERT_RELU}
 
-func (p *cPath) name() string { return cName }
+func (p *cPath) kernel() string { return "c-" + p.name }
 
 func (p *cPath) free() {
 	for _, m := range p.memory {
@@ -56,15 +66,17 @@ func (p *cPath) free() {
 	p.pins.Unpin()
 }
 
+// alloc begins on a cache line, so that no vector lies on two.
 func (p *cPath) alloc(bytes int) unsafe.Pointer {
-	m := C.malloc(C.size_t(bytes)) // never nil: Go's wrapper ends the process where there is no memory
+	m := C.malloc(C.size_t(bytes + 63)) // never nil: Go's wrapper ends the process where there is no memory
 	p.memory = append(p.memory, m)
-	return m
+	return unsafe.Add(m, -uintptr(m)&63)
 }
 
 func (p *cPath) pack(l Linear) C.bert_linear {
-	w := (*C.float)(p.alloc(4 * len(l.W)))
-	C.bert_pack(ptr(l.W), C.int(l.Out), C.int(l.In), w)
+	panel := int(p.c.panel)
+	w := (*C.float)(p.alloc(4 * l.In * ((l.Out + panel - 1) / panel * panel)))
+	C.bert_pack(p.c, ptr(l.W), C.int(l.Out), C.int(l.In), w)
 	return C.bert_linear{w: w, bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out)}
 }
 
@@ -79,10 +91,14 @@ func (p *cPath) keep(x []float32) *C.float {
 }
 
 func (p *cPath) floats(tokens, longest, b int) int {
-	return int(C.bert_scratch(p.c, C.int(tokens), C.int(longest), C.int(b)))
+	return int(C.bert_scratch(p.c, p.model, C.int(tokens), C.int(longest), C.int(b)))
 }
 
 func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32) {
+	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil)
+}
+
+func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32, parts *C.bert_parts) {
 	as := make([]C.bert_adapter, max(1, len(adapters)))
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -101,15 +117,15 @@ func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int
 		}
 	}
 	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners), n: C.int(len(b.Lengths))}
-	C.bert_forward(p.c, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch))
+	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch), parts)
 }
 
 func (p *cPath) mean(x []float32, lengths []int32, y []float32) {
-	C.bert_mean(ptr(x), ints(lengths), C.int(len(lengths)), p.c.hidden, ptr(y), C.size_t(p.c.hidden))
+	C.bert_mean(p.c, ptr(x), ints(lengths), C.int(len(lengths)), p.model.hidden, ptr(y), C.size_t(p.model.hidden))
 }
 
 func (p *cPath) pool(x []float32, n int, y []float32) {
-	C.bert_linear_apply(&p.pooler, ptr(x), C.int(n), ptr(y))
+	C.bert_apply(p.c, &p.pooler, ptr(x), C.int(n), ptr(y))
 }
 
 // ptr is null for nothing.

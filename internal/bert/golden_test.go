@@ -3,7 +3,6 @@ package bert
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/golden"
@@ -73,27 +72,6 @@ func TestGoldenPaths(t *testing.T) {
 			if d := far(x[i:i+384], all[0][i:i+384]); !(d <= 1e-5) {
 				t.Errorf("text %d: the paths are %.3g apart", i/384, d)
 			}
-		}
-	}
-}
-
-// BenchmarkPaths is one thread's speed on texts of 32 tokens. Run it on a quiet machine:
-//
-//	go test ./internal/bert -run '^$' -bench Paths -count 5
-func BenchmarkPaths(b *testing.B) {
-	for _, rows := range []int{1, 64} {
-		batch := Batch{Lengths: slices.Repeat([]int32{32}, rows), IDs: make([]int32, 32*rows), Types: make([]int32, 32*rows)}
-		for i := range batch.IDs {
-			batch.IDs[i] = int32(1000 + i*7919%20000)
-		}
-		x := make([]float32, 384*rows)
-		for _, m := range paths(b, miniLM(b)) {
-			b.Run(fmt.Sprintf("%s/batch=%d", m.Kernel(), rows), func(b *testing.B) {
-				for b.Loop() {
-					m.Embed(batch, nil, Mean, x, nil, nil)
-				}
-				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*rows*32), "µs/token")
-			})
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (l layer) apply(x []float32, n int, y []float32) {
 	l.w.Times(n, x, l.in, y, l.out, true)
 }
 
-func (p *goPath) name() string { return goName() }
+func (p *goPath) kernel() string { return goName() }
 
 func goName() string {
 	if k := dense.Kernel(); k != "go" {

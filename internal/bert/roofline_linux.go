@@ -1,0 +1,40 @@
+//go:build cgo && amd64
+
+package bert
+
+// #include "bert.h"
+import "C"
+
+import "time"
+
+// part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's time it took.
+type part struct {
+	name  string
+	flops float64
+	took  time.Duration
+}
+
+// lanes is how many floats a vector has.
+func (k kernels) lanes() int { return int(k.c.panel) / 2 }
+
+// peak is n × 12 multiply-adds of vectors.
+func (k kernels) peak(n int) { C.bert_peak(k.c, C.long(n), 0.5) }
+
+// profile runs a bare pass and says what its parts took.
+func (p *cPath) profile(m *Model, b Batch) (parts []part) {
+	longest, n := b.check(0)
+	states, scratch, memory := m.begin(n, longest, nil)
+	defer m.give(memory)
+	var took C.bert_parts
+	p.pass(b, nil, -1, m.blocks, nil, states, nil, scratch, &took)
+	d, wide, tokens, squares := float64(m.hidden), float64(p.model.block.up.out), float64(n*m.blocks), 0.
+	for _, l := range b.Lengths {
+		squares += float64(l) * float64(l) * float64(m.blocks)
+	}
+	for i, q := range []part{{"QKV", 6 * d * d * tokens, 0}, {"attention", 4 * d * squares, 0}, {"output", 2 * d * d * tokens, 0}, {"up", 2 * d * wide * tokens, 0},
+		{"GELU", 0, 0}, {"down", 2 * d * wide * tokens, 0}, {"norms, residuals", 0, 0}} {
+		q.took = time.Duration(took.took[i])
+		parts = append(parts, q)
+	}
+	return parts
+}

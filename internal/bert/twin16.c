@@ -1,0 +1,9 @@
+//go:build cgo && amd64
+
+#define PATH bert_twin16
+
+enum { LANES = 16, ROWS = 12 };
+
+#pragma GCC optimize("O1") // small before fast
+#include "twin.h"
+#include "forward.c"

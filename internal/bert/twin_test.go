@@ -1,0 +1,136 @@
+package bert
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// twins are a model by a path in C that runs here, and by its twin.
+func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
+	t.Helper()
+	for _, p := range fast {
+		if !p.kernels.runs() {
+			t.Logf("%s does not run here: only its twin does", p.kernels.name)
+			continue
+		}
+		a, b := newModel(w, newC(w, p.kernels)), newModel(w, newC(w, p.twin))
+		test(a, b)
+		a.Free()
+		b.Free()
+	}
+}
+
+// sameBits counts NaN as NaN.
+func sameBits(t testing.TB, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if g, w := got[i], want[i]; math.Float32bits(g) != math.Float32bits(w) && (g == g || w == w) {
+			t.Fatalf("%s: value %d of %d: got %v, want its twin's %v", what, i, len(want), g, w)
+		}
+	}
+}
+
+// checkTwins compares all that a pass gives.
+func checkTwins(t testing.TB, s shape, rng *rand.Rand, lengths ...int32) {
+	t.Helper()
+	w := s.weights(rng)
+	as := s.adapters(rng)
+	b := texts(rng, len(as), lengths...)
+	taps := []int32{0, int32(s.blocks)}
+	twins(t, w, func(fast, twin *Model) {
+		t.Helper()
+		var all [2][]float32
+		for i, m := range []*Model{fast, twin} {
+			for _, how := range []Pooling{Mean, Pooler} {
+				x, pooled := make([]float32, len(b.Lengths)*s.hidden), make([]float32, 2*len(b.Lengths)*s.hidden)
+				m.Embed(b, as, how, x, taps, pooled)
+				all[i] = append(append(all[i], x...), pooled...)
+			}
+		}
+		sameBits(t, fmt.Sprint(fast.Kernel(), s, lengths), all[0], all[1])
+	})
+}
+
+// TestTwins wants each path's bits from its twin, at widths that are and are not whole numbers of vectors.
+func TestTwins(t *testing.T) {
+	for _, s := range append(shapes[:len(shapes):len(shapes)], shape{1, 312, 12, 100, GELU}, shape{1, 336, 12, 70, GELUTanh}) {
+		rng := rand.New(rand.NewPCG(3, 4))
+		checkTwins(t, s, rng, 1, 2, 15, 33, 7, 16)
+	}
+}
+
+// TestTwinsOfNaN: an answer of NaN weights must be NaN everywhere, and infinite values the same.
+func TestTwinsOfNaN(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1), 3e38, 1e-40} {
+		for _, act := range []Activation{GELU, GELUTanh, ReLU} {
+			s := shape{1, 48, 3, 16, act}
+			w := s.weights(rand.New(rand.NewPCG(5, 6)))
+			w.Blocks[0].Up.W[40], w.Words[7] = float32(v), float32(v)
+			b := texts(rand.New(rand.NewPCG(5, 6)), 0, 5, 40)
+			twins(t, w, func(fast, twin *Model) {
+				x, y := make([]float32, 2*48), make([]float32, 2*48)
+				fast.Embed(b, nil, Mean, x, nil, nil)
+				twin.Embed(b, nil, Mean, y, nil, nil)
+				sameBits(t, fmt.Sprint(fast.Kernel(), v, act), x, y)
+			})
+		}
+	}
+}
+
+// FuzzTwins runs texts of 1 to 512 tokens through small models of any width, and of 312 and 336.
+func FuzzTwins(f *testing.F) {
+	f.Add(uint64(1), uint16(312), uint16(512), uint16(1))
+	f.Add(uint64(2), uint16(336), uint16(31), uint16(33))
+	f.Add(uint64(3), uint16(17), uint16(200), uint16(64))
+	f.Fuzz(func(t *testing.T, seed uint64, width, a, b uint16) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		s := shape{1, 1 + int(width)%40, 1, 1 + rng.IntN(80), Activation(rng.IntN(3))}
+		if width == 312 || width == 336 {
+			s.hidden, s.heads = int(width), 12
+		}
+		checkTwins(t, s, rng, 1+int32(a)%512, 1+int32(b)%512)
+	})
+}
+
+// TestKernel forces each path, and none that there is not.
+func TestKernel(t *testing.T) {
+	w := shapes[0].weights(rand.New(rand.NewPCG(1, 2)))
+	for _, name := range []string{"", "avx2", "avx512", Portable} {
+		m, err := New(w, name)
+		if errors.Is(err, ErrNoKernel) && name != "" && name != Portable {
+			t.Logf("%s does not run here", name)
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		want, err := Kernel(name)
+		if err != nil || m.Kernel() != want || !KnownKernel(name) {
+			t.Errorf("%q: got %s, %v, want %s", name, m.Kernel(), err, want)
+		}
+		m.Free()
+	}
+	if got, _ := Kernel(Portable); got != goName() {
+		t.Errorf("portable: got %s, want %s", got, goName())
+	}
+	if _, err := New(w, "sse9"); !errors.Is(err, ErrNoKernel) || KnownKernel("sse9") {
+		t.Errorf("got %v, want %v", err, ErrNoKernel)
+	}
+}
+
+// TestWorking: what runs here is chosen. A path that is not must have failed the check against its twin.
+func TestWorking(t *testing.T) {
+	n := 0
+	for _, p := range fast {
+		if p.kernels.runs() {
+			n++
+			sameBits(t, p.kernels.name, sample(p.kernels), sample(p.twin))
+		}
+	}
+	if got := len(working()); got != n {
+		t.Errorf("got %d paths, want %d", got, n)
+	}
+}
