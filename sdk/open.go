@@ -69,6 +69,9 @@ func Open(dir string, o *Options) (*SDK, error) {
 	if err == nil && p.axes == nil && !opts.ReadOnly {
 		err = p.upgrade(context.Background())
 	}
+	if err == nil && !opts.ReadOnly {
+		err = p.removeLeftTexts(context.Background())
+	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -94,6 +97,7 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
+	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
 	return p
 }

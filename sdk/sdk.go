@@ -36,10 +36,12 @@ type SDK struct {
 	ids    keyLock       // Learns of one profile wait for each other
 
 	training sync.Mutex // held by the one TrainBank that may run
+	installs sync.Mutex // held while a shared head is looked at and another takes its place
 
 	observer observer
 	banker   banker
 	kept     keptFeatures
+	fits     axesCheckpoint
 
 	axes      *axesBank // nil: the folder's profiles are masks
 	banks     byRef[*bank.Bank]

@@ -3,7 +3,11 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +65,23 @@ func TestExamplesAreReadAgain(t *testing.T) {
 	if len(got) != 3 || !got[1].Rejected || *got[1].Weight != 2.5 || got[0].Weight != nil || *got[2].Value != 3 {
 		t.Errorf("got %s, want what was told", out)
 	}
+}
+
+// TestErasingDropsCheckpoint: commands that erase examples leave no checkpoint of a training that had them.
+func TestErasingDropsCheckpoint(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		fill(t, dir, "alice")
+		told(t, dir)
+		for _, args := range [][]string{{"examples", "forget", "alice", "--text", "the server", "--pair", "is <Down>"}, {"examples", "expire", "--older-than", "2160h"}, {"forget", "alice"}} {
+			must(t, folder.MakeBanks(dir))
+			must(t, os.WriteFile(folder.AxesCheckpoint(dir), nil, 0o600))
+			call(t, binary, dir, "", args...).want(t, exitOK)
+			if _, err := os.Stat(folder.AxesCheckpoint(dir)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v: got %v, want no checkpoint", args, err)
+			}
+		}
+	})
 }
 
 func TestExamplesForget(t *testing.T) {
@@ -199,4 +220,35 @@ func TestWaitingAndPrequential(t *testing.T) {
 
 func binary32(b []byte, v float32) []byte {
 	return binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+}
+
+// TestStatsAdvice: what was found last, with its age; what is no advice is none.
+func TestStatsAdvice(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		keep := func(value string) {
+			st, err := folder.Open(dir, &store.Options{NoSync: true})
+			must(t, err)
+			must(t, st.PutMeta(t.Context(), folder.ValueAdvice, []byte(value)))
+			must(t, st.Close())
+		}
+		shown := func() string {
+			_, line, _ := strings.Cut(call(t, binary, dir, "", "stats").want(t, exitOK).out, "advice ")
+			line, _, _ = strings.Cut(line, "\n")
+			return strings.TrimSpace(line)
+		}
+		if got := shown(); got != "none yet: xpeft bank advise" {
+			t.Errorf("at first: got %q", got)
+		}
+		keep(fmt.Sprintf(`{"time":%q,"worth":true,"reason":"people differ on 2 axes","people":40,"rank":2,"gain":0.1,"low":0.05,"high":0.15}`, time.Now().Add(-50*time.Hour).Format(time.RFC3339)))
+		if got, want := shown(), "2 days ago, of 40 people: people differ on 2 axes; gain 0.100 (0.050 to 0.150)"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got, ok := call(t, binary, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]["advice"].(map[string]any); !ok || got["rank"] != 2.0 || got["worth"] != true {
+			t.Errorf("got %v, want two axes", got)
+		}
+		if keep("{"); shown() != "none yet: xpeft bank advise" {
+			t.Errorf("damaged: got %q", shown())
+		}
+	})
 }

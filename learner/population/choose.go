@@ -359,12 +359,3 @@ func (c *chooser) try(ctx context.Context, s Setting, none *Trial, x [][]float64
 	c.trials = append(c.trials, t)
 	return t, nil
 }
-
-// minimize ends early enough for a choice: what is left of the loss is far less than settings differ by.
-func (c *chooser) minimize(ctx context.Context, j *joint, x []float64, share float64) error {
-	_, err := j.minimize(ctx, x, c.options.Steps, share)
-	if c.fit++; c.options.Progress != nil {
-		c.options.Progress(min(c.fit, c.fits), c.fits)
-	}
-	return err
-}

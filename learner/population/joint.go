@@ -24,6 +24,7 @@ type joint struct {
 	known      []int32 // the texts that may have them
 	threads    int
 	enough     float64   // see solver
+	taught     []byte    // of key: a digest of people; nil: not needed yet
 	first      []int     // of each person, the number of their first answer
 	byText     []int32   // numbers of answers, by text
 	textAt     []int     // [T+1]: where a text's begin in byText
@@ -201,15 +202,19 @@ func (j *joint) spread() {
 	})
 }
 
-// minimize improves x until a step gains less than a share of the value, three times in a row.
-func (j *joint) minimize(ctx context.Context, x []float64, steps int, share float64) (float64, error) {
+// minimize improves x until a step gains less than a share of the value, three times in a row. step is called after each; nil: not at all.
+func (j *joint) minimize(ctx context.Context, x []float64, steps int, share float64, step func()) error {
 	last, small := 0.0, 0
 	m := numeric.Minimizer{MaxSteps: steps, Gradient: 1e-6, Progress: func(value float64) bool {
+		if step != nil {
+			step()
+		}
 		if small++; last == 0 || last-value > share*last {
 			small = 0
 		}
 		last = value
 		return small < 3
 	}}
-	return m.Run(ctx, x, j.objective)
+	_, err := m.Run(ctx, x, j.objective)
+	return err
 }

@@ -34,6 +34,8 @@ type Options struct {
 	Setting       *Setting // taken as it is, without a choice; nil: chosen
 	Threads       int      // 0: as many as Go has. The result does not depend on it
 
+	Resume *Resume // nil: what is cut off is lost
+
 	// Progress is called after each fit of the fits that are planned; nil: not at all.
 	Progress func(fit, fits int)
 }
