@@ -52,7 +52,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	if err != nil {
 		return nil, err
 	}
-	h, found, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads)
+	h, found, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads, nil)
 	if errors.Is(err, ErrExample) { // fewer than two
 		rep, err = &BankReport{Reason: fmt.Sprintf("fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
 			Population: &PopulationReport{Digits: []int{}, MorePeople: fewestPeople}}, nil

@@ -41,6 +41,9 @@ func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...Predic
 	for _, o := range opts {
 		o(&r)
 	}
+	if err := p.dropGathered(); err != nil { // and once more below, of a training that gathers until then
+		return err
+	}
 	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(r.Text, r.Pair))
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: profile %.40q", ErrExampleNotFound, id)
@@ -48,9 +51,8 @@ func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...Predic
 	if err != nil {
 		return err
 	}
-	p.kept.drop()
 	p.options.Logger.Info("forgot an example")
-	return p.observer.note(p, id)
+	return errors.Join(p.dropGathered(), p.observer.note(p, id))
 }
 
 // unlearn makes the profile what it was before it was told anything, and ends its lesson.

@@ -179,12 +179,14 @@ func (p *SDK) openTexts(stored []byte) ([]byte, error) {
 	return a.Open(nil, nil, stored, []byte(metaTexts))
 }
 
-// textsCipher is nil in a folder in the clear.
-func (p *SDK) textsCipher() (cipher.AEAD, error) {
-	if p.options.MasterKey == nil {
+func (p *SDK) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
+
+// cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the clear.
+func (o Options) cipherOf(purpose string) (cipher.AEAD, error) {
+	if o.MasterKey == nil {
 		return nil, nil
 	}
-	key, err := hkdf.Key(sha256.New, p.options.MasterKey, nil, "xpeft kept texts 1", 32)
+	key, err := hkdf.Key(sha256.New, o.MasterKey, nil, purpose, 32)
 	if err != nil {
 		return nil, err
 	}

@@ -92,6 +92,7 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 	o = o.on(m.engine.Device())
 	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), observer: observer{every: o.ObserveEvery}, banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
+	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.taught = newTaughtCache(p.cache)
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
 	return p

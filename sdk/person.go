@@ -3,6 +3,7 @@ package sdk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 	defer leave()
 	n, err := p.store.Expire(ctx, "")
 	if n > 0 {
-		p.kept.drop()
+		err = errors.Join(err, p.dropGathered())
 		p.options.Logger.Info("erased examples over their age", "examples", n)
 	}
 	return n, err

@@ -112,19 +112,21 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 		return ctx.Err()
 	}
 	defer unlock()
+	if err := p.dropGathered(); err != nil { // and once more below, of a training that gathers until then
+		return err
+	}
 	snap, openErr := p.snapshot(id)
 	if err := p.store.Delete(ctx, id); err != nil {
 		return err
 	}
 	p.observer.forget(id)
 	p.banker.forget(id)
-	p.kept.drop()
 	p.taught.drop(id)
 	if openErr == nil {
 		p.cache.drop(snap.key)
 	}
 	p.options.Logger.Info("forgot a profile")
-	return nil
+	return p.dropGathered()
 }
 
 // Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile that cannot be read yields its error and as much as is

@@ -40,6 +40,7 @@ type SDK struct {
 	observer observer
 	banker   banker
 	kept     keptFeatures
+	fits     axesCheckpoint
 
 	axes      *axesBank // nil: the folder's profiles are masks
 	banks     byRef[*bank.Bank]

@@ -45,9 +45,9 @@ type BankReport struct {
 	N        int           `json:"n"`
 	Blocks   int           `json:"blocks"`
 	Losses   []float32     `json:"losses"`
-	Looks    []float64     `json:"looks"` // mean loss of the watched profiles, the first before any step
-	Best     int           `json:"best"`  // the step that was kept
-	Resumed  int           `json:"resumed"`
+	Looks    []float64     `json:"looks"`   // mean loss of the watched profiles, the first before any step
+	Best     int           `json:"best"`    // the step that was kept
+	Resumed  int           `json:"resumed"` // steps that an earlier call had made; of axes, fits
 	Took     time.Duration `json:"took"`
 
 	Population *PopulationReport `json:"population,omitempty"` // of axes on which people differ; nil for adapters
@@ -59,7 +59,8 @@ const watchShare = 5 // one in five
 
 // TrainBank makes a bank out of the stored examples of all profiles that share a head, private ones left out. In a folder of digits it finds the axes on which its people differ and the head that goes
 // with them, by cross-validation over people, and installs both if people who were held out are answered better with them: new profiles are a place on these axes from then on, of at most 8 bytes, and
-// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it. One that installs a head meanwhile makes this ErrConflict.
+// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it. One that installs a head meanwhile makes this ErrConflict. A call that was cut off is resumed by the next one with its next fit, if the people's
+// examples are the same; Forget removes what that needs.
 //
 // In a folder of masks, or with Edit, it makes a warm bank under the newest head: adapters that are shaped by it and trained to be
 // averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
@@ -102,10 +103,7 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 	p.banker.begun()
 	var rep *BankReport
 	if digits && (o == nil || o.Edit == nil) {
-		rep, err = p.trainJoint(ctx, o, from, threads)
-		if err == nil {
-			err = p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
-		}
+		rep, err = p.trainAxes(ctx, o, from, threads)
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}

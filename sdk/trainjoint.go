@@ -70,7 +70,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	if o != nil {
 		progress = o.Progress
 	}
-	h, m, rep, err := p.findJoint(ctx, from, progress, threads)
+	h, m, rep, err := p.findJoint(ctx, from, progress, threads, &p.fits)
 	if err != nil || m.J == 0 {
 		return rep, err
 	}
@@ -89,8 +89,8 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	return rep, nil
 }
 
-// findJoint gathers the people and trains on them, and lets a Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int) (*model.Head, *learnedAxes, *BankReport, error) {
+// findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a Learn that waits go first after each fit. Its report says all but what is installed.
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int, fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		return nil, nil, nil, err
@@ -109,6 +109,9 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 		}
 		p.giveWay()
 	}}
+	if fits != nil {
+		opts.Resume = fits.open(people.Digest())
+	}
 	m, res, err := population.Train(ctx, people, opts)
 	if err != nil {
 		return nil, nil, nil, err

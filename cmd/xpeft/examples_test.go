@@ -3,7 +3,10 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +64,23 @@ func TestExamplesAreReadAgain(t *testing.T) {
 	if len(got) != 3 || !got[1].Rejected || *got[1].Weight != 2.5 || got[0].Weight != nil || *got[2].Value != 3 {
 		t.Errorf("got %s, want what was told", out)
 	}
+}
+
+// TestErasingDropsCheckpoint: commands that erase examples leave no checkpoint of a training that had them.
+func TestErasingDropsCheckpoint(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		fill(t, dir, "alice")
+		told(t, dir)
+		for _, args := range [][]string{{"examples", "forget", "alice", "--text", "the server", "--pair", "is <Down>"}, {"examples", "expire", "--older-than", "2160h"}, {"forget", "alice"}} {
+			must(t, folder.MakeBanks(dir))
+			must(t, os.WriteFile(folder.AxesCheckpoint(dir), nil, 0o600))
+			call(t, binary, dir, "", args...).want(t, exitOK)
+			if _, err := os.Stat(folder.AxesCheckpoint(dir)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v: got %v, want no checkpoint", args, err)
+			}
+		}
+	})
 }
 
 func TestExamplesForget(t *testing.T) {

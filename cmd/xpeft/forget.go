@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -25,6 +26,9 @@ func (a *app) forgetCommand() *cobra.Command {
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			return a.withStore(false, func(st *store.Store) error {
+				if err := folder.DropAxesCheckpoint(a.dir); err != nil {
+					return err
+				}
 				return a.eachID(ctx, ids, func(id string) error {
 					if err := st.Delete(ctx, id); err != nil {
 						return err
