@@ -237,7 +237,7 @@ func (p *SDK) dropGathered() error {
 	return p.fits.drop()
 }
 
-// trainAxes is trainJoint with a checkpoint, and with the texts that are to be kept.
+// trainAxes is trainJoint with a checkpoint.
 func (p *SDK) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (rep *BankReport, err error) {
 	if p.fits.seal, err = p.options.cipherOf("xpeft checkpoint of axes 1"); err != nil {
 		return nil, err
@@ -248,5 +248,5 @@ func (p *SDK) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers,
 		return nil, err
 	}
 	rep.Resumed = p.fits.found
-	return rep, p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
+	return rep, nil
 }

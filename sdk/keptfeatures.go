@@ -77,7 +77,9 @@ func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32
 			copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
 			p.kept.put(textKey(&texts[i]), slices.Clone(phi[k*d:(k+1)*d]))
 		}
-		p.giveWay()
+		if p.giveWay(ctx); ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,13 +37,13 @@ type loadedTexts struct {
 	askable
 }
 
-// settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept.
+// settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept, whatever was installed.
 func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
 		p.questions.Store(nil)
 		return p.store.PutMeta(ctx, metaTexts, nil)
 	}
-	if !rep.Installed {
+	if !rep.Installed || rep.Population == nil {
 		return nil
 	}
 	h, _, err := p.sharedOf(true)
@@ -69,20 +70,25 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 	text, answers := map[uint64]string{}, map[uint64]int{}
 	var failed error
 	err = p.sample(ctx, h, from, func(id string, part split2) int {
-		used := len(part.train) + len(part.held)
+		all, rejected := append(part.train[:len(part.train):len(part.train)], part.held...), 0
+		for _, e := range all {
+			if e.Rejected {
+				rejected++
+			}
+		}
 		examples, err := p.store.Examples(id)
 		if err != nil && !errors.Is(err, ErrProfileNotFound) {
 			failed = err
 		}
 		examples = fitting(examples, h)
 		own := map[uint64]bool{}
-		for _, e := range examples[max(0, len(examples)-used):] {
+		for _, e := range examples[max(0, len(examples)-len(all)):] {
 			if e.Pair == "" && !e.Rejected && !own[e.Key] {
 				own[e.Key], text[e.Key] = true, e.Text
 				answers[e.Key]++
 			}
 		}
-		return used
+		return len(all) - rejected // as population counts them: the same people are asked about
 	})
 	if err = cmp.Or(err, failed); err != nil {
 		return nil, err
@@ -146,13 +152,9 @@ func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
 	if l := p.questions.Load(); l != nil && l.bank == j.digest && bytes.Equal(l.stored, stored) {
 		return l, nil
 	}
-	data, err := p.openTexts(stored)
-	var kept keptTexts
-	if err == nil {
-		err = json.Unmarshal(data, &kept)
-	}
+	kept, err := p.decodeTexts(stored)
 	if err != nil {
-		return nil, fmt.Errorf("%w: kept texts: %w", ErrCorrupt, err)
+		return nil, err
 	}
 	if kept.Bank != j.digest.String() {
 		return nil, errNoTexts
@@ -160,6 +162,34 @@ func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
 	l := &loadedTexts{stored: stored, bank: j.digest, width: j.model.Width()}
 	l.texts = kept.Texts[:min(len(kept.Texts), j.mostTexts())]
 	return l, nil
+}
+
+func (p *SDK) decodeTexts(stored []byte) (kept keptTexts, err error) {
+	data, err := p.openTexts(stored)
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: kept texts: %w", ErrCorrupt, err)
+	}
+	return kept, err
+}
+
+// removeLeftTexts removes texts of other axes than the last that were installed: a TrainBank ended between that and settleTexts. What cannot be read is said by who needs it.
+func (p *SDK) removeLeftTexts(ctx context.Context) error {
+	stored, err := p.store.GetMeta(metaTexts)
+	if err != nil {
+		return nil
+	}
+	kept, err := p.decodeTexts(stored)
+	ref, none := p.store.GetMeta(metaJoint)
+	if err != nil || none != nil || len(ref) != 4 {
+		return nil
+	}
+	if info, err := p.store.Bank(binary.LittleEndian.Uint32(ref)); err != nil || info.Digest.String() == kept.Bank {
+		return nil
+	}
+	return p.store.PutMeta(ctx, metaTexts, nil)
 }
 
 // sealTexts encrypts in a folder whose profiles are encrypted, under a key of its own.

@@ -141,18 +141,33 @@ func (p *SDK) turn(ctx context.Context) (paced context.Context, done func(), err
 func (p *SDK) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		return engine.WithPace(ctx, func() int { return min(threads, p.pace()) }), func() { <-p.learns }, nil
+		has := true
+		ctx = context.WithValue(ctx, turnKey{}, &has)
+		done = func() {
+			if has {
+				<-p.learns
+			}
+		}
+		return engine.WithPace(ctx, func() int { return min(threads, p.pace()) }), done, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
 }
 
-// giveWay lets those go first who wait for the turn that the caller has: it comes back after them.
-func (p *SDK) giveWay() {
+// turnKey is where a context of turn says whether its training has a turn.
+type turnKey struct{}
+
+// giveWay lets those go first who wait for the turn that a training has, whose ctx is turn's: it comes back after them. With ctx done it does not wait for that.
+func (p *SDK) giveWay(ctx context.Context) {
+	has, _ := ctx.Value(turnKey{}).(*bool)
+	if has == nil || !*has {
+		return
+	}
+	<-p.learns
 	select {
-	case <-p.learns:
-		p.learns <- struct{}{}
-	default: // nobody has one
+	case p.learns <- struct{}{}:
+	case <-ctx.Done():
+		*has = false
 	}
 }
 

@@ -68,6 +68,9 @@ func Open(dir string, o *Options) (*SDK, error) {
 	if err == nil && p.axes == nil && !opts.ReadOnly {
 		err = p.upgrade(context.Background())
 	}
+	if err == nil && !opts.ReadOnly {
+		err = p.removeLeftTexts(context.Background())
+	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}

@@ -36,6 +36,7 @@ type SDK struct {
 	ids    keyLock       // Learns of one profile wait for each other
 
 	training sync.Mutex // held by the one TrainBank that may run
+	installs sync.Mutex // held while a shared head is looked at and another takes its place
 
 	observer observer
 	banker   banker

@@ -29,7 +29,7 @@ type TrainBankOptions struct {
 	Edit     func(*learner.BankConfig)
 	Progress func(step, steps int, loss float32) // without a loss for axes
 	// KeepTexts keeps with axes that are installed the texts that at least three of the people labelled, at most 512 KiB of them, for Ask to choose from: who is asked reads what others were shown. They are
-	// encrypted where profiles are, and travel with backups, not with exports. Forget does not remove them; the next TrainBank without KeepTexts does.
+	// encrypted where profiles are, and travel with backups, not with exports. Forget does not remove them; the next TrainBank without KeepTexts does, with Edit too.
 	KeepTexts bool
 }
 
@@ -106,6 +106,9 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 		rep, err = p.trainAxes(ctx, o, from, threads)
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
+	}
+	if err == nil {
+		err = p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
 	}
 	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ type HeadReport struct {
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
 // of the base if it is no worse on three in ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the head over φ, by a convex fit that starts from
 // the old head, and for that over the pooled embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
-// they were learned with until Rebase moves them. A head that TrainBank made with the axes on which people differ stays, unless AddLabels or Force asks for another: that sets the axes aside. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
+// they were learned with until Rebase moves them. A head that TrainBank made with the axes on which people differ stays, unless AddLabels or Force asks for another: that sets the axes aside. ErrConflict if another head was installed while this one was trained. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
 // a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
 // with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
@@ -244,6 +245,11 @@ func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head
 		digest, err := old.Digest()
 		rep.Digest = fmt.Sprintf("%x", digest)
 		return err
+	}
+	p.installs.Lock()
+	defer p.installs.Unlock()
+	if now, _, err := p.sharedOf(name == featureHead); err != nil || now != old { // by a TrainBank, or another TrainHead
+		return cmp.Or(err, errOtherHead)
 	}
 	digest, err := p.putSharedHead(ctx, name, head)
 	rep.Digest = digest.String()

@@ -61,8 +61,8 @@ const within90 = 1.645
 // shots are how many examples of theirs held-out people are fitted to; 0: all.
 var shots = []int{1, 3, 10, 0}
 
-// errOtherHead is what a TrainBank gives that would take back what a TrainHead installed meanwhile.
-var errOtherHead = fmt.Errorf("%w: TrainHead installed another head while the axes were sought", ErrConflict)
+// errOtherHead is what a TrainBank or a TrainHead gives that would take back what the other installed meanwhile.
+var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile", ErrConflict)
 
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth it.
 func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
@@ -74,6 +74,8 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	if err != nil || m.J == 0 {
 		return rep, err
 	}
+	p.installs.Lock()
+	defer p.installs.Unlock()
 	if now, _, err := p.sharedOf(true); err != nil || now != h { // a TrainHead had a turn
 		return nil, cmp.Or(err, errOtherHead)
 	}
@@ -107,13 +109,13 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 		if progress != nil {
 			progress(fit, fits, 0)
 		}
-		p.giveWay()
+		p.giveWay(ctx)
 	}}
 	if fits != nil {
 		opts.Resume = fits.open(people.Digest())
 	}
 	m, res, err := population.Train(ctx, people, opts)
-	if err != nil {
+	if err = cmp.Or(err, ctx.Err()); err != nil { // without a turn nothing is installed
 		return nil, nil, nil, err
 	}
 	rep := &BankReport{Profiles: res.People, Examples: res.Answers, Population: populationReport(m, res)}
