@@ -20,7 +20,7 @@ type Advice struct {
 // fewestPeople is how many people axes were found among at all, where people differ much.
 const fewestPeople = 10
 
-// Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take; and what a TrainHead would gain. It changes nothing. Cost: that of a
+// Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take; and what a TrainHead would gain. It changes nothing but Stats.Advice. Cost: that of a
 // TrainBank, some seconds for a hundred people and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait. ErrNoPopulation in a folder of masks.
 func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
@@ -66,6 +66,7 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 			return nil, err
 		}
 	}
+	p.keepAdvice(ctx, a.Last())
 	a.Took = time.Since(began)
 	return a, nil
 }

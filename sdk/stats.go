@@ -30,6 +30,8 @@ type Stats struct {
 	Prequential Prequential `json:"prequential"`
 	// Bank is how the last TrainBank since Open ended, nil before.
 	Bank *BankRun `json:"bank,omitempty"`
+	// Advice is what was found last, nil before any.
+	Advice *LastAdvice `json:"advice,omitempty"`
 }
 
 // Stats takes a snapshot of all counts.
@@ -47,8 +49,12 @@ func (p *SDK) Stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
+	advice, err := p.lastAdvice()
+	if err != nil {
+		return Stats{}, err
+	}
 	deep, err := p.untrainable.count(p, st.Revision)
-	return Stats{Prequential: q, Bank: p.banker.told(), Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
+	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Untrainable: deep}, err
 }
 

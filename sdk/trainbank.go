@@ -115,6 +115,11 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 		return nil, err
 	}
 	p.kept.drop()
+	if rep.Population != nil {
+		last := (&Advice{Worth: rep.Population.Rank > 0, Reason: rep.Reason, Population: rep.Population}).Last()
+		last.Trained = true
+		p.keepAdvice(ctx, last)
+	}
 	if err := p.bankBegan(ctx, began); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/store"
 )
 
 func (a *app) ask(ctx context.Context, o askFlags, texts, skipped []string) (err error) {
@@ -64,14 +66,16 @@ func (a *app) bankAdvise(ctx context.Context, o engineFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	bar := a.newBar(-1, "advice")
 	defer bar.done()
 	advice, err := p.Advise(ctx, &sdk.TrainBankOptions{Progress: bar.step})
-	if err != nil {
+	if err = errors.Join(err, p.Close()); err != nil {
 		return err
 	}
 	bar.done()
+	if err := a.withStore(false, func(st *store.Store) error { return folder.KeepAdvice(ctx, st, folder.Advice(advice.Last())) }); err != nil {
+		fmt.Fprintf(a.stderr, "xpeft: stats will not show this: %v\n", err) // another process may have the folder
+	}
 	row := advised{*advice}
 	return a.print(row, row.text)
 }

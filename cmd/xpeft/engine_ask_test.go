@@ -52,6 +52,9 @@ func TestAskAndAdvise(t *testing.T) {
 	}
 	call(t, full, dir, in.String(), "learn", "--json").want(t, exitOK)
 	advice := call(t, full, dir, "", "bank", "advise", "--json").want(t, exitOK).rows(t)[0]
+	if last := call(t, full, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]["advice"].(map[string]any); last["reason"] != advice["reason"] || last["trained"] != false {
+		t.Errorf("stats: got %v, want what was advised: %v", last, advice["reason"])
+	}
 	if advice["worth"] != true || advice["population"].(map[string]any)["people"] != 24.0 {
 		t.Errorf("got %v, want a bank to be worth training", advice)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -219,4 +220,35 @@ func TestWaitingAndPrequential(t *testing.T) {
 
 func binary32(b []byte, v float32) []byte {
 	return binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+}
+
+// TestStatsAdvice: what was found last, with its age; what is no advice is none.
+func TestStatsAdvice(t *testing.T) {
+	each(t, func(t *testing.T, binary string) {
+		dir := newFolder(t)
+		keep := func(value string) {
+			st, err := folder.Open(dir, &store.Options{NoSync: true})
+			must(t, err)
+			must(t, st.PutMeta(t.Context(), folder.ValueAdvice, []byte(value)))
+			must(t, st.Close())
+		}
+		shown := func() string {
+			_, line, _ := strings.Cut(call(t, binary, dir, "", "stats").want(t, exitOK).out, "advice ")
+			line, _, _ = strings.Cut(line, "\n")
+			return strings.TrimSpace(line)
+		}
+		if got := shown(); got != "none yet: xpeft bank advise" {
+			t.Errorf("at first: got %q", got)
+		}
+		keep(fmt.Sprintf(`{"time":%q,"worth":true,"reason":"people differ on 2 axes","people":40,"rank":2,"gain":0.1,"low":0.05,"high":0.15}`, time.Now().Add(-50*time.Hour).Format(time.RFC3339)))
+		if got, want := shown(), "2 days ago, of 40 people: people differ on 2 axes; gain 0.100 (0.050 to 0.150)"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got, ok := call(t, binary, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]["advice"].(map[string]any); !ok || got["rank"] != 2.0 || got["worth"] != true {
+			t.Errorf("got %v, want two axes", got)
+		}
+		if keep("{"); shown() != "none yet: xpeft bank advise" {
+			t.Errorf("damaged: got %q", shown())
+		}
+	})
 }

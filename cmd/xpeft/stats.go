@@ -39,6 +39,7 @@ type statsRow struct {
 	Created   time.Time `json:"created"`
 
 	Prequential folder.Prequential `json:"prequential"`
+	Advice      *folder.Advice     `json:"advice"`
 
 	untrainableRow
 }
@@ -139,18 +140,47 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	advice, err := folder.LastAdvice(st)
+	if err != nil {
+		return err
+	}
 	deep, err := a.newUntrainable(st)
 	if err != nil {
 		return err
 	}
 	row := statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
-		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right,
+		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right, Advice: advice,
 		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Imports: s.Imports, Unmerged: s.Unmerged, Banks: len(banks), Heads: len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
+}
+
+// adviceLine is what was found last, and how long ago: people may have come since.
+func adviceLine(a *folder.Advice, now time.Time) string {
+	if a == nil {
+		return "none yet: xpeft bank advise"
+	}
+	text := fmt.Sprintf("%s ago, of %d people: %s", since(now.Sub(a.Time)), a.People, plain(a.Reason))
+	if a.Gain != 0 {
+		text = fmt.Sprintf("%s; gain %.3f (%.3f to %.3f)", text, a.Gain, a.Low, a.High)
+	}
+	return text
+}
+
+// since is a time in the largest unit of which it has two.
+func since(d time.Duration) string {
+	for _, u := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "days"}, {time.Hour, "hours"}, {time.Minute, "minutes"}} {
+		if d >= 2*u.size {
+			return fmt.Sprintf("%d %s", d/u.size, u.name)
+		}
+	}
+	return "moments"
 }
 
 func mean(sum, n int64) float64 {
@@ -167,6 +197,7 @@ func (r statsRow) text(w io.Writer) {
 		"examples", number(r.Examples),
 		"waiting", r.waitingRow.String(),
 		"prequential", prequential(r.Prequential),
+		"advice", adviceLine(r.Advice, time.Now()),
 		"file", fmt.Sprintf("%s: records %s, free %s", size(r.FileBytes), size(r.RecordBytes), size(r.FreeBytes)),
 		"untrainable", r.untrainableRow.String(),
 		"banks", number(r.Banks),
