@@ -38,20 +38,28 @@ func (k *keptFeatures) drop() {
 	k.phi, k.over = nil, true
 }
 
+// get is nil of a text that is not there, and where nothing is kept, k being nil.
 func (k *keptFeatures) get(key uint64) []float32 {
+	if k == nil {
+		return nil
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.phi[key]
 }
 
+// put keeps a copy, if there is room.
 func (k *keptFeatures) put(key uint64, phi []float32) {
+	if k == nil {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.phi == nil {
 		k.phi = map[uint64][]float32{}
 	}
 	if each := int64(8 + 4*len(phi)); !k.over && int64(len(k.phi)+1)*each <= k.room {
-		k.phi[key] = phi
+		k.phi[key] = slices.Clone(phi)
 	}
 }
 
@@ -75,7 +83,7 @@ func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32
 		}
 		for k, i := range some {
 			copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
-			p.kept.put(textKey(&texts[i]), slices.Clone(phi[k*d:(k+1)*d]))
+			p.kept.put(textKey(&texts[i]), phi[k*d:(k+1)*d])
 		}
 		if p.giveWay(ctx); ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -88,6 +88,9 @@ func (p *SDK) teachOne(ctx context.Context, id string, opts LearnOptions) (*Repo
 // learnAll learns checked tasks, which are put into the order of their ids, so that two calls never wait for each other. Every task gets its result.
 func (p *SDK) learnAll(ctx context.Context, tasks []*task, opts LearnOptions) {
 	slices.SortFunc(tasks, func(a, b *task) int { return strings.Compare(a.Profile, b.Profile) })
+	if len(tasks) > 1 {
+		ctx = p.sharing(ctx)
+	}
 	for some := range slices.Chunk(tasks, manyAtOnce) {
 		err := p.learnSome(ctx, some, opts)
 		for _, t := range some {

@@ -59,9 +59,47 @@ func encodings(examples []learner.Example) []model.Encoding {
 	return out
 }
 
-// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder.
+// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder for each of them that is no other's twin, nor was there before in a call that shares them.
 func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
+	d, first, missing := p.axes.Dim(), map[uint64]int{}, []model.Encoding(nil)
+	out, keys, at := make([]float32, len(texts)*d), make([]uint64, len(texts)), []int(nil)
+	for i := range texts {
+		keys[i] = textKey(&texts[i])
+		if _, twin := first[keys[i]]; !twin && copy(out[i*d:(i+1)*d], shared.get(keys[i])) == 0 {
+			first[keys[i]] = i
+			missing, at = append(missing, texts[i]), append(at, i)
+		}
+	}
+	phi, err := p.pass(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range at {
+		copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
+		shared.put(keys[i], phi[k*d:(k+1)*d])
+	}
+	for i, key := range keys {
+		if of, ok := first[key]; ok && of != i {
+			copy(out[i*d:(i+1)*d], out[of*d:(of+1)*d])
+		}
+	}
+	return out, nil
+}
+
+// sharedFeatures is where a context says which φ its call has already: of people who learn at once, many have the same texts.
+type sharedFeatures struct{}
+
+func (p *SDK) sharing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, sharedFeatures{}, &keptFeatures{room: p.kept.room})
+}
+
+// pass is φ of texts by a forward pass.
+func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	phi, pooled := make([]float32, len(texts)*p.axes.Dim()), make([]float32, len(texts)*p.encoder.Hidden())
+	if len(texts) == 0 {
+		return phi, ctx.Err()
+	}
 	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, pooled, p.axes.Taps, phi); err != nil {
 		return nil, err
 	}
