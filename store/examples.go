@@ -12,19 +12,18 @@ import (
 
 // Examples returns the profile's stored examples, oldest first, without those
 // over Options.MaxAge.
-func (s *Store) Examples(id string) (examples []Example, err error) {
-	err = s.viewOwned(id, func(t *txn, n uint32) error {
+func (s *Store) Examples(id string) ([]Example, error) {
+	return viewedOf(s, id, func(t *txn, n uint32) ([]Example, error) {
 		person, err := t.person(n)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		examples, err = t.unexpired(&s.opts, id, n)
+		examples, err := t.unexpired(&s.opts, id, n)
 		for i, e := range examples {
 			examples[i].Known = !person.awaits(e)
 		}
-		return err
+		return examples, err
 	})
-	return examples, err
 }
 
 // kept is an example as it is stored.
