@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -140,6 +141,7 @@ const (
 // the time, flags, the key of the text, and the weight if it is not 1. Older files
 // end after the time.
 func appendExample(b []byte, e Example) []byte {
+	b = slices.Grow(b, len(e.Text)+len(e.Pair)+len(e.Label)+40)
 	b = appendBytes(b, e.Text)
 	b = appendBytes(b, e.Pair)
 	b = appendBytes(b, e.Label)
