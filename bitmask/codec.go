@@ -1,7 +1,5 @@
 package bitmask
 
-import "fmt"
-
 // Bytes returns the mask's rows as stored: Size(N, Blocks) bytes, in the
 // format that the package comment states. It is a view, not a copy.
 func (m *Mask) Bytes() []byte { return m.bits[:len(m.bits):len(m.bits)] }
@@ -10,13 +8,17 @@ func (m *Mask) Bytes() []byte { return m.bits[:len(m.bits):len(m.bits)] }
 // copies. Bytes of another length, a row without exactly k ones, and a one at
 // or after n are [ErrCorrupt].
 func Decode(n, k, blocks int, b []byte) (*Mask, error) {
-	if err := checkDims(n, k, blocks); err != nil {
+	m, err := View(n, k, blocks, b)
+	if err != nil {
 		return nil, err
 	}
-	if len(b) != Size(n, blocks) {
-		return nil, fmt.Errorf("%w: %d bytes, want %d for N=%d L=%d", ErrCorrupt, len(b), Size(n, blocks), n, blocks)
-	}
-	m := &Mask{N: n, K: k, Blocks: blocks, bits: append([]byte(nil), b...)}
+	m.bits = append([]byte(nil), b...)
+	return m, nil
+}
+
+// View is Decode without the copy: the mask is good until b is written to.
+func View(n, k, blocks int, b []byte) (*Mask, error) {
+	m := &Mask{N: n, K: k, Blocks: blocks, bits: b}
 	if err := m.Check(); err != nil {
 		return nil, err
 	}

@@ -100,6 +100,26 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestView changes the bytes that a mask was made of: a view changes with them, what Decode returns does not.
+func TestView(t *testing.T) {
+	b := []byte{0x26, 0, 0x07, 0}
+	view, err := View(10, 3, 1, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := Decode(10, 3, 1, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[0] = 0x70
+	if got := view.Indices(Down, 0, nil); !slices.Equal(got, []int32{4, 5, 6}) {
+		t.Errorf("view: got %v, want the ones that were written", got)
+	}
+	if got := copied.Indices(Down, 0, nil); !slices.Equal(got, []int32{1, 2, 5}) {
+		t.Errorf("copy: got %v, want the ones that were decoded", got)
+	}
+}
+
 // TestDecodeDamage cuts a mask at every byte and flips every bit.
 func TestDecodeDamage(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))

@@ -152,7 +152,7 @@ func decodeBackupEnd(version uint16, payload []byte) (e backupEnd, err error) {
 }
 
 func newBackupWriter(w io.Writer) (*bundleWriter, error) {
-	return newFrameWriter(w, backupMagic, backupVersion, nil, 1) // the caller's writer may panic, which is the caller's
+	return newFrameWriter(w, backupMagic, backupVersion, nil)
 }
 
 func newBackupReader(r io.Reader, limit int64) (b *bundleReader, version uint16, err error) {

@@ -73,42 +73,28 @@ func (t *txn) bank(ref uint32) (BankInfo, error) {
 	if v == nil {
 		return BankInfo{}, fmt.Errorf("%w: bank %d", ErrNotFound, ref)
 	}
-	payload, err := unseal(tagBank, key, v)
-	if err != nil {
-		return BankInfo{}, fmt.Errorf("bank %d: %w", ref, err)
-	}
-	info, err := decodeBank(payload)
-	if err != nil {
-		return BankInfo{}, fmt.Errorf("bank %d: %w", ref, err)
-	}
-	info.Ref = ref
-	return info, nil
+	p, err := t.validPair(tagBank, false, key, v)
+	return p.bank, err
 }
 
 // Bank returns a bank by its ref.
-func (s *Store) Bank(ref uint32) (info BankInfo, err error) {
-	err = s.view(func(t *txn) (err error) {
-		info, err = t.bank(ref)
-		return err
-	})
-	return info, err
+func (s *Store) Bank(ref uint32) (BankInfo, error) {
+	return viewed(s, func(t *txn) (BankInfo, error) { return t.bank(ref) })
 }
 
 // BankByDigest returns a bank by its digest.
-func (s *Store) BankByDigest(d Digest) (info BankInfo, err error) {
-	err = s.view(func(t *txn) error {
+func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
+	return viewed(s, func(t *txn) (BankInfo, error) {
 		v := t.Bucket(bktDigests).Get(digestKey(kindBank, d))
 		if v == nil {
-			return fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
+			return BankInfo{}, fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
 		}
 		ref, err := number(v)
 		if err != nil {
-			return err
+			return BankInfo{}, err
 		}
-		info, err = t.bank(ref)
-		return err
+		return t.bank(ref)
 	})
-	return info, err
 }
 
 // Banks lists the banks in the order of their refs. With ErrCorrupt they are

@@ -12,6 +12,8 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/xpeft/xpeft/bitmask"
 )
 
 // The frames of a bundle, in the zstd stream within its chunks. A frame is
@@ -70,7 +72,7 @@ type frame struct {
 	header   bundleHeader
 	bank     BankInfo
 	fileSize int64
-	profile  *Profile // its refs are the bundle's own
+	profile  *Profile // its refs are the bundle's own; good until the next frame, too
 	example  kept
 }
 
@@ -86,6 +88,8 @@ type bundleReader struct {
 	banks  map[uint32]BankInfo
 	heads  int
 	counts bundleCounts
+
+	profile Profile // the last one, whose memory is used again
 }
 
 func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
@@ -304,10 +308,11 @@ func (b *bundleReader) decodeHead(f *frame, d *decoder) {
 }
 
 func (b *bundleReader) decodeProfile(f *frame) (err error) {
-	if f.profile, err = DecodeProfile(f.payload); err != nil {
+	p := &b.profile
+	if _, err = decodeRecord(p, f.payload, bitmask.View); err != nil {
 		return err
 	}
-	p := f.profile
+	f.profile = p
 	switch err := p.overBanks(bankOf(b.banks)); {
 	case p.ID <= b.lastID:
 		return corrupt("profile %q after %q", p.ID, b.lastID)

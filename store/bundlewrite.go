@@ -25,19 +25,19 @@ func newBundleWriter(w io.Writer, signer crypto.Signer) (*bundleWriter, error) {
 	if sign != nil {
 		version = bundleSigned
 	}
-	return newFrameWriter(w, bundleMagic, version, sign, 2)
+	return newFrameWriter(w, bundleMagic, version, sign)
 }
 
-// newFrameWriter writes frames into a zstd stream in chunks. With a concurrency
-// of 1 that is all in the caller's goroutine.
-func newFrameWriter(w io.Writer, magic []byte, version uint16, sign *bundleSigner, concurrency int) (*bundleWriter, error) {
+// newFrameWriter writes frames into a zstd stream in chunks, all in the caller's
+// goroutine: that w panics is the caller's.
+func newFrameWriter(w io.Writer, magic []byte, version uint16, sign *bundleSigner) (*bundleWriter, error) {
 	chunks, err := newChunkWriter(w, magic, version, sign)
 	if err != nil {
 		return nil, err
 	}
 	// Masks hardly compress: the other levels search longer for nothing.
 	z, err := zstd.NewWriter(chunks, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(concurrency), zstd.WithWindowSize(bundleWindow))
+		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(bundleWindow))
 	if err != nil {
 		return nil, err
 	}

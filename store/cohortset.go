@@ -16,13 +16,13 @@ import (
 // cohort, then the upper half that the numbers have in common.
 type cohortSets map[string]*roaring.Bitmap
 
-func cohortKey(cohort string, n uint32) string {
-	return string(binary.BigEndian.AppendUint16([]byte(cohort), uint16(n>>16)))
+func cohortKey(cohort string, n uint32) []byte {
+	return binary.BigEndian.AppendUint16(append(make([]byte, 0, 1+labelHashSize+2), cohort...), uint16(n>>16))
 }
 
 func (sets cohortSets) add(n uint32, cohorts []string) {
 	for _, c := range cohorts {
-		key := cohortKey(c, n)
+		key := string(cohortKey(c, n))
 		if sets[key] == nil {
 			sets[key] = roaring.New()
 		}

@@ -7,24 +7,24 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"time"
 )
 
 // Examples returns the profile's stored examples, oldest first, without those
 // over Options.MaxAge.
-func (s *Store) Examples(id string) (examples []Example, err error) {
-	err = s.viewOwned(id, func(t *txn, n uint32) error {
+func (s *Store) Examples(id string) ([]Example, error) {
+	return viewedOf(s, id, func(t *txn, n uint32) ([]Example, error) {
 		person, err := t.person(n)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		examples, err = t.unexpired(&s.opts, id, n)
+		examples, err := t.unexpired(&s.opts, id, n)
 		for i, e := range examples {
 			examples[i].Known = !person.awaits(e)
 		}
-		return err
+		return examples, err
 	})
-	return examples, err
 }
 
 // kept is an example as it is stored.
@@ -141,6 +141,7 @@ const (
 // the time, flags, the key of the text, and the weight if it is not 1. Older files
 // end after the time.
 func appendExample(b []byte, e Example) []byte {
+	b = slices.Grow(b, len(e.Text)+len(e.Pair)+len(e.Label)+40)
 	b = appendBytes(b, e.Text)
 	b = appendBytes(b, e.Pair)
 	b = appendBytes(b, e.Label)

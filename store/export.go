@@ -29,13 +29,7 @@ type ExportOptions struct {
 // are in it as they were or as they are, each whole. With an error, what was
 // written is no bundle and no Import takes it.
 func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int, err error) {
-	out := &panicKeeper{w: w}
-	defer func() {
-		if out.panicked != nil {
-			panic(out.panicked)
-		}
-	}()
-	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: out}, o.Sign)
+	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: w}, o.Sign)
 	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}
@@ -99,21 +93,4 @@ func (part exportPart) write(b *bundleWriter, o ExportOptions) error {
 		return fmt.Errorf("file of bank %s: %w", part.bank.Digest.Short(), err)
 	}
 	return nil
-}
-
-// panicKeeper keeps a panic of a caller's writer, which the compressor calls in
-// a goroutine of its own, for the caller's.
-type panicKeeper struct {
-	w        io.Writer
-	panicked any // to be read once nothing is written any more
-}
-
-func (k *panicKeeper) Write(p []byte) (n int, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			k.panicked = v
-			n, err = 0, errPanicked
-		}
-	}()
-	return k.w.Write(p)
 }

@@ -69,7 +69,8 @@ func (r *pageReader) run(ctx context.Context) {
 			r.ids, r.from, r.counts = ids, from, counts // with encryption it may have to be done twice
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
-			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor()}
+			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor(),
+				people: besideOf(t.Bucket(bktPeople)), states: besideOf(t.Bucket(bktState)), examples: besideOf(t.Bucket(bktExamples))}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
@@ -130,6 +131,8 @@ type pageWriter struct {
 	frames   []byte // of the part to come
 	profiles int
 	bytes    int
+
+	people, states, examples beside
 }
 
 func (w *pageWriter) full() bool { return w.profiles == pageProfiles || w.bytes >= pageBytes }
@@ -169,15 +172,43 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 	w.frame(frameProfile, record)
 	w.profiles++
 	w.r.counts.profiles++
-	person, err := w.txn.person(n)
-	if err != nil {
-		return err
+	var person Person
+	examples := w.examples.has(key)
+	if examples || w.people.has(key) {
+		if person, err = w.txn.person(n); err != nil {
+			return err
+		}
+		w.addPerson(person)
 	}
-	w.addPerson(person)
-	if err := w.addState(n); err != nil {
-		return err
+	if w.states.has(key) {
+		err = w.addState(n)
 	}
-	return w.addExamples(n, string(id), person)
+	if err == nil && examples {
+		err = w.addExamples(n, string(id), person)
+	}
+	return err
+}
+
+// beside says of profiles whether a bucket has something of them. Numbers mostly
+// ascend, and many profiles have nothing: it seldom has to look.
+type beside struct {
+	c        *bolt.Cursor // nil: there is no such bucket
+	from, to []byte       // there is no key between them; to nil: none after from
+}
+
+func besideOf(b *bolt.Bucket) beside {
+	if b == nil {
+		return beside{}
+	}
+	return beside{c: b.Cursor()}
+}
+
+func (b *beside) has(key []byte) bool {
+	if b.c != nil && (b.from == nil || bytes.Compare(key, b.from) < 0 || b.to != nil && bytes.Compare(key, b.to) > 0) {
+		b.to, _ = b.c.Seek(key)
+		b.from = key
+	}
+	return hasPrefix(b.to, key)
 }
 
 // addPerson says what is known of the person, whoever asks for examples or not:

@@ -86,16 +86,14 @@ func (s *Store) Expire(ctx context.Context, prefix string) (erased int, err erro
 }
 
 func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
-	old := false
-	err = s.viewOwned(id, func(t *txn, n uint32) error {
-		old = false
+	old, err := viewedOf(s, id, func(t *txn, n uint32) (old bool, err error) {
 		for e, err := range t.eachExample(n) {
 			if err != nil {
-				return err
+				return false, err
 			}
 			old = old || s.opts.expired(e.Example)
 		}
-		return nil
+		return old, nil
 	})
 	if err != nil || !old {
 		return 0, err

@@ -2,28 +2,19 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 )
 
 // Get returns the profile with an id, or ErrNotFound.
-func (s *Store) Get(id string) (p *Profile, err error) {
-	err = s.view(func(t *txn) (err error) {
-		p, err = t.profile([]byte(id))
-		return err
-	})
-	return p, err
+func (s *Store) Get(id string) (*Profile, error) {
+	return viewed(s, func(t *txn) (*Profile, error) { return t.profile([]byte(id)) })
 }
 
 // State returns the profile's state, nil if it has none.
-func (s *Store) State(id string) (state []byte, err error) {
-	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
-		state, err = t.state(n)
-		return err
-	})
-	return state, err
-}
+func (s *Store) State(id string) ([]byte, error) { return viewedOf(s, id, (*txn).state) }
 
 // state returns a copy of the state under a number, or nil.
 func (t *txn) state(n uint32) ([]byte, error) {
@@ -40,20 +31,16 @@ func (t *txn) state(n uint32) ([]byte, error) {
 }
 
 // History returns the earlier revisions that are kept, newest first.
-func (s *Store) History(id string) (ps []*Profile, err error) {
-	err = s.view(func(t *txn) error {
+func (s *Store) History(id string) ([]*Profile, error) {
+	ps, err := viewed(s, func(t *txn) ([]*Profile, error) {
 		n, err := t.number([]byte(id))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		ps, err = t.history(id, n)
-		return err
+		return t.history(id, n)
 	})
-	if err != nil {
-		return nil, err
-	}
 	slices.Reverse(ps)
-	return ps, nil
+	return ps, err
 }
 
 // history returns the earlier revisions under a number, oldest first.
@@ -74,13 +61,9 @@ func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
 }
 
 // Count is the number of profiles.
-func (s *Store) Count() (n int, err error) {
-	err = s.view(func(t *txn) error {
-		tally, err := readTally(t.Tx)
-		n = int(tally.profiles)
-		return err
-	})
-	return n, err
+func (s *Store) Count() (int, error) {
+	tally, err := viewed(s, func(t *txn) (tally, error) { return readTally(t.Tx) })
+	return int(tally.profiles), err
 }
 
 // The most that one transaction of a listing reads, so that a slow consumer
@@ -133,6 +116,32 @@ func eachPage(yield func(*Profile, error) bool, next func() (page []listed, more
 			}
 		}
 	}
+}
+
+// eachOf yields what read makes of each of a list, but nil: some hundred in a
+// transaction.
+func eachOf[T any](s *Store, list []T, read func(t *txn, one T) (*Profile, error), yield func(*Profile, error) bool) {
+	eachPage(yield, func() (page []listed, more bool, err error) {
+		rest := list
+		err = s.view(func(t *txn) error {
+			page, rest = nil, list
+			for size := 0; len(rest) > 0 && len(list)-len(rest) < pageProfiles && size < pageBytes; rest = rest[1:] {
+				p, err := read(t, rest[0])
+				if errors.Is(err, errVanished) {
+					return err
+				}
+				if p != nil {
+					size += p.MaskBytes() + len(p.OwnHead)
+				}
+				if p != nil || err != nil {
+					page = append(page, listed{p, err})
+				}
+			}
+			return nil
+		})
+		list = rest
+		return page, len(list) > 0, err
+	})
 }
 
 type listed struct {

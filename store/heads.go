@@ -49,16 +49,11 @@ func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
 }
 
 // Head returns a shared head's data by its ref.
-func (s *Store) Head(ref uint32) (data []byte, err error) {
-	err = s.view(func(t *txn) error {
-		_, view, err := t.head(ref)
-		data = append([]byte{}, view...)
-		return err
+func (s *Store) Head(ref uint32) ([]byte, error) {
+	return viewed(s, func(t *txn) ([]byte, error) {
+		_, data, err := t.head(ref)
+		return append([]byte{}, data...), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return data, nil
 }
 
 // SetHeadName gives a head a name, taking it from the head that had it.
@@ -75,24 +70,15 @@ func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error 
 }
 
 // HeadByName returns the ref of the head that has a name.
-func (s *Store) HeadByName(name string) (ref uint32, err error) {
-	err = s.view(func(t *txn) error {
+func (s *Store) HeadByName(name string) (uint32, error) {
+	return viewed(s, func(t *txn) (uint32, error) {
 		v := t.Bucket(bktNames).Get([]byte(name))
 		if v == nil {
-			return fmt.Errorf("%w: head %q", ErrNotFound, name)
+			return 0, fmt.Errorf("%w: head %q", ErrNotFound, name)
 		}
-		ref, err = nameRef([]byte(name), v)
-		return err
+		p, err := t.validPair(tagName, false, []byte(name), v)
+		return p.n, err
 	})
-	return ref, err
-}
-
-func nameRef(name, value []byte) (uint32, error) {
-	payload, err := unseal(tagName, name, value)
-	if err != nil {
-		return 0, fmt.Errorf("head name %q: %w", name, err)
-	}
-	return number(payload)
 }
 
 // Heads lists the shared heads in the order of their refs. With ErrCorrupt they
@@ -108,11 +94,11 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 			return err
 		})
 		err := t.Bucket(bktNames).ForEach(func(name, v []byte) error {
-			ref, err := nameRef(name, v)
+			p, err := t.validPair(tagName, false, name, v)
 			if err != nil {
 				return err
 			}
-			at := slices.IndexFunc(found, func(i HeadInfo) bool { return i.Ref == ref })
+			at := slices.IndexFunc(found, func(i HeadInfo) bool { return i.Ref == p.n })
 			if at >= 0 {
 				found[at].Names = append(found[at].Names, string(name))
 			}

@@ -39,7 +39,8 @@ type merger struct {
 	gone   bool        // some ids were deleted since the merge began
 	left   error       // of the first profile that another writer's kept out
 
-	before  *Profile // that was merged last, and its cohorts
+	two     [2]Profile // whose memory is used again
+	before  *Profile   // of the two, that was merged last, and its cohorts
 	cohorts []string
 }
 
@@ -243,11 +244,15 @@ func (m *merger) register(w *writeTx, kind byte, payload []byte, refs *[]uint32,
 
 // profile writes one profile, under a new number.
 func (m *merger) profile(w *writeTx, it *mergeItem) error {
-	p, err := outline(it.data)
+	p := &m.two[0]
+	if p == m.before {
+		p = &m.two[1]
+	}
+	refs, err := decodeRecord(p, it.data, maskShape)
 	if err != nil {
 		return err
 	}
-	record, err := m.withRefs(p, it.data)
+	record, err := m.withRefs(p, refs, it.data)
 	if err != nil {
 		return err
 	}
@@ -291,13 +296,11 @@ func (m *merger) join(w *writeTx, n uint32, p *Profile) error {
 
 // withRefs gives p the store's refs for those of the side file, and returns its
 // record with them.
-func (m *merger) withRefs(p *Profile, record []byte) ([]byte, error) {
-	same := true
+func (m *merger) withRefs(p *Profile, refs recordRefs, record []byte) ([]byte, error) {
 	replace := func(ref *uint32, by []uint32) (err error) {
 		if int64(*ref) >= int64(len(by)) {
 			return corrupt("profile %q of the side file has bank or head %d of %d", p.ID, *ref, len(by)-1)
 		}
-		same = same && by[*ref] == *ref
 		*ref = by[*ref]
 		return nil
 	}
@@ -305,11 +308,10 @@ func (m *merger) withRefs(p *Profile, record []byte) ([]byte, error) {
 	for i := range p.Codes {
 		err = errors.Join(err, replace(&p.Codes[i].Bank, m.banks))
 	}
-	if err != nil || same {
-		return record, err
+	if err != nil {
+		return nil, err
 	}
-	refs, err := readRefs(record)
-	return refs.replaced(record, p.banks(), p.Head), err
+	return refs.replaced(record, p.banks(), p.Head), nil
 }
 
 func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {

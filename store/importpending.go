@@ -36,12 +36,8 @@ func readPending(tx *bolt.Tx) (*pendingImport, error) {
 }
 
 // unfinished returns the entry as it is now.
-func (s *Store) unfinished() (left *pendingImport, err error) {
-	err = s.view(func(t *txn) (err error) {
-		left, err = readPending(t.Tx)
-		return err
-	})
-	return left, err
+func (s *Store) unfinished() (*pendingImport, error) {
+	return viewed(s, func(t *txn) (*pendingImport, error) { return readPending(t.Tx) })
 }
 
 func (p *pendingImport) write(tx *bolt.Tx) error {

@@ -12,53 +12,51 @@ import (
 // pageNames is how many records one transaction reads for their ids.
 const pageNames = 4096
 
+// name is the id of a record, or why it cannot be read.
+type name struct {
+	id    string
+	fault error
+}
+
 // names reads the ids with a prefix, in their order; faults are those of
 // records that cannot be read.
 func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
-	for from := uint64(0); from>>32 == 0; {
-		var page []string
-		var bad []error
-		var next uint64
-		err := s.view(func(t *txn) (err error) {
-			page, bad, next, err = t.namesFrom(uint32(from), prefix)
-			return err
-		})
+	all, err := viewedPages(s, func(t *txn, from []byte) ([]name, []byte, error) { return t.namesFrom(from, prefix) })
+	for _, one := range all {
+		if one.fault != nil {
+			faults = append(faults, one.fault)
+		} else {
+			ids = append(ids, one.id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), faults, err
+}
+
+// namesFrom reads a page of records, and where the next begins.
+func (t *txn) namesFrom(from []byte, prefix string) (page []name, next []byte, err error) {
+	c, read := t.profiles.Cursor(), 0
+	for k, _ := c.Seek(from); k != nil; k, _ = c.Next() {
+		n, err := number(k)
 		if err != nil {
 			return nil, nil, err
 		}
-		ids, faults, from = append(ids, page...), append(faults, bad...), next
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), faults, nil
-}
-
-// namesFrom reads a page of numbers, and where the next begins.
-func (t *txn) namesFrom(from uint32, prefix string) (ids []string, faults []error, next uint64, err error) {
-	c, read := t.profiles.Cursor(), 0
-	for k, _ := c.Seek(key32(from)); k != nil; k, _ = c.Next() {
-		n, err := number(k)
-		if err != nil {
-			return nil, nil, 0, err
-		}
 		if read++; read > pageNames {
-			return ids, faults, uint64(n), nil
+			return page, slices.Clone(k), nil
 		}
 		refs, err := t.refs(n)
-		if errors.Is(err, errVanished) {
-			return nil, nil, 0, err
-		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("profile %d: %w", n, err))
-			continue
-		}
-		if !hasPrefix(refs.id, []byte(prefix)) {
-			continue
-		}
-		if now, err := t.number(refs.id); err == nil && now == n { // else it is staged by an older version
-			ids = append(ids, string(refs.id))
+		switch {
+		case errors.Is(err, errVanished):
+			return nil, nil, err
+		case err != nil:
+			page = append(page, name{fault: fmt.Errorf("profile %d: %w", n, err)})
+		case hasPrefix(refs.id, []byte(prefix)):
+			if now, err := t.number(refs.id); err == nil && now == n { // else it is staged by an older version
+				page = append(page, name{id: string(refs.id)})
+			}
 		}
 	}
-	return ids, faults, 1 << 32, nil
+	return page, nil, nil
 }
 
 // eachNamed is Profiles with encryption.
@@ -73,23 +71,11 @@ func (s *Store) eachNamed(prefix string, x selection, yield func(*Profile, error
 			return
 		}
 	}
-	eachPage(yield, func() (page []listed, more bool, err error) {
-		now := ids[:min(pageProfiles, len(ids))]
-		ids = ids[len(now):]
-		err = s.view(func(t *txn) error {
-			page = nil
-			for _, id := range now {
-				p, err := t.profile([]byte(id))
-				switch {
-				case errors.Is(err, errVanished):
-					return err
-				case errors.Is(err, ErrNotFound): // deleted meanwhile
-				case err != nil || x.fits(t, p):
-					page = append(page, listed{p, err})
-				}
-			}
-			return nil
-		})
-		return page, len(ids) > 0, err
-	})
+	eachOf(s, ids, func(t *txn, id string) (*Profile, error) {
+		p, err := t.profile([]byte(id))
+		if errors.Is(err, ErrNotFound) || err == nil && !x.fits(t, p) { // deleted meanwhile, or not selected
+			return nil, nil
+		}
+		return p, err
+	}, yield)
 }

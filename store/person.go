@@ -87,15 +87,13 @@ func decodePerson(b []byte) (p Person, err error) {
 }
 
 // Person returns what is stored of a profile's person.
-func (s *Store) Person(id string) (p Person, err error) {
-	err = s.viewOwned(id, func(t *txn, n uint32) (err error) {
-		if p, err = t.person(n); err != nil {
-			return err
+func (s *Store) Person(id string) (Person, error) {
+	return viewedOf(s, id, func(t *txn, n uint32) (p Person, err error) {
+		if p, err = t.person(n); err == nil {
+			p.Waiting, _, err = t.waiting(n)
 		}
-		p.Waiting, _, err = t.waiting(n)
-		return err
+		return p, err
 	})
-	return p, err
 }
 
 // later is one of laterBuckets, which an older file that is opened to be read
@@ -216,20 +214,11 @@ type Waiting struct {
 
 // Waiting lists the profiles whose examples wait, in no order. It reads
 // nothing of the others. A profile that cannot be read is left out.
-func (s *Store) Waiting(ctx context.Context) (all []Waiting, err error) {
-	for from := []byte{}; from != nil; {
-		var page []Waiting
-		var next []byte
-		err := s.view(func(t *txn) (err error) {
-			page, next, err = t.waitingFrom(from)
-			return err
-		})
-		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return nil, err
-		}
-		all, from = append(all, page...), next
-	}
-	return all, nil
+func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
+	return viewedPages(s, func(t *txn, from []byte) ([]Waiting, []byte, error) {
+		page, next, err := t.waitingFrom(from)
+		return page, next, cmp.Or(err, ctx.Err())
+	})
 }
 
 // waitingFrom reads a page of them, and the key where the next begins, nil if

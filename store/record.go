@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -157,24 +158,35 @@ func appendOptional(b []byte, p *Profile) []byte {
 // DecodeProfile reads a record. Whatever the bytes, it returns an error or a
 // profile that EncodeProfile makes the same bytes of; the profile shares no
 // memory with b.
-func DecodeProfile(b []byte) (*Profile, error) { return decodeRecord(b, true) }
-
-// outline is DecodeProfile without the mask's rows, which take half of its time:
-// it has their shape alone.
-func outline(b []byte) (*Profile, error) { return decodeRecord(b, false) }
-
-func decodeRecord(b []byte, rows bool) (*Profile, error) {
-	d, flags, err := openRecord(b)
-	if err != nil {
+func DecodeProfile(b []byte) (*Profile, error) {
+	p := &Profile{}
+	if _, err := decodeRecord(p, b, bitmask.Decode); err != nil {
 		return nil, err
 	}
-	p := &Profile{}
-	p.ID = string(d.bytes(maxID, "id"))
+	return p, nil
+}
+
+// maskReader makes a mask of its dimensions and rows: bitmask.Decode or View, or
+// maskShape, as the rows take half of the time that a record does.
+type maskReader func(n, k, blocks int, rows []byte) (*bitmask.Mask, error)
+
+func maskShape(n, k, blocks int, _ []byte) (*bitmask.Mask, error) {
+	return &bitmask.Mask{N: n, K: k, Blocks: blocks}, nil
+}
+
+// decodeRecord is DecodeProfile with a mask of the caller's kind, in the place of
+// what p was, and says where the refs are.
+func decodeRecord(p *Profile, b []byte, mask maskReader) (r recordRefs, err error) {
+	d, flags, err := openRecord(b)
+	if err != nil {
+		return r, err
+	}
+	r = d.refs(len(b), flags)
+	*p = Profile{ID: string(r.id), Revision: r.revision, Head: r.head}
 	if d.err == nil && checkID(p.ID, maxID) != nil {
 		d.fail("id %q is not allowed", p.ID)
 	}
-	p.Revision = d.uvarint("revision")
-	d.rows(p, flags, rows)
+	d.rows(p, r, mask)
 	created := d.varint("created")
 	updated := created + d.varint("updated")
 	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
@@ -188,10 +200,7 @@ func decodeRecord(b []byte, rows bool) (*Profile, error) {
 	if d.err == nil && b[1] != versionOf(p) {
 		d.fail("record version %d, want %d for what is in it", b[1], versionOf(p))
 	}
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return r, d.end()
 }
 
 // openRecord checks a record's frame, and returns a decoder of what is in it.
@@ -217,13 +226,12 @@ func openRecord(b []byte) (d decoder, flags byte, err error) {
 	return decoder{b: b[3:at]}, flags, nil
 }
 
-// rows reads the refs, the mask and the codes.
-func (d *decoder) rows(p *Profile, flags byte, maskRows bool) {
-	masked, banks, head := d.refs(flags)
-	p.Head = head
-	if masked {
+// rows reads the mask and the codes.
+func (d *decoder) rows(p *Profile, r recordRefs, mask maskReader) {
+	banks := r.banks
+	if r.masked {
 		p.Bank, banks = banks[0], banks[1:]
-		p.Mask = d.mask(maskRows)
+		p.Mask = d.mask(mask)
 	}
 	for _, bank := range banks {
 		p.Codes = append(p.Codes, Code{Bank: bank})
@@ -236,31 +244,16 @@ func (d *decoder) rows(p *Profile, flags byte, maskRows bool) {
 	}
 }
 
-// refs reads what appendRefs has written.
-func (d *decoder) refs(flags byte) (masked bool, banks []uint32, head uint32) {
-	if masked = flags&hasMask != 0; masked {
-		banks = append(banks, uint32(d.uint(math.MaxUint32, "bank")))
-	}
-	head = uint32(d.uint(math.MaxUint32, "head"))
-	for range flags / codesFlag {
-		banks = append(banks, uint32(d.uint(math.MaxUint32, "code's bank")))
-	}
-	return masked, banks, head
-}
-
-// mask reads the three dimensions and, if they are wanted, the rows.
-func (d *decoder) mask(wanted bool) *bitmask.Mask {
-	n := d.uint(bitmask.MaxAdapters, "mask's N")
-	k := d.uint(bitmask.MaxAdapters, "mask's k")
-	blocks := d.uint(bitmask.MaxBlocks, "mask's L")
-	rows := d.take(uint64(bitmask.Size(int(n), int(blocks))), "mask")
+// mask reads the three dimensions and the rows.
+func (d *decoder) mask(make maskReader) *bitmask.Mask {
+	n := int(d.uint(bitmask.MaxAdapters, "mask's N"))
+	k := int(d.uint(bitmask.MaxAdapters, "mask's k"))
+	blocks := int(d.uint(bitmask.MaxBlocks, "mask's L"))
+	rows := d.take(uint64(bitmask.Size(n, blocks)), "mask")
 	if d.err != nil {
 		return nil
 	}
-	if !wanted {
-		return &bitmask.Mask{N: int(n), K: int(k), Blocks: int(blocks)}
-	}
-	m, err := bitmask.Decode(int(n), int(k), int(blocks), rows)
+	m, err := make(n, k, blocks, rows)
 	if err != nil {
 		d.fail("%w", err)
 	}
@@ -307,29 +300,41 @@ func (d *decoder) prior() []uint32 {
 	return slices.Clip(prior)
 }
 
-// recordRefs are a record's id, a view, and its refs, with their place.
+// recordRefs are the beginning of a record: its id, a view, and its refs, with
+// their place.
 type recordRefs struct {
-	id      []byte
-	masked  bool     // the first of banks is the mask's
-	banks   []uint32 // as Profile.banks gives them
-	head    uint32
-	at, end int
+	id       []byte
+	revision uint64
+	masked   bool     // the first of banks is the mask's
+	banks    []uint32 // as Profile.banks gives them
+	head     uint32
+	at, end  int
+}
+
+// refs reads the beginning of a record of a size.
+func (d *decoder) refs(size int, flags byte) (r recordRefs) {
+	ref := func(what string) uint32 { return uint32(d.uint(math.MaxUint32, what)) }
+	r.id, r.revision = d.bytes(maxID, "id"), d.uvarint("revision")
+	r.at = size - crcSize - len(d.b)
+	if r.masked = flags&hasMask != 0; r.masked {
+		r.banks = append(r.banks, ref("bank"))
+	}
+	r.head = ref("head")
+	for range flags / codesFlag {
+		r.banks = append(r.banks, ref("code's bank"))
+	}
+	r.end = size - crcSize - len(d.b)
+	return r
 }
 
 // readRefs checks a record's frame and reads its refs. What comes after them
 // it does not look at.
 func readRefs(b []byte) (r recordRefs, err error) {
 	d, flags, err := openRecord(b)
-	if err != nil {
-		return r, err
+	if err == nil {
+		r = d.refs(len(b), flags)
 	}
-	end := len(b) - crcSize
-	r.id = d.bytes(maxID, "id")
-	d.uvarint("revision")
-	r.at = end - len(d.b)
-	r.masked, r.banks, r.head = d.refs(flags)
-	r.end = end - len(d.b)
-	return r, d.err
+	return r, cmp.Or(err, d.err)
 }
 
 // replaced returns the record with other refs: what EncodeProfile makes of

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -32,10 +31,7 @@ func (s *Store) Shuffled(of ...Filter) iter.Seq2[*Profile, error] {
 			yield(nil, err)
 			return
 		}
-		eachPage(yield, func() (page []listed, more bool, err error) {
-			page, order, err = s.shuffledPage(order, x)
-			return page, len(order) > 0, err
-		})
+		eachOf(s, order, func(t *txn, one shuffled) (*Profile, error) { return t.sampled(one.number, x) }, yield)
 	}
 }
 
@@ -49,64 +45,32 @@ type shuffled struct {
 const pageIDs = 1 << 14
 
 // shuffle reads all ids, and puts the profiles that may be selected in order.
-func (s *Store) shuffle(x selection) (order []shuffled, err error) {
-	for from := []byte{}; from != nil; {
-		var page []shuffled
-		var next []byte
-		err := s.view(func(t *txn) error {
-			page, next = page[:0], nil
-			seen := 0
-			for key, n := range t.from(from) {
-				if seen == pageIDs {
-					next = bytes.Clone(key)
-					return nil
-				}
-				if seen++; !x.may(n) {
-					continue
-				}
+func (s *Store) shuffle(x selection) ([]shuffled, error) {
+	order, err := viewedPages(s, func(t *txn, from []byte) (page []shuffled, next []byte, err error) {
+		seen := 0
+		for key, n := range t.from(from) {
+			if seen == pageIDs {
+				return page, bytes.Clone(key), nil
+			}
+			if seen++; x.may(n) {
 				sum := sha256.Sum256(key)
 				page = append(page, shuffled{binary.BigEndian.Uint64(sum[:]), n})
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
-		order, from = append(order, page...), next
-	}
+		return page, nil, nil
+	})
 	slices.SortFunc(order, func(a, b shuffled) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.number, b.number))
 	})
-	return order, nil
-}
-
-// shuffledPage reads the first records, and returns what is left of the order.
-func (s *Store) shuffledPage(order []shuffled, x selection) (page []listed, rest []shuffled, err error) {
-	err = s.view(func(t *txn) error {
-		page, rest = nil, order
-		for size := 0; len(rest) > 0 && len(page) < pageProfiles && size < pageBytes; rest = rest[1:] {
-			n := rest[0].number
-			record := t.profiles.Get(key32(n))
-			if record == nil {
-				continue // deleted meanwhile
-			}
-			size += len(record)
-			p, err := t.sampled(n, x)
-			if errors.Is(err, errVanished) {
-				return err
-			}
-			if p != nil || err != nil {
-				page = append(page, listed{p, err})
-			}
-		}
-		return nil
-	})
-	return page, rest, err
+	return order, err
 }
 
 // sampled decodes a record; nil if it is not selected, or no id leads to it any
 // more.
 func (t *txn) sampled(n uint32, x selection) (*Profile, error) {
+	if t.profiles.Get(key32(n)) == nil {
+		return nil, nil // deleted meanwhile
+	}
 	p, err := t.decode(n)
 	if err != nil {
 		return nil, fmt.Errorf("profile %d: %w", n, err)

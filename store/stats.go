@@ -63,12 +63,8 @@ func (s *Store) Stats() (st Stats, err error) {
 
 // Revision is a number of the store's state: it grows with every transaction
 // that changes the file, over the store's whole life, and is never 0.
-func (s *Store) Revision() (n uint64, err error) {
-	err = s.view(func(t *txn) error {
-		n = revision(t.Tx)
-		return nil
-	})
-	return n, err
+func (s *Store) Revision() (uint64, error) {
+	return viewed(s, func(t *txn) (uint64, error) { return revision(t.Tx), nil })
 }
 
 // revision reads it where bbolt keeps a number with the bucket.

@@ -116,38 +116,6 @@ func putKey(key *[4]byte, n uint32) []byte {
 	return key[:]
 }
 
-// view runs fn in a reading transaction. With encryption it may run more than
-// once: it must set what it returns, never add to it.
-func (s *Store) view(fn func(t *txn) error) error {
-	if s.closed.Load() {
-		return ErrClosed
-	}
-	s.reads.Add(1)
-	for {
-		var t txn
-		epoch := s.keys.now()
-		err := s.readPages(func(tx *bolt.Tx) error {
-			t = s.newTxn(tx)
-			t.epoch = epoch
-			return fn(&t)
-		})
-		if !errors.Is(err, errVanished) {
-			return boltError(t.named(err))
-		}
-	}
-}
-
-// viewOwned is view with the number of a profile.
-func (s *Store) viewOwned(id string, fn func(t *txn, n uint32) error) error {
-	return s.view(func(t *txn) error {
-		n, err := t.owned([]byte(id))
-		if err != nil {
-			return err
-		}
-		return fn(t, n)
-	})
-}
-
 type writeTx struct {
 	txn
 	s       *Store

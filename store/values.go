@@ -12,29 +12,40 @@ const maxValue = 1 << 20
 // PutMeta stores a small value of the caller's under key, at most 1 MiB. A
 // nil value deletes it.
 func (s *Store) PutMeta(ctx context.Context, key string, value []byte) error {
+	if err := checkValue(key, value); err != nil {
+		return err
+	}
+	return s.write(ctx, func(w *writeTx) error {
+		if value == nil {
+			return w.Bucket(bktValues).discard([]byte(key))
+		}
+		return w.putMeta(key, value)
+	})
+}
+
+func checkValue(key string, value []byte) error {
 	if err := checkID(key, maxID); err != nil {
 		return fmt.Errorf("meta key: %w", err)
 	}
 	if len(value) > maxValue {
 		return fmt.Errorf("%w: value of %d bytes, at most %d", ErrLimit, len(value), maxValue)
 	}
-	return s.write(ctx, func(w *writeTx) error {
-		if value == nil {
-			return w.Bucket(bktValues).discard([]byte(key))
-		}
-		return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
-	})
+	return nil
+}
+
+func (w *writeTx) putMeta(key string, value []byte) error {
+	return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
 }
 
 // GetMeta returns what PutMeta stored, or ErrNotFound.
-func (s *Store) GetMeta(key string) (value []byte, err error) {
-	err = s.view(func(t *txn) (err error) {
-		if value, err = t.value([]byte(key)); err == nil && value == nil {
+func (s *Store) GetMeta(key string) ([]byte, error) {
+	return viewed(s, func(t *txn) ([]byte, error) {
+		value, err := t.value([]byte(key))
+		if err == nil && value == nil {
 			err = fmt.Errorf("%w: value %q", ErrNotFound, key)
 		}
-		return err
+		return value, err
 	})
-	return value, err
 }
 
 // value returns a copy of a value, nil if there is none.
@@ -52,16 +63,13 @@ func (t *txn) value(key []byte) ([]byte, error) {
 
 // changeValue replaces a value by what a function makes of it.
 func (w *writeTx) changeValue(key string, change func(old []byte) []byte) error {
-	if err := checkID(key, maxID); err != nil {
-		return fmt.Errorf("meta key: %w", err)
-	}
 	old, err := w.value([]byte(key))
 	if err != nil {
 		return err
 	}
 	value := change(old)
-	if len(value) > maxValue {
-		return fmt.Errorf("%w: value of %d bytes, at most %d", ErrLimit, len(value), maxValue)
+	if err := checkValue(key, value); err != nil {
+		return err
 	}
-	return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
+	return w.putMeta(key, value)
 }
