@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -99,11 +100,9 @@ func TestGradients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := make([]float64, len(f.rows))
-		for k := range size {
-			size[k] = 1 + r.Float64()
-		}
-		checkGradient(t, func(x, g []float64) float64 { return f.coded(c, size, x, g, true) }, x[:2*len(f.rows)])
+		z, probs := f.z(x), slices.Clone(f.probabilities(x))
+		target := newTarget(c, z, probs, f.axes)
+		checkGradient(t, func(x, g []float64) float64 { return f.coded(c, target, x, g, true) }, x[:2*len(f.rows)])
 	}
 }
 
