@@ -128,7 +128,7 @@ func (l *learning) weigh() (weights, priorLogProb []float64) {
 			away := math.Log10(lambda / center)
 			penalty = decade * away * away
 		}
-		weights[k] = -numeric.Dot(l.weight, l.losses(logProb)) - penalty
+		weights[k] = -l.loss(logProb) - penalty
 	}
 	numeric.Softmax(weights)
 	return weights, priorLogProb
@@ -146,14 +146,14 @@ func (l *learning) judge(ctx context.Context, weights []float64) ([]float64, err
 	return l.outOfFold(func(fold, i int) []float64 { return l.trained[fold].predict(codes[fold], i, l.trained[fold].prior) }), nil
 }
 
-// losses are each example's: −log p, or −log(1 − p) of a rejection.
-func (l *learning) losses(logProb []float64) []float64 {
-	out := make([]float64, l.n)
-	for i, c := range l.class {
-		row := slices.Clone(logProb[i*l.classes : (i+1)*l.classes])
-		out[i] = min(lossOf(row, c, l.rejected[i]), floor)
+// loss is the weighted sum of the examples' losses: −log p, or −log(1 − p) of a rejection.
+func (d *data) loss(logProb []float64) float64 {
+	sum := 0.0
+	for i, c := range d.class {
+		row := slices.Clone(logProb[i*d.classes : (i+1)*d.classes])
+		sum += d.weight[i] * min(lossOf(row, c, d.rejected[i]), floor)
 	}
-	return out
+	return sum
 }
 
 // Temperature is what a temperature byte stands for: 2^((byte − 128)/32), from 0.06 to 16.

@@ -43,7 +43,7 @@ type Result struct {
 //
 // No λ is chosen: z and b are the mean over Lambdas and the prior alone, whose z and b are 0, each weighted by how probable it is. That is exp(−loss − penalty): the loss is the sum out of
 // fold, before rounding, weighted as F is, rejections included; a λ that is a factor of ten from 0.3 is penalized by 2 nats, its logarithm's square in between, the prior alone by half a nat.
-// Where the prior alone has half of the weight or more, it is all there is, λ = +Inf. One example never gets digits, nor do examples that all have one label: what they say is in the counts, and digits would only be surer of it.
+// Where the prior alone has half of the weight or more, it is all there is, λ = +Inf; so below eight examples unless the digits have less loss out of fold. One example never gets digits, nor do examples that all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
 	Lambdas      []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
 	BiasLambda   float64   // λ_b; 0: 1
@@ -87,17 +87,23 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	weights, prior := l.weigh()
 	res, logProb := &Result{Lambda: math.Inf(1), PriorLogProb: d.restore(prior, d.classes)}, prior
 	if weights[0] < 0.5 {
-		var err error
-		if logProb, err = l.judge(ctx, weights); err != nil {
+		coded, err := l.judge(ctx, weights)
+		if err != nil {
 			return nil, err
 		}
-		if err := l.install(ctx, weights, res); err != nil {
-			return nil, err
+		if l.n >= few || l.loss(coded)+opt.PriorCaution < l.loss(prior) {
+			logProb = coded
+			if err := l.install(ctx, weights, res); err != nil {
+				return nil, err
+			}
 		}
 	}
 	res.LogProb, res.Temperature = d.restore(logProb, d.classes), d.temperature(logProb)
 	return res, nil
 }
+
+// few examples say too little out of fold for what is known of λ beforehand to be trusted.
+const few = 8
 
 // final is the largest gap to the minimum of the fits that are kept; loose is that of the folds', which are only compared.
 const (
