@@ -8,7 +8,7 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// code is a rounded solution: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
+// code is a rounded solution, or mean of solutions: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
 type code struct {
 	level []float64 // ℓ [R,A]
 	scale []byte    // [R], see Scale; 0: no row, as z was zero
