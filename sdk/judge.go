@@ -31,6 +31,8 @@ func (l *lesson) judge(who *digits.Person, before, after, prior []digits.Answer,
 		return true, "installed: the profile's place on the axes on which this population differs"
 	case joint && l.old.joint == l.joint && len(who.Class) < fewestToJudge:
 		return true, "installed: too few examples to judge by, on the axes on which this population differs"
+	case verdict == digits.Loss && l.first(): // digits.Learn has weighed them against the prior
+		return true, "installed: more likely out of fold than the label prior alone"
 	case verdict != digits.Better && l.first():
 		return false, "installed: the label prior alone, as what was learned is worse out of fold"
 	}

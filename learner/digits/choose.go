@@ -14,43 +14,85 @@ type learning struct {
 	*data
 	person  *Person
 	options Options
-	lambdas []float64   // +Inf, then falling
-	logProb [][]float64 // of each of lambdas: out of fold, [n,C]
+	lambdas []float64    // +Inf, then falling
+	trained []*solutions // one of each fold
 }
 
-// validate fits each fold at each strength, from the strongest on, each fit from the one before, and averages what each example got in probability.
-func (l *learning) validate(ctx context.Context) error {
+// solutions are one training's: the minimum at each of lambdas, which is zero, the prior alone, at +Inf.
+type solutions struct {
+	*fit
+	test  []int     // what it answers
+	prior []float64 // of its own counts
+	x     [][]float64
+}
+
+// train solves one fold's problem at each strength, from the strongest on, each from the one before.
+func (l *learning) train(ctx context.Context, part fold, gap float64) (*solutions, error) {
+	prior, err := l.prior(ctx, part.train)
+	if err != nil {
+		return nil, err
+	}
+	s := &solutions{fit: newFit(l.data, part.train, prior, l.options.BiasLambda), test: part.test, prior: prior}
+	x := make([]float64, len(s.rows)*(s.dim+1))
+	for _, lambda := range l.lambdas {
+		if s.lambda = lambda; !math.IsInf(lambda, 1) {
+			if _, err := s.solve(ctx, x, gap); err != nil {
+				return nil, err
+			}
+		}
+		s.x = append(s.x, slices.Clone(x))
+	}
+	return s, nil
+}
+
+// mean is the weighted mean of the solutions, and so of their logits.
+func (s *solutions) mean(weights []float64) []float64 {
+	x := make([]float64, len(s.x[0]))
+	for k, w := range weights {
+		numeric.Add(x, w, s.x[k])
+	}
+	return x
+}
+
+// trainFolds solves each fold's problem.
+func (l *learning) trainFolds(ctx context.Context) error {
 	l.lambdas = []float64{math.Inf(1)}
 	if l.n > 1 && !l.oneLabel() {
 		l.lambdas = append(l.lambdas, l.options.Lambdas...)
 	}
 	slices.SortFunc(l.lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
-	l.logProb = make([][]float64, len(l.lambdas))
-	for k := range l.logProb {
-		l.logProb[k] = make([]float64, l.n*l.classes)
-	}
-	answers := make([]int, l.n)
 	for _, part := range l.folds(l.options.Folds, l.options.Seed) {
-		if err := l.answer(ctx, part); err != nil {
+		s, err := l.train(ctx, part, loose)
+		if err != nil {
 			return err
 		}
-		for _, i := range part.test {
-			answers[i]++
-		}
-	}
-	for _, sums := range l.logProb {
-		for i, count := range answers {
-			for c := range l.classes {
-				at := i*l.classes + c
-				sums[at] = max(math.Log(sums[at]/float64(count)), -floor)
-			}
-		}
+		l.trained = append(l.trained, s)
 	}
 	return nil
 }
 
 // floor bounds a log-probability from below, where the probability itself is 0 in float64.
 const floor = 700
+
+// outOfFold is log p of each example by trainings without it, [n,C], averaged in probability: answer says what a fold's training gives an example that it tests.
+func (l *learning) outOfFold(answer func(fold, i int) []float64) []float64 {
+	logProb, answers := make([]float64, l.n*l.classes), make([]int, l.n)
+	for k, s := range l.trained {
+		for _, i := range s.test {
+			answers[i]++
+			for c, v := range answer(k, i) {
+				logProb[i*l.classes+c] += math.Exp(v)
+			}
+		}
+	}
+	for i, count := range answers {
+		for c := range l.classes {
+			at := i*l.classes + c
+			logProb[at] = max(math.Log(logProb[at]/float64(count)), -floor)
+		}
+	}
+	return logProb
+}
 
 // oneLabel says whether all examples have the same label and none was rejected.
 func (d *data) oneLabel() bool {
@@ -62,90 +104,56 @@ func (d *data) oneLabel() bool {
 	return true
 }
 
-// answer adds what one fold's trainings give its test examples to logProb, as probabilities.
-func (l *learning) answer(ctx context.Context, part fold) error {
-	prior, err := l.prior(ctx, part.train)
-	if err != nil {
-		return err
-	}
-	f := newFit(l.data, part.train, prior, l.options.BiasLambda)
-	x := make([]float64, len(f.rows)*(f.dim+1))
-	for k, lambda := range l.lambdas {
-		c := &code{scale: make([]byte, len(f.rows)), bias: make([]float64, len(f.rows))}
-		if f.lambda = lambda; !math.IsInf(lambda, 1) {
-			if _, err := f.solve(ctx, x, loose); err != nil {
-				return err
-			}
-			if c, err = f.round(ctx, x); err != nil {
-				return err
-			}
-		}
-		for _, i := range part.test {
-			for label, v := range f.predict(c, i, prior) {
-				l.logProb[k][i*l.classes+label] += math.Exp(v)
-			}
-		}
-	}
-	return nil
-}
-
-// center of the prior over λ, log-normal: mean out-of-fold losses of few examples differ by chance among strengths, and without it the folds choose far
-// too often a strength at an end. A factor of ten away costs decade nats.
+// What is known of λ beforehand, in nats: its logarithm is normal about that of center, so that a factor of ten away costs decade, and the prior alone without. Mean out-of-fold
+// losses of few examples differ by chance among strengths, and without it the folds like far too often a strength at an end.
 const (
-	center = 0.3
-	decade = 2
+	center  = 0.3
+	decade  = 2
+	without = 0.5
 )
 
-// choose is the strength of the least out-of-fold loss, with that prior; 0, the prior alone, if its mean loss is not below the prior's, by PriorCaution standard errors.
-func (l *learning) choose() int {
-	total := 0.0
-	for _, w := range l.weight {
-		total += w
-	}
-	losses, best, least := make([][]float64, len(l.lambdas)), 0, math.Inf(1)
+// weigh is the weight of each of lambdas in the mean: how probable it is by what is known beforehand and by its out-of-fold loss, which stands for its likelihood. priorLogProb is out of fold of
+// the prior alone.
+func (l *learning) weigh() (weights, priorLogProb []float64) {
+	weights = make([]float64, len(l.lambdas))
 	for k, lambda := range l.lambdas {
-		losses[k] = l.outOfFold(l.logProb[k])
-		away := math.Log10(lambda / center)
-		if score := l.mean(losses[k]) + decade*away*away/total; k > 0 && score < least {
-			best, least = k, score
+		logProb := l.outOfFold(func(fold, i int) []float64 {
+			s := l.trained[fold]
+			return s.answer(s.x[k], i, s.prior)
+		})
+		penalty := without - l.options.PriorCaution
+		if k == 0 {
+			priorLogProb = logProb
+		} else {
+			away := math.Log10(lambda / center)
+			penalty = decade * away * away
+		}
+		weights[k] = -l.loss(logProb) - penalty
+	}
+	numeric.Softmax(weights)
+	return weights, priorLogProb
+}
+
+// judge is log p out of fold of the codes that the folds' mean solutions become.
+func (l *learning) judge(ctx context.Context, weights []float64) ([]float64, error) {
+	codes := make([]*code, len(l.trained))
+	for k, s := range l.trained {
+		var err error
+		if codes[k], err = s.round(ctx, s.mean(weights)); err != nil {
+			return nil, err
 		}
 	}
-	gain := l.mean(losses[0]) - l.mean(losses[best])
-	if gain <= l.options.PriorCaution*l.standardError(losses[0], losses[best]) {
-		return 0
-	}
-	return best
+	return l.outOfFold(func(fold, i int) []float64 { return l.trained[fold].predict(codes[fold], i, l.trained[fold].prior) }), nil
 }
 
-// outOfFold is each example's loss: −log p, or −log(1 − p) of a rejection.
-func (l *learning) outOfFold(logProb []float64) []float64 {
-	out := make([]float64, l.n)
-	for i, c := range l.class {
-		row := slices.Clone(logProb[i*l.classes : (i+1)*l.classes])
-		out[i] = min(lossOf(row, c, l.rejected[i]), floor)
+// loss is the weighted sum of the examples' losses: −log p, or −log(1 − p) of a rejection.
+func (d *data) loss(logProb []float64) float64 {
+	sum := 0.0
+	for i, c := range d.class {
+		row := slices.Clone(logProb[i*d.classes : (i+1)*d.classes])
+		sum += d.weight[i] * min(lossOf(row, c, d.rejected[i]), floor)
 	}
-	return out
-}
-
-// mean is weighted as the objective is.
-func (d *data) mean(x []float64) float64 {
-	total := 0.0
-	for _, w := range d.weight {
-		total += w
-	}
-	return numeric.Dot(d.weight, x) / total
-}
-
-// standardError is that of the mean of a − b.
-func (d *data) standardError(a, b []float64) float64 {
-	diff := slices.Clone(a)
-	numeric.Add(diff, -1, b)
-	mean, total, squares := d.mean(diff), 0.0, 0.0
-	for i, w := range d.weight {
-		total += w
-		squares += w * w * (diff[i] - mean) * (diff[i] - mean)
-	}
-	return math.Sqrt(squares*float64(d.n)/float64(d.n-1)) / total
+	return sum
 }
 
 // Temperature is what a temperature byte stands for: 2^((byte − 128)/32), from 0.06 to 16.

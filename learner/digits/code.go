@@ -3,11 +3,12 @@ package digits
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// code is a rounded solution: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
+// code is a rounded solution, or mean of solutions: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
 type code struct {
 	level []float64 // ℓ [R,A]
 	scale []byte    // [R], see Scale; 0: no row, as z was zero
@@ -82,8 +83,8 @@ func byteOf(s float64) byte {
 	return byte(min(max(math.Round(160+16*math.Log2(s)), 1), 255))
 }
 
-// round turns a solution into a code: the levels nearest to z, settled; then scales and biases fitted again with the levels fixed, the scales rounded to
-// bytes, and the biases once more.
+// round turns a solution, or a mean of several, into a code: the levels nearest to z, settled; then scales and biases fitted to the solution's answers with the levels fixed, the scales
+// rounded to bytes, and the biases once more.
 func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 	R, z := len(f.rows), f.z(x)
 	c := &code{level: make([]float64, R*f.axes), scale: make([]byte, R), bias: make([]float64, R)}
@@ -91,10 +92,11 @@ func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 		row := c.level[r*f.axes : (r+1)*f.axes]
 		c.scale[r] = roundRow(row, z[r*f.axes:(r+1)*f.axes], f.digits)
 	}
-	f.settle(c, z, f.probabilities(x))
+	probs := slices.Clone(f.probabilities(x))
+	f.settle(c, z, probs)
 	c.proj = f.project(c, f.train)
 	copy(c.bias, x[R*f.dim:])
-	if err := f.refit(ctx, c); err != nil {
+	if err := f.refit(ctx, c, z, probs); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -111,20 +113,18 @@ func (f *fit) project(c *code, examples []int) []float64 {
 	return out
 }
 
-// refit minimizes F over scales and biases, then over the biases with the scales as their bytes.
-func (f *fit) refit(ctx context.Context, c *code) error {
+// refit finds the scales and biases of the answers nearest to probs, then the biases with the scales as their bytes.
+func (f *fit) refit(ctx context.Context, c *code, z, probs []float64) error {
 	R := len(f.rows)
-	x, size := make([]float64, 2*R), make([]float64, R)
+	x, t := make([]float64, 2*R), newTarget(c, z, probs, f.axes)
 	for r, b := range c.scale {
 		if b != 0 {
 			x[r] = 1 // in units of the byte's scale
 		}
-		level := c.level[r*f.axes : (r+1)*f.axes]
-		size[r] = numeric.Dot(level, level)
 	}
 	copy(x[R:], c.bias)
 	m := numeric.Minimizer{MaxSteps: 200, Gradient: 1e-7}
-	if _, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, true) }); err != nil {
+	if _, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, t, x, g, true) }); err != nil {
 		return err
 	}
 	for r, b := range c.scale {
@@ -133,35 +133,61 @@ func (f *fit) refit(ctx context.Context, c *code) error {
 		}
 		x[r] = 1
 	}
-	_, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, size, x, g, false) })
+	_, err := m.Run(ctx, x, func(x, g []float64) float64 { return f.coded(c, t, x, g, false) })
 	copy(c.bias, x[R:])
 	return err
 }
 
-// coded is F of a code whose scales are x[:R] times those of their bytes and whose biases are x[R:], and its gradient; that of the scales is 0 if they are not
-// free. size is ‖ℓ_c‖².
-func (f *fit) coded(c *code, size, x, g []float64, free bool) float64 {
-	R := len(f.rows)
+// target is the solution that a code stands for.
+type target struct {
+	probs       []float64 // [train,C]
+	size, along []float64 // [R]: ‖ℓ_c‖² and ℓ_c·z_c
+	bias        []float64 // [R]
+}
+
+func newTarget(c *code, z, probs []float64, axes int) *target {
+	t := &target{probs: probs, bias: slices.Clone(c.bias)}
+	for r := range c.scale {
+		level := c.level[r*axes : (r+1)*axes]
+		t.size = append(t.size, numeric.Dot(level, level))
+		t.along = append(t.along, numeric.Dot(level, z[r*axes:(r+1)*axes]))
+	}
+	return t
+}
+
+// coded is how far a code is from its target, and the gradient:
+//
+//	−Σ_i w_i Σ_c p_ic log q_ic + ½·beyond·Σ_c (s_c²‖ℓ_c‖² − 2·s_c·ℓ_c·z_c) + ½λ_b‖b − b*‖²
+//
+// where p is the target's probabilities and b* its biases, q those of the code whose scales s are x[:R] times those of their bytes and whose biases b are x[R:]. The gradient of the scales is 0 if they
+// are not free.
+func (f *fit) coded(c *code, t *target, x, g []float64, free bool) float64 {
+	R, value := len(f.rows), 0.0
 	copy(f.logits, f.offset)
-	for k := range f.train {
+	for k, i := range f.train {
+		logits := f.logits[k*f.classes : (k+1)*f.classes]
 		for r, label := range f.rows {
 			if c.scale[r] != 0 {
-				f.logits[k*f.classes+label] += x[r] * Scale(c.scale[r]) * c.proj[k*R+r]
+				logits[label] += x[r] * Scale(c.scale[r]) * c.proj[k*R+r]
 			}
-			f.logits[k*f.classes+label] += x[R+r]
+			logits[label] += x[R+r]
+		}
+		value += f.weight[i] * crossEntropy(logits, t.probs[k*f.classes:(k+1)*f.classes])
+		for label := range logits {
+			logits[label] *= f.weight[i]
 		}
 	}
-	value := f.losses()
 	for r, label := range f.rows {
-		s := 0.0
+		unit := 0.0
 		if c.scale[r] != 0 {
-			s = Scale(c.scale[r])
+			unit = Scale(c.scale[r])
 		}
-		value += f.lambda/2*s*s*x[r]*x[r]*size[r] + f.biased/2*x[R+r]*x[R+r]
-		g[r], g[R+r] = f.lambda*s*s*x[r]*size[r], f.biased*x[R+r]
+		s, off := x[r]*unit, x[R+r]-t.bias[r]
+		value += beyond/2*s*(s*t.size[r]-2*t.along[r]) + f.biased/2*off*off
+		g[r], g[R+r] = beyond*unit*(s*t.size[r]-t.along[r]), f.biased*off
 		for k := range f.train {
 			residual := f.logits[k*f.classes+label]
-			g[r] += residual * s * c.proj[k*R+r]
+			g[r] += residual * unit * c.proj[k*R+r]
 			g[R+r] += residual
 		}
 		if !free {
@@ -169,6 +195,21 @@ func (f *fit) coded(c *code, size, x, g []float64, free bool) float64 {
 		}
 	}
 	return value
+}
+
+// crossEntropy is −Σ p log q of q = softmax(logits), which it overwrites with its derivatives by them, q − p.
+func crossEntropy(logits, p []float64) float64 {
+	mean := 0.0
+	for c, v := range p {
+		if v > 0 {
+			mean += v * logits[c]
+		}
+	}
+	lse := numeric.Softmax(logits)
+	for c, v := range p {
+		logits[c] -= v
+	}
+	return lse - mean
 }
 
 // predict is log p of an example by a code: the softmax of base + prior + b + s·ℓ·p, [C].

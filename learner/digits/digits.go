@@ -25,7 +25,7 @@ type Person struct {
 
 // Result is what a person's profile stores, and how the whole procedure did out of fold.
 type Result struct {
-	Lambda      float64   // λ, the strength that the folds chose; +Inf: the prior alone
+	Lambda      float64   // λ, the strength of the greatest weight; +Inf: the prior alone
 	Labels      []uint32  // which labels have a row, ascending; none with +Inf
 	Rows        []byte    // their digits, ⌈A·M/8⌉ bytes each
 	Scales      []byte    // one a row, see Scale
@@ -33,7 +33,7 @@ type Result struct {
 	Biases      []float32 // [C]: what takes the prior's place with Person.Biases, else nil
 	Temperature byte      // see Temperature; 128, which is 1, where fewer than 100 examples are scored
 
-	LogProb      []float32 // [n,C]: log p of each example by trainings without it, of the whole procedure at Lambda, at temperature 1
+	LogProb      []float32 // [n,C]: log p of each example by trainings without it, of the whole procedure, at temperature 1
 	PriorLogProb []float32 // [n,C]: the same of base + prior alone
 }
 
@@ -43,16 +43,16 @@ type Result struct {
 // Below, there are three times two halves, and what an example got is averaged in probability; a label's only example is in both halves' training, so that
 // the others are answered by one who knows the label, and its own answer comes from one more training on all the others.
 //
-// λ minimizes the mean out-of-fold loss of the rounded code, weighted as F is, rejections included, with a weak log-normal prior of λ about 0.3 added: a
-// factor of 10 away costs two nats in all. The prior alone is chosen, λ = +Inf, unless the digits are better than it by PriorCaution standard errors. One example never gets digits, nor do
-// examples that all have one label: what they say is in the counts, and digits would only be surer of it.
+// No λ is chosen: z and b are the mean over Lambdas and the prior alone, whose z and b are 0, each weighted by how probable it is. That is exp(−loss − penalty): the loss is the sum out of
+// fold, before rounding, weighted as F is, rejections included; a λ that is a factor of ten from 0.3 is penalized by 2 nats, its logarithm's square in between, the prior alone by half a nat.
+// Where the prior alone has half of the weight or more, it is all there is, λ = +Inf; so below eight examples unless the digits have less loss out of fold. One example never gets digits, nor do examples that all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
 	Lambdas      []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
 	BiasLambda   float64   // λ_b; 0: 1
 	ClassWeight  []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
 	Folds        int       // from ten examples on; 0: 5
 	Seed         uint64    // of the folds
-	PriorCaution float64   // by how many standard errors the digits must be better than the prior alone, else they are not learned; 0: any better will do
+	PriorCaution float64   // nats by which the prior alone is more probable beforehand than half a nat's penalty makes it; far below zero: digits whatever the folds say
 }
 
 // defaultLambdas are the strengths tried.
@@ -75,7 +75,7 @@ func (o *Options) orDefaults() Options {
 	return out
 }
 
-// Learn chooses the strength by folds and learns the digits at it from all examples. p is only read.
+// Learn weighs the strengths by folds and learns the digits from all examples. p is only read.
 func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	opt := o.orDefaults()
 	if err := check(p, opt); err != nil {
@@ -83,52 +83,58 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	}
 	d := newData(p, opt.ClassWeight)
 	l := &learning{data: d, person: p, options: opt}
-	if err := l.validate(ctx); err != nil {
+	if err := l.trainFolds(ctx); err != nil {
 		return nil, err
 	}
-	chosen := l.choose()
-	res := &Result{Lambda: l.lambdas[chosen], PriorLogProb: d.restore(l.logProb[0], d.classes), LogProb: d.restore(l.logProb[chosen], d.classes)}
-	res.Temperature = d.temperature(l.logProb[chosen])
-	if err := l.install(ctx, res); err != nil {
+	biases, err := l.installedBiases(ctx)
+	if err != nil {
 		return nil, err
 	}
+	weights, prior := l.weigh()
+	res, logProb := &Result{Biases: biases, Lambda: math.Inf(1), PriorLogProb: d.restore(prior, d.classes)}, prior
+	if weights[0] < 0.5 {
+		coded, err := l.judge(ctx, weights)
+		if err != nil {
+			return nil, err
+		}
+		if l.n >= few || l.loss(coded)+opt.PriorCaution < l.loss(prior) {
+			logProb = coded
+			if err := l.install(ctx, weights, res); err != nil {
+				return nil, err
+			}
+		}
+	}
+	res.LogProb, res.Temperature = d.restore(logProb, d.classes), d.temperature(logProb)
 	return res, nil
 }
 
-// final is the largest gap to the minimum of the fit that is kept; loose is that of the folds' fits, which are only compared.
+// few examples say too little out of fold for what is known of λ beforehand to be trusted.
+const few = 8
+
+// final is the largest gap to the minimum of the fits that are kept; loose is that of the folds', which are only compared.
 const (
 	final = 1e-13
 	loose = 1e-4
 )
 
-// install learns from all examples: biases in the prior's place, and the digits.
-func (l *learning) install(ctx context.Context, res *Result) error {
-	all := make([]int, l.n)
-	for i := range all {
-		all[i] = i
-	}
-	prior, err := l.prior(ctx, all)
+// install learns the digits from all examples.
+func (l *learning) install(ctx context.Context, weights []float64, res *Result) error {
+	s, err := l.train(ctx, fold{train: l.everyone()}, final)
 	if err != nil {
 		return err
 	}
-	if l.person.Biases > 0 {
-		res.Biases = numeric.Narrow(prior)
-	}
-	if math.IsInf(res.Lambda, 1) {
-		return nil
-	}
-	f := newFit(l.data, all, prior, l.options.BiasLambda)
-	f.lambda = res.Lambda
-	x := make([]float64, len(f.rows)*(f.dim+1))
-	if _, err := f.solve(ctx, x, final); err != nil {
-		return err
-	}
-	c, err := f.round(ctx, x)
+	c, err := s.round(ctx, s.mean(weights))
 	if err != nil {
 		return err
 	}
-	res.Bias = make([]float32, l.classes)
-	for r, label := range f.rows {
+	likeliest := 1
+	for k := range weights[1:] {
+		if weights[k+1] > weights[likeliest] {
+			likeliest = k + 1
+		}
+	}
+	res.Lambda, res.Bias = l.lambdas[likeliest], make([]float32, l.classes)
+	for r, label := range s.rows {
 		res.Bias[label] = float32(c.bias[r])
 		if c.scale[r] == 0 {
 			continue
@@ -153,6 +159,24 @@ func (l *learning) prior(ctx context.Context, examples []int) ([]float64, error)
 		return nil, fmt.Errorf("%w: a prior of %d values for %d labels, or not finite", ErrConfig, len(out), l.classes)
 	}
 	return numeric.Widen(out), nil
+}
+
+// everyone is the numbers of all examples.
+func (d *data) everyone() []int {
+	all := make([]int, d.n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// installedBiases are those of all examples; nil: the label prior serves.
+func (l *learning) installedBiases(ctx context.Context) ([]float32, error) {
+	if l.person.Biases == 0 {
+		return nil, nil
+	}
+	b, err := l.biases(ctx, l.everyone())
+	return numeric.Narrow(b), err
 }
 
 // biases of all labels minimize Σ w·loss + ½β‖b‖² over the shared head. Unlike a prior of counts they see in which texts a label was no surprise.

@@ -13,14 +13,13 @@
 //
 // # How
 //
-// The row is the rounding of a convex fit. With z_c on the A axes and a bias b_c for each label that occurs, given or rejected, L-BFGS minimizes
+// The row is the rounding of a mean of convex fits. With z_c on the A axes and a bias b_c for each label that occurs, given or rejected, L-BFGS minimizes
 //
 //	F(z, b) = Σ_i w_i·loss_i + ½λ‖z‖² + ½λ_b‖b‖²,  logits_ic = base_ic + prior_c + b_c + z_c·p_i
 //
-// where loss is −log p_c, or −log(1 − p_c) of a rejection. Each z_c is rounded to the nearest levels at the scale of least squares; single levels then move
-// where that lowers a quadratic model of F; then the scales and b minimize F with the levels fixed, the scales become bytes, and b is fitted once more.
-//
-// λ is chosen by folds: see [Options]. Every fold's count prior is that of its own training.
+// where loss is −log p_c, or −log(1 − p_c) of a rejection, at several strengths λ. Their z and b are averaged, weighted by folds: see [Options]. Every fold's count prior is that of its own
+// training. Each z_c of the mean is rounded to the nearest levels at the scale of least squares; single levels then move where that brings the answers to the examples nearer, by a quadratic model, to the
+// mean's; then the scales and b are fitted to the mean's answers with the levels fixed, the scales become bytes, and b is fitted once more.
 //
 // # Cost
 //

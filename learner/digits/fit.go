@@ -54,6 +54,15 @@ func (f *fit) forward(x []float64) {
 	}
 }
 
+// answer is log p of an example by x, [C].
+func (f *fit) answer(x []float64, i int, prior []float64) []float64 {
+	logits, b := f.offsets(i, prior), x[len(f.rows)*f.dim:]
+	for r, c := range f.rows {
+		logits[c] += b[r] + numeric.Dot(f.u[i*f.dim:(i+1)*f.dim], x[r*f.dim:(r+1)*f.dim])
+	}
+	return logSoftmax(logits)
+}
+
 // probabilities are those of x, [train,C], until logits is written again.
 func (f *fit) probabilities(x []float64) []float64 {
 	f.forward(x)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -62,7 +63,7 @@ func withAll(p *Person) *Person {
 
 func randomFit(seed uint64, n, A, C int) *fit {
 	d := newData(withAll(randomPerson(seed, n, A, C)), nil)
-	f := newFit(d, everyExample(d), nil, 0.7)
+	f := newFit(d, d.everyone(), nil, 0.7)
 	f.lambda = 0.2
 	return f
 }
@@ -99,11 +100,9 @@ func TestGradients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := make([]float64, len(f.rows))
-		for k := range size {
-			size[k] = 1 + r.Float64()
-		}
-		checkGradient(t, func(x, g []float64) float64 { return f.coded(c, size, x, g, true) }, x[:2*len(f.rows)])
+		z, probs := f.z(x), slices.Clone(f.probabilities(x))
+		target := newTarget(c, z, probs, f.axes)
+		checkGradient(t, func(x, g []float64) float64 { return f.coded(c, target, x, g, true) }, x[:2*len(f.rows)])
 	}
 }
 
@@ -166,7 +165,7 @@ func TestSpanIsTheSameProblem(t *testing.T) {
 		if k == 1 {
 			d.u, d.dim, d.span = d.p, d.axes, nil
 		}
-		f := newFit(d, everyExample(d), nil, 1)
+		f := newFit(d, d.everyone(), nil, 1)
 		f.lambda = 0.3
 		x := make([]float64, len(f.rows)*(f.dim+1))
 		if _, err := f.solve(context.Background(), x, final); err != nil {
@@ -189,7 +188,7 @@ func TestWeightIsRepetition(t *testing.T) {
 	var x [2][]float64
 	for k, p := range []*Person{p, twice} {
 		d := newData(p, nil)
-		f := newFit(d, everyExample(d), nil, 1)
+		f := newFit(d, d.everyone(), nil, 1)
 		f.lambda = 0.3
 		x[k] = make([]float64, len(f.rows)*(f.dim+1))
 		if _, err := f.solve(context.Background(), x[k], final); err != nil {

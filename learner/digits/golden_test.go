@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -14,14 +15,16 @@ import (
 // golden is one problem and its solution by testdata/reference.py.
 type golden struct {
 	A, C, Digits         int
-	Lambda, BiasLambda   float64
+	Lambdas, Shares      []float64 // two strengths, and what each has of the mean; the prior alone has the rest
+	BiasLambda           float64
 	P, Base, Prior       []float32
 	Class, Labels        []int
 	Rejected             []bool
 	Weight               []float32
 	Probe, ProbeGradient []float64 // x = (z, b), and the gradient there
-	ProbeValue, Value    float64   // the objective there, and at its minimum
+	ProbeValue, Value    float64   // the objective there, and at its minimum, of the first strength
 	Z, B                 []float64 // the minimum
+	Mean                 []float64 // z and b of the mean of both minima and zero
 	Moved                int       // levels that are not those nearest to z
 	FirstScales, Rows    []int     // bytes: of least squares, and the digits
 	ExactScales          []float64 // refitted
@@ -49,18 +52,24 @@ func (g golden) fit(reduced bool) *fit {
 	if !reduced {
 		d.u, d.dim, d.span = d.p, d.axes, nil
 	}
-	f := newFit(d, everyExample(d), numeric.Widen(g.Prior), g.BiasLambda)
-	f.lambda = g.Lambda
+	f := newFit(d, d.everyone(), numeric.Widen(g.Prior), g.BiasLambda)
+	f.lambda = g.Lambdas[0]
 	return f
 }
 
-func everyExample(d *data) []int {
-	all := make([]int, d.n)
-	for i := range all {
-		all[i] = i
+// mean is the problem in the examples' span, and the mean of its solutions.
+func (g golden) mean(t *testing.T) (*fit, []float64) {
+	f, s := g.fit(true), &solutions{}
+	x := make([]float64, len(f.rows)*(f.dim+1))
+	for _, f.lambda = range g.Lambdas {
+		if _, err := f.solve(context.Background(), x, final); err != nil {
+			t.Fatal(err)
+		}
+		s.x = append(s.x, slices.Clone(x))
 	}
-	return all
+	return f, s.mean(g.Shares)
 }
+
 
 func TestGoldenObjective(t *testing.T) {
 	for k, g := range readGolden(t) {
@@ -93,11 +102,8 @@ func TestGoldenCode(t *testing.T) {
 	moved := 0
 	for k, g := range readGolden(t) {
 		moved += g.Moved
-		f := g.fit(true)
-		x := make([]float64, len(f.rows)*(f.dim+1))
-		if _, err := f.solve(context.Background(), x, final); err != nil {
-			t.Fatal(err)
-		}
+		f, x := g.mean(t)
+		near(t, k, "mean", 1e-6, append(f.z(x), x[len(f.rows)*f.dim:]...), g.Mean)
 		level := make([]float64, f.axes)
 		var first, rows []byte // of least squares; settled
 		for r := range f.rows {

@@ -56,7 +56,7 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 		}
 	}
 	d := newData(p, nil)
-	f := newFit(d, everyExample(d), nil, 1)
+	f := newFit(d, d.everyone(), nil, 1)
 	f.lambda = 2
 	x := make([]float64, len(f.rows)*(f.dim+1))
 	if _, err := f.solve(context.Background(), x, final); err != nil {

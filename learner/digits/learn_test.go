@@ -329,3 +329,52 @@ func TestLearnEndsWithItsContext(t *testing.T) {
 		cancel(nil)
 	}
 }
+
+// TestWeights: each strength weighs as its loss out of fold and what is known beforehand say, and the prior alone serves from half of the weight on.
+func TestWeights(t *testing.T) {
+	for seed := range uint64(6) {
+		p := withAll(randomPerson(seed, 20+int(seed)*4, 16, 3))
+		l := &learning{data: newData(p, nil), person: p, options: (*Options)(nil).orDefaults()}
+		if err := l.trainFolds(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		weights, prior := l.weigh()
+		want, sum := []float64{math.Exp(l.loss(prior) - l.loss(prior) - 0.5)}, math.Exp(-0.5)
+		for k, lambda := range []float64{6, 2, 0.6, 0.2, 0.06, 0.02} {
+			logProb := l.outOfFold(func(fold, i int) []float64 {
+				s := l.trained[fold]
+				return s.answer(s.x[k+1], i, s.prior)
+			})
+			want = append(want, math.Exp(l.loss(prior)-l.loss(logProb)-2*math.Pow(math.Log10(lambda/0.3), 2)))
+			sum += want[k+1]
+		}
+		for k := range want {
+			want[k] /= sum
+		}
+		near(t, int(seed), "weights", 1e-9, weights, want)
+		limit := math.Log((1 - weights[0]) / weights[0]) // nats that make the prior alone weigh half
+		for _, off := range []float64{-0.01, 0.01} {
+			res := learn(t, p, &Options{PriorCaution: limit + off})
+			if alone := math.IsInf(res.Lambda, 1); alone != (off > 0) {
+				t.Errorf("seed %d: %g nats beyond half of the weight: got the prior alone: %v", seed, off, alone)
+			}
+		}
+	}
+}
+
+// TestFewAreAskedForLess: below eight examples digits have less loss out of fold than the prior; from eight on they may have a little more.
+func TestFewAreAskedForLess(t *testing.T) {
+	more := map[int]int{}
+	for seed := range uint64(60) {
+		for _, n := range []int{4, 7, 8, 12} {
+			p := randomPerson(seed, n, 16, 2)
+			res := learn(t, p, nil)
+			if len(res.Labels) > 0 && loss(p, res.LogProb) >= loss(p, res.PriorLogProb) {
+				more[n]++
+			}
+		}
+	}
+	if more[4] > 0 || more[7] > 0 || more[8] == 0 || more[12] == 0 {
+		t.Errorf("got digits with more loss than the prior by number of examples: %v, want none of 4 and 7, some of 8 and 12", more)
+	}
+}
