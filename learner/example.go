@@ -35,6 +35,8 @@ type Job struct {
 	Train []Example
 	Held  []Example // for early stopping; never trained on
 	Start Start
+
+	Prepared *Prepared // of Train, for jobs that share texts; nil: the run prepares its own
 }
 
 func (j *Job) validate() error {

@@ -68,3 +68,9 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 	p.axes.Features(phi[:0], phi)
 	return phi, nil
 }
+
+// row is one of some pooled embeddings.
+func (p *SDK) row(x []float32, i int) []float32 {
+	d := p.encoder.Hidden()
+	return x[i*d : (i+1)*d]
+}

@@ -1,23 +1,14 @@
 package sdk
 
-import (
-	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/store"
-)
+import "github.com/xpeft/xpeft/learner"
 
-// start is where training begins: the profile's own logits, else its mask; fresh for one that is
-// new, only observed so far, over another bank, or with something taken back.
-func (l *lesson) start() (st learner.Start, from Start, err error) {
-	if l.old == nil || !learned(l.old.record) || l.move || l.person.Anew {
+// begin is where a training of masks begins. From the examples that earlier trainings had it begins with nothing, so that no fold knows what it is asked about; where none of those is stored, with the
+// profile's mask, which is all that is left of them.
+func (l *lesson) begin() (st learner.Start, from Start, err error) {
+	if !l.goesOn {
 		return st, StartFresh, nil
 	}
-	props := l.bank.Properties()
-	if state, err := l.sdk.store.State(l.id); err == nil {
-		st.Logits = decodeState(state, props.N, props.Blocks)
-	}
-	if st.Logits == nil {
-		st.Logits = learner.FromMask(l.old.mask)
-	}
+	st.Logits = learner.FromMask(l.old.mask)
 	if l.headRef != 0 && l.old.bias != nil {
 		st.Bias = make([]float32, len(l.head.Labels))
 		for c, label := range l.old.head.Labels {
@@ -29,6 +20,3 @@ func (l *lesson) start() (st learner.Start, from Start, err error) {
 	st.Affine, err = l.old.affine()
 	return st, StartProfile, err
 }
-
-// learned tells a profile that was trained from one that was only observed.
-func learned(rec *store.Profile) bool { return rec.Examples > 0 }

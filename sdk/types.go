@@ -83,8 +83,8 @@ type Report struct {
 	Before    Score  // of what was served before; a label that it did not have counts as wrong; for a new profile the shared head with the label prior, for masks the base
 	After     Score  // of what was learned, on the same examples, even if the label prior serves instead
 	Examples  int    // learned from, stored ones included
-	HeldOut   int    // kept back to judge masks by; 0 for digits, which are measured out of fold and learned from all
-	Moved     bool   // from masks to digits, from digits to masks, by Rebase, or to what the engine trains, from adapters in more blocks or over a bank that it cannot train over
+
+	Moved bool // from masks to digits, from digits to masks, by Rebase, or to what the engine trains, from adapters in more blocks or over a bank that it cannot train over
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
 	Labels    []LabelReport
 	MacroF1   float64
