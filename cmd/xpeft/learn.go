@@ -86,7 +86,7 @@ func (a *app) learnCommand() *cobra.Command {
 		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label": "…"}, and learn each profile that they name, in the
 order of their first lines. Numbers are learned with "value" instead of "label"; "rejected": true says that a text is not of its label, and "weight"
 how much the line counts beside others. All lines are read before the first profile learns: a bad
-line changes nothing. A profile that fails does not stop the others. Learning again continues from the last revision.`,
+line changes nothing. A profile that fails does not stop the others. Learning again takes the stored examples with it.`,
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
