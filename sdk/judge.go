@@ -65,12 +65,12 @@ func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 		return nil, err
 	}
 	var ask []int
-	for i, e := range l.examples {
+	for i, e := range l.merged {
 		switch a, ok := known[l.answerKey(i)]; {
 		case ok:
 			out[i] = a
 		case l.faded(i):
-		case !e.Known || len(known) > 0 || l.heldOut && e.Held:
+		case !e.Known || len(known) > 0 || l.heldOut && e.HeldOut():
 			ask = append(ask, i)
 		}
 	}
@@ -78,7 +78,7 @@ func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 		return nil, err
 	}
 	for _, i := range ask { // of numbers none: they are judged by the loss alone
-		out[i].Fresh = !l.head.Regression() && (!l.examples[i].Known || len(known) > 0)
+		out[i].Fresh = !l.head.Regression() && (!l.merged[i].Known || len(known) > 0)
 	}
 	return out, nil
 }
@@ -113,7 +113,7 @@ func (l *lesson) forgottenAnswers() (had []int) {
 	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut {
 		return nil
 	}
-	for i, e := range l.examples {
+	for i, e := range l.merged {
 		if e.Known {
 			had = append(had, i)
 		}

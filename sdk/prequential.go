@@ -39,7 +39,7 @@ func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequen
 	}
 	var unseen []int
 	for i, e := range l.examples {
-		if _, has := l.old.head.Label(l.head.Labels[e.Class]); has && !e.Known && !e.Rejected {
+		if _, has := l.old.head.Label(l.head.Labels[e.Class]); has && !l.merged[i].Known && !e.Rejected {
 			unseen = append(unseen, i)
 		}
 	}
