@@ -43,7 +43,7 @@ type LearnOptions struct {
 	// Force installs the new revision whatever was measured.
 	Force bool
 	// Effort trades time for quality of masks; docs/accuracy.md has both. It changes the default Config only, and nothing of digits. learner.EffortFast trains the masks of the upper half of the bank's blocks over
-	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or the profile has learned below, it takes two
+	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or training goes on from what was learned below, it takes two
 	// fifths of the epochs instead.
 	Effort learner.Effort
 	// Config of the training of masks; a profile of digits that is given one becomes one of masks. Default, where masks are learned: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
