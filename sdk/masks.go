@@ -33,7 +33,6 @@ type trial struct {
 	scale  scaling
 	job    learner.Job
 	result *learner.Result
-	err    error
 }
 
 // learnMasks trains all folds of all tasks of one bank and configuration together, and each task on all its examples. A task that cannot be trained ends, and the others go on.
