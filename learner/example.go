@@ -15,8 +15,7 @@ type Example struct {
 	Weight   float32 // its share of the loss; 0: 1
 	Rejected bool    // the text is not of Class: its loss is −log(1 − p)
 
-	Held  bool // it is measured on and not trained on: whoever divides a profile's examples goes by it
-	Known bool // an earlier training has seen it
+	Held bool // it is measured on and not trained on: whoever divides examples goes by it
 }
 
 // Start is where a profile's training begins. A nil field means fresh: zeros with jitter for the logits, the bank's default for the
@@ -35,6 +34,8 @@ type Job struct {
 	Train []Example
 	Held  []Example // for early stopping; never trained on
 	Start Start
+
+	Prepared *Prepared // of Train, for jobs that share texts; nil: the run prepares its own
 }
 
 func (j *Job) validate() error {

@@ -64,17 +64,34 @@ func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error
 		x, err := Embed(ctx, env, examples, nil)
 		return &Prepared{examples: examples, features: x}, err
 	}
-	st, err := newStems(ctx, env, examples, env.from(Config{}), int64(1)<<62)
+	return PrepareFor(ctx, env, examples, Config{StemBudget: int64(1) << 62})
+}
+
+// PrepareFor computes it for trainings of masks with c: below the first block that c trains, and as
+// far as c.StemBudget goes. What is beyond is computed whenever it is used.
+func PrepareFor(ctx context.Context, env Env, examples []Example, c Config) (*Prepared, error) {
+	env = env.ready()
+	st, err := newStems(ctx, env, examples, env.from(c), c.StemBudget)
 	return &Prepared{examples: examples, stems: st}, err
 }
 
 // Embed is the pooled embedding of every prepared example under one folded adapter (nil: the bare
-// encoder), [n,H]. It may be of another bank than env's that has no more blocks.
+// encoder), [n,H]. Below what was prepared for it must do nothing: there it is not asked.
 func (p *Prepared) Embed(ctx context.Context, env Env, a *model.Adapter) ([]float32, error) {
 	if p.features != nil {
 		return p.features, nil
 	}
-	return embedAll(ctx, env.ready(), p.examples, p.stems, a)
+	return embedAll(ctx, env.ready(), p.examples, p.stems, last(a, env.Encoder.Blocks()-p.stems.from))
+}
+
+// last is an adapter's last blocks, so many at most.
+func last(a *model.Adapter, most int) *model.Adapter {
+	if a == nil || a.Blocks <= most {
+		return a
+	}
+	part := func(x []float32) []float32 { return x[len(x)/a.Blocks*(a.Blocks-most):] }
+	return &model.Adapter{Blocks: most, Bottleneck: a.Bottleneck, Activation: a.Activation,
+		Down: part(a.Down), Up: part(a.Up), DownBias: part(a.DownBias), UpBias: part(a.UpBias), Norm: part(a.Norm)}
 }
 
 // Pick is some of them, by their numbers; nothing is computed again.

@@ -64,32 +64,25 @@ var errDiverged = errors.New("learner: training diverged")
 // Learn trains a profile. Cost: like training one adapter on the same examples; memory: Config.StemBudget.
 // ctx ends it within one step, with ctx's error and nothing kept.
 func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
-	return learn(ctx, env, j, c, nil)
-}
-
-// LearnPrepared is Learn from examples that were prepared for env's bank, or for a head alone: j.Train is set to them.
-func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (*Result, error) {
-	if !p.fits(env, c) {
-		return nil, fmt.Errorf("%w: examples prepared for another mode or other adapters", ErrConfig)
-	}
-	j.Train = p.examples
-	return learn(ctx, env, j, c, p)
-}
-
-func learn(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*Result, error) {
 	began := time.Now()
-	r, err := trainedRun(ctx, env, j, c, prepared)
+	r, err := trainedRun(ctx, env, j, c)
 	if err != nil {
 		return nil, err
 	}
 	return r.finish(began)
 }
 
+// LearnPrepared is Learn from examples that were prepared for env's bank, or for a head alone: j.Train is set to them.
+func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (*Result, error) {
+	j.Train, j.Prepared = p.examples, p
+	return Learn(ctx, env, j, c)
+}
+
 // trainedRun is a run that has taken all its steps.
-func trainedRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepared) (*run, error) {
+func trainedRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	r, err := newRun(env.ready(), j, c)
 	if err == nil {
-		err = r.prepare(ctx, prepared)
+		err = r.prepare(ctx)
 	}
 	if err == nil {
 		err = r.train(ctx)
@@ -102,7 +95,7 @@ func trainedRun(ctx context.Context, env Env, j Job, c Config, prepared *Prepare
 // stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()
-	r, err := trainedRun(ctx, env, j, c, nil)
+	r, err := trainedRun(ctx, env, j, c)
 	if err != nil {
 		return nil, nil, err
 	}

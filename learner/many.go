@@ -108,14 +108,14 @@ func (m *many) admit(ctx context.Context) error {
 // rows is the most that a job brings into a step.
 func (m *many) rows(j Job) int { return min(m.config.Batch, len(j.Train)) }
 
-// prepare computes what is below the first adapter of all new jobs' texts at once.
+// prepare computes what is below the first adapter of all new jobs' texts at once, but of those that
+// bring it.
 func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) error {
 	var texts []Example
 	for _, l := range fresh {
-		texts = append(texts, l.job.Train...)
-	}
-	if len(texts) == 0 {
-		return nil
+		if l.job.Prepared == nil {
+			texts = append(texts, l.job.Train...)
+		}
 	}
 	all, err := newStems(ctx, m.env, texts, m.env.from(m.config), max(budget, 0))
 	if err != nil {
@@ -123,11 +123,13 @@ func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) err
 	}
 	at := 0
 	for _, l := range fresh {
-		n := len(l.job.Train)
-		st := *all
-		st.states = all.states[at : at+n : at+n]
-		l.kept, at = st.bytes(), at+n
-		if err := l.run.prepare(ctx, &Prepared{examples: l.job.Train, stems: &st}); err != nil {
+		if n := len(l.job.Train); l.job.Prepared == nil {
+			st := *all
+			st.states = all.states[at : at+n : at+n]
+			l.kept, at = st.bytes(), at+n
+			l.job.Prepared = &Prepared{examples: l.job.Train, stems: &st}
+		}
+		if err := l.run.prepare(ctx); err != nil {
 			return err
 		}
 	}

@@ -94,6 +94,62 @@ func TestManyAreAsAlone(t *testing.T) {
 	}
 }
 
+// TestManyShareTexts: jobs that share texts, prepared once, find what each finds alone, and their answers are those of the whole encoder; what was prepared otherwise is refused.
+func TestManyShareTexts(t *testing.T) {
+	ctx := context.Background()
+	env, j := lastBlocks(t, 0)
+	c := quick()
+	c.Top, c.Nu = min(2, env.Engine.Trains()), 0
+	all, err := PrepareFor(ctx, env, j.Train, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs []Job
+	for _, which := range [][]int{{0, 1, 2, 3, 4}, {3, 4, 5, 6, 7}, {7, 0}} {
+		next := j
+		next.Train, next.Prepared = nil, all.Pick(which)
+		for _, i := range which {
+			next.Train = append(next.Train, j.Train[i])
+		}
+		jobs = append(jobs, next)
+	}
+	got, err := LearnMany(ctx, env, jobs, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, next := range jobs {
+		next.Prepared = nil
+		want, err := Learn(ctx, env, next, c)
+		if err != nil || got[i].Err != nil {
+			t.Fatalf("job %d: got %v, alone %v", i, got[i].Err, err)
+		}
+		golden.Near(t, "losses", got[i].Result.Losses, want.Losses, 1e-4, 0)
+		golden.Near(t, "logits", got[i].Result.Logits.Values, want.Logits.Values, 1e-3, 0)
+		a := folded(t, env, got[i].Result)
+		upper, err := all.Embed(ctx, env, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := Embed(ctx, env, j.Train, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Near(t, "embeddings", upper, whole, 1e-5, 0)
+	}
+	deeper := c
+	deeper.Top = 0
+	other := jobs[0]
+	other.Train = other.Train[1:]
+	for name, try := range map[string]struct {
+		job Job
+		c   Config
+	}{"other blocks": {jobs[0], deeper}, "other texts": {other, c}} {
+		if _, err := LearnMany(ctx, env, []Job{try.job}, try.c); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: got %v, want ErrConfig", name, err)
+		}
+	}
+}
+
 // TestManyTop: over a bank in all blocks the last ones alone are trained.
 func TestManyTop(t *testing.T) {
 	env, j := lastBlocks(t, 0)

@@ -60,6 +60,9 @@ func check(env Env, j *Job, c Config) error {
 	if err := j.validate(); err != nil {
 		return err
 	}
+	if p := j.Prepared; p != nil && (len(p.examples) != len(j.Train) || !p.fits(env, c)) {
+		return fmt.Errorf("%w: %d examples, %d of them prepared, or for another mode or other adapters", ErrConfig, len(j.Train), len(p.examples))
+	}
 	if j.Head.Hidden != env.Encoder.Hidden() {
 		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
 	}
@@ -86,8 +89,8 @@ func check(env Env, j *Job, c Config) error {
 }
 
 // prepare computes what training cannot change, unless it was.
-func (r *run) prepare(ctx context.Context, p *Prepared) (err error) {
-	if p != nil {
+func (r *run) prepare(ctx context.Context) (err error) {
+	if p := r.job.Prepared; p != nil {
 		r.inputs = &inputs{r.job.Train, p.stems, p.features}
 	} else if r.inputs, err = newInputs(ctx, r.env, r.config, r.job.Train); err != nil {
 		return err

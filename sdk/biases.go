@@ -38,12 +38,12 @@ func (p *SDK) putBiasPrecision(ctx context.Context, v float64) error {
 }
 
 // beyondPrior is what fitted biases are beyond the prior of the same examples' counts; nil: that prior serves.
-func (l *lesson) beyondPrior(res *digits.Result, counts []uint32) []float32 {
+func (l *lesson) beyondPrior(res *digits.Result) []float32 {
 	if res.Biases == nil {
 		return nil
 	}
 	out := make([]float32, len(res.Biases))
-	for c, prior := range l.head.Prior(counts, priorStrength) {
+	for c, prior := range l.head.Prior(l.counts(l.examples), priorStrength) {
 		out[c] = res.Biases[c] - prior
 	}
 	return out

@@ -65,7 +65,7 @@ func (l *lesson) faded(i int) bool { return l.merged[i].Sequence < l.since }
 func (l *lesson) fade(who *digits.Person, first int) {
 	l.since, l.reconsidered = l.merged[first].Sequence, true
 	for i := range first {
-		who.Weight[i] = weightOf(l.data.train[i].Weight) * fadedWeight
+		who.Weight[i] = weightOf(l.examples[i].Weight) * fadedWeight
 	}
 }
 

@@ -42,15 +42,12 @@ func as(texts []Example, category map[string]int, shift int) []Example {
 // since is the sequence from which on a profile's examples count in full.
 func since(t *testing.T, p *SDK, id string) uint64 {
 	t.Helper()
-	old, err := p.snapshot(id)
+	state, err := p.store.State(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lesson{sdk: p, id: id, known: known{old: old}}
-	if _, err := l.readAnswers(); err != nil {
-		t.Fatal(err)
-	}
-	return l.since
+	from, _ := decodeAnswers(state, false)
+	return from
 }
 
 // TestChangedMind: of 260 texts the last 60 are filed by another meaning. After them the profile answers by the new one, nearly as well as one that was taught those 60 alone; where half

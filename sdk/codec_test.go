@@ -5,8 +5,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/store"
 )
 
 func encodedBias(t *testing.T, bias []float32) []byte {
@@ -51,26 +52,33 @@ func TestBias(t *testing.T) {
 	}
 }
 
-func TestState(t *testing.T) {
-	g := learner.NewLogits(5, 2)
-	for i := range g.Values {
-		g.Values[i] = float32(i) / 8
+// TestAnswers: what is kept of answers comes back, of labels within a hundredth and of numbers within a part in 128, and nothing of a state that is cut off or of an earlier version's logits.
+func TestAnswers(t *testing.T) {
+	l := &lesson{since: 300, head: &model.Head{Labels: []string{"a", "b"}}}
+	answers := []digits.Answer{{Known: true, Right: true, Loss: 0.02}, {Known: true, Loss: digits.UnknownLoss}, {}, {Known: true, Loss: 3}}
+	for i := range answers {
+		l.merged = append(l.merged, store.Example{Key: uint64(i) * 77, Label: "a"})
 	}
-	data := encodeState(g)
-	if len(data) != 4*5*2 {
-		t.Errorf("got %d bytes, want %d", len(data), 4*5*2)
-	}
-	back := decodeState(data, 5, 2)
-	for i, v := range g.Values {
-		if back == nil || back.Values[i] != v {
-			t.Fatalf("got %+v, want %+v", back, g)
+	check := func(name string, state []byte, numbers bool, near float64) {
+		t.Helper()
+		since, kept := decodeAnswers(state, numbers)
+		if len(kept) != 3 || since != 300 {
+			t.Errorf("%s: got %d answers from %d on, want 3 from 300 on", name, len(kept), since)
+		}
+		for i, want := range answers {
+			got, ok := kept[l.answerKey(i)]
+			if ok != want.Known || got.Known != want.Known || got.Right != want.Right || math.Abs(got.Loss-want.Loss) > near*want.Loss {
+				t.Errorf("%s: answer %d: got %+v, want %+v", name, i, got, want)
+			}
 		}
 	}
-	bad := append([]byte(nil), data...)
-	binary.LittleEndian.PutUint16(bad, 0x7c00) // infinite
-	for _, data := range [][]byte{nil, data[1:], append(data, 0, 0), bad} {
-		if g := decodeState(data, 5, 2); g != nil {
-			t.Errorf("got %+v from a state of %d bytes that does not fit", g, len(data))
+	check("labels", l.encodeAnswers(answers), false, 0.01)
+	l.head = &model.Head{}
+	answers[0].Right, answers[1].Loss = false, 1e30
+	check("numbers", l.encodeAnswers(answers), true, 1.0/128)
+	for _, state := range [][]byte{nil, {0x80}, {0, 1, 2, 3, 4, 5}} {
+		if _, kept := decodeAnswers(state, false); len(kept) != 0 {
+			t.Errorf("got %v from the state %x", kept, state)
 		}
 	}
 }

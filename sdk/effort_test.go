@@ -111,8 +111,8 @@ func TestEffort(t *testing.T) {
 		}
 		return snap.bank.Properties().OffBelow(affine, 1)
 	}
-	again := func(id string, e learner.Effort) int {
-		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true}).Steps
+	again := func(id string, e learner.Effort) int { // which goes on from what it has
+		return mustLearn(t, p, id, examples(20, 0), &LearnOptions{Effort: e, Force: true, DropExamples: true}).Steps
 	}
 	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
 	if !trainsAll(p) { // nobody has an adapter below, and fast takes fewer steps

@@ -115,7 +115,7 @@ func ExampleSDK_Learn() {
 		log.Fatal(err)
 	}
 	fmt.Println("revision", rep.Revision, "installed", rep.Installed)
-	fmt.Println("examples", rep.Examples+rep.HeldOut, "bytes of masks", rep.MaskBytes)
+	fmt.Println("examples", rep.Examples, "bytes of masks", rep.MaskBytes)
 	// Output:
 	// revision 1 installed true
 	// examples 10 bytes of masks 36
@@ -137,7 +137,7 @@ func ExampleSDK_LearnMany() {
 			fmt.Println("an unknown label")
 			continue
 		}
-		fmt.Println(r.Report.Profile, r.Report.Revision, r.Report.Examples+r.Report.HeldOut)
+		fmt.Println(r.Report.Profile, r.Report.Revision, r.Report.Examples)
 	}
 	// Output:
 	// alice 1 10

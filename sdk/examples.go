@@ -102,7 +102,7 @@ func fitting(examples []store.Example, h *model.Head) (out []store.Example) {
 func (p *SDK) encode(examples []store.Example, h *model.Head) []learner.Example {
 	out := make([]learner.Example, len(examples))
 	for i, e := range examples {
-		x := learner.Example{Weight: e.Weight, Rejected: e.Rejected, Held: e.HeldOut(), Known: e.Known}
+		x := learner.Example{Weight: e.Weight, Rejected: e.Rejected, Held: e.HeldOut()}
 		if h.Regression() {
 			n, _ := folder.Number(e.Label)
 			x.Target = float32(n)

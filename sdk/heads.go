@@ -63,14 +63,17 @@ func (s *snapshot) kind() HeadKind {
 	return OwnHead
 }
 
-// ownHead continues the profile's own head, or starts from the shared one. Labels that neither has start from their names.
+// ownHead starts from the shared head, or goes on with the profile's own. Labels that it does not have start from their names.
 func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, error) {
 	from, labels := shared, l.options.Labels
-	if l.old != nil && !l.old.head.Regression() {
-		from = l.old.head
-	}
 	if labels == nil {
-		labels = from.Labels
+		labels = shared.Labels
+		if l.old != nil && !l.old.head.Regression() {
+			labels = l.old.head.Labels
+		}
+	}
+	if l.goesOn && !l.old.head.Regression() {
+		from = l.old.head
 	}
 	labels = slices.Concat(labels, l.newLabels(labels))
 	var faults []string
@@ -91,7 +94,9 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
 	labels, from := slices.Clone(shared.Labels), []*model.Head{shared}
 	if l.old != nil && l.old.rows > 0 {
-		from = append(from, l.old.head)
+		if l.goesOn || l.digits && l.old.digits() { // whose rows are no more than names
+			from = append(from, l.old.head)
+		}
 		for _, label := range l.old.head.Labels[l.old.shared():] {
 			if _, ok := shared.Label(label); !ok && !l.takenBack(label) {
 				labels = append(labels, label)
@@ -188,9 +193,9 @@ func (p *SDK) inSpace(in space, heads []*model.Head) (out []*model.Head) {
 	return out
 }
 
-// numberHead continues the profile's own, or starts at zero.
+// numberHead starts at zero, or goes on with the profile's own.
 func (l *lesson) numberHead() *model.Head {
-	if l.old != nil && l.old.kind() == NumberHead {
+	if l.goesOn && l.old.kind() == NumberHead {
 		return l.old.head
 	}
 	d := l.sdk.encoder.Hidden()
@@ -201,15 +206,15 @@ func (l *lesson) numberHead() *model.Head {
 type scaling struct{ mean, std float32 }
 
 // standardise measures the scaling of the training targets and returns the head in it. Other heads are left as they are.
-func (l *lesson) standardise() (*model.Head, scaling) {
+func (l *lesson) standardise(train []learner.Example) (*model.Head, scaling) {
 	if !l.head.Regression() {
 		return l.head, scaling{0, 1}
 	}
-	n, mean, sq := float64(len(l.data.train)), 0.0, 0.0
-	for _, e := range l.data.train {
+	n, mean, sq := float64(max(1, len(train))), 0.0, 0.0
+	for _, e := range train {
 		mean += float64(e.Target) / n
 	}
-	for _, e := range l.data.train {
+	for _, e := range train {
 		sq += (float64(e.Target) - mean) * (float64(e.Target) - mean) / n
 	}
 	s := scaling{float32(mean), 1}
@@ -221,7 +226,7 @@ func (l *lesson) standardise() (*model.Head, scaling) {
 		h.W[i] /= s.std
 	}
 	h.B[0] = (h.B[0] - s.mean) / s.std
-	if l.old == nil || l.old.kind() != NumberHead { // a new one starts at the mean
+	if !l.goesOn || l.old.kind() != NumberHead { // a new one starts at the mean
 		h.B[0] = 0
 	}
 	return h, s

@@ -45,7 +45,7 @@ func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float3
 	if j == nil || l.rows > 0 || l.headRef != j.head {
 		return nil, nil
 	}
-	rows := j.rows(nil, encodings(l.data.train), phi)
+	rows := j.rows(nil, encodings(l.examples), phi)
 	logProb, err := j.outOfFold(ctx, who, rows)
 	if err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ func TestJointLife(t *testing.T) {
 		t.Error("a place moved without a newer bank")
 	}
 	join(t, p)
-	moved := mustLearn(t, p, "ann", es[9:10], &LearnOptions{Force: true})
+	moved := mustLearn(t, p, "ann", es[:1], &LearnOptions{Force: true})
 	if now := along("ann", true); !moved.Moved || now.record.Head == first.record.Head {
 		t.Errorf("got %+v, want the profile under the newer head", moved)
 	}

@@ -181,10 +181,11 @@ func (k *knowing) lesson(t *testing.T, id string, es []Example) (*lesson, []floa
 	if err != nil {
 		t.Fatal(err)
 	}
-	phi, err := k.sdk.features(context.Background(), encodings(l.all))
+	phi, err := k.sdk.features(context.Background(), encodings(l.examples))
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.phi = phi
 	return l, phi
 }
 
@@ -194,12 +195,13 @@ func TestKnownTextJudged(t *testing.T) {
 	k := newKnowing(t)
 	p, es := k.sdk, k.person(25)
 	mustLearn(t, p, "ann", es[:9], nil)
-	l, phi := k.lesson(t, "ann", es[9:])
-	served, err := l.servedAnswers(ctx, phi, map[uint32]digits.Answer{0: {}})
+	l, _ := k.lesson(t, "ann", es[9:])
+	l.kept = map[uint32]digits.Answer{0: {}}
+	served, err := l.servedAnswers(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tally, err := l.tallyOf(ctx, phi, served)
+	tally, err := l.tallyOf(ctx, served)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +257,7 @@ func TestKnownTextHeadReport(t *testing.T) {
 		byTokens[string(appendTokens(nil, &e))] = text
 	}
 	for _, e := range data.held {
-		z := k.row(t, byTokens[tokensOf(e)])[:2]
+		z := k.row(t, byTokens[string(appendTokens(nil, &e.Text))])[:2]
 		numeric.Softmax(z)
 		want.Loss -= math.Log(z[e.Class]) / float64(len(data.held))
 	}

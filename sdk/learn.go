@@ -11,12 +11,12 @@ import (
 	"github.com/xpeft/xpeft/internal/engine"
 )
 
-// Learn teaches a profile its user's examples, and makes the profile if it is new. It learns digits
-// from these examples and from those stored before, all of them, and installs the new revision only if
-// it is no worse than what is served, each side asked by cross-validation what it had not learned;
-// Report.Installed and Reason say so. Instead of a first revision that is worse than the label prior,
-// that prior serves. Masks (see LearnOptions.Config) keep three in ten examples back for ever, are
-// judged on those, and a first revision of theirs is always installed. The examples are stored either
+// Learn teaches a profile its user's examples, and makes the profile if it is new. It learns digits,
+// or masks (see LearnOptions.Config), from these examples and from those stored before, all of them,
+// and installs the new revision only if it is no worse than what is served, each side asked by
+// cross-validation what it had not learned; Report.Installed and Reason say so. Instead of a first
+// revision that is worse than the label prior, that prior serves; a head of the profile's own has none,
+// and its first revision is installed. The examples are stored either
 // way, the last Options.Limits.Examples of a profile, unless DropExamples. Cost: a forward pass of each
 // text and some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within
 // one pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced
@@ -46,7 +46,7 @@ type LearnResult struct {
 
 // LearnMany is Learn of many profiles with the same options. Masks are trained in joint steps: several profiles' few examples make one batch that is worth a core's while
 // (see learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own transaction and its own error, in the order of the requests; LearnOptions.Progress hears
-// of each step of each. ErrTwice, before anything is learned, if two requests name one profile; put its examples into one. Up to 128 profiles are under way
+// of each step of each one's training on all its examples. ErrTwice, before anything is learned, if two requests name one profile; put its examples into one. Up to 128 profiles are under way
 // at a time: for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and the results say which profiles are learned.
 func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOptions) ([]LearnResult, error) {
 	leave, err := p.enterToWrite()

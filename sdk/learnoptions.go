@@ -84,17 +84,18 @@ func (l *lesson) k() int {
 	return min(l.old.mask.K, l.bank.Properties().N)
 }
 
-// bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn them off, and nothing was learned there yet. What was is not thrown away to be fast.
+// bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn them off, and nothing that training goes on from was learned there. What was is not thrown away to be fast.
 func (l *lesson) bareBelow(top int) bool {
-	p := l.bank.Properties()
-	if !p.NormB {
-		return false
-	}
-	if l.old == nil || !learned(l.old.record) || l.move {
+	return l.bank.Properties().NormB && (!l.goesOn || l.old.bareBelow(top))
+}
+
+// bareBelow says whether a revision has no adapter but in the top blocks.
+func (s *snapshot) bareBelow(top int) bool {
+	if s.bank == nil {
 		return true
 	}
-	affine, err := l.old.affine()
-	return err == nil && affine != nil && p.OffBelow(affine, top)
+	affine, err := s.affine()
+	return err == nil && affine != nil && s.bank.Properties().OffBelow(affine, top)
 }
 
 // isTrained tells a head that was fitted to examples from one that was made of the labels' names.

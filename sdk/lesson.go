@@ -8,71 +8,55 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
-// lesson is one profile's part of a Learn: each of its parts is settled by one step of teach.
+// lesson is one profile's part of a Learn. newLesson settles all but what is said of single fields.
 type lesson struct {
 	sdk     *SDK
 	id      string
 	options LearnOptions
-	fresh   []store.Example // given now
-	known
-	aim
-	divided
-	begun
-}
 
-// known is what was there before.
-type known struct {
+	// What was there before.
 	old     *snapshot // nil for a new profile
 	person  store.Person
-	stored  []store.Example // given before
-	through uint64          // the first Sequence after those
-}
+	stored  []store.Example
+	through uint64                   // the first Sequence after those
+	since   uint64                   // the sequence from which on examples count in full
+	kept    map[uint32]digits.Answer // what the training of old answered out of fold
+	heldOut bool                     // old is of a version that held examples back
 
-// aim is what is learned.
-type aim struct {
-	digits  bool       // a code of digits over the folder's axes; else masks over a bank
-	biases  float64    // precision of those that take the label prior's place; 0: none do
-	joint   *jointBank // that a code may be along instead; nil: none
-	move    bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
-	narrows bool       // from adapters in more blocks than the engine trains to the last ones of them
-	bank    *bank.Bank // of masks
-	bankRef uint32
-	head    *model.Head // where the head starts
-	headRef uint32      // 0: the profile's own
-	texts   *jointBank  // that know what the shared head says of single texts; nil: none do
-	rows    int         // of a shared head, the last ones: the profile's own
-	config  learner.Config
-}
+	// What is learned.
+	digits   bool       // a code of digits over the folder's axes; else masks over a bank
+	biases   float64    // precision of those that take the label prior's place; 0: none do
+	joint    *jointBank // that a code may be along instead; nil: none
+	move     bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
+	narrows  bool       // from adapters in more blocks than the engine trains to the last ones of them
+	goesOn   bool       // from the weights of old, which has learned from none of the examples; else from nothing
+	bank     *bank.Bank // of masks
+	bankRef  uint32
+	head     *model.Head // where the head starts
+	headRef  uint32      // 0: the profile's own
+	texts    *jointBank  // that know what the shared head says of single texts; nil: none do
+	rows     int         // of a shared head, the last ones: the profile's own
+	config   learner.Config
+	fresh    []store.Example // given now
+	merged   []store.Example // what is learned from, new and stored
+	examples []learner.Example
+	erase    bool // there are stored ones to erase
 
-// divided are the examples.
-type divided struct {
-	data   split2
-	all    []learner.Example
-	merged []store.Example // all of them, as they are stored
-	since  uint64          // the sequence from which on they count in full
-
-	reconsidered bool              // since is this lesson's
-	kept         []learner.Example // of data.held: held out before this Learn too, with the same labels
-	unseen       []learner.Example // what no training has seen yet
-	erase        bool              // there are stored ones to erase
-}
-
-// begun is what was served before, and where training begins.
-type begun struct {
-	exam   exam
-	before Score
-	tally  prequentialTally
-	scale  scaling
-	began  Start
-	job    learner.Job
+	outcome                       // of the trainings
+	phi          []float32        // of digits: φ of the examples
+	beyond       []float32        // of digits: what biases in the label prior's place are beyond it; nil: it serves
+	masks        *masking         // of masks
+	reconsidered bool             // since is this lesson's
+	tally        prequentialTally // of the examples that no training had seen
 }
 
 func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
-	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), aim: aim{move: o.move}}
+	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
 	old, err := p.snapshot(id)
 	switch {
 	case err == nil:
@@ -80,58 +64,33 @@ func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o Le
 	case !errors.Is(err, ErrProfileNotFound) || o.move:
 		return nil, err
 	}
-	if l.digits, err = l.byDigits(); err != nil {
+	if err := l.readStored(); err != nil {
 		return nil, err
 	}
-	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
-		l.move = true
-	}
-	if l.digits {
-		if err := l.chooseJoint(); err != nil {
-			return nil, err
-		}
-		if l.biases, err = p.biasPrecision(); err != nil {
-			return nil, err
-		}
-	}
-	if !l.digits && (l.old == nil || l.move) {
-		if l.bankRef, l.bank, err = p.newcomersBank(); err != nil {
-			return nil, err
-		}
-	}
-	if l.old != nil {
-		if err := l.readStored(); err != nil {
-			return nil, err
-		}
+	if err := l.chooseKind(); err != nil {
+		return nil, err
 	}
 	if err := l.chooseHead(ctx); err != nil {
 		return nil, err
 	}
-	for i, e := range l.fresh {
-		if err := fits(e, l.head); err != nil {
-			return nil, fmt.Errorf("example %d: %w", i, err)
-		}
+	if err := l.gather(ctx); err != nil {
+		return nil, err
 	}
-	if err := l.divide(ctx); err != nil {
+	if err := l.readAnswers(); err != nil {
 		return nil, err
 	}
 	if !l.digits {
 		l.config = l.learnConfig()
-		l.narrows = l.config.Top > 0 && l.old != nil && learned(l.old.record) && !l.move && !l.bareBelow(p.engine.Trains())
+		l.narrows = l.config.Top > 0 && !l.first() && !l.move && !l.old.bareBelow(p.engine.Trains())
 	}
 	return l, nil
 }
 
-// byDigits says whether the profile gets a code of digits: it shares a head, and nobody asked for another training.
-func (l *lesson) byDigits() (bool, error) {
-	if l.options.Config != nil || l.kind() != SharedHead {
-		return false, nil
-	}
-	return l.sdk.newcomersDigits()
-}
-
 // readStored reads what the profile was given before.
 func (l *lesson) readStored() (err error) {
+	if l.old == nil {
+		return nil
+	}
 	if l.person, err = l.sdk.store.Person(l.id); err != nil {
 		return err
 	}
@@ -147,164 +106,110 @@ func (l *lesson) readStored() (err error) {
 	return nil
 }
 
-// divide settles what is trained on, what is held out, and what of that was so before.
-func (l *lesson) divide(ctx context.Context) error {
-	merged := fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head)
-	all := l.sdk.encode(merged, l.head)
-	for _, e := range all {
-		switch {
-		case e.Known && e.Held:
-			l.kept = append(l.kept, e)
-		case !e.Known && !e.Rejected:
-			l.unseen = append(l.unseen, e)
+// chooseKind settles whether the profile is digits or masks, and along which axes or over which bank.
+func (l *lesson) chooseKind() (err error) {
+	p := l.sdk
+	if l.options.Config == nil && l.kind() == SharedHead { // else another training was asked for
+		if l.digits, err = p.newcomersDigits(); err != nil {
+			return err
+		}
+	}
+	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
+		l.move = true
+	}
+	if l.digits {
+		if l.biases, err = p.biasPrecision(); err != nil {
+			return err
+		}
+		return l.chooseJoint()
+	}
+	seen := func(e store.Example) bool { return e.Known }
+	l.goesOn = l.old != nil && l.old.mask != nil && !l.first() && !l.move && !l.person.Anew && (l.options.DropExamples || !slices.ContainsFunc(l.stored, seen))
+	if l.bank == nil || l.move {
+		l.bankRef, l.bank, err = p.newcomersBank()
+	}
+	return err
+}
+
+// gather puts new and stored examples together.
+func (l *lesson) gather(ctx context.Context) error {
+	for i, e := range l.fresh {
+		if err := fits(e, l.head); err != nil {
+			return fmt.Errorf("example %d: %w", i, err)
 		}
 	}
 	if l.options.DropExamples {
 		l.erase, l.stored = len(l.stored) > 0, nil
-		merged = fitting(l.sdk.store.Merged(l.id, nil, l.fresh), l.head)
-		all = l.sdk.encode(merged, l.head)
 	}
-	if err := l.weigh(all); err != nil {
-		return err
+	l.merged = fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head)
+	l.examples = l.sdk.encode(l.merged, l.head)
+	switch {
+	case len(l.examples) > 0:
+		return l.weigh()
+	case l.person.Anew:
+		return l.unlearn(ctx)
 	}
-	l.all, l.merged = all, merged
-	if l.data = divide(all); l.digits { // which holds nothing back
-		l.data = split2{train: all}
-	}
-	if len(l.data.train)+len(l.data.held) == 0 {
-		if l.person.Anew {
-			return l.unlearn(ctx)
-		}
-		return fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
-	}
-	if len(l.data.train) == 0 { // so few that all would be kept back: none is
-		l.data.train, l.data.held = l.data.held, nil
-	}
-	return nil
+	return fmt.Errorf("%w: none is stored that the profile's head could learn", ErrExample)
 }
 
 // weigh makes labels count as much as LearnOptions.ClassWeights says.
-func (l *lesson) weigh(examples []learner.Example) error {
+func (l *lesson) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
 			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label, listed(l.head.Labels))
 		}
-		for i := range examples {
-			if examples[i].Class == class {
-				examples[i].Weight = weightOf(examples[i].Weight) * float32(w)
+		for i := range l.examples {
+			if e := &l.examples[i]; e.Class == class {
+				e.Weight = weightOf(e.Weight) * float32(w)
 			}
 		}
 	}
 	return nil
 }
 
-// commit stores what was learned, or only the examples if the gate kept the old revision. One transaction either way. What was trained on and judged waits no
-// more, whatever the gate said.
-func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
-	p, w, served := l.sdk, l.write(rep), rec
-	if rep.Installed {
-		w.State = state
-	} else {
-		served = l.old.record
-	}
-	var err error
-	if rep.Installed || l.erase { // examples are erased together with a revision
-		_, err = p.store.Put(ctx, served, w)
-	} else {
-		err = p.store.Beside(ctx, l.id, w)
-	}
-	if err != nil {
-		return err
-	}
-	now, err := p.snapshot(l.id)
-	if err != nil {
-		return err
-	}
-	if l.old != nil && l.old.key != now.key {
-		p.cache.drop(l.old.key)
-	}
-	person, err := p.store.Person(l.id)
-	if err != nil {
-		return err
-	}
-	rep.Waiting = person.Waiting
-	rep.Revision = now.revision
-	rep.MaskBytes = now.record.MaskBytes()
-	rep.Bytes, err = recordBytes(now.record)
-	return err
+// first says whether nothing was learned before: the base and the label prior have served.
+func (l *lesson) first() bool { return l.old == nil || !learned(l.old.record) }
+
+// learned tells a profile that was trained from one that was only observed.
+func learned(rec *store.Profile) bool { return rec.Examples > 0 }
+
+// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers.
+func (l *lesson) compares() bool {
+	return l.old != nil && l.old.head.Regression() == l.head.Regression()
 }
 
-// write is what is stored beside the record.
-func (l *lesson) write(rep *Report) store.Write {
-	w := store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64), Learned: l.through}
-	if l.old != nil {
-		*w.IfRevision = l.old.revision
-	}
-	if !w.DropExamples {
-		w.Append = slices.Clone(l.fresh)
-		for i := range w.Append {
-			w.Append[i].Known = true
+// pick are some of the examples; those from before a change weigh less.
+func (l *lesson) pick(which []int) []learner.Example {
+	out := make([]learner.Example, len(which))
+	for n, i := range which {
+		if out[n] = l.examples[i]; l.faded(i) {
+			out[n].Weight = weightOf(out[n].Weight) * fadedWeight
 		}
 	}
-	w.DropHistory = l.person.Anew
-	l.tally.into(&w)
-	note := w.Person
-	w.Person = func(person *store.Person) {
-		person.Anew = false
-		note(person)
-		rep.Prequential = prequentialOf(person.Notes)
-	}
-	return w
+	return out
 }
 
-// record is the result as it will be stored. What is scored is what is stored: affine and bias are rounded to 8 bits.
-func (l *lesson) record(res *learner.Result, scale scaling) (*store.Profile, error) {
-	all := slices.Concat(l.data.train, l.data.held)
-	rec := &store.Profile{ID: l.id, Bank: l.bankRef, Head: l.headRef, Mask: res.Mask, Examples: uint32(len(all))}
-	if l.old != nil && l.options.DropExamples {
-		rec.Examples += l.old.record.Examples
-	}
-	props := l.bank.Properties()
-	if props.NormB && (l.config.Affine || l.config.Top > 0 || l.job.Start.Affine != nil) {
-		affine, err := props.EncodeAffine(res.Affine, l.bank.Affine())
-		if err != nil {
-			return nil, err
+// counts of the labels in a part, for the prior of the new revision; with DropExamples those learned before are known by their counts only.
+func (l *lesson) counts(part []learner.Example) []uint32 {
+	out := count(part, l.head)
+	if l.options.DropExamples && l.old != nil && l.headRef != 0 && l.headRef == l.old.record.Head {
+		for c, n := range l.old.record.Prior {
+			if c >= len(l.old.head.Labels) {
+				break
+			}
+			if at, ok := l.head.Label(l.old.head.Labels[c]); ok {
+				out[at] += n
+			}
 		}
-		rec.Affine = affine
 	}
-	head := res.Head
-	if l.headRef == 0 {
-		head = scale.undo(head)
-		head.Counts = count(all, head)
-		data, err := head.MarshalBinary()
-		if err != nil {
-			return nil, err
-		}
-		rec.OwnHead = data
-		return rec, nil
-	}
-	bias, err := encodeBias(res.Bias)
-	if err != nil {
-		return nil, err
-	}
-	rec.Bias = bias
-	rec.Prior = l.counts(all)
-	if l.rows == 0 {
-		return rec, nil
-	}
-	shared := len(head.Labels) - l.rows
-	own := head.Rows(shared)
-	own.Counts = rec.Prior[shared:]
-	rec.OwnHead, err = own.MarshalBinary()
-	return rec, err
+	return out
 }
 
-// recordBytes is the size of a stored record.
-func recordBytes(rec *store.Profile) (int, error) {
-	data, err := store.EncodeProfile(rec)
-	if err != nil {
-		return 0, fmt.Errorf("sdk: size of a record: %w", err)
+// numbered are the numbers from one up to another.
+func numbered(from, to int) (which []int) {
+	for i := from; i < to; i++ {
+		which = append(which, i)
 	}
-	return len(data), nil
+	return which
 }

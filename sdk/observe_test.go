@@ -344,28 +344,6 @@ func TestRollback(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 0), nil)
 }
 
-// TestGateRule: the examples that were held out before guard against new labels that are wrong, and give way to many that agree.
-func TestGateRule(t *testing.T) {
-	for _, tt := range []struct {
-		name                string
-		n                   int
-		before, after, lost int
-		want                bool
-	}{
-		{"no worse", 20, 10, 10, 0, true},
-		{"worse", 20, 10, 9, 0, false},
-		{"better on all, worse on the older", 20, 10, 11, 1, false},
-		{"better by little on the new", 20, 10, 10, 2, false},
-		{"a shift: better by much on the new", 20, 10, 13, 1, true},
-		{"a shift that costs too much", 20, 10, 12, 3, false},
-	} {
-		score := func(right int) Score { return Score{N: tt.n, Accuracy: float64(right) / float64(tt.n)} }
-		if got := installs(score(tt.before), score(tt.after), tt.lost); got != tt.want {
-			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
-		}
-	}
-}
-
 // TestForgottenWhileLearning: an id that is forgotten loses its turn, and leaves nothing behind in memory.
 func TestForgottenWhileLearning(t *testing.T) {
 	p := create(t, small(t))

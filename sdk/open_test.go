@@ -140,7 +140,7 @@ func TestDamagedFolder(t *testing.T) {
 	c := small(t)
 	c.Bank = warm(t, 2, 4, 1)
 	p := create(t, c)
-	mustLearn(t, p, "alice", examples(12, 0), quick())
+	mustLearn(t, p, "alice", examples(12, 0), forced())
 	info, err := p.store.Bank(1)
 	if err != nil {
 		t.Fatal(err)

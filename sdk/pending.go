@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -103,4 +104,15 @@ func (p *SDK) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank, h
 	}
 	sc, err := p.scoreHead(ctx, h, texts, known)
 	return sc.withMissing(len(held) - len(known)), err
+}
+
+// withMissing counts examples as wrong whose label what was scored does not have.
+func (sc Score) withMissing(missing int) Score {
+	if missing > 0 {
+		n := float64(sc.N + missing)
+		sc.Accuracy = sc.Accuracy * float64(sc.N) / n
+		sc.Loss = (sc.Loss*float64(sc.N) + digits.UnknownLoss*float64(missing)) / n
+		sc.N += missing
+	}
+	return sc
 }

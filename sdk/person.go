@@ -31,7 +31,7 @@ type StoredExample struct {
 	Time time.Time
 	// Learned says that a training has seen it.
 	Learned bool
-	// HeldOut says that masks, shared heads and banks are not trained on it, but measured; digits are learned from it.
+	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles learn from all.
 	HeldOut bool
 }
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -32,62 +32,62 @@ const (
 // prequentialTally is what one Learn adds.
 type prequentialTally struct{ n, profile, prior, base float64 }
 
-// prequential answers what no training has seen as it would have been answered when it came.
-func (l *lesson) prequential(ctx context.Context) (t prequentialTally, err error) {
-	if l.old == nil || l.old.head.Regression() {
+// tallyOf is how often what was served, its prior and its head alone were right about examples that no training had seen.
+func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
+	if !l.compares() || l.head.Regression() {
 		return t, nil
 	}
-	if l.head.Regression() || l.old.digits() && !l.digits {
-		return t, nil
+	var unseen []int
+	for i, e := range l.examples {
+		if _, has := l.old.head.Label(l.head.Labels[e.Class]); has && !l.merged[i].Known && !e.Rejected {
+			unseen = append(unseen, i)
+		}
 	}
-	unseen := relabel(l.unseen, l.head, l.old.head)
-	if len(unseen) == 0 {
-		return t, nil
-	}
-	texts := unseen[max(0, len(unseen)-mostTracked):]
-	bare, err := l.embedAlone(ctx, nil, texts)
-	if err != nil {
-		return t, err
-	}
-	own := bare
-	if learned(l.old.record) {
-		if own, err = l.embedAlone(ctx, l.old, texts); err != nil {
+	first := max(0, len(unseen)-mostTracked)
+	counts := l.countsBefore(unseen[:first])
+	x, width, err := l.bare(ctx, unseen[first:])
+	for n, i := range unseen[first:] {
+		if err != nil {
 			return t, err
 		}
-	}
-	counts := l.countsBefore(unseen[:len(unseen)-len(texts)])
-	for i, e := range texts {
-		prior := l.old.offsetWith(counts)
-		served := prior
-		if learned(l.old.record) {
-			served = l.old.offset
-		}
+		row, text := x[n*width:(n+1)*width], &l.examples[i].Text
+		class, _ := l.old.head.Label(l.head.Labels[l.examples[i].Class])
+		prior := rightly(l.old.head, l.old.texts.offset(l.old.uncoded(counts), text), row, class)
 		t.n++
-		t.profile += rightly(l.old.head, served, l.sdk.row(own, i), e.Class)
-		t.prior += rightly(l.old.head, prior, l.sdk.row(bare, i), e.Class)
-		t.base += rightly(l.old.head, nil, l.sdk.row(bare, i), e.Class)
-		if e.Class < len(counts) {
-			counts[e.Class]++
+		t.prior += prior
+		t.base += rightly(l.old.head, l.old.texts.offset(nil, text), row, class)
+		if l.first() {
+			t.profile += prior
+		} else if served[i].Right {
+			t.profile++
+		}
+		if class < len(counts) { // an own head that dropped its examples has none
+			counts[class]++
 		}
 	}
 	return t, nil
 }
 
+// bare is what the head of what was served sees of some examples, under no adapter.
+func (l *lesson) bare(ctx context.Context, which []int) (x []float32, width int, err error) {
+	width = l.old.head.Hidden
+	if l.digits && l.old.digits() {
+		return rowsOf(l.phi, which, width), width, nil
+	}
+	x, err = l.sdk.space(l.old.head).embed(ctx, encodings(l.pick(which)))
+	return x, width, err
+}
+
 // countsBefore are the labels that the prior knew of before the examples that are tracked.
-func (l *lesson) countsBefore(unseen []learner.Example) []uint32 {
+func (l *lesson) countsBefore(unseen []int) []uint32 {
 	if l.options.DropExamples {
 		return append([]uint32(nil), l.old.record.Prior...)
 	}
-	out := count(unseen, l.old.head)
+	out := count(relabel(l.pick(unseen), l.head, l.old.head), l.old.head)
 	for c, n := range countLabels(slices.DeleteFunc(slices.Clone(l.stored), func(e store.Example) bool { return !e.Known }), l.old.head) {
 		out[c] += n
 	}
 	return out
-}
-
-func (p *SDK) row(x []float32, i int) []float32 {
-	d := p.encoder.Hidden()
-	return x[i*d : (i+1)*d]
 }
 
 // rightly is 1 if the label with the highest logit is the given one.

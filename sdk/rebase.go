@@ -122,7 +122,7 @@ func (p *SDK) moved(id string) (bool, error) {
 	if digits {
 		return rec.Mask == nil && rec.Head == head, nil
 	}
-	return rec.Bank == bank && rec.Head == head, nil
+	return (rec.Mask == nil || rec.Bank == bank) && rec.Head == head, nil
 }
 
 // newcomers is what new profiles get: digits or masks, the bank of either, and the head that they share.

@@ -35,7 +35,7 @@ func (p *SDK) History(id string) ([]ProfileInfo, error) {
 }
 
 // Rollback serves an earlier revision of a profile again, under a new number, which it returns; revision 0 means the one before the current. Examples stay, and the
-// next Learn learns from them again; masks start from the one that came back. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
+// next Learn learns from them again. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
 func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uint64, err error) {
 	leave, err := p.enterToWrite()
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/xpeft/xpeft/learner"
 )
 
 // adding learns by heart, and takes labels up that are new to the shared head.
@@ -78,8 +80,9 @@ func TestOwnRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(p.setExams(ctx, []*task{{lesson: l}}), l.begin(ctx)); err != nil || l.job.Rows != 1 {
-		t.Errorf("got %d rows to train (%v), want 1", l.job.Rows, err)
+	texts, err := learner.PrepareFor(ctx, p.env(l.bank), l.examples, l.config)
+	if err := errors.Join(err, l.plan(texts)); err != nil || l.masks.all.job.Rows != 1 {
+		t.Errorf("got %d rows to train (%v), want 1", l.masks.all.job.Rows, err)
 	}
 
 	mustLearn(t, p, "zoe", examples(6, 0), forced())

@@ -17,6 +17,7 @@ type snapshot struct {
 	mask     *bitmask.Mask // nil without a bank
 	head     *model.Head
 	own      bool       // the head is the profile's own
+	phi      bool       // the head is over φ
 	rows     int        // of a shared head, the last ones: the profile's own
 	joint    *jointBank // that the profile's digits are along; nil: along the folder's axes, or none
 	texts    *jointBank // that know what the head says of single texts; nil: none do
@@ -57,7 +58,7 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 			return nil, err
 		}
 	}
-	s.key = p.keyOf(s)
+	s.key, s.phi = p.keyOf(s), p.seesFeatures(s.head)
 	if s.bias, err = decodeBias(rec.Bias, s.head); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func (p *SDK) openHead(s *snapshot) (err error) {
 }
 
 // digits says whether the profile is a code of digits, or waits to be one.
-func (s *snapshot) digits() bool { return s.mask == nil }
+func (s *snapshot) digits() bool { return s.mask == nil && s.phi }
 
 // folds says whether there is anything to fold: not of a profile that was only observed, or that the prior serves.
 func (s *snapshot) folds() bool { return s.mask != nil || len(s.record.Codes) > 0 }

@@ -106,3 +106,9 @@ func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, erro
 	p.axes.Features(phi[:0], phi)
 	return phi, nil
 }
+
+// row is one of some pooled embeddings.
+func (p *SDK) row(x []float32, i int) []float32 {
+	d := p.encoder.Hidden()
+	return x[i*d : (i+1)*d]
+}

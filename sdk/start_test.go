@@ -51,11 +51,12 @@ func TestFallbacks(t *testing.T) {
 func TestStart(t *testing.T) {
 	full, empty := create(t, small(t)), create(t, small(t))
 	mustLearn(t, full, "urgent", only("urgent", 10), forced())
+	mustLearn(t, full, "dropped", only("urgent", 10), dropping())
 	mustObserve(t, full, "seen", only("later", 1)...)
 	for _, c := range []struct {
 		id   string
 		want Start
-	}{{"new", StartFresh}, {"seen", StartFresh}, {"urgent", StartProfile}} {
+	}{{"new", StartFresh}, {"seen", StartFresh}, {"urgent", StartFresh}, {"dropped", StartProfile}} {
 		if rep := mustLearn(t, full, c.id, only("later", 6), forced()); rep.Start != c.want {
 			t.Errorf("%s: got %q, want %q", c.id, rep.Start, c.want)
 		}

@@ -1,11 +1,13 @@
 package sdk
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/model"
 )
 
 // visible reports whether a text shows anything: a character that is neither a space, a control or
@@ -65,13 +67,19 @@ func (p *SDK) checkPair(pair string) error {
 }
 
 // truncated counts the examples of which MaxTokens cut something off.
-func (s split2) truncated() (n int) {
-	for _, part := range [][]learner.Example{s.train, s.held} {
-		for _, e := range part {
-			if e.Text.Truncated {
-				n++
-			}
+func truncated(examples []learner.Example) (n int) {
+	for _, e := range examples {
+		if e.Text.Truncated {
+			n++
 		}
 	}
 	return n
+}
+
+// appendTokens is what a model reads of a text.
+func appendTokens(b []byte, text *model.Encoding) []byte {
+	for i, id := range text.IDs {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(id)), byte(text.TypeIDs[i]))
+	}
+	return b
 }

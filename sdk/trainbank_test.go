@@ -23,7 +23,11 @@ func TestDay100(t *testing.T) {
 		t.Errorf("a bank of nobody: got %v, want ErrExample", err)
 	}
 	for i := range 6 {
-		mustLearn(t, p, fmt.Sprint("user", i), examples(24, i%2), nil)
+		o, n := forced(), 24
+		if i%2 == 1 { // they will be glad to move
+			o.Config.BiasRate, o.Config.Constant, n = 20, true, 12
+		}
+		mustLearn(t, p, fmt.Sprint("user", i), examples(n, i%2), o)
 	}
 	before := mustPredict(t, p, "user1", "server down")
 	rep, err := p.TrainBank(ctx, &TrainBankOptions{Edit: fewSteps})
@@ -42,7 +46,7 @@ func TestDay100(t *testing.T) {
 		t.Error("a profile that was not moved is served otherwise")
 	}
 	// A profile over two blocks and one over one block, in one batch.
-	mustLearn(t, p, "new", examples(24, 0), nil)
+	mustLearn(t, p, "new", examples(24, 0), &LearnOptions{Force: true})
 	if info, err := p.Profile("new"); err != nil || info.Bank != rep.Bank || info.Blocks != 1 {
 		t.Errorf("got %+v (%v), want the new profile on the new bank", info, err)
 	}

@@ -43,16 +43,16 @@ type LearnOptions struct {
 	// Force installs the new revision whatever was measured.
 	Force bool
 	// Effort trades time for quality of masks; docs/accuracy.md has both. It changes the default Config only, and nothing of digits. learner.EffortFast trains the masks of the upper half of the bank's blocks over
-	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or the profile has learned below, it takes two
+	// states that are computed once, and leaves the lower half without an adapter; where the bank has one block, or training goes on from what was learned below, it takes two
 	// fifths of the epochs instead.
 	Effort learner.Effort
 	// Config of the training of masks; a profile of digits that is given one becomes one of masks. Default, where masks are learned: learner.LastBlocks() over a bank in the last blocks only and under a shared head that TrainHead made, else learner.Default(). K 0, as by default, means that of the profile's last revision, for a new one the store's.
-	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks.
+	// Head, and Bias of an own head, are set by the kind of head; Mode can only be learner.Masks. Patience does nothing: no examples are held out that it could watch.
 	Config *learner.Config
 	// ClassWeights is how much the examples of a label count in training beside the others', each times its own Weight: for labels that are rare and must not be missed. Positive, at most
 	// 1,000; a label that the profile does not have is ErrUnknownLabel.
 	ClassWeights map[string]float64
-	// Progress is called after each step of training masks, in the goroutine of Learn; digits have none.
+	// Progress is called after each step of training masks on all examples, in the goroutine of Learn; digits have none.
 	Progress func(step, steps int, loss float32)
 
 	move       bool // Rebase
@@ -63,11 +63,11 @@ type LearnOptions struct {
 type Start string
 
 const (
-	StartFresh   Start = "fresh"   // nothing: digits always; masks of a profile that had not learned, which begin at equal logits but for noise
-	StartProfile Start = "profile" // the masks of the profile's last revision
+	StartFresh   Start = "fresh"   // nothing: masks begin at equal logits but for noise
+	StartProfile Start = "profile" // the masks of the profile's last revision, where no example that it learned from is stored
 )
 
-// Score of a profile on examples that it had not learned from: out of fold, or held out.
+// Score of a profile, or of a shared head, on examples that it had not learned from.
 type Score struct {
 	N        int     `json:"n"`        // examples it was measured on; 0: not measured
 	Accuracy float64 `json:"accuracy"` // 0 for numbers
@@ -80,21 +80,20 @@ type Report struct {
 	Installed bool   // false: the old revision was kept
 	Reason    string // what was decided, in words
 	Revision  uint64 // now served; an old one that was kept gets a new number if DropExamples erased something
-	Before    Score  // of what was served before; a label that it did not have counts as wrong; for a new profile the shared head with the label prior, for masks the base
+	Before    Score  // of what was served before; a label that it did not have counts as wrong; for a new profile the shared head with the label prior, for an own head what it starts from
 	After     Score  // of what was learned, on the same examples, even if the label prior serves instead
 	Examples  int    // learned from, stored ones included
-	HeldOut   int    // kept back to judge masks by; 0 for digits, which are measured out of fold and learned from all
 	Moved     bool   // from masks to digits, from digits to masks, by Rebase, or to what the engine trains, from adapters in more blocks or over a bank that it cannot train over
-	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; of digits only.
+	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; none of numbers.
 	Labels    []LabelReport
 	MacroF1   float64
-	Sure      Sure  // from which probability on nearly all answers are right; of digits only
-	Truncated int   // of both, those longer than MaxTokens: their ends were not read
+	Sure      Sure  // from which probability on nearly all answers are right; none of numbers
+	Truncated int   // of these examples, those longer than MaxTokens: their ends were not read
 	Start     Start // where training began
 	Waiting   int   // examples that came meanwhile, and wait for the next training
 	// Prequential is how often what was served was right about examples before anything had learned from them: over the last hundred or so.
 	Prequential Prequential
-	Losses      []float32     // one a step; none of digits
+	Losses      []float32     // one a step of the training on all examples; none of digits
 	Steps       int           // 0 of digits
 	Took        time.Duration // waiting for other Learns included
 	Engine      string        // what computed, native or torch, and on which

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestColdStart: who answers for profiles that have not learned, where a training of masks begins (anew, where there were digits), and what is said to scripts that ask for what is gone.
+// TestColdStart: who answers for profiles that have not learned, where a training of masks begins (anew, unless no example is stored), and what is said to scripts that ask for what is gone.
 func TestColdStart(t *testing.T) {
 	dir := learnedFolder(t)
 	call(t, full, dir, `{"profile":"seen","text":"lunch?","label":"later"}`, "observe").want(t, exitOK)
@@ -23,8 +23,8 @@ func TestColdStart(t *testing.T) {
 	if out := call(t, full, dir, "", "predict", "-p", "nobody", "--fallback", "base", "hello").want(t, exitOK).out; !strings.Contains(out, "\t(base)\t") {
 		t.Errorf("got %q, want a word of who answered", out)
 	}
-	for _, c := range []struct{ profile, want string }{{"seen", "fresh"}, {"x", "fresh"}, {"x", "profile"}, {"alice", "fresh"}} {
-		rows := call(t, full, dir, examples(c.profile, 2), "learn", "--start", "fresh", "--epochs", "1", "--json").want(t, exitOK).rows(t)
+	for _, c := range []struct{ profile, drop, want string }{{"seen", "false", "fresh"}, {"x", "true", "fresh"}, {"x", "true", "profile"}, {"alice", "false", "fresh"}, {"alice", "false", "fresh"}} {
+		rows := call(t, full, dir, examples(c.profile, 2), "learn", "--start", "fresh", "--epochs", "1", "--force", "--drop-examples="+c.drop, "--json").want(t, exitOK).rows(t)
 		if len(rows) != 1 || rows[0]["start"] != c.want {
 			t.Errorf("%s: got %v, want %s", c.profile, rows, c.want)
 		}

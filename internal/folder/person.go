@@ -37,7 +37,7 @@ type PersonExample struct {
 	Weight   float64   `json:"weight"`
 	Time     time.Time `json:"time"`
 	Learned  bool      `json:"learned"`  // a training has seen it
-	HeldOut  bool      `json:"held_out"` // masks are measured on it, and never trained; digits are trained on all
+	HeldOut  bool      `json:"held_out"` // shared heads and warm banks are measured on it, and never trained; profiles learn from all
 }
 
 // PersonRevision is one revision, the one that is served first.
@@ -47,7 +47,7 @@ type PersonRevision struct {
 	Bank     string       `json:"bank"`    // digest of what the masks, or the digits, choose from; empty: there are none
 	Head     string       `json:"head"`    // kind
 	Learned  int          `json:"learned"` // examples that it was learned from
-	Before   *float32     `json:"before"`  // accuracy on what was held out, before that learning and after; nil: no number
+	Before   *float32     `json:"before"`  // accuracy on what had not been learned from, before that learning and after; nil: no number
 	After    *float32     `json:"after"`
 	Masks    []PersonMask `json:"masks"`
 	Record   []byte       `json:"record"` // as it is stored: docs/format.md

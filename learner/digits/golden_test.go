@@ -70,7 +70,6 @@ func (g golden) mean(t *testing.T) (*fit, []float64) {
 	return f, s.mean(g.Shares)
 }
 
-
 func TestGoldenObjective(t *testing.T) {
 	for k, g := range readGolden(t) {
 		f := g.fit(false)

@@ -63,7 +63,6 @@ type Report struct {
 	Before    float64 `json:"before"` // accuracy on examples that were not learned from
 	After     float64 `json:"after"`
 	Examples  int     `json:"examples"`
-	HeldOut   int     `json:"held_out"`
 	Bytes     int     `json:"bytes"`
 	Seconds   float64 `json:"seconds"`
 }
