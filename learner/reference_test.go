@@ -231,7 +231,11 @@ func nearGradients(t *testing.T, pairs map[string][2]any) {
 			off += (float64(got[i]) - w) * (float64(got[i]) - w)
 			size += w * w
 		}
-		if d := math.Sqrt(off / size); size > 0 && !(d <= 1e-5) {
+		least := 0.0
+		if name == "B" || name == "bias" {
+			least = 1e-7 // sums of residuals p − y, which nearly cancel: float32 holds each to so much
+		}
+		if d := math.Sqrt(off / size); size > 0 && !(d <= 1e-5) && !(math.Sqrt(off) <= least) {
 			t.Errorf("the gradient by %s is %.2g off", name, d)
 		}
 	}
