@@ -93,7 +93,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	for _, n := range m.Digits {
 		rep.N += 2 * n
 	}
-	rep.Reason = fmt.Sprintf("installed: people differ on %d axes", m.J)
+	rep.Reason = "installed: " + rep.Reason
 	return rep, nil
 }
 
@@ -217,11 +217,19 @@ func populationReport(m *population.Model, res *population.Report) *PopulationRe
 	return rep
 }
 
+// counted is n of something in words.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // reason says what would be decided, in words.
 func (r *PopulationReport) reason() string {
 	switch {
 	case r.Rank > 0:
-		return fmt.Sprintf("people differ on %d axes", r.Rank)
+		return fmt.Sprintf("people differ on %s", counted(r.Rank, "one axis", "axes"))
 	case r.Biases > 0:
 		return r.noAxes() + "; biases that are fitted to a person's answers take the label prior's place"
 	}
@@ -234,7 +242,7 @@ func (r *PopulationReport) noAxes() string {
 	case r.Low > 0:
 		return "nothing is worth installing: people differ, but what axes gain is too little for a bank"
 	case r.MorePeople > 0:
-		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %d people more would tell", r.MorePeople)
+		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %s more would tell", counted(r.MorePeople, "one person", "people"))
 	}
 	return "nothing is worth installing: these people do not differ in anything that the head and a prior do not say"
 }
