@@ -219,7 +219,7 @@ func (c *axesCheckpoint) close(ended bool) {
 	}
 }
 
-// drop removes the checkpoint, that of a training under way too, which keeps nothing more.
+// drop removes the checkpoint, that of a training under way too, which keeps nothing more, and those of adapters.
 func (c *axesCheckpoint) drop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,12 +228,13 @@ func (c *axesCheckpoint) drop() error {
 		c.file = nil
 	}
 	c.at, c.pending = nil, nil
-	return folder.DropAxesCheckpoint(c.dir)
+	return folder.DropCheckpoints(c.dir)
 }
 
 // dropGathered leaves nothing of what trainings keep of people for their next call, when somebody is forgotten.
 func (p *SDK) dropGathered() error {
 	p.kept.drop()
+	p.forgets.Add(1)
 	return p.fits.drop()
 }
 

@@ -42,6 +42,7 @@ type SDK struct {
 	banker   banker
 	kept     keptFeatures
 	fits     axesCheckpoint
+	forgets  atomic.Int64 // how often somebody was forgotten
 
 	axes      *axesBank // nil: the folder's profiles are masks
 	banks     byRef[*bank.Bank]

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -141,7 +140,7 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 	c.Shaped, c.Head = true, false
 	c.N, c.Bottleneck = b.Properties().N, max(1, p.encoder.Hidden()/16)
 	c.K = min(p.k, c.N)
-	c.Checkpoint = filepath.Join(folder.Banks(p.dir), "training.checkpoint")
+	c.Checkpoint = folder.AdapterCheckpoint(p.dir)
 	if o == nil {
 		o = new(TrainBankOptions)
 	}
@@ -172,6 +171,7 @@ func (o *TrainBankOptions) teachers() (teachers, error) {
 }
 
 func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {
+	forgets := p.forgets.Load()
 	job, rep, err := p.bankJob(ctx, from)
 	if err != nil {
 		return nil, err
@@ -187,6 +187,9 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers
 		res, err = learner.TrainBank(ctx, p.env(nil), job, c)
 	}
 	if err != nil {
+		if p.forgets.Load() != forgets { // of somebody whom its checkpoint has
+			err = errors.Join(err, folder.DropCheckpoints(p.dir))
+		}
 		return nil, err
 	}
 	info, err := folder.SaveBank(ctx, p.store, p.dir, res.Properties, res.Affine, res.Row)
@@ -209,7 +212,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers
 // or forgotten since, the configuration is another, or it is damaged. One such is kept, the latest:
 // with the data or the configuration of then it can be moved back.
 func (p *SDK) setAside(checkpoint string, why error) error {
-	aside := checkpoint + ".old"
+	aside := folder.SetAside(checkpoint)
 	if err := os.Rename(checkpoint, aside); err != nil {
 		return fmt.Errorf("setting a checkpoint aside: %w", err)
 	}

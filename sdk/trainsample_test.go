@@ -251,11 +251,6 @@ func TestTrainBankSetsAside(t *testing.T) {
 				mustObserve(t, p, "user1", Example{Text: fmt.Sprint("one more ", i), Label: labels[0]})
 			}
 		},
-		"a profile less": func() {
-			if err := p.Forget(context.Background(), "user2"); err != nil {
-				t.Fatal(err)
-			}
-		},
 		"another configuration": func() { edit = func(c *learner.BankConfig) { fewSteps(c); c.CheckpointEvery, c.Seed = 1, 9 } },
 		"damaged":               func() { writeFile(t, path, []byte("damaged")) },
 	} {
@@ -282,6 +277,48 @@ func TestTrainBankSetsAside(t *testing.T) {
 			t.Errorf("%s: got the log %s, want a warning", what, log)
 		}
 	}
+}
+
+// TestForgetDropsAdapterCheckpoint: whoever is forgotten is in no checkpoint of adapters any more, nor in one that was set aside or that a training under way leaves.
+func TestForgetDropsAdapterCheckpoint(t *testing.T) {
+	p := create(t, small(t))
+	for i := range 4 {
+		mustLearn(t, p, fmt.Sprint("user", i), examples(12, i%2), nil)
+	}
+	edit := func(c *learner.BankConfig) {
+		fewSteps(c)
+		c.CheckpointEvery = 1
+	}
+	path := folder.AdapterCheckpoint(p.dir)
+	none := func(when string) {
+		t.Helper()
+		for _, path := range []string{path, folder.SetAside(path)} {
+			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: got %v, want no %s", when, err, path)
+			}
+		}
+	}
+	cutTraining(t, p, edit)
+	writeFile(t, folder.SetAside(path), []byte("of before"))
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Forget(t.Context(), "user2"); err != nil {
+		t.Fatal(err)
+	}
+	none("forgotten after")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := p.TrainBank(ctx, &TrainBankOptions{Edit: edit, Progress: func(step, _ int, _ float32) {
+		if step == 3 {
+			if err := p.Forget(t.Context(), "user3"); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	}})
+	wantError(t, "a training that is cut off", err, context.Canceled)
+	none("forgotten meanwhile")
 }
 
 // TestTrainBankBusy: a second TrainBank at once says so, however many Learns there may be, and the first is not disturbed.

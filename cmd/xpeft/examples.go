@@ -85,7 +85,7 @@ func (a *app) forgetExample(ctx context.Context, st *store.Store, id, text, pair
 	if err := texts.Read(st); err != nil {
 		return err
 	}
-	if err := folder.DropAxesCheckpoint(a.dir); err != nil {
+	if err := folder.DropCheckpoints(a.dir); err != nil {
 		return err
 	}
 	n, err := st.ForgetExample(ctx, id, texts.Key(text, pair))
@@ -122,7 +122,7 @@ itself, with Options.ExampleAge.`,
 
 // expire prints what was erased even if not all profiles had their turn: that is done.
 func (a *app) expire(ctx context.Context, st *store.Store) error {
-	if err := folder.DropAxesCheckpoint(a.dir); err != nil {
+	if err := folder.DropCheckpoints(a.dir); err != nil {
 		return err
 	}
 	n, err := st.Expire(ctx, "")

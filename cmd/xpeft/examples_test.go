@@ -75,10 +75,15 @@ func TestErasingDropsCheckpoint(t *testing.T) {
 		told(t, dir)
 		for _, args := range [][]string{{"examples", "forget", "alice", "--text", "the server", "--pair", "is <Down>"}, {"examples", "expire", "--older-than", "2160h"}, {"forget", "alice"}} {
 			must(t, folder.MakeBanks(dir))
-			must(t, os.WriteFile(folder.AxesCheckpoint(dir), nil, 0o600))
+			paths := []string{folder.AxesCheckpoint(dir), folder.AdapterCheckpoint(dir), folder.SetAside(folder.AdapterCheckpoint(dir))}
+			for _, path := range paths {
+				must(t, os.WriteFile(path, nil, 0o600))
+			}
 			call(t, binary, dir, "", args...).want(t, exitOK)
-			if _, err := os.Stat(folder.AxesCheckpoint(dir)); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%v: got %v, want no checkpoint", args, err)
+			for _, path := range paths {
+				if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%v: got %v, want no %s", args, err, path)
+				}
 			}
 		}
 	})

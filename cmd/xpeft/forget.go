@@ -26,7 +26,7 @@ func (a *app) forgetCommand() *cobra.Command {
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			return a.withStore(false, func(st *store.Store) error {
-				if err := folder.DropAxesCheckpoint(a.dir); err != nil {
+				if err := folder.DropCheckpoints(a.dir); err != nil {
 					return err
 				}
 				return a.eachID(ctx, ids, func(id string) error {
