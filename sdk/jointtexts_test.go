@@ -28,6 +28,7 @@ type knowing struct {
 func newKnowing(t *testing.T) *knowing {
 	t.Helper()
 	p := differing(t, "")
+	p.observer.early = nil // who was only observed has no place
 	k := &knowing{planted: plantedIn(t, p, 60, 1, 1), sdk: p, known: map[string][]float64{}}
 	k.observed(t, p, 50, 40)
 	byKey := map[uint64]string{}
@@ -272,7 +273,6 @@ func TestKnownTextTravels(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
 	p, text := k.sdk, k.both()[0]
-	p.observer.early = nil // bob has no place
 	mustLearn(t, p, "ann", k.person(9), nil)
 	mustObserve(t, p, "bob", k.person(1)...)
 	to := differing(t, "")
