@@ -80,7 +80,7 @@ func (d *data) reduce() {
 	if 4*d.n > 3*d.axes {
 		return
 	}
-	var span []float64
+	span := []float64{} // never nil: without any direction it has no rows
 	for i := range d.n {
 		row := slices.Clone(d.row(i))
 		size := math.Sqrt(numeric.Dot(row, row))
