@@ -99,17 +99,14 @@ func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
 
 // loadAxes opens the folder's axes, if it has any.
 func (p *SDK) loadAxes() error {
-	data, err := p.store.GetMeta(metaAxes)
+	ref, err := p.metaNumber(metaAxes, "axes", "the ref of the axes")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
-		return corrupt("axes", err)
+		return err
 	}
-	if len(data) != 4 {
-		return fmt.Errorf("%w: the ref of the axes has %d bytes", ErrCorrupt, len(data))
-	}
-	info, err := p.store.Bank(binary.LittleEndian.Uint32(data))
+	info, err := p.store.Bank(ref)
 	if err != nil {
 		return corrupt("axes", err)
 	}

@@ -16,17 +16,14 @@ import (
 
 // biasPrecision is the precision of new profiles' biases that the last TrainBank found; 0: the label prior serves.
 func (p *SDK) biasPrecision() (float64, error) {
-	data, err := p.store.GetMeta(metaBiases)
+	bits, err := p.metaNumber(metaBiases, "precision of biases", "the precision of biases")
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, corrupt("precision of biases", err)
+		return 0, err
 	}
-	if len(data) != 4 {
-		return 0, fmt.Errorf("%w: the precision of biases has %d bytes", ErrCorrupt, len(data))
-	}
-	v := math.Float32frombits(binary.LittleEndian.Uint32(data))
+	v := math.Float32frombits(bits)
 	if !(v >= 0 && v <= math.MaxFloat32) {
 		return 0, fmt.Errorf("%w: biases of the precision %g", ErrCorrupt, v)
 	}

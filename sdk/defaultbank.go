@@ -3,20 +3,30 @@ package sdk
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
 )
 
 // defaultBank is the bank of new profiles.
 func (p *SDK) defaultBank() (uint32, error) {
-	data, err := p.store.GetMeta(metaBank)
-	if err != nil {
-		return 0, corrupt("default bank", err)
-	}
-	if len(data) != 4 {
-		return 0, fmt.Errorf("%w: the default bank's ref has %d bytes", ErrCorrupt, len(data))
+	ref, err := p.metaNumber(metaBank, "default bank", "the default bank's ref")
+	return ref, corrupt("default bank", err)
+}
+
+// metaNumber reads one of the store's values of four bytes; a value that is not there is ErrNotFound of the store. what and which name it in errors.
+func (p *SDK) metaNumber(key, what, which string) (uint32, error) {
+	data, err := p.store.GetMeta(key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return 0, err
+	case err != nil:
+		return 0, corrupt(what, err)
+	case len(data) != 4:
+		return 0, fmt.Errorf("%w: %s has %d bytes", ErrCorrupt, which, len(data))
 	}
 	return binary.LittleEndian.Uint32(data), nil
 }

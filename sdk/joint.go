@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -106,17 +105,14 @@ func (p *SDK) newcomersJoint() (*jointBank, error) {
 	if p.axes == nil {
 		return nil, nil
 	}
-	data, err := p.store.GetMeta(metaJoint)
+	ref, err := p.metaNumber(metaJoint, "joint axes", "the ref of the joint axes")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, corrupt("joint axes", err)
+		return nil, err
 	}
-	if len(data) != 4 {
-		return nil, fmt.Errorf("%w: the ref of the joint axes has %d bytes", ErrCorrupt, len(data))
-	}
-	j, err := p.joint(binary.LittleEndian.Uint32(data))
+	j, err := p.joint(ref)
 	if err != nil {
 		return nil, err
 	}
