@@ -38,6 +38,8 @@ var imports = map[string][]string{
 		"internal/quant"},
 	"internal/folder":        {"bank", "bitmask", "model", "store"},
 	"internal/axes":          {"bank"},
+	"internal/digits":        {"internal/numeric"},
+	"internal/population":    {"internal/dense", "internal/numeric", "internal/half"},
 	"internal/engine":        {"model"},
 	"internal/engine/native": {"internal/engine", "internal/dense", "model"},
 	"internal/engine/torch": {"internal/engine", "internal/engine/native", "internal/engine/torch/libtorch",
@@ -45,9 +47,7 @@ var imports = map[string][]string{
 	"internal/engine/torch/libtorch": {},
 	"learner": {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model",
 		"bitmask"},
-	"learner/digits":     {"internal/numeric"},
-	"learner/population": {"internal/dense", "internal/numeric", "internal/half"},
-	"sdk": {"learner", "learner/digits", "learner/population", "internal/engine",
+	"sdk": {"learner", "internal/digits", "internal/population", "internal/engine",
 		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model",
 		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
 	"metrics":        {"sdk"},
@@ -59,7 +59,7 @@ var imports = map[string][]string{
 	"research/stats": {},
 	"research/plot":  {},
 	"research/eval": {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner",
-		"learner/digits", "learner/population", "bank", "model", "bitmask", "internal/engine",
+		"internal/digits", "internal/population", "bank", "model", "bitmask", "internal/engine",
 		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/numeric", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/engine/native"}, // besides the sdk, it measures a baseline

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )

@@ -6,9 +6,9 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -92,7 +92,7 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 	return j, err
 }
 
-// populationModel is the joint axes and their head as learner/population has them.
+// populationModel is the joint axes and their head as internal/population has them.
 func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	h, err := p.head(j.head)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 )
 
 // Twenty texts on two axes: the first says which of two labels a text has.

@@ -1,4 +1,4 @@
-"""The reference of learner/population, in float64 NumPy and by the formulas alone: writes golden.json beside itself.
+"""The reference of internal/population, in float64 NumPy and by the formulas alone: writes golden.json beside itself.
 
 Run it as `python reference.py` with NumPy; it draws everything from one seed, so the file comes out the same.
 """
