@@ -1,51 +1,16 @@
 package bank
 
-import (
-	"math"
-	"math/bits"
-)
+import "math/bits"
 
 // Limits of axes: they keep what a stream can ask for small.
 const (
-	MaxAxesBytes = 256 << 20 // of all values, as stored
-	MaxDigits    = 8         // of an axis
-	MaxTap       = 63        // the last block whose states can be read
+	MaxAxesBytes   = 256 << 20 // of all values, as stored
+	MaxDigits      = 8         // of an axis
+	MaxTap         = 63        // the last block whose states can be read
+	MaxJointAxes   = 8
+	MaxJointLabels = 1 << 10
+	MaxJointTexts  = 1 << 20
 )
-
-// Axes are the head's side of a bank: unit vectors over φ, the features of a text. φ joins the
-// mean-pooled states after some blocks, the taps, each centred and scaled so that over the strings
-// that the axes were made of the mean square of φ is 1. A direction is an axis times ±K·2^-m, for
-// each digit m of 1 to Digits; a row takes one of each pair, K of the N = 2·K, and the average of
-// what it takes is, along each axis, a signed binary number between ±(1 − 2^-Digits).
-//
-// Axes are not changed after they were made; all methods may be called concurrently.
-type Axes struct {
-	Taps   []int     // blocks, ascending; 0 is the embeddings' output
-	Hidden int       // d
-	Digits int       // M
-	Mean   []float32 // [T,d]
-	Scale  []float32 // [T]
-	V      []float32 // [A,T·d]: orthonormal rows, each entry one that float16 holds
-}
-
-// Count is A, the number of axes.
-func (a *Axes) Count() int { return len(a.V) / a.Dim() }
-
-// K is the number of digits of all axes: the bits of a row.
-func (a *Axes) K() int { return a.Count() * a.Digits }
-
-// Dim is the number of values of φ, and of an axis: T·d.
-func (a *Axes) Dim() int { return len(a.Taps) * a.Hidden }
-
-// Properties are those of the bank: 2·K directions in one block.
-func (a *Axes) Properties() Properties {
-	p := Properties{Origin: HeadAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Hidden, Bottleneck: len(a.Taps), DType: F16,
-		Digits: a.Digits}
-	for _, t := range a.Taps {
-		p.Taps |= 1 << t
-	}
-	return p
-}
 
 // TapList are the blocks whose states axes with these properties read, ascending.
 func (p Properties) TapList() []int {
@@ -85,98 +50,25 @@ func (p Properties) validateAxes(bad func(string, ...any)) {
 	}
 }
 
-// Levels appends a row's number on each axis: Σ_m ±2^-m. Bit j·Digits + m − 1, the least
-// significant of its byte first, is the sign of digit m of axis j: 1 is plus.
-func (a *Axes) Levels(dst []float32, row []byte) []float32 {
-	for j := range a.Count() {
-		level := 0
-		for m := range a.Digits {
-			i := j*a.Digits + m
-			level = 2*level + 2*int(row[i/8]>>(i%8)&1) - 1
-		}
-		dst = append(dst, float32(level)/float32(int(1)<<a.Digits))
-	}
-	return dst
+// jointBytes counts rows and biases in float16, ranges in float32, digits, and what there is of
+// single texts.
+func (p Properties) jointBytes() int64 {
+	labels, axes := int64(p.Bottleneck), int64(p.Axes)
+	return axes*(5+2*labels*(int64(p.Hidden)+1)) + int64(p.Texts)*(8+2*(1+axes)*labels)
 }
 
-// AddRow folds a row: it adds scale × Σ_j level_j·V_j to w, of Dim values.
-func (a *Axes) AddRow(w []float32, row []byte, scale float32) {
-	levels := a.Levels(make([]float32, 0, a.Count()), row)
-	for j := range levels {
-		levels[j] *= scale
+func (p Properties) validateJoint(bad func(string, ...any)) {
+	p.validateSeedless(bad)
+	if p.Blocks != 1 || p.Activation != Identity || p.NormB || p.Bias || p.DType != F16 {
+		bad("joint axes are F16 in one block, without activation, LN_b and biases")
 	}
-	dim := a.Dim()
-	w = w[:dim]
-	v := a.V
-	for ; len(levels) >= 4; levels, v = levels[4:], v[4*dim:] {
-		l0, l1, l2, l3 := levels[0], levels[1], levels[2], levels[3]
-		v0, v1, v2, v3 := v[:dim], v[dim:2*dim], v[2*dim:3*dim], v[3*dim:4*dim]
-		for i := range w {
-			w[i] += l0*v0[i] + l1*v1[i] + l2*v2[i] + l3*v3[i]
-		}
+	if p.Axes < 1 || p.Axes > MaxJointAxes || p.N%2 != 0 || p.N < 2*p.Axes || p.N > 2*p.Axes*MaxDigits {
+		bad("%d directions on %d axes", p.N, p.Axes)
 	}
-	for j, l := range levels {
-		for i, x := range v[j*dim:][:dim] {
-			w[i] += l * x
-		}
+	if p.Bottleneck < 2 || p.Bottleneck > MaxJointLabels || p.jointBytes() > 2*MaxAxesBytes {
+		bad("joint axes of %d bytes for %d labels", p.jointBytes(), p.Bottleneck)
 	}
-}
-
-// Features appends φ of each text to dst, [n,Dim]: states are the mean-pooled states after the
-// taps, [n,T·d].
-func (a *Axes) Features(dst, states []float32) []float32 {
-	for len(states) > 0 {
-		for t := range a.Taps {
-			scale := float32(float64(a.Scale[t]) / math.Sqrt(float64(len(a.Taps))))
-			mean := a.Mean[t*a.Hidden:][:a.Hidden]
-			for i, m := range mean {
-				dst = append(dst, (states[i]-m)*scale)
-			}
-			states = states[a.Hidden:]
-		}
+	if p.Texts < 0 || p.Texts > MaxJointTexts {
+		bad("joint axes with parts of %d texts", p.Texts)
 	}
-	return dst
-}
-
-// Project appends V·φ of each text to dst, [n,A]: phi is [n,Dim]. A text's values are the same to
-// the bit whatever texts are beside it.
-func (a *Axes) Project(dst, phi []float32) []float32 {
-	dim, count := a.Dim(), a.Count()
-	n := len(phi) / dim
-	start := len(dst)
-	dst = append(dst, make([]float32, n*count)...)
-	out := dst[start:]
-	j := 0
-	for ; j+4 <= count; j += 4 {
-		for i := range n {
-			dot4(out[i*count+j:][:4], a.V[j*dim:][:4*dim], phi[i*dim:][:dim])
-		}
-	}
-	for ; j < count; j++ {
-		for i := range n {
-			out[i*count+j] = dot(a.V[j*dim:][:dim], phi[i*dim:][:dim])
-		}
-	}
-	return dst
-}
-
-// dot4 is dot of x with each of four rows, whose four sums the processor keeps in flight at once.
-func dot4(out, rows, x []float32) {
-	n := len(x)
-	r0, r1, r2, r3 := rows[:n], rows[n:2*n], rows[2*n:3*n], rows[3*n:4*n]
-	var s0, s1, s2, s3 float32
-	for i, v := range x {
-		s0 += v * r0[i]
-		s1 += v * r1[i]
-		s2 += v * r2[i]
-		s3 += v * r3[i]
-	}
-	out[0], out[1], out[2], out[3] = s0, s1, s2, s3
-}
-
-func dot(a, b []float32) (sum float32) {
-	for i, v := range b {
-		sum += v * a[i]
-	}
-	return sum
 }

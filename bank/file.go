@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -174,13 +173,12 @@ func (f *File) Row(side Side, block, adapter int) (weights, bias []float32, err 
 }
 
 func decodeEntries(dst []float32, src []byte, t DType) {
-	le := binary.LittleEndian
+	if t == F32 {
+		binary.Decode(src, binary.LittleEndian, dst) // src is long enough
+		return
+	}
 	for i := range dst {
-		if t == F16 {
-			dst[i] = half.To(le.Uint16(src[2*i:]))
-		} else {
-			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
-		}
+		dst[i] = half.To(binary.LittleEndian.Uint16(src[2*i:]))
 	}
 }
 

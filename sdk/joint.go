@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/internal/population"
@@ -15,7 +16,7 @@ import (
 // jointBank is axes on which a population's people differ, with the shared head that they were
 // trained with.
 type jointBank struct {
-	*bank.Joint
+	*axes.Joint
 	ref    uint32
 	digest store.Digest
 	head   uint32 // ref

@@ -177,7 +177,7 @@ func (j *joint) shrink(x, g []float64) (value float64) {
 func (j *joint) solve() {
 	solvers := make([]*solver, j.threads)
 	n := j.rank + j.labels
-	parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
+	numeric.Parallel(j.threads, len(j.people), 8, func(thread, from, to int) {
 		if solvers[thread] == nil {
 			solvers[thread] = newSolver(j.rank, j.labels, 1)
 			solvers[thread].enough = j.enough
@@ -194,7 +194,7 @@ func (j *joint) solve() {
 // each axis.
 func (j *joint) spread() {
 	C, n, width := j.labels, j.rank+j.labels, (1+j.rank)*j.labels
-	parallel(j.threads, j.texts, 32, func(_, from, to int) {
+	numeric.Parallel(j.threads, j.texts, 32, func(_, from, to int) {
 		clear(j.sums[from*width : to*width])
 		for t := from; t < to; t++ {
 			row := j.sums[t*width : (t+1)*width]

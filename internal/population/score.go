@@ -33,7 +33,7 @@ func countPrior(f *fold, _ *solver, a Answers, x []float64) {
 func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []float64)) {
 	j, shots := f.joint, c.options.Shots
 	all := make([][][]float64, len(f.held)) // of each person, by shots and then division, each answer's
-	parallel(c.options.Threads, len(f.held), 4, func(_, from, to int) {
+	numeric.Parallel(c.options.Threads, len(f.held), 4, func(_, from, to int) {
 		s, x := newSolver(j.rank, j.labels, t.Bias), make([]float64, j.rank+j.labels)
 		s.enough = j.enough
 		for u := from; u < to; u++ {

@@ -76,7 +76,7 @@ func byRows(x, rows []float32, width, threads int) []float32 {
 		return out
 	}
 	packed := dense.Pack(width, count, rows, 1, width)
-	parallel(threads, texts, 96, func(_, from, to int) {
+	numeric.Parallel(threads, texts, 96, func(_, from, to int) {
 		packed.Times(to-from, x[from*width:], width, out[from*count:], count, false)
 	})
 	return out
@@ -87,7 +87,7 @@ func byTexts(x, by []float32, width, threads int) []float32 {
 	texts := len(x) / width
 	count := len(by) / max(1, texts)
 	out := make([]float32, count*width)
-	parallel(threads, width, 64, func(_, from, to int) {
+	numeric.Parallel(threads, width, 64, func(_, from, to int) {
 		dense.Gemm(count, to-from, texts, by, 1, count, x[from:], width, out[from:], width, false)
 	})
 	return out

@@ -37,7 +37,7 @@ func newSpace(p *Population, used []bool, exact bool, threads int) *space {
 		return s
 	}
 	s.x = make([]float64, s.texts*(s.dim+1))
-	parallel(threads, s.texts, 16, func(_, from, to int) {
+	numeric.Parallel(threads, s.texts, 16, func(_, from, to int) {
 		row := make([]float64, p.D)
 		for t := from; t < to; t++ {
 			s.standard(row, p.Phi[t*p.D:(t+1)*p.D])
@@ -151,7 +151,7 @@ func (s *space) project(out, rows []float64, threads int) {
 		widen(out, byRows(s.narrow, numeric.Narrow(rows), width, threads))
 		return
 	}
-	parallel(threads, s.texts, 32, func(_, from, to int) {
+	numeric.Parallel(threads, s.texts, 32, func(_, from, to int) {
 		for t := from; t < to; t++ {
 			x, to, r := s.x[t*width:(t+1)*width], out[t*count:(t+1)*count], 0
 			row := func(r int) []float64 { return rows[r*width : (r+1)*width] }
@@ -175,7 +175,7 @@ func (s *space) gather(rows, by []float64, threads int) {
 	}
 	clear(rows)
 	x := func(t int) []float64 { return s.x[t*width : (t+1)*width] }
-	parallel(threads, count, 1, func(_, from, to int) {
+	numeric.Parallel(threads, count, 1, func(_, from, to int) {
 		for r := from; r < to; r++ {
 			row, t := rows[r*width:(r+1)*width], 0
 			for ; t+4 <= s.texts; t += 4 {

@@ -55,7 +55,7 @@ func (j *joint) directions(rank int, seed uint64) []float64 {
 func (j *joint) perPerson(by, rows []float64, count int) {
 	C := j.labels
 	clear(by)
-	parallel(j.threads, len(j.people), 8, func(_, from, to int) {
+	numeric.Parallel(j.threads, len(j.people), 8, func(_, from, to int) {
 		for u := from; u < to; u++ {
 			for i, t := range j.people[u].Text {
 				r := j.residual[(j.first[u]+i)*C : (j.first[u]+i+1)*C]
@@ -71,7 +71,7 @@ func (j *joint) perPerson(by, rows []float64, count int) {
 func (j *joint) perText(rows, by []float64, count int) {
 	C := j.labels
 	clear(rows)
-	parallel(j.threads, j.texts, 32, func(_, from, to int) {
+	numeric.Parallel(j.threads, j.texts, 32, func(_, from, to int) {
 		for t := from; t < to; t++ {
 			for _, i := range j.byText[j.textAt[t]:j.textAt[t+1]] {
 				r := j.residual[int(i)*C : (int(i)+1)*C]

@@ -1,12 +1,13 @@
-package bank
+package axes
 
-import "slices"
+import (
+	"slices"
 
-// Limits of what joint axes hold of single texts.
-const (
-	MaxJointTexts     = 1 << 20
-	MaxJointTextBytes = MaxAxesBytes / 2 // keys and parts, as stored
+	"github.com/xpeft/xpeft/bank"
 )
+
+// maxTextBytes bounds keys and parts of single texts, as stored.
+const maxTextBytes = bank.MaxAxesBytes / 2
 
 // textsBytes are those of keys and of parts in float16.
 func textsBytes(texts, axes, labels int) int64 {
@@ -15,7 +16,7 @@ func textsBytes(texts, axes, labels int) int64 {
 
 // HoldsTexts says whether joint axes for some labels can hold parts of so many texts.
 func HoldsTexts(texts, axes, labels int) bool {
-	return texts <= MaxJointTexts && textsBytes(texts, axes, labels) <= MaxJointTextBytes
+	return texts <= bank.MaxJointTexts && textsBytes(texts, axes, labels) <= maxTextBytes
 }
 
 // Text is the number of the text with a key, if the axes have parts of it. What a key is made of,
@@ -38,11 +39,11 @@ func (a *Joint) AddText(logits []float32, i int, levels []float32) {
 func (a *Joint) checkTexts() error {
 	T, J, C := len(a.Keys), a.Count(), len(a.Labels)
 	if !HoldsTexts(T, J, C) || len(a.Own) != T*(1+J)*C {
-		return invalidf("joint axes: %d values of %d texts for %d axes and %d labels", len(a.Own), T, J, C)
+		return invalidf("%d values of %d texts for %d axes and %d labels", len(a.Own), T, J, C)
 	}
 	for i := 1; i < T; i++ {
 		if a.Keys[i] <= a.Keys[i-1] {
-			return invalidf("joint axes: the key of text %d is not above the one before", i)
+			return invalidf("the key of text %d is not above the one before", i)
 		}
 	}
 	return nil

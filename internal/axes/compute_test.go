@@ -1,4 +1,4 @@
-package bank
+package axes
 
 import (
 	"context"
@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/bank"
 )
 
 // madeStates gives the texts states that vary along each value with its own strength, in directions
 // that are turned, around a mean. The spectrum falls as that of sentences does.
-func madeStates(config AxesConfig) func(context.Context, []string) ([]float32, error) {
+func madeStates(config Config) func(context.Context, []string) ([]float32, error) {
 	return func(_ context.Context, texts []string) ([]float32, error) {
 		dim := len(config.Taps) * config.Hidden
 		x := newGaussians(5, 9).fill(make([]float64, len(texts)*dim))
@@ -29,15 +31,15 @@ func madeStates(config AxesConfig) func(context.Context, []string) ([]float32, e
 	}
 }
 
-func testConfig() AxesConfig {
-	return AxesConfig{Taps: []int{1, 2, 4}, Hidden: 20, Count: 12, Digits: 2,
+func testConfig() Config {
+	return Config{Taps: []int{1, 2, 4}, Hidden: 20, Count: 12, Digits: 2,
 		Words: strings.Fields("one two three four five"), Seed: 3}
 }
 
-func TestComputeAxes(t *testing.T) {
+func TestCompute(t *testing.T) {
 	c := testConfig()
 	states := madeStates(c)
-	a, err := ComputeAxes(context.Background(), c, states)
+	a, err := compute(context.Background(), c, states)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +74,12 @@ func TestComputeAxes(t *testing.T) {
 	}
 	checkSpan(t, a, phi)
 
-	again, err := ComputeAxes(context.Background(), c, states)
+	again, err := compute(context.Background(), c, states)
 	if err != nil || !cmp.Equal(a, again) {
 		t.Errorf("again: got other axes, %v", err)
 	}
 	c.Seed++
-	if other, err := ComputeAxes(context.Background(), c, states); err != nil || cmp.Equal(a.V, other.V) {
+	if other, err := compute(context.Background(), c, states); err != nil || cmp.Equal(a.V, other.V) {
 		t.Errorf("of another seed: got the same axes, %v", err)
 	}
 }
@@ -164,30 +166,30 @@ func TestComputeAxesRefuses(t *testing.T) {
 		short[i] = float32(i % 67)
 	}
 	for name, c := range map[string]struct {
-		change func(*AxesConfig)
+		change func(*Config)
 		states func(context.Context, []string) ([]float32, error)
 		want   error
 	}{
-		"no words":        {func(c *AxesConfig) { c.Words = nil }, nil, ErrInvalid},
-		"no axes":         {func(c *AxesConfig) { c.Count = 0 }, nil, ErrInvalid},
-		"too many axes":   {func(c *AxesConfig) { c.Count = 61 }, nil, ErrInvalid},
-		"a negative tap":  {func(c *AxesConfig) { c.Taps[0] = -1 }, nil, ErrInvalid},
-		"no digits":       {func(c *AxesConfig) { c.Digits = 0 }, nil, ErrInvalid},
+		"no words":        {func(c *Config) { c.Words = nil }, nil, bank.ErrInvalid},
+		"no axes":         {func(c *Config) { c.Count = 0 }, nil, bank.ErrInvalid},
+		"too many axes":   {func(c *Config) { c.Count = 61 }, nil, bank.ErrInvalid},
+		"a negative tap":  {func(c *Config) { c.Taps[0] = -1 }, nil, bank.ErrInvalid},
+		"no digits":       {func(c *Config) { c.Digits = 0 }, nil, bank.ErrInvalid},
 		"an error":        {nil, func(context.Context, []string) ([]float32, error) { return nil, broken }, broken},
-		"too few states":  {nil, func(context.Context, []string) ([]float32, error) { return short, nil }, ErrInvalid},
-		"constant states": {nil, constant, ErrInvalid},
+		"too few states":  {nil, func(context.Context, []string) ([]float32, error) { return short, nil }, bank.ErrInvalid},
+		"constant states": {nil, constant, bank.ErrInvalid},
 	} {
 		config := testConfig()
 		if c.change != nil {
 			c.change(&config)
 		}
-		if a, err := ComputeAxes(context.Background(), config, c.states); !errors.Is(err, c.want) || a != nil {
+		if a, err := compute(context.Background(), config, c.states); !errors.Is(err, c.want) || a != nil {
 			t.Errorf("%s: got %v, %v, want %v", name, a, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := ComputeAxes(ctx, testConfig(), madeStates(testConfig())); !errors.Is(err, context.Canceled) {
+	if _, err := compute(ctx, testConfig(), madeStates(testConfig())); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v, want context.Canceled", err)
 	}
 }
@@ -196,7 +198,7 @@ func TestComputeAxesRefuses(t *testing.T) {
 func TestComputeAxesFewer(t *testing.T) {
 	x := newGaussians(4, 9).fill(make([]float64, axesStrings*3))
 	basis := newGaussians(5, 9).fill(make([]float64, 60*3))
-	a, err := ComputeAxes(context.Background(), testConfig(), func(context.Context, []string) ([]float32, error) {
+	a, err := compute(context.Background(), testConfig(), func(context.Context, []string) ([]float32, error) {
 		var states []float32
 		for _, v := range timesTransposed(x, basis, 3) {
 			states = append(states, float32(v))
@@ -209,14 +211,14 @@ func TestComputeAxesFewer(t *testing.T) {
 }
 
 // BenchmarkComputeAxes is of MiniLM's shape, without its passes.
-func BenchmarkComputeAxes(b *testing.B) {
-	c := AxesConfig{Taps: []int{3, 4, 5, 6}, Hidden: 384, Count: 192, Digits: 2, Words: []string{"a"}}
+func BenchmarkCompute(b *testing.B) {
+	c := Config{Taps: []int{3, 4, 5, 6}, Hidden: 384, Count: 192, Digits: 2, Words: []string{"a"}}
 	all := make([]float32, axesStrings*4*384)
 	for i, v := range newGaussians(1, 9).fill(make([]float64, len(all))) {
 		all[i] = float32(v / (1 + float64(i%1536)/32))
 	}
 	for b.Loop() {
-		if _, err := ComputeAxes(context.Background(),
+		if _, err := compute(context.Background(),
 			c, func(context.Context, []string) ([]float32, error) { return all, nil }); err != nil {
 			b.Fatal(err)
 		}

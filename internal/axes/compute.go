@@ -1,10 +1,13 @@
-package bank
+package axes
 
 import (
 	"context"
 	"math"
 
+	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/internal/philox"
+	"github.com/xpeft/xpeft/model"
 )
 
 // How many strings of how many words axes are made of. No corpus is needed: what texts differ in
@@ -14,8 +17,8 @@ const (
 	axesWords   = 8
 )
 
-// AxesConfig says which axes ComputeAxes makes.
-type AxesConfig struct {
+// Config says which axes are made.
+type Config struct {
 	Taps   []int // blocks, ascending; 0 is the embeddings' output
 	Hidden int
 	Count  int // A; fewer are made if the states vary along fewer
@@ -24,10 +27,10 @@ type AxesConfig struct {
 	Seed   uint64
 }
 
-// DefaultAxes are of the last four blocks, 256 of two digits: 64 bytes a row. A small encoder has
+// Default are of the last four blocks, 256 of two digits: 64 bytes a row. A small encoder has
 // fewer.
-func DefaultAxes(blocks, hidden int) AxesConfig {
-	c := AxesConfig{Hidden: hidden, Digits: 2, Seed: 1}
+func Default(blocks, hidden int) Config {
+	c := Config{Hidden: hidden, Digits: 2, Seed: 1}
 	for t := max(0, blocks-3); t <= blocks; t++ {
 		c.Taps = append(c.Taps, t)
 	}
@@ -35,11 +38,45 @@ func DefaultAxes(blocks, hidden int) AxesConfig {
 	return c
 }
 
-// ComputeAxes makes axes of an encoder: the principal axes of φ over 3,000 strings of eight random
+// Compute makes the axes of an encoder: the principal axes of φ over 3,000 strings of eight random
 // words, turned by a random orthogonal matrix, so that φ varies about as much along each of them.
-// states returns the mean-pooled states after the taps, [n,T·d]; it may be called more than once.
-// Equal states make equal axes on one processor, but on another sums may be rounded otherwise.
-func ComputeAxes(ctx context.Context, c AxesConfig,
+// Nil words are those of the tokenizer. Equal states make equal axes on one processor, but on
+// another sums may be rounded otherwise.
+func Compute(ctx context.Context, enc *model.Encoder, tok *model.Tokenizer, c Config) (*Axes, error) {
+	if c.Words == nil {
+		c.Words = tok.Words()
+	}
+	return compute(ctx, c, func(ctx context.Context, texts []string) ([]float32, error) {
+		const batch = 64
+		var all []float32
+		for len(texts) > 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			some := make([]model.Encoding, min(batch, len(texts)))
+			for i := range some {
+				tok.Encode(&some[i], texts[i], "", enc.Config().MaxPositionEmbeddings)
+			}
+			states, err := pooledStates(enc, some, c.Taps)
+			if err != nil {
+				return nil, err
+			}
+			all, texts = append(all, states...), texts[len(some):]
+		}
+		return all, nil
+	})
+}
+
+// pooledStates are the bare encoder's mean states after the taps, [texts,T·d].
+func pooledStates(enc *model.Encoder, texts []model.Encoding, taps []int) ([]float32, error) {
+	x := make([]float32, len(texts)*enc.Hidden())
+	states := make([]float32, len(taps)*len(x))
+	return states, enc.Embed(texts, nil, nil, x, taps, states)
+}
+
+// compute is Compute of what gives strings their mean-pooled states after the taps, [n,T·d]; it may
+// be called more than once.
+func compute(ctx context.Context, c Config,
 	states func(ctx context.Context, texts []string) ([]float32, error)) (*Axes, error) {
 	a := &Axes{Taps: c.Taps, Hidden: c.Hidden, Digits: c.Digits}
 	if err := c.check(); err != nil {
@@ -50,7 +87,7 @@ func ComputeAxes(ctx context.Context, c AxesConfig,
 		return nil, err
 	}
 	if len(all) != axesStrings*a.Dim() {
-		return nil, invalidf("axes: %d states of %d strings, want %d of each", len(all), axesStrings, a.Dim())
+		return nil, invalidf("%d states of %d strings, want %d of each", len(all), axesStrings, a.Dim())
 	}
 	if err := a.standardise(all); err != nil {
 		return nil, err
@@ -66,13 +103,13 @@ func ComputeAxes(ctx context.Context, c AxesConfig,
 	return a, a.check()
 }
 
-func (c *AxesConfig) check() error {
+func (c *Config) check() error {
 	if c.Count < 1 || len(c.Words) == 0 {
-		return invalidf("axes: %d of %d words", c.Count, len(c.Words))
+		return invalidf("%d of %d words", c.Count, len(c.Words))
 	}
 	for _, t := range c.Taps {
-		if t < 0 || t > MaxTap {
-			return invalidf("axes: tap %d, want 0 to %d", t, MaxTap)
+		if t < 0 || t > bank.MaxTap {
+			return invalidf("tap %d, want 0 to %d", t, bank.MaxTap)
 		}
 	}
 	shape := Axes{Taps: c.Taps, Hidden: c.Hidden}
@@ -89,12 +126,12 @@ func (c *AxesConfig) check() error {
 
 // randomStrings draws words with replacement.
 func randomStrings(words []string, seed uint64) []string {
-	keys := newPhiloxKeys(uint32(seed), uint32(seed>>32))
+	keys := philox.New(seed)
 	draw := func(w uint32) string { return words[uint64(w)*uint64(len(words))>>32] }
 	texts := make([]string, axesStrings)
 	for i := range texts {
-		w0, w1, w2, w3 := keys.block(0, uint32(i), 0, streamWords)
-		w4, w5, w6, w7 := keys.block(1, uint32(i), 0, streamWords)
+		w0, w1, w2, w3 := keys.Block(0, uint32(i), 0, streamWords)
+		w4, w5, w6, w7 := keys.Block(1, uint32(i), 0, streamWords)
 		text := draw(w0)
 		for _, w := range [axesWords - 1]uint32{w1, w2, w3, w4, w5, w6, w7} {
 			text += " " + draw(w)
@@ -123,8 +160,8 @@ func (a *Axes) standardise(states []float32) error {
 	a.Scale = make([]float32, len(a.Taps))
 	for t, s := range square {
 		a.Scale[t] = float32(1 / math.Sqrt(s))
-		if !(s > 0 && a.Scale[t] <= maxAxesValue) { // a NaN is not
-			return invalidf("axes: the states after block %d have the variance %g", a.Taps[t], s)
+		if !(s > 0 && a.Scale[t] <= maxValue) { // a NaN is not
+			return invalidf("the states after block %d have the variance %g", a.Taps[t], s)
 		}
 	}
 	return nil

@@ -1,16 +1,18 @@
-package population
+package numeric
 
 import (
 	"sync"
 	"sync/atomic"
 )
 
-// parallel calls f for parts of 0 to n−1 on several threads; each part's thread is less than
+// Parallel calls f for parts of 0 to n−1 on several threads; each part's thread is less than
 // threads. f writes to places of its own, so that the result does not depend on who did what.
-func parallel(threads, n, part int, f func(thread, from, to int)) {
+func Parallel(threads, n, part int, f func(thread, from, to int)) {
 	threads = min(threads, (n+part-1)/part)
 	if threads <= 1 {
-		f(0, 0, n)
+		for from := 0; from < n; from += part {
+			f(0, from, min(from+part, n))
+		}
 		return
 	}
 	var next atomic.Int64

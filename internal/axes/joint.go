@@ -1,19 +1,15 @@
-package bank
+package axes
 
 import (
 	"math"
 	"slices"
 	"unicode/utf8"
 
-	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/bank"
 )
 
-// Limits of joint axes.
-const (
-	MaxJointAxes   = 8
-	MaxJointLabels = 1 << 10
-	maxLabelBytes  = 1 << 10
-)
+// maxLabelBytes is the longest label.
+const maxLabelBytes = 1 << 10
 
 // Joint are axes on which a population's people differ, trained jointly with their codes: of each
 // axis a row for each label, over φ. A direction is an axis times ±K·2^-m·Range, for each digit m
@@ -22,8 +18,8 @@ const (
 //
 // They are not changed after they were made; all methods may be called concurrently.
 type Joint struct {
-	Axes   Digest // of the Axes whose taps, means and scales make φ
-	Head   Digest // of the head over φ that they were trained with
+	Axes   bank.Digest // of the Axes whose taps, means and scales make φ
+	Head   bank.Digest // of the head over φ that they were trained with
 	Labels []string
 	People int       // how many they were trained on
 	V      []float32 // [J,C,D]: numbers that float16 holds
@@ -99,56 +95,35 @@ func (a *Joint) AddRow(w, bias []float32, row []byte) {
 }
 
 // Properties are those of the bank: 2·K directions of a row a label, in one block.
-func (a *Joint) Properties() Properties {
-	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels),
-		DType: F16, Axes: a.Count(), Texts: len(a.Keys)}
-}
-
-// jointBytes counts rows and biases in float16, ranges in float32, digits, and what there is of
-// single texts.
-func (p Properties) jointBytes() int64 {
-	return int64(p.Axes)*(5+2*int64(p.Bottleneck)*(int64(p.Hidden)+1)) + textsBytes(p.Texts, p.Axes, p.Bottleneck)
-}
-
-func (p Properties) validateJoint(bad func(string, ...any)) {
-	p.validateSeedless(bad)
-	if p.Blocks != 1 || p.Activation != Identity || p.NormB || p.Bias || p.DType != F16 {
-		bad("joint axes are F16 in one block, without activation, LN_b and biases")
-	}
-	if p.Axes < 1 || p.Axes > MaxJointAxes || p.N%2 != 0 || p.N < 2*p.Axes || p.N > 2*p.Axes*MaxDigits {
-		bad("%d directions on %d axes", p.N, p.Axes)
-	}
-	if p.Bottleneck < 2 || p.Bottleneck > MaxJointLabels || p.jointBytes() > 2*MaxAxesBytes {
-		bad("joint axes of %d bytes for %d labels", p.jointBytes(), p.Bottleneck)
-	}
-	if p.Texts < 0 || p.Texts > MaxJointTexts {
-		bad("joint axes with parts of %d texts", p.Texts)
-	}
+func (a *Joint) Properties() bank.Properties {
+	return bank.Properties{Origin: bank.JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels),
+		DType: bank.F16, Axes: a.Count(), Texts: len(a.Keys)}
 }
 
 // check refuses what no joint axes are; the error wraps ErrInvalid.
 func (a *Joint) check() error {
 	J, C, D := a.Count(), len(a.Labels), a.Dim()
-	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || D > MaxHidden || a.People < 0 ||
+	if J < 1 || J > bank.MaxJointAxes || C < 2 || C > bank.MaxJointLabels || D < 1 || D > bank.MaxHidden ||
+		a.People < 0 ||
 		a.People > math.MaxInt32 {
-		return invalidf("joint axes: %d over %d values for %d labels, of %d people", J, D, C, a.People)
+		return invalidf("%d over %d values for %d labels, of %d people", J, D, C, a.People)
 	}
-	if !(a.Beta >= 0 && a.Beta <= maxAxesValue) {
-		return invalidf("joint axes: biases of the precision %g", a.Beta)
+	if !(a.Beta >= 0 && a.Beta <= maxValue) {
+		return invalidf("biases of the precision %g", a.Beta)
 	}
-	if len(a.V) != J*C*D || len(a.B) != J*C || len(a.Range) != J || 2*int64(len(a.V)) > MaxAxesBytes {
-		return invalidf("joint axes: %d entries, %d biases and %d ranges for %d axes and %d labels", len(a.V),
+	if len(a.V) != J*C*D || len(a.B) != J*C || len(a.Range) != J || 2*int64(len(a.V)) > bank.MaxAxesBytes {
+		return invalidf("%d entries, %d biases and %d ranges for %d axes and %d labels", len(a.V),
 			len(a.B), len(a.Range), J, C)
 	}
 	for j, r := range a.Range {
-		if !(r > 0 && r <= maxAxesValue) || a.Digits[j] < 1 || a.Digits[j] > MaxDigits {
+		if !(r > 0 && r <= maxValue) || a.Digits[j] < 1 || a.Digits[j] > bank.MaxDigits {
 			return invalidf("joint axis %d: %d digits of a range of %g", j, a.Digits[j], r)
 		}
 	}
 	for c, label := range a.Labels {
 		if label == "" || len(label) > maxLabelBytes || !utf8.ValidString(label) ||
 			slices.Contains(a.Labels[:c], label) {
-			return invalidf("joint axes: label %d is %q", c, label)
+			return invalidf("label %d is %q", c, label)
 		}
 	}
 	if err := a.checkTexts(); err != nil {
@@ -156,9 +131,8 @@ func (a *Joint) check() error {
 	}
 	for _, x := range [][]float32{a.V, a.B, a.Own} {
 		for i, v := range x {
-			if back := half.To(half.From(v)); math.Float32bits(back) != math.Float32bits(v) ||
-				math.Abs(float64(v)) > math.MaxFloat32 || v != v {
-				return invalidf("joint axes: entry %d, %g, is none of float16", i, v)
+			if !isHalf(v) {
+				return invalidf("entry %d, %g, is none of float16", i, v)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package bank
+package axes
 
 import (
 	"bytes"
@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/bank"
 )
 
 func tinyJoint() *Joint {
 	return &Joint{
-		Axes: Digest{1, 2, 3}, Head: Digest{4, 5}, Labels: []string{"agree", "disagree"}, People: 7,
+		Axes: bank.Digest{1, 2, 3}, Head: bank.Digest{4, 5}, Labels: []string{"agree", "disagree"}, People: 7,
 		V: []float32{0.5, -0.25, 3, 1, 2, 0, -1, 0.75, 4, 0.125, -2, 1.5}, B: []float32{0.5, -0.5, 2, 1},
 		Range: []float32{2.5, 1}, Digits: []int{3, 2},
 	}
@@ -73,7 +75,7 @@ func TestJointRow(t *testing.T) {
 func TestJointFile(t *testing.T) {
 	for _, a := range []*Joint{tinyJoint(), tinyTexts()} {
 		dir := t.TempDir()
-		digest, err := SaveJoint(dir, a)
+		digest, err := Save(dir, a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +90,7 @@ func TestJointFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(a, got); diff != "" || !IsJoint(data) {
+		if diff := cmp.Diff(a, got); diff != "" || !isJoint(data) {
 			t.Errorf("read again (-want +got):\n%s", diff)
 		}
 	}
@@ -114,17 +116,14 @@ func TestJointVersions(t *testing.T) {
 			"e06b866b785ae89df7e84dc7bf0b1ac4500b512347688242c53a69e4b7ee4571", 2},
 	} {
 		data, err := c.axes.MarshalBinary()
-		if err != nil || data[atJointVersion] != c.version {
-			t.Fatalf("%s: got version %d, %v, want %d", name, data[atJointVersion], err, c.version)
+		if err != nil || data[atVersion] != c.version {
+			t.Fatalf("%s: got version %d, %v, want %d", name, data[atVersion], err, c.version)
 		}
 		if c.file == "" {
 			continue
 		}
 		path := filepath.Join("testdata", c.file)
-		if *update && c.version == 2 {
-			writeFile(t, path, data)
-		}
-		f, err := OpenJoint(path)
+		f, err := Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,8 +166,9 @@ func TestJointDamage(t *testing.T) {
 		}
 		refused := func(what string, at int, b []byte) {
 			t.Helper()
-			if a, err := UnmarshalJoint(b); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) || a != nil {
-				t.Errorf("version %d, %s at %d: got %v, want ErrCorrupt", version, what, at, err)
+			if a, err := UnmarshalJoint(b); !errors.Is(err, bank.ErrCorrupt) && !errors.Is(err, bank.ErrUnsupported) ||
+				a != nil {
+				t.Errorf("version %d, %s at %d: got %v, want bank.ErrCorrupt", version, what, at, err)
 			}
 		}
 		for i := range data {
@@ -213,12 +213,12 @@ func TestJointRefused(t *testing.T) {
 		"parts of no text":     func(a *Joint) { a.Keys = nil },
 		"an infinite part":     func(a *Joint) { a.Own[3] = inf },
 		"a part of no half":    func(a *Joint) { a.Own[3] = 0.50001 },
-		"too many texts":       func(a *Joint) { a.Keys = make([]uint64, MaxJointTexts+1) },
+		"too many texts":       func(a *Joint) { a.Keys = make([]uint64, bank.MaxJointTexts+1) },
 	} {
 		a := tinyTexts()
 		change(a)
-		if _, err := a.MarshalBinary(); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		if _, err := a.MarshalBinary(); !errors.Is(err, bank.ErrInvalid) {
+			t.Errorf("%s: got %v, want bank.ErrInvalid", name, err)
 		}
 	}
 	le, beta := binary.LittleEndian, math.Float32bits
@@ -246,9 +246,9 @@ func TestJointRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.change(b)
-		le.PutUint32(b[atJointCRC:], jointCRC(b))
-		if _, err := UnmarshalJoint(b); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%s, read: got %v, want ErrCorrupt", name, err)
+		le.PutUint32(b[atCRC:], checksum(b))
+		if _, err := UnmarshalJoint(b); !errors.Is(err, bank.ErrCorrupt) {
+			t.Errorf("%s, read: got %v, want bank.ErrCorrupt", name, err)
 		}
 	}
 }
@@ -256,14 +256,38 @@ func TestJointRefused(t *testing.T) {
 // TestJointReceived: joint axes come out of a stream, which may go on, as they were saved, and
 // their properties are a bank's.
 func TestJointReceived(t *testing.T) {
-	testJointReceived(t, tinyJoint(),
-		Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}, 2*5+2*2*2*4)
-	testJointReceived(t, tinyTexts(),
-		Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2, Texts: 2},
-		2*5+2*2*2*4+2*(8+12))
+	testJointReceived(
+		t,
+		tinyJoint(),
+		bank.Properties{
+			Origin:     bank.JointAxes,
+			N:          10,
+			Blocks:     1,
+			Hidden:     3,
+			Bottleneck: 2,
+			DType:      bank.F16,
+			Axes:       2,
+		},
+		2*5+2*2*2*4,
+	)
+	testJointReceived(
+		t,
+		tinyTexts(),
+		bank.Properties{
+			Origin:     bank.JointAxes,
+			N:          10,
+			Blocks:     1,
+			Hidden:     3,
+			Bottleneck: 2,
+			DType:      bank.F16,
+			Axes:       2,
+			Texts:      2,
+		},
+		2*5+2*2*2*4+2*(8+12),
+	)
 }
 
-func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
+func testJointReceived(t *testing.T, a *Joint, want bank.Properties, size int64) {
 	dir := t.TempDir()
 	data, err := a.MarshalBinary()
 	if err != nil {
@@ -274,7 +298,7 @@ func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
 	if err != nil || stream.Len() != 4 {
 		t.Fatalf("got %v with %d bytes left, want 4", err, stream.Len())
 	}
-	f, err := OpenJoint(filepath.Join(dir, digest.String()))
+	f, err := Open(filepath.Join(dir, digest.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,35 +308,35 @@ func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
 	if got := f.Properties(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	var again Properties
+	var again bank.Properties
 	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want ||
 		want.Bytes() != size {
 		t.Errorf("properties read again: got %+v of %d bytes, %v", again, want.Bytes(), err)
 	}
 	for _, cut := range []int{0, 50, 90, 104, len(data) - 1} {
-		if _, err := Receive(t.Context(), dir, bytes.NewReader(data[:cut])); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("cut at %d: got %v, want ErrCorrupt", cut, err)
+		if _, err := Receive(t.Context(), dir, bytes.NewReader(data[:cut])); !errors.Is(err, bank.ErrCorrupt) {
+			t.Errorf("cut at %d: got %v, want bank.ErrCorrupt", cut, err)
 		}
 	}
-	if _, err := OpenAxes(filepath.Join(dir, digest.String())); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("opened as other axes: got %v, want ErrCorrupt", err)
+	if _, err := Unmarshal(data); !errors.Is(err, bank.ErrCorrupt) {
+		t.Errorf("read as other axes: got %v, want bank.ErrCorrupt", err)
 	}
-	for name, change := range map[string]func(*Properties){
-		"no axes":   func(p *Properties) { p.Axes = 0 },
-		"nine axes": func(p *Properties) { p.Axes, p.N = 9, 18 },
-		"few":       func(p *Properties) { p.N = 2 },
-		"many":      func(p *Properties) { p.N = 34 },
-		"one label": func(p *Properties) { p.Bottleneck = 1 },
-		"taps":      func(p *Properties) { p.Taps = 1 },
-		"warm":      func(p *Properties) { p.Origin = Warm },
-		"no texts":  func(p *Properties) { p.Texts = -1 },
-		"all texts": func(p *Properties) { p.Texts = MaxJointTexts + 1 },
-		"its texts": func(p *Properties) { p.Origin, p.Axes, p.Texts = Warm, 0, 1 },
+	for name, change := range map[string]func(*bank.Properties){
+		"no axes":   func(p *bank.Properties) { p.Axes = 0 },
+		"nine axes": func(p *bank.Properties) { p.Axes, p.N = 9, 18 },
+		"few":       func(p *bank.Properties) { p.N = 2 },
+		"many":      func(p *bank.Properties) { p.N = 34 },
+		"one label": func(p *bank.Properties) { p.Bottleneck = 1 },
+		"taps":      func(p *bank.Properties) { p.Taps = 1 },
+		"warm":      func(p *bank.Properties) { p.Origin = bank.Warm },
+		"no texts":  func(p *bank.Properties) { p.Texts = -1 },
+		"all texts": func(p *bank.Properties) { p.Texts = bank.MaxJointTexts + 1 },
+		"its texts": func(p *bank.Properties) { p.Origin, p.Axes, p.Texts = bank.Warm, 0, 1 },
 	} {
 		p := want
 		change(&p)
-		if err := p.Validate(); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		if err := p.Validate(); !errors.Is(err, bank.ErrInvalid) {
+			t.Errorf("%s: got %v, want bank.ErrInvalid", name, err)
 		}
 	}
 }

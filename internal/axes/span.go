@@ -1,10 +1,14 @@
-package bank
+package axes
 
 import (
 	"cmp"
 	"context"
 	"math"
+	"runtime"
 	"slices"
+
+	"github.com/xpeft/xpeft/internal/numeric"
+	"github.com/xpeft/xpeft/internal/philox"
 )
 
 // Streams of random numbers: the last word of a Philox counter.
@@ -40,7 +44,7 @@ func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64
 	small := timesTransposed(q, timesTransposed(q, cov, dim), dim) // [size,size]
 	values, vectors := eigen(small, size)
 	if !(values[0] > 0 && values[0] < math.Inf(1)) {
-		return nil, invalidf("axes: the states have the variance %g", values[0])
+		return nil, invalidf("the states have the variance %g", values[0])
 	}
 	for values[count-1] < leastVariance*values[0] {
 		count--
@@ -69,12 +73,11 @@ func timesTransposed(a, b []float64, n int) []float64 {
 	rows, columns := len(a)/n, len(b)/n
 	out := make([]float64, rows*columns)
 	const strip = 4 // rows of a that stay in the cache
-	inParallel((rows+strip-1)/strip, func(s int) {
-		last := min(s*strip+strip, rows) - 1
+	numeric.Parallel(runtime.GOMAXPROCS(0), rows, strip, func(_, from, to int) {
 		for j := 0; j < columns; j += 2 {
 			k := min(j+1, columns-1) // where there is no second, the first is done twice
-			for i := s * strip; i <= last; i += 2 {
-				h := min(i+1, last)
+			for i := from; i < to; i += 2 {
+				h := min(i+1, to-1)
 				out[i*columns+j], out[i*columns+k], out[h*columns+j],
 					out[h*columns+k] = dots(a[i*n:][:n], a[h*n:][:n], b[j*n:][:n], b[k*n:][:n])
 			}
@@ -199,19 +202,19 @@ func turn(x, y []float64, c, s float64) {
 
 // gaussians are normal numbers of a seed.
 type gaussians struct {
-	keys   *philoxKeys
+	keys   *philox.Keys
 	stream uint32
 }
 
 func newGaussians(seed uint64, stream uint32) gaussians {
-	return gaussians{newPhiloxKeys(uint32(seed), uint32(seed>>32)), stream}
+	return gaussians{philox.New(seed), stream}
 }
 
 // fill is Box and Muller's method: two numbers of each pair of words.
 func (g gaussians) fill(dst []float64) []float64 {
 	uniform := func(w uint32) float64 { return (float64(w) + 0.5) / (1 << 32) }
 	for i := range dst {
-		w0, w1, _, _ := g.keys.block(uint32(i/2), 0, 0, g.stream)
+		w0, w1, _, _ := g.keys.Block(uint32(i/2), 0, 0, g.stream)
 		r, phi := math.Sqrt(-2*math.Log(uniform(w0))), 2*math.Pi*uniform(w1)
 		if i%2 == 0 {
 			dst[i] = r * math.Cos(phi)
