@@ -19,7 +19,7 @@ import (
 // memory.
 //
 // All methods may be called concurrently. Close waits for the methods that run,
-// but not for the users of what Region, BiasRegion and Affine returned: those
+// but not for the users of what a Bank's Rows returned: those
 // views must not be touched after Close. A mapped file must not be shortened by
 // anyone while it is open: the operating system then raises SIGBUS.
 type File struct {
@@ -33,7 +33,7 @@ type File struct {
 }
 
 // OpenFile maps the bank file at path and checks its header, its size, the affine
-// and the table of checksums. Rows are checked by CheckRow, all by Verify.
+// and the table of checksums. Rows are checked when they are read, all by Verify.
 func OpenFile(path string) (*File, error) {
 	m, err := mapFile(path)
 	if err != nil {
@@ -112,17 +112,17 @@ func (f *File) Digest() Digest { return f.digest }
 // Size returns the length of the file.
 func (f *File) Size() int64 { return f.size }
 
-// Region returns the weights of all adapters of one side in one block: [N, d, b]
+// region returns the weights of all adapters of one side in one block: [N, d, b]
 // for Down and [N, b, d] for Up, little-endian entries of the bank's DType, 64-byte
-// aligned in a mapped file. It is a view, unchecked: see CheckRow. It is nil after
+// aligned in a mapped file. It is a view, unchecked: see checkedRow. It is nil after
 // Close and where there is no such region.
-func (f *File) Region(side Side, block int) []byte {
+func (f *File) region(side Side, block int) []byte {
 	return f.view(side, block, layout.weights)
 }
 
-// BiasRegion returns the biases of all adapters of one side in one block, [N, b] or
-// [N, d], as Region does. It is nil in a bank without biases.
-func (f *File) BiasRegion(side Side, block int) []byte {
+// biasRegion returns the biases of all adapters of one side in one block, [N, b] or
+// [N, d], as region does. It is nil in a bank without biases.
+func (f *File) biasRegion(side Side, block int) []byte {
 	if !f.p.Bias {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (f *File) Affine() []float32 {
 // Row returns a copy of one adapter's half in one block, checked, as float32. It is
 // a RowFunc. In a bank without biases they are nil.
 func (f *File) Row(side Side, block, adapter int) (weights, bias []float32, err error) {
-	if err := f.CheckRow(side, block, adapter); err != nil {
+	if err := f.checkedRow(side, block, adapter); err != nil {
 		return nil, nil, err
 	}
 	f.mu.RLock()

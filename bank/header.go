@@ -73,7 +73,7 @@ func decodeFixed(b []byte) (header, error) {
 		return header{}, &UnsupportedError{Field: "version", Value: fmt.Sprint(v), Want: fmt.Sprint(fileVersion)}
 	}
 	var p Properties
-	if err := p.UnmarshalBinary(b[atProperties : atProperties+PropertiesSize]); err != nil {
+	if err := p.UnmarshalBinary(b[atProperties : atProperties+propertiesSize]); err != nil {
 		return header{}, fmt.Errorf("header: %w", err)
 	}
 	if p.Origin != Warm {

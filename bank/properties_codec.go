@@ -7,12 +7,12 @@ import (
 	"math"
 )
 
-// PropertiesSize is the length of encoded Properties.
-const PropertiesSize = 64
+// propertiesSize is the length of encoded Properties.
+const propertiesSize = 64
 
-// GeneratorVersion is the version of the generator that Generate implements. It
+// generatorVersion is the version of the generator that Generate implements. It
 // is part of a random bank's digest: another generator is another bank.
-const GeneratorVersion = 1
+const generatorVersion = 1
 
 const randomDomain = "xpeft random bank\x00"
 
@@ -28,7 +28,7 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	b := make([]byte, PropertiesSize)
+	b := make([]byte, propertiesSize)
 	b[0], b[1], b[3] = byte(p.Origin), byte(p.Activation), byte(p.DType)
 	if p.NormB {
 		b[2] |= flagNormB
@@ -42,7 +42,7 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	le.PutUint32(b[12:], uint32(p.Hidden))
 	le.PutUint32(b[16:], uint32(p.Bottleneck))
 	if p.Origin == Random {
-		le.PutUint32(b[20:], GeneratorVersion)
+		le.PutUint32(b[20:], generatorVersion)
 	}
 	le.PutUint64(b[24:], p.Seed)
 	le.PutUint32(b[32:], math.Float32bits(p.SigmaA))
@@ -56,8 +56,8 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary reads what MarshalBinary wrote and nothing else: what it
 // accepts is valid and encodes to the same bytes.
 func (p *Properties) UnmarshalBinary(b []byte) error {
-	if len(b) != PropertiesSize {
-		return corruptf("properties: %d bytes, want %d", len(b), PropertiesSize)
+	if len(b) != propertiesSize {
+		return corruptf("properties: %d bytes, want %d", len(b), propertiesSize)
 	}
 	le := binary.LittleEndian
 	dims := [4]int{}
@@ -100,8 +100,8 @@ func checkGenerator(o Origin, version uint32) error {
 	switch {
 	case o != Random && version != 0:
 		return corruptf("properties: a %v bank has generator %d", o, version)
-	case o == Random && version != GeneratorVersion:
-		return &UnsupportedError{Field: "generator", Value: fmt.Sprint(version), Want: fmt.Sprint(GeneratorVersion)}
+	case o == Random && version != generatorVersion:
+		return &UnsupportedError{Field: "generator", Value: fmt.Sprint(version), Want: fmt.Sprint(generatorVersion)}
 	}
 	return nil
 }

@@ -25,21 +25,6 @@ func (p Properties) Generate(side Side, block, adapter int, dst []float32) error
 	return nil
 }
 
-// GenerateBlock fills dst, [N, Elems()], with one side of a block, on as many
-// cores as Go may use.
-func (p Properties) GenerateBlock(side Side, block int, dst []float32) error {
-	g, err := p.generator(side, block)
-	if err != nil {
-		return err
-	}
-	elems := p.Elems()
-	if len(dst)/elems != p.N || len(dst)%elems != 0 {
-		return invalidf("destination of %d entries, want %d × %d", len(dst), p.N, elems)
-	}
-	inParallel(p.N, func(i int) { g.fill(uint32(i), dst[i*elems:(i+1)*elems]) })
-	return nil
-}
-
 // inParallel calls f with 0 to n-1.
 func inParallel(n int, f func(i int)) {
 	numeric.Parallel(runtime.GOMAXPROCS(0), n, 1, func(_, i, _ int) { f(i) })

@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func paperBank() Properties {
@@ -117,26 +115,6 @@ func TestGoldenDigestElsewhere(t *testing.T) {
 	}
 }
 
-// A block is its adapters, on any number of cores.
-func TestGenerateBlockIsItsAdapters(t *testing.T) {
-	p := smallBank()
-	for _, procs := range []int{1, 2, 3, 16} {
-		before := runtime.GOMAXPROCS(procs)
-		dst := make([]float32, p.N*p.Elems())
-		err := p.GenerateBlock(Up, 1, dst)
-		runtime.GOMAXPROCS(before)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for adapter := range p.N {
-			got := dst[adapter*p.Elems():][:p.Elems()]
-			if want := generated(t, p, Up, 1, adapter); !cmp.Equal(got, want) {
-				t.Errorf("adapter %d on %d cores: got %v, want %v", adapter, procs, got, want)
-			}
-		}
-	}
-}
-
 // Entries are uniform on ±σ·√3, with standard deviation σ, and differ between any two
 // of seed, side, block and adapter.
 func TestGenerateStatistics(t *testing.T) {
@@ -203,9 +181,6 @@ func TestGenerateRefuses(t *testing.T) {
 		{"block", p.Generate(Down, p.Blocks, 0, row)},
 		{"side", p.Generate(2, 0, 0, row)},
 		{"short", p.Generate(Down, 0, 0, row[1:])},
-		{"block of a side", p.GenerateBlock(Down, -1, make([]float32, p.N*p.Elems()))},
-		{"short block", p.GenerateBlock(Down, 0, make([]float32, p.N*p.Elems()-1))},
-		{"long block", p.GenerateBlock(Down, 0, make([]float32, p.N*p.Elems()+1))},
 	}
 	for _, tt := range tests {
 		if !errors.Is(tt.err, ErrInvalid) {
@@ -221,19 +196,6 @@ func BenchmarkGenerate(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if err := p.Generate(Side(i&1), i%p.Blocks, i%p.N, dst); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(len(dst))*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mentries/s")
-}
-
-func BenchmarkGenerateBlock(b *testing.B) {
-	p := paperBank()
-	dst := make([]float32, p.N*p.Elems())
-	b.SetBytes(int64(4 * len(dst)))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if err := p.GenerateBlock(Side(i&1), i%p.Blocks, dst); err != nil {
 			b.Fatal(err)
 		}
 	}
