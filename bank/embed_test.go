@@ -141,7 +141,7 @@ func TestAdapterHubParity(t *testing.T) {
 		mask := randomMask(t, m.Properties, 1, 1)
 		for _, side := range []Side{Down, Up} {
 			for l := range m.Properties.Blocks {
-				mask.Row(side, l).Reset()
+				clear(mask.Row(side, l))
 				mask.Row(side, l).Set(i)
 			}
 		}

@@ -115,17 +115,6 @@ func SharedHead() Config {
 	return c
 }
 
-// Tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits
-// start equal and without noise, so that a hard mask's bits follow the sum of all steps; rates are
-// low, so that soft weights stay near their mean: where they wander far, a few random adapters
-// stand for all. The bank should be strong, σ_B about 0.03·√k (soft: √N).
-func Tasks() Config {
-	c := Default()
-	c.Head, c.Bias, c.Epochs, c.Batch, c.Alike, c.Decay = true, false, 3, 16, 8, 0.01
-	c.HeadRate, c.MaskRate, c.AffineRate, c.Nu = 1e-3, 0.04, 0.01, 0
-	return c
-}
-
 // Effort trades time for quality.
 type Effort string
 

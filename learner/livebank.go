@@ -40,7 +40,7 @@ func newLiveBank(p bank.Properties, h *model.Head, sigmaB float64, seed uint64, 
 }
 
 func (b *liveBank) shape(h *model.Head, sigmaB float64, seed uint64) error {
-	row, err := ShapedRows(h, b.props, sigmaB, seed)
+	row, err := shapedRows(h, b.props, sigmaB, seed)
 	if err != nil {
 		return err
 	}

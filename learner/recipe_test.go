@@ -228,7 +228,7 @@ func TestGain(t *testing.T) {
 func TestShapedRows(t *testing.T) {
 	h := NewHead([]string{"a", "b", "c"}, 16, false, 1)
 	p := bank.Properties{Origin: bank.Warm, N: 4, Blocks: 1, Hidden: 16, Bottleneck: 3, NormB: true}
-	row, err := ShapedRows(h, p, 0.4, 9)
+	row, err := shapedRows(h, p, 0.4, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestShapedRows(t *testing.T) {
 	}
 	h.W1 = make([]float32, 256)
 	h.B1 = make([]float32, 16)
-	if _, err := ShapedRows(h, p, 0.4, 9); !errors.Is(err, ErrConfig) {
+	if _, err := shapedRows(h, p, 0.4, 9); !errors.Is(err, ErrConfig) {
 		t.Errorf("a head of two layers: got %v", err)
 	}
 }

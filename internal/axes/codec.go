@@ -1,7 +1,6 @@
 package axes
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -32,15 +31,6 @@ func (a *Axes) MarshalBinary() ([]byte, error) {
 	b = appendHalves(appendFloats(appendFloats(b, a.Mean), a.Scale), a.V)
 	binary.LittleEndian.PutUint32(b[atCRC:], checksum(b))
 	return b, nil
-}
-
-// Digest is the SHA-256 of the file of the axes: their name in a folder. It is computed anew.
-func (a *Axes) Digest() (bank.Digest, error) {
-	b, err := a.MarshalBinary()
-	if err != nil {
-		return bank.Digest{}, err
-	}
-	return sha256.Sum256(b), nil
 }
 
 // Unmarshal reads what MarshalBinary wrote and nothing else.

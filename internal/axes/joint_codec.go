@@ -2,7 +2,6 @@ package axes
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -66,15 +65,6 @@ func (a *Joint) version() uint32 {
 		return 1
 	}
 	return jointVersion
-}
-
-// Digest is the SHA-256 of the file of the axes: their name in a folder. It is computed anew.
-func (a *Joint) Digest() (bank.Digest, error) {
-	b, err := a.MarshalBinary()
-	if err != nil {
-		return bank.Digest{}, err
-	}
-	return sha256.Sum256(b), nil
 }
 
 // jointShape is what the header says, within the limits.

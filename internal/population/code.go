@@ -119,20 +119,6 @@ func (m *Model) Fit(ctx context.Context, e *Examples) (*Code, error) {
 	return c, nil
 }
 
-// Refit is the code with these levels, and the best bias for them.
-func (m *Model) Refit(e *Examples, level []byte) (*Code, error) {
-	if _, err := m.check(e); err != nil {
-		return nil, err
-	}
-	f := m.newRounding(e, make([]float64, m.C))
-	f.value(level)
-	c := &Code{Level: level}
-	for _, v := range f.bias {
-		c.Bias = append(c.Bias, biasByte(v))
-	}
-	return c, nil
-}
-
 // rounding is the objective of levels, with the best bias for each.
 type rounding struct {
 	*Model

@@ -157,9 +157,11 @@ func TestNewPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		if before != nil {
-			mixed, err := m.Refit(e, before.Level)
-			if err != nil {
-				t.Fatal(err)
+			f := m.newRounding(e, make([]float64, m.C))
+			f.value(before.Level)
+			mixed := &Code{Level: before.Level}
+			for _, v := range f.bias {
+				mixed.Bias = append(mixed.Bias, biasByte(v))
 			}
 			other += m.lossOf(rows[40*w:], a.Class[40:], mixed)
 			coded += m.lossOf(rows[40*w:], a.Class[40:], c)
