@@ -105,7 +105,7 @@ func TestEnough(t *testing.T) {
 			t.Errorf("%d examples: got %d steps, want %d", n, got, want)
 		}
 	}
-	c.Enough = 0
+	c.FullStepsAt = 0
 	if got := c.steps(1); got != c.Epochs {
 		t.Errorf("got %d steps, want %d", got, c.Epochs)
 	}
@@ -161,7 +161,7 @@ func TestTop(t *testing.T) {
 	for i := range start.Values {
 		start.Values[i] = float32(i%13) * 0.1
 	}
-	j.Start = Start{Logits: start.Clone()}
+	j.Start = Start{Logits: start.clone()}
 	c := quick()
 	c.Top, c.Epochs, c.Nu = min(2, env.Engine.Trains()), 6, 0
 	r, x, err := LearnAndEmbed(context.Background(), env, j, c, j.Train)

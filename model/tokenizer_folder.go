@@ -56,7 +56,7 @@ func LoadTokenizerFS(fsys fs.FS) (*Tokenizer, error) {
 	return t, nil
 }
 
-// readSpec reads the vocabulary and settles it with the settings.
+// readSpec reads the vocabulary and checks it against the settings.
 func readSpec(dir fs.FS, s tokenizerSettings) (*tokenizerSpec, error) {
 	text, err := readOptional(dir, "vocab.txt", maxTokenizerFile)
 	if err != nil {

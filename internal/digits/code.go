@@ -87,7 +87,7 @@ func byteOf(s float64) byte {
 	return byte(min(max(math.Round(160+16*math.Log2(s)), 1), 255))
 }
 
-// round turns a solution, or a mean of several, into a code: the levels nearest to z, settled; then
+// round turns a solution, or a mean of several, into a code: the levels nearest to z, refined; then
 // scales and biases fitted to the solution's answers with the levels fixed, the scales rounded to
 // bytes, and the biases once more.
 func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
@@ -98,7 +98,7 @@ func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 		c.scale[r] = roundRow(row, z[r*f.axes:(r+1)*f.axes], f.digits)
 	}
 	probs := slices.Clone(f.probabilities(x))
-	f.settle(c, z, probs)
+	f.refine(c, z, probs)
 	c.proj = f.project(c, f.train)
 	copy(c.bias, x[R*f.dim:])
 	if err := f.refit(ctx, c, z, probs); err != nil {

@@ -106,7 +106,7 @@ func TestGoldenCode(t *testing.T) {
 		f, x := g.mean(t)
 		near(t, k, "mean", 1e-6, append(f.z(x), x[len(f.rows)*f.dim:]...), g.Mean)
 		level := make([]float64, f.axes)
-		var first, rows []byte // of least squares; settled
+		var first, rows []byte // of least squares; refined
 		for r := range f.rows {
 			z := f.z(x)[r*f.axes : (r+1)*f.axes]
 			first = append(first, roundRow(level, z, f.digits))
@@ -136,7 +136,7 @@ func TestGoldenCode(t *testing.T) {
 		near(t, k, "log p", 1e-6, got, g.LogProb)
 	}
 	if moved == 0 {
-		t.Error("got no level that settling moves, want another file")
+		t.Error("got no level that refining moves, want another file")
 	}
 }
 

@@ -109,7 +109,7 @@ func (m *Model) Fit(ctx context.Context, e *Examples) (*Code, error) {
 	for j := range c.Level {
 		c.Level[j] = m.Nearest(j, z[j])
 	}
-	if err := f.settle(ctx, c.Level); err != nil {
+	if err := f.refine(ctx, c.Level); err != nil {
 		return nil, err
 	}
 	f.value(c.Level)
@@ -152,8 +152,8 @@ func (f *rounding) value(level []byte) float64 {
 	return square/2 + f.solver.solve(f.rows, f.answers, f.bias, nil)
 }
 
-// settle moves each level by steps of one while that lowers the objective, until none moves.
-func (f *rounding) settle(ctx context.Context, level []byte) error {
+// refine moves each level by steps of one while that lowers the objective, until none moves.
+func (f *rounding) refine(ctx context.Context, level []byte) error {
 	least := f.value(level)
 	for moved := true; moved; {
 		moved = false

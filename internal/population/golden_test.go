@@ -158,7 +158,7 @@ func TestGoldenCode(t *testing.T) {
 		}
 	}
 	if moved == 0 {
-		t.Error("got no level that settling moves, want another file")
+		t.Error("got no level that refining moves, want another file")
 	}
 }
 

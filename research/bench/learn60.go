@@ -25,7 +25,7 @@ func benchLearn60(ctx context.Context, v env) (result, error) {
 	plain := learner.Default()
 	plain.Head, plain.Batch, plain.Epochs = true, 16, 10
 	alike, single := plain, plain
-	alike.Alike, single.Mode = 4, learner.SingleAdapter
+	alike.LengthBuckets, single.Mode = 4, learner.SingleAdapter
 	orders := []struct {
 		name   string
 		config learner.Config

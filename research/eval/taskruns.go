@@ -128,7 +128,7 @@ func (e *TaskEvaluation) say(line string) {
 // stand for all. The bank should be strong, σ_B about 0.03·√k (soft: √N).
 func tasks() learner.Config {
 	c := learner.Default()
-	c.Head, c.Bias, c.Epochs, c.Batch, c.Alike, c.Decay = true, false, 3, 16, 8, 0.01
+	c.Head, c.Bias, c.Epochs, c.Batch, c.LengthBuckets, c.Decay = true, false, 3, 16, 8, 0.01
 	c.HeadRate, c.MaskRate, c.AffineRate, c.Nu = 1e-3, 0.04, 0.01, 0
 	return c
 }

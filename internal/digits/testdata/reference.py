@@ -99,7 +99,7 @@ def round_row(z, M):
 BEYOND = 0.05  # what an error on any axis counts beside those on the texts
 
 
-def settle(z, P, p, w, rows, bytes_, level, M, sweeps=3):
+def refine(z, P, p, w, rows, bytes_, level, M, sweeps=3):
     """Moves single levels to the least of ½ eᵀHe, e = s·level − z, H the Hessian of cross-entropy at the solution plus BEYOND."""
     R, A = z.shape
     H = np.zeros((R * A, R * A))
@@ -165,7 +165,7 @@ def case(rng, n, A, C, M, lams, shares, lam_b, labels, reject, weighted):
     target = softmax(offset + J @ mean)
 
     first = [round_row(row, M) for row in z]
-    level = settle(z, P, target, w, rows, [b for b, _ in first], np.stack([l for _, l in first]), M)
+    level = refine(z, P, target, w, rows, [b for b, _ in first], np.stack([l for _, l in first]), M)
     # The levels fixed: logits depend on scales in units of their bytes, and on biases. ½·BEYOND·‖s·level − z‖² pulls a scale to level·z/‖level‖².
     Jc = np.zeros((n, C, 2 * R))
     for r, c in enumerate(rows):

@@ -3,7 +3,7 @@ package digits
 import "github.com/xpeft/xpeft/internal/numeric"
 
 const (
-	// sweeps is how often settle goes over all axes at most; ten gained no more than three.
+	// sweeps is how often refine goes over all axes at most; ten gained no more than three.
 	sweeps = 3
 	// beyond is how much an error on any axis counts beside those on the person's own texts, for
 	// the texts that are to come: those of 40 texts say some of what others will be like, but not
@@ -11,7 +11,7 @@ const (
 	beyond = 0.05
 )
 
-// settle moves single levels, each to where the quadratic model of how far the code's answers are
+// refine moves single levels, each to where the quadratic model of how far the code's answers are
 // from the solution's is least:
 //
 //	½ Σ_i w_i Σ_cd (p_ic·[c = d] − p_ic·p_id)(e_c·p_i)(e_d·p_i) + ½·beyond·‖e‖²,
@@ -19,7 +19,7 @@ const (
 //
 // so what rounding one axis loses on the texts is made up for on others. p_ic are the solution's
 // probabilities, and a rejection counts as an answer does. A sweep costs 2·n·A·R multiplications.
-func (f *fit) settle(c *code, z, probs []float64) {
+func (f *fit) refine(c *code, z, probs []float64) {
 	R, n := len(f.rows), len(f.train)
 	column := make([]float64, f.axes*n) // p, by axis
 	for k, i := range f.train {
@@ -39,7 +39,7 @@ func (f *fit) settle(c *code, z, probs []float64) {
 		for r := range R {
 			if c.scale[r] != 0 {
 				f.curvature(r, lost, probs, slope, bend)
-				moved = f.settleRow(r, c, z, column, slope, bend, lost[r*n:(r+1)*n]) || moved
+				moved = f.refineRow(r, c, z, column, slope, bend, lost[r*n:(r+1)*n]) || moved
 			}
 		}
 		if !moved {
@@ -62,8 +62,8 @@ func (f *fit) curvature(r int, lost, probs, slope, bend []float64) {
 	}
 }
 
-// settleRow is one sweep over the axes of row r; it says whether any level moved.
-func (f *fit) settleRow(r int, c *code, z, column, slope, bend, lost []float64) (moved bool) {
+// refineRow is one sweep over the axes of row r; it says whether any level moved.
+func (f *fit) refineRow(r int, c *code, z, column, slope, bend, lost []float64) (moved bool) {
 	n, s, levels := len(f.train), Scale(c.scale[r]), newLevels(f.digits)
 	for j := range f.axes {
 		at, p := r*f.axes+j, column[j*n:(j+1)*n]
