@@ -48,18 +48,14 @@ func check(p *Person, o Options) error {
 	f.check(p.Weight == nil || len(p.Weight) == n, "%d weights for %d examples", len(p.Weight), n)
 	f.check(p.Rejected == nil || len(p.Rejected) == n, "%d rejections for %d examples", len(p.Rejected), n)
 	f.check(p.Counted == nil || len(p.Counted) == p.C, "%d counts for %d labels", len(p.Counted), p.C)
-	f.check(o.ClassWeight == nil || len(o.ClassWeight) == p.C, "%d class weights for %d labels", len(o.ClassWeight),
-		p.C)
 	f.check(classesIn(p.Class, p.C), "a label outside 0 to %d", p.C-1)
 	f.check(finite(p.P) && finite(p.Base), "projections or base logits that are not finite, or beyond %g", largest)
 	f.check(finite(p.Weight) && notNegative(p.Weight), "weights that are negative or not finite")
-	f.check(finite(o.ClassWeight) && positive(o.ClassWeight), "class weights that are not positive and finite")
-	for _, lambda := range append([]float64{o.BiasLambda}, o.Lambdas...) {
+	for _, lambda := range o.Lambdas {
 		f.check(strength(lambda), "a strength of %g", lambda)
 	}
 	f.check(p.Biases >= 0 && p.Biases <= largest && (p.Biases == 0 || p.Counted == nil),
 		"biases of the precision %g, or beside labels that were counted before", p.Biases)
-	f.check(o.Folds >= 2, "%d folds", o.Folds)
 	f.check(!math.IsNaN(o.PriorCaution), "a caution of %g", o.PriorCaution)
 	return f.err()
 }
@@ -82,15 +78,6 @@ func notNegative(x []float32) bool {
 	return true
 }
 
-func positive(x []float32) bool {
-	for _, v := range x {
-		if v <= 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // checkHead finds all faults of a head's examples and the options, after defaults.
 func checkHead(h *Head, o HeadOptions) error {
 	var f faults
@@ -104,10 +91,6 @@ func checkHead(h *Head, o HeadOptions) error {
 	f.check(finite(h.X) && finite(h.W0), "values or weights that are not finite, or beyond %g", largest)
 	f.check(finite(h.Weight) && notNegative(h.Weight), "example weights that are negative or not finite")
 	f.check(o.Lambda == 0 || strength(o.Lambda), "a strength of %g", o.Lambda)
-	for _, lambda := range o.Lambdas {
-		f.check(strength(lambda), "a strength of %g", lambda)
-	}
-	f.check(o.MaxSteps >= 1, "%d steps", o.MaxSteps)
 	return f.err()
 }
 

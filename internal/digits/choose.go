@@ -34,7 +34,7 @@ func (l *learning) train(ctx context.Context, part fold, gap float64) (*solution
 	if err != nil {
 		return nil, err
 	}
-	s := &solutions{fit: newFit(l.data, part.train, prior, l.options.BiasLambda), test: part.test, prior: prior}
+	s := &solutions{fit: newFit(l.data, part.train, prior, biasLambda), test: part.test, prior: prior}
 	x := make([]float64, len(s.rows)*(s.dim+1))
 	for _, lambda := range l.lambdas {
 		if s.lambda = lambda; !math.IsInf(lambda, 1) {
@@ -63,7 +63,7 @@ func (l *learning) trainFolds(ctx context.Context) error {
 		l.lambdas = append(l.lambdas, l.options.Lambdas...)
 	}
 	slices.SortFunc(l.lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
-	for _, part := range l.folds(l.options.Folds, l.options.Seed) {
+	for _, part := range l.folds(parts, l.options.Seed) {
 		s, err := l.train(ctx, part, loose)
 		if err != nil {
 			return err
@@ -203,7 +203,7 @@ func (d *data) temperature(logProb []float64) byte {
 }
 
 // calibrated is Σ_i w_i·(−log softmax(logProb_i/T)_c) + 2·(ln T)² at T of byte b: the second term
-// is a normal prior of deviation 0.5. The labels' weights take no part.
+// is a normal prior of deviation 0.5.
 func (d *data) calibrated(logProb []float64, b int) float64 {
 	t := Temperature(byte(b))
 	sum, row := 2*math.Log(t)*math.Log(t), make([]float64, d.classes)
@@ -214,7 +214,7 @@ func (d *data) calibrated(logProb []float64, b int) float64 {
 		for k, v := range logProb[i*d.classes : (i+1)*d.classes] {
 			row[k] = v / t
 		}
-		sum += d.own[i] * lossOf(row, c, false)
+		sum += d.weight[i] * lossOf(row, c, false)
 	}
 	return sum
 }

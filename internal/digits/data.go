@@ -20,11 +20,10 @@ type data struct {
 	base                     []float64 // [n,C]
 	class                    []int
 	rejected                 []bool
-	weight                   []float64 // of the objective: the example's own times its class's
-	own                      []float64 // the example's own weight
+	weight                   []float64
 }
 
-func newData(p *Person, classWeight []float32) *data {
+func newData(p *Person) *data {
 	n := len(p.Class)
 	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, order: make([]int, n), key: make([]uint64, n)}
 	for i := range d.order {
@@ -38,15 +37,7 @@ func newData(p *Person, classWeight []float32) *data {
 		d.key[i] = keys[from]
 		d.p = append(d.p, numeric.Widen(p.P[from*p.A:(from+1)*p.A])...)
 		d.base = append(d.base, numeric.Widen(p.Base[from*p.C:(from+1)*p.C])...)
-		class, own := p.Class[from], 1.0
-		if p.Weight != nil && p.Weight[from] > 0 {
-			own = float64(p.Weight[from])
-		}
-		weight := own
-		if classWeight != nil {
-			weight *= float64(classWeight[class])
-		}
-		d.class, d.own, d.weight = append(d.class, class), append(d.own, own), append(d.weight, weight)
+		d.class, d.weight = append(d.class, p.Class[from]), append(d.weight, p.weight(from))
 		d.rejected = append(d.rejected, p.Rejected != nil && p.Rejected[from])
 	}
 	d.reduce()
@@ -82,25 +73,7 @@ func (d *data) reduce() {
 	if 4*d.n > 3*d.axes {
 		return
 	}
-	span := []float64{} // never nil: without any direction it has no rows
-	for i := range d.n {
-		row := slices.Clone(d.row(i))
-		size := math.Sqrt(numeric.Dot(row, row))
-		for range 2 {
-			for at := 0; at < len(span); at += d.axes {
-				q := span[at : at+d.axes]
-				numeric.Add(row, -numeric.Dot(row, q), q)
-			}
-		}
-		rest := math.Sqrt(numeric.Dot(row, row))
-		if rest <= 1e-9*size { // nothing new, or rounding only
-			continue
-		}
-		for j := range row {
-			row[j] /= rest
-		}
-		span = append(span, row...)
-	}
+	span := numeric.Orthonormal(d.axes, d.n, func(row []float64, i int) { copy(row, d.row(i)) })
 	d.span, d.dim = span, len(span)/d.axes
 	d.u = make([]float64, d.n*d.dim)
 	for i := range d.n {

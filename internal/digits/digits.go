@@ -45,7 +45,7 @@ type Result struct {
 
 // Options are how a person's digits are learned. nil, or a zero field, means the default.
 //
-// Each example is answered by trainings without it. From ten examples on there are Folds of them,
+// Each example is answered by trainings without it. From ten examples on there are five of them,
 // stratified by label, and each example has one answer. Below, there are three times two halves,
 // and what an example got is averaged in probability; a label's only example is in both halves'
 // training, so that the others are answered by one who knows the label, and its own answer comes
@@ -59,15 +59,15 @@ type Result struct {
 // unless the digits have less loss out of fold. One example never gets digits, nor do examples that
 // all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
-	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
-	BiasLambda  float64   // λ_b; 0: 1
-	ClassWeight []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
-	Folds       int       // from ten examples on; 0: 5
-	Seed        uint64    // of the folds
+	Lambdas []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
+	Seed    uint64    // of the folds
 	// nats by which the prior alone is more probable beforehand than half a nat's penalty makes it;
 	// far below zero: digits whatever the folds say
 	PriorCaution float64
 }
+
+// biasLambda is λ_b.
+const biasLambda = 1
 
 // defaultLambdas are the strengths tried.
 var defaultLambdas = []float64{6, 2, 0.6, 0.2, 0.06, 0.02}
@@ -80,12 +80,6 @@ func (o *Options) orDefaults() Options {
 	if len(out.Lambdas) == 0 {
 		out.Lambdas = defaultLambdas
 	}
-	if out.BiasLambda == 0 {
-		out.BiasLambda = 1
-	}
-	if out.Folds == 0 {
-		out.Folds = 5
-	}
 	return out
 }
 
@@ -95,7 +89,7 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	if err := check(p, opt); err != nil {
 		return nil, err
 	}
-	d := newData(p, opt.ClassWeight)
+	d := newData(p)
 	l := &learning{data: d, person: p, options: opt}
 	if err := l.trainFolds(ctx); err != nil {
 		return nil, err

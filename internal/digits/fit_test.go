@@ -63,7 +63,7 @@ func withAll(p *Person) *Person {
 }
 
 func randomFit(seed uint64, n, A, C int) *fit {
-	d := newData(withAll(randomPerson(seed, n, A, C)), nil)
+	d := newData(withAll(randomPerson(seed, n, A, C)))
 	f := newFit(d, d.everyone(), nil, 0.7)
 	f.lambda = 0.2
 	return f
@@ -159,7 +159,7 @@ func TestSolveGoesDown(t *testing.T) {
 func TestSpanIsTheSameProblem(t *testing.T) {
 	p := randomPerson(3, 14, 60, 3)
 	copy(p.P[:60], p.P[60:120])
-	d := newData(p, nil)
+	d := newData(p)
 	if d.span == nil || d.dim != 13 {
 		t.Fatalf("got a span of %d, want 13: two of 14 examples are equal", d.dim)
 	}
@@ -190,7 +190,7 @@ func TestWeightIsRepetition(t *testing.T) {
 	twice.Class = append(twice.Class, twice.Class[2])
 	var x [2][]float64
 	for k, p := range []*Person{p, twice} {
-		d := newData(p, nil)
+		d := newData(p)
 		f := newFit(d, d.everyone(), nil, 1)
 		f.lambda = 0.3
 		x[k] = make([]float64, len(f.rows)*(f.dim+1))

@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// Below smallest examples the folds are halves, repeats times over: a fifth of so few says nothing.
+// From smallest examples on there are so many parts of them. Below, the folds are halves, repeats
+// times over: a fifth of so few says nothing.
 const (
+	parts    = 5
 	smallest = 10
 	repeats  = 3
 )
@@ -57,7 +59,7 @@ func Folds(p *Person, o *Options) ([]Fold, error) {
 	if err := check(p, opt); err != nil {
 		return nil, err
 	}
-	d := newData(p, opt.ClassWeight)
+	d := newData(p)
 	given := func(which []int) []int {
 		out := make([]int, len(which))
 		for k, i := range which {
@@ -67,7 +69,7 @@ func Folds(p *Person, o *Options) ([]Fold, error) {
 		return out
 	}
 	var out []Fold
-	for _, f := range d.folds(opt.Folds, opt.Seed) {
+	for _, f := range d.folds(parts, opt.Seed) {
 		out = append(out, Fold{given(f.train), given(f.test)})
 	}
 	return out, nil

@@ -16,7 +16,7 @@ func TestFolds(t *testing.T) {
 			p.Class[i] = min(r.IntN(4), r.IntN(4))
 			p.Rejected = append(p.Rejected, r.IntN(6) == 0)
 		}
-		d := newData(p, nil)
+		d := newData(p)
 		answers := make([]int, n)
 		for _, f := range d.folds(5, seed) {
 			checkFold(t, d, f)
@@ -65,7 +65,7 @@ func checkFold(t *testing.T, d *data, f fold) {
 }
 
 func TestFoldsFollowTheSeed(t *testing.T) {
-	d := newData(randomPerson(1, 30, 4, 2), nil)
+	d := newData(randomPerson(1, 30, 4, 2))
 	a, b, c := d.folds(5, 1), d.folds(5, 1), d.folds(5, 2)
 	same := func(a, b []fold) bool {
 		return slices.EqualFunc(a, b, func(a, b fold) bool { return slices.Equal(a.test, b.test) })

@@ -50,7 +50,7 @@ func readGolden(t *testing.T) []golden {
 func (g golden) fit(reduced bool) *fit {
 	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight,
 		Rejected: g.Rejected}
-	d := newData(p, nil)
+	d := newData(p)
 	if !reduced {
 		d.u, d.dim, d.span = d.p, d.axes, nil
 	}

@@ -1,12 +1,10 @@
 package digits
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
@@ -24,11 +22,8 @@ type Head struct {
 
 // HeadOptions are how a shared head is fitted. nil, or a zero field, means the default.
 type HeadOptions struct {
-	Lambda   float64   // 0: the best of Lambdas by a hold-out of a fifth of the examples
-	Lambdas  []float64 // nil: 0.3, 1, 3, 10, 30 and 100
-	Seed     uint64    // of the hold-out
-	MaxSteps int       // of one fit; 0: 200
-	Threads  int       // 0: as many as Go has. The result does not depend on it
+	Lambda  float64 // 0: the best of six from 0.3 to 100, by a hold-out of a fifth of the examples
+	Threads int     // 0: as many as Go has. The result does not depend on it
 
 	// Progress is called after each step of each of the fits, the last of which is that of all
 	// examples; nil: not at all. loss is the objective's value at the last point that was tried.
@@ -40,7 +35,7 @@ type HeadResult struct {
 	W      []float32 // [C,D]
 	Bias   []float32 // [C]
 	Lambda float64
-	// mean loss on the hold-out at each of Lambdas, weakest last; nil with a given Lambda. NaN: not
+	// mean loss on the hold-out at each strength, weakest last; nil with a given Lambda. NaN: not
 	// tried, as two before were worse
 	Held  []float64
 	Steps int // of the last fit
@@ -51,19 +46,16 @@ func (o *HeadOptions) orDefaults() HeadOptions {
 	if o != nil {
 		out = *o
 	}
-	if len(out.Lambdas) == 0 {
-		out.Lambdas = []float64{0.3, 1, 3, 10, 30, 100}
-	}
-	if out.MaxSteps == 0 {
-		out.MaxSteps = 200
-	}
 	if out.Threads <= 0 {
 		out.Threads = runtime.GOMAXPROCS(0)
 	}
-	out.Lambdas = slices.Clone(out.Lambdas)
-	slices.SortFunc(out.Lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
 	return out
 }
+
+// headLambdas are the strengths tried, headSteps the most steps of one fit.
+var headLambdas = []float64{100, 30, 10, 3, 1, 0.3}
+
+const headSteps = 200
 
 // FitHead fits a shared head by L-BFGS. One evaluation costs 4·n·C·D multiplications, shared by the
 // threads; memory: 16 gradients and the steps of L-BFGS, some 35·C·D numbers. ctx ends it within
@@ -81,11 +73,11 @@ func FitHead(ctx context.Context, h *Head, o *HeadOptions) (*HeadResult, error) 
 	}
 	f.fits = 1
 	if opt.Lambda == 0 {
-		f.fits += len(opt.Lambdas)
+		f.fits += len(headLambdas)
 		if err := f.choose(ctx, res); err != nil {
 			return nil, err
 		}
-		f.fit = len(opt.Lambdas)
+		f.fit = len(headLambdas)
 	}
 	x := make([]float64, h.C*(h.D+1))
 	steps, err := f.solve(ctx, x, all, res.Lambda)
@@ -118,11 +110,11 @@ func (f *headFit) choose(ctx context.Context, res *HeadResult) error {
 		}
 	}
 	if len(held) == 0 || len(train) == 0 {
-		res.Lambda = f.options.Lambdas[len(f.options.Lambdas)/2]
+		res.Lambda = headLambdas[len(headLambdas)/2]
 		return nil
 	}
 	x, best, worse := make([]float64, f.C*(f.D+1)), math.Inf(1), 0
-	for k, lambda := range f.options.Lambdas {
+	for k, lambda := range headLambdas {
 		if worse == 2 {
 			res.Held = append(res.Held, math.NaN())
 			continue
@@ -142,19 +134,14 @@ func (f *headFit) choose(ctx context.Context, res *HeadResult) error {
 
 // heldOut is decided by a hash of the example, so that equal ones are on one side.
 func (f *headFit) heldOut(i int) bool {
-	h := f.options.Seed
+	h := uint64(0)
 	for _, v := range f.X[i*f.D : (i+1)*f.D] {
 		h = mix(h ^ uint64(math.Float32bits(v)))
 	}
 	return h%5 == 0
 }
 
-func (f *headFit) weight(i int) float64 {
-	if f.Weight == nil || f.Weight[i] == 0 {
-		return 1
-	}
-	return float64(f.Weight[i])
-}
+func (f *headFit) weight(i int) float64 { return weightOf(f.Weight, i) }
 
 func (f *headFit) total(examples []int) float64 {
 	sum := 0.0
@@ -167,7 +154,7 @@ func (f *headFit) total(examples []int) float64 {
 // solve fits from x on, until the gradient is a ten-thousandth of the examples' weight or the steps
 // are used up.
 func (f *headFit) solve(ctx context.Context, x []float64, examples []int, lambda float64) (steps int, err error) {
-	m := numeric.Minimizer{MaxSteps: f.options.MaxSteps, Gradient: 1e-4 * max(1, math.Sqrt(f.total(examples)))}
+	m := numeric.Minimizer{MaxSteps: headSteps, Gradient: 1e-4 * max(1, math.Sqrt(f.total(examples)))}
 	value := 0.0
 	m.Progress = func(float64) bool {
 		steps++
@@ -198,24 +185,13 @@ func (f *headFit) loss(x, g []float64, examples []int) float64 {
 		w[k] += float64(v)
 	}
 	sums, parts := make([]float64, shares), make([][]float64, shares)
-	run := make(chan struct{}, f.options.Threads)
-	var wait sync.WaitGroup
-	for s := range shares {
+	numeric.Parallel(f.options.Threads, shares, 1, func(_, s, _ int) {
 		from, to := s*len(examples)/shares, (s+1)*len(examples)/shares
-		if from == to {
-			continue
+		if g != nil && from < to {
+			parts[s] = make([]float64, len(g))
 		}
-		wait.Add(1)
-		run <- struct{}{}
-		go func() {
-			defer func() { <-run; wait.Done() }()
-			if g != nil {
-				parts[s] = make([]float64, len(g))
-			}
-			sums[s] = f.share(w, x[f.C*f.D:], parts[s], examples[from:to])
-		}()
-	}
-	wait.Wait()
+		sums[s] = f.share(w, x[f.C*f.D:], parts[s], examples[from:to])
+	})
 	clear(g)
 	sum := 0.0
 	for s := range shares {

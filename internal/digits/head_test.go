@@ -46,7 +46,7 @@ func TestHeadGradient(t *testing.T) {
 // loss and the minimizer, nothing else.
 func TestHeadIsTheConvexFit(t *testing.T) {
 	h := randomHead(2, 80, 12, 3)
-	res, err := FitHead(context.Background(), h, &HeadOptions{Lambda: 2, MaxSteps: 1000})
+	res, err := FitHead(context.Background(), h, &HeadOptions{Lambda: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 				numeric.Widen(h.W0[c*h.D:(c+1)*h.D]))))
 		}
 	}
-	d := newData(p, nil)
+	d := newData(p)
 	f := newFit(d, d.everyone(), nil, 1)
 	f.lambda = 2
 	x := make([]float64, len(f.rows)*(f.dim+1))
@@ -134,8 +134,6 @@ func TestHeadErrors(t *testing.T) {
 		"start":       func(h *Head, o *HeadOptions) { h.W0 = h.W0[1:] },
 		"NaN":         func(h *Head, o *HeadOptions) { h.X[0] = float32(math.NaN()) },
 		"strength":    func(h *Head, o *HeadOptions) { o.Lambda = -1 },
-		"strengths":   func(h *Head, o *HeadOptions) { o.Lambdas = []float64{0} },
-		"steps":       func(h *Head, o *HeadOptions) { o.MaxSteps = -1 },
 	} {
 		h, o := randomHead(1, 12, 4, 3), &HeadOptions{}
 		spoil(h, o)

@@ -147,12 +147,14 @@ func newSides(p *Person, before, after, prior []Answer) (s sides) {
 	return s
 }
 
-// weight of an example.
-func (p *Person) weight(i int) float64 {
-	if p.Weight == nil || p.Weight[i] == 0 {
+func (p *Person) weight(i int) float64 { return weightOf(p.Weight, i) }
+
+// weightOf is an example's weight.
+func weightOf(weights []float32, i int) float64 {
+	if weights == nil || weights[i] == 0 {
 		return 1
 	}
-	return float64(p.Weight[i])
+	return float64(weights[i])
 }
 
 // agree says whether the older examples are answered no worse, and the fresh ones are such as the

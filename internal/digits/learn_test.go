@@ -230,29 +230,6 @@ func TestRareLabel(t *testing.T) {
 	}
 }
 
-// TestClassWeight: a rare label that weighs more is found more often.
-func TestClassWeight(t *testing.T) {
-	p := randomPerson(4, 200, 16, 2)
-	for i := range p.Class {
-		p.Base[2*i] += 2 // most of the examples have label 0
-		if p.Class[i] == 1 && i%2 == 0 {
-			p.Class[i] = 0
-		}
-	}
-	recall := func(res *Result) (n int) {
-		for i, c := range p.Class {
-			if c == 1 && res.LogProb[2*i+1] > res.LogProb[2*i] {
-				n++
-			}
-		}
-		return n
-	}
-	plain, heavy := recall(learn(t, p, nil)), recall(learn(t, p, &Options{ClassWeight: []float32{1, 5}}))
-	if heavy <= plain {
-		t.Errorf("got %d of the rare label right at weight 5, want more than %d", heavy, plain)
-	}
-}
-
 // TestTemperature: the search finds what trying every byte finds; logits three times too large get
 // about 3.
 func TestTemperature(t *testing.T) {
@@ -270,7 +247,7 @@ func TestTemperature(t *testing.T) {
 			logits[k] *= 3
 		}
 		logProb = append(logProb, logSoftmax(logits)...)
-		d.class, d.own = append(d.class, c), append(d.own, 1)
+		d.class, d.weight = append(d.class, c), append(d.weight, 1)
 	}
 	got := d.temperature(logProb)
 	if v := Temperature(got); v < 2.3 || v > 4 {
@@ -311,12 +288,8 @@ func TestErrors(t *testing.T) {
 			o *Options) {
 			p.Prior = func([]uint32) []float32 { return []float32{0, nan, 0} }
 		},
-		"class weights":    func(p *Person, o *Options) { o.ClassWeight = []float32{1} },
-		"no class weight":  func(p *Person, o *Options) { o.ClassWeight = []float32{1, 0, 1} },
 		"strength 0":       func(p *Person, o *Options) { o.Lambdas = []float64{0} },
 		"strength NaN":     func(p *Person, o *Options) { o.Lambdas = []float64{math.NaN()} },
-		"bias's strength":  func(p *Person, o *Options) { o.BiasLambda = -1 },
-		"one fold":         func(p *Person, o *Options) { o.Folds = 1 },
 		"prior caution is": func(p *Person, o *Options) { o.PriorCaution = math.NaN() },
 	} {
 		p, o := randomPerson(1, 12, 4, 3), &Options{}
@@ -351,7 +324,7 @@ func TestLearnEndsWithItsContext(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for seed := range uint64(6) {
 		p := withAll(randomPerson(seed, 20+int(seed)*4, 16, 3))
-		l := &learning{data: newData(p, nil), person: p, options: (*Options)(nil).orDefaults()}
+		l := &learning{data: newData(p), person: p, options: (*Options)(nil).orDefaults()}
 		if err := l.trainFolds(context.Background()); err != nil {
 			t.Fatal(err)
 		}

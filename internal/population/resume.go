@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
-	"math"
+	"slices"
 )
 
 // Resume lets Train go on where an earlier one with the same φ was cut off: minimizations that
@@ -78,9 +78,9 @@ func (j *joint) key(x []float64, steps int, share float64) (key [32]byte) {
 	}
 	h := sha256.New()
 	h.Write(j.taught)
-	hashFloats(h, []float64{float64(j.labels), float64(j.rank), j.head, j.axis, j.text, j.enough, float64(steps),
-		share})
-	hashFloats(h, x)
+	settings := []float64{float64(j.labels), float64(j.rank), j.head, j.axis, j.text, j.enough, float64(steps), share}
+	binary.Write(h, binary.LittleEndian, settings)
+	binary.Write(h, binary.LittleEndian, x)
 	h.Sum(key[:0])
 	return key
 }
@@ -88,15 +88,11 @@ func (j *joint) key(x []float64, steps int, share float64) (key [32]byte) {
 // Digest is of all that a population is.
 func (p *Population) Digest() (d [32]byte) {
 	h := sha256.New()
-	hashInts(h, []int32{int32(p.C), int32(p.D)})
-	var b []byte
-	for _, v := range p.Phi {
-		if b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v)); len(b) >= 1<<16 {
-			h.Write(b)
-			b = b[:0]
-		}
+	add := func(x any) { binary.Write(h, binary.LittleEndian, x) } // a hash takes everything
+	add([]int32{int32(p.C), int32(p.D)})
+	for some := range slices.Chunk(p.Phi, 1<<14) {
+		add(some)
 	}
-	h.Write(b)
 	hashPeople(h, p.People)
 	h.Sum(d[:0])
 	return d
@@ -104,24 +100,8 @@ func (p *Population) Digest() (d [32]byte) {
 
 func hashPeople(h hash.Hash, people []Answers) {
 	for _, a := range people {
-		hashInts(h, []int32{int32(len(a.Text))})
-		hashInts(h, a.Text)
-		hashInts(h, a.Class)
+		for _, x := range [][]int32{{int32(len(a.Text))}, a.Text, a.Class} {
+			binary.Write(h, binary.LittleEndian, x)
+		}
 	}
-}
-
-func hashInts(h hash.Hash, xs []int32) {
-	b := make([]byte, 0, 4*len(xs))
-	for _, x := range xs {
-		b = binary.LittleEndian.AppendUint32(b, uint32(x))
-	}
-	h.Write(b)
-}
-
-func hashFloats(h hash.Hash, xs []float64) {
-	b := make([]byte, 0, 8*len(xs))
-	for _, x := range xs {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
-	}
-	h.Write(b)
 }

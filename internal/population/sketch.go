@@ -29,7 +29,7 @@ func (s *space) sketch(p *Population, threads int) {
 				sum[i] += float64(v)
 			}
 		})
-		s.basis = orthonormal(p.D, kept, func(row []float64, k int) { copy(row, sum[k*p.D:(k+1)*p.D]) })
+		s.basis = numeric.Orthonormal(p.D, kept, func(row []float64, k int) { copy(row, sum[k*p.D:(k+1)*p.D]) })
 		q = numeric.Narrow(s.basis)
 	}
 	s.dim, s.rough = len(s.basis)/p.D, true

@@ -86,31 +86,8 @@ func (s *space) standard(out []float64, phi []float32) {
 
 // span finds the basis of all texts.
 func (s *space) span(p *Population) {
-	s.basis = orthonormal(p.D, s.texts, func(row []float64, t int) { s.standard(row, p.Phi[t*p.D:(t+1)*p.D]) })
+	s.basis = numeric.Orthonormal(p.D, s.texts, func(row []float64, t int) { s.standard(row, p.Phi[t*p.D:(t+1)*p.D]) })
 	s.dim = len(s.basis) / p.D
-}
-
-// orthonormal is a basis of what n vectors span, [·,d], by Gram-Schmidt, each vector twice; those
-// that depend on the ones before it are left out.
-func orthonormal(d, n int, vector func(row []float64, k int)) (basis []float64) {
-	basis = []float64{}
-	row := make([]float64, d)
-	for k := range n {
-		vector(row, k)
-		size := math.Sqrt(numeric.Dot(row, row))
-		for range 2 {
-			for at := 0; at < len(basis); at += d {
-				q := basis[at : at+d]
-				numeric.Add(row, -numeric.Dot(row, q), q)
-			}
-		}
-		if rest := math.Sqrt(numeric.Dot(row, row)); rest > 1e-9*size {
-			for _, v := range row {
-				basis = append(basis, v/rest)
-			}
-		}
-	}
-	return basis
 }
 
 // turn writes a centred and scaled φ in the basis, and a 1.

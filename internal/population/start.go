@@ -137,73 +137,19 @@ func orthonormalise(by []float64, count int) {
 	}
 }
 
-// eigen are the eigenvalues of a small symmetric matrix, falling, and its eigenvectors, one a row
-// (Jacobi). Each vector's largest entry is positive.
+// eigen is numeric.Eigen of a small matrix. Each vector's largest entry is positive.
 func eigen(a []float64, n int) (values, vectors []float64) {
-	a, v := slices.Clone(a), make([]float64, n*n)
-	for i := range n {
-		v[i*n+i] = 1
-	}
-	for range 60 {
-		off, all := 0.0, 0.0
-		for i := range n {
-			for k := range n {
-				if all += a[i*n+k] * a[i*n+k]; i != k {
-					off += a[i*n+k] * a[i*n+k]
-				}
-			}
-		}
-		if off <= 1e-28*all {
-			break
-		}
-		for p := range n {
-			for q := p + 1; q < n; q++ {
-				rotate(a, v, n, p, q)
-			}
-		}
-	}
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(x, y int) int {
-		if a[x*n+x] > a[y*n+y] {
-			return -1
-		}
-		return 1
-	})
-	for _, i := range order {
-		values = append(values, a[i*n+i])
-		row, largest := v[i*n:(i+1)*n], 0.0
+	values, vectors = numeric.Eigen(a, n)
+	for at := 0; at < len(vectors); at += n {
+		row, largest := vectors[at:at+n], 0.0
 		for _, x := range row {
 			if math.Abs(x) > math.Abs(largest)*(1+1e-9) {
 				largest = x
 			}
 		}
-		for _, x := range row {
-			vectors = append(vectors, math.Copysign(1, largest)*x)
+		for i := range row {
+			row[i] *= math.Copysign(1, largest)
 		}
 	}
 	return values, vectors
-}
-
-// rotate makes entry (p,q) 0.
-func rotate(a, v []float64, n, p, q int) {
-	if a[p*n+q] == 0 {
-		return
-	}
-	theta := (a[q*n+q] - a[p*n+p]) / (2 * a[p*n+q])
-	t := math.Copysign(1, theta) / (math.Abs(theta) + math.Sqrt(theta*theta+1))
-	c := 1 / math.Sqrt(t*t+1)
-	s := t * c
-	for k := range n {
-		x, y := a[k*n+p], a[k*n+q]
-		a[k*n+p], a[k*n+q] = c*x-s*y, s*x+c*y
-	}
-	for k := range n {
-		x, y := a[p*n+k], a[q*n+k]
-		a[p*n+k], a[q*n+k] = c*x-s*y, s*x+c*y
-		x, y = v[p*n+k], v[q*n+k]
-		v[p*n+k], v[q*n+k] = c*x-s*y, s*x+c*y
-	}
 }
