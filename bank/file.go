@@ -2,13 +2,11 @@ package bank
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"sync"
 	"sync/atomic"
-
-	"github.com/edsrzf/mmap-go"
 
 	"github.com/xpeft/xpeft/internal/half"
 	"github.com/xpeft/xpeft/internal/safetensors"
@@ -35,7 +33,10 @@ type File struct {
 // OpenFile maps the bank file at path and checks its header, its size, the affine
 // and the table of checksums. Rows are checked when they are read, all by Verify.
 func OpenFile(path string) (*File, error) {
-	m, err := mapFile(path)
+	m, err := safetensors.Map(path)
+	if errors.Is(err, safetensors.ErrCorrupt) {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,27 +47,6 @@ func OpenFile(path string) (*File, error) {
 	}
 	f.unmap = m.Unmap
 	return f, nil
-}
-
-func mapFile(path string) (mmap.MMap, error) {
-	h, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer h.Close() // the mapping outlives it
-	info, err := h.Stat()
-	if err != nil {
-		return nil, err
-	}
-	// mmap cannot map folders, pipes and empty files.
-	if !info.Mode().IsRegular() || info.Size() < headerSize {
-		return nil, fmt.Errorf("%s: %w", path, corruptf("header: not a file of %d bytes", headerSize))
-	}
-	m, err := mmap.Map(h, mmap.RDONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("%s: map: %w", path, err)
-	}
-	return m, nil
 }
 
 // Decode opens a bank file that is in memory already. The File keeps data, which
