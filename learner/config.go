@@ -38,14 +38,16 @@ type Config struct {
 	Epochs  int
 	Updates int // most steps; 0: as many as the epochs take
 	// FullStepsAt is the number of examples from which on a training takes all its steps. With n
-	// fewer it takes the share (n/FullStepsAt)², so that one or two examples do not move it far from
-	// its start; 0: 1
+	// fewer it takes the share (n/FullStepsAt)², so that one or two examples do not move it far
+	// from its start; 0: 1
 	FullStepsAt int
 	Batch       int // examples a step
 	// LengthBuckets is how many batches are sorted by length together, so that less of a step is
 	// padding; then batches are shuffled; 0: none
 	LengthBuckets int
-	WarmUp        float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
+	// WarmUp is the share of the steps in which the rates rise from 0; then they fall linearly to 0,
+	// unless Constant.
+	WarmUp float64
 	// Constant keeps the rates as they are.
 	Constant bool
 

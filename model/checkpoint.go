@@ -122,7 +122,7 @@ func refusePEFT(dir fs.FS) error {
 	return wantNeutral(fields, name, []neutral{{field: "peft_type"}})
 }
 
-// bind finds every weight that the config calls for, and chooses the pooling where no file names one.
+// bind finds every weight that the config calls for, and the pooling where no file names one.
 func (c *Checkpoint) bind() error {
 	m, err := newMapper(c.file)
 	if err != nil {

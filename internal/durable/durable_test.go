@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCreate: a file appears whole, in the place of an older one, and an error leaves what was there
-// and nothing beside it.
+// TestCreate: a file appears whole, in the place of an older one, and an error leaves what was
+// there and nothing beside it.
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")

@@ -53,8 +53,8 @@ func distances(all []masked) [][]float64 {
 	return d
 }
 
-// jaccard is the distance 1 − |a∩b| / |a∪b| of two masks of one shape over the bits of all rows: 0 for
-// equal ones, 1 for masks with no adapter in common.
+// jaccard is the distance 1 − |a∩b| / |a∪b| of two masks of one shape over the bits of all rows: 0
+// for equal ones, 1 for masks with no adapter in common.
 func jaccard(a, b []byte) float64 {
 	union, both := 0, 0
 	for i := range a {
