@@ -45,8 +45,8 @@ type Config struct {
 	// LengthBuckets is how many batches are sorted by length together, so that less of a step is
 	// padding; then batches are shuffled; 0: none
 	LengthBuckets int
-	// WarmUp is the share of the steps in which the rates rise from 0; then they fall linearly to 0,
-	// unless Constant.
+	// WarmUp is the share of the steps in which the rates rise from 0; then they fall linearly to
+	// 0, unless Constant.
 	WarmUp float64
 	// Constant keeps the rates as they are.
 	Constant bool
