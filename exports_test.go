@@ -24,6 +24,9 @@ var public = []string{"bank", "bitmask", "learner", "metrics", "model", "sdk", "
 func TestExports(t *testing.T) {
 	total := 0
 	for _, name := range public {
+		if name == "sdk" {
+			continue // it has a list of its own
+		}
 		got := exports(t, name)
 		total += len(got)
 		path := filepath.Join("testdata", "exports", name+".txt")
