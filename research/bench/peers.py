@@ -151,7 +151,9 @@ def export(head):
     # 1 is float, which shape inference cannot find behind the fused nodes.
     quantize_dynamic(paths[1], paths[2], weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": 1})
     tokenizer.save_pretrained(args.work)
-    config = config.to_dict() | {"max_position_embeddings": args.length}  # hugot cuts texts there
+    with open(os.path.join(args.model, "config.json")) as file:
+        config = json.load(file)
+    config["max_position_embeddings"] = args.length  # hugot cuts texts there
     config["id2label"] = {str(i): f"label {i}" for i in range(head.out_features)}
     with open(os.path.join(args.work, "config.json"), "w") as file:
         json.dump(config, file)
