@@ -229,6 +229,7 @@ def make_rivals():
     return rivals
 
 
+@torch.inference_mode()
 def times(answer, some):
     ms = []
     for texts in some:
