@@ -98,9 +98,10 @@ func ownRivals(dir, model string) (rivals []rival, end func() error, err error) 
 			return nil, end, fmt.Errorf("%s: %w", own.name, err)
 		}
 		closers = append(closers, p.Close)
-		rivals = append(rivals, rival{name: own.name, answer: timedEach(func(ctx context.Context, texts []string) error {
+		answer := timedEach(func(ctx context.Context, texts []string) error {
 			return predictAll(ctx, p, requests(texts, len(texts), 0))
-		})})
+		})
+		rivals = append(rivals, rival{name: own.name, answer: answer})
 	}
 	s, err := open(model)
 	if err != nil {
@@ -124,7 +125,8 @@ func peersRounds(ctx context.Context, v env, r *result, rivals []rival, began ti
 	for round := range v.rounds {
 		spent := time.Since(began).Round(time.Second)
 		if round > 0 && spent > peersLimit {
-			r.Notes = append(r.Notes, fmt.Sprintf("%d of %d rounds, as none begins after %v", round, v.rounds, peersLimit))
+			note := fmt.Sprintf("%d of %d rounds, as none begins after %v", round, v.rounds, peersLimit)
+			r.Notes = append(r.Notes, note)
 			return nil
 		}
 		fmt.Fprintf(os.Stderr, "peers: round %d of %d, after %v\n", round+1, v.rounds, spent)

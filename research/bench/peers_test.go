@@ -19,7 +19,8 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.rivals) != 2 || p.rivals[0].Name != "a" || *p.rivals[0].Right != 60.5 || !p.rivals[1].Slow || p.rivals[1].Right != nil {
+	if len(p.rivals) != 2 || p.rivals[0].Name != "a" || *p.rivals[0].Right != 60.5 || !p.rivals[1].Slow ||
+		p.rivals[1].Right != nil {
 		t.Errorf("got %+v", p.rivals)
 	}
 	for range 2 {

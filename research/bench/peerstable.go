@@ -18,7 +18,8 @@ func rivalNames(r *result) (names []string) {
 
 // peersTable has a row a rival. Answers are compared with those of the first rival that has any.
 func (r *result) peersTable(w io.Writer) {
-	fmt.Fprintf(w, "| | texts/s%s | quartiles | one text: p50, ms | p99, ms | answers changed | right answers |\n", inBatches)
+	fmt.Fprintf(w, "| | texts/s%s | quartiles | one text: p50, ms | p99, ms | ", inBatches)
+	fmt.Fprintln(w, "answers changed | right answers |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	first := -1.0
 	for _, name := range rivalNames(r) {
@@ -36,7 +37,8 @@ func (r *result) peersTable(w io.Writer) {
 			fmt.Fprintf(w, " | %.1f %% |\n", first)
 			continue
 		}
-		fmt.Fprintf(w, " %.1f %% | %.1f %% (%+.1f) |\n", quantile(r.samples(name+changed), 0.5), share[0], share[0]-first)
+		fmt.Fprintf(w, " %.1f %% | %.1f %% (%+.1f) |\n",
+			quantile(r.samples(name+changed), 0.5), share[0], share[0]-first)
 	}
 	fmt.Fprintln(w)
 }

@@ -21,7 +21,7 @@ func marks(part string) (begin, end string) {
 	return "<!-- " + part + ": begin -->", "<!-- " + part + ": end -->"
 }
 
-// report writes what the folder samples holds into the document, the peers into a part of their own,
+// report writes what the folder samples holds into the document, the peers into their own part,
 // and draws its curves into the folder img beside it. If only names measurements, it leaves out the
 // others. A part of which there are no samples stays as it is. Without a document it makes one.
 func report(samples, document string, only []string) error {
