@@ -218,7 +218,7 @@ golden-torch: setup-torch ## the same by the libtorch build
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository
-	for dir in . research tools examples/embedding; do (cd $$dir && go mod tidy); done
+	for dir in . research research/bench/hugot tools examples/embedding; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder
