@@ -127,7 +127,7 @@ func (a *Axes) AddRow(w []float32, row []byte, scale float32) {
 func (a *Axes) Features(dst, states []float32) []float32 {
 	for len(states) > 0 {
 		for t := range a.Taps {
-			scale := float32(float64(a.Scale[t]) / math.Sqrt(float64(len(a.Taps))))
+			scale := a.Factor(t)
 			mean := a.Mean[t*a.Hidden:][:a.Hidden]
 			for i, m := range mean {
 				dst = append(dst, (states[i]-m)*scale)
@@ -136,6 +136,19 @@ func (a *Axes) Features(dst, states []float32) []float32 {
 		}
 	}
 	return dst
+}
+
+// Factor is what Features multiplies the centred states of a tap by.
+func (a *Axes) Factor(tap int) float32 {
+	return float32(float64(a.Scale[tap]) / math.Sqrt(float64(len(a.Taps))))
+}
+
+// Gradient writes a loss' gradient by the states after the last taps, [k·d], out of that by φ.
+func (a *Axes) Gradient(dstates, dphi []float32) {
+	first := len(a.Taps) - len(dstates)/a.Hidden
+	for i, g := range dphi[first*a.Hidden:] {
+		dstates[i] = g * a.Factor(first+i/a.Hidden)
+	}
 }
 
 // Project appends V·φ of each text to dst, [n,A]: phi is [n,Dim]. A text's values are the same to

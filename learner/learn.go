@@ -18,6 +18,7 @@ type Env struct {
 	Engine  engine.Engine // over Encoder; nil: the native engine
 	Encoder *model.Encoder
 	Bank    *bank.Bank // for Masks; its bottleneck is also that of SingleAdapter
+	Axes    *bank.Axes // whose φ heads are over; nil: they are over the pooled embedding
 }
 
 // ready is env with an engine.
@@ -92,8 +93,8 @@ func trainedRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	return r, err
 }
 
-// LearnAndEmbed is Learn, and the pooled embeddings of more texts under what was learned, [n,H],
-// exactly as trained: the only way to see what soft masks or a single adapter do, which no profile
+// LearnAndEmbed is Learn, and what a head sees of more texts under what was learned, as Embed gives
+// it, exactly as trained: the only way to see what soft masks or a single adapter do, which no profile
 // stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()

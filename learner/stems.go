@@ -1,12 +1,46 @@
 package learner
 
-import "context"
+import (
+	"context"
 
-// stems keeps what the encoder makes of each example before the first adapter: [tokens,H],
-// computed once.
+	"github.com/xpeft/xpeft/internal/engine"
+)
+
+// stems keeps what the encoder makes of each example before the first adapter, computed once:
+// [tokens,H] and, where heads see φ, the mean states after its blocks there.
 type stems struct {
 	from   int         // the block of the first adapter
 	states [][]float32 // nil entries are not kept: beyond the budget
+	below  [][]float32 // nil: of no block
+}
+
+// row is below of an example.
+func (st *stems) row(i int) []float32 {
+	if st == nil || st.below == nil {
+		return nil
+	}
+	return st.below[i]
+}
+
+// part is that of the examples from one up to another.
+func (st *stems) part(from, to int) *stems {
+	which := make([]int, 0, to-from)
+	for i := from; i < to; i++ {
+		which = append(which, i)
+	}
+	return st.pick(which)
+}
+
+// pick is that of some of the examples.
+func (st *stems) pick(which []int) *stems {
+	out := &stems{from: st.from}
+	for _, i := range which {
+		out.states = append(out.states, st.states[i])
+		if st.below != nil {
+			out.below = append(out.below, st.below[i])
+		}
+	}
+	return out
 }
 
 // newStems computes the states of the first examples, as far as the budget goes.
@@ -18,8 +52,17 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 			break
 		}
 	}
-	states, err := env.Engine.Stems(ctx, textsOf(examples[:n]), from)
+	taps, _ := env.taps(from)
+	texts, width := textsOf(examples), len(taps)*d
+	below := make([]float32, len(texts)*width)
+	states, err := env.Engine.Stems(ctx, texts[:n], from, taps, below[:n*width])
 	copy(st.states, states)
+	if rest := texts[n:]; err == nil && len(rest) > 0 && width > 0 {
+		err = env.Engine.Embed(ctx, engine.Rows{Texts: rest}, nil, make([]float32, len(rest)*d), taps, below[n*width:])
+	}
+	for i := 0; i < len(texts) && width > 0; i++ {
+		st.below = append(st.below, below[i*width:(i+1)*width])
+	}
 	return st, err
 }
 

@@ -9,46 +9,24 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// space is what heads of one kind see of a text: the pooled embedding of the bare encoder, of d
-// values, or φ, of all the blocks that the folder's axes name.
-type space struct {
-	width int
-	embed func(ctx context.Context, texts []model.Encoding) ([]float32, error) // [texts, width]
-}
+// What a head sees of a text is φ in a folder with axes, and the pooled embedding of the last block
+// in one without. Records of earlier versions have heads over the pooled embedding in a folder with
+// axes: they are answered so until their profile learns next.
 
-// pooled is the space of profiles that are masks, of own heads and of numbers.
-func (p *SDK) pooled() space {
-	return space{p.encoder.Hidden(), func(ctx context.Context, texts []model.Encoding) ([]float32, error) {
-		examples := make([]learner.Example, len(texts))
-		for i, t := range texts {
-			examples[i].Text = t
-		}
-		return learner.Embed(ctx, p.env(nil), examples, nil)
-	}}
-}
-
-// ofShared is the space of the head that new profiles share.
-func (p *SDK) ofShared() space {
+// width is how many values a head sees.
+func (p *SDK) width() int {
 	if p.axes == nil {
-		return p.pooled()
+		return p.encoder.Hidden()
 	}
-	return space{p.axes.Dim(), p.features}
+	return p.axes.Dim()
 }
 
-// space is the one that a head is over.
-func (p *SDK) space(h *model.Head) space {
-	if p.axes != nil && h.Hidden == p.axes.Dim() {
-		return p.ofShared()
-	}
-	return p.pooled()
-}
-
-// checkSpace says whether the folder has what a head is over.
-func (p *SDK) checkSpace(h *model.Head) error {
-	if h.Hidden == p.encoder.Hidden() || p.axes != nil && h.Hidden == p.axes.Dim() {
+// checkWidth says whether the folder has what a head is over.
+func (p *SDK) checkWidth(h *model.Head) error {
+	if h.Hidden == p.encoder.Hidden() || h.Hidden == p.width() {
 		return nil
 	}
-	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.ofShared().width)
+	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.width())
 }
 
 // encodings are the texts of examples.
@@ -60,11 +38,11 @@ func encodings(examples []learner.Example) []model.Encoding {
 	return out
 }
 
-// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder for each of them
+// features is what heads see of texts, [texts, width]. Cost: a forward pass of the bare encoder for each of them
 // that is no other's twin, nor was there before in a call that shares them.
 func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
-	d, first, missing := p.axes.Dim(), map[uint64]int{}, []model.Encoding(nil)
+	d, first, missing := p.width(), map[uint64]int{}, []model.Encoding(nil)
 	out, keys, at := make([]float32, len(texts)*d), make([]uint64, len(texts)), []int(nil)
 	for i := range texts {
 		keys[i] = textKey(&texts[i])
@@ -97,17 +75,26 @@ func (p *SDK) sharing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sharedFeatures{}, &keptFeatures{room: p.kept.room})
 }
 
-// pass is φ of texts by a forward pass.
+// pass is features by a forward pass.
 func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
-	phi, pooled := make([]float32, len(texts)*p.axes.Dim()), make([]float32, len(texts)*p.encoder.Hidden())
+	if p.axes == nil {
+		return p.pooled(ctx, texts)
+	}
+	phi, x := make([]float32, len(texts)*p.width()), make([]float32, len(texts)*p.encoder.Hidden())
 	if len(texts) == 0 {
 		return phi, ctx.Err()
 	}
-	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, pooled, p.axes.Taps, phi); err != nil {
+	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, x, p.axes.Taps, phi); err != nil {
 		return nil, err
 	}
 	p.axes.Features(phi[:0], phi)
 	return phi, nil
+}
+
+// pooled is the pooled embeddings of texts, [texts, d].
+func (p *SDK) pooled(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+	x := make([]float32, len(texts)*p.encoder.Hidden())
+	return x, p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, x, nil, nil)
 }
 
 // row is one of some pooled embeddings.

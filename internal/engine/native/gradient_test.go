@@ -131,7 +131,7 @@ func TestGradient(t *testing.T) {
 				}
 				r := lesson(rng, enc, owner)
 				xs := make([][]float32, len(owner))
-				got, err := New(enc).Gradient(context.Background(), r, adapters, func(row int, x, dx []float32) {
+				got, err := New(enc).Gradient(context.Background(), r, adapters, nil, func(row int, x, dx []float32) {
 					xs[row] = slices.Clone(x)
 					toTarget(row, x, dx)
 				})
@@ -181,7 +181,7 @@ func TestGradientSameBits(t *testing.T) {
 		runtime.GOMAXPROCS(threads)
 		e := New(enc)
 		for range 3 { // later calls use memory again
-			got, err := e.Gradient(context.Background(), r, adapters, toTarget)
+			got, err := e.Gradient(context.Background(), r, adapters, nil, toTarget)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,18 +208,18 @@ func TestGradientOwners(t *testing.T) {
 	k, ctx := kinds()[15], context.Background()
 	a, b := k.adapter(rng, enc.Hidden(), 8), k.adapter(rng, enc.Hidden(), 8)
 	r := lesson(rng, enc, []int{0, 0, 0})
-	want, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget)
+	want, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Owner = nil
-	got, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget)
+	got, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget)
 	if err != nil || !slices.Equal(got[0].Down, want[0].Down) {
 		t.Errorf("no owners: got another gradient than with owners (%v)", err)
 	}
 	r.Owner = []int{0, 2, 0}
 	calls := make([]int, 3)
-	got, err = New(enc).Gradient(ctx, r, []*model.Adapter{a, b, nil}, func(row int, x, dx []float32) {
+	got, err = New(enc).Gradient(ctx, r, []*model.Adapter{a, b, nil}, nil, func(row int, x, dx []float32) {
 		calls[row]++
 		toTarget(row, x, dx)
 	})
@@ -252,20 +252,20 @@ func TestGradientRefuses(t *testing.T) {
 	} {
 		r, a := lesson(rng, enc, []int{0, 0, 0}), k.adapter(rng, enc.Hidden(), 8)
 		change(&r, a)
-		if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); err == nil {
+		if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, nil, toTarget); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
 	r, a := lesson(rng, enc, []int{0}), k.adapter(rng, enc.Hidden(), 8)
 	a.Blocks = 2
-	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); !errors.Is(err,
+	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, nil, toTarget); !errors.Is(err,
 		engine.ErrUntrainable) {
 		t.Errorf("two blocks: got %v, want ErrUntrainable", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	a.Blocks = 1
-	if _, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget); !errors.Is(err, context.Canceled) {
+	if _, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

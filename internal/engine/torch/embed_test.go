@@ -108,11 +108,11 @@ func TestEmbedAsNative(t *testing.T) {
 	x, states := mustEmbed(t, e, d, r, as, taps)
 	golden.Near(t, "embeddings", x, want, 2e-6, 2e-5)
 	golden.Near(t, "taps", states, wantStates, 2e-6, 2e-5)
-	stems, err := e.Stems(context.Background(), texts, r.From)
+	stems, err := e.Stems(context.Background(), texts, r.From, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	native, err := e.native.Stems(context.Background(), texts, r.From)
+	native, err := e.native.Stems(context.Background(), texts, r.From, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

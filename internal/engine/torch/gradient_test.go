@@ -53,7 +53,7 @@ func compareGradient(t *testing.T, name string, e *torch, r engine.Rows, as []*m
 	}
 	var mu sync.Mutex
 	asked := map[int]int{}
-	got, err := e.Gradient(context.Background(), r, as, func(row int, x, dx []float32) {
+	got, err := e.Gradient(context.Background(), r, as, nil, func(row int, x, dx []float32) {
 		mu.Lock()
 		asked[row]++
 		mu.Unlock()
@@ -127,7 +127,7 @@ func TestGradientGolden(t *testing.T) {
 				a.Norm[i] = 1
 			}
 		}
-		got, err := e.Gradient(context.Background(), engine.Rows{Texts: texts}, []*model.Adapter{a}, crossEntropy)
+		got, err := e.Gradient(context.Background(), engine.Rows{Texts: texts}, []*model.Adapter{a}, nil, crossEntropy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,12 +180,12 @@ func TestLastBlock(t *testing.T) {
 	for i, k := range kinds {
 		as := []*model.Adapter{k.adapter(uint64(i), 1, enc.Hidden(), 8), k.adapter(5, 1, enc.Hidden(), 8),
 			k.adapter(6, 1, enc.Hidden(), 16)}
-		want, err := open(t, enc, false).native.Gradient(ctx, r, as, toTarget)
+		want, err := open(t, enc, false).native.Gradient(ctx, r, as, nil, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, card := range []bool{false, true} {
-			got, err := open(t, enc, card).Gradient(ctx, r, as, toTarget)
+			got, err := open(t, enc, card).Gradient(ctx, r, as, nil, toTarget)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestSameBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := e.Gradient(context.Background(), r, as, toTarget)
+		got, err := e.Gradient(context.Background(), r, as, nil, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,11 +239,11 @@ func TestGivenStems(t *testing.T) {
 	enc, ctx := tinies[0].open(t), context.Background()
 	e := open(t, enc, true)
 	as := []*model.Adapter{kinds[2].adapter(1, 2, enc.Hidden(), 3)}
-	want, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1}, as, toTarget)
+	want, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1}, as, nil, toTarget)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stems, err := e.Stems(ctx, tinyTexts, 1)
+	stems, err := e.Stems(ctx, tinyTexts, 1, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestGivenStems(t *testing.T) {
 		if some {
 			stems[3] = nil
 		}
-		got, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1, Stems: stems}, as, toTarget)
+		got, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1, Stems: stems}, as, nil, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestTrims(t *testing.T) {
 	step := func() {
 		t.Helper()
 		if _, err := e.Gradient(context.Background(), engine.Rows{Texts: tinyTexts},
-			[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, toTarget); err != nil {
+			[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, nil, toTarget); err != nil {
 			t.Fatal(err)
 		}
 	}
