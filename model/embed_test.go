@@ -143,6 +143,24 @@ func TestStems(t *testing.T) {
 						t.Errorf("text %d: alone it has another stem (%v)", i, err)
 					}
 				}
+				taps := []int{from, from + 1}
+				want := make([]float32, 2*len(tinyTexts)*m.H)
+				if err := enc.Embed(tinyTexts, owner, as, make([]float32, len(tinyTexts)*m.H), taps, want); err != nil {
+					t.Fatal(err)
+				}
+				below, above := make([]float32, len(tinyTexts)*m.H), make([]float32, len(tinyTexts)*m.H)
+				if _, err := enc.Stems(tinyTexts, from, taps[:1], below); err != nil {
+					t.Fatal(err)
+				}
+				if err := enc.Upper(stems, from, owner, as, make([]float32, len(above)), taps[1:], above); err != nil {
+					t.Fatal(err)
+				}
+				for i := range tinyTexts {
+					if got := slices.Concat(below[i*m.H:(i+1)*m.H], above[i*m.H:(i+1)*m.H]); !slices.Equal(got,
+						want[2*i*m.H:2*(i+1)*m.H]) {
+						t.Errorf("text %d: got other states than Embed's", i)
+					}
+				}
 				for range 2 { // the second finds the stems as they were
 					x := make([]float32, len(tinyTexts)*m.H)
 					if err := enc.Upper(stems, from, owner, as, x, nil, nil); err != nil {
@@ -280,6 +298,12 @@ func TestEmbedRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
 		}
+	}
+	if _, err := enc.Stems([]Encoding{good}, 1, []int{2}, x); err == nil {
+		t.Error("the states after block 2 below block 1: got no error")
+	}
+	if err := enc.Upper([][]float32{x}, 1, nil, nil, x, []int{1}, x); err == nil {
+		t.Error("the states after block 1 above block 1: got no error")
 	}
 	if _, err := enc.Stems([]Encoding{good}, 2, nil, nil); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
 		t.Errorf("stems of block 2: got %v", err)

@@ -50,7 +50,8 @@ func TestEmbed(t *testing.T) {
 	for _, threads := range []int{1, 2, 8} {
 		runtime.GOMAXPROCS(threads)
 		e := New(enc)
-		got, err := e.Stems(ctx, texts, r.From, nil, nil)
+		below := make([]float32, n*d)
+		got, err := e.Stems(ctx, texts, r.From, taps[:1], below)
 		if err != nil || !slices.EqualFunc(got, stems, slices.Equal[[]float32]) {
 			t.Fatalf("%d threads: other stems than the encoder's (%v)", threads, err)
 		}
@@ -63,8 +64,14 @@ func TestEmbed(t *testing.T) {
 		upper.Stems = slices.Clone(stems)
 		upper.Stems[0], upper.Stems[7] = nil, nil
 		clear(x)
-		if err := e.Embed(ctx, upper, adapters, x, nil, nil); err != nil || !slices.Equal(x, wantX) {
+		above := make([]float32, n*d)
+		if err := e.Embed(ctx, upper, adapters, x, taps[1:], above); err != nil || !slices.Equal(x, wantX) {
 			t.Fatalf("%d threads: stems give other embeddings (%v)", threads, err)
+		}
+		for i := range n {
+			if !slices.Equal(slices.Concat(below[i*d:(i+1)*d], above[i*d:(i+1)*d]), wantStates[2*i*d:2*(i+1)*d]) {
+				t.Fatalf("%d threads: stems give other states of text %d", threads, i)
+			}
 		}
 	}
 }
