@@ -225,7 +225,7 @@ func TestGradientTaps(t *testing.T) {
 		}
 		return got[0]
 	}
-	both, first, second := of([]int{1, L}, 1, 1), of([]int{1}, 1, 0), of([]int{1, L}, 0, 1)
+	both, first, second := of([]int{1, L}, 1, 1), of([]int{1, L}, 1, 0), of([]int{1, L}, 0, 1)
 	sum := widened(first.Down)
 	for i, x := range second.Down {
 		sum[i] += float64(x)
