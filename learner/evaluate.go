@@ -50,7 +50,11 @@ func embedAll(ctx context.Context, env Env, examples []Example, st *stems, a *mo
 	}
 	phi, width := make([]float32, 0, n*env.width()), len(taps)*d
 	for i := range n {
-		phi = env.Axes.Features(phi, slices.Concat(st.row(i), states[i*width:(i+1)*width]))
+		var below []float32
+		if st != nil {
+			below = st.below[i]
+		}
+		phi = env.Axes.Features(phi, slices.Concat(below, states[i*width:(i+1)*width]))
 	}
 	return phi, nil
 }

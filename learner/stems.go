@@ -11,34 +11,19 @@ import (
 type stems struct {
 	from   int         // the block of the first adapter
 	states [][]float32 // nil entries are not kept: beyond the budget
-	below  [][]float32 // nil: of no block
-}
-
-// row is below of an example.
-func (st *stems) row(i int) []float32 {
-	if st == nil || st.below == nil {
-		return nil
-	}
-	return st.below[i]
+	below  [][]float32 // [taps·H] each, of no tap where heads see the pooled embedding
 }
 
 // part is that of the examples from one up to another.
 func (st *stems) part(from, to int) *stems {
-	which := make([]int, 0, to-from)
-	for i := from; i < to; i++ {
-		which = append(which, i)
-	}
-	return st.pick(which)
+	return &stems{st.from, st.states[from:to:to], st.below[from:to:to]}
 }
 
 // pick is that of some of the examples.
 func (st *stems) pick(which []int) *stems {
 	out := &stems{from: st.from}
 	for _, i := range which {
-		out.states = append(out.states, st.states[i])
-		if st.below != nil {
-			out.below = append(out.below, st.below[i])
-		}
+		out.states, out.below = append(out.states, st.states[i]), append(out.below, st.below[i])
 	}
 	return out
 }
@@ -60,7 +45,7 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 	if rest := texts[n:]; err == nil && len(rest) > 0 && width > 0 {
 		err = env.Engine.Embed(ctx, engine.Rows{Texts: rest}, nil, make([]float32, len(rest)*d), taps, below[n*width:])
 	}
-	for i := 0; i < len(texts) && width > 0; i++ {
+	for i := range texts {
 		st.below = append(st.below, below[i*width:(i+1)*width])
 	}
 	return st, err
