@@ -43,7 +43,8 @@ func (b *batch) add(in *inputs, which []int, owner int) {
 			b.features = append(b.features, in.features[i*d:(i+1)*d])
 			continue
 		}
-		b.from, b.stems, b.below = in.stems.from, append(b.stems, in.stems.states[i]), append(b.below, in.stems.below[i])
+		b.from = in.stems.from
+		b.stems, b.below = append(b.stems, in.stems.states[i]), append(b.below, in.stems.below[i])
 	}
 }
 

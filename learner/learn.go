@@ -94,8 +94,8 @@ func trainedRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 }
 
 // LearnAndEmbed is Learn, and what a head sees of more texts under what was learned, as Embed gives
-// it, exactly as trained: the only way to see what soft masks or a single adapter do, which no profile
-// stores.
+// it, exactly as trained: the only way to see what soft masks or a single adapter do, which no
+// profile stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()
 	r, err := trainedRun(ctx, env, j, c)

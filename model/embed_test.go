@@ -308,8 +308,8 @@ func TestEmbedRefuses(t *testing.T) {
 	if _, err := enc.Stems([]Encoding{good}, 2, nil, nil); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
 		t.Errorf("stems of block 2: got %v", err)
 	}
-	if stems, err := enc.Stems(nil, 0, nil, nil); err != nil || len(stems) != 0 || enc.Upper(nil, 0, nil, nil, nil, nil, nil) != nil ||
-		enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
+	if stems, err := enc.Stems(nil, 0, nil, nil); err != nil || len(stems) != 0 ||
+		enc.Upper(nil, 0, nil, nil, nil, nil, nil) != nil || enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
 		t.Errorf("no texts: got %v, want nothing and no error", err)
 	}
 }

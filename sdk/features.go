@@ -38,8 +38,8 @@ func encodings(examples []learner.Example) []model.Encoding {
 	return out
 }
 
-// features is what heads see of texts, [texts, width]. Cost: a forward pass of the bare encoder for each of them
-// that is no other's twin, nor was there before in a call that shares them.
+// features is what heads see of texts, [texts, width]. Cost: a forward pass of the bare encoder for
+// each of them that is no other's twin, nor was there before in a call that shares them.
 func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
 	d, first, missing := p.width(), map[uint64]int{}, []model.Encoding(nil)

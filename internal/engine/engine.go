@@ -48,9 +48,9 @@ type Engine interface {
 	// r.From, it is Upper. adapters nil or a nil entry: bare.
 	Embed(ctx context.Context, r Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error
 	// Gradient is the gradient of the loss by every adapter's values, summed over its rows, in
-	// adapters of the same shapes. With taps, all above r.From, the loss takes the mean states after
-	// these blocks, whatever the pooling is. It is ErrUntrainable where an adapter has more blocks
-	// than Trains.
+	// adapters of the same shapes. With taps, all above r.From and the last block the last of them,
+	// the loss takes the mean states after these blocks, whatever the pooling is. It is
+	// ErrUntrainable where an adapter has more blocks than Trains.
 	Gradient(ctx context.Context, r Rows, adapters []*model.Adapter, taps []int, loss Loss) ([]*model.Adapter, error)
 	Close() error
 }
