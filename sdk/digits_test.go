@@ -479,3 +479,35 @@ func hours(n int) []Example {
 	}
 	return out
 }
+
+// TestOldOwnHead: an own head over the pooled embedding in a folder with axes answers, is not where
+// new ones are, and gets there by Rebase.
+func TestOldOwnHead(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "own", examples(30, 1), own(2))
+	snap, err := p.snapshot("own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || !moved || snap.head.Hidden != p.width() {
+		t.Fatalf("got a head over %d values, moved %v, %v", snap.head.Hidden, moved, err)
+	}
+	rec := snap.record
+	if rec.OwnHead, err = p.narrowed(snap.head).MarshalBinary(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved {
+		t.Errorf("got moved %v, %v, want it where it was", moved, err)
+	}
+	mustPredict(t, p, "own", "server down")
+	rep, err := p.Rebase(ctx, "own")
+	if err != nil || rep.Moved != rep.Installed || rep.Before.N == 0 {
+		t.Errorf("got %+v, %v, want both sides measured", rep, err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved != rep.Installed {
+		t.Errorf("after Rebase: got moved %v, %v, want %v", moved, err, rep.Installed)
+	}
+}
