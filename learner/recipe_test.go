@@ -232,7 +232,7 @@ func TestShapedRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	basis := headDirections(h)
+	basis := headDirections(h, h.Hidden)
 	if len(basis) != 2 {
 		t.Fatalf("got %d directions of 3 labels, want 2", len(basis))
 	}

@@ -65,9 +65,8 @@ func check(env Env, j *Job, c Config) error {
 		return fmt.Errorf("%w: %d examples, %d of them prepared, or for another mode or other adapters", ErrConfig,
 			len(j.Train), len(p.examples))
 	}
-	if j.Head.Hidden != env.Encoder.Hidden() {
-		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden,
-			env.Encoder.Hidden())
+	if err := env.checkHead(j.Head.Hidden); err != nil {
+		return err
 	}
 	if c.Mode != Masks {
 		if c.Mode == SingleAdapter {
@@ -109,7 +108,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 func (r *run) begin() {
 	r.rng = rand.New(rand.NewPCG(r.config.Seed+uint64(len(r.found)), runStream))
 	src := r.newSource()
-	r.trainer = newTrainer(r.env, src, newOutput(r.config, &r.job), r.config.Decay)
+	c := r.config
+	c.HeadRate = r.env.headRate(c.HeadRate)
+	r.trainer = newTrainer(r.env, src, newOutput(c, &r.job), c.Decay)
 	r.order, r.batches, r.epochs, r.step, r.best = newOrder(r.rng, len(r.job.Train), r.config), nil, 0, 0, snapshot{}
 }
 

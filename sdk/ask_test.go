@@ -134,7 +134,7 @@ func TestAdvise(t *testing.T) {
 	if err := p.SetPrivate(ctx, "old 3", true); err != nil {
 		t.Fatal(err)
 	}
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestAdvise(t *testing.T) {
 		advice.Took == 0 || advice.Head == nil {
 		t.Errorf("got %+v, %+v, %v, want axes of 39 people", advice, advice.Population, err)
 	}
-	if _, now, err := p.sharedOf(true); err != nil || now != head {
+	if _, now, err := p.shared(); err != nil || now != head {
 		t.Errorf("the head has changed: %v", err)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j != nil {
@@ -161,7 +161,7 @@ func TestAdviseHead(t *testing.T) {
 	ctx := context.Background()
 	advise := func(p *SDK) *HeadAdvice {
 		t.Helper()
-		h, _, err := p.sharedOf(true)
+		h, _, err := p.shared()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ type axesBank struct {
 	digest store.Digest
 }
 
-// addAxes gives a folder those that were made for its model, or makes them; putFeatureHead comes
+// addAxes gives a folder those that were made for its model, or makes them; putFirstHead comes
 // next.
 func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration, err error) {
 	began := time.Now()
@@ -54,7 +54,7 @@ func (p *SDK) upgrade(ctx context.Context) error {
 		return corrupt("kind of profiles", err)
 	}
 	encoder := p.store.Meta().Encoder
-	old, _, err := p.sharedOf(false)
+	old, _, err := p.shared()
 	if err != nil || axes.Shipped(encoder) == nil {
 		return nil // what is damaged is said by who needs it
 	}
@@ -69,12 +69,12 @@ func (p *SDK) upgrade(ctx context.Context) error {
 		p.axes = nil
 		return nil
 	}
-	return p.putFeatureHead(ctx, head)
+	return p.putFirstHead(ctx, head)
 }
 
-// putFeatureHead stores the first shared head over φ, and only then that the folder has axes.
-func (p *SDK) putFeatureHead(ctx context.Context, h *model.Head) error {
-	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+// putFirstHead stores the first shared head, and only then that the folder has axes, if it has.
+func (p *SDK) putFirstHead(ctx context.Context, h *model.Head) error {
+	if _, err := p.putSharedHead(ctx, h); err != nil || p.axes == nil {
 		return err
 	}
 	return p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, p.axes.ref))

@@ -91,7 +91,7 @@ func TestAxesResume(t *testing.T) {
 func testNotKept(t *testing.T, p *SDK, o *Options) {
 	t.Helper()
 	ctx := context.Background()
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestPredictAllocates(t *testing.T) {
 	for _, c := range []struct {
 		id   string
 		most uint64
-	}{{"alice", most}, {"digits", most}, {"own", most + 2*4*3*385}} {
+	}{{"alice", most}, {"digits", most}, {"own", most + 2*4*3*(4*384+1)}} {
 		mustPredict(t, p, c.id, thirtyWords)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -153,13 +153,6 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
-	head, alike, err := p.headFromNames(ctx, p.pooled(), cleanLabels(c.Labels))
-	if err != nil {
-		return err
-	}
-	if _, err := p.putSharedHead(ctx, defaultHead, head); err != nil {
-		return err
-	}
 	var took time.Duration
 	if c.Masks {
 		if err := p.store.PutMeta(ctx, metaMasks, []byte{1}); err != nil {
@@ -171,12 +164,13 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 			return err
 		}
 		p.options.Logger.Info("has axes", "took", took)
-		if head, alike, err = p.headFromNames(ctx, p.ofShared(), cleanLabels(c.Labels)); err != nil {
-			return err
-		}
-		if err := p.putFeatureHead(ctx, head); err != nil {
-			return err
-		}
+	}
+	head, alike, err := p.headFromNames(ctx, cleanLabels(c.Labels))
+	if err != nil {
+		return err
+	}
+	if err := p.putFirstHead(ctx, head); err != nil {
+		return err
 	}
 	for _, labels := range alike {
 		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction "+
@@ -188,8 +182,8 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	return nil
 }
 
-// putSharedHead stores a head and makes it one that new profiles share.
-func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (store.Digest, error) {
+// putSharedHead stores a head and makes it the one that new profiles share.
+func (p *SDK) putSharedHead(ctx context.Context, h *model.Head) (store.Digest, error) {
 	data, err := h.MarshalBinary()
 	if err != nil {
 		return store.Digest{}, err
@@ -198,7 +192,7 @@ func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (st
 	if err != nil {
 		return d, err
 	}
-	return d, p.store.SetHeadName(ctx, name, ref)
+	return d, p.store.SetHeadName(ctx, p.headName(), ref)
 }
 
 func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {

@@ -14,7 +14,6 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -253,7 +252,7 @@ func TestDigitsForeign(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	for name, spoil := range map[string]func(*store.Profile){
 		"another label":    func(r *store.Profile) { r.Codes[0].Labels = []uint32{0, 1, 99} },
-		"a head of masks":  func(r *store.Profile) { _, r.Head, _ = p.sharedOf(false); r.Prior = nil },
+		"a head of masks":  func(r *store.Profile) { r.Head, r.Prior = narrowHead(t, p), nil },
 		"a bias too short": func(r *store.Profile) { r.Bias = r.Bias[:len(r.Bias)-1] },
 	} {
 		rec, err := p.store.Get("ann")
@@ -277,6 +276,24 @@ func TestDigitsForeign(t *testing.T) {
 	}
 }
 
+// narrowHead is a head of an earlier version, over the pooled embedding.
+func narrowHead(t *testing.T, p *SDK) uint32 {
+	t.Helper()
+	h, _, err := p.shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := p.narrowed(h).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, _, err := p.store.PutHead(context.Background(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
 // TestDigitsReopened: the axes are nobody's data, the digits are sealed.
 func TestDigitsReopened(t *testing.T) {
 	c := small(t)
@@ -295,10 +312,13 @@ func TestOldFolderOfMasks(t *testing.T) {
 	ctx := context.Background()
 	p := real(t, Config{Labels: labels, Masks: true, Options: &Options{Device: device()}})
 	mustLearn(t, p, "old", examples(30, 0), nil)
+	mustLearn(t, p, "own", examples(30, 0), &LearnOptions{Head: OwnHead})
+	mustLearn(t, p, "number", hours(30), &LearnOptions{Head: NumberHead})
 	if _, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"}}
+	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"},
+		{Profile: "own", Text: "the server is down"}, {Profile: "number", Text: "the server is down"}}
 	before, err := p.PredictBatch(ctx, asked)
 	if err != nil {
 		t.Fatal(err)
@@ -319,24 +339,24 @@ func TestOldFolderOfMasks(t *testing.T) {
 	for i := range asked {
 		near(t, fmt.Sprint("answer ", i), after[i], before[i])
 	}
-	_, ref, err := p.sharedOf(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pooled, err := p.head(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared, _, err := p.shared()
-	if got := p.inSpace(p.ofShared(), []*model.Head{pooled, shared}); err != nil || len(got) != 2 ||
-		!slices.Equal(got[0].W, shared.W) || !slices.Equal(got[0].B, shared.B) {
-		t.Errorf("the old head is another one over φ (%v)", err)
-	}
 	rep := mustLearn(t, p, "old", examples(33, 0)[30:], nil)
 	rec, err := p.store.Get("old")
 	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) ||
 		rep.Before.N == 0 {
 		t.Errorf("got %+v, %v, want it moved if digits are better", rep, err)
+	}
+	for id, more := range map[string][]Example{"own": examples(33, 0)[30:], "number": hours(33)[30:]} {
+		if moved, err := p.moved(id); err != nil || moved {
+			t.Errorf("%s: got %v, %v, want it where it was", id, moved, err)
+		}
+		rep := mustLearn(t, p, id, more[:2], &LearnOptions{Force: true})
+		snap, err := p.snapshot(id)
+		if err != nil || !rep.Moved || !snap.own || snap.head.Hidden != p.width() {
+			t.Errorf("%s: got %+v, %v, want a head of its own over φ", id, rep, err)
+		}
+		if rep := mustLearn(t, p, id, more[2:], &LearnOptions{Force: true}); rep.Moved {
+			t.Errorf("%s: it moved twice", id)
+		}
 	}
 	closeClean(t, p)
 	p = open(t, dir, nil)
@@ -450,5 +470,46 @@ func TestLabelReports(t *testing.T) {
 	want := []LabelReport{{"a", 2, 0.5, 1}, {"b", 2, 1, 2.0 / 3}}
 	if !slices.Equal(got, want) || math.Abs(f1-(2.0/3+0.8)/2) > 1e-9 {
 		t.Errorf("got %v, %.3f, want %v", got, f1, want)
+	}
+}
+
+// hours are texts with numbers.
+func hours(n int) []Example {
+	out := examples(n, 0)
+	for i := range out {
+		out[i] = Example{Text: out[i].Text, Value: float64(i % 5)}
+	}
+	return out
+}
+
+// TestOldOwnHead: an own head over the pooled embedding in a folder with axes answers, is not where
+// new ones are, and gets there by Rebase.
+func TestOldOwnHead(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "own", examples(30, 1), own(2))
+	snap, err := p.snapshot("own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || !moved || snap.head.Hidden != p.width() {
+		t.Fatalf("got a head over %d values, moved %v, %v", snap.head.Hidden, moved, err)
+	}
+	rec := snap.record
+	if rec.OwnHead, err = p.narrowed(snap.head).MarshalBinary(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved {
+		t.Errorf("got moved %v, %v, want it where it was", moved, err)
+	}
+	mustPredict(t, p, "own", "server down")
+	rep, err := p.Rebase(ctx, "own")
+	if err != nil || rep.Moved != rep.Installed || rep.Before.N == 0 {
+		t.Errorf("got %+v, %v, want both sides measured", rep, err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved != rep.Installed {
+		t.Errorf("after Rebase: got moved %v, %v, want %v", moved, err, rep.Installed)
 	}
 }

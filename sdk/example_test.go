@@ -149,7 +149,7 @@ func ExampleSDK_LearnMany() {
 func ExampleSDK_Predict() {
 	p, clean := learned()
 	defer clean()
-	out, err := p.Predict(context.Background(), "alice", "the database server is down")
+	out, err := p.Predict(context.Background(), "alice", "our production database is down")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -168,9 +168,9 @@ func ExampleSDK_PredictBatch() {
 	p, clean := learned()
 	defer clean()
 	out, err := p.PredictBatch(context.Background(), []sdk.Request{
-		{Profile: "alice", Text: "the database server is down"},
-		{Profile: "bob", Text: "the database server is down"},
-		{Profile: "bob", Text: "the database server is down", Fallback: sdk.FallbackBase},
+		{Profile: "alice", Text: "our production database is down"},
+		{Profile: "bob", Text: "our production database is down"},
+		{Profile: "bob", Text: "our production database is down", Fallback: sdk.FallbackBase},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -312,7 +312,7 @@ func ExampleSDK_Backup() {
 		log.Fatal(err)
 	}
 	defer copied.Close()
-	out, err := copied.Predict(ctx, "alice", "the database server is down")
+	out, err := copied.Predict(ctx, "alice", "our production database is down")
 	fmt.Println(out.Label, out.Revision, err)
 	// Output:
 	// 1 profile <nil>

@@ -39,7 +39,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 	}
 	defer p.unpin(entries)
 	adapters := make([]*model.Adapter, len(entries))
-	texts, phi := make([]model.Encoding, len(tickets)), false
+	texts := make([]model.Encoding, len(tickets))
 	for i, t := range tickets {
 		texts[i] = t.request.text
 		if e := entries[owner[i]]; e != nil && e.err != nil {
@@ -47,10 +47,9 @@ func (p *SDK) forward(tickets []*ticket) error {
 		} else if e != nil {
 			adapters[owner[i]] = e.folded.adapter
 		}
-		phi = phi || p.seesFeatures(t.request.head)
 	}
 	d, D := p.encoder.Hidden(), 0
-	if phi {
+	if p.axes != nil {
 		D = p.axes.Dim()
 	}
 	memory := p.embeddings.take(len(tickets) * (d + D))
@@ -59,8 +58,8 @@ func (p *SDK) forward(tickets []*ticket) error {
 	if err := p.states(ctx, texts, owner, adapters, x, states); err != nil {
 		return err
 	}
-	if phi {
-		p.axes.Features(states[:0], states)
+	if D > 0 {
+		p.axes.Phi(states[:0], states)
 	}
 	for i, t := range tickets {
 		if t.answer.Err != nil {

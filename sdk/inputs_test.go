@@ -173,7 +173,7 @@ func TestLabelsOneButForCase(t *testing.T) {
 				}
 			}
 		}
-		again, _, err := p.headFromNames(context.Background(), p.ofShared(), names)
+		again, _, err := p.headFromNames(context.Background(), names)
 		if err != nil || !slices.Equal(again.W, h.W) {
 			t.Errorf("%q: got another head (%v) from the same names", names, err)
 		}

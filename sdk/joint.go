@@ -124,7 +124,7 @@ func (p *SDK) newcomersJoint() (*jointBank, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil || head != j.head {
 		return nil, err
 	}

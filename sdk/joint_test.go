@@ -193,7 +193,7 @@ func TestPopulationThatDoesNotDiffer(t *testing.T) {
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 0, 2)
 	q.observed(t, p, 40, 30)
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestPopulationThatDoesNotDiffer(t *testing.T) {
 	if rep.Installed || rep.Bank != "" || rep.Population.Rank != 0 || rep.Population.People != 40 || rep.Reason == "" {
 		t.Errorf("got %+v, want nothing installed", rep)
 	}
-	if _, now, err := p.sharedOf(true); err != nil || now != head {
+	if _, now, err := p.shared(); err != nil || now != head {
 		t.Errorf("the shared head has changed: %v", err)
 	}
 	if files, err := os.ReadDir(folder.Banks(p.dir)); err != nil || len(files) != 1 {
@@ -217,7 +217,7 @@ func TestJointRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, _, err := p.sharedOf(true)
+	old, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

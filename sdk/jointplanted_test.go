@@ -170,7 +170,7 @@ func join(t testing.TB, p *SDK) { joinWith(t, p, func(*population.Model, []uint6
 func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint64)) {
 	t.Helper()
 	ctx := context.Background()
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

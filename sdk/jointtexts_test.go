@@ -247,7 +247,7 @@ func TestKnownTextHeadReport(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
 	p := k.sdk
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,10 +113,11 @@ func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answe
 }
 
 // forgottenAnswers are the examples that the served revision may have learned from, where nothing
-// is kept of what it answered then. Of masks that have become digits, or digits that become masks,
-// there are none: that training is not run again.
+// is kept of what it answered then. Of masks that have become digits, digits that become masks, and
+// heads that move to φ there are none: that training is not run again.
 func (l *lesson) forgottenAnswers() (had []int) {
-	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut {
+	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut ||
+		l.old.head.Hidden != l.head.Hidden {
 		return nil
 	}
 	for i, e := range l.merged {

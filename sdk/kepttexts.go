@@ -49,7 +49,7 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 	if !rep.Installed || rep.Population == nil {
 		return nil
 	}
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,12 @@ type lesson struct {
 	heldOut bool                     // old is of a version that held examples back
 
 	// What is learned.
-	digits   bool       // a code of digits over the folder's axes; else masks over a bank
-	biases   float64    // precision of those that take the label prior's place; 0: none do
-	joint    *jointBank // that a code may be along instead; nil: none
-	move     bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
+	digits bool       // a code of digits over the folder's axes; else masks over a bank
+	biases float64    // precision of those that take the label prior's place; 0: none do
+	joint  *jointBank // that a code may be along instead; nil: none
+	// to the newcomers' bank and the newest shared head, from digits to masks or back, or from the
+	// pooled embedding of an earlier version to φ
+	move     bool
 	narrows  bool       // from adapters in more blocks than the engine trains to the last ones of them
 	goesOn   bool       // from the weights of old, which has learned from none of the examples; else from nothing
 	bank     *bank.Bank // of masks
@@ -116,7 +118,8 @@ func (l *lesson) chooseKind() (err error) {
 			return err
 		}
 	}
-	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
+	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank) ||
+		l.old.head.Hidden != p.width()) {
 		l.move = true
 	}
 	if l.digits {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -28,14 +27,14 @@ const (
 // headFromNames makes a head before there is any data: row c is s times the normalised embedding of
 // label c's name. Labels whose names are alike to the model, which it returns, would be one label
 // for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
-func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*model.Head, [][]string, error) {
+func (p *SDK) headFromNames(ctx context.Context, labels []string) (*model.Head, [][]string, error) {
 	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
-	names := make([]learner.Example, len(labels))
+	names := make([]model.Encoding, len(labels))
 	for i, l := range labels {
-		p.tokenizer.Encode(&names[i].Text, l, "", p.maxTokens)
+		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), names, nil)
+	rows, err := p.pooled(ctx, names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,8 +53,8 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 		}
 	}
 	h.W = rows
-	if in.width != h.Hidden {
-		h = widened(h, in.width, featureScale)
+	if p.axes != nil {
+		h = widened(h, p.width(), featureScale)
 	}
 	return h, said, h.Validate()
 }
@@ -111,11 +110,11 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 // there. With directions at random, three Chinese labels of an English model were learned to 0.85
 // where English ones are learned to 1.00; with these to 1.00.
 func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
-	words := make([]learner.Example, len(group))
+	words := make([]model.Encoding, len(group))
 	for i, c := range group {
-		words[i].Text = p.drawWords(labels[c])
+		words[i] = p.drawWords(labels[c])
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), words, nil)
+	rows, err := p.pooled(ctx, words)
 	if err != nil {
 		return err
 	}

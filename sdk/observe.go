@@ -117,7 +117,7 @@ func (p *SDK) untrained(id string) (*store.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, head, err := p.sharedOf(digits)
+	_, head, err := p.shared()
 	if err != nil || digits {
 		return &store.Profile{ID: id, Head: head}, err
 	}

@@ -121,8 +121,12 @@ func (p *SDK) moved(id string) (bool, error) {
 		return false, err
 	}
 	if rec.Head == 0 {
+		h, err := p.decodeHead(rec.OwnHead)
+		if err != nil {
+			return false, err
+		}
 		bank, _, err = p.newcomersBank()
-		return rec.Bank == bank, err
+		return rec.Bank == bank && h.Hidden == p.width(), err
 	}
 	if digits {
 		return rec.Mask == nil && rec.Head == head, nil
@@ -140,7 +144,7 @@ func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
 		bank = p.axes.ref
 	}
 	if err == nil {
-		_, head, err = p.sharedOf(digits)
+		_, head, err = p.shared()
 	}
 	return digits, bank, head, err
 }

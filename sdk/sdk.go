@@ -56,15 +56,28 @@ type SDK struct {
 }
 
 const (
-	// defaultHead is the name of the head that new profiles of masks share.
+	// defaultHead is the name of the head that new profiles share in a folder without axes, and did
+	// in all of earlier versions.
 	defaultHead = "default"
 	// featureHead is the name of the one over φ, where the folder has axes.
 	featureHead = "features"
 )
 
+// headName is that of the head that new profiles share.
+func (p *SDK) headName() string {
+	if p.axes == nil {
+		return defaultHead
+	}
+	return featureHead
+}
+
 // env is what is frozen while a profile over bank b is learned.
 func (p *SDK) env(b *bank.Bank) learner.Env {
-	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
+	env := learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
+	if p.axes != nil {
+		env.Features = &p.axes.Features
+	}
+	return env
 }
 
 // Close ends background learning within a training step, that of a bank within a fit, waits for the
@@ -157,19 +170,12 @@ func (p *SDK) decodeHead(data []byte) (*model.Head, error) {
 	if err := h.UnmarshalBinary(data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return h, p.checkSpace(h)
+	return h, p.checkWidth(h)
 }
 
 // shared is the head of new profiles and of the base, and its ref.
-func (p *SDK) shared() (*model.Head, uint32, error) { return p.sharedOf(p.axes != nil) }
-
-// sharedOf is the head of new profiles that are codes of digits, or masks.
-func (p *SDK) sharedOf(digits bool) (*model.Head, uint32, error) {
-	name := defaultHead
-	if digits {
-		name = featureHead
-	}
-	ref, err := p.store.HeadByName(name)
+func (p *SDK) shared() (*model.Head, uint32, error) {
+	ref, err := p.store.HeadByName(p.headName())
 	if err != nil {
 		return nil, 0, corrupt("default head", err)
 	}

@@ -90,7 +90,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	}
 	p.installs.Lock()
 	defer p.installs.Unlock()
-	if now, _, err := p.sharedOf(true); err != nil || now != h { // a TrainHead had a turn
+	if now, _, err := p.shared(); err != nil || now != h { // a TrainHead had a turn
 		return nil, cmp.Or(err, errOtherHead)
 	}
 	digest, err := p.putJoint(ctx, h, m, rep.Profiles)
@@ -109,7 +109,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 // Learn that waits go first after each fit. Its report says all but what is installed.
 func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
 	fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -197,7 +197,7 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 	if err != nil {
 		return d, err
 	}
-	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+	if _, err := p.putSharedHead(ctx, h); err != nil {
 		return d, err
 	}
 	return info.Digest, p.store.PutMeta(ctx, metaJoint, binary.LittleEndian.AppendUint32(nil, info.Ref))

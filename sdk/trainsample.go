@@ -120,7 +120,7 @@ func (p *SDK) headData(ctx context.Context, h *model.Head, t teachers) (all spli
 // bankJob gathers what a bank is trained on: of the profiles that share a head what they train on,
 // and of one in five what they hold back, to watch.
 func (p *SDK) bankJob(ctx context.Context, t teachers) (j learner.BankJob, rep *BankReport, err error) {
-	if j.Head, _, err = p.sharedOf(false); err != nil {
+	if j.Head, _, err = p.shared(); err != nil {
 		return j, nil, err
 	}
 	rep = &BankReport{}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
 )
 
 const (
@@ -45,7 +46,7 @@ func Unmarshal(b []byte) (*Axes, error) {
 	if err := checkCRC(b); err != nil {
 		return nil, err
 	}
-	a := &Axes{Taps: p.TapList(), Hidden: p.Hidden, Digits: p.Digits}
+	a := &Axes{Features: model.Features{Taps: p.TapList(), Hidden: p.Hidden}, Digits: p.Digits}
 	a.Mean, b = floats(b[axesHeaderSize:], a.Dim())
 	a.Scale, b = floats(b, len(a.Taps))
 	a.V, _ = halves(b, p.N/(2*p.Digits)*a.Dim())

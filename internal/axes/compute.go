@@ -78,7 +78,7 @@ func pooledStates(enc *model.Encoder, texts []model.Encoding, taps []int) ([]flo
 // be called more than once.
 func compute(ctx context.Context, c Config,
 	states func(ctx context.Context, texts []string) ([]float32, error)) (*Axes, error) {
-	a := &Axes{Taps: c.Taps, Hidden: c.Hidden, Digits: c.Digits}
+	a := &Axes{Features: model.Features{Taps: c.Taps, Hidden: c.Hidden}, Digits: c.Digits}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func compute(ctx context.Context, c Config,
 	if err := a.standardise(all); err != nil {
 		return nil, err
 	}
-	span, err := principalSpan(ctx, a.Features(nil, all), a.Dim(), c.Count, c.Seed)
+	span, err := principalSpan(ctx, a.Phi(nil, all), a.Dim(), c.Count, c.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (c *Config) check() error {
 			return invalidf("tap %d, want 0 to %d", t, bank.MaxTap)
 		}
 	}
-	shape := Axes{Taps: c.Taps, Hidden: c.Hidden}
+	shape := Axes{Features: model.Features{Taps: c.Taps, Hidden: c.Hidden}}
 	p := shape.Properties()
 	p.Digits, p.N = c.Digits, 2*c.Count*c.Digits
 	if err := p.Validate(); err != nil {

@@ -44,7 +44,7 @@ func TestCompute(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, _ := states(context.Background(), make([]string, axesStrings))
-	dim, phi := a.Dim(), a.Features(nil, all)
+	dim, phi := a.Dim(), a.Phi(nil, all)
 
 	for i := range a.Count() {
 		for j := range a.Count() {

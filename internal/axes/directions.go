@@ -1,24 +1,20 @@
 package axes
 
 import (
-	"math"
-
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
 )
 
-// Axes are the head's side of a bank: unit vectors over φ, the features of a text. φ joins the
-// mean-pooled states after some blocks, the taps, each centred and scaled so that over the strings
-// that the axes were made of the mean square of φ is 1. A direction is an axis times ±K·2^-m, for
-// each digit m of 1 to Digits; a row takes one of each pair, K of the N = 2·K, and the average of
-// what it takes is, along each axis, a signed binary number between ±(1 − 2^-Digits).
+// Axes are the head's side of a bank: unit vectors over φ, the features of a text, scaled so that
+// over the strings that the axes were made of the mean square of φ is 1. A direction is an axis
+// times ±K·2^-m, for each digit m of 1 to Digits; a row takes one of each pair, K of the N = 2·K,
+// and the average of what it takes is, along each axis, a signed binary number between ±(1 −
+// 2^-Digits).
 //
 // Axes are not changed after they were made; all methods may be called concurrently.
 type Axes struct {
-	Taps   []int     // blocks, ascending; 0 is the embeddings' output
-	Hidden int       // d
+	model.Features
 	Digits int       // M
-	Mean   []float32 // [T,d]
-	Scale  []float32 // [T]
 	V      []float32 // [A,T·d]: orthonormal rows, each entry one that float16 holds
 }
 
@@ -27,9 +23,6 @@ func (a *Axes) Count() int { return len(a.V) / a.Dim() }
 
 // K is the number of digits of all axes: the bits of a row.
 func (a *Axes) K() int { return a.Count() * a.Digits }
-
-// Dim is the number of values of φ, and of an axis: T·d.
-func (a *Axes) Dim() int { return len(a.Taps) * a.Hidden }
 
 // Properties are those of the bank: 2·K directions in one block.
 func (a *Axes) Properties() bank.Properties {
@@ -76,22 +69,6 @@ func (a *Axes) AddRow(w []float32, row []byte, scale float32) {
 			w[i] += l * x
 		}
 	}
-}
-
-// Features appends φ of each text to dst, [n,Dim]: states are the mean-pooled states after the
-// taps, [n,T·d].
-func (a *Axes) Features(dst, states []float32) []float32 {
-	for len(states) > 0 {
-		for t := range a.Taps {
-			scale := float32(float64(a.Scale[t]) / math.Sqrt(float64(len(a.Taps))))
-			mean := a.Mean[t*a.Hidden:][:a.Hidden]
-			for i, m := range mean {
-				dst = append(dst, (states[i]-m)*scale)
-			}
-			states = states[a.Hidden:]
-		}
-	}
-	return dst
 }
 
 // Project appends V·φ of each text to dst, [n,A]: phi is [n,Dim]. A text's values are the same to

@@ -15,20 +15,22 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/model"
 )
 
 // tinyAxes are 2 axes over two taps of 3 values, of which each has 2 digits.
 func tinyAxes() *Axes {
 	return &Axes{
-		Taps: []int{0, 2}, Hidden: 3, Digits: 2,
-		Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2},
-		V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0},
+		Features: model.Features{Taps: []int{0, 2}, Hidden: 3,
+			Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2}},
+		Digits: 2,
+		V:      []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0},
 	}
 }
 
 // randomAxes are of the shape that is shipped, but not orthogonal.
 func randomAxes(taps, hidden, count, digits int) *Axes {
-	a := &Axes{Hidden: hidden, Digits: digits}
+	a := &Axes{Features: model.Features{Hidden: hidden}, Digits: digits}
 	for t := range taps {
 		a.Taps, a.Scale = append(a.Taps, t), append(a.Scale, 1+float32(t))
 	}
@@ -81,7 +83,7 @@ func TestAxesRow(t *testing.T) {
 func TestAxesFeatures(t *testing.T) {
 	a := tinyAxes()
 	states := []float32{2, 2, 3, 0, -2, -3, 1, 4, 3, -1, -2, -2}
-	got := a.Features([]float32{9}, states)
+	got := a.Phi([]float32{9}, states)
 	r := float32(1 / math.Sqrt2)
 	want := []float32{9, 0.5 * r, 0, 0, 2 * r, 0, 0, 0, r, 0, 0, 0, 2 * r}
 	if len(got) != len(want) {
@@ -263,7 +265,7 @@ func BenchmarkAxesProject(b *testing.B) {
 	var phi, p []float32
 	b.ReportAllocs()
 	for b.Loop() {
-		phi = a.Features(phi[:0], states)
+		phi = a.Phi(phi[:0], states)
 		p = a.Project(p[:0], phi)
 	}
 }

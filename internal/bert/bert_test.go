@@ -162,14 +162,18 @@ func checkCut(t *testing.T, m *Model, b Batch, as []Adapter, how Pooling) {
 				b.Owners[i] = -1
 			}
 		}
-		want, got := make([]float32, len(b.Lengths)*m.hidden), make([]float32, len(b.Lengths)*m.hidden)
-		m.Embed(b, as, how, want, nil, nil)
+		n := len(b.Lengths) * m.hidden
+		want, got := make([]float32, n), make([]float32, n)
+		wantBelow, wantAbove, below, above := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+		taps := []int32{int32(from), int32(from + 1)}
+		m.Embed(b, as, how, want, taps[1:], wantAbove)
+		m.Embed(b, as, how, want, taps[:1], wantBelow)
 		r := make([]float32, len(b.IDs)*m.hidden)
-		m.Stems(b, from, r)
+		m.Stems(b, from, r, taps[:1], below)
 		kept := slices.Clone(r)
-		m.Upper(Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, as, how, got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: cut at block %d, got other vectors than Embed's", m.Kernel(), from)
+		m.Upper(Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, as, how, got, taps[1:], above)
+		if !slices.Equal(got, want) || !slices.Equal(below, wantBelow) || !slices.Equal(above, wantAbove) {
+			t.Errorf("%s: cut at block %d, got other vectors or states than Embed's", m.Kernel(), from)
 		}
 		if !slices.Equal(r, kept) {
 			t.Errorf("%s: Upper changed its stems", m.Kernel())
@@ -204,19 +208,21 @@ func TestPanics(t *testing.T) {
 	}
 	b, x, r := texts(rng, 0, 2, 3), make([]float32, 64), make([]float32, 5*32)
 	for name, pass := range map[string]func(){
-		"texts":             func() { m.Embed(Batch{}, nil, Mean, nil, nil, nil) },
-		"0 tokens":          func() { m.Embed(Batch{Lengths: []int32{0}}, nil, Mean, x[:32], nil, nil) },
-		"adapter 0 of 0":    func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1, 0}}, 1, r, nil, Mean, x) },
-		"owners":            func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1}}, 1, r, nil, Mean, x) },
-		"4 ids":             func() { m.Embed(Batch{b.IDs[1:], b.Types, b.Lengths, nil}, nil, Mean, x, nil, nil) },
-		"63 values":         func() { m.Embed(b, nil, Mean, x[1:], nil, nil) },
-		"taps [1 1]":        func() { m.Embed(b, nil, Mean, x, []int32{1, 1}, make([]float32, 128)) },
-		"taps [3]":          func() { m.Embed(b, nil, Mean, x, []int32{3}, x) },
-		"block 2 of 2":      func() { m.Stems(b, 2, r) },
-		"block -1 of 2":     func() { m.Upper(b, -1, r, nil, Mean, x) },
-		"159 values":        func() { m.Stems(b, 0, r[1:]) },
-		"160 values of 4":   func() { m.Upper(Batch{Lengths: []int32{4}}, 0, r, nil, Mean, x[:32]) },
-		"62 values for 2 t": func() { m.Upper(b, 0, r, nil, Mean, x[2:]) },
+		"texts":           func() { m.Embed(Batch{}, nil, Mean, nil, nil, nil) },
+		"0 tokens":        func() { m.Embed(Batch{Lengths: []int32{0}}, nil, Mean, x[:32], nil, nil) },
+		"adapter 0 of 0":  func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1, 0}}, 1, r, nil, Mean, x, nil, nil) },
+		"owners":          func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1}}, 1, r, nil, Mean, x, nil, nil) },
+		"4 ids":           func() { m.Embed(Batch{b.IDs[1:], b.Types, b.Lengths, nil}, nil, Mean, x, nil, nil) },
+		"63 values":       func() { m.Embed(b, nil, Mean, x[1:], nil, nil) },
+		"taps [1 1]":      func() { m.Embed(b, nil, Mean, x, []int32{1, 1}, make([]float32, 128)) },
+		"taps [3]":        func() { m.Embed(b, nil, Mean, x, []int32{3}, x) },
+		"block 2 of 2":    func() { m.Stems(b, 2, r, nil, nil) },
+		"block -1 of 2":   func() { m.Upper(b, -1, r, nil, Mean, x, nil, nil) },
+		"159 values":      func() { m.Stems(b, 0, r[1:], nil, nil) },
+		"160 values of 4": func() { m.Upper(Batch{Lengths: []int32{4}}, 0, r, nil, Mean, x[:32], nil, nil) },
+		"taps [1] of 2 texts, want blocks 0 to 0": func() { m.Stems(b, 0, r, []int32{1}, x) },
+		"taps [1] of 2 texts, want blocks 2 to 2": func() { m.Upper(b, 1, r, nil, Mean, x, []int32{1}, x) },
+		"62 values for 2 t":                       func() { m.Upper(b, 0, r, nil, Mean, x[2:], nil, nil) },
 	} {
 		if said := panics(pass); !strings.Contains(said, name) {
 			t.Errorf("got %q, want a panic of %q", said, name)

@@ -50,31 +50,34 @@ func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32, tap
 }
 
 // Stems writes r = f + a of block from, [tokens,d], of bare blocks below: what no adapter in block from or above changes. b.Owners is not read.
-func (m *Model) Stems(b Batch, from int, r []float32) {
+// pooled is that of Embed, of taps up to from.
+func (m *Model) Stems(b Batch, from int, r []float32, taps []int32, pooled []float32) {
 	defer runtime.KeepAlive(m)
 	b.Owners = nil
 	longest, n := b.check(0)
 	b.checkIDs(n)
 	m.checkStems(from, n, r)
+	m.checkPart(taps, 0, from, len(b.Lengths), pooled)
 	states, scratch, memory := m.begin(n, longest, nil)
 	defer m.give(memory)
-	m.forward(b, nil, -1, from, nil, states, nil, scratch)
+	m.forward(b, nil, -1, from, taps, states, pooled, scratch)
 	copy(r, states)
 }
 
 // Upper is the rest of the pass out of r, which it leaves alone: block from's adapter, the blocks above, pooling. b.IDs and b.Types are not read.
-// Where no adapter begins below block from, the vectors are Embed's to the bit.
-func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Pooling, x []float32) {
+// Where no adapter begins below block from, the vectors are Embed's to the bit, and so are those in pooled, of taps above from.
+func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Pooling, x []float32, taps []int32, pooled []float32) {
 	defer runtime.KeepAlive(m)
 	longest, n := b.check(len(adapters))
 	m.checkStems(from, n, r)
 	if len(x) != len(b.Lengths)*m.hidden {
 		panic(fmt.Sprintf("bert: %d values for %d texts", len(x), len(b.Lengths)))
 	}
+	m.checkPart(taps, from+1, m.blocks, len(b.Lengths), pooled)
 	states, scratch, memory := m.begin(n, longest, adapters)
 	defer m.give(memory)
 	copy(states, r)
-	m.forward(b, adapters, from, m.blocks, nil, states, nil, scratch)
+	m.forward(b, adapters, from, m.blocks, taps, states, pooled, scratch)
 	m.vectors(b.Lengths, states, how, x)
 }
 
@@ -111,6 +114,14 @@ func (m *Model) checkTaps(taps []int32) {
 		if l < 0 || int(l) > m.blocks || i > 0 && l <= taps[i-1] {
 			panic(fmt.Sprintf("bert: taps %v of %d blocks", taps, m.blocks))
 		}
+	}
+}
+
+// checkPart wants the taps of a part of the pass within it.
+func (m *Model) checkPart(taps []int32, first, last, texts int, pooled []float32) {
+	m.checkTaps(taps)
+	if len(pooled) != len(taps)*texts*m.hidden || len(taps) > 0 && (int(taps[0]) < first || int(taps[len(taps)-1]) > last) {
+		panic(fmt.Sprintf("bert: %d values of taps %v of %d texts, want blocks %d to %d", len(pooled), taps, texts, first, last))
 	}
 }
 

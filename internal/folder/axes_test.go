@@ -14,13 +14,14 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // testAxes are three axes of one digit over two taps: N is 6, as of the other banks here.
 func testAxes(hidden int) *axes.Axes {
-	a := &axes.Axes{Taps: []int{0, 1}, Hidden: hidden, Digits: 1, Mean: make([]float32, 2*hidden),
-		Scale: []float32{1, 2}, V: make([]float32, 3*2*hidden)}
+	a := &axes.Axes{Features: model.Features{Taps: []int{0, 1}, Hidden: hidden, Mean: make([]float32, 2*hidden),
+		Scale: []float32{1, 2}}, Digits: 1, V: make([]float32, 3*2*hidden)}
 	for j := range 3 {
 		a.V[j*2*hidden+j] = 1
 	}

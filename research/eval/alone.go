@@ -22,6 +22,7 @@ type Alone struct {
 	Shots   []int    // most training texts of a person; none: all there are
 	Most    int      // texts kept of a person
 	NoOwn   bool     // leave the own heads out, which take most of the time
+	Learn   sdk.LearnOptions
 	Log     func(string)
 }
 
@@ -133,7 +134,7 @@ func (a *Alone) split(ctx context.Context, w *aloneWorld, t *tally, split, shots
 	defer os.RemoveAll(h.dir)
 	all := make([]served, len(parts))
 	err = h.use(func(p *sdk.SDK) error {
-		return (Service{Learn: &sdk.LearnOptions{}}).serve(ctx, p, w.World, parts, all)
+		return (Service{Learn: &a.Learn}).serve(ctx, p, w.World, parts, all)
 	})
 	if err != nil {
 		return err

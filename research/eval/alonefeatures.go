@@ -50,7 +50,7 @@ func (w *aloneWorld) readFeatures(ctx context.Context, d *Data) (*features, erro
 		f.texts, f.at = append(f.texts, t), append(f.at, at)
 	}
 	states, err := w.states(ctx, distinct, f.axes.Taps)
-	f.phi = f.axes.Features(nil, states)
+	f.phi = f.axes.Phi(nil, states)
 	return f, err
 }
 

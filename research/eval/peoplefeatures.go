@@ -32,7 +32,7 @@ func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []strin
 	}
 	var err error
 	if a.States, err = m.states(ctx, all, a.Taps); err == nil && taps == nil {
-		a.States, a.Scaled = shipped.Features(nil, a.States), true
+		a.States, a.Scaled = shipped.Phi(nil, a.States), true
 	}
 	return a, err
 }
