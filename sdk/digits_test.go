@@ -18,7 +18,7 @@ import (
 )
 
 // coded is a folder of digits over the tiny model.
-func coded(t testing.TB) *SDK {
+func coded(t testing.TB) *Folder {
 	c := small(t)
 	c.Masks = false
 	return create(t, c)
@@ -56,7 +56,7 @@ func TestRequestedOfDigits(t *testing.T) {
 	if withCode < people*3/4 {
 		t.Errorf("got %d of %d records with digits", withCode, people)
 	}
-	start, err := p.Stats()
+	start, err := p.Stats(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,16 +64,16 @@ func TestRequestedOfDigits(t *testing.T) {
 	for range 3 {
 		mustPredict(t, p, id, "server down")
 	}
-	now, err := p.Stats()
+	now, err := p.Stats(ctx)
 	if d := now.Sub(start); err != nil || d.Folds != 1 || d.Cache.Hits != 2 || d.Cache.Misses != 1 {
 		t.Errorf("three answers folded %d times with %d hits (%v), want 1 and 2", d.Folds, d.Cache.Hits, err)
 	}
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle); err != nil {
+	if _, err := p.Export(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	q := coded(t)
-	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := q.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range people {
@@ -88,7 +88,7 @@ func meant(n, from int) []Example {
 }
 
 // coder is a profile that has digits.
-func coder(t *testing.T, p *SDK) string {
+func coder(t *testing.T, p *Folder) string {
 	t.Helper()
 	for rec, err := range p.store.Profiles("") {
 		if err != nil {
@@ -187,7 +187,7 @@ func TestDigitsGoOn(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	want := mustPredict(t, p, "ann", "server down")
 	mustLearn(t, p, "ann", examples(30, 5), &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil {
 		t.Fatal(err)
 	}
 	want.Revision = 3
@@ -196,15 +196,15 @@ func TestDigitsGoOn(t *testing.T) {
 	if rep.Before.N == 0 {
 		t.Errorf("got %+v, want what was served measured", rep)
 	}
-	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text); err != nil {
+	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text, nil); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, p)
-	if info, err := p.Profile("ann"); err != nil || info.Waiting != 0 {
+	if info, err := p.Profile(ctx, "ann"); err != nil || info.Waiting != 0 {
 		t.Errorf("got %+v, %v, want all learned", info, err)
 	}
 	mustObserve(t, p, "bob", examples(3, 2)...)
-	if info, err := p.Profile("bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
+	if info, err := p.Profile(ctx, "bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
 		t.Errorf("got %+v, %v, want nothing learned yet", info, err)
 	}
 	mustPredict(t, p, "bob", "server down")
@@ -221,7 +221,7 @@ func TestDigitsGoOn(t *testing.T) {
 		rep.Before.N == 0 {
 		t.Errorf("masks of somebody who was only observed: got %+v, want them measured beside base and prior", rep)
 	}
-	if _, err := p.Check(ctx, true); err != nil {
+	if _, err := p.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -231,11 +231,11 @@ func TestDigitsElsewhere(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	var bundle bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t)) // of masks
-	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), Fail)
+	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), nil)
 	if mismatch := new(MismatchError); !errors.As(err, &mismatch) || mismatch.What != "axes" {
 		t.Errorf("got %v, want a mismatch of axes", err)
 	}

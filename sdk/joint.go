@@ -46,7 +46,7 @@ func (j *jointBank) fold(row []byte) codeRows {
 }
 
 // jointOf opens the joint axes that a record's code is along.
-func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
+func (p *Folder) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 	j, err := p.joint(c.Bank)
 	switch {
 	case err != nil:
@@ -62,9 +62,9 @@ func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 }
 
 // joint opens joint axes by their ref, once.
-func (p *SDK) joint(ref uint32) (*jointBank, error) { return p.joints.get(ref, p.loadJoint) }
+func (p *Folder) joint(ref uint32) (*jointBank, error) { return p.joints.get(ref, p.loadJoint) }
 
-func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
+func (p *Folder) loadJoint(ref uint32) (*jointBank, error) {
 	info, err := p.store.Bank(ref)
 	if err != nil {
 		return nil, corrupt("joint axes", err)
@@ -93,7 +93,7 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 }
 
 // populationModel is the joint axes and their head as learner/population has them.
-func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
+func (p *Folder) populationModel(j *jointBank) (*population.Model, error) {
 	h, err := p.head(j.head)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 
 // newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as
 // nobody has changed the shared head since. nil: there are none.
-func (p *SDK) newcomersJoint() (*jointBank, error) {
+func (p *Folder) newcomersJoint() (*jointBank, error) {
 	if p.axes == nil {
 		return nil, nil
 	}

@@ -15,7 +15,7 @@ import (
 
 // lesson is one profile's part of a Learn. newLesson settles all but what is said of single fields.
 type lesson struct {
-	sdk     *SDK
+	sdk     *Folder
 	id      string
 	options LearnOptions
 
@@ -55,7 +55,7 @@ type lesson struct {
 	tally        prequentialTally // of the examples that no training had seen
 }
 
-func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
+func (p *Folder) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
 	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
 	old, err := p.snapshot(id)
 	switch {

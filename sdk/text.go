@@ -47,7 +47,7 @@ func textFault(text, pair string) string {
 }
 
 // checkExamples is Limits.checkExamples, and whether the model reads pairs.
-func (p *SDK) checkExamples(examples []Example) error {
+func (p *Folder) checkExamples(examples []Example) error {
 	if err := p.options.Limits.checkExamples(examples); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (p *SDK) checkExamples(examples []Example) error {
 }
 
 // checkPair refuses a pair where the model has no token type for its second text.
-func (p *SDK) checkPair(pair string) error {
+func (p *Folder) checkPair(pair string) error {
 	if pair != "" && !p.encoder.Config().Pairs() {
 		return fmt.Errorf("%w: a pair of texts, for a model whose type_vocab_size is 1", ErrUnsupported)
 	}

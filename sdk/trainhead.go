@@ -34,18 +34,18 @@ type TrainHeadOptions struct {
 
 // HeadReport of a TrainHead: in a folder with axes, of the head that profiles of digits share.
 type HeadReport struct {
-	Installed bool   // false: the old head was kept
-	Reason    string // what was decided, in words
-	Digest    string // of the head that new profiles now share
-	Bank      string // digest of the bank that new profiles now get
-	Profiles  int    // whose examples were used
-	Examples  int    // trained on
-	HeldOut   int    // kept back, to judge by: three in ten, by a hash of the text
-	Before    Score  // of the old head on the held-out examples, over the bare encoder
-	After     Score  // of the new one
-	Losses    []float32
-	Steps     int
-	Took      time.Duration
+	Digest    string    `json:"head"`      // of the head that new profiles now share
+	Installed bool      `json:"installed"` // false: the old head was kept
+	Reason    string    `json:"reason"`    // what was decided, in words
+	Profiles  int       `json:"profiles"`  // whose examples were used
+	Examples  int       `json:"examples"`  // trained on
+	HeldOut   int       `json:"held_out"`  // kept back, to judge by: three in ten, by a hash of the text
+	Before    Score     `json:"before"`    // of the old head on the held-out examples, over the bare encoder
+	After     Score     `json:"after"`     // of the new one
+	Bank      string    `json:"bank"`      // digest of the bank that new profiles now get
+	Losses    []float32 `json:"losses,omitempty"`
+	Steps     int       `json:"steps"`
+	Seconds   float64   `json:"seconds"`
 }
 
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that
@@ -81,10 +81,10 @@ func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, 
 	if err != nil {
 		return nil, err
 	}
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before",
 		rep.Before.Accuracy,
-		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "took", rep.Took)
+		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "seconds", rep.Seconds)
 	return rep, nil
 }
 

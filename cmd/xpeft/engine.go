@@ -30,10 +30,10 @@ func (a *app) options(e engineFlags) *sdk.Options {
 }
 
 // open opens the folder with its model.
-func (a *app) open(e engineFlags, readOnly bool) (*sdk.SDK, error) {
+func (a *app) open(e engineFlags, readOnly bool) (*sdk.Folder, error) {
 	o := a.options(e)
 	o.ReadOnly = readOnly
-	p, err := sdk.Open(a.dir, o)
+	p, err := sdk.Open(context.Background(), a.dir, o)
 	if errors.Is(err, fs.ErrNotExist) && a.mustExist() != nil {
 		return nil, &noStoreError{a.dir}
 	}
@@ -50,11 +50,11 @@ func (a *app) init(_ context.Context, f initFlags) error {
 	}
 	alike := [][]string{}
 	c.Report = func(r sdk.CreateReport) { alike = append(alike, r.Alike...) }
-	p, err := sdk.Create(a.dir, c)
+	p, err := sdk.Create(context.Background(), a.dir, c)
 	if err != nil {
 		return err
 	}
-	labels, err := p.Labels()
+	labels, err := p.Labels(context.Background())
 	if err := errors.Join(err, p.Close()); err != nil {
 		return err
 	}

@@ -17,12 +17,12 @@ func (a *app) ask(ctx context.Context, o askFlags, texts, skipped []string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	questions, err := p.Ask(ctx, o.profile, texts, o.questions, sdk.WithSkipped(skipped...))
+	questions, err := p.Ask(ctx, o.profile, &sdk.AskOptions{Candidates: texts, N: o.questions, Skipped: skipped})
 	if err != nil {
 		return err
 	}
 	for _, q := range questions {
-		row := askedRow{o.profile, q.Text, q.Labels}
+		row := askedRow{o.profile, q}
 		if err := a.print(row, row.text); err != nil {
 			return err
 		}

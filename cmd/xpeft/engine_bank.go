@@ -71,7 +71,7 @@ func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	now, err := p.Rollback(ctx, id, to)
+	now, err := p.Rollback(ctx, id, &sdk.RollbackOptions{Revision: to})
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,7 @@ func (a *app) rebase(ctx context.Context, f engineFlags, ids []string) (err erro
 			a.printFailed(id, err)
 			return nil
 		}
-		row := newLearned(rep, false)
-		if err := a.print(row, row.text); err != nil {
+		if err := a.printLearned(rep, false); err != nil {
 			return err
 		}
 		return a.stdout.Flush()

@@ -67,10 +67,10 @@ func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Log
 	return serve(ctx, listener, newServer(p, nil, defaults, log), log)
 }
 
-func openOrCreate(dir string, config sdk.Config) (*sdk.SDK, error) {
-	p, err := sdk.Create(dir, config)
+func openOrCreate(dir string, config sdk.Config) (*sdk.Folder, error) {
+	p, err := sdk.Create(context.Background(), dir, config)
 	if errors.Is(err, sdk.ErrExists) {
-		p, err = sdk.Open(dir, config.Options)
+		p, err = sdk.Open(context.Background(), dir, config.Options)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
