@@ -120,7 +120,7 @@ func (p *Folder) loadAxes() error {
 		return corrupt("axes", err)
 	}
 	if a.Hidden != p.encoder.Hidden() || a.Taps[len(a.Taps)-1] > p.encoder.Blocks() {
-		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrModelMismatch,
+		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrMismatch,
 			a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
 	}
 	p.axes = &axesBank{a, info.Ref, info.Digest}
@@ -152,7 +152,7 @@ func (p *Folder) checkCodes(s *snapshot) (err error) {
 }
 
 // errOtherAxes is what a profile of another folder's digits gives.
-var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
+var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrMismatch)
 
 // codeRows is what a profile's digits add to the shared head: to each label's row and, along joint
 // axes, to the logits, of texts that these know once more.

@@ -114,7 +114,7 @@ func TestCreateFails(t *testing.T) {
 	}{
 		{"K over N", func(c *Config) { c.K = 13 }, ErrConfig},
 		{"K over a warm bank's N", func(c *Config) { c.Bank, c.K = warm(t, 2, 4, 1), 9 }, ErrConfig},
-		{"bank of another encoder", func(c *Config) { c.Bank = other }, ErrModelMismatch},
+		{"bank of another encoder", func(c *Config) { c.Bank = other }, ErrMismatch},
 		{"damaged bank", func(c *Config) { c.Bank = WarmBank{garbage} }, ErrCorrupt},
 		{"no bank", func(c *Config) { c.Bank = WarmBank{garbage + "?"} }, fs.ErrNotExist},
 		{"bank too large", func(c *Config) { c.Bank = RandomBank{N: 65_536, Bottleneck: 4096} }, ErrLimit},

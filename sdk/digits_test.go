@@ -265,7 +265,7 @@ func TestDigitsForeign(t *testing.T) {
 		}
 		out, err := p.PredictBatch(ctx,
 			[]Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
-		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) ||
+		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrMismatch) ||
 			out[1].Err != nil {
 			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
 		}

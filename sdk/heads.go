@@ -146,7 +146,7 @@ func (l *lesson) newLabels(known []string) (labels []string) {
 }
 
 // checkOwnLabels comes before each name is embedded.
-func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
+func (p *Folder) checkOwnLabels(labels []string, faults []string) error {
 	if err := over("labels of an own head", len(labels), "Labels", p.options.Limits.Labels); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 
 // headLike is a head of some labels: those that others have continue their rows, the first that has
 // it, the rest start from their names.
-func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
+func (p *Folder) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
 	in := p.space(from[0])
 	from = p.inSpace(in, from)
 	isNew := func(label string) bool {
@@ -188,7 +188,7 @@ func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head
 
 // inSpace is those of heads that are over a space, or can be: a profile's that moves are over
 // another one.
-func (p *SDK) inSpace(in space, heads []*model.Head) (out []*model.Head) {
+func (p *Folder) inSpace(in space, heads []*model.Head) (out []*model.Head) {
 	for _, h := range heads {
 		if h.Hidden != in.width && p.axes != nil {
 			h, _ = p.overFeatures(h)

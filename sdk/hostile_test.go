@@ -36,7 +36,7 @@ func TestWeightsNotFinite(t *testing.T) {
 	}
 	_, err = Open(context.Background(), p.dir, &Options{Model: bad, Threads: 1})
 	check("Open", err)
-	wantError(t, "Open", err, ErrModelMismatch)
+	wantError(t, "Open", err, ErrMismatch)
 }
 
 // TestHostileIDs: what is no id is ErrID for every call that takes one, and nothing is stored; what

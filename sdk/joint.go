@@ -52,7 +52,7 @@ func (p *Folder) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 	case err != nil:
 		return nil, err
 	case rec.Head != j.head || rec.OwnHead != nil:
-		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrMismatch)
 	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
 		c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
 		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt,
@@ -77,7 +77,7 @@ func (p *Folder) loadJoint(ref uint32) (*jointBank, error) {
 		return nil, corrupt("joint axes", err)
 	}
 	if store.Digest(a.Axes) != p.axes.digest || a.Dim() != p.axes.Dim() {
-		return nil, fmt.Errorf("%w: joint axes over axes that are not the folder's", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: joint axes over axes that are not the folder's", ErrMismatch)
 	}
 	heads, err := p.store.Heads()
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *Folder) loadJoint(ref uint32) (*jointBank, error) {
 	}
 	at := slices.IndexFunc(heads, func(h store.HeadInfo) bool { return h.Digest == store.Digest(a.Head) })
 	if at < 0 {
-		return nil, fmt.Errorf("%w: the head of joint axes is not in the folder", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: the head of joint axes is not in the folder", ErrMismatch)
 	}
 	j := &jointBank{Joint: a, ref: ref, digest: info.Digest, head: heads[at].Ref}
 	j.model, err = p.populationModel(j)

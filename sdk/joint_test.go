@@ -226,7 +226,7 @@ func TestJointRefused(t *testing.T) {
 		change func(*store.Profile)
 		want   error
 	}{
-		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrModelMismatch},
+		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrMismatch},
 		"another label": {func(r *store.Profile) { r.Codes[0].Labels = []uint32{1} }, ErrCorrupt},
 		"two labels": {func(r *store.Profile) {
 			c := &r.Codes[0]
@@ -237,7 +237,7 @@ func TestJointRefused(t *testing.T) {
 			own := old.Rows(1)
 			own.Labels = []string{"own"}
 			r.OwnHead, _ = own.MarshalBinary()
-		}, ErrModelMismatch},
+		}, ErrMismatch},
 	} {
 		rec, err := p.store.Get("ann")
 		if err != nil {
@@ -261,7 +261,7 @@ func TestJointRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.joint(info.Ref); !errors.Is(err, ErrModelMismatch) {
-		t.Errorf("without their head: got %v, want ErrModelMismatch", err)
+	if _, err := p.joint(info.Ref); !errors.Is(err, ErrMismatch) {
+		t.Errorf("without their head: got %v, want ErrMismatch", err)
 	}
 }

@@ -38,8 +38,8 @@ type LearnRequest struct {
 	Examples []Example `json:"examples"`
 }
 
-// LearnResult is what LearnMany did for one request: a Report, or this profile's own error. The
-// other profiles are learned.
+// LearnResult is what LearnMany did for one request: a Report, or this profile's own error, a
+// *ProfileError. The other profiles are learned.
 type LearnResult struct {
 	Report *Report `json:"report"` // nil with Err
 	Err    error   `json:"-"`
@@ -49,7 +49,7 @@ type LearnResult struct {
 // several profiles' few examples make one batch that is worth a core's while (see
 // learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own
 // transaction and its own error, in the order of the requests; LearnOptions.Progress hears of each
-// step of each one's training on all its examples. ErrTwice, before anything is learned, if two
+// step of each one's training on all its examples. ErrDuplicateProfile, before anything is learned, if two
 // requests name one profile; put its examples into one. Up to 128 profiles are under way at a time:
 // for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and
 // the results say which profiles are learned.
@@ -66,16 +66,17 @@ func (p *Folder) LearnMany(ctx context.Context, requests []LearnRequest, o *Lear
 	seen := make(map[string]bool, len(requests))
 	for _, r := range requests {
 		if seen[r.Profile] {
-			return nil, fmt.Errorf("%w: %.40q", ErrTwice, r.Profile)
+			err := fmt.Errorf("%w: %.40q", ErrDuplicateProfile, r.Profile)
+			return nil, ofProfile(r.Profile, err)
 		}
 		seen[r.Profile] = true
 	}
 	out, tasks := make([]LearnResult, len(requests)), []*task(nil)
 	for i, r := range requests {
 		if out[i].Err = p.options.Limits.checkID(r.Profile); out[i].Err == nil {
-			out[i].Err = p.checkExamples(r.Examples)
+			out[i].Err = p.checkExamples(r.Profile, r.Examples)
 		}
-		if out[i].Err == nil {
+		if out[i].Err = ofProfile(r.Profile, out[i].Err); out[i].Err == nil {
 			tasks = append(tasks, &task{LearnRequest: r, result: &out[i]})
 		}
 	}
@@ -103,6 +104,7 @@ func (p *Folder) learnAll(ctx context.Context, tasks []*task, opts LearnOptions)
 			if err != nil {
 				t.result.Err = err
 			}
+			t.result.Err = ofProfile(t.Profile, t.result.Err)
 		}
 	}
 }

@@ -80,8 +80,8 @@ func TestLearnManyErrors(t *testing.T) {
 		t.Errorf("got %d learns (%v), want 1", st.Learns, err)
 	}
 	if _, err := p.LearnMany(context.Background(), requestsOf("dora", "eve", "dora"), quick()); !errors.Is(err,
-		ErrTwice) {
-		t.Errorf("got %v, want ErrTwice", err)
+		ErrDuplicateProfile) {
+		t.Errorf("got %v, want ErrDuplicateProfile", err)
 	}
 	if _, err := p.Profile(context.Background(), "eve"); !errors.Is(err, ErrProfileNotFound) {
 		t.Errorf("got %v, want nothing learned", err)
@@ -112,7 +112,7 @@ func TestLearnManyCancelled(t *testing.T) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	for i, id := range []string{"alice", "bob"} {
-		if _, err := p.Profile(ctx, id); !errors.Is(err, ErrProfileNotFound) ||
+		if _, err := p.Profile(context.Background(), id); !errors.Is(err, ErrProfileNotFound) ||
 			!errors.Is(got[i].Err, context.Canceled) {
 			t.Errorf("%s: got %v and a result of %v, want nothing learned", id, err, got[i].Err)
 		}

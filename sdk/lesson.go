@@ -138,7 +138,7 @@ func (l *lesson) chooseKind() (err error) {
 func (l *lesson) gather(ctx context.Context) error {
 	for i, e := range l.fresh {
 		if err := fits(e, l.head); err != nil {
-			return fmt.Errorf("example %d: %w", i, err)
+			return ofExample(l.id, i, e.Label, err)
 		}
 	}
 	if l.options.DropExamples {
@@ -160,8 +160,8 @@ func (l *lesson) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
-			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label,
-				listed(l.head.Labels))
+			return ofExample(l.id, -1, label, fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s",
+				ErrUnknownLabel, label, listed(l.head.Labels)))
 		}
 		for i := range l.examples {
 			if e := &l.examples[i]; e.Class == class {

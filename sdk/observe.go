@@ -27,10 +27,10 @@ func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
 	defer leave()
 	err = p.options.Limits.checkID(id)
 	if err == nil {
-		err = p.checkExamples([]Example{e})
+		err = p.checkExamples(id, []Example{e})
 	}
 	if err != nil {
-		return err
+		return ofProfile(id, err)
 	}
 	for range 3 { // a Forget or another first Observe may come between
 		err = p.observe(ctx, id, records([]Example{e})[0])
@@ -38,7 +38,7 @@ func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
 			break
 		}
 	}
-	return err
+	return ofProfile(id, err)
 }
 
 func (p *Folder) observe(ctx context.Context, id string, e store.Example) error {
@@ -50,7 +50,7 @@ func (p *Folder) observe(ctx context.Context, id string, e store.Example) error 
 		return err
 	}
 	if err := fits(e, snap.head); err != nil {
-		return err
+		return ofExample(id, 0, e.Label, err)
 	}
 	if !learned(snap.record) {
 		// a Learn of the profile that is under way will set its prior, and must find its revision
@@ -100,7 +100,7 @@ func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) e
 		return err
 	}
 	if err := fits(e, snap.head); err != nil {
-		return err
+		return ofExample(id, 0, e.Label, err)
 	}
 	rec.Prior = countLabels([]store.Example{e}, snap.head)
 	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: []store.Example{e}})

@@ -33,7 +33,7 @@ const (
 )
 
 // Open opens a folder that Create made. The model's folder and digests are in the store:
-// ErrModelMismatch if that holds another model now, ErrLocked if another process has the folder
+// ErrMismatch if that holds another model now, ErrLocked if another process has the folder
 // open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model
 // says where it is now. With ctx done it ends before its next step.
 func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
@@ -237,7 +237,7 @@ func describe(c *model.Checkpoint) string {
 func (m opened) same(st *store.Store, verify bool) error {
 	meta := st.Meta()
 	if got := m.tokenizer.Digest(meta.MaxTokens); got != meta.Tokenizer {
-		return fmt.Errorf("%w: %w", ErrModelMismatch,
+		return fmt.Errorf("another model than the folder's: %w",
 			&MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}
 	weights, err := st.GetMeta(metaWeights)
@@ -245,10 +245,10 @@ func (m opened) same(st *store.Store, verify bool) error {
 		return corrupt("checksums of the weights", err)
 	}
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
-		return fmt.Errorf("%w: %w: %w", ErrModelMismatch, m.mismatch(meta), err)
+		return fmt.Errorf("another model than the folder's: %w: %w", m.mismatch(meta), err)
 	}
 	if verify && m.checkpoint.Digest() != meta.Encoder {
-		return fmt.Errorf("%w: %w", ErrModelMismatch, m.mismatch(meta))
+		return fmt.Errorf("another model than the folder's: %w", m.mismatch(meta))
 	}
 	return nil
 }

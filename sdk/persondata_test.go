@@ -27,7 +27,7 @@ func bareStore(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	info, err := folder.RandomInfo(bank.Properties{Origin: bank.Random, N: 6, Blocks: 2, Hidden: 8, Bottleneck: 2,
+	info, err := folder.RandomInfo(bank.Properties{Origin: bank.Random, N: 6, Blocks: 1, Hidden: 8, Bottleneck: 2,
 		NormB: true, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 	if err == nil {
 		_, err = st.PutBank(t.Context(), info)
@@ -41,7 +41,8 @@ func bareStore(t *testing.T) *store.Store {
 // headOver are the bytes of a head of labels.
 func headOver(t *testing.T, labels ...string) []byte {
 	t.Helper()
-	h := &model.Head{Labels: labels, Hidden: 2, W: make([]float32, 2*len(labels)), B: make([]float32, len(labels))}
+	h := &model.Head{Labels: labels, Hidden: 2, W: make([]float32, 2*len(labels)), B: make([]float32, len(labels)),
+		Counts: make([]uint32, len(labels))}
 	data, err := h.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)

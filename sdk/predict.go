@@ -33,7 +33,7 @@ const window = 1024
 
 // PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the
 // forward passes as those of concurrent calls are, a pass a worker at a time. Each answer has its
-// own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
+// own Err, a *ProfileError, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
 // ErrClosed, or a failed operator.
 func (p *Folder) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
@@ -68,6 +68,9 @@ func (p *Folder) predict(ctx context.Context, reqs []Request) ([]Prediction, err
 	}
 	if err := p.scheduler.run(ctx, c, tickets); err != nil {
 		return nil, err
+	}
+	for i := range c.out {
+		c.out[i].Err = ofProfile(reqs[i].Profile, c.out[i].Err)
 	}
 	return c.out, nil
 }

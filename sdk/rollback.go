@@ -2,14 +2,10 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/store"
 )
-
-// ErrRevisionNotFound: the revision to go back to is not kept.
-var ErrRevisionNotFound = errors.New("sdk: revision not found")
 
 // History lists the earlier revisions of a profile that are kept, newest first; the store keeps the
 // last few.

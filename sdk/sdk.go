@@ -128,7 +128,7 @@ func (p *Folder) loadBank(ref uint32) (*bank.Bank, error) {
 	}
 	props := b.Properties()
 	if props.Blocks > p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
-		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrModelMismatch,
+		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrMismatch,
 			info.Digest.Short(), props.Blocks, props.Hidden, p.encoder.Blocks(), p.encoder.Hidden()), b.Close())
 	}
 	if p.options.Verify {

@@ -17,7 +17,7 @@ type space struct {
 }
 
 // pooled is the space of profiles that are masks, of own heads and of numbers.
-func (p *SDK) pooled() space {
+func (p *Folder) pooled() space {
 	return space{p.encoder.Hidden(), func(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 		examples := make([]learner.Example, len(texts))
 		for i, t := range texts {
@@ -28,7 +28,7 @@ func (p *SDK) pooled() space {
 }
 
 // ofShared is the space of the head that new profiles share.
-func (p *SDK) ofShared() space {
+func (p *Folder) ofShared() space {
 	if p.axes == nil {
 		return p.pooled()
 	}
@@ -36,7 +36,7 @@ func (p *SDK) ofShared() space {
 }
 
 // space is the one that a head is over.
-func (p *SDK) space(h *model.Head) space {
+func (p *Folder) space(h *model.Head) space {
 	if p.axes != nil && h.Hidden == p.axes.Dim() {
 		return p.ofShared()
 	}
@@ -44,11 +44,11 @@ func (p *SDK) space(h *model.Head) space {
 }
 
 // checkSpace says whether the folder has what a head is over.
-func (p *SDK) checkSpace(h *model.Head) error {
+func (p *Folder) checkSpace(h *model.Head) error {
 	if h.Hidden == p.encoder.Hidden() || p.axes != nil && h.Hidden == p.axes.Dim() {
 		return nil
 	}
-	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.ofShared().width)
+	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrMismatch, h.Hidden, p.ofShared().width)
 }
 
 // encodings are the texts of examples.
@@ -62,7 +62,7 @@ func encodings(examples []learner.Example) []model.Encoding {
 
 // features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder for each of them
 // that is no other's twin, nor was there before in a call that shares them.
-func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
 	d, first, missing := p.axes.Dim(), map[uint64]int{}, []model.Encoding(nil)
 	out, keys, at := make([]float32, len(texts)*d), make([]uint64, len(texts)), []int(nil)
@@ -93,12 +93,12 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 // many have the same texts.
 type sharedFeatures struct{}
 
-func (p *SDK) sharing(ctx context.Context) context.Context {
+func (p *Folder) sharing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sharedFeatures{}, &keptFeatures{room: p.kept.room})
 }
 
 // pass is φ of texts by a forward pass.
-func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	phi, pooled := make([]float32, len(texts)*p.axes.Dim()), make([]float32, len(texts)*p.encoder.Hidden())
 	if len(texts) == 0 {
 		return phi, ctx.Err()
@@ -111,7 +111,7 @@ func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, erro
 }
 
 // row is one of some pooled embeddings.
-func (p *SDK) row(x []float32, i int) []float32 {
+func (p *Folder) row(x []float32, i int) []float32 {
 	d := p.encoder.Hidden()
 	return x[i*d : (i+1)*d]
 }

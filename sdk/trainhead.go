@@ -61,7 +61,7 @@ type HeadReport struct {
 // it does that best in the last block: if the default bank is a random one in all blocks, the same
 // one in the last block alone takes its place, with profiles of a quarter of the bytes that are
 // learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
-func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 
 // trainHead trains the head of masks and, in a folder with axes, the one over φ, which the report
 // is then of.
-func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadReport, err error) {
+func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadReport, err error) {
 	names := []string{defaultHead}
 	if p.axes != nil {
 		names = append(names, featureHead)
@@ -137,7 +137,7 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadRepor
 
 // jointHead says whether a head is that of joint axes, which another would set aside: then it
 // stays, unless that is asked for.
-func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
+func (p *Folder) jointHead(name string, o TrainHeadOptions) (bool, error) {
 	if name != featureHead || o.Force || len(o.AddLabels) > 0 {
 		return false, nil
 	}
@@ -146,7 +146,7 @@ func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
 }
 
 // keepHead is the report of a head that was not trained.
-func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*HeadReport, error) {
 	h, _, err := p.sharedOf(name == featureHead)
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*Hea
 		Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
 }
 
-func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
 	old, ref, err := p.sharedOf(name == featureHead)
 	if err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 }
 
 // fitHead trains a head: over the pooled embedding as o.Config says, over φ by a convex fit.
-func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
+func (p *Folder) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
 	rep *HeadReport) (*model.Head, error) {
 	if !p.seesFeatures(start) {
 		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held},
@@ -232,7 +232,12 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 }
 
 // scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
-func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
+func (p *Folder) scoreHead(
+	ctx context.Context,
+	h *model.Head,
+	texts *jointBank,
+	held []learner.Example,
+) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}
@@ -252,7 +257,13 @@ func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, he
 }
 
 // commitHead installs the new head, or says why not.
-func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head, rep *HeadReport, force bool) error {
+func (p *Folder) commitHead(
+	ctx context.Context,
+	name string,
+	old, head *model.Head,
+	rep *HeadReport,
+	force bool,
+) error {
 	worse := rep.After.Accuracy < rep.Before.Accuracy
 	rep.Installed, rep.Reason = true, "installed: no worse on the held-out examples"
 	switch {

@@ -11,9 +11,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// engineErrors are those of the sdk, before the store's: ErrModelMismatch may wrap more than one.
+// engineErrors are those of the sdk, before the store's: ErrMismatch may wrap more than one.
 var engineErrors = []kind{
-	{sdk.ErrModelMismatch, exitMismatch},
+	{sdk.ErrMismatch, exitMismatch},
 	{sdk.ErrRevisionNotFound, exitNotFound},
 	{sdk.ErrExampleNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
