@@ -79,7 +79,8 @@ func TestConcurrent(t *testing.T) {
 			for !stop.Load() {
 				reqs := make([]Request, 1+rng.IntN(6))
 				for j := range reqs {
-					reqs[j] = Request{Profile: ids[rng.IntN(4)], Text: text}
+					id := ids[rng.IntN(4)]
+					reqs[j] = Request{Profile: id, Base: id == "", Text: text}
 				}
 				out, err := p.PredictBatch(ctx, reqs)
 				if err != nil {

@@ -296,7 +296,7 @@ func TestOldFolderOfMasks(t *testing.T) {
 	if _, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"}}
+	asked := []Request{{Base: true, Text: "the server is down"}, {Profile: "old", Text: "the server is down"}}
 	before, err := p.PredictBatch(ctx, asked)
 	if err != nil {
 		t.Fatal(err)

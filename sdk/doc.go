@@ -21,9 +21,9 @@
 // # Concurrency
 //
 // A [Folder] is safe for concurrent use. A Predict that overlaps a Learn, an Import or a Forget
-// sees one whole revision of the profile, old or new. Learns of one profile wait for each other; so do
-// more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles learn
-// masks faster in one LearnMany than one after another.
+// sees one whole revision of the profile, old or new. Learns of one profile wait for each other; so
+// do more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles
+// learn masks faster in one LearnMany than one after another.
 //
 // # Forward passes
 //

@@ -49,10 +49,10 @@ type LearnResult struct {
 // several profiles' few examples make one batch that is worth a core's while (see
 // learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own
 // transaction and its own error, in the order of the requests; LearnOptions.Progress hears of each
-// step of each one's training on all its examples. ErrDuplicateProfile, before anything is learned, if two
-// requests name one profile; put its examples into one. Up to 128 profiles are under way at a time:
-// for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and
-// the results say which profiles are learned.
+// step of each one's training on all its examples. ErrDuplicateProfile, before anything is learned,
+// if two requests name one profile; put its examples into one. Up to 128 profiles are under way at
+// a time: for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's
+// error, and the results say which profiles are learned.
 func (p *Folder) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOptions) ([]LearnResult, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {

@@ -47,7 +47,7 @@ func TestMinProbability(t *testing.T) {
 	}
 	rows, err := p.PredictBatch(ctx,
 		[]Request{{Profile: "ann", Text: "the disk is full", MinProbability: 1},
-			{Profile: "ann", Text: "x", MinProbability: 2}, {Text: "the disk is full"}})
+			{Profile: "ann", Text: "x", MinProbability: 2}, {Base: true, Text: "the disk is full"}})
 	if err != nil || rows[0].Label != "" || rows[0].Model != out.Model || rows[2].Err != nil ||
 		rows[2].Label != rows[2].Model {
 		t.Errorf("batch: got %+v, %v", rows, err)

@@ -190,7 +190,7 @@ func TestDamagedFolder(t *testing.T) {
 			}
 			defer p.Close()
 			out, err := p.PredictBatch(ctx,
-				[]Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Text: "server"}})
+				[]Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Base: true, Text: "server"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,8 +33,8 @@ const window = 1024
 
 // PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the
 // forward passes as those of concurrent calls are, a pass a worker at a time. Each answer has its
-// own Err, a *ProfileError, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
-// ErrClosed, or a failed operator.
+// own Err, a *ProfileError, and sees one whole revision of its profile. The error is that of the
+// whole batch: ctx's, ErrClosed, or a failed operator.
 func (p *Folder) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {

@@ -180,7 +180,7 @@ func TestOwnRowsTogether(t *testing.T) {
 			t.Fatalf("%s: got %v", r.Profile, got[i].Err)
 		}
 		if d := cmp.Diff(want, got[i].Report, cmpopts.EquateApprox(0, 1e-3),
-			cmpopts.IgnoreFields(Report{}, "Took")); d != "" {
+			cmpopts.IgnoreFields(Report{}, "Seconds")); d != "" {
 			t.Errorf("%s (-alone +together):\n%s", r.Profile, d)
 		}
 	}

@@ -305,7 +305,7 @@ func TestTaughtIsNotScored(t *testing.T) {
 		return reports
 	}
 	on, off := lives(false), lives(true)
-	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Took")); d != "" || on[2].Prequential.N == 0 ||
+	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Seconds")); d != "" || on[2].Prequential.N == 0 ||
 		on[2].After.N == 0 {
 		t.Errorf("(-off +on):\n%s", d)
 	}

@@ -53,7 +53,7 @@ func TestDay100(t *testing.T) {
 	}
 	out, err := p.PredictBatch(ctx,
 		[]Request{{Profile: "new", Text: "server down"}, {Profile: "user1", Text: "server down"},
-			{Text: "server down"}})
+			{Base: true, Text: "server down"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,8 @@ type Report struct {
 	Revision uint64 `json:"revision"`
 	Start    Start  `json:"start,omitempty"` // where training began
 	// Before is of what was served before; a label that it did not have counts as wrong; for a new
-	// profile it is of the shared head with the label prior, for an own head of what it starts from.
+	// profile it is of the shared head with the label prior, for an own head of what it starts
+	// from.
 	Before Score `json:"before"`
 	// After is of what was learned, on the same examples, even if the label prior serves instead.
 	After    Score `json:"after"`
