@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) ask(ctx context.Context, o askFlags, texts, skipped []string) (err error) {
-	p, err := a.open(o.engineFlags, true)
+	p, err := a.open(ctx, o.engineFlags, true)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func gains(w io.Writer, r *sdk.PopulationReport) {
 }
 
 func (a *app) bankAdvise(ctx context.Context, o engineFlags) (err error) {
-	p, err := a.open(o, true)
+	p, err := a.open(ctx, o, true)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (b bankTrained) text(w io.Writer) {
 }
 
 func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
 }
 
 func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64) (err error) {
-	p, err := a.open(f, false)
+	p, err := a.open(ctx, f, false)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64)
 
 // rebase moves profiles; one that cannot be moved does not stop the others.
 func (a *app) rebase(ctx context.Context, f engineFlags, ids []string) (err error) {
-	p, err := a.open(f, false)
+	p, err := a.open(ctx, f, false)
 	if err != nil {
 		return err
 	}

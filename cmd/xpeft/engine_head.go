@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
 }
 
 func (a *app) labelsPending(ctx context.Context, f engineFlags) (err error) {
-	p, err := a.open(f, true)
+	p, err := a.open(ctx, f, true)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 // learn learns profile after profile. One that fails does not stop the others; a signal does.
 func (a *app) learn(ctx context.Context, f learnFlags, groups []*group) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 // predict answers batch after batch. The folder is opened to read: several processes may predict
 // from it at once.
 func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, error)) (err error) {
-	p, err := a.open(f.engineFlags, true)
+	p, err := a.open(ctx, f.engineFlags, true)
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (s *server) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) stats(w http.ResponseWriter, r *http.Request) {
-	st, err := s.profiles.Stats(context.Background())
+	st, err := s.profiles.Stats(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -35,7 +35,7 @@ func open(t *testing.T, dir string) *sdk.Folder {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := openOrCreate(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones,
+	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones,
 		Labels: labels})
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) (err e
 	if len(args) < 2 {
 		return errors.New("usage: triage learn USER < examples.jsonl | triage predict USER TEXT")
 	}
-	p, err := open(cmp.Or(os.Getenv("TRIAGE_DATA"), "triage-data"))
+	p, err := open(ctx, cmp.Or(os.Getenv("TRIAGE_DATA"), "triage-data"))
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) (err e
 }
 
 // open opens the store, and makes it the first time.
-func open(dir string) (*sdk.Folder, error) {
+func open(ctx context.Context, dir string) (*sdk.Folder, error) {
 	if _, err := os.Stat(filepath.Join(dir, "xpeft.db")); errors.Is(err, fs.ErrNotExist) {
-		return sdk.Create(context.Background(), dir, sdk.Config{
+		return sdk.Create(ctx, dir, sdk.Config{
 			Model:  os.Getenv("XPEFT_MODEL"),
 			Bank:   sdk.RandomBank{N: 150, Seed: 42},
 			Labels: []string{"urgent", "later", "ignore"},
 		})
 	}
-	return sdk.Open(context.Background(), dir, nil)
+	return sdk.Open(ctx, dir, nil)
 }
 
 func learn(ctx context.Context, p *sdk.Folder, user string, in io.Reader, out io.Writer) error {
