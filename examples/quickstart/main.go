@@ -42,8 +42,7 @@ func run(ctx context.Context, model string) error {
 		return err
 	}
 	defer os.RemoveAll(dir) // a program keeps its folder and calls sdk.Open the next time
-	p, err := sdk.Create(ctx, dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: 150, Seed: 42},
-		Labels: []string{"urgent", "later", "ignore"}})
+	p, err := sdk.Create(ctx, dir, sdk.Config{Model: model, Labels: []string{"urgent", "later", "ignore"}})
 	if err != nil {
 		return err
 	}
