@@ -35,8 +35,8 @@ func open(t *testing.T, dir string) *sdk.Folder {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones,
-		Labels: labels})
+	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, K: ones, Labels: labels,
+		Bank: sdk.RandomBank{N: adapters, Seed: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
