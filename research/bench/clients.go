@@ -14,10 +14,7 @@ import (
 // benchClients measures Predict by 1, 2, 8 and 64 clients at once, each with profiles of its own, alone and beside a busy loop: under one worker, as many as cores (the
 // default) and twice as many. Every client sends its next text when it has its answer.
 func benchClients(ctx context.Context, v env) (result, error) {
-	r := result{
-		Name: "clients",
-		What: "Predict of headlines through cached profiles by 1 to 64 clients, each waiting for its answer; W workers, alone and beside a busy loop",
-	}
+	r := result{Name: "clients", What: "Predict of headlines through cached profiles by 1 to 64 clients, each waiting for its answer; W workers, alone and beside a busy loop"}
 	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err

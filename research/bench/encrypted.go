@@ -20,16 +20,8 @@ func benchEncrypted(ctx context.Context, v env) (result, error) {
 		b.n = 1_000_000
 		v.rounds = min(v.rounds, 3)
 	}
-	b.r = result{
-		Name: "encrypted",
-		What: fmt.Sprintf(
-			"%d profiles of N=%d, k=%d, L=%d with and without a master key, durable; and Predict of one text of 30 words",
-			b.n,
-			storeN,
-			storeK,
-			storeBlocks,
-		),
-	}
+	b.r = result{Name: "encrypted", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d with and without a master key, durable; and Predict of one text of 30 words",
+		b.n, storeN, storeK, storeBlocks)}
 	for round := range v.rounds + 1 {
 		if err := b.round(ctx, round > 0); err != nil {
 			return b.r, err
@@ -81,11 +73,7 @@ func (o *encryptedStore) add(what, unit string, x float64) {
 }
 
 func (o *encryptedStore) create(name string) (*store.Store, error) {
-	s, err := store.Create(
-		filepath.Join(o.dir, o.side+name+".db"),
-		store.Meta{Model: "model", MaxTokens: 128},
-		o.options,
-	)
+	s, err := store.Create(filepath.Join(o.dir, o.side+name+".db"), store.Meta{Model: "model", MaxTokens: 128}, o.options)
 	if err != nil {
 		return nil, err
 	}
@@ -184,17 +172,7 @@ func (b *encryptedBench) predict(ctx context.Context, v env) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		p, err := sdk.Create(
-			ctx,
-			filepath.Join(dir, "store"),
-			sdk.Config{
-				Model:   v.model,
-				Labels:  []string{"urgent", "later", "ignore"},
-				Masks:   true,
-				Bank:    sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1},
-				Options: &sdk.Options{MasterKey: key},
-			},
-		)
+		p, err := sdk.Create(ctx, filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
 		if err != nil {
 			return err
 		}

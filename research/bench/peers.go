@@ -16,17 +16,8 @@ const peersRows = 64
 // benchPeers compares batches of 64 rows of 64 profiles, and single texts, with Python's libraries on the same texts, threads and longest text, tokenising
 // included on both sides; then the learning of 60 texts. A round runs all of one side, then all of the other, which begins it in every second round.
 func benchPeers(ctx context.Context, v env) (result, error) {
-	r := result{
-		Name: "peers",
-		What: fmt.Sprintf(
-			"%d rows of %d cached profiles (N=%d, k=%d, all blocks, F32), one text of one, and 60 texts × 10 epochs learned, beside Python's libraries; T ≤ %d, 2 threads",
-			peersRows,
-			peersRows,
-			fixtureN,
-			fixtureK,
-			fixtureTokens,
-		),
-	}
+	r := result{Name: "peers", What: fmt.Sprintf("%d rows of %d cached profiles (N=%d, k=%d, all blocks, F32), one text of one, and 60 texts × 10 epochs learned, beside Python's libraries; T ≤ %d, 2 threads",
+		peersRows, peersRows, fixtureN, fixtureK, fixtureTokens)}
 	py, err := newPython(v)
 	if err != nil {
 		return r, err
@@ -72,12 +63,7 @@ func comparePeers(r *result) {
 	r.compare("xpeft over peft"+batch, "xpeft"+batch, "peft"+batch, "≥ 1.5")
 	r.compare("xpeft over transformers without an adapter"+one, "xpeft"+one, "transformers"+one, "≥ 1.0")
 	r.compare("xpeft over its own bare encoder"+batch, "xpeft"+batch, "bare encoder"+batch, "≥ 0.92")
-	r.compare(
-		"adapters over xpeft, seconds to learn 60 texts",
-		"adapters, 60 texts learned",
-		"xpeft, 60 texts learned",
-		"≥ 1.7",
-	)
+	r.compare("adapters over xpeft, seconds to learn 60 texts", "adapters, 60 texts learned", "xpeft, 60 texts learned", "≥ 1.7")
 }
 
 // ownSide is what is measured in this process.

@@ -57,10 +57,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	r.compare("Predict over the bare encoder, p50", "Predict p50", "bare encoder p50", "≤ 1.05")
-	r.Notes = append(
-		r.Notes,
-		fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)", bytes, allocs),
-	)
+	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)", bytes, allocs))
 	return r, nil
 }
 
