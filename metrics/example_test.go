@@ -9,7 +9,7 @@ import (
 
 // A server registers the collector of its open folder beside its own.
 func ExampleNew() {
-	var p *sdk.SDK // sdk.Open's
+	var p *sdk.Folder // sdk.Open's
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics.New(p))
 }

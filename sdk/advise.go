@@ -25,7 +25,7 @@ const fewestPeople = 10
 // It changes nothing but Stats.Advice. Cost: that of a TrainBank, some seconds for a hundred people
 // and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait.
 // ErrNoPopulation in a folder of masks.
-func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
+func (p *Folder) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err

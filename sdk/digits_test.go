@@ -18,7 +18,7 @@ import (
 )
 
 // coded is a folder of digits over the tiny model.
-func coded(t testing.TB) *SDK {
+func coded(t testing.TB) *Folder {
 	c := small(t)
 	c.Masks = false
 	return create(t, c)
@@ -57,7 +57,7 @@ func TestRequestedOfDigits(t *testing.T) {
 	if withCode < people*3/4 {
 		t.Errorf("got %d of %d records with digits", withCode, people)
 	}
-	start, err := p.Stats()
+	start, err := p.Stats(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,16 +65,16 @@ func TestRequestedOfDigits(t *testing.T) {
 	for range 3 {
 		mustPredict(t, p, id, "server down")
 	}
-	now, err := p.Stats()
+	now, err := p.Stats(ctx)
 	if d := now.Sub(start); err != nil || d.Folds != 1 || d.Cache.Hits != 2 || d.Cache.Misses != 1 {
 		t.Errorf("three answers folded %d times with %d hits (%v), want 1 and 2", d.Folds, d.Cache.Hits, err)
 	}
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle); err != nil {
+	if _, err := p.Export(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	q := coded(t)
-	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := q.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range people {
@@ -89,7 +89,7 @@ func meant(n, from int) []Example {
 }
 
 // coder is a profile that has digits.
-func coder(t *testing.T, p *SDK) string {
+func coder(t *testing.T, p *Folder) string {
 	t.Helper()
 	for rec, err := range p.store.Profiles("") {
 		if err != nil {
@@ -188,7 +188,7 @@ func TestDigitsGoOn(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	want := mustPredict(t, p, "ann", "server down")
 	mustLearn(t, p, "ann", examples(30, 5), &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil {
 		t.Fatal(err)
 	}
 	want.Revision = 3
@@ -197,15 +197,15 @@ func TestDigitsGoOn(t *testing.T) {
 	if rep.Before.N == 0 {
 		t.Errorf("got %+v, want what was served measured", rep)
 	}
-	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text); err != nil {
+	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text, nil); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, p)
-	if info, err := p.Profile("ann"); err != nil || info.Waiting != 0 {
+	if info, err := p.Profile(ctx, "ann"); err != nil || info.Waiting != 0 {
 		t.Errorf("got %+v, %v, want all learned", info, err)
 	}
 	mustObserve(t, p, "bob", examples(3, 2)...)
-	if info, err := p.Profile("bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
+	if info, err := p.Profile(ctx, "bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
 		t.Errorf("got %+v, %v, want nothing learned yet", info, err)
 	}
 	mustPredict(t, p, "bob", "server down")
@@ -222,7 +222,7 @@ func TestDigitsGoOn(t *testing.T) {
 		rep.Before.N == 0 {
 		t.Errorf("masks of somebody who was only observed: got %+v, want them measured beside base and prior", rep)
 	}
-	if _, err := p.Check(ctx, true); err != nil {
+	if _, err := p.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -232,11 +232,11 @@ func TestDigitsElsewhere(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	var bundle bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t)) // of masks
-	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), Fail)
+	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), nil)
 	if mismatch := new(MismatchError); !errors.As(err, &mismatch) || mismatch.What != "axes" {
 		t.Errorf("got %v, want a mismatch of axes", err)
 	}
@@ -266,7 +266,7 @@ func TestDigitsForeign(t *testing.T) {
 		}
 		out, err := p.PredictBatch(ctx,
 			[]Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
-		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) ||
+		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrMismatch) ||
 			out[1].Err != nil {
 			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
 		}
@@ -277,7 +277,7 @@ func TestDigitsForeign(t *testing.T) {
 }
 
 // narrowHead is a head of an earlier version, over the pooled embedding.
-func narrowHead(t *testing.T, p *SDK) uint32 {
+func narrowHead(t *testing.T, p *Folder) uint32 {
 	t.Helper()
 	h, _, err := p.shared()
 	if err != nil {
@@ -317,7 +317,7 @@ func TestOldFolderOfMasks(t *testing.T) {
 	if _, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"},
+	asked := []Request{{Base: true, Text: "the server is down"}, {Profile: "old", Text: "the server is down"},
 		{Profile: "own", Text: "the server is down"}, {Profile: "number", Text: "the server is down"}}
 	before, err := p.PredictBatch(ctx, asked)
 	if err != nil {
@@ -477,7 +477,7 @@ func TestLabelReports(t *testing.T) {
 func hours(n int) []Example {
 	out := examples(n, 0)
 	for i := range out {
-		out[i] = Example{Text: out[i].Text, Value: float64(i % 5)}
+		out[i] = Example{Text: out[i].Text, Value: Number(float64(i % 5))}
 	}
 	return out
 }

@@ -14,7 +14,7 @@ import (
 // axes: they are answered so until their profile learns next.
 
 // width is how many values a head sees.
-func (p *SDK) width() int {
+func (p *Folder) width() int {
 	if p.axes == nil {
 		return p.encoder.Hidden()
 	}
@@ -22,11 +22,11 @@ func (p *SDK) width() int {
 }
 
 // checkWidth says whether the folder has what a head is over.
-func (p *SDK) checkWidth(h *model.Head) error {
+func (p *Folder) checkWidth(h *model.Head) error {
 	if h.Hidden == p.encoder.Hidden() || h.Hidden == p.width() {
 		return nil
 	}
-	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrModelMismatch, h.Hidden, p.width())
+	return fmt.Errorf("%w: a head over %d values, the model gives %d", ErrMismatch, h.Hidden, p.width())
 }
 
 // encodings are the texts of examples.
@@ -40,7 +40,7 @@ func encodings(examples []learner.Example) []model.Encoding {
 
 // features is what heads see of texts, [texts, width]. Cost: a forward pass of the bare encoder for
 // each of them that is no other's twin, nor was there before in a call that shares them.
-func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
 	d, first, missing := p.width(), map[uint64]int{}, []model.Encoding(nil)
 	out, keys, at := make([]float32, len(texts)*d), make([]uint64, len(texts)), []int(nil)
@@ -71,12 +71,12 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 // many have the same texts.
 type sharedFeatures struct{}
 
-func (p *SDK) sharing(ctx context.Context) context.Context {
+func (p *Folder) sharing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sharedFeatures{}, &keptFeatures{room: p.kept.room})
 }
 
 // pass is features by a forward pass.
-func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) pass(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	if p.axes == nil {
 		return p.pooled(ctx, texts)
 	}
@@ -92,13 +92,13 @@ func (p *SDK) pass(ctx context.Context, texts []model.Encoding) ([]float32, erro
 }
 
 // pooled is the pooled embeddings of texts, [texts, d].
-func (p *SDK) pooled(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) pooled(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	x := make([]float32, len(texts)*p.encoder.Hidden())
 	return x, p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, x, nil, nil)
 }
 
 // row is one of some pooled embeddings.
-func (p *SDK) row(x []float32, i int) []float32 {
+func (p *Folder) row(x []float32, i int) []float32 {
 	d := p.encoder.Hidden()
 	return x[i*d : (i+1)*d]
 }

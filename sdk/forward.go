@@ -31,7 +31,7 @@ func (r *request) shape() shape {
 
 // forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails
 // in its own answers only.
-func (p *SDK) forward(tickets []*ticket) error {
+func (p *Folder) forward(tickets []*ticket) error {
 	ctx := context.Background() // a pass is many calls'
 	entries, owner, err := p.pin(ctx, tickets)
 	if err != nil {
@@ -80,7 +80,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 
 // states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the
 // states of the axes' blocks [texts, D], each text under its own adapter, or none.
-func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*model.Adapter, x,
+func (p *Folder) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*model.Adapter, x,
 	states []float32) error {
 	var taps []int
 	if len(states) > 0 {
@@ -93,11 +93,11 @@ func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, a
 }
 
 // onCPU says that passes run on the lanes' own threads, without padding, and not on a device.
-func (p *SDK) onCPU() bool { return p.engine.Device() == deviceCPU }
+func (p *Folder) onCPU() bool { return p.engine.Device() == deviceCPU }
 
 // pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry
 // stands for those with nothing to fold. All must be unpinned.
-func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
+func (p *Folder) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
 	owner = make([]int, len(tickets))
 	at := make(map[contentKey]int, len(tickets))
 	base := -1

@@ -146,7 +146,7 @@ func (l *lesson) newLabels(known []string) (labels []string) {
 }
 
 // checkOwnLabels comes before each name is embedded.
-func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
+func (p *Folder) checkOwnLabels(labels []string, faults []string) error {
 	if err := over("labels of an own head", len(labels), "Labels", p.options.Limits.Labels); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 
 // headLike is a head of some labels: those that others have continue their rows, the first that has
 // it, the rest start from their names.
-func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
+func (p *Folder) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
 	isNew := func(label string) bool {
 		return !slices.ContainsFunc(from, func(f *model.Head) bool { _, ok := f.Label(label); return ok })
 	}

@@ -42,7 +42,7 @@ func TestPopulation(t *testing.T) {
 	for u := range 30 {
 		es, id := q.person(60), fmt.Sprint("new ", u)
 		learned := mustLearn(t, p, id, es[:20], nil)
-		info, err := p.Profile(id)
+		info, err := p.Profile(ctx, id)
 		if err != nil || !learned.Installed {
 			t.Fatalf("%s: got %+v, %v", id, learned, err)
 		}
@@ -73,7 +73,7 @@ func TestPopulation(t *testing.T) {
 		t.Error("the bank has changed")
 	}
 	moved := mustLearn(t, p, "old 1", q.person(1), nil)
-	if info, err := p.Profile("old 1"); err != nil || moved.Installed && (info.Bank != rep.Bank || !moved.Moved) {
+	if info, err := p.Profile(ctx, "old 1"); err != nil || moved.Installed && (info.Bank != rep.Bank || !moved.Moved) {
 		t.Errorf("got %+v, %+v, %v, want the old profile moved", moved, info, err)
 	}
 }
@@ -87,7 +87,7 @@ func kHot(t *testing.T, rec *store.Profile, n int) {
 	}
 }
 
-func jointSum(t *testing.T, p *SDK, digest string) string {
+func jointSum(t *testing.T, p *Folder, digest string) string {
 	t.Helper()
 	data, err := os.ReadFile(folder.Banks(p.dir) + "/" + digest)
 	if err != nil {
@@ -140,17 +140,17 @@ func TestJointAnswer(t *testing.T) {
 	if d := math.Abs(float64(got.Probabilities[1].P) - second); d > 1e-5 {
 		t.Errorf("got %v, want %g for the second label", got.Probabilities, second)
 	}
-	beside := mustBatch(t, p, []Request{{Text: text}, {Profile: "ann", Text: text},
+	beside := mustBatch(t, p, []Request{{Base: true, Text: text}, {Profile: "ann", Text: text},
 		{Profile: "old 1", Text: es[21].Text}})
 	if distance(beside[1], got) != 0 {
 		t.Errorf("beside others: got %v, want %v", beside[1], got)
 	}
 	var bundle, backup bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IDs: []string{"ann"}, IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IDs: []string{"ann"}, IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	to := differing(t, "")
-	if _, err := to.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := to.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	if there := mustPredict(t, to, "ann", text); distance(there, got) != 0 {
@@ -175,7 +175,7 @@ func TestJointAnswer(t *testing.T) {
 		t.Error("a restored folder has no joint axes for new profiles")
 	}
 	mustLearn(t, p, "ann", es[10:20], &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil {
 		t.Fatal(err)
 	}
 	if again := mustPredict(t, p, "ann", text); distance(again, got) != 0 {
@@ -227,7 +227,7 @@ func TestJointRefused(t *testing.T) {
 		change func(*store.Profile)
 		want   error
 	}{
-		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrModelMismatch},
+		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrMismatch},
 		"another label": {func(r *store.Profile) { r.Codes[0].Labels = []uint32{1} }, ErrCorrupt},
 		"two labels": {func(r *store.Profile) {
 			c := &r.Codes[0]
@@ -238,7 +238,7 @@ func TestJointRefused(t *testing.T) {
 			own := old.Rows(1)
 			own.Labels = []string{"own"}
 			r.OwnHead, _ = own.MarshalBinary()
-		}, ErrModelMismatch},
+		}, ErrMismatch},
 	} {
 		rec, err := p.store.Get("ann")
 		if err != nil {
@@ -249,7 +249,7 @@ func TestJointRefused(t *testing.T) {
 		if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Predict(ctx, name, "server down"); !errors.Is(err, c.want) {
+		if _, err := p.Predict(ctx, name, "server down", nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 		if err := p.Forget(ctx, name); err != nil {
@@ -262,7 +262,7 @@ func TestJointRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.joint(info.Ref); !errors.Is(err, ErrModelMismatch) {
-		t.Errorf("without their head: got %v, want ErrModelMismatch", err)
+	if _, err := p.joint(info.Ref); !errors.Is(err, ErrMismatch) {
+		t.Errorf("without their head: got %v, want ErrMismatch", err)
 	}
 }

@@ -155,7 +155,7 @@ func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) erro
 		case a.Err != nil:
 			return a.Err
 		case l.head.Regression():
-			miss := a.Value - float64(e.Target)
+			miss := *a.Value - float64(e.Target)
 			out[i] = digits.Answer{Known: true, Loss: miss * miss}
 		default:
 			out[i] = answeredBy(a, l.head, l.head.Labels[e.Class])

@@ -15,7 +15,7 @@ import (
 
 // lesson is one profile's part of a Learn. newLesson settles all but what is said of single fields.
 type lesson struct {
-	sdk     *SDK
+	sdk     *Folder
 	id      string
 	options LearnOptions
 
@@ -57,7 +57,7 @@ type lesson struct {
 	tally        prequentialTally // of the examples that no training had seen
 }
 
-func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
+func (p *Folder) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
 	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
 	old, err := p.snapshot(id)
 	switch {
@@ -141,7 +141,7 @@ func (l *lesson) chooseKind() (err error) {
 func (l *lesson) gather(ctx context.Context) error {
 	for i, e := range l.fresh {
 		if err := fits(e, l.head); err != nil {
-			return fmt.Errorf("example %d: %w", i, err)
+			return ofExample(l.id, i, e.Label, err)
 		}
 	}
 	if l.options.DropExamples {
@@ -163,8 +163,8 @@ func (l *lesson) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
-			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label,
-				listed(l.head.Labels))
+			return ofExample(l.id, -1, label, fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s",
+				ErrUnknownLabel, label, listed(l.head.Labels)))
 		}
 		for i := range l.examples {
 			if e := &l.examples[i]; e.Class == class {

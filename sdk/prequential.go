@@ -141,7 +141,7 @@ func (t prequentialTally) added(old []byte, memory float64) []byte {
 func prequentialOf(notes []byte) Prequential { return Prequential(folder.PrequentialOf(notes)) }
 
 // prequential of the folder.
-func (p *SDK) prequential() (Prequential, error) {
+func (p *Folder) prequential() (Prequential, error) {
 	q, err := folder.FolderPrequential(p.store)
 	return Prequential(q), err
 }

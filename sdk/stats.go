@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -13,7 +14,7 @@ type counters struct {
 	predictions, folds, learns atomic.Int64
 }
 
-// Stats of an open SDK. Counts since Open subtract with Sub; the others are of now.
+// Stats of an open folder. Counts since Open subtract with Sub; the others are of now.
 type Stats struct {
 	Store       store.Stats `json:"store"`
 	Cache       CacheStats  `json:"cache"`
@@ -38,8 +39,8 @@ type Stats struct {
 }
 
 // Stats takes a snapshot of all counts.
-func (p *SDK) Stats() (Stats, error) {
-	leave, err := p.lifetime.enter()
+func (p *Folder) Stats(ctx context.Context) (Stats, error) {
+	leave, err := p.enter(ctx)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -71,7 +72,7 @@ type untrainable struct {
 	n        int64
 }
 
-func (u *untrainable) count(p *SDK, revision uint64) (int64, error) {
+func (u *untrainable) count(p *Folder, revision uint64) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.revision == revision {

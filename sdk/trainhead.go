@@ -34,18 +34,18 @@ type TrainHeadOptions struct {
 
 // HeadReport of a TrainHead.
 type HeadReport struct {
-	Installed bool   // false: the old head was kept
-	Reason    string // what was decided, in words
-	Digest    string // of the head that new profiles now share
-	Bank      string // digest of the bank that new profiles now get
-	Profiles  int    // whose examples were used
-	Examples  int    // trained on
-	HeldOut   int    // kept back, to judge by: three in ten, by a hash of the text
-	Before    Score  // of the old head on the held-out examples, over the bare encoder
-	After     Score  // of the new one
-	Losses    []float32
-	Steps     int
-	Took      time.Duration
+	Digest    string    `json:"head"`      // of the head that new profiles now share
+	Installed bool      `json:"installed"` // false: the old head was kept
+	Reason    string    `json:"reason"`    // what was decided, in words
+	Profiles  int       `json:"profiles"`  // whose examples were used
+	Examples  int       `json:"examples"`  // trained on
+	HeldOut   int       `json:"held_out"`  // kept back, to judge by: three in ten, by a hash of the text
+	Before    Score     `json:"before"`    // of the old head on the held-out examples, over the bare encoder
+	After     Score     `json:"after"`     // of the new one
+	Bank      string    `json:"bank"`      // digest of the bank that new profiles now get
+	Losses    []float32 `json:"losses,omitempty"`
+	Steps     int       `json:"steps"`
+	Seconds   float64   `json:"seconds"`
 }
 
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that
@@ -60,7 +60,7 @@ type HeadReport struct {
 // it does that best in the last block: if the default bank is a random one in all blocks, the same
 // one in the last block alone takes its place, with profiles of a quarter of the bytes that are
 // learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
-func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -80,10 +80,10 @@ func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, 
 	if err != nil {
 		return nil, err
 	}
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before",
 		rep.Before.Accuracy,
-		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "took", rep.Took)
+		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "seconds", rep.Seconds)
 	return rep, nil
 }
 
@@ -107,7 +107,7 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 	return c, err
 }
 
-func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
 	kept, err := p.keepsHead(o)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, e
 
 // keepsHead says whether the head is that of joint axes, which another would set aside: then it
 // stays, unless that is asked for.
-func (p *SDK) keepsHead(o TrainHeadOptions) (bool, error) {
+func (p *Folder) keepsHead(o TrainHeadOptions) (bool, error) {
 	if o.Force || len(o.AddLabels) > 0 {
 		return false, nil
 	}
@@ -140,7 +140,7 @@ func (p *SDK) keepsHead(o TrainHeadOptions) (bool, error) {
 }
 
 // keepHead is the report of a head that was not trained.
-func (p *SDK) keepHead(context.Context, TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) keepHead(context.Context, TrainHeadOptions) (*HeadReport, error) {
 	h, _, err := p.shared()
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (p *SDK) keepHead(context.Context, TrainHeadOptions) (*HeadReport, error) {
 		Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
 }
 
-func (p *SDK) trainNewHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) trainNewHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
 	old, ref, err := p.shared()
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (p *SDK) trainNewHead(ctx context.Context, o TrainHeadOptions) (*HeadReport
 }
 
 // fitHead trains a head: over the pooled embedding as o.Config says, over φ by a convex fit.
-func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
+func (p *Folder) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
 	rep *HeadReport) (*model.Head, error) {
 	if p.axes == nil {
 		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held},
@@ -226,7 +226,12 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 }
 
 // scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
-func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
+func (p *Folder) scoreHead(
+	ctx context.Context,
+	h *model.Head,
+	texts *jointBank,
+	held []learner.Example,
+) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}
@@ -246,7 +251,7 @@ func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, he
 }
 
 // commitHead installs the new head, or says why not.
-func (p *SDK) commitHead(ctx context.Context, old, head *model.Head, rep *HeadReport, force bool) error {
+func (p *Folder) commitHead(ctx context.Context, old, head *model.Head, rep *HeadReport, force bool) error {
 	worse := rep.After.Accuracy < rep.Before.Accuracy
 	rep.Installed, rep.Reason = true, "installed: no worse on the held-out examples"
 	switch {

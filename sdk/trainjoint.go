@@ -76,7 +76,7 @@ var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile",
 
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth
 // it.
-func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
+func (p *Folder) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
 	var progress func(step, steps int, loss float32)
 	if o != nil {
 		progress = o.Progress
@@ -107,7 +107,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 
 // findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a
 // Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
+func (p *Folder) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
 	fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.shared()
 	if err != nil {
@@ -144,7 +144,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 
 // population is the people whose stored examples teach, and φ and key of each text that one of them
 // labelled. Rejections say too little.
-func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population,
+func (p *Folder) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population,
 	keys []uint64, err error) {
 	if len(h.Labels) < 2 {
 		return nil, nil, configError([]string{"people who have one label cannot differ"})
@@ -183,7 +183,12 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last,
 // so that a crash leaves a head alone.
-func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, people int) (d store.Digest, err error) {
+func (p *Folder) putJoint(
+	ctx context.Context,
+	old *model.Head,
+	m *learnedAxes,
+	people int,
+) (d store.Digest, err error) {
 	h := old.Clone()
 	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts

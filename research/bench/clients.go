@@ -21,7 +21,7 @@ func benchClients(ctx context.Context, v env) (result, error) {
 	}
 	defer remove()
 	for _, workers := range []int{1, 2, 4} {
-		p, err := sdk.Open(dir, &sdk.Options{Workers: workers})
+		p, err := sdk.Open(ctx, dir, &sdk.Options{Workers: workers})
 		if err != nil {
 			return r, err
 		}
@@ -36,7 +36,7 @@ func benchClients(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-func clientRounds(ctx context.Context, v env, r *result, p *sdk.SDK, workers int) error {
+func clientRounds(ctx context.Context, v env, r *result, p *sdk.Folder, workers int) error {
 	if err := predictAll(ctx, p, requests(v.texts, mixedRows, 0)); err != nil { // every adapter is folded
 		return err
 	}
@@ -68,7 +68,7 @@ func clientRounds(ctx context.Context, v env, r *result, p *sdk.SDK, workers int
 }
 
 // clients has n of them send calls texts in all, and returns texts a second and how long each call took, in ms.
-func clients(ctx context.Context, v env, p *sdk.SDK, n, calls int) (rate float64, ms []float64, err error) {
+func clients(ctx context.Context, v env, p *sdk.Folder, n, calls int) (rate float64, ms []float64, err error) {
 	var all sync.WaitGroup
 	took, errs := make([][]float64, n), make([]error, n)
 	began := time.Now()
@@ -79,7 +79,7 @@ func clients(ctx context.Context, v env, p *sdk.SDK, n, calls int) (rate float64
 			at := 0
 			took[c], errs[c] = timed(calls/n, func() error {
 				at++
-				_, err := p.Predict(ctx, profileID(c), v.texts[(c*7+at)%len(v.texts)])
+				_, err := p.Predict(ctx, profileID(c), v.texts[(c*7+at)%len(v.texts)], nil)
 				return err
 			})
 		}()

@@ -165,14 +165,14 @@ func (o *encryptedStore) single(s *store.Store) error {
 // predict asks two folders in turn.
 func (b *encryptedBench) predict(ctx context.Context, v env) error {
 	text := words(v.texts, 30)
-	asked := map[string]*sdk.SDK{}
+	asked := map[string]*sdk.Folder{}
 	for side, key := range map[string][]byte{"clear": nil, "encrypted": b.master} {
 		dir, err := os.MkdirTemp("", "xpeft-bench-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
+		p, err := sdk.Create(ctx, filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (b *encryptedBench) predict(ctx context.Context, v env) error {
 	}
 	for round := range v.rounds + 1 {
 		for side, p := range asked {
-			ms, err := timed(20, func() error { _, err := p.Predict(ctx, "alice", text); return err })
+			ms, err := timed(20, func() error { _, err := p.Predict(ctx, "alice", text, nil); return err })
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ func fixture(ctx context.Context, v env, profiles int) (dir string, remove func(
 
 func fill(ctx context.Context, v env, dir string, profiles int) (err error) {
 	c := sdk.Config{Model: v.model, Bank: sdk.RandomBank{N: fixtureN, Seed: 42}, K: fixtureK, Masks: true, Labels: labels(fixtureLabels), MaxTokens: fixtureTokens}
-	p, err := sdk.Create(dir, c)
+	p, err := sdk.Create(ctx, dir, c)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func predictLoop(ctx context.Context, v env, rows int) (func() error, func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		remove()
 		return nil, nil, err
@@ -131,7 +131,7 @@ func batchTexts(texts []string, rows, at int) []string {
 }
 
 // predictAll answers a batch, whose first row that fails is the error.
-func predictAll(ctx context.Context, p *sdk.SDK, reqs []sdk.Request) error {
+func predictAll(ctx context.Context, p *sdk.Folder, reqs []sdk.Request) error {
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	defer remove()
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		return r, err
 	}

@@ -56,7 +56,7 @@ func benchPeers(ctx context.Context, v env) (r result, err error) {
 		return r, err
 	}
 	defer remove()
-	rivals, end, err := ownRivals(dir, v.model)
+	rivals, end, err := ownRivals(ctx, dir, v.model)
 	defer func() { err = errors.Join(err, end()) }()
 	if err != nil {
 		return r, err
@@ -77,7 +77,7 @@ func benchPeers(ctx context.Context, v env) (r result, err error) {
 }
 
 // ownRivals are what is measured in this process; end closes them.
-func ownRivals(dir, model string) (rivals []rival, end func() error, err error) {
+func ownRivals(ctx context.Context, dir, model string) (rivals []rival, end func() error, err error) {
 	var closers []func() error
 	end = func() (err error) {
 		for _, c := range closers {
@@ -93,7 +93,7 @@ func ownRivals(dir, model string) (rivals []rival, end func() error, err error) 
 		// PRECISIONS: another line here is another series, with its row and ratios in the table:
 		// {"xpeft int8", sdk.Options{ReadOnly: true, Precision: "int8"}},
 	} {
-		p, err := sdk.Open(dir, &own.options)
+		p, err := sdk.Open(ctx, dir, &own.options)
 		if err != nil {
 			return nil, end, fmt.Errorf("%s: %w", own.name, err)
 		}

@@ -17,7 +17,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	defer remove()
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		return r, err
 	}
@@ -30,7 +30,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 
 	text := words(v.texts, 30)
 	bare := func() error { return bareTexts(s.enc, s.tok, []string{text}, nil) }
-	predict := func() error { _, err := p.Predict(ctx, profileID(0), text); return err }
+	predict := func() error { _, err := p.Predict(ctx, profileID(0), text, nil); return err }
 	const each = 20
 	for round := range v.rounds + 1 {
 		bareMS, err := timed(each, bare)
@@ -61,7 +61,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-func learnOne(ctx context.Context, p *sdk.SDK, texts []string) error {
+func learnOne(ctx context.Context, p *sdk.Folder, texts []string) error {
 	var examples []sdk.Example
 	for i, label := range []string{"urgent", "later", "ignore", "urgent", "later", "ignore", "urgent", "later"} {
 		examples = append(examples, sdk.Example{Text: texts[i], Label: label})

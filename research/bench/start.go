@@ -24,17 +24,17 @@ var children = []struct {
 	run  func(context.Context) error
 }{
 	{"the program alone", func(context.Context) error { return nil }},
-	{"a store", func(context.Context) error { return withStore(func(*sdk.SDK) error { return nil }) }},
+	{"a store", func(context.Context) error { return withStore(func(*sdk.Folder) error { return nil }) }},
 	{"a store and one answer", func(ctx context.Context) error {
-		return withStore(func(p *sdk.SDK) error {
-			_, err := p.Predict(ctx, profileID(0), "Where does the time go between a program's start and its first answer?")
+		return withStore(func(p *sdk.Folder) error {
+			_, err := p.Predict(ctx, profileID(0), "Where does the time go between a program's start and its first answer?", nil)
 			return err
 		})
 	}},
 }
 
-func withStore(f func(*sdk.SDK) error) error {
-	p, err := sdk.Open(os.Getenv(storeEnv), &sdk.Options{ReadOnly: true})
+func withStore(f func(*sdk.Folder) error) error {
+	p, err := sdk.Open(context.Background(), os.Getenv(storeEnv), &sdk.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}

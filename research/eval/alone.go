@@ -71,7 +71,7 @@ func (a *Alone) world(ctx context.Context) (_ *aloneWorld, err error) {
 		return nil, err
 	}
 	w.home.dir = filepath.Join(w.root, "home")
-	p, err := sdk.Create(w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens})
+	p, err := sdk.Create(ctx, w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens})
 	if err == nil {
 		err = p.Close()
 	}
@@ -133,7 +133,7 @@ func (a *Alone) split(ctx context.Context, w *aloneWorld, t *tally, split, shots
 	}
 	defer os.RemoveAll(h.dir)
 	all := make([]served, len(parts))
-	err = h.use(func(p *sdk.SDK) error {
+	err = h.use(func(p *sdk.Folder) error {
 		return (Service{Learn: &a.Learn}).serve(ctx, p, w.World, parts, all)
 	})
 	if err != nil {
