@@ -142,7 +142,7 @@ func TestAdvise(t *testing.T) {
 	}
 	advice, err := p.Advise(ctx, nil)
 	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 ||
-		advice.Took == 0 || advice.Head == nil {
+		advice.Seconds == 0 || advice.Head == nil {
 		t.Errorf("got %+v, %+v, %v, want axes of 39 people", advice, advice.Population, err)
 	}
 	if _, now, err := p.shared(); err != nil || now != head {

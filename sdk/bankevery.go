@@ -12,17 +12,17 @@ import (
 
 // BankRun is how a TrainBank ended.
 type BankRun struct {
-	Time       time.Time     `json:"time"`
-	Background bool          `json:"background"` // Options.BankEvery began it
-	Installed  bool          `json:"installed"`
-	Gain       float64       `json:"gain"` // PopulationReport.Gain; 0 for adapters
-	Reason     string        `json:"reason,omitempty"`
-	Error      string        `json:"error,omitempty"` // it ended early
-	Took       time.Duration `json:"took"`
+	Time       time.Time `json:"time"`
+	Background bool      `json:"background"` // Options.BankEvery began it
+	Installed  bool      `json:"installed"`
+	Gain       float64   `json:"gain"` // PopulationReport.Gain; 0 for adapters
+	Reason     string    `json:"reason,omitempty"`
+	Error      string    `json:"error,omitempty"` // it ended early
+	Seconds    float64   `json:"seconds"`
 }
 
 func newBankRun(rep *BankReport, err error, background bool, took time.Duration) *BankRun {
-	run := &BankRun{Time: time.Now(), Background: background, Took: took}
+	run := &BankRun{Time: time.Now(), Background: background, Seconds: took.Seconds()}
 	if err != nil {
 		run.Error = err.Error()
 		return run

@@ -71,7 +71,7 @@ func TestBankEvery(t *testing.T) {
 	learnThese("learns 1", "learns 2", "learns 2", "old 1")
 	first := last()
 	if first == nil || !first.Background || !first.Installed || first.Gain <= 0 || first.Error != "" ||
-		first.Took == 0 {
+		first.Seconds == 0 {
 		t.Fatalf("got %+v, want a bank that was installed in the background", first)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j == nil {

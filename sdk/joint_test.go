@@ -33,7 +33,7 @@ func TestPopulation(t *testing.T) {
 		t.Fatalf("got %+v, %+v, want one axis of 50 people", rep, pop)
 	}
 	t.Logf("gain %.3f (%.3f to %.3f), %v, took %v", rep.Population.Gain, rep.Population.Low, rep.Population.High,
-		rep.Population.ByExamples, rep.Took)
+		rep.Population.ByExamples, rep.Seconds)
 	sum := jointSum(t, p, rep.Bank)
 	if now := mustPredict(t, p, "old 1", q.texts[0]); distance(now, before) != 0 {
 		t.Error("a profile that did not learn since is served otherwise")

@@ -42,16 +42,16 @@ type BankReport struct {
 	Installed bool   `json:"installed"` // new profiles have it from now on
 	Reason    string `json:"reason"`    // what was decided, in words
 
-	Profiles int           `json:"profiles"` // whose examples were used
-	Watched  int           `json:"watched"`  // profiles that were not trained on but said when to stop
-	Examples int           `json:"examples"`
-	N        int           `json:"n"`
-	Blocks   int           `json:"blocks"`
-	Losses   []float32     `json:"losses"`
-	Looks    []float64     `json:"looks"`   // mean loss of the watched profiles, the first before any step
-	Best     int           `json:"best"`    // the step that was kept
-	Resumed  int           `json:"resumed"` // steps that an earlier call had made; of axes, fits
-	Took     time.Duration `json:"took"`
+	Profiles int       `json:"profiles"` // whose examples were used
+	Watched  int       `json:"watched"`  // profiles that were not trained on but said when to stop
+	Examples int       `json:"examples"`
+	N        int       `json:"n"`
+	Blocks   int       `json:"blocks"`
+	Losses   []float32 `json:"losses"`
+	Looks    []float64 `json:"looks"`   // mean loss of the watched profiles, the first before any step
+	Best     int       `json:"best"`    // the step that was kept
+	Resumed  int       `json:"resumed"` // steps that an earlier call had made; of axes, fits
+	Seconds  float64   `json:"seconds"`
 
 	Population *PopulationReport `json:"population,omitempty"` // of axes on which people differ; nil for adapters
 	KeptTexts  int               `json:"kept_texts"`           // see TrainBankOptions.KeepTexts
@@ -136,9 +136,9 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	if err := p.bankBegan(ctx, began); err != nil {
 		return nil, err
 	}
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "reason", rep.Reason, "profiles", rep.Profiles,
-		"examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
+		"examples", rep.Examples, "steps", len(rep.Losses), "seconds", rep.Seconds)
 	if !rep.Installed {
 		return rep, nil
 	}

@@ -107,8 +107,8 @@ func (p *Folder) trainJoint(ctx context.Context, o *TrainBankOptions, from teach
 
 // findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a
 // Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *Folder) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
-	fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
+func (p *Folder) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32),
+	threads int, fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.shared()
 	if err != nil {
 		return nil, nil, nil, err

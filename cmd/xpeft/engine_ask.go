@@ -44,7 +44,7 @@ func (r advised) text(w io.Writer) {
 			fields(w, "  gain", fmt.Sprintf("%.3f in log-loss, %.3f to %.3f", h.Gain, h.Low, h.High))
 		}
 	}
-	fields(w, "seconds", fmt.Sprintf("%.1f", r.Took.Seconds()))
+	fields(w, "seconds", fmt.Sprintf("%.1f", r.Seconds))
 }
 
 // gains prints what held-out people gain.

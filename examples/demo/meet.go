@@ -97,7 +97,7 @@ func (m *meeting) population(ctx context.Context, old int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m.printf("  bank      %s, in %.1f s\n", rep.Reason, rep.Took.Seconds())
+	m.printf("  bank      %s, in %.1f s\n", rep.Reason, rep.Seconds)
 	return rep.Installed, nil
 }
 
