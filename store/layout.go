@@ -144,12 +144,3 @@ func (t *tally) write(tx *bolt.Tx) error {
 func hasPrefix(k, prefix []byte) bool {
 	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
 }
-
-// firstKeys copies the first keys of a bucket, at most limit.
-func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
-	c := b.Cursor()
-	for k, _ := c.First(); k != nil && len(keys) < limit; k, _ = c.Next() {
-		keys = append(keys, append([]byte(nil), k...))
-	}
-	return keys
-}
