@@ -214,9 +214,9 @@ func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
 }
 
 // end sees to it that all has come that was to come.
-func (r *rebuilder) end() (got backupEnd, _ Digest, err error) {
+func (r *rebuilder) end() (got backupEnd, err error) {
 	if r.carried == nil {
-		return got, Digest{}, corrupt("no sets")
+		return got, corrupt("no sets")
 	}
 	slots := roaring.New()
 	if r.sealed() {
@@ -230,7 +230,7 @@ func (r *rebuilder) end() (got backupEnd, _ Digest, err error) {
 	case !r.slots.Equals(slots):
 		err = corrupt("%d keys of %d profiles", r.slots.GetCardinality(), r.carried.GetCardinality())
 	}
-	return backupEnd{pairs: r.pairs, profiles: r.live.GetCardinality()}, Digest{}, err
+	return backupEnd{pairs: r.pairs, profiles: r.live.GetCardinality()}, err
 }
 
 func (r *rebuilder) finish() error {

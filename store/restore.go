@@ -31,8 +31,7 @@ type RestoreReport struct {
 // backup is ErrCorrupt, one that does not build on the one before ErrMismatch.
 // The store is what the last backup says: who was deleted between two of them is
 // not in it, nor in its free pages. It needs no master key. Of version 1 the
-// file is, byte for byte, what the last backup says, and the memory 16 bytes a
-// page.
+// file is, byte for byte, what the last backup says.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
 	r := newRestorer(ctx, o)
 	err := makeAt(path, "restore", func(temp string) error {
@@ -83,8 +82,8 @@ type restoring interface {
 	begin(h *backupHeader) error
 	take(kind byte, payload []byte) error
 	takeKeys(r io.Reader) error
-	// end says what has come, and what the backup is known by to the next.
-	end() (got backupEnd, digest Digest, err error)
+	// end says what has come.
+	end() (backupEnd, error)
 	// finish makes what was written durable, after the last one.
 	finish() error
 	close() error
@@ -233,14 +232,15 @@ func (r *restorer) end(payload []byte) error {
 	if err := r.bundleReader.end(); err != io.EOF {
 		return err
 	}
-	got, digest, err := r.content.end()
+	got, err := r.content.end()
 	if err != nil {
 		return err
 	}
-	if got.files = r.files; r.version == backupOfPages {
-		got.profiles = e.profiles // which pages do not say
-	} else {
-		digest = r.source.chunks.sum
+	got.files = r.files
+	r.digest = r.source.chunks.sum
+	if r.version == backupOfPages {
+		got.profiles, got.image = e.profiles, e.image // which the pages do not say
+		r.digest = e.image
 	}
 	if got != e {
 		return corrupt("got %+v, want %+v", got, e)
@@ -250,7 +250,6 @@ func (r *restorer) end(payload []byte) error {
 			return corrupt("the file of bank %s is missing", d.Short())
 		}
 	}
-	r.digest = digest
 	r.report.Profiles = int64(e.profiles)
 	r.report.Bytes += r.source.limit - r.source.left
 	return nil
