@@ -64,12 +64,15 @@ func TestImageChain(t *testing.T) {
 	if !bytes.Equal(must(os.ReadFile(path)), after) {
 		t.Error("the restored file is not the image")
 	}
+	touched := bytes.Clone(before)
+	touched[2*4096+100]++
 	shrunk := imageBackup(t, before, after, 3, 2)
 	for name, c := range map[string]struct {
 		chain [][]byte
 		want  error
 	}{
 		"back again":           {[][]byte{full, since, shrunk}, nil},
+		"one page":             {[][]byte{full, imageBackup(t, touched, before, 2, 1)}, nil},
 		"without a full one":   {[][]byte{since}, ErrMismatch},
 		"a missing link":       {[][]byte{full, shrunk}, ErrMismatch},
 		"pages that are not":   {[][]byte{imageBackup(t, after, after, 1, 0)}, ErrCorrupt},
