@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	bolt "go.etcd.io/bbolt"
 )
 
 // The frames of a backup, in their order: header, sets, pairs of each bucket,
@@ -73,13 +72,6 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 // writePairs writes those of every bucket. Banks and heads never change, so
 // those that the base has are left out; values and names are few.
 func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
-	sealed := b.keys != nil
-	add := func(tag byte, k, v []byte) error {
-		if _, err := (&txn{}).validPair(tag, sealed, k, v); err != nil {
-			return err
-		}
-		return b.pair(tag, k, v)
-	}
 	had := &base{banks: roaring.New(), heads: roaring.New()}
 	if b.since != nil {
 		had = b.since
@@ -87,23 +79,29 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 	b.now.banks, b.now.heads = had.banks.Clone(), had.heads.Clone()
 	for _, c := range backedUp {
 		t.reading = c.bucket
+		add := func(k, v []byte) error {
+			if _, err := (&txn{}).validPair(c.tag, b.keys != nil, k, v); err != nil {
+				return err
+			}
+			return b.pair(c.tag, k, v)
+		}
 		switch c.tag {
 		case tagID:
 			for id, n := range t.from([]byte{}) {
 				if carried.Contains(n) && err == nil {
-					err = add(c.tag, id, key32(n))
+					err = add(id, key32(n))
 				}
 			}
 		case tagKey:
 			err = b.writeSlots(carried, add)
 		case tagBank:
-			err = newRefs(t.Bucket(c.bucket), b.now.banks, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = newRefs(t.Bucket(c.bucket), b.now.banks, add)
 		case tagHead:
-			err = newRefs(t.Bucket(c.bucket), b.now.heads, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = newRefs(t.Bucket(c.bucket), b.now.heads, add)
 		case tagValue, tagName:
-			err = t.Bucket(c.bucket).ForEach(func(k, v []byte) error { return add(c.tag, k, v) })
+			err = t.Bucket(c.bucket).ForEach(add)
 		default:
-			err = ofNumbers(t.Bucket(c.bucket), carried, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = ofNumbers(t.Bucket(c.bucket), carried, add)
 		}
 		if err = errors.Join(err, b.flush()); err != nil {
 			return err
@@ -114,7 +112,7 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 
 // newRefs calls fn with the banks or heads that are not among those known, and
 // adds them.
-func newRefs(b *bolt.Bucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
+func newRefs(b readBucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
 	return b.ForEach(func(k, v []byte) error {
 		ref, err := number(k)
 		if err != nil || !known.CheckedAdd(ref) {
@@ -124,11 +122,10 @@ func newRefs(b *bolt.Bucket, known *roaring.Bitmap, fn func(k, v []byte) error) 
 	})
 }
 
-// ofNumbers calls fn with the pairs whose keys begin with one of the numbers. An
-// older file may lack the bucket.
-func ofNumbers(b *bolt.Bucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
+// ofNumbers calls fn with the pairs whose keys begin with one of the numbers.
+func ofNumbers(b readBucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
 	it := numbers.Iterator()
-	if b == nil || !it.HasNext() {
+	if b.b == nil || !it.HasNext() {
 		return nil
 	}
 	c := b.Cursor()
@@ -153,7 +150,7 @@ func ofNumbers(b *bolt.Bucket, numbers *roaring.Bitmap, fn func(k, v []byte) err
 }
 
 // writeSlots writes the keys of profiles, wrapped as they are in the file.
-func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(tag byte, k, v []byte) error) error {
+func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) error) error {
 	if b.keys == nil {
 		return nil
 	}
@@ -163,7 +160,7 @@ func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(tag byte, k, v 
 		if slotAt(n)+slotSize > int64(len(b.keys)) {
 			return corrupt("profile %d has no key: the file of keys ends before it", n)
 		}
-		if err := add(tagKey, key32(n), b.keys[slotAt(n):][:slotSize]); err != nil {
+		if err := add(key32(n), b.keys[slotAt(n):][:slotSize]); err != nil {
 			return err
 		}
 	}

@@ -256,11 +256,7 @@ func (w *writeTx) keepBase(b *base) error {
 
 // bases are the backups that others can build on, oldest first.
 func (t *txn) bases() (all []*base, err error) {
-	b := t.Tx.Bucket(bktChanges)
-	if b == nil {
-		return nil, nil
-	}
-	err = b.ForEach(func(k, v []byte) error {
+	err = t.Bucket(bktChanges).ForEach(func(k, v []byte) error {
 		if len(k) != 8 {
 			return nil
 		}

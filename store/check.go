@@ -152,11 +152,8 @@ func (c *checker) count() {
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
-	b, i := c.t.Bucket(name), 0
-	if b == nil {
-		return nil // one of laterBuckets, in an older file
-	}
-	return b.ForEach(func(k, v []byte) error {
+	i := 0
+	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
 		if i++; i%1024 == 0 {
 			if err := c.ctx.Err(); err != nil {
 				return err
@@ -198,7 +195,7 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	case tagRecord:
 		switch {
 		case bytes.Equal(c.t.ids.Get(c.t.idKey([]byte(p.profile.ID))), k): // behind a page of ids that is damaged
-		case c.t.Bucket(bktStaging) == nil:
+		case c.t.Tx.Bucket(bktStaging) == nil:
 			c.problem("record %x: no id leads to it", k)
 		default:
 			c.staged.Add(p.n)

@@ -258,7 +258,7 @@ func TestCohortSetsFar(t *testing.T) {
 	sets := 0
 	err = s.view(func(x *txn) error {
 		return x.Tx.Bucket(bktCohorts).ForEach(func(k, _ []byte) error {
-			if hasPrefix(k, []byte(cohortOfRef(cohortBank, 1))) {
+			if bytes.HasPrefix(k, []byte(cohortOfRef(cohortBank, 1))) {
 				sets++
 			}
 			return nil

@@ -37,9 +37,7 @@ type kept struct {
 // error it ends.
 func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
 	return func(yield func(kept, error) bool) {
-		prefix := key32(n)
-		c := t.Bucket(bktExamples).Cursor()
-		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := range t.Bucket(bktExamples).of(key32(n)) {
 			p, err := t.validPair(tagExample, false, k, v)
 			if !yield(p.example, err) || err != nil {
 				return

@@ -101,8 +101,7 @@ func (t *txn) inAll(cohorts []string) (*roaring.Bitmap, error) {
 	var all []*roaring.Bitmap
 	for _, cohort := range cohorts {
 		in, prefix := roaring.New(), []byte(cohort)
-		c := t.Tx.Bucket(bktCohorts).Cursor()
-		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := range t.Bucket(bktCohorts).of(prefix) {
 			low, err := readCohort(k, v)
 			if err != nil {
 				return nil, err

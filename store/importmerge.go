@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
 func (m *merger) merge(w *writeTx, b mergeBatch) error {
 	m.free = gap{} // others have written since
 	gone, _ := w.Tx.Bucket(bktMeta).Cursor().Seek(keyGone)
-	m.gone = hasPrefix(gone, keyGone)
+	m.gone = bytes.HasPrefix(gone, keyGone)
 	for i := range b.items {
 		it := &b.items[i]
 		var err error

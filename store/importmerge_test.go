@@ -260,7 +260,7 @@ func TestDeletedWhileMerging(t *testing.T) {
 	}
 	err := s.view(func(tx *txn) error {
 		return tx.Bucket(bktMeta).ForEach(func(k, _ []byte) error {
-			if hasPrefix(k, keyGone) {
+			if bytes.HasPrefix(k, keyGone) {
 				return fmt.Errorf("%q is left", k)
 			}
 			return nil

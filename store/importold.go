@@ -20,7 +20,7 @@ var (
 // merged: without the rest it is neither the old state nor the new one.
 func (s *Store) refuseOld() error {
 	return s.view(func(t *txn) error {
-		if t.Bucket(bktMerge) != nil {
+		if t.Tx.Bucket(bktMerge) != nil {
 			return fmt.Errorf("%w: an import of an older version was cut short; open the store for writing once", ErrReadOnly)
 		}
 		return nil
@@ -31,7 +31,7 @@ func (s *Store) refuseOld() error {
 func (s *Store) recoverOld() error {
 	var staged, committed bool
 	err := s.view(func(t *txn) error {
-		staged, committed = t.Bucket(bktStaging) != nil, t.Bucket(bktMerge) != nil
+		staged, committed = t.Tx.Bucket(bktStaging) != nil, t.Tx.Bucket(bktMerge) != nil
 		return nil
 	})
 	if err != nil || !staged && !committed {

@@ -78,7 +78,7 @@ func goneKey(idKey []byte) []byte { return append(bytes.Clone(keyGone), idKey...
 func (w *writeTx) endImport() error {
 	meta := w.Tx.Bucket(bktMeta)
 	c := meta.Cursor()
-	for k, _ := c.Seek(keyGone); hasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
+	for k, _ := c.Seek(keyGone); bytes.HasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
 		if err := meta.Delete(bytes.Clone(k)); err != nil {
 			return err
 		}

@@ -140,7 +140,3 @@ func (t *tally) write(tx *bolt.Tx) error {
 	}
 	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
 }
-
-func hasPrefix(k, prefix []byte) bool {
-	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
-}

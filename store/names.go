@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,8 +36,8 @@ func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
 
 // namesFrom reads a page of records, and where the next begins.
 func (t *txn) namesFrom(from []byte, prefix string) (page []name, next []byte, err error) {
-	c, read := t.profiles.Cursor(), 0
-	for k, _ := c.Seek(from); k != nil; k, _ = c.Next() {
+	read := 0
+	for k := range t.profiles.from(from) {
 		n, err := number(k)
 		if err != nil {
 			return nil, nil, err
@@ -50,7 +51,7 @@ func (t *txn) namesFrom(from []byte, prefix string) (page []name, next []byte, e
 			return nil, nil, err
 		case err != nil:
 			page = append(page, name{fault: fmt.Errorf("profile %d: %w", n, err)})
-		case hasPrefix(refs.id, []byte(prefix)):
+		case bytes.HasPrefix(refs.id, []byte(prefix)):
 			if now, err := t.number(refs.id); err == nil && now == n { // else it is staged by an older version
 				page = append(page, name{id: string(refs.id)})
 			}

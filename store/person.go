@@ -96,20 +96,11 @@ func (s *Store) Person(id string) (Person, error) {
 	})
 }
 
-// later is one of laterBuckets, which an older file that is opened to be read
-// lacks.
-func (t *txn) later(name []byte, key []byte) []byte {
-	if b := t.Tx.Bucket(name); b != nil {
-		return b.Get(key)
-	}
-	return nil
-}
-
 // person reads what is stored of the person of a number. Of a profile that only
 // an older file has written it is derived.
 func (t *txn) person(n uint32) (Person, error) {
 	key := key32(n)
-	v := t.later(bktPeople, key)
+	v := t.Bucket(bktPeople).Get(key)
 	if v == nil {
 		p, lost, err := t.derivedPerson(n)
 		if err == nil && lost {
@@ -164,7 +155,7 @@ func (h *hindsight) seen(e Example) bool {
 // anyway.
 func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
 	key := key32(n)
-	v := t.later(bktWaiting, key)
+	v := t.Bucket(bktWaiting).Get(key)
 	if v == nil {
 		return 0, false, nil
 	}
@@ -224,12 +215,7 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 // waitingFrom reads a page of them, and the key where the next begins, nil if
 // there is no more.
 func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, err error) {
-	b := t.Tx.Bucket(bktWaiting)
-	if b == nil {
-		return nil, nil, nil
-	}
-	c := b.Cursor()
-	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+	for k, v := range t.Bucket(bktWaiting).from(from) {
 		if len(page) == pageProfiles {
 			return page, slices.Clone(k), nil
 		}

@@ -203,8 +203,8 @@ func (r *repairer) begin() (err error) {
 
 // look has t read the transaction that out writes.
 func (r *repairer) look() {
-	tx := r.out.tx
-	r.t.Tx, r.t.ids, r.t.profiles = tx, readBucket{tx.Bucket(bktIDs)}, readBucket{tx.Bucket(bktProfiles)}
+	r.t.Tx = r.out.tx
+	r.t.ids, r.t.profiles = r.t.Bucket(bktIDs), r.t.Bucket(bktProfiles)
 }
 
 func (r *repairer) put(bucket, key, value []byte) error {

@@ -87,11 +87,7 @@ func (s *sums) write(tx *bolt.Tx) error {
 
 func countSums(tx *bolt.Tx) (s sums, err error) {
 	for i, name := range summed {
-		b := tx.Bucket(name)
-		if b == nil {
-			continue // one of laterBuckets
-		}
-		err := b.ForEach(func(k, _ []byte) error {
+		err := readBucket{tx.Bucket(name)}.ForEach(func(k, _ []byte) error {
 			s[i].add(k)
 			return nil
 		})

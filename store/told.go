@@ -76,9 +76,8 @@ func (t *txn) examplesSum(p *Profile) uint64 {
 	binary.LittleEndian.PutUint64(created[:], uint64(micros(p.Created)))
 	h.Write(created[:])
 	var key [4]byte
-	prefix, some := putKey(&key, p.Number), false
-	c := t.Bucket(bktExamples).Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+	some := false
+	for k, v := range t.Bucket(bktExamples).of(putKey(&key, p.Number)) {
 		h.Write(k)
 		h.Write(v[max(0, len(v)-crcSize):])
 		some = true

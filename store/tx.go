@@ -31,8 +31,12 @@ type txn struct {
 }
 
 func (s *Store) newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, keys: s.keys}
+	t := txn{Tx: tx, keys: s.keys}
+	t.ids, t.profiles = t.Bucket(bktIDs), t.Bucket(bktProfiles)
+	return t
 }
+
+func (t *txn) Bucket(name []byte) readBucket { return readBucket{t.Tx.Bucket(name)} }
 
 // named adds to an error of damaged pages what was being read.
 func (t *txn) named(err error) error {
