@@ -61,29 +61,45 @@ func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFil
 	if s.nameless != nil {
 		return report, nil, s.nameless
 	}
-	path, err := filepath.EvalSymlinks(s.path)
-	if err != nil {
-		return report, nil, err
-	}
 	old = s.db.Load()
 	was, err := old.file.Stat()
 	if err != nil {
 		return report, nil, err
 	}
-	next, err := s.rewrite(ctx, path, was)
+	report.Before = was.Size()
+	err = s.replace(func(temp string) (*boltFile, error) { return s.rewrite(ctx, temp, was) })
 	if err != nil {
 		return report, nil, err
 	}
-	s.use(next)
-	s.leave(old)
-	if s.nameless = s.syncFolder(path); s.nameless != nil {
-		return report, nil, s.nameless
-	}
-	report.Before = was.Size()
-	if now, err := next.file.Stat(); err == nil {
+	if now, err := s.db.Load().file.Stat(); err == nil {
 		report.After = now.Size()
 	}
 	return report, old, nil
+}
+
+// replace puts the file that another is made of in the place of the store's. It is locked
+// before it has its name: who comes for the store by that must wait for this process, be it
+// for the old file or the new one. The caller holds s.writer.
+func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
+	path, err := filepath.EvalSymlinks(s.path)
+	if err != nil {
+		return err
+	}
+	temp := path + compactSuffix
+	next, err := makeNext(temp)
+	if err == nil {
+		if err = s.step("rename", func() error { return os.Rename(temp, path) }); err != nil {
+			next.DB.Close()
+		}
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	old := s.db.Load()
+	s.use(next)
+	s.leave(old)
+	s.nameless = s.syncFolder(path)
+	return s.nameless
 }
 
 // beforeCompact does what needs no writer to wait.
@@ -98,11 +114,8 @@ func (s *Store) beforeCompact(ctx context.Context) error {
 	return err
 }
 
-// rewrite makes the new file and gives it the old one's name. It is locked
-// before it has that: who comes for the store by its name must wait for this
-// process, be it for the old file or the new one.
-func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*boltFile, error) {
-	temp := path + compactSuffix
+// rewrite makes the new file.
+func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
 	empty, err := createAnew(temp)
 	if err = cmp.Or(err, empty.Close()); err != nil {
 		return nil, err
@@ -110,21 +123,18 @@ func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*bol
 	opts := s.opts
 	opts.Reserve = opts.reserve(was.Size())
 	f, err := openBolt(temp, opts, true)
-	if err == nil {
-		err = s.fill(ctx, f.DB, f.file, was)
-		if err == nil {
-			err = s.step("rename", func() error { return os.Rename(temp, path) })
-		}
-		if err == nil {
-			return f, nil
-		}
-		if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
-			f.file.Close()
-		} else {
-			f.DB.Close()
-		}
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.Join(err, os.Remove(temp))
+	if err = s.fill(ctx, f.DB, f.file, was); err == nil {
+		return f, nil
+	}
+	if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
+		f.file.Close()
+	} else {
+		f.DB.Close()
+	}
+	return nil, err
 }
 
 // createAnew makes an empty file that nobody else can have open. What has its

@@ -31,13 +31,13 @@ type merger struct {
 	report ImportReport
 	banks  []uint32 // by the side file's ref
 	heads  []uint32
-	begun  bool        // something is in the store
-	lost   bool        // the side file cannot be read
-	unsure bool        // whether the first batch is on the disk
-	skip   uint64      // profiles that are merged already, still to be read
-	free   gap         // of the store's ids
-	gone   bool        // some ids were deleted since the merge began
-	left   error       // of the first profile that another writer's kept out
+	begun  bool   // something is in the store
+	lost   bool   // the side file cannot be read
+	unsure bool   // whether the first batch is on the disk
+	skip   uint64 // profiles that are merged already, still to be read
+	free   gap    // of the store's ids
+	gone   bool   // some ids were deleted since the merge began
+	left   error  // of the first profile that another writer's kept out
 
 	two     [2]Profile // whose memory is used again
 	before  *Profile   // of the two, that was merged last, and its cohorts
