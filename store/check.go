@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +93,7 @@ type checker struct {
 	report CheckReport
 
 	keys        map[byte]uint64 // how many, by the tag of their bucket
+	sums        sums            // of the keys
 	recordBytes uint64
 	maskBytes   uint64
 	vanished    bool // some profiles were deleted, and their keys, since Check began
@@ -152,9 +154,9 @@ func (c *checker) count() {
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
-	i := 0
+	read := cmp.Or(c.sums.of(name), new(sum))
 	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
-		if i++; i%1024 == 0 {
+		if read.add(k); read.keys%1024 == 0 {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
