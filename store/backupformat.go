@@ -53,15 +53,12 @@ type backupHeader struct {
 }
 
 func (h *backupHeader) encode() []byte {
-	b := binary.AppendUvarint(nil, h.revision)
-	b = binary.AppendUvarint(b, h.since)
+	b := appendUvarints(nil, h.revision, h.since)
 	if h.since != 0 {
 		b = append(b, h.base[:]...)
 	}
 	b = appendBytes(appendBytes(b, h.meta), h.keys)
-	b = binary.AppendUvarint(b, h.commits)
-	b = binary.AppendUvarint(b, h.maskBytes)
-	return appendDigests(b, h.banks)
+	return appendDigests(appendUvarints(b, h.commits, h.maskBytes), h.banks)
 }
 
 func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err error) {
@@ -136,11 +133,7 @@ type backupEnd struct {
 	pairs, files, profiles uint64
 }
 
-func (e backupEnd) encode() []byte {
-	b := binary.AppendUvarint(nil, e.pairs)
-	b = binary.AppendUvarint(b, e.files)
-	return binary.AppendUvarint(b, e.profiles)
-}
+func (e backupEnd) encode() []byte { return appendUvarints(nil, e.pairs, e.files, e.profiles) }
 
 func decodeBackupEnd(version uint16, payload []byte) (e backupEnd, err error) {
 	d := &decoder{b: payload}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -44,9 +43,7 @@ func checkBank(info BankInfo) error {
 
 func encodeBank(info BankInfo) []byte {
 	b := append([]byte(nil), info.Digest[:]...)
-	b = binary.AppendUvarint(b, uint64(info.N))
-	b = binary.AppendUvarint(b, uint64(info.Blocks))
-	return append(b, info.Properties...)
+	return append(appendUvarints(b, info.N, info.Blocks), info.Properties...)
 }
 
 func decodeBank(payload []byte) (info BankInfo, err error) {

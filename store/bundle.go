@@ -59,11 +59,7 @@ func (d *decoder) header() (h bundleHeader) {
 // bundleCounts are those of the last frame.
 type bundleCounts struct{ profiles, states, examples uint64 }
 
-func (c bundleCounts) encode() []byte {
-	b := binary.AppendUvarint(nil, c.profiles)
-	b = binary.AppendUvarint(b, c.states)
-	return binary.AppendUvarint(b, c.examples)
-}
+func (c bundleCounts) encode() []byte { return appendUvarints(nil, c.profiles, c.states, c.examples) }
 
 // frame is a decoded frame: its kind says which field.
 type frame struct {

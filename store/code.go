@@ -67,8 +67,7 @@ func (c *Code) check() error {
 // appendCode appends all of a code but its bank. A label is written as how many
 // were left out since the one before it, so that it has one encoding.
 func appendCode(b []byte, c *Code) []byte {
-	b = binary.AppendUvarint(b, uint64(c.K))
-	b = binary.AppendUvarint(b, uint64(len(c.Labels)))
+	b = appendUvarints(b, c.K, len(c.Labels))
 	next := uint32(0)
 	for _, label := range c.Labels {
 		b = binary.AppendUvarint(b, uint64(label-next))

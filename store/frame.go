@@ -42,6 +42,14 @@ func appendBytes[T []byte | string](dst []byte, b T) []byte {
 	return append(dst, b...)
 }
 
+// appendUvarints appends numbers, each as a uvarint.
+func appendUvarints[T int | uint32 | uint64](dst []byte, numbers ...T) []byte {
+	for _, n := range numbers {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	return dst
+}
+
 // micros is a time as written: microseconds since 1970, 0 for no time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io/fs"
 
@@ -41,9 +40,7 @@ func (s *Store) unfinished() (*pendingImport, error) {
 }
 
 func (p *pendingImport) write(tx *bolt.Tx) error {
-	b := binary.AppendUvarint(bytes.Clone(p.id[:]), uint64(p.policy))
-	b = binary.AppendUvarint(b, p.total)
-	b = binary.AppendUvarint(b, p.merged)
+	b := appendUvarints(bytes.Clone(p.id[:]), uint64(p.policy), p.total, p.merged)
 	return tx.Bucket(bktMeta).Put(keyImport, seal(tagMeta, keyImport, b))
 }
 

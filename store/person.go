@@ -50,10 +50,7 @@ func appendPerson(b []byte, p Person) []byte {
 	if p.Anew {
 		flags |= personAnew
 	}
-	b = binary.AppendUvarint(b, flags)
-	b = binary.AppendUvarint(b, p.next)
-	b = binary.AppendUvarint(b, p.learned)
-	return appendBytes(b, p.Notes)
+	return appendBytes(appendUvarints(b, flags, p.next, p.learned), p.Notes)
 }
 
 // person reads one of a bundle, where examples come in their order: it says

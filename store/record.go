@@ -49,10 +49,7 @@ func EncodeProfile(p *Profile) ([]byte, error) {
 	b = binary.AppendUvarint(b, p.Revision)
 	b = appendRefs(b, p.Mask != nil, p.banks(), p.Head)
 	if m := p.Mask; m != nil {
-		for _, v := range [...]int{m.N, m.K, m.Blocks} {
-			b = binary.AppendUvarint(b, uint64(v))
-		}
-		b = append(b, m.Bytes()...)
+		b = append(appendUvarints(b, m.N, m.K, m.Blocks), m.Bytes()...)
 	}
 	for i := range p.Codes {
 		b = appendCode(b, &p.Codes[i])
@@ -95,11 +92,7 @@ func appendRefs(b []byte, masked bool, banks []uint32, head uint32) []byte {
 	if masked {
 		b, banks = binary.AppendUvarint(b, uint64(banks[0])), banks[1:]
 	}
-	b = binary.AppendUvarint(b, uint64(head))
-	for _, bank := range banks {
-		b = binary.AppendUvarint(b, uint64(bank))
-	}
-	return b
+	return appendUvarints(binary.AppendUvarint(b, uint64(head)), banks...)
 }
 
 // versionOf is the version of p's record.
@@ -144,10 +137,7 @@ func appendOptional(b []byte, p *Profile) []byte {
 		b = appendBytes(b, p.Affine)
 	}
 	if flags&hasPrior != 0 {
-		b = binary.AppendUvarint(b, uint64(len(p.Prior)))
-		for _, n := range p.Prior {
-			b = binary.AppendUvarint(b, uint64(n))
-		}
+		b = appendUvarints(binary.AppendUvarint(b, uint64(len(p.Prior))), p.Prior...)
 	}
 	if flags&hasBias != 0 {
 		b = appendBytes(b, p.Bias)
