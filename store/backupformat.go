@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // A backup is chunks of a zstd stream of frames, as a bundle is, under another
@@ -68,9 +70,9 @@ func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err err
 		d.fail("revision %d since %d", h.revision, h.since)
 	}
 	if version == backupOfPages {
-		h.pageSize = int(d.uint(maxPage, "page size"))
-		h.pages = d.uint(math.MaxInt64/maxPage, "pages")
-		if h.pageSize < minPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
+		h.pageSize = int(d.uint(boltpages.MaxPage, "page size"))
+		h.pages = d.uint(math.MaxInt64/boltpages.MaxPage, "pages")
+		if h.pageSize < boltpages.MinPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
 			d.fail("%d pages of %d bytes", h.pages, h.pageSize)
 		}
 	}

@@ -102,8 +102,8 @@ func (r *imageRestorer) finish() error {
 	if r.file == nil {
 		return nil
 	}
-	w := pageWalk{problem: func(string, ...any) {}}
-	return errors.Join(w.all(r.file), r.file.Sync())
+	w := newWalk(nil)
+	return errors.Join(w.All(r.file), r.file.Sync())
 }
 
 func (r *imageRestorer) close() error {

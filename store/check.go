@@ -62,15 +62,13 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	defer unlock()
 	defer s.readLong()()
 	err := s.view(func(t *txn) error {
-		w := pageWalk{problem: func(format string, args ...any) {
-			c.problem("page structure: %v", fmt.Errorf(format, args...))
-		}}
-		whole := w.all(s.db.Load().file)
-		c.report.TornMeta = w.meta.torn
+		w := newWalk(func(wrong error) { c.problem("page structure: %v", wrong) })
+		whole := w.All(s.db.Load().file)
+		c.report.TornMeta = w.Meta.Torn
 		if whole != nil && !errors.Is(whole, ErrCorrupt) {
 			return whole
 		}
-		if w.unsafe {
+		if w.Unsafe {
 			return whole
 		}
 		unlock()

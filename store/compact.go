@@ -164,8 +164,8 @@ func (s *Store) fill(ctx context.Context, db *bolt.DB, file *os.File, was fs.Fil
 			return err
 		}
 	}
-	w := pageWalk{problem: func(string, ...any) {}}
-	return s.step("walk", func() error { return w.all(file) })
+	w := newWalk(nil)
+	return s.step("walk", func() error { return w.All(file) })
 }
 
 // step runs one part of compacting, unless a test makes it fail.

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 var (
@@ -18,7 +20,7 @@ var (
 	ErrLocked = errors.New("store: locked by another process")
 	// ErrCorrupt says that bytes of the file or of a bundle are not what was
 	// written; the error that wraps it names what and where.
-	ErrCorrupt = errors.New("store: corrupt")
+	ErrCorrupt = format.ErrCorrupt
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store: closed")
 	// ErrReadOnly is returned by writes to a store opened with ReadOnly, and by
@@ -70,8 +72,8 @@ func (e *MismatchError) Error() string {
 func (e *MismatchError) Unwrap() error { return ErrMismatch }
 
 // corrupt returns an error that wraps ErrCorrupt and says what was wrong.
-func corrupt(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
+func corrupt(text string, args ...any) error {
+	return format.Corrupt(text, args...)
 }
 
 // boltError replaces the errors of bbolt that a caller can do something about

@@ -81,6 +81,12 @@ var (
 	keyGone   = []byte("deleted ") // and the key of an id: it was deleted meanwhile
 )
 
+// Beyond these no key or value of any bucket is ours.
+const (
+	maxKey    = 1 << 15
+	maxStored = MaxRecord + 1<<10
+)
+
 // orderedFill is how full bbolt leaves the pages of keys that come in order:
 // the rest is for records that grow. It is 13 records of N=150, L=6 a page,
 // and 0.9 would be 12.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // rebuilder makes a store of the pairs of backups. What it refuses it refuses
@@ -100,7 +102,7 @@ func (r *rebuilder) takeSets(payload []byte) error {
 		return corrupt("profiles are in it that there are not")
 	case roaring.AndNot(kept, r.live).GetCardinality() > 0:
 		return corrupt("%d profiles are neither in it nor in those before", roaring.AndNot(kept, r.live).GetCardinality())
-	case !live.IsEmpty() && int64(live.Maximum())*elementSize > r.limit: // each number has a place in the file, be it free
+	case !live.IsEmpty() && int64(live.Maximum())*boltpages.ElementSize > r.limit: // each number has a place in the file, be it free
 		return fmt.Errorf("%w: %d numbers of profiles, at most %d bytes", ErrLimit, live.Maximum(), r.limit)
 	}
 	gone := roaring.AndNot(r.live, kept)
@@ -123,7 +125,7 @@ func (r *rebuilder) takePairs(payload []byte) error {
 		r.place, r.last = place, nil
 	}
 	for d := (&decoder{b: payload[1:]}); len(d.b) > 0; {
-		k, v := d.bytes(1<<15, "key"), d.bytes(maxSalvagedValue, "value")
+		k, v := d.bytes(maxKey, "key"), d.bytes(maxStored, "value")
 		if d.err != nil {
 			return d.err
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // RepairOptions are those of Repair. Nil, and every zero field, means the
@@ -116,7 +118,7 @@ type repairer struct {
 	ctx        context.Context
 	opts       Options
 	from, path string
-	old        *salvage
+	old        *boltpages.Salvage
 	meta       Meta
 	metaValues map[string][]byte
 	before     tally // zero if it was lost
@@ -142,10 +144,10 @@ func (r *repairer) lost(format string, args ...any) {
 }
 
 func (r *repairer) run(f *os.File) (err error) {
-	if r.old, err = openSalvage(f); err != nil {
+	if r.old, err = boltpages.OpenSalvage(f, maxKey, maxStored); err != nil {
 		return err
 	}
-	r.report.TornMeta = r.old.meta.torn
+	r.report.TornMeta = r.old.Meta.Torn
 	for _, step := range []func() error{
 		r.readMeta, r.begin, r.ofNobody, r.stagedNumbers, r.ids, r.profiles, r.adopt,
 		r.lostIDs, r.beside, r.people, r.finish,
@@ -159,7 +161,7 @@ func (r *repairer) run(f *os.File) (err error) {
 
 func (r *repairer) readMeta() (err error) {
 	r.metaValues = map[string][]byte{}
-	err = r.old.all(r.old.buckets[string(bktMeta)], func(k, v []byte) error {
+	err = r.old.All(r.old.Buckets[string(bktMeta)], func(k, v []byte) error {
 		r.metaValues[string(k)] = v
 		return nil
 	})
