@@ -148,13 +148,9 @@ func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bi
 		if _, is := slices.BinarySearch(others, c); is {
 			continue
 		}
-		key := cohortKey(c, n)
-		set := w.sets[string(key)]
-		if set == nil {
-			var err error
-			if set, err = w.cohortSet(string(key)); err != nil {
-				return err
-			}
+		set, err := w.cohortSet(cohortKey(c, n))
+		if err != nil {
+			return err
 		}
 		do(set, n&0xffff)
 	}

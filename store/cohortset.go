@@ -115,11 +115,11 @@ func (r *cohortRules) kept(tx *bolt.Tx) bool {
 
 // cohortSet is a set as the transaction has changed it. One that is damaged makes
 // all be made anew: what the transaction has changed is in the records.
-func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
-	if set = w.sets[key]; set != nil {
+func (w *writeTx) cohortSet(key []byte) (set *roaring.Bitmap, err error) {
+	if set = w.sets[string(key)]; set != nil {
 		return set, nil
 	}
-	if set, err = readCohort([]byte(key), w.Tx.Bucket(bktCohorts).Get([]byte(key))); err != nil {
+	if set, err = readCohort(key, w.Tx.Bucket(bktCohorts).Get(key)); err != nil {
 		w.s.opts.Logger.Warn("making all cohorts anew", "error", err)
 		w.sets = nil
 		if err := w.s.makeCohorts(w.Tx); err != nil {
@@ -130,7 +130,7 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 	if w.sets == nil {
 		w.sets = cohortSets{}
 	}
-	w.sets[key] = set
+	w.sets[string(key)] = set
 	return set, nil
 }
 

@@ -203,33 +203,24 @@ type Waiting struct {
 // Waiting lists the profiles whose examples wait, in no order. It reads
 // nothing of the others. A profile that cannot be read is left out.
 func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
-	return viewedPages(s, func(t *txn, from []byte) ([]Waiting, []byte, error) {
-		page, next, err := t.waitingFrom(from)
-		return page, next, cmp.Or(err, ctx.Err())
+	return viewedPages(s, bktWaiting, pageProfiles, func(t *txn, k, v []byte) (one Waiting, ok bool, err error) {
+		one, ok, err = t.waitingOf(k, v)
+		return one, ok, cmp.Or(err, ctx.Err())
 	})
 }
 
-// waitingFrom reads a page of them, and the key where the next begins, nil if
-// there is no more.
-func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, err error) {
-	for k, v := range t.Bucket(bktWaiting).from(from) {
-		if len(page) == pageProfiles {
-			return page, slices.Clone(k), nil
-		}
-		w, err := t.validPair(tagWaiting, false, k, v)
-		if err != nil {
-			return nil, nil, err
-		}
-		p, err := t.decode(w.n)
-		if errors.Is(err, errVanished) {
-			return nil, nil, err
-		}
-		if err != nil {
-			continue
-		}
-		if led, err := t.number([]byte(p.ID)); err == nil && led == w.n { // else it is staged by an older version
-			page = append(page, Waiting{p.ID, w.waiting, w.anew, int(p.Examples)})
-		}
+func (t *txn) waitingOf(k, v []byte) (one Waiting, ok bool, err error) {
+	w, err := t.validPair(tagWaiting, false, k, v)
+	if err != nil {
+		return one, false, err
 	}
-	return page, nil, nil
+	p, err := t.decode(w.n)
+	if errors.Is(err, errVanished) {
+		return one, false, err
+	}
+	if err != nil {
+		return one, false, nil
+	}
+	led, err := t.number([]byte(p.ID)) // else it is staged by an older version
+	return Waiting{p.ID, w.waiting, w.anew, int(p.Examples)}, err == nil && led == w.n, nil
 }
