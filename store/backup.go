@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // BackupOptions say what a backup holds. Nil is a full one.
@@ -149,7 +151,7 @@ func (b *backingUp) begin(t *txn) (err error) {
 	if err := b.findBase(t); err != nil {
 		return err
 	}
-	if b.keys, err = b.s.keys.bytes(); err != nil {
+	if b.keys, err = b.s.keys.Bytes(); err != nil {
 		return err
 	}
 	tally, err := readTally(t.Tx)
@@ -162,7 +164,7 @@ func (b *backingUp) begin(t *txn) (err error) {
 		commits: tally.commits, maskBytes: tally.maskBytes,
 	}
 	if b.keys != nil {
-		b.header.keys = b.keys[:keyHeader]
+		b.header.keys = b.keys[:keyring.HeaderSize]
 		b.report.Files++
 	}
 	if b.since != nil {

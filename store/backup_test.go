@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // snapshot is all that a store answers.
@@ -241,8 +243,8 @@ func TestBackupOfDeleted(t *testing.T) {
 			continue
 		}
 		keys := must(os.ReadFile(KeysPath(path)))
-		for n := 2; int(slotAt(uint32(n))) < len(keys); n++ {
-			if slot := keys[slotAt(uint32(n)):][:slotSize]; n%20 != 1 && !isZero(slot) {
+		for n := 2; int(keyring.SlotAt(uint32(n))) < len(keys); n++ {
+			if slot := keys[keyring.SlotAt(uint32(n)):][:keyring.SlotSize]; n%20 != 1 && !isZero(slot) {
 				t.Errorf("chain %d: the key of number %d is left", i, n)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // A backup is chunks of a zstd stream of frames, as a bundle is, under another
@@ -80,7 +81,7 @@ func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err err
 		h.base = d.digest("base")
 	}
 	if version > backupOfPages {
-		h.meta, h.keys = slices.Clone(d.bytes(1<<20, "meta")), slices.Clone(d.bytes(keyHeader, "keys"))
+		h.meta, h.keys = slices.Clone(d.bytes(1<<20, "meta")), slices.Clone(d.bytes(keyring.HeaderSize, "keys"))
 		h.commits, h.maskBytes = d.uvarint("commits"), d.uvarint("bytes of masks")
 	}
 	h.banks = d.digests("banks")

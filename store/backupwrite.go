@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // The frames of a backup, in their order: header, sets, pairs of each bucket,
@@ -157,10 +159,10 @@ func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) er
 	defer clear(b.keys)
 	for it := carried.Iterator(); it.HasNext(); {
 		n := it.Next()
-		if slotAt(n)+slotSize > int64(len(b.keys)) {
+		if keyring.SlotAt(n)+keyring.SlotSize > int64(len(b.keys)) {
 			return corrupt("profile %d has no key: the file of keys ends before it", n)
 		}
-		if err := add(key32(n), b.keys[slotAt(n):][:slotSize]); err != nil {
+		if err := add(key32(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
 			return err
 		}
 	}

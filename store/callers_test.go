@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // together runs calls that share one transaction, in their order, and returns
@@ -70,9 +72,9 @@ func TestErrorsOfKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writable := s.keys.file
+	writable := s.keys
 	defer writable.Close()
-	if s.keys.file, err = os.Open(KeysPath(s.Path())); err != nil {
+	if s.keys, err = keyring.Open(KeysPath(s.Path()), s.meta.Keys, s.opts.MasterKey, true, true); err != nil {
 		t.Fatal(err)
 	}
 	forget := func() error { return s.Delete(ctx, "ann") }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // With Options.MasterKey what is stored of a profile (record, state, examples,
@@ -24,7 +26,7 @@ func (t *txn) idKey(id []byte) []byte {
 	if t.keys == nil {
 		return id
 	}
-	return t.keys.idKey(id)
+	return t.keys.IDKey(id)
 }
 
 func (t *txn) aead(n uint32) (cipher.AEAD, error) {
@@ -34,7 +36,7 @@ func (t *txn) aead(n uint32) (cipher.AEAD, error) {
 	if t.lastAEAD != nil && t.lastNumber == n {
 		return t.lastAEAD, nil
 	}
-	a, err := t.keys.aead(n)
+	a, err := t.keys.AEAD(n)
 	if err != nil {
 		return nil, t.vanished(n, err)
 	}
@@ -44,7 +46,7 @@ func (t *txn) aead(n uint32) (cipher.AEAD, error) {
 
 // vanished is errVanished, if that is why a value cannot be read.
 func (t *txn) vanished(n uint32, err error) error {
-	if !t.writing && t.keys.erasedSince(n, t.epoch) {
+	if !t.writing && t.keys.ErasedSince(n, t.epoch) {
 		return errVanished
 	}
 	return err
@@ -117,7 +119,7 @@ func (w *writeTx) giveKey(n uint32) error {
 	if w.keys == nil {
 		return nil
 	}
-	slot, a, err := w.keys.newSlot(n)
+	slot, a, err := w.keys.NewSlot(n)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (w *writeTx) writeKeys() error {
 			slots[n] = k.slot
 		}
 	}
-	return w.keys.write(slots)
+	return w.keys.Write(slots)
 }
 
 // eraseKeys erases those of the numbers that the transaction freed, once it is
@@ -148,7 +150,7 @@ func (w *writeTx) eraseKeys() error {
 	if w.keys == nil {
 		return nil
 	}
-	return w.keys.erase(slices.Collect(maps.Keys(w.freed)))
+	return w.keys.Erase(slices.Collect(maps.Keys(w.freed)))
 }
 
 func (s *Store) startKeys() (err error) {
@@ -160,7 +162,7 @@ func (s *Store) startKeys() (err error) {
 	case s.opts.MasterKey == nil:
 		return fmt.Errorf("%w: the store is encrypted, and no master key is given", ErrKey)
 	}
-	s.keys, err = openKeys(KeysPath(s.path), s.meta.Keys, s.opts)
+	s.keys, err = keyring.Open(KeysPath(s.path), s.meta.Keys, s.opts.MasterKey, s.opts.ReadOnly, s.opts.NoSync)
 	return err
 }
 
@@ -179,7 +181,7 @@ func (s *Store) eraseOrphans() error {
 		}
 		free := tx.Bucket(bktFree).Cursor()
 		next, _ := free.First()
-		return s.keys.each(func(n uint32) {
+		return s.keys.Each(func(n uint32) {
 			key := key32(n)
 			for next != nil && bytes.Compare(next, key) < 0 {
 				next, _ = free.Next()
@@ -192,5 +194,5 @@ func (s *Store) eraseOrphans() error {
 	if err != nil {
 		return err
 	}
-	return s.keys.erase(orphans)
+	return s.keys.Erase(orphans)
 }

@@ -9,6 +9,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 var (
@@ -32,7 +33,7 @@ var (
 	ErrFull = errors.New("store: no room on the disk")
 	// ErrKey says that a store is encrypted and the master key is missing or
 	// not its own, or that its file of keys is missing or another's.
-	ErrKey = errors.New("store: wrong or missing key")
+	ErrKey = keyring.ErrKey
 	// ErrNoBase says that the store does not remember a backup of that revision,
 	// for another to build on: make a full one.
 	ErrNoBase = errors.New("store: no such backup to build on: make a full one")
@@ -41,7 +42,7 @@ var (
 	ErrConflict = errors.New("store: revision conflict")
 	// ErrSchema says that a newer version of this package wrote the file or
 	// bundle.
-	ErrSchema = errors.New("store: written by a newer version")
+	ErrSchema = format.ErrSchema
 	// ErrMismatch is wrapped by every MismatchError.
 	ErrMismatch = errors.New("store: made for something else")
 	// ErrSignature says that a bundle's signature is not that of its bytes, or

@@ -4,13 +4,9 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
-
-// castagnoli is the polynomial of every checksum in the file.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// crcSize is the length of a checksum.
-const crcSize = 4
 
 // seal appends to payload a CRC-32C over the bucket's tag, the key and the
 // payload, so that a value found under another key is as wrong as a flipped bit.
@@ -20,9 +16,9 @@ func seal(tag byte, key, payload []byte) []byte {
 
 // unseal returns a view of the payload of a value that seal made.
 func unseal(tag byte, key, value []byte) ([]byte, error) {
-	at := len(value) - crcSize
+	at := len(value) - format.SumSize
 	if at < 0 {
-		return nil, corrupt("value of %d bytes, want %d or more", len(value), crcSize)
+		return nil, corrupt("value of %d bytes, want %d or more", len(value), format.SumSize)
 	}
 	if got, want := binary.LittleEndian.Uint32(value[at:]), sealCRC(tag, key, value[:at]); got != want {
 		return nil, corrupt("checksum is %08x, want %08x", got, want)
@@ -31,9 +27,9 @@ func unseal(tag byte, key, value []byte) ([]byte, error) {
 }
 
 func sealCRC(tag byte, key, payload []byte) uint32 {
-	crc := crc32.Update(0, castagnoli, []byte{tag})
-	crc = crc32.Update(crc, castagnoli, key)
-	return crc32.Update(crc, castagnoli, payload)
+	crc := crc32.Update(0, format.Castagnoli, []byte{tag})
+	crc = crc32.Update(crc, format.Castagnoli, key)
+	return crc32.Update(crc, format.Castagnoli, payload)
 }
 
 // appendBytes appends b after its length.

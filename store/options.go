@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // Options are those of Create and Open. Nil, and every zero field, means the
@@ -60,6 +62,9 @@ type Options struct {
 	// Logger is told of rebuilt cohorts and resumed imports. Default: silence.
 	Logger *slog.Logger
 }
+
+// MasterKeySize is the length of Options.MasterKey.
+const MasterKeySize = keyring.MasterSize
 
 // The limits that no option can raise.
 const (

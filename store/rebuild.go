@@ -10,6 +10,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // rebuilder makes a store of the pairs of backups. What it refuses it refuses
@@ -47,10 +48,10 @@ func (r *rebuilder) begin(h *backupHeader) error {
 	switch {
 	case err != nil:
 		return err
-	case meta.Keys != "" && len(h.keys) != keyHeader, meta.Keys == "" && len(h.keys) > 0:
+	case meta.Keys != "" && len(h.keys) != keyring.HeaderSize, meta.Keys == "" && len(h.keys) > 0:
 		return corrupt("%d bytes of a file of keys", len(h.keys))
 	case meta.Keys != "":
-		if err := checkKeys(h.keys, meta.Keys); err != nil {
+		if err := keyring.CheckHeader(h.keys, meta.Keys); err != nil {
 			return err
 		}
 	}

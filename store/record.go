@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // A record is a profile's stored bytes; docs/format.md draws them. All its
@@ -62,10 +63,10 @@ func EncodeProfile(p *Profile) ([]byte, error) {
 		b = append(b, p.Temperature)
 	}
 	b = appendOptional(b, p)
-	if len(b)+crcSize > MaxRecord {
-		return nil, fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(b)+crcSize, MaxRecord)
+	if len(b)+format.SumSize > MaxRecord {
+		return nil, fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(b)+format.SumSize, MaxRecord)
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+	return format.AppendSum(b), nil
 }
 
 func checkRecord(p *Profile) error {
@@ -195,11 +196,11 @@ func decodeRecord(p *Profile, b []byte, mask maskReader) (r recordRefs, err erro
 
 // openRecord checks a record's frame, and returns a decoder of what is in it.
 func openRecord(b []byte) (d decoder, flags byte, err error) {
-	at := len(b) - crcSize
+	at := len(b) - format.SumSize
 	if at < 3 || len(b) > MaxRecord {
 		return d, 0, corrupt("record of %d bytes", len(b))
 	}
-	if got, want := binary.LittleEndian.Uint32(b[at:]), crc32.Checksum(b[:at], castagnoli); got != want {
+	if got, want := binary.LittleEndian.Uint32(b[at:]), crc32.Checksum(b[:at], format.Castagnoli); got != want {
 		return d, 0, corrupt("record's checksum is %08x, want %08x", got, want)
 	}
 	magic, version, flags := b[0], b[1], b[2]
@@ -305,7 +306,7 @@ type recordRefs struct {
 func (d *decoder) refs(size int, flags byte) (r recordRefs) {
 	ref := func(what string) uint32 { return uint32(d.uint(math.MaxUint32, what)) }
 	r.id, r.revision = d.bytes(maxID, "id"), d.uvarint("revision")
-	r.at = size - crcSize - len(d.b)
+	r.at = size - format.SumSize - len(d.b)
 	if r.masked = flags&hasMask != 0; r.masked {
 		r.banks = append(r.banks, ref("bank"))
 	}
@@ -313,7 +314,7 @@ func (d *decoder) refs(size int, flags byte) (r recordRefs) {
 	for range flags / codesFlag {
 		r.banks = append(r.banks, ref("code's bank"))
 	}
-	r.end = size - crcSize - len(d.b)
+	r.end = size - format.SumSize - len(d.b)
 	return r
 }
 
@@ -335,8 +336,8 @@ func (r recordRefs) replaced(record []byte, banks []uint32, head uint32) []byte 
 	}
 	b := append(make([]byte, 0, len(record)+20), record[:r.at]...)
 	b = appendRefs(b, r.masked, banks, head)
-	b = append(b, record[r.end:len(record)-crcSize]...)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = append(b, record[r.end:len(record)-format.SumSize]...)
+	return format.AppendSum(b)
 }
 
 // checkID says whether an id is UTF-8 of 1 to limit bytes.

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // fullProfile has every field; it is the same in every version of the tests.
@@ -150,7 +151,7 @@ func TestRecordVersions(t *testing.T) {
 	}
 	// A version 3 of what needs none.
 	plain := mustEncode(t, &Profile{ID: "t", Mask: sampleProfiles()["bare"].Mask, Temperature: 1})
-	plain[bytes.LastIndexByte(plain[:len(plain)-crcSize], 1)] = 0
+	plain[bytes.LastIndexByte(plain[:len(plain)-format.SumSize], 1)] = 0
 	if _, err := DecodeProfile(reseal(plain)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("without a temperature: got %v, want ErrCorrupt", err)
 	}
@@ -189,7 +190,7 @@ func TestCodeRefused(t *testing.T) {
 		for i := range p.Codes {
 			b = appendCode(b, &p.Codes[i])
 		}
-		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+crcSize)...))); !errors.Is(err, ErrCorrupt) {
+		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+format.SumSize)...))); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
@@ -246,8 +247,8 @@ func TestRecordDamage(t *testing.T) {
 // reseal puts the right checksum on a damaged record, so that the fields
 // themselves are looked at.
 func reseal(b []byte) []byte {
-	b = bytes.Clone(b[:len(b)-crcSize])
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = bytes.Clone(b[:len(b)-format.SumSize])
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, format.Castagnoli))
 }
 
 func TestRecordResealed(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // RepairOptions are those of Repair. Nil, and every zero field, means the
@@ -197,7 +198,7 @@ func (r *repairer) begin() (err error) {
 	}
 	r.t.writing = true
 	if r.meta.Keys != "" {
-		r.t.keys, err = openKeys(KeysPath(r.path), r.meta.Keys, r.opts)
+		r.t.keys, err = keyring.Open(KeysPath(r.path), r.meta.Keys, r.opts.MasterKey, r.opts.ReadOnly, r.opts.NoSync)
 	}
 	r.look()
 	return err
@@ -253,5 +254,5 @@ func (r *repairer) close() (err error) {
 	if r.out != nil {
 		err = r.out.close()
 	}
-	return errors.Join(err, r.t.keys.close())
+	return errors.Join(err, r.t.keys.Close())
 }

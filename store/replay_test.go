@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // written is what one transaction changed in the file.
@@ -137,8 +139,8 @@ func fileOfKeys(path string) []byte {
 // there already, and those that it makes useless still are.
 func bothKeys(before, after []byte) []byte {
 	both := slices.Clone(after)
-	for at := keyHeader; at+slotSize <= min(len(before), len(both)); at += slotSize {
-		if slot := both[at : at+slotSize]; isZero(slot) {
+	for at := keyring.HeaderSize; at+keyring.SlotSize <= min(len(before), len(both)); at += keyring.SlotSize {
+		if slot := both[at : at+keyring.SlotSize]; isZero(slot) {
 			copy(slot, before[at:])
 		}
 	}

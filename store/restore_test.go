@@ -222,7 +222,7 @@ func TestRestoreInconsistent(t *testing.T) {
 		cases["a key too few"] = of(tagKey, first)
 		cases["a key that is damaged"] = of(tagKey, func(p [][2][]byte) [][2][]byte { p[0][1][5] ^= 1; return p })
 		cases["another header of keys"] = func(fs []rawFrame) []rawFrame {
-			at := bytes.Index(fs[0].payload, []byte(keyMagic))
+			at := bytes.Index(fs[0].payload, []byte("XPEFTKEY"))
 			fs[0].payload[at+40] ^= 1
 			return fs
 		}

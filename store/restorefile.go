@@ -11,6 +11,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // restoredFile is the store that backups are made into. It is nobody's before
@@ -52,7 +54,7 @@ func (f *restoredFile) put(bucket, k, v []byte) error { return f.bulk.put(bucket
 
 // slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
-	_, err := f.keys.WriteAt(slot, slotAt(binary.BigEndian.Uint32(k)))
+	_, err := f.keys.WriteAt(slot, keyring.SlotAt(binary.BigEndian.Uint32(k)))
 	return err
 }
 
@@ -93,7 +95,7 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	if f.keys == nil {
 		return nil
 	}
-	zeros := make([]byte, slotSize)
+	zeros := make([]byte, keyring.SlotSize)
 	for it := gone.Iterator(); it.HasNext(); {
 		if err := f.slot(key32(it.Next()), zeros); err != nil {
 			return err

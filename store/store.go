@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // Store is an open file of profiles. It is safe for concurrent use.
@@ -21,7 +24,7 @@ type Store struct {
 	path string
 	opts Options
 	meta Meta
-	keys *keyring // nil: nothing is encrypted
+	keys *keyring.Ring // nil: nothing is encrypted
 
 	writer    turn // held by the goroutine that runs a transaction, or compacts
 	queueLock sync.Mutex
@@ -62,7 +65,7 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 	err = makeAt(path, "create "+path, func(temp string) (err error) {
 		meta.Keys = ""
 		if opts.MasterKey != nil {
-			if meta.Keys, err = createKeys(KeysPath(temp), opts.MasterKey); err != nil {
+			if meta.Keys, err = keyring.Create(KeysPath(temp), opts.MasterKey); err != nil {
 				return err
 			}
 		}
@@ -163,7 +166,7 @@ func Open(path string, o *Options) (*Store, error) {
 	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.close())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.Close())
 	}
 	return s, nil
 }
@@ -224,7 +227,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
 		s.closed.Store(true)
-		s.closeErr = errors.Join(s.closePages(), s.keys.close())
+		s.closeErr = errors.Join(s.closePages(), s.keys.Close())
 	})
 	return s.closeErr
 }
@@ -280,6 +283,9 @@ func linkNew(from, to string) error {
 	}
 	return os.Remove(from)
 }
+
+// KeysPath is where the keys of an encrypted store at path are.
+func KeysPath(path string) string { return strings.TrimSuffix(path, ".db") + ".keys" }
 
 // moveKeys moves a new store's file of keys, ahead of the store. One that is
 // there is never replaced: a store may need it.

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // ExamplesToken stands for one state of a profile's stored examples, while the
@@ -79,7 +81,7 @@ func (t *txn) examplesSum(p *Profile) uint64 {
 	some := false
 	for k, v := range t.Bucket(bktExamples).of(putKey(&key, p.Number)) {
 		h.Write(k)
-		h.Write(v[max(0, len(v)-crcSize):])
+		h.Write(v[max(0, len(v)-format.SumSize):])
 		some = true
 	}
 	if !some {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // What a key of the file and its value must be, each pair by itself: Check
@@ -78,8 +80,8 @@ func (p *pair) readKey(tag byte, encrypted bool, k, v []byte) (err error) {
 			err = validText(k)
 		}
 	case tag == tagID: // an HMAC
-		if p.n, err = validNumber(v); err == nil && len(k) != idKeySize {
-			err = corrupt("%d bytes, want %d", len(k), idKeySize)
+		if p.n, err = validNumber(v); err == nil && len(k) != keyring.IDKeySize {
+			err = corrupt("%d bytes, want %d", len(k), keyring.IDKeySize)
 		}
 	case tag != tagHistory && tag != tagExample:
 		p.n, err = validNumber(k)
@@ -99,7 +101,7 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	case tagID:
 		return nil
 	case tagKey:
-		return checkSlot(v)
+		return keyring.CheckSlot(v)
 	case tagValue, tagBank, tagHead, tagName, tagWaiting:
 		v, err = unseal(tag, k, v)
 	default:

@@ -16,7 +16,7 @@ func (s *Store) view(fn func(t *txn) error) error {
 	s.reads.Add(1)
 	for {
 		var t txn
-		epoch := s.keys.now()
+		epoch := s.keys.Epoch()
 		err := s.readPages(func(tx *bolt.Tx) error {
 			t = s.newTxn(tx)
 			t.epoch = epoch

@@ -6,8 +6,11 @@ import (
 	"fmt"
 )
 
-// ErrCorrupt is store.ErrCorrupt.
-var ErrCorrupt = errors.New("store: corrupt")
+// The store has these under the same names, and says what they mean.
+var (
+	ErrCorrupt = errors.New("store: corrupt")
+	ErrSchema  = errors.New("store: written by a newer version")
+)
 
 // Corrupt returns an error that wraps ErrCorrupt and says what was wrong.
 func Corrupt(format string, args ...any) error {
