@@ -61,6 +61,8 @@ func restored(t *testing.T, backups ...[]byte) (map[string]any, error) {
 	return snapshot(t, s), nil
 }
 
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
 func readers(backups [][]byte) (rs []io.Reader) {
 	for _, b := range backups {
 		rs = append(rs, bytes.NewReader(b))

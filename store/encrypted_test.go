@@ -250,7 +250,8 @@ func TestDamagedKeys(t *testing.T) {
 		}
 		_, err = d.Check(ctx, true)
 		untouched := keyring.SlotAt(1) // number 0 is nobody's
-		if want := bytes.Equal(damaged[keyring.HeaderSize:untouched], sound[keyring.HeaderSize:untouched]); errors.Is(err, ErrCorrupt) != want || (read == 2) == want {
+		want := bytes.Equal(damaged[keyring.HeaderSize:untouched], sound[keyring.HeaderSize:untouched])
+		if errors.Is(err, ErrCorrupt) != want || (read == 2) == want {
 			t.Errorf("%s: %d of 2 profiles read, Check says %v", fmt.Sprintf(what, args...), read, err)
 		}
 	}
@@ -396,5 +397,3 @@ func TestValueElsewhere(t *testing.T) {
 		t.Errorf("an example as the state: got %v, want ErrCorrupt", err)
 	}
 }
-
-func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }

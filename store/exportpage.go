@@ -70,7 +70,9 @@ func (r *pageReader) run(ctx context.Context) {
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor(),
-				people: beside{c: t.Bucket(bktPeople).Cursor()}, states: beside{c: t.Bucket(bktState).Cursor()}, examples: beside{c: t.Bucket(bktExamples).Cursor()}}
+				people:   beside{c: t.Bucket(bktPeople).Cursor()},
+				states:   beside{c: t.Bucket(bktState).Cursor()},
+				examples: beside{c: t.Bucket(bktExamples).Cursor()}}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16

@@ -22,7 +22,9 @@ type name struct {
 // names reads the ids with a prefix, in their order; faults are those of
 // records that cannot be read.
 func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
-	all, err := viewedPages(s, bktProfiles, pageNames, func(t *txn, k, _ []byte) (name, bool, error) { return t.nameOf(k, prefix) })
+	all, err := viewedPages(s, bktProfiles, pageNames, func(t *txn, k, _ []byte) (name, bool, error) {
+		return t.nameOf(k, prefix)
+	})
 	for _, one := range all {
 		if one.fault != nil {
 			faults = append(faults, one.fault)

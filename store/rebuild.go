@@ -103,7 +103,8 @@ func (r *rebuilder) takeSets(payload []byte) error {
 		return corrupt("profiles are in it that there are not")
 	case roaring.AndNot(kept, r.live).GetCardinality() > 0:
 		return corrupt("%d profiles are neither in it nor in those before", roaring.AndNot(kept, r.live).GetCardinality())
-	case !live.IsEmpty() && int64(live.Maximum())*boltpages.ElementSize > r.limit: // each number has a place in the file, be it free
+	// Each number has a place in the file, be it free.
+	case !live.IsEmpty() && int64(live.Maximum())*boltpages.ElementSize > r.limit:
 		return fmt.Errorf("%w: %d numbers of profiles, at most %d bytes", ErrLimit, live.Maximum(), r.limit)
 	}
 	gone := roaring.AndNot(r.live, kept)

@@ -53,7 +53,9 @@ func viewedOf[T any](s *Store, id string, fn func(t *txn, n uint32) (T, error)) 
 
 // viewedPages collects what read makes of the pairs of a bucket, unless it is not ok: so many
 // pairs in a transaction.
-func viewedPages[T any](s *Store, bucket []byte, size int, read func(t *txn, k, v []byte) (one T, ok bool, err error)) (all []T, err error) {
+func viewedPages[T any](
+	s *Store, bucket []byte, size int, read func(t *txn, k, v []byte) (one T, ok bool, err error),
+) (all []T, err error) {
 	for from := []byte{}; from != nil; {
 		var next []byte
 		page, err := viewed(s, func(t *txn) (page []T, err error) {

@@ -35,7 +35,8 @@ func OpenSalvage(f *os.File, maxKey, maxValue int64) (*Salvage, error) {
 		return nil, err
 	}
 	m.High = min(m.High, uint64(info.Size()/int64(m.PageSize))) // the file may be cut off
-	s := &Salvage{f: f, Meta: m, End: int64(m.High) * int64(m.PageSize), maxKey: maxKey, maxValue: maxValue, used: make([]bool, m.High)}
+	s := &Salvage{f: f, Meta: m, End: int64(m.High) * int64(m.PageSize), maxKey: maxKey, maxValue: maxValue}
+	s.used = make([]bool, m.High)
 	w := Walk{f: f, Meta: m, Used: make([]bool, m.High), Free: s.used}
 	w.freelist()
 	s.Buckets, err = s.Within(Bucket{page: m.Root})
