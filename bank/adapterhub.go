@@ -86,7 +86,7 @@ func (m *Import) Row(side Side, block, adapter int) (weights, bias []float32, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", a.path, err)
 	}
-	rows, cols := p.Shape(side)
+	rows, cols := p.shape(side)
 	return transpose(stored, rows, cols), bias, nil
 }
 
@@ -130,7 +130,8 @@ func openHubWeights(dir string) (*safetensors.File, string, error) {
 	if _, err := os.Stat(path); err == nil {
 		// A pickle is a program: loading one means to run it.
 		return nil, "", &UnsupportedError{
-			Path: path, Field: "format", Value: "pickle", Want: "safetensors: save the adapter with use_safetensors=True",
+			Path: path, Field: "format", Value: "pickle",
+			Want: "safetensors: save the adapter with use_safetensors=True",
 		}
 	}
 	return nil, "", fmt.Errorf("bank: %s: no %s: %w", dir, hubWeightNames[0], os.ErrNotExist)

@@ -10,13 +10,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/xpeft/xpeft/internal/durable"
 )
 
 // ErrCheckpoint is a checkpoint of another job or configuration, or one that is damaged.
 var ErrCheckpoint = errors.New("learner: bad checkpoint")
 
-// checkpoint is all that a step depends on beside the job and the configuration: which profiles, texts and noise a step takes follows from its number.
-// On disk it is the SHA-256 of what follows, then gob.
+// checkpoint is all that a step depends on beside the job and the configuration: which profiles,
+// texts and noise a step takes follows from its number. On disk it is the SHA-256 of what follows,
+// then gob.
 type checkpoint struct {
 	Job     [sha256.Size]byte
 	Losses  []float32
@@ -65,7 +68,8 @@ func (o *adamW) restore(m moments) bool {
 	return true
 }
 
-// identity is the digest of all that decides a run, so that a checkpoint is never continued with other data.
+// identity is the digest of all that decides a run, so that a checkpoint is never continued with
+// other data.
 func (t *bankRun) identity() (sum [sha256.Size]byte) {
 	h := sha256.New()
 	c := t.config
@@ -98,28 +102,15 @@ func (t *bankRun) save() error {
 	}
 	sum := sha256.Sum256(b.Bytes()[sha256.Size:])
 	copy(b.Bytes(), sum[:])
-	return writeDurably(t.config.Checkpoint, b.Bytes())
-}
-
-func writeDurably(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".checkpoint-*.tmp")
+	path := t.config.Checkpoint
+	err := durable.Create(filepath.Dir(path), ".checkpoint-*.tmp", func(f *os.File) (string, error) {
+		_, err := f.Write(b.Bytes())
+		return filepath.Base(path), err
+	})
 	if err != nil {
 		return fmt.Errorf("learner: checkpoint: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("learner: checkpoint: %w", err)
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 // resume continues from the checkpoint, if there is one.
@@ -142,7 +133,8 @@ func (t *bankRun) resume() error {
 		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, t.config.Checkpoint, err)
 	}
 	if ck.Job != t.identity() || len(ck.Each) != len(t.each) || !t.shared.restore(ck.Shared) {
-		return fmt.Errorf("%w: %s is of another job or configuration (%x); delete it to start anew", ErrCheckpoint, t.config.Checkpoint, binary.BigEndian.Uint32(ck.Job[:]))
+		return fmt.Errorf("%w: %s is of another job or configuration (%x); delete it to start anew", ErrCheckpoint,
+			t.config.Checkpoint, binary.BigEndian.Uint32(ck.Job[:]))
 	}
 	for i, o := range t.each {
 		if !o.restore(ck.Each[i]) {

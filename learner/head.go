@@ -6,17 +6,18 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// HeadInit is the standard deviation of a new head's weights, BERT's own.
-const HeadInit = 0.02
+// headInit is the standard deviation of a new head's weights, BERT's own.
+const headInit = 0.02
 
-// NewHead is an untrained head over embeddings of d values, with weights from N(0, HeadInit²) and no biases: linear or, as in the paper and
-// AdapterHub, of two layers with a tanh between. No labels make a regressor. The same seed gives the same bits.
+// NewHead is an untrained head over embeddings of d values, with weights from N(0, 0.02²) and
+// no biases: linear or, as in the paper and AdapterHub, of two layers with a tanh between. No
+// labels make a regressor. The same seed gives the same bits.
 func NewHead(labels []string, d int, twoLayers bool, seed uint64) *model.Head {
 	rng := rand.New(rand.NewPCG(seed, 0xd1b54a32d192ed03))
 	weights := func(n int) []float32 {
 		w := make([]float32, n)
 		for i := range w {
-			w[i] = float32(HeadInit * rng.NormFloat64())
+			w[i] = float32(headInit * rng.NormFloat64())
 		}
 		return w
 	}

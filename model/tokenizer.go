@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent use.
+// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent
+// use.
 type Tokenizer struct {
 	flags    tokenizerFlags
 	vocab    *vocab
@@ -18,7 +19,7 @@ type Tokenizer struct {
 	maxChars int // a longer word is unknown
 	length   int // of a text in tokens, as the folder's files say; 0 if they do not
 
-	cls, sep, unk, pad int32
+	cls, sep, unk int32
 
 	ascii    [256]asciiClass
 	points   [128]int32 // the ids of ASCII punctuation, which no word contains
@@ -32,12 +33,12 @@ type tokenizerFlags struct {
 
 // tokenizerSpec is what the files of any kind of tokenizer folder come down to.
 type tokenizerSpec struct {
-	flags              tokenizerFlags
-	vocab              map[string]int32
-	prefix             string // of a word's later pieces
-	maxChars           int
-	cls, sep, unk, pad string
-	added              []addedToken
+	flags         tokenizerFlags
+	vocab         map[string]int32
+	prefix        string // of a word's later pieces
+	maxChars      int
+	cls, sep, unk string
+	added         []addedToken
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
@@ -62,7 +63,6 @@ func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
 		}
 		*special.id = id
 	}
-	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
 	for c := range t.points {
 		t.points[c] = t.unk
 		if id, ok := v.ids[string(rune(c))]; ok {
@@ -87,16 +87,16 @@ func (t *Tokenizer) VocabSize() int { return t.vocab.size }
 // FoldsCase says whether upper and lower case are one to the tokenizer.
 func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
 
-// PadID is the id that fills a batch's shorter rows.
-func (t *Tokenizer) PadID() int32 { return t.pad }
-
-// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids, added tokens, vocabulary, maxTokens.
-// It does not depend on which files the tokenizer was read from.
+// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids,
+// added tokens, vocabulary, maxTokens. It does not depend on which files the tokenizer was read
+// from.
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 	h := sha256.New()
 	f := t.flags
-	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d sep=%d unk=%d max=%d\n",
-		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep, t.unk, maxTokens)
+	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
+		"sep=%d unk=%d max=%d\n",
+		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
+		t.unk, maxTokens)
 	hashTokens(h, t.added.ids)
 	hashTokens(h, t.vocab.ids)
 	return [32]byte(h.Sum(nil))

@@ -6,22 +6,25 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/store"
 )
 
-// jointBank is axes on which a population's people differ, with the shared head that they were trained with.
+// jointBank is axes on which a population's people differ, with the shared head that they were
+// trained with.
 type jointBank struct {
-	*bank.Joint
+	*axes.Joint
 	ref    uint32
 	digest store.Digest
 	head   uint32 // ref
 	model  *population.Model
 }
 
-// A code along joint axes has one row for all labels. In a record it is the row of label 0, at a scale of 1.
+// A code along joint axes has one row for all labels. In a record it is the row of label 0, at a
+// scale of 1.
 const (
 	jointLabel = 0
 	jointScale = 160
@@ -34,7 +37,8 @@ func (j *jointBank) code(row []byte) []store.Code {
 // fold is the uniform average of the directions that a row selects.
 func (j *jointBank) fold(row []byte) codeRows {
 	C, D := len(j.Labels), j.Dim()
-	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C), levels: j.Levels(nil, row)}
+	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C),
+		levels: j.Levels(nil, row)}
 	j.AddRow(w, f.offset, row)
 	for c := range f.rows {
 		f.rows[c] = w[c*D : (c+1)*D]
@@ -50,8 +54,10 @@ func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 		return nil, err
 	case rec.Head != j.head || rec.OwnHead != nil:
 		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrModelMismatch)
-	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) || c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
-		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt, len(rec.Codes), c.K, c.Labels, j.K())
+	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
+		c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
+		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt,
+			len(rec.Codes), c.K, c.Labels, j.K())
 	}
 	return j, nil
 }
@@ -87,7 +93,7 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 	return j, err
 }
 
-// populationModel is the joint axes and their head as learner/population has them.
+// populationModel is the joint axes and their head as internal/population has them.
 func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	h, err := p.head(j.head)
 	if err != nil {
@@ -96,11 +102,13 @@ func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	if !slices.Equal(h.Labels, j.Labels) || !p.seesFeatures(h) {
 		return nil, fmt.Errorf("%w: joint axes for other labels than their head's", ErrCorrupt)
 	}
-	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B, Range: j.Range, Digits: j.Digits, Counts: h.Counts,
+	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B,
+		Range: j.Range, Digits: j.Digits, Counts: h.Counts,
 		Beta: float64(j.Beta), Own: j.Own}, nil
 }
 
-// newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as nobody has changed the shared head since. nil: there are none.
+// newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as
+// nobody has changed the shared head since. nil: there are none.
 func (p *SDK) newcomersJoint() (*jointBank, error) {
 	if p.axes == nil {
 		return nil, nil

@@ -8,12 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/store"
 )
 
 // testJoint is one joint axis of three digits over the φ of testAxes(8): N is 6.
-func testJoint(axes store.BankInfo) *bank.Joint {
-	a := &bank.Joint{Axes: bank.Digest(axes.Digest), Labels: []string{"yes", "no"}, People: 40, V: make([]float32, 2*16), B: []float32{1, -1}, Range: []float32{2}, Digits: []int{3}}
+func testJoint(over store.BankInfo) *axes.Joint {
+	a := &axes.Joint{Axes: bank.Digest(over.Digest), Labels: []string{"yes", "no"}, People: 40,
+		V: make([]float32, 2*16), B: []float32{1, -1}, Range: []float32{2}, Digits: []int{3}}
 	a.V[3] = 0.5
 	return a
 }
@@ -21,7 +23,7 @@ func testJoint(axes store.BankInfo) *bank.Joint {
 func TestAddJoint(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	axes := addAxes(t, dir, st, 8)
-	info, err := AddJoint(t.Context(), st, dir, testJoint(axes))
+	info, err := AddAxes(t.Context(), st, dir, testJoint(axes))
 	must(t, err)
 	stored, err := st.Bank(info.Ref)
 	must(t, err)
@@ -38,12 +40,12 @@ func TestAddJoint(t *testing.T) {
 		t.Errorf("got %q, %v, want no problems", problems, err)
 	}
 	unknown := testJoint(store.BankInfo{Digest: store.Digest{9}})
-	if _, err := AddJoint(t.Context(), st, dir, unknown); !errors.Is(err, store.ErrMismatch) {
+	if _, err := AddAxes(t.Context(), st, dir, unknown); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("over axes that nobody has: got %v, want ErrMismatch", err)
 	}
 	odd := testJoint(axes)
 	odd.V = odd.V[:2*15]
-	if _, err := AddJoint(t.Context(), st, dir, odd); !errors.Is(err, store.ErrMismatch) {
+	if _, err := AddAxes(t.Context(), st, dir, odd); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("of another size: got %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, dir); len(got) != 2 {
@@ -51,11 +53,12 @@ func TestAddJoint(t *testing.T) {
 	}
 }
 
-// TestJointTravels: joint axes are in backups, and in bundles for folders that have the axes that they are over.
+// TestJointTravels: joint axes are in backups, and in bundles for folders that have the axes that
+// they are over.
 func TestJointTravels(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	axes := addAxes(t, dir, st, 8)
-	info, err := AddJoint(t.Context(), st, dir, testJoint(axes))
+	info, err := AddAxes(t.Context(), st, dir, testJoint(axes))
 	must(t, err)
 	put(t, st, "ann", info.Ref)
 	var backup, bundle bytes.Buffer
@@ -70,7 +73,8 @@ func TestJointTravels(t *testing.T) {
 		t.Errorf("restored: got %+v, %v", got, err)
 	}
 	bare, bareStore := newFolder(t, 8)
-	if _, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()), ImportOptions{KnownAxes: true}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()),
+		ImportOptions{KnownAxes: true}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("into a folder without the axes: got %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, bare); len(got) != 0 {
@@ -81,7 +85,8 @@ func TestJointTravels(t *testing.T) {
 	must(t, err)
 	got, err := bareStore.BankByDigest(info.Digest)
 	must(t, err)
-	if a, err := OpenJoint(bare, got); err != nil || !cmp.Equal(a, testJoint(axes)) || rep.Profiles != 1 || rep.Banks != 1 {
+	if a, err := OpenJoint(bare, got); err != nil || !cmp.Equal(a, testJoint(axes)) || rep.Profiles != 1 ||
+		rep.Banks != 1 {
 		t.Errorf("imported: got %+v, %v, %+v", a, err, rep)
 	}
 }

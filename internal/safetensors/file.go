@@ -25,7 +25,7 @@ type File struct {
 
 // Open maps the file at path read-only and checks it. Nothing but the header is read.
 func Open(path string) (*File, error) {
-	m, err := mapFile(path)
+	m, err := Map(path)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// mapFile refuses what mmap cannot serve: folders, pipes, and empty files.
-func mapFile(path string) (mmap.MMap, error) {
+// Map maps a file read-only. It refuses what mmap cannot serve, folders, pipes, and empty files.
+func Map(path string) (mmap.MMap, error) {
 	h, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,8 @@ func parse(b []byte) (*File, error) {
 	if err := checkCover(entries, int64(len(data))); err != nil {
 		return nil, err
 	}
-	f := &File{metadata: metadata, raw: b, index: make(map[string]int, len(entries)), tensors: make([]Tensor, len(entries))}
+	f := &File{metadata: metadata, raw: b, index: make(map[string]int, len(entries)),
+		tensors: make([]Tensor, len(entries))}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 	for i, e := range entries {
 		// The capacity is cut too, so that no append can reach a neighbour.

@@ -4,17 +4,17 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/model"
 )
 
-// Answered reads the texts' features, each text once. People with fewer than least answers, without those whose label is dropped, are left out. taps are blocks whose
-// states are centred and scaled by each population's texts; nil: φ of the axes that are shipped for the model.
+// Answered reads the texts' features, each text once. People with fewer than least answers, without
+// those whose label is dropped, are left out. taps are blocks whose states are centred and scaled
+// by each population's texts; nil: φ of the axes that are shipped for the model.
 func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []string, taps []int) (*Answered, error) {
 	a, texts := answers(d, least, drop)
 	a.Hidden, a.Taps = m.Encoder.Hidden(), taps
-	var shipped *bank.Axes
+	var shipped *axes.Axes
 	if taps == nil {
 		c, err := model.OpenCheckpoint(m.Dir)
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // heldShare is the share of answers, or of texts, that are kept back for the test.
@@ -81,7 +81,8 @@ func deal(people []population.Answers, seed uint64) {
 	}
 }
 
-// features are φ of all texts: the states after each tap centred and scaled to the same mean square by the texts of the population alone, unless they are φ already.
+// features are φ of all texts: the states after each tap centred and scaled to the same mean square
+// by the texts of the population alone, unless they are φ already.
 func (d *Answered) features(used []bool) []float32 {
 	if d.Scaled {
 		return d.States
