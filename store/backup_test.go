@@ -491,7 +491,7 @@ func TestBackupWithoutEpoch(t *testing.T) {
 	secrets(t, s, 3)
 	refuse := func(err error) {
 		s.writer.Lock()
-		s.nameless = err
+		s.refused = err
 		s.writer.Unlock()
 	}
 	refuse(ErrFull)
@@ -534,7 +534,8 @@ func TestBackupLostSet(t *testing.T) {
 
 // TestBackupOfDamaged: what Restore would refuse is not written.
 func TestBackupOfDamaged(t *testing.T) {
-	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1), "examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
+	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1),
+		"examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
 		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
 		if err != nil {
 			t.Fatal(err)
@@ -542,7 +543,8 @@ func TestBackupOfDamaged(t *testing.T) {
 		defer s.Close()
 		must(s.PutBank(ctx, testBank))
 		for range 2 {
-			must(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
+			must(s.Put(ctx, randomProfile(newRand(t), "ann"),
+				Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
 		}
 		if _, err := s.Backup(ctx, io.Discard, nil); err != nil {
 			t.Fatal(err)
@@ -567,7 +569,8 @@ func TestBackupFiles(t *testing.T) {
 		}
 		for _, report := range []bool{false, true} {
 			text := fmt.Appendf(nil, "%v of %s", report, info.Digest.Short())
-			fs = append(fs, BackupFile{report, int64(len(text)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }})
+			fs = append(fs, BackupFile{report, int64(len(text)),
+				func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }})
 		}
 		return fs, nil
 	}

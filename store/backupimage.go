@@ -38,7 +38,8 @@ func newImageRestorer(path string, limit int64) (r *imageRestorer, err error) {
 func (r *imageRestorer) begin(h *backupHeader) error {
 	switch {
 	case h.pages > uint64(r.limit)/uint64(h.pageSize):
-		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize, r.limit)
+		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize,
+			r.limit)
 	case h.since != 0 && h.pageSize != r.pageSize:
 		return corrupt("pages of %d bytes, after %d", h.pageSize, r.pageSize)
 	}

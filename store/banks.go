@@ -36,7 +36,8 @@ func checkBank(info BankInfo) error {
 		return fmt.Errorf("store: bank %s: %w", info.Digest.Short(), err)
 	}
 	if len(info.Properties) > maxProperties {
-		return fmt.Errorf("%w: bank's properties of %d bytes, at most %d", ErrLimit, len(info.Properties), maxProperties)
+		return fmt.Errorf("%w: bank's properties of %d bytes, at most %d", ErrLimit, len(info.Properties),
+			maxProperties)
 	}
 	return nil
 }

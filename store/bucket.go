@@ -62,7 +62,7 @@ func (r readBucket) of(prefix []byte) iter.Seq2[[]byte, []byte] {
 type bucket struct {
 	readBucket
 	sum     *sum
-	changed *roaring.Bitmap // the numbers that its keys begin with, of those written; nil: it is not one of profiles, or nobody asks
+	changed *roaring.Bitmap // whose keys were written; nil if its keys are not profiles', or nobody asks
 }
 
 func (b bucket) note(key []byte) {

@@ -104,7 +104,8 @@ func newFrameReader(chunks *chunkReader, limit int64) (*bundleReader, error) {
 		return nil, err
 	}
 	source := &bundleSource{chunks, z, limit, limit}
-	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source, banks: map[uint32]BankInfo{}}, nil
+	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source,
+		banks: map[uint32]BankInfo{}}, nil
 }
 
 func (b *bundleReader) Close() { b.source.z.Close() }

@@ -126,7 +126,8 @@ func (p *Profile) overBanks(bank func(ref uint32) (BankInfo, error)) error {
 			return err
 		}
 		if m.N != info.N || m.Blocks != info.Blocks {
-			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank, info.N, info.Blocks)
+			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank,
+				info.N, info.Blocks)
 		}
 	}
 	for _, c := range p.Codes {

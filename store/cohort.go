@@ -47,8 +47,8 @@ func cohortOfLearned(learned bool) string {
 
 // cohortRules say which cohorts a profile is in.
 type cohortRules struct {
-	headLabels func(head []byte) (labels []string, counts []uint32) // Options.HeadLabels; nil: there are no cohorts of labels
-	shared     sync.Map                                             // Digest of a shared head → []string, the cohorts of its labels
+	headLabels func(head []byte) (labels []string, counts []uint32) // nil: there are no cohorts of labels
+	shared     sync.Map                                             // digest of a head → cohorts of its labels
 }
 
 // of returns the cohorts of a profile in their order. With an error, which is

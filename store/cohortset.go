@@ -86,7 +86,8 @@ func cohortName(key []byte) string {
 	return fmt.Sprintf("cohort of %s %x", kind, value)
 }
 
-var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohortLabel: "label", cohortLearned: "learned"}
+var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohortLabel: "label",
+	cohortLearned: "learned"}
 
 // writeAll stores all sets of a file that has none, and which kinds they are of.
 func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {

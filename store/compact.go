@@ -58,8 +58,8 @@ func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFil
 	if s.closing.Load() {
 		return report, nil, ErrClosed
 	}
-	if s.nameless != nil {
-		return report, nil, s.nameless
+	if s.refused != nil {
+		return report, nil, s.refused
 	}
 	old = s.db.Load()
 	was, err := old.file.Stat()
@@ -98,8 +98,8 @@ func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
 	old := s.db.Load()
 	s.use(next)
 	s.leave(old)
-	s.nameless = s.syncFolder(path)
-	return s.nameless
+	s.refused = s.syncFolder(path)
+	return s.refused
 }
 
 // beforeCompact does what needs no writer to wait.

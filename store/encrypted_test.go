@@ -64,8 +64,10 @@ func newEncrypted(t *testing.T) *Store {
 	for range 2 {
 		for _, id := range []string{"ann of the tests", "bob of the tests"} {
 			p := maskedProfile(newRand(t), id)
-			p.OwnHead, p.Affine, p.Codes = []byte("head of "+id), []byte("affine of "+id), []Code{testCode(1, 10, 3, 7, 70)}
-			w := Write{State: []byte("state of " + id), Append: []Example{{Text: "text of " + id, Label: "label of " + id}}}
+			p.OwnHead, p.Affine, p.Codes = []byte("head of "+id), []byte("affine of "+id),
+				[]Code{testCode(1, 10, 3, 7, 70)}
+			w := Write{State: []byte("state of " + id),
+				Append: []Example{{Text: "text of " + id, Label: "label of " + id}}}
 			if _, err := s.Put(ctx, p, w); err != nil {
 				t.Fatal(err)
 			}
@@ -98,14 +100,17 @@ func TestNothingInTheClear(t *testing.T) {
 	}
 	db, keys := files(t, s)
 	plain := newStore(t, &Options{NoSync: true})
-	if _, err := plain.Put(ctx, ann, Write{State: []byte("state of ann"), Append: []Example{{Text: "text of ann"}}}); err != nil {
+	if _, err := plain.Put(ctx, ann,
+		Write{State: []byte("state of ann"), Append: []Example{{Text: "text of ann"}}}); err != nil {
 		t.Fatal(err)
 	}
 	clear, err := os.ReadFile(plain.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "), []byte("state of "), []byte("text of "), ann.Mask.Bytes(), slices.Concat(ann.Codes[0].Scales, ann.Codes[0].Rows)} {
+	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "),
+		[]byte("state of "), []byte("text of "), ann.Mask.Bytes(),
+		slices.Concat(ann.Codes[0].Scales, ann.Codes[0].Rows)} {
 		if !bytes.Contains(clear, secret) {
 			t.Errorf("%q is not in the file of a store in the clear either", secret)
 		}
@@ -385,7 +390,8 @@ func TestValueElsewhere(t *testing.T) {
 		earlier := w.Bucket(bktHistory).Get(key32x64(bob.Number, 1))
 		return errors.Join(
 			w.Bucket(bktProfiles).replace(key32(bob.Number), bytes.Clone(earlier)),
-			w.Bucket(bktState).replace(key32(bob.Number), bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
+			w.Bucket(bktState).replace(key32(bob.Number),
+				bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,9 +27,9 @@ var (
 	// ErrReadOnly is returned by writes to a store opened with ReadOnly, and by
 	// Open without it for a file that cannot be written.
 	ErrReadOnly = errors.New("store: read-only")
-	// ErrFull says that there was no room for a write: the disk, a quota or a
-	// limit on the size of files is used up. Nothing of it is stored; what was there can be read, and written
-	// once there is room.
+	// ErrFull says that there was no room for a write: the disk, a quota or a limit on the size of
+	// files is used up. Nothing of it is stored; what was there can be read, and written once there
+	// is room.
 	ErrFull = errors.New("store: no room on the disk")
 	// ErrKey says that a store is encrypted and the master key is missing or
 	// not its own, or that its file of keys is missing or another's.

@@ -126,8 +126,8 @@ func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 // writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
 // The caller holds s.writer, or is Open.
 func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
-	if s.nameless != nil {
-		return s.nameless
+	if s.refused != nil {
+		return s.refused
 	}
 	f, err := s.enter()
 	if err != nil {

@@ -92,7 +92,8 @@ func (s *Store) finishImport() error {
 	m.begun = true
 	report, err := m.finish()
 	if err == nil || err == m.left || m.lost { // what is lost is in the log
-		s.opts.Logger.Info("finished an import", "profiles", report.Profiles, "skipped", report.Skipped, "first", m.left)
+		s.opts.Logger.Info("finished an import", "profiles", report.Profiles, "skipped", report.Skipped, "first",
+			m.left)
 		return nil
 	}
 	return err

@@ -56,13 +56,14 @@ func TestImportBank(t *testing.T) {
 	t.Run("file", func(t *testing.T) {
 		to := empty()
 		var got []byte
-		report, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(info BankInfo, r io.Reader) (err error) {
-			if info.Digest != testBank.Digest || !bytes.Equal(info.Properties, testBank.Properties) {
-				t.Errorf("got %v, want %v", info, testBank)
-			}
-			got, err = io.ReadAll(r)
-			return err
-		}})
+		report, err := to.Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(info BankInfo, r io.Reader) (err error) {
+				if info.Digest != testBank.Digest || !bytes.Equal(info.Properties, testBank.Properties) {
+					t.Errorf("got %v, want %v", info, testBank)
+				}
+				got, err = io.ReadAll(r)
+				return err
+			}})
 		if err != nil || report.Banks != 1 || !bytes.Equal(got, file) {
 			t.Fatalf("got %+v, %v and %d bytes, want %d", report, err, len(got), len(file))
 		}
@@ -71,7 +72,8 @@ func TestImportBank(t *testing.T) {
 		}
 	})
 	t.Run("file not read to its end", func(t *testing.T) {
-		report, err := empty().Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(BankInfo, io.Reader) error { return nil }})
+		report, err := empty().Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(BankInfo, io.Reader) error { return nil }})
 		if err != nil || report.Profiles != 5 {
 			t.Errorf("got %+v, %v", report, err)
 		}
@@ -79,7 +81,8 @@ func TestImportBank(t *testing.T) {
 	t.Run("file refused", func(t *testing.T) {
 		refusal := errors.New("no")
 		to := empty()
-		_, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(BankInfo, io.Reader) error { return refusal }})
+		_, err := to.Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(BankInfo, io.Reader) error { return refusal }})
 		if !errors.Is(err, refusal) {
 			t.Errorf("got %v, want %v", err, refusal)
 		}
@@ -89,17 +92,19 @@ func TestImportBank(t *testing.T) {
 	})
 	t.Run("allowed", func(t *testing.T) {
 		for _, b := range [][]byte{bundle, bare} {
-			report, err := empty().Import(ctx, bytes.NewReader(b), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+			report, err := empty().Import(ctx, bytes.NewReader(b),
+				ImportOptions{AllowBank: func(BankInfo) error { return nil }})
 			if err != nil || report.Profiles != 5 || report.Banks != 1 {
 				t.Errorf("got %+v, %v", report, err)
 			}
 		}
 	})
 	t.Run("file cut", func(t *testing.T) {
-		_, err := empty().Import(ctx, bytes.NewReader(bundle[:len(bundle)/2]), ImportOptions{OnBank: func(_ BankInfo, r io.Reader) error {
-			_, err := io.ReadAll(r)
-			return err
-		}})
+		_, err := empty().Import(ctx, bytes.NewReader(bundle[:len(bundle)/2]),
+			ImportOptions{OnBank: func(_ BankInfo, r io.Reader) error {
+				_, err := io.ReadAll(r)
+				return err
+			}})
 		if !errors.Is(err, ErrCorrupt) {
 			t.Errorf("got %v, want ErrCorrupt", err)
 		}
@@ -169,7 +174,8 @@ func TestBundleBomb(t *testing.T) {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrLimit) {
 				t.Errorf("bundle of %d bytes: got %v, want ErrCorrupt or ErrLimit", len(b), err)
 			}
-			// All that was allocated, whether it was freed or not: mostly zstd's window and what is copied.
+			// All that was allocated, whether it was freed or not: mostly zstd's window and what is
+			// copied.
 			runtime.ReadMemStats(&after)
 			if got := after.TotalAlloc - before.TotalAlloc; got > bombMemory {
 				t.Errorf("bundle of %d bytes: got %d bytes allocated, want at most %d", len(b), got, bombMemory)

@@ -64,7 +64,8 @@ func (m *merger) finish() (ImportReport, error) {
 	if m.lost {
 		err = errors.Join(err, m.s.dropPending(err))
 	}
-	return m.report, fmt.Errorf("%d of %d profiles are merged, the rest waits for the next import or opening: %w", m.now.merged, m.now.total, err)
+	return m.report, fmt.Errorf("%d of %d profiles are merged, the rest waits for the next import or opening: %w",
+		m.now.merged, m.now.total, err)
 }
 
 // undone says whether nothing was merged, nor can be found merged after a crash.

@@ -21,7 +21,8 @@ var (
 func (s *Store) refuseOld() error {
 	return s.view(func(t *txn) error {
 		if t.Tx.Bucket(bktMerge) != nil {
-			return fmt.Errorf("%w: an import of an older version was cut short; open the store for writing once", ErrReadOnly)
+			return fmt.Errorf("%w: an import of an older version was cut short; open the store for writing once",
+				ErrReadOnly)
 		}
 		return nil
 	})

@@ -82,7 +82,7 @@ func mapSize(n int64) int64 {
 // cannot be read. The caller holds s.writer.
 func (s *Store) makeRoom() (size int64) {
 	f := s.db.Load()
-	if s.opts.ReadOnly || s.nameless != nil {
+	if s.opts.ReadOnly || s.refused != nil {
 		return 0
 	}
 	if err := s.readPages(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
@@ -135,7 +135,7 @@ func (s *Store) mapAgain(f *boltFile, larger Options) error {
 	})
 	if err != nil {
 		if lost := relock(f.file); lost != nil { // bbolt gives the lock up when it fails
-			s.nameless = fmt.Errorf("store: the file's lock is lost: %w", lost)
+			s.refused = fmt.Errorf("store: the file's lock is lost: %w", lost)
 		}
 		return fmt.Errorf("map the file again: %w", err)
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
-// withPages is what a store's file holds, in a file of another page size: that of a machine whose memory has such pages.
+// withPages is what a store's file holds, in a file of another page size: that of a machine whose
+// memory has such pages.
 func withPages(t *testing.T, from string, size int) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "xpeft.db")

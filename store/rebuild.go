@@ -102,7 +102,8 @@ func (r *rebuilder) takeSets(payload []byte) error {
 	case roaring.AndNot(carried, live).GetCardinality() > 0:
 		return corrupt("profiles are in it that there are not")
 	case roaring.AndNot(kept, r.live).GetCardinality() > 0:
-		return corrupt("%d profiles are neither in it nor in those before", roaring.AndNot(kept, r.live).GetCardinality())
+		return corrupt("%d profiles are neither in it nor in those before",
+			roaring.AndNot(kept, r.live).GetCardinality())
 	// Each number has a place in the file, be it free.
 	case !live.IsEmpty() && int64(live.Maximum())*boltpages.ElementSize > r.limit:
 		return fmt.Errorf("%w: %d numbers of profiles, at most %d bytes", ErrLimit, live.Maximum(), r.limit)
@@ -228,7 +229,8 @@ func (r *rebuilder) end() (got backupEnd, err error) {
 	}
 	switch {
 	case !r.led.Equals(r.carried) || !r.records.Equals(r.carried):
-		err = corrupt("%d ids and %d records of %d profiles", r.led.GetCardinality(), r.records.GetCardinality(), r.carried.GetCardinality())
+		err = corrupt("%d ids and %d records of %d profiles", r.led.GetCardinality(), r.records.GetCardinality(),
+			r.carried.GetCardinality())
 	case !r.sealed() && r.links != 0:
 		err = corrupt("ids lead to the records of others")
 	case !r.slots.Equals(slots):

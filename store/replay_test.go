@@ -51,7 +51,8 @@ func TestPowerLost(t *testing.T) {
 func (w written) eachImage(t *testing.T, fn func(path, what string, want map[string]content)) {
 	path := filepath.Join(t.TempDir(), "xpeft.db")
 	try := func(file []byte, want map[string]content, what string, args ...any) {
-		if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
+		if err := errors.Join(os.WriteFile(path, file, 0o600),
+			os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		fn(path, fmt.Sprintf(what, args...), want)
@@ -106,9 +107,11 @@ func transactions(t *testing.T) (ws []written) {
 	}
 	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
-	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget", "put", "observe", "batch", "put"} {
+	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget",
+		"put", "observe", "batch", "put"} {
 		result, mark := noProfile, r.Uint64()
-		for id := r.IntN(crashProfiles); result == noProfile; id = (id + 1) % crashProfiles { // until one has what the kind needs
+		// until one has what the kind needs
+		for id := r.IntN(crashProfiles); result == noProfile; id = (id + 1) % crashProfiles {
 			if result, err = (crashOp{kind, 0, id, mark}).run(s, bundle); err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +123,8 @@ func transactions(t *testing.T) (ws []written) {
 			t.Fatal(err)
 		}
 		now := fileOfKeys(image.path)
-		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen, keys: bothKeys(keys, now)}))
+		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen,
+			keys: bothKeys(keys, now)}))
 		first, seen, keys = after, image.seen, now
 	}
 	if len(ws) < 15 {

@@ -123,7 +123,8 @@ func (r *restorer) apply(src io.Reader) error {
 	r.bundleReader = b
 	defer b.Close()
 	err = r.readAll(version)
-	if (errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) || errors.Is(err, ErrKey)) && r.source.left >= 0 { // unless it is damaged
+	refused := errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) || errors.Is(err, ErrKey)
+	if refused && r.source.left >= 0 { // unless it is damaged
 		_, bad := io.Copy(io.Discard, b.Reader)
 		return errors.Join(bad, err)
 	}

@@ -130,7 +130,8 @@ func (f *restoredFile) dropWhere(bucket []byte, match func(k, v []byte) bool) er
 
 // finish writes what follows from the rest, and makes all durable.
 func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally) error {
-	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank, nextHead: next.nextHead}
+	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank,
+		nextHead: next.nextHead}
 	if !live.IsEmpty() {
 		now.nextNumber = uint64(live.Maximum()) + 1
 	}
@@ -158,7 +159,8 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 		now.recordBytes += uint64(len(v))
 		return nil
 	})
-	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1), f.commit())
+	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1),
+		f.commit())
 	if err == nil && f.dropped {
 		err = f.rewrite()
 	}

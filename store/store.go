@@ -35,7 +35,7 @@ type Store struct {
 	imports   atomic.Int64  // that run or wait
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
-	nameless  error                 // why nothing more is written: a crash may lose the file's name, or the lock is lost; under writer
+	refused   error                 // under writer: why no write begins: the file may lose its name, or its lock
 	closing   atomic.Bool           // no more writes
 	closed    atomic.Bool           // no more reads
 	closeOnce sync.Once
@@ -162,7 +162,8 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles, room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles,
+		room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
 	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {

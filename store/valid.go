@@ -22,10 +22,10 @@ const (
 // backedUp are the buckets of a backup, in its order, and what messages call
 // their pairs.
 var backedUp = []backedUpBucket{
-	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"}, {tagName, bktNames, "head name"},
-	{tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"}, {tagHistory, bktHistory, "history"},
-	{tagState, bktState, "state"}, {tagExample, bktExamples, "example"}, {tagPerson, bktPeople, "person"},
-	{tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
+	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"},
+	{tagName, bktNames, "head name"}, {tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"},
+	{tagHistory, bktHistory, "history"}, {tagState, bktState, "state"}, {tagExample, bktExamples, "example"},
+	{tagPerson, bktPeople, "person"}, {tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
 }
 
 type backedUpBucket struct {
