@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/xpeft/xpeft/store/internal/bundle"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -90,7 +91,7 @@ type backingUp struct {
 	keys  []byte // the file of keys
 	files []bankFile
 	now   base
-	out   *bundleWriter
+	out   *bundle.Writer
 
 	pairs     []byte // of the frame to come: of one bucket
 	pairCount uint64

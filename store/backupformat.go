@@ -2,18 +2,16 @@ package store
 
 import (
 	"encoding/binary"
-	"io"
 	"math"
 	"slices"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/bundle"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
-// A backup is chunks of a zstd stream of frames, as a bundle is, under another
-// magic. docs/format.md draws it.
-
-var backupMagic = []byte("XPEFTA")
+// backupFormat is that of backups; docs/format.md draws it.
+var backupFormat = bundle.Format{Magic: "XPEFTA", Name: "backup", Newest: backupVersion}
 
 const (
 	backupOfPages = 1 // version: read, and written no more
@@ -145,17 +143,4 @@ func decodeBackupEnd(version uint16, payload []byte) (e backupEnd, err error) {
 	}
 	e.pairs, e.files, e.profiles = d.uvarint("pairs"), d.uvarint("files"), d.uvarint("profiles")
 	return e, d.end()
-}
-
-func newBackupWriter(w io.Writer) (*bundleWriter, error) {
-	return newFrameWriter(w, backupMagic, backupVersion, nil)
-}
-
-func newBackupReader(r io.Reader, limit int64) (b *bundleReader, version uint16, err error) {
-	c, version, err := openChunks(r, backupMagic, "backup", backupVersion)
-	if err != nil {
-		return nil, 0, err
-	}
-	b, err = newFrameReader(c, limit)
-	return b, version, err
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // imageBackup writes a backup of version 1 of a file: all its pages, or those that differ from
@@ -22,11 +24,13 @@ func imageBackup(t *testing.T, image, earlier []byte, revision, since byte) []by
 		header = append(header, base[:]...)
 	}
 	var out bytes.Buffer
-	w, err := newFrameWriter(&out, backupMagic, backupOfPages, nil)
+	format := backupFormat
+	format.Newest = backupOfPages
+	w, err := bundle.NewWriter(&out, format, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = w.frame(backupFrameHeader, append(header, 0))
+	err = w.Frame(backupFrameHeader, append(header, 0))
 	count := 0
 	for n := range pages {
 		page := image[n*pageSize:][:pageSize]
@@ -34,11 +38,11 @@ func imageBackup(t *testing.T, image, earlier []byte, revision, since byte) []by
 			continue
 		}
 		count++
-		err = errors.Join(err, w.frame(backupFramePages, append(binary.AppendUvarint(nil, uint64(n)), page...)))
+		err = errors.Join(err, w.Frame(backupFramePages, append(binary.AppendUvarint(nil, uint64(n)), page...)))
 	}
 	name := Digest{revision}
 	end := append(name[:], backupEnd{pairs: uint64(count), profiles: 7}.encode()...)
-	if err := errors.Join(err, w.frame(backupFrameEnd, end), w.Close()); err != nil {
+	if err := errors.Join(err, w.Frame(backupFrameEnd, end), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/xpeft/xpeft/store/internal/bundle"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -17,21 +18,21 @@ import (
 // store's are not decrypted for it, and one way serves both.
 
 func (b *backingUp) write(t *txn, w io.Writer) (err error) {
-	if b.out, err = newBackupWriter(w); err != nil {
+	if b.out, err = bundle.NewWriter(w, backupFormat, nil); err != nil {
 		return err
 	}
 	if err := b.writeAll(t); err != nil {
-		b.out.z.Close() // frees its memory; the chunks stay without an end
+		b.out.Abort()
 		return err
 	}
 	err = b.out.Close()
-	b.now.digest = b.out.chunks.sum
+	b.now.digest = b.out.Sum()
 	return err
 }
 
 func (b *backingUp) writeAll(t *txn) error {
 	b.header.banks = b.now.files
-	if err := b.out.frame(backupFrameHeader, b.header.encode()); err != nil {
+	if err := b.out.Frame(backupFrameHeader, b.header.encode()); err != nil {
 		return err
 	}
 	carried, err := b.writeSets(t)
@@ -47,7 +48,7 @@ func (b *backingUp) writeAll(t *txn) error {
 		}
 	}
 	end := backupEnd{pairs: b.pairCount, files: uint64(b.report.Files), profiles: uint64(b.report.Profiles)}
-	return b.out.frame(backupFrameEnd, end.encode())
+	return b.out.Frame(backupFrameEnd, end.encode())
 }
 
 // writeSets finds the numbers that there are, and those of them that are to be
@@ -68,7 +69,7 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 	}
 	b.report.Profiles, b.report.Written = int64(live.GetCardinality()), int64(carried.GetCardinality())
 	sets := appendBytes(nil, encodeSet(live))
-	return carried, b.out.frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
+	return carried, b.out.Frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
 }
 
 // writePairs writes those of every bucket. Banks and heads never change, so
@@ -186,7 +187,7 @@ func (b *backingUp) flush() error {
 	if len(b.pairs) == 0 {
 		return nil
 	}
-	err := b.out.frame(backupFramePairs, b.pairs)
+	err := b.out.Frame(backupFramePairs, b.pairs)
 	b.pairs = b.pairs[:0]
 	return err
 }
@@ -203,7 +204,7 @@ func (b *backingUp) writeBankFile(f bankFile) (err error) {
 		kind = backupFrameReport
 	}
 	b.report.Files++
-	err = b.out.file(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
+	err = b.out.File(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
 	if errors.Is(err, io.EOF) {
 		err = corrupt("the file is shorter than %d bytes", f.Size)
 	}

@@ -1,23 +1,22 @@
 package store
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"math"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
-// The frames of a bundle, in the zstd stream within its chunks. A frame is
-// its kind, the length of its payload, and the payload.
+// bundleFormat is that of bundles. Two versions less are those without records of version 3, four
+// less those without persons, and with examples that have neither key nor flags.
+var bundleFormat = bundle.Format{Magic: "XPEFTB", Name: "bundle", Newest: 6, Signed: true}
+
+// The frames of a bundle.
 const (
 	frameHeader   = 1 + iota // digests of encoder and tokenizer
 	frameBank                // a bank, before the first profile over it
@@ -29,9 +28,6 @@ const (
 	frameEnd                 // counts
 	framePerson              // of the profile before: flags and notes
 )
-
-// bundleWindow is zstd's window, what a reader has to hold in memory.
-const bundleWindow = 4 << 20
 
 // maxBundleRefs is the largest number of banks, and of heads, in a bundle.
 const maxBundleRefs = 1 << 16
@@ -75,9 +71,7 @@ type frame struct {
 // bundleReader reads frames, and checks each of them and their order: what it
 // returns is a whole, consistent bundle once it has returned io.EOF.
 type bundleReader struct {
-	*bufio.Reader // of the source
-	source        *bundleSource
-	large         bytes.Buffer // a payload that the reader's buffer cannot hold
+	*bundle.Reader
 
 	last   byte // kind of the frame before
 	lastID string
@@ -89,65 +83,16 @@ type bundleReader struct {
 }
 
 func newBundleReader(r io.Reader, limit int64) (*bundleReader, error) {
-	chunks, err := newChunkReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return newFrameReader(chunks, limit)
-}
-
-// newFrameReader reads frames out of the zstd stream in chunks.
-func newFrameReader(chunks *chunkReader, limit int64) (*bundleReader, error) {
-	z, err := zstd.NewReader(chunks, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(bundleWindow), zstd.WithDecoderMaxMemory(bundleWindow))
-	if err != nil {
-		return nil, err
-	}
-	source := &bundleSource{chunks, z, limit, limit}
-	return &bundleReader{Reader: bufio.NewReaderSize(source, chunkSize), source: source,
-		banks: map[uint32]BankInfo{}}, nil
-}
-
-func (b *bundleReader) Close() { b.source.z.Close() }
-
-// bundleSource reads decompressed bytes, up to a limit.
-type bundleSource struct {
-	chunks *chunkReader
-	z      *zstd.Decoder
-	limit  int64
-	left   int64
-}
-
-func (s *bundleSource) Read(p []byte) (int, error) {
-	if s.left == 0 { // the end is not over the limit
-		p = p[:1]
-	} else {
-		p = p[:min(int64(len(p)), s.left)]
-	}
-	n, err := s.z.Read(p)
-	if s.left -= int64(n); s.left < 0 {
-		return 0, fmt.Errorf("%w: a bundle of more than %d bytes, decompressed", ErrLimit, s.limit)
-	}
-	return n, s.fault(err)
-}
-
-// fault tells the errors of the source from those of its bytes.
-func (s *bundleSource) fault(err error) error {
-	switch {
-	case err == nil, err == io.EOF, errors.Is(err, ErrCorrupt), errors.Is(err, ErrLimit), errors.Is(err, ErrSchema):
-		return err
-	case s.chunks.err != nil && s.chunks.err != io.EOF:
-		return s.chunks.err
-	}
-	return corrupt("bundle: %w", err)
+	b, err := bundle.NewReader(r, bundleFormat, limit)
+	return &bundleReader{Reader: b, banks: map[uint32]BankInfo{}}, err
 }
 
 // next returns the next frame, and io.EOF after the last.
 func (b *bundleReader) next() (f frame, err error) {
 	if b.last == frameEnd {
-		return f, b.end()
+		return f, b.End()
 	}
-	if f.kind, f.payload, err = b.frame(maxFrame); err != nil {
+	if f.kind, f.payload, err = b.Frame(maxFrame); err != nil {
 		return f, err
 	}
 	if err := b.decode(&f); err != nil {
@@ -155,75 +100,6 @@ func (b *bundleReader) next() (f frame, err error) {
 	}
 	b.last = f.kind
 	return f, nil
-}
-
-// frame reads the next frame's kind and payload, which is good until the next
-// read.
-func (b *bundleReader) frame(limit uint64) (kind byte, payload []byte, err error) {
-	if kind, err = b.ReadByte(); err != nil {
-		return 0, nil, cutOff(err)
-	}
-	size, err := binary.ReadUvarint(b)
-	if err != nil {
-		return 0, nil, cutOff(b.source.fault(err))
-	}
-	if size > limit {
-		return 0, nil, corrupt("frame of %d bytes", size)
-	}
-	if payload, err = b.payload(int(size)); err != nil {
-		return 0, nil, cutOff(err)
-	}
-	return kind, payload, nil
-}
-
-// payload returns the next bytes, good until the next read.
-func (b *bundleReader) payload(size int) ([]byte, error) {
-	if size <= b.Size() {
-		p, err := b.Peek(size)
-		if err == nil {
-			_, err = b.Discard(size) // which leaves them where they are
-		}
-		return p, err
-	}
-	b.large.Reset() // grows as bytes come, not as the frame says
-	_, err := io.CopyN(&b.large, b, int64(size))
-	return b.large.Bytes(), err
-}
-
-func cutOff(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return corrupt("bundle ends too early")
-	}
-	return err
-}
-
-// end checks that nothing follows the last frame.
-func (b *bundleReader) end() error {
-	switch _, err := b.ReadByte(); {
-	case err == nil:
-		return corrupt("bytes after the bundle's last frame")
-	case err != io.EOF:
-		return err
-	case b.source.chunks.err != io.EOF:
-		return corrupt("bundle ends too early")
-	}
-	return io.EOF
-}
-
-// file gives a file of so many bytes, which come next, to take, and reads to its end.
-func (b *bundleReader) file(size int64, take func(io.Reader) error) error {
-	file := &io.LimitedReader{R: b.Reader, N: size}
-	err := take(file)
-	if bad := b.source.chunks.err; err != nil && bad != nil && bad != io.EOF {
-		return bad // rather than what was made of it
-	}
-	if err == nil {
-		_, err = io.Copy(io.Discard, file)
-	}
-	if err == nil && file.N > 0 {
-		err = corrupt("a file ends %d bytes too early", file.N)
-	}
-	return err
 }
 
 // decode reads a payload.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // coded has profiles of all kinds, with states and earlier revisions.
@@ -124,12 +126,12 @@ func TestCodedBundleRefused(t *testing.T) {
 			Revision: 1}, false},
 	} {
 		var buf bytes.Buffer
-		b := must(newBundleWriter(&buf, nil))
-		err := b.frame(frameHeader, header)
+		b := must(bundle.NewWriter(&buf, bundleFormat, nil))
+		err := b.Frame(frameHeader, header)
 		for i, info := range []BankInfo{testBank, codeBanks[0], codeBanks[1], codeBanks[0]} {
-			err = errors.Join(err, b.frame(frameBank, append([]byte{byte(i + 1)}, encodeBank(info)...)))
+			err = errors.Join(err, b.Frame(frameBank, append([]byte{byte(i + 1)}, encodeBank(info)...)))
 		}
-		err = errors.Join(err, b.frame(frameProfile, mustEncode(t, c.p)), b.frame(frameEnd, []byte{1, 0, 0}), b.Close())
+		err = errors.Join(err, b.Frame(frameProfile, mustEncode(t, c.p)), b.Frame(frameEnd, []byte{1, 0, 0}), b.Close())
 		if err != nil {
 			t.Fatal(err)
 		}

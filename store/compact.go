@@ -11,6 +11,8 @@ import (
 	"runtime"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/internal/durable"
 )
 
 // CompactReport says what Compact did.
@@ -185,23 +187,7 @@ func (s *Store) syncFolder(path string) error {
 	if s.opts.NoSync {
 		return nil
 	}
-	return s.step("folder", func() error { return syncDir(filepath.Dir(path)) })
-}
-
-// syncDir makes new names in a folder durable, where the system can.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" { // which syncs no folder
-		return nil
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return s.step("folder", func() error { return durable.SyncDir(filepath.Dir(path)) })
 }
 
 // removeLeft removes a file beside the store that a crash has left, of what: it

@@ -8,6 +8,7 @@ import (
 
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/xpeft/xpeft/store/internal/bundle"
 	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
@@ -48,11 +49,11 @@ var (
 	// ErrSignature says that a bundle's signature is not that of its bytes, or
 	// that the bundle is unsigned, or signed by another key, where that is
 	// refused.
-	ErrSignature = errors.New("store: signature refused")
+	ErrSignature = bundle.ErrSignature
 	// ErrID says that an id is empty, too long or not UTF-8.
 	ErrID = errors.New("store: bad profile id")
 	// ErrLimit says that a value or bundle is over a documented limit.
-	ErrLimit = errors.New("store: over a limit")
+	ErrLimit = format.ErrLimit
 )
 
 // MismatchError says that data was made for another encoder, tokenizer, bank

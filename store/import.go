@@ -51,7 +51,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	defer b.Close()
-	signer := b.source.chunks.signer
+	signer := b.Signer()
 	if err := o.accepts(signer); err != nil {
 		return ImportReport{}, err
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 func TestImportMismatch(t *testing.T) {
@@ -127,38 +129,38 @@ const bombMemory = 16 << 20
 func TestBundleBomb(t *testing.T) {
 	to := newStore(t, fast)
 	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
-	bomb := func(write func(b *bundleWriter) error) []byte {
+	bomb := func(write func(b *bundle.Writer) error) []byte {
 		var buf bytes.Buffer
-		b, err := newBundleWriter(&buf, nil)
+		b, err := bundle.NewWriter(&buf, bundleFormat, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(b.frame(frameHeader, header), write(b), b.Close()); err != nil {
+		if err := errors.Join(b.Frame(frameHeader, header), write(b), b.Close()); err != nil {
 			t.Fatal(err)
 		}
 		return buf.Bytes()
 	}
 	zeros := make([]byte, 1<<20)
 	for name, b := range map[string][]byte{
-		"zeros": bomb(func(b *bundleWriter) (err error) {
+		"zeros": bomb(func(b *bundle.Writer) (err error) {
 			for range 100 {
-				_, err = b.z.Write(zeros)
+				_, err = b.Write(zeros)
 			}
 			return err
 		}),
-		"frame without end": bomb(func(b *bundleWriter) error {
-			_, err := b.z.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0x1f})
+		"frame without end": bomb(func(b *bundle.Writer) error {
+			_, err := b.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0x1f})
 			return err
 		}),
-		"huge frame": bomb(func(b *bundleWriter) error {
-			_, err := b.z.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+		"huge frame": bomb(func(b *bundle.Writer) error {
+			_, err := b.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 			return err
 		}),
-		"bank file": bomb(func(b *bundleWriter) error {
+		"bank file": bomb(func(b *bundle.Writer) error {
 			info := append([]byte{1}, encodeBank(BankInfo{Digest: Digest{99}, N: 1, Blocks: 1})...)
-			err := errors.Join(b.frame(frameBank, info), b.frame(frameBankFile, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}))
+			err := errors.Join(b.Frame(frameBank, info), b.Frame(frameBankFile, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}))
 			for range 100 {
-				_, werr := b.z.Write(zeros)
+				_, werr := b.Write(zeros)
 				err = errors.Join(err, werr)
 			}
 			return err

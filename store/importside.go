@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/xpeft/xpeft/internal/durable"
 	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
@@ -253,7 +254,7 @@ func (sf *sideFile) sync() error {
 	if sf.noSync {
 		return nil
 	}
-	return errors.Join(sf.f.Sync(), syncDir(filepath.Dir(sf.path)))
+	return errors.Join(sf.f.Sync(), durable.SyncDir(filepath.Dir(sf.path)))
 }
 
 // remove deletes the file, if its name is still its own. Its key is overwritten

@@ -87,7 +87,7 @@ func (v *verifier) take(ctx context.Context, f frame) error {
 	case frameBank:
 		return v.takeBank(f)
 	case frameBankFile:
-		return v.b.file(f.fileSize, func(file io.Reader) error {
+		return v.b.File(f.fileSize, func(file io.Reader) error {
 			if v.unknown == nil {
 				return nil
 			}

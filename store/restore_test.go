@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // TestBackupDamaged cuts a backup at every byte and flips one in each.
@@ -102,26 +104,26 @@ type rawFrame struct {
 // tampered is a backup whose frames were changed, with the right checksums.
 func tampered(t *testing.T, backup []byte, change func(frames []rawFrame) []rawFrame) []byte {
 	t.Helper()
-	r, _, err := newBackupReader(bytes.NewReader(backup), 1<<30)
+	r, err := bundle.NewReader(bytes.NewReader(backup), backupFormat, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	var frames []rawFrame
 	for len(frames) == 0 || frames[len(frames)-1].kind != backupFrameEnd {
-		kind, payload, err := r.frame(maxBackupFrame)
+		kind, payload, err := r.Frame(maxBackupFrame)
 		if err != nil {
 			t.Fatal(err)
 		}
 		frames = append(frames, rawFrame{kind, bytes.Clone(payload)})
 	}
 	var out bytes.Buffer
-	w, err := newBackupWriter(&out)
+	w, err := bundle.NewWriter(&out, backupFormat, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range change(frames) {
-		if err := w.frame(f.kind, f.payload); err != nil {
+		if err := w.Frame(f.kind, f.payload); err != nil {
 			t.Fatal(err)
 		}
 	}

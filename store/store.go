@@ -14,6 +14,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/xpeft/xpeft/internal/durable"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -137,7 +138,7 @@ func Move(from, to string) error {
 		}
 		return fmt.Errorf("store: create: %w", err)
 	}
-	_ = syncDir(filepath.Dir(to)) // makes the name durable; not every system can
+	_ = durable.SyncDir(filepath.Dir(to)) // makes the name durable; not every system can
 	return nil
 }
 

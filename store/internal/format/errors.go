@@ -9,6 +9,7 @@ import (
 // The store has these under the same names, and says what they mean.
 var (
 	ErrCorrupt = errors.New("store: corrupt")
+	ErrLimit   = errors.New("store: over a limit")
 	ErrSchema  = errors.New("store: written by a newer version")
 )
 
