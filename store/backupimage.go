@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Backups of version 1 are images of the file's pages, or the pages whose sums
@@ -58,15 +60,15 @@ func (r *imageRestorer) take(kind byte, payload []byte) error {
 	if kind != backupFramePages {
 		return corrupt("unknown frame %d", kind)
 	}
-	d := &decoder{b: payload}
-	first := d.uvarint("first page")
+	d := &format.Decoder{B: payload}
+	first := d.Uvarint("first page")
 	size := r.pageSize
-	n := uint64(len(d.b) / size)
+	n := uint64(len(d.B) / size)
 	switch {
-	case d.err != nil:
-		return d.err
-	case n == 0 || len(d.b)%size != 0 || len(d.b) > max(maxPagesFrame, size):
-		return corrupt("%d bytes of pages", len(d.b))
+	case d.Err != nil:
+		return d.Err
+	case n == 0 || len(d.B)%size != 0 || len(d.B) > max(maxPagesFrame, size):
+		return corrupt("%d bytes of pages", len(d.B))
 	case first < r.next || first > r.have || first >= r.pages || n > r.pages-first:
 		return corrupt("%d pages at %d, of %d", n, first, r.pages)
 	}
@@ -76,7 +78,7 @@ func (r *imageRestorer) take(kind byte, payload []byte) error {
 	if r.file == nil {
 		return nil
 	}
-	_, err := r.file.WriteAt(d.b, int64(first)*int64(size))
+	_, err := r.file.WriteAt(d.B, int64(first)*int64(size))
 	return err
 }
 

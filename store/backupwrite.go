@@ -10,6 +10,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -68,8 +69,8 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 		carried.And(live)
 	}
 	b.report.Profiles, b.report.Written = int64(live.GetCardinality()), int64(carried.GetCardinality())
-	sets := appendBytes(nil, encodeSet(live))
-	return carried, b.out.Frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
+	sets := format.AppendBytes(nil, encodeSet(live))
+	return carried, b.out.Frame(backupFrameSets, format.AppendBytes(sets, encodeSet(carried)))
 }
 
 // writePairs writes those of every bucket. Banks and heads never change, so
@@ -175,7 +176,7 @@ func (b *backingUp) pair(tag byte, k, v []byte) error {
 	if len(b.pairs) == 0 {
 		b.pairs = append(b.pairs, tag)
 	}
-	b.pairs = appendBytes(appendBytes(b.pairs, k), v)
+	b.pairs = format.AppendBytes(format.AppendBytes(b.pairs, k), v)
 	b.pairCount++
 	if len(b.pairs) < pairsSize {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // BankInfo describes a bank. Its adapters are elsewhere.
@@ -44,22 +45,20 @@ func checkBank(info BankInfo) error {
 
 func encodeBank(info BankInfo) []byte {
 	b := append([]byte(nil), info.Digest[:]...)
-	return append(appendUvarints(b, info.N, info.Blocks), info.Properties...)
+	return append(format.AppendUvarints(b, info.N, info.Blocks), info.Properties...)
 }
 
 func decodeBank(payload []byte) (info BankInfo, err error) {
-	d := decoder{b: payload}
-	info.Digest = d.digest("digest")
-	info.N = int(d.uint(bitmask.MaxAdapters, "N"))
-	info.Blocks = int(d.uint(bitmask.MaxBlocks, "L"))
-	if d.err == nil {
-		info.Properties = append([]byte(nil), d.b...)
-		if err := checkBank(info); err != nil {
-			d.fail("%w", err)
-		}
+	d := format.Decoder{B: payload}
+	info.Digest = d.Digest("digest")
+	info.N = int(d.Uint(bitmask.MaxAdapters, "N"))
+	info.Blocks = int(d.Uint(bitmask.MaxBlocks, "L"))
+	info.Properties = append([]byte(nil), d.B...)
+	if err := checkBank(info); err != nil {
+		d.Fail("%w", err)
 	}
-	if d.err != nil {
-		return BankInfo{}, d.err
+	if d.Err != nil {
+		return BankInfo{}, d.Err
 	}
 	return info, nil
 }

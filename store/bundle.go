@@ -10,6 +10,7 @@ import (
 
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // bundleFormat is that of bundles. Two versions less are those without records of version 3, four
@@ -42,20 +43,22 @@ type bundleHeader struct {
 func (h bundleHeader) encode() []byte {
 	b := append(h.encoder[:len(h.encoder):len(h.encoder)], h.tokenizer[:]...)
 	b = binary.AppendUvarint(b, uint64(h.maxTokens))
-	return appendBytes(b, h.model)
+	return format.AppendBytes(b, h.model)
 }
 
-func (d *decoder) header() (h bundleHeader) {
-	h.encoder, h.tokenizer = d.digest("encoder"), d.digest("tokenizer")
-	h.maxTokens = int(d.uint(math.MaxInt32, "max tokens"))
-	h.model = string(d.bytes(maxText, "model"))
+func readHeader(d *format.Decoder) (h bundleHeader) {
+	h.encoder, h.tokenizer = d.Digest("encoder"), d.Digest("tokenizer")
+	h.maxTokens = int(d.Uint(math.MaxInt32, "max tokens"))
+	h.model = string(d.Bytes(maxText, "model"))
 	return h
 }
 
 // bundleCounts are those of the last frame.
 type bundleCounts struct{ profiles, states, examples uint64 }
 
-func (c bundleCounts) encode() []byte { return appendUvarints(nil, c.profiles, c.states, c.examples) }
+func (c bundleCounts) encode() []byte {
+	return format.AppendUvarints(nil, c.profiles, c.states, c.examples)
+}
 
 // frame is a decoded frame: its kind says which field.
 type frame struct {
@@ -107,61 +110,61 @@ func (b *bundleReader) decode(f *frame) (err error) {
 	if (b.last == 0) != (f.kind == frameHeader) {
 		return corrupt("frame %d after frame %d", f.kind, b.last)
 	}
-	d := &decoder{b: f.payload}
+	d := &format.Decoder{B: f.payload}
 	after := func(what string, kinds ...byte) {
 		if !bytes.Contains(kinds, []byte{b.last}) {
-			d.fail("%s after frame %d", what, b.last)
+			d.Fail("%s after frame %d", what, b.last)
 		}
 	}
 	switch f.kind {
 	case frameHeader:
-		f.header = d.header()
+		f.header = readHeader(d)
 	case frameBank:
 		if err := b.decodeBank(f, d); err != nil {
 			return err
 		}
 	case frameBankFile:
 		after("bank file", frameBank)
-		f.fileSize = int64(d.uint(math.MaxInt64, "size"))
+		f.fileSize = int64(d.Uint(math.MaxInt64, "size"))
 	case frameHead:
 		b.decodeHead(f, d)
 	case frameProfile:
 		return b.decodeProfile(f)
 	case frameState:
 		after("state", frameProfile, framePerson)
-		d.b = nil
+		d.B = nil
 		b.counts.states++
 	case framePerson:
 		after("person", frameProfile)
-		d.person()
-		d.b = nil
+		readPerson(d)
+		d.B = nil
 	case frameExample:
 		after("example", frameProfile, framePerson, frameState, frameExample)
 		b.counts.examples++
 		f.example, err = decodeExample(f.payload)
-		return cmp.Or(d.err, err)
+		return cmp.Or(d.Err, err)
 	case frameEnd:
-		if got := (bundleCounts{d.uvarint("profiles"), d.uvarint("states"), d.uvarint("examples")}); got != b.counts {
-			d.fail("bundle has %v, but says %v", b.counts, got)
+		if got := (bundleCounts{d.Uvarint("profiles"), d.Uvarint("states"), d.Uvarint("examples")}); got != b.counts {
+			d.Fail("bundle has %v, but says %v", b.counts, got)
 		}
 	default:
-		d.fail("unknown frame %d", f.kind)
+		d.Fail("unknown frame %d", f.kind)
 	}
-	return d.end()
+	return d.End()
 }
 
-// ref reads that of a bank or head: they are counted.
-func (d *decoder) ref(what string, before int) {
-	if ref := d.uvarint(what + " ref"); ref != uint64(before+1) || ref > maxBundleRefs {
-		d.fail("%s ref %d, want %d, at most %d", what, ref, before+1, maxBundleRefs)
+// readRef reads that of a bank or head: they are counted.
+func readRef(d *format.Decoder, what string, before int) {
+	if ref := d.Uvarint(what + " ref"); ref != uint64(before+1) || ref > maxBundleRefs {
+		d.Fail("%s ref %d, want %d, at most %d", what, ref, before+1, maxBundleRefs)
 	}
 }
 
-func (b *bundleReader) decodeBank(f *frame, d *decoder) (err error) {
-	if d.ref("bank", len(b.banks)); d.err != nil {
-		return d.err
+func (b *bundleReader) decodeBank(f *frame, d *format.Decoder) (err error) {
+	if readRef(d, "bank", len(b.banks)); d.Err != nil {
+		return d.Err
 	}
-	f.payload, d.b = d.b, nil
+	f.payload, d.B = d.B, nil
 	if f.bank, err = decodeBank(f.payload); err != nil {
 		return corrupt("bank: %w", err)
 	}
@@ -169,14 +172,14 @@ func (b *bundleReader) decodeBank(f *frame, d *decoder) (err error) {
 	return nil
 }
 
-func (b *bundleReader) decodeHead(f *frame, d *decoder) {
-	d.ref("head", b.heads)
-	f.payload = d.b
-	digest := d.digest("head digest")
-	if got := Digest(sha256.Sum256(d.b)); d.err == nil && got != digest {
-		d.fail("head's digest is %s, want %s", got.Short(), digest.Short())
+func (b *bundleReader) decodeHead(f *frame, d *format.Decoder) {
+	readRef(d, "head", b.heads)
+	f.payload = d.B
+	var digest Digest = d.Digest("head digest")
+	if got := Digest(sha256.Sum256(d.B)); d.Err == nil && got != digest {
+		d.Fail("head's digest is %s, want %s", got.Short(), digest.Short())
 	}
-	d.b = nil
+	d.B = nil
 	b.heads++
 }
 

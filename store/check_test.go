@@ -14,6 +14,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestCheckFinds damages one thing at a time and wants Check to name it.
@@ -31,8 +33,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 	renamed := func(bucket, from, to []byte) func(tx *bolt.Tx) error {
 		return func(tx *bolt.Tx) error {
-			payload, err := unseal(tagName, from, tx.Bucket(bucket).Get(from))
-			return errors.Join(err, tx.Bucket(bucket).Put(to, seal(tagName, to, bytes.Clone(payload))),
+			payload, err := format.Unseal(tagName, from, tx.Bucket(bucket).Get(from))
+			return errors.Join(err, tx.Bucket(bucket).Put(to, format.Seal(tagName, to, bytes.Clone(payload))),
 				tx.Bucket(bucket).Delete(from))
 		}
 	}
@@ -40,7 +42,7 @@ func TestCheckFinds(t *testing.T) {
 		return func(tx *bolt.Tx) error {
 			key := []byte(cohortKey(cohort, 1))
 			value, err := roaring.BitmapOf(numbers...).ToBytes()
-			return errors.Join(err, tx.Bucket(bktCohorts).Put(key, seal(tagCohort, key, value)))
+			return errors.Join(err, tx.Bucket(bktCohorts).Put(key, format.Seal(tagCohort, key, value)))
 		}
 	}
 	one, two := key32(1), key32(2)
@@ -60,12 +62,12 @@ func TestCheckFinds(t *testing.T) {
 		"bank lost":           {del(bktBanks, one), "no bank 1"},
 		"bank damaged":        {put(bktBanks, one, []byte("????????")), "bank 1"},
 		"head lost":           {del(bktHeads, one), "no head 1"},
-		"head damaged":        {put(bktHeads, one, seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
-		"name of no head":     {put(bktNames, []byte("n"), seal(tagName, []byte("n"), two)), "no head 2"},
+		"head damaged":        {put(bktHeads, one, format.Seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
+		"name of no head":     {put(bktNames, []byte("n"), format.Seal(tagName, []byte("n"), two)), "no head 2"},
 		"value damaged":       {put(bktValues, []byte("v"), []byte("?????")), `value "v"`},
 		"state damaged":       {put(bktState, one, []byte("?????")), "state 00000001"},
 		"state moved":         {moved(bktState, one, two), "state 00000002"},
-		"state of nobody":     {put(bktState, key32(9), seal(tagState, key32(9), nil)), "no profile has the number"},
+		"state of nobody":     {put(bktState, key32(9), format.Seal(tagState, key32(9), nil)), "no profile has the number"},
 		"example damaged":     {put(bktExamples, key32x64(1, 0), []byte("?????")), "example 000000010000000000000000"},
 		"example lost":        {del(bktExamples, key32x64(1, 1)), "waiting 00000001: 6 examples, but there are 5"},
 		"example to come":     {moved(bktExamples, key32x64(1, 1), key32x64(1, 9)), "example 000000010000000000000009"},
@@ -228,7 +230,7 @@ func TestOpenDamagedMeta(t *testing.T) {
 		}, ErrCorrupt},
 		"not JSON": {func(tx *bolt.Tx) error {
 			return tx.Bucket(bktMeta).Put(keyStore,
-				seal(tagMeta, keyStore, []byte("{")))
+				format.Seal(tagMeta, keyStore, []byte("{")))
 		}, ErrCorrupt},
 		"no meta":   {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktMeta) }, ErrCorrupt},
 		"no tally":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Delete(keyTally) }, ErrCorrupt},

@@ -10,6 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -59,7 +60,7 @@ func (t *txn) payload(tag byte, n uint32, key, value []byte) ([]byte, error) {
 	case t.keys == nil && (tag == tagRecord || tag == tagHistory):
 		return value, nil
 	case t.keys == nil:
-		return unseal(tag, key, value)
+		return format.Unseal(tag, key, value)
 	}
 	a, err := t.aead(n)
 	if err != nil {
@@ -78,7 +79,7 @@ func (w *writeTx) sealed(tag byte, n uint32, key, payload []byte) ([]byte, error
 	case w.keys == nil && (tag == tagRecord || tag == tagHistory):
 		return payload, nil
 	case w.keys == nil:
-		return seal(tag, key, payload), nil
+		return format.Seal(tag, key, payload), nil
 	}
 	a, err := w.aead(n)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // A cohort is the set of the profiles that have one thing in common. The bucket
@@ -101,7 +103,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	if known, ok := r.shared.Load(digest); ok {
 		return known.([]string), nil
 	}
-	payload, err := unseal(tagHead, key, value)
+	payload, err := format.Unseal(tagHead, key, value)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // cohortSets are sets of lower halves of numbers, by their keys in the bucket: the
@@ -45,7 +47,7 @@ func (sets cohortSets) write(b *bolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Put(key, seal(tagCohort, key, value)); err != nil {
+		if err := b.Put(key, format.Seal(tagCohort, key, value)); err != nil {
 			return err
 		}
 	}
@@ -58,7 +60,7 @@ func readCohort(key, value []byte) (*roaring.Bitmap, error) {
 	if value == nil {
 		return set, nil
 	}
-	payload, err := unseal(tagCohort, key, value)
+	payload, err := format.Unseal(tagCohort, key, value)
 	if err == nil {
 		err = set.UnmarshalBinary(payload)
 	}
@@ -104,7 +106,7 @@ func (r *cohortRules) mark() []byte {
 	if r.headLabels != nil {
 		labels = 1
 	}
-	return seal(tagMeta, keyCohorts, []byte{labels})
+	return format.Seal(tagMeta, keyCohorts, []byte{labels})
 }
 
 // kept says whether a file has all cohorts of these rules, and no others. An

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // HeadInfo describes a shared head.
@@ -38,7 +40,7 @@ func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
 	if v == nil {
 		return d, nil, fmt.Errorf("%w: head %d", ErrNotFound, ref)
 	}
-	payload, err := unseal(tagHead, key, v)
+	payload, err := format.Unseal(tagHead, key, v)
 	if err == nil && len(payload) < len(d) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -65,7 +67,7 @@ func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error 
 		if _, _, err := w.head(ref); err != nil {
 			return err
 		}
-		return w.Bucket(bktNames).put([]byte(name), seal(tagName, []byte(name), key32(ref)))
+		return w.Bucket(bktNames).put([]byte(name), format.Seal(tagName, []byte(name), key32(ref)))
 	})
 }
 

@@ -51,12 +51,11 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	defer b.Close()
-	signer := b.Signer()
-	if err := o.accepts(signer); err != nil {
+	if err := o.accepts(b.Signer); err != nil {
 		return ImportReport{}, err
 	}
 	v := &verifier{s: s, o: o, b: b}
-	v.report.SignedBy = signer
+	v.report.SignedBy = b.Signer
 	side, err := v.verify(ctx)
 	if err != nil {
 		return ImportReport{}, err

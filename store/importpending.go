@@ -7,6 +7,8 @@ import (
 	"io/fs"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // pendingImport is the store's entry of an import that is being merged.
@@ -22,16 +24,16 @@ func readPending(tx *bolt.Tx) (*pendingImport, error) {
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := unseal(tagMeta, keyImport, v)
+	payload, err := format.Unseal(tagMeta, keyImport, v)
 	if err != nil {
 		return nil, corrupt("import: %w", err)
 	}
-	d, p := decoder{b: payload}, &pendingImport{}
-	copy(p.id[:], d.take(uint64(len(p.id)), "import's id"))
-	p.policy = Policy(d.uint(uint64(Rename), "policy"))
-	p.total = d.uvarint("profiles")
-	p.merged = d.uint(p.total, "merged profiles")
-	return p, d.end()
+	d, p := format.Decoder{B: payload}, &pendingImport{}
+	copy(p.id[:], d.Take(uint64(len(p.id)), "import's id"))
+	p.policy = Policy(d.Uint(uint64(Rename), "policy"))
+	p.total = d.Uvarint("profiles")
+	p.merged = d.Uint(p.total, "merged profiles")
+	return p, d.End()
 }
 
 // unfinished returns the entry as it is now.
@@ -40,8 +42,8 @@ func (s *Store) unfinished() (*pendingImport, error) {
 }
 
 func (p *pendingImport) write(tx *bolt.Tx) error {
-	b := appendUvarints(bytes.Clone(p.id[:]), uint64(p.policy), p.total, p.merged)
-	return tx.Bucket(bktMeta).Put(keyImport, seal(tagMeta, keyImport, b))
+	b := format.AppendUvarints(bytes.Clone(p.id[:]), uint64(p.policy), p.total, p.merged)
+	return tx.Bucket(bktMeta).Put(keyImport, format.Seal(tagMeta, keyImport, b))
 }
 
 // isLost says whether an error means that an import cannot be finished.

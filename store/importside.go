@@ -141,7 +141,7 @@ func (s *Store) readSideHeader(sf *sideFile) error {
 
 // frame adds a frame; a block is written once it is full.
 func (sf *sideFile) frame(kind byte, payload []byte) error {
-	sf.buf = appendBytes(append(sf.buf, kind), payload)
+	sf.buf = format.AppendBytes(append(sf.buf, kind), payload)
 	if len(sf.buf) < sideBlock {
 		return nil
 	}
@@ -192,10 +192,10 @@ func (sf *sideFile) next() (kind byte, payload []byte, err error) {
 	if kind, err = sf.peek(); err != nil {
 		return 0, nil, err
 	}
-	d := decoder{b: sf.buf[1:]}
-	payload = d.bytes(maxFrame, "frame")
-	sf.buf = d.b
-	return kind, payload, d.err
+	d := format.Decoder{B: sf.buf[1:]}
+	payload = d.Bytes(maxFrame, "frame")
+	sf.buf = d.B
+	return kind, payload, d.Err
 }
 
 func (sf *sideFile) nextBlock() error {

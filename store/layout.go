@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The versions of the layout below; docs/format.md describes it.
@@ -128,15 +130,15 @@ func readTally(tx *bolt.Tx) (t tally, err error) {
 }
 
 func decodeTally(value []byte) (t tally, err error) {
-	payload, err := unseal(tagMeta, keyTally, value)
+	payload, err := format.Unseal(tagMeta, keyTally, value)
 	if err != nil {
 		return t, corrupt("tally: %w", err)
 	}
-	d := decoder{b: payload}
+	d := format.Decoder{B: payload}
 	for _, f := range t.fields() {
-		*f = d.uvarint("tally")
+		*f = d.Uvarint("tally")
 	}
-	return t, d.end()
+	return t, d.End()
 }
 
 func (t *tally) write(tx *bolt.Tx) error {
@@ -144,5 +146,5 @@ func (t *tally) write(tx *bolt.Tx) error {
 	for _, f := range t.fields() {
 		b = binary.AppendUvarint(b, *f)
 	}
-	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
+	return tx.Bucket(bktMeta).Put(keyTally, format.Seal(tagMeta, keyTally, b))
 }

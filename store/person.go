@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Person is what is stored of a profile's person beside the revisions. No
@@ -50,34 +52,34 @@ func appendPerson(b []byte, p Person) []byte {
 	if p.Anew {
 		flags |= personAnew
 	}
-	return appendBytes(appendUvarints(b, flags, p.next, p.learned), p.Notes)
+	return format.AppendBytes(format.AppendUvarints(b, flags, p.next, p.learned), p.Notes)
 }
 
-// person reads one of a bundle, where examples come in their order: it says
+// readPerson reads one of a bundle, where examples come in their order: it says
 // nothing of their numbers.
-func (d *decoder) person() Person {
-	p, err := decodePerson(d.b)
+func readPerson(d *format.Decoder) Person {
+	p, err := decodePerson(d.B)
 	switch {
 	case err != nil:
-		d.fail("person: %w", err)
+		d.Fail("person: %w", err)
 	case p.next != 0:
-		d.fail("person: has a next example")
+		d.Fail("person: has a next example")
 	case p.plain():
-		d.fail("person: says nothing")
+		d.Fail("person: says nothing")
 	}
 	return p
 }
 
 func decodePerson(b []byte) (p Person, err error) {
-	d := decoder{b: b}
-	flags := d.uint(1<<personFlags-1, "flags")
+	d := format.Decoder{B: b}
+	flags := d.Uint(1<<personFlags-1, "flags")
 	p.Private, p.Anew = flags&personPrivate != 0, flags&personAnew != 0
-	p.next = d.uvarint("next example")
-	p.learned = d.uint(p.next, "first example to train on")
-	if notes := d.bytes(MaxNotes, "notes"); len(notes) > 0 {
+	p.next = d.Uvarint("next example")
+	p.learned = d.Uint(p.next, "first example to train on")
+	if notes := d.Bytes(MaxNotes, "notes"); len(notes) > 0 {
 		p.Notes = slices.Clone(notes)
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return Person{}, err
 	}
 	return p, nil
@@ -173,7 +175,7 @@ func waitingValue(n uint32, count int, anew bool) []byte {
 	if anew {
 		v |= 1
 	}
-	return seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
+	return format.Seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
 }
 
 func (w *writeTx) setPerson(n uint32, p Person) error {

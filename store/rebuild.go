@@ -10,6 +10,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -90,9 +91,9 @@ func (r *rebuilder) takeKeys(io.Reader) error { return corrupt("a file of keys")
 
 // takeSets drops what is not there any more.
 func (r *rebuilder) takeSets(payload []byte) error {
-	d := &decoder{b: payload}
-	live, carried := d.set("numbers"), d.set("changed numbers")
-	if err := d.end(); err != nil {
+	d := &format.Decoder{B: payload}
+	live, carried := readSet(d, "numbers"), readSet(d, "changed numbers")
+	if err := d.End(); err != nil {
 		return err
 	}
 	kept := roaring.AndNot(live, carried)
@@ -127,10 +128,10 @@ func (r *rebuilder) takePairs(payload []byte) error {
 	if place > r.place {
 		r.place, r.last = place, nil
 	}
-	for d := (&decoder{b: payload[1:]}); len(d.b) > 0; {
-		k, v := d.bytes(maxKey, "key"), d.bytes(maxStored, "value")
-		if d.err != nil {
-			return d.err
+	for d := (&format.Decoder{B: payload[1:]}); len(d.B) > 0; {
+		k, v := d.Bytes(maxKey, "key"), d.Bytes(maxStored, "value")
+		if d.Err != nil {
+			return d.Err
 		}
 		if bytes.Compare(k, r.last) <= 0 {
 			return corrupt("key %x after %x", k, r.last)

@@ -190,7 +190,7 @@ func TestCodeRefused(t *testing.T) {
 		if len(p.Codes) > maxCodes || p.Bank != 0 || p.Codes[0].K < 0 {
 			continue // there is no writing that
 		}
-		b := appendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
+		b := format.AppendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
 		b = appendRefs(append(b, 0), false, p.banks(), 0)
 		for i := range p.Codes {
 			b = appendCode(b, &p.Codes[i])

@@ -10,6 +10,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestBackupDamaged cuts a backup at every byte and flips one in each.
@@ -150,8 +151,8 @@ func TestRestoreInconsistent(t *testing.T) {
 					continue
 				}
 				var pairs [][2][]byte
-				for d := (&decoder{b: f.payload[1:]}); len(d.b) > 0; {
-					pairs = append(pairs, [2][]byte{d.bytes(1<<20, ""), d.bytes(1<<20, "")})
+				for d := (&format.Decoder{B: f.payload[1:]}); len(d.B) > 0; {
+					pairs = append(pairs, [2][]byte{d.Bytes(1<<20, ""), d.Bytes(1<<20, "")})
 				}
 				end := &frames[len(frames)-1]
 				e, err := decodeBackupEnd(backupVersion, end.payload)
@@ -163,7 +164,7 @@ func TestRestoreInconsistent(t *testing.T) {
 				e.pairs += uint64(len(pairs))
 				end.payload, frames[i].payload = e.encode(), []byte{tag}
 				for _, p := range pairs {
-					frames[i].payload = appendBytes(appendBytes(frames[i].payload, p[0]), p[1])
+					frames[i].payload = format.AppendBytes(format.AppendBytes(frames[i].payload, p[0]), p[1])
 				}
 			}
 			return frames
@@ -185,8 +186,8 @@ func TestRestoreInconsistent(t *testing.T) {
 	}
 	sets := func(live, carried []uint32) func([]rawFrame) []rawFrame {
 		return func(frames []rawFrame) []rawFrame {
-			b := appendBytes(nil, encodeSet(roaring.BitmapOf(live...)))
-			frames[1].payload = appendBytes(b, encodeSet(roaring.BitmapOf(carried...)))
+			b := format.AppendBytes(nil, encodeSet(roaring.BitmapOf(live...)))
+			frames[1].payload = format.AppendBytes(b, encodeSet(roaring.BitmapOf(carried...)))
 			return frames
 		}
 	}

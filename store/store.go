@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/internal/durable"
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -249,7 +250,7 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 }
 
 func decodeMeta(value []byte) (m Meta, err error) {
-	text, err := unseal(tagMeta, keyStore, value)
+	text, err := format.Unseal(tagMeta, keyStore, value)
 	if err != nil {
 		return m, corrupt("meta: %w", err)
 	}
@@ -270,7 +271,7 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
+	return tx.Bucket(bktMeta).Put(keyStore, format.Seal(tagMeta, keyStore, text))
 }
 
 // linkNew gives a file another name, unless a file has that. Unlike a rename it

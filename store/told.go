@@ -75,7 +75,7 @@ func (t *txn) examplesSum(p *Profile) uint64 {
 	var h maphash.Hash
 	h.SetSeed(tokenSeed)
 	var created [8]byte
-	binary.LittleEndian.PutUint64(created[:], uint64(micros(p.Created)))
+	binary.LittleEndian.PutUint64(created[:], uint64(format.Micros(p.Created)))
 	h.Write(created[:])
 	var key [4]byte
 	some := false

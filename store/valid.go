@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -103,7 +104,7 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	case tagKey:
 		return keyring.CheckSlot(v)
 	case tagValue, tagBank, tagHead, tagName, tagWaiting:
-		v, err = unseal(tag, k, v)
+		v, err = format.Unseal(tag, k, v)
 	default:
 		const least = 12 + 16 // nonce and tag
 		if sealed {
@@ -143,9 +144,9 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	case tagPerson:
 		p.person, err = decodePerson(v)
 	case tagWaiting:
-		d := decoder{b: v}
-		count := d.uint(2*maxExamples+1, "waiting")
-		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.end()
+		d := format.Decoder{B: v}
+		count := d.Uint(2*maxExamples+1, "waiting")
+		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.End()
 	}
 	return err
 }

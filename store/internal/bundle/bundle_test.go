@@ -60,7 +60,7 @@ func TestStream(t *testing.T) {
 	for version, key := range map[uint16]crypto.Signer{3: nil, 4: testKey} {
 		b := written(t, key)
 		r, err := read(b, 17)
-		if err != io.EOF || r.Version != version || r.Bytes() != 17 || (r.Signer() == nil) != (key == nil) {
+		if err != io.EOF || r.Version != version || r.Bytes() != 17 || (r.Signer == nil) != (key == nil) {
 			t.Fatalf("version %d: got %v, %+v, want io.EOF", version, err, r)
 		}
 		if _, err := read(b, 16); !errors.Is(err, format.ErrLimit) {

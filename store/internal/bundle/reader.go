@@ -18,6 +18,7 @@ import (
 type Reader struct {
 	*bufio.Reader // of the source
 	Version       uint16
+	Signer        ed25519.PublicKey // whose signature is checked before io.EOF; nil: it is unsigned
 	source        *source
 	large         bytes.Buffer // a payload that the reader's buffer cannot hold
 }
@@ -34,15 +35,11 @@ func NewReader(r io.Reader, f Format, limit int64) (*Reader, error) {
 		return nil, err
 	}
 	s := &source{chunks, z, limit, limit}
-	return &Reader{Reader: bufio.NewReaderSize(s, chunkSize), Version: version, source: s}, nil
+	return &Reader{Reader: bufio.NewReaderSize(s, chunkSize), Version: version, Signer: chunks.signer, source: s}, nil
 }
 
 // Close frees the memory.
 func (r *Reader) Close() { r.source.z.Close() }
-
-// Signer is the key that the stream names; nil: it is unsigned. Whether the signature is the
-// key's is known at io.EOF.
-func (r *Reader) Signer() ed25519.PublicKey { return r.source.chunks.signer }
 
 // Sum is the SHA-256 of all bytes before it, once it is at io.EOF.
 func (r *Reader) Sum() [32]byte { return r.source.chunks.sum }
