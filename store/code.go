@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store/internal/format"
@@ -153,6 +152,3 @@ func bankOf(banks map[uint32]BankInfo) func(ref uint32) (BankInfo, error) {
 		return info, nil
 	}
 }
-
-// sameBanks says whether two profiles are over the same.
-func sameBanks(a, b *Profile) bool { return slices.Equal(a.banks(), b.banks()) }

@@ -116,7 +116,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 // in the same cohorts.
 func sameCohorts(a, b *Profile) bool {
 	counted := func(x, y uint32) bool { return (x > 0) == (y > 0) }
-	return sameBanks(a, b) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
+	return slices.Equal(a.banks(), b.banks()) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
 		bytes.Equal(a.OwnHead, b.OwnHead) && slices.EqualFunc(a.Prior, b.Prior, counted)
 }
 

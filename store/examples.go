@@ -123,12 +123,6 @@ func (w *writeTx) putExample(n uint32, e Example) error {
 	return w.Bucket(bktExamples).insert(key, value)
 }
 
-func (w *writeTx) dropExamples(n uint32) error {
-	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
-	w.tally.examples -= count
-	return err
-}
-
 const (
 	exampleHeld = 1 << iota
 	exampleKnown

@@ -25,13 +25,11 @@ func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest,
 		return 0, d, fmt.Errorf("%w: head of %d bytes, at most %d", ErrLimit, len(data), MaxRecord)
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindHead, d, encodeHead(d, data))
+		ref, err = w.register(kindHead, d, append(d[:len(d):len(d)], data...))
 		return err
 	})
 	return ref, d, err
 }
-
-func encodeHead(d Digest, data []byte) []byte { return append(d[:len(d):len(d)], data...) }
 
 // head returns a head's digest and a view of its data.
 func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
