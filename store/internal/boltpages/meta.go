@@ -1,19 +1,21 @@
-package store
+package boltpages
 
 import (
 	"encoding/binary"
 	"hash/fnv"
 	"os"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // bbolt's page format, version 2: a header of id (8 bytes), kind (2), count
 // (2) and overflow (4), in the machine's byte order.
 const (
 	pageHeader = 16
-	minPage    = 1 << 10
-	maxPage    = 1 << 24
+	MinPage    = 1 << 10
+	MaxPage    = 1 << 24
 
-	elementSize  = 16
+	ElementSize  = 16
 	bucketHeader = 16 // a bucket's root page and its sequence; a small one has root 0, and its only page behind
 
 	kindBranch   = 0x01
@@ -28,16 +30,16 @@ const (
 
 var native = binary.NativeEndian
 
-// pageMeta is the newest meta page that is whole.
-type pageMeta struct {
-	pageSize             int
-	root, freelist, high uint64 // pages; there are none from high on
-	txid                 uint64
-	torn                 bool // the other meta page is not whole
+// Meta is the newest meta page that is whole.
+type Meta struct {
+	PageSize             int
+	Root, Freelist, High uint64 // pages; there are none from High on
+	TxID                 uint64
+	Torn                 bool // the other meta page is not whole
 }
 
-// readPageMeta is newestMeta, and ErrCorrupt if the file is cut off.
-func readPageMeta(f *os.File) (m pageMeta, err error) {
+// ReadMeta is newestMeta, and ErrCorrupt if the file is cut off.
+func ReadMeta(f *os.File) (m Meta, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return m, err
@@ -45,37 +47,37 @@ func readPageMeta(f *os.File) (m pageMeta, err error) {
 	if m, err = newestMeta(f); err != nil {
 		return m, err
 	}
-	if want := int64(m.pageSize); m.high < 4 || m.high > uint64(info.Size()/want) {
-		return m, corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.high, want)
+	if want := int64(m.PageSize); m.High < 4 || m.High > uint64(info.Size()/want) {
+		return m, format.Corrupt("the file is cut off: %d bytes, want %d pages of %d", info.Size(), m.High, want)
 	}
 	return m, nil
 }
 
 // newestMeta finds the page size and the newest of the two meta pages, as
 // bbolt does. It is ErrCorrupt if neither is whole.
-func newestMeta(f *os.File) (m pageMeta, err error) {
+func newestMeta(f *os.File) (m Meta, err error) {
 	first, firstOK := metaAt(f, 0)
 	m, ok := first, firstOK
-	for size := int64(minPage); !ok && size <= maxPage; size *= 2 {
+	for size := int64(MinPage); !ok && size <= MaxPage; size *= 2 {
 		m, ok = metaAt(f, size)
-		ok = ok && int64(m.pageSize) == size
+		ok = ok && int64(m.PageSize) == size
 	}
 	if !ok {
-		return m, corrupt("neither meta page is whole")
+		return m, format.Corrupt("neither meta page is whole")
 	}
-	second, secondOK := metaAt(f, int64(m.pageSize))
+	second, secondOK := metaAt(f, int64(m.PageSize))
 	switch {
 	case !firstOK:
-		m, m.torn = second, true
+		m, m.Torn = second, true
 	case !secondOK:
-		m.torn = true
-	case second.txid > first.txid:
+		m.Torn = true
+	case second.TxID > first.TxID:
 		m = second
 	}
 	return m, nil
 }
 
-func metaAt(f *os.File, at int64) (m pageMeta, ok bool) {
+func metaAt(f *os.File, at int64) (m Meta, ok bool) {
 	var b [pageHeader + metaSize]byte
 	if _, err := f.ReadAt(b[:], at); err != nil {
 		return m, false
@@ -87,10 +89,10 @@ func metaAt(f *os.File, at int64) (m pageMeta, ok bool) {
 		native.Uint64(meta[metaSize-8:]) != sum.Sum64() {
 		return m, false
 	}
-	m.pageSize = int(native.Uint32(meta[8:]))
-	m.root, m.freelist = native.Uint64(meta[16:]), native.Uint64(meta[32:])
-	m.high, m.txid = native.Uint64(meta[40:]), native.Uint64(meta[48:])
-	return m, m.pageSize >= minPage && m.pageSize <= maxPage && m.pageSize&(m.pageSize-1) == 0
+	m.PageSize = int(native.Uint32(meta[8:]))
+	m.Root, m.Freelist = native.Uint64(meta[16:]), native.Uint64(meta[32:])
+	m.High, m.TxID = native.Uint64(meta[40:]), native.Uint64(meta[48:])
+	return m, m.PageSize >= MinPage && m.PageSize <= MaxPage && m.PageSize&(m.PageSize-1) == 0
 }
 
 // place is what an element of a page says: flags, 1 being a bucket, and where its

@@ -1,66 +1,74 @@
-package store
+package boltpages
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
-// pageWalk looks at the pages themselves, without bbolt, which would follow a
+// Walk looks at the pages themselves, without bbolt, which would follow a
 // loop for ever and faults on what is out of bounds. It reads no byte that it
 // has not checked the bounds of.
-type pageWalk struct {
-	// problem is told of all that is wrong.
-	problem func(format string, args ...any)
-	// whole reads every page. Else only branch pages and those that list
-	// buckets: a few of a thousand, and all that a loop can go through.
-	whole bool
+type Walk struct {
+	// Problem is told of all that is wrong; nil: nobody is.
+	Problem func(error)
+	// Nested is the name of a bucket that holds buckets.
+	Nested string
 
-	f    *os.File
-	meta pageMeta
-	used []bool // by page
-	free []bool
-	// unsafe says that bbolt might never come back from these pages: one is led to
+	Meta Meta
+	Used []bool // by page
+	Free []bool
+	// Unsafe says that bbolt might never come back from these pages: one is led to
 	// twice, be it by a page below it, or it is not known where one leads, as bbolt
 	// takes for a branch whatever is not a leaf. Or that it might read beyond a
 	// small bucket, which it has copied to Go's memory.
-	unsafe bool
-	wrong  error // the first problem
+	Unsafe bool
+
+	f     *os.File
+	whole bool  // every page is read; else what Branches says
+	wrong error // the first problem
 }
 
-func (w *pageWalk) fail(format string, args ...any) {
+func (w *Walk) fail(text string, args ...any) {
+	problem := fmt.Errorf(text, args...)
 	if w.wrong == nil {
-		w.wrong = corrupt(format, args...)
+		w.wrong = format.Corrupt("%w", problem)
 	}
-	w.problem(format, args...)
+	if w.Problem != nil {
+		w.Problem(problem)
+	}
 }
 
-// branches walks over the branch pages and the list of free pages. It is
-// ErrCorrupt with the first problem. Nobody may write meanwhile.
-func (w *pageWalk) branches(f *os.File) (err error) {
+// Branches walks over the list of free pages, the branch pages and those that list buckets: a
+// few of a thousand, and all that a loop can go through. It is ErrCorrupt with the first
+// problem. Nobody may write meanwhile.
+func (w *Walk) Branches(f *os.File) (err error) {
 	w.f = f
-	if w.meta, err = readPageMeta(f); err != nil {
+	if w.Meta, err = ReadMeta(f); err != nil {
 		w.fail("%w", err)
 		return err
 	}
-	w.used = make([]bool, w.meta.high)
-	w.free = make([]bool, w.meta.high)
+	w.Used = make([]bool, w.Meta.High)
+	w.Free = make([]bool, w.Meta.High)
 	w.use(0, 0, "the meta pages")
 	w.use(1, 0, "the meta pages")
 	w.freelist()
-	w.tree(&subtree{by: "the root", page: w.meta.root, root: true})
+	w.tree(&subtree{by: "the root", page: w.Meta.Root, root: true})
 	return w.wrong
 }
 
-func (w *pageWalk) all(f *os.File) error {
+// All walks over every page.
+func (w *Walk) All(f *os.File) error {
 	w.whole = true
-	err := w.branches(f)
-	if w.used == nil {
+	err := w.Branches(f)
+	if w.Used == nil {
 		return err
 	}
-	for id, used := range w.used {
-		if !used && !w.free[id] && w.wrong == nil { // damaged pages lead nowhere
+	for id, used := range w.Used {
+		if !used && !w.Free[id] && w.wrong == nil { // damaged pages lead nowhere
 			w.fail("page %d: neither used nor free", id)
 		}
 	}
@@ -68,18 +76,18 @@ func (w *pageWalk) all(f *os.File) error {
 }
 
 // use marks pages, and is false if there are no such pages or they are used.
-func (w *pageWalk) use(id, overflow uint64, by string) bool {
-	if id >= w.meta.high || overflow >= w.meta.high-id {
-		w.fail("page %d and %d more, of %s: there are %d", id, overflow, by, w.meta.high)
+func (w *Walk) use(id, overflow uint64, by string) bool {
+	if id >= w.Meta.High || overflow >= w.Meta.High-id {
+		w.fail("page %d and %d more, of %s: there are %d", id, overflow, by, w.Meta.High)
 		return false
 	}
 	for p := id; p <= id+overflow; p++ {
-		if w.used[p] || w.free[p] {
+		if w.Used[p] || w.Free[p] {
 			w.fail("page %d, of %s: used twice, or free", p, by)
-			w.unsafe = true
+			w.Unsafe = true
 			return false
 		}
-		w.used[p] = true
+		w.Used[p] = true
 	}
 	return true
 }
@@ -91,12 +99,12 @@ type page struct {
 }
 
 // read reads a page that is not used yet, and marks it.
-func (w *pageWalk) read(id uint64, by string) (p page, ok bool) {
+func (w *Walk) read(id uint64, by string) (p page, ok bool) {
 	if !w.use(id, 0, by) {
 		return p, false
 	}
 	var head [pageHeader]byte
-	at := int64(id) * int64(w.meta.pageSize)
+	at := int64(id) * int64(w.Meta.PageSize)
 	if _, err := w.f.ReadAt(head[:], at); err != nil {
 		w.fail("page %d: %w", id, err)
 		return p, false
@@ -110,7 +118,7 @@ func (w *pageWalk) read(id uint64, by string) (p page, ok bool) {
 	if overflow > 0 && !w.use(id+1, overflow-1, by) {
 		return p, false
 	}
-	p.b = make([]byte, int(overflow+1)*w.meta.pageSize)
+	p.b = make([]byte, int(overflow+1)*w.Meta.PageSize)
 	if _, err := w.f.ReadAt(p.b, at); err != nil {
 		w.fail("page %d: %w", id, err)
 		return p, false
@@ -118,13 +126,13 @@ func (w *pageWalk) read(id uint64, by string) (p page, ok bool) {
 	return p, true
 }
 
-func (w *pageWalk) freelist() {
+func (w *Walk) freelist() {
 	const by = "the list of free pages"
-	if w.meta.freelist == ^uint64(0) {
+	if w.Meta.Freelist == ^uint64(0) {
 		w.fail("there is no list of free pages")
 		return
 	}
-	p, ok := w.read(w.meta.freelist, by)
+	p, ok := w.read(w.Meta.Freelist, by)
 	if !ok {
 		return
 	}
@@ -133,16 +141,16 @@ func (w *pageWalk) freelist() {
 		count, ids = native.Uint64(ids), ids[8:]
 	}
 	if p.kind != kindFreelist || count > uint64(len(ids)/8) {
-		w.fail("page %d, of %s: kind %#x with %d pages", w.meta.freelist, by, p.kind, count)
+		w.fail("page %d, of %s: kind %#x with %d pages", w.Meta.Freelist, by, p.kind, count)
 		return
 	}
 	for i := range count {
 		id := native.Uint64(ids[8*i:])
-		if id >= w.meta.high || w.used[id] || w.free[id] {
-			w.fail("%s: page %d of %d is used, or free twice", by, id, w.meta.high)
+		if id >= w.Meta.High || w.Used[id] || w.Free[id] {
+			w.fail("%s: page %d of %d is used, or free twice", by, id, w.Meta.High)
 			continue
 		}
-		w.free[id] = true
+		w.Free[id] = true
 	}
 }
 
@@ -160,7 +168,7 @@ type subtree struct {
 // maxLevels is more than a tree of any file has.
 const maxLevels = 64
 
-func (w *pageWalk) tree(t *subtree) {
+func (w *Walk) tree(t *subtree) {
 	by := t.by
 	if t.bottom == nil {
 		t.bottom = new(int)
@@ -183,7 +191,7 @@ func (w *pageWalk) tree(t *subtree) {
 	case p.kind == kindBranch && t.level < maxLevels:
 		w.branch(t, p, where)
 	default:
-		w.unsafe = true
+		w.Unsafe = true
 		w.fail("%s: kind %#x at level %d", where, p.kind, t.level)
 	}
 }
@@ -196,16 +204,16 @@ type element struct {
 
 // elements reads those of a page up to the first that is out of bounds or out of
 // order.
-func (w *pageWalk) elements(t *subtree, p page, where string) (all []element, whole bool) {
+func (w *Walk) elements(t *subtree, p page, where string) (all []element, whole bool) {
 	count, last := int(p.count), t.low
-	if p.kind == kindBranch && count == 0 || pageHeader+count*elementSize > len(p.b) {
-		w.unsafe = w.unsafe || p.kind == kindBranch || t.root || t.page == 0
+	if p.kind == kindBranch && count == 0 || pageHeader+count*ElementSize > len(p.b) {
+		w.Unsafe = w.Unsafe || p.kind == kindBranch || t.root || t.page == 0
 		w.fail("%s: %s of %d elements", where, map[uint16]string{kindLeaf: "leaf", kindBranch: "branch"}[p.kind], count)
 		return nil, false
 	}
 	all = make([]element, 0, count)
 	for i := range count {
-		at := pageHeader + i*elementSize
+		at := pageHeader + i*ElementSize
 		e := element{place: placeOf(p.kind, p.b[at:], int64(at))}
 		err := errElement
 		if from, mid, end := e.place.key, e.place.value, e.end; from < mid && end <= int64(len(p.b)) {
@@ -213,7 +221,7 @@ func (w *pageWalk) elements(t *subtree, p page, where string) (all []element, wh
 			err = inOrder(last, e.key, t.high, i == 0)
 		}
 		if err != nil {
-			w.unsafe = w.unsafe || p.kind == kindBranch || t.root || t.page == 0
+			w.Unsafe = w.Unsafe || p.kind == kindBranch || t.root || t.page == 0
 			w.fail("%s: element %d: %w", where, i, err)
 			return all, false
 		}
@@ -235,7 +243,7 @@ func inOrder(last, key, high []byte, first bool) error {
 	return nil
 }
 
-func (w *pageWalk) branch(t *subtree, p page, where string) {
+func (w *Walk) branch(t *subtree, p page, where string) {
 	all, whole := w.elements(t, p, where)
 	for i := 0; whole && i < len(all); i++ {
 		below := subtree{t.by, t.root, all[i].page, all[i].key, t.high, t.level + 1, t.bottom}
@@ -247,7 +255,7 @@ func (w *pageWalk) branch(t *subtree, p page, where string) {
 }
 
 // leaf looks at every element of a leaf page, and walks over its buckets.
-func (w *pageWalk) leaf(t *subtree, p page, where string) {
+func (w *Walk) leaf(t *subtree, p page, where string) {
 	all, _ := w.elements(t, p, where)
 	for i, e := range all {
 		switch {
@@ -259,10 +267,10 @@ func (w *pageWalk) leaf(t *subtree, p page, where string) {
 	}
 }
 
-func (w *pageWalk) bucket(name string, value []byte, where string) {
-	t := &subtree{by: fmt.Sprintf("bucket %q", name), root: name == string(bktStaging)}
+func (w *Walk) bucket(name string, value []byte, where string) {
+	t := &subtree{by: fmt.Sprintf("bucket %q", name), root: name == w.Nested}
 	if len(value) < bucketHeader {
-		w.unsafe = true
+		w.Unsafe = true
 		w.fail("%s: bucket %q of %d bytes", where, name, len(value))
 		return
 	}
@@ -273,7 +281,7 @@ func (w *pageWalk) bucket(name string, value []byte, where string) {
 	inline := value[bucketHeader:]
 	where = fmt.Sprintf("bucket %q in %s", name, where)
 	if len(inline) < pageHeader || native.Uint16(inline[8:]) != kindLeaf {
-		w.unsafe = true
+		w.Unsafe = true
 		w.fail("%s: %d bytes, not a leaf", where, len(inline))
 		return
 	}

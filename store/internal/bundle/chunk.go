@@ -1,7 +1,8 @@
-package store
+package bundle
 
 import (
 	"bufio"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,42 +10,43 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The outer frame of a bundle: a magic and version, the signer's key if it is
 // signed, chunks of at most chunkSize bytes after their lengths, an empty
 // chunk, the SHA-256 of all of that, and the signature of the SHA-256. It makes
 // every flipped bit and every cut an error, also where zstd would not care.
-
-var bundleMagic = []byte("XPEFTB")
-
-const (
-	bundleUnsigned = 5 // version of a bundle without a signature
-	bundleSigned   = 6 // and with one, as all even ones
-	// Two versions less are those without records of version 3, four less those
-	// without persons, and with examples that have neither key nor flags.
-	chunkSize = 1 << 16
-)
+const chunkSize = 1 << 16
 
 // chunkWriter writes the outer frame.
 type chunkWriter struct {
 	w    io.Writer // to the destination, and the hash
 	dst  io.Writer
 	hash hash.Hash
-	sign *bundleSigner // nil: unsigned
+	sign *signer // nil: unsigned
 	buf  []byte
-	sum  Digest // of all bytes before it, once closed
+	sum  [sha256.Size]byte // of all bytes before it, once closed
 }
 
 // newChunkWriter writes what comes before the first chunk.
-func newChunkWriter(dst io.Writer, magic []byte, version uint16, sign *bundleSigner) (*chunkWriter, error) {
+func newChunkWriter(dst io.Writer, f Format, key crypto.Signer) (*chunkWriter, error) {
+	sign, err := newSigner(key)
+	if err != nil {
+		return nil, err
+	}
+	version := f.Newest
+	if f.Signed && sign == nil {
+		version--
+	}
 	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
 	c.w = io.MultiWriter(dst, c.hash)
-	head := binary.LittleEndian.AppendUint16(magic[:len(magic):len(magic)], version)
+	head := binary.LittleEndian.AppendUint16([]byte(f.Magic), version)
 	if sign != nil {
 		head = append(head, sign.public...)
 	}
-	_, err := c.w.Write(head)
+	_, err = c.w.Write(head)
 	return c, err
 }
 
@@ -81,7 +83,7 @@ func (c *chunkWriter) Close() error {
 		return err
 	}
 	end := c.hash.Sum(nil)
-	c.sum = Digest(end)
+	c.sum = [sha256.Size]byte(end)
 	if c.sign != nil {
 		signature, err := c.sign.sign(c.sum)
 		if err != nil {
@@ -100,36 +102,31 @@ type chunkReader struct {
 	hash   hash.Hash
 	signer ed25519.PublicKey // that the bundle names; nil: it is unsigned
 	left   int               // of the current chunk
-	sum    Digest            // of all bytes before it, once at io.EOF
+	sum    [sha256.Size]byte // of all bytes before it, once at io.EOF
 	err    error             // the first one
 }
 
-func newChunkReader(r io.Reader) (*chunkReader, error) {
-	c, version, err := openChunks(r, bundleMagic, "bundle", bundleSigned)
-	if err == nil && version%2 == 0 {
-		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
-		err = c.full(c.signer)
-	}
-	return c, err
-}
-
-// openChunks reads a magic and a version; what says of what.
-func openChunks(r io.Reader, magic []byte, what string, newest uint16) (c *chunkReader, version uint16, err error) {
+// newChunkReader reads what comes before the first chunk.
+func newChunkReader(r io.Reader, f Format) (c *chunkReader, version uint16, err error) {
 	c = &chunkReader{r: bufio.NewReaderSize(r, chunkSize), hash: sha256.New()}
 	var head [8]byte
 	if err := c.full(head[:]); err != nil {
 		return nil, 0, err
 	}
-	if string(head[:6]) != string(magic) {
-		return nil, 0, corrupt("not a %s", what)
+	if string(head[:6]) != f.Magic {
+		return nil, 0, format.Corrupt("not a %s", f.Name)
 	}
 	switch version = binary.LittleEndian.Uint16(head[6:]); {
 	case version == 0:
-		return nil, 0, corrupt("%s version 0", what)
-	case version > newest:
-		return nil, 0, fmt.Errorf("%w: %s version %d, this one reads up to %d", ErrSchema, what, version, newest)
+		return nil, 0, format.Corrupt("%s version 0", f.Name)
+	case version > f.Newest:
+		return nil, 0, fmt.Errorf("%w: %s version %d, this one reads up to %d", format.ErrSchema, f.Name, version,
+			f.Newest)
+	case f.Signed && version%2 == 0:
+		c.signer = make(ed25519.PublicKey, ed25519.PublicKeySize)
+		err = c.full(c.signer)
 	}
-	return c, version, nil
+	return c, version, err
 }
 
 // full reads all of b, and hashes it.
@@ -144,7 +141,7 @@ func (c *chunkReader) full(b []byte) error {
 // fault turns an early end into ErrCorrupt; other errors are the source's own.
 func (c *chunkReader) fault(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = corrupt("bundle is cut off")
+		err = format.Corrupt("bundle is cut off")
 	}
 	c.err = err
 	return err
@@ -178,24 +175,24 @@ func (c *chunkReader) nextChunk() error {
 	c.left = int(binary.LittleEndian.Uint32(size[:]))
 	switch {
 	case c.left > chunkSize:
-		return corrupt("chunk of %d bytes, at most %d", c.left, chunkSize)
+		return format.Corrupt("chunk of %d bytes, at most %d", c.left, chunkSize)
 	case c.left > 0:
 		return nil
 	}
-	c.sum = Digest(c.hash.Sum(nil))
-	var got Digest
+	c.sum = [sha256.Size]byte(c.hash.Sum(nil))
+	var got [sha256.Size]byte
 	if err := c.full(got[:]); err != nil {
 		return err
 	}
 	if got != c.sum {
-		return corrupt("bundle's checksum is %s, want %s", got.Short(), c.sum.Short())
+		return format.Corrupt("bundle's checksum is %x, want %x", got[:6], c.sum[:6])
 	}
 	if err := c.verify(c.sum); err != nil {
 		return err
 	}
 	switch _, err := c.r.ReadByte(); {
 	case err == nil:
-		return corrupt("bytes after the bundle's end")
+		return format.Corrupt("bytes after the bundle's end")
 	case err != io.EOF:
 		return err
 	}
@@ -203,7 +200,7 @@ func (c *chunkReader) nextChunk() error {
 }
 
 // verify reads the signature, if there is one, and compares.
-func (c *chunkReader) verify(sum Digest) error {
+func (c *chunkReader) verify(sum [sha256.Size]byte) error {
 	if c.signer == nil {
 		return nil
 	}
