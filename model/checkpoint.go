@@ -161,9 +161,9 @@ func (c *Checkpoint) Names() []string {
 	return names
 }
 
-// tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
+// Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
 // Close.
-func (c *Checkpoint) tensor(name string) (safetensors.Tensor, error) {
+func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
 	i, ok := c.index[name]
 	if !ok {
 		return safetensors.Tensor{}, checkpointf("no tensor %q", name)
