@@ -16,7 +16,16 @@ var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First
 // the pooling is: taps are ascending, 0 is the embeddings after their norm, Blocks the last block. With
 // neither, there are none.
 func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
-	m, err := e.packed()
+	return e.embed(bert.Float32, texts, owner, adapters, x, taps, states)
+}
+
+// Answer is Embed in the precision that answers have: [Encoder.UsePrecision].
+func (e *Encoder) Answer(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+	return e.embed(e.precision, texts, owner, adapters, x, taps, states)
+}
+
+func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+	m, err := e.packed(in)
 	if err != nil {
 		return err
 	}
@@ -42,7 +51,7 @@ func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []
 // block from, [tokens,d], which its outer norm takes. The blocks below are bare. A text's is the same to the
 // bit whatever texts are beside it, so it may be kept.
 func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
-	m, err := e.packed()
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +79,7 @@ func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 // Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the blocks
 // above, the pooling. No adapter may have a part in a block below from.
 func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32) error {
-	m, err := e.packed()
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,12 @@ func (WarmBank) isBank()   {}
 
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
-	Device     string        // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
-	Kernel     string        // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
+	Device string // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
+	Kernel string // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
+	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers are
+	// as good; int8, which is faster and changes some; or auto, int16. Where the kernel has float32
+	// only, that serves, and Stats says so. Learning is always in float32. Default float32.
+	Precision  string
 	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
 	Threads    int           // threads that trainings may use, of which they leave to Predict what it needs; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
@@ -235,6 +239,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if !model.KnownKernel(c.Kernel) {
 		faults = append(faults, fmt.Sprintf("Kernel %q is none of avx512, avx2, portable", c.Kernel))
+	}
+	if err := model.CheckPrecision(c.Precision); err != nil {
+		faults = append(faults, fmt.Sprint("Precision: ", err))
 	}
 	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
 	if slices.Contains(c.Private, "") {

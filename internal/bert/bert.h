@@ -7,9 +7,15 @@
 #include <stdint.h>
 
 // bert_linear is y = x wᵀ + bias with w [out,in] packed: for each panel of outputs, a step for each input; the last panel is filled up with zeros.
+//
+// In bits of 8 or 16, y = scale·(q x) + bias, and x ≈ zero + step·(whole numbers) for each token: q
+// is bytes, or pairs of them, in panels whose steps take four bytes of each output; inputs are
+// filled up with zeros to a multiple of 16. sums is scale·Σq. scale and sums have whole panels.
 typedef struct {
 	const float *w, *bias;
-	int in, out;
+	int in, out, bits; // bits 0: in float32
+	const uint8_t *q;
+	const float *scale, *sums;
 } bert_linear;
 
 typedef struct {
@@ -23,6 +29,7 @@ typedef struct {
 
 typedef struct {
 	int hidden, heads, blocks, act; // act: BERT_GELU, …
+	int bits;                       // of the blocks' layers, 0 for float32
 	float eps;
 	const float *words, *positions, *types; // embeddings
 	bert_norm embeddings;
@@ -71,6 +78,7 @@ extern const bert_path bert_avx2, bert_avx512, bert_twin8, bert_twin16;
 
 int bert_has_avx2(void);
 int bert_has_avx512(void);
+int bert_has_vnni(void); // beside AVX-512F: then its path does layers in whole numbers
 
 // bert_pack packs w [out,in] into memory of in × out floats, out rounded up to whole panels, at a multiple of 64 bytes.
 static inline void bert_pack(const bert_path *p, const float *w, int out, int in, float *packed) { p->pack(w, out, in, packed); }

@@ -90,7 +90,7 @@ func paths(t testing.TB, w Weights) []*Model {
 	t.Helper()
 	all := []*Model{newModel(w, newGo(w))}
 	for _, k := range working() {
-		all = append(all, newModel(w, newC(w, k)))
+		all = append(all, newModel(w, newC(w, k, Float32)))
 	}
 	for _, m := range all {
 		t.Cleanup(m.Free)
@@ -189,7 +189,7 @@ func TestNew(t *testing.T) {
 	} {
 		w := shapes[0].weights(rand.New(rand.NewPCG(1, 2)))
 		spoil(&w)
-		if m, err := New(w, ""); err == nil || !strings.Contains(err.Error(), name) {
+		if m, err := New(w, "", Float32); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v, %v, want an error of it", name, m, err)
 		}
 	}
@@ -198,7 +198,7 @@ func TestNew(t *testing.T) {
 // TestPanics: a pass that would read or write elsewhere.
 func TestPanics(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	m, err := New(shapes[0].weights(rng), "")
+	m, err := New(shapes[0].weights(rng), "", Float32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,24 +29,28 @@ type kernels struct {
 	name string
 	c    *C.bert_path
 	runs func() bool
+	ints func() bool // whether it does layers in whole numbers here
 }
 
 // fast are the paths for some processors, the fastest first, each with its twin: the same in plain C, which tests and the check at the start compare it with.
 var fast = []pair{
-	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 }}, kernels{"twin16", &C.bert_twin16, everywhere}},
-	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }}, kernels{"twin8", &C.bert_twin8, everywhere}},
+	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 }, func() bool { return C.bert_has_vnni() != 0 }},
+		kernels{"twin16", &C.bert_twin16, everywhere, everywhere}},
+	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, nowhere}, kernels{"twin8", &C.bert_twin8, everywhere, nowhere}},
 }
 
 func everywhere() bool { return true }
 
-func newC(w Weights, k kernels) path {
+func newC(w Weights, k kernels, in Precision) path {
 	p := &cPath{kernels: k}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
-		blocks[l] = C.bert_block{qkv: p.pack(b.QKV), out: p.pack(b.Out), up: p.pack(b.Up), down: p.pack(b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
+		c := &blocks[l]
+		c.attention, c.ffn = p.norm(b.Attention), p.norm(b.FFN)
+		c.qkv, c.out, c.up, c.down = p.packIn(in, b.QKV), p.packIn(in, b.Out), p.packIn(in, b.Up), p.packIn(in, b.Down)
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
-	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], eps: C.float(w.Eps),
+	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
 		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
 		p.pooler = p.pack(*w.Pooler)
@@ -79,6 +83,19 @@ func (p *cPath) pack(l Linear) C.bert_linear {
 	C.bert_pack(p.c, ptr(l.W), C.int(l.Out), C.int(l.In), w)
 	return C.bert_linear{w: w, bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out)}
 }
+
+// packIn packs a layer in a precision.
+func (p *cPath) packIn(in Precision, l Linear) C.bert_linear {
+	if in == Float32 {
+		return p.pack(l)
+	}
+	q := quantize(l, in, int(p.c.panel))
+	w := unsafe.Slice((*byte)(p.alloc(len(q.Q))), len(q.Q))
+	copy(w, q.Q)
+	return C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), bits: bits[in], q: (*C.uint8_t)(&w[0]), scale: p.keep(q.Scale), sums: p.keep(q.Sums)}
+}
+
+var bits = map[Precision]C.int{Float32: 0, Int16: 16, Int8: 8}
 
 func (p *cPath) norm(n Norm) C.bert_norm {
 	return C.bert_norm{weight: p.keep(n.Weight), bias: p.keep(n.Bias)}

@@ -23,7 +23,7 @@ func BenchmarkRoofline(b *testing.B) {
 	}
 	var all []*measured
 	for _, k := range working() {
-		m := newModel(w, newC(w, k))
+		m := newModel(w, newC(w, k, Float32))
 		defer m.Free()
 		all = append(all, &measured{Model: m})
 	}

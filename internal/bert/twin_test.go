@@ -16,7 +16,7 @@ func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 			t.Logf("%s does not run here: only its twin does", p.kernels.name)
 			continue
 		}
-		a, b := newModel(w, newC(w, p.kernels)), newModel(w, newC(w, p.twin))
+		a, b := newModel(w, newC(w, p.kernels, Float32)), newModel(w, newC(w, p.twin, Float32))
 		test(a, b)
 		a.Free()
 		b.Free()
@@ -99,7 +99,7 @@ func FuzzTwins(f *testing.F) {
 func TestKernel(t *testing.T) {
 	w := shapes[0].weights(rand.New(rand.NewPCG(1, 2)))
 	for _, name := range []string{"", "avx2", "avx512", Portable} {
-		m, err := New(w, name)
+		m, err := New(w, name, Float32)
 		if errors.Is(err, ErrNoKernel) && name != "" && name != Portable {
 			t.Logf("%s does not run here", name)
 			continue
@@ -116,7 +116,7 @@ func TestKernel(t *testing.T) {
 	if got, _ := Kernel(Portable); got != goName() {
 		t.Errorf("portable: got %s, want %s", got, goName())
 	}
-	if _, err := New(w, "sse9"); !errors.Is(err, ErrNoKernel) || KnownKernel("sse9") {
+	if _, err := New(w, "sse9", Float32); !errors.Is(err, ErrNoKernel) || KnownKernel("sse9") {
 		t.Errorf("got %v, want %v", err, ErrNoKernel)
 	}
 }
@@ -127,7 +127,7 @@ func TestWorking(t *testing.T) {
 	for _, p := range fast {
 		if p.kernels.runs() {
 			n++
-			sameBits(t, p.kernels.name, sample(p.kernels), sample(p.twin))
+			sameBits(t, p.kernels.name, sample(p.kernels, Float32), sample(p.twin, Float32))
 		}
 	}
 	if got := len(working()); got != n {
