@@ -45,9 +45,8 @@ func newC(w Weights, k kernels, in Precision) path {
 	p := &cPath{kernels: k}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
-		c := &blocks[l]
-		c.attention, c.ffn = p.norm(b.Attention), p.norm(b.FFN)
-		c.qkv, c.out, c.up, c.down = p.packIn(in, b.QKV), p.packIn(in, b.Out), p.packIn(in, b.Up), p.packIn(in, b.Down)
+		blocks[l] = C.bert_block{qkv: p.packIn(in, b.QKV), out: p.packIn(in, b.Out), up: p.packIn(in, b.Up), down: p.packIn(in, b.Down),
+			attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
 	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
@@ -74,6 +73,7 @@ func (p *cPath) free() {
 func (p *cPath) alloc(bytes int) unsafe.Pointer {
 	m := C.malloc(C.size_t(bytes + 63)) // never nil: Go's wrapper ends the process where there is no memory
 	p.memory = append(p.memory, m)
+	clear(unsafe.Slice((*byte)(m), bytes+63)) // where Go stores a pointer, its collector reads the one before
 	return unsafe.Add(m, -uintptr(m)&63)
 }
 

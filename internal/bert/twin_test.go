@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// twins are a model by a path in C that runs here, and by its twin.
+// twins are a model by a path in C that runs here, and by its twin, in each precision that they have.
 func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 	t.Helper()
 	for _, p := range fast {
@@ -16,10 +16,15 @@ func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 			t.Logf("%s does not run here: only its twin does", p.kernels.name)
 			continue
 		}
-		a, b := newModel(w, newC(w, p.kernels, Float32)), newModel(w, newC(w, p.twin, Float32))
-		test(a, b)
-		a.Free()
-		b.Free()
+		for _, in := range allPrecisions {
+			if in != Float32 && !p.kernels.ints() {
+				continue
+			}
+			a, b := newModel(w, newC(w, p.kernels, in)), newModel(w, newC(w, p.twin, in))
+			test(a, b)
+			a.Free()
+			b.Free()
+		}
 	}
 }
 
@@ -127,7 +132,11 @@ func TestWorking(t *testing.T) {
 	for _, p := range fast {
 		if p.kernels.runs() {
 			n++
-			sameBits(t, p.kernels.name, sample(p.kernels, Float32), sample(p.twin, Float32))
+			for _, in := range allPrecisions {
+				if in == Float32 || p.kernels.ints() {
+					sameBits(t, fmt.Sprint(p.kernels.name, in), sample(p.kernels, in), sample(p.twin, in))
+				}
+			}
 		}
 	}
 	if got := len(working()); got != n {
