@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ type Precisions struct {
 	Model     string
 	MaxTokens int
 	Names     []string // beside float32
+	Out       string   // folder of the answers: a source that is there is not asked again
 	Log       func(string)
 }
 
@@ -64,15 +66,18 @@ func AskedTask(t *Task, rows int) *Asked {
 
 // answered is one answer.
 type answered struct {
-	label  string
-	right  bool
-	loss   float64 // log-loss
-	margin float64 // of the best label's probability over the next
-	best   float64 // the best label's
+	Label  string
+	Right  bool
+	Loss   float64 // log-loss
+	Best   float64 // the best label's probability
+	Margin float64 // over the next one's
 }
 
 // Run gives a row for each source and precision, and those of all sources.
 func (e *Precisions) Run(ctx context.Context, sources []*Asked) ([]PrecisionRow, error) {
+	if err := os.MkdirAll(e.Out, 0o777); err != nil {
+		return nil, err
+	}
 	all := map[string][]answered{}
 	var rows []PrecisionRow
 	for _, a := range sources {
@@ -93,14 +98,20 @@ func (e *Precisions) Run(ctx context.Context, sources []*Asked) ([]PrecisionRow,
 	return rows, nil
 }
 
-// source makes a folder in which everybody has learned, and asks it in each precision.
-func (e *Precisions) source(ctx context.Context, a *Asked) (map[string][]answered, error) {
+// source reads the answers of a run before, or makes a folder in which everybody has learned, and
+// asks it in each precision.
+func (e *Precisions) source(ctx context.Context, a *Asked) (out map[string][]answered, err error) {
+	path := filepath.Join(e.Out, a.Name+".json")
+	if raw, err := os.ReadFile(path); err == nil {
+		return out, json.Unmarshal(raw, &out)
+	}
+	out = map[string][]answered{}
 	root, err := os.MkdirTemp("", "xpeft-precision-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(root)
-	dir, out := filepath.Join(root, "home"), map[string][]answered{}
+	dir := filepath.Join(root, "home")
 	if err := e.learn(ctx, dir, a); err != nil {
 		return nil, err
 	}
@@ -110,8 +121,15 @@ func (e *Precisions) source(ctx context.Context, a *Asked) (map[string][]answere
 		}
 		e.Log(fmt.Sprintf("%s: %d answers in %s", a.Name, len(out[name]), name))
 	}
-	return out, nil
+	return out, writeJSON(path, out)
 }
+
+// mostAxisLabels is how many labels a source may have whose axes are sought: with thirty it would
+// take an hour.
+const mostAxisLabels = 4
+
+// unlikely bounds an answer's log-loss.
+const unlikely = 14
 
 // learn teaches everybody, then the head that they share and their axes, and moves them there. The
 // axes know no single texts: an answer depends on what the encoder makes of the text.
@@ -135,8 +153,8 @@ func (e *Precisions) learn(ctx context.Context, dir string, a *Asked) (err error
 	if _, err := p.TrainHead(ctx, nil); err != nil {
 		return err
 	}
-	said := "one profile has no axes"
-	if len(a.People) > 1 {
+	said := "no axes were sought"
+	if len(a.People) > 1 && len(a.Labels) <= mostAxisLabels {
 		report, err := p.TrainBank(ctx, &sdk.TrainBankOptions{ForgetTexts: true})
 		if err != nil {
 			return err
@@ -182,19 +200,19 @@ func (e *Precisions) answers(ctx context.Context, dir, precision string, a *Aske
 }
 
 func newAnswered(p sdk.Prediction, truth string) answered {
-	a := answered{label: p.Label, right: p.Label == truth, loss: math.Inf(1)}
+	a := answered{Label: p.Label, Right: p.Label == truth, Loss: unlikely}
 	next := 0.
 	for _, q := range p.Probabilities {
 		switch v := float64(q.P); {
-		case v > a.best:
-			a.best, next = v, a.best
+		case v > a.Best:
+			a.Best, next = v, a.Best
 		case v > next:
 			next = v
 		}
 		if q.Label == truth {
-			a.loss = -math.Log(max(float64(q.P), 1e-6))
+			a.Loss = min(unlikely, -math.Log(float64(q.P)))
 		}
 	}
-	a.margin = a.best - next
+	a.Margin = a.Best - next
 	return a
 }

@@ -37,23 +37,23 @@ func comparePrecisions(source, precision string, exact, other []answered) Precis
 	points, losses, n := make([]float64, len(exact)), make([]float64, len(exact)), float64(len(exact))
 	for i, a := range exact {
 		b := other[i]
-		if a.right {
+		if a.Right {
 			r.Accuracy += 100 / n
 			points[i] -= 100
 		}
-		if b.right {
+		if b.Right {
 			points[i] += 100
 		}
-		r.Loss += a.loss / n
-		losses[i] = b.loss - a.loss
-		moved := math.Abs(a.best - b.best)
+		r.Loss += a.Loss / n
+		losses[i] = b.Loss - a.Loss
+		moved := math.Abs(a.Best - b.Best)
 		r.Moved, r.MovedMost = r.Moved+moved/n, max(r.MovedMost, moved)
-		if a.label == b.label {
+		if a.Label == b.Label {
 			continue
 		}
 		r.Changed += 1 / n
-		r.Margin = max(r.Margin, a.margin)
-		if a.margin > mostMargin {
+		r.Margin = max(r.Margin, a.Margin)
+		if a.Margin > mostMargin {
 			r.Above++
 		}
 	}

@@ -18,6 +18,7 @@ type precisionFlags struct {
 	fields    eval.Fields
 	drop      []string
 	model     string
+	out       string
 	names     []string
 	most      int
 	rows      int
@@ -44,10 +45,11 @@ margin in float32 was above 0.05.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "folder of the model")
+	f.StringVar(&o.out, "out", "out", "folder of the answers: a source that is there is not asked again")
 	fieldFlags(cmd, &o.fields)
 	f.StringSliceVar(&o.drop, "drop", nil, "labels that are no answers")
 	f.StringSliceVar(&o.names, "precisions", []string{"int16", "int8"}, "precisions to compare with float32")
-	f.IntVar(&o.most, "most", 90, "texts kept of each person")
+	f.IntVar(&o.most, "most", 60, "texts kept of each person")
 	f.IntVar(&o.rows, "rows", 500, "training rows of a task")
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	_ = cmd.MarkFlagRequired("model")
@@ -64,7 +66,7 @@ func (a *app) evaluatePrecision(ctx context.Context, o precisionFlags) error {
 		}
 		sources = append(sources, s)
 	}
-	e := &eval.Precisions{Model: o.model, MaxTokens: o.maxTokens, Names: o.names,
+	e := &eval.Precisions{Model: o.model, MaxTokens: o.maxTokens, Names: o.names, Out: o.out,
 		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	rows, err := e.Run(ctx, sources)
 	if err != nil {
