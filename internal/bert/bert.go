@@ -92,7 +92,7 @@ func newModel(w Weights, p path) *Model {
 	return m
 }
 
-// Kernel says what runs: c-avx512, c-avx2, go-avx2, go-neon or go.
+// Kernel says what runs: c-avx512, c-avx512-int16, c-avx512-int8, c-avx2, go-avx2, go-neon or go.
 func (m *Model) Kernel() string { return m.kernel() }
 
 // Free gives the packed weights back. No pass may run.

@@ -70,7 +70,7 @@ typedef struct {
 	size_t (*scratch)(const bert_model *m, int n, int longest, int b);
 	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
 		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts);
-	float (*peak)(long times, float x);
+	float (*peak)(int bits, long times, float x);
 } bert_path;
 
 // The twins are the same sources in plain C, of as many lanes: they run everywhere and give the same bits.
@@ -102,7 +102,7 @@ static inline void bert_mean(const bert_path *p, const float *x, const int32_t *
 // bert_apply is a linear layer of n rows.
 static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
 
-// bert_peak is times × 12 multiply-adds of vectors, for benchmarks. The sum is of no use.
-static inline float bert_peak(const bert_path *p, long times, float x) { return p->peak(times, x); }
+// bert_peak is times × 12 multiply-adds of vectors, for benchmarks: of floats, or of whole numbers of some bits. The sum is of no use.
+static inline float bert_peak(const bert_path *p, int bits, long times, float x) { return p->peak(bits, times, x); }
 
 #endif

@@ -98,6 +98,21 @@ func paths(t testing.TB, w Weights) []*Model {
 	return all
 }
 
+// everyPath are paths, first the one in Go, and those in whole numbers.
+func everyPath(t testing.TB, w Weights) []*Model {
+	t.Helper()
+	all := paths(t, w)
+	for _, k := range working() {
+		for _, in := range []Precision{Int16, Int8} {
+			if k.ints() {
+				all = append(all, newModel(w, newC(w, k, in)))
+				t.Cleanup(all[len(all)-1].Free)
+			}
+		}
+	}
+	return all
+}
+
 // far is ‖x − y‖/‖y‖.
 func far(x, y []float32) float64 {
 	var off, all float64

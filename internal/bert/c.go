@@ -18,6 +18,7 @@ import (
 // cPath is the pass in C: what the weights are packed for lies in C's memory.
 type cPath struct {
 	kernels
+	in     Precision
 	model  *C.bert_model
 	pooler C.bert_linear
 	memory []unsafe.Pointer
@@ -42,7 +43,7 @@ var fast = []pair{
 func everywhere() bool { return true }
 
 func newC(w Weights, k kernels, in Precision) path {
-	p := &cPath{kernels: k}
+	p := &cPath{kernels: k, in: in}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
 		blocks[l] = C.bert_block{qkv: p.packIn(in, b.QKV), out: p.packIn(in, b.Out), up: p.packIn(in, b.Up), down: p.packIn(in, b.Down),
@@ -59,7 +60,12 @@ func newC(w Weights, k kernels, in Precision) path {
 
 var activations = map[Activation]C.int{GELU: C.BERT_GELU, GELUTanh: C.BERT_GELU_TANH, ReLU: C.BERT_RELU}
 
-func (p *cPath) kernel() string { return "c-" + p.name }
+func (p *cPath) kernel() string {
+	if p.in == Float32 {
+		return "c-" + p.name
+	}
+	return "c-" + p.name + "-" + p.in.String()
+}
 
 func (p *cPath) free() {
 	for _, m := range p.memory {

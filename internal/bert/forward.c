@@ -26,6 +26,7 @@ INLINE size_t whole_vectors(size_t n) { return (n + LANES - 1) / LANES * LANES; 
 #else
 #define layer8(l, x, n, y, memory)
 #define layer16(l, x, n, y, memory)
+#define peak_ints(bits, times) 0
 #endif
 
 // layer is a linear layer of a block, in the precision that its weights are packed in.
@@ -311,7 +312,8 @@ TARGET static void forward(const bert_model *m, const bert_batch *texts, const b
 }
 
 // peak is as much as the core can do: multiply-adds that wait for nothing.
-TARGET static float peak(long times, float x) {
+TARGET static float peak(int bits, long times, float x) {
+	if (bits) return bits == 8 ? peak_ints(8, times) : peak_ints(16, times);
 	vec acc[12], by = all(x), total = all(0);
 	UNROLL
 	for (int i = 0; i < 12; i++) acc[i] = all(i);

@@ -33,7 +33,7 @@ func headlines(rows int) Batch {
 //
 //	go test ./internal/bert -run '^$' -bench Paths -count 6
 func BenchmarkPaths(b *testing.B) {
-	models := paths(b, miniLM(b))
+	models := everyPath(b, miniLM(b))
 	for _, rows := range []int{1, 64} {
 		b.Run(fmt.Sprintf("batch=%d", rows), func(b *testing.B) {
 			runtime.LockOSThread()

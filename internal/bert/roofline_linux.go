@@ -14,11 +14,17 @@ type part struct {
 	took  time.Duration
 }
 
-// lanes is how many floats a vector has.
-func (k kernels) lanes() int { return int(k.c.panel) / 2 }
+// products is how many multiply-adds one of a vector is.
+func (p *cPath) products() int {
+	n := int(p.c.panel) / 2
+	if b := int(p.model.bits); b > 0 {
+		n *= 32 / b
+	}
+	return n
+}
 
 // peak is n × 12 multiply-adds of vectors.
-func (k kernels) peak(n int) { C.bert_peak(k.c, C.long(n), 0.5) }
+func (p *cPath) peak(n int) { C.bert_peak(p.c, p.model.bits, C.long(n), 0.5) }
 
 // profile runs a bare pass and says what its parts took.
 func (p *cPath) profile(m *Model, b Batch) (parts []part) {

@@ -22,9 +22,7 @@ func BenchmarkRoofline(b *testing.B) {
 		peaks  []time.Duration
 	}
 	var all []*measured
-	for _, k := range working() {
-		m := newModel(w, newC(w, k, Float32))
-		defer m.Free()
+	for _, m := range everyPath(b, w)[1:] { // those in C
 		all = append(all, &measured{Model: m})
 	}
 	const times = 1e6
@@ -40,8 +38,7 @@ func BenchmarkRoofline(b *testing.B) {
 		}
 	}
 	for _, m := range all {
-		lanes := m.path.(*cPath).lanes()
-		peak := times * 24 * float64(lanes) / float64(median(m.peaks))
+		peak := times * 24 * float64(m.path.(*cPath).products()) / float64(median(m.peaks))
 		table(m.Kernel(), m.passes, peak)
 	}
 }
@@ -53,7 +50,7 @@ func median(v []time.Duration) time.Duration {
 
 func table(kernel string, passes [][]part, peak float64) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\n%s: one core can do %.0f GFLOP/s\n\n| part | share | ms | GFLOP | GFLOP/s | of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
+	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
 	total, flops := 0., 0.
 	parts := slices.Clone(passes[0])
 	for i := range parts {
