@@ -20,11 +20,13 @@ func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []
 }
 
 // Answer is Embed in the precision that answers have: [Encoder.UsePrecision].
-func (e *Encoder) Answer(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+func (e *Encoder) Answer(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
 	return e.embed(e.precision, texts, owner, adapters, x, taps, states)
 }
 
-func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
 	m, err := e.packed(in)
 	if err != nil {
 		return err

@@ -1,13 +1,14 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/internal/bert"
 )
 
-// Auto is the fastest precision whose answers are as good as those in float32. docs/decisions.md says
-// by what rule, and how that was measured.
+// Auto is the fastest precision whose answers are as good as those in float32. docs/decisions.md
+// says by what rule, and how that was measured.
 const Auto = "auto"
 
 var precisions = map[string]bert.Precision{"": bert.Float32, "float32": bert.Float32, "int16": bert.Int16,
@@ -19,7 +20,8 @@ func CheckPrecision(name string) error {
 		return nil
 	}
 	if name == "bfloat16" {
-		return fmt.Errorf("bfloat16 is not built: AVX512_BF16 has half of float32's rate on the processors at hand; int16 is faster and more precise")
+		return errors.New("bfloat16 is not built: AVX512_BF16 has half of float32's rate on the processors at hand; " +
+			"int16 is faster and more precise")
 	}
 	return fmt.Errorf("%q is none of float32, int16, int8, auto", name)
 }

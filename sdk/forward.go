@@ -84,7 +84,8 @@ func (p *SDK) forwardBy(embed embedder, tickets []*ticket) error {
 }
 
 // states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the states of the axes' blocks [texts, D], each text under its own adapter, or none.
-func (p *SDK) states(ctx context.Context, embed embedder, texts []model.Encoding, owner []int, adapters []*model.Adapter, x, states []float32) error {
+func (p *SDK) states(ctx context.Context, embed embedder, texts []model.Encoding, owner []int,
+	adapters []*model.Adapter, x, states []float32) error {
 	var taps []int
 	if len(states) > 0 {
 		taps = p.axes.Taps

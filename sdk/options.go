@@ -49,12 +49,8 @@ func (WarmBank) isBank()   {}
 
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
-	Device string // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
-	Kernel string // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
-	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers are
-	// as good; int8, which is faster and changes some; or auto, int16. Where the kernel has float32
-	// only, that serves, and Stats says so. Learning is always in float32. Default float32.
-	Precision  string
+	Device     string        // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
+	Kernel     string        // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
 	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
 	Threads    int           // threads that trainings may use, of which they leave to Predict what it needs; default runtime.GOMAXPROCS(0)
 	Learns     int           // Learns at once; default 1; more than Workers means Workers
@@ -70,6 +66,12 @@ type Options struct {
 	Logger     *slog.Logger  // default: silence
 	Limits     Limits        // of what callers and bundles bring
 	Reserve    int64         // of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a Backup when it grows; default 4 GiB, or 4 times the file if that is more
+
+	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers
+	// are as good; int8, which is faster and changes some; or auto, which is int16. Where the
+	// kernel has float32 only, that serves, and Stats says so. Learning is always in float32.
+	// Default float32.
+	Precision string
 
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of profiles, each under a key of its own that Forget destroys; Open then needs it too,
 	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.

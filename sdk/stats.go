@@ -21,10 +21,11 @@ type Stats struct {
 	Predictions int64       `json:"predictions"` // rows answered
 	Folds       int64       `json:"folds"`
 	Learns      int64       `json:"learns"`
-	Engine      string      `json:"engine"`    // native or torch
-	Device      string      `json:"device"`    // cpu or cuda
-	Kernel      string      `json:"kernel"`    // what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
-	Precision   string      `json:"precision"` // what Predict's passes are computed in: float32, int16 or int8
+	Engine      string      `json:"engine"` // native or torch
+	Device      string      `json:"device"` // cpu or cuda
+	Kernel      string      `json:"kernel"` // what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
+	// Precision is what Predict's passes are computed in: float32, int16 or int8.
+	Precision string `json:"precision"`
 	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now. They are served as ever; their next Learn
 	// trains the last of these blocks, or over another bank, and is installed if it is no worse.
 	Untrainable int64 `json:"untrainable"`
@@ -57,7 +58,8 @@ func (p *SDK) Stats() (Stats, error) {
 	}
 	deep, err := p.untrainable.count(p, st.Revision)
 	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
-		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
+		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Kernel: p.encoder.Kernel(), Untrainable: deep,
+		Precision: p.precision()}, err
 }
 
 // untrainable counts the profiles that the engine cannot train as they are, once for each state of the store.

@@ -36,7 +36,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Say which build this is",
 		Args:  cobra.NoArgs,
 		RunE: a.runs(func(context.Context, []string) error {
-			v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Engines: sdk.Engines(), Kernel: model.Kernel(), Precision: model.AutoPrecision()}
+			v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+				Engines: sdk.Engines(), Kernel: model.Kernel(), Precision: model.AutoPrecision()}
 			v.LibTorch = slices.Contains(v.Engines, "torch")
 			if info, ok := debug.ReadBuildInfo(); ok {
 				v.Version = info.Main.Version
@@ -52,5 +53,6 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (v version) text(w io.Writer) {
-	fmt.Fprintf(w, "xpeft %s, %s, %s, engines %s, kernels %s, auto precision %s\n", v.Version, v.Go, v.Platform, strings.Join(v.Engines, " and "), v.Kernel, v.Precision)
+	fmt.Fprintf(w, "xpeft %s, %s, %s, engines %s, kernels %s, auto precision %s\n",
+		v.Version, v.Go, v.Platform, strings.Join(v.Engines, " and "), v.Kernel, v.Precision)
 }

@@ -70,8 +70,8 @@ type path interface {
 }
 
 // New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel is "" for the fastest path that runs here, or forces one:
-// "avx512", "avx2" or [Portable]; [ErrNoKernel] says that it does not run here, another error what does not fit together. in is what precision is asked for; [Served]
-// says which it is. Int16 takes 2 bytes a weight, Int8 one.
+// "avx512", "avx2" or [Portable]; [ErrNoKernel] says that it does not run here, another error what does not fit together.
+// in is the precision that is asked for; [Served] says which it is. Int16 takes 2 bytes a weight, Int8 one.
 func New(w Weights, kernel string, in Precision) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err

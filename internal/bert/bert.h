@@ -102,7 +102,8 @@ static inline void bert_mean(const bert_path *p, const float *x, const int32_t *
 // bert_apply is a linear layer of n rows.
 static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
 
-// bert_peak is times × 12 multiply-adds of vectors, for benchmarks: of floats, or of whole numbers of some bits. The sum is of no use.
+// bert_peak is times × 12 multiply-adds of vectors, for benchmarks: of floats, or of whole numbers
+// of some bits. The sum is of no use.
 static inline float bert_peak(const bert_path *p, int bits, long times, float x) { return p->peak(bits, times, x); }
 
 #endif

@@ -35,9 +35,11 @@ type kernels struct {
 
 // fast are the paths for some processors, the fastest first, each with its twin: the same in plain C, which tests and the check at the start compare it with.
 var fast = []pair{
-	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 }, func() bool { return C.bert_has_vnni() != 0 }},
+	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 },
+		func() bool { return C.bert_has_vnni() != 0 }},
 		kernels{"twin16", &C.bert_twin16, everywhere, everywhere}},
-	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, nowhere}, kernels{"twin8", &C.bert_twin8, everywhere, nowhere}},
+	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, nowhere},
+		kernels{"twin8", &C.bert_twin8, everywhere, nowhere}},
 }
 
 func everywhere() bool { return true }
@@ -46,11 +48,12 @@ func newC(w Weights, k kernels, in Precision) path {
 	p := &cPath{kernels: k, in: in}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
-		blocks[l] = C.bert_block{qkv: p.packIn(in, b.QKV), out: p.packIn(in, b.Out), up: p.packIn(in, b.Up), down: p.packIn(in, b.Down),
-			attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
+		blocks[l] = C.bert_block{qkv: p.packIn(in, b.QKV), out: p.packIn(in, b.Out), up: p.packIn(in, b.Up),
+			down: p.packIn(in, b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
-	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
+	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation],
+		bits: bits[in], eps: C.float(w.Eps),
 		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
 		p.pooler = p.pack(*w.Pooler)
@@ -98,7 +101,8 @@ func (p *cPath) packIn(in Precision, l Linear) C.bert_linear {
 	q := quantize(l, in, int(p.c.panel))
 	w := unsafe.Slice((*byte)(p.alloc(len(q.Q))), len(q.Q))
 	copy(w, q.Q)
-	return C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), bits: bits[in], q: (*C.uint8_t)(&w[0]), scale: p.keep(q.Scale), sums: p.keep(q.Sums)}
+	return C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), bits: bits[in],
+		q: (*C.uint8_t)(&w[0]), scale: p.keep(q.Scale), sums: p.keep(q.Sums)}
 }
 
 var bits = map[Precision]C.int{Float32: 0, Int16: 16, Int8: 8}

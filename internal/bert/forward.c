@@ -153,7 +153,8 @@ TARGET static void activate(float *x, size_t n, int act) {
 }
 
 // feed is f of n tokens of a. inner holds FFN_ROWS tokens' inner states.
-static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner, uint8_t *q, bert_parts *parts) {
+static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner, uint8_t *q,
+	bert_parts *parts) {
 	int d = b->up.in, wide = b->up.out;
 	for (int i = 0; i < n; i += FFN_ROWS) {
 		int rows = n - i < FFN_ROWS ? n - i : FFN_ROWS;

@@ -50,7 +50,8 @@ func median(v []time.Duration) time.Duration {
 
 func table(kernel string, passes [][]part, peak float64) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
+	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | of what the core can do |\n"+
+		"|---|---|---|---|---|---|\n", kernel, peak)
 	total, flops := 0., 0.
 	parts := slices.Clone(passes[0])
 	for i := range parts {

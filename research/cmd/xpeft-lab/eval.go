@@ -55,7 +55,8 @@ cut off and go on, and several processes may share the work.`,
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.StringVar(&o.reference, "reference", "x_peft", "mode that the others are compared with")
 	_ = cmd.MarkFlagRequired("model")
-	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand(), a.evalPeopleCommand(), a.evalPrecisionCommand())
+	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand(), a.evalPeopleCommand(),
+		a.evalPrecisionCommand())
 	return cmd
 }
 
