@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/build/constraint"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"io"
 	"io/fs"
@@ -16,41 +17,50 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const module = "github.com/xpeft/xpeft"
 
-// imports is the import table: what each package may import of this module. Imports point down only, so that
-// each package can be read and tested without those above it.
+// imports is the import table: what each package may import of this module. Imports point down
+// only, so that each package can be read and tested without those above it.
 var imports = map[string][]string{
-	"bitmask":                        {},
-	"internal/half":                  {},
-	"internal/numeric":               {},
-	"internal/quant":                 {},
-	"internal/safetensors":           {"internal/half"},
-	"internal/dense":                 {},
-	"internal/bert":                  {"internal/dense"},
-	"store":                          {"bitmask"},
-	"model":                          {"internal/bert", "internal/dense", "internal/safetensors"},
-	"bank":                           {"model", "bitmask", "internal/dense", "internal/safetensors", "internal/half", "internal/quant"},
-	"internal/folder":                {"bank", "bitmask", "model", "store"},
-	"internal/axes":                  {"bank"},
-	"internal/engine":                {"model"},
-	"internal/engine/native":         {"internal/engine", "internal/dense", "model"},
-	"internal/engine/torch":          {"internal/engine", "internal/engine/native", "internal/engine/torch/libtorch", "model"},
+	"bitmask":              {},
+	"internal/half":        {},
+	"internal/numeric":     {},
+	"internal/quant":       {},
+	"internal/safetensors": {"internal/half"},
+	"internal/dense":       {},
+	"internal/bert":        {"internal/dense"},
+	"store":                {"bitmask"},
+	"model":                {"internal/bert", "internal/dense", "internal/safetensors"},
+	"bank": {"model", "bitmask", "internal/dense", "internal/safetensors", "internal/half",
+		"internal/quant"},
+	"internal/folder":        {"bank", "bitmask", "model", "store"},
+	"internal/axes":          {"bank"},
+	"internal/engine":        {"model"},
+	"internal/engine/native": {"internal/engine", "internal/dense", "model"},
+	"internal/engine/torch": {"internal/engine", "internal/engine/native", "internal/engine/torch/libtorch",
+		"model"},
 	"internal/engine/torch/libtorch": {},
-	"learner":                        {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model", "bitmask"},
-	"learner/digits":                 {"internal/numeric"},
-	"learner/population":             {"internal/dense", "internal/numeric", "internal/half"},
-	"sdk":                            {"learner", "learner/digits", "learner/population", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model", "store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
-	"metrics":                        {"sdk"},
-	"internal/jsonl":                 {},
-	"cmd/xpeft":                      {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model", "store", "bitmask"},
+	"learner": {"internal/engine", "internal/engine/native", "internal/dense", "bank", "model",
+		"bitmask"},
+	"learner/digits":     {"internal/numeric"},
+	"learner/population": {"internal/dense", "internal/numeric", "internal/half"},
+	"sdk": {"learner", "learner/digits", "learner/population", "internal/engine",
+		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model",
+		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
+	"metrics":        {"sdk"},
+	"internal/jsonl": {},
+	"cmd/xpeft": {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model",
+		"store", "bitmask"},
 
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
-	"research/eval":  {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner", "learner/digits", "learner/population", "bank", "model", "bitmask", "internal/engine", "internal/engine/native", "internal/engine/torch", "internal/axes", "internal/numeric", "internal/quant"},
+	"research/eval": {"sdk", "store", "internal/folder", "internal/jsonl", "research/stats", "learner",
+		"learner/digits", "learner/population", "bank", "model", "bitmask", "internal/engine",
+		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/numeric", "internal/quant"},
 
 	"examples/demo": {"sdk", "learner", "model", "internal/engine/native"}, // besides the sdk, it measures a baseline
 
@@ -94,8 +104,10 @@ func (p listed) name() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
 }
 
-// builds are the ways to build: in Go alone, with C, with libtorch. Some files are in one of them only.
-var builds = [][]string{{"CGO_ENABLED=0", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS=-tags=torch"}}
+// builds are the ways to build: in Go alone, with C, with libtorch. Some files are in one of them
+// only.
+var builds = [][]string{{"CGO_ENABLED=0", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS="},
+	{"CGO_ENABLED=1", "GOFLAGS=-tags=torch"}}
 
 // goList lists every package of the product and of research, once for each build.
 func goList(t *testing.T) (all []listed) {
@@ -110,7 +122,9 @@ func goList(t *testing.T) (all []listed) {
 
 func goListIn(t *testing.T, dir string, build []string, args ...string) (all []listed) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list", "-e", "-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,CXXFiles,Imports,CgoLDFLAGS"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-e",
+		"-json=ImportPath,Dir,Standard,GoFiles,CgoFiles,CXXFiles,Imports,CgoLDFLAGS"},
+		args...)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), build...)
 	out, err := cmd.Output()
 	if err != nil {
@@ -159,7 +173,8 @@ func TestImportTable(t *testing.T) {
 				t.Errorf("%s imports %s: got an import that is not in the table, want one of %v", name, inner, list)
 			}
 			for library, owner := range owners {
-				if strings.HasPrefix(path, library) && name != owner && name != "research/bench" { // a rival may be the bare library
+				// a rival may be the bare library
+				if strings.HasPrefix(path, library) && name != owner && name != "research/bench" {
 					t.Errorf("%s imports %s: want it in %s only", name, path, owner)
 				}
 			}
@@ -173,7 +188,8 @@ func isLibrary(name string) bool {
 	return inTable && name != "cmd/xpeft" && !strings.HasPrefix(name, "examples/")
 }
 
-// banned calls, by package: a library returns an error, and logs only to a *slog.Logger that it was given.
+// banned calls, by package: a library returns an error, and logs only to a *slog.Logger that it was
+// given.
 var banned = map[string][]string{
 	"os":   {"Exit", "Stdout", "Stderr"},
 	"log":  {"Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln", "Print", "Printf", "Println"},
@@ -224,7 +240,8 @@ func TestBuildsWithoutCgo(t *testing.T) {
 	}
 }
 
-// TestDefaultBuildLinksNothing: without the tag torch there is no libtorch, no C++ and no library of C but the system's own; with it there is.
+// TestDefaultBuildLinksNothing: without the tag torch there is no libtorch, no C++ and no library
+// of C but the system's own; with it there is.
 func TestDefaultBuildLinksNothing(t *testing.T) {
 	const gotch = "github.com/sugarme/gotch"
 	for _, p := range goListIn(t, ".", builds[1], "-deps", "./...") {
@@ -233,12 +250,15 @@ func TestDefaultBuildLinksNothing(t *testing.T) {
 		case strings.HasPrefix(p.ImportPath, gotch):
 			t.Errorf("got %s in the default build, want it under the tag torch only", p.ImportPath)
 		case p.name() != "internal/bert" && len(p.CgoFiles)+len(p.CXXFiles) > 0:
-			t.Errorf("%s: got C in the default build (%v), want it in internal/bert only", p.ImportPath, append(p.CgoFiles, p.CXXFiles...))
+			t.Errorf("%s: got C in the default build (%v), want it in internal/bert only", p.ImportPath,
+				append(p.CgoFiles, p.CXXFiles...))
 		case len(p.CXXFiles) > 0 || slices.ContainsFunc(p.CgoLDFLAGS, func(flag string) bool { return flag != "-lm" }):
-			t.Errorf("%s: got C++ %v and the linker's flags %v, want none but -lm", p.ImportPath, p.CXXFiles, p.CgoLDFLAGS)
+			t.Errorf("%s: got C++ %v and the linker's flags %v, want none but -lm", p.ImportPath, p.CXXFiles,
+				p.CgoLDFLAGS)
 		}
 	}
-	if !slices.ContainsFunc(goListIn(t, ".", builds[2], "-deps", "./sdk"), func(p listed) bool { return strings.HasPrefix(p.ImportPath, gotch) }) {
+	if !slices.ContainsFunc(goListIn(t, ".", builds[2], "-deps", "./sdk"),
+		func(p listed) bool { return strings.HasPrefix(p.ImportPath, gotch) }) {
 		t.Errorf("got no %s under ./sdk with the tag torch, want it there", gotch)
 	}
 }
@@ -249,7 +269,8 @@ var tagged = map[string][]string{
 	"cgo":   {"internal/engine/torch/", "internal/bert/"},
 }
 
-// TestFilesThatTagsHide: bank, learner, model, bitmask, store, sdk and commands are the same files in every build.
+// TestFilesThatTagsHide: bank, learner, model, bitmask, store, sdk and commands are the same files
+// in every build.
 func TestFilesThatTagsHide(t *testing.T) {
 	hidden := map[string]int{}
 	walkGo(t, func(path string, data []byte) {
@@ -263,7 +284,10 @@ func TestFilesThatTagsHide(t *testing.T) {
 			}
 			expr.Eval(func(tag string) bool {
 				hidden[tag]++
-				if folders, ok := tagged[tag]; ok && !slices.ContainsFunc(folders, func(dir string) bool { return strings.HasPrefix(filepath.ToSlash(path), dir) }) {
+				if folders, ok := tagged[tag]; ok &&
+					!slices.ContainsFunc(folders, func(dir string) bool {
+						return strings.HasPrefix(filepath.ToSlash(path), dir)
+					}) {
 					t.Errorf("%s: got the tag %s, want it in %v only", path, tag, folders)
 				}
 				return true
@@ -288,8 +312,55 @@ func TestFilesAreShort(t *testing.T) {
 	})
 }
 
-// walkGo reads every file of Go. It walks the folders itself: so go test sees every new file, and does not serve this
-// package's results from its cache when one appears.
+// The widest lines, in characters; a tab counts four.
+const (
+	maxCode    = 120
+	maxComment = 100
+)
+
+// TestLinesAreNarrow: lines of comments and of code fit beside another window. Raw strings, a
+// test's long literals and an example's output have the width of what they show.
+func TestLinesAreNarrow(t *testing.T) {
+	walkGo(t, func(path string, data []byte) {
+		if strings.HasPrefix(path, "store/") || strings.HasPrefix(path, "internal/bert/") ||
+			strings.HasPrefix(path, "research/bench/") {
+			return
+		}
+		exempt := literalLines(data, strings.HasSuffix(path, "_test.go"))
+		for i, line := range strings.Split(string(data), "\n") {
+			width, most := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")), maxCode
+			if strings.HasPrefix(strings.TrimSpace(line), "//") {
+				most = maxComment
+			}
+			if width > most && !exempt[i+1] {
+				t.Errorf("%s:%d: got %d columns, want at most %d", path, i+1, width, most)
+			}
+		}
+	})
+}
+
+// literalLines are the lines that a raw string lies on, or in a test any string, and those of
+// examples' output.
+func literalLines(src []byte, test bool) map[int]bool {
+	lines, output := map[int]bool{}, false
+	files := token.NewFileSet()
+	file := files.AddFile("", -1, len(src))
+	var s scanner.Scanner
+	s.Init(file, src, nil, scanner.ScanComments)
+	for pos, tok, text := s.Scan(); tok != token.EOF; pos, tok, text = s.Scan() {
+		output = tok == token.COMMENT && (output || strings.HasPrefix(text, "// Output:"))
+		if output || tok == token.STRING && (test || text[0] == '`') {
+			first := file.Line(pos)
+			for i := range strings.Count(text, "\n") + 1 {
+				lines[first+i] = true
+			}
+		}
+	}
+	return lines
+}
+
+// walkGo reads every file of Go. It walks the folders itself: so go test sees every new file, and
+// does not serve this package's results from its cache when one appears.
 func walkGo(t *testing.T, fn func(path string, data []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestAudit: `make audit` tells apart a database that cannot be reached, one that knows nothing of what we call, and one that does.
+// TestAudit: `make audit` tells apart a database that cannot be reached, one that knows nothing of
+// what we call, and one that does.
 func TestAudit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds govulncheck")
@@ -31,7 +32,8 @@ func TestAudit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := exec.Command("bash", "scripts/audit.sh", "./bitmask", "./store")
-			cmd.Env = append(os.Environ(), "AUDIT_DB="+c.db, "AUDIT_STRICT="+c.strict, "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=", "no_proxy=")
+			cmd.Env = append(os.Environ(), "AUDIT_DB="+c.db, "AUDIT_STRICT="+c.strict,
+				"HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=", "no_proxy=")
 			out, err := cmd.CombinedOutput()
 			if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)

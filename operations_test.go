@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestOperationsListsEveryError: the runbook says what each exported error of package sdk means, and what to do, and names none that there is not.
+// TestOperationsListsEveryError: the runbook says what each exported error of package sdk means,
+// and what to do, and names none that there is not.
 func TestOperationsListsEveryError(t *testing.T) {
 	data, err := os.ReadFile("docs/operations.md")
 	if err != nil {
@@ -23,7 +24,8 @@ func TestOperationsListsEveryError(t *testing.T) {
 		t.Fatal("docs/operations.md has no section Errors")
 	}
 	var listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(Err\\w+)` \\| ([^|]*) \\| ([^|]*) \\|$").FindAllStringSubmatch(table, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(Err\\w+)` \\| ([^|]*) \\| ([^|]*) \\|$").FindAllStringSubmatch(
+		table, -1) {
 		listed = append(listed, row[1])
 		if len(row[2]) < 10 || len(row[3]) < 5 {
 			t.Errorf("%s: got %q and %q, want what it means and what to do", row[1], row[2], row[3])

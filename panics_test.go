@@ -9,13 +9,15 @@ import (
 	"testing"
 )
 
-// operator is the reason of those who refuse as libtorch does: a *torch.Error, which the engine's boundary returns as an error.
+// operator is the reason of those who refuse as libtorch does: a *torch.Error, which the engine's
+// boundary returns as an error.
 const operator = "a *torch.Error: the engine returns it"
 
 // lengths is the reason of those that compute on slices.
 const lengths = "lengths and places that the caller made, as of a slice"
 
-// panics lists every function of a library that may panic, with the reason. Bytes from outside reach none of them unchecked: what is added here must say so.
+// panics lists every function of a library that may panic, with the reason. Bytes from outside
+// reach none of them unchecked: what is added here must say so.
 var panics = map[string]string{
 	"internal/engine/torch/libtorch/grad.go Scope.Grad":       operator,
 	"internal/engine/torch/libtorch/scope.go Scope.Keep":      operator,
@@ -26,8 +28,9 @@ var panics = map[string]string{
 	"internal/engine/torch/libtorch/tensor.go Scope.fromData": operator,
 	"internal/engine/torch/libtorch/views.go handles":         operator,
 
-	"internal/engine/torch/libtorch/engine.go Engine.run": "hands on, in the caller's goroutine, a panic that is no *torch.Error: a mistake in the closure",
-	"internal/engine/torch/libtorch/fork.go Scope.Fork":   "hands on a panic of a fork, as Engine.run does",
+	"internal/engine/torch/libtorch/engine.go Engine.run": "hands on, in the caller's goroutine, a panic that is " +
+		"no *torch.Error: a mistake in the closure",
+	"internal/engine/torch/libtorch/fork.go Scope.Fork": "hands on a panic of a fork, as Engine.run does",
 
 	"metrics/metrics.go send":    "a metric of a constant description and its own number of labels",
 	"store/tx.go Store.enqueue":  "raises in the call's own goroutine what its callback panicked with in another's",
@@ -48,7 +51,8 @@ var panics = map[string]string{
 	"internal/dense/packed.go Pack":             lengths,
 }
 
-// TestPanicsAreKnown finds every call of panic, and every function of the standard library whose name says that it panics, in what users link.
+// TestPanicsAreKnown finds every call of panic, and every function of the standard library whose
+// name says that it panics, in what users link.
 func TestPanicsAreKnown(t *testing.T) {
 	met := map[string]bool{}
 	for _, p := range goList(t) {
@@ -73,9 +77,11 @@ func TestPanicsAreKnown(t *testing.T) {
 }
 
 // testsOnly are packages that only test files import.
-var testsOnly = map[string]bool{"internal/golden": true, "internal/engine/enginetest": true, "internal/engine/torch/malloc": true, "store/storetest": true}
+var testsOnly = map[string]bool{"internal/golden": true, "internal/engine/enginetest": true,
+	"internal/engine/torch/malloc": true, "store/storetest": true}
 
-// panicking are the functions of a file that call panic, or regexp.MustCompile and its like; a method has its type before it.
+// panicking are the functions of a file that call panic, or regexp.MustCompile and its like; a
+// method has its type before it.
 func panicking(t *testing.T, path string) map[string]int {
 	t.Helper()
 	set := token.NewFileSet()

@@ -22,9 +22,11 @@ func TestREADME(t *testing.T) {
 	if m == nil {
 		t.Fatal("README.md has no go block")
 	}
-	program := "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"log\"\n\t\"os\"\n\n\t\"" + module + "/sdk\"\n)\n\nfunc main() {\n" +
+	program := "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"log\"\n\t\"os\"\n\n\t\"" + module +
+		"/sdk\"\n)\n\nfunc main() {\n" +
 		"ctx := context.Background()\n" + string(m[1]) + "}\n"
-	dir, err := os.MkdirTemp(".", "_readme-") // in the module, so that its import resolves; the name keeps it out of ./...
+	// in the module, so that its import resolves; the name keeps it out of ./...
+	dir, err := os.MkdirTemp(".", "_readme-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,8 @@ func openHubWeights(dir string) (*safetensors.File, string, error) {
 	if _, err := os.Stat(path); err == nil {
 		// A pickle is a program: loading one means to run it.
 		return nil, "", &UnsupportedError{
-			Path: path, Field: "format", Value: "pickle", Want: "safetensors: save the adapter with use_safetensors=True",
+			Path: path, Field: "format", Value: "pickle",
+			Want: "safetensors: save the adapter with use_safetensors=True",
 		}
 	}
 	return nil, "", fmt.Errorf("bank: %s: no %s: %w", dir, hubWeightNames[0], os.ErrNotExist)

@@ -20,10 +20,11 @@ const (
 // hubConfig is the part of adapter_config.json that describes the file. Field by field
 // it is what the `adapters` library, its predecessor and their forks write.
 type hubConfig struct {
-	Name       string         `json:"name"`
-	ModelType  string         `json:"model_type"`
-	ModelName  string         `json:"model_name"`  // of the base model; old files and unnamed models lack it
-	ModelClass string         `json:"model_class"` // BertAdapterModel, BertModelWithHeads, …: the same encoder under several heads
+	Name      string `json:"name"`
+	ModelType string `json:"model_type"`
+	ModelName string `json:"model_name"` // of the base model; old files and unnamed models lack it
+	// BertAdapterModel, BertModelWithHeads, …: the same encoder under several heads
+	ModelClass string         `json:"model_class"`
 	HiddenSize int            `json:"hidden_size"`
 	Config     map[string]any `json:"config"`
 	PEFTType   string         `json:"peft_type"` // of the peft library's file of the same name

@@ -74,8 +74,12 @@ func TestImportRefusesFiles(t *testing.T) {
 		is   error
 	}{
 		{"other model", func(c *hubCase) { c.outer["model_type"] = "roberta" }, "model_type", ErrUnsupported},
-		{"other class", func(c *hubCase) { c.outer["model_class"] = "RobertaAdapterModel" }, "model_class", ErrUnsupported},
-		{"weights as pointer", func(c *hubCase) { c.content = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n" }, "Git LFS pointer", ErrCorrupt},
+		{"other class", func(c *hubCase) { c.outer["model_class"] = "RobertaAdapterModel" }, "model_class",
+			ErrUnsupported},
+		{"weights as pointer", func(c *hubCase) {
+			c.content = "version https://git-lfs.github.com/spec/v1\noid " +
+				"sha256:0\n"
+		}, "Git LFS pointer", ErrCorrupt},
 		{"weights as HTML", func(c *hubCase) { c.content = "<!DOCTYPE html><html></html>" }, "HTML page", ErrCorrupt},
 		{"config as HTML", func(c *hubCase) { c.page = "<html></html>" }, "HTML page", ErrCorrupt},
 		{"peft", func(c *hubCase) { c.outer["peft_type"] = "LORA" }, "peft_type", ErrUnsupported},
@@ -89,7 +93,8 @@ func TestImportRefusesFiles(t *testing.T) {
 		{"a tensor less", func(c *hubCase) { c.tensors = c.tensors[:7] }, "block 1: no adapter_up.bias", ErrCorrupt},
 		{"the first less", func(c *hubCase) { c.tensors = c.tensors[1:] }, "block 0", ErrCorrupt},
 		{"a block less", func(c *hubCase) { c.tensors = c.tensors[4:] }, "block 0", ErrCorrupt},
-		{"other shape", func(c *hubCase) { c.tensors[2].Shape = []int64{2, 6} }, "block 0: adapter_up.weight", ErrCorrupt},
+		{"other shape", func(c *hubCase) { c.tensors[2].Shape = []int64{2, 6} }, "block 0: adapter_up.weight",
+			ErrCorrupt},
 		{"transposed", func(c *hubCase) { c.tensors[0].Shape = []int64{6, 2} }, "hidden size 2", ErrCorrupt},
 		{"flat", func(c *hubCase) { c.tensors[0].Shape = []int64{12} }, "shape [12]", ErrCorrupt},
 		{"integers", func(c *hubCase) { c.tensors[0].DType = "I32" }, "I32", ErrUnsupported},
@@ -128,7 +133,8 @@ func TestImportRefusesTwoBases(t *testing.T) {
 	}
 	english, multilingual := of("english", "bert-base-uncased"), of("multilingual", "bert-base-multilingual-cased")
 	moved, unnamed := of("moved", "google-bert/bert-base-uncased"), of("unnamed", "")
-	for _, dirs := range [][]string{{english, multilingual}, {multilingual, english}, {unnamed, english, unnamed, multilingual}} {
+	for _, dirs := range [][]string{{english, multilingual}, {multilingual, english},
+		{unnamed, english, unnamed, multilingual}} {
 		_, err := ImportAdapterHub(dirs)
 		var unsupported *UnsupportedError
 		if !errors.As(err, &unsupported) || unsupported.Field != "model_name" {

@@ -20,8 +20,9 @@ var hubModules = []string{"adapters", "layer_text_task_adapters", "layer_text_la
 
 // hubAdapter is one adapter's open file.
 type hubAdapter struct {
-	path, name                 string
-	config, base               string // the path of its configuration; the model that it was trained in, "" if that is not said
+	path, name string
+	// the path of its configuration; the model that it was trained in, "" if that is not said
+	config, base               string
 	file                       *safetensors.File
 	tensors                    [][4]safetensors.Tensor // [block]
 	blocks, hidden, bottleneck int
@@ -36,7 +37,8 @@ func openHubAdapter(dir string) (*hubAdapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &hubAdapter{path: path, name: config.Name, file: file, config: filepath.Join(dir, hubConfigName), base: baseModel(config.ModelName)}
+	a := &hubAdapter{path: path, name: config.Name, file: file, config: filepath.Join(dir, hubConfigName),
+		base: baseModel(config.ModelName)}
 	if err := a.read(config); err != nil {
 		file.Close()
 		return nil, err
@@ -59,7 +61,8 @@ func (a *hubAdapter) sameBase(before []*hubAdapter) error {
 	for _, b := range before {
 		if a.base != "" && b.base != "" && a.base != b.base {
 			return &UnsupportedError{
-				Path: a.config, Field: "model_name", Value: strconv.Quote(a.base), Want: fmt.Sprintf("%q as in %s", b.base, b.config),
+				Path: a.config, Field: "model_name", Value: strconv.Quote(a.base),
+				Want: fmt.Sprintf("%q as in %s", b.base, b.config),
 			}
 		}
 	}
@@ -137,7 +140,8 @@ func (a *hubAdapter) checkShapes(config hubConfig) error {
 				return a.corruptf("block %d: %s has shape %v, want %v", block, hubParts[part], t.Shape, want[part])
 			}
 			if !slices.Contains([]string{"F32", "F16", "BF16"}, t.DType) {
-				return &UnsupportedError{Path: a.path, Field: "dtype of " + t.Name, Value: t.DType, Want: "F32, F16 or BF16"}
+				return &UnsupportedError{Path: a.path, Field: "dtype of " + t.Name, Value: t.DType,
+					Want: "F32, F16 or BF16"}
 			}
 		}
 	}

@@ -8,13 +8,14 @@ import (
 	"github.com/xpeft/xpeft/internal/quant"
 )
 
-// A profile's LN_b affine is stored as its difference from the bank's default, 8 bits a value: per block a float32 scale and 2·b
-// signed bytes. L·(4 + 2·b) bytes: 312 for L=6, b=24.
+// A profile's LN_b affine is stored as its difference from the bank's default, 8 bits a value: per
+// block a float32 scale and 2·b signed bytes. L·(4 + 2·b) bytes: 312 for L=6, b=24.
 
 // AffineBytes is the size of an encoded affine.
 func (p Properties) AffineBytes() int { return p.Blocks * quant.Size(2*p.Bottleneck) }
 
-// EncodeAffine packs affine, [L][2][b]; both slices have AffineElems values. The largest error is half a step of the block's scale.
+// EncodeAffine packs affine, [L][2][b]; both slices have AffineElems values. The largest error is
+// half a step of the block's scale.
 func (p Properties) EncodeAffine(affine, base []float32) ([]byte, error) {
 	n := p.AffineElems()
 	if len(affine) != n || len(base) != n {
@@ -57,8 +58,8 @@ func (p Properties) DecodeAffine(data []byte, base []float32) ([]float32, error)
 // affineOff is what rounding an affine of zero to 8 bits leaves of it.
 const affineOff = 1e-6
 
-// OffBelow says whether an affine, [L][2][b], turns off all adapters but those of the last top blocks: it is
-// zero there, so that LN_b gives nothing on.
+// OffBelow says whether an affine, [L][2][b], turns off all adapters but those of the last top
+// blocks: it is zero there, so that LN_b gives nothing on.
 func (p Properties) OffBelow(affine []float32, top int) bool {
 	below := affine[:2*p.Bottleneck*max(0, p.Blocks-top)]
 	return !slices.ContainsFunc(below, func(x float32) bool { return math.Abs(float64(x)) > affineOff })

@@ -39,7 +39,8 @@ func (a *Axes) Dim() int { return len(a.Taps) * a.Hidden }
 
 // Properties are those of the bank: 2·K directions in one block.
 func (a *Axes) Properties() Properties {
-	p := Properties{Origin: HeadAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Hidden, Bottleneck: len(a.Taps), DType: F16, Digits: a.Digits}
+	p := Properties{Origin: HeadAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Hidden, Bottleneck: len(a.Taps), DType: F16,
+		Digits: a.Digits}
 	for _, t := range a.Taps {
 		p.Taps |= 1 << t
 	}

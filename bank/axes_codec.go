@@ -118,7 +118,8 @@ func (a *Axes) check() error {
 		return invalidf("axes: taps %v, want ascending blocks of 0 to %d", a.Taps, MaxTap)
 	}
 	if a.Hidden < 1 || len(a.Mean) != a.Dim() || len(a.Scale) != len(a.Taps) || len(a.V)%a.Dim() != 0 {
-		return invalidf("axes: %d means, %d scales and %d entries for %d taps of %d values", len(a.Mean), len(a.Scale), len(a.V), len(a.Taps), a.Hidden)
+		return invalidf("axes: %d means, %d scales and %d entries for %d taps of %d values", len(a.Mean),
+			len(a.Scale), len(a.V), len(a.Taps), a.Hidden)
 	}
 	if err := a.Properties().Validate(); err != nil { // equal taps are one bit
 		return err

@@ -39,7 +39,8 @@ func DefaultAxes(blocks, hidden int) AxesConfig {
 // words, turned by a random orthogonal matrix, so that φ varies about as much along each of them.
 // states returns the mean-pooled states after the taps, [n,T·d]; it may be called more than once.
 // Equal states make equal axes on one processor, but on another sums may be rounded otherwise.
-func ComputeAxes(ctx context.Context, c AxesConfig, states func(ctx context.Context, texts []string) ([]float32, error)) (*Axes, error) {
+func ComputeAxes(ctx context.Context, c AxesConfig,
+	states func(ctx context.Context, texts []string) ([]float32, error)) (*Axes, error) {
 	a := &Axes{Taps: c.Taps, Hidden: c.Hidden, Digits: c.Digits}
 	if err := c.check(); err != nil {
 		return nil, err

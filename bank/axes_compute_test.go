@@ -30,7 +30,8 @@ func madeStates(config AxesConfig) func(context.Context, []string) ([]float32, e
 }
 
 func testConfig() AxesConfig {
-	return AxesConfig{Taps: []int{1, 2, 4}, Hidden: 20, Count: 12, Digits: 2, Words: strings.Fields("one two three four five"), Seed: 3}
+	return AxesConfig{Taps: []int{1, 2, 4}, Hidden: 20, Count: 12, Digits: 2,
+		Words: strings.Fields("one two three four five"), Seed: 3}
 }
 
 func TestComputeAxes(t *testing.T) {
@@ -154,7 +155,10 @@ func TestRandomStrings(t *testing.T) {
 
 func TestComputeAxesRefuses(t *testing.T) {
 	broken := errors.New("broken")
-	constant := func(_ context.Context, texts []string) ([]float32, error) { return make([]float32, len(texts)*60), nil }
+	constant := func(_ context.Context, texts []string) ([]float32, error) {
+		return make([]float32, len(texts)*60),
+			nil
+	}
 	short := make([]float32, 100*60)
 	for i := range short {
 		short[i] = float32(i % 67)
@@ -212,7 +216,8 @@ func BenchmarkComputeAxes(b *testing.B) {
 		all[i] = float32(v / (1 + float64(i%1536)/32))
 	}
 	for b.Loop() {
-		if _, err := ComputeAxes(context.Background(), c, func(context.Context, []string) ([]float32, error) { return all, nil }); err != nil {
+		if _, err := ComputeAxes(context.Background(),
+			c, func(context.Context, []string) ([]float32, error) { return all, nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

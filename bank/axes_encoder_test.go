@@ -24,7 +24,8 @@ func (c *ending) Err() error {
 	return nil
 }
 
-// TestEncoderAxes: they are ComputeAxes' of the states after the taps, the last of which is the mean that the encoder's own pass gives, and end with their context.
+// TestEncoderAxes: they are ComputeAxes' of the states after the taps, the last of which is the
+// mean that the encoder's own pass gives, and end with their context.
 func TestEncoderAxes(t *testing.T) {
 	enc := openEncoder(t)
 	dir := t.TempDir()
@@ -33,7 +34,8 @@ func TestEncoderAxes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := AxesConfig{Taps: []int{1, 2}, Hidden: enc.Hidden(), Count: 8, Digits: 2, Words: strings.Fields("a b c d e f g"), Seed: 3}
+	config := AxesConfig{Taps: []int{1, 2}, Hidden: enc.Hidden(), Count: 8, Digits: 2,
+		Words: strings.Fields("a b c d e f g"), Seed: 3}
 	got, err := EncoderAxes(context.Background(), enc, tok, config)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +46,8 @@ func TestEncoderAxes(t *testing.T) {
 			var e model.Encoding
 			tok.Encode(&e, text, "", enc.Config().MaxPositionEmbeddings)
 			states := make([]float32, 2*enc.Hidden())
-			if err := enc.Embed([]model.Encoding{e}, nil, nil, make([]float32, enc.Hidden()), config.Taps, states); err != nil {
+			if err := enc.Embed([]model.Encoding{e}, nil, nil, make([]float32, enc.Hidden()), config.Taps,
+				states); err != nil {
 				return nil, err
 			}
 			all = append(all, states...)

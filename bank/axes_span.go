@@ -75,7 +75,8 @@ func timesTransposed(a, b []float64, n int) []float64 {
 			k := min(j+1, columns-1) // where there is no second, the first is done twice
 			for i := s * strip; i <= last; i += 2 {
 				h := min(i+1, last)
-				out[i*columns+j], out[i*columns+k], out[h*columns+j], out[h*columns+k] = dots(a[i*n:][:n], a[h*n:][:n], b[j*n:][:n], b[k*n:][:n])
+				out[i*columns+j], out[i*columns+k], out[h*columns+j],
+					out[h*columns+k] = dots(a[i*n:][:n], a[h*n:][:n], b[j*n:][:n], b[k*n:][:n])
 			}
 		}
 	})

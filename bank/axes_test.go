@@ -43,7 +43,8 @@ func randomAxes(taps, hidden, count, digits int) *Axes {
 	return a
 }
 
-// TestAxesRow: a row folds to the plain average over the 2K directions that it takes, and no others.
+// TestAxesRow: a row folds to the plain average over the 2K directions that it takes, and no
+// others.
 func TestAxesRow(t *testing.T) {
 	for _, digits := range []int{1, 2, 3, 8} {
 		a := randomAxes(2, 5, 7, digits)
@@ -129,7 +130,9 @@ func TestAxesFile(t *testing.T) {
 	if diff := cmp.Diff(a, got); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
-	if got, want := a.Properties(), (Properties{Origin: HeadAxes, N: 8, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Digits: 2, Taps: 0b101}); got != want {
+	if got, want := a.Properties(),
+		(Properties{Origin: HeadAxes, N: 8, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Digits: 2,
+			Taps: 0b101}); got != want {
 		t.Errorf("properties: got %+v, want %+v", got, want)
 	}
 	dir := t.TempDir()
@@ -154,7 +157,8 @@ func TestAxesFile(t *testing.T) {
 	}
 }
 
-// TestAxesDamage: cut anywhere, or with any bit flipped, a file of axes is refused, and received by nobody.
+// TestAxesDamage: cut anywhere, or with any bit flipped, a file of axes is refused, and received by
+// nobody.
 func TestAxesDamage(t *testing.T) {
 	data, err := tinyAxes().MarshalBinary()
 	if err != nil {
@@ -169,7 +173,8 @@ func TestAxesDamage(t *testing.T) {
 		if len(b) > len(data) {
 			return // the stream may go on
 		}
-		if _, err := Receive(context.Background(), dir, bytes.NewReader(b)); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) {
+		if _, err := Receive(context.Background(), dir, bytes.NewReader(b)); !errors.Is(err, ErrCorrupt) &&
+			!errors.Is(err, ErrUnsupported) {
 			t.Errorf("%s at %d, received: got %v, want ErrCorrupt", what, at, err)
 		}
 	}
@@ -199,7 +204,10 @@ func TestAxesRefused(t *testing.T) {
 		"nine digits":       func(a *Axes) { a.Digits = 9 },
 		"no axes":           func(a *Axes) { a.V = nil },
 		"a part of an axis": func(a *Axes) { a.V = a.V[1:] },
-		"more than values":  func(a *Axes) { a.V = append(append(append([]float32{}, a.V...), a.V...), append(a.V, a.V...)...) },
+		"more than values": func(a *Axes) {
+			a.V = append(append(append([]float32{}, a.V...), a.V...),
+				append(a.V, a.V...)...)
+		},
 		"a mean too few":    func(a *Axes) { a.Mean = a.Mean[1:] },
 		"a mean of NaN":     func(a *Axes) { a.Mean[1] = nan },
 		"a mean too large":  func(a *Axes) { a.Mean[1] = -1 << 21 },

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// Bank is N frozen adapters. It is safe for concurrent use. A random bank generates each adapter into memory
-// at its first use; a warm bank's weights are views of its file, each row checked at its first use.
+// Bank is N frozen adapters. It is safe for concurrent use. A random bank generates each adapter
+// into memory at its first use; a warm bank's weights are views of its file, each row checked at
+// its first use.
 type Bank struct {
 	props  Properties
 	digest Digest
@@ -43,15 +44,18 @@ func FromFile(f *File) *Bank {
 	return &Bank{props: f.Properties(), digest: f.Digest(), file: f, affine: f.Affine(), tables: map[part]table{}}
 }
 
-// Properties never change. Digest names the bank. Affine is LN_b's default, [L][2][b], from which a profile starts; do not write it.
+// Properties never change. Digest names the bank. Affine is LN_b's default, [L][2][b], from which a
+// profile starts; do not write it.
 func (b *Bank) Properties() Properties { return b.props }
 func (b *Bank) Digest() Digest         { return b.digest }
 func (b *Bank) Affine() []float32      { return b.affine }
 
-// Bytes is what the bank takes when all of it is in use: memory for a random one, mapped file for a warm one.
+// Bytes is what the bank takes when all of it is in use: memory for a random one, mapped file for a
+// warm one.
 func (b *Bank) Bytes() int64 { return b.props.Bytes() }
 
-// Verify reads a warm bank's file whole and compares its SHA-256; a random bank has nothing to verify.
+// Verify reads a warm bank's file whole and compares its SHA-256; a random bank has nothing to
+// verify.
 func (b *Bank) Verify(ctx context.Context) error {
 	if b.file == nil {
 		return nil
@@ -59,7 +63,8 @@ func (b *Bank) Verify(ctx context.Context) error {
 	return b.file.Verify(ctx)
 }
 
-// Close frees the weights and closes the file. Nothing may use the bank while it closes; what does later gets [ErrClosed].
+// Close frees the weights and closes the file. Nothing may use the bank while it closes; what does
+// later gets [ErrClosed].
 func (b *Bank) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

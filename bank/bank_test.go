@@ -14,7 +14,8 @@ import (
 
 // smallRandom and smallWarm fit the encoder in testdata: L=2, d=32.
 func smallRandom() Properties {
-	return Properties{Origin: Random, N: 20, Blocks: 2, Hidden: 32, Bottleneck: 4, NormB: true, Seed: 7, SigmaA: 0.3, SigmaB: 0.5}
+	return Properties{Origin: Random, N: 20, Blocks: 2, Hidden: 32, Bottleneck: 4, NormB: true, Seed: 7, SigmaA: 0.3,
+		SigmaB: 0.5}
 }
 
 func smallWarm(dtype DType, bias bool) Properties {

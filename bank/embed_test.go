@@ -70,18 +70,22 @@ func embed(t testing.TB, enc *model.Encoder, texts []model.Encoding, as []*model
 	return out
 }
 
-// TestEmbedFolded: in a batch of several profiles and none, each row is what it is alone, to the bit.
+// TestEmbedFolded: in a batch of several profiles and none, each row is what it is alone, to the
+// bit.
 func TestEmbedFolded(t *testing.T) {
 	enc := openEncoder(t)
 	normed := smallWarm(F32, true)
 	normed.NormB = true
 	for name, p := range map[string]Properties{
-		"random": smallRandom(), "warm": smallWarm(F16, false), "ReLU and biases": smallWarm(F32, true), "all parts": normed,
+		"random": smallRandom(), "warm": smallWarm(F16, false), "ReLU and biases": smallWarm(F32, true),
+		"all parts": normed,
 	} {
 		b := openBank(t, p)
-		as := []*model.Adapter{fold(t, b, randomMask(t, p, 3, 1), nil), fold(t, b, randomMask(t, p, 3, 2), nil), nil, fold(t, b, randomMask(t, p, 3, 3), nil)}
+		as := []*model.Adapter{fold(t, b, randomMask(t, p, 3, 1), nil), fold(t, b, randomMask(t, p, 3, 2), nil), nil,
+			fold(t, b, randomMask(t, p, 3, 3), nil)}
 		for owners, owner := range map[string][]int{
-			"mixed": {3, 2, 0, 1, 2, 0}, "one a row": {0, 1, 2, 3}, "one a row, not in order": {1, 0, 2, 3}, "profiles alone": {0, 1, 3, 3, 3},
+			"mixed": {3, 2, 0, 1, 2, 0}, "one a row": {0, 1, 2, 3}, "one a row, not in order": {1, 0, 2, 3},
+			"profiles alone": {0, 1, 3, 3, 3},
 		} {
 			t.Run(name+", "+owners, func(t *testing.T) {
 				texts := someTexts(len(owner))
@@ -91,7 +95,8 @@ func TestEmbedFolded(t *testing.T) {
 						t.Errorf("row %d of profile %d: got another vector than alone", i, o)
 					}
 					if same := slices.Equal(got[i], bare[i]); same != (as[o] == nil) {
-						t.Errorf("row %d of profile %d: the same as the bare encoder's %t, want %t", i, o, same, as[o] == nil)
+						t.Errorf("row %d of profile %d: the same as the bare encoder's %t, want %t", i, o, same,
+							as[o] == nil)
 					}
 				}
 			})
@@ -99,8 +104,8 @@ func TestEmbedFolded(t *testing.T) {
 	}
 }
 
-// TestAdapterHubParity runs imported adapters from end to end: import, bank file, fold, encoder; and compares with what the adapters
-// library computed, all in one batch.
+// TestAdapterHubParity runs imported adapters from end to end: import, bank file, fold, encoder;
+// and compares with what the adapters library computed, all in one batch.
 func TestAdapterHubParity(t *testing.T) {
 	const dir = "testdata/adapterhub/"
 	m, err := ImportAdapterHub([]string{dir + "alpha", dir + "beta"})
@@ -121,7 +126,8 @@ func TestAdapterHubParity(t *testing.T) {
 	enc := openEncoder(t)
 
 	expected := golden.Open(t, "../../bank/"+dir+"expected.safetensors")
-	ids, types, mask, shape := expected.Ints("input_ids"), expected.Ints("token_type_ids"), expected.Ints("attention_mask"), expected.Shape("input_ids")
+	ids, types, mask, shape := expected.Ints("input_ids"), expected.Ints("token_type_ids"),
+		expected.Ints("attention_mask"), expected.Shape("input_ids")
 	B, T := int(shape[0]), int(shape[1])
 	texts := make([]model.Encoding, B)
 	for i := range B * T {

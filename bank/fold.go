@@ -8,17 +8,19 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Fold averages the k adapters that each row of mask selects, in float32, and reads no others: Â_l = Σ M_A[l,i] A_i,l. affine is LN_b's,
-// [L][2][b]; nil means the bank's default. The relative error is at most 1e-6. Of a warm bank every row that is read for the first
-// time is checked; a bad one is ErrCorrupt. Cost: N=150, k=50, L=6, d=384, b=24 reads 22 MB,
-// in less time than a copy of them takes.
+// Fold averages the k adapters that each row of mask selects, in float32, and reads no others: Â_l
+// = Σ M_A[l,i] A_i,l. affine is LN_b's, [L][2][b]; nil means the bank's default. The relative error
+// is at most 1e-6. Of a warm bank every row that is read for the first time is checked; a bad one
+// is ErrCorrupt. Cost: N=150, k=50, L=6, d=384, b=24 reads 22 MB, in less time than a copy of them
+// takes.
 func (b *Bank) Fold(mask *bitmask.Mask, affine []float32) (*model.Adapter, error) {
 	fs, errs := b.FoldMany([]*bitmask.Mask{mask}, [][]float32{affine})
 	return fs[0], errs[0]
 }
 
-// FoldMany is Fold of several masks, each with its affine, to the same bits, in one pass over the bank: what several of them select is in a cache
-// for all but the first. Each has a result or an error; one's error is not another's. All results are in memory together: bound their number.
+// FoldMany is Fold of several masks, each with its affine, to the same bits, in one pass over the
+// bank: what several of them select is in a cache for all but the first. Each has a result or an
+// error; one's error is not another's. All results are in memory together: bound their number.
 func (b *Bank) FoldMany(masks []*bitmask.Mask, affines [][]float32) ([]*model.Adapter, []error) {
 	fs, errs := make([]*model.Adapter, len(masks)), make([]error, len(masks))
 	for i, m := range masks {
@@ -84,8 +86,9 @@ func (b *Bank) foldBlock(a *model.Adapter, m *bitmask.Mask, side Side, l int) er
 	return nil
 }
 
-// FoldRows folds one side of one block for several profiles at once: ids holds k adapters for each, one profile after another.
-// weights is [profiles,d·b]; bias is [profiles,b] or [profiles,d], nil without biases.
+// FoldRows folds one side of one block for several profiles at once: ids holds k adapters for each,
+// one profile after another. weights is [profiles,d·b]; bias is [profiles,b] or [profiles,d], nil
+// without biases.
 func (b *Bank) FoldRows(side Side, block int, ids []int32, profiles int) (weights, bias []float32, err error) {
 	if profiles < 1 || len(ids) == 0 || len(ids)%profiles != 0 {
 		return nil, nil, fmt.Errorf("%w: %d adapters for %d profiles", ErrInvalid, len(ids), profiles)
@@ -110,8 +113,10 @@ func (b *Bank) FoldRows(side Side, block int, ids []int32, profiles int) (weight
 	return weights, bias, nil
 }
 
-// Rows is one side of a block: weights [N,d·b] and bias (nil without biases), in float32: what a soft mask and a mask's gradient are
-// products with. They are views where the bank is float32: do not write them. All of a warm bank's rows are checked first, and all of a random bank's generated.
+// Rows is one side of a block: weights [N,d·b] and bias (nil without biases), in float32: what a
+// soft mask and a mask's gradient are products with. They are views where the bank is float32: do
+// not write them. All of a warm bank's rows are checked first, and all of a random bank's
+// generated.
 func (b *Bank) Rows(side Side, block int) (weights, bias []float32, err error) {
 	all := make([]int32, b.props.N)
 	for i := range all {

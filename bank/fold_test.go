@@ -97,8 +97,10 @@ func TestFoldAgainstGo(t *testing.T) {
 				if p.FoldedBytes() != n {
 					t.Errorf("FoldedBytes: got %d, want %d", p.FoldedBytes(), n)
 				}
-				if a.Blocks != p.Blocks || a.Bottleneck != p.Bottleneck || (a.Activation == model.ReLU) != (p.Activation == ReLU) || (a.Norm != nil) != p.NormB {
-					t.Errorf("got %d blocks, b=%d, activation %d, %d values of a norm", a.Blocks, a.Bottleneck, a.Activation, len(a.Norm))
+				if a.Blocks != p.Blocks || a.Bottleneck != p.Bottleneck ||
+					(a.Activation == model.ReLU) != (p.Activation == ReLU) || (a.Norm != nil) != p.NormB {
+					t.Errorf("got %d blocks, b=%d, activation %d, %d values of a norm", a.Blocks, a.Bottleneck,
+						a.Activation, len(a.Norm))
 				}
 			}
 		})
@@ -132,14 +134,17 @@ func TestFoldInMemory(t *testing.T) {
 	}
 }
 
-// TestFoldMany: folds of one pass, of unequal k, have the bits of folds alone, and one's error is its own.
+// TestFoldMany: folds of one pass, of unequal k, have the bits of folds alone, and one's error is
+// its own.
 func TestFoldMany(t *testing.T) {
-	for name, p := range map[string]Properties{"random": smallRandom(), "F16 with biases": smallWarm(F16, true), "F32": smallWarm(F32, false)} {
+	for name, p := range map[string]Properties{"random": smallRandom(), "F16 with biases": smallWarm(F16, true),
+		"F32": smallWarm(F32, false)} {
 		t.Run(name, func(t *testing.T) {
 			b := openBank(t, p)
 			other := p
 			other.N++
-			masks := []*bitmask.Mask{randomMask(t, p, 3, 1), randomMask(t, other, 3, 2), randomMask(t, p, 9, 3), randomMask(t, p, p.N, 4)}
+			masks := []*bitmask.Mask{randomMask(t, p, 3, 1), randomMask(t, other, 3, 2), randomMask(t, p, 9, 3),
+				randomMask(t, p, p.N, 4)}
 			affines := make([][]float32, len(masks))
 			affines[2] = make([]float32, p.AffineElems())
 			as, errs := b.FoldMany(masks, affines)
@@ -235,7 +240,8 @@ func TestFoldRowsOfSeveral(t *testing.T) {
 		for i, m := range masks {
 			a := fold(t, b, m, nil)
 			n, nc := p.Elems(), p.BiasElems(Up)
-			if !slices.Equal(weights[i*n:(i+1)*n], a.Up[n:]) || p.Bias && !slices.Equal(bias[i*nc:(i+1)*nc], a.UpBias[nc:]) {
+			if !slices.Equal(weights[i*n:(i+1)*n], a.Up[n:]) || p.Bias &&
+				!slices.Equal(bias[i*nc:(i+1)*nc], a.UpBias[nc:]) {
 				t.Errorf("profile %d: not the bits of its fold", i)
 			}
 		}
@@ -266,7 +272,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestFoldChecksWhatItReads: a bad row fails the folds that read it and no others, and only rows that are read are checked.
+// TestFoldChecksWhatItReads: a bad row fails the folds that read it and no others, and only rows
+// that are read are checked.
 func TestFoldChecksWhatItReads(t *testing.T) {
 	const bad, k = 13, 3
 	p := smallWarm(F32, true)
@@ -320,14 +327,16 @@ func TestNewAdapter(t *testing.T) {
 				t.Error("got a value, want zeros")
 			}
 		}
-		if int64(4*n) != p.FoldedBytes() || (a.Norm != nil) != p.NormB || (a.DownBias != nil) != p.Bias || (a.UpBias != nil) != p.Bias {
+		if int64(4*n) != p.FoldedBytes() || (a.Norm != nil) != p.NormB || (a.DownBias != nil) != p.Bias ||
+			(a.UpBias != nil) != p.Bias {
 			t.Errorf("got %d values, want %d bytes of them", n, p.FoldedBytes())
 		}
 	}
 }
 
 func BenchmarkFold(b *testing.B) {
-	p := Properties{Origin: Random, N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
+	p := Properties{Origin: Random, N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1,
+		SigmaA: 0.03, SigmaB: 0.05}
 	bank := openBank(b, p)
 	m := randomMask(b, p, 50, 1)
 	fold(b, bank, m, nil)

@@ -15,9 +15,10 @@ const (
 	maxLabelBytes  = 1 << 10
 )
 
-// Joint are axes on which a population's people differ, trained jointly with their codes: of each axis a row for each label, over φ. A direction is an axis times
-// ±K·2^-m·Range, for each digit m of 1 to the axis' Digits; a person's row takes one of each pair, K of the 2·K, and the plain average of what it takes is a
-// number of ±Range on each axis.
+// Joint are axes on which a population's people differ, trained jointly with their codes: of each
+// axis a row for each label, over φ. A direction is an axis times ±K·2^-m·Range, for each digit m
+// of 1 to the axis' Digits; a person's row takes one of each pair, K of the 2·K, and the plain
+// average of what it takes is a number of ±Range on each axis.
 //
 // They are not changed after they were made; all methods may be called concurrently.
 type Joint struct {
@@ -50,8 +51,9 @@ func (a *Joint) K() (k int) {
 	return k
 }
 
-// Row is the row of a place on each axis, of 0 to 2^Digits − 1. The digits follow each other axis by axis, an axis' most significant first; bit i of a
-// row, the least significant of its byte first, is the sign of digit i: 1 is plus.
+// Row is the row of a place on each axis, of 0 to 2^Digits − 1. The digits follow each other axis
+// by axis, an axis' most significant first; bit i of a row, the least significant of its byte
+// first, is the sign of digit i: 1 is plus.
 func (a *Joint) Row(places []byte) []byte {
 	row, i := make([]byte, (a.K()+7)/8), 0
 	for j, m := range a.Digits {
@@ -98,10 +100,12 @@ func (a *Joint) AddRow(w, bias []float32, row []byte) {
 
 // Properties are those of the bank: 2·K directions of a row a label, in one block.
 func (a *Joint) Properties() Properties {
-	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels), DType: F16, Axes: a.Count(), Texts: len(a.Keys)}
+	return Properties{Origin: JointAxes, N: 2 * a.K(), Blocks: 1, Hidden: a.Dim(), Bottleneck: len(a.Labels),
+		DType: F16, Axes: a.Count(), Texts: len(a.Keys)}
 }
 
-// jointBytes counts rows and biases in float16, ranges in float32, digits, and what there is of single texts.
+// jointBytes counts rows and biases in float16, ranges in float32, digits, and what there is of
+// single texts.
 func (p Properties) jointBytes() int64 {
 	return int64(p.Axes)*(5+2*int64(p.Bottleneck)*(int64(p.Hidden)+1)) + textsBytes(p.Texts, p.Axes, p.Bottleneck)
 }
@@ -125,14 +129,16 @@ func (p Properties) validateJoint(bad func(string, ...any)) {
 // check refuses what no joint axes are; the error wraps ErrInvalid.
 func (a *Joint) check() error {
 	J, C, D := a.Count(), len(a.Labels), a.Dim()
-	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || D > MaxHidden || a.People < 0 || a.People > math.MaxInt32 {
+	if J < 1 || J > MaxJointAxes || C < 2 || C > MaxJointLabels || D < 1 || D > MaxHidden || a.People < 0 ||
+		a.People > math.MaxInt32 {
 		return invalidf("joint axes: %d over %d values for %d labels, of %d people", J, D, C, a.People)
 	}
 	if !(a.Beta >= 0 && a.Beta <= maxAxesValue) {
 		return invalidf("joint axes: biases of the precision %g", a.Beta)
 	}
 	if len(a.V) != J*C*D || len(a.B) != J*C || len(a.Range) != J || 2*int64(len(a.V)) > MaxAxesBytes {
-		return invalidf("joint axes: %d entries, %d biases and %d ranges for %d axes and %d labels", len(a.V), len(a.B), len(a.Range), J, C)
+		return invalidf("joint axes: %d entries, %d biases and %d ranges for %d axes and %d labels", len(a.V),
+			len(a.B), len(a.Range), J, C)
 	}
 	for j, r := range a.Range {
 		if !(r > 0 && r <= maxAxesValue) || a.Digits[j] < 1 || a.Digits[j] > MaxDigits {
@@ -140,7 +146,8 @@ func (a *Joint) check() error {
 		}
 	}
 	for c, label := range a.Labels {
-		if label == "" || len(label) > maxLabelBytes || !utf8.ValidString(label) || slices.Contains(a.Labels[:c], label) {
+		if label == "" || len(label) > maxLabelBytes || !utf8.ValidString(label) ||
+			slices.Contains(a.Labels[:c], label) {
 			return invalidf("joint axes: label %d is %q", c, label)
 		}
 	}
@@ -149,7 +156,8 @@ func (a *Joint) check() error {
 	}
 	for _, x := range [][]float32{a.V, a.B, a.Own} {
 		for i, v := range x {
-			if back := half.To(half.From(v)); math.Float32bits(back) != math.Float32bits(v) || math.Abs(float64(v)) > math.MaxFloat32 || v != v {
+			if back := half.To(half.From(v)); math.Float32bits(back) != math.Float32bits(v) ||
+				math.Abs(float64(v)) > math.MaxFloat32 || v != v {
 				return invalidf("joint axes: entry %d, %g, is none of float16", i, v)
 			}
 		}

@@ -36,7 +36,8 @@ const (
 // IsJoint says whether a file that begins so holds joint axes.
 func IsJoint(head []byte) bool { return bytes.HasPrefix(head, []byte(jointMagic)) }
 
-// MarshalBinary returns the file of the axes (docs/format.md, "Joint axes"): equal axes are equal bytes.
+// MarshalBinary returns the file of the axes (docs/format.md, "Joint axes"): equal axes are equal
+// bytes.
 func (a *Joint) MarshalBinary() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
@@ -137,7 +138,8 @@ func jointShapeOf(b []byte) (s jointShape, err error) {
 		}
 		return int(v)
 	}
-	s.dim, s.labels, s.count = field(atJointDim, MaxHidden), field(atJointLabels, MaxJointLabels), field(atJointCount, MaxJointAxes)
+	s.dim, s.labels, s.count = field(atJointDim, MaxHidden), field(atJointLabels, MaxJointLabels),
+		field(atJointCount, MaxJointAxes)
 	s.bytes = field(atJointBytes, MaxJointLabels*(2+maxLabelBytes))
 	field(atJointPeople, math.MaxInt32)
 	if s.header > jointHeaderSize {
@@ -162,7 +164,8 @@ func UnmarshalJoint(b []byte) (*Joint, error) {
 	if got, want := le.Uint32(b[atJointCRC:]), jointCRC(b); got != want {
 		return nil, corruptf("joint axes: CRC %08x, want %08x", got, want)
 	}
-	a := &Joint{People: int(le.Uint32(b[atJointPeople:])), Axes: Digest(b[atJointAxes:atJointHead]), Head: Digest(b[atJointHead:atJointBytes])}
+	a := &Joint{People: int(le.Uint32(b[atJointPeople:])), Axes: Digest(b[atJointAxes:atJointHead]),
+		Head: Digest(b[atJointHead:atJointBytes])}
 	if s.header > jointHeaderSize {
 		a.Beta = math.Float32frombits(le.Uint32(b[atJointBeta:]))
 	}
@@ -218,7 +221,8 @@ func (a *Joint) decode(b []byte, s jointShape) {
 	a.Own = floats(s.texts*(1+s.count)*s.labels, F16)
 }
 
-// SaveJoint writes joint axes into the folder dir, which must exist, as a file named by their digest, atomically as Save does.
+// SaveJoint writes joint axes into the folder dir, which must exist, as a file named by their
+// digest, atomically as Save does.
 func SaveJoint(dir string, a *Joint) (Digest, error) {
 	b, err := a.MarshalBinary()
 	if err != nil {
@@ -257,7 +261,8 @@ func receiveJoint(ctx context.Context, t *os.File, r io.Reader, head []byte) (Di
 	return f.Digest(), nil
 }
 
-// JointFile is a file of joint axes that was read whole. It has a File's methods, and nothing to close.
+// JointFile is a file of joint axes that was read whole. It has a File's methods, and nothing to
+// close.
 type JointFile struct {
 	*wholeFile
 	Joint *Joint

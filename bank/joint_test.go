@@ -27,7 +27,8 @@ func tinyTexts() *Joint {
 	return a
 }
 
-// TestJointRow: a row folds to the plain average over the 2K directions that it takes, and no others.
+// TestJointRow: a row folds to the plain average over the 2K directions that it takes, and no
+// others.
 func TestJointRow(t *testing.T) {
 	a := tinyJoint()
 	for number := range 1 << a.K() {
@@ -93,7 +94,8 @@ func TestJointFile(t *testing.T) {
 	}
 }
 
-// TestJointVersions: files of both versions open, to the digests that they have, and the version is the oldest that holds the axes.
+// TestJointVersions: files of both versions open, to the digests that they have, and the version is
+// the oldest that holds the axes.
 func TestJointVersions(t *testing.T) {
 	beta1, beta2, texts := tinyJoint(), tinyJoint(), tinyTexts()
 	beta1.Beta, beta2.Beta, texts.Beta = 1, 2, 0 // which means 1
@@ -103,11 +105,13 @@ func TestJointVersions(t *testing.T) {
 		digest  string
 		version byte
 	}{
-		"as ever":        {tinyJoint(), "v1.joint", "ef4b37de7bd85a81c58c4c1920b99bbd48ce93382f4bf934bef5b6adb045f0d2", 1},
+		"as ever": {tinyJoint(), "v1.joint",
+			"ef4b37de7bd85a81c58c4c1920b99bbd48ce93382f4bf934bef5b6adb045f0d2", 1},
 		"biases as ever": {beta1, "v1.joint", "ef4b37de7bd85a81c58c4c1920b99bbd48ce93382f4bf934bef5b6adb045f0d2", 1},
 		"narrow biases":  {beta2, "", "", 2},
 		"texts alone":    {texts, "", "", 2},
-		"both":           {tinyTexts(), "v2.joint", "e06b866b785ae89df7e84dc7bf0b1ac4500b512347688242c53a69e4b7ee4571", 2},
+		"both": {tinyTexts(), "v2.joint",
+			"e06b866b785ae89df7e84dc7bf0b1ac4500b512347688242c53a69e4b7ee4571", 2},
 	} {
 		data, err := c.axes.MarshalBinary()
 		if err != nil || data[atJointVersion] != c.version {
@@ -130,10 +134,12 @@ func TestJointVersions(t *testing.T) {
 	}
 }
 
-// TestJointText: a text's own part is everybody's, and what it has along an axis is a person's by their level there.
+// TestJointText: a text's own part is everybody's, and what it has along an axis is a person's by
+// their level there.
 func TestJointText(t *testing.T) {
 	a := tinyTexts()
-	for key, want := range map[uint64][]float32{3: {10 + 1 + 2*0.5 - 2, 20 - 1 + 2*0.25}, 1 << 63: {10 - 3 - 1, 20 + 3 + 2*0.125 - 65504}, 4: nil} {
+	for key, want := range map[uint64][]float32{3: {10 + 1 + 2*0.5 - 2, 20 - 1 + 2*0.25},
+		1 << 63: {10 - 3 - 1, 20 + 3 + 2*0.125 - 65504}, 4: nil} {
 		i, ok := a.Text(key)
 		if ok != (want != nil) {
 			t.Errorf("text %d: got %d, %t", key, i, ok)
@@ -220,19 +226,20 @@ func TestJointRefused(t *testing.T) {
 		axes   *Joint
 		change func(b []byte)
 	}{
-		"an infinite entry":   {tinyJoint(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
-		"nine digits":         {tinyJoint(), func(b []byte) { b[len(b)-2*16-1] = 9 }},
-		"other labels":        {tinyJoint(), func(b []byte) { b[jointHeaderSize]++ }},
-		"many axes":           {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointCount:], 9) }},
-		"a length too large":  {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointDim:], 1<<31) }},
-		"texts without end":   {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 1<<31) }},
-		"more texts":          {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 3) }},
-		"a text twice":        {tinyTexts(), func(b []byte) { copy(b[len(b)-32:len(b)-24], b[len(b)-40:]) }},
-		"an infinite part":    {tinyTexts(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
-		"no precision":        {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 0) }},
-		"a precision of -0":   {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 1<<31) }},
-		"an endless one":      {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], beta(inf)) }},
-		"what version 1 says": {&Joint{Labels: []string{"a", "b"}, V: []float32{1, 2}, B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}, Beta: 2}, func(b []byte) { le.PutUint32(b[atJointBeta:], beta(1)) }},
+		"an infinite entry":  {tinyJoint(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
+		"nine digits":        {tinyJoint(), func(b []byte) { b[len(b)-2*16-1] = 9 }},
+		"other labels":       {tinyJoint(), func(b []byte) { b[jointHeaderSize]++ }},
+		"many axes":          {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointCount:], 9) }},
+		"a length too large": {tinyJoint(), func(b []byte) { le.PutUint32(b[atJointDim:], 1<<31) }},
+		"texts without end":  {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 1<<31) }},
+		"more texts":         {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointTexts:], 3) }},
+		"a text twice":       {tinyTexts(), func(b []byte) { copy(b[len(b)-32:len(b)-24], b[len(b)-40:]) }},
+		"an infinite part":   {tinyTexts(), func(b []byte) { le.PutUint16(b[len(b)-2:], 0x7c00) }},
+		"no precision":       {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 0) }},
+		"a precision of -0":  {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], 1<<31) }},
+		"an endless one":     {tinyTexts(), func(b []byte) { le.PutUint32(b[atJointBeta:], beta(inf)) }},
+		"what version 1 says": {&Joint{Labels: []string{"a", "b"}, V: []float32{1, 2}, B: []float32{0, 0},
+			Range: []float32{1}, Digits: []int{1}, Beta: 2}, func(b []byte) { le.PutUint32(b[atJointBeta:], beta(1)) }},
 	} {
 		b, err := c.axes.MarshalBinary()
 		if err != nil {
@@ -246,10 +253,14 @@ func TestJointRefused(t *testing.T) {
 	}
 }
 
-// TestJointReceived: joint axes come out of a stream, which may go on, as they were saved, and their properties are a bank's.
+// TestJointReceived: joint axes come out of a stream, which may go on, as they were saved, and
+// their properties are a bank's.
 func TestJointReceived(t *testing.T) {
-	testJointReceived(t, tinyJoint(), Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}, 2*5+2*2*2*4)
-	testJointReceived(t, tinyTexts(), Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2, Texts: 2}, 2*5+2*2*2*4+2*(8+12))
+	testJointReceived(t, tinyJoint(),
+		Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2}, 2*5+2*2*2*4)
+	testJointReceived(t, tinyTexts(),
+		Properties{Origin: JointAxes, N: 10, Blocks: 1, Hidden: 3, Bottleneck: 2, DType: F16, Axes: 2, Texts: 2},
+		2*5+2*2*2*4+2*(8+12))
 }
 
 func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
@@ -274,7 +285,8 @@ func testJointReceived(t *testing.T, a *Joint, want Properties, size int64) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	var again Properties
-	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want || want.Bytes() != size {
+	if b, err := want.MarshalBinary(); err != nil || again.UnmarshalBinary(b) != nil || again != want ||
+		want.Bytes() != size {
 		t.Errorf("properties read again: got %+v of %d bytes, %v", again, want.Bytes(), err)
 	}
 	for _, cut := range []int{0, 50, 90, 104, len(data) - 1} {

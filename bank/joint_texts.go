@@ -18,10 +18,12 @@ func HoldsTexts(texts, axes, labels int) bool {
 	return texts <= MaxJointTexts && textsBytes(texts, axes, labels) <= MaxJointTextBytes
 }
 
-// Text is the number of the text with a key, if the axes have parts of it. What a key is made of, the axes do not say.
+// Text is the number of the text with a key, if the axes have parts of it. What a key is made of,
+// the axes do not say.
 func (a *Joint) Text(key uint64) (int, bool) { return slices.BinarySearch(a.Keys, key) }
 
-// AddText adds to each label's logit what text number i has of its own: one part whoever is asked, and one for each axis times a person's level there. No levels are nobody's.
+// AddText adds to each label's logit what text number i has of its own: one part whoever is asked,
+// and one for each axis times a person's level there. No levels are nobody's.
 func (a *Joint) AddText(logits []float32, i int, levels []float32) {
 	C := len(a.Labels)
 	own := a.Own[i*(1+a.Count())*C:]

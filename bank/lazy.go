@@ -6,8 +6,8 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 )
 
-// lazyRows is a random bank's weights, of which a row is generated when it is first used: a fold needs k of N, and the first answer should
-// not wait for the others. It is safe for concurrent use.
+// lazyRows is a random bank's weights, of which a row is generated when it is first used: a fold
+// needs k of N, and the first answer should not wait for the others. It is safe for concurrent use.
 type lazyRows struct {
 	props Properties
 	parts []lazyPart // [2,L]
@@ -29,7 +29,8 @@ func newLazyRows(p Properties) *lazyRows {
 	return z
 }
 
-// need generates those of the rows that are not made yet, on as many cores as Go may use. It returns all rows, [N,d·b]. The ids were checked.
+// need generates those of the rows that are not made yet, on as many cores as Go may use. It
+// returns all rows, [N,d·b]. The ids were checked.
 func (z *lazyRows) need(side Side, block int, ids []int32) ([]float32, error) {
 	part := &z.parts[int(side)*z.props.Blocks+block]
 	part.mu.Lock()

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 )
 
-// TestLazyRows: a fold of a random bank generates the rows that its mask selects and no others; Rows generates all of one side of a block, to the bits of Generate.
+// TestLazyRows: a fold of a random bank generates the rows that its mask selects and no others;
+// Rows generates all of one side of a block, to the bits of Generate.
 func TestLazyRows(t *testing.T) {
 	p := smallBank()
 	b, err := NewRandom(p)
@@ -61,7 +62,8 @@ func TestLazyRows(t *testing.T) {
 	}
 }
 
-// TestLazyRowsAtOnce: many callers need overlapping rows of a fresh bank at once, and each finds all of its own complete.
+// TestLazyRowsAtOnce: many callers need overlapping rows of a fresh bank at once, and each finds
+// all of its own complete.
 func TestLazyRowsAtOnce(t *testing.T) {
 	p := smallBank()
 	z := newLazyRows(p)
@@ -83,7 +85,8 @@ func TestLazyRowsAtOnce(t *testing.T) {
 				for _, id := range ids {
 					at := int(id) * p.Elems()
 					mu.Lock()
-					if err := p.Generate(side, l, int(id), want); err != nil || !slices.Equal(rows[at:at+p.Elems()], want) {
+					if err := p.Generate(side, l, int(id), want); err != nil ||
+						!slices.Equal(rows[at:at+p.Elems()], want) {
 						t.Errorf("%v %d: row %d is not what Generate makes (%v)", side, l, id, err)
 					}
 					mu.Unlock()
@@ -98,7 +101,8 @@ func TestLazyRowsAtOnce(t *testing.T) {
 func BenchmarkFirstFold(b *testing.B) {
 	for _, n := range []int{150, 400} {
 		b.Run(fmt.Sprint("N=", n), func(b *testing.B) {
-			p := Properties{Origin: Random, N: n, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
+			p := Properties{Origin: Random, N: n, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 1,
+				SigmaA: 0.03, SigmaB: 0.05}
 			m := randomMask(b, p, 50, 1)
 			for b.Loop() {
 				bank := openBank(b, p)

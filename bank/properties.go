@@ -27,8 +27,8 @@ const (
 	MaxBytes      = 1 << 40 // of all weights and biases together
 )
 
-// Default standard deviations of a random bank's entries. LN_b takes Down's scale out; Up's decides how far a profile
-// can move the encoder's states: docs/decisions.md has what was measured.
+// Default standard deviations of a random bank's entries. LN_b takes Down's scale out; Up's decides
+// how far a profile can move the encoder's states: docs/decisions.md has what was measured.
 const (
 	DefaultSigmaA = 0.03
 	DefaultSigmaB = 0.2

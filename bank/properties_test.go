@@ -95,20 +95,24 @@ func TestValidateListsEveryFault(t *testing.T) {
 		p    Properties
 		want []string
 	}{
-		{"zero", Properties{}, []string{"N is 0", "Blocks is 0", "Hidden is 0", "Bottleneck is 0", "SigmaA is 0", "SigmaB is 0"}},
+		{"zero", Properties{}, []string{"N is 0", "Blocks is 0", "Hidden is 0", "Bottleneck is 0", "SigmaA is 0",
+			"SigmaB is 0"}},
 		{
 			"too large", Properties{Origin: Warm, N: 65_537, Blocks: 1025, Hidden: 65_537, Bottleneck: -1},
 			[]string{"N is 65537", "Blocks is 1025", "Hidden is 65537", "Bottleneck is -1"},
 		},
 		{
-			"all at their limits", Properties{Origin: Warm, N: 65_536, Blocks: 1024, Hidden: 65_536, Bottleneck: 65_536, Bias: true},
+			"all at their limits", Properties{Origin: Warm, N: 65_536, Blocks: 1024, Hidden: 65_536,
+				Bottleneck: 65_536, Bias: true},
 			[]string{"the bank has"},
 		},
 		{
-			"random", Properties{N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, SigmaA: nan, SigmaB: 1e4, Bias: true, DType: F16},
+			"random", Properties{N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, SigmaA: nan, SigmaB: 1e4, Bias: true,
+				DType: F16},
 			[]string{"SigmaA is NaN", "SigmaB is 10000", "no biases", "is F32"},
 		},
-		{"warm with a seed", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Seed: 1}, []string{"no Seed"}},
+		{"warm with a seed", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Seed: 1},
+			[]string{"no Seed"}},
 		{
 			"unknown", Properties{Origin: 4, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Activation: 2, DType: 2},
 			[]string{"Origin is 4", "Activation is 2", "DType is 2"},
@@ -142,7 +146,8 @@ func TestDigestText(t *testing.T) {
 	if err != nil || got != d {
 		t.Errorf("got %v, %v, want %v", got, err, d)
 	}
-	for _, bad := range []string{"", "00", strings.ToUpper(d.String()[:63] + "a"), d.String()[:63] + "g", d.String() + "00"} {
+	for _, bad := range []string{"", "00", strings.ToUpper(d.String()[:63] + "a"), d.String()[:63] + "g",
+		d.String() + "00"} {
 		if got, err := ParseDigest(bad); !errors.Is(err, ErrInvalid) || got != (Digest{}) {
 			t.Errorf("%q: got %v, %v, want ErrInvalid", bad, got, err)
 		}

@@ -33,7 +33,8 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got [4]uint32
-		got[0], got[1], got[2], got[3] = newPhiloxKeys(tt.key[0], tt.key[1]).block(tt.ctr[0], tt.ctr[1], tt.ctr[2], tt.ctr[3])
+		got[0], got[1], got[2], got[3] = newPhiloxKeys(tt.key[0], tt.key[1]).block(tt.ctr[0], tt.ctr[1], tt.ctr[2],
+			tt.ctr[3])
 		if got != tt.want {
 			t.Errorf("counter %08x, key %08x: got %08x, want %08x", tt.ctr, tt.key, got, tt.want)
 		}
@@ -86,9 +87,12 @@ func TestGoldenDigest(t *testing.T) {
 	}
 	big := paperBank()
 	tests := []struct{ name, got, want string }{
-		{"small bank's entries", hashOf(t, rows...), "ebc5535d204d16477cd06a94502c9ec01387a3a0e1c3ba3870bf4568ff5e71bf"},
-		{"N=150, Down of block 0, adapter 0", hashOf(t, generated(t, big, Down, 0, 0)), "11989bace3984ad9b23848c3ea06ef82bbeac414b0cab20519d9c0618c894ffd"},
-		{"N=150, Up of block 5, adapter 149", hashOf(t, generated(t, big, Up, 5, 149)), "8a8acb0cb0ba55eb740398e36777f6652c93e35b4482dc7c22cc6860e4458734"},
+		{"small bank's entries", hashOf(t, rows...),
+			"ebc5535d204d16477cd06a94502c9ec01387a3a0e1c3ba3870bf4568ff5e71bf"},
+		{"N=150, Down of block 0, adapter 0", hashOf(t, generated(t, big, Down, 0, 0)),
+			"11989bace3984ad9b23848c3ea06ef82bbeac414b0cab20519d9c0618c894ffd"},
+		{"N=150, Up of block 5, adapter 149", hashOf(t, generated(t, big, Up, 5, 149)),
+			"8a8acb0cb0ba55eb740398e36777f6652c93e35b4482dc7c22cc6860e4458734"},
 		{"small bank's digest", digestOf(t, p), "c90d00d96c5ff1c950361405519dd7991a5e6a79116271ac8624520f1710a090"},
 		{"N=150's digest", digestOf(t, big), "49fcaaf13d696f361fb3b843ff0411836a5de4e6084585f71a4e440b8e1851fb"},
 	}

@@ -33,8 +33,9 @@ func Save(ctx context.Context, dir string, p Properties, affine []float32, row R
 	})
 }
 
-// Receive copies a bank file, of adapters or of axes of either kind, out of a stream into the folder dir,
-// as Save does, once all of it was verified. It reads exactly the file's length: the stream may go on.
+// Receive copies a bank file, of adapters or of axes of either kind, out of a stream into the
+// folder dir, as Save does, once all of it was verified. It reads exactly the file's length: the
+// stream may go on.
 func Receive(ctx context.Context, dir string, r io.Reader) (Digest, error) {
 	return create(dir, func(t *os.File) (Digest, string, error) {
 		d, err := receive(ctx, t, r)

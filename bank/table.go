@@ -36,8 +36,8 @@ func (e entries) wide() []float32 {
 	return out
 }
 
-// rows gives one side of a block, of which the adapters ids are ready for use: a file's are compared with
-// their CRCs, a random bank's generated, each once.
+// rows gives one side of a block, of which the adapters ids are ready for use: a file's are
+// compared with their CRCs, a random bank's generated, each once.
 func (b *Bank) rows(side Side, block int, ids []int32) (table, error) {
 	b.mu.Lock()
 	closed, lazy := b.closed, b.lazy

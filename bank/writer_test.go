@@ -105,7 +105,8 @@ func TestWriteRefuses(t *testing.T) {
 		{"no properties", Properties{}, nil, testRows(p), ErrInvalid},
 		{"random bank", random, nil, testRows(random), ErrInvalid},
 		{"rows of another shape", p, nil, testRows(random), ErrInvalid},
-		{"row function fails", p, nil, func(Side, int, int) ([]float32, []float32, error) { return nil, nil, broken }, broken},
+		{"row function fails", p, nil, func(Side, int, int) ([]float32, []float32, error) { return nil, nil, broken },
+			broken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -100,7 +100,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestView changes the bytes that a mask was made of: a view changes with them, what Decode returns does not.
+// TestView changes the bytes that a mask was made of: a view changes with them, what Decode returns
+// does not.
 func TestView(t *testing.T) {
 	b := []byte{0x26, 0, 0x07, 0}
 	view, err := View(10, 3, 1, b)

@@ -18,10 +18,12 @@ func resealAxes(b []byte) {
 	binary.LittleEndian.PutUint32(b[12:], crc32.Update(crc32.Checksum(b[:12], table), table, b[16:]))
 }
 
-// FuzzAxes: any bytes are an error, or axes that encode to the same bytes, fold, and project to finite numbers.
+// FuzzAxes: any bytes are an error, or axes that encode to the same bytes, fold, and project to
+// finite numbers.
 func FuzzAxes(f *testing.F) {
 	for _, a := range []*bank.Axes{
-		{Taps: []int{0, 2}, Hidden: 3, Digits: 2, Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2}, V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0}},
+		{Taps: []int{0, 2}, Hidden: 3, Digits: 2, Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2},
+			V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0}},
 		{Taps: []int{63}, Hidden: 1, Digits: 8, Mean: []float32{0}, Scale: []float32{1}, V: []float32{-1}},
 	} {
 		b, err := a.MarshalBinary()

@@ -14,13 +14,15 @@ import (
 	"github.com/xpeft/xpeft/store/storetest"
 )
 
-// sampleBackups are a full backup of two profiles with all that one can have, a bank's file and its report, and one since it, where one of the profiles
-// has changed, and the number of the other is a third one's.
+// sampleBackups are a full backup of two profiles with all that one can have, a bank's file and its
+// report, and one since it, where one of the profiles has changed, and the number of the other is a
+// third one's.
 func sampleBackups(f *testing.F) (full, since []byte) {
 	ctx := context.Background()
 	s := storetest.Open(f, nil)
 	file := func(report bool) store.BackupFile {
-		return store.BackupFile{Report: report, Size: 4, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("file"))), nil }}
+		return store.BackupFile{Report: report, Size: 4,
+			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("file"))), nil }}
 	}
 	o := &store.BackupOptions{BankFiles: func(store.BankInfo) ([]store.BackupFile, error) {
 		return []store.BackupFile{file(false), file(true)}, nil
@@ -41,7 +43,8 @@ func sampleBackups(f *testing.F) (full, since []byte) {
 			if id == "ann" {
 				p.Mask, p.Bank, p.Codes = nil, 0, []store.Code{code(axes, 9, 0, 1)}
 			}
-			_, putErr := s.Put(ctx, p, store.Write{State: []byte("state"), Append: []store.Example{{Text: "text", Label: "label"}},
+			_, putErr := s.Put(ctx, p, store.Write{State: []byte("state"),
+				Append: []store.Example{{Text: "text", Label: "label"}},
 				Person: func(p *store.Person) { p.Private = true }})
 			err = errors.Join(err, putErr)
 		}
@@ -58,15 +61,16 @@ func sampleBackups(f *testing.F) (full, since []byte) {
 	return full, since
 }
 
-// FuzzBackup restores any bytes, as a backup, as the frames within one, and after a sound one: a typed error that leaves nothing, or a file that Verify
-// says the same of.
+// FuzzBackup restores any bytes, as a backup, as the frames within one, and after a sound one: a
+// typed error that leaves nothing, or a file that Verify says the same of.
 func FuzzBackup(f *testing.F) {
 	full, since := sampleBackups(f)
 	pages, err := os.ReadFile(filepath.Join("..", "store", "testdata", "backup-v1-schema5.bin"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, b := range [][]byte{full, since, pages, full[:len(full)/2], frames(f, full), frames(f, since), frames(f, pages), frames(f, full)[:80]} {
+	for _, b := range [][]byte{full, since, pages, full[:len(full)/2], frames(f, full), frames(f, since),
+		frames(f, pages), frames(f, full)[:80]} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -115,7 +119,8 @@ func restore(t *testing.T, backups ...[]byte) {
 }
 
 func wantTyped(t *testing.T, err error) {
-	for _, want := range []error{nil, store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit, store.ErrKey} {
+	for _, want := range []error{nil, store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit,
+		store.ErrKey} {
 		if errors.Is(err, want) {
 			return
 		}

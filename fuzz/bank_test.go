@@ -16,13 +16,14 @@ import (
 // bankSeed is a valid bank file.
 func bankSeed(f testing.TB, p bank.Properties) []byte {
 	var w writerAt
-	_, err := bank.Write(context.Background(), &w, p, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
-		weights, bias := make([]float32, p.Elems()), make([]float32, p.BiasElems(side))
-		for i := range weights {
-			weights[i] = float32(adapter-block) + float32(i)/8
-		}
-		return weights, bias, nil
-	})
+	_, err := bank.Write(context.Background(), &w, p, nil,
+		func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+			weights, bias := make([]float32, p.Elems()), make([]float32, p.BiasElems(side))
+			for i := range weights {
+				weights[i] = float32(adapter-block) + float32(i)/8
+			}
+			return weights, bias, nil
+		})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -42,7 +43,8 @@ func (w *writerAt) WriteAt(b []byte, off int64) (int, error) {
 // padded is the file at its full length, which is a multiple of 64.
 func (w *writerAt) padded() []byte { return append(w.b, make([]byte, -len(w.b)&63)...) }
 
-// reseal makes the two checksums of a bank's header right, so that mutations get behind them. It writes to b.
+// reseal makes the two checksums of a bank's header right, so that mutations get behind them. It
+// writes to b.
 func reseal(b []byte) {
 	le := binary.LittleEndian
 	if len(b) < 160 || uint64(le.Uint32(b[12:])) > uint64(len(b)) || le.Uint32(b[12:]) < 160 {
@@ -66,7 +68,8 @@ func reseal(b []byte) {
 func FuzzBankFile(f *testing.F) {
 	for _, p := range []bank.Properties{
 		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 1},
-		{Origin: bank.Warm, N: 1, Blocks: 2, Hidden: 2, Bottleneck: 2, Bias: true, DType: bank.F16, Activation: bank.ReLU},
+		{Origin: bank.Warm, N: 1, Blocks: 2, Hidden: 2, Bottleneck: 2, Bias: true, DType: bank.F16,
+			Activation: bank.ReLU},
 	} {
 		b := bankSeed(f, p)
 		f.Add(b, false)
@@ -102,10 +105,12 @@ func FuzzBankFile(f *testing.F) {
 	})
 }
 
-// FuzzBankProperties: any bytes are an error, or properties that are valid and encode to the same bytes.
+// FuzzBankProperties: any bytes are an error, or properties that are valid and encode to the same
+// bytes.
 func FuzzBankProperties(f *testing.F) {
 	for _, p := range []bank.Properties{
-		{N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB},
+		{N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA,
+			SigmaB: bank.DefaultSigmaB},
 		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 1, Bias: true, DType: bank.F16},
 	} {
 		b, err := p.MarshalBinary()
@@ -135,7 +140,8 @@ func FuzzBankProperties(f *testing.F) {
 	})
 }
 
-// FuzzAdapterHub: any configuration with any weights are an error, or adapters all of whose rows can be read.
+// FuzzAdapterHub: any configuration with any weights are an error, or adapters all of whose rows
+// can be read.
 func FuzzAdapterHub(f *testing.F) {
 	const real = "../bank/testdata/adapterhub/alpha"
 	config, err := os.ReadFile(filepath.Join(real, "adapter_config.json"))

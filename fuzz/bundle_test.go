@@ -48,9 +48,10 @@ func sampleBundle(f testing.TB) []byte {
 		}
 	}
 	var b bytes.Buffer
-	_, err = s.Export(ctx, &b, store.ExportOptions{Examples: true, State: true, BankFile: func(store.BankInfo) (io.ReadCloser, int64, error) {
-		return io.NopCloser(bytes.NewReader([]byte("bank file"))), 9, nil
-	}})
+	_, err = s.Export(ctx, &b, store.ExportOptions{Examples: true, State: true,
+		BankFile: func(store.BankInfo) (io.ReadCloser, int64, error) {
+			return io.NopCloser(bytes.NewReader([]byte("bank file"))), 9, nil
+		}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -107,7 +108,8 @@ func importBytes(t *testing.T, s *store.Store, b []byte) {
 	if len(after) != len(before) || bankErr != nil {
 		t.Fatalf("failed import left %d banks after %d, %v", len(after), len(before), bankErr)
 	}
-	for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit, store.ErrID, store.ErrSignature} {
+	for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit, store.ErrID,
+		store.ErrSignature} {
 		if errors.Is(err, want) {
 			return
 		}

@@ -8,10 +8,12 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// FuzzConfig: any config.json and 1_Pooling/config.json are an error, or a config within bounds; without weights never a checkpoint.
+// FuzzConfig: any config.json and 1_Pooling/config.json are an error, or a config within bounds;
+// without weights never a checkpoint.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"model_type":"bert","vocab_size":20,"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":6,`+
-		`"hidden_act":"gelu","max_position_embeddings":8,"type_vocab_size":2,"layer_norm_eps":1e-12}`), []byte(`{"pooling_mode_mean_tokens":true}`))
+		`"hidden_act":"gelu","max_position_embeddings":8,"type_vocab_size":2,"layer_norm_eps":1e-12}`),
+		[]byte(`{"pooling_mode_mean_tokens":true}`))
 	f.Add([]byte(`{"model_type":"roberta"}`), []byte(`{"pooling_mode":"cls"}`))
 	f.Add([]byte(`{"vocab_size":1e99}`), []byte(`[]`))
 	dir := f.TempDir()

@@ -11,9 +11,12 @@ import (
 // FuzzTokenizerFolder: whatever the files beside a vocabulary say of it, they are an error, or a
 // tokenizer that encodes.
 func FuzzTokenizerFolder(f *testing.F) {
-	f.Add([]byte(`{"cls_token":"<s>","additional_special_tokens":["a"]}`), []byte(`{"[CLS]":2}`), []byte(`{"max_seq_length":64,"do_lower_case":true}`), []byte(`{}`))
-	f.Add([]byte(`{"mask_token":{"content":"the","normalized":false}}`), []byte(`{"x":99}`), []byte(`{"max_seq_length":null}`), []byte(`{"prompts":{"a":"b"},"default_prompt_name":"a"}`))
-	f.Add([]byte(`{"extra_special_tokens":{"x":"cafe"}}`), []byte(`null`), []byte(`{"tokenizer_args":{}}`), []byte(`{"model_type":"SentenceTransformer"}`))
+	f.Add([]byte(`{"cls_token":"<s>","additional_special_tokens":["a"]}`), []byte(`{"[CLS]":2}`),
+		[]byte(`{"max_seq_length":64,"do_lower_case":true}`), []byte(`{}`))
+	f.Add([]byte(`{"mask_token":{"content":"the","normalized":false}}`), []byte(`{"x":99}`),
+		[]byte(`{"max_seq_length":null}`), []byte(`{"prompts":{"a":"b"},"default_prompt_name":"a"}`))
+	f.Add([]byte(`{"extra_special_tokens":{"x":"cafe"}}`), []byte(`null`), []byte(`{"tokenizer_args":{}}`),
+		[]byte(`{"model_type":"SentenceTransformer"}`))
 	dir := f.TempDir()
 	write := writer(f, dir)
 	if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(smallVocab), 0o600); err != nil {

@@ -10,7 +10,8 @@ import (
 
 // FuzzHead: any bytes are an error, or a head that encodes to the same bytes.
 func FuzzHead(f *testing.F) {
-	linear := &model.Head{Labels: []string{"a", "b"}, Hidden: 2, W: []float32{1, 2, 3, 4}, B: []float32{5, 6}, Counts: []uint32{7, 300}}
+	linear := &model.Head{Labels: []string{"a", "b"}, Hidden: 2, W: []float32{1, 2, 3, 4}, B: []float32{5, 6},
+		Counts: []uint32{7, 300}}
 	layers := linear.Clone()
 	layers.W1, layers.B1 = []float32{1, 0, 0, 1}, []float32{0, 0}
 	number := &model.Head{Hidden: 1, W: []float32{1}, B: []float32{2}, Counts: []uint32{0}}

@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/examples/chatbot/wire"
 )
 
-// FuzzHTTPBodies: any body is ErrBody and nothing, or a request within the limits that is written and read again as the same.
+// FuzzHTTPBodies: any body is ErrBody and nothing, or a request within the limits that is written
+// and read again as the same.
 func FuzzHTTPBodies(f *testing.F) {
 	for _, body := range []string{
 		`{"examples": [{"text": "the server is down", "label": "urgent"}, {"text": "party!", "label": "ignore"}]}`,

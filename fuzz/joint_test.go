@@ -8,12 +8,16 @@ import (
 	"github.com/xpeft/xpeft/bank"
 )
 
-// FuzzJoint: any bytes are an error, or joint axes that encode to the same bytes and add finite numbers to logits.
+// FuzzJoint: any bytes are an error, or joint axes that encode to the same bytes and add finite
+// numbers to logits.
 func FuzzJoint(f *testing.F) {
 	for _, a := range []*bank.Joint{
-		{Labels: []string{"yes", "no"}, People: 3, V: []float32{1, 2, 3, 4, 5, 6}, B: []float32{1, -1}, Range: []float32{2.5}, Digits: []int{8}},
-		{Labels: []string{"a", "b", "c"}, V: []float32{1, 0, -1, 65504, -65504, 0.5}, B: []float32{0, 0, 0, 1, 1, 1}, Range: []float32{1, 1 << 20}, Digits: []int{1, 3}},
-		{Labels: []string{"yes", "no"}, V: []float32{1, 2}, B: []float32{1, -1}, Range: []float32{1 << 20}, Digits: []int{8}, Beta: 4, Keys: []uint64{1, 1 << 63}, Own: []float32{1, -1, 65504, -65504, 0, 0, 0.5, 2}},
+		{Labels: []string{"yes", "no"}, People: 3, V: []float32{1, 2, 3, 4, 5, 6}, B: []float32{1, -1},
+			Range: []float32{2.5}, Digits: []int{8}},
+		{Labels: []string{"a", "b", "c"}, V: []float32{1, 0, -1, 65504, -65504, 0.5}, B: []float32{0, 0, 0, 1, 1, 1},
+			Range: []float32{1, 1 << 20}, Digits: []int{1, 3}},
+		{Labels: []string{"yes", "no"}, V: []float32{1, 2}, B: []float32{1, -1}, Range: []float32{1 << 20},
+			Digits: []int{8}, Beta: 4, Keys: []uint64{1, 1 << 63}, Own: []float32{1, -1, 65504, -65504, 0, 0, 0.5, 2}},
 	} {
 		b, err := a.MarshalBinary()
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/internal/jsonl"
 )
 
-// FuzzJSONL: any line is an error and nothing, or what is written and read again as the same; both readers see the same text in it.
+// FuzzJSONL: any line is an error and nothing, or what is written and read again as the same; both
+// readers see the same text in it.
 func FuzzJSONL(f *testing.F) {
 	for _, line := range []string{
 		`{"profile": "alice", "text": "server down", "label": "urgent"}`,

@@ -34,7 +34,8 @@ func code(bank uint32, k int, labels ...uint32) store.Code {
 		row.Set(i)
 	}
 	n := len(labels)
-	return store.Code{Bank: bank, K: k, Labels: labels, Rows: bytes.Repeat(row, n), Scales: bytes.Repeat([]byte{160}, n)}
+	return store.Code{Bank: bank, K: k, Labels: labels, Rows: bytes.Repeat(row, n),
+		Scales: bytes.Repeat([]byte{160}, n)}
 }
 
 // FuzzRecord decodes any bytes as a record, as they are and with the right
@@ -50,7 +51,8 @@ func FuzzRecord(f *testing.F) {
 		},
 		{ID: "n", Head: 1, Prior: []uint32{1}},
 		{ID: "c", Head: 1, Codes: []store.Code{code(1, 9, 0, 3)}, Temperature: 128, Bias: []byte{1}},
-		{ID: "c", Bank: 1, Mask: mask(f, 9, 9, 1), Codes: []store.Code{code(300, 384, 1), code(2, 8, 0, 1, 70)}, Before: 0.5},
+		{ID: "c", Bank: 1, Mask: mask(f, 9, 9, 1), Codes: []store.Code{code(300, 384, 1), code(2, 8, 0, 1, 70)},
+			Before: 0.5},
 	} {
 		b, err := store.EncodeProfile(p)
 		if err != nil {

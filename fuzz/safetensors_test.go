@@ -7,7 +7,8 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
-// FuzzSafetensors: any bytes are an error, or a file that is written and read again as the same tensors.
+// FuzzSafetensors: any bytes are an error, or a file that is written and read again as the same
+// tensors.
 func FuzzSafetensors(f *testing.F) {
 	var b bytes.Buffer
 	err := safetensors.Write(&b, []safetensors.Tensor{
@@ -37,7 +38,8 @@ func FuzzSafetensors(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v", err)
 		}
-		if err := safetensors.Write(&second, again.Tensors(), again.Metadata()); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
+		if err := safetensors.Write(&second, again.Tensors(), again.Metadata()); err != nil ||
+			!bytes.Equal(first.Bytes(), second.Bytes()) {
 			t.Fatalf("got other bytes the second time, %v, want the same", err)
 		}
 	})

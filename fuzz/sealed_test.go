@@ -59,7 +59,8 @@ func FuzzSealedBundle(f *testing.F) {
 				t.Fatalf("got %d profiles, %v, want none", n, countErr)
 			}
 			typed := false
-			for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrLimit, store.ErrSignature, folder.ErrEncrypted} {
+			for _, want := range []error{store.ErrCorrupt, store.ErrSchema, store.ErrLimit, store.ErrSignature,
+				folder.ErrEncrypted} {
 				typed = typed || errors.Is(err, want)
 			}
 			if !typed {

@@ -22,14 +22,17 @@ import (
 type format struct {
 	name  string
 	whole []byte
-	// read decodes bytes. With a nil error, again is the value's encoding; nil for those formats that nobody here writes.
+	// read decodes bytes. With a nil error, again is the value's encoding; nil for those formats
+	// that nobody here writes.
 	read  func(b []byte) (again []byte, err error)
 	typed []error // what an error must be; none: any
-	// sealed: a checksum covers every byte, so that no flip is a value. text: some cuts are whole files as well.
+	// sealed: a checksum covers every byte, so that no flip is a value. text: some cuts are whole
+	// files as well.
 	sealed, text bool
 }
 
-// TestTruncations cuts each format at every length and flips every byte of it in four ways: a typed error that says where, or a value that encodes to the same bytes.
+// TestTruncations cuts each format at every length and flips every byte of it in four ways: a typed
+// error that says where, or a value that encodes to the same bytes.
 func TestTruncations(t *testing.T) {
 	cuts, flips := 0, 0
 	for _, f := range formats(t) {
@@ -41,7 +44,8 @@ func TestTruncations(t *testing.T) {
 			try := func(what string, at int, b []byte, mustFail bool) {
 				again, err := f.read(b)
 				switch {
-				case err != nil && (again != nil || f.typed != nil && !slices.ContainsFunc(f.typed, func(want error) bool { return errors.Is(err, want) })):
+				case err != nil && (again != nil || f.typed != nil &&
+					!slices.ContainsFunc(f.typed, func(want error) bool { return errors.Is(err, want) })):
 					t.Fatalf("%s %d: got %x, %v, want one of %v", what, at, again, err, f.typed)
 				case err == nil && mustFail:
 					t.Fatalf("%s %d: got a value, want an error", what, at)
@@ -70,22 +74,29 @@ func TestTruncations(t *testing.T) {
 func formats(t *testing.T) []format {
 	warm := bank.Properties{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 1, Bias: true, DType: bank.F16}
 	properties := must(warm.MarshalBinary())
-	head := &model.Head{Labels: []string{"a", "b"}, Hidden: 2, W: []float32{1, 2, 3, 4}, B: []float32{5, 6}, Counts: []uint32{7, 300},
-		W1: []float32{1, 0, 0, 1}, B1: []float32{0, 0}}
-	record := &store.Profile{ID: "ann", Bank: 1, OwnHead: []byte("head"), Revision: 3, Mask: mask(t, 20, 5, 2), Affine: []byte{1}, Prior: []uint32{1, 0, 300}, After: 0.5}
+	head := &model.Head{Labels: []string{"a", "b"}, Hidden: 2, W: []float32{1, 2, 3, 4}, B: []float32{5, 6},
+		Counts: []uint32{7, 300},
+		W1:     []float32{1, 0, 0, 1}, B1: []float32{0, 0}}
+	record := &store.Profile{ID: "ann", Bank: 1, OwnHead: []byte("head"), Revision: 3, Mask: mask(t, 20, 5, 2),
+		Affine: []byte{1}, Prior: []uint32{1, 0, 300}, After: 0.5}
 	var tensors bytes.Buffer
-	if err := safetensors.Write(&tensors, []safetensors.Tensor{{Name: "a", DType: "F32", Shape: []int64{2}, Data: make([]byte, 8)}}, nil); err != nil {
+	if err := safetensors.Write(&tensors,
+		[]safetensors.Tensor{{Name: "a", DType: "F32", Shape: []int64{2}, Data: make([]byte, 8)}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	m := mask(t, 20, 5, 2)
 	ofBank, ofModel := []error{bank.ErrCorrupt, bank.ErrUnsupported}, []error{model.ErrCheckpoint, model.ErrUnsupported}
 	ofTokenizer := []error{model.ErrTokenizer, model.ErrUnsupported}
 	return []format{
-		{"record", must(store.EncodeProfile(record)), readRecord, []error{store.ErrCorrupt, store.ErrSchema}, true, false},
-		{"bundle", sampleBundle(t), bundleReader(t), []error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit}, true, false},
+		{"record", must(store.EncodeProfile(record)), readRecord, []error{store.ErrCorrupt, store.ErrSchema}, true,
+			false},
+		{"bundle", sampleBundle(t), bundleReader(t),
+			[]error{store.ErrCorrupt, store.ErrSchema, store.ErrMismatch, store.ErrLimit}, true, false},
 		{"bank file", bankSeed(t, warm), readBank, ofBank, true, false},
-		{"bank properties", properties, func(b []byte) ([]byte, error) { return reencode(b, new(bank.Properties)) }, ofBank, false, false},
-		{"head", must(head.MarshalBinary()), func(b []byte) ([]byte, error) { return reencode(b, new(model.Head)) }, []error{model.ErrHead}, false, false},
+		{"bank properties", properties, func(b []byte) ([]byte, error) { return reencode(b, new(bank.Properties)) },
+			ofBank, false, false},
+		{"head", must(head.MarshalBinary()), func(b []byte) ([]byte, error) { return reencode(b, new(model.Head)) },
+			[]error{model.ErrHead}, false, false},
 		{"mask", m.Bytes(), func(b []byte) ([]byte, error) {
 			m, err := bitmask.Decode(20, 5, 2, b)
 			if err != nil {
@@ -93,13 +104,17 @@ func formats(t *testing.T) []format {
 			}
 			return m.Bytes(), nil
 		}, []error{bitmask.ErrCorrupt}, false, false},
-		{"affine", must(warm.EncodeAffine([]float32{0.5, -1}, bank.DefaultAffine(warm))), func(b []byte) ([]byte, error) {
-			_, err := warm.DecodeAffine(b, bank.DefaultAffine(warm))
-			return nil, err
-		}, ofBank, false, false},
+		{"affine", must(warm.EncodeAffine([]float32{0.5, -1}, bank.DefaultAffine(warm))),
+			func(b []byte) ([]byte, error) {
+				_, err := warm.DecodeAffine(b, bank.DefaultAffine(warm))
+				return nil, err
+			}, ofBank, false, false},
 		{"safetensors", tensors.Bytes(), readTensors, []error{safetensors.ErrCorrupt}, false, false},
-		{"config.json", []byte(smallConfig), folderReader(t, "config.json", func(dir string) error { _, err := model.ReadConfig(dir); return err }), ofModel, false, false},
-		{"tokenizer.json", []byte(smallTokenizerJSON), folderReader(t, "tokenizer.json", loads), ofTokenizer, false, false},
+		{"config.json", []byte(smallConfig),
+			folderReader(t, "config.json", func(dir string) error { _, err := model.ReadConfig(dir); return err }),
+			ofModel, false, false},
+		{"tokenizer.json", []byte(smallTokenizerJSON), folderReader(t, "tokenizer.json", loads), ofTokenizer, false,
+			false},
 		{"vocab.txt", []byte(smallVocab), folderReader(t, "vocab.txt", loads), ofTokenizer, false, true},
 		{"a line of JSON", []byte(`{"text":"ü","label":"x","value":-1.5}`), readLine, nil, false, false},
 	}
@@ -176,7 +191,8 @@ func readLine(b []byte) ([]byte, error) {
 func bundleReader(t *testing.T) func(b []byte) ([]byte, error) {
 	s := storetest.Open(t, &store.Options{NoSync: true})
 	return func(b []byte) ([]byte, error) {
-		_, err := s.Import(context.Background(), bytes.NewReader(b), store.ImportOptions{AllowBank: func(store.BankInfo) error { return nil }})
+		_, err := s.Import(context.Background(), bytes.NewReader(b),
+			store.ImportOptions{AllowBank: func(store.BankInfo) error { return nil }})
 		if n, countErr := s.Count(); err != nil && (n != 0 || countErr != nil) {
 			t.Fatalf("got %d profiles, %v, of a bundle that failed", n, countErr)
 		}
@@ -192,7 +208,8 @@ func folderReader(t *testing.T, name string, load func(dir string) error) func(b
 	return func(b []byte) ([]byte, error) {
 		write(t, name, b)
 		err := load(dir)
-		if err != nil && !strings.Contains(err.Error(), strings.TrimSuffix(name, ".json")) && !errors.Is(err, model.ErrTokenizer) {
+		if err != nil && !strings.Contains(err.Error(), strings.TrimSuffix(name, ".json")) &&
+			!errors.Is(err, model.ErrTokenizer) {
 			t.Errorf("got %v, want it to name %s", err, name)
 		}
 		return nil, err

@@ -2,7 +2,8 @@ package learner
 
 import "math"
 
-// param is one group of trained values, kept in Go: a profile has a few thousand, and exact resume needs only these slices.
+// param is one group of trained values, kept in Go: a profile has a few thousand, and exact resume
+// needs only these slices.
 type param struct {
 	value, grad, m, v []float32
 	rate              float64
@@ -14,7 +15,8 @@ func newParam(value []float32, rate float64) *param {
 	return &param{value: value, grad: rest[:n:n], m: rest[n : 2*n : 2*n], v: rest[2*n:], rate: rate}
 }
 
-// adamW is decoupled weight decay (Loshchilov & Hutter 2019), as in PyTorch: β 0.9 and 0.999, ε 1e-8.
+// adamW is decoupled weight decay (Loshchilov & Hutter 2019), as in PyTorch: β 0.9 and 0.999, ε
+// 1e-8.
 type adamW struct {
 	params []*param
 	decay  float64

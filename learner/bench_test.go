@@ -13,7 +13,8 @@ import (
 // benchLesson is 60 texts of 20 to 49 words over a bank of 256 adapters in the last block.
 func benchLesson(b *testing.B) (Env, Job) {
 	env := openEnv(b)
-	p := bank.Properties{Origin: bank.Random, N: 256, Blocks: 1, Hidden: env.Encoder.Hidden(), Bottleneck: 24, NormB: true, Seed: 7,
+	p := bank.Properties{Origin: bank.Random, N: 256, Blocks: 1, Hidden: env.Encoder.Hidden(), Bottleneck: 24,
+		NormB: true, Seed: 7,
 		SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
 	k, err := bank.NewRandom(p)
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 // ErrCheckpoint is a checkpoint of another job or configuration, or one that is damaged.
 var ErrCheckpoint = errors.New("learner: bad checkpoint")
 
-// checkpoint is all that a step depends on beside the job and the configuration: which profiles, texts and noise a step takes follows from its number.
-// On disk it is the SHA-256 of what follows, then gob.
+// checkpoint is all that a step depends on beside the job and the configuration: which profiles,
+// texts and noise a step takes follows from its number. On disk it is the SHA-256 of what follows,
+// then gob.
 type checkpoint struct {
 	Job     [sha256.Size]byte
 	Losses  []float32
@@ -65,7 +66,8 @@ func (o *adamW) restore(m moments) bool {
 	return true
 }
 
-// identity is the digest of all that decides a run, so that a checkpoint is never continued with other data.
+// identity is the digest of all that decides a run, so that a checkpoint is never continued with
+// other data.
 func (t *bankRun) identity() (sum [sha256.Size]byte) {
 	h := sha256.New()
 	c := t.config
@@ -142,7 +144,8 @@ func (t *bankRun) resume() error {
 		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, t.config.Checkpoint, err)
 	}
 	if ck.Job != t.identity() || len(ck.Each) != len(t.each) || !t.shared.restore(ck.Shared) {
-		return fmt.Errorf("%w: %s is of another job or configuration (%x); delete it to start anew", ErrCheckpoint, t.config.Checkpoint, binary.BigEndian.Uint32(ck.Job[:]))
+		return fmt.Errorf("%w: %s is of another job or configuration (%x); delete it to start anew", ErrCheckpoint,
+			t.config.Checkpoint, binary.BigEndian.Uint32(ck.Job[:]))
 	}
 	for i, o := range t.each {
 		if !o.restore(ck.Each[i]) {

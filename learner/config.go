@@ -25,8 +25,10 @@ type Config struct {
 	OneMask bool // one mask for both sides of an adapter
 	Soft    bool // softmax weights instead of k-hot: for training and evaluation only; a stored profile is hard
 
-	// Top trains the bank's last blocks only, so many of them; 0: all. Below, LN_b's affine becomes zero, so that the adapter does nothing there, and the logits stay: what the bare
-	// encoder makes of an example there is computed once, and a step costs as much less. It needs a bank with LN_b.
+	// Top trains the bank's last blocks only, so many of them; 0: all. Below, LN_b's affine becomes
+	// zero, so that the adapter does nothing there, and the logits stay: what the bare encoder
+	// makes of an example there is computed once, and a step costs as much less. It needs a bank
+	// with LN_b.
 	Top int
 
 	Affine bool // train LN_b's affine
@@ -34,11 +36,15 @@ type Config struct {
 	Head   bool // train the head
 
 	Epochs  int
-	Updates int     // most steps; 0: as many as the epochs take
-	Enough  int     // examples that deserve all steps; of n fewer only the share (n/Enough)² is taken, so that one or two do not run away from the start; 0: 1
-	Batch   int     // examples a step
-	Alike   int     // batches whose examples are sorted by length together, so that less of a step is padding; then batches are shuffled; 0: none
-	WarmUp  float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
+	Updates int // most steps; 0: as many as the epochs take
+	// examples that deserve all steps; of n fewer only the share (n/Enough)² is taken, so that one
+	// or two do not run away from the start; 0: 1
+	Enough int
+	Batch  int // examples a step
+	// batches whose examples are sorted by length together, so that less of a step is padding; then
+	// batches are shuffled; 0: none
+	Alike  int
+	WarmUp float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
 	// Constant keeps the rates as they are.
 	Constant bool
 
@@ -52,9 +58,13 @@ type Config struct {
 	Nu    float64 // strength of the Gumbel noise at the first step
 	NuEnd float64 // and at the last
 	Init  float64 // standard deviation of fresh logits around their start
-	Gain  float64 // a fresh start has the bank's LN_b weights times this: how far the first adapter moves the encoder; 0 means 1
+	// a fresh start has the bank's LN_b weights times this: how far the first adapter moves the
+	// encoder; 0 means 1
+	Gain float64
 
-	Runs int // trainings from Seed, Seed+1, …, whose logits, affines and biases are averaged before the mask is taken: less noise for more time; 0 means 1
+	// trainings from Seed, Seed+1, …, whose logits, affines and biases are averaged before the mask
+	// is taken: less noise for more time; 0 means 1
+	Runs int
 
 	Patience   int // epochs without a better loss on the held-out examples before training stops; 0: never
 	Seed       uint64
@@ -70,7 +80,8 @@ type Progress struct {
 	Loss        float32
 }
 
-// Default is what works for a few dozen examples: hard masks, little noise that fades, many small steps.
+// Default is what works for a few dozen examples: hard masks, little noise that fades, many small
+// steps.
 func Default() Config {
 	return Config{
 		Mode: Masks, K: 50, Affine: true, Bias: true,
@@ -81,10 +92,12 @@ func Default() Config {
 	}
 }
 
-// LastBlocks is what works over a bank in the encoder's last blocks only and under a shared head that was fitted to other people: then most is right already, a
-// step is cheap and every bit tells. Training starts from next to nothing, LN_b's weights at a twentieth, so that the first answers are those of the shared head and the
-// prior, and a person with few examples stays near them. No noise, no bias beside the label prior, and logits that start apart, so that some dozen small steps change the
-// bits that matter and leave the rest.
+// LastBlocks is what works over a bank in the encoder's last blocks only and under a shared head
+// that was fitted to other people: then most is right already, a step is cheap and every bit tells.
+// Training starts from next to nothing, LN_b's weights at a twentieth, so that the first answers
+// are those of the shared head and the prior, and a person with few examples stays near them. No
+// noise, no bias beside the label prior, and logits that start apart, so that some dozen small
+// steps change the bits that matter and leave the rest.
 func LastBlocks() Config {
 	c := Default()
 	c.Bias, c.Nu, c.Init, c.Gain = false, 0, 1, 0.05
@@ -92,8 +105,9 @@ func LastBlocks() Config {
 	return c
 }
 
-// SharedHead is how a head that many profiles share is fitted to the examples of all of them, over the bare encoder: long enough to tell labels apart, and short enough
-// to stay modest on new people, who add their own prior to it.
+// SharedHead is how a head that many profiles share is fitted to the examples of all of them, over
+// the bare encoder: long enough to tell labels apart, and short enough to stay modest on new
+// people, who add their own prior to it.
 func SharedHead() Config {
 	c := Default()
 	c.Mode, c.Head, c.Bias, c.Affine = HeadOnly, true, false, false
@@ -101,9 +115,10 @@ func SharedHead() Config {
 	return c
 }
 
-// Tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits start equal and without noise, so that a hard mask's bits follow the
-// sum of all steps; rates are low, so that soft weights stay near their mean: where they wander far, a few random adapters stand for all.
-// The bank should be strong, σ_B about 0.03·√k (soft: √N).
+// Tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits
+// start equal and without noise, so that a hard mask's bits follow the sum of all steps; rates are
+// low, so that soft weights stay near their mean: where they wander far, a few random adapters
+// stand for all. The bank should be strong, σ_B about 0.03·√k (soft: √N).
 func Tasks() Config {
 	c := Default()
 	c.Head, c.Bias, c.Epochs, c.Batch, c.Alike, c.Decay = true, false, 3, 16, 8, 0.01
@@ -115,8 +130,9 @@ func Tasks() Config {
 type Effort string
 
 const (
-	EffortDefault  Effort = ""
-	EffortFast     Effort = "fast"     // two fifths of the epochs; package sdk trains half of the blocks instead, where it can
+	EffortDefault Effort = ""
+	// two fifths of the epochs; package sdk trains half of the blocks instead, where it can
+	EffortFast     Effort = "fast"
 	EffortThorough Effort = "thorough" // the average of three trainings: three times the time
 )
 
@@ -138,9 +154,10 @@ func (c Config) With(e Effort) (Config, bool) {
 	return c, true
 }
 
-// Paper is the setting of X-PEFT's section 4: learning rate 1e-5 with linear decay, 10 epochs, batches of 64, k=50, seed 42; T=128 and b=48 belong
-// to the store and the bank, CLS pooling and the two-layer tanh head to the job's encoder and head. Where the paper is silent: ν=1, τ=1, weight decay
-// 0.01, no warm-up, logits from N(0, 0.01), no dropout.
+// Paper is the setting of X-PEFT's section 4: learning rate 1e-5 with linear decay, 10 epochs,
+// batches of 64, k=50, seed 42; T=128 and b=48 belong to the store and the bank, CLS pooling and
+// the two-layer tanh head to the job's encoder and head. Where the paper is silent: ν=1, τ=1,
+// weight decay 0.01, no warm-up, logits from N(0, 0.01), no dropout.
 func Paper() Config {
 	const rate = 1e-5
 	return Config{
@@ -163,16 +180,19 @@ func (c Config) validate(n int) error {
 	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
 	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
 	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
-	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0 || c.Alike < 0, "%d epochs of batches of %d, %d alike, %d updates, %d examples enough",
+	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0 || c.Alike < 0,
+		"%d epochs of batches of %d, %d alike, %d updates, %d examples enough",
 		c.Epochs, c.Batch, c.Alike, c.Updates, c.Enough)
 	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
-	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init, c.Gain} {
+	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init,
+		c.Gain} {
 		bad(!(r >= 0 && r < 1e6), "a rate, decay or noise of %g", r)
 	}
 	bad(!(c.Tau > 0), "τ=%g", c.Tau)
 	bad(c.Top < 0 || c.Top > 0 && c.Mode != Masks, "the top %d blocks of mode %s", c.Top, c.Mode)
 	bad(c.Patience < 0, "patience %d", c.Patience)
-	bad(c.Runs < 0 || c.Runs > 1 && (c.Mode != Masks || c.Head || c.Soft), "%d runs: only hard masks without a head can be averaged", c.Runs)
+	bad(c.Runs < 0 || c.Runs > 1 && (c.Mode != Masks || c.Head || c.Soft),
+		"%d runs: only hard masks without a head can be averaged", c.Runs)
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %s", ErrConfig, strings.Join(faults, "; "))
 	}

@@ -18,10 +18,12 @@ func trained(ps []*param) (n int) {
 	return n
 }
 
-// TestPaperTable1 reproduces the counts of trained values and of stored bytes in the paper's Table 1, from what is really trained and stored.
+// TestPaperTable1 reproduces the counts of trained values and of stored bytes in the paper's Table
+// 1, from what is really trained and stored.
 func TestPaperTable1(t *testing.T) {
 	for _, want := range []struct{ n, params, bytes int }{{100, 3_552, 312}, {200, 5_952, 600}, {400, 10_752, 1_200}} {
-		b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: want.n, Blocks: paperL, Hidden: paperD, Bottleneck: paperB, NormB: true, SigmaA: 0.02, SigmaB: 0.02})
+		b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: want.n, Blocks: paperL, Hidden: paperD,
+			Bottleneck: paperB, NormB: true, SigmaA: 0.02, SigmaB: 0.02})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +47,8 @@ func TestPaperTable1(t *testing.T) {
 	}
 }
 
-// TestPaperTable4 counts what each mode trains with its head: the two-layer tanh head on BERT-base, two labels.
+// TestPaperTable4 counts what each mode trains with its head: the two-layer tanh head on BERT-base,
+// two labels.
 func TestPaperTable4(t *testing.T) {
 	h := &model.Head{Labels: []string{"0", "1"}, Hidden: paperD, W: make([]float32, 2*paperD), B: make([]float32, 2),
 		W1: make([]float32, paperD*paperD), B1: make([]float32, paperD), Counts: make([]uint32, 2)}

@@ -1,9 +1,12 @@
-// Package learner turns a profile's examples into its masks: Algorithm 1 of X-PEFT (arXiv 2401.16137) over a frozen encoder and a
-// frozen bank, and the baselines that it is compared with. Digits, which most profiles are made of, are package learner/digits's.
+// Package learner turns a profile's examples into its masks: Algorithm 1 of X-PEFT (arXiv
+// 2401.16137) over a frozen encoder and a frozen bank, and the baselines that it is compared with.
+// Digits, which most profiles are made of, are package learner/digits's.
 //
-//   - [Config]: what is trained and how; [Default] for a few dozen examples, [Paper] for the paper's own setting.
+//   - [Config]: what is trained and how; [Default] for a few dozen examples, [Paper] for the
+//     paper's own setting.
 //   - [Job]: one profile's examples and where it starts.
-//   - [Learn]: the training loop; [Result] is what it found. [LearnMany] is that of many profiles in joint steps.
+//   - [Learn]: the training loop; [Result] is what it found. [LearnMany] is that of many profiles
+//     in joint steps.
 //   - [Evaluate]: how well an adapter and a head do on examples.
 //
 // A mask is folded once a step, in weight space, and its gradient is an inner product with the

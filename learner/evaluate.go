@@ -43,8 +43,10 @@ func embedAll(ctx context.Context, env Env, examples []Example, st *stems, a *mo
 	return x, env.Engine.Embed(ctx, r, adapters, x, nil, nil)
 }
 
-// Evaluate scores a head over one folded adapter (nil: the bare encoder). offset is added to the logits; nil adds nothing.
-func Evaluate(ctx context.Context, env Env, a *model.Adapter, h *model.Head, offset []float32, examples []Example) (Scores, error) {
+// Evaluate scores a head over one folded adapter (nil: the bare encoder). offset is added to the
+// logits; nil adds nothing.
+func Evaluate(ctx context.Context, env Env, a *model.Adapter, h *model.Head, offset []float32,
+	examples []Example) (Scores, error) {
 	x, err := Embed(ctx, env, examples, a)
 	if err != nil {
 		return Scores{}, err

@@ -18,8 +18,8 @@ type Example struct {
 	Held bool // it is measured on and not trained on: whoever divides examples goes by it
 }
 
-// Start is where a profile's training begins. A nil field means fresh: zeros with jitter for the logits, the bank's default for the
-// affine, zeros for the bias.
+// Start is where a profile's training begins. A nil field means fresh: zeros with jitter for the
+// logits, the bank's default for the affine, zeros for the bias.
 type Start struct {
 	Logits *Logits
 	Affine []float32 // [L][2][b]
@@ -28,9 +28,11 @@ type Start struct {
 
 // Job is one profile to learn.
 type Job struct {
-	Head  *model.Head // where the head starts; it is copied, never written
-	Rows  int         // its last rows, which alone are trained where Config.Head says so, without their biases; 0: the whole head
-	Prior []float32   // added to the logits of the labels, in training and in scores; nil: none
+	Head *model.Head // where the head starts; it is copied, never written
+	// its last rows, which alone are trained where Config.Head says so, without their biases; 0:
+	// the whole head
+	Rows  int
+	Prior []float32 // added to the logits of the labels, in training and in scores; nil: none
 	Train []Example
 	Held  []Example // for early stopping; never trained on
 	Start Start

@@ -17,8 +17,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// openEnv is the real encoder under the engine of this build, until the test ends: the native one or,
-// with -tags torch, libtorch on the device that XPEFT_TEST_DEVICE names (default cpu).
+// openEnv is the real encoder under the engine of this build, until the test ends: the native one
+// or, with -tags torch, libtorch on the device that XPEFT_TEST_DEVICE names (default cpu).
 func openEnv(t testing.TB) Env {
 	t.Helper()
 	env := Env{Encoder: enginetest.Open(t, golden.Model(t), model.PoolMean)}
@@ -64,9 +64,10 @@ func goldenBank(t testing.TB, f golden.File, relu bool) *bank.Bank {
 		return all[at : at+n]
 	}
 	path := filepath.Join(t.TempDir(), "bank")
-	_, err := bank.WriteFile(context.Background(), path, p, nil, func(side bank.Side, l, i int) ([]float32, []float32, error) {
-		return part(weights[side], l, i), part(biases[side], l, i), nil
-	})
+	_, err := bank.WriteFile(context.Background(), path, p, nil,
+		func(side bank.Side, l, i int) ([]float32, []float32, error) {
+			return part(weights[side], l, i), part(biases[side], l, i), nil
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,8 @@ func examplesOf(f golden.File, labels []int64) []Example {
 	return out
 }
 
-// TestGoldenSteps holds the fold, the output, every gradient, ten losses and the final logits against the reference, soft and hard.
+// TestGoldenSteps holds the fold, the output, every gradient, ten losses and the final logits
+// against the reference, soft and hard.
 func TestGoldenSteps(t *testing.T) {
 	for _, soft := range []bool{true, false} {
 		name := map[bool]string{true: "soft", false: "hard"}[soft]
@@ -117,11 +119,13 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	ctx, env, f := context.Background(), openEnv(t), golden.Open(t, "xpeft.safetensors")
 	env.Bank = goldenBank(t, f, false)
 	p := env.Bank.Properties()
-	c := Config{Mode: Masks, K: 3, Soft: soft, Affine: true, Head: true, MaskRate: 0.01, AffineRate: 0.01, HeadRate: 0.01, Tau: 1, StemBudget: 1 << 30}
+	c := Config{Mode: Masks, K: 3, Soft: soft, Affine: true, Head: true, MaskRate: 0.01, AffineRate: 0.01,
+		HeadRate: 0.01, Tau: 1, StemBudget: 1 << 30}
 	logits := &Logits{N: p.N, Blocks: p.Blocks, Values: append(f.Floats("logits_A"), f.Floats("logits_B")...)}
 	affine := bank.DefaultAffine(p)
 	src := newMaskSource(env.Bank, c, rand.New(rand.NewPCG(1, 1)), []*Logits{logits}, [][]float32{affine})
-	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"), B: f.Floats("head_b"), Counts: make([]uint32, 5)}
+	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"),
+		B: f.Floats("head_b"), Counts: make([]uint32, 5)}
 	examples := examplesOf(f, f.Ints("labels"))
 	out := newOutput(c, &Job{Head: head})
 	tr := newTrainer(env, src, out, 0.01)
@@ -195,7 +199,8 @@ func goldenGradients(t *testing.T, name string, f golden.File, tr *trainer, p ba
 	}
 }
 
-// TestGoldenNoisy covers what the others leave out: ν and τ, two profiles in one batch, a ReLU bank with biases and no LN_b, pairs.
+// TestGoldenNoisy covers what the others leave out: ν and τ, two profiles in one batch, a ReLU bank
+// with biases and no LN_b, pairs.
 func TestGoldenNoisy(t *testing.T) {
 	ctx, env, f := context.Background(), openEnv(t), golden.Open(t, "noisy.safetensors")
 	env.Bank = goldenBank(t, f, true)
@@ -216,7 +221,8 @@ func TestGoldenNoisy(t *testing.T) {
 	for i, k := range src.of {
 		k.draw = func(_ int, noise []float32) { copy(noise, both("gumbel", i)) }
 	}
-	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"), B: make([]float32, 5), Counts: make([]uint32, 5)}
+	head := &model.Head{Labels: []string{"a", "b", "c", "d", "e"}, Hidden: p.Hidden, W: f.Floats("head_w"),
+		B: make([]float32, 5), Counts: make([]uint32, 5)}
 	tr := newTrainer(env, src, newOutput(c, &Job{Head: head}), 0)
 	tr.outputs = append(tr.outputs, tr.outputs[0])
 	examples := examplesOf(f, f.Ints("labels"))

@@ -9,8 +9,9 @@ import (
 // HeadInit is the standard deviation of a new head's weights, BERT's own.
 const HeadInit = 0.02
 
-// NewHead is an untrained head over embeddings of d values, with weights from N(0, HeadInit²) and no biases: linear or, as in the paper and
-// AdapterHub, of two layers with a tanh between. No labels make a regressor. The same seed gives the same bits.
+// NewHead is an untrained head over embeddings of d values, with weights from N(0, HeadInit²) and
+// no biases: linear or, as in the paper and AdapterHub, of two layers with a tanh between. No
+// labels make a regressor. The same seed gives the same bits.
 func NewHead(labels []string, d int, twoLayers bool, seed uint64) *model.Head {
 	rng := rand.New(rand.NewPCG(seed, 0xd1b54a32d192ed03))
 	weights := func(n int) []float32 {

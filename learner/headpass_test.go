@@ -19,7 +19,8 @@ func TestHeadGradients(t *testing.T) {
 					part[i] = float32(rng.NormFloat64() * 0.5)
 				}
 			}
-			first := newOutput(Config{Head: true, Bias: true}, &Job{Head: h, Rows: rows, Prior: []float32{0.3, 0, -0.2}})
+			first := newOutput(Config{Head: true, Bias: true},
+				&Job{Head: h, Rows: rows, Prior: []float32{0.3, 0, -0.2}})
 			second := *first
 			second.prior, second.bias = nil, newParam(make([]float32, 3), 0)
 			b := batch{owner: []int{1, 0, 1, 0, 0}}
@@ -51,7 +52,8 @@ func TestHeadGradients(t *testing.T) {
 					down, _ := run()
 					values[i] = v
 					if want := (up - down) / (2 * step); math.Abs(float64(got)-want) > 2e-4+0.05*math.Abs(want) {
-						t.Errorf("two layers %t, %d rows: %s[%d]: got a gradient of %g, differences say %g", two, rows, name, i, got, want)
+						t.Errorf("two layers %t, %d rows: %s[%d]: got a gradient of %g, differences say %g",
+							two, rows, name, i, got, want)
 					}
 				}
 			}

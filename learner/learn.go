@@ -31,7 +31,8 @@ func (env Env) ready() Env {
 // trains refuses adapters in more blocks than the engine trains.
 func (env Env) trains(blocks int) error {
 	if most := env.Engine.Trains(); blocks > most {
-		return fmt.Errorf("%w: an adapter in %d blocks; engine %s trains it in the last %d at most", engine.ErrUntrainable, blocks, env.Engine.Name(), most)
+		return fmt.Errorf("%w: an adapter in %d blocks; engine %s trains it in the last %d at most",
+			engine.ErrUntrainable, blocks, env.Engine.Name(), most)
 	}
 	return nil
 }
@@ -61,8 +62,8 @@ type Result struct {
 // errDiverged is a training that left the finite numbers: a rate is too high.
 var errDiverged = errors.New("learner: training diverged")
 
-// Learn trains a profile. Cost: like training one adapter on the same examples; memory: Config.StemBudget.
-// ctx ends it within one step, with ctx's error and nothing kept.
+// Learn trains a profile. Cost: like training one adapter on the same examples; memory:
+// Config.StemBudget. ctx ends it within one step, with ctx's error and nothing kept.
 func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
 	began := time.Now()
 	r, err := trainedRun(ctx, env, j, c)
@@ -72,7 +73,8 @@ func Learn(ctx context.Context, env Env, j Job, c Config) (*Result, error) {
 	return r.finish(began)
 }
 
-// LearnPrepared is Learn from examples that were prepared for env's bank, or for a head alone: j.Train is set to them.
+// LearnPrepared is Learn from examples that were prepared for env's bank, or for a head alone:
+// j.Train is set to them.
 func LearnPrepared(ctx context.Context, env Env, p *Prepared, j Job, c Config) (*Result, error) {
 	j.Train, j.Prepared = p.examples, p
 	return Learn(ctx, env, j, c)

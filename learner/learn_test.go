@@ -11,11 +11,13 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// lessonOf is a real encoder, a small random bank in the blocks that the engine trains, and two kinds of short texts.
+// lessonOf is a real encoder, a small random bank in the blocks that the engine trains, and two
+// kinds of short texts.
 func lessonOf(t testing.TB) (Env, Job) {
 	t.Helper()
 	env := openEnv(t)
-	b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 20, Blocks: min(env.Encoder.Blocks(), env.Engine.Trains()), Hidden: env.Encoder.Hidden(),
+	b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 20,
+		Blocks: min(env.Encoder.Blocks(), env.Engine.Trains()), Hidden: env.Encoder.Hidden(),
 		Bottleneck: 24, NormB: true, Seed: 7, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 	if err != nil {
 		t.Fatal(err)
@@ -26,12 +28,14 @@ func lessonOf(t testing.TB) (Env, Job) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := Job{Head: &model.Head{Labels: []string{"fruit", "metal"}, Hidden: env.Encoder.Hidden(), W: make([]float32, 2*env.Encoder.Hidden()),
+	j := Job{Head: &model.Head{Labels: []string{"fruit", "metal"}, Hidden: env.Encoder.Hidden(),
+		W: make([]float32, 2*env.Encoder.Hidden()),
 		B: make([]float32, 2), Counts: make([]uint32, 2)}}
 	for i := range j.Head.W {
 		j.Head.W[i] = float32(i%7-3) * 0.02
 	}
-	for i, text := range []string{"a ripe apple", "a bar of iron", "sweet red cherries", "copper wire", "a bowl of plums", "melted lead", "peach and pear", "a tin can"} {
+	for i, text := range []string{"a ripe apple", "a bar of iron", "sweet red cherries", "copper wire",
+		"a bowl of plums", "melted lead", "peach and pear", "a tin can"} {
 		var e Example
 		tok.Encode(&e.Text, text, "", 16)
 		e.Class, e.Target = i%2, float32(i%2)
@@ -47,7 +51,8 @@ func quick() Config {
 	return c
 }
 
-// TestModesLearn checks that what a mode trains makes its own training loss fall, and that it trains nothing else.
+// TestModesLearn checks that what a mode trains makes its own training loss fall, and that it
+// trains nothing else.
 func TestModesLearn(t *testing.T) {
 	env, j := lessonOf(t)
 	for _, tt := range []struct {
@@ -89,7 +94,8 @@ func TestModesLearn(t *testing.T) {
 	}
 }
 
-// TestNewHeads: new heads of one and of two layers can be learned, together with masks, in the paper's way but for its rate.
+// TestNewHeads: new heads of one and of two layers can be learned, together with masks, in the
+// paper's way but for its rate.
 func TestNewHeads(t *testing.T) {
 	env, j := lessonOf(t)
 	for _, two := range []bool{false, true} {
@@ -113,7 +119,8 @@ func TestNewHeads(t *testing.T) {
 	}
 }
 
-// TestOwnRows: of a shared head the profile's own rows alone are trained, without their biases and whatever the layers.
+// TestOwnRows: of a shared head the profile's own rows alone are trained, without their biases and
+// whatever the layers.
 func TestOwnRows(t *testing.T) {
 	env, j := lessonOf(t)
 	for _, two := range []bool{false, true} {
@@ -128,10 +135,12 @@ func TestOwnRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		d, was := j.Head.Hidden, j.Head
-		if !slices.Equal(r.Head.W[:d], was.W[:d]) || !slices.Equal(r.Head.B, was.B) || !slices.Equal(r.Head.W1, was.W1) || !slices.Equal(r.Head.B1, was.B1) {
+		if !slices.Equal(r.Head.W[:d], was.W[:d]) || !slices.Equal(r.Head.B, was.B) ||
+			!slices.Equal(r.Head.W1, was.W1) || !slices.Equal(r.Head.B1, was.B1) {
 			t.Errorf("two layers %v: what is shared was trained", two)
 		}
-		if slices.Equal(r.Head.W[d:2*d], was.W[d:2*d]) || slices.Equal(r.Head.W[2*d:], was.W[2*d:]) || !(r.Losses[len(r.Losses)-1] < r.Losses[0]) {
+		if slices.Equal(r.Head.W[d:2*d], was.W[d:2*d]) || slices.Equal(r.Head.W[2*d:], was.W[2*d:]) ||
+			!(r.Losses[len(r.Losses)-1] < r.Losses[0]) {
 			t.Errorf("two layers %v: the rows were not trained: losses %v", two, r.Losses)
 		}
 	}
@@ -154,7 +163,8 @@ func TestSameSeedSameBits(t *testing.T) {
 		return r
 	}
 	a, b, other := run(1), run(1), run(2)
-	if !slices.Equal(a.Losses, b.Losses) || !slices.Equal(a.Logits.Values, b.Logits.Values) || !slices.Equal(a.Affine, b.Affine) || !slices.Equal(a.Bias, b.Bias) {
+	if !slices.Equal(a.Losses, b.Losses) || !slices.Equal(a.Logits.Values, b.Logits.Values) ||
+		!slices.Equal(a.Affine, b.Affine) || !slices.Equal(a.Bias, b.Bias) {
 		t.Error("one seed gave two results")
 	}
 	if slices.Equal(a.Losses, other.Losses) {
@@ -293,7 +303,10 @@ func TestBadJobs(t *testing.T) {
 	}{
 		{"no examples", func(_ *Env, j *Job, _ *Config) { j.Train = nil }},
 		{"no head", func(_ *Env, j *Job, _ *Config) { j.Head = nil }},
-		{"class out of range", func(_ *Env, j *Job, _ *Config) { j.Train = []Example{{Text: j.Train[0].Text, Class: 2}} }},
+		{"class out of range", func(_ *Env, j *Job,
+			_ *Config) {
+			j.Train = []Example{{Text: j.Train[0].Text, Class: 2}}
+		}},
 		{"no tokens", func(_ *Env, j *Job, _ *Config) { j.Train = []Example{{}} }},
 		{"prior of another length", func(_ *Env, j *Job, _ *Config) { j.Prior = []float32{1} }},
 		{"start of another shape", func(_ *Env, j *Job, _ *Config) { j.Start.Logits = NewLogits(3, 1) }},

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 )
 
-// Logits are a profile's trainable scores of the adapters, [2][L][N]: all rows of the Down side, then all of the Up side.
+// Logits are a profile's trainable scores of the adapters, [2][L][N]: all rows of the Down side,
+// then all of the Up side.
 type Logits struct {
 	N, Blocks int
 	Values    []float32
@@ -68,7 +69,8 @@ func (g *Logits) Mask(k int) (*bitmask.Mask, error) {
 	return m, nil
 }
 
-// FromMask are logits that stand for a stored mask where no others are known: +1 for a set bit, −1 for a clear one.
+// FromMask are logits that stand for a stored mask where no others are known: +1 for a set bit, −1
+// for a clear one.
 func FromMask(m *bitmask.Mask) *Logits {
 	g := NewLogits(m.N, m.Blocks)
 	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {

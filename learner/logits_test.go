@@ -92,6 +92,7 @@ func TestSchedule(t *testing.T) {
 	}
 	paper := Paper().schedule(10)
 	if paper.rate(0) != 1 || paper.noise(9) != 1 {
-		t.Errorf("the paper's schedule: got rate %g at the first step and noise %g at the last, want 1 and 1", paper.rate(0), paper.noise(9))
+		t.Errorf("the paper's schedule: got rate %g at the first step and noise %g at the last, want 1 and 1",
+			paper.rate(0), paper.noise(9))
 	}
 }

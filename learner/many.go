@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// manyRows is how many texts a joint step takes at most; a profile whose own batch is larger steps alone.
+// manyRows is how many texts a joint step takes at most; a profile whose own batch is larger steps
+// alone.
 const manyRows = 128
 
 // Outcome is what LearnMany found for one job, or what went wrong with this one alone.
@@ -25,12 +26,16 @@ func (e *JobError) Error() string { return fmt.Sprintf("job %d: %v", e.Job, e.Er
 
 func (e *JobError) Unwrap() error { return e.Err }
 
-// LearnMany is Learn of many profiles over one bank, in joint steps of up to 128 texts: one pass through the encoder for the batches of as many profiles as fit, each with
-// its own adapter, head, optimiser, draws, schedule and end. What it finds for a job is what Learn finds for it, but for rounding: a profile's loss is the mean over its own
-// texts, and no number of one meets another's. Jobs may differ in the number of examples, in start, prior and labels, not in c, whose mode must be Masks; frozen heads that are
-// the same *model.Head are one. A profile that ends makes room for the next. A job that Learn would refuse is a *JobError before any work; one that diverges is the
-// Err of its own Outcome. ctx ends it within a step, with ctx's error and nothing kept. Memory: the jobs under way, two folded adapters for
-// each of their texts in a step, and Config.StemBudget for the texts of those.
+// LearnMany is Learn of many profiles over one bank, in joint steps of up to 128 texts: one pass
+// through the encoder for the batches of as many profiles as fit, each with its own adapter, head,
+// optimiser, draws, schedule and end. What it finds for a job is what Learn finds for it, but for
+// rounding: a profile's loss is the mean over its own texts, and no number of one meets another's.
+// Jobs may differ in the number of examples, in start, prior and labels, not in c, whose mode must
+// be Masks; frozen heads that are the same *model.Head are one. A profile that ends makes room for
+// the next. A job that Learn would refuse is a *JobError before any work; one that diverges is the
+// Err of its own Outcome. ctx ends it within a step, with ctx's error and nothing kept. Memory: the
+// jobs under way, two folded adapters for each of their texts in a step, and Config.StemBudget for
+// the texts of those.
 func LearnMany(ctx context.Context, env Env, jobs []Job, c Config) ([]Outcome, error) {
 	if c.Mode != Masks {
 		return nil, fmt.Errorf("%w: many profiles learn masks, not %q", ErrConfig, c.Mode)
@@ -108,8 +113,8 @@ func (m *many) admit(ctx context.Context) error {
 // rows is the most that a job brings into a step.
 func (m *many) rows(j Job) int { return min(m.config.Batch, len(j.Train)) }
 
-// prepare computes what is below the first adapter of all new jobs' texts at once, but of those that
-// bring it.
+// prepare computes what is below the first adapter of all new jobs' texts at once, but of those
+// that bring it.
 func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) error {
 	var texts []Example
 	for _, l := range fresh {

@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/internal/golden"
 )
 
-// manyJobs are jobs of 1, 3, 4 and 7 examples, with and without a prior; own gives each a head of its own, of 2 to 5 labels.
+// manyJobs are jobs of 1, 3, 4 and 7 examples, with and without a prior; own gives each a head of
+// its own, of 2 to 5 labels.
 func manyJobs(t testing.TB, j Job, own bool) (jobs []Job) {
 	t.Helper()
 	for i, n := range []int{1, 3, 4, 7} {
@@ -47,14 +48,17 @@ func wantAlone(t *testing.T, env Env, jobs []Job, c Config) {
 		golden.Near(t, "logits", got[i].Result.Logits.Values, want.Logits.Values, 1e-3, 0)
 		golden.Near(t, "bias", got[i].Result.Bias, want.Bias, 1e-3, 0)
 		golden.Near(t, "head", got[i].Result.Head.W, want.Head.W, 1e-3, 0)
-		if got[i].Result.Steps != want.Steps || got[i].Result.Trained != want.Trained || got[i].Result.Stopped != want.Stopped || len(got[i].Result.Held) != len(want.Held) {
-			t.Errorf("job %d: got %d steps, %d values, stopped %v after %d looks; alone %d, %d, %v, %d", i, got[i].Result.Steps, got[i].Result.Trained, got[i].Result.Stopped,
+		if got[i].Result.Steps != want.Steps || got[i].Result.Trained != want.Trained ||
+			got[i].Result.Stopped != want.Stopped || len(got[i].Result.Held) != len(want.Held) {
+			t.Errorf("job %d: got %d steps, %d values, stopped %v after %d looks; alone %d, %d, %v, %d",
+				i, got[i].Result.Steps, got[i].Result.Trained, got[i].Result.Stopped,
 				len(got[i].Result.Held), want.Steps, want.Trained, want.Stopped, len(want.Held))
 		}
 	}
 }
 
-// TestManyAreAsAlone: ragged examples, schedules that end one before another, shared and own heads, priors, biases, noise, and a step too small for all.
+// TestManyAreAsAlone: ragged examples, schedules that end one before another, shared and own heads,
+// priors, biases, noise, and a step too small for all.
 func TestManyAreAsAlone(t *testing.T) {
 	env, j := lessonOf(t)
 	c := quick()
@@ -94,7 +98,8 @@ func TestManyAreAsAlone(t *testing.T) {
 	}
 }
 
-// TestManyShareTexts: jobs that share texts, prepared once, find what each finds alone, and their answers are those of the whole encoder; what was prepared otherwise is refused.
+// TestManyShareTexts: jobs that share texts, prepared once, find what each finds alone, and their
+// answers are those of the whole encoder; what was prepared otherwise is refused.
 func TestManyShareTexts(t *testing.T) {
 	ctx := context.Background()
 	env, j := lastBlocks(t, 0)
@@ -158,7 +163,8 @@ func TestManyTop(t *testing.T) {
 	wantAlone(t, env, manyJobs(t, j, false), c)
 }
 
-// TestManyKinds: heads of numbers, of labels and of two layers share a step; more jobs than a step has room for take turns.
+// TestManyKinds: heads of numbers, of labels and of two layers share a step; more jobs than a step
+// has room for take turns.
 func TestManyKinds(t *testing.T) {
 	env, j := lessonOf(t)
 	d := env.Encoder.Hidden()
@@ -209,7 +215,8 @@ func TestManyCancel(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := LearnMany(ctx, env, jobs, c); !errors.Is(err, context.Canceled) || !slices.Equal(seen, []int{0, 1, 2, 3, 0, 1, 2, 3}) {
+	if _, err := LearnMany(ctx, env, jobs, c); !errors.Is(err, context.Canceled) ||
+		!slices.Equal(seen, []int{0, 1, 2, 3, 0, 1, 2, 3}) {
 		t.Errorf("got %v after steps of %v, want context.Canceled after two of each", err, seen)
 	}
 }

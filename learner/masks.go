@@ -66,7 +66,8 @@ type maskSource struct {
 func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
 	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau}
 	for i, g := range logits {
-		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate), func(_ int, noise []float32) { gumbel(noise, rng) })
+		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate),
+			func(_ int, noise []float32) { gumbel(noise, rng) })
 	}
 	return m
 }

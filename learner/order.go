@@ -17,7 +17,8 @@ func newOrder(rng *rand.Rand, n int, c Config) *order {
 	return &order{rng: rng, of: every(n), batch: c.Batch, alike: c.Alike}
 }
 
-// epoch is the next epoch's batches; length says how many tokens an example has. Its slices hold until the next call.
+// epoch is the next epoch's batches; length says how many tokens an example has. Its slices hold
+// until the next call.
 func (o *order) epoch(length func(int) int) (batches [][]int) {
 	o.rng.Shuffle(len(o.of), func(i, j int) { o.of[i], o.of[j] = o.of[j], o.of[i] })
 	if o.alike > 1 {

@@ -30,7 +30,8 @@ func lastBlocks(t *testing.T, blocks int) (Env, Job) {
 	return env, j
 }
 
-// TestLastBlocks: over a bank of one block what was prepared once gives the same losses and embeddings as what is computed in each step.
+// TestLastBlocks: over a bank of one block what was prepared once gives the same losses and
+// embeddings as what is computed in each step.
 func TestLastBlocks(t *testing.T) {
 	env, j := lastBlocks(t, 1)
 	ctx, c := context.Background(), quick()
@@ -81,7 +82,8 @@ func TestOneMask(t *testing.T) {
 		t.Error("the two sides' masks differ")
 	}
 	c.OneMask = false
-	if r, err = Learn(context.Background(), env, j, c); err != nil || slices.Equal(r.Logits.Values[:half], r.Logits.Values[half:]) {
+	if r, err = Learn(context.Background(), env, j, c); err != nil ||
+		slices.Equal(r.Logits.Values[:half], r.Logits.Values[half:]) {
 		t.Errorf("two masks are one (%v)", err)
 	}
 }
@@ -150,7 +152,8 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// TestTop: only the last blocks are trained; below, the logits stay, and the adapter does nothing: folded with the others it gives what was trained.
+// TestTop: only the last blocks are trained; below, the logits stay, and the adapter does nothing:
+// folded with the others it gives what was trained.
 func TestTop(t *testing.T) {
 	env, j := lastBlocks(t, 0)
 	p := env.Bank.Properties()
@@ -175,7 +178,8 @@ func TestTop(t *testing.T) {
 				t.Errorf("logits of %v in block %d: moved %t", side, l, !same)
 			}
 		}
-		if zero := !slices.ContainsFunc(r.Affine[l*2*p.Bottleneck:(l+1)*2*p.Bottleneck], func(x float32) bool { return x != 0 }); zero != (l < below) {
+		if zero := !slices.ContainsFunc(r.Affine[l*2*p.Bottleneck:(l+1)*2*p.Bottleneck],
+			func(x float32) bool { return x != 0 }); zero != (l < below) {
 			t.Errorf("affine of block %d: all zero %t", l, zero)
 		}
 	}
@@ -200,7 +204,8 @@ func TestEffort(t *testing.T) {
 			}
 			return got.steps(40) * max(1, got.Runs)
 		}
-		if fast, usual, thorough := cost(EffortFast), cost(EffortDefault), cost(EffortThorough); fast*2 > usual || thorough < usual*2 {
+		if fast, usual, thorough := cost(EffortFast), cost(EffortDefault), cost(EffortThorough); fast*2 > usual ||
+			thorough < usual*2 {
 			t.Errorf("%s: got %d, %d, %d steps", name, fast, usual, thorough)
 		}
 	}
@@ -218,7 +223,8 @@ func TestGain(t *testing.T) {
 	}
 }
 
-// TestShapedRows: every row lies in the space of the differences between the head's labels, and moves the head's answer as a plain random one does not.
+// TestShapedRows: every row lies in the space of the differences between the head's labels, and
+// moves the head's answer as a plain random one does not.
 func TestShapedRows(t *testing.T) {
 	h := NewHead([]string{"a", "b", "c"}, 16, false, 1)
 	p := bank.Properties{Origin: bank.Warm, N: 4, Blocks: 1, Hidden: 16, Bottleneck: 3, NormB: true}

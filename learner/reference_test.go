@@ -21,7 +21,8 @@ type wide struct {
 
 func widen(p *param) *wide {
 	n := len(p.value)
-	return &wide{value: enginetest.Wide(p.value), grad: make([]float64, n), m: make([]float64, n), v: make([]float64, n), rate: p.rate}
+	return &wide{value: enginetest.Wide(p.value), grad: make([]float64, n), m: make([]float64, n),
+		v: make([]float64, n), rate: p.rate}
 }
 
 // update is AdamW's step number n, from 1.
@@ -54,7 +55,8 @@ func (r *wideRun) step(n int, decay float64) {
 	for side := range 2 {
 		y[side], folded[side] = r.fold(n, side)
 	}
-	a := &enginetest.Adapter{ReLU: p.Activation == bank.ReLU, Bottleneck: p.Bottleneck, Down: tape.News(folded[0]), Up: tape.News(folded[1])}
+	a := &enginetest.Adapter{ReLU: p.Activation == bank.ReLU, Bottleneck: p.Bottleneck, Down: tape.News(folded[0]),
+		Up: tape.News(folded[1])}
 	if p.NormB {
 		a.Norm = tape.News(r.norm.value)
 	}
@@ -74,7 +76,8 @@ func (r *wideRun) step(n int, decay float64) {
 		losses = append(losses, tape.Sub(tape.Log(tape.Sum(1, exps...)), z))
 	}
 	tape.Back(tape.Sum(1/float64(len(losses)), losses...))
-	r.norm.grad, r.w.grad, r.b.grad, r.bias.grad = enginetest.Grads(a.Norm), enginetest.Grads(w), enginetest.Grads(b), enginetest.Grads(bias)
+	r.norm.grad, r.w.grad, r.b.grad, r.bias.grad = enginetest.Grads(a.Norm), enginetest.Grads(w), enginetest.Grads(b),
+		enginetest.Grads(bias)
 	r.straight(0, y[0], a.Down)
 	r.straight(1, y[1], a.Up)
 	for i := range p.N {
@@ -147,13 +150,17 @@ func TestReference(t *testing.T) {
 	env.Engine = native.New(env.Encoder)
 	_, j := lessonOf(t)
 	for name, change := range map[string]func(*Config, *bank.Properties){
-		"hard":               func(*Config, *bank.Properties) {},
-		"soft":               func(c *Config, _ *bank.Properties) { c.Soft = true },
-		"one mask":           func(c *Config, _ *bank.Properties) { c.OneMask, c.Tau = true, 0.7 },
-		"ReLU, without LN_b": func(c *Config, p *bank.Properties) { p.Activation, p.NormB, c.Affine = bank.ReLU, false, false },
+		"hard":     func(*Config, *bank.Properties) {},
+		"soft":     func(c *Config, _ *bank.Properties) { c.Soft = true },
+		"one mask": func(c *Config, _ *bank.Properties) { c.OneMask, c.Tau = true, 0.7 },
+		"ReLU, without LN_b": func(c *Config, p *bank.Properties) {
+			p.Activation, p.NormB, c.Affine = bank.ReLU,
+				false, false
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := bank.Properties{Origin: bank.Random, N: 20, Blocks: 1, Hidden: env.Encoder.Hidden(), Bottleneck: 24, NormB: true, Seed: 7,
+			p := bank.Properties{Origin: bank.Random, N: 20, Blocks: 1, Hidden: env.Encoder.Hidden(), Bottleneck: 24,
+				NormB: true, Seed: 7,
 				SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
 			c := quick()
 			c.Head, c.HeadRate, c.Decay = true, 0.01, 0.05
@@ -185,8 +192,9 @@ func againstReference(t *testing.T, env Env, j Job, c Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := &wideRun{env: env, config: c, stems: in.stems.states, examples: j.Train, logits: widen(src.of[0].logits), norm: widen(src.of[0].norm),
-		w: widen(out.parts[0]), b: widen(out.parts[1]), bias: widen(out.bias)}
+	ref := &wideRun{env: env, config: c, stems: in.stems.states, examples: j.Train, logits: widen(src.of[0].logits),
+		norm: widen(src.of[0].norm),
+		w:    widen(out.parts[0]), b: widen(out.parts[1]), bias: widen(out.bias)}
 	for side := range ref.rows {
 		rows, _, err := env.Bank.Rows(bank.Side(side), 0)
 		if err != nil {
@@ -208,8 +216,9 @@ func againstReference(t *testing.T, env Env, j Job, c Config) {
 		}
 		ref.step(n, c.Decay)
 		if n == 0 {
-			nearGradients(t, map[string][2]any{"logits": {src.of[0].logits, ref.logits}, "LN_b": {src.of[0].norm, ref.norm},
-				"W": {out.parts[0], ref.w}, "B": {out.parts[1], ref.b}, "bias": {out.bias, ref.bias}})
+			nearGradients(t, map[string][2]any{"logits": {src.of[0].logits, ref.logits},
+				"LN_b": {src.of[0].norm, ref.norm},
+				"W":    {out.parts[0], ref.w}, "B": {out.parts[1], ref.b}, "bias": {out.bias, ref.bias}})
 		}
 		for side := 0; !c.Soft && side < 2; side++ {
 			for i, id := range src.picked[side] {
@@ -254,7 +263,8 @@ func sameMasks(t *testing.T, logits *Logits, want []float64, k int) {
 		slices.Sort(kth)
 		for i, x := range got {
 			worst = max(worst, math.Abs(float64(x)-ref[i]))
-			if in, wantIn := x >= kth[logits.N-k], ref[i] >= last; in != wantIn && min(math.Abs(ref[i]-last), math.Abs(ref[i]-next)) >= 1e-4 {
+			if in, wantIn := x >= kth[logits.N-k], ref[i] >= last; in != wantIn &&
+				min(math.Abs(ref[i]-last), math.Abs(ref[i]-next)) >= 1e-4 {
 				t.Errorf("row %d, adapter %d: selected %v, want %v (logits %g and %g)", r, i, in, wantIn, x, ref[i])
 			}
 		}

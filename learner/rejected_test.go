@@ -6,12 +6,14 @@ import (
 	"testing"
 )
 
-// TestLosses compares the loss of each row and its gradient with the formulas: −log p of a label, −log(1 − p) of one that is rejected.
+// TestLosses compares the loss of each row and its gradient with the formulas: −log p of a label,
+// −log(1 − p) of one that is rejected.
 func TestLosses(t *testing.T) {
 	h := NewHead([]string{"a", "b", "c"}, 4, false, 1)
 	const C = 3
 	z := []float32{2, -1, 0.5, 0, 0, 0, -3, 4, 1, 12, -9, 3, 1, 2, 30}
-	examples := []Example{{Class: 1}, {Class: 0, Rejected: true}, {Class: 1, Rejected: true}, {Class: 2, Rejected: true}, {Class: 2, Rejected: true}}
+	examples := []Example{{Class: 1}, {Class: 0, Rejected: true}, {Class: 1, Rejected: true},
+		{Class: 2, Rejected: true}, {Class: 2, Rejected: true}}
 	var got []float32
 	gradient := slices.Clone(z)
 	for i, e := range examples {

@@ -11,8 +11,9 @@ import (
 // runStream keeps the draws of a run apart from others with its seed.
 const runStream = 0x9e3779b97f4a7c15
 
-// run is one profile's learning: one training, or, with Config.Runs, several one after another. It says which examples the next step takes and hears of the step's
-// loss; who takes the step, alone or together with other profiles', is not its business.
+// run is one profile's learning: one training, or, with Config.Runs, several one after another. It
+// says which examples the next step takes and hears of the step's loss; who takes the step, alone
+// or together with other profiles', is not its business.
 type run struct {
 	number int // of LearnMany's jobs
 	env    Env
@@ -61,10 +62,12 @@ func check(env Env, j *Job, c Config) error {
 		return err
 	}
 	if p := j.Prepared; p != nil && (len(p.examples) != len(j.Train) || !p.fits(env, c)) {
-		return fmt.Errorf("%w: %d examples, %d of them prepared, or for another mode or other adapters", ErrConfig, len(j.Train), len(p.examples))
+		return fmt.Errorf("%w: %d examples, %d of them prepared, or for another mode or other adapters", ErrConfig,
+			len(j.Train), len(p.examples))
 	}
 	if j.Head.Hidden != env.Encoder.Hidden() {
-		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
+		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden,
+			env.Encoder.Hidden())
 	}
 	if c.Mode != Masks {
 		if c.Mode == SingleAdapter {
@@ -74,7 +77,8 @@ func check(env Env, j *Job, c Config) error {
 	}
 	p, enc := env.Bank.Properties(), env.Encoder
 	if p.Blocks > enc.Blocks() || p.Hidden != enc.Hidden() {
-		return fmt.Errorf("%w: a bank of L=%d, d=%d for an encoder of L=%d, d=%d", ErrConfig, p.Blocks, p.Hidden, enc.Blocks(), enc.Hidden())
+		return fmt.Errorf("%w: a bank of L=%d, d=%d for an encoder of L=%d, d=%d", ErrConfig, p.Blocks, p.Hidden,
+			enc.Blocks(), enc.Hidden())
 	}
 	if c.Top > p.Blocks || c.Top > 0 && !p.NormB {
 		return fmt.Errorf("%w: the top %d blocks of a bank of L=%d, with LN_b: %t", ErrConfig, c.Top, p.Blocks, p.NormB)
@@ -135,7 +139,8 @@ func (r *run) newSource() source {
 	r.result.Logits, r.affine = logits, affine
 	top := topRows{r.env.Bank, c.below(p.Blocks)}
 	clear(affine[:len(affine)/p.Blocks*top.below])
-	r.masks = newMaskSource(top, c, r.rng, []*Logits{logits.top(top.below)}, [][]float32{affine[len(affine)/p.Blocks*top.below:]})
+	r.masks = newMaskSource(top, c, r.rng, []*Logits{logits.top(top.below)},
+		[][]float32{affine[len(affine)/p.Blocks*top.below:]})
 	return r.masks
 }
 
@@ -148,7 +153,8 @@ func (c Config) gain(affine []float32, b int) {
 	}
 }
 
-// next is the examples of the next step; none when the run is over. Between epochs it looks at the held-out examples.
+// next is the examples of the next step; none when the run is over. Between epochs it looks at the
+// held-out examples.
 func (r *run) next(ctx context.Context) ([]int, error) {
 	length := func(i int) int { return len(r.job.Train[i].Text.IDs) }
 	for len(r.batches) == 0 || r.step == r.schedule.steps {
@@ -173,7 +179,8 @@ func (r *run) next(ctx context.Context) ([]int, error) {
 	return which, nil
 }
 
-// again ends a training. It begins the next, or leaves the average of all where the last one's values are.
+// again ends a training. It begins the next, or leaves the average of all where the last one's
+// values are.
 func (r *run) again() bool {
 	if r.held != nil {
 		r.best.restore(r.trainer.opt.params)
@@ -219,7 +226,8 @@ func (r *run) took(loss float32) error {
 		}
 	}
 	if p := r.config.Progress; p != nil {
-		p(Progress{Job: r.number, Step: len(r.result.Losses), Steps: r.schedule.steps * max(1, r.config.Runs), Loss: loss})
+		p(Progress{Job: r.number, Step: len(r.result.Losses), Steps: r.schedule.steps * max(1, r.config.Runs),
+			Loss: loss})
 	}
 	return nil
 }

@@ -12,7 +12,8 @@ func (c Config) schedule(steps int) schedule {
 	return schedule{steps: steps, warmUp: c.WarmUp, constant: c.Constant, nu: c.Nu, end: c.NuEnd}
 }
 
-// rate is in (0, 1]: a linear rise over the warm-up, then a linear fall that would reach 0 after the last step.
+// rate is in (0, 1]: a linear rise over the warm-up, then a linear fall that would reach 0 after
+// the last step.
 func (s schedule) rate(step int) float64 {
 	warm := s.warmUp * float64(s.steps)
 	if float64(step) < warm {

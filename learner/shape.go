@@ -9,23 +9,28 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Standard deviations of a shaped adapter's coefficients along each direction that the head reads: Down's, which LN_b takes out, and Up's default.
+// Standard deviations of a shaped adapter's coefficients along each direction that the head reads:
+// Down's, which LN_b takes out, and Up's default.
 const (
 	shapedSigmaA  = 0.1
 	DefaultShaped = 0.4
 )
 
-// ShapedRows are random adapters that read and write only what a head sees: Down's columns and Up's rows are random combinations of the directions in
-// which the head tells its labels apart, at most C − 1 of them, instead of all d. A mask over so few dimensions can steer an answer with tens of adapters;
-// over a plain random bank nearly all of what it can do is invisible to the head. Nothing is trained and nothing is known of any profile but the
-// head. It makes sense in the last block, whose states are what is pooled. sigmaB is the standard deviation of Up's coefficients along each
-// direction: how far a mask can move a state. The same head and seed give the same bits on one type of machine.
+// ShapedRows are random adapters that read and write only what a head sees: Down's columns and Up's
+// rows are random combinations of the directions in which the head tells its labels apart, at most
+// C − 1 of them, instead of all d. A mask over so few dimensions can steer an answer with tens of
+// adapters; over a plain random bank nearly all of what it can do is invisible to the head. Nothing
+// is trained and nothing is known of any profile but the head. It makes sense in the last block,
+// whose states are what is pooled. sigmaB is the standard deviation of Up's coefficients along each
+// direction: how far a mask can move a state. The same head and seed give the same bits on one type
+// of machine.
 func ShapedRows(h *model.Head, p bank.Properties, sigmaB float64, seed uint64) (bank.RowFunc, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}
 	if h.Hidden != p.Hidden || h.W1 != nil || h.Outputs() < 2 || p.Bias {
-		return nil, fmt.Errorf("%w: a bank of d=%d cannot be shaped by this head: want a linear one of two labels or more over as many values", ErrConfig, p.Hidden)
+		return nil, fmt.Errorf("%w: a bank of d=%d cannot be shaped by this head: want a linear one of two labels "+
+			"or more over as many values", ErrConfig, p.Hidden)
 	}
 	directions := headDirections(h)
 	row := make([]float32, p.Elems())
@@ -52,7 +57,8 @@ func ShapedRows(h *model.Head, p bank.Properties, sigmaB float64, seed uint64) (
 	}, nil
 }
 
-// headDirections is an orthonormal basis of the differences between the head's labels (modified Gram–Schmidt, twice).
+// headDirections is an orthonormal basis of the differences between the head's labels (modified
+// Gram–Schmidt, twice).
 func headDirections(h *model.Head) [][]float64 {
 	d, C := h.Hidden, h.Outputs()
 	mean := make([]float64, d)

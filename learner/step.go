@@ -84,7 +84,8 @@ func (t *trainer) gradient(ctx context.Context, b batch, nu []float64) ([]float3
 	}
 	var grads []*model.Adapter
 	if b.features != nil {
-		err = engine.Each(ctx, len(b.features), func(i int) { loss(i, b.features[i], make([]float32, len(b.features[i]))) })
+		err = engine.Each(ctx, len(b.features),
+			func(i int) { loss(i, b.features[i], make([]float32, len(b.features[i]))) })
 	} else {
 		grads, err = t.env.Engine.Gradient(ctx, b.rows(), adapters, loss)
 	}

@@ -21,7 +21,8 @@ func (b *snapshot) restore(params []*param) {
 	}
 }
 
-// watch scores the held-out examples after an epoch, without noise, and says whether patience ended.
+// watch scores the held-out examples after an epoch, without noise, and says whether patience
+// ended.
 func (r *run) watch(ctx context.Context) (stop bool, err error) {
 	x := r.held.features
 	if x == nil {

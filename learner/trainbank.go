@@ -11,11 +11,13 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// TrainBank trains adapters for being averaged: jointly with a mask of every profile and, with Head, with the head that they share. Each step takes the next few
-// profiles and a few texts of each, so that a profile with many counts as much as one with few. With Watch it stops when profiles that it has not seen are
-// served no better, and returns the best. Cost: a step is one forward and backward pass of Profiles·Texts texts; memory: four times the bank, and the states of all
-// texts below the first adapter within StemBudget. ctx ends it within a step; with a Checkpoint the next call with the same job and configuration goes on, and ends
-// with the same bits.
+// TrainBank trains adapters for being averaged: jointly with a mask of every profile and, with
+// Head, with the head that they share. Each step takes the next few profiles and a few texts of
+// each, so that a profile with many counts as much as one with few. With Watch it stops when
+// profiles that it has not seen are served no better, and returns the best. Cost: a step is one
+// forward and backward pass of Profiles·Texts texts; memory: four times the bank, and the states of
+// all texts below the first adapter within StemBudget. ctx ends it within a step; with a Checkpoint
+// the next call with the same job and configuration goes on, and ends with the same bits.
 func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResult, error) {
 	began := time.Now()
 	t, err := newBankRun(env, j, c)
@@ -61,7 +63,8 @@ func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 		return nil, err
 	}
 	if j.Head.Hidden != env.Encoder.Hidden() {
-		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden, env.Encoder.Hidden())
+		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden,
+			env.Encoder.Hidden())
 	}
 	c.Mode = Masks
 	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}

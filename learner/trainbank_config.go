@@ -20,13 +20,16 @@ type BankProfile struct {
 type BankJob struct {
 	Head     *model.Head // shared by all, where it starts
 	Profiles []BankProfile
-	Watch    []BankProfile // profiles that are not trained on: their loss, served from the population's start, says when to stop
+	// profiles that are not trained on: their loss, served from the population's start, says when
+	// to stop
+	Watch []BankProfile
 }
 
 // BankConfig says what bank is made, and how.
 type BankConfig struct {
-	// Config's mode is Masks. Updates is the number of steps and must be given; Epochs, Batch and Patience are not used. HeadRate trains the head
-	// if Head is set; Decay is on the adapters and the head.
+	// Config's mode is Masks. Updates is the number of steps and must be given; Epochs, Batch and
+	// Patience are not used. HeadRate trains the head if Head is set; Decay is on the adapters and
+	// the head.
 	Config
 	N, Bottleneck int
 	Blocks        int     // the encoder's last ones, which get adapters
@@ -36,23 +39,28 @@ type BankConfig struct {
 	WatchEvery    int     // steps between two looks at the watched profiles
 	WatchPatience int     // looks without a better loss before training stops; 0: never
 
-	// Shaped starts from adapters that the head shapes (ShapedRows) instead of from random ones. Then Updates may be 0: nothing is trained, and the head is as it was.
+	// Shaped starts from adapters that the head shapes (ShapedRows) instead of from random ones.
+	// Then Updates may be 0: nothing is trained, and the head is as it was.
 	Shaped bool
 	SigmaB float64 // of ShapedRows
-	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not trained. N is at least the number of profiles; the rest stay random.
+	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not
+	// trained. N is at least the number of profiles; the rest stay random.
 	Apart bool
 
-	// Checkpoint is the file that training resumes from, and leaves off to every CheckpointEvery steps; empty: none. A finished run deletes it.
+	// Checkpoint is the file that training resumes from, and leaves off to every CheckpointEvery
+	// steps; empty: none. A finished run deletes it.
 	Checkpoint      string
 	CheckpointEvery int
 }
 
-// DefaultBank makes a joint warm bank: adapters trained to be averaged, together with the masks of the first profiles.
+// DefaultBank makes a joint warm bank: adapters trained to be averaged, together with the masks of
+// the first profiles.
 func DefaultBank() BankConfig {
 	c := Default()
 	c.Head, c.Bias, c.K = true, false, 8
 	c.HeadRate, c.Decay, c.Updates = 1e-3, 0.01, 400
-	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 1, SigmaB: DefaultShaped, RowRate: 1e-3, Profiles: 16, Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
+	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 1, SigmaB: DefaultShaped, RowRate: 1e-3, Profiles: 16,
+		Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
 }
 
 // BankResult is a trained bank, still in memory.
@@ -73,7 +81,8 @@ type BankResult struct {
 }
 
 func (c BankConfig) properties(enc *model.Encoder) bank.Properties {
-	return bank.Properties{Origin: bank.Warm, N: c.N, Blocks: c.Blocks, Hidden: enc.Hidden(), Bottleneck: c.Bottleneck, NormB: true}
+	return bank.Properties{Origin: bank.Warm, N: c.N, Blocks: c.Blocks, Hidden: enc.Hidden(),
+		Bottleneck: c.Bottleneck, NormB: true}
 }
 
 func (c BankConfig) validateBank(j BankJob, enc *model.Encoder) error {
@@ -87,7 +96,8 @@ func (c BankConfig) validateBank(j BankJob, enc *model.Encoder) error {
 	}
 	switch {
 	case c.Blocks < 1 || c.Blocks > enc.Blocks() || c.Bottleneck < 1 || c.N < 1:
-		return fmt.Errorf("%w: a bank of N=%d, b=%d in %d of %d blocks", ErrConfig, c.N, c.Bottleneck, c.Blocks, enc.Blocks())
+		return fmt.Errorf("%w: a bank of N=%d, b=%d in %d of %d blocks", ErrConfig, c.N, c.Bottleneck, c.Blocks,
+			enc.Blocks())
 	case c.Updates < 1 && !c.Shaped || c.Profiles < 1 || c.Texts < 1:
 		return fmt.Errorf("%w: %d updates of %d profiles with %d texts each", ErrConfig, c.Updates, c.Profiles, c.Texts)
 	case len(j.Profiles) < 2:
@@ -99,7 +109,8 @@ func (c BankConfig) validateBank(j BankJob, enc *model.Encoder) error {
 	case !(c.RowRate >= 0 && c.RowRate < 1e6):
 		return fmt.Errorf("%w: a row rate of %g", ErrConfig, c.RowRate)
 	case len(j.Watch) > 0 && c.WatchEvery < 1 || c.Checkpoint != "" && c.CheckpointEvery < 1:
-		return fmt.Errorf("%w: a watch every %d steps, a checkpoint every %d", ErrConfig, c.WatchEvery, c.CheckpointEvery)
+		return fmt.Errorf("%w: a watch every %d steps, a checkpoint every %d", ErrConfig, c.WatchEvery,
+			c.CheckpointEvery)
 	}
 	return nil
 }

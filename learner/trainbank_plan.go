@@ -2,7 +2,8 @@ package learner
 
 import "math/rand/v2"
 
-// plan says which profiles and texts a step takes. It is a function of the seed and the step alone, so that a run can be resumed anywhere.
+// plan says which profiles and texts a step takes. It is a function of the seed and the step alone,
+// so that a run can be resumed anywhere.
 type plan struct {
 	seed     uint64
 	profiles int
@@ -10,12 +11,14 @@ type plan struct {
 	texts    int // of each of them
 }
 
-// rounds is how often all profiles have had their turn before a step, and the place of the step's first one in the next round.
+// rounds is how often all profiles have had their turn before a step, and the place of the step's
+// first one in the next round.
 func (p plan) round(step int) (round, at int) {
 	return step * p.each / p.profiles, step * p.each % p.profiles
 }
 
-// who takes the profiles in turn, in an order that is new in each round. One that ends a round and begins the next is taken once.
+// who takes the profiles in turn, in an order that is new in each round. One that ends a round and
+// begins the next is taken once.
 func (p plan) who(step int) (who []int) {
 	round, at := p.round(step)
 	order, seen := p.order(round), make(map[int]bool, p.each)

@@ -26,8 +26,9 @@ func bankJobOf(t testing.TB) (Env, BankJob, BankConfig) {
 	c := DefaultBank()
 	c.N, c.K, c.Blocks, c.Bottleneck, c.Updates, c.Profiles, c.Texts, c.WatchEvery, c.Seed = 6, 2, 1, 8, 12, 2, 3, 4, 3
 	return env, BankJob{Head: j.Head,
-		Profiles: []BankProfile{{Train: j.Train[:6]}, {Train: flipped[:5], Prior: []float32{0.1, -0.1}}, {Train: j.Train[2:]}},
-		Watch:    []BankProfile{{Held: j.Train[6:]}},
+		Profiles: []BankProfile{{Train: j.Train[:6]}, {Train: flipped[:5], Prior: []float32{0.1, -0.1}},
+			{Train: j.Train[2:]}},
+		Watch: []BankProfile{{Held: j.Train[6:]}},
 	}, c
 }
 
@@ -162,7 +163,8 @@ func TestTrainBankResumes(t *testing.T) {
 	if got, want := digestOf(t, r), digestOf(t, whole); got != want {
 		t.Errorf("got bank %s, want %s", got, want)
 	}
-	if !slices.Equal(r.Losses, whole.Losses) || !slices.Equal(r.Watched, whole.Watched) || !slices.Equal(r.Head.W, whole.Head.W) {
+	if !slices.Equal(r.Losses, whole.Losses) || !slices.Equal(r.Watched, whole.Watched) ||
+		!slices.Equal(r.Head.W, whole.Head.W) {
 		t.Error("got another course of training than the uninterrupted one")
 	}
 	if _, err := os.Stat(c.Checkpoint); !errors.Is(err, os.ErrNotExist) {
@@ -183,7 +185,8 @@ func TestTrainBankDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// TestTrainBankKilled kills a process that trains, with no chance to tidy up, and goes on in this one.
+// TestTrainBankKilled kills a process that trains, with no chance to tidy up, and goes on in this
+// one.
 func TestTrainBankKilled(t *testing.T) {
 	const name = "XPEFT_TEST_CHECKPOINT"
 	env, j, c := bankJobOf(t)

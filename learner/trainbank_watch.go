@@ -25,9 +25,11 @@ func (t *bankRun) watch(ctx context.Context) (stop bool, err error) {
 	return t.config.WatchPatience > 0 && t.best.waited >= t.config.WatchPatience || math.IsNaN(loss), nil
 }
 
-// watchLoss is the mean cross-entropy of the watched texts, each profile with its own prior and all with the population's mask and affine.
+// watchLoss is the mean cross-entropy of the watched texts, each profile with its own prior and all
+// with the population's mask and affine.
 func (t *bankRun) watchLoss(ctx context.Context) (float64, error) {
-	m := newMaskSource(t.live, Config{K: t.config.K, Tau: t.config.Tau}, nil, []*Logits{t.population()}, [][]float32{meanOf(t.affines)})
+	m := newMaskSource(t.live, Config{K: t.config.K, Tau: t.config.Tau}, nil, []*Logits{t.population()},
+		[][]float32{meanOf(t.affines)})
 	x, err := embedUnder(ctx, t.env, t.watched.examples, t.watched.stems, m)
 	if err != nil {
 		return 0, err

@@ -1,10 +1,12 @@
-// Package metrics is a Prometheus collector of an open SDK's numbers. Each scrape takes one [sdk.SDK.Stats], which reads no profile.
+// Package metrics is a Prometheus collector of an open SDK's numbers. Each scrape takes one
+// [sdk.SDK.Stats], which reads no profile.
 //
 //	registry.MustRegister(metrics.New(p))
 //	http.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 //
-// Ids of profiles are never labels. Several folders in one process are told apart by a label of the host's:
-// prometheus.WrapRegistererWith(prometheus.Labels{"folder": "news"}, registry). Latencies and errors belong to the host's handlers.
+// Ids of profiles are never labels. Several folders in one process are told apart by a label of the
+// host's: prometheus.WrapRegistererWith(prometheus.Labels{"folder": "news"}, registry). Latencies
+// and errors belong to the host's handlers.
 //
 // # Concurrency
 //

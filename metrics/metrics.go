@@ -27,7 +27,8 @@ func whole(of func(*sdk.Stats) int64) func(*sdk.Stats) float64 {
 	return func(s *sdk.Stats) float64 { return float64(of(s)) }
 }
 
-// accuracy is a gauge of a share of the examples that Prequential has measured: without any it is NaN, for 0 would be an alarm.
+// accuracy is a gauge of a share of the examples that Prequential has measured: without any it is
+// NaN, for 0 would be an alarm.
 func accuracy(name, help string, of func(*sdk.Prequential) float64) metric {
 	desc := prometheus.NewDesc("xpeft_prequential_"+name+"_ratio", help, nil, nil)
 	return metric{desc, prometheus.GaugeValue, func(s *sdk.Stats) float64 {
@@ -39,25 +40,33 @@ func accuracy(name, help string, of func(*sdk.Prequential) float64) metric {
 }
 
 // info says in labels what is no number.
-var info = prometheus.NewDesc("xpeft_info", "1, with the engine and the device that compute.", []string{"engine", "device"}, nil)
+var info = prometheus.NewDesc("xpeft_info", "1, with the engine and the device that compute.",
+	[]string{"engine", "device"}, nil)
 
 // all is every number of Stats: counts since Open are counters, the others gauges.
 var all = []metric{
 	gauge("profiles", "Profiles in the folder.", func(s *sdk.Stats) int64 { return s.Store.Profiles }),
-	gauge("record_bytes", "Bytes of all profiles' records, own heads included.", func(s *sdk.Stats) int64 { return s.Store.RecordBytes }),
-	gauge("mask_bytes", "Bytes of the masks and rows of digits in the records.", func(s *sdk.Stats) int64 { return s.Store.MaskBytes }),
+	gauge("record_bytes", "Bytes of all profiles' records, own heads included.",
+		func(s *sdk.Stats) int64 { return s.Store.RecordBytes }),
+	gauge("mask_bytes", "Bytes of the masks and rows of digits in the records.",
+		func(s *sdk.Stats) int64 { return s.Store.MaskBytes }),
 	gauge("examples", "Stored examples.", func(s *sdk.Stats) int64 { return s.Store.Examples }),
 	gauge("file_bytes", "Size of xpeft.db.", func(s *sdk.Stats) int64 { return s.Store.FileBytes }),
-	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.", func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),
+	gauge("free_bytes", "Bytes of xpeft.db that are written again before it grows.",
+		func(s *sdk.Stats) int64 { return s.Store.FreeBytes }),
 	gauge("map_bytes", "Addresses at which xpeft.db is mapped.", func(s *sdk.Stats) int64 { return s.Store.MapBytes }),
-	gauge("imports", "Imports under way, or waiting for their turn or to be finished.", func(s *sdk.Stats) int64 { return s.Store.Imports }),
-	gauge("unmerged", "Profiles of a verified bundle that are not in the folder yet.", func(s *sdk.Stats) int64 { return s.Store.Unmerged }),
+	gauge("imports", "Imports under way, or waiting for their turn or to be finished.",
+		func(s *sdk.Stats) int64 { return s.Store.Imports }),
+	gauge("unmerged", "Profiles of a verified bundle that are not in the folder yet.",
+		func(s *sdk.Stats) int64 { return s.Store.Unmerged }),
 	counter("store_reads", "Reading transactions.", func(s *sdk.Stats) int64 { return s.Store.Reads }),
 	counter("store_writes", "Writes.", func(s *sdk.Stats) int64 { return s.Store.Writes }),
-	counter("store_commits", "Transactions that the writes shared.", func(s *sdk.Stats) int64 { return s.Store.Commits }),
+	counter("store_commits", "Transactions that the writes shared.",
+		func(s *sdk.Stats) int64 { return s.Store.Commits }),
 
 	gauge("cache_entries", "Folded adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Entries }),
-	gauge("cache_bytes", "Bytes of the folded adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Bytes }),
+	gauge("cache_bytes", "Bytes of the folded adapters in the cache.",
+		func(s *sdk.Stats) int64 { return s.Cache.Bytes }),
 	counter("cache_hits", "Adapters that were in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Hits }),
 	counter("cache_misses", "Adapters that were not in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Misses }),
 	counter("cache_evictions", "Adapters that left for others.", func(s *sdk.Stats) int64 { return s.Cache.Evictions }),
@@ -70,18 +79,24 @@ var all = []metric{
 	counter("predictions", "Rows answered.", func(s *sdk.Stats) int64 { return s.Predictions }),
 	counter("folds", "Adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
 	counter("learns", "Learnings that ended, in the background too.", func(s *sdk.Stats) int64 { return s.Learns }),
-	gauge("untrainable_profiles", "Profiles with adapters in more blocks than the engine trains.", func(s *sdk.Stats) int64 { return s.Untrainable }),
+	gauge("untrainable_profiles", "Profiles with adapters in more blocks than the engine trains.",
+		func(s *sdk.Stats) int64 { return s.Untrainable }),
 
-	{prometheus.NewDesc("xpeft_prequential_examples", "New examples that the prequential accuracies are over, older ones less.", nil, nil), prometheus.GaugeValue,
+	{prometheus.NewDesc("xpeft_prequential_examples",
+		"New examples that the prequential accuracies are over, older ones less.", nil, nil), prometheus.GaugeValue,
 		func(s *sdk.Stats) float64 { return s.Prequential.N }},
-	accuracy("profile", "Share of new examples that profiles, as they were served, were right about; NaN until one is measured.", func(q *sdk.Prequential) float64 { return q.Profile }),
-	accuracy("prior", "Share that the shared head with the profiles' label priors alone was right about.", func(q *sdk.Prequential) float64 { return q.Prior }),
-	accuracy("base", "Share that the shared head alone was right about.", func(q *sdk.Prequential) float64 { return q.Base }),
+	accuracy("profile", "Share of new examples that profiles, as they were served, were right about; NaN until one "+
+		"is measured.", func(q *sdk.Prequential) float64 { return q.Profile }),
+	accuracy("prior", "Share that the shared head with the profiles' label priors alone was right about.",
+		func(q *sdk.Prequential) float64 { return q.Prior }),
+	accuracy("base", "Share that the shared head alone was right about.",
+		func(q *sdk.Prequential) float64 { return q.Base }),
 }
 
 type collector struct{ sdk *sdk.SDK }
 
-// New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]: unregister it first.
+// New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]:
+// unregister it first.
 func New(p *sdk.SDK) prometheus.Collector { return collector{p} }
 
 // Describe implements [prometheus.Collector].

@@ -13,7 +13,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// TestEveryNumber: each number of Stats is in one metric, with its own value, and is a counter if Sub subtracts it.
+// TestEveryNumber: each number of Stats is in one metric, with its own value, and is a counter if
+// Sub subtracts it.
 func TestEveryNumber(t *testing.T) {
 	var s sdk.Stats
 	paths := map[float64]string{}
@@ -62,7 +63,8 @@ func TestCollector(t *testing.T) {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := sdk.Create(t.TempDir(), sdk.Config{Model: model, Bank: sdk.RandomBank{N: 24, Seed: 1}, K: 8, Labels: []string{"yes", "no"}})
+	p, err := sdk.Create(t.TempDir(),
+		sdk.Config{Model: model, Bank: sdk.RandomBank{N: 24, Seed: 1}, K: 8, Labels: []string{"yes", "no"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,8 @@ xpeft_prequential_profile_ratio NaN
 # TYPE xpeft_profiles gauge
 xpeft_profiles 1
 `
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "xpeft_examples", "xpeft_info", "xpeft_predictions_total", "xpeft_prequential_profile_ratio", "xpeft_profiles"); err != nil {
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "xpeft_examples", "xpeft_info",
+		"xpeft_predictions_total", "xpeft_prequential_profile_ratio", "xpeft_profiles"); err != nil {
 		t.Error(err)
 	}
 	checkFamilies(t, registry)

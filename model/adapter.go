@@ -13,10 +13,10 @@ const (
 // NormEps is LN_b's ε.
 const NormEps = 1e-5
 
-// Adapter is one adapter of the encoder's last Blocks blocks, b = Bottleneck: Down is [Blocks,d,b], Up
-// [Blocks,b,d], the biases [Blocks,b] and [Blocks,d], Norm LN_b's affine, [Blocks,2,b]. What the adapter does
-// not have is nil. In block l it makes y = LN(Up·act(LN_b(Down·h)) + r) of the block's r = f + a and
-// h = LN(r), where LN is the block's own outer norm.
+// Adapter is one adapter of the encoder's last Blocks blocks, b = Bottleneck: Down is [Blocks,d,b],
+// Up [Blocks,b,d], the biases [Blocks,b] and [Blocks,d], Norm LN_b's affine, [Blocks,2,b]. What the
+// adapter does not have is nil. In block l it makes y = LN(Up·act(LN_b(Down·h)) + r) of the block's
+// r = f + a and h = LN(r), where LN is the block's own outer norm.
 type Adapter struct {
 	Blocks, Bottleneck               int
 	Activation                       Activation
@@ -39,9 +39,11 @@ func (a *Adapter) Zero() *Adapter {
 func (a *Adapter) check(blocks, d int) error {
 	n := a.Blocks * a.Bottleneck
 	ok := a.Blocks >= 1 && a.Blocks <= blocks && a.Bottleneck >= 1 && len(a.Down) == n*d && len(a.Up) == n*d &&
-		(a.DownBias == nil || len(a.DownBias) == n) && (a.UpBias == nil || len(a.UpBias) == a.Blocks*d) && (a.Norm == nil || len(a.Norm) == 2*n)
+		(a.DownBias == nil || len(a.DownBias) == n) && (a.UpBias == nil || len(a.UpBias) == a.Blocks*d) &&
+		(a.Norm == nil || len(a.Norm) == 2*n)
 	if !ok {
-		return fmt.Errorf("model: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values", a.Blocks, a.Bottleneck, blocks, d)
+		return fmt.Errorf("model: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values", a.Blocks,
+			a.Bottleneck, blocks, d)
 	}
 	return nil
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// addedTokens finds the tokens that are matched in the raw text, before normalisation: leftmost first, of several at one place the longest.
+// addedTokens finds the tokens that are matched in the raw text, before normalisation: leftmost
+// first, of several at one place the longest.
 type addedTokens struct {
 	ids     map[string]int32
 	lengths [256][]int // by first byte: the lengths that occur, longest first
@@ -31,7 +32,8 @@ func newAddedTokens(ids map[string]int32) *addedTokens {
 	return a
 }
 
-// next returns where the next added token begins and ends, and its id; len(text) twice if there is none.
+// next returns where the next added token begins and ends, and its id; len(text) twice if there is
+// none.
 func (a *addedTokens) next(text string) (at, end int, id int32) {
 	for at < len(text) {
 		i := a.candidate(text[at:])
@@ -65,7 +67,8 @@ func (a *addedTokens) candidate(text string) int {
 	return -1
 }
 
-// addedToken is an entry of tokenizer.json's added_tokens. lstrip and rstrip swallow spaces, which no token contains, so they are not here.
+// addedToken is an entry of tokenizer.json's added_tokens. lstrip and rstrip swallow spaces, which
+// no token contains, so they are not here.
 type addedToken struct {
 	ID         int32  `json:"id"`
 	Content    string `json:"content"`
@@ -88,7 +91,8 @@ func addTokens(v *vocab, tokens []addedToken) (*addedTokens, error) {
 		case token.ID < 0 || token.ID > maxTokenID:
 			return nil, tokenizerf("added token %q: id %d, want 0 to %d", token.Content, token.ID, maxTokenID)
 		case inVocab && known != token.ID, twice && earlier != token.ID:
-			return nil, tokenizerf("added token %q: id %d, want %d as in the vocabulary", token.Content, token.ID, max(known, earlier))
+			return nil, tokenizerf("added token %q: id %d, want %d as in the vocabulary", token.Content, token.ID,
+				max(known, earlier))
 		}
 		ids[token.Content] = token.ID
 		v.size = max(v.size, int(token.ID)+1)

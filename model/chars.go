@@ -3,7 +3,8 @@ package model
 // charSet is a set of characters beyond ASCII: ascending, inclusive ranges.
 type charSet [][2]rune
 
-// The sets are data and not package unicode's, for two reasons: Hugging Face's are those of an older Unicode, and Go's change with Go.
+// The sets are data and not package unicode's, for two reasons: Hugging Face's are those of an
+// older Unicode, and Go's change with Go.
 func (c charSet) has(r rune) bool {
 	low, high := 0, len(c)
 	for low < high {

@@ -11,7 +11,8 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
-// Checkpoint is a model's folder: config.json, the pooling, and the mapped weights, their names, shapes and types checked.
+// Checkpoint is a model's folder: config.json, the pooling, and the mapped weights, their names,
+// shapes and types checked.
 type Checkpoint struct {
 	Config  Config
 	Pooling Pooling
@@ -34,8 +35,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // model.safetensors. No weight is read, but each is known to be there.
 func OpenCheckpoint(dir string) (*Checkpoint, error) { return openCheckpoint(folder(dir)) }
 
-// OpenCheckpointFS is OpenCheckpoint of a file system's root, a model embedded in the program say. Its
-// weights are read into memory.
+// OpenCheckpointFS is OpenCheckpoint of a file system's root, a model embedded in the program say.
+// Its weights are read into memory.
 func OpenCheckpointFS(fsys fs.FS) (*Checkpoint, error) { return openCheckpoint(fsys) }
 
 func openCheckpoint(dir fs.FS) (*Checkpoint, error) {
@@ -64,12 +65,14 @@ func openCheckpoint(dir fs.FS) (*Checkpoint, error) {
 
 // otherWeights are the files in which a folder without model.safetensors may have its weights.
 var otherWeights = []string{
-	"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack",
+	"model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
+	"flax_model.msgpack",
 	"model.onnx", "onnx/model.onnx", "openvino/openvino_model.xml", "bert_model.ckpt.index", "rust_model.ot",
 	"model.safetensors.part", "model.safetensors.incomplete",
 }
 
-// openWeights maps model.safetensors. A folder that has its weights in another form gets an error that says which.
+// openWeights maps model.safetensors. A folder that has its weights in another form gets an error
+// that says which.
 func openWeights(dir fs.FS) (*safetensors.File, error) {
 	file, err := openTensors(dir, "model.safetensors")
 	if err == nil {
@@ -86,7 +89,8 @@ func openWeights(dir fs.FS) (*safetensors.File, error) {
 		if strings.HasSuffix(other, ".index.json") {
 			form = "weights in several files, listed in " + other
 		}
-		return nil, unsupportedf("%s, want one model.safetensors: in Python, AutoModel.from_pretrained(DIR).save_pretrained(OUT, max_shard_size=\"100GB\")", form)
+		return nil, unsupportedf("%s, want one model.safetensors: in Python, "+
+			"AutoModel.from_pretrained(DIR).save_pretrained(OUT, max_shard_size=\"100GB\")", form)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 }
@@ -149,8 +153,9 @@ func (c *Checkpoint) bind() error {
 // HasPooler reports whether the checkpoint has pooler.dense, used or not.
 func (c *Checkpoint) HasPooler() bool { return c.pooler }
 
-// Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging Face's without the bert. prefix, and
-// with LayerNorm's parameters as weight and bias, whatever the file calls them.
+// Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging
+// Face's without the bert. prefix, and with LayerNorm's parameters as weight and bias, whatever the
+// file calls them.
 func (c *Checkpoint) Names() []string {
 	names := make([]string, len(c.weights))
 	for i, w := range c.weights {
@@ -159,7 +164,8 @@ func (c *Checkpoint) Names() []string {
 	return names
 }
 
-// Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after Close.
+// Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
+// Close.
 func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
 	i, ok := c.index[name]
 	if !ok {
@@ -171,12 +177,14 @@ func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
 // CheckTokenizer checks that every id of t has a row in the word embeddings.
 func (c *Checkpoint) CheckTokenizer(t *Tokenizer) error {
 	if t.VocabSize() > c.Config.VocabSize {
-		return checkpointf("the tokenizer has ids up to %d, the model a vocab_size of %d", t.VocabSize()-1, c.Config.VocabSize)
+		return checkpointf("the tokenizer has ids up to %d, the model a vocab_size of %d", t.VocabSize()-1,
+			c.Config.VocabSize)
 	}
 	return nil
 }
 
-// Digest is the SHA-256 of what decides the encoder's output: the config's fields, the pooling, and the whole weights file, which it reads.
+// Digest is the SHA-256 of what decides the encoder's output: the config's fields, the pooling, and
+// the whole weights file, which it reads.
 func (c *Checkpoint) Digest() [32]byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "xpeft checkpoint 1\n%s pooling=%s\n", c.Config.canonical(), c.Pooling)
@@ -184,7 +192,8 @@ func (c *Checkpoint) Digest() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// CRCs returns the CRC-32C of each weight's bytes, in the order of Names; ErrCheckpoint names the first weight that has a NaN or an Inf. It reads all of them.
+// CRCs returns the CRC-32C of each weight's bytes, in the order of Names; ErrCheckpoint names the
+// first weight that has a NaN or an Inf. It reads all of them.
 func (c *Checkpoint) CRCs() ([]uint32, error) {
 	crcs := make([]uint32, len(c.weights))
 	for i, w := range c.weights {
@@ -196,7 +205,8 @@ func (c *Checkpoint) CRCs() ([]uint32, error) {
 	return crcs, nil
 }
 
-// Check compares weight i, in the order of Names, with the CRC that it had, and looks for a NaN or an Inf.
+// Check compares weight i, in the order of Names, with the CRC that it had, and looks for a NaN or
+// an Inf.
 func (c *Checkpoint) Check(i int, crc uint32) error {
 	if i < 0 || i >= len(c.weights) {
 		return checkpointf("no tensor %d of %d", i, len(c.weights))
@@ -209,7 +219,8 @@ func (c *Checkpoint) Check(i int, crc uint32) error {
 	return err
 }
 
-// sum is the CRC-32C of a weight's bytes, all of which are finite. Both are computed piece by piece, so that memory is read once.
+// sum is the CRC-32C of a weight's bytes, all of which are finite. Both are computed piece by
+// piece, so that memory is read once.
 func (w weight) sum() (crc uint32, err error) {
 	const piece = 64 << 10 // of a processor's second cache; a multiple of every element's size
 	for at := 0; at < len(w.tensor.Data); at += piece {

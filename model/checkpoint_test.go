@@ -19,7 +19,8 @@ import (
 const miniConfig = `{"model_type":"bert","vocab_size":20,"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,` +
 	`"intermediate_size":6,"hidden_act":"gelu","max_position_embeddings":8,"type_vocab_size":2,"layer_norm_eps":1e-12}`
 
-// miniWeights returns the tensors of miniConfig, F32, each byte a different one from its neighbours.
+// miniWeights returns the tensors of miniConfig, F32, each byte a different one from its
+// neighbours.
 func miniWeights(tb testing.TB, pooler bool) map[string]safetensors.Tensor {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -95,7 +96,8 @@ func TestCheckpointNames(t *testing.T) {
 			defer ckpt.Close()
 			names := ckpt.Names()
 			if len(names) != 5+2*16+2 || !ckpt.HasPooler() || ckpt.Pooling != PoolPooler {
-				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.HasPooler(), ckpt.Pooling)
+				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.HasPooler(),
+					ckpt.Pooling)
 			}
 			for _, name := range names {
 				got, err := ckpt.Tensor(name)
@@ -142,7 +144,8 @@ func TestCheckpointErrors(t *testing.T) {
 		want   []string
 	}{
 		{"missing", func(m map[string]safetensors.Tensor) { delete(m, victim) }, []string{victim, "[4 4]"}},
-		{"no embeddings", func(m map[string]safetensors.Tensor) { delete(m, "embeddings.word_embeddings.weight") }, []string{"word_embeddings", "[20 4]"}},
+		{"no embeddings", func(m map[string]safetensors.Tensor) { delete(m, "embeddings.word_embeddings.weight") },
+			[]string{"word_embeddings", "[20 4]"}},
 		{"shape", func(m map[string]safetensors.Tensor) {
 			m[victim] = safetensors.Tensor{Name: victim, DType: "F32", Shape: []int64{2, 8}, Data: make([]byte, 64)}
 		}, []string{victim, "[2 8]", "[4 4]"}},
@@ -159,7 +162,8 @@ func TestCheckpointErrors(t *testing.T) {
 			x.Name = "embeddings.LayerNorm.beta"
 			m[x.Name] = x
 		}, []string{"LayerNorm.beta", "LayerNorm.bias"}},
-		{"half a pooler", func(m map[string]safetensors.Tensor) { delete(m, "pooler.dense.bias") }, []string{"pooler.dense.bias"}},
+		{"half a pooler", func(m map[string]safetensors.Tensor) { delete(m, "pooler.dense.bias") },
+			[]string{"pooler.dense.bias"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -201,7 +205,8 @@ func TestCheckpointFile(t *testing.T) {
 		t.Errorf("no weights: got %v, want ErrCheckpoint and ErrNotExist", err)
 	}
 	writeFile(t, dir, "pytorch_model.bin", "")
-	if _, err := OpenCheckpoint(dir); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "pytorch_model.bin") {
+	if _, err := OpenCheckpoint(dir); !errors.Is(err, ErrUnsupported) ||
+		!strings.Contains(err.Error(), "pytorch_model.bin") {
 		t.Errorf("pickle: got %v, want ErrUnsupported naming it", err)
 	}
 }
@@ -247,7 +252,8 @@ func TestCheckpointCheck(t *testing.T) {
 		}
 	}
 	if len(bad) != 1 || ckpt.Digest() == digest {
-		t.Errorf("one bit: got %q changed, digest kept: %t, want one weight and another digest", bad, ckpt.Digest() == digest)
+		t.Errorf("one bit: got %q changed, digest kept: %t, want one weight and another digest",
+			bad, ckpt.Digest() == digest)
 	}
 }
 
@@ -309,7 +315,8 @@ func TestRealCheckpoint(t *testing.T) {
 		t.Error(err)
 	}
 	if got := len(ckpt.Names()); got != 5+6*16+2 || ckpt.Pooling != PoolMean || ckpt.Config.HiddenSize != 384 {
-		t.Errorf("got %d weights, pooling %s, hidden size %d, want 103, mean, 384", got, ckpt.Pooling, ckpt.Config.HiddenSize)
+		t.Errorf("got %d weights, pooling %s, hidden size %d, want 103, mean, 384", got, ckpt.Pooling,
+			ckpt.Config.HiddenSize)
 	}
 	words, err := ckpt.Tensor("embeddings.word_embeddings.weight")
 	if err != nil {
@@ -329,7 +336,8 @@ func mustCRCs(t *testing.T, c *Checkpoint) []uint32 {
 	return crcs
 }
 
-// TestCheckpointNotFinite puts a NaN or an Inf into each weight, in each type: CRCs and Check name it.
+// TestCheckpointNotFinite puts a NaN or an Inf into each weight, in each type: CRCs and Check name
+// it.
 func TestCheckpointNotFinite(t *testing.T) {
 	bad := map[string][]byte{"F32": {0, 0, 0x80, 0xff}, "F16": {1, 0x7c}, "BF16": {0xff, 0xff}}
 	plain := miniWeights(t, true)

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Config is Hugging Face's config.json for the BERT family: the fields that decide what is computed.
+// Config is Hugging Face's config.json for the BERT family: the fields that decide what is
+// computed.
 type Config struct {
 	ModelType             string   `json:"model_type"`
 	Architectures         []string `json:"architectures"`
@@ -26,7 +27,8 @@ type Config struct {
 	AddCrossAttention     bool     `json:"add_cross_attention"`
 }
 
-// ReadConfig reads and validates dir's config.json. A field that the file leaves out has Hugging Face's default, but sizes must be there.
+// ReadConfig reads and validates dir's config.json. A field that the file leaves out has Hugging
+// Face's default, but sizes must be there.
 func ReadConfig(dir string) (Config, error) { return readConfig(folder(dir)) }
 
 func readConfig(dir fs.FS) (Config, error) {
@@ -58,7 +60,8 @@ var otherModels = []neutral{
 	{"pruned_heads", []string{"{}"}},
 }
 
-// Validate checks that the model is a BERT encoder that this package computes as Hugging Face does, of a sane size.
+// Validate checks that the model is a BERT encoder that this package computes as Hugging Face does,
+// of a sane size.
 func (c Config) Validate() error {
 	if err := c.validateKind(); err != nil {
 		return err
@@ -82,7 +85,8 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.HiddenSize%c.NumAttentionHeads != 0 {
-		return checkpointf("config.json: hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
+		return checkpointf("config.json: hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize,
+			c.NumAttentionHeads)
 	}
 	if !(c.LayerNormEps > 0 && c.LayerNormEps < 1) {
 		return checkpointf("config.json: layer_norm_eps: got %g, want between 0 and 1", c.LayerNormEps)
@@ -119,7 +123,8 @@ const MinTokens = 5
 // ValidateMaxTokens checks a limit on tokens per text or pair against the model's positions.
 func (c Config) ValidateMaxTokens(n int) error {
 	if n < MinTokens || n > c.MaxPositionEmbeddings {
-		return fmt.Errorf("model: MaxTokens: got %d, want %d to the model's %d positions", n, MinTokens, c.MaxPositionEmbeddings)
+		return fmt.Errorf("model: MaxTokens: got %d, want %d to the model's %d positions", n, MinTokens,
+			c.MaxPositionEmbeddings)
 	}
 	return nil
 }
@@ -128,9 +133,11 @@ func (c Config) ValidateMaxTokens(n int) error {
 // own.
 func (c Config) Pairs() bool { return c.TypeVocabSize > 1 }
 
-// canonical is what the digest of a checkpoint binds: every field that changes the result, in a fixed spelling.
+// canonical is what the digest of a checkpoint binds: every field that changes the result, in a
+// fixed spelling.
 func (c Config) canonical() string {
-	return fmt.Sprintf("bert vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d intermediate_size=%d "+
+	return fmt.Sprintf("bert vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d "+
+		"intermediate_size=%d "+
 		"hidden_act=%s max_position_embeddings=%d type_vocab_size=%d layer_norm_eps=%g",
 		c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize,
 		c.HiddenAct, c.MaxPositionEmbeddings, c.TypeVocabSize, c.LayerNormEps)

@@ -14,8 +14,10 @@ func TestReadConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{ModelType: "bert", Architectures: []string{"BertModel"}, VocabSize: 30522, HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12,
-		IntermediateSize: 1536, HiddenAct: "gelu", MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, PositionEmbeddingType: "absolute"}
+	want := Config{ModelType: "bert", Architectures: []string{"BertModel"}, VocabSize: 30522, HiddenSize: 384,
+		NumHiddenLayers: 6, NumAttentionHeads: 12,
+		IntermediateSize: 1536, HiddenAct: "gelu", MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PositionEmbeddingType: "absolute"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -70,7 +72,8 @@ func TestConfigCases(t *testing.T) {
 	}
 }
 
-// TestConfigCut: no beginning of a config is one; no flipped bit makes it panic or leaves a size out of bounds.
+// TestConfigCut: no beginning of a config is one; no flipped bit makes it panic or leaves a size
+// out of bounds.
 func TestConfigCut(t *testing.T) {
 	dir := t.TempDir()
 	for n := range len(miniConfig) {
@@ -104,7 +107,8 @@ func TestPooling(t *testing.T) {
 		want       Pooling
 		err        error
 	}{
-		{"mean", `{"word_embedding_dimension":4,"pooling_mode_mean_tokens":true,"pooling_mode_cls_token":false}`, PoolMean, nil},
+		{"mean", `{"word_embedding_dimension":4,"pooling_mode_mean_tokens":true,"pooling_mode_cls_token":false}`,
+			PoolMean, nil},
 		{"cls", `{"pooling_mode_cls_token":true}`, PoolCLS, nil},
 		{"newer", `{"embedding_dimension":4,"pooling_mode":"mean"}`, PoolMean, nil},
 		{"newer cls", `{"pooling_mode":"cls"}`, PoolCLS, nil},

@@ -1,5 +1,5 @@
-// Package model is the frozen encoder: a BERT-family checkpoint in Hugging Face's layout, its tokenizer, its forward pass, the
-// place in each block where an adapter acts, and the heads.
+// Package model is the frozen encoder: a BERT-family checkpoint in Hugging Face's layout, its
+// tokenizer, its forward pass, the place in each block where an adapter acts, and the heads.
 //
 // A Tokenizer turns texts into an Encoding, exactly as Hugging Face's BertTokenizerFast does. A
 // Checkpoint is a folder's config.json and model.safetensors, checked and memory-mapped. An Encoder
@@ -18,8 +18,9 @@
 // vocab.txt. What else it has to say about tokens and vectors is followed too, or it is
 // ErrUnsupported, which names the file and the field:
 //
-//   - tokenizer_config.json, special_tokens_map.json and added_tokens.json, as transformers reads them; where two of them, or one of
-//     them and tokenizer.json or vocab.txt, contradict each other the error names both;
+//   - tokenizer_config.json, special_tokens_map.json and added_tokens.json, as transformers reads
+//     them; where two of them, or one of them and tokenizer.json or vocab.txt, contradict each
+//     other the error names both;
 //   - modules.json and the pooling's config.json: Transformer, Pooling (mean or cls), Normalize;
 //   - sentence_bert_config.json and config_sentence_transformers.json.
 //
@@ -31,6 +32,6 @@
 //
 // # Concurrency
 //
-// Config, Tokenizer, Checkpoint and Encoder are safe for concurrent use, the latter two until Close.
-// An Encoding belongs to one goroutine.
+// Config, Tokenizer, Checkpoint and Encoder are safe for concurrent use, the latter two until
+// Close. An Encoding belongs to one goroutine.
 package model

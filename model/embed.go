@@ -8,14 +8,16 @@ import (
 
 var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First, PoolPooler: bert.Pooler}
 
-// Embed makes one vector a text, x [texts,d], each through an adapter of its own: adapters[owner[i]], or none
-// where that is nil. Without owner all texts go through the bare encoder. It runs on the calling goroutine's
-// thread, without padding, and a text's vector is the same to the bit whatever texts are beside it.
+// Embed makes one vector a text, x [texts,d], each through an adapter of its own:
+// adapters[owner[i]], or none where that is nil. Without owner all texts go through the bare
+// encoder. It runs on the calling goroutine's thread, without padding, and a text's vector is the
+// same to the bit whatever texts are beside it.
 //
-// states [texts,len(taps)·d] gets the mean of each text's states after some blocks of the same pass, whatever
-// the pooling is: taps are ascending, 0 is the embeddings after their norm, Blocks the last block. With
-// neither, there are none.
-func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int, states []float32) error {
+// states [texts,len(taps)·d] gets the mean of each text's states after some blocks of the same
+// pass, whatever the pooling is: taps are ascending, 0 is the embeddings after their norm, Blocks
+// the last block. With neither, there are none.
+func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
 	return e.embed(bert.Float32, texts, owner, adapters, x, taps, states)
 }
 
@@ -49,9 +51,9 @@ func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapte
 	return nil
 }
 
-// Stems is the part of the pass that no adapter in block from or above changes: of each text r = f + a of
-// block from, [tokens,d], which its outer norm takes. The blocks below are bare. A text's is the same to the
-// bit whatever texts are beside it, so it may be kept.
+// Stems is the part of the pass that no adapter in block from or above changes: of each text r = f
+// + a of block from, [tokens,d], which its outer norm takes. The blocks below are bare. A text's is
+// the same to the bit whatever texts are beside it, so it may be kept.
 func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 	m, err := e.packed(bert.Float32)
 	if err != nil {
@@ -78,8 +80,8 @@ func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 	return stems, nil
 }
 
-// Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the blocks
-// above, the pooling. No adapter may have a part in a block below from.
+// Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the
+// blocks above, the pooling. No adapter may have a part in a block below from.
 func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32) error {
 	m, err := e.packed(bert.Float32)
 	if err != nil {
@@ -109,13 +111,14 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 	return nil
 }
 
-// Check says what does not fit the model: lengths, ids, types. A bad id would be read far outside of the
-// embeddings.
+// Check says what does not fit the model: lengths, ids, types. A bad id would be read far outside
+// of the embeddings.
 func (e *Encoder) Check(texts []Encoding) error {
 	c := e.config
 	for i, t := range texts {
 		if len(t.IDs) == 0 || len(t.IDs) != len(t.TypeIDs) || len(t.IDs) > c.MaxPositionEmbeddings {
-			return fmt.Errorf("model: text %d has %d tokens and %d types, the model %d positions", i, len(t.IDs), len(t.TypeIDs), c.MaxPositionEmbeddings)
+			return fmt.Errorf("model: text %d has %d tokens and %d types, the model %d positions", i, len(t.IDs),
+				len(t.TypeIDs), c.MaxPositionEmbeddings)
 		}
 		for j, id := range t.IDs {
 			if kind := t.TypeIDs[j]; id < 0 || int(id) >= c.VocabSize || kind < 0 || int(kind) >= c.TypeVocabSize {
@@ -138,9 +141,10 @@ func (e *Encoder) checkTaps(taps []int) ([]int32, error) {
 	return blocks, nil
 }
 
-// flatten checks the adapters and gives them as the kernels take them, and each row's index among them, -1
-// for none.
-func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (flat []bert.Adapter, owners []int32, err error) {
+// flatten checks the adapters and gives them as the kernels take them, and each row's index among
+// them, -1 for none.
+func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (flat []bert.Adapter, owners []int32,
+	err error) {
 	if len(owner) != rows && (owner != nil || len(adapters) > 0) {
 		return nil, nil, fmt.Errorf("model: %d adapters, %d owners of %d texts", len(adapters), len(owner), rows)
 	}
@@ -153,7 +157,8 @@ func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (fla
 			return nil, nil, err
 		}
 		index[i] = int32(len(flat))
-		flat = append(flat, bert.Adapter{Blocks: a.Blocks, Bottleneck: a.Bottleneck, Down: a.Down, Up: a.Up, DownBias: a.DownBias, UpBias: a.UpBias, Norm: a.Norm,
+		flat = append(flat, bert.Adapter{Blocks: a.Blocks, Bottleneck: a.Bottleneck, Down: a.Down, Up: a.Up,
+			DownBias: a.DownBias, UpBias: a.UpBias, Norm: a.Norm,
 			ReLU: a.Activation == ReLU, Eps: NormEps})
 	}
 	owners = make([]int32, rows)

@@ -24,7 +24,8 @@ func goldenTexts(f golden.File) []Encoding {
 	return texts
 }
 
-// TestGoldenForward compares the real model with PyTorch's states of twelve texts, of every token and pooled.
+// TestGoldenForward compares the real model with PyTorch's states of twelve texts, of every token
+// and pooled.
 func TestGoldenForward(t *testing.T) {
 	enc := openEncoder(t, golden.Model(t))
 	f := golden.Open(t, "forward.safetensors")
@@ -56,8 +57,8 @@ func rows(x []float32, d int) matrix {
 	return out
 }
 
-// tinies are models of several shapes: of whole registers, and of odd sizes; with every activation and
-// pooling.
+// tinies are models of several shapes: of whole registers, and of odd sizes; with every activation
+// and pooling.
 var tinies = []tiny{
 	{L: 2, H: 32, heads: 2, wide: 64, act: "gelu", pooling: "mean_tokens"},
 	{L: 3, H: 48, heads: 3, wide: 16, act: "relu", pooling: "cls_token"},
@@ -77,14 +78,16 @@ func adaptersOf(m tiny) (naives []*naiveAdapter, as []*Adapter) {
 	for i, c := range []struct {
 		b                int
 		relu, norm, bias bool
-	}{{8, false, true, false}, {3, true, false, true}, {20, false, true, true}, {4, true, true, true}, {5, false, false, false}} {
+	}{{8, false, true, false}, {3, true, false, true}, {20, false, true, true}, {4, true, true, true},
+		{5, false, false, false}} {
 		a := newNaiveAdapter(m, c.b, uint64(i+1), c.relu, c.norm, c.bias)
 		naives, as = append(naives, a), append(as, a.flat(m, m.L, c.bias))
 	}
 	return naives, as
 }
 
-// TestEmbedAgainstGo compares models and adapters of several shapes with the naive ones, all in one batch, and each text with itself alone, to the bit.
+// TestEmbedAgainstGo compares models and adapters of several shapes with the naive ones, all in one
+// batch, and each text with itself alone, to the bit.
 func TestEmbedAgainstGo(t *testing.T) {
 	for _, m := range tinies {
 		t.Run(fmt.Sprintf("%+v", m), func(t *testing.T) {
@@ -104,20 +107,22 @@ func TestEmbedAgainstGo(t *testing.T) {
 			for i, text := range texts {
 				x := got[i*m.H : (i+1)*m.H]
 				ref := &naive{config: m.config(), weights: m.weights(), adapter: naives[owner[i]]}
-				golden.Near(t, fmt.Sprintf("text %d, adapter %d", i, owner[i]), x, ref.pool(ref.forward(text), enc.pooling), 2e-5, 2e-5)
+				golden.Near(t, fmt.Sprintf("text %d, adapter %d", i, owner[i]),
+					x, ref.pool(ref.forward(text), enc.pooling), 2e-5, 2e-5)
 				if alone := embed(t, enc, texts[i:i+1], owner[i:i+1], as); !slices.Equal(x, alone) {
 					t.Errorf("text %d: alone it has another vector than among %d", i, len(texts))
 				}
 			}
-			if !slices.Equal(bare(t, enc, tinyTexts), embed(t, enc, tinyTexts, make([]int, len(tinyTexts)), []*Adapter{nil})) {
+			if !slices.Equal(bare(t, enc, tinyTexts),
+				embed(t, enc, tinyTexts, make([]int, len(tinyTexts)), []*Adapter{nil})) {
 				t.Error("no owners: got other vectors than of owners without an adapter")
 			}
 		})
 	}
 }
 
-// TestStems: the part below a block is the naive one's, of each text the same alone and among others, and Upper makes of it what Embed makes of the text, to
-// the bit, and leaves it as it was.
+// TestStems: the part below a block is the naive one's, of each text the same alone and among
+// others, and Upper makes of it what Embed makes of the text, to the bit, and leaves it as it was.
 func TestStems(t *testing.T) {
 	for _, m := range tinies {
 		for from := range m.L {
@@ -133,7 +138,8 @@ func TestStems(t *testing.T) {
 				for i, text := range tinyTexts {
 					want := flat(ref.stem(text, from)) // sums of large terms
 					golden.Near(t, "stem", stems[i], want, 1e-5*largest(want), 0)
-					if alone, err := enc.Stems(tinyTexts[i:i+1], from); err != nil || !slices.Equal(alone[0], stems[i]) {
+					if alone, err := enc.Stems(tinyTexts[i:i+1], from); err != nil ||
+						!slices.Equal(alone[0], stems[i]) {
 						t.Errorf("text %d: alone it has another stem (%v)", i, err)
 					}
 				}
@@ -158,7 +164,8 @@ func largest(x []float32) (top float64) {
 	return top
 }
 
-// TestLastBlocks: an adapter in the last block only is the naive one there, and one whose lower blocks add nothing.
+// TestLastBlocks: an adapter in the last block only is the naive one there, and one whose lower
+// blocks add nothing.
 func TestLastBlocks(t *testing.T) {
 	m := tinyDefault
 	enc := openEncoder(t, m.writeF32(t))
@@ -176,7 +183,8 @@ func TestLastBlocks(t *testing.T) {
 	}
 }
 
-// TestEmbedConcurrent has many passes of many lengths at once, which share the model and its buffers.
+// TestEmbedConcurrent has many passes of many lengths at once, which share the model and its
+// buffers.
 func TestEmbedConcurrent(t *testing.T) {
 	for _, m := range []tiny{tinies[0], tinyDefault} {
 		enc := openEncoder(t, m.writeF32(t))
@@ -189,7 +197,8 @@ func TestEmbedConcurrent(t *testing.T) {
 				for j := range 50 {
 					n := 1 + (i+j)%len(tinyTexts)
 					x := make([]float32, n*m.H)
-					if err := enc.Embed(tinyTexts[:n], nil, nil, x, nil, nil); err != nil || !slices.Equal(x, want[:n*m.H]) {
+					if err := enc.Embed(tinyTexts[:n], nil, nil, x, nil, nil); err != nil ||
+						!slices.Equal(x, want[:n*m.H]) {
 						t.Errorf("another result beside others (%v)", err)
 					}
 				}
@@ -244,10 +253,12 @@ func TestEmbedRefuses(t *testing.T) {
 		"not fit 2":  {good, change(func(a *Adapter) { a.Norm = a.Norm[1:] })},
 		"that does":  {good, change(func(a *Adapter) { a.UpBias = make([]float32, 1) })},
 	} {
-		if err := enc.Embed([]Encoding{c.text}, []int{0}, []*Adapter{c.a}, make([]float32, m.H), nil, nil); err == nil || !strings.Contains(err.Error(), what) {
+		if err := enc.Embed([]Encoding{c.text}, []int{0}, []*Adapter{c.a}, make([]float32, m.H),
+			nil, nil); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
 		}
-		if _, err := enc.Stems([]Encoding{c.text}, 0); c.a == nil && (err == nil || !strings.Contains(err.Error(), what)) {
+		if _, err := enc.Stems([]Encoding{c.text}, 0); c.a == nil &&
+			(err == nil || !strings.Contains(err.Error(), what)) {
 			t.Errorf("%s: the stem gave %v", what, err)
 		}
 	}
@@ -273,7 +284,8 @@ func TestEmbedRefuses(t *testing.T) {
 	if _, err := enc.Stems([]Encoding{good}, 2); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
 		t.Errorf("stems of block 2: got %v", err)
 	}
-	if stems, err := enc.Stems(nil, 0); err != nil || len(stems) != 0 || enc.Upper(nil, 0, nil, nil, nil) != nil || enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
+	if stems, err := enc.Stems(nil, 0); err != nil || len(stems) != 0 || enc.Upper(nil, 0, nil, nil, nil) != nil ||
+		enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
 		t.Errorf("no texts: got %v, want nothing and no error", err)
 	}
 }

@@ -2,17 +2,19 @@ package model
 
 import "math"
 
-// Encoding is a text, or a pair, as the encoder takes it: [CLS] text [SEP], or [CLS] text [SEP] pair [SEP] with type 1 from the pair on.
+// Encoding is a text, or a pair, as the encoder takes it: [CLS] text [SEP], or [CLS] text [SEP]
+// pair [SEP] with type 1 from the pair on.
 type Encoding struct {
 	IDs       []int32
 	TypeIDs   []int32
 	Truncated bool // the limit cut something off
 }
 
-// Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are kept, special tokens included: a text
-// loses its end; of a pair the longer loses its end first, then both. 0 is no limit; a limit below MinTokens may leave special tokens
-// only, and never drops those.
-// Special tokens written out in the text, such as "[SEP]", become those tokens, as in Hugging Face's tokenizers.
+// Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are
+// kept, special tokens included: a text loses its end; of a pair the longer loses its end first,
+// then both. 0 is no limit; a limit below MinTokens may leave special tokens only, and never drops
+// those. Special tokens written out in the text, such as "[SEP]", become those tokens, as in
+// Hugging Face's tokenizers.
 func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	s := t.scanners.Get().(*scanner)
 	defer t.release(s)
@@ -58,8 +60,8 @@ func (s *scanner) run(ids []int32, text string, room int, all bool) ([]int32, in
 	return ids, s.n
 }
 
-// longestFirst says how many ids of two texts of n and m are kept in room. Where both must be cut the text that is longer, or the
-// second of two equals, gets the odd place.
+// longestFirst says how many ids of two texts of n and m are kept in room. Where both must be cut
+// the text that is longer, or the second of two equals, gets the odd place.
 func longestFirst(n, m, room int) (int, int) {
 	if n <= room && m <= room-n {
 		return n, m

@@ -8,8 +8,8 @@ import (
 	"github.com/xpeft/xpeft/internal/bert"
 )
 
-// Encoder is a frozen BERT. It is safe for concurrent use; its weights never change. Each pass runs on the
-// calling goroutine's thread.
+// Encoder is a frozen BERT. It is safe for concurrent use; its weights never change. Each pass runs
+// on the calling goroutine's thread.
 type Encoder struct {
 	config     Config
 	pooling    Pooling
@@ -30,9 +30,9 @@ type packing struct {
 	err   error
 }
 
-// NewEncoder takes a checkpoint over: Close closes it. After an error it is still the caller's. F32 weights
-// are not copied but read where they lie in the file, F16 and BF16 ones are widened now. The first pass
-// packs the large ones: 43 MB and 30 ms for MiniLM-L6.
+// NewEncoder takes a checkpoint over: Close closes it. After an error it is still the caller's. F32
+// weights are not copied but read where they lie in the file, F16 and BF16 ones are widened now.
+// The first pass packs the large ones: 43 MB and 30 ms for MiniLM-L6.
 func NewEncoder(c *Checkpoint) (*Encoder, error) {
 	r := weightReader{checkpoint: c}
 	w := r.weights()
@@ -74,8 +74,8 @@ func (e *Encoder) Blocks() int { return e.config.NumHiddenLayers }
 // ErrNoKernel marks a kernel that this processor, or this build, cannot run.
 var ErrNoKernel = bert.ErrNoKernel
 
-// KnownKernel says whether [Encoder.UseKernel] knows the name: "avx512", "avx2", "portable", or "" for the
-// fastest that runs here.
+// KnownKernel says whether [Encoder.UseKernel] knows the name: "avx512", "avx2", "portable", or ""
+// for the fastest that runs here.
 func KnownKernel(name string) bool { return bert.KnownKernel(name) }
 
 // Kernel says what computes on this machine, unless another is forced.
@@ -84,8 +84,8 @@ func Kernel() string {
 	return name
 }
 
-// UseKernel forces a kernel. It is for before the first pass, and returns [ErrNoKernel] if that one does
-// not run here.
+// UseKernel forces a kernel. It is for before the first pass, and returns [ErrNoKernel] if that one
+// does not run here.
 func (e *Encoder) UseKernel(name string) error {
 	_, err := bert.Kernel(name)
 	if err == nil {
@@ -94,7 +94,8 @@ func (e *Encoder) UseKernel(name string) error {
 	return err
 }
 
-// Kernel says what computes: "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing after Close.
+// Kernel says what computes: "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing after
+// Close.
 func (e *Encoder) Kernel() string {
 	if e.closed.Load() {
 		return ""
@@ -103,15 +104,15 @@ func (e *Encoder) Kernel() string {
 	return name
 }
 
-// OuterNorm is the norm that ends a block, around the adapter's place: its affine, [d] each, and its ε. Do
-// not write it; it is a view that ends with Close.
+// OuterNorm is the norm that ends a block, around the adapter's place: its affine, [d] each, and
+// its ε. Do not write it; it is a view that ends with Close.
 func (e *Encoder) OuterNorm(block int) (weight, bias []float32, eps float32) {
 	n := e.weights.Blocks[block].FFN
 	return n.Weight, n.Bias, e.weights.Eps
 }
 
-// Pooler is the layer w [d,d], b [d] of x = tanh(w·h + b), where h is [CLS]'s state: a view, as OuterNorm's.
-// They are nil unless the pooling is the pooler.
+// Pooler is the layer w [d,d], b [d] of x = tanh(w·h + b), where h is [CLS]'s state: a view, as
+// OuterNorm's. They are nil unless the pooling is the pooler.
 func (e *Encoder) Pooler() (w, b []float32) {
 	if e.weights.Pooler == nil {
 		return nil, nil

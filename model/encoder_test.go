@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/internal/half"
 )
 
-// TestDTypes: a file of halves gives what a file of the same values in F32 gives, and nearly what the unrounded weights give.
+// TestDTypes: a file of halves gives what a file of the same values in F32 gives, and nearly what
+// the unrounded weights give.
 func TestDTypes(t *testing.T) {
 	m := tinyDefault
 	embedOf := func(t *testing.T, dir string) []float32 { return bare(t, openEncoder(t, dir), tinyTexts) }
@@ -89,7 +90,8 @@ func TestEncoderParts(t *testing.T) {
 		}
 	}
 	w, b := enc.Pooler()
-	if enc.Pooling() != PoolPooler || !slices.Equal(w, weights["pooler.dense.weight"]) || !slices.Equal(b, weights["pooler.dense.bias"]) {
+	if enc.Pooling() != PoolPooler || !slices.Equal(w, weights["pooler.dense.weight"]) ||
+		!slices.Equal(b, weights["pooler.dense.bias"]) {
 		t.Errorf("got another pooler than the checkpoint's, %d values", len(w))
 	}
 	if w, b := openEncoder(t, tinyDefault.writeF32(t)).Pooler(); w != nil || b != nil {
@@ -104,8 +106,10 @@ func TestAdapterZero(t *testing.T) {
 	_, as := adaptersOf(tinyDefault)
 	for i, a := range as[1:] {
 		z := a.Zero()
-		for j, parts := range [][2][]float32{{a.Down, z.Down}, {a.Up, z.Up}, {a.DownBias, z.DownBias}, {a.UpBias, z.UpBias}, {a.Norm, z.Norm}} {
-			if len(parts[0]) != len(parts[1]) || (parts[0] == nil) != (parts[1] == nil) || slices.ContainsFunc(parts[1], func(v float32) bool { return v != 0 }) {
+		for j, parts := range [][2][]float32{{a.Down, z.Down}, {a.Up, z.Up}, {a.DownBias, z.DownBias},
+			{a.UpBias, z.UpBias}, {a.Norm, z.Norm}} {
+			if len(parts[0]) != len(parts[1]) || (parts[0] == nil) != (parts[1] == nil) ||
+				slices.ContainsFunc(parts[1], func(v float32) bool { return v != 0 }) {
 				t.Errorf("adapter %d, part %d: got %d values, want %d zeros", i, j, len(parts[1]), len(parts[0]))
 			}
 		}
@@ -129,7 +133,8 @@ func TestEncoderClose(t *testing.T) {
 		}
 		x := make([]float32, enc.Hidden())
 		_, err := enc.Stems(tinyTexts[:1], 0)
-		for _, err := range []error{err, enc.Embed(tinyTexts[:1], nil, nil, x, nil, nil), enc.Upper([][]float32{x}, 0, nil, nil, x)} {
+		for _, err := range []error{err, enc.Embed(tinyTexts[:1], nil, nil, x, nil, nil),
+			enc.Upper([][]float32{x}, 0, nil, nil, x)} {
 			if err == nil || !strings.Contains(err.Error(), "closed") {
 				t.Errorf("after Close, used %t: got %v, want an error", used, err)
 			}
@@ -140,9 +145,11 @@ func TestEncoderClose(t *testing.T) {
 	}
 }
 
-// TestNewEncoderFails: by a missing tensor, at once or when it is packed; the checkpoint is then the caller's.
+// TestNewEncoderFails: by a missing tensor, at once or when it is packed; the checkpoint is then
+// the caller's.
 func TestNewEncoderFails(t *testing.T) {
-	for name, late := range map[string]bool{"encoder.layer.1.output.dense.weight": false, "encoder.layer.1.attention.self.value.bias": true} {
+	for name, late := range map[string]bool{"encoder.layer.1.output.dense.weight": false,
+		"encoder.layer.1.attention.self.value.bias": true} {
 		ckpt, err := OpenCheckpoint(tinyDefault.writeF32(t))
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +170,8 @@ func TestNewEncoderFails(t *testing.T) {
 	}
 }
 
-// TestCasedAndUncased: the folder decides whether case matters, to the tokens and so to the embedding.
+// TestCasedAndUncased: the folder decides whether case matters, to the tokens and so to the
+// embedding.
 func TestCasedAndUncased(t *testing.T) {
 	for _, lower := range []bool{false, true} {
 		dir := tinyDefault.writeF32(t)

@@ -6,9 +6,11 @@ import (
 )
 
 var (
-	// ErrUnsupported marks a well-formed model that this package cannot run: the message names what was found.
+	// ErrUnsupported marks a well-formed model that this package cannot run: the message names what
+	// was found.
 	ErrUnsupported = errors.New("model: unsupported")
-	// ErrCheckpoint marks a config.json, pooling or weights file that is damaged, or that does not fit the others.
+	// ErrCheckpoint marks a config.json, pooling or weights file that is damaged, or that does not
+	// fit the others.
 	ErrCheckpoint = errors.New("model: bad checkpoint")
 	// ErrTokenizer marks damaged tokenizer files.
 	ErrTokenizer = errors.New("model: bad tokenizer")

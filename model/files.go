@@ -40,7 +40,8 @@ func shown(dir fs.FS, name string) string {
 	return name
 }
 
-// readFile reads a small text file whole, up to a limit, so that no file decides how much is allocated.
+// readFile reads a small text file whole, up to a limit, so that no file decides how much is
+// allocated.
 func readFile(dir fs.FS, name string, limit int64) ([]byte, error) {
 	f, err := dir.Open(name)
 	if err != nil {

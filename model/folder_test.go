@@ -94,30 +94,52 @@ func TestFoldersRefused(t *testing.T) {
 			"config.json":           realConfig(t, map[string]any{"tokenizer_class": "BertJapaneseTokenizer"}),
 			"tokenizer_config.json": `{"do_lower_case":false,"word_tokenizer_type":"mecab","subword_tokenizer_type":"character","model_max_length":512}`,
 		}, ErrUnsupported, []string{"config.json", "tokenizer_class", "BertJapaneseTokenizer"}},
-		{"cased without a config", tokenizerFiles, map[string]string{"vocab.txt": cased}, ErrUnsupported, []string{"vocab.txt", `"Apple"`, "do_lower_case"}},
-		{"one type", nil, map[string]string{"config.json": realConfig(t, map[string]any{"type_vocab_size": 1})}, ErrUnsupported, []string{"config.json", "type_vocab_size"}},
+		{"cased without a config", tokenizerFiles, map[string]string{"vocab.txt": cased}, ErrUnsupported,
+			[]string{"vocab.txt", `"Apple"`, "do_lower_case"}},
+		{"one type", nil, map[string]string{"config.json": realConfig(t, map[string]any{"type_vocab_size": 1})},
+			ErrUnsupported, []string{"config.json", "type_vocab_size"}},
 		{"Git LFS pointer", nil, map[string]string{"model.safetensors": "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("0", 64) + "\nsize 90868376\n"},
 			ErrCheckpoint, []string{"model.safetensors", "Git LFS pointer", "git lfs pull"}},
-		{"vocabulary as pointer", nil, map[string]string{"tokenizer.json": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 466247\n"},
+		{"vocabulary as pointer", nil,
+			map[string]string{"tokenizer.json": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize " +
+				"466247\n"},
 			ErrTokenizer, []string{"tokenizer.json", "Git LFS pointer"}},
-		{"HTML", nil, map[string]string{"model.safetensors": "<!DOCTYPE html><html><body>403 Forbidden</body></html>"}, ErrCheckpoint, []string{"HTML page", "download"}},
-		{"config as HTML", nil, map[string]string{"config.json": "\n<HTML>"}, ErrCheckpoint, []string{"config.json", "HTML page"}},
-		{"cut off", nil, map[string]string{"model.safetensors": weights[:1<<20]}, ErrCheckpoint, []string{"cut off", "download it again"}},
-		{"cut off in its header", nil, map[string]string{"model.safetensors": weights[:100]}, ErrCheckpoint, []string{"cut off", "download it again"}},
-		{"empty", nil, map[string]string{"model.safetensors": ""}, ErrCheckpoint, []string{"empty", "download it again"}},
-		{"a server's words", nil, map[string]string{"model.safetensors": "Invalid username or password."}, ErrCheckpoint, []string{"text, not weights", "Invalid username"}},
-		{"zeros", nil, map[string]string{"model.safetensors": strings.Repeat("\x00", 4096)}, ErrCheckpoint, []string{"zeros", "download"}},
-		{"pickle", nil, map[string]string{"model.safetensors": "PK\x03\x04\x00\x00\x08\x08"}, ErrCheckpoint, []string{"PyTorch", "safetensors"}},
-		{"shards", []string{"model.safetensors"}, map[string]string{"model.safetensors.index.json": "{}"}, ErrUnsupported, []string{"several files", "max_shard_size"}},
-		{"PyTorch", []string{"model.safetensors"}, map[string]string{"pytorch_model.bin": ""}, ErrUnsupported, []string{"pytorch_model.bin", "save_pretrained"}},
-		{"ONNX", []string{"model.safetensors"}, map[string]string{"onnx/model.onnx": ""}, ErrUnsupported, []string{"onnx/model.onnx"}},
-		{"PEFT", nil, map[string]string{"adapter_config.json": `{"peft_type":"LORA"}`}, ErrUnsupported, []string{"adapter_config.json", "LORA"}},
-		{"Dense", nil, map[string]string{"modules.json": strings.Replace(readReal(t, "modules.json"), "models.Normalize", "models.Dense", 1)},
+		{"HTML", nil, map[string]string{"model.safetensors": "<!DOCTYPE html><html><body>403 " +
+			"Forbidden</body></html>"}, ErrCheckpoint, []string{"HTML page", "download"}},
+		{"config as HTML", nil, map[string]string{"config.json": "\n<HTML>"}, ErrCheckpoint,
+			[]string{"config.json", "HTML page"}},
+		{"cut off", nil, map[string]string{"model.safetensors": weights[:1<<20]}, ErrCheckpoint,
+			[]string{"cut off", "download it again"}},
+		{"cut off in its header", nil, map[string]string{"model.safetensors": weights[:100]}, ErrCheckpoint,
+			[]string{"cut off", "download it again"}},
+		{"empty", nil, map[string]string{"model.safetensors": ""}, ErrCheckpoint,
+			[]string{"empty", "download it again"}},
+		{"a server's words", nil, map[string]string{"model.safetensors": "Invalid username or password."},
+			ErrCheckpoint, []string{"text, not weights", "Invalid username"}},
+		{"zeros", nil, map[string]string{"model.safetensors": strings.Repeat("\x00", 4096)}, ErrCheckpoint,
+			[]string{"zeros", "download"}},
+		{"pickle", nil, map[string]string{"model.safetensors": "PK\x03\x04\x00\x00\x08\x08"}, ErrCheckpoint,
+			[]string{"PyTorch", "safetensors"}},
+		{"shards", []string{"model.safetensors"}, map[string]string{"model.safetensors.index.json": "{}"},
+			ErrUnsupported, []string{"several files", "max_shard_size"}},
+		{"PyTorch", []string{"model.safetensors"}, map[string]string{"pytorch_model.bin": ""}, ErrUnsupported,
+			[]string{"pytorch_model.bin", "save_pretrained"}},
+		{"ONNX", []string{"model.safetensors"}, map[string]string{"onnx/model.onnx": ""}, ErrUnsupported,
+			[]string{"onnx/model.onnx"}},
+		{"PEFT", nil, map[string]string{"adapter_config.json": `{"peft_type":"LORA"}`}, ErrUnsupported,
+			[]string{"adapter_config.json", "LORA"}},
+		{"Dense", nil, map[string]string{"modules.json": strings.Replace(readReal(t, "modules.json"),
+			"models.Normalize", "models.Dense", 1)},
 			ErrUnsupported, []string{"modules.json", "sentence_transformers.models.Dense"}},
-		{"quantized", nil, map[string]string{"config.json": realConfig(t, map[string]any{"quantization_config": map[string]any{"bits": 4}})}, ErrUnsupported, []string{"quantization_config"}},
-		{"own code", nil, map[string]string{"config.json": realConfig(t, map[string]any{"auto_map": map[string]any{"AutoModel": "m.M"}})}, ErrUnsupported, []string{"auto_map"}},
-		{"pruned", nil, map[string]string{"config.json": realConfig(t, map[string]any{"pruned_heads": map[string]any{"0": []int{1}}})}, ErrUnsupported, []string{"pruned_heads"}},
-		{"another vocab.txt", nil, map[string]string{"vocab.txt": strings.Replace(vocab, "[unused1]\n", "apfel\n", 1)}, ErrUnsupported, []string{"vocab.txt", "tokenizer.json", `"apfel"`}},
+		{"quantized", nil, map[string]string{"config.json": realConfig(t,
+			map[string]any{"quantization_config": map[string]any{"bits": 4}})}, ErrUnsupported,
+			[]string{"quantization_config"}},
+		{"own code", nil, map[string]string{"config.json": realConfig(t,
+			map[string]any{"auto_map": map[string]any{"AutoModel": "m.M"}})}, ErrUnsupported, []string{"auto_map"}},
+		{"pruned", nil, map[string]string{"config.json": realConfig(t,
+			map[string]any{"pruned_heads": map[string]any{"0": []int{1}}})}, ErrUnsupported, []string{"pruned_heads"}},
+		{"another vocab.txt", nil, map[string]string{"vocab.txt": strings.Replace(vocab, "[unused1]\n", "apfel\n",
+			1)}, ErrUnsupported, []string{"vocab.txt", "tokenizer.json", `"apfel"`}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,8 +158,11 @@ func TestFoldersRefused(t *testing.T) {
 
 // TestSpecialMapFolder: a folder whose special tokens are named in special_tokens_map.json alone.
 func TestSpecialMapFolder(t *testing.T) {
-	vocab := strings.Replace(strings.Replace(readReal(t, "vocab.txt"), "[unused1]\n", "<s>\n", 1), "[unused2]\n", "</s>\n", 1)
-	tok, err := LoadTokenizer(realFolder(t, tokenizerFiles, map[string]string{"vocab.txt": vocab, "special_tokens_map.json": `{"cls_token":"<s>","sep_token":{"content":"</s>"}}`}))
+	vocab := strings.Replace(strings.Replace(readReal(t, "vocab.txt"), "[unused1]\n", "<s>\n", 1), "[unused2]\n",
+		"</s>\n", 1)
+	tok, err := LoadTokenizer(realFolder(t, tokenizerFiles,
+		map[string]string{"vocab.txt": vocab,
+			"special_tokens_map.json": `{"cls_token":"<s>","sep_token":{"content":"</s>"}}`}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +179,8 @@ func TestBlankLines(t *testing.T) {
 	want := realTokenizer(t)
 	vocab := readReal(t, "vocab.txt")
 	for name, text := range map[string]string{
-		"one": vocab + "\n", "three": vocab + "\n\n \n", "CRLF": strings.ReplaceAll(vocab, "\n", "\r\n") + "\r\n", "no line end": strings.TrimSpace(vocab),
+		"one": vocab + "\n", "three": vocab + "\n\n \n", "CRLF": strings.ReplaceAll(vocab, "\n", "\r\n") + "\r\n",
+		"no line end": strings.TrimSpace(vocab),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := realFolder(t, tokenizerFiles, map[string]string{"vocab.txt": text})
@@ -166,7 +192,8 @@ func TestBlankLines(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tok.VocabSize() != want.VocabSize() || tok.Digest(128) != want.Digest(128) {
-				t.Errorf("got %d tokens, same digest: %t, want %d and true", tok.VocabSize(), tok.Digest(128) == want.Digest(128), want.VocabSize())
+				t.Errorf("got %d tokens, same digest: %t, want %d and true", tok.VocabSize(),
+					tok.Digest(128) == want.Digest(128), want.VocabSize())
 			}
 		})
 	}

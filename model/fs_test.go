@@ -37,7 +37,8 @@ func mapFS(t testing.TB, dir string) fstest.MapFS {
 func TestFS(t *testing.T) {
 	dir := tiny{L: 2, H: 20, heads: 2, act: "gelu", pooler: true, pooling: "cls_token"}.writeF32(t)
 	writeFile(t, dir, "vocab.txt", lowerVocab)
-	writeFile(t, dir, "modules.json", `[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling/","type":"sentence_transformers.models.Pooling"}]`)
+	writeFile(t, dir, "modules.json",
+		`[{"path":"","type":"sentence_transformers.models.Transformer"},{"path":"1_Pooling/","type":"sentence_transformers.models.Pooling"}]`)
 	writeFile(t, dir, "special_tokens_map.json", `{"cls_token":"<s>","sep_token":{"content":"</s>"}}`)
 	plain, err := OpenCheckpoint(dir)
 	if err != nil {
@@ -104,13 +105,18 @@ func TestFSRefuses(t *testing.T) {
 		want error
 		text string
 	}{
-		"no config":       {gone: "config.json", want: fs.ErrNotExist, text: "config.json"},
-		"no weights":      {gone: "model.safetensors", want: fs.ErrNotExist, text: "model.safetensors"},
-		"other weights":   {gone: "model.safetensors", file: "onnx/model.onnx", want: ErrUnsupported, text: "onnx/model.onnx"},
-		"cut off":         {file: "model.safetensors", data: weights[:len(weights)-1], want: ErrCheckpoint, text: "model.safetensors"},
-		"a pointer":       {file: "model.safetensors", data: []byte("version https://git-lfs.github.com/spec/v1\n"), want: ErrCheckpoint, text: "Git LFS"},
-		"PEFT":            {file: "adapter_config.json", data: []byte(`{"peft_type":"LORA"}`), want: ErrUnsupported, text: "adapter_config.json"},
-		"large config":    {file: "config.json", data: bytes.Repeat([]byte(" "), maxConfigFile+1), want: ErrCheckpoint, text: "config.json: more than"},
+		"no config":  {gone: "config.json", want: fs.ErrNotExist, text: "config.json"},
+		"no weights": {gone: "model.safetensors", want: fs.ErrNotExist, text: "model.safetensors"},
+		"other weights": {gone: "model.safetensors", file: "onnx/model.onnx", want: ErrUnsupported,
+			text: "onnx/model.onnx"},
+		"cut off": {file: "model.safetensors", data: weights[:len(weights)-1], want: ErrCheckpoint,
+			text: "model.safetensors"},
+		"a pointer": {file: "model.safetensors", data: []byte("version https://git-lfs.github.com/spec/v1\n"),
+			want: ErrCheckpoint, text: "Git LFS"},
+		"PEFT": {file: "adapter_config.json", data: []byte(`{"peft_type":"LORA"}`), want: ErrUnsupported,
+			text: "adapter_config.json"},
+		"large config": {file: "config.json", data: bytes.Repeat([]byte(" "), maxConfigFile+1),
+			want: ErrCheckpoint, text: "config.json: more than"},
 		"no vocabulary":   {gone: "vocab.txt", want: fs.ErrNotExist, text: "neither tokenizer.json nor vocab.txt"},
 		"SentencePiece":   {file: "spiece.model", want: ErrUnsupported, text: "spiece.model"},
 		"vocabulary ends": {file: "vocab.txt", data: []byte("\xff"), want: ErrTokenizer, text: "vocab.txt: not UTF-8"},

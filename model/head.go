@@ -14,9 +14,10 @@ import (
 // ErrHead is a head whose shapes, labels, weights or bytes are bad.
 var ErrHead = errors.New("model: bad head")
 
-// Head is a classifier or a regressor over a pooled embedding x of d values: W·x + B, or W·tanh(W1·x + B1) + B, the two-layer head that
-// AdapterHub and the paper use. It is immutable once it is in use. It runs in Go, so rows of one batch may have heads of different
-// labels: a linear head of 30 labels at d=384 costs about 10 µs a row.
+// Head is a classifier or a regressor over a pooled embedding x of d values: W·x + B, or
+// W·tanh(W1·x + B1) + B, the two-layer head that AdapterHub and the paper use. It is immutable once
+// it is in use. It runs in Go, so rows of one batch may have heads of different labels: a linear
+// head of 30 labels at d=384 costs about 10 µs a row.
 type Head struct {
 	Labels []string  // C labels; none for a regressor
 	Hidden int       // d
@@ -40,7 +41,8 @@ func (h *Head) Outputs() int { return max(1, len(h.Labels)) }
 // Regression says whether the head gives a number instead of labels.
 func (h *Head) Regression() bool { return len(h.Labels) == 0 }
 
-// Label is the index of a label. White space around it and Unicode's forms do not count, unless the head has a label that is the very same.
+// Label is the index of a label. White space around it and Unicode's forms do not count, unless the
+// head has a label that is the very same.
 func (h *Head) Label(label string) (int, bool) {
 	i := slices.Index(h.Labels, label)
 	if i < 0 {
@@ -50,7 +52,8 @@ func (h *Head) Label(label string) (int, bool) {
 	return i, i >= 0
 }
 
-// CleanLabel is a label without the white space around it, in Unicode's composed form: labels that look alike are one.
+// CleanLabel is a label without the white space around it, in Unicode's composed form: labels that
+// look alike are one.
 func CleanLabel(label string) string { return norm.NFC.String(strings.TrimSpace(label)) }
 
 // Clone copies the head's weights, so that they may be trained.
@@ -62,29 +65,35 @@ func (h *Head) Clone() *Head {
 	return &c
 }
 
-// With is h with the rows of one more head, of labels that h does not have. They see what h's last layer sees, or, with fewer values, the last ones of it. Each counts as seen as often as a label of h on average, so
-// that Prior neither favours them nor the others. ErrHead if the two do not go together.
+// With is h with the rows of one more head, of labels that h does not have. They see what h's last
+// layer sees, or, with fewer values, the last ones of it. Each counts as seen as often as a label
+// of h on average, so that Prior neither favours them nor the others. ErrHead if the two do not go
+// together.
 func (h *Head) With(rows *Head) (*Head, error) {
 	if h.Regression() || rows.Regression() || rows.W1 != nil || rows.Hidden > h.Hidden {
-		return nil, fmt.Errorf("%w: rows of %d labels over %d values beside a head of %d over %d", ErrHead, len(rows.Labels), rows.Hidden, len(h.Labels), h.Hidden)
+		return nil, fmt.Errorf("%w: rows of %d labels over %d values beside a head of %d over %d", ErrHead,
+			len(rows.Labels), rows.Hidden, len(h.Labels), h.Hidden)
 	}
 	seen := 0
 	for _, n := range h.Counts {
 		seen += int(n)
 	}
 	c := *h
-	c.Labels, c.W, c.B = slices.Concat(h.Labels, rows.Labels), make([]float32, len(h.W)+len(rows.Labels)*h.Hidden), slices.Concat(h.B, rows.B)
+	c.Labels, c.W, c.B = slices.Concat(h.Labels, rows.Labels), make([]float32, len(h.W)+len(rows.Labels)*h.Hidden),
+		slices.Concat(h.B, rows.B)
 	copy(c.W, h.W)
 	for i := range rows.Labels {
 		copy(c.W[(len(h.Labels)+i+1)*h.Hidden-rows.Hidden:], rows.W[i*rows.Hidden:(i+1)*rows.Hidden])
 	}
-	c.Counts = append(slices.Clone(h.Counts), slices.Repeat([]uint32{uint32(seen / len(h.Labels))}, len(rows.Labels))...)
+	c.Counts = append(slices.Clone(h.Counts),
+		slices.Repeat([]uint32{uint32(seen / len(h.Labels))}, len(rows.Labels))...)
 	return &c, c.Validate()
 }
 
 // Rows are those of the labels from the given one on, as a head of their own for With.
 func (h *Head) Rows(from int) *Head {
-	return &Head{Labels: h.Labels[from:], Hidden: h.Hidden, W: h.W[from*h.Hidden:], B: h.B[from:], Counts: h.Counts[from:]}
+	return &Head{Labels: h.Labels[from:], Hidden: h.Hidden, W: h.W[from*h.Hidden:], B: h.B[from:],
+		Counts: h.Counts[from:]}
 }
 
 // Validate checks shapes, labels and that every weight is finite.
@@ -94,7 +103,8 @@ func (h *Head) Validate() error {
 		return fmt.Errorf("%w: %d labels over %d values", ErrHead, len(h.Labels), d)
 	}
 	if len(h.W) != C*d || len(h.B) != C || len(h.Counts) != C {
-		return fmt.Errorf("%w: W of %d, B of %d, counts of %d for C=%d, d=%d", ErrHead, len(h.W), len(h.B), len(h.Counts), C, d)
+		return fmt.Errorf("%w: W of %d, B of %d, counts of %d for C=%d, d=%d", ErrHead, len(h.W), len(h.B),
+			len(h.Counts), C, d)
 	}
 	if h.W1 != nil && len(h.W1) != d*d || len(h.B1) != len(h.W1)/d {
 		return fmt.Errorf("%w: W1 of %d, B1 of %d for d=%d", ErrHead, len(h.W1), len(h.B1), d)
@@ -135,8 +145,8 @@ func (h *Head) Logits(dst, x []float32) []float32 {
 //
 //	log((n_c + α·q_c)/(n + α)) − log q_c,  q_c = (m_c + 1)/(m + C)
 //
-// where n_c counts the profile's labels and m_c those that the head was trained on. α must be positive. It is nil, no prior, without
-// counts of the head's labels, and for a regressor.
+// where n_c counts the profile's labels and m_c those that the head was trained on. α must be
+// positive. It is nil, no prior, without counts of the head's labels, and for a regressor.
 func (h *Head) Prior(counts []uint32, alpha float64) []float32 {
 	if len(counts) != len(h.Labels) || h.Regression() {
 		return nil

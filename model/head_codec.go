@@ -6,8 +6,9 @@ import (
 	"math"
 )
 
-// The bytes of a head, little-endian: "XPH", version 1, flags (bit 0: two layers), C-or-0 and d as varints, the labels (varint length,
-// bytes), the counts as varints, then float32s: W, B and, with two layers, W1, B1. Nothing follows.
+// The bytes of a head, little-endian: "XPH", version 1, flags (bit 0: two layers), C-or-0 and d as
+// varints, the labels (varint length, bytes), the counts as varints, then float32s: W, B and, with
+// two layers, W1, B1. Nothing follows.
 
 const (
 	headMagic    = "XPH\x01"
@@ -42,8 +43,8 @@ func (h *Head) MarshalBinary() ([]byte, error) {
 	return out, nil
 }
 
-// UnmarshalBinary decodes what MarshalBinary wrote; anything else is an error that wraps ErrHead, and h is left as it was. It never allocates
-// more than a few times the data's length.
+// UnmarshalBinary decodes what MarshalBinary wrote; anything else is an error that wraps ErrHead,
+// and h is left as it was. It never allocates more than a few times the data's length.
 func (h *Head) UnmarshalBinary(data []byte) error {
 	r := headReader{data: data}
 	if string(r.bytes(len(headMagic))) != headMagic {

@@ -122,7 +122,8 @@ func TestHeadRoundTrip(t *testing.T) {
 	}
 }
 
-// decodesOrFails: bytes are an error that leaves the head as it was, or a head that encodes to them.
+// decodesOrFails: bytes are an error that leaves the head as it was, or a head that encodes to
+// them.
 func decodesOrFails(t *testing.T, what string, data []byte) (ok bool) {
 	t.Helper()
 	h := Head{Hidden: 77}

@@ -95,7 +95,8 @@ func (m mapper) find(want expectedWeight) (safetensors.Tensor, error) {
 	case !ok:
 		return t, checkpointf("no tensor %q, want one of shape %v", m.prefix+want.name, want.shape)
 	case want.name == typesName && want.shape[0] == 1 && !slices.Equal(t.Shape, want.shape):
-		return t, unsupportedf("config.json: type_vocab_size 1, but tensor %q of model.safetensors has shape %v: want them to agree", t.Name, t.Shape)
+		return t, unsupportedf("config.json: type_vocab_size 1, but tensor %q of model.safetensors has shape %v: "+
+			"want them to agree", t.Name, t.Shape)
 	case !slices.Equal(t.Shape, want.shape):
 		return t, checkpointf("tensor %q: shape %v, want %v", t.Name, t.Shape, want.shape)
 	}

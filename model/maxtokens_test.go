@@ -24,7 +24,8 @@ func TestDefaultMaxTokens(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeFile(t, dir, "vocab.txt", lowerVocab)
-			for name, text := range map[string]string{"sentence_bert_config.json": c.sentence, "tokenizer_config.json": c.config} {
+			for name, text := range map[string]string{"sentence_bert_config.json": c.sentence,
+				"tokenizer_config.json": c.config} {
 				if text != "" {
 					writeFile(t, dir, name, text)
 				}

@@ -45,7 +45,8 @@ func readModules(dir fs.FS, hidden int) (Pooling, error) {
 	}
 	for i, m := range modules {
 		if i > 2 || m.kind() != []string{"Transformer", "Pooling", "Normalize"}[i] {
-			return 0, unsupportedf("%s: %v in place %d, want Transformer, Pooling and perhaps Normalize, in this order", name, m, i)
+			return 0, unsupportedf("%s: %v in place %d, want Transformer, Pooling and perhaps Normalize, in "+
+				"this order", name, m, i)
 		}
 	}
 	switch {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// scanner runs a text through BertNormalizer, BertPreTokenizer and WordPiece in one pass: character by character, without a
-// normalised copy. Each method is one stage and hands on to the next.
+// scanner runs a text through BertNormalizer, BertPreTokenizer and WordPiece in one pass: character
+// by character, without a normalised copy. Each method is one stage and hands on to the next.
 type scanner struct {
 	t     *Tokenizer
 	word  []byte // the word being read, normalised
@@ -91,7 +91,8 @@ func (s *scanner) letters(run string) {
 	}
 }
 
-// clean reads one character beyond ASCII and returns its bytes. A byte that is no character counts as U+FFFD.
+// clean reads one character beyond ASCII and returns its bytes. A byte that is no character counts
+// as U+FFFD.
 func (s *scanner) clean(text string) int {
 	r, n := utf8.DecodeRuneInString(text)
 	han := s.t.flags.HandleChineseChars && isHan(r)
@@ -154,8 +155,9 @@ func (s *scanner) decompose(r rune, text string) {
 	}
 }
 
-// combine drops accents and holds back other combining characters until their run ends: NFD orders a run by class. Dropping before
-// the sort instead of after it gives the same, since the sort is stable.
+// combine drops accents and holds back other combining characters until their run ends: NFD orders
+// a run by class. Dropping before the sort instead of after it gives the same, since the sort is
+// stable.
 func (s *scanner) combine(r rune, class uint8) {
 	accent := r >= 0x80 && markChars.has(r)
 	if class != 0 {

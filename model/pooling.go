@@ -60,7 +60,8 @@ func readPooling(dir fs.FS, sub string, hidden int) (Pooling, error) {
 	return 0, unsupportedf("%s: pooling %q, want mean_tokens or cls_token alone", name, modes)
 }
 
-// poolingModes lists the modes that are on. The older spelling has a flag for each, the newer one field with a word.
+// poolingModes lists the modes that are on. The older spelling has a flag for each, the newer one
+// field with a word.
 func poolingModes(fields map[string]any) []string {
 	var modes []string
 	for key, v := range fields {

@@ -15,7 +15,8 @@ type sentenceSettings struct {
 // sentenceFiles are tried in this order, as sentence-transformers does: the name says little about
 // the model.
 var sentenceFiles = []string{
-	"sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
+	"sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json",
+	"sentence_camembert_config.json",
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
 }
 
@@ -33,7 +34,8 @@ func readSentenceSettings(dir fs.FS) (s sentenceSettings, err error) {
 			break
 		}
 	}
-	args := []neutral{{"tokenizer_args", []string{"{}"}}, {"tokenizer_kwargs", []string{"{}"}}, {"config_args", []string{"{}"}}, {"model_args", []string{"{}"}}}
+	args := []neutral{{"tokenizer_args", []string{"{}"}}, {"tokenizer_kwargs", []string{"{}"}},
+		{"config_args", []string{"{}"}}, {"model_args", []string{"{}"}}}
 	if err := wantNeutral(fields, s.file, args); err != nil {
 		return s, err
 	}

@@ -34,7 +34,8 @@ func (s *tokenizerSettings) readSpecial(dir fs.FS) error {
 		case own.token.Content == "":
 			own = mapped
 		case mapped.file != "" && mapped.token.Content != own.token.Content:
-			return unsupportedf("%s has %s %q, %s has %q: want them to agree", mapped.file, f.field, mapped.token.Content, tokenizerConfig, own.token.Content)
+			return unsupportedf("%s has %s %q, %s has %q: want them to agree", mapped.file, f.field,
+				mapped.token.Content, tokenizerConfig, own.token.Content)
 		}
 		s.special[f.field] = own
 	}
@@ -144,7 +145,8 @@ func (spec *tokenizerSpec) checkAdded(tokens []addedToken, file, beside string) 
 		case !ok:
 			return unsupportedf("%s: token %q, which %s does not have", file, token.Content, beside)
 		case id != token.ID:
-			return unsupportedf("%s: token %q has id %d, in %s %d: want them to agree", file, token.Content, token.ID, beside, id)
+			return unsupportedf("%s: token %q has id %d, in %s %d: want them to agree", file, token.Content, token.ID,
+				beside, id)
 		}
 	}
 	return nil

@@ -49,8 +49,9 @@ func naiveOf(t *testing.T, enc *Encoder) *naive {
 	return &naive{config: enc.Config(), weights: weights}
 }
 
-// TestTaps compares the real model's taps with the naive ones, bare and with an adapter in the last blocks. Of a model that pools by the mean, the last one is the
-// embedding itself; a text has the same alone and in a batch; taps change no embedding.
+// TestTaps compares the real model's taps with the naive ones, bare and with an adapter in the last
+// blocks. Of a model that pools by the mean, the last one is the embedding itself; a text has the
+// same alone and in a batch; taps change no embedding.
 func TestTaps(t *testing.T) {
 	enc := openEncoder(t, golden.Model(t))
 	texts, d, L := goldenTexts(golden.Open(t, "forward.safetensors"))[:5], enc.Hidden(), enc.Blocks()
@@ -78,7 +79,8 @@ func TestTaps(t *testing.T) {
 				for i, s := range all {
 					golden.Near(t, "pooled", x[i*d:(i+1)*d], ref.pool(s[L], PoolMean), 2e-6, 2e-5)
 					for k, l := range taps {
-						golden.Near(t, fmt.Sprint("tap ", l), tapped(states, i, k, n, d), ref.pool(s[l], PoolMean), 2e-6, 2e-5)
+						golden.Near(t, fmt.Sprint("tap ", l), tapped(states, i, k, n, d), ref.pool(s[l], PoolMean),
+							2e-6, 2e-5)
 					}
 				}
 				if !slices.Equal(x, embed(t, enc, texts, owner, as)) {
@@ -88,7 +90,8 @@ func TestTaps(t *testing.T) {
 					if n > 0 && taps[n-1] == L && !slices.Equal(tapped(states, i, n-1, n, d), x[i*d:(i+1)*d]) {
 						t.Errorf("text %d: got a last tap that is not its embedding", i)
 					}
-					if _, alone := tap(t, enc, texts[i:i+1], owner[:1], as, taps); !slices.Equal(alone, states[i*n*d:(i+1)*n*d]) {
+					if _, alone := tap(t, enc, texts[i:i+1], owner[:1], as, taps); !slices.Equal(alone,
+						states[i*n*d:(i+1)*n*d]) {
 						t.Errorf("text %d: got other taps alone than among %d", i, len(texts))
 					}
 				}
@@ -97,7 +100,8 @@ func TestTaps(t *testing.T) {
 	}
 }
 
-// TestTapsAgainstGo compares with the naive pass, for every pooling, with adapters of several kinds in one batch.
+// TestTapsAgainstGo compares with the naive pass, for every pooling, with adapters of several kinds
+// in one batch.
 func TestTapsAgainstGo(t *testing.T) {
 	for _, m := range tinies {
 		t.Run(fmt.Sprintf("%+v", m), func(t *testing.T) {
@@ -114,14 +118,16 @@ func TestTapsAgainstGo(t *testing.T) {
 				golden.Near(t, "pooled", x[i*m.H:(i+1)*m.H], ref.pool(all[m.L], enc.pooling), 2e-5, 2e-5)
 				for k, l := range taps {
 					want := ref.pool(all[l], PoolMean)
-					golden.Near(t, fmt.Sprintf("text %d, tap %d", i, l), tapped(states, i, k, len(taps), m.H), want, 2e-5, 2e-5)
+					golden.Near(t, fmt.Sprintf("text %d, tap %d", i, l), tapped(states, i, k, len(taps), m.H), want,
+						2e-5, 2e-5)
 				}
 			}
 		})
 	}
 }
 
-// TestTapsRefuse: what is no tap of the model, or no place for the states, is an error, and a panic of the kernels.
+// TestTapsRefuse: what is no tap of the model, or no place for the states, is an error, and a panic
+// of the kernels.
 func TestTapsRefuse(t *testing.T) {
 	m := tinies[0]
 	enc := openEncoder(t, m.writeF32(t))
@@ -131,7 +137,8 @@ func TestTapsRefuse(t *testing.T) {
 		short int // values that are missing
 		want  string
 	}{
-		{[]int{-1}, 0, "taps [-1]"}, {[]int{3}, 0, "taps [3]"}, {[]int{1, 0}, 0, "taps [1 0]"}, {[]int{0, 1, 1}, 0, "taps [0 1 1]"}, {[]int{1 << 32}, 0, "taps [4294967296]"},
+		{[]int{-1}, 0, "taps [-1]"}, {[]int{3}, 0, "taps [3]"}, {[]int{1, 0}, 0, "taps [1 0]"},
+		{[]int{0, 1, 1}, 0, "taps [0 1 1]"}, {[]int{1 << 32}, 0, "taps [4294967296]"},
 		{[]int{0, 2}, 1, "63 of 2 taps"}, {[]int{0}, -32, "64 of 1 taps"}, {nil, -1, "1 of 0 taps"},
 	} {
 		states := make([]float32, len(c.taps)*m.H-c.short)

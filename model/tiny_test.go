@@ -30,8 +30,10 @@ func (m tiny) config() Config {
 		wide = 2*m.H + 3
 	}
 	return Config{
-		ModelType: "bert", VocabSize: 40, HiddenSize: m.H, NumHiddenLayers: m.L, NumAttentionHeads: m.heads, IntermediateSize: wide,
-		HiddenAct: m.act, MaxPositionEmbeddings: 16, TypeVocabSize: 2, LayerNormEps: 1e-12, PositionEmbeddingType: "absolute",
+		ModelType: "bert", VocabSize: 40, HiddenSize: m.H, NumHiddenLayers: m.L, NumAttentionHeads: m.heads,
+		IntermediateSize: wide,
+		HiddenAct:        m.act, MaxPositionEmbeddings: 16, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PositionEmbeddingType: "absolute",
 	}
 }
 
@@ -57,7 +59,8 @@ func (m tiny) weights() map[string][]float32 {
 }
 
 // write makes the model's folder. encode turns a weight into bytes of that dtype.
-func (m tiny) write(t testing.TB, weights map[string][]float32, prefix, dtype string, encode func([]byte, float32) []byte) string {
+func (m tiny) write(t testing.TB, weights map[string][]float32, prefix, dtype string,
+	encode func([]byte, float32) []byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	config, err := json.Marshal(m.config())

@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent use.
+// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent
+// use.
 type Tokenizer struct {
 	flags    tokenizerFlags
 	vocab    *vocab
@@ -90,13 +91,16 @@ func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
 // PadID is the id that fills a batch's shorter rows.
 func (t *Tokenizer) PadID() int32 { return t.pad }
 
-// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids, added tokens, vocabulary, maxTokens.
-// It does not depend on which files the tokenizer was read from.
+// Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids,
+// added tokens, vocabulary, maxTokens. It does not depend on which files the tokenizer was read
+// from.
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 	h := sha256.New()
 	f := t.flags
-	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d sep=%d unk=%d max=%d\n",
-		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep, t.unk, maxTokens)
+	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
+		"sep=%d unk=%d max=%d\n",
+		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
+		t.unk, maxTokens)
 	hashTokens(h, t.added.ids)
 	hashTokens(h, t.vocab.ids)
 	return [32]byte(h.Sum(nil))

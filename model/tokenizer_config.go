@@ -38,17 +38,22 @@ type stated struct {
 
 // specialFields are BERT's special tokens and their defaults.
 var specialFields = []struct{ field, fallback string }{
-	{"pad_token", "[PAD]"}, {"unk_token", "[UNK]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"}, {"mask_token", "[MASK]"},
+	{"pad_token", "[PAD]"}, {"unk_token", "[UNK]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"},
+	{"mask_token", "[MASK]"},
 }
 
 // otherTokens are fields of tokenizer_config.json that make tokens of another kind.
 var otherTokens = []neutral{
 	{"word_tokenizer_type", []string{`"basic"`}}, {"subword_tokenizer_type", []string{`"wordpiece"`}},
 	{"do_word_tokenize", []string{"true"}}, {"do_subword_tokenize", []string{"true"}},
-	{"mecab_kwargs", []string{"{}"}}, {"sudachi_kwargs", []string{"{}"}}, {"jumanpp_kwargs", []string{"{}"}}, {"sp_model_kwargs", []string{"{}"}}, {"spm_file", nil},
-	{"do_basic_tokenize", []string{"true"}}, {"never_split", []string{"[]"}}, {"do_split_on_punc", []string{"true"}}, {"clean_text", []string{"true"}},
-	{"wordpieces_prefix", []string{`"##"`}}, {"split_special_tokens", []string{"false"}}, {"add_prefix_space", []string{"false"}},
-	{"add_special_tokens", []string{"true"}}, {"add_bos_token", []string{"false"}}, {"add_eos_token", []string{"false"}},
+	{"mecab_kwargs", []string{"{}"}}, {"sudachi_kwargs", []string{"{}"}}, {"jumanpp_kwargs", []string{"{}"}},
+	{"sp_model_kwargs", []string{"{}"}}, {"spm_file", nil},
+	{"do_basic_tokenize", []string{"true"}}, {"never_split", []string{"[]"}}, {"do_split_on_punc", []string{"true"}},
+	{"clean_text", []string{"true"}},
+	{"wordpieces_prefix", []string{`"##"`}}, {"split_special_tokens", []string{"false"}},
+	{"add_prefix_space", []string{"false"}},
+	{"add_special_tokens", []string{"true"}}, {"add_bos_token", []string{"false"}},
+	{"add_eos_token", []string{"false"}},
 	{"truncation_side", []string{`"right"`}}, {"padding_side", []string{`"right"`}},
 	{"auto_map", []string{"{}"}}, {"fast_tokenizer_files", []string{"[]"}},
 }

@@ -10,7 +10,8 @@ import (
 
 // otherVocabularies belong to tokenizers that are not WordPiece.
 var otherVocabularies = []string{
-	"spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "tokenizer.model", "unigram.json", "merges.txt", "vocab.json", "bpe.codes", "vocab.bpe",
+	"spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "tokenizer.model", "unigram.json",
+	"merges.txt", "vocab.json", "bpe.codes", "vocab.bpe",
 	"tekken.json",
 }
 
@@ -37,10 +38,12 @@ func LoadTokenizerFS(fsys fs.FS) (*Tokenizer, error) {
 		return nil, err
 	}
 	if settings.sentence.lowercase && !spec.flags.Lowercase {
-		return nil, unsupportedf("%s has do_lower_case true, where the tokenizer's is false: want them to agree", settings.sentence.file)
+		return nil, unsupportedf("%s has do_lower_case true, where the tokenizer's is false: want them to agree",
+			settings.sentence.file)
 	}
 	if settings.lower != nil && *settings.lower != spec.flags.Lowercase {
-		return nil, unsupportedf("config.json has do_lower_case %t, where the tokenizer's is %t: want them to agree", *settings.lower, spec.flags.Lowercase)
+		return nil, unsupportedf("config.json has do_lower_case %t, where the tokenizer's is %t: want them to agree",
+			*settings.lower, spec.flags.Lowercase)
 	}
 	t, err := newTokenizer(spec)
 	if err != nil {
@@ -70,7 +73,8 @@ func readSpec(dir fs.FS, s tokenizerSettings) (*tokenizerSpec, error) {
 	case text != nil:
 		spec, err = readVocabSpec(text, s)
 	default:
-		return nil, fmt.Errorf("%w: %s has neither tokenizer.json nor vocab.txt: %w", ErrTokenizer, shown(dir, "."), fs.ErrNotExist)
+		return nil, fmt.Errorf("%w: %s has neither tokenizer.json nor vocab.txt: %w", ErrTokenizer, shown(dir, "."),
+			fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, err
@@ -109,9 +113,11 @@ func readJSONSpec(b, vocab []byte, s tokenizerSettings) (*tokenizerSpec, error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, token := range []struct{ field, got string }{{"cls_token", spec.cls}, {"sep_token", spec.sep}, {"unk_token", spec.unk}} {
+	for _, token := range []struct{ field, got string }{{"cls_token", spec.cls}, {"sep_token", spec.sep},
+		{"unk_token", spec.unk}} {
 		if t := s.special[token.field]; t.file != "" && t.token.Content != token.got {
-			return nil, unsupportedf("%s has %s %q, tokenizer.json %q: want them to agree", t.file, token.field, t.token.Content, token.got)
+			return nil, unsupportedf("%s has %s %q, tokenizer.json %q: want them to agree", t.file, token.field,
+				t.token.Content, token.got)
 		}
 	}
 	if err := spec.checkAdded(s.decoder, tokenizerConfig+": added_tokens_decoder", "tokenizer.json"); err != nil {
@@ -151,17 +157,20 @@ func (spec *tokenizerSpec) checkVocab(ids map[string]int32) error {
 	if first == "" {
 		return nil
 	}
-	return unsupportedf("vocab.txt has token %q with id %d, tokenizer.json does not: want them to agree, or one of them", first, ids[first])
+	return unsupportedf("vocab.txt has token %q with id %d, tokenizer.json does not: want them to agree, or one "+
+		"of them", first, ids[first])
 }
 
 // readVocabSpec is a folder without tokenizer.json: vocab.txt and the defaults of BertTokenizer.
 func readVocabSpec(text []byte, s tokenizerSettings) (*tokenizerSpec, error) {
 	if !s.isBERT() {
-		return nil, unsupportedf("%s: tokenizer_class %q without tokenizer.json, want BertTokenizer", tokenizerConfig, s.class)
+		return nil, unsupportedf("%s: tokenizer_class %q without tokenizer.json, want BertTokenizer", tokenizerConfig,
+			s.class)
 	}
 	token := func(field string) string { return s.special[field].token.Content }
 	spec := &tokenizerSpec{vocab: parseVocabText(text), prefix: "##", maxChars: 100,
-		cls: token("cls_token"), sep: token("sep_token"), unk: token("unk_token"), pad: token("pad_token"), added: s.decoder}
+		cls: token("cls_token"), sep: token("sep_token"), unk: token("unk_token"), pad: token("pad_token"),
+		added: s.decoder}
 	spec.flags = s.override(normalizerSettings{lowercase: true, han: true}).flags(true)
 	said := s.sentence.lowercase || string(orNull(s.fields["do_lower_case"])) != "null"
 	if said {

@@ -173,7 +173,8 @@ func (spec *tokenizerSpec) parseTemplate(b json.RawMessage) error {
 	if err := json.Unmarshal(b, &p); err != nil {
 		return tokenizerf("tokenizer.json: post_processor: %v", err)
 	}
-	unsupported := unsupportedf("tokenizer.json: post_processor template %v and %v, want [CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1", p.Single, p.Pair)
+	unsupported := unsupportedf("tokenizer.json: post_processor template %v and %v, want [CLS]:0 A:0 [SEP]:0 B:1 "+
+		"[SEP]:1", p.Single, p.Pair)
 	if len(p.Single) != 3 || p.Single[0].Special == nil || p.Single[2].Special == nil {
 		return unsupported
 	}

@@ -36,22 +36,28 @@ func loadJSON(t *testing.T, file, config string) (*Tokenizer, error) {
 
 func TestTokenizerJSON(t *testing.T) {
 	bertProcessing := smallJSON[:strings.Index(smallJSON, `"post_processor"`)] +
-		`"post_processor":{"type":"BertProcessing","sep":["[SEP]",2],"cls":["[CLS]",1]},` + smallJSON[strings.Index(smallJSON, `"model"`):]
+		`"post_processor":{"type":"BertProcessing","sep":["[SEP]",2],"cls":["[CLS]",1]},` +
+		smallJSON[strings.Index(smallJSON, `"model"`):]
 	cased := strings.Replace(smallJSON, `"lowercase":true`, `"lowercase":false`, 1)
 	cases := []struct {
 		name, file, config, text string
 		want                     []int32
 	}{
 		{"template", smallJSON, ``, "unable É x", []int32{1, 3, 4, 7, 0, 2}},
-		{"typed model", strings.Replace(smallJSON, `"unk_token"`, `"type":"WordPiece","unk_token"`, 1), ``, "un", []int32{1, 3, 2}},
+		{"typed model", strings.Replace(smallJSON, `"unk_token"`, `"type":"WordPiece","unk_token"`, 1), ``, "un",
+			[]int32{1, 3, 2}},
 		{"BertProcessing", bertProcessing, ``, "un [SEP]", []int32{1, 3, 2, 2}},
 		{"cased", cased, ``, "É é E", []int32{1, 5, 6, 0, 2}},
 		{"accents kept", strings.Replace(smallJSON, `null`, `false`, 1), ``, "É", []int32{1, 6, 2}},
-		// transformers' BertTokenizerFast lets tokenizer_config.json decide; other classes do not look there.
+		// transformers' BertTokenizerFast lets tokenizer_config.json decide; other classes do not
+		// look there.
 		{"overridden", smallJSON, `{"do_lower_case":false}`, "É é", []int32{1, 5, 6, 2}},
-		{"accents overridden", strings.Replace(smallJSON, `null`, `false`, 1), `{"strip_accents":null}`, "É", []int32{1, 7, 2}},
-		{"not overridden", smallJSON, `{"do_lower_case":false,"tokenizer_class":"PreTrainedTokenizerFast"}`, "É é", []int32{1, 7, 7, 2}},
-		{"null is unsaid", cased, `{"do_lower_case":null,"tokenizer_class":"BertTokenizerFast"}`, "É", []int32{1, 5, 2}},
+		{"accents overridden", strings.Replace(smallJSON, `null`, `false`, 1), `{"strip_accents":null}`, "É",
+			[]int32{1, 7, 2}},
+		{"not overridden", smallJSON, `{"do_lower_case":false,"tokenizer_class":"PreTrainedTokenizerFast"}`, "É é",
+			[]int32{1, 7, 7, 2}},
+		{"null is unsaid", cased, `{"do_lower_case":null,"tokenizer_class":"BertTokenizerFast"}`, "É",
+			[]int32{1, 5, 2}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,7 +88,8 @@ func TestTokenizerJSONErrors(t *testing.T) {
 		{"no normalizer", `"normalizer"`, `"x"`, ErrUnsupported, `normalizer "null"`},
 		{"pre-tokenizer", `"BertPreTokenizer"`, `"ByteLevel"`, ErrUnsupported, `"ByteLevel"`},
 		{"post-processor", `"TemplateProcessing"`, `"RobertaProcessing"`, ErrUnsupported, `"RobertaProcessing"`},
-		{"template order", `{"Sequence":{"id":"A","type_id":0}}`, `{"Sequence":{"id":"B","type_id":0}}`, ErrUnsupported, "template"},
+		{"template order", `{"Sequence":{"id":"A","type_id":0}}`, `{"Sequence":{"id":"B","type_id":0}}`,
+			ErrUnsupported, "template"},
 		{"template type", `"type_id":1`, `"type_id":0`, ErrUnsupported, "template"},
 		{"template empty", `{"SpecialToken":{"id":"C","type_id":0}}`, `{}`, ErrUnsupported, "template"},
 		{"template tokens", `"tokens":["[CLS]"]`, `"tokens":[]`, ErrTokenizer, `"C"`},
@@ -94,7 +101,8 @@ func TestTokenizerJSONErrors(t *testing.T) {
 		{"huge id", `"un":3`, `"un":4194304`, ErrTokenizer, `"un"`},
 		{"id of no integer", `"un":3`, `"un":"3"`, ErrTokenizer, "vocab"},
 		{"no vocabulary", `"vocab"`, `"x"`, ErrUnsupported, "model"},
-		{"limit", `"max_input_chars_per_word":100`, `"max_input_chars_per_word":0`, ErrTokenizer, "max_input_chars_per_word"},
+		{"limit", `"max_input_chars_per_word":100`, `"max_input_chars_per_word":0`, ErrTokenizer,
+			"max_input_chars_per_word"},
 		{"flag", `"lowercase":true`, `"lowercase":"yes"`, ErrTokenizer, "normalizer"},
 	}
 	for _, c := range cases {
@@ -118,7 +126,8 @@ func TestTokenizerJSONCut(t *testing.T) {
 	}
 }
 
-// TestTokenizerOdd: random characters, special tokens, combining marks in disorder, under seven sets of flags, as Hugging Face encodes them.
+// TestTokenizerOdd: random characters, special tokens, combining marks in disorder, under seven
+// sets of flags, as Hugging Face encodes them.
 func TestTokenizerOdd(t *testing.T) {
 	var file map[string]json.RawMessage
 	b, err := os.ReadFile(filepath.Join(modelDir(t), "tokenizer.json"))

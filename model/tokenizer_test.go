@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// modelDir is the folder of all-MiniLM-L6-v2. A test that needs it fails without it: golden vectors are never skipped.
+// modelDir is the folder of all-MiniLM-L6-v2. A test that needs it fails without it: golden vectors
+// are never skipped.
 func modelDir(tb testing.TB) string {
 	tb.Helper()
 	dir := os.Getenv("XPEFT_MODEL")
@@ -89,7 +90,8 @@ func checkGolden(t *testing.T, tok *Tokenizer, rows []goldenText) (wrong int) {
 		}
 		if !slices.Equal(e.IDs, row.IDs) || !slices.Equal(e.TypeIDs, types) {
 			wrong++
-			t.Errorf("%q, %q, %d:\ngot  %v %v\nwant %v %v", row.Text, row.Pair, row.MaxLength, e.IDs, e.TypeIDs, row.IDs, types)
+			t.Errorf("%q, %q, %d:\ngot  %v %v\nwant %v %v", row.Text, row.Pair, row.MaxLength, e.IDs, e.TypeIDs,
+				row.IDs, types)
 		}
 	}
 	return wrong
@@ -135,7 +137,8 @@ func TestLongestFirst(t *testing.T) {
 	}
 }
 
-// TestVocabFolder: vocab.txt and the default settings give the same tokenizer, and the same digest, as tokenizer.json.
+// TestVocabFolder: vocab.txt and the default settings give the same tokenizer, and the same digest,
+// as tokenizer.json.
 func TestVocabFolder(t *testing.T) {
 	want := realTokenizer(t)
 	dir := t.TempDir()
@@ -171,8 +174,10 @@ func writeFile(tb testing.TB, dir, name, text string) {
 	}
 }
 
-// smallVocab has a few words in both cases, with and without accents. Its ids are the positions here.
-var smallVocab = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "café", "Cafe", "Café", "un", "##able", "##s", "!", "你", "i̇", "你好", "a", "##a"}
+// smallVocab has a few words in both cases, with and without accents. Its ids are the positions
+// here.
+var smallVocab = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "café", "Cafe", "Café", "un",
+	"##able", "##s", "!", "你", "i̇", "你好", "a", "##a"}
 
 func smallTokenizer(tb testing.TB, config string) *Tokenizer {
 	tb.Helper()
@@ -227,7 +232,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestAddedTokens: the leftmost, of several the longest; ids beyond the vocabulary count in its size.
+// TestAddedTokens: the leftmost, of several the longest; ids beyond the vocabulary count in its
+// size.
 func TestAddedTokens(t *testing.T) {
 	added := `{"added_tokens_decoder":{"2":{"content":"[CLS]"},"40":{"content":"<a>"},"41":{"content":"<a><b>"},"42":{"content":"b>"}}}`
 	tok := smallTokenizer(t, added)
@@ -281,14 +287,23 @@ func TestLoadTokenizerErrors(t *testing.T) {
 		{"no [CLS]", map[string]string{"vocab.txt": "[UNK]\n[SEP]\na"}, ErrTokenizer, `"[CLS]"`},
 		{"empty", map[string]string{"vocab.txt": ""}, ErrTokenizer, "special token"},
 		{"not UTF-8", map[string]string{"vocab.txt": "[UNK]\n\xff"}, ErrTokenizer, "UTF-8"},
-		{"class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"RobertaTokenizer"}`}, ErrUnsupported, "RobertaTokenizer"},
-		{"flag", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`}, ErrTokenizer, "do_lower_case"},
-		{"token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"unk_token":5}`}, ErrTokenizer, "unk_token"},
-		{"config", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `[`}, ErrTokenizer, "tokenizer_config.json"},
-		{"added file", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"x":1}`}, ErrUnsupported, "added_tokens.json"},
-		{"added id", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"y"}}}`}, ErrTokenizer, `"x"`},
-		{"added clash", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"[CLS]"}}}`}, ErrTokenizer, "want 2"},
-		{"normalized", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"99":{"content":"y","normalized":true}}}`}, ErrUnsupported, `"y"`},
+		{"class", map[string]string{"vocab.txt": vocab,
+			"tokenizer_config.json": `{"tokenizer_class":"RobertaTokenizer"}`}, ErrUnsupported, "RobertaTokenizer"},
+		{"flag", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`},
+			ErrTokenizer, "do_lower_case"},
+		{"token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"unk_token":5}`}, ErrTokenizer,
+			"unk_token"},
+		{"config", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `[`}, ErrTokenizer,
+			"tokenizer_config.json"},
+		{"added file", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"x":1}`}, ErrUnsupported,
+			"added_tokens.json"},
+		{"added id", map[string]string{"vocab.txt": vocab,
+			"tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"y"}}}`}, ErrTokenizer, `"x"`},
+		{"added clash", map[string]string{"vocab.txt": vocab,
+			"tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"[CLS]"}}}`}, ErrTokenizer, "want 2"},
+		{"normalized", map[string]string{"vocab.txt": vocab,
+			"tokenizer_config.json": `{"added_tokens_decoder":{"99":{"content":"y","normalized":true}}}`},
+			ErrUnsupported, `"y"`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -303,7 +318,8 @@ func TestLoadTokenizerErrors(t *testing.T) {
 	}
 }
 
-const thirtyWords = "The committee said on Tuesday that it would not publish the remaining documents before the end of the " +
+const thirtyWords = "The committee said on Tuesday that it would not publish the remaining documents before the " +
+	"end of the " +
 	"year, because several witnesses had asked for more time to answer their questions."
 
 func BenchmarkEncode(b *testing.B) {

@@ -17,7 +17,8 @@ type vocab struct {
 	pieces map[string]int32 // the tokens with the continuing prefix, without it
 	prefix string
 	size   int // largest id + 1
-	// longest bounds the greedy match in bytes, so that a long word costs length × longest and not its square.
+	// longest bounds the greedy match in bytes, so that a long word costs length × longest and not
+	// its square.
 	longest int
 }
 
@@ -76,10 +77,12 @@ func isCapital(r rune) bool {
 }
 
 func bracketed(token string) bool {
-	return len(token) > 1 && (token[0] == '[' && token[len(token)-1] == ']' || token[0] == '<' && token[len(token)-1] == '>')
+	return len(token) > 1 && (token[0] == '[' && token[len(token)-1] == ']' || token[0] == '<' &&
+		token[len(token)-1] == '>')
 }
 
-// Words are the vocabulary's whole words, by id: tokens of at least two characters, all of them letters.
+// Words are the vocabulary's whole words, by id: tokens of at least two characters, all of them
+// letters.
 func (t *Tokenizer) Words() []string {
 	var words []string
 	for token := range t.vocab.ids {

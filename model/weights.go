@@ -7,8 +7,8 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
-// weightReader reads a checkpoint's weights as float32: in place where the file has them aligned in F32,
-// else widened. An error sticks.
+// weightReader reads a checkpoint's weights as float32: in place where the file has them aligned in
+// F32, else widened. An error sticks.
 type weightReader struct {
 	checkpoint *Checkpoint
 	err        error
@@ -19,7 +19,8 @@ func (r *weightReader) weights() bert.Weights {
 	c := r.checkpoint.Config
 	w := bert.Weights{
 		Hidden: c.HiddenSize, Heads: c.NumAttentionHeads, Eps: float32(c.LayerNormEps),
-		Activation: map[string]bert.Activation{"gelu": bert.GELU, "gelu_new": bert.GELUTanh, "relu": bert.ReLU}[c.HiddenAct],
+		Activation: map[string]bert.Activation{"gelu": bert.GELU, "gelu_new": bert.GELUTanh,
+			"relu": bert.ReLU}[c.HiddenAct],
 		Words:      r.tensor("embeddings.word_embeddings.weight"),
 		Positions:  r.tensor("embeddings.position_embeddings.weight"),
 		Types:      r.tensor("embeddings.token_type_embeddings.weight"),

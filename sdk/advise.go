@@ -20,8 +20,11 @@ type Advice struct {
 // fewestPeople is how many people axes were found among at all, where people differ much.
 const fewestPeople = 10
 
-// Advise says what a TrainBank with these options would find in a folder of digits, and whether it would install it, or about how many people more it would take; and what a TrainHead would gain. It changes nothing but Stats.Advice. Cost: that of a
-// TrainBank, some seconds for a hundred people and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait. ErrNoPopulation in a folder of masks.
+// Advise says what a TrainBank with these options would find in a folder of digits, and whether it
+// would install it, or about how many people more it would take; and what a TrainHead would gain.
+// It changes nothing but Stats.Advice. Cost: that of a TrainBank, some seconds for a hundred people
+// and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait.
+// ErrNoPopulation in a folder of masks.
 func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -54,7 +57,8 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 	}
 	h, found, rep, err := p.findJoint(ctx, from, o.Progress, p.options.Threads, nil)
 	if errors.Is(err, ErrExample) { // fewer than two
-		rep, err = &BankReport{Reason: fmt.Sprintf("fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
+		rep, err = &BankReport{Reason: fmt.Sprintf(
+			"fewer than two people have stored examples; axes were found among %d at least", fewestPeople),
 			Population: &PopulationReport{Digits: []int{}, MorePeople: fewestPeople}}, nil
 	}
 	if err != nil {

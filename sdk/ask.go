@@ -31,16 +31,21 @@ type AskOption func(*asking)
 
 type asking struct{ skipped []string }
 
-// WithSkipped names texts that the person was shown and gave no label to. That tells nothing of them, and is not stored; they are not asked again.
+// WithSkipped names texts that the person was shown and gave no label to. That tells nothing of
+// them, and is not stored; they are not asked again.
 func WithSkipped(texts ...string) AskOption {
 	return func(a *asking) { a.skipped = append(a.skipped, texts...) }
 }
 
-// Ask chooses up to n of some texts: those whose labels would tell most about a person's place on the axes that TrainBank found, given what is stored of the person; a profile need not exist. Without
-// candidates (nil) it chooses from the texts that the bank keeps (TrainBankOptions.KeepTexts). Texts that the
-// person has labelled already are left out, and no text comes twice. Observe or Learn the answers, and ask again: the next questions follow from them. Three answers to
-// such questions can be worth ten to others (docs/accuracy.md). Fewer questions than n mean that no candidates are left; ErrNoPopulation that there are no axes, or no texts. Cost: a forward pass of each
-// candidate; of those that the bank keeps once, then milliseconds. ErrLimit beyond 10,000 candidates.
+// Ask chooses up to n of some texts: those whose labels would tell most about a person's place on
+// the axes that TrainBank found, given what is stored of the person; a profile need not exist.
+// Without candidates (nil) it chooses from the texts that the bank keeps
+// (TrainBankOptions.KeepTexts). Texts that the person has labelled already are left out, and no
+// text comes twice. Observe or Learn the answers, and ask again: the next questions follow from
+// them. Three answers to such questions can be worth ten to others (docs/accuracy.md). Fewer
+// questions than n mean that no candidates are left; ErrNoPopulation that there are no axes, or no
+// texts. Cost: a forward pass of each candidate; of those that the bank keeps once, then
+// milliseconds. ErrLimit beyond 10,000 candidates.
 func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, opts ...AskOption) ([]Question, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -62,7 +67,8 @@ func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, op
 		return nil, err
 	}
 	if most := j.mostTexts(); len(candidates) > most {
-		return nil, fmt.Errorf("%w: %d candidates for %d labels, at most %d", ErrLimit, len(candidates), len(j.Labels), most)
+		return nil, fmt.Errorf("%w: %d candidates for %d labels, at most %d", ErrLimit, len(candidates),
+			len(j.Labels), most)
 	}
 	left := p.notSeen(known, o.skipped)
 	if candidates == nil {
@@ -104,7 +110,8 @@ func (j *jointBank) mostTexts() int {
 	return min(mostCandidates, mostBends/size/size)
 }
 
-// notSeen gives the numbers of those texts, each once, that a person has neither labelled nor skipped.
+// notSeen gives the numbers of those texts, each once, that a person has neither labelled nor
+// skipped.
 func (p *SDK) notSeen(labelled []store.Example, skipped []string) func(texts []string) []int {
 	seen := map[uint64]bool{}
 	for _, e := range labelled {
@@ -142,7 +149,8 @@ func (p *SDK) checkCandidates(candidates []string, n int) error {
 	return nil
 }
 
-// jointOfPerson are the axes that a person's next Learn places them on, and what is stored of the person.
+// jointOfPerson are the axes that a person's next Learn places them on, and what is stored of the
+// person.
 func (p *SDK) jointOfPerson(id string) (*jointBank, []store.Example, error) {
 	j, err := p.newcomersJoint()
 	if err != nil {
@@ -174,7 +182,8 @@ func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, c *a
 	var encoded []model.Encoding
 	for _, e := range p.encode(fitting(known, h), h) {
 		if !e.Rejected {
-			encoded, answers.Class, answers.Weight = append(encoded, e.Text), append(answers.Class, e.Class), append(answers.Weight, float64(weightOf(e.Weight)))
+			encoded, answers.Class, answers.Weight = append(encoded, e.Text), append(answers.Class, e.Class),
+				append(answers.Weight, float64(weightOf(e.Weight)))
 		}
 	}
 	if answers.Rows, err = p.jointRows(ctx, j, encoded); err != nil {

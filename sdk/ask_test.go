@@ -11,7 +11,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// TestAsk: what is asked has not been answered, comes once, follows from the answers, and tells more than other texts do.
+// TestAsk: what is asked has not been answered, comes once, follows from the answers, and tells
+// more than other texts do.
 func TestAsk(t *testing.T) {
 	ctx := context.Background()
 	p, q := joined(t)
@@ -74,7 +75,8 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// mostTold is the text whose label tells most about somebody of whom nothing is known: of the two logits' difference, p(1−p)·(its slopes by z and both biases, squared).
+// mostTold is the text whose label tells most about somebody of whom nothing is known: of the two
+// logits' difference, p(1−p)·(its slopes by z and both biases, squared).
 func mostTold(t *testing.T, p *SDK, texts []string) (best string) {
 	t.Helper()
 	j, err := p.newcomersJoint()
@@ -137,7 +139,8 @@ func TestAdvise(t *testing.T) {
 		t.Fatal(err)
 	}
 	advice, err := p.Advise(ctx, nil)
-	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 || advice.Took == 0 || advice.Head == nil {
+	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 ||
+		advice.Took == 0 || advice.Head == nil {
 		t.Errorf("got %+v, %+v, %v, want axes of 39 people", advice, advice.Population, err)
 	}
 	if _, now, err := p.sharedOf(true); err != nil || now != head {
@@ -152,7 +155,8 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-// TestAdviseHead: a head that nobody taught is worth training where people agree; one that they taught is not, nor one of axes.
+// TestAdviseHead: a head that nobody taught is worth training where people agree; one that they
+// taught is not, nor one of axes.
 func TestAdviseHead(t *testing.T) {
 	ctx := context.Background()
 	advise := func(p *SDK) *HeadAdvice {

@@ -18,14 +18,16 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// axesBank is the head side of the folder's bank: what φ is made of, and the axes that the digits of its profiles count along.
+// axesBank is the head side of the folder's bank: what φ is made of, and the axes that the digits
+// of its profiles count along.
 type axesBank struct {
 	*bank.Axes
 	ref    uint32
 	digest store.Digest
 }
 
-// addAxes gives a folder those that were made for its model, or makes them; putFeatureHead comes next.
+// addAxes gives a folder those that were made for its model, or makes them; putFeatureHead comes
+// next.
 func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration, err error) {
 	began := time.Now()
 	a := axes.Shipped(encoder)
@@ -42,8 +44,9 @@ func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration
 	return time.Since(began), nil
 }
 
-// upgrade gives a folder of an older version the axes that are shipped for its model, so that its profiles become codes of digits at their next Learn: until then they are served as they
-// were. The shared head over φ is the old one, in other coordinates.
+// upgrade gives a folder of an older version the axes that are shipped for its model, so that its
+// profiles become codes of digits at their next Learn: until then they are served as they were. The
+// shared head over φ is the old one, in other coordinates.
 func (p *SDK) upgrade(ctx context.Context) error {
 	if masks, err := p.store.GetMeta(metaMasks); err == nil && bytes.Equal(masks, []byte{1}) {
 		return nil
@@ -77,11 +80,13 @@ func (p *SDK) putFeatureHead(ctx context.Context, h *model.Head) error {
 	return p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, p.axes.ref))
 }
 
-// overFeatures is a head over the pooled embedding as one over φ: the last block's part of φ is that embedding, centred and scaled. false if it is not.
+// overFeatures is a head over the pooled embedding as one over φ: the last block's part of φ is
+// that embedding, centred and scaled. false if it is not.
 func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
 	a, d := p.axes, p.encoder.Hidden()
 	last := len(a.Taps) - 1
-	if h.Hidden != d || h.W1 != nil || h.Regression() || p.encoder.Pooling() != model.PoolMean || a.Taps[last] != p.encoder.Blocks() {
+	if h.Hidden != d || h.W1 != nil || h.Regression() || p.encoder.Pooling() != model.PoolMean ||
+		a.Taps[last] != p.encoder.Blocks() {
 		return nil, false
 	}
 	w := widened(h, a.Dim(), math.Sqrt(float64(len(a.Taps)))/float64(a.Scale[last]))
@@ -115,13 +120,15 @@ func (p *SDK) loadAxes() error {
 		return corrupt("axes", err)
 	}
 	if a.Hidden != p.encoder.Hidden() || a.Taps[len(a.Taps)-1] > p.encoder.Blocks() {
-		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrModelMismatch, a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
+		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrModelMismatch,
+			a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
 	}
 	p.axes = &axesBank{a, info.Ref, info.Digest}
 	return nil
 }
 
-// checkCodes says whether a profile's digits are along the folder's axes and for labels that its head has, or along joint axes beside its head, which it opens.
+// checkCodes says whether a profile's digits are along the folder's axes and for labels that its
+// head has, or along joint axes beside its head, which it opens.
 func (p *SDK) checkCodes(s *snapshot) (err error) {
 	rec, h := s.record, s.head
 	for _, c := range rec.Codes {
@@ -147,14 +154,16 @@ func (p *SDK) checkCodes(s *snapshot) (err error) {
 // errOtherAxes is what a profile of another folder's digits gives.
 var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
 
-// codeRows is what a profile's digits add to the shared head: to each label's row and, along joint axes, to the logits, of texts that these know once more.
+// codeRows is what a profile's digits add to the shared head: to each label's row and, along joint
+// axes, to the logits, of texts that these know once more.
 type codeRows struct {
 	rows   [][]float32 // nil for a label without one; nil without digits
 	offset []float32   // nil: nothing
 	levels []float32   // on each of joint axes
 }
 
-// foldRows makes them: for each label the uniform average of the directions that its row selects, times its scale; of joint axes those that the one row selects.
+// foldRows makes them: for each label the uniform average of the directions that its row selects,
+// times its scale; of joint axes those that the one row selects.
 func (p *SDK) foldRows(s *snapshot) codeRows {
 	if s.joint != nil {
 		return s.joint.fold(s.record.Codes[0].Rows)

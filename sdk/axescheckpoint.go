@@ -18,13 +18,16 @@ import (
 	"github.com/xpeft/xpeft/learner/population"
 )
 
-// axesCheckpoint keeps beside the banks where the fits of a TrainBank that seeks axes have ended, for the next call to go on from if this one is cut off. Its records are appended, the first of them the
-// digest of the population, the others a fit each:
+// axesCheckpoint keeps beside the banks where the fits of a TrainBank that seeks axes have ended,
+// for the next call to go on from if this one is cut off. Its records are appended, the first of
+// them the digest of the population, the others a fit each:
 //
 //	length of what follows the sum, uint32 | CRC-32C of that, uint32 | digest, [32]byte
 //	length, uint32 | CRC-32C, uint32 | key, [32]byte | steps, uint32 | x, float64 each
 //
-// little-endian; in an encrypted folder what follows the sum is sealed. A record that a crash cut, and what is behind it, is not there. Nothing in it is of one person, but it was made of them all: Forget removes it.
+// little-endian; in an encrypted folder what follows the sum is sealed. A record that a crash cut,
+// and what is behind it, is not there. Nothing in it is of one person, but it was made of them all:
+// Forget removes it.
 type axesCheckpoint struct {
 	mu      sync.Mutex
 	dir     string
@@ -60,7 +63,8 @@ func (c *axesCheckpoint) begin() {
 	c.dropped = false
 }
 
-// open goes on with a checkpoint of the same population, or begins one. A fault is logged, and nothing is kept then: a bank without a checkpoint is better than none.
+// open goes on with a checkpoint of the same population, or begins one. A fault is logged, and
+// nothing is kept then: a bank without a checkpoint is better than none.
 func (c *axesCheckpoint) open(people [32]byte) *population.Resume {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +172,8 @@ func (c *axesCheckpoint) keep(fit population.Fit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size := int64(checkpointHead + checkpointKeys + 8*len(fit.X))
-	if c.file == nil || c.size+int64(len(c.pending))+size > mostCheckpoint || fit.Steps > 0 && time.Since(c.flushed) < stepsEvery {
+	if c.file == nil || c.size+int64(len(c.pending))+size > mostCheckpoint || fit.Steps > 0 &&
+		time.Since(c.flushed) < stepsEvery {
 		return
 	}
 	b := append(make([]byte, 0, size), fit.Key[:]...)
@@ -219,7 +224,8 @@ func (c *axesCheckpoint) close(ended bool) {
 	}
 }
 
-// drop removes the checkpoint, that of a training under way too, which keeps nothing more, and those of adapters.
+// drop removes the checkpoint, that of a training under way too, which keeps nothing more, and
+// those of adapters.
 func (c *axesCheckpoint) drop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -231,7 +237,8 @@ func (c *axesCheckpoint) drop() error {
 	return folder.DropCheckpoints(c.dir)
 }
 
-// dropGathered leaves nothing of what trainings keep of people for their next call, when somebody is forgotten.
+// dropGathered leaves nothing of what trainings keep of people for their next call, when somebody
+// is forgotten.
 func (p *SDK) dropGathered() error {
 	p.kept.drop()
 	p.forgets.Add(1)
@@ -239,7 +246,8 @@ func (p *SDK) dropGathered() error {
 }
 
 // trainAxes is trainJoint with a checkpoint.
-func (p *SDK) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (rep *BankReport, err error) {
+func (p *SDK) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (rep *BankReport,
+	err error) {
 	if p.fits.seal, err = p.options.cipherOf("xpeft checkpoint of axes 1"); err != nil {
 		return nil, err
 	}

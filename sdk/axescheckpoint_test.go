@@ -59,7 +59,8 @@ func hasCheckpoint(t *testing.T, dir string) bool {
 	return err == nil
 }
 
-// TestAxesResume: a TrainBank that is cut off anywhere, and whose folder is closed, goes on with the next fit and installs the bank that it would have without the cut, to the bit.
+// TestAxesResume: a TrainBank that is cut off anywhere, and whose folder is closed, goes on with
+// the next fit and installs the bank that it would have without the cut, to the bit.
 func TestAxesResume(t *testing.T) {
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,8 @@ func TestAxesResume(t *testing.T) {
 			}
 			want, all := fitsOf(t, p)
 			if got.Bank != want.Bank || want.Resumed != 0 || all != fits {
-				t.Errorf("got bank %s after %d fits, without a cut %s after %d, of which %d were found", got.Bank, fits, want.Bank, all, want.Resumed)
+				t.Errorf("got bank %s after %d fits, without a cut %s after %d, of which %d were found", got.Bank,
+					fits, want.Bank, all, want.Resumed)
 			}
 		})
 	}
@@ -111,7 +113,8 @@ func testNotKept(t *testing.T, p *SDK, o *Options) {
 	}
 }
 
-// TestForgetDropsCheckpoint: who is forgotten is in no checkpoint any more, nor in that of a training under way, which ends all the same.
+// TestForgetDropsCheckpoint: who is forgotten is in no checkpoint any more, nor in that of a
+// training under way, which ends all the same.
 func TestForgetDropsCheckpoint(t *testing.T) {
 	ctx := context.Background()
 	p, _ := differingFew(t, nil)
@@ -143,7 +146,8 @@ func TestForgetDropsCheckpoint(t *testing.T) {
 	}
 }
 
-// TestDamagedCheckpoint: of a checkpoint that is damaged or cut the records before that serve, of another population none, and what a link names stays as it is; the bank is the same.
+// TestDamagedCheckpoint: of a checkpoint that is damaged or cut the records before that serve, of
+// another population none, and what a link names stays as it is; the bank is the same.
 func TestDamagedCheckpoint(t *testing.T) {
 	p, _ := differingFew(t, nil)
 	want, _ := fitsOf(t, p)
@@ -171,19 +175,24 @@ func TestDamagedCheckpoint(t *testing.T) {
 		least int // fits that serve
 		most  int
 	}{
-		"whole": {whole, 10, 10}, "cut": {whole[:len(whole)-1], 9, 9}, "longer": {append(bytes.Clone(whole), 9, 0, 0), 10, 10}, "value": {flipped(len(whole) - 1), 9, 9},
-		"length": {flipped(checkpointHead + 32 + 3), 0, 0}, "digest": {flipped(checkpointHead), 0, 0}, "empty": {nil, 0, 0}, "link": {nil, 0, 0},
+		"whole": {whole, 10, 10}, "cut": {whole[:len(whole)-1], 9, 9},
+		"longer": {append(bytes.Clone(whole), 9, 0, 0), 10, 10}, "value": {flipped(len(whole) - 1), 9, 9},
+		"length": {flipped(checkpointHead + 32 + 3), 0, 0}, "digest": {flipped(checkpointHead), 0, 0},
+		"empty": {nil, 0, 0}, "link": {nil, 0, 0},
 	} {
 		if err := os.WriteFile(path, c.data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if name == "link" {
-			if err := errors.Join(os.Remove(path), os.WriteFile(outside, whole, 0o600), os.Symlink(outside, path)); err != nil {
+			if err := errors.Join(os.Remove(path), os.WriteFile(outside, whole, 0o600),
+				os.Symlink(outside, path)); err != nil {
 				t.Skip(err)
 			}
 		}
-		if got, _ := fitsOf(t, p); got.Bank != want.Bank || got.Resumed < c.least || got.Resumed > c.most || hasCheckpoint(t, p.dir) {
-			t.Errorf("%s: got bank %s and %d fits found, want %s and %d to %d", name, got.Bank, got.Resumed, want.Bank, c.least, c.most)
+		if got, _ := fitsOf(t, p); got.Bank != want.Bank || got.Resumed < c.least || got.Resumed > c.most ||
+			hasCheckpoint(t, p.dir) {
+			t.Errorf("%s: got bank %s and %d fits found, want %s and %d to %d", name, got.Bank, got.Resumed,
+				want.Bank, c.least, c.most)
 		}
 	}
 	if b, err := os.ReadFile(outside); err != nil || !bytes.Equal(b, whole) {

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
-// TestCompactAfterForget looks for the texts of who was forgotten in the file's bytes, and has the others answer as before.
+// TestCompactAfterForget looks for the texts of who was forgotten in the file's bytes, and has the
+// others answer as before.
 func TestCompactAfterForget(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -46,7 +47,8 @@ func TestCompactAfterForget(t *testing.T) {
 	mustLearn(t, p, "mallory", examples(12, 2), forced())
 }
 
-// TestRestoredAnswers: a folder that is made of a full backup and one since it answers as the one that was backed up.
+// TestRestoredAnswers: a folder that is made of a full backup and one since it answers as the one
+// that was backed up.
 func TestRestoredAnswers(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))

@@ -18,7 +18,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// everyThree is a folder of people who differ, in which three who learn are enough for a bank; over the real weights if there are any.
+// everyThree is a folder of people who differ, in which three who learn are enough for a bank; over
+// the real weights if there are any.
 func everyThree(t *testing.T) (*SDK, *planted, *Options, *logbook) {
 	book := &logbook{}
 	c := small(t)
@@ -45,7 +46,8 @@ func everyThree(t *testing.T) (*SDK, *planted, *Options, *logbook) {
 	return p, q, c.Options, book
 }
 
-// TestBankEvery: the third person who learns since the last bank begins the next one, across Open; one who learns twice is one.
+// TestBankEvery: the third person who learns since the last bank begins the next one, across Open;
+// one who learns twice is one.
 func TestBankEvery(t *testing.T) {
 	ctx := context.Background()
 	p, q, o, book := everyThree(t)
@@ -68,7 +70,8 @@ func TestBankEvery(t *testing.T) {
 	}
 	learnThese("learns 1", "learns 2", "learns 2", "old 1")
 	first := last()
-	if first == nil || !first.Background || !first.Installed || first.Gain <= 0 || first.Error != "" || first.Took == 0 {
+	if first == nil || !first.Background || !first.Installed || first.Gain <= 0 || first.Error != "" ||
+		first.Took == 0 {
 		t.Fatalf("got %+v, want a bank that was installed in the background", first)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j == nil {
@@ -102,7 +105,8 @@ func TestBankEvery(t *testing.T) {
 	}
 }
 
-// TestBankEveryCloses: Close ends the background training, which leaves no trace and is begun anew at Open.
+// TestBankEveryCloses: Close ends the background training, which leaves no trace and is begun anew
+// at Open.
 func TestBankEveryCloses(t *testing.T) {
 	p, q, o, _ := everyThree(t)
 	p.learns <- struct{}{} // a Learn that takes its time
@@ -154,12 +158,14 @@ type countedEngine struct {
 	texts atomic.Int64
 }
 
-func (e *countedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int, phi []float32) error {
+func (e *countedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int,
+	phi []float32) error {
 	e.texts.Add(int64(len(rows.Texts)))
 	return e.Engine.Embed(ctx, rows, f, pooled, taps, phi)
 }
 
-// TestKeptFeatures: TrainBank passes no text forward that Advise, or a TrainBank that was cut off, has; Forget and ForgetExample leave nothing of any.
+// TestKeptFeatures: TrainBank passes no text forward that Advise, or a TrainBank that was cut off,
+// has; Forget and ForgetExample leave nothing of any.
 func TestKeptFeatures(t *testing.T) {
 	p, q, _, _ := everyThree(t)
 	counted := &countedEngine{Engine: p.engine}
@@ -172,7 +178,8 @@ func TestKeptFeatures(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := p.TrainBank(ctx, &TrainBankOptions{Progress: func(int, int, float32) { cancel() }}); !errors.Is(err, context.Canceled) {
+	if _, err := p.TrainBank(ctx, &TrainBankOptions{Progress: func(int, int, float32) { cancel() }}); !errors.Is(err,
+		context.Canceled) {
 		t.Fatalf("got %v, want it cut off", err)
 	}
 	want("a TrainBank that is cut off", texts)
@@ -221,7 +228,8 @@ func firstText(t *testing.T, p *SDK, id string) string {
 	return ""
 }
 
-// TestTrainBankHeadMeanwhile: a head with more labels that TrainHead installs while axes are sought stays, and so does the bank of then; the next TrainBank has it.
+// TestTrainBankHeadMeanwhile: a head with more labels that TrainHead installs while axes are sought
+// stays, and so does the bank of then; the next TrainBank has it.
 func TestTrainBankHeadMeanwhile(t *testing.T) {
 	ctx := context.Background()
 	p, _, _, _ := everyThree(t)
@@ -248,10 +256,12 @@ func TestTrainBankHeadMeanwhile(t *testing.T) {
 	mustTrainBank(t, p)
 }
 
-// TestBankEveryAdapters: where new profiles are masks by an operator's wish, nothing is trained in the background.
+// TestBankEveryAdapters: where new profiles are masks by an operator's wish, nothing is trained in
+// the background.
 func TestBankEveryAdapters(t *testing.T) {
 	p, q, _, _ := everyThree(t)
-	if _, err := p.TrainBank(context.Background(), &TrainBankOptions{Edit: func(c *learner.BankConfig) { c.Updates = 0 }}); err != nil {
+	if _, err := p.TrainBank(context.Background(),
+		&TrainBankOptions{Edit: func(c *learner.BankConfig) { c.Updates = 0 }}); err != nil {
 		t.Fatal(err)
 	}
 	first := p.banker.told()
@@ -269,7 +279,8 @@ func TestBankEveryAdapters(t *testing.T) {
 // TestBankOptionsFaults: what TrainBank would refuse, Advise and Open refuse too.
 func TestBankOptionsFaults(t *testing.T) {
 	p := differing(t, "")
-	for name, o := range map[string]*TrainBankOptions{"texts": {KeepTexts: true, ForgetTexts: true}, "examples": {MaxExamples: -1}, "of one": {MaxPerProfile: -1}} {
+	for name, o := range map[string]*TrainBankOptions{"texts": {KeepTexts: true, ForgetTexts: true},
+		"examples": {MaxExamples: -1}, "of one": {MaxPerProfile: -1}} {
 		if _, err := p.TrainBank(context.Background(), o); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: TrainBank: got %v, want ErrConfig", name, err)
 		}

@@ -14,7 +14,8 @@ import (
 )
 
 // thirtyWords is a message as people write them.
-const thirtyWords = "hello everybody, the login page has been answering with an error since this morning and the people in the support team " +
+const thirtyWords = "hello everybody, the login page has been answering with an error since this morning and the " +
+	"people in the support team " +
 	"would like to know when somebody will have a look"
 
 func benchSDK(b testing.TB) *SDK {
@@ -37,8 +38,8 @@ func BenchmarkPredict(b *testing.B) {
 	}
 }
 
-// BenchmarkOverBare takes turns with the bare encoder's forward pass, without anything of this package, so that both meet the same machine. It reports
-// their medians and the one over the other.
+// BenchmarkOverBare takes turns with the bare encoder's forward pass, without anything of this
+// package, so that both meet the same machine. It reports their medians and the one over the other.
 func BenchmarkOverBare(b *testing.B) {
 	p := benchSDK(b)
 	var e model.Encoding
@@ -72,7 +73,8 @@ func BenchmarkOverBare(b *testing.B) {
 	b.ReportMetric(median(took[0])/median(took[1]), "ratio")
 }
 
-// TestPredictAllocates bounds Go's heap of one Predict of a cached profile. An own head is read anew each time, twice its size.
+// TestPredictAllocates bounds Go's heap of one Predict of a cached profile. An own head is read
+// anew each time, twice its size.
 func TestPredictAllocates(t *testing.T) {
 	const most, n = 10_000, 50
 	p := benchSDK(t)
@@ -96,7 +98,8 @@ func TestPredictAllocates(t *testing.T) {
 	}
 }
 
-// BenchmarkLearnOverMasks takes turns between a new profile of digits and one of masks with the default training, each of the same 40 texts, and reports their medians and the one over the
+// BenchmarkLearnOverMasks takes turns between a new profile of digits and one of masks with the
+// default training, each of the same 40 texts, and reports their medians and the one over the
 // other.
 func BenchmarkLearnOverMasks(b *testing.B) {
 	p := create(b, Config{Model: golden.Model(b), Labels: labels})
@@ -121,7 +124,8 @@ func BenchmarkLearnOverMasks(b *testing.B) {
 	b.ReportMetric(digits.Seconds()/over.Seconds(), "digits/masks")
 }
 
-// BenchmarkPredictBesideLearn takes turns between 100 Predicts alone and 100 beside profiles that learn one after another, of digits and of masks in the last block, and reports the 99th
+// BenchmarkPredictBesideLearn takes turns between 100 Predicts alone and 100 beside profiles that
+// learn one after another, of digits and of masks in the last block, and reports the 99th
 // percentiles and the ones over that alone.
 func BenchmarkPredictBesideLearn(b *testing.B) {
 	p := create(b, Config{Model: golden.Model(b), Labels: labels})
@@ -143,7 +147,8 @@ func BenchmarkPredictBesideLearn(b *testing.B) {
 						return
 					default:
 					}
-					if _, err := p.Learn(context.Background(), fmt.Sprint("user ", n, i, k), taught, options[i]); err != nil {
+					if _, err := p.Learn(context.Background(), fmt.Sprint("user ", n, i, k), taught,
+						options[i]); err != nil {
 						b.Error(err)
 						return
 					}

@@ -11,10 +11,12 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Where a population says so, biases that are fitted to a person's examples take the label prior's place: these know which labels were no surprise in their texts, counts do not. A record has them as
-// what they are beyond the prior of its counts, so that it is read as any other.
+// Where a population says so, biases that are fitted to a person's examples take the label prior's
+// place: these know which labels were no surprise in their texts, counts do not. A record has them
+// as what they are beyond the prior of its counts, so that it is read as any other.
 
-// biasPrecision is the precision of new profiles' biases that the last TrainBank found; 0: the label prior serves.
+// biasPrecision is the precision of new profiles' biases that the last TrainBank found; 0: the
+// label prior serves.
 func (p *SDK) biasPrecision() (float64, error) {
 	bits, err := p.metaNumber(metaBiases, "precision of biases", "the precision of biases")
 	if errors.Is(err, store.ErrNotFound) {
@@ -34,7 +36,8 @@ func (p *SDK) putBiasPrecision(ctx context.Context, v float64) error {
 	return p.store.PutMeta(ctx, metaBiases, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(v))))
 }
 
-// beyondPrior is what fitted biases are beyond the prior of the same examples' counts; nil: that prior serves.
+// beyondPrior is what fitted biases are beyond the prior of the same examples' counts; nil: that
+// prior serves.
 func (l *lesson) beyondPrior(res *digits.Result) []float32 {
 	if res.Biases == nil {
 		return nil
@@ -46,7 +49,8 @@ func (l *lesson) beyondPrior(res *digits.Result) []float32 {
 	return out
 }
 
-// learnsEarly says whether one example says more through a Learn than by its label's count: where the population has axes, or fitted biases.
+// learnsEarly says whether one example says more through a Learn than by its label's count: where
+// the population has axes, or fitted biases.
 func (p *SDK) learnsEarly() bool {
 	j, err := p.newcomersJoint()
 	if err != nil || j != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// TestBiases: where people do not differ along axes, but a fitted bias says more of them than counts, TrainBank leaves its precision behind, and who learns afterwards is served with that
+// TestBiases: where people do not differ along axes, but a fitted bias says more of them than
+// counts, TrainBank leaves its precision behind, and who learns afterwards is served with that
 // bias, from one example on; who learned before is served as before.
 func TestBiases(t *testing.T) {
 	ctx, p := context.Background(), differing(t, "")
@@ -43,7 +44,8 @@ func TestBiases(t *testing.T) {
 		return phi
 	}
 	for _, n := range []int{1, 2, 12} { // of one label, then of both, with digits
-		id, some, who := fmt.Sprint("new ", n), &population.Examples{}, &digits.Person{A: p.axes.Count(), C: 2, Digits: p.axes.Digits, Biases: rep.Population.Biases}
+		id, some, who := fmt.Sprint("new ", n), &population.Examples{},
+			&digits.Person{A: p.axes.Count(), C: 2, Digits: p.axes.Digits, Biases: rep.Population.Biases}
 		taught := es[:n]
 		if n == 2 {
 			taught = []Example{es[0], {Text: es[1].Text, Label: es[0].Label}}
@@ -87,7 +89,8 @@ func TestBiases(t *testing.T) {
 	}
 }
 
-// TestObserveEarly: where a population has axes, what was observed is learned from the first example on, and again when as many more have come; without any, when four wait.
+// TestObserveEarly: where a population has axes, what was observed is learned from the first
+// example on, and again when as many more have come; without any, when four wait.
 func TestObserveEarly(t *testing.T) {
 	p, q := joined(t)
 	es := q.person(20)

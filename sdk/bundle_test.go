@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBundle moves profiles of every kind of head into a second folder of the same model and bank: the answers are the same bits.
+// TestBundle moves profiles of every kind of head into a second folder of the same model and bank:
+// the answers are the same bits.
 func TestBundle(t *testing.T) {
 	ctx := context.Background()
 	p, q := create(t, small(t)), create(t, small(t))
@@ -83,16 +84,19 @@ func TestExportWith(t *testing.T) {
 	_, err := p.Export(ctx, new(bytes.Buffer), "nobody")
 	wantError(t, "Export of nobody", err, ErrProfileNotFound)
 	b.Reset()
-	if n, err := p.ExportWith(ctx, &b, ExportOptions{Prefix: "team/1", Examples: true, State: true}); n != 1 || err != nil {
+	if n, err := p.ExportWith(ctx, &b, ExportOptions{Prefix: "team/1", Examples: true, State: true}); n != 1 ||
+		err != nil {
 		t.Fatalf("got %d profiles and %v, want 1", n, err)
 	}
 	if _, err := q.Import(ctx, &b, Fail); err != nil {
 		t.Fatal(err)
 	}
 	// With its examples and logits the profile goes on there as it would have here.
-	here, there := mustLearn(t, p, "team/1", examples(15, 1)[12:], forced()), mustLearn(t, q, "team/1", examples(15, 1)[12:], forced())
+	here, there := mustLearn(t, p, "team/1", examples(15, 1)[12:], forced()),
+		mustLearn(t, q, "team/1", examples(15, 1)[12:], forced())
 	if !cmp.Equal(here.Losses, there.Losses) || here.Examples != there.Examples {
-		t.Errorf("got losses %v of %d examples, want %v of %d", there.Losses, there.Examples, here.Losses, here.Examples)
+		t.Errorf("got losses %v of %d examples, want %v of %d", there.Losses, there.Examples, here.Losses,
+			here.Examples)
 	}
 	wantAnswer, got := mustPredict(t, p, "team/1", "x"), mustPredict(t, q, "team/1", "x")
 	if d := cmp.Diff(wantAnswer, got); d != "" {
@@ -100,7 +104,8 @@ func TestExportWith(t *testing.T) {
 	}
 }
 
-// TestImportMismatch takes in bundles that are of another model, of a warm bank that is not there, and damaged ones.
+// TestImportMismatch takes in bundles that are of another model, of a warm bank that is not there,
+// and damaged ones.
 func TestImportMismatch(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -161,7 +166,8 @@ func TestImportMismatch(t *testing.T) {
 	}
 }
 
-// TestHugeBank takes in a bundle whose random bank would take more memory than there is: its profiles fail, nothing else does.
+// TestHugeBank takes in a bundle whose random bank would take more memory than there is: its
+// profiles fail, nothing else does.
 func TestHugeBank(t *testing.T) {
 	p := create(t, small(t))
 	b, err := p.bank(1)

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// byRef loads what the store has under a ref once and keeps it. Who asks for the same ref meanwhile waits for it, who asks for another one does not. What
-// cannot be loaded is tried again by who asks next.
+// byRef loads what the store has under a ref once and keeps it. Who asks for the same ref meanwhile
+// waits for it, who asks for another one does not. What cannot be loaded is tried again by who asks
+// next.
 type byRef[T any] struct {
 	mu     sync.Mutex
 	loaded map[uint32]*loading[T]

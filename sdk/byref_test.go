@@ -15,7 +15,8 @@ import (
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
-// TestSlowBank opens a bank whose file is a pipe that nobody writes to: it must keep nobody waiting who asks over another bank.
+// TestSlowBank opens a bank whose file is a pipe that nobody writes to: it must keep nobody waiting
+// who asks over another bank.
 func TestSlowBank(t *testing.T) {
 	p := create(t, small(t))
 	b, err := p.bank(1)
@@ -71,7 +72,8 @@ func TestSlowBank(t *testing.T) {
 	}
 }
 
-// TestByRef loads each ref once, whoever asks at the same time; what failed, or panicked, is loaded again.
+// TestByRef loads each ref once, whoever asks at the same time; what failed, or panicked, is loaded
+// again.
 func TestByRef(t *testing.T) {
 	var b byRef[int]
 	var loads atomic.Int64

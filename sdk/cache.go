@@ -13,8 +13,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// contentKey names what was folded by all that it is made of, so that nobody is ever served another's: the bank, the masks and the affine, the axes and the digits. It
-// knows nothing of profiles: two with the same masks share one.
+// contentKey names what was folded by all that it is made of, so that nobody is ever served
+// another's: the bank, the masks and the affine, the axes and the digits. It knows nothing of
+// profiles: two with the same masks share one.
 type contentKey [32]byte
 
 func keyOf(masks, axes bank.Digest, p *store.Profile) contentKey {
@@ -53,12 +54,15 @@ func (f *folded) Bytes() (n int64) {
 	return n + 4*int64(len(f.offset)+len(f.levels))
 }
 
-// cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent misses of one key fold once.
+// cache keeps folded adapters within a budget of bytes. An entry in use is pinned. Concurrent
+// misses of one key fold once.
 //
-// Who leaves is decided by two queues (2Q, Johnson and Shasha 1994). An adapter that was used once waits in the first and leaves from its end; one that was
-// used again is hot, and falls back into the first when the hot ones take more than four fifths of the budget. So a pass over any number of profiles, once
-// each, costs no hot one its place. Of those that left, as many keys are remembered as there are entries: who comes back is hot at once, so that hot ones that
-// nobody asks for any more give way. The budget may be passed by what is in use at one time.
+// Who leaves is decided by two queues (2Q, Johnson and Shasha 1994). An adapter that was used once
+// waits in the first and leaves from its end; one that was used again is hot, and falls back into
+// the first when the hot ones take more than four fifths of the budget. So a pass over any number
+// of profiles, once each, costs no hot one its place. Of those that left, as many keys are
+// remembered as there are entries: who comes back is hot at once, so that hot ones that nobody asks
+// for any more give way. The budget may be passed by what is in use at one time.
 type cache struct {
 	mu     sync.Mutex
 	budget int64
@@ -128,7 +132,8 @@ func (m *memory) remove(key contentKey) bool {
 	return e != nil
 }
 
-// CacheStats of folded digits and adapters. Bytes counts the keys of stored texts too (Options.NoTaught).
+// CacheStats of folded digits and adapters. Bytes counts the keys of stored texts too
+// (Options.NoTaught).
 type CacheStats struct {
 	Entries   int64 `json:"entries"` // now
 	Bytes     int64 `json:"bytes"`   // now
@@ -141,7 +146,8 @@ func newCache(budget int64) *cache {
 	return &cache{budget: budget, byKey: map[contentKey]*entry{}, left: memory{byKey: map[contentKey]*list.Element{}}}
 }
 
-// acquire pins the entry of key. mine says that the caller must fold it and call fill; otherwise it must wait. Either way it must release.
+// acquire pins the entry of key. mine says that the caller must fold it and call fill; otherwise it
+// must wait. Either way it must release.
 func (c *cache) acquire(key contentKey) (e *entry, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

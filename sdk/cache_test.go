@@ -163,7 +163,8 @@ func TestFoldOnce(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			mustBatch(t, p, []Request{{Profile: []string{"alice", "bob"}[i%2], Text: "a"}, {Profile: []string{"bob", "alice"}[i%2], Text: "b"}})
+			mustBatch(t, p, []Request{{Profile: []string{"alice", "bob"}[i%2], Text: "a"},
+				{Profile: []string{"bob", "alice"}[i%2], Text: "b"}})
 		}()
 	}
 	wg.Wait()
@@ -171,7 +172,9 @@ func TestFoldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st = st.Sub(before); st.Folds != 2 || st.Cache.Misses != 2 || st.Cache.Hits < 2 || st.Cache.Hits > 30 || st.Cache.Entries != 2 { // rows of one pass ask once
+	// rows of one pass ask once
+	if st = st.Sub(before); st.Folds != 2 || st.Cache.Misses != 2 || st.Cache.Hits < 2 || st.Cache.Hits > 30 ||
+		st.Cache.Entries != 2 {
 		t.Errorf("got %d folds, %+v, want 2 folds for 2 profiles", st.Folds, st.Cache)
 	}
 	// Two profiles with the same masks share an adapter; a new revision lets go of the old one.
@@ -232,7 +235,8 @@ func TestCacheBudget(t *testing.T) {
 	for i, out := range mustBatch(t, p, reqs) {
 		near(t, reqs[i].Profile, out, want[i])
 	}
-	if st, err := p.Stats(); err != nil || st.Cache.Entries != 0 || st.Cache.Bytes != 0 || st.Cache.Evictions != 8 || st.Folds != 8 {
+	if st, err := p.Stats(); err != nil || st.Cache.Entries != 0 || st.Cache.Bytes != 0 || st.Cache.Evictions != 8 ||
+		st.Folds != 8 {
 		t.Errorf("got %+v (%v), want nothing kept and 8 evictions", st, err)
 	}
 }

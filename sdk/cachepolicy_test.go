@@ -71,7 +71,8 @@ func (l *lru) ask(key int) (hit bool) {
 	return false
 }
 
-// TestCacheSurvivesScans asks for a hot set of 12 of 20 places between passes over 200 keys that are used once each, in batches of 8. The hot set stays.
+// TestCacheSurvivesScans asks for a hot set of 12 of 20 places between passes over 200 keys that
+// are used once each, in batches of 8. The hot set stays.
 func TestCacheSurvivesScans(t *testing.T) {
 	const places, hot, scan, rounds = 20, 12, 200, 5
 	r := newReader(t, places)
@@ -100,7 +101,8 @@ func TestCacheSurvivesScans(t *testing.T) {
 		next += scan
 	}
 	all := 2 * hot * rounds
-	if t.Logf("hits of the hot set between scans: %d of %d; by recency alone %d", got, all, old); got != all || old >= all*3/4 {
+	if t.Logf("hits of the hot set between scans: %d of %d; by recency alone %d", got, all, old); got != all ||
+		old >= all*3/4 {
 		t.Errorf("got %d of %d hits, by recency alone %d; want all, and fewer by recency", got, all, old)
 	}
 	if s := r.c.snapshot(); s.Entries != places {
@@ -166,7 +168,8 @@ func TestPrefetch(t *testing.T) {
 	wantError(t, "closed", p.Prefetch(context.Background(), ids[0]), ErrClosed)
 }
 
-// TestPrefetchFits takes the first ids that fit, and what is asked for once does not drive them out.
+// TestPrefetchFits takes the first ids that fit, and what is asked for once does not drive them
+// out.
 func TestPrefetchFits(t *testing.T) {
 	c := small(t)
 	p := create(t, c)

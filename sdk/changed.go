@@ -11,15 +11,19 @@ import (
 var newestArrivals = []int{40, 60}
 
 const (
-	// changedBy is by how many standard errors (Student's t of 19, 95 % on one side), and changedRight by how many texts, the newest alone must do better on that half.
+	// changedBy is by how many standard errors (Student's t of 19, 95 % on one side), and
+	// changedRight by how many texts, the newest alone must do better on that half.
 	changedBy, changedRight = 1.73, 3
 	// fadedWeight is what an example from before the change counts.
 	fadedWeight = 0.125
 )
 
-// changed says from which example on the person means something else than before, -1 if nothing says so: what was learned from the newest arrivals alone answers the latest of them better, out
-// of fold, than what was learned from all. Half of the labels being wrong does not look so: then neither answers them.
-func (l *lesson) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (from int, err error) {
+// changed says from which example on the person means something else than before, -1 if nothing
+// says so: what was learned from the newest arrivals alone answers the latest of them better, out
+// of fold, than what was learned from all. Half of the labels being wrong does not look so: then
+// neither answers them.
+func (l *lesson) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (from int,
+	err error) {
 	all := digits.OutOfFold(res.LogProb, who)
 	for _, arrivals := range newestArrivals {
 		n, first := len(who.Class), len(who.Class)-arrivals

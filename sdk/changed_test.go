@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/internal/golden"
 )
 
-// filed are news as one invented person files them: each category under one of three labels, as a permutation of them says.
+// filed are news as one invented person files them: each category under one of three labels, as a
+// permutation of them says.
 func filed(t *testing.T, person uint64) (texts []Example, category map[string]int) {
 	t.Helper()
 	authors, _ := news(t, 1)
@@ -50,15 +51,17 @@ func since(t *testing.T, p *SDK, id string) uint64 {
 	return from
 }
 
-// TestChangedMind: of 260 texts the last 60 are filed by another meaning. After them the profile answers by the new one, nearly as well as one that was taught those 60 alone; where half
-// of the last 60 have random labels instead, next to nothing is lost.
+// TestChangedMind: of 260 texts the last 60 are filed by another meaning. After them the profile
+// answers by the new one, nearly as well as one that was taught those 60 alone; where half of the
+// last 60 have random labels instead, next to nothing is lost.
 func TestChangedMind(t *testing.T) {
 	people, least, most := 1, 0.6, 0.03 // one person says little
 	if long() {
 		people, least, most = 12, 0.8, 0.005
 	}
 	ctx := context.Background()
-	p := create(t, Config{Model: golden.Model(t), Labels: labels, MaxTokens: 64, Options: &Options{NoTaught: true, Device: device()}})
+	p := create(t, Config{Model: golden.Model(t), Labels: labels, MaxTokens: 64,
+		Options: &Options{NoTaught: true, Device: device()}})
 	var ratios, lost []float64
 	for person := range people {
 		texts, category := filed(t, uint64(person))
@@ -95,7 +98,8 @@ func TestChangedMind(t *testing.T) {
 		}
 		after := served(t, p, id("noisy"), as(test, category, 0))
 		lost = append(lost, before-after)
-		t.Logf("person %d: %.3f by the new meaning, %.3f of a fresh profile; noise: %.3f, then %.3f", person, changed, fresh, before, after)
+		t.Logf("person %d: %.3f by the new meaning, %.3f of a fresh profile; noise: %.3f, then %.3f", person, changed,
+			fresh, before, after)
 		if since(t, p, id("changed")) == 0 {
 			t.Errorf("person %d: all examples count in full", person)
 		}
@@ -104,7 +108,8 @@ func TestChangedMind(t *testing.T) {
 		}
 	}
 	ratio, loss := mean(ratios), mean(lost)
-	t.Logf("%d people: ratio %.3f (± %.3f), lost to noise %.4f (± %.4f)", people, ratio, 1.96*standardError(ratios), loss, 1.96*standardError(lost))
+	t.Logf("%d people: ratio %.3f (± %.3f), lost to noise %.4f (± %.4f)", people, ratio, 1.96*standardError(ratios),
+		loss, 1.96*standardError(lost))
 	if ratio < least || math.IsNaN(ratio) || loss > most {
 		t.Errorf("got a ratio of %.3f and a loss of %.4f, want %g and %g", ratio, loss, least, most)
 	}

@@ -52,10 +52,12 @@ func TestBias(t *testing.T) {
 	}
 }
 
-// TestAnswers: what is kept of answers comes back, of labels within a hundredth and of numbers within a part in 128, and nothing of a state that is cut off or of an earlier version's logits.
+// TestAnswers: what is kept of answers comes back, of labels within a hundredth and of numbers
+// within a part in 128, and nothing of a state that is cut off or of an earlier version's logits.
 func TestAnswers(t *testing.T) {
 	l := &lesson{since: 300, head: &model.Head{Labels: []string{"a", "b"}}}
-	answers := []digits.Answer{{Known: true, Right: true, Loss: 0.02}, {Known: true, Loss: digits.UnknownLoss}, {}, {Known: true, Loss: 3}}
+	answers := []digits.Answer{{Known: true, Right: true, Loss: 0.02}, {Known: true, Loss: digits.UnknownLoss}, {},
+		{Known: true, Loss: 3}}
 	for i := range answers {
 		l.merged = append(l.merged, store.Example{Key: uint64(i) * 77, Label: "a"})
 	}
@@ -67,7 +69,8 @@ func TestAnswers(t *testing.T) {
 		}
 		for i, want := range answers {
 			got, ok := kept[l.answerKey(i)]
-			if ok != want.Known || got.Known != want.Known || got.Right != want.Right || math.Abs(got.Loss-want.Loss) > near*want.Loss {
+			if ok != want.Known || got.Known != want.Known || got.Right != want.Right ||
+				math.Abs(got.Loss-want.Loss) > near*want.Loss {
 				t.Errorf("%s: answer %d: got %+v, want %+v", name, i, got, want)
 			}
 		}

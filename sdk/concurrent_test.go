@@ -34,8 +34,8 @@ func (o *oracle) knows(out Prediction) bool {
 	return false
 }
 
-// TestConcurrent learns, imports and forgets while others predict: every answer is that of one whole revision. The answers are checked after
-// the fact, against what each revision answers alone.
+// TestConcurrent learns, imports and forgets while others predict: every answer is that of one
+// whole revision. The answers are checked after the fact, against what each revision answers alone.
 func TestConcurrent(t *testing.T) {
 	const text = "server down"
 	ctx := context.Background()
@@ -135,7 +135,8 @@ func TestConcurrent(t *testing.T) {
 	if checked == 0 {
 		t.Error("got no answers to check")
 	}
-	t.Logf("%d answers, %d revisions", checked, len(revisions.seen["learned"])+len(revisions.seen["imported"])+len(revisions.seen["forgotten"]))
+	t.Logf("%d answers, %d revisions", checked, len(revisions.seen["learned"])+len(revisions.seen["imported"])+
+		len(revisions.seen["forgotten"]))
 }
 
 // TestForgetInFlight forgets a profile whose adapter is in use.

@@ -96,7 +96,8 @@ func (c crashCall) couldBe(a, b kept) bool {
 	case "learn": // what is stored already is not stored again
 		return b.revision == a.revision+1 && b.examples >= max(a.examples, 12) && b.examples <= a.examples+12
 	case "observe":
-		return b.revision-a.revision <= 1 && (b.examples == a.examples+1 || b.examples == a.examples) // the text may be there already
+		// the text may be there already
+		return b.revision-a.revision <= 1 && (b.examples == a.examples+1 || b.examples == a.examples)
 	case "forget":
 		return b == kept{}
 	case "rollback":
@@ -119,7 +120,8 @@ func crashChild(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Open(dir, &Options{Threads: 1, Learns: 2, OnLearned: func(id string, _ *Report, err error) { fmt.Println("unannounced", id, err) }})
+	p, err := Open(dir, &Options{Threads: 1, Learns: 2,
+		OnLearned: func(id string, _ *Report, err error) { fmt.Println("unannounced", id, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +132,8 @@ func crashChild(t *testing.T, dir string) {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			// Where one more example could begin a learning in the background, which nobody would have announced, there is no Observe.
+			// Where one more example could begin a learning in the background, which nobody would
+			// have announced, there is no Observe.
 			observed := map[string]int{}
 			for {
 				c := crashCall{kinds[rand.IntN(len(kinds))], w, fmt.Sprintf("worker%d-%d", w, rand.IntN(crashProfiles))}
@@ -205,7 +208,8 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("at kill %d", i+1)
 		}
 	}
-	t.Logf("%d kills, %d calls acknowledged, %d in flight were stored and %d were not, %d stores checked", kills, c.done, c.landed, c.lost, kills)
+	t.Logf("%d kills, %d calls acknowledged, %d in flight were stored and %d were not, %d stores checked", kills,
+		c.done, c.landed, c.lost, kills)
 	if c.done < kills {
 		t.Errorf("got %d calls in %d lives, want more", c.done, kills)
 	}

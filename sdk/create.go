@@ -17,8 +17,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the model whole, once. ErrExists if the folder has a store;
-// on any error, and after a crash, there is no store.
+// Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the
+// model whole, once. ErrExists if the folder has a store; on any error, and after a crash, there is
+// no store.
 func Create(dir string, c Config) (*SDK, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -61,14 +62,18 @@ func Create(dir string, c Config) (*SDK, error) {
 
 // CreateReport is what Create noticed.
 type CreateReport struct {
-	// Alike are groups of labels whose names are the same to the model: of characters that it does not know, or in another case. Each of them got a direction of its own
-	// in the first shared head, which says nothing of its meaning: until a profile has learned them they are as likely as each other.
+	// Alike are groups of labels whose names are the same to the model: of characters that it does
+	// not know, or in another case. Each of them got a direction of its own in the first shared
+	// head, which says nothing of its meaning: until a profile has learned them they are as likely
+	// as each other.
 	Alike [][]string
-	// Axes is how long the folder's axes took: milliseconds for a model that the library brings them for, else some seconds, once. 0 with Config.Masks.
+	// Axes is how long the folder's axes took: milliseconds for a model that the library brings
+	// them for, else some seconds, once. 0 with Config.Masks.
 	Axes time.Duration
 }
 
-// createStore makes the store under another name and moves it to its place when all is in it. It takes m over.
+// createStore makes the store under another name and moves it to its place when all is in it. It
+// takes m over.
 func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, errors.Join(err, m.close())
@@ -79,8 +84,9 @@ func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) 
 	}
 	defer os.RemoveAll(work)
 	st, err := store.Create(folder.DB(work), store.Meta{
-		Model: c.Model, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens), MaxTokens: c.MaxTokens,
-		Extra: map[string]string{folder.ExtraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
+		Model: c.Model, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens),
+		MaxTokens: c.MaxTokens,
+		Extra:     map[string]string{folder.ExtraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
 	}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())
@@ -173,7 +179,8 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 		}
 	}
 	for _, labels := range alike {
-		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction of its own", "labels", labels)
+		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction "+
+			"of its own", "labels", labels)
 	}
 	if c.Report != nil {
 		c.Report(CreateReport{Alike: alike, Axes: took})
@@ -212,6 +219,7 @@ func (b RandomBank) properties(e *model.Encoder) bank.Properties {
 	if b.Bottleneck == 0 {
 		b.Bottleneck = max(1, d/16)
 	}
-	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: orDefault(b.Blocks, e.Blocks()), Hidden: d, Bottleneck: b.Bottleneck, NormB: true,
+	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: orDefault(b.Blocks, e.Blocks()), Hidden: d,
+		Bottleneck: b.Bottleneck, NormB: true,
 		Seed: b.Seed, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
 }

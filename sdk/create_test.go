@@ -29,16 +29,18 @@ func pfeiffer(t testing.TB) WarmBank {
 func bankFile(t testing.TB, p bank.Properties, seed uint64) WarmBank {
 	t.Helper()
 	p.Origin, p.Hidden = bank.Warm, tinyD
-	random := bank.Properties{Origin: bank.Random, N: p.N, Blocks: p.Blocks, Hidden: tinyD, Bottleneck: p.Bottleneck, NormB: true, Seed: seed, SigmaA: 0.3, SigmaB: 0.3}
+	random := bank.Properties{Origin: bank.Random, N: p.N, Blocks: p.Blocks, Hidden: tinyD, Bottleneck: p.Bottleneck,
+		NormB: true, Seed: seed, SigmaA: 0.3, SigmaB: 0.3}
 	path := filepath.Join(t.TempDir(), "warm.bank")
-	_, err := bank.WriteFile(context.Background(), path, p, nil, func(side bank.Side, block, adapter int) (row, bias []float32, err error) {
-		row = make([]float32, random.Elems())
-		if p.Bias {
-			bias = make([]float32, p.BiasElems(side))
-			bias[0] = 0.1
-		}
-		return row, bias, random.Generate(side, block, adapter, row)
-	})
+	_, err := bank.WriteFile(context.Background(), path, p, nil,
+		func(side bank.Side, block, adapter int) (row, bias []float32, err error) {
+			row = make([]float32, random.Elems())
+			if p.Bias {
+				bias = make([]float32, p.BiasElems(side))
+				bias[0] = 0.1
+			}
+			return row, bias, random.Generate(side, block, adapter, row)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,18 +49,22 @@ func bankFile(t testing.TB, p bank.Properties, seed uint64) WarmBank {
 
 func TestConfigFaults(t *testing.T) {
 	_, err := Create(t.TempDir(), Config{
-		Bank: RandomBank{N: -1}, K: -2, MaxTokens: -3, Labels: []string{"a", "a", "", "\x01b", "\xff", strings.Repeat("x", 300)}, Options: &Options{ReadOnly: true}})
+		Bank: RandomBank{N: -1}, K: -2, MaxTokens: -3,
+		Labels: []string{"a", "a", "", "\x01b", "\xff", strings.Repeat("x", 300)}, Options: &Options{ReadOnly: true}})
 	wantError(t, "Create", err, ErrConfig)
-	for _, want := range []string{"Model", "N=-1", "K=-2", "MaxTokens=-3", `"a"`, `""`, `\x01`, `\xff`, `"xxx`, "ReadOnly"} {
+	for _, want := range []string{"Model", "N=-1", "K=-2", "MaxTokens=-3", `"a"`, `""`, `\x01`, `\xff`, `"xxx`,
+		"ReadOnly"} {
 		if err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to name %s", err, want)
 		}
 	}
 	_, err = Create(t.TempDir(), Config{Model: "m", Labels: []string{"one"}, Bank: &RandomBank{N: 4}})
-	if wantError(t, "Create", err, ErrConfig); err != nil && (!strings.Contains(err.Error(), "1 labels") || !strings.Contains(err.Error(), "*sdk.RandomBank")) {
+	if wantError(t, "Create", err, ErrConfig); err != nil &&
+		(!strings.Contains(err.Error(), "1 labels") || !strings.Contains(err.Error(), "*sdk.RandomBank")) {
 		t.Errorf("got %v, want it to name the labels and the bank's type", err)
 	}
-	_, err = Open(t.TempDir(), &Options{Device: "tpu", Workers: -1, Threads: -1, Learns: -1, CacheBytes: -1, Timeout: -1})
+	_, err = Open(t.TempDir(), &Options{Device: "tpu", Workers: -1, Threads: -1, Learns: -1, CacheBytes: -1,
+		Timeout: -1})
 	wantError(t, "Open", err, ErrConfig)
 	for _, want := range []string{"tpu", "Workers", "Threads", "Learns", "CacheBytes", "Timeout"} {
 		if err != nil && !strings.Contains(err.Error(), want) {
@@ -76,7 +82,8 @@ func TestCreateDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if q := b.Properties(); q.N != 150 || q.Seed != 42 || q.Bottleneck != 2 || p.k != 50 || p.maxTokens != 64 {
-		t.Errorf("got N=%d, seed %d, b=%d, K=%d, %d tokens, want 150, 42, 2, 50, 64", q.N, q.Seed, q.Bottleneck, p.k, p.maxTokens)
+		t.Errorf("got N=%d, seed %d, b=%d, K=%d, %d tokens, want 150, 42, 2, 50, 64", q.N, q.Seed, q.Bottleneck, p.k,
+			p.maxTokens)
 	}
 	c = small(t)
 	c.Bank, c.K = warm(t, 2, 4, 1), 0

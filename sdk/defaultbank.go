@@ -17,7 +17,8 @@ func (p *SDK) defaultBank() (uint32, error) {
 	return ref, corrupt("default bank", err)
 }
 
-// metaNumber reads one of the store's values of four bytes; a value that is not there is ErrNotFound of the store. what and which name it in errors.
+// metaNumber reads one of the store's values of four bytes; a value that is not there is
+// ErrNotFound of the store. what and which name it in errors.
 func (p *SDK) metaNumber(key, what, which string) (uint32, error) {
 	data, err := p.store.GetMeta(key)
 	switch {
@@ -46,7 +47,8 @@ func (p *SDK) openDefaultBank() (uint32, *bank.Bank, error) {
 	return ref, b, err
 }
 
-// newcomersBank is the bank of new profiles of masks, open: the default one or, if the engine cannot train over that, its own.
+// newcomersBank is the bank of new profiles of masks, open: the default one or, if the engine
+// cannot train over that, its own.
 func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 	ref, b, err := p.openDefaultBank()
 	if err != nil || p.trains(b) {
@@ -59,18 +61,21 @@ func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 	return ref, b, err
 }
 
-// trains says whether the engine can train masks over a bank: of a deeper one those of the last blocks alone, if LN_b can turn off the adapters below.
+// trains says whether the engine can train masks over a bank: of a deeper one those of the last
+// blocks alone, if LN_b can turn off the adapters below.
 func (p *SDK) trains(b *bank.Bank) bool {
 	props := b.Properties()
 	return props.Blocks <= p.engine.Trains() || props.NormB
 }
 
-// engineBank is a bank that the engine can train over whatever the default one is: Create's default, in the last blocks.
+// engineBank is a bank that the engine can train over whatever the default one is: Create's
+// default, in the last blocks.
 func (p *SDK) engineBank() bank.Properties {
 	return RandomBank{N: defaultN, Seed: defaultSeed, Blocks: p.engine.Trains()}.properties(p.encoder)
 }
 
-// kOver is how many ones a row of a new profile over a bank has. The folder's K was chosen for its own banks, and not for the engine's.
+// kOver is how many ones a row of a new profile over a bank has. The folder's K was chosen for its
+// own banks, and not for the engine's.
 func (p *SDK) kOver(b *bank.Bank) int {
 	if _, own, err := p.openDefaultBank(); err == nil && own != b && b.Properties() == p.engineBank() {
 		return defaultK(defaultN)
@@ -78,7 +83,8 @@ func (p *SDK) kOver(b *bank.Bank) int {
 	return min(p.k, b.Properties().N)
 }
 
-// newcomersDigits says whether new profiles are codes of digits: the folder has axes, and no bank that was trained or imported is to be used instead.
+// newcomersDigits says whether new profiles are codes of digits: the folder has axes, and no bank
+// that was trained or imported is to be used instead.
 func (p *SDK) newcomersDigits() (bool, error) {
 	if p.axes == nil {
 		return false, nil

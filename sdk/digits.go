@@ -7,7 +7,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// learnDigits learns a code of digits, in head space alone: φ of each text once, a convex fit, and folds to judge it by.
+// learnDigits learns a code of digits, in head space alone: φ of each text once, a convex fit, and
+// folds to judge it by.
 func (l *lesson) learnDigits(ctx context.Context) (err error) {
 	if l.phi, err = l.sdk.features(ctx, encodings(l.examples)); err != nil {
 		return err
@@ -28,11 +29,13 @@ func (l *lesson) learnDigits(ctx context.Context) (err error) {
 	if l.logProb = res.LogProb; code != nil {
 		l.logProb = code.logProb
 	}
-	l.after, l.prior, l.outcome.start = digits.OutOfFold(l.logProb, l.who), digits.OutOfFold(res.PriorLogProb, l.who), StartFresh
+	l.after, l.prior, l.outcome.start = digits.OutOfFold(l.logProb, l.who), digits.OutOfFold(res.PriorLogProb, l.who),
+		StartFresh
 	return nil
 }
 
-// fit learns from all examples, and once more, the older ones weighing less, if the newest say that the person changed their mind.
+// fit learns from all examples, and once more, the older ones weighing less, if the newest say that
+// the person changed their mind.
 func (l *lesson) fit(ctx context.Context, who *digits.Person, phi []float32) (*digits.Result, error) {
 	res, err := digits.Learn(ctx, who, nil)
 	if err != nil {
@@ -62,12 +65,14 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 		if l.faded(i) {
 			weight *= fadedWeight
 		}
-		who.Class, who.Weight, who.Rejected = append(who.Class, e.Class), append(who.Weight, weight), append(who.Rejected, e.Rejected)
+		who.Class, who.Weight, who.Rejected = append(who.Class, e.Class), append(who.Weight, weight),
+			append(who.Rejected, e.Rejected)
 	}
 	return who
 }
 
-// codeRecord is the result as it will be stored: the joint code, if there is one. Without digits, where nothing is better than the prior, it is the prior alone.
+// codeRecord is the result as it will be stored: the joint code, if there is one. Without digits,
+// where nothing is better than the prior, it is the prior alone.
 func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (rec *store.Profile, err error) {
 	if rec, err = l.priorRecord(); err != nil {
 		return nil, err
@@ -80,7 +85,8 @@ func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (rec *store.Pro
 	if len(res.Labels) == 0 {
 		return rec, nil
 	}
-	rec.Codes = []store.Code{{Bank: l.sdk.axes.ref, K: l.sdk.axes.K(), Labels: res.Labels, Rows: res.Rows, Scales: res.Scales}}
+	rec.Codes = []store.Code{{Bank: l.sdk.axes.ref, K: l.sdk.axes.K(), Labels: res.Labels, Rows: res.Rows,
+		Scales: res.Scales}}
 	if rec.Temperature = res.Temperature; rec.Temperature == 128 { // of 1
 		rec.Temperature = 0
 	}
@@ -88,7 +94,8 @@ func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (rec *store.Pro
 	return rec, err
 }
 
-// digitsThen are the answers out of fold of a training of the kind that made what is served, to the examples that it had.
+// digitsThen are the answers out of fold of a training of the kind that made what is served, to the
+// examples that it had.
 func (l *lesson) digitsThen(ctx context.Context, had []int) ([]digits.Answer, error) {
 	then := l.along(l.phi, had)
 	logProb, err := l.logProbThen(ctx, then, l.phi, had)

@@ -102,7 +102,8 @@ func coder(t *testing.T, p *SDK) string {
 	return ""
 }
 
-// TestDigitsAnswer: what is served is head, prior, bias and the plain average of the directions, over the temperature.
+// TestDigitsAnswer: what is served is head, prior, bias and the plain average of the directions,
+// over the temperature.
 func TestDigitsAnswer(t *testing.T) {
 	p := coded(t)
 	mustLearn(t, p, "ann", examples(40, 1), &LearnOptions{Force: true})
@@ -119,7 +120,8 @@ func TestDigitsAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := "server down"
-	phi, err := p.features(context.Background(), encodings(p.encode([]store.Example{{Text: text, Label: labels[0]}}, snap.head)))
+	phi, err := p.features(context.Background(),
+		encodings(p.encode([]store.Example{{Text: text, Label: labels[0]}}, snap.head)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +156,8 @@ func TestDigitsAnswer(t *testing.T) {
 	}
 }
 
-// TestDigitsBesideMasks: a Learn with a Config makes masks of digits, the next one without makes digits of masks, and both ways are said.
+// TestDigitsBesideMasks: a Learn with a Config makes masks of digits, the next one without makes
+// digits of masks, and both ways are said.
 func TestDigitsBesideMasks(t *testing.T) {
 	p := coded(t)
 	rep := mustLearn(t, p, "ann", examples(30, 1), nil)
@@ -164,7 +167,8 @@ func TestDigitsBesideMasks(t *testing.T) {
 	quick := learner.Default()
 	quick.K, quick.Epochs = 0, 1
 	rep = mustLearn(t, p, "ann", examples(3, 1), &LearnOptions{Config: &quick})
-	if rec, err := p.store.Get("ann"); err != nil || !rep.Moved || !rep.Installed || rec.Mask == nil || len(rec.Codes) > 0 {
+	if rec, err := p.store.Get("ann"); err != nil || !rep.Moved || !rep.Installed || rec.Mask == nil ||
+		len(rec.Codes) > 0 {
 		t.Errorf("got %+v, %v, want masks", rep, err)
 	}
 	mustPredict(t, p, "ann", "server down")
@@ -176,7 +180,8 @@ func TestDigitsBesideMasks(t *testing.T) {
 	mustPredict(t, p, "ann", "server down")
 }
 
-// TestDigitsGoOn: rolled back, taken back, observed, exported without examples and rebased, a profile of digits stays one that answers.
+// TestDigitsGoOn: rolled back, taken back, observed, exported without examples and rebased, a
+// profile of digits stays one that answers.
 func TestDigitsGoOn(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
@@ -212,7 +217,8 @@ func TestDigitsGoOn(t *testing.T) {
 	mustObserve(t, p, "carl", examples(3, 2)...)
 	quick := learner.Default()
 	quick.K, quick.Epochs = 0, 1
-	if rep := mustLearn(t, p, "carl", examples(9, 2), &LearnOptions{Config: &quick}); !rep.Installed || rep.Before.N == 0 {
+	if rep := mustLearn(t, p, "carl", examples(9, 2), &LearnOptions{Config: &quick}); !rep.Installed ||
+		rep.Before.N == 0 {
 		t.Errorf("masks of somebody who was only observed: got %+v, want them measured beside base and prior", rep)
 	}
 	if _, err := p.Check(ctx, true); err != nil {
@@ -238,7 +244,8 @@ func TestDigitsElsewhere(t *testing.T) {
 	}
 }
 
-// TestDigitsForeign: a record that does not go with the folder's axes or its head is an error, in its own answer alone.
+// TestDigitsForeign: a record that does not go with the folder's axes or its head is an error, in
+// its own answer alone.
 func TestDigitsForeign(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
@@ -256,8 +263,10 @@ func TestDigitsForeign(t *testing.T) {
 		if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		out, err := p.PredictBatch(ctx, []Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
-		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) || out[1].Err != nil {
+		out, err := p.PredictBatch(ctx,
+			[]Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
+		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) ||
+			out[1].Err != nil {
 			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
 		}
 		if err := p.Forget(ctx, "bob"); err != nil {
@@ -278,7 +287,8 @@ func TestDigitsReopened(t *testing.T) {
 	near(t, "reopened", mustPredict(t, open(t, dir, &o), "ann", "server down"), want)
 }
 
-// TestOldFolderOfMasks: a folder of an older version answers as it did, and its profiles become digits at their next Learn.
+// TestOldFolderOfMasks: a folder of an older version answers as it did, and its profiles become
+// digits at their next Learn.
 func TestOldFolderOfMasks(t *testing.T) {
 	ctx := context.Background()
 	p := real(t, Config{Labels: labels, Masks: true, Options: &Options{Device: device()}})
@@ -316,12 +326,14 @@ func TestOldFolderOfMasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared, _, err := p.shared()
-	if got := p.inSpace(p.ofShared(), []*model.Head{pooled, shared}); err != nil || len(got) != 2 || !slices.Equal(got[0].W, shared.W) || !slices.Equal(got[0].B, shared.B) {
+	if got := p.inSpace(p.ofShared(), []*model.Head{pooled, shared}); err != nil || len(got) != 2 ||
+		!slices.Equal(got[0].W, shared.W) || !slices.Equal(got[0].B, shared.B) {
 		t.Errorf("the old head is another one over φ (%v)", err)
 	}
 	rep := mustLearn(t, p, "old", examples(33, 0)[30:], nil)
 	rec, err := p.store.Get("old")
-	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) || rep.Before.N == 0 {
+	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) ||
+		rep.Before.N == 0 {
 		t.Errorf("got %+v, %v, want it moved if digits are better", rep, err)
 	}
 	closeClean(t, p)
@@ -330,7 +342,8 @@ func TestOldFolderOfMasks(t *testing.T) {
 	mustLearn(t, p, "new", examples(30, 0), nil)
 }
 
-// TestRareLabel is A5: of 45 examples five are urgent, and the profile learns them, says so, and answers so.
+// TestRareLabel is A5: of 45 examples five are urgent, and the profile learns them, says so, and
+// answers so.
 func TestRareLabel(t *testing.T) {
 	teach, ask := input(t, "a05_learn.jsonl"), input(t, "a05_ask.jsonl")
 	p := real(t, Config{Labels: labels})
@@ -347,13 +360,15 @@ func TestRareLabel(t *testing.T) {
 			everyday, n = everyday+l.Recall*float64(l.N), n+l.N
 		}
 	}
-	t.Logf("%d of %d urgent, %.0f of %d others out of fold, macro-F1 %.2f; %s", urgent, len(ask), everyday, n, rep.MacroF1, rep.Reason)
+	t.Logf("%d of %d urgent, %.0f of %d others out of fold, macro-F1 %.2f; %s", urgent, len(ask), everyday, n,
+		rep.MacroF1, rep.Reason)
 	if urgent < 12 || everyday < 34 || n != 40 {
 		t.Errorf("got %d of 19 urgent and %.0f of %d others, want 12 and 34 of 40", urgent, everyday, n)
 	}
 }
 
-// TestMasksAfterDigits: in a folder that gets a trained bank, a profile of digits becomes masks only if they are no worse than its digits were out of fold.
+// TestMasksAfterDigits: in a folder that gets a trained bank, a profile of digits becomes masks
+// only if they are no worse than its digits were out of fold.
 func TestMasksAfterDigits(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	for i := range 6 {
@@ -368,13 +383,15 @@ func TestMasksAfterDigits(t *testing.T) {
 	}
 	rep := mustLearn(t, p, "user 1", meant(3, 50), nil)
 	rec, err := p.store.Get("user 1")
-	if err != nil || rep.Before.N == 0 || rep.Before.Accuracy < 0.8 || rep.Installed != (rec.Mask != nil) || rep.Moved != rep.Installed || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) {
+	if err != nil || rep.Before.N == 0 || rep.Before.Accuracy < 0.8 || rep.Installed != (rec.Mask != nil) ||
+		rep.Moved != rep.Installed || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) {
 		t.Errorf("got %+v, %v, want the digits measured and the better of both", rep, err)
 	}
 	mustPredict(t, p, "user 1", "server down")
 }
 
-// TestRefusedIsNotServed: examples that a refused revision learned from are answered by what is served, so that learning again does not install it.
+// TestRefusedIsNotServed: examples that a refused revision learned from are answered by what is
+// served, so that learning again does not install it.
 func TestRefusedIsNotServed(t *testing.T) {
 	p := coded(t)
 	mustLearn(t, p, "ann", meant(60, 0), &LearnOptions{Force: true})
@@ -392,7 +409,8 @@ func TestRefusedIsNotServed(t *testing.T) {
 	}
 }
 
-// TestServedAnswers: what was learned from is answered out of fold, as the Learn that did so found it, and only what came later is answered by what is served.
+// TestServedAnswers: what was learned from is answered out of fold, as the Learn that did so found
+// it, and only what came later is answered by what is served.
 func TestServedAnswers(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	first := mustLearn(t, p, "ann", meant(40, 0), &LearnOptions{Force: true})
@@ -416,14 +434,16 @@ func TestServedAnswers(t *testing.T) {
 			t.Errorf("answer %d: got %+v, want it known, and fresh from 40 on", i, a)
 		}
 	}
-	if sc, _ := digits.Scores(answers[:40], answers[:40]); math.Abs(sc.Loss-first.After.Loss) > 1e-3 || sc.Accuracy != first.After.Accuracy {
+	if sc, _ := digits.Scores(answers[:40], answers[:40]); math.Abs(sc.Loss-first.After.Loss) > 1e-3 ||
+		sc.Accuracy != first.After.Accuracy {
 		t.Errorf("got %+v on what was learned from, want %+v", sc, first.After)
 	}
 }
 
 func TestLabelReports(t *testing.T) {
 	examples := []learner.Example{{Class: 0}, {Class: 0}, {Class: 1}, {Class: 1}, {Class: 1}}
-	answers := []digits.Answer{{Known: true, Label: 0, Right: true}, {Known: true, Label: 1}, {Known: true, Label: 1, Right: true}, {Known: true, Label: 1, Right: true}, {Label: 0}}
+	answers := []digits.Answer{{Known: true, Label: 0, Right: true}, {Known: true, Label: 1},
+		{Known: true, Label: 1, Right: true}, {Known: true, Label: 1, Right: true}, {Label: 0}}
 	got, f1 := labelReports([]string{"a", "b", "c"}, examples, answers)
 	want := []LabelReport{{"a", 2, 0.5, 1}, {"b", 2, 1, 2.0 / 3}}
 	if !slices.Equal(got, want) || math.Abs(f1-(2.0/3+0.8)/2) > 1e-9 {

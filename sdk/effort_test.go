@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// folds is how the demo's messages are split: each is scored once, by a profile that learned from the other parts.
+// folds is how the demo's messages are split: each is scored once, by a profile that learned from
+// the other parts.
 const folds = 3
 
 // fold is one person's profile of one part.
@@ -53,19 +54,22 @@ func demoFolds(t *testing.T) map[string]*fold {
 	return out
 }
 
-// TestEffortAccuracy measures what fast costs and takes: half of the blocks must be better than two fifths of the epochs, which take about as long.
+// TestEffortAccuracy measures what fast costs and takes: half of the blocks must be better than two
+// fifths of the epochs, which take about as long.
 func TestEffortAccuracy(t *testing.T) {
 	if !long() {
 		t.Skip("minutes: set XPEFT_LONG=1")
 	}
 	short := learner.Default()
 	short.Epochs = short.Epochs * 2 / 5
-	efforts := map[string]LearnOptions{"default": {}, "fast": {Effort: learner.EffortFast}, "two fifths of the epochs": {Config: &short}}
+	efforts := map[string]LearnOptions{"default": {}, "fast": {Effort: learner.EffortFast},
+		"two fifths of the epochs": {Config: &short}}
 	accuracy := map[string]float64{}
 	for name, o := range efforts {
 		right, n, took := 0, 0, time.Duration(0)
 		for seed := range uint64(2) {
-			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels, Masks: true, Options: &Options{Device: device()}})
+			p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 150, Seed: 42 + seed}, Labels: labels,
+				Masks: true, Options: &Options{Device: device()}})
 			for id, f := range demoFolds(t) {
 				took += mustLearn(t, p, id, f.learn, &o).Took
 				got, err := p.PredictBatch(context.Background(), f.ask)
@@ -87,17 +91,20 @@ func TestEffortAccuracy(t *testing.T) {
 	}
 }
 
-// TestEffort: fast leaves the lower half without an adapter if nothing was learned there, else it takes fewer steps; thorough takes more.
+// TestEffort: fast leaves the lower half without an adapter if nothing was learned there, else it
+// takes fewer steps; thorough takes more.
 func TestEffort(t *testing.T) {
 	p := create(t, small(t))
 	steps := map[learner.Effort]int{}
 	for _, e := range []learner.Effort{learner.EffortFast, learner.EffortDefault, learner.EffortThorough} {
 		steps[e] = mustLearn(t, p, "user"+string(e), examples(20, 0), &LearnOptions{Effort: e}).Steps
 	}
-	if trainsAll(p) != (steps[learner.EffortFast] == steps[learner.EffortDefault]) || steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
+	if trainsAll(p) != (steps[learner.EffortFast] == steps[learner.EffortDefault]) ||
+		steps[learner.EffortThorough] <= steps[learner.EffortDefault] {
 		t.Errorf("got %v steps", steps)
 	}
-	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err, ErrConfig) {
+	if _, err := p.Learn(context.Background(), "x", examples(20, 0), &LearnOptions{Effort: "lazy"}); !errors.Is(err,
+		ErrConfig) {
 		t.Errorf("got %v, want ErrConfig", err)
 	}
 	bare := func(id string) bool { // the lower block has no adapter
@@ -117,7 +124,8 @@ func TestEffort(t *testing.T) {
 	fast, usual := "user"+string(learner.EffortFast), "user"+string(learner.EffortDefault)
 	if !trainsAll(p) { // nobody has an adapter below, and fast takes fewer steps
 		if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || !bare(fast) || !bare(usual) {
-			t.Errorf("got %d steps of %d, a bare lower block after fast: %t, after default: %t", n, steps[learner.EffortDefault], bare(fast), bare(usual))
+			t.Errorf("got %d steps of %d, a bare lower block after fast: %t, after default: %t",
+				n, steps[learner.EffortDefault], bare(fast), bare(usual))
 		}
 		t.Skip("fast trains half of the blocks where libtorch trains all: go test -tags torch")
 	}
@@ -125,6 +133,7 @@ func TestEffort(t *testing.T) {
 		t.Errorf("got %d steps, a bare lower block after fast: %t, after default: %t", n, bare(fast), bare(usual))
 	}
 	if n := again(usual, learner.EffortFast); n*2 > steps[learner.EffortDefault] || bare(usual) {
-		t.Errorf("fast over a whole adapter: got %d steps, the lower block bare: %t; want fewer steps of all blocks", n, bare(usual))
+		t.Errorf("fast over a whole adapter: got %d steps, the lower block bare: %t; want fewer steps of all blocks",
+			n, bare(usual))
 	}
 }

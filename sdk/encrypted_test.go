@@ -32,7 +32,8 @@ func holds(t *testing.T, dir string, secret []byte) (names []string) {
 	return names
 }
 
-// TestEncrypted is the life of a profile in an encrypted folder: nothing of it is in any file, and after Forget its key is in none.
+// TestEncrypted is the life of a profile in an encrypted folder: nothing of it is in any file, and
+// after Forget its key is in none.
 func TestEncrypted(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)

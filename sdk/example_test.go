@@ -13,7 +13,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// Examples need a model: $XPEFT_MODEL is the folder of one, in Hugging Face's layout. The bank here is small, to be quick.
+// Examples need a model: $XPEFT_MODEL is the folder of one, in Hugging Face's layout. The bank here
+// is small, to be quick.
 var config = sdk.Config{
 	Model:  os.Getenv("XPEFT_MODEL"),
 	Bank:   sdk.RandomBank{N: 24, Seed: 42},
@@ -267,7 +268,8 @@ func ExampleSDK_Stats() {
 		log.Fatal(err)
 	}
 	d := now.Sub(before)
-	fmt.Println(d.Predictions, "predictions", d.Folds, "fold", d.Cache.Hits, "hits", now.Store.Profiles, "profile", now.Learns, "learned")
+	fmt.Println(d.Predictions, "predictions", d.Folds, "fold", d.Cache.Hits, "hits", now.Store.Profiles, "profile",
+		now.Learns, "learned")
 	// Output:
 	// 3 predictions 1 fold 2 hits 1 profile 1 learned
 }

@@ -71,7 +71,8 @@ func listed(labels []string) string {
 func records(examples []Example) []store.Example {
 	out, now := make([]store.Example, len(examples)), time.Now()
 	for i, e := range examples {
-		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: model.CleanLabel(e.Label), Time: now, Rejected: e.Rejected, Weight: float32(e.Weight)}
+		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: model.CleanLabel(e.Label), Time: now,
+			Rejected: e.Rejected, Weight: float32(e.Weight)}
 		if e.Label == "" {
 			out[i].Label = folder.NumberLabel(e.Value)
 		}
@@ -88,7 +89,8 @@ func given(r store.Example) Example {
 	return e
 }
 
-// fitting are the examples that a head can learn: a profile that changed its labels, or from labels to numbers, has stored others.
+// fitting are the examples that a head can learn: a profile that changed its labels, or from labels
+// to numbers, has stored others.
 func fitting(examples []store.Example, h *model.Head) (out []store.Example) {
 	for _, e := range examples {
 		if fits(e, h) == nil {
@@ -156,7 +158,8 @@ func countLabels(examples []store.Example, h *model.Head) []uint32 {
 	return out
 }
 
-// relabel turns examples of one head into those of another, by the labels' names. Those with a label that the other does not have are left out.
+// relabel turns examples of one head into those of another, by the labels' names. Those with a
+// label that the other does not have are left out.
 func relabel(examples []learner.Example, from, to *model.Head) []learner.Example {
 	out := make([]learner.Example, 0, len(examples))
 	for _, e := range examples {

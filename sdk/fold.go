@@ -7,8 +7,8 @@ import (
 	"github.com/xpeft/xpeft/bank"
 )
 
-// fold acquires an entry for every snapshot: its own misses are folded together, then it waits for those that others fold. An adapter that
-// cannot be folded is its entry's err; the error is ctx's.
+// fold acquires an entry for every snapshot: its own misses are folded together, then it waits for
+// those that others fold. An adapter that cannot be folded is its entry's err; the error is ctx's.
 func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -35,7 +35,8 @@ func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) err
 	return nil
 }
 
-// foldMine folds the entries that this call was given, those of one bank in one pass, and fills every one of them whatever happens: others wait for them.
+// foldMine folds the entries that this call was given, those of one bank in one pass, and fills
+// every one of them whatever happens: others wait for them.
 func (p *SDK) foldMine(snaps []*snapshot, entries []*entry, mine []int) {
 	groups := map[*bank.Bank][]int{}
 	for _, i := range mine {

@@ -11,15 +11,20 @@ import (
 var (
 	// errNotDue ends a background learning: what was due was learned meanwhile.
 	errNotDue = errors.New("sdk: not due any more")
-	// errUnlearned ends one of a profile whose last example was taken back: there is nothing left to learn.
+	// errUnlearned ends one of a profile whose last example was taken back: there is nothing left
+	// to learn.
 	errUnlearned = errors.New("sdk: nothing is left to learn")
 )
 
-// ForgetExample erases what a profile was told of a text (WithPair: of a pair), under whatever label: the stored example and, as both hold what was learned from it, the profile's
-// state and earlier revisions. The profile is then learned anew in the background from what is left, beginning where a new profile does, and installed whatever
-// its score; until that has ended (Drain waits for it) the old revision goes on serving. Without anything left it is served as if it were new. What was erased can no longer be read as
-// Forget says: with Options.MasterKey because the profile's keys are destroyed, without once the pages are written again, or after Compact. A warm bank and a head
-// that were trained on it keep what they learned. It waits for a Learn of the profile. ErrExampleNotFound if there is none of the text.
+// ForgetExample erases what a profile was told of a text (WithPair: of a pair), under whatever
+// label: the stored example and, as both hold what was learned from it, the profile's state and
+// earlier revisions. The profile is then learned anew in the background from what is left,
+// beginning where a new profile does, and installed whatever its score; until that has ended (Drain
+// waits for it) the old revision goes on serving. Without anything left it is served as if it were
+// new. What was erased can no longer be read as Forget says: with Options.MasterKey because the
+// profile's keys are destroyed, without once the pages are written again, or after Compact. A warm
+// bank and a head that were trained on it keep what they learned. It waits for a Learn of the
+// profile. ErrExampleNotFound if there is none of the text.
 func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...PredictOption) error {
 	leave, err := p.enterToWrite()
 	if err != nil {

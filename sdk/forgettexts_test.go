@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestTextsKept: a bank keeps what single texts are if people agree on that, and nothing of them if it is told so; what people agree on in each text is answered better then.
+// TestTextsKept: a bank keeps what single texts are if people agree on that, and nothing of them if
+// it is told so; what people agree on in each text is answered better then.
 func TestTextsKept(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")
@@ -47,7 +48,8 @@ func TestTextsKept(t *testing.T) {
 	if known >= other {
 		t.Errorf("got a loss of the base of %g, without what it knows of texts %g", known, other)
 	}
-	if advice, err := p.Advise(ctx, &TrainBankOptions{ForgetTexts: true}); err != nil || advice.Population.KnownTexts != 0 {
+	if advice, err := p.Advise(ctx, &TrainBankOptions{ForgetTexts: true}); err != nil ||
+		advice.Population.KnownTexts != 0 {
 		t.Errorf("advised: got %+v, %v", advice, err)
 	}
 }

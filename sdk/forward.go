@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// shape is what adapters must agree in to be joined in one batch. The zero value is that of a request without masks, which joins any.
+// shape is what adapters must agree in to be joined in one batch. The zero value is that of a
+// request without masks, which joins any.
 type shape struct {
 	blocks      int
 	bottleneck  int
@@ -28,7 +29,8 @@ func (r *request) shape() shape {
 	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
 }
 
-// forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails in its own answers only.
+// forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails
+// in its own answers only.
 func (p *SDK) forward(tickets []*ticket) error { return p.forwardBy(p.encoder.Answer, tickets) }
 
 // embedder is the passes on a CPU: in the precision that answers have, or in float32.
@@ -83,7 +85,8 @@ func (p *SDK) forwardBy(embed embedder, tickets []*ticket) error {
 	return nil
 }
 
-// states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the states of the axes' blocks [texts, D], each text under its own adapter, or none.
+// states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the
+// states of the axes' blocks [texts, D], each text under its own adapter, or none.
 func (p *SDK) states(ctx context.Context, embed embedder, texts []model.Encoding, owner []int,
 	adapters []*model.Adapter, x, states []float32) error {
 	var taps []int
@@ -107,7 +110,8 @@ func (p *SDK) precision() string {
 // onCPU says that passes run on the lanes' own threads, without padding, and not on a device.
 func (p *SDK) onCPU() bool { return p.engine.Device() == deviceCPU }
 
-// pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry stands for those with nothing to fold. All must be unpinned.
+// pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry
+// stands for those with nothing to fold. All must be unpinned.
 func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
 	owner = make([]int, len(tickets))
 	at := make(map[contentKey]int, len(tickets))

@@ -44,7 +44,8 @@ func TestGate(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	again := mustLearn(t, p, "alice-secret", es[:1], own(40)) // what was refused is answered by what is served
-	if again.Installed || math.Abs(again.Before.Loss-rep.Before.Loss) > 0.05*rep.Before.Loss || again.Before.N != rep.Before.N {
+	if again.Installed || math.Abs(again.Before.Loss-rep.Before.Loss) > 0.05*rep.Before.Loss ||
+		again.Before.N != rep.Before.N {
 		t.Errorf("got %+v, then %+v, want the same sides again", rep.Before, again.Before)
 	}
 	stored, err := p.stored("alice-secret")
@@ -53,10 +54,12 @@ func TestGate(t *testing.T) {
 	}
 	force := own(40)
 	force.Force = true
-	if rep = mustLearn(t, p, "alice-secret", wrong, force); !rep.Installed || rep.Revision != 2 || !strings.Contains(rep.Reason, "force") {
+	if rep = mustLearn(t, p, "alice-secret", wrong, force); !rep.Installed || rep.Revision != 2 ||
+		!strings.Contains(rep.Reason, "force") {
 		t.Errorf("got %+v, want it installed by force", rep)
 	}
-	if s := log.String(); !strings.Contains(s, "kept the old revision") || strings.Contains(s, "secret") || strings.Contains(s, "server") {
+	if s := log.String(); !strings.Contains(s, "kept the old revision") || strings.Contains(s, "secret") ||
+		strings.Contains(s, "server") {
 		t.Errorf("got log %q, want the reason, and neither id nor text", s)
 	}
 }
@@ -86,21 +89,24 @@ func TestGateErases(t *testing.T) {
 	}
 }
 
-// TestPriorServesMasks: instead of first masks that are worse out of fold than the label prior, that prior serves, as a record without masks; and masks that are better take its place.
+// TestPriorServesMasks: instead of first masks that are worse out of fold than the label prior,
+// that prior serves, as a record without masks; and masks that are better take its place.
 func TestPriorServesMasks(t *testing.T) {
 	p := create(t, small(t))
 	wild := quick()
 	wild.Config.MaskRate, wild.Config.AffineRate, wild.Config.BiasRate, wild.Config.Constant = 5, 5, 20, true
 	rep := mustLearn(t, p, "ann", randomly(30), wild)
 	rec, err := p.store.Get("ann")
-	if err != nil || !rep.Installed || !strings.Contains(rep.Reason, "prior alone") || rep.After.Loss <= rep.Before.Loss || rec.Mask != nil || rec.Bank != 0 || rep.Bytes > 80 {
+	if err != nil || !rep.Installed || !strings.Contains(rep.Reason, "prior alone") ||
+		rep.After.Loss <= rep.Before.Loss || rec.Mask != nil || rec.Bank != 0 || rep.Bytes > 80 {
 		t.Fatalf("got %+v, %+v, %v, want the prior to serve", rep, rec, err)
 	}
 	snap, err := p.snapshot("ann")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, base := mustPredict(t, p, "ann", "server down"), mustPredict(t, p, "nobody", "server down", WithFallback(FallbackBase))
+	got, base := mustPredict(t, p, "ann", "server down"),
+		mustPredict(t, p, "nobody", "server down", WithFallback(FallbackBase))
 	prior := snap.head.Prior(rec.Prior, priorStrength)
 	for i := range got.Probabilities { // log-odds are the base's and the prior's
 		a := math.Log(float64(got.Probabilities[i].P / got.Probabilities[0].P))

@@ -9,8 +9,10 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// HeadAdvice is what a TrainHead would gain in log-loss on people who are held out: a head that is fitted to the others against the one that is served now, both with the label prior, the mean over 1, 3, 10
-// and all examples of theirs. A head that these very people taught has the better of it, so that the gain is rather too low.
+// HeadAdvice is what a TrainHead would gain in log-loss on people who are held out: a head that is
+// fitted to the others against the one that is served now, both with the label prior, the mean over
+// 1, 3, 10 and all examples of theirs. A head that these very people taught has the better of it,
+// so that the gain is rather too low.
 type HeadAdvice struct {
 	Worth  bool    `json:"worth"`
 	Reason string  `json:"reason"` // in words
@@ -23,9 +25,11 @@ type HeadAdvice struct {
 const headFolds = 4
 
 // headAdvice takes the strength that the cross-validation for axes found best without any.
-func (p *SDK) headAdvice(ctx context.Context, h *model.Head, all *population.Population, found *PopulationReport) (*HeadAdvice, error) {
+func (p *SDK) headAdvice(ctx context.Context, h *model.Head, all *population.Population,
+	found *PopulationReport) (*HeadAdvice, error) {
 	if j, err := p.newcomersJoint(); err != nil || j != nil {
-		return &HeadAdvice{Reason: "the head belongs to the axes on which people differ, and TrainBank trains both"}, err
+		return &HeadAdvice{Reason: "the head belongs to the axes on which people differ, and TrainBank trains both"},
+			err
 	}
 	now := &population.Model{C: all.C, D: all.D, W: h.W, A: h.B, Counts: h.Counts}
 	served, gains := now.Project(nil, all.Phi), []float64(nil)
@@ -39,7 +43,8 @@ func (p *SDK) headAdvice(ctx context.Context, h *model.Head, all *population.Pop
 				others.People = append(others.People, all.People[u])
 			}
 		}
-		then, _, err := population.Train(ctx, others, &population.Options{Setting: &population.Setting{Head: found.Tried[0].Head}, Threads: p.options.Threads})
+		then, _, err := population.Train(ctx, others,
+			&population.Options{Setting: &population.Setting{Head: found.Tried[0].Head}, Threads: p.options.Threads})
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +74,8 @@ func newHeadAdvice(gains []float64) *HeadAdvice {
 	return a
 }
 
-// lossWithPrior is a person's log-loss on three in ten of their answers, with the prior of the others' counts.
+// lossWithPrior is a person's log-loss on three in ten of their answers, with the prior of the
+// others' counts.
 func lossWithPrior(m *population.Model, rows []float64, a population.Answers) (sum float64) {
 	order := rand.New(rand.NewPCG(uint64(len(a.Text)), uint64(a.Text[0]))).Perm(len(a.Text))
 	tested := max(1, 3*len(order)/10)

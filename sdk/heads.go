@@ -63,7 +63,8 @@ func (s *snapshot) kind() HeadKind {
 	return OwnHead
 }
 
-// ownHead starts from the shared head, or goes on with the profile's own. Labels that it does not have start from their names.
+// ownHead starts from the shared head, or goes on with the profile's own. Labels that it does not
+// have start from their names.
 func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, error) {
 	from, labels := shared, l.options.Labels
 	if labels == nil {
@@ -89,8 +90,10 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	return l.sdk.headLike(ctx, labels, from)
 }
 
-// addRows settles which labels the profile has beside the shared head: those that it had, and those that its examples bring if they may. Each has a row of the
-// profile's own, which starts from the label's name; the shared rows stay as they are. One that joined the shared head is its own no more.
+// addRows settles which labels the profile has beside the shared head: those that it had, and those
+// that its examples bring if they may. Each has a row of the profile's own, which starts from the
+// label's name; the shared rows stay as they are. One that joined the shared head is its own no
+// more.
 func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
 	labels, from := slices.Clone(shared.Labels), []*model.Head{shared}
 	if l.old != nil && l.old.rows > 0 {
@@ -123,7 +126,8 @@ func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
 	return err
 }
 
-// takenBack says whether the profile is learned anew and has no example of a label left: then its name goes too.
+// takenBack says whether the profile is learned anew and has no example of a label left: then its
+// name goes too.
 func (l *lesson) takenBack(label string) bool {
 	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e store.Example) bool { return e.Label == label })
 }
@@ -149,7 +153,8 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 	return configError(append(faults, labelFaults(labels)...))
 }
 
-// headLike is a head of some labels: those that others have continue their rows, the first that has it, the rest start from their names.
+// headLike is a head of some labels: those that others have continue their rows, the first that has
+// it, the rest start from their names.
 func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
 	in := p.space(from[0])
 	from = p.inSpace(in, from)
@@ -162,7 +167,8 @@ func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head
 		}
 	} else { // no name has to be embedded
 		C, d := len(labels), in.width
-		h = &model.Head{Labels: slices.Clone(labels), Hidden: d, W: make([]float32, C*d), B: make([]float32, C), Counts: make([]uint32, C)}
+		h = &model.Head{Labels: slices.Clone(labels), Hidden: d, W: make([]float32, C*d), B: make([]float32, C),
+			Counts: make([]uint32, C)}
 	}
 	if f := from[0]; f.W1 != nil { // names say nothing in the space of its inner layer
 		h.W1, h.B1 = slices.Clone(f.W1), slices.Clone(f.B1)
@@ -180,7 +186,8 @@ func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head
 	return h, nil
 }
 
-// inSpace is those of heads that are over a space, or can be: a profile's that moves are over another one.
+// inSpace is those of heads that are over a space, or can be: a profile's that moves are over
+// another one.
 func (p *SDK) inSpace(in space, heads []*model.Head) (out []*model.Head) {
 	for _, h := range heads {
 		if h.Hidden != in.width && p.axes != nil {
@@ -205,7 +212,8 @@ func (l *lesson) numberHead() *model.Head {
 // scaling brings a regressor's targets to mean 0 and deviation 1 for training, whatever their unit.
 type scaling struct{ mean, std float32 }
 
-// standardise measures the scaling of the training targets and returns the head in it. Other heads are left as they are.
+// standardise measures the scaling of the training targets and returns the head in it. Other heads
+// are left as they are.
 func (l *lesson) standardise(train []learner.Example) (*model.Head, scaling) {
 	if !l.head.Regression() {
 		return l.head, scaling{0, 1}

@@ -72,7 +72,8 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestHeadChanges takes one profile through all kinds of heads. What it stored for another kind is in nobody's way.
+// TestHeadChanges takes one profile through all kinds of heads. What it stored for another kind is
+// in nobody's way.
 func TestHeadChanges(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -126,7 +127,8 @@ func TestHeadChanges(t *testing.T) {
 	}
 }
 
-// TestAddLabelKeepsWeights adds a label at rate 0 to a profile that goes on: the others' rows stay, and the judge counts what the old revision could not know as wrong.
+// TestAddLabelKeepsWeights adds a label at rate 0 to a profile that goes on: the others' rows stay,
+// and the judge counts what the old revision could not know as wrong.
 func TestAddLabelKeepsWeights(t *testing.T) {
 	p := create(t, small(t))
 	first := own(20)
@@ -159,7 +161,8 @@ func TestAddLabelKeepsWeights(t *testing.T) {
 // TestOwnHeadOfTwoLayers adds a label to an own head that came with an inner layer.
 func TestOwnHeadOfTwoLayers(t *testing.T) {
 	l := &lesson{sdk: create(t, small(t)), goesOn: true, options: LearnOptions{Labels: []string{"b", "c"}}}
-	old := &model.Head{Labels: []string{"a", "b"}, Hidden: tinyD, W: make([]float32, 2*tinyD), B: []float32{1, 2}, W1: make([]float32, tinyD*tinyD),
+	old := &model.Head{Labels: []string{"a", "b"}, Hidden: tinyD, W: make([]float32, 2*tinyD), B: []float32{1, 2},
+		W1: make([]float32, tinyD*tinyD),
 		B1: make([]float32, tinyD), Counts: make([]uint32, 2)}
 	old.W[tinyD], old.W1[5] = 7, 3
 	l.old = &snapshot{head: old, own: true}

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestWeightsNotFinite: a model with one NaN, in its last tensor, makes no store, and opens none; the error names the tensor.
+// TestWeightsNotFinite: a model with one NaN, in its last tensor, makes no store, and opens none;
+// the error names the tensor.
 func TestWeightsNotFinite(t *testing.T) {
 	bad := copyModel(t, "model.safetensors", func(b []byte) []byte {
 		copy(b[len(b)-4:], []byte{0, 0, 0xc0, 0x7f})
@@ -37,7 +38,8 @@ func TestWeightsNotFinite(t *testing.T) {
 	wantError(t, "Open", err, ErrModelMismatch)
 }
 
-// TestHostileIDs: what is no id is ErrID for every call that takes one, and nothing is stored; what looks like a path is an id as any other, and makes no file.
+// TestHostileIDs: what is no id is ErrID for every call that takes one, and nothing is stored; what
+// looks like a path is an id as any other, and makes no file.
 func TestHostileIDs(t *testing.T) {
 	ctx := t.Context()
 	p := create(t, small(t))

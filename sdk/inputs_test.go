@@ -77,9 +77,11 @@ func TestBurst(t *testing.T) {
 			learned++
 		}
 	}
-	t.Logf("%d observed, %d learned, %d of them by what is served, %d wait", len(es), learned, info.Examples, info.Waiting)
+	t.Logf("%d observed, %d learned, %d of them by what is served, %d wait", len(es), learned, info.Examples,
+		info.Waiting)
 	if learned+info.Waiting != len(es) || info.Waiting >= p.options.ObserveEvery {
-		t.Errorf("got %d learned and %d that wait, want all %d but at most %d", learned, info.Waiting, len(es), p.options.ObserveEvery-1)
+		t.Errorf("got %d learned and %d that wait, want all %d but at most %d", learned, info.Waiting, len(es),
+			p.options.ObserveEvery-1)
 	}
 }
 
@@ -98,18 +100,21 @@ func TestRepeatedText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d taught, %d observed: %d stored, %d learned, %d wait", len(taught), len(again), len(stored), info.Examples, info.Waiting)
+	t.Logf("%d taught, %d observed: %d stored, %d learned, %d wait", len(taught), len(again), len(stored),
+		info.Examples, info.Waiting)
 	for _, e := range taught {
 		if !slices.Contains(stored, e) {
 			t.Errorf("%q is gone", e.Text)
 		}
 	}
 	if len(stored) != len(taught)+1 || info.Waiting != 1 || info.Revision != 1 {
-		t.Errorf("got %d stored, %d that wait, revision %d, want %d, 1 and 1: it is one text", len(stored), info.Waiting, info.Revision, len(taught)+1)
+		t.Errorf("got %d stored, %d that wait, revision %d, want %d, 1 and 1: it is one text", len(stored),
+			info.Waiting, info.Revision, len(taught)+1)
 	}
 }
 
-// TestLabelsAlike: labels whose names the model cannot tell apart are learned nearly as well as those that it can.
+// TestLabelsAlike: labels whose names the model cannot tell apart are learned nearly as well as
+// those that it can.
 func TestLabelsAlike(t *testing.T) {
 	seeds := 10
 	if testing.Short() {
@@ -126,9 +131,11 @@ func TestLabelsAlike(t *testing.T) {
 		for seed := range seeds {
 			var rep CreateReport
 			var log bytes.Buffer
-			p := real(t, Config{Labels: names, Bank: RandomBank{N: 150, Seed: uint64(seed)}, Report: func(r CreateReport) { rep = r },
+			p := real(t, Config{Labels: names, Bank: RandomBank{N: 150, Seed: uint64(seed)},
+				Report:  func(r CreateReport) { rep = r },
 				Options: &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}})
-			if said := len(rep.Alike) > 0; said != (name == "a03_learn.jsonl") || said != strings.Contains(log.String(), "cannot tell apart") {
+			if said := len(rep.Alike) > 0; said != (name == "a03_learn.jsonl") ||
+				said != strings.Contains(log.String(), "cannot tell apart") {
 				t.Errorf("%s: Create's report says %v, the log %q", name, rep.Alike, log.String())
 			}
 			mean += mustLearn(t, p, "mei", es, nil).After.Accuracy / float64(seeds)
@@ -200,15 +207,18 @@ func TestStreamOfOneLabel(t *testing.T) {
 	}
 }
 
-// TestLabelsAreTrimmed: white space around a label is none of it, in Create, Learn and Observe; what cannot be is refused by name.
+// TestLabelsAreTrimmed: white space around a label is none of it, in Create, Learn and Observe;
+// what cannot be is refused by name.
 func TestLabelsAreTrimmed(t *testing.T) {
 	c := small(t)
 	c.Labels = []string{"urgent", " later", "ignore\t", "e\u0301t\u00e9"}
 	p := create(t, c)
-	if got, err := p.Labels(); err != nil || !slices.Equal(got, []string{"urgent", "later", "ignore", "\u00e9t\u00e9"}) {
+	if got, err := p.Labels(); err != nil ||
+		!slices.Equal(got, []string{"urgent", "later", "ignore", "\u00e9t\u00e9"}) {
 		t.Errorf("got %q, %v", got, err)
 	}
-	mustLearn(t, p, "ann", []Example{{Text: "a", Label: "later "}, {Text: "b", Label: "\u00e9te\u0301"}, {Text: "c", Label: "urgent"}}, forced())
+	mustLearn(t, p, "ann", []Example{{Text: "a", Label: "later "}, {Text: "b", Label: "\u00e9te\u0301"},
+		{Text: "c", Label: "urgent"}}, forced())
 	mustObserve(t, p, "ann", Example{Text: "d", Label: " ignore"})
 	stored, err := p.stored("ann")
 	if err != nil {

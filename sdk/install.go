@@ -21,7 +21,8 @@ func (l *lesson) newRecord() *store.Profile {
 	return rec
 }
 
-// priorRecord is what serves where what was learned is worse: the label prior, beside labels of the profile's own as their names are.
+// priorRecord is what serves where what was learned is worse: the label prior, beside labels of the
+// profile's own as their names are.
 func (l *lesson) priorRecord() (rec *store.Profile, err error) {
 	rec = l.newRecord()
 	if rec.Bias, err = encodeBias(l.beyond); err != nil {
@@ -31,7 +32,8 @@ func (l *lesson) priorRecord() (rec *store.Profile, err error) {
 	return rec, err
 }
 
-// ownRows are the last rows of a shared head that are the profile's own, as they are stored; nil if there are none.
+// ownRows are the last rows of a shared head that are the profile's own, as they are stored; nil if
+// there are none.
 func (l *lesson) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
 	if l.rows == 0 {
 		return nil, nil
@@ -45,8 +47,8 @@ func (l *lesson) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
 	return own.MarshalBinary()
 }
 
-// commit stores what was learned, or only the examples if the judge kept the old revision. One transaction either way. What was trained on and judged waits no
-// more, whatever the judge said.
+// commit stores what was learned, or only the examples if the judge kept the old revision. One
+// transaction either way. What was trained on and judged waits no more, whatever the judge said.
 func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
 	p, w, served := l.sdk, l.write(rep), rec
 	if rep.Installed {

@@ -18,18 +18,22 @@ import (
 
 const (
 	townSize = 500
-	// farApart is by how much the answers of a profile's revisions differ at least, so that an answer tells which it came from.
+	// farApart is by how much the answers of a profile's revisions differ at least, so that an
+	// answer tells which it came from.
 	farApart = 1e-2
 	question = "server down"
 )
 
-// TestManyRevisions has 500 profiles imported, learned, rolled back and forgotten, adapters evicted and the file compacted, while others ask. Every answer must be
-// the one that the judge, a store with one profile at a time, gives for exactly one of the revisions that there were during the call.
+// TestManyRevisions has 500 profiles imported, learned, rolled back and forgotten, adapters evicted
+// and the file compacted, while others ask. Every answer must be the one that the judge, a store
+// with one profile at a time, gives for exactly one of the revisions that there were during the
+// call.
 func TestManyRevisions(t *testing.T) {
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{5}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
 			c := strong(t)
-			c.Options.Workers, c.Options.Learns, c.Options.CacheBytes, c.Options.MasterKey = 3, 2, 20_000, key // some six adapters
+			// some six adapters
+			c.Options.Workers, c.Options.Learns, c.Options.CacheBytes, c.Options.MasterKey = 3, 2, 20_000, key
 			c.Options.ObserveEvery = 1 << 20
 			cr := newTown(t, create(t, c))
 			cr.run(townTime(t))
@@ -286,14 +290,17 @@ func (c *town) check() {
 		}
 	}
 	s := c.p.cache.snapshot()
-	c.t.Logf("%d answers checked, %d of them ErrProfileNotFound; %d imports, %d forgets, %d rollbacks, %d learns, %d puts, %d compactions, %d evictions, %d masks", checked, missing,
-		c.counts[0].Load(), c.counts[1].Load(), c.counts[2].Load(), c.counts[3].Load(), c.counts[4].Load(), c.counts[5].Load(), s.Evictions, len(c.masks))
+	c.t.Logf("%d answers checked, %d of them ErrProfileNotFound; %d imports, %d forgets, %d rollbacks, %d learns, "+
+		"%d puts, %d compactions, %d evictions, %d masks", checked, missing,
+		c.counts[0].Load(), c.counts[1].Load(), c.counts[2].Load(), c.counts[3].Load(), c.counts[4].Load(),
+		c.counts[5].Load(), s.Evictions, len(c.masks))
 	if checked == 0 || missing == 0 || s.Evictions == 0 {
 		c.t.Error("want answers, profiles that were not there, and evictions")
 	}
 }
 
-// matches counts the different answers, of the states that there may have been during a call, which are the one it got.
+// matches counts the different answers, of the states that there may have been during a call, which
+// are the one it got.
 func (c *town) matches(a askedRow) (n int) {
 	states := c.lives[a.id].states
 	var counted []state
@@ -316,10 +323,12 @@ func (s state) gives(a Prediction) bool {
 	return a.Err == nil && a.Revision == s.record.Revision && distance(a, s.answer) <= 1e-5
 }
 
-// alike says whether a state is one of those again: no profile, or the revision that a call that failed left.
+// alike says whether a state is one of those again: no profile, or the revision that a call that
+// failed left.
 func alike(s state, others []state) bool {
 	for _, o := range others {
-		if s.record == nil && o.record == nil || s.record != nil && o.record != nil && s.record.Updated.Equal(o.record.Updated) && s.record.Revision == o.record.Revision {
+		if s.record == nil && o.record == nil || s.record != nil && o.record != nil &&
+			s.record.Updated.Equal(o.record.Updated) && s.record.Revision == o.record.Revision {
 			return true
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// jointBank is axes on which a population's people differ, with the shared head that they were trained with.
+// jointBank is axes on which a population's people differ, with the shared head that they were
+// trained with.
 type jointBank struct {
 	*bank.Joint
 	ref    uint32
@@ -21,7 +22,8 @@ type jointBank struct {
 	model  *population.Model
 }
 
-// A code along joint axes has one row for all labels. In a record it is the row of label 0, at a scale of 1.
+// A code along joint axes has one row for all labels. In a record it is the row of label 0, at a
+// scale of 1.
 const (
 	jointLabel = 0
 	jointScale = 160
@@ -34,7 +36,8 @@ func (j *jointBank) code(row []byte) []store.Code {
 // fold is the uniform average of the directions that a row selects.
 func (j *jointBank) fold(row []byte) codeRows {
 	C, D := len(j.Labels), j.Dim()
-	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C), levels: j.Levels(nil, row)}
+	w, f := make([]float32, C*D), codeRows{rows: make([][]float32, C), offset: make([]float32, C),
+		levels: j.Levels(nil, row)}
 	j.AddRow(w, f.offset, row)
 	for c := range f.rows {
 		f.rows[c] = w[c*D : (c+1)*D]
@@ -50,8 +53,10 @@ func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 		return nil, err
 	case rec.Head != j.head || rec.OwnHead != nil:
 		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrModelMismatch)
-	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) || c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
-		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt, len(rec.Codes), c.K, c.Labels, j.K())
+	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
+		c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
+		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt,
+			len(rec.Codes), c.K, c.Labels, j.K())
 	}
 	return j, nil
 }
@@ -96,11 +101,13 @@ func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	if !slices.Equal(h.Labels, j.Labels) || !p.seesFeatures(h) {
 		return nil, fmt.Errorf("%w: joint axes for other labels than their head's", ErrCorrupt)
 	}
-	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B, Range: j.Range, Digits: j.Digits, Counts: h.Counts,
+	return &population.Model{C: len(h.Labels), D: h.Hidden, J: j.Count(), W: h.W, A: h.B, V: j.V, B: j.B,
+		Range: j.Range, Digits: j.Digits, Counts: h.Counts,
 		Beta: float64(j.Beta), Own: j.Own}, nil
 }
 
-// newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as nobody has changed the shared head since. nil: there are none.
+// newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as
+// nobody has changed the shared head since. nil: there are none.
 func (p *SDK) newcomersJoint() (*jointBank, error) {
 	if p.axes == nil {
 		return nil, nil

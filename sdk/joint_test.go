@@ -17,7 +17,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestPopulation: a bank made of people who differ earns new people's masks: k-hot rows over an immutable bank, from the first example on.
+// TestPopulation: a bank made of people who differ earns new people's masks: k-hot rows over an
+// immutable bank, from the first example on.
 func TestPopulation(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")
@@ -26,10 +27,12 @@ func TestPopulation(t *testing.T) {
 	mustLearn(t, p, "old 1", q.person(1), nil)
 	before := mustPredict(t, p, "old 1", q.texts[0])
 	rep := mustTrainBank(t, p)
-	if pop := rep.Population; !rep.Installed || rep.Bank == "" || pop.Rank != 1 || pop.People != 50 || pop.Texts != 60 || pop.Answers != 2000 || pop.Low <= 0 || len(pop.ByExamples) != 4 || len(pop.Tried) < 4 {
+	if pop := rep.Population; !rep.Installed || rep.Bank == "" || pop.Rank != 1 || pop.People != 50 ||
+		pop.Texts != 60 || pop.Answers != 2000 || pop.Low <= 0 || len(pop.ByExamples) != 4 || len(pop.Tried) < 4 {
 		t.Fatalf("got %+v, %+v, want one axis of 50 people", rep, pop)
 	}
-	t.Logf("gain %.3f (%.3f to %.3f), %v, took %v", rep.Population.Gain, rep.Population.Low, rep.Population.High, rep.Population.ByExamples, rep.Took)
+	t.Logf("gain %.3f (%.3f to %.3f), %v, took %v", rep.Population.Gain, rep.Population.Low, rep.Population.High,
+		rep.Population.ByExamples, rep.Took)
 	sum := jointSum(t, p, rep.Bank)
 	if now := mustPredict(t, p, "old 1", q.texts[0]); distance(now, before) != 0 {
 		t.Error("a profile that did not learn since is served otherwise")
@@ -92,7 +95,8 @@ func jointSum(t *testing.T, p *SDK, digest string) string {
 	return string(data)
 }
 
-// TestJointAnswer: what is served is the plain average of the directions that the row takes, head and bias beside it, the same wherever the profile goes.
+// TestJointAnswer: what is served is the plain average of the directions that the row takes, head
+// and bias beside it, the same wherever the profile goes.
 func TestJointAnswer(t *testing.T) {
 	ctx := context.Background()
 	p, q := joined(t)
@@ -135,7 +139,8 @@ func TestJointAnswer(t *testing.T) {
 	if d := math.Abs(float64(got.Probabilities[1].P) - second); d > 1e-5 {
 		t.Errorf("got %v, want %g for the second label", got.Probabilities, second)
 	}
-	beside := mustBatch(t, p, []Request{{Text: text}, {Profile: "ann", Text: text}, {Profile: "old 1", Text: es[21].Text}})
+	beside := mustBatch(t, p, []Request{{Text: text}, {Profile: "ann", Text: text},
+		{Profile: "old 1", Text: es[21].Text}})
 	if distance(beside[1], got) != 0 {
 		t.Errorf("beside others: got %v, want %v", beside[1], got)
 	}
@@ -150,7 +155,8 @@ func TestJointAnswer(t *testing.T) {
 	if there := mustPredict(t, to, "ann", text); distance(there, got) != 0 {
 		t.Errorf("imported: got %v, want %v", there, got)
 	}
-	if learned := mustLearn(t, to, "ann", es[:4], nil); learned.MaskBytes != snap.record.MaskBytes() || !learned.Installed {
+	if learned := mustLearn(t, to, "ann", es[:4], nil); learned.MaskBytes != snap.record.MaskBytes() ||
+		!learned.Installed {
 		t.Errorf("learned in another folder: got %+v, want it along the axes that it came with", learned)
 	}
 	if _, err := p.Backup(ctx, &backup, nil); err != nil {
@@ -180,7 +186,8 @@ func TestJointAnswer(t *testing.T) {
 	}
 }
 
-// TestPopulationThatDoesNotDiffer: where people differ in nothing that is shared, or labels are dealt anew among those who answered a text, nothing is installed.
+// TestPopulationThatDoesNotDiffer: where people differ in nothing that is shared, or labels are
+// dealt anew among those who answered a text, nothing is installed.
 func TestPopulationThatDoesNotDiffer(t *testing.T) {
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 0, 2)
@@ -248,7 +255,8 @@ func TestJointRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	foreign := &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides, V: make([]float32, 2*p.axes.Dim()), B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}}
+	foreign := &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides,
+		V: make([]float32, 2*p.axes.Dim()), B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}}
 	info, err := folder.AddJoint(ctx, p.store, p.dir, foreign)
 	if err != nil {
 		t.Fatal(err)

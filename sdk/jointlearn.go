@@ -9,8 +9,9 @@ import (
 	"github.com/xpeft/xpeft/learner/population"
 )
 
-// fewestToJudge is how many examples a profile along joint axes must have before anything else takes their place: that these axes are better than a
-// prior at one example, at three and at ten was found among all people, and one person's first few examples say less.
+// fewestToJudge is how many examples a profile along joint axes must have before anything else
+// takes their place: that these axes are better than a prior at one example, at three and at ten
+// was found among all people, and one person's first few examples say less.
 const fewestToJudge = 10
 
 // jointCode is a person's place on joint axes.
@@ -21,8 +22,9 @@ type jointCode struct {
 	logProb []float32 // [n,C]: of each example by codes without it
 }
 
-// chooseJoint settles which joint axes the profile may be along: those of new profiles, to whose head it moves, else those that it is along. A profile with labels of its own has none, nor
-// has one whose earlier examples are known by their counts only.
+// chooseJoint settles which joint axes the profile may be along: those of new profiles, to whose
+// head it moves, else those that it is along. A profile with labels of its own has none, nor has
+// one whose earlier examples are known by their counts only.
 func (l *lesson) chooseJoint() error {
 	now, err := l.sdk.newcomersJoint()
 	if err != nil || l.old != nil && (l.old.rows > 0 || l.options.DropExamples) {
@@ -38,9 +40,11 @@ func (l *lesson) chooseJoint() error {
 	return nil
 }
 
-// jointCode finds the person's place on the joint axes. nil: the profile has no such axes, or it has outgrown them: with ten examples or more, what is learned from its own alone is better
-// by one standard error, out of fold.
-func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float32, own *digits.Result) (*jointCode, error) {
+// jointCode finds the person's place on the joint axes. nil: the profile has no such axes, or it
+// has outgrown them: with ten examples or more, what is learned from its own alone is better by one
+// standard error, out of fold.
+func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float32, own *digits.Result) (*jointCode,
+	error) {
 	j := l.joint
 	if j == nil || l.rows > 0 || l.headRef != j.head {
 		return nil, nil
@@ -64,7 +68,8 @@ func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float3
 	return code, nil
 }
 
-// outgrown says whether other answers than those along the joint axes are better by a standard error.
+// outgrown says whether other answers than those along the joint axes are better by a standard
+// error.
 func (l *lesson) outgrown(joint, other []digits.Answer) bool {
 	var gains []float64
 	for i := range joint {
@@ -75,7 +80,8 @@ func (l *lesson) outgrown(joint, other []digits.Answer) bool {
 	return len(gains) >= fewestToJudge && mean(gains) > standardError(gains)
 }
 
-// outOfFold is the log-probabilities that codes without each example give it, [n,C], on the folds that digits are judged by. rows are what head and axes give the examples.
+// outOfFold is the log-probabilities that codes without each example give it, [n,C], on the folds
+// that digits are judged by. rows are what head and axes give the examples.
 func (j *jointBank) outOfFold(ctx context.Context, who *digits.Person, rows []float64) ([]float32, error) {
 	folds, err := digits.Folds(who, nil)
 	if err != nil {
@@ -102,7 +108,8 @@ func (j *jointBank) outOfFold(ctx context.Context, who *digits.Person, rows []fl
 	return out, nil
 }
 
-// examples are some of a person's for a fit. That a text is not of one label of two says that it is of the other; of more labels a rejection says too little to place anybody by.
+// examples are some of a person's for a fit. That a text is not of one label of two says that it is
+// of the other; of more labels a rejection says too little to place anybody by.
 func (j *jointBank) examples(who *digits.Person, rows []float64, which []int) *population.Examples {
 	e, width := &population.Examples{}, j.model.Width()
 	for _, i := range which {
@@ -113,7 +120,8 @@ func (j *jointBank) examples(who *digits.Person, rows []float64, which []int) *p
 			}
 			class = 1 - class
 		}
-		e.Rows, e.Class, e.Weight = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class), append(e.Weight, float64(weightOf(who.Weight[i])))
+		e.Rows, e.Class, e.Weight = append(e.Rows, rows[i*width:(i+1)*width]...), append(e.Class, class),
+			append(e.Weight, float64(weightOf(who.Weight[i])))
 	}
 	return e
 }

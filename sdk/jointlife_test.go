@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestJointLife: what becomes of places when heads, labels and examples change; in an encrypted folder, which is opened again read-only.
+// TestJointLife: what becomes of places when heads, labels and examples change; in an encrypted
+// folder, which is opened again read-only.
 func TestJointLife(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)
@@ -29,7 +30,8 @@ func TestJointLife(t *testing.T) {
 	mustLearn(t, p, "ann", es[:8], nil)
 	first := along("ann", true)
 	if len(first.record.Prior) != 2 || first.offset[0] != first.bias[0] {
-		t.Errorf("got counts %v and the offset %v, want them counted and not added to %v", first.record.Prior, first.offset, first.bias)
+		t.Errorf("got counts %v and the offset %v, want them counted and not added to %v", first.record.Prior,
+			first.offset, first.bias)
 	}
 
 	// One example is enough; a thumb down of one label of two says the other.
@@ -38,19 +40,23 @@ func TestJointLife(t *testing.T) {
 	rejected := Example{Text: es[0].Text, Label: sides[0], Rejected: true}
 	mustLearn(t, p, "no", []Example{rejected}, nil)
 	mustLearn(t, p, "yes", []Example{{Text: es[0].Text, Label: sides[1]}}, nil)
-	if a, b := along("no", true), along("yes", true); !bytes.Equal(a.record.Codes[0].Rows, b.record.Codes[0].Rows) || !bytes.Equal(a.record.Bias, b.record.Bias) {
+	if a, b := along("no", true), along("yes", true); !bytes.Equal(a.record.Codes[0].Rows, b.record.Codes[0].Rows) ||
+		!bytes.Equal(a.record.Bias, b.record.Bias) {
 		t.Error("a rejection of one of two labels is another place than the other label")
 	}
 
 	// A label of one's own takes rows of one's own.
-	if rep := mustLearn(t, p, "own", []Example{{Text: "server down", Label: "third"}, es[0], es[1]}, &LearnOptions{AddLabels: true, Force: true}); rep.MaskBytes == 0 && !rep.Installed {
+	if rep := mustLearn(t, p, "own", []Example{{Text: "server down", Label: "third"}, es[0], es[1]},
+		&LearnOptions{AddLabels: true, Force: true}); rep.MaskBytes == 0 && !rep.Installed {
 		t.Errorf("got %+v", rep)
 	}
 	along("own", false)
 
-	// A head that is not the axes' sets them aside for new profiles; those that have a place keep it.
+	// A head that is not the axes' sets them aside for new profiles; those that have a place keep
+	// it.
 	before := mustPredict(t, p, "ann", es[30].Text)
-	if rep, err := p.TrainHead(ctx, nil); err != nil || rep.Installed || rep.Digest == "" || !strings.Contains(rep.Reason, "TrainBank") {
+	if rep, err := p.TrainHead(ctx, nil); err != nil || rep.Installed || rep.Digest == "" ||
+		!strings.Contains(rep.Reason, "TrainBank") {
 		t.Fatalf("got %+v, %v, want the head of the axes kept", rep, err)
 	}
 	if rep, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil || !rep.Installed {
@@ -65,7 +71,8 @@ func TestJointLife(t *testing.T) {
 		t.Error("another head changed what is served")
 	}
 	mustLearn(t, p, "ann", es[8:9], nil)
-	if again := along("ann", true); again.record.Head != first.record.Head || again.record.Codes[0].Bank != first.record.Codes[0].Bank {
+	if again := along("ann", true); again.record.Head != first.record.Head ||
+		again.record.Codes[0].Bank != first.record.Codes[0].Bank {
 		t.Error("a place moved without a newer bank")
 	}
 	join(t, p)

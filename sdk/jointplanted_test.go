@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// planted are people who answer the same texts, and differ along some directions of what the model sees in these.
+// planted are people who answer the same texts, and differ along some directions of what the model
+// sees in these.
 type planted struct {
 	rng   *rand.Rand
 	texts []string
@@ -61,7 +62,8 @@ func plantedIn(t testing.TB, p *SDK, texts, rank int, seed uint64) *planted {
 	return q
 }
 
-var plantedWords = []string{"server", "down", "database", "disk", "please", "review", "draft", "invoice", "free", "phone", "win", "discount", "later", "urgent", "ignore", "q", "z", "x", "k", "v"}
+var plantedWords = []string{"server", "down", "database", "disk", "please", "review", "draft", "invoice", "free",
+	"phone", "win", "discount", "later", "urgent", "ignore", "q", "z", "x", "k", "v"}
 
 func (q *planted) center(phi []float32, d int) {
 	mean, square, n := make([]float64, d), 0.0, float64(len(phi)/d)
@@ -150,7 +152,8 @@ func mustTrainBank(t testing.TB, p *SDK) *BankReport {
 	return rep
 }
 
-// joined is a folder of people who differ on one axis, whose bank was made without a choice, and some of these people's texts.
+// joined is a folder of people who differ on one axis, whose bank was made without a choice, and
+// some of these people's texts.
 func joined(t testing.TB) (*SDK, *planted) {
 	t.Helper()
 	p := differing(t, "")
@@ -162,7 +165,8 @@ func joined(t testing.TB) (*SDK, *planted) {
 
 func join(t testing.TB, p *SDK) { joinWith(t, p, func(*population.Model, []uint64) {}) }
 
-// joinWith is join with a change of what was found before it is stored; keys are those of the population's texts.
+// joinWith is join with a change of what was found before it is stored; keys are those of the
+// population's texts.
 func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint64)) {
 	t.Helper()
 	ctx := context.Background()
@@ -174,7 +178,8 @@ func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, _, err := population.Train(ctx, people, &population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
+	m, _, err := population.Train(ctx, people,
+		&population.Options{Setting: &population.Setting{Rank: 1, Head: 10, Axis: 3}})
 	if err == nil {
 		change(m, keys)
 		_, err = p.putJoint(ctx, h, &learnedAxes{m, people, keys}, len(people.People))

@@ -12,14 +12,16 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// textKey is what joint axes know a text by: the first eight bytes of the SHA-256 of its tokens, little-endian. It is the same wherever the model is.
+// textKey is what joint axes know a text by: the first eight bytes of the SHA-256 of its tokens,
+// little-endian. It is the same wherever the model is.
 func textKey(text *model.Encoding) uint64 {
 	var memory [5 * 512]byte
 	sum := sha256.Sum256(appendTokens(memory[:0], text))
 	return binary.LittleEndian.Uint64(sum[:8])
 }
 
-// textsBeside are the joint axes that a shared head was trained with, if they know single texts. What a text has of its own beside φ was fitted together with the head: it belongs to the head's
+// textsBeside are the joint axes that a shared head was trained with, if they know single texts.
+// What a text has of its own beside φ was fitted together with the head: it belongs to the head's
 // answers, whoever asks. nil: there are none.
 func (p *SDK) textsBeside(head uint32) (*jointBank, error) {
 	if p.axes == nil { // joint axes may lie in the folder all the same
@@ -39,7 +41,8 @@ func (p *SDK) findTexts(head uint32) (*jointBank, error) {
 		}
 		j, err := p.joint(info.Ref)
 		if err != nil { // the head answers without them
-			p.options.Logger.Warn("joint axes that know texts cannot be read", "bank", info.Digest.Short(), "error", err)
+			p.options.Logger.Warn("joint axes that know texts cannot be read", "bank", info.Digest.Short(), "error",
+				err)
 			continue
 		}
 		if j.head == head {
@@ -57,7 +60,8 @@ func (j *jointBank) text(text *model.Encoding) (int, bool) {
 	return j.Text(textKey(text))
 }
 
-// addText adds to logits what the axes know of a text itself; levels are those of who has a place on them.
+// addText adds to logits what the axes know of a text itself; levels are those of who has a place
+// on them.
 func (j *jointBank) addText(logits []float32, text *model.Encoding, levels []float32) {
 	if i, ok := j.text(text); ok {
 		j.AddText(logits, i, levels)
@@ -76,7 +80,8 @@ func (j *jointBank) offset(offset []float32, text *model.Encoding) []float32 {
 	return out
 }
 
-// rows appends what learner/population works on: what head and axes give texts, by their φ, and what is known of the texts themselves.
+// rows appends what learner/population works on: what head and axes give texts, by their φ, and
+// what is known of the texts themselves.
 func (j *jointBank) rows(dst []float64, texts []model.Encoding, phi []float32) []float64 {
 	at := len(dst)
 	dst = j.model.Project(dst, phi)

@@ -94,7 +94,8 @@ func same(t *testing.T, what string, got Prediction, logits []float64) {
 	}
 }
 
-// TestKnownText: what the axes know of a text is in the answers of everybody who has their head, and along the axes of who has a place on them; other texts are answered without.
+// TestKnownText: what the axes know of a text is in the answers of everybody who has their head,
+// and along the axes of who has a place on them; other texts are answered without.
 func TestKnownText(t *testing.T) {
 	k := newKnowing(t)
 	p, m := k.sdk, k.model
@@ -115,7 +116,8 @@ func TestKnownText(t *testing.T) {
 	texts := k.both()[:8]
 	var reqs []Request
 	for _, text := range texts {
-		reqs = append(reqs, Request{Profile: "ann", Text: text}, Request{Profile: "bob", Text: text}, Request{Text: text}, Request{Profile: "nobody", Text: text, Fallback: FallbackBase})
+		reqs = append(reqs, Request{Profile: "ann", Text: text}, Request{Profile: "bob", Text: text},
+			Request{Text: text}, Request{Profile: "nobody", Text: text, Fallback: FallbackBase})
 	}
 	out := mustBatch(t, p, reqs)
 	for i, text := range texts {
@@ -131,7 +133,8 @@ func TestKnownText(t *testing.T) {
 	}
 }
 
-// TestKnownTextLearned: rows that people are placed by, asked by and judged by have what the axes know.
+// TestKnownTextLearned: rows that people are placed by, asked by and judged by have what the axes
+// know.
 func TestKnownTextLearned(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
@@ -238,7 +241,8 @@ func TestKnownTextJudged(t *testing.T) {
 	}
 }
 
-// TestKnownTextHeadReport: a head that takes the place of the axes' is compared with what they served.
+// TestKnownTextHeadReport: a head that takes the place of the axes' is compared with what they
+// served.
 func TestKnownTextHeadReport(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
@@ -268,7 +272,8 @@ func TestKnownTextHeadReport(t *testing.T) {
 	}
 }
 
-// TestKnownTextTravels: what the axes know goes with their file, and comes to who was there before it.
+// TestKnownTextTravels: what the axes know goes with their file, and comes to who was there before
+// it.
 func TestKnownTextTravels(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
@@ -288,7 +293,8 @@ func TestKnownTextTravels(t *testing.T) {
 	}
 	alike := func(what string, to *SDK, id string, want bool) {
 		t.Helper()
-		here, there := mustPredict(t, p, id, text, WithFallback(FallbackBase)), mustPredict(t, to, id, text, WithFallback(FallbackBase))
+		here, there := mustPredict(t, p, id, text, WithFallback(FallbackBase)),
+			mustPredict(t, to, id, text, WithFallback(FallbackBase))
 		if (distance(here, there) == 0) != want {
 			t.Errorf("%s: %s: got %v, here %v", what, id, there, here)
 		}
@@ -312,7 +318,8 @@ func TestKnownTextTravels(t *testing.T) {
 	}
 }
 
-// TestKnownTextFile: a bank that keeps nothing of texts is one of the first version, and one whose file is gone leaves the head to answer alone.
+// TestKnownTextFile: a bank that keeps nothing of texts is one of the first version, and one whose
+// file is gone leaves the head to answer alone.
 func TestKnownTextFile(t *testing.T) {
 	k := newKnowing(t)
 	p, text := k.sdk, k.both()[0]
@@ -340,13 +347,15 @@ func TestKnownTextFile(t *testing.T) {
 	}
 	again := open(t, p.dir, &Options{Device: device()})
 	k.sdk, k.known = again, nil
-	same(t, "without the file", mustPredict(t, again, "nobody", text, WithFallback(FallbackBase)), k.model.Logits(nil, k.row(t, text), nil))
+	same(t, "without the file", mustPredict(t, again, "nobody", text, WithFallback(FallbackBase)),
+		k.model.Logits(nil, k.row(t, text), nil))
 	if err := os.Rename(file+".aside", file); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestKnownTextMasks: a folder of masks answers as before when somebody lays axes that know texts into it.
+// TestKnownTextMasks: a folder of masks answers as before when somebody lays axes that know texts
+// into it.
 func TestKnownTextMasks(t *testing.T) {
 	k := newKnowing(t)
 	c := small(t)
@@ -374,7 +383,8 @@ func TestKnownTextMasks(t *testing.T) {
 	}
 	closeClean(t, p)
 	p = open(t, p.dir, c.Options)
-	if got := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase)); added != 2 || distance(got, want) != 0 {
+	if got := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase)); added != 2 ||
+		distance(got, want) != 0 {
 		t.Errorf("with %d files of axes: got %v, want %v", added, got, want)
 	}
 }

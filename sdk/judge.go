@@ -50,13 +50,15 @@ func (l *lesson) judge(served []digits.Answer) (install bool, reason string) {
 		return false, "kept the old revision: the new one forgets label " + l.head.Labels[label]
 	}
 	if l.reconsidered {
-		return true, "installed: the newest examples say something else than the older ones, which count less from now on"
+		return true, "installed: the newest examples say something else than the older ones, which count less from " +
+			"now on"
 	}
 	return true, "installed: no worse out of fold"
 }
 
-// servedAnswers are what was served before about the examples that it had not learned from, and of the others what was out of fold when it learned from them: not when a training did
-// whose revision was refused, though it saw them.
+// servedAnswers are what was served before about the examples that it had not learned from, and of
+// the others what was out of fold when it learned from them: not when a training did whose revision
+// was refused, though it saw them.
 func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 	out := make([]digits.Answer, len(l.examples))
 	if !l.compares() {
@@ -85,8 +87,9 @@ func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 	return out, nil
 }
 
-// answersThen are those out of fold from the training that made what is served. Where they are not kept, as after a Rollback, that training has run again on the same folds: it
-// needs no more than the examples that it had.
+// answersThen are those out of fold from the training that made what is served. Where they are not
+// kept, as after a Rollback, that training has run again on the same folds: it needs no more than
+// the examples that it had.
 func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answer, err error) {
 	had := l.forgottenAnswers()
 	if len(had) == 0 {
@@ -109,8 +112,9 @@ func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answe
 	return known, nil
 }
 
-// forgottenAnswers are the examples that the served revision may have learned from, where nothing is kept of what it answered then. Of masks that have become digits, or digits that become masks, there are none: that
-// training is not run again.
+// forgottenAnswers are the examples that the served revision may have learned from, where nothing
+// is kept of what it answered then. Of masks that have become digits, or digits that become masks,
+// there are none: that training is not run again.
 func (l *lesson) forgottenAnswers() (had []int) {
 	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut {
 		return nil
@@ -127,7 +131,8 @@ func (l *lesson) forgottenAnswers() (had []int) {
 func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) error {
 	tickets := make([]*ticket, len(which))
 	for n, i := range which {
-		tickets[n] = &ticket{request: &request{text: l.examples[i].Text, snapshot: l.old, source: SourceProfile, head: l.old.head, offset: l.old.offset, texts: l.old.texts}}
+		tickets[n] = &ticket{request: &request{text: l.examples[i].Text, snapshot: l.old, source: SourceProfile,
+			head: l.old.head, offset: l.old.offset, texts: l.old.texts}}
 	}
 	if l.digits && l.old.digits() { // whose features are there already
 		rows, D := l.sdk.foldRows(l.old), l.sdk.axes.Dim()
@@ -176,8 +181,10 @@ func answeredBy(p Prediction, h *model.Head, label string) digits.Answer {
 	return a
 }
 
-// The state of a profile is the sequence from which on its examples count in full, as a varint, and then what was answered out of fold about each example that it learned from: four bytes that name the example
-// and its label, and two for the answer. Earlier versions kept the logits of masks there, in which no example finds its name.
+// The state of a profile is the sequence from which on its examples count in full, as a varint, and
+// then what was answered out of fold about each example that it learned from: four bytes that name
+// the example and its label, and two for the answer. Earlier versions kept the logits of masks
+// there, in which no example finds its name.
 
 const (
 	answerSize = 6
@@ -190,7 +197,8 @@ func (l *lesson) answerKey(i int) uint32 {
 	return uint32(e.Key ^ store.TextHash(e.Label))
 }
 
-// encodeAnswers keeps 15 bits of the loss's root, and whether it was right; of numbers the upper half of the loss in float32.
+// encodeAnswers keeps 15 bits of the loss's root, and whether it was right; of numbers the upper
+// half of the loss in float32.
 func (l *lesson) encodeAnswers(answers []digits.Answer) []byte {
 	out := binary.AppendUvarint(make([]byte, 0, 8+answerSize*len(answers)), l.since)
 	for i, a := range answers {

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestFirstRevisionIsWeighedOnce: a first revision with digits, which Learn found more probable than the prior, is not asked for a lower loss again; those after it are.
+// TestFirstRevisionIsWeighedOnce: a first revision with digits, which Learn found more probable
+// than the prior, is not asked for a lower loss again; those after it are.
 func TestFirstRevisionIsWeighedOnce(t *testing.T) {
 	answers := func(right int, loss float64) (out []digits.Answer) {
 		for i := range 8 {
@@ -31,7 +32,8 @@ func TestFirstRevisionIsWeighedOnce(t *testing.T) {
 		"observed, more loss":   {&snapshot{record: &store.Profile{}, head: head}, answers(5, 0.65), true},
 		"observed, three fewer": {&snapshot{record: &store.Profile{}, head: head}, answers(2, 0.55), false},
 	} {
-		l := &lesson{old: c.old, digits: true, headRef: 1, head: head, outcome: outcome{who: who, after: c.after, prior: prior, record: coded}}
+		l := &lesson{old: c.old, digits: true, headRef: 1, head: head,
+			outcome: outcome{who: who, after: c.after, prior: prior, record: coded}}
 		if got, reason := l.judge(prior); got != c.want {
 			t.Errorf("%s: got %v, %q, want %v", name, got, reason, c.want)
 		}

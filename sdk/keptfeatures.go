@@ -15,8 +15,9 @@ const (
 	keptShare = 4
 )
 
-// keptFeatures is φ of texts between an Advise, or a TrainBank that was cut off, and the TrainBank that wants them again. They are in memory alone: φ on disk would be one place more
-// where a text that is forgotten has to be erased.
+// keptFeatures is φ of texts between an Advise, or a TrainBank that was cut off, and the TrainBank
+// that wants them again. They are in memory alone: φ on disk would be one place more where a text
+// that is forgotten has to be erased.
 type keptFeatures struct {
 	mu   sync.Mutex
 	room int64 // bytes
@@ -63,7 +64,8 @@ func (k *keptFeatures) put(key uint64, phi []float32) {
 	}
 }
 
-// featuresOf is features of the texts that a bank is trained on: those that are kept are not passed forward again. Between some and the next, others get a turn.
+// featuresOf is features of the texts that a bank is trained on: those that are kept are not passed
+// forward again. Between some and the next, others get a turn.
 func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	d := p.axes.Dim()
 	out, missing := make([]float32, len(texts)*d), []int(nil)

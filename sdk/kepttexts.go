@@ -20,10 +20,12 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a value.
+// mostKept bounds the bytes of the texts that a bank keeps, as JSON: the store takes 1 MiB of a
+// value.
 const mostKept = 512 << 10
 
-// keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled, those that most did first.
+// keptTexts are what is stored under metaTexts: texts that several of a bank's people labelled,
+// those that most did first.
 type keptTexts struct {
 	Bank  string   `json:"bank"` // digest of the axes that they belong to
 	Texts []string `json:"texts"`
@@ -37,7 +39,8 @@ type loadedTexts struct {
 	askable
 }
 
-// settleTexts keeps the people's texts with the axes that were just installed, if that is asked for. Without that it removes those that an earlier bank kept, whatever was installed.
+// settleTexts keeps the people's texts with the axes that were just installed, if that is asked
+// for. Without that it removes those that an earlier bank kept, whatever was installed.
 func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
 		p.questions.Store(nil)
@@ -65,7 +68,8 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 	return p.store.PutMeta(ctx, metaTexts, data)
 }
 
-// gatherTexts reads the texts of the people whose examples teach: single ones, as Ask asks about no pairs, that several labelled.
+// gatherTexts reads the texts of the people whose examples teach: single ones, as Ask asks about no
+// pairs, that several labelled.
 func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
 	text, answers := map[uint64]string{}, map[uint64]int{}
 	var failed error
@@ -110,7 +114,8 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 	return texts, nil
 }
 
-// keptTexts are those of some axes. Their rows are computed once, and stay in memory; where ctx ends that, the next call goes on.
+// keptTexts are those of some axes. Their rows are computed once, and stay in memory; where ctx
+// ends that, the next call goes on.
 func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
 	l, err := p.loadTexts(j)
 	if err != nil || l.ready() {
@@ -175,7 +180,8 @@ func (p *SDK) decodeTexts(stored []byte) (kept keptTexts, err error) {
 	return kept, err
 }
 
-// removeLeftTexts removes texts of other axes than the last that were installed: a TrainBank ended between that and settleTexts. What cannot be read is said by who needs it.
+// removeLeftTexts removes texts of other axes than the last that were installed: a TrainBank ended
+// between that and settleTexts. What cannot be read is said by who needs it.
 func (p *SDK) removeLeftTexts(ctx context.Context) error {
 	stored, err := p.store.GetMeta(metaTexts)
 	if err != nil {
@@ -211,7 +217,8 @@ func (p *SDK) openTexts(stored []byte) ([]byte, error) {
 
 func (p *SDK) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
 
-// cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the clear.
+// cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the
+// clear.
 func (o Options) cipherOf(purpose string) (cipher.AEAD, error) {
 	if o.MasterKey == nil {
 		return nil, nil

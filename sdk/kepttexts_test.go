@@ -15,8 +15,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestKeptTexts: what several people labelled is kept if that is asked for, and asked about; what fewer did is not, nor are pairs and what private people wrote. Nothing of it is in the clear in an encrypted
-// folder; it travels with a backup, and the next TrainBank without it removes it.
+// TestKeptTexts: what several people labelled is kept if that is asked for, and asked about; what
+// fewer did is not, nor are pairs and what private people wrote. Nothing of it is in the clear in
+// an encrypted folder; it travels with a backup, and the next TrainBank without it removes it.
 func TestKeptTexts(t *testing.T) {
 	ctx := context.Background()
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
@@ -53,7 +54,8 @@ func TestKeptTexts(t *testing.T) {
 			if rep, err = p.TrainBank(ctx, nil); err != nil || !rep.Installed || rep.KeptTexts != 0 {
 				t.Fatalf("got %+v, %v", rep, err)
 			}
-			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil || p.questions.Load() != nil {
+			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil ||
+				p.questions.Load() != nil {
 				t.Errorf("removed: got %v, %v, want ErrNoPopulation", got, err)
 			}
 		})
@@ -66,7 +68,8 @@ func toldOthers(t *testing.T, p *SDK) {
 	ctx := context.Background()
 	for u := range 4 {
 		id := fmt.Sprint("old ", u)
-		es := []Example{{Text: "the draft", Pair: "the review", Label: sides[0]}, {Text: "the secret of a private person", Label: sides[0]}}
+		es := []Example{{Text: "the draft", Pair: "the review", Label: sides[0]},
+			{Text: "the secret of a private person", Label: sides[0]}}
 		if u < 2 {
 			es = append(es, Example{Text: "the phone of two", Label: sides[1]})
 		}
@@ -82,7 +85,8 @@ func toldOthers(t *testing.T, p *SDK) {
 			t.Fatal(err)
 		}
 		private := fmt.Sprint("private ", u)
-		if err := p.Observe(ctx, private, Example{Text: "the secret of a private person", Label: sides[0]}); err != nil {
+		if err := p.Observe(ctx, private,
+			Example{Text: "the secret of a private person", Label: sides[0]}); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.SetPrivate(ctx, private, true); err != nil {
@@ -96,11 +100,13 @@ func testKept(t *testing.T, p *SDK, o *Options, all []Question) {
 	t.Helper()
 	ctx := context.Background()
 	first := all[0].Text
-	if next, err := p.Ask(ctx, "new", nil, 1000, WithSkipped(" "+first, "another")); err != nil || len(next) != len(all)-1 || slices.ContainsFunc(next, func(q Question) bool { return q.Text == first }) {
+	if next, err := p.Ask(ctx, "new", nil, 1000, WithSkipped(" "+first, "another")); err != nil ||
+		len(next) != len(all)-1 || slices.ContainsFunc(next, func(q Question) bool { return q.Text == first }) {
 		t.Errorf("skipped: got %d questions, %v, want all but %q", len(next), err, first)
 	}
 	mustLearn(t, p, "new", []Example{{Text: all[1].Text, Label: sides[0]}}, nil)
-	if next, err := p.Ask(ctx, "new", nil, 1000); err != nil || len(next) != len(all)-1 || slices.ContainsFunc(next, func(q Question) bool { return q.Text == all[1].Text }) {
+	if next, err := p.Ask(ctx, "new", nil, 1000); err != nil || len(next) != len(all)-1 ||
+		slices.ContainsFunc(next, func(q Question) bool { return q.Text == all[1].Text }) {
 		t.Errorf("answered: got %d questions, %v, want all but %q", len(next), err, all[1].Text)
 	}
 	if names := holds(t, p.dir, []byte(first)); (names == nil) != (o.MasterKey != nil) {
@@ -137,7 +143,8 @@ func TestDamagedTexts(t *testing.T) {
 	}
 }
 
-// TestKeptTextsOfOthers: texts that axes kept are not asked about along those that took their place, whose rows are others.
+// TestKeptTextsOfOthers: texts that axes kept are not asked about along those that took their
+// place, whose rows are others.
 func TestKeptTextsOfOthers(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")
@@ -160,7 +167,8 @@ type endedEngine struct {
 	end context.CancelFunc
 }
 
-func (e *endedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int, phi []float32) error {
+func (e *endedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Adapter, pooled []float32, taps []int,
+	phi []float32) error {
 	err := e.Engine.Embed(ctx, rows, f, pooled, taps, phi)
 	if err == nil {
 		e.texts.Add(int64(len(rows.Texts)))
@@ -169,7 +177,8 @@ func (e *endedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.Ad
 	return err
 }
 
-// TestKeptTextsGoOn: an Ask whose time is over does not lose the passes that it made, or a caller who waits little would never get an answer.
+// TestKeptTextsGoOn: an Ask whose time is over does not lose the passes that it made, or a caller
+// who waits little would never get an answer.
 func TestKeptTextsGoOn(t *testing.T) {
 	p, _ := joined(t)
 	j, err := p.newcomersJoint()

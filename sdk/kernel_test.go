@@ -28,7 +28,8 @@ func TestKernel(t *testing.T) {
 			t.Fatalf("%q: %v", kernel, err)
 		}
 		st, err := p.Stats()
-		if err != nil || kernel == "portable" && !strings.HasPrefix(st.Kernel, "go") || kernel != "portable" && kernel != "" && st.Kernel != "c-"+kernel {
+		if err != nil || kernel == "portable" && !strings.HasPrefix(st.Kernel, "go") || kernel != "portable" &&
+			kernel != "" && st.Kernel != "c-"+kernel {
 			t.Errorf("%q: got %q, %v", kernel, st.Kernel, err)
 		}
 		answer, err := p.Predict(t.Context(), "nobody", "the cat sat on the mat", WithFallback(FallbackBase))

@@ -14,7 +14,8 @@ type LabelReport struct {
 }
 
 // labelReports are those of the labels that were given or answered, and the mean of their F1.
-func labelReports(labels []string, examples []learner.Example, answers []digits.Answer) (out []LabelReport, macroF1 float64) {
+func labelReports(labels []string, examples []learner.Example, answers []digits.Answer) (out []LabelReport,
+	macroF1 float64) {
 	n, said, right := make([]int, len(labels)), make([]int, len(labels)), make([]int, len(labels))
 	for i, a := range answers {
 		if !a.Known {

@@ -7,7 +7,8 @@ import (
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
-// LastAdvice is what the last Advise, or TrainBank of axes, found, in the folder's life. It names nobody.
+// LastAdvice is what the last Advise, or TrainBank of axes, found, in the folder's life. It names
+// nobody.
 type LastAdvice struct {
 	Time    time.Time `json:"time"`
 	Trained bool      `json:"trained"` // by a TrainBank, which installed it if it was worth it
@@ -36,14 +37,16 @@ func (p *SDK) lastAdvice() (*LastAdvice, error) {
 // Last is what Stats keeps of it.
 func (a *Advice) Last() LastAdvice {
 	r := a.Population
-	out := LastAdvice{Time: time.Now(), Worth: a.Worth, Reason: a.Reason, People: r.People, Rank: r.Rank, Gain: r.Gain, Low: r.Low, High: r.High, MorePeople: r.MorePeople}
+	out := LastAdvice{Time: time.Now(), Worth: a.Worth, Reason: a.Reason, People: r.People, Rank: r.Rank,
+		Gain: r.Gain, Low: r.Low, High: r.High, MorePeople: r.MorePeople}
 	if h := a.Head; h != nil {
 		out.HeadReason, out.HeadGain, out.HeadLow, out.HeadHigh = h.Reason, h.Gain, h.Low, h.High
 	}
 	return out
 }
 
-// keepAdvice writes it down for Stats. That it could not is no reason to lose what took a TrainBank's time.
+// keepAdvice writes it down for Stats. That it could not is no reason to lose what took a
+// TrainBank's time.
 func (p *SDK) keepAdvice(ctx context.Context, a LastAdvice) {
 	if p.options.ReadOnly {
 		return

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestLastAdvice: Stats has what was found last, by Advise and by TrainBank, after the folder was opened again and after a restore; nobody's id or text is in it.
+// TestLastAdvice: Stats has what was found last, by Advise and by TrainBank, after the folder was
+// opened again and after a restore; nobody's id or text is in it.
 func TestLastAdvice(t *testing.T) {
 	ctx := context.Background()
 	p, o := differingFew(t, nil)
@@ -28,7 +29,9 @@ func TestLastAdvice(t *testing.T) {
 		t.Fatal(err)
 	}
 	advised := last(p)
-	if a, r := advised, found.Population; a == nil || a.Trained || !a.Worth || a.Rank != r.Rank || a.Gain != r.Gain || a.Low != r.Low || a.High != r.High || a.People != 30 || a.Reason != found.Reason || a.HeadReason != found.Head.Reason || a.HeadGain != found.Head.Gain || time.Since(a.Time) > time.Hour {
+	if a, r := advised, found.Population; a == nil || a.Trained || !a.Worth || a.Rank != r.Rank || a.Gain != r.Gain ||
+		a.Low != r.Low || a.High != r.High || a.People != 30 || a.Reason != found.Reason ||
+		a.HeadReason != found.Head.Reason || a.HeadGain != found.Head.Gain || time.Since(a.Time) > time.Hour {
 		t.Errorf("got %+v, want what Advise found: %+v, %+v", a, r, found.Head)
 	}
 	var b bytes.Buffer
@@ -49,7 +52,8 @@ func TestLastAdvice(t *testing.T) {
 		t.Errorf("opened again: got %+v, want %+v", a, advised)
 	}
 	mustTrainBank(t, p)
-	if a := last(p); a == nil || !a.Trained || a.Gain != advised.Gain || a.HeadReason != "" || !a.Time.After(advised.Time) {
+	if a := last(p); a == nil || !a.Trained || a.Gain != advised.Gain || a.HeadReason != "" ||
+		!a.Time.After(advised.Time) {
 		t.Errorf("after TrainBank: got %+v", a)
 	}
 }

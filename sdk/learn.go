@@ -11,16 +11,16 @@ import (
 	"github.com/xpeft/xpeft/internal/engine"
 )
 
-// Learn teaches a profile its user's examples, and makes the profile if it is new. It learns digits,
-// or masks (see LearnOptions.Config), from these examples and from those stored before, all of them,
-// and installs the new revision only if it is no worse than what is served, each side asked by
-// cross-validation what it had not learned; Report.Installed and Reason say so. Instead of a first
-// revision that is worse than the label prior, that prior serves; a head of the profile's own has none,
-// and its first revision is installed. The examples are stored either
-// way, the last Options.Limits.Examples of a profile, unless DropExamples. Cost: a forward pass of each
-// text and some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within
-// one pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced
-// the profile meanwhile.
+// Learn teaches a profile its user's examples, and makes the profile if it is new. It learns
+// digits, or masks (see LearnOptions.Config), from these examples and from those stored before, all
+// of them, and installs the new revision only if it is no worse than what is served, each side
+// asked by cross-validation what it had not learned; Report.Installed and Reason say so. Instead of
+// a first revision that is worse than the label prior, that prior serves; a head of the profile's
+// own has none, and its first revision is installed. The examples are stored either way, the last
+// Options.Limits.Examples of a profile, unless DropExamples. Cost: a forward pass of each text and
+// some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within one
+// pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced the
+// profile meanwhile.
 func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
 	out, err := p.LearnMany(ctx, []LearnRequest{{id, examples}}, o)
 	if out == nil {
@@ -38,16 +38,21 @@ type LearnRequest struct {
 	Examples []Example
 }
 
-// LearnResult is what LearnMany did for one request: a Report, or this profile's own error. The other profiles are learned.
+// LearnResult is what LearnMany did for one request: a Report, or this profile's own error. The
+// other profiles are learned.
 type LearnResult struct {
 	Report *Report // nil with Err
 	Err    error
 }
 
-// LearnMany is Learn of many profiles with the same options. Masks are trained in joint steps: several profiles' few examples make one batch that is worth a core's while
-// (see learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own transaction and its own error, in the order of the requests; LearnOptions.Progress hears
-// of each step of each one's training on all its examples. ErrTwice, before anything is learned, if two requests name one profile; put its examples into one. Up to 128 profiles are under way
-// at a time: for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and the results say which profiles are learned.
+// LearnMany is Learn of many profiles with the same options. Masks are trained in joint steps:
+// several profiles' few examples make one batch that is worth a core's while (see
+// learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own
+// transaction and its own error, in the order of the requests; LearnOptions.Progress hears of each
+// step of each one's training on all its examples. ErrTwice, before anything is learned, if two
+// requests name one profile; put its examples into one. Up to 128 profiles are under way at a time:
+// for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and
+// the results say which profiles are learned.
 func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOptions) ([]LearnResult, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -85,7 +90,8 @@ func (p *SDK) teachOne(ctx context.Context, id string, opts LearnOptions) (*Repo
 	return t.result.Report, t.result.Err
 }
 
-// learnAll learns checked tasks, which are put into the order of their ids, so that two calls never wait for each other. Every task gets its result.
+// learnAll learns checked tasks, which are put into the order of their ids, so that two calls never
+// wait for each other. Every task gets its result.
 func (p *SDK) learnAll(ctx context.Context, tasks []*task, opts LearnOptions) {
 	slices.SortFunc(tasks, func(a, b *task) int { return strings.Compare(a.Profile, b.Profile) })
 	if len(tasks) > 1 {
@@ -131,7 +137,8 @@ func (p *SDK) learned(rep *Report, began time.Time) {
 	p.counters.learns.Add(1)
 	rep.Took = time.Since(began)
 	rep.Engine, rep.Device = p.engine.Name(), p.engine.Device()
-	p.options.Logger.Info("learned", "engine", rep.Engine, "device", rep.Device, "installed", rep.Installed, "reason", rep.Reason, "revision", rep.Revision,
+	p.options.Logger.Info("learned", "engine", rep.Engine, "device", rep.Device, "installed", rep.Installed, "reason",
+		rep.Reason, "revision", rep.Revision,
 		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
 }
 
@@ -160,7 +167,8 @@ func (p *SDK) turnOn(ctx context.Context, threads int) (paced context.Context, d
 // turnKey is where a context of turn says whether its training has a turn.
 type turnKey struct{}
 
-// giveWay lets those go first who wait for the turn that a training has, whose ctx is turn's: it comes back after them. With ctx done it does not wait for that.
+// giveWay lets those go first who wait for the turn that a training has, whose ctx is turn's: it
+// comes back after them. With ctx done it does not wait for that.
 func (p *SDK) giveWay(ctx context.Context) {
 	has, _ := ctx.Value(turnKey{}).(*bool)
 	if has == nil || !*has {
@@ -174,7 +182,8 @@ func (p *SDK) giveWay(ctx context.Context) {
 	}
 }
 
-// pace is how many goroutines a training may use now: Options.Threads, but for those that answers are made on.
+// pace is how many goroutines a training may use now: Options.Threads, but for those that answers
+// are made on.
 func (p *SDK) pace() int {
 	return min(p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
 }

@@ -34,7 +34,8 @@ func TestLearnAgain(t *testing.T) {
 	if second.Revision != 2 || second.Examples != 36 || second.Start != StartFresh {
 		t.Errorf("got %+v, want revision 2 of 36 examples: the stored ones are replayed", second)
 	}
-	if third := mustLearn(t, p, "alice", es[:3], forced()); third.Revision != 3 || third.Examples != 36 || third.Before.N != 36 {
+	if third := mustLearn(t, p, "alice", es[:3], forced()); third.Revision != 3 || third.Examples != 36 ||
+		third.Before.N != 36 {
 		t.Errorf("got %+v, want revision 3 of the same 36 examples, and revision 2 measured on all of them", third)
 	}
 	stored, err := p.stored("alice")
@@ -48,7 +49,8 @@ func TestLearnAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Revision != 3 || info.Examples != 36 || info.Head != SharedHead || info.MaskBytes != 8 || !cmp.Equal(info.Labels, labels) {
+	if info.Revision != 3 || info.Examples != 36 || info.Head != SharedHead || info.MaskBytes != 8 ||
+		!cmp.Equal(info.Labels, labels) {
 		t.Errorf("got %+v, want revision 3 of 36 examples in 8 bytes of masks", info)
 	}
 }
@@ -60,7 +62,8 @@ func dropping() *LearnOptions {
 	return o
 }
 
-// TestLearnGoesOn: a profile none of whose examples is stored goes on from its mask, as a Learn that cannot move anything shows; one whose examples are begins anew.
+// TestLearnGoesOn: a profile none of whose examples is stored goes on from its mask, as a Learn
+// that cannot move anything shows; one whose examples are begins anew.
 func TestLearnGoesOn(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(18, 0), dropping())
@@ -70,7 +73,8 @@ func TestLearnGoesOn(t *testing.T) {
 	}
 	still := dropping()
 	still.Config.MaskRate, still.Config.AffineRate, still.Config.BiasRate, still.Config.Nu = 0, 0, 0, 0
-	if again := mustLearn(t, p, "alice", examples(36, 0)[18:], still); again.Start != StartProfile || again.Before.N != 18 || math.Abs(again.Before.Loss-again.After.Loss) > 0.05 {
+	if again := mustLearn(t, p, "alice", examples(36, 0)[18:], still); again.Start != StartProfile ||
+		again.Before.N != 18 || math.Abs(again.Before.Loss-again.After.Loss) > 0.05 {
 		t.Errorf("got %+v, want it to go on from the profile, whose answers hardly change by the prior", again)
 	}
 	after, err := p.store.Get("alice")
@@ -142,9 +146,12 @@ func TestLearnFaults(t *testing.T) {
 		{"no label", "a", one(Example{Text: "x"}), nil, ErrExample},
 		{"a value for a head of labels", "a", one(Example{Text: "x", Value: 3}), nil, ErrExample},
 		{"both", "a", one(Example{Text: "x", Label: "later", Value: 3}), nil, ErrExample},
-		{"a value that is not finite", "a", one(Example{Text: "x", Value: math.NaN()}), &LearnOptions{Head: NumberHead}, ErrExample},
-		{"a value over float32", "a", one(Example{Text: "x", Value: 1e39}), &LearnOptions{Head: NumberHead}, ErrExample},
-		{"a label for a head of numbers", "a", one(Example{Text: "x", Label: "later"}), &LearnOptions{Head: NumberHead}, ErrExample},
+		{"a value that is not finite", "a", one(Example{Text: "x", Value: math.NaN()}),
+			&LearnOptions{Head: NumberHead}, ErrExample},
+		{"a value over float32", "a", one(Example{Text: "x", Value: 1e39}), &LearnOptions{Head: NumberHead},
+			ErrExample},
+		{"a label for a head of numbers", "a", one(Example{Text: "x", Label: "later"}),
+			&LearnOptions{Head: NumberHead}, ErrExample},
 		{"a label like a number's", "a", one(Example{Text: "x", Label: "\x015"}), nil, ErrExample},
 		{"an unknown label", "a", one(Example{Text: "x", Label: "never"}), nil, ErrUnknownLabel},
 		{"an unknown label of its own", "a", ok, &LearnOptions{Labels: []string{"a", "b"}}, ErrUnknownLabel},
@@ -276,7 +283,8 @@ func TestLearnConflict(t *testing.T) {
 	wantError(t, "Learn", err, ErrConflict)
 }
 
-// TestHeldOut: neither label nor profile decides what is kept back, nor what does not make a text another.
+// TestHeldOut: neither label nor profile decides what is kept back, nor what does not make a text
+// another.
 func TestHeldOut(t *testing.T) {
 	held := 0
 	for i := range 1000 {

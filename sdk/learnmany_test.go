@@ -22,11 +22,13 @@ func requestsOf(ids ...string) (out []LearnRequest) {
 	return out
 }
 
-// TestLearnManyIsLearn: profiles that are new, that have learned, that have heads and labels of their own, and one of numbers get what Learn gives each.
+// TestLearnManyIsLearn: profiles that are new, that have learned, that have heads and labels of
+// their own, and one of numbers get what Learn gives each.
 func TestLearnManyIsLearn(t *testing.T) {
 	ctx, one, many := context.Background(), create(t, small(t)), create(t, small(t))
 	requests := requestsOf("new", "zoe", "old", "own", "other labels", "more")
-	requests[4].Examples = []Example{{Text: "server down", Label: "a"}, {Text: "free phone", Label: "b"}, {Text: "win", Label: "c"}, {Text: "review", Label: "d"}}
+	requests[4].Examples = []Example{{Text: "server down", Label: "a"}, {Text: "free phone", Label: "b"},
+		{Text: "win", Label: "c"}, {Text: "review", Label: "d"}}
 	requests = append(requests, LearnRequest{Profile: "numbers", Examples: numbers(9)})
 	for _, p := range []*SDK{one, many} {
 		mustLearn(t, p, "old", examples(9, 2), forced())
@@ -77,7 +79,8 @@ func TestLearnManyErrors(t *testing.T) {
 	if st, err := p.Stats(); err != nil || st.Learns != 1 {
 		t.Errorf("got %d learns (%v), want 1", st.Learns, err)
 	}
-	if _, err := p.LearnMany(context.Background(), requestsOf("dora", "eve", "dora"), quick()); !errors.Is(err, ErrTwice) {
+	if _, err := p.LearnMany(context.Background(), requestsOf("dora", "eve", "dora"), quick()); !errors.Is(err,
+		ErrTwice) {
 		t.Errorf("got %v, want ErrTwice", err)
 	}
 	if _, err := p.Profile("eve"); !errors.Is(err, ErrProfileNotFound) {
@@ -115,7 +118,8 @@ func TestLearnManyCancelled(t *testing.T) {
 	}
 }
 
-// TestLearnManyAtOnce: calls that name the same profiles in other orders, Learn, Forget and Rollback end, and every profile is whole.
+// TestLearnManyAtOnce: calls that name the same profiles in other orders, Learn, Forget and
+// Rollback end, and every profile is whole.
 func TestLearnManyAtOnce(t *testing.T) {
 	c := small(t)
 	c.Options.Learns, c.Options.Workers = 3, 3
@@ -129,7 +133,8 @@ func TestLearnManyAtOnce(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			// A profile that an Observe makes meanwhile is a conflict for a first Learn.
-			if err := f(); err != nil && !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrRevisionNotFound) && !errors.Is(err, ErrConflict) {
+			if err := f(); err != nil && !errors.Is(err, ErrProfileNotFound) &&
+				!errors.Is(err, ErrRevisionNotFound) && !errors.Is(err, ErrConflict) {
 				t.Error(err)
 			}
 		}()

@@ -45,8 +45,9 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 	return c, configError(faults)
 }
 
-// learnConfig is the training's configuration: an own head is trained, and of a shared one the rows that are the profile's own. Over a bank in more blocks than the engine trains,
-// it is of the masks in the last ones.
+// learnConfig is the training's configuration: an own head is trained, and of a shared one the rows
+// that are the profile's own. Over a bank in more blocks than the engine trains, it is of the masks
+// in the last ones.
 func (l *lesson) learnConfig() learner.Config {
 	props, own, trains := l.bank.Properties(), l.headRef == 0, l.sdk.engine.Trains()
 	c := learner.Default()
@@ -84,7 +85,9 @@ func (l *lesson) k() int {
 	return min(l.old.mask.K, l.bank.Properties().N)
 }
 
-// bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn them off, and nothing that training goes on from was learned there. What was is not thrown away to be fast.
+// bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn
+// them off, and nothing that training goes on from was learned there. What was is not thrown away
+// to be fast.
 func (l *lesson) bareBelow(top int) bool {
 	return l.bank.Properties().NormB && (!l.goesOn || l.old.bareBelow(top))
 }

@@ -94,7 +94,8 @@ func (l *lesson) readStored() (err error) {
 	if l.person, err = l.sdk.store.Person(l.id); err != nil {
 		return err
 	}
-	if l.options.background && !l.sdk.observer.due(store.Waiting{Examples: l.person.Waiting, Anew: l.person.Anew, Learned: int(l.old.record.Examples)}) {
+	if l.options.background && !l.sdk.observer.due(store.Waiting{Examples: l.person.Waiting, Anew: l.person.Anew,
+		Learned: int(l.old.record.Examples)}) {
 		return errNotDue
 	}
 	if l.stored, err = l.sdk.store.Examples(l.id); err != nil {
@@ -106,7 +107,8 @@ func (l *lesson) readStored() (err error) {
 	return nil
 }
 
-// chooseKind settles whether the profile is digits or masks, and along which axes or over which bank.
+// chooseKind settles whether the profile is digits or masks, and along which axes or over which
+// bank.
 func (l *lesson) chooseKind() (err error) {
 	p := l.sdk
 	if l.options.Config == nil && l.kind() == SharedHead { // else another training was asked for
@@ -124,7 +126,8 @@ func (l *lesson) chooseKind() (err error) {
 		return l.chooseJoint()
 	}
 	seen := func(e store.Example) bool { return e.Known }
-	l.goesOn = l.old != nil && l.old.mask != nil && !l.first() && !l.move && !l.person.Anew && (l.options.DropExamples || !slices.ContainsFunc(l.stored, seen))
+	l.goesOn = l.old != nil && l.old.mask != nil && !l.first() && !l.move && !l.person.Anew &&
+		(l.options.DropExamples || !slices.ContainsFunc(l.stored, seen))
 	if l.bank == nil || l.move {
 		l.bankRef, l.bank, err = p.newcomersBank()
 	}
@@ -157,7 +160,8 @@ func (l *lesson) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
-			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label, listed(l.head.Labels))
+			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label,
+				listed(l.head.Labels))
 		}
 		for i := range l.examples {
 			if e := &l.examples[i]; e.Class == class {
@@ -174,7 +178,8 @@ func (l *lesson) first() bool { return l.old == nil || !learned(l.old.record) }
 // learned tells a profile that was trained from one that was only observed.
 func learned(rec *store.Profile) bool { return rec.Examples > 0 }
 
-// compares says whether old and new revision can be measured against each other: both have labels, or both give numbers.
+// compares says whether old and new revision can be measured against each other: both have labels,
+// or both give numbers.
 func (l *lesson) compares() bool {
 	return l.old != nil && l.old.head.Regression() == l.head.Regression()
 }
@@ -190,7 +195,8 @@ func (l *lesson) pick(which []int) []learner.Example {
 	return out
 }
 
-// counts of the labels in a part, for the prior of the new revision; with DropExamples those learned before are known by their counts only.
+// counts of the labels in a part, for the prior of the new revision; with DropExamples those
+// learned before are known by their counts only.
 func (l *lesson) counts(part []learner.Example) []uint32 {
 	out := count(part, l.head)
 	if l.options.DropExamples && l.old != nil && l.headRef != 0 && l.headRef == l.old.record.Head {

@@ -8,13 +8,19 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Limits bound what callers and bundles bring. A zero field means its default, and none can be raised beyond what is said here. Beyond a limit a call is ErrLimit,
-// or ErrID for an id, and nothing of it is stored. A limit that is lowered leaves what is stored: it is served, learned on and erased as before, but for ids.
+// Limits bound what callers and bundles bring. A zero field means its default, and none can be
+// raised beyond what is said here. Beyond a limit a call is ErrLimit, or ErrID for an id, and
+// nothing of it is stored. A limit that is lowered leaves what is stored: it is served, learned on
+// and erased as before, but for ids.
 type Limits struct {
-	ID            int // bytes of a profile's id; default 256, at most 4,096. Forget takes longer ones too, that were stored before
-	Text          int // bytes of a request's text and pair together; default 1 MiB, at most 16 MiB
-	Example       int // bytes of an example's text, pair and label together; default 64 KiB, at most 15 MiB
-	Examples      int // that are kept of a profile: the oldest make room, without an error; default 512, at most 1,048,576
+	// bytes of a profile's id; default 256, at most 4,096. Forget takes longer ones too, that were
+	// stored before
+	ID      int
+	Text    int // bytes of a request's text and pair together; default 1 MiB, at most 16 MiB
+	Example int // bytes of an example's text, pair and label together; default 64 KiB, at most 15 MiB
+	// that are kept of a profile: the oldest make room, without an error; default 512, at most
+	// 1,048,576
+	Examples      int
 	LearnExamples int // of a profile in one call; default 100,000, at most 10,000,000
 	Labels        int // of a profile's own head, those of AddLabels included; default and at most 4,096
 	HeadBytes     int // of a head, encoded: an own head, and each head in a bundle; default 32 MiB, at most 60 MiB
@@ -22,7 +28,8 @@ type Limits struct {
 	BundleBytes int64
 	// BundleProfiles bounds the profiles in a bundle; default 10 million, at most 1 billion.
 	BundleProfiles int
-	// RandomBankBytes bounds the memory of a random bank, which Config and any bundle can name, and which grows as its rows are used; default 16 GiB, at most 1 TiB.
+	// RandomBankBytes bounds the memory of a random bank, which Config and any bundle can name, and
+	// which grows as its rows are used; default 16 GiB, at most 1 TiB.
 	RandomBankBytes int64
 }
 
@@ -54,7 +61,8 @@ func setLimit[T int | int64](name string, field *T, fallback, most T) []string {
 	return nil
 }
 
-// over is the error of a value beyond the limit that an option sets; what says which value, with its unit.
+// over is the error of a value beyond the limit that an option sets; what says which value, with
+// its unit.
 func over[T int | int64](what string, value T, option string, limit T) error {
 	if value <= limit {
 		return nil
@@ -87,14 +95,16 @@ func (l Limits) checkExamples(examples []Example) error {
 		if fault := e.fault(); fault != "" {
 			return fmt.Errorf("%w: example %d: %s", ErrExample, i, fault)
 		}
-		if err := over(fmt.Sprintf("bytes of example %d", i), len(e.Text)+len(e.Pair)+len(e.Label), "Example", l.Example); err != nil {
+		if err := over(fmt.Sprintf("bytes of example %d", i), len(e.Text)+len(e.Pair)+len(e.Label), "Example",
+			l.Example); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// headBytes is the most that a head of these shapes and labels takes, encoded, whatever its counts will be.
+// headBytes is the most that a head of these shapes and labels takes, encoded, whatever its counts
+// will be.
 func headBytes(h *model.Head) int {
 	const fixed, count = 16, 5
 	n := fixed + count*len(h.Counts) + 4*(len(h.W)+len(h.B)+len(h.W1)+len(h.B1))
@@ -106,7 +116,8 @@ func headBytes(h *model.Head) int {
 
 func (o Options) store() *store.Options {
 	l := o.Limits
-	so := &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom, MaxExamples: l.Examples, MasterKey: o.MasterKey, Reserve: o.Reserve, Logger: o.Logger, MaxAge: o.ExampleAge}
+	so := &store.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly, MaxID: l.ID, MaxText: l.Example + numberRoom,
+		MaxExamples: l.Examples, MasterKey: o.MasterKey, Reserve: o.Reserve, Logger: o.Logger, MaxAge: o.ExampleAge}
 	o.texts.Into(so)
 	return so
 }

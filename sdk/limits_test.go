@@ -39,12 +39,15 @@ func limitCases(t *testing.T) []limitCase {
 		{"ID", 11, learn("an id of 11", examples(6, 0), quick()), ErrID},
 		{"ID", 11, func(p *SDK) error { return p.Observe(ctx, "an id of 11", examples(1, 0)[0]) }, ErrID},
 		{"ID", 9, take, ErrID},
-		{"Text", 13, func(p *SDK) error { return asked(p.PredictBatch(ctx, []Request{{Text: "server", Pair: "is down"}})) }, nil},
+		{"Text", 13, func(p *SDK) error {
+			return asked(p.PredictBatch(ctx, []Request{{Text: "server", Pair: "is down"}}))
+		}, nil},
 		{"Example", longBytes, learn("a", append(examples(6, 0), long), quick()), nil},
 		{"Example", longBytes, func(p *SDK) error { return p.Observe(ctx, "a", long) }, nil},
 		{"LearnExamples", 7, learn("a", examples(7, 0), quick()), nil},
 		{"Labels", 4, learn("a", four, added), nil},
-		{"HeadBytes", int64(16 + 5*4 + 4*4*(tinyD+1) + len("urgentlaterignorea fourth") + 2*4), learn("a", four, added), nil},
+		{"HeadBytes", int64(16 + 5*4 + 4*4*(tinyD+1) + len("urgentlaterignorea fourth") + 2*4),
+			learn("a", four, added), nil},
 		{"HeadBytes", largestHead(t, bundle), take, nil},
 		{"BundleProfiles", 2, take, nil},
 		{"BundleBytes", unpacked(t, bundle), take, nil},
@@ -59,7 +62,8 @@ func limitCases(t *testing.T) []limitCase {
 	}
 }
 
-// TestLimits acts under a limit that just fits, and under one that is less by one: then nothing is stored, and the error names the option and its value.
+// TestLimits acts under a limit that just fits, and under one that is less by one: then nothing is
+// stored, and the error names the option and its value.
 func TestLimits(t *testing.T) {
 	for _, c := range limitCases(t) {
 		t.Run(c.field, func(t *testing.T) {
@@ -83,7 +87,8 @@ func TestLimits(t *testing.T) {
 					want = ErrLimit
 				}
 				wantError(t, fmt.Sprintf("over the limit of %d", limit), err, want)
-				if err == nil || !strings.Contains(err.Error(), "Options.Limits") && c.field != "ID" || !strings.Contains(err.Error(), fmt.Sprint(limit)) {
+				if err == nil || !strings.Contains(err.Error(), "Options.Limits") && c.field != "ID" ||
+					!strings.Contains(err.Error(), fmt.Sprint(limit)) {
 					t.Errorf("got %v, want it to name Options.Limits and %d", err, limit)
 				}
 				if after := contents(t, p); after != before {
@@ -157,7 +162,8 @@ func bankBytes(t *testing.T, b RandomBank) int64 {
 	return b.properties(create(t, small(t)).encoder).Bytes()
 }
 
-// TestLimitsOfStored: what was stored under a higher limit is served and can be erased under a lower one; the examples that are kept become fewer.
+// TestLimitsOfStored: what was stored under a higher limit is served and can be erased under a
+// lower one; the examples that are kept become fewer.
 func TestLimitsOfStored(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -179,14 +185,16 @@ func TestLimitsOfStored(t *testing.T) {
 	}
 }
 
-// TestLimitFaults: every field out of range is named; zero fields get the defaults that the comments state.
+// TestLimitFaults: every field out of range is named; zero fields get the defaults that the
+// comments state.
 func TestLimitFaults(t *testing.T) {
 	var bad Limits
 	v := reflect.ValueOf(&bad).Elem()
 	for i := range v.NumField() {
 		v.Field(i).SetInt([]int64{-1, 1<<40 + 1}[i%2])
 	}
-	_, err := Create(filepath.Join(t.TempDir(), "s"), Config{Model: tinyModel(t), Labels: labels, Options: &Options{Limits: bad}})
+	_, err := Create(filepath.Join(t.TempDir(), "s"),
+		Config{Model: tinyModel(t), Labels: labels, Options: &Options{Limits: bad}})
 	wantError(t, "Create", err, ErrConfig)
 	for i := range v.NumField() {
 		if name := "Limits." + v.Type().Field(i).Name + " "; err == nil || !strings.Contains(err.Error(), name) {

@@ -23,7 +23,8 @@ func (l *logbook) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// TestLog does what is logged, and wants an event for each, and in none of them who it was or what they said.
+// TestLog does what is logged, and wants an event for each, and in none of them who it was or what
+// they said.
 func TestLog(t *testing.T) {
 	ctx := context.Background()
 	var book logbook
@@ -73,7 +74,8 @@ func TestLog(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"learned", "rolled back", "exported", "imported", "forgot a profile", "closed", "opened"} {
+	for _, want := range []string{"learned", "rolled back", "exported", "imported", "forgot a profile", "closed",
+		"opened"} {
 		if !slices.Contains(events, want) {
 			t.Errorf("no event %q in %q", want, events)
 		}

@@ -85,7 +85,8 @@ func slowestAnswer(t *testing.T, p *SDK, fn func()) (slowest time.Duration, answ
 	return slowest, asked.Load()
 }
 
-// slowestUnderBackup is slowestAnswer of outgrow under a Backup that ends only then. It must be of the state that it began at.
+// slowestUnderBackup is slowestAnswer of outgrow under a Backup that ends only then. It must be of
+// the state that it began at.
 func slowestUnderBackup(t *testing.T, p *SDK) (slowest time.Duration, answers int64) {
 	ctx := context.Background()
 	var out bytes.Buffer
@@ -123,8 +124,9 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-// TestPredictUnderBackup has a store outgrow its mapping three times under a Backup while 8 goroutines Predict: the slowest answer is within 100 ms of that
-// without one. The machine may be busy with something else, so a slow answer counts if it is slow each time.
+// TestPredictUnderBackup has a store outgrow its mapping three times under a Backup while 8
+// goroutines Predict: the slowest answer is within 100 ms of that without one. The machine may be
+// busy with something else, so a slow answer counts if it is slow each time.
 func TestPredictUnderBackup(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no mapping is larger than the file")

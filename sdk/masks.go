@@ -35,7 +35,8 @@ type trial struct {
 	result *learner.Result
 }
 
-// learnMasks trains all folds of all tasks of one bank and configuration together, and each task on all its examples. A task that cannot be trained ends, and the others go on.
+// learnMasks trains all folds of all tasks of one bank and configuration together, and each task on
+// all its examples. A task that cannot be trained ends, and the others go on.
 func (p *SDK) learnMasks(ctx context.Context, tasks []*task) {
 	for some := range affordable(tasks, p.encoder.Hidden()) {
 		l := some[0].lesson
@@ -106,8 +107,9 @@ func (l *lesson) plan(texts *learner.Prepared) (err error) {
 	return nil
 }
 
-// begin is where a training of masks begins. From the examples that earlier trainings had it begins with nothing, so that no fold knows what it is asked about; where none of those is stored, with the
-// profile's mask, which is all that is left of them.
+// begin is where a training of masks begins. From the examples that earlier trainings had it begins
+// with nothing, so that no fold knows what it is asked about; where none of those is stored, with
+// the profile's mask, which is all that is left of them.
 func (l *lesson) begin() (st learner.Start, from Start, err error) {
 	if !l.goesOn {
 		return st, StartFresh, nil
@@ -125,7 +127,8 @@ func (l *lesson) begin() (st learner.Start, from Start, err error) {
 	return st, StartProfile, err
 }
 
-// persons is some of the examples as package digits deals them into folds, which depend on nothing but the texts and the labels.
+// persons is some of the examples as package digits deals them into folds, which depend on nothing
+// but the texts and the labels.
 func (l *lesson) persons(which []int) *digits.Person {
 	who := &digits.Person{A: 1, Digits: 1, C: max(2, l.head.Outputs())}
 	for n, e := range l.pick(which) {
@@ -151,12 +154,14 @@ func (l *lesson) trials(which []int) (out []*trial, err error) {
 	return out, err
 }
 
-// trial is the training of a fold: under the prior of its own counts and, of numbers, in the unit of its own.
+// trial is the training of a fold: under the prior of its own counts and, of numbers, in the unit
+// of its own.
 func (l *lesson) trial(f digits.Fold) *trial {
 	t, train := &trial{Fold: f}, l.pick(f.Train)
 	var head *model.Head
 	head, t.scale = l.standardise(train)
-	t.job = learner.Job{Head: head, Rows: l.rows, Train: t.scale.apply(train), Start: l.masks.start, Prepared: l.masks.texts.Pick(f.Train)}
+	t.job = learner.Job{Head: head, Rows: l.rows, Train: t.scale.apply(train), Start: l.masks.start,
+		Prepared: l.masks.texts.Pick(f.Train)}
 	if l.headRef != 0 {
 		t.job.Prior = head.Prior(l.counts(train), priorStrength)
 	}
@@ -203,7 +208,8 @@ func (p *SDK) train(ctx context.Context, tasks []*task) {
 	}
 }
 
-// answer asks what was learned, and what serves a newcomer, about the examples that each fold was not given, and makes the record of the training on all.
+// answer asks what was learned, and what serves a newcomer, about the examples that each fold was
+// not given, and makes the record of the training on all.
 func (l *lesson) answer(ctx context.Context) (err error) {
 	m := l.masks
 	if l.record, err = l.maskRecord(m.all.result, m.all.scale); err != nil {
@@ -213,7 +219,8 @@ func (l *lesson) answer(ctx context.Context) (err error) {
 	if _, err := l.under(ctx, l.record, nil, m.all.Train); err != nil {
 		return err
 	}
-	sums, priors, counts := make([]float64, len(l.examples)*l.head.Outputs()), make([]float64, len(l.examples)*l.head.Outputs()), make([]int, len(l.examples))
+	sums, priors, counts := make([]float64, len(l.examples)*l.head.Outputs()),
+		make([]float64, len(l.examples)*l.head.Outputs()), make([]int, len(l.examples))
 	bare, err := m.texts.Embed(ctx, l.sdk.env(l.bank), nil)
 	if err != nil {
 		return err
@@ -252,7 +259,8 @@ func (l *lesson) thenAnswers(ctx context.Context) ([]digits.Answer, error) {
 	return out, nil
 }
 
-// trialSays is what a training answers about the examples that it was not given; nil if it was given none.
+// trialSays is what a training answers about the examples that it was not given; nil if it was
+// given none.
 func (l *lesson) trialSays(ctx context.Context, t *trial) ([]float64, error) {
 	if t.result == nil {
 		return nil, nil
@@ -264,8 +272,10 @@ func (l *lesson) trialSays(ctx context.Context, t *trial) ([]float64, error) {
 	return l.under(ctx, rec, l.pick(t.Train), t.Test)
 }
 
-// under is what a revision says of some examples, as it would be served, but with the prior of what it was trained on.
-func (l *lesson) under(ctx context.Context, rec *store.Profile, train []learner.Example, which []int) ([]float64, error) {
+// under is what a revision says of some examples, as it would be served, but with the prior of what
+// it was trained on.
+func (l *lesson) under(ctx context.Context, rec *store.Profile, train []learner.Example, which []int) ([]float64,
+	error) {
 	snap, err := l.sdk.open(rec)
 	if err != nil {
 		return nil, err
@@ -309,7 +319,8 @@ func add(sums, rows []float64, which, counts []int) {
 	}
 }
 
-// meanAnswers are the answers that several folds gave, averaged in probability or, of numbers, in value, and the logarithms of the probabilities.
+// meanAnswers are the answers that several folds gave, averaged in probability or, of numbers, in
+// value, and the logarithms of the probabilities.
 func (l *lesson) meanAnswers(sums []float64, counts []int) (out []digits.Answer, logProb []float32) {
 	if l.head.Regression() {
 		for i, e := range l.examples {
@@ -319,12 +330,14 @@ func (l *lesson) meanAnswers(sums []float64, counts []int) (out []digits.Answer,
 		return out, nil
 	}
 	for at, sum := range sums {
-		logProb = append(logProb, float32(max(math.Log(sum/float64(counts[at/l.head.Outputs()])), -2*digits.UnknownLoss)))
+		logProb = append(logProb, float32(max(math.Log(sum/float64(counts[at/l.head.Outputs()])),
+			-2*digits.UnknownLoss)))
 	}
 	return digits.OutOfFold(logProb, l.who), logProb
 }
 
-// maskRecord is a result as it will be stored. What is measured is what is stored: affine and bias are rounded to 8 bits.
+// maskRecord is a result as it will be stored. What is measured is what is stored: affine and bias
+// are rounded to 8 bits.
 func (l *lesson) maskRecord(res *learner.Result, scale scaling) (rec *store.Profile, err error) {
 	rec = l.newRecord()
 	rec.Bank, rec.Mask = l.bankRef, res.Mask

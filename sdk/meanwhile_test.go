@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestTrainHeadBankMeanwhile: a head that was trained while a TrainBank installed another, two trainings at once, does not take its place unseen.
+// TestTrainHeadBankMeanwhile: a head that was trained while a TrainBank installed another, two
+// trainings at once, does not take its place unseen.
 func TestTrainHeadBankMeanwhile(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)
@@ -40,7 +41,8 @@ func TestTrainHeadBankMeanwhile(t *testing.T) {
 	}
 }
 
-// TestGiveWayEnds: a training whose ctx is done does not wait for those whom it let go first, and does not end their turn with its own.
+// TestGiveWayEnds: a training whose ctx is done does not wait for those whom it let go first, and
+// does not end their turn with its own.
 func TestGiveWayEnds(t *testing.T) {
 	p := create(t, small(t))
 	p.learns = make(chan struct{}, 1)
@@ -84,7 +86,8 @@ func TestGiveWayEnds(t *testing.T) {
 	}
 }
 
-// TestKeptTextsLeft: texts of axes go with them: when a bank of adapters is made, and at Open after a TrainBank that ended before it settled them. Those of the newest axes stay.
+// TestKeptTextsLeft: texts of axes go with them: when a bank of adapters is made, and at Open after
+// a TrainBank that ended before it settled them. Those of the newest axes stay.
 func TestKeptTextsLeft(t *testing.T) {
 	ctx := context.Background()
 	p, o := differingFew(t, nil)
@@ -117,7 +120,8 @@ func TestKeptTextsLeft(t *testing.T) {
 	}
 }
 
-// TestKeptTextsRejected: the texts that are kept are of the people who taught the axes, though others come before them where rejections count.
+// TestKeptTextsRejected: the texts that are kept are of the people who taught the axes, though
+// others come before them where rejections count.
 func TestKeptTextsRejected(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")
@@ -150,6 +154,7 @@ func TestKeptTextsRejected(t *testing.T) {
 		}
 	}
 	if texts, err := p.gatherTexts(ctx, h, from); err != nil || len(texts) != known {
-		t.Errorf("got %d texts, %v, want the %d that three of the %d people labelled", len(texts), err, known, len(people.People))
+		t.Errorf("got %d texts, %v, want the %d that three of the %d people labelled", len(texts), err, known,
+			len(people.People))
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestMinProbability: a margin is between the first two; below the minimum there is no label, unless it was taught.
+// TestMinProbability: a margin is between the first two; below the minimum there is no label,
+// unless it was taught.
 func TestMinProbability(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -33,21 +34,26 @@ func TestMinProbability(t *testing.T) {
 		}
 	}
 	wantTaught(t, "taught", p, "ann", corrected.Text, "ignore")
-	if got := mustPredict(t, p, "ann", corrected.Text, WithMinProbability(1)); got.Label != "ignore" || got.Source != SourceTaught {
+	if got := mustPredict(t, p, "ann", corrected.Text, WithMinProbability(1)); got.Label != "ignore" ||
+		got.Source != SourceTaught {
 		t.Errorf("taught: got %+v, want ignore all the same", got)
 	}
 	for _, bad := range []float64{-0.01, 1.01, math.NaN(), math.Inf(1)} {
 		_, err := p.Predict(ctx, "ann", "x", WithMinProbability(bad))
 		wantError(t, fmt.Sprint("a minimum of ", bad), err, ErrConfig)
 	}
-	rows, err := p.PredictBatch(ctx, []Request{{Profile: "ann", Text: "the disk is full", MinProbability: 1}, {Profile: "ann", Text: "x", MinProbability: 2}, {Text: "the disk is full"}})
-	if err != nil || rows[0].Label != "" || rows[0].Model != out.Model || rows[2].Err != nil || rows[2].Label != rows[2].Model {
+	rows, err := p.PredictBatch(ctx,
+		[]Request{{Profile: "ann", Text: "the disk is full", MinProbability: 1},
+			{Profile: "ann", Text: "x", MinProbability: 2}, {Text: "the disk is full"}})
+	if err != nil || rows[0].Label != "" || rows[0].Model != out.Model || rows[2].Err != nil ||
+		rows[2].Label != rows[2].Model {
 		t.Errorf("batch: got %+v, %v", rows, err)
 	}
 	wantError(t, "a row of the batch", rows[1].Err, ErrConfig)
 
 	mustLearn(t, p, "nina", numbers(10), &LearnOptions{Head: NumberHead, Config: quick().Config})
-	if got, want := mustPredict(t, p, "nina", "a", WithMinProbability(1)), mustPredict(t, p, "nina", "a"); !cmp.Equal(got, want) {
+	if got, want := mustPredict(t, p, "nina", "a", WithMinProbability(1)),
+		mustPredict(t, p, "nina", "a"); !cmp.Equal(got, want) {
 		t.Errorf("a number: got %+v, want %+v", got, want)
 	}
 }

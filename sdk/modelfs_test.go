@@ -51,6 +51,7 @@ func TestModelFS(t *testing.T) {
 	wantError(t, "without a model", err, fs.ErrNotExist)
 	open(t, made.dir, &Options{Model: tinyModel(t)})
 
-	_, err = Create(filepath.Join(t.TempDir(), "store"), Config{Labels: labels, Options: &Options{ModelFS: fstest.MapFS{}}})
+	_, err = Create(filepath.Join(t.TempDir(), "store"),
+		Config{Labels: labels, Options: &Options{ModelFS: fstest.MapFS{}}})
 	wantError(t, "an empty file system", err, fs.ErrNotExist)
 }

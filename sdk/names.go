@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	// nameScale is s in the head that is made of labels' names: how much a cosine counts in a logit.
+	// nameScale is s in the head that is made of labels' names: how much a cosine counts in a
+	// logit.
 	nameScale = 1
 	// featureScale is the same over φ, whose last block's part is shorter and about centred.
 	featureScale = 8
-	// alikeCosine is from where on two names say the same to the model: those that are one but for case, or of characters that it does not know.
+	// alikeCosine is from where on two names say the same to the model: those that are one but for
+	// case, or of characters that it does not know.
 	alikeCosine = 0.999
 	// ownPart is the length of what tells such labels apart, beside their names' of 1.
 	ownPart = 2
@@ -23,8 +25,9 @@ const (
 	drawnWords = 8
 )
 
-// headFromNames makes a head before there is any data: row c is s times the normalised embedding of label c's name. Labels whose names are alike to the model, which it returns, would be one
-// label for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
+// headFromNames makes a head before there is any data: row c is s times the normalised embedding of
+// label c's name. Labels whose names are alike to the model, which it returns, would be one label
+// for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
 func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*model.Head, [][]string, error) {
 	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
@@ -57,8 +60,9 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 	return h, said, h.Validate()
 }
 
-// widened is a head over φ of which the last block's part sees the rows of h, times a scale, and nothing else does. That is where names belong: a name is one word, and the lower blocks
-// tell a word from a sentence rather than its meaning.
+// widened is a head over φ of which the last block's part sees the rows of h, times a scale, and
+// nothing else does. That is where names belong: a name is one word, and the lower blocks tell a
+// word from a sentence rather than its meaning.
 func widened(h *model.Head, width int, scale float64) *model.Head {
 	w := *h
 	w.Hidden, w.W = width, make([]float32, len(h.Labels)*width)
@@ -70,7 +74,8 @@ func widened(h *model.Head, width int, scale float64) *model.Head {
 	return &w
 }
 
-// narrowed is the last block's part of a head over φ: what a profile stores of rows that come from names, which see no more.
+// narrowed is the last block's part of a head over φ: what a profile stores of rows that come from
+// names, which see no more.
 func (p *SDK) narrowed(h *model.Head) *model.Head {
 	w, d := *h, p.encoder.Hidden()
 	w.Hidden, w.W = d, make([]float32, 0, len(h.Labels)*d)
@@ -80,7 +85,8 @@ func (p *SDK) narrowed(h *model.Head) *model.Head {
 	return &w
 }
 
-// alikeRows groups rows of one length whose cosine with the first of their group is above alikeCosine.
+// alikeRows groups rows of one length whose cosine with the first of their group is above
+// alikeCosine.
 func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 	taken := make([]bool, n)
 	for c := range n {
@@ -100,8 +106,10 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 	return groups
 }
 
-// tellApart adds to the names' rows of a group the embedding of words that each label's bytes draw from the vocabulary: directions in which texts really differ, so that an adapter can
-// learn to go there. With directions at random, three Chinese labels of an English model were learned to 0.85 where English ones are learned to 1.00; with these to 1.00.
+// tellApart adds to the names' rows of a group the embedding of words that each label's bytes draw
+// from the vocabulary: directions in which texts really differ, so that an adapter can learn to go
+// there. With directions at random, three Chinese labels of an English model were learned to 0.85
+// where English ones are learned to 1.00; with these to 1.00.
 func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
 	words := make([]learner.Example, len(group))
 	for i, c := range group {

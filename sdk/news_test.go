@@ -16,7 +16,8 @@ import (
 	"github.com/xpeft/xpeft/internal/golden"
 )
 
-// newsFile is real news with the labels that each author's editors gave; tests that read it skip where it is not.
+// newsFile is real news with the labels that each author's editors gave; tests that read it skip
+// where it is not.
 const newsFile = "../../shared/data/news/news.jsonl.gz"
 
 // news are the authors' examples with enough texts and labels to be taught twice, in a fixed order.
@@ -73,7 +74,8 @@ func long() bool { return os.Getenv("XPEFT_LONG") != "" }
 
 func newsStore(t *testing.T, labels []string) *SDK {
 	t.Helper()
-	return create(t, Config{Model: golden.Model(t), Labels: labels, Masks: true, MaxTokens: 64, Bank: RandomBank{N: 150, Seed: 42, Blocks: 1}, Options: &Options{}})
+	return create(t, Config{Model: golden.Model(t), Labels: labels, Masks: true, MaxTokens: 64,
+		Bank: RandomBank{N: 150, Seed: 42, Blocks: 1}, Options: &Options{}})
 }
 
 // served is the accuracy of what a profile is served.
@@ -99,8 +101,9 @@ func served(t *testing.T, p *SDK, id string, test []Example) float64 {
 	return right / float64(len(test))
 }
 
-// TestGateFlippedLabels: a profile is taught, then taught again with half of the new labels wrong, also among those that are held out. What it is served must not
-// get worse on clean texts that it has never seen, by more than half a point in the mean.
+// TestGateFlippedLabels: a profile is taught, then taught again with half of the new labels wrong,
+// also among those that are held out. What it is served must not get worse on clean texts that it
+// has never seen, by more than half a point in the mean.
 func TestGateFlippedLabels(t *testing.T) {
 	authors, labels := news(t, 30)
 	seeds := 1
@@ -142,13 +145,15 @@ func TestGateFlippedLabels(t *testing.T) {
 			n++
 		}
 	}
-	t.Logf("%d profiles: served accuracy on clean texts fell by %.2f points in the mean; %d kept the old revision", n, 100*fell/float64(n), kept)
+	t.Logf("%d profiles: served accuracy on clean texts fell by %.2f points in the mean; %d kept the old revision",
+		n, 100*fell/float64(n), kept)
 	if long() && 100*fell/float64(n) > 0.5 {
 		t.Error("want at most 0.5 points")
 	}
 }
 
-// TestLearnDoesNotForget is a label-shift stream: first only some of an author's labels, then only the others. What was learned first must stay.
+// TestLearnDoesNotForget is a label-shift stream: first only some of an author's labels, then only
+// the others. What was learned first must stay.
 func TestLearnDoesNotForget(t *testing.T) {
 	authors, labels := news(t, 40)
 	if !long() {
@@ -181,7 +186,8 @@ func TestLearnDoesNotForget(t *testing.T) {
 	if prior == 0 {
 		t.Fatal("no author has two kinds of texts")
 	}
-	t.Logf("%g profiles: %.3f right on the first labels' texts, %.3f after the others were learned", prior, first/prior, second/prior)
+	t.Logf("%g profiles: %.3f right on the first labels' texts, %.3f after the others were learned", prior,
+		first/prior, second/prior)
 	if second < 0.6*first {
 		t.Error("learning the second labels forgot the first")
 	}

@@ -9,12 +9,16 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Observe stores an example of a profile before it returns, and teaches the profile in the background once enough are new: Options.ObserveEvery, or as many as
-// it has learned from if that is fewer, at least 4; from the first one on where TrainBank has found axes or biases. What waits is stored too: it is learned when enough has come, whatever learned meanwhile, and after Close, a
-// crash and Open. One text counts once: a later label replaces the earlier one, and the same again makes nothing due (docs/learning.md says what one text is).
-// Options.Limits.Examples of a profile are kept, of each label some, and replayed. A profile that is new is served at once by the shared head
-// with the label prior of what was observed. Profiles that are due learn in the background, up to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned
-// hears of each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
+// Observe stores an example of a profile before it returns, and teaches the profile in the
+// background once enough are new: Options.ObserveEvery, or as many as it has learned from if that
+// is fewer, at least 4; from the first one on where TrainBank has found axes or biases. What waits
+// is stored too: it is learned when enough has come, whatever learned meanwhile, and after Close, a
+// crash and Open. One text counts once: a later label replaces the earlier one, and the same again
+// makes nothing due (docs/learning.md says what one text is). Options.Limits.Examples of a profile
+// are kept, of each label some, and replayed. A profile that is new is served at once by the shared
+// head with the label prior of what was observed. Profiles that are due learn in the background, up
+// to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned hears of
+// each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
 func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -49,7 +53,9 @@ func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
 		return err
 	}
 	if !learned(snap.record) {
-		if unlock, ok := p.ids.try(id); ok { // a Learn of the profile that is under way will set its prior, and must find its revision again
+		// a Learn of the profile that is under way will set its prior, and must find its revision
+		// again
+		if unlock, ok := p.ids.try(id); ok {
 			defer unlock()
 			return p.observeMore(ctx, id, e)
 		}
@@ -60,7 +66,8 @@ func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
 	return p.observer.note(p, id)
 }
 
-// observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior knows of every example.
+// observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior
+// knows of every example.
 func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if err != nil {
@@ -75,7 +82,8 @@ func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error
 	}
 	rec := *snap.record
 	rec.Prior = countLabels(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
-	if _, err := p.store.Put(ctx, &rec, store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
+	if _, err := p.store.Put(ctx, &rec,
+		store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
 		return err
 	}
 	return p.observer.note(p, id)
@@ -102,8 +110,8 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) erro
 	return p.observer.note(p, id)
 }
 
-// untrained is the record of a profile that has learned nothing: no digits, or the mask of equal logits. LN_b,
-// where the bank has one, is off in it, so that it is served as the base is.
+// untrained is the record of a profile that has learned nothing: no digits, or the mask of equal
+// logits. LN_b, where the bank has one, is off in it, so that it is served as the base is.
 func (p *SDK) untrained(id string) (*store.Profile, error) {
 	digits, err := p.newcomersDigits()
 	if err != nil {
@@ -127,8 +135,9 @@ func (p *SDK) untrained(id string) (*store.Profile, error) {
 	return rec, err
 }
 
-// Drain waits until no profile is due, none learns and no bank is trained in the background, or until ctx is done. What is left waits for more: fewer examples than Observe says, or
-// those of a profile whose learning failed.
+// Drain waits until no profile is due, none learns and no bank is trained in the background, or
+// until ctx is done. What is left waits for more: fewer examples than Observe says, or those of a
+// profile whose learning failed.
 func (p *SDK) Drain(ctx context.Context) error {
 	leave, err := p.lifetime.enter()
 	if err != nil {

@@ -95,8 +95,9 @@ func TestObserveFirst(t *testing.T) {
 	}
 }
 
-// TestObserveLearns: enough new examples are learned in the background, once, and the profile's turn comes again with as many more.
-// TestObservePrior: until the first training the prior counts every example, the last label of each text.
+// TestObserveLearns: enough new examples are learned in the background, once, and the profile's
+// turn comes again with as many more. TestObservePrior: until the first training the prior counts
+// every example, the last label of each text.
 func TestObservePrior(t *testing.T) {
 	p, _ := observing(t)
 	es := examples(60, 0)
@@ -133,7 +134,8 @@ func TestObserveLearns(t *testing.T) {
 	drain(t, p)
 	info, err := p.Profile("ann")
 	if err != nil || w.count("ann") != 1 || info.Revision != leastObserved+1 || info.Examples != leastObserved {
-		t.Fatalf("got %+v after %d learnings (%v), want revision %d of %d examples", info, w.count("ann"), err, leastObserved+1, leastObserved)
+		t.Fatalf("got %+v after %d learnings (%v), want revision %d of %d examples", info, w.count("ann"), err,
+			leastObserved+1, leastObserved)
 	}
 	mustObserve(t, p, "ann", es[leastObserved:2*leastObserved-1]...)
 	drain(t, p)
@@ -176,7 +178,8 @@ func TestObserveIsFair(t *testing.T) {
 	}
 }
 
-// TestObserveManyDue: profiles that become due while others learn are taken together, each once, and each is heard of.
+// TestObserveManyDue: profiles that become due while others learn are taken together, each once,
+// and each is heard of.
 func TestObserveManyDue(t *testing.T) {
 	w, c, all := &watched{}, small(t), make(chan struct{})
 	c.Options.OnLearned = func(id string, rep *Report, err error) {
@@ -237,7 +240,8 @@ func TestObserveRefuses(t *testing.T) {
 	}
 }
 
-// TestObserveSurvives: what was observed before Close is stored, and counts at the first Observe after Open.
+// TestObserveSurvives: what was observed before Close is stored, and counts at the first Observe
+// after Open.
 func TestObserveSurvives(t *testing.T) {
 	w := &watched{}
 	c := small(t)
@@ -282,11 +286,13 @@ func TestObserveTogether(t *testing.T) {
 					t.Error(err)
 				}
 				if g == 3 && i%8 == 7 {
-					if err := p.Forget(ctx, id); err != nil && !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrClosed) {
+					if err := p.Forget(ctx, id); err != nil && !errors.Is(err, ErrProfileNotFound) &&
+						!errors.Is(err, ErrClosed) {
 						t.Error(err)
 					}
 				}
-				if _, err := p.Predict(ctx, id, e.Text, WithFallback(FallbackBase)); err != nil && !errors.Is(err, ErrClosed) {
+				if _, err := p.Predict(ctx, id, e.Text, WithFallback(FallbackBase)); err != nil &&
+					!errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
 			}
@@ -326,7 +332,8 @@ func TestRollback(t *testing.T) {
 	}
 	back := mustPredict(t, p, "ann", "server down")
 	if fmt.Sprint(back.Probabilities) != fmt.Sprint(first.Probabilities) || back.Revision != 3 {
-		t.Errorf("got %v of revision %d, want those of revision 1: %v", back.Probabilities, back.Revision, first.Probabilities)
+		t.Errorf("got %v of revision %d, want those of revision 1: %v", back.Probabilities, back.Revision,
+			first.Probabilities)
 	}
 	if state, err := p.store.State("ann"); err != nil || state != nil {
 		t.Errorf("the state of other masks is still there (%v)", err)
@@ -338,13 +345,15 @@ func TestRollback(t *testing.T) {
 	if _, err := p.Rollback(ctx, "ann", 0); err != nil { // the one before: revision 2
 		t.Fatal(err)
 	}
-	if again := mustPredict(t, p, "ann", "server down"); fmt.Sprint(again.Probabilities) != fmt.Sprint(second.Probabilities) {
+	if again := mustPredict(t, p, "ann",
+		"server down"); fmt.Sprint(again.Probabilities) != fmt.Sprint(second.Probabilities) {
 		t.Errorf("got %v, want those of revision 2: %v", again.Probabilities, second.Probabilities)
 	}
 	mustLearn(t, p, "ann", examples(30, 0), nil)
 }
 
-// TestForgottenWhileLearning: an id that is forgotten loses its turn, and leaves nothing behind in memory.
+// TestForgottenWhileLearning: an id that is forgotten loses its turn, and leaves nothing behind in
+// memory.
 func TestForgottenWhileLearning(t *testing.T) {
 	p := create(t, small(t))
 	o := observer{queue: []string{"a", "b"}, queued: map[string]bool{"a": true, "b": true}, found: true}

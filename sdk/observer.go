@@ -16,7 +16,8 @@ const (
 	mostDue = 32
 )
 
-// observer learns in the background what was observed. What waits is counted by the store alone; the observer has but the ids of those that are due.
+// observer learns in the background what was observed. What waits is counted by the store alone;
+// the observer has but the ids of those that are due.
 type observer struct {
 	every  int
 	early  func() bool // whether one example is worth learning from; nil: it is not
@@ -70,7 +71,8 @@ func (p *SDK) waiting(id string) (store.Waiting, error) {
 	return store.Waiting{ID: id, Examples: person.Waiting, Anew: person.Anew, Learned: int(rec.Examples)}, nil
 }
 
-// add queues profiles that are due, and begins the background goroutine, which first looks for those that were due at Open.
+// add queues profiles that are due, and begins the background goroutine, which first looks for
+// those that were due at Open.
 func (o *observer) add(p *SDK, ids ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -195,8 +197,9 @@ func (o *observer) next() []string {
 	return o.busy
 }
 
-// done queues again those to whom so much came while they learned that they are due, and those whose revision was replaced meanwhile. One that failed otherwise
-// has its turn when something new comes: it would fail again.
+// done queues again those to whom so much came while they learned that they are due, and those
+// whose revision was replaced meanwhile. One that failed otherwise has its turn when something new
+// comes: it would fail again.
 func (o *observer) done(p *SDK, ids []string, results []LearnResult) {
 	o.settle(true)
 	defer o.settle(false)
@@ -216,7 +219,8 @@ func (o *observer) settle(after bool) {
 	o.busy, o.after = nil, after
 }
 
-// start begins to look for what is due: at Open, and after an import. A folder that is new has nothing.
+// start begins to look for what is due: at Open, and after an import. A folder that is new has
+// nothing.
 func (o *observer) start(p *SDK, fresh bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -235,7 +239,8 @@ func (o *observer) forget(id string) {
 	}
 }
 
-// close ends the background learning: the training in progress within a step, with nothing of it kept.
+// close ends the background learning: the training in progress within a step, with nothing of it
+// kept.
 func (o *observer) close() {
 	o.mu.Lock()
 	o.over = true

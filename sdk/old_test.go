@@ -14,8 +14,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// oldFolder unpacks a folder that the version before schema 5 left: dana has learned 14 examples and observed 3 more, and eve is one of those whose examples that version lost: of a burst of
-// 18 it had learned 6.
+// oldFolder unpacks a folder that the version before schema 5 left: dana has learned 14 examples
+// and observed 3 more, and eve is one of those whose examples that version lost: of a burst of 18
+// it had learned 6.
 func oldFolder(t *testing.T) (dir, model string) {
 	t.Helper()
 	if model = os.Getenv("XPEFT_MODEL"); model == "" {
@@ -39,14 +40,18 @@ func oldFolder(t *testing.T) (dir, model string) {
 	return dir, model
 }
 
-// TestOldFolder: a folder of the version before answers as it did, keeps its sides of the gate, and what that version had lost is learned.
+// TestOldFolder: a folder of the version before answers as it did, keeps its sides of the gate, and
+// what that version had lost is learned.
 func TestOldFolder(t *testing.T) {
 	dir, model := oldFolder(t)
 	answers := func(p *SDK) {
 		t.Helper()
-		for text, want := range map[string]Probability{"the disk is down for everyone": {"urgent", 0.9531064}, "half price on a poster of the disk": {"ignore", 0.9764886}} {
+		for text, want := range map[string]Probability{"the disk is down for everyone": {"urgent", 0.9531064},
+			"half price on a poster of the disk": {"ignore", 0.9764886}} {
 			got := mustPredict(t, p, "dana", text)
-			if i := slices.IndexFunc(got.Probabilities, func(q Probability) bool { return q.Label == want.Label }); math.Abs(float64(got.Probabilities[i].P-want.P)) > 1e-4 {
+			if i := slices.IndexFunc(got.Probabilities,
+				func(q Probability) bool { return q.Label == want.Label }); math.Abs(
+				float64(got.Probabilities[i].P-want.P)) > 1e-4 {
 				t.Errorf("%q: got %+v, want %v", text, got, want)
 			}
 		}
@@ -94,7 +99,8 @@ func oldHeldOut(id, text string) bool {
 	return binary.LittleEndian.Uint64(h.Sum(nil))%10 < 3
 }
 
-// TestOldBundle: examples of an old bundle keep the sides that they had under the name that the profile had, whatever it is called now.
+// TestOldBundle: examples of an old bundle keep the sides that they had under the name that the
+// profile had, whatever it is called now.
 func TestOldBundle(t *testing.T) {
 	dir, model := oldFolder(t)
 	p := open(t, dir, &Options{Model: model})
@@ -102,7 +108,8 @@ func TestOldBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []ImportOptions{{Prefix: "new/"}, {Policy: Rename, Rename: func(string) string { return "somebody else" }}} {
+	for _, o := range []ImportOptions{{Prefix: "new/"},
+		{Policy: Rename, Rename: func(string) string { return "somebody else" }}} {
 		if _, err := p.ImportWith(context.Background(), bytes.NewReader(bundle), o); err != nil {
 			t.Fatal(err)
 		}

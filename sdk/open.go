@@ -24,15 +24,18 @@ const (
 	metaBank     = "bank"    // ref of the bank of new profiles, little-endian
 	metaAxes     = "axes"    // ref of the axes, little-endian; none in a folder of masks
 	metaJoint    = "joint"   // ref of the joint axes of new profiles, little-endian; none before TrainBank
-	metaBiases   = "biases"  // precision of biases that take the label prior's place, float32, little-endian; 0 or none: none do
-	metaTexts    = "texts"   // keptTexts; none unless TrainBankOptions.KeepTexts
-	metaTrained  = "trained" // when the last TrainBank began, in microseconds of Unix time, little-endian; none before
-	metaMasks    = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
+	// precision of biases that take the label prior's place, float32, little-endian; 0 or none:
+	// none do
+	metaBiases  = "biases"
+	metaTexts   = "texts"   // keptTexts; none unless TrainBankOptions.KeepTexts
+	metaTrained = "trained" // when the last TrainBank began, in microseconds of Unix time, little-endian; none before
+	metaMasks   = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
 )
 
-// Open opens a folder that Create made. The model's folder and digests are in the store: ErrModelMismatch if that holds another model now,
-// ErrLocked if another process has the folder open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model says
-// where it is now.
+// Open opens a folder that Create made. The model's folder and digests are in the store:
+// ErrModelMismatch if that holds another model now, ErrLocked if another process has the folder
+// open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model
+// says where it is now.
 func Open(dir string, o *Options) (*SDK, error) {
 	began := time.Now()
 	opts, err := o.withDefaults()
@@ -83,7 +86,8 @@ func Open(dir string, o *Options) (*SDK, error) {
 	return p, nil
 }
 
-// foldCase settles which texts are one, and writes it down for who opens the folder without the model.
+// foldCase settles which texts are one, and writes it down for who opens the folder without the
+// model.
 func (p *SDK) foldCase(ctx context.Context) error {
 	key, value := p.options.texts.Fold(p.tokenizer.FoldsCase())
 	if old, err := p.store.GetMeta(key); err == nil && bytes.Equal(old, value) {
@@ -94,8 +98,10 @@ func (p *SDK) foldCase(ctx context.Context) error {
 
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
 	o = o.on(m.engine.Device())
-	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
-		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery}, kept: keptFeatures{room: o.CacheBytes / keptShare}}
+	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer,
+		maxTokens: maxTokens, k: k,
+		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery},
+		kept: keptFeatures{room: o.CacheBytes / keptShare}}
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
@@ -133,7 +139,8 @@ func (s source) checkpoint() (*model.Checkpoint, error) {
 	return model.OpenCheckpoint(s.dir)
 }
 
-// openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a core each.
+// openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a
+// core each.
 func openModel(from source, o Options) (m opened, err error) {
 	if from == (source{}) {
 		return m, fmt.Errorf("no folder, as the store was made with Options.ModelFS: %w", fs.ErrNotExist)
@@ -189,15 +196,18 @@ func Engines() []string {
 	return []string{"native"}
 }
 
-// NativeBlocks is in how many of the model's last blocks the native engine trains adapters; libtorch trains all.
+// NativeBlocks is in how many of the model's last blocks the native engine trains adapters;
+// libtorch trains all.
 const NativeBlocks = native.Blocks
 
-// openEngine is the native engine, or libtorch's if the program was built with it: on a GPU if there is one, unless Options.Device says otherwise.
+// openEngine is the native engine, or libtorch's if the program was built with it: on a GPU if
+// there is one, unless Options.Device says otherwise.
 func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
 	if !torch.Built && o.Device != deviceCUDA {
 		return native.New(enc), nil
 	}
-	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers, Threads: o.Threads, Logger: o.Logger})
+	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers,
+		Threads: o.Threads, Logger: o.Logger})
 }
 
 func (m opened) close() error {
@@ -209,15 +219,17 @@ func (m opened) close() error {
 
 // describe is what decides the encoder's output beside its weights, whose shapes fix the rest.
 func describe(c *model.Checkpoint) string {
-	return fmt.Sprintf("heads=%d act=%s eps=%g pooling=%s", c.Config.NumAttentionHeads, c.Config.HiddenAct, c.Config.LayerNormEps, c.Pooling)
+	return fmt.Sprintf("heads=%d act=%s eps=%g pooling=%s", c.Config.NumAttentionHeads, c.Config.HiddenAct,
+		c.Config.LayerNormEps, c.Pooling)
 }
 
-// same compares the model with the one that the store is bound to: the tokenizer's digest, the configuration, each tensor's checksum and, when it is
-// asked for, the SHA-256 of all.
+// same compares the model with the one that the store is bound to: the tokenizer's digest, the
+// configuration, each tensor's checksum and, when it is asked for, the SHA-256 of all.
 func (m opened) same(st *store.Store, verify bool) error {
 	meta := st.Meta()
 	if got := m.tokenizer.Digest(meta.MaxTokens); got != meta.Tokenizer {
-		return fmt.Errorf("%w: %w", ErrModelMismatch, &MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
+		return fmt.Errorf("%w: %w", ErrModelMismatch,
+			&MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}
 	weights, err := st.GetMeta(metaWeights)
 	if err != nil {

@@ -55,13 +55,19 @@ func TestOpenAnotherModel(t *testing.T) {
 		what       string
 	}{
 		{"moved", "", nil, nil, ""},
-		{"one bit of a weight", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, ErrModelMismatch, "encoder"},
+		{"one bit of a weight", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+			ErrModelMismatch, "encoder"},
 		{"another vocabulary", "vocab.txt", replace("discount", "rebate"), ErrModelMismatch, "tokenizer"},
-		{"other heads", "config.json", replace(`"num_attention_heads":2`, `"num_attention_heads":4`), ErrModelMismatch, "encoder"},
-		{"another epsilon", "config.json", replace(`"model_type"`, `"layer_norm_eps":1e-6,"model_type"`), ErrModelMismatch, "encoder"},
-		{"another activation", "config.json", replace(`"model_type"`, `"hidden_act":"relu","model_type"`), ErrModelMismatch, "encoder"},
-		{"another pooling", "1_Pooling/config.json", replace("pooling_mode_mean_tokens", "pooling_mode_cls_token"), ErrModelMismatch, "encoder"},
-		{"what does not matter", "config.json", replace(`"model_type"`, `"architectures":["BertModel"],"model_type"`), nil, ""},
+		{"other heads", "config.json", replace(`"num_attention_heads":2`, `"num_attention_heads":4`),
+			ErrModelMismatch, "encoder"},
+		{"another epsilon", "config.json", replace(`"model_type"`, `"layer_norm_eps":1e-6,"model_type"`),
+			ErrModelMismatch, "encoder"},
+		{"another activation", "config.json", replace(`"model_type"`, `"hidden_act":"relu","model_type"`),
+			ErrModelMismatch, "encoder"},
+		{"another pooling", "1_Pooling/config.json", replace("pooling_mode_mean_tokens", "pooling_mode_cls_token"),
+			ErrModelMismatch, "encoder"},
+		{"what does not matter", "config.json", replace(`"model_type"`, `"architectures":["BertModel"],"model_type"`),
+			nil, ""},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			o := &Options{Model: copyModel(t, m.file, m.change), Threads: 1}
@@ -134,7 +140,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestDamagedFolder opens what has lost a part: an error that says so, and never "not found", which a fallback would hide.
+// TestDamagedFolder opens what has lost a part: an error that says so, and never "not found", which
+// a fallback would hide.
 func TestDamagedFolder(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)
@@ -159,7 +166,8 @@ func TestDamagedFolder(t *testing.T) {
 		want   error
 	}{
 		{"no bank file", func() error { return os.Remove(path) }, fs.ErrNotExist},
-		{"a damaged header", func() error { return os.WriteFile(path, append([]byte("?"), whole[1:]...), 0o666) }, ErrCorrupt},
+		{"a damaged header", func() error { return os.WriteFile(path, append([]byte("?"), whole[1:]...), 0o666) },
+			ErrCorrupt},
 		{"damaged adapters", func() error {
 			bad := bytes.Clone(whole)
 			for i := len(bad) / 2; i < len(bad); i++ {
@@ -181,7 +189,8 @@ func TestDamagedFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Close()
-			out, err := p.PredictBatch(ctx, []Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Text: "server"}})
+			out, err := p.PredictBatch(ctx,
+				[]Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Text: "server"}})
 			if err != nil {
 				t.Fatal(err)
 			}

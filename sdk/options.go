@@ -18,12 +18,16 @@ import (
 
 // Config of a new store. Model, Bank and Labels say what it is bound to for its life.
 type Config struct {
-	Model     string   // folder of a BERT checkpoint in Hugging Face's layout; may be empty with Options.ModelFS
-	Bank      Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
-	K         int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
-	Labels    []string // of the first shared head, which is made from their names; 2 at least
-	Masks     bool     // profiles are masks over the bank, as in the paper, and no codes of digits; so they are over a WarmBank
-	MaxTokens int      // longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256 at most, 128 if it does not
+	Model  string   // folder of a BERT checkpoint in Hugging Face's layout; may be empty with Options.ModelFS
+	Bank   Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
+	K      int      // adapters averaged in each row; default min(50, ⌈N/3⌉)
+	Labels []string // of the first shared head, which is made from their names; 2 at least
+	// profiles are masks over the bank, as in the paper, and no codes of digits; so they are over a
+	// WarmBank
+	Masks bool
+	// longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256
+	// at most, 128 if it does not
+	MaxTokens int
 	Options   *Options // of the opened store
 
 	// Report, if it is set, is called before Create returns.
@@ -33,15 +37,19 @@ type Config struct {
 // Bank says which bank a new store gets.
 type Bank interface{ isBank() }
 
-// RandomBank is N untrained adapters made from a seed: a strong default, from day 0, that takes no space on disk.
+// RandomBank is N untrained adapters made from a seed: a strong default, from day 0, that takes no
+// space on disk.
 type RandomBank struct {
 	N          int // default 150
 	Seed       uint64
 	Bottleneck int // b; default d/16
-	Blocks     int // the model's last ones, which get adapters; default all. Fewer make smaller profiles, and what is below is computed once an example
+	// the model's last ones, which get adapters; default all. Fewer make smaller profiles, and what
+	// is below is computed once an example
+	Blocks int
 }
 
-// WarmBank is a bank file: adapters trained on earlier profiles, or imported. It is copied into the store's folder.
+// WarmBank is a bank file: adapters trained on earlier profiles, or imported. It is copied into the
+// store's folder.
 type WarmBank struct{ Path string }
 
 func (RandomBank) isBank() {}
@@ -49,23 +57,45 @@ func (WarmBank) isBank()   {}
 
 // Options of an open store. Nil, and every zero field, means the default.
 type Options struct {
-	Device     string        // cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built without -tags torch; default auto with that tag, else cpu
-	Kernel     string        // what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the fastest that runs here. One that does not is ErrNoKernel
-	Workers    int           // forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
-	Threads    int           // threads that trainings may use, of which they leave to Predict what it needs; default runtime.GOMAXPROCS(0)
-	Learns     int           // Learns at once; default 1; more than Workers means Workers
-	PassTokens int           // tokens that one forward pass takes from the calls that wait, padding included; default 512, on cuda 16,384
-	Gather     time.Duration // how long a text waits for others to share its pass while a worker is free; default 0: texts gather only while all workers are busy
-	CacheBytes int64         // of folded digits and adapters, and of the keys of stored texts, at most an eighth; default 256 MiB
+	// cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built
+	// without -tags torch; default auto with that tag, else cpu
+	Device string
+	// what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the
+	// fastest that runs here. One that does not is ErrNoKernel
+	Kernel string
+	// forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on
+	// cuda 2
+	Workers int
+	// threads that trainings may use, of which they leave to Predict what it needs; default
+	// runtime.GOMAXPROCS(0)
+	Threads int
+	Learns  int // Learns at once; default 1; more than Workers means Workers
+	// tokens that one forward pass takes from the calls that wait, padding included; default 512,
+	// on cuda 16,384
+	PassTokens int
+	// how long a text waits for others to share its pass while a worker is free; default 0: texts
+	// gather only while all workers are busy
+	Gather time.Duration
+	// of folded digits and adapters, and of the keys of stored texts, at most an eighth; default
+	// 256 MiB
+	CacheBytes int64
 	Timeout    time.Duration // to wait for another process's lock before ErrLocked; default 1 s
 	Model      string        // where the model is, if it moved since Create
-	ModelFS    fs.FS         // the model's files out of another place, as of embed.FS: then no folder is read, neither Model nor the one that Create was given
-	ReadOnly   bool          // predict, export and list only; several processes may, side by side
-	Verify     bool          // compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it, the CRCs of the weights at Open and of adapters at first use
-	NoTaught   bool          // ask the model about stored texts too: by default one that is no rejection is answered with its label (SourceTaught)
-	Logger     *slog.Logger  // default: silence
-	Limits     Limits        // of what callers and bundles bring
-	Reserve    int64         // of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a Backup when it grows; default 4 GiB, or 4 times the file if that is more
+	// the model's files out of another place, as of embed.FS: then no folder is read, neither Model
+	// nor the one that Create was given
+	ModelFS  fs.FS
+	ReadOnly bool // predict, export and list only; several processes may, side by side
+	// compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it,
+	// the CRCs of the weights at Open and of adapters at first use
+	Verify bool
+	// ask the model about stored texts too: by default one that is no rejection is answered with
+	// its label (SourceTaught)
+	NoTaught bool
+	Logger   *slog.Logger // default: silence
+	Limits   Limits       // of what callers and bundles bring
+	// of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a
+	// Backup when it grows; default 4 GiB, or 4 times the file if that is more
+	Reserve int64
 
 	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers
 	// are as good; int8, which is faster and changes some; or auto, which is int16. Where the
@@ -73,23 +103,31 @@ type Options struct {
 	// Default float32.
 	Precision string
 
-	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of profiles, each under a key of its own that Forget destroys; Open then needs it too,
-	// and without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is encrypted.
+	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of
+	// profiles, each under a key of its own that Forget destroys; Open then needs it too, and
+	// without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is
+	// encrypted.
 	MasterKey []byte
 
-	// ExampleAge is how long a stored example is used: an older one is not read any more, and erased when its profile is next written to, or by ExpireExamples. Default: for ever.
+	// ExampleAge is how long a stored example is used: an older one is not read any more, and
+	// erased when its profile is next written to, or by ExpireExamples. Default: for ever.
 	ExampleAge time.Duration
-	// Private are prefixes of ids: profiles under them are kept out of what is made of many, as by SetPrivate.
+	// Private are prefixes of ids: profiles under them are kept out of what is made of many, as by
+	// SetPrivate.
 	Private []string
 
-	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in the background; default 8, at least 4 but of the first few where TrainBank has found axes or biases.
+	// ObserveEvery is how many new examples of a profile Observe collects before it teaches them in
+	// the background; default 8, at least 4 but of the first few where TrainBank has found axes or
+	// biases.
 	ObserveEvery int
-	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.
+	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in
+	// the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.
 	BankEvery int
 	// BankOptions are those of the TrainBanks in the background; nil: the defaults.
 	BankOptions *TrainBankOptions
-	// OnLearned is called after each background learning, in its goroutine: the next one waits for it, and so does Close. It must not call Close or Drain. No call
-	// waits for it that a panic could be raised in: one ends the process, as in any goroutine.
+	// OnLearned is called after each background learning, in its goroutine: the next one waits for
+	// it, and so does Close. It must not call Close or Drain. No call waits for it that a panic
+	// could be raised in: one ends the process, as in any goroutine.
 	OnLearned func(id string, rep *Report, err error)
 
 	texts *folder.Texts // which texts are one in this folder
@@ -107,7 +145,8 @@ func (c Config) validate() error {
 	switch b := c.Bank.(type) {
 	case RandomBank:
 		if b.N < 0 || b.N > bank.MaxAdapters || b.Bottleneck < 0 || b.Bottleneck > bank.MaxBottleneck || b.Blocks < 0 {
-			faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d in %d blocks", b.N, b.Bottleneck, b.Blocks))
+			faults = append(faults, fmt.Sprintf("a random bank of N=%d, b=%d in %d blocks", b.N, b.Bottleneck,
+				b.Blocks))
 		}
 	case WarmBank:
 		if b.Path == "" {
@@ -190,7 +229,8 @@ func labelFaults(labels []string) (faults []string) {
 		case !visible(l):
 			faults = append(faults, fmt.Sprintf("label %.40q shows nothing", given))
 		case len(l) > model.MaxLabelBytes:
-			faults = append(faults, fmt.Sprintf("label %.40q has %d bytes, want at most %d", given, len(l), model.MaxLabelBytes))
+			faults = append(faults, fmt.Sprintf("label %.40q has %d bytes, want at most %d", given, len(l),
+				model.MaxLabelBytes))
 		case twice:
 			faults = append(faults, fmt.Sprintf("labels %.40q and %.40q are the same", twin, given))
 		}
@@ -228,7 +268,10 @@ func (o *Options) withDefaults() (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int64
-	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)}, {"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)}, {"ObserveEvery", int64(c.ObserveEvery)}, {"BankEvery", int64(c.BankEvery)}, {"Timeout", int64(c.Timeout)}, {"ExampleAge", int64(c.ExampleAge)}, {"Reserve", c.Reserve}} {
+	}{{"Workers", int64(c.Workers)}, {"Threads", int64(c.Threads)}, {"Learns", int64(c.Learns)},
+		{"CacheBytes", c.CacheBytes}, {"PassTokens", int64(c.PassTokens)}, {"Gather", int64(c.Gather)},
+		{"ObserveEvery", int64(c.ObserveEvery)}, {"BankEvery", int64(c.BankEvery)}, {"Timeout", int64(c.Timeout)},
+		{"ExampleAge", int64(c.ExampleAge)}, {"Reserve", c.Reserve}} {
 		if v.n < 0 {
 			faults = append(faults, fmt.Sprintf("%s is %d", v.name, v.n))
 		}

@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// strong is a configuration over a bank whose adapters change much, so that what adapter served an answer is seen in it.
+// strong is a configuration over a bank whose adapters change much, so that what adapter served an
+// answer is seen in it.
 func strong(t testing.TB) Config {
 	c := small(t)
 	c.Bank = bankFile(t, bank.Properties{N: 8, Blocks: 2, Bottleneck: 4, NormB: true}, 9)
@@ -42,12 +43,14 @@ func putMask(t testing.TB, p *SDK, id string, bankRef uint32, m *bitmask.Mask) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.store.Put(context.Background(), &store.Profile{ID: id, Bank: bankRef, Head: ref, Mask: m}, store.Write{}); err != nil {
+	if _, err := p.store.Put(context.Background(), &store.Profile{ID: id, Bank: bankRef, Head: ref, Mask: m},
+		store.Write{}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// expect computes a profile's answer from its record, with nothing of what Predict uses between the store and the encoder.
+// expect computes a profile's answer from its record, with nothing of what Predict uses between the
+// store and the encoder.
 func expect(t testing.TB, p *SDK, id, text string) Prediction {
 	t.Helper()
 	ctx := context.Background()
@@ -107,7 +110,8 @@ func TestPredictIsRecord(t *testing.T) {
 	mustLearn(t, p, "shared", skewed, o)
 	mustLearn(t, p, "own", skewed, own(2))
 	mustLearn(t, p, "number", numbers(12), number(2))
-	if rec, err := p.store.Get("shared"); err != nil || rec.Bias == nil || rec.Affine == nil || rec.Prior[0] == rec.Prior[1] {
+	if rec, err := p.store.Get("shared"); err != nil || rec.Bias == nil || rec.Affine == nil ||
+		rec.Prior[0] == rec.Prior[1] {
 		t.Fatalf("got %+v (%v), want a prior, a bias and an affine", rec, err)
 	}
 	for _, id := range []string{"shared", "own", "number"} {
@@ -118,7 +122,8 @@ func TestPredictIsRecord(t *testing.T) {
 // TestIsolation has profiles that differ in one thing only: an adapter, or the bank.
 func TestIsolation(t *testing.T) {
 	p := create(t, strong(t))
-	info := mustInfo(t, bank.Properties{Origin: bank.Random, N: 8, Blocks: 2, Hidden: tinyD, Bottleneck: 4, NormB: true, Seed: 5, SigmaA: 0.5, SigmaB: 0.5})
+	info := mustInfo(t, bank.Properties{Origin: bank.Random, N: 8, Blocks: 2, Hidden: tinyD, Bottleneck: 4,
+		NormB: true, Seed: 5, SigmaA: 0.5, SigmaB: 0.5})
 	second, err := p.store.PutBank(context.Background(), info)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +141,8 @@ func TestIsolation(t *testing.T) {
 		near(t, reqs[i].Profile, a, expect(t, p, reqs[i].Profile, "server down"))
 		for j, b := range answers[:i] {
 			if d := distance(a, b); d < 1e-3 {
-				t.Errorf("%s and %s differ by %g only: nothing would show that one got the other's", reqs[i].Profile, reqs[j].Profile, d)
+				t.Errorf("%s and %s differ by %g only: nothing would show that one got the other's", reqs[i].Profile,
+					reqs[j].Profile, d)
 			}
 		}
 	}
@@ -151,16 +157,21 @@ func TestKeyOf(t *testing.T) {
 	}
 	keys := map[contentKey]string{}
 	for name, key := range map[string]contentKey{
-		"a bank":         keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0))),
-		"another bank":   keyOf(b, bank.Digest{}, rec(plainMask(t, 8, 0))),
-		"another mask":   keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 1))),
-		"another k":      keyOf(a, bank.Digest{}, rec(two)),
-		"an affine":      keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0), 1, 2)),
-		"digits":         keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{9}}}}),
-		"other digits":   keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{4}, Scales: []byte{9}}}}),
-		"another label":  keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{2}, Rows: []byte{3}, Scales: []byte{9}}}}),
-		"another scale":  keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{8}}}}),
-		"other axes":     keyOf(a, a, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3}, Scales: []byte{9}}}}),
+		"a bank":       keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0))),
+		"another bank": keyOf(b, bank.Digest{}, rec(plainMask(t, 8, 0))),
+		"another mask": keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 1))),
+		"another k":    keyOf(a, bank.Digest{}, rec(two)),
+		"an affine":    keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0), 1, 2)),
+		"digits": keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3},
+			Scales: []byte{9}}}}),
+		"other digits": keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{4},
+			Scales: []byte{9}}}}),
+		"another label": keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{2}, Rows: []byte{3},
+			Scales: []byte{9}}}}),
+		"another scale": keyOf(a, b, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3},
+			Scales: []byte{8}}}}),
+		"other axes": keyOf(a, a, &store.Profile{Codes: []store.Code{{Labels: []uint32{1}, Rows: []byte{3},
+			Scales: []byte{9}}}}),
 		"another affine": keyOf(a, bank.Digest{}, rec(plainMask(t, 8, 0), 1, 3)),
 	} {
 		if other, ok := keys[key]; ok {
@@ -175,7 +186,8 @@ func TestKeyOf(t *testing.T) {
 	}
 }
 
-// TestScoresOfReport: after is what profiles answer that learned the folds, before is the base with the prior of each fold's own counts; and the next Learn finds the answers again.
+// TestScoresOfReport: after is what profiles answer that learned the folds, before is the base with
+// the prior of each fold's own counts; and the next Learn finds the answers again.
 func TestScoresOfReport(t *testing.T) {
 	ctx, p, q := context.Background(), create(t, strong(t)), create(t, strong(t))
 	es := examples(40, 0)
@@ -223,16 +235,20 @@ func TestScoresOfReport(t *testing.T) {
 	}
 	rep := mustLearn(t, p, "alice", es, forced())
 	if n != 40 || math.Abs(rep.After.Loss-after/n) > 1e-4 || math.Abs(rep.Before.Loss-before/n) > 1e-4 {
-		t.Errorf("got losses of %g and then %g, want %g and %g of %g", rep.Before.Loss, rep.After.Loss, before/n, after/n, n)
+		t.Errorf("got losses of %g and then %g, want %g and %g of %g", rep.Before.Loss, rep.After.Loss, before/n,
+			after/n, n)
 	}
 	again := mustLearn(t, p, "alice", es, forced())
-	if again.Before.N != 40 || math.Abs(again.Before.Loss-rep.After.Loss) > 1e-3 || math.Abs(again.After.Loss-rep.After.Loss) > 1e-6 {
-		t.Errorf("got losses of %g and %g when it learned the same, want %g twice", again.Before.Loss, again.After.Loss, rep.After.Loss)
+	if again.Before.N != 40 || math.Abs(again.Before.Loss-rep.After.Loss) > 1e-3 ||
+		math.Abs(again.After.Loss-rep.After.Loss) > 1e-6 {
+		t.Errorf("got losses of %g and %g when it learned the same, want %g twice", again.Before.Loss,
+			again.After.Loss, rep.After.Loss)
 	}
 	if _, err := p.Rollback(ctx, "alice", 0); err != nil { // the answers are gone, and their training runs again
 		t.Fatal(err)
 	}
-	if again = mustLearn(t, p, "alice", es, forced()); again.Before.N != 40 || math.Abs(again.Before.Loss-rep.After.Loss) > 1e-3 {
+	if again = mustLearn(t, p, "alice", es, forced()); again.Before.N != 40 ||
+		math.Abs(again.Before.Loss-rep.After.Loss) > 1e-3 {
 		t.Errorf("got %+v after a Rollback, want a loss of %g", again.Before, rep.After.Loss)
 	}
 }

@@ -12,18 +12,21 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// namedFrom is how many people must have a label before it is named to others: what fewer call something may say who they are.
+// namedFrom is how many people must have a label before it is named to others: what fewer call
+// something may say who they are.
 const namedFrom = 5
 
-// PendingLabel is a label that profiles have taken up for themselves (LearnOptions.AddLabels, or Labels) and that the shared head does not have.
+// PendingLabel is a label that profiles have taken up for themselves (LearnOptions.AddLabels, or
+// Labels) and that the shared head does not have.
 type PendingLabel struct {
 	Label    string `json:"label"` // empty for fewer than 5 people
 	People   int    `json:"people"`
 	Examples int    `json:"examples"` // that their heads were trained on
 }
 
-// PendingLabels lists them, those of the most people first. None joins the shared head by itself: TrainHead takes those that it is told to (TrainHeadOptions.AddLabels). Private
-// profiles are left out. Cost: a look at each profile's record.
+// PendingLabels lists them, those of the most people first. None joins the shared head by itself:
+// TrainHead takes those that it is told to (TrainHeadOptions.AddLabels). Private profiles are left
+// out. Cost: a look at each profile's record.
 func (p *SDK) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -72,7 +75,8 @@ func (p *SDK) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
 		out = append(out, *l)
 	}
 	slices.SortFunc(out, func(a, b PendingLabel) int {
-		return cmp.Or(cmp.Compare(b.People, a.People), cmp.Compare(b.Examples, a.Examples), cmp.Compare(a.Label, b.Label))
+		return cmp.Or(cmp.Compare(b.People, a.People), cmp.Compare(b.Examples, a.Examples),
+			cmp.Compare(a.Label, b.Label))
 	})
 	return out, nil
 }
@@ -94,7 +98,8 @@ func (p *SDK) withLabels(ctx context.Context, h *model.Head, more []string) (*mo
 	return p.headLike(ctx, labels, h)
 }
 
-// scoreOlder scores a head on held-out examples of one with more labels, of which it gets those wrong whose label it does not have.
+// scoreOlder scores a head on held-out examples of one with more labels, of which it gets those
+// wrong whose label it does not have.
 func (p *SDK) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
 	var known []learner.Example
 	for _, e := range held {

@@ -18,8 +18,10 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// peopleFiles are real people who answered the same questions, and what a place among them must gain over the label prior; the test skips where they are not.
-var peopleFiles = map[string]float64{"../../shared/data/people/polis-san-juan.jsonl.gz": 0.03, "../../shared/data/people/senate109.jsonl.gz": 0.06}
+// peopleFiles are real people who answered the same questions, and what a place among them must
+// gain over the label prior; the test skips where they are not.
+var peopleFiles = map[string]float64{"../../shared/data/people/polis-san-juan.jsonl.gz": 0.03,
+	"../../shared/data/people/senate109.jsonl.gz": 0.06}
 
 // opinionated reads the people who gave one of the two most frequent labels to so many texts.
 func opinionated(t *testing.T, path string, atLeast int) (people [][]Example, labels []string) {
@@ -62,7 +64,8 @@ func opinionated(t *testing.T, path string, atLeast int) (people [][]Example, la
 	return people, labels
 }
 
-// TestPeople: half of some real people make the bank, and places on it answer the other half better than their label prior does.
+// TestPeople: half of some real people make the bank, and places on it answer the other half better
+// than their label prior does.
 func TestPeople(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long form only")
@@ -73,7 +76,8 @@ func TestPeople(t *testing.T) {
 			people, labels := opinionated(t, path, 40)
 			rng := rand.New(rand.NewPCG(1, 2))
 			rng.Shuffle(len(people), func(i, j int) { people[i], people[j] = people[j], people[i] })
-			p := create(t, Config{Model: golden.Model(t), Labels: labels, Options: &Options{Device: device(), ObserveEvery: 1 << 20}})
+			p := create(t, Config{Model: golden.Model(t), Labels: labels,
+				Options: &Options{Device: device(), ObserveEvery: 1 << 20}})
 			half := len(people) / 2
 			people = people[:min(len(people), half+30)]
 			for u, es := range people[:half] {

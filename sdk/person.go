@@ -11,16 +11,20 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// confirmedWeight is what a confirmation counts beside a correction: it says that nothing has to change.
+// confirmedWeight is what a confirmation counts beside a correction: it says that nothing has to
+// change.
 const confirmedWeight = 0.5
 
-// Rejected stores, like Observe, that a text is not of a label, without the right one: a thumb down. Training then lowers that label's probability p by the loss −log(1 − p); the label
-// prior does not count it, and nothing is measured on it. A text may have several labels rejected; whatever label it gets takes the place of all of them.
+// Rejected stores, like Observe, that a text is not of a label, without the right one: a thumb
+// down. Training then lowers that label's probability p by the loss −log(1 − p); the label prior
+// does not count it, and nothing is measured on it. A text may have several labels rejected;
+// whatever label it gets takes the place of all of them.
 func (p *SDK) Rejected(ctx context.Context, id, text, label string) error {
 	return p.Observe(ctx, id, Example{Text: text, Label: label, Rejected: true})
 }
 
-// Confirmed stores, like Observe, that a text was answered rightly: a thumb up. It counts half as much in training as a correction.
+// Confirmed stores, like Observe, that a text was answered rightly: a thumb up. It counts half as
+// much in training as a correction.
 func (p *SDK) Confirmed(ctx context.Context, id, text, label string) error {
 	return p.Observe(ctx, id, Example{Text: text, Label: label, Weight: confirmedWeight})
 }
@@ -31,11 +35,13 @@ type StoredExample struct {
 	Time time.Time
 	// Learned says that a training has seen it.
 	Learned bool
-	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles learn from all.
+	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles
+	// learn from all.
 	HeldOut bool
 }
 
-// Examples lists what is stored of what a profile was told, oldest first. It reads all of it at once.
+// Examples lists what is stored of what a profile was told, oldest first. It reads all of it at
+// once.
 func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, error] {
 	return func(yield func(StoredExample, error) bool) {
 		all, err := p.examples(ctx, id)
@@ -72,8 +78,9 @@ func (p *SDK) enterToRead(ctx context.Context, id string) (leave func(), err err
 	return leave, nil
 }
 
-// ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and returns their number. Without it they are read by nothing any more, and are erased
-// when their profile is next written to. Cost: a look at each profile's examples.
+// ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and
+// returns their number. Without it they are read by nothing any more, and are erased when their
+// profile is next written to. Cost: a look at each profile's examples.
 func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -90,8 +97,8 @@ func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 
 // SetPrivate says whether a profile is kept out of all that is made of many: TrainHead, TrainBank
 // and PendingLabels. It learns and answers as before, from what is its own. What a head or bank
-// learned of it before stays in it. Options.Private does the same for whole prefixes. It holds until
-// it is changed, whatever Rollback and Import do.
+// learned of it before stays in it. Options.Private does the same for whole prefixes. It holds
+// until it is changed, whatever Rollback and Import do.
 func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
 	leave, err := p.enterToWrite()
 	if err != nil {

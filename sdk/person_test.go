@@ -16,7 +16,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestRejected: a rejection without the right label takes probability from the label that it names, counts in no prior and is measured on by nothing.
+// TestRejected: a rejection without the right label takes probability from the label that it names,
+// counts in no prior and is measured on by nothing.
 func TestRejected(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, strong(t))
@@ -32,11 +33,14 @@ func TestRejected(t *testing.T) {
 	rep := mustLearn(t, p, "ann", es, o)
 	after := mustPredict(t, p, "ann", text)
 	of := func(q Prediction, label string) float32 {
-		return q.Probabilities[slices.IndexFunc(q.Probabilities, func(x Probability) bool { return x.Label == label })].P
+		return q.Probabilities[slices.IndexFunc(q.Probabilities,
+			func(x Probability) bool { return x.Label == label })].P
 	}
-	t.Logf("%q: %.3f before it was rejected, %.3f after", before.Label, of(before, before.Label), of(after, before.Label))
+	t.Logf("%q: %.3f before it was rejected, %.3f after", before.Label, of(before, before.Label),
+		of(after, before.Label))
 	if of(after, before.Label) > 0.5*of(before, before.Label) {
-		t.Errorf("got %.3f for the label that was rejected, %.3f before", of(after, before.Label), of(before, before.Label))
+		t.Errorf("got %.3f for the label that was rejected, %.3f before", of(after, before.Label),
+			of(before, before.Label))
 	}
 	if rep.Examples != 35 || rep.After.N != 34 {
 		t.Errorf("got %d trained on and %d measured, want 35 and all but the rejection", rep.Examples, rep.After.N)
@@ -49,7 +53,8 @@ func TestRejected(t *testing.T) {
 	wantError(t, "a rejection without a label", p.Observe(ctx, "bob", Example{Text: "x", Rejected: true}), ErrExample)
 	wantError(t, "an unknown label", p.Rejected(ctx, "bob", "x", "nonsense"), ErrUnknownLabel)
 	for _, w := range []float64{-1, 1e9, 1e-50, math.NaN()} {
-		wantError(t, fmt.Sprint("a weight of ", w), p.Observe(ctx, "bob", Example{Text: "x", Label: labels[0], Weight: w}), ErrExample)
+		wantError(t, fmt.Sprint("a weight of ", w),
+			p.Observe(ctx, "bob", Example{Text: "x", Label: labels[0], Weight: w}), ErrExample)
 	}
 }
 
@@ -72,10 +77,12 @@ func TestConfirmed(t *testing.T) {
 	}
 }
 
-// TestForgetExample: what was taken back is nowhere in the folder but in the masks that serve until the profile has learned anew, and then nowhere.
+// TestForgetExample: what was taken back is nowhere in the folder but in the masks that serve until
+// the profile has learned anew, and then nowhere.
 func TestForgetExample(t *testing.T) {
 	ctx := context.Background()
-	for name, key := range map[string][]byte{"in the clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
+	for name, key := range map[string][]byte{"in the clear": nil,
+		"encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
 			w, c, began := &watched{}, strong(t), Start("")
 			c.Options.MasterKey = key
@@ -109,13 +116,16 @@ func TestForgetExample(t *testing.T) {
 			}
 			stored, serr := p.stored("ann")
 			history, herr := p.History("ann")
-			if serr != nil || herr != nil || w.count("ann") != 1 || rec.Examples != 20 || len(stored) != 20 || len(history) != 0 {
-				t.Errorf("got %d stored, %d learned from, %d earlier revisions, %d learnings (%v, %v), want 20, 20, none and 1", len(stored), rec.Examples, len(history), w.count("ann"), serr, herr)
+			if serr != nil || herr != nil || w.count("ann") != 1 || rec.Examples != 20 || len(stored) != 20 ||
+				len(history) != 0 {
+				t.Errorf("got %d stored, %d learned from, %d earlier revisions, %d learnings (%v, %v), want 20, "+
+					"20, none and 1", len(stored), rec.Examples, len(history), w.count("ann"), serr, herr)
 			}
 			if began == StartProfile || began == "" {
 				t.Errorf("it was learned from %q on, want from where a new profile begins", began)
 			}
-			if keys, _ := os.ReadFile(store.KeysPath(filepath.Join(p.dir, "xpeft.db"))); key != nil && bytes.Contains(keys, slot) {
+			if keys, _ := os.ReadFile(store.KeysPath(filepath.Join(p.dir, "xpeft.db"))); key != nil &&
+				bytes.Contains(keys, slot) {
 				t.Error("the key that the text was written under is still there")
 			}
 			if person, err := p.store.Person("ann"); err != nil || person.Anew || person.Waiting != 0 {
@@ -133,7 +143,8 @@ func TestForgetExample(t *testing.T) {
 			if _, err := p.Compact(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if data, err := os.ReadFile(filepath.Join(p.dir, "xpeft.db")); err != nil || bytes.Contains(data, []byte("gout")) {
+			if data, err := os.ReadFile(filepath.Join(p.dir, "xpeft.db")); err != nil ||
+				bytes.Contains(data, []byte("gout")) {
 				t.Errorf("the text is in the file (%v)", err)
 			}
 		})
@@ -171,7 +182,8 @@ func TestDueAtOpen(t *testing.T) {
 	p = open(t, dir, &Options{OnLearned: w.heard, Threads: 1})
 	drain(t, p)
 	for id, want := range map[string]int{"ann": leastObserved, "bob": leastObserved, "few": 0} {
-		if info, err := p.Profile(id); err != nil || info.Examples != want || info.Waiting != leastObserved-1-want && want == 0 {
+		if info, err := p.Profile(id); err != nil || info.Examples != want || info.Waiting != leastObserved-1-want &&
+			want == 0 {
 			t.Errorf("%s: got %d learned, %d that wait (%v), want %d", id, info.Examples, info.Waiting, err, want)
 		}
 	}
@@ -203,7 +215,8 @@ func TestDueAtImport(t *testing.T) {
 	}
 }
 
-// TestLearnCounts: an explicit Learn takes what waits with it, and what it was given makes nobody due.
+// TestLearnCounts: an explicit Learn takes what waits with it, and what it was given makes nobody
+// due.
 func TestLearnCounts(t *testing.T) {
 	p, w := observing(t)
 	es := examples(60, 0)
@@ -211,7 +224,8 @@ func TestLearnCounts(t *testing.T) {
 	mustLearn(t, p, "ann", es[10:30], forced())
 	info, err := p.Profile("ann")
 	if err != nil || info.Waiting != 0 || info.Examples != leastObserved-1+20 {
-		t.Errorf("got %d learned and %d that wait (%v), want %d and 0", info.Examples, info.Waiting, err, leastObserved-1+20)
+		t.Errorf("got %d learned and %d that wait (%v), want %d and 0", info.Examples, info.Waiting, err,
+			leastObserved-1+20)
 	}
 	mustObserve(t, p, "ann", es[40])
 	drain(t, p)
@@ -231,7 +245,8 @@ func TestPersonData(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "ann", examples(12, 0), forced())
 	mustLearn(t, p, "ann", examples(13, 0), forced())
-	mustObserve(t, p, "ann", Example{Text: "not this", Label: "later", Rejected: true}, Example{Text: "a new one", Label: "urgent", Weight: 2})
+	mustObserve(t, p, "ann", Example{Text: "not this", Label: "later", Rejected: true},
+		Example{Text: "a new one", Label: "urgent", Weight: 2})
 	if err := p.SetPrivate(ctx, "ann", true); err != nil {
 		t.Fatal(err)
 	}
@@ -247,11 +262,15 @@ func TestPersonData(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(got["examples"].([]any)); n != 15 || !strings.Contains(string(text), `"text":"not this","label":"later","rejected":true`) || !strings.Contains(string(text), `"weight":2`) {
+	if n := len(got["examples"].([]any)); n != 15 ||
+		!strings.Contains(string(text), `"text":"not this","label":"later","rejected":true`) ||
+		!strings.Contains(string(text), `"weight":2`) {
 		t.Errorf("got %d examples in %.300s…", n, text)
 	}
-	if n := len(got["revisions"].([]any)); n != 2 || got["private"] != true || got["waiting"] != 2.0 || got["id"] != "ann" || len(d.State) == 0 {
-		t.Errorf("got %d revisions, private %v, %v waiting, %d bytes of state", n, got["private"], got["waiting"], len(d.State))
+	if n := len(got["revisions"].([]any)); n != 2 || got["private"] != true || got["waiting"] != 2.0 ||
+		got["id"] != "ann" || len(d.State) == 0 {
+		t.Errorf("got %d revisions, private %v, %v waiting, %d bytes of state", n, got["private"], got["waiting"],
+			len(d.State))
 	}
 	rec, err := store.DecodeProfile(d.Revisions[0].Record)
 	if err != nil || rec.ID != "ann" || len(d.Revisions[0].Masks) != 4 || len(d.Revisions[0].Masks[0].Adapters) != 4 {
@@ -324,7 +343,8 @@ func TestPrequential(t *testing.T) {
 	}
 	again := mustLearn(t, p, "ann", examples(54, 1)[42:], o)
 	if again.Prequential != turned.Prequential {
-		t.Errorf("got %+v after the same examples again, want %+v: they were known", again.Prequential, turned.Prequential)
+		t.Errorf("got %+v after the same examples again, want %+v: they were known", again.Prequential,
+			turned.Prequential)
 	}
 	st, err := p.Stats()
 	if err != nil || st.Prequential.N < 23.8 {
@@ -336,7 +356,8 @@ func TestPrequential(t *testing.T) {
 	}
 }
 
-// TestPrequentialPrior: until a profile has learned it is its prior that answers, as it was before each example: before the first it knew of nothing.
+// TestPrequentialPrior: until a profile has learned it is its prior that answers, as it was before
+// each example: before the first it knew of nothing.
 func TestPrequentialPrior(t *testing.T) {
 	p, w := observing(t)
 	base := mustBatch(t, p, []Request{{Text: "a 0"}})[0].Label
@@ -347,19 +368,22 @@ func TestPrequentialPrior(t *testing.T) {
 	drain(t, p)
 	info, err := p.Profile("ann")
 	q := info.Prequential
-	if err != nil || w.count("ann") != 1 || q.N != leastObserved || q.Profile != q.Prior || q.Prior <= q.Base || q.Prior > 1-1./leastObserved {
+	if err != nil || w.count("ann") != 1 || q.N != leastObserved || q.Profile != q.Prior || q.Prior <= q.Base ||
+		q.Prior > 1-1./leastObserved {
 		t.Errorf("got %+v, %v, want the prior right from the second example on at the earliest", q, err)
 	}
 }
 
-// TestPendingLabels: what people have taken up for themselves is offered, named from five people on, and joins when it is told to.
+// TestPendingLabels: what people have taken up for themselves is offered, named from five people
+// on, and joins when it is told to.
 func TestPendingLabels(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
 	o := own(2)
 	o.AddLabels = true
 	for i := range 6 {
-		es := append(examples(6, 0), Example{Text: fmt.Sprint("the invoice ", i), Label: "billing"}, Example{Text: fmt.Sprint("a bill ", i), Label: "billing"})
+		es := append(examples(6, 0), Example{Text: fmt.Sprint("the invoice ", i), Label: "billing"},
+			Example{Text: fmt.Sprint("a bill ", i), Label: "billing"})
 		if i < 2 {
 			es = append(es, Example{Text: "who", Label: "a secret"})
 		}
@@ -376,7 +400,8 @@ func TestPendingLabels(t *testing.T) {
 	if before, err := p.Labels(); err != nil || len(before) != 3 {
 		t.Errorf("got %q: a label joined by itself (%v)", before, err)
 	}
-	rep, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{" billing"}, Config: headOptions().Config, Force: true})
+	rep, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{" billing"}, Config: headOptions().Config,
+		Force: true})
 	if err != nil || rep.Profiles != 6 || !rep.Installed {
 		t.Fatalf("got %+v, %v", rep, err)
 	}

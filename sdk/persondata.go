@@ -7,8 +7,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// PersonData is all that is stored of one person, to be handed out as JSON: what was told, what was learned from it, and what is said of both. Bytes are base64, as
-// encoding/json writes them.
+// PersonData is all that is stored of one person, to be handed out as JSON: what was told, what was
+// learned from it, and what is said of both. Bytes are base64, as encoding/json writes them.
 type PersonData = folder.PersonData
 
 // PersonExample is one text that the profile was told of.
@@ -20,7 +20,8 @@ type PersonRevision = folder.PersonRevision
 // PersonMask is one row: the adapters that it selects.
 type PersonMask = folder.PersonMask
 
-// PersonData collects it. What a warm bank or a head has learned of the person is not in it: nothing says whose it is.
+// PersonData collects it. What a warm bank or a head has learned of the person is not in it:
+// nothing says whose it is.
 func (p *SDK) PersonData(ctx context.Context, id string) (*PersonData, error) {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {

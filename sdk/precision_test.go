@@ -77,8 +77,8 @@ func TestPrecision(t *testing.T) {
 	}
 }
 
-// TestLearnInFloat32: whatever the answers' precision is, a profile is learned in float32, and judged
-// so when it learns again.
+// TestLearnInFloat32: whatever the answers' precision is, a profile is learned in float32, and
+// judged so when it learns again.
 func TestLearnInFloat32(t *testing.T) {
 	for _, masks := range []bool{true, false} {
 		var first []Probability

@@ -28,11 +28,13 @@ func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOptio
 	return out[0], out[0].Err
 }
 
-// window is how many requests of a PredictBatch are read and wait at once, which bounds the memory of a batch of any size.
+// window is how many requests of a PredictBatch are read and wait at once, which bounds the memory
+// of a batch of any size.
 const window = 1024
 
-// PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the forward passes as those of concurrent calls are, a
-// pass a worker at a time. Each answer has its own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
+// PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the
+// forward passes as those of concurrent calls are, a pass a worker at a time. Each answer has its
+// own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
 // ErrClosed, or a failed operator.
 func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
@@ -147,7 +149,8 @@ func (r *request) tokens() int { return len(r.text.IDs) }
 // errNotFinite is what a profile gives that was made to: Learn installs none.
 var errNotFinite = fmt.Errorf("%w: the profile's weights give no finite answer", ErrCorrupt)
 
-// logits are those of the head, prior, bias and digits, and what is known of the text itself, over the temperature.
+// logits are those of the head, prior, bias and digits, and what is known of the text itself, over
+// the temperature.
 func (r *request) logits(x []float32, code codeRows) []float32 {
 	z := r.head.Logits(make([]float32, 0, r.head.Outputs()), x)
 	for c := range r.offset {

@@ -128,7 +128,8 @@ func TestBanks(t *testing.T) {
 	}
 	want[""] = base[0]
 	var reqs []Request
-	for _, id := range []string{"narrow", "", "first", "warm", "", "relu", "seed", "narrow", "warm", "", "relu", "first"} {
+	for _, id := range []string{"narrow", "", "first", "warm", "", "relu", "seed", "narrow", "warm", "", "relu",
+		"first"} {
 		reqs = append(reqs, Request{Profile: id, Text: "server down"})
 	}
 	out, err := p.PredictBatch(ctx, reqs)
@@ -155,7 +156,8 @@ func TestUnusualTexts(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(12, 0), forced())
-	es := []Example{{Text: "\xff\xfea\x00", Label: "later"}, {Text: "[CLS] [SEP]", Pair: "[PAD]", Label: "later"}, {Text: strings.Repeat("é\u0301", 20_000/4), Label: "ignore"},
+	es := []Example{{Text: "\xff\xfea\x00", Label: "later"}, {Text: "[CLS] [SEP]", Pair: "[PAD]", Label: "later"},
+		{Text: strings.Repeat("é\u0301", 20_000/4), Label: "ignore"},
 		{Text: "…", Label: "ignore"}, {Text: "\u200ba", Label: "urgent"}}
 	mustLearn(t, p, "alice", es, forced())
 	stored, err := p.stored("alice")
@@ -165,7 +167,8 @@ func TestUnusualTexts(t *testing.T) {
 	if d := cmp.Diff(es, stored[12:]); d != "" {
 		t.Errorf("stored examples (-want +got):\n%s", d)
 	}
-	for _, text := range []string{"\xff\xfea", "[CLS]", "[PAD] [PAD]", strings.Repeat("word ", 20_000), strings.Repeat("x", 100_000), "\x00a", "日本語", "\u202ea"} {
+	for _, text := range []string{"\xff\xfea", "[CLS]", "[PAD] [PAD]", strings.Repeat("word ", 20_000),
+		strings.Repeat("x", 100_000), "\x00a", "日本語", "\u202ea"} {
 		out := mustPredict(t, p, "alice", text, WithPair(text))
 		if p := out.Probabilities[0].P; p != p || out.Label == "" {
 			t.Errorf("%.20q: got %+v, want an answer", text, out)

@@ -7,13 +7,17 @@ import (
 	"slices"
 )
 
-// prefetchAtOnce is how many adapters are folded together: enough to share the reading of the bank, and soon done.
+// prefetchAtOnce is how many adapters are folded together: enough to share the reading of the bank,
+// and soon done.
 const prefetchAtOnce = 16
 
-// Prefetch folds the digits, or the adapters, of profiles that will soon be asked for, so that their next Predict finds them, and keeps them as those that were used more than
-// once. It takes as many as Options.CacheBytes holds, the first ones, and leaves the others out without an error. A profile that cannot be folded does not stop
-// the others: the error joins one for each such id, ErrProfileNotFound or ErrID where it is that. When ctx ends the error is its own, and what was folded stays.
-// Cost: about half a millisecond for each that is not cached, at N=150, k=50, L=6, d=384, on one worker; Predict goes on meanwhile.
+// Prefetch folds the digits, or the adapters, of profiles that will soon be asked for, so that
+// their next Predict finds them, and keeps them as those that were used more than once. It takes as
+// many as Options.CacheBytes holds, the first ones, and leaves the others out without an error. A
+// profile that cannot be folded does not stop the others: the error joins one for each such id,
+// ErrProfileNotFound or ErrID where it is that. When ctx ends the error is its own, and what was
+// folded stays. Cost: about half a millisecond for each that is not cached, at N=150, k=50, L=6,
+// d=384, on one worker; Predict goes on meanwhile.
 func (p *SDK) Prefetch(ctx context.Context, ids ...string) error {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -42,7 +46,8 @@ func (p *SDK) Prefetch(ctx context.Context, ids ...string) error {
 	return errors.Join(errs...)
 }
 
-// prefetched reads the profiles whose adapters fit into the cache together, and an error for each id that has none.
+// prefetched reads the profiles whose adapters fit into the cache together, and an error for each
+// id that has none.
 func (p *SDK) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, errs []error) {
 	room := p.cache.room()
 	for _, id := range ids {

@@ -12,9 +12,11 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Prequential is how often an answer would have been right about examples that came later, before anything had learned from them: the profile's as it was
-// served, the shared head with the profile's label prior alone, and the shared head alone (for an own head: that over the bare encoder, for both). Old examples count less and less. It is measured when a profile
-// learns, on at most 16 of the examples that are new, and says whether digits or masks earn their bytes.
+// Prequential is how often an answer would have been right about examples that came later, before
+// anything had learned from them: the profile's as it was served, the shared head with the
+// profile's label prior alone, and the shared head alone (for an own head: that over the bare
+// encoder, for both). Old examples count less and less. It is measured when a profile learns, on at
+// most 16 of the examples that are new, and says whether digits or masks earn their bytes.
 type Prequential struct {
 	N       float64 `json:"n"` // examples, the older ones less
 	Profile float64 `json:"profile"`
@@ -23,7 +25,8 @@ type Prequential struct {
 }
 
 const (
-	// mostTracked bounds the texts of one Learn that it costs a pass each, under the profile and bare.
+	// mostTracked bounds the texts of one Learn that it costs a pass each, under the profile and
+	// bare.
 	mostTracked = 16
 	// memories are over how many examples a profile's and the folder's shares are taken, about.
 	profileMemory, folderMemory = 100, 10_000
@@ -32,7 +35,8 @@ const (
 // prequentialTally is what one Learn adds.
 type prequentialTally struct{ n, profile, prior, base float64 }
 
-// tallyOf is how often what was served, its prior and its head alone were right about examples that no training had seen.
+// tallyOf is how often what was served, its prior and its head alone were right about examples that
+// no training had seen.
 func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
 	if !l.compares() || l.head.Regression() {
 		return t, nil
@@ -84,7 +88,8 @@ func (l *lesson) countsBefore(unseen []int) []uint32 {
 		return append([]uint32(nil), l.old.record.Prior...)
 	}
 	out := count(relabel(l.pick(unseen), l.head, l.old.head), l.old.head)
-	for c, n := range countLabels(slices.DeleteFunc(slices.Clone(l.stored), func(e store.Example) bool { return !e.Known }), l.old.head) {
+	for c, n := range countLabels(slices.DeleteFunc(slices.Clone(l.stored),
+		func(e store.Example) bool { return !e.Known }), l.old.head) {
 		out[c] += n
 	}
 	return out
@@ -112,7 +117,9 @@ func rightly(h *model.Head, offset, x []float32, class int) float64 {
 func (t prequentialTally) into(w *store.Write) {
 	w.Person = func(p *store.Person) { p.Notes = t.added(p.Notes, profileMemory) }
 	if t.n > 0 {
-		w.Values = map[string]func([]byte) []byte{folder.ValuePrequential: func(old []byte) []byte { return t.added(old, folderMemory) }}
+		w.Values = map[string]func([]byte) []byte{folder.ValuePrequential: func(old []byte) []byte {
+			return t.added(old, folderMemory)
+		}}
 	}
 }
 

@@ -38,13 +38,15 @@ type ProfilesOptions = folder.ProfilesOptions
 // CheckReport is what Check found.
 type CheckReport = store.CheckReport
 
-// Export writes a bundle of the named profiles, or of all: digits or masks, prior, bias and heads, compressed, checksummed, and bound to the model, the
-// tokenizer, the bank and the heads. Examples and state stay; see ExportWith.
+// Export writes a bundle of the named profiles, or of all: digits or masks, prior, bias and heads,
+// compressed, checksummed, and bound to the model, the tokenizer, the bank and the heads. Examples
+// and state stay; see ExportWith.
 func (p *SDK) Export(ctx context.Context, w io.Writer, ids ...string) (int, error) {
 	return p.ExportWith(ctx, w, ExportOptions{IDs: ids})
 }
 
-// ExportWith is Export with options: which profiles, what of them, signed by whom, encrypted for whom.
+// ExportWith is Export with options: which profiles, what of them, signed by whom, encrypted for
+// whom.
 func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -54,22 +56,28 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 	began := time.Now()
 	n, err := folder.Export(ctx, p.store, p.dir, w, o)
 	if err == nil {
-		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted", o.To != nil, "took", time.Since(began))
+		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted",
+			o.To != nil, "took", time.Since(began))
 	}
 	return n, err
 }
 
-// Import takes in a bundle. All of it is verified before anything of it is in the folder: with an error until then the report is zero, and nothing has happened.
-// Then its profiles become visible in batches, each profile whole, whatever ctx says. If that ends early (ErrFull, ErrClosed, a crash) the report says how far it is, and the next
-// Open or Import merges the rest. Under Fail a profile that was put meanwhile stays, and the error is ErrExists. A bundle of another model or tokenizer is a *MismatchError. The heads that its profiles
-// share come with it. A random bank that the folder does not have is made from its properties; the file of a warm one must be in the bundle
-// (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go on with the folder's own bank and head.
+// Import takes in a bundle. All of it is verified before anything of it is in the folder: with an
+// error until then the report is zero, and nothing has happened. Then its profiles become visible
+// in batches, each profile whole, whatever ctx says. If that ends early (ErrFull, ErrClosed, a
+// crash) the report says how far it is, and the next Open or Import merges the rest. Under Fail a
+// profile that was put meanwhile stays, and the error is ErrExists. A bundle of another model or
+// tokenizer is a *MismatchError. The heads that its profiles share come with it. A random bank that
+// the folder does not have is made from its properties; the file of a warm one must be in the
+// bundle (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go
+// on with the folder's own bank and head.
 func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
 	return p.ImportWith(ctx, r, ImportOptions{Policy: policy})
 }
 
-// ImportWith is Import with options. Trust, RequireSigned and Identities are for bundles that came through strangers' hands: what is refused by its signature is
-// ErrSignature, what no identity opens is ErrEncrypted, and nothing of either is taken in.
+// ImportWith is Import with options. Trust, RequireSigned and Identities are for bundles that came
+// through strangers' hands: what is refused by its signature is ErrSignature, what no identity
+// opens is ErrEncrypted, and nothing of either is taken in.
 func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -89,15 +97,18 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 		p.observer.start(p, false)
 	}
 	if err == nil || rep.Merged > 0 {
-		p.options.Logger.Info("imported", "merged", rep.Merged, "of", rep.Total, "profiles", rep.Profiles, "overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
+		p.options.Logger.Info("imported", "merged", rep.Merged, "of", rep.Total, "profiles", rep.Profiles,
+			"overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
 			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
 	return rep, err
 }
 
-// Forget erases a profile: digits or masks, head, prior, state, examples, history and what is cached of it. It waits for a Learn of the profile to end. A warm bank and
-// a head that were trained on its examples keep what they learned. With Options.MasterKey its key is overwritten before Forget returns, and no copy of it in the
-// folder can be read any more. Without, pages that the file has freed hold old bytes until they are written again, or until Compact.
+// Forget erases a profile: digits or masks, head, prior, state, examples, history and what is
+// cached of it. It waits for a Learn of the profile to end. A warm bank and a head that were
+// trained on its examples keep what they learned. With Options.MasterKey its key is overwritten
+// before Forget returns, and no copy of it in the folder can be read any more. Without, pages that
+// the file has freed hold old bytes until they are written again, or until Compact.
 func (p *SDK) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -129,14 +140,16 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	return p.dropGathered()
 }
 
-// Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile that cannot be read yields its error and as much as is
-// known, and the listing goes on.
+// Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile
+// that cannot be read yields its error and as much as is known, and the listing goes on.
 func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
 	return p.ProfilesWith(ProfilesOptions{Prefix: prefix})
 }
 
-// ProfilesWith is Profiles with options: those over one bank, those that share one head, that were given an example of one label, that have learned or have not yet.
-// It reads the ids and the records of these alone; in a folder with a master key, all records. A bank or head that the folder does not have is ErrProfileNotFound.
+// ProfilesWith is Profiles with options: those over one bank, those that share one head, that were
+// given an example of one label, that have learned or have not yet. It reads the ids and the
+// records of these alone; in a folder with a master key, all records. A bank or head that the
+// folder does not have is ErrProfileNotFound.
 func (p *SDK) ProfilesWith(o ProfilesOptions) iter.Seq2[ProfileInfo, error] {
 	return func(yield func(ProfileInfo, error) bool) {
 		leave, err := p.lifetime.enter()
@@ -181,7 +194,8 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 
 func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After, MaskBytes: rec.MaskBytes()}
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After,
+		MaskBytes: rec.MaskBytes()}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err
@@ -198,14 +212,15 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	case snap.joint != nil:
 		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, 1
 	case len(rec.Codes) > 0:
-		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, len(rec.Codes[0].Labels)
+		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K,
+			len(rec.Codes[0].Labels)
 	}
 	info.Bytes, err = recordBytes(rec)
 	return info, err
 }
 
-// Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every profile is made of too. What is wrong is in the report,
-// and the error is ErrCorrupt.
+// Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every
+// profile is made of too. What is wrong is in the report, and the error is ErrCorrupt.
 func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -227,7 +242,8 @@ func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	return rep, errors.Join(err, bankErr)
 }
 
-// checkProfiles opens every profile: the store knows neither heads nor affines. Those that it cannot read the store has named.
+// checkProfiles opens every profile: the store knows neither heads nor affines. Those that it
+// cannot read the store has named.
 func (p *SDK) checkProfiles(ctx context.Context, rep *CheckReport) error {
 	for rec, err := range p.store.Profiles("") {
 		if ctx.Err() != nil {

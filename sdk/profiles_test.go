@@ -22,7 +22,8 @@ func idsOf(t *testing.T, p *SDK, o ProfilesOptions) string {
 	return strings.Join(ids, " ")
 }
 
-// TestProfilesWith lists by bank, head, label and learning, through all that moves a profile; with a master key, where there are no cohorts, alike.
+// TestProfilesWith lists by bank, head, label and learning, through all that moves a profile; with
+// a master key, where there are no cohorts, alike.
 func TestProfilesWith(t *testing.T) {
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{5}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {

@@ -9,9 +9,11 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Rebase moves a profile to what new profiles get, digits along the folder's axes or masks over the default bank, and, if it shares a head, to the newest shared head: it is learned anew
-// from its stored examples and measured beside what serves it now. It is decided as for Learn; a profile that stays is served from its old bank and head,
-// which are kept. A profile that is there already is left alone, with a Report that says so. ErrExample if none of its examples are stored.
+// Rebase moves a profile to what new profiles get, digits along the folder's axes or masks over the
+// default bank, and, if it shares a head, to the newest shared head: it is learned anew from its
+// stored examples and measured beside what serves it now. It is decided as for Learn; a profile
+// that stays is served from its old bank and head, which are kept. A profile that is there already
+// is left alone, with a Report that says so. ErrExample if none of its examples are stored.
 func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -36,8 +38,10 @@ func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 	return p.teachOne(ctx, id, opts)
 }
 
-// RebaseAll is Rebase of every profile that is not there yet, one after another in the order of a hash of their ids. A profile that cannot move yields its error, and
-// the next one has its turn; so may the loop be ended at any time and begun again: those that had their turn are an even part of all, and not the first tenant's.
+// RebaseAll is Rebase of every profile that is not there yet, one after another in the order of a
+// hash of their ids. A profile that cannot move yields its error, and the next one has its turn; so
+// may the loop be ended at any time and begun again: those that had their turn are an even part of
+// all, and not the first tenant's.
 func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 	return func(yield func(*Report, error) bool) {
 		leave, err := p.enterToWrite()
@@ -78,7 +82,8 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 	}
 }
 
-// elsewhere are the profiles over another bank than the default one, and those that share another head. Where damage hides a bank or head, it is all profiles.
+// elsewhere are the profiles over another bank than the default one, and those that share another
+// head. Where damage hides a bank or head, it is all profiles.
 func (p *SDK) elsewhere() (of []store.Filter, err error) {
 	_, bank, head, err := p.newcomers()
 	if err != nil {
@@ -125,7 +130,8 @@ func (p *SDK) moved(id string) (bool, error) {
 	return (rec.Mask == nil || rec.Bank == bank) && rec.Head == head, nil
 }
 
-// newcomers is what new profiles get: digits or masks, the bank of either, and the head that they share.
+// newcomers is what new profiles get: digits or masks, the bank of either, and the head that they
+// share.
 func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
 	if digits, err = p.newcomersDigits(); err != nil {
 		return digits, 0, 0, err

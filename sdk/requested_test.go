@@ -17,7 +17,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestRequested is what the project was asked for, in one place: a bank that no Learn changes, masks that are k-hot rows in bbolt, adapters that are folded once and cached, profiles that
+// TestRequested is what the project was asked for, in one place: a bank that no Learn changes,
+// masks that are k-hot rows in bbolt, adapters that are folded once and cached, profiles that
 // answer alike wherever they go, and the libraries that really do the work.
 func TestRequested(t *testing.T) {
 	ctx := context.Background()
@@ -56,7 +57,8 @@ func TestRequested(t *testing.T) {
 			t.Fatal(err)
 		}
 		for row := range 2 * rec.Mask.Blocks {
-			if ones := rec.Mask.Indices(bank.Side(row/rec.Mask.Blocks), row%rec.Mask.Blocks, nil); rec.Bank != ref || len(ones) != p.k {
+			if ones := rec.Mask.Indices(bank.Side(row/rec.Mask.Blocks), row%rec.Mask.Blocks, nil); rec.Bank != ref ||
+				len(ones) != p.k {
 				t.Errorf("%s: row %d selects %d of bank %d, want %d of %d", rec.ID, row, len(ones), rec.Bank, p.k, ref)
 			}
 		}
@@ -102,7 +104,8 @@ func reached(t *testing.T) {
 	t.Helper()
 	const gotch = "github.com/sugarme/gotch/libtch"
 	plain, torch := dependencies(t, "-tags="), dependencies(t, "-tags=torch")
-	for _, want := range []string{"go.etcd.io/bbolt", "github.com/RoaringBitmap/roaring/v2", "github.com/klauspost/compress/zstd", gotch} {
+	for _, want := range []string{"go.etcd.io/bbolt", "github.com/RoaringBitmap/roaring/v2",
+		"github.com/klauspost/compress/zstd", gotch} {
 		if !slices.Contains(torch, want) {
 			t.Errorf("sdk does not reach %s with -tags torch", want)
 		}

@@ -11,7 +11,8 @@ import (
 // ErrRevisionNotFound: the revision to go back to is not kept.
 var ErrRevisionNotFound = errors.New("sdk: revision not found")
 
-// History lists the earlier revisions of a profile that are kept, newest first; the store keeps the last few.
+// History lists the earlier revisions of a profile that are kept, newest first; the store keeps the
+// last few.
 func (p *SDK) History(id string) ([]ProfileInfo, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
@@ -34,8 +35,9 @@ func (p *SDK) History(id string) ([]ProfileInfo, error) {
 	return out, nil
 }
 
-// Rollback serves an earlier revision of a profile again, under a new number, which it returns; revision 0 means the one before the current. Examples stay, and the
-// next Learn learns from them again. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
+// Rollback serves an earlier revision of a profile again, under a new number, which it returns;
+// revision 0 means the one before the current. Examples stay, and the next Learn learns from them
+// again. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
 func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uint64, err error) {
 	leave, err := p.enterToWrite()
 	if err != nil {

@@ -30,7 +30,8 @@ func bills(n int) (es []Example) {
 	return es
 }
 
-// TestOwnRows: a label that is new to the shared head gets a row of the profile's own beside it. It is learned, kept, carried and given up once the shared head has it.
+// TestOwnRows: a label that is new to the shared head gets a row of the profile's own beside it. It
+// is learned, kept, carried and given up once the shared head has it.
 func TestOwnRows(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -52,7 +53,8 @@ func TestOwnRows(t *testing.T) {
 	if n := len(snap.record.OwnHead); snap.record.Head != ref || n > 4*(tinyD+1)+32 {
 		t.Errorf("got head %d and %d bytes of its own, want %d and one row", snap.record.Head, n, ref)
 	}
-	if d := cmp.Diff(before, shared); d != "" || !cmp.Equal(snap.head.W[:len(before.W)], before.W) || !cmp.Equal(snap.head.B[:3], before.B) {
+	if d := cmp.Diff(before, shared); d != "" || !cmp.Equal(snap.head.W[:len(before.W)], before.W) ||
+		!cmp.Equal(snap.head.B[:3], before.B) {
 		t.Errorf("the shared head is not what it was: %s", d)
 	}
 	right, total := 0, 0.0
@@ -68,7 +70,8 @@ func TestOwnRows(t *testing.T) {
 	if right < 7 || len(out.Probabilities) != 4 || math.Abs(total-1) > 1e-5 {
 		t.Errorf("got %d of 8 bills right, %d probabilities that add up to %g", right, len(out.Probabilities), total)
 	}
-	if out := mustPredict(t, p, "nobody", "invoice of the month", WithFallback(FallbackBase)); len(out.Probabilities) != 3 {
+	if out := mustPredict(t, p, "nobody", "invoice of the month",
+		WithFallback(FallbackBase)); len(out.Probabilities) != 3 {
 		t.Errorf("got %d labels for others, want 3", len(out.Probabilities))
 	}
 
@@ -120,7 +123,8 @@ func TestOwnRows(t *testing.T) {
 	if _, err := q.Import(ctx, &b, Fail); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(answer, mustPredict(t, q, "ann", "invoice of the month 3", WithoutTaught()), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+	if d := cmp.Diff(answer, mustPredict(t, q, "ann", "invoice of the month 3", WithoutTaught()),
+		cmpopts.EquateApprox(0, 1e-6)); d != "" {
 		t.Errorf("after import (-here +there):\n%s", d)
 	}
 
@@ -129,13 +133,16 @@ func TestOwnRows(t *testing.T) {
 	if want := []PendingLabel{{"", 1, 9}}; err != nil || !slices.Equal(pending, want) {
 		t.Errorf("got %+v (%v), want %+v", pending, err, want)
 	}
-	if _, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{"billing"}, Config: headOptions().Config, Force: true, KeepBank: true}); err != nil {
+	if _, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{"billing"}, Config: headOptions().Config,
+		Force: true, KeepBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	if rep, err := p.Rebase(ctx, "ann"); err != nil {
 		t.Fatal(err)
-	} else if snap, err = p.snapshot("ann"); err != nil || rep.Installed && (snap.rows != 0 || snap.record.OwnHead != nil) || !slices.Equal(snap.head.Labels, all) {
-		t.Errorf("got %d rows of its own of %q after %+v (%v), want the shared head's", snap.rows, snap.head.Labels, rep, err)
+	} else if snap, err = p.snapshot("ann"); err != nil || rep.Installed &&
+		(snap.rows != 0 || snap.record.OwnHead != nil) || !slices.Equal(snap.head.Labels, all) {
+		t.Errorf("got %d rows of its own of %q after %+v (%v), want the shared head's", snap.rows, snap.head.Labels,
+			rep, err)
 	}
 }
 
@@ -143,17 +150,20 @@ func TestOwnRows(t *testing.T) {
 func TestOwnRowTakenBack(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
-	mustLearn(t, p, "ann", append(examples(6, 0), Example{Text: "my secret", Label: "a secret"}, bills(1)[0]), adding(2))
+	mustLearn(t, p, "ann", append(examples(6, 0), Example{Text: "my secret", Label: "a secret"}, bills(1)[0]),
+		adding(2))
 	if err := p.ForgetExample(ctx, "ann", "my secret"); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, p)
-	if info, err := p.Profile("ann"); err != nil || !slices.Equal(info.Labels, append(slices.Clone(labels), "billing")) {
+	if info, err := p.Profile("ann"); err != nil ||
+		!slices.Equal(info.Labels, append(slices.Clone(labels), "billing")) {
 		t.Errorf("got labels %q (%v), want the secret one gone", info.Labels, err)
 	}
 }
 
-// TestOwnRowsTogether: profiles with and without rows of their own learn together what each learns alone.
+// TestOwnRowsTogether: profiles with and without rows of their own learn together what each learns
+// alone.
 func TestOwnRowsTogether(t *testing.T) {
 	ctx, one, many := context.Background(), create(t, small(t)), create(t, small(t))
 	requests := requestsOf("plain", "rows", "more rows")
@@ -169,7 +179,8 @@ func TestOwnRowsTogether(t *testing.T) {
 		if got[i].Err != nil {
 			t.Fatalf("%s: got %v", r.Profile, got[i].Err)
 		}
-		if d := cmp.Diff(want, got[i].Report, cmpopts.EquateApprox(0, 1e-3), cmpopts.IgnoreFields(Report{}, "Took")); d != "" {
+		if d := cmp.Diff(want, got[i].Report, cmpopts.EquateApprox(0, 1e-3),
+			cmpopts.IgnoreFields(Report{}, "Took")); d != "" {
 			t.Errorf("%s (-alone +together):\n%s", r.Profile, d)
 		}
 	}

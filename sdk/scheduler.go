@@ -8,11 +8,14 @@ import (
 	"time"
 )
 
-// scheduler gathers the tickets of all calls and deals them to lanes, each of which runs one forward pass at a time. A lane that is free takes what waits: the
-// more calls there are at once, the more of them share a pass, and a lone call waits for nobody.
+// scheduler gathers the tickets of all calls and deals them to lanes, each of which runs one
+// forward pass at a time. A lane that is free takes what waits: the more calls there are at once,
+// the more of them share a pass, and a lone call waits for nobody.
 //
-// The ticket whose turn is first is in the next pass, so none waits for ever. Of one profile, and of one call, at most share tickets come before the next one's first. Tickets of
-// the first one's adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they are padded, those whose length is nearest to its own.
+// The ticket whose turn is first is in the next pass, so none waits for ever. Of one profile, and
+// of one call, at most share tickets come before the next one's first. Tickets of the first one's
+// adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they
+// are padded, those whose length is nearest to its own.
 type scheduler struct {
 	answer func([]*ticket) error // one forward pass: sets the answers
 	packs  bool                  // passes have no padding: on the CPU
@@ -38,7 +41,8 @@ type scheduler struct {
 // lately is how long after a pass its lane counts as wanted.
 const lately = time.Second
 
-// wanted is how many lanes run passes, or ran them lately: as many as a training should leave a thread each.
+// wanted is how many lanes run passes, or ran them lately: as many as a training should leave a
+// thread each.
 func (s *scheduler) wanted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +89,8 @@ type call struct {
 }
 
 func newScheduler(lanes, budget int, window time.Duration, packs bool, answer func([]*ticket) error) *scheduler {
-	s := &scheduler{answer: answer, packs: packs, budget: budget, window: window, count: lanes, turns: map[string]uint64{}}
+	s := &scheduler{answer: answer, packs: packs, budget: budget, window: window, count: lanes,
+		turns: map[string]uint64{}}
 	s.wake = sync.NewCond(&s.mu)
 	s.lanes.Add(lanes)
 	for range lanes {
@@ -94,7 +99,8 @@ func newScheduler(lanes, budget int, window time.Duration, packs bool, answer fu
 	return s
 }
 
-// run answers tickets, all of one call. The error is ctx's, or of a pass that one of them was in; a pass under way is not waited for when ctx is done.
+// run answers tickets, all of one call. The error is ctx's, or of a pass that one of them was in; a
+// pass under way is not waited for when ctx is done.
 func (s *scheduler) run(ctx context.Context, c *call, tickets []*ticket) error {
 	if len(tickets) == 0 {
 		return nil
@@ -247,7 +253,8 @@ func (s *scheduler) fill() (tickets []*ticket, computed int) {
 			waste = 0.25
 		}
 	}
-	limit := min(s.budget, max(minTokens, s.tokens/s.count)) // smaller ones towards the end, so that all lanes end together
+	// smaller ones towards the end, so that all lanes end together
+	limit := min(s.budget, max(minTokens, s.tokens/s.count))
 	tickets, of := []*ticket{first}, first.request.shape()
 	longest, tokens := first.request.tokens(), first.request.tokens()
 	computed = tokens

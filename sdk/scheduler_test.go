@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// gate is an answer func whose passes wait until they are let through, so that a test can fill the queue meanwhile.
+// gate is an answer func whose passes wait until they are let through, so that a test can fill the
+// queue meanwhile.
 type gate struct {
 	begun chan []*ticket
 	let   chan error
@@ -39,7 +40,8 @@ func ticketOf(profile string, at, tokens int) *ticket {
 	return &ticket{request: r, at: at}
 }
 
-// start runs a call in the background and returns once its tickets wait or are in a pass; done has its error.
+// start runs a call in the background and returns once its tickets wait or are in a pass; done has
+// its error.
 func start(ctx context.Context, s *scheduler, tickets ...*ticket) (done chan error) {
 	done = make(chan error, 1)
 	before := came(s)
@@ -65,7 +67,8 @@ func names(tickets []*ticket) (out []string) {
 	return out
 }
 
-// TestSchedulerFills has one lane busy while tickets of many lengths come: the next passes have tickets of like lengths, the first to come among them.
+// TestSchedulerFills has one lane busy while tickets of many lengths come: the next passes have
+// tickets of like lengths, the first to come among them.
 func TestSchedulerFills(t *testing.T) {
 	g, ctx := newGate(), context.Background()
 	s := newScheduler(1, 200, 0, padding, g.answer)
@@ -116,7 +119,8 @@ func TestSchedulerIsFair(t *testing.T) {
 		}
 		return tickets
 	}
-	calls = append(calls, start(ctx, s, many("same", 30)...), start(ctx, s, many("m%d-", 30)...), start(ctx, s, ticketOf("lone", 0, 10)))
+	calls = append(calls, start(ctx, s, many("same", 30)...), start(ctx, s, many("m%d-", 30)...),
+		start(ctx, s, ticketOf("lone", 0, 10)))
 	var order []string
 	for range 61 {
 		g.let <- nil
@@ -140,7 +144,8 @@ func TestSchedulerIsFair(t *testing.T) {
 	}
 }
 
-// TestSchedulerContext gives up a call that waits, one that is in a pass, and sees a pass that fails in every call that was in it.
+// TestSchedulerContext gives up a call that waits, one that is in a pass, and sees a pass that
+// fails in every call that was in it.
 func TestSchedulerContext(t *testing.T) {
 	g := newGate()
 	s := newScheduler(1, 100, 0, padding, g.answer)
@@ -170,7 +175,8 @@ func TestSchedulerContext(t *testing.T) {
 	s.close()
 }
 
-// TestSchedulerWindow lets a lone ticket wait for others, no longer than it may, and not at all once a pass is full.
+// TestSchedulerWindow lets a lone ticket wait for others, no longer than it may, and not at all
+// once a pass is full.
 func TestSchedulerWindow(t *testing.T) {
 	g, ctx := newGate(), context.Background()
 	s := newScheduler(1, 100, time.Hour, padding, g.answer)
@@ -207,7 +213,8 @@ type elsewhere struct{ engine.Engine }
 
 func (elsewhere) Device() string { return deviceCUDA }
 
-// TestGathered has many callers at once: their texts share passes, and each gets what it gets alone, through the kernels of the CPU and as on a device.
+// TestGathered has many callers at once: their texts share passes, and each gets what it gets
+// alone, through the kernels of the CPU and as on a device.
 func TestGathered(t *testing.T) {
 	c := strong(t)
 	c.Options.Workers, c.Options.Gather = 1, 2*time.Millisecond
@@ -238,7 +245,8 @@ func TestGathered(t *testing.T) {
 			go func() {
 				defer all.Done()
 				var err error
-				if got[i], err = p.Predict(context.Background(), id(i), text(i), WithFallback(FallbackBase)); err != nil && id(i) != "" {
+				if got[i], err = p.Predict(context.Background(), id(i), text(i),
+					WithFallback(FallbackBase)); err != nil && id(i) != "" {
 					t.Error(err)
 				}
 			}()
@@ -278,7 +286,8 @@ func TestWanted(t *testing.T) {
 		go func() {
 			defer all.Done()
 			c := &call{out: make([]Prediction, 1)}
-			if err := s.run(context.Background(), c, []*ticket{{request: &request{text: model.Encoding{IDs: []int32{1}}}}}); err != nil {
+			if err := s.run(context.Background(),
+				c, []*ticket{{request: &request{text: model.Encoding{IDs: []int32{1}}}}}); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -67,8 +67,10 @@ func (p *SDK) env(b *bank.Bank) learner.Env {
 	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
 }
 
-// Close ends background learning within a training step, that of a bank within a fit, waits for the calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent; every later call is
-// ErrClosed. To end a Learn early, end its ctx. Called from within a Progress or a loop over Profiles it would wait for itself.
+// Close ends background learning within a training step, that of a bank within a fit, waits for the
+// calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent;
+// every later call is ErrClosed. To end a Learn early, end its ctx. Called from within a Progress
+// or a loop over Profiles it would wait for itself.
 func (p *SDK) Close() error {
 	p.observer.close()
 	p.banker.close()

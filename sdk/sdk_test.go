@@ -23,7 +23,8 @@ import (
 
 var labels = []string{"urgent", "later", "ignore"}
 
-// tiny is the folder of a seeded encoder of 2 blocks and 32 dimensions: what is tested here is about profiles, not about English.
+// tiny is the folder of a seeded encoder of 2 blocks and 32 dimensions: what is tested here is
+// about profiles, not about English.
 var tiny = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "xpeft-tiny-")
 	if err != nil {
@@ -50,7 +51,8 @@ func writeTiny(dir string, seed uint64) error {
 	for c := '0'; c <= '9'; c++ {
 		words = append(words, string(c), "##"+string(c))
 	}
-	words = append(words, strings.Fields("urgent later ignore server down database disk please review draft invoice free phone win discount")...)
+	words = append(words, strings.Fields(
+		"urgent later ignore server down database disk please review draft invoice free phone win discount")...)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var tensors []safetensors.Tensor
 	add := func(name string, fill func() float64, shape ...int64) {
@@ -79,7 +81,8 @@ func writeTiny(dir string, seed uint64) error {
 	norm("embeddings.LayerNorm")
 	for l := range 2 {
 		b := fmt.Sprintf("encoder.layer.%d.", l)
-		for _, name := range []string{"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"} {
+		for _, name := range []string{"attention.self.query", "attention.self.key", "attention.self.value",
+			"attention.output.dense"} {
 			linear(b+name, tinyD, tinyD)
 		}
 		norm(b + "attention.output.LayerNorm")
@@ -94,7 +97,8 @@ func writeTiny(dir string, seed uint64) error {
 		os.WriteFile(filepath.Join(dir, "model.safetensors"), weights.Bytes(), 0o666),
 		os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o666),
 		os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(strings.Join(words, "\n")+"\n"), 0o666),
-		os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"), []byte(`{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}`), 0o666))
+		os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"),
+			[]byte(`{"word_embedding_dimension":32,"pooling_mode_mean_tokens":true}`), 0o666))
 }
 
 func tinyModel(t testing.TB) string {
@@ -108,7 +112,8 @@ func tinyModel(t testing.TB) string {
 
 // small is a configuration over the tiny model.
 func small(t testing.TB) Config {
-	return Config{Model: tinyModel(t), Bank: RandomBank{N: 12, Seed: 3, Bottleneck: 4}, K: 4, Labels: labels, MaxTokens: 24, Masks: true, Options: &Options{Device: device(), Threads: 1}}
+	return Config{Model: tinyModel(t), Bank: RandomBank{N: 12, Seed: 3, Bottleneck: 4}, K: 4, Labels: labels,
+		MaxTokens: 24, Masks: true, Options: &Options{Device: device(), Threads: 1}}
 }
 
 // device is where the tests' tensors are: the CPU, unless XPEFT_TEST_DEVICE says cuda.
@@ -138,7 +143,8 @@ func open(t testing.TB, dir string, o *Options) *SDK {
 	return p
 }
 
-// closeClean checks the whole store, closes p, and fails if a tensor is left. A p that the test closed is only looked at.
+// closeClean checks the whole store, closes p, and fails if a tensor is left. A p that the test
+// closed is only looked at.
 func closeClean(t testing.TB, p *SDK) {
 	t.Helper()
 	if rep, err := p.Check(context.Background(), true); err != nil && !errors.Is(err, ErrClosed) {
@@ -202,12 +208,16 @@ func wantError(t testing.TB, what string, err, want error) {
 
 // texts are what each label's examples say.
 var texts = map[string][]string{
-	"urgent": {"the server is down", "production database unreachable", "the site returns errors for everyone", "disk is full on the main host"},
-	"later":  {"please review my draft", "can we plan the trip to the lake", "your invoice is attached", "the library book is due next month"},
-	"ignore": {"win a free phone now", "celebrity couple splits up", "huge discount on shoes", "the home team lost again"},
+	"urgent": {"the server is down", "production database unreachable", "the site returns errors for everyone",
+		"disk is full on the main host"},
+	"later": {"please review my draft", "can we plan the trip to the lake", "your invoice is attached",
+		"the library book is due next month"},
+	"ignore": {"win a free phone now", "celebrity couple splits up", "huge discount on shoes",
+		"the home team lost again"},
 }
 
-// examples are n different ones; the label of a text is turn places after the one that it would have.
+// examples are n different ones; the label of a text is turn places after the one that it would
+// have.
 func examples(n, turn int) (out []Example) {
 	for i := range n {
 		l := labels[i%3]
@@ -227,7 +237,8 @@ func numbers(n int) (out []Example) {
 // near compares answers but for rounding.
 func near(t testing.TB, what string, got, want Prediction) {
 	t.Helper()
-	if got.Label != want.Label || got.Source != want.Source || got.Revision != want.Revision || distance(got, want) > 1e-5 {
+	if got.Label != want.Label || got.Source != want.Source || got.Revision != want.Revision ||
+		distance(got, want) > 1e-5 {
 		t.Errorf("%s: got %+v, want %+v", what, got, want)
 	}
 }
@@ -250,7 +261,8 @@ func distance(a, b Prediction) float64 {
 // TestMainThread is the whole life of a profile, on the real weights.
 func TestMainThread(t *testing.T) {
 	ctx := context.Background()
-	p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 24, Seed: 3}, Masks: true, Labels: labels, Options: &Options{Device: device()}})
+	p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 24, Seed: 3}, Masks: true, Labels: labels,
+		Options: &Options{Device: device()}})
 	_, err := p.Predict(ctx, "alice", "hello")
 	wantError(t, "before Learn", err, ErrProfileNotFound)
 	rep := mustLearn(t, p, "alice", examples(24, 0), quick())

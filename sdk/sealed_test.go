@@ -9,7 +9,8 @@ import (
 	"filippo.io/age"
 )
 
-// TestImportWith sends a signed bundle, encrypted for one reader, and refuses it where it is not that reader's, not from whom it should be, or not signed.
+// TestImportWith sends a signed bundle, encrypted for one reader, and refuses it where it is not
+// that reader's, not from whom it should be, or not signed.
 func TestImportWith(t *testing.T) {
 	ctx := context.Background()
 	from := create(t, small(t))
@@ -32,7 +33,8 @@ func TestImportWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sealed, plain bytes.Buffer
-	if _, err := from.ExportWith(ctx, &sealed, ExportOptions{Sign: private, To: []age.Recipient{reader.Recipient()}}); err != nil {
+	if _, err := from.ExportWith(ctx, &sealed,
+		ExportOptions{Sign: private, To: []age.Recipient{reader.Recipient()}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := from.Export(ctx, &plain, "alice"); err != nil {
@@ -45,11 +47,14 @@ func TestImportWith(t *testing.T) {
 		o      ImportOptions
 		want   error
 	}{
-		"no identity":        {sealed.Bytes(), ImportOptions{Trust: trust}, ErrEncrypted},
-		"another's identity": {sealed.Bytes(), ImportOptions{Trust: trust, Identities: []age.Identity{stranger}}, ErrEncrypted},
-		"not trusted":        {sealed.Bytes(), ImportOptions{Trust: []ed25519.PublicKey{other}, Identities: mine}, ErrSignature},
-		"not signed":         {plain.Bytes(), ImportOptions{RequireSigned: true}, ErrSignature},
-		"cut":                {sealed.Bytes()[:sealed.Len()-1], ImportOptions{Trust: trust, Identities: mine}, ErrCorrupt},
+		"no identity": {sealed.Bytes(), ImportOptions{Trust: trust}, ErrEncrypted},
+		"another's identity": {sealed.Bytes(), ImportOptions{Trust: trust, Identities: []age.Identity{stranger}},
+			ErrEncrypted},
+		"not trusted": {sealed.Bytes(), ImportOptions{Trust: []ed25519.PublicKey{other}, Identities: mine},
+			ErrSignature},
+		"not signed": {plain.Bytes(), ImportOptions{RequireSigned: true}, ErrSignature},
+		"cut": {sealed.Bytes()[:sealed.Len()-1], ImportOptions{Trust: trust, Identities: mine},
+			ErrCorrupt},
 	} {
 		_, err := to.ImportWith(ctx, bytes.NewReader(c.bundle), c.o)
 		wantError(t, name, err, c.want)

@@ -9,7 +9,9 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// TestSharedTexts: of people who learn at once a text is passed forward once, however many have it, in a TrainHead too; nothing of it is left for the next call, and each person gets what Learn alone gives.
+// TestSharedTexts: of people who learn at once a text is passed forward once, however many have it,
+// in a TrainHead too; nothing of it is left for the next call, and each person gets what Learn
+// alone gives.
 func TestSharedTexts(t *testing.T) {
 	ctx := context.Background()
 	p := differing(t, "")

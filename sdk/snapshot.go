@@ -7,7 +7,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// priorStrength is α of a profile's label prior: with few examples 1 trusts them too much (docs/accuracy.md).
+// priorStrength is α of a profile's label prior: with few examples 1 trusts them too much
+// (docs/accuracy.md).
 const priorStrength = 3
 
 // snapshot is one whole revision of a profile, ready to answer. It never changes.
@@ -39,7 +40,8 @@ func (p *SDK) snapshot(id string) (*snapshot, error) {
 
 // open turns a stored record into what serves it.
 func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
-	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0, heat: temperature(rec.Temperature)}
+	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0,
+		heat: temperature(rec.Temperature)}
 	if rec.Mask != nil {
 		var err error
 		if s.bank, err = p.bank(rec.Bank); err != nil {
@@ -101,13 +103,15 @@ func (p *SDK) openHead(s *snapshot) (err error) {
 // digits says whether the profile is a code of digits, or waits to be one.
 func (s *snapshot) digits() bool { return s.mask == nil && s.phi }
 
-// folds says whether there is anything to fold: not of a profile that was only observed, or that the prior serves.
+// folds says whether there is anything to fold: not of a profile that was only observed, or that
+// the prior serves.
 func (s *snapshot) folds() bool { return s.mask != nil || len(s.record.Codes) > 0 }
 
 // shared are the labels of the shared head, without the profile's own.
 func (s *snapshot) shared() int { return len(s.head.Labels) - s.rows }
 
-// affine is LN_b's; nil means the bank's default. Only a fold needs it, and most answers come from adapters that are folded.
+// affine is LN_b's; nil means the bank's default. Only a fold needs it, and most answers come from
+// adapters that are folded.
 func (s *snapshot) affine() ([]float32, error) {
 	if s.record.Affine == nil || s.bank == nil {
 		return nil, nil
@@ -122,7 +126,8 @@ func (s *snapshot) fold() (*model.Adapter, error) {
 	return adapters[0], errs[0]
 }
 
-// foldAll makes the adapters of profiles over one bank in one pass, nil ones where that is nil. Each has a result or an error of its own.
+// foldAll makes the adapters of profiles over one bank in one pass, nil ones where that is nil.
+// Each has a result or an error of its own.
 func foldAll(b *bank.Bank, snaps []*snapshot) ([]*model.Adapter, []error) {
 	adapters, errs := make([]*model.Adapter, len(snaps)), make([]error, len(snaps))
 	if b == nil {
@@ -146,7 +151,8 @@ func foldAll(b *bank.Bank, snaps []*snapshot) ([]*model.Adapter, []error) {
 	return adapters, errs
 }
 
-// offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior, and beside joint axes the bias says what counts would.
+// offsetWith is bias plus the prior of given counts, for a shared head; an own head has no prior,
+// and beside joint axes the bias says what counts would.
 func (s *snapshot) offsetWith(counts []uint32) []float32 {
 	if s.joint != nil {
 		return s.bias

@@ -28,8 +28,9 @@ func soakExamples() int {
 	return 5000
 }
 
-// soakExample is the k-th that a goroutine observes. No two goroutines have a text of one profile in common, so that a text's last label is known; a third of
-// the texts come again, with another label or the same.
+// soakExample is the k-th that a goroutine observes. No two goroutines have a text of one profile
+// in common, so that a text's last label is known; a third of the texts come again, with another
+// label or the same.
 func soakExample(g, k int) (id string, e Example) {
 	r := rand.New(rand.NewPCG(uint64(g), uint64(k)))
 	text := k
@@ -43,8 +44,9 @@ func soakExample(g, k int) (id string, e Example) {
 
 func soakLength(g int) int { return (soakExamples() + soakGoroutines - 1 - g) / soakGoroutines }
 
-// TestSoak: 64 goroutines observe 5,000 examples of 50 profiles, in a process that is killed again and again and opens the folder anew; what is acknowledged is said. In the end
-// each profile has been trained on just what was observed of it, and nothing waits.
+// TestSoak: 64 goroutines observe 5,000 examples of 50 profiles, in a process that is killed again
+// and again and opens the folder anew; what is acknowledged is said. In the end each profile has
+// been trained on just what was observed of it, and nothing waits.
 func TestSoak(t *testing.T) {
 	if dir := os.Getenv(soakFolder); dir != "" {
 		soakChild(t, dir)
@@ -84,7 +86,8 @@ func TestSoak(t *testing.T) {
 	}
 	drain(t, p)
 	total := soakTrained(t, p, more, trained)
-	t.Logf("%d examples of %d profiles by %d goroutines in %d lives and %.0f s; %d waited at the end; after one more training of each, %d were trained on, each of the model's",
+	t.Logf("%d examples of %d profiles by %d goroutines in %d lives and %.0f s; %d waited at the end; after one "+
+		"more training of each, %d were trained on, each of the model's",
 		soakExamples(), soakProfiles, soakGoroutines, lives, time.Since(began).Seconds(), waiting, total)
 }
 
@@ -95,7 +98,8 @@ func left(acknowledged []int) (n int) {
 	return n
 }
 
-// soakLife starts a child, takes in what it acknowledges, and kills it after a while, or on a fast machine after a few of them.
+// soakLife starts a child, takes in what it acknowledges, and kills it after a while, or on a fast
+// machine after a few of them.
 func soakLife(t *testing.T, dir string, acknowledged []int) {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestSoak$", fmt.Sprintf("-test.short=%t", testing.Short()))
@@ -181,7 +185,8 @@ func soakModel() map[string]map[string]string {
 	return model
 }
 
-// soakCheck compares what is stored with the model, and returns how many more examples make each profile due.
+// soakCheck compares what is stored with the model, and returns how many more examples make each
+// profile due.
 func soakCheck(t *testing.T, p *SDK) (more map[string]int, waiting int) {
 	t.Helper()
 	more = map[string]int{}

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// space is what heads of one kind see of a text: the pooled embedding of the bare encoder, of d values, or φ, of all the blocks that the folder's axes name.
+// space is what heads of one kind see of a text: the pooled embedding of the bare encoder, of d
+// values, or φ, of all the blocks that the folder's axes name.
 type space struct {
 	width int
 	embed func(ctx context.Context, texts []model.Encoding) ([]float32, error) // [texts, width]
@@ -59,7 +60,8 @@ func encodings(examples []learner.Example) []model.Encoding {
 	return out
 }
 
-// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder for each of them that is no other's twin, nor was there before in a call that shares them.
+// features is φ of texts, [texts, D]. Cost: a forward pass of the bare encoder for each of them
+// that is no other's twin, nor was there before in a call that shares them.
 func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
 	d, first, missing := p.axes.Dim(), map[uint64]int{}, []model.Encoding(nil)
@@ -87,7 +89,8 @@ func (p *SDK) features(ctx context.Context, texts []model.Encoding) ([]float32, 
 	return out, nil
 }
 
-// sharedFeatures is where a context says which φ its call has already: of people who learn at once, many have the same texts.
+// sharedFeatures is where a context says which φ its call has already: of people who learn at once,
+// many have the same texts.
 type sharedFeatures struct{}
 
 func (p *SDK) sharing(ctx context.Context) context.Context {

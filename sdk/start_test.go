@@ -35,7 +35,8 @@ func TestFallbacks(t *testing.T) {
 		{"urgent", "population", "", ErrConfig}, // there was one once
 		{"nobody", "nearest", "", ErrConfig},
 	} {
-		out, err := p.PredictBatch(context.Background(), []Request{{Profile: c.id, Text: "server down", Fallback: c.fallback}})
+		out, err := p.PredictBatch(context.Background(),
+			[]Request{{Profile: c.id, Text: "server down", Fallback: c.fallback}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +48,8 @@ func TestFallbacks(t *testing.T) {
 	}
 }
 
-// TestStart: where training begins is said, and it begins from nobody else: what others have learned changes no bit of a new profile.
+// TestStart: where training begins is said, and it begins from nobody else: what others have
+// learned changes no bit of a new profile.
 func TestStart(t *testing.T) {
 	full, empty := create(t, small(t)), create(t, small(t))
 	mustLearn(t, full, "urgent", only("urgent", 10), forced())

@@ -23,11 +23,13 @@ type Stats struct {
 	Learns      int64       `json:"learns"`
 	Engine      string      `json:"engine"` // native or torch
 	Device      string      `json:"device"` // cpu or cuda
-	Kernel      string      `json:"kernel"` // what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
-	// Precision is what Predict's passes are computed in: float32, int16 or int8.
+	// what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
+	Kernel string `json:"kernel"`
+	// what Predict's passes are computed in: float32, int16 or int8
 	Precision string `json:"precision"`
-	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now. They are served as ever; their next Learn
-	// trains the last of these blocks, or over another bank, and is installed if it is no worse.
+	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now.
+	// They are served as ever; their next Learn trains the last of these blocks, or over another
+	// bank, and is installed if it is no worse.
 	Untrainable int64 `json:"untrainable"`
 	// Prequential is over all profiles that learned, the last ten thousand examples or so.
 	Prequential Prequential `json:"prequential"`
@@ -57,12 +59,14 @@ func (p *SDK) Stats() (Stats, error) {
 		return Stats{}, err
 	}
 	deep, err := p.untrainable.count(p, st.Revision)
-	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(), Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
-		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(), Kernel: p.encoder.Kernel(), Untrainable: deep,
-		Precision: p.precision()}, err
+	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(),
+		Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
+		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(),
+		Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
 }
 
-// untrainable counts the profiles that the engine cannot train as they are, once for each state of the store.
+// untrainable counts the profiles that the engine cannot train as they are, once for each state of
+// the store.
 type untrainable struct {
 	mu       sync.Mutex
 	revision uint64 // of the store, when it was counted

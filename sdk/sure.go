@@ -8,8 +8,10 @@ import (
 	"github.com/xpeft/xpeft/learner/digits"
 )
 
-// Sure is the minimum probability (WithMinProbability) from which on 95 of 100 answers are right, as far as the answers out of fold can tell: their share's one-sided lower bound of 90 % is
-// 0.95 or more. With too few examples there is none, P is 0, and N of Need says how far it is: how many of the surest answers are right in a row, of those that would be enough.
+// Sure is the minimum probability (WithMinProbability) from which on 95 of 100 answers are right,
+// as far as the answers out of fold can tell: their share's one-sided lower bound of 90 % is 0.95
+// or more. With too few examples there is none, P is 0, and N of Need says how far it is: how many
+// of the surest answers are right in a row, of those that would be enough.
 type Sure struct {
 	P    float64 `json:"p"`
 	N    int     `json:"n"`    // answers from P on; with P 0 the surest that are right in a row

@@ -60,7 +60,8 @@ func TestClassWeights(t *testing.T) {
 		}
 		return sum
 	}
-	plain, weighted := mass("plain", &LearnOptions{}), mass("weighted", &LearnOptions{ClassWeights: map[string]float64{labels[0]: 20}})
+	plain, weighted := mass("plain", &LearnOptions{}),
+		mass("weighted", &LearnOptions{ClassWeights: map[string]float64{labels[0]: 20}})
 	if weighted < plain+1 {
 		t.Errorf("got a mass of %.2f, without weights %.2f, want more", weighted, plain)
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// snapshotTold is snapshot, with the label that the profile's stored examples give the request's text, from the same transaction; "" if none does.
+// snapshotTold is snapshot, with the label that the profile's stored examples give the request's
+// text, from the same transaction; "" if none does.
 func (p *SDK) snapshotTold(r Request) (s *snapshot, label string, err error) {
 	if p.options.NoTaught || r.NoTaught {
 		s, err = p.snapshot(r.Profile)
@@ -105,7 +106,8 @@ func (t *taughtTexts) bytes() int64 {
 // taughtShare is the part of Options.CacheBytes that taughtTexts may take: one in so many.
 const taughtShare = 8
 
-// taughtCache keeps the taughtTexts of the profiles that were asked for last. What they take, the cache of adapters does not have.
+// taughtCache keeps the taughtTexts of the profiles that were asked for last. What they take, the
+// cache of adapters does not have.
 type taughtCache struct {
 	mu       sync.Mutex
 	most     int64
@@ -119,7 +121,8 @@ func newTaughtCache(adapters *cache) *taughtCache {
 	return &taughtCache{most: adapters.budget / taughtShare, byID: map[string]*list.Element{}, adapters: adapters}
 }
 
-// get returns a profile's, with the token that is known for them; nil and none if there are none, or if one of the texts is too old by now.
+// get returns a profile's, with the token that is known for them; nil and none if there are none,
+// or if one of the texts is too old by now.
 func (c *taughtCache) get(id string) (*taughtTexts, store.ExamplesToken) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// TestTaughtInputs: what was corrected is answered so, each time; the model alone forgets some of it.
+// TestTaughtInputs: what was corrected is answered so, each time; the model alone forgets some of
+// it.
 func TestTaughtInputs(t *testing.T) {
 	teach, ask := input(t, "a04_teach.jsonl"), input(t, "a04_ask.jsonl")
 	p := real(t, Config{Labels: labels})
@@ -60,9 +61,11 @@ func wantTaught(t testing.TB, what string, p *SDK, id, text, label string, opts 
 	}
 }
 
-// TestTaught: a stored text is answered with its label, however it is written, by its own profile, and beside that nothing changes.
+// TestTaught: a stored text is answered with its label, however it is written, by its own profile,
+// and beside that nothing changes.
 func TestTaught(t *testing.T) {
-	for name, key := range map[string][]byte{"in the clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
+	for name, key := range map[string][]byte{"in the clear": nil,
+		"encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
 			c := small(t)
 			c.Options.MasterKey = key
@@ -75,7 +78,8 @@ func TestTaught(t *testing.T) {
 			wantTaught(t, "another text", p, "ann", "the server is up", "")
 			wantTaught(t, "a pair", p, "ann", corrected.Text, "", WithPair("or not"))
 			wantTaught(t, "another's", p, "bob", corrected.Text, "")
-			if base := mustBatch(t, p, []Request{{Text: corrected.Text}})[0]; base.Source != SourceBase || base.Model != base.Label || base.Model == "" {
+			if base := mustBatch(t, p, []Request{{Text: corrected.Text}})[0]; base.Source != SourceBase ||
+				base.Model != base.Label || base.Model == "" {
 				t.Errorf("the base: got %+v", base)
 			}
 			mustObserve(t, p, "ann", Example{Text: "A", Pair: "B", Label: "later"})
@@ -89,7 +93,8 @@ func TestTaught(t *testing.T) {
 			for _, o := range []Options{{ReadOnly: true}, {NoTaught: true}, {}} {
 				o.MasterKey, o.Threads = key, 1
 				p := open(t, dir, &o)
-				wantTaught(t, fmt.Sprintf("opened again, off %t", o.NoTaught), p, "ann", corrected.Text, map[bool]string{false: "ignore"}[o.NoTaught])
+				wantTaught(t, fmt.Sprintf("opened again, off %t", o.NoTaught), p, "ann", corrected.Text,
+					map[bool]string{false: "ignore"}[o.NoTaught])
 				if err := p.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -106,12 +111,20 @@ func TestTaughtGone(t *testing.T) {
 		want  string
 		limit int
 	}{
-		"another label":           {do: func(p *SDK) error { return p.Observe(ctx, "ann", Example{Text: corrected.Text, Label: "later"}) }, want: "later"},
-		"rejected":                {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "ignore") }},
-		"another label rejected":  {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "later") }, want: "ignore"},
-		"confirmed":               {do: func(p *SDK) error { return p.Confirmed(ctx, "ann", corrected.Text, "urgent") }, want: "urgent"},
+		"another label": {do: func(p *SDK) error {
+			return p.Observe(ctx, "ann",
+				Example{Text: corrected.Text, Label: "later"})
+		}, want: "later"},
+		"rejected": {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "ignore") }},
+		"another label rejected": {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "later") },
+			want: "ignore"},
+		"confirmed": {do: func(p *SDK) error {
+			return p.Confirmed(ctx, "ann", corrected.Text,
+				"urgent")
+		}, want: "urgent"},
 		"an example is forgotten": {do: func(p *SDK) error { return p.ForgetExample(ctx, "ann", corrected.Text) }},
-		"rolled back":             {do: func(p *SDK) error { _, err := p.Rollback(ctx, "ann", 0); return err }, want: "ignore"},
+		"rolled back": {do: func(p *SDK) error { _, err := p.Rollback(ctx, "ann", 0); return err },
+			want: "ignore"},
 		"dropped": {do: func(p *SDK) error {
 			o := forced()
 			o.DropExamples = true
@@ -131,14 +144,19 @@ func TestTaughtGone(t *testing.T) {
 			}
 			_, err := p.Predict(ctx, "ann", corrected.Text)
 			wantError(t, "forgotten", err, ErrProfileNotFound)
-			_, err = p.Learn(ctx, "ann", append(examples(12, 0), Example{Text: corrected.Text, Label: "later"}), forced())
+			_, err = p.Learn(ctx, "ann", append(examples(12, 0), Example{Text: corrected.Text, Label: "later"}),
+				forced())
 			return err
 		}},
 		"exported without examples": {do: func(p *SDK) error { return throughBundle(p, ExportOptions{}) }},
-		"exported with examples":    {do: func(p *SDK) error { return throughBundle(p, ExportOptions{Examples: true}) }, want: "ignore"},
-		"compacted":                 {do: func(p *SDK) error { _, err := p.Compact(ctx); return err }, want: "ignore"},
+		"exported with examples": {do: func(p *SDK) error {
+			return throughBundle(p,
+				ExportOptions{Examples: true})
+		}, want: "ignore"},
+		"compacted": {do: func(p *SDK) error { _, err := p.Compact(ctx); return err }, want: "ignore"},
 	} {
-		for in, key := range map[string][]byte{"in the clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
+		for in, key := range map[string][]byte{"in the clear": nil,
+			"encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 			t.Run(name+", "+in, func(t *testing.T) {
 				cfg := small(t)
 				cfg.Options.MasterKey, cfg.Options.Limits.Examples = key, c.limit
@@ -182,7 +200,8 @@ func TestTaughtAge(t *testing.T) {
 	wantTaught(t, "old", p, "ann", corrected.Text, "")
 }
 
-// TestTaughtHeads: a label stays taught that the profile's head does not have; a number is the model's.
+// TestTaughtHeads: a label stays taught that the profile's head does not have; a number is the
+// model's.
 func TestTaughtHeads(t *testing.T) {
 	p := create(t, small(t))
 	teach(t, p, "ann")
@@ -194,7 +213,9 @@ func TestTaughtHeads(t *testing.T) {
 	numbered.Head = NumberHead
 	mustLearn(t, p, "nina", numbers(10), numbered)
 	text := numbers(1)[0].Text
-	if got, want := mustPredict(t, p, "nina", text), mustPredict(t, p, "nina", text, WithoutTaught()); !cmp.Equal(got, want) || got.Source != SourceProfile || got.Model != "" || got.Margin != 0 {
+	if got, want := mustPredict(t, p, "nina", text),
+		mustPredict(t, p, "nina", text, WithoutTaught()); !cmp.Equal(got, want) || got.Source != SourceProfile ||
+		got.Model != "" || got.Margin != 0 {
 		t.Errorf("numbers: got %+v, want %+v", got, want)
 	}
 	back := own(3)
@@ -203,27 +224,31 @@ func TestTaughtHeads(t *testing.T) {
 	wantTaught(t, "a number, with labels now", p, "nina", text, "")
 }
 
-// TestTaughtBatch: in one batch each of many profiles has its own answer to the same text, and each request its own say.
+// TestTaughtBatch: in one batch each of many profiles has its own answer to the same text, and each
+// request its own say.
 func TestTaughtBatch(t *testing.T) {
 	p := create(t, small(t))
 	var reqs []Request
 	for i := range 30 {
 		id := fmt.Sprint("user ", i)
 		mustObserve(t, p, id, Example{Text: "the same text", Label: labels[i%3]})
-		reqs = append(reqs, Request{Profile: id, Text: "The same text"}, Request{Profile: id, Text: "the same text", NoTaught: true}, Request{Profile: id, Text: "another"})
+		reqs = append(reqs, Request{Profile: id, Text: "The same text"},
+			Request{Profile: id, Text: "the same text", NoTaught: true}, Request{Profile: id, Text: "another"})
 	}
 	for i, out := range mustBatch(t, p, append(reqs, reqs...)) {
 		want := SourceProfile
 		if i%3 == 0 {
 			want = SourceTaught
 		}
-		if out.Source != want || out.Revision == 0 || out.Model == "" || want == SourceTaught && out.Label != labels[i/3%30%3] || want == SourceProfile && out.Label != out.Model {
+		if out.Source != want || out.Revision == 0 || out.Model == "" || want == SourceTaught &&
+			out.Label != labels[i/3%30%3] || want == SourceProfile && out.Label != out.Model {
 			t.Errorf("row %d: got %+v, want %s", i, out, want)
 		}
 	}
 }
 
-// TestTaughtConcurrent: a text has one label or the other while it is told again and again, and the new one when Observe has returned.
+// TestTaughtConcurrent: a text has one label or the other while it is told again and again, and the
+// new one when Observe has returned.
 func TestTaughtConcurrent(t *testing.T) {
 	ctx := context.Background()
 	c := small(t)
@@ -262,7 +287,8 @@ func TestTaughtConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestTaughtIsNotScored: whether stored texts are answered as taught changes nothing that is measured or learned.
+// TestTaughtIsNotScored: whether stored texts are answered as taught changes nothing that is
+// measured or learned.
 func TestTaughtIsNotScored(t *testing.T) {
 	lives := func(off bool) (reports []Report) {
 		c := small(t)
@@ -277,12 +303,14 @@ func TestTaughtIsNotScored(t *testing.T) {
 		return reports
 	}
 	on, off := lives(false), lives(true)
-	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Took")); d != "" || on[2].Prequential.N == 0 || on[2].After.N == 0 {
+	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Took")); d != "" || on[2].Prequential.N == 0 ||
+		on[2].After.N == 0 {
 		t.Errorf("(-off +on):\n%s", d)
 	}
 }
 
-// TestTaughtCache: keys are counted in Options.CacheBytes, the profile that was asked for last stays, and without room answers are the same.
+// TestTaughtCache: keys are counted in Options.CacheBytes, the profile that was asked for last
+// stays, and without room answers are the same.
 func TestTaughtCache(t *testing.T) {
 	c := small(t)
 	c.Options.CacheBytes = taughtShare * 1000
@@ -301,8 +329,10 @@ func TestTaughtCache(t *testing.T) {
 		t.Errorf("got %q of %d", left, len(p.taught.byID))
 	}
 	st, err := p.Stats()
-	if err != nil || st.Cache.Bytes != p.cache.bytes+p.taught.bytes || p.taught.bytes == 0 || st.Cache.Bytes > c.Options.CacheBytes {
-		t.Errorf("got %d bytes (%v), want %d of adapters and %d of keys, %d at most", st.Cache.Bytes, err, p.cache.bytes, p.taught.bytes, c.Options.CacheBytes)
+	if err != nil || st.Cache.Bytes != p.cache.bytes+p.taught.bytes || p.taught.bytes == 0 ||
+		st.Cache.Bytes > c.Options.CacheBytes {
+		t.Errorf("got %d bytes (%v), want %d of adapters and %d of keys, %d at most", st.Cache.Bytes, err,
+			p.cache.bytes, p.taught.bytes, c.Options.CacheBytes)
 	}
 	for i := range 5 {
 		if err := p.Forget(context.Background(), fmt.Sprint("user ", i)); err != nil {
@@ -331,7 +361,8 @@ func TestTaughtTexts(t *testing.T) {
 		var told store.Told
 		rng := rand.New(rand.NewPCG(1, uint64(labels)))
 		for i := range 600 {
-			told.Examples = append(told.Examples, store.Example{Key: rng.Uint64(), Label: fmt.Sprint("label ", i%labels)})
+			told.Examples = append(told.Examples,
+				store.Example{Key: rng.Uint64(), Label: fmt.Sprint("label ", i%labels)})
 		}
 		texts := newTaughtTexts("ann", told, 0)
 		for _, e := range told.Examples {

@@ -16,9 +16,11 @@ type task struct {
 	lesson *lesson
 }
 
-// teach is all of learning, from what is stored to what is stored; every task ends with a report or an error of its own. The caller holds the profiles' locks, and a turn.
+// teach is all of learning, from what is stored to what is stored; every task ends with a report or
+// an error of its own. The caller holds the profiles' locks, and a turn.
 func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
-	// What is learned, and from what: the examples, new and stored, none of them held back; the head; and the axes of digits or the bank of masks.
+	// What is learned, and from what: the examples, new and stored, none of them held back; the
+	// head; and the axes of digits or the bank of masks.
 	for _, t := range tasks {
 		t.lesson, t.result.Err = p.newLesson(ctx, t.Profile, t.Examples, opts)
 	}
@@ -29,7 +31,8 @@ func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 			t.end(ctx)
 		}
 	}
-	// Masks, own heads and numbers: Algorithm 1 on the same folds and on all, of all profiles over one bank together.
+	// Masks, own heads and numbers: Algorithm 1 on the same folds and on all, of all profiles over
+	// one bank together.
 	for some := range grouped(tasks) {
 		p.learnMasks(ctx, some)
 		for _, t := range some {
@@ -38,7 +41,8 @@ func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	}
 }
 
-// grouped yields the tasks of masks that go on, those of one bank and configuration together, in the order of their first.
+// grouped yields the tasks of masks that go on, those of one bank and configuration together, in
+// the order of their first.
 func grouped(tasks []*task) iter.Seq[[]*task] {
 	return func(yield func([]*task) bool) {
 		var order []string
@@ -65,16 +69,19 @@ func grouped(tasks []*task) iter.Seq[[]*task] {
 
 // outcome is what the trainings of a lesson found.
 type outcome struct {
-	who     *digits.Person  // the examples' labels and weights
-	after   []digits.Answer // out of fold, of what was learned
-	prior   []digits.Answer // and of what serves a newcomer: the shared head with the label prior, or what an own head starts from
-	logProb []float32       // of after, [n,C]; nil of numbers
-	record  *store.Profile  // learned from all examples
+	who   *digits.Person  // the examples' labels and weights
+	after []digits.Answer // out of fold, of what was learned
+	// and of what serves a newcomer: the shared head with the label prior, or what an own head
+	// starts from
+	prior   []digits.Answer
+	logProb []float32      // of after, [n,C]; nil of numbers
+	record  *store.Profile // learned from all examples
 	start   Start
 	losses  []float32
 }
 
-// end is the judge: what was learned is installed if it is no worse than what was served, both asked about examples that they had not learned from.
+// end is the judge: what was learned is installed if it is no worse than what was served, both
+// asked about examples that they had not learned from.
 func (t *task) end(ctx context.Context) {
 	if t.result.Err == nil {
 		t.result.Report, t.result.Err = t.lesson.end(ctx)
@@ -113,7 +120,8 @@ func (l *lesson) end(ctx context.Context) (*Report, error) {
 
 // report is what was measured.
 func (l *lesson) report(served []digits.Answer) *Report {
-	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples), Start: l.outcome.start, Losses: l.losses, Steps: len(l.losses)}
+	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples), Start: l.outcome.start,
+		Losses: l.losses, Steps: len(l.losses)}
 	b, a := digits.Scores(served, l.after)
 	rep.Before, rep.After = Score(b), Score(a)
 	if l.logProb != nil {

@@ -28,8 +28,9 @@ func isVisible(r rune) bool {
 
 // drawnAsNothing are symbols without ink, and those that stand for what is not there.
 var drawnAsNothing = &unicode.RangeTable{
-	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}, {Lo: 0xfffc, Hi: 0xfffd, Stride: 1}}, // Braille's blank; object replacement, not a character
-	R32: []unicode.Range32{{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}},                                    // null notehead
+	// Braille's blank; object replacement, not a character
+	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}, {Lo: 0xfffc, Hi: 0xfffd, Stride: 1}},
+	R32: []unicode.Range32{{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}}, // null notehead
 }
 
 // textFault says why a text, or a pair, can be neither learned nor answered; "" if it can.

@@ -13,16 +13,22 @@ import (
 
 // invisibles are texts of nothing visible.
 var invisibles = map[string]string{
-	"empty": "", "spaces": " \t\r\n", "no-break spaces": "\u00a0\u3000\u2003", "zero-width spaces": "\u200b\u200b", "byte order mark": "\ufeff", "joiners": "\u200d\u2060\u200c",
-	"control characters": "\x00\x07\x1b\x7f", "soft hyphens": "\u00ad\u00ad", "directions": "\u202e\u2066\u200f", "marks alone": "\u0301\u0308", "variation selectors": "\ufe0f\U000e0101",
-	"tags": "\U000e0061\U000e007f", "Hangul fillers": "\u3164\u115f\uffa0", "Braille's blank": "\u2800", "line separators": "\u2028\u2029\u0085", "private use": "\ue000\U000f0000",
-	"not UTF-8": "\xff\xfe\x80", "replacement": "\ufffd", "an object's place": "\ufffc", "Mongolian separator": "\u180e", "keycap alone": "\u20e3", "joined": "\u034f", "noncharacters": "\ufdd0\uffff",
+	"empty": "", "spaces": " \t\r\n", "no-break spaces": "\u00a0\u3000\u2003", "zero-width spaces": "\u200b\u200b",
+	"byte order mark": "\ufeff", "joiners": "\u200d\u2060\u200c",
+	"control characters": "\x00\x07\x1b\x7f", "soft hyphens": "\u00ad\u00ad", "directions": "\u202e\u2066\u200f",
+	"marks alone": "\u0301\u0308", "variation selectors": "\ufe0f\U000e0101",
+	"tags": "\U000e0061\U000e007f", "Hangul fillers": "\u3164\u115f\uffa0", "Braille's blank": "\u2800",
+	"line separators": "\u2028\u2029\u0085", "private use": "\ue000\U000f0000",
+	"not UTF-8": "\xff\xfe\x80", "replacement": "\ufffd", "an object's place": "\ufffc",
+	"Mongolian separator": "\u180e", "keycap alone": "\u20e3", "joined": "\u034f", "noncharacters": "\ufdd0\uffff",
 }
 
 // visibles are texts of one visible thing among what is not.
 var visibles = map[string]string{
-	"letter": "a", "digit": "0", "point": ".", "quote": "´", "Han": "你", "emoji": "👍", "flag": "🇩🇪", "family": "👨\u200d👩\u200d👧", "heart": "❤\ufe0f", "skin": "🏽", "keycap": "1\ufe0f\u20e3",
-	"accent on a letter": "e\u0301", "letter among marks": "\u200b\u0301 x\u00ad", "Arabic": "س", "Thai with marks": "ที่", "jamo": "ㄱ", "Braille": "⠃", "currency": "€", "emoji of a later Unicode": "\U0001faff",
+	"letter": "a", "digit": "0", "point": ".", "quote": "´", "Han": "你", "emoji": "👍", "flag": "🇩🇪",
+	"family": "👨\u200d👩\u200d👧", "heart": "❤\ufe0f", "skin": "🏽", "keycap": "1\ufe0f\u20e3",
+	"accent on a letter": "e\u0301", "letter among marks": "\u200b\u0301 x\u00ad", "Arabic": "س",
+	"Thai with marks": "ที่", "jamo": "ㄱ", "Braille": "⠃", "currency": "€", "emoji of a later Unicode": "\U0001faff",
 }
 
 func TestVisible(t *testing.T) {
@@ -49,7 +55,8 @@ func TestInvisibleTexts(t *testing.T) {
 			t.Fatalf("%s: got %v, %v, want an error of the first row only", name, err, rows)
 		}
 		wantError(t, "PredictBatch: "+name, rows[0].Err, ErrExample)
-		_, err = p.Learn(ctx, "dana", []Example{{Text: "server", Label: "urgent"}, {Text: text, Label: "later"}}, quick())
+		_, err = p.Learn(ctx, "dana", []Example{{Text: "server", Label: "urgent"}, {Text: text, Label: "later"}},
+			quick())
 		wantError(t, "Learn: "+name, err, ErrExample)
 		wantError(t, "Observe: "+name, p.Observe(ctx, "dana", Example{Text: text, Label: "later"}), ErrExample)
 		if text != "" {
@@ -73,13 +80,15 @@ func TestTruncated(t *testing.T) {
 	for _, c := range []struct {
 		text, pair string
 		want       bool
-	}{{fits, "", false}, {long, "", true}, {"server", strings.Repeat("down ", 20), false}, {"server", strings.Repeat("down ", 21), true}} {
+	}{{fits, "", false}, {long, "", true}, {"server", strings.Repeat("down ", 20), false},
+		{"server", strings.Repeat("down ", 21), true}} {
 		got, err := p.Predict(ctx, "nobody", c.text, WithPair(c.pair), WithFallback(FallbackBase))
 		if err != nil || got.Truncated != c.want {
 			t.Errorf("%d and %d bytes: got %t, %v, want %t", len(c.text), len(c.pair), got.Truncated, err, c.want)
 		}
 	}
-	examples := []Example{{Text: fits, Label: "urgent"}, {Text: long, Label: "urgent"}, {Text: long + "down", Label: "later"}, {Text: "invoice", Label: "later"}}
+	examples := []Example{{Text: fits, Label: "urgent"}, {Text: long, Label: "urgent"},
+		{Text: long + "down", Label: "later"}, {Text: "invoice", Label: "later"}}
 	for _, id := range []string{"dana", "erin"} { // what is trained on and what is kept back both count
 		rep, err := p.Learn(ctx, id, examples, quick())
 		if err != nil {
@@ -115,7 +124,8 @@ func linked(t *testing.T, files map[string]string) string {
 func TestMaxTokensDefault(t *testing.T) {
 	c := small(t)
 	c.MaxTokens = 0
-	c.Model = linked(t, map[string]string{"sentence_bert_config.json": `{"max_seq_length":40}`, "tokenizer_config.json": `{"model_max_length":50}`})
+	c.Model = linked(t, map[string]string{"sentence_bert_config.json": `{"max_seq_length":40}`,
+		"tokenizer_config.json": `{"model_max_length":50}`})
 	p := create(t, c)
 	if p.maxTokens != 40 {
 		t.Errorf("got %d tokens, want 40", p.maxTokens)
@@ -150,7 +160,8 @@ func TestOneTokenType(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, ctx := small(t), context.Background()
-	c.Model = linked(t, map[string]string{"model.safetensors": weights.String(), "config.json": strings.Replace(string(config), `"type_vocab_size":2`, `"type_vocab_size":1`, 1)})
+	c.Model = linked(t, map[string]string{"model.safetensors": weights.String(),
+		"config.json": strings.Replace(string(config), `"type_vocab_size":2`, `"type_vocab_size":1`, 1)})
 	p, two := create(t, c), create(t, small(t))
 	got, err := p.Predict(ctx, "nobody", "server down", WithFallback(FallbackBase))
 	want, err2 := two.Predict(ctx, "nobody", "server down", WithFallback(FallbackBase))

@@ -21,14 +21,18 @@ type TrainBankOptions struct {
 	// holds back; default: an even share of MaxExamples, or 16 (a hundredth of MaxExamples if that
 	// is fewer) where the share is less.
 	MaxPerProfile int
-	// ForgetTexts makes axes that keep nothing of single texts. Else they keep a hash and a few numbers of each text that three people or more
-	// labelled, never who did: such a text is answered better then.
+	// ForgetTexts makes axes that keep nothing of single texts. Else they keep a hash and a few
+	// numbers of each text that three people or more labelled, never who did: such a text is
+	// answered better then.
 	ForgetTexts bool
-	// Edit asks for a bank of adapters whatever the folder is, and changes the configuration that it is trained with: learner.DefaultBank with Shaped, N and K of the store.
+	// Edit asks for a bank of adapters whatever the folder is, and changes the configuration that
+	// it is trained with: learner.DefaultBank with Shaped, N and K of the store.
 	Edit     func(*learner.BankConfig)
 	Progress func(step, steps int, loss float32) // without a loss for axes
-	// KeepTexts keeps with axes that are installed the texts that at least three of the people labelled, at most 512 KiB of them, for Ask to choose from: who is asked reads what others were shown. They are
-	// encrypted where profiles are, and travel with backups, not with exports. Forget does not remove them; the next TrainBank without KeepTexts does, with Edit too.
+	// KeepTexts keeps with axes that are installed the texts that at least three of the people
+	// labelled, at most 512 KiB of them, for Ask to choose from: who is asked reads what others
+	// were shown. They are encrypted where profiles are, and travel with backups, not with exports.
+	// Forget does not remove them; the next TrainBank without KeepTexts does, with Edit too.
 	KeepTexts bool
 }
 
@@ -56,16 +60,26 @@ type BankReport struct {
 // watchShare of the profiles are watched, not trained on.
 const watchShare = 5 // one in five
 
-// TrainBank makes a bank out of the stored examples of all profiles that share a head, private ones left out. In a folder of digits it finds the axes on which its people differ and the head that goes
-// with them, by cross-validation over people, and installs both if people who were held out are answered better with them: new profiles are a place on these axes from then on, of at most 8 bytes, and
-// those that exist move at their next Learn. Where people do not differ enough, nothing is installed, and the report says so. TrainHead sets these axes aside: train the bank after it. One that installs a head meanwhile makes this ErrConflict. A call that was cut off is resumed by the next one with its next fit, if the people's
-// examples are the same; Forget removes what that needs.
+// TrainBank makes a bank out of the stored examples of all profiles that share a head, private ones
+// left out. In a folder of digits it finds the axes on which its people differ and the head that
+// goes with them, by cross-validation over people, and installs both if people who were held out
+// are answered better with them: new profiles are a place on these axes from then on, of at most 8
+// bytes, and those that exist move at their next Learn. Where people do not differ enough, nothing
+// is installed, and the report says so. TrainHead sets these axes aside: train the bank after it.
+// One that installs a head meanwhile makes this ErrConflict. A call that was cut off is resumed by
+// the next one with its next fit, if the people's examples are the same; Forget removes what that
+// needs.
 //
-// In a folder of masks, or with Edit, it makes a warm bank under the newest head: adapters that are shaped by it and trained to be
-// averaged, for as long as profiles that are not trained on are served better. The bank becomes that of new profiles, which are masks over it from then on; those of masks that exist stay where they are until
-// Rebase moves them, those of digits until their next Learn. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is resumed by the next one if examples, head and
-// configuration are still the same; else its checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank is under way. Train a
-// head first: TrainHead. Cost: minutes; Predict does not wait meanwhile, Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the background.
+// In a folder of masks, or with Edit, it makes a warm bank under the newest head: adapters that are
+// shaped by it and trained to be averaged, for as long as profiles that are not trained on are
+// served better. The bank becomes that of new profiles, which are masks over it from then on; those
+// of masks that exist stay where they are until Rebase moves them, those of digits until their next
+// Learn. A warm bank keeps what it learned from a profile after Forget. A call that was cut off is
+// resumed by the next one if examples, head and configuration are still the same; else its
+// checkpoint is set aside, which is logged, and training starts anew. ErrBusy if another TrainBank
+// is under way. Train a head first: TrainHead. Cost: minutes; Predict does not wait meanwhile,
+// Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the
+// background.
 func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -123,7 +137,8 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 		return nil, err
 	}
 	rep.Took = time.Since(began)
-	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "reason", rep.Reason, "profiles", rep.Profiles, "examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
+	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "reason", rep.Reason, "profiles", rep.Profiles,
+		"examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
 	if !rep.Installed {
 		return rep, nil
 	}
@@ -151,7 +166,8 @@ func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teache
 		o.Edit(&c)
 	}
 	if c.Head {
-		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead trains that"})
+		return c, from, configError([]string{"a bank is trained under the head that the profiles share: TrainHead " +
+			"trains that"})
 	}
 	from, err = o.teachers()
 	return c, from, err

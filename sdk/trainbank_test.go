@@ -15,7 +15,8 @@ import (
 
 func fewSteps(c *learner.BankConfig) { c.Updates, c.Bottleneck, c.WatchEvery = 6, 4, 2 }
 
-// TestDay100 is the story of a store: profiles over a random bank, a bank trained on them, and profiles that move to it one by one while others stay.
+// TestDay100 is the story of a store: profiles over a random bank, a bank trained on them, and
+// profiles that move to it one by one while others stay.
 func TestDay100(t *testing.T) {
 	p := create(t, small(t))
 	ctx := context.Background()
@@ -50,7 +51,9 @@ func TestDay100(t *testing.T) {
 	if info, err := p.Profile("new"); err != nil || info.Bank != rep.Bank || info.Blocks != 1 {
 		t.Errorf("got %+v (%v), want the new profile on the new bank", info, err)
 	}
-	out, err := p.PredictBatch(ctx, []Request{{Profile: "new", Text: "server down"}, {Profile: "user1", Text: "server down"}, {Text: "server down"}})
+	out, err := p.PredictBatch(ctx,
+		[]Request{{Profile: "new", Text: "server down"}, {Profile: "user1", Text: "server down"},
+			{Text: "server down"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,12 +20,16 @@ type TrainHeadOptions struct {
 	// MaxPerProfile is the most to use of one profile, its newest ones; default: an even share of
 	// MaxExamples, or 16 (a hundredth of MaxExamples if that is fewer) where the share is less.
 	MaxPerProfile int
-	// AddLabels join the shared head: those of PendingLabels, or others. They start from their names, and are taught by profiles with heads of their own too.
+	// AddLabels join the shared head: those of PendingLabels, or others. They start from their
+	// names, and are taught by profiles with heads of their own too.
 	AddLabels []string
-	Force     bool            // installs the new head whatever its score, and in the place of one that belongs to joint axes
-	Config    *learner.Config // of the training of the head of masks; default learner.SharedHead(). Only what concerns a head is used.
-	KeepBank  bool            // leaves the default bank as it is; with axes it stays anyway
-	Progress  func(step, steps int, loss float32)
+	// installs the new head whatever its score, and in the place of one that belongs to joint axes
+	Force bool
+	// of the training of the head of masks; default learner.SharedHead(). Only what concerns a head
+	// is used.
+	Config   *learner.Config
+	KeepBank bool // leaves the default bank as it is; with axes it stays anyway
+	Progress func(step, steps int, loss float32)
 }
 
 // HeadReport of a TrainHead: in a folder with axes, of the head that profiles of digits share.
@@ -44,12 +48,19 @@ type HeadReport struct {
 	Took      time.Duration
 }
 
-// TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that share a head, and makes it the one of new profiles and
-// of the base if it is no worse on three in ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the head over φ, by a convex fit that starts from
-// the old head, and for that over the pooled embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private profiles are left out. Profiles that exist keep the head that
-// they were learned with until Rebase moves them. A head that TrainBank made with the axes on which people differ stays, unless AddLabels or Force asks for another: that sets the axes aside. ErrConflict if another head was installed while this one was trained. The first head is made of the labels' names; this one knows what people meant by them. In a folder of masks little is then left to
-// a profile's adapter, and it does that best in the last block: if the default bank is a random one in all blocks, the same one in the last block alone takes its place,
-// with profiles of a quarter of the bytes that are learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
+// TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that
+// share a head, and makes it the one of new profiles and of the base if it is no worse on three in
+// ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the
+// head over φ, by a convex fit that starts from the old head, and for that over the pooled
+// embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private
+// profiles are left out. Profiles that exist keep the head that they were learned with until Rebase
+// moves them. A head that TrainBank made with the axes on which people differ stays, unless
+// AddLabels or Force asks for another: that sets the axes aside. ErrConflict if another head was
+// installed while this one was trained. The first head is made of the labels' names; this one knows
+// what people meant by them. In a folder of masks little is then left to a profile's adapter, and
+// it does that best in the last block: if the default bank is a random one in all blocks, the same
+// one in the last block alone takes its place, with profiles of a quarter of the bytes that are
+// learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -71,7 +82,8 @@ func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, 
 		return nil, err
 	}
 	rep.Took = time.Since(began)
-	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before", rep.Before.Accuracy,
+	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before",
+		rep.Before.Accuracy,
 		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "took", rep.Took)
 	return rep, nil
 }
@@ -96,7 +108,8 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 	return c, err
 }
 
-// trainHead trains the head of masks and, in a folder with axes, the one over φ, which the report is then of.
+// trainHead trains the head of masks and, in a folder with axes, the one over φ, which the report
+// is then of.
 func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadReport, err error) {
 	names := []string{defaultHead}
 	if p.axes != nil {
@@ -122,7 +135,8 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadRepor
 	return rep, err
 }
 
-// jointHead says whether a head is that of joint axes, which another would set aside: then it stays, unless that is asked for.
+// jointHead says whether a head is that of joint axes, which another would set aside: then it
+// stays, unless that is asked for.
 func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
 	if name != featureHead || o.Force || len(o.AddLabels) > 0 {
 		return false, nil
@@ -138,7 +152,8 @@ func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*Hea
 		return nil, err
 	}
 	digest, err := h.Digest()
-	return &HeadReport{Digest: fmt.Sprintf("%x", digest), Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
+	return &HeadReport{Digest: fmt.Sprintf("%x", digest),
+		Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
 }
 
 func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
@@ -154,7 +169,8 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 	if err != nil {
 		return nil, err
 	}
-	data, profiles, err := p.headData(ctx, start, teachers{most: o.MaxExamples, each: o.MaxPerProfile, own: start != old})
+	data, profiles, err := p.headData(ctx, start,
+		teachers{most: o.MaxExamples, each: o.MaxPerProfile, own: start != old})
 	if err != nil {
 		return nil, err
 	}
@@ -177,16 +193,19 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 }
 
 // fitHead trains a head: over the pooled embedding as o.Config says, over φ by a convex fit.
-func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions, rep *HeadReport) (*model.Head, error) {
+func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
+	rep *HeadReport) (*model.Head, error) {
 	if !p.seesFeatures(start) {
-		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held}, *o.Config)
+		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held},
+			*o.Config)
 		if err != nil {
 			return nil, err
 		}
 		rep.Losses, rep.Steps = res.Losses, res.Steps
 		return res.Head, nil
 	}
-	train := slices.DeleteFunc(slices.Clone(data.train), func(e learner.Example) bool { return e.Rejected }) // which say what a label is not
+	// which say what a label is not
+	train := slices.DeleteFunc(slices.Clone(data.train), func(e learner.Example) bool { return e.Rejected })
 	if len(train) == 0 {
 		return start.Clone(), nil
 	}
@@ -198,11 +217,12 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 	for _, e := range train {
 		fit.Class, fit.Weight = append(fit.Class, e.Class), append(fit.Weight, e.Weight)
 	}
-	res, err := digits.FitHead(ctx, fit, &digits.HeadOptions{Threads: p.options.Threads, Progress: func(fit, fits, _ int, loss float64) {
-		if o.Progress != nil {
-			o.Progress(fit, fits, float32(loss))
-		}
-	}})
+	res, err := digits.FitHead(ctx, fit,
+		&digits.HeadOptions{Threads: p.options.Threads, Progress: func(fit, fits, _ int, loss float64) {
+			if o.Progress != nil {
+				o.Progress(fit, fits, float32(loss))
+			}
+		}})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +268,8 @@ func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head
 	}
 	p.installs.Lock()
 	defer p.installs.Unlock()
-	if now, _, err := p.sharedOf(name == featureHead); err != nil || now != old { // by a TrainBank, or another TrainHead
+	// by a TrainBank, or another TrainHead
+	if now, _, err := p.sharedOf(name == featureHead); err != nil || now != old {
 		return cmp.Or(err, errOtherHead)
 	}
 	digest, err := p.putSharedHead(ctx, name, head)

@@ -45,7 +45,8 @@ func TestTrainHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := len(part(es[:30], true)) + len(part(es[30:], true))
-	if !rep.Installed || rep.Profiles != 2 || rep.HeldOut != held || rep.Examples != 60-held || rep.Steps != steps || rep.After.Accuracy < rep.Before.Accuracy ||
+	if !rep.Installed || rep.Profiles != 2 || rep.HeldOut != held || rep.Examples != 60-held || rep.Steps != steps ||
+		rep.After.Accuracy < rep.Before.Accuracy ||
 		rep.After.N != held || rep.Losses[rep.Steps-1] > rep.Losses[0] {
 		t.Errorf("got %+v, want a better head from 2 profiles with %d examples, %d of them held out", rep, 60, held)
 	}
@@ -79,7 +80,8 @@ func TestTrainHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now, _, err := p.shared(); err != nil || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) || !rep.Installed && now != h {
+	if now, _, err := p.shared(); err != nil || rep.Installed != (rep.After.Accuracy >= rep.Before.Accuracy) ||
+		!rep.Installed && now != h {
 		t.Errorf("got %+v (%v), want the better head", rep, err)
 	}
 	bad.Force = true
@@ -93,7 +95,8 @@ func TestTrainHead(t *testing.T) {
 	}
 }
 
-// TestTrainHeadMovesToLastBlock: under a trained head new profiles get the random bank in the last block; old ones stay until Rebase.
+// TestTrainHeadMovesToLastBlock: under a trained head new profiles get the random bank in the last
+// block; old ones stay until Rebase.
 func TestTrainHeadMovesToLastBlock(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))

@@ -14,24 +14,29 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// PopulationReport says how much people who were held out gain by a place on axes on which the others differ, over the shared head with biases or with the label prior, whichever is better.
+// PopulationReport says how much people who were held out gain by a place on axes on which the
+// others differ, over the shared head with biases or with the label prior, whichever is better.
 type PopulationReport struct {
 	People  int `json:"people"` // how many, never which
 	Texts   int `json:"texts"`  // each once
 	Answers int `json:"answers"`
 
-	// Biases is the precision of biases that are fitted in the label prior's place, also for profiles without a place on axes; 0: the label prior is as good.
+	// Biases is the precision of biases that are fitted in the label prior's place, also for
+	// profiles without a place on axes; 0: the label prior is as good.
 	Biases float64 `json:"biases"`
 
 	Rank   int   `json:"rank"`   // axes; 0: people do not differ enough, or are too few to say
 	Digits []int `json:"digits"` // of each axis
 	// KnownTexts is how many texts the axes know by a hash, each labelled by three people or more.
 	KnownTexts int `json:"known_texts"`
-	// Gain in log-loss, the mean over 1, 3, 10 and all examples, of what was chosen or, at rank 0, of the best that was not good enough; and its 90 % interval over people.
+	// Gain in log-loss, the mean over 1, 3, 10 and all examples, of what was chosen or, at rank 0,
+	// of the best that was not good enough; and its 90 % interval over people.
 	Gain float64 `json:"gain"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
-	// MorePeople is about how many it would take besides, if they differ as these do, for the gain to be beyond chance; 0 at a rank above 0, and where there is no gain or one that is too little.
+	// MorePeople is about how many it would take besides, if they differ as these do, for the gain
+	// to be beyond chance; 0 at a rank above 0, and where there is no gain or one that is too
+	// little.
 	MorePeople int              `json:"more_people"`
 	ByExamples []PopulationGain `json:"by_examples"`
 	Tried      []PopulationTry  `json:"tried"` // the cross-validation
@@ -64,10 +69,12 @@ const within90 = 1.645
 // shots are how many examples of theirs held-out people are fitted to; 0: all.
 var shots = []int{1, 3, 10, 0}
 
-// errOtherHead is what a TrainBank or a TrainHead gives that would take back what the other installed meanwhile.
+// errOtherHead is what a TrainBank or a TrainHead gives that would take back what the other
+// installed meanwhile.
 var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile", ErrConflict)
 
-// trainJoint finds the axes on which the folder's people differ, and installs them if that is worth it.
+// trainJoint finds the axes on which the folder's people differ, and installs them if that is worth
+// it.
 func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
 	var progress func(step, steps int, loss float32)
 	if o != nil {
@@ -97,8 +104,10 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	return rep, nil
 }
 
-// findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int, fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
+// findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a
+// Learn that waits go first after each fit. Its report says all but what is installed.
+func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
+	fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
 	h, _, err := p.sharedOf(true)
 	if err != nil {
 		return nil, nil, nil, err
@@ -108,15 +117,17 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank, people.C) {
+	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank,
+		people.C) {
 		keys = nil
 	}
-	opts := &population.Options{Shots: shots, Threads: threads, ForgetTexts: keys == nil, Progress: func(fit, fits int) {
-		if progress != nil {
-			progress(fit, fits, 0)
-		}
-		p.giveWay(ctx)
-	}}
+	opts := &population.Options{Shots: shots, Threads: threads, ForgetTexts: keys == nil,
+		Progress: func(fit, fits int) {
+			if progress != nil {
+				progress(fit, fits, 0)
+			}
+			p.giveWay(ctx)
+		}}
 	if fits != nil {
 		opts.Resume = fits.open(people.Digest())
 	}
@@ -130,8 +141,10 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	return h, &learnedAxes{m, people, keys}, rep, nil
 }
 
-// population is the people whose stored examples teach, and φ and key of each text that one of them labelled. Rejections say too little.
-func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population, keys []uint64, err error) {
+// population is the people whose stored examples teach, and φ and key of each text that one of them
+// labelled. Rejections say too little.
+func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population,
+	keys []uint64, err error) {
 	if len(h.Labels) < 2 {
 		return nil, nil, configError([]string{"people who have one label cannot differ"})
 	}
@@ -157,7 +170,8 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out
 		return len(a.Text)
 	})
 	if err == nil && len(out.People) < 2 {
-		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(out.People))
+		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample,
+			len(out.People))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -166,7 +180,8 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out
 	return out, keys, err
 }
 
-// putJoint stores joint axes and their head, and makes both those of new profiles: the axes last, so that a crash leaves a head alone.
+// putJoint stores joint axes and their head, and makes both those of new profiles: the axes last,
+// so that a crash leaves a head alone.
 func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, people int) (d store.Digest, err error) {
 	h := old.Clone()
 	keys, own := m.texts()
@@ -175,8 +190,9 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 	if err != nil {
 		return d, err
 	}
-	info, err := folder.AddJoint(ctx, p.store, p.dir, &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
-		V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
+	info, err := folder.AddJoint(ctx, p.store, p.dir,
+		&bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
+			V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
 	if err != nil {
 		return d, err
 	}
@@ -188,7 +204,8 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 
 // populationReport reports on what was chosen or, where nothing was, on the best that was tried.
 func populationReport(m *population.Model, res *population.Report) *PopulationReport {
-	rep := &PopulationReport{People: res.People, Texts: res.Texts, Answers: res.Answers, Rank: m.J, Digits: append([]int{}, m.Digits...)}
+	rep := &PopulationReport{People: res.People, Texts: res.Texts, Answers: res.Answers, Rank: m.J,
+		Digits: append([]int{}, m.Digits...)}
 	none, shown := &res.Trials[0], (*population.Trial)(nil)
 	if !none.Counts {
 		rep.Biases = none.Bias
@@ -242,7 +259,8 @@ func (r *PopulationReport) noAxes() string {
 	case r.Low > 0:
 		return "nothing is worth installing: people differ, but what axes gain is too little for a bank"
 	case r.MorePeople > 0:
-		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %s more would tell", counted(r.MorePeople, "one person", "people"))
+		return fmt.Sprintf("nothing is worth installing: what axes gain may be chance; about %s more would tell",
+			counted(r.MorePeople, "one person", "people"))
 	}
 	return "nothing is worth installing: these people do not differ in anything that the head and a prior do not say"
 }

@@ -23,7 +23,8 @@ const (
 type teachers struct {
 	most int // examples of all
 	each int // examples of one profile, its newest; 0: an even share of most
-	// own says that profiles with heads of their own teach too: of labels that are new to the shared one.
+	// own says that profiles with heads of their own teach too: of labels that are new to the
+	// shared one.
 	own bool
 	// forget says that nothing of single texts is kept.
 	forget bool
@@ -57,7 +58,8 @@ func (t teachers) perProfile(profiles int64) int {
 // them it uses, until that is t.most. The profiles come in the order of a hash of their ids: if
 // there are more than the budget has room for, those that are taken are an even sample, whoever
 // their tenants are, and the same one as long as the profiles are.
-func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers, take func(id string, part split2) (used int)) error {
+func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers,
+	take func(id string, part split2) (used int)) error {
 	st, err := p.store.Stats()
 	if err != nil {
 		return err
@@ -138,7 +140,8 @@ func (p *SDK) bankJob(ctx context.Context, t teachers) (j learner.BankJob, rep *
 		return len(part.train)
 	})
 	if err == nil && len(j.Profiles) < 2 {
-		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample, len(j.Profiles))
+		err = fmt.Errorf("%w: %d profiles with the shared head have stored any; a bank wants 2 or more", ErrExample,
+			len(j.Profiles))
 	}
 	return j, rep, err
 }

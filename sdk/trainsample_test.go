@@ -45,7 +45,8 @@ func putTenants(t *testing.T, p *SDK) {
 		for j := range 3 {
 			w.Append = append(w.Append, store.Example{Text: fmt.Sprintf("%s %d", texts[label][j], i), Label: label})
 		}
-		rec := &store.Profile{ID: fmt.Sprintf("tenant%02d/user%04d", i/perTenant, i%perTenant), Bank: ref, Head: head, Mask: mask}
+		rec := &store.Profile{ID: fmt.Sprintf("tenant%02d/user%04d", i/perTenant, i%perTenant), Bank: ref, Head: head,
+			Mask: mask}
 		_, err := p.store.Put(ctx, rec, w)
 		return err
 	}
@@ -68,7 +69,8 @@ func putTenants(t *testing.T, p *SDK) {
 	}
 }
 
-// checkEven fails unless counts are what chance allows of equal shares, within six standard deviations.
+// checkEven fails unless counts are what chance allows of equal shares, within six standard
+// deviations.
 func checkEven(t *testing.T, what string, counts []int, of string) {
 	t.Helper()
 	sum := 0
@@ -84,7 +86,8 @@ func checkEven(t *testing.T, what string, counts []int, of string) {
 	}
 }
 
-// TestTrainTenants: of 30,000 profiles under 30 prefixes, those that teach a head and a bank are of all prefixes alike.
+// TestTrainTenants: of 30,000 profiles under 30 prefixes, those that teach a head and a bank are of
+// all prefixes alike.
 func TestTrainTenants(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
@@ -143,7 +146,8 @@ func TestTrainTenants(t *testing.T) {
 	checkEven(t, "the watched profiles", watched, "labels")
 }
 
-// TestSampleLasts: the same profiles give the same sample, in the same order, and one that comes moves no other.
+// TestSampleLasts: the same profiles give the same sample, in the same order, and one that comes
+// moves no other.
 func TestSampleLasts(t *testing.T) {
 	p := create(t, small(t))
 	for i := range 40 {
@@ -231,7 +235,8 @@ func cutTraining(t *testing.T, p *SDK, edit func(*learner.BankConfig)) {
 	wantError(t, "a training that is cut off", err, context.Canceled)
 }
 
-// TestTrainBankSetsAside: a checkpoint of other data or another configuration, or a damaged one, is kept beside with a log line, and training starts anew.
+// TestTrainBankSetsAside: a checkpoint of other data or another configuration, or a damaged one, is
+// kept beside with a log line, and training starts anew.
 func TestTrainBankSetsAside(t *testing.T) {
 	var book logbook
 	c := small(t)
@@ -251,8 +256,14 @@ func TestTrainBankSetsAside(t *testing.T) {
 				mustObserve(t, p, "user1", Example{Text: fmt.Sprint("one more ", i), Label: labels[0]})
 			}
 		},
-		"another configuration": func() { edit = func(c *learner.BankConfig) { fewSteps(c); c.CheckpointEvery, c.Seed = 1, 9 } },
-		"damaged":               func() { writeFile(t, path, []byte("damaged")) },
+		"another configuration": func() {
+			edit = func(c *learner.BankConfig) {
+				fewSteps(c)
+				c.CheckpointEvery,
+					c.Seed = 1, 9
+			}
+		},
+		"damaged": func() { writeFile(t, path, []byte("damaged")) },
 	} {
 		cutTraining(t, p, edit)
 		change()
@@ -273,13 +284,15 @@ func TestTrainBankSetsAside(t *testing.T) {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: got %v, want no checkpoint after the training", what, err)
 		}
-		if log := book.b.String(); strings.Count(log, "set a checkpoint aside") != 1 || !strings.Contains(log, "level=WARN") {
+		if log := book.b.String(); strings.Count(log, "set a checkpoint aside") != 1 ||
+			!strings.Contains(log, "level=WARN") {
 			t.Errorf("%s: got the log %s, want a warning", what, log)
 		}
 	}
 }
 
-// TestForgetDropsAdapterCheckpoint: whoever is forgotten is in no checkpoint of adapters any more, nor in one that was set aside or that a training under way leaves.
+// TestForgetDropsAdapterCheckpoint: whoever is forgotten is in no checkpoint of adapters any more,
+// nor in one that was set aside or that a training under way leaves.
 func TestForgetDropsAdapterCheckpoint(t *testing.T) {
 	p := create(t, small(t))
 	for i := range 4 {
@@ -321,7 +334,8 @@ func TestForgetDropsAdapterCheckpoint(t *testing.T) {
 	none("forgotten meanwhile")
 }
 
-// TestTrainBankBusy: a second TrainBank at once says so, however many Learns there may be, and the first is not disturbed.
+// TestTrainBankBusy: a second TrainBank at once says so, however many Learns there may be, and the
+// first is not disturbed.
 func TestTrainBankBusy(t *testing.T) {
 	for _, learns := range []int{1, 2} {
 		c := small(t)
@@ -331,15 +345,16 @@ func TestTrainBankBusy(t *testing.T) {
 			mustLearn(t, p, fmt.Sprint("user", i), examples(12, i%2), nil)
 		}
 		tried := false
-		rep, err := p.TrainBank(context.Background(), &TrainBankOptions{Edit: fewSteps, Progress: func(step, _ int, _ float32) {
-			if step == 2 {
-				tried = true
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // it must not wait for the first
-				defer cancel()
-				_, err := p.TrainBank(ctx, &TrainBankOptions{Edit: fewSteps})
-				wantError(t, "a second one", err, ErrBusy)
-			}
-		}})
+		rep, err := p.TrainBank(context.Background(),
+			&TrainBankOptions{Edit: fewSteps, Progress: func(step, _ int, _ float32) {
+				if step == 2 {
+					tried = true
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // it must not wait for the first
+					defer cancel()
+					_, err := p.TrainBank(ctx, &TrainBankOptions{Edit: fewSteps})
+					wantError(t, "a second one", err, ErrBusy)
+				}
+			}})
 		if err != nil || !tried || rep.Resumed != 0 {
 			t.Errorf("the first: got %+v (%v), want it undisturbed by a second", rep, err)
 		}

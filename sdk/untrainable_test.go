@@ -16,9 +16,11 @@ import (
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
-// The folders in testdata that hold profiles of all blocks, and what answered for them, were made by commit c1c3750, which trained with libtorch 2.1.2: allblocks and imported over the
-// tests' tiny model, english over all-MiniLM-L6-v2. ann has two revisions and an example that waits, own a head of its own, num gives numbers, few has no examples stored, row has
-// a label of its own, new was observed only. imported's bank is one as of AdapterHub: no LN_b.
+// The folders in testdata that hold profiles of all blocks, and what answered for them, were made
+// by commit c1c3750, which trained with libtorch 2.1.2: allblocks and imported over the tests' tiny
+// model, english over all-MiniLM-L6-v2. ann has two revisions and an example that waits, own a head
+// of its own, num gives numbers, few has no examples stored, row has a label of its own, new was
+// observed only. imported's bank is one as of AdapterHub: no LN_b.
 
 // libtorchFolder unpacks one.
 func libtorchFolder(t *testing.T, name string) (dir string) {
@@ -79,7 +81,8 @@ type libtorchAnswer struct {
 	Value                float64
 }
 
-// differs says how far an answer is from what libtorch gave: in probability, or as a share of the value.
+// differs says how far an answer is from what libtorch gave: in probability, or as a share of the
+// value.
 func (a libtorchAnswer) differs(p Prediction) (worst float64) {
 	if p.Label != a.Label || p.Revision != a.Revision || len(p.Probabilities) != len(a.P) {
 		return math.Inf(1)
@@ -93,7 +96,8 @@ func (a libtorchAnswer) differs(p Prediction) (worst float64) {
 // onTiny are the options of a folder over the tiny model.
 func onTiny(t *testing.T) *Options { return &Options{Model: tinyModel(t), Threads: 1} }
 
-// TestServesLibtorchsProfiles: profiles of all blocks, over random and imported banks, answer as they did where they were learned.
+// TestServesLibtorchsProfiles: profiles of all blocks, over random and imported banks, answer as
+// they did where they were learned.
 func TestServesLibtorchsProfiles(t *testing.T) {
 	for _, name := range []string{"allblocks", "imported", "english"} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +123,8 @@ func TestServesLibtorchsProfiles(t *testing.T) {
 	}
 }
 
-// untrainableNow is what Stats and the folder say of profiles that the engine cannot train as they are.
+// untrainableNow is what Stats and the folder say of profiles that the engine cannot train as they
+// are.
 func untrainableNow(t *testing.T, p *SDK) string {
 	t.Helper()
 	var ids []string
@@ -143,7 +148,8 @@ func needsNative(t *testing.T, p *SDK) {
 	}
 }
 
-// TestNativeRelearnsAllBlocks: what the native engine cannot train it serves, and learns in the last block; what is worse does not replace it, and nothing is lost.
+// TestNativeRelearnsAllBlocks: what the native engine cannot train it serves, and learns in the
+// last block; what is worse does not replace it, and nothing is lost.
 func TestNativeRelearnsAllBlocks(t *testing.T) {
 	ctx := context.Background()
 	p := open(t, libtorchFolder(t, "allblocks"), onTiny(t))
@@ -156,7 +162,8 @@ func TestNativeRelearnsAllBlocks(t *testing.T) {
 
 	// One that is worse is measured, and not installed.
 	rep := mustLearn(t, p, "own", randomly(30), own(20))
-	if rep.Installed || rep.Moved || rep.Before.N == 0 || !strings.HasPrefix(rep.Reason, "kept the old revision") || !strings.Contains(untrainableNow(t, p), "own") {
+	if rep.Installed || rep.Moved || rep.Before.N == 0 || !strings.HasPrefix(rep.Reason, "kept the old revision") ||
+		!strings.Contains(untrainableNow(t, p), "own") {
 		t.Errorf("got %+v, or own has gone: %q", rep, untrainableNow(t, p))
 	}
 
@@ -166,7 +173,8 @@ func TestNativeRelearnsAllBlocks(t *testing.T) {
 	}
 	drain(t, p)
 	rep = learnStored(t, p, "ann", forced())
-	if !rep.Installed || rep.Engine != "native" || rep.Device != "cpu" || rep.Before.N == 0 || rep.Before.N != rep.After.N {
+	if !rep.Installed || rep.Engine != "native" || rep.Device != "cpu" || rep.Before.N == 0 ||
+		rep.Before.N != rep.After.N {
 		t.Errorf("got %+v, want a revision that was measured beside the old one", rep)
 	}
 	if now := profileOf(t, p, "ann"); now.Bank != info.Bank || now.Blocks != 2 {
@@ -211,7 +219,8 @@ func TestNativeRelearnsAllBlocks(t *testing.T) {
 	}
 }
 
-// TestNativeRelearnsImported: over a bank without LN_b, in all blocks, nothing can be trained natively: profiles move to a bank that can, and stay if that is worse.
+// TestNativeRelearnsImported: over a bank without LN_b, in all blocks, nothing can be trained
+// natively: profiles move to a bank that can, and stay if that is worse.
 func TestNativeRelearnsImported(t *testing.T) {
 	ctx := context.Background()
 	p := open(t, libtorchFolder(t, "imported"), onTiny(t))

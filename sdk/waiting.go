@@ -2,7 +2,8 @@ package sdk
 
 import "context"
 
-// Waiting is how many examples no training has seen, and of how many profiles; one that is due because an example was taken back counts too. Cost: a look at those profiles' records.
+// Waiting is how many examples no training has seen, and of how many profiles; one that is due
+// because an example was taken back counts too. Cost: a look at those profiles' records.
 func (p *SDK) Waiting(ctx context.Context) (examples, profiles int, err error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {

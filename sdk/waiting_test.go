@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestWaiting counts what no training has seen, over all profiles, and profiles of which something was erased.
+// TestWaiting counts what no training has seen, over all profiles, and profiles of which something
+// was erased.
 func TestWaiting(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))

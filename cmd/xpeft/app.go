@@ -60,9 +60,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "xpeft",
-		Short:         "A classifier for each user, from a profile of a few hundred bytes",
-		Long:          "xpeft learns, serves and looks after profiles: rows of bits that choose, for each user and label, which directions of one frozen language model's states are averaged.",
+		Use:   "xpeft",
+		Short: "A classifier for each user, from a profile of a few hundred bytes",
+		Long: "xpeft learns, serves and looks after profiles: rows of bits that choose, for each user and " +
+			"label, which directions of one frozen language model's states are averaged.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
@@ -77,19 +78,24 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON object a line")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log to stderr")
 	f.DurationVar(&a.lock, "lock-timeout", time.Second, "how long to wait for another process that has the folder open")
-	f.StringVar(&a.keyFile, "master-key", os.Getenv("XPEFT_MASTER_KEY"), "file of the master key of an encrypted folder; also $XPEFT_MASTER_KEY")
+	f.StringVar(&a.keyFile, "master-key", os.Getenv("XPEFT_MASTER_KEY"),
+		"file of the master key of an encrypted folder; also $XPEFT_MASTER_KEY")
 	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
-		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.askCommand(), a.rollbackCommand(), a.rebaseCommand(),
+		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.askCommand(),
+		a.rollbackCommand(), a.rebaseCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
-		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(), a.forgetCommand(),
-		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(), a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.versionCommand(),
+		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(),
+		a.forgetCommand(),
+		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(),
+		a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.versionCommand(),
 		a.movedCommand("eval"), a.movedCommand("plot"),
 	)
 	return root
 }
 
-// runs makes a command's RunE of its code. What fails before it, in the flags or the arguments, is a usage error.
+// runs makes a command's RunE of its code. What fails before it, in the flags or the arguments, is
+// a usage error.
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.running = true

@@ -31,11 +31,14 @@ func (a *app) askCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ask",
 		Short: "Choose the texts whose labels tell most about a person",
-		Long: `Read candidate texts as JSON lines, {"text": "…"}, and print those whose labels would tell most about a person's place on the axes that xpeft bank train found, the first
-first. With --kept the candidates are the texts that xpeft bank train --keep-texts kept. The profile need not exist; what it has labelled is left out, and so are the texts of --skip.
-Learn or observe the answers, and ask again.`,
-		Example: "  xpeft ask --profile alice --in questions.jsonl\n  xpeft ask --profile alice --kept --skip passed.jsonl",
-		Args:    cobra.NoArgs,
+		Long: `Read candidate texts as JSON lines, {"text": "…"}, and print those whose labels would
+tell most about a person's place on the axes that xpeft bank train found, the first
+first. With --kept the candidates are the texts that xpeft bank train --keep-texts kept.
+The profile need not exist; what it has labelled is left out, and so are the texts of
+--skip. Learn or observe the answers, and ask again.`,
+		Example: "  xpeft ask --profile alice --in questions.jsonl\n  xpeft ask --profile alice --kept --skip " +
+			"passed.jsonl",
+		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			switch {
 			case o.profile == "":

@@ -18,7 +18,8 @@ func TestAxes(t *testing.T) {
 	fill(t, dir, "alice")
 	st, err := folder.Open(dir, nil)
 	must(t, err)
-	a := &bank.Axes{Taps: []int{1, 2}, Hidden: 32, Digits: 2, Mean: make([]float32, 64), Scale: []float32{1, 1}, V: make([]float32, 3*64)}
+	a := &bank.Axes{Taps: []int{1, 2}, Hidden: 32, Digits: 2, Mean: make([]float32, 64), Scale: []float32{1, 1},
+		V: make([]float32, 3*64)}
 	for j := range 3 {
 		a.V[j*64+j] = 1
 	}
@@ -33,7 +34,8 @@ func TestAxes(t *testing.T) {
 	}
 	for i, want := range []map[string]any{
 		{"origin": "random", "digits": 0.0, "taps": []any{}},
-		{"origin": "axes", "bank": digest, "n": 12.0, "hidden": 32.0, "digits": 2.0, "taps": []any{1.0, 2.0}, "dtype": "F16", "bytes": 4.0*66 + 2*3*64},
+		{"origin": "axes", "bank": digest, "n": 12.0, "hidden": 32.0, "digits": 2.0, "taps": []any{1.0, 2.0},
+			"dtype": "F16", "bytes": 4.0*66 + 2*3*64},
 	} {
 		for field, v := range want {
 			if !cmp.Equal(rows[i][field], v) {
@@ -48,7 +50,8 @@ func TestAxes(t *testing.T) {
 	file, to := filepath.Join(t.TempDir(), "axes"), newFolder(t)
 	call(t, pure, dir, "", "bank", "export", "-o", file).want(t, exitNotFound) // no warm bank
 	call(t, pure, dir, "", "bank", "export", digest[:8], "-o", file).want(t, exitOK)
-	if row := call(t, pure, to, "", "bank", "import", file, "--json").want(t, exitOK).rows(t)[0]; row["bank"] != digest || row["origin"] != "axes" {
+	if row := call(t, pure, to, "", "bank", "import", file, "--json").want(t,
+		exitOK).rows(t)[0]; row["bank"] != digest || row["origin"] != "axes" {
 		t.Errorf("bank import: got %v, want %s", row, digest)
 	}
 	call(t, pure, to, "", "check", "--deep").want(t, exitOK)

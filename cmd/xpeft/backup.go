@@ -38,8 +38,10 @@ func (a *app) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup",
 		Short: "Write all that the folder holds, or what changed",
-		Long: "Write profiles, examples, history, keys, axes and warm banks into one checksummed file, from which xpeft restore makes the folder again; the model\n" +
-			"is not in it. With --since, only what changed since the backup of that revision, which xpeft backup printed. A file is written whole or not\n" +
+		Long: "Write profiles, examples, history, keys, axes and warm banks into one checksummed file, from which " +
+			"xpeft restore makes the folder again; the model\n" +
+			"is not in it. With --since, only what changed since the backup of that revision, which xpeft backup " +
+			"printed. A file is written whole or not\n" +
 			"at all. A backup to stdout prints its report to stderr. A service does it while it runs: SDK.Backup.",
 		Example: "  xpeft backup -o monday.xpeft\n  xpeft backup --since 1042 -o tuesday.xpeft",
 		Args:    cobra.NoArgs,
@@ -74,7 +76,8 @@ func (a *app) backup(ctx context.Context, st *store.Store, out string, since uin
 	}
 	row := backedUp{out, rep.Revision, rep.Since, rep.Written, rep.Profiles, rep.Files, rep.Bytes, rep.Base}
 	return a.print(row, func(w io.Writer) {
-		fields(w, "revision", number(row.Revision), "profiles", fmt.Sprintf("%d of %d", row.Written, row.Profiles), "file", out, "size", size(row.Bytes))
+		fields(w, "revision", number(row.Revision), "profiles", fmt.Sprintf("%d of %d", row.Written, row.Profiles),
+			"file", out, "size", size(row.Bytes))
 	})
 }
 
@@ -82,12 +85,16 @@ func (a *app) restoreCommand() *cobra.Command {
 	return a.readsBackups(&cobra.Command{
 		Use:   "restore NEW-FOLDER FULL [SINCE...]",
 		Short: "Make a folder of backups",
-		Long: "Make a folder of a full backup and any number of those made since, in their order: all of it or, with an error, nothing. The folder must\n" +
+		Long: "Make a folder of a full backup and any number of those made since, in their order: all of it or, " +
+			"with an error, nothing. The folder must\n" +
 			"not hold profiles yet.",
 		Example: "  xpeft restore xpeft-data monday.xpeft tuesday.xpeft",
 		Args:    cobra.MinimumNArgs(2),
 	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
-		return openAll(args[1:], func(files []io.Reader) (store.RestoreReport, error) { return folder.Restore(ctx, args[0], o, files...) })
+		return openAll(args[1:], func(files []io.Reader) (store.RestoreReport,
+			error) {
+			return folder.Restore(ctx, args[0], o, files...)
+		})
 	})
 }
 
@@ -95,15 +102,20 @@ func (a *app) verifyCommand() *cobra.Command {
 	return a.readsBackups(&cobra.Command{
 		Use:   "verify FULL [SINCE...]",
 		Short: "Say whether backups can be restored",
-		Long:  "Read a full backup and those made since, in their order, as restore does, and write nothing. No master key is needed.",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "Read a full backup and those made since, in their order, as restore does, and write nothing. No " +
+			"master key is needed.",
+		Args: cobra.MinimumNArgs(1),
 	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
-		return openAll(args, func(files []io.Reader) (store.RestoreReport, error) { return folder.Verify(ctx, o, files...) })
+		return openAll(args, func(files []io.Reader) (store.RestoreReport,
+			error) {
+			return folder.Verify(ctx, o, files...)
+		})
 	})
 }
 
 // readsBackups gives a command what restore and verify share.
-func (a *app) readsBackups(cmd *cobra.Command, f func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error)) *cobra.Command {
+func (a *app) readsBackups(cmd *cobra.Command,
+	f func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error)) *cobra.Command {
 	var o folder.RestoreOptions
 	cmd.Flags().Int64Var(&o.MaxBytes, "max-bytes", 64<<30, "size limit of each backup, decompressed")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) error {

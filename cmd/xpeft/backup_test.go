@@ -11,7 +11,8 @@ import (
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
-// TestBackupAndRestore: a full backup and one since it make the folder again, and what is damaged makes none.
+// TestBackupAndRestore: a full backup and one since it make the folder again, and what is damaged
+// makes none.
 func TestBackupAndRestore(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir, out := newFolder(t), t.TempDir()
@@ -20,7 +21,8 @@ func TestBackupAndRestore(t *testing.T) {
 		full := call(t, binary, dir, "", "backup", "-o", file("full"), "--json").want(t, exitOK).rows(t)[0]
 		call(t, binary, dir, "", "forget", "bob").want(t, exitOK)
 		since := fmt.Sprint(full["revision"])
-		second := call(t, binary, dir, "", "backup", "--since", since, "-o", file("since"), "--json").want(t, exitOK).rows(t)[0]
+		second := call(t, binary, dir, "", "backup", "--since", since, "-o", file("since"), "--json").want(t,
+			exitOK).rows(t)[0]
 		if full["base"] != true || full["written"] != 2.0 || second["written"] != 0.0 || second["profiles"] != 1.0 {
 			t.Errorf("backup: got %v, then %v, want 2 profiles of 2, then none of 1", full, second)
 		}

@@ -40,27 +40,33 @@ func newBankRow(digest string, p bank.Properties) bankRow {
 	return bankRow{
 		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
-		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...), Axes: p.Axes, Texts: p.Texts, Bytes: p.Bytes(),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...),
+		Axes: p.Axes, Texts: p.Texts, Bytes: p.Bytes(),
 	}
 }
 
 func (r bankRow) text(w io.Writer) {
 	if r.Origin == bank.JointAxes.String() {
-		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
-			fmt.Sprintf("%d on which people differ, %s in all, over %d values for %s", r.Axes, count(r.N/2, "digit"), r.Hidden, count(r.Bottleneck, "label")),
+		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType),
+			"shape",
+			fmt.Sprintf("%d on which people differ, %s in all, over %d values for %s", r.Axes, count(r.N/2, "digit"),
+				r.Hidden, count(r.Bottleneck, "label")),
 			"knows", count(r.Texts, "text"))
 		return
 	}
 	if r.Origin == bank.HeadAxes.String() {
-		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType), "shape",
-			fmt.Sprintf("%d axes of %s, over %d values after each of the blocks %s", r.N/(2*r.Digits), count(r.Digits, "digit"), r.Hidden, strings.Trim(fmt.Sprint(r.Taps), "[]")))
+		fields(w, "bank", r.Bank, "origin", fmt.Sprintf("%s, file of %s, %s", r.Origin, size(r.Bytes), r.DType),
+			"shape",
+			fmt.Sprintf("%d axes of %s, over %d values after each of the blocks %s", r.N/(2*r.Digits),
+				count(r.Digits, "digit"), r.Hidden, strings.Trim(fmt.Sprint(r.Taps), "[]")))
 		return
 	}
 	from := fmt.Sprintf("%s file of %s, %s", r.Origin, size(r.Bytes), r.DType)
 	if r.Origin == bank.Random.String() {
 		from = fmt.Sprintf("%s, seed %d: nothing on disk, %s in memory", r.Origin, r.Seed, size(r.Bytes))
 	}
-	fields(w, "bank", r.Bank, "origin", from, "shape", fmt.Sprintf("%d adapters, %d blocks, %d to %d and back", r.N, r.Blocks, r.Hidden, r.Bottleneck),
+	fields(w, "bank", r.Bank, "origin", from, "shape",
+		fmt.Sprintf("%d adapters, %d blocks, %d to %d and back", r.N, r.Blocks, r.Hidden, r.Bottleneck),
 		"activation", r.Activation)
 }
 
@@ -71,7 +77,8 @@ func (a *app) bankCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(), a.bankTrainCommand(), a.bankAdviseCommand())
+	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(),
+		a.bankTrainCommand(), a.bankAdviseCommand())
 	return cmd
 }
 
@@ -114,8 +121,9 @@ func (a *app) bankExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DIGEST]",
 		Short: "Write the file of a bank",
-		Long:  "Verify the file of a warm bank, or of axes, and copy it. The digest may be cut short; it may be left out if there is one warm bank. A random bank has no file: xpeft bank list shows its seed.",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Verify the file of a warm bank, or of axes, and copy it. The digest may be cut short; it may be " +
+			"left out if there is one warm bank. A random bank has no file: xpeft bank list shows its seed.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			if out == "-" && isTerminal(a.rawOut) {
 				return usagef("a bank is no text for a terminal: name a file with -o")
@@ -133,7 +141,8 @@ func (a *app) bankExportCommand() *cobra.Command {
 	return cmd
 }
 
-// findBank returns the one bank with a file whose digest starts with prefix; without a prefix, the one warm bank.
+// findBank returns the one bank with a file whose digest starts with prefix; without a prefix, the
+// one warm bank.
 func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 	banks, err := st.Banks()
 	if err != nil {
@@ -161,7 +170,9 @@ func findBank(st *store.Store, prefix string) (store.BankInfo, error) {
 		return store.BankInfo{}, usagef("%d banks with a file fit %q: name more of the digest", len(found), prefix)
 	}
 	if files == 0 {
-		return store.BankInfo{}, fmt.Errorf("%w: a warm bank in this folder; a random one has no file, its seed is in xpeft bank list", store.ErrNotFound)
+		return store.BankInfo{}, fmt.Errorf(
+			"%w: a warm bank in this folder; a random one has no file, its seed is in xpeft bank list",
+			store.ErrNotFound)
 	}
 	return store.BankInfo{}, fmt.Errorf("%w: a bank with a file whose digest starts with %q", store.ErrNotFound, prefix)
 }
@@ -194,8 +205,10 @@ func (a *app) bankImportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Take a bank file into the folder",
-		Long:  "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of profiles that are bound to it can be imported. It may be of axes. A new folder gets its bank from xpeft init --bank-file.",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Verify a bank file, from a file or from stdin, and take it into the folder, so that bundles of " +
+			"profiles that are bound to it can be imported. It may be of axes. A new folder gets its bank from " +
+			"xpeft init --bank-file.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			return a.fromFile(ctx, args, "bank file", func(r io.Reader) error {
 				return a.withStore(false, func(st *store.Store) error {
@@ -218,11 +231,13 @@ func (a *app) bankImportCommand() *cobra.Command {
 func (a *app) bankConvertCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
-		Use:     "convert ADAPTER...",
-		Short:   "Make a bank file of trained adapters",
-		Long:    "Make a bank file of adapters in AdapterHub's Pfeiffer layout, a folder each. What the bank could not compute as AdapterHub does is refused by name.",
-		Example: "  xpeft bank convert adapters/* -o hub.bank\n  xpeft init --model DIR --labels yes,no --bank-file hub.bank",
-		Args:    cobra.MinimumNArgs(1),
+		Use:   "convert ADAPTER...",
+		Short: "Make a bank file of trained adapters",
+		Long: "Make a bank file of adapters in AdapterHub's Pfeiffer layout, a folder each. What the bank could " +
+			"not compute as AdapterHub does is refused by name.",
+		Example: "  xpeft bank convert adapters/* -o hub.bank\n  xpeft init --model DIR --labels yes,no " +
+			"--bank-file hub.bank",
+		Args: cobra.MinimumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, dirs []string) (err error) {
 			m, err := bank.ImportAdapterHub(dirs)
 			if err != nil {

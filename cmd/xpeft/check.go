@@ -34,8 +34,10 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the folder whole and say what is wrong",
-		Long: "Read every record, head and example, and compare checksums; look for the file of every bank that has one. --deep also compares the cohorts\n" +
-			"with the records, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is 4. Nothing is changed.",
+		Long: "Read every record, head and example, and compare checksums; look for the file of every bank that " +
+			"has one. --deep also compares the cohorts\n" +
+			"with the records, and the SHA-256 of the bank files. What is damaged is listed, and the exit code is " +
+			"4. Nothing is changed.",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(true, func(st *store.Store) error { return a.check(ctx, st, deep) })
@@ -60,8 +62,9 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	}
 	rep.Add(banks...)
 	rep.Add(heads...)
-	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
-		Banks: rep.Banks, Heads: rep.Heads, Cohorts: rep.Cohorts,
+	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States,
+		Examples: rep.Examples,
+		Banks:    rep.Banks, Heads: rep.Heads, Cohorts: rep.Cohorts,
 		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}, More: rep.More}
 	for _, problem := range rep.Problems {
 		row.Problems = append(row.Problems, oneLine(problem))
@@ -73,7 +76,8 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(rep.Found(), "problem"), a.dir)
 }
 
-// checkHeads decodes what the store keeps as bytes: the shared heads and, if deep, the profiles' own. What the store cannot read Check has said.
+// checkHeads decodes what the store keeps as bytes: the shared heads and, if deep, the profiles'
+// own. What the store cannot read Check has said.
 func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []string, err error) {
 	heads, err := st.Heads()
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -112,7 +116,8 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 }
 
 func (c checked) text(w io.Writer) {
-	fields(w, "profiles", number(c.Profiles), "earlier revisions", number(c.Revisions), "examples", number(c.Examples), "banks", number(c.Banks), "heads", number(c.Heads))
+	fields(w, "profiles", number(c.Profiles), "earlier revisions", number(c.Revisions), "examples",
+		number(c.Examples), "banks", number(c.Banks), "heads", number(c.Heads))
 	for _, p := range c.Problems {
 		fmt.Fprintf(w, "problem: %s\n", plain(p))
 	}

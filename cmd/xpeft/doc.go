@@ -5,10 +5,11 @@
 //	xpeft predict --profile alice "the server is down"
 //	xpeft export alice -o alice.xpeft
 //
-// Every command prints one JSON object a line with --json, and errors are one line on stderr; docs/cli.md documents the fields and the exit codes.
+// Every command prints one JSON object a line with --json, and errors are one line on stderr;
+// docs/cli.md documents the fields and the exit codes.
 //
 // # Reading the source
 //
-// A file a command. app.go has what they share, exit.go the exit codes, lines.go the JSON lines that go in. What runs the model is in engine*.go;
-// no other command opens it.
+// A file a command. app.go has what they share, exit.go the exit codes, lines.go the JSON lines
+// that go in. What runs the model is in engine*.go; no other command opens it.
 package main

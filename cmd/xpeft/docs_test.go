@@ -43,7 +43,8 @@ func table2(section string) (rows []string) {
 	return rows
 }
 
-// described are the fields of a struct's JSON, with those of the structs in it, and their types in words.
+// described are the fields of a struct's JSON, with those of the structs in it, and their types in
+// words.
 func described(t reflect.Type, prefix string) (rows []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -101,9 +102,18 @@ func typeWord(t reflect.Type) string {
 func TestDocumentedFields(t *testing.T) {
 	documented := sections(t)
 	for heading, row := range map[string]any{
-		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{}, "xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
-		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{}, "xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{}, "xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{}, "xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{}, "xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{}, "xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{}, "xpeft head train": headTrained{},
-		"xpeft bank list": bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{}, "xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{}, "xpeft version": version{},
+		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{},
+		"xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
+		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{},
+		"xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{},
+		"xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{},
+		"xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{},
+		"xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{},
+		"xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{},
+		"xpeft head train": headTrained{},
+		"xpeft bank list":  bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
+		"xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},
+		"xpeft version": version{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there
@@ -164,7 +174,8 @@ func TestHelpIsTheSameEverywhere(t *testing.T) {
 	help := func() string {
 		var out strings.Builder
 		for _, name := range []string{"init", "learn"} {
-			if code := run(context.Background(), []string{name, "--help"}, strings.NewReader(""), &out, io.Discard); code != exitOK {
+			if code := run(context.Background(), []string{name, "--help"}, strings.NewReader(""), &out,
+				io.Discard); code != exitOK {
 				t.Fatalf("%s --help: exit code %d, want 0", name, code)
 			}
 		}
@@ -180,15 +191,18 @@ func TestHelpIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
-// TestMovedCommands: those of research say where they are, whatever their flags, and stay out of the help.
+// TestMovedCommands: those of research say where they are, whatever their flags, and stay out of
+// the help.
 func TestMovedCommands(t *testing.T) {
 	for _, name := range []string{"eval", "plot"} {
 		var stdout, stderr strings.Builder
 		code := run(t.Context(), []string{name, "report", "out", "--reference", "prior"}, nil, &stdout, &stderr)
-		if want := "xpeft: xpeft " + name + " is xpeft-lab " + name + " now"; code != exitUsage || !strings.HasPrefix(stderr.String(), want) {
+		if want := "xpeft: xpeft " + name + " is xpeft-lab " + name + " now"; code != exitUsage ||
+			!strings.HasPrefix(stderr.String(), want) {
 			t.Errorf("got exit code %d and %q, want %d and %q", code, stderr.String(), exitUsage, want)
 		}
-		if code := run(t.Context(), []string{"--help"}, nil, &stdout, &stderr); code != exitOK || strings.Contains(stdout.String(), "xpeft-lab") {
+		if code := run(t.Context(), []string{"--help"}, nil, &stdout, &stderr); code != exitOK ||
+			strings.Contains(stdout.String(), "xpeft-lab") {
 			t.Errorf("got exit code %d and the help %s, want no %s in it", code, stdout.String(), name)
 		}
 	}

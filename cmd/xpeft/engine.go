@@ -25,7 +25,8 @@ var engineErrors = []kind{
 }
 
 func (a *app) options(e engineFlags) *sdk.Options {
-	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify, Timeout: a.lock, MasterKey: a.key, Logger: a.logger()}
+	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify,
+		Timeout: a.lock, MasterKey: a.key, Logger: a.logger()}
 }
 
 // open opens the folder with its model.
@@ -78,7 +79,8 @@ func (a *app) created(st *store.Store, labels []string) (created, error) {
 	if err != nil {
 		return created{}, err
 	}
-	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, Labels: labels, K: k}
+	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
+		MaxTokens: m.MaxTokens, Labels: labels, K: k}
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {

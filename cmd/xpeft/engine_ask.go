@@ -35,7 +35,8 @@ type advised struct{ sdk.Advice }
 
 func (r advised) text(w io.Writer) {
 	people := r.Population
-	fields(w, "advice", r.Reason, "people", fmt.Sprintf("%d, with %d answers to %d texts", people.People, people.Answers, people.Texts))
+	fields(w, "advice", r.Reason, "people",
+		fmt.Sprintf("%d, with %d answers to %d texts", people.People, people.Answers, people.Texts))
 	gains(w, people)
 	if h := r.Head; h != nil {
 		fields(w, "head", h.Reason)
@@ -73,7 +74,10 @@ func (a *app) bankAdvise(ctx context.Context, o engineFlags) (err error) {
 		return err
 	}
 	bar.done()
-	if err := a.withStore(false, func(st *store.Store) error { return folder.KeepAdvice(ctx, st, folder.Advice(advice.Last())) }); err != nil {
+	if err := a.withStore(false, func(st *store.Store) error {
+		return folder.KeepAdvice(ctx, st,
+			folder.Advice(advice.Last()))
+	}); err != nil {
 		fmt.Fprintf(a.stderr, "xpeft: stats will not show this: %v\n", err) // another process may have the folder
 	}
 	row := advised{*advice}

@@ -10,8 +10,10 @@ import (
 
 // statements are on two things that people like or do not.
 func statements() (texts []string) {
-	for _, s := range []string{"a new %s is built in the old town", "the city pays for the %s", "we spent the evening at the %s", "children should learn about the %s at school",
-		"my friends talk of nothing but the %s", "tickets for the %s are sold out", "there is a long report on the %s in the paper", "they closed the %s last year"} {
+	for _, s := range []string{"a new %s is built in the old town", "the city pays for the %s",
+		"we spent the evening at the %s", "children should learn about the %s at school",
+		"my friends talk of nothing but the %s", "tickets for the %s are sold out",
+		"there is a long report on the %s in the paper", "they closed the %s last year"} {
 		for _, of := range []string{"football stadium", "opera house"} {
 			texts = append(texts, fmt.Sprintf(s, of))
 		}
@@ -32,10 +34,12 @@ func opinions(profile string, likes string) string {
 	return b.String()
 }
 
-// TestAskAndAdvise is the way from people who differ to three questions for a new one, with the real weights.
+// TestAskAndAdvise is the way from people who differ to three questions for a new one, with the
+// real weights.
 func TestAskAndAdvise(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	call(t, full, dir, "", "init", "--model", modelDir(t), "--labels", "yes,no", "--bank-n", "20", "--k", "5", "--max-tokens", "32").want(t, exitOK)
+	call(t, full, dir, "", "init", "--model", modelDir(t), "--labels", "yes,no", "--bank-n", "20", "--k", "5",
+		"--max-tokens", "32").want(t, exitOK)
 	var questions strings.Builder
 	for _, text := range statements() {
 		fmt.Fprintf(&questions, `{"text":%q}`+"\n", text)
@@ -52,7 +56,8 @@ func TestAskAndAdvise(t *testing.T) {
 	}
 	call(t, full, dir, in.String(), "learn", "--json").want(t, exitOK)
 	advice := call(t, full, dir, "", "bank", "advise", "--json").want(t, exitOK).rows(t)[0]
-	if last := call(t, full, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]["advice"].(map[string]any); last["reason"] != advice["reason"] || last["trained"] != false {
+	if last := call(t, full, dir, "", "stats", "--json").want(t,
+		exitOK).rows(t)[0]["advice"].(map[string]any); last["reason"] != advice["reason"] || last["trained"] != false {
 		t.Errorf("stats: got %v, want what was advised: %v", last, advice["reason"])
 	}
 	if advice["worth"] != true || advice["population"].(map[string]any)["people"] != 24.0 {
@@ -63,10 +68,12 @@ func TestAskAndAdvise(t *testing.T) {
 	if bank["installed"] != true || bank["population"].(map[string]any)["rank"] == 0.0 || bank["kept_texts"] != 16.0 {
 		t.Fatalf("got %v, want axes and 16 texts", bank)
 	}
-	if banks := call(t, full, dir, "", "bank", "list", "--json").want(t, exitOK).rows(t); banks[len(banks)-1]["origin"] != "joint" || banks[len(banks)-1]["axes"] == 0.0 {
+	if banks := call(t, full, dir, "", "bank", "list", "--json").want(t,
+		exitOK).rows(t); banks[len(banks)-1]["origin"] != "joint" || banks[len(banks)-1]["axes"] == 0.0 {
 		t.Errorf("got %v, want joint axes last", banks)
 	}
-	asked := call(t, full, dir, questions.String(), "ask", "--profile", "new", "-n", "2", "--json").want(t, exitOK).rows(t)
+	asked := call(t, full, dir, questions.String(), "ask", "--profile", "new", "-n", "2", "--json").want(t,
+		exitOK).rows(t)
 	if len(asked) != 2 || len(asked[0]["labels"].([]any)) != 2 {
 		t.Fatalf("got %v, want two questions", asked)
 	}
@@ -76,7 +83,8 @@ func TestAskAndAdvise(t *testing.T) {
 	}
 	passed := filepath.Join(t.TempDir(), "passed.jsonl")
 	must(t, os.WriteFile(passed, fmt.Appendf(nil, `{"text":%q}`+"\n", asked[0]["text"]), 0o600))
-	if next := call(t, full, dir, "", "ask", "--profile", "new", "-n", "99", "--kept", "--skip", passed, "--json").want(t, exitOK).rows(t); len(next) != 15 || next[0]["text"] == asked[0]["text"] {
+	if next := call(t, full, dir, "", "ask", "--profile", "new", "-n", "99", "--kept", "--skip", passed,
+		"--json").want(t, exitOK).rows(t); len(next) != 15 || next[0]["text"] == asked[0]["text"] {
 		t.Errorf("without %q: got %v, want the other 15", asked[0]["text"], next)
 	}
 	call(t, full, dir, "", "ask", "--profile", "new", "--skip", "-").want(t, exitUsage)
@@ -95,7 +103,8 @@ func TestAskAndAdvise(t *testing.T) {
 	if learned["mask_bytes"].(float64) < 1 || learned["mask_bytes"].(float64) > 8 {
 		t.Errorf("got %v, want a code of at most 8 bytes", learned)
 	}
-	for text, want := range map[string]string{"a walk along the football stadium": "no", "a walk along the opera house": "yes"} {
+	for text, want := range map[string]string{"a walk along the football stadium": "no",
+		"a walk along the opera house": "yes"} {
 		got := call(t, full, dir, "", "predict", "--profile", "new", "--json", text).want(t, exitOK).rows(t)[0]
 		if got["label"] != want {
 			t.Errorf("%s: got %v, want %s", text, got, want)
@@ -103,7 +112,8 @@ func TestAskAndAdvise(t *testing.T) {
 	}
 	shown := call(t, full, dir, "", "show", "new", "--masks", "--json").want(t, exitOK).rows(t)[0]
 	rows := shown["masks"].([]any)
-	if len(rows) != 1 || rows[0].(map[string]any)["label"] != nil || float64(len(rows[0].(map[string]any)["adapters"].([]any))) != shown["k"] {
+	if len(rows) != 1 || rows[0].(map[string]any)["label"] != nil ||
+		float64(len(rows[0].(map[string]any)["adapters"].([]any))) != shown["k"] {
 		t.Errorf("got %v, want one row for all labels", shown)
 	}
 	call(t, full, dir, "", "check", "--deep").want(t, exitOK)

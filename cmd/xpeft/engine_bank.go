@@ -21,7 +21,8 @@ type bankTrained struct {
 func (b bankTrained) text(w io.Writer) {
 	head := fmt.Sprintf("%.3f before, %.3f after, installed: %v", b.HeadBefore, b.HeadAfter, b.HeadInstalled)
 	if people := b.Population; people != nil {
-		fields(w, "decision", b.Reason, "bank", b.Bank, "made of", fmt.Sprintf("%d examples of %d profiles", b.Examples, b.Profiles))
+		fields(w, "decision", b.Reason, "bank", b.Bank, "made of",
+			fmt.Sprintf("%d examples of %d profiles", b.Examples, b.Profiles))
 		gains(w, people)
 		if b.KeptTexts > 0 {
 			fields(w, "kept", count(b.KeptTexts, "text"))

@@ -50,7 +50,8 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
 	o := &sdk.LearnOptions{
-		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force, Effort: learner.Effort(f.effort),
+		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force,
+		Effort:   learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
 	o.ClassWeights = make(map[string]float64, len(f.weights))
@@ -97,8 +98,10 @@ func newLearned(r *sdk.Report, losses bool) learned {
 	l := learned{
 		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
 		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, Truncated: r.Truncated,
-		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting, Prequential: folder.Prequential(r.Prequential),
-		Steps: r.Steps, Seconds: r.Took.Seconds(), Engine: r.Engine, Device: r.Device, Bytes: r.Bytes, MaskBytes: r.MaskBytes,
+		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting,
+		Prequential: folder.Prequential(r.Prequential),
+		Steps:       r.Steps, Seconds: r.Took.Seconds(), Engine: r.Engine, Device: r.Device, Bytes: r.Bytes,
+		MaskBytes: r.MaskBytes,
 	}
 	for _, x := range r.Labels {
 		l.Labels = append(l.Labels, labelRow(x))

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// observe stores line after line, waits for the background learning at the end, and says what still waits.
+// observe stores line after line, waits for the background learning at the end, and says what still
+// waits.
 func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, error)) error {
 	o := a.options(f.engineFlags)
 	var mu sync.Mutex // background learning prints too

@@ -6,7 +6,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// predict answers batch after batch. The folder is opened to read: several processes may predict from it at once.
+// predict answers batch after batch. The folder is opened to read: several processes may predict
+// from it at once.
 func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, error)) (err error) {
 	p, err := a.open(f.engineFlags, true)
 	if err != nil {
@@ -38,7 +39,8 @@ func answer(ctx context.Context, p *sdk.SDK, f predictFlags, batch []line) ([]pr
 	}
 	reqs := make([]sdk.Request, len(batch))
 	for i, l := range batch {
-		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback, NoTaught: f.noTaught, MinProbability: f.least}
+		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback,
+			NoTaught: f.noTaught, MinProbability: f.least}
 	}
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {

@@ -28,7 +28,8 @@ func modelDir(t *testing.T) string {
 	return dir
 }
 
-// prepared is a folder over a small bank in which alice and carol have learned; it is made once, and the tests work on copies.
+// prepared is a folder over a small bank in which alice and carol have learned; it is made once,
+// and the tests work on copies.
 var prepared struct {
 	once    sync.Once
 	dir     string
@@ -41,9 +42,11 @@ func learnedFolder(t *testing.T) (dir string) {
 	t.Helper()
 	prepared.once.Do(func() {
 		dir := filepath.Join(filepath.Dir(full), "data")
-		args := []string{"init", "--model", modelDir(t), "--labels", "urgent,later", "--bank-n", "20", "--k", "5", "--max-tokens", "32", "--json"}
+		args := []string{"init", "--model", modelDir(t), "--labels", "urgent,later", "--bank-n", "20", "--k", "5",
+			"--max-tokens", "32", "--json"}
 		prepared.created = call(t, full, dir, "", args...).want(t, exitOK).rows(t)[0]
-		// bob's label is unknown: alice and carol learn all the same, in the order of their first lines.
+		// bob's label is unknown: alice and carol learn all the same, in the order of their first
+		// lines.
 		in := examples("alice", 6) + `{"profile":"bob","text":"x","label":"never"}` + "\n" + examples("carol", 6)
 		prepared.learned = call(t, full, dir, in, "learn", "--json")
 		prepared.dir = dir
@@ -69,23 +72,27 @@ func examples(profile string, n int) string {
 func TestInitAndLearn(t *testing.T) {
 	dir := learnedFolder(t)
 	made := prepared.created
-	if made["n"] != 20.0 || made["k"] != 5.0 || made["max_tokens"] != 32.0 || made["origin"] != "random" || made["blocks"] != 6.0 || made["digits"].(float64) < 128 {
+	if made["n"] != 20.0 || made["k"] != 5.0 || made["max_tokens"] != 32.0 || made["origin"] != "random" ||
+		made["blocks"] != 6.0 || made["digits"].(float64) < 128 {
 		t.Errorf("init: got %v, want N=20, k=5, L=6, 32 tokens, a random bank, and axes", made)
 	}
 	call(t, full, dir, "", "init", "--model", modelDir(t), "--labels", "a,b").want(t, exitExists)
 	r := prepared.learned
 	rows := r.rows(t)
-	if r.code != exitInput || r.err != "" || len(rows) != 3 || rows[0]["profile"] != "alice" || rows[1]["code"] != "input" || rows[2]["profile"] != "carol" {
+	if r.code != exitInput || r.err != "" || len(rows) != 3 || rows[0]["profile"] != "alice" ||
+		rows[1]["code"] != "input" || rows[2]["profile"] != "carol" {
 		t.Fatalf("learn: got exit code %d and %v, want 8, and alice and carol learned\n%s", r.code, rows, r.err)
 	}
 	if rows[0]["revision"] != 1.0 || rows[0]["installed"] != true || rows[0]["macro_f1"] == nil {
 		t.Errorf("learn: got %v, want revision 1, measured with nothing held out", rows[0])
 	}
-	if fares := rows[0]["labels"].([]any); len(fares) != 2 || fares[0].(map[string]any)["label"] != "urgent" || fares[0].(map[string]any)["n"] != 6.0 {
+	if fares := rows[0]["labels"].([]any); len(fares) != 2 || fares[0].(map[string]any)["label"] != "urgent" ||
+		fares[0].(map[string]any)["n"] != 6.0 {
 		t.Errorf("learn: got %v, want six examples of urgent, then later", fares)
 	}
 	profile := call(t, full, dir, "", "show", "alice", "--json").want(t, exitOK).rows(t)[0]
-	if profile["mask_bytes"] != 2*made["digits"].(float64)/8 || profile["bank"] != made["axes"] || profile["rows"] != 2.0 || profile["head"] != "shared" || profile["stored_examples"] != 12.0 {
+	if profile["mask_bytes"] != 2*made["digits"].(float64)/8 || profile["bank"] != made["axes"] ||
+		profile["rows"] != 2.0 || profile["head"] != "shared" || profile["stored_examples"] != 12.0 {
 		t.Errorf("show: got %v, want two rows of digits along the axes, the shared head, 12 examples", profile)
 	}
 	if got, want := rows[0]["bytes"], profile["bytes"]; got != want {
@@ -96,7 +103,8 @@ func TestInitAndLearn(t *testing.T) {
 
 func TestPredictLines(t *testing.T) {
 	dir := learnedFolder(t)
-	in := `{"profile":"alice","text":"the server is down","label":"ignored"}` + "\n\n" + `{"text":"lunch?","pair":"today"}` + "\n" +
+	in := `{"profile":"alice","text":"the server is down","label":"ignored"}` + "\n\n" +
+		`{"text":"lunch?","pair":"today"}` + "\n" +
 		`{"profile":"nobody","text":"hello"}` + "\n" + `{"profile":"carol","text":"the server is down"}` + "\n"
 	r := call(t, full, dir, in, "predict", "--json")
 	rows := r.rows(t)
@@ -123,7 +131,8 @@ func TestPredictLines(t *testing.T) {
 		t.Errorf("predict: probabilities add up to %g, want 1", sum)
 	}
 	// Lines before a bad one are answered.
-	r = call(t, full, dir, `{"profile":"nobody","text":"hello"}`+"\n"+"{", "predict", "--fallback", "base", "--json").want(t, exitInput)
+	r = call(t, full, dir, `{"profile":"nobody","text":"hello"}`+"\n"+"{", "predict", "--fallback", "base",
+		"--json").want(t, exitInput)
 	if got := r.rows(t); len(got) != 1 || got[0]["source"] != "base" || !strings.Contains(r.err, "stdin:2: ") {
 		t.Errorf("predict of a bad line: got %v and %q, want the base's answer, then the line's number", got, r.err)
 	}
@@ -133,7 +142,8 @@ func TestPredictTexts(t *testing.T) {
 	dir := learnedFolder(t)
 	text := call(t, full, dir, "", "predict", "-p", "alice", "the server is down", "\tlunch?").want(t, exitOK).out
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if fields := strings.Split(lines[0], "\t"); len(lines) != 2 || len(fields) != 4 || fields[2] != "alice" || fields[3] != "the server is down" {
+	if fields := strings.Split(lines[0], "\t"); len(lines) != 2 || len(fields) != 4 || fields[2] != "alice" ||
+		fields[3] != "the server is down" {
 		t.Errorf("predict: got %q, want two lines of label, probability, profile and text", text)
 	}
 	r := call(t, full, dir, "", "predict", "-p", "nobody", "hello").want(t, exitNotFound)
@@ -142,7 +152,8 @@ func TestPredictTexts(t *testing.T) {
 	}
 }
 
-// TestTruncated: what the folder's 32 tokens do not hold is said to be cut off, in words and in JSON.
+// TestTruncated: what the folder's 32 tokens do not hold is said to be cut off, in words and in
+// JSON.
 func TestTruncated(t *testing.T) {
 	dir := learnedFolder(t)
 	long := strings.Repeat("word ", 40)
@@ -154,7 +165,8 @@ func TestTruncated(t *testing.T) {
 		t.Errorf("predict: got %q, want (cut off) behind it", r.out)
 	}
 	in := examples("dave", 4) + fmt.Sprintf(`{"profile":"dave","text":%q,"label":"later"}`+"\n", long)
-	if r := call(t, full, dir, in, "learn", "--epochs", "1", "--json").want(t, exitOK).rows(t)[0]; r["truncated"] != 1.0 {
+	if r := call(t, full, dir, in, "learn", "--epochs", "1", "--json").want(t,
+		exitOK).rows(t)[0]; r["truncated"] != 1.0 {
 		t.Errorf("learn: got %v truncated, want 1", r["truncated"])
 	}
 }
@@ -185,12 +197,14 @@ func TestOwnLabelsAndNumbers(t *testing.T) {
 		t.Errorf("show --examples: got %q, want the values", back)
 	}
 	a := &app{stdin: strings.NewReader(back)}
-	if groups, err := a.readExamples(t.Context(), "-", ""); err != nil || len(groups) != 1 || len(groups[0].lines) != 8 {
+	if groups, err := a.readExamples(t.Context(), "-", ""); err != nil || len(groups) != 1 ||
+		len(groups[0].lines) != 8 {
 		t.Errorf("reading them again: got %v and %v, want 8 lines of one profile", groups, err)
 	}
 }
 
-// inProcess is call without a process, which takes half a second to load libtorch: for what fails before the model is used.
+// inProcess is call without a process, which takes half a second to load libtorch: for what fails
+// before the model is used.
 func inProcess(t *testing.T, dir, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs strings.Builder
@@ -303,7 +317,8 @@ func lastLine(s string) string {
 func TestAnswersMove(t *testing.T) {
 	dir := learnedFolder(t)
 	ask := func() string {
-		return call(t, full, dir, "", "predict", "-p", "alice", "the server is down", "lunch?", "--json").want(t, exitOK).out
+		return call(t, full, dir, "", "predict", "-p", "alice", "the server is down", "lunch?", "--json").want(t,
+			exitOK).out
 	}
 	before := ask()
 	bundle := filepath.Join(t.TempDir(), "b")

@@ -43,9 +43,10 @@ func (a *app) examplesCommand() *cobra.Command {
 
 func (a *app) examplesListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "list PROFILE...",
-		Short:             "List what a profile was told, as JSON lines",
-		Long:              "Print the stored examples of profiles as JSON lines, oldest first, with their times and with what trainings did with them. xpeft show --examples prints what xpeft learn reads.",
+		Use:   "list PROFILE...",
+		Short: "List what a profile was told, as JSON lines",
+		Long: "Print the stored examples of profiles as JSON lines, oldest first, with their times " +
+			"and with what trainings did with them. xpeft show --examples prints what xpeft learn reads.",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
@@ -63,16 +64,22 @@ func (a *app) examplesForgetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forget PROFILE --text TEXT",
 		Short: "Erase one text, and what was learned from it",
-		Long: `Erase what a profile was told of a text (with --pair: of a pair), under whatever label, and what was learned from it: logits and earlier revisions. The revision that
-is served stays until the profile is learned anew from what is left, by the next xpeft observe or by the service that opens the folder.`,
-		Example:           "  xpeft examples forget alice --text \"call Dr. Miller\"\n  xpeft observe --in /dev/null   # learns what is due, now",
+		Long: `Erase what a profile was told of a text (with --pair: of a pair), under whatever label,
+and what was learned from it: logits and earlier revisions. The revision that is served
+stays until the profile is learned anew from what is left, by the next xpeft observe or
+by the service that opens the folder.`,
+		Example: "  xpeft examples forget alice --text \"call Dr. Miller\"\n  xpeft observe --in " +
+			"/dev/null   # learns what is due, now",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if text == "" {
 				return usagef("examples forget needs --text")
 			}
-			return a.withStore(false, func(st *store.Store) error { return a.forgetExample(ctx, st, ids[0], text, pair) })
+			return a.withStore(false, func(st *store.Store) error {
+				return a.forgetExample(ctx, st, ids[0], text,
+					pair)
+			})
 		}),
 	}
 	cmd.Flags().StringVar(&text, "text", "", "the text")
@@ -97,7 +104,8 @@ func (a *app) forgetExample(ctx context.Context, st *store.Store, id, text, pair
 }
 
 func (f forgottenExample) text(w io.Writer) {
-	fmt.Fprintf(w, "forgot %s of %s; the next xpeft observe, or the service that opens the folder, learns it anew\n", count(f.Examples, "example"), plain(f.Profile))
+	fmt.Fprintf(w, "forgot %s of %s; the next xpeft observe, or the service that opens the folder, learns it anew\n",
+		count(f.Examples, "example"), plain(f.Profile))
 }
 
 func (a *app) examplesExpireCommand() *cobra.Command {
@@ -105,8 +113,9 @@ func (a *app) examplesExpireCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "expire --older-than AGE",
 		Short: "Erase the examples of all profiles that are older than an age",
-		Long: `Erase the stored examples of all profiles that are older than an age, for example 2160h, 90 days. What was learned from them stays learned. A service does it by
-itself, with Options.ExampleAge.`,
+		Long: `Erase the stored examples of all profiles that are older than an age, for example 2160h,
+90 days. What was learned from them stays learned. A service does it by itself, with
+Options.ExampleAge.`,
 		Example: "  xpeft examples expire --older-than 2160h",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {

@@ -18,7 +18,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// told fills a folder with alice, of whom more is known than text and label: one example is old, one has been learned, one is rejected.
+// told fills a folder with alice, of whom more is known than text and label: one example is old,
+// one has been learned, one is rejected.
 func told(t *testing.T, dir string) {
 	t.Helper()
 	st, err := folder.Open(dir, &store.Options{NoSync: true})
@@ -43,18 +44,21 @@ func TestExamplesList(t *testing.T) {
 			t.Fatalf("got %v, want three of alice, then two of bob", rows)
 		}
 		delete(rows[0], "held_out") // by a hash
-		want := map[string]any{"profile": "alice", "text": "The Server", "pair": "is <down>", "label": "urgent", "weight": 1.0, "time": "2026-03-01T12:00:00Z", "learned": true}
+		want := map[string]any{"profile": "alice", "text": "The Server", "pair": "is <down>", "label": "urgent",
+			"weight": 1.0, "time": "2026-03-01T12:00:00Z", "learned": true}
 		if diff := cmp.Diff(want, rows[0]); diff != "" {
 			t.Errorf("first (-want +got):\n%s", diff)
 		}
-		if rows[1]["rejected"] != true || rows[1]["weight"] != 2.5 || rows[1]["held_out"] != false || rows[2]["value"] != 3.0 || rows[2]["label"] != nil || rows[2]["learned"] != false {
+		if rows[1]["rejected"] != true || rows[1]["weight"] != 2.5 || rows[1]["held_out"] != false ||
+			rows[2]["value"] != 3.0 || rows[2]["label"] != nil || rows[2]["learned"] != false {
 			t.Errorf("got %v and %v, want a rejection, and a value that waits", rows[1], rows[2])
 		}
 		call(t, binary, dir, "", "examples", "list", "nobody").want(t, exitNotFound)
 	})
 }
 
-// TestExamplesAreReadAgain: show --examples says of a rejection that it is one, else learn would read its opposite.
+// TestExamplesAreReadAgain: show --examples says of a rejection that it is one, else learn would
+// read its opposite.
 func TestExamplesAreReadAgain(t *testing.T) {
 	dir := newFolder(t)
 	fill(t, dir, "alice")
@@ -67,15 +71,18 @@ func TestExamplesAreReadAgain(t *testing.T) {
 	}
 }
 
-// TestErasingDropsCheckpoint: commands that erase examples leave no checkpoint of a training that had them.
+// TestErasingDropsCheckpoint: commands that erase examples leave no checkpoint of a training that
+// had them.
 func TestErasingDropsCheckpoint(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir := newFolder(t)
 		fill(t, dir, "alice")
 		told(t, dir)
-		for _, args := range [][]string{{"examples", "forget", "alice", "--text", "the server", "--pair", "is <Down>"}, {"examples", "expire", "--older-than", "2160h"}, {"forget", "alice"}} {
+		for _, args := range [][]string{{"examples", "forget", "alice", "--text", "the server", "--pair",
+			"is <Down>"}, {"examples", "expire", "--older-than", "2160h"}, {"forget", "alice"}} {
 			must(t, folder.MakeBanks(dir))
-			paths := []string{folder.AxesCheckpoint(dir), folder.AdapterCheckpoint(dir), folder.SetAside(folder.AdapterCheckpoint(dir))}
+			paths := []string{folder.AxesCheckpoint(dir), folder.AdapterCheckpoint(dir),
+				folder.SetAside(folder.AdapterCheckpoint(dir))}
 			for _, path := range paths {
 				must(t, os.WriteFile(path, nil, 0o600))
 			}
@@ -97,14 +104,17 @@ func TestExamplesForget(t *testing.T) {
 		call(t, binary, dir, "", "examples", "forget", "alice").want(t, exitUsage)
 		call(t, binary, dir, "", "examples", "forget", "nobody", "--text", "lunch?").want(t, exitNotFound)
 		// The pair belongs to the text.
-		r := call(t, binary, dir, "", "examples", "forget", "alice", "--text", "the server", "--json").want(t, exitNotFound)
+		r := call(t, binary, dir, "", "examples", "forget", "alice", "--text", "the server", "--json").want(t,
+			exitNotFound)
 		if !strings.Contains(r.err, `"code":"not_found","exit":3`) {
 			t.Errorf("stderr: got %q, want not_found", r.err)
 		}
-		if n := call(t, binary, dir, "", "show", "alice", "--json").want(t, exitOK).rows(t)[0]["state_bytes"]; n != 6.0 {
+		if n := call(t, binary, dir, "", "show", "alice", "--json").want(t,
+			exitOK).rows(t)[0]["state_bytes"]; n != 6.0 {
 			t.Errorf("got %v bytes of state after a failed forget, want 6", n)
 		}
-		row := call(t, binary, dir, "", "examples", "forget", "alice", "--text", " the  SERVER", "--pair", "is <Down>", "--json").want(t, exitOK).rows(t)[0]
+		row := call(t, binary, dir, "", "examples", "forget", "alice", "--text", " the  SERVER", "--pair",
+			"is <Down>", "--json").want(t, exitOK).rows(t)[0]
 		if diff := cmp.Diff(map[string]any{"profile": "alice", "examples": 1.0}, row); diff != "" {
 			t.Errorf("forget (-want +got):\n%s", diff)
 		}
@@ -125,11 +135,13 @@ func TestExamplesExpire(t *testing.T) {
 		call(t, binary, dir, "", "examples", "expire", "--older-than", "-1h").want(t, exitUsage)
 		for _, want := range []float64{2, 0} {
 			age := time.Since(time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC)).String()
-			if row := call(t, binary, dir, "", "examples", "expire", "--older-than", age, "--json").want(t, exitOK).rows(t)[0]; row["examples"] != want {
+			if row := call(t, binary, dir, "", "examples", "expire", "--older-than", age, "--json").want(t,
+				exitOK).rows(t)[0]; row["examples"] != want {
 				t.Errorf("got %v erased, want %v", row["examples"], want)
 			}
 		}
-		if rows := call(t, binary, dir, "", "examples", "list", "alice").want(t, exitOK).rows(t); len(rows) != 1 || rows[0]["text"] != "three stars" {
+		if rows := call(t, binary, dir, "", "examples", "list", "alice").want(t, exitOK).rows(t); len(rows) != 1 ||
+			rows[0]["text"] != "three stars" {
 			t.Errorf("got %v, want the newest", rows)
 		}
 		if rows := call(t, binary, dir, "", "examples", "list", "bob").want(t, exitOK).rows(t); len(rows) != 2 {
@@ -154,7 +166,8 @@ func TestPerson(t *testing.T) {
 		if diff := cmp.Diff(fromText, row); diff != "" {
 			t.Errorf("--json (-without +with):\n%s", diff)
 		}
-		if row["private"] != true || row["waiting"] != 2.0 || len(row["examples"].([]any)) != 3 || row["state"] != "bG9naXRz" || len(row["labels"].([]any)) != 3 {
+		if row["private"] != true || row["waiting"] != 2.0 || len(row["examples"].([]any)) != 3 ||
+			row["state"] != "bG9naXRz" || len(row["labels"].([]any)) != 3 {
 			t.Errorf("got %v, want all of it", row)
 		}
 		revision := row["revisions"].([]any)[0].(map[string]any)
@@ -191,7 +204,8 @@ func TestPrivate(t *testing.T) {
 	})
 }
 
-// TestWaitingAndPrequential: what no training has seen, and how good the answers were, of a profile and of the folder.
+// TestWaitingAndPrequential: what no training has seen, and how good the answers were, of a profile
+// and of the folder.
 func TestWaitingAndPrequential(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir := newFolder(t)
@@ -205,20 +219,24 @@ func TestWaitingAndPrequential(t *testing.T) {
 		}
 		st, err := folder.Open(dir, &store.Options{NoSync: true})
 		must(t, err)
-		must(t, st.Beside(t.Context(), "alice", store.Write{Person: func(p *store.Person) { p.Notes = sums(4, 3, 2, 1) }}))
+		must(t, st.Beside(t.Context(), "alice",
+			store.Write{Person: func(p *store.Person) { p.Notes = sums(4, 3, 2, 1) }}))
 		must(t, st.Beside(t.Context(), "bob", store.Write{Learned: 2}))
 		must(t, st.PutMeta(t.Context(), folder.ValuePrequential, sums(8, 4, 2, 0)))
 		must(t, st.Close())
 		show := call(t, binary, dir, "", "show", "alice", "--json").want(t, exitOK).rows(t)[0]
-		if diff := cmp.Diff(map[string]any{"n": 4.0, "profile": 0.75, "prior": 0.5, "base": 0.25}, show["prequential"]); diff != "" || show["waiting"] != 2.0 {
+		if diff := cmp.Diff(map[string]any{"n": 4.0, "profile": 0.75, "prior": 0.5, "base": 0.25},
+			show["prequential"]); diff != "" || show["waiting"] != 2.0 {
 			t.Errorf("show: got %v waiting, want 2; prequential (-want +got):\n%s", show["waiting"], diff)
 		}
 		stats := call(t, binary, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]
-		if diff := cmp.Diff(map[string]any{"n": 8.0, "profile": 0.5, "prior": 0.25, "base": 0.0}, stats["prequential"]); diff != "" {
+		if diff := cmp.Diff(map[string]any{"n": 8.0, "profile": 0.5, "prior": 0.25, "base": 0.0},
+			stats["prequential"]); diff != "" {
 			t.Errorf("stats: prequential (-want +got):\n%s", diff)
 		}
 		if stats["waiting_examples"] != 4.0 || stats["waiting_profiles"] != 2.0 {
-			t.Errorf("stats: got %v of %v waiting, want 4 of alice and carol", stats["waiting_examples"], stats["waiting_profiles"])
+			t.Errorf("stats: got %v of %v waiting, want 4 of alice and carol", stats["waiting_examples"],
+				stats["waiting_profiles"])
 		}
 	})
 }
@@ -246,10 +264,12 @@ func TestStatsAdvice(t *testing.T) {
 			t.Errorf("at first: got %q", got)
 		}
 		keep(fmt.Sprintf(`{"time":%q,"worth":true,"reason":"people differ on 2 axes","people":40,"rank":2,"gain":0.1,"low":0.05,"high":0.15}`, time.Now().Add(-50*time.Hour).Format(time.RFC3339)))
-		if got, want := shown(), "2 days ago, of 40 people: people differ on 2 axes; gain 0.100 (0.050 to 0.150)"; got != want {
+		if got, want := shown(), "2 days ago, of 40 people: people differ on 2 axes; gain 0.100 (0.050 to "+
+			"0.150)"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if got, ok := call(t, binary, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]["advice"].(map[string]any); !ok || got["rank"] != 2.0 || got["worth"] != true {
+		if got, ok := call(t, binary, dir, "", "stats", "--json").want(t,
+			exitOK).rows(t)[0]["advice"].(map[string]any); !ok || got["rank"] != 2.0 || got["worth"] != true {
 			t.Errorf("got %v, want two axes", got)
 		}
 		if keep("{"); shown() != "none yet: xpeft bank advise" {

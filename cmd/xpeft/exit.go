@@ -164,7 +164,8 @@ func oneLine(s string) string {
 	return strings.Join(parts, "; ")
 }
 
-// rowsError ends a command in which some rows failed, each with an error of its own in the output. Its exit code is that of the first.
+// rowsError ends a command in which some rows failed, each with an error of its own in the output.
+// Its exit code is that of the first.
 type rowsError struct {
 	failed int
 	first  error

@@ -28,10 +28,14 @@ func (a *app) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [PROFILE...]",
 		Short: "Write profiles into a bundle",
-		Long: "Write the named profiles, or all whose id starts with --prefix, or all, into a bundle: one compressed, checksummed file that another store\n" +
-			"of the same encoder takes in with xpeft import. A file is written whole or not at all. Bundles to stdout come without a report.\n" +
-			"--sign signs it with a key of xpeft key new; --to encrypts it with age, so that only the recipient's identity opens it.",
-		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host xpeft import\n" +
+		Long: "Write the named profiles, or all whose id starts with --prefix, or all, into a bundle: one " +
+			"compressed, checksummed file that another store\n" +
+			"of the same encoder takes in with xpeft import. A file is written whole or not at all. Bundles to " +
+			"stdout come without a report.\n" +
+			"--sign signs it with a key of xpeft key new; --to encrypts it with age, so that only the recipient's " +
+			"identity opens it.",
+		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host " +
+			"xpeft import\n" +
 			"  xpeft export alice --sign team.key --to age1… -o alice.xpeft",
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if len(ids) > 0 && o.Prefix != "" {
@@ -80,7 +84,8 @@ func (a *app) export(ctx context.Context, st *store.Store, o folder.ExportOption
 	})
 }
 
-// writeFile gives a file its name when all of it is on disk: a command that fails leaves what was there.
+// writeFile gives a file its name when all of it is on disk: a command that fails leaves what was
+// there.
 func (a *app) writeFile(path string, write func(w io.Writer) error) (n int64, err error) {
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.tmp")
 	if err != nil {
@@ -100,7 +105,8 @@ func (a *app) writeFile(path string, write func(w io.Writer) error) (n int64, er
 	if n, err = t.Seek(0, io.SeekCurrent); err != nil {
 		return 0, err
 	}
-	// CreateTemp's files are for their owner alone, which suits what is learned from people's messages.
+	// CreateTemp's files are for their owner alone, which suits what is learned from people's
+	// messages.
 	if err := errors.Join(t.Sync(), t.Close()); err != nil {
 		return 0, err
 	}

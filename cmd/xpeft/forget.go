@@ -19,9 +19,10 @@ type forgotten struct {
 
 func (a *app) forgetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:               "forget PROFILE...",
-		Short:             "Erase profiles",
-		Long:              "Erase profiles: masks, head, label counts, examples, logits and earlier revisions. Bundles and backups made before still hold them.",
+		Use:   "forget PROFILE...",
+		Short: "Erase profiles",
+		Long: "Erase profiles: masks, head, label counts, examples, logits and earlier revisions. " +
+			"Bundles and backups made before still hold them.",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {

@@ -30,7 +30,8 @@ type imported struct {
 }
 
 // policies of import, by name.
-var policies = map[string]store.Policy{"fail": store.Fail, "skip": store.Skip, "overwrite": store.Overwrite, "rename": store.Rename}
+var policies = map[string]store.Policy{"fail": store.Fail, "skip": store.Skip, "overwrite": store.Overwrite,
+	"rename": store.Rename}
 
 func (a *app) importCommand() *cobra.Command {
 	var o folder.ImportOptions
@@ -39,12 +40,17 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import [BUNDLE]",
 		Short: "Take in a bundle of profiles",
-		Long: "Take in a bundle, from a file or from stdin. All of it is verified first, and with an error until then nothing is taken in. Then its profiles are merged in\n" +
-			"batches; if that is cut short, the next command that opens the folder for writing merges the rest. A bundle made for another encoder, tokenizer,\n" +
-			"bank or head is refused. --policy says what happens to a profile whose id exists. --trust refuses bundles that none of the named keys signed;\n" +
-			"without it whoever made the bundle decides what its profiles answer. An encrypted bundle needs --identity.",
-		Example: "  xpeft import two.xpeft --policy skip\n  xpeft import alice.xpeft --trust team.pub --identity key.txt",
-		Args:    cobra.MaximumNArgs(1),
+		Long: "Take in a bundle, from a file or from stdin. All of it is verified first, and with an error until " +
+			"then nothing is taken in. Then its profiles are merged in\n" +
+			"batches; if that is cut short, the next command that opens the folder for writing merges the rest. A " +
+			"bundle made for another encoder, tokenizer,\n" +
+			"bank or head is refused. --policy says what happens to a profile whose id exists. --trust refuses " +
+			"bundles that none of the named keys signed;\n" +
+			"without it whoever made the bundle decides what its profiles answer. An encrypted bundle needs " +
+			"--identity.",
+		Example: "  xpeft import two.xpeft --policy skip\n  xpeft import alice.xpeft --trust team.pub --identity " +
+			"key.txt",
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
 			p, ok := policies[policy]
 			if !ok {
@@ -62,9 +68,11 @@ func (a *app) importCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&policy, "policy", "fail", "for ids that exist: fail, skip, overwrite or rename")
 	f.StringVar(&o.Prefix, "prefix", "", "put this before every id")
-	f.StringArrayVar(&keys.trust, "trust", nil, "refuse what this public key, ed25519:…, or those in this file did not sign; may be repeated")
+	f.StringArrayVar(&keys.trust, "trust",
+		nil, "refuse what this public key, ed25519:…, or those in this file did not sign; may be repeated")
 	f.BoolVar(&o.RequireSigned, "require-signed", false, "refuse what nobody signed")
-	f.StringArrayVar(&keys.identity, "identity", nil, "file of an identity of age that opens an encrypted bundle; may be repeated")
+	f.StringArrayVar(&keys.identity, "identity",
+		nil, "file of an identity of age that opens an encrypted bundle; may be repeated")
 	complete(cmd, "policy", "fail", "skip", "overwrite", "rename")
 	return cmd
 }
@@ -75,7 +83,8 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 	if err != nil && rep.Total == 0 {
 		return err
 	}
-	row := imported{rep.Total, rep.Merged, rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks, rep.Heads, rep.Renamed, ""}
+	row := imported{rep.Total, rep.Merged, rep.Profiles, rep.Skipped, rep.Overwritten, rep.Examples, rep.Banks,
+		rep.Heads, rep.Renamed, ""}
 	if rep.SignedBy != nil {
 		row.SignedBy = publicText(rep.SignedBy)
 	}
@@ -83,8 +92,10 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 		row.Renamed = map[string]string{}
 	}
 	return cmp.Or(err, a.print(row, func(w io.Writer) {
-		fields(w, "merged", fmt.Sprintf("%s of %s", number(row.Merged), count(row.Total, "profile")), "imported", count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
-			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks", number(row.Banks), "new heads", number(row.Heads))
+		fields(w, "merged", fmt.Sprintf("%s of %s", number(row.Merged), count(row.Total, "profile")), "imported",
+			count(row.Profiles, "profile"), "skipped", count(row.Skipped, "profile"),
+			"overwritten", count(row.Overwritten, "profile"), "examples", number(row.Examples), "new banks",
+			number(row.Banks), "new heads", number(row.Heads))
 		if row.SignedBy != "" {
 			fields(w, "signed by", row.SignedBy)
 		}

@@ -70,14 +70,17 @@ func (a *app) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a new folder of profiles",
-		Long: "Make a new folder: bind it, for its life, to a BERT checkpoint in Hugging Face's layout, to the labels that profiles share, and to a bank,\n" +
-			"random (--bank-n, --bank-seed) or from a file (--bank-file). The first shared head is made from the labels' names. Profiles are codes of digits;\n" +
+		Long: "Make a new folder: bind it, for its life, to a BERT checkpoint in Hugging Face's layout, to the " +
+			"labels that profiles share, and to a bank,\n" +
+			"random (--bank-n, --bank-seed) or from a file (--bank-file). The first shared head is made from the " +
+			"labels' names. Profiles are codes of digits;\n" +
 			"over a bank from a file, and with --masks, they are masks over the bank.",
 		Example: "  xpeft init --model all-MiniLM-L6-v2 --labels urgent,later,ignore",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if o.model == "" {
-				return usagef("init needs --model, or $XPEFT_MODEL: a folder with config.json, a tokenizer and model.safetensors")
+				return usagef("init needs --model, or $XPEFT_MODEL: a folder with config.json, a tokenizer and " +
+					"model.safetensors")
 			}
 			if len(o.labels) < 2 {
 				return usagef("init needs --labels: two or more, with commas between them")
@@ -99,7 +102,8 @@ func (a *app) initCommand() *cobra.Command {
 	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
 	f.BoolVar(&o.masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
-	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
+	f.IntVar(&o.maxTokens, "max-tokens", 0,
+		"longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
 	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {
 		cmd.MarkFlagsMutuallyExclusive("bank-file", random)
 	}
@@ -112,8 +116,10 @@ func (c created) text(w io.Writer) {
 		profiles = fmt.Sprintf("masks over the bank, %d of %d adapters in each row", c.K, c.N)
 	}
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
-		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks), "profiles", profiles)
+		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks),
+		"profiles", profiles)
 	for _, labels := range c.Alike {
-		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn them they are as likely as each other: "+strings.Join(labels, ", "))
+		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn "+
+			"them they are as likely as each other: "+strings.Join(labels, ", "))
 	}
 }

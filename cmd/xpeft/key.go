@@ -30,7 +30,8 @@ func (a *app) keyCommand() *cobra.Command {
 	create := &cobra.Command{
 		Use:   "new FILE",
 		Short: "Make a key for export --sign",
-		Long: "Make an Ed25519 key for xpeft export --sign, and print its public half, which others give to xpeft import --trust. The file is PEM (PKCS #8), for its\n" +
+		Long: "Make an Ed25519 key for xpeft export --sign, and print its public half, which others give to xpeft " +
+			"import --trust. The file is PEM (PKCS #8), for its\n" +
 			"owner alone to read; one that exists is left as it is.",
 		Example: "  xpeft key new team.key",
 		Args:    cobra.ExactArgs(1),
@@ -79,7 +80,8 @@ func (a *app) showKey(path string, key ed25519.PrivateKey) error {
 // pemKey is the type of the PEM block of a private key.
 const pemKey = "PRIVATE KEY"
 
-// readSigningKey reads a file of newKey's, or of openssl's. Its errors have nothing of the file's text.
+// readSigningKey reads a file of newKey's, or of openssl's. Its errors have nothing of the file's
+// text.
 func readSigningKey(path string) (ed25519.PrivateKey, error) {
 	data, err := readSmall(path)
 	if err != nil {

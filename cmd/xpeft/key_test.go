@@ -25,7 +25,8 @@ func TestKey(t *testing.T) {
 	if info.Mode() != fs.FileMode(0o600) || len(public) != len(publicPrefix)+64 {
 		t.Errorf("got a file of mode %v and the public key %q, want 0600 and 64 digits", info.Mode(), public)
 	}
-	if got := call(t, pure, dir, "", "key", "show", path, "--json").want(t, exitOK).rows(t)[0]["public"]; got != public {
+	if got := call(t, pure, dir, "", "key", "show", path, "--json").want(t,
+		exitOK).rows(t)[0]["public"]; got != public {
 		t.Errorf("key show: got %v, want %s", got, public)
 	}
 	before, err := os.ReadFile(path)
@@ -35,7 +36,8 @@ func TestKey(t *testing.T) {
 		t.Error("a second key new replaced the key")
 	}
 	bad := filepath.Join(t.TempDir(), "bad")
-	for _, text := range []string{"", "secret", strings.Replace(string(before), "PRIVATE", "PUBLIC", 2), strings.Replace(string(before), "MC4", "MC5", 1)} {
+	for _, text := range []string{"", "secret", strings.Replace(string(before), "PRIVATE", "PUBLIC", 2),
+		strings.Replace(string(before), "MC4", "MC5", 1)} {
 		must(t, os.WriteFile(bad, []byte(text), 0o600))
 		if r := call(t, pure, dir, "", "key", "show", bad).want(t, exitUsage); strings.Contains(r.err, "secret") {
 			t.Errorf("got %q, want nothing of the file", r.err)
@@ -52,7 +54,8 @@ func TestSignedExportImport(t *testing.T) {
 	id, err := age.GenerateX25519Identity()
 	must(t, err)
 	dir := t.TempDir()
-	identity, trust, bundle, plain := filepath.Join(dir, "id"), filepath.Join(dir, "trust"), filepath.Join(dir, "bundle"), filepath.Join(dir, "plain")
+	identity, trust, bundle, plain := filepath.Join(dir, "id"), filepath.Join(dir, "trust"),
+		filepath.Join(dir, "bundle"), filepath.Join(dir, "plain")
 	must(t, os.WriteFile(identity, []byte("# ours\n"+id.String()+"\n"), 0o600))
 	must(t, os.WriteFile(trust, []byte("# the team\n"+other+"\n"+public+" \n"), 0o600))
 	call(t, pure, from, "", "export", "-o", bundle, "--sign", key, "--to", id.Recipient().String()).want(t, exitOK)
@@ -62,8 +65,9 @@ func TestSignedExportImport(t *testing.T) {
 		args []string
 		want int
 	}{
-		"trusted, by a file":       {[]string{bundle, "--identity", identity, "--trust", trust}, exitOK},
-		"trusted":                  {[]string{bundle, "--identity", identity, "--trust", other, "--trust", public, "--require-signed"}, exitOK},
+		"trusted, by a file": {[]string{bundle, "--identity", identity, "--trust", trust}, exitOK},
+		"trusted": {[]string{bundle, "--identity", identity, "--trust", other, "--trust", public,
+			"--require-signed"}, exitOK},
 		"signed":                   {[]string{bundle, "--identity", identity, "--require-signed"}, exitOK},
 		"no identity":              {[]string{bundle, "--trust", public}, exitKey},
 		"another trusted":          {[]string{bundle, "--identity", identity, "--trust", other}, exitKey},
@@ -88,7 +92,8 @@ func TestSignedExportImport(t *testing.T) {
 	}
 	// What cannot be signed or encrypted as asked is not exported.
 	for name, args := range map[string][]string{
-		"empty name": {"--sign", ""}, "another's": {"--sign", identity}, "no recipient": {"--to", ""}, "an identity": {"--to", id.String()},
+		"empty name": {"--sign", ""}, "another's": {"--sign", identity}, "no recipient": {"--to", ""},
+		"an identity": {"--to", id.String()},
 	} {
 		r := call(t, pure, from, "", append([]string{"export"}, args...)...).want(t, exitUsage)
 		if r.out != "" || strings.Contains(r.err, id.String()) {

@@ -32,8 +32,10 @@ func (a *app) labelsCommand() *cobra.Command {
 	pending := &cobra.Command{
 		Use:   "pending",
 		Short: "List the labels that profiles have and the shared head does not",
-		Long: `List the labels that profiles have taken up for themselves (learn --labels, --add-labels) and that the shared head does not have, those of the most people first.
-A label of fewer than five people is counted and not named. xpeft head train --add-labels takes them in.`,
+		Long: `List the labels that profiles have taken up for themselves (learn --labels,
+--add-labels) and that the shared head does not have, those of the most people first. A
+label of fewer than five people is counted and not named. xpeft head train --add-labels
+takes them in.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if err := a.mustExist(); err != nil {

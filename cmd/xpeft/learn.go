@@ -64,7 +64,8 @@ type labelRow struct {
 	Precision float64 `json:"precision"`
 }
 
-// sureRow says from which probability on 95 of 100 answers are right, as far as the examples can tell; p is 0 if they are too few: n of the need surest in a row are right.
+// sureRow says from which probability on 95 of 100 answers are right, as far as the examples can
+// tell; p is 0 if they are too few: n of the need surest in a row are right.
 type sureRow struct {
 	P    float64 `json:"p"`
 	N    int     `json:"n"`
@@ -83,15 +84,19 @@ func (a *app) learnCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "learn",
 		Short: "Learn profiles from examples",
-		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label": "…"}, and learn each profile that they name, in the
-order of their first lines. Numbers are learned with "value" instead of "label"; "rejected": true says that a text is not of its label, and "weight"
-how much the line counts beside others. All lines are read before the first profile learns: a bad
-line changes nothing. A profile that fails does not stop the others. Learning again takes the stored examples with it.`,
-		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn --profile alice --json",
-		Args:    cobra.NoArgs,
+		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label":
+"…"}, and learn each profile that they name, in the order of their first lines. Numbers
+are learned with "value" instead of "label"; "rejected": true says that a text is not of
+its label, and "weight" how much the line counts beside others. All lines are read
+before the first profile learns: a bad line changes nothing. A profile that fails does
+not stop the others. Learning again takes the stored examples with it.`,
+		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn " +
+			"--profile alice --json",
+		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			if o.start != "fresh" {
-				return usagef("--start is %q: population and nearest are gone; leave --start out, and a new profile begins fresh", o.start)
+				return usagef("--start is %q: population and nearest are gone; leave --start out, and a new "+
+					"profile begins fresh", o.start)
 			}
 			if o.in == "-" && isTerminal(a.stdin) {
 				return usagef("no examples: name a file with --in, or pipe JSON lines in")
@@ -118,7 +123,8 @@ line changes nothing. A profile that fails does not stop the others. Learning ag
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
 	f.StringVar(&o.start, "start", "fresh", "what scripts may say still")
 	_ = f.MarkHidden("start")
-	f.StringSliceVar(&o.weights, "class-weights", nil, "how much a label's examples count beside the others', as in urgent=3,later=1")
+	f.StringSliceVar(&o.weights, "class-weights", nil,
+		"how much a label's examples count beside the others', as in urgent=3,later=1")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
@@ -135,7 +141,8 @@ type group struct {
 	numbers bool // they have values, not labels
 }
 
-// readExamples reads all lines and sorts them by profile, in the order of the profiles' first lines.
+// readExamples reads all lines and sorts them by profile, in the order of the profiles' first
+// lines.
 func (a *app) readExamples(ctx context.Context, path, profile string) ([]*group, error) {
 	in, err := a.openLines(ctx, path)
 	if err != nil {
@@ -187,7 +194,8 @@ func (l learned) text(w io.Writer) {
 		verdict = "learned"
 	}
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
-	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s out of fold\n", l.Before, l.After, count(l.After.N, "example"))
+	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s out of fold\n", l.Before, l.After,
+		count(l.After.N, "example"))
 	for _, r := range l.Labels {
 		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
 	}
@@ -195,13 +203,15 @@ func (l learned) text(w io.Writer) {
 	case l.Sure.P > 0:
 		fmt.Fprintf(w, "  95 of 100 answers are right from a probability of %.2f on\n", l.Sure.P)
 	case l.Sure.Need > 0:
-		fmt.Fprintf(w, "  not enough examples to say from which probability on 95 of 100 answers are right: %d of %d\n", l.Sure.N, l.Sure.Need)
+		fmt.Fprintf(w, "  not enough examples to say from which probability on 95 of 100 answers are right: %d "+
+			"of %d\n", l.Sure.N, l.Sure.Need)
 	}
 	steps := ""
 	if l.Steps > 0 {
 		steps = fmt.Sprintf(", %d steps", l.Steps)
 	}
-	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), steps, l.Seconds, l.Bytes, l.MaskBytes)
+	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), steps, l.Seconds,
+		l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
 		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(l.Prequential))
 	}
@@ -209,7 +219,8 @@ func (l learned) text(w io.Writer) {
 		fmt.Fprintf(w, "  waiting for the next training: %s\n", count(l.Waiting, "example"))
 	}
 	if l.Truncated > 0 {
-		fmt.Fprintf(w, "  %s longer than the folder's limit of tokens: only the beginning was read\n", count(l.Truncated, "example"))
+		fmt.Fprintf(w, "  %s longer than the folder's limit of tokens: only the beginning was read\n",
+			count(l.Truncated, "example"))
 	}
 }
 

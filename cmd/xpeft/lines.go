@@ -38,7 +38,8 @@ func (l line) check() error {
 	return nil
 }
 
-// lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal ends a command that waits for its terminal or pipe.
+// lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal
+// ends a command that waits for its terminal or pipe.
 type lines struct {
 	name string // for messages
 	next chan read

@@ -32,12 +32,16 @@ func readAll(text string) (got []line, err error) {
 }
 
 func TestLines(t *testing.T) {
-	got, err := readAll("\ufeff" + `{"text":"a","label":"x"}` + "\n\n  \r\n" + ` {"text":"ü\u0000","pair":"p","value":-1.5,"profile":"q"}` + "\r\n" + `{"text":"b","rejected":true,"weight":2.5}`)
+	got, err := readAll("\ufeff" + `{"text":"a","label":"x"}` + "\n\n  \r\n" +
+		` {"text":"ü\u0000","pair":"p","value":-1.5,"profile":"q"}` + "\r\n" +
+		`{"text":"b","rejected":true,"weight":2.5}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	value, weight := -1.5, 2.5
-	want := []line{{1, jsonl.Line{Text: "a", Label: "x"}}, {4, jsonl.Line{Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}}, {5, jsonl.Line{Text: "b", Rejected: true, Weight: &weight}}}
+	want := []line{{1, jsonl.Line{Text: "a", Label: "x"}},
+		{4, jsonl.Line{Text: "ü\x00", Pair: "p", Value: &value, Profile: "q"}},
+		{5, jsonl.Line{Text: "b", Rejected: true, Weight: &weight}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -81,7 +85,8 @@ func TestReadExamples(t *testing.T) {
 		text, profile string
 		want          string // profiles in order, or the error
 	}{
-		"by profile":    {`{"profile":"b","text":"1","label":"x"}` + "\n" + `{"text":"2","label":"y"}` + "\n" + `{"profile":"b","text":"3","label":"x"}`, "a", "b:2 a:1"},
+		"by profile": {`{"profile":"b","text":"1","label":"x"}` + "\n" + `{"text":"2","label":"y"}` + "\n" +
+			`{"profile":"b","text":"3","label":"x"}`, "a", "b:2 a:1"},
 		"no profile":    {`{"text":"2","label":"y"}`, "", `stdin:1: no "profile"`},
 		"no label":      {`{"text":"2"}`, "a", `stdin:1: neither`},
 		"both":          {`{"text":"2","label":"x","value":1}`, "a", `stdin:1: both`},
@@ -89,12 +94,13 @@ func TestReadExamples(t *testing.T) {
 		"mixed":         {`{"text":"2","value":0}` + "\n" + `{"text":"2","label":"x"}`, "a", "stdin:2: profile"},
 		"empty":         {"", "a", "stdin:1: no examples"},
 		"rejected":      {`{"text":"2","label":"x","rejected":true,"weight":1000}`, "a", "a:1"},
-		"a number is":   {`{"text":"1","value":1}` + "\n" + `{"text":"2","value":1,"rejected":true}`, "a", `stdin:2: "rejected" with a "value"`},
-		"of no label":   {`{"text":"2","rejected":true}`, "a", `stdin:1: neither`},
-		"no weight":     {`{"text":"2","label":"x","weight":0}`, "a", `stdin:1: "weight" is 0, want more than 0`},
-		"too little":    {`{"text":"2","label":"x","weight":1e-50}`, "a", `stdin:1: "weight" is 1e-50`},
-		"negative":      {`{"text":"2","label":"x","weight":-1}`, "a", `stdin:1: "weight" is -1`},
-		"too much":      {`{"text":"2","label":"x","weight":1000.5}`, "a", `stdin:1: "weight" is 1000.5`},
+		"a number is": {`{"text":"1","value":1}` + "\n" + `{"text":"2","value":1,"rejected":true}`, "a",
+			`stdin:2: "rejected" with a "value"`},
+		"of no label": {`{"text":"2","rejected":true}`, "a", `stdin:1: neither`},
+		"no weight":   {`{"text":"2","label":"x","weight":0}`, "a", `stdin:1: "weight" is 0, want more than 0`},
+		"too little":  {`{"text":"2","label":"x","weight":1e-50}`, "a", `stdin:1: "weight" is 1e-50`},
+		"negative":    {`{"text":"2","label":"x","weight":-1}`, "a", `stdin:1: "weight" is -1`},
+		"too much":    {`{"text":"2","label":"x","weight":1000.5}`, "a", `stdin:1: "weight" is 1000.5`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &app{stdin: strings.NewReader(test.text)}

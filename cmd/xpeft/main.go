@@ -19,7 +19,8 @@ type signalError struct{ signal syscall.Signal }
 
 func (e signalError) Error() string { return "stopped by signal: " + e.signal.String() }
 
-// withSignals is a context that SIGINT and SIGTERM cancel. A second signal ends the process at once.
+// withSignals is a context that SIGINT and SIGTERM cancel. A second signal ends the process at
+// once.
 func withSignals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)

@@ -22,7 +22,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// pure is the binary built without cgo, full the one that is built as this test is: with cgo, and with libtorch's engine under -tags torch.
+// pure is the binary built without cgo, full the one that is built as this test is: with cgo, and
+// with libtorch's engine under -tags torch.
 var pure, full string
 
 // TestMain builds the program once, as users do: what is tested are its exit codes and its output.
@@ -109,16 +110,19 @@ func (r result) rows(t *testing.T) (rows []map[string]any) {
 
 var testLabels = []string{"urgent", "later", "ignore"}
 
-// newFolder makes a folder as init does, but of a model that does not exist: the offline commands must not miss it.
+// newFolder makes a folder as init does, but of a model that does not exist: the offline commands
+// must not miss it.
 func newFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	ctx := t.Context()
 	st, err := store.Create(folder.DB(dir), store.Meta{
-		Model: "/nowhere", Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64, Extra: map[string]string{folder.ExtraK: "3"},
+		Model: "/nowhere", Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64,
+		Extra: map[string]string{folder.ExtraK: "3"},
 	}, &store.Options{NoSync: true})
 	must(t, err)
-	info, err := folder.RandomInfo(bank.Properties{Origin: bank.Random, N: 10, Blocks: 2, Hidden: 32, Bottleneck: 4, NormB: true, Seed: 7, SigmaA: 0.03, SigmaB: 0.05})
+	info, err := folder.RandomInfo(bank.Properties{Origin: bank.Random, N: 10, Blocks: 2, Hidden: 32, Bottleneck: 4,
+		NormB: true, Seed: 7, SigmaA: 0.03, SigmaB: 0.05})
 	must(t, err)
 	_, err = st.PutBank(ctx, info)
 	must(t, err)
@@ -144,7 +148,8 @@ func fill(t *testing.T, dir string, ids ...string) {
 	must(t, err)
 	defer func() { must(t, st.Close()) }()
 	for i, id := range ids {
-		p := &store.Profile{ID: id, Bank: 1, Head: 1, Mask: testMask(t, i), Prior: []uint32{2, 1, 0}, Examples: 3, Before: 0.25, After: 0.75}
+		p := &store.Profile{ID: id, Bank: 1, Head: 1, Mask: testMask(t, i), Prior: []uint32{2, 1, 0}, Examples: 3,
+			Before: 0.25, After: 0.75}
 		if strings.HasSuffix(id, "own") {
 			p.Head, p.Prior, p.OwnHead = 0, nil, encodeHead(t, "yes", "no")
 		}

@@ -18,8 +18,10 @@ func (a *app) observeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "observe",
 		Short: "Store examples one by one, and learn profiles once enough are new",
-		Long: `Read examples as learn does, store each as soon as it is read, and teach a profile when enough of its examples are new. A profile that is new is served
-from its first example on. The command ends when all that is due was learned; it prints a line for each learning, and at last how many examples of the folder wait for more.`,
+		Long: `Read examples as learn does, store each as soon as it is read, and teach a profile when
+enough of its examples are new. A profile that is new is served from its first example
+on. The command ends when all that is due was learned; it prints a line for each
+learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {

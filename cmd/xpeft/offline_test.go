@@ -28,15 +28,18 @@ func TestProfilesAndShow(t *testing.T) {
 		dir := newFolder(t)
 		fill(t, dir, "team/alice", "team/bob", "carol-own")
 		rows := call(t, binary, dir, "", "profiles", "--json").want(t, exitOK).rows(t)
-		if len(rows) != 3 || rows[0]["profile"] != "carol-own" || rows[0]["head"] != "own" || rows[1]["head"] != "shared" {
+		if len(rows) != 3 || rows[0]["profile"] != "carol-own" || rows[0]["head"] != "own" ||
+			rows[1]["head"] != "shared" {
 			t.Errorf("profiles: got %v, want three in the order of their ids", rows)
 		}
-		if got := call(t, binary, dir, "", "profiles", "team/", "--limit", "1", "--json").want(t, exitOK).rows(t); len(got) != 1 || got[0]["profile"] != "team/alice" {
+		if got := call(t, binary, dir, "", "profiles", "team/", "--limit", "1", "--json").want(t,
+			exitOK).rows(t); len(got) != 1 || got[0]["profile"] != "team/alice" {
 			t.Errorf("profiles team/ --limit 1: got %v, want team/alice", got)
 		}
 		show := call(t, binary, dir, "", "show", "team/alice", "--masks", "--json").want(t, exitOK).rows(t)[0]
 		for field, want := range map[string]any{
-			"labels": []any{"urgent", "later", "ignore"}, "prior": []any{2.0, 1.0, 0.0}, "after": 0.75, "n": 10.0, "k": 3.0, "blocks": 2.0,
+			"labels": []any{"urgent", "later", "ignore"}, "prior": []any{2.0, 1.0, 0.0}, "after": 0.75, "n": 10.0,
+			"k": 3.0, "blocks": 2.0,
 			"mask_bytes": 8.0, "stored_examples": 2.0, "state_bytes": 6.0, "revision": 1.0,
 		} {
 			if diff := cmp.Diff(want, show[field]); diff != "" {
@@ -44,7 +47,8 @@ func TestProfilesAndShow(t *testing.T) {
 			}
 		}
 		first := show["masks"].([]any)[0]
-		if diff := cmp.Diff(map[string]any{"side": "down", "block": 0.0, "adapters": []any{0.0, 3.0, 6.0}}, first); diff != "" {
+		if diff := cmp.Diff(map[string]any{"side": "down", "block": 0.0, "adapters": []any{0.0, 3.0, 6.0}},
+			first); diff != "" {
 			t.Errorf("show: first row of the masks (-want +got):\n%s", diff)
 		}
 		got := call(t, binary, dir, "", "show", "team/bob", "--examples").want(t, exitOK).out
@@ -56,7 +60,8 @@ func TestProfilesAndShow(t *testing.T) {
 	})
 }
 
-// TestShowWithoutMask: a profile that has digits, or nothing but its prior, is listed and shown, with its rows.
+// TestShowWithoutMask: a profile that has digits, or nothing but its prior, is listed and shown,
+// with its rows.
 func TestShowWithoutMask(t *testing.T) {
 	each(t, func(t *testing.T, binary string) {
 		dir := newFolder(t)
@@ -65,7 +70,8 @@ func TestShowWithoutMask(t *testing.T) {
 		axes, err := st.PutBank(t.Context(), store.BankInfo{Digest: store.Digest{5}, N: 16, Blocks: 1})
 		must(t, err)
 		codes := []store.Code{{Bank: axes, K: 8, Labels: []uint32{0, 2}, Rows: []byte{5, 6}, Scales: []byte{160, 161}}}
-		for _, p := range []*store.Profile{{ID: "coded", Head: 1, Codes: codes, Temperature: 128}, {ID: "prior", Head: 1, Prior: []uint32{1, 2, 3}}} {
+		for _, p := range []*store.Profile{{ID: "coded", Head: 1, Codes: codes, Temperature: 128},
+			{ID: "prior", Head: 1, Prior: []uint32{1, 2, 3}}} {
 			_, err = st.Put(t.Context(), p, store.Write{})
 			must(t, err)
 		}
@@ -81,14 +87,16 @@ func TestShowWithoutMask(t *testing.T) {
 				}
 			}
 		}
-		row := []any{map[string]any{"side": "head", "block": 0.0, "label": "ignore", "adapters": []any{0.0, 3.0, 5.0, 6.0, 8.0, 10.0, 12.0, 14.0}}}
+		row := []any{map[string]any{"side": "head", "block": 0.0, "label": "ignore",
+			"adapters": []any{0.0, 3.0, 5.0, 6.0, 8.0, 10.0, 12.0, 14.0}}}
 		show := call(t, binary, dir, "", "show", "coded", "--masks", "--json").want(t, exitOK).rows(t)[0]
 		if diff := cmp.Diff(row, show["masks"].([]any)[1:]); diff != "" {
 			t.Errorf("show: rows after the first (-want +got):\n%s", diff)
 		}
 		got := call(t, binary, dir, "", "show", "coded", "prior", "--masks").want(t, exitOK).out
 		for _, want := range []string{
-			"050000000000\n", "8 of 16 directions, as digits, in the rows of 2 labels\n", "head urgent  [1 2 5 6 8 10 12 14]\n",
+			"050000000000\n", "8 of 16 directions, as digits, in the rows of 2 labels\n",
+			"head urgent  [1 2 5 6 8 10 12 14]\n",
 			"bank         none\n", "none: the label prior alone\n",
 		} {
 			if !strings.Contains(got, want) {
@@ -155,7 +163,8 @@ func TestTables(t *testing.T) {
 	if strings.Contains(got, "\x1b") || !strings.Contains(got, `"\x1b[31mred"`) {
 		t.Errorf("profiles: got %q, want the escape sequence quoted", got)
 	}
-	for _, args := range [][]string{{"show", "alice", "--masks"}, {"stats"}, {"check", "--deep"}, {"bank", "list"}, {"version"}} {
+	for _, args := range [][]string{{"show", "alice", "--masks"}, {"stats"}, {"check", "--deep"}, {"bank", "list"},
+		{"version"}} {
 		if got := call(t, pure, dir, "", args...).want(t, exitOK).out; got == "" || strings.Contains(got, "{") {
 			t.Errorf("%v: got %q, want text", args, got)
 		}
@@ -167,7 +176,8 @@ func TestStatsAndCheck(t *testing.T) {
 		dir := newFolder(t)
 		fill(t, dir, "alice", "bob", "carol-own")
 		stats := call(t, binary, dir, "", "stats", "--json").want(t, exitOK).rows(t)[0]
-		if stats["profiles"] != 3.0 || stats["mask_bytes_per_profile"] != 8.0 || stats["k"] != 3.0 || stats["banks"] != 1.0 {
+		if stats["profiles"] != 3.0 || stats["mask_bytes_per_profile"] != 8.0 || stats["k"] != 3.0 ||
+			stats["banks"] != 1.0 {
 			t.Errorf("stats: got %v, want 3 profiles of 8 bytes of masks, k=3, 1 bank", stats)
 		}
 		sum := 0.0
@@ -221,7 +231,8 @@ func TestExportImport(t *testing.T) {
 		rep := call(t, binary, from, "", "export", "-o", bundle, "--examples", "--json").want(t, exitOK).rows(t)[0]
 		info, err := os.Stat(bundle)
 		must(t, err)
-		if diff := cmp.Diff(map[string]any{"file": bundle, "profiles": 3.0, "bytes": float64(info.Size())}, rep); diff != "" {
+		if diff := cmp.Diff(map[string]any{"file": bundle, "profiles": 3.0, "bytes": float64(info.Size())},
+			rep); diff != "" {
 			t.Errorf("export (-want +got):\n%s", diff)
 		}
 		got := call(t, binary, to, "", "import", bundle, "--json").want(t, exitOK).rows(t)[0]
@@ -233,7 +244,8 @@ func TestExportImport(t *testing.T) {
 		for i := range a {
 			for _, field := range []string{"profile", "bank", "head", "after", "mask_bytes", "examples", "created"} {
 				if diff := cmp.Diff(a[i][field], b[i][field]); diff != "" {
-					t.Errorf("profile %v: %s differs after import (-exported +imported):\n%s", a[i]["profile"], field, diff)
+					t.Errorf("profile %v: %s differs after import (-exported +imported):\n%s", a[i]["profile"], field,
+						diff)
 				}
 			}
 		}
@@ -298,17 +310,19 @@ func warm(t *testing.T, dir string) string {
 	p := bank.Properties{Origin: bank.Warm, N: 10, Blocks: 2, Hidden: 32, Bottleneck: 4, NormB: true}
 	w := make([]float32, p.Elems())
 	path := filepath.Join(t.TempDir(), "bank")
-	_, err = bank.WriteFile(t.Context(), path, p, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
-		w[0] = float32(adapter)
-		return w, nil, nil
-	})
+	_, err = bank.WriteFile(t.Context(), path, p, nil,
+		func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+			w[0] = float32(adapter)
+			return w, nil, nil
+		})
 	must(t, err)
 	f, err := os.Open(path)
 	must(t, err)
 	defer f.Close()
 	info, err := folder.AddBank(t.Context(), st, dir, f)
 	must(t, err)
-	_, err = st.Put(t.Context(), &store.Profile{ID: "warm", Bank: info.Ref, Head: 1, Mask: testMask(t, 1)}, store.Write{})
+	_, err = st.Put(t.Context(), &store.Profile{ID: "warm", Bank: info.Ref, Head: 1, Mask: testMask(t, 1)},
+		store.Write{})
 	must(t, err)
 	return info.Digest.String()
 }
@@ -318,7 +332,8 @@ func TestBanks(t *testing.T) {
 	fill(t, dir, "alice")
 	digest := warm(t, dir)
 	rows := call(t, pure, dir, "", "bank", "list", "--json").want(t, exitOK).rows(t)
-	if len(rows) != 2 || rows[0]["origin"] != "random" || rows[0]["seed"] != 7.0 || rows[1]["origin"] != "warm" || rows[1]["bank"] != digest {
+	if len(rows) != 2 || rows[0]["origin"] != "random" || rows[0]["seed"] != 7.0 || rows[1]["origin"] != "warm" ||
+		rows[1]["bank"] != digest {
 		t.Errorf("bank list: got %v, want the random and the warm one", rows)
 	}
 	file := filepath.Join(t.TempDir(), "x.bank")
@@ -386,10 +401,12 @@ func TestForget(t *testing.T) {
 		fill(t, dir, "alice", "bob", "carol")
 		got := call(t, binary, dir, "", "forget", "alice", "nobody", "bob", "--json")
 		rows := got.rows(t)
-		if got.code != exitNotFound || len(rows) != 3 || rows[1]["code"] != "not_found" || rows[2]["forgotten"] != true {
+		if got.code != exitNotFound || len(rows) != 3 || rows[1]["code"] != "not_found" ||
+			rows[2]["forgotten"] != true {
 			t.Errorf("forget: got exit code %d and %v, want 3, and an error for nobody alone", got.code, rows)
 		}
-		if left := call(t, binary, dir, "", "profiles", "--json").want(t, exitOK).rows(t); len(left) != 1 || left[0]["profile"] != "carol" {
+		if left := call(t, binary, dir, "", "profiles", "--json").want(t, exitOK).rows(t); len(left) != 1 ||
+			left[0]["profile"] != "carol" {
 			t.Errorf("profiles: got %v, want carol", left)
 		}
 		call(t, binary, dir, "", "forget", "alice").want(t, exitNotFound)
@@ -402,7 +419,8 @@ func TestLocked(t *testing.T) {
 	st, err := folder.Open(dir, nil)
 	must(t, err)
 	defer st.Close()
-	for _, args := range [][]string{{"profiles"}, {"show", "alice"}, {"forget", "alice"}, {"check"}, {"stats"}, {"export"}} {
+	for _, args := range [][]string{{"profiles"}, {"show", "alice"}, {"forget", "alice"}, {"check"}, {"stats"},
+		{"export"}} {
 		r := call(t, pure, dir, "", append(args, "--lock-timeout", "20ms", "--json")...).want(t, exitLocked)
 		if !strings.Contains(r.err, `"code":"locked","exit":5`) {
 			t.Errorf("%v: stderr: got %q, want code locked", args, r.err)
@@ -427,7 +445,8 @@ func TestManyProfiles(t *testing.T) {
 	for range 2 {
 		var batch []*store.Profile
 		for i := range 1500 {
-			batch = append(batch, &store.Profile{ID: fmt.Sprintf("user-%05d-%d", i, len(batch)), Bank: 1, Head: 1, Mask: testMask(t, i)})
+			batch = append(batch, &store.Profile{ID: fmt.Sprintf("user-%05d-%d", i, len(batch)), Bank: 1, Head: 1,
+				Mask: testMask(t, i)})
 		}
 		must(t, st.PutBatch(t.Context(), batch))
 	}
@@ -473,7 +492,8 @@ func TestCheckGoesOn(t *testing.T) {
 	must(t, os.WriteFile(folder.DB(dir), data, 0o600))
 	got := call(t, pure, dir, "", "check", "--deep", "--json").want(t, exitCorrupt).rows(t)[0]
 	all := fmt.Sprint(got["problems"])
-	for _, want := range []string{`profile "alice"`, `profile "bob"`, "head 1: ", "head " + store.Digest(sha256.Sum256([]byte("no head either"))).Short(), `profile "dave": `} {
+	for _, want := range []string{`profile "alice"`, `profile "bob"`, "head 1: ",
+		"head " + store.Digest(sha256.Sum256([]byte("no head either"))).Short(), `profile "dave": `} {
 		if !strings.Contains(all, want) {
 			t.Errorf("check: got %s, want %s among them", all, want)
 		}

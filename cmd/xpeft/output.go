@@ -58,7 +58,8 @@ func fields(w io.Writer, pairs ...string) {
 	t.Flush()
 }
 
-// plain quotes what could move a terminal's cursor or colour it: ids and labels may come from another's bundle.
+// plain quotes what could move a terminal's cursor or colour it: ids and labels may come from
+// another's bundle.
 func plain(s string) string {
 	for _, r := range s {
 		if !unicode.IsPrint(r) {

@@ -14,8 +14,9 @@ func (a *app) personCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "person PROFILE",
 		Short: "Print all that is stored of one person",
-		Long: `Print all that is stored of one person as one JSON document, to be handed out: examples, masks, revisions, logits. What a warm bank or a shared head has learned of
-the person is not in it: nothing says whose it is. It opens no model.`,
+		Long: `Print all that is stored of one person as one JSON document, to be handed out: examples,
+masks, revisions, logits. What a warm bank or a shared head has learned of the person is
+not in it: nothing says whose it is. It opens no model.`,
 		Example:           "  xpeft person alice > alice.json",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProfiles,

@@ -27,7 +27,8 @@ type predictFlags struct {
 	where func(number int) string // names a line in messages
 }
 
-// predicted is the answer to one line or text. Numbers have no label, no model and no probabilities, one below the minimum has no label; a row with an error has nothing else.
+// predicted is the answer to one line or text. Numbers have no label, no model and no
+// probabilities, one below the minimum has no label; a row with an error has nothing else.
 type predicted struct {
 	Line          int              `json:"line"`
 	Profile       string           `json:"profile"`
@@ -60,16 +61,19 @@ func (a *app) predictCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "predict [TEXT...]",
 		Short: "Answer for profiles",
-		Long: `Answer each TEXT for --profile, or read JSON lines, {"profile": "alice", "text": "…", "pair": "…"}, and answer each in its order; lines of
-many profiles share a batch. A text that the profile was taught is answered with its label; the row says so, and what the model says. A
-line without a profile is answered by the base: the bare model and the shared head. A line that fails does not stop the others; the exit
-code is that of the first.`,
+		Long: `Answer each TEXT for --profile, or read JSON lines, {"profile": "alice", "text": "…",
+"pair": "…"}, and answer each in its order; lines of many profiles share a batch. A text
+that the profile was taught is answered with its label; the row says so, and what the
+model says. A line without a profile is answered by the base: the bare model and the
+shared head. A line that fails does not stop the others; the exit code is that of the
+first.`,
 		Example: "  xpeft predict --profile alice \"the server is down\"\n  xpeft predict --in messages.jsonl --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: a.runs(func(ctx context.Context, texts []string) error {
 			switch {
 			case !slices.Contains(fallbacks, o.fallback):
-				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served people better", o.fallback, strings.Join(fallbacks, " or "))
+				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served "+
+					"people better", o.fallback, strings.Join(fallbacks, " or "))
 			case !(o.least >= 0 && o.least <= 1):
 				return usagef("--min-probability is %g, want 0 to 1", o.least)
 			case o.batch < 1:
@@ -103,7 +107,8 @@ code is that of the first.`,
 }
 
 // questions returns the source of the lines to answer: the arguments, or a file.
-func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (next func() (line, error), done func(), err error) {
+func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (next func() (line, error), done func(),
+	err error) {
 	if len(texts) > 0 {
 		asked := 0
 		o.where = func(number int) string { return fmt.Sprintf("text %d", number) }
@@ -132,7 +137,8 @@ func (a *app) questions(ctx context.Context, o *predictFlags, texts []string) (n
 	}, in.close, nil
 }
 
-// eachBatch reads up to n lines at a time. A bad line ends the input; the lines before it are answered.
+// eachBatch reads up to n lines at a time. A bad line ends the input; the lines before it are
+// answered.
 func eachBatch(n int, next func() (line, error), f func([]line) error) error {
 	for {
 		var batch []line
@@ -201,7 +207,8 @@ func decimals(p *float32) string {
 	return fmt.Sprintf("%.3f", *p)
 }
 
-// notes are the columns behind the text: why the answer is not the model's, and what that is; that the text is too long.
+// notes are the columns behind the text: why the answer is not the model's, and what that is; that
+// the text is too long.
 func (r predicted) notes() (notes string) {
 	switch {
 	case r.Source == "taught" && r.Model != r.Label:

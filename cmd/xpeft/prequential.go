@@ -12,5 +12,6 @@ func prequential(q folder.Prequential) string {
 	if q.N == 0 {
 		return "not measured"
 	}
-	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on %s", q.Profile, q.Prior, q.Base, count(int(math.Round(q.N)), "new example"))
+	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on %s", q.Profile, q.Prior, q.Base,
+		count(int(math.Round(q.N)), "new example"))
 }

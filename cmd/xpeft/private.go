@@ -21,8 +21,9 @@ func (a *app) privateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "private PROFILE...",
 		Short: "Keep profiles out of what is made of many",
-		Long: `Keep profiles out of what is made of many: shared heads, banks and pending labels. They learn and answer as before. What a head or a bank
-learned of them before stays in it. It holds until --off, whatever rollback and import do.`,
+		Long: `Keep profiles out of what is made of many: shared heads, banks and pending labels. They
+learn and answer as before. What a head or a bank learned of them before stays in it. It
+holds until --off, whatever rollback and import do.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {

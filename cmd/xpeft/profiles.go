@@ -37,9 +37,10 @@ func (a *app) profilesCommand() *cobra.Command {
 	var o folder.ProfilesOptions
 	var limit int
 	cmd := &cobra.Command{
-		Use:               "profiles [PREFIX]",
-		Short:             "List profiles",
-		Long:              "List the profiles whose id starts with PREFIX, or all, in the order of their ids. With more than one of --bank, --head and --label all must be true.",
+		Use:   "profiles [PREFIX]",
+		Short: "List profiles",
+		Long: "List the profiles whose id starts with PREFIX, or all, in the order of their ids. With " +
+			"more than one of --bank, --head and --label all must be true.",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, args []string) error {
@@ -50,7 +51,8 @@ func (a *app) profilesCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&o.Bank, "bank", "", "those over the bank with this `digest`, which may be cut short")
-	cmd.Flags().StringVar(&o.Head, "head", "", "those that share the head with this name, or `digest`, which may be cut short")
+	cmd.Flags().StringVar(&o.Head, "head",
+		"", "those that share the head with this name, or `digest`, which may be cut short")
 	cmd.Flags().StringVar(&o.Label, "label", "", "those that were given an example of this `label`")
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many; 0: all")
 	return cmd
@@ -93,7 +95,8 @@ func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOp
 }
 
 func (r profileRow) addTo(t *table) {
-	t.row(r.Profile, strconv.FormatUint(r.Revision, 10), r.Head, number(r.Examples), score(r.Before), score(r.After), number(r.Bytes), date(r.Updated))
+	t.row(r.Profile, strconv.FormatUint(r.Revision, 10), r.Head, number(r.Examples), score(r.Before), score(r.After),
+		number(r.Bytes), date(r.Updated))
 }
 
 func score(v *float32) string {

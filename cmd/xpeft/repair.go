@@ -32,7 +32,8 @@ func (a *app) repairCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair",
 		Short: "Make a new folder of what is whole in a damaged one",
-		Long: "Read a damaged folder page by page, and write what is whole into a new one, which is checked. What is lost is listed.\n" +
+		Long: "Read a damaged folder page by page, and write what is whole into a new one, which is checked. What " +
+			"is lost is listed.\n" +
 			"The damaged folder is not changed.",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
@@ -54,8 +55,10 @@ func (a *app) repair(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	row := repairedRow{To: to, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States, Examples: rep.Examples,
-		Banks: rep.Banks, Heads: rep.Heads, Names: rep.Names, Values: rep.Values, TornMeta: rep.TornMeta, Lost: []string{}}
+	row := repairedRow{To: to, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States,
+		Examples: rep.Examples,
+		Banks:    rep.Banks, Heads: rep.Heads, Names: rep.Names, Values: rep.Values, TornMeta: rep.TornMeta,
+		Lost: []string{}}
 	for _, lost := range rep.Lost {
 		row.Lost = append(row.Lost, oneLine(lost))
 	}
@@ -63,7 +66,8 @@ func (a *app) repair(ctx context.Context, to string) error {
 }
 
 func (r repairedRow) text(w io.Writer) {
-	fields(w, "profiles", number(r.Profiles), "earlier revisions", number(r.Revisions), "examples", number(r.Examples), "banks", number(r.Banks), "heads", number(r.Heads))
+	fields(w, "profiles", number(r.Profiles), "earlier revisions", number(r.Revisions), "examples",
+		number(r.Examples), "banks", number(r.Banks), "heads", number(r.Heads))
 	for _, lost := range r.Lost {
 		fmt.Fprintf(w, "lost: %s\n", plain(lost))
 	}
@@ -76,6 +80,7 @@ func (r repairedRow) text(w io.Writer) {
 // sayTorn says what a torn meta page means.
 func sayTorn(w io.Writer, torn bool) {
 	if torn {
-		fmt.Fprintln(w, "one of the two meta pages is not whole: after a crash that is as it should be; else the last change before the damage may be missing")
+		fmt.Fprintln(w, "one of the two meta pages is not whole: after a crash that is as it should be; else the "+
+			"last change before the damage may be missing")
 	}
 }

@@ -22,9 +22,10 @@ func (a *app) rollbackCommand() *cobra.Command {
 	var o engineFlags
 	var to uint64
 	cmd := &cobra.Command{
-		Use:               "rollback PROFILE",
-		Short:             "Serve an earlier revision of a profile again",
-		Long:              "Serve an earlier revision of a profile again, under a new number: the one before the current, or the one that --to names. The last few revisions are kept. Examples stay.",
+		Use:   "rollback PROFILE",
+		Short: "Serve an earlier revision of a profile again",
+		Long: "Serve an earlier revision of a profile again, under a new number: the one before the " +
+			"current, or the one that --to names. The last few revisions are kept. Examples stay.",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, args []string) error {
@@ -45,8 +46,10 @@ func (a *app) rebaseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebase [PROFILE...]",
 		Short: "Move profiles to the folder's newest bank and head",
-		Long: `Learn profiles anew from their stored examples over the bank and the shared head that new profiles get, and move those that are no worse there on
-examples that they had not learned. Without a name all profiles have their turn. What does not move is served as before.`,
+		Long: `Learn profiles anew from their stored examples over the bank and the shared head that
+new profiles get, and move those that are no worse there on examples that they had not
+learned. Without a name all profiles have their turn. What does not move is served as
+before.`,
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if err := a.mustExist(); err != nil {

@@ -69,13 +69,15 @@ func TestWithoutCgo(t *testing.T) {
 		t.Errorf("got %v, with cgo %v", got, want)
 	}
 	for _, args := range [][]string{{"learn"}, {"predict", "text"}} {
-		if r := call(t, pure, dir, examples("dave", 1), append(args, "--device", "cuda")...); r.code != exitNoCUDA || !strings.Contains(r.err, "-tags torch") {
+		if r := call(t, pure, dir, examples("dave", 1), append(args, "--device", "cuda")...); r.code != exitNoCUDA ||
+			!strings.Contains(r.err, "-tags torch") {
 			t.Errorf("%v on a GPU: got code %d and %q, want %d and the tag", args, r.code, r.err, exitNoCUDA)
 		}
 	}
 }
 
-// TestSignalWhileWaiting: an import that waits for its pipe ends with the signal, and leaves the folder free.
+// TestSignalWhileWaiting: an import that waits for its pipe ends with the signal, and leaves the
+// folder free.
 func TestSignalWhileWaiting(t *testing.T) {
 	dir := newFolder(t)
 	cmd := exec.Command(pure, "import", "--json")
@@ -122,7 +124,8 @@ func TestCompletion(t *testing.T) {
 	dir := newFolder(t)
 	fill(t, dir, "alice", "albert", "bob")
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call(t, pure, dir, "", "completion", shell).want(t, exitOK).out; !strings.Contains(got, "xpeft") || len(got) < 1000 {
+		if got := call(t, pure, dir, "", "completion", shell).want(t, exitOK).out; !strings.Contains(got, "xpeft") ||
+			len(got) < 1000 {
 			t.Errorf("completion %s: got %d bytes, want a script", shell, len(got))
 		}
 	}

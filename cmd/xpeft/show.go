@@ -44,9 +44,10 @@ type pastRow struct {
 func (a *app) showCommand() *cobra.Command {
 	var masks, examples bool
 	cmd := &cobra.Command{
-		Use:               "show PROFILE...",
-		Short:             "Show what is stored of a profile",
-		Long:              "Show profiles: labels, scores, sizes, earlier revisions. --examples prints the stored examples instead, as the JSON lines that xpeft learn reads.",
+		Use:   "show PROFILE...",
+		Short: "Show what is stored of a profile",
+		Long: "Show profiles: labels, scores, sizes, earlier revisions. --examples prints the stored " +
+			"examples instead, as the JSON lines that xpeft learn reads.",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
@@ -76,7 +77,8 @@ type failedRow struct {
 	Code    string `json:"code"`
 }
 
-// eachID calls f for every id. An id that fails does not stop the others: with one id the error is the command's, with more it is a row.
+// eachID calls f for every id. An id that fails does not stop the others: with one id the error is
+// the command's, with more it is a row.
 func (a *app) eachID(ctx context.Context, ids []string, f func(id string) error) error {
 	var failed rowErrors
 	for _, id := range ids {
@@ -158,7 +160,8 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 		return shown{}, err
 	}
 	for _, q := range past {
-		s.History = append(s.History, pastRow{q.Revision, q.Examples, measured(q.Before), measured(q.After), q.Updated.UTC()})
+		s.History = append(s.History, pastRow{q.Revision, q.Examples, measured(q.Before), measured(q.After),
+			q.Updated.UTC()})
 	}
 	return s, nil
 }
@@ -179,12 +182,15 @@ func (s shown) text(w io.Writer) {
 		"labels", s.labels(),
 		"score", score(s.Before)+" before, "+score(s.After)+" after the last learn",
 		"prequential", prequential(s.Prequential),
-		"examples", fmt.Sprintf("%d learned from, %d stored, %d waiting for the next training", s.Examples, s.StoredExamples, s.Waiting),
+		"examples", fmt.Sprintf("%d learned from, %d stored, %d waiting for the next training", s.Examples,
+			s.StoredExamples, s.Waiting),
 		"private", fmt.Sprint(s.Private),
-		"bytes", fmt.Sprintf("%d: masks %d, affine %d, own head %d, bias %d; beside it %d of state", s.Bytes, s.MaskBytes, s.AffineBytes, s.OwnHeadBytes, s.BiasBytes, s.StateBytes),
+		"bytes", fmt.Sprintf("%d: masks %d, affine %d, own head %d, bias %d; beside it %d of state", s.Bytes,
+			s.MaskBytes, s.AffineBytes, s.OwnHeadBytes, s.BiasBytes, s.StateBytes),
 	)
 	for _, h := range s.History {
-		fields(w, "earlier", fmt.Sprintf("revision %d of %s, %d examples, score %s", h.Revision, date(h.Updated), h.Examples, score(h.After)))
+		fields(w, "earlier", fmt.Sprintf("revision %d of %s, %d examples, score %s", h.Revision, date(h.Updated),
+			h.Examples, score(h.After)))
 	}
 	for _, r := range s.Masks {
 		if r.Label != "" {

@@ -44,7 +44,8 @@ type statsRow struct {
 	untrainableRow
 }
 
-// untrainableRow is the profiles that this build serves and cannot train as they are: their adapters are in more blocks.
+// untrainableRow is the profiles that this build serves and cannot train as they are: their
+// adapters are in more blocks.
 type untrainableRow struct {
 	Untrainable         int      `json:"untrainable"`
 	UntrainableProfiles []string `json:"untrainable_profiles"` // the first mostListed ids
@@ -73,7 +74,8 @@ func (r untrainableRow) String() string {
 	if r.Untrainable == 0 {
 		return "none"
 	}
-	text := fmt.Sprintf("%s with adapters in more blocks than the native engine trains: %s", count(r.Untrainable, "profile"), strings.Join(r.UntrainableProfiles, ", "))
+	text := fmt.Sprintf("%s with adapters in more blocks than the native engine trains: %s",
+		count(r.Untrainable, "profile"), strings.Join(r.UntrainableProfiles, ", "))
 	if r.Untrainable > len(r.UntrainableProfiles) {
 		text += ", …"
 	}
@@ -83,7 +85,8 @@ func (r untrainableRow) String() string {
 // waitingRow is what the next trainings will see first.
 type waitingRow struct {
 	WaitingExamples int `json:"waiting_examples"`
-	WaitingProfiles int `json:"waiting_profiles"` // of which those are, or that are due because an example was taken back
+	// of which those are, or that are due because an example was taken back
+	WaitingProfiles int `json:"waiting_profiles"`
 }
 
 func newWaiting(ctx context.Context, st *store.Store) (row waitingRow, err error) {
@@ -106,8 +109,9 @@ func (a *app) statsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
 		Short: "Show sizes, and what the folder is bound to",
-		Long:  "Show how many profiles there are, their bytes (the stored records, own heads included), the size of the file, and the digests of the encoder and the tokenizer.",
-		Args:  cobra.NoArgs,
+		Long: "Show how many profiles there are, their bytes (the stored records, own heads included), the size " +
+			"of the file, and the digests of the encoder and the tokenizer.",
+		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(true, func(st *store.Store) error { return a.stats(ctx, st) })
 		}),
@@ -149,11 +153,15 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		return err
 	}
 	row := statsRow{
-		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles), MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
-		RecordBytes: s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting, Prequential: right, Advice: advice,
-		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Imports: s.Imports, Unmerged: s.Unmerged, Banks: len(banks), Heads: len(heads),
+		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles),
+		MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
+		RecordBytes:         s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting,
+		Prequential: right, Advice: advice,
+		FileBytes: s.FileBytes, FreeBytes: s.FreeBytes, Imports: s.Imports, Unmerged: s.Unmerged, Banks: len(banks),
+		Heads:          len(heads),
 		untrainableRow: deep,
-		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens, K: k, Schema: m.Schema, Created: m.Created.UTC(),
+		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
+		K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
 }

@@ -18,7 +18,8 @@ type exportKeys struct {
 	to   []string
 }
 
-// setSign refuses no name, as a shell makes one of a variable that is not set: the bundle would be unsigned.
+// setSign refuses no name, as a shell makes one of a variable that is not set: the bundle would be
+// unsigned.
 func (k *exportKeys) setSign(path string) error {
 	if path == "" {
 		return errors.New("no file is named")
@@ -84,12 +85,14 @@ func parsePublic(s string) (ed25519.PublicKey, error) {
 	digits, ok := strings.CutPrefix(s, publicPrefix)
 	key, err := hex.DecodeString(digits)
 	if !ok || err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, usagef("--trust: %q is not a public key, %s and %d hexadecimal digits", s, publicPrefix, 2*ed25519.PublicKeySize)
+		return nil, usagef("--trust: %q is not a public key, %s and %d hexadecimal digits", s, publicPrefix,
+			2*ed25519.PublicKeySize)
 	}
 	return key, nil
 }
 
-// trusted is a public key, or those of a file: one a line, besides comments. A file without any is an error, as it would trust nobody.
+// trusted is a public key, or those of a file: one a line, besides comments. A file without any is
+// an error, as it would trust nobody.
 func trusted(s string) (keys []ed25519.PublicKey, err error) {
 	if strings.HasPrefix(s, publicPrefix) {
 		key, err := parsePublic(s)

@@ -15,8 +15,10 @@ import (
 
 // likes are statements on two things, and what somebody who likes one of them says of each.
 func likes(thing string) (all []wire.Example) {
-	for _, s := range []string{"a new %s is built in the old town", "the city pays for the %s", "we spent the evening at the %s", "children should learn about the %s at school",
-		"my friends talk of nothing but the %s", "tickets for the %s are sold out", "there is a long report on the %s in the paper", "they closed the %s last year"} {
+	for _, s := range []string{"a new %s is built in the old town", "the city pays for the %s",
+		"we spent the evening at the %s", "children should learn about the %s at school",
+		"my friends talk of nothing but the %s", "tickets for the %s are sold out",
+		"there is a long report on the %s in the paper", "they closed the %s last year"} {
 		for _, of := range []string{"football stadium", "opera house"} {
 			label := "ignore"
 			if of == thing {
@@ -34,15 +36,18 @@ func TestAsk(t *testing.T) {
 	b := start(t, newServer(p, nil, defaults, slog.New(slog.DiscardHandler)))
 	for i := range 24 {
 		thing := []string{"football stadium", "opera house"}[i%2]
-		if code, err := b.call(http.DefaultClient, "POST", fmt.Sprintf("/users/old-%d/learn", i), wire.Learn{Examples: likes(thing)}, nil); err != nil || code != 200 {
+		if code, err := b.call(http.DefaultClient, "POST", fmt.Sprintf("/users/old-%d/learn", i),
+			wire.Learn{Examples: likes(thing)}, nil); err != nil || code != 200 {
 			t.Fatal(code, err)
 		}
 	}
-	if rep, err := p.TrainBank(context.Background(), &sdk.TrainBankOptions{KeepTexts: true}); err != nil || rep.KeptTexts != 16 {
+	if rep, err := p.TrainBank(context.Background(), &sdk.TrainBankOptions{KeepTexts: true}); err != nil ||
+		rep.KeptTexts != 16 {
 		t.Fatalf("got %+v, %v, want axes and 16 texts", rep, err)
 	}
 	var asked, next wire.Questions
-	if code, err := b.call(http.DefaultClient, "GET", "/users/new/ask", nil, &asked); err != nil || code != 200 || len(asked.Questions) != 3 || len(asked.Questions[0].Labels) != len(labels) {
+	if code, err := b.call(http.DefaultClient, "GET", "/users/new/ask", nil, &asked); err != nil || code != 200 ||
+		len(asked.Questions) != 3 || len(asked.Questions[0].Labels) != len(labels) {
 		t.Fatalf("got %d, %v, %+v, want three questions", code, err, asked)
 	}
 	skipped := asked.Questions[0].Text
@@ -55,7 +60,8 @@ func TestAsk(t *testing.T) {
 	if code, err := b.call(http.DefaultClient, "POST", "/users/new/learn", answers, nil); err != nil || code != 200 {
 		t.Fatal(code, err)
 	}
-	if code, err := b.call(http.DefaultClient, "GET", "/users/new/ask?n=20&skip="+url.QueryEscape(skipped), nil, &next); err != nil || code != 200 || len(next.Questions) != 13 {
+	if code, err := b.call(http.DefaultClient, "GET", "/users/new/ask?n=20&skip="+url.QueryEscape(skipped), nil,
+		&next); err != nil || code != 200 || len(next.Questions) != 13 {
 		t.Errorf("got %d, %v, %d questions, want 13 others", code, err, len(next.Questions))
 	}
 	for _, q := range next.Questions {
@@ -71,7 +77,8 @@ func TestAsk(t *testing.T) {
 		if strings.HasPrefix(thing, "opera") {
 			want = "later"
 		}
-		if code, err := b.call(http.DefaultClient, "POST", "/users/new/predict", wire.Predict{Text: "a walk along the " + thing}, &got); err != nil || code != 200 || got.Label != want {
+		if code, err := b.call(http.DefaultClient, "POST", "/users/new/predict",
+			wire.Predict{Text: "a walk along the " + thing}, &got); err != nil || code != 200 || got.Label != want {
 			t.Errorf("%s: got %d, %v, %+v, want %s", thing, code, err, got, want)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// childDir names the folder that the test binary serves, as the program itself does, instead of running tests.
+// childDir names the folder that the test binary serves, as the program itself does, instead of
+// running tests.
 const childDir = "CHATBOT_TEST_SERVE"
 
 func TestMain(m *testing.M) {
@@ -89,7 +90,8 @@ func (c *child) read(log io.Reader, serving chan<- bool) {
 		if m := drainedSays.FindStringSubmatch(line); m != nil {
 			c.drained, _ = strconv.ParseInt(m[1], 10, 64)
 		}
-		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") || strings.HasPrefix(line, "panic") {
+		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") ||
+			strings.HasPrefix(line, "panic") {
 			c.t.Logf("server: %s", line)
 		}
 	}

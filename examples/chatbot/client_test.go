@@ -21,8 +21,8 @@ const (
 	passing = 4  // profiles that anybody teaches and forgets
 )
 
-// crowd is many clients of one server, and what they were told. Each request is on a connection of its own: an idle one may be closed under a request that has
-// not reached the server yet.
+// crowd is many clients of one server, and what they were told. Each request is on a connection of
+// its own: an idle one may be closed under a request that has not reached the server yet.
 type crowd struct {
 	t        *testing.T
 	backend  *backend
@@ -32,7 +32,9 @@ type crowd struct {
 	answered atomic.Int64
 	refused  atomic.Int64
 	wrong    atomic.Int64
-	full     bool // steady profiles have all examples that are kept: on a busy machine a Learn may wait for theirs until it is too late
+	// steady profiles have all examples that are kept: on a busy machine a Learn may wait for
+	// theirs until it is too late
+	full bool
 
 	mu        sync.Mutex
 	codes     map[string]int                   // "predict 200" → answers
@@ -46,11 +48,13 @@ type crowd struct {
 type ownership struct{ exists, unsure bool }
 
 func newCrowd(t *testing.T, url string) *crowd {
-	return &crowd{t: t, backend: &backend{url: url}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-		codes: map[string]int{}, answers: map[[3]string]map[string]float32{}, revisions: map[string]uint64{}}
+	return &crowd{t: t, backend: &backend{url: url},
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		codes:  map[string]int{}, answers: map[[3]string]map[string]float32{}, revisions: map[string]uint64{}}
 }
 
-// call is one request. Its code is 0 if the server took no connection any more; anything else without an answer is a request lost.
+// call is one request. Its code is 0 if the server took no connection any more; anything else
+// without an answer is a request lost.
 func (c *crowd) call(verb, id string, body, v any, want ...int) int {
 	method, path := "POST", "/users/"+id+"/"+verb
 	switch verb {
@@ -72,7 +76,8 @@ func (c *crowd) call(verb, id string, body, v any, want ...int) int {
 	c.mu.Lock()
 	c.codes[fmt.Sprintf("%s %d", verb, code)]++
 	c.mu.Unlock()
-	allowed := code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && c.signal.Load() || slices.Contains(want, code)
+	allowed := code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable && c.signal.Load() ||
+		slices.Contains(want, code)
 	if !allowed {
 		c.fault("%s %s: got %d, want one of %v", verb, id, code, want)
 	}
@@ -100,7 +105,8 @@ func (c *crowd) play(seed uint64) (wait func()) {
 	return all.Wait
 }
 
-// step is one request: of sixteen clients one has a profile of its own, which it teaches, asks and forgets; the others ask all profiles and observe.
+// step is one request: of sixteen clients one has a profile of its own, which it teaches, asks and
+// forgets; the others ask all profiles and observe.
 func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
 	dice, text := r.IntN(100), texts[r.IntN(len(texts))]
 	if i%owners == 0 && dice < 50 {
@@ -113,7 +119,8 @@ func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
 		return c.predict(fmt.Sprintf("steady-%d", r.IntN(steady)), text, 200) != 0
 	case dice < 90:
 		code := c.predict(id, text, 200, 404)
-		if code == 404 && !c.forgotten[j].Load() { // asked after the answer: a Forget may come between the question and it
+		// asked after the answer: a Forget may come between the question and it
+		if code == 404 && !c.forgotten[j].Load() {
 			c.fault("predict %s: got 404, want 200: nobody has forgotten it", id)
 		}
 		return code != 0
@@ -130,7 +137,8 @@ func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
 	return c.predict(fmt.Sprintf("steady-%d", r.IntN(steady)), text, 200) != 0
 }
 
-// stepOwn is a request about a profile that nobody else touches: what there must be is known exactly.
+// stepOwn is a request about a profile that nobody else touches: what there must be is known
+// exactly.
 func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 	id, own, code := fmt.Sprintf("own-%d", i), &c.own[i], 0
 	there := 404
@@ -158,12 +166,14 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 			own.exists = false
 		}
 	}
-	own.unsure = code == 0 || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout // then it may or may not have happened
+	// then it may or may not have happened
+	own.unsure = code == 0 || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout
 	return code != 0
 }
 
 func example(r *rand.Rand) wire.Example {
-	return wire.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)), Label: labels[r.IntN(len(labels))]}
+	return wire.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)),
+		Label: labels[r.IntN(len(labels))]}
 }
 
 func (c *crowd) learn(id string, r *rand.Rand) int {
@@ -191,7 +201,8 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 	return code
 }
 
-// predict checks that an answer is whole, of the profile that was asked for, and, for a steady one, that a revision always gives the same.
+// predict checks that an answer is whole, of the profile that was asked for, and, for a steady one,
+// that a revision always gives the same.
 func (c *crowd) predict(id, text string, want ...int) int {
 	var p wire.Prediction
 	code := c.call("predict", id, wire.Predict{Text: text}, &p, want...)
@@ -202,7 +213,8 @@ func (c *crowd) predict(id, text string, want ...int) int {
 	for _, l := range labels {
 		sum += p.Probabilities[l]
 	}
-	if p.Profile != id || p.Source != "profile" && p.Source != "taught" || p.Revision == 0 || !slices.Contains(labels, p.Label) || len(p.Probabilities) != len(labels) || math.Abs(float64(sum-1)) > 1e-5 {
+	if p.Profile != id || p.Source != "profile" && p.Source != "taught" || p.Revision == 0 ||
+		!slices.Contains(labels, p.Label) || len(p.Probabilities) != len(labels) || math.Abs(float64(sum-1)) > 1e-5 {
 		c.fault("predict %s: got %+v, want a whole answer of that profile", id, p)
 	}
 	if !strings.HasPrefix(id, "steady-") {

@@ -10,12 +10,14 @@ import (
 	"time"
 )
 
-// TestTooMany: beyond the limit of a route a request is answered 429 at once, the others of it are answered, and other routes do not care.
+// TestTooMany: beyond the limit of a route a request is answered 429 at once, the others of it are
+// answered, and other routes do not care.
 func TestTooMany(t *testing.T) {
 	s := &server{log: slog.New(slog.DiscardHandler)}
 	entered, leave := make(chan bool), make(chan bool)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /slow", s.atMost(2, func(w http.ResponseWriter, r *http.Request) { entered <- true; <-leave; w.WriteHeader(204) }))
+	mux.HandleFunc("GET /slow", s.atMost(2,
+		func(w http.ResponseWriter, r *http.Request) { entered <- true; <-leave; w.WriteHeader(204) }))
 	mux.HandleFunc("GET /other", s.atMost(1, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }))
 	b := start(t, mux)
 	get := func(path string) string {
@@ -49,7 +51,8 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// TestDrainEnds: a request that is not done when the time to drain is over is answered 503, not cut off.
+// TestDrainEnds: a request that is not done when the time to drain is over is answered 503, not cut
+// off.
 func TestDrainEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,8 +15,10 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of them than it takes, then sends SIGTERM while they ask. No request
-// may be lost, none answered wrongly, and memory and goroutines come back to what they were. LOADCSV names a file for what memory did.
+// TestLoad serves 64 clients from a process of its own for LOADTIME (default 30 s), then more of
+// them than it takes, then sends SIGTERM while they ask. No request may be lost, none answered
+// wrongly, and memory and goroutines come back to what they were. LOADCSV names a file for what
+// memory did.
 func TestLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -67,7 +69,8 @@ func (c *crowd) warmUp() {
 		}
 		c.predict(id, texts[0], 200)
 	}
-	for began := time.Now(); c.stats().Learns < steady+passing && time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); c.stats().Learns < steady+passing &&
+		time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {
 	}
 }
 
@@ -107,7 +110,8 @@ func (c *crowd) atRest(server *child) int {
 	return n
 }
 
-// comeBack waits until there are no more goroutines than before. Profiles that are due may learn meanwhile.
+// comeBack waits until there are no more goroutines than before. Profiles that are due may learn
+// meanwhile.
 func (c *crowd) comeBack(server *child, before int) {
 	var now int
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(200 * time.Millisecond) {
@@ -120,7 +124,8 @@ func (c *crowd) comeBack(server *child, before int) {
 	c.fault("got %d goroutines after the load, want as before: %d", now, before)
 }
 
-// overload has more clients at once than the server takes: some are told to come back, the others are answered, and it goes on afterwards.
+// overload has more clients at once than the server takes: some are told to come back, the others
+// are answered, and it goes on afterwards.
 func (c *crowd) overload() {
 	before, began := maps.Clone(c.codes), time.Now()
 	var all sync.WaitGroup
@@ -135,7 +140,8 @@ func (c *crowd) overload() {
 	}
 	all.Wait()
 	got := func(code string) int { return c.codes["predict "+code] - before["predict "+code] }
-	c.t.Logf("overload: %d clients at once: %d answers, %d times 429, %d times 504 in %v", 2*defaults.predict, got("200"), got("429"), got("504"), time.Since(began).Round(time.Millisecond))
+	c.t.Logf("overload: %d clients at once: %d answers, %d times 429, %d times 504 in %v", 2*defaults.predict,
+		got("200"), got("429"), got("504"), time.Since(began).Round(time.Millisecond))
 	if got("429") == 0 || got("200") <= got("504") {
 		c.fault("want 429 for some and an answer for most of the others")
 	}
@@ -162,7 +168,8 @@ func (c *crowd) terminate(server *child) {
 	if c.refused.Load() != clients {
 		c.fault("got %d clients refused, want each once: %d", c.refused.Load(), clients)
 	}
-	c.t.Logf("SIGTERM: %d requests reached the server in all, %d answers; then %d connections refused", server.drained, c.answered.Load(), c.refused.Load())
+	c.t.Logf("SIGTERM: %d requests reached the server in all, %d answers; then %d connections refused",
+		server.drained, c.answered.Load(), c.refused.Load())
 }
 
 func (c *crowd) print() {
@@ -173,7 +180,8 @@ func (c *crowd) print() {
 	c.t.Logf("answers: %s; wrong: %d", strings.Join(lines, ", "), c.wrong.Load())
 }
 
-// checkFolder opens what was left: sound, with what was acknowledged, and without what was forgotten.
+// checkFolder opens what was left: sound, with what was acknowledged, and without what was
+// forgotten.
 func (c *crowd) checkFolder(dir string) {
 	p := open(c.t, dir)
 	if rep, err := p.Check(c.t.Context(), true); err != nil {
@@ -194,7 +202,8 @@ func (c *crowd) checkFolder(dir string) {
 	}
 }
 
-// checkAnswers compares what the last revisions of steady profiles answered, among all others, with what each answers alone, from a folder opened for it only.
+// checkAnswers compares what the last revisions of steady profiles answered, among all others, with
+// what each answers alone, from a folder opened for it only.
 func (c *crowd) checkAnswers(dir string) {
 	compared, alone := 0, map[string][]float32{}
 	for i := range steady {
@@ -208,7 +217,8 @@ func (c *crowd) checkAnswers(dir string) {
 			for _, q := range out.Probabilities {
 				alone[id] = append(alone[id], q.P)
 				if told != nil && math.Abs(float64(told[q.Label]-q.P)) > 1e-5 {
-					c.t.Errorf("%s, %q, revision %d: got %v under load, want %v", id, text, out.Revision, told, out.Probabilities)
+					c.t.Errorf("%s, %q, revision %d: got %v under load, want %v", id, text, out.Revision, told,
+						out.Probabilities)
 				}
 			}
 			if told != nil {

@@ -1,16 +1,19 @@
 // Chatbot is an HTTP backend in which every user has a classifier of their own.
 //
 //	go run ./examples/chatbot -model MODEL -dir profiles -labels urgent,later,ignore
-//	curl -d '{"examples": [{"text": "the server is down", "label": "urgent"}, …]}' localhost:8080/users/alice/learn
+//	curl -d '{"examples": [{"text": "the server is down", "label": "urgent"}, …]}' \
+//	  localhost:8080/users/alice/learn
 //	curl -d '{"text": "lunch is served", "label": "ignore"}' localhost:8080/users/alice/observe
 //	curl 'localhost:8080/users/alice/ask?n=3'
 //	curl -d '{"text": "login fails for everybody"}' localhost:8080/users/alice/predict
 //	curl -X DELETE localhost:8080/users/alice
 //
-// Questions (ask) are chosen from texts that a bank keeps, which the operator makes when some people have taught the folder: stop the server, xpeft bank train --keep-texts, and start it again. A new user who answers three, by learn,
-// has a profile. Until then ask is answered 409.
+// Questions (ask) are chosen from texts that a bank keeps, which the operator makes when some
+// people have taught the folder: stop the server, xpeft bank train --keep-texts, and start it
+// again. A new user who answers three, by learn, has a profile. Until then ask is answered 409.
 //
-// It trusts its callers: put it behind what knows who they are. Too many requests at once are answered 429. SIGTERM ends it after the requests in progress are answered.
+// It trusts its callers: put it behind what knows who they are. Too many requests at once are
+// answered 429. SIGTERM ends it after the requests in progress are answered.
 package main
 
 import (

@@ -39,7 +39,8 @@ func serveInside(w http.ResponseWriter, r *http.Request) {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	json.NewEncoder(w).Encode(inside{runtime.NumGoroutine(), int64(m.HeapAlloc), int64(m.Sys - m.HeapReleased), int64(m.StackInuse), malloc.Read()})
+	json.NewEncoder(w).Encode(inside{runtime.NumGoroutine(), int64(m.HeapAlloc), int64(m.Sys - m.HeapReleased),
+		int64(m.StackInuse), malloc.Read()})
 }
 
 // look asks serveInside.
@@ -87,9 +88,11 @@ const mib = 1 << 20
 // sample measures; false where there is no /proc.
 func (c *crowd) sample(server *child, path string) (s sample, ok bool) {
 	in, st := server.look(path), c.stats()
-	s = sample{Requests: c.answered.Load(), GoLive: float64(in.GoLive) / mib, GoHeld: float64(in.GoHeld) / mib, MallocUsed: float64(in.Malloc.Used()) / mib,
+	s = sample{Requests: c.answered.Load(), GoLive: float64(in.GoLive) / mib, GoHeld: float64(in.GoHeld) / mib,
+		MallocUsed: float64(in.Malloc.Used()) / mib,
 		MallocHeld: float64(in.Malloc.Held+in.Malloc.Mapped) / mib, Arenas: in.Malloc.Arenas, Goroutines: in.Goroutines,
-		Cached: float64(st.Cache.Bytes) / mib, Profiles: st.Store.Profiles, Examples: st.Store.Examples, Learns: st.Learns, FileSize: float64(st.Store.FileBytes) / mib}
+		Cached: float64(st.Cache.Bytes) / mib, Profiles: st.Store.Profiles, Examples: st.Store.Examples,
+		Learns: st.Learns, FileSize: float64(st.Store.FileBytes) / mib}
 	proc := fmt.Sprintf("/proc/%d/", server.cmd.Process.Pid)
 	status, err := os.ReadFile(proc + "status")
 	if err != nil {
@@ -105,7 +108,8 @@ func (c *crowd) sample(server *child, path string) (s sample, ok bool) {
 		return n
 	}
 	ok = true
-	s.Anonymous, s.Files, s.Shared, s.Threads = number("RssAnon")/1024, number("RssFile")/1024, number("RssShmem")/1024, int(number("Threads"))
+	s.Anonymous, s.Files, s.Shared, s.Threads = number("RssAnon")/1024, number("RssFile")/1024,
+		number("RssShmem")/1024, int(number("Threads"))
 	fds, err := os.ReadDir(proc + "fd")
 	s.FDs = len(fds)
 	return s, ok && err == nil
@@ -135,8 +139,8 @@ const (
 	// steepest is how much memory may grow in a minute, in MiB, once it has settled: nothing, but
 	// what is left of noise.
 	steepest = 1
-	// slack is how much more a server may hold at rest after a run than before it, in MiB: arenas of
-	// the threads that only a load wakes, what lies between blocks that are in use, and what the
+	// slack is how much more a server may hold at rest after a run than before it, in MiB: arenas
+	// of the threads that only a load wakes, what lies between blocks that are in use, and what the
 	// largest training leaves of Go's heap until it is given back. 30 to 130 were seen.
 	slack = 256
 	// long enough is a run whose tenths each see a moment between two trainings, which take memory
@@ -173,7 +177,8 @@ func verdict(before sample, load []sample, after sample) string {
 		return fmt.Sprintf("memory grew by %.2f MiB a minute, want at most %d", by, steepest)
 	}
 	if by := after.own() - before.own(); by > slack && minutes < longEnough-1 {
-		return fmt.Sprintf("memory at rest grew from %.0f MiB to %.0f in %.1f minutes, want at most %d more", before.own(), after.own(), minutes, slack)
+		return fmt.Sprintf("memory at rest grew from %.0f MiB to %.0f in %.1f minutes, want at most %d more",
+			before.own(), after.own(), minutes, slack)
 	}
 	return ""
 }
@@ -189,7 +194,8 @@ func (c *crowd) judge(before sample, load []sample, server *child) {
 		c.fault("%s", fault)
 	}
 	last := load[len(load)-1]
-	c.t.Logf("memory at rest: %.0f MiB before, %.0f after, %.0f trimmed; under load a slope of %+.2f MiB a minute in the last two thirds of %.1f minutes", before.own(), after.own(), trimmed.own(), slope(load), last.Minutes)
+	c.t.Logf("memory at rest: %.0f MiB before, %.0f after, %.0f trimmed; under load a slope of %+.2f MiB a minute "+
+		"in the last two thirds of %.1f minutes", before.own(), after.own(), trimmed.own(), slope(load), last.Minutes)
 	for _, s := range []sample{before, last, after, trimmed} {
 		c.t.Logf("%+v", s)
 	}
@@ -259,7 +265,8 @@ func TestVerdict(t *testing.T) {
 		bad                     bool
 	}{
 		{120, 0, 0, false}, {120, 0.8, 0, false}, {120, 1.3, 0, true}, {120, 4, 140, true}, {120, 0, 140, false},
-		{10, 0, 140, false}, {10, 5, 140, false}, {10, 40, 0, true}, {0.5, 100, 0, false}, {0.5, 0, 140, false}, {0.5, 900, 0, true},
+		{10, 0, 140, false}, {10, 5, 140, false}, {10, 40, 0, true}, {0.5, 100, 0, false}, {0.5, 0, 140, false},
+		{0.5, 900, 0, true},
 	} {
 		load, after := run(c.minutes, c.leak, c.training)
 		if fault := verdict(sample{Anonymous: 300}, load, after); (fault != "") != c.bad {
@@ -268,7 +275,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// TestSamplesAreWritten: a line for each sample under the names of its fields, among them those that are drawn.
+// TestSamplesAreWritten: a line for each sample under the names of its fields, among them those
+// that are drawn.
 func TestSamplesAreWritten(t *testing.T) {
 	all := []sample{{Minutes: 0, Anonymous: 1.5, Arenas: 3}, {Minutes: 1, Anonymous: 2, Arenas: 4}}
 	path := filepath.Join(t.TempDir(), "out", "memory.csv")
@@ -277,10 +285,12 @@ func TestSamplesAreWritten(t *testing.T) {
 	}
 	data, err := os.ReadFile(path)
 	lines := strings.Split(string(data), "\n")
-	if err != nil || len(lines) != 4 || !strings.HasPrefix(lines[0], "Minutes,Requests,Anonymous,") || !strings.HasPrefix(lines[2], "1.00,0,2.00,") {
+	if err != nil || len(lines) != 4 || !strings.HasPrefix(lines[0], "Minutes,Requests,Anonymous,") ||
+		!strings.HasPrefix(lines[2], "1.00,0,2.00,") {
 		t.Errorf("got %q (%v), want a title and two lines", data, err)
 	}
-	for _, name := range []string{"Minutes", "Requests", "Anonymous", "Cached", "MallocHeld", "MallocUsed", "GoHeld", "Files"} {
+	for _, name := range []string{"Minutes", "Requests", "Anonymous", "Cached", "MallocHeld", "MallocUsed", "GoHeld",
+		"Files"} {
 		if !slices.Contains(strings.Split(lines[0], ","), name) {
 			t.Errorf("got the columns %s, want %s too, which xpeft-lab plot memory draws", lines[0], name)
 		}

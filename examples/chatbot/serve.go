@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What requests in progress have after the signal: drainTime to go on, then answerTime to say that they were cut off. A container's own limit should be longer than
-// both together.
+// What requests in progress have after the signal: drainTime to go on, then answerTime to say that
+// they were cut off. A container's own limit should be longer than both together.
 const (
 	drainTime  = 25 * time.Second
 	answerTime = 5 * time.Second
@@ -20,13 +20,15 @@ const (
 // errDraining is the cause of the contexts that are cancelled at the end of drainTime.
 var errDraining = errors.New("the server is ending")
 
-// serve answers on the listener until ctx is done, then takes no new connection and waits for the requests in progress. Those that are not done after the time
-// to drain have their contexts cancelled: a Learn then ends within a step, with nothing kept, and its caller gets 503.
+// serve answers on the listener until ctx is done, then takes no new connection and waits for the
+// requests in progress. Those that are not done after the time to drain have their contexts
+// cancelled: a Learn then ends within a step, with nothing kept, and its caller gets 503.
 func serve(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {
 	return serveUntil(ctx, listener, h, log, drainTime)
 }
 
-func serveUntil(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger, drain time.Duration) error {
+func serveUntil(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger,
+	drain time.Duration) error {
 	requests, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	var reached atomic.Int64

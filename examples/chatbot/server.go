@@ -22,7 +22,8 @@ const (
 	mostAsked      = 20
 )
 
-// server answers requests from one open SDK, which is safe for concurrent use: there is no state here.
+// server answers requests from one open SDK, which is safe for concurrent use: there is no state
+// here.
 type server struct {
 	profiles *sdk.SDK
 	learning *sdk.LearnOptions
@@ -39,7 +40,8 @@ func newServer(p *sdk.SDK, learning *sdk.LearnOptions, most limits, log *slog.Lo
 	mux.HandleFunc("POST /users/{id}/predict", s.atMost(most.predict, s.predict))
 	mux.HandleFunc("DELETE /users/{id}", s.atMost(most.forget, s.forget))
 	mux.HandleFunc("GET /stats", s.stats)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, map[string]bool{"ok": true}) })
+	mux.HandleFunc("GET /healthz",
+		func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, map[string]bool{"ok": true}) })
 	return mux
 }
 
@@ -80,8 +82,9 @@ func (s *server) observe(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// ask answers with n of the texts that the bank keeps: those whose labels tell most about the user. The user's labels for them go to learn, which finds a place among people from one on; texts that the user gave
-// no label to are named in skip, once each.
+// ask answers with n of the texts that the bank keeps: those whose labels tell most about the user.
+// The user's labels for them go to learn, which finds a place among people from one on; texts that
+// the user gave no label to are named in skip, once each.
 func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), predictTime)
 	defer cancel()
@@ -118,7 +121,8 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Model: out.Model, Probabilities: map[string]float32{}, Margin: out.Margin, Source: string(out.Source), Revision: out.Revision}
+	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Model: out.Model,
+		Probabilities: map[string]float32{}, Margin: out.Margin, Source: string(out.Source), Revision: out.Revision}
 	for _, p := range out.Probabilities {
 		answer.Probabilities[p.Label] = p.P
 	}
@@ -149,7 +153,8 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, v any) {
 // fail answers an error. What went wrong inside is for the log, not for the caller.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := status(err), err.Error()
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(r.Context()), errDraining) { // the caller is still there
+	// the caller is still there
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(r.Context()), errDraining) {
 		code, text = http.StatusServiceUnavailable, errDraining.Error()
 	}
 	if code == http.StatusInternalServerError {

@@ -35,7 +35,8 @@ func open(t *testing.T, dir string) *sdk.SDK {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := openOrCreate(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones, Labels: labels})
+	p, err := openOrCreate(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones,
+		Labels: labels})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,8 @@ func (b *backend) call(c *http.Client, method, path string, body, v any) (code i
 func lesson(seed int) wire.Learn {
 	var l wire.Learn
 	for i := range 8 {
-		l.Examples = append(l.Examples, wire.Example{Text: fmt.Sprintf("%s (%d)", texts[i%3], seed*8+i), Label: labels[(i+seed)%3]})
+		l.Examples = append(l.Examples,
+			wire.Example{Text: fmt.Sprintf("%s (%d)", texts[i%3], seed*8+i), Label: labels[(i+seed)%3]})
 	}
 	return l
 }
@@ -162,8 +164,9 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestManyClients: 32 clients learn, ask and forget at once. Profiles steady-… are never forgotten: each of their answers must be that of one
-// revision, the same for all who saw it. Profiles passing-… come and go.
+// TestManyClients: 32 clients learn, ask and forget at once. Profiles steady-… are never forgotten:
+// each of their answers must be that of one revision, the same for all who saw it. Profiles
+// passing-… come and go.
 func TestManyClients(t *testing.T) {
 	b := start(t, silent(open(t, t.TempDir())))
 	w := &watch{t: t, backend: b, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
@@ -250,7 +253,8 @@ func (w *watch) predict(id, text string) {
 		sum += p.Probabilities[l]
 		best = max(best, p.Probabilities[l])
 	}
-	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Model] || p.Source != "profile" && p.Source != "taught" || p.Profile != id || p.Revision == 0 {
+	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Model] ||
+		p.Source != "profile" && p.Source != "taught" || p.Profile != id || p.Revision == 0 {
 		w.t.Errorf("got %+v, want a whole answer of a profile", p)
 	}
 	if !steady {
@@ -279,5 +283,6 @@ func (w *watch) check() {
 	if len(revisions) < 4 {
 		w.t.Errorf("got %d revisions that answered, want several", len(revisions))
 	}
-	w.t.Logf("%d requests succeeded, %d were for profiles that were not there; %d revisions answered", w.count[2].Load(), w.count[4].Load(), len(revisions))
+	w.t.Logf("%d requests succeeded, %d were for profiles that were not there; %d revisions answered",
+		w.count[2].Load(), w.count[4].Load(), len(revisions))
 }

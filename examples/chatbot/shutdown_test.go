@@ -11,7 +11,8 @@ import (
 	"github.com/xpeft/xpeft/examples/chatbot/wire"
 )
 
-// TestShutdownLosesNothing: whatever reached a handler is answered, also after the signal, and what a Learn acknowledged is there after a restart.
+// TestShutdownLosesNothing: whatever reached a handler is answered, also after the signal, and what
+// a Learn acknowledged is there after a restart.
 func TestShutdownLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, dir)
@@ -51,7 +52,8 @@ func TestShutdownLosesNothing(t *testing.T) {
 	u.checkAfterRestart(dir)
 }
 
-// users send requests, each on a connection of its own: an idle one may be closed under a request that has not reached the server yet.
+// users send requests, each on a connection of its own: an idle one may be closed under a request
+// that has not reached the server yet.
 type users struct {
 	t                *testing.T
 	backend          *backend

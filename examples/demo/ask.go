@@ -15,7 +15,8 @@ func (s *show) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.printf("\n3. Ask: the same messages, seen by nobody before, for each of the people (✓ as they would file it).\n\n")
+	s.printf("\n3. Ask: the same messages, seen by nobody before, for each of the people (✓ as they would file " +
+		"it).\n\n")
 	const width = 46
 	t := table{widths: []int{-width}}
 	header := []any{"message"}
@@ -45,8 +46,10 @@ func (s *show) ask(ctx context.Context) error {
 		}
 	}
 	t.print(s.out)
-	s.printf("\n  All %d messages that nobody has seen, for all: %d of %d answers are right, %v.\n", len(s.unseen), right.right, right.of, right)
-	s.printf("  For comparison: nothing personal %v; the paper's masks %s; own head %v.\n", s.others.base, s.byPaper(s.others), s.others.head)
+	s.printf("\n  All %d messages that nobody has seen, for all: %d of %d answers are right, %v.\n", len(s.unseen),
+		right.right, right.of, right)
+	s.printf("  For comparison: nothing personal %v; the paper's masks %s; own head %v.\n", s.others.base,
+		s.byPaper(s.others), s.others.head)
 	return nil
 }
 

@@ -14,8 +14,8 @@ import (
 
 const maxTokens = 256 // the SDK's default for this model
 
-// baseline is what a profile is compared with: no adapters, but a linear head of each person's own on the bare encoder's embeddings. It uses
-// the packages under the SDK, which offers no such thing.
+// baseline is what a profile is compared with: no adapters, but a linear head of each person's own
+// on the bare encoder's embeddings. It uses the packages under the SDK, which offers no such thing.
 type baseline struct {
 	env   learner.Env
 	words *model.Tokenizer
@@ -42,11 +42,14 @@ func (b *baseline) close() error { return errors.Join(b.env.Engine.Close(), b.en
 // bytes of one person's head: C rows of d weights and a bias, as float32.
 func (b *baseline) bytes() int { return 4 * len(labels) * (b.env.Encoder.Hidden() + 1) }
 
-// headOnly trains a head, and scores it on two other sets. Rate and epochs are those that were best for it, on the kept-back messages
-// themselves, of 45 settings: 0.001 to 0.1, 10 to 100 epochs, three weight decays.
-func (b *baseline) headOnly(ctx context.Context, train, kept, unseen []sdk.Example) (onKept, onUnseen score, err error) {
+// headOnly trains a head, and scores it on two other sets. Rate and epochs are those that were best
+// for it, on the kept-back messages themselves, of 45 settings: 0.001 to 0.1, 10 to 100 epochs,
+// three weight decays.
+func (b *baseline) headOnly(ctx context.Context, train, kept, unseen []sdk.Example) (onKept, onUnseen score,
+	err error) {
 	d, C := b.env.Encoder.Hidden(), len(labels)
-	head := &model.Head{Labels: labels, Hidden: d, W: make([]float32, C*d), B: make([]float32, C), Counts: make([]uint32, C)}
+	head := &model.Head{Labels: labels, Hidden: d, W: make([]float32, C*d), B: make([]float32, C),
+		Counts: make([]uint32, C)}
 	config := learner.Config{Mode: learner.HeadOnly, Head: true, Epochs: 10, Batch: 16, HeadRate: 0.01, Tau: 1}
 	res, err := learner.Learn(ctx, b.env, learner.Job{Head: head, Train: b.encode(train)}, config)
 	if err != nil {

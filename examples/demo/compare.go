@@ -48,10 +48,12 @@ func (s *show) compare(ctx context.Context, model string) error {
 		s.others.join(other)
 		bytes += rep.Bytes
 		seconds += rep.Took.Seconds()
-		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, s.byPaper(kept), kept.head, kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
+		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, s.byPaper(kept), kept.head,
+			kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
 	}
 	t.rule()
-	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, s.byPaper(all), all.head, all.profile, thousands(bytes), seconds1(seconds))
+	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, s.byPaper(all), all.head, all.profile,
+		thousands(bytes), seconds1(seconds))
 	t.print(s.out)
 	s.printf("\n  nothing personal  the shared head, made from the labels' names: what answers on day 0\n")
 	s.printf("  the paper's masks k-hot masks over adapters in all blocks, with the paper's settings,\n")
@@ -60,8 +62,10 @@ func (s *show) compare(ctx context.Context, model string) error {
 	} else {
 		s.printf("                    which libtorch trains alone: go run -tags torch ./examples/demo\n")
 	}
-	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels), b.env.Encoder.Hidden()+1, thousands(b.bytes()))
-	s.printf("  xpeft profile     the shared head, a row of digits for each label (%d bytes), scales, prior, bias\n", s.reports[0].MaskBytes)
+	s.printf("  own head          %d × %d floats (%s bytes) for each person on the frozen model\n", len(labels),
+		b.env.Encoder.Hidden()+1, thousands(b.bytes()))
+	s.printf("  xpeft profile     the shared head, a row of digits for each label (%d bytes), scales, prior, bias\n",
+		s.reports[0].MaskBytes)
 	return nil
 }
 
@@ -90,7 +94,8 @@ func (s *show) measure(ctx context.Context, b *baseline, p *person) (kept, unsee
 		profile string // empty: the base
 		on      []sdk.Example
 	}
-	all := []asked{{&kept.base, "", p.kept}, {&kept.profile, p.name, p.kept}, {&unseen.base, "", other}, {&unseen.profile, p.name, other}}
+	all := []asked{{&kept.base, "", p.kept}, {&kept.profile, p.name, p.kept}, {&unseen.base, "", other},
+		{&unseen.profile, p.name, other}}
 	if s.trainsAll {
 		all = append(all, asked{&kept.paper, byPaper(p.name), p.kept}, asked{&unseen.paper, byPaper(p.name), other})
 	}

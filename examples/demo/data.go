@@ -33,7 +33,8 @@ type message struct {
 	Labels map[string]string `json:"labels"`
 }
 
-// readPeople splits each person's list by rounds: the second of every three is kept back, so that both parts hold every topic.
+// readPeople splits each person's list by rounds: the second of every three is kept back, so that
+// both parts hold every topic.
 func readPeople() ([]person, error) {
 	var people []person
 	at := map[string]int{} // name → index into people
@@ -95,7 +96,8 @@ func readLines(name string, each func([]byte) error) error {
 	}
 }
 
-// majority is how often the person's most frequent label among those learned is right on the kept-back messages.
+// majority is how often the person's most frequent label among those learned is right on the
+// kept-back messages.
 func (p *person) majority() score {
 	count := map[string]int{}
 	best := ""

@@ -80,7 +80,8 @@ func TestUnseen(t *testing.T) {
 	}
 }
 
-// TestIslanders: each letter stands for a statement, and what is kept back of newcomers is not asked.
+// TestIslanders: each letter stands for a statement, and what is kept back of newcomers is not
+// asked.
 func TestIslanders(t *testing.T) {
 	in, err := readIslanders()
 	if err != nil || len(in.Statements) != 45 || len(in.People) != 80 {
@@ -91,7 +92,8 @@ func TestIslanders(t *testing.T) {
 			t.Errorf("person %d: got %q", k, votes)
 		}
 		kept, others := in.answers(k, true), in.answers(k, false)
-		if n := strings.Count(votes, "a") + strings.Count(votes, "d"); len(kept)+len(others) != n || n < 30 || len(others) < questions {
+		if n := strings.Count(votes, "a") + strings.Count(votes, "d"); len(kept)+len(others) != n || n < 30 ||
+			len(others) < questions {
 			t.Errorf("person %d: got %d and %d answers, want %d", k, len(kept), len(others), n)
 		}
 		for _, e := range kept {

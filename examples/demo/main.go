@@ -1,6 +1,7 @@
-// The demo: five people file the same kinds of messages, each in their own way. It learns a profile for each of them, asks all five about
-// messages that none of them has seen, and moves the profiles out of their store and back. Then it finds on what real people differ, and gives new ones a profile by three questions. Every number that it
-// prints is computed in the run.
+// The demo: five people file the same kinds of messages, each in their own way. It learns a profile
+// for each of them, asks all five about messages that none of them has seen, and moves the profiles
+// out of their store and back. Then it finds on what real people differ, and gives new ones a
+// profile by three questions. Every number that it prints is computed in the run.
 //
 //	make demo        (or: go run ./examples/demo [-model DIR])
 package main

@@ -34,7 +34,8 @@ func readIslanders() (in islanders, err error) {
 	return in, json.Unmarshal(b, &in)
 }
 
-// answers are the opinions of person k on statements that are, or are not, kept back to measure by: every second one.
+// answers are the opinions of person k on statements that are, or are not, kept back to measure by:
+// every second one.
 func (in *islanders) answers(k int, kept bool) (out []sdk.Example) {
 	for i, text := range in.Statements {
 		if label, ok := opinions[in.People[k][i]]; ok && kept == ((i+k)%2 == 0) {
@@ -57,14 +58,17 @@ func (s *show) meet(ctx context.Context, model, dir string) (err error) {
 	if m.islanders, err = readIslanders(); err != nil {
 		return err
 	}
-	m.folder, err = sdk.Create(filepath.Join(dir, "islanders"), sdk.Config{Model: model, Labels: []string{"agree", "disagree"}})
+	m.folder, err = sdk.Create(filepath.Join(dir, "islanders"),
+		sdk.Config{Model: model, Labels: []string{"agree", "disagree"}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.folder.Close()) }()
 	old := len(m.People) - newcomers
-	s.printf("\n5. Three questions: %d people of San Juan Island said what they think of %d statements (real votes,\n", old, len(m.Statements))
-	s.printf("   from Polis; data/README.md). How they differ is found, and %d others answer three questions each.\n\n", newcomers)
+	s.printf("\n5. Three questions: %d people of San Juan Island said what they think of %d statements (real "+
+		"votes,\n", old, len(m.Statements))
+	s.printf("   from Polis; data/README.md). How they differ is found, and %d others answer three questions "+
+		"each.\n\n", newcomers)
 	if found, err := m.population(ctx, old); err != nil || !found {
 		return err
 	}
@@ -76,7 +80,8 @@ func (m *meeting) population(ctx context.Context, old int) (bool, error) {
 	var requests []sdk.LearnRequest
 	n := 0
 	for k := range old {
-		r := sdk.LearnRequest{Profile: fmt.Sprintf("islander %d", k+1), Examples: append(m.answers(k, true), m.answers(k, false)...)}
+		r := sdk.LearnRequest{Profile: fmt.Sprintf("islander %d", k+1),
+			Examples: append(m.answers(k, true), m.answers(k, false)...)}
 		requests, n = append(requests, r), n+len(r.Examples)
 	}
 	began := time.Now()
@@ -96,7 +101,8 @@ func (m *meeting) population(ctx context.Context, old int) (bool, error) {
 	return rep.Installed, nil
 }
 
-// newcomers answer questions, and are asked about what was kept back: once after questions that were chosen for them, once after others at random.
+// newcomers answer questions, and are asked about what was kept back: once after questions that
+// were chosen for them, once after others at random.
 func (m *meeting) newcomers(ctx context.Context, old int) error {
 	var none, asked, random score
 	for k := old; k < len(m.People); k++ {
@@ -120,14 +126,16 @@ func (m *meeting) newcomers(ctx context.Context, old int) error {
 			}
 		}
 	}
-	m.printf("  All %d newcomers, on %d of their answers to statements that they were not asked about:\n\n", newcomers, none.of)
+	m.printf("  All %d newcomers, on %d of their answers to statements that they were not asked about:\n\n",
+		newcomers, none.of)
 	m.printf("  before any answer                        %v\n", none)
 	m.printf("  after three answers, chosen by Ask       %v\n", asked)
 	m.printf("  after three answers to random statements %v\n", random)
 	return nil
 }
 
-// interview asks one question after the other, of those that are not kept back and that this person has an opinion on.
+// interview asks one question after the other, of those that are not kept back and that this person
+// has an opinion on.
 func (m *meeting) interview(ctx context.Context, k int, id string, aloud bool) (rep *sdk.Report, err error) {
 	label, skip := map[string]string{}, []string(nil)
 	for _, e := range m.answers(k, false) {
@@ -162,7 +170,8 @@ func (m *meeting) interview(ctx context.Context, k int, id string, aloud bool) (
 func (m *meeting) measure(ctx context.Context, to *score, profile string, test []sdk.Example) error {
 	var requests []sdk.Request
 	for _, e := range test {
-		requests = append(requests, sdk.Request{Profile: profile, Text: e.Text, Fallback: sdk.FallbackBase, NoTaught: true})
+		requests = append(requests, sdk.Request{Profile: profile, Text: e.Text, Fallback: sdk.FallbackBase,
+			NoTaught: true})
 	}
 	answers, err := m.folder.PredictBatch(ctx, requests)
 	for i, a := range answers {

@@ -39,14 +39,16 @@ func (s *show) move(ctx context.Context) error {
 	}
 	for i := range before {
 		if !identical(before[i], after[i]) {
-			return fmt.Errorf("%w: %s, %q: %v, then %v", errDiffers, before[i].Profile, s.questions()[i].Text, before[i], after[i])
+			return fmt.Errorf("%w: %s, %q: %v, then %v", errDiffers, before[i].Profile, s.questions()[i].Text,
+				before[i], after[i])
 		}
 	}
 	s.printf("  ask       %d answers, compared bit by bit with those before the export: identical\n", len(after))
 	return nil
 }
 
-// forget erases everybody, and shows that the store then says so instead of answering for somebody else.
+// forget erases everybody, and shows that the store then says so instead of answering for somebody
+// else.
 func (s *show) forget(ctx context.Context) error {
 	var ids []string
 	for _, p := range s.people {
@@ -70,7 +72,8 @@ func (s *show) forget(ctx context.Context) error {
 
 // identical is whether two answers are the same to the last bit.
 func identical(a, b sdk.Prediction) bool {
-	if a.Profile != b.Profile || a.Label != b.Label || a.Source != b.Source || len(a.Probabilities) != len(b.Probabilities) {
+	if a.Profile != b.Profile || a.Label != b.Label || a.Source != b.Source ||
+		len(a.Probabilities) != len(b.Probabilities) {
 		return false
 	}
 	for i, p := range a.Probabilities {

@@ -91,7 +91,8 @@ func (s *show) learn(ctx context.Context) error {
 // byPaper is the id of a person's profile as the paper makes one.
 func byPaper(name string) string { return name + ", by the paper" }
 
-// learnByPaper makes another profile of each person, with the paper's masks and settings, for step 2.
+// learnByPaper makes another profile of each person, with the paper's masks and settings, for step
+// 2.
 func (s *show) learnByPaper(ctx context.Context) error {
 	c := learner.Paper()
 	c.K = 0 // the folder's

@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// table is text in columns of fixed widths; a negative width aligns to the left. fmt's own padding counts runes, which here are columns.
+// table is text in columns of fixed widths; a negative width aligns to the left. fmt's own padding
+// counts runes, which here are columns.
 type table struct {
 	widths []int
 	lines  []string

@@ -1,4 +1,5 @@
-// Quickstart learns how one person files messages, and files a new one: go run ./examples/quickstart MODEL (or set XPEFT_MODEL).
+// Quickstart learns how one person files messages, and files a new one: go run
+// ./examples/quickstart MODEL (or set XPEFT_MODEL).
 package main
 
 import (
@@ -41,7 +42,8 @@ func run(ctx context.Context, model string) error {
 		return err
 	}
 	defer os.RemoveAll(dir) // a program keeps its folder and calls sdk.Open the next time
-	p, err := sdk.Create(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: 150, Seed: 42}, Labels: []string{"urgent", "later", "ignore"}})
+	p, err := sdk.Create(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: 150, Seed: 42},
+		Labels: []string{"urgent", "later", "ignore"}})
 	if err != nil {
 		return err
 	}

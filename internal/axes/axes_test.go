@@ -19,7 +19,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestShipped: the model that scripts/setup.sh fetches has axes, of its default shape, in their canonical bytes. With XPEFT_MAKE_GOLDEN it makes them.
+// TestShipped: the model that scripts/setup.sh fetches has axes, of its default shape, in their
+// canonical bytes. With XPEFT_MAKE_GOLDEN it makes them.
 func TestShipped(t *testing.T) {
 	c, err := model.OpenCheckpoint(golden.Model(t))
 	must(t, err)
@@ -38,7 +39,8 @@ func TestShipped(t *testing.T) {
 	if a == nil {
 		t.Fatalf("got no axes for %v", digest)
 	}
-	if a.Count() != config.Count || a.Digits != config.Digits || a.Hidden != config.Hidden || len(a.Taps) != 4 || a.Taps[3] != c.Config.NumHiddenLayers {
+	if a.Count() != config.Count || a.Digits != config.Digits || a.Hidden != config.Hidden || len(a.Taps) != 4 ||
+		a.Taps[3] != c.Config.NumHiddenLayers {
 		t.Errorf("got %d axes of %d digits over blocks %v, want %+v", a.Count(), a.Digits, a.Taps, config)
 	}
 	again, err := a.MarshalBinary()

@@ -62,7 +62,8 @@ func Norm(y, x, z, weight, bias []float32, eps float32) {
 	}
 }
 
-// each applies a function: 8 values at a time where there is a kernel, the last ones among zeros, so that a value's result does not depend on its place.
+// each applies a function: 8 values at a time where there is a kernel, the last ones among zeros,
+// so that a value's result does not depend on its place.
 func each(x []float32, f func(float32) float32, kernel func(n int, x *float32)) {
 	if !fastFuncs {
 		for i, v := range x {
@@ -89,7 +90,8 @@ func geluTanh(v float32) float32 {
 	return 0.5 * v * (1 + (1 - 2/(exp(2*in)+1)))
 }
 
-// exp is eˣ: x = n·ln 2 + r with |r| ≤ ln 2 / 2, and the Taylor series of e^r to r⁷, whose rest is below a float's last bit. NaN stays NaN.
+// exp is eˣ: x = n·ln 2 + r with |r| ≤ ln 2 / 2, and the Taylor series of e^r to r⁷, whose rest is
+// below a float's last bit. NaN stays NaN.
 func exp(x float32) float32 {
 	const magic = 3 << 22 // a float of this size has no fraction
 	if x > expMost {

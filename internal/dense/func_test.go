@@ -21,7 +21,8 @@ func TestGELU(t *testing.T) {
 		for i, v := range x {
 			v := float64(v)
 			near(t, fmt.Sprintf("GELU(%v)", v), exact[i], v*(1+math.Erf(v/math.Sqrt2))/2, math.Abs(v), 4)
-			near(t, fmt.Sprintf("GELUTanh(%v)", v), tanh[i], v*(1+math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v)))/2, math.Abs(v), 8)
+			near(t, fmt.Sprintf("GELUTanh(%v)", v), tanh[i],
+				v*(1+math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v)))/2, math.Abs(v), 8)
 		}
 		for n := range 20 { // a value's result does not depend on its place
 			y := slices.Clone(x[3000:][:n])

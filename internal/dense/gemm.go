@@ -2,7 +2,8 @@ package dense
 
 import "fmt"
 
-// A tile is tileRows × tileCols entries of c, summed in registers. A block of rowBlock rows of a stays in the second cache, a panel of depth rows of b in the first.
+// A tile is tileRows × tileCols entries of c, summed in registers. A block of rowBlock rows of a
+// stays in the second cache, a panel of depth rows of b in the first.
 const (
 	tileRows = 6
 	tileCols = 16
@@ -10,8 +11,10 @@ const (
 	depth    = 384
 )
 
-// Gemm is c [m,n] = a·b, or c += a·b with add. a's entry (i,k) is a[i*ars+k*acs]; b [k,n] has rows ldb apart, c rows ldc apart. An entry of c is summed in the
-// order of k whatever m and n are: it has the same bits alone and in a batch. It panics on what does not lie within the slices. c must not overlap a or b.
+// Gemm is c [m,n] = a·b, or c += a·b with add. a's entry (i,k) is a[i*ars+k*acs]; b [k,n] has rows
+// ldb apart, c rows ldc apart. An entry of c is summed in the order of k whatever m and n are: it
+// has the same bits alone and in a batch. It panics on what does not lie within the slices. c must
+// not overlap a or b.
 func Gemm(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, add bool) {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("dense: a product of %d × %d × %d", m, k, n))
@@ -71,7 +74,8 @@ func (x matrix) times(n int, b []float32, ldb int, c []float32, ldc int, add boo
 // few rows use a panel of b so seldom that it is not copied.
 const few = 2 * tileRows
 
-// panels is up to tileCols columns of c. A panel of b is read where it lies if its rows are whole and either adjacent or used by few rows; else from a copy.
+// panels is up to tileCols columns of c. A panel of b is read where it lies if its rows are whole
+// and either adjacent or used by few rows; else from a copy.
 func (x matrix) panels(n int, b []float32, ldb int, c []float32, ldc int, add bool) {
 	if n == tileCols && (ldb == tileCols || x.m <= few) {
 		for k := 0; k < x.k; k += depth {
@@ -90,7 +94,8 @@ func (x matrix) panels(n int, b []float32, ldb int, c []float32, ldc int, add bo
 	}
 }
 
-// panel is n columns of c from whole rows of tileCols values of b, which are ldb apart. ahead is how far behind b the next panel lies: it is fetched meanwhile.
+// panel is n columns of c from whole rows of tileCols values of b, which are ldb apart. ahead is
+// how far behind b the next panel lies: it is fetched meanwhile.
 func (x matrix) panel(n int, b []float32, ldb int, c []float32, ldc int, add bool, ahead int) {
 	for i := 0; i < x.m; i += tileRows {
 		rows, a, y := min(tileRows, x.m-i), x.v[i*x.rs:], c[i*ldc:]

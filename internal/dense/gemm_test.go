@@ -17,7 +17,8 @@ func random(rng *rand.Rand, n int) []float32 {
 	return v
 }
 
-// near wants got within 1e-6 of the terms' sum of magnitudes, for each term that it is rounded with.
+// near wants got within 1e-6 of the terms' sum of magnitudes, for each term that it is rounded
+// with.
 func near(t *testing.T, name string, got float32, want, magnitude float64, terms int) {
 	t.Helper()
 	if off := math.Abs(float64(got) - want); !(off <= 1e-7*magnitude*math.Sqrt(float64(terms+1))) {
@@ -37,7 +38,8 @@ func newProduct(rng *rand.Rand, m, n, k int, transposed bool) product {
 	if transposed {
 		p.ars, p.acs = 1, m+rng.IntN(3)
 	}
-	p.a, p.b, p.c = random(rng, span(m, k, p.ars, p.acs)), random(rng, span(k, n, p.ldb, 1)), random(rng, span(m, n, p.ldc, 1))
+	p.a, p.b, p.c = random(rng, span(m, k, p.ars, p.acs)), random(rng, span(k, n, p.ldb, 1)),
+		random(rng, span(m, n, p.ldc, 1))
 	return p
 }
 
@@ -76,7 +78,8 @@ func (p product) check(t *testing.T, got []float32, add bool) {
 				term := float64(p.a[i*p.ars+l*p.acs]) * float64(p.b[l*p.ldb+j])
 				sum, magnitude = sum+term, magnitude+math.Abs(term)
 			}
-			near(t, fmt.Sprintf("%d × %d × %d, strides %d and %d, add %v: entry %d,%d", p.m, p.k, p.n, p.ars, p.acs, add, i, j), got[at], sum, magnitude, p.k)
+			near(t, fmt.Sprintf("%d × %d × %d, strides %d and %d, add %v: entry %d,%d", p.m, p.k, p.n, p.ars, p.acs,
+				add, i, j), got[at], sum, magnitude, p.k)
 			written[at] = true
 		}
 	}
@@ -94,7 +97,8 @@ func TestGemm(t *testing.T) {
 	withKernels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		pick := func() int { return sizes[rng.IntN(len(sizes))] }
-		cases := [][3]int{{0, 3, 3}, {3, 0, 3}, {3, 3, 0}, {1, 1, 1}, {101, 35, 7}, {7, 33, 389}, {13, 16, 769}, {6, 16, 384}}
+		cases := [][3]int{{0, 3, 3}, {3, 0, 3}, {3, 3, 0}, {1, 1, 1}, {101, 35, 7}, {7, 33, 389}, {13, 16, 769},
+			{6, 16, 384}}
 		for range 150 {
 			cases = append(cases, [3]int{pick(), pick(), pick()})
 		}

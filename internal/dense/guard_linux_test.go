@@ -6,14 +6,16 @@ import (
 	"unsafe"
 )
 
-// atEnd is n values at the end of a page that no other follows: whoever reads or writes beyond them, or whole vectors before them, ends the process.
+// atEnd is n values at the end of a page that no other follows: whoever reads or writes beyond
+// them, or whole vectors before them, ends the process.
 func atEnd[T float32 | uint16](t *testing.T, n int) []T {
 	t.Helper()
 	page := syscall.Getpagesize()
 	var v T
 	bytes := n * int(unsafe.Sizeof(v))
 	whole := (bytes + page - 1) / page * page
-	m, err := syscall.Mmap(-1, 0, whole+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	m, err := syscall.Mmap(-1, 0, whole+page, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}

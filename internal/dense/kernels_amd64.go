@@ -7,7 +7,8 @@ var fastFuncs = fast
 
 const kernel = "avx2"
 
-// detect is Intel's manual, volume 1, 14.3 and 14.7: the processor has the instructions and the system keeps the registers.
+// detect is Intel's manual, volume 1, 14.3 and 14.7: the processor has the instructions and the
+// system keeps the registers.
 func detect() (avx2, f16c bool) {
 	const fma, f16cBit, osxsave, avx, avx2Bit = 1 << 12, 1 << 29, 1 << 27, 1 << 28, 1 << 5
 	most, _, _, _ := cpuid(0, 0)
@@ -26,7 +27,8 @@ func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 
 func xgetbv() (low uint32)
 
-// tile is rows ≤ 6 by 16 entries of c = a·b, or += with add; k ≥ 1. Meanwhile it fetches the floats that lie ahead of b's rows.
+// tile is rows ≤ 6 by 16 entries of c = a·b, or += with add; k ≥ 1. Meanwhile it fetches the floats
+// that lie ahead of b's rows.
 //
 //go:noescape
 func tile(rows, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc int, add bool, ahead int)

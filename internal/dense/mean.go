@@ -8,8 +8,9 @@ import (
 // piece of a sum that stays in the first cache.
 const piece = 1024
 
-// Mean is the average of table's rows ids, each len(dst) long: zeros of no rows. Four rows are added at once, so that four streams of memory are under way. Its
-// bits are the same on every processor.
+// Mean is the average of table's rows ids, each len(dst) long: zeros of no rows. Four rows are
+// added at once, so that four streams of memory are under way. Its bits are the same on every
+// processor.
 func Mean(dst, table []float32, ids []int32) { mean(dst, table, ids, add4, add1) }
 
 // MeanHalf is Mean of finite float16s.
@@ -17,7 +18,8 @@ func MeanHalf(dst []float32, table []uint16, ids []int32) {
 	mean(dst, table, ids, add4Half, add1Half)
 }
 
-func mean[T float32 | uint16](dst []float32, table []T, ids []int32, four func(sum []float32, a, b, c, d []T), one func(sum []float32, a []T)) {
+func mean[T float32 | uint16](dst []float32, table []T, ids []int32, four func(sum []float32, a, b, c, d []T),
+	one func(sum []float32, a []T)) {
 	width := len(dst)
 	for _, id := range ids {
 		if id < 0 || (int(id)+1)*width > len(table) {
@@ -64,7 +66,8 @@ func add1HalfGo(sum []float32, a []uint16) {
 	}
 }
 
-// widen is exact for what is finite: a half's exponent and fraction, put where a float has them, are 2^112 times too small.
+// widen is exact for what is finite: a half's exponent and fraction, put where a float has them,
+// are 2^112 times too small.
 func widen(h uint16) float32 {
 	v := math.Float32frombits(uint32(h&0x7fff)<<13) * 0x1p112
 	return math.Float32frombits(math.Float32bits(v) | uint32(h&0x8000)<<16)

@@ -24,7 +24,8 @@ func Pack(k, n int, b []float32, brs, bcs int) *Packed {
 	return p
 }
 
-// Times is c [m,n] = a·b, or c += a·b with add, as by [Gemm]: a [m,k] has rows lda apart, c rows ldc apart.
+// Times is c [m,n] = a·b, or c += a·b with add, as by [Gemm]: a [m,k] has rows lda apart, c rows
+// ldc apart.
 func (p *Packed) Times(m int, a []float32, lda int, c []float32, ldc int, add bool) {
 	if m == 0 {
 		return

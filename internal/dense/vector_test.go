@@ -30,7 +30,8 @@ func TestDotAxpy(t *testing.T) {
 	})
 }
 
-// TestMean wants the same bits from floats, halves, and sums one value after another, with the kernels and without.
+// TestMean wants the same bits from floats, halves, and sums one value after another, with the
+// kernels and without.
 func TestMean(t *testing.T) {
 	withKernels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -53,7 +54,8 @@ func TestMean(t *testing.T) {
 				MeanHalf(same, halves, ids)
 				for j := range got {
 					if want := meanAt(floats, ids, width, j); got[j] != want || same[j] != want {
-						t.Fatalf("%d rows of %d values: got %v and of halves %v, want %v", n, width, got[j], same[j], want)
+						t.Fatalf("%d rows of %d values: got %v and of halves %v, want %v", n, width, got[j], same[j],
+							want)
 					}
 				}
 			}

@@ -1,6 +1,6 @@
-// Package engine says what learning needs of whoever computes: states of texts and gradients of adapters.
-// An Engine belongs to one model.Encoder. The native one needs nothing but Go; the libtorch one is for
-// GPUs and for adapters in all blocks.
+// Package engine says what learning needs of whoever computes: states of texts and gradients of
+// adapters. An Engine belongs to one model.Encoder. The native one needs nothing but Go; the
+// libtorch one is for GPUs and for adapters in all blocks.
 //
 // # Concurrency
 //
@@ -29,24 +29,26 @@ type Rows struct {
 	Stems [][]float32 // nil, or of each row its states [tokens,d] below block From's adapter; a nil entry is computed
 }
 
-// Loss takes a row's pooled embedding x [d] and writes the gradient of the whole loss by it into dx [d]. It
-// is called once a row, of several rows at once.
+// Loss takes a row's pooled embedding x [d] and writes the gradient of the whole loss by it into dx
+// [d]. It is called once a row, of several rows at once.
 type Loss func(row int, x, dx []float32)
 
 // Engine computes on one device.
 type Engine interface {
 	Name() string   // "native", "torch"
 	Device() string // "cpu", "cuda"
-	// Trains says in how many of the encoder's last blocks an adapter can be trained: 1 natively, all with libtorch.
+	// Trains says in how many of the encoder's last blocks an adapter can be trained: 1 natively,
+	// all with libtorch.
 	Trains() int
-	// Stems are each text's states below block from's adapter, [tokens,d]: what no adapter in block from or
-	// above changes.
+	// Stems are each text's states below block from's adapter, [tokens,d]: what no adapter in block
+	// from or above changes.
 	Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error)
-	// Embed is model.Encoder.Embed, on all cores or the device; with r.Stems it is Upper. adapters nil or a
-	// nil entry: bare.
+	// Embed is model.Encoder.Embed, on all cores or the device; with r.Stems it is Upper. adapters
+	// nil or a nil entry: bare.
 	Embed(ctx context.Context, r Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error
-	// Gradient is the gradient of the loss by every adapter's values, summed over its rows, in adapters of the
-	// same shapes. It is ErrUntrainable where an adapter has more blocks than Trains.
+	// Gradient is the gradient of the loss by every adapter's values, summed over its rows, in
+	// adapters of the same shapes. It is ErrUntrainable where an adapter has more blocks than
+	// Trains.
 	Gradient(ctx context.Context, r Rows, adapters []*model.Adapter, loss Loss) ([]*model.Adapter, error)
 	Close() error
 }

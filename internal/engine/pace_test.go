@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestPace: work on many pieces keeps to as many goroutines as there may be, and ends though there may be none.
+// TestPace: work on many pieces keeps to as many goroutines as there may be, and ends though there
+// may be none.
 func TestPace(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	for _, c := range []struct{ allowed, least, most int64 }{{1, 1, 1}, {2, 2, 2}, {0, 1, 1}, {9, 3, 4}} {

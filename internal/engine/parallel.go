@@ -41,11 +41,12 @@ func Each(ctx context.Context, n int, f func(i int)) error {
 	return ctx.Err()
 }
 
-// Pace says on how many goroutines to work now. It is asked before each piece of work, so that whoever
-// works on many pieces leaves the cores to those who wait for an answer.
+// Pace says on how many goroutines to work now. It is asked before each piece of work, so that
+// whoever works on many pieces leaves the cores to those who wait for an answer.
 type Pace func() int
 
-// slowest is how many times as long as it worked a worker waits at most, so that work ends at any pace.
+// slowest is how many times as long as it worked a worker waits at most, so that work ends at any
+// pace.
 const slowest = 3
 
 // pause is how long a worker waits before it asks again.

@@ -12,7 +12,8 @@ import (
 // ValueAdvice is the key of the folder's Advice, among the store's values.
 const ValueAdvice = "advice"
 
-// Advice is what was found last of the axes on which a folder's people differ, and of its head: package sdk measures it, and documents it.
+// Advice is what was found last of the axes on which a folder's people differ, and of its head:
+// package sdk measures it, and documents it.
 type Advice struct {
 	Time       time.Time `json:"time"`
 	Trained    bool      `json:"trained"`

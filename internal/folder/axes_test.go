@@ -18,7 +18,8 @@ import (
 
 // testAxes are three axes of one digit over two taps: N is 6, as of the other banks here.
 func testAxes(hidden int) *bank.Axes {
-	a := &bank.Axes{Taps: []int{0, 1}, Hidden: hidden, Digits: 1, Mean: make([]float32, 2*hidden), Scale: []float32{1, 2}, V: make([]float32, 3*2*hidden)}
+	a := &bank.Axes{Taps: []int{0, 1}, Hidden: hidden, Digits: 1, Mean: make([]float32, 2*hidden),
+		Scale: []float32{1, 2}, V: make([]float32, 3*2*hidden)}
 	for j := range 3 {
 		a.V[j*2*hidden+j] = 1
 	}
@@ -65,7 +66,8 @@ func TestAddAxes(t *testing.T) {
 	}
 }
 
-// TestDamagedAxes: a file of axes that is missing, cut, changed or another's is found, deep or not, and nothing of it is opened.
+// TestDamagedAxes: a file of axes that is missing, cut, changed or another's is found, deep or not,
+// and nothing of it is opened.
 func TestDamagedAxes(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	info := addAxes(t, dir, st, 8)
@@ -112,7 +114,8 @@ func TestDamagedAxes(t *testing.T) {
 	}
 }
 
-// TestBackupAxes: axes are in a full backup, and in one since another if they came later; they are restored and repaired.
+// TestBackupAxes: axes are in a full backup, and in one since another if they came later; they are
+// restored and repaired.
 func TestBackupAxes(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	info := addAxes(t, dir, st, 8)
@@ -158,7 +161,8 @@ func putCoded(t *testing.T, st *store.Store, id string, ref uint32) {
 	must(t, err)
 }
 
-// TestBundleWithAxes: axes travel with a bundle's profiles, of masks or of digits, and are needed where they do not, unless the folder has the same.
+// TestBundleWithAxes: axes travel with a bundle's profiles, of masks or of digits, and are needed
+// where they do not, unless the folder has the same.
 func TestBundleWithAxes(t *testing.T) {
 	for name, put := range map[string]func(*testing.T, *store.Store, string, uint32){"masks": put, "digits": putCoded} {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +183,8 @@ func TestBundleWithAxes(t *testing.T) {
 func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte) {
 	t.Helper()
 	to, into := newFolder(t, 8)
-	if _, err := Import(t.Context(), into, to, bytes.NewReader(without), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), into, to, bytes.NewReader(without), ImportOptions{}); !errors.Is(err,
+		store.ErrMismatch) {
 		t.Errorf("without the axes: got %v, want ErrMismatch", err)
 	}
 	for at := 0; at < len(with); at += 7 {
@@ -200,14 +205,17 @@ func testBundleWithAxes(t *testing.T, info store.BankInfo, with, without []byte)
 		t.Errorf("got %+v, axes %v, %v, want the profile and the axes", rep, a, err)
 	}
 	other, st16 := newFolder(t, 16)
-	if _, err := Import(t.Context(), st16, other, bytes.NewReader(with), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), st16, other, bytes.NewReader(with), ImportOptions{}); !errors.Is(err,
+		store.ErrMismatch) {
 		t.Errorf("for another encoder: got %v, want ErrMismatch", err)
 	}
 	same, has := newFolder(t, 8)
-	_, err = AddBank(t.Context(), has, same, bytes.NewReader(warmFile(t, 8, 0.5))) // so that the axes have another ref here
+	// so that the axes have another ref here
+	_, err = AddBank(t.Context(), has, same, bytes.NewReader(warmFile(t, 8, 0.5)))
 	must(t, err)
 	theirs := addAxes(t, same, has, 8)
-	if rep, err = Import(t.Context(), has, same, bytes.NewReader(without), ImportOptions{}); err != nil || rep.Banks != 0 {
+	if rep, err = Import(t.Context(), has, same, bytes.NewReader(without), ImportOptions{}); err != nil ||
+		rep.Banks != 0 {
 		t.Fatalf("where the axes are: got %+v, %v, want the profile alone", rep, err)
 	}
 	ann, err := has.Get("ann")

@@ -20,11 +20,13 @@ func ReportPath(dir string, d store.Digest) string { return BankPath(dir, d) + "
 // maxReport bounds a bank's report in a backup.
 const maxReport = 64 << 20
 
-// Backup writes the folder: the store, its keys, and the files of banks with their reports. With since, what changed since the backup of that revision.
+// Backup writes the folder: the store, its keys, and the files of banks with their reports. With
+// since, what changed since the backup of that revision.
 func Backup(ctx context.Context, st *store.Store, dir string, w io.Writer, since uint64) (store.BackupReport, error) {
-	return st.Backup(ctx, w, &store.BackupOptions{Since: since, BankFiles: func(info store.BankInfo) ([]store.BackupFile, error) {
-		return filesOf(dir, info)
-	}})
+	return st.Backup(ctx, w, &store.BackupOptions{Since: since,
+		BankFiles: func(info store.BankInfo) ([]store.BackupFile, error) {
+			return filesOf(dir, info)
+		}})
 }
 
 func filesOf(dir string, info store.BankInfo) ([]store.BackupFile, error) {
@@ -40,12 +42,15 @@ func filesOf(dir string, info store.BankInfo) ([]store.BackupFile, error) {
 	case err != nil:
 		return nil, err
 	case report.Size() > maxReport:
-		return nil, fmt.Errorf("%w: report of bank %s has %d bytes, at most %d", store.ErrLimit, info.Digest.Short(), report.Size(), maxReport)
+		return nil, fmt.Errorf("%w: report of bank %s has %d bytes, at most %d", store.ErrLimit, info.Digest.Short(),
+			report.Size(), maxReport)
 	}
-	return append(files, store.BackupFile{Report: true, Size: report.Size(), Open: opener(ReportPath(dir, info.Digest))}), nil
+	return append(files, store.BackupFile{Report: true, Size: report.Size(),
+		Open: opener(ReportPath(dir, info.Digest))}), nil
 }
 
-// fileSize is that of a bank's file, whose header is right, and its length; 0 for a random bank, which has no file.
+// fileSize is that of a bank's file, whose header is right, and its length; 0 for a random bank,
+// which has no file.
 func fileSize(dir string, info store.BankInfo) (int64, error) {
 	p, err := Properties(info)
 	if err != nil || p.Origin == bank.Random {
@@ -67,9 +72,11 @@ type RestoreOptions struct {
 	MaxBytes int64 // of each backup, decompressed; default 64 GiB
 }
 
-// Restore makes a folder of a full backup and those that were made since, in their order: all of it or, with an error, nothing. It must not hold a store. A
-// crash can leave a folder .restore-…, which holds people's data and can be deleted.
-func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Reader) (rep store.RestoreReport, err error) {
+// Restore makes a folder of a full backup and those that were made since, in their order: all of it
+// or, with an error, nothing. It must not hold a store. A crash can leave a folder .restore-…,
+// which holds people's data and can be deleted.
+func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Reader) (rep store.RestoreReport,
+	err error) {
 	switch exists, err := Exists(dir); {
 	case err != nil:
 		return rep, err
@@ -89,7 +96,8 @@ func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Re
 }
 
 // restore makes all of it in a folder within dir, and moves it to its place, the store last.
-func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Reader) (rep store.RestoreReport, err error) {
+func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Reader) (rep store.RestoreReport,
+	err error) {
 	work, err := os.MkdirTemp(dir, ".restore-")
 	if err != nil {
 		return rep, err
@@ -98,9 +106,10 @@ func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Rea
 	if err := os.Mkdir(Banks(work), 0o777); err != nil {
 		return rep, err
 	}
-	rep, err = store.Restore(ctx, DB(work), &store.RestoreOptions{MaxBytes: o.MaxBytes, OnFile: func(d store.Digest, report bool, r io.Reader) error {
-		return receive(ctx, work, d, report, r)
-	}}, backups...)
+	rep, err = store.Restore(ctx, DB(work),
+		&store.RestoreOptions{MaxBytes: o.MaxBytes, OnFile: func(d store.Digest, report bool, r io.Reader) error {
+			return receive(ctx, work, d, report, r)
+		}}, backups...)
 	if err != nil {
 		return rep, err
 	}
@@ -118,7 +127,8 @@ func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Rea
 	return rep, nil
 }
 
-// receive takes in one file of a backup. Its name is the digest that it was found to have, or that of the bank it reports on.
+// receive takes in one file of a backup. Its name is the digest that it was found to have, or that
+// of the bank it reports on.
 func receive(ctx context.Context, work string, d store.Digest, report bool, r io.Reader) error {
 	if report {
 		return receiveReport(ReportPath(work, d), r)

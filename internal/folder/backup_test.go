@@ -73,20 +73,24 @@ func TestRestoreNothing(t *testing.T) {
 	must(t, err)
 	// A sound stream whose bank is not the one that it says.
 	other := warmFile(t, 4, 0.75)
-	_, err = st.Backup(t.Context(), &wrong, &store.BackupOptions{BankFiles: func(b store.BankInfo) ([]store.BackupFile, error) {
-		if b.Digest != info.Digest {
-			return nil, nil
-		}
-		return []store.BackupFile{{Size: int64(len(other)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(other)), nil }}}, nil
-	}})
+	_, err = st.Backup(t.Context(), &wrong,
+		&store.BackupOptions{BankFiles: func(b store.BankInfo) ([]store.BackupFile, error) {
+			if b.Digest != info.Digest {
+				return nil, nil
+			}
+			return []store.BackupFile{{Size: int64(len(other)),
+				Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(other)), nil }}}, nil
+		}})
 	must(t, err)
-	for name, b := range map[string][]byte{"cut": good.Bytes()[:good.Len()-3], "wrong bank": wrong.Bytes(), "nothing": nil} {
+	for name, b := range map[string][]byte{"cut": good.Bytes()[:good.Len()-3], "wrong bank": wrong.Bytes(),
+		"nothing": nil} {
 		for _, there := range []bool{false, true} {
 			to := filepath.Join(t.TempDir(), "new")
 			if there {
 				must(t, os.Mkdir(to, 0o700))
 			}
-			if _, err := Restore(t.Context(), to, RestoreOptions{}, bytes.NewReader(b)); !errors.Is(err, store.ErrCorrupt) {
+			if _, err := Restore(t.Context(), to, RestoreOptions{}, bytes.NewReader(b)); !errors.Is(err,
+				store.ErrCorrupt) {
 				t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 			}
 			left, err := os.ReadDir(to)

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Info is what the store keeps of a bank: enough to make a random bank again, and to recognise the file of a warm one or of axes.
+// Info is what the store keeps of a bank: enough to make a random bank again, and to recognise the
+// file of a warm one or of axes.
 func Info(p bank.Properties, d bank.Digest) (store.BankInfo, error) {
 	b, err := p.MarshalBinary()
 	if err != nil {
@@ -30,7 +31,8 @@ func RandomInfo(p bank.Properties) (store.BankInfo, error) {
 	return Info(p, d)
 }
 
-// Properties reads the properties in info and checks them against its shape and, for a random bank, its digest.
+// Properties reads the properties in info and checks them against its shape and, for a random bank,
+// its digest.
 func Properties(info store.BankInfo) (bank.Properties, error) {
 	var p bank.Properties
 	if err := p.UnmarshalBinary(info.Properties); err != nil {
@@ -48,12 +50,14 @@ func Properties(info store.BankInfo) (bank.Properties, error) {
 		return bank.Properties{}, err
 	}
 	if store.Digest(d) != info.Digest {
-		return bank.Properties{}, fmt.Errorf("bank %s: %w: its properties make bank %s", info.Digest.Short(), bank.ErrCorrupt, store.Digest(d).Short())
+		return bank.Properties{}, fmt.Errorf("bank %s: %w: its properties make bank %s", info.Digest.Short(),
+			bank.ErrCorrupt, store.Digest(d).Short())
 	}
 	return p, nil
 }
 
-// OpenBank opens the file of a warm bank, which a profile's masks choose from, and checks that it is the one that info describes. Close the file.
+// OpenBank opens the file of a warm bank, which a profile's masks choose from, and checks that it
+// is the one that info describes. Close the file.
 func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 	f, err := bank.OpenFile(BankPath(dir, info.Digest))
 	if err != nil {
@@ -65,17 +69,23 @@ func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 	return f, nil
 }
 
-// AddBank copies a bank file, of adapters or of axes of either kind, out of a stream into the folder, once all of it was verified, and registers it. It reads exactly the file's length.
+// AddBank copies a bank file, of adapters or of axes of either kind, out of a stream into the
+// folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
 	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Receive(ctx, banks, r) })
 }
 
 // SaveBank writes a bank that is in memory into the folder, and registers it.
-func SaveBank(ctx context.Context, st *store.Store, dir string, p bank.Properties, affine []float32, row bank.RowFunc) (store.BankInfo, error) {
-	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Save(ctx, banks, p, affine, row) })
+func SaveBank(ctx context.Context, st *store.Store, dir string, p bank.Properties, affine []float32,
+	row bank.RowFunc) (store.BankInfo, error) {
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest,
+		error) {
+		return bank.Save(ctx, banks, p, affine, row)
+	})
 }
 
-func addBank(ctx context.Context, st *store.Store, dir string, write func(banks string) (bank.Digest, error)) (store.BankInfo, error) {
+func addBank(ctx context.Context, st *store.Store, dir string,
+	write func(banks string) (bank.Digest, error)) (store.BankInfo, error) {
 	if err := MakeBanks(dir); err != nil {
 		return store.BankInfo{}, err
 	}
@@ -114,8 +124,9 @@ func register(ctx context.Context, st *store.Store, dir string, d bank.Digest) (
 	return info, err
 }
 
-// shape is d of the banks that fit the store's encoder; zero where nothing is known. The store knows its encoder by digest only, but has a bank made for
-// it. How many of the encoder's blocks have adapters is each bank's own affair.
+// shape is d of the banks that fit the store's encoder; zero where nothing is known. The store
+// knows its encoder by digest only, but has a bank made for it. How many of the encoder's blocks
+// have adapters is each bank's own affair.
 type shape int
 
 func shapeOf(st *store.Store) (shape, error) {
@@ -135,12 +146,14 @@ func (s shape) check(info store.BankInfo) (bank.Properties, error) {
 	}
 	if p.Origin == bank.JointAxes { // their Hidden is that of φ
 		if s != 0 && p.Hidden%int(s) != 0 {
-			return p, fmt.Errorf("bank %s: %w: over φ of %d values, which no states of d=%d make", info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))
+			return p, fmt.Errorf("bank %s: %w: over φ of %d values, which no states of d=%d make",
+				info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))
 		}
 		return p, nil
 	}
 	if s != 0 && p.Hidden != int(s) {
-		return p, fmt.Errorf("bank %s: %w: made for an encoder with d=%d, the store's has d=%d", info.Digest.Short(), store.ErrMismatch, p.Hidden, int(s))
+		return p, fmt.Errorf("bank %s: %w: made for an encoder with d=%d, the store's has d=%d", info.Digest.Short(),
+			store.ErrMismatch, p.Hidden, int(s))
 	}
 	return p, nil
 }
@@ -156,8 +169,10 @@ func removeUnknown(st *store.Store, dir string, d store.Digest) error {
 	return nil
 }
 
-// CheckBanks looks at every bank of the store: its properties, and whether its file, if it is not a random one, is there and states the same. Deep reads
-// the files whole and compares their SHA-256; of axes that is always done. It returns what is wrong, a line for each; of banks that the store cannot read its own Check says it.
+// CheckBanks looks at every bank of the store: its properties, and whether its file, if it is not a
+// random one, is there and states the same. Deep reads the files whole and compares their SHA-256;
+// of axes that is always done. It returns what is wrong, a line for each; of banks that the store
+// cannot read its own Check says it.
 func CheckBanks(ctx context.Context, st *store.Store, dir string, deep bool) (problems []string, err error) {
 	banks, err := st.Banks()
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {

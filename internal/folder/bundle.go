@@ -28,7 +28,8 @@ type ExportOptions struct {
 	To   []age.Recipient // encrypts it, so that only their identities open it; nil: in the clear
 }
 
-// Export writes a bundle of profiles and returns their number. It signs first and then encrypts: who signed is for the recipients to know.
+// Export writes a bundle of profiles and returns their number. It signs first and then encrypts:
+// who signed is for the recipients to know.
 func Export(ctx context.Context, st *store.Store, dir string, w io.Writer, o ExportOptions) (int, error) {
 	if o.To == nil {
 		return export(ctx, st, dir, w, o)
@@ -52,7 +53,8 @@ func export(ctx context.Context, st *store.Store, dir string, w io.Writer, o Exp
 	return st.Export(ctx, w, so)
 }
 
-// openToSend returns a bank's file as it is; nil for a random bank, whose properties are in every bundle.
+// openToSend returns a bank's file as it is; nil for a random bank, whose properties are in every
+// bundle.
 func openToSend(dir string, info store.BankInfo) (io.ReadCloser, int64, error) {
 	size, err := fileSize(dir, info)
 	if err != nil || size == 0 {
@@ -72,8 +74,8 @@ type ImportOptions struct {
 	MaxHead     int                    // of each head, in bytes; default store.MaxRecord
 	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
 	MaxRandomBank int64
-	// KnownAxes refuses axes that the folder does not have: nobody would answer by digits along them.
-	// Joint axes may be new, if what they are over is not.
+	// KnownAxes refuses axes that the folder does not have: nobody would answer by digits along
+	// them. Joint axes may be new, if what they are over is not.
 	KnownAxes bool
 
 	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
@@ -81,9 +83,12 @@ type ImportOptions struct {
 	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
 }
 
-// Import takes in a bundle, and the files of banks in it that the folder lacks. With an error before the whole bundle is verified nothing is taken in; then the
-// report is zero. store.Import says what happens after that. A bank's file is in its place before the profiles that need it are. An encrypted bundle that no identity opens is ErrEncrypted.
-func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport, error) {
+// Import takes in a bundle, and the files of banks in it that the folder lacks. With an error
+// before the whole bundle is verified nothing is taken in; then the report is zero. store.Import
+// says what happens after that. A bank's file is in its place before the profiles that need it are.
+// An encrypted bundle that no identity opens is ErrEncrypted.
+func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o ImportOptions) (store.ImportReport,
+	error) {
 	want, err := shapeOf(st)
 	if err != nil {
 		return store.ImportReport{}, err
@@ -91,11 +96,13 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 	if r, err = decrypted(r, o.Identities); err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, st: st, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30), knownAxes: o.KnownAxes}
+	in := importer{ctx: ctx, st: st, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30),
+		knownAxes: o.KnownAxes}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
-		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust, RequireSigned: o.RequireSigned,
+		MaxBytes: o.MaxBytes, MaxProfiles: o.MaxProfiles, MaxHead: o.MaxHead, Trust: o.Trust,
+		RequireSigned: o.RequireSigned,
 	})
 	if err != nil && rep.Total == 0 { // else it goes on with these files
 		for _, d := range in.received {
@@ -153,7 +160,8 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	return err
 }
 
-// allow lets a bank in whose file the bundle does not have: a random one, which its properties make, or one whose file lies in the folder already.
+// allow lets a bank in whose file the bundle does not have: a random one, which its properties
+// make, or one whose file lies in the folder already.
 func (in *importer) allow(info store.BankInfo) error {
 	p, err := in.check(info)
 	if err != nil {

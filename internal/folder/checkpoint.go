@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// AxesCheckpoint is the path of what a TrainBank that was cut off while it sought axes goes on from.
+// AxesCheckpoint is the path of what a TrainBank that was cut off while it sought axes goes on
+// from.
 func AxesCheckpoint(dir string) string { return filepath.Join(Banks(dir), "axes.checkpoint") }
 
 // AdapterCheckpoint is the same of a TrainBank that makes adapters.

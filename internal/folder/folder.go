@@ -27,7 +27,8 @@ func Banks(dir string) string { return filepath.Join(dir, BanksDir) }
 // BankPath is the path of a bank's file, if it is not a random one.
 func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, BanksDir, d.String()) }
 
-// MakeBanks makes the folder of banks' files, if it is not there. A symbolic link in its place is no folder: whoever planted it would choose where files are made.
+// MakeBanks makes the folder of banks' files, if it is not there. A symbolic link in its place is
+// no folder: whoever planted it would choose where files are made.
 func MakeBanks(dir string) error {
 	path := Banks(dir)
 	if err := os.Mkdir(path, 0o777); !errors.Is(err, fs.ErrExist) {
@@ -40,7 +41,8 @@ func MakeBanks(dir string) error {
 	return err
 }
 
-// WriteReport lays a report beside a bank's file. It takes the place of what has its name; a symbolic link is not followed.
+// WriteReport lays a report beside a bank's file. It takes the place of what has its name; a
+// symbolic link is not followed.
 func WriteReport(dir, bank string, data []byte) (err error) {
 	if err := MakeBanks(dir); err != nil {
 		return err
@@ -61,7 +63,8 @@ func WriteReport(dir, bank string, data []byte) (err error) {
 	return os.Rename(f.Name(), filepath.Join(Banks(dir), bank+".json"))
 }
 
-// Open opens the folder's store, with its rules of texts; the error wraps fs.ErrNotExist if there is none.
+// Open opens the folder's store, with its rules of texts; the error wraps fs.ErrNotExist if there
+// is none.
 func Open(dir string, o *store.Options) (*store.Store, error) {
 	var opts store.Options
 	if o != nil {
@@ -79,7 +82,8 @@ func Open(dir string, o *store.Options) (*store.Store, error) {
 	return st, nil
 }
 
-// ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new profiles average in each row, as a decimal.
+// ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new
+// profiles average in each row, as a decimal.
 const ExtraK = "k"
 
 // K reads it.

@@ -25,7 +25,8 @@ func must(t *testing.T, err error) {
 
 // random and warm banks for one encoder; another's would have another hidden size.
 func random(hidden int) bank.Properties {
-	return bank.Properties{Origin: bank.Random, N: 6, Blocks: 1, Hidden: hidden, Bottleneck: 2, NormB: true, Seed: 1, SigmaA: 0.03, SigmaB: 0.05}
+	return bank.Properties{Origin: bank.Random, N: 6, Blocks: 1, Hidden: hidden, Bottleneck: 2, NormB: true, Seed: 1,
+		SigmaA: 0.03, SigmaB: 0.05}
 }
 
 func warm(hidden int) bank.Properties {
@@ -36,7 +37,8 @@ func warm(hidden int) bank.Properties {
 func newFolder(t *testing.T, hidden int) (string, *store.Store) {
 	t.Helper()
 	dir := t.TempDir()
-	st, err := store.Create(DB(dir), store.Meta{Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64}, &store.Options{NoSync: true})
+	st, err := store.Create(DB(dir), store.Meta{Encoder: store.Digest{1}, Tokenizer: store.Digest{2}, MaxTokens: 64},
+		&store.Options{NoSync: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
 	info, err := RandomInfo(random(hidden))
@@ -55,7 +57,8 @@ func warmFile(t *testing.T, hidden int, fill float32) []byte {
 		w[i] = fill
 	}
 	path := filepath.Join(t.TempDir(), "bank")
-	_, err := bank.WriteFile(t.Context(), path, p, nil, func(bank.Side, int, int) ([]float32, []float32, error) { return w, nil, nil })
+	_, err := bank.WriteFile(t.Context(), path, p, nil,
+		func(bank.Side, int, int) ([]float32, []float32, error) { return w, nil, nil })
 	must(t, err)
 	data, err := os.ReadFile(path)
 	must(t, err)
@@ -131,7 +134,8 @@ func TestBundleWithoutBank(t *testing.T) {
 	file := warmFile(t, 8, 0.5)
 	file[len(file)-1] ^= 1
 	must(t, os.WriteFile(BankPath(dir, digest), file, 0o600))
-	if _, err := Import(t.Context(), st, dir, bytes.NewReader(data), ImportOptions{}); !errors.Is(err, bank.ErrCorrupt) {
+	if _, err := Import(t.Context(), st, dir, bytes.NewReader(data), ImportOptions{}); !errors.Is(err,
+		bank.ErrCorrupt) {
 		t.Errorf("Import beside a damaged bank: got error %v, want ErrCorrupt", err)
 	}
 	file[len(file)-1] ^= 1
@@ -143,7 +147,8 @@ func TestBundleWithoutBank(t *testing.T) {
 	}
 }
 
-// TestFailedImport: cut anywhere, or damaged, or for another encoder, a bundle leaves neither profiles nor files.
+// TestFailedImport: cut anywhere, or damaged, or for another encoder, a bundle leaves neither
+// profiles nor files.
 func TestFailedImport(t *testing.T) {
 	data, _ := bundle(t, 8, ExportOptions{IncludeBank: true})
 	dir, st := newFolder(t, 8)
@@ -166,7 +171,8 @@ func TestFailedImport(t *testing.T) {
 		t.Errorf("after failed imports: got bank files %v, want none", got)
 	}
 	other, st2 := newFolder(t, 16)
-	if _, err := Import(t.Context(), st2, other, bytes.NewReader(data), ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), st2, other, bytes.NewReader(data), ImportOptions{}); !errors.Is(err,
+		store.ErrMismatch) {
 		t.Errorf("Import into a folder of another hidden size: got error %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, other); len(got) != 0 {
@@ -189,7 +195,8 @@ func TestAddBank(t *testing.T) {
 	f, err := OpenBank(dir, info)
 	must(t, err)
 	must(t, f.Close())
-	if _, err := AddBank(t.Context(), st, dir, bytes.NewReader(warmFile(t, 16, 0.25))); !errors.Is(err, store.ErrMismatch) {
+	if _, err := AddBank(t.Context(), st, dir, bytes.NewReader(warmFile(t, 16, 0.25))); !errors.Is(err,
+		store.ErrMismatch) {
 		t.Errorf("a bank for another encoder: got error %v, want ErrMismatch", err)
 	}
 	if _, err := AddBank(t.Context(), st, dir, bytes.NewReader(file[:len(file)-1])); !errors.Is(err, bank.ErrCorrupt) {

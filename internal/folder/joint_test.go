@@ -13,7 +13,8 @@ import (
 
 // testJoint is one joint axis of three digits over the φ of testAxes(8): N is 6.
 func testJoint(axes store.BankInfo) *bank.Joint {
-	a := &bank.Joint{Axes: bank.Digest(axes.Digest), Labels: []string{"yes", "no"}, People: 40, V: make([]float32, 2*16), B: []float32{1, -1}, Range: []float32{2}, Digits: []int{3}}
+	a := &bank.Joint{Axes: bank.Digest(axes.Digest), Labels: []string{"yes", "no"}, People: 40,
+		V: make([]float32, 2*16), B: []float32{1, -1}, Range: []float32{2}, Digits: []int{3}}
 	a.V[3] = 0.5
 	return a
 }
@@ -51,7 +52,8 @@ func TestAddJoint(t *testing.T) {
 	}
 }
 
-// TestJointTravels: joint axes are in backups, and in bundles for folders that have the axes that they are over.
+// TestJointTravels: joint axes are in backups, and in bundles for folders that have the axes that
+// they are over.
 func TestJointTravels(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	axes := addAxes(t, dir, st, 8)
@@ -70,7 +72,8 @@ func TestJointTravels(t *testing.T) {
 		t.Errorf("restored: got %+v, %v", got, err)
 	}
 	bare, bareStore := newFolder(t, 8)
-	if _, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()), ImportOptions{KnownAxes: true}); !errors.Is(err, store.ErrMismatch) {
+	if _, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()),
+		ImportOptions{KnownAxes: true}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("into a folder without the axes: got %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, bare); len(got) != 0 {
@@ -81,7 +84,8 @@ func TestJointTravels(t *testing.T) {
 	must(t, err)
 	got, err := bareStore.BankByDigest(info.Digest)
 	must(t, err)
-	if a, err := OpenJoint(bare, got); err != nil || !cmp.Equal(a, testJoint(axes)) || rep.Profiles != 1 || rep.Banks != 1 {
+	if a, err := OpenJoint(bare, got); err != nil || !cmp.Equal(a, testJoint(axes)) || rep.Profiles != 1 ||
+		rep.Banks != 1 {
 		t.Errorf("imported: got %+v, %v, %+v", a, err, rep)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// A profile that learns numbers has them where others have labels: the byte 1 and the shortest decimal that gives the number back. No label begins
-// with that byte.
+// A profile that learns numbers has them where others have labels: the byte 1 and the shortest
+// decimal that gives the number back. No label begins with that byte.
 const numberMark = 0x01
 
 // NumberLabel is a number as it is stored with an example.

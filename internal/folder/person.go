@@ -11,8 +11,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// PersonData is all that is stored of one person, to be handed out as JSON: what was told, what was learned from it, and what is said of both. Bytes are base64, as
-// encoding/json writes them. What a warm bank or a head has learned of the person is not in it: nothing says whose it is.
+// PersonData is all that is stored of one person, to be handed out as JSON: what was told, what was
+// learned from it, and what is said of both. Bytes are base64, as encoding/json writes them. What a
+// warm bank or a head has learned of the person is not in it: nothing says whose it is.
 type PersonData struct {
 	ID          string           `json:"id"`
 	Created     time.Time        `json:"created"`
@@ -36,21 +37,24 @@ type PersonExample struct {
 	Rejected bool      `json:"rejected,omitempty"`
 	Weight   float64   `json:"weight"`
 	Time     time.Time `json:"time"`
-	Learned  bool      `json:"learned"`  // a training has seen it
-	HeldOut  bool      `json:"held_out"` // shared heads and warm banks are measured on it, and never trained; profiles learn from all
+	Learned  bool      `json:"learned"` // a training has seen it
+	// shared heads and warm banks are measured on it, and never trained; profiles learn from all
+	HeldOut bool `json:"held_out"`
 }
 
 // PersonRevision is one revision, the one that is served first.
 type PersonRevision struct {
-	Revision uint64       `json:"revision"`
-	Updated  time.Time    `json:"updated"`
-	Bank     string       `json:"bank"`    // digest of what the masks, or the digits, choose from; empty: there are none
-	Head     string       `json:"head"`    // kind
-	Learned  int          `json:"learned"` // examples that it was learned from
-	Before   *float32     `json:"before"`  // accuracy on what had not been learned from, before that learning and after; nil: no number
-	After    *float32     `json:"after"`
-	Masks    []PersonMask `json:"masks"`
-	Record   []byte       `json:"record"` // as it is stored: docs/format.md
+	Revision uint64    `json:"revision"`
+	Updated  time.Time `json:"updated"`
+	// digest of what the masks, or the digits, choose from; empty: there are none
+	Bank    string `json:"bank"`
+	Head    string `json:"head"`    // kind
+	Learned int    `json:"learned"` // examples that it was learned from
+	// accuracy on what had not been learned from, before that learning and after; nil: no number
+	Before *float32     `json:"before"`
+	After  *float32     `json:"after"`
+	Masks  []PersonMask `json:"masks"`
+	Record []byte       `json:"record"` // as it is stored: docs/format.md
 }
 
 // PersonMask is one row: the adapters that it selects, or the directions.
@@ -61,7 +65,8 @@ type PersonMask struct {
 	Adapters []int32 `json:"adapters"`        // of head: directions, one of each pair
 }
 
-// Heads says of a revision which kind of head it has, and which labels that knows: what is in a head is for others to read.
+// Heads says of a revision which kind of head it has, and which labels that knows: what is in a
+// head is for others to read.
 type Heads func(*store.Profile) (kind string, labels []string, err error)
 
 // Person collects what is stored of a profile.
@@ -78,8 +83,10 @@ func Person(st *store.Store, id string, heads Heads) (*PersonData, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &PersonData{ID: id, Created: rec.Created, Updated: rec.Updated, Private: person.Private, Waiting: person.Waiting,
-		Prequential: PrequentialOf(person.Notes), Examples: examples, Labels: []string{}, Counts: append([]uint32{}, rec.Prior...)}
+	d := &PersonData{ID: id, Created: rec.Created, Updated: rec.Updated, Private: person.Private,
+		Waiting:     person.Waiting,
+		Prequential: PrequentialOf(person.Notes), Examples: examples, Labels: []string{},
+		Counts: append([]uint32{}, rec.Prior...)}
 	if d.State, err = st.State(id); err != nil {
 		return nil, err
 	}
@@ -104,7 +111,8 @@ func Person(st *store.Store, id string, heads Heads) (*PersonData, error) {
 	return d, nil
 }
 
-// PersonExamples are a profile's examples, oldest first, as they are shown to people: a number has no label, and the weight is said.
+// PersonExamples are a profile's examples, oldest first, as they are shown to people: a number has
+// no label, and the weight is said.
 func PersonExamples(st *store.Store, id string) ([]PersonExample, error) {
 	all, err := st.Examples(id)
 	if err != nil {
@@ -112,7 +120,8 @@ func PersonExamples(st *store.Store, id string) ([]PersonExample, error) {
 	}
 	out := make([]PersonExample, len(all))
 	for i, e := range all {
-		out[i] = PersonExample{Text: e.Text, Pair: e.Pair, Label: e.Label, Rejected: e.Rejected, Weight: 1, Time: e.Time,
+		out[i] = PersonExample{Text: e.Text, Pair: e.Pair, Label: e.Label, Rejected: e.Rejected, Weight: 1,
+			Time:    e.Time,
 			Learned: e.Known, HeldOut: e.HeldOut()}
 		if e.Weight != 0 {
 			out[i].Weight = shortest(e.Weight)
@@ -145,13 +154,15 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 	return r, err
 }
 
-// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its head's. Along joint axes there is one for all labels.
+// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its
+// head's. Along joint axes there is one for all labels.
 func Masks(st *store.Store, rec *store.Profile, labels []string) ([]PersonMask, error) {
 	rows := []PersonMask{}
 	if m := rec.Mask; m != nil {
 		for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
 			for block := range m.Blocks {
-				rows = append(rows, PersonMask{Side: side.String(), Block: block, Adapters: m.Indices(side, block, nil)})
+				rows = append(rows, PersonMask{Side: side.String(), Block: block,
+					Adapters: m.Indices(side, block, nil)})
 			}
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// ValuePrequential is the key of the folder's prequential sums, among the store's values. A profile's are in store.Person.Notes.
+// ValuePrequential is the key of the folder's prequential sums, among the store's values. A
+// profile's are in store.Person.Notes.
 const ValuePrequential = "prequential"
 
-// Prequential is how often answers were right about examples before anything had learned from them: package sdk measures it, and documents it.
+// Prequential is how often answers were right about examples before anything had learned from them:
+// package sdk measures it, and documents it.
 type Prequential struct {
 	N       float64 `json:"n"`
 	Profile float64 `json:"profile"`
@@ -19,8 +21,8 @@ type Prequential struct {
 	Base    float64 `json:"base"`
 }
 
-// PrequentialSums reads what is stored: the number of examples, then how many the profile, its prior and the base answered rightly. Bytes that are none of
-// that are nothing measured.
+// PrequentialSums reads what is stored: the number of examples, then how many the profile, its
+// prior and the base answered rightly. Bytes that are none of that are nothing measured.
 func PrequentialSums(b []byte) (sums [4]float64) {
 	if len(b) != 4*len(sums) {
 		return sums

@@ -20,7 +20,8 @@ type ProfilesOptions struct {
 	Observed bool // they were observed, and have not learned yet
 }
 
-// Filters are the store's; none if nothing is set but the prefix. A bank or head that the folder does not have is store.ErrNotFound.
+// Filters are the store's; none if nothing is set but the prefix. A bank or head that the folder
+// does not have is store.ErrNotFound.
 func (o ProfilesOptions) Filters(st *store.Store) ([]store.Filter, error) {
 	f := store.Filter{Label: model.CleanLabel(o.Label), Learned: o.Learned, Observed: o.Observed}
 	var err error

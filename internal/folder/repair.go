@@ -11,8 +11,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Repair makes the new folder to of what is whole in a damaged one: the store's profiles, and the files of those banks that verify. The damaged folder
-// is only read. If there is something at to it is store.ErrExists; with another error there is nothing.
+// Repair makes the new folder to of what is whole in a damaged one: the store's profiles, and the
+// files of those banks that verify. The damaged folder is only read. If there is something at to it
+// is store.ErrExists; with another error there is nothing.
 func Repair(ctx context.Context, dir, to string, o *store.RepairOptions) (report store.RepairReport, err error) {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		if errors.Is(err, fs.ErrExist) {
@@ -74,7 +75,8 @@ func copyBank(ctx context.Context, st *store.Store, dir, to string, info store.B
 	defer f.Close()
 	got, err := AddBank(ctx, st, to, f)
 	if err == nil && got.Digest != info.Digest {
-		err = fmt.Errorf("bank %s: %w: its file holds bank %s", info.Digest.Short(), bank.ErrCorrupt, got.Digest.Short())
+		err = fmt.Errorf("bank %s: %w: its file holds bank %s", info.Digest.Short(), bank.ErrCorrupt,
+			got.Digest.Short())
 	}
 	return err
 }

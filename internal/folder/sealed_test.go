@@ -38,7 +38,8 @@ func publicKey(seed byte) ed25519.PublicKey { return signingKey(seed).Public().(
 // TestSealedBundle goes from one folder to another, signed and encrypted for two.
 func TestSealedBundle(t *testing.T) {
 	ours, theirs := identity(t), identity(t)
-	data, _ := bundle(t, 8, ExportOptions{IncludeBank: true, Sign: signingKey(1), To: []age.Recipient{ours.Recipient(), theirs.Recipient()}})
+	data, _ := bundle(t, 8, ExportOptions{IncludeBank: true, Sign: signingKey(1),
+		To: []age.Recipient{ours.Recipient(), theirs.Recipient()}})
 	if bytes.Contains(data, []byte("XPEFTB")) || !bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")) {
 		t.Fatalf("got a bundle in the clear")
 	}
@@ -51,11 +52,12 @@ func TestSealedBundle(t *testing.T) {
 		o    ImportOptions
 		want error
 	}{
-		"the one":                {with(trusted, ours), nil},
-		"the other":              {with(trusted, identity(t), theirs), nil},
-		"a stranger":             {with(trusted, identity(t)), ErrEncrypted},
-		"no identity":            {trusted, ErrEncrypted},
-		"another signer trusted": {with(ImportOptions{Trust: []ed25519.PublicKey{publicKey(2)}}, ours), store.ErrSignature},
+		"the one":     {with(trusted, ours), nil},
+		"the other":   {with(trusted, identity(t), theirs), nil},
+		"a stranger":  {with(trusted, identity(t)), ErrEncrypted},
+		"no identity": {trusted, ErrEncrypted},
+		"another signer trusted": {with(ImportOptions{Trust: []ed25519.PublicKey{publicKey(2)}}, ours),
+			store.ErrSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, st := newFolder(t, 8)
@@ -110,7 +112,8 @@ func seal(t testing.TB, plain []byte, to ...age.Recipient) []byte {
 	return b.Bytes()
 }
 
-// TestSealedDamage cuts an encrypted bundle at every byte and flips a bit of each: typed errors, and nothing is taken in.
+// TestSealedDamage cuts an encrypted bundle at every byte and flips a bit of each: typed errors,
+// and nothing is taken in.
 func TestSealedDamage(t *testing.T) {
 	id := identity(t)
 	data, _ := bundle(t, 8, ExportOptions{Sign: signingKey(1), To: []age.Recipient{id.Recipient()}})
@@ -145,13 +148,15 @@ func (e endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestSealedSource: a header without an end is ErrLimit, and an error of the source is its own, wherever it comes.
+// TestSealedSource: a header without an end is ErrLimit, and an error of the source is its own,
+// wherever it comes.
 func TestSealedSource(t *testing.T) {
 	id, broken := identity(t), errors.New("cable")
 	data, _ := bundle(t, 8, ExportOptions{To: []age.Recipient{id.Recipient()}})
 	dir, st := newFolder(t, 8)
 	o := ImportOptions{Identities: []age.Identity{id}}
-	for name, start := range map[string]string{"line": "age-encryption.org/v1\n-> X25519 ", "intro": "age-encryption.org/v1"} {
+	for name, start := range map[string]string{"line": "age-encryption.org/v1\n-> X25519 ",
+		"intro": "age-encryption.org/v1"} {
 		_, err := Import(t.Context(), st, dir, io.MultiReader(strings.NewReader(start), endless('a')), o)
 		if !errors.Is(err, store.ErrLimit) {
 			t.Errorf("endless %s: got %v, want ErrLimit", name, err)
@@ -165,16 +170,20 @@ func TestSealedSource(t *testing.T) {
 	}
 }
 
-// TestSealNothingByMistake: an export that cannot be encrypted is none, not one in the clear; one that fails leaves nothing that opens.
+// TestSealNothingByMistake: an export that cannot be encrypted is none, not one in the clear; one
+// that fails leaves nothing that opens.
 func TestSealNothingByMistake(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	put(t, st, "alice", 1)
 	var b bytes.Buffer
-	if n, err := Export(t.Context(), st, dir, &b, ExportOptions{To: []age.Recipient{}}); n != 0 || err == nil || b.Len() != 0 {
+	if n, err := Export(t.Context(), st, dir, &b, ExportOptions{To: []age.Recipient{}}); n != 0 || err == nil ||
+		b.Len() != 0 {
 		t.Errorf("nobody: got %d profiles, %v, %d bytes, want an error", n, err, b.Len())
 	}
 	id := identity(t)
-	if n, err := Export(t.Context(), st, dir, &b, ExportOptions{IDs: []string{"nobody"}, To: []age.Recipient{id.Recipient()}}); n != 0 || !errors.Is(err, store.ErrNotFound) {
+	if n, err := Export(t.Context(), st, dir, &b,
+		ExportOptions{IDs: []string{"nobody"}, To: []age.Recipient{id.Recipient()}}); n != 0 ||
+		!errors.Is(err, store.ErrNotFound) {
 		t.Errorf("unknown id: got %d profiles, %v, want ErrNotFound", n, err)
 	}
 	r, err := decrypted(&b, []age.Identity{id})
@@ -191,13 +200,16 @@ func TestParseKeysOfAge(t *testing.T) {
 	if _, err := ParseRecipient(id.Recipient().String()); err != nil {
 		t.Error(err)
 	}
-	for _, text := range []string{"", "age1", "alice", id.Recipient().String() + "\n" + id.Recipient().String(), id.String(), strings.ToLower(id.String())} {
-		if _, err := ParseRecipient(text); err == nil || strings.Contains(strings.ToUpper(err.Error()), "AGE-SECRET-KEY-1") {
+	for _, text := range []string{"", "age1", "alice", id.Recipient().String() + "\n" + id.Recipient().String(),
+		id.String(), strings.ToLower(id.String())} {
+		if _, err := ParseRecipient(text); err == nil ||
+			strings.Contains(strings.ToUpper(err.Error()), "AGE-SECRET-KEY-1") {
 			t.Errorf("recipient: got %v, want an error without a secret", err)
 		}
 	}
 	for _, text := range []string{"", "my secret", id.String() + "\nmy secret", id.String()[:40]} {
-		if _, err := ParseIdentities(strings.NewReader(text)); err == nil || strings.Contains(err.Error(), "my secret") {
+		if _, err := ParseIdentities(strings.NewReader(text)); err == nil ||
+			strings.Contains(err.Error(), "my secret") {
 			t.Errorf("identities: got %v, want an error without the text", err)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Stored is the open file of a bank that has one: of adapters, a [bank.File], or of axes, a [bank.AxesFile] or a [bank.JointFile].
+// Stored is the open file of a bank that has one: of adapters, a [bank.File], or of axes, a
+// [bank.AxesFile] or a [bank.JointFile].
 type Stored interface {
 	Properties() bank.Properties
 	Digest() bank.Digest
@@ -22,7 +23,8 @@ type Stored interface {
 	Close() error
 }
 
-// OpenStored opens the file of a bank of any kind and checks that it is the one that info describes. Close the file.
+// OpenStored opens the file of a bank of any kind and checks that it is the one that info
+// describes. Close the file.
 func OpenStored(dir string, info store.BankInfo) (Stored, error) {
 	f, err := openStored(BankPath(dir, info.Digest))
 	if err != nil {
@@ -69,8 +71,10 @@ func sameBank(f Stored, info store.BankInfo) error {
 	if err != nil {
 		return err
 	}
-	if got.Digest != info.Digest || !bytes.Equal(got.Properties, info.Properties) || got.N != info.N || got.Blocks != info.Blocks {
-		return fmt.Errorf("bank %s: %w: the file holds bank %s, or other properties", info.Digest.Short(), bank.ErrCorrupt, got.Digest.Short())
+	if got.Digest != info.Digest || !bytes.Equal(got.Properties, info.Properties) || got.N != info.N ||
+		got.Blocks != info.Blocks {
+		return fmt.Errorf("bank %s: %w: the file holds bank %s, or other properties", info.Digest.Short(),
+			bank.ErrCorrupt, got.Digest.Short())
 	}
 	return nil
 }
@@ -88,7 +92,8 @@ func OpenAxes(dir string, info store.BankInfo) (*bank.Axes, error) {
 	}
 	a, ok := f.(*bank.AxesFile)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(),
+			store.ErrMismatch), f.Close())
 	}
 	return a.Axes, nil
 }
@@ -106,12 +111,14 @@ func OpenJoint(dir string, info store.BankInfo) (*bank.Joint, error) {
 	}
 	a, ok := f.(*bank.JointFile)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch), f.Close())
+		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(),
+			store.ErrMismatch), f.Close())
 	}
 	return a.Joint, nil
 }
 
-// overKnownAxes says whether the axes that joint axes are over are in the store: else nobody could see texts as they do.
+// overKnownAxes says whether the axes that joint axes are over are in the store: else nobody could
+// see texts as they do.
 func overKnownAxes(st *store.Store, f Stored) error {
 	a, ok := f.(*bank.JointFile)
 	if !ok {

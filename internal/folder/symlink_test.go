@@ -42,7 +42,8 @@ func untouched(t *testing.T, dir, file string) {
 	}
 }
 
-// TestPlantedLinks puts symbolic links to a file outside where the folder's files are made. Each is replaced or refused; none is written through.
+// TestPlantedLinks puts symbolic links to a file outside where the folder's files are made. Each is
+// replaced or refused; none is written through.
 func TestPlantedLinks(t *testing.T) {
 	_, source := newFolder(t, 8)
 	file := warmFile(t, 8, 0.5)
@@ -71,9 +72,10 @@ func TestPlantedLinks(t *testing.T) {
 			_, err := AddBank(t.Context(), st, dir, bytes.NewReader(file))
 			return err
 		}, syscall.ENOTDIR},
-		{"a report", func(dir string) string { return BankPath(dir, info.Digest) + ".json" }, false, func(dir string, _ *store.Store) error {
-			return WriteReport(dir, info.Digest.String(), []byte("{}"))
-		}, nil},
+		{"a report", func(dir string) string { return BankPath(dir, info.Digest) + ".json" }, false,
+			func(dir string, _ *store.Store) error {
+				return WriteReport(dir, info.Digest.String(), []byte("{}"))
+			}, nil},
 		{"banks, a report", Banks, true, func(dir string, _ *store.Store) error {
 			return WriteReport(dir, info.Digest.String(), []byte("{}"))
 		}, syscall.ENOTDIR},
@@ -99,7 +101,8 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// TestLinkedStore: xpeft.db may be a link to a store, and the folder one to a folder. A link to anything else is refused and left alone, and Create never writes through one.
+// TestLinkedStore: xpeft.db may be a link to a store, and the folder one to a folder. A link to
+// anything else is refused and left alone, and Create never writes through one.
 func TestLinkedStore(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	path := st.Path()

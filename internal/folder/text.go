@@ -12,11 +12,13 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// valueFold is the key of the store's value that says whether the model's tokenizer folds case: one byte, 0 or 1.
+// valueFold is the key of the store's value that says whether the model's tokenizer folds case: one
+// byte, 0 or 1.
 const valueFold = "fold_case"
 
-// Texts says which texts of a folder are one: those that differ in nothing but Unicode's forms, in white space and, if the model's tokenizer folds
-// case, in case. It is the full text that counts, before any cut, and never its tokens: all emoji are one token.
+// Texts says which texts of a folder are one: those that differ in nothing but Unicode's forms, in
+// white space and, if the model's tokenizer folds case, in case. It is the full text that counts,
+// before any cut, and never its tokens: all emoji are one token.
 type Texts struct{ exact atomic.Bool }
 
 // Key of a text or pair.
@@ -46,7 +48,8 @@ func headLabels(data []byte) (labels []string, counts []uint32) {
 	return labels, h.Counts
 }
 
-// Read takes from an open store whether case is folded. A folder that no version has opened which writes it down folds case.
+// Read takes from an open store whether case is folded. A folder that no version has opened which
+// writes it down folds case.
 func (t *Texts) Read(st *store.Store) error {
 	v, err := st.GetMeta(valueFold)
 	if errors.Is(err, store.ErrNotFound) {
@@ -70,8 +73,9 @@ func (t *Texts) Fold(fold bool) (key string, value []byte) {
 	return valueFold, []byte{0}
 }
 
-// held decides for a text's life whether it is kept back from training, three in ten: by its key alone, so that no label, name or import changes it. Older
-// versions decided by the profile's id too.
+// held decides for a text's life whether it is kept back from training, three in ten: by its key
+// alone, so that no label, name or import changes it. Older versions decided by the profile's id
+// too.
 func held(id string, e store.Example, old bool) bool {
 	if e.Rejected {
 		return false // there is no right answer to compare with

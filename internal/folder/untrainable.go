@@ -8,9 +8,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Untrainable lists the profiles that an engine which trains adapters in the last so many blocks cannot train as they
-// are: their adapters do something in a block below. They are served all the same. It reads the records of profiles
-// over banks with more blocks, and no others.
+// Untrainable lists the profiles that an engine which trains adapters in the last so many blocks
+// cannot train as they are: their adapters do something in a block below. They are served all the
+// same. It reads the records of profiles over banks with more blocks, and no others.
 func Untrainable(st *store.Store, dir string, blocks int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		deep, err := deepBanks(st, dir, blocks)

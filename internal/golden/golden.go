@@ -1,5 +1,5 @@
-// Package golden reads the vectors in testdata/golden for tests. They come from an independent PyTorch reference; a test that needs them
-// never skips.
+// Package golden reads the vectors in testdata/golden for tests. They come from an independent
+// PyTorch reference; a test that needs them never skips.
 package golden
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
-// Dir is testdata/golden of this module, or where XPEFT_GOLDEN says that it is: a test binary may run
-// where its sources are not.
+// Dir is testdata/golden of this module, or where XPEFT_GOLDEN says that it is: a test binary may
+// run where its sources are not.
 func Dir() string {
 	if dir := os.Getenv("XPEFT_GOLDEN"); dir != "" {
 		return dir

@@ -12,7 +12,8 @@ import (
 // MaxLine is the longest line in bytes, for those who split an input into lines.
 const MaxLine = 1 << 20
 
-// Line is one object of what is learned or asked. To learn it takes a label or a value; to ask, neither.
+// Line is one object of what is learned or asked. To learn it takes a label or a value; to ask,
+// neither.
 type Line struct {
 	Text     string   `json:"text"`
 	Pair     string   `json:"pair,omitempty"`
@@ -26,7 +27,8 @@ type Line struct {
 // Decode reads a line that has a text, perhaps the other fields, and nothing else.
 func Decode(data []byte) (Line, error) {
 	var l Line
-	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "value": &l.Value, "rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
+	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "value": &l.Value,
+		"rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
 	err := object(data, func(name string, value json.RawMessage) error {
 		into, ok := places[name]
 		if !ok {
@@ -46,7 +48,8 @@ func Decode(data []byte) (Line, error) {
 	return l, nil
 }
 
-// Fields reads an object of any fields: its strings, and its numbers and booleans as they are written. What is null is left out, and an array or object has no text.
+// Fields reads an object of any fields: its strings, and its numbers and booleans as they are
+// written. What is null is left out, and an array or object has no text.
 func Fields(data []byte) (map[string]string, error) {
 	fields := map[string]string{}
 	err := object(data, func(name string, value json.RawMessage) error {
@@ -71,7 +74,8 @@ func Fields(data []byte) (map[string]string, error) {
 	return fields, nil
 }
 
-// object calls field with each name and value of a flat object. encoding/json alone would take a name that is there twice, or in other letters.
+// object calls field with each name and value of a flat object. encoding/json alone would take a
+// name that is there twice, or in other letters.
 func object(data []byte, field func(name string, value json.RawMessage) error) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")

@@ -15,7 +15,8 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestHostile: what both readers refuse, and in which words. Decode's own refusals are tested where the lines are read.
+// TestHostile: what both readers refuse, and in which words. Decode's own refusals are tested where
+// the lines are read.
 func TestHostile(t *testing.T) {
 	deep := strings.Repeat("[", 500_000)
 	for name, test := range map[string]struct{ text, want string }{

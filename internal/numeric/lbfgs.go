@@ -20,7 +20,8 @@ type Minimizer struct {
 	sy       []float64                // their inner products
 }
 
-// Run changes x until the gradient is small, no step lowers the value any more, or the steps are used up. ctx ends it within one evaluation, with ctx's error.
+// Run changes x until the gradient is small, no step lowers the value any more, or the steps are
+// used up. ctx ends it within one evaluation, with ctx's error.
 func (m *Minimizer) Run(ctx context.Context, x []float64, f Objective) (float64, error) {
 	m.s, m.y, m.sy = nil, nil, nil
 	g, d := make([]float64, len(x)), make([]float64, len(x))
@@ -80,8 +81,8 @@ func (m *Minimizer) direction(d, g []float64) {
 	}
 }
 
-// search finds a step along d that lowers the value enough (Armijo). Near the minimum, where the value's own rounding hides what a step gains, a smaller
-// gradient is enough.
+// search finds a step along d that lowers the value enough (Armijo). Near the minimum, where the
+// value's own rounding hides what a step gains, a smaller gradient is enough.
 func (m *Minimizer) search(value float64, x, g, d, next, gNext []float64, f Objective) (float64, bool) {
 	slope := Dot(g, d)
 	if !(slope < 0) {
@@ -104,7 +105,8 @@ func (m *Minimizer) search(value float64, x, g, d, next, gNext []float64, f Obje
 	return value, false
 }
 
-// keep stores a step and the change of the gradient over it, unless the curvature along it is not positive.
+// keep stores a step and the change of the gradient over it, unless the curvature along it is not
+// positive.
 func (m *Minimizer) keep(x, g, next, gNext []float64) {
 	var s, y []float64
 	if len(m.s) == memory {

@@ -1,4 +1,5 @@
-// Package numeric has what the fits of the learner packages share: sums over float64 slices and L-BFGS. The same arguments give the same bits.
+// Package numeric has what the fits of the learner packages share: sums over float64 slices and
+// L-BFGS. The same arguments give the same bits.
 package numeric
 
 // Dot is a·b with four sums, which the processor can keep in flight at once.

@@ -1,4 +1,5 @@
-// Package quant packs float32s into 8 bits each, with one step for all: what a profile stores of its small personal values.
+// Package quant packs float32s into 8 bits each, with one step for all: what a profile stores of
+// its small personal values.
 //
 // # Format
 //

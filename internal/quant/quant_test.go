@@ -37,7 +37,8 @@ func TestOutOfRange(t *testing.T) {
 			t.Errorf("%g: got %v, want ErrRange", v, err)
 		}
 	}
-	for _, data := range [][]byte{nil, make([]byte, Size(2)-1), make([]byte, Size(2)+1), {0, 0, 0x80, 0x7f, 1, 1}, {0, 0, 0x80, 0xbf, 1, 1}} {
+	for _, data := range [][]byte{nil, make([]byte, Size(2)-1), make([]byte, Size(2)+1), {0, 0, 0x80, 0x7f, 1, 1},
+		{0, 0, 0x80, 0xbf, 1, 1}} {
 		if err := Decode(make([]float32, 2), data); !errors.Is(err, ErrRange) {
 			t.Errorf("%x: got %v, want ErrRange", data, err)
 		}

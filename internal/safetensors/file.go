@@ -93,7 +93,8 @@ func parse(b []byte) (*File, error) {
 	if err := checkCover(entries, int64(len(data))); err != nil {
 		return nil, err
 	}
-	f := &File{metadata: metadata, raw: b, index: make(map[string]int, len(entries)), tensors: make([]Tensor, len(entries))}
+	f := &File{metadata: metadata, raw: b, index: make(map[string]int, len(entries)),
+		tensors: make([]Tensor, len(entries))}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 	for i, e := range entries {
 		// The capacity is cut too, so that no append can reach a neighbour.

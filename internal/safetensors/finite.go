@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// NotFinite returns the index of the first NaN or Inf among little-endian floats, or -1; elements of other types are finite. It looks at 32 bytes at a time, as
-// fast as memory gives them: an exponent of ones, plus its lowest bit, carries into the place of the sign, and no further.
+// NotFinite returns the index of the first NaN or Inf among little-endian floats, or -1; elements
+// of other types are finite. It looks at 32 bytes at a time, as fast as memory gives them: an
+// exponent of ones, plus its lowest bit, carries into the place of the sign, and no further.
 func NotFinite(b []byte, dtype string) int {
 	var exponents, lowest uint64
 	switch dtype {

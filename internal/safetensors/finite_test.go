@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestNotFinite puts each kind of bad value at each place of files around the 32 bytes that are looked at together. All else is the largest finite value, whose
-// exponent is one below that of Inf.
+// TestNotFinite puts each kind of bad value at each place of files around the 32 bytes that are
+// looked at together. All else is the largest finite value, whose exponent is one below that of
+// Inf.
 func TestNotFinite(t *testing.T) {
 	cases := []struct {
 		dtype  string
@@ -15,7 +16,8 @@ func TestNotFinite(t *testing.T) {
 		finite uint64
 		bad    []uint64 // Inf, -Inf, and NaNs of the lowest and highest bits
 	}{
-		{"F64", 8, 0x7fefffff_ffffffff, []uint64{0x7ff00000_00000000, 0xfff00000_00000000, 0x7ff00000_00000001, 0xffffffff_ffffffff}},
+		{"F64", 8, 0x7fefffff_ffffffff,
+			[]uint64{0x7ff00000_00000000, 0xfff00000_00000000, 0x7ff00000_00000001, 0xffffffff_ffffffff}},
 		{"F32", 4, 0xff7fffff, []uint64{0x7f800000, 0xff800000, 0x7f800001, 0xffffffff}},
 		{"F16", 2, 0xfbff, []uint64{0x7c00, 0xfc00, 0x7c01, 0xffff}},
 		{"BF16", 2, 0xff7f, []uint64{0x7f80, 0xff80, 0x7f81, 0xffff}},

@@ -9,7 +9,8 @@ import (
 // signatures are the files that end up in another's place: a clone without Git LFS, a server's
 // error page, the weights in another format.
 var signatures = []struct{ begin, what string }{
-	{"version https://git-lfs.github.com/spec/", "this is a Git LFS pointer, not the file: fetch it with git lfs pull, or download it again"},
+	{"version https://git-lfs.github.com/spec/",
+		"this is a Git LFS pointer, not the file: fetch it with git lfs pull, or download it again"},
 	{"<!doctype html", "this is an HTML page, not the file: the download failed, repeat it"},
 	{"<html", "this is an HTML page, not the file: the download failed, repeat it"},
 	{"<?xml", "this is an XML page, not the file: the download failed, repeat it"},

@@ -39,7 +39,8 @@ func TestForeign(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := Open(path)
-			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(err.Error(), path) {
 				t.Errorf("got %v, want ErrCorrupt with %q and the path", err, c.want)
 			}
 		})

@@ -24,8 +24,8 @@ type entry struct {
 	begin, end int64
 }
 
-// headerReader walks the JSON token by token: encoding/json's maps would hide a name that occurs twice, and the fixed walk bounds
-// the nesting by itself.
+// headerReader walks the JSON token by token: encoding/json's maps would hide a name that occurs
+// twice, and the fixed walk bounds the nesting by itself.
 type headerReader struct{ dec *json.Decoder }
 
 func parseHeader(b []byte) ([]entry, map[string]string, error) {
@@ -194,7 +194,8 @@ func checkCover(entries []entry, size int64) error {
 			return corruptf("tensor %q: begins at %d, want %d", e.Name, e.begin, at)
 		}
 		if e.end > size {
-			return corruptf("tensor %q: ends at %d of %d bytes: the file is cut off, download it again", e.Name, e.end, size)
+			return corruptf("tensor %q: ends at %d of %d bytes: the file is cut off, download it again", e.Name,
+				e.end, size)
 		}
 		at = e.end
 	}

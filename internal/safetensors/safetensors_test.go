@@ -67,7 +67,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestAligned holds the reason for Write's order: every tensor begins at a multiple of its element size.
+// TestAligned holds the reason for Write's order: every tensor begins at a multiple of its element
+// size.
 func TestAligned(t *testing.T) {
 	_, _, b := sample(t)
 	f, err := Parse(b)
@@ -96,7 +97,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestFlip flips every bit: the result is ErrCorrupt or a file that can be written and read again. The format has no checksum.
+// TestFlip flips every bit: the result is ErrCorrupt or a file that can be written and read again.
+// The format has no checksum.
 func TestFlip(t *testing.T) {
 	_, _, b := sample(t)
 	for i := range 8 * len(b) {
@@ -147,7 +149,8 @@ func TestCorrupt(t *testing.T) {
 		{"negative", `{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 1, "-1"},
 		{"fraction", `{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 1, "1.0"},
 		{"overflow", `{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,1]}}`, 1, "overflow"},
-		{"beyond int64", `{"a":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,1]}}`, 1, "9223372036854775808"},
+		{"beyond int64", `{"a":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,1]}}`, 1,
+			"9223372036854775808"},
 		{"size", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4, "do not fit"},
 		{"backwards", `{"a":{"dtype":"U8","shape":[0],"data_offsets":[1,0]}}`, 1, "do not fit"},
 		{"beyond the file", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}`, 1, "ends at 2 of 1"},
@@ -155,7 +158,8 @@ func TestCorrupt(t *testing.T) {
 		{"tail", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 2, "behind the last"},
 		{"overlap", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, 3, `"b"`},
 		{"three offsets", `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}}`, 1, "at most 2"},
-		{"rank", `{"a":{"dtype":"U8","shape":[1` + strings.Repeat(",1", 32) + `],"data_offsets":[0,1]}}`, 1, "at most 32"},
+		{"rank", `{"a":{"dtype":"U8","shape":[1` + strings.Repeat(",1", 32) + `],"data_offsets":[0,1]}}`, 1,
+			"at most 32"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -180,7 +184,8 @@ func TestOpenErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for path, want := range map[string]error{short: ErrCorrupt, bad: ErrCorrupt, dir: ErrCorrupt, filepath.Join(dir, "absent"): os.ErrNotExist} {
+	for path, want := range map[string]error{short: ErrCorrupt, bad: ErrCorrupt, dir: ErrCorrupt,
+		filepath.Join(dir, "absent"): os.ErrNotExist} {
 		if _, err := Open(path); !errors.Is(err, want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("Open: got %v, want %v naming %s", err, want, path)
 		}

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/internal/half"
 )
 
-// Tensor is a named array. Data is a view into its File: little-endian, row-major, not necessarily aligned.
+// Tensor is a named array. Data is a view into its File: little-endian, row-major, not necessarily
+// aligned.
 type Tensor struct {
 	Name  string
 	DType string // F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL

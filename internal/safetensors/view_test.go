@@ -37,7 +37,8 @@ func TestView(t *testing.T) {
 	if got, ok := View[float32](nil); !ok && little || len(got) != 0 {
 		t.Errorf("nothing: got %v, %t", got, ok)
 	}
-	if got, err := Floats(Tensor{"x", "F16", []int64{2}, []byte{0x00, 0x3c, 0x00, 0xc0}}); err != nil || !slices.Equal(got, want[:2]) {
+	if got, err := Floats(Tensor{"x", "F16", []int64{2}, []byte{0x00, 0x3c, 0x00, 0xc0}}); err != nil ||
+		!slices.Equal(got, want[:2]) {
 		t.Errorf("F16: got %v, %v, want %v", got, err, want[:2])
 	}
 	if _, err := Floats(Tensor{"x", "I64", []int64{1}, make([]byte, 8)}); !errors.Is(err, ErrDType) {

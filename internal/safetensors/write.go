@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Write writes a file of these tensors. Their order does not matter: equal tensors and metadata give equal bytes.
+// Write writes a file of these tensors. Their order does not matter: equal tensors and metadata
+// give equal bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	ordered := slices.Clone(tensors)
 	slices.SortFunc(ordered, func(a, b Tensor) int {
@@ -42,7 +43,8 @@ type place struct {
 	Offsets [2]int64 `json:"data_offsets"`
 }
 
-// encodeHeader returns the JSON, padded with spaces so that the data behind it begins at a multiple of 8.
+// encodeHeader returns the JSON, padded with spaces so that the data behind it begins at a multiple
+// of 8.
 func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -95,7 +97,8 @@ func checkTensor(t Tensor, seen map[string]bool) error {
 		return fmt.Errorf("safetensors: tensor %q: %w", t.Name, err)
 	}
 	if len(t.Shape) > maxRank || size != int64(len(t.Data)) {
-		return fmt.Errorf("safetensors: tensor %q: got %d bytes, want %d for %s%v", t.Name, len(t.Data), size, t.DType, t.Shape)
+		return fmt.Errorf("safetensors: tensor %q: got %d bytes, want %d for %s%v", t.Name, len(t.Data), size,
+			t.DType, t.Shape)
 	}
 	return nil
 }

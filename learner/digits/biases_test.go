@@ -7,8 +7,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// TestBiases: what takes the prior's place is the minimum of the examples' loss with that precision, of labels too that no example has, and in each fold
-// that of the fold's training.
+// TestBiases: what takes the prior's place is the minimum of the examples' loss with that
+// precision, of labels too that no example has, and in each fold that of the fold's training.
 func TestBiases(t *testing.T) {
 	p := withAll(randomPerson(7, 20, 6, 4))
 	for i := range p.Class {
@@ -61,7 +61,8 @@ func only(p *Person, which []int) *Person {
 	out := &Person{A: p.A, C: p.C, Digits: p.Digits, Biases: p.Biases}
 	for _, i := range which {
 		out.P, out.Base = append(out.P, p.P[i*p.A:(i+1)*p.A]...), append(out.Base, p.Base[i*p.C:(i+1)*p.C]...)
-		out.Class, out.Weight, out.Rejected = append(out.Class, p.Class[i]), append(out.Weight, p.Weight[i]), append(out.Rejected, p.Rejected[i])
+		out.Class, out.Weight, out.Rejected = append(out.Class, p.Class[i]), append(out.Weight, p.Weight[i]),
+			append(out.Rejected, p.Rejected[i])
 	}
 	return out
 }

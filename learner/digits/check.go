@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// largest is the largest size of a projection or a logit that is taken: far beyond what an encoder gives, far below what overflows a sum.
+// largest is the largest size of a projection or a logit that is taken: far beyond what an encoder
+// gives, far below what overflows a sum.
 const largest = 1e9
 
 // finite says whether all numbers are, and within what is taken.
@@ -40,13 +41,15 @@ func check(p *Person, o Options) error {
 	var f faults
 	n := len(p.Class)
 	f.check(n > 0, "no examples")
-	f.check(p.A >= 1 && p.C >= 2 && p.Digits >= 1 && p.Digits <= 8, "%d axes of %d digits for %d labels", p.A, p.Digits, p.C)
+	f.check(p.A >= 1 && p.C >= 2 && p.Digits >= 1 && p.Digits <= 8, "%d axes of %d digits for %d labels", p.A,
+		p.Digits, p.C)
 	f.check(len(p.P) == n*p.A, "%d projections for %d examples on %d axes", len(p.P), n, p.A)
 	f.check(len(p.Base) == n*p.C, "%d base logits for %d examples of %d labels", len(p.Base), n, p.C)
 	f.check(p.Weight == nil || len(p.Weight) == n, "%d weights for %d examples", len(p.Weight), n)
 	f.check(p.Rejected == nil || len(p.Rejected) == n, "%d rejections for %d examples", len(p.Rejected), n)
 	f.check(p.Counted == nil || len(p.Counted) == p.C, "%d counts for %d labels", len(p.Counted), p.C)
-	f.check(o.ClassWeight == nil || len(o.ClassWeight) == p.C, "%d class weights for %d labels", len(o.ClassWeight), p.C)
+	f.check(o.ClassWeight == nil || len(o.ClassWeight) == p.C, "%d class weights for %d labels", len(o.ClassWeight),
+		p.C)
 	f.check(classesIn(p.Class, p.C), "a label outside 0 to %d", p.C-1)
 	f.check(finite(p.P) && finite(p.Base), "projections or base logits that are not finite, or beyond %g", largest)
 	f.check(finite(p.Weight) && notNegative(p.Weight), "weights that are negative or not finite")
@@ -54,7 +57,8 @@ func check(p *Person, o Options) error {
 	for _, lambda := range append([]float64{o.BiasLambda}, o.Lambdas...) {
 		f.check(strength(lambda), "a strength of %g", lambda)
 	}
-	f.check(p.Biases >= 0 && p.Biases <= largest && (p.Biases == 0 || p.Counted == nil), "biases of the precision %g, or beside labels that were counted before", p.Biases)
+	f.check(p.Biases >= 0 && p.Biases <= largest && (p.Biases == 0 || p.Counted == nil),
+		"biases of the precision %g, or beside labels that were counted before", p.Biases)
 	f.check(o.Folds >= 2, "%d folds", o.Folds)
 	f.check(!math.IsNaN(o.PriorCaution), "a caution of %g", o.PriorCaution)
 	return f.err()

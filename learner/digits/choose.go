@@ -18,7 +18,8 @@ type learning struct {
 	trained []*solutions // one of each fold
 }
 
-// solutions are one training's: the minimum at each of lambdas, which is zero, the prior alone, at +Inf.
+// solutions are one training's: the minimum at each of lambdas, which is zero, the prior alone, at
+// +Inf.
 type solutions struct {
 	*fit
 	test  []int     // what it answers
@@ -26,7 +27,8 @@ type solutions struct {
 	x     [][]float64
 }
 
-// train solves one fold's problem at each strength, from the strongest on, each from the one before.
+// train solves one fold's problem at each strength, from the strongest on, each from the one
+// before.
 func (l *learning) train(ctx context.Context, part fold, gap float64) (*solutions, error) {
 	prior, err := l.prior(ctx, part.train)
 	if err != nil {
@@ -74,7 +76,8 @@ func (l *learning) trainFolds(ctx context.Context) error {
 // floor bounds a log-probability from below, where the probability itself is 0 in float64.
 const floor = 700
 
-// outOfFold is log p of each example by trainings without it, [n,C], averaged in probability: answer says what a fold's training gives an example that it tests.
+// outOfFold is log p of each example by trainings without it, [n,C], averaged in probability:
+// answer says what a fold's training gives an example that it tests.
 func (l *learning) outOfFold(answer func(fold, i int) []float64) []float64 {
 	logProb, answers := make([]float64, l.n*l.classes), make([]int, l.n)
 	for k, s := range l.trained {
@@ -104,16 +107,19 @@ func (d *data) oneLabel() bool {
 	return true
 }
 
-// What is known of λ beforehand, in nats: its logarithm is normal about that of center, so that a factor of ten away costs decade, and the prior alone without. Mean out-of-fold
-// losses of few examples differ by chance among strengths, and without it the folds like far too often a strength at an end.
+// What is known of λ beforehand, in nats: its logarithm is normal about that of center, so that a
+// factor of ten away costs decade, and the prior alone without. Mean out-of-fold losses of few
+// examples differ by chance among strengths, and without it the folds like far too often a strength
+// at an end.
 const (
 	center  = 0.3
 	decade  = 2
 	without = 0.5
 )
 
-// weigh is the weight of each of lambdas in the mean: how probable it is by what is known beforehand and by its out-of-fold loss, which stands for its likelihood. priorLogProb is out of fold of
-// the prior alone.
+// weigh is the weight of each of lambdas in the mean: how probable it is by what is known
+// beforehand and by its out-of-fold loss, which stands for its likelihood. priorLogProb is out of
+// fold of the prior alone.
 func (l *learning) weigh() (weights, priorLogProb []float64) {
 	weights = make([]float64, len(l.lambdas))
 	for k, lambda := range l.lambdas {
@@ -143,7 +149,10 @@ func (l *learning) judge(ctx context.Context, weights []float64) ([]float64, err
 			return nil, err
 		}
 	}
-	return l.outOfFold(func(fold, i int) []float64 { return l.trained[fold].predict(codes[fold], i, l.trained[fold].prior) }), nil
+	return l.outOfFold(func(fold, i int) []float64 {
+		return l.trained[fold].predict(codes[fold],
+			i, l.trained[fold].prior)
+	}), nil
 }
 
 // loss is the weighted sum of the examples' losses: −log p, or −log(1 − p) of a rejection.
@@ -159,10 +168,12 @@ func (d *data) loss(logProb []float64) float64 {
 // Temperature is what a temperature byte stands for: 2^((byte − 128)/32), from 0.06 to 16.
 func Temperature(b byte) float64 { return math.Exp2((float64(b) - 128) / 32) }
 
-// scored is how many examples a temperature needs: of fewer it says more of the folds, whose trainings had fewer still, than of what is installed.
+// scored is how many examples a temperature needs: of fewer it says more of the folds, whose
+// trainings had fewer still, than of what is installed.
 const scored = 100
 
-// temperature is the byte that minimizes calibrated over the examples that were not rejected. The sum is convex in 1/T, so a search by thirds finds it.
+// temperature is the byte that minimizes calibrated over the examples that were not rejected. The
+// sum is convex in 1/T, so a search by thirds finds it.
 func (d *data) temperature(logProb []float64) byte {
 	count := 0
 	for _, rejected := range d.rejected {
@@ -191,8 +202,8 @@ func (d *data) temperature(logProb []float64) byte {
 	return byte(best)
 }
 
-// calibrated is Σ_i w_i·(−log softmax(logProb_i/T)_c) + 2·(ln T)² at T of byte b: the second term is a normal prior of deviation 0.5. The labels' weights
-// take no part.
+// calibrated is Σ_i w_i·(−log softmax(logProb_i/T)_c) + 2·(ln T)² at T of byte b: the second term
+// is a normal prior of deviation 0.5. The labels' weights take no part.
 func (d *data) calibrated(logProb []float64, b int) float64 {
 	t := Temperature(byte(b))
 	sum, row := 2*math.Log(t)*math.Log(t), make([]float64, d.classes)

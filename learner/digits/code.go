@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// code is a rounded solution, or mean of solutions: w_c = s_c Σ_j ℓ_cj V_j for the labels of a fit's rows.
+// code is a rounded solution, or mean of solutions: w_c = s_c Σ_j ℓ_cj V_j for the labels of a
+// fit's rows.
 type code struct {
 	level []float64 // ℓ [R,A]
 	scale []byte    // [R], see Scale; 0: no row, as z was zero
@@ -19,7 +20,8 @@ type code struct {
 // Scale is what a scale byte stands for: 2^((byte − 160)/16), from 0.001 to 61 for 1 to 255.
 func Scale(b byte) float64 { return math.Exp2((float64(b) - 160) / 16) }
 
-// levels are the 2^M numbers ± 2^-1 ± … ± 2^-M of M digits: no zero, each step/2 away from the next.
+// levels are the 2^M numbers ± 2^-1 ± … ± 2^-M of M digits: no zero, each step/2 away from the
+// next.
 type levels struct{ count, half, step float64 }
 
 func newLevels(digits int) levels {
@@ -33,7 +35,8 @@ func (l levels) nearest(v float64) float64 {
 	return (float64(int(at))+0.5)*l.step - 1
 }
 
-// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is 1 where digit m of axis j is plus.
+// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is 1
+// where digit m of axis j is plus.
 func bits(dst []byte, level []float64, digits int) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, (len(level)*digits+7)/8)...)
@@ -49,8 +52,9 @@ func bits(dst []byte, level []float64, digits int) []byte {
 	return dst
 }
 
-// roundRow writes to level those that are nearest to z at the scale that loses least in squares, and returns the scale's byte: 0 if z is zero. The best
-// scale is between one and sixteen standard deviations of z's values.
+// roundRow writes to level those that are nearest to z at the scale that loses least in squares,
+// and returns the scale's byte: 0 if z is zero. The best scale is between one and sixteen standard
+// deviations of z's values.
 func roundRow(level, z []float64, digits int) byte {
 	deviation := math.Sqrt(numeric.Dot(z, z) / float64(len(z)))
 	if deviation == 0 {
@@ -83,8 +87,9 @@ func byteOf(s float64) byte {
 	return byte(min(max(math.Round(160+16*math.Log2(s)), 1), 255))
 }
 
-// round turns a solution, or a mean of several, into a code: the levels nearest to z, settled; then scales and biases fitted to the solution's answers with the levels fixed, the scales
-// rounded to bytes, and the biases once more.
+// round turns a solution, or a mean of several, into a code: the levels nearest to z, settled; then
+// scales and biases fitted to the solution's answers with the levels fixed, the scales rounded to
+// bytes, and the biases once more.
 func (f *fit) round(ctx context.Context, x []float64) (*code, error) {
 	R, z := len(f.rows), f.z(x)
 	c := &code{level: make([]float64, R*f.axes), scale: make([]byte, R), bias: make([]float64, R)}
@@ -113,7 +118,8 @@ func (f *fit) project(c *code, examples []int) []float64 {
 	return out
 }
 
-// refit finds the scales and biases of the answers nearest to probs, then the biases with the scales as their bytes.
+// refit finds the scales and biases of the answers nearest to probs, then the biases with the
+// scales as their bytes.
 func (f *fit) refit(ctx context.Context, c *code, z, probs []float64) error {
 	R := len(f.rows)
 	x, t := make([]float64, 2*R), newTarget(c, z, probs, f.axes)
@@ -159,8 +165,9 @@ func newTarget(c *code, z, probs []float64, axes int) *target {
 //
 //	−Σ_i w_i Σ_c p_ic log q_ic + ½·beyond·Σ_c (s_c²‖ℓ_c‖² − 2·s_c·ℓ_c·z_c) + ½λ_b‖b − b*‖²
 //
-// where p is the target's probabilities and b* its biases, q those of the code whose scales s are x[:R] times those of their bytes and whose biases b are x[R:]. The gradient of the scales is 0 if they
-// are not free.
+// where p is the target's probabilities and b* its biases, q those of the code whose scales s are
+// x[:R] times those of their bytes and whose biases b are x[R:]. The gradient of the scales is 0 if
+// they are not free.
 func (f *fit) coded(c *code, t *target, x, g []float64, free bool) float64 {
 	R, value := len(f.rows), 0.0
 	copy(f.logits, f.offset)
@@ -197,7 +204,8 @@ func (f *fit) coded(c *code, t *target, x, g []float64, free bool) float64 {
 	return value
 }
 
-// crossEntropy is −Σ p log q of q = softmax(logits), which it overwrites with its derivatives by them, q − p.
+// crossEntropy is −Σ p log q of q = softmax(logits), which it overwrites with its derivatives by
+// them, q − p.
 func crossEntropy(logits, p []float64) float64 {
 	mean := 0.0
 	for c, v := range p {

@@ -53,7 +53,8 @@ func newData(p *Person, classWeight []float32) *data {
 	return d
 }
 
-// identity is a hash of what example i is: its projections, its label and whether that was rejected.
+// identity is a hash of what example i is: its projections, its label and whether that was
+// rejected.
 func identity(p *Person, i int) uint64 {
 	h := uint64(p.Class[i])
 	if p.Rejected != nil && p.Rejected[i] {
@@ -73,8 +74,9 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// reduce turns p to an orthonormal basis of the examples' own span (Gram-Schmidt, each vector twice): the best z lies in it, and z·p and ‖z‖² are the same
-// in its coordinates, of which there are at most n. With nearly as many examples as axes it would gain nothing.
+// reduce turns p to an orthonormal basis of the examples' own span (Gram-Schmidt, each vector
+// twice): the best z lies in it, and z·p and ‖z‖² are the same in its coordinates, of which there
+// are at most n. With nearly as many examples as axes it would gain nothing.
 func (d *data) reduce() {
 	d.u, d.dim = d.p, d.axes
 	if 4*d.n > 3*d.axes {

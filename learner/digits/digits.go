@@ -8,19 +8,23 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// Person is the examples of one person, as the frozen encoder, the shared head and the axes see them.
+// Person is the examples of one person, as the frozen encoder, the shared head and the axes see
+// them.
 type Person struct {
-	P        []float32 // [n,A]: p(x) = V φ(x), each example's projections on the axes
-	Base     []float32 // [n,C]: the shared head's logits
-	Class    []int     // [n]
-	Weight   []float32 // [n] or nil; 0: 1
-	Rejected []bool    // [n] or nil: the text is not of Class. Its loss is −log(1 − p); the prior does not count it, and the temperature is not fitted to it
+	P      []float32 // [n,A]: p(x) = V φ(x), each example's projections on the axes
+	Base   []float32 // [n,C]: the shared head's logits
+	Class  []int     // [n]
+	Weight []float32 // [n] or nil; 0: 1
+	// [n] or nil: the text is not of Class. Its loss is −log(1 − p); the prior does not count it,
+	// and the temperature is not fitted to it
+	Rejected []bool
 	A, C     int
 	Digits   int // M, digits an axis
 
 	Prior   func(counts []uint32) []float32 // what label counts add to the logits, [C]; nil, or a nil result: nothing
 	Counted []uint32                        // [C] or nil: labels counted before, of examples that are gone
-	Biases  float64                         // 0: Prior is of counts; else biases that fit the examples with this precision take its place
+	// 0: Prior is of counts; else biases that fit the examples with this precision take its place
+	Biases float64
 }
 
 // Result is what a person's profile stores, and how the whole procedure did out of fold.
@@ -33,26 +37,36 @@ type Result struct {
 	Biases      []float32 // [C]: what takes the prior's place with Person.Biases, else nil
 	Temperature byte      // see Temperature; 128, which is 1, where fewer than 100 examples are scored
 
-	LogProb      []float32 // [n,C]: log p of each example by trainings without it, of the whole procedure, at temperature 1
+	// [n,C]: log p of each example by trainings without it, of the whole procedure, at temperature
+	// 1
+	LogProb      []float32
 	PriorLogProb []float32 // [n,C]: the same of base + prior alone
 }
 
 // Options are how a person's digits are learned. nil, or a zero field, means the default.
 //
-// Each example is answered by trainings without it. From ten examples on there are Folds of them, stratified by label, and each example has one answer.
-// Below, there are three times two halves, and what an example got is averaged in probability; a label's only example is in both halves' training, so that
-// the others are answered by one who knows the label, and its own answer comes from one more training on all the others.
+// Each example is answered by trainings without it. From ten examples on there are Folds of them,
+// stratified by label, and each example has one answer. Below, there are three times two halves,
+// and what an example got is averaged in probability; a label's only example is in both halves'
+// training, so that the others are answered by one who knows the label, and its own answer comes
+// from one more training on all the others.
 //
-// No λ is chosen: z and b are the mean over Lambdas and the prior alone, whose z and b are 0, each weighted by how probable it is. That is exp(−loss − penalty): the loss is the sum out of
-// fold, before rounding, weighted as F is, rejections included; a λ that is a factor of ten from 0.3 is penalized by 2 nats, its logarithm's square in between, the prior alone by half a nat.
-// Where the prior alone has half of the weight or more, it is all there is, λ = +Inf; so below eight examples unless the digits have less loss out of fold. One example never gets digits, nor do examples that all have one label: what they say is in the counts, and digits would only be surer of it.
+// No λ is chosen: z and b are the mean over Lambdas and the prior alone, whose z and b are 0, each
+// weighted by how probable it is. That is exp(−loss − penalty): the loss is the sum out of fold,
+// before rounding, weighted as F is, rejections included; a λ that is a factor of ten from 0.3 is
+// penalized by 2 nats, its logarithm's square in between, the prior alone by half a nat. Where the
+// prior alone has half of the weight or more, it is all there is, λ = +Inf; so below eight examples
+// unless the digits have less loss out of fold. One example never gets digits, nor do examples that
+// all have one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
-	Lambdas      []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
-	BiasLambda   float64   // λ_b; 0: 1
-	ClassWeight  []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
-	Folds        int       // from ten examples on; 0: 5
-	Seed         uint64    // of the folds
-	PriorCaution float64   // nats by which the prior alone is more probable beforehand than half a nat's penalty makes it; far below zero: digits whatever the folds say
+	Lambdas     []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
+	BiasLambda  float64   // λ_b; 0: 1
+	ClassWeight []float32 // [C], multiplies the weights of a label's examples, in fits and in the choice of λ; nil: 1
+	Folds       int       // from ten examples on; 0: 5
+	Seed        uint64    // of the folds
+	// nats by which the prior alone is more probable beforehand than half a nat's penalty makes it;
+	// far below zero: digits whatever the folds say
+	PriorCaution float64
 }
 
 // defaultLambdas are the strengths tried.
@@ -111,7 +125,8 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 // few examples say too little out of fold for what is known of λ beforehand to be trusted.
 const few = 8
 
-// final is the largest gap to the minimum of the fits that are kept; loose is that of the folds', which are only compared.
+// final is the largest gap to the minimum of the fits that are kept; loose is that of the folds',
+// which are only compared.
 const (
 	final = 1e-13
 	loose = 1e-4
@@ -146,7 +161,8 @@ func (l *learning) install(ctx context.Context, weights []float64, res *Result) 
 	return nil
 }
 
-// prior is what the counts of the examples, and of those before them, add to the logits, or the biases in their place; nil for nothing.
+// prior is what the counts of the examples, and of those before them, add to the logits, or the
+// biases in their place; nil for nothing.
 func (l *learning) prior(ctx context.Context, examples []int) ([]float64, error) {
 	if l.person.Biases > 0 {
 		return l.biases(ctx, examples)
@@ -179,7 +195,8 @@ func (l *learning) installedBiases(ctx context.Context) ([]float32, error) {
 	return numeric.Narrow(b), err
 }
 
-// biases of all labels minimize Σ w·loss + ½β‖b‖² over the shared head. Unlike a prior of counts they see in which texts a label was no surprise.
+// biases of all labels minimize Σ w·loss + ½β‖b‖² over the shared head. Unlike a prior of counts
+// they see in which texts a label was no surprise.
 func (l *learning) biases(ctx context.Context, examples []int) ([]float64, error) {
 	flat := *l.data
 	flat.u, flat.dim = nil, 0

@@ -12,7 +12,8 @@ import (
 //
 //	F(z, b) = Σ_i w_i·loss_i + ½λ‖z‖² + ½λ_b‖b‖²,  logits_ic = offset_ic + b_c + z_c·p_i
 //
-// with z_c and b_c for the R labels of rows only. x is z in the coordinates of data.span, [R,dim], then b, [R].
+// with z_c and b_c for the R labels of rows only. x is z in the coordinates of data.span, [R,dim],
+// then b, [R].
 type fit struct {
 	*data
 	train          []int     // which examples
@@ -123,8 +124,8 @@ func (f *fit) losses() float64 {
 	return sum
 }
 
-// lossOf is −log p_c, or −log(1 − p_c) of a rejection. It overwrites the logits with its derivatives by them: p − e_c, or p − q, where q is the softmax
-// of the others.
+// lossOf is −log p_c, or −log(1 − p_c) of a rejection. It overwrites the logits with its
+// derivatives by them: p − e_c, or p − q, where q is the softmax of the others.
 func lossOf(logits []float64, c int, rejected bool) float64 {
 	if !rejected {
 		z := logits[c]
@@ -147,8 +148,9 @@ func lossOf(logits []float64, c int, rejected bool) float64 {
 	return lse - others
 }
 
-// solve minimizes F from x, until it is within gap of its minimum: F is λ-strongly convex, so ‖∇F‖² ≤ 2·λ·gap is enough. Where a rejection among more than
-// two labels makes F not convex, it is a stationary point below the start.
+// solve minimizes F from x, until it is within gap of its minimum: F is λ-strongly convex, so ‖∇F‖²
+// ≤ 2·λ·gap is enough. Where a rejection among more than two labels makes F not convex, it is a
+// stationary point below the start.
 func (f *fit) solve(ctx context.Context, x []float64, gap float64) (float64, error) {
 	m := numeric.Minimizer{MaxSteps: 2000, Gradient: math.Sqrt(2 * min(f.lambda, f.biased) * gap)}
 	return m.Run(ctx, x, f.convex)

@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// randomPerson has n examples whose labels depend on their projections; several of its values differ in kind with seed.
+// randomPerson has n examples whose labels depend on their projections; several of its values
+// differ in kind with seed.
 func randomPerson(seed uint64, n, A, C int) *Person {
 	r := rand.New(rand.NewPCG(seed, 24))
 	p := &Person{A: A, C: C, Digits: 2, Prior: countPrior}
@@ -125,7 +126,8 @@ func TestLossOfExtremes(t *testing.T) {
 		}
 		for _, v := range logits {
 			if math.IsNaN(v) || math.Abs(v) > 1 {
-				t.Errorf("derivatives of %v, rejected %v: got %v, want them within 1", test.logits, test.rejected, logits)
+				t.Errorf("derivatives of %v, rejected %v: got %v, want them within 1", test.logits, test.rejected,
+					logits)
 			}
 		}
 	}
@@ -152,7 +154,8 @@ func TestSolveGoesDown(t *testing.T) {
 	}
 }
 
-// TestSpanIsTheSameProblem: the solution in the examples' span is that in all axes, also where examples repeat.
+// TestSpanIsTheSameProblem: the solution in the examples' span is that in all axes, also where
+// examples repeat.
 func TestSpanIsTheSameProblem(t *testing.T) {
 	p := randomPerson(3, 14, 60, 3)
 	copy(p.P[:60], p.P[60:120])
@@ -198,8 +201,9 @@ func TestWeightIsRepetition(t *testing.T) {
 	near(t, 0, "z and b", 1e-6, x[0], x[1])
 }
 
-// TestCodeIsAPlainAverage writes out the average that a row of digits stands for: of the 2K directions ± K·2^-m·V_j, a row takes one of each pair, and its
-// vector is the mean of the K that it takes.
+// TestCodeIsAPlainAverage writes out the average that a row of digits stands for: of the 2K
+// directions ± K·2^-m·V_j, a row takes one of each pair, and its vector is the mean of the K that
+// it takes.
 func TestCodeIsAPlainAverage(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	for digits := 1; digits <= 8; digits++ {

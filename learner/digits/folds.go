@@ -14,9 +14,10 @@ const (
 // fold is one training of a cross-validation: what it is trained on and what it answers.
 type fold struct{ train, test []int }
 
-// folds deals the examples, label by label, in an order that comes from seed and from what the examples are. From ten examples on each is answered by one
-// fold of k. Below, each is answered by three halves, and a label's only example is in both halves' training: its own answer comes from one more
-// training on all the others.
+// folds deals the examples, label by label, in an order that comes from seed and from what the
+// examples are. From ten examples on each is answered by one fold of k. Below, each is answered by
+// three halves, and a label's only example is in both halves' training: its own answer comes from
+// one more training on all the others.
 func (d *data) folds(k int, seed uint64) []fold {
 	all := make([]int, d.n)
 	for i := range all {
@@ -45,10 +46,12 @@ func (d *data) folds(k int, seed uint64) []fold {
 	return out
 }
 
-// Fold is one training of a cross-validation: the numbers of the examples that it is trained on, and of those that it answers.
+// Fold is one training of a cross-validation: the numbers of the examples that it is trained on,
+// and of those that it answers.
 type Fold struct{ Train, Test []int }
 
-// Folds are those that Learn judges by, for whatever else is judged beside it: what an example gets from several of them is averaged in probability.
+// Folds are those that Learn judges by, for whatever else is judged beside it: what an example gets
+// from several of them is averaged in probability.
 func Folds(p *Person, o *Options) ([]Fold, error) {
 	opt := o.orDefaults()
 	if err := check(p, opt); err != nil {
@@ -80,8 +83,9 @@ func (d *data) alone(i int) bool {
 	return true
 }
 
-// deal deals examples into k parts, each the test of one fold; always is in every training. Labels follow each other as from one pack, so that the parts
-// have the same number of each label and of all, within one.
+// deal deals examples into k parts, each the test of one fold; always is in every training. Labels
+// follow each other as from one pack, so that the parts have the same number of each label and of
+// all, within one.
 func (d *data) deal(examples, always []int, k int, seed uint64) []fold {
 	order := slices.Clone(examples)
 	slices.SortStableFunc(order, func(a, b int) int {

@@ -41,7 +41,8 @@ func checkFold(t *testing.T, d *data, f fold) {
 	both := append(slices.Clone(f.train), f.test...)
 	slices.Sort(both)
 	if d.n >= smallest && (len(both) != d.n || len(f.test) < d.n/5 || len(f.test) > (d.n+4)/5) {
-		t.Errorf("%d examples: got %d in training and %d tested, want all, a fifth tested", d.n, len(f.train), len(f.test))
+		t.Errorf("%d examples: got %d in training and %d tested, want all, a fifth tested", d.n, len(f.train),
+			len(f.test))
 	}
 	if len(slices.Compact(both)) != len(f.train)+len(f.test) {
 		t.Errorf("got examples that are in training and tested, or twice: %v", f)

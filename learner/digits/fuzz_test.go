@@ -17,7 +17,8 @@ func FuzzLearn(f *testing.F) {
 		return b
 	}
 	const one, minusOne, nan = 0x3f80_0000, 0xbf80_0000, 0x7fc0_0000
-	f.Add(uint8(1), uint8(2), uint8(2), numbers(0, one, 0, 0, 1<<8, minusOne, 0, 0, 0, one, one, one, 1<<8|1, minusOne, one, 0))
+	f.Add(uint8(1), uint8(2), uint8(2),
+		numbers(0, one, 0, 0, 1<<8, minusOne, 0, 0, 0, one, one, one, 1<<8|1, minusOne, one, 0))
 	f.Add(uint8(2), uint8(3), uint8(8), numbers(0, one, one, 0, 0, 0, 2<<8, 0, minusOne, one))
 	f.Add(uint8(1), uint8(2), uint8(1), numbers(0, nan, one, one, 1<<8, one, one, one))
 	f.Fuzz(func(t *testing.T, axes, labels, digits uint8, data []byte) {

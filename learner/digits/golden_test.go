@@ -45,9 +45,11 @@ func readGolden(t *testing.T) []golden {
 	return all
 }
 
-// fit is the golden problem of all its examples, in the order of the file. reduced says whether it is solved in the examples' span.
+// fit is the golden problem of all its examples, in the order of the file. reduced says whether it
+// is solved in the examples' span.
 func (g golden) fit(reduced bool) *fit {
-	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight, Rejected: g.Rejected}
+	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight,
+		Rejected: g.Rejected}
 	d := newData(p, nil)
 	if !reduced {
 		d.u, d.dim, d.span = d.p, d.axes, nil

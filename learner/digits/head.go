@@ -30,8 +30,8 @@ type HeadOptions struct {
 	MaxSteps int       // of one fit; 0: 200
 	Threads  int       // 0: as many as Go has. The result does not depend on it
 
-	// Progress is called after each step of each of the fits, the last of which is that of all examples; nil: not at all. loss is the objective's value at the
-	// last point that was tried.
+	// Progress is called after each step of each of the fits, the last of which is that of all
+	// examples; nil: not at all. loss is the objective's value at the last point that was tried.
 	Progress func(fit, fits, step int, loss float64)
 }
 
@@ -40,8 +40,10 @@ type HeadResult struct {
 	W      []float32 // [C,D]
 	Bias   []float32 // [C]
 	Lambda float64
-	Held   []float64 // mean loss on the hold-out at each of Lambdas, weakest last; nil with a given Lambda. NaN: not tried, as two before were worse
-	Steps  int       // of the last fit
+	// mean loss on the hold-out at each of Lambdas, weakest last; nil with a given Lambda. NaN: not
+	// tried, as two before were worse
+	Held  []float64
+	Steps int // of the last fit
 }
 
 func (o *HeadOptions) orDefaults() HeadOptions {
@@ -63,8 +65,9 @@ func (o *HeadOptions) orDefaults() HeadOptions {
 	return out
 }
 
-// FitHead fits a shared head by L-BFGS. One evaluation costs 4·n·C·D multiplications, shared by the threads; memory: 16 gradients and the steps of L-BFGS,
-// some 35·C·D numbers. ctx ends it within one evaluation, with ctx's error.
+// FitHead fits a shared head by L-BFGS. One evaluation costs 4·n·C·D multiplications, shared by the
+// threads; memory: 16 gradients and the steps of L-BFGS, some 35·C·D numbers. ctx ends it within
+// one evaluation, with ctx's error.
 func FitHead(ctx context.Context, h *Head, o *HeadOptions) (*HeadResult, error) {
 	opt := o.orDefaults()
 	if err := checkHead(h, opt); err != nil {
@@ -103,8 +106,8 @@ type headFit struct {
 	fit, fits int
 }
 
-// choose sets res.Lambda to the strength of the least loss on the held-out fifth; each fit begins where the one before ended, and two in a row that are worse than
-// the best end it.
+// choose sets res.Lambda to the strength of the least loss on the held-out fifth; each fit begins
+// where the one before ended, and two in a row that are worse than the best end it.
 func (f *headFit) choose(ctx context.Context, res *HeadResult) error {
 	var train, held []int
 	for i := range f.Class {
@@ -161,7 +164,8 @@ func (f *headFit) total(examples []int) float64 {
 	return sum
 }
 
-// solve fits from x on, until the gradient is a ten-thousandth of the examples' weight or the steps are used up.
+// solve fits from x on, until the gradient is a ten-thousandth of the examples' weight or the steps
+// are used up.
 func (f *headFit) solve(ctx context.Context, x []float64, examples []int, lambda float64) (steps int, err error) {
 	m := numeric.Minimizer{MaxSteps: f.options.MaxSteps, Gradient: 1e-4 * max(1, math.Sqrt(f.total(examples)))}
 	value := 0.0
@@ -182,10 +186,12 @@ func (f *headFit) solve(ctx context.Context, x []float64, examples []int, lambda
 	return steps, err
 }
 
-// shares is how many parts the examples of one evaluation are dealt into, whatever the threads, so that the order of sums is always the same.
+// shares is how many parts the examples of one evaluation are dealt into, whatever the threads, so
+// that the order of sums is always the same.
 const shares = 16
 
-// loss is the weighted sum of the examples' losses; its gradient is written to g unless that is nil.
+// loss is the weighted sum of the examples' losses; its gradient is written to g unless that is
+// nil.
 func (f *headFit) loss(x, g []float64, examples []int) float64 {
 	w := slices.Clone(x[:f.C*f.D])
 	for k, v := range f.W0 {

@@ -42,7 +42,8 @@ func TestHeadGradient(t *testing.T) {
 	}
 }
 
-// TestHeadIsTheConvexFit: with the logits of W0 as a person's base, z is W − W0. The two share the loss and the minimizer, nothing else.
+// TestHeadIsTheConvexFit: with the logits of W0 as a person's base, z is W − W0. The two share the
+// loss and the minimizer, nothing else.
 func TestHeadIsTheConvexFit(t *testing.T) {
 	h := randomHead(2, 80, 12, 3)
 	res, err := FitHead(context.Background(), h, &HeadOptions{Lambda: 2, MaxSteps: 1000})
@@ -52,7 +53,8 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 	p := &Person{A: h.D, C: h.C, Digits: 1, P: h.X, Class: h.Class, Weight: h.Weight}
 	for i := range h.Class {
 		for c := range h.C {
-			p.Base = append(p.Base, float32(numeric.Dot(numeric.Widen(h.X[i*h.D:(i+1)*h.D]), numeric.Widen(h.W0[c*h.D:(c+1)*h.D]))))
+			p.Base = append(p.Base, float32(numeric.Dot(numeric.Widen(h.X[i*h.D:(i+1)*h.D]),
+				numeric.Widen(h.W0[c*h.D:(c+1)*h.D]))))
 		}
 	}
 	d := newData(p, nil)
@@ -90,7 +92,8 @@ func TestHeadOfManyThreads(t *testing.T) {
 	}
 }
 
-// TestHeadChoosesItsStrength: labels by chance want the strongest, clear ones a weak one; the loss falls.
+// TestHeadChoosesItsStrength: labels by chance want the strongest, clear ones a weak one; the loss
+// falls.
 func TestHeadChoosesItsStrength(t *testing.T) {
 	h := randomHead(4, 400, 16, 3)
 	h.W0 = nil

@@ -2,7 +2,8 @@ package digits
 
 import "math"
 
-// UnknownLoss is the loss of an example whose label a side does not have, and the most that one example counts: that of a probability of 1e-12.
+// UnknownLoss is the loss of an example whose label a side does not have, and the most that one
+// example counts: that of a probability of 1e-12.
 const UnknownLoss = 27.6
 
 // Answer is what one side said of an example that it had not learned from.
@@ -14,7 +15,8 @@ type Answer struct {
 	Fresh bool    // of the side that was served: it came after its last training, and was answered by it
 }
 
-// OutOfFold is what log-probabilities [n,C] say of examples. A rejection has no right answer; what no fold could answer is not a number.
+// OutOfFold is what log-probabilities [n,C] say of examples. A rejection has no right answer; what
+// no fold could answer is not a number.
 func OutOfFold(logProb []float32, p *Person) []Answer {
 	out := make([]Answer, len(p.Class))
 	for i, class := range p.Class {
@@ -78,17 +80,24 @@ const (
 
 const (
 	mostLost = 2 // examples by which accuracy may fall where the loss is better
-	// leastGained is how many more of the fresh examples must be answered right before anything may be lost on the older ones: those who changed their mind.
+	// leastGained is how many more of the fresh examples must be answered right before anything may
+	// be lost on the older ones: those who changed their mind.
 	leastGained = 3
-	// of a label with fewestOfLabel examples, at least fewestRight of which were answered right, not all may be lost.
+	// of a label with fewestOfLabel examples, at least fewestRight of which were answered right,
+	// not all may be lost.
 	fewestOfLabel, fewestRight = 5, 2
 )
 
-// Judge compares what was learned with what was served before, each by answers to examples that it had not learned from: by the mean loss, weighted as it is learned. Labels that are wrong must not vote for
-// themselves: what learns from them is less sure of itself, and has a better loss on them for that alone. So the loss of the examples that are not fresh may not rise either, and the
-// served side must be better on the fresh ones than base and prior alone, whose answers out of fold are prior. Where that is not so the person may have changed their mind, and shows it in the fresh
-// ones: three more of them right, and twice as many as are lost on the older ones (or just more, if they bring a label that the served side does not have), count for more. Accuracy
-// and a label's recall can only forbid, and only where they fall by more than chance does. label is the one that is forgotten.
+// Judge compares what was learned with what was served before, each by answers to examples that it
+// had not learned from: by the mean loss, weighted as it is learned. Labels that are wrong must not
+// vote for themselves: what learns from them is less sure of itself, and has a better loss on them
+// for that alone. So the loss of the examples that are not fresh may not rise either, and the
+// served side must be better on the fresh ones than base and prior alone, whose answers out of fold
+// are prior. Where that is not so the person may have changed their mind, and shows it in the fresh
+// ones: three more of them right, and twice as many as are lost on the older ones (or just more, if
+// they bring a label that the served side does not have), count for more. Accuracy and a label's
+// recall can only forbid, and only where they fall by more than chance does. label is the one that
+// is forgotten.
 func Judge(p *Person, before, after, prior []Answer) (v Verdict, label int) {
 	s := newSides(p, before, after, prior)
 	b, a := Scores(before, after)
@@ -106,7 +115,8 @@ func Judge(p *Person, before, after, prior []Answer) (v Verdict, label int) {
 	return Better, -1
 }
 
-// sides are the sums of what was served, of what was learned and of the prior, over the older examples and over the fresh ones.
+// sides are the sums of what was served, of what was learned and of the prior, over the older
+// examples and over the fresh ones.
 type sides struct {
 	before, after, prior [2]Score
 	loss                 [2]float64 // of all, before and after
@@ -145,7 +155,8 @@ func (p *Person) weight(i int) float64 {
 	return float64(p.Weight[i])
 }
 
-// agree says whether the older examples are answered no worse, and the fresh ones are such as the served side expects.
+// agree says whether the older examples are answered no worse, and the fresh ones are such as the
+// served side expects.
 func (s *sides) agree() bool {
 	return s.after[0].Loss <= s.before[0].Loss && s.before[1].Loss <= s.prior[1].Loss
 }

@@ -16,7 +16,8 @@ func some(p *Person, from, to int) *Person {
 	return &q
 }
 
-// served is what a result answers to the examples of p, which it did not learn from, with the label counts of those that it did.
+// served is what a result answers to the examples of p, which it did not learn from, with the label
+// counts of those that it did.
 func served(res *Result, counts []uint32, p *Person) []Answer {
 	prior, row := countPrior(counts), (p.A*p.Digits+7)/8
 	logProb := make([]float32, 0, len(p.Class)*p.C)
@@ -51,8 +52,9 @@ func countOf(p *Person) []uint32 {
 	return out
 }
 
-// TestJudgeSequences: a person is learned, gives more examples, and is learned again, 200 times. More of the same must mostly be installed, a new label nearly always, and labels that
-// were permuted among the new examples hardly ever.
+// TestJudgeSequences: a person is learned, gives more examples, and is learned again, 200 times.
+// More of the same must mostly be installed, a new label nearly always, and labels that were
+// permuted among the new examples hardly ever.
 func TestJudgeSequences(t *testing.T) {
 	if testing.Short() {
 		t.Skip("1,200 fits: 15 seconds")
@@ -72,7 +74,8 @@ func TestJudgeSequences(t *testing.T) {
 			}
 			old := some(p, 0, before)
 			first, second := learn(t, old, nil), learn(t, p, nil)
-			was := slices.Concat(OutOfFold(first.LogProb, old), served(first, countOf(old), some(p, before, before+more)))
+			was := slices.Concat(OutOfFold(first.LogProb, old),
+				served(first, countOf(old), some(p, before, before+more)))
 			for i := before; i < before+more; i++ {
 				if was[i].Fresh = true; kind == "new label" { // which the first one did not have
 					was[i].Right, was[i].Loss = false, UnknownLoss
@@ -95,7 +98,8 @@ func TestJudgeSequences(t *testing.T) {
 	}
 }
 
-// withLabel gives p one more label, which all examples from one on have, and which shows along the first axis.
+// withLabel gives p one more label, which all examples from one on have, and which shows along the
+// first axis.
 func withLabel(p *Person, from int) *Person {
 	q := *p
 	q.C, q.Base, q.Class, q.P = p.C+1, nil, slices.Clone(p.Class), slices.Clone(p.P)
@@ -130,15 +134,19 @@ func TestJudge(t *testing.T) {
 		before, after []Answer
 		want          Verdict
 	}{
-		"nothing known":        {class(2), make([]Answer, 2), answers(2, 0, 1), Untested},
-		"better":               {class(4), answers(2, 2, 1), answers(2, 2, 0.9), Better},
-		"worse":                {class(4), answers(2, 2, 1), answers(4, 0, 1.1), Loss},
-		"two fewer":            {class(9), answers(9, 0, 1), answers(7, 2, 0.5), Better},
-		"three fewer":          {class(9), answers(9, 0, 1), answers(6, 3, 0.5), Fewer},
-		"most of a label":      {mixed, all(answers(5, 5, 1), answers(4, 1, 1)), all(answers(9, 1, 0.5), answers(1, 4, 1)), Better},
-		"all of a label":       {mixed, all(answers(5, 5, 1), answers(4, 1, 1)), all(answers(9, 1, 0.5), answers(0, 5, 1)), Forgotten},
-		"all of a rare label":  {append(class(10), 1, 1, 1, 1), all(answers(5, 5, 1), answers(4, 0, 1)), all(answers(9, 1, 0.5), answers(0, 4, 1)), Better},
-		"what was never right": {mixed, all(answers(5, 5, 1), answers(1, 4, 1)), all(answers(9, 1, 0.5), answers(0, 5, 1)), Better},
+		"nothing known": {class(2), make([]Answer, 2), answers(2, 0, 1), Untested},
+		"better":        {class(4), answers(2, 2, 1), answers(2, 2, 0.9), Better},
+		"worse":         {class(4), answers(2, 2, 1), answers(4, 0, 1.1), Loss},
+		"two fewer":     {class(9), answers(9, 0, 1), answers(7, 2, 0.5), Better},
+		"three fewer":   {class(9), answers(9, 0, 1), answers(6, 3, 0.5), Fewer},
+		"most of a label": {mixed, all(answers(5, 5, 1), answers(4, 1, 1)),
+			all(answers(9, 1, 0.5), answers(1, 4, 1)), Better},
+		"all of a label": {mixed, all(answers(5, 5, 1), answers(4, 1, 1)),
+			all(answers(9, 1, 0.5), answers(0, 5, 1)), Forgotten},
+		"all of a rare label": {append(class(10), 1, 1, 1, 1), all(answers(5, 5, 1), answers(4, 0, 1)),
+			all(answers(9, 1, 0.5), answers(0, 4, 1)), Better},
+		"what was never right": {mixed, all(answers(5, 5, 1), answers(1, 4, 1)),
+			all(answers(9, 1, 0.5), answers(0, 5, 1)), Better},
 	} {
 		if got, _ := Judge(&Person{Class: c.class, C: 2}, c.before, c.after, c.before); got != c.want {
 			t.Errorf("%s: got %d, want %d", name, got, c.want)

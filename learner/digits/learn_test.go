@@ -25,10 +25,12 @@ func learn(t *testing.T, p *Person, o *Options) *Result {
 func checkResult(t *testing.T, p *Person, res *Result) {
 	t.Helper()
 	n, row := len(p.Class), (p.A*p.Digits+7)/8
-	if len(res.Rows) != len(res.Labels)*row || len(res.Scales) != len(res.Labels) || slices.Contains(res.Scales, 0) || !slices.IsSorted(res.Labels) {
+	if len(res.Rows) != len(res.Labels)*row || len(res.Scales) != len(res.Labels) || slices.Contains(res.Scales, 0) ||
+		!slices.IsSorted(res.Labels) {
 		t.Fatalf("got labels %v, %d bytes of rows, scales %v", res.Labels, len(res.Rows), res.Scales)
 	}
-	if alone := math.IsInf(res.Lambda, 1); alone != (res.Bias == nil) || alone && len(res.Labels) > 0 || !alone && len(res.Bias) != p.C {
+	if alone := math.IsInf(res.Lambda, 1); alone != (res.Bias == nil) || alone && len(res.Labels) > 0 || !alone &&
+		len(res.Bias) != p.C {
 		t.Fatalf("λ %g with bias %v and labels %v", res.Lambda, res.Bias, res.Labels)
 	}
 	if res.Temperature == 0 {
@@ -66,13 +68,16 @@ func TestLearnFindsWhatThereIs(t *testing.T) {
 	for _, C := range []int{2, 3, 12} {
 		p := randomPerson(1, 120, 16, C)
 		res := learn(t, p, nil)
-		if got, prior := loss(p, res.LogProb), loss(p, res.PriorLogProb); !(got < prior-0.1) || math.IsInf(res.Lambda, 1) {
-			t.Errorf("%d labels: out of fold got %.3f at λ %g, want well below the prior's %.3f", C, got, res.Lambda, prior)
+		if got, prior := loss(p, res.LogProb), loss(p, res.PriorLogProb); !(got < prior-0.1) ||
+			math.IsInf(res.Lambda, 1) {
+			t.Errorf("%d labels: out of fold got %.3f at λ %g, want well below the prior's %.3f", C, got, res.Lambda,
+				prior)
 		}
 	}
 }
 
-// TestLogProbIsOutOfFold: with more axes than examples a fit answers its own examples right, whatever their labels; out of fold, random labels stay unknown.
+// TestLogProbIsOutOfFold: with more axes than examples a fit answers its own examples right,
+// whatever their labels; out of fold, random labels stay unknown.
 func TestLogProbIsOutOfFold(t *testing.T) {
 	for _, n := range []int{8, 60} {
 		sum, people := 0.0, 20
@@ -89,7 +94,8 @@ func TestLogProbIsOutOfFold(t *testing.T) {
 			sum += loss(p, res.LogProb) / float64(people)
 		}
 		if sum < math.Ln2 {
-			t.Errorf("%d examples: got a mean loss of %.3f on random labels, want above that of not knowing, %.3f", n, sum, math.Ln2)
+			t.Errorf("%d examples: got a mean loss of %.3f on random labels, want above that of not knowing, %.3f",
+				n, sum, math.Ln2)
 		}
 	}
 }
@@ -107,7 +113,8 @@ func TestRandomLabelsAreRarelyLearned(t *testing.T) {
 		}
 		t.Logf("caution %g: learned from %d of 40 people of random labels", caution, learned)
 		if learned > most {
-			t.Errorf("caution %g: learned from %d of 40 people of random labels, want at most %d", caution, learned, most)
+			t.Errorf("caution %g: learned from %d of 40 people of random labels, want at most %d", caution, learned,
+				most)
 		}
 	}
 }
@@ -132,7 +139,8 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		q := &Person{A: p.A, C: p.C, Digits: p.Digits, Prior: p.Prior}
 		for _, i := range order {
 			q.P, q.Base = append(q.P, p.P[i*p.A:(i+1)*p.A]...), append(q.Base, p.Base[i*p.C:(i+1)*p.C]...)
-			q.Class, q.Weight, q.Rejected = append(q.Class, p.Class[i]), append(q.Weight, p.Weight[i]), append(q.Rejected, p.Rejected[i])
+			q.Class, q.Weight, q.Rejected = append(q.Class, p.Class[i]), append(q.Weight, p.Weight[i]),
+				append(q.Rejected, p.Rejected[i])
 		}
 		got := learn(t, q, nil)
 		for to, from := range order {
@@ -159,7 +167,8 @@ func TestFewExamples(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%d of %d, rejected %v", n, labels, rejected), func(t *testing.T) {
 					if res := learn(t, p, nil); n == 1 && !math.IsInf(res.Lambda, 1) {
-						t.Errorf("got λ %g, want the prior alone: nothing says that one example can be learned from", res.Lambda)
+						t.Errorf("got λ %g, want the prior alone: nothing says that one example can be learned from",
+							res.Lambda)
 					}
 					learn(t, p, &Options{PriorCaution: -1e6})
 				})
@@ -179,8 +188,10 @@ func TestOneLabel(t *testing.T) {
 	}
 	p.Rejected = make([]bool, 25)
 	p.Rejected[3] = true
-	if res := learn(t, p, &Options{PriorCaution: -1e6}); len(res.Labels) != 1 || res.Labels[0] != 2 || res.Bias[0] != 0 || res.Bias[2] <= 0 {
-		t.Errorf("with a rejection: got rows of %v and bias %v, want one of label 2, and its bias above 0", res.Labels, res.Bias)
+	if res := learn(t, p, &Options{PriorCaution: -1e6}); len(res.Labels) != 1 || res.Labels[0] != 2 ||
+		res.Bias[0] != 0 || res.Bias[2] <= 0 {
+		t.Errorf("with a rejection: got rows of %v and bias %v, want one of label 2, and its bias above 0",
+			res.Labels, res.Bias)
 	}
 }
 
@@ -202,7 +213,8 @@ func TestRejectionsOnly(t *testing.T) {
 	}
 }
 
-// TestRareLabel: a label with one example among many gets its row, and is answered by a training without it.
+// TestRareLabel: a label with one example among many gets its row, and is answered by a training
+// without it.
 func TestRareLabel(t *testing.T) {
 	p := randomPerson(1, 60, 8, 3)
 	for i := range p.Class {
@@ -241,7 +253,8 @@ func TestClassWeight(t *testing.T) {
 	}
 }
 
-// TestTemperature: the search finds what trying every byte finds; logits three times too large get about 3.
+// TestTemperature: the search finds what trying every byte finds; logits three times too large get
+// about 3.
 func TestTemperature(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 9))
 	d := &data{n: 400, classes: 3, rejected: make([]bool, 400)}
@@ -277,24 +290,27 @@ func TestTemperature(t *testing.T) {
 func TestErrors(t *testing.T) {
 	nan := float32(math.NaN())
 	for name, spoil := range map[string]func(p *Person, o *Options){
-		"no examples":      func(p *Person, o *Options) { p.Class, p.P, p.Base = nil, nil, nil },
-		"no axes":          func(p *Person, o *Options) { p.A, p.P = 0, nil },
-		"one label":        func(p *Person, o *Options) { p.C = 1 },
-		"no digits":        func(p *Person, o *Options) { p.Digits = 0 },
-		"nine digits":      func(p *Person, o *Options) { p.Digits = 9 },
-		"projections":      func(p *Person, o *Options) { p.P = p.P[1:] },
-		"base":             func(p *Person, o *Options) { p.Base = p.Base[1:] },
-		"class below":      func(p *Person, o *Options) { p.Class[0] = -1 },
-		"class above":      func(p *Person, o *Options) { p.Class[0] = 3 },
-		"weights":          func(p *Person, o *Options) { p.Weight = []float32{1} },
-		"negative weight":  func(p *Person, o *Options) { p.Weight = make([]float32, 12); p.Weight[3] = -1 },
-		"rejections":       func(p *Person, o *Options) { p.Rejected = []bool{true} },
-		"counted":          func(p *Person, o *Options) { p.Counted = []uint32{1} },
-		"NaN":              func(p *Person, o *Options) { p.P[4] = nan },
-		"NaN in base":      func(p *Person, o *Options) { p.Base[4] = nan },
-		"infinite":         func(p *Person, o *Options) { p.P[4] = float32(math.Inf(1)) },
-		"prior's length":   func(p *Person, o *Options) { p.Prior = func([]uint32) []float32 { return []float32{1} } },
-		"prior of NaN":     func(p *Person, o *Options) { p.Prior = func([]uint32) []float32 { return []float32{0, nan, 0} } },
+		"no examples":     func(p *Person, o *Options) { p.Class, p.P, p.Base = nil, nil, nil },
+		"no axes":         func(p *Person, o *Options) { p.A, p.P = 0, nil },
+		"one label":       func(p *Person, o *Options) { p.C = 1 },
+		"no digits":       func(p *Person, o *Options) { p.Digits = 0 },
+		"nine digits":     func(p *Person, o *Options) { p.Digits = 9 },
+		"projections":     func(p *Person, o *Options) { p.P = p.P[1:] },
+		"base":            func(p *Person, o *Options) { p.Base = p.Base[1:] },
+		"class below":     func(p *Person, o *Options) { p.Class[0] = -1 },
+		"class above":     func(p *Person, o *Options) { p.Class[0] = 3 },
+		"weights":         func(p *Person, o *Options) { p.Weight = []float32{1} },
+		"negative weight": func(p *Person, o *Options) { p.Weight = make([]float32, 12); p.Weight[3] = -1 },
+		"rejections":      func(p *Person, o *Options) { p.Rejected = []bool{true} },
+		"counted":         func(p *Person, o *Options) { p.Counted = []uint32{1} },
+		"NaN":             func(p *Person, o *Options) { p.P[4] = nan },
+		"NaN in base":     func(p *Person, o *Options) { p.Base[4] = nan },
+		"infinite":        func(p *Person, o *Options) { p.P[4] = float32(math.Inf(1)) },
+		"prior's length":  func(p *Person, o *Options) { p.Prior = func([]uint32) []float32 { return []float32{1} } },
+		"prior of NaN": func(p *Person,
+			o *Options) {
+			p.Prior = func([]uint32) []float32 { return []float32{0, nan, 0} }
+		},
 		"class weights":    func(p *Person, o *Options) { o.ClassWeight = []float32{1} },
 		"no class weight":  func(p *Person, o *Options) { o.ClassWeight = []float32{1, 0, 1} },
 		"strength 0":       func(p *Person, o *Options) { o.Lambdas = []float64{0} },
@@ -330,7 +346,8 @@ func TestLearnEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestWeights: each strength weighs as its loss out of fold and what is known beforehand say, and the prior alone serves from half of the weight on.
+// TestWeights: each strength weighs as its loss out of fold and what is known beforehand say, and
+// the prior alone serves from half of the weight on.
 func TestWeights(t *testing.T) {
 	for seed := range uint64(6) {
 		p := withAll(randomPerson(seed, 20+int(seed)*4, 16, 3))
@@ -362,7 +379,8 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// TestFewAreAskedForLess: below eight examples digits have less loss out of fold than the prior; from eight on they may have a little more.
+// TestFewAreAskedForLess: below eight examples digits have less loss out of fold than the prior;
+// from eight on they may have a little more.
 func TestFewAreAskedForLess(t *testing.T) {
 	more := map[int]int{}
 	for seed := range uint64(60) {
@@ -375,6 +393,7 @@ func TestFewAreAskedForLess(t *testing.T) {
 		}
 	}
 	if more[4] > 0 || more[7] > 0 || more[8] == 0 || more[12] == 0 {
-		t.Errorf("got digits with more loss than the prior by number of examples: %v, want none of 4 and 7, some of 8 and 12", more)
+		t.Errorf("got digits with more loss than the prior by number of examples: %v, want none of 4 and 7, some "+
+			"of 8 and 12", more)
 	}
 }

@@ -5,17 +5,20 @@ import "github.com/xpeft/xpeft/internal/numeric"
 const (
 	// sweeps is how often settle goes over all axes at most; ten gained no more than three.
 	sweeps = 3
-	// beyond is how much an error on any axis counts beside those on the person's own texts, for the texts that are to come: those of 40 texts say some of what others
-	// will be like, but not all. From 0.03 to 0.1 makes no difference.
+	// beyond is how much an error on any axis counts beside those on the person's own texts, for
+	// the texts that are to come: those of 40 texts say some of what others will be like, but not
+	// all. From 0.03 to 0.1 makes no difference.
 	beyond = 0.05
 )
 
-// settle moves single levels, each to where the quadratic model of how far the code's answers are from the solution's is least:
+// settle moves single levels, each to where the quadratic model of how far the code's answers are
+// from the solution's is least:
 //
-//	½ Σ_i w_i Σ_cd (p_ic·[c = d] − p_ic·p_id)(e_c·p_i)(e_d·p_i) + ½·beyond·‖e‖²,  e_c = s_c·ℓ_c − z_c
+//	½ Σ_i w_i Σ_cd (p_ic·[c = d] − p_ic·p_id)(e_c·p_i)(e_d·p_i) + ½·beyond·‖e‖²,
+//	e_c = s_c·ℓ_c − z_c
 //
-// so what rounding one axis loses on the texts is made up for on others. p_ic are the solution's probabilities, and a rejection counts as
-// an answer does. A sweep costs 2·n·A·R multiplications.
+// so what rounding one axis loses on the texts is made up for on others. p_ic are the solution's
+// probabilities, and a rejection counts as an answer does. A sweep costs 2·n·A·R multiplications.
 func (f *fit) settle(c *code, z, probs []float64) {
 	R, n := len(f.rows), len(f.train)
 	column := make([]float64, f.axes*n) // p, by axis

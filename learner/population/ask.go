@@ -6,13 +6,15 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// Ask chooses the texts whose answers tell most about a person's z and b, given what they have answered so far: up to n of candidates, rows of Model.Project,
-// best first. Each is the one of largest
+// Ask chooses the texts whose answers tell most about a person's z and b, given what they have
+// answered so far: up to n of candidates, rows of Model.Project, best first. Each is the one of
+// largest
 //
 //	answered · log det(I + Σ ΦᵀSΦ),  S = diag p − ppᵀ
 //
-// where Σ is the person's posterior covariance, updated after each choice as if it were answered; p are the probabilities at the person's code as it is known now.
-// answered is the probability that a candidate is answered at all; nil: 1.
+// where Σ is the person's posterior covariance, updated after each choice as if it were answered; p
+// are the probabilities at the person's code as it is known now. answered is the probability that a
+// candidate is answered at all; nil: 1.
 func (m *Model) Ask(e *Examples, candidates []float64, answered []float64, n int) ([]int, error) {
 	a, err := m.check(e)
 	if err != nil {

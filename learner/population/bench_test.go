@@ -8,7 +8,8 @@ import (
 // BenchmarkFit is a new person's code of 60 examples on four axes.
 func BenchmarkFit(b *testing.B) {
 	p := plant(1, 1, 60, 60, 8, 2, 4)
-	m := &Model{C: 2, D: 8, J: 4, W: make([]float32, 16), A: make([]float32, 2), V: make([]float32, 64), B: make([]float32, 8), Range: []float32{2.5, 2, 1.5, 1}, Digits: []int{8, 8, 7, 6}}
+	m := &Model{C: 2, D: 8, J: 4, W: make([]float32, 16), A: make([]float32, 2), V: make([]float32, 64),
+		B: make([]float32, 8), Range: []float32{2.5, 2, 1.5, 1}, Digits: []int{8, 8, 7, 6}}
 	for i := range m.V {
 		m.V[i] = float32(p.v[i])
 	}
@@ -23,7 +24,8 @@ func BenchmarkFit(b *testing.B) {
 	}
 }
 
-// BenchmarkMany is a step for 400 people with 50 answers each of 26 labels, every text answered once and the space before it.
+// BenchmarkMany is a step for 400 people with 50 answers each of 26 labels, every text answered
+// once and the space before it.
 func BenchmarkMany(b *testing.B) {
 	p := wide(20_000)
 	p.C = 26

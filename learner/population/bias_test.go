@@ -10,13 +10,15 @@ import (
 // TestBiasPrecision: z and b are where the posterior with the model's precision of b is largest.
 func TestBiasPrecision(t *testing.T) {
 	p := plant(4, 1, 30, 40, 6, 3, 2)
-	m := &Model{C: 3, D: 6, J: 2, W: make([]float32, 18), A: make([]float32, 3), V: make([]float32, 36), B: make([]float32, 6), Beta: 5}
+	m := &Model{C: 3, D: 6, J: 2, W: make([]float32, 18), A: make([]float32, 3), V: make([]float32, 36),
+		B: make([]float32, 6), Beta: 5}
 	for i := range m.V {
 		m.V[i] = float32(p.v[i])
 	}
 	e := &Examples{}
 	for i, text := range p.People[0].Text {
-		e.Rows, e.Class = m.Project(e.Rows, p.Phi[int(text)*6:int(text)*6+6]), append(e.Class, int(p.People[0].Class[i]))
+		e.Rows, e.Class = m.Project(e.Rows, p.Phi[int(text)*6:int(text)*6+6]),
+			append(e.Class, int(p.People[0].Class[i]))
 	}
 	z, b, err := m.Real(e)
 	if err != nil {
@@ -46,7 +48,8 @@ func TestBiasPrecision(t *testing.T) {
 	}
 }
 
-// TestBiasChosen: people whose biases are small get a prior that says so, and people whose biases are large another.
+// TestBiasChosen: people whose biases are small get a prior that says so, and people whose biases
+// are large another.
 func TestBiasChosen(t *testing.T) {
 	p := plant(2, 60, 30, 60, 6, 2, 0)
 	m, r := train(t, &p.Population, &Options{Ranks: []int{1}, AxisStrengths: []float64{1}})
@@ -83,7 +86,8 @@ func TestCounts(t *testing.T) {
 			a.Class[i] = int32((u + i%2) % 8)
 		}
 	}
-	if _, r := train(t, &q.Population, &Options{Ranks: []int{1}, AxisStrengths: []float64{1}, BiasStrengths: []float64{3}}); !r.Trials[0].Counts {
+	if _, r := train(t, &q.Population,
+		&Options{Ranks: []int{1}, AxisStrengths: []float64{1}, BiasStrengths: []float64{3}}); !r.Trials[0].Counts {
 		t.Error("people who use two labels each: got fitted biases")
 	}
 }

@@ -29,8 +29,9 @@ func (t *Trial) gains(none *Trial) {
 	}
 }
 
-// surely is how many standard errors the gain of any axes over none must be: the lower end of its 90 % interval is above 0. A larger rank has to be better than a
-// smaller one by one standard error only: what is at stake there is less.
+// surely is how many standard errors the gain of any axes over none must be: the lower end of its
+// 90 % interval is above 0. A larger rank has to be better than a smaller one by one standard error
+// only: what is at stake there is less.
 const surely = 1.645
 
 // chooser is the cross-validation over people.
@@ -57,7 +58,8 @@ type fold struct {
 // held is a person who is not trained on.
 type held struct{ fit, test Answers }
 
-// roughly and exactly are the shares of the loss that a step must gain, in a choice and in the final fit.
+// roughly and exactly are the shares of the loss that a step must gain, in a choice and in the
+// final fit.
 const (
 	roughly = 1e-5
 	exactly = 1e-6
@@ -72,7 +74,8 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 	if o.NewTexts {
 		rounds = draws
 	}
-	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)+len(beside.head)*len(beside.axis)) + 2
+	c.fits = rounds*o.Folds*(len(o.HeadStrengths)+len(o.Ranks)*len(o.AxisStrengths)+
+		len(beside.head)*len(beside.axis)) + 2
 	for range rounds {
 		people, texts := rng.Perm(len(p.People)), rng.Perm(s.texts)
 		for f := range o.Folds {
@@ -106,13 +109,16 @@ func (c *chooser) fold(out func(u int) bool, withheld func(text int32) bool, rng
 	return part
 }
 
-// draws is how often people and texts are divided where texts are held out: a fold asks everybody about the same few.
+// draws is how often people and texts are divided where texts are held out: a fold asks everybody
+// about the same few.
 const draws = 3
 
-// divisions is how often a held-out person's answers are divided and shuffled: what they lose then depends less on which answers are first.
+// divisions is how often a held-out person's answers are divided and shuffled: what they lose then
+// depends less on which answers are first.
 const divisions = 5
 
-// divide keeps some of a person's answers back: those to withheld texts, or a share of all. Where nothing is left to fit or to test, there is no division.
+// divide keeps some of a person's answers back: those to withheld texts, or a share of all. Where
+// nothing is left to fit or to test, there is no division.
 func divide(a Answers, rng *rand.Rand, newTexts bool, withheld func(int32) bool) (all []held) {
 	test := max(1, int(math.Round(tested*float64(len(a.Text)))))
 	for range divisions {
@@ -140,7 +146,8 @@ func without(a Answers, withheld func(int32) bool) (out Answers) {
 	return out
 }
 
-// choose tries ranks and strengths until more axes gain nothing, and writes what is worth it to result.
+// choose tries ranks and strengths until more axes gain nothing, and writes what is worth it to
+// result.
 func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	none, err := c.rankZero(ctx)
 	if err != nil {
@@ -169,8 +176,9 @@ func (c *chooser) choose(ctx context.Context, result *Trial) error {
 	return c.own(ctx, none, result)
 }
 
-// beside are the strengths of head and axes that are tried with own parts, in parts of the chosen ones: own parts move texts as much again, and where texts speak for
-// themselves, W and V need not bend to single ones.
+// beside are the strengths of head and axes that are tried with own parts, in parts of the chosen
+// ones: own parts move texts as much again, and where texts speak for themselves, W and V need not
+// bend to single ones.
 var beside = struct{ head, axis []float64 }{[]float64{1, 3, 10}, []float64{1, 3, 10, 30}}
 
 // own tries own parts of the known texts beside what was chosen.
@@ -202,7 +210,8 @@ func (c *chooser) own(ctx context.Context, none, chosen *Trial) error {
 	return nil
 }
 
-// between tries the ranks between those of the ladder, above and below the chosen one, at the strengths that were best.
+// between tries the ranks between those of the ladder, above and below the chosen one, at the
+// strengths that were best.
 func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below, above int) (Trial, error) {
 	strengths := []float64{chosen.Axis}
 	if best.Axis > chosen.Axis {
@@ -233,8 +242,9 @@ func (c *chooser) between(ctx context.Context, none, chosen, best *Trial, below,
 	return *chosen, nil
 }
 
-// However sure a gain is, it must be worth everybody's byte an axis: any axes must gain the share anything of what is lost without, and a larger rank must add the share
-// worthwhile of what the smaller one gains.
+// However sure a gain is, it must be worth everybody's byte an axis: any axes must gain the share
+// anything of what is lost without, and a larger rank must add the share worthwhile of what the
+// smaller one gains.
 const (
 	anything   = 0.01
 	worthwhile = 0.02
@@ -250,7 +260,8 @@ func (t *Trial) worth(smaller *Trial) bool {
 	return len(t.all.people) > 1 && gain > least
 }
 
-// rankZero finds the strength of the head, then that of b. Its losses are those of fitted biases or of the label prior, whichever are less.
+// rankZero finds the strength of the head, then that of b. Its losses are those of fitted biases or
+// of the label prior, whichever are less.
 func (c *chooser) rankZero(ctx context.Context) (none *Trial, err error) {
 	heads := make([][]float64, len(c.folds))
 	for k := range heads {
@@ -288,8 +299,9 @@ func (c *chooser) rankZero(ctx context.Context) (none *Trial, err error) {
 	return none, nil
 }
 
-// biases finds the precision of b that is best for those with nothing else of their own. A fit itself is held to that of 1: it has many answers of each person, and
-// what b may not take, an axis would.
+// biases finds the precision of b that is best for those with nothing else of their own. A fit
+// itself is held to that of 1: it has many answers of each person, and what b may not take, an axis
+// would.
 func (c *chooser) biases(none *Trial, heads [][]float64) *Trial {
 	var best *Trial
 	for _, beta := range c.options.BiasStrengths {
@@ -324,8 +336,9 @@ func (s Setting) with(rank int) Setting {
 	return s
 }
 
-// bestOf tries a setting at some strengths of the axes, from the weakest on, until two in a row are no better: each fit starts where the one before ended, as axes that
-// were shrunk to nothing do not come back.
+// bestOf tries a setting at some strengths of the axes, from the weakest on, until two in a row are
+// no better: each fit starts where the one before ended, as axes that were shrunk to nothing do not
+// come back.
 func (c *chooser) bestOf(ctx context.Context, s Setting, none *Trial, strengths []float64) (best *Trial, err error) {
 	x := make([][]float64, len(c.folds))
 	for k, worse := 0, 0; k < len(strengths) && worse < 2; k++ {

@@ -15,8 +15,9 @@ type Examples struct {
 	Weight []float64 // of each, above 0; nil: 1
 }
 
-// Code is what is kept of a person. Level is their place on each axis, of 0 to 2^Digits[j] − 1; its bits are the signs of the axis' digits, the first the most
-// significant. Bias is a byte a label, see BiasOf.
+// Code is what is kept of a person. Level is their place on each axis, of 0 to 2^Digits[j] − 1; its
+// bits are the signs of the axis' digits, the first the most significant. Bias is a byte a label,
+// see BiasOf.
 type Code struct {
 	Level []byte // [J]
 	Bias  []byte // [C]
@@ -58,7 +59,8 @@ func (m *Model) Logits(dst, row []float64, c *Code) []float64 {
 func (m *Model) check(e *Examples) (Answers, error) {
 	a := Answers{make([]int32, len(e.Class)), make([]int32, len(e.Class))}
 	if len(e.Rows) != len(e.Class)*m.Width() {
-		return a, fmt.Errorf("%w: %d values of %d examples, want %d of each", ErrConfig, len(e.Rows), len(e.Class), m.Width())
+		return a, fmt.Errorf("%w: %d values of %d examples, want %d of each", ErrConfig, len(e.Rows), len(e.Class),
+			m.Width())
 	}
 	for i, c := range e.Class {
 		if c < 0 || c >= m.C {
@@ -95,7 +97,8 @@ func (m *Model) Real(e *Examples) (z, b []float64, err error) {
 	return x[:m.J], x[m.J:], nil
 }
 
-// Fit finds a person's code: z and b by Newton's method, z rounded to the nearest levels, single levels moved where that lowers the objective, b fitted again.
+// Fit finds a person's code: z and b by Newton's method, z rounded to the nearest levels, single
+// levels moved where that lowers the objective, b fitted again.
 func (m *Model) Fit(ctx context.Context, e *Examples) (*Code, error) {
 	z, b, err := m.Real(e)
 	if err != nil {

@@ -120,7 +120,8 @@ func TestGoldenMinimum(t *testing.T) {
 }
 
 func (g codeCase) model() *Model {
-	return &Model{C: g.C, D: g.D, J: g.J, W: g.W, A: g.A, V: g.V, B: g.B, Range: g.Range, Digits: g.Digits, Beta: g.Beta, Own: g.Own}
+	return &Model{C: g.C, D: g.D, J: g.J, W: g.W, A: g.A, V: g.V, B: g.B, Range: g.Range, Digits: g.Digits,
+		Beta: g.Beta, Own: g.Own}
 }
 
 func TestGoldenCode(t *testing.T) {

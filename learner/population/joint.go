@@ -8,12 +8,16 @@ import (
 
 // joint is the maximum a posteriori problem of a bank and the people who train it:
 //
-//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c + ½Σ_u(‖z_u‖² + ‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
+//	Σ_u Σ_i −log softmax(Wφ + a + b_u + Σ_j z_uj (V_j φ + v_j))_c
+//	+ ½Σ_u(‖z_u‖² + ‖b_u‖²) + ½λ_W‖W‖² + ½λ_V(‖V‖² + 0.01·‖v‖²)
 //
-// With a setting that says so, a text that several people labelled has a part of its own beside Wφ + a and each V_j φ + v_j, with Text·λ_W and Text·λ_V as its L2.
+// With a setting that says so, a text that several people labelled has a part of its own beside Wφ
+// + a and each V_j φ + v_j, with Text·λ_W and Text·λ_V as its L2.
 //
-// People's z and b are minimized out at every step, each person alone, so that only W and V remain: at a person's minimum the gradient by W and V is that of
-// the whole. Rows are W, then V_j, each [C,dim+1] with its bias as the last value; the known texts' own parts come after them, [K,(1+J)·C].
+// People's z and b are minimized out at every step, each person alone, so that only W and V remain:
+// at a person's minimum the gradient by W and V is that of the whole. Rows are W, then V_j, each
+// [C,dim+1] with its bias as the last value; the known texts' own parts come after them,
+// [K,(1+J)·C].
 type joint struct {
 	*space
 	people     []Answers
@@ -40,7 +44,8 @@ type joint struct {
 const biasShare = 0.01
 
 func newJoint(s *space, people []Answers, labels, threads int) *joint {
-	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely, textAt: make([]int, s.texts+1)}
+	j := &joint{space: s, people: people, labels: labels, threads: threads, enough: closely,
+		textAt: make([]int, s.texts+1)}
 	total := 0
 	for _, a := range people {
 		j.first = append(j.first, total)
@@ -69,7 +74,8 @@ func newJoint(s *space, people []Answers, labels, threads int) *joint {
 	return j
 }
 
-// FewestAnswers is how many people must have labelled a text that has a part of its own: one or two say more of themselves than of it.
+// FewestAnswers is how many people must have labelled a text that has a part of its own: one or two
+// say more of themselves than of it.
 const FewestAnswers = 3
 
 // findKnown lists the texts that enough people labelled.
@@ -184,7 +190,8 @@ func (j *joint) solve() {
 	})
 }
 
-// spread sums over each text's answers the gradient by its row: the residual, and z times it for each axis.
+// spread sums over each text's answers the gradient by its row: the residual, and z times it for
+// each axis.
 func (j *joint) spread() {
 	C, n, width := j.labels, j.rank+j.labels, (1+j.rank)*j.labels
 	parallel(j.threads, j.texts, 32, func(_, from, to int) {
@@ -202,7 +209,8 @@ func (j *joint) spread() {
 	})
 }
 
-// minimize improves x until a step gains less than a share of the value, three times in a row. step is called after each; nil: not at all.
+// minimize improves x until a step gains less than a share of the value, three times in a row. step
+// is called after each; nil: not at all.
 func (j *joint) minimize(ctx context.Context, x []float64, steps int, share float64, step func()) error {
 	last, small := 0.0, 0
 	m := numeric.Minimizer{MaxSteps: steps, Gradient: 1e-6, Progress: func(value float64) bool {

@@ -16,8 +16,8 @@ func (l *losses) mean() (sum float64) {
 	return sum
 }
 
-// less is how much less l loses than other, and the standard error of that over people or, where texts are held out, over texts, if that is larger: all who are asked
-// about a text share its luck.
+// less is how much less l loses than other, and the standard error of that over people or, where
+// texts are held out, over texts, if that is larger: all who are asked about a text share its luck.
 func (l *losses) less(other *losses) (gain, se float64) {
 	n := float64(len(l.people))
 	for u, v := range l.people {
@@ -56,7 +56,8 @@ func (l *losses) add(test Answers, loss []float64, divisions int) {
 	}
 }
 
-// average makes one value of those of a person who is held out more than once: who has the person of each.
+// average makes one value of those of a person who is held out more than once: who has the person
+// of each.
 func average(values []float64, who []int, people int) (out []float64) {
 	at, times := make([]int, people), make([]float64, people)
 	for i, u := range who {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestTextLuck: where all are asked about the same texts, the error is that over the texts, however alike the people are.
+// TestTextLuck: where all are asked about the same texts, the error is that over the texts, however
+// alike the people are.
 func TestTextLuck(t *testing.T) {
 	const people, texts = 30, 16
 	newLosses := func() *losses {
@@ -42,7 +43,8 @@ func TestAverage(t *testing.T) {
 	}
 }
 
-// TestPlantedNewTexts: axes that φ tells of are found for new texts, and none where what people differ in is a matter of each text. Long form: ten of each.
+// TestPlantedNewTexts: axes that φ tells of are found for new texts, and none where what people
+// differ in is a matter of each text. Long form: ten of each.
 func TestPlantedNewTexts(t *testing.T) {
 	draws, right := 10, 9
 	if testing.Short() {

@@ -8,7 +8,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// Model is a head for everybody and J axes on which people differ, over φ as it was given. A person with code z and bias b has the logits
+// Model is a head for everybody and J axes on which people differ, over φ as it was given. A person
+// with code z and bias b has the logits
 //
 //	Wφ + a + b + Σ_j z_j (V_j φ + B_j)
 //
@@ -37,13 +38,15 @@ func (m *Model) Know(row []float64, k int) {
 	}
 }
 
-// Of codes: an axis has most digits at most, over span standard deviations of the people's z to both sides.
+// Of codes: an axis has most digits at most, over span standard deviations of the people's z to
+// both sides.
 const (
 	most = 8
 	span = 2.5
 )
 
-// digitsOf allots digits by variance: the axis that moves logits most gets all, another one less for each half of its deviation.
+// digitsOf allots digits by variance: the axis that moves logits most gets all, another one less
+// for each half of its deviation.
 func digitsOf(effect float64, all []float64) int {
 	largest := 0.0
 	for _, v := range all {
@@ -67,7 +70,8 @@ func (m *Model) round() {
 // Width is the number of values of a text's row: (1+J)·C.
 func (m *Model) Width() int { return (1 + m.J) * m.C }
 
-// Project appends the rows of texts to dst: what the head gives each label, then what each axis adds at z = 1. phi is [n,D].
+// Project appends the rows of texts to dst: what the head gives each label, then what each axis
+// adds at z = 1. phi is [n,D].
 func (m *Model) Project(dst []float64, phi []float32) []float64 {
 	for ; len(phi) > 0; phi = phi[m.D:] {
 		x := numeric.Widen(phi[:m.D])

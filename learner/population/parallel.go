@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// parallel calls f for parts of 0 to n−1 on several threads; each part's thread is less than threads. f writes to places of its own, so that the result
-// does not depend on who did what.
+// parallel calls f for parts of 0 to n−1 on several threads; each part's thread is less than
+// threads. f writes to places of its own, so that the result does not depend on who did what.
 func parallel(threads, n, part int, f func(thread, from, to int)) {
 	threads = min(threads, (n+part-1)/part)
 	if threads <= 1 {

@@ -75,7 +75,8 @@ func train(t testing.TB, p *Population, o *Options) (*Model, *Report) {
 	return m, r
 }
 
-// TestPlanted: as many axes are found as there are, and none where people differ in nothing that is shared. Long form: twenty of each; the weakest of three axes hardly shows among 60 people.
+// TestPlanted: as many axes are found as there are, and none where people differ in nothing that is
+// shared. Long form: twenty of each; the weakest of three axes hardly shows among 60 people.
 func TestPlanted(t *testing.T) {
 	draws, least := 1, map[int]int{0: 1, 1: 1, 3: 1}
 	if os.Getenv("XPEFT_LONG") != "" {
@@ -98,7 +99,8 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// TestPermutedLabels: labels that are dealt anew among those who answered a text leave nothing to find.
+// TestPermutedLabels: labels that are dealt anew among those who answered a text leave nothing to
+// find.
 func TestPermutedLabels(t *testing.T) {
 	found := 0
 	for seed := range uint64(4) {
@@ -122,7 +124,8 @@ func TestPermutedLabels(t *testing.T) {
 	}
 }
 
-// TestNewPeople: the code of somebody who is new predicts them better than a bias does, is near the real z, and other labels' codes are worse.
+// TestNewPeople: the code of somebody who is new predicts them better than a bias does, is near the
+// real z, and other labels' codes are worse.
 func TestNewPeople(t *testing.T) {
 	p := plant(3, 80, 60, 120, 8, 3, 2)
 	m, r := train(t, &p.Population, nil)
@@ -161,7 +164,8 @@ func TestNewPeople(t *testing.T) {
 			other += m.lossOf(rows[40*w:], a.Class[40:], mixed)
 			coded += m.lossOf(rows[40*w:], a.Class[40:], c)
 			biased += m.lossOf(rows[40*w:], a.Class[40:], none)
-			for _, v := range (&solver{axes: m.J, labels: m.C, logits: make([]float64, m.C)}).losses(rows[40*w:], Answers{numbers(20), a.Class[40:]}, slices.Concat(z, b)) {
+			for _, v := range (&solver{axes: m.J, labels: m.C, logits: make([]float64, m.C)}).losses(rows[40*w:],
+				Answers{numbers(20), a.Class[40:]}, slices.Concat(z, b)) {
 				real += v / 20
 			}
 		}
@@ -169,7 +173,8 @@ func TestNewPeople(t *testing.T) {
 	}
 	t.Logf("losses: code %.3f, real %.3f, bias %.3f, another's code %.3f", coded/39, real/39, biased/39, other/39)
 	if coded/39 > biased/39-0.05 || math.Abs(coded-real)/39 > 0.005 || other < coded+0.1 {
-		t.Errorf("got losses of %g for codes, %g for real z, %g for biases, %g for another's code", coded/39, real/39, biased/39, other/39)
+		t.Errorf("got losses of %g for codes, %g for real z, %g for biases, %g for another's code", coded/39, real/39,
+			biased/39, other/39)
 	}
 }
 
@@ -253,8 +258,11 @@ func TestRefused(t *testing.T) {
 	}
 	m := &Model{C: 2, J: 0}
 	for name, e := range map[string]*Examples{
-		"a label more": {Rows: []float64{1, 2}, Class: []int{2}}, "too few values": {Rows: []float64{1}, Class: []int{0}}, "infinite": {Rows: []float64{1, math.Inf(1)}, Class: []int{0}},
-		"a weight of 0": {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{0}}, "a weight less": {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{}},
+		"a label more":   {Rows: []float64{1, 2}, Class: []int{2}},
+		"too few values": {Rows: []float64{1}, Class: []int{0}},
+		"infinite":       {Rows: []float64{1, math.Inf(1)}, Class: []int{0}},
+		"a weight of 0":  {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{0}},
+		"a weight less":  {Rows: []float64{1, 2}, Class: []int{0}, Weight: []float64{}},
 	} {
 		if _, err := m.Fit(context.Background(), e); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: got %v, want ErrConfig", name, err)

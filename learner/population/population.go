@@ -20,19 +20,23 @@ type Answers struct{ Text, Class []int32 }
 
 // Options are how a bank is trained. nil, or a zero field, means the default.
 type Options struct {
-	Ranks         []int     // numbers of axes to try, ascending; nil: 1, 2, 4 and 8. Rank 0, the head alone, is always tried
+	// numbers of axes to try, ascending; nil: 1, 2, 4 and 8. Rank 0, the head alone, is always
+	// tried
+	Ranks         []int
 	HeadStrengths []float64 // L2 of W to try; nil: 0.03, 0.1, 0.3, 1, 3, 10 and 30, where the mean square of φ is 1
 	AxisStrengths []float64 // L2 of V to try; nil: the same, and of more than 300 people more in proportion
 	BiasStrengths []float64 // precisions of b to try; nil: 0.3, 1, 3, 10 and 30
 	Folds         int       // of people, for the choice; 0: 4
 	Shots         []int     // how many answers a held-out person is fitted to; 0 stands for all; nil: 1, 3, 10 and 0
 	NewTexts      bool      // held-out people are asked about texts that nobody's training has
-	ChoicePeople  int       // most people that a choice is made on, a random sample of more; 0: 2,000. The final fit is of all
-	Steps         int       // of one fit at most; 0: 120
-	Seed          uint64
-	ForgetTexts   bool     // no choice of parts that texts have of their own
-	Setting       *Setting // taken as it is, without a choice; nil: chosen
-	Threads       int      // 0: as many as Go has. The result does not depend on it
+	// most people that a choice is made on, a random sample of more; 0: 2,000. The final fit is of
+	// all
+	ChoicePeople int
+	Steps        int // of one fit at most; 0: 120
+	Seed         uint64
+	ForgetTexts  bool     // no choice of parts that texts have of their own
+	Setting      *Setting // taken as it is, without a choice; nil: chosen
+	Threads      int      // 0: as many as Go has. The result does not depend on it
 
 	Resume *Resume // nil: what is cut off is lost
 
@@ -78,7 +82,8 @@ func (o *Options) orDefaults() Options {
 	out.HeadStrengths, out.AxisStrengths = slices.Clone(out.HeadStrengths), slices.Clone(out.AxisStrengths)
 	slices.Sort(out.HeadStrengths)
 	slices.Sort(out.AxisStrengths)
-	out.Folds, out.Steps, out.ChoicePeople = cmp.Or(out.Folds, 4), cmp.Or(out.Steps, 120), cmp.Or(out.ChoicePeople, 2000)
+	out.Folds, out.Steps, out.ChoicePeople = cmp.Or(out.Folds, 4), cmp.Or(out.Steps, 120),
+		cmp.Or(out.ChoicePeople, 2000)
 	if out.Threads <= 0 {
 		out.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -115,7 +120,9 @@ func check(p *Population, o Options) error {
 	if !slices.IsSorted(o.Ranks) || o.Ranks[0] < 1 || o.Ranks[len(o.Ranks)-1] > MaxRank {
 		return bad("ranks %v, want some of 1 to %d, ascending", o.Ranks, MaxRank)
 	}
-	if s := o.Setting; s != nil && (s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9) || !(s.Bias >= 0 && s.Bias < 1e9 && s.Text >= 0 && s.Text < 1e9) || s.Rank == 0 && s.Text > 0) {
+	if s := o.Setting; s != nil &&
+		(s.Rank < 0 || s.Rank > MaxRank || !(s.Head > 1e-9) || s.Rank > 0 && !(s.Axis > 1e-9) ||
+			!(s.Bias >= 0 && s.Bias < 1e9 && s.Text >= 0 && s.Text < 1e9) || s.Rank == 0 && s.Text > 0) {
 		return bad("the setting %+v", *s)
 	}
 	for _, s := range slices.Concat(o.HeadStrengths, o.AxisStrengths, o.BiasStrengths) {

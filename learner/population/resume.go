@@ -8,12 +8,17 @@ import (
 	"math"
 )
 
-// Resume lets Train go on where an earlier one with the same φ was cut off: minimizations that ended then are not run again, and Train ends in the same bits. What each of them depends on
-// besides is in its key, so that another population, another seed or other options find nothing. Only of a final fit that was cut off after some of its steps the rest is made anew from there, which
-// ends in the same minimum, within what a fit is exact to, and not in the same bits. A Fit is of everybody and never of a person; with own parts of texts it has those too.
+// Resume lets Train go on where an earlier one with the same φ was cut off: minimizations that
+// ended then are not run again, and Train ends in the same bits. What each of them depends on
+// besides is in its key, so that another population, another seed or other options find nothing.
+// Only of a final fit that was cut off after some of its steps the rest is made anew from there,
+// which ends in the same minimum, within what a fit is exact to, and not in the same bits. A Fit is
+// of everybody and never of a person; with own parts of texts it has those too.
 type Resume struct {
 	Find func(key [32]byte) *Fit // what Keep was given last of this key; nil: nothing
-	Keep func(Fit)               // hears of each minimization that ends, and of each step of a final one; X is its own for the call alone
+	// hears of each minimization that ends, and of each step of a final one; X is its own for the
+	// call alone
+	Keep func(Fit)
 }
 
 // Fit is a minimization: where it ended or, with Steps, where it was after so many.
@@ -23,7 +28,8 @@ type Fit struct {
 	Steps int
 }
 
-// minimize ends early enough for a choice: what is left of the loss is far less than settings differ by.
+// minimize ends early enough for a choice: what is left of the loss is far less than settings
+// differ by.
 func (c *chooser) minimize(ctx context.Context, j *joint, x []float64, share float64) error {
 	err := c.resume(ctx, j, x, share)
 	if err == nil { // what comes next begins with the codes that it would have after a resume
@@ -62,7 +68,8 @@ func (c *chooser) resume(ctx context.Context, j *joint, x []float64, share float
 	return err
 }
 
-// key is a digest of all that a minimization depends on beside φ: who is trained on, the setting, where it begins, and when it is enough.
+// key is a digest of all that a minimization depends on beside φ: who is trained on, the setting,
+// where it begins, and when it is enough.
 func (j *joint) key(x []float64, steps int, share float64) (key [32]byte) {
 	if j.taught == nil {
 		h := sha256.New()
@@ -71,7 +78,8 @@ func (j *joint) key(x []float64, steps int, share float64) (key [32]byte) {
 	}
 	h := sha256.New()
 	h.Write(j.taught)
-	hashFloats(h, []float64{float64(j.labels), float64(j.rank), j.head, j.axis, j.text, j.enough, float64(steps), share})
+	hashFloats(h, []float64{float64(j.labels), float64(j.rank), j.head, j.axis, j.text, j.enough, float64(steps),
+		share})
 	hashFloats(h, x)
 	h.Sum(key[:0])
 	return key

@@ -61,7 +61,8 @@ func trainCut(t *testing.T, p *Population, k *keeper, fits int) {
 	}
 }
 
-// TestResume: a Train that is cut off anywhere goes on from there: the fits that ended are not run again, and the bits are those of one that was not cut off, with and without a Resume.
+// TestResume: a Train that is cut off anywhere goes on from there: the fits that ended are not run
+// again, and the bits are those of one that was not cut off, with and without a Resume.
 func TestResume(t *testing.T) {
 	p := &plant(3, 40, 20, 40, 5, 2, 1).Population
 	wantModel, wantReport := train(t, p, nil)
@@ -84,12 +85,14 @@ func TestResume(t *testing.T) {
 		t.Errorf("after it was cut off: got %+v, want %+v", r, wantReport)
 	}
 	if k.found != all-1 || k.ended != 1 {
-		t.Errorf("after it was cut off before the last fit: %d fits found and %d run, want %d and 1", k.found, k.ended, all-1)
+		t.Errorf("after it was cut off before the last fit: %d fits found and %d run, want %d and 1", k.found,
+			k.ended, all-1)
 	}
 	if train(t, p, &Options{Resume: whole.resume()}); whole.ended != 0 {
 		t.Errorf("the same once more: %d fits were run", whole.ended)
 	}
-	if train(t, p, &Options{Seed: 1, Resume: whole.resume()}); whole.found > 1 { // the final fit of the head has all people, whatever the folds
+	// the final fit of the head has all people, whatever the folds
+	if train(t, p, &Options{Seed: 1, Resume: whole.resume()}); whole.found > 1 {
 		t.Errorf("another seed: %d fits found", whole.found)
 	}
 	q := *p
@@ -99,7 +102,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeFinal: a final fit that is cut off goes on from its last step that was kept, to the same minimum.
+// TestResumeFinal: a final fit that is cut off goes on from its last step that was kept, to the
+// same minimum.
 func TestResumeFinal(t *testing.T) {
 	p := &plant(3, 60, 40, 60, 6, 2, 1).Population
 	setting := &Setting{Rank: 1, Head: 1, Axis: 1}
@@ -120,7 +124,8 @@ func TestResumeFinal(t *testing.T) {
 	}
 	got, _ := train(t, p, &Options{Setting: setting, Resume: k.resume()})
 	if k.found != 2 || k.ended != 1 || k.steps >= whole.steps {
-		t.Errorf("got %d fits found and %d run in %d steps, want both found and the second ended; without the cut there were %d steps", k.found, k.ended, k.steps, whole.steps)
+		t.Errorf("got %d fits found and %d run in %d steps, want both found and the second ended; without the cut "+
+			"there were %d steps", k.found, k.ended, k.steps, whole.steps)
 	}
 	far := 0.0
 	for i := range want.V {

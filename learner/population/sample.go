@@ -20,8 +20,10 @@ func (p *Population) some(people int, seed uint64) *Population {
 // crowded is how many people the default strengths of axes are for, at most.
 const crowded = 300
 
-// crowdedStrength is a strength of axes for more people than it was meant for. Where the fit ends, people's summed z² are λ_V times V's squares: with the same λ_V, more people have a smaller z on larger
-// axes, and a new person's z, whose prior does not change, is too free. So λ_V is in proportion to the people.
+// crowdedStrength is a strength of axes for more people than it was meant for. Where the fit ends,
+// people's summed z² are λ_V times V's squares: with the same λ_V, more people have a smaller z on
+// larger axes, and a new person's z, whose prior does not change, is too free. So λ_V is in
+// proportion to the people.
 func crowdedStrength(lambda float64, people, meant int) float64 {
 	return lambda * max(1, float64(people)/float64(meant))
 }

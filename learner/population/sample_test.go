@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestChoiceOnSome: a choice on a few of many people serves new ones as well as a choice on all, at one answer and at ten.
+// TestChoiceOnSome: a choice on a few of many people serves new ones as well as a choice on all, at
+// one answer and at ten.
 func TestChoiceOnSome(t *testing.T) {
 	p := plant(2, 800, 20, 100, 6, 2, 2)
 	var fresh []Answers
@@ -15,7 +16,9 @@ func TestChoiceOnSome(t *testing.T) {
 	}
 	loss := map[int][]float64{}
 	for _, people := range []int{80, 800} {
-		m, r := train(t, &p.Population, &Options{Ranks: []int{1, 2}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.1, 1, 10}, ChoicePeople: people})
+		m, r := train(t, &p.Population,
+			&Options{Ranks: []int{1, 2}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.1, 1, 10},
+				ChoicePeople: people})
 		if loss[people] = newcomers(m, p, fresh); r.Rank != 2 || r.People != 800 {
 			t.Errorf("chosen on %d: got %+v, want two axes of 800 people", people, r)
 		}
@@ -29,7 +32,8 @@ func TestChoiceOnSome(t *testing.T) {
 	}
 }
 
-// newcomers are the log-losses of people who did not train, fitted to 1, 3 and 10 of their answers and asked the rest.
+// newcomers are the log-losses of people who did not train, fitted to 1, 3 and 10 of their answers
+// and asked the rest.
 func newcomers(m *Model, p *planted, people []Answers) (out []float64) {
 	rows := m.Project(nil, p.Phi)
 	width := len(rows) / (len(p.Phi) / p.D)
@@ -38,7 +42,8 @@ func newcomers(m *Model, p *planted, people []Answers) (out []float64) {
 		for _, a := range people {
 			e := &Examples{}
 			for i, text := range a.Text[:n] {
-				e.Rows, e.Class = append(e.Rows, rows[int(text)*width:(int(text)+1)*width]...), append(e.Class, int(a.Class[i]))
+				e.Rows, e.Class = append(e.Rows, rows[int(text)*width:(int(text)+1)*width]...),
+					append(e.Class, int(a.Class[i]))
 			}
 			z, b, err := m.Real(e)
 			if err != nil {
@@ -61,12 +66,14 @@ func newcomers(m *Model, p *planted, people []Answers) (out []float64) {
 	return out
 }
 
-// TestCrowdedStrength: twice as many people with the same answers have the same axes at twice the strength, if the head's is doubled as well.
+// TestCrowdedStrength: twice as many people with the same answers have the same axes at twice the
+// strength, if the head's is doubled as well.
 func TestCrowdedStrength(t *testing.T) {
 	p := plant(3, 40, 20, 30, 6, 2, 1)
 	one, _ := train(t, &p.Population, &Options{Setting: &Setting{Rank: 1, Head: 1, Axis: 1}})
 	p.People = append(p.People, p.People...)
-	two, _, err := Train(context.Background(), &p.Population, &Options{Setting: &Setting{Rank: 1, Head: 2, Axis: crowdedStrength(1, 80, 40)}})
+	two, _, err := Train(context.Background(), &p.Population,
+		&Options{Setting: &Setting{Rank: 1, Head: 2, Axis: crowdedStrength(1, 80, 40)}})
 	if err != nil {
 		t.Fatal(err)
 	}

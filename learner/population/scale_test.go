@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// crowd is a population of many people with 50 answers each, of two labels, who differ on two axes; its texts are drawn at random.
+// crowd is a population of many people with 50 answers each, of two labels, who differ on two axes;
+// its texts are drawn at random.
 func crowd(people, texts, d int) *Population {
 	const answers, rank = 50, 2
 	rng := rand.New(rand.NewPCG(uint64(people), 0x63726f7764))
@@ -51,8 +52,10 @@ func crowd(people, texts, d int) *Population {
 	return p
 }
 
-// TestScale prints what many people cost in CPU time and memory, up to 10⁵ with 50 answers each to 10⁴ texts (XPEFT_LONG=1; otherwise a thousandth) for a fit of a few steps, and
-// for all of a Train, whose choice is on a sample. φ and answers are made up. The long form bounds the exponent, and the bytes an answer at 10⁵.
+// TestScale prints what many people cost in CPU time and memory, up to 10⁵ with 50 answers each to
+// 10⁴ texts (XPEFT_LONG=1; otherwise a thousandth) for a fit of a few steps, and for all of a
+// Train, whose choice is on a sample. φ and answers are made up. The long form bounds the exponent,
+// and the bytes an answer at 10⁵.
 func TestScale(t *testing.T) {
 	sizes, texts, d := []int{10, 30, 100}, 100, 24
 	long := os.Getenv("XPEFT_LONG") != ""
@@ -78,7 +81,8 @@ func TestScale(t *testing.T) {
 				before, cpu := resetPeak(t), cpuTime(t)
 				f(t, p)
 				used, peak, answers := cpuTime(t)-cpu, peakRSS(t)-before, float64(50*people)
-				t.Logf("people=%d answers=%.0f: %.1f s of CPU, peak %d MB over %d MB before: %.0f bytes an answer", people, answers, used.Seconds(), peak>>20, before>>20, float64(peak)/answers)
+				t.Logf("people=%d answers=%.0f: %.1f s of CPU, peak %d MB over %d MB before: %.0f bytes an answer",
+					people, answers, used.Seconds(), peak>>20, before>>20, float64(peak)/answers)
 				x, y = append(x, math.Log(answers)), append(y, math.Log(used.Seconds()))
 				most = float64(peak) / answers
 				runtime.KeepAlive(p)

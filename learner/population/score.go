@@ -28,7 +28,8 @@ func countPrior(f *fold, _ *solver, a Answers, x []float64) {
 	}
 }
 
-// score adds the losses of a fold's held-out people, whose texts' rows are those of the fold's joint.
+// score adds the losses of a fold's held-out people, whose texts' rows are those of the fold's
+// joint.
 func (c *chooser) score(t *Trial, f *fold, fit func(*fold, *solver, Answers, []float64)) {
 	j, shots := f.joint, c.options.Shots
 	all := make([][][]float64, len(f.held)) // of each person, by shots and then division, each answer's

@@ -7,13 +7,15 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// kept is how many directions stand for φ in a choice where it is longer than twice that and texts are many: in all of φ the same settings win, five times as slowly.
+// kept is how many directions stand for φ in a choice where it is longer than twice that and texts
+// are many: in all of φ the same settings win, five times as slowly.
 const kept = 320
 
 // block is how many texts are held in float32 beside their φ.
 const block = 2048
 
-// sketch finds the basis by a randomised range finder with three passes over the texts: what their largest kept directions span, nearly.
+// sketch finds the basis by a randomised range finder with three passes over the texts: what their
+// largest kept directions span, nearly.
 func (s *space) sketch(p *Population, threads int) {
 	rng := rand.New(rand.NewPCG(uint64(p.D), 0x736b65746368))
 	q := make([]float32, kept*p.D)

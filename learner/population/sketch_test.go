@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// wide is a population of many texts, each of one person, with φ longer than twice kept, most of whose variance is in 40 directions.
+// wide is a population of many texts, each of one person, with φ longer than twice kept, most of
+// whose variance is in 40 directions.
 func wide(texts int) *Population {
 	const d, strong = 2*kept + 8, 40
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -45,7 +46,8 @@ func everyText(p *Population) []bool {
 	return used
 }
 
-// TestSketch: the basis is orthonormal, and holds nearly all of what the texts vary by that so many directions can hold.
+// TestSketch: the basis is orthonormal, and holds nearly all of what the texts vary by that so many
+// directions can hold.
 func TestSketch(t *testing.T) {
 	p := wide(900)
 	s := newSpace(p, everyText(p), false, 2)
@@ -78,7 +80,8 @@ func TestSketch(t *testing.T) {
 	}
 }
 
-// TestNarrow: with float32 products the objective and its gradient are the same but for their rounding, and the same bits for any number of threads.
+// TestNarrow: with float32 products the objective and its gradient are the same but for their
+// rounding, and the same bits for any number of threads.
 func TestNarrow(t *testing.T) {
 	p := wide(900)
 	j := newJoint(newSpace(p, everyText(p), false, 2), p.People, p.C, 2)
@@ -92,7 +95,8 @@ func TestNarrow(t *testing.T) {
 	value := j.objective(x, narrow)
 	k := newJoint(newSpace(p, everyText(p), false, 5), p.People, p.C, 5)
 	k.as(Setting{Rank: 1, Head: 1, Axis: 1})
-	if v := k.objective(x, other); v != value || !reflect.DeepEqual(other, narrow) || !reflect.DeepEqual(j.basis, k.basis) {
+	if v := k.objective(x, other); v != value || !reflect.DeepEqual(other, narrow) ||
+		!reflect.DeepEqual(j.basis, k.basis) {
 		t.Errorf("five threads: got %g, want %g, or another gradient or basis", v, value)
 	}
 	j.x, j.narrow = numeric.Widen(j.narrow), nil
@@ -106,10 +110,12 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestExactly: what is chosen in a sketch is fitted in all of φ: the model is that which the setting gives without a choice, on any number of threads.
+// TestExactly: what is chosen in a sketch is fitted in all of φ: the model is that which the
+// setting gives without a choice, on any number of threads.
 func TestExactly(t *testing.T) {
 	p := wide(400)
-	m, r := train(t, p, &Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{3}, Steps: 20, Threads: 1})
+	m, r := train(t, p, &Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{3}, Steps: 20,
+		Threads: 1})
 	want, _ := train(t, p, &Options{Setting: &r.Setting, Steps: 20, Threads: 3})
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got another model of rank %d", m.J)

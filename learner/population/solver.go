@@ -10,7 +10,8 @@ import (
 //
 //	Σ_i w_i·−log softmax(base_i + b + Σ_j z_j·axis_ij)_c + ½‖z‖² + ½β‖b‖²
 //
-// A text's part is a row of (1+J)·C values: base, then what each axis adds. The problem is convex, and Newton's method needs a few steps.
+// A text's part is a row of (1+J)·C values: base, then what each axis adds. The problem is convex,
+// and Newton's method needs a few steps.
 type solver struct {
 	axes, labels  int
 	weight        []float64 // w, of each answer; nil: 1
@@ -24,17 +25,20 @@ type solver struct {
 
 func newSolver(axes, labels int, beta float64) *solver {
 	n := axes + labels
-	return &solver{axes: axes, labels: labels, beta: beta, enough: closely, hessian: make([]float64, n*n), gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
+	return &solver{axes: axes, labels: labels, beta: beta, enough: closely, hessian: make([]float64, n*n),
+		gradient: make([]float64, n), step: make([]float64, n), trial: make([]float64, n),
 		logits: make([]float64, labels), slope: make([]float64, axes*labels)}
 }
 
-// closely and loosely end Newton's method in final fits and in a choice: what is left after a step is of the order of the decrement's square.
+// closely and loosely end Newton's method in final fits and in a choice: what is left after a step
+// is of the order of the decrement's square.
 const (
 	closely = 1e-9
 	loosely = 1e-5
 )
 
-// solve improves x to the minimum, whose value it returns. What is left of the answers there, p − e_c, it writes to residual, [n,C], if that is not nil.
+// solve improves x to the minimum, whose value it returns. What is left of the answers there, p −
+// e_c, it writes to residual, [n,C], if that is not nil.
 func (s *solver) solve(rows []float64, a Answers, x []float64, residual []float32) float64 {
 	value := s.derive(rows, a, x)
 	for range 60 {

@@ -6,9 +6,10 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// space is φ of all texts as the fits see it: centred, scaled to a mean square of 1, and in an orthonormal basis of what the texts span where that has fewer
-// dimensions. Best weights lie in that span, and neither logits nor lengths change by the turn. For a choice alone, where texts are many and φ is long, the basis has the
-// directions in which they vary most.
+// space is φ of all texts as the fits see it: centred, scaled to a mean square of 1, and in an
+// orthonormal basis of what the texts span where that has fewer dimensions. Best weights lie in
+// that span, and neither logits nor lengths change by the turn. For a choice alone, where texts are
+// many and φ is long, the basis has the directions in which they vary most.
 type space struct {
 	texts, dim int
 	x          []float64 // [T,dim+1]; the last value is 1
@@ -89,7 +90,8 @@ func (s *space) span(p *Population) {
 	s.dim = len(s.basis) / p.D
 }
 
-// orthonormal is a basis of what n vectors span, [·,d], by Gram-Schmidt, each vector twice; those that depend on the ones before it are left out.
+// orthonormal is a basis of what n vectors span, [·,d], by Gram-Schmidt, each vector twice; those
+// that depend on the ones before it are left out.
 func orthonormal(d, n int, vector func(row []float64, k int)) (basis []float64) {
 	basis = []float64{}
 	row := make([]float64, d)
@@ -123,7 +125,8 @@ func (s *space) turn(x, phi []float64) {
 	}
 }
 
-// raw turns weights and bias of a row, [dim+1], into those over φ as it was given: w, [D], and a bias.
+// raw turns weights and bias of a row, [dim+1], into those over φ as it was given: w, [D], and a
+// bias.
 func (s *space) raw(row []float64) (w []float64, bias float64) {
 	d := len(s.mean)
 	w = make([]float64, d)

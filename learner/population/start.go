@@ -14,8 +14,10 @@ const (
 	powers = 3 // passes over the answers
 )
 
-// directions are the first right singular vectors of the people's summed gradients of the head, Σ_i (p − e_c)φᵀ, one row a person, at the codes that the last
-// solve left for rank 0: [rank,C·(dim+1)]. The matrix is never made: a pass over the answers multiplies by it, as one over the texts does by its transpose.
+// directions are the first right singular vectors of the people's summed gradients of the head, Σ_i
+// (p − e_c)φᵀ, one row a person, at the codes that the last solve left for rank 0:
+// [rank,C·(dim+1)]. The matrix is never made: a pass over the answers multiplies by it, as one over
+// the texts does by its transpose.
 func (j *joint) directions(rank int, seed uint64) []float64 {
 	count := rank + spare
 	size := j.labels * (j.dim + 1)
@@ -48,7 +50,8 @@ func (j *joint) directions(rank int, seed uint64) []float64 {
 	return out
 }
 
-// perPerson is the gradients times some directions, of which rows holds the texts' values: [U,count].
+// perPerson is the gradients times some directions, of which rows holds the texts' values:
+// [U,count].
 func (j *joint) perPerson(by, rows []float64, count int) {
 	C := j.labels
 	clear(by)
@@ -80,7 +83,8 @@ func (j *joint) perText(rows, by []float64, count int) {
 	})
 }
 
-// start is W and V to begin with: the head, and directions scaled so that the mean square of what one adds to a logit is 1. Own parts start at 0.
+// start is W and V to begin with: the head, and directions scaled so that the mean square of what
+// one adds to a logit is 1. Own parts start at 0.
 func (j *joint) start(head, directions []float64, rank int) []float64 {
 	size := j.labels * (j.dim + 1)
 	x := slices.Concat(head, directions[:rank*size])
@@ -104,7 +108,8 @@ func (j *joint) start(head, directions []float64, rank int) []float64 {
 	return append(x, make([]float64, j.ownSize())...)
 }
 
-// orthonormalise changes the columns of a matrix, [n,count], in place; what depends on those before it becomes 0.
+// orthonormalise changes the columns of a matrix, [n,count], in place; what depends on those before
+// it becomes 0.
 func orthonormalise(by []float64, count int) {
 	n := len(by) / count
 	columns := make([][]float64, count)
@@ -132,7 +137,8 @@ func orthonormalise(by []float64, count int) {
 	}
 }
 
-// eigen are the eigenvalues of a small symmetric matrix, falling, and its eigenvectors, one a row (Jacobi). Each vector's largest entry is positive.
+// eigen are the eigenvalues of a small symmetric matrix, falling, and its eigenvectors, one a row
+// (Jacobi). Each vector's largest entry is positive.
 func eigen(a []float64, n int) (values, vectors []float64) {
 	a, v := slices.Clone(a), make([]float64, n*n)
 	for i := range n {

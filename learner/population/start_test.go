@@ -7,7 +7,8 @@ import (
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// TestDirections: the range finder, wide enough for all of a small matrix, finds what the matrix' own product has.
+// TestDirections: the range finder, wide enough for all of a small matrix, finds what the matrix'
+// own product has.
 func TestDirections(t *testing.T) {
 	p := plant(4, 30, 12, 20, 3, 2, 2)
 	used := make([]bool, 20)
@@ -35,13 +36,15 @@ func TestDirections(t *testing.T) {
 	for r := range 2 {
 		w := got[r*8 : (r+1)*8]
 		size := math.Sqrt(numeric.Dot(w, w))
-		if along := math.Abs(numeric.Dot(w, want[r*8:(r+1)*8])) / size; along < 1-1e-6 || math.Abs(size*size-values[r]) > 1e-6*values[0] {
+		if along := math.Abs(numeric.Dot(w, want[r*8:(r+1)*8])) / size; along < 1-1e-6 ||
+			math.Abs(size*size-values[r]) > 1e-6*values[0] {
 			t.Errorf("direction %d: got a cosine of %g, length² %g, want 1 and %g", r, along, size*size, values[r])
 		}
 	}
 }
 
-// TestPrincipal: the turned axes make the same people, whose z have a deviation of 1 on each and do not correlate; own parts turn with them.
+// TestPrincipal: the turned axes make the same people, whose z have a deviation of 1 on each and do
+// not correlate; own parts turn with them.
 func TestPrincipal(t *testing.T) {
 	p := plant(9, 60, 40, 80, 6, 2, 3)
 	j := newJoint(newSpace(&p.Population, everyText(&p.Population), true, 1), p.People, 2, 1)

@@ -17,7 +17,8 @@ type Report struct {
 	Trials   []Trial // the first is that of rank 0; nil if the setting was given
 }
 
-// Train learns a head for everybody and, where people differ in a way that others share, axes on which they do. ctx ends it within one evaluation.
+// Train learns a head for everybody and, where people differ in a way that others share, axes on
+// which they do. ctx ends it within one evaluation.
 func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, error) {
 	opt := o.orDefaults()
 	if err := check(p, opt); err != nil {
@@ -55,7 +56,8 @@ func Train(ctx context.Context, p *Population, o *Options) (*Model, *Report, err
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Report{People: len(p.People), Texts: len(used), Answers: answers, Setting: chosen.Setting, Gain: chosen.Gain, SE: chosen.SE}
+	r := &Report{People: len(p.People), Texts: len(used), Answers: answers, Setting: chosen.Setting,
+		Gain: chosen.Gain, SE: chosen.SE}
 	for _, t := range c.trials {
 		r.Trials = append(r.Trials, *t)
 	}
@@ -119,8 +121,10 @@ func (j *joint) flatten(rows []float64) (w, bias []float32) {
 	return w, bias
 }
 
-// principal turns and scales V so that people's z do not correlate and have a standard deviation of 1, as their prior says; widest first. The fit itself leaves
-// open how much of an axis' strength is in V and how much in z: where V is large and z narrow, the prior would hold nobody back who has said little.
+// principal turns and scales V so that people's z do not correlate and have a standard deviation of
+// 1, as their prior says; widest first. The fit itself leaves open how much of an axis' strength is
+// in V and how much in z: where V is large and z narrow, the prior would hold nobody back who has
+// said little.
 func (j *joint) principal(x []float64) []float64 {
 	J, n := j.rank, j.rank+j.labels
 	j.fill(x)

@@ -96,7 +96,8 @@ func (a *Alone) withUnseen() (*Data, error) {
 		for _, u := range a.Unseen {
 			label := u.Labels[p.ID]
 			if !slices.Contains(d.Labels, label) {
-				return nil, fmt.Errorf("%w: the unseen text %q has no label of %s that is in the data", ErrData, u.Text, p.ID)
+				return nil, fmt.Errorf("%w: the unseen text %q has no label of %s that is in the data", ErrData,
+					u.Text, p.ID)
 			}
 			p.Examples = append(p.Examples, Example{Text: u.Text, Label: label})
 		}

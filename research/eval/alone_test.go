@@ -29,7 +29,8 @@ func TestAlone(t *testing.T) {
 		t.Fatalf("got %d rows", len(rows))
 	}
 	for _, r := range rows {
-		if r.People != 9 || r.Splits != 2 || r.N == 0 || (r.Bytes > 0) != (r.Way == servedAlone) || (r.Setting != "") != (r.Way == ownLast || r.Way == ownFeatures) {
+		if r.People != 9 || r.Splits != 2 || r.N == 0 || (r.Bytes > 0) != (r.Way == servedAlone) ||
+			(r.Setting != "") != (r.Way == ownLast || r.Way == ownFeatures) {
 			t.Errorf("got %+v", r)
 		}
 	}
@@ -50,7 +51,8 @@ func TestAloneParts(t *testing.T) {
 	w := &aloneWorld{World: &World{Labels: d.Labels}, features: &features{}}
 	for _, p := range d.People {
 		w.own = append(w.own, len(p.Examples))
-		w.features.texts = append(w.features.texts, &texts{person: p, examples: make([]learner.Example, len(p.Examples)+3)})
+		w.features.texts = append(w.features.texts,
+			&texts{person: p, examples: make([]learner.Example, len(p.Examples)+3)})
 	}
 	for i, p := range a.parts(w, 0, 0) {
 		all := slices.Concat(p.train, p.test)

@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// aloneStrengths are the L2 of own heads. The best on the test texts themselves is reported: no rival could choose better.
+// aloneStrengths are the L2 of own heads. The best on the test texts themselves is reported: no
+// rival could choose better.
 var aloneStrengths = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1, 3}
 
 // aloneAlpha is the label prior's strength.
@@ -48,7 +49,8 @@ func (w *aloneWorld) beside(ctx context.Context, t *tally, parts []*Part, own bo
 	})
 }
 
-// always learns digits as the SDK does, but for the choice of the prior instead, and answers the test texts.
+// always learns digits as the SDK does, but for the choice of the prior instead, and answers the
+// test texts.
 func (f *features) always(ctx context.Context, person int, p *Part) ([]int, error) {
 	prior := func(counts []uint32) []float32 { return f.head.Prior(counts, aloneAlpha) }
 	who := &digits.Person{A: f.axes.Count(), C: len(f.head.Labels), Digits: f.axes.Digits, Prior: prior}
@@ -67,8 +69,10 @@ func (f *features) always(ctx context.Context, person int, p *Part) ([]int, erro
 	return predict(h, plus(offset, r.Bias), f.rows(person, p.test, false)), nil
 }
 
-// ownHead fits a head of the labels that the person used, from zero or from the shared head, and answers the test texts.
-func (f *features) ownHead(ctx context.Context, person int, p *Part, last, started bool, lambda float64) ([]int, error) {
+// ownHead fits a head of the labels that the person used, from zero or from the shared head, and
+// answers the test texts.
+func (f *features) ownHead(ctx context.Context, person int, p *Part, last, started bool, lambda float64) ([]int,
+	error) {
 	x := f.rows(person, p.train, last)
 	h := &digits.Head{X: x, D: len(x) / len(p.train)}
 	var used []int // the head's label of each row

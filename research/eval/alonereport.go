@@ -37,18 +37,20 @@ func ReadUnseen(path string) (all []Unseen, err error) {
 
 // AloneRow is one way of serving people alone, on one kind of texts.
 type AloneRow struct {
-	Texts    string         `json:"texts"` // kept back or unseen
-	Shots    int            `json:"shots,omitempty"`
-	Way      string         `json:"way"`
-	Setting  string         `json:"setting,omitempty"` // the best of all that were tried, on these very texts
-	People   int            `json:"people"`
-	N        int            `json:"n"` // texts that were asked for, each in some of the splits
-	Splits   int            `json:"splits"`
-	Unit     string         `json:"unit"`             // what the interval draws; a unit's value is the mean over the splits
-	Accuracy float64        `json:"accuracy"`         // a person counts once
-	Ahead    stats.Interval `json:"ahead"`            // the SDK's accuracy less this one's, on the same texts and splits
-	Bytes    float64        `json:"bytes,omitempty"`  // of the SDK's records, mean
-	Digits   float64        `json:"digits,omitempty"` // share of them that have digits; the others serve the prior
+	Texts   string `json:"texts"` // kept back or unseen
+	Shots   int    `json:"shots,omitempty"`
+	Way     string `json:"way"`
+	Setting string `json:"setting,omitempty"` // the best of all that were tried, on these very texts
+	People  int    `json:"people"`
+	N       int    `json:"n"` // texts that were asked for, each in some of the splits
+	Splits  int    `json:"splits"`
+	// what the interval draws; a unit's value is the mean over the splits
+	Unit     string  `json:"unit"`
+	Accuracy float64 `json:"accuracy"` // a person counts once
+	// the SDK's accuracy less this one's, on the same texts and splits
+	Ahead  stats.Interval `json:"ahead"`
+	Bytes  float64        `json:"bytes,omitempty"`  // of the SDK's records, mean
+	Digits float64        `json:"digits,omitempty"` // share of them that have digits; the others serve the prior
 }
 
 // Ways of serving a person alone, in the order of the table.
@@ -121,7 +123,8 @@ func (t *tally) rows(shots, splits int) (rows []AloneRow) {
 		best := map[string]AloneRow{}
 		for _, name := range slices.Sorted(maps.Keys(t.ways)) {
 			way, setting, _ := strings.Cut(name, ", ")
-			r := AloneRow{Texts: "kept back", Shots: shots, Way: way, Setting: setting, People: len(t.own), Splits: splits}
+			r := AloneRow{Texts: "kept back", Shots: shots, Way: way, Setting: setting, People: len(t.own),
+				Splits: splits}
 			if unseen {
 				r.Texts = "unseen"
 			}
@@ -184,7 +187,9 @@ func acrossPeople(values [][]float64) []float64 {
 // AloneMarkdown draws the table.
 func AloneMarkdown(rows []AloneRow) string {
 	var b strings.Builder
-	b.WriteString("| texts | learned from | way | best setting | people | n | splits | accuracy | sdk ahead by (95 %) | smallest visible | drawn | bytes | with digits |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| texts | learned from | way | best setting | people | n | splits | accuracy | sdk ahead by (95 " +
+		"%) | smallest visible | drawn | bytes | with digits " +
+		"|\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		learned, ahead, visible, size, digits := "all", "–", "–", "–", "–"
 		if r.Shots > 0 {
@@ -196,7 +201,8 @@ func AloneMarkdown(rows []AloneRow) string {
 			ahead = fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*r.Ahead.Mean, 100*r.Ahead.Low, 100*r.Ahead.High)
 			visible = fmt.Sprintf("%.2f", 50*(r.Ahead.High-r.Ahead.Low))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d | %.2f | %s | %s | %s | %s | %s |\n", r.Texts, learned, r.Way, cmp.Or(r.Setting, "–"), r.People, r.N, r.Splits,
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d | %.2f | %s | %s | %s | %s | %s |\n", r.Texts, learned,
+			r.Way, cmp.Or(r.Setting, "–"), r.People, r.N, r.Splits,
 			100*r.Accuracy, ahead, visible, r.Unit, size, digits)
 	}
 	return b.String()

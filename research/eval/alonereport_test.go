@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestAloneRows: of a way's settings the best stands in the table, each kind of texts has its own rows, and the interval draws what it says.
+// TestAloneRows: of a way's settings the best stands in the table, each kind of texts has its own
+// rows, and the interval draws what it says.
 func TestAloneRows(t *testing.T) {
 	got := newTally([]int{2, 2})
 	for person := range 2 {
@@ -30,19 +31,23 @@ func TestAloneRows(t *testing.T) {
 		n                   int
 		accuracy, ahead     float64
 	}{
-		{"kept back", servedAlone, "", 4, 0.75, 0}, {"kept back", priorAlone, "", 4, 0, 0.75}, {"kept back", ownLast, "L2 2", 4, 0.5, 0.25}, {"kept back", ownFeatures, "L2 1", 4, 1, -0.25},
-		{"unseen", servedAlone, "", 1, 0.5, 0}, {"unseen", priorAlone, "", 1, 0, 0.5}, {"unseen", ownLast, "L2 1", 1, 1, -0.5}, {"unseen", ownFeatures, "L2 1", 1, 1, -0.5},
+		{"kept back", servedAlone, "", 4, 0.75, 0}, {"kept back", priorAlone, "", 4, 0, 0.75},
+		{"kept back", ownLast, "L2 2", 4, 0.5, 0.25}, {"kept back", ownFeatures, "L2 1", 4, 1, -0.25},
+		{"unseen", servedAlone, "", 1, 0.5, 0}, {"unseen", priorAlone, "", 1, 0, 0.5},
+		{"unseen", ownLast, "L2 1", 1, 1, -0.5}, {"unseen", ownFeatures, "L2 1", 1, 1, -0.5},
 	}
 	for i, r := range rows {
 		w := want[i]
-		if r.Texts != w.texts || r.Way != w.way || r.Setting != w.setting || r.N != w.n || r.Shots != 8 || r.People != 2 || !close(r.Accuracy, w.accuracy) || !close(r.Ahead.Mean, w.ahead) {
+		if r.Texts != w.texts || r.Way != w.way || r.Setting != w.setting || r.N != w.n || r.Shots != 8 ||
+			r.People != 2 || !close(r.Accuracy, w.accuracy) || !close(r.Ahead.Mean, w.ahead) {
 			t.Errorf("got %+v, want %+v", r, w)
 		}
 	}
 	if r := rows[1]; r.Unit != "text within a person" || r.Ahead.Low != 0.5 || r.Ahead.High != 1 {
 		t.Errorf("got %+v, want an interval of texts within two people", r)
 	}
-	if table := AloneMarkdown(rows); strings.Count(table, "\n") != 10 || !strings.Contains(table, "| kept back | at most 8 | own last | L2 2 |") {
+	if table := AloneMarkdown(rows); strings.Count(table, "\n") != 10 ||
+		!strings.Contains(table, "| kept back | at most 8 | own last | L2 2 |") {
 		t.Errorf("got\n%s", table)
 	}
 }
@@ -68,7 +73,8 @@ func TestPeopleAreDrawn(t *testing.T) {
 		served[p], other[p] = []float64{float64(p % 2), float64(p % 2)}, []float64{0, 0}
 	}
 	var r AloneRow
-	if r.measure(served, other, false); r.Unit != "person" || r.N != 2*fewPeopleAlone || math.Abs(r.Ahead.Mean-0.5) > 1e-9 || r.Ahead.High-r.Ahead.Low < 0.3 {
+	if r.measure(served, other, false); r.Unit != "person" || r.N != 2*fewPeopleAlone ||
+		math.Abs(r.Ahead.Mean-0.5) > 1e-9 || r.Ahead.High-r.Ahead.Low < 0.3 {
 		t.Errorf("got %+v, want an interval of people", r)
 	}
 }

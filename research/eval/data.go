@@ -46,7 +46,8 @@ var maxInput int64 = 1 << 30
 // SplitPeople is how many people a split needs.
 const SplitPeople = 6
 
-// ReadData reads JSON lines, plain or gzipped, of that many people or more. People with fewer than 6 texts are left out.
+// ReadData reads JSON lines, plain or gzipped, of that many people or more. People with fewer than
+// 6 texts are left out.
 func ReadData(path string, f Fields, people int) (*Data, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -80,7 +81,8 @@ func ReadData(path string, f Fields, people int) (*Data, error) {
 	slices.Sort(d.Labels)
 	slices.SortFunc(d.People, func(a, b Person) int { return strings.Compare(a.ID, b.ID) })
 	if len(d.People) < people || len(d.Labels) < 2 {
-		return nil, fmt.Errorf("%w: %s: %d people with %d texts or more and %d labels; want %d and 2", ErrData, path, len(d.People), leastTexts, len(d.Labels), people)
+		return nil, fmt.Errorf("%w: %s: %d people with %d texts or more and %d labels; want %d and 2", ErrData, path,
+			len(d.People), leastTexts, len(d.Labels), people)
 	}
 	return d, nil
 }

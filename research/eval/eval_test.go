@@ -17,7 +17,8 @@ func people(n int) (all []Person) {
 	for i := range n {
 		p := Person{ID: fmt.Sprint("p", i)}
 		for j := range 10 + i%5 {
-			p.Examples = append(p.Examples, Example{Text: fmt.Sprintf("text %d of %d", j, i), Label: fmt.Sprint("l", j%3)})
+			p.Examples = append(p.Examples,
+				Example{Text: fmt.Sprintf("text %d of %d", j, i), Label: fmt.Sprint("l", j%3)})
 		}
 		all = append(all, p)
 	}
@@ -118,7 +119,8 @@ func TestReadData(t *testing.T) {
 	if _, err := ReadData(plain, numbers, SplitPeople); !errors.Is(err, ErrData) {
 		t.Errorf("one person: got %v, want ErrData", err)
 	}
-	for name, text := range map[string]string{"no label": `{"who": "a", "text": "b"}`, "no JSON": "who", "nothing": ""} {
+	for name, text := range map[string]string{"no label": `{"who": "a", "text": "b"}`, "no JSON": "who",
+		"nothing": ""} {
 		bad := filepath.Join(dir, "bad")
 		write(t, bad, text)
 		if _, err := ReadData(bad, fields, SplitPeople); !errors.Is(err, ErrData) {
@@ -141,7 +143,8 @@ func write(t *testing.T, path, text string) {
 func runOf(mode string, split, seed int, accuracies ...float64) Run {
 	r := Run{Format: runFormat, Data: "d", Task: "profiles", Mode: mode, Split: split, Seed: seed, Setting: "s"}
 	for i, a := range accuracies {
-		r.Profiles = append(r.Profiles, Profile{ID: fmt.Sprint("p", i), Metrics: map[string]float64{"accuracy": a, "macro_f1": a / 2}, Bytes: 100})
+		r.Profiles = append(r.Profiles,
+			Profile{ID: fmt.Sprint("p", i), Metrics: map[string]float64{"accuracy": a, "macro_f1": a / 2}, Bytes: 100})
 	}
 	return r
 }
@@ -182,17 +185,20 @@ func TestReport(t *testing.T) {
 		t.Fatalf("got %+v (%v)", rows, err)
 	}
 	ours, theirs := rows[0], rows[1]
-	if ours.Mode != "ours" || ours.People != 5 || ours.Runs != 2 || !close(ours.Accuracy.Mean, (0.9+0.6+0.9+0.7+0.8)/5) || ours.Bytes != 100 {
+	if ours.Mode != "ours" || ours.People != 5 || ours.Runs != 2 ||
+		!close(ours.Accuracy.Mean, (0.9+0.6+0.9+0.7+0.8)/5) || ours.Bytes != 100 {
 		t.Errorf("got %+v", ours)
 	}
-	// On seed 0, the only one that both have, everyone is 0.1 apart: the fewest of 2⁵ signs that are as far are 2.
+	// On seed 0, the only one that both have, everyone is 0.1 apart: the fewest of 2⁵ signs that
+	// are as far are 2.
 	if !close(theirs.Behind.Mean, 0.1) || theirs.P < 0.04 || theirs.P > 0.09 || theirs.Holm != theirs.P {
 		t.Errorf("got %+v", theirs)
 	}
 	if _, err := Report(runs, "nobody"); !errors.Is(err, ErrData) {
 		t.Errorf("no reference: got %v", err)
 	}
-	if table := Markdown(rows, "ours"); strings.Count(table, "\n") != 4 || !strings.Contains(table, "| theirs | s | 5 × 1 | 66.0") {
+	if table := Markdown(rows, "ours"); strings.Count(table, "\n") != 4 ||
+		!strings.Contains(table, "| theirs | s | 5 × 1 | 66.0") {
 		t.Errorf("got\n%s", table)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/xpeft/xpeft/research/stats"
 )
 
-// Evaluation runs modes on splits and seeds, one file each. A run that is there is not repeated, so an evaluation can be cut off and go on, and two processes
-// may work on one folder.
+// Evaluation runs modes on splits and seeds, one file each. A run that is there is not repeated, so
+// an evaluation can be cut off and go on, and two processes may work on one folder.
 type Evaluation struct {
 	Data    *Data
 	Machine *Machine
@@ -50,7 +50,8 @@ func (e *Evaluation) Close() {
 	}
 }
 
-// Run does what is missing in the folder: seed by seed and split by split, so that what a cut-off run leaves is balanced.
+// Run does what is missing in the folder: seed by seed and split by split, so that what a cut-off
+// run leaves is balanced.
 func (e *Evaluation) Run(ctx context.Context) error {
 	if err := os.MkdirAll(e.Out, 0o777); err != nil {
 		return err
@@ -106,13 +107,16 @@ func (e *Evaluation) item(ctx context.Context, m Mode, split, seed, shots int) e
 	if err != nil {
 		return err
 	}
-	r := Run{Format: runFormat, Data: e.Data.Digest, Task: profilesTask, Mode: m.Name, Split: split, Seed: seed, Shots: shots, Setting: s.Name, Tried: c.Tried,
-		N: s.Bank.N, K: s.Config.K, Blocks: s.Bank.Blocks, Profiles: profiles, Started: began.UTC().Format(time.RFC3339), Seconds: time.Since(began).Seconds()}
+	r := Run{Format: runFormat, Data: e.Data.Digest, Task: profilesTask, Mode: m.Name, Split: split, Seed: seed,
+		Shots: shots, Setting: s.Name, Tried: c.Tried,
+		N: s.Bank.N, K: s.Config.K, Blocks: s.Bank.Blocks, Profiles: profiles,
+		Started: began.UTC().Format(time.RFC3339), Seconds: time.Since(began).Seconds()}
 	var acc []float64
 	for _, p := range profiles {
 		acc = append(acc, p.Metrics["accuracy"])
 	}
-	e.say("%-16s split %d seed %d shots %d: accuracy %.4f, %d people, %.1f s", m.Name, split, seed, shots, stats.Mean(acc), len(acc), r.Seconds)
+	e.say("%-16s split %d seed %d shots %d: accuracy %.4f, %d people, %.1f s", m.Name, split, seed, shots,
+		stats.Mean(acc), len(acc), r.Seconds)
 	return writeJSON(path, r)
 }
 
@@ -186,8 +190,10 @@ func (w *World) profile(p *Part, got served) Profile {
 	for j, x := range p.Test {
 		truth[j] = x.Class
 	}
-	out := Profile{ID: p.ID, Train: len(p.Train), Test: len(p.Test), Majority: w.Labels[mostFrequent(p.Counts)], Bytes: got.bytes, Seconds: got.seconds,
-		Metrics: map[string]float64{"accuracy": stats.Accuracy(truth, got.predicted), "macro_f1": stats.MacroF1(truth, got.predicted)}}
+	out := Profile{ID: p.ID, Train: len(p.Train), Test: len(p.Test), Majority: w.Labels[mostFrequent(p.Counts)],
+		Bytes: got.bytes, Seconds: got.seconds,
+		Metrics: map[string]float64{"accuracy": stats.Accuracy(truth, got.predicted),
+			"macro_f1": stats.MacroF1(truth, got.predicted)}}
 	if k := got.mask; k != nil {
 		out.Mask = &Mask{k.N, k.K, k.Blocks, k.Bytes()}
 	}

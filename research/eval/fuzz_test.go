@@ -12,7 +12,8 @@ import (
 func FuzzEvalData(f *testing.F) {
 	var good bytes.Buffer
 	for i := range 36 {
-		good.WriteString(`{"who": ` + string(rune('0'+i%6)) + `, "text": "t", "kind": "` + string(rune('a'+i%2)) + "\"}\n")
+		good.WriteString(`{"who": ` + string(rune('0'+i%6)) + `, "text": "t", "kind": "` + string(rune('a'+i%2)) +
+			"\"}\n")
 	}
 	f.Add(good.Bytes())
 	f.Add(good.Bytes()[:40])

@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// home is a folder of the SDK in which the bank's people live, as in a service that has run for a while. It is made once; each run of a mode works on a copy.
+// home is a folder of the SDK in which the bank's people live, as in a service that has run for a
+// while. It is made once; each run of a mode works on a copy.
 type home struct{ dir string }
 
 // sdkBank is the one that a default folder has once TrainHead has run.
@@ -26,14 +27,16 @@ func (w *World) makeHome(ctx context.Context) (err error) {
 		return err
 	}
 	w.home.dir = filepath.Join(w.root, "home")
-	p, err := sdk.Create(w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens, Masks: true, Bank: sdkBank})
+	p, err := sdk.Create(w.home.dir,
+		sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens, Masks: true, Bank: sdkBank})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	var requests []sdk.LearnRequest
 	for _, part := range w.Bank {
-		requests = append(requests, sdk.LearnRequest{Profile: part.ID, Examples: append(part.told(part.train), part.told(part.test)...)})
+		requests = append(requests, sdk.LearnRequest{Profile: part.ID,
+			Examples: append(part.told(part.train), part.told(part.test)...)})
 	}
 	brief := learner.Default() // under a head that is about to be replaced
 	brief.Epochs = 1
@@ -80,7 +83,8 @@ func (h home) use(f func(*sdk.SDK) error) (err error) {
 	return f(p)
 }
 
-// settled is a copy of the world's home in which the bank's people have learned under the trained head, and over a warm bank of theirs if that is asked for.
+// settled is a copy of the world's home in which the bank's people have learned under the trained
+// head, and over a warm bank of theirs if that is asked for.
 func (w *World) settled(ctx context.Context, warm *sdk.TrainBankOptions) (home, error) {
 	name := "settled"
 	if warm != nil {
@@ -120,7 +124,8 @@ func (w *World) copyHome(h home, name string) (home, error) {
 }
 
 // learnAll is LearnMany, with the first person's error as its own.
-func learnAll(ctx context.Context, p *sdk.SDK, requests []sdk.LearnRequest, o *sdk.LearnOptions) ([]sdk.LearnResult, error) {
+func learnAll(ctx context.Context, p *sdk.SDK, requests []sdk.LearnRequest, o *sdk.LearnOptions) ([]sdk.LearnResult,
+	error) {
 	results, err := p.LearnMany(ctx, requests, o)
 	if err != nil {
 		return nil, err

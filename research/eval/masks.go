@@ -42,8 +42,10 @@ func xpeft(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 	return w.stored(ctx, sh, p, job.Prior, r, c)
 }
 
-// stored serves a result as a profile would be that was stored and read again: affine and bias in 8 bits.
-func (w *World) stored(ctx context.Context, sh *shared, p *Part, prior []float32, r *learner.Result, c learner.Config) (served, error) {
+// stored serves a result as a profile would be that was stored and read again: affine and bias in 8
+// bits.
+func (w *World) stored(ctx context.Context, sh *shared, p *Part, prior []float32, r *learner.Result,
+	c learner.Config) (served, error) {
 	props := sh.bank.Properties()
 	affine := r.Affine
 	if c.Affine && props.NormB {
@@ -74,8 +76,10 @@ func (w *World) stored(ctx context.Context, sh *shared, p *Part, prior []float32
 		bytes: recordBytes(r.Mask, props.Bottleneck, c.Affine && props.NormB, bias != nil, p.Counts)}, nil
 }
 
-// untrained serves a mask and an affine that were not trained for the person: choose gives them; a nil affine is the bank's. Only the label prior is theirs.
-func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*bitmask.Mask, []float32, error)) func(context.Context, *World, *Part, Setting) (served, error) {
+// untrained serves a mask and an affine that were not trained for the person: choose gives them; a
+// nil affine is the bank's. Only the label prior is theirs.
+func untrained(choose func(context.Context, *World, *shared, *Part, Setting) (*bitmask.Mask, []float32,
+	error)) func(context.Context, *World, *Part, Setting) (served, error) {
 	return func(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 		sh, err := w.bank(ctx, s.Bank)
 		if err != nil {
@@ -98,7 +102,8 @@ func uniform(_ context.Context, _ *World, sh *shared, _ *Part, _ Setting) (*bitm
 	return m, nil, err
 }
 
-// nearest is what the bank's person with the most alike label counts learned, with the mode's own recipe.
+// nearest is what the bank's person with the most alike label counts learned, with the mode's own
+// recipe.
 func nearest(ctx context.Context, w *World, sh *shared, p *Part, s Setting) (*bitmask.Mask, []float32, error) {
 	sh.neighbours.Do(func() { sh.neighboursErr = w.learnNeighbours(ctx, sh, s) })
 	if sh.neighboursErr != nil {
@@ -127,7 +132,8 @@ func (w *World) bank(ctx context.Context, b Bank) (*shared, error) {
 }
 
 func (w *World) randomBank(s *shared, b Bank) (err error) {
-	s.bank, err = bank.NewRandom(bank.Properties{Origin: bank.Random, N: b.N, Blocks: b.Blocks, Hidden: w.Encoder.Hidden(), Bottleneck: b.Bottleneck,
+	s.bank, err = bank.NewRandom(bank.Properties{Origin: bank.Random, N: b.N, Blocks: b.Blocks,
+		Hidden: w.Encoder.Hidden(), Bottleneck: b.Bottleneck,
 		NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: float32(b.Sigma)})
 	return err
 }
@@ -142,7 +148,8 @@ func (w *World) learnNeighbours(ctx context.Context, sh *shared, s Setting) erro
 		if err != nil {
 			return err
 		}
-		r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train, learner.Job{Head: w.Head, Prior: w.Head.Prior(p.Counts, s.Alpha)}, c)
+		r, err := learner.LearnPrepared(ctx, w.env(sh.bank), train,
+			learner.Job{Head: w.Head, Prior: w.Head.Prior(p.Counts, s.Alpha)}, c)
 		if err != nil {
 			return err
 		}

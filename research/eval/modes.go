@@ -70,7 +70,8 @@ func predict(h *model.Head, offset, x []float32) []int {
 }
 
 // under embeds a part's test texts with a folded adapter.
-func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, p *Part) ([]float32, error) {
+func (w *World) under(ctx context.Context, b *bank.Bank, m *bitmask.Mask, affine []float32, p *Part) ([]float32,
+	error) {
 	_, test, err := p.prepare(ctx, w.env(b))
 	if err != nil {
 		return nil, err

@@ -25,8 +25,10 @@ func ownModes() []Mode {
 	single = append(single, s)
 	return []Mode{
 		{"own_head", "an own linear head, from scratch, on frozen embeddings", scratch, ownHead, nil},
-		{"own_head_shared", "an own linear head that starts from the shared one, with the label prior", started, ownHead, nil},
-		{"single_adapter", "an own adapter in every block and an own head that starts from the shared one, with the label prior", single, ownHead, nil},
+		{"own_head_shared", "an own linear head that starts from the shared one, with the label prior", started,
+			ownHead, nil},
+		{"single_adapter", "an own adapter in every block and an own head that starts from the shared one, with " +
+			"the label prior", single, ownHead, nil},
 	}
 }
 
@@ -75,10 +77,12 @@ func ownHead(ctx context.Context, w *World, p *Part, s Setting) (served, error) 
 	return served{predicted: predict(r.Head, job.Prior, x), bytes: size + 4*L*(2*d*b+d+b)}, nil
 }
 
-// singleEnv carries the single adapter's bottleneck: learner takes it from a bank, whose adapters it does not use.
+// singleEnv carries the single adapter's bottleneck: learner takes it from a bank, whose adapters
+// it does not use.
 func (w *World) singleEnv() (learner.Env, error) {
 	s, err := w.share("single", func(s *shared) (err error) {
-		s.bank, err = bank.NewRandom(bank.Properties{Origin: bank.Random, N: 1, Blocks: w.Encoder.Blocks(), Hidden: w.Encoder.Hidden(),
+		s.bank, err = bank.NewRandom(bank.Properties{Origin: bank.Random, N: 1, Blocks: w.Encoder.Blocks(),
+			Hidden:     w.Encoder.Hidden(),
 			Bottleneck: singleBottleneck, NormB: true, Seed: 1, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 		return err
 	})

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/learner/population"
 )
 
-// Answered is a data set as People measures it: who gave which label to which text, and the texts' features.
+// Answered is a data set as People measures it: who gave which label to which text, and the texts'
+// features.
 type Answered struct {
 	Labels  []string
 	People  []Answerer // sorted by id
@@ -26,8 +27,9 @@ type Answerer struct {
 	Text, Class []int
 }
 
-// People measures what a bank of a population's axes is worth to new people. Half of all people make the bank, the others are new to it, and then the other way round, so that in
-// each split everybody is new once.
+// People measures what a bank of a population's axes is worth to new people. Half of all people
+// make the bank, the others are new to it, and then the other way round, so that in each split
+// everybody is new once.
 type People struct {
 	Data     *Answered
 	Splits   int
@@ -98,9 +100,12 @@ func (e *People) population(ctx context.Context, t *peopleTally, split, side int
 	}
 	bank := newPeopleBank(split, side, b, len(old))
 	t.banks = append(t.banks, bank)
-	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, bias precision %g, texts' L2 %g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis, b.report.Bias, b.report.Text, b.report.Gain, b.report.SE)
+	e.log("split %d, side %d: %d people, rank %d, digits %v, head L2 %g, axes L2 %g, bias precision %g, texts' L2 "+
+		"%g, gain %.4f ± %.4f", split+1, side+1, len(old), b.report.Rank, b.Digits, b.report.Head, b.report.Axis,
+		b.report.Bias, b.report.Text, b.report.Gain, b.report.SE)
 	for _, r := range b.report.Trials {
-		e.log("  rank %d, head L2 %g, axes L2 %g, bias precision %g, texts' L2 %g: losses %.4f, gain %.4f ± %.4f", r.Rank, r.Head, r.Axis, r.Bias, r.Text, r.Loss, r.Gain, r.SE)
+		e.log("  rank %d, head L2 %g, axes L2 %g, bias precision %g, texts' L2 %g: losses %.4f, gain %.4f ± %.4f",
+			r.Rank, r.Head, r.Axis, r.Bias, r.Text, r.Loss, r.Gain, r.SE)
 	}
 	for _, shots := range e.Shots {
 		if err := e.measure(ctx, t, b, len(t.banks)-1, all, shots); err != nil {
@@ -169,7 +174,8 @@ func (e *People) train(ctx context.Context, split int, old []int, held []bool) (
 	return b, b.places(p, texts)
 }
 
-// compact drops the texts that nobody of the population answered: a bank knows nothing of them. texts are the numbers of the others.
+// compact drops the texts that nobody of the population answered: a bank knows nothing of them.
+// texts are the numbers of the others.
 func compact(p *population.Population, used []bool) (out *population.Population, texts []int) {
 	out = &population.Population{C: p.C, D: p.D, People: make([]population.Answers, len(p.People))}
 	at := make([]int32, len(used))

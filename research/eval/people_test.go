@@ -15,10 +15,12 @@ import (
 	"github.com/xpeft/xpeft/learner/population"
 )
 
-// opinions are people who answer by which of two camps they are in, over texts of random features. One in ten answers is none.
+// opinions are people who answer by which of two camps they are in, over texts of random features.
+// One in ten answers is none.
 func opinions(people, texts int) *Answered {
 	rng := rand.New(rand.NewPCG(1, 1))
-	d := &Answered{Labels: []string{"no", "yes"}, Taps: []int{0}, Hidden: 6, Scaled: true, Answers: slices.Repeat([]float64{0.9}, texts)}
+	d := &Answered{Labels: []string{"no", "yes"}, Taps: []int{0}, Hidden: 6, Scaled: true,
+		Answers: slices.Repeat([]float64{0.9}, texts)}
 	for range texts * d.Hidden {
 		d.States = append(d.States, float32(rng.NormFloat64()))
 	}
@@ -40,7 +42,8 @@ func opinions(people, texts int) *Answered {
 }
 
 func TestPeople(t *testing.T) {
-	e := &People{Data: opinions(24, 40), Splits: 2, Shots: []int{3, 0}, Most: 60, Asked: true, More: true, Options: population.Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.3}}}
+	e := &People{Data: opinions(24, 40), Splits: 2, Shots: []int{3, 0}, Most: 60, Asked: true, More: true,
+		Options: population.Options{Ranks: []int{1}, HeadStrengths: []float64{1}, AxisStrengths: []float64{0.3}}}
 	rows, banks, err := e.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +55,8 @@ func TestPeople(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(rows, again) {
 		t.Errorf("once more: got other rows, %v", err)
 	}
-	if len(banks) != 4 || banks[0].Rank != 1 || banks[0].People != 12 || len(rows) != 2*(len(peopleModes)-1+len(moreModes))-1 {
+	if len(banks) != 4 || banks[0].Rank != 1 || banks[0].People != 12 ||
+		len(rows) != 2*(len(peopleModes)-1+len(moreModes))-1 {
 		t.Fatalf("got %d rows, banks %+v", len(rows), banks)
 	}
 	code := rows[slices.IndexFunc(rows, func(r PeopleRow) bool { return r.Mode == peopleCode && r.Shots == 0 })]
@@ -60,13 +64,16 @@ func TestPeople(t *testing.T) {
 		t.Errorf("got %+v", code)
 	}
 	for _, r := range rows {
-		if (r.Mode == "rank 1" || r.Mode == "digits 8") && r.Shots == 0 && (r.Accuracy != code.Accuracy || r.Loss != code.Loss) {
+		if (r.Mode == "rank 1" || r.Mode == "digits 8") && r.Shots == 0 &&
+			(r.Accuracy != code.Accuracy || r.Loss != code.Loss) {
 			t.Errorf("%s: got %+v, want what the code has, %+v", r.Mode, r, code)
 		}
-		if slices.Contains([]string{"digits 1", moreKHot, moreNearest, moreLikely}, r.Mode) && r.Shots == 0 && r.Accuracy < 0.85 {
+		if slices.Contains([]string{"digits 1", moreKHot, moreNearest, moreLikely}, r.Mode) && r.Shots == 0 &&
+			r.Accuracy < 0.85 {
 			t.Errorf("%s: got %+v", r.Mode, r)
 		}
-		if r.People != 24 || r.N == 0 || (r.Setting != "") != (r.Mode == peopleOwn) || r.Accuracy < 0 || r.Accuracy > 1 {
+		if r.People != 24 || r.N == 0 || (r.Setting != "") != (r.Mode == peopleOwn) || r.Accuracy < 0 ||
+			r.Accuracy > 1 {
 			t.Errorf("got %+v", r)
 		}
 		if r.Mode == peopleCode && r.Shots == 0 && (r.Accuracy < 0.9 || r.Ahead.Low < 0.2) {
@@ -78,7 +85,8 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// TestCalibration: of two answers that are three quarters sure one is right, and one that is nine tenths sure is; a mode's ways count by their weights.
+// TestCalibration: of two answers that are three quarters sure one is right, and one that is nine
+// tenths sure is; a mode's ways count by their weights.
 func TestCalibration(t *testing.T) {
 	tally := newPeopleTally(1)
 	tally.banks = make([]PeopleBank, 1)
@@ -92,9 +100,11 @@ func TestCalibration(t *testing.T) {
 	}
 }
 
-// TestPlaces: the camps are on either side, no code saw a text that is kept back, and what is written is read.
+// TestPlaces: the camps are on either side, no code saw a text that is kept back, and what is
+// written is read.
 func TestPlaces(t *testing.T) {
-	e := &People{Data: opinions(24, 40), Most: 60, Options: population.Options{Setting: &population.Setting{Rank: 1, Head: 1, Axis: 0.3}}}
+	e := &People{Data: opinions(24, 40), Most: 60,
+		Options: population.Options{Setting: &population.Setting{Rank: 1, Head: 1, Axis: 0.3}}}
 	names := make([]string, 40)
 	for i := range names {
 		names[i] = fmt.Sprint("text ", i)
@@ -202,7 +212,8 @@ func TestSingleAdapter(t *testing.T) {
 	}
 }
 
-// TestPeopleSplit: everybody is new once a split, and no answer is in two parts; with new texts, nobody's training has a held text.
+// TestPeopleSplit: everybody is new once a split, and no answer is in two parts; with new texts,
+// nobody's training has a held text.
 func TestPeopleSplit(t *testing.T) {
 	for _, newTexts := range []bool{false, true} {
 		e := &People{Data: opinions(11, 40), Splits: 1, Most: 25, NewTexts: newTexts}
@@ -232,9 +243,11 @@ func TestPeopleSplit(t *testing.T) {
 	}
 }
 
-// TestPeopleHeldTexts: with new texts, a bank does not depend on what anybody says about a held text.
+// TestPeopleHeldTexts: with new texts, a bank does not depend on what anybody says about a held
+// text.
 func TestPeopleHeldTexts(t *testing.T) {
-	e := &People{Data: opinions(12, 40), Splits: 1, Most: 60, NewTexts: true, Options: population.Options{Setting: &population.Setting{Rank: 1, Head: 1, Axis: 1}}}
+	e := &People{Data: opinions(12, 40), Splits: 1, Most: 60, NewTexts: true,
+		Options: population.Options{Setting: &population.Setting{Rank: 1, Head: 1, Axis: 1}}}
 	held, half := e.heldTexts(0), e.halves(0)
 	before, err := e.train(t.Context(), 0, half[0], held)
 	if err != nil {
@@ -283,9 +296,11 @@ func TestPeopleFeatures(t *testing.T) {
 
 // TestDeal: each text keeps its labels.
 func TestDeal(t *testing.T) {
-	people := []population.Answers{{Text: []int32{1, 2}, Class: []int32{0, 1}}, {Text: []int32{2, 1}, Class: []int32{0, 1}}, {Text: []int32{1}, Class: []int32{1}}}
+	people := []population.Answers{{Text: []int32{1, 2}, Class: []int32{0, 1}},
+		{Text: []int32{2, 1}, Class: []int32{0, 1}}, {Text: []int32{1}, Class: []int32{1}}}
 	deal(people, 3)
-	if ones := people[0].Class[0] + people[1].Class[1] + people[2].Class[0]; ones != 2 || people[0].Class[1]+people[1].Class[0] != 1 {
+	if ones := people[0].Class[0] + people[1].Class[1] + people[2].Class[0]; ones != 2 ||
+		people[0].Class[1]+people[1].Class[0] != 1 {
 		t.Errorf("got %+v", people)
 	}
 }

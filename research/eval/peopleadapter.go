@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Stems are what the frozen encoder makes of the texts of an Answered below the last block's adapter, for those who train one.
+// Stems are what the frozen encoder makes of the texts of an Answered below the last block's
+// adapter, for those who train one.
 type Stems struct {
 	Engine engine.Engine
 	From   int // the block
@@ -25,7 +26,8 @@ type Stems struct {
 // Stems computes them once for all people.
 func (m *Machine) Stems(ctx context.Context, d *Data, least int, drop []string) (*Stems, error) {
 	_, texts := answers(d, least, drop)
-	s := &Stems{Engine: m.Engine, From: m.Encoder.Blocks() - 1, Hidden: m.Encoder.Hidden(), Texts: make([]model.Encoding, len(texts))}
+	s := &Stems{Engine: m.Engine, From: m.Encoder.Blocks() - 1, Hidden: m.Encoder.Hidden(),
+		Texts: make([]model.Encoding, len(texts))}
 	for i, t := range texts {
 		m.Tokenizer.Encode(&s.Texts[i], t.Text, t.Pair, m.MaxTokens)
 	}
@@ -57,7 +59,8 @@ func (s *Stems) embed(ctx context.Context, r engine.Rows, a *model.Adapter, x []
 	return s.Engine.Embed(ctx, r, adapters, x, nil, nil)
 }
 
-// Of single adapters: the rates and numbers of epochs that are tried, and how they are trained. The bottleneck is that of the paper.
+// Of single adapters: the rates and numbers of epochs that are tried, and how they are trained. The
+// bottleneck is that of the paper.
 var (
 	singleRates  = []float64{3e-4, 1e-3, 3e-3}
 	singleEpochs = []int{5, 20}
@@ -77,7 +80,8 @@ func (p *serving) singleAdapter(ctx context.Context) error {
 					return err
 				}
 			}
-			w := way{fmt.Sprintf("%s, rate %g, %d epochs", peopleAdapter, rate, epochs), 1, 4 * len(s.opt.m), time.Since(began)}
+			w := way{fmt.Sprintf("%s, rate %g, %d epochs", peopleAdapter, rate, epochs), 1, 4 * len(s.opt.m),
+				time.Since(began)}
 			logits, err := s.answers(ctx, p.testTexts)
 			if err != nil {
 				return err
@@ -88,8 +92,9 @@ func (p *serving) singleAdapter(ctx context.Context) error {
 	return nil
 }
 
-// single is a Pfeiffer adapter in the last block and a head over its embeddings. The head starts as the last block's part of the shared one. The other blocks' part, and
-// the person's label prior, are fixed, so that what is answered before the first step is what prior alone answers.
+// single is a Pfeiffer adapter in the last block and a head over its embeddings. The head starts as
+// the last block's part of the shared one. The other blocks' part, and the person's label prior,
+// are fixed, so that what is answered before the first step is what prior alone answers.
 type single struct {
 	*Stems
 	C       int
@@ -106,7 +111,8 @@ type single struct {
 func (p *serving) newSingle(rate float32) *single {
 	d, b, C := p.Stems.Hidden, singleBottleneck, p.C
 	n := 2*d*b + b + d + C*d + C
-	s := &single{Stems: p.Stems, C: C, values: make([]float32, n), texts: p.trainTexts, class: p.alone.Class, opt: newAdam(n, rate),
+	s := &single{Stems: p.Stems, C: C, values: make([]float32, n), texts: p.trainTexts, class: p.alone.Class,
+		opt: newAdam(n, rate),
 		rng: rand.New(rand.NewPCG(mix("single"), uint64(p.who))), fixed: map[int][]float64{}}
 	s.adapter = &model.Adapter{Blocks: 1, Bottleneck: b, Activation: model.ReLU}
 	s.adapter.Down, s.adapter.DownBias, s.adapter.Up, s.adapter.UpBias, s.W, s.B = s.parts(s.values)
@@ -237,7 +243,8 @@ func (s *single) answers(ctx context.Context, texts []int) (out [][]float64, err
 func (d *Answered) scaleOf(phi []float32, s *Stems) (float32, error) {
 	texts, D := len(d.Answers), len(phi)/len(d.Answers)
 	if d.Taps[len(d.Taps)-1] != s.From+1 || len(s.Texts) != texts {
-		return 0, fmt.Errorf("%w: single adapters want features of the last block, and stems of the same texts", ErrData)
+		return 0, fmt.Errorf("%w: single adapters want features of the last block, and stems of the same texts",
+			ErrData)
 	}
 	a, b := 0.0, 0.0
 	for t := 1; t < texts; t++ {

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// answers numbers the texts of those people who have at least so many answers beside those whose label is dropped.
+// answers numbers the texts of those people who have at least so many answers beside those whose
+// label is dropped.
 func answers(d *Data, least int, drop []string) (*Answered, []Example) {
 	a := &Answered{}
 	for _, l := range d.Labels {

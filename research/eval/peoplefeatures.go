@@ -9,8 +9,9 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Answered reads the texts' features, each text once. People with fewer than least answers, without those whose label is dropped, are left out. taps are blocks whose
-// states are centred and scaled by each population's texts; nil: φ of the axes that are shipped for the model.
+// Answered reads the texts' features, each text once. People with fewer than least answers, without
+// those whose label is dropped, are left out. taps are blocks whose states are centred and scaled
+// by each population's texts; nil: φ of the axes that are shipped for the model.
 func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []string, taps []int) (*Answered, error) {
 	a, texts := answers(d, least, drop)
 	a.Hidden, a.Taps = m.Encoder.Hidden(), taps

@@ -14,20 +14,26 @@ import (
 
 // Modes of a new person, in the order of the table.
 const (
-	peoplePrior    = "prior"          // the bank's head and the label prior of the person's counts
-	peopleBias     = "bias"           // the bank's head and a fitted bias
-	peopleAlone    = "prior alone"    // the same as prior with a head that was fitted without axes
-	peopleOwn      = "own head"       // that head, and a person's own difference from it; the best L2 of six on these very tests
-	peopleAdapter  = "single adapter" // that head and prior, and an own adapter and head that start there; the best of six settings on these very tests
-	peopleMean     = "mean code"      // the population's mean code, bias fitted
-	peopleOther    = "other code"     // another new person's code, its strength, not negative, and the bias fitted; the mean of 20
-	peopleCode     = "code"           // the default: the person's code of digits, or the prior where the bank has no axes
-	peopleReal     = "real z"         // the same before it is rounded
-	peopleAsked    = "asked"          // the code of answers to texts that were chosen
+	peoplePrior = "prior"       // the bank's head and the label prior of the person's counts
+	peopleBias  = "bias"        // the bank's head and a fitted bias
+	peopleAlone = "prior alone" // the same as prior with a head that was fitted without axes
+	// that head, and a person's own difference from it; the best L2 of six on these very tests
+	peopleOwn = "own head"
+	// that head and prior, and an own adapter and head that start there; the best of six settings
+	// on these very tests
+	peopleAdapter = "single adapter"
+	peopleMean    = "mean code" // the population's mean code, bias fitted
+	// another new person's code, its strength, not negative, and the bias fitted; the mean of 20
+	peopleOther = "other code"
+	// the default: the person's code of digits, or the prior where the bank has no axes
+	peopleCode     = "code"
+	peopleReal     = "real z" // the same before it is rounded
+	peopleAsked    = "asked"  // the code of answers to texts that were chosen
 	peopleRandom20 = 20
 )
 
-var peopleModes = []string{peoplePrior, peopleBias, peopleAlone, peopleOwn, peopleAdapter, peopleMean, peopleOther, peopleReal, peopleCode, peopleAsked}
+var peopleModes = []string{peoplePrior, peopleBias, peopleAlone, peopleOwn, peopleAdapter, peopleMean, peopleOther,
+	peopleReal, peopleCode, peopleAsked}
 
 // learned is a person's code, and how long it took to learn.
 type learned struct {
@@ -85,8 +91,10 @@ type serving struct {
 
 func (p *serving) serve(ctx context.Context, codes []learned, i int) error {
 	first := p.first(p.newcomer, p.shots)
-	p.own, p.test = p.examples(p.banks, p.Model, p.newcomer, first), p.examples(p.banks, p.Model, p.newcomer, p.newcomer.test)
-	p.alone, p.aloneTest = p.examples(p.banks, p.none, p.newcomer, first), p.examples(p.banks, p.none, p.newcomer, p.newcomer.test)
+	p.own, p.test = p.examples(p.banks, p.Model, p.newcomer, first),
+		p.examples(p.banks, p.Model, p.newcomer, p.newcomer.test)
+	p.alone, p.aloneTest = p.examples(p.banks, p.none, p.newcomer, first),
+		p.examples(p.banks, p.none, p.newcomer, p.newcomer.test)
 	p.trainTexts, _ = p.Data.texts(p.who, first)
 	p.testTexts, _ = p.Data.texts(p.who, p.newcomer.test)
 	p.prior(peoplePrior, p.Model, p.own, p.test)
@@ -123,7 +131,8 @@ func (p *serving) serve(ctx context.Context, codes []learned, i int) error {
 	return nil
 }
 
-// served is the default: the person's code or, where the bank has no axes, the prior or the bias, whichever the population was answered better with.
+// served is the default: the person's code or, where the bank has no axes, the prior or the bias,
+// whichever the population was answered better with.
 func (p *serving) served(c learned) error {
 	switch {
 	case p.J > 0:
@@ -151,7 +160,8 @@ func (p *serving) withoutAxes() {
 }
 
 // mark counts a way's answers to a test, rows of m.
-func (p *serving) mark(w way, m *population.Model, test *population.Examples, logits func(dst, row []float64) []float64) {
+func (p *serving) mark(w way, m *population.Model, test *population.Examples,
+	logits func(dst, row []float64) []float64) {
 	var all [][]float64
 	for k := range test.Class {
 		all = append(all, logits(nil, test.Rows[k*m.Width():(k+1)*m.Width()]))
@@ -289,7 +299,8 @@ func (p *serving) strength(z []float64) ([]float64, error) {
 	return scaled, nil
 }
 
-// asked chooses texts one after the other, each by the answers so far, until as many are answered as are learned from in the other modes.
+// asked chooses texts one after the other, each by the answers so far, until as many are answered
+// as are learned from in the other modes.
 func (p *serving) asked(ctx context.Context) error {
 	var told []int
 	pool := slices.Clone(p.newcomer.train)

@@ -15,22 +15,30 @@ import (
 
 // Modes of People.More.
 const (
-	moreRank    = "rank %d"          // the code over so many axes, each as strong as was best in the population's choice
-	moreDigits  = "digits %d"        // the code with so many digits on each axis
-	moreKHot    = "straight-through" // K of the 2K directions of the axes, not one of each pair: found as masks are, by straight-through gradients
-	moreNearest = "nearest code"     // the code of that one of the population's people under which the person's answers are likeliest
-	moreSoup    = "soup of codes"    // the mean code of the ten such people, as AdapterSoup averages adapters
-	moreLikely  = "likely codes"     // the mean of all their codes, each weighted by how likely it makes the answers
+	// the code over so many axes, each as strong as was best in the population's choice
+	moreRank   = "rank %d"
+	moreDigits = "digits %d" // the code with so many digits on each axis
+	// K of the 2K directions of the axes, not one of each pair: found as masks are, by
+	// straight-through gradients
+	moreKHot = "straight-through"
+	// the code of that one of the population's people under which the person's answers are
+	// likeliest
+	moreNearest = "nearest code"
+	moreSoup    = "soup of codes" // the mean code of the ten such people, as AdapterSoup averages adapters
+	moreLikely  = "likely codes"  // the mean of all their codes, each weighted by how likely it makes the answers
 	soupOf      = 10
 )
 
 var (
 	moreRanks = []int{1, 2, 4, 8}
-	moreModes = []string{"rank 1", "rank 2", "rank 4", "rank 8", "digits 1", "digits 2", "digits 3", "digits 4", "digits 5", "digits 6", "digits 7", "digits 8", moreKHot, moreNearest, moreSoup, moreLikely}
+	moreModes = []string{"rank 1", "rank 2", "rank 4", "rank 8", "digits 1", "digits 2", "digits 3", "digits 4",
+		"digits 5", "digits 6", "digits 7", "digits 8", moreKHot, moreNearest, moreSoup, moreLikely}
 )
 
-// forcedRanks are models of each rank. A rank that the choice did not try has the strength of the largest that it did.
-func forcedRanks(ctx context.Context, p *population.Population, o population.Options, chosen *population.Model, r *population.Report) (map[int]*population.Model, error) {
+// forcedRanks are models of each rank. A rank that the choice did not try has the strength of the
+// largest that it did.
+func forcedRanks(ctx context.Context, p *population.Population, o population.Options, chosen *population.Model,
+	r *population.Report) (map[int]*population.Model, error) {
 	out := map[int]*population.Model{chosen.J: chosen}
 	setting, least := r.Setting, math.Inf(1)
 	for _, rank := range moreRanks {

@@ -11,7 +11,8 @@ import (
 // peopleStrengths are the L2 of own heads.
 var peopleStrengths = []float64{0.03, 0.1, 0.3, 1, 3, 10}
 
-// ownSpan is φ of a person's texts in a basis of what those that are learned from span: the best difference from the shared head lies in it.
+// ownSpan is φ of a person's texts in a basis of what those that are learned from span: the best
+// difference from the shared head lies in it.
 type ownSpan struct {
 	dim         int
 	train, test [][]float64
@@ -62,7 +63,8 @@ func newOwnSpan(phi []float32, train, test []int, centre []float32, scale float3
 }
 
 // fit finds the difference from a head, [C,dim], and biases, and returns the test's logits.
-func (s *ownSpan) fit(ctx context.Context, m *population.Model, own, test *population.Examples, lambda float64) ([][]float64, error) {
+func (s *ownSpan) fit(ctx context.Context, m *population.Model, own, test *population.Examples,
+	lambda float64) ([][]float64, error) {
 	C := m.C
 	logits := func(x, u, base []float64) []float64 {
 		out := make([]float64, C)

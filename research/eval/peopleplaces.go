@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/learner/population"
 )
 
-// Places are the people who are new to one bank, where their codes put them, and what they say about texts that their codes did not see.
+// Places are the people who are new to one bank, where their codes put them, and what they say
+// about texts that their codes did not see.
 type Places struct {
 	Labels []string     `json:"labels"`
 	Digits []int        `json:"digits"` // of each axis
@@ -25,7 +26,8 @@ type Place struct {
 	Bias  []float64 `json:"bias"`
 }
 
-// PlacedText is a text that no code saw: what the head gives each label, then what each axis adds at z = 1, and the answers of the people who gave one.
+// PlacedText is a text that no code saw: what the head gives each label, then what each axis adds
+// at z = 1, and the answers of the people who gave one.
 type PlacedText struct {
 	Text  string    `json:"text"`
 	Row   []float64 `json:"row"`
@@ -33,7 +35,8 @@ type PlacedText struct {
 	Class []int     `json:"class"`
 }
 
-// Places trains the bank of one half of the people, and codes for the others by 70 % of the texts. With NewTexts nobody of the bank's half has the others either.
+// Places trains the bank of one half of the people, and codes for the others by 70 % of the texts.
+// With NewTexts nobody of the bank's half has the others either.
 func (e *People) Places(ctx context.Context, names []string) (*Places, error) {
 	split, apart := e.First, *e
 	apart.NewTexts = true
@@ -70,7 +73,8 @@ func (e *People) Places(ctx context.Context, names []string) (*Places, error) {
 				i, at[t] = len(out.Texts), len(out.Texts)
 				out.Texts = append(out.Texts, PlacedText{Text: names[t], Row: b.rows(b.Model, []int{t})})
 			}
-			out.Texts[i].Who, out.Texts[i].Class = append(out.Texts[i].Who, len(out.People)), append(out.Texts[i].Class, class[k])
+			out.Texts[i].Who, out.Texts[i].Class = append(out.Texts[i].Who, len(out.People)),
+				append(out.Texts[i].Class, class[k])
 		}
 		out.People = append(out.People, p)
 	}
@@ -97,13 +101,15 @@ func ReadPlaces(path string) (*Places, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrData, path, err)
 	}
 	for _, one := range p.People {
-		if len(p.Labels) < 2 || len(p.Digits) == 0 || len(one.Z) != len(p.Digits) || len(one.Level) != len(p.Digits) || len(one.Bias) != len(p.Labels) {
+		if len(p.Labels) < 2 || len(p.Digits) == 0 || len(one.Z) != len(p.Digits) ||
+			len(one.Level) != len(p.Digits) || len(one.Bias) != len(p.Labels) {
 			return nil, fmt.Errorf("%w: %s has no places", ErrData, path)
 		}
 	}
 	for _, t := range p.Texts {
 		for k, who := range t.Who {
-			if len(t.Row) != len(p.Labels)*(1+len(p.Digits)) || len(t.Class) != len(t.Who) || who < 0 || who >= len(p.People) || t.Class[k] < 0 || t.Class[k] >= len(p.Labels) {
+			if len(t.Row) != len(p.Labels)*(1+len(p.Digits)) || len(t.Class) != len(t.Who) || who < 0 ||
+				who >= len(p.People) || t.Class[k] < 0 || t.Class[k] >= len(p.Labels) {
 				return nil, fmt.Errorf("%w: %s: the answers to %q", ErrData, path, t.Text)
 			}
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/research/stats"
 )
 
-// PeopleRow is one mode at one number of answers. A person counts once: their value is the mean over the splits.
+// PeopleRow is one mode at one number of answers. A person counts once: their value is the mean
+// over the splits.
 type PeopleRow struct {
 	Shots    int            `json:"shots"` // 0: all
 	Mode     string         `json:"mode"`
@@ -21,12 +22,13 @@ type PeopleRow struct {
 	Ahead    stats.Interval `json:"ahead"`  // accuracy less that of the better of prior and bias
 	Behind   stats.Interval `json:"behind"` // the code's accuracy less this mode's
 	P        float64        `json:"p"`      // of Behind, paired permutation of people, not adjusted
-	PTimes10 float64        `json:"p10"`    // ten times that, at most 1: what Holm's correction can make of it at most in a family of ten
-	Spread   float64        `json:"spread"` // standard deviation of Ahead over the banks
-	MacroF1  float64        `json:"macro_f1"`
-	ECE      float64        `json:"ece"`   // expected calibration error over all answers, ten bins
-	Bytes    float64        `json:"bytes"` // of a person, mean
-	MS       float64        `json:"ms"`    // to learn a person beside the texts' forward passes, mean
+	// ten times that, at most 1: what Holm's correction can make of it at most in a family of ten
+	PTimes10 float64 `json:"p10"`
+	Spread   float64 `json:"spread"` // standard deviation of Ahead over the banks
+	MacroF1  float64 `json:"macro_f1"`
+	ECE      float64 `json:"ece"`   // expected calibration error over all answers, ten bins
+	Bytes    float64 `json:"bytes"` // of a person, mean
+	MS       float64 `json:"ms"`    // to learn a person beside the texts' forward passes, mean
 }
 
 // PeopleBank is what one population made.
@@ -44,14 +46,16 @@ type PeopleBank struct {
 
 func newPeopleBank(split, side int, b *banks, people int) PeopleBank {
 	r := b.report
-	return PeopleBank{Split: split, Side: side, People: people, Rank: r.Rank, Digits: b.Digits, Head: r.Head, Axis: r.Axis, Gain: r.Gain, GainError: r.SE}
+	return PeopleBank{Split: split, Side: side, People: people, Rank: r.Rank, Digits: b.Digits, Head: r.Head,
+		Axis: r.Axis, Gain: r.Gain, GainError: r.SE}
 }
 
 // rows are all modes at all numbers of answers, with the best setting of each.
 func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 	for _, shots := range e.Shots {
 		reference := peopleMode{peoplePrior, shots}
-		if bias := (peopleMode{peopleBias, shots}); stats.Mean(t.perPerson(bias, right)) > stats.Mean(t.perPerson(reference, right)) {
+		if bias := (peopleMode{peopleBias, shots}); stats.Mean(t.perPerson(bias,
+			right)) > stats.Mean(t.perPerson(reference, right)) {
 			reference = bias
 		}
 		for _, mode := range append(peopleModes, moreModes...) {
@@ -61,7 +65,8 @@ func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 				if name != mode || key.shots != shots {
 					continue
 				}
-				if r := t.row(key, reference); r.Accuracy > best.Accuracy || r.Accuracy == best.Accuracy && setting < best.Setting {
+				if r := t.row(key, reference); r.Accuracy > best.Accuracy || r.Accuracy == best.Accuracy &&
+					setting < best.Setting {
 					r.Mode, r.Setting = name, setting
 					best = r
 				}
@@ -76,10 +81,12 @@ func (t *peopleTally) rows(e *People) (rows []PeopleRow) {
 
 func (t *peopleTally) row(key, reference peopleMode) PeopleRow {
 	r := PeopleRow{Shots: key.shots}
-	accuracy, prior, code := t.perPerson(key, right), t.perPerson(reference, right), t.perPerson(peopleMode{peopleCode, key.shots}, right)
+	accuracy, prior, code := t.perPerson(key, right), t.perPerson(reference, right),
+		t.perPerson(peopleMode{peopleCode, key.shots}, right)
 	mean := func(of func(*peopleSum) float64) float64 { return stats.Mean(t.perPerson(key, of)) }
 	r.People, r.Accuracy, r.Loss, r.MacroF1 = len(accuracy), stats.Mean(accuracy), mean(loss), mean(macroF1)
-	r.Bytes, r.MS = mean(func(s *peopleSum) float64 { return s.bytes }), mean(func(s *peopleSum) float64 { return 1e3 * s.took })
+	r.Bytes, r.MS = mean(func(s *peopleSum) float64 { return s.bytes }),
+		mean(func(s *peopleSum) float64 { return 1e3 * s.took })
 	r.N, r.ECE = t.calibration(key)
 	ahead, behind := make([]float64, len(accuracy)), make([]float64, len(accuracy))
 	for i, v := range accuracy {
@@ -103,7 +110,9 @@ func (t *peopleTally) row(key, reference peopleMode) PeopleRow {
 // PeopleMarkdown draws the table.
 func PeopleMarkdown(rows []PeopleRow, banks []PeopleBank) string {
 	var b strings.Builder
-	b.WriteString("| answers | mode | best setting | people | n | accuracy | macro-F1 | log-loss | ECE | bytes | ms | over the prior (95 %) | spread over banks | code ahead by (95 %) | p | p × 10 |\n" + strings.Repeat("|---", 16) + "|\n")
+	b.WriteString("| answers | mode | best setting | people | n | accuracy | macro-F1 | log-loss | ECE | bytes | " +
+		"ms | over the prior (95 %) | spread over banks | code ahead by (95 %) | p | p × 10 |\n" +
+		strings.Repeat("|---", 16) + "|\n")
 	interval := func(i stats.Interval) string {
 		return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*i.Mean, 100*i.Low, 100*i.High)
 	}
@@ -115,7 +124,8 @@ func PeopleMarkdown(rows []PeopleRow, banks []PeopleBank) string {
 		if r.Setting != "" {
 			setting = r.Setting
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %.2f | %.2f | %.4f | %.3f | %.0f | %.2f | %s | %.2f | %s | %.4f | %.4f |\n", shots, r.Mode, setting, r.People, r.N, 100*r.Accuracy, 100*r.MacroF1, r.Loss,
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %.2f | %.2f | %.4f | %.3f | %.0f | %.2f | %s | %.2f | %s | "+
+			"%.4f | %.4f |\n", shots, r.Mode, setting, r.People, r.N, 100*r.Accuracy, 100*r.MacroF1, r.Loss,
 			r.ECE, r.Bytes, r.MS, interval(r.Ahead), 100*r.Spread, interval(r.Behind), r.P, r.PTimes10)
 	}
 	var ranks []string

@@ -81,7 +81,8 @@ func deal(people []population.Answers, seed uint64) {
 	}
 }
 
-// features are φ of all texts: the states after each tap centred and scaled to the same mean square by the texts of the population alone, unless they are φ already.
+// features are φ of all texts: the states after each tap centred and scaled to the same mean square
+// by the texts of the population alone, unless they are φ already.
 func (d *Answered) features(used []bool) []float32 {
 	if d.Scaled {
 		return d.States

@@ -31,7 +31,8 @@ type way struct {
 	took   time.Duration // to learn it
 }
 
-// peopleSum is what a mode did for a person over a bank. All but n, right and loss are means over its ways.
+// peopleSum is what a mode did for a person over a bank. All but n, right and loss are means over
+// its ways.
 type peopleSum struct {
 	n, right, loss  float64
 	f1, bytes, took float64 // macro-F1; seconds
@@ -41,7 +42,8 @@ type peopleSum struct {
 // eceBins is the number of bins of the calibration error.
 const eceBins = 10
 
-// eceBin holds the answers of some confidence: how many, the sum of confidences, and how many are right.
+// eceBin holds the answers of some confidence: how many, the sum of confidences, and how many are
+// right.
 type eceBin struct{ n, sure, right float64 }
 
 func newPeopleTally(people int) *peopleTally {
@@ -106,7 +108,8 @@ func (t *peopleTally) perPerson(key peopleMode, value func(*peopleSum) float64) 
 	return out
 }
 
-// calibration is the number of answers, and how far their confidence is from the share that is right: the mean over bins, by their answers.
+// calibration is the number of answers, and how far their confidence is from the share that is
+// right: the mean over bins, by their answers.
 func (t *peopleTally) calibration(key peopleMode) (n int, ece float64) {
 	var bins [eceBins]eceBin
 	all := 0.0
@@ -115,7 +118,8 @@ func (t *peopleTally) calibration(key peopleMode) (n int, ece float64) {
 			if s := banks[b]; s != nil {
 				n, all = n+int(math.Round(s.n)), all+s.n
 				for k, bin := range s.bins {
-					bins[k].n, bins[k].sure, bins[k].right = bins[k].n+bin.n, bins[k].sure+bin.sure, bins[k].right+bin.right
+					bins[k].n, bins[k].sure, bins[k].right = bins[k].n+bin.n, bins[k].sure+bin.sure,
+						bins[k].right+bin.right
 				}
 			}
 		}

@@ -47,7 +47,8 @@ func prior(ctx context.Context, w *World, p *Part, s Setting) (served, error) {
 	if err != nil {
 		return served{}, err
 	}
-	return served{predicted: predict(w.Head, w.Head.Prior(p.Counts, s.Alpha), x), bytes: frameBytes + countBytes(p.Counts)}, nil
+	return served{predicted: predict(w.Head, w.Head.Prior(p.Counts, s.Alpha), x),
+		bytes: frameBytes + countBytes(p.Counts)}, nil
 }
 
 func knn(ctx context.Context, w *World, p *Part, s Setting) (served, error) {

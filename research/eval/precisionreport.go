@@ -65,35 +65,18 @@ func comparePrecisions(source, precision string, exact, other []answered) Precis
 // PrecisionMarkdown is the table of the rows.
 func PrecisionMarkdown(rows []PrecisionRow) string {
 	var b strings.Builder
-	b.WriteString(
-		"| source | precision | answers | accuracy in float32, and the change (95 %) | log-loss in float32, " +
-			"and the change (95 %) | answers that change | largest margin of one | above 0.05 | meets the rule |\n" +
-			strings.Repeat("|---", 9) + "|\n",
-	)
+	b.WriteString("| source | precision | answers | accuracy in float32, and the change (95 %) | " +
+		"log-loss in float32, and the change (95 %) | answers that change | largest margin of one | above 0.05 | " +
+		"meets the rule |\n" + strings.Repeat("|---", 9) + "|\n")
 	for _, r := range rows {
 		meets := "no"
 		if r.Meets {
 			meets = "yes"
 		}
-		fmt.Fprintf(
-			&b,
-			"| %s | %s | %d | %.1f, %+.2f (%+.2f to %+.2f) | %.3f, %+.4f (%+.4f to %+.4f) | %.2f %% | %.3f | %d | %s |\n",
-			r.Source,
-			r.Precision,
-			r.N,
-			r.Accuracy,
-			r.Gain.Mean,
-			r.Gain.Low,
-			r.Gain.High,
-			r.Loss,
-			r.LossGain.Mean,
-			r.LossGain.Low,
-			r.LossGain.High,
-			100*r.Changed,
-			r.Margin,
-			r.Above,
-			meets,
-		)
+		fmt.Fprintf(&b, "| %s | %s | %d | %.1f, %+.2f (%+.2f to %+.2f) | ", r.Source, r.Precision, r.N, r.Accuracy,
+			r.Gain.Mean, r.Gain.Low, r.Gain.High)
+		fmt.Fprintf(&b, "%.3f, %+.4f (%+.4f to %+.4f) | ", r.Loss, r.LossGain.Mean, r.LossGain.Low, r.LossGain.High)
+		fmt.Fprintf(&b, "%.2f %% | %.3f | %d | %s |\n", 100*r.Changed, r.Margin, r.Above, meets)
 	}
 	return b.String()
 }

@@ -13,8 +13,8 @@ import (
 	"syscall"
 )
 
-// claim marks an item as being worked on, by a file with the process's number in it. ok is false where a living process has it; the claim of a dead one is
-// taken over.
+// claim marks an item as being worked on, by a file with the process's number in it. ok is false
+// where a living process has it; the claim of a dead one is taken over.
 func claim(path string) (release func(), ok bool, err error) {
 	for range 2 {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
@@ -40,7 +40,8 @@ func claim(path string) (release func(), ok bool, err error) {
 	return nil, false, nil
 }
 
-// claimRun claims the run that a file is to hold; ok is false where there is nothing to do: it is there, or another process has it. One of other data is ErrData.
+// claimRun claims the run that a file is to hold; ok is false where there is nothing to do: it is
+// there, or another process has it. One of other data is ErrData.
 func claimRun(path, data string) (release func(), ok bool, err error) {
 	r, err := readRun(path)
 	switch {
@@ -62,12 +63,14 @@ type choice struct {
 	Tried  []Trial `json:"tried"`
 }
 
-// choose tries all settings of a mode on the development people, each third of them new once, unless the folder has the choice.
+// choose tries all settings of a mode on the development people, each third of them new once,
+// unless the folder has the choice.
 func (e *Evaluation) choose(ctx context.Context, m Mode) (choice, error) {
 	path := filepath.Join(e.Out, tunePrefix+m.Name+".json")
 	var c choice
 	if data, err := os.ReadFile(path); err == nil {
-		if err := json.Unmarshal(data, &c); err != nil || c.Data != e.Data.Digest || len(c.Tried) != len(m.Settings) || c.Chosen >= len(c.Tried) {
+		if err := json.Unmarshal(data, &c); err != nil || c.Data != e.Data.Digest ||
+			len(c.Tried) != len(m.Settings) || c.Chosen >= len(c.Tried) {
 			return c, fmt.Errorf("%w: %s is of other data or settings; delete it to choose again", ErrData, path)
 		}
 		return c, nil

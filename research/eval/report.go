@@ -12,7 +12,8 @@ import (
 // draws of every interval and test.
 const draws = 10_000
 
-// Row is one mode in a table of profiles. A person counts once: with the mean over the splits and seeds in which they were new.
+// Row is one mode in a table of profiles. A person counts once: with the mean over the splits and
+// seeds in which they were new.
 type Row struct {
 	Mode     string         `json:"mode"`
 	Setting  string         `json:"setting"`
@@ -35,7 +36,8 @@ type cell struct {
 	id                 string
 }
 
-// Report compares modes with a reference. Runs of tasks are left out. It is an error if the reference did not run.
+// Report compares modes with a reference. Runs of tasks are left out. It is an error if the
+// reference did not run.
 func Report(runs []Run, reference string) ([]Row, error) {
 	type group struct {
 		row   Row
@@ -61,7 +63,8 @@ func Report(runs []Run, reference string) ([]Row, error) {
 	for _, g := range groups {
 		ref := groups[key(reference, g.row.Shots)]
 		if ref == nil {
-			return nil, fmt.Errorf("%w: the reference %q has no runs beside those of %s", ErrData, reference, g.row.Mode)
+			return nil, fmt.Errorf("%w: the reference %q has no runs beside those of %s", ErrData, reference,
+				g.row.Mode)
 		}
 		rows = append(rows, g.row.fill(g.cells, ref.cells))
 	}
@@ -139,18 +142,22 @@ func correct(rows []Row, reference string) {
 // Markdown draws the table.
 func Markdown(rows []Row, reference string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| mode | setting | people × runs | accuracy (95 %%) | macro-F1 | bytes | s | %s ahead by (95 %%) | p | Holm |\n|---|---|---|---|---|---|---|---|---|---|\n", reference)
+	fmt.Fprintf(&b, "| mode | setting | people × runs | accuracy (95 %%) | macro-F1 | bytes | s | %s ahead by (95 "+
+		"%%) | p | Holm |\n|---|---|---|---|---|---|---|---|---|---|\n", reference)
 	for _, r := range rows {
 		mode := r.Mode
 		if r.Shots > 0 {
 			mode = fmt.Sprintf("%s, %d texts", mode, r.Shots)
 		}
-		ahead, p, holm := fmt.Sprintf("%+.1f (%+.1f to %+.1f)", 100*r.Behind.Mean, 100*r.Behind.Low, 100*r.Behind.High), fmt.Sprintf("%.4f", r.P), fmt.Sprintf("%.4f", r.Holm)
+		ahead, p, holm := fmt.Sprintf("%+.1f (%+.1f to %+.1f)", 100*r.Behind.Mean, 100*r.Behind.Low,
+			100*r.Behind.High), fmt.Sprintf("%.4f", r.P), fmt.Sprintf("%.4f", r.Holm)
 		if r.Mode == reference {
 			ahead, p, holm = "–", "–", "–"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d × %d | %.1f (%.1f to %.1f) | %.1f | %.0f | %.2f | %s | %s | %s |\n", mode, r.Setting, r.People, r.Runs,
-			100*r.Accuracy.Mean, 100*r.Accuracy.Low, 100*r.Accuracy.High, 100*r.MacroF1.Mean, r.Bytes, r.Seconds, ahead, p, holm)
+		fmt.Fprintf(&b, "| %s | %s | %d × %d | %.1f (%.1f to %.1f) | %.1f | %.0f | %.2f | %s | %s | %s |\n", mode,
+			r.Setting, r.People, r.Runs,
+			100*r.Accuracy.Mean, 100*r.Accuracy.Low, 100*r.Accuracy.High, 100*r.MacroF1.Mean, r.Bytes, r.Seconds,
+			ahead, p, holm)
 	}
 	return b.String()
 }

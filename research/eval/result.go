@@ -18,8 +18,9 @@ type Run struct {
 	Seed   int    `json:"seed"`
 	Shots  int    `json:"shots,omitempty"` // most examples a profile learned from; 0: all of its training part
 
-	Setting string  `json:"setting"`         // the setting used, in words
-	Tried   []Trial `json:"tried,omitempty"` // all settings tried inside the training profiles, the same number for every mode
+	Setting string `json:"setting"` // the setting used, in words
+	// all settings tried inside the training profiles, the same number for every mode
+	Tried []Trial `json:"tried,omitempty"`
 
 	N         int  `json:"n,omitempty"` // of the bank
 	K         int  `json:"k,omitempty"`
@@ -42,14 +43,15 @@ type Trial struct {
 
 // Profile is how well one profile was served.
 type Profile struct {
-	ID       string             `json:"id"`
-	Train    int                `json:"train"`
-	Test     int                `json:"test"`
-	Majority string             `json:"majority,omitempty"` // the most frequent label of its training part
-	Metrics  map[string]float64 `json:"metrics"`            // accuracy, macro_f1; for tasks also f1, mcc, pearson, spearman
-	Bytes    int                `json:"bytes"`              // of its stored record, or of what the mode would store
-	Seconds  float64            `json:"seconds"`            // to learn
-	Mask     *Mask              `json:"mask,omitempty"`
+	ID       string `json:"id"`
+	Train    int    `json:"train"`
+	Test     int    `json:"test"`
+	Majority string `json:"majority,omitempty"` // the most frequent label of its training part
+	// accuracy, macro_f1; for tasks also f1, mcc, pearson, spearman
+	Metrics map[string]float64 `json:"metrics"`
+	Bytes   int                `json:"bytes"`   // of its stored record, or of what the mode would store
+	Seconds float64            `json:"seconds"` // to learn
+	Mask    *Mask              `json:"mask,omitempty"`
 }
 
 // Mask is a profile's, as bytes.

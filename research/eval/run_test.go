@@ -57,7 +57,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// fewPeople call fruit and metal by labels of their own habit: half of them always say the other word.
+// fewPeople call fruit and metal by labels of their own habit: half of them always say the other
+// word.
 func fewPeople() *Data {
 	d := &Data{Labels: []string{"no", "yes"}, Digest: "0123456789abcdef"}
 	things := []string{"apple", "iron", "cherry", "copper", "plum", "lead", "pear", "tin", "peach", "zinc"}
@@ -94,7 +95,8 @@ func TestEvaluation(t *testing.T) {
 	}
 	var log []string
 	dir := t.TempDir()
-	e := &Evaluation{Data: fewPeople(), Machine: m, Out: dir, Modes: modes[2:4], Splits: 1, Seeds: 1, Most: 60, New: 2, Log: func(s string) { log = append(log, s) }}
+	e := &Evaluation{Data: fewPeople(), Machine: m, Out: dir, Modes: modes[2:4], Splits: 1, Seeds: 1, Most: 60,
+		New: 2, Log: func(s string) { log = append(log, s) }}
 	if err := e.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,8 @@ func TestEvaluation(t *testing.T) {
 	}
 }
 
-// TestServices: the SDK's modes serve everyone alike whenever they are asked, their base is what the head of the other modes says, and no folder is left behind.
+// TestServices: the SDK's modes serve everyone alike whenever they are asked, their base is what
+// the head of the other modes says, and no folder is left behind.
 func TestServices(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	m, err := OpenMachine(golden.Model(t), 16)
@@ -161,7 +164,8 @@ func TestServices(t *testing.T) {
 		for i, p := range w.New {
 			learns := mode.Settings[0].Service.Learn != nil
 			masks := all[i].mask != nil // else the label prior serves, which only an own head has not
-			if len(all[i].predicted) != len(p.Test) || slices.Min(all[i].predicted) < 0 || masks && !learns || !masks && mode.Name == "x_peft_own_head" || (all[i].bytes > 0) != learns {
+			if len(all[i].predicted) != len(p.Test) || slices.Min(all[i].predicted) < 0 || masks && !learns ||
+				!masks && mode.Name == "x_peft_own_head" || (all[i].bytes > 0) != learns {
 				t.Errorf("%s, %s: got %+v", mode.Name, p.ID, all[i])
 			}
 			if mode.Name != "base" {
@@ -174,7 +178,8 @@ func TestServices(t *testing.T) {
 		}
 		if mode.Name == "x_peft" {
 			for i, again := range serve(mode) {
-				if !bytes.Equal(again.mask.Bytes(), all[i].mask.Bytes()) || !slices.Equal(again.predicted, all[i].predicted) {
+				if !bytes.Equal(again.mask.Bytes(), all[i].mask.Bytes()) ||
+					!slices.Equal(again.predicted, all[i].predicted) {
 					t.Errorf("%s: got another profile the second time", w.New[i].ID)
 				}
 			}

@@ -17,7 +17,8 @@ const maxRunFile = 256 << 20
 // tunePrefix begins the names of files that keep a mode's chosen setting.
 const tunePrefix = "tune-"
 
-// ReadRuns reads run files, and all of them in folders, sorted by task, mode, split, seed and shots.
+// ReadRuns reads run files, and all of them in folders, sorted by task, mode, split, seed and
+// shots.
 func ReadRuns(paths ...string) ([]Run, error) {
 	var runs []Run
 	for _, path := range paths {
@@ -46,7 +47,8 @@ func ReadRuns(paths ...string) ([]Run, error) {
 		return nil, fmt.Errorf("%w: no runs in %s", ErrData, strings.Join(paths, ", "))
 	}
 	slices.SortStableFunc(runs, func(a, b Run) int {
-		return cmp.Or(cmp.Compare(a.Task, b.Task), cmp.Compare(a.Mode, b.Mode), a.Split-b.Split, a.Seed-b.Seed, a.Shots-b.Shots)
+		return cmp.Or(cmp.Compare(a.Task, b.Task), cmp.Compare(a.Mode, b.Mode), a.Split-b.Split, a.Seed-b.Seed,
+			a.Shots-b.Shots)
 	})
 	return runs, nil
 }

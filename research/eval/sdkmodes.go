@@ -14,7 +14,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// sdkModes are what users of the SDK get, by its own calls in folders of its own. There is nothing to choose: each has one setting.
+// sdkModes are what users of the SDK get, by its own calls in folders of its own. There is nothing
+// to choose: each has one setting.
 func sdkModes() []Mode {
 	learns := func(name, about string, o sdk.LearnOptions) Mode { return sdkMode(name, about, Service{Learn: &o}) }
 	return []Mode{
@@ -22,7 +23,8 @@ func sdkModes() []Mode {
 		learns("x_peft", "a profile as the SDK learns it", sdk.LearnOptions{}),
 		learns("x_peft_thorough", "the same, with more effort", sdk.LearnOptions{Effort: learner.EffortThorough}),
 		learns("x_peft_own_head", "the same, with an own head", sdk.LearnOptions{Head: sdk.OwnHead}),
-		sdkMode("warm", "the same, over a bank trained on the bank's people", Service{Learn: &sdk.LearnOptions{}, Warm: &sdk.TrainBankOptions{}}),
+		sdkMode("warm", "the same, over a bank trained on the bank's people",
+			Service{Learn: &sdk.LearnOptions{}, Warm: &sdk.TrainBankOptions{}}),
 	}
 }
 
@@ -39,7 +41,8 @@ func sdkMode(name, about string, s Service) Mode {
 	return Mode{Name: name, About: about, Settings: []Setting{set}, serveAll: serveSDK}
 }
 
-// serveSDK serves all new people from one folder. They are taught in one LearnMany, so that none of the first 128 begins where another of them ended.
+// serveSDK serves all new people from one folder. They are taught in one LearnMany, so that none of
+// the first 128 begins where another of them ended.
 func serveSDK(ctx context.Context, w *World, parts []*Part, s Setting) (all []served, err error) {
 	settled, err := w.settled(ctx, s.Service.Warm)
 	if err != nil {
@@ -51,7 +54,8 @@ func serveSDK(ctx context.Context, w *World, parts []*Part, s Setting) (all []se
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
 	all = make([]served, len(parts))
-	if err := h.use(func(p *sdk.SDK) error { return s.Service.serve(ctx, p, w, parts, all) }); err != nil || s.Service.Learn == nil {
+	if err := h.use(func(p *sdk.SDK) error { return s.Service.serve(ctx, p, w, parts, all) }); err != nil ||
+		s.Service.Learn == nil {
 		return all, err
 	}
 	return all, h.read(func(st *store.Store) error {
@@ -85,7 +89,8 @@ func (s Service) serve(ctx context.Context, p *sdk.SDK, w *World, parts []*Part,
 	var requests []sdk.Request
 	for _, part := range parts {
 		for _, e := range part.told(part.test) {
-			requests = append(requests, sdk.Request{Profile: part.ID, Text: e.Text, Pair: e.Pair, Fallback: s.Fallback, NoTaught: true})
+			requests = append(requests, sdk.Request{Profile: part.ID, Text: e.Text, Pair: e.Pair,
+				Fallback: s.Fallback, NoTaught: true})
 		}
 	}
 	answers, err := p.PredictBatch(ctx, requests)

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Development people choose settings and are on the bank's side in every split: nobody whose score is reported has been tuned on.
+// Development people choose settings and are on the bank's side in every split: nobody whose score
+// is reported has been tuned on.
 const developmentShare = 3 // one in three
 
 // mix is a number that depends on all of its parts.
@@ -41,7 +42,8 @@ func development(people []Person) (dev, rest []int) {
 	return order[:n], order[n:]
 }
 
-// Split divides people into those who make the head and the bank, and those who are new: half of all, none of them a development one.
+// Split divides people into those who make the head and the bank, and those who are new: half of
+// all, none of them a development one.
 func Split(people []Person, split int) (bank, fresh []int) {
 	dev, rest := development(people)
 	rng := rand.New(rand.NewPCG(mix("split"), uint64(split)))
@@ -67,7 +69,8 @@ func Fold(people []Person, fold int) (bank, fresh []int) {
 	return bank, fresh
 }
 
-// Cut shuffles a person's texts with a seed, keeps at most so many, and holds three in ten of them out for the test. It gives their numbers.
+// Cut shuffles a person's texts with a seed, keeps at most so many, and holds three in ten of them
+// out for the test. It gives their numbers.
 func Cut(p Person, seed uint64, most int) (train, test []int) {
 	rng := rand.New(rand.NewPCG(mix("cut "+p.ID, seed), 1))
 	texts := make([]int, len(p.Examples))

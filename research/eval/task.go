@@ -33,7 +33,8 @@ type TaskRow struct {
 	Target float32
 }
 
-// layout says where a task's files have what: by the names of the header's columns or, without a header, by their numbers from 0.
+// layout says where a task's files have what: by the names of the header's columns or, without a
+// header, by their numbers from 0.
 type layout struct {
 	text, pair, label string
 	bare              bool // no header
@@ -49,16 +50,17 @@ var layouts = map[string]layout{
 	"cola":  {text: "3", label: "1", bare: true, metrics: []string{"mcc"}},
 	"sst-2": {text: "sentence", label: "label", metrics: accuracy},
 	"mrpc":  {text: "#1 String", pair: "#2 String", label: "Quality", metrics: []string{"accuracy", "f1"}},
-	"sts-b": {text: "sentence1", pair: "sentence2", label: "score", regression: true, metrics: []string{"pearson", "spearman"}},
-	"qqp":   {text: "question1", pair: "question2", label: "is_duplicate", metrics: []string{"accuracy", "f1"}},
-	"mnli":  {text: "sentence1", pair: "sentence2", label: "gold_label", dev: "dev_matched.tsv", metrics: accuracy},
-	"qnli":  {text: "question", pair: "sentence", label: "label", metrics: accuracy},
-	"rte":   {text: "sentence1", pair: "sentence2", label: "label", metrics: accuracy},
-	"wnli":  {text: "sentence1", pair: "sentence2", label: "label", metrics: accuracy},
+	"sts-b": {text: "sentence1", pair: "sentence2", label: "score", regression: true,
+		metrics: []string{"pearson", "spearman"}},
+	"qqp":  {text: "question1", pair: "question2", label: "is_duplicate", metrics: []string{"accuracy", "f1"}},
+	"mnli": {text: "sentence1", pair: "sentence2", label: "gold_label", dev: "dev_matched.tsv", metrics: accuracy},
+	"qnli": {text: "question", pair: "sentence", label: "label", metrics: accuracy},
+	"rte":  {text: "sentence1", pair: "sentence2", label: "label", metrics: accuracy},
+	"wnli": {text: "sentence1", pair: "sentence2", label: "label", metrics: accuracy},
 }
 
-// ReadTask reads a folder of GLUE, train.tsv and dev.tsv, plain or gzipped (.gz). The folder's name says which task it is. Rows with too few
-// columns are an error; fields are not unquoted.
+// ReadTask reads a folder of GLUE, train.tsv and dev.tsv, plain or gzipped (.gz). The folder's name
+// says which task it is. Rows with too few columns are an error; fields are not unquoted.
 func ReadTask(dir string) (*Task, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -39,18 +39,23 @@ func TestReadTask(t *testing.T) {
 		first      TaskRow
 		labels     []string
 	}{
-		"CoLA":  {"gj04\t1\t\tThe boy \"ran.\ngj04\t0\t*\tBoy the ran.\n", "x\t1\t\tIt rained.\r\n", TaskRow{Example: Example{Text: "The boy \"ran.", Label: "1"}}, []string{"0", "1"}},
-		"SST-2": {"sentence\tlabel\ngood \t1\nbad \t0\n", "sentence\tlabel\nfine \t1\n", TaskRow{Example: Example{Text: "good", Label: "1"}}, []string{"0", "1"}},
-		"MRPC": {"\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\ta b\tb \" a\n0\t1\t2\tc\td\n", "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\te\tf\n",
+		"CoLA": {"gj04\t1\t\tThe boy \"ran.\ngj04\t0\t*\tBoy the ran.\n", "x\t1\t\tIt rained.\r\n",
+			TaskRow{Example: Example{Text: "The boy \"ran.", Label: "1"}}, []string{"0", "1"}},
+		"SST-2": {"sentence\tlabel\ngood \t1\nbad \t0\n", "sentence\tlabel\nfine \t1\n",
+			TaskRow{Example: Example{Text: "good", Label: "1"}}, []string{"0", "1"}},
+		"MRPC": {"\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\ta b\tb \" a\n0\t1\t2\tc\td\n",
+			"\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\te\tf\n",
 			TaskRow{Example: Example{Text: "a b", Pair: "b \" a", Label: "1"}}, []string{"0", "1"}},
-		"STS-B": {"index\tsentence1\tsentence2\tscore\n0\ta\tb\t2.5\n", "sentence1\tsentence2\tscore\na\tb\t5\n", TaskRow{Example{"a", "b", "2.5"}, 2.5}, nil},
+		"STS-B": {"index\tsentence1\tsentence2\tscore\n0\ta\tb\t2.5\n", "sentence1\tsentence2\tscore\na\tb\t5\n",
+			TaskRow{Example{"a", "b", "2.5"}, 2.5}, nil},
 	} {
 		got, err := ReadTask(taskFiles(t, name, c.train, c.dev))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got.Name != name || got.Train[0] != c.first || !slices.Equal(got.Labels, c.labels) || len(got.Dev) != 1 || len(got.Digest) != 16 {
+		if got.Name != name || got.Train[0] != c.first || !slices.Equal(got.Labels, c.labels) || len(got.Dev) != 1 ||
+			len(got.Digest) != 16 {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -77,14 +82,19 @@ func TestReadTaskFaults(t *testing.T) {
 
 func TestTaskTable(t *testing.T) {
 	of := func(task, mode string, n, seed int, acc float64) Run {
-		return Run{Format: 1, Task: task, Mode: mode, N: n, Seed: seed, Trainable: 7, Profiles: []Profile{{Train: 10, Bytes: 5, Seconds: 2, Metrics: map[string]float64{"accuracy": acc, "f1": acc, "mcc": acc / 2}}}}
+		return Run{Format: 1, Task: task, Mode: mode, N: n, Seed: seed, Trainable: 7,
+			Profiles: []Profile{{Train: 10, Bytes: 5, Seconds: 2,
+				Metrics: map[string]float64{"accuracy": acc, "f1": acc, "mcc": acc / 2}}}}
 	}
-	cells := TaskReport([]Run{of("MRPC", "x_peft", 100, 0, 0.8), of("MRPC", "x_peft", 100, 1, 0.9), of("CoLA", "head_only", 0, 0, 0.5), runOf("x_peft", 0, 0, 1)})
-	if len(cells) != 2 || cells[0].Mode != "head_only" || cells[1].Seeds != 2 || !close(cells[1].Metrics["accuracy"], 0.85) {
+	cells := TaskReport([]Run{of("MRPC", "x_peft", 100, 0, 0.8), of("MRPC", "x_peft", 100, 1, 0.9),
+		of("CoLA", "head_only", 0, 0, 0.5), runOf("x_peft", 0, 0, 1)})
+	if len(cells) != 2 || cells[0].Mode != "head_only" || cells[1].Seeds != 2 ||
+		!close(cells[1].Metrics["accuracy"], 0.85) {
 		t.Fatalf("got %+v", cells)
 	}
 	table := TaskMarkdown(cells)
-	for _, want := range []string{"| CoLA, mcc | MRPC, accuracy / f1 |", "| head_only | 7 | 5 | 25.0 | not run | 2 |", "| x_peft | 7 | 5 | not run | 85.0 / 85.0 | 2 |"} {
+	for _, want := range []string{"| CoLA, mcc | MRPC, accuracy / f1 |", "| head_only | 7 | 5 | 25.0 | not run | 2 |",
+		"| x_peft | 7 | 5 | not run | 85.0 / 85.0 | 2 |"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}

@@ -48,12 +48,14 @@ func (m TaskMode) file() string {
 	return fmt.Sprintf("%s-n%d-k%d-soft%t-one%t", m.Name, m.N, m.K, m.Soft, m.OneMask)
 }
 
-// Table2 are the modes of the paper's Table 2 for banks of these sizes. A k of 0 is a quarter of each.
+// Table2 are the modes of the paper's Table 2 for banks of these sizes. A k of 0 is a quarter of
+// each.
 func Table2(k int, sizes ...int) []TaskMode {
 	modes := []TaskMode{{Name: string(learner.HeadOnly)}, {Name: string(learner.SingleAdapter)}}
 	for _, n := range sizes {
 		ones := min(cmp.Or(k, (n+3)/4), n)
-		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: ones}, TaskMode{Name: string(learner.Masks), Soft: true, N: n})
+		modes = append(modes, TaskMode{Name: string(learner.Masks), N: n, K: ones},
+			TaskMode{Name: string(learner.Masks), Soft: true, N: n})
 	}
 	return modes
 }
@@ -72,7 +74,8 @@ type TaskEvaluation struct {
 	mu sync.Mutex
 }
 
-// Run does what is missing, as many at once as there are cores. Log is called by one goroutine at a time.
+// Run does what is missing, as many at once as there are cores. Log is called by one goroutine at a
+// time.
 func (e *TaskEvaluation) Run(ctx context.Context) error {
 	if err := os.MkdirAll(e.Out, 0o777); err != nil {
 		return err
@@ -93,7 +96,8 @@ func (e *TaskEvaluation) Run(ctx context.Context) error {
 }
 
 func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uint64) error {
-	path := filepath.Join(e.Out, fmt.Sprintf("%s-%s-rows%d-epochs%d-seed%d.json", t.Name, m.file(), e.Rows, e.Epochs, seed))
+	path := filepath.Join(e.Out, fmt.Sprintf("%s-%s-rows%d-epochs%d-seed%d.json", t.Name, m.file(), e.Rows, e.Epochs,
+		seed))
 	release, ok, err := claimRun(path, t.Digest)
 	if err != nil || !ok {
 		return err
@@ -105,7 +109,8 @@ func (e *TaskEvaluation) item(ctx context.Context, t *Task, m TaskMode, seed uin
 		return err
 	}
 	r.Started, r.Seconds = began.UTC().Format(time.RFC3339), time.Since(began).Seconds()
-	e.say(fmt.Sprintf("%-6s %-30s seed %d: %s %.4f, %.0f s", t.Name, m, seed, t.Metrics[0], r.Profiles[0].Metrics[t.Metrics[0]], r.Seconds))
+	e.say(fmt.Sprintf("%-6s %-30s seed %d: %s %.4f, %.0f s", t.Name, m, seed, t.Metrics[0],
+		r.Profiles[0].Metrics[t.Metrics[0]], r.Seconds))
 	return writeJSON(path, r)
 }
 
@@ -117,18 +122,21 @@ func (e *TaskEvaluation) say(line string) {
 	}
 }
 
-// taskConfig is one setting for every task. A single adapter learns faster: that was best on training rows that were held out.
+// taskConfig is one setting for every task. A single adapter learns faster: that was best on
+// training rows that were held out.
 func taskConfig(m TaskMode, epochs int, seed uint64) learner.Config {
 	c := learner.Tasks()
-	c.Mode, c.K, c.Soft, c.OneMask, c.Seed, c.Epochs = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed, epochs
+	c.Mode, c.K, c.Soft, c.OneMask, c.Seed, c.Epochs = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed,
+		epochs
 	if c.Mode == learner.SingleAdapter {
 		c.HeadRate = 3e-3
 	}
 	return c
 }
 
-// taskStrength is the standard deviation of a fresh fold's Up entries, whatever N and k are: with less the masks cannot move the encoder far enough, with more
-// the random adapters that they cannot avoid disturb it.
+// taskStrength is the standard deviation of a fresh fold's Up entries, whatever N and k are: with
+// less the masks cannot move the encoder far enough, with more the random adapters that they cannot
+// avoid disturb it.
 const taskStrength = 0.03
 
 // sigmaB makes an average of as many adapters as the mode takes that strong.
@@ -140,8 +148,10 @@ func (m TaskMode) sigmaB() float32 {
 }
 
 // task learns one profile on a task's training rows and scores it on all of its dev rows.
-func (m *Machine) task(ctx context.Context, t *Task, mode TaskMode, c learner.Config, rows int, seed uint64) (Run, error) {
-	p := bank.Properties{Origin: bank.Random, N: max(1, mode.N), Blocks: m.Encoder.Blocks(), Hidden: m.Encoder.Hidden(), Bottleneck: singleBottleneck,
+func (m *Machine) task(ctx context.Context, t *Task, mode TaskMode, c learner.Config, rows int, seed uint64) (Run,
+	error) {
+	p := bank.Properties{Origin: bank.Random, N: max(1, mode.N), Blocks: m.Encoder.Blocks(),
+		Hidden: m.Encoder.Hidden(), Bottleneck: singleBottleneck,
 		NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: mode.sigmaB()}
 	b, err := bank.NewRandom(p)
 	if err != nil {
@@ -163,9 +173,12 @@ func (m *Machine) task(ctx context.Context, t *Task, mode TaskMode, c learner.Co
 	if err != nil {
 		return Run{}, err
 	}
-	return Run{Format: runFormat, Data: t.Digest, Task: t.Name, Mode: mode.String(), Seed: int(seed), N: mode.N, K: mode.K, Blocks: p.Blocks, Trainable: r.Trained,
-		Soft: mode.Soft, OneMask: mode.OneMask, Setting: fmt.Sprintf("%d rows, %d epochs, batch %d", len(train), c.Epochs, c.Batch), Losses: r.Losses,
-		Profiles: []Profile{{ID: t.Name, Train: len(train), Test: len(dev), Bytes: taskBytes(c, p, m.Encoder.Blocks(), r), Seconds: r.Took.Seconds(),
+	return Run{Format: runFormat, Data: t.Digest, Task: t.Name, Mode: mode.String(), Seed: int(seed), N: mode.N,
+		K: mode.K, Blocks: p.Blocks, Trainable: r.Trained,
+		Soft: mode.Soft, OneMask: mode.OneMask,
+		Setting: fmt.Sprintf("%d rows, %d epochs, batch %d", len(train), c.Epochs, c.Batch), Losses: r.Losses,
+		Profiles: []Profile{{ID: t.Name, Train: len(train), Test: len(dev),
+			Bytes: taskBytes(c, p, m.Encoder.Blocks(), r), Seconds: r.Took.Seconds(),
 			Metrics: t.score(r.Head, x)}}}, nil
 }
 
@@ -195,13 +208,15 @@ func (m *Machine) encode(t *Task, rows []TaskRow) []learner.Example {
 	return out
 }
 
-// score measures a head on the embeddings of the dev rows, by the task's own metrics. F1 is that of the second label, as GLUE has it: 1 of 0 and 1.
+// score measures a head on the embeddings of the dev rows, by the task's own metrics. F1 is that of
+// the second label, as GLUE has it: 1 of 0 and 1.
 func (t *Task) score(h *model.Head, x []float32) map[string]float64 {
 	out := map[string]float64{}
 	if h.Regression() {
 		var truth, got []float64
 		for i, r := range t.Dev {
-			truth, got = append(truth, float64(r.Target)), append(got, float64(h.Logits(nil, x[i*h.Hidden:(i+1)*h.Hidden])[0]))
+			truth, got = append(truth, float64(r.Target)),
+				append(got, float64(h.Logits(nil, x[i*h.Hidden:(i+1)*h.Hidden])[0]))
 		}
 		out["pearson"], out["spearman"] = stats.Pearson(truth, got), stats.Spearman(truth, got)
 		return out

@@ -9,8 +9,8 @@ import (
 	"github.com/xpeft/xpeft/internal/golden"
 )
 
-// TestTaskEvaluation learns a small task in every mode over the real model, and does not do it twice. Without libtorch a head alone can be
-// learned, and the other modes say what they need.
+// TestTaskEvaluation learns a small task in every mode over the real model, and does not do it
+// twice. Without libtorch a head alone can be learned, and the other modes say what they need.
 func TestTaskEvaluation(t *testing.T) {
 	m, err := OpenMachine(golden.Model(t), 16)
 	if err != nil {
@@ -26,11 +26,12 @@ func TestTaskEvaluation(t *testing.T) {
 		t.Fatal(err)
 	}
 	logged, skipped := 0, 0
-	e := &TaskEvaluation{Machine: m, Tasks: []*Task{task}, Modes: Table2(5, 10), Out: t.TempDir(), Rows: 16, Epochs: 4, Seeds: 1, Log: func(line string) {
-		if logged++; strings.Contains(line, "build with -tags torch") {
-			skipped++
-		}
-	}}
+	e := &TaskEvaluation{Machine: m, Tasks: []*Task{task}, Modes: Table2(5, 10), Out: t.TempDir(), Rows: 16,
+		Epochs: 4, Seeds: 1, Log: func(line string) {
+			if logged++; strings.Contains(line, "build with -tags torch") {
+				skipped++
+			}
+		}}
 	want, without := 4, 0
 	if !torch.Built {
 		want, without = 1, 3
@@ -42,7 +43,8 @@ func TestTaskEvaluation(t *testing.T) {
 	}
 	runs, err := ReadRuns(e.Out)
 	if err != nil || len(runs) != want || skipped != 2*without || logged != want+skipped {
-		t.Fatalf("got %d runs, %d lines of log, %d of them of what is skipped (%v), want %d runs", len(runs), logged, skipped, err, want)
+		t.Fatalf("got %d runs, %d lines of log, %d of them of what is skipped (%v), want %d runs", len(runs), logged,
+			skipped, err, want)
 	}
 	for _, r := range runs {
 		p := r.Profiles[0]

@@ -26,7 +26,8 @@ type TaskCell struct {
 	Seconds   float64            `json:"seconds"` // mean, to learn
 }
 
-// TaskReport gathers the runs of tasks, a cell for each mode and task. Runs of profiles are left out.
+// TaskReport gathers the runs of tasks, a cell for each mode and task. Runs of profiles are left
+// out.
 func TaskReport(runs []Run) []TaskCell {
 	type key struct{ mode, task string }
 	groups := map[key][]Run{}
@@ -48,7 +49,9 @@ func TaskReport(runs []Run) []TaskCell {
 	var out []TaskCell
 	for _, k := range keys {
 		g := groups[k]
-		c := TaskCell{Mode: k.mode, Task: k.task, N: g[0].N, K: g[0].K, Soft: g[0].Soft, OneMask: g[0].OneMask, Rows: g[0].Profiles[0].Train, Seeds: len(g), Trainable: g[0].Trainable, Bytes: g[0].Profiles[0].Bytes, Metrics: map[string]float64{}}
+		c := TaskCell{Mode: k.mode, Task: k.task, N: g[0].N, K: g[0].K, Soft: g[0].Soft, OneMask: g[0].OneMask,
+			Rows: g[0].Profiles[0].Train, Seeds: len(g), Trainable: g[0].Trainable, Bytes: g[0].Profiles[0].Bytes,
+			Metrics: map[string]float64{}}
 		if m := layouts[strings.ToLower(k.task)].metrics; len(m) > 0 {
 			c.Metric = m[0]
 		}
@@ -67,7 +70,8 @@ func TaskReport(runs []Run) []TaskCell {
 	return out
 }
 
-// TaskMarkdown draws the table: a row a mode, a column a task with its own metrics in percent; what was not run is said.
+// TaskMarkdown draws the table: a row a mode, a column a task with its own metrics in percent; what
+// was not run is said.
 func TaskMarkdown(cells []TaskCell) string {
 	var modes, tasks []string
 	at := map[[2]string]TaskCell{}

@@ -29,7 +29,8 @@ type Machine struct {
 	texts map[string]*texts // by the person's id and the data's digest
 }
 
-// OpenMachine opens a model for runs, under libtorch where it is built in, which adapters in more than the last block need.
+// OpenMachine opens a model for runs, under libtorch where it is built in, which adapters in more
+// than the last block need.
 func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -53,7 +54,8 @@ func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 	}
 	e := native.New(enc)
 	if torch.Built { // as many profiles are learned at once as there are cores, each on one thread
-		if e, err = torch.Open(enc, torch.Config{Device: "cpu", Workers: max(2, runtime.GOMAXPROCS(0)), Threads: 1}); err != nil {
+		if e, err = torch.Open(enc, torch.Config{Device: "cpu", Workers: max(2, runtime.GOMAXPROCS(0)),
+			Threads: 1}); err != nil {
 			enc.Close()
 			return nil, err
 		}
@@ -64,7 +66,8 @@ func OpenMachine(dir string, maxTokens int) (*Machine, error) {
 // Close frees everything.
 func (m *Machine) Close() error { return errors.Join(m.Engine.Close(), m.Encoder.Close()) }
 
-// texts are all that is known of a person, tokenized, with what the frozen encoder makes of it: computed once for all the worlds of a process.
+// texts are all that is known of a person, tokenized, with what the frozen encoder makes of it:
+// computed once for all the worlds of a process.
 type texts struct {
 	person   Person
 	examples []learner.Example

@@ -1,6 +1,7 @@
-// Command gpu measures what a GPU is for beside the CPU of the same machine, in one run: one Learn of 60 texts, LearnMany of 256
-// profiles beside one by one, TrainBank, and PredictBatch of 64 and of 1,024 rows of 64 profiles. It prints a JSON line for each figure. scripts/gpukit/run.sh
-// runs it; docs/gpu.md has the table.
+// Command gpu measures what a GPU is for beside the CPU of the same machine, in one run: one Learn
+// of 60 texts, LearnMany of 256 profiles beside one by one, TrainBank, and PredictBatch of 64 and
+// of 1,024 rows of 64 profiles. It prints a JSON line for each figure. scripts/gpukit/run.sh runs
+// it; docs/gpu.md has the table.
 //
 //	gpu -model FOLDER [-devices cuda,cpu] [-texts FILE]
 package main
@@ -30,8 +31,10 @@ func main() {
 
 func run() error {
 	folder := flag.String("model", os.Getenv("XPEFT_MODEL"), "the encoder's folder")
-	devices := flag.String("devices", "cuda,cpu", "what to measure on, in this order; a device that is not here is left out")
-	texts := flag.String("texts", "", "where to write the texts, a JSON line each, for other programs to be measured on")
+	devices := flag.String("devices", "cuda,cpu",
+		"what to measure on, in this order; a device that is not here is left out")
+	texts := flag.String("texts", "",
+		"where to write the texts, a JSON line each, for other programs to be measured on")
 	small := flag.Bool("small", false, "a sixteenth of the work: whether everything runs, no figures")
 	flag.Parse()
 	all, err := madeUp(*folder, 4096)
@@ -55,7 +58,8 @@ func run() error {
 	return nil
 }
 
-// madeUp are texts of 8 to 48 words of the model's vocabulary: speed does not depend on what they say. The same every time.
+// madeUp are texts of 8 to 48 words of the model's vocabulary: speed does not depend on what they
+// say. The same every time.
 func madeUp(folder string, n int) ([]string, error) {
 	file, err := os.Open(filepath.Join(folder, "vocab.txt"))
 	if err != nil {

@@ -42,7 +42,9 @@ func (m *measurement) with(ctx context.Context, f func(context.Context, *sdk.SDK
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p, err := sdk.Create(dir+"/store", sdk.Config{Model: m.model, Labels: labels, Masks: true, Options: &sdk.Options{Device: m.device, NoTaught: true}})
+	p, err := sdk.Create(dir+"/store",
+		sdk.Config{Model: m.model, Labels: labels, Masks: true,
+			Options: &sdk.Options{Device: m.device, NoTaught: true}})
 	if err != nil {
 		return err
 	}
@@ -97,13 +99,15 @@ func (m *measurement) learn(ctx context.Context, p *sdk.SDK) error {
 			return err
 		}
 		if round >= warm {
-			m.say("Learn of 60 texts × 10 epochs, all blocks", "s", time.Since(began).Seconds(), fmt.Sprintf("%d steps by %s on %s", rep.Steps, rep.Engine, rep.Device))
+			m.say("Learn of 60 texts × 10 epochs, all blocks", "s", time.Since(began).Seconds(),
+				fmt.Sprintf("%d steps by %s on %s", rep.Steps, rep.Engine, rep.Device))
 		}
 	}
 	return nil
 }
 
-// learnMany is 256 profiles of 8 texts together, and some of them one by one. A CPU gets fewer, as it takes minutes.
+// learnMany is 256 profiles of 8 texts together, and some of them one by one. A CPU gets fewer, as
+// it takes minutes.
 func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 	n, o := m.share(profiles), m.options()
 	if !m.onCard() {
@@ -111,7 +115,8 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 	}
 	var requests []sdk.LearnRequest
 	for i := range n {
-		requests = append(requests, sdk.LearnRequest{Profile: fmt.Sprint("many", i), Examples: m.examples(i*perHead, perHead)})
+		requests = append(requests, sdk.LearnRequest{Profile: fmt.Sprint("many", i),
+			Examples: m.examples(i*perHead, perHead)})
 	}
 	began := time.Now()
 	results, err := p.LearnMany(ctx, requests, o)
@@ -123,7 +128,8 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 			return r.Err
 		}
 	}
-	m.say("LearnMany, 8 texts a profile, all blocks", "profiles/s", float64(n)/time.Since(began).Seconds(), fmt.Sprintf("%d profiles", n))
+	m.say("LearnMany, 8 texts a profile, all blocks", "profiles/s", float64(n)/time.Since(began).Seconds(),
+		fmt.Sprintf("%d profiles", n))
 	few := m.rounds(16, min(8, n))
 	began = time.Now()
 	for i := range few {
@@ -131,7 +137,8 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 			return err
 		}
 	}
-	m.say("the same one by one", "profiles/s", float64(few)/time.Since(began).Seconds(), fmt.Sprintf("%d profiles", few))
+	m.say("the same one by one", "profiles/s", float64(few)/time.Since(began).Seconds(),
+		fmt.Sprintf("%d profiles", few))
 	return nil
 }
 
@@ -175,7 +182,8 @@ func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
 	c := learner.Default()
 	c.Epochs, c.Updates = 1, 1
 	for i := range served {
-		if _, err := p.Learn(ctx, fmt.Sprint("p", i), m.examples(i*perHead, perHead), &sdk.LearnOptions{Config: &c, Force: true}); err != nil {
+		if _, err := p.Learn(ctx, fmt.Sprint("p", i), m.examples(i*perHead, perHead),
+			&sdk.LearnOptions{Config: &c, Force: true}); err != nil {
 			return err
 		}
 	}
@@ -201,7 +209,8 @@ func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
 			}
 		}
 		slices.Sort(took)
-		m.say(fmt.Sprintf("PredictBatch of %d rows, %d profiles, all blocks", rows, served), "texts/s", float64(rows)/took[len(took)/2], fmt.Sprintf("median of %d", len(took)))
+		m.say(fmt.Sprintf("PredictBatch of %d rows, %d profiles, all blocks", rows, served), "texts/s",
+			float64(rows)/took[len(took)/2], fmt.Sprintf("median of %d", len(took)))
 	}
 	return nil
 }

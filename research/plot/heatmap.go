@@ -43,7 +43,8 @@ func (m map2) Plot(c draw.Canvas, p *plot.Plot) {
 		at := float64(len(m.Is) - 1 - i)
 		for j, is := range row {
 			if is > 0 {
-				corners := []vg.Point{{X: x(float64(j)), Y: y(at - 0.42)}, {X: x(float64(j + 1)), Y: y(at - 0.42)}, {X: x(float64(j + 1)), Y: y(at + 0.42)}, {X: x(float64(j)), Y: y(at + 0.42)}}
+				corners := []vg.Point{{X: x(float64(j)), Y: y(at - 0.42)}, {X: x(float64(j + 1)), Y: y(at - 0.42)},
+					{X: x(float64(j + 1)), Y: y(at + 0.42)}, {X: x(float64(j)), Y: y(at + 0.42)}}
 				c.FillPolygon(colour(is-1), corners)
 			}
 		}
@@ -58,5 +59,6 @@ func (m map2) DataRange() (xmin, xmax, ymin, ymax float64) {
 type swatch struct{ c color.Color }
 
 func (s swatch) Thumbnail(c *draw.Canvas) {
-	c.FillPolygon(s.c, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Min.X, Y: c.Max.Y}})
+	c.FillPolygon(s.c, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Max.Y},
+		{X: c.Min.X, Y: c.Max.Y}})
 }

@@ -56,7 +56,8 @@ func Course(title, x, y string, lines []Line) (Picture, error) {
 	return Picture{p, height}, nil
 }
 
-// Growth is Lines with a logarithmic y too, where a power of x is a straight line. Every value must be above 0.
+// Growth is Lines with a logarithmic y too, where a power of x is a straight line. Every value must
+// be above 0.
 func Growth(title, x, y string, lines []Line) (Picture, error) {
 	for _, l := range lines {
 		for _, values := range [][]float64{l.Y, l.Low, l.High} {
@@ -73,7 +74,8 @@ func Growth(title, x, y string, lines []Line) (Picture, error) {
 	}
 	axis := &pic.p.Y
 	axis.Scale, axis.Tick.Marker = plot.LogScale{}, growthTicks{}
-	if axis.Min, axis.Max = axis.Min/1.1, axis.Max*1.1; axis.Max < 2*axis.Min { // else the noise of a flat curve would fill the picture
+	// else the noise of a flat curve would fill the picture
+	if axis.Min, axis.Max = axis.Min/1.1, axis.Max*1.1; axis.Max < 2*axis.Min {
 		middle := math.Sqrt(axis.Min * axis.Max)
 		axis.Min, axis.Max = middle/2, middle*2
 	}
@@ -99,7 +101,8 @@ func drawLines(title, x, y string, lines []Line) (Picture, error) {
 	var ticks []plot.Tick
 	seen := map[float64]bool{}
 	for i, l := range lines {
-		if len(l.X) == 0 || len(l.X) != len(l.Y) || l.Low != nil && (len(l.Low) != len(l.X) || len(l.High) != len(l.X)) {
+		if len(l.X) == 0 || len(l.X) != len(l.Y) || l.Low != nil &&
+			(len(l.Low) != len(l.X) || len(l.High) != len(l.X)) {
 			return Picture{}, fmt.Errorf("%w: line %q has %d and %d values", ErrInput, l.Name, len(l.X), len(l.Y))
 		}
 		points := make(plotter.XYs, len(l.X))
@@ -130,7 +133,8 @@ func drawLines(title, x, y string, lines []Line) (Picture, error) {
 	return Picture{p, height}, nil
 }
 
-var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.RingGlyph{}, draw.PyramidGlyph{}, draw.CrossGlyph{}}
+var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.RingGlyph{},
+	draw.PyramidGlyph{}, draw.CrossGlyph{}}
 
 // upright is an interval of a curve's point.
 type upright struct {

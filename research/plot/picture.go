@@ -18,8 +18,9 @@ var ErrInput = errors.New("plot: bad input")
 
 // Okabe and Ito's colours, black last; grey is for the rest.
 var (
-	palette = []color.RGBA{{0, 114, 178, 255}, {230, 159, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {86, 180, 233, 255}, {213, 94, 0, 255}, {240, 228, 66, 255}, {0, 0, 0, 255}}
-	grey    = color.RGBA{170, 170, 170, 255}
+	palette = []color.RGBA{{0, 114, 178, 255}, {230, 159, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255},
+		{86, 180, 233, 255}, {213, 94, 0, 255}, {240, 228, 66, 255}, {0, 0, 0, 255}}
+	grey = color.RGBA{170, 170, 170, 255}
 )
 
 func colour(i int) color.RGBA { return palette[i%len(palette)] }

@@ -20,21 +20,32 @@ func pictures(t *testing.T) map[string]Picture {
 		}
 		all[name] = p
 	}
-	p, err := Bars("bars", "accuracy", []Bar{{"a", 0.8, 0.75, 0.85, true}, {"a much longer name", 0.7, 0.6, 0.8, false}})
+	p, err := Bars("bars", "accuracy",
+		[]Bar{{"a", 0.8, 0.75, 0.85, true}, {"a much longer name", 0.7, 0.6, 0.8, false}})
 	add("bars", p, err)
-	p, err = Lines("lines", "texts", "accuracy", []Line{{Name: "a", X: []float64{1, 2, 4}, Y: []float64{0.5, 0.6, 0.7}, Low: []float64{0.4, 0.5, 0.6}, High: []float64{0.6, 0.7, 0.8}}, {Name: "b", X: []float64{1, 4}, Y: []float64{0.4, 0.6}}})
+	p, err = Lines("lines", "texts", "accuracy",
+		[]Line{{Name: "a", X: []float64{1, 2, 4}, Y: []float64{0.5, 0.6, 0.7}, Low: []float64{0.4, 0.5, 0.6},
+			High: []float64{0.6, 0.7, 0.8}}, {Name: "b", X: []float64{1, 4}, Y: []float64{0.4, 0.6}}})
 	add("lines", p, err)
-	p, err = Growth("growth", "records", "ms", []Line{{Name: "a", X: []float64{1000, 10000, 1e6}, Y: []float64{0.5, 6, 700}, Low: []float64{0.4, 5, 600}, High: []float64{0.6, 7, 800}}})
+	p, err = Growth("growth", "records", "ms",
+		[]Line{{Name: "a", X: []float64{1000, 10000, 1e6}, Y: []float64{0.5, 6, 700}, Low: []float64{0.4, 5, 600},
+			High: []float64{0.6, 7, 800}}})
 	add("growth", p, err)
 	p, err = Growth("flat", "profiles", "ms", []Line{{Name: "a", X: []float64{1, 2}, Y: []float64{0.5, 0.5}}})
 	add("flat", p, err)
-	p, err = Course("course", "minutes", "MiB", []Line{{Name: "a", X: []float64{0, 1, 2}, Y: []float64{5, 6, 6}}, {Name: "b", X: []float64{0, 2}, Y: []float64{0, 1}}})
+	p, err = Course("course", "minutes", "MiB",
+		[]Line{{Name: "a", X: []float64{0, 1, 2}, Y: []float64{5, 6, 6}},
+			{Name: "b", X: []float64{0, 2}, Y: []float64{0, 1}}})
 	add("course", p, err)
-	p, err = Scatter("scatter", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"rest", [][2]float64{{2, 0}}, true}, {"none", nil, false}})
+	p, err = Scatter("scatter", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false},
+		{"rest", [][2]float64{{2, 0}}, true}, {"none", nil, false}})
 	add("scatter", p, err)
-	p, err = Points("points", "place", "probability", []Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"none", nil, false}}, []Line{{X: []float64{-1, 1}, Y: []float64{0, 1}}})
+	p, err = Points("points", "place", "probability",
+		[]Group{{"one", [][2]float64{{0, 0}, {1, 1}}, false}, {"none", nil, false}},
+		[]Line{{X: []float64{-1, 1}, Y: []float64{0, 1}}})
 	add("points", p.Ticks(map[float64]string{0: "0101"}, 0, 1), err)
-	p, err = Heatmap("heatmap", "adapter", Cells{Row: []string{"Down", "Up"}, Is: [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}}, Keys: []string{"both", "a", "b"}})
+	p, err = Heatmap("heatmap", "adapter",
+		Cells{Row: []string{"Down", "Up"}, Is: [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}}, Keys: []string{"both", "a", "b"}})
 	add("heatmap", p, err)
 	return all
 }
@@ -89,14 +100,23 @@ func TestPictures(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	for name, f := range map[string]func() (Picture, error){
-		"no bars":      func() (Picture, error) { return Bars("", "", nil) },
-		"NaN":          func() (Picture, error) { return Bars("", "", []Bar{{Mean: math.NaN()}}) },
-		"no lines":     func() (Picture, error) { return Lines("", "", "", nil) },
-		"x of 0":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{0}, Y: []float64{1}}}) },
-		"growth of 0":  func() (Picture, error) { return Growth("", "", "", []Line{{X: []float64{1}, Y: []float64{0}}}) },
-		"uneven":       func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{1}, Y: nil}}) },
-		"no course":    func() (Picture, error) { return Course("", "", "", nil) },
-		"broken off":   func() (Picture, error) { return Course("", "", "", []Line{{X: []float64{1, 2}, Y: []float64{1}}}) },
+		"no bars":  func() (Picture, error) { return Bars("", "", nil) },
+		"NaN":      func() (Picture, error) { return Bars("", "", []Bar{{Mean: math.NaN()}}) },
+		"no lines": func() (Picture, error) { return Lines("", "", "", nil) },
+		"x of 0": func() (Picture,
+			error) {
+			return Lines("", "", "", []Line{{X: []float64{0}, Y: []float64{1}}})
+		},
+		"growth of 0": func() (Picture,
+			error) {
+			return Growth("", "", "", []Line{{X: []float64{1}, Y: []float64{0}}})
+		},
+		"uneven":    func() (Picture, error) { return Lines("", "", "", []Line{{X: []float64{1}, Y: nil}}) },
+		"no course": func() (Picture, error) { return Course("", "", "", nil) },
+		"broken off": func() (Picture,
+			error) {
+			return Course("", "", "", []Line{{X: []float64{1, 2}, Y: []float64{1}}})
+		},
 		"no points":    func() (Picture, error) { return Scatter("", nil) },
 		"no cells":     func() (Picture, error) { return Heatmap("", "", Cells{}) },
 		"rows unnamed": func() (Picture, error) { return Heatmap("", "", Cells{Is: [][]int{{1}}}) },

@@ -8,7 +8,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Points draws groups of points over axes. The curve at a group's place, if there is one, has the group's colour and the linear x of the points.
+// Points draws groups of points over axes. The curve at a group's place, if there is one, has the
+// group's colour and the linear x of the points.
 func Points(title, x, y string, groups []Group, curves []Line) (Picture, error) {
 	p := page(title, x, y)
 	grid(p)
@@ -32,7 +33,8 @@ func Points(title, x, y string, groups []Group, curves []Line) (Picture, error) 
 	return Picture{p, height}, nil
 }
 
-// Ticks are those of both axes instead of the usual ones: names of x by their place, and numbers of y.
+// Ticks are those of both axes instead of the usual ones: names of x by their place, and numbers of
+// y.
 func (pic Picture) Ticks(x map[float64]string, y ...float64) Picture {
 	var xs, ys []plot.Tick
 	for at, name := range x {

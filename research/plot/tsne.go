@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 )
 
-// TSNE lays points out in the plane so that near ones stay near (van der Maaten & Hinton 2008), exactly, in O(n²) a step: for some hundred points. distances
-// is n×n and symmetric. perplexity is about how many neighbours a point has; it is cut to what n allows. The same seed gives the same picture.
+// TSNE lays points out in the plane so that near ones stay near (van der Maaten & Hinton 2008),
+// exactly, in O(n²) a step: for some hundred points. distances is n×n and symmetric. perplexity is
+// about how many neighbours a point has; it is cut to what n allows. The same seed gives the same
+// picture.
 func TSNE(distances [][]float64, perplexity float64, steps int, seed uint64) [][2]float64 {
 	n := len(distances)
 	p := affinities(distances, math.Max(1, math.Min(perplexity, float64(n-1)/3)))
@@ -38,7 +40,8 @@ func TSNE(distances [][]float64, perplexity float64, steps int, seed uint64) [][
 	return y
 }
 
-// affinities are the symmetric neighbour probabilities: each point's width is searched for so that its neighbours have the perplexity.
+// affinities are the symmetric neighbour probabilities: each point's width is searched for so that
+// its neighbours have the perplexity.
 func affinities(distances [][]float64, perplexity float64) [][]float64 {
 	n := len(distances)
 	p := make([][]float64, n)

@@ -64,7 +64,8 @@ func F1(truth, predicted []int, class int) float64 {
 	return 0
 }
 
-// MCC is the Matthews correlation coefficient, for two classes or more (Gorodkin 2004); 0 where truth or predictions are all of one class.
+// MCC is the Matthews correlation coefficient, for two classes or more (Gorodkin 2004); 0 where
+// truth or predictions are all of one class.
 func MCC(truth, predicted []int) float64 {
 	n, right := float64(len(truth)), 0.0
 	inTruth, inPredicted := map[int]float64{}, map[int]float64{}

@@ -9,7 +9,8 @@ import (
 // Interval is a mean with the range that holds it in 95 of 100 resamples.
 type Interval struct{ Mean, Low, High float64 }
 
-// Bootstrap resamples the units with replacement and takes percentiles of the means. Of fewer than two values the interval is the mean.
+// Bootstrap resamples the units with replacement and takes percentiles of the means. Of fewer than
+// two values the interval is the mean.
 func Bootstrap(values []float64, draws int, seed uint64) Interval {
 	m := Mean(values)
 	if len(values) < 2 || draws < 1 {
@@ -27,7 +28,8 @@ func Bootstrap(values []float64, draws int, seed uint64) Interval {
 	return percentiles(m, means)
 }
 
-// BootstrapWithin resamples each group's values for themselves: the groups are fixed, and each counts the same.
+// BootstrapWithin resamples each group's values for themselves: the groups are fixed, and each
+// counts the same.
 func BootstrapWithin(groups [][]float64, draws int, seed uint64) Interval {
 	mean := func(pick func(group []float64) float64) (sum float64) {
 		for _, g := range groups {
@@ -59,8 +61,9 @@ func percentiles(m float64, means []float64) Interval {
 	return Interval{m, at(0.025), at(0.975)}
 }
 
-// PairedPermutation is the two-sided p of the mean of a − b, where each unit's difference could as well have the other sign:
-// (1 + the draws at least as far from 0) / (1 + draws). It is 1 where a and b are equal.
+// PairedPermutation is the two-sided p of the mean of a − b, where each unit's difference could as
+// well have the other sign: (1 + the draws at least as far from 0) / (1 + draws). It is 1 where a
+// and b are equal.
 func PairedPermutation(a, b []float64, draws int, seed uint64) float64 {
 	diff := make([]float64, len(a))
 	for i := range a {

@@ -27,7 +27,8 @@ func TestClasses(t *testing.T) {
 }
 
 func TestMCC(t *testing.T) {
-	// 6 true positives, 3 true negatives, 1 false positive, 2 false negatives: (6·3 − 1·2)/√(7·8·4·5).
+	// 6 true positives, 3 true negatives, 1 false positive, 2 false negatives: (6·3 −
+	// 1·2)/√(7·8·4·5).
 	var truth, predicted []int
 	add := func(n, c, p int) {
 		for range n {
@@ -92,7 +93,8 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// TestBootstrapWithin: groups count alike whatever their size, and a group of equal values adds nothing to the interval.
+// TestBootstrapWithin: groups count alike whatever their size, and a group of equal values adds
+// nothing to the interval.
 func TestBootstrapWithin(t *testing.T) {
 	flat := []float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	got := BootstrapWithin([][]float64{{0, 1}, flat}, 1000, 1)

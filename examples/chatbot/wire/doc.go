@@ -1,5 +1,5 @@
-// Package wire reads and writes the chatbot's HTTP bodies. They come from outside: a body is one JSON value with known fields and within the
-// limits, or an error that wraps [ErrBody].
+// Package wire reads and writes the chatbot's HTTP bodies. They come from outside: a body is one
+// JSON value with known fields and within the limits, or an error that wraps [ErrBody].
 //
 //	POST /users/{id}/learn    {"examples": [{"text": "…", "label": "…"}]}  →  Report
 //	POST /users/{id}/observe  {"text": "…", "label": "…"}                  →  nothing

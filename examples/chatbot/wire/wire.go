@@ -22,7 +22,8 @@ type Learn struct {
 	Examples []Example `json:"examples"`
 }
 
-// Example is a text and the label that the user gives it; one alone is the body of POST /users/{id}/observe.
+// Example is a text and the label that the user gives it; one alone is the body of POST
+// /users/{id}/observe.
 type Example struct {
 	Text  string `json:"text"`
 	Label string `json:"label"`
@@ -40,13 +41,16 @@ type Prediction struct {
 	Model         string             `json:"model"` // the most probable label
 	Probabilities map[string]float32 `json:"probabilities"`
 	Margin        float32            `json:"margin"` // the largest probability minus the second
-	Source        string             `json:"source"` // what answered: taught, if the user gave this text this label, else profile, as this server asks for no fallback
-	Revision      uint64             `json:"revision"`
+	// what answered: taught, if the user gave this text this label, else profile, as this server
+	// asks for no fallback
+	Source   string `json:"source"`
+	Revision uint64 `json:"revision"`
 }
 
 // Questions answers GET /users/{id}/ask.
 type Questions struct {
-	Questions []Question `json:"questions"` // the one that tells most first; fewer than were asked for: no others are left
+	// the one that tells most first; fewer than were asked for: no others are left
+	Questions []Question `json:"questions"`
 }
 
 // Question is a text that the user may label.
@@ -120,7 +124,8 @@ func DecodePredict(r io.Reader) (Predict, error) {
 	return p, nil
 }
 
-// decode reads exactly one JSON value whose fields are all known. The reader's own errors stay in the chain: an http.MaxBytesError is told apart.
+// decode reads exactly one JSON value whose fields are all known. The reader's own errors stay in
+// the chain: an http.MaxBytesError is told apart.
 func decode(r io.Reader, v any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()

@@ -46,7 +46,8 @@ func TestBadBodies(t *testing.T) {
 			}
 		})
 	}
-	for _, body := range []string{"", `{}`, `{"text": ""}`, `{"text": "hi", "user": "x"}`, `{"text": "hi"}{"text": "hi"}`} {
+	for _, body := range []string{"", `{}`, `{"text": ""}`, `{"text": "hi", "user": "x"}`,
+		`{"text": "hi"}{"text": "hi"}`} {
 		if got, err := DecodePredict(strings.NewReader(body)); !errors.Is(err, ErrBody) || got.Text != "" {
 			t.Errorf("%q: got %v, %v, want ErrBody", body, got, err)
 		}
@@ -58,7 +59,9 @@ func TestDecodeObserve(t *testing.T) {
 	if want := (Example{Text: "hi", Label: "later"}); err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
-	for _, body := range []string{"", `{}`, `{"text": "hi"}`, `{"label": "later"}`, `{"text": "hi", "label": "later", "user": "x"}`, `{"text": "` + strings.Repeat("a", MaxText+1) + `", "label": "b"}`} {
+	for _, body := range []string{"", `{}`, `{"text": "hi"}`, `{"label": "later"}`,
+		`{"text": "hi", "label": "later", "user": "x"}`,
+		`{"text": "` + strings.Repeat("a", MaxText+1) + `", "label": "b"}`} {
 		if got, err := DecodeObserve(strings.NewReader(body)); !errors.Is(err, ErrBody) || got != (Example{}) {
 			t.Errorf("%.40q: got %v, %v, want ErrBody", body, got, err)
 		}

@@ -11,7 +11,8 @@ type Adapter struct {
 
 // NewAdapter puts a's values on the tape.
 func (t *Tape) NewAdapter(a *model.Adapter) *Adapter {
-	return &Adapter{ReLU: a.Activation == model.ReLU, Bottleneck: a.Bottleneck, Down: t.News(Wide(a.Down)), Up: t.News(Wide(a.Up)),
+	return &Adapter{ReLU: a.Activation == model.ReLU, Bottleneck: a.Bottleneck, Down: t.News(Wide(a.Down)),
+		Up:       t.News(Wide(a.Up)),
 		DownBias: t.News(Wide(a.DownBias)), UpBias: t.News(Wide(a.UpBias)), Norm: t.News(Wide(a.Norm))}
 }
 

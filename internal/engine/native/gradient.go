@@ -11,7 +11,8 @@ import (
 
 // Gradient takes each row through the last block and back, side by side, and adds up what the
 // rows of an adapter found in the order of the rows. The stems are frozen: nothing goes further.
-func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter, loss engine.Loss) ([]*model.Adapter, error) {
+func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter,
+	loss engine.Loss) ([]*model.Adapter, error) {
 	widest, err := n.check(r, adapters)
 	if err != nil {
 		return nil, err
@@ -51,12 +52,14 @@ func (n *native) check(r engine.Rows, adapters []*model.Adapter) (widest int, er
 			continue
 		}
 		if a.Blocks > n.Trains() {
-			return 0, fmt.Errorf("%w: adapter %d has %d blocks, the native engine trains the last one", engine.ErrUntrainable, i, a.Blocks)
+			return 0, fmt.Errorf("%w: adapter %d has %d blocks, the native engine trains the last one",
+				engine.ErrUntrainable, i, a.Blocks)
 		}
 		fits := func(x []float32, n int) bool { return x == nil || len(x) == n }
 		if a.Blocks != 1 || a.Bottleneck < 1 || len(a.Down) != d*a.Bottleneck || len(a.Up) != len(a.Down) ||
 			!fits(a.DownBias, a.Bottleneck) || !fits(a.UpBias, d) || !fits(a.Norm, 2*a.Bottleneck) {
-			return 0, fmt.Errorf("native: adapter %d of %d blocks, b=%d, does not fit %d values", i, a.Blocks, a.Bottleneck, d)
+			return 0, fmt.Errorf("native: adapter %d of %d blocks, b=%d, does not fit %d values", i, a.Blocks,
+				a.Bottleneck, d)
 		}
 		widest = max(widest, a.Bottleneck)
 	}
@@ -82,7 +85,8 @@ func transposed(a *model.Adapter) []float32 {
 }
 
 // row is the gradient of one row's loss by its adapter; nil for a bare row.
-func (n *native) row(block *last, i int, stem []float32, a *model.Adapter, upT []float32, loss engine.Loss) *model.Adapter {
+func (n *native) row(block *last, i int, stem []float32, a *model.Adapter, upT []float32,
+	loss engine.Loss) *model.Adapter {
 	s, _ := n.scratch.Get().(*scratch)
 	if s == nil {
 		s = new(scratch)
@@ -106,11 +110,13 @@ func (n *native) row(block *last, i int, stem []float32, a *model.Adapter, upT [
 
 // alike says whether two adapters of one block have the same parts.
 func alike(a, b *model.Adapter) bool {
-	return len(a.Down) == len(b.Down) && len(a.DownBias) == len(b.DownBias) && len(a.UpBias) == len(b.UpBias) && len(a.Norm) == len(b.Norm)
+	return len(a.Down) == len(b.Down) && len(a.DownBias) == len(b.DownBias) && len(a.UpBias) == len(b.UpBias) &&
+		len(a.Norm) == len(b.Norm)
 }
 
 // sum adds up the rows of each adapter; one without rows has zeros.
-func (n *native) sum(ctx context.Context, parts []*model.Adapter, owner []int, adapters []*model.Adapter) ([]*model.Adapter, error) {
+func (n *native) sum(ctx context.Context, parts []*model.Adapter, owner []int,
+	adapters []*model.Adapter) ([]*model.Adapter, error) {
 	rows := make([][]*model.Adapter, len(adapters))
 	for i, o := range owner {
 		rows[o] = append(rows[o], parts[i])

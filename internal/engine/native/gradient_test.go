@@ -43,7 +43,8 @@ func normal(rng *rand.Rand, n int, mean, sigma float64) []float32 {
 
 // adapter is one of b units, of a size that moves the states.
 func (k kind) adapter(rng *rand.Rand, d, b int) *model.Adapter {
-	a := &model.Adapter{Blocks: 1, Bottleneck: b, Activation: k.act, Down: normal(rng, d*b, 0, 0.1), Up: normal(rng, d*b, 0, 0.1)}
+	a := &model.Adapter{Blocks: 1, Bottleneck: b, Activation: k.act, Down: normal(rng, d*b, 0, 0.1),
+		Up: normal(rng, d*b, 0, 0.1)}
 	if k.down {
 		a.DownBias = normal(rng, b, 0, 0.5)
 	}
@@ -77,7 +78,8 @@ func toTarget(row int, x, dx []float32) {
 }
 
 // reference is the gradient by every adapter's parts in float64, and each row's embedding.
-func reference(enc *model.Encoder, r engine.Rows, adapters []*model.Adapter) (parts []map[string][]float64, xs [][]float64) {
+func reference(enc *model.Encoder, r engine.Rows, adapters []*model.Adapter) (parts []map[string][]float64,
+	xs [][]float64) {
 	for range adapters {
 		parts = append(parts, map[string][]float64{})
 	}
@@ -143,17 +145,20 @@ func TestGradient(t *testing.T) {
 					}
 				}
 				for i, g := range got {
-					parts := map[string][]float32{"Down": g.Down, "Up": g.Up, "DownBias": g.DownBias, "UpBias": g.UpBias, "Norm": g.Norm}
+					parts := map[string][]float32{"Down": g.Down, "Up": g.Up, "DownBias": g.DownBias,
+						"UpBias": g.UpBias, "Norm": g.Norm}
 					for name, part := range parts {
 						if len(part) != len(want[i][name]) {
-							t.Fatalf("%v, %s: %s has %d values, want %d", how, k.name, name, len(part), len(want[i][name]))
+							t.Fatalf("%v, %s: %s has %d values, want %d", how, k.name, name, len(part),
+								len(want[i][name]))
 						}
 						if len(part) == 0 {
 							continue
 						}
 						d := distance(part, want[i][name])
 						if worst = max(worst, d); !(d <= most) {
-							t.Errorf("%v, %s, %d adapters: the gradient by %s of adapter %d is %.2g off", how, k.name, len(adapters), name, i, d)
+							t.Errorf("%v, %s, %d adapters: the gradient by %s of adapter %d is %.2g off", how, k.name,
+								len(adapters), name, i, d)
 						}
 					}
 				}
@@ -185,7 +190,9 @@ func TestGradientSameBits(t *testing.T) {
 			}
 			for i, g := range got {
 				w := first[i]
-				if !slices.Equal(g.Down, w.Down) || !slices.Equal(g.Up, w.Up) || !slices.Equal(g.DownBias, w.DownBias) || !slices.Equal(g.UpBias, w.UpBias) || !slices.Equal(g.Norm, w.Norm) {
+				if !slices.Equal(g.Down, w.Down) || !slices.Equal(g.Up, w.Up) ||
+					!slices.Equal(g.DownBias, w.DownBias) || !slices.Equal(g.UpBias, w.UpBias) ||
+					!slices.Equal(g.Norm, w.Norm) {
 					t.Fatalf("%d threads: adapter %d has another gradient than on one", threads, i)
 				}
 			}
@@ -222,7 +229,8 @@ func TestGradientOwners(t *testing.T) {
 	if !slices.Equal(calls, []int{1, 1, 1}) {
 		t.Errorf("got losses of rows %v times, want once each", calls)
 	}
-	if slices.ContainsFunc(got[1].Down, func(x float32) bool { return x != 0 }) || len(got[1].Norm) != len(b.Norm) || got[2] != nil {
+	if slices.ContainsFunc(got[1].Down, func(x float32) bool { return x != 0 }) || len(got[1].Norm) != len(b.Norm) ||
+		got[2] != nil {
 		t.Error("an adapter without rows has a gradient, or a bare one")
 	}
 }
@@ -250,7 +258,8 @@ func TestGradientRefuses(t *testing.T) {
 	}
 	r, a := lesson(rng, enc, []int{0}), k.adapter(rng, enc.Hidden(), 8)
 	a.Blocks = 2
-	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); !errors.Is(err, engine.ErrUntrainable) {
+	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); !errors.Is(err,
+		engine.ErrUntrainable) {
 		t.Errorf("two blocks: got %v, want ErrUntrainable", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -51,14 +51,16 @@ func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int) ([
 	return stems, nil
 }
 
-func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error {
+func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int,
+	states []float32) error {
 	d := n.enc.Hidden()
 	owner, err := owners(r, adapters)
 	if err != nil {
 		return err
 	}
 	if len(x) != len(r.Texts)*d || len(states) != len(taps)*len(x) {
-		return fmt.Errorf("native: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps), len(r.Texts))
+		return fmt.Errorf("native: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps),
+			len(r.Texts))
 	}
 	var stems [][]float32
 	if r.Stems != nil && len(taps) == 0 {

@@ -55,7 +55,8 @@ func TestEmbed(t *testing.T) {
 			t.Fatalf("%d threads: other stems than the encoder's (%v)", threads, err)
 		}
 		x, states := make([]float32, n*d), make([]float32, 2*n*d)
-		if err := e.Embed(ctx, r, adapters, x, taps, states); err != nil || !slices.Equal(x, wantX) || !slices.Equal(states, wantStates) {
+		if err := e.Embed(ctx, r, adapters, x, taps, states); err != nil || !slices.Equal(x, wantX) ||
+			!slices.Equal(states, wantStates) {
 			t.Fatalf("%d threads: other embeddings or states than the encoder's (%v)", threads, err)
 		}
 		upper := r
@@ -83,7 +84,8 @@ func TestEmbedOwners(t *testing.T) {
 		if err := enc.Embed(texts, owner, adapters, want, nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := New(enc).Embed(ctx, engine.Rows{Texts: texts}, adapters, got, nil, nil); err != nil || !slices.Equal(got, want) {
+		if err := New(enc).Embed(ctx, engine.Rows{Texts: texts}, adapters, got, nil, nil); err != nil ||
+			!slices.Equal(got, want) {
 			t.Errorf("%s: other embeddings than the encoder's (%v)", name, err)
 		}
 	}

@@ -15,8 +15,8 @@ type adapter struct {
 	leaves [][parts]libtorch.Tensor // under training, each block's parts as the batch takes them
 }
 
-// newAdapter copies the adapters of a batch's rows to the device: as[owner[i]] is that of row i, nil one that
-// changes nothing.
+// newAdapter copies the adapters of a batch's rows to the device: as[owner[i]] is that of row i,
+// nil one that changes nothing.
 func newAdapter(s *libtorch.Scope, l layout, as []*model.Adapter, owner []int) *adapter {
 	n := int64(l.n())
 	a := &adapter{layout: l, values: s.FillFloat32s(func(values []float32) {
@@ -61,9 +61,11 @@ func (a *adapter) rows(s *libtorch.Scope, block, part int) libtorch.Tensor {
 	return t
 }
 
-// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own, outer: Pfeiffer's place. l counts the
-// adapter's blocks; below 0 there is none, and without an adapter it is LN(r).
-func (a *adapter) apply(s *libtorch.Scope, l int, r libtorch.Tensor, outer func(libtorch.Tensor) libtorch.Tensor) libtorch.Tensor {
+// apply is y = LN(B̂·act(LN_b(Â·h)) + r) with h = LN(r), where r = f + a and LN is the block's own,
+// outer: Pfeiffer's place. l counts the adapter's blocks; below 0 there is none, and without an
+// adapter it is LN(r).
+func (a *adapter) apply(s *libtorch.Scope, l int, r libtorch.Tensor,
+	outer func(libtorch.Tensor) libtorch.Tensor) libtorch.Tensor {
 	h := outer(r) // [B,T,d]
 	if a == nil || l < 0 {
 		return h

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// BenchmarkGradient is a step of training adapters in all blocks of MiniLM-L6, by a profile and by eight at once.
+// BenchmarkGradient is a step of training adapters in all blocks of MiniLM-L6, by a profile and by
+// eight at once.
 func BenchmarkGradient(b *testing.B) {
 	enc := minilm(b)
 	texts := goldenTexts(golden.Open(b, "forward.safetensors"))

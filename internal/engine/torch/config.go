@@ -23,7 +23,8 @@ import (
 )
 
 var (
-	// ErrNotBuilt is returned by Open in a program that was built without -tags torch or without cgo.
+	// ErrNotBuilt is returned by Open in a program that was built without -tags torch or without
+	// cgo.
 	ErrNotBuilt = errors.New("torch: not in this program: build with -tags torch")
 	// ErrClosed is returned by an engine after Close.
 	ErrClosed = errors.New("torch: engine closed")
@@ -37,12 +38,12 @@ type Config struct {
 	Logger  *slog.Logger // default: silence
 }
 
-// What decides between CPU and GPU, and how much a GPU takes at once. None of these numbers has been
-// measured: there was no card. scripts/gpukit.sh measures what they should be (docs/gpu.md).
+// What decides between CPU and GPU, and how much a GPU takes at once. None of these numbers has
+// been measured: there was no card. scripts/gpukit.sh measures what they should be (docs/gpu.md).
 const (
 	// CUDAFromRows is the number of texts from which Embed on a GPU leaves the CPU.
 	CUDAFromRows = 16
-	// CUDAPassTokens are the tokens, with padding, of one pass through the encoder on a GPU. MiniLM-L6
-	// takes about 15 KB of the card's memory for each.
+	// CUDAPassTokens are the tokens, with padding, of one pass through the encoder on a GPU.
+	// MiniLM-L6 takes about 15 KB of the card's memory for each.
 	CUDAPassTokens = 1 << 16
 )

@@ -13,7 +13,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-func mustEmbed(t *testing.T, e engine.Engine, d int, r engine.Rows, as []*model.Adapter, taps []int) (x, states []float32) {
+func mustEmbed(t *testing.T, e engine.Engine, d int, r engine.Rows, as []*model.Adapter, taps []int) (x,
+	states []float32) {
 	t.Helper()
 	x = make([]float32, len(r.Texts)*d)
 	states = make([]float32, len(taps)*len(x))
@@ -23,12 +24,14 @@ func mustEmbed(t *testing.T, e engine.Engine, d int, r engine.Rows, as []*model.
 	return x, states
 }
 
-// TestEmbedAgainstGo compares libtorch's pass with the naive one: every pooling, padding, pairs, adapters of several kinds beside bare rows in one call, taps.
+// TestEmbedAgainstGo compares libtorch's pass with the naive one: every pooling, padding, pairs,
+// adapters of several kinds beside bare rows in one call, taps.
 func TestEmbedAgainstGo(t *testing.T) {
 	for _, m := range tinies {
 		enc := m.open(t)
 		ref, e := newNaive(t, enc), open(t, enc, true)
-		as := []*model.Adapter{kinds[0].adapter(1, m.L, m.d, 3), nil, kinds[2].adapter(2, m.L-1, m.d, 5), kinds[1].adapter(3, m.L, m.d, 3), kinds[0].adapter(4, m.L, m.d, 3)}
+		as := []*model.Adapter{kinds[0].adapter(1, m.L, m.d, 3), nil, kinds[2].adapter(2, m.L-1, m.d, 5),
+			kinds[1].adapter(3, m.L, m.d, 3), kinds[0].adapter(4, m.L, m.d, 3)}
 		for _, owner := range [][]int{nil, {0, 1, 2, 3, 4}, {4, 4, 0, 4, 0}} {
 			adapters := as
 			for _, bare := range []bool{false, true} {
@@ -55,7 +58,8 @@ func TestEmbedAgainstGo(t *testing.T) {
 					name := fmt.Sprintf("%+v, owners %v, text %d", m, owner, i)
 					near(t, name, x[i*m.d:(i+1)*m.d], ref.pool(all[m.L], m.pooling))
 					for k, l := range taps {
-						near(t, fmt.Sprintf("%s, tap %d", name, l), states[(i*len(taps)+k)*m.d:(i*len(taps)+k+1)*m.d], ref.pool(all[l], model.PoolMean))
+						near(t, fmt.Sprintf("%s, tap %d", name, l), states[(i*len(taps)+k)*m.d:(i*len(taps)+k+1)*m.d],
+							ref.pool(all[l], model.PoolMean))
 					}
 				}
 			}
@@ -83,7 +87,8 @@ func TestEmbedGolden(t *testing.T) {
 	}
 }
 
-// TestEmbedAsNative: libtorch's pass over the real weights is the native engine's but for rounding, out of texts and out of stems, in one pass and in many.
+// TestEmbedAsNative: libtorch's pass over the real weights is the native engine's but for rounding,
+// out of texts and out of stems, in one pass and in many.
 func TestEmbedAsNative(t *testing.T) {
 	enc := minilm(t)
 	d, L := enc.Hidden(), enc.Blocks()
@@ -92,7 +97,8 @@ func TestEmbedAsNative(t *testing.T) {
 	for range 3 {
 		texts = append(texts, goldenTexts(golden.Open(t, "forward.safetensors"))...)
 	}
-	as := []*model.Adapter{kinds[0].adapter(1, 2, d, 8), nil, kinds[1].adapter(2, 1, d, 16), kinds[0].adapter(3, 2, d, 8)}
+	as := []*model.Adapter{kinds[0].adapter(1, 2, d, 8), nil, kinds[1].adapter(2, 1, d, 16),
+		kinds[0].adapter(3, 2, d, 8)}
 	r := engine.Rows{Texts: texts, From: L - 2}
 	for i := range texts {
 		r.Owner = append(r.Owner, i%len(as))
@@ -146,7 +152,8 @@ func TestPasses(t *testing.T) {
 		texts[i].IDs = make([]int32, 1+i*7%23)
 	}
 	rows := every(len(texts))[3:]
-	for name, dealt := range map[string][][]int{"cut": cut(byLength(texts, rows), texts, 40), "shards": shards(texts, rows), "tiny": cut(byLength(texts, rows), texts, 1)} {
+	for name, dealt := range map[string][][]int{"cut": cut(byLength(texts, rows), texts, 40),
+		"shards": shards(texts, rows), "tiny": cut(byLength(texts, rows), texts, 1)} {
 		met, last := map[int]bool{}, 1<<30
 		for _, part := range dealt {
 			if n := len(part) * len(texts[part[0]].IDs); len(part) > 1 && n > shardTokens || name == "cut" && n > 40 {

@@ -7,8 +7,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// encoder is a frozen BERT on an engine's device. What goes into it was checked before: libtorch does
-// not survive a bad token id on a GPU.
+// encoder is a frozen BERT on an engine's device. What goes into it was checked before: libtorch
+// does not survive a bad token id on a GPU.
 type encoder struct {
 	embed   embeddings
 	blocks  []block
@@ -97,8 +97,8 @@ func (e *encoder) stem(s *libtorch.Scope, b *batch, from int) libtorch.Tensor {
 	return s.Block(func() libtorch.Tensor { return e.blocks[from].residual(s, x, mask, b) })
 }
 
-// upper is the rest out of a stem, which it leaves as it is: block from's adapter, the blocks above,
-// the pooling, [B,d].
+// upper is the rest out of a stem, which it leaves as it is: block from's adapter, the blocks
+// above, the pooling, [B,d].
 func (e *encoder) upper(s *libtorch.Scope, stem libtorch.Tensor, b *batch, from int, a *adapter) libtorch.Tensor {
 	mask := b.mask(s, e.heads)
 	x := e.adapt(s, from, stem, a)

@@ -36,7 +36,8 @@ func Open(enc *model.Encoder, c Config) (engine.Engine, error) {
 	if c.Device == "" {
 		c.Device = string(libtorch.Auto)
 	}
-	lt, err := libtorch.Open(libtorch.Config{Device: libtorch.Device(c.Device), Workers: c.Workers, Threads: c.Threads, Logger: c.Logger})
+	lt, err := libtorch.Open(libtorch.Config{Device: libtorch.Device(c.Device), Workers: c.Workers,
+		Threads: c.Threads, Logger: c.Logger})
 	if errors.Is(err, libtorch.ErrNoCUDA) {
 		return nil, fmt.Errorf("%w: libtorch sees none", engine.ErrNoCUDA)
 	}
@@ -63,8 +64,8 @@ func (t *torch) Name() string   { return "torch" }
 func (t *torch) Device() string { return string(t.libtorch.Device()) }
 func (t *torch) Trains() int    { return t.enc.Blocks() }
 
-// Close waits for libtorch's calls that run and frees the weights. It leaves the encoder open and is
-// idempotent.
+// Close waits for libtorch's calls that run and frees the weights. It leaves the encoder open and
+// is idempotent.
 func (t *torch) Close() error {
 	if t.closed.Swap(true) {
 		return nil
@@ -102,7 +103,8 @@ func (t *torch) Stems(ctx context.Context, texts []model.Encoding, from int) ([]
 	return stems, nil
 }
 
-func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error {
+func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int,
+	states []float32) error {
 	if t.closed.Load() {
 		return ErrClosed
 	}
@@ -111,7 +113,8 @@ func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adap
 	}
 	d := t.enc.Hidden()
 	if len(x) != len(r.Texts)*d || len(states) != len(taps)*len(x) {
-		return fmt.Errorf("torch: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps), len(r.Texts))
+		return fmt.Errorf("torch: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps),
+			len(r.Texts))
 	}
 	for i, l := range taps {
 		if l < 0 || l > t.enc.Blocks() || i > 0 && l <= taps[i-1] {
@@ -139,7 +142,8 @@ func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adap
 }
 
 // embed is one pass: out of the stems where all rows have one and nothing below is asked for.
-func (t *torch) embed(s *libtorch.Scope, r engine.Rows, rows []int, b *batch, a *adapter, taps []int) (pooled, states libtorch.Tensor) {
+func (t *torch) embed(s *libtorch.Scope, r engine.Rows, rows []int, b *batch, a *adapter, taps []int) (pooled,
+	states libtorch.Tensor) {
 	if len(r.Stems) > 0 && len(taps) == 0 {
 		if stems := pick(r.Stems, rows); !missing(stems) {
 			return t.graph.upper(s, b.join(s, stems, t.enc.Hidden()), b, r.From, a), states
@@ -148,9 +152,10 @@ func (t *torch) embed(s *libtorch.Scope, r engine.Rows, rows []int, b *batch, a 
 	return t.graph.forward(s, b, a, taps)
 }
 
-// passes calls f for parts of some of the texts, longest together so that little is padding. After an
-// error, or when ctx has ended, it starts no other.
-func (t *torch) passes(ctx context.Context, texts []model.Encoding, rows []int, f func(s *libtorch.Scope, rows []int, b *batch) error) error {
+// passes calls f for parts of some of the texts, longest together so that little is padding. After
+// an error, or when ctx has ended, it starts no other.
+func (t *torch) passes(ctx context.Context, texts []model.Encoding, rows []int,
+	f func(s *libtorch.Scope, rows []int, b *batch) error) error {
 	for _, part := range cut(byLength(texts, rows), texts, CUDAPassTokens) {
 		err := t.libtorch.Do(ctx, func(s *libtorch.Scope) error { return f(s, part, newBatch(pick(texts, part))) })
 		if err != nil {

@@ -21,8 +21,9 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// open opens an engine on the device that XPEFT_TEST_DEVICE names (default cpu; a test is skipped where cuda is asked for and there is
-// none). card makes libtorch compute everything, as it does on a GPU. When the test ends it closes the engine and fails if a handle is left.
+// open opens an engine on the device that XPEFT_TEST_DEVICE names (default cpu; a test is skipped
+// where cuda is asked for and there is none). card makes libtorch compute everything, as it does on
+// a GPU. When the test ends it closes the engine and fails if a handle is left.
 func open(t testing.TB, enc *model.Encoder, card bool) *torch {
 	t.Helper()
 	device := os.Getenv("XPEFT_TEST_DEVICE")
@@ -104,7 +105,8 @@ func TestOpen(t *testing.T) {
 			want = "cpu"
 		}
 		if e.Name() != "torch" || e.Device() != want || e.Trains() != enc.Blocks() {
-			t.Errorf("%q: got %s on %s that trains %d blocks, want torch on %s, %d", device, e.Name(), e.Device(), e.Trains(), want, enc.Blocks())
+			t.Errorf("%q: got %s on %s that trains %d blocks, want torch on %s, %d", device, e.Name(), e.Device(),
+				e.Trains(), want, enc.Blocks())
 		}
 		if said := strings.Contains(log.String(), "no CUDA device"); said != (device != "cpu" && want == "cpu") {
 			t.Errorf("%q: got the log %q", device, log.String())
@@ -159,10 +161,12 @@ func TestContext(t *testing.T) {
 		t.Errorf("Stems: got %v", err)
 	}
 	x := make([]float32, len(tinyTexts)*enc.Hidden())
-	if err := e.Embed(ctx, engine.Rows{Texts: tinyTexts}, nil, x, nil, nil); !errors.Is(err, context.Canceled) || slices.Max(x) != 0 {
+	if err := e.Embed(ctx, engine.Rows{Texts: tinyTexts}, nil, x, nil, nil); !errors.Is(err, context.Canceled) ||
+		slices.Max(x) != 0 {
 		t.Errorf("Embed: got %v and values up to %g", err, slices.Max(x))
 	}
-	if _, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, never); !errors.Is(err, context.Canceled) {
+	if _, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts},
+		[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("Gradient: got %v", err)
 	}
 }
@@ -178,12 +182,13 @@ func TestContextBetweenShards(t *testing.T) {
 	}
 	var mu sync.Mutex
 	asked := 0
-	_, err := e.Gradient(ctx, engine.Rows{Texts: texts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, func(int, []float32, []float32) {
-		cancel()
-		mu.Lock()
-		defer mu.Unlock()
-		asked++
-	})
+	_, err := e.Gradient(ctx, engine.Rows{Texts: texts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)},
+		func(int, []float32, []float32) {
+			cancel()
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+		})
 	if !errors.Is(err, context.Canceled) || asked == len(texts) {
 		t.Errorf("got %v after %d of %d rows, want it to stop", err, asked, len(texts))
 	}
@@ -200,10 +205,19 @@ func TestRefused(t *testing.T) {
 		spoil  func(*model.Adapter)
 		target error
 	}{
-		"id":               {rows: func(r *engine.Rows) { r.Texts[1] = model.Encoding{IDs: []int32{40}, TypeIDs: []int32{0}} }},
-		"type":             {rows: func(r *engine.Rows) { r.Texts[1] = model.Encoding{IDs: []int32{4}, TypeIDs: []int32{2}} }},
-		"no tokens":        {rows: func(r *engine.Rows) { r.Texts[1] = model.Encoding{} }},
-		"too many tokens":  {rows: func(r *engine.Rows) { r.Texts[1] = model.Encoding{IDs: make([]int32, 17), TypeIDs: make([]int32, 17)} }},
+		"id": {rows: func(r *engine.Rows) {
+			r.Texts[1] = model.Encoding{IDs: []int32{40},
+				TypeIDs: []int32{0}}
+		}},
+		"type": {rows: func(r *engine.Rows) {
+			r.Texts[1] = model.Encoding{IDs: []int32{4},
+				TypeIDs: []int32{2}}
+		}},
+		"no tokens": {rows: func(r *engine.Rows) { r.Texts[1] = model.Encoding{} }},
+		"too many tokens": {rows: func(r *engine.Rows) {
+			r.Texts[1] = model.Encoding{IDs: make([]int32, 17),
+				TypeIDs: make([]int32, 17)}
+		}},
 		"owner":            {rows: func(r *engine.Rows) { r.Owner = []int{0, 0, 1, 0, 0} }},
 		"owner below 0":    {rows: func(r *engine.Rows) { r.Owner = []int{0, 0, -1, 0, 0} }},
 		"an owner missing": {rows: func(r *engine.Rows) { r.Owner = []int{0, 0} }},
@@ -211,14 +225,19 @@ func TestRefused(t *testing.T) {
 		"block below 0":    {rows: func(r *engine.Rows) { r.From = -1 }},
 		"above its blocks": {rows: func(r *engine.Rows) { r.From = 1 }},
 		"a stem missing":   {rows: func(r *engine.Rows) { r.Stems = make([][]float32, 3) }},
-		"a short stem":     {rows: func(r *engine.Rows) { r.Stems = make([][]float32, 5); r.Stems[2] = make([]float32, d) }},
-		"many blocks":      {spoil: func(a *model.Adapter) { *a = *kinds[2].adapter(1, 4, d, 3) }, target: engine.ErrUntrainable},
-		"no blocks":        {spoil: func(a *model.Adapter) { a.Blocks = 0 }},
-		"bottleneck":       {spoil: func(a *model.Adapter) { a.Bottleneck = 4 }},
-		"down":             {spoil: func(a *model.Adapter) { a.Down = a.Down[1:] }},
-		"no up":            {spoil: func(a *model.Adapter) { a.Up = nil }},
-		"bias":             {spoil: func(a *model.Adapter) { a.DownBias = a.DownBias[1:] }},
-		"norm":             {spoil: func(a *model.Adapter) { a.Norm = a.Norm[:3] }},
+		"a short stem": {rows: func(r *engine.Rows) {
+			r.Stems = make([][]float32, 5)
+			r.Stems[2] = make([]float32,
+				d)
+		}},
+		"many blocks": {spoil: func(a *model.Adapter) { *a = *kinds[2].adapter(1, 4, d, 3) },
+			target: engine.ErrUntrainable},
+		"no blocks":  {spoil: func(a *model.Adapter) { a.Blocks = 0 }},
+		"bottleneck": {spoil: func(a *model.Adapter) { a.Bottleneck = 4 }},
+		"down":       {spoil: func(a *model.Adapter) { a.Down = a.Down[1:] }},
+		"no up":      {spoil: func(a *model.Adapter) { a.Up = nil }},
+		"bias":       {spoil: func(a *model.Adapter) { a.DownBias = a.DownBias[1:] }},
+		"norm":       {spoil: func(a *model.Adapter) { a.Norm = a.Norm[:3] }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, as := engine.Rows{Texts: slices.Clone(tinyTexts)}, good()
@@ -239,10 +258,12 @@ func TestRefused(t *testing.T) {
 	}
 	r := engine.Rows{Texts: tinyTexts}
 	for name, err := range map[string]error{
-		"values":      e.Embed(ctx, r, nil, make([]float32, 3), nil, nil),
-		"states":      e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{1}, nil),
-		"a tap":       e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{4}, make([]float32, len(tinyTexts)*d)),
-		"taps' order": e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{2, 1}, make([]float32, 2*len(tinyTexts)*d)),
+		"values": e.Embed(ctx, r, nil, make([]float32, 3), nil, nil),
+		"states": e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{1}, nil),
+		"a tap": e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{4},
+			make([]float32, len(tinyTexts)*d)),
+		"taps' order": e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*d), []int{2, 1},
+			make([]float32, 2*len(tinyTexts)*d)),
 	} {
 		if err == nil {
 			t.Errorf("%s: got no error", name)
@@ -253,7 +274,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLossPanics: a panic of the caller's own loss surfaces in the caller's goroutine, and the engine goes on.
+// TestLossPanics: a panic of the caller's own loss surfaces in the caller's goroutine, and the
+// engine goes on.
 func TestLossPanics(t *testing.T) {
 	enc := tinies[0].open(t)
 	e := open(t, enc, false)

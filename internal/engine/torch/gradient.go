@@ -11,11 +11,13 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// cudaStepTokens are the tokens, with padding, of one step of training on a GPU: 180 KB each, as every state is kept. Not measured, as those of config.go.
+// cudaStepTokens are the tokens, with padding, of one step of training on a GPU: 180 KB each, as
+// every state is kept. Not measured, as those of config.go.
 const cudaStepTokens = 1 << 14
 
 // Gradient is the native engine's on a CPU, unless an adapter reaches below the last block.
-func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter, loss engine.Loss) ([]*model.Adapter, error) {
+func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter,
+	loss engine.Loss) ([]*model.Adapter, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -26,7 +28,8 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 		}
 	}
 	if deepest > t.Trains() {
-		return nil, fmt.Errorf("%w: an adapter of %d blocks, the encoder has %d", engine.ErrUntrainable, deepest, t.Trains())
+		return nil, fmt.Errorf("%w: an adapter of %d blocks, the encoder has %d", engine.ErrUntrainable, deepest,
+			t.Trains())
 	}
 	if !t.card && deepest <= t.native.Trains() && r.From == t.enc.Blocks()-1 {
 		return t.native.Gradient(ctx, r, adapters, loss)

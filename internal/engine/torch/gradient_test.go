@@ -16,8 +16,9 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// TestGradient compares every part's gradient with the float64 reference: all kinds of adapters, in all blocks and in the last ones, several
-// owners, one of whom has no row and one no adapter; on the CPU, and with libtorch alone.
+// TestGradient compares every part's gradient with the float64 reference: all kinds of adapters, in
+// all blocks and in the last ones, several owners, one of whom has no row and one no adapter; on
+// the CPU, and with libtorch alone.
 func TestGradient(t *testing.T) {
 	for _, m := range tinies {
 		enc := m.open(t)
@@ -43,7 +44,8 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-func compareGradient(t *testing.T, name string, e *torch, r engine.Rows, as []*model.Adapter, want [][parts][]float64) (worst float64) {
+func compareGradient(t *testing.T, name string, e *torch, r engine.Rows, as []*model.Adapter,
+	want [][parts][]float64) (worst float64) {
 	t.Helper()
 	most := 1e-5
 	if e.Device() == "cuda" { // sums in another order
@@ -88,8 +90,8 @@ func compareGradient(t *testing.T, name string, e *torch, r engine.Rows, as []*m
 	return worst
 }
 
-// TestGradientGolden holds adapters in all blocks of the real weights against PyTorch: what their fold's gradient makes of the mask logits and of
-// LN_b's affine.
+// TestGradientGolden holds adapters in all blocks of the real weights against PyTorch: what their
+// fold's gradient makes of the mask logits and of LN_b's affine.
 func TestGradientGolden(t *testing.T) {
 	f := golden.Open(t, "xpeft.safetensors")
 	enc := minilm(t)
@@ -118,7 +120,8 @@ func TestGradientGolden(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"soft", "hard"} {
-		a := &model.Adapter{Blocks: L, Bottleneck: b, Down: f.Floats(name + "_fold_A"), Up: f.Floats(name + "_fold_B"), Norm: make([]float32, 2*L*b)}
+		a := &model.Adapter{Blocks: L, Bottleneck: b, Down: f.Floats(name + "_fold_A"),
+			Up: f.Floats(name + "_fold_B"), Norm: make([]float32, 2*L*b)}
 		for i := range a.Norm {
 			if i/b%2 == 0 {
 				a.Norm[i] = 1
@@ -134,13 +137,15 @@ func TestGradientGolden(t *testing.T) {
 		}
 		golden.Near(t, name+" norm_w", w, f.Floats(name+"_grad_norm_w"), 1e-6, 1e-3)
 		golden.Near(t, name+" norm_b", c, f.Floats(name+"_grad_norm_b"), 1e-6, 1e-3)
-		golden.Near(t, name+" logits_A", byLogits(f.Floats("logits_A"), f.Floats("bank_A"), got[0].Down, L), f.Floats(name+"_grad_logits_A"), 1e-6, 1e-3)
-		golden.Near(t, name+" logits_B", byLogits(f.Floats("logits_B"), f.Floats("bank_B"), got[0].Up, L), f.Floats(name+"_grad_logits_B"), 1e-6, 1e-3)
+		golden.Near(t, name+" logits_A", byLogits(f.Floats("logits_A"), f.Floats("bank_A"), got[0].Down, L),
+			f.Floats(name+"_grad_logits_A"), 1e-6, 1e-3)
+		golden.Near(t, name+" logits_B", byLogits(f.Floats("logits_B"), f.Floats("bank_B"), got[0].Up, L),
+			f.Floats(name+"_grad_logits_B"), 1e-6, 1e-3)
 	}
 }
 
-// byLogits is a fold's gradient [L,n] through the mask's softmax over N adapters of the bank [N,L,n] (of a hard mask too, by the
-// straight-through rule): [L,N].
+// byLogits is a fold's gradient [L,n] through the mask's softmax over N adapters of the bank
+// [N,L,n] (of a hard mask too, by the straight-through rule): [L,N].
 func byLogits(logits, bank, fold []float32, L int) []float32 {
 	N, n := len(logits)/L, len(fold)/L
 	out := make([]float32, L*N)
@@ -173,7 +178,8 @@ func TestLastBlock(t *testing.T) {
 		r.Owner = append(r.Owner, i%3)
 	}
 	for i, k := range kinds {
-		as := []*model.Adapter{k.adapter(uint64(i), 1, enc.Hidden(), 8), k.adapter(5, 1, enc.Hidden(), 8), k.adapter(6, 1, enc.Hidden(), 16)}
+		as := []*model.Adapter{k.adapter(uint64(i), 1, enc.Hidden(), 8), k.adapter(5, 1, enc.Hidden(), 8),
+			k.adapter(6, 1, enc.Hidden(), 16)}
 		want, err := open(t, enc, false).native.Gradient(ctx, r, as, toTarget)
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +195,8 @@ func TestLastBlock(t *testing.T) {
 			for o := range as {
 				for p, x := range partsOf(got[o]) {
 					if w := widened(partsOf(want[o])[p]); len(w) > 0 && !(distance(x, w) <= 1e-5) {
-						t.Errorf("%+v, libtorch %t: the gradient by part %d of adapter %d is %.2g off the native one", k, card, p, o, distance(x, w))
+						t.Errorf("%+v, libtorch %t: the gradient by part %d of adapter %d is %.2g off the native one",
+							k, card, p, o, distance(x, w))
 					}
 				}
 			}
@@ -226,7 +233,8 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
-// TestGivenStems: a gradient out of kept states is that of the texts, where some of them were not kept too.
+// TestGivenStems: a gradient out of kept states is that of the texts, where some of them were not
+// kept too.
 func TestGivenStems(t *testing.T) {
 	enc, ctx := tinies[0].open(t), context.Background()
 	e := open(t, enc, true)
@@ -264,7 +272,8 @@ func TestTrims(t *testing.T) {
 	}
 	step := func() {
 		t.Helper()
-		if _, err := e.Gradient(context.Background(), engine.Rows{Texts: tinyTexts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, toTarget); err != nil {
+		if _, err := e.Gradient(context.Background(), engine.Rows{Texts: tinyTexts},
+			[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, toTarget); err != nil {
 			t.Fatal(err)
 		}
 	}

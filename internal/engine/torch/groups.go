@@ -82,8 +82,8 @@ func (t *torch) checkRows(r engine.Rows, adapters int) error {
 	return nil
 }
 
-// own are the adapters of some of the group's rows, each once, in the order of the rows, and which of
-// them each row has.
+// own are the adapters of some of the group's rows, each once, in the order of the rows, and which
+// of them each row has.
 func (g *group) own(rows []int) (ids, owner []int) {
 	at := map[int]int{}
 	for _, row := range rows {

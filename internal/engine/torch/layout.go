@@ -41,7 +41,8 @@ func layoutOf(a *model.Adapter, blocks, d int) (layout, error) {
 		fits = fits && (i > up && x == nil || len(x) == a.Blocks*l.full(i))
 	}
 	if !fits {
-		return l, fmt.Errorf("torch: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values", a.Blocks, a.Bottleneck, blocks, d)
+		return l, fmt.Errorf("torch: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values",
+			a.Blocks, a.Bottleneck, blocks, d)
 	}
 	return l, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// loader turns a checkpoint's tensors into weights on the engine's device. On a CPU F32 weights are not copied: the
-// checkpoint must stay open. The first error sticks.
+// loader turns a checkpoint's tensors into weights on the engine's device. On a CPU F32 weights are
+// not copied: the checkpoint must stay open. The first error sticks.
 type loader struct {
 	scope      *libtorch.Scope
 	checkpoint *model.Checkpoint
@@ -70,7 +70,8 @@ func (w *loader) linear(name string) linear {
 
 func (w *loader) norm(name string) layerNorm {
 	c := w.checkpoint.Config
-	return layerNorm{w: w.tensor(name + ".weight"), b: w.tensor(name + ".bias"), n: int64(c.HiddenSize), eps: c.LayerNormEps}
+	return layerNorm{w: w.tensor(name + ".weight"), b: w.tensor(name + ".bias"), n: int64(c.HiddenSize),
+		eps: c.LayerNormEps}
 }
 
 // qkv joins query, key and value: the one place where F32 weights are copied on a CPU.
@@ -112,7 +113,8 @@ func (w *loader) load(name string) libtorch.Tensor {
 		w.err = err
 		return libtorch.Tensor{}
 	}
-	kind, ok := map[string]libtorch.DType{"F32": libtorch.Float32, "F16": libtorch.Float16, "BF16": libtorch.BFloat16}[t.DType]
+	kind, ok := map[string]libtorch.DType{"F32": libtorch.Float32, "F16": libtorch.Float16,
+		"BF16": libtorch.BFloat16}[t.DType]
 	if !ok {
 		w.err = fmt.Errorf("torch: tensor %s: dtype %s", name, t.DType)
 		return libtorch.Tensor{}

@@ -12,8 +12,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// naive is BERT in plain float64, one text at a time: slow, short, and independent of libtorch and of the
-// kernels.
+// naive is BERT in plain float64, one text at a time: slow, short, and independent of libtorch and
+// of the kernels.
 type naive struct {
 	enc     *model.Encoder
 	weights map[string][]float64
@@ -255,7 +255,8 @@ func toTarget(row int, x, dx []float32) {
 	}
 }
 
-// gradients are those of the rows' losses by every value of each adapter, by central differences: [adapter][part][values].
+// gradients are those of the rows' losses by every value of each adapter, by central differences:
+// [adapter][part][values].
 func (m *naive) gradients(r engine.Rows, as []*model.Adapter) (grads [][parts][]float64) {
 	for o, a := range as {
 		var texts []model.Encoding

@@ -66,8 +66,9 @@ func readPeople(t *testing.T, name string) (people []person, labels []string) {
 	return people, labels
 }
 
-// TestPeople: masks in the last block under a shared head, learned by each engine from the same texts of the same real people, answer as many of their other texts right.
-// XPEFT_LONG takes 40 people of a file, otherwise 2.
+// TestPeople: masks in the last block under a shared head, learned by each engine from the same
+// texts of the same real people, answer as many of their other texts right. XPEFT_LONG takes 40
+// people of a file, otherwise 2.
 func TestPeople(t *testing.T) {
 	n := 2
 	if os.Getenv("XPEFT_LONG") != "" {
@@ -78,7 +79,8 @@ func TestPeople(t *testing.T) {
 			people, labels := readPeople(t, name)
 			half := len(people) / 2
 			enc := minilm(t)
-			b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 256, Blocks: 1, Hidden: enc.Hidden(), Bottleneck: 24, NormB: true, Seed: 7,
+			b, err := bank.NewRandom(bank.Properties{Origin: bank.Random, N: 256, Blocks: 1, Hidden: enc.Hidden(),
+				Bottleneck: 24, NormB: true, Seed: 7,
 				SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 			if err != nil {
 				t.Fatal(err)
@@ -111,7 +113,8 @@ func TestPeople(t *testing.T) {
 			}
 			mean, half95 := interval(diffs)
 			of := float64(len(diffs))
-			t.Logf("%d people, %d texts: native %.4f, libtorch %.4f right; native is ahead by %.4f ± %.4f (95 %%); the same answer %d times", len(diffs), texts, right[0]/of, right[1]/of, mean, half95, same)
+			t.Logf("%d people, %d texts: native %.4f, libtorch %.4f right; native is ahead by %.4f ± %.4f (95 %%); "+
+				"the same answer %d times", len(diffs), texts, right[0]/of, right[1]/of, mean, half95, same)
 			if float64(same) < 0.97*float64(texts) {
 				t.Errorf("got the same answer to %d of %d texts, want 97 in 100", same, texts)
 			}

@@ -9,18 +9,21 @@ import (
 )
 
 const (
-	// shardTokens bounds the tokens of a shard of several rows, padding included. More would leave cores
-	// without work; less would cost, as small products are slow.
+	// shardTokens bounds the tokens of a shard of several rows, padding included. More would leave
+	// cores without work; less would cost, as small products are slow.
 	shardTokens = 256
-	// shardCost is what a shard costs beside its tokens, in tokens: small products are slower, and each operator has its price. Measured: a step of MiniLM takes
-	// 0.57 ms a token and 15 ms a shard.
+	// shardCost is what a shard costs beside its tokens, in tokens: small products are slower, and
+	// each operator has its price. Measured: a step of MiniLM takes 0.57 ms a token and 15 ms a
+	// shard.
 	shardCost = 26
-	// shardThreads is for how many threads shards are dealt. It is fixed, so that sums do not depend on the machine's.
+	// shardThreads is for how many threads shards are dealt. It is fixed, so that sums do not
+	// depend on the machine's.
 	shardThreads = 2
 )
 
-// shards deals rows, by their tokens, to parts that run side by side. Rows of like lengths go together, long ones first, so that little is
-// padding; of the limits to a part's tokens it takes the one with which all are done first. The same lengths give the same shards.
+// shards deals rows, by their tokens, to parts that run side by side. Rows of like lengths go
+// together, long ones first, so that little is padding; of the limits to a part's tokens it takes
+// the one with which all are done first. The same lengths give the same shards.
 func shards(texts []model.Encoding, rows []int) (best [][]int) {
 	order := byLength(texts, rows)
 	least, longest := 0, len(texts[order[0]].IDs)

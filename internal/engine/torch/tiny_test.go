@@ -32,8 +32,10 @@ var tinies = []tiny{
 
 func (m tiny) config() model.Config {
 	return model.Config{
-		ModelType: "bert", VocabSize: 40, HiddenSize: m.d, NumHiddenLayers: m.L, NumAttentionHeads: m.heads, IntermediateSize: 2*m.d + 3,
-		HiddenAct: m.act, MaxPositionEmbeddings: 16, TypeVocabSize: 2, LayerNormEps: 1e-12, PositionEmbeddingType: "absolute",
+		ModelType: "bert", VocabSize: 40, HiddenSize: m.d, NumHiddenLayers: m.L, NumAttentionHeads: m.heads,
+		IntermediateSize: 2*m.d + 3,
+		HiddenAct:        m.act, MaxPositionEmbeddings: 16, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PositionEmbeddingType: "absolute",
 	}
 }
 
@@ -41,7 +43,8 @@ func (m tiny) config() model.Config {
 func (m tiny) shapes() map[string][]int64 {
 	d, wide := int64(m.d), int64(2*m.d+3)
 	shapes := map[string][]int64{
-		"embeddings.word_embeddings.weight": {40, d}, "embeddings.position_embeddings.weight": {16, d}, "embeddings.token_type_embeddings.weight": {2, d},
+		"embeddings.word_embeddings.weight": {40, d}, "embeddings.position_embeddings.weight": {16, d},
+		"embeddings.token_type_embeddings.weight": {2, d},
 	}
 	linear := func(name string, out, in int64) {
 		shapes[name+".weight"], shapes[name+".bias"] = []int64{out, in}, []int64{out}
@@ -73,7 +76,8 @@ func (m tiny) open(t testing.TB) *model.Encoder {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "config.json"), config)
-	if mode := map[model.Pooling]string{model.PoolMean: "mean_tokens", model.PoolCLS: "cls_token"}[m.pooling]; mode != "" {
+	if mode := map[model.Pooling]string{model.PoolMean: "mean_tokens",
+		model.PoolCLS: "cls_token"}[m.pooling]; mode != "" {
 		if err := os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +157,8 @@ func (k kind) adapter(seed uint64, blocks, d, b int) *model.Adapter {
 		}
 		return x
 	}
-	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))), Up: values(blocks*d*b, 0, 0.2)}
+	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))),
+		Up: values(blocks*d*b, 0, 0.2)}
 	if k.relu {
 		a.Activation = model.ReLU
 	}

@@ -16,9 +16,9 @@ const (
 	trimLatest = time.Minute
 )
 
-// trimmer gives back what trainings took: tensors that they freed, which the C library would keep for
-// the next. Without it a server's memory grows with every training that is the largest so far on its
-// thread, for hours, to some 200 MiB more than it needs (docs/reliability.md).
+// trimmer gives back what trainings took: tensors that they freed, which the C library would keep
+// for the next. Without it a server's memory grows with every training that is the largest so far
+// on its thread, for hours, to some 200 MiB more than it needs (docs/reliability.md).
 type trimmer struct {
 	mu    sync.Mutex
 	timer *time.Timer // nil when there is nothing to give back

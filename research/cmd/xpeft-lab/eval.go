@@ -31,12 +31,16 @@ func (a *app) evalCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval DATA",
 		Short: "Measure how well new people are served, and compare with what else could serve them",
-		Long: `Read people's labelled texts as JSON lines, plain or gzipped, and compare ways of serving new ones. A split draws half of the people as new; the others
-make the shared head and the warm banks. A third of all are never new: settings are chosen on them alone, the same number for every mode. Three in ten of
-a new person's texts are the test. Each mode, split and seed is one file in the output folder: what is there is not repeated, so an evaluation can be
-cut off and go on, and several processes may share the work.`,
-		Example: "  xpeft-lab eval news.jsonl.gz --model all-MiniLM-L6-v2 --id author --label category --out out\n  xpeft-lab eval report out",
-		Args:    cobra.ExactArgs(1),
+		Long: `Read people's labelled texts as JSON lines, plain or gzipped, and compare ways of
+serving new ones. A split draws half of the people as new; the others make the shared
+head and the warm banks. A third of all are never new: settings are chosen on them
+alone, the same number for every mode. Three in ten of a new person's texts are the
+test. Each mode, split and seed is one file in the output folder: what is there is not
+repeated, so an evaluation can be cut off and go on, and several processes may share the
+work.`,
+		Example: "  xpeft-lab eval news.jsonl.gz --model all-MiniLM-L6-v2 --id author --label category --out out\n " +
+			" xpeft-lab eval report out",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.data = args[0]
 			return a.runs(func(ctx context.Context, _ []string) error { return a.evaluate(ctx, o) })(cmd, args)
@@ -49,7 +53,8 @@ cut off and go on, and several processes may share the work.`,
 	f.StringSliceVar(&o.modes, "modes", []string{"all"}, "modes to run; all: every one")
 	f.IntVar(&o.splits, "splits", 3, "divisions of the people")
 	f.IntVar(&o.seeds, "seeds", 3, "divisions of each person's texts")
-	f.IntSliceVar(&o.shots, "shots", nil, "most training texts of a new person, for learning curves; without it all there are")
+	f.IntSliceVar(&o.shots, "shots",
+		nil, "most training texts of a new person, for learning curves; without it all there are")
 	f.IntVar(&o.most, "most", 60, "texts kept of each person")
 	f.IntVar(&o.people, "people", 0, "most new people of a split; 0: all")
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")

@@ -41,9 +41,12 @@ func (a *app) evalPeopleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "people DATA",
 		Short: "Measure what the axes of a population are worth to new people",
-		Long: `Read people's labelled texts as eval does. In each split half of all people make a head and the axes on which they differ, and the others are new; then the
-other way round. Of each new person three in ten answers are kept back, or, with --new-texts, three in ten of all texts are nobody's training and are
-what everybody is tested on. Ranks and strengths are chosen inside the population. A person counts once: their value is the mean over the splits.`,
+		Long: `Read people's labelled texts as eval does. In each split half of all people make a head
+and the axes on which they differ, and the others are new; then the other way round. Of
+each new person three in ten answers are kept back, or, with --new-texts, three in ten
+of all texts are nobody's training and are what everybody is tested on. Ranks and
+strengths are chosen inside the population. A person counts once: their value is the
+mean over the splits.`,
 		Example: "  xpeft-lab eval people people.jsonl.gz --drop pass --splits 3 --asked --model all-MiniLM-L6-v2",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +59,8 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.StringVar(&o.cache, "cache", "", "file of the texts' features: written if it is not there, read if it is")
 	fieldFlags(cmd, &o.fields)
 	f.StringSliceVar(&o.drop, "drop", nil, "labels that are no answers")
-	f.IntSliceVar(&o.taps, "taps", nil, "blocks whose states are the features, 0 for the embeddings; without it those of the axes that are shipped")
+	f.IntSliceVar(&o.taps, "taps", nil,
+		"blocks whose states are the features, 0 for the embeddings; without it those of the axes that are shipped")
 	f.IntVar(&o.splits, "splits", 3, "divisions of the people")
 	f.IntVar(&o.first, "first", 0, "number of the first division, so that several runs share the work")
 	f.IntSliceVar(&o.shots, "shots", []int{1, 3, 10, 0}, "how many answers of a new person are learned from; 0 for all")
@@ -67,9 +71,13 @@ what everybody is tested on. Ranks and strengths are chosen inside the populatio
 	f.BoolVar(&o.newTexts, "new-texts", false, "test on texts that nobody's training has")
 	f.BoolVar(&o.asked, "asked", false, "choose which texts to ask about, too")
 	f.BoolVar(&o.brief, "brief", false, "measure the prior, a fitted bias and the code alone")
-	f.BoolVar(&o.adapter, "adapter", false, "train a single adapter and a head of each new person, too, which takes most of the time")
-	f.BoolVar(&o.more, "all-modes", false, "forced ranks and digits, straight-through masks and other people's codes, too")
-	f.StringVar(&o.places, "places", "", "file to write the new people's codes to, for plot, with their answers to three in ten of the texts, kept back; nothing is measured")
+	f.BoolVar(&o.adapter, "adapter", false,
+		"train a single adapter and a head of each new person, too, which takes most of the time")
+	f.BoolVar(&o.more, "all-modes", false,
+		"forced ranks and digits, straight-through masks and other people's codes, too")
+	f.StringVar(&o.places, "places",
+		"", "file to write the new people's codes to, for plot, with their answers to three in ten of the texts, "+
+			"kept back; nothing is measured")
 	f.BoolVar(&o.permuted, "permuted", false, "deal each text's labels anew among the population's people")
 	f.IntSliceVar(&o.only, "ranks", nil, "numbers of axes to try; without it 1, 2, 4 and 8")
 	f.IntVar(&o.setting.Rank, "rank", 0, "number of axes, with --head-l2 instead of a choice")

@@ -36,8 +36,9 @@ head and the axes that they share are trained. Then the folder answers what was 
 back in float32 and in each precision. A precision meets the rule if mean accuracy is
 within 0.3 points and log-loss within 0.005 of float32, and no answer changed whose
 margin in float32 was above 0.05.`,
-		Example: "  xpeft-lab eval precision news.jsonl.gz glue/CoLA --id author --label category --model all-MiniLM-L6-v2",
-		Args:    cobra.MinimumNArgs(1),
+		Example: "  xpeft-lab eval precision news.jsonl.gz glue/CoLA --id author --label category --model " +
+			"all-MiniLM-L6-v2",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.sources = args
 			return a.runs(func(ctx context.Context, _ []string) error { return a.evaluatePrecision(ctx, o) })(cmd, args)

@@ -28,10 +28,12 @@ func (a *app) evalTasksCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tasks DIR…",
 		Short: "Learn tasks of GLUE, one profile each, in the layout of the paper's Table 2",
-		Long: `Read folders of GLUE (CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI: the folder's name says which; train.tsv and dev.tsv, plain or
-gzipped), learn each task as one profile over random banks with adapters in all blocks, and score it on the dev rows with the task's own metrics, beside a
-head alone and a single trained adapter. All modes train a head of two layers. Each mode, task and seed is one file in the output folder: what is there
-is not repeated.`,
+		Long: `Read folders of GLUE (CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI: the folder's
+name says which; train.tsv and dev.tsv, plain or gzipped), learn each task as one
+profile over random banks with adapters in all blocks, and score it on the dev rows with
+the task's own metrics, beside a head alone and a single trained adapter. All modes
+train a head of two layers. Each mode, task and seed is one file in the output folder:
+what is there is not repeated.`,
 		Example: "  xpeft-lab eval tasks glue/CoLA glue/MRPC --model all-MiniLM-L6-v2 --out out/glue",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -26,7 +26,8 @@ func (a *app) evaluate(ctx context.Context, o evalFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	e := &eval.Evaluation{Data: data, Machine: m, Out: o.out, Modes: modes, Splits: o.splits, Seeds: o.seeds, Shots: o.shots, Most: o.most, New: o.people,
+	e := &eval.Evaluation{Data: data, Machine: m, Out: o.out, Modes: modes, Splits: o.splits, Seeds: o.seeds,
+		Shots: o.shots, Most: o.most, New: o.people,
 		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	defer e.Close()
 	if err := e.Run(ctx); err != nil {
@@ -44,7 +45,8 @@ func pickModes(names []string) ([]eval.Mode, error) {
 	for _, n := range names {
 		i := slices.IndexFunc(all, func(m eval.Mode) bool { return m.Name == n })
 		if i < 0 {
-			return nil, usagef("no mode %q; there are %s", n, joinNames(all, func(m eval.Mode) string { return m.Name }))
+			return nil, usagef("no mode %q; there are %s", n,
+				joinNames(all, func(m eval.Mode) string { return m.Name }))
 		}
 		out = append(out, all[i])
 	}
@@ -53,8 +55,9 @@ func pickModes(names []string) ([]eval.Mode, error) {
 
 // evaluateTasks runs what is missing and prints the table.
 func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
-	e := &eval.TaskEvaluation{Modes: eval.Table2(o.k, o.sizes...), Out: o.out, Rows: o.rows, Epochs: o.epochs, Seeds: o.seeds,
-		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	e := &eval.TaskEvaluation{Modes: eval.Table2(o.k, o.sizes...), Out: o.out, Rows: o.rows, Epochs: o.epochs,
+		Seeds: o.seeds,
+		Log:   func(line string) { fmt.Fprintln(a.stderr, line) }}
 	if o.oneMask {
 		for _, m := range e.Modes {
 			if m.N > 0 && !m.Soft {
@@ -86,7 +89,8 @@ func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
 
 // evaluateAlone measures people without a population and prints the table.
 func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
-	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, NoOwn: o.noOwn, Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, NoOwn: o.noOwn,
+		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	if e.Data, err = eval.ReadData(o.data, o.fields, 1); err != nil {
 		return err
 	}
@@ -108,7 +112,8 @@ func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
 
 // evaluatePeople measures a population's axes and prints the table.
 func (a *app) evaluatePeople(ctx context.Context, o peopleFlags) (err error) {
-	e := &eval.People{Splits: o.splits, First: o.first, Shots: o.shots, Most: o.most, NewTexts: o.newTexts, Asked: o.asked, Some: o.some, Brief: o.brief, Permuted: o.permuted, More: o.more, Options: o.options(),
+	e := &eval.People{Splits: o.splits, First: o.first, Shots: o.shots, Most: o.most, NewTexts: o.newTexts,
+		Asked: o.asked, Some: o.some, Brief: o.brief, Permuted: o.permuted, More: o.more, Options: o.options(),
 		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
 	if cached, err := eval.ReadAnswered(o.cache); err == nil {
 		e.Data = cached

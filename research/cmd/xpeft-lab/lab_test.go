@@ -33,8 +33,10 @@ func runFiles(t *testing.T) string {
 					m.Row(side, 0).Set(i)
 					m.Row(side, 0).Set(7 - i)
 				}
-				r.Profiles = append(r.Profiles, eval.Profile{ID: fmt.Sprint(i), Majority: fmt.Sprint("label", i%2), Metrics: map[string]float64{"accuracy": 0.5 + 0.1*float64(i)},
-					Mask: &eval.Mask{N: 8, K: 2, Blocks: 1, Rows: m.Bytes()}})
+				r.Profiles = append(r.Profiles,
+					eval.Profile{ID: fmt.Sprint(i), Majority: fmt.Sprint("label", i%2),
+						Metrics: map[string]float64{"accuracy": 0.5 + 0.1*float64(i)},
+						Mask:    &eval.Mask{N: 8, K: 2, Blocks: 1, Rows: m.Bytes()}})
 			}
 			data, err := json.Marshal(r)
 			must(t, err)
@@ -43,7 +45,8 @@ func runFiles(t *testing.T) string {
 	}
 	for i, one := range []bool{false, true} {
 		for _, soft := range []bool{false, true} {
-			r := eval.Run{Format: 1, Task: "CoLA", Mode: fmt.Sprint("masks", one, soft), N: 100, K: 50, Soft: soft, OneMask: one, Profiles: []eval.Profile{{Metrics: map[string]float64{"mcc": 0.4 + 0.1*float64(i)}}}}
+			r := eval.Run{Format: 1, Task: "CoLA", Mode: fmt.Sprint("masks", one, soft), N: 100, K: 50, Soft: soft,
+				OneMask: one, Profiles: []eval.Profile{{Metrics: map[string]float64{"mcc": 0.4 + 0.1*float64(i)}}}}
 			data, err := json.Marshal(r)
 			must(t, err)
 			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint("task", one, soft, ".json")), data, 0o666))
@@ -63,7 +66,8 @@ func must(t *testing.T, err error) {
 func samplesFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "memory.csv")
-	must(t, os.WriteFile(path, []byte("Minutes,Requests,Anonymous,Files,GoHeld,MallocUsed,MallocHeld,Note,Cached\n0.00,0,200.50,80,40,60,90,,1\n0.10,700,260,80,45,70,95,,64\n"), 0o666))
+	must(t, os.WriteFile(path, []byte(
+		"Minutes,Requests,Anonymous,Files,GoHeld,MallocUsed,MallocHeld,Note,Cached\n0.00,0,200.50,80,40,60,90,,1\n0.10,700,260,80,45,70,95,,64\n"), 0o666))
 	return path
 }
 
@@ -71,7 +75,8 @@ func samplesFile(t *testing.T) string {
 func peopleFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "people.json")
-	must(t, os.WriteFile(path, []byte("{\"split\":0,\"rank\":1}\n{\"shots\":1,\"mode\":\"code\",\"accuracy\":0.5}\n{\"shots\":4,\"mode\":\"code\",\"accuracy\":0.7}\n{\"shots\":0,\"mode\":\"prior\",\"accuracy\":0.6}\n"), 0o666))
+	must(t, os.WriteFile(path, []byte(
+		"{\"split\":0,\"rank\":1}\n{\"shots\":1,\"mode\":\"code\",\"accuracy\":0.5}\n{\"shots\":4,\"mode\":\"code\",\"accuracy\":0.7}\n{\"shots\":0,\"mode\":\"prior\",\"accuracy\":0.6}\n"), 0o666))
 	return path
 }
 
@@ -79,7 +84,8 @@ func placesFile(t *testing.T) string {
 	t.Helper()
 	p := eval.Places{Labels: []string{"no", "yes"}, Digits: []int{8}}
 	for i := range 9 {
-		p.People = append(p.People, eval.Place{ID: fmt.Sprint("person ", i), Level: []int{28 * i}, Z: []float64{float64(i - 4)}, Bias: []float64{0, 0.1}})
+		p.People = append(p.People, eval.Place{ID: fmt.Sprint("person ", i), Level: []int{28 * i},
+			Z: []float64{float64(i - 4)}, Bias: []float64{0, 0.1}})
 	}
 	for i := range 4 {
 		text := eval.PlacedText{Text: strings.Repeat("long ", 30), Row: []float64{0, 0, float64(i), -float64(i)}}
@@ -108,7 +114,8 @@ func TestPlot(t *testing.T) {
 			dir = placesFile(t)
 		}
 		var stdout, stderr strings.Builder
-		if code := run(t.Context(), []string{"plot", kind, dir, "-o", filepath.Join(out, kind)}, &stdout, &stderr); code != exitOK {
+		if code := run(t.Context(), []string{"plot", kind, dir, "-o", filepath.Join(out, kind)}, &stdout,
+			&stderr); code != exitOK {
 			t.Errorf("%s: exit code %d: %s", kind, code, stderr.String())
 		}
 		for _, ext := range []string{".png", ".svg"} {
@@ -118,7 +125,8 @@ func TestPlot(t *testing.T) {
 		}
 	}
 	var stdout, stderr strings.Builder
-	if code := run(t.Context(), []string{"plot", "pie", runs, "-o", out + "/x.png"}, &stdout, &stderr); code != exitUsage {
+	if code := run(t.Context(), []string{"plot", "pie", runs, "-o", out + "/x.png"}, &stdout,
+		&stderr); code != exitUsage {
 		t.Errorf("a pie: exit code %d", code)
 	}
 	if code := run(t.Context(), []string{"plot", "bars", out, "-o", out + "/x.png"}, &stdout, &stderr); code == exitOK {
@@ -128,23 +136,28 @@ func TestPlot(t *testing.T) {
 
 func TestEvalReport(t *testing.T) {
 	var stdout, stderr strings.Builder
-	if code := run(t.Context(), []string{"eval", "report", runFiles(t)}, &stdout, &stderr); code != exitOK || strings.Count(stdout.String(), "\n") != 14 {
+	if code := run(t.Context(), []string{"eval", "report", runFiles(t)}, &stdout, &stderr); code != exitOK ||
+		strings.Count(stdout.String(), "\n") != 14 {
 		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
 	}
-	if code := run(t.Context(), []string{"eval", "report", runFiles(t), "--reference", "nobody"}, &stdout, &stderr); code == exitOK {
+	if code := run(t.Context(), []string{"eval", "report", runFiles(t), "--reference", "nobody"}, &stdout,
+		&stderr); code == exitOK {
 		t.Error("a reference that did not run was taken")
 	}
 }
 
-// TestReadSamples: the columns that are drawn are found by their names; a file without them is no picture.
+// TestReadSamples: the columns that are drawn are found by their names; a file without them is no
+// picture.
 func TestReadSamples(t *testing.T) {
 	got, err := readSamples(samplesFile(t))
 	must(t, err)
-	want := sample{"Minutes": 0.1, "Requests": 700, "Anonymous": 260, "Files": 80, "GoHeld": 45, "MallocUsed": 70, "MallocHeld": 95, "Cached": 64}
+	want := sample{"Minutes": 0.1, "Requests": 700, "Anonymous": 260, "Files": 80, "GoHeld": 45, "MallocUsed": 70,
+		"MallocHeld": 95, "Cached": 64}
 	if len(got) != 2 || !maps.Equal(got[1], want) {
 		t.Errorf("got %v, want two samples, the second %v", got, want)
 	}
-	for _, text := range []string{"", "Minutes,Requests\n", "Minutes,Requests\n1,2\n", "Minutes,Requests,Anonymous,Files,GoHeld,MallocUsed,MallocHeld,Cached\n1,2,3,4,five,6,7,8\n"} {
+	for _, text := range []string{"", "Minutes,Requests\n", "Minutes,Requests\n1,2\n",
+		"Minutes,Requests,Anonymous,Files,GoHeld,MallocUsed,MallocHeld,Cached\n1,2,3,4,five,6,7,8\n"} {
 		path := filepath.Join(t.TempDir(), "memory.csv")
 		must(t, os.WriteFile(path, []byte(text), 0o666))
 		if got, err := readSamples(path); !errors.Is(err, eval.ErrData) {
@@ -159,11 +172,14 @@ func TestExitCodes(t *testing.T) {
 		args string
 		want int
 	}{
-		{"", exitOK}, {"eval --help", exitOK}, {"nothing", exitUsage}, {"eval", exitUsage}, {"plot bars x", exitUsage}, {"eval x --model y --splits three", exitUsage},
-		{"plot memory a.csv b.csv -o x.png", exitUsage}, {"eval report " + t.TempDir(), exitError}, {"plot memory missing.csv -o x.png", exitError},
+		{"", exitOK}, {"eval --help", exitOK}, {"nothing", exitUsage}, {"eval", exitUsage},
+		{"plot bars x", exitUsage}, {"eval x --model y --splits three", exitUsage},
+		{"plot memory a.csv b.csv -o x.png", exitUsage}, {"eval report " + t.TempDir(), exitError},
+		{"plot memory missing.csv -o x.png", exitError},
 	} {
 		var stdout, stderr strings.Builder
-		if got := run(t.Context(), strings.Fields(c.args), &stdout, &stderr); got != c.want || (got == exitOK) != (stderr.Len() == 0) {
+		if got := run(t.Context(), strings.Fields(c.args), &stdout, &stderr); got != c.want ||
+			(got == exitOK) != (stderr.Len() == 0) {
 			t.Errorf("xpeft-lab %s: got exit code %d and %q, want %d", c.args, got, stderr.String(), c.want)
 		}
 	}
@@ -174,7 +190,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestREADME: the flags of each command and the fields of its JSON stand in its section of research/README.md.
+// TestREADME: the flags of each command and the fields of its JSON stand in its section of
+// research/README.md.
 func TestREADME(t *testing.T) {
 	data, err := os.ReadFile("../../README.md")
 	must(t, err)
@@ -202,7 +219,9 @@ func TestREADME(t *testing.T) {
 		}
 	}
 	walk(root)
-	for heading, row := range map[string]any{"xpeft-lab eval report": eval.Row{}, "xpeft-lab eval alone": eval.AloneRow{}, "xpeft-lab eval people": eval.PeopleRow{}, "xpeft-lab eval tasks": eval.TaskCell{}, "xpeft-lab plot": drawn{}} {
+	for heading, row := range map[string]any{"xpeft-lab eval report": eval.Row{},
+		"xpeft-lab eval alone": eval.AloneRow{}, "xpeft-lab eval people": eval.PeopleRow{},
+		"xpeft-lab eval tasks": eval.TaskCell{}, "xpeft-lab plot": drawn{}} {
 		for i := range reflect.TypeOf(row).NumField() {
 			name, _, _ := strings.Cut(reflect.TypeOf(row).Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(sections[heading], "\n| `"+name+"` | ") {

@@ -76,7 +76,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// runs makes a command's RunE of its code. An error before it, in the flags or the arguments, is a usage error.
+// runs makes a command's RunE of its code. An error before it, in the flags or the arguments, is a
+// usage error.
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.running = true

@@ -28,7 +28,8 @@ var plotKinds = map[string]struct {
 	"k":       {"tasks of GLUE against the adapters that a mask chooses", ofRuns(drawK)},
 	"masks":   {"tasks of GLUE with one mask for both sides, and with two", ofRuns(drawOneMask)},
 	"people":  {"learning curves of the rows of eval people --json", drawPeople},
-	"places":  {"codes of the people of eval people --places, coloured by what they say to texts kept back", ofPlaces(drawPlaces)},
+	"places": {"codes of the people of eval people --places, coloured by what they say to texts kept back",
+		ofPlaces(drawPlaces)},
 	"bits":    {"the bits of their codes", ofPlaces(drawBits)},
 	"answers": {"how answers to texts kept back follow from codes", ofPlaces(drawAnswers)},
 	"memory":  {"memory of examples/chatbot under load, from the CSV file of make load", drawMemory},
@@ -53,12 +54,15 @@ func (a *app) plotCommand() *cobra.Command {
 	}
 	slices.Sort(kinds)
 	cmd := &cobra.Command{
-		Use:       "plot KIND FILE…",
-		Short:     "Draw an evaluation, or a run under load",
-		Long:      "Draw a picture of run files, of folders of them, or of a CSV file. KIND is one of\n\n" + strings.Join(kinds, "\n"),
-		Example:   "  xpeft-lab plot bars out/eval -o bars.png\n  xpeft-lab plot memory out/load/memory.csv -o memory.png",
-		Args:      cobra.MinimumNArgs(2),
-		ValidArgs: []string{"answers", "bars", "bits", "curves", "heatmap", "k", "masks", "memory", "people", "places", "seeds", "sizes", "tasks", "tsne"},
+		Use:   "plot KIND FILE…",
+		Short: "Draw an evaluation, or a run under load",
+		Long: "Draw a picture of run files, of folders of them, or of a CSV file. KIND is one of\n\n" +
+			strings.Join(kinds, "\n"),
+		Example: "  xpeft-lab plot bars out/eval -o bars.png\n  xpeft-lab plot memory out/load/memory.csv -o " +
+			"memory.png",
+		Args: cobra.MinimumNArgs(2),
+		ValidArgs: []string{"answers", "bars", "bits", "curves", "heatmap", "k", "masks", "memory", "people",
+			"places", "seeds", "sizes", "tasks", "tsne"},
 		RunE: a.runs(func(_ context.Context, args []string) error {
 			d, ok := plotKinds[args[0]]
 			if !ok {
@@ -116,7 +120,8 @@ func drawBars(runs []eval.Run, mode string) (plot.Picture, error) {
 	}
 	var bars []plot.Bar
 	for _, r := range rows {
-		bars = append(bars, plot.Bar{Name: r.Mode, Mean: r.Accuracy.Mean, Low: r.Accuracy.Low, High: r.Accuracy.High, Mark: r.Mode == mode})
+		bars = append(bars, plot.Bar{Name: r.Mode, Mean: r.Accuracy.Mean, Low: r.Accuracy.Low, High: r.Accuracy.High,
+			Mark: r.Mode == mode})
 	}
 	return plot.Bars("New people: mean accuracy", "accuracy, with 95 % intervals over people", bars)
 }
@@ -151,7 +156,8 @@ func drawSeeds(runs []eval.Run, mode string) (plot.Picture, error) {
 		for _, p := range r.Profiles {
 			sum += p.Metrics["accuracy"] / float64(len(r.Profiles))
 		}
-		bars = append(bars, plot.Bar{Name: fmt.Sprintf("split %d, seed %d", r.Split, r.Seed), Mean: sum, Low: sum, High: sum, Mark: true})
+		bars = append(bars, plot.Bar{Name: fmt.Sprintf("split %d, seed %d", r.Split, r.Seed), Mean: sum, Low: sum,
+			High: sum, Mark: true})
 	}
 	return plot.Bars("Accuracy of "+mode+" in each split and seed", "mean accuracy over people", bars)
 }

@@ -83,7 +83,8 @@ func drawTSNE(runs []eval.Run, mode string) (plot.Picture, error) {
 			rest.Points = append(rest.Points, points[l]...)
 		}
 	}
-	return plot.Scatter("Masks of new people ("+mode+"): t-SNE of Jaccard distances, by most frequent label", append(groups, rest))
+	return plot.Scatter("Masks of new people ("+mode+"): t-SNE of Jaccard distances, by most frequent label",
+		append(groups, rest))
 }
 
 func drawHeatmap(runs []eval.Run, mode string) (plot.Picture, error) {
@@ -104,7 +105,8 @@ func drawHeatmap(runs []eval.Run, mode string) (plot.Picture, error) {
 		}
 	}
 	var cells plot.Cells
-	cells.Keys = []string{"both", "only " + all[a].id + " (" + all[a].majority + ")", "only " + all[b].id + " (" + all[b].majority + ")"}
+	cells.Keys = []string{"both", "only " + all[a].id + " (" + all[a].majority + ")",
+		"only " + all[b].id + " (" + all[b].majority + ")"}
 	for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
 		for l := range all[a].mask.Blocks {
 			x, y := all[a].mask.Row(side, l), all[b].mask.Row(side, l)
@@ -122,5 +124,6 @@ func drawHeatmap(runs []eval.Run, mode string) (plot.Picture, error) {
 			cells.Row, cells.Is = append(cells.Row, fmt.Sprintf("%v, block %d", side, l)), append(cells.Is, row)
 		}
 	}
-	return plot.Heatmap(fmt.Sprintf("The two most distant masks of %s: Jaccard distance %.2f", mode, d[a][b]), "adapter", cells)
+	return plot.Heatmap(fmt.Sprintf("The two most distant masks of %s: Jaccard distance %.2f", mode, d[a][b]),
+		"adapter", cells)
 }

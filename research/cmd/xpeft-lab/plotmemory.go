@@ -10,7 +10,8 @@ import (
 	"github.com/xpeft/xpeft/research/plot"
 )
 
-// drawMemory draws what the process of examples/chatbot held under load, and of what kind it was, from the samples that its load test writes.
+// drawMemory draws what the process of examples/chatbot held under load, and of what kind it was,
+// from the samples that its load test writes.
 func drawMemory(paths []string, _ string) (plot.Picture, error) {
 	if len(paths) != 1 {
 		return plot.Picture{}, usagef("plot memory takes one CSV file, got %d", len(paths))
@@ -64,7 +65,8 @@ func readSamples(path string) ([]sample, error) {
 	var samples []sample
 	for _, row := range rows[1:] {
 		s := sample{}
-		for _, name := range []string{"Minutes", "Requests", "Anonymous", "Cached", "MallocHeld", "MallocUsed", "GoHeld", "Files"} {
+		for _, name := range []string{"Minutes", "Requests", "Anonymous", "Cached", "MallocHeld", "MallocUsed",
+			"GoHeld", "Files"} {
 			at, ok := column[name]
 			if !ok {
 				return nil, fmt.Errorf("%w: no column %q", eval.ErrData, name)

@@ -43,7 +43,8 @@ func drawPeople(paths []string, _ string) (plot.Picture, error) {
 	lines = slices.DeleteFunc(lines, func(l plot.Line) bool {
 		return !slices.Contains([]string{"prior", "own head", "code", "asked"}, l.Name)
 	})
-	return plot.Lines("New people whose population differs", "answers of the person", "mean accuracy over people", lines)
+	return plot.Lines("New people whose population differs", "answers of the person", "mean accuracy over people",
+		lines)
 }
 
 // ofPlaces makes a kind of picture of a function that draws the file of eval people --places.
@@ -60,7 +61,8 @@ func ofPlaces(draw func(*eval.Places) (plot.Picture, error)) func([]string, stri
 	}
 }
 
-// shares are, of each person, how often they give the last label to texts that their code did not see.
+// shares are, of each person, how often they give the last label to texts that their code did not
+// see.
 func shares(p *eval.Places) []float64 {
 	yes, all := make([]float64, len(p.People)), make([]float64, len(p.People))
 	for _, t := range p.Texts {
@@ -86,7 +88,8 @@ func drawPlaces(p *eval.Places) (plot.Picture, error) {
 	var groups []plot.Group
 	for third := range 3 {
 		low, high := sorted[third*len(sorted)/3], sorted[(third+1)*len(sorted)/3-1]
-		groups = append(groups, plot.Group{Name: fmt.Sprintf("%s to %.0f–%.0f %% of the texts kept back", p.Labels[last], 100*low, 100*high)})
+		groups = append(groups, plot.Group{Name: fmt.Sprintf("%s to %.0f–%.0f %% of the texts kept back",
+			p.Labels[last], 100*low, 100*high)})
 	}
 	for who, one := range p.People {
 		third := 0
@@ -99,7 +102,8 @@ func drawPlaces(p *eval.Places) (plot.Picture, error) {
 		}
 		groups[third].Points = append(groups[third].Points, point)
 	}
-	return plot.Points(fmt.Sprintf("Codes of %d people who are new to the bank", len(p.People)), "first axis", y, groups, nil)
+	return plot.Points(fmt.Sprintf("Codes of %d people who are new to the bank", len(p.People)), "first axis",
+		y, groups, nil)
 }
 
 // bitRows is how many people's rows are drawn.
@@ -125,19 +129,24 @@ func drawBits(p *eval.Places) (plot.Picture, error) {
 		}
 		cells.Row, cells.Is = append(cells.Row, one.ID[:min(6, len(one.ID))]), append(cells.Is, row)
 	}
-	return plot.Heatmap(fmt.Sprintf("Rows of %d of %d people, by their place on the first axis", n, len(order)), "digit of each axis, the most significant first", cells)
+	return plot.Heatmap(fmt.Sprintf("Rows of %d of %d people, by their place on the first axis", n, len(order)),
+		"digit of each axis, the most significant first", cells)
 }
 
-// drawAnswers shows what a place on the first axis says: how likely the last label is for three texts that no code saw, chosen by the bank alone, and who gave it.
+// drawAnswers shows what a place on the first axis says: how likely the last label is for three
+// texts that no code saw, chosen by the bank alone, and who gave it.
 func drawAnswers(p *eval.Places) (plot.Picture, error) {
 	last, C := len(p.Labels)-1, len(p.Labels)
 	slope := func(t eval.PlacedText) float64 { return t.Row[C+last] - t.Row[C] }
-	texts := slices.DeleteFunc(slices.Clone(p.Texts), func(t eval.PlacedText) bool { return len(t.Who) < len(p.People)/4 })
+	texts := slices.DeleteFunc(slices.Clone(p.Texts),
+		func(t eval.PlacedText) bool { return len(t.Who) < len(p.People)/4 })
 	if len(texts) < 3 {
-		return plot.Picture{}, fmt.Errorf("%w: %d texts that a quarter of the people answered, want 3", eval.ErrData, len(texts))
+		return plot.Picture{}, fmt.Errorf("%w: %d texts that a quarter of the people answered, want 3", eval.ErrData,
+			len(texts))
 	}
 	slices.SortStableFunc(texts, func(a, b eval.PlacedText) int { return cmp.Compare(slope(a), slope(b)) })
-	flattest := slices.MinFunc(texts[1:len(texts)-1], func(a, b eval.PlacedText) int { return cmp.Compare(math.Abs(slope(a)), math.Abs(slope(b))) })
+	flattest := slices.MinFunc(texts[1:len(texts)-1],
+		func(a, b eval.PlacedText) int { return cmp.Compare(math.Abs(slope(a)), math.Abs(slope(b))) })
 	low, high, bias := math.Inf(1), math.Inf(-1), make([]float64, C)
 	for _, one := range p.People {
 		low, high = math.Min(low, one.Z[0]), math.Max(high, one.Z[0])
@@ -162,7 +171,9 @@ func drawAnswers(p *eval.Places) (plot.Picture, error) {
 		}
 		groups, curves = append(groups, group), append(curves, curve)
 	}
-	pic, err := plot.Points(fmt.Sprintf("What the %d bits of a new person say about texts that they were not learned from", p.Digits[0]), "the code's bits, and its place",
+	pic, err := plot.Points(fmt.Sprintf(
+		"What the %d bits of a new person say about texts that they were not learned from", p.Digits[0]),
+		"the code's bits, and its place",
 		fmt.Sprintf("probability of %s; dots: who gave it, who did not", p.Labels[last]), groups, curves)
 	if err != nil {
 		return pic, err

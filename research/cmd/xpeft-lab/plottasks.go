@@ -57,13 +57,15 @@ func drawSizes(runs []eval.Run, _ string) (plot.Picture, error) {
 
 // drawK is Figure 5c: how many adapters a mask chooses.
 func drawK(runs []eval.Run, _ string) (plot.Picture, error) {
-	return drawLines(runs, "Adapters chosen", "adapters that a hard mask chooses, k", func(c eval.TaskCell) (string, float64, bool) {
-		return fmt.Sprintf("%s, N=%d", c.Task, c.N), float64(c.K), !c.Soft && !c.OneMask
-	})
+	return drawLines(runs, "Adapters chosen", "adapters that a hard mask chooses, k",
+		func(c eval.TaskCell) (string, float64, bool) {
+			return fmt.Sprintf("%s, N=%d", c.Task, c.N), float64(c.K), !c.Soft && !c.OneMask
+		})
 }
 
 // drawLines draws the cells of masks that where accepts, on the line and at the x that it names.
-func drawLines(runs []eval.Run, title, x string, where func(eval.TaskCell) (line string, at float64, ok bool)) (plot.Picture, error) {
+func drawLines(runs []eval.Run, title, x string,
+	where func(eval.TaskCell) (line string, at float64, ok bool)) (plot.Picture, error) {
 	cells, err := tasksOf(runs)
 	if err != nil {
 		return plot.Picture{}, err

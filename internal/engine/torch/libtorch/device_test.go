@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// TestEveryTensorIsMadeOnTheEnginesDevice opens an engine on a device that this build cannot use: whatever makes a tensor must fail.
-// Nothing outside of this package can make one otherwise: it is the only importer of libtorch.
+// TestEveryTensorIsMadeOnTheEnginesDevice opens an engine on a device that this build cannot use:
+// whatever makes a tensor must fail. Nothing outside of this package can make one otherwise: it is
+// the only importer of libtorch.
 func TestEveryTensorIsMadeOnTheEnginesDevice(t *testing.T) {
 	e := open(t, Config{})
 	e.device = codeVulkan

@@ -37,8 +37,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Engine runs closures on goroutines that are locked to their OS threads, because libtorch keeps its gradient mode, its last
-// error and its number of threads by OS thread.
+// Engine runs closures on goroutines that are locked to their OS threads, because libtorch keeps
+// its gradient mode, its last error and its number of threads by OS thread.
 type Engine struct {
 	config Config
 	device int32 // libtch's code
@@ -72,7 +72,8 @@ func Open(c Config) (*Engine, error) {
 		return nil, err
 	}
 	c.Device = used
-	e := &Engine{config: c, device: code, jobs: make(chan *job), forks: make(chan *job), closed: make(chan struct{}), idle: make(chan struct{})}
+	e := &Engine{config: c, device: code, jobs: make(chan *job), forks: make(chan *job), closed: make(chan struct{}),
+		idle: make(chan struct{})}
 	e.done.Add(c.Workers)
 	for range c.Workers {
 		go e.work(e.jobs, e.closed, &e.done)
@@ -93,8 +94,9 @@ func (e *Engine) Workers() int { return e.config.Workers }
 // Live is the number of libtorch handles that are not freed.
 func (e *Engine) Live() int64 { return e.live.Load() }
 
-// Close waits for running closures and ends the threads; callers that wait for a thread get [ErrClosed]. It is idempotent. Held tensors
-// may still be freed afterwards. A closure that calls it waits for itself.
+// Close waits for running closures and ends the threads; callers that wait for a thread get
+// [ErrClosed]. It is idempotent. Held tensors may still be freed afterwards. A closure that calls
+// it waits for itself.
 func (e *Engine) Close() error {
 	e.once.Do(func() {
 		close(e.closed)
@@ -105,9 +107,10 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// Do runs f on an engine thread, without gradients, and frees what its scope made. It waits for a free thread until ctx is
-// done; a closure that runs is waited for. f's error, or the *Error of a failed operator, is returned; any other panic of f is raised
-// again here. f must not call Do or Train of the same engine: with all threads busy, it would wait for itself.
+// Do runs f on an engine thread, without gradients, and frees what its scope made. It waits for a
+// free thread until ctx is done; a closure that runs is waited for. f's error, or the *Error of a
+// failed operator, is returned; any other panic of f is raised again here. f must not call Do or
+// Train of the same engine: with all threads busy, it would wait for itself.
 func (e *Engine) Do(ctx context.Context, f func(*Scope) error) error { return e.run(ctx, f, false) }
 
 // Train is [Engine.Do] with gradients on.

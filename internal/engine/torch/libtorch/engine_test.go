@@ -79,7 +79,8 @@ func TestErrorOfClosure(t *testing.T) {
 	}
 }
 
-// TestPanic: what is not ours surfaces in the caller's goroutine, and the same thread goes on without gradients.
+// TestPanic: what is not ours surfaces in the caller's goroutine, and the same thread goes on
+// without gradients.
 func TestPanic(t *testing.T) {
 	var log bytes.Buffer
 	e := open(t, Config{Workers: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -135,7 +136,8 @@ func TestGradientsAreOnInTrainOnly(t *testing.T) {
 	}
 }
 
-// TestGoexit: a closure that ends its goroutine, as t.FailNow does, takes neither the caller nor the engine with it.
+// TestGoexit: a closure that ends its goroutine, as t.FailNow does, takes neither the caller nor
+// the engine with it.
 func TestGoexit(t *testing.T) {
 	e := open(t, Config{Workers: 1})
 	err := e.Train(context.Background(), func(s *Scope) error {
@@ -305,7 +307,8 @@ func TestOperatorsUseOneThread(t *testing.T) {
 	<-other
 	b := open(t, Config{Workers: 1, Threads: 5})
 	for _, e := range []*Engine{a, b, a} {
-		for name, run := range map[string]func(context.Context, func(*Scope) error) error{"Do": e.Do, "Train": e.Train} {
+		for name, run := range map[string]func(context.Context, func(*Scope) error) error{"Do": e.Do,
+			"Train": e.Train} {
 			err := run(context.Background(), func(s *Scope) error {
 				s.Tanh(s.Zeros(Float32, 1<<17)) // large enough for several threads
 				if got := numThreads(); got != 1 {

@@ -2,10 +2,13 @@
 
 package libtorch
 
-// Fork runs f(0, …) to f(n-1, …) side by side while its own closure waits, and returns what each handed over: tensors that s owns from then on. Each gets a
-// scope of its own, with gradients if those of s are on, on one of the engine's Threads fork threads. Parts that need nothing of each other
-// are faster so than one after another with every operator split. What s owns may be read in all of them, and must not be changed. They start in order. The first
-// error is returned when all have ended, or the *Error of a failed operator. n of 1, and a device that is no CPU, run in s itself. A part must not fork.
+// Fork runs f(0, …) to f(n-1, …) side by side while its own closure waits, and returns what each
+// handed over: tensors that s owns from then on. Each gets a scope of its own, with gradients if
+// those of s are on, on one of the engine's Threads fork threads. Parts that need nothing of each
+// other are faster so than one after another with every operator split. What s owns may be read in
+// all of them, and must not be changed. They start in order. The first error is returned when all
+// have ended, or the *Error of a failed operator. n of 1, and a device that is no CPU, run in s
+// itself. A part must not fork.
 func (s *Scope) Fork(n int, f func(i int, s *Scope) ([]Tensor, error)) ([][]Tensor, error) {
 	out := make([][]Tensor, n)
 	if s.Forks() == 1 || n == 1 {

@@ -10,7 +10,8 @@ import (
 	"github.com/sugarme/gotch/libtch"
 )
 
-// TestFork: parts run under other threads at once, see what the closure made, and hand over what they made; with one thread, or one part, they run where they are.
+// TestFork: parts run under other threads at once, see what the closure made, and hand over what
+// they made; with one thread, or one part, they run where they are.
 func TestFork(t *testing.T) {
 	for _, c := range []Config{{Workers: 1, Threads: 2}, {Workers: 1, Threads: 1}, {Workers: 1, Threads: 4}} {
 		e := open(t, c)
@@ -69,7 +70,8 @@ func TestForkRunsAtOnce(t *testing.T) {
 	})
 }
 
-// TestForkFails: a part's error, failed operator or panic is the closure's, after all parts have ended, and nothing is left.
+// TestForkFails: a part's error, failed operator or panic is the closure's, after all parts have
+// ended, and nothing is left.
 func TestForkFails(t *testing.T) {
 	mine := errors.New("mine")
 	for _, threads := range []int{1, 2} {

@@ -4,8 +4,8 @@ package libtorch
 
 import "github.com/sugarme/gotch/libtch"
 
-// Param marks t, a leaf, as one that gradients are wanted for, and returns it. t must be the scope's own: a mark on a Held would outlive
-// the closure.
+// Param marks t, a leaf, as one that gradients are wanted for, and returns it. t must be the
+// scope's own: a mark on a Held would outlive the closure.
 func (s *Scope) Param(t Tensor) Tensor {
 	libtch.AtgSetRequiresGrad(s.out(), t.c, 1)
 	return s.made("param")
@@ -17,8 +17,9 @@ func (s *Scope) Detach(t Tensor) Tensor {
 	return s.made("detach")
 }
 
-// Grad is the gradient of a scalar loss by each parameter, inside [Engine.Train]. A parameter that the loss does not depend on gets
-// an undefined tensor; the loss must depend on one of them at least.
+// Grad is the gradient of a scalar loss by each parameter, inside [Engine.Train]. A parameter that
+// the loss does not depend on gets an undefined tensor; the loss must depend on one of them at
+// least.
 func (s *Scope) Grad(loss Tensor, params ...Tensor) []Tensor {
 	if !libtch.AtRequiresGrad(loss.c) { // libtorch would follow a null pointer
 		panic(&Error{Op: "backward", Msg: "the loss depends on no parameter, or gradients are off"})

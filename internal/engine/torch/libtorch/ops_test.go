@@ -26,45 +26,48 @@ func TestOperators(t *testing.T) {
 			got  Tensor
 			want []float32
 		}{
-			"Add":           {s.Add(a, v), []float32{11, 18, 13, 24}},
-			"Sub":           {s.Sub(a, b), []float32{-1, -3, 2.5, 5}},
-			"Mul":           {s.Mul(a, b), []float32{2, -2, 1.5, -4}},
-			"Div":           {s.Div(a, b), []float32{0.5, -2, 6, -4}},
-			"Scale":         {s.Scale(a, 0.5), []float32{0.5, -1, 1.5, 2}},
-			"ReLU":          {s.ReLU(a), []float32{1, 0, 3, 4}},
-			"Tanh":          {s.Tanh(b), []float32{tanh(2), tanh(1), tanh(0.5), tanh(-1)}},
-			"GELU":          {s.GELU(one, false), []float32{0.8413447}}, // Φ(1)
-			"GELU tanh":     {s.GELU(one, true), []float32{0.841192}},
-			"Softmax":       {s.Softmax(s.Float32s([]float32{0, float32(math.Log(3))}, 1, 2)), []float32{0.25, 0.75}},
-			"ToFloat32":     {s.ToFloat32(s.Int64s([]int64{7, -7}, 2)), []float32{7, -7}},
-			"CopyFloat32":   {s.CopyFloat32(v), []float32{10, 20}},
-			"MatMul":        {s.MatMul(a, b), []float32{1, 3, 8, -1}},
-			"BMM":           {s.BMM(s.View(a, 2, 1, 2), s.View(b, 2, 2, 1)), []float32{0, -2.5}},
-			"AddBMM":        {s.AddBMM(s.Float32s([]float32{1}, 1, 1, 1), s.View(a, 2, 1, 2), s.View(b, 2, 2, 1), 2), []float32{1, -4}},
+			"Add":         {s.Add(a, v), []float32{11, 18, 13, 24}},
+			"Sub":         {s.Sub(a, b), []float32{-1, -3, 2.5, 5}},
+			"Mul":         {s.Mul(a, b), []float32{2, -2, 1.5, -4}},
+			"Div":         {s.Div(a, b), []float32{0.5, -2, 6, -4}},
+			"Scale":       {s.Scale(a, 0.5), []float32{0.5, -1, 1.5, 2}},
+			"ReLU":        {s.ReLU(a), []float32{1, 0, 3, 4}},
+			"Tanh":        {s.Tanh(b), []float32{tanh(2), tanh(1), tanh(0.5), tanh(-1)}},
+			"GELU":        {s.GELU(one, false), []float32{0.8413447}}, // Φ(1)
+			"GELU tanh":   {s.GELU(one, true), []float32{0.841192}},
+			"Softmax":     {s.Softmax(s.Float32s([]float32{0, float32(math.Log(3))}, 1, 2)), []float32{0.25, 0.75}},
+			"ToFloat32":   {s.ToFloat32(s.Int64s([]int64{7, -7}, 2)), []float32{7, -7}},
+			"CopyFloat32": {s.CopyFloat32(v), []float32{10, 20}},
+			"MatMul":      {s.MatMul(a, b), []float32{1, 3, 8, -1}},
+			"BMM":         {s.BMM(s.View(a, 2, 1, 2), s.View(b, 2, 2, 1)), []float32{0, -2.5}},
+			"AddBMM": {s.AddBMM(s.Float32s([]float32{1}, 1, 1, 1), s.View(a, 2, 1, 2), s.View(b, 2, 2, 1), 2),
+				[]float32{1, -4}},
 			"Linear":        {s.Linear(a, b, v), []float32{10, 22.5, 20, 17.5}},
 			"Linear, none":  {s.Linear(a, b, none), []float32{0, 2.5, 10, -2.5}},
 			"LayerNorm":     {s.LayerNorm(a, v, v, 2, 0), []float32{20, 0, 0, 40}},
 			"LayerNorm, no": {s.LayerNorm(a, none, none, 2, 0), []float32{1, -1, -1, 1}},
 			"Embedding":     {s.Embedding(a, s.Int64s([]int64{1, 0, 1}, 3)), []float32{3, 4, 1, -2, 3, 4}},
 			"IndexSelect":   {s.IndexSelect(a, 1, s.Int64s([]int64{1}, 1)), []float32{-2, 4}},
-			"SumRows":       {s.SumRows(a, s.Int64s([]int64{1, 0, 1}, 3), s.Int64s([]int64{0, 2}, 2)), []float32{4, 2, 3, 4}},
-			"SumDim":        {s.SumDim(a, false, 1), []float32{-1, 7}},
-			"SumDim, all":   {s.SumDim(a, false, 0, 1), []float32{6}},
-			"MeanDim":       {s.MeanDim(a, true, 0), []float32{2, 1}},
-			"CrossEntropy":  {s.CrossEntropy(s.Zeros(Float32, 2, 4), s.Int64s([]int64{3, 0}, 2)), []float32{float32(math.Log(4)), float32(math.Log(4))}},
-			"Transpose":     {s.Transpose(a, 0, 1), []float32{1, 3, -2, 4}},
-			"Contiguous":    {s.Contiguous(s.Transpose(a, 0, 1)), []float32{1, 3, -2, 4}},
-			"Reshape":       {s.Reshape(s.Transpose(a, 0, 1), 4), []float32{1, 3, -2, 4}},
-			"Narrow":        {s.Narrow(cube, 2, 1, 2), []float32{1, 2, 4, 5}},
-			"Select":        {s.Select(cube, 1, 1), []float32{3, 4, 5}},
-			"Unsqueeze":     {s.Add(s.Unsqueeze(v, 1), s.Zeros(Float32, 2, 2)), []float32{10, 10, 20, 20}},
-			"Expand":        {s.Expand(v, 2, 2), []float32{10, 20, 10, 20}},
-			"Stack":         {s.Stack([]Tensor{v, v}), []float32{10, 20, 10, 20}},
-			"Cat":           {s.Cat([]Tensor{a, b}, 1), []float32{1, -2, 2, 1, 3, 4, 0.5, -1}},
-			"Zeros":         {s.Zeros(Float32, 3), []float32{0, 0, 0}},
-			"FillFloat32s":  {s.FillFloat32s(func(x []float32) { x[0], x[1] = 1, 2 }, 2), []float32{1, 2}},
-			"no elements":   {s.Float32s(nil, 0, 3), nil},
-			"a scalar":      {s.Float32s([]float32{5}), []float32{5}},
+			"SumRows": {s.SumRows(a, s.Int64s([]int64{1, 0, 1}, 3), s.Int64s([]int64{0, 2}, 2)),
+				[]float32{4, 2, 3, 4}},
+			"SumDim":      {s.SumDim(a, false, 1), []float32{-1, 7}},
+			"SumDim, all": {s.SumDim(a, false, 0, 1), []float32{6}},
+			"MeanDim":     {s.MeanDim(a, true, 0), []float32{2, 1}},
+			"CrossEntropy": {s.CrossEntropy(s.Zeros(Float32, 2, 4), s.Int64s([]int64{3, 0}, 2)),
+				[]float32{float32(math.Log(4)), float32(math.Log(4))}},
+			"Transpose":    {s.Transpose(a, 0, 1), []float32{1, 3, -2, 4}},
+			"Contiguous":   {s.Contiguous(s.Transpose(a, 0, 1)), []float32{1, 3, -2, 4}},
+			"Reshape":      {s.Reshape(s.Transpose(a, 0, 1), 4), []float32{1, 3, -2, 4}},
+			"Narrow":       {s.Narrow(cube, 2, 1, 2), []float32{1, 2, 4, 5}},
+			"Select":       {s.Select(cube, 1, 1), []float32{3, 4, 5}},
+			"Unsqueeze":    {s.Add(s.Unsqueeze(v, 1), s.Zeros(Float32, 2, 2)), []float32{10, 10, 20, 20}},
+			"Expand":       {s.Expand(v, 2, 2), []float32{10, 20, 10, 20}},
+			"Stack":        {s.Stack([]Tensor{v, v}), []float32{10, 20, 10, 20}},
+			"Cat":          {s.Cat([]Tensor{a, b}, 1), []float32{1, -2, 2, 1, 3, 4, 0.5, -1}},
+			"Zeros":        {s.Zeros(Float32, 3), []float32{0, 0, 0}},
+			"FillFloat32s": {s.FillFloat32s(func(x []float32) { x[0], x[1] = 1, 2 }, 2), []float32{1, 2}},
+			"no elements":  {s.Float32s(nil, 0, 3), nil},
+			"a scalar":     {s.Float32s([]float32{5}), []float32{5}},
 		} {
 			t.Run(name, func(t *testing.T) { wantValues(t, s, c.got, c.want...) })
 		}
@@ -84,21 +87,24 @@ func TestOperatorsFail(t *testing.T) {
 		"index select":  func(s *Scope, a, b Tensor) { s.IndexSelect(a, 0, b) },
 		"cross entropy": func(s *Scope, a, b Tensor) { s.CrossEntropy(a, b) },
 		"view":          func(s *Scope, a, b Tensor) { s.View(a, 7) },
-		"embedding bag": func(s *Scope, a, b Tensor) { s.SumRows(a, s.Int64s([]int64{-1}, 1), s.Int64s([]int64{0}, 1)) },
-		"reshape":       func(s *Scope, a, b Tensor) { s.Reshape(a, 7) },
-		"transpose":     func(s *Scope, a, b Tensor) { s.Transpose(a, 0, 2) },
-		"narrow":        func(s *Scope, a, b Tensor) { s.Narrow(a, 0, 1, 2) },
-		"select":        func(s *Scope, a, b Tensor) { s.Select(a, 0, 2) },
-		"expand":        func(s *Scope, a, b Tensor) { s.Expand(a, 5, 2) },
-		"stack":         func(s *Scope, a, b Tensor) { s.Stack([]Tensor{a, b}) },
-		"cat":           func(s *Scope, a, b Tensor) { s.Cat([]Tensor{a, b}, 0) },
-		"join":          func(s *Scope, a, b Tensor) { s.Cat(nil, 0) },
-		"zeros":         func(s *Scope, a, b Tensor) { s.Zeros(Float32, -1) },
-		"empty":         func(s *Scope, a, b Tensor) { s.FillFloat32s(func([]float32) {}, -1) },
-		"new tensor":    func(s *Scope, a, b Tensor) { s.Float32s([]float32{1, 2}, 3) },
-		"map":           func(s *Scope, a, b Tensor) { s.Map(make([]byte, 7), Float32, 2) },
-		"read":          func(s *Scope, a, b Tensor) { s.Values(s.Int64s([]int64{1}, 1)) },
-		"backward":      func(s *Scope, a, b Tensor) { w := s.Param(a); s.Grad(s.Mul(w, w), w) }, // gradients are off
+		"embedding bag": func(s *Scope, a,
+			b Tensor) {
+			s.SumRows(a, s.Int64s([]int64{-1}, 1), s.Int64s([]int64{0}, 1))
+		},
+		"reshape":    func(s *Scope, a, b Tensor) { s.Reshape(a, 7) },
+		"transpose":  func(s *Scope, a, b Tensor) { s.Transpose(a, 0, 2) },
+		"narrow":     func(s *Scope, a, b Tensor) { s.Narrow(a, 0, 1, 2) },
+		"select":     func(s *Scope, a, b Tensor) { s.Select(a, 0, 2) },
+		"expand":     func(s *Scope, a, b Tensor) { s.Expand(a, 5, 2) },
+		"stack":      func(s *Scope, a, b Tensor) { s.Stack([]Tensor{a, b}) },
+		"cat":        func(s *Scope, a, b Tensor) { s.Cat([]Tensor{a, b}, 0) },
+		"join":       func(s *Scope, a, b Tensor) { s.Cat(nil, 0) },
+		"zeros":      func(s *Scope, a, b Tensor) { s.Zeros(Float32, -1) },
+		"empty":      func(s *Scope, a, b Tensor) { s.FillFloat32s(func([]float32) {}, -1) },
+		"new tensor": func(s *Scope, a, b Tensor) { s.Float32s([]float32{1, 2}, 3) },
+		"map":        func(s *Scope, a, b Tensor) { s.Map(make([]byte, 7), Float32, 2) },
+		"read":       func(s *Scope, a, b Tensor) { s.Values(s.Int64s([]int64{1}, 1)) },
+		"backward":   func(s *Scope, a, b Tensor) { w := s.Param(a); s.Grad(s.Mul(w, w), w) }, // gradients are off
 	} {
 		t.Run(op, func(t *testing.T) {
 			err := e.Do(context.Background(), func(s *Scope) error {
@@ -154,7 +160,8 @@ func TestGrad(t *testing.T) {
 		y := s.MatMul(x, w)
 		g := s.Grad(s.SumDim(s.Mul(y, y), false, 0, 1), unused, w)
 		if len(g) != 2 || g[0].Defined() || !g[1].Defined() {
-			t.Errorf("got %d gradients, the first defined: %t, want 2, an undefined and a defined one", len(g), g[0].Defined())
+			t.Errorf("got %d gradients, the first defined: %t, want 2, an undefined and a defined one", len(g),
+				g[0].Defined())
 		}
 		wantValues(t, s, g[1], -4, -4, 4, 4) // 2·y·x
 		if err := s.ReadFloat32s(g[0], make([]float32, 5)); err == nil {

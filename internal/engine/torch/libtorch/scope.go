@@ -12,13 +12,15 @@ import (
 // errGoexit is what a caller gets whose closure called runtime.Goexit: a test's FailNow does.
 var errGoexit = errors.New("libtorch: the closure ended its goroutine")
 
-// Scope owns the tensors that one closure makes. Its methods are the operators; they panic with *[Error].
+// Scope owns the tensors that one closure makes. Its methods are the operators; they panic with
+// *[Error].
 type Scope struct {
 	engine *Engine
 	owned  []Tensor
 	train  bool   // gradients are on
 	serial uint64 // of the tensor made last
-	// slot receives handles from C. It is an allocation of its own, or cgo's pointer check would walk the scope.
+	// slot receives handles from C. It is an allocation of its own, or cgo's pointer check would
+	// walk the scope.
 	slot *[4]libtch.Ctensor
 }
 
@@ -101,7 +103,8 @@ func (s *Scope) freeFrom(mark int) {
 	s.owned = s.owned[:mark]
 }
 
-// Free frees tensors before the scope ends. A tensor that the scope does not own (a Held's, a freed one) is left alone.
+// Free frees tensors before the scope ends. A tensor that the scope does not own (a Held's, a freed
+// one) is left alone.
 func (s *Scope) Free(ts ...Tensor) {
 	for _, t := range ts {
 		if i := s.find(t); i >= 0 {
@@ -125,7 +128,8 @@ func (s *Scope) find(t Tensor) int {
 	return -1
 }
 
-// Block runs f and frees all that it made but its result: one block of a model, say. If f panics the scope's end frees it.
+// Block runs f and frees all that it made but its result: one block of a model, say. If f panics
+// the scope's end frees it.
 func (s *Scope) Block(f func() Tensor) Tensor {
 	mark := len(s.owned)
 	t := f()
@@ -140,7 +144,8 @@ func (s *Scope) Block(f func() Tensor) Tensor {
 	return t
 }
 
-// Keep takes t out of the scope. Its owner frees it. Keep last: what is kept before an operator that fails is left to its owner.
+// Keep takes t out of the scope. Its owner frees it. Keep last: what is kept before an operator
+// that fails is left to its owner.
 func (s *Scope) Keep(t Tensor) *Held {
 	i := s.find(t)
 	if i < 0 {

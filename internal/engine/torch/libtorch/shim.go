@@ -2,8 +2,9 @@
 
 package libtorch
 
-// The first four symbols below are in libtch's library but not in its Go API. They are weak because cgo links this package once on its
-// own, without libtch, to learn its imports; Open checks that the final program has them.
+// The first four symbols below are in libtch's library but not in its Go API. They are weak because
+// cgo links this package once on its own, without libtch, to learn its imports; Open checks that
+// the final program has them.
 
 /*
 #include <stdint.h>
@@ -13,12 +14,14 @@ package libtorch
 
 extern void at_set_num_threads(int) __attribute__((weak));
 extern int at_get_num_threads(void) __attribute__((weak));
-extern void *at_tensor_of_blob(void *data, int64_t *dims, size_t ndims, int64_t *strides, size_t nstrides, int type, int device) __attribute__((weak));
+extern void *at_tensor_of_blob(void *data, int64_t *dims, size_t ndims, int64_t *strides, size_t nstrides,
+                               int type, int device) __attribute__((weak));
 extern void atg_gelu(void **out, void *self, const char *approximate, int len) __attribute__((weak));
 extern int malloc_trim(size_t pad) __attribute__((weak)); // glibc's alone
 
 static int have_symbols(void) { return at_set_num_threads && at_get_num_threads && at_tensor_of_blob && atg_gelu; }
-// A thread's first operator takes the number that any thread of the process set last, whatever the thread itself had set before.
+// A thread's first operator takes the number that any thread of the process set last, whatever the
+// thread itself had set before.
 // at_get_num_threads counts as that first operator: what is set after it stays.
 static int get_num_threads(void) { return at_get_num_threads(); }
 static void set_num_threads(int n) { at_get_num_threads(); at_set_num_threads(n); }
@@ -61,7 +64,8 @@ func gelu(out *libtch.Ctensor, self libtch.Ctensor, tanh bool) {
 func TrimMemory() { C.trim() }
 
 func tensorOfBlob(data unsafe.Pointer, shape, strides []int64, kind DType) libtch.Ctensor {
-	p := C.tensor_of_blob(data, (*C.int64_t)(&dims(shape)[0]), C.size_t(len(shape)), (*C.int64_t)(&dims(strides)[0]), C.int(kind))
+	p := C.tensor_of_blob(data, (*C.int64_t)(&dims(shape)[0]), C.size_t(len(shape)), (*C.int64_t)(&dims(strides)[0]),
+		C.int(kind))
 	return libtch.Ctensor(p)
 }
 

@@ -9,8 +9,9 @@ import (
 	"github.com/sugarme/gotch/libtch"
 )
 
-// Tensor is a handle of libtorch. The zero value is no tensor: an optional argument that was left out. Where an operator needs a tensor,
-// none, like one that was freed, ends the process: libtorch follows the pointer.
+// Tensor is a handle of libtorch. The zero value is no tensor: an optional argument that was left
+// out. Where an operator needs a tensor, none, like one that was freed, ends the process: libtorch
+// follows the pointer.
 type Tensor struct {
 	c  libtch.Ctensor
 	id uint64 // tells it from a later tensor at the same address, once it is freed
@@ -124,8 +125,8 @@ func (s *Scope) Empty(kind DType, shape ...int64) Tensor {
 	return s.empty(kind, s.engine.device, shape)
 }
 
-// Map makes a tensor over memory that the caller owns, row-major. On a CPU nothing is copied, and the memory must outlive the
-// tensor and stay as it is; on another device it is copied there.
+// Map makes a tensor over memory that the caller owns, row-major. On a CPU nothing is copied, and
+// the memory must outlive the tensor and stay as it is; on another device it is copied there.
 func (s *Scope) Map(data []byte, kind DType, shape ...int64) Tensor {
 	if product(shape)*kind.Size() != int64(len(data)) || len(data) == 0 {
 		panic(&Error{Op: "map", Msg: fmt.Sprintf("%d bytes do not fill %v", len(data), shape)})
@@ -139,7 +140,8 @@ func (s *Scope) Map(data []byte, kind DType, shape ...int64) Tensor {
 	return s.toDevice(t)
 }
 
-// FillFloat32s makes a tensor on the engine's device that fill writes, without a second copy on a CPU.
+// FillFloat32s makes a tensor on the engine's device that fill writes, without a second copy on a
+// CPU.
 func (s *Scope) FillFloat32s(fill func([]float32), shape ...int64) Tensor {
 	t := s.empty(Float32, codeCPU, shape)
 	if n := product(shape); n > 0 {
@@ -163,7 +165,8 @@ func (s *Scope) ReadFloat32s(t Tensor, dst []float32) error {
 	return nil
 }
 
-// Memory is where the values of t lie, a contiguous tensor of n float32s on a CPU. It is valid as long as t is, on any goroutine, and only to be read.
+// Memory is where the values of t lie, a contiguous tensor of n float32s on a CPU. It is valid as
+// long as t is, on any goroutine, and only to be read.
 func (t Tensor) Memory(n int) []float32 {
 	return unsafe.Slice((*float32)(libtch.AtDataPtr(t.c)), n)
 }

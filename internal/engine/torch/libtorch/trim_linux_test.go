@@ -23,7 +23,8 @@ func TestTrimMemory(t *testing.T) {
 	if malloc.Read() == (malloc.Info{}) {
 		t.Skip("the C library is not glibc")
 	}
-	const tensors, floats, size = 2000, 16 << 10, 2000 * 64 << 10 // 64 KiB each: too small for glibc to map it by itself
+	// 64 KiB each: too small for glibc to map it by itself
+	const tensors, floats, size = 2000, 16 << 10, 2000 * 64 << 10
 	err = e.Do(context.Background(), func(s *Scope) error {
 		var drop []Tensor
 		for i := range tensors {
@@ -37,9 +38,11 @@ func TestTrimMemory(t *testing.T) {
 		freed := resident(t)
 		TrimMemory()
 		trimmed := resident(t)
-		t.Logf("%d MiB with %d MiB of tensors, %d once most are freed, %d after TrimMemory", full>>20, size>>20, freed>>20, trimmed>>20)
+		t.Logf("%d MiB with %d MiB of tensors, %d once most are freed, %d after TrimMemory", full>>20, size>>20,
+			freed>>20, trimmed>>20)
 		if full-trimmed < size*8/10 || full-freed > size/2 {
-			t.Errorf("got %d and %d MiB less, want little without TrimMemory and %d MiB with it", (full-freed)>>20, (full-trimmed)>>20, size>>20)
+			t.Errorf("got %d and %d MiB less, want little without TrimMemory and %d MiB with it", (full-freed)>>20,
+				(full-trimmed)>>20, size>>20)
 		}
 		return nil
 	})
