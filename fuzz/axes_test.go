@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 	"testing"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 )
 
 // resealAxes makes the checksum of a file of axes right. It writes to b.
@@ -21,7 +21,7 @@ func resealAxes(b []byte) {
 // FuzzAxes: any bytes are an error, or axes that encode to the same bytes, fold, and project to
 // finite numbers.
 func FuzzAxes(f *testing.F) {
-	for _, a := range []*bank.Axes{
+	for _, a := range []*axes.Axes{
 		{Taps: []int{0, 2}, Hidden: 3, Digits: 2, Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2},
 			V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0}},
 		{Taps: []int{63}, Hidden: 1, Digits: 8, Mean: []float32{0}, Scale: []float32{1}, V: []float32{-1}},
@@ -41,7 +41,7 @@ func FuzzAxes(f *testing.F) {
 		if sealed {
 			resealAxes(data)
 		}
-		a, err := bank.UnmarshalAxes(data)
+		a, err := axes.Unmarshal(data)
 		if err != nil {
 			checkBankError(t, err)
 			return

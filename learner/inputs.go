@@ -112,15 +112,6 @@ func (p *Prepared) Pick(which []int) *Prepared {
 	return q
 }
 
-// Join is all examples of several that were prepared alike, without a bank.
-func Join(parts []*Prepared) *Prepared {
-	q := &Prepared{}
-	for _, p := range parts {
-		q.examples, q.features = append(q.examples, p.examples...), append(q.features, p.features...)
-	}
-	return q
-}
-
 // fits says whether it was prepared for such a run.
 func (p *Prepared) fits(env Env, c Config) bool {
 	if p.stems == nil {

@@ -165,7 +165,7 @@ func (m *many) step(ctx context.Context) error {
 		return err
 	}
 	for i, l := range under {
-		if err := l.took(losses[i]); err != nil {
+		if err := l.applyStep(losses[i]); err != nil {
 			m.out[l.number].Err = err
 			continue
 		}

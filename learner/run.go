@@ -124,7 +124,7 @@ func (r *run) newSource() source {
 	p, start := r.env.Bank.Properties(), r.job.Start
 	logits, affine := NewLogits(p.N, p.Blocks), slices.Clone(r.env.Bank.Affine())
 	if start.Logits != nil {
-		logits = start.Logits.Clone()
+		logits = start.Logits.clone()
 	} else {
 		logits.jitter(c.Init, r.rng)
 	}
@@ -210,8 +210,8 @@ func values(params []*param) (all [][]float32) {
 // noise is ν of the next step.
 func (r *run) noise() float64 { return r.schedule.noise(r.step) }
 
-// took updates what is trained after a step whose gradients are in the params.
-func (r *run) took(loss float32) error {
+// applyStep applies one optimizer step from the gradients in the params.
+func (r *run) applyStep(loss float32) error {
 	r.trainer.opt.update(r.schedule.rate(r.step))
 	r.step++
 	r.result.Losses = append(r.result.Losses, loss)
@@ -243,7 +243,7 @@ func (r *run) train(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.took(losses[0]); err != nil {
+		if err := r.applyStep(losses[0]); err != nil {
 			return err
 		}
 	}

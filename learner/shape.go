@@ -13,10 +13,10 @@ import (
 // Down's, which LN_b takes out, and Up's default.
 const (
 	shapedSigmaA  = 0.1
-	DefaultShaped = 0.4
+	defaultShaped = 0.4
 )
 
-// ShapedRows are random adapters that read and write only what a head sees: Down's columns and Up's
+// shapedRows are random adapters that read and write only what a head sees: Down's columns and Up's
 // rows are random combinations of the directions in which the head tells its labels apart, at most
 // C − 1 of them, instead of all d. A mask over so few dimensions can steer an answer with tens of
 // adapters; over a plain random bank nearly all of what it can do is invisible to the head. Nothing
@@ -24,7 +24,7 @@ const (
 // whose states are what is pooled. sigmaB is the standard deviation of Up's coefficients along each
 // direction: how far a mask can move a state. The same head and seed give the same bits on one type
 // of machine.
-func ShapedRows(h *model.Head, p bank.Properties, sigmaB float64, seed uint64) (bank.RowFunc, error) {
+func shapedRows(h *model.Head, p bank.Properties, sigmaB float64, seed uint64) (bank.RowFunc, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func refusePEFT(dir fs.FS) error {
 	return wantNeutral(fields, name, []neutral{{field: "peft_type"}})
 }
 
-// bind finds every weight that the config calls for, and settles the pooling.
+// bind finds every weight that the config calls for, and the pooling where no file names one.
 func (c *Checkpoint) bind() error {
 	m, err := newMapper(c.file)
 	if err != nil {
@@ -150,9 +150,6 @@ func (c *Checkpoint) bind() error {
 	return nil
 }
 
-// HasPooler reports whether the checkpoint has pooler.dense, used or not.
-func (c *Checkpoint) HasPooler() bool { return c.pooler }
-
 // Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging
 // Face's without the bert. prefix, and with LayerNorm's parameters as weight and bias, whatever the
 // file calls them.
@@ -164,9 +161,9 @@ func (c *Checkpoint) Names() []string {
 	return names
 }
 
-// Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
+// tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
 // Close.
-func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
+func (c *Checkpoint) tensor(name string) (safetensors.Tensor, error) {
 	i, ok := c.index[name]
 	if !ok {
 		return safetensors.Tensor{}, checkpointf("no tensor %q", name)

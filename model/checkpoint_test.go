@@ -95,12 +95,12 @@ func TestCheckpointNames(t *testing.T) {
 			}
 			defer ckpt.Close()
 			names := ckpt.Names()
-			if len(names) != 5+2*16+2 || !ckpt.HasPooler() || ckpt.Pooling != PoolPooler {
-				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.HasPooler(),
+			if len(names) != 5+2*16+2 || !ckpt.pooler || ckpt.Pooling != PoolPooler {
+				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.pooler,
 					ckpt.Pooling)
 			}
 			for _, name := range names {
-				got, err := ckpt.Tensor(name)
+				got, err := ckpt.tensor(name)
 				if err != nil || !bytes.Equal(got.Data, plain[name].Data) {
 					t.Errorf("%s: got other bytes, %v", name, err)
 				}
@@ -111,7 +111,7 @@ func TestCheckpointNames(t *testing.T) {
 			if got := mustCRCs(t, ckpt); !slices.Equal(got, want) {
 				t.Errorf("CRCs: got %x, want %x", got, want)
 			}
-			if _, err := ckpt.Tensor("absent"); !errors.Is(err, ErrCheckpoint) {
+			if _, err := ckpt.tensor("absent"); !errors.Is(err, ErrCheckpoint) {
 				t.Errorf("absent: got %v, want ErrCheckpoint", err)
 			}
 		})
@@ -318,7 +318,7 @@ func TestRealCheckpoint(t *testing.T) {
 		t.Errorf("got %d weights, pooling %s, hidden size %d, want 103, mean, 384", got, ckpt.Pooling,
 			ckpt.Config.HiddenSize)
 	}
-	words, err := ckpt.Tensor("embeddings.word_embeddings.weight")
+	words, err := ckpt.tensor("embeddings.word_embeddings.weight")
 	if err != nil {
 		t.Fatal(err)
 	}

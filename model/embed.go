@@ -33,7 +33,7 @@ func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapte
 	if err != nil {
 		return err
 	}
-	if err := e.Check(texts); err != nil {
+	if err := e.check(texts); err != nil {
 		return err
 	}
 	flat, owners, err := e.flatten(len(texts), 0, owner, adapters)
@@ -59,7 +59,7 @@ func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.Check(texts); err != nil {
+	if err := e.check(texts); err != nil {
 		return nil, err
 	}
 	if from < 0 || from >= e.Blocks() {
@@ -111,9 +111,9 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 	return nil
 }
 
-// Check says what does not fit the model: lengths, ids, types. A bad id would be read far outside
+// check says what does not fit the model: lengths, ids, types. A bad id would be read far outside
 // of the embeddings.
-func (e *Encoder) Check(texts []Encoding) error {
+func (e *Encoder) check(texts []Encoding) error {
 	c := e.config
 	for i, t := range texts {
 		if len(t.IDs) == 0 || len(t.IDs) != len(t.TypeIDs) || len(t.IDs) > c.MaxPositionEmbeddings {

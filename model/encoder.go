@@ -59,9 +59,6 @@ func (e *Encoder) Close() error {
 // Config is the checkpoint's.
 func (e *Encoder) Config() Config { return e.config }
 
-// Checkpoint is what the encoder was made of. It is closed with the encoder.
-func (e *Encoder) Checkpoint() *Checkpoint { return e.checkpoint }
-
 // Hidden is d, the size of a state.
 func (e *Encoder) Hidden() int { return e.config.HiddenSize }
 

@@ -97,8 +97,8 @@ func TestEncoderParts(t *testing.T) {
 	if w, b := openEncoder(t, tinyDefault.writeF32(t)).Pooler(); w != nil || b != nil {
 		t.Error("mean pooling: got a pooler")
 	}
-	if enc.Checkpoint().Config.HiddenSize != m.H || enc.Kernel() == "" {
-		t.Errorf("got d=%d, kernel %q, want %d and a name", enc.Checkpoint().Config.HiddenSize, enc.Kernel(), m.H)
+	if enc.checkpoint.Config.HiddenSize != m.H || enc.Kernel() == "" {
+		t.Errorf("got d=%d, kernel %q, want %d and a name", enc.checkpoint.Config.HiddenSize, enc.Kernel(), m.H)
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *scanner) text(text string) {
 			i++
 			continue
 		}
-		s.settle()
+		s.endMarks()
 		switch class {
 		case letter:
 			j := i + 1
@@ -70,7 +70,7 @@ func (s *scanner) text(text string) {
 		}
 		i++
 	}
-	s.settle()
+	s.endMarks()
 	s.endWord()
 }
 
@@ -126,7 +126,7 @@ func (s *scanner) clean(text string) int {
 }
 
 func (s *scanner) space() {
-	s.settle()
+	s.endMarks()
 	s.endWord()
 }
 
@@ -166,14 +166,14 @@ func (s *scanner) combine(r rune, class uint8) {
 		}
 		return
 	}
-	s.settle()
+	s.endMarks()
 	if !accent {
 		s.lower(r)
 	}
 }
 
-// settle ends a run of combining characters.
-func (s *scanner) settle() {
+// endMarks ends a run of combining characters.
+func (s *scanner) endMarks() {
 	if len(s.marks) == 0 {
 		return
 	}

@@ -39,8 +39,8 @@ func foldedGolden(t *testing.T, L, blocks, d int) (*Adapter, *naiveAdapter) {
 
 // naiveOf is the model of an encoder.
 func naiveOf(t *testing.T, enc *Encoder) *naive {
-	r, weights := weightReader{checkpoint: enc.Checkpoint()}, map[string][]float32{}
-	for _, name := range enc.Checkpoint().Names() {
+	r, weights := weightReader{checkpoint: enc.checkpoint}, map[string][]float32{}
+	for _, name := range enc.checkpoint.Names() {
 		weights[name] = r.tensor(name)
 	}
 	if r.err != nil {

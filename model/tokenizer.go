@@ -19,7 +19,7 @@ type Tokenizer struct {
 	maxChars int // a longer word is unknown
 	length   int // of a text in tokens, as the folder's files say; 0 if they do not
 
-	cls, sep, unk, pad int32
+	cls, sep, unk int32
 
 	ascii    [256]asciiClass
 	points   [128]int32 // the ids of ASCII punctuation, which no word contains
@@ -33,12 +33,12 @@ type tokenizerFlags struct {
 
 // tokenizerSpec is what the files of any kind of tokenizer folder come down to.
 type tokenizerSpec struct {
-	flags              tokenizerFlags
-	vocab              map[string]int32
-	prefix             string // of a word's later pieces
-	maxChars           int
-	cls, sep, unk, pad string
-	added              []addedToken
+	flags         tokenizerFlags
+	vocab         map[string]int32
+	prefix        string // of a word's later pieces
+	maxChars      int
+	cls, sep, unk string
+	added         []addedToken
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
@@ -63,7 +63,6 @@ func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
 		}
 		*special.id = id
 	}
-	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
 	for c := range t.points {
 		t.points[c] = t.unk
 		if id, ok := v.ids[string(rune(c))]; ok {
@@ -87,9 +86,6 @@ func (t *Tokenizer) VocabSize() int { return t.vocab.size }
 
 // FoldsCase says whether upper and lower case are one to the tokenizer.
 func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
-
-// PadID is the id that fills a batch's shorter rows.
-func (t *Tokenizer) PadID() int32 { return t.pad }
 
 // Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids,
 // added tokens, vocabulary, maxTokens. It does not depend on which files the tokenizer was read

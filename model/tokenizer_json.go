@@ -23,7 +23,7 @@ func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, e
 	if err := json.Unmarshal(b, &file); err != nil {
 		return nil, tokenizerf("tokenizer.json: %v", err)
 	}
-	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.special["pad_token"].token.Content}
+	spec := &tokenizerSpec{added: file.AddedTokens}
 	for _, part := range []error{
 		spec.parseModel(file.Model),
 		spec.parseNormalizer(file.Normalizer, settings),

@@ -69,7 +69,7 @@ func (r *weightReader) norm(name string) bert.Norm {
 }
 
 func (r *weightReader) tensor(name string) []float32 {
-	t, err := r.checkpoint.Tensor(name)
+	t, err := r.checkpoint.tensor(name)
 	if err != nil {
 		r.err = err
 		return nil

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -209,7 +209,7 @@ func (p *SDK) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float
 	return p.jointRows(ctx, j, encoded)
 }
 
-// jointRows is what head and axes give texts: the rows that learner/population works on.
+// jointRows is what head and axes give texts: the rows that internal/population works on.
 func (p *SDK) jointRows(ctx context.Context, j *jointBank, texts []model.Encoding) (rows []float64, err error) {
 	for some := range slices.Chunk(texts, askedAtOnce) {
 		phi, err := p.features(ctx, some)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -21,7 +21,7 @@ import (
 // axesBank is the head side of the folder's bank: what φ is made of, and the axes that the digits
 // of its profiles count along.
 type axesBank struct {
-	*bank.Axes
+	*axes.Axes
 	ref    uint32
 	digest store.Digest
 }
@@ -98,8 +98,8 @@ func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
 }
 
 // computeAxes makes axes for a model that none are shipped for.
-func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
-	return bank.EncoderAxes(ctx, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
+func (p *SDK) computeAxes(ctx context.Context) (*axes.Axes, error) {
+	return axes.Compute(ctx, p.encoder, p.tokenizer, axes.Default(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.

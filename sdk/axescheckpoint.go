@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // axesCheckpoint keeps beside the banks where the fits of a TrainBank that seeks axes have ended,

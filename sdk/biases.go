@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/store"
 )
 

@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -11,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -27,7 +28,7 @@ func coded(t testing.TB) *SDK {
 // TestRequestedOfDigits is TestRequested of profiles of digits.
 func TestRequestedOfDigits(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
-	before, err := p.axes.Axes.Digest()
+	before, err := p.axes.Axes.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,8 @@ func TestRequestedOfDigits(t *testing.T) {
 	for i := range learns {
 		mustLearn(t, p, fmt.Sprint("user ", i%people), meant(24, i%4), &LearnOptions{Force: true})
 	}
-	if now, err := p.axes.Axes.Digest(); err != nil || now != before || store.Digest(now) != p.axes.digest {
+	again, err := p.axes.Axes.MarshalBinary()
+	if err != nil || !bytes.Equal(again, before) || sha256.Sum256(again) != p.axes.digest {
 		t.Errorf("the axes have changed: %v", err)
 	}
 	withCode := 0

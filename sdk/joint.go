@@ -6,16 +6,17 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/store"
 )
 
 // jointBank is axes on which a population's people differ, with the shared head that they were
 // trained with.
 type jointBank struct {
-	*bank.Joint
+	*axes.Joint
 	ref    uint32
 	digest store.Digest
 	head   uint32 // ref
@@ -92,7 +93,7 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 	return j, err
 }
 
-// populationModel is the joint axes and their head as learner/population has them.
+// populationModel is the joint axes and their head as internal/population has them.
 func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 	h, err := p.head(j.head)
 	if err != nil {

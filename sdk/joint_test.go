@@ -12,6 +12,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -255,9 +256,9 @@ func TestJointRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	foreign := &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides,
+	foreign := &axes.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides,
 		V: make([]float32, 2*p.axes.Dim()), B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}}
-	info, err := folder.AddJoint(ctx, p.store, p.dir, foreign)
+	info, err := folder.AddAxes(ctx, p.store, p.dir, foreign)
 	if err != nil {
 		t.Fatal(err)
 	}

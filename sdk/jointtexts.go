@@ -8,7 +8,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -80,7 +80,7 @@ func (j *jointBank) offset(offset []float32, text *model.Encoding) []float32 {
 	return out
 }
 
-// rows appends what learner/population works on: what head and axes give texts, by their φ, and
+// rows appends what internal/population works on: what head and axes give texts, by their φ, and
 // what is known of the texts themselves.
 func (j *jointBank) rows(dst []float64, texts []model.Encoding, phi []float32) []float64 {
 	at := len(dst)

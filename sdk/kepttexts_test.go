@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/engine"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 )
 
 // Sure is the minimum probability (WithMinProbability) from which on 95 of 100 answers are right,

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/store"
 )
 

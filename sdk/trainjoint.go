@@ -8,8 +8,9 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -117,7 +118,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank,
+	if from.forget || !axes.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank,
 		people.C) {
 		keys = nil
 	}
@@ -190,8 +191,8 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 	if err != nil {
 		return d, err
 	}
-	info, err := folder.AddJoint(ctx, p.store, p.dir,
-		&bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
+	info, err := folder.AddAxes(ctx, p.store, p.dir,
+		&axes.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
 			V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
 	if err != nil {
 		return d, err

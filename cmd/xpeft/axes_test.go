@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
 )
 
@@ -18,7 +18,7 @@ func TestAxes(t *testing.T) {
 	fill(t, dir, "alice")
 	st, err := folder.Open(dir, nil)
 	must(t, err)
-	a := &bank.Axes{Taps: []int{1, 2}, Hidden: 32, Digits: 2, Mean: make([]float32, 64), Scale: []float32{1, 1},
+	a := &axes.Axes{Taps: []int{1, 2}, Hidden: 32, Digits: 2, Mean: make([]float32, 64), Scale: []float32{1, 1},
 		V: make([]float32, 3*64)}
 	for j := range 3 {
 		a.V[j*64+j] = 1

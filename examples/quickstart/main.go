@@ -1,5 +1,4 @@
-// Quickstart learns how one person files messages, and files a new one: go run
-// ./examples/quickstart MODEL (or set XPEFT_MODEL).
+// Quickstart learns how one person files messages: go run ./examples/quickstart MODEL_FOLDER
 package main
 
 import (

@@ -146,11 +146,3 @@ func (s side) where() string {
 	}
 	return fmt.Sprintf("adapters in all blocks, engine %s on %s", s.engine.Name(), s.engine.Device())
 }
-
-// all is an error that skips a measurement unless the engine trains adapters in all blocks.
-func (s side) all() error {
-	if s.engine.Trains() < s.enc.Blocks() {
-		return skipped("it trains adapters in all blocks: make build-torch, and bin/torch/bench")
-	}
-	return nil
-}

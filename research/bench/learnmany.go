@@ -47,11 +47,11 @@ func benchLearnMany(ctx context.Context, v env) (result, error) {
 // manyRounds checks the losses of ten steps, then times steps. Without v.full the check takes fewer profiles, and a timed run one step of the larger kind.
 func manyRounds(ctx context.Context, v env, r *result, env learner.Env, jobs []learner.Job, name string, c learner.Config) error {
 	ten := c
-	ten.Enough, ten.Epochs = 0, 10
+	ten.FullStepsAt, ten.Epochs = 0, 10
 	check := jobs
 	if !v.full {
 		check = jobs[:8]
-		if c.Enough == 0 {
+		if c.FullStepsAt == 0 {
 			c.Updates = 1
 		}
 	}

@@ -14,8 +14,13 @@ import (
 func (r *result) markdown(w io.Writer) {
 	fmt.Fprintf(w, "### %s\n\nWhat: %s.\n\n", r.Name, strings.TrimSuffix(r.What, "."))
 	fmt.Fprintf(w, "`%s`, %s, %d × %s%s.\n\n", r.Command, r.Go, r.CPUs, r.CPU, r.disturbed())
-	r.ratioTable(w)
-	r.seriesTable(w)
+	if r.Name == peersName {
+		r.peersTable(w)
+		r.ratioTable(w)
+	} else {
+		r.ratioTable(w)
+		r.seriesTable(w)
+	}
 	r.curveTable(w)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "* %s\n", n)

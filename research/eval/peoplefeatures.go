@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/model"
 )
@@ -15,7 +14,7 @@ import (
 func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []string, taps []int) (*Answered, error) {
 	a, texts := answers(d, least, drop)
 	a.Hidden, a.Taps = m.Encoder.Hidden(), taps
-	var shipped *bank.Axes
+	var shipped *axes.Axes
 	if taps == nil {
 		c, err := model.OpenCheckpoint(m.Dir)
 		if err != nil {
