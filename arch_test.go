@@ -324,8 +324,7 @@ const (
 // test's long literals and an example's output have the width of what they show.
 func TestLinesAreNarrow(t *testing.T) {
 	walkGo(t, func(path string, data []byte) {
-		if strings.HasPrefix(path, "store/") || strings.HasPrefix(path, "internal/bert/") ||
-			strings.HasPrefix(path, "research/bench/") {
+		if strings.HasPrefix(path, "store/") {
 			return
 		}
 		exempt := literalLines(data, strings.HasSuffix(path, "_test.go"))

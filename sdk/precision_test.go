@@ -61,12 +61,8 @@ func TestPrecision(t *testing.T) {
 			off = max(off, math.Abs(float64(q.P-exact[i].P)))
 		}
 		if !(off <= v.most) || off == 0 && strings.HasPrefix(v.want, "int") {
-			t.Errorf(
-				"%q: probabilities are %g off, want at most %g, and not nothing in whole numbers",
-				v.precision,
-				off,
-				v.most,
-			)
+			t.Errorf("%q: probabilities are %g off, want at most %g, and not nothing in whole numbers",
+				v.precision, off, v.most)
 		}
 	}
 	for precision, why := range map[string]string{"bfloat16": "half of float32's rate", "int4": "none of float32"} {

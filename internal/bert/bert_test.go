@@ -42,10 +42,11 @@ func (s shape) weights(rng *rand.Rand) Weights {
 		}
 		return n
 	}
-	w := Weights{Hidden: d, Heads: s.heads, Activation: s.act, Eps: 1e-12, Words: random(rng, vocab*d, 1), Positions: random(rng, positions*d, 0.3),
-		Types: random(rng, 2*d, 0.3), Embeddings: norm()}
+	w := Weights{Hidden: d, Heads: s.heads, Activation: s.act, Eps: 1e-12, Words: random(rng, vocab*d, 1),
+		Positions: random(rng, positions*d, 0.3), Types: random(rng, 2*d, 0.3), Embeddings: norm()}
 	for range s.blocks {
-		w.Blocks = append(w.Blocks, Block{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(s.wide, d), Down: linear(d, s.wide), Attention: norm(), FFN: norm()})
+		w.Blocks = append(w.Blocks, Block{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(s.wide, d),
+			Down: linear(d, s.wide), Attention: norm(), FFN: norm()})
 	}
 	pooler := linear(d, d)
 	w.Pooler = &pooler
@@ -56,9 +57,11 @@ func (s shape) weights(rng *rand.Rand) Weights {
 func (s shape) adapters(rng *rand.Rand) []Adapter {
 	d, b, all := s.hidden, 9, s.blocks
 	return []Adapter{
-		{Blocks: all, Bottleneck: b, Down: random(rng, all*d*b, 0.3), Up: random(rng, all*d*b, 0.3), DownBias: random(rng, all*b, 0.3), UpBias: random(rng, all*d, 0.3),
+		{Blocks: all, Bottleneck: b, Down: random(rng, all*d*b, 0.3), Up: random(rng, all*d*b, 0.3),
+			DownBias: random(rng, all*b, 0.3), UpBias: random(rng, all*d, 0.3),
 			Norm: random(rng, 2*all*b, 1), Eps: 1e-5},
-		{Blocks: 1, Bottleneck: 48, Down: random(rng, d*48, 0.3), Up: random(rng, d*48, 0.3), Norm: random(rng, 2*48, 1), Eps: 1e-5},
+		{Blocks: 1, Bottleneck: 48, Down: random(rng, d*48, 0.3), Up: random(rng, d*48, 0.3),
+			Norm: random(rng, 2*48, 1), Eps: 1e-5},
 		{Blocks: 1, Bottleneck: 3, Down: random(rng, d*3, 0.3), Up: random(rng, d*3, 0.3), ReLU: true},
 	}
 }
@@ -123,7 +126,8 @@ func far(x, y []float32) float64 {
 	return math.Sqrt(off / all)
 }
 
-// TestPaths compares C with Go, each text with itself alone, and a pass with one that was cut in two.
+// TestPaths compares C with Go, each text with itself alone, and a pass with one that was cut in
+// two.
 func TestPaths(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {

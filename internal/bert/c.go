@@ -33,7 +33,8 @@ type kernels struct {
 	ints func() bool // whether it does layers in whole numbers here
 }
 
-// fast are the paths for some processors, the fastest first, each with its twin: the same in plain C, which tests and the check at the start compare it with.
+// fast are the paths for some processors, the fastest first, each with its twin: the same in plain
+// C, which tests and the check at the start compare it with.
 var fast = []pair{
 	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 },
 		func() bool { return C.bert_has_vnni() != 0 }},
@@ -52,9 +53,10 @@ func newC(w Weights, k kernels, in Precision) path {
 			down: p.packIn(in, b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
-	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation],
-		bits: bits[in], eps: C.float(w.Eps),
-		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
+	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)),
+		act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
+		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types),
+		embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
 		p.pooler = p.pack(*w.Pooler)
 	}
@@ -125,7 +127,8 @@ func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int
 	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil)
 }
 
-func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32, parts *C.bert_parts) {
+func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32,
+	parts *C.bert_parts) {
 	as := make([]C.bert_adapter, max(1, len(adapters)))
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -135,16 +138,19 @@ func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32,
 				pins.Pin(&part[0])
 			}
 		}
-		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias), norm: ptr(a.Norm),
-			blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck), norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
+		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias),
+			norm: ptr(a.Norm), blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck),
+			norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
 	}
 	for _, part := range [][]int32{b.IDs, b.Types, b.Lengths, b.Owners} {
 		if len(part) > 0 {
 			pins.Pin(&part[0])
 		}
 	}
-	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners), n: C.int(len(b.Lengths))}
-	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch), parts)
+	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners),
+		n: C.int(len(b.Lengths))}
+	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x),
+		ptr(pooled), ptr(scratch), parts)
 }
 
 func (p *cPath) mean(x []float32, lengths []int32, y []float32) {

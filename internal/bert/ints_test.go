@@ -25,7 +25,8 @@ func whole() (all []kernels) {
 // TestInts compares each precision with float32, and each text with itself alone: others in its
 // batch, one of far larger states among them, change no bit of its vector.
 func TestInts(t *testing.T) {
-	for _, s := range []shape{{2, 48, 3, 100, GELU}, {1, 15, 5, 17, GELUTanh}, {1, 312, 12, 70, GELU}, {1, 336, 12, 40, ReLU}} {
+	for _, s := range []shape{{2, 48, 3, 100, GELU}, {1, 15, 5, 17, GELUTanh}, {1, 312, 12, 70, GELU},
+		{1, 336, 12, 40, ReLU}} {
 		rng := rand.New(rand.NewPCG(1, 2))
 		w := s.weights(rng)
 		for i := range s.hidden {
@@ -42,14 +43,8 @@ func TestInts(t *testing.T) {
 				m := newModel(w, newC(w, k, in))
 				m.Embed(b, as, Mean, got, nil, nil)
 				if d := far(got, want); !(d > 1e-6 && d <= most) {
-					t.Errorf(
-						"%s in %v, %v: %.3g from float32, want at most %g, and not nothing",
-						k.name,
-						in,
-						s,
-						d,
-						most,
-					)
+					t.Errorf("%s in %v, %v: %.3g from float32, want at most %g, and not nothing",
+						k.name, in, s, d, most)
 				}
 				checkAlone(t, m, b, as, Mean, got)
 				m.Free()
@@ -105,22 +100,12 @@ func TestQuantize(t *testing.T) {
 					sum, sizes = sum+v, sizes+max(v, -v)
 					off := float64(l.W[j*ins+k]) - float64(v)*float64(q.Scale[j])
 					if math.Abs(off) > 0.5001*float64(q.Scale[j]) {
-						t.Fatalf(
-							"%v, %d inputs: weight %d of %d is %g off, a step is %g",
-							in,
-							ins,
-							k,
-							j,
-							off,
-							q.Scale[j],
-						)
+						t.Fatalf("%v, %d inputs: weight %d of %d is %g off, a step is %g",
+							in, ins, k, j, off, q.Scale[j])
 					}
 				}
-				if got, want := float64(q.Sums[j]), float64(sum)*float64(q.Scale[j]); math.Abs(
-					got-want,
-				) > 1e-6*math.Abs(
-					want,
-				) {
+				got, want := float64(q.Sums[j]), float64(sum)*float64(q.Scale[j])
+				if math.Abs(got-want) > 1e-6*math.Abs(want) {
 					t.Errorf("%v, %d inputs: got a sum of %g, want %g", in, ins, got, want)
 				}
 				if sizes*input > math.MaxInt32 {

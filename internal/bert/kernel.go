@@ -16,12 +16,14 @@ type pair struct{ kernels, twin kernels }
 // Portable is the path in Go, which runs everywhere.
 const Portable = "portable"
 
-// KnownKernel says whether a kernel has that name, here or elsewhere: "" stands for the fastest here.
+// KnownKernel says whether a kernel has that name, here or elsewhere: "" stands for the fastest
+// here.
 func KnownKernel(name string) bool {
 	return name == "" || name == "avx512" || name == "avx2" || name == Portable
 }
 
-// Kernel says what runs on this machine if that kernel is asked for: c-avx512, c-avx2, go-avx2, go-neon or go.
+// Kernel says what runs on this machine if that kernel is asked for: c-avx512, c-avx2, go-avx2,
+// go-neon or go.
 func Kernel(want string) (string, error) {
 	k, err := choose(want)
 	if err != nil || k == nil {
@@ -57,8 +59,9 @@ func choose(want string) (*kernels, error) {
 
 func nowhere() bool { return false }
 
-// working are the paths in C that this processor and its system can run, and that agree with their twins on a small model: a compiler or an imitated processor
-// may be wrong. It takes some milliseconds, once.
+// working are the paths in C that this processor and its system can run, and that agree with their
+// twins on a small model: a compiler or an imitated processor may be wrong. It takes some
+// milliseconds, once.
 var working = sync.OnceValue(func() (all []kernels) {
 	for _, f := range fast {
 		k := f.kernels
@@ -73,7 +76,8 @@ var working = sync.OnceValue(func() (all []kernels) {
 	return all
 })
 
-// agree compares two paths. They should agree to the bit, which tests check; here only what is plainly wrong counts.
+// agree compares two paths. They should agree to the bit, which tests check; here only what is
+// plainly wrong counts.
 func agree(a, b kernels, in Precision) bool {
 	x, y := sample(a, in), sample(b, in)
 	for i := range x {
@@ -98,11 +102,13 @@ func sample(k kernels, in Precision) []float32 {
 	}
 	linear := func(out, in int) Linear { return Linear{W: values(out * in), B: values(out), Out: out, In: in} }
 	norm := func() Norm { return Norm{values(d), values(d)} }
-	w := Weights{Hidden: d, Heads: 3, Eps: 1e-12, Words: values(d), Positions: values(tokens * d), Types: values(d), Embeddings: norm(),
-		Blocks: []Block{{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(wide, d), Down: linear(d, wide), Attention: norm(), FFN: norm()}}}
+	w := Weights{Hidden: d, Heads: 3, Eps: 1e-12, Words: values(d), Positions: values(tokens * d), Types: values(d),
+		Embeddings: norm(), Blocks: []Block{{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(wide, d),
+			Down: linear(d, wide), Attention: norm(), FFN: norm()}}}
 	m := newModel(w, newC(w, k, in))
 	defer m.Free()
 	x := make([]float32, 2*d)
-	m.Embed(Batch{IDs: make([]int32, tokens+1), Types: make([]int32, tokens+1), Lengths: []int32{1, tokens}}, nil, Mean, x, nil, nil)
+	m.Embed(Batch{IDs: make([]int32, tokens+1), Types: make([]int32, tokens+1), Lengths: []int32{1, tokens}}, nil,
+		Mean, x, nil, nil)
 	return x
 }

@@ -29,7 +29,8 @@ func headlines(rows int) Batch {
 	return b
 }
 
-// BenchmarkPaths is texts a second of one thread's CPU time, on texts of 32 tokens, of all paths in turn: of each the median.
+// BenchmarkPaths is texts a second of one thread's CPU time, on texts of 32 tokens, of all paths in
+// turn: of each the median.
 //
 //	go test ./internal/bert -run '^$' -bench Paths -count 6
 func BenchmarkPaths(b *testing.B) {

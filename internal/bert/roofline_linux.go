@@ -7,7 +7,8 @@ import "C"
 
 import "time"
 
-// part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's time it took.
+// part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's
+// time it took.
 type part struct {
 	name  string
 	flops float64
@@ -37,7 +38,8 @@ func (p *cPath) profile(m *Model, b Batch) (parts []part) {
 	for _, l := range b.Lengths {
 		squares += float64(l) * float64(l) * float64(m.blocks)
 	}
-	for i, q := range []part{{"QKV", 6 * d * d * tokens, 0}, {"attention", 4 * d * squares, 0}, {"output", 2 * d * d * tokens, 0}, {"up", 2 * d * wide * tokens, 0},
+	for i, q := range []part{{"QKV", 6 * d * d * tokens, 0}, {"attention", 4 * d * squares, 0},
+		{"output", 2 * d * d * tokens, 0}, {"up", 2 * d * wide * tokens, 0},
 		{"GELU", 0, 0}, {"down", 2 * d * wide * tokens, 0}, {"norms, residuals", 0, 0}} {
 		q.took = time.Duration(took.took[i])
 		parts = append(parts, q)

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// BenchmarkRoofline prints what each part of a pass of 64 texts of 32 tokens does, beside what one core can do: medians of the passes of each path, in turn.
+// BenchmarkRoofline prints what each part of a pass of 64 texts of 32 tokens does, beside what one
+// core can do: medians of the passes of each path, in turn.
 //
 //	go test ./internal/bert -run '^$' -bench Roofline -benchtime 15x
 func BenchmarkRoofline(b *testing.B) {
@@ -50,8 +51,8 @@ func median(v []time.Duration) time.Duration {
 
 func table(kernel string, passes [][]part, peak float64) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | of what the core can do |\n"+
-		"|---|---|---|---|---|---|\n", kernel, peak)
+	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | "+
+		"of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
 	total, flops := 0., 0.
 	parts := slices.Clone(passes[0])
 	for i := range parts {

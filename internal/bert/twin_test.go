@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// twins are a model by a path in C that runs here, and by its twin, in each precision that they have.
+// twins are a model by a path in C that runs here, and by its twin, in each precision that they
+// have.
 func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 	t.Helper()
 	for _, p := range fast {
@@ -59,9 +60,11 @@ func checkTwins(t testing.TB, s shape, rng *rand.Rand, lengths ...int32) {
 	})
 }
 
-// TestTwins wants each path's bits from its twin, at widths that are and are not whole numbers of vectors.
+// TestTwins wants each path's bits from its twin, at widths that are and are not whole numbers of
+// vectors.
 func TestTwins(t *testing.T) {
-	for _, s := range append(shapes[:len(shapes):len(shapes)], shape{1, 312, 12, 100, GELU}, shape{1, 336, 12, 70, GELUTanh}) {
+	for _, s := range append(shapes[:len(shapes):len(shapes)], shape{1, 312, 12, 100, GELU},
+		shape{1, 336, 12, 70, GELUTanh}) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		checkTwins(t, s, rng, 1, 2, 15, 33, 7, 16)
 	}
@@ -126,7 +129,8 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// TestWorking: what runs here is chosen. A path that is not must have failed the check against its twin.
+// TestWorking: what runs here is chosen. A path that is not must have failed the check against its
+// twin.
 func TestWorking(t *testing.T) {
 	n := 0
 	for _, p := range fast {
