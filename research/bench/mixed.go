@@ -111,5 +111,5 @@ func bareTexts(enc *model.Encoder, tok *model.Tokenizer, texts []string, taps []
 		tok.Encode(&encoded[i], text, "", fixtureTokens)
 	}
 	x := make([]float32, len(texts)*enc.Hidden())
-	return enc.Embed(encoded, nil, nil, x, taps, make([]float32, len(taps)*len(x)))
+	return enc.Answer(encoded, nil, nil, x, taps, make([]float32, len(taps)*len(x)))
 }
