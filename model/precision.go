@@ -7,12 +7,12 @@ import (
 	"github.com/xpeft/xpeft/internal/bert"
 )
 
-// Auto is the fastest precision whose answers are as good as those in float32. docs/decisions.md
+// auto is the fastest precision whose answers are as good as those in float32. docs/decisions.md
 // says by what rule, and how that was measured.
-const Auto = "auto"
+const auto = "auto"
 
 var precisions = map[string]bert.Precision{"": bert.Float32, "float32": bert.Float32, "int16": bert.Int16,
-	"int8": bert.Int8, Auto: bert.Int16}
+	"int8": bert.Int8, auto: bert.Int16}
 
 // CheckPrecision says what is wrong with the name of a precision; "" stands for float32.
 func CheckPrecision(name string) error {
@@ -39,5 +39,5 @@ func (e *Encoder) UsePrecision(name string) error {
 // Precision says what answers are computed in: "float32", "int16" or "int8".
 func (e *Encoder) Precision() string { return e.precision.String() }
 
-// AutoPrecision is what Auto means on this machine, unless a kernel is forced.
-func AutoPrecision() string { return bert.Served("", precisions[Auto]).String() }
+// AutoPrecision is what "auto" means on this machine, unless a kernel is forced.
+func AutoPrecision() string { return bert.Served("", precisions[auto]).String() }

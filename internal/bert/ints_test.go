@@ -128,6 +128,12 @@ func (q quantized) weight(j, k, size, ldq int) int {
 // TestIntsOfNaN: where a weight is no number, no answer is one.
 func TestIntsOfNaN(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1)} {
+		for _, in := range []Precision{Int16, Int8} {
+			l := Linear{W: []float32{1, float32(v), -2}, B: make([]float32, 1), Out: 1, In: 3}
+			if q := quantize(l, in, 32); q.Scale[0] == q.Scale[0] {
+				t.Errorf("%v: got a scale of %v of a weight of %v, want NaN", in, q.Scale[0], v)
+			}
+		}
 		s := shape{1, 48, 3, 16, GELU}
 		w := s.weights(rand.New(rand.NewPCG(5, 6)))
 		w.Blocks[0].Up.W[40] = float32(v)
