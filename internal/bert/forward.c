@@ -243,7 +243,7 @@ TARGET static size_t attend_scratch(const bert_model *m, int longest) {
 	return whole_vectors((n + PANEL) * dh + (dh + PANEL) * n + ATTEND_ROWS * whole_vectors(n));
 }
 
-// bytes_scratch is of BLOCK tokens' inputs in int8.
+// bytes_scratch is how many floats BLOCK tokens' inputs take in whole numbers.
 TARGET static size_t bytes_scratch(const bert_model *m) {
 	int d = m->hidden, wide = m->block[0].up.out;
 	return m->bits ? BLOCK * whole_vectors(d > wide ? d : wide) * m->bits / 32 : 0;
