@@ -329,9 +329,6 @@ const (
 // test's long literals and an example's output have the width of what they show.
 func TestLinesAreNarrow(t *testing.T) {
 	walkGo(t, func(path string, data []byte) {
-		if strings.HasPrefix(path, "internal/bert/") || strings.HasPrefix(path, "research/bench/") {
-			return
-		}
 		exempt := literalLines(data, strings.HasSuffix(path, "_test.go"))
 		for i, line := range strings.Split(string(data), "\n") {
 			width, most := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")), maxCode

@@ -18,7 +18,18 @@ var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First
 // the last block. With neither, there are none.
 func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
 	states []float32) error {
-	m, err := e.packed()
+	return e.embed(bert.Float32, texts, owner, adapters, x, taps, states)
+}
+
+// Answer is Embed in the precision that answers have: [Encoder.UsePrecision].
+func (e *Encoder) Answer(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
+	return e.embed(e.precision, texts, owner, adapters, x, taps, states)
+}
+
+func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
+	m, err := e.packed(in)
 	if err != nil {
 		return err
 	}
@@ -45,7 +56,7 @@ func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []
 // the same to the bit whatever texts are beside it, so it may be kept. states is that of Embed, of
 // taps up to from.
 func (e *Encoder) Stems(texts []Encoding, from int, taps []int, states []float32) ([][]float32, error) {
-	m, err := e.packed()
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +90,7 @@ func (e *Encoder) Stems(texts []Encoding, from int, taps []int, states []float32
 // Embed, of taps above from.
 func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32, taps []int,
 	states []float32) error {
-	m, err := e.packed()
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func TestTapsRefuse(t *testing.T) {
 
 // kernelsPanic is what the kernels say to a text and taps that model did not check.
 func kernelsPanic(t *testing.T, enc *Encoder, text Encoding, taps []int, states []float32) (said string) {
-	kernels, err := enc.packed()
+	kernels, err := enc.packed(0)
 	if err != nil {
 		t.Fatal(err)
 	}

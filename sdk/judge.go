@@ -145,7 +145,7 @@ func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) erro
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := l.sdk.forward(some); err != nil {
+			if err := l.sdk.forwardBy(l.sdk.encoder.Embed, some); err != nil {
 				return err
 			}
 		}

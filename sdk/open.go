@@ -190,6 +190,9 @@ func openEncoder(from source, o Options) (m opened, err error) {
 	if err := enc.UseKernel(o.Kernel); err != nil {
 		return m, errors.Join(err, enc.Close())
 	}
+	if err := enc.UsePrecision(o.Precision); err != nil {
+		return m, errors.Join(err, enc.Close())
+	}
 	e, err := openEngine(enc, o)
 	if err != nil {
 		return m, errors.Join(err, enc.Close())

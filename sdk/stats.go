@@ -26,6 +26,8 @@ type Stats struct {
 	Device      string      `json:"device"` // cpu or cuda
 	// what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
 	Kernel string `json:"kernel"`
+	// what Predict's passes are computed in: float32, int16 or int8
+	Precision string `json:"precision"`
 	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now.
 	// They are served as ever; their next Learn trains the last of these blocks, or over another
 	// bank, and is installed if it is no worse.
@@ -61,7 +63,7 @@ func (p *Folder) Stats(ctx context.Context) (Stats, error) {
 	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(),
 		Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(),
-		Kernel: p.encoder.Kernel(), Untrainable: deep}, err
+		Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
 }
 
 // untrainable counts the profiles that the engine cannot train as they are, once for each state of

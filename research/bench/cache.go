@@ -18,15 +18,17 @@ type workingSet struct {
 	before   sdk.Stats
 }
 
-// benchCache answers batches of 64 rows of random profiles, out of working sets of 1 to 100 times what the cache holds, each through a Folder of its own over one
-// folder. At 1 all are cached.
+// benchCache answers batches of 64 rows of random profiles, out of working sets of 1 to 100 times
+// what the cache holds, each through a Folder of its own over one folder. At 1 all are cached.
 func benchCache(ctx context.Context, v env) (result, error) {
 	size := 128
 	if v.full {
 		size = 600 // about what CacheBytes holds by default
 	}
-	r := result{Name: "cache", X: "working set, times the cache", What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working set at times what the cache holds, %d adapters",
-		mixedRows, fixtureN, fixtureK, size)}
+	r := result{Name: "cache", X: "working set, times the cache",
+		What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working "+
+			"set at times what the cache holds, %d adapters",
+			mixedRows, fixtureN, fixtureK, size)}
 	times := []int{1, 2, 5, 10, 100}
 	dir, remove, err := fixture(ctx, v, size*times[len(times)-1])
 	if err != nil {
@@ -66,7 +68,8 @@ func benchCache(ctx context.Context, v env) (result, error) {
 			return r, err
 		}
 		s := st.Sub(w.before).Cache
-		r.Notes = append(r.Notes, fmt.Sprintf("at %d: %d entries cached, %d hits, %d misses", w.times, s.Entries, s.Hits, s.Misses))
+		r.Notes = append(r.Notes, fmt.Sprintf("at %d: %d entries cached, %d hits, %d misses", w.times, s.Entries,
+			s.Hits, s.Misses))
 	}
 	return r, nil
 }

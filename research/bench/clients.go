@@ -11,10 +11,12 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// benchClients measures Predict by 1, 2, 8 and 64 clients at once, each with profiles of its own, alone and beside a busy loop: under one worker, as many as cores (the
-// default) and twice as many. Every client sends its next text when it has its answer.
+// benchClients measures Predict by 1, 2, 8 and 64 clients at once, each with profiles of its own,
+// alone and beside a busy loop: under one worker, as many as cores (the default) and twice as many.
+// Every client sends its next text when it has its answer.
 func benchClients(ctx context.Context, v env) (result, error) {
-	r := result{Name: "clients", What: "Predict of headlines through cached profiles by 1 to 64 clients, each waiting for its answer; W workers, alone and beside a busy loop"}
+	r := result{Name: "clients", What: "Predict of headlines through cached profiles by 1 to 64 clients, each " +
+		"waiting for its answer; W workers, alone and beside a busy loop"}
 	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err
@@ -67,7 +69,8 @@ func clientRounds(ctx context.Context, v env, r *result, p *sdk.Folder, workers 
 	return nil
 }
 
-// clients has n of them send calls texts in all, and returns texts a second and how long each call took, in ms.
+// clients has n of them send calls texts in all, and returns texts a second and how long each call
+// took, in ms.
 func clients(ctx context.Context, v env, p *sdk.Folder, n, calls int) (rate float64, ms []float64, err error) {
 	var all sync.WaitGroup
 	took, errs := make([][]float64, n), make([]error, n)

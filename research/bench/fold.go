@@ -11,16 +11,21 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 )
 
-// foldBank is the bank that folding is measured on: N=400, L=6, d=384, b=24, 177 MB in float32, so that most of what a fold reads is in no cache.
-var foldBank = bank.Properties{Origin: bank.Random, N: 400, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 42,
+// foldBank is the bank that folding is measured on: N=400, L=6, d=384, b=24, 177 MB in float32, so
+// that most of what a fold reads is in no cache.
+var foldBank = bank.Properties{Origin: bank.Random, N: 400, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true,
+	Seed:   42,
 	SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
 
 const foldK = 50
 
-// benchFold compares the fold of one profile with a plain copy of the rows that it must read, on one thread, each of a mask that was never used before.
+// benchFold compares the fold of one profile with a plain copy of the rows that it must read, on
+// one thread, each of a mask that was never used before.
 func benchFold(ctx context.Context, v env) (result, error) {
 	bytes := float64(2*foldBank.Blocks*foldK) * float64(foldBank.Elems()) * 4
-	r := result{Name: "fold", What: fmt.Sprintf("bytes of the bank read a second by the fold of one profile (N=%d, k=%d, L=%d, d=%d, b=%d, F32: %.1f MB) and by a copy of the same rows, one thread",
+	r := result{Name: "fold", What: fmt.Sprintf(
+		"bytes of the bank read a second by the fold of one profile (N=%d, k=%d, L=%d, d=%d, b=%d, F32: %.1f MB) "+
+			"and by a copy of the same rows, one thread",
 		foldBank.N, foldK, foldBank.Blocks, foldBank.Hidden, foldBank.Bottleneck, bytes/1e6)}
 	f, err := foldFile(ctx)
 	if err != nil {
@@ -91,9 +96,10 @@ func foldFile(ctx context.Context) (*bank.File, error) {
 	p := foldBank
 	p.Origin, p.Seed, p.SigmaA, p.SigmaB = bank.Warm, 0, 0, 0
 	row := make([]float32, p.Elems())
-	_, err = bank.WriteFile(ctx, dir+"/bank", p, nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
-		return row, nil, foldBank.Generate(side, block, adapter, row)
-	})
+	_, err = bank.WriteFile(ctx, dir+"/bank", p,
+		nil, func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+			return row, nil, foldBank.Generate(side, block, adapter, row)
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,11 @@ import (
 
 // machine is what a reader needs to know to compare figures.
 type machine struct {
-	Go     string  `json:"go"`
-	CPU    string  `json:"cpu"` // the model
-	CPUs   int     `json:"cpus"`
-	Others float64 `json:"others"` // share of the cores' time that other programs took meanwhile; -1 where that is not known
+	Go   string `json:"go"`
+	CPU  string `json:"cpu"` // the model
+	CPUs int    `json:"cpus"`
+	// share of the cores' time that other programs took meanwhile; -1 where that is not known
+	Others float64 `json:"others"`
 }
 
 func thisMachine() machine {
@@ -37,7 +38,8 @@ func cpuField(info, field, otherwise string) string {
 	return otherwise
 }
 
-// precisionNote says which CPU /proc/cpuinfo's text shows, and what of it makes bfloat16 and int8 fast.
+// precisionNote says which CPU /proc/cpuinfo's text shows, and what of it makes bfloat16 and int8
+// fast.
 func precisionNote(info string) string {
 	flags := strings.Fields(cpuField(info, "flags", ""))
 	var has, lacks []string
@@ -49,14 +51,16 @@ func precisionNote(info string) string {
 		}
 	}
 	note := fmt.Sprintf("the CPU: family %s, model %s; has %s; lacks %s", cpuField(info, "cpu family", "?"),
-		cpuField(info, "model", "?"), orDefault(strings.Join(has, ", "), "none of these"), orDefault(strings.Join(lacks, ", "), "none of these"))
+		cpuField(info, "model", "?"), orDefault(strings.Join(has, ", "), "none of these"),
+		orDefault(strings.Join(lacks, ", "), "none of these"))
 	if slices.Contains(lacks, "amx_tile") {
 		note += ": AMX is not there or masked, so no library's bfloat16 or int8 uses it"
 	}
 	return note
 }
 
-// watch begins to watch the cores; others is what share of their time other programs took since, and the hypervisor for other machines.
+// watch begins to watch the cores; others is what share of their time other programs took since,
+// and the hypervisor for other machines.
 func watch() (others func() float64) {
 	began, busy, ok := time.Now(), time.Duration(0), false
 	if stat, err := os.ReadFile("/proc/stat"); err == nil {
@@ -74,8 +78,9 @@ func watch() (others func() float64) {
 	}
 }
 
-// busyTime is how long the cores of /proc/stat's text were not idle, since the machine started: in its first line are user, nice, system, idle, iowait, irq,
-// softirq, steal, in hundredths of a second.
+// busyTime is how long the cores of /proc/stat's text were not idle, since the machine started: in
+// its first line are user, nice, system, idle, iowait, irq, softirq, steal, in hundredths of a
+// second.
 func busyTime(stat string) (d time.Duration, ok bool) {
 	line, _, _ := strings.Cut(stat, "\n")
 	fields := strings.Fields(line)

@@ -1,17 +1,21 @@
-// Command bench measures the costs that xpeft promises, each beside its rival in the same run: alternating rounds, medians, ratios.
+// Command bench measures the costs that xpeft promises, each beside its rival in the same run:
+// alternating rounds, medians, ratios.
 //
 //	make bench           minutes
 //	make bench-full      whole sizes
 //	make bench-peers     Python's libraries and hugot, on the same texts, into docs/performance.md
 //	make bench-report    docs/performance.md's tables and pictures
 //
-// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
+// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as
+// JSON into the folder out.
 //
-// A loop is one kind of work for a profiler: pprof sees Go, perf the kernels. From the repository's root, after make build and eval "$(scripts/env.sh)":
+// A loop is one kind of work for a profiler: pprof sees Go, perf the kernels. From the repository's
+// root, after make build and eval "$(scripts/env.sh)":
 //
 //	bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
 //	go tool pprof -top bin/cpu.prof; go tool pprof -top -sample_index=alloc_space bin/mem.prof
-//	perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64; perf report -i bin/perf.data --sort dso,symbol
+//	perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64
+//	perf report -i bin/perf.data --sort dso,symbol
 package main
 
 import (
@@ -90,8 +94,9 @@ func parse() (t task) {
 	flag.StringVar(&t.out, "out", "out/bench", "folder of the raw samples")
 	flag.StringVar(&t.python, "python", "", "Python that has the peers' libraries; without it they are skipped")
 	flag.StringVar(&t.data, "data", "", "labelled texts for the peers' accuracy; without them it is not measured")
-	flag.StringVar(&t.report, "report", "", "write the tables and pictures of this folder's samples into -doc instead, "+
-		"between its marks; with -only, some of them")
+	flag.StringVar(&t.report, "report", "",
+		"write the tables and pictures of this folder's samples into -doc instead, "+
+			"between its marks; with -only, some of them")
 	flag.StringVar(&t.doc, "doc", "docs/performance.md", "document that -report writes")
 	flag.StringVar(&t.loop, "loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
 	flag.DurationVar(&t.long, "for", 20*time.Second, "how long -loop runs")

@@ -21,16 +21,17 @@ const (
 	// peersLimit is the time after which benchPeers begins no second round.
 	peersLimit = 9 * time.Minute
 
+	// bareEncoder is the name of our encoder alone; in another precision the precision follows.
 	bareEncoder = "xpeft's bare encoder"
 	// How the names of the series end: texts/s, ms, % and % of a rival.
 	inBatches, alone, right, changed = ", 64 rows", ", one text", ", right answers", ", answers changed"
 )
 
-// peersBounds are what was promised of the first's texts a second in batches over the second's.
-var peersBounds = map[[2]string]string{
-	{"xpeft", bareEncoder}:            "≥ 0.92",
-	{"xpeft", "transformers float32"}: "≥ 1.8",
-}
+// ownPrecisions are those of our series, float32 first.
+var ownPrecisions = []string{"", "int16", "int8"}
+
+// inPrecision is the name of a series of ours.
+func inPrecision(name, precision string) string { return strings.TrimSpace(name + " " + precision) }
 
 // rival is one system under comparison.
 type rival struct {
@@ -85,31 +86,34 @@ func ownRivals(ctx context.Context, dir, model string) (rivals []rival, end func
 		}
 		return err
 	}
-	for _, own := range []struct {
-		name    string
-		options sdk.Options
-	}{
-		{"xpeft", sdk.Options{ReadOnly: true}},
-		// PRECISIONS: another line here is another series, with its row and ratios in the table:
-		// {"xpeft int8", sdk.Options{ReadOnly: true, Precision: "int8"}},
-	} {
-		p, err := sdk.Open(ctx, dir, &own.options)
+	for _, in := range ownPrecisions {
+		p, err := sdk.Open(ctx, dir, &sdk.Options{ReadOnly: true, Precision: in})
 		if err != nil {
-			return nil, end, fmt.Errorf("%s: %w", own.name, err)
+			return nil, end, fmt.Errorf("xpeft %s: %w", in, err)
 		}
 		closers = append(closers, p.Close)
-		answer := timedEach(func(ctx context.Context, texts []string) error {
-			return predictAll(ctx, p, requests(texts, len(texts), 0))
-		})
-		rivals = append(rivals, rival{name: own.name, answer: answer})
+		if st, err := p.Stats(ctx); err != nil {
+			return nil, end, err
+		} else if in != "" && st.Precision != in {
+			continue // this CPU would answer in float32, which is there
+		}
+		s, err := open(model)
+		if err != nil {
+			return nil, end, err
+		}
+		closers = append(closers, s.close)
+		if err := s.enc.UsePrecision(in); err != nil {
+			return nil, end, err
+		}
+		rivals = append(rivals,
+			rival{name: inPrecision("xpeft", in), answer: timedEach(func(ctx context.Context, texts []string) error {
+				return predictAll(ctx, p, requests(texts, len(texts), 0))
+			})},
+			rival{name: inPrecision(bareEncoder, in), answer: timedEach(func(_ context.Context, texts []string) error {
+				return bareBatch(s.enc, s.tok, texts, nil)
+			})})
 	}
-	s, err := open(model)
-	if err != nil {
-		return nil, end, err
-	}
-	closers = append(closers, s.close)
-	bare := timedEach(func(ctx context.Context, texts []string) error { return bareBatch(s.enc, s.tok, texts, nil) })
-	return append(rivals, rival{name: bareEncoder, answer: bare}), end, nil
+	return rivals, end, nil
 }
 
 // timedEach times f of each batch.
@@ -181,7 +185,8 @@ func (c rival) times(ctx context.Context, texts []string, rows, n, round int) ([
 	return ms[1:], nil
 }
 
-// comparePeers adds the ratios of each of our precisions to our bare encoder and to each rival.
+// comparePeers adds the ratios of each of our precisions to our bare encoder in it and to each
+// rival.
 func comparePeers(r *result) {
 	best := "" // of transformers' precisions, for one text
 	p50 := func(name string) float64 { return quantile(r.samples(name+alone), 0.5) }
@@ -191,15 +196,22 @@ func comparePeers(r *result) {
 			best = name
 		}
 	}
-	ours := func(name string) bool { return strings.HasPrefix(name, "xpeft") && name != bareEncoder }
-	for _, own := range names {
-		if !ours(own) {
+	for _, in := range ownPrecisions {
+		own, bare := inPrecision("xpeft", in), inPrecision(bareEncoder, in)
+		if !slices.Contains(names, own) {
 			continue
 		}
 		for _, name := range names {
-			if !ours(name) {
-				r.compare(own+" over "+name+inBatches, own+inBatches, name+inBatches, peersBounds[[2]string{own, name}])
+			bound := ""
+			switch {
+			case name == bare:
+				bound = "≥ 0.92"
+			case strings.HasPrefix(name, "xpeft"):
+				continue
+			case in == "" && name == "transformers float32":
+				bound = "≥ 1.8"
 			}
+			r.compare(own+" over "+name+inBatches, own+inBatches, name+inBatches, bound)
 		}
 		if best != "" {
 			r.compare("p50 of "+own+" over "+best+alone, own+alone, best+alone, "≤ 0.6")

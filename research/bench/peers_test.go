@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xpeft/xpeft/model"
 )
 
 // stand is a program that says it has two rivals and that each batch of two took 5 and 6 ms.
@@ -75,20 +77,53 @@ func TestRivalRound(t *testing.T) {
 	}
 }
 
+// TestOwnRivals: there is a series of each precision that runs here, and one of the bare encoder in
+// it.
+func TestOwnRivals(t *testing.T) {
+	dir := os.Getenv("XPEFT_MODEL")
+	if dir == "" {
+		t.Skip("XPEFT_MODEL is not set")
+	}
+	home, remove, err := fixture(t.Context(), env{model: dir}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	rivals, end, err := ownRivals(t.Context(), home, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rivals {
+		got = append(got, r.name)
+		if _, err := r.answer(t.Context(), [][]string{{"a headline", "another"}}); err != nil {
+			t.Errorf("%s: %v", r.name, err)
+		}
+	}
+	want := []string{"xpeft", bareEncoder}
+	if model.AutoPrecision() != "float32" {
+		want = append(want, "xpeft int16", bareEncoder+" int16", "xpeft int8", bareEncoder+" int8")
+	}
+	if err := end(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
 // peersSample has two of our precisions and three rivals, one of which is measured once.
 func peersSample() result {
 	r := result{Name: peersName}
 	for _, s := range []struct {
 		name     string
 		rate, ms float64
-	}{{"xpeft", 200, 5}, {"xpeft int8", 400, 4}, {bareEncoder, 210, 5}, {"transformers float32", 100, 10},
-		{"transformers int8", 150, 8}, {"hugot", 2, 500}} {
+	}{{"xpeft", 200, 5}, {bareEncoder, 210, 5}, {"xpeft int8", 400, 4}, {bareEncoder + " int8", 420, 4},
+		{"transformers float32", 100, 10}, {"transformers int8", 150, 8}, {"hugot", 2, 500}} {
 		for i := range 4 {
 			r.add(s.name+inBatches, "texts/s", 0, s.rate+float64(i))
 			r.add(s.name+alone, "ms", 0, s.ms+float64(i))
 		}
 	}
-	for name, shares := range map[string][2]float64{"transformers float32": {60, 0}, "transformers int8": {58.5, 14.25}} {
+	for name, shares := range map[string][2]float64{"transformers float32": {60, 0},
+		"transformers int8": {58.5, 14.25}} {
 		r.add(name+right, "%", 0, shares[0])
 		r.add(name+changed, "%", 0, shares[1])
 	}
@@ -108,7 +143,7 @@ func TestComparePeers(t *testing.T) {
 		"xpeft over transformers int8, 64 rows ",
 		"xpeft over hugot, 64 rows ",
 		"p50 of xpeft over transformers int8, one text ≤ 0.6",
-		"xpeft int8 over xpeft's bare encoder, 64 rows ",
+		"xpeft int8 over xpeft's bare encoder int8, 64 rows ≥ 0.92",
 		"xpeft int8 over transformers float32, 64 rows ",
 		"xpeft int8 over transformers int8, 64 rows ",
 		"xpeft int8 over hugot, 64 rows ",
@@ -179,8 +214,10 @@ func TestPeersPart(t *testing.T) {
 func TestPrecisionNote(t *testing.T) {
 	info := "processor\t: 0\ncpu family\t: 6\nmodel\t\t: 207\nmodel name\t: Intel\nflags\t\t: fpu avx512f avx512_bf16"
 	for flags, want := range map[string][]string{
-		"":                      {"family 6, model 207; has avx512f, avx512_bf16; lacks avx512_vnni, amx_tile", "AMX is not there or masked"},
-		" avx512_vnni amx_tile": {"has avx512f, avx512_vnni, avx512_bf16, amx_tile; lacks amx_bf16, amx_int8"},
+		"": {"family 6, model 207; has avx512f, avx512_bf16; lacks avx512_vnni, amx_tile",
+			"AMX is not there or masked"},
+		" avx512_vnni amx_tile": {"has avx512f, avx512_vnni, avx512_bf16, amx_tile; lacks " +
+			"amx_bf16, amx_int8"},
 		" avx512_vnni amx_tile amx_bf16 amx_int8": {"lacks none of these"},
 	} {
 		got := precisionNote(info + flags + "\n")

@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// benchPredict compares Predict of one 30-word text through a cached profile with the bare encoder's forward pass of the same text.
+// benchPredict compares Predict of one 30-word text through a cached profile with the bare
+// encoder's forward pass of the same text.
 func benchPredict(ctx context.Context, v env) (result, error) {
 	r := result{Name: "predict", What: "one text of 30 words through a cached profile, beside the bare encoder"}
 	dir, remove, err := fixture(ctx, v, 1)
@@ -57,7 +58,8 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	r.compare("Predict over the bare encoder, p50", "Predict p50", "bare encoder p50", "≤ 1.05")
-	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)", bytes, allocs))
+	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)",
+		bytes, allocs))
 	return r, nil
 }
 

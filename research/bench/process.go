@@ -114,7 +114,9 @@ func otherRivals(ctx context.Context, v env, r *result) (rivals []rival, stop fu
 		processes = append(processes, p)
 		for _, d := range p.rivals {
 			d.note(r)
-			answer := func(_ context.Context, batches [][]string) ([]float64, error) { return p.answer(d.Name, batches) }
+			answer := func(_ context.Context, batches [][]string) ([]float64, error) {
+				return p.answer(d.Name, batches)
+			}
 			rivals = append(rivals, rival{name: d.Name, slow: d.Slow, answer: answer})
 		}
 	}

@@ -54,7 +54,8 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestFigure(t *testing.T) {
-	for x, want := range map[float64]string{0: "0", 0.01234: "0.0123", 9.876: "9.88", 123.4: "123", 1000: "1,000", 1234567: "1,234,567", -2000: "-2,000", 123456: "123,456"} {
+	for x, want := range map[float64]string{0: "0", 0.01234: "0.0123", 9.876: "9.88", 123.4: "123", 1000: "1,000",
+		1234567: "1,234,567", -2000: "-2,000", 123456: "123,456"} {
 		if got := figure(x); got != want {
 			t.Errorf("%g: got %q, want %q", x, got, want)
 		}
@@ -84,7 +85,8 @@ func TestMarkdown(t *testing.T) {
 		"`bin/bench`, go1, 2 × a processor; **not quiet: other programs took 25 % of the cores' time**.",
 		"| ours over theirs | 0.500 | 0.500 to 0.500 | ≤ 0.4 | **not met** |",
 		"| ours | 12 | 11 to 13 | ms | 5 |",
-		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | **2.00** |",
+		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | " +
+			"**2.00** |",
 		"* a note",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -93,7 +95,8 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// TestReport writes samples, then the document twice: what is outside the marks stays, what is between them is replaced.
+// TestReport writes samples, then the document twice: what is outside the marks stays, what is
+// between them is replaced.
 func TestReport(t *testing.T) {
 	dir := t.TempDir()
 	r := sample()
@@ -118,7 +121,8 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := string(raw)
-		if !strings.HasPrefix(got, "before\n"+reportBegin) || !strings.HasSuffix(got, reportEnd+"\nafter\n") || strings.Contains(got, "old") || strings.Count(got, "### predict") != 1 {
+		if !strings.HasPrefix(got, "before\n"+reportBegin) || !strings.HasSuffix(got, reportEnd+"\nafter\n") ||
+			strings.Contains(got, "old") || strings.Count(got, "### predict") != 1 {
 			t.Errorf("got\n%s", got)
 		}
 		if first == "" {

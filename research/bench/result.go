@@ -22,7 +22,8 @@ type result struct {
 	machine
 }
 
-// series is the samples of one thing. Those of one round of the same result have the same place in each series.
+// series is the samples of one thing. Those of one round of the same result have the same place in
+// each series.
 type series struct {
 	Name    string    `json:"name"`
 	Unit    string    `json:"unit"`         // ms, texts/s, GB/s, B, …
@@ -74,7 +75,8 @@ func (r *result) samples(name string) []float64 {
 	return nil
 }
 
-// quiet is what share of the cores' time other programs may take before figures are not to be trusted.
+// quiet is what share of the cores' time other programs may take before figures are not to be
+// trusted.
 const quiet = 0.03
 
 // print is the table for a terminal.
@@ -103,7 +105,8 @@ func (r *result) printSeries(w io.Writer) {
 		if s.At != 0 {
 			name = fmt.Sprintf("%s at %g", s.Name, s.At)
 		}
-		fmt.Fprintf(w, "  %-44s %12.4g %-8s (%.4g to %.4g, %d samples)\n", name, quantile(s.Samples, 0.5), s.Unit, quantile(s.Samples, 0.25), quantile(s.Samples, 0.75), len(s.Samples))
+		fmt.Fprintf(w, "  %-44s %12.4g %-8s (%.4g to %.4g, %d samples)\n", name, quantile(s.Samples, 0.5), s.Unit,
+			quantile(s.Samples, 0.25), quantile(s.Samples, 0.75), len(s.Samples))
 	}
 }
 

@@ -76,7 +76,8 @@ func (r *result) seriesTable(w io.Writer) {
 			fmt.Fprint(w, "| | median | quartiles | | samples |\n|---|---|---|---|---|\n")
 			none = false
 		}
-		fmt.Fprintf(w, "| %s | %s | %s to %s | %s | %d |\n", s.Name, figure(quantile(s.Samples, 0.5)), figure(quantile(s.Samples, 0.25)), figure(quantile(s.Samples, 0.75)), s.Unit, len(s.Samples))
+		fmt.Fprintf(w, "| %s | %s | %s to %s | %s | %d |\n", s.Name, figure(quantile(s.Samples, 0.5)),
+			figure(quantile(s.Samples, 0.25)), figure(quantile(s.Samples, 0.75)), s.Unit, len(s.Samples))
 	}
 	if !none {
 		fmt.Fprintln(w)
