@@ -10,11 +10,12 @@ import (
 	"sync"
 )
 
-// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent
-// use.
+// Tokenizer is BERT's: normalisation, words, WordPiece; or it is Unigram or byte-level BPE. It is
+// immutable and safe for concurrent use.
 type Tokenizer struct {
 	flags    tokenizerFlags
 	vocab    *vocab
+	sub      *subwords // nil for WordPiece
 	added    *addedTokens
 	maxChars int // a longer word is unknown
 	length   int // of a text in tokens, as the folder's files say; 0 if they do not
@@ -39,9 +40,13 @@ type tokenizerSpec struct {
 	maxChars           int
 	cls, sep, unk, pad string
 	added              []addedToken
+	sub                *subwords // nil for WordPiece
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
+	if spec.sub != nil {
+		return newSubwordTokenizer(spec)
+	}
 	v, err := newVocab(spec.vocab, spec.prefix)
 	if err != nil {
 		return nil, err
@@ -53,25 +58,32 @@ func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
 	if t.added, err = addTokens(v, spec.added); err != nil {
 		return nil, err
 	}
-	for _, special := range []struct {
-		token string
-		id    *int32
-	}{{spec.cls, &t.cls}, {spec.sep, &t.sep}, {spec.unk, &t.unk}} {
-		id, ok := t.lookup(special.token)
-		if !ok {
-			return nil, tokenizerf("special token %q is not in the vocabulary", special.token)
-		}
-		*special.id = id
+	if err := t.setSpecials(spec); err != nil {
+		return nil, err
 	}
-	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
 	for c := range t.points {
 		t.points[c] = t.unk
 		if id, ok := v.ids[string(rune(c))]; ok {
 			t.points[c] = id
 		}
 	}
-	t.scanners.New = func() any { return &scanner{t: t} }
 	return t, nil
+}
+
+func (t *Tokenizer) setSpecials(spec *tokenizerSpec) error {
+	for _, special := range []struct {
+		token string
+		id    *int32
+	}{{spec.cls, &t.cls}, {spec.sep, &t.sep}, {spec.unk, &t.unk}} {
+		id, ok := t.lookup(special.token)
+		if !ok {
+			return tokenizerf("special token %q is not in the vocabulary", special.token)
+		}
+		*special.id = id
+	}
+	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
+	t.scanners.New = func() any { return &scanner{t: t} }
+	return nil
 }
 
 func (t *Tokenizer) lookup(token string) (int32, bool) {
@@ -97,10 +109,14 @@ func (t *Tokenizer) PadID() int32 { return t.pad }
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 	h := sha256.New()
 	f := t.flags
-	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
-		"sep=%d unk=%d max=%d\n",
-		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
-		t.unk, maxTokens)
+	if t.sub != nil {
+		t.sub.write(h, t, maxTokens)
+	} else {
+		fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
+			"sep=%d unk=%d max=%d\n",
+			f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
+			t.unk, maxTokens)
+	}
 	hashTokens(h, t.added.ids)
 	hashTokens(h, t.vocab.ids)
 	return [32]byte(h.Sum(nil))
