@@ -150,23 +150,23 @@ WITH      ?=
 BUILD     := build$(WITH:%=-%)
 BIN       := bin$(WITH:%=/%)
 BENCH_OUT ?= out/bench
-PEERS     ?=
-PYTHON    ?=
 BENCH      = $(BIN)/bench -out $(BENCH_OUT)
-FULL       = $(BENCH) -full -peers "$(PEERS)" -python "$(PYTHON)"
 
 .PHONY: bench
 bench: $(BUILD) ## what xpeft promises, each beside its rival in the same run: minutes, without Python; raw samples in out/bench
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full
-bench-full: $(BUILD) ## the same in whole sizes, with Python's side if PEERS=…/peers.py and PYTHON=… (which has its libraries) are given; also a log in out/bench
+bench-full: $(BUILD) ## the same in whole sizes; also a log in out/bench
 	@mkdir -p $(BENCH_OUT)
-	@$(FULL) $(ARGS) 2>&1 | tee -a $(BENCH_OUT)/log
+	@$(BENCH) -full $(ARGS) 2>&1 | tee -a $(BENCH_OUT)/log
 
 .PHONY: bench-peers
-bench-peers: $(BUILD) ## Python's side alone, on the same texts: PEERS=…/peers.py PYTHON=…
-	@$(FULL) -only peers $(ARGS)
+bench-peers: $(BUILD) ## transformers, ONNX Runtime, adapters, peft and hugot on the same texts, into docs/performance.md: under 10 minutes, and 5 GB fetched the first time; accuracy if DATA is there
+	@$(GO) -C research/bench/hugot build -o $(CURDIR)/$(BIN)/hugot .
+	@python=$$(bash scripts/setup-peers.sh); \
+	$(BIN)/bench -out docs/bench -only peers -python "$$python" -data "$(wildcard $(DATA))" $(ARGS)
+	@$(BIN)/bench -report docs/bench -only peers
 
 .PHONY: bench-report
 bench-report: $(BUILD) ## tables and pictures of out/bench, into docs/performance.md
@@ -218,7 +218,7 @@ golden-torch: setup-torch ## the same by the libtorch build
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository
-	for dir in . research tools examples/embedding; do (cd $$dir && go mod tidy); done
+	for dir in . research research/bench/hugot tools examples/embedding; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder

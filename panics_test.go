@@ -40,6 +40,7 @@ var panics = map[string]string{
 
 	"internal/bert/forward.go Batch.check":      lengths,
 	"internal/bert/forward.go Batch.checkIDs":   lengths,
+	"internal/bert/forward.go Model.checkPart":  lengths,
 	"internal/bert/forward.go Model.checkStems": lengths,
 	"internal/bert/forward.go Model.checkTaps":  lengths,
 	"internal/bert/forward.go Model.Embed":      lengths,

@@ -22,9 +22,34 @@ func TestREADME(t *testing.T) {
 	if m == nil {
 		t.Fatal("README.md has no go block")
 	}
+	compiles(t, "the README's program", string(m[1]))
+}
+
+// TestSDKDoc: so does the program of package sdk's documentation.
+func TestSDKDoc(t *testing.T) {
+	text, err := os.ReadFile("sdk/doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if code, ok := strings.CutPrefix(line, "//\t"); ok {
+			body.WriteString(code)
+		}
+	}
+	if body.Len() == 0 {
+		t.Fatal("sdk/doc.go has no program")
+	}
+	compiles(t, "the program of sdk/doc.go", "modelDir, examples := os.Getenv(\"XPEFT_MODEL\"), []sdk.Example{}\n"+
+		body.String()+"if err != nil {\n\tlog.Fatal(err)\n}\n")
+}
+
+// compiles builds the body of a main that has a ctx.
+func compiles(t *testing.T, what, body string) {
+	t.Helper()
 	program := "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"log\"\n\t\"os\"\n\n\t\"" + module +
 		"/sdk\"\n)\n\nfunc main() {\n" +
-		"ctx := context.Background()\n" + string(m[1]) + "}\n"
+		"ctx := context.Background()\n" + body + "}\n"
 	// in the module, so that its import resolves; the name keeps it out of ./...
 	dir, err := os.MkdirTemp(".", "_readme-")
 	if err != nil {
@@ -36,6 +61,6 @@ func TestREADME(t *testing.T) {
 	}
 	out, err := exec.Command("go", "build", "-o", os.DevNull, "./"+filepath.Base(dir)).CombinedOutput()
 	if err != nil {
-		t.Errorf("the README's program does not compile: %v\n%s", err, strings.TrimSpace(string(out)))
+		t.Errorf("%s does not compile: %v\n%s", what, err, strings.TrimSpace(string(out)))
 	}
 }

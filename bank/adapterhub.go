@@ -86,7 +86,7 @@ func (m *Import) Row(side Side, block, adapter int) (weights, bias []float32, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", a.path, err)
 	}
-	rows, cols := p.Shape(side)
+	rows, cols := p.shape(side)
 	return transpose(stored, rows, cols), bias, nil
 }
 

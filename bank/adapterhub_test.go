@@ -177,7 +177,7 @@ func checkHubRows(t *testing.T, f *File, adapter int, c *hubCase) {
 			if !cmp.Equal(bias, wantBias) {
 				t.Errorf("block %d %v adapter %d: bias %v, want %v", block, side, adapter, bias, wantBias)
 			}
-			in, out := p.Shape(side)
+			in, out := p.shape(side)
 			for j := range out {
 				var got, want float32 // in·A and W·in, for in = 1, 2, 3, …
 				for i := range in {
@@ -266,7 +266,7 @@ func apply(t *testing.T, m *Import, side Side, block, adapter int, h []float32) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, out := m.Properties.Shape(side)
+	in, out := m.Properties.shape(side)
 	y := make([]float32, out)
 	for j := range out {
 		y[j] = bias[j]

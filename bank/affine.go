@@ -11,8 +11,8 @@ import (
 // A profile's LN_b affine is stored as its difference from the bank's default, 8 bits a value: per
 // block a float32 scale and 2·b signed bytes. L·(4 + 2·b) bytes: 312 for L=6, b=24.
 
-// AffineBytes is the size of an encoded affine.
-func (p Properties) AffineBytes() int { return p.Blocks * quant.Size(2*p.Bottleneck) }
+// affineBytes is the size of an encoded affine.
+func (p Properties) affineBytes() int { return p.Blocks * quant.Size(2*p.Bottleneck) }
 
 // EncodeAffine packs affine, [L][2][b]; both slices have AffineElems values. The largest error is
 // half a step of the block's scale.
@@ -21,7 +21,7 @@ func (p Properties) EncodeAffine(affine, base []float32) ([]byte, error) {
 	if len(affine) != n || len(base) != n {
 		return nil, fmt.Errorf("%w: affine of %d values over %d, want %d", ErrInvalid, len(affine), len(base), n)
 	}
-	out, diff := make([]byte, 0, p.AffineBytes()), make([]float32, 2*p.Bottleneck)
+	out, diff := make([]byte, 0, p.affineBytes()), make([]float32, 2*p.Bottleneck)
 	for l := range p.Blocks {
 		at := l * len(diff)
 		for i := range diff {
@@ -37,8 +37,8 @@ func (p Properties) EncodeAffine(affine, base []float32) ([]byte, error) {
 
 // DecodeAffine is base plus the stored differences. Any bytes are an error or a finite affine.
 func (p Properties) DecodeAffine(data []byte, base []float32) ([]float32, error) {
-	if len(data) != p.AffineBytes() || len(base) != p.AffineElems() {
-		return nil, fmt.Errorf("%w: affine of %d bytes, want %d", ErrCorrupt, len(data), p.AffineBytes())
+	if len(data) != p.affineBytes() || len(base) != p.AffineElems() {
+		return nil, fmt.Errorf("%w: affine of %d bytes, want %d", ErrCorrupt, len(data), p.affineBytes())
 	}
 	out, width := make([]float32, len(base)), 2*p.Bottleneck
 	for l := range p.Blocks {

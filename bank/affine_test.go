@@ -27,8 +27,8 @@ func TestAffineRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(data) != p.AffineBytes() {
-			t.Errorf("got %d bytes, want %d", len(data), p.AffineBytes())
+		if len(data) != p.affineBytes() {
+			t.Errorf("got %d bytes, want %d", len(data), p.affineBytes())
 		}
 		got, err := p.DecodeAffine(data, base)
 		if err != nil {
@@ -107,7 +107,7 @@ func TestAffineAnyBytes(t *testing.T) {
 	base := DefaultAffine(p)
 	base[0] = math.MaxFloat32
 	rng := rand.New(rand.NewPCG(5, 6))
-	data := make([]byte, p.AffineBytes())
+	data := make([]byte, p.affineBytes())
 	for range 2000 {
 		for i := range data {
 			data[i] = byte(rng.Uint32())

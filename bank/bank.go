@@ -50,10 +50,6 @@ func (b *Bank) Properties() Properties { return b.props }
 func (b *Bank) Digest() Digest         { return b.digest }
 func (b *Bank) Affine() []float32      { return b.affine }
 
-// Bytes is what the bank takes when all of it is in use: memory for a random one, mapped file for a
-// warm one.
-func (b *Bank) Bytes() int64 { return b.props.Bytes() }
-
 // Verify reads a warm bank's file whole and compares its SHA-256; a random bank has nothing to
 // verify.
 func (b *Bank) Verify(ctx context.Context) error {

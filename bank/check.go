@@ -11,9 +11,9 @@ import (
 
 const warmDomain = "xpeft warm bank\x00"
 
-// CheckRow returns nil if the row's bytes have the right CRC and are finite. The
+// checkedRow returns nil if the row's bytes have the right CRC and are finite. The
 // answer is kept: to ask again costs one atomic load.
-func (f *File) CheckRow(side Side, block, adapter int) error {
+func (f *File) checkedRow(side Side, block, adapter int) error {
 	if !f.p.hasRow(side, block, adapter) {
 		return f.p.checkRow(side, block, adapter)
 	}

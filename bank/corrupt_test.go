@@ -19,7 +19,7 @@ func readAll(data []byte) error {
 	for block := range p.Blocks {
 		for _, side := range []Side{Down, Up} {
 			for adapter := range p.N {
-				if err := f.CheckRow(side, block, adapter); err != nil {
+				if err := f.checkedRow(side, block, adapter); err != nil {
 					return err
 				}
 			}

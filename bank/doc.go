@@ -5,17 +5,16 @@
 // A random bank is its Properties, seed included: Generate makes any adapter of it, the
 // same bits everywhere. A warm bank is a File: memory-mapped, written once by Save out of
 // trained adapters or of an Import from AdapterHub. A Bank is either of them in use: Fold
-// makes a mask's model.Adapter. Axes are a bank too, of directions of a head in place of
-// adapters; EncoderAxes makes them. So are Joint axes, on which a population's people differ.
+// makes a mask's model.Adapter. Directions of a head are a bank too, of package sdk's own.
 //
 //	digest, err := bank.Save(ctx, dir, props, nil, rows) // dir/<digest>
 //	f, err := bank.OpenFile(filepath.Join(dir, digest.String()))
 //	if err != nil {
 //		return err
 //	}
-//	defer f.Close()
-//	err = f.CheckRow(bank.Down, block, adapter) // before its first use
-//	weights := f.Region(bank.Down, block)       // [N, d·b], a view
+//	b := bank.FromFile(f)
+//	defer b.Close()
+//	adapter, err := b.Fold(mask, nil)
 //
 // # Concurrency
 //
@@ -32,7 +31,5 @@
 //	+--------------+--------------+-------------+-----------------+----------------------+
 //
 // Little-endian; every region begins at a multiple of 64 bytes; docs/format.md has each
-// field. A change of any bit is found by OpenFile, CheckRow or Verify. A file of axes is
-// small, and read whole: a header of 80 bytes, means and scales, the axes in float16. So is
-// one of joint axes: a header of 100 bytes, labels, ranges and digits, the axes in float16.
+// field. A change of any bit is found by OpenFile, by the first use of a row or by Verify.
 package bank

@@ -3,8 +3,6 @@ package bank
 import (
 	"context"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -26,21 +24,6 @@ func openEncoder(t testing.TB) *model.Encoder {
 	}
 	t.Cleanup(func() { enc.Close() })
 	return enc
-}
-
-// writeVocab writes a vocabulary of 40 tokens: that of the tiny encoder.
-func writeVocab(t testing.TB, dir string) {
-	t.Helper()
-	text := "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
-	for c := 'a'; c <= 'z'; c++ {
-		text += string(c) + "\n"
-	}
-	for _, piece := range []string{"##a", "##b", "##c", "##d", "##e", "##f", "##g", ".", ","} {
-		text += piece + "\n"
-	}
-	if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // someTexts are of different lengths.
@@ -141,7 +124,7 @@ func TestAdapterHubParity(t *testing.T) {
 		mask := randomMask(t, m.Properties, 1, 1)
 		for _, side := range []Side{Down, Up} {
 			for l := range m.Properties.Blocks {
-				mask.Row(side, l).Reset()
+				clear(mask.Row(side, l))
 				mask.Row(side, l).Set(i)
 			}
 		}

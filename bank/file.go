@@ -2,14 +2,11 @@ package bank
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
-	"os"
 	"sync"
 	"sync/atomic"
-
-	"github.com/edsrzf/mmap-go"
 
 	"github.com/xpeft/xpeft/internal/half"
 	"github.com/xpeft/xpeft/internal/safetensors"
@@ -20,7 +17,7 @@ import (
 // memory.
 //
 // All methods may be called concurrently. Close waits for the methods that run,
-// but not for the users of what Region, BiasRegion and Affine returned: those
+// but not for the users of what a Bank's Rows returned: those
 // views must not be touched after Close. A mapped file must not be shortened by
 // anyone while it is open: the operating system then raises SIGBUS.
 type File struct {
@@ -34,9 +31,12 @@ type File struct {
 }
 
 // OpenFile maps the bank file at path and checks its header, its size, the affine
-// and the table of checksums. Rows are checked by CheckRow, all by Verify.
+// and the table of checksums. Rows are checked when they are read, all by Verify.
 func OpenFile(path string) (*File, error) {
-	m, err := mapFile(path)
+	m, err := safetensors.Map(path)
+	if errors.Is(err, safetensors.ErrCorrupt) {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,27 +47,6 @@ func OpenFile(path string) (*File, error) {
 	}
 	f.unmap = m.Unmap
 	return f, nil
-}
-
-func mapFile(path string) (mmap.MMap, error) {
-	h, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer h.Close() // the mapping outlives it
-	info, err := h.Stat()
-	if err != nil {
-		return nil, err
-	}
-	// mmap cannot map folders, pipes and empty files.
-	if !info.Mode().IsRegular() || info.Size() < headerSize {
-		return nil, fmt.Errorf("%s: %w", path, corruptf("header: not a file of %d bytes", headerSize))
-	}
-	m, err := mmap.Map(h, mmap.RDONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("%s: map: %w", path, err)
-	}
-	return m, nil
 }
 
 // Decode opens a bank file that is in memory already. The File keeps data, which
@@ -113,17 +92,17 @@ func (f *File) Digest() Digest { return f.digest }
 // Size returns the length of the file.
 func (f *File) Size() int64 { return f.size }
 
-// Region returns the weights of all adapters of one side in one block: [N, d, b]
+// region returns the weights of all adapters of one side in one block: [N, d, b]
 // for Down and [N, b, d] for Up, little-endian entries of the bank's DType, 64-byte
-// aligned in a mapped file. It is a view, unchecked: see CheckRow. It is nil after
+// aligned in a mapped file. It is a view, unchecked: see checkedRow. It is nil after
 // Close and where there is no such region.
-func (f *File) Region(side Side, block int) []byte {
+func (f *File) region(side Side, block int) []byte {
 	return f.view(side, block, layout.weights)
 }
 
-// BiasRegion returns the biases of all adapters of one side in one block, [N, b] or
-// [N, d], as Region does. It is nil in a bank without biases.
-func (f *File) BiasRegion(side Side, block int) []byte {
+// biasRegion returns the biases of all adapters of one side in one block, [N, b] or
+// [N, d], as region does. It is nil in a bank without biases.
+func (f *File) biasRegion(side Side, block int) []byte {
 	if !f.p.Bias {
 		return nil
 	}
@@ -155,7 +134,7 @@ func (f *File) Affine() []float32 {
 // Row returns a copy of one adapter's half in one block, checked, as float32. It is
 // a RowFunc. In a bank without biases they are nil.
 func (f *File) Row(side Side, block, adapter int) (weights, bias []float32, err error) {
-	if err := f.CheckRow(side, block, adapter); err != nil {
+	if err := f.checkedRow(side, block, adapter); err != nil {
 		return nil, nil, err
 	}
 	f.mu.RLock()
@@ -174,13 +153,12 @@ func (f *File) Row(side Side, block, adapter int) (weights, bias []float32, err 
 }
 
 func decodeEntries(dst []float32, src []byte, t DType) {
-	le := binary.LittleEndian
+	if t == F32 {
+		binary.Decode(src, binary.LittleEndian, dst) // src is long enough
+		return
+	}
 	for i := range dst {
-		if t == F16 {
-			dst[i] = half.To(le.Uint16(src[2*i:]))
-		} else {
-			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
-		}
+		dst[i] = half.To(binary.LittleEndian.Uint16(src[2*i:]))
 	}
 }
 

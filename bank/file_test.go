@@ -93,13 +93,13 @@ func TestFileRoundTrip(t *testing.T) {
 func checkRows(t *testing.T, f *File, want RowFunc) {
 	t.Helper()
 	p := f.Properties()
-	size := p.DType.Size()
+	size := p.DType.size()
 	for block := range p.Blocks {
 		for _, side := range []Side{Down, Up} {
-			if got := len(f.Region(side, block)); got != p.N*p.Elems()*size {
+			if got := len(f.region(side, block)); got != p.N*p.Elems()*size {
 				t.Errorf("region: got %d bytes, want %d", got, p.N*p.Elems()*size)
 			}
-			if got := len(f.BiasRegion(side, block)); got != p.N*p.BiasElems(side)*size {
+			if got := len(f.biasRegion(side, block)); got != p.N*p.BiasElems(side)*size {
 				t.Errorf("bias region: got %d bytes, want %d", got, p.N*p.BiasElems(side)*size)
 			}
 			for adapter := range p.N {
@@ -112,7 +112,7 @@ func checkRows(t *testing.T, f *File, want RowFunc) {
 					t.Fatalf("block %d %v adapter %d: got %v %v, want %v %v", block, side, adapter, w, b, ww, wb)
 				}
 				view := make([]float32, p.Elems())
-				decodeEntries(view, f.Region(side, block)[adapter*p.Elems()*size:], p.DType)
+				decodeEntries(view, f.region(side, block)[adapter*p.Elems()*size:], p.DType)
 				if !cmp.Equal(view, ww) {
 					t.Fatalf("block %d %v adapter %d: view %v, want %v", block, side, adapter, view, ww)
 				}
@@ -154,7 +154,7 @@ func TestCheckRowConcurrently(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for i := range 10 * p.N {
-				err := f.CheckRow(Side(i&1), i%2, (i*7+g)%p.N)
+				err := f.checkedRow(Side(i&1), i%2, (i*7+g)%p.N)
 				if err != nil && !errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
@@ -163,7 +163,7 @@ func TestCheckRowConcurrently(t *testing.T) {
 	}
 	f.Close()
 	wg.Wait()
-	if err := f.CheckRow(Down, 0, 0); !errors.Is(err, ErrClosed) {
+	if err := f.checkedRow(Down, 0, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: got %v, want ErrClosed", err)
 	}
 }
@@ -187,7 +187,7 @@ func TestClosedFile(t *testing.T) {
 			t.Errorf("got %v, want ErrClosed", err)
 		}
 	}
-	if f.Region(Down, 0) != nil || f.BiasRegion(Up, 0) != nil || f.Affine() != nil {
+	if f.region(Down, 0) != nil || f.biasRegion(Up, 0) != nil || f.Affine() != nil {
 		t.Error("a closed file has views, want none")
 	}
 }
@@ -200,11 +200,11 @@ func TestRowOutOfRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range [][3]int{{2, 0, 0}, {-1, 0, 0}, {0, 2, 0}, {0, -1, 0}, {0, 0, 3}, {0, 0, -1}} {
-		if err := f.CheckRow(Side(at[0]), at[1], at[2]); !errors.Is(err, ErrInvalid) {
+		if err := f.checkedRow(Side(at[0]), at[1], at[2]); !errors.Is(err, ErrInvalid) {
 			t.Errorf("row %v: got %v, want ErrInvalid", at, err)
 		}
 	}
-	if got := f.Region(Down, 2); got != nil {
+	if got := f.region(Down, 2); got != nil {
 		t.Errorf("region of block 2 of 2: got %d bytes, want nil", len(got))
 	}
 }
@@ -258,7 +258,7 @@ func BenchmarkCheckRow(b *testing.B) {
 				if first {
 					f.checked[0].Store(0)
 				}
-				if err := f.CheckRow(Down, 0, i%64); err != nil {
+				if err := f.checkedRow(Down, 0, i%64); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -289,7 +289,7 @@ func TestFoldChecksWhatItReads(t *testing.T) {
 	m := randomMask(t, p, k, 1)
 	for _, side := range []Side{Down, Up} {
 		for l := range p.Blocks {
-			m.Row(side, l).Reset()
+			clear(m.Row(side, l))
 			for i := range k {
 				m.Row(side, l).Set(i)
 			}

@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -59,8 +60,8 @@ func headerCRC(b []byte) uint32 {
 	return crc32.Update(crc, castagnoli, b[atHeaderCRC+4:])
 }
 
-// decodeFixed reads the first headerSize bytes. They say how long the header and
-// the file must be; nothing but decodeHeader has checked their CRC.
+// decodeFixed reads the first headerSize bytes. Their properties say how long the
+// header and the file must be; nothing but decodeHeader has checked their CRC.
 func decodeFixed(b []byte) (header, error) {
 	if len(b) < headerSize {
 		return header{}, corruptf("header: %d bytes, want at least %d", len(b), headerSize)
@@ -73,20 +74,13 @@ func decodeFixed(b []byte) (header, error) {
 		return header{}, &UnsupportedError{Field: "version", Value: fmt.Sprint(v), Want: fmt.Sprint(fileVersion)}
 	}
 	var p Properties
-	if err := p.UnmarshalBinary(b[atProperties : atProperties+PropertiesSize]); err != nil {
+	if err := p.UnmarshalBinary(b[atProperties : atProperties+propertiesSize]); err != nil {
 		return header{}, fmt.Errorf("header: %w", err)
 	}
 	if p.Origin != Warm {
 		return header{}, corruptf("header: a file holds a warm bank, this is a %v one", p.Origin)
 	}
-	h := header{layout: newLayout(p), digest: Digest(b[atDigest:]), checksCRC: le.Uint32(b[atChecksCRC:])}
-	if n := le.Uint32(b[atHeaderLen:]); int64(n) != h.layout.header {
-		return header{}, corruptf("header: length %d, want %d", n, h.layout.header)
-	}
-	if n := le.Uint64(b[atSize:]); n != uint64(h.size) {
-		return header{}, corruptf("header: file size %d, want %d", n, h.size)
-	}
-	return h, nil
+	return header{layout: newLayout(p), digest: Digest(b[atDigest:]), checksCRC: le.Uint32(b[atChecksCRC:])}, nil
 }
 
 // decodeHeader reads the header of a whole file and checks it against the file.
@@ -98,16 +92,9 @@ func decodeHeader(data []byte) (header, error) {
 	if int64(len(data)) != h.size {
 		return header{}, corruptf("file of %d bytes, want %d", len(data), h.size)
 	}
-	b := data[:h.layout.header]
-	if got, want := binary.LittleEndian.Uint32(b[atHeaderCRC:]), headerCRC(b); got != want {
-		return header{}, corruptf("header: CRC %08x, want %08x", got, want)
-	}
-	for i, want := range h.regions() {
-		entry := b[headerSize+16*i:]
-		off, n := binary.LittleEndian.Uint64(entry), binary.LittleEndian.Uint64(entry[8:])
-		if off != uint64(want.off) || n != uint64(want.len) {
-			return header{}, corruptf("region %d at %d of %d bytes, want at %d of %d", i, off, n, want.off, want.len)
-		}
+	want, err := h.encode()
+	if err != nil || !bytes.Equal(data[:h.layout.header], want) {
+		return header{}, corruptf("header: its CRC, a size or a region is not that of its properties")
 	}
 	return h, nil
 }

@@ -48,11 +48,11 @@ func regionCount(p Properties) int {
 func align(n int64) int64 { return (n + alignment - 1) &^ (alignment - 1) }
 
 func (l layout) weightBytes() int64 {
-	return int64(l.p.Hidden) * int64(l.p.Bottleneck) * int64(l.p.DType.Size())
+	return int64(l.p.Hidden) * int64(l.p.Bottleneck) * int64(l.p.DType.size())
 }
 
 func (l layout) biasBytes(side Side) int64 {
-	return int64(l.p.BiasElems(side)) * int64(l.p.DType.Size())
+	return int64(l.p.BiasElems(side)) * int64(l.p.DType.size())
 }
 
 // weights returns the region of all adapters' weights: Down first in its block,

@@ -67,8 +67,8 @@ const (
 	F16
 )
 
-// Size returns the bytes of one entry.
-func (t DType) Size() int {
+// size returns the bytes of one entry.
+func (t DType) size() int {
 	if t == F16 {
 		return 2
 	}
@@ -80,28 +80,28 @@ func (t DType) Size() int {
 // direction has Hidden × Bottleneck entries: Bottleneck is the number of Taps, and of
 // joint axes, which are over all of φ, that of labels.
 type Properties struct {
-	Origin     Origin     `json:"origin"`
-	N          int        `json:"n"`          // adapters
-	Blocks     int        `json:"blocks"`     // L
-	Hidden     int        `json:"hidden"`     // d
-	Bottleneck int        `json:"bottleneck"` // b
-	Activation Activation `json:"activation"`
-	NormB      bool       `json:"norm_b"` // LN_b, between Down and the activation
-	Bias       bool       `json:"bias"`   // each Down has b biases, each Up d
-	DType      DType      `json:"dtype"`
+	Origin     Origin
+	N          int // adapters
+	Blocks     int // L
+	Hidden     int // d
+	Bottleneck int // b
+	Activation Activation
+	NormB      bool // LN_b, between Down and the activation
+	Bias       bool // each Down has b biases, each Up d
+	DType      DType
 
 	// Of a random bank; zero in a warm one.
-	Seed   uint64  `json:"seed,omitempty"`
-	SigmaA float32 `json:"sigma_a,omitempty"` // of Down's entries
-	SigmaB float32 `json:"sigma_b,omitempty"` // of Up's entries
+	Seed   uint64
+	SigmaA float32 // of Down's entries
+	SigmaB float32 // of Up's entries
 
 	// Of axes; zero in other banks.
-	Digits int    `json:"digits,omitempty"` // of an axis: N is twice the axes times the digits
-	Taps   uint64 `json:"taps,omitempty"`   // bit t: the states after block t are read; 0: the embeddings
+	Digits int    // of an axis: N is twice the axes times the digits
+	Taps   uint64 // bit t: the states after block t are read; 0: the embeddings
 
 	// Of joint axes, whose digits differ; zero in other banks.
-	Axes  int `json:"axes,omitempty"`
-	Texts int `json:"texts,omitempty"` // that have parts of their own
+	Axes  int
+	Texts int // that have parts of their own
 }
 
 // Elems returns the number of weights of one adapter's half in one block,
@@ -124,9 +124,9 @@ func (p Properties) BiasElems(side Side) int {
 // AffineElems returns the number of LN_b's affine parameters, [L][2][b].
 func (p Properties) AffineElems() int { return p.Blocks * 2 * p.Bottleneck }
 
-// Shape returns the rows and columns of one adapter's half as it is applied:
+// shape returns the rows and columns of one adapter's half as it is applied:
 // Down is [d, b] in h·A, Up is [b, d]. Weights are row-major in it.
-func (p Properties) Shape(side Side) (rows, cols int) {
+func (p Properties) shape(side Side) (rows, cols int) {
 	if side == Down {
 		return p.Hidden, p.Bottleneck
 	}
@@ -146,7 +146,7 @@ func (p Properties) Bytes() int64 {
 	if p.Bias {
 		row += int64(p.Hidden) + int64(p.Bottleneck)
 	}
-	return int64(p.Blocks) * int64(p.N) * row * int64(p.DType.Size())
+	return int64(p.Blocks) * int64(p.N) * row * int64(p.DType.size())
 }
 
 // FoldedBytes returns the memory that one folded adapter takes, in float32.

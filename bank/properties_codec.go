@@ -1,108 +1,89 @@
 package bank
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"math"
 )
 
-// PropertiesSize is the length of encoded Properties.
-const PropertiesSize = 64
+// propertiesSize is the length of encoded Properties.
+const propertiesSize = 64
 
-// GeneratorVersion is the version of the generator that Generate implements. It
+// generatorVersion is the version of the generator that Generate implements. It
 // is part of a random bank's digest: another generator is another bank.
-const GeneratorVersion = 1
+const generatorVersion = 1
 
 const randomDomain = "xpeft random bank\x00"
 
 const (
 	flagNormB = 1 << iota
 	flagBias
-	flagsKnown = flagNormB | flagBias
 )
 
-// MarshalBinary returns the canonical encoding (docs/format.md, "Bank file").
-// It fails if the properties are not valid.
+// record is how properties are encoded, little-endian (docs/format.md, "Bank file").
+type record struct {
+	Origin                        Origin
+	Activation                    Activation
+	Flags                         uint8
+	DType                         DType
+	N, Blocks, Hidden, Bottleneck uint32
+	Generator                     uint32 // of a random bank
+	Seed                          uint64
+	SigmaA, SigmaB                float32
+	Taps                          uint64
+	Digits, Axes                  uint8
+	_                             [2]byte
+	Texts                         uint32
+	_                             [8]byte
+}
+
+// MarshalBinary returns the canonical encoding. It fails if the properties are not valid.
 func (p Properties) MarshalBinary() ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	b := make([]byte, PropertiesSize)
-	b[0], b[1], b[3] = byte(p.Origin), byte(p.Activation), byte(p.DType)
+	r := record{Origin: p.Origin, Activation: p.Activation, DType: p.DType,
+		N: uint32(p.N), Blocks: uint32(p.Blocks), Hidden: uint32(p.Hidden), Bottleneck: uint32(p.Bottleneck),
+		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB,
+		Taps: p.Taps, Digits: uint8(p.Digits), Axes: uint8(p.Axes), Texts: uint32(p.Texts)}
 	if p.NormB {
-		b[2] |= flagNormB
+		r.Flags |= flagNormB
 	}
 	if p.Bias {
-		b[2] |= flagBias
+		r.Flags |= flagBias
 	}
-	le := binary.LittleEndian
-	le.PutUint32(b[4:], uint32(p.N))
-	le.PutUint32(b[8:], uint32(p.Blocks))
-	le.PutUint32(b[12:], uint32(p.Hidden))
-	le.PutUint32(b[16:], uint32(p.Bottleneck))
 	if p.Origin == Random {
-		le.PutUint32(b[20:], GeneratorVersion)
+		r.Generator = generatorVersion
 	}
-	le.PutUint64(b[24:], p.Seed)
-	le.PutUint32(b[32:], math.Float32bits(p.SigmaA))
-	le.PutUint32(b[36:], math.Float32bits(p.SigmaB))
-	le.PutUint64(b[40:], p.Taps)
-	b[48], b[49] = byte(p.Digits), byte(p.Axes)
-	le.PutUint32(b[52:], uint32(p.Texts))
-	return b, nil
+	return binary.Append(nil, binary.LittleEndian, r)
 }
 
 // UnmarshalBinary reads what MarshalBinary wrote and nothing else: what it
 // accepts is valid and encodes to the same bytes.
 func (p *Properties) UnmarshalBinary(b []byte) error {
-	if len(b) != PropertiesSize {
-		return corruptf("properties: %d bytes, want %d", len(b), PropertiesSize)
+	if len(b) != propertiesSize {
+		return corruptf("properties: %d bytes, want %d", len(b), propertiesSize)
 	}
-	le := binary.LittleEndian
-	dims := [4]int{}
-	for i := range dims {
-		v := le.Uint32(b[4+4*i:])
-		if v > math.MaxInt32 { // an int may have 32 bits
-			return corruptf("properties: a dimension is %d", v)
-		}
-		dims[i] = int(v)
-	}
-	q := Properties{
-		Origin: Origin(b[0]), Activation: Activation(b[1]), DType: DType(b[3]),
-		NormB: b[2]&flagNormB != 0, Bias: b[2]&flagBias != 0,
-		N: dims[0], Blocks: dims[1], Hidden: dims[2], Bottleneck: dims[3],
-		Seed:   le.Uint64(b[24:]),
-		SigmaA: math.Float32frombits(le.Uint32(b[32:])),
-		SigmaB: math.Float32frombits(le.Uint32(b[36:])),
-		Taps:   le.Uint64(b[40:]), Digits: int(b[48]), Axes: int(b[49]),
-		Texts: int(min(le.Uint32(b[52:]), math.MaxInt32)),
-	}
-	if b[2]&^flagsKnown != 0 {
-		return corruptf("properties: unknown flags %#x", b[2])
-	}
-	for i, v := range b[50:] {
-		if at := 50 + i; v != 0 && (at < 52 || at >= 56) {
-			return corruptf("properties: a reserved byte is not zero")
-		}
-	}
-	if err := q.Validate(); err != nil {
+	var r record
+	if _, err := binary.Decode(b, binary.LittleEndian, &r); err != nil {
 		return corruptf("properties: %v", err)
 	}
-	if err := checkGenerator(q.Origin, le.Uint32(b[20:])); err != nil {
-		return err
+	q := Properties{Origin: r.Origin, Activation: r.Activation, DType: r.DType,
+		NormB: r.Flags&flagNormB != 0, Bias: r.Flags&flagBias != 0,
+		N: int(r.N), Blocks: int(r.Blocks), Hidden: int(r.Hidden), Bottleneck: int(r.Bottleneck),
+		Seed: r.Seed, SigmaA: r.SigmaA, SigmaB: r.SigmaB,
+		Taps: r.Taps, Digits: int(r.Digits), Axes: int(r.Axes), Texts: int(r.Texts)}
+	again, err := q.MarshalBinary()
+	switch {
+	case err != nil:
+		return corruptf("properties: %v", err)
+	case q.Origin == Random && r.Generator != generatorVersion:
+		return &UnsupportedError{Field: "generator", Value: fmt.Sprint(r.Generator), Want: fmt.Sprint(generatorVersion)}
+	case !bytes.Equal(again, b):
+		return corruptf("properties: a generator, a flag or a byte that such a bank does not have")
 	}
 	*p = q
-	return nil
-}
-
-func checkGenerator(o Origin, version uint32) error {
-	switch {
-	case o != Random && version != 0:
-		return corruptf("properties: a %v bank has generator %d", o, version)
-	case o == Random && version != GeneratorVersion:
-		return &UnsupportedError{Field: "generator", Value: fmt.Sprint(version), Want: fmt.Sprint(GeneratorVersion)}
-	}
 	return nil
 }
 

@@ -2,7 +2,9 @@ package bank
 
 import (
 	"runtime"
-	"sync"
+
+	"github.com/xpeft/xpeft/internal/numeric"
+	"github.com/xpeft/xpeft/internal/philox"
 )
 
 // Generate fills dst with one adapter's half of a random bank in one block. dst
@@ -23,40 +25,14 @@ func (p Properties) Generate(side Side, block, adapter int, dst []float32) error
 	return nil
 }
 
-// GenerateBlock fills dst, [N, Elems()], with one side of a block, on as many
-// cores as Go may use.
-func (p Properties) GenerateBlock(side Side, block int, dst []float32) error {
-	g, err := p.generator(side, block)
-	if err != nil {
-		return err
-	}
-	elems := p.Elems()
-	if len(dst)/elems != p.N || len(dst)%elems != 0 {
-		return invalidf("destination of %d entries, want %d × %d", len(dst), p.N, elems)
-	}
-	inParallel(p.N, func(i int) { g.fill(uint32(i), dst[i*elems:(i+1)*elems]) })
-	return nil
-}
-
-// inParallel calls f with 0 to n-1, a share for each core.
+// inParallel calls f with 0 to n-1.
 func inParallel(n int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for i := w * n / workers; i < (w+1)*n/workers; i++ {
-				f(i)
-			}
-		}()
-	}
-	all.Wait()
+	numeric.Parallel(runtime.GOMAXPROCS(0), n, 1, func(_, i, _ int) { f(i) })
 }
 
 // generator makes the entries of one (side, block).
 type generator struct {
-	keys        *philoxKeys
+	keys        *philox.Keys
 	block, side uint32
 	scale       float32
 }
@@ -76,7 +52,7 @@ func (p Properties) generator(side Side, block int) (*generator, error) {
 		sigma = p.SigmaB
 	}
 	return &generator{
-		keys:  newPhiloxKeys(uint32(p.Seed), uint32(p.Seed>>32)),
+		keys:  philox.New(p.Seed),
 		block: uint32(block), side: uint32(side), scale: entryScale(sigma),
 	}, nil
 }
@@ -94,7 +70,7 @@ func entryScale(sigma float32) float32 {
 func (g *generator) fill(adapter uint32, dst []float32) {
 	var counter uint32
 	for ; len(dst) >= 4; dst = dst[4:] {
-		w0, w1, w2, w3 := g.keys.block(counter, adapter, g.block, g.side)
+		w0, w1, w2, w3 := g.keys.Block(counter, adapter, g.block, g.side)
 		dst[0] = g.entry(w0)
 		dst[1] = g.entry(w1)
 		dst[2] = g.entry(w2)
@@ -102,7 +78,7 @@ func (g *generator) fill(adapter uint32, dst []float32) {
 		counter++
 	}
 	if len(dst) > 0 {
-		w0, w1, w2, w3 := g.keys.block(counter, adapter, g.block, g.side)
+		w0, w1, w2, w3 := g.keys.Block(counter, adapter, g.block, g.side)
 		words := [4]uint32{w0, w1, w2, w3}
 		for i := range dst {
 			dst[i] = g.entry(words[i])

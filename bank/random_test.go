@@ -10,36 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-func TestPhiloxKnownAnswers(t *testing.T) {
-	// From the kat_vectors file of the authors' library, Random123.
-	tests := []struct {
-		ctr  [4]uint32
-		key  [2]uint32
-		want [4]uint32
-	}{
-		{[4]uint32{}, [2]uint32{}, [4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-		{
-			[4]uint32{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, [2]uint32{0xffffffff, 0xffffffff},
-			[4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-		},
-		{
-			[4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, [2]uint32{0xa4093822, 0x299f31d0},
-			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
-		},
-	}
-	for _, tt := range tests {
-		var got [4]uint32
-		got[0], got[1], got[2], got[3] = newPhiloxKeys(tt.key[0], tt.key[1]).block(tt.ctr[0], tt.ctr[1], tt.ctr[2],
-			tt.ctr[3])
-		if got != tt.want {
-			t.Errorf("counter %08x, key %08x: got %08x, want %08x", tt.ctr, tt.key, got, tt.want)
-		}
-	}
-}
 
 func paperBank() Properties {
 	return Properties{
@@ -144,26 +115,6 @@ func TestGoldenDigestElsewhere(t *testing.T) {
 	}
 }
 
-// A block is its adapters, on any number of cores.
-func TestGenerateBlockIsItsAdapters(t *testing.T) {
-	p := smallBank()
-	for _, procs := range []int{1, 2, 3, 16} {
-		before := runtime.GOMAXPROCS(procs)
-		dst := make([]float32, p.N*p.Elems())
-		err := p.GenerateBlock(Up, 1, dst)
-		runtime.GOMAXPROCS(before)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for adapter := range p.N {
-			got := dst[adapter*p.Elems():][:p.Elems()]
-			if want := generated(t, p, Up, 1, adapter); !cmp.Equal(got, want) {
-				t.Errorf("adapter %d on %d cores: got %v, want %v", adapter, procs, got, want)
-			}
-		}
-	}
-}
-
 // Entries are uniform on ±σ·√3, with standard deviation σ, and differ between any two
 // of seed, side, block and adapter.
 func TestGenerateStatistics(t *testing.T) {
@@ -230,9 +181,6 @@ func TestGenerateRefuses(t *testing.T) {
 		{"block", p.Generate(Down, p.Blocks, 0, row)},
 		{"side", p.Generate(2, 0, 0, row)},
 		{"short", p.Generate(Down, 0, 0, row[1:])},
-		{"block of a side", p.GenerateBlock(Down, -1, make([]float32, p.N*p.Elems()))},
-		{"short block", p.GenerateBlock(Down, 0, make([]float32, p.N*p.Elems()-1))},
-		{"long block", p.GenerateBlock(Down, 0, make([]float32, p.N*p.Elems()+1))},
 	}
 	for _, tt := range tests {
 		if !errors.Is(tt.err, ErrInvalid) {
@@ -248,19 +196,6 @@ func BenchmarkGenerate(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if err := p.Generate(Side(i&1), i%p.Blocks, i%p.N, dst); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(len(dst))*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mentries/s")
-}
-
-func BenchmarkGenerateBlock(b *testing.B) {
-	p := paperBank()
-	dst := make([]float32, p.N*p.Elems())
-	b.SetBytes(int64(4 * len(dst)))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if err := p.GenerateBlock(Side(i&1), i%p.Blocks, dst); err != nil {
 			b.Fatal(err)
 		}
 	}

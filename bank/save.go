@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/xpeft/xpeft/internal/durable"
 )
 
 // tempPattern is how Save, WriteFile and Receive call a file that is not finished.
@@ -33,9 +33,8 @@ func Save(ctx context.Context, dir string, p Properties, affine []float32, row R
 	})
 }
 
-// Receive copies a bank file, of adapters or of axes of either kind, out of a stream into the
-// folder dir, as Save does, once all of it was verified. It reads exactly the file's length: the
-// stream may go on.
+// Receive copies a bank file out of a stream into the folder dir, as Save does, once all of it was
+// verified. It reads exactly the file's length: the stream may go on.
 func Receive(ctx context.Context, dir string, r io.Reader) (Digest, error) {
 	return create(dir, func(t *os.File) (Digest, string, error) {
 		d, err := receive(ctx, t, r)
@@ -67,19 +66,7 @@ func writeSized(ctx context.Context, t *os.File, p Properties, affine []float32,
 
 func receive(ctx context.Context, t *os.File, r io.Reader) (Digest, error) {
 	head := make([]byte, headerSize)
-	if _, err := io.ReadFull(r, head[:axesHeaderSize]); err != nil {
-		return Digest{}, receiveError(err)
-	}
-	if IsAxes(head) {
-		return receiveAxes(ctx, t, r, head[:axesHeaderSize])
-	}
-	if IsJoint(head) {
-		if _, err := io.ReadFull(r, head[axesHeaderSize:jointHeaderSize]); err != nil {
-			return Digest{}, receiveError(err)
-		}
-		return receiveJoint(ctx, t, r, head[:jointHeaderSize])
-	}
-	if _, err := io.ReadFull(r, head[axesHeaderSize:]); err != nil {
+	if _, err := io.ReadFull(r, head); err != nil {
 		return Digest{}, receiveError(err)
 	}
 	h, err := decodeFixed(head)
@@ -122,50 +109,14 @@ func receiveError(err error) error {
 	return fmt.Errorf("bank: receive: %w", err)
 }
 
-// create fills a temporary file in dir and gives it the name that fill returns.
-func create(dir string, fill func(*os.File) (Digest, string, error)) (Digest, error) {
-	t, err := os.CreateTemp(dir, tempPattern)
+// create makes a file in dir of the name that fill returns.
+func create(dir string, fill func(*os.File) (Digest, string, error)) (d Digest, err error) {
+	err = durable.Create(dir, tempPattern, func(t *os.File) (name string, err error) {
+		d, name, err = fill(t)
+		return name, err
+	})
 	if err != nil {
 		return Digest{}, fmt.Errorf("bank: %w", err)
 	}
-	d, name, err := fill(t)
-	if err == nil {
-		err = commit(t, filepath.Join(dir, name))
-	}
-	if err != nil {
-		t.Close() // harmless if it is closed already
-		os.Remove(t.Name())
-		return Digest{}, err
-	}
 	return d, nil
-}
-
-// commit makes the file's bytes durable, then its name.
-func commit(t *os.File, path string) error {
-	if err := t.Sync(); err != nil {
-		return fmt.Errorf("bank: %w", err)
-	}
-	if err := t.Close(); err != nil {
-		return fmt.Errorf("bank: %w", err)
-	}
-	if err := os.Rename(t.Name(), path); err != nil {
-		return fmt.Errorf("bank: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename durable. Where folders cannot be synced, there is nothing to do.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // which syncs no folder
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("bank: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("bank: %w", err)
-	}
-	return nil
 }

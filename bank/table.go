@@ -47,7 +47,7 @@ func (b *Bank) rows(side Side, block int, ids []int32) (table, error) {
 	}
 	check := b.props.checkRow
 	if b.file != nil {
-		check = b.file.CheckRow
+		check = b.file.checkedRow
 	}
 	for _, id := range ids {
 		if err := check(side, block, int(id)); err != nil {
@@ -68,8 +68,8 @@ func (b *Bank) mapped(side Side, block int) table {
 	at := part{side, block}
 	t, ok := b.tables[at]
 	if !ok {
-		t.weights = view(b.file.Region(side, block), b.props.DType)
-		t.bias = view(b.file.BiasRegion(side, block), b.props.DType)
+		t.weights = view(b.file.region(side, block), b.props.DType)
+		t.bias = view(b.file.biasRegion(side, block), b.props.DType)
 		b.tables[at] = t
 	}
 	return t
@@ -86,7 +86,7 @@ func view(region []byte, t DType) (e entries) {
 		e.floats = v
 		return e
 	}
-	e.floats = make([]float32, len(region)/t.Size())
+	e.floats = make([]float32, len(region)/t.size())
 	decodeEntries(e.floats, region, t)
 	return e
 }

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"math"
 
 	"github.com/xpeft/xpeft/internal/half"
 )
@@ -130,13 +129,12 @@ func (e *encoder) encode(side Side, weights, bias []float32) error {
 }
 
 func appendEntries(dst []byte, src []float32, t DType) []byte {
-	le := binary.LittleEndian
+	if t == F32 {
+		dst, _ = binary.Append(dst, binary.LittleEndian, src) // float32s always encode
+		return dst
+	}
 	for _, v := range src {
-		if t == F16 {
-			dst = le.AppendUint16(dst, half.From(v))
-		} else {
-			dst = le.AppendUint32(dst, math.Float32bits(v))
-		}
+		dst = binary.LittleEndian.AppendUint16(dst, half.From(v))
 	}
 	return dst
 }

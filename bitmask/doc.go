@@ -11,10 +11,9 @@
 //	...
 //	m2, err := bitmask.Decode(m.N, m.K, m.Blocks, m.Bytes())
 //
-// A row over 2k adapters that takes one of each pair is stored in half: [PairRow]
-// and [PairBits].
+// A row over 2k adapters that takes one of each pair is stored in half: [PairRow].
 //
-// TopK, Set, Get, Count, Check, Equal, Hamming and Jaccard do not allocate.
+// TopK, Set, Get, Count, Check and Equal do not allocate.
 //
 // # Concurrency
 //

@@ -37,19 +37,3 @@ func ExampleDecode() {
 	// [1 2 5] [0 1 2]
 	// bitmask: corrupt mask: 4 ones in row up 0, want 3
 }
-
-func ExampleHamming() {
-	a, err := bitmask.Decode(8, 2, 1, []byte{0b0011, 0b0011})
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := bitmask.Decode(8, 2, 1, []byte{0b0110, 0b0011})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(bitmask.Hamming(a, b))
-	fmt.Println(bitmask.Jaccard(a, b))
-	// Output:
-	// 2 <nil>
-	// 0.4 <nil>
-}

@@ -64,13 +64,6 @@ func (m *Mask) Indices(side Side, block int, dst []int32) []int32 {
 	return m.Row(side, block).AppendIndices(dst)
 }
 
-// Clone returns a copy that shares nothing with m.
-func (m *Mask) Clone() *Mask {
-	c := *m
-	c.bits = bytes.Clone(m.bits)
-	return &c
-}
-
 // Equal says whether both masks have the same shape and rows, or both are nil.
 func (m *Mask) Equal(o *Mask) bool {
 	if m == nil || o == nil {

@@ -84,18 +84,11 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("N=%d: got %v, %v, want %v", n, got, err, m)
 		}
 		clear(b) // it is a copy
-		clone := m.Clone()
-		if !got.Equal(m) || !clone.Equal(m) {
+		if !got.Equal(m) {
 			t.Errorf("N=%d: got a view, want a copy", n)
 		}
 		if none := (*Mask)(nil); none.Equal(m) || m.Equal(none) || !none.Equal(nil) {
 			t.Errorf("N=%d: no mask is equal to one, or not to none", n)
-		}
-		if n > m.K {
-			clone.Row(Up, 2).Reset()
-			if clone.Equal(m) || m.Row(Up, 2).Count() != m.K {
-				t.Errorf("N=%d: the clone shares memory", n)
-			}
 		}
 	}
 }
@@ -168,53 +161,11 @@ func TestDims(t *testing.T) {
 	}
 }
 
-func TestDistances(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for _, n := range []int{5, 64, 150} {
-		a, b := randomMask(t, r, n, 3, 3), randomMask(t, r, n, 3, 3)
-		both, union := 0, 0
-		for row := range 6 {
-			x, y := a.Row(Side(row/3), row%3), b.Row(Side(row/3), row%3)
-			for i := range n {
-				if x.Get(i) && y.Get(i) {
-					both++
-				}
-				if x.Get(i) || y.Get(i) {
-					union++
-				}
-			}
-		}
-		if got, err := Hamming(a, b); got != union-both || err != nil {
-			t.Errorf("N=%d: got Hamming %d, %v, want %d", n, got, err, union-both)
-		}
-		want := 1 - float64(both)/float64(union)
-		if got, err := Jaccard(a, b); got != want || err != nil {
-			t.Errorf("N=%d: got Jaccard %v, %v, want %v", n, got, err, want)
-		}
-		if got, err := Jaccard(a, a); got != 0 || err != nil {
-			t.Errorf("N=%d: got Jaccard %v, %v of equal masks, want 0", n, got, err)
-		}
-	}
-	a, b := randomMask(t, r, 8, 3, 1), randomMask(t, r, 9, 3, 1)
-	if _, err := Hamming(a, b); !errors.Is(err, ErrDims) {
-		t.Errorf("got %v, want ErrDims", err)
-	}
-	if _, err := Jaccard(a, b); !errors.Is(err, ErrDims) {
-		t.Errorf("got %v, want ErrDims", err)
-	}
-	empty, _ := New(8, 3, 1)
-	if got, err := Jaccard(empty, empty); got != 0 || err != nil {
-		t.Errorf("got Jaccard %v, %v of empty masks, want 0", got, err)
-	}
-}
-
 func TestAllocations(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	a, b := randomMask(t, r, 150, 50, 6), randomMask(t, r, 150, 50, 6)
 	buf := make([]int32, 0, 50)
 	got := testing.AllocsPerRun(100, func() {
-		_, _ = Hamming(a, b)
-		_, _ = Jaccard(a, b)
 		_ = a.Equal(b)
 		_ = a.Check()
 		_ = a.Bytes()
@@ -241,15 +192,6 @@ func TestRowPanics(t *testing.T) {
 			}()
 			m.Row(c.side, c.block)
 		}()
-	}
-}
-
-func BenchmarkHamming(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 1))
-	x, y := randomMask(b, r, 150, 50, 6), randomMask(b, r, 150, 50, 6)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, _ = Hamming(x, y)
 	}
 }
 

@@ -4,7 +4,7 @@ import "fmt"
 
 // A row over N = 2k adapters that takes one of each pair (2i, 2i+1) is k-hot, and
 // k bits say which: bit i of them, in the order of a row's, is whether it takes
-// adapter 2i+1. These functions go from the one form to the other.
+// adapter 2i+1.
 
 // PairRow returns the row over 2k adapters that k stored bits stand for.
 func PairRow(bits []byte, k int) (Row, error) {
@@ -20,28 +20,6 @@ func PairRow(bits []byte, k int) (Row, error) {
 		}
 	}
 	return row, nil
-}
-
-// PairBits returns the k bits that a row over 2k adapters is stored as. A row
-// that does not take one of each pair is [ErrCorrupt].
-func PairBits(row Row, k int) ([]byte, error) {
-	if err := checkDims(2*k, k, 1); err != nil {
-		return nil, err
-	}
-	if len(row) != RowBytes(2*k) || !row.tailClear(2*k) {
-		return nil, fmt.Errorf("%w: no row over %d adapters", ErrCorrupt, 2*k)
-	}
-	bits := make(Row, RowBytes(k))
-	for i := range k {
-		up := row.Get(2*i + 1)
-		if up == row.Get(2*i) {
-			return nil, fmt.Errorf("%w: a row that does not take one of adapters %d and %d", ErrCorrupt, 2*i, 2*i+1)
-		}
-		if up {
-			bits.Set(i)
-		}
-	}
-	return bits, nil
 }
 
 // CheckPairs says whether bits are k bits as stored: ⌈k/8⌉ bytes, with no one

@@ -32,19 +32,4 @@ func TestPairRow(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
-	for name, c := range map[string]struct {
-		row  Row
-		k    int
-		want error
-	}{
-		"both of a pair":  {Row{0b0111}, 2, ErrCorrupt},
-		"none of a pair":  {Row{0b0001}, 2, ErrCorrupt},
-		"one after 2k":    {Row{0b01_0101}, 2, ErrCorrupt},
-		"another length":  {Row{0b0101, 0}, 2, ErrCorrupt},
-		"no pairs at all": {nil, 0, ErrDims},
-	} {
-		if _, err := PairBits(c.row, c.k); !errors.Is(err, c.want) {
-			t.Errorf("%s: got %v, want %v", name, err, c.want)
-		}
-	}
 }

@@ -20,9 +20,6 @@ func (r Row) Clear(i int) { r[i>>3] &^= 1 << (i & 7) }
 // Get says whether adapter i is in the row.
 func (r Row) Get(i int) bool { return r[i>>3]>>(i&7)&1 == 1 }
 
-// Reset empties the row.
-func (r Row) Reset() { clear(r) }
-
 // Count is the number of adapters in the row.
 func (r Row) Count() int {
 	n := 0

@@ -22,7 +22,7 @@ func TopK(logits []float32, k int, row Row) error {
 		}
 	}
 	least, ties := kthLargest(logits, k)
-	row.Reset()
+	clear(row)
 	for i, v := range logits {
 		switch key := order(v); {
 		case key > least:

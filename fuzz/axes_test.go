@@ -6,7 +6,8 @@ import (
 	"hash/crc32"
 	"testing"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/model"
 )
 
 // resealAxes makes the checksum of a file of axes right. It writes to b.
@@ -21,10 +22,11 @@ func resealAxes(b []byte) {
 // FuzzAxes: any bytes are an error, or axes that encode to the same bytes, fold, and project to
 // finite numbers.
 func FuzzAxes(f *testing.F) {
-	for _, a := range []*bank.Axes{
-		{Taps: []int{0, 2}, Hidden: 3, Digits: 2, Mean: []float32{1, 2, 3, -1, -2, -3}, Scale: []float32{0.5, 2},
-			V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0}},
-		{Taps: []int{63}, Hidden: 1, Digits: 8, Mean: []float32{0}, Scale: []float32{1}, V: []float32{-1}},
+	for _, a := range []*axes.Axes{
+		{Features: model.Features{Taps: []int{0, 2}, Hidden: 3, Mean: []float32{1, 2, 3, -1, -2, -3},
+			Scale: []float32{0.5, 2}}, Digits: 2, V: []float32{0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, -0.5, 0.5, -0.5, 0, 0}},
+		{Features: model.Features{Taps: []int{63}, Hidden: 1, Mean: []float32{0}, Scale: []float32{1}}, Digits: 8,
+			V: []float32{-1}},
 	} {
 		b, err := a.MarshalBinary()
 		if err != nil {
@@ -41,7 +43,7 @@ func FuzzAxes(f *testing.F) {
 		if sealed {
 			resealAxes(data)
 		}
-		a, err := bank.UnmarshalAxes(data)
+		a, err := axes.Unmarshal(data)
 		if err != nil {
 			checkBankError(t, err)
 			return
@@ -52,7 +54,7 @@ func FuzzAxes(f *testing.F) {
 		}
 		w := make([]float32, a.Dim())
 		a.AddRow(w, bytes.Repeat([]byte{0x5a}, (a.K()+7)/8), 1)
-		for _, v := range append(w, a.Project(nil, a.Features(nil, make([]float32, 2*a.Dim())))...) {
+		for _, v := range append(w, a.Project(nil, a.Phi(nil, make([]float32, 2*a.Dim())))...) {
 			if v-v != 0 {
 				t.Fatalf("got %g", v)
 			}

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 )
 
 // FuzzJoint: any bytes are an error, or joint axes that encode to the same bytes and add finite
 // numbers to logits.
 func FuzzJoint(f *testing.F) {
-	for _, a := range []*bank.Joint{
+	for _, a := range []*axes.Joint{
 		{Labels: []string{"yes", "no"}, People: 3, V: []float32{1, 2, 3, 4, 5, 6}, B: []float32{1, -1},
 			Range: []float32{2.5}, Digits: []int{8}},
 		{Labels: []string{"a", "b", "c"}, V: []float32{1, 0, -1, 65504, -65504, 0.5}, B: []float32{0, 0, 0, 1, 1, 1},
@@ -34,7 +34,7 @@ func FuzzJoint(f *testing.F) {
 		if sealed {
 			resealAxes(data) // its checksum is in the same place
 		}
-		a, err := bank.UnmarshalJoint(data)
+		a, err := axes.UnmarshalJoint(data)
 		if err != nil {
 			checkBankError(t, err)
 			return

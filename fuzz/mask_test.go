@@ -28,9 +28,6 @@ func FuzzMask(f *testing.F) {
 		if err := m.Check(); err != nil {
 			t.Fatal(err)
 		}
-		if d, err := bitmask.Hamming(m, m); d != 0 || err != nil {
-			t.Fatalf("got distance %d, %v to itself, want 0", d, err)
-		}
 		logits := make([]float32, m.N)
 		for i := range logits {
 			logits[i] = -float32(i % 7)
@@ -49,7 +46,7 @@ func FuzzMask(f *testing.F) {
 }
 
 // FuzzPairs: bits are refused, or are a k-hot row over 2k that has one of each
-// pair, and come back from it.
+// pair, as each bit says.
 func FuzzPairs(f *testing.F) {
 	f.Add([]byte{0b101}, 3)
 	f.Add([]byte{0xff, 1}, 9)
@@ -70,10 +67,6 @@ func FuzzPairs(f *testing.F) {
 			if want := int32(2 * i); at != want && at != want+1 || bitmask.Row(bits).Get(i) != (at > want) {
 				t.Fatalf("pair %d: got adapter %d of bits %x", i, at, bits)
 			}
-		}
-		again, err := bitmask.PairBits(row, k)
-		if err != nil || !bytes.Equal(again, bits) {
-			t.Fatalf("got %x, %v, want %x", again, err, bits)
 		}
 	})
 }

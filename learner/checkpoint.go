@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/xpeft/xpeft/internal/durable"
 )
 
 // ErrCheckpoint is a checkpoint of another job or configuration, or one that is damaged.
@@ -100,28 +102,15 @@ func (t *bankRun) save() error {
 	}
 	sum := sha256.Sum256(b.Bytes()[sha256.Size:])
 	copy(b.Bytes(), sum[:])
-	return writeDurably(t.config.Checkpoint, b.Bytes())
-}
-
-func writeDurably(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".checkpoint-*.tmp")
+	path := t.config.Checkpoint
+	err := durable.Create(filepath.Dir(path), ".checkpoint-*.tmp", func(f *os.File) (string, error) {
+		_, err := f.Write(b.Bytes())
+		return filepath.Base(path), err
+	})
 	if err != nil {
 		return fmt.Errorf("learner: checkpoint: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("learner: checkpoint: %w", err)
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 // resume continues from the checkpoint, if there is one.

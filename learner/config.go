@@ -37,14 +37,17 @@ type Config struct {
 
 	Epochs  int
 	Updates int // most steps; 0: as many as the epochs take
-	// examples that deserve all steps; of n fewer only the share (n/Enough)² is taken, so that one
-	// or two do not run away from the start; 0: 1
-	Enough int
-	Batch  int // examples a step
-	// batches whose examples are sorted by length together, so that less of a step is padding; then
-	// batches are shuffled; 0: none
-	Alike  int
-	WarmUp float64 // share of the steps in which the rates rise from 0; then they fall linearly to 0, unless Constant
+	// FullStepsAt is the number of examples from which on a training takes all its steps. With n
+	// fewer it takes the share (n/FullStepsAt)², so that one or two examples do not move it far
+	// from its start; 0: 1
+	FullStepsAt int
+	Batch       int // examples a step
+	// LengthBuckets is how many batches are sorted by length together, so that less of a step is
+	// padding; then batches are shuffled; 0: none
+	LengthBuckets int
+	// WarmUp is the share of the steps in which the rates rise from 0; then they fall linearly to
+	// 0, unless Constant.
+	WarmUp float64
 	// Constant keeps the rates as they are.
 	Constant bool
 
@@ -101,7 +104,7 @@ func Default() Config {
 func LastBlocks() Config {
 	c := Default()
 	c.Bias, c.Nu, c.Init, c.Gain = false, 0, 1, 0.05
-	c.MaskRate, c.AffineRate, c.Epochs, c.Batch, c.Enough = 0.1, 0.02, 20, 4, 8
+	c.MaskRate, c.AffineRate, c.Epochs, c.Batch, c.FullStepsAt = 0.1, 0.02, 20, 4, 8
 	return c
 }
 
@@ -112,17 +115,6 @@ func SharedHead() Config {
 	c := Default()
 	c.Mode, c.Head, c.Bias, c.Affine = HeadOnly, true, false, false
 	c.HeadRate, c.Epochs, c.Batch = 3e-3, 20, 32
-	return c
-}
-
-// Tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits
-// start equal and without noise, so that a hard mask's bits follow the sum of all steps; rates are
-// low, so that soft weights stay near their mean: where they wander far, a few random adapters
-// stand for all. The bank should be strong, σ_B about 0.03·√k (soft: √N).
-func Tasks() Config {
-	c := Default()
-	c.Head, c.Bias, c.Epochs, c.Batch, c.Alike, c.Decay = true, false, 3, 16, 8, 0.01
-	c.HeadRate, c.MaskRate, c.AffineRate, c.Nu = 1e-3, 0.04, 0.01, 0
 	return c
 }
 
@@ -180,9 +172,9 @@ func (c Config) validate(n int) error {
 	bad(c.Mode != Masks && c.Mode != SingleAdapter && c.Mode != HeadOnly, "mode %q", c.Mode)
 	bad(c.Mode == Masks && (c.K < 1 || c.K > n), "k=%d of N=%d", c.K, n)
 	bad(c.Mode == HeadOnly && !c.Head && !c.Bias, "head_only with neither head nor bias to train")
-	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.Enough < 0 || c.Alike < 0,
-		"%d epochs of batches of %d, %d alike, %d updates, %d examples enough",
-		c.Epochs, c.Batch, c.Alike, c.Updates, c.Enough)
+	bad(c.Epochs < 1 || c.Batch < 1 || c.Updates < 0 || c.FullStepsAt < 0 || c.LengthBuckets < 0,
+		"%d epochs of batches of %d, %d length buckets, %d updates, all steps at %d examples",
+		c.Epochs, c.Batch, c.LengthBuckets, c.Updates, c.FullStepsAt)
 	bad(!(c.WarmUp >= 0 && c.WarmUp <= 1), "warm-up %g", c.WarmUp)
 	for _, r := range []float64{c.MaskRate, c.AffineRate, c.BiasRate, c.HeadRate, c.Decay, c.Nu, c.NuEnd, c.Init,
 		c.Gain} {
@@ -202,8 +194,8 @@ func (c Config) validate(n int) error {
 // steps is how many a run over n examples takes.
 func (c Config) steps(n int) int {
 	steps := (n + c.Batch - 1) / c.Batch * c.Epochs
-	if n < c.Enough {
-		steps = max(1, (c.Enough+c.Batch-1)/c.Batch*c.Epochs*n*n/(c.Enough*c.Enough))
+	if n < c.FullStepsAt {
+		steps = max(1, (c.FullStepsAt+c.Batch-1)/c.Batch*c.Epochs*n*n/(c.FullStepsAt*c.FullStepsAt))
 	}
 	if c.Updates > 0 {
 		steps = min(steps, c.Updates)

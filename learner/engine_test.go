@@ -80,7 +80,8 @@ type untouched struct {
 	t *testing.T
 }
 
-func (u untouched) Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error) {
+func (u untouched) Stems(ctx context.Context, texts []model.Encoding, from int, taps []int,
+	states []float32) ([][]float32, error) {
 	u.t.Error("stems were computed")
-	return u.Engine.Stems(ctx, texts, from)
+	return u.Engine.Stems(ctx, texts, from, taps, states)
 }

@@ -3,6 +3,7 @@ package learner
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/model"
@@ -15,8 +16,8 @@ type Scores struct {
 	Loss     float64 // mean cross-entropy, or mean squared error
 }
 
-// Embed is the pooled embedding of every example under one folded adapter (nil: the bare encoder),
-// [n,H].
+// Embed is what a head sees of every example under one folded adapter (nil: the bare encoder): the
+// pooled embedding [n,H] or, with env.Features, φ.
 func Embed(ctx context.Context, env Env, examples []Example, a *model.Adapter) ([]float32, error) {
 	return embedAll(ctx, env.ready(), examples, nil, a)
 }
@@ -32,15 +33,30 @@ func embedUnder(ctx context.Context, env Env, examples []Example, st *stems, src
 }
 
 func embedAll(ctx context.Context, env Env, examples []Example, st *stems, a *model.Adapter) ([]float32, error) {
-	r, x := engine.Rows{Texts: textsOf(examples)}, make([]float32, len(examples)*env.Encoder.Hidden())
+	n, d := len(examples), env.Encoder.Hidden()
+	r, x := engine.Rows{Texts: textsOf(examples)}, make([]float32, n*d)
+	_, taps := env.taps(-1)
 	if st != nil {
 		r.From, r.Stems = st.from, st.states
+		_, taps = env.taps(st.from)
 	}
 	var adapters []*model.Adapter
 	if a != nil {
 		adapters = []*model.Adapter{a}
 	}
-	return x, env.Engine.Embed(ctx, r, adapters, x, nil, nil)
+	states := make([]float32, len(taps)*len(x))
+	if err := env.Engine.Embed(ctx, r, adapters, x, taps, states); err != nil || env.Features == nil {
+		return x, err
+	}
+	phi, width := make([]float32, 0, n*env.width()), len(taps)*d
+	for i := range n {
+		var below []float32
+		if st != nil {
+			below = st.below[i]
+		}
+		phi = env.Features.Phi(phi, slices.Concat(below, states[i*width:(i+1)*width]))
+	}
+	return phi, nil
 }
 
 // Evaluate scores a head over one folded adapter (nil: the bare encoder). offset is added to the

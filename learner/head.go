@@ -6,10 +6,10 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// HeadInit is the standard deviation of a new head's weights, BERT's own.
-const HeadInit = 0.02
+// headInit is the standard deviation of a new head's weights, BERT's own.
+const headInit = 0.02
 
-// NewHead is an untrained head over embeddings of d values, with weights from N(0, HeadInit²) and
+// NewHead is an untrained head over embeddings of d values, with weights from N(0, 0.02²) and
 // no biases: linear or, as in the paper and AdapterHub, of two layers with a tanh between. No
 // labels make a regressor. The same seed gives the same bits.
 func NewHead(labels []string, d int, twoLayers bool, seed uint64) *model.Head {
@@ -17,7 +17,7 @@ func NewHead(labels []string, d int, twoLayers bool, seed uint64) *model.Head {
 	weights := func(n int) []float32 {
 		w := make([]float32, n)
 		for i := range w {
-			w[i] = float32(HeadInit * rng.NormFloat64())
+			w[i] = float32(headInit * rng.NormFloat64())
 		}
 		return w
 	}

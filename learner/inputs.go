@@ -11,7 +11,7 @@ import (
 type inputs struct {
 	examples []Example
 	stems    *stems
-	features []float32 // [n,H], for a head alone
+	features []float32 // [n,H], for a head alone; or φ
 }
 
 func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inputs, error) {
@@ -43,7 +43,8 @@ func (b *batch) add(in *inputs, which []int, owner int) {
 			b.features = append(b.features, in.features[i*d:(i+1)*d])
 			continue
 		}
-		b.from, b.stems = in.stems.from, append(b.stems, in.stems.states[i])
+		b.from = in.stems.from
+		b.stems, b.below = append(b.stems, in.stems.states[i]), append(b.below, in.stems.below[i])
 	}
 }
 
@@ -75,8 +76,8 @@ func PrepareFor(ctx context.Context, env Env, examples []Example, c Config) (*Pr
 	return &Prepared{examples: examples, stems: st}, err
 }
 
-// Embed is the pooled embedding of every prepared example under one folded adapter (nil: the bare
-// encoder), [n,H]. Below what was prepared for it must do nothing: there it is not asked.
+// Embed is what a head sees of every prepared example under one folded adapter (nil: the bare
+// encoder). Below what was prepared for it must do nothing: there it is not asked.
 func (p *Prepared) Embed(ctx context.Context, env Env, a *model.Adapter) ([]float32, error) {
 	if p.features != nil {
 		return p.features, nil
@@ -98,25 +99,14 @@ func last(a *model.Adapter, most int) *model.Adapter {
 func (p *Prepared) Pick(which []int) *Prepared {
 	q := &Prepared{examples: make([]Example, len(which))}
 	if p.stems != nil {
-		q.stems = &stems{from: p.stems.from, states: make([][]float32, len(which))}
+		q.stems = p.stems.pick(which)
 	}
 	for i, w := range which {
-		q.examples[i] = p.examples[w]
-		if p.stems != nil {
-			q.stems.states[i] = p.stems.states[w]
+		if q.examples[i] = p.examples[w]; p.stems != nil {
 			continue
 		}
 		d := len(p.features) / len(p.examples)
 		q.features = append(q.features, p.features[w*d:(w+1)*d]...)
-	}
-	return q
-}
-
-// Join is all examples of several that were prepared alike, without a bank.
-func Join(parts []*Prepared) *Prepared {
-	q := &Prepared{}
-	for _, p := range parts {
-		q.examples, q.features = append(q.examples, p.examples...), append(q.features, p.features...)
 	}
 	return q
 }

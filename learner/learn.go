@@ -15,9 +15,10 @@ import (
 
 // Env is what is frozen while profiles are learned.
 type Env struct {
-	Engine  engine.Engine // over Encoder; nil: the native engine
-	Encoder *model.Encoder
-	Bank    *bank.Bank // for Masks; its bottleneck is also that of SingleAdapter
+	Engine   engine.Engine // over Encoder; nil: the native engine
+	Encoder  *model.Encoder
+	Bank     *bank.Bank      // for Masks; its bottleneck is also that of SingleAdapter
+	Features *model.Features // what heads are over; nil: the pooled embedding
 }
 
 // ready is env with an engine.
@@ -92,9 +93,9 @@ func trainedRun(ctx context.Context, env Env, j Job, c Config) (*run, error) {
 	return r, err
 }
 
-// LearnAndEmbed is Learn, and the pooled embeddings of more texts under what was learned, [n,H],
-// exactly as trained: the only way to see what soft masks or a single adapter do, which no profile
-// stores.
+// LearnAndEmbed is Learn, and what a head sees of more texts under what was learned, as Embed gives
+// it, exactly as trained: the only way to see what soft masks or a single adapter do, which no
+// profile stores.
 func LearnAndEmbed(ctx context.Context, env Env, j Job, c Config, texts []Example) (*Result, []float32, error) {
 	began := time.Now()
 	r, err := trainedRun(ctx, env, j, c)

@@ -25,8 +25,10 @@ func newLiveBank(p bank.Properties, h *model.Head, sigmaB float64, seed uint64, 
 	for side := range b.sides {
 		for l := range p.Blocks {
 			values := make([]float32, p.N*p.Elems())
-			if err := random.GenerateBlock(bank.Side(side), l, values); err != nil {
-				return nil, err
+			for i := range p.N {
+				if err := random.Generate(bank.Side(side), l, i, values[i*p.Elems():(i+1)*p.Elems()]); err != nil {
+					return nil, err
+				}
 			}
 			b.sides[side] = append(b.sides[side], newParam(values, rate))
 		}
@@ -38,7 +40,7 @@ func newLiveBank(p bank.Properties, h *model.Head, sigmaB float64, seed uint64, 
 }
 
 func (b *liveBank) shape(h *model.Head, sigmaB float64, seed uint64) error {
-	row, err := ShapedRows(h, b.props, sigmaB, seed)
+	row, err := shapedRows(h, b.props, sigmaB, seed)
 	if err != nil {
 		return err
 	}

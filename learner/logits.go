@@ -26,8 +26,8 @@ func (g *Logits) Row(side bitmask.Side, block int) []float32 {
 	return g.Values[i : i+g.N]
 }
 
-// Clone copies.
-func (g *Logits) Clone() *Logits {
+// clone copies.
+func (g *Logits) clone() *Logits {
 	return &Logits{N: g.N, Blocks: g.Blocks, Values: append([]float32(nil), g.Values...)}
 }
 

@@ -129,10 +129,9 @@ func (m *many) prepare(ctx context.Context, fresh []*learning, budget int64) err
 	at := 0
 	for _, l := range fresh {
 		if n := len(l.job.Train); l.job.Prepared == nil {
-			st := *all
-			st.states = all.states[at : at+n : at+n]
+			st := all.part(at, at+n)
 			l.kept, at = st.bytes(), at+n
-			l.job.Prepared = &Prepared{examples: l.job.Train, stems: &st}
+			l.job.Prepared = &Prepared{examples: l.job.Train, stems: st}
 		}
 		if err := l.run.prepare(ctx); err != nil {
 			return err
@@ -165,7 +164,7 @@ func (m *many) step(ctx context.Context) error {
 		return err
 	}
 	for i, l := range under {
-		if err := l.took(losses[i]); err != nil {
+		if err := l.applyStep(losses[i]); err != nil {
 			m.out[l.number].Err = err
 			continue
 		}

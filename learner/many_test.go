@@ -78,8 +78,8 @@ func TestManyAreAsAlone(t *testing.T) {
 			}
 		}},
 		{"noise", false, func(c *Config, _ []Job) { c.Nu = 0.3 }},
-		{"one mask, soft, alike", false, func(c *Config, _ []Job) { c.Soft, c.OneMask, c.Alike = true, true, 2 }},
-		{"frozen affine, few steps", false, func(c *Config, _ []Job) { c.Affine, c.Enough = false, 4 }},
+		{"one mask, soft, length buckets", false, func(c *Config, _ []Job) { c.Soft, c.OneMask, c.LengthBuckets = true, true, 2 }},
+		{"frozen affine, few steps", false, func(c *Config, _ []Job) { c.Affine, c.FullStepsAt = false, 4 }},
 		{"three runs", false, func(c *Config, _ []Job) { c.Runs, c.Epochs = 3, 2 }},
 		{"patience", false, func(c *Config, jobs []Job) {
 			c.Patience, c.Epochs = 2, 6

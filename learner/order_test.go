@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestOrder: every epoch deals every example once, and batches of alike lengths have less padding.
+// TestOrder: every epoch deals every example once, and batches of like lengths have less padding.
 func TestOrder(t *testing.T) {
 	const n = 203
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -15,9 +15,9 @@ func TestOrder(t *testing.T) {
 		length[i] = 1 + rng.IntN(60)
 	}
 	var padding [2]int
-	for which, alike := range []int{0, 8} {
+	for which, buckets := range []int{0, 8} {
 		c := Default()
-		c.Alike = alike
+		c.LengthBuckets = buckets
 		o := newOrder(rng, n, c)
 		var first []int
 		for range 2 {
@@ -33,12 +33,12 @@ func TestOrder(t *testing.T) {
 				all = append(all, b...)
 			}
 			if slices.Equal(first, all) {
-				t.Errorf("alike %d: two epochs in the same order", alike)
+				t.Errorf("%d buckets: two epochs in the same order", buckets)
 			}
 			first = slices.Clone(all)
 			slices.Sort(all)
 			if len(all) != n || len(slices.Compact(all)) != n {
-				t.Errorf("alike %d: an epoch of %d examples, want each of %d once", alike, len(all), n)
+				t.Errorf("%d buckets: an epoch of %d examples, want each of %d once", buckets, len(all), n)
 			}
 		}
 	}

@@ -105,7 +105,7 @@ func TestEnough(t *testing.T) {
 			t.Errorf("%d examples: got %d steps, want %d", n, got, want)
 		}
 	}
-	c.Enough = 0
+	c.FullStepsAt = 0
 	if got := c.steps(1); got != c.Epochs {
 		t.Errorf("got %d steps, want %d", got, c.Epochs)
 	}
@@ -161,7 +161,7 @@ func TestTop(t *testing.T) {
 	for i := range start.Values {
 		start.Values[i] = float32(i%13) * 0.1
 	}
-	j.Start = Start{Logits: start.Clone()}
+	j.Start = Start{Logits: start.clone()}
 	c := quick()
 	c.Top, c.Epochs, c.Nu = min(2, env.Engine.Trains()), 6, 0
 	r, x, err := LearnAndEmbed(context.Background(), env, j, c, j.Train)
@@ -228,11 +228,11 @@ func TestGain(t *testing.T) {
 func TestShapedRows(t *testing.T) {
 	h := NewHead([]string{"a", "b", "c"}, 16, false, 1)
 	p := bank.Properties{Origin: bank.Warm, N: 4, Blocks: 1, Hidden: 16, Bottleneck: 3, NormB: true}
-	row, err := ShapedRows(h, p, 0.4, 9)
+	row, err := shapedRows(h, p, 0.4, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
-	basis := headDirections(h)
+	basis := headDirections(h, h.Hidden)
 	if len(basis) != 2 {
 		t.Fatalf("got %d directions of 3 labels, want 2", len(basis))
 	}
@@ -266,7 +266,7 @@ func TestShapedRows(t *testing.T) {
 	}
 	h.W1 = make([]float32, 256)
 	h.B1 = make([]float32, 16)
-	if _, err := ShapedRows(h, p, 0.4, 9); !errors.Is(err, ErrConfig) {
+	if _, err := shapedRows(h, p, 0.4, 9); !errors.Is(err, ErrConfig) {
 		t.Errorf("a head of two layers: got %v", err)
 	}
 }

@@ -63,7 +63,7 @@ func (r *wideRun) step(n int, decay float64) {
 	w, b, bias := tape.News(r.w.value), tape.News(r.b.value), tape.News(r.bias.value)
 	var losses []*enginetest.Num
 	for i, e := range r.examples {
-		x := tape.Embed(r.env.Encoder, r.stems[i], a)
+		x := tape.Embed(r.env.Encoder, r.stems[i], a, false)
 		var exps []*enginetest.Num
 		var z *enginetest.Num
 		for c := range b {

@@ -65,9 +65,8 @@ func check(env Env, j *Job, c Config) error {
 		return fmt.Errorf("%w: %d examples, %d of them prepared, or for another mode or other adapters", ErrConfig,
 			len(j.Train), len(p.examples))
 	}
-	if j.Head.Hidden != env.Encoder.Hidden() {
-		return fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden,
-			env.Encoder.Hidden())
+	if err := env.checkHead(j.Head.Hidden); err != nil {
+		return err
 	}
 	if c.Mode != Masks {
 		if c.Mode == SingleAdapter {
@@ -109,7 +108,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 func (r *run) begin() {
 	r.rng = rand.New(rand.NewPCG(r.config.Seed+uint64(len(r.found)), runStream))
 	src := r.newSource()
-	r.trainer = newTrainer(r.env, src, newOutput(r.config, &r.job), r.config.Decay)
+	c := r.config
+	c.HeadRate = r.env.headRate(c.HeadRate)
+	r.trainer = newTrainer(r.env, src, newOutput(c, &r.job), c.Decay)
 	r.order, r.batches, r.epochs, r.step, r.best = newOrder(r.rng, len(r.job.Train), r.config), nil, 0, 0, snapshot{}
 }
 
@@ -124,7 +125,7 @@ func (r *run) newSource() source {
 	p, start := r.env.Bank.Properties(), r.job.Start
 	logits, affine := NewLogits(p.N, p.Blocks), slices.Clone(r.env.Bank.Affine())
 	if start.Logits != nil {
-		logits = start.Logits.Clone()
+		logits = start.Logits.clone()
 	} else {
 		logits.jitter(c.Init, r.rng)
 	}
@@ -210,8 +211,8 @@ func values(params []*param) (all [][]float32) {
 // noise is ν of the next step.
 func (r *run) noise() float64 { return r.schedule.noise(r.step) }
 
-// took updates what is trained after a step whose gradients are in the params.
-func (r *run) took(loss float32) error {
+// applyStep applies one optimizer step from the gradients in the params.
+func (r *run) applyStep(loss float32) error {
 	r.trainer.opt.update(r.schedule.rate(r.step))
 	r.step++
 	r.result.Losses = append(r.result.Losses, loss)
@@ -243,7 +244,7 @@ func (r *run) train(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.took(losses[0]); err != nil {
+		if err := r.applyStep(losses[0]); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,8 @@ type batch struct {
 	owner    []int       // whose row each is; nil: all of the only profile
 	from     int         // the block of the first adapter
 	stems    [][]float32 // of each row, what was kept of its states below that adapter
-	features [][]float32 // of each row its embedding, where nothing of the encoder is trained
+	below    [][]float32 // of each row what φ has of the blocks below
+	features [][]float32 // of each row what the head sees, where nothing of the encoder is trained
 	mean     bool        // the loss is the mean over all rows, not the sum of the profiles' means
 }
 
@@ -87,7 +88,8 @@ func (t *trainer) gradient(ctx context.Context, b batch, nu []float64) ([]float3
 		err = engine.Each(ctx, len(b.features),
 			func(i int) { loss(i, b.features[i], make([]float32, len(b.features[i]))) })
 	} else {
-		grads, err = t.env.Engine.Gradient(ctx, b.rows(), adapters, loss)
+		_, above := t.env.taps(b.from)
+		grads, err = t.env.Engine.Gradient(ctx, b.rows(), adapters, above, t.env.overFeatures(b.below, loss))
 	}
 	if err == nil {
 		err = t.source.backward(ctx, grads)

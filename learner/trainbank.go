@@ -3,7 +3,6 @@ package learner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -62,9 +61,8 @@ func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 	if err := env.trains(c.Blocks); err != nil {
 		return nil, err
 	}
-	if j.Head.Hidden != env.Encoder.Hidden() {
-		return nil, fmt.Errorf("%w: a head over %d values, the encoder gives %d", ErrConfig, j.Head.Hidden,
-			env.Encoder.Hidden())
+	if err := env.checkHead(j.Head.Hidden); err != nil {
+		return nil, err
 	}
 	c.Mode = Masks
 	t := &bankRun{env: env, job: j, config: c, output: &output{head: j.Head}}
@@ -77,7 +75,7 @@ func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 		return nil, err
 	}
 	if c.Head && !c.Apart {
-		t.output.train(c.HeadRate, 0)
+		t.output.train(env.headRate(c.HeadRate), 0)
 	}
 	t.shared = &adamW{params: append(t.live.params(), t.output.params()...), decay: c.Decay}
 	t.startProfiles()

@@ -39,10 +39,11 @@ type BankConfig struct {
 	WatchEvery    int     // steps between two looks at the watched profiles
 	WatchPatience int     // looks without a better loss before training stops; 0: never
 
-	// Shaped starts from adapters that the head shapes (ShapedRows) instead of from random ones.
+	// Shaped starts from adapters that the head shapes instead of from random ones: random
+	// combinations of the directions in which it tells its labels apart.
 	// Then Updates may be 0: nothing is trained, and the head is as it was.
 	Shaped bool
-	SigmaB float64 // of ShapedRows
+	SigmaB float64 // of Shaped: the standard deviation of Up along each direction
 	// Apart is the paper's way: adapter i is trained for profile i alone, and masks are not
 	// trained. N is at least the number of profiles; the rest stay random.
 	Apart bool
@@ -59,7 +60,7 @@ func DefaultBank() BankConfig {
 	c := Default()
 	c.Head, c.Bias, c.K = true, false, 8
 	c.HeadRate, c.Decay, c.Updates = 1e-3, 0.01, 400
-	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 1, SigmaB: DefaultShaped, RowRate: 1e-3, Profiles: 16,
+	return BankConfig{Config: c, N: 64, Bottleneck: 24, Blocks: 1, SigmaB: defaultShaped, RowRate: 1e-3, Profiles: 16,
 		Texts: 4, WatchEvery: 20, WatchPatience: 5, CheckpointEvery: 50}
 }
 

@@ -34,7 +34,7 @@ func (t *bankRun) watchLoss(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	sum, n, d := 0.0, 0, t.env.Encoder.Hidden()
+	sum, n, d := 0.0, 0, t.env.width()
 	for _, p := range t.job.Watch {
 		sum += Score(t.output.head, p.Prior, x[n*d:(n+len(p.Held))*d], p.Held).Loss * float64(len(p.Held))
 		n += len(p.Held)

@@ -1,5 +1,5 @@
-// Package metrics is a Prometheus collector of an open SDK's numbers. Each scrape takes one
-// [sdk.SDK.Stats], which reads no profile.
+// Package metrics is a Prometheus collector of an open folder's numbers. Each scrape takes one
+// [sdk.Folder.Stats], which reads no profile.
 //
 //	registry.MustRegister(metrics.New(p))
 //	http.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,11 +94,11 @@ var all = []metric{
 		func(q *sdk.Prequential) float64 { return q.Base }),
 }
 
-type collector struct{ sdk *sdk.SDK }
+type collector struct{ sdk *sdk.Folder }
 
 // New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]:
 // unregister it first.
-func New(p *sdk.SDK) prometheus.Collector { return collector{p} }
+func New(p *sdk.Folder) prometheus.Collector { return collector{p} }
 
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(out chan<- *prometheus.Desc) {
@@ -109,7 +110,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	s, err := c.sdk.Stats()
+	s, err := c.sdk.Stats(context.Background())
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(info, err)
 		return

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"os"
 	"reflect"
@@ -63,7 +64,7 @@ func TestCollector(t *testing.T) {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := sdk.Create(t.TempDir(),
+	p, err := sdk.Create(context.Background(), t.TempDir(),
 		sdk.Config{Model: model, Bank: sdk.RandomBank{N: 24, Seed: 1}, K: 8, Labels: []string{"yes", "no"}})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func TestCollector(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(New(p))
 	for range 3 {
-		if _, err := p.Predict(t.Context(), "secret-id", "hello", sdk.WithFallback(sdk.FallbackBase)); err != nil {
+		if _, err := p.Predict(t.Context(), "secret-id", "hello", &sdk.PredictOptions{Fallback: sdk.FallbackBase}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -122,7 +122,7 @@ func refusePEFT(dir fs.FS) error {
 	return wantNeutral(fields, name, []neutral{{field: "peft_type"}})
 }
 
-// bind finds every weight that the config calls for, and settles the pooling.
+// bind finds every weight that the config calls for, and the pooling where no file names one.
 func (c *Checkpoint) bind() error {
 	m, err := newMapper(c.file, c.Config)
 	if err != nil {
@@ -149,9 +149,6 @@ func (c *Checkpoint) bind() error {
 	}
 	return nil
 }
-
-// HasPooler reports whether the checkpoint has pooler.dense, used or not.
-func (c *Checkpoint) HasPooler() bool { return c.pooler }
 
 // Names lists the weights in canonical order: embeddings, blocks, pooler. The names are Hugging
 // Face's without the bert. prefix, and with LayerNorm's parameters as weight and bias, whatever the

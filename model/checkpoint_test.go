@@ -95,8 +95,8 @@ func TestCheckpointNames(t *testing.T) {
 			}
 			defer ckpt.Close()
 			names := ckpt.Names()
-			if len(names) != 5+2*16+2 || !ckpt.HasPooler() || ckpt.Pooling != PoolPooler {
-				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.HasPooler(),
+			if len(names) != 5+2*16+2 || !ckpt.pooler || ckpt.Pooling != PoolPooler {
+				t.Errorf("got %d weights, pooler %t, pooling %s, want 39, true, pooler", len(names), ckpt.pooler,
 					ckpt.Pooling)
 			}
 			for _, name := range names {

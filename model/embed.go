@@ -18,7 +18,18 @@ var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First
 // the last block. With neither, there are none.
 func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
 	states []float32) error {
-	m, err := e.packed()
+	return e.embed(bert.Float32, texts, owner, adapters, x, taps, states)
+}
+
+// Answer is Embed in the precision that answers have: [Encoder.UsePrecision].
+func (e *Encoder) Answer(texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
+	return e.embed(e.precision, texts, owner, adapters, x, taps, states)
+}
+
+func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
+	m, err := e.packed(in)
 	if err != nil {
 		return err
 	}
@@ -42,9 +53,10 @@ func (e *Encoder) Embed(texts []Encoding, owner []int, adapters []*Adapter, x []
 
 // Stems is the part of the pass that no adapter in block from or above changes: of each text r = f
 // + a of block from, [tokens,d], which its outer norm takes. The blocks below are bare. A text's is
-// the same to the bit whatever texts are beside it, so it may be kept.
-func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
-	m, err := e.packed()
+// the same to the bit whatever texts are beside it, so it may be kept. states is that of Embed, of
+// taps up to from.
+func (e *Encoder) Stems(texts []Encoding, from int, taps []int, states []float32) ([][]float32, error) {
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +66,17 @@ func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 	if from < 0 || from >= e.Blocks() {
 		return nil, fmt.Errorf("model: block %d of %d", from, e.Blocks())
 	}
+	blocks, err := e.checkPart(taps, 0, from, len(texts), states)
+	if err != nil {
+		return nil, err
+	}
 	b := batch(texts, make([]int32, len(texts)))
 	for i := range b.Owners {
 		b.Owners[i] = -1
 	}
 	all, stems := make([]float32, len(b.IDs)*e.Hidden()), make([][]float32, len(texts))
 	if len(texts) > 0 {
-		m.Stems(b, from, all)
+		m.Stems(b, from, all, blocks, states)
 	}
 	for i, t := range texts {
 		n := len(t.IDs) * e.Hidden()
@@ -70,9 +86,11 @@ func (e *Encoder) Stems(texts []Encoding, from int) ([][]float32, error) {
 }
 
 // Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the
-// blocks above, the pooling. No adapter may have a part in a block below from.
-func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32) error {
-	m, err := e.packed()
+// blocks above, the pooling. No adapter may have a part in a block below from. states is that of
+// Embed, of taps above from.
+func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32, taps []int,
+	states []float32) error {
+	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return err
 	}
@@ -86,6 +104,10 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 	if len(x) != len(stems)*e.Hidden() {
 		return fmt.Errorf("model: %d values for %d texts", len(x), len(stems))
 	}
+	blocks, err := e.checkPart(taps, from+1, e.Blocks(), len(stems), states)
+	if err != nil {
+		return err
+	}
 	b, r := bert.Batch{Owners: owners}, []float32(nil)
 	for i, s := range stems {
 		n := len(s) / e.Hidden()
@@ -95,7 +117,7 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 		b.Lengths, r = append(b.Lengths, int32(n)), append(r, s...)
 	}
 	if len(stems) > 0 {
-		m.Upper(b, from, r, flat, poolings[e.pooling], x)
+		m.Upper(b, from, r, flat, poolings[e.pooling], x, blocks, states)
 	}
 	return nil
 }
@@ -128,6 +150,15 @@ func (e *Encoder) checkTaps(taps []int) ([]int32, error) {
 		blocks[i] = int32(l)
 	}
 	return blocks, nil
+}
+
+// checkPart is checkTaps of a part of the pass, from one block's states to another's.
+func (e *Encoder) checkPart(taps []int, first, last, texts int, states []float32) ([]int32, error) {
+	if len(states) != len(taps)*texts*e.Hidden() || len(taps) > 0 && (taps[0] < first || taps[len(taps)-1] > last) {
+		return nil, fmt.Errorf("model: %d values of taps %v for %d texts, want blocks from %d to %d", len(states), taps,
+			texts, first, last)
+	}
+	return e.checkTaps(taps)
 }
 
 // flatten checks the adapters and gives them as the kernels take them, and each row's index among

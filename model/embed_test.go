@@ -33,7 +33,7 @@ func TestGoldenForward(t *testing.T) {
 	if d != 384 || enc.pooling != PoolMean {
 		t.Fatalf("got d=%d, pooling %s, want 384, mean", d, enc.pooling)
 	}
-	stems, err := enc.Stems(texts, enc.Blocks()-1)
+	stems, err := enc.Stems(texts, enc.Blocks()-1, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestStems(t *testing.T) {
 				enc := openEncoder(t, m.writeF32(t))
 				a := newNaiveAdapter(m, 6, 1, true, true, true)
 				as, owner := []*Adapter{a.flat(m, m.L-from, true), nil, a.flat(m, 1, false)}, []int{0, 1, 2}
-				stems, err := enc.Stems(tinyTexts, from)
+				stems, err := enc.Stems(tinyTexts, from, nil, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,14 +138,32 @@ func TestStems(t *testing.T) {
 				for i, text := range tinyTexts {
 					want := flat(ref.stem(text, from)) // sums of large terms
 					golden.Near(t, "stem", stems[i], want, 1e-5*largest(want), 0)
-					if alone, err := enc.Stems(tinyTexts[i:i+1], from); err != nil ||
+					if alone, err := enc.Stems(tinyTexts[i:i+1], from, nil, nil); err != nil ||
 						!slices.Equal(alone[0], stems[i]) {
 						t.Errorf("text %d: alone it has another stem (%v)", i, err)
 					}
 				}
+				taps := []int{from, from + 1}
+				want := make([]float32, 2*len(tinyTexts)*m.H)
+				if err := enc.Embed(tinyTexts, owner, as, make([]float32, len(tinyTexts)*m.H), taps, want); err != nil {
+					t.Fatal(err)
+				}
+				below, above := make([]float32, len(tinyTexts)*m.H), make([]float32, len(tinyTexts)*m.H)
+				if _, err := enc.Stems(tinyTexts, from, taps[:1], below); err != nil {
+					t.Fatal(err)
+				}
+				if err := enc.Upper(stems, from, owner, as, make([]float32, len(above)), taps[1:], above); err != nil {
+					t.Fatal(err)
+				}
+				for i := range tinyTexts {
+					if got := slices.Concat(below[i*m.H:(i+1)*m.H], above[i*m.H:(i+1)*m.H]); !slices.Equal(got,
+						want[2*i*m.H:2*(i+1)*m.H]) {
+						t.Errorf("text %d: got other states than Embed's", i)
+					}
+				}
 				for range 2 { // the second finds the stems as they were
 					x := make([]float32, len(tinyTexts)*m.H)
-					if err := enc.Upper(stems, from, owner, as, x); err != nil {
+					if err := enc.Upper(stems, from, owner, as, x, nil, nil); err != nil {
 						t.Fatal(err)
 					}
 					if want := embed(t, enc, tinyTexts, owner, as); !slices.Equal(x, want) {
@@ -257,7 +275,7 @@ func TestEmbedRefuses(t *testing.T) {
 			nil, nil); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
 		}
-		if _, err := enc.Stems([]Encoding{c.text}, 0); c.a == nil &&
+		if _, err := enc.Stems([]Encoding{c.text}, 0, nil, nil); c.a == nil &&
 			(err == nil || !strings.Contains(err.Error(), what)) {
 			t.Errorf("%s: the stem gave %v", what, err)
 		}
@@ -269,23 +287,29 @@ func TestEmbedRefuses(t *testing.T) {
 		"0 owners":          enc.Embed([]Encoding{good}, nil, []*Adapter{fits}, x, nil, nil),
 		"adapter 1 of 1":    enc.Embed([]Encoding{good}, []int{1}, []*Adapter{nil}, x, nil, nil),
 		"adapter -1":        enc.Embed([]Encoding{good}, []int{-1}, []*Adapter{nil}, x, nil, nil),
-		"block 2 of 2":      enc.Upper([][]float32{x}, 2, nil, nil, x),
-		"block -1":          enc.Upper([][]float32{x}, -1, nil, nil, x),
-		"has 31 values":     enc.Upper([][]float32{x[1:]}, 1, nil, nil, x),
-		"has 0 values":      enc.Upper([][]float32{nil}, 1, nil, nil, x),
-		"has 544 values":    enc.Upper([][]float32{make([]float32, 17*m.H)}, 1, nil, nil, x),
-		"does not fit 1 bl": enc.Upper([][]float32{x}, 1, []int{0}, []*Adapter{fits}, x),
-		"64 values for 1":   enc.Upper([][]float32{x}, 1, nil, nil, make([]float32, 2*m.H)),
+		"block 2 of 2":      enc.Upper([][]float32{x}, 2, nil, nil, x, nil, nil),
+		"block -1":          enc.Upper([][]float32{x}, -1, nil, nil, x, nil, nil),
+		"has 31 values":     enc.Upper([][]float32{x[1:]}, 1, nil, nil, x, nil, nil),
+		"has 0 values":      enc.Upper([][]float32{nil}, 1, nil, nil, x, nil, nil),
+		"has 544 values":    enc.Upper([][]float32{make([]float32, 17*m.H)}, 1, nil, nil, x, nil, nil),
+		"does not fit 1 bl": enc.Upper([][]float32{x}, 1, []int{0}, []*Adapter{fits}, x, nil, nil),
+		"64 values for 1":   enc.Upper([][]float32{x}, 1, nil, nil, make([]float32, 2*m.H), nil, nil),
 	} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
-	if _, err := enc.Stems([]Encoding{good}, 2); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
+	if _, err := enc.Stems([]Encoding{good}, 1, []int{2}, x); err == nil {
+		t.Error("the states after block 2 below block 1: got no error")
+	}
+	if err := enc.Upper([][]float32{x}, 1, nil, nil, x, []int{1}, x); err == nil {
+		t.Error("the states after block 1 above block 1: got no error")
+	}
+	if _, err := enc.Stems([]Encoding{good}, 2, nil, nil); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
 		t.Errorf("stems of block 2: got %v", err)
 	}
-	if stems, err := enc.Stems(nil, 0); err != nil || len(stems) != 0 || enc.Upper(nil, 0, nil, nil, nil) != nil ||
-		enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
+	if stems, err := enc.Stems(nil, 0, nil, nil); err != nil || len(stems) != 0 ||
+		enc.Upper(nil, 0, nil, nil, nil, nil, nil) != nil || enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
 		t.Errorf("no texts: got %v, want nothing and no error", err)
 	}
 }

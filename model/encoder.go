@@ -17,10 +17,17 @@ type Encoder struct {
 	weights    bert.Weights
 	closed     atomic.Bool
 
-	kernel  string // which one is asked for
-	pack    sync.Once
-	kernels *bert.Model // packed at the first use
-	packErr error
+	kernel    string         // which one is asked for
+	precision bert.Precision // that answers are computed in
+	exact     packing        // in float32, for all else
+	answers   packing        // unless that is float32 too
+}
+
+// packing is weights that are packed at the first use.
+type packing struct {
+	once  sync.Once
+	model *bert.Model
+	err   error
 }
 
 // NewEncoder takes a checkpoint over: Close closes it. After an error it is still the caller's. F32
@@ -38,10 +45,13 @@ func NewEncoder(c *Checkpoint) (*Encoder, error) {
 // Close frees the weights and closes the checkpoint. No pass may run.
 func (e *Encoder) Close() error {
 	if !e.closed.Swap(true) {
-		if e.kernels != nil {
-			e.kernels.Free()
+		for _, p := range []*packing{&e.exact, &e.answers} {
+			if p.model != nil {
+				p.model.Free()
+			}
+			p.model = nil
 		}
-		e.kernels, e.weights = nil, bert.Weights{}
+		e.weights = bert.Weights{}
 	}
 	return e.checkpoint.Close()
 }
@@ -110,20 +120,24 @@ func (e *Encoder) Pooler() (w, b []float32) {
 	return e.weights.Pooler.W, e.weights.Pooler.B
 }
 
-// packed is the model that computes, made at its first use.
-func (e *Encoder) packed() (*bert.Model, error) {
+// packed is the model that computes in a precision, made at its first use.
+func (e *Encoder) packed(in bert.Precision) (*bert.Model, error) {
 	if e.closed.Load() {
 		return nil, errors.New("model: the encoder is closed")
 	}
-	e.pack.Do(func() {
+	p := &e.exact
+	if in != bert.Float32 {
+		p = &e.answers
+	}
+	p.once.Do(func() {
 		r, w := weightReader{checkpoint: e.checkpoint}, e.weights
 		w.Blocks = append([]bert.Block(nil), w.Blocks...)
 		for l := range w.Blocks {
 			w.Blocks[l].QKV = r.qkv(l)
 		}
-		if e.packErr = r.err; r.err == nil {
-			e.kernels, e.packErr = bert.New(w, e.kernel)
+		if p.err = r.err; r.err == nil {
+			p.model, p.err = bert.New(w, e.kernel, in)
 		}
 	})
-	return e.kernels, e.packErr
+	return p.model, p.err
 }

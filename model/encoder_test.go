@@ -97,8 +97,8 @@ func TestEncoderParts(t *testing.T) {
 	if w, b := openEncoder(t, tinyDefault.writeF32(t)).Pooler(); w != nil || b != nil {
 		t.Error("mean pooling: got a pooler")
 	}
-	if enc.Checkpoint().Config.HiddenSize != m.H || enc.Kernel() == "" {
-		t.Errorf("got d=%d, kernel %q, want %d and a name", enc.Checkpoint().Config.HiddenSize, enc.Kernel(), m.H)
+	if enc.checkpoint.Config.HiddenSize != m.H || enc.Kernel() == "" {
+		t.Errorf("got d=%d, kernel %q, want %d and a name", enc.checkpoint.Config.HiddenSize, enc.Kernel(), m.H)
 	}
 }
 
@@ -132,9 +132,9 @@ func TestEncoderClose(t *testing.T) {
 			}
 		}
 		x := make([]float32, enc.Hidden())
-		_, err := enc.Stems(tinyTexts[:1], 0)
+		_, err := enc.Stems(tinyTexts[:1], 0, nil, nil)
 		for _, err := range []error{err, enc.Embed(tinyTexts[:1], nil, nil, x, nil, nil),
-			enc.Upper([][]float32{x}, 0, nil, nil, x)} {
+			enc.Upper([][]float32{x}, 0, nil, nil, x, nil, nil)} {
 			if err == nil || !strings.Contains(err.Error(), "closed") {
 				t.Errorf("after Close, used %t: got %v, want an error", used, err)
 			}

@@ -53,7 +53,7 @@ func (s *scanner) text(text string) {
 			i++
 			continue
 		}
-		s.settle()
+		s.endMarks()
 		switch class {
 		case letter:
 			j := i + 1
@@ -71,7 +71,7 @@ func (s *scanner) text(text string) {
 		}
 		i++
 	}
-	s.settle()
+	s.endMarks()
 	s.endWord()
 }
 
@@ -127,7 +127,7 @@ func (s *scanner) clean(text string) int {
 }
 
 func (s *scanner) space() {
-	s.settle()
+	s.endMarks()
 	s.endWord()
 }
 
@@ -167,14 +167,14 @@ func (s *scanner) combine(r rune, class uint8) {
 		}
 		return
 	}
-	s.settle()
+	s.endMarks()
 	if !accent {
 		s.lower(r)
 	}
 }
 
-// settle ends a run of combining characters.
-func (s *scanner) settle() {
+// endMarks ends a run of combining characters.
+func (s *scanner) endMarks() {
 	if len(s.marks) == 0 {
 		return
 	}

@@ -14,8 +14,7 @@ import (
 
 // parseSubwords reads a tokenizer.json whose model is Unigram or BPE.
 func parseSubwords(kind string, file *tokenizerFile, settings tokenizerSettings) (*tokenizerSpec, error) {
-	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.special["pad_token"].token.Content,
-		sub: &subwords{kind: kind}}
+	spec := &tokenizerSpec{added: file.AddedTokens, sub: &subwords{kind: kind}}
 	parse := spec.parseUnigram
 	if kind == "BPE" {
 		parse = spec.parseBPE

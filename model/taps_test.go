@@ -39,8 +39,8 @@ func foldedGolden(t *testing.T, L, blocks, d int) (*Adapter, *naiveAdapter) {
 
 // naiveOf is the model of an encoder.
 func naiveOf(t *testing.T, enc *Encoder) *naive {
-	r, weights := weightReader{checkpoint: enc.Checkpoint()}, map[string][]float32{}
-	for _, name := range enc.Checkpoint().Names() {
+	r, weights := weightReader{checkpoint: enc.checkpoint}, map[string][]float32{}
+	for _, name := range enc.checkpoint.Names() {
 		weights[name] = r.tensor(name)
 	}
 	if r.err != nil {
@@ -156,7 +156,7 @@ func TestTapsRefuse(t *testing.T) {
 
 // kernelsPanic is what the kernels say to a text and taps that model did not check.
 func kernelsPanic(t *testing.T, enc *Encoder, text Encoding, taps []int, states []float32) (said string) {
-	kernels, err := enc.packed()
+	kernels, err := enc.packed(0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ type Tokenizer struct {
 	maxChars int // a longer word is unknown
 	length   int // of a text in tokens, as the folder's files say; 0 if they do not
 
-	cls, sep, unk, pad int32
+	cls, sep, unk int32
 
 	ascii    [256]asciiClass
 	points   [128]int32 // the ids of ASCII punctuation, which no word contains
@@ -38,7 +38,7 @@ type tokenizerSpec struct {
 	vocab              map[string]int32
 	prefix             string // of a word's later pieces
 	maxChars           int
-	cls, sep, unk, pad string
+	cls, sep, unk string
 	added              []addedToken
 	sub                *subwords // nil for WordPiece
 }
@@ -81,7 +81,6 @@ func (t *Tokenizer) setSpecials(spec *tokenizerSpec) error {
 		}
 		*special.id = id
 	}
-	t.pad, _ = t.lookup(spec.pad) // padding is masked: without a token of its own any id serves
 	t.scanners.New = func() any { return &scanner{t: t} }
 	return nil
 }
@@ -99,9 +98,6 @@ func (t *Tokenizer) VocabSize() int { return t.vocab.size }
 
 // FoldsCase says whether upper and lower case are one to the tokenizer.
 func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
-
-// PadID is the id that fills a batch's shorter rows.
-func (t *Tokenizer) PadID() int32 { return t.pad }
 
 // Digest is the SHA-256 of all that decides what Encode returns under a limit: flags, special ids,
 // added tokens, vocabulary, maxTokens. It does not depend on which files the tokenizer was read

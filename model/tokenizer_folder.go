@@ -60,7 +60,7 @@ func LoadTokenizerFS(fsys fs.FS) (*Tokenizer, error) {
 	return t, nil
 }
 
-// readSpec reads the vocabulary and settles it with the settings.
+// readSpec reads the vocabulary and checks it against the settings.
 func readSpec(dir fs.FS, s tokenizerSettings) (*tokenizerSpec, error) {
 	text, err := readOptional(dir, "vocab.txt", maxTokenizerFile)
 	if err != nil {
@@ -179,7 +179,7 @@ func readVocabSpec(text []byte, s tokenizerSettings) (*tokenizerSpec, error) {
 	}
 	token := func(field string) string { return s.special[field].token.Content }
 	spec := &tokenizerSpec{vocab: parseVocabText(text), prefix: "##", maxChars: 100,
-		cls: token("cls_token"), sep: token("sep_token"), unk: token("unk_token"), pad: token("pad_token"),
+		cls: token("cls_token"), sep: token("sep_token"), unk: token("unk_token"),
 		added: s.decoder}
 	spec.flags = s.override(normalizerSettings{lowercase: true, han: true}).flags(true)
 	said := s.sentence.lowercase || string(orNull(s.fields["do_lower_case"])) != "null"

@@ -36,7 +36,7 @@ func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, e
 	case kind != "WordPiece":
 		return parseSubwords(kind, &file, settings)
 	}
-	spec := &tokenizerSpec{added: file.AddedTokens, pad: settings.special["pad_token"].token.Content}
+	spec := &tokenizerSpec{added: file.AddedTokens}
 	for _, part := range []error{
 		spec.parseModel(file.Model),
 		spec.parseNormalizer(file.Normalizer, settings),

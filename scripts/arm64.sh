@@ -16,6 +16,6 @@ export GOOS=linux GOARCH=arm64 CGO_ENABLED=0 XPEFT_MODEL=$model
 # check PACKAGE...: with flags before them.
 check() { timeout "${ARM64_LIMIT:-900}" go test -count=1 -short -timeout 10m -exec "${run[*]}" "$@"; }
 
-check ./bitmask ./internal/dense ./internal/bert ./learner/digits
+check ./bitmask ./internal/dense ./internal/bert ./internal/digits
 check -run 'Golden' ./model ./bank ./learner ./internal/safetensors
 check -run 'Golden|PageSizes|Record|TestOpen|TestCompact$|TestRepairSound|TestCheckFinds' ./store

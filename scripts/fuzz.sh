@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CGO_ENABLED=0
-targets=$(for folder in fuzz internal/dense internal/bert learner/digits research/eval; do go -C $folder test -list '^Fuzz' . | sed -n "s,^Fuzz,$folder &,p"; done)
+targets=$(for folder in fuzz internal/dense internal/bert internal/digits research/eval; do go -C $folder test -list '^Fuzz' . | sed -n "s,^Fuzz,$folder &,p"; done)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

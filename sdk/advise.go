@@ -14,7 +14,7 @@ type Advice struct {
 	Population  *PopulationReport `json:"population"`  // by cross-validation over the folder's own people
 	Head        *HeadAdvice       `json:"head"`        // of a TrainHead; nil: there are fewer than two people
 	Prequential Prequential       `json:"prequential"` // how often what is served now was right before it had learned
-	Took        time.Duration     `json:"took"`
+	Seconds     float64           `json:"seconds"`
 }
 
 // fewestPeople is how many people axes were found among at all, where people differ much.
@@ -25,7 +25,7 @@ const fewestPeople = 10
 // It changes nothing but Stats.Advice. Cost: that of a TrainBank, some seconds for a hundred people
 // and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait.
 // ErrNoPopulation in a folder of masks.
-func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
+func (p *Folder) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
@@ -71,6 +71,6 @@ func (p *SDK) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) 
 		}
 	}
 	p.keepAdvice(ctx, a.Last())
-	a.Took = time.Since(began)
+	a.Seconds = time.Since(began).Seconds()
 	return a, nil
 }

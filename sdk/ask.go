@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // Question is a text whose label tells much about a person.
 type Question struct {
-	Text   string
-	Labels []string // that it may be given
+	Text   string   `json:"text"`
+	Labels []string `json:"labels"` // that it may be given
 }
 
 const (
@@ -26,36 +26,34 @@ const (
 	askedAtOnce = 256
 )
 
-// AskOption changes one Ask.
-type AskOption func(*asking)
-
-type asking struct{ skipped []string }
-
-// WithSkipped names texts that the person was shown and gave no label to. That tells nothing of
-// them, and is not stored; they are not asked again.
-func WithSkipped(texts ...string) AskOption {
-	return func(a *asking) { a.skipped = append(a.skipped, texts...) }
+// AskOptions of one Ask. Nil, and every zero field, means the default.
+type AskOptions struct {
+	// Candidates are the texts to choose from, at most 10,000. Nil: the texts that the bank keeps
+	// (TrainBankOptions.KeepTexts); an empty slice is no texts.
+	Candidates []string
+	N          int // most questions to return; default 3
+	// Skipped are texts that the person was shown and gave no label to. That tells nothing of the
+	// person, and is not stored; they are not asked again.
+	Skipped []string
 }
 
-// Ask chooses up to n of some texts: those whose labels would tell most about a person's place on
-// the axes that TrainBank found, given what is stored of the person; a profile need not exist.
-// Without candidates (nil) it chooses from the texts that the bank keeps
-// (TrainBankOptions.KeepTexts). Texts that the person has labelled already are left out, and no
-// text comes twice. Observe or Learn the answers, and ask again: the next questions follow from
-// them. Three answers to such questions can be worth ten to others (docs/accuracy.md). Fewer
-// questions than n mean that no candidates are left; ErrNoPopulation that there are no axes, or no
-// texts. Cost: a forward pass of each candidate; of those that the bank keeps once, then
-// milliseconds. ErrLimit beyond 10,000 candidates.
-func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, opts ...AskOption) ([]Question, error) {
+// Ask chooses the texts whose labels would tell most about a person's place on the axes that
+// TrainBank found, given what is stored of the person; a profile need not exist. Texts that the
+// person has labelled already are left out, and no text comes twice. Observe or Learn the answers,
+// and ask again: the next questions follow from them. Three answers to such questions can be worth
+// ten to others (docs/accuracy.md). Fewer questions than AskOptions.N mean that no candidates are
+// left; ErrNoPopulation that there are no axes, or no texts. Cost: a forward pass of each
+// candidate; of those that the bank keeps once, then milliseconds.
+func (p *Folder) Ask(ctx context.Context, id string, o *AskOptions) ([]Question, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	var o asking
-	for _, f := range opts {
-		f(&o)
+	if o == nil {
+		o = &AskOptions{}
 	}
+	candidates, n := o.Candidates, orDefault(o.N, 3)
 	if err := p.options.Limits.checkID(id); err != nil {
 		return nil, err
 	}
@@ -70,7 +68,7 @@ func (p *SDK) Ask(ctx context.Context, id string, candidates []string, n int, op
 		return nil, fmt.Errorf("%w: %d candidates for %d labels, at most %d", ErrLimit, len(candidates),
 			len(j.Labels), most)
 	}
-	left := p.notSeen(known, o.skipped)
+	left := p.notSeen(known, o.Skipped)
 	if candidates == nil {
 		kept, err := p.keptTexts(ctx, j)
 		if err != nil {
@@ -112,7 +110,7 @@ func (j *jointBank) mostTexts() int {
 
 // notSeen gives the numbers of those texts, each once, that a person has neither labelled nor
 // skipped.
-func (p *SDK) notSeen(labelled []store.Example, skipped []string) func(texts []string) []int {
+func (p *Folder) notSeen(labelled []store.Example, skipped []string) func(texts []string) []int {
 	seen := map[uint64]bool{}
 	for _, e := range labelled {
 		seen[e.Key] = true
@@ -131,7 +129,7 @@ func (p *SDK) notSeen(labelled []store.Example, skipped []string) func(texts []s
 	}
 }
 
-func (p *SDK) checkCandidates(candidates []string, n int) error {
+func (p *Folder) checkCandidates(candidates []string, n int) error {
 	if n < 1 {
 		return configError([]string{fmt.Sprintf("%d questions are to be asked", n)})
 	}
@@ -151,7 +149,7 @@ func (p *SDK) checkCandidates(candidates []string, n int) error {
 
 // jointOfPerson are the axes that a person's next Learn places them on, and what is stored of the
 // person.
-func (p *SDK) jointOfPerson(id string) (*jointBank, []store.Example, error) {
+func (p *Folder) jointOfPerson(id string) (*jointBank, []store.Example, error) {
 	j, err := p.newcomersJoint()
 	if err != nil {
 		return nil, nil, err
@@ -173,7 +171,7 @@ func (p *SDK) jointOfPerson(id string) (*jointBank, []store.Example, error) {
 	return j, known, nil
 }
 
-func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, c *askable, n int) ([]Question, error) {
+func (p *Folder) ask(ctx context.Context, j *jointBank, known []store.Example, c *askable, n int) ([]Question, error) {
 	h, err := p.head(j.head)
 	if err != nil {
 		return nil, err
@@ -201,7 +199,7 @@ func (p *SDK) ask(ctx context.Context, j *jointBank, known []store.Example, c *a
 }
 
 // rowsOf is jointRows of texts as they are written.
-func (p *SDK) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float64, error) {
+func (p *Folder) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float64, error) {
 	encoded := make([]model.Encoding, len(texts))
 	for i, text := range texts {
 		p.tokenizer.Encode(&encoded[i], text, "", p.maxTokens)
@@ -209,8 +207,8 @@ func (p *SDK) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float
 	return p.jointRows(ctx, j, encoded)
 }
 
-// jointRows is what head and axes give texts: the rows that learner/population works on.
-func (p *SDK) jointRows(ctx context.Context, j *jointBank, texts []model.Encoding) (rows []float64, err error) {
+// jointRows is what head and axes give texts: the rows that internal/population works on.
+func (p *Folder) jointRows(ctx context.Context, j *jointBank, texts []model.Encoding) (rows []float64, err error) {
 	for some := range slices.Chunk(texts, askedAtOnce) {
 		phi, err := p.features(ctx, some)
 		if err != nil {

@@ -17,20 +17,21 @@ func TestAsk(t *testing.T) {
 	ctx := context.Background()
 	p, q := joined(t)
 	candidates := slices.Concat(q.texts, q.texts[:5])
-	first, err := p.Ask(ctx, "ann", candidates, 4)
+	first, err := p.Ask(ctx, "ann", &AskOptions{Candidates: candidates, N: 4})
 	if err != nil || len(first) != 4 || !slices.Equal(first[0].Labels, sides) {
 		t.Fatalf("got %+v, %v, want four questions", first, err)
 	}
 	if want := mostTold(t, p, q.texts); first[0].Text != want {
 		t.Errorf("asked first: got %q, want %q", first[0].Text, want)
 	}
-	if again, err := p.Ask(ctx, "ann", candidates, 4); err != nil || fmt.Sprint(again) != fmt.Sprint(first) {
+	if again, err := p.Ask(ctx, "ann", &AskOptions{Candidates: candidates, N: 4}); err != nil ||
+		fmt.Sprint(again) != fmt.Sprint(first) {
 		t.Errorf("asked again: got %v, %v, want %v", again, err, first)
 	}
 	if err := p.Observe(ctx, "ann", Example{Text: first[0].Text, Label: sides[1]}); err != nil {
 		t.Fatal(err)
 	}
-	next, err := p.Ask(ctx, "ann", candidates, 1000)
+	next, err := p.Ask(ctx, "ann", &AskOptions{Candidates: candidates, N: 1000})
 	if err != nil || len(next) != len(q.texts)-1 {
 		t.Errorf("got %d questions, %v, want all %d that are left", len(next), err, len(q.texts)-1)
 	}
@@ -49,7 +50,7 @@ func TestAsk(t *testing.T) {
 			label[e.Text] = e.Label
 		}
 		var answers []Example
-		questions, err := p.Ask(ctx, fmt.Sprint("new ", u), q.texts[:30], 3)
+		questions, err := p.Ask(ctx, fmt.Sprint("new ", u), &AskOptions{Candidates: q.texts[:30], N: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func TestAsk(t *testing.T) {
 
 // mostTold is the text whose label tells most about somebody of whom nothing is known: of the two
 // logits' difference, p(1−p)·(its slopes by z and both biases, squared).
-func mostTold(t *testing.T, p *SDK, texts []string) (best string) {
+func mostTold(t *testing.T, p *Folder, texts []string) (best string) {
 	t.Helper()
 	j, err := p.newcomersJoint()
 	if err != nil || j == nil || j.Count() != 1 {
@@ -109,13 +110,14 @@ func TestAskRefused(t *testing.T) {
 		n     int
 		want  error
 	}{
-		"nobody":        {"", []string{"server"}, 1, ErrID},
-		"no axes":       {"ann", []string{"server"}, 1, ErrNoPopulation},
-		"none":          {"ann", []string{"server"}, 0, ErrConfig},
-		"an empty text": {"ann", []string{"server", " "}, 1, ErrExample},
-		"too many":      {"ann", many, 1, ErrLimit},
+		"nobody":          {"", []string{"server"}, 1, ErrID},
+		"no axes":         {"ann", []string{"server"}, 1, ErrNoPopulation},
+		"fewer than none": {"ann", []string{"server"}, -1, ErrConfig},
+		"an empty text":   {"ann", []string{"server", " "}, 1, ErrExample},
+		"too many":        {"ann", many, 1, ErrLimit},
 	} {
-		if got, err := p.Ask(ctx, c.id, c.texts, c.n); !errors.Is(err, c.want) || got != nil {
+		if got, err := p.Ask(ctx, c.id, &AskOptions{Candidates: c.texts, N: c.n}); !errors.Is(err, c.want) ||
+			got != nil {
 			t.Errorf("%s: got %v, %v, want %v", name, got, err, c.want)
 		}
 	}
@@ -134,16 +136,16 @@ func TestAdvise(t *testing.T) {
 	if err := p.SetPrivate(ctx, "old 3", true); err != nil {
 		t.Fatal(err)
 	}
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
 	advice, err := p.Advise(ctx, nil)
 	if err != nil || !advice.Worth || advice.Population.Rank < 1 || advice.Population.People != 39 ||
-		advice.Took == 0 || advice.Head == nil {
+		advice.Seconds == 0 || advice.Head == nil {
 		t.Errorf("got %+v, %+v, %v, want axes of 39 people", advice, advice.Population, err)
 	}
-	if _, now, err := p.sharedOf(true); err != nil || now != head {
+	if _, now, err := p.shared(); err != nil || now != head {
 		t.Errorf("the head has changed: %v", err)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j != nil {
@@ -159,9 +161,9 @@ func TestAdvise(t *testing.T) {
 // taught is not, nor one of axes.
 func TestAdviseHead(t *testing.T) {
 	ctx := context.Background()
-	advise := func(p *SDK) *HeadAdvice {
+	advise := func(p *Folder) *HeadAdvice {
 		t.Helper()
-		h, _, err := p.sharedOf(true)
+		h, _, err := p.shared()
 		if err != nil {
 			t.Fatal(err)
 		}

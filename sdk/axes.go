@@ -12,8 +12,8 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -21,14 +21,14 @@ import (
 // axesBank is the head side of the folder's bank: what φ is made of, and the axes that the digits
 // of its profiles count along.
 type axesBank struct {
-	*bank.Axes
+	*axes.Axes
 	ref    uint32
 	digest store.Digest
 }
 
-// addAxes gives a folder those that were made for its model, or makes them; putFeatureHead comes
+// addAxes gives a folder those that were made for its model, or makes them; putFirstHead comes
 // next.
-func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration, err error) {
+func (p *Folder) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration, err error) {
 	began := time.Now()
 	a := axes.Shipped(encoder)
 	if a == nil {
@@ -47,14 +47,14 @@ func (p *SDK) addAxes(ctx context.Context, encoder [32]byte) (took time.Duration
 // upgrade gives a folder of an older version the axes that are shipped for its model, so that its
 // profiles become codes of digits at their next Learn: until then they are served as they were. The
 // shared head over φ is the old one, in other coordinates.
-func (p *SDK) upgrade(ctx context.Context) error {
+func (p *Folder) upgrade(ctx context.Context) error {
 	if masks, err := p.store.GetMeta(metaMasks); err == nil && bytes.Equal(masks, []byte{1}) {
 		return nil
 	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return corrupt("kind of profiles", err)
 	}
 	encoder := p.store.Meta().Encoder
-	old, _, err := p.sharedOf(false)
+	old, _, err := p.shared()
 	if err != nil || axes.Shipped(encoder) == nil {
 		return nil // what is damaged is said by who needs it
 	}
@@ -69,12 +69,12 @@ func (p *SDK) upgrade(ctx context.Context) error {
 		p.axes = nil
 		return nil
 	}
-	return p.putFeatureHead(ctx, head)
+	return p.putFirstHead(ctx, head)
 }
 
-// putFeatureHead stores the first shared head over φ, and only then that the folder has axes.
-func (p *SDK) putFeatureHead(ctx context.Context, h *model.Head) error {
-	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+// putFirstHead stores the first shared head, and only then that the folder has axes, if it has.
+func (p *Folder) putFirstHead(ctx context.Context, h *model.Head) error {
+	if _, err := p.putSharedHead(ctx, h); err != nil || p.axes == nil {
 		return err
 	}
 	return p.store.PutMeta(ctx, metaAxes, binary.LittleEndian.AppendUint32(nil, p.axes.ref))
@@ -82,7 +82,7 @@ func (p *SDK) putFeatureHead(ctx context.Context, h *model.Head) error {
 
 // overFeatures is a head over the pooled embedding as one over φ: the last block's part of φ is
 // that embedding, centred and scaled. false if it is not.
-func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
+func (p *Folder) overFeatures(h *model.Head) (*model.Head, bool) {
 	a, d := p.axes, p.encoder.Hidden()
 	last := len(a.Taps) - 1
 	if h.Hidden != d || h.W1 != nil || h.Regression() || p.encoder.Pooling() != model.PoolMean ||
@@ -98,12 +98,12 @@ func (p *SDK) overFeatures(h *model.Head) (*model.Head, bool) {
 }
 
 // computeAxes makes axes for a model that none are shipped for.
-func (p *SDK) computeAxes(ctx context.Context) (*bank.Axes, error) {
-	return bank.EncoderAxes(ctx, p.encoder, p.tokenizer, bank.DefaultAxes(p.encoder.Blocks(), p.encoder.Hidden()))
+func (p *Folder) computeAxes(ctx context.Context) (*axes.Axes, error) {
+	return axes.Compute(ctx, p.encoder, p.tokenizer, axes.Default(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.
-func (p *SDK) loadAxes() error {
+func (p *Folder) loadAxes() error {
 	ref, err := p.metaNumber(metaAxes, "axes", "the ref of the axes")
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -120,7 +120,7 @@ func (p *SDK) loadAxes() error {
 		return corrupt("axes", err)
 	}
 	if a.Hidden != p.encoder.Hidden() || a.Taps[len(a.Taps)-1] > p.encoder.Blocks() {
-		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrModelMismatch,
+		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrMismatch,
 			a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
 	}
 	p.axes = &axesBank{a, info.Ref, info.Digest}
@@ -129,7 +129,7 @@ func (p *SDK) loadAxes() error {
 
 // checkCodes says whether a profile's digits are along the folder's axes and for labels that its
 // head has, or along joint axes beside its head, which it opens.
-func (p *SDK) checkCodes(s *snapshot) (err error) {
+func (p *Folder) checkCodes(s *snapshot) (err error) {
 	rec, h := s.record, s.head
 	for _, c := range rec.Codes {
 		if p.axes == nil || !p.seesFeatures(h) {
@@ -152,7 +152,7 @@ func (p *SDK) checkCodes(s *snapshot) (err error) {
 }
 
 // errOtherAxes is what a profile of another folder's digits gives.
-var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrModelMismatch)
+var errOtherAxes = fmt.Errorf("%w: digits along axes that are not the folder's", ErrMismatch)
 
 // codeRows is what a profile's digits add to the shared head: to each label's row and, along joint
 // axes, to the logits, of texts that these know once more.
@@ -164,7 +164,7 @@ type codeRows struct {
 
 // foldRows makes them: for each label the uniform average of the directions that its row selects,
 // times its scale; of joint axes those that the one row selects.
-func (p *SDK) foldRows(s *snapshot) codeRows {
+func (p *Folder) foldRows(s *snapshot) codeRows {
 	if s.joint != nil {
 		return s.joint.fold(s.record.Codes[0].Rows)
 	}
@@ -181,7 +181,7 @@ func (p *SDK) foldRows(s *snapshot) codeRows {
 }
 
 // foldedBytes is how much of the cache a profile takes.
-func (p *SDK) foldedBytes(s *snapshot) (n int64) {
+func (p *Folder) foldedBytes(s *snapshot) (n int64) {
 	if s.bank != nil {
 		n = s.bank.Properties().FoldedBytes()
 	}
@@ -195,7 +195,7 @@ func (p *SDK) foldedBytes(s *snapshot) (n int64) {
 }
 
 // seesFeatures says whether a head is over φ.
-func (p *SDK) seesFeatures(h *model.Head) bool { return p.axes != nil && h.Hidden == p.axes.Dim() }
+func (p *Folder) seesFeatures(h *model.Head) bool { return p.axes != nil && h.Hidden == p.axes.Dim() }
 
 // temperature is what a byte of a record stands for; 0: none.
 func temperature(b byte) float32 {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // axesCheckpoint keeps beside the banks where the fits of a TrainBank that seeks axes have ended,
@@ -239,14 +239,14 @@ func (c *axesCheckpoint) drop() error {
 
 // dropGathered leaves nothing of what trainings keep of people for their next call, when somebody
 // is forgotten.
-func (p *SDK) dropGathered() error {
+func (p *Folder) dropGathered() error {
 	p.kept.drop()
 	p.forgets.Add(1)
 	return p.fits.drop()
 }
 
 // trainAxes is trainJoint with a checkpoint.
-func (p *SDK) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (rep *BankReport,
+func (p *Folder) trainAxes(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (rep *BankReport,
 	err error) {
 	if p.fits.seal, err = p.options.cipherOf("xpeft checkpoint of axes 1"); err != nil {
 		return nil, err

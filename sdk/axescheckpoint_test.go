@@ -14,7 +14,7 @@ import (
 )
 
 // differingFew is a folder of people who differ, in which a TrainBank takes little time.
-func differingFew(t *testing.T, key []byte) (*SDK, *Options) {
+func differingFew(t *testing.T, key []byte) (*Folder, *Options) {
 	t.Helper()
 	c := small(t)
 	c.Masks, c.Labels, c.Options.ObserveEvery, c.Options.MasterKey = false, sides, 1<<20, key
@@ -24,7 +24,7 @@ func differingFew(t *testing.T, key []byte) (*SDK, *Options) {
 }
 
 // cutAfter ends a TrainBank after so many fits, and says how many there were.
-func cutAfter(t *testing.T, p *SDK, fits int) (found int) {
+func cutAfter(t *testing.T, p *Folder, fits int) (found int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -41,7 +41,7 @@ func cutAfter(t *testing.T, p *SDK, fits int) (found int) {
 }
 
 // fitsOf is a TrainBank to its end, and how many fits it had, those that were found included.
-func fitsOf(t *testing.T, p *SDK) (rep *BankReport, fits int) {
+func fitsOf(t *testing.T, p *Folder) (rep *BankReport, fits int) {
 	t.Helper()
 	rep, err := p.TrainBank(context.Background(), &TrainBankOptions{Progress: func(int, int, float32) { fits++ }})
 	if err != nil || !rep.Installed {
@@ -88,10 +88,10 @@ func TestAxesResume(t *testing.T) {
 }
 
 // testNotKept looks at the bytes of a checkpoint, and for it in a backup.
-func testNotKept(t *testing.T, p *SDK, o *Options) {
+func testNotKept(t *testing.T, p *Folder, o *Options) {
 	t.Helper()
 	ctx := context.Background()
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestForgetDropsCheckpoint(t *testing.T) {
 	p, _ := differingFew(t, nil)
 	for what, forget := range map[string]func() error{
 		"Forget":        func() error { return p.Forget(ctx, "old 1") },
-		"ForgetExample": func() error { return p.ForgetExample(ctx, "old 2", firstText(t, p, "old 2")) },
+		"ForgetExample": func() error { return p.ForgetExample(ctx, "old 2", firstText(t, p, "old 2"), nil) },
 	} {
 		cutAfter(t, p, 2)
 		if !hasCheckpoint(t, p.dir) {

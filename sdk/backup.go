@@ -17,12 +17,14 @@ type BackupReport = store.BackupReport
 // RestoreReport says what Restore made, or Verify read.
 type RestoreReport = store.RestoreReport
 
-// RestoreOptions say how backups are read.
-type RestoreOptions = folder.RestoreOptions
+// RestoreOptions say how backups are read. Nil, and every zero field, means the default.
+type RestoreOptions struct {
+	MaxBytes int64 // of each backup, decompressed; default 64 GiB
+}
 
-// BackupOptions say what a backup holds. Nil is a full one.
+// BackupOptions say what a backup holds. Nil, and every zero field, means the default.
 type BackupOptions struct {
-	Since uint64 // the revision of an earlier backup: only what changed since. 0: everything
+	Since uint64 // the revision of an earlier backup: only what changed since; default: everything
 }
 
 // Compact writes xpeft.db anew, as small as it can be and without a byte of what was forgotten
@@ -30,7 +32,7 @@ type BackupOptions struct {
 // file; without it, it is ErrFull. A damaged file is ErrCorrupt. On any error, and after a crash,
 // the old file is there, whole. Compact returns when the calls that began before have left the old
 // file, a slow Backup among them; if ctx ends first the report says Waiting.
-func (p *SDK) Compact(ctx context.Context) (CompactReport, error) {
+func (p *Folder) Compact(ctx context.Context) (CompactReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return CompactReport{}, err
@@ -39,13 +41,13 @@ func (p *SDK) Compact(ctx context.Context) (CompactReport, error) {
 	return p.store.Compact(ctx)
 }
 
-// Backup writes all that Restore needs to make the folder again, as it is at one moment, while the
-// SDK is in use: profiles, examples and history, the keys of an encrypted folder, warm banks with
-// their reports. The model is not in it. With Since it writes the profiles that were written since
+// Backup writes all that Restore needs to make the folder again, as it is at one moment, while it
+// is in use: profiles, examples and history, the keys of an encrypted folder, warm banks with their
+// reports. The model is not in it. With Since it writes the profiles that were written since
 // that backup, and which there are; the folder remembers the last 8, and for others it is
 // ErrNoBase. A profile that cannot be read makes it ErrCorrupt. With an error what was written is
 // no backup, and Restore refuses it.
-func (p *SDK) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupReport, error) {
+func (p *Folder) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupReport, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return BackupReport{}, err
@@ -61,12 +63,12 @@ func (p *SDK) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 // dir holds a store it is ErrExists; a backup that is damaged or cut off is ErrCorrupt, one that
 // does not build on the one before ErrMismatch; then nothing is left behind. Who was forgotten
 // before the last one is not in it. Open the folder with the master key, if it has one, and with
-// Options.Model if the model is elsewhere now. Nil options mean the defaults.
+// Options.Model if the model is elsewhere now.
 func Restore(ctx context.Context, dir string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
 	if o == nil {
 		o = &RestoreOptions{}
 	}
-	rep, err := folder.Restore(ctx, dir, *o, backups...)
+	rep, err := folder.Restore(ctx, dir, folder.RestoreOptions(*o), backups...)
 	return rep, corrupt("backup", err)
 }
 
@@ -77,5 +79,5 @@ func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (Resto
 	if o == nil {
 		o = &RestoreOptions{}
 	}
-	return folder.Verify(ctx, *o, backups...)
+	return folder.Verify(ctx, folder.RestoreOptions(*o), backups...)
 }

@@ -79,7 +79,7 @@ func TestRestoredAnswers(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", id, d)
 		}
 	}
-	if rep, err := q.Check(ctx, true); err != nil {
+	if rep, err := q.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Errorf("%v %v", err, rep.Problems)
 	}
 }

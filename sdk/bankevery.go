@@ -12,17 +12,17 @@ import (
 
 // BankRun is how a TrainBank ended.
 type BankRun struct {
-	Time       time.Time     `json:"time"`
-	Background bool          `json:"background"` // Options.BankEvery began it
-	Installed  bool          `json:"installed"`
-	Gain       float64       `json:"gain"` // PopulationReport.Gain; 0 for adapters
-	Reason     string        `json:"reason,omitempty"`
-	Error      string        `json:"error,omitempty"` // it ended early
-	Took       time.Duration `json:"took"`
+	Time       time.Time `json:"time"`
+	Background bool      `json:"background"` // Options.BankEvery began it
+	Installed  bool      `json:"installed"`
+	Gain       float64   `json:"gain"` // PopulationReport.Gain; 0 for adapters
+	Reason     string    `json:"reason,omitempty"`
+	Error      string    `json:"error,omitempty"` // it ended early
+	Seconds    float64   `json:"seconds"`
 }
 
 func newBankRun(rep *BankReport, err error, background bool, took time.Duration) *BankRun {
-	run := &BankRun{Time: time.Now(), Background: background, Took: took}
+	run := &BankRun{Time: time.Now(), Background: background, Seconds: took.Seconds()}
 	if err != nil {
 		run.Error = err.Error()
 		return run
@@ -46,7 +46,7 @@ type banker struct {
 }
 
 // note counts a profile that has learned.
-func (b *banker) note(p *SDK, id string) {
+func (b *banker) note(p *Folder, id string) {
 	if b.every == 0 {
 		return
 	}
@@ -75,7 +75,7 @@ func (b *banker) forget(id string) {
 }
 
 // start counts who has learned since the last TrainBank, at Open.
-func (b *banker) start(p *SDK) {
+func (b *banker) start(p *Folder) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.every > 0 {
@@ -84,7 +84,7 @@ func (b *banker) start(p *SDK) {
 }
 
 // begin makes the background goroutine, unless there is one. The caller holds mu.
-func (b *banker) begin(p *SDK, look bool) {
+func (b *banker) begin(p *Folder, look bool) {
 	if b.over || b.ended != nil || p.axes == nil {
 		return
 	}
@@ -93,7 +93,7 @@ func (b *banker) begin(p *SDK, look bool) {
 	go b.work(ctx, p, look)
 }
 
-func (b *banker) work(ctx context.Context, p *SDK, look bool) {
+func (b *banker) work(ctx context.Context, p *Folder, look bool) {
 	if look {
 		if err := b.look(ctx, p); err != nil && ctx.Err() == nil {
 			p.options.Logger.Warn("looking for who has learned since the last bank failed", "error", err)
@@ -127,7 +127,7 @@ func (b *banker) due() bool {
 }
 
 // look finds those who got a revision before Open.
-func (b *banker) look(ctx context.Context, p *SDK) error {
+func (b *banker) look(ctx context.Context, p *Folder) error {
 	last, err := p.lastBank()
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (b *banker) close() {
 }
 
 // lastBank is when the last TrainBank began, zero if there was none.
-func (p *SDK) lastBank() (t time.Time, err error) {
+func (p *Folder) lastBank() (t time.Time, err error) {
 	data, err := p.store.GetMeta(metaTrained)
 	if errors.Is(err, store.ErrNotFound) {
 		return t, nil
@@ -212,6 +212,6 @@ func (p *SDK) lastBank() (t time.Time, err error) {
 }
 
 // bankBegan writes down when a TrainBank that has ended began.
-func (p *SDK) bankBegan(ctx context.Context, t time.Time) error {
+func (p *Folder) bankBegan(ctx context.Context, t time.Time) error {
 	return p.store.PutMeta(ctx, metaTrained, binary.LittleEndian.AppendUint64(nil, uint64(t.UnixMicro())))
 }

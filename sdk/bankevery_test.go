@@ -20,7 +20,7 @@ import (
 
 // everyThree is a folder of people who differ, in which three who learn are enough for a bank; over
 // the real weights if there are any.
-func everyThree(t *testing.T) (*SDK, *planted, *Options, *logbook) {
+func everyThree(t *testing.T) (*Folder, *planted, *Options, *logbook) {
 	book := &logbook{}
 	c := small(t)
 	c.Masks, c.Labels, c.Options.ObserveEvery, c.Options.BankEvery = false, sides, 1<<20, 3
@@ -62,7 +62,7 @@ func TestBankEvery(t *testing.T) {
 	}
 	last := func() *BankRun {
 		t.Helper()
-		st, err := p.Stats()
+		st, err := p.Stats(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestBankEvery(t *testing.T) {
 	learnThese("learns 1", "learns 2", "learns 2", "old 1")
 	first := last()
 	if first == nil || !first.Background || !first.Installed || first.Gain <= 0 || first.Error != "" ||
-		first.Took == 0 {
+		first.Seconds == 0 {
 		t.Fatalf("got %+v, want a bank that was installed in the background", first)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j == nil {
@@ -197,7 +197,7 @@ func TestKeptFeatures(t *testing.T) {
 	for what, forget := range map[string]func() error{
 		"TrainBank":     func() error { mustTrainBank(t, p); return nil },
 		"Forget":        func() error { return p.Forget(ctx, "old 1") },
-		"ForgetExample": func() error { return p.ForgetExample(ctx, "old 2", firstText(t, p, "old 2")) },
+		"ForgetExample": func() error { return p.ForgetExample(ctx, "old 2", firstText(t, p, "old 2"), nil) },
 	} {
 		if _, err := p.Advise(ctx, nil); err != nil {
 			t.Fatal(err)
@@ -216,7 +216,7 @@ func TestKeptFeatures(t *testing.T) {
 	}
 }
 
-func firstText(t *testing.T, p *SDK, id string) string {
+func firstText(t *testing.T, p *Folder, id string) string {
 	t.Helper()
 	for e, err := range p.Examples(context.Background(), id) {
 		if err != nil {
@@ -250,7 +250,7 @@ func TestTrainBankHeadMeanwhile(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if got, err := p.Labels(); err != nil || !slices.Equal(got, append(sides[:2:2], "unsure")) {
+	if got, err := p.Labels(ctx); err != nil || !slices.Equal(got, append(sides[:2:2], "unsure")) {
 		t.Errorf("got the labels %v, %v, want those that TrainHead installed", got, err)
 	}
 	mustTrainBank(t, p)

@@ -18,7 +18,7 @@ const thirtyWords = "hello everybody, the login page has been answering with an 
 	"people in the support team " +
 	"would like to know when somebody will have a look"
 
-func benchSDK(b testing.TB) *SDK {
+func benchSDK(b testing.TB) *Folder {
 	p := create(b, Config{Model: golden.Model(b), Labels: labels})
 	c := learner.Default()
 	c.K, c.Epochs = 0, 1
@@ -32,7 +32,7 @@ func BenchmarkPredict(b *testing.B) {
 	p := benchSDK(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.Predict(context.Background(), "alice", thirtyWords); err != nil {
+		if _, err := p.Predict(context.Background(), "alice", thirtyWords, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -47,7 +47,7 @@ func BenchmarkOverBare(b *testing.B) {
 	x := make([]float32, p.encoder.Hidden())
 	calls := [2]func() error{
 		func() error {
-			_, err := p.Predict(context.Background(), "alice", thirtyWords)
+			_, err := p.Predict(context.Background(), "alice", thirtyWords, nil)
 			return err
 		},
 		func() error {
@@ -83,7 +83,7 @@ func TestPredictAllocates(t *testing.T) {
 	for _, c := range []struct {
 		id   string
 		most uint64
-	}{{"alice", most}, {"digits", most}, {"own", most + 2*4*3*385}} {
+	}{{"alice", most}, {"digits", most}, {"own", most + 2*4*3*(4*384+1)}} {
 		mustPredict(t, p, c.id, thirtyWords)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

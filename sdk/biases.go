@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -17,7 +17,7 @@ import (
 
 // biasPrecision is the precision of new profiles' biases that the last TrainBank found; 0: the
 // label prior serves.
-func (p *SDK) biasPrecision() (float64, error) {
+func (p *Folder) biasPrecision() (float64, error) {
 	bits, err := p.metaNumber(metaBiases, "precision of biases", "the precision of biases")
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, nil
@@ -32,7 +32,7 @@ func (p *SDK) biasPrecision() (float64, error) {
 	return float64(v), nil
 }
 
-func (p *SDK) putBiasPrecision(ctx context.Context, v float64) error {
+func (p *Folder) putBiasPrecision(ctx context.Context, v float64) error {
 	return p.store.PutMeta(ctx, metaBiases, binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(v))))
 }
 
@@ -51,7 +51,7 @@ func (l *lesson) beyondPrior(res *digits.Result) []float32 {
 
 // learnsEarly says whether one example says more through a Learn than by its label's count: where
 // the population has axes, or fitted biases.
-func (p *SDK) learnsEarly() bool {
+func (p *Folder) learnsEarly() bool {
 	j, err := p.newcomersJoint()
 	if err != nil || j != nil {
 		return err == nil

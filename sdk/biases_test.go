@@ -7,9 +7,9 @@ import (
 	"math"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -30,7 +30,7 @@ func TestBiases(t *testing.T) {
 	if now := mustPredict(t, p, "before", es[5].Text).Probabilities; fmt.Sprint(now) != fmt.Sprint(before) {
 		t.Errorf("learned before: got %v, want %v", now, before)
 	}
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,11 +19,11 @@ func TestBundle(t *testing.T) {
 	mustLearn(t, p, "own", examples(12, 1), own(2))
 	mustLearn(t, p, "number", numbers(12), number(2))
 	var b bytes.Buffer
-	if n, err := p.Export(ctx, &b); n != 3 || err != nil {
+	if n, err := p.Export(ctx, &b, nil); n != 3 || err != nil {
 		t.Fatalf("export: got %d profiles and %v, want 3", n, err)
 	}
 	bundle := b.Bytes()
-	rep, err := q.Import(ctx, bytes.NewReader(bundle), Fail)
+	rep, err := q.Import(ctx, bytes.NewReader(bundle), nil)
 	if err != nil || rep.Profiles != 3 || rep.Banks != 0 || rep.Heads != 0 {
 		t.Fatalf("import: got %+v and %v, want 3 profiles over the bank and head that are there", rep, err)
 	}
@@ -37,23 +37,26 @@ func TestBundle(t *testing.T) {
 			t.Errorf("%s: got %d examples (%v): they were not asked for", id, len(stored), err)
 		}
 	}
-	_, err = q.Import(ctx, bytes.NewReader(bundle), Fail)
+	_, err = q.Import(ctx, bytes.NewReader(bundle), nil)
 	wantError(t, "Import of what is there", err, ErrExists)
-	if rep, err := q.Import(ctx, bytes.NewReader(bundle), Skip); err != nil || rep.Skipped != 3 {
+	if rep, err := q.Import(ctx, bytes.NewReader(bundle), &ImportOptions{Policy: Skip}); err != nil ||
+		rep.Skipped != 3 {
 		t.Errorf("skip: got %+v and %v", rep, err)
 	}
-	if rep, err := q.Import(ctx, bytes.NewReader(bundle), Overwrite); err != nil || rep.Overwritten != 3 {
+	if rep, err := q.Import(ctx, bytes.NewReader(bundle), &ImportOptions{Policy: Overwrite}); err != nil ||
+		rep.Overwritten != 3 {
 		t.Errorf("overwrite: got %+v and %v", rep, err)
 	}
 	if out := mustPredict(t, q, "shared", "x"); out.Revision != 2 {
 		t.Errorf("got revision %d after Overwrite, want a higher one", out.Revision)
 	}
-	if rep, err := q.Import(ctx, bytes.NewReader(bundle), Rename); err != nil || len(rep.Renamed) != 3 {
+	if rep, err := q.Import(ctx, bytes.NewReader(bundle), &ImportOptions{Policy: Rename}); err != nil ||
+		len(rep.Renamed) != 3 {
 		t.Errorf("rename: got %+v and %v", rep, err)
 	}
 	mustPredict(t, q, "shared-2", "x")
 	var ids []string
-	for info, err := range q.Profiles("s") {
+	for info, err := range q.Profiles(ctx, &ProfilesOptions{Prefix: "s"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,18 +80,18 @@ func TestExportWith(t *testing.T) {
 		want int
 	}{{"all", nil, 3}, {"none", []string{}, 0}, {"two", []string{"team/2", "team/0"}, 2}} {
 		b.Reset()
-		if n, err := p.Export(ctx, &b, c.ids...); n != c.want || err != nil {
+		if n, err := p.Export(ctx, &b, &ExportOptions{IDs: c.ids}); n != c.want || err != nil {
 			t.Errorf("%s: got %d profiles and %v, want %d", c.name, n, err, c.want)
 		}
 	}
-	_, err := p.Export(ctx, new(bytes.Buffer), "nobody")
+	_, err := p.Export(ctx, new(bytes.Buffer), &ExportOptions{IDs: []string{"nobody"}})
 	wantError(t, "Export of nobody", err, ErrProfileNotFound)
 	b.Reset()
-	if n, err := p.ExportWith(ctx, &b, ExportOptions{Prefix: "team/1", Examples: true, State: true}); n != 1 ||
+	if n, err := p.Export(ctx, &b, &ExportOptions{Prefix: "team/1", Examples: true, State: true}); n != 1 ||
 		err != nil {
 		t.Fatalf("got %d profiles and %v, want 1", n, err)
 	}
-	if _, err := q.Import(ctx, &b, Fail); err != nil {
+	if _, err := q.Import(ctx, &b, nil); err != nil {
 		t.Fatal(err)
 	}
 	// With its examples and logits the profile goes on there as it would have here.
@@ -110,10 +113,10 @@ func TestImportMismatch(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(12, 0), forced())
-	export := func(p *SDK, o ExportOptions) []byte {
+	export := func(p *Folder, o ExportOptions) []byte {
 		t.Helper()
 		var b bytes.Buffer
-		if _, err := p.ExportWith(ctx, &b, o); err != nil {
+		if _, err := p.Export(ctx, &b, &o); err != nil {
 			t.Fatal(err)
 		}
 		return b.Bytes()
@@ -126,7 +129,7 @@ func TestImportMismatch(t *testing.T) {
 	longer.MaxTokens = 32
 	for what, c := range map[string]Config{"encoder": other, "tokenizer": longer} {
 		q := create(t, c)
-		_, err := q.Import(ctx, bytes.NewReader(bundle), Fail)
+		_, err := q.Import(ctx, bytes.NewReader(bundle), nil)
 		var m *MismatchError
 		if wantError(t, what, err, ErrMismatch); !errors.As(err, &m) || m.What != what {
 			t.Errorf("got %v, want a mismatch of the %s", err, what)
@@ -137,12 +140,12 @@ func TestImportMismatch(t *testing.T) {
 	c.Bank = warm(t, 2, 4, 1)
 	w := create(t, c)
 	mustLearn(t, w, "bob", examples(12, 0), forced())
-	_, err := p.Import(ctx, bytes.NewReader(export(w, ExportOptions{})), Fail)
+	_, err := p.Import(ctx, bytes.NewReader(export(w, ExportOptions{})), nil)
 	var m *MismatchError
 	if wantError(t, "a warm bank that is not there", err, ErrMismatch); !errors.As(err, &m) || m.What != "bank" {
 		t.Errorf("got %v, want a mismatch of the bank", err)
 	}
-	if _, err := p.Import(ctx, bytes.NewReader(export(w, ExportOptions{IncludeBank: true})), Fail); err != nil {
+	if _, err := p.Import(ctx, bytes.NewReader(export(w, ExportOptions{IncludeBank: true})), nil); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(mustPredict(t, w, "bob", "server down"), mustPredict(t, p, "bob", "server down")); d != "" {
@@ -152,11 +155,11 @@ func TestImportMismatch(t *testing.T) {
 	for i := 0; i < len(bundle); i += 1 + len(bundle)/40 {
 		q := bytes.Clone(bundle)
 		q[i] ^= 0x10
-		_, err := p.Import(ctx, bytes.NewReader(q), Overwrite)
+		_, err := p.Import(ctx, bytes.NewReader(q), &ImportOptions{Policy: Overwrite})
 		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) {
 			t.Errorf("byte %d flipped: got %v, want ErrCorrupt", i, err)
 		}
-		_, err = p.Import(ctx, bytes.NewReader(bundle[:i]), Overwrite)
+		_, err = p.Import(ctx, bytes.NewReader(bundle[:i]), &ImportOptions{Policy: Overwrite})
 		if !errors.Is(err, ErrCorrupt) {
 			t.Errorf("cut at byte %d: got %v, want ErrCorrupt", i, err)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // foldOne folds a profile's adapter outside of the cache.
-func foldOne(t testing.TB, p *SDK, id string) *model.Adapter {
+func foldOne(t testing.TB, p *Folder, id string) *model.Adapter {
 	t.Helper()
 	snap, err := p.snapshot(id)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestFoldOnce(t *testing.T) {
 	p := create(t, c)
 	mustLearn(t, p, "alice", examples(6, 0), forced())
 	mustLearn(t, p, "bob", examples(6, 1), forced())
-	before, err := p.Stats()
+	before, err := p.Stats(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestFoldOnce(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	st, err := p.Stats()
+	st, err := p.Stats(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,23 +187,23 @@ func TestFoldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPredict(t, p, "twin", "a")
-	if now, err := p.Stats(); err != nil || now.Sub(before).Folds != 2 {
+	if now, err := p.Stats(context.Background()); err != nil || now.Sub(before).Folds != 2 {
 		t.Errorf("got %d folds (%v), want the twin to use alice's", now.Sub(before).Folds, err)
 	}
 	mustLearn(t, p, "bob", examples(12, 2), forced())
 	mustPredict(t, p, "bob", "a")
-	if now, err := p.Stats(); err != nil || now.Cache.Entries != 2 {
+	if now, err := p.Stats(context.Background()); err != nil || now.Cache.Entries != 2 {
 		t.Errorf("got %d entries (%v), want the old revision's gone", now.Cache.Entries, err)
 	}
 	if err := p.Forget(context.Background(), "bob"); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := p.Stats(); err != nil || now.Cache.Entries != 1 {
+	if now, err := p.Stats(context.Background()); err != nil || now.Cache.Entries != 1 {
 		t.Errorf("got %d entries (%v), want the forgotten one's gone", now.Cache.Entries, err)
 	}
 }
 
-func mustBatch(t testing.TB, p *SDK, reqs []Request) []Prediction {
+func mustBatch(t testing.TB, p *Folder, reqs []Request) []Prediction {
 	t.Helper()
 	out, err := p.PredictBatch(context.Background(), reqs)
 	if err != nil {
@@ -235,7 +235,8 @@ func TestCacheBudget(t *testing.T) {
 	for i, out := range mustBatch(t, p, reqs) {
 		near(t, reqs[i].Profile, out, want[i])
 	}
-	if st, err := p.Stats(); err != nil || st.Cache.Entries != 0 || st.Cache.Bytes != 0 || st.Cache.Evictions != 8 ||
+	if st, err := p.Stats(context.Background()); err != nil || st.Cache.Entries != 0 || st.Cache.Bytes != 0 ||
+		st.Cache.Evictions != 8 ||
 		st.Folds != 8 {
 		t.Errorf("got %+v (%v), want nothing kept and 8 evictions", st, err)
 	}

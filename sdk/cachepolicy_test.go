@@ -11,7 +11,7 @@ import (
 // reader asks a cache for keys, and folds what it misses.
 type reader struct {
 	t *testing.T
-	p *SDK
+	p *Folder
 	c *cache
 }
 
@@ -138,7 +138,7 @@ func TestPrefetch(t *testing.T) {
 	}
 	stats := func() Stats {
 		t.Helper()
-		st, err := p.Stats()
+		st, err := p.Stats(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}

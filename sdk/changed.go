@@ -4,7 +4,7 @@ import (
 	"context"
 	"math"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 )
 
 // newestArrivals are how many a changed mind is looked for in, by their latest half.

@@ -41,7 +41,7 @@ func as(texts []Example, category map[string]int, shift int) []Example {
 }
 
 // since is the sequence from which on a profile's examples count in full.
-func since(t *testing.T, p *SDK, id string) uint64 {
+func since(t *testing.T, p *Folder, id string) uint64 {
 	t.Helper()
 	state, err := p.store.State(id)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestChangedMind(t *testing.T) {
 		if since(t, p, id("changed")) == 0 {
 			t.Errorf("person %d: all examples count in full", person)
 		}
-		if _, err := p.Rollback(ctx, id("changed"), 0); err != nil || since(t, p, id("changed")) != 0 {
+		if _, err := p.Rollback(ctx, id("changed"), nil); err != nil || since(t, p, id("changed")) != 0 {
 			t.Errorf("person %d: rolled back, %v, and older examples count less still", person, err)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )

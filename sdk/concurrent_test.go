@@ -49,7 +49,7 @@ func TestConcurrent(t *testing.T) {
 	for i := range 2 {
 		mustLearn(t, p, "imported", examples(12, i), masks)
 		var b bytes.Buffer
-		if _, err := p.Export(ctx, &b, "imported"); err != nil {
+		if _, err := p.Export(ctx, &b, &ExportOptions{IDs: []string{"imported"}}); err != nil {
 			t.Fatal(err)
 		}
 		bundles = append(bundles, b.Bytes())
@@ -62,7 +62,7 @@ func TestConcurrent(t *testing.T) {
 	)
 	// Revisions are told apart by their answers when each writer has its profile to itself.
 	note := func(id string) {
-		out, err := p.Predict(ctx, id, text)
+		out, err := p.Predict(ctx, id, text, nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -79,7 +79,8 @@ func TestConcurrent(t *testing.T) {
 			for !stop.Load() {
 				reqs := make([]Request, 1+rng.IntN(6))
 				for j := range reqs {
-					reqs[j] = Request{Profile: ids[rng.IntN(4)], Text: text}
+					id := ids[rng.IntN(4)]
+					reqs[j] = Request{Profile: id, Base: id == "", Text: text}
 				}
 				out, err := p.PredictBatch(ctx, reqs)
 				if err != nil {
@@ -107,7 +108,7 @@ func TestConcurrent(t *testing.T) {
 		return err
 	})
 	writer(12, func(i int) error {
-		_, err := p.Import(ctx, bytes.NewReader(bundles[i%2]), Overwrite)
+		_, err := p.Import(ctx, bytes.NewReader(bundles[i%2]), &ImportOptions{Policy: Overwrite})
 		note("imported")
 		return err
 	})
@@ -119,7 +120,7 @@ func TestConcurrent(t *testing.T) {
 	writers.Wait()
 	stop.Store(true)
 	readers.Wait()
-	base := mustBatch(t, p, []Request{{Text: text}})[0]
+	base := mustBatch(t, p, []Request{{Base: true, Text: text}})[0]
 	revisions.add(base)
 	checked := 0
 	for _, list := range answers {
@@ -164,13 +165,13 @@ func TestForgetInFlight(t *testing.T) {
 	p.unpin(entries)
 	wantError(t, "Forget", p.Forget(ctx, "alice"), ErrProfileNotFound)
 	wantError(t, "Forget", p.Forget(ctx, ""), ErrID)
-	_, err = p.Predict(ctx, "alice", "server down")
+	_, err = p.Predict(ctx, "alice", "server down", nil)
 	wantError(t, "Predict", err, ErrProfileNotFound)
 	for _, get := range []func() error{
 		func() error { _, err := p.store.Examples("alice"); return err },
 		func() error { _, err := p.store.State("alice"); return err },
 		func() error { _, err := p.store.History("alice"); return err },
-		func() error { _, err := p.Profile("alice"); return err },
+		func() error { _, err := p.Profile(ctx, "alice"); return err },
 	} {
 		wantError(t, "after Forget", get(), ErrProfileNotFound)
 	}

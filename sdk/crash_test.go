@@ -34,7 +34,7 @@ type kept struct {
 }
 
 // keptOf reads it.
-func keptOf(p *SDK, id string) (k kept, err error) {
+func keptOf(p *Folder, id string) (k kept, err error) {
 	rec, err := p.store.Get(id)
 	if errors.Is(err, ErrProfileNotFound) {
 		return kept{}, nil
@@ -68,7 +68,7 @@ func (c crashCall) ids() []string {
 	return []string{c.id}
 }
 
-func (c crashCall) run(p *SDK, bundle []byte) (err error) {
+func (c crashCall) run(p *Folder, bundle []byte) (err error) {
 	ctx := context.Background()
 	switch c.kind {
 	case "learn":
@@ -78,9 +78,9 @@ func (c crashCall) run(p *SDK, bundle []byte) (err error) {
 	case "forget":
 		err = p.Forget(ctx, c.id)
 	case "rollback":
-		_, err = p.Rollback(ctx, c.id, 0)
+		_, err = p.Rollback(ctx, c.id, nil)
 	case "import":
-		_, err = p.Import(ctx, bytes.NewReader(bundle), Overwrite)
+		_, err = p.Import(ctx, bytes.NewReader(bundle), &ImportOptions{Policy: Overwrite})
 	case "compact":
 		_, err = p.Compact(ctx)
 	}
@@ -109,7 +109,7 @@ func (c crashCall) couldBe(a, b kept) bool {
 }
 
 // fresh is how many of a profile's examples wait.
-func fresh(p *SDK, id string) int {
+func fresh(p *Folder, id string) int {
 	person, _ := p.store.Person(id) // nothing of who is not there
 	return person.Waiting
 }
@@ -120,7 +120,7 @@ func crashChild(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Open(dir, &Options{Threads: 1, Learns: 2,
+	p, err := Open(context.Background(), dir, &Options{Threads: 1, Learns: 2,
 		OnLearned: func(id string, _ *Report, err error) { fmt.Println("unannounced", id, err) }})
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestCrash(t *testing.T) {
 		mustLearn(t, p, id, examples(12, 1), forced())
 	}
 	var bundle bytes.Buffer
-	if _, err := p.Export(context.Background(), &bundle); err != nil {
+	if _, err := p.Export(context.Background(), &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, p.dir+".bundle", bundle.Bytes())

@@ -19,8 +19,8 @@ import (
 
 // Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the
 // model whole, once. ErrExists if the folder has a store; on any error, and after a crash, there is
-// no store.
-func Create(dir string, c Config) (*SDK, error) {
+// no store. With ctx done it ends before its next step.
+func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Create(dir string, c Config) (*SDK, error) {
 			return nil, err
 		}
 	}
-	m, err := openModel(o.model(c.Model), o)
+	m, err := openModel(ctx, o.model(c.Model), o)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func Create(dir string, c Config) (*SDK, error) {
 		return nil, errors.Join(err, m.close())
 	}
 	newDir, newBanks := missing(dir), missing(folder.Banks(dir))
-	p, err := createStore(dir, c, o, m)
+	p, err := createStore(ctx, dir, c, o, m)
 	if err == nil {
 		return p, nil
 	}
@@ -66,15 +66,15 @@ type CreateReport struct {
 	// not know, or in another case. Each of them got a direction of its own in the first shared
 	// head, which says nothing of its meaning: until a profile has learned them they are as likely
 	// as each other.
-	Alike [][]string
+	Alike [][]string `json:"alike"`
 	// Axes is how long the folder's axes took: milliseconds for a model that the library brings
 	// them for, else some seconds, once. 0 with Config.Masks.
-	Axes time.Duration
+	Axes time.Duration `json:"axes"`
 }
 
 // createStore makes the store under another name and moves it to its place when all is in it. It
 // takes m over.
-func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) {
+func createStore(ctx context.Context, dir string, c Config, o Options, m opened) (p *Folder, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, errors.Join(err, m.close())
 	}
@@ -92,7 +92,7 @@ func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) 
 		return nil, errors.Join(err, m.close())
 	}
 	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
-	err = p.fill(c, m.checkpoint)
+	err = p.fill(ctx, c, m.checkpoint)
 	if err == nil {
 		err = p.settle(work)
 	}
@@ -104,7 +104,7 @@ func createStore(dir string, c Config, o Options, m opened) (p *SDK, err error) 
 }
 
 // settle moves the new store from the folder work to its place.
-func (p *SDK) settle(work string) error {
+func (p *Folder) settle(work string) error {
 	if err := p.store.Close(); err != nil {
 		return err
 	}
@@ -127,8 +127,7 @@ func missing(path string) bool {
 }
 
 // fill writes what a new store holds before its first profile.
-func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
-	ctx := context.Background()
+func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) error {
 	sums, err := ckpt.CRCs()
 	if err != nil {
 		return err
@@ -153,13 +152,6 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	if err := p.setDefaultBank(ctx, ref); err != nil {
 		return err
 	}
-	head, alike, err := p.headFromNames(ctx, p.pooled(), cleanLabels(c.Labels))
-	if err != nil {
-		return err
-	}
-	if _, err := p.putSharedHead(ctx, defaultHead, head); err != nil {
-		return err
-	}
 	var took time.Duration
 	if c.Masks {
 		if err := p.store.PutMeta(ctx, metaMasks, []byte{1}); err != nil {
@@ -171,12 +163,13 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 			return err
 		}
 		p.options.Logger.Info("has axes", "took", took)
-		if head, alike, err = p.headFromNames(ctx, p.ofShared(), cleanLabels(c.Labels)); err != nil {
-			return err
-		}
-		if err := p.putFeatureHead(ctx, head); err != nil {
-			return err
-		}
+	}
+	head, alike, err := p.headFromNames(ctx, cleanLabels(c.Labels))
+	if err != nil {
+		return err
+	}
+	if err := p.putFirstHead(ctx, head); err != nil {
+		return err
 	}
 	for _, labels := range alike {
 		p.options.Logger.Warn("labels that the model cannot tell apart by their names: each got a random direction "+
@@ -188,8 +181,8 @@ func (p *SDK) fill(c Config, ckpt *model.Checkpoint) error {
 	return nil
 }
 
-// putSharedHead stores a head and makes it one that new profiles share.
-func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (store.Digest, error) {
+// putSharedHead stores a head and makes it the one that new profiles share.
+func (p *Folder) putSharedHead(ctx context.Context, h *model.Head) (store.Digest, error) {
 	data, err := h.MarshalBinary()
 	if err != nil {
 		return store.Digest{}, err
@@ -198,10 +191,10 @@ func (p *SDK) putSharedHead(ctx context.Context, name string, h *model.Head) (st
 	if err != nil {
 		return d, err
 	}
-	return d, p.store.SetHeadName(ctx, name, ref)
+	return d, p.store.SetHeadName(ctx, p.headName(), ref)
 }
 
-func (p *SDK) addBank(ctx context.Context, c Config) (uint32, error) {
+func (p *Folder) addBank(ctx context.Context, c Config) (uint32, error) {
 	if b, ok := c.Bank.(RandomBank); ok {
 		return p.addRandomBank(ctx, b.properties(p.encoder))
 	}

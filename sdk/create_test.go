@@ -48,7 +48,7 @@ func bankFile(t testing.TB, p bank.Properties, seed uint64) WarmBank {
 }
 
 func TestConfigFaults(t *testing.T) {
-	_, err := Create(t.TempDir(), Config{
+	_, err := Create(context.Background(), t.TempDir(), Config{
 		Bank: RandomBank{N: -1}, K: -2, MaxTokens: -3,
 		Labels: []string{"a", "a", "", "\x01b", "\xff", strings.Repeat("x", 300)}, Options: &Options{ReadOnly: true}})
 	wantError(t, "Create", err, ErrConfig)
@@ -58,13 +58,21 @@ func TestConfigFaults(t *testing.T) {
 			t.Errorf("got %v, want it to name %s", err, want)
 		}
 	}
-	_, err = Create(t.TempDir(), Config{Model: "m", Labels: []string{"one"}, Bank: &RandomBank{N: 4}})
+	_, err = Create(
+		context.Background(),
+		t.TempDir(),
+		Config{Model: "m", Labels: []string{"one"}, Bank: &RandomBank{N: 4}},
+	)
 	if wantError(t, "Create", err, ErrConfig); err != nil &&
 		(!strings.Contains(err.Error(), "1 labels") || !strings.Contains(err.Error(), "*sdk.RandomBank")) {
 		t.Errorf("got %v, want it to name the labels and the bank's type", err)
 	}
-	_, err = Open(t.TempDir(), &Options{Device: "tpu", Workers: -1, Threads: -1, Learns: -1, CacheBytes: -1,
-		Timeout: -1})
+	_, err = Open(
+		context.Background(),
+		t.TempDir(),
+		&Options{Device: "tpu", Workers: -1, Threads: -1, Learns: -1, CacheBytes: -1,
+			Timeout: -1},
+	)
 	wantError(t, "Open", err, ErrConfig)
 	for _, want := range []string{"tpu", "Workers", "Threads", "Learns", "CacheBytes", "Timeout"} {
 		if err != nil && !strings.Contains(err.Error(), want) {
@@ -106,7 +114,7 @@ func TestCreateFails(t *testing.T) {
 	}{
 		{"K over N", func(c *Config) { c.K = 13 }, ErrConfig},
 		{"K over a warm bank's N", func(c *Config) { c.Bank, c.K = warm(t, 2, 4, 1), 9 }, ErrConfig},
-		{"bank of another encoder", func(c *Config) { c.Bank = other }, ErrModelMismatch},
+		{"bank of another encoder", func(c *Config) { c.Bank = other }, ErrMismatch},
 		{"damaged bank", func(c *Config) { c.Bank = WarmBank{garbage} }, ErrCorrupt},
 		{"no bank", func(c *Config) { c.Bank = WarmBank{garbage + "?"} }, fs.ErrNotExist},
 		{"bank too large", func(c *Config) { c.Bank = RandomBank{N: 65_536, Bottleneck: 4096} }, ErrLimit},
@@ -123,12 +131,12 @@ func TestCreateFails(t *testing.T) {
 			threads := runtime.NumGoroutine()
 			config, dir := small(t), filepath.Join(t.TempDir(), "store")
 			c.change(&config)
-			_, err := Create(dir, config)
+			_, err := Create(context.Background(), dir, config)
 			wantError(t, "Create", err, c.want)
 			if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 				t.Errorf("got a folder (%v), want none", err)
 			}
-			_, err = Open(dir, nil)
+			_, err = Open(context.Background(), dir, nil)
 			wantError(t, "Open", err, fs.ErrNotExist)
 			waitGoroutines(t, threads)
 		})
@@ -150,7 +158,7 @@ func TestCreateTwice(t *testing.T) {
 	dir := t.TempDir()
 	var (
 		wg   sync.WaitGroup
-		won  = make(chan *SDK, 4)
+		won  = make(chan *Folder, 4)
 		conf = small(t)
 	)
 	conf.Bank = warm(t, 2, 4, 1)
@@ -158,7 +166,7 @@ func TestCreateTwice(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			p, err := Create(dir, conf)
+			p, err := Create(context.Background(), dir, conf)
 			if err != nil {
 				wantError(t, "Create", err, ErrExists)
 				return

@@ -12,14 +12,14 @@ import (
 )
 
 // defaultBank is the bank of new profiles.
-func (p *SDK) defaultBank() (uint32, error) {
+func (p *Folder) defaultBank() (uint32, error) {
 	ref, err := p.metaNumber(metaBank, "default bank", "the default bank's ref")
 	return ref, corrupt("default bank", err)
 }
 
 // metaNumber reads one of the store's values of four bytes; a value that is not there is
 // ErrNotFound of the store. what and which name it in errors.
-func (p *SDK) metaNumber(key, what, which string) (uint32, error) {
+func (p *Folder) metaNumber(key, what, which string) (uint32, error) {
 	data, err := p.store.GetMeta(key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -33,12 +33,12 @@ func (p *SDK) metaNumber(key, what, which string) (uint32, error) {
 }
 
 // setDefaultBank makes a bank that of new profiles.
-func (p *SDK) setDefaultBank(ctx context.Context, ref uint32) error {
+func (p *Folder) setDefaultBank(ctx context.Context, ref uint32) error {
 	return p.store.PutMeta(ctx, metaBank, binary.LittleEndian.AppendUint32(nil, ref))
 }
 
 // openDefaultBank opens it.
-func (p *SDK) openDefaultBank() (uint32, *bank.Bank, error) {
+func (p *Folder) openDefaultBank() (uint32, *bank.Bank, error) {
 	ref, err := p.defaultBank()
 	if err != nil {
 		return 0, nil, err
@@ -49,7 +49,7 @@ func (p *SDK) openDefaultBank() (uint32, *bank.Bank, error) {
 
 // newcomersBank is the bank of new profiles of masks, open: the default one or, if the engine
 // cannot train over that, its own.
-func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
+func (p *Folder) newcomersBank() (uint32, *bank.Bank, error) {
 	ref, b, err := p.openDefaultBank()
 	if err != nil || p.trains(b) {
 		return ref, b, err
@@ -63,20 +63,20 @@ func (p *SDK) newcomersBank() (uint32, *bank.Bank, error) {
 
 // trains says whether the engine can train masks over a bank: of a deeper one those of the last
 // blocks alone, if LN_b can turn off the adapters below.
-func (p *SDK) trains(b *bank.Bank) bool {
+func (p *Folder) trains(b *bank.Bank) bool {
 	props := b.Properties()
 	return props.Blocks <= p.engine.Trains() || props.NormB
 }
 
 // engineBank is a bank that the engine can train over whatever the default one is: Create's
 // default, in the last blocks.
-func (p *SDK) engineBank() bank.Properties {
+func (p *Folder) engineBank() bank.Properties {
 	return RandomBank{N: defaultN, Seed: defaultSeed, Blocks: p.engine.Trains()}.properties(p.encoder)
 }
 
 // kOver is how many ones a row of a new profile over a bank has. The folder's K was chosen for its
 // own banks, and not for the engine's.
-func (p *SDK) kOver(b *bank.Bank) int {
+func (p *Folder) kOver(b *bank.Bank) int {
 	if _, own, err := p.openDefaultBank(); err == nil && own != b && b.Properties() == p.engineBank() {
 		return defaultK(defaultN)
 	}
@@ -85,7 +85,7 @@ func (p *SDK) kOver(b *bank.Bank) int {
 
 // newcomersDigits says whether new profiles are codes of digits: the folder has axes, and no bank
 // that was trained or imported is to be used instead.
-func (p *SDK) newcomersDigits() (bool, error) {
+func (p *Folder) newcomersDigits() (bool, error) {
 	if p.axes == nil {
 		return false, nil
 	}
@@ -94,7 +94,7 @@ func (p *SDK) newcomersDigits() (bool, error) {
 }
 
 // toLastBlock makes a random default bank in all blocks the same one in the last.
-func (p *SDK) toLastBlock(ctx context.Context) error {
+func (p *Folder) toLastBlock(ctx context.Context) error {
 	_, b, err := p.openDefaultBank()
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (p *SDK) toLastBlock(ctx context.Context) error {
 }
 
 // addRandomBank registers a random bank, once.
-func (p *SDK) addRandomBank(ctx context.Context, props bank.Properties) (uint32, error) {
+func (p *Folder) addRandomBank(ctx context.Context, props bank.Properties) (uint32, error) {
 	info, err := folder.RandomInfo(props)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -123,7 +123,7 @@ func (p *SDK) addRandomBank(ctx context.Context, props bank.Properties) (uint32,
 	return p.store.PutBank(ctx, info)
 }
 
-func (p *SDK) defaultBankDigest() (string, error) {
+func (p *Folder) defaultBankDigest() (string, error) {
 	_, b, err := p.newcomersBank()
 	if err != nil {
 		return "", err

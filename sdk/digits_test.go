@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -11,14 +12,13 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // coded is a folder of digits over the tiny model.
-func coded(t testing.TB) *SDK {
+func coded(t testing.TB) *Folder {
 	c := small(t)
 	c.Masks = false
 	return create(t, c)
@@ -27,7 +27,7 @@ func coded(t testing.TB) *SDK {
 // TestRequestedOfDigits is TestRequested of profiles of digits.
 func TestRequestedOfDigits(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
-	before, err := p.axes.Axes.Digest()
+	before, err := p.axes.Axes.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,8 @@ func TestRequestedOfDigits(t *testing.T) {
 	for i := range learns {
 		mustLearn(t, p, fmt.Sprint("user ", i%people), meant(24, i%4), &LearnOptions{Force: true})
 	}
-	if now, err := p.axes.Axes.Digest(); err != nil || now != before || store.Digest(now) != p.axes.digest {
+	again, err := p.axes.Axes.MarshalBinary()
+	if err != nil || !bytes.Equal(again, before) || sha256.Sum256(again) != p.axes.digest {
 		t.Errorf("the axes have changed: %v", err)
 	}
 	withCode := 0
@@ -56,7 +57,7 @@ func TestRequestedOfDigits(t *testing.T) {
 	if withCode < people*3/4 {
 		t.Errorf("got %d of %d records with digits", withCode, people)
 	}
-	start, err := p.Stats()
+	start, err := p.Stats(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,16 +65,16 @@ func TestRequestedOfDigits(t *testing.T) {
 	for range 3 {
 		mustPredict(t, p, id, "server down")
 	}
-	now, err := p.Stats()
+	now, err := p.Stats(ctx)
 	if d := now.Sub(start); err != nil || d.Folds != 1 || d.Cache.Hits != 2 || d.Cache.Misses != 1 {
 		t.Errorf("three answers folded %d times with %d hits (%v), want 1 and 2", d.Folds, d.Cache.Hits, err)
 	}
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle); err != nil {
+	if _, err := p.Export(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	q := coded(t)
-	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := q.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range people {
@@ -88,7 +89,7 @@ func meant(n, from int) []Example {
 }
 
 // coder is a profile that has digits.
-func coder(t *testing.T, p *SDK) string {
+func coder(t *testing.T, p *Folder) string {
 	t.Helper()
 	for rec, err := range p.store.Profiles("") {
 		if err != nil {
@@ -187,7 +188,7 @@ func TestDigitsGoOn(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	want := mustPredict(t, p, "ann", "server down")
 	mustLearn(t, p, "ann", examples(30, 5), &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil {
 		t.Fatal(err)
 	}
 	want.Revision = 3
@@ -196,15 +197,15 @@ func TestDigitsGoOn(t *testing.T) {
 	if rep.Before.N == 0 {
 		t.Errorf("got %+v, want what was served measured", rep)
 	}
-	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text); err != nil {
+	if err := p.ForgetExample(ctx, "ann", examples(30, 1)[0].Text, nil); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, p)
-	if info, err := p.Profile("ann"); err != nil || info.Waiting != 0 {
+	if info, err := p.Profile(ctx, "ann"); err != nil || info.Waiting != 0 {
 		t.Errorf("got %+v, %v, want all learned", info, err)
 	}
 	mustObserve(t, p, "bob", examples(3, 2)...)
-	if info, err := p.Profile("bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
+	if info, err := p.Profile(ctx, "bob"); err != nil || info.Bank != "" || info.MaskBytes != 0 {
 		t.Errorf("got %+v, %v, want nothing learned yet", info, err)
 	}
 	mustPredict(t, p, "bob", "server down")
@@ -221,7 +222,7 @@ func TestDigitsGoOn(t *testing.T) {
 		rep.Before.N == 0 {
 		t.Errorf("masks of somebody who was only observed: got %+v, want them measured beside base and prior", rep)
 	}
-	if _, err := p.Check(ctx, true); err != nil {
+	if _, err := p.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -231,11 +232,11 @@ func TestDigitsElsewhere(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	var bundle bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t)) // of masks
-	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), Fail)
+	_, err := q.Import(ctx, bytes.NewReader(bundle.Bytes()), nil)
 	if mismatch := new(MismatchError); !errors.As(err, &mismatch) || mismatch.What != "axes" {
 		t.Errorf("got %v, want a mismatch of axes", err)
 	}
@@ -251,7 +252,7 @@ func TestDigitsForeign(t *testing.T) {
 	mustLearn(t, p, "ann", examples(30, 1), &LearnOptions{Force: true})
 	for name, spoil := range map[string]func(*store.Profile){
 		"another label":    func(r *store.Profile) { r.Codes[0].Labels = []uint32{0, 1, 99} },
-		"a head of masks":  func(r *store.Profile) { _, r.Head, _ = p.sharedOf(false); r.Prior = nil },
+		"a head of masks":  func(r *store.Profile) { r.Head, r.Prior = narrowHead(t, p), nil },
 		"a bias too short": func(r *store.Profile) { r.Bias = r.Bias[:len(r.Bias)-1] },
 	} {
 		rec, err := p.store.Get("ann")
@@ -265,7 +266,7 @@ func TestDigitsForeign(t *testing.T) {
 		}
 		out, err := p.PredictBatch(ctx,
 			[]Request{{Profile: "bob", Text: "server down"}, {Profile: "ann", Text: "server down"}})
-		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrModelMismatch) ||
+		if err != nil || !errors.Is(out[0].Err, ErrCorrupt) && !errors.Is(out[0].Err, ErrMismatch) ||
 			out[1].Err != nil {
 			t.Errorf("%s: got %v, %v, want an error of bob's alone", name, out, err)
 		}
@@ -273,6 +274,24 @@ func TestDigitsForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// narrowHead is a head of an earlier version, over the pooled embedding.
+func narrowHead(t *testing.T, p *Folder) uint32 {
+	t.Helper()
+	h, _, err := p.shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := p.narrowed(h).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, _, err := p.store.PutHead(context.Background(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
 }
 
 // TestDigitsReopened: the axes are nobody's data, the digits are sealed.
@@ -293,10 +312,13 @@ func TestOldFolderOfMasks(t *testing.T) {
 	ctx := context.Background()
 	p := real(t, Config{Labels: labels, Masks: true, Options: &Options{Device: device()}})
 	mustLearn(t, p, "old", examples(30, 0), nil)
+	mustLearn(t, p, "own", examples(30, 0), &LearnOptions{Head: OwnHead})
+	mustLearn(t, p, "number", hours(30), &LearnOptions{Head: NumberHead})
 	if _, err := p.TrainHead(ctx, &TrainHeadOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	asked := []Request{{Text: "the server is down"}, {Profile: "old", Text: "the server is down"}}
+	asked := []Request{{Base: true, Text: "the server is down"}, {Profile: "old", Text: "the server is down"},
+		{Profile: "own", Text: "the server is down"}, {Profile: "number", Text: "the server is down"}}
 	before, err := p.PredictBatch(ctx, asked)
 	if err != nil {
 		t.Fatal(err)
@@ -317,24 +339,24 @@ func TestOldFolderOfMasks(t *testing.T) {
 	for i := range asked {
 		near(t, fmt.Sprint("answer ", i), after[i], before[i])
 	}
-	_, ref, err := p.sharedOf(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pooled, err := p.head(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared, _, err := p.shared()
-	if got := p.inSpace(p.ofShared(), []*model.Head{pooled, shared}); err != nil || len(got) != 2 ||
-		!slices.Equal(got[0].W, shared.W) || !slices.Equal(got[0].B, shared.B) {
-		t.Errorf("the old head is another one over φ (%v)", err)
-	}
 	rep := mustLearn(t, p, "old", examples(33, 0)[30:], nil)
 	rec, err := p.store.Get("old")
 	if err != nil || rep.Moved != rep.Installed || rep.Installed != (len(rec.Codes) > 0 && rec.Mask == nil) ||
 		rep.Before.N == 0 {
 		t.Errorf("got %+v, %v, want it moved if digits are better", rep, err)
+	}
+	for id, more := range map[string][]Example{"own": examples(33, 0)[30:], "number": hours(33)[30:]} {
+		if moved, err := p.moved(id); err != nil || moved {
+			t.Errorf("%s: got %v, %v, want it where it was", id, moved, err)
+		}
+		rep := mustLearn(t, p, id, more[:2], &LearnOptions{Force: true})
+		snap, err := p.snapshot(id)
+		if err != nil || !rep.Moved || !snap.own || snap.head.Hidden != p.width() {
+			t.Errorf("%s: got %+v, %v, want a head of its own over φ", id, rep, err)
+		}
+		if rep := mustLearn(t, p, id, more[2:], &LearnOptions{Force: true}); rep.Moved {
+			t.Errorf("%s: it moved twice", id)
+		}
 	}
 	closeClean(t, p)
 	p = open(t, dir, nil)
@@ -448,5 +470,46 @@ func TestLabelReports(t *testing.T) {
 	want := []LabelReport{{"a", 2, 0.5, 1}, {"b", 2, 1, 2.0 / 3}}
 	if !slices.Equal(got, want) || math.Abs(f1-(2.0/3+0.8)/2) > 1e-9 {
 		t.Errorf("got %v, %.3f, want %v", got, f1, want)
+	}
+}
+
+// hours are texts with numbers.
+func hours(n int) []Example {
+	out := examples(n, 0)
+	for i := range out {
+		out[i] = Example{Text: out[i].Text, Value: Number(float64(i % 5))}
+	}
+	return out
+}
+
+// TestOldOwnHead: an own head over the pooled embedding in a folder with axes answers, is not where
+// new ones are, and gets there by Rebase.
+func TestOldOwnHead(t *testing.T) {
+	ctx, p := context.Background(), coded(t)
+	mustLearn(t, p, "own", examples(30, 1), own(2))
+	snap, err := p.snapshot("own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || !moved || snap.head.Hidden != p.width() {
+		t.Fatalf("got a head over %d values, moved %v, %v", snap.head.Hidden, moved, err)
+	}
+	rec := snap.record
+	if rec.OwnHead, err = p.narrowed(snap.head).MarshalBinary(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved {
+		t.Errorf("got moved %v, %v, want it where it was", moved, err)
+	}
+	mustPredict(t, p, "own", "server down")
+	rep, err := p.Rebase(ctx, "own")
+	if err != nil || rep.Moved != rep.Installed || rep.Before.N == 0 {
+		t.Errorf("got %+v, %v, want both sides measured", rep, err)
+	}
+	if moved, err := p.moved("own"); err != nil || moved != rep.Installed {
+		t.Errorf("after Rebase: got moved %v, %v, want %v", moved, err, rep.Installed)
 	}
 }

@@ -6,12 +6,12 @@
 // adapters of one shared frozen bank in every block (X-PEFT, arXiv 2401.16137), are there as well:
 // Config.Masks, LearnOptions.Config, own heads. docs/learning.md has both.
 //
-//	p, err := sdk.Create("profiles", sdk.Config{
+//	p, err := sdk.Create(ctx, "profiles", sdk.Config{
 //		Model:  modelDir, // a BERT checkpoint in Hugging Face's layout
 //		Labels: []string{"urgent", "later", "ignore"},
 //	})
 //	rep, err := p.Learn(ctx, "alice", examples, nil)
-//	out, err := p.Predict(ctx, "alice", "the server is down")
+//	out, err := p.Predict(ctx, "alice", "the server is down", nil)
 //	fmt.Println(out.Label, out.Source, rep.After.Accuracy)
 //
 // A folder holds everything: xpeft.db, a bbolt file with the profiles, xpeft.keys if
@@ -20,10 +20,10 @@
 //
 // # Concurrency
 //
-// An [SDK] is safe for concurrent use. A Predict that overlaps a Learn, an Import or a Forget sees
-// one whole revision of the profile, old or new. Learns of one profile wait for each other; so do
-// more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles learn
-// masks faster in one LearnMany than one after another.
+// A [Folder] is safe for concurrent use. A Predict that overlaps a Learn, an Import or a Forget
+// sees one whole revision of the profile, old or new. Learns of one profile wait for each other; so
+// do more Learns than Options.Learns. Predict never waits for a Learn to end. Several profiles
+// learn masks faster in one LearnMany than one after another.
 //
 // # Forward passes
 //

@@ -46,7 +46,7 @@ func TestEncrypted(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustLearn(t, p, secrets[0], examples(8, 1), forced())
-	if _, err := p.Rollback(ctx, secrets[0], 0); err != nil {
+	if _, err := p.Rollback(ctx, secrets[0], nil); err != nil {
 		t.Fatal(err)
 	}
 	want := mustPredict(t, p, secrets[0], "server down")
@@ -60,38 +60,38 @@ func TestEncrypted(t *testing.T) {
 		}
 	}
 	var bundle bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{Examples: true, State: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{Examples: true, State: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, key := range map[string][]byte{"none": nil, "another": bytes.Repeat([]byte{2}, store.MasterKeySize)} {
-		_, err := Open(p.dir, &Options{MasterKey: key})
+		_, err := Open(ctx, p.dir, &Options{MasterKey: key})
 		wantError(t, name, err, ErrKey)
 	}
-	_, err = Open(p.dir, &Options{MasterKey: []byte("short")})
+	_, err = Open(ctx, p.dir, &Options{MasterKey: []byte("short")})
 	wantError(t, "a short key", err, ErrConfig)
 	p = open(t, p.dir, c.Options)
 	near(t, "after Open", mustPredict(t, p, secrets[0], "server down"), want)
 	forgetKey(t, p, secrets[0], rec.Number)
 
 	plain := create(t, small(t)) // from an encrypted folder into one that is not
-	if _, err := plain.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := plain.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	near(t, "imported", mustPredict(t, plain, secrets[0], "server down"), want)
 	if names := holds(t, plain.dir, []byte(secrets[1])); names == nil {
 		t.Error("a folder in the clear does not hold what it stores: the search finds nothing")
 	}
-	_, err = Open(plain.dir, c.Options)
+	_, err = Open(ctx, plain.dir, c.Options)
 	if !errors.Is(err, ErrLocked) && !errors.Is(err, ErrKey) {
 		t.Errorf("a key for a folder in the clear: got %v", err)
 	}
 }
 
 // forgetKey forgets a profile and looks for its wrapped key, before and after.
-func forgetKey(t *testing.T, p *SDK, id string, number uint32) {
+func forgetKey(t *testing.T, p *Folder, id string, number uint32) {
 	t.Helper()
 	keys, err := os.ReadFile(store.KeysPath(folder.DB(p.dir)))
 	if err != nil {
@@ -110,7 +110,7 @@ func forgetKey(t *testing.T, p *SDK, id string, number uint32) {
 			t.Errorf("bytes %d to %d of the key are still in %v", n, n+16, names)
 		}
 	}
-	_, err = p.Predict(context.Background(), id, "server down")
+	_, err = p.Predict(context.Background(), id, "server down", nil)
 	wantError(t, "after Forget", err, ErrProfileNotFound)
 }
 
@@ -123,7 +123,7 @@ func TestCreateBesideKeys(t *testing.T) {
 	if err := os.WriteFile(path, []byte("keys"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Create(dir, c)
+	_, err := Create(context.Background(), dir, c)
 	wantError(t, "keys without a store", err, ErrExists)
 	if b, err := os.ReadFile(path); string(b) != "keys" {
 		t.Errorf("got %q, %v, want the keys as they were", b, err)

@@ -12,53 +12,80 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Errors that callers tell apart with errors.Is. A digest that does not fit is also a
-// *[MismatchError].
+// Errors that callers tell apart with errors.Is.
 var (
+	// ErrProfileNotFound says that the folder has no such profile; of ProfilesOptions, no such bank
+	// or head.
 	ErrProfileNotFound = store.ErrNotFound
-	ErrExists          = store.ErrExists
-	ErrLocked          = store.ErrLocked
-	ErrCorrupt         = store.ErrCorrupt
-	ErrClosed          = store.ErrClosed
-	ErrConflict        = store.ErrConflict
-	ErrSchema          = store.ErrSchema
-	ErrID              = store.ErrID
-	ErrMismatch        = store.ErrMismatch
-	ErrLimit           = store.ErrLimit
-	ErrSignature       = store.ErrSignature  // of Import
-	ErrEncrypted       = folder.ErrEncrypted // of Import
-	ErrFull            = store.ErrFull       // no room on the disk: nothing of the call is stored
-	// the folder is encrypted, and Options.MasterKey is missing or not its own
-	ErrKey         = store.ErrKey
-	ErrNoBase      = store.ErrNoBase       // of Backup: the folder does not remember a backup of that revision
-	ErrReadOnly    = store.ErrReadOnly     // of Learn, Import, Forget and TrainHead with Options.ReadOnly
-	ErrNoCUDA      = engine.ErrNoCUDA      // no CUDA device, or a program built without -tags torch
-	ErrNoKernel    = model.ErrNoKernel     // an Options.Kernel that this processor, or this build, cannot run
-	ErrUntrainable = engine.ErrUntrainable // a LearnOptions.Config that trains more blocks than the engine can
+	// ErrExists says that the folder, or a profile of that id, is already there.
+	ErrExists = store.ErrExists
+	// ErrLocked says that another process, or another Folder, has the folder open.
+	ErrLocked = store.ErrLocked
+	// ErrCorrupt says that stored bytes, or those of a bundle or backup, are damaged; the message
+	// says which.
+	ErrCorrupt = store.ErrCorrupt
+	// ErrClosed is every call's after Close.
+	ErrClosed = store.ErrClosed
+	// ErrConflict says that something else wrote the profile, or installed a head, meanwhile.
+	ErrConflict = store.ErrConflict
+	// ErrSchema says that a newer version wrote the folder, bundle or backup.
+	ErrSchema = store.ErrSchema
+	// ErrID says that a profile's id is empty, too long or not UTF-8.
+	ErrID = store.ErrID
+	// ErrMismatch says that the model in its folder is not the one that the profiles were made
+	// with, or that data was made for another encoder, tokenizer, bank, head or backup. Where a
+	// digest does not fit, the error is also a *MismatchError, which says which.
+	ErrMismatch = store.ErrMismatch
+	// ErrLimit says that something is larger than Options.Limits allow; the message says what.
+	ErrLimit = store.ErrLimit
+	// ErrSignature says that Import refused a bundle's signature, or that there is none.
+	ErrSignature = store.ErrSignature
+	// ErrEncrypted says that no identity of ImportOptions opens the bundle.
+	ErrEncrypted = folder.ErrEncrypted
+	// ErrFull says that there is no room on the disk: nothing of the call is stored.
+	ErrFull = store.ErrFull
+	// ErrKey says that the folder is encrypted, and Options.MasterKey is missing or not its own.
+	ErrKey = store.ErrKey
+	// ErrNoBase says that the folder does not remember the backup that BackupOptions.Since names.
+	ErrNoBase = store.ErrNoBase
+	// ErrReadOnly says that a call would write to a folder that was opened with Options.ReadOnly.
+	ErrReadOnly = store.ErrReadOnly
+	// ErrNoCUDA says that there is no CUDA device, or that the program was built without -tags
+	// torch.
+	ErrNoCUDA = engine.ErrNoCUDA
+	// ErrNoKernel says that this processor, or this build, cannot run Options.Kernel.
+	ErrNoKernel = model.ErrNoKernel
+	// ErrUntrainable says that a LearnOptions.Config trains more blocks than the engine can.
+	ErrUntrainable = engine.ErrUntrainable
+	// ErrUnsupported says that the model is none that can be read here, or has no pairs of texts.
 	ErrUnsupported = model.ErrUnsupported
-	ErrCheckpoint  = model.ErrCheckpoint
-	ErrTokenizer   = model.ErrTokenizer
+	// ErrCheckpoint says that the model's weights or configuration are damaged or incomplete.
+	ErrCheckpoint = model.ErrCheckpoint
+	// ErrTokenizer says that the model's vocabulary is damaged or does not fit its weights.
+	ErrTokenizer = model.ErrTokenizer
+	// ErrLearnConfig says that a LearnOptions.Config or TrainHeadOptions.Config is invalid.
 	ErrLearnConfig = learner.ErrConfig
-
-	// ErrModelMismatch: the model's folder does not hold the model that the store is bound to.
-	ErrModelMismatch = errors.New("sdk: another model than the store's")
-	// ErrUnknownLabel: an example has a label that the profile's head does not have.
+	// ErrUnknownLabel says that an example has a label that the profile's head does not have.
 	ErrUnknownLabel = errors.New("sdk: unknown label")
-	// ErrExample: a text of nothing visible, or an example that cannot be learned: no label for a
-	// head of labels, or a label for a head of numbers.
+	// ErrExample says that a text shows nothing, or that an example cannot be learned: it has no
+	// label and no value, or both, or the one where the head takes the other.
 	ErrExample = errors.New("sdk: bad example")
-	// ErrExampleNotFound: the profile has stored no example of the text.
+	// ErrExampleNotFound says that the profile has stored no example of the text.
 	ErrExampleNotFound = errors.New("sdk: example not found")
-	// ErrTwice: one profile is there twice in a call that changes each once.
-	ErrTwice = errors.New("sdk: a profile is there twice")
-	// ErrBusy: another TrainBank of the same folder is under way.
+	// ErrRevisionNotFound says that the revision to go back to is not kept.
+	ErrRevisionNotFound = errors.New("sdk: revision not found")
+	// ErrDuplicateProfile says that two requests of one call name the same profile.
+	ErrDuplicateProfile = errors.New("sdk: a profile id appears more than once in the request")
+	// ErrBusy says that another TrainBank of the folder is under way.
 	ErrBusy = errors.New("sdk: a bank is being trained already")
-	// ErrNoPopulation: the folder has no axes on which its people differ, or cannot have any; or
-	// Ask has no candidates, and the bank keeps none.
+	// ErrNoPopulation says that the folder has no axes on which its people differ, or cannot have
+	// any; or that Ask has no candidates, and the bank keeps none.
 	ErrNoPopulation = errors.New("sdk: no population")
-	// ErrConfig: a Config, Options or LearnOptions that cannot be; the message lists every fault.
+	// ErrConfig says that a Config or options are invalid; the message lists every fault.
 	ErrConfig = errors.New("sdk: bad configuration")
+)
 
+var (
 	errNoAxes  = fmt.Errorf("%w: TrainBank has found no axes on which this folder's people differ", ErrNoPopulation)
 	errNoTexts = fmt.Errorf("%w: no candidates, and the bank keeps no texts", ErrNoPopulation)
 )

@@ -42,12 +42,12 @@ func short() *sdk.LearnOptions {
 }
 
 // newStore makes a store in a folder that clean removes.
-func newStore() (p *sdk.SDK, clean func()) {
+func newStore() (p *sdk.Folder, clean func()) {
 	dir, err := os.MkdirTemp("", "xpeft-example-")
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err = sdk.Create(filepath.Join(dir, "profiles"), config)
+	p, err = sdk.Create(context.Background(), filepath.Join(dir, "profiles"), config)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func newStore() (p *sdk.SDK, clean func()) {
 }
 
 // learned is a new store in which alice has learned.
-func learned() (p *sdk.SDK, clean func()) {
+func learned() (p *sdk.Folder, clean func()) {
 	p, clean = newStore()
 	if _, err := p.Learn(context.Background(), "alice", examples, short()); err != nil {
 		log.Fatal(err)
@@ -69,13 +69,13 @@ func ExampleCreate() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	p, err := sdk.Create(dir, config)
+	p, err := sdk.Create(context.Background(), dir, config)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer p.Close()
-	fmt.Println(p.Labels())
-	_, err = sdk.Create(dir, config)
+	fmt.Println(p.Labels(context.Background()))
+	_, err = sdk.Create(context.Background(), dir, config)
 	fmt.Println(errors.Is(err, sdk.ErrExists))
 	// Output:
 	// [urgent later] <nil>
@@ -88,19 +88,19 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	p, err := sdk.Create(dir, config)
+	p, err := sdk.Create(context.Background(), dir, config)
 	if err != nil {
 		log.Fatal(err)
 	}
 	p.Close()
 
-	p, err = sdk.Open(dir, nil) // the model's folder is in the store
+	p, err = sdk.Open(context.Background(), dir, nil) // the model's folder is in the store
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(p.Labels())
+	fmt.Println(p.Labels(context.Background()))
 	fmt.Println(p.Close(), p.Close())
-	_, err = p.Predict(context.Background(), "alice", "hello")
+	_, err = p.Predict(context.Background(), "alice", "hello", nil)
 	fmt.Println(err == sdk.ErrClosed)
 	// Output:
 	// [urgent later] <nil>
@@ -108,7 +108,7 @@ func ExampleOpen() {
 	// true
 }
 
-func ExampleSDK_Learn() {
+func ExampleFolder_Learn() {
 	p, clean := newStore()
 	defer clean()
 	rep, err := p.Learn(context.Background(), "alice", examples, short())
@@ -122,7 +122,7 @@ func ExampleSDK_Learn() {
 	// examples 10 bytes of masks 36
 }
 
-func ExampleSDK_LearnMany() {
+func ExampleFolder_LearnMany() {
 	p, clean := newStore()
 	defer clean()
 	out, err := p.LearnMany(context.Background(), []sdk.LearnRequest{
@@ -146,17 +146,17 @@ func ExampleSDK_LearnMany() {
 	// an unknown label
 }
 
-func ExampleSDK_Predict() {
+func ExampleFolder_Predict() {
 	p, clean := learned()
 	defer clean()
-	out, err := p.Predict(context.Background(), "alice", "the database server is down")
+	out, err := p.Predict(context.Background(), "alice", "our production database is down", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(out.Label, out.Source, out.Revision)
-	_, err = p.Predict(context.Background(), "bob", "hello")
+	_, err = p.Predict(context.Background(), "bob", "hello", nil)
 	fmt.Println(errors.Is(err, sdk.ErrProfileNotFound))
-	out, err = p.Predict(context.Background(), "bob", "hello", sdk.WithFallback(sdk.FallbackBase))
+	out, err = p.Predict(context.Background(), "bob", "hello", &sdk.PredictOptions{Fallback: sdk.FallbackBase})
 	fmt.Println(out.Source, err)
 	// Output:
 	// urgent profile 1
@@ -164,13 +164,13 @@ func ExampleSDK_Predict() {
 	// base <nil>
 }
 
-func ExampleSDK_PredictBatch() {
+func ExampleFolder_PredictBatch() {
 	p, clean := learned()
 	defer clean()
 	out, err := p.PredictBatch(context.Background(), []sdk.Request{
-		{Profile: "alice", Text: "the database server is down"},
-		{Profile: "bob", Text: "the database server is down"},
-		{Profile: "bob", Text: "the database server is down", Fallback: sdk.FallbackBase},
+		{Profile: "alice", Text: "our production database is down"},
+		{Profile: "bob", Text: "our production database is down"},
+		{Profile: "bob", Text: "our production database is down", Fallback: sdk.FallbackBase},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -185,12 +185,12 @@ func ExampleSDK_PredictBatch() {
 }
 
 // Adapters are folded ahead of the users who are known to come.
-func ExampleSDK_Prefetch() {
+func ExampleFolder_Prefetch() {
 	p, clean := learned()
 	defer clean()
 	err := p.Prefetch(context.Background(), "alice", "nobody")
 	fmt.Println(errors.Is(err, sdk.ErrProfileNotFound))
-	st, err := p.Stats()
+	st, err := p.Stats(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -200,21 +200,21 @@ func ExampleSDK_Prefetch() {
 	// 1 1
 }
 
-func ExampleSDK_Export() {
+func ExampleFolder_Export() {
 	ctx := context.Background()
 	p, clean := learned()
 	defer clean()
-	before, err := p.Predict(ctx, "alice", "see you at the party")
+	before, err := p.Predict(ctx, "alice", "see you at the party", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	var bundle bytes.Buffer
-	n, err := p.Export(ctx, &bundle, "alice")
+	n, err := p.Export(ctx, &bundle, &sdk.ExportOptions{IDs: []string{"alice"}})
 	fmt.Println(n, err)
 	fmt.Println(p.Forget(ctx, "alice"))
-	rep, err := p.Import(ctx, &bundle, sdk.Fail)
+	rep, err := p.Import(ctx, &bundle, nil)
 	fmt.Println(rep.Profiles, err)
-	after, err := p.Predict(ctx, "alice", "see you at the party")
+	after, err := p.Predict(ctx, "alice", "see you at the party", nil)
 	fmt.Println(before.Probabilities[0] == after.Probabilities[0], err)
 	// Output:
 	// 1 <nil>
@@ -223,12 +223,12 @@ func ExampleSDK_Export() {
 	// true <nil>
 }
 
-func ExampleSDK_Forget() {
+func ExampleFolder_Forget() {
 	ctx := context.Background()
 	p, clean := learned()
 	defer clean()
 	fmt.Println(p.Forget(ctx, "alice"))
-	_, err := p.Predict(ctx, "alice", "hello")
+	_, err := p.Predict(ctx, "alice", "hello", nil)
 	fmt.Println(errors.Is(err, sdk.ErrProfileNotFound))
 	fmt.Println(errors.Is(p.Forget(ctx, "alice"), sdk.ErrProfileNotFound))
 	// Output:
@@ -237,10 +237,10 @@ func ExampleSDK_Forget() {
 	// true
 }
 
-func ExampleSDK_Profiles() {
+func ExampleFolder_Profiles() {
 	p, clean := learned()
 	defer clean()
-	for info, err := range p.Profiles("al") {
+	for info, err := range p.Profiles(context.Background(), &sdk.ProfilesOptions{Prefix: "al"}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -250,20 +250,20 @@ func ExampleSDK_Profiles() {
 	// alice 1 shared [urgent later] 10 24 8 6
 }
 
-func ExampleSDK_Stats() {
+func ExampleFolder_Stats() {
 	ctx := context.Background()
 	p, clean := learned()
 	defer clean()
-	before, err := p.Stats()
+	before, err := p.Stats(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	for range 3 {
-		if _, err := p.Predict(ctx, "alice", "hello"); err != nil {
+		if _, err := p.Predict(ctx, "alice", "hello", nil); err != nil {
 			log.Fatal(err)
 		}
 	}
-	now, err := p.Stats()
+	now, err := p.Stats(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -274,16 +274,16 @@ func ExampleSDK_Stats() {
 	// 3 predictions 1 fold 2 hits 1 profile 1 learned
 }
 
-func ExampleSDK_Check() {
+func ExampleFolder_Check() {
 	p, clean := learned()
 	defer clean()
-	rep, err := p.Check(context.Background(), true)
+	rep, err := p.Check(context.Background(), &sdk.CheckOptions{Deep: true})
 	fmt.Println(rep.Profiles, rep.Examples, len(rep.Problems), err)
 	// Output:
 	// 1 10 0 <nil>
 }
 
-func ExampleSDK_Backup() {
+func ExampleFolder_Backup() {
 	ctx := context.Background()
 	p, clean := learned()
 	defer clean()
@@ -307,19 +307,19 @@ func ExampleSDK_Backup() {
 
 	rep, err := sdk.Restore(ctx, filepath.Join(dir, "restored"), nil, &full, &changes)
 	fmt.Println(rep.Profiles, "profile", err)
-	copied, err := sdk.Open(filepath.Join(dir, "restored"), nil)
+	copied, err := sdk.Open(ctx, filepath.Join(dir, "restored"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer copied.Close()
-	out, err := copied.Predict(ctx, "alice", "the database server is down")
+	out, err := copied.Predict(ctx, "alice", "our production database is down", nil)
 	fmt.Println(out.Label, out.Revision, err)
 	// Output:
 	// 1 profile <nil>
 	// urgent 1 <nil>
 }
 
-func ExampleSDK_TrainHead() {
+func ExampleFolder_TrainHead() {
 	ctx := context.Background()
 	p, clean := learned()
 	defer clean()

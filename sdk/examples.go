@@ -3,6 +3,7 @@ package sdk
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,10 +22,12 @@ func (e Example) fault() string {
 		return fault
 	}
 	switch {
-	case !(math.Abs(e.Value) <= math.MaxFloat32):
-		return "a value that is no finite float32"
-	case e.Label != "" && e.Value != 0:
+	case e.Label == "" && e.Value == nil:
+		return "neither a label nor a value"
+	case e.Label != "" && e.Value != nil:
 		return "a label and a value"
+	case e.Value != nil && !(math.Abs(*e.Value) <= math.MaxFloat32):
+		return "a value that is no finite float32"
 	case folder.IsNumber(e.Label):
 		return "a label that begins with a control byte"
 	case e.Label != "" && model.CleanLabel(e.Label) == "":
@@ -73,20 +76,30 @@ func records(examples []Example) []store.Example {
 	for i, e := range examples {
 		out[i] = store.Example{Text: e.Text, Pair: e.Pair, Label: model.CleanLabel(e.Label), Time: now,
 			Rejected: e.Rejected, Weight: float32(e.Weight)}
-		if e.Label == "" {
-			out[i].Label = folder.NumberLabel(e.Value)
+		if e.Value != nil {
+			out[i].Label = folder.NumberLabel(*e.Value)
 		}
 	}
 	return out
 }
 
-// given is what a record was made of.
-func given(r store.Example) Example {
-	e := Example{Text: r.Text, Pair: r.Pair, Label: r.Label, Weight: float64(r.Weight), Rejected: r.Rejected}
-	if n, ok := folder.Number(r.Label); ok {
-		e.Label, e.Value = "", n
+// stored is a record as its user sees it: a number has no label, and the weight is said.
+func stored(r store.Example) StoredExample {
+	e := StoredExample{Example: Example{Text: r.Text, Pair: r.Pair, Label: r.Label, Rejected: r.Rejected, Weight: 1},
+		Time: r.Time, Learned: r.Known, HeldOut: r.HeldOut()}
+	if r.Weight != 0 {
+		e.Weight = shortest(r.Weight)
+	}
+	if v, ok := folder.Number(r.Label); ok {
+		e.Label, e.Value = "", &v
 	}
 	return e
+}
+
+// shortest is the number that a person would write: 0.1, not 0.10000000149.
+func shortest(v float32) float64 {
+	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64) // it reads what was written
+	return f
 }
 
 // fitting are the examples that a head can learn: a profile that changed its labels, or from labels
@@ -101,7 +114,7 @@ func fitting(examples []store.Example, h *model.Head) (out []store.Example) {
 }
 
 // encode tokenizes examples that fit a head.
-func (p *SDK) encode(examples []store.Example, h *model.Head) []learner.Example {
+func (p *Folder) encode(examples []store.Example, h *model.Head) []learner.Example {
 	out := make([]learner.Example, len(examples))
 	for i, e := range examples {
 		x := learner.Example{Weight: e.Weight, Rejected: e.Rejected, Held: e.HeldOut()}

@@ -9,7 +9,7 @@ import (
 
 // fold acquires an entry for every snapshot: its own misses are folded together, then it waits for
 // those that others fold. An adapter that cannot be folded is its entry's err; the error is ctx's.
-func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) error {
+func (p *Folder) fold(ctx context.Context, snaps []*snapshot, entries []*entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (p *SDK) fold(ctx context.Context, snaps []*snapshot, entries []*entry) err
 
 // foldMine folds the entries that this call was given, those of one bank in one pass, and fills
 // every one of them whatever happens: others wait for them.
-func (p *SDK) foldMine(snaps []*snapshot, entries []*entry, mine []int) {
+func (p *Folder) foldMine(snaps []*snapshot, entries []*entry, mine []int) {
 	groups := map[*bank.Bank][]int{}
 	for _, i := range mine {
 		groups[snaps[i].bank] = append(groups[snaps[i].bank], i)
@@ -70,7 +70,7 @@ func (p *SDK) foldMine(snaps []*snapshot, entries []*entry, mine []int) {
 // errFold is what waiters get if folding ends in a panic.
 var errFold = errors.New("sdk: the adapter was not folded")
 
-func (p *SDK) unpin(entries []*entry) {
+func (p *Folder) unpin(entries []*entry) {
 	for _, e := range entries {
 		if e != nil {
 			p.cache.release(e)

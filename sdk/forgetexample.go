@@ -16,7 +16,12 @@ var (
 	errUnlearned = errors.New("sdk: nothing is left to learn")
 )
 
-// ForgetExample erases what a profile was told of a text (WithPair: of a pair), under whatever
+// ForgetExampleOptions say which example is erased. Nil, and every zero field, means the default.
+type ForgetExampleOptions struct {
+	Pair string // the second text of a pair; empty: the example is a single text
+}
+
+// ForgetExample erases what a profile was told of a text, or of a pair of texts, under whatever
 // label: the stored example and, as both hold what was learned from it, the profile's state and
 // earlier revisions. The profile is then learned anew in the background from what is left,
 // beginning where a new profile does, and installed whatever its score; until that has ended (Drain
@@ -25,7 +30,7 @@ var (
 // profile's keys are destroyed, without once the pages are written again, or after Compact. A warm
 // bank and a head that were trained on it keep what they learned. It waits for a Learn of the
 // profile. ErrExampleNotFound if there is none of the text.
-func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...PredictOption) error {
+func (p *Folder) ForgetExample(ctx context.Context, id, text string, o *ForgetExampleOptions) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return err
@@ -42,14 +47,13 @@ func (p *SDK) ForgetExample(ctx context.Context, id, text string, opts ...Predic
 	if _, err := p.store.Get(id); err != nil {
 		return err
 	}
-	r := Request{Text: text}
-	for _, o := range opts {
-		o(&r)
+	if o == nil {
+		o = &ForgetExampleOptions{}
 	}
 	if err := p.dropGathered(); err != nil { // and once more below, of a training that gathers until then
 		return err
 	}
-	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(r.Text, r.Pair))
+	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(text, o.Pair))
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: profile %.40q", ErrExampleNotFound, id)
 	}

@@ -55,7 +55,7 @@ func TestTextsKept(t *testing.T) {
 }
 
 // baseLoss is that of the base.
-func baseLoss(t *testing.T, p *SDK, asked []Example) (sum float64) {
+func baseLoss(t *testing.T, p *Folder, asked []Example) (sum float64) {
 	t.Helper()
 	for some := range slices.Chunk(asked, 256) {
 		var reqs []Request

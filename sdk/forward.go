@@ -31,7 +31,13 @@ func (r *request) shape() shape {
 
 // forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails
 // in its own answers only.
-func (p *SDK) forward(tickets []*ticket) error {
+func (p *Folder) forward(tickets []*ticket) error { return p.forwardBy(p.encoder.Answer, tickets) }
+
+// embedder is the passes on a CPU: in the precision that answers have, or in float32.
+type embedder func(texts []model.Encoding, owner []int, adapters []*model.Adapter, x []float32, taps []int,
+	states []float32) error
+
+func (p *Folder) forwardBy(embed embedder, tickets []*ticket) error {
 	ctx := context.Background() // a pass is many calls'
 	entries, owner, err := p.pin(ctx, tickets)
 	if err != nil {
@@ -39,7 +45,7 @@ func (p *SDK) forward(tickets []*ticket) error {
 	}
 	defer p.unpin(entries)
 	adapters := make([]*model.Adapter, len(entries))
-	texts, phi := make([]model.Encoding, len(tickets)), false
+	texts := make([]model.Encoding, len(tickets))
 	for i, t := range tickets {
 		texts[i] = t.request.text
 		if e := entries[owner[i]]; e != nil && e.err != nil {
@@ -47,20 +53,19 @@ func (p *SDK) forward(tickets []*ticket) error {
 		} else if e != nil {
 			adapters[owner[i]] = e.folded.adapter
 		}
-		phi = phi || p.seesFeatures(t.request.head)
 	}
 	d, D := p.encoder.Hidden(), 0
-	if phi {
+	if p.axes != nil {
 		D = p.axes.Dim()
 	}
 	memory := p.embeddings.take(len(tickets) * (d + D))
 	defer p.embeddings.give(memory)
 	x, states := memory[:len(tickets)*d], memory[len(tickets)*d:]
-	if err := p.states(ctx, texts, owner, adapters, x, states); err != nil {
+	if err := p.states(ctx, embed, texts, owner, adapters, x, states); err != nil {
 		return err
 	}
-	if phi {
-		p.axes.Features(states[:0], states)
+	if D > 0 {
+		p.axes.Phi(states[:0], states)
 	}
 	for i, t := range tickets {
 		if t.answer.Err != nil {
@@ -81,24 +86,32 @@ func (p *SDK) forward(tickets []*ticket) error {
 
 // states is one forward pass: the pooled embeddings x [texts, d] and, unless it is empty, the
 // states of the axes' blocks [texts, D], each text under its own adapter, or none.
-func (p *SDK) states(ctx context.Context, texts []model.Encoding, owner []int, adapters []*model.Adapter, x,
-	states []float32) error {
+func (p *Folder) states(ctx context.Context, embed embedder, texts []model.Encoding, owner []int,
+	adapters []*model.Adapter, x, states []float32) error {
 	var taps []int
 	if len(states) > 0 {
 		taps = p.axes.Taps
 	}
 	if p.onCPU() { // a lane is one thread
-		return p.encoder.Embed(texts, owner, adapters, x, taps, states)
+		return embed(texts, owner, adapters, x, taps, states)
 	}
 	return p.engine.Embed(ctx, engine.Rows{Texts: texts, Owner: owner}, adapters, x, taps, states)
 }
 
+// precision is what answers are computed in.
+func (p *Folder) precision() string {
+	if !p.onCPU() {
+		return "float32"
+	}
+	return p.encoder.Precision()
+}
+
 // onCPU says that passes run on the lanes' own threads, without padding, and not on a device.
-func (p *SDK) onCPU() bool { return p.engine.Device() == deviceCPU }
+func (p *Folder) onCPU() bool { return p.engine.Device() == deviceCPU }
 
 // pin gets the folded adapters of a batch, each once, and says which ticket uses which. A nil entry
 // stands for those with nothing to fold. All must be unpinned.
-func (p *SDK) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
+func (p *Folder) pin(ctx context.Context, tickets []*ticket) (entries []*entry, owner []int, err error) {
 	owner = make([]int, len(tickets))
 	at := make(map[contentKey]int, len(tickets))
 	base := -1

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"math"
 	"strings"
@@ -36,7 +37,7 @@ func TestGate(t *testing.T) {
 	if rep.Installed || rep.Revision != 1 || !strings.HasPrefix(rep.Reason, "kept") || rep.Before.N != 90 {
 		t.Errorf("got %+v, want the old revision kept", rep)
 	}
-	info, err := p.Profile("alice-secret")
+	info, err := p.Profile(context.Background(), "alice-secret")
 	if err != nil || rep.Bytes != info.Bytes || rep.Bytes != good.Bytes || rep.MaskBytes != info.MaskBytes {
 		t.Errorf("got %d bytes, want the served record's %d (%v)", rep.Bytes, info.Bytes, err)
 	}
@@ -106,7 +107,7 @@ func TestPriorServesMasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, base := mustPredict(t, p, "ann", "server down"),
-		mustPredict(t, p, "nobody", "server down", WithFallback(FallbackBase))
+		mustPredict(t, p, "nobody", "server down", PredictOptions{Fallback: FallbackBase})
 	prior := snap.head.Prior(rec.Prior, priorStrength)
 	for i := range got.Probabilities { // log-odds are the base's and the prior's
 		a := math.Log(float64(got.Probabilities[i].P / got.Probabilities[0].P))
@@ -124,7 +125,7 @@ func TestPriorServesMasks(t *testing.T) {
 	if rec, err = p.store.Get("ann"); err != nil || rec.Mask == nil {
 		t.Errorf("got %+v, %v, want masks", rec, err)
 	}
-	if _, err := p.Check(t.Context(), true); err != nil {
+	if _, err := p.Check(t.Context(), &CheckOptions{Deep: true}); err != nil {
 		t.Error(err)
 	}
 }

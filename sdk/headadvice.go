@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -25,7 +25,7 @@ type HeadAdvice struct {
 const headFolds = 4
 
 // headAdvice takes the strength that the cross-validation for axes found best without any.
-func (p *SDK) headAdvice(ctx context.Context, h *model.Head, all *population.Population,
+func (p *Folder) headAdvice(ctx context.Context, h *model.Head, all *population.Population,
 	found *PopulationReport) (*HeadAdvice, error) {
 	if j, err := p.newcomersJoint(); err != nil || j != nil {
 		return &HeadAdvice{Reason: "the head belongs to the axes on which people differ, and TrainBank trains both"},

@@ -15,7 +15,7 @@ import (
 // chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
 func (l *lesson) chooseHead(ctx context.Context) error {
 	p := l.sdk
-	shared, ref, err := p.sharedOf(l.digits)
+	shared, ref, err := p.shared()
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (l *lesson) newLabels(known []string) (labels []string) {
 }
 
 // checkOwnLabels comes before each name is embedded.
-func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
+func (p *Folder) checkOwnLabels(labels []string, faults []string) error {
 	if err := over("labels of an own head", len(labels), "Labels", p.options.Limits.Labels); err != nil {
 		return err
 	}
@@ -155,18 +155,16 @@ func (p *SDK) checkOwnLabels(labels []string, faults []string) error {
 
 // headLike is a head of some labels: those that others have continue their rows, the first that has
 // it, the rest start from their names.
-func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
-	in := p.space(from[0])
-	from = p.inSpace(in, from)
+func (p *Folder) headLike(ctx context.Context, labels []string, from ...*model.Head) (h *model.Head, err error) {
 	isNew := func(label string) bool {
 		return !slices.ContainsFunc(from, func(f *model.Head) bool { _, ok := f.Label(label); return ok })
 	}
 	if slices.ContainsFunc(labels, isNew) {
-		if h, _, err = p.headFromNames(ctx, in, labels); err != nil {
+		if h, _, err = p.headFromNames(ctx, labels); err != nil {
 			return nil, err
 		}
 	} else { // no name has to be embedded
-		C, d := len(labels), in.width
+		C, d := len(labels), p.width()
 		h = &model.Head{Labels: slices.Clone(labels), Hidden: d, W: make([]float32, C*d), B: make([]float32, C),
 			Counts: make([]uint32, C)}
 	}
@@ -186,26 +184,12 @@ func (p *SDK) headLike(ctx context.Context, labels []string, from ...*model.Head
 	return h, nil
 }
 
-// inSpace is those of heads that are over a space, or can be: a profile's that moves are over
-// another one.
-func (p *SDK) inSpace(in space, heads []*model.Head) (out []*model.Head) {
-	for _, h := range heads {
-		if h.Hidden != in.width && p.axes != nil {
-			h, _ = p.overFeatures(h)
-		}
-		if h != nil && h.Hidden == in.width {
-			out = append(out, h)
-		}
-	}
-	return out
-}
-
 // numberHead starts at zero, or goes on with the profile's own.
 func (l *lesson) numberHead() *model.Head {
 	if l.goesOn && l.old.kind() == NumberHead {
 		return l.old.head
 	}
-	d := l.sdk.encoder.Hidden()
+	d := l.sdk.width()
 	return &model.Head{Hidden: d, W: make([]float32, d), B: make([]float32, 1), Counts: make([]uint32, 1)}
 }
 

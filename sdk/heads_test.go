@@ -26,13 +26,13 @@ func TestNumberHead(t *testing.T) {
 		t.Errorf("got %+v, want a squared error under 250", rep.After)
 	}
 	short, long := mustPredict(t, p, "alice", "a"), mustPredict(t, p, "alice", "a a a a a a a a a")
-	if !(short.Value < long.Value) || short.Label != "" || short.Probabilities != nil {
+	if !(*short.Value < *long.Value) || short.Label != "" || short.Probabilities != nil {
 		t.Errorf("got %+v and %+v, want the value to grow with the text", short, long)
 	}
-	if math.Abs(short.Value-145) > 100 {
-		t.Errorf("got %g, want a value in the targets' unit", short.Value)
+	if math.Abs(*short.Value-145) > 100 {
+		t.Errorf("got %g, want a value in the targets' unit", *short.Value)
 	}
-	info, err := p.Profile("alice")
+	info, err := p.Profile(context.Background(), "alice")
 	if err != nil || info.Head != NumberHead || len(info.Labels) != 0 {
 		t.Errorf("got %+v (%v), want a head of numbers", info, err)
 	}
@@ -42,8 +42,8 @@ func TestNumberHead(t *testing.T) {
 	still.Config.HeadRate, still.Config.MaskRate, still.Config.AffineRate, still.Config.Nu = 0, 0, 0, 0
 	still.DropExamples = true // else it begins anew
 	mustLearn(t, p, "alice", es[:5], still)
-	if again := mustPredict(t, p, "alice", "a"); math.Abs(again.Value-short.Value) > 0.5 {
-		t.Errorf("got %g after a Learn at rate 0, want %g", again.Value, short.Value)
+	if again := mustPredict(t, p, "alice", "a"); math.Abs(*again.Value-*short.Value) > 0.5 {
+		t.Errorf("got %g after a Learn at rate 0, want %g", *again.Value, *short.Value)
 	}
 }
 
@@ -54,20 +54,20 @@ func TestUnits(t *testing.T) {
 	for i, unit := range []float64{1, 1e-9, 1e20} {
 		es := numbers(20)
 		for j := range es {
-			es[j].Value *= unit
+			es[j].Value = Number(*es[j].Value * unit)
 		}
 		mustLearn(t, p, fmt.Sprint("profile ", i), es, number(10))
-		values[unit] = mustPredict(t, p, fmt.Sprint("profile ", i), "a a a").Value / unit
+		values[unit] = *mustPredict(t, p, fmt.Sprint("profile ", i), "a a a").Value / unit
 		if math.Abs(values[unit]-145) > 150 {
 			t.Errorf("unit %g: got %g, want about 145", unit, values[unit])
 		}
 	}
 	same := make([]Example, 8)
 	for i := range same {
-		same[i] = Example{Text: fmt.Sprint("text ", i), Value: 1e6}
+		same[i] = Example{Text: fmt.Sprint("text ", i), Value: Number(1e6)}
 	}
 	mustLearn(t, p, "constant", same, number(2))
-	if v := mustPredict(t, p, "constant", "text").Value; math.Abs(v-1e6) > 10 {
+	if v := *mustPredict(t, p, "constant", "text").Value; math.Abs(v-1e6) > 10 {
 		t.Errorf("got %g from examples that are all 1e6", v)
 	}
 }
@@ -79,7 +79,7 @@ func TestHeadChanges(t *testing.T) {
 	p := create(t, small(t))
 	kind := func(want HeadKind, labels []string) {
 		t.Helper()
-		info, err := p.Profile("alice")
+		info, err := p.Profile(ctx, "alice")
 		if err != nil || info.Head != want || !cmp.Equal(info.Labels, labels) {
 			t.Fatalf("got a %s head of %q (%v), want %s of %q", info.Head, info.Labels, err, want, labels)
 		}

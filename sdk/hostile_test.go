@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ func TestWeightsNotFinite(t *testing.T) {
 			t.Errorf("%s: got %v, want it to name a value that is not finite", what, err)
 		}
 	}
-	_, err := Create(dir, c)
+	_, err := Create(context.Background(), dir, c)
 	check("Create", err)
 	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 		t.Errorf("got %v, want no folder", err)
@@ -33,9 +34,9 @@ func TestWeightsNotFinite(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(p.dir, &Options{Model: bad, Threads: 1})
+	_, err = Open(context.Background(), p.dir, &Options{Model: bad, Threads: 1})
 	check("Open", err)
-	wantError(t, "Open", err, ErrModelMismatch)
+	wantError(t, "Open", err, ErrMismatch)
 }
 
 // TestHostileIDs: what is no id is ErrID for every call that takes one, and nothing is stored; what
@@ -46,10 +47,10 @@ func TestHostileIDs(t *testing.T) {
 	for _, id := range []string{"", "\xff\xfe", strings.Repeat("x", 1<<20)} {
 		calls := map[string]error{"Observe": p.Observe(ctx, id, examples(1, 0)[0]), "Forget": p.Forget(ctx, id)}
 		_, calls["Learn"] = p.Learn(ctx, id, examples(6, 0), quick())
-		_, calls["Predict"] = p.Predict(ctx, id, "x")
-		_, calls["History"] = p.History(id)
+		_, calls["Predict"] = p.Predict(ctx, id, "x", nil)
+		_, calls["History"] = p.History(ctx, id)
 		_, calls["Rebase"] = p.Rebase(ctx, id)
-		_, calls["Rollback"] = p.Rollback(ctx, id, 1)
+		_, calls["Rollback"] = p.Rollback(ctx, id, &RollbackOptions{Revision: 1})
 		for call, err := range calls {
 			wantError(t, call, err, ErrID)
 		}
@@ -63,11 +64,11 @@ func TestHostileIDs(t *testing.T) {
 		mustLearn(t, p, id, examples(6, 0), quick())
 	}
 	var bundle bytes.Buffer
-	if n, err := p.Export(ctx, &bundle); err != nil || n != len(odd) {
+	if n, err := p.Export(ctx, &bundle, nil); err != nil || n != len(odd) {
 		t.Fatalf("got %d profiles, %v, want %d", n, err, len(odd))
 	}
 	q := create(t, small(t))
-	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := q.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range odd {

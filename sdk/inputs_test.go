@@ -39,7 +39,7 @@ func input(t *testing.T, name string) (out []Example) {
 }
 
 // real is a folder over the real weights.
-func real(t *testing.T, c Config) *SDK {
+func real(t *testing.T, c Config) *Folder {
 	t.Helper()
 	if c.Model = os.Getenv("XPEFT_MODEL"); c.Model == "" {
 		t.Skip("no XPEFT_MODEL")
@@ -48,7 +48,7 @@ func real(t *testing.T, c Config) *SDK {
 }
 
 // right is how many texts a profile answers with their labels.
-func rightOf(t *testing.T, p *SDK, id string, es []Example) (n int) {
+func rightOf(t *testing.T, p *Folder, id string, es []Example) (n int) {
 	t.Helper()
 	for _, e := range es {
 		if mustPredict(t, p, id, e.Text).Model == e.Label {
@@ -64,7 +64,7 @@ func TestBurst(t *testing.T) {
 	p := real(t, Config{Labels: labels})
 	mustObserve(t, p, "dana", es...)
 	drain(t, p)
-	info, err := p.Profile("dana")
+	info, err := p.Profile(context.Background(), "dana")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestRepeatedText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := p.Profile("dana")
+	info, err := p.Profile(context.Background(), "dana")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestLabelsOneButForCase(t *testing.T) {
 				}
 			}
 		}
-		again, _, err := p.headFromNames(context.Background(), p.ofShared(), names)
+		again, _, err := p.headFromNames(context.Background(), names)
 		if err != nil || !slices.Equal(again.W, h.W) {
 			t.Errorf("%q: got another head (%v) from the same names", names, err)
 		}
@@ -213,7 +213,7 @@ func TestLabelsAreTrimmed(t *testing.T) {
 	c := small(t)
 	c.Labels = []string{"urgent", " later", "ignore\t", "e\u0301t\u00e9"}
 	p := create(t, c)
-	if got, err := p.Labels(); err != nil ||
+	if got, err := p.Labels(context.Background()); err != nil ||
 		!slices.Equal(got, []string{"urgent", "later", "ignore", "\u00e9t\u00e9"}) {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -235,13 +235,14 @@ func TestLabelsAreTrimmed(t *testing.T) {
 	own := own(1)
 	own.Labels = []string{"a ", " b"}
 	mustLearn(t, p, "bob", []Example{{Text: "x", Label: "a"}, {Text: "y", Label: "b"}}, own)
-	if info, err := p.Profile("bob"); err != nil || !slices.Equal(info.Labels, []string{"a", "b"}) {
+	if info, err := p.Profile(context.Background(), "bob"); err != nil ||
+		!slices.Equal(info.Labels, []string{"a", "b"}) {
 		t.Errorf("got %q, %v", info.Labels, err)
 	}
 	for _, bad := range [][]string{{"a", " a"}, {"a", " "}, {"a", "\u200b"}, {"\u00e9", "e\u0301"}} {
 		c := small(t)
 		c.Labels = bad
-		_, err := Create(filepath.Join(t.TempDir(), "store"), c)
+		_, err := Create(context.Background(), filepath.Join(t.TempDir(), "store"), c)
 		wantError(t, strings.Join(bad, ","), err, ErrConfig)
 	}
 }

@@ -75,11 +75,11 @@ type askedRow struct {
 
 type town struct {
 	t     *testing.T
-	p     *SDK
+	p     *Folder
 	start time.Time
 	judge struct {
 		sync.Mutex
-		p *SDK
+		p *Folder
 	}
 	masks   []*bitmask.Mask // whose answers are apart
 	lives   [townSize]life
@@ -90,7 +90,7 @@ type town struct {
 
 func townID(i int) string { return fmt.Sprintf("user-%03d", i) }
 
-func newTown(t *testing.T, p *SDK) *town {
+func newTown(t *testing.T, p *Folder) *town {
 	c := &town{t: t, p: p, start: time.Now(), answers: make([][]askedRow, 6)}
 	j := strong(t)
 	j.Options.CacheBytes = 1
@@ -168,14 +168,14 @@ func (c *town) install(r *rand.Rand, i int) {
 	c.judge.Lock()
 	var b bytes.Buffer
 	_, err := c.judge.p.store.Put(ctx, &store.Profile{ID: townID(i), Bank: 1, Head: 1, Mask: m}, store.Write{})
-	_, exportErr := c.judge.p.Export(ctx, &b, townID(i))
+	_, exportErr := c.judge.p.Export(ctx, &b, &ExportOptions{IDs: []string{townID(i)}})
 	err = errors.Join(err, exportErr, c.judge.p.Forget(ctx, townID(i)))
 	c.judge.Unlock()
 	if err != nil {
 		c.t.Error(err)
 	}
 	c.write(0, i, func() error {
-		_, err := c.p.Import(ctx, &b, Overwrite)
+		_, err := c.p.Import(ctx, &b, &ImportOptions{Policy: Overwrite})
 		return err
 	})
 }
@@ -207,7 +207,7 @@ func (c *town) change(r *rand.Rand, i int) {
 	case 0, 1:
 		c.write(1, i, func() error { return c.p.Forget(ctx, id) })
 	case 2, 3:
-		c.write(2, i, func() error { _, err := c.p.Rollback(ctx, id, 0); return err })
+		c.write(2, i, func() error { _, err := c.p.Rollback(ctx, id, nil); return err })
 	case 4:
 		o := forced()
 		o.Config.Nu = 2

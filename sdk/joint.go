@@ -6,16 +6,17 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/store"
 )
 
 // jointBank is axes on which a population's people differ, with the shared head that they were
 // trained with.
 type jointBank struct {
-	*bank.Joint
+	*axes.Joint
 	ref    uint32
 	digest store.Digest
 	head   uint32 // ref
@@ -46,13 +47,13 @@ func (j *jointBank) fold(row []byte) codeRows {
 }
 
 // jointOf opens the joint axes that a record's code is along.
-func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
+func (p *Folder) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 	j, err := p.joint(c.Bank)
 	switch {
 	case err != nil:
 		return nil, err
 	case rec.Head != j.head || rec.OwnHead != nil:
-		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrMismatch)
 	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
 		c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
 		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt,
@@ -62,9 +63,9 @@ func (p *SDK) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
 }
 
 // joint opens joint axes by their ref, once.
-func (p *SDK) joint(ref uint32) (*jointBank, error) { return p.joints.get(ref, p.loadJoint) }
+func (p *Folder) joint(ref uint32) (*jointBank, error) { return p.joints.get(ref, p.loadJoint) }
 
-func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
+func (p *Folder) loadJoint(ref uint32) (*jointBank, error) {
 	info, err := p.store.Bank(ref)
 	if err != nil {
 		return nil, corrupt("joint axes", err)
@@ -77,7 +78,7 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 		return nil, corrupt("joint axes", err)
 	}
 	if store.Digest(a.Axes) != p.axes.digest || a.Dim() != p.axes.Dim() {
-		return nil, fmt.Errorf("%w: joint axes over axes that are not the folder's", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: joint axes over axes that are not the folder's", ErrMismatch)
 	}
 	heads, err := p.store.Heads()
 	if err != nil {
@@ -85,15 +86,15 @@ func (p *SDK) loadJoint(ref uint32) (*jointBank, error) {
 	}
 	at := slices.IndexFunc(heads, func(h store.HeadInfo) bool { return h.Digest == store.Digest(a.Head) })
 	if at < 0 {
-		return nil, fmt.Errorf("%w: the head of joint axes is not in the folder", ErrModelMismatch)
+		return nil, fmt.Errorf("%w: the head of joint axes is not in the folder", ErrMismatch)
 	}
 	j := &jointBank{Joint: a, ref: ref, digest: info.Digest, head: heads[at].Ref}
 	j.model, err = p.populationModel(j)
 	return j, err
 }
 
-// populationModel is the joint axes and their head as learner/population has them.
-func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
+// populationModel is the joint axes and their head as internal/population has them.
+func (p *Folder) populationModel(j *jointBank) (*population.Model, error) {
 	h, err := p.head(j.head)
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (p *SDK) populationModel(j *jointBank) (*population.Model, error) {
 
 // newcomersJoint are the joint axes of new profiles: those that TrainBank made last, as long as
 // nobody has changed the shared head since. nil: there are none.
-func (p *SDK) newcomersJoint() (*jointBank, error) {
+func (p *Folder) newcomersJoint() (*jointBank, error) {
 	if p.axes == nil {
 		return nil, nil
 	}
@@ -123,7 +124,7 @@ func (p *SDK) newcomersJoint() (*jointBank, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil || head != j.head {
 		return nil, err
 	}

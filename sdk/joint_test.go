@@ -12,6 +12,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
@@ -32,7 +33,7 @@ func TestPopulation(t *testing.T) {
 		t.Fatalf("got %+v, %+v, want one axis of 50 people", rep, pop)
 	}
 	t.Logf("gain %.3f (%.3f to %.3f), %v, took %v", rep.Population.Gain, rep.Population.Low, rep.Population.High,
-		rep.Population.ByExamples, rep.Took)
+		rep.Population.ByExamples, rep.Seconds)
 	sum := jointSum(t, p, rep.Bank)
 	if now := mustPredict(t, p, "old 1", q.texts[0]); distance(now, before) != 0 {
 		t.Error("a profile that did not learn since is served otherwise")
@@ -41,7 +42,7 @@ func TestPopulation(t *testing.T) {
 	for u := range 30 {
 		es, id := q.person(60), fmt.Sprint("new ", u)
 		learned := mustLearn(t, p, id, es[:20], nil)
-		info, err := p.Profile(id)
+		info, err := p.Profile(ctx, id)
 		if err != nil || !learned.Installed {
 			t.Fatalf("%s: got %+v, %v", id, learned, err)
 		}
@@ -72,7 +73,7 @@ func TestPopulation(t *testing.T) {
 		t.Error("the bank has changed")
 	}
 	moved := mustLearn(t, p, "old 1", q.person(1), nil)
-	if info, err := p.Profile("old 1"); err != nil || moved.Installed && (info.Bank != rep.Bank || !moved.Moved) {
+	if info, err := p.Profile(ctx, "old 1"); err != nil || moved.Installed && (info.Bank != rep.Bank || !moved.Moved) {
 		t.Errorf("got %+v, %+v, %v, want the old profile moved", moved, info, err)
 	}
 }
@@ -86,7 +87,7 @@ func kHot(t *testing.T, rec *store.Profile, n int) {
 	}
 }
 
-func jointSum(t *testing.T, p *SDK, digest string) string {
+func jointSum(t *testing.T, p *Folder, digest string) string {
 	t.Helper()
 	data, err := os.ReadFile(folder.Banks(p.dir) + "/" + digest)
 	if err != nil {
@@ -139,17 +140,17 @@ func TestJointAnswer(t *testing.T) {
 	if d := math.Abs(float64(got.Probabilities[1].P) - second); d > 1e-5 {
 		t.Errorf("got %v, want %g for the second label", got.Probabilities, second)
 	}
-	beside := mustBatch(t, p, []Request{{Text: text}, {Profile: "ann", Text: text},
+	beside := mustBatch(t, p, []Request{{Base: true, Text: text}, {Profile: "ann", Text: text},
 		{Profile: "old 1", Text: es[21].Text}})
 	if distance(beside[1], got) != 0 {
 		t.Errorf("beside others: got %v, want %v", beside[1], got)
 	}
 	var bundle, backup bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IDs: []string{"ann"}, IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IDs: []string{"ann"}, IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	to := differing(t, "")
-	if _, err := to.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := to.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	if there := mustPredict(t, to, "ann", text); distance(there, got) != 0 {
@@ -174,7 +175,7 @@ func TestJointAnswer(t *testing.T) {
 		t.Error("a restored folder has no joint axes for new profiles")
 	}
 	mustLearn(t, p, "ann", es[10:20], &LearnOptions{Force: true})
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil {
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil {
 		t.Fatal(err)
 	}
 	if again := mustPredict(t, p, "ann", text); distance(again, got) != 0 {
@@ -192,7 +193,7 @@ func TestPopulationThatDoesNotDiffer(t *testing.T) {
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 0, 2)
 	q.observed(t, p, 40, 30)
-	_, head, err := p.sharedOf(true)
+	_, head, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestPopulationThatDoesNotDiffer(t *testing.T) {
 	if rep.Installed || rep.Bank != "" || rep.Population.Rank != 0 || rep.Population.People != 40 || rep.Reason == "" {
 		t.Errorf("got %+v, want nothing installed", rep)
 	}
-	if _, now, err := p.sharedOf(true); err != nil || now != head {
+	if _, now, err := p.shared(); err != nil || now != head {
 		t.Errorf("the shared head has changed: %v", err)
 	}
 	if files, err := os.ReadDir(folder.Banks(p.dir)); err != nil || len(files) != 1 {
@@ -216,7 +217,7 @@ func TestJointRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, _, err := p.sharedOf(true)
+	old, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestJointRefused(t *testing.T) {
 		change func(*store.Profile)
 		want   error
 	}{
-		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrModelMismatch},
+		"another head":  {func(r *store.Profile) { r.Head = oldRef }, ErrMismatch},
 		"another label": {func(r *store.Profile) { r.Codes[0].Labels = []uint32{1} }, ErrCorrupt},
 		"two labels": {func(r *store.Profile) {
 			c := &r.Codes[0]
@@ -237,7 +238,7 @@ func TestJointRefused(t *testing.T) {
 			own := old.Rows(1)
 			own.Labels = []string{"own"}
 			r.OwnHead, _ = own.MarshalBinary()
-		}, ErrModelMismatch},
+		}, ErrMismatch},
 	} {
 		rec, err := p.store.Get("ann")
 		if err != nil {
@@ -248,20 +249,20 @@ func TestJointRefused(t *testing.T) {
 		if _, err := p.store.Put(ctx, rec, store.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Predict(ctx, name, "server down"); !errors.Is(err, c.want) {
+		if _, err := p.Predict(ctx, name, "server down", nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 		if err := p.Forget(ctx, name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	foreign := &bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides,
+	foreign := &axes.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest{1}, Labels: sides,
 		V: make([]float32, 2*p.axes.Dim()), B: []float32{0, 0}, Range: []float32{1}, Digits: []int{1}}
-	info, err := folder.AddJoint(ctx, p.store, p.dir, foreign)
+	info, err := folder.AddAxes(ctx, p.store, p.dir, foreign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.joint(info.Ref); !errors.Is(err, ErrModelMismatch) {
-		t.Errorf("without their head: got %v, want ErrModelMismatch", err)
+	if _, err := p.joint(info.Ref); !errors.Is(err, ErrMismatch) {
+		t.Errorf("without their head: got %v, want ErrMismatch", err)
 	}
 }

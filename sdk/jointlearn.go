@@ -4,9 +4,9 @@ import (
 	"context"
 	"math"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // fewestToJudge is how many examples a profile along joint axes must have before anything else

@@ -64,7 +64,7 @@ func TestJointLife(t *testing.T) {
 	}
 	mustLearn(t, p, "later", es[:8], nil)
 	along("later", false)
-	if asked, err := p.Ask(ctx, "nobody", q.texts, 1); !errors.Is(err, ErrNoPopulation) {
+	if asked, err := p.Ask(ctx, "nobody", &AskOptions{Candidates: q.texts, N: 1}); !errors.Is(err, ErrNoPopulation) {
 		t.Errorf("asked along axes that are set aside: got %v, %v, want ErrNoPopulation", asked, err)
 	}
 	if now := mustPredict(t, p, "ann", es[30].Text); distance(now, before) != 0 {
@@ -92,7 +92,7 @@ func TestJointLife(t *testing.T) {
 	if got := mustPredict(t, back, "one", es[30].Text); distance(got, want) != 0 {
 		t.Errorf("opened again: got %v, want %v", got, want)
 	}
-	if asked, err := back.Ask(ctx, "one", q.texts, 2); err != nil || len(asked) != 2 {
+	if asked, err := back.Ask(ctx, "one", &AskOptions{Candidates: q.texts, N: 2}); err != nil || len(asked) != 2 {
 		t.Errorf("read-only: got %v, %v, want two questions", asked, err)
 	}
 	if advice, err := back.Advise(ctx, nil); err != nil || advice.Population.People < 50 {

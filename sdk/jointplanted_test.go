@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -26,7 +26,7 @@ type planted struct {
 var sides = []string{"agree", "disagree"}
 
 // differing is a folder of digits with two labels and nobody in it.
-func differing(t testing.TB, model string) *SDK {
+func differing(t testing.TB, model string) *Folder {
 	c := small(t)
 	c.Masks, c.Labels, c.Options.ObserveEvery = false, sides, 1<<20
 	if model != "" {
@@ -35,7 +35,7 @@ func differing(t testing.TB, model string) *SDK {
 	return create(t, c)
 }
 
-func plantedIn(t testing.TB, p *SDK, texts, rank int, seed uint64) *planted {
+func plantedIn(t testing.TB, p *Folder, texts, rank int, seed uint64) *planted {
 	t.Helper()
 	q := &planted{rng: rand.New(rand.NewPCG(seed, 25))}
 	var encoded []model.Encoding
@@ -129,7 +129,7 @@ func (q *planted) person(answers int) (out []Example) {
 }
 
 // observed stores the examples of as many people.
-func (q *planted) observed(t testing.TB, p *SDK, people, answers int) {
+func (q *planted) observed(t testing.TB, p *Folder, people, answers int) {
 	t.Helper()
 	for u := range people {
 		id, es := fmt.Sprint("old ", u), q.person(answers)
@@ -142,7 +142,7 @@ func (q *planted) observed(t testing.TB, p *SDK, people, answers int) {
 	}
 }
 
-func mustTrainBank(t testing.TB, p *SDK) *BankReport {
+func mustTrainBank(t testing.TB, p *Folder) *BankReport {
 	t.Helper()
 	rep, err := p.TrainBank(context.Background(), nil)
 	if err != nil {
@@ -154,7 +154,7 @@ func mustTrainBank(t testing.TB, p *SDK) *BankReport {
 
 // joined is a folder of people who differ on one axis, whose bank was made without a choice, and
 // some of these people's texts.
-func joined(t testing.TB) (*SDK, *planted) {
+func joined(t testing.TB) (*Folder, *planted) {
 	t.Helper()
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 1, 1)
@@ -163,14 +163,14 @@ func joined(t testing.TB) (*SDK, *planted) {
 	return p, q
 }
 
-func join(t testing.TB, p *SDK) { joinWith(t, p, func(*population.Model, []uint64) {}) }
+func join(t testing.TB, p *Folder) { joinWith(t, p, func(*population.Model, []uint64) {}) }
 
 // joinWith is join with a change of what was found before it is stored; keys are those of the
 // population's texts.
-func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint64)) {
+func joinWith(t testing.TB, p *Folder, change func(m *population.Model, keys []uint64)) {
 	t.Helper()
 	ctx := context.Background()
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func joinWith(t testing.TB, p *SDK, change func(m *population.Model, keys []uint
 }
 
 // rightShare is that of examples that a profile answers as they say.
-func rightShare(t testing.TB, p *SDK, id string, es []Example) float64 {
+func rightShare(t testing.TB, p *Folder, id string, es []Example) float64 {
 	t.Helper()
 	var reqs []Request
 	for _, e := range es {

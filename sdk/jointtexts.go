@@ -8,7 +8,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -23,14 +23,14 @@ func textKey(text *model.Encoding) uint64 {
 // textsBeside are the joint axes that a shared head was trained with, if they know single texts.
 // What a text has of its own beside φ was fitted together with the head: it belongs to the head's
 // answers, whoever asks. nil: there are none.
-func (p *SDK) textsBeside(head uint32) (*jointBank, error) {
+func (p *Folder) textsBeside(head uint32) (*jointBank, error) {
 	if p.axes == nil { // joint axes may lie in the folder all the same
 		return nil, nil
 	}
 	return p.texts.get(head, p.findTexts)
 }
 
-func (p *SDK) findTexts(head uint32) (*jointBank, error) {
+func (p *Folder) findTexts(head uint32) (*jointBank, error) {
 	banks, err := p.store.Banks()
 	if err != nil {
 		return nil, corrupt("banks", err)
@@ -80,7 +80,7 @@ func (j *jointBank) offset(offset []float32, text *model.Encoding) []float32 {
 	return out
 }
 
-// rows appends what learner/population works on: what head and axes give texts, by their φ, and
+// rows appends what internal/population works on: what head and axes give texts, by their φ, and
 // what is known of the texts themselves.
 func (j *jointBank) rows(dst []float64, texts []model.Encoding, phi []float32) []float64 {
 	at := len(dst)

@@ -10,17 +10,17 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/digits"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 )
 
 // knowing is a folder like joined's, whose axes know every second text.
 type knowing struct {
 	*planted
-	sdk   *SDK
+	sdk   *Folder
 	model *population.Model    // without what it knows
 	known map[string][]float64 // what they know of a text: a row
 }
@@ -117,7 +117,7 @@ func TestKnownText(t *testing.T) {
 	var reqs []Request
 	for _, text := range texts {
 		reqs = append(reqs, Request{Profile: "ann", Text: text}, Request{Profile: "bob", Text: text},
-			Request{Text: text}, Request{Profile: "nobody", Text: text, Fallback: FallbackBase})
+			Request{Base: true, Text: text}, Request{Profile: "nobody", Text: text, Fallback: FallbackBase})
 	}
 	out := mustBatch(t, p, reqs)
 	for i, text := range texts {
@@ -247,7 +247,7 @@ func TestKnownTextHeadReport(t *testing.T) {
 	ctx := context.Background()
 	k := newKnowing(t)
 	p := k.sdk
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,17 +284,17 @@ func TestKnownTextTravels(t *testing.T) {
 	travel := func(id string) {
 		t.Helper()
 		var bundle bytes.Buffer
-		if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IDs: []string{id}, IncludeBank: true}); err != nil {
+		if _, err := p.Export(ctx, &bundle, &ExportOptions{IDs: []string{id}, IncludeBank: true}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := to.Import(ctx, &bundle, Fail); err != nil {
+		if _, err := to.Import(ctx, &bundle, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	alike := func(what string, to *SDK, id string, want bool) {
+	alike := func(what string, to *Folder, id string, want bool) {
 		t.Helper()
-		here, there := mustPredict(t, p, id, text, WithFallback(FallbackBase)),
-			mustPredict(t, to, id, text, WithFallback(FallbackBase))
+		here, there := mustPredict(t, p, id, text, PredictOptions{Fallback: FallbackBase}),
+			mustPredict(t, to, id, text, PredictOptions{Fallback: FallbackBase})
 		if (distance(here, there) == 0) != want {
 			t.Errorf("%s: %s: got %v, here %v", what, id, there, here)
 		}
@@ -347,7 +347,7 @@ func TestKnownTextFile(t *testing.T) {
 	}
 	again := open(t, p.dir, &Options{Device: device()})
 	k.sdk, k.known = again, nil
-	same(t, "without the file", mustPredict(t, again, "nobody", text, WithFallback(FallbackBase)),
+	same(t, "without the file", mustPredict(t, again, "nobody", text, PredictOptions{Fallback: FallbackBase}),
 		k.model.Logits(nil, k.row(t, text), nil))
 	if err := os.Rename(file+".aside", file); err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestKnownTextMasks(t *testing.T) {
 	c := small(t)
 	c.Labels = sides
 	p := create(t, c)
-	want := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase))
+	want := mustPredict(t, p, "nobody", k.texts[0], PredictOptions{Fallback: FallbackBase})
 	banks, err := k.sdk.store.Banks()
 	if err != nil {
 		t.Fatal(err)
@@ -383,7 +383,7 @@ func TestKnownTextMasks(t *testing.T) {
 	}
 	closeClean(t, p)
 	p = open(t, p.dir, c.Options)
-	if got := mustPredict(t, p, "nobody", k.texts[0], WithFallback(FallbackBase)); added != 2 ||
+	if got := mustPredict(t, p, "nobody", k.texts[0], PredictOptions{Fallback: FallbackBase}); added != 2 ||
 		distance(got, want) != 0 {
 		t.Errorf("with %d files of axes: got %v, want %v", added, got, want)
 	}

@@ -7,7 +7,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -113,10 +113,11 @@ func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answe
 }
 
 // forgottenAnswers are the examples that the served revision may have learned from, where nothing
-// is kept of what it answered then. Of masks that have become digits, or digits that become masks,
-// there are none: that training is not run again.
+// is kept of what it answered then. Of masks that have become digits, digits that become masks, and
+// heads that move to φ there are none: that training is not run again.
 func (l *lesson) forgottenAnswers() (had []int) {
-	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut {
+	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut ||
+		l.old.head.Hidden != l.head.Hidden {
 		return nil
 	}
 	for i, e := range l.merged {
@@ -144,7 +145,7 @@ func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) erro
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := l.sdk.forward(some); err != nil {
+			if err := l.sdk.forwardBy(l.sdk.encoder.Embed, some); err != nil {
 				return err
 			}
 		}
@@ -154,7 +155,7 @@ func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) erro
 		case a.Err != nil:
 			return a.Err
 		case l.head.Regression():
-			miss := a.Value - float64(e.Target)
+			miss := *a.Value - float64(e.Target)
 			out[i] = digits.Answer{Known: true, Loss: miss * miss}
 		default:
 			out[i] = answeredBy(a, l.head, l.head.Labels[e.Class])

@@ -3,7 +3,7 @@ package sdk
 import (
 	"testing"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )

@@ -66,7 +66,7 @@ func (k *keptFeatures) put(key uint64, phi []float32) {
 
 // featuresOf is features of the texts that a bank is trained on: those that are kept are not passed
 // forward again. Between some and the next, others get a turn.
-func (p *SDK) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32, error) {
+func (p *Folder) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	d := p.axes.Dim()
 	out, missing := make([]float32, len(texts)*d), []int(nil)
 	for i := range texts {

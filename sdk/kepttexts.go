@@ -15,7 +15,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -41,7 +41,7 @@ type loadedTexts struct {
 
 // settleTexts keeps the people's texts with the axes that were just installed, if that is asked
 // for. Without that it removes those that an earlier bank kept, whatever was installed.
-func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
+func (p *Folder) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
 		p.questions.Store(nil)
 		return p.store.PutMeta(ctx, metaTexts, nil)
@@ -49,7 +49,7 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 	if !rep.Installed || rep.Population == nil {
 		return nil
 	}
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (p *SDK) settleTexts(ctx context.Context, keep bool, from teachers, rep *Ba
 
 // gatherTexts reads the texts of the people whose examples teach: single ones, as Ask asks about no
 // pairs, that several labelled.
-func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
+func (p *Folder) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
 	text, answers := map[uint64]string{}, map[uint64]int{}
 	var failed error
 	err = p.sample(ctx, h, from, func(id string, part split2) int {
@@ -116,7 +116,7 @@ func (p *SDK) gatherTexts(ctx context.Context, h *model.Head, from teachers) (te
 
 // keptTexts are those of some axes. Their rows are computed once, and stay in memory; where ctx
 // ends that, the next call goes on.
-func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
+func (p *Folder) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error) {
 	l, err := p.loadTexts(j)
 	if err != nil || l.ready() {
 		return l, err
@@ -146,7 +146,7 @@ func (p *SDK) keptTexts(ctx context.Context, j *jointBank) (*loadedTexts, error)
 func (l *loadedTexts) ready() bool { return len(l.rows) == l.width*len(l.texts) }
 
 // loadTexts reads them, or takes those that are in memory.
-func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
+func (p *Folder) loadTexts(j *jointBank) (*loadedTexts, error) {
 	stored, err := p.store.GetMeta(metaTexts)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errNoTexts
@@ -169,7 +169,7 @@ func (p *SDK) loadTexts(j *jointBank) (*loadedTexts, error) {
 	return l, nil
 }
 
-func (p *SDK) decodeTexts(stored []byte) (kept keptTexts, err error) {
+func (p *Folder) decodeTexts(stored []byte) (kept keptTexts, err error) {
 	data, err := p.openTexts(stored)
 	if err == nil {
 		err = json.Unmarshal(data, &kept)
@@ -182,7 +182,7 @@ func (p *SDK) decodeTexts(stored []byte) (kept keptTexts, err error) {
 
 // removeLeftTexts removes texts of other axes than the last that were installed: a TrainBank ended
 // between that and settleTexts. What cannot be read is said by who needs it.
-func (p *SDK) removeLeftTexts(ctx context.Context) error {
+func (p *Folder) removeLeftTexts(ctx context.Context) error {
 	stored, err := p.store.GetMeta(metaTexts)
 	if err != nil {
 		return nil
@@ -199,7 +199,7 @@ func (p *SDK) removeLeftTexts(ctx context.Context) error {
 }
 
 // sealTexts encrypts in a folder whose profiles are encrypted, under a key of its own.
-func (p *SDK) sealTexts(data []byte) ([]byte, error) {
+func (p *Folder) sealTexts(data []byte) ([]byte, error) {
 	a, err := p.textsCipher()
 	if err != nil || a == nil {
 		return data, err
@@ -207,7 +207,7 @@ func (p *SDK) sealTexts(data []byte) ([]byte, error) {
 	return a.Seal(nil, nil, data, []byte(metaTexts)), nil
 }
 
-func (p *SDK) openTexts(stored []byte) ([]byte, error) {
+func (p *Folder) openTexts(stored []byte) ([]byte, error) {
 	a, err := p.textsCipher()
 	if err != nil || a == nil {
 		return stored, err
@@ -215,7 +215,7 @@ func (p *SDK) openTexts(stored []byte) ([]byte, error) {
 	return a.Open(nil, nil, stored, []byte(metaTexts))
 }
 
-func (p *SDK) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
+func (p *Folder) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
 
 // cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the
 // clear.

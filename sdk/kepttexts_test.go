@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/engine"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -28,14 +28,14 @@ func TestKeptTexts(t *testing.T) {
 			q := plantedIn(t, p, 60, 1, 1)
 			q.observed(t, p, 40, 30)
 			toldOthers(t, p)
-			if _, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) {
+			if _, err := p.Ask(ctx, "new", &AskOptions{N: 3}); !errors.Is(err, ErrNoPopulation) {
 				t.Errorf("before there are axes: got %v, want ErrNoPopulation", err)
 			}
 			rep, err := p.TrainBank(ctx, &TrainBankOptions{KeepTexts: true})
 			if err != nil || !rep.Installed || rep.KeptTexts != 61 {
 				t.Fatalf("got %+v, %v, want 61 texts kept", rep, err)
 			}
-			all, err := p.Ask(ctx, "new", nil, 1000)
+			all, err := p.Ask(ctx, "new", &AskOptions{N: 1000})
 			if err != nil || len(all) != 61 || !slices.Equal(all[0].Labels, sides) {
 				t.Fatalf("got %d questions, %v, want the 60 texts and the one of three people", len(all), err)
 			}
@@ -44,7 +44,8 @@ func TestKeptTexts(t *testing.T) {
 					t.Errorf("asked %q", question.Text)
 				}
 			}
-			if again, err := p.Ask(ctx, "new", nil, 1000); err != nil || fmt.Sprint(again) != fmt.Sprint(all) {
+			if again, err := p.Ask(ctx, "new", &AskOptions{N: 1000}); err != nil ||
+				fmt.Sprint(again) != fmt.Sprint(all) {
 				t.Errorf("asked again: got %v, %v, want the same", again, err)
 			}
 			testKept(t, p, c.Options, all)
@@ -54,7 +55,7 @@ func TestKeptTexts(t *testing.T) {
 			if rep, err = p.TrainBank(ctx, nil); err != nil || !rep.Installed || rep.KeptTexts != 0 {
 				t.Fatalf("got %+v, %v", rep, err)
 			}
-			if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) || got != nil ||
+			if got, err := p.Ask(ctx, "new", &AskOptions{N: 3}); !errors.Is(err, ErrNoPopulation) || got != nil ||
 				p.questions.Load() != nil {
 				t.Errorf("removed: got %v, %v, want ErrNoPopulation", got, err)
 			}
@@ -63,7 +64,7 @@ func TestKeptTexts(t *testing.T) {
 }
 
 // toldOthers are texts of three, of two, of pairs, and of private people.
-func toldOthers(t *testing.T, p *SDK) {
+func toldOthers(t *testing.T, p *Folder) {
 	t.Helper()
 	ctx := context.Background()
 	for u := range 4 {
@@ -96,16 +97,16 @@ func toldOthers(t *testing.T, p *SDK) {
 }
 
 // testKept looks at answers, at files, and at a backup of a folder that keeps texts.
-func testKept(t *testing.T, p *SDK, o *Options, all []Question) {
+func testKept(t *testing.T, p *Folder, o *Options, all []Question) {
 	t.Helper()
 	ctx := context.Background()
 	first := all[0].Text
-	if next, err := p.Ask(ctx, "new", nil, 1000, WithSkipped(" "+first, "another")); err != nil ||
+	if next, err := p.Ask(ctx, "new", &AskOptions{N: 1000, Skipped: []string{" " + first, "another"}}); err != nil ||
 		len(next) != len(all)-1 || slices.ContainsFunc(next, func(q Question) bool { return q.Text == first }) {
 		t.Errorf("skipped: got %d questions, %v, want all but %q", len(next), err, first)
 	}
 	mustLearn(t, p, "new", []Example{{Text: all[1].Text, Label: sides[0]}}, nil)
-	if next, err := p.Ask(ctx, "new", nil, 1000); err != nil || len(next) != len(all)-1 ||
+	if next, err := p.Ask(ctx, "new", &AskOptions{N: 1000}); err != nil || len(next) != len(all)-1 ||
 		slices.ContainsFunc(next, func(q Question) bool { return q.Text == all[1].Text }) {
 		t.Errorf("answered: got %d questions, %v, want all but %q", len(next), err, all[1].Text)
 	}
@@ -121,7 +122,7 @@ func testKept(t *testing.T, p *SDK, o *Options, all []Question) {
 		t.Fatal(err)
 	}
 	back := open(t, to, o)
-	if got, err := back.Ask(ctx, "somebody", nil, 1000); err != nil || fmt.Sprint(got) != fmt.Sprint(all) {
+	if got, err := back.Ask(ctx, "somebody", &AskOptions{N: 1000}); err != nil || fmt.Sprint(got) != fmt.Sprint(all) {
 		t.Errorf("restored: got %d questions, %v, want all %d", len(got), err, len(all))
 	}
 	closeClean(t, back)
@@ -137,7 +138,7 @@ func TestDamagedTexts(t *testing.T) {
 		if err := p.store.PutMeta(ctx, metaTexts, []byte(stored)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, want) || got != nil {
+		if got, err := p.Ask(ctx, "new", &AskOptions{N: 3}); !errors.Is(err, want) || got != nil {
 			t.Errorf("%q: got %v, %v, want %v", stored, got, err, want)
 		}
 	}
@@ -152,11 +153,11 @@ func TestKeptTextsOfOthers(t *testing.T) {
 	if rep, err := p.TrainBank(ctx, &TrainBankOptions{KeepTexts: true}); err != nil || !rep.Installed {
 		t.Fatalf("got %+v, %v, want axes", rep, err)
 	}
-	if got, err := p.Ask(ctx, "new", nil, 3); err != nil || len(got) != 3 {
+	if got, err := p.Ask(ctx, "new", &AskOptions{N: 3}); err != nil || len(got) != 3 {
 		t.Fatalf("got %v, %v, want three questions", got, err)
 	}
 	joinWith(t, p, func(*population.Model, []uint64) {})
-	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, ErrNoPopulation) {
+	if got, err := p.Ask(ctx, "new", &AskOptions{N: 3}); !errors.Is(err, ErrNoPopulation) {
 		t.Errorf("along other axes: got %v, %v, want ErrNoPopulation", got, err)
 	}
 }
@@ -199,11 +200,13 @@ func TestKeptTextsGoOn(t *testing.T) {
 	ctx, end := context.WithCancel(context.Background())
 	e := &endedEngine{countedEngine{Engine: p.engine}, end}
 	p.engine = e
-	if got, err := p.Ask(ctx, "new", nil, 3); !errors.Is(err, context.Canceled) || e.texts.Swap(0) != askedAtOnce {
+	if got, err := p.Ask(ctx, "new", &AskOptions{N: 3}); !errors.Is(err, context.Canceled) ||
+		e.texts.Swap(0) != askedAtOnce {
 		t.Fatalf("got %v, %v, want it ended after %d texts", got, err, askedAtOnce)
 	}
 	for _, passed := range []int64{44, 0} {
-		if got, err := p.Ask(context.Background(), "new", nil, 1000); err != nil || len(got) != len(kept.Texts) {
+		if got, err := p.Ask(context.Background(), "new", &AskOptions{N: 1000}); err != nil ||
+			len(got) != len(kept.Texts) {
 			t.Errorf("got %d questions, %v, want %d", len(got), err, len(kept.Texts))
 		}
 		if n := e.texts.Swap(0); n != passed {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // TestKernel opens one folder with each kernel: Stats name it, and answers are alike.
 func TestKernel(t *testing.T) {
 	dir := t.TempDir() + "/store"
-	p, err := Create(dir, small(t))
+	p, err := Create(context.Background(), dir, small(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +20,7 @@ func TestKernel(t *testing.T) {
 	}
 	var first []Probability
 	for _, kernel := range []string{"portable", "avx2", "avx512", ""} {
-		p, err := Open(dir, &Options{Kernel: kernel})
+		p, err := Open(context.Background(), dir, &Options{Kernel: kernel})
 		if errors.Is(err, ErrNoKernel) && strings.HasPrefix(kernel, "avx") {
 			t.Logf("%s does not run here", kernel)
 			continue
@@ -27,12 +28,17 @@ func TestKernel(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", kernel, err)
 		}
-		st, err := p.Stats()
+		st, err := p.Stats(context.Background())
 		if err != nil || kernel == "portable" && !strings.HasPrefix(st.Kernel, "go") || kernel != "portable" &&
 			kernel != "" && st.Kernel != "c-"+kernel {
 			t.Errorf("%q: got %q, %v", kernel, st.Kernel, err)
 		}
-		answer, err := p.Predict(t.Context(), "nobody", "the cat sat on the mat", WithFallback(FallbackBase))
+		answer, err := p.Predict(
+			t.Context(),
+			"nobody",
+			"the cat sat on the mat",
+			&PredictOptions{Fallback: FallbackBase},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,8 @@
 package sdk
 
 import (
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 )
 
 // LabelReport is how one label fares, each example answered by what had not learned from it.

@@ -29,7 +29,7 @@ type LastAdvice struct {
 }
 
 // lastAdvice reads it, nil if there is none.
-func (p *SDK) lastAdvice() (*LastAdvice, error) {
+func (p *Folder) lastAdvice() (*LastAdvice, error) {
 	a, err := folder.LastAdvice(p.store)
 	return (*LastAdvice)(a), err
 }
@@ -47,7 +47,7 @@ func (a *Advice) Last() LastAdvice {
 
 // keepAdvice writes it down for Stats. That it could not is no reason to lose what took a
 // TrainBank's time.
-func (p *SDK) keepAdvice(ctx context.Context, a LastAdvice) {
+func (p *Folder) keepAdvice(ctx context.Context, a LastAdvice) {
 	if p.options.ReadOnly {
 		return
 	}

@@ -13,9 +13,9 @@ import (
 func TestLastAdvice(t *testing.T) {
 	ctx := context.Background()
 	p, o := differingFew(t, nil)
-	last := func(p *SDK) *LastAdvice {
+	last := func(p *Folder) *LastAdvice {
 		t.Helper()
-		st, err := p.Stats()
+		st, err := p.Stats(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}

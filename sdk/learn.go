@@ -21,7 +21,7 @@ import (
 // some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within one
 // pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced the
 // profile meanwhile.
-func (p *SDK) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
+func (p *Folder) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
 	out, err := p.LearnMany(ctx, []LearnRequest{{id, examples}}, o)
 	if out == nil {
 		return nil, err
@@ -34,26 +34,26 @@ const manyAtOnce = 128
 
 // LearnRequest is what one profile is taught.
 type LearnRequest struct {
-	Profile  string
-	Examples []Example
+	Profile  string    `json:"profile"`
+	Examples []Example `json:"examples"`
 }
 
-// LearnResult is what LearnMany did for one request: a Report, or this profile's own error. The
-// other profiles are learned.
+// LearnResult is what LearnMany did for one request: a Report, or this profile's own error, a
+// *ProfileError. The other profiles are learned.
 type LearnResult struct {
-	Report *Report // nil with Err
-	Err    error
+	Report *Report `json:"report"` // nil with Err
+	Err    error   `json:"-"`
 }
 
 // LearnMany is Learn of many profiles with the same options. Masks are trained in joint steps:
 // several profiles' few examples make one batch that is worth a core's while (see
 // learner.LearnMany). Each profile gets what Learn would give it, its own judge, its own
 // transaction and its own error, in the order of the requests; LearnOptions.Progress hears of each
-// step of each one's training on all its examples. ErrTwice, before anything is learned, if two
-// requests name one profile; put its examples into one. Up to 128 profiles are under way at a time:
-// for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's error, and
-// the results say which profiles are learned.
-func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOptions) ([]LearnResult, error) {
+// step of each one's training on all its examples. ErrDuplicateProfile, before anything is learned,
+// if two requests name one profile; put its examples into one. Up to 128 profiles are under way at
+// a time: for so long, Learn, Forget and Rollback of those wait. With ctx done it returns ctx's
+// error, and the results say which profiles are learned.
+func (p *Folder) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOptions) ([]LearnResult, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -66,16 +66,17 @@ func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOp
 	seen := make(map[string]bool, len(requests))
 	for _, r := range requests {
 		if seen[r.Profile] {
-			return nil, fmt.Errorf("%w: %.40q", ErrTwice, r.Profile)
+			err := fmt.Errorf("%w: %.40q", ErrDuplicateProfile, r.Profile)
+			return nil, ofProfile(r.Profile, err)
 		}
 		seen[r.Profile] = true
 	}
 	out, tasks := make([]LearnResult, len(requests)), []*task(nil)
 	for i, r := range requests {
 		if out[i].Err = p.options.Limits.checkID(r.Profile); out[i].Err == nil {
-			out[i].Err = p.checkExamples(r.Examples)
+			out[i].Err = p.checkExamples(r.Profile, r.Examples)
 		}
-		if out[i].Err == nil {
+		if out[i].Err = ofProfile(r.Profile, out[i].Err); out[i].Err == nil {
 			tasks = append(tasks, &task{LearnRequest: r, result: &out[i]})
 		}
 	}
@@ -84,7 +85,7 @@ func (p *SDK) LearnMany(ctx context.Context, requests []LearnRequest, o *LearnOp
 }
 
 // teachOne learns what is stored of one profile.
-func (p *SDK) teachOne(ctx context.Context, id string, opts LearnOptions) (*Report, error) {
+func (p *Folder) teachOne(ctx context.Context, id string, opts LearnOptions) (*Report, error) {
 	t := &task{LearnRequest: LearnRequest{Profile: id}, result: &LearnResult{}}
 	p.learnAll(ctx, []*task{t}, opts)
 	return t.result.Report, t.result.Err
@@ -92,7 +93,7 @@ func (p *SDK) teachOne(ctx context.Context, id string, opts LearnOptions) (*Repo
 
 // learnAll learns checked tasks, which are put into the order of their ids, so that two calls never
 // wait for each other. Every task gets its result.
-func (p *SDK) learnAll(ctx context.Context, tasks []*task, opts LearnOptions) {
+func (p *Folder) learnAll(ctx context.Context, tasks []*task, opts LearnOptions) {
 	slices.SortFunc(tasks, func(a, b *task) int { return strings.Compare(a.Profile, b.Profile) })
 	if len(tasks) > 1 {
 		ctx = p.sharing(ctx)
@@ -103,12 +104,13 @@ func (p *SDK) learnAll(ctx context.Context, tasks []*task, opts LearnOptions) {
 			if err != nil {
 				t.result.Err = err
 			}
+			t.result.Err = ofProfile(t.Profile, t.result.Err)
 		}
 	}
 }
 
 // learnSome learns a few tasks at once. Its error means that none was begun.
-func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) error {
+func (p *Folder) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) error {
 	began := time.Now()
 	for _, t := range tasks {
 		unlock, ok := p.ids.lock(t.Profile, ctx.Done())
@@ -133,22 +135,22 @@ func (p *SDK) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) e
 }
 
 // learned counts and logs what a Learn did.
-func (p *SDK) learned(rep *Report, began time.Time) {
+func (p *Folder) learned(rep *Report, began time.Time) {
 	p.counters.learns.Add(1)
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	rep.Engine, rep.Device = p.engine.Name(), p.engine.Device()
 	p.options.Logger.Info("learned", "engine", rep.Engine, "device", rep.Device, "installed", rep.Installed, "reason",
 		rep.Reason, "revision", rep.Revision,
-		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "took", rep.Took)
+		"before", rep.Before.Accuracy, "after", rep.After.Accuracy, "examples", rep.Examples, "seconds", rep.Seconds)
 }
 
 // turn waits until one more training may run, with the context that is returned; done ends it.
-func (p *SDK) turn(ctx context.Context) (paced context.Context, done func(), err error) {
+func (p *Folder) turn(ctx context.Context) (paced context.Context, done func(), err error) {
 	return p.turnOn(ctx, p.options.Threads)
 }
 
 // turnOn is turn of a training that takes at most so many goroutines.
-func (p *SDK) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
+func (p *Folder) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
 		has := true
@@ -169,7 +171,7 @@ type turnKey struct{}
 
 // giveWay lets those go first who wait for the turn that a training has, whose ctx is turn's: it
 // comes back after them. With ctx done it does not wait for that.
-func (p *SDK) giveWay(ctx context.Context) {
+func (p *Folder) giveWay(ctx context.Context) {
 	has, _ := ctx.Value(turnKey{}).(*bool)
 	if has == nil || !*has {
 		return
@@ -184,6 +186,6 @@ func (p *SDK) giveWay(ctx context.Context) {
 
 // pace is how many goroutines a training may use now: Options.Threads, but for those that answers
 // are made on.
-func (p *SDK) pace() int {
+func (p *Folder) pace() int {
 	return min(p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
 }

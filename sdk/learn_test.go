@@ -45,7 +45,7 @@ func TestLearnAgain(t *testing.T) {
 	if d := cmp.Diff(append(slices.Clone(es[3:]), es[:3]...), stored); d != "" { // what was taught again is the newest
 		t.Errorf("stored examples (-want +got):\n%s", d)
 	}
-	info, err := p.Profile("alice")
+	info, err := p.Profile(context.Background(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,11 +144,11 @@ func TestLearnFaults(t *testing.T) {
 		{"no text", "a", one(Example{Label: "later"}), nil, ErrExample},
 		{"only spaces", "a", one(Example{Text: " \n", Label: "later"}), nil, ErrExample},
 		{"no label", "a", one(Example{Text: "x"}), nil, ErrExample},
-		{"a value for a head of labels", "a", one(Example{Text: "x", Value: 3}), nil, ErrExample},
-		{"both", "a", one(Example{Text: "x", Label: "later", Value: 3}), nil, ErrExample},
-		{"a value that is not finite", "a", one(Example{Text: "x", Value: math.NaN()}),
+		{"a value for a head of labels", "a", one(Example{Text: "x", Value: Number(3)}), nil, ErrExample},
+		{"both", "a", one(Example{Text: "x", Label: "later", Value: Number(3)}), nil, ErrExample},
+		{"a value that is not finite", "a", one(Example{Text: "x", Value: Number(math.NaN())}),
 			&LearnOptions{Head: NumberHead}, ErrExample},
-		{"a value over float32", "a", one(Example{Text: "x", Value: 1e39}), &LearnOptions{Head: NumberHead},
+		{"a value over float32", "a", one(Example{Text: "x", Value: Number(1e39)}), &LearnOptions{Head: NumberHead},
 			ErrExample},
 		{"a label for a head of numbers", "a", one(Example{Text: "x", Label: "later"}),
 			&LearnOptions{Head: NumberHead}, ErrExample},
@@ -178,7 +178,7 @@ func TestLearnFaults(t *testing.T) {
 			t.Errorf("got %v, want it to name %s", err, want)
 		}
 	}
-	for info, err := range p.Profiles("") {
+	for info, err := range p.Profiles(ctx, nil) {
 		t.Errorf("got profile %+v (%v), want none", info, err)
 	}
 }
@@ -218,7 +218,7 @@ func TestLearnCancelled(t *testing.T) {
 	if stored, err := p.stored("alice"); err != nil || len(stored) != 18 || stored[0] != examples(18, 0)[0] {
 		t.Errorf("got %d stored examples (%v), want the first 18", len(stored), err)
 	}
-	_, err = p.Predict(ctx, "alice", "server down")
+	_, err = p.Predict(ctx, "alice", "server down", nil)
 	wantError(t, "Predict with an ended ctx", err, context.Canceled)
 }
 
@@ -268,13 +268,13 @@ func TestLearnConflict(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(12, 0), forced())
 	var b bytes.Buffer
-	if _, err := p.Export(ctx, &b); err != nil {
+	if _, err := p.Export(ctx, &b, nil); err != nil {
 		t.Fatal(err)
 	}
 	o := forced()
 	o.Progress = func(step, steps int, loss float32) {
 		if step == 1 {
-			if _, err := p.Import(ctx, &b, Overwrite); err != nil {
+			if _, err := p.Import(ctx, &b, &ImportOptions{Policy: Overwrite}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -294,7 +294,7 @@ func TestHeldOut(t *testing.T) {
 			held++
 		}
 		for _, same := range []Example{
-			{Text: e.Text, Label: "b", Value: 5, Weight: 2},
+			{Text: e.Text, Label: "b", Value: Number(5), Weight: 2},
 			{Text: fmt.Sprint("  text\té\n ", i, " ")},
 			{Text: fmt.Sprint("TEXT E\u0301 ", i)},
 		} {
@@ -312,11 +312,11 @@ func TestReportBytes(t *testing.T) {
 	p := create(t, small(t))
 	for i, o := range []*LearnOptions{quick(), own(1), forced()} {
 		rep := mustLearn(t, p, "alice", examples(12, 0), o)
-		info, err := p.Profile("alice")
+		info, err := p.Profile(context.Background(), "alice")
 		if err != nil || rep.Bytes != info.Bytes || rep.Bytes == 0 || rep.MaskBytes != info.MaskBytes {
 			t.Errorf("Learn %d: got %d bytes, want %d (%v)", i, rep.Bytes, info.Bytes, err)
 		}
-		st, err := p.Stats()
+		st, err := p.Stats(context.Background())
 		if err != nil || st.Store.RecordBytes != int64(rep.Bytes) {
 			t.Errorf("Learn %d: got %d bytes, Stats says %d (%v)", i, rep.Bytes, st.Store.RecordBytes, err)
 		}
@@ -325,9 +325,14 @@ func TestReportBytes(t *testing.T) {
 
 // TestStoredNumbers says that numbers come back out of the store as they went in.
 func TestStoredNumbers(t *testing.T) {
-	in := []Example{{Text: "a", Value: -1.5}, {Text: "b", Value: 0}, {Text: "c", Value: 1e-30}, {Text: "d", Label: "x"}}
+	in := []Example{
+		{Text: "a", Value: Number(-1.5)},
+		{Text: "b", Value: Number(0)},
+		{Text: "c", Value: Number(1e-30)},
+		{Text: "d", Label: "x"},
+	}
 	for i, r := range records(in) {
-		if got := given(r); got != in[i] {
+		if got := given(r); !cmp.Equal(got, in[i]) {
 			t.Errorf("got %+v, want %+v", got, in[i])
 		}
 	}

@@ -7,15 +7,15 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // lesson is one profile's part of a Learn. newLesson settles all but what is said of single fields.
 type lesson struct {
-	sdk     *SDK
+	sdk     *Folder
 	id      string
 	options LearnOptions
 
@@ -29,10 +29,12 @@ type lesson struct {
 	heldOut bool                     // old is of a version that held examples back
 
 	// What is learned.
-	digits   bool       // a code of digits over the folder's axes; else masks over a bank
-	biases   float64    // precision of those that take the label prior's place; 0: none do
-	joint    *jointBank // that a code may be along instead; nil: none
-	move     bool       // to the newcomers' bank and the newest shared head, or from digits to masks, or back
+	digits bool       // a code of digits over the folder's axes; else masks over a bank
+	biases float64    // precision of those that take the label prior's place; 0: none do
+	joint  *jointBank // that a code may be along instead; nil: none
+	// to the newcomers' bank and the newest shared head, from digits to masks or back, or from the
+	// pooled embedding of an earlier version to φ
+	move     bool
 	narrows  bool       // from adapters in more blocks than the engine trains to the last ones of them
 	goesOn   bool       // from the weights of old, which has learned from none of the examples; else from nothing
 	bank     *bank.Bank // of masks
@@ -55,7 +57,7 @@ type lesson struct {
 	tally        prequentialTally // of the examples that no training had seen
 }
 
-func (p *SDK) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
+func (p *Folder) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
 	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
 	old, err := p.snapshot(id)
 	switch {
@@ -116,7 +118,8 @@ func (l *lesson) chooseKind() (err error) {
 			return err
 		}
 	}
-	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank)) {
+	if l.old != nil && (l.digits != l.old.digits() || l.bank != nil && !p.trains(l.bank) ||
+		l.old.head.Hidden != p.width()) {
 		l.move = true
 	}
 	if l.digits {
@@ -138,7 +141,7 @@ func (l *lesson) chooseKind() (err error) {
 func (l *lesson) gather(ctx context.Context) error {
 	for i, e := range l.fresh {
 		if err := fits(e, l.head); err != nil {
-			return fmt.Errorf("example %d: %w", i, err)
+			return ofExample(l.id, i, e.Label, err)
 		}
 	}
 	if l.options.DropExamples {
@@ -160,8 +163,8 @@ func (l *lesson) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
-			return fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s", ErrUnknownLabel, label,
-				listed(l.head.Labels))
+			return ofExample(l.id, -1, label, fmt.Errorf("%w: a weight of %.40q, which is none of the profile's %s",
+				ErrUnknownLabel, label, listed(l.head.Labels)))
 		}
 		for i := range l.examples {
 			if e := &l.examples[i]; e.Class == class {

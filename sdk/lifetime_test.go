@@ -15,7 +15,7 @@ import (
 func TestClose(t *testing.T) {
 	ctx := context.Background()
 	threads := runtime.NumGoroutine()
-	p, err := Create(t.TempDir(), small(t))
+	p, err := Create(ctx, t.TempDir(), small(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestClose(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for {
-				_, err := p.Predict(ctx, "alice", "server down")
+				_, err := p.Predict(ctx, "alice", "server down", nil)
 				begun <- struct{}{}
 				if err != nil {
 					wantError(t, "Predict", err, ErrClosed)
@@ -62,23 +62,23 @@ func TestClose(t *testing.T) {
 	}
 	for name, call := range map[string]func() error{
 		"Learn":        func() error { _, err := p.Learn(ctx, "a", examples(3, 0), nil); return err },
-		"Predict":      func() error { _, err := p.Predict(ctx, "a", "b"); return err },
+		"Predict":      func() error { _, err := p.Predict(ctx, "a", "b", nil); return err },
 		"PredictBatch": func() error { _, err := p.PredictBatch(ctx, nil); return err },
-		"Export":       func() error { _, err := p.Export(ctx, new(bytes.Buffer)); return err },
-		"ExportWith":   func() error { _, err := p.ExportWith(ctx, new(bytes.Buffer), ExportOptions{}); return err },
-		"Import":       func() error { _, err := p.Import(ctx, new(bytes.Buffer), Fail); return err },
+		"Export":       func() error { _, err := p.Export(ctx, new(bytes.Buffer), nil); return err },
+		"ExportWith":   func() error { _, err := p.Export(ctx, new(bytes.Buffer), &ExportOptions{}); return err },
+		"Import":       func() error { _, err := p.Import(ctx, new(bytes.Buffer), nil); return err },
 		"Forget":       func() error { return p.Forget(ctx, "a") },
 		"TrainHead":    func() error { _, err := p.TrainHead(ctx, nil); return err },
-		"Profile":      func() error { _, err := p.Profile("a"); return err },
+		"Profile":      func() error { _, err := p.Profile(ctx, "a"); return err },
 		"Profiles": func() error {
-			for _, err := range p.Profiles("") {
+			for _, err := range p.Profiles(ctx, nil) {
 				return err
 			}
 			return nil
 		},
-		"Labels":  func() error { _, err := p.Labels(); return err },
-		"Stats":   func() error { _, err := p.Stats(); return err },
-		"Check":   func() error { _, err := p.Check(ctx, true); return err },
+		"Labels":  func() error { _, err := p.Labels(ctx); return err },
+		"Stats":   func() error { _, err := p.Stats(ctx); return err },
+		"Check":   func() error { _, err := p.Check(ctx, &CheckOptions{Deep: true}); return err },
 		"Backup":  func() error { _, err := p.Backup(ctx, new(bytes.Buffer), nil); return err },
 		"Compact": func() error { _, err := p.Compact(ctx); return err },
 	} {
@@ -97,14 +97,14 @@ func TestCloseWaits(t *testing.T) {
 		if step == 1 {
 			go func() { closed <- p.Close() }()
 			for {
-				if _, err := p.Labels(); err != nil {
+				if _, err := p.Labels(context.Background()); err != nil {
 					break
 				}
 				time.Sleep(time.Millisecond)
 			}
 		}
 	}
-	for info, err := range p.Profiles("") {
+	for info, err := range p.Profiles(context.Background(), nil) {
 		if err != nil || info.ID != "alice" {
 			t.Errorf("got %+v and %v, want alice", info, err)
 		}
@@ -120,7 +120,7 @@ func TestCloseWaits(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	q, err := Open(p.dir, &Options{Threads: 1})
+	q, err := Open(context.Background(), p.dir, &Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,26 +83,6 @@ func (l Limits) checkID(id string) error {
 	return nil
 }
 
-// checkExamples finds the first that no profile could learn or store.
-func (l Limits) checkExamples(examples []Example) error {
-	if len(examples) == 0 {
-		return fmt.Errorf("%w: none given", ErrExample)
-	}
-	if err := over("examples in one call", len(examples), "LearnExamples", l.LearnExamples); err != nil {
-		return err
-	}
-	for i, e := range examples {
-		if fault := e.fault(); fault != "" {
-			return fmt.Errorf("%w: example %d: %s", ErrExample, i, fault)
-		}
-		if err := over(fmt.Sprintf("bytes of example %d", i), len(e.Text)+len(e.Pair)+len(e.Label), "Example",
-			l.Example); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // headBytes is the most that a head of these shapes and labels takes, encoded, whatever its counts
 // will be.
 func headBytes(h *model.Head) int {

@@ -18,14 +18,14 @@ import (
 type limitCase struct {
 	field string // of Limits
 	value int64
-	act   func(p *SDK) error
+	act   func(p *Folder) error
 	want  error // beyond the limit; nil: ErrLimit
 }
 
 func limitCases(t *testing.T) []limitCase {
 	ctx := context.Background()
-	learn := func(id string, es []Example, o *LearnOptions) func(p *SDK) error {
-		return func(p *SDK) error { _, err := p.Learn(ctx, id, es, o); return err }
+	learn := func(id string, es []Example, o *LearnOptions) func(p *Folder) error {
+		return func(p *Folder) error { _, err := p.Learn(ctx, id, es, o); return err }
 	}
 	long := Example{Text: "server down", Pair: strings.Repeat("x", 80), Label: "urgent"}
 	longBytes := int64(len(long.Text) + len(long.Pair) + len(long.Label))
@@ -33,17 +33,20 @@ func limitCases(t *testing.T) []limitCase {
 	added.AddLabels = true
 	four := append(examples(6, 0), Example{Text: "win", Label: "a fourth"})
 	bundle := bundleOf(t)
-	take := func(p *SDK) error { _, err := p.Import(ctx, bytes.NewReader(bundle), Overwrite); return err }
+	take := func(p *Folder) error {
+		_, err := p.Import(ctx, bytes.NewReader(bundle), &ImportOptions{Policy: Overwrite})
+		return err
+	}
 	random := RandomBank{N: 20, Seed: 9, Bottleneck: 4}
 	return []limitCase{
 		{"ID", 11, learn("an id of 11", examples(6, 0), quick()), ErrID},
-		{"ID", 11, func(p *SDK) error { return p.Observe(ctx, "an id of 11", examples(1, 0)[0]) }, ErrID},
+		{"ID", 11, func(p *Folder) error { return p.Observe(ctx, "an id of 11", examples(1, 0)[0]) }, ErrID},
 		{"ID", 9, take, ErrID},
-		{"Text", 13, func(p *SDK) error {
-			return asked(p.PredictBatch(ctx, []Request{{Text: "server", Pair: "is down"}}))
+		{"Text", 13, func(p *Folder) error {
+			return asked(p.PredictBatch(ctx, []Request{{Base: true, Text: "server", Pair: "is down"}}))
 		}, nil},
 		{"Example", longBytes, learn("a", append(examples(6, 0), long), quick()), nil},
-		{"Example", longBytes, func(p *SDK) error { return p.Observe(ctx, "a", long) }, nil},
+		{"Example", longBytes, func(p *Folder) error { return p.Observe(ctx, "a", long) }, nil},
 		{"LearnExamples", 7, learn("a", examples(7, 0), quick()), nil},
 		{"Labels", 4, learn("a", four, added), nil},
 		{"HeadBytes", int64(16 + 5*4 + 4*4*(tinyD+1) + len("urgentlaterignorea fourth") + 2*4),
@@ -51,7 +54,7 @@ func limitCases(t *testing.T) []limitCase {
 		{"HeadBytes", largestHead(t, bundle), take, nil},
 		{"BundleProfiles", 2, take, nil},
 		{"BundleBytes", unpacked(t, bundle), take, nil},
-		{"RandomBankBytes", bankBytes(t, random), func(p *SDK) error {
+		{"RandomBankBytes", bankBytes(t, random), func(p *Folder) error {
 			info, err := folder.RandomInfo(random.properties(p.encoder))
 			if err != nil {
 				return err
@@ -109,7 +112,7 @@ func asked(out []Prediction, err error) error {
 
 type held struct{ profiles, examples, records, banks int64 }
 
-func contents(t *testing.T, p *SDK) held {
+func contents(t *testing.T, p *Folder) held {
 	t.Helper()
 	st, err := p.store.Stats()
 	if err != nil {
@@ -129,7 +132,7 @@ func bundleOf(t *testing.T) []byte {
 	mustLearn(t, p, "nine byte", examples(6, 0), own(1))
 	mustLearn(t, p, "other", examples(6, 0), own(1))
 	var b bytes.Buffer
-	if _, err := p.Export(context.Background(), &b); err != nil {
+	if _, err := p.Export(context.Background(), &b, nil); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -149,7 +152,7 @@ func least(t *testing.T, bundle []byte, set func(l *Limits, n int64)) int64 {
 	p := create(t, small(t))
 	return 1 + int64(sort.Search(1<<16, func(n int) bool {
 		set(&p.options.Limits, int64(n)+1)
-		_, err := p.Import(context.Background(), bytes.NewReader(bundle), Overwrite)
+		_, err := p.Import(context.Background(), bytes.NewReader(bundle), &ImportOptions{Policy: Overwrite})
 		if err != nil {
 			wantError(t, "Import", err, ErrLimit)
 		}
@@ -173,7 +176,7 @@ func TestLimitsOfStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := open(t, p.dir, &Options{Limits: Limits{ID: 100, Examples: 5}, Threads: 1})
-	_, err := q.Predict(ctx, id, "x")
+	_, err := q.Predict(ctx, id, "x", nil)
 	wantError(t, "Predict", err, ErrID)
 	if err := q.Forget(ctx, id); err != nil {
 		t.Errorf("Forget: %v", err)
@@ -193,7 +196,7 @@ func TestLimitFaults(t *testing.T) {
 	for i := range v.NumField() {
 		v.Field(i).SetInt([]int64{-1, 1<<40 + 1}[i%2])
 	}
-	_, err := Create(filepath.Join(t.TempDir(), "s"),
+	_, err := Create(context.Background(), filepath.Join(t.TempDir(), "s"),
 		Config{Model: tinyModel(t), Labels: labels, Options: &Options{Limits: bad}})
 	wantError(t, "Create", err, ErrConfig)
 	for i := range v.NumField() {
@@ -206,7 +209,10 @@ func TestLimitFaults(t *testing.T) {
 	if err != nil || o.Limits != want {
 		t.Errorf("got %+v, %v, want %+v", o.Limits, err, want)
 	}
-	if _, err := Open(t.TempDir(), &Options{Limits: Limits{Text: -1}}); !errors.Is(err, ErrConfig) {
+	if _, err := Open(context.Background(), t.TempDir(), &Options{Limits: Limits{Text: -1}}); !errors.Is(
+		err,
+		ErrConfig,
+	) {
 		t.Errorf("Open: got %v, want ErrConfig", err)
 	}
 }

@@ -35,7 +35,7 @@ func TestLog(t *testing.T) {
 	const id, text = "an-id-nobody-logs", "a text that nobody logs"
 	mustLearn(t, p, id, append(examples(8, 0), Example{Text: text, Label: "urgent"}), forced())
 	mustLearn(t, p, id, examples(8, 1), forced())
-	if _, err := p.Rollback(ctx, id, 0); err != nil {
+	if _, err := p.Rollback(ctx, id, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range examples(4, 2) {
@@ -48,10 +48,10 @@ func TestLog(t *testing.T) {
 	}
 	mustPredict(t, p, id, text)
 	var b bytes.Buffer
-	if _, err := p.ExportWith(ctx, &b, ExportOptions{IDs: []string{id}, Examples: true}); err != nil {
+	if _, err := p.Export(ctx, &b, &ExportOptions{IDs: []string{id}, Examples: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Import(ctx, &b, Overwrite); err != nil {
+	if _, err := p.Import(ctx, &b, &ImportOptions{Policy: Overwrite}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Forget(ctx, id); err != nil {

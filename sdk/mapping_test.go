@@ -15,8 +15,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// tight is an SDK of 20 profiles whose file outgrows its mapping of 1 MiB soon.
-func tight(t *testing.T) *SDK {
+// tight is a folder of 20 profiles whose file outgrows its mapping of 1 MiB soon.
+func tight(t *testing.T) *Folder {
 	c := strong(t)
 	c.Options.Reserve = 1 << 20
 	p := create(t, c)
@@ -30,9 +30,9 @@ func tight(t *testing.T) *SDK {
 }
 
 // outgrow puts profiles, with 64 KiB of state each, until the mapping was replaced three times.
-func outgrow(t *testing.T, p *SDK) {
+func outgrow(t *testing.T, p *Folder) {
 	mapped := func() int64 {
-		st, err := p.Stats()
+		st, err := p.Stats(context.Background())
 		if err != nil {
 			t.Error(err)
 		}
@@ -55,7 +55,7 @@ func outgrow(t *testing.T, p *SDK) {
 }
 
 // slowestAnswer has 8 goroutines Predict while fn runs.
-func slowestAnswer(t *testing.T, p *SDK, fn func()) (slowest time.Duration, answers int64) {
+func slowestAnswer(t *testing.T, p *Folder, fn func()) (slowest time.Duration, answers int64) {
 	var stop atomic.Bool
 	var asked atomic.Int64
 	each := make([]time.Duration, 8)
@@ -66,7 +66,7 @@ func slowestAnswer(t *testing.T, p *SDK, fn func()) (slowest time.Duration, answ
 			defer askers.Done()
 			for n := i; !stop.Load(); n++ {
 				began := time.Now()
-				if _, err := p.Predict(context.Background(), fmt.Sprint("user ", n%20), question); err != nil {
+				if _, err := p.Predict(context.Background(), fmt.Sprint("user ", n%20), question, nil); err != nil {
 					t.Error(err)
 					return
 				}
@@ -87,7 +87,7 @@ func slowestAnswer(t *testing.T, p *SDK, fn func()) (slowest time.Duration, answ
 
 // slowestUnderBackup is slowestAnswer of outgrow under a Backup that ends only then. It must be of
 // the state that it began at.
-func slowestUnderBackup(t *testing.T, p *SDK) (slowest time.Duration, answers int64) {
+func slowestUnderBackup(t *testing.T, p *Folder) (slowest time.Duration, answers int64) {
 	ctx := context.Background()
 	var out bytes.Buffer
 	begun, release := make(chan struct{}), make(chan struct{})
@@ -111,10 +111,10 @@ func slowestUnderBackup(t *testing.T, p *SDK) (slowest time.Duration, answers in
 		t.Fatal(err)
 	}
 	q := open(t, dir, &Options{Device: device(), Threads: 1})
-	if _, err := q.Profile("more 0"); !errors.Is(err, ErrProfileNotFound) {
+	if _, err := q.Profile(ctx, "more 0"); !errors.Is(err, ErrProfileNotFound) {
 		t.Errorf("the backup has a profile that came after it began: %v", err)
 	}
-	if _, err := q.Predict(ctx, "user 19", question); err != nil {
+	if _, err := q.Predict(ctx, "user 19", question, nil); err != nil {
 		t.Error(err)
 	}
 	return slowest, answers

@@ -7,9 +7,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -37,7 +37,7 @@ type trial struct {
 
 // learnMasks trains all folds of all tasks of one bank and configuration together, and each task on
 // all its examples. A task that cannot be trained ends, and the others go on.
-func (p *SDK) learnMasks(ctx context.Context, tasks []*task) {
+func (p *Folder) learnMasks(ctx context.Context, tasks []*task) {
 	for some := range affordable(tasks, p.encoder.Hidden()) {
 		l := some[0].lesson
 		var texts []learner.Example
@@ -169,7 +169,7 @@ func (l *lesson) trial(f digits.Fold) *trial {
 }
 
 // train runs the trainings of tasks of one bank and configuration in joint steps.
-func (p *SDK) train(ctx context.Context, tasks []*task) {
+func (p *Folder) train(ctx context.Context, tasks []*task) {
 	left := slices.DeleteFunc(slices.Clone(tasks), func(t *task) bool { return t.result.Err != nil })
 	for len(left) > 0 {
 		var jobs []learner.Job

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/population"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -30,13 +30,13 @@ func TestTrainHeadBankMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep, err := p.trainHeadOf(ctx, featureHead, o); !errors.Is(err, ErrConflict) || !begun {
+	if rep, err := p.trainNewHead(ctx, o); !errors.Is(err, ErrConflict) || !begun {
 		t.Errorf("got %+v, %v, want ErrConflict", rep, err)
 	}
 	if j, err := p.newcomersJoint(); err != nil || j == nil {
 		t.Errorf("got %v, %v, want the axes that were installed meanwhile", j, err)
 	}
-	if rep, err := p.trainHeadOf(ctx, featureHead, o); err != nil || !rep.Installed {
+	if rep, err := p.trainNewHead(ctx, o); err != nil || !rep.Installed {
 		t.Errorf("again: got %+v, %v, want it installed", rep, err)
 	}
 }
@@ -136,7 +136,7 @@ func TestKeptTextsRejected(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h, _, err := p.sharedOf(true)
+	h, _, err := p.shared()
 	if err != nil {
 		t.Fatal(err)
 	}

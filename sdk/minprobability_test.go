@@ -29,22 +29,25 @@ func TestMinProbability(t *testing.T) {
 	none := out
 	none.Label = ""
 	for least, want := range map[float64]Prediction{0: out, top - 1e-6: out, top: out, top + 1e-6: none, 1: none} {
-		if got := mustPredict(t, p, "ann", "the disk is full", WithMinProbability(least)); !cmp.Equal(got, want) {
+		if got := mustPredict(t, p, "ann", "the disk is full", PredictOptions{MinProbability: least}); !cmp.Equal(
+			got,
+			want,
+		) {
 			t.Errorf("at least %g: got %+v, want %+v", least, got, want)
 		}
 	}
 	wantTaught(t, "taught", p, "ann", corrected.Text, "ignore")
-	if got := mustPredict(t, p, "ann", corrected.Text, WithMinProbability(1)); got.Label != "ignore" ||
+	if got := mustPredict(t, p, "ann", corrected.Text, PredictOptions{MinProbability: 1}); got.Label != "ignore" ||
 		got.Source != SourceTaught {
 		t.Errorf("taught: got %+v, want ignore all the same", got)
 	}
 	for _, bad := range []float64{-0.01, 1.01, math.NaN(), math.Inf(1)} {
-		_, err := p.Predict(ctx, "ann", "x", WithMinProbability(bad))
+		_, err := p.Predict(ctx, "ann", "x", &PredictOptions{MinProbability: bad})
 		wantError(t, fmt.Sprint("a minimum of ", bad), err, ErrConfig)
 	}
 	rows, err := p.PredictBatch(ctx,
 		[]Request{{Profile: "ann", Text: "the disk is full", MinProbability: 1},
-			{Profile: "ann", Text: "x", MinProbability: 2}, {Text: "the disk is full"}})
+			{Profile: "ann", Text: "x", MinProbability: 2}, {Base: true, Text: "the disk is full"}})
 	if err != nil || rows[0].Label != "" || rows[0].Model != out.Model || rows[2].Err != nil ||
 		rows[2].Label != rows[2].Model {
 		t.Errorf("batch: got %+v, %v", rows, err)
@@ -52,7 +55,7 @@ func TestMinProbability(t *testing.T) {
 	wantError(t, "a row of the batch", rows[1].Err, ErrConfig)
 
 	mustLearn(t, p, "nina", numbers(10), &LearnOptions{Head: NumberHead, Config: quick().Config})
-	if got, want := mustPredict(t, p, "nina", "a", WithMinProbability(1)),
+	if got, want := mustPredict(t, p, "nina", "a", PredictOptions{MinProbability: 1}),
 		mustPredict(t, p, "nina", "a"); !cmp.Equal(got, want) {
 		t.Errorf("a number: got %+v, want %+v", got, want)
 	}

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,11 +48,11 @@ func TestModelFS(t *testing.T) {
 	if err := made.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(made.dir, nil)
+	_, err := Open(context.Background(), made.dir, nil)
 	wantError(t, "without a model", err, fs.ErrNotExist)
 	open(t, made.dir, &Options{Model: tinyModel(t)})
 
-	_, err = Create(filepath.Join(t.TempDir(), "store"),
+	_, err = Create(context.Background(), filepath.Join(t.TempDir(), "store"),
 		Config{Labels: labels, Options: &Options{ModelFS: fstest.MapFS{}}})
 	wantError(t, "an empty file system", err, fs.ErrNotExist)
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -28,14 +27,14 @@ const (
 // headFromNames makes a head before there is any data: row c is s times the normalised embedding of
 // label c's name. Labels whose names are alike to the model, which it returns, would be one label
 // for ever, as a shared head is frozen: each gets a part of its own, which its bytes decide.
-func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*model.Head, [][]string, error) {
+func (p *Folder) headFromNames(ctx context.Context, labels []string) (*model.Head, [][]string, error) {
 	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
-	names := make([]learner.Example, len(labels))
+	names := make([]model.Encoding, len(labels))
 	for i, l := range labels {
-		p.tokenizer.Encode(&names[i].Text, l, "", p.maxTokens)
+		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), names, nil)
+	rows, err := p.pooled(ctx, names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,8 +53,8 @@ func (p *SDK) headFromNames(ctx context.Context, in space, labels []string) (*mo
 		}
 	}
 	h.W = rows
-	if in.width != h.Hidden {
-		h = widened(h, in.width, featureScale)
+	if p.axes != nil {
+		h = widened(h, p.width(), featureScale)
 	}
 	return h, said, h.Validate()
 }
@@ -76,7 +75,7 @@ func widened(h *model.Head, width int, scale float64) *model.Head {
 
 // narrowed is the last block's part of a head over φ: what a profile stores of rows that come from
 // names, which see no more.
-func (p *SDK) narrowed(h *model.Head) *model.Head {
+func (p *Folder) narrowed(h *model.Head) *model.Head {
 	w, d := *h, p.encoder.Hidden()
 	w.Hidden, w.W = d, make([]float32, 0, len(h.Labels)*d)
 	for c := range h.Labels {
@@ -110,12 +109,12 @@ func alikeRows(n int, at func(int) []float32) (groups [][]int) {
 // from the vocabulary: directions in which texts really differ, so that an adapter can learn to go
 // there. With directions at random, three Chinese labels of an English model were learned to 0.85
 // where English ones are learned to 1.00; with these to 1.00.
-func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
-	words := make([]learner.Example, len(group))
+func (p *Folder) tellApart(ctx context.Context, at func(int) []float32, labels []string, group []int) error {
+	words := make([]model.Encoding, len(group))
 	for i, c := range group {
-		words[i].Text = p.drawWords(labels[c])
+		words[i] = p.drawWords(labels[c])
 	}
-	rows, err := learner.Embed(ctx, p.env(nil), words, nil)
+	rows, err := p.pooled(ctx, words)
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (p *SDK) tellApart(ctx context.Context, at func(int) []float32, labels []st
 }
 
 // drawWords is a text of tokens that a label's bytes draw.
-func (p *SDK) drawWords(label string) (e model.Encoding) {
+func (p *Folder) drawWords(label string) (e model.Encoding) {
 	r := rand.New(rand.NewChaCha8(sha256.Sum256([]byte("xpeft label 1\x00" + label))))
 	p.tokenizer.Encode(&e, "", "", p.maxTokens)
 	first, last := e.IDs[0], e.IDs[len(e.IDs)-1]

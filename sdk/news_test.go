@@ -72,14 +72,14 @@ func labelsOf(es []Example) (own []string) {
 // long says whether the tests over the news take all that they are meant for: XPEFT_LONG=1.
 func long() bool { return os.Getenv("XPEFT_LONG") != "" }
 
-func newsStore(t *testing.T, labels []string) *SDK {
+func newsStore(t *testing.T, labels []string) *Folder {
 	t.Helper()
 	return create(t, Config{Model: golden.Model(t), Labels: labels, Masks: true, MaxTokens: 64,
 		Bank: RandomBank{N: 150, Seed: 42, Blocks: 1}, Options: &Options{}})
 }
 
 // served is the accuracy of what a profile is served.
-func served(t *testing.T, p *SDK, id string, test []Example) float64 {
+func served(t *testing.T, p *Folder, id string, test []Example) float64 {
 	t.Helper()
 	reqs := make([]Request, len(test))
 	for i, e := range test {

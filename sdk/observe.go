@@ -19,7 +19,7 @@ import (
 // head with the label prior of what was observed. Profiles that are due learn in the background, up
 // to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned hears of
 // each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
-func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
+func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return err
@@ -27,10 +27,10 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 	defer leave()
 	err = p.options.Limits.checkID(id)
 	if err == nil {
-		err = p.checkExamples([]Example{e})
+		err = p.checkExamples(id, []Example{e})
 	}
 	if err != nil {
-		return err
+		return ofProfile(id, err)
 	}
 	for range 3 { // a Forget or another first Observe may come between
 		err = p.observe(ctx, id, records([]Example{e})[0])
@@ -38,10 +38,10 @@ func (p *SDK) Observe(ctx context.Context, id string, e Example) error {
 			break
 		}
 	}
-	return err
+	return ofProfile(id, err)
 }
 
-func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
+func (p *Folder) observe(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if errors.Is(err, ErrProfileNotFound) {
 		return p.observeFirst(ctx, id, e)
@@ -50,7 +50,7 @@ func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
 		return err
 	}
 	if err := fits(e, snap.head); err != nil {
-		return err
+		return ofExample(id, 0, e.Label, err)
 	}
 	if !learned(snap.record) {
 		// a Learn of the profile that is under way will set its prior, and must find its revision
@@ -68,7 +68,7 @@ func (p *SDK) observe(ctx context.Context, id string, e store.Example) error {
 
 // observeMore counts the labels of a profile that has learned nothing yet anew, so that its prior
 // knows of every example.
-func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error {
+func (p *Folder) observeMore(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (p *SDK) observeMore(ctx context.Context, id string, e store.Example) error
 }
 
 // observeFirst makes a profile that has learned nothing yet: a prior of the one label.
-func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) error {
+func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) error {
 	rec, err := p.untrained(id)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) erro
 		return err
 	}
 	if err := fits(e, snap.head); err != nil {
-		return err
+		return ofExample(id, 0, e.Label, err)
 	}
 	rec.Prior = countLabels([]store.Example{e}, snap.head)
 	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: []store.Example{e}})
@@ -112,12 +112,12 @@ func (p *SDK) observeFirst(ctx context.Context, id string, e store.Example) erro
 
 // untrained is the record of a profile that has learned nothing: no digits, or the mask of equal
 // logits. LN_b, where the bank has one, is off in it, so that it is served as the base is.
-func (p *SDK) untrained(id string) (*store.Profile, error) {
+func (p *Folder) untrained(id string) (*store.Profile, error) {
 	digits, err := p.newcomersDigits()
 	if err != nil {
 		return nil, err
 	}
-	_, head, err := p.sharedOf(digits)
+	_, head, err := p.shared()
 	if err != nil || digits {
 		return &store.Profile{ID: id, Head: head}, err
 	}
@@ -138,7 +138,7 @@ func (p *SDK) untrained(id string) (*store.Profile, error) {
 // Drain waits until no profile is due, none learns and no bank is trained in the background, or
 // until ctx is done. What is left waits for more: fewer examples than Observe says, or those of a
 // profile whose learning failed.
-func (p *SDK) Drain(ctx context.Context) error {
+func (p *Folder) Drain(ctx context.Context) error {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (p *SDK) Drain(ctx context.Context) error {
 }
 
 // relearn teaches profiles what they have stored.
-func (p *SDK) relearn(ctx context.Context, ids []string) []LearnResult {
+func (p *Folder) relearn(ctx context.Context, ids []string) []LearnResult {
 	out, tasks := make([]LearnResult, len(ids)), make([]*task, len(ids))
 	for i, id := range ids {
 		tasks[i] = &task{LearnRequest: LearnRequest{Profile: id}, result: &out[i]}

@@ -39,7 +39,7 @@ func (w *watched) count(id string) (n int) {
 	return n
 }
 
-func observing(t *testing.T) (*SDK, *watched) {
+func observing(t *testing.T) (*Folder, *watched) {
 	t.Helper()
 	w := &watched{}
 	c := small(t)
@@ -47,7 +47,7 @@ func observing(t *testing.T) (*SDK, *watched) {
 	return create(t, c), w
 }
 
-func mustObserve(t testing.TB, p *SDK, id string, es ...Example) {
+func mustObserve(t testing.TB, p *Folder, id string, es ...Example) {
 	t.Helper()
 	for _, e := range es {
 		if err := p.Observe(context.Background(), id, e); err != nil {
@@ -56,7 +56,7 @@ func mustObserve(t testing.TB, p *SDK, id string, es ...Example) {
 	}
 }
 
-func drain(t *testing.T, p *SDK) {
+func drain(t *testing.T, p *Folder) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -71,7 +71,7 @@ func TestObserveFirst(t *testing.T) {
 	es := examples(60, 0)
 	mustObserve(t, p, "ann", es[0])
 	out := mustPredict(t, p, "ann", "server down")
-	base, err := p.Predict(context.Background(), "nobody", "server down", WithFallback(FallbackBase))
+	base, err := p.Predict(context.Background(), "nobody", "server down", &PredictOptions{Fallback: FallbackBase})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestObserveLearns(t *testing.T) {
 	es := examples(60, 0)
 	mustObserve(t, p, "ann", es[:leastObserved]...)
 	drain(t, p)
-	info, err := p.Profile("ann")
+	info, err := p.Profile(context.Background(), "ann")
 	if err != nil || w.count("ann") != 1 || info.Revision != leastObserved+1 || info.Examples != leastObserved {
 		t.Fatalf("got %+v after %d learnings (%v), want revision %d of %d examples", info, w.count("ann"), err,
 			leastObserved+1, leastObserved)
@@ -208,7 +208,7 @@ func TestObserveManyDue(t *testing.T) {
 			t.Errorf("%s: learned %d times, want once", id, n)
 		}
 	}
-	if st, err := p.Stats(); err != nil || st.Learns != int64(mostDue+3) {
+	if st, err := p.Stats(context.Background()); err != nil || st.Learns != int64(mostDue+3) {
 		t.Errorf("got %d learns (%v), want %d", st.Learns, err, mostDue+3)
 	}
 }
@@ -230,7 +230,7 @@ func TestObserveRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, err, tt.want)
 		}
 	}
-	if _, err := p.Profile("ann"); !errors.Is(err, ErrProfileNotFound) {
+	if _, err := p.Profile(ctx, "ann"); !errors.Is(err, ErrProfileNotFound) {
 		t.Errorf("a refused example made a profile: %v", err)
 	}
 	done, cancel := context.WithCancel(ctx)
@@ -246,7 +246,7 @@ func TestObserveSurvives(t *testing.T) {
 	w := &watched{}
 	c := small(t)
 	dir := t.TempDir() + "/store"
-	p, err := Create(dir, c)
+	p, err := Create(context.Background(), dir, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestObserveSurvives(t *testing.T) {
 	if err := p.Observe(context.Background(), "ann", es[9]); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: got %v", err)
 	}
-	p, err = Open(dir, &Options{OnLearned: w.heard})
+	p, err = Open(context.Background(), dir, &Options{OnLearned: w.heard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestObserveTogether(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if _, err := p.Predict(ctx, id, e.Text, WithFallback(FallbackBase)); err != nil &&
+				if _, err := p.Predict(ctx, id, e.Text, &PredictOptions{Fallback: FallbackBase}); err != nil &&
 					!errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
@@ -308,13 +308,13 @@ func TestObserveTogether(t *testing.T) {
 func TestRollback(t *testing.T) {
 	p := create(t, small(t))
 	ctx := context.Background()
-	if _, err := p.Rollback(ctx, "ann", 0); !errors.Is(err, ErrProfileNotFound) {
+	if _, err := p.Rollback(ctx, "ann", nil); !errors.Is(err, ErrProfileNotFound) {
 		t.Errorf("no profile: got %v", err)
 	}
 	force := own(10)
 	force.Force = true
 	mustLearn(t, p, "ann", examples(30, 0), force)
-	if _, err := p.Rollback(ctx, "ann", 0); !errors.Is(err, ErrRevisionNotFound) {
+	if _, err := p.Rollback(ctx, "ann", nil); !errors.Is(err, ErrRevisionNotFound) {
 		t.Errorf("nothing earlier: got %v", err)
 	}
 	first := mustPredict(t, p, "ann", "server down")
@@ -323,10 +323,10 @@ func TestRollback(t *testing.T) {
 	if fmt.Sprint(first.Probabilities) == fmt.Sprint(second.Probabilities) {
 		t.Fatal("both revisions answer alike: the test could not fail")
 	}
-	if _, err := p.Rollback(ctx, "ann", 77); !errors.Is(err, ErrRevisionNotFound) {
+	if _, err := p.Rollback(ctx, "ann", &RollbackOptions{Revision: 77}); !errors.Is(err, ErrRevisionNotFound) {
 		t.Errorf("revision 77: got %v", err)
 	}
-	now, err := p.Rollback(ctx, "ann", 1)
+	now, err := p.Rollback(ctx, "ann", &RollbackOptions{Revision: 1})
 	if err != nil || now != 3 {
 		t.Fatalf("got revision %d (%v), want 3", now, err)
 	}
@@ -338,11 +338,11 @@ func TestRollback(t *testing.T) {
 	if state, err := p.store.State("ann"); err != nil || state != nil {
 		t.Errorf("the state of other masks is still there (%v)", err)
 	}
-	history, err := p.History("ann")
+	history, err := p.History(ctx, "ann")
 	if err != nil || len(history) != 2 || history[0].Revision != 2 || history[1].Revision != 1 {
 		t.Errorf("got history %+v (%v)", history, err)
 	}
-	if _, err := p.Rollback(ctx, "ann", 0); err != nil { // the one before: revision 2
+	if _, err := p.Rollback(ctx, "ann", nil); err != nil { // the one before: revision 2
 		t.Fatal(err)
 	}
 	if again := mustPredict(t, p, "ann",

@@ -47,7 +47,7 @@ func (o *observer) due(w store.Waiting) bool {
 }
 
 // note queues a profile if it is due.
-func (o *observer) note(p *SDK, id string) error {
+func (o *observer) note(p *Folder, id string) error {
 	w, err := p.waiting(id)
 	if errors.Is(err, ErrProfileNotFound) { // forgotten meanwhile
 		return nil
@@ -59,7 +59,7 @@ func (o *observer) note(p *SDK, id string) error {
 }
 
 // waiting is what waits of a profile.
-func (p *SDK) waiting(id string) (store.Waiting, error) {
+func (p *Folder) waiting(id string) (store.Waiting, error) {
 	person, err := p.store.Person(id)
 	if err != nil {
 		return store.Waiting{}, err
@@ -73,7 +73,7 @@ func (p *SDK) waiting(id string) (store.Waiting, error) {
 
 // add queues profiles that are due, and begins the background goroutine, which first looks for
 // those that were due at Open.
-func (o *observer) add(p *SDK, ids ...string) {
+func (o *observer) add(p *Folder, ids ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
@@ -91,7 +91,7 @@ func (o *observer) add(p *SDK, ids ...string) {
 }
 
 // begin wakes the background goroutine, or makes it. The caller holds mu.
-func (o *observer) begin(p *SDK) {
+func (o *observer) begin(p *Folder) {
 	if o.ended == nil {
 		ctx, stop := context.WithCancel(context.Background())
 		o.stop, o.ended = stop, make(chan struct{})
@@ -105,7 +105,7 @@ func (o *observer) begin(p *SDK) {
 }
 
 // idle is closed once nothing is due and nothing learns.
-func (o *observer) idle(p *SDK) <-chan struct{} {
+func (o *observer) idle(p *Folder) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over || o.found && !o.after && len(o.queue) == 0 && len(o.busy) == 0 {
@@ -121,7 +121,7 @@ func (o *observer) idle(p *SDK) <-chan struct{} {
 }
 
 // work learns the profiles that are due together, those that became due first before others.
-func (o *observer) work(ctx context.Context, p *SDK) {
+func (o *observer) work(ctx context.Context, p *Folder) {
 	defer close(o.ended)
 	for {
 		if !o.looked() {
@@ -159,7 +159,7 @@ func (o *observer) looked() bool {
 }
 
 // find queues what was due when the folder was opened, or came with an import.
-func (o *observer) find(ctx context.Context, p *SDK) {
+func (o *observer) find(ctx context.Context, p *Folder) {
 	o.mu.Lock()
 	o.found = true // what comes from now on is looked for again
 	o.after = true
@@ -200,7 +200,7 @@ func (o *observer) next() []string {
 // done queues again those to whom so much came while they learned that they are due, and those
 // whose revision was replaced meanwhile. One that failed otherwise has its turn when something new
 // comes: it would fail again.
-func (o *observer) done(p *SDK, ids []string, results []LearnResult) {
+func (o *observer) done(p *Folder, ids []string, results []LearnResult) {
 	o.settle(true)
 	defer o.settle(false)
 	for i, id := range ids {
@@ -221,7 +221,7 @@ func (o *observer) settle(after bool) {
 
 // start begins to look for what is due: at Open, and after an import. A folder that is new has
 // nothing.
-func (o *observer) start(p *SDK, fresh bool) {
+func (o *observer) start(p *Folder, fresh bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.found = fresh; !fresh && !o.over {

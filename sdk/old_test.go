@@ -44,7 +44,7 @@ func oldFolder(t *testing.T) (dir, model string) {
 // what that version had lost is learned.
 func TestOldFolder(t *testing.T) {
 	dir, model := oldFolder(t)
-	answers := func(p *SDK) {
+	answers := func(p *Folder) {
 		t.Helper()
 		for text, want := range map[string]Probability{"the disk is down for everyone": {"urgent", 0.9531064},
 			"half price on a poster of the disk": {"ignore", 0.9764886}} {
@@ -80,7 +80,7 @@ func TestOldFolder(t *testing.T) {
 	mustObserve(t, p, "eve", Example{Text: "the archive is down for everyone", Label: "urgent"})
 	drain(t, p)
 	for id, want := range map[string]int{"dana": 4, "eve": 0} {
-		if info, err := p.Profile(id); err != nil || info.Waiting != want {
+		if info, err := p.Profile(context.Background(), id); err != nil || info.Waiting != want {
 			t.Errorf("%s: got %d that wait (%v), want %d", id, info.Waiting, err, want)
 		}
 	}
@@ -110,7 +110,7 @@ func TestOldBundle(t *testing.T) {
 	}
 	for _, o := range []ImportOptions{{Prefix: "new/"},
 		{Policy: Rename, Rename: func(string) string { return "somebody else" }}} {
-		if _, err := p.ImportWith(context.Background(), bytes.NewReader(bundle), o); err != nil {
+		if _, err := p.Import(context.Background(), bytes.NewReader(bundle), &o); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,14 +33,20 @@ const (
 )
 
 // Open opens a folder that Create made. The model's folder and digests are in the store:
-// ErrModelMismatch if that holds another model now, ErrLocked if another process has the folder
+// ErrMismatch if that holds another model now, ErrLocked if another process has the folder
 // open for writing, fs.ErrNotExist if there is no store, or no model where it was: Options.Model
-// says where it is now.
-func Open(dir string, o *Options) (*SDK, error) {
+// says where it is now. With ctx done it ends before its next step.
+func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	began := time.Now()
 	opts, err := o.withDefaults()
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, err
+	}
+	if until, ok := ctx.Deadline(); ok {
+		opts.Timeout = min(opts.Timeout, max(1, time.Until(until)))
 	}
 	st, err := store.Open(folder.DB(dir), opts.store())
 	if err != nil {
@@ -48,7 +54,7 @@ func Open(dir string, o *Options) (*SDK, error) {
 	}
 	meta := st.Meta()
 	at := orDefault(opts.Model, meta.Model)
-	m, err := openModel(opts.model(at), opts)
+	m, err := openModel(ctx, opts.model(at), opts)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
@@ -64,16 +70,16 @@ func Open(dir string, o *Options) (*SDK, error) {
 	if opts.ReadOnly {
 		err = opts.texts.Read(st)
 	} else {
-		err = p.foldCase(context.Background())
+		err = p.foldCase(ctx)
 	}
 	if err == nil {
 		err = p.loadAxes()
 	}
 	if err == nil && p.axes == nil && !opts.ReadOnly {
-		err = p.upgrade(context.Background())
+		err = p.upgrade(ctx)
 	}
 	if err == nil && !opts.ReadOnly {
-		err = p.removeLeftTexts(context.Background())
+		err = p.removeLeftTexts(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -88,7 +94,7 @@ func Open(dir string, o *Options) (*SDK, error) {
 
 // foldCase settles which texts are one, and writes it down for who opens the folder without the
 // model.
-func (p *SDK) foldCase(ctx context.Context) error {
+func (p *Folder) foldCase(ctx context.Context) error {
 	key, value := p.options.texts.Fold(p.tokenizer.FoldsCase())
 	if old, err := p.store.GetMeta(key); err == nil && bytes.Equal(old, value) {
 		return nil
@@ -96,9 +102,9 @@ func (p *SDK) foldCase(ctx context.Context) error {
 	return p.store.PutMeta(ctx, key, value)
 }
 
-func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *SDK {
+func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *Folder {
 	o = o.on(m.engine.Device())
-	p := &SDK{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer,
+	p := &Folder{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer,
 		maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery},
 		kept: keptFeatures{room: o.CacheBytes / keptShare}}
@@ -141,7 +147,10 @@ func (s source) checkpoint() (*model.Checkpoint, error) {
 
 // openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a
 // core each.
-func openModel(from source, o Options) (m opened, err error) {
+func openModel(ctx context.Context, from source, o Options) (m opened, err error) {
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
 	if from == (source{}) {
 		return m, fmt.Errorf("no folder, as the store was made with Options.ModelFS: %w", fs.ErrNotExist)
 	}
@@ -160,6 +169,9 @@ func openModel(from source, o Options) (m opened, err error) {
 	if err = tokenizerErr; err == nil {
 		err = m.checkpoint.CheckTokenizer(m.tokenizer)
 	}
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return m, errors.Join(err, m.close())
 	}
@@ -176,6 +188,9 @@ func openEncoder(from source, o Options) (m opened, err error) {
 		return m, errors.Join(err, c.Close())
 	}
 	if err := enc.UseKernel(o.Kernel); err != nil {
+		return m, errors.Join(err, enc.Close())
+	}
+	if err := enc.UsePrecision(o.Precision); err != nil {
 		return m, errors.Join(err, enc.Close())
 	}
 	e, err := openEngine(enc, o)
@@ -225,7 +240,7 @@ func describe(c *model.Checkpoint) string {
 func (m opened) same(st *store.Store, verify bool) error {
 	meta := st.Meta()
 	if got := m.tokenizer.Digest(meta.MaxTokens); got != meta.Tokenizer {
-		return fmt.Errorf("%w: %w", ErrModelMismatch,
+		return fmt.Errorf("another model than the folder's: %w",
 			&MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}
 	weights, err := st.GetMeta(metaWeights)
@@ -233,10 +248,10 @@ func (m opened) same(st *store.Store, verify bool) error {
 		return corrupt("checksums of the weights", err)
 	}
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
-		return fmt.Errorf("%w: %w: %w", ErrModelMismatch, m.mismatch(meta), err)
+		return fmt.Errorf("another model than the folder's: %w: %w", m.mismatch(meta), err)
 	}
 	if verify && m.checkpoint.Digest() != meta.Encoder {
-		return fmt.Errorf("%w: %w", ErrModelMismatch, m.mismatch(meta))
+		return fmt.Errorf("another model than the folder's: %w", m.mismatch(meta))
 	}
 	return nil
 }

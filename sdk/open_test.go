@@ -56,23 +56,23 @@ func TestOpenAnotherModel(t *testing.T) {
 	}{
 		{"moved", "", nil, nil, ""},
 		{"one bit of a weight", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
-			ErrModelMismatch, "encoder"},
-		{"another vocabulary", "vocab.txt", replace("discount", "rebate"), ErrModelMismatch, "tokenizer"},
+			ErrMismatch, "encoder"},
+		{"another vocabulary", "vocab.txt", replace("discount", "rebate"), ErrMismatch, "tokenizer"},
 		{"other heads", "config.json", replace(`"num_attention_heads":2`, `"num_attention_heads":4`),
-			ErrModelMismatch, "encoder"},
+			ErrMismatch, "encoder"},
 		{"another epsilon", "config.json", replace(`"model_type"`, `"layer_norm_eps":1e-6,"model_type"`),
-			ErrModelMismatch, "encoder"},
+			ErrMismatch, "encoder"},
 		{"another activation", "config.json", replace(`"model_type"`, `"hidden_act":"relu","model_type"`),
-			ErrModelMismatch, "encoder"},
+			ErrMismatch, "encoder"},
 		{"another pooling", "1_Pooling/config.json", replace("pooling_mode_mean_tokens", "pooling_mode_cls_token"),
-			ErrModelMismatch, "encoder"},
+			ErrMismatch, "encoder"},
 		{"what does not matter", "config.json", replace(`"model_type"`, `"architectures":["BertModel"],"model_type"`),
 			nil, ""},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			o := &Options{Model: copyModel(t, m.file, m.change), Threads: 1}
 			for _, o.Verify = range []bool{false, true} {
-				p, err := Open(p.dir, o)
+				p, err := Open(context.Background(), p.dir, o)
 				if m.want == nil && err == nil {
 					if d := cmp.Diff(want, mustPredict(t, p, "alice", "server down")); d != "" {
 						t.Errorf("(-want +got):\n%s", d)
@@ -93,7 +93,7 @@ func TestOpenAnotherModel(t *testing.T) {
 	if err := os.RemoveAll(c.Model); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(p.dir, nil)
+	_, err := Open(context.Background(), p.dir, nil)
 	if wantError(t, "without its model", err, fs.ErrNotExist); err != nil && !strings.Contains(err.Error(), c.Model) {
 		t.Errorf("got %v, want it to name %s", err, c.Model)
 	}
@@ -105,20 +105,20 @@ func TestReadOnly(t *testing.T) {
 	mustLearn(t, p, "alice", examples(12, 0), quick())
 	want := mustPredict(t, p, "alice", "server down")
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle); err != nil {
+	if _, err := p.Export(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	soon := &Options{Timeout: 50 * time.Millisecond, Threads: 1}
-	_, err := Open(p.dir, soon)
+	_, err := Open(ctx, p.dir, soon)
 	wantError(t, "a second Open", err, ErrLocked)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	o := &Options{ReadOnly: true, Threads: 1}
 	a, b := open(t, p.dir, o), open(t, p.dir, o)
-	_, err = Open(p.dir, soon)
+	_, err = Open(ctx, p.dir, soon)
 	wantError(t, "Open beside readers", err, ErrLocked)
-	for _, r := range []*SDK{a, b} {
+	for _, r := range []*Folder{a, b} {
 		if d := cmp.Diff(want, mustPredict(t, r, "alice", "server down")); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
@@ -126,15 +126,15 @@ func TestReadOnly(t *testing.T) {
 		o.Progress = func(step, steps int, loss float32) { t.Error("a Learn trains that cannot be stored") }
 		_, err := r.Learn(ctx, "alice", examples(12, 0), o)
 		wantError(t, "Learn", err, ErrReadOnly)
-		_, err = r.Import(ctx, bytes.NewReader(bundle.Bytes()), Overwrite)
+		_, err = r.Import(ctx, bytes.NewReader(bundle.Bytes()), &ImportOptions{Policy: Overwrite})
 		wantError(t, "Import", err, ErrReadOnly)
 		wantError(t, "Forget", r.Forget(ctx, "alice"), ErrReadOnly)
 		_, err = r.TrainHead(ctx, nil)
 		wantError(t, "TrainHead", err, ErrReadOnly)
-		if n, err := r.Export(ctx, new(bytes.Buffer)); n != 1 || err != nil {
+		if n, err := r.Export(ctx, new(bytes.Buffer), nil); n != 1 || err != nil {
 			t.Errorf("export: got %d profiles and %v, want 1", n, err)
 		}
-		if _, err := r.Stats(); err != nil {
+		if _, err := r.Stats(ctx); err != nil {
 			t.Error(err)
 		}
 	}
@@ -184,13 +184,13 @@ func TestDamagedFolder(t *testing.T) {
 			if err := d.damage(); err != nil {
 				t.Fatal(err)
 			}
-			p, err := Open(p.dir, &Options{Threads: 1})
+			p, err := Open(ctx, p.dir, &Options{Threads: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer p.Close()
 			out, err := p.PredictBatch(ctx,
-				[]Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Text: "server"}})
+				[]Request{{Profile: "alice", Text: "server", Fallback: FallbackBase}, {Base: true, Text: "server"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +198,7 @@ func TestDamagedFolder(t *testing.T) {
 			if out[1].Err != nil || out[1].Label == "" {
 				t.Errorf("got %+v for the base's row, want an answer", out[1])
 			}
-			rep, err := p.Check(ctx, true)
+			rep, err := p.Check(ctx, &CheckOptions{Deep: true})
 			wantError(t, "Check", err, ErrCorrupt)
 			if len(rep.Problems) == 0 {
 				t.Error("got no problems, want the bank's")

@@ -97,6 +97,12 @@ type Options struct {
 	// Backup when it grows; default 4 GiB, or 4 times the file if that is more
 	Reserve int64
 
+	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers
+	// are as good; int8, which is faster and changes some; or auto, which is int16. Where the
+	// kernel has float32 only, that serves, and Stats says so. Learning is always in float32.
+	// Default float32.
+	Precision string
+
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of
 	// profiles, each under a key of its own that Forget destroys; Open then needs it too, and
 	// without it, or with another, is ErrKey. Keep it outside of the folder. Default: nothing is
@@ -278,6 +284,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if !model.KnownKernel(c.Kernel) {
 		faults = append(faults, fmt.Sprintf("Kernel %q is none of avx512, avx2, portable", c.Kernel))
+	}
+	if err := model.CheckPrecision(c.Precision); err != nil {
+		faults = append(faults, fmt.Sprint("Precision: ", err))
 	}
 	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
 	if slices.Contains(c.Private, "") {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -37,7 +37,7 @@ func plainMask(t testing.TB, n, adapter int) *bitmask.Mask {
 }
 
 // putMask stores a profile that is nothing but its masks.
-func putMask(t testing.TB, p *SDK, id string, bankRef uint32, m *bitmask.Mask) {
+func putMask(t testing.TB, p *Folder, id string, bankRef uint32, m *bitmask.Mask) {
 	t.Helper()
 	_, ref, err := p.shared()
 	if err != nil {
@@ -51,7 +51,7 @@ func putMask(t testing.TB, p *SDK, id string, bankRef uint32, m *bitmask.Mask) {
 
 // expect computes a profile's answer from its record, with nothing of what Predict uses between the
 // store and the encoder.
-func expect(t testing.TB, p *SDK, id, text string) Prediction {
+func expect(t testing.TB, p *Folder, id, text string) Prediction {
 	t.Helper()
 	ctx := context.Background()
 	rec, err := p.store.Get(id)
@@ -72,7 +72,7 @@ func expect(t testing.TB, p *SDK, id, text string) Prediction {
 	z := snap.head.Logits(nil, x)
 	out := Prediction{Profile: id, Source: SourceProfile, Revision: rec.Revision}
 	if snap.head.Regression() {
-		out.Value = float64(z[0])
+		out.Value = Number(float64(z[0]))
 		return out
 	}
 	bias, err := decodeBias(rec.Bias, snap.head)
@@ -244,7 +244,7 @@ func TestScoresOfReport(t *testing.T) {
 		t.Errorf("got losses of %g and %g when it learned the same, want %g twice", again.Before.Loss,
 			again.After.Loss, rep.After.Loss)
 	}
-	if _, err := p.Rollback(ctx, "alice", 0); err != nil { // the answers are gone, and their training runs again
+	if _, err := p.Rollback(ctx, "alice", nil); err != nil { // the answers are gone, and their training runs again
 		t.Fatal(err)
 	}
 	if again = mustLearn(t, p, "alice", es, forced()); again.Before.N != 40 ||

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -27,7 +27,7 @@ type PendingLabel struct {
 // PendingLabels lists them, those of the most people first. None joins the shared head by itself:
 // TrainHead takes those that it is told to (TrainHeadOptions.AddLabels). Private profiles are left
 // out. Cost: a look at each profile's record.
-func (p *SDK) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
+func (p *Folder) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (p *SDK) PendingLabels(ctx context.Context) ([]PendingLabel, error) {
 }
 
 // withLabels is a head with more labels, which start from their names as in ownHead.
-func (p *SDK) withLabels(ctx context.Context, h *model.Head, more []string) (*model.Head, error) {
+func (p *Folder) withLabels(ctx context.Context, h *model.Head, more []string) (*model.Head, error) {
 	labels := slices.Clone(h.Labels)
 	for _, l := range cleanLabels(more) {
 		if _, ok := h.Label(l); !ok {
@@ -100,7 +100,12 @@ func (p *SDK) withLabels(ctx context.Context, h *model.Head, more []string) (*mo
 
 // scoreOlder scores a head on held-out examples of one with more labels, of which it gets those
 // wrong whose label it does not have.
-func (p *SDK) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
+func (p *Folder) scoreOlder(
+	ctx context.Context,
+	h *model.Head,
+	texts *jointBank,
+	held []learner.Example,
+) (Score, error) {
 	var known []learner.Example
 	for _, e := range held {
 		if e.Class < h.Outputs() {

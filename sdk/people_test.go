@@ -91,7 +91,7 @@ func TestPeople(t *testing.T) {
 				}
 			}
 			rep := mustTrainBank(t, p)
-			t.Logf("%d people, took %v", half, rep.Took)
+			t.Logf("%d people, took %.1f s", half, rep.Seconds)
 			for _, n := range []int{3, 28} {
 				coded, prior := 0.0, 0.0
 				for u, es := range people[half:] {

@@ -1,12 +1,10 @@
 package sdk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/xpeft/xpeft/store"
 )
@@ -19,30 +17,19 @@ const confirmedWeight = 0.5
 // down. Training then lowers that label's probability p by the loss −log(1 − p); the label prior
 // does not count it, and nothing is measured on it. A text may have several labels rejected;
 // whatever label it gets takes the place of all of them.
-func (p *SDK) Rejected(ctx context.Context, id, text, label string) error {
+func (p *Folder) Rejected(ctx context.Context, id, text, label string) error {
 	return p.Observe(ctx, id, Example{Text: text, Label: label, Rejected: true})
 }
 
 // Confirmed stores, like Observe, that a text was answered rightly: a thumb up. It counts half as
 // much in training as a correction.
-func (p *SDK) Confirmed(ctx context.Context, id, text, label string) error {
+func (p *Folder) Confirmed(ctx context.Context, id, text, label string) error {
 	return p.Observe(ctx, id, Example{Text: text, Label: label, Weight: confirmedWeight})
-}
-
-// StoredExample is an example as it is kept.
-type StoredExample struct {
-	Example
-	Time time.Time
-	// Learned says that a training has seen it.
-	Learned bool
-	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles
-	// learn from all.
-	HeldOut bool
 }
 
 // Examples lists what is stored of what a profile was told, oldest first. It reads all of it at
 // once.
-func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, error] {
+func (p *Folder) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, error] {
 	return func(yield func(StoredExample, error) bool) {
 		all, err := p.examples(ctx, id)
 		if err != nil {
@@ -50,28 +37,42 @@ func (p *SDK) Examples(ctx context.Context, id string) iter.Seq2[StoredExample, 
 			return
 		}
 		for _, e := range all {
-			if !yield(StoredExample{given(e), e.Time, e.Known, e.HeldOut()}, nil) {
+			if !yield(e, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (p *SDK) examples(ctx context.Context, id string) ([]store.Example, error) {
+func (p *Folder) examples(ctx context.Context, id string) ([]StoredExample, error) {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return p.store.Examples(id)
+	return ReadExamples(p.store, id)
+}
+
+// ReadExamples is Folder.Examples for a program that opens a folder's store alone, without its
+// model.
+func ReadExamples(st *store.Store, id string) ([]StoredExample, error) {
+	all, err := st.Examples(id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]StoredExample, len(all))
+	for i, e := range all {
+		out[i] = stored(e)
+	}
+	return out, nil
 }
 
 // enterToRead is enter for a call that reads one profile.
-func (p *SDK) enterToRead(ctx context.Context, id string) (leave func(), err error) {
-	if leave, err = p.lifetime.enter(); err != nil {
+func (p *Folder) enterToRead(ctx context.Context, id string) (leave func(), err error) {
+	if leave, err = p.enter(ctx); err != nil {
 		return nil, err
 	}
-	if err = cmp.Or(p.options.Limits.checkID(id), ctx.Err()); err != nil {
+	if err = p.options.Limits.checkID(id); err != nil {
 		leave()
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (p *SDK) enterToRead(ctx context.Context, id string) (leave func(), err err
 // ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and
 // returns their number. Without it they are read by nothing any more, and are erased when their
 // profile is next written to. Cost: a look at each profile's examples.
-func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
+func (p *Folder) ExpireExamples(ctx context.Context) (int, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return 0, err
@@ -99,7 +100,7 @@ func (p *SDK) ExpireExamples(ctx context.Context) (int, error) {
 // and PendingLabels. It learns and answers as before, from what is its own. What a head or bank
 // learned of it before stays in it. Options.Private does the same for whole prefixes. It holds
 // until it is changed, whatever Rollback and Import do.
-func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
+func (p *Folder) SetPrivate(ctx context.Context, id string, private bool) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (p *SDK) SetPrivate(ctx context.Context, id string, private bool) error {
 }
 
 // private says whether a profile is kept out of what is made of many.
-func (p *SDK) private(id string) (bool, error) {
+func (p *Folder) private(id string) (bool, error) {
 	for _, prefix := range p.options.Private {
 		if strings.HasPrefix(id, prefix) {
 			return true, nil

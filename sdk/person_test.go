@@ -99,14 +99,14 @@ func TestForgetExample(t *testing.T) {
 			force.Force = true
 			mustLearn(t, p, "ann", es, force)
 			mustLearn(t, p, "ann", append(es, secret), force)
-			wantError(t, "a text that is not there", p.ForgetExample(ctx, "ann", "nothing"), ErrExampleNotFound)
-			wantError(t, "nobody", p.ForgetExample(ctx, "bob", "nothing"), ErrProfileNotFound)
+			wantError(t, "a text that is not there", p.ForgetExample(ctx, "ann", "nothing", nil), ErrExampleNotFound)
+			wantError(t, "nobody", p.ForgetExample(ctx, "bob", "nothing", nil), ErrProfileNotFound)
 			old, err := p.store.Get("ann")
 			if err != nil {
 				t.Fatal(err)
 			}
 			slot := keySlot(t, p, old.Number)
-			if err := p.ForgetExample(ctx, "ann", "  MY diagnosis\tis gout"); err != nil {
+			if err := p.ForgetExample(ctx, "ann", "  MY diagnosis\tis gout", nil); err != nil {
 				t.Fatal(err)
 			}
 			drain(t, p)
@@ -115,7 +115,7 @@ func TestForgetExample(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored, serr := p.stored("ann")
-			history, herr := p.History("ann")
+			history, herr := p.History(ctx, "ann")
 			if serr != nil || herr != nil || w.count("ann") != 1 || rec.Examples != 20 || len(stored) != 20 ||
 				len(history) != 0 {
 				t.Errorf("got %d stored, %d learned from, %d earlier revisions, %d learnings (%v, %v), want 20, "+
@@ -132,7 +132,7 @@ func TestForgetExample(t *testing.T) {
 				t.Errorf("got %+v, %v, want nothing due", person, err)
 			}
 			for _, e := range stored { // to the last one
-				if err := p.ForgetExample(ctx, "ann", e.Text); err != nil {
+				if err := p.ForgetExample(ctx, "ann", e.Text, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -152,7 +152,7 @@ func TestForgetExample(t *testing.T) {
 }
 
 // keySlot is the bytes that hold a profile's key, if there are keys.
-func keySlot(t *testing.T, p *SDK, number uint32) []byte {
+func keySlot(t *testing.T, p *Folder, number uint32) []byte {
 	t.Helper()
 	keys, err := os.ReadFile(store.KeysPath(filepath.Join(p.dir, "xpeft.db")))
 	if err != nil {
@@ -182,8 +182,9 @@ func TestDueAtOpen(t *testing.T) {
 	p = open(t, dir, &Options{OnLearned: w.heard, Threads: 1})
 	drain(t, p)
 	for id, want := range map[string]int{"ann": leastObserved, "bob": leastObserved, "few": 0} {
-		if info, err := p.Profile(id); err != nil || info.Examples != want || info.Waiting != leastObserved-1-want &&
-			want == 0 {
+		if info, err := p.Profile(context.Background(), id); err != nil || info.Examples != want ||
+			info.Waiting != leastObserved-1-want &&
+				want == 0 {
 			t.Errorf("%s: got %d learned, %d that wait (%v), want %d", id, info.Examples, info.Waiting, err, want)
 		}
 	}
@@ -198,15 +199,15 @@ func TestDueAtImport(t *testing.T) {
 	to, w := observing(t)
 	mustLearn(t, from, "ann", examples(30, 0), forced())
 	mustObserve(t, from, "ann", examples(42, 0)[30:]...)
-	if _, err := from.ExportWith(ctx, &bundle, ExportOptions{Examples: true, State: true}); err != nil {
+	if _, err := from.Export(ctx, &bundle, &ExportOptions{Examples: true, State: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := to.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, to)
-	for p, want := range map[*SDK]int{from: 12, to: 0} {
-		if info, err := p.Profile("ann"); err != nil || info.Waiting != want {
+	for p, want := range map[*Folder]int{from: 12, to: 0} {
+		if info, err := p.Profile(ctx, "ann"); err != nil || info.Waiting != want {
 			t.Errorf("got %d that wait (%v), want %d", info.Waiting, err, want)
 		}
 	}
@@ -222,7 +223,7 @@ func TestLearnCounts(t *testing.T) {
 	es := examples(60, 0)
 	mustObserve(t, p, "ann", es[:leastObserved-1]...)
 	mustLearn(t, p, "ann", es[10:30], forced())
-	info, err := p.Profile("ann")
+	info, err := p.Profile(context.Background(), "ann")
 	if err != nil || info.Waiting != 0 || info.Examples != leastObserved-1+20 {
 		t.Errorf("got %d learned and %d that wait (%v), want %d and 0", info.Examples, info.Waiting, err,
 			leastObserved-1+20)
@@ -235,7 +236,7 @@ func TestLearnCounts(t *testing.T) {
 	quick := quick() // and what the gate refuses was seen, too
 	quick.Config.Epochs = 1
 	mustLearn(t, p, "ann", examples(30, 1)[20:], quick)
-	if info, err = p.Profile("ann"); err != nil || info.Waiting != 0 {
+	if info, err = p.Profile(context.Background(), "ann"); err != nil || info.Waiting != 0 {
 		t.Errorf("got %d that wait (%v), want 0", info.Waiting, err)
 	}
 }
@@ -301,25 +302,25 @@ func TestPrivate(t *testing.T) {
 	if job, _, err := p.bankJob(ctx, teachers{most: 100}); err == nil {
 		t.Errorf("TrainBank: got %d profiles, want too few", len(job.Profiles))
 	}
-	if _, err := p.Rollback(ctx, "eve", 0); err != nil {
+	if _, err := p.Rollback(ctx, "eve", nil); err != nil {
 		t.Fatal(err)
 	}
 	var bundle bytes.Buffer
-	if _, err := p.Export(ctx, &bundle, "eve"); err != nil { // without examples
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IDs: []string{"eve"}}); err != nil { // without examples
 		t.Fatal(err)
 	}
-	if _, err := p.ImportWith(ctx, &bundle, ImportOptions{Prefix: "new/"}); err != nil {
+	if _, err := p.Import(ctx, &bundle, &ImportOptions{Prefix: "new/"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"eve", "new/eve"} {
-		if info, err := p.Profile(id); err != nil || !info.Private {
+		if info, err := p.Profile(ctx, id); err != nil || !info.Private {
 			t.Errorf("%s: got %+v, %v, want it private", id, info, err)
 		}
 	}
 	wantError(t, "nobody", p.SetPrivate(ctx, "nobody", true), ErrProfileNotFound)
 	c = small(t)
 	c.Options.Private = []string{""}
-	_, err = Create(filepath.Join(t.TempDir(), "store"), c)
+	_, err = Create(ctx, filepath.Join(t.TempDir(), "store"), c)
 	wantError(t, "an empty prefix", err, ErrConfig)
 }
 
@@ -346,11 +347,11 @@ func TestPrequential(t *testing.T) {
 		t.Errorf("got %+v after the same examples again, want %+v: they were known", again.Prequential,
 			turned.Prequential)
 	}
-	st, err := p.Stats()
+	st, err := p.Stats(context.Background())
 	if err != nil || st.Prequential.N < 23.8 {
 		t.Errorf("got %+v of the folder (%v)", st.Prequential, err)
 	}
-	info, err := p.Profile("ann")
+	info, err := p.Profile(context.Background(), "ann")
 	if err != nil || info.Prequential != turned.Prequential {
 		t.Errorf("got %+v of the profile (%v)", info.Prequential, err)
 	}
@@ -360,13 +361,13 @@ func TestPrequential(t *testing.T) {
 // each example: before the first it knew of nothing.
 func TestPrequentialPrior(t *testing.T) {
 	p, w := observing(t)
-	base := mustBatch(t, p, []Request{{Text: "a 0"}})[0].Label
+	base := mustBatch(t, p, []Request{{Base: true, Text: "a 0"}})[0].Label
 	other := labels[(slices.Index(labels, base)+1)%len(labels)]
 	for i := range leastObserved {
 		mustObserve(t, p, "ann", Example{Text: fmt.Sprint("a ", i), Label: other})
 	}
 	drain(t, p)
-	info, err := p.Profile("ann")
+	info, err := p.Profile(context.Background(), "ann")
 	q := info.Prequential
 	if err != nil || w.count("ann") != 1 || q.N != leastObserved || q.Profile != q.Prior || q.Prior <= q.Base ||
 		q.Prior > 1-1./leastObserved {
@@ -397,7 +398,7 @@ func TestPendingLabels(t *testing.T) {
 	if want := []PendingLabel{{"billing", 6, 12}, {"", 2, 2}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v (%v), want %+v", got, err, want)
 	}
-	if before, err := p.Labels(); err != nil || len(before) != 3 {
+	if before, err := p.Labels(ctx); err != nil || len(before) != 3 {
 		t.Errorf("got %q: a label joined by itself (%v)", before, err)
 	}
 	rep, err := p.TrainHead(ctx, &TrainHeadOptions{AddLabels: []string{" billing"}, Config: headOptions().Config,
@@ -405,7 +406,7 @@ func TestPendingLabels(t *testing.T) {
 	if err != nil || rep.Profiles != 6 || !rep.Installed {
 		t.Fatalf("got %+v, %v", rep, err)
 	}
-	if after, err := p.Labels(); err != nil || !slices.Equal(after, append(slices.Clone(labels), "billing")) {
+	if after, err := p.Labels(ctx); err != nil || !slices.Equal(after, append(slices.Clone(labels), "billing")) {
 		t.Errorf("got labels %q (%v)", after, err)
 	}
 	if got, err = p.PendingLabels(ctx); err != nil || len(got) != 1 || got[0].Label != "" {

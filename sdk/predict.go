@@ -8,19 +8,18 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// Predict answers one text for one profile. The error is ErrProfileNotFound for an unknown one,
-// unless WithFallback says otherwise, and ErrExample for a text of nothing visible: spaces,
+// Predict answers one text for one profile. The error is ErrID for an empty id, unless
+// PredictOptions.Base asks for the base, ErrProfileNotFound for an unknown one, unless
+// PredictOptions.Fallback says otherwise, and ErrExample for a text of nothing visible: spaces,
 // zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first
 // one of a profile also folds its adapter (a few milliseconds). A text longer than MaxTokens loses
 // its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
-func (p *SDK) Predict(ctx context.Context, id, text string, opts ...PredictOption) (Prediction, error) {
-	r := Request{Profile: id, Text: text}
-	for _, o := range opts {
-		o(&r)
+func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions) (Prediction, error) {
+	if o == nil {
+		o = &PredictOptions{}
 	}
-	if err := p.options.Limits.checkID(id); err != nil {
-		return Prediction{}, err
-	}
+	r := Request{Profile: id, Text: text, Pair: o.Pair, Base: o.Base, Fallback: o.Fallback, NoTaught: o.NoTaught,
+		MinProbability: o.MinProbability}
 	out, err := p.PredictBatch(ctx, []Request{r})
 	if err != nil {
 		return Prediction{}, err
@@ -34,9 +33,9 @@ const window = 1024
 
 // PredictBatch answers many requests of many profiles, with whatever heads. They are dealt to the
 // forward passes as those of concurrent calls are, a pass a worker at a time. Each answer has its
-// own Err, and sees one whole revision of its profile. The error is that of the whole batch: ctx's,
-// ErrClosed, or a failed operator.
-func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
+// own Err, a *ProfileError, and sees one whole revision of its profile. The error is that of the
+// whole batch: ctx's, ErrClosed, or a failed operator.
+func (p *Folder) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return nil, err
@@ -53,7 +52,7 @@ func (p *SDK) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction, e
 	return out, nil
 }
 
-func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error) {
+func (p *Folder) predict(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	c := &call{out: make([]Prediction, len(reqs))}
 	tickets := make([]*ticket, 0, len(reqs))
 	for i, r := range reqs {
@@ -70,12 +69,15 @@ func (p *SDK) predict(ctx context.Context, reqs []Request) ([]Prediction, error)
 	if err := p.scheduler.run(ctx, c, tickets); err != nil {
 		return nil, err
 	}
+	for i := range c.out {
+		c.out[i].Err = ofProfile(reqs[i].Profile, c.out[i].Err)
+	}
 	return c.out, nil
 }
 
 // request is a Request with all that answers it: one revision, read once.
 type request struct {
-	profile  string // empty: the base
+	profile  string
 	text     model.Encoding
 	snapshot *snapshot // nil: the base
 	source   Source
@@ -87,7 +89,7 @@ type request struct {
 }
 
 // resolve reads the profile and tokenizes the text.
-func (p *SDK) resolve(r Request) (*request, error) {
+func (p *Folder) resolve(r Request) (*request, error) {
 	if fault := textFault(r.Text, r.Pair); fault != "" {
 		return nil, fmt.Errorf("%w: %s", ErrExample, fault)
 	}
@@ -104,7 +106,7 @@ func (p *SDK) resolve(r Request) (*request, error) {
 		return nil, fmt.Errorf("%w: a least probability of %g, want 0 to 1", ErrConfig, p)
 	}
 	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability)}
-	if r.Profile != "" {
+	if !r.Base {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
 			err = p.serving(got, r)
@@ -123,7 +125,7 @@ func (p *SDK) resolve(r Request) (*request, error) {
 }
 
 // bare makes the shared head answer alone.
-func (p *SDK) bare(got *request) error {
+func (p *Folder) bare(got *request) error {
 	h, ref, err := p.shared()
 	if err != nil {
 		return err
@@ -134,7 +136,7 @@ func (p *SDK) bare(got *request) error {
 }
 
 // serving finds what answers for a profile: its own revision, or nothing for the base.
-func (p *SDK) serving(got *request, r Request) error {
+func (p *Folder) serving(got *request, r Request) error {
 	own, taught, err := p.snapshotTold(r)
 	if errors.Is(err, ErrProfileNotFound) && r.Fallback == FallbackBase {
 		return nil
@@ -179,7 +181,8 @@ func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 		out.Revision = r.snapshot.revision
 	}
 	if r.head.Regression() {
-		if out.Value = float64(z[0]); out.Value-out.Value != 0 {
+		v := float64(z[0])
+		if out.Value = &v; v-v != 0 {
 			out.Err = errNotFinite
 		}
 		return out

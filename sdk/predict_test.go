@@ -27,7 +27,7 @@ func TestPredictBatch(t *testing.T) {
 	good := []Request{
 		{Profile: "shared", Text: "the server is down"},
 		{Profile: "own", Text: "win a free phone " + strings.Repeat("now ", 40)},
-		{Text: "the base, which needs no fallback"},
+		{Base: true, Text: "the base, which needs no fallback"},
 		{Profile: "number", Text: "a a a"},
 		{Profile: "turned", Text: "the server is down", Pair: "really"},
 		{Profile: "nobody", Text: "hello", Fallback: FallbackBase},
@@ -40,13 +40,14 @@ func TestPredictBatch(t *testing.T) {
 		{Profile: "shared", Text: "x", Fallback: "guess"},
 		{Profile: "\xff", Text: "x"},
 		{Profile: strings.Repeat("x", 300), Text: "x", Fallback: FallbackBase},
+		{Profile: "", Text: "x", Fallback: FallbackBase},
 		{Profile: "shared", Text: strings.Repeat("x", 1<<20), Pair: "y"},
 	}, good...)
-	want := []error{ErrProfileNotFound, ErrExample, ErrExample, ErrConfig, ErrID, ErrID, ErrLimit}
+	want := []error{ErrProfileNotFound, ErrExample, ErrExample, ErrConfig, ErrID, ErrID, ErrID, ErrLimit}
 	for n := 0; len(reqs) < 150; n++ {
 		reqs = append(reqs, good[n%len(good)])
 	}
-	before, err := p.Stats()
+	before, err := p.Stats(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,18 +76,24 @@ func TestPredictBatch(t *testing.T) {
 		}
 		near(t, fmt.Sprintf("row %d", i), out[i], single[0])
 	}
-	if st, err := p.Stats(); err != nil || st.Sub(before).Predictions != int64(len(reqs)-len(want)+len(good)) {
+	if st, err := p.Stats(ctx); err != nil || st.Sub(before).Predictions != int64(len(reqs)-len(want)+len(good)) {
 		t.Errorf("got %d predictions (%v), want %d", st.Sub(before).Predictions, err, len(reqs)-len(want)+len(good))
 	}
 	if out, err := p.PredictBatch(ctx, nil); err != nil || len(out) != 0 {
 		t.Errorf("got %v and %v for no requests, want nothing", out, err)
 	}
-	base := mustPredict(t, p, "nobody", "hello", WithFallback(FallbackBase), WithPair("you"))
+	base := mustPredict(t, p, "nobody", "hello", PredictOptions{Fallback: FallbackBase, Pair: "you"})
 	if base.Source != SourceBase || base.Revision != 0 || len(base.Probabilities) != 3 {
 		t.Errorf("got %+v, want an answer of the base", base)
 	}
-	_, err = p.Predict(ctx, "", "hello", WithFallback(FallbackBase))
+	_, err = p.Predict(ctx, "", "hello", &PredictOptions{Fallback: FallbackBase})
 	wantError(t, "Predict without an id", err, ErrID)
+	for _, id := range []string{"", "shared"} {
+		out, err := p.Predict(ctx, id, "hello", &PredictOptions{Base: true, Pair: "you"})
+		if base.Profile = id; err != nil || !cmp.Equal(out, base) {
+			t.Errorf("%q: got %+v, %v, want the base's %+v", id, out, err, base)
+		}
+	}
 }
 
 // otherBank is a bundle of one profile over another bank of the same encoder.
@@ -97,7 +104,7 @@ func otherBank(t *testing.T, b Bank, id string) (bundle []byte, want Prediction)
 	p := create(t, c)
 	mustLearn(t, p, id, examples(12, 1), forced())
 	var w bytes.Buffer
-	if _, err := p.ExportWith(context.Background(), &w, ExportOptions{IncludeBank: true}); err != nil {
+	if _, err := p.Export(context.Background(), &w, &ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	return w.Bytes(), mustPredict(t, p, id, "server down")
@@ -116,13 +123,13 @@ func TestBanks(t *testing.T) {
 		"relu":   pfeiffer(t),
 	} {
 		bundle, out := otherBank(t, b, id)
-		if rep, err := p.Import(ctx, bytes.NewReader(bundle), Fail); err != nil || rep.Banks != 1 {
+		if rep, err := p.Import(ctx, bytes.NewReader(bundle), nil); err != nil || rep.Banks != 1 {
 			t.Fatalf("import of %s: got %+v and %v, want one new bank", id, rep, err)
 		}
 		want[id] = out
 	}
 	want[""] = Prediction{}
-	base, err := p.PredictBatch(ctx, []Request{{Text: "server down"}})
+	base, err := p.PredictBatch(ctx, []Request{{Base: true, Text: "server down"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +137,7 @@ func TestBanks(t *testing.T) {
 	var reqs []Request
 	for _, id := range []string{"narrow", "", "first", "warm", "", "relu", "seed", "narrow", "warm", "", "relu",
 		"first"} {
-		reqs = append(reqs, Request{Profile: id, Text: "server down"})
+		reqs = append(reqs, Request{Profile: id, Base: id == "", Text: "server down"})
 	}
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {
@@ -146,7 +153,7 @@ func TestBanks(t *testing.T) {
 	if rep := mustLearn(t, p, "narrow", examples(12, 0), forced()); rep.Revision != 2 {
 		t.Errorf("got %+v, want revision 2", rep)
 	}
-	info, err := p.Profile("narrow")
+	info, err := p.Profile(ctx, "narrow")
 	if err != nil || info.N != 3 || info.K != 2 {
 		t.Errorf("got %+v (%v), want 2 of 3 adapters", info, err)
 	}
@@ -169,7 +176,7 @@ func TestUnusualTexts(t *testing.T) {
 	}
 	for _, text := range []string{"\xff\xfea", "[CLS]", "[PAD] [PAD]", strings.Repeat("word ", 20_000),
 		strings.Repeat("x", 100_000), "\x00a", "日本語", "\u202ea"} {
-		out := mustPredict(t, p, "alice", text, WithPair(text))
+		out := mustPredict(t, p, "alice", text, PredictOptions{Pair: text})
 		if p := out.Probabilities[0].P; p != p || out.Label == "" {
 			t.Errorf("%.20q: got %+v, want an answer", text, out)
 		}

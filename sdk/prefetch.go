@@ -18,7 +18,7 @@ const prefetchAtOnce = 16
 // ErrProfileNotFound or ErrID where it is that. When ctx ends the error is its own, and what was
 // folded stays. Cost: about half a millisecond for each that is not cached, at N=150, k=50, L=6,
 // d=384, on one worker; Predict goes on meanwhile.
-func (p *SDK) Prefetch(ctx context.Context, ids ...string) error {
+func (p *Folder) Prefetch(ctx context.Context, ids ...string) error {
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (p *SDK) Prefetch(ctx context.Context, ids ...string) error {
 
 // prefetched reads the profiles whose adapters fit into the cache together, and an error for each
 // id that has none.
-func (p *SDK) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, errs []error) {
+func (p *Folder) prefetched(ctx context.Context, ids []string) (snaps []*snapshot, errs []error) {
 	room := p.cache.room()
 	for _, id := range ids {
 		if ctx.Err() != nil {

@@ -6,8 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -38,7 +38,7 @@ type prequentialTally struct{ n, profile, prior, base float64 }
 // tallyOf is how often what was served, its prior and its head alone were right about examples that
 // no training had seen.
 func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
-	if !l.compares() || l.head.Regression() {
+	if !l.compares() || l.head.Regression() || l.old.head.Hidden != l.head.Hidden { // the last: it moves to φ
 		return t, nil
 	}
 	var unseen []int
@@ -78,7 +78,7 @@ func (l *lesson) bare(ctx context.Context, which []int) (x []float32, width int,
 	if l.digits && l.old.digits() {
 		return rowsOf(l.phi, which, width), width, nil
 	}
-	x, err = l.sdk.space(l.old.head).embed(ctx, encodings(l.pick(which)))
+	x, err = l.sdk.features(ctx, encodings(l.pick(which)))
 	return x, width, err
 }
 
@@ -141,7 +141,7 @@ func (t prequentialTally) added(old []byte, memory float64) []byte {
 func prequentialOf(notes []byte) Prequential { return Prequential(folder.PrequentialOf(notes)) }
 
 // prequential of the folder.
-func (p *SDK) prequential() (Prequential, error) {
+func (p *Folder) prequential() (Prequential, error) {
 	q, err := folder.FolderPrequential(p.store)
 	return Prequential(q), err
 }

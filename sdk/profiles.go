@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -13,48 +14,77 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// ImportPolicy says what Import does with an id that exists.
-type ImportPolicy = store.Policy
-
-const (
-	Fail      = store.Fail      // the whole import fails with ErrExists
-	Skip      = store.Skip      // the folder's profile stays
-	Overwrite = store.Overwrite // the bundle's profile replaces it
-	Rename    = store.Rename    // the bundle's profile gets another id: id-2, id-3, …
-)
-
 // ImportReport says what Import did.
-type ImportReport = store.ImportReport
-
-// ExportOptions say what a bundle holds.
-type ExportOptions = folder.ExportOptions
-
-// ImportOptions say how a bundle is taken in, and from whom.
-type ImportOptions = folder.ImportOptions
-
-// ProfilesOptions say which profiles are listed.
-type ProfilesOptions = folder.ProfilesOptions
-
-// CheckReport is what Check found.
-type CheckReport = store.CheckReport
-
-// Export writes a bundle of the named profiles, or of all: digits or masks, prior, bias and heads,
-// compressed, checksummed, and bound to the model, the tokenizer, the bank and the heads. Examples
-// and state stay; see ExportWith.
-func (p *SDK) Export(ctx context.Context, w io.Writer, ids ...string) (int, error) {
-	return p.ExportWith(ctx, w, ExportOptions{IDs: ids})
+type ImportReport struct {
+	Total int `json:"total"` // profiles of the bundle
+	// Merged are those of them that are done with; the rest waits for the next Import or Open.
+	Merged      int `json:"merged"`
+	Profiles    int `json:"profiles"`    // now in the folder, with those below but Skipped
+	Skipped     int `json:"skipped"`     // under the policy Skip, or another writer's were kept
+	Overwritten int `json:"overwritten"` // under the policy Overwrite
+	Examples    int `json:"examples"`    // stored with them
+	Banks       int `json:"banks"`       // new in the folder
+	Heads       int `json:"heads"`       // new in the folder
+	// Renamed is the folder's id of each of the bundle's, prefix included, that was taken.
+	Renamed  map[string]string `json:"renamed"`
+	SignedBy ed25519.PublicKey `json:"signed_by"` // whose signature the bundle has; nil: none
 }
 
-// ExportWith is Export with options: which profiles, what of them, signed by whom, encrypted for
-// whom.
-func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int, error) {
+// ProfilesOptions say which profiles are listed: those of which all that is set is true. Nil, and
+// every zero field, means the default.
+type ProfilesOptions struct {
+	Prefix string // their ids begin with it
+	Bank   string // they are over this bank: its digest, or the beginning of it
+	Head   string // they share this head: its name, its digest, or the beginning of it
+	Label  string // they were given an example of it: the prior counts one, or the own head does
+
+	Learned  bool // they have learned from examples
+	Observed bool // they were observed, and have not learned yet
+}
+
+// CheckOptions say how much Check reads. Nil, and every zero field, means the default.
+type CheckOptions struct {
+	Deep bool // the bank files whole, the cohorts, and what every profile is made of
+}
+
+// CheckReport is what Check found.
+type CheckReport struct {
+	Profiles  int `json:"profiles"`  // that ids lead to
+	Revisions int `json:"revisions"` // earlier ones
+	States    int `json:"states"`
+	Examples  int `json:"examples"`
+	Banks     int `json:"banks"`
+	Heads     int `json:"heads"`
+	// Cohorts are the sets of profiles that were compared with the records, if CheckOptions.Deep;
+	// an encrypted folder has none.
+	Cohorts int `json:"cohorts"`
+	// Summed says that the keys were compared with the file's sums of them. False is a file of an
+	// older version, opened read-only, that has none.
+	Summed bool `json:"summed"`
+	// TornMeta says that one of the two meta pages is not whole. A crash in the middle of a commit
+	// leaves that, and nothing that was acknowledged is lost; a flipped bit leaves it too, and then
+	// the last transaction may be.
+	TornMeta bool `json:"torn_meta"`
+	// Problems say what is wrong and where; none: the file is sound. They are the first 1,000, and
+	// More is how many there are beside them.
+	Problems []string `json:"problems"`
+	More     int      `json:"more"`
+}
+
+// Export writes a bundle of the profiles that the options name, or of all, and returns their
+// number: digits or masks, prior, bias and heads, compressed, checksummed, and bound to the model,
+// the tokenizer, the bank and the heads. Examples and state stay unless the options ask for them.
+func (p *Folder) Export(ctx context.Context, w io.Writer, o *ExportOptions) (int, error) {
+	if o == nil {
+		o = &ExportOptions{}
+	}
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
 	began := time.Now()
-	n, err := folder.Export(ctx, p.store, p.dir, w, o)
+	n, err := folder.Export(ctx, p.store, p.dir, w, folder.ExportOptions(*o))
 	if err == nil {
 		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted",
 			o.To != nil, "took", time.Since(began))
@@ -70,25 +100,17 @@ func (p *SDK) ExportWith(ctx context.Context, w io.Writer, o ExportOptions) (int
 // tokenizer is a *MismatchError. The heads that its profiles share come with it. A random bank that
 // the folder does not have is made from its properties; the file of a warm one must be in the
 // bundle (ExportOptions.IncludeBank) or in the folder, else it is a *MismatchError. New profiles go
-// on with the folder's own bank and head.
-func (p *SDK) Import(ctx context.Context, r io.Reader, policy ImportPolicy) (ImportReport, error) {
-	return p.ImportWith(ctx, r, ImportOptions{Policy: policy})
-}
-
-// ImportWith is Import with options. Trust, RequireSigned and Identities are for bundles that came
-// through strangers' hands: what is refused by its signature is ErrSignature, what no identity
-// opens is ErrEncrypted, and nothing of either is taken in.
-func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
+// on with the folder's own bank and head. ImportOptions.Trust, RequireSigned and Identities are for
+// bundles that came through strangers' hands: what is refused by its signature is ErrSignature,
+// what no identity opens is ErrEncrypted, and nothing of either is taken in.
+func (p *Folder) Import(ctx context.Context, r io.Reader, o *ImportOptions) (ImportReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return ImportReport{}, err
 	}
 	defer leave()
-	began, l := time.Now(), p.options.Limits
-	o.MaxBytes, o.MaxProfiles = orDefault(o.MaxBytes, l.BundleBytes), orDefault(o.MaxProfiles, l.BundleProfiles)
-	o.MaxHead, o.MaxRandomBank = orDefault(o.MaxHead, l.HeadBytes), orDefault(o.MaxRandomBank, l.RandomBankBytes)
-	o.KnownAxes = true
-	rep, err := folder.Import(ctx, p.store, p.dir, r, o)
+	began := time.Now()
+	rep, err := folder.Import(ctx, p.store, p.dir, r, o.within(p.options.Limits))
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
@@ -101,7 +123,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 			"overwritten", rep.Overwritten, "skipped", rep.Skipped, "examples", rep.Examples,
 			"signed", rep.SignedBy != nil, "took", time.Since(began))
 	}
-	return rep, err
+	return ImportReport(rep), err
 }
 
 // Forget erases a profile: digits or masks, head, prior, state, examples, history and what is
@@ -109,7 +131,7 @@ func (p *SDK) ImportWith(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 // trained on its examples keep what they learned. With Options.MasterKey its key is overwritten
 // before Forget returns, and no copy of it in the folder can be read any more. Without, pages that
 // the file has freed hold old bytes until they are written again, or until Compact.
-func (p *SDK) Forget(ctx context.Context, id string) error {
+func (p *Folder) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return err
@@ -140,30 +162,32 @@ func (p *SDK) Forget(ctx context.Context, id string) error {
 	return p.dropGathered()
 }
 
-// Profiles lists the profiles whose id begins with prefix, in the order of their ids. A profile
-// that cannot be read yields its error and as much as is known, and the listing goes on.
-func (p *SDK) Profiles(prefix string) iter.Seq2[ProfileInfo, error] {
-	return p.ProfilesWith(ProfilesOptions{Prefix: prefix})
-}
-
-// ProfilesWith is Profiles with options: those over one bank, those that share one head, that were
-// given an example of one label, that have learned or have not yet. It reads the ids and the
-// records of these alone; in a folder with a master key, all records. A bank or head that the
-// folder does not have is ErrProfileNotFound.
-func (p *SDK) ProfilesWith(o ProfilesOptions) iter.Seq2[ProfileInfo, error] {
+// Profiles lists the profiles that the options choose, or all, in the order of their ids: those
+// over one bank, those that share one head, that were given an example of one label, that have
+// learned or have not yet. It reads the ids and the records of these alone; in a folder with a
+// master key, all records. A profile that cannot be read yields its error and as much as is known,
+// and the listing goes on. A bank or head that the folder does not have is ErrProfileNotFound.
+func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[ProfileInfo, error] {
+	if o == nil {
+		o = &ProfilesOptions{}
+	}
 	return func(yield func(ProfileInfo, error) bool) {
-		leave, err := p.lifetime.enter()
+		leave, err := p.enter(ctx)
 		if err != nil {
 			yield(ProfileInfo{}, err)
 			return
 		}
 		defer leave()
-		filters, err := o.Filters(p.store)
+		filters, err := folder.ProfilesOptions(*o).Filters(p.store)
 		if err != nil {
 			yield(ProfileInfo{}, err)
 			return
 		}
 		for rec, err := range p.store.Profiles(o.Prefix, filters...) {
+			if ctx.Err() != nil {
+				yield(ProfileInfo{}, ctx.Err())
+				return
+			}
 			var info ProfileInfo
 			if err == nil {
 				info, err = p.info(rec)
@@ -179,8 +203,8 @@ func (p *SDK) ProfilesWith(o ProfilesOptions) iter.Seq2[ProfileInfo, error] {
 }
 
 // Profile describes one profile.
-func (p *SDK) Profile(id string) (ProfileInfo, error) {
-	leave, err := p.lifetime.enter()
+func (p *Folder) Profile(ctx context.Context, id string) (ProfileInfo, error) {
+	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return ProfileInfo{}, err
 	}
@@ -192,9 +216,9 @@ func (p *SDK) Profile(id string) (ProfileInfo, error) {
 	return p.info(rec)
 }
 
-func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
+func (p *Folder) info(rec *store.Profile) (ProfileInfo, error) {
 	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: rec.Before, After: rec.After,
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: finite(rec.Before), After: finite(rec.After),
 		MaskBytes: rec.MaskBytes()}
 	snap, err := p.open(rec)
 	if err != nil {
@@ -219,9 +243,10 @@ func (p *SDK) info(rec *store.Profile) (ProfileInfo, error) {
 	return info, err
 }
 
-// Check reads the folder's file whole, and with deep the bank files, the cohorts, and what every
-// profile is made of too. What is wrong is in the report, and the error is ErrCorrupt.
-func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
+// Check reads the folder's file whole, and what CheckOptions say. What is wrong is in the report,
+// and the error is ErrCorrupt.
+func (p *Folder) Check(ctx context.Context, o *CheckOptions) (CheckReport, error) {
+	deep := o != nil && o.Deep
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return CheckReport{}, err
@@ -229,7 +254,7 @@ func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	defer leave()
 	rep, err := p.store.Check(ctx, deep)
 	if err != nil && !errors.Is(err, ErrCorrupt) {
-		return rep, err
+		return CheckReport(rep), err
 	}
 	banks, bankErr := folder.CheckBanks(ctx, p.store, p.dir, deep)
 	rep.Add(banks...)
@@ -239,12 +264,12 @@ func (p *SDK) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	if bankErr == nil && err == nil && rep.Found() > 0 {
 		err = fmt.Errorf("%w: %d problems with banks or profiles", ErrCorrupt, rep.Found())
 	}
-	return rep, errors.Join(err, bankErr)
+	return CheckReport(rep), errors.Join(err, bankErr)
 }
 
 // checkProfiles opens every profile: the store knows neither heads nor affines. Those that it
 // cannot read the store has named.
-func (p *SDK) checkProfiles(ctx context.Context, rep *CheckReport) error {
+func (p *Folder) checkProfiles(ctx context.Context, rep *store.CheckReport) error {
 	for rec, err := range p.store.Profiles("") {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -262,7 +287,7 @@ func (p *SDK) checkProfiles(ctx context.Context, rep *CheckReport) error {
 	return nil
 }
 
-func (p *SDK) checkProfile(rec *store.Profile) error {
+func (p *Folder) checkProfile(rec *store.Profile) error {
 	snap, err := p.open(rec)
 	if err == nil {
 		_, err = snap.affine()

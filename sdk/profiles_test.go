@@ -10,10 +10,10 @@ import (
 )
 
 // idsOf are the ids that a listing with options yields.
-func idsOf(t *testing.T, p *SDK, o ProfilesOptions) string {
+func idsOf(t *testing.T, p *Folder, o ProfilesOptions) string {
 	t.Helper()
 	var ids []string
-	for info, err := range p.ProfilesWith(o) {
+	for info, err := range p.Profiles(context.Background(), &o) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestProfilesWith(t *testing.T) {
 			mustObserve(t, p, "a/fay", one(labels[1])...)
 			mustLearn(t, p, "b/ann", examples(12, 0), forced())
 			mustLearn(t, p, "b/own", examples(12, 1), own(1))
-			info, err := p.Profile("a/eve")
+			info, err := p.Profile(ctx, "a/eve")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestProfilesWith(t *testing.T) {
 			mustObserve(t, p, "a/eve", one(labels[1])...)
 			mustObserve(t, p, "a/fay", Example{Text: "server down", Label: labels[0]})
 			mustLearn(t, p, "a/fay", examples(12, 0), forced())
-			if _, err := p.Rollback(ctx, "a/fay", 0); err != nil {
+			if _, err := p.Rollback(ctx, "a/fay", nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Forget(ctx, "b/own"); err != nil {
@@ -77,7 +77,7 @@ func TestProfilesWith(t *testing.T) {
 				{Label: labels[1], Observed: true}: "a/eve a/fay",
 			})
 			for _, o := range []ProfilesOptions{{Bank: "ff" + info.Bank}, {Head: "nobody's"}} {
-				for _, err := range p.ProfilesWith(o) {
+				for _, err := range p.Profiles(ctx, &o) {
 					wantError(t, "unknown", err, ErrProfileNotFound)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 // stored examples and measured beside what serves it now. It is decided as for Learn; a profile
 // that stays is served from its old bank and head, which are kept. A profile that is there already
 // is left alone, with a Report that says so. ErrExample if none of its examples are stored.
-func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
+func (p *Folder) Rebase(ctx context.Context, id string) (*Report, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (p *SDK) Rebase(ctx context.Context, id string) (*Report, error) {
 // hash of their ids. A profile that cannot move yields its error, and the next one has its turn; so
 // may the loop be ended at any time and begun again: those that had their turn are an even part of
 // all, and not the first tenant's.
-func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
+func (p *Folder) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 	return func(yield func(*Report, error) bool) {
 		leave, err := p.enterToWrite()
 		if err != nil {
@@ -84,7 +84,7 @@ func (p *SDK) RebaseAll(ctx context.Context) iter.Seq2[*Report, error] {
 
 // elsewhere are the profiles over another bank than the default one, and those that share another
 // head. Where damage hides a bank or head, it is all profiles.
-func (p *SDK) elsewhere() (of []store.Filter, err error) {
+func (p *Folder) elsewhere() (of []store.Filter, err error) {
 	_, bank, head, err := p.newcomers()
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (p *SDK) elsewhere() (of []store.Filter, err error) {
 }
 
 // moved says whether a profile is on the default bank and, if it shares one, on the default head.
-func (p *SDK) moved(id string) (bool, error) {
+func (p *Folder) moved(id string) (bool, error) {
 	rec, err := p.store.Get(id)
 	if err != nil {
 		return false, err
@@ -121,8 +121,12 @@ func (p *SDK) moved(id string) (bool, error) {
 		return false, err
 	}
 	if rec.Head == 0 {
+		h, err := p.decodeHead(rec.OwnHead)
+		if err != nil {
+			return false, err
+		}
 		bank, _, err = p.newcomersBank()
-		return rec.Bank == bank, err
+		return rec.Bank == bank && h.Hidden == p.width(), err
 	}
 	if digits {
 		return rec.Mask == nil && rec.Head == head, nil
@@ -132,7 +136,7 @@ func (p *SDK) moved(id string) (bool, error) {
 
 // newcomers is what new profiles get: digits or masks, the bank of either, and the head that they
 // share.
-func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
+func (p *Folder) newcomers() (digits bool, bank, head uint32, err error) {
 	if digits, err = p.newcomersDigits(); err != nil {
 		return digits, 0, 0, err
 	}
@@ -140,7 +144,7 @@ func (p *SDK) newcomers() (digits bool, bank, head uint32, err error) {
 		bank = p.axes.ref
 	}
 	if err == nil {
-		_, head, err = p.sharedOf(digits)
+		_, head, err = p.shared()
 	}
 	return digits, bank, head, err
 }

@@ -46,7 +46,7 @@ func TestRequested(t *testing.T) {
 			}
 		}
 	}
-	if st, err := p.Stats(); err != nil || st.Learns != learns {
+	if st, err := p.Stats(ctx); err != nil || st.Learns != learns {
 		t.Errorf("got %d learns, %v, want %d", st.Learns, err, learns)
 	}
 	if now := bankSum(t, p, b); now != before || b.Verify(ctx) != nil {
@@ -63,23 +63,23 @@ func TestRequested(t *testing.T) {
 			}
 		}
 	}
-	start, err := p.Stats()
+	start, err := p.Stats(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
 		mustPredict(t, p, "user 7", "server down")
 	}
-	now, err := p.Stats()
+	now, err := p.Stats(ctx)
 	if d := now.Sub(start); err != nil || d.Folds != 1 || d.Cache.Hits != 2 || d.Cache.Misses != 1 {
 		t.Errorf("three answers folded %d times with %d hits (%v), want 1 and 2", d.Folds, d.Cache.Hits, err)
 	}
 	var bundle bytes.Buffer
-	if _, err := p.ExportWith(ctx, &bundle, ExportOptions{IncludeBank: true}); err != nil {
+	if _, err := p.Export(ctx, &bundle, &ExportOptions{IncludeBank: true}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t)) // over another bank
-	if _, err := q.Import(ctx, &bundle, Fail); err != nil {
+	if _, err := q.Import(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range people {
@@ -90,7 +90,7 @@ func TestRequested(t *testing.T) {
 }
 
 // bankSum is the SHA-256 of the bank's file.
-func bankSum(t *testing.T, p *SDK, b *bank.Bank) string {
+func bankSum(t *testing.T, p *Folder, b *bank.Bank) string {
 	t.Helper()
 	data, err := os.ReadFile(folder.BankPath(p.dir, store.Digest(b.Digest())))
 	if err != nil {

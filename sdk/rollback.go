@@ -2,26 +2,19 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/store"
 )
 
-// ErrRevisionNotFound: the revision to go back to is not kept.
-var ErrRevisionNotFound = errors.New("sdk: revision not found")
-
 // History lists the earlier revisions of a profile that are kept, newest first; the store keeps the
 // last few.
-func (p *SDK) History(id string) ([]ProfileInfo, error) {
-	leave, err := p.lifetime.enter()
+func (p *Folder) History(ctx context.Context, id string) ([]ProfileInfo, error) {
+	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return nil, err
-	}
 	recs, err := p.store.History(id)
 	if err != nil {
 		return nil, err
@@ -35,10 +28,15 @@ func (p *SDK) History(id string) ([]ProfileInfo, error) {
 	return out, nil
 }
 
-// Rollback serves an earlier revision of a profile again, under a new number, which it returns;
-// revision 0 means the one before the current. Examples stay, and the next Learn learns from them
-// again. ErrRevisionNotFound if the revision is not kept. It waits for a Learn of the same profile.
-func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uint64, err error) {
+// RollbackOptions say which revision to go back to. Nil, and every zero field, means the default.
+type RollbackOptions struct {
+	Revision uint64 // one of History; default: the one before the current
+}
+
+// Rollback serves an earlier revision of a profile again, under a new number, which it returns.
+// Examples stay, and the next Learn learns from them again. ErrRevisionNotFound if the revision is
+// not kept. It waits for a Learn of the same profile.
+func (p *Folder) Rollback(ctx context.Context, id string, o *RollbackOptions) (now uint64, err error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return 0, err
@@ -56,7 +54,10 @@ func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uin
 	if err != nil {
 		return 0, err
 	}
-	rec, err := p.earlier(id, revision)
+	if o == nil {
+		o = &RollbackOptions{}
+	}
+	rec, err := p.earlier(id, o.Revision)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +75,7 @@ func (p *SDK) Rollback(ctx context.Context, id string, revision uint64) (now uin
 }
 
 // earlier finds a kept revision; 0 means the newest of them.
-func (p *SDK) earlier(id string, revision uint64) (*store.Profile, error) {
+func (p *Folder) earlier(id string, revision uint64) (*store.Profile, error) {
 	recs, err := p.store.History(id)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func TestOwnRows(t *testing.T) {
 	before := shared.Clone()
 	mustLearn(t, p, "ann", append(examples(12, 0), bills(8)...), adding(60))
 	all := append(slices.Clone(labels), "billing")
-	info, err := p.Profile("ann")
+	info, err := p.Profile(ctx, "ann")
 	if err != nil || info.Head != SharedHead || !slices.Equal(info.Labels, all) {
 		t.Fatalf("got a %s head of %q (%v), want the shared one, with billing", info.Head, info.Labels, err)
 	}
@@ -71,7 +71,7 @@ func TestOwnRows(t *testing.T) {
 		t.Errorf("got %d of 8 bills right, %d probabilities that add up to %g", right, len(out.Probabilities), total)
 	}
 	if out := mustPredict(t, p, "nobody", "invoice of the month",
-		WithFallback(FallbackBase)); len(out.Probabilities) != 3 {
+		PredictOptions{Fallback: FallbackBase}); len(out.Probabilities) != 3 {
 		t.Errorf("got %d labels for others, want 3", len(out.Probabilities))
 	}
 
@@ -90,7 +90,7 @@ func TestOwnRows(t *testing.T) {
 
 	mustLearn(t, p, "zoe", examples(6, 0), forced())
 	var billed []string
-	for info, err := range p.ProfilesWith(ProfilesOptions{Label: "billing"}) {
+	for info, err := range p.Profiles(ctx, &ProfilesOptions{Label: "billing"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,21 +109,21 @@ func TestOwnRows(t *testing.T) {
 	wantError(t, "a label that may not be added", err, ErrUnknownLabel)
 	_, err = p.Learn(ctx, "bob", bills(1), forced())
 	wantError(t, "another's label", err, ErrUnknownLabel)
-	answer := mustPredict(t, p, "ann", "invoice of the month 3", WithoutTaught())
+	answer := mustPredict(t, p, "ann", "invoice of the month 3", PredictOptions{NoTaught: true})
 	if len(answer.Probabilities) != 4 {
 		t.Errorf("got %+v, want billing to stay", answer)
 	}
 
 	// A bundle carries it.
 	var b bytes.Buffer
-	if _, err := p.Export(ctx, &b, "ann"); err != nil {
+	if _, err := p.Export(ctx, &b, &ExportOptions{IDs: []string{"ann"}}); err != nil {
 		t.Fatal(err)
 	}
 	q := create(t, small(t))
-	if _, err := q.Import(ctx, &b, Fail); err != nil {
+	if _, err := q.Import(ctx, &b, nil); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(answer, mustPredict(t, q, "ann", "invoice of the month 3", WithoutTaught()),
+	if d := cmp.Diff(answer, mustPredict(t, q, "ann", "invoice of the month 3", PredictOptions{NoTaught: true}),
 		cmpopts.EquateApprox(0, 1e-6)); d != "" {
 		t.Errorf("after import (-here +there):\n%s", d)
 	}
@@ -152,11 +152,11 @@ func TestOwnRowTakenBack(t *testing.T) {
 	p := create(t, small(t))
 	mustLearn(t, p, "ann", append(examples(6, 0), Example{Text: "my secret", Label: "a secret"}, bills(1)[0]),
 		adding(2))
-	if err := p.ForgetExample(ctx, "ann", "my secret"); err != nil {
+	if err := p.ForgetExample(ctx, "ann", "my secret", nil); err != nil {
 		t.Fatal(err)
 	}
 	drain(t, p)
-	if info, err := p.Profile("ann"); err != nil ||
+	if info, err := p.Profile(ctx, "ann"); err != nil ||
 		!slices.Equal(info.Labels, append(slices.Clone(labels), "billing")) {
 		t.Errorf("got labels %q (%v), want the secret one gone", info.Labels, err)
 	}
@@ -180,7 +180,7 @@ func TestOwnRowsTogether(t *testing.T) {
 			t.Fatalf("%s: got %v", r.Profile, got[i].Err)
 		}
 		if d := cmp.Diff(want, got[i].Report, cmpopts.EquateApprox(0, 1e-3),
-			cmpopts.IgnoreFields(Report{}, "Took")); d != "" {
+			cmpopts.IgnoreFields(Report{}, "Seconds")); d != "" {
 			t.Errorf("%s (-alone +together):\n%s", r.Profile, d)
 		}
 	}

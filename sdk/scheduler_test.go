@@ -220,7 +220,7 @@ func TestGathered(t *testing.T) {
 	c.Options.Workers, c.Options.Gather = 1, 2*time.Millisecond
 	p := create(t, c)
 	narrow, _ := otherBank(t, RandomBank{N: 3, Seed: 4, Bottleneck: 2}, "narrow")
-	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), Fail); err != nil {
+	if _, err := p.Import(context.Background(), bytes.NewReader(narrow), nil); err != nil {
 		t.Fatal(err)
 	}
 	for a := range 8 {
@@ -234,7 +234,7 @@ func TestGathered(t *testing.T) {
 		if device {
 			p.engine, p.scheduler.packs = elsewhere{p.engine}, false
 		}
-		before, err := p.Stats()
+		before, err := p.Stats(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,13 +246,13 @@ func TestGathered(t *testing.T) {
 				defer all.Done()
 				var err error
 				if got[i], err = p.Predict(context.Background(), id(i), text(i),
-					WithFallback(FallbackBase)); err != nil && id(i) != "" {
+					&PredictOptions{Fallback: FallbackBase}); err != nil && id(i) != "" {
 					t.Error(err)
 				}
 			}()
 		}
 		all.Wait()
-		after, err := p.Stats()
+		after, err := p.Stats(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// SDK is an open folder. It is safe for concurrent use.
-type SDK struct {
+// Folder is an open folder of profiles. It is safe for concurrent use.
+type Folder struct {
 	dir         string
 	options     Options
 	store       *store.Store
@@ -55,23 +55,41 @@ type SDK struct {
 	lifetime lifetime
 }
 
+// SDK is the former name of [Folder].
+//
+// Deprecated: write Folder. The next release has no SDK.
+type SDK = Folder
+
 const (
-	// defaultHead is the name of the head that new profiles of masks share.
+	// defaultHead is the name of the head that new profiles share in a folder without axes, and did
+	// in all of earlier versions.
 	defaultHead = "default"
 	// featureHead is the name of the one over φ, where the folder has axes.
 	featureHead = "features"
 )
 
+// headName is that of the head that new profiles share.
+func (p *Folder) headName() string {
+	if p.axes == nil {
+		return defaultHead
+	}
+	return featureHead
+}
+
 // env is what is frozen while a profile over bank b is learned.
-func (p *SDK) env(b *bank.Bank) learner.Env {
-	return learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
+func (p *Folder) env(b *bank.Bank) learner.Env {
+	env := learner.Env{Engine: p.engine, Encoder: p.encoder, Bank: b}
+	if p.axes != nil {
+		env.Features = &p.axes.Features
+	}
+	return env
 }
 
 // Close ends background learning within a training step, that of a bank within a fit, waits for the
 // calls in progress, a Learn or a loop over Profiles too, then closes the folder. It is idempotent;
 // every later call is ErrClosed. To end a Learn early, end its ctx. Called from within a Progress
 // or a loop over Profiles it would wait for itself.
-func (p *SDK) Close() error {
+func (p *Folder) Close() error {
 	p.observer.close()
 	p.banker.close()
 	return p.lifetime.end(func() error {
@@ -87,8 +105,20 @@ func (p *SDK) Close() error {
 	})
 }
 
-// enterToWrite is enter for what a read-only SDK cannot do.
-func (p *SDK) enterToWrite() (leave func(), err error) {
+// enter admits a call whose ctx is not done. leave must be called.
+func (p *Folder) enter(ctx context.Context) (leave func(), err error) {
+	if leave, err = p.lifetime.enter(); err != nil {
+		return nil, err
+	}
+	if err = ctx.Err(); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// enterToWrite is enter for what a read-only folder cannot do.
+func (p *Folder) enterToWrite() (leave func(), err error) {
 	leave, err = p.lifetime.enter()
 	if err == nil && p.options.ReadOnly {
 		leave()
@@ -98,9 +128,9 @@ func (p *SDK) enterToWrite() (leave func(), err error) {
 }
 
 // bank opens a bank by its ref, once.
-func (p *SDK) bank(ref uint32) (*bank.Bank, error) { return p.banks.get(ref, p.loadBank) }
+func (p *Folder) bank(ref uint32) (*bank.Bank, error) { return p.banks.get(ref, p.loadBank) }
 
-func (p *SDK) loadBank(ref uint32) (*bank.Bank, error) {
+func (p *Folder) loadBank(ref uint32) (*bank.Bank, error) {
 	info, err := p.store.Bank(ref)
 	if err != nil {
 		return nil, corrupt("bank", err)
@@ -111,7 +141,7 @@ func (p *SDK) loadBank(ref uint32) (*bank.Bank, error) {
 	}
 	props := b.Properties()
 	if props.Blocks > p.encoder.Blocks() || props.Hidden != p.encoder.Hidden() {
-		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrModelMismatch,
+		return nil, errors.Join(fmt.Errorf("%w: bank %s is for L=%d, d=%d; the model has L=%d, d=%d", ErrMismatch,
 			info.Digest.Short(), props.Blocks, props.Hidden, p.encoder.Blocks(), p.encoder.Hidden()), b.Close())
 	}
 	if p.options.Verify {
@@ -142,9 +172,9 @@ func openBank(dir string, info store.BankInfo, most int64) (*bank.Bank, error) {
 }
 
 // head decodes a shared head by its ref, once.
-func (p *SDK) head(ref uint32) (*model.Head, error) { return p.heads.get(ref, p.loadHead) }
+func (p *Folder) head(ref uint32) (*model.Head, error) { return p.heads.get(ref, p.loadHead) }
 
-func (p *SDK) loadHead(ref uint32) (*model.Head, error) {
+func (p *Folder) loadHead(ref uint32) (*model.Head, error) {
 	data, err := p.store.Head(ref)
 	if err != nil {
 		return nil, corrupt("head", err)
@@ -152,24 +182,17 @@ func (p *SDK) loadHead(ref uint32) (*model.Head, error) {
 	return p.decodeHead(data)
 }
 
-func (p *SDK) decodeHead(data []byte) (*model.Head, error) {
+func (p *Folder) decodeHead(data []byte) (*model.Head, error) {
 	h := new(model.Head)
 	if err := h.UnmarshalBinary(data); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return h, p.checkSpace(h)
+	return h, p.checkWidth(h)
 }
 
 // shared is the head of new profiles and of the base, and its ref.
-func (p *SDK) shared() (*model.Head, uint32, error) { return p.sharedOf(p.axes != nil) }
-
-// sharedOf is the head of new profiles that are codes of digits, or masks.
-func (p *SDK) sharedOf(digits bool) (*model.Head, uint32, error) {
-	name := defaultHead
-	if digits {
-		name = featureHead
-	}
-	ref, err := p.store.HeadByName(name)
+func (p *Folder) shared() (*model.Head, uint32, error) {
+	ref, err := p.store.HeadByName(p.headName())
 	if err != nil {
 		return nil, 0, corrupt("default head", err)
 	}
@@ -178,8 +201,8 @@ func (p *SDK) sharedOf(digits bool) (*model.Head, uint32, error) {
 }
 
 // Labels of the shared head.
-func (p *SDK) Labels() ([]string, error) {
-	leave, err := p.lifetime.enter()
+func (p *Folder) Labels(ctx context.Context) ([]string, error) {
+	leave, err := p.enter(ctx)
 	if err != nil {
 		return nil, err
 	}

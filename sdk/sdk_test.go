@@ -91,8 +91,11 @@ func writeTiny(dir string, seed uint64) error {
 		norm(b + "output.LayerNorm")
 	}
 	var weights bytes.Buffer
-	config := fmt.Sprintf(`{"model_type":"bert","vocab_size":%d,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":64,
-		"max_position_embeddings":64,"type_vocab_size":2}`, len(words))
+	config := fmt.Sprintf(
+		`{"model_type":"bert","vocab_size":%d,"hidden_size":32,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":64,
+		"max_position_embeddings":64,"type_vocab_size":2}`,
+		len(words),
+	)
 	return errors.Join(os.MkdirAll(filepath.Join(dir, "1_Pooling"), 0o777), safetensors.Write(&weights, tensors, nil),
 		os.WriteFile(filepath.Join(dir, "model.safetensors"), weights.Bytes(), 0o666),
 		os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o666),
@@ -120,9 +123,9 @@ func small(t testing.TB) Config {
 func device() string { return os.Getenv("XPEFT_TEST_DEVICE") }
 
 // create makes a store in a folder of its own.
-func create(t testing.TB, c Config) *SDK {
+func create(t testing.TB, c Config) *Folder {
 	t.Helper()
-	p, err := Create(filepath.Join(t.TempDir(), "store"), c)
+	p, err := Create(context.Background(), filepath.Join(t.TempDir(), "store"), c)
 	if errors.Is(err, ErrNoCUDA) && device() == "cuda" {
 		t.Skip("no CUDA device here: skipping a GPU test")
 	}
@@ -133,9 +136,9 @@ func create(t testing.TB, c Config) *SDK {
 	return p
 }
 
-func open(t testing.TB, dir string, o *Options) *SDK {
+func open(t testing.TB, dir string, o *Options) *Folder {
 	t.Helper()
-	p, err := Open(dir, o)
+	p, err := Open(context.Background(), dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +148,9 @@ func open(t testing.TB, dir string, o *Options) *SDK {
 
 // closeClean checks the whole store, closes p, and fails if a tensor is left. A p that the test
 // closed is only looked at.
-func closeClean(t testing.TB, p *SDK) {
+func closeClean(t testing.TB, p *Folder) {
 	t.Helper()
-	if rep, err := p.Check(context.Background(), true); err != nil && !errors.Is(err, ErrClosed) {
+	if rep, err := p.Check(context.Background(), &CheckOptions{Deep: true}); err != nil && !errors.Is(err, ErrClosed) {
 		t.Errorf("check: %v %q", err, rep.Problems)
 	}
 	if err := p.Close(); err != nil {
@@ -157,7 +160,7 @@ func closeClean(t testing.TB, p *SDK) {
 }
 
 // checkFreed fails if libtorch has a tensor left of a closed p; the native engine has none.
-func checkFreed(t testing.TB, p *SDK) {
+func checkFreed(t testing.TB, p *Folder) {
 	t.Helper()
 	if e, counts := p.engine.(interface{ Live() int64 }); counts && e.Live() != 0 {
 		t.Errorf("got %d live tensors after Close, want 0", e.Live())
@@ -165,7 +168,7 @@ func checkFreed(t testing.TB, p *SDK) {
 }
 
 // trainsAll says whether adapters in all blocks of the tests' models can be trained: with libtorch.
-func trainsAll(p *SDK) bool { return p.engine.Trains() >= p.encoder.Blocks() }
+func trainsAll(p *Folder) bool { return p.engine.Trains() >= p.encoder.Blocks() }
 
 // quick learns in a few steps.
 func quick() *LearnOptions {
@@ -181,7 +184,7 @@ func forced() *LearnOptions {
 	return o
 }
 
-func mustLearn(t testing.TB, p *SDK, id string, es []Example, o *LearnOptions) *Report {
+func mustLearn(t testing.TB, p *Folder, id string, es []Example, o *LearnOptions) *Report {
 	t.Helper()
 	rep, err := p.Learn(context.Background(), id, es, o)
 	if err != nil {
@@ -190,9 +193,9 @@ func mustLearn(t testing.TB, p *SDK, id string, es []Example, o *LearnOptions) *
 	return rep
 }
 
-func mustPredict(t testing.TB, p *SDK, id, text string, opts ...PredictOption) Prediction {
+func mustPredict(t testing.TB, p *Folder, id, text string, o ...PredictOptions) Prediction {
 	t.Helper()
-	out, err := p.Predict(context.Background(), id, text, opts...)
+	out, err := p.Predict(context.Background(), id, text, &append(o, PredictOptions{})[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +232,10 @@ func examples(n, turn int) (out []Example) {
 // numbers are examples of a length.
 func numbers(n int) (out []Example) {
 	for i := range n {
-		out = append(out, Example{Text: strings.Repeat("a ", 1+i%10) + fmt.Sprint(i), Value: 100 + 10*float64(i%10)})
+		out = append(
+			out,
+			Example{Text: strings.Repeat("a ", 1+i%10) + fmt.Sprint(i), Value: Number(100 + 10*float64(i%10))},
+		)
 	}
 	return out
 }
@@ -248,7 +254,7 @@ func distance(a, b Prediction) float64 {
 	if len(a.Probabilities) != len(b.Probabilities) {
 		return math.Inf(1)
 	}
-	worst := math.Abs(a.Value-b.Value) / math.Max(1, math.Abs(b.Value))
+	worst := math.Abs(valueOf(a)-valueOf(b)) / math.Max(1, math.Abs(valueOf(b)))
 	for i, p := range a.Probabilities {
 		if p.Label != b.Probabilities[i].Label {
 			return math.Inf(1)
@@ -258,12 +264,20 @@ func distance(a, b Prediction) float64 {
 	return worst
 }
 
+// valueOf is an answer's number, 0 of a head of labels.
+func valueOf(p Prediction) float64 {
+	if p.Value == nil {
+		return 0
+	}
+	return *p.Value
+}
+
 // TestMainThread is the whole life of a profile, on the real weights.
 func TestMainThread(t *testing.T) {
 	ctx := context.Background()
 	p := create(t, Config{Model: golden.Model(t), Bank: RandomBank{N: 24, Seed: 3}, Masks: true, Labels: labels,
 		Options: &Options{Device: device()}})
-	_, err := p.Predict(ctx, "alice", "hello")
+	_, err := p.Predict(ctx, "alice", "hello", nil)
 	wantError(t, "before Learn", err, ErrProfileNotFound)
 	rep := mustLearn(t, p, "alice", examples(24, 0), quick())
 	if rep.Revision != 1 || !rep.Installed || rep.Examples != 24 || rep.Steps != len(rep.Losses) {
@@ -274,15 +288,15 @@ func TestMainThread(t *testing.T) {
 		t.Errorf("got %+v, want urgent from revision 1", out)
 	}
 	var b bytes.Buffer
-	if n, err := p.Export(ctx, &b); err != nil || n != 1 {
+	if n, err := p.Export(ctx, &b, nil); err != nil || n != 1 {
 		t.Fatalf("export: got %d profiles and %v, want 1", n, err)
 	}
 	if err := p.Forget(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = p.Predict(ctx, "alice", "hello")
+	_, err = p.Predict(ctx, "alice", "hello", nil)
 	wantError(t, "after Forget", err, ErrProfileNotFound)
-	if _, err := p.Import(ctx, &b, Fail); err != nil {
+	if _, err := p.Import(ctx, &b, nil); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(out, mustPredict(t, p, "alice", "the database is down")); d != "" {

@@ -33,11 +33,11 @@ func TestImportWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sealed, plain bytes.Buffer
-	if _, err := from.ExportWith(ctx, &sealed,
-		ExportOptions{Sign: private, To: []age.Recipient{reader.Recipient()}}); err != nil {
+	if _, err := from.Export(ctx, &sealed,
+		&ExportOptions{Sign: private, To: []age.Recipient{reader.Recipient()}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := from.Export(ctx, &plain, "alice"); err != nil {
+	if _, err := from.Export(ctx, &plain, &ExportOptions{IDs: []string{"alice"}}); err != nil {
 		t.Fatal(err)
 	}
 	to := create(t, small(t))
@@ -56,12 +56,12 @@ func TestImportWith(t *testing.T) {
 		"cut": {sealed.Bytes()[:sealed.Len()-1], ImportOptions{Trust: trust, Identities: mine},
 			ErrCorrupt},
 	} {
-		_, err := to.ImportWith(ctx, bytes.NewReader(c.bundle), c.o)
+		_, err := to.Import(ctx, bytes.NewReader(c.bundle), &c.o)
 		wantError(t, name, err, c.want)
-		_, err = to.Predict(ctx, "alice", "server down")
+		_, err = to.Predict(ctx, "alice", "server down", nil)
 		wantError(t, name+": nothing is taken in", err, ErrProfileNotFound)
 	}
-	rep, err := to.ImportWith(ctx, &sealed, ImportOptions{Trust: trust, RequireSigned: true, Identities: mine})
+	rep, err := to.Import(ctx, &sealed, &ImportOptions{Trust: trust, RequireSigned: true, Identities: mine})
 	if err != nil || !public.Equal(rep.SignedBy) {
 		t.Fatalf("got %+v, %v, want one signed by %x", rep, err, public)
 	}

@@ -30,7 +30,7 @@ type snapshot struct {
 }
 
 // snapshot reads a profile's current revision.
-func (p *SDK) snapshot(id string) (*snapshot, error) {
+func (p *Folder) snapshot(id string) (*snapshot, error) {
 	rec, err := p.store.Get(id)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (p *SDK) snapshot(id string) (*snapshot, error) {
 }
 
 // open turns a stored record into what serves it.
-func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
+func (p *Folder) open(rec *store.Profile) (*snapshot, error) {
 	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0,
 		heat: temperature(rec.Temperature)}
 	if rec.Mask != nil {
@@ -69,7 +69,7 @@ func (p *SDK) open(rec *store.Profile) (*snapshot, error) {
 }
 
 // keyOf names what a profile folds to.
-func (p *SDK) keyOf(s *snapshot) contentKey {
+func (p *Folder) keyOf(s *snapshot) contentKey {
 	var masks, axes bank.Digest
 	if s.bank != nil {
 		masks = s.bank.Digest()
@@ -84,7 +84,7 @@ func (p *SDK) keyOf(s *snapshot) contentKey {
 }
 
 // openHead is the shared head, the profile's own, or the shared one with rows of the profile's own.
-func (p *SDK) openHead(s *snapshot) (err error) {
+func (p *Folder) openHead(s *snapshot) (err error) {
 	if !s.own {
 		if s.head, err = p.head(s.record.Head); err != nil || s.record.OwnHead == nil {
 			return err

@@ -143,7 +143,7 @@ func soakChild(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	p, err := Open(dir, &Options{Threads: 1})
+	p, err := Open(context.Background(), dir, &Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func soakModel() map[string]map[string]string {
 
 // soakCheck compares what is stored with the model, and returns how many more examples make each
 // profile due.
-func soakCheck(t *testing.T, p *SDK) (more map[string]int, waiting int) {
+func soakCheck(t *testing.T, p *Folder) (more map[string]int, waiting int) {
 	t.Helper()
 	more = map[string]int{}
 	for id, want := range soakModel() {
@@ -215,7 +215,7 @@ func soakCheck(t *testing.T, p *SDK) (more map[string]int, waiting int) {
 }
 
 // soakTrained compares what the last training of each profile took with the model.
-func soakTrained(t *testing.T, p *SDK, more, trained map[string]int) (total int) {
+func soakTrained(t *testing.T, p *Folder, more, trained map[string]int) (total int) {
 	t.Helper()
 	for id, want := range soakModel() {
 		for i := range more[id] {

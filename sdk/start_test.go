@@ -31,7 +31,7 @@ func TestFallbacks(t *testing.T) {
 		{"seen", FallbackBase, SourceProfile, nil},
 		{"nobody", FallbackError, "", ErrProfileNotFound},
 		{"nobody", FallbackBase, SourceBase, nil},
-		{"", FallbackBase, SourceBase, nil},
+		{"", FallbackBase, "", ErrID},
 		{"urgent", "population", "", ErrConfig}, // there was one once
 		{"nobody", "nearest", "", ErrConfig},
 	} {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -13,7 +14,7 @@ type counters struct {
 	predictions, folds, learns atomic.Int64
 }
 
-// Stats of an open SDK. Counts since Open subtract with Sub; the others are of now.
+// Stats of an open folder. Counts since Open subtract with Sub; the others are of now.
 type Stats struct {
 	Store       store.Stats `json:"store"`
 	Cache       CacheStats  `json:"cache"`
@@ -25,6 +26,8 @@ type Stats struct {
 	Device      string      `json:"device"` // cpu or cuda
 	// what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
 	Kernel string `json:"kernel"`
+	// what Predict's passes are computed in: float32, int16 or int8
+	Precision string `json:"precision"`
 	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now.
 	// They are served as ever; their next Learn trains the last of these blocks, or over another
 	// bank, and is installed if it is no worse.
@@ -38,8 +41,8 @@ type Stats struct {
 }
 
 // Stats takes a snapshot of all counts.
-func (p *SDK) Stats() (Stats, error) {
-	leave, err := p.lifetime.enter()
+func (p *Folder) Stats(ctx context.Context) (Stats, error) {
+	leave, err := p.enter(ctx)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -60,7 +63,7 @@ func (p *SDK) Stats() (Stats, error) {
 	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(),
 		Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(),
-		Kernel: p.encoder.Kernel(), Untrainable: deep}, err
+		Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
 }
 
 // untrainable counts the profiles that the engine cannot train as they are, once for each state of
@@ -71,7 +74,7 @@ type untrainable struct {
 	n        int64
 }
 
-func (u *untrainable) count(p *SDK, revision uint64) (int64, error) {
+func (u *untrainable) count(p *Folder, revision uint64) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.revision == revision {

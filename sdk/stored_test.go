@@ -5,8 +5,17 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
+// given is what a record was made of.
+func given(r store.Example) Example {
+	e := stored(r).Example
+	if r.Weight == 0 {
+		e.Weight = 0
+	}
+	return e
+}
+
 // stored is what a profile was told, oldest first.
-func (p *SDK) stored(id string) (out []Example, err error) {
+func (p *Folder) stored(id string) (out []Example, err error) {
 	all, err := p.store.Examples(id)
 	for _, e := range all {
 		out = append(out, given(e))

@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 )
 
-// Sure is the minimum probability (WithMinProbability) from which on 95 of 100 answers are right,
+// Sure is the minimum probability (PredictOptions) from which on 95 of 100 answers are right,
 // as far as the answers out of fold can tell: their share's one-sided lower bound of 90 % is 0.95
 // or more. With too few examples there is none, P is 0, and N of Need says how far it is: how many
 // of the surest answers are right in a row, of those that would be enough.

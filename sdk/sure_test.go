@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 )
 
 func TestSure(t *testing.T) {

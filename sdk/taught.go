@@ -14,7 +14,7 @@ import (
 
 // snapshotTold is snapshot, with the label that the profile's stored examples give the request's
 // text, from the same transaction; "" if none does.
-func (p *SDK) snapshotTold(r Request) (s *snapshot, label string, err error) {
+func (p *Folder) snapshotTold(r Request) (s *snapshot, label string, err error) {
 	if p.options.NoTaught || r.NoTaught {
 		s, err = p.snapshot(r.Profile)
 		return s, "", err

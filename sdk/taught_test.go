@@ -41,17 +41,19 @@ func TestTaughtInputs(t *testing.T) {
 var corrected = Example{Text: "the server is down", Label: "ignore"}
 
 // teach makes a profile that has learned, and one correction that waits.
-func teach(t testing.TB, p *SDK, id string) {
+func teach(t testing.TB, p *Folder, id string) {
 	t.Helper()
 	mustLearn(t, p, id, examples(12, 0), forced())
 	mustObserve(t, p, id, corrected)
 }
 
 // wantTaught asks for a text and compares who answers; an empty label is the model.
-func wantTaught(t testing.TB, what string, p *SDK, id, text, label string, opts ...PredictOption) {
+func wantTaught(t testing.TB, what string, p *Folder, id, text, label string, o ...PredictOptions) {
 	t.Helper()
-	got := mustPredict(t, p, id, text, opts...)
-	model := mustPredict(t, p, id, text, append(opts, WithoutTaught())...)
+	got := mustPredict(t, p, id, text, o...)
+	untaught := append(o, PredictOptions{})[0]
+	untaught.NoTaught = true
+	model := mustPredict(t, p, id, text, untaught)
 	want := model
 	if label != "" {
 		want.Label, want.Source = label, SourceTaught
@@ -76,14 +78,14 @@ func TestTaught(t *testing.T) {
 			wantTaught(t, "in another case, with other spaces", p, "ann", " THE  server\tis down ", "ignore")
 			wantTaught(t, "learned", p, "ann", examples(1, 0)[0].Text, "urgent")
 			wantTaught(t, "another text", p, "ann", "the server is up", "")
-			wantTaught(t, "a pair", p, "ann", corrected.Text, "", WithPair("or not"))
+			wantTaught(t, "a pair", p, "ann", corrected.Text, "", PredictOptions{Pair: "or not"})
 			wantTaught(t, "another's", p, "bob", corrected.Text, "")
-			if base := mustBatch(t, p, []Request{{Text: corrected.Text}})[0]; base.Source != SourceBase ||
+			if base := mustBatch(t, p, []Request{{Base: true, Text: corrected.Text}})[0]; base.Source != SourceBase ||
 				base.Model != base.Label || base.Model == "" {
 				t.Errorf("the base: got %+v", base)
 			}
 			mustObserve(t, p, "ann", Example{Text: "A", Pair: "B", Label: "later"})
-			wantTaught(t, "a pair", p, "ann", "a", "later", WithPair("b"))
+			wantTaught(t, "a pair", p, "ann", "a", "later", PredictOptions{Pair: "b"})
 			wantTaught(t, "half of a pair", p, "ann", "a", "")
 
 			dir := p.dir
@@ -107,53 +109,53 @@ func TestTaught(t *testing.T) {
 func TestTaughtGone(t *testing.T) {
 	ctx := context.Background()
 	for name, c := range map[string]struct {
-		do    func(p *SDK) error
+		do    func(p *Folder) error
 		want  string
 		limit int
 	}{
-		"another label": {do: func(p *SDK) error {
+		"another label": {do: func(p *Folder) error {
 			return p.Observe(ctx, "ann",
 				Example{Text: corrected.Text, Label: "later"})
 		}, want: "later"},
-		"rejected": {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "ignore") }},
-		"another label rejected": {do: func(p *SDK) error { return p.Rejected(ctx, "ann", corrected.Text, "later") },
+		"rejected": {do: func(p *Folder) error { return p.Rejected(ctx, "ann", corrected.Text, "ignore") }},
+		"another label rejected": {do: func(p *Folder) error { return p.Rejected(ctx, "ann", corrected.Text, "later") },
 			want: "ignore"},
-		"confirmed": {do: func(p *SDK) error {
+		"confirmed": {do: func(p *Folder) error {
 			return p.Confirmed(ctx, "ann", corrected.Text,
 				"urgent")
 		}, want: "urgent"},
-		"an example is forgotten": {do: func(p *SDK) error { return p.ForgetExample(ctx, "ann", corrected.Text) }},
-		"rolled back": {do: func(p *SDK) error { _, err := p.Rollback(ctx, "ann", 0); return err },
+		"an example is forgotten": {do: func(p *Folder) error { return p.ForgetExample(ctx, "ann", corrected.Text, nil) }},
+		"rolled back": {do: func(p *Folder) error { _, err := p.Rollback(ctx, "ann", nil); return err },
 			want: "ignore"},
-		"dropped": {do: func(p *SDK) error {
+		"dropped": {do: func(p *Folder) error {
 			o := forced()
 			o.DropExamples = true
 			_, err := p.Learn(ctx, "ann", examples(6, 1), o)
 			return err
 		}},
-		"evicted": {limit: 20, want: "", do: func(p *SDK) error {
+		"evicted": {limit: 20, want: "", do: func(p *Folder) error {
 			_, err := p.Learn(ctx, "ann", examples(60, 0)[12:], forced())
 			return err
 		}},
-		"forgotten, and one who comes after": {want: "later", do: func(p *SDK) error {
+		"forgotten, and one who comes after": {want: "later", do: func(p *Folder) error {
 			if err := p.Forget(ctx, "ann"); err != nil {
 				return err
 			}
 			if len(p.taught.byID) != 0 {
 				t.Error("keys of somebody who was forgotten are kept")
 			}
-			_, err := p.Predict(ctx, "ann", corrected.Text)
+			_, err := p.Predict(ctx, "ann", corrected.Text, nil)
 			wantError(t, "forgotten", err, ErrProfileNotFound)
 			_, err = p.Learn(ctx, "ann", append(examples(12, 0), Example{Text: corrected.Text, Label: "later"}),
 				forced())
 			return err
 		}},
-		"exported without examples": {do: func(p *SDK) error { return throughBundle(p, ExportOptions{}) }},
-		"exported with examples": {do: func(p *SDK) error {
+		"exported without examples": {do: func(p *Folder) error { return throughBundle(p, ExportOptions{}) }},
+		"exported with examples": {do: func(p *Folder) error {
 			return throughBundle(p,
 				ExportOptions{Examples: true})
 		}, want: "ignore"},
-		"compacted": {do: func(p *SDK) error { _, err := p.Compact(ctx); return err }, want: "ignore"},
+		"compacted": {do: func(p *Folder) error { _, err := p.Compact(ctx); return err }, want: "ignore"},
 	} {
 		for in, key := range map[string][]byte{"in the clear": nil,
 			"encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
@@ -174,16 +176,16 @@ func TestTaughtGone(t *testing.T) {
 }
 
 // throughBundle exports, forgets and imports everybody.
-func throughBundle(p *SDK, o ExportOptions) error {
+func throughBundle(p *Folder, o ExportOptions) error {
 	ctx := context.Background()
 	var b bytes.Buffer
-	if _, err := p.ExportWith(ctx, &b, o); err != nil {
+	if _, err := p.Export(ctx, &b, &o); err != nil {
 		return err
 	}
 	if err := p.Forget(ctx, "ann"); err != nil {
 		return err
 	}
-	_, err := p.Import(ctx, &b, Fail)
+	_, err := p.Import(ctx, &b, nil)
 	return err
 }
 
@@ -214,7 +216,7 @@ func TestTaughtHeads(t *testing.T) {
 	mustLearn(t, p, "nina", numbers(10), numbered)
 	text := numbers(1)[0].Text
 	if got, want := mustPredict(t, p, "nina", text),
-		mustPredict(t, p, "nina", text, WithoutTaught()); !cmp.Equal(got, want) || got.Source != SourceProfile ||
+		mustPredict(t, p, "nina", text, PredictOptions{NoTaught: true}); !cmp.Equal(got, want) || got.Source != SourceProfile ||
 		got.Model != "" || got.Margin != 0 {
 		t.Errorf("numbers: got %+v, want %+v", got, want)
 	}
@@ -268,7 +270,7 @@ func TestTaughtConcurrent(t *testing.T) {
 					return
 				default:
 				}
-				out, err := p.Predict(ctx, "ann", corrected.Text)
+				out, err := p.Predict(ctx, "ann", corrected.Text, nil)
 				if err != nil || out.Source != SourceTaught || !slices.Contains(labels, out.Label) {
 					t.Errorf("got %+v, %v", out, err)
 					return
@@ -303,7 +305,7 @@ func TestTaughtIsNotScored(t *testing.T) {
 		return reports
 	}
 	on, off := lives(false), lives(true)
-	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Took")); d != "" || on[2].Prequential.N == 0 ||
+	if d := cmp.Diff(off, on, cmpopts.IgnoreFields(Report{}, "Seconds")); d != "" || on[2].Prequential.N == 0 ||
 		on[2].After.N == 0 {
 		t.Errorf("(-off +on):\n%s", d)
 	}
@@ -328,7 +330,7 @@ func TestTaughtCache(t *testing.T) {
 	if !slices.Equal(left, []string{"user 3", "user 0", "user 2"}) || len(p.taught.byID) != 3 {
 		t.Errorf("got %q of %d", left, len(p.taught.byID))
 	}
-	st, err := p.Stats()
+	st, err := p.Stats(context.Background())
 	if err != nil || st.Cache.Bytes != p.cache.bytes+p.taught.bytes || p.taught.bytes == 0 ||
 		st.Cache.Bytes > c.Options.CacheBytes {
 		t.Errorf("got %d bytes (%v), want %d of adapters and %d of keys, %d at most", st.Cache.Bytes, err,
@@ -392,7 +394,7 @@ func TestTaughtDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	flip(t, filepath.Join(dir, "xpeft.db"), corrected.Text)
-	p, err := Open(dir, &Options{Threads: 1, ReadOnly: true})
+	p, err := Open(context.Background(), dir, &Options{Threads: 1, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -18,7 +18,7 @@ type task struct {
 
 // teach is all of learning, from what is stored to what is stored; every task ends with a report or
 // an error of its own. The caller holds the profiles' locks, and a turn.
-func (p *SDK) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
+func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// What is learned, and from what: the examples, new and stored, none of them held back; the
 	// head; and the axes of digits or the bank of masks.
 	for _, t := range tasks {

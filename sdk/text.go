@@ -46,21 +46,36 @@ func textFault(text, pair string) string {
 	return ""
 }
 
-// checkExamples is Limits.checkExamples, and whether the model reads pairs.
-func (p *SDK) checkExamples(examples []Example) error {
-	if err := p.options.Limits.checkExamples(examples); err != nil {
-		return err
+// checkExamples finds the first that no profile could learn or store.
+func (p *Folder) checkExamples(id string, examples []Example) error {
+	if len(examples) == 0 {
+		return ofProfile(id, fmt.Errorf("%w: none given", ErrExample))
+	}
+	err := over("examples in one call", len(examples), "LearnExamples", p.options.Limits.LearnExamples)
+	if err != nil {
+		return ofProfile(id, err)
 	}
 	for i, e := range examples {
-		if err := p.checkPair(e.Pair); err != nil {
-			return fmt.Errorf("example %d: %w", i, err)
+		if err := p.checkExample(e); err != nil {
+			return ofExample(id, i, e.Label, err)
 		}
 	}
 	return nil
 }
 
+func (p *Folder) checkExample(e Example) error {
+	if fault := e.fault(); fault != "" {
+		return fmt.Errorf("%w: %s", ErrExample, fault)
+	}
+	size := len(e.Text) + len(e.Pair) + len(e.Label)
+	if err := over("bytes of an example", size, "Example", p.options.Limits.Example); err != nil {
+		return err
+	}
+	return p.checkPair(e.Pair)
+}
+
 // checkPair refuses a pair where the model has no token type for its second text.
-func (p *SDK) checkPair(pair string) error {
+func (p *Folder) checkPair(pair string) error {
 	if pair != "" && !p.encoder.Config().Pairs() {
 		return fmt.Errorf("%w: a pair of texts, for a model whose type_vocab_size is 1", ErrUnsupported)
 	}

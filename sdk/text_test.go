@@ -48,9 +48,9 @@ func TestVisible(t *testing.T) {
 func TestInvisibleTexts(t *testing.T) {
 	p, ctx := create(t, small(t)), context.Background()
 	for name, text := range invisibles {
-		_, err := p.Predict(ctx, "dana", text, WithFallback(FallbackBase))
+		_, err := p.Predict(ctx, "dana", text, &PredictOptions{Fallback: FallbackBase})
 		wantError(t, "Predict: "+name, err, ErrExample)
-		rows, err := p.PredictBatch(ctx, []Request{{Text: text}, {Text: "server"}})
+		rows, err := p.PredictBatch(ctx, []Request{{Base: true, Text: text}, {Base: true, Text: "server"}})
 		if err != nil || rows[1].Err != nil {
 			t.Fatalf("%s: got %v, %v, want an error of the first row only", name, err, rows)
 		}
@@ -60,14 +60,14 @@ func TestInvisibleTexts(t *testing.T) {
 		wantError(t, "Learn: "+name, err, ErrExample)
 		wantError(t, "Observe: "+name, p.Observe(ctx, "dana", Example{Text: text, Label: "later"}), ErrExample)
 		if text != "" {
-			_, err = p.Predict(ctx, "nobody", "server", WithPair(text), WithFallback(FallbackBase))
+			_, err = p.Predict(ctx, "nobody", "server", &PredictOptions{Pair: text, Fallback: FallbackBase})
 			wantError(t, "Predict a pair: "+name, err, ErrExample)
 		}
 	}
-	_, err := p.Profile("dana")
+	_, err := p.Profile(ctx, "dana")
 	wantError(t, "Profile", err, ErrProfileNotFound)
 	for name, text := range visibles {
-		if _, err := p.Predict(ctx, "nobody", text, WithFallback(FallbackBase)); err != nil {
+		if _, err := p.Predict(ctx, "nobody", text, &PredictOptions{Fallback: FallbackBase}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestTruncated(t *testing.T) {
 		want       bool
 	}{{fits, "", false}, {long, "", true}, {"server", strings.Repeat("down ", 20), false},
 		{"server", strings.Repeat("down ", 21), true}} {
-		got, err := p.Predict(ctx, "nobody", c.text, WithPair(c.pair), WithFallback(FallbackBase))
+		got, err := p.Predict(ctx, "nobody", c.text, &PredictOptions{Pair: c.pair, Fallback: FallbackBase})
 		if err != nil || got.Truncated != c.want {
 			t.Errorf("%d and %d bytes: got %t, %v, want %t", len(c.text), len(c.pair), got.Truncated, err, c.want)
 		}
@@ -163,15 +163,15 @@ func TestOneTokenType(t *testing.T) {
 	c.Model = linked(t, map[string]string{"model.safetensors": weights.String(),
 		"config.json": strings.Replace(string(config), `"type_vocab_size":2`, `"type_vocab_size":1`, 1)})
 	p, two := create(t, c), create(t, small(t))
-	got, err := p.Predict(ctx, "nobody", "server down", WithFallback(FallbackBase))
-	want, err2 := two.Predict(ctx, "nobody", "server down", WithFallback(FallbackBase))
+	got, err := p.Predict(ctx, "nobody", "server down", &PredictOptions{Fallback: FallbackBase})
+	want, err2 := two.Predict(ctx, "nobody", "server down", &PredictOptions{Fallback: FallbackBase})
 	if err != nil || err2 != nil || got.Label != want.Label || got.Probabilities[0] != want.Probabilities[0] {
 		t.Errorf("a text: got %v, %v, want what the model of two types says, %v, %v", got, err, want, err2)
 	}
 	if _, err := p.Learn(ctx, "dana", []Example{{Text: "server", Label: "urgent"}}, quick()); err != nil {
 		t.Error(err)
 	}
-	_, err = p.Predict(ctx, "dana", "server", WithPair("down"))
+	_, err = p.Predict(ctx, "dana", "server", &PredictOptions{Pair: "down"})
 	wantError(t, "Predict", err, ErrUnsupported)
 	pair := Example{Text: "server", Pair: "down", Label: "urgent"}
 	_, err = p.Learn(ctx, "dana", []Example{pair}, quick())

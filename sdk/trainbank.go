@@ -42,16 +42,16 @@ type BankReport struct {
 	Installed bool   `json:"installed"` // new profiles have it from now on
 	Reason    string `json:"reason"`    // what was decided, in words
 
-	Profiles int           `json:"profiles"` // whose examples were used
-	Watched  int           `json:"watched"`  // profiles that were not trained on but said when to stop
-	Examples int           `json:"examples"`
-	N        int           `json:"n"`
-	Blocks   int           `json:"blocks"`
-	Losses   []float32     `json:"losses"`
-	Looks    []float64     `json:"looks"`   // mean loss of the watched profiles, the first before any step
-	Best     int           `json:"best"`    // the step that was kept
-	Resumed  int           `json:"resumed"` // steps that an earlier call had made; of axes, fits
-	Took     time.Duration `json:"took"`
+	Profiles int       `json:"profiles"` // whose examples were used
+	Watched  int       `json:"watched"`  // profiles that were not trained on but said when to stop
+	Examples int       `json:"examples"`
+	N        int       `json:"n"`
+	Blocks   int       `json:"blocks"`
+	Losses   []float32 `json:"losses"`
+	Looks    []float64 `json:"looks"`   // mean loss of the watched profiles, the first before any step
+	Best     int       `json:"best"`    // the step that was kept
+	Resumed  int       `json:"resumed"` // steps that an earlier call had made; of axes, fits
+	Seconds  float64   `json:"seconds"`
 
 	Population *PopulationReport `json:"population,omitempty"` // of axes on which people differ; nil for adapters
 	KeptTexts  int               `json:"kept_texts"`           // see TrainBankOptions.KeepTexts
@@ -80,7 +80,7 @@ const watchShare = 5 // one in five
 // is under way. Train a head first: TrainHead. Cost: minutes; Predict does not wait meanwhile,
 // Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the
 // background.
-func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
+func (p *Folder) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (p *SDK) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, 
 }
 
 // trainAnyBank is TrainBank, in the background on one thread.
-func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background bool) (*BankReport, error) {
+func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, background bool) (*BankReport, error) {
 	if !p.training.TryLock() { // two would write one checkpoint
 		return nil, ErrBusy
 	}
@@ -136,9 +136,9 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 	if err := p.bankBegan(ctx, began); err != nil {
 		return nil, err
 	}
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	p.options.Logger.Info("trained a bank", "bank", rep.Bank, "reason", rep.Reason, "profiles", rep.Profiles,
-		"examples", rep.Examples, "steps", len(rep.Losses), "took", rep.Took)
+		"examples", rep.Examples, "steps", len(rep.Losses), "seconds", rep.Seconds)
 	if !rep.Installed {
 		return rep, nil
 	}
@@ -146,7 +146,7 @@ func (p *SDK) trainAnyBank(ctx context.Context, o *TrainBankOptions, background 
 }
 
 // bankConfig is what the options say of a bank for this store.
-func (p *SDK) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teachers, err error) {
+func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from teachers, err error) {
 	_, b, err := p.openDefaultBank()
 	if err != nil {
 		return c, from, err
@@ -186,7 +186,7 @@ func (o *TrainBankOptions) teachers() (teachers, error) {
 	return from, err
 }
 
-func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {
+func (p *Folder) trainBank(ctx context.Context, c learner.BankConfig, from teachers) (*BankReport, error) {
 	forgets := p.forgets.Load()
 	job, rep, err := p.bankJob(ctx, from)
 	if err != nil {
@@ -227,7 +227,7 @@ func (p *SDK) trainBank(ctx context.Context, c learner.BankConfig, from teachers
 // setAside moves a checkpoint that cannot be continued out of the way: somebody was taught, learned
 // or forgotten since, the configuration is another, or it is damaged. One such is kept, the latest:
 // with the data or the configuration of then it can be moved back.
-func (p *SDK) setAside(checkpoint string, why error) error {
+func (p *Folder) setAside(checkpoint string, why error) error {
 	aside := folder.SetAside(checkpoint)
 	if err := os.Rename(checkpoint, aside); err != nil {
 		return fmt.Errorf("setting a checkpoint aside: %w", err)
@@ -237,7 +237,7 @@ func (p *SDK) setAside(checkpoint string, why error) error {
 }
 
 // writeReport lays the report beside the bank.
-func (p *SDK) writeReport(rep *BankReport) error {
+func (p *Folder) writeReport(rep *BankReport) error {
 	data, err := json.MarshalIndent(rep, "", " ")
 	if err != nil {
 		return err

@@ -48,12 +48,12 @@ func TestDay100(t *testing.T) {
 	}
 	// A profile over two blocks and one over one block, in one batch.
 	mustLearn(t, p, "new", examples(24, 0), &LearnOptions{Force: true})
-	if info, err := p.Profile("new"); err != nil || info.Bank != rep.Bank || info.Blocks != 1 {
+	if info, err := p.Profile(ctx, "new"); err != nil || info.Bank != rep.Bank || info.Blocks != 1 {
 		t.Errorf("got %+v (%v), want the new profile on the new bank", info, err)
 	}
 	out, err := p.PredictBatch(ctx,
 		[]Request{{Profile: "new", Text: "server down"}, {Profile: "user1", Text: "server down"},
-			{Text: "server down"}})
+			{Base: true, Text: "server down"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestDay100(t *testing.T) {
 			}
 		}
 	}
-	old, err := p.Profile("user1")
+	old, err := p.Profile(ctx, "user1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestDay100(t *testing.T) {
 		if rep.Installed {
 			moved++
 		}
-		info, err := p.Profile(rep.Profile)
+		info, err := p.Profile(ctx, rep.Profile)
 		if err != nil || (info.Blocks == 1) != rep.Installed {
 			t.Errorf("%s: installed %v, but %d blocks (%v)", rep.Profile, rep.Installed, info.Blocks, err)
 		}
@@ -98,7 +98,7 @@ func TestDay100(t *testing.T) {
 	if _, err := p.Rebase(ctx, "nobody"); !errors.Is(err, ErrProfileNotFound) {
 		t.Errorf("nobody: got %v", err)
 	}
-	if _, err := p.Check(ctx, true); err != nil {
+	if _, err := p.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Error(err)
 	}
 }

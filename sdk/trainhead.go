@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/learner/digits"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -25,34 +25,33 @@ type TrainHeadOptions struct {
 	AddLabels []string
 	// installs the new head whatever its score, and in the place of one that belongs to joint axes
 	Force bool
-	// of the training of the head of masks; default learner.SharedHead(). Only what concerns a head
-	// is used.
+	// of the training in a folder without axes; default learner.SharedHead(). Only what concerns a
+	// head is used.
 	Config   *learner.Config
 	KeepBank bool // leaves the default bank as it is; with axes it stays anyway
 	Progress func(step, steps int, loss float32)
 }
 
-// HeadReport of a TrainHead: in a folder with axes, of the head that profiles of digits share.
+// HeadReport of a TrainHead.
 type HeadReport struct {
-	Installed bool   // false: the old head was kept
-	Reason    string // what was decided, in words
-	Digest    string // of the head that new profiles now share
-	Bank      string // digest of the bank that new profiles now get
-	Profiles  int    // whose examples were used
-	Examples  int    // trained on
-	HeldOut   int    // kept back, to judge by: three in ten, by a hash of the text
-	Before    Score  // of the old head on the held-out examples, over the bare encoder
-	After     Score  // of the new one
-	Losses    []float32
-	Steps     int
-	Took      time.Duration
+	Digest    string    `json:"head"`      // of the head that new profiles now share
+	Installed bool      `json:"installed"` // false: the old head was kept
+	Reason    string    `json:"reason"`    // what was decided, in words
+	Profiles  int       `json:"profiles"`  // whose examples were used
+	Examples  int       `json:"examples"`  // trained on
+	HeldOut   int       `json:"held_out"`  // kept back, to judge by: three in ten, by a hash of the text
+	Before    Score     `json:"before"`    // of the old head on the held-out examples, over the bare encoder
+	After     Score     `json:"after"`     // of the new one
+	Bank      string    `json:"bank"`      // digest of the bank that new profiles now get
+	Losses    []float32 `json:"losses,omitempty"`
+	Steps     int       `json:"steps"`
+	Seconds   float64   `json:"seconds"`
 }
 
 // TrainHead fits a linear head over the bare encoder to the stored examples of all profiles that
 // share a head, and makes it the one of new profiles and of the base if it is no worse on three in
-// ten of the texts, which it is not trained on. In a folder with axes it does that twice: for the
-// head over φ, by a convex fit that starts from the old head, and for that over the pooled
-// embedding, which profiles of masks share. Its labels are the old one's and AddLabels. Private
+// ten of the texts, which it is not trained on. In a folder with axes that is a convex fit over φ,
+// which starts from the old head. Its labels are the old one's and AddLabels. Private
 // profiles are left out. Profiles that exist keep the head that they were learned with until Rebase
 // moves them. A head that TrainBank made with the axes on which people differ stays, unless
 // AddLabels or Force asks for another: that sets the axes aside. ErrConflict if another head was
@@ -61,7 +60,7 @@ type HeadReport struct {
 // it does that best in the last block: if the default bank is a random one in all blocks, the same
 // one in the last block alone takes its place, with profiles of a quarter of the bytes that are
 // learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
-func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
+func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
 		return nil, err
@@ -81,10 +80,10 @@ func (p *SDK) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, 
 	if err != nil {
 		return nil, err
 	}
-	rep.Took = time.Since(began)
+	rep.Seconds = time.Since(began).Seconds()
 	p.options.Logger.Info("trained a head", "installed", rep.Installed, "reason", rep.Reason, "before",
 		rep.Before.Accuracy,
-		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "took", rep.Took)
+		"after", rep.After.Accuracy, "profiles", rep.Profiles, "examples", rep.Examples, "seconds", rep.Seconds)
 	return rep, nil
 }
 
@@ -108,23 +107,18 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 	return c, err
 }
 
-// trainHead trains the head of masks and, in a folder with axes, the one over φ, which the report
-// is then of.
-func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadReport, err error) {
-	names := []string{defaultHead}
-	if p.axes != nil {
-		names = append(names, featureHead)
+func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
+	kept, err := p.keepsHead(o)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range names {
-		train := p.trainHeadOf
-		if kept, err := p.jointHead(name, o); err != nil {
-			return nil, err
-		} else if kept {
-			train = p.keepHead
-		}
-		if rep, err = train(ctx, name, o); err != nil {
-			return nil, err
-		}
+	train := p.trainNewHead
+	if kept {
+		train = p.keepHead
+	}
+	rep, err := train(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	if rep.Installed && !o.KeepBank && p.axes == nil {
 		if err := p.toLastBlock(ctx); err != nil {
@@ -135,10 +129,10 @@ func (p *SDK) trainHead(ctx context.Context, o TrainHeadOptions) (rep *HeadRepor
 	return rep, err
 }
 
-// jointHead says whether a head is that of joint axes, which another would set aside: then it
+// keepsHead says whether the head is that of joint axes, which another would set aside: then it
 // stays, unless that is asked for.
-func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
-	if name != featureHead || o.Force || len(o.AddLabels) > 0 {
+func (p *Folder) keepsHead(o TrainHeadOptions) (bool, error) {
+	if o.Force || len(o.AddLabels) > 0 {
 		return false, nil
 	}
 	j, err := p.newcomersJoint()
@@ -146,8 +140,8 @@ func (p *SDK) jointHead(name string, o TrainHeadOptions) (bool, error) {
 }
 
 // keepHead is the report of a head that was not trained.
-func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*HeadReport, error) {
-	h, _, err := p.sharedOf(name == featureHead)
+func (p *Folder) keepHead(context.Context, TrainHeadOptions) (*HeadReport, error) {
+	h, _, err := p.shared()
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +150,8 @@ func (p *SDK) keepHead(_ context.Context, name string, _ TrainHeadOptions) (*Hea
 		Reason: "kept the old head: it belongs to the axes on which people differ, and TrainBank trains both"}, err
 }
 
-func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) (*HeadReport, error) {
-	old, ref, err := p.sharedOf(name == featureHead)
+func (p *Folder) trainNewHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
+	old, ref, err := p.shared()
 	if err != nil {
 		return nil, err
 	}
@@ -189,13 +183,13 @@ func (p *SDK) trainHeadOf(ctx context.Context, name string, o TrainHeadOptions) 
 	if rep.After, err = p.scoreHead(ctx, head, nil, data.held); err != nil {
 		return nil, err
 	}
-	return rep, p.commitHead(ctx, name, old, head, rep, o.Force)
+	return rep, p.commitHead(ctx, old, head, rep, o.Force)
 }
 
 // fitHead trains a head: over the pooled embedding as o.Config says, over φ by a convex fit.
-func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
+func (p *Folder) fitHead(ctx context.Context, start *model.Head, data split2, o TrainHeadOptions,
 	rep *HeadReport) (*model.Head, error) {
-	if !p.seesFeatures(start) {
+	if p.axes == nil {
 		res, err := learner.Learn(ctx, p.env(nil), learner.Job{Head: start, Train: data.train, Held: data.held},
 			*o.Config)
 		if err != nil {
@@ -232,11 +226,16 @@ func (p *SDK) fitHead(ctx context.Context, start *model.Head, data split2, o Tra
 }
 
 // scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
-func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, held []learner.Example) (Score, error) {
+func (p *Folder) scoreHead(
+	ctx context.Context,
+	h *model.Head,
+	texts *jointBank,
+	held []learner.Example,
+) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}
-	x, err := p.space(h).embed(ctx, encodings(held))
+	x, err := p.features(ctx, encodings(held))
 	if err != nil {
 		return Score{}, err
 	}
@@ -252,7 +251,7 @@ func (p *SDK) scoreHead(ctx context.Context, h *model.Head, texts *jointBank, he
 }
 
 // commitHead installs the new head, or says why not.
-func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head, rep *HeadReport, force bool) error {
+func (p *Folder) commitHead(ctx context.Context, old, head *model.Head, rep *HeadReport, force bool) error {
 	worse := rep.After.Accuracy < rep.Before.Accuracy
 	rep.Installed, rep.Reason = true, "installed: no worse on the held-out examples"
 	switch {
@@ -269,10 +268,10 @@ func (p *SDK) commitHead(ctx context.Context, name string, old, head *model.Head
 	p.installs.Lock()
 	defer p.installs.Unlock()
 	// by a TrainBank, or another TrainHead
-	if now, _, err := p.sharedOf(name == featureHead); err != nil || now != old {
+	if now, _, err := p.shared(); err != nil || now != old {
 		return cmp.Or(err, errOtherHead)
 	}
-	digest, err := p.putSharedHead(ctx, name, head)
+	digest, err := p.putSharedHead(ctx, head)
 	rep.Digest = digest.String()
 	return err
 }

@@ -36,7 +36,7 @@ func TestTrainHead(t *testing.T) {
 	for _, id := range []string{"alice", "own", "number"} {
 		before[id] = mustPredict(t, p, id, "server down")
 	}
-	base := mustBatch(t, p, []Request{{Text: "server down"}})[0]
+	base := mustBatch(t, p, []Request{{Base: true, Text: "server down"}})[0]
 
 	o, steps := headOptions(), 0
 	o.Progress = func(step, total int, loss float32) { steps = step }
@@ -55,7 +55,7 @@ func TestTrainHead(t *testing.T) {
 			t.Errorf("%s has another answer (-want +got):\n%s", id, d)
 		}
 	}
-	if now := mustBatch(t, p, []Request{{Text: "server down"}})[0]; distance(now, base) < 1e-3 {
+	if now := mustBatch(t, p, []Request{{Base: true, Text: "server down"}})[0]; distance(now, base) < 1e-3 {
 		t.Error("got the old answer of the base, want the new head's")
 	}
 	h, ref, err := p.shared()
@@ -120,7 +120,7 @@ func TestTrainHeadMovesToLastBlock(t *testing.T) {
 	}
 	mustLearn(t, p, "new", examples(30, 0), nil)
 	blocks := func(id string) int {
-		info, err := p.Profile(id)
+		info, err := p.Profile(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestTrainHeadMovesToLastBlock(t *testing.T) {
 	if _, err := p.Rebase(ctx, "old"); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := p.Check(ctx, true); err != nil {
+	if r, err := p.Check(ctx, &CheckOptions{Deep: true}); err != nil {
 		t.Errorf("check: %+v, %v", r, err)
 	}
 }

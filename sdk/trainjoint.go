@@ -8,8 +8,9 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -75,7 +76,7 @@ var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile",
 
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth
 // it.
-func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
+func (p *Folder) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
 	var progress func(step, steps int, loss float32)
 	if o != nil {
 		progress = o.Progress
@@ -89,7 +90,7 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 	}
 	p.installs.Lock()
 	defer p.installs.Unlock()
-	if now, _, err := p.sharedOf(true); err != nil || now != h { // a TrainHead had a turn
+	if now, _, err := p.shared(); err != nil || now != h { // a TrainHead had a turn
 		return nil, cmp.Or(err, errOtherHead)
 	}
 	digest, err := p.putJoint(ctx, h, m, rep.Profiles)
@@ -106,9 +107,9 @@ func (p *SDK) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers
 
 // findJoint gathers the people and trains on them, from a checkpoint on if it has one, and lets a
 // Learn that waits go first after each fit. Its report says all but what is installed.
-func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32), threads int,
-	fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
-	h, _, err := p.sharedOf(true)
+func (p *Folder) findJoint(ctx context.Context, from teachers, progress func(step, steps int, loss float32),
+	threads int, fits *axesCheckpoint) (*model.Head, *learnedAxes, *BankReport, error) {
+	h, _, err := p.shared()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -117,7 +118,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if from.forget || !bank.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank,
+	if from.forget || !axes.HoldsTexts(min(len(keys), from.most/population.FewestAnswers), population.MaxRank,
 		people.C) {
 		keys = nil
 	}
@@ -143,7 +144,7 @@ func (p *SDK) findJoint(ctx context.Context, from teachers, progress func(step, 
 
 // population is the people whose stored examples teach, and φ and key of each text that one of them
 // labelled. Rejections say too little.
-func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population,
+func (p *Folder) population(ctx context.Context, h *model.Head, from teachers) (out *population.Population,
 	keys []uint64, err error) {
 	if len(h.Labels) < 2 {
 		return nil, nil, configError([]string{"people who have one label cannot differ"})
@@ -182,7 +183,12 @@ func (p *SDK) population(ctx context.Context, h *model.Head, from teachers) (out
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last,
 // so that a crash leaves a head alone.
-func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, people int) (d store.Digest, err error) {
+func (p *Folder) putJoint(
+	ctx context.Context,
+	old *model.Head,
+	m *learnedAxes,
+	people int,
+) (d store.Digest, err error) {
 	h := old.Clone()
 	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts
@@ -190,13 +196,13 @@ func (p *SDK) putJoint(ctx context.Context, old *model.Head, m *learnedAxes, peo
 	if err != nil {
 		return d, err
 	}
-	info, err := folder.AddJoint(ctx, p.store, p.dir,
-		&bank.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
+	info, err := folder.AddAxes(ctx, p.store, p.dir,
+		&axes.Joint{Axes: bank.Digest(p.axes.digest), Head: bank.Digest(head), Labels: h.Labels, People: people,
 			V: m.V, B: m.B, Range: m.Range, Digits: m.Digits, Beta: float32(m.Beta), Keys: keys, Own: own})
 	if err != nil {
 		return d, err
 	}
-	if _, err := p.putSharedHead(ctx, featureHead, h); err != nil {
+	if _, err := p.putSharedHead(ctx, h); err != nil {
 		return d, err
 	}
 	return info.Digest, p.store.PutMeta(ctx, metaJoint, binary.LittleEndian.AppendUint32(nil, info.Ref))

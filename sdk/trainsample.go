@@ -58,7 +58,7 @@ func (t teachers) perProfile(profiles int64) int {
 // them it uses, until that is t.most. The profiles come in the order of a hash of their ids: if
 // there are more than the budget has room for, those that are taken are an even sample, whoever
 // their tenants are, and the same one as long as the profiles are.
-func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers,
+func (p *Folder) sample(ctx context.Context, h *model.Head, t teachers,
 	take func(id string, part split2) (used int)) error {
 	st, err := p.store.Stats()
 	if err != nil {
@@ -98,7 +98,7 @@ func (p *SDK) sample(ctx context.Context, h *model.Head, t teachers,
 }
 
 // newest divides the newest examples of a profile that fit a head, at most so many.
-func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
+func (p *Folder) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
 	examples, err := p.store.Examples(rec.ID)
 	if err != nil {
 		return split2{}, err
@@ -108,7 +108,7 @@ func (p *SDK) newest(rec *store.Profile, h *model.Head, most int) (split2, error
 }
 
 // headData gathers what a shared head is trained and measured on.
-func (p *SDK) headData(ctx context.Context, h *model.Head, t teachers) (all split2, profiles int, err error) {
+func (p *Folder) headData(ctx context.Context, h *model.Head, t teachers) (all split2, profiles int, err error) {
 	err = p.sample(ctx, h, t, func(_ string, part split2) int {
 		profiles++
 		all.train, all.held = append(all.train, part.train...), append(all.held, part.held...)
@@ -119,8 +119,8 @@ func (p *SDK) headData(ctx context.Context, h *model.Head, t teachers) (all spli
 
 // bankJob gathers what a bank is trained on: of the profiles that share a head what they train on,
 // and of one in five what they hold back, to watch.
-func (p *SDK) bankJob(ctx context.Context, t teachers) (j learner.BankJob, rep *BankReport, err error) {
-	if j.Head, _, err = p.sharedOf(false); err != nil {
+func (p *Folder) bankJob(ctx context.Context, t teachers) (j learner.BankJob, rep *BankReport, err error) {
+	if j.Head, _, err = p.shared(); err != nil {
 		return j, nil, err
 	}
 	rep = &BankReport{}

@@ -24,7 +24,7 @@ const tenants, perTenant = 30, 1000
 
 // putTenants stores three examples for each profile. All of a tenant have one label, so that the
 // labels of what is trained on say whose it is.
-func putTenants(t *testing.T, p *SDK) {
+func putTenants(t *testing.T, p *Folder) {
 	t.Helper()
 	ctx := context.Background()
 	ref, b, err := p.newcomersBank()
@@ -223,7 +223,7 @@ func TestMaxPerProfile(t *testing.T) {
 }
 
 // cutTraining begins a TrainBank and ends it after its third step.
-func cutTraining(t *testing.T, p *SDK, edit func(*learner.BankConfig)) {
+func cutTraining(t *testing.T, p *Folder, edit func(*learner.BankConfig)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

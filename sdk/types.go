@@ -9,15 +9,28 @@ import (
 // Example is a text, or a pair of texts, with the label that the profile's user gives it.
 // Limits.Example bounds text, pair and label together.
 type Example struct {
-	Text  string
-	Pair  string // empty: a single text
-	Label string
-	Value float64 // instead of Label, for a profile that learns numbers (NumberHead)
+	Text  string   `json:"text"`
+	Pair  string   `json:"pair,omitempty"` // empty: a single text
+	Label string   `json:"label,omitempty"`
+	Value *float64 `json:"value,omitempty"` // instead of Label, for a profile that learns numbers: see Number
 
+	// Rejected says that the text is not of Label, and not what it is of: see Folder.Rejected.
+	Rejected bool `json:"rejected,omitempty"`
 	// Weight is how much the example counts in training beside others; 0 means 1, at most 1,000.
-	Weight float64
-	// Rejected says that the text is not of Label, and not what it is of: see SDK.Rejected.
-	Rejected bool
+	Weight float64 `json:"weight,omitempty"`
+}
+
+// Number is an example's Value, for a profile that learns numbers (NumberHead).
+func Number(v float64) *float64 { return &v }
+
+// StoredExample is an example as it is kept.
+type StoredExample struct {
+	Example           // its Weight is 1 where none was given
+	Time    time.Time `json:"time"`
+	Learned bool      `json:"learned"` // a training has seen it
+	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles
+	// learn from all.
+	HeldOut bool `json:"held_out"`
 }
 
 // HeadKind says which head a profile uses.
@@ -93,36 +106,44 @@ type Score struct {
 
 // Report of a Learn.
 type Report struct {
-	Profile   string
-	Installed bool   // false: the old revision was kept
-	Reason    string // what was decided, in words
-	Revision  uint64 // now served; an old one that was kept gets a new number if DropExamples erased something
-	// of what was served before; a label that it did not have counts as wrong; for a new profile
-	// the shared head with the label prior, for an own head what it starts from
-	Before   Score
-	After    Score // of what was learned, on the same examples, even if the label prior serves instead
-	Examples int   // learned from, stored ones included
-	// from masks to digits, from digits to masks, by Rebase, or to what the engine trains, from
-	// adapters in more blocks or over a bank that it cannot train over
-	Moved bool
+	Profile   string `json:"profile"`
+	Installed bool   `json:"installed"` // false: the old revision was kept
+	Reason    string `json:"reason"`    // what was decided, in words
+	// Revision is now served; an old one that was kept gets a new number if DropExamples erased
+	// something.
+	Revision uint64 `json:"revision"`
+	Start    Start  `json:"start,omitempty"` // where training began
+	// Before is of what was served before; a label that it did not have counts as wrong; for a new
+	// profile it is of the shared head with the label prior, for an own head of what it starts
+	// from.
+	Before Score `json:"before"`
+	// After is of what was learned, on the same examples, even if the label prior serves instead.
+	After    Score `json:"after"`
+	Examples int   `json:"examples"` // learned from, stored ones included
+	// Moved: from masks to digits, from digits to masks, by Rebase, or to what the engine trains,
+	// from adapters in more blocks or over a bank that it cannot train over.
+	Moved bool `json:"moved,omitempty"`
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; none of
 	// numbers.
-	Labels    []LabelReport
-	MacroF1   float64
-	Sure      Sure  // from which probability on nearly all answers are right; none of numbers
-	Truncated int   // of these examples, those longer than MaxTokens: their ends were not read
-	Start     Start // where training began
-	Waiting   int   // examples that came meanwhile, and wait for the next training
+	Labels []LabelReport `json:"labels,omitempty"`
+	// Sure says from which probability on nearly all answers are right; none of numbers.
+	Sure    Sure    `json:"sure"`
+	MacroF1 float64 `json:"macro_f1,omitempty"`
+	// Truncated is how many of these examples are longer than MaxTokens: their ends were not read.
+	Truncated int     `json:"truncated,omitempty"`
+	Waiting   int     `json:"waiting"` // examples that came meanwhile, and wait for the next training
+	Steps     int     `json:"steps"`   // 0 of digits
+	Seconds   float64 `json:"seconds"` // that it took, waiting for other Learns included
+	Engine    string  `json:"engine"`  // what computed, native or torch, and on which
+	Device    string  `json:"device"`  // cpu or cuda
+	Bytes     int     `json:"bytes"`   // of the record that is now served, frame and own head included
+	// MaskBytes are those of the masks in the record, 2·⌈N/8⌉·L, or of the rows of digits.
+	MaskBytes int `json:"mask_bytes"`
+	// Losses has one a step of the training on all examples; none of digits.
+	Losses []float32 `json:"losses,omitempty"`
 	// Prequential is how often what was served was right about examples before anything had learned
 	// from them: over the last hundred or so.
-	Prequential Prequential
-	Losses      []float32     // one a step of the training on all examples; none of digits
-	Steps       int           // 0 of digits
-	Took        time.Duration // waiting for other Learns included
-	Engine      string        // what computed, native or torch, and on which
-	Device      string        // cpu or cuda
-	Bytes       int           // of the record that is now served, frame and own head included
-	MaskBytes   int           // of the masks in it, 2·⌈N/8⌉·L, or of the rows of digits
+	Prequential Prequential `json:"prequential"`
 }
 
 // Fallback says what answers for a profile that does not exist. One that was only observed answers
@@ -145,15 +166,28 @@ const (
 	SourceTaught Source = "taught"
 )
 
-// Request is one row of a batch.
-type Request struct {
-	Profile  string // empty: the base, which needs no fallback
-	Text     string
-	Pair     string
-	Fallback Fallback
+// PredictOptions of one Predict. Nil, and every zero field, means the default.
+type PredictOptions struct {
+	Pair     string   // the second text of a pair; empty: a single text
+	Base     bool     // the bare encoder and the shared head answer, whatever the profile is
+	Fallback Fallback // what answers if the profile does not exist
+	NoTaught bool     // the model answers, whatever is stored of the text
+	// MinProbability leaves Prediction.Label empty where the most probable label has less, 0 to 1.
+	// A taught label stays, and so does Prediction.Model.
+	MinProbability float64
+}
 
-	NoTaught       bool    // the model answers, whatever is stored of the text
-	MinProbability float64 // below it Prediction.Label is empty; 0 to 1
+// Request is one row of a PredictBatch. An empty Profile is ErrID, unless Base is set. The other
+// fields are those of PredictOptions.
+type Request struct {
+	Profile string
+	Text    string
+
+	Pair           string
+	Base           bool
+	Fallback       Fallback
+	NoTaught       bool
+	MinProbability float64
 }
 
 // Probability of a label.
@@ -164,58 +198,48 @@ type Probability struct {
 
 // Prediction is the answer to one Request.
 type Prediction struct {
-	Profile string
-	// the most probable, if no MinProbability is above it; with SourceTaught the stored one, of the
-	// head or not
-	Label         string
-	Model         string        // the most probable
-	Probabilities []Probability // of all labels, in the head's order, whatever the source; they add up to 1
-	Margin        float32       // the largest probability minus the second; 1 of a single label
-	Value         float64       // of a NumberHead, which has no labels, no margin and no taught answers
-	Source        Source
-	Revision      uint64 // the profile's; with SourceBase 0
-	Truncated     bool   // the text is longer than MaxTokens: the answer is to its beginning
-	Err           error  // this row's own, with no answer beside it; the other rows are answered
+	Profile string `json:"profile"`
+	// Label is the most probable, if no MinProbability is above it; with SourceTaught the stored
+	// one, of the head or not.
+	Label  string  `json:"label,omitempty"`
+	Model  string  `json:"model,omitempty"`  // the most probable label
+	Margin float32 `json:"margin,omitempty"` // the largest probability minus the second; 1 of a single label
+	// Probabilities are of all labels, in the head's order, whatever the source; they add up to 1.
+	Probabilities []Probability `json:"probabilities,omitempty"`
+	// Value is of a NumberHead, which has no labels, no margin and no taught answers; nil of
+	// others.
+	Value     *float64 `json:"value,omitempty"`
+	Source    Source   `json:"source,omitempty"`
+	Revision  uint64   `json:"revision"`            // the profile's; with SourceBase 0
+	Truncated bool     `json:"truncated,omitempty"` // the text is longer than MaxTokens: its end was not read
+	// Err is this row's own, with no answer beside it; the other rows are answered.
+	Err error `json:"-"`
 }
-
-// PredictOption changes one Predict.
-type PredictOption func(*Request)
-
-// WithPair adds the second text of a pair.
-func WithPair(text string) PredictOption { return func(r *Request) { r.Pair = text } }
-
-// WithFallback says what answers if the profile does not exist.
-func WithFallback(f Fallback) PredictOption { return func(r *Request) { r.Fallback = f } }
-
-// WithoutTaught lets the model answer, whatever is stored of the text.
-func WithoutTaught() PredictOption { return func(r *Request) { r.NoTaught = true } }
-
-// WithMinProbability leaves Prediction.Label empty where the most probable label has less than p, 0
-// to 1. A taught label stays, and so does Prediction.Model.
-func WithMinProbability(p float64) PredictOption { return func(r *Request) { r.MinProbability = p } }
 
 // ProfileInfo is what is known of a profile without its examples.
 type ProfileInfo struct {
-	ID       string
-	Revision uint64
-	// digest, of the axes for a profile of digits; empty: nothing is learned yet, or the prior
-	// alone serves
-	Bank      string
-	Head      HeadKind
-	Labels    []string
-	N, K      int // of the bank, and selected in each row
-	Blocks    int // of masks
-	Rows      int // of digits: labels that have one
-	Created   time.Time
-	Updated   time.Time
-	Examples  int // learned from
-	Before    float32
-	After     float32
-	Bytes     int // the stored record
-	MaskBytes int
+	ID       string `json:"profile"`
+	Revision uint64 `json:"revision"`
+	// Bank is a digest, of the axes for a profile of digits; empty: nothing is learned yet, or the
+	// prior alone serves.
+	Bank     string   `json:"bank"`
+	Head     HeadKind `json:"head"`
+	N        int      `json:"n"`        // of the bank
+	K        int      `json:"k"`        // selected in each row
+	Blocks   int      `json:"blocks"`   // of masks
+	Rows     int      `json:"rows"`     // of digits: labels that have one
+	Examples int      `json:"examples"` // learned from
+	// Before and After are the scores of the last Learn; nil: not measured.
+	Before    *float32  `json:"before"`
+	After     *float32  `json:"after"`
+	Bytes     int       `json:"bytes"` // the stored record
+	MaskBytes int       `json:"mask_bytes"`
+	Created   time.Time `json:"created"`
+	Updated   time.Time `json:"updated"`
+	Labels    []string  `json:"labels"`
 
 	// Those below are of now, in the History of a profile too.
-	Waiting     int  // examples that no training has seen
-	Private     bool // see SDK.SetPrivate
-	Prequential Prequential
+	Waiting     int         `json:"waiting"` // examples that no training has seen
+	Private     bool        `json:"private"` // see Folder.SetPrivate
+	Prequential Prequential `json:"prequential"`
 }

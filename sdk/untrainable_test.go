@@ -90,7 +90,7 @@ func (a libtorchAnswer) differs(p Prediction) (worst float64) {
 	for i, q := range p.Probabilities {
 		worst = max(worst, math.Abs(float64(q.P)-a.P[i]))
 	}
-	return max(worst, math.Abs(p.Value-a.Value)/max(1, math.Abs(a.Value)))
+	return max(worst, math.Abs(valueOf(p)-a.Value)/max(1, math.Abs(a.Value)))
 }
 
 // onTiny are the options of a folder over the tiny model.
@@ -111,7 +111,7 @@ func TestServesLibtorchsProfiles(t *testing.T) {
 			p := open(t, libtorchFolder(t, name), o)
 			rows := libtorchAnswers(t, name)
 			for _, a := range rows {
-				got := mustPredict(t, p, a.Profile, a.Text, WithoutTaught())
+				got := mustPredict(t, p, a.Profile, a.Text, PredictOptions{NoTaught: true})
 				if d := a.differs(got); d > 1e-4 {
 					t.Errorf("%s, %q: got %+v, want %+v", a.Profile, a.Text, got, a)
 				}
@@ -125,7 +125,7 @@ func TestServesLibtorchsProfiles(t *testing.T) {
 
 // untrainableNow is what Stats and the folder say of profiles that the engine cannot train as they
 // are.
-func untrainableNow(t *testing.T, p *SDK) string {
+func untrainableNow(t *testing.T, p *Folder) string {
 	t.Helper()
 	var ids []string
 	for id, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains()) {
@@ -134,14 +134,14 @@ func untrainableNow(t *testing.T, p *SDK) string {
 		}
 		ids = append(ids, id)
 	}
-	if st, err := p.Stats(); err != nil || st.Untrainable != int64(len(ids)) {
+	if st, err := p.Stats(context.Background()); err != nil || st.Untrainable != int64(len(ids)) {
 		t.Errorf("Stats counts %d, %v, want %d", st.Untrainable, err, len(ids))
 	}
 	return strings.Join(ids, " ")
 }
 
 // needsNative skips what libtorch, which trains all blocks, does otherwise.
-func needsNative(t *testing.T, p *SDK) {
+func needsNative(t *testing.T, p *Folder) {
 	t.Helper()
 	if trainsAll(p) {
 		t.Skip("libtorch trains these profiles as they are")
@@ -157,7 +157,9 @@ func TestNativeRelearnsAllBlocks(t *testing.T) {
 	if got := untrainableNow(t, p); got != "ann few num own row" {
 		t.Errorf("got %q", got)
 	}
-	was := func(id string) Prediction { return mustPredict(t, p, id, "win a discount", WithoutTaught()) }
+	was := func(id string) Prediction {
+		return mustPredict(t, p, id, "win a discount", PredictOptions{NoTaught: true})
+	}
 	before, info := was("ann"), profileOf(t, p, "ann")
 
 	// One that is worse is measured, and not installed.
@@ -277,7 +279,7 @@ func TestNativeRelearnsImported(t *testing.T) {
 }
 
 // learnStored learns a profile anew from what is stored of it.
-func learnStored(t *testing.T, p *SDK, id string, o *LearnOptions) *Report {
+func learnStored(t *testing.T, p *Folder, id string, o *LearnOptions) *Report {
 	t.Helper()
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -291,16 +293,16 @@ func learnStored(t *testing.T, p *SDK, id string, o *LearnOptions) *Report {
 }
 
 // backTo serves an earlier revision of a profile again.
-func backTo(t *testing.T, p *SDK, id string, revision uint64) {
+func backTo(t *testing.T, p *Folder, id string, revision uint64) {
 	t.Helper()
-	if _, err := p.Rollback(context.Background(), id, revision); err != nil {
+	if _, err := p.Rollback(context.Background(), id, &RollbackOptions{Revision: revision}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func profileOf(t *testing.T, p *SDK, id string) ProfileInfo {
+func profileOf(t *testing.T, p *Folder, id string) ProfileInfo {
 	t.Helper()
-	info, err := p.Profile(id)
+	info, err := p.Profile(context.Background(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

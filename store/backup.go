@@ -6,6 +6,9 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // BackupOptions say what a backup holds. Nil is a full one.
@@ -88,7 +91,7 @@ type backingUp struct {
 	keys  []byte // the file of keys
 	files []bankFile
 	now   base
-	out   *bundleWriter
+	out   *bundle.Writer
 
 	pairs     []byte // of the frame to come: of one bucket
 	pairCount uint64
@@ -149,7 +152,7 @@ func (b *backingUp) begin(t *txn) (err error) {
 	if err := b.findBase(t); err != nil {
 		return err
 	}
-	if b.keys, err = b.s.keys.bytes(); err != nil {
+	if b.keys, err = b.s.keys.Bytes(); err != nil {
 		return err
 	}
 	tally, err := readTally(t.Tx)
@@ -162,7 +165,7 @@ func (b *backingUp) begin(t *txn) (err error) {
 		commits: tally.commits, maskBytes: tally.maskBytes,
 	}
 	if b.keys != nil {
-		b.header.keys = b.keys[:keyHeader]
+		b.header.keys = b.keys[:keyring.HeaderSize]
 		b.report.Files++
 	}
 	if b.since != nil {

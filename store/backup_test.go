@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // snapshot is all that a store answers.
@@ -58,6 +60,8 @@ func restored(t *testing.T, backups ...[]byte) (map[string]any, error) {
 	}
 	return snapshot(t, s), nil
 }
+
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 func readers(backups [][]byte) (rs []io.Reader) {
 	for _, b := range backups {
@@ -241,8 +245,8 @@ func TestBackupOfDeleted(t *testing.T) {
 			continue
 		}
 		keys := must(os.ReadFile(KeysPath(path)))
-		for n := 2; int(slotAt(uint32(n))) < len(keys); n++ {
-			if slot := keys[slotAt(uint32(n)):][:slotSize]; n%20 != 1 && !isZero(slot) {
+		for n := 2; int(keyring.SlotAt(uint32(n))) < len(keys); n++ {
+			if slot := keys[keyring.SlotAt(uint32(n)):][:keyring.SlotSize]; n%20 != 1 && !isZero(slot) {
 				t.Errorf("chain %d: the key of number %d is left", i, n)
 			}
 		}
@@ -487,7 +491,7 @@ func TestBackupWithoutEpoch(t *testing.T) {
 	secrets(t, s, 3)
 	refuse := func(err error) {
 		s.writer.Lock()
-		s.nameless = err
+		s.refused = err
 		s.writer.Unlock()
 	}
 	refuse(ErrFull)
@@ -530,7 +534,8 @@ func TestBackupLostSet(t *testing.T) {
 
 // TestBackupOfDamaged: what Restore would refuse is not written.
 func TestBackupOfDamaged(t *testing.T) {
-	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1), "examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
+	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1),
+		"examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
 		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
 		if err != nil {
 			t.Fatal(err)
@@ -538,7 +543,8 @@ func TestBackupOfDamaged(t *testing.T) {
 		defer s.Close()
 		must(s.PutBank(ctx, testBank))
 		for range 2 {
-			must(s.Put(ctx, randomProfile(newRand(t), "ann"), Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
+			must(s.Put(ctx, randomProfile(newRand(t), "ann"),
+				Write{State: []byte("state"), Append: []Example{{Text: "text"}}}))
 		}
 		if _, err := s.Backup(ctx, io.Discard, nil); err != nil {
 			t.Fatal(err)
@@ -563,7 +569,8 @@ func TestBackupFiles(t *testing.T) {
 		}
 		for _, report := range []bool{false, true} {
 			text := fmt.Appendf(nil, "%v of %s", report, info.Digest.Short())
-			fs = append(fs, BackupFile{report, int64(len(text)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }})
+			fs = append(fs, BackupFile{report, int64(len(text)),
+				func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }})
 		}
 		return fs, nil
 	}

@@ -2,15 +2,17 @@ package store
 
 import (
 	"encoding/binary"
-	"io"
 	"math"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
-// A backup is chunks of a zstd stream of frames, as a bundle is, under another
-// magic. docs/format.md draws it.
-
-var backupMagic = []byte("XPEFTA")
+// backupFormat is that of backups; docs/format.md draws it.
+var backupFormat = bundle.Format{Magic: "XPEFTA", Name: "backup", Newest: backupVersion}
 
 const (
 	backupOfPages = 1 // version: read, and written no more
@@ -53,39 +55,36 @@ type backupHeader struct {
 }
 
 func (h *backupHeader) encode() []byte {
-	b := binary.AppendUvarint(nil, h.revision)
-	b = binary.AppendUvarint(b, h.since)
+	b := format.AppendUvarints(nil, h.revision, h.since)
 	if h.since != 0 {
 		b = append(b, h.base[:]...)
 	}
-	b = appendBytes(appendBytes(b, h.meta), h.keys)
-	b = binary.AppendUvarint(b, h.commits)
-	b = binary.AppendUvarint(b, h.maskBytes)
-	return appendDigests(b, h.banks)
+	b = format.AppendBytes(format.AppendBytes(b, h.meta), h.keys)
+	return appendDigests(format.AppendUvarints(b, h.commits, h.maskBytes), h.banks)
 }
 
 func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err error) {
-	d := &decoder{b: payload}
-	h.revision, h.since = d.uvarint("revision"), d.uvarint("since")
+	d := &format.Decoder{B: payload}
+	h.revision, h.since = d.Uvarint("revision"), d.Uvarint("since")
 	if h.revision == 0 || h.since > h.revision {
-		d.fail("revision %d since %d", h.revision, h.since)
+		d.Fail("revision %d since %d", h.revision, h.since)
 	}
 	if version == backupOfPages {
-		h.pageSize = int(d.uint(maxPage, "page size"))
-		h.pages = d.uint(math.MaxInt64/maxPage, "pages")
-		if h.pageSize < minPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
-			d.fail("%d pages of %d bytes", h.pages, h.pageSize)
+		h.pageSize = int(d.Uint(boltpages.MaxPage, "page size"))
+		h.pages = d.Uint(math.MaxInt64/boltpages.MaxPage, "pages")
+		if h.pageSize < boltpages.MinPage || h.pageSize&(h.pageSize-1) != 0 || h.pages < 4 {
+			d.Fail("%d pages of %d bytes", h.pages, h.pageSize)
 		}
 	}
 	if h.since != 0 {
-		h.base = d.digest("base")
+		h.base = d.Digest("base")
 	}
 	if version > backupOfPages {
-		h.meta, h.keys = slices.Clone(d.bytes(1<<20, "meta")), slices.Clone(d.bytes(keyHeader, "keys"))
-		h.commits, h.maskBytes = d.uvarint("commits"), d.uvarint("bytes of masks")
+		h.meta, h.keys = slices.Clone(d.Bytes(1<<20, "meta")), slices.Clone(d.Bytes(keyring.HeaderSize, "keys"))
+		h.commits, h.maskBytes = d.Uvarint("commits"), d.Uvarint("bytes of masks")
 	}
-	h.banks = d.digests("banks")
-	return h, d.end()
+	h.banks = readDigests(d, "banks")
+	return h, d.End()
 }
 
 // needs says whether the header names a bank.
@@ -99,12 +98,12 @@ func appendDigests(b []byte, digests []Digest) []byte {
 	return b
 }
 
-func (d *decoder) digests(what string) (all []Digest) {
-	for range d.uint(maxBackupBanks, what) {
-		if d.err != nil {
+func readDigests(d *format.Decoder, what string) (all []Digest) {
+	for range d.Uint(maxBackupBanks, what) {
+		if d.Err != nil {
 			break
 		}
-		all = append(all, d.digest(what))
+		all = append(all, d.Digest(what))
 	}
 	return all
 }
@@ -121,13 +120,13 @@ func (f backupFile) encode() []byte {
 }
 
 func decodeBackupFile(kind byte, payload []byte) (f backupFile, err error) {
-	d := &decoder{b: payload}
-	f.bank = d.digest("bank")
-	f.size = int64(d.uint(math.MaxInt64, "size"))
+	d := &format.Decoder{B: payload}
+	f.bank = d.Digest("bank")
+	f.size = int64(d.Uint(math.MaxInt64, "size"))
 	if (kind == backupFrameKeys) != (f.bank == Digest{}) {
-		d.fail("file of bank %s", f.bank.Short())
+		d.Fail("file of bank %s", f.bank.Short())
 	}
-	return f, d.end()
+	return f, d.End()
 }
 
 // backupEnd is the last frame: how much there was.
@@ -136,30 +135,13 @@ type backupEnd struct {
 	pairs, files, profiles uint64
 }
 
-func (e backupEnd) encode() []byte {
-	b := binary.AppendUvarint(nil, e.pairs)
-	b = binary.AppendUvarint(b, e.files)
-	return binary.AppendUvarint(b, e.profiles)
-}
+func (e backupEnd) encode() []byte { return format.AppendUvarints(nil, e.pairs, e.files, e.profiles) }
 
 func decodeBackupEnd(version uint16, payload []byte) (e backupEnd, err error) {
-	d := &decoder{b: payload}
+	d := &format.Decoder{B: payload}
 	if version == backupOfPages {
-		e.image = d.digest("image")
+		e.image = d.Digest("image")
 	}
-	e.pairs, e.files, e.profiles = d.uvarint("pairs"), d.uvarint("files"), d.uvarint("profiles")
-	return e, d.end()
-}
-
-func newBackupWriter(w io.Writer) (*bundleWriter, error) {
-	return newFrameWriter(w, backupMagic, backupVersion, nil)
-}
-
-func newBackupReader(r io.Reader, limit int64) (b *bundleReader, version uint16, err error) {
-	c, version, err := openChunks(r, backupMagic, "backup", backupVersion)
-	if err != nil {
-		return nil, 0, err
-	}
-	b, err = newFrameReader(c, limit)
-	return b, version, err
+	e.pairs, e.files, e.profiles = d.Uvarint("pairs"), d.Uvarint("files"), d.Uvarint("profiles")
+	return e, d.End()
 }

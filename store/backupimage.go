@@ -1,12 +1,12 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Backups of version 1 are images of the file's pages, or the pages whose sums
@@ -16,32 +16,12 @@ import (
 // has more.
 const maxPagesFrame = 1 << 20
 
-// pageSum is the first bytes of a page's SHA-256.
-type pageSum [16]byte
-
-func sumOf(page []byte) (s pageSum) {
-	sum := sha256.Sum256(page)
-	copy(s[:], sum[:])
-	return s
-}
-
-// imageDigest names an image.
-func imageDigest(pageSize int, sums []pageSum) Digest {
-	h := sha256.New()
-	head := binary.LittleEndian.AppendUint32([]byte("xpeft image\x00"), uint32(pageSize))
-	h.Write(binary.LittleEndian.AppendUint64(head, uint64(len(sums))))
-	for i := range sums {
-		h.Write(sums[i][:])
-	}
-	return Digest(h.Sum(nil))
-}
-
 // imageRestorer puts pages where they were.
 type imageRestorer struct {
 	file     *os.File // nil: nothing is written
 	limit    int64    // of the file
 	pageSize int
-	sums     []pageSum
+	have     uint64 // pages
 
 	// Of the backup that is being read.
 	pages uint64
@@ -60,51 +40,45 @@ func newImageRestorer(path string, limit int64) (r *imageRestorer, err error) {
 func (r *imageRestorer) begin(h *backupHeader) error {
 	switch {
 	case h.pages > uint64(r.limit)/uint64(h.pageSize):
-		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize, r.limit)
+		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize,
+			r.limit)
 	case h.since != 0 && h.pageSize != r.pageSize:
 		return corrupt("pages of %d bytes, after %d", h.pageSize, r.pageSize)
 	}
 	r.pageSize, r.pages, r.next, r.count = h.pageSize, h.pages, 0, 0
-	r.sums = r.sums[:min(uint64(len(r.sums)), h.pages)]
+	r.have = min(r.have, h.pages)
 	if r.file == nil {
 		return nil
 	}
 	if err := os.Remove(KeysPath(r.file.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return r.file.Truncate(int64(len(r.sums)) * int64(r.pageSize))
+	return r.file.Truncate(int64(r.have) * int64(r.pageSize))
 }
 
 func (r *imageRestorer) take(kind byte, payload []byte) error {
 	if kind != backupFramePages {
 		return corrupt("unknown frame %d", kind)
 	}
-	d := &decoder{b: payload}
-	first := d.uvarint("first page")
+	d := &format.Decoder{B: payload}
+	first := d.Uvarint("first page")
 	size := r.pageSize
-	n := uint64(len(d.b) / size)
+	n := uint64(len(d.B) / size)
 	switch {
-	case d.err != nil:
-		return d.err
-	case n == 0 || len(d.b)%size != 0 || len(d.b) > max(maxPagesFrame, size):
-		return corrupt("%d bytes of pages", len(d.b))
-	case first < r.next || first > uint64(len(r.sums)) || first >= r.pages || n > r.pages-first:
+	case d.Err != nil:
+		return d.Err
+	case n == 0 || len(d.B)%size != 0 || len(d.B) > max(maxPagesFrame, size):
+		return corrupt("%d bytes of pages", len(d.B))
+	case first < r.next || first > r.have || first >= r.pages || n > r.pages-first:
 		return corrupt("%d pages at %d, of %d", n, first, r.pages)
 	}
 	r.next = first + n
 	r.count += n
-	for i := range n {
-		sum := sumOf(d.b[i*uint64(size):][:size])
-		if id := first + i; id < uint64(len(r.sums)) {
-			r.sums[id] = sum
-		} else {
-			r.sums = append(r.sums, sum)
-		}
-	}
+	r.have = max(r.have, r.next)
 	if r.file == nil {
 		return nil
 	}
-	_, err := r.file.WriteAt(d.b, int64(first)*int64(size))
+	_, err := r.file.WriteAt(d.B, int64(first)*int64(size))
 	return err
 }
 
@@ -120,20 +94,19 @@ func (r *imageRestorer) takeKeys(keys io.Reader) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (r *imageRestorer) end() (got backupEnd, digest Digest, err error) {
-	if uint64(len(r.sums)) != r.pages {
-		return got, digest, corrupt("%d pages, want %d", len(r.sums), r.pages)
+func (r *imageRestorer) end() (got backupEnd, err error) {
+	if r.have != r.pages {
+		err = corrupt("%d pages, want %d", r.have, r.pages)
 	}
-	got.pairs, got.image = r.count, imageDigest(r.pageSize, r.sums)
-	return got, got.image, nil
+	return backupEnd{pairs: r.count}, err
 }
 
 func (r *imageRestorer) finish() error {
 	if r.file == nil {
 		return nil
 	}
-	w := pageWalk{problem: func(string, ...any) {}}
-	return errors.Join(w.all(r.file), r.file.Sync())
+	w := newWalk(nil)
+	return errors.Join(w.All(r.file), r.file.Sync())
 }
 
 func (r *imageRestorer) close() error {

@@ -8,7 +8,10 @@ import (
 	"io"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // The frames of a backup, in their order: header, sets, pairs of each bucket,
@@ -16,21 +19,21 @@ import (
 // store's are not decrypted for it, and one way serves both.
 
 func (b *backingUp) write(t *txn, w io.Writer) (err error) {
-	if b.out, err = newBackupWriter(w); err != nil {
+	if b.out, err = bundle.NewWriter(w, backupFormat, nil); err != nil {
 		return err
 	}
 	if err := b.writeAll(t); err != nil {
-		b.out.z.Close() // frees its memory; the chunks stay without an end
+		b.out.Abort()
 		return err
 	}
 	err = b.out.Close()
-	b.now.digest = b.out.chunks.sum
+	b.now.digest = b.out.Sum()
 	return err
 }
 
 func (b *backingUp) writeAll(t *txn) error {
 	b.header.banks = b.now.files
-	if err := b.out.frame(backupFrameHeader, b.header.encode()); err != nil {
+	if err := b.out.Frame(backupFrameHeader, b.header.encode()); err != nil {
 		return err
 	}
 	carried, err := b.writeSets(t)
@@ -46,7 +49,7 @@ func (b *backingUp) writeAll(t *txn) error {
 		}
 	}
 	end := backupEnd{pairs: b.pairCount, files: uint64(b.report.Files), profiles: uint64(b.report.Profiles)}
-	return b.out.frame(backupFrameEnd, end.encode())
+	return b.out.Frame(backupFrameEnd, end.encode())
 }
 
 // writeSets finds the numbers that there are, and those of them that are to be
@@ -66,20 +69,13 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 		carried.And(live)
 	}
 	b.report.Profiles, b.report.Written = int64(live.GetCardinality()), int64(carried.GetCardinality())
-	sets := appendBytes(nil, encodeSet(live))
-	return carried, b.out.frame(backupFrameSets, appendBytes(sets, encodeSet(carried)))
+	sets := format.AppendBytes(nil, encodeSet(live))
+	return carried, b.out.Frame(backupFrameSets, format.AppendBytes(sets, encodeSet(carried)))
 }
 
 // writePairs writes those of every bucket. Banks and heads never change, so
 // those that the base has are left out; values and names are few.
 func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
-	sealed := b.keys != nil
-	add := func(tag byte, k, v []byte) error {
-		if _, err := (&txn{}).validPair(tag, sealed, k, v); err != nil {
-			return err
-		}
-		return b.pair(tag, k, v)
-	}
 	had := &base{banks: roaring.New(), heads: roaring.New()}
 	if b.since != nil {
 		had = b.since
@@ -87,23 +83,29 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 	b.now.banks, b.now.heads = had.banks.Clone(), had.heads.Clone()
 	for _, c := range backedUp {
 		t.reading = c.bucket
+		add := func(k, v []byte) error {
+			if _, err := (&txn{}).validPair(c.tag, b.keys != nil, k, v); err != nil {
+				return err
+			}
+			return b.pair(c.tag, k, v)
+		}
 		switch c.tag {
 		case tagID:
 			for id, n := range t.from([]byte{}) {
 				if carried.Contains(n) && err == nil {
-					err = add(c.tag, id, key32(n))
+					err = add(id, key32(n))
 				}
 			}
 		case tagKey:
 			err = b.writeSlots(carried, add)
 		case tagBank:
-			err = newRefs(t.Bucket(c.bucket), b.now.banks, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = newRefs(t.Bucket(c.bucket), b.now.banks, add)
 		case tagHead:
-			err = newRefs(t.Bucket(c.bucket), b.now.heads, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = newRefs(t.Bucket(c.bucket), b.now.heads, add)
 		case tagValue, tagName:
-			err = t.Bucket(c.bucket).ForEach(func(k, v []byte) error { return add(c.tag, k, v) })
+			err = t.Bucket(c.bucket).ForEach(add)
 		default:
-			err = ofNumbers(t.Bucket(c.bucket), carried, func(k, v []byte) error { return add(c.tag, k, v) })
+			err = ofNumbers(t.Bucket(c.bucket), carried, add)
 		}
 		if err = errors.Join(err, b.flush()); err != nil {
 			return err
@@ -114,7 +116,7 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 
 // newRefs calls fn with the banks or heads that are not among those known, and
 // adds them.
-func newRefs(b *bolt.Bucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
+func newRefs(b readBucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
 	return b.ForEach(func(k, v []byte) error {
 		ref, err := number(k)
 		if err != nil || !known.CheckedAdd(ref) {
@@ -124,11 +126,10 @@ func newRefs(b *bolt.Bucket, known *roaring.Bitmap, fn func(k, v []byte) error) 
 	})
 }
 
-// ofNumbers calls fn with the pairs whose keys begin with one of the numbers. An
-// older file may lack the bucket.
-func ofNumbers(b *bolt.Bucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
+// ofNumbers calls fn with the pairs whose keys begin with one of the numbers.
+func ofNumbers(b readBucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
 	it := numbers.Iterator()
-	if b == nil || !it.HasNext() {
+	if b.b == nil || !it.HasNext() {
 		return nil
 	}
 	c := b.Cursor()
@@ -153,17 +154,17 @@ func ofNumbers(b *bolt.Bucket, numbers *roaring.Bitmap, fn func(k, v []byte) err
 }
 
 // writeSlots writes the keys of profiles, wrapped as they are in the file.
-func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(tag byte, k, v []byte) error) error {
+func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) error) error {
 	if b.keys == nil {
 		return nil
 	}
 	defer clear(b.keys)
 	for it := carried.Iterator(); it.HasNext(); {
 		n := it.Next()
-		if slotAt(n)+slotSize > int64(len(b.keys)) {
+		if keyring.SlotAt(n)+keyring.SlotSize > int64(len(b.keys)) {
 			return corrupt("profile %d has no key: the file of keys ends before it", n)
 		}
-		if err := add(tagKey, key32(n), b.keys[slotAt(n):][:slotSize]); err != nil {
+		if err := add(key32(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
 			return err
 		}
 	}
@@ -175,7 +176,7 @@ func (b *backingUp) pair(tag byte, k, v []byte) error {
 	if len(b.pairs) == 0 {
 		b.pairs = append(b.pairs, tag)
 	}
-	b.pairs = appendBytes(appendBytes(b.pairs, k), v)
+	b.pairs = format.AppendBytes(format.AppendBytes(b.pairs, k), v)
 	b.pairCount++
 	if len(b.pairs) < pairsSize {
 		return nil
@@ -187,7 +188,7 @@ func (b *backingUp) flush() error {
 	if len(b.pairs) == 0 {
 		return nil
 	}
-	err := b.out.frame(backupFramePairs, b.pairs)
+	err := b.out.Frame(backupFramePairs, b.pairs)
 	b.pairs = b.pairs[:0]
 	return err
 }
@@ -204,7 +205,7 @@ func (b *backingUp) writeBankFile(f bankFile) (err error) {
 		kind = backupFrameReport
 	}
 	b.report.Files++
-	err = b.out.file(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
+	err = b.out.File(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
 	if errors.Is(err, io.EOF) {
 		err = corrupt("the file is shorter than %d bytes", f.Size)
 	}

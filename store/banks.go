@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // BankInfo describes a bank. Its adapters are elsewhere.
@@ -37,31 +37,28 @@ func checkBank(info BankInfo) error {
 		return fmt.Errorf("store: bank %s: %w", info.Digest.Short(), err)
 	}
 	if len(info.Properties) > maxProperties {
-		return fmt.Errorf("%w: bank's properties of %d bytes, at most %d", ErrLimit, len(info.Properties), maxProperties)
+		return fmt.Errorf("%w: bank's properties of %d bytes, at most %d", ErrLimit, len(info.Properties),
+			maxProperties)
 	}
 	return nil
 }
 
 func encodeBank(info BankInfo) []byte {
 	b := append([]byte(nil), info.Digest[:]...)
-	b = binary.AppendUvarint(b, uint64(info.N))
-	b = binary.AppendUvarint(b, uint64(info.Blocks))
-	return append(b, info.Properties...)
+	return append(format.AppendUvarints(b, info.N, info.Blocks), info.Properties...)
 }
 
 func decodeBank(payload []byte) (info BankInfo, err error) {
-	d := decoder{b: payload}
-	info.Digest = d.digest("digest")
-	info.N = int(d.uint(bitmask.MaxAdapters, "N"))
-	info.Blocks = int(d.uint(bitmask.MaxBlocks, "L"))
-	if d.err == nil {
-		info.Properties = append([]byte(nil), d.b...)
-		if err := checkBank(info); err != nil {
-			d.fail("%w", err)
-		}
+	d := format.Decoder{B: payload}
+	info.Digest = d.Digest("digest")
+	info.N = int(d.Uint(bitmask.MaxAdapters, "N"))
+	info.Blocks = int(d.Uint(bitmask.MaxBlocks, "L"))
+	info.Properties = append([]byte(nil), d.B...)
+	if err := checkBank(info); err != nil {
+		d.Fail("%w", err)
 	}
-	if d.err != nil {
-		return BankInfo{}, d.err
+	if d.Err != nil {
+		return BankInfo{}, d.Err
 	}
 	return info, nil
 }

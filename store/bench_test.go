@@ -76,14 +76,16 @@ func BenchmarkAppend(b *testing.B) {
 	s := newStore(b, fast)
 	full := Write{}
 	for i := range s.opts.MaxExamples {
-		full.Append = append(full.Append, Example{Text: fmt.Sprint("a message of the usual length, number ", i), Label: "label"})
+		full.Append = append(full.Append,
+			Example{Text: fmt.Sprint("a message of the usual length, number ", i), Label: "label"})
 	}
 	if _, err := s.Put(ctx, randomProfile(newRand(b), "ann"), full); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := s.AppendExamples(ctx, "ann", []Example{{Text: fmt.Sprint("another message ", i), Label: "label"}}); err != nil {
+		if err := s.AppendExamples(ctx, "ann",
+			[]Example{{Text: fmt.Sprint("another message ", i), Label: "label"}}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -126,7 +128,8 @@ func BenchmarkImport(b *testing.B) {
 		b.StopTimer()
 		to := newStore(b, with(Options{NoSync: true}))
 		b.StartTimer()
-		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+		_, err := to.Import(ctx, bytes.NewReader(bundle.Bytes()),
+			ImportOptions{AllowBank: func(BankInfo) error { return nil }})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -172,7 +175,8 @@ func BenchmarkPutRegrouped(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var batch []*Profile
 	for i := range 20_000 {
-		batch = append(batch, &Profile{ID: fmt.Sprint(i), Bank: 1, Mask: randomMask(r, 20, 5, 2), OwnHead: testHead(byte(i), byte(i>>3))})
+		batch = append(batch, &Profile{ID: fmt.Sprint(i), Bank: 1, Mask: randomMask(r, 20, 5, 2),
+			OwnHead: testHead(byte(i), byte(i>>3))})
 	}
 	if err := s.PutBatch(ctx, batch); err != nil {
 		b.Fatal(err)

@@ -3,24 +3,66 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
 // readBucket is a bucket that cannot be written: a writing transaction writes
-// through bucket, which keeps the sums.
+// through bucket, which keeps the sums. If an older file lacks it there is nothing in it.
 type readBucket struct{ b *bolt.Bucket }
 
-func (r readBucket) Get(key []byte) []byte                    { return r.b.Get(key) }
-func (r readBucket) Cursor() *bolt.Cursor                     { return r.b.Cursor() }
-func (r readBucket) ForEach(fn func(k, v []byte) error) error { return r.b.ForEach(fn) }
+// Cursor is nil if there is no bucket.
+func (r readBucket) Cursor() *bolt.Cursor {
+	if r.b == nil {
+		return nil
+	}
+	return r.b.Cursor()
+}
+
+func (r readBucket) Get(key []byte) []byte {
+	if r.b == nil {
+		return nil
+	}
+	return r.b.Get(key)
+}
+
+func (r readBucket) ForEach(fn func(k, v []byte) error) error {
+	if r.b == nil {
+		return nil
+	}
+	return r.b.ForEach(fn)
+}
+
+// from lists the pairs from a key on, in their order.
+func (r readBucket) from(key []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		if r.b == nil {
+			return
+		}
+		c := r.b.Cursor()
+		for k, v := c.Seek(key); k != nil && yield(k, v); k, v = c.Next() {
+		}
+	}
+}
+
+// of lists the pairs whose keys start with prefix.
+func (r readBucket) of(prefix []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		for k, v := range r.from(prefix) {
+			if !bytes.HasPrefix(k, prefix) || !yield(k, v) {
+				return
+			}
+		}
+	}
+}
 
 // bucket is one of summed, within a writing transaction.
 type bucket struct {
 	readBucket
 	sum     *sum
-	changed *roaring.Bitmap // the numbers that its keys begin with, of those written; nil: it is not one of profiles, or nobody asks
+	changed *roaring.Bitmap // whose keys were written; nil if its keys are not profiles', or nobody asks
 }
 
 func (b bucket) note(key []byte) {
@@ -72,8 +114,7 @@ func (b bucket) discard(key []byte) error {
 
 // prefixed copies the keys that start with prefix.
 func (r readBucket) prefixed(prefix []byte) (keys [][]byte) {
-	c := r.Cursor()
-	for k, _ := c.Seek(prefix); hasPrefix(k, prefix); k, _ = c.Next() {
+	for k := range r.of(prefix) {
 		keys = append(keys, bytes.Clone(k))
 	}
 	return keys

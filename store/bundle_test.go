@@ -30,7 +30,8 @@ func filled(t testing.TB, r *rand.Rand, n int) *Store {
 		}
 		w := Write{State: []byte("state of " + p.ID)}
 		for j := range r.IntN(3) {
-			w.Append = append(w.Append, Example{Text: fmt.Sprint("text ", j), Label: "l", Time: time.UnixMicro(5).UTC()})
+			w.Append = append(w.Append, Example{Text: fmt.Sprint("text ", j), Label: "l",
+				Time: time.UnixMicro(5).UTC()})
 		}
 		if _, err := s.Put(ctx, p, w); err != nil {
 			t.Fatal(err)
@@ -169,29 +170,33 @@ func TestImportPolicies(t *testing.T) {
 				t.Error(diff)
 			}
 		}, nil},
-		"overwrite": {ImportOptions{Policy: Overwrite}, func(t *testing.T, rep ImportReport, mine, got map[string]content) {
-			if rep.Profiles != 10 || rep.Overwritten != 2 || len(got) != 10 {
-				t.Errorf("got %+v and %d profiles", rep, len(got))
-			}
-			if rev, old := got["user003"].Profile.Revision, mine["user003"].Profile.Revision; rev <= old {
-				t.Errorf("got revision %d after %d, want a higher one", rev, old)
-			}
-			if diff := cmp.Diff(theirs["user003"].State, got["user003"].State); diff != "" {
-				t.Error(diff)
-			}
-		}, nil},
+		"overwrite": {ImportOptions{Policy: Overwrite},
+			func(t *testing.T, rep ImportReport, mine, got map[string]content) {
+				if rep.Profiles != 10 || rep.Overwritten != 2 || len(got) != 10 {
+					t.Errorf("got %+v and %d profiles", rep, len(got))
+				}
+				if rev, old := got["user003"].Profile.Revision, mine["user003"].Profile.Revision; rev <= old {
+					t.Errorf("got revision %d after %d, want a higher one", rev, old)
+				}
+				if diff := cmp.Diff(theirs["user003"].State, got["user003"].State); diff != "" {
+					t.Error(diff)
+				}
+			}, nil},
 		"rename": {ImportOptions{Policy: Rename}, func(t *testing.T, rep ImportReport, mine, got map[string]content) {
 			if rep.Profiles != 10 || rep.Renamed["user003"] != "user003-2" || len(rep.Renamed) != 2 || len(got) != 12 {
 				t.Errorf("got %+v and %d profiles", rep, len(got))
 			}
 		}, nil},
-		"rename by function": {ImportOptions{Policy: Rename, Rename: strings.ToUpper}, func(t *testing.T, rep ImportReport, mine, got map[string]content) {
-			if rep.Renamed["user003"] != "USER003" || len(got) != 12 {
-				t.Errorf("got %+v and %d profiles", rep, len(got))
-			}
-		}, nil},
-		"rename to one that exists": {ImportOptions{Policy: Rename, Rename: func(string) string { return "user009" }}, nil, ErrExists},
-		"rename to a bad id":        {ImportOptions{Policy: Rename, Rename: func(string) string { return "" }}, nil, ErrID},
+		"rename by function": {ImportOptions{Policy: Rename, Rename: strings.ToUpper},
+			func(t *testing.T, rep ImportReport, mine, got map[string]content) {
+				if rep.Renamed["user003"] != "USER003" || len(got) != 12 {
+					t.Errorf("got %+v and %d profiles", rep, len(got))
+				}
+			}, nil},
+		"rename to one that exists": {ImportOptions{Policy: Rename, Rename: func(string) string { return "user009" }},
+			nil, ErrExists},
+		"rename to a bad id": {ImportOptions{Policy: Rename, Rename: func(string) string { return "" }}, nil,
+			ErrID},
 		"prefix": {ImportOptions{Prefix: "x/"}, func(t *testing.T, rep ImportReport, mine, got map[string]content) {
 			if _, ok := got["x/user003"]; !ok || len(got) != 12 {
 				t.Errorf("got %+v and %d profiles", rep, len(got))
@@ -205,7 +210,8 @@ func TestImportPolicies(t *testing.T) {
 			to := newStore(t, fast)
 			for _, id := range []string{"user003", "user009"} {
 				for range 3 {
-					if _, err := to.Put(ctx, randomProfile(r, id), Write{State: []byte("mine"), Append: []Example{{Text: "mine"}}}); err != nil {
+					if _, err := to.Put(ctx, randomProfile(r, id),
+						Write{State: []byte("mine"), Append: []Example{{Text: "mine"}}}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -249,7 +255,8 @@ func TestBundleDamage(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: got nil, want an error", what)
 		}
-		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) && !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrLimit) {
+		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrSchema) && !errors.Is(err, ErrMismatch) &&
+			!errors.Is(err, ErrLimit) {
 			t.Errorf("%s: got %v, want ErrCorrupt", what, err)
 		}
 		if err := to.nothingPending(); err != nil {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // together runs calls that share one transaction, in their order, and returns
@@ -70,9 +72,9 @@ func TestErrorsOfKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writable := s.keys.file
+	writable := s.keys
 	defer writable.Close()
-	if s.keys.file, err = os.Open(KeysPath(s.Path())); err != nil {
+	if s.keys, err = keyring.Open(KeysPath(s.Path()), s.meta.Keys, s.opts.MasterKey, true, true); err != nil {
 		t.Fatal(err)
 	}
 	forget := func() error { return s.Delete(ctx, "ann") }
@@ -211,7 +213,8 @@ func TestGuardMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	moved := filepath.Join(filepath.Dir(here), "moved.away", "kept")
+	// Within store: from elsewhere its internal packages are out of reach.
+	moved := filepath.Join(here, "moved.away", "kept")
 	for _, name := range files {
 		overlay.Replace[filepath.Join(moved, name)] = filepath.Join(here, name)
 	}
@@ -227,7 +230,7 @@ func TestGuardMoved(t *testing.T) {
 	defer cancel()
 	binary := filepath.Join(t.TempDir(), "moved.test")
 	build := exec.CommandContext(soon, "go", "test", "-c", "-vet=off", "-overlay", path, "-o", binary, "./moved.away/kept")
-	build.Dir = filepath.Dir(here)
+	build.Dir = here
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

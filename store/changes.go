@@ -8,6 +8,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // What a backup since an earlier one is made by. Each backup begins an epoch,
@@ -43,7 +45,7 @@ func (b *base) encode() []byte {
 	out := binary.AppendUvarint(nil, b.revision)
 	out = append(out, b.digest[:]...)
 	for _, set := range []*roaring.Bitmap{b.banks, b.heads} {
-		out = appendBytes(out, encodeSet(set))
+		out = format.AppendBytes(out, encodeSet(set))
 	}
 	return appendDigests(out, b.files)
 }
@@ -55,16 +57,16 @@ func encodeSet(set *roaring.Bitmap) []byte {
 	return b
 }
 
-// set reads a set after its length.
-func (d *decoder) set(what string) (set *roaring.Bitmap) {
-	b := d.bytes(MaxRecord, what)
+// readSet reads a set after its length.
+func readSet(d *format.Decoder, what string) (set *roaring.Bitmap) {
+	b := d.Bytes(MaxRecord, what)
 	set = roaring.New()
 	defer func() {
 		if v := recover(); v != nil { // what the package does with bytes of a stranger's is not ours to know
-			d.fail("%s: %v", what, v)
+			d.Fail("%s: %v", what, v)
 		}
 	}()
-	if d.err != nil {
+	if d.Err != nil {
 		return set
 	}
 	n, err := set.ReadFrom(bytes.NewReader(b))
@@ -72,7 +74,7 @@ func (d *decoder) set(what string) (set *roaring.Bitmap) {
 		err = set.Validate()
 	}
 	if err != nil || n != int64(len(b)) {
-		d.fail("%s: %v, %d of %d bytes", what, err, n, len(b))
+		d.Fail("%s: %v, %d of %d bytes", what, err, n, len(b))
 		return roaring.New()
 	}
 	return set
@@ -140,7 +142,7 @@ func readNotes(tx *bolt.Tx) (notes []uint32, err error) {
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := unseal(tagMeta, keyNotes, v)
+	payload, err := format.Unseal(tagMeta, keyNotes, v)
 	if err == nil && (len(payload)%4 != 0 || len(payload) > 4*maxNotes) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -158,7 +160,7 @@ func (w *writeTx) writeNotes(notes []uint32) error {
 	for _, n := range notes {
 		b = binary.BigEndian.AppendUint32(b, n)
 	}
-	return w.Tx.Bucket(bktMeta).Put(keyNotes, seal(tagMeta, keyNotes, b))
+	return w.Tx.Bucket(bktMeta).Put(keyNotes, format.Seal(tagMeta, keyNotes, b))
 }
 
 // fileNotes sets the bits of numbers, and leaves no notes.
@@ -174,7 +176,7 @@ func (w *writeTx) fileNotes(notes []uint32) error {
 		for block := notes[0] / blockBits; len(notes) > 0 && notes[0]/blockBits == block; notes = notes[1:] {
 			bits.set(notes[0])
 		}
-		if err := changes.put(key, seal(tagChanges, key, bits[:])); err != nil {
+		if err := changes.put(key, format.Seal(tagChanges, key, bits[:])); err != nil {
 			return err
 		}
 	}
@@ -197,7 +199,7 @@ func changedBlock(key, value []byte) (b block, err error) {
 	if value == nil {
 		return b, nil
 	}
-	payload, err := unseal(tagChanges, key, value)
+	payload, err := format.Unseal(tagChanges, key, value)
 	if err == nil && len(payload) != len(b) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -230,7 +232,7 @@ func (w *writeTx) beginEpoch() (epoch uint64, err error) {
 		return 0, err
 	}
 	key := epochKey(w.noting + 1)
-	return w.noting + 1, w.Bucket(bktChanges).insert(key, seal(tagChanges, key, nil))
+	return w.noting + 1, w.Bucket(bktChanges).insert(key, format.Seal(tagChanges, key, nil))
 }
 
 // keepBase makes the backup that began an epoch one to build on, and forgets
@@ -238,7 +240,7 @@ func (w *writeTx) beginEpoch() (epoch uint64, err error) {
 func (w *writeTx) keepBase(b *base) error {
 	changes := w.Bucket(bktChanges)
 	key := epochKey(b.epoch)
-	if err := changes.put(key, seal(tagChanges, key, b.encode())); err != nil {
+	if err := changes.put(key, format.Seal(tagChanges, key, b.encode())); err != nil {
 		return err
 	}
 	bases, err := w.bases()
@@ -256,11 +258,7 @@ func (w *writeTx) keepBase(b *base) error {
 
 // bases are the backups that others can build on, oldest first.
 func (t *txn) bases() (all []*base, err error) {
-	b := t.Tx.Bucket(bktChanges)
-	if b == nil {
-		return nil, nil
-	}
-	err = b.ForEach(func(k, v []byte) error {
+	err = t.Bucket(bktChanges).ForEach(func(k, v []byte) error {
 		if len(k) != 8 {
 			return nil
 		}
@@ -275,14 +273,14 @@ func (t *txn) bases() (all []*base, err error) {
 
 // readBase reads what is under an epoch, nil if its backup is not whole.
 func readBase(k, v []byte) (*base, error) {
-	payload, err := unseal(tagChanges, k, v)
+	payload, err := format.Unseal(tagChanges, k, v)
 	if err == nil && len(payload) == 0 {
 		return nil, nil
 	}
-	d := &decoder{b: payload, err: err}
-	b := &base{epoch: binary.BigEndian.Uint64(k), revision: d.uvarint("revision"), digest: d.digest("digest")}
-	b.banks, b.heads, b.files = d.set("set"), d.set("set"), d.digests("banks")
-	if err := d.end(); err != nil {
+	d := &format.Decoder{B: payload, Err: err}
+	b := &base{epoch: binary.BigEndian.Uint64(k), revision: d.Uvarint("revision"), digest: d.Digest("digest")}
+	b.banks, b.heads, b.files = readSet(d, "set"), readSet(d, "set"), readDigests(d, "banks")
+	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("changes %x: %w", k, err)
 	}
 	return b, nil

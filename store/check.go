@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,15 +62,13 @@ func (s *Store) Check(ctx context.Context, deep bool) (CheckReport, error) {
 	defer unlock()
 	defer s.readLong()()
 	err := s.view(func(t *txn) error {
-		w := pageWalk{problem: func(format string, args ...any) {
-			c.problem("page structure: %v", fmt.Errorf(format, args...))
-		}}
-		whole := w.all(s.db.Load().file)
-		c.report.TornMeta = w.meta.torn
+		w := newWalk(func(wrong error) { c.problem("page structure: %v", wrong) })
+		whole := w.All(s.db.Load().file)
+		c.report.TornMeta = w.Meta.Torn
 		if whole != nil && !errors.Is(whole, ErrCorrupt) {
 			return whole
 		}
-		if w.unsafe {
+		if w.Unsafe {
 			return whole
 		}
 		unlock()
@@ -92,6 +91,7 @@ type checker struct {
 	report CheckReport
 
 	keys        map[byte]uint64 // how many, by the tag of their bucket
+	sums        sums            // of the keys
 	recordBytes uint64
 	maskBytes   uint64
 	vanished    bool // some profiles were deleted, and their keys, since Check began
@@ -152,12 +152,9 @@ func (c *checker) count() {
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
-	b, i := c.t.Bucket(name), 0
-	if b == nil {
-		return nil // one of laterBuckets, in an older file
-	}
-	return b.ForEach(func(k, v []byte) error {
-		if i++; i%1024 == 0 {
+	read := cmp.Or(c.sums.of(name), new(sum))
+	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
+		if read.add(k); read.keys%1024 == 0 {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
@@ -198,7 +195,7 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	case tagRecord:
 		switch {
 		case bytes.Equal(c.t.ids.Get(c.t.idKey([]byte(p.profile.ID))), k): // behind a page of ids that is damaged
-		case c.t.Bucket(bktStaging) == nil:
+		case c.t.Tx.Bucket(bktStaging) == nil:
 			c.problem("record %x: no id leads to it", k)
 		default:
 			c.staged.Add(p.n)

@@ -14,6 +14,8 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestCheckFinds damages one thing at a time and wants Check to name it.
@@ -31,15 +33,16 @@ func TestCheckFinds(t *testing.T) {
 	}
 	renamed := func(bucket, from, to []byte) func(tx *bolt.Tx) error {
 		return func(tx *bolt.Tx) error {
-			payload, err := unseal(tagName, from, tx.Bucket(bucket).Get(from))
-			return errors.Join(err, tx.Bucket(bucket).Put(to, seal(tagName, to, bytes.Clone(payload))), tx.Bucket(bucket).Delete(from))
+			payload, err := format.Unseal(tagName, from, tx.Bucket(bucket).Get(from))
+			return errors.Join(err, tx.Bucket(bucket).Put(to, format.Seal(tagName, to, bytes.Clone(payload))),
+				tx.Bucket(bucket).Delete(from))
 		}
 	}
 	set := func(cohort string, numbers ...uint32) func(tx *bolt.Tx) error {
 		return func(tx *bolt.Tx) error {
 			key := []byte(cohortKey(cohort, 1))
 			value, err := roaring.BitmapOf(numbers...).ToBytes()
-			return errors.Join(err, tx.Bucket(bktCohorts).Put(key, seal(tagCohort, key, value)))
+			return errors.Join(err, tx.Bucket(bktCohorts).Put(key, format.Seal(tagCohort, key, value)))
 		}
 	}
 	one, two := key32(1), key32(2)
@@ -59,12 +62,12 @@ func TestCheckFinds(t *testing.T) {
 		"bank lost":           {del(bktBanks, one), "no bank 1"},
 		"bank damaged":        {put(bktBanks, one, []byte("????????")), "bank 1"},
 		"head lost":           {del(bktHeads, one), "no head 1"},
-		"head damaged":        {put(bktHeads, one, seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
-		"name of no head":     {put(bktNames, []byte("n"), seal(tagName, []byte("n"), two)), "no head 2"},
+		"head damaged":        {put(bktHeads, one, format.Seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
+		"name of no head":     {put(bktNames, []byte("n"), format.Seal(tagName, []byte("n"), two)), "no head 2"},
 		"value damaged":       {put(bktValues, []byte("v"), []byte("?????")), `value "v"`},
 		"state damaged":       {put(bktState, one, []byte("?????")), "state 00000001"},
 		"state moved":         {moved(bktState, one, two), "state 00000002"},
-		"state of nobody":     {put(bktState, key32(9), seal(tagState, key32(9), nil)), "no profile has the number"},
+		"state of nobody":     {put(bktState, key32(9), format.Seal(tagState, key32(9), nil)), "no profile has the number"},
 		"example damaged":     {put(bktExamples, key32x64(1, 0), []byte("?????")), "example 000000010000000000000000"},
 		"example lost":        {del(bktExamples, key32x64(1, 1)), "waiting 00000001: 6 examples, but there are 5"},
 		"example to come":     {moved(bktExamples, key32x64(1, 1), key32x64(1, 9)), "example 000000010000000000000009"},
@@ -74,27 +77,35 @@ func TestCheckFinds(t *testing.T) {
 		"waiting damaged":     {put(bktWaiting, one, []byte("?????")), "waiting of profile 00000001"},
 		"waiting lost":        {del(bktWaiting, one), "none is said to"},
 		"waiting of nobody":   {put(bktWaiting, key32(9), waitingValue(9, 1, false)), "waiting 00000009: no profile"},
-		"waiting wrong":       {put(bktWaiting, one, waitingValue(1, 5, false)), "waiting 00000001: 5 examples, but there are 6"},
-		"history damaged":     {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
-		"history of another":  {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
-		"tally wrong":         {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) }, "tally: 0 profiles"},
-		"value lost":          {del(bktValues, []byte("v")), `bucket "values": 0 keys, but 1 were written`},
-		"state lost":          {del(bktState, one), `bucket "state": 1 keys, but 2 were written`},
-		"history lost":        {del(bktHistory, key32x64(1, 1)), `bucket "history": 1 keys, but 2 were written`},
-		"name lost":           {del(bktNames, []byte("main")), `bucket "names": 0 keys, but 1 were written`},
-		"last example lost":   {del(bktExamples, key32x64(2, 5)), `bucket "examples": 11 keys, but 12 were written`},
-		"name changed":        {renamed(bktNames, []byte("main"), []byte("mbin")), `bucket "names": its 1 keys are not those that were written`},
-		"sums damaged":        {put(bktMeta, keySums, []byte("?????")), "sums: "},
-		"sums lost":           {del(bktMeta, keySums), "sums: "},
-		"cohort damaged":      {put(bktCohorts, bankSet, []byte("?????")), "cohort of bank 1: store: corrupt: checksum"},
-		"cohort lost":         {del(bktCohorts, bankSet), "cohort of bank 1: 2 profiles are missing, 0 should not be there"},
-		"cohort moved":        {moved(bktCohorts, bankSet, []byte(cohortKey(cohortOfRef(cohortBank, 9), 1))), "cohort of bank 9: store: corrupt: checksum"},
-		"cohort too small":    {set(cohortOfRef(cohortHead, 1), 1), "cohort of head 1: 1 profiles are missing, 0 should not be there"},
-		"cohort too large":    {set(cohortOfLearned(true), 1, 2, 7), "cohort of learned 01: 0 profiles are missing, 1 should not be there"},
-		"cohort of nobody":    {set(cohortOfLabel("x"), 1), "0 profiles are missing, 1 should not be there"},
-		"cohort empty":        {set(cohortOfLabel("x")), "it has numbers of another set, or none"},
-		"cohort of others":    {set(cohortOfRef(cohortBank, 1), 1, 2, 1<<16), "it has numbers of another set, or none"},
-		"cohorts lost":        {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktCohorts) }, `no bucket "cohorts"`},
+		"waiting wrong": {put(bktWaiting, one, waitingValue(1, 5, false)),
+			"waiting 00000001: 5 examples, but there are 6"},
+		"history damaged":    {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
+		"history of another": {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
+		"tally wrong": {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) },
+			"tally: 0 profiles"},
+		"value lost":        {del(bktValues, []byte("v")), `bucket "values": 0 keys, but 1 were written`},
+		"state lost":        {del(bktState, one), `bucket "state": 1 keys, but 2 were written`},
+		"history lost":      {del(bktHistory, key32x64(1, 1)), `bucket "history": 1 keys, but 2 were written`},
+		"name lost":         {del(bktNames, []byte("main")), `bucket "names": 0 keys, but 1 were written`},
+		"last example lost": {del(bktExamples, key32x64(2, 5)), `bucket "examples": 11 keys, but 12 were written`},
+		"name changed": {renamed(bktNames, []byte("main"), []byte("mbin")),
+			`bucket "names": its 1 keys are not those that were written`},
+		"sums damaged": {put(bktMeta, keySums, []byte("?????")), "sums: "},
+		"sums lost":    {del(bktMeta, keySums), "sums: "},
+		"cohort damaged": {put(bktCohorts, bankSet, []byte("?????")),
+			"cohort of bank 1: store: corrupt: checksum"},
+		"cohort lost": {del(bktCohorts, bankSet),
+			"cohort of bank 1: 2 profiles are missing, 0 should not be there"},
+		"cohort moved": {moved(bktCohorts, bankSet, []byte(cohortKey(cohortOfRef(cohortBank, 9), 1))),
+			"cohort of bank 9: store: corrupt: checksum"},
+		"cohort too small": {set(cohortOfRef(cohortHead, 1), 1),
+			"cohort of head 1: 1 profiles are missing, 0 should not be there"},
+		"cohort too large": {set(cohortOfLearned(true), 1, 2, 7),
+			"cohort of learned 01: 0 profiles are missing, 1 should not be there"},
+		"cohort of nobody": {set(cohortOfLabel("x"), 1), "0 profiles are missing, 1 should not be there"},
+		"cohort empty":     {set(cohortOfLabel("x")), "it has numbers of another set, or none"},
+		"cohort of others": {set(cohortOfRef(cohortBank, 1), 1, 2, 1<<16), "it has numbers of another set, or none"},
+		"cohorts lost":     {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktCohorts) }, `no bucket "cohorts"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, fast)
@@ -110,7 +121,8 @@ func TestCheckFinds(t *testing.T) {
 				for i := range 2 {
 					p := randomProfile(r, id)
 					p.Head, p.OwnHead, p.Examples = head, nil, 9
-					w := Write{State: []byte(id), Append: []Example{{Text: fmt.Sprint("a", i)}, {Text: fmt.Sprint("b", i)}, {Text: fmt.Sprint("c", i)}}}
+					w := Write{State: []byte(id), Append: []Example{{Text: fmt.Sprint("a", i)},
+						{Text: fmt.Sprint("b", i)}, {Text: fmt.Sprint("c", i)}}}
 					if _, err := s.Put(ctx, p, w); err != nil {
 						t.Fatal(err)
 					}
@@ -162,7 +174,8 @@ func TestCheckEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := s.Check(&endsAt{ctx, 6}, false) // after values, banks, heads, names, ids and records
-	if !errors.Is(err, context.Canceled) || whole.Profiles != 20 || report.Profiles != 20 || report.Banks != whole.Banks || report.Heads != whole.Heads || report.Summed {
+	if !errors.Is(err, context.Canceled) || whole.Profiles != 20 || report.Profiles != 20 ||
+		report.Banks != whole.Banks || report.Heads != whole.Heads || report.Summed {
 		t.Errorf("got %+v, %v, want the profiles of %+v, but no sums", report, err, whole)
 	}
 }
@@ -215,7 +228,10 @@ func TestOpenDamagedMeta(t *testing.T) {
 			v[3] ^= 1
 			return tx.Bucket(bktMeta).Put(keyStore, v)
 		}, ErrCorrupt},
-		"not JSON":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, []byte("{"))) }, ErrCorrupt},
+		"not JSON": {func(tx *bolt.Tx) error {
+			return tx.Bucket(bktMeta).Put(keyStore,
+				format.Seal(tagMeta, keyStore, []byte("{")))
+		}, ErrCorrupt},
 		"no meta":   {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktMeta) }, ErrCorrupt},
 		"no tally":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Delete(keyTally) }, ErrCorrupt},
 		"no bucket": {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktState) }, ErrCorrupt},
@@ -258,7 +274,8 @@ func TestDigest(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, bad := range []Options{{Timeout: -1}, {MaxID: 5000}, {History: 1 << 20}, {MaxText: -1}, {MaxExamples: 1 << 30}} {
+	for _, bad := range []Options{{Timeout: -1}, {MaxID: 5000}, {History: 1 << 20}, {MaxText: -1},
+		{MaxExamples: 1 << 30}} {
 		if _, err := Open("none", &bad); !errors.Is(err, ErrLimit) {
 			t.Errorf("%+v: got %v, want ErrLimit", bad, err)
 		}

@@ -12,7 +12,8 @@ import (
 // it belongs.
 func (c *checker) checkCohorts() error {
 	if !c.rules.kept(c.t.Tx) {
-		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= schemaMasks && m.Keys == "" && c.t.Tx.Bucket(bktCohorts) == nil {
+		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= schemaMasks && m.Keys == "" &&
+			c.t.Tx.Bucket(bktCohorts) == nil {
 			c.problem("no bucket %q", bktCohorts)
 		}
 		return nil
@@ -49,6 +50,7 @@ func (c *checker) compareSet(key []byte, got, want *roaring.Bitmap, unread cohor
 		}
 	}
 	if !missing.IsEmpty() || !surplus.IsEmpty() {
-		c.problem("%s: %d profiles are missing, %d should not be there", cohortName(key), missing.GetCardinality(), surplus.GetCardinality())
+		c.problem("%s: %d profiles are missing, %d should not be there", cohortName(key), missing.GetCardinality(),
+			surplus.GetCardinality())
 	}
 }

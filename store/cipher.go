@@ -9,6 +9,9 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // With Options.MasterKey what is stored of a profile (record, state, examples,
@@ -24,7 +27,7 @@ func (t *txn) idKey(id []byte) []byte {
 	if t.keys == nil {
 		return id
 	}
-	return t.keys.idKey(id)
+	return t.keys.IDKey(id)
 }
 
 func (t *txn) aead(n uint32) (cipher.AEAD, error) {
@@ -34,7 +37,7 @@ func (t *txn) aead(n uint32) (cipher.AEAD, error) {
 	if t.lastAEAD != nil && t.lastNumber == n {
 		return t.lastAEAD, nil
 	}
-	a, err := t.keys.aead(n)
+	a, err := t.keys.AEAD(n)
 	if err != nil {
 		return nil, t.vanished(n, err)
 	}
@@ -44,7 +47,7 @@ func (t *txn) aead(n uint32) (cipher.AEAD, error) {
 
 // vanished is errVanished, if that is why a value cannot be read.
 func (t *txn) vanished(n uint32, err error) error {
-	if !t.writing && t.keys.erasedSince(n, t.epoch) {
+	if !t.writing && t.keys.ErasedSince(n, t.epoch) {
 		return errVanished
 	}
 	return err
@@ -57,7 +60,7 @@ func (t *txn) payload(tag byte, n uint32, key, value []byte) ([]byte, error) {
 	case t.keys == nil && (tag == tagRecord || tag == tagHistory):
 		return value, nil
 	case t.keys == nil:
-		return unseal(tag, key, value)
+		return format.Unseal(tag, key, value)
 	}
 	a, err := t.aead(n)
 	if err != nil {
@@ -76,7 +79,7 @@ func (w *writeTx) sealed(tag byte, n uint32, key, payload []byte) ([]byte, error
 	case w.keys == nil && (tag == tagRecord || tag == tagHistory):
 		return payload, nil
 	case w.keys == nil:
-		return seal(tag, key, payload), nil
+		return format.Seal(tag, key, payload), nil
 	}
 	a, err := w.aead(n)
 	if err != nil {
@@ -117,7 +120,7 @@ func (w *writeTx) giveKey(n uint32) error {
 	if w.keys == nil {
 		return nil
 	}
-	slot, a, err := w.keys.newSlot(n)
+	slot, a, err := w.keys.NewSlot(n)
 	if err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func (w *writeTx) writeKeys() error {
 			slots[n] = k.slot
 		}
 	}
-	return w.keys.write(slots)
+	return w.keys.Write(slots)
 }
 
 // eraseKeys erases those of the numbers that the transaction freed, once it is
@@ -148,7 +151,7 @@ func (w *writeTx) eraseKeys() error {
 	if w.keys == nil {
 		return nil
 	}
-	return w.keys.erase(slices.Collect(maps.Keys(w.freed)))
+	return w.keys.Erase(slices.Collect(maps.Keys(w.freed)))
 }
 
 func (s *Store) startKeys() (err error) {
@@ -160,7 +163,7 @@ func (s *Store) startKeys() (err error) {
 	case s.opts.MasterKey == nil:
 		return fmt.Errorf("%w: the store is encrypted, and no master key is given", ErrKey)
 	}
-	s.keys, err = openKeys(KeysPath(s.path), s.meta.Keys, s.opts)
+	s.keys, err = keyring.Open(KeysPath(s.path), s.meta.Keys, s.opts.MasterKey, s.opts.ReadOnly, s.opts.NoSync)
 	return err
 }
 
@@ -179,7 +182,7 @@ func (s *Store) eraseOrphans() error {
 		}
 		free := tx.Bucket(bktFree).Cursor()
 		next, _ := free.First()
-		return s.keys.each(func(n uint32) {
+		return s.keys.Each(func(n uint32) {
 			key := key32(n)
 			for next != nil && bytes.Compare(next, key) < 0 {
 				next, _ = free.Next()
@@ -192,5 +195,5 @@ func (s *Store) eraseOrphans() error {
 	if err != nil {
 		return err
 	}
-	return s.keys.erase(orphans)
+	return s.keys.Erase(orphans)
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Code is rows of a profile's own over a bank of pairs: one for each label of its
@@ -67,8 +67,7 @@ func (c *Code) check() error {
 // appendCode appends all of a code but its bank. A label is written as how many
 // were left out since the one before it, so that it has one encoding.
 func appendCode(b []byte, c *Code) []byte {
-	b = binary.AppendUvarint(b, uint64(c.K))
-	b = binary.AppendUvarint(b, uint64(len(c.Labels)))
+	b = format.AppendUvarints(b, c.K, len(c.Labels))
 	next := uint32(0)
 	for _, label := range c.Labels {
 		b = binary.AppendUvarint(b, uint64(label-next))
@@ -78,21 +77,21 @@ func appendCode(b []byte, c *Code) []byte {
 }
 
 // code reads what appendCode has written. Whether it is a code checkCodes says.
-func (d *decoder) code(c *Code) {
-	c.K = int(d.uint(bitmask.MaxAdapters/2, "code's K"))
-	n := d.uint(min(maxLabel, uint64(len(d.b))), "code's labels") // each is a byte or more
+func (d *recordDecoder) code(c *Code) {
+	c.K = int(d.Uint(bitmask.MaxAdapters/2, "code's K"))
+	n := d.Uint(min(maxLabel, uint64(len(d.B))), "code's labels") // each is a byte or more
 	next := uint64(0)
 	c.Labels = make([]uint32, 0, n)
 	for range n {
-		label := next + d.uint(maxLabel, "code's label")
+		label := next + d.Uint(maxLabel, "code's label")
 		if label >= maxLabel {
-			d.fail("code's label is %d, want below %d", label, maxLabel)
+			d.Fail("code's label is %d, want below %d", label, maxLabel)
 			return
 		}
 		c.Labels, next = append(c.Labels, uint32(label)), label+1
 	}
-	c.Scales = bytes.Clone(d.take(n, "code's scales"))
-	c.Rows = bytes.Clone(d.take(n*uint64(bitmask.RowBytes(c.K)), "code's rows"))
+	c.Scales = bytes.Clone(d.Take(n, "code's scales"))
+	c.Rows = bytes.Clone(d.Take(n*uint64(bitmask.RowBytes(c.K)), "code's rows"))
 }
 
 // MaskBytes is how many bytes of the record are rows, of the mask and of codes.
@@ -127,7 +126,8 @@ func (p *Profile) overBanks(bank func(ref uint32) (BankInfo, error)) error {
 			return err
 		}
 		if m.N != info.N || m.Blocks != info.Blocks {
-			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank, info.N, info.Blocks)
+			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank,
+				info.N, info.Blocks)
 		}
 	}
 	for _, c := range p.Codes {
@@ -152,6 +152,3 @@ func bankOf(banks map[uint32]BankInfo) func(ref uint32) (BankInfo, error) {
 		return info, nil
 	}
 }
-
-// sameBanks says whether two profiles are over the same.
-func sameBanks(a, b *Profile) bool { return slices.Equal(a.banks(), b.banks()) }

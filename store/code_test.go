@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // coded has profiles of all kinds, with states and earlier revisions.
@@ -31,17 +33,19 @@ func TestPutCode(t *testing.T) {
 		p    *Profile
 		want error
 	}{
-		"one":              {&Profile{Codes: []Code{testCode(3, 19, 0, 1)}}, nil},
-		"two":              {&Profile{Codes: []Code{testCode(4, 8, 1), testCode(3, 19, 0, 1)}, Temperature: 9}, nil},
-		"beside a mask":    {&Profile{Bank: 1, Mask: fullProfile().Mask, Codes: []Code{testCode(4, 8, 1)}}, nil},
-		"neither":          {&Profile{}, nil},
-		"an unknown bank":  {&Profile{Codes: []Code{testCode(9, 8, 1)}}, ErrNotFound},
-		"bank 0":           {&Profile{Codes: []Code{testCode(0, 8, 1)}}, ErrNotFound},
-		"second unknown":   {&Profile{Codes: []Code{testCode(4, 8, 1), testCode(5, 8, 1)}}, ErrNotFound},
-		"another K":        {&Profile{Codes: []Code{testCode(3, 8, 1)}}, ErrMismatch},
-		"N instead of K":   {&Profile{Codes: []Code{testCode(4, 16, 1)}}, ErrMismatch},
-		"mask, another K":  {&Profile{Bank: 1, Mask: fullProfile().Mask, Codes: []Code{testCode(3, 8, 1)}}, ErrMismatch},
-		"code, other mask": {&Profile{Bank: 3, Mask: fullProfile().Mask, Codes: []Code{testCode(4, 8, 1)}}, ErrMismatch},
+		"one":             {&Profile{Codes: []Code{testCode(3, 19, 0, 1)}}, nil},
+		"two":             {&Profile{Codes: []Code{testCode(4, 8, 1), testCode(3, 19, 0, 1)}, Temperature: 9}, nil},
+		"beside a mask":   {&Profile{Bank: 1, Mask: fullProfile().Mask, Codes: []Code{testCode(4, 8, 1)}}, nil},
+		"neither":         {&Profile{}, nil},
+		"an unknown bank": {&Profile{Codes: []Code{testCode(9, 8, 1)}}, ErrNotFound},
+		"bank 0":          {&Profile{Codes: []Code{testCode(0, 8, 1)}}, ErrNotFound},
+		"second unknown":  {&Profile{Codes: []Code{testCode(4, 8, 1), testCode(5, 8, 1)}}, ErrNotFound},
+		"another K":       {&Profile{Codes: []Code{testCode(3, 8, 1)}}, ErrMismatch},
+		"N instead of K":  {&Profile{Codes: []Code{testCode(4, 16, 1)}}, ErrMismatch},
+		"mask, another K": {&Profile{Bank: 1, Mask: fullProfile().Mask, Codes: []Code{testCode(3, 8, 1)}},
+			ErrMismatch},
+		"code, other mask": {&Profile{Bank: 3, Mask: fullProfile().Mask, Codes: []Code{testCode(4, 8, 1)}},
+			ErrMismatch},
 	} {
 		c.p.ID = name
 		_, err := s.Put(ctx, c.p, Write{})
@@ -111,28 +115,31 @@ func TestCodedBundleRefused(t *testing.T) {
 		p  *Profile
 		ok bool
 	}{
-		"sound":                {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1)}, Revision: 1}, true},
-		"no bank":              {&Profile{ID: "a", Codes: []Code{testCode(5, 19, 1)}, Revision: 1}, false},
-		"bank 0":               {&Profile{ID: "a", Codes: []Code{testCode(0, 19, 1)}, Revision: 1}, false},
-		"size":                 {&Profile{ID: "a", Codes: []Code{testCode(1, 19, 1)}, Revision: 1}, false},
-		"neither":              {&Profile{ID: "a", Revision: 1}, true},
-		"two":                  {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1), testCode(3, 8, 1)}, Revision: 1}, true},
-		"one bank by two refs": {&Profile{ID: "a", Codes: []Code{testCode(4, 19, 1), testCode(2, 19, 1)}, Revision: 1}, false},
+		"sound":   {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1)}, Revision: 1}, true},
+		"no bank": {&Profile{ID: "a", Codes: []Code{testCode(5, 19, 1)}, Revision: 1}, false},
+		"bank 0":  {&Profile{ID: "a", Codes: []Code{testCode(0, 19, 1)}, Revision: 1}, false},
+		"size":    {&Profile{ID: "a", Codes: []Code{testCode(1, 19, 1)}, Revision: 1}, false},
+		"neither": {&Profile{ID: "a", Revision: 1}, true},
+		"two": {&Profile{ID: "a", Codes: []Code{testCode(2, 19, 1), testCode(3, 8, 1)}, Revision: 1},
+			true},
+		"one bank by two refs": {&Profile{ID: "a", Codes: []Code{testCode(4, 19, 1), testCode(2, 19, 1)},
+			Revision: 1}, false},
 	} {
 		var buf bytes.Buffer
-		b := must(newBundleWriter(&buf, nil))
-		err := b.frame(frameHeader, header)
+		b := must(bundle.NewWriter(&buf, bundleFormat, nil))
+		err := b.Frame(frameHeader, header)
 		for i, info := range []BankInfo{testBank, codeBanks[0], codeBanks[1], codeBanks[0]} {
-			err = errors.Join(err, b.frame(frameBank, append([]byte{byte(i + 1)}, encodeBank(info)...)))
+			err = errors.Join(err, b.Frame(frameBank, append([]byte{byte(i + 1)}, encodeBank(info)...)))
 		}
-		err = errors.Join(err, b.frame(frameProfile, mustEncode(t, c.p)), b.frame(frameEnd, []byte{1, 0, 0}), b.Close())
+		err = errors.Join(err, b.Frame(frameProfile, mustEncode(t, c.p)), b.Frame(frameEnd, []byte{1, 0, 0}), b.Close())
 		if err != nil {
 			t.Fatal(err)
 		}
 		to := newStore(t, fast)
 		if _, err := to.Import(ctx, &buf, allBanks); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v", name, err)
-		} else if err != nil && !strings.Contains(err.Error(), `profile "a"`) { // which the merge, too late, does not say
+		} else if err != nil && !strings.Contains(err.Error(), `profile "a"`) {
+			// the merge, which is too late, does not say so
 			t.Errorf("%s: got %v, want it refused while it is verified", name, err)
 		}
 	}
@@ -161,7 +168,8 @@ func TestCodedDamaged(t *testing.T) {
 	s := coded(t, unchecked(t))
 	whole := contents(t, s)
 	err := s.write(ctx, func(w *writeTx) error {
-		return errors.Join(w.Bucket(bktBanks).remove(key32(4)), w.Bucket(bktDigests).remove(digestKey(kindBank, codeBanks[1].Digest)))
+		return errors.Join(w.Bucket(bktBanks).remove(key32(4)),
+			w.Bucket(bktDigests).remove(digestKey(kindBank, codeBanks[1].Digest)))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +188,8 @@ func TestCodedDamaged(t *testing.T) {
 	}
 	to := filepath.Join(t.TempDir(), "repaired.db")
 	o := &RepairOptions{MasterKey: testKey, HeadLabels: testLabels}
-	if rep, err := Repair(context.Background(), s.Path(), to, o); err != nil || rep.Profiles != 12 || len(rep.Lost) < 4 {
+	if rep, err := Repair(context.Background(), s.Path(), to, o); err != nil || rep.Profiles != 12 ||
+		len(rep.Lost) < 4 {
 		t.Fatalf("got %+v, %v, want 12 profiles saved and 4 lost", rep, err)
 	}
 	repaired := must(Open(to, fast))

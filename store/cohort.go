@@ -11,6 +11,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // A cohort is the set of the profiles that have one thing in common. The bucket
@@ -47,8 +49,8 @@ func cohortOfLearned(learned bool) string {
 
 // cohortRules say which cohorts a profile is in.
 type cohortRules struct {
-	headLabels func(head []byte) (labels []string, counts []uint32) // Options.HeadLabels; nil: there are no cohorts of labels
-	shared     sync.Map                                             // Digest of a shared head → []string, the cohorts of its labels
+	headLabels func(head []byte) (labels []string, counts []uint32) // nil: there are no cohorts of labels
+	shared     sync.Map                                             // digest of a head → cohorts of its labels
 }
 
 // of returns the cohorts of a profile in their order. With an error, which is
@@ -101,7 +103,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	if known, ok := r.shared.Load(digest); ok {
 		return known.([]string), nil
 	}
-	payload, err := unseal(tagHead, key, value)
+	payload, err := format.Unseal(tagHead, key, value)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 // in the same cohorts.
 func sameCohorts(a, b *Profile) bool {
 	counted := func(x, y uint32) bool { return (x > 0) == (y > 0) }
-	return sameBanks(a, b) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
+	return slices.Equal(a.banks(), b.banks()) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
 		bytes.Equal(a.OwnHead, b.OwnHead) && slices.EqualFunc(a.Prior, b.Prior, counted)
 }
 
@@ -148,13 +150,9 @@ func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bi
 		if _, is := slices.BinarySearch(others, c); is {
 			continue
 		}
-		key := cohortKey(c, n)
-		set := w.sets[string(key)]
-		if set == nil {
-			var err error
-			if set, err = w.cohortSet(string(key)); err != nil {
-				return err
-			}
+		set, err := w.cohortSet(cohortKey(c, n))
+		if err != nil {
+			return err
 		}
 		do(set, n&0xffff)
 	}

@@ -17,7 +17,8 @@ import (
 
 // testFilters are of each kind, and of more than one.
 var testFilters = []Filter{
-	{Bank: 1}, {Bank: 2}, {Bank: 9}, {Head: 1}, {Head: 2}, {Label: "a"}, {Label: "b"}, {Label: "c"}, {Label: "nobody's"}, {Learned: true}, {Observed: true},
+	{Bank: 1}, {Bank: 2}, {Bank: 9}, {Head: 1}, {Head: 2}, {Label: "a"}, {Label: "b"}, {Label: "c"},
+	{Label: "nobody's"}, {Learned: true}, {Observed: true},
 	{Bank: 1, Label: "b"}, {Bank: 2, Head: 1, Learned: true}, {Learned: true, Observed: true}, {},
 	{Bank: 3}, {Bank: 4}, {Bank: 3, Label: "b"},
 }
@@ -34,7 +35,8 @@ func (f Filter) fitting(p *Profile, head []byte, known bool) bool {
 		i := slices.Index(labels, f.Label)
 		has = i >= 0 && i < len(counts) && counts[i] > 0
 	}
-	over := p.Mask != nil && p.Bank == f.Bank || slices.ContainsFunc(p.Codes, func(c Code) bool { return c.Bank == f.Bank })
+	over := p.Mask != nil && p.Bank == f.Bank ||
+		slices.ContainsFunc(p.Codes, func(c Code) bool { return c.Bank == f.Bank })
 	return (f.Bank == 0 || over) && (f.Head == 0 || p.Head == f.Head) && (f.Label == "" || has) &&
 		(!f.Learned || p.Examples > 0) && (!f.Observed || p.Examples == 0)
 }
@@ -219,8 +221,11 @@ func TestCohortSetsUntouched(t *testing.T) {
 		change func(p *Profile)
 		want   int
 	}{
-		"nothing":           {shared, func(p *Profile) {}, 0},
-		"more examples":     {shared, func(p *Profile) { p.Prior, p.After = []uint32{p.Prior[0] * 9, 90, p.Prior[2]}, 1 }, 0},
+		"nothing": {shared, func(p *Profile) {}, 0},
+		"more examples": {shared, func(p *Profile) {
+			p.Prior, p.After = []uint32{p.Prior[0] * 9, 90, p.Prior[2]},
+				1
+		}, 0},
 		"nothing of an own": {own, func(p *Profile) { p.Bias = []byte{1} }, 0},
 		"learned or not":    {shared, func(p *Profile) { p.Examples = 1 - p.Examples }, 2},
 		"one more label":    {shared, func(p *Profile) { p.Prior = []uint32{p.Prior[0], 7, 1 - p.Prior[2]} }, 1},
@@ -258,7 +263,7 @@ func TestCohortSetsFar(t *testing.T) {
 	sets := 0
 	err = s.view(func(x *txn) error {
 		return x.Tx.Bucket(bktCohorts).ForEach(func(k, _ []byte) error {
-			if hasPrefix(k, []byte(cohortOfRef(cohortBank, 1))) {
+			if bytes.HasPrefix(k, []byte(cohortOfRef(cohortBank, 1))) {
 				sets++
 			}
 			return nil
@@ -346,7 +351,8 @@ func TestCohortSetsRules(t *testing.T) {
 // TestCohortSetsUpgrade opens the files of all versions: a reader finds no cohorts
 // in those before schema 7, and reads all; a writer makes them.
 func TestCohortSetsUpgrade(t *testing.T) {
-	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst", "store-v7.db.zst", "store-v8.db.zst"} {
+	for _, name := range []string{"store-v1.db.zst", "store-v2.db.zst", "store-v3.db.zst", "store-v5.db.zst",
+		"store-v7.db.zst", "store-v8.db.zst"} {
 		t.Run(name, func(t *testing.T) {
 			path := goldenFile(t, name)
 			for i, o := range []*Options{with(Options{ReadOnly: true}), fast, with(Options{ReadOnly: true})} {
@@ -360,7 +366,8 @@ func TestCohortSetsUpgrade(t *testing.T) {
 					t.Errorf("opening %d: got %d sets, %v %q, want some: %t", i, r.Cohorts, err, r.Problems, want)
 				}
 				err = s.view(func(x *txn) error {
-					if i > 0 && (x.Tx.Bucket(bktIndex) != nil || x.Tx.Bucket(bktMeta).Get(keyIndex) != nil || !s.rules.kept(x.Tx)) {
+					if i > 0 && (x.Tx.Bucket(bktIndex) != nil || x.Tx.Bucket(bktMeta).Get(keyIndex) != nil ||
+						!s.rules.kept(x.Tx)) {
 						return errors.New("the file has an index, or no cohorts")
 					}
 					return nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // cohortSets are sets of lower halves of numbers, by their keys in the bucket: the
@@ -45,7 +47,7 @@ func (sets cohortSets) write(b *bolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Put(key, seal(tagCohort, key, value)); err != nil {
+		if err := b.Put(key, format.Seal(tagCohort, key, value)); err != nil {
 			return err
 		}
 	}
@@ -58,7 +60,7 @@ func readCohort(key, value []byte) (*roaring.Bitmap, error) {
 	if value == nil {
 		return set, nil
 	}
-	payload, err := unseal(tagCohort, key, value)
+	payload, err := format.Unseal(tagCohort, key, value)
 	if err == nil {
 		err = set.UnmarshalBinary(payload)
 	}
@@ -86,7 +88,8 @@ func cohortName(key []byte) string {
 	return fmt.Sprintf("cohort of %s %x", kind, value)
 }
 
-var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohortLabel: "label", cohortLearned: "learned"}
+var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohortLabel: "label",
+	cohortLearned: "learned"}
 
 // writeAll stores all sets of a file that has none, and which kinds they are of.
 func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
@@ -103,7 +106,7 @@ func (r *cohortRules) mark() []byte {
 	if r.headLabels != nil {
 		labels = 1
 	}
-	return seal(tagMeta, keyCohorts, []byte{labels})
+	return format.Seal(tagMeta, keyCohorts, []byte{labels})
 }
 
 // kept says whether a file has all cohorts of these rules, and no others. An
@@ -115,11 +118,11 @@ func (r *cohortRules) kept(tx *bolt.Tx) bool {
 
 // cohortSet is a set as the transaction has changed it. One that is damaged makes
 // all be made anew: what the transaction has changed is in the records.
-func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
-	if set = w.sets[key]; set != nil {
+func (w *writeTx) cohortSet(key []byte) (set *roaring.Bitmap, err error) {
+	if set = w.sets[string(key)]; set != nil {
 		return set, nil
 	}
-	if set, err = readCohort([]byte(key), w.Tx.Bucket(bktCohorts).Get([]byte(key))); err != nil {
+	if set, err = readCohort(key, w.Tx.Bucket(bktCohorts).Get(key)); err != nil {
 		w.s.opts.Logger.Warn("making all cohorts anew", "error", err)
 		w.sets = nil
 		if err := w.s.makeCohorts(w.Tx); err != nil {
@@ -130,7 +133,7 @@ func (w *writeTx) cohortSet(key string) (set *roaring.Bitmap, err error) {
 	if w.sets == nil {
 		w.sets = cohortSets{}
 	}
-	w.sets[key] = set
+	w.sets[string(key)] = set
 	return set, nil
 }
 

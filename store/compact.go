@@ -11,6 +11,8 @@ import (
 	"runtime"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/internal/durable"
 )
 
 // CompactReport says what Compact did.
@@ -58,32 +60,48 @@ func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFil
 	if s.closing.Load() {
 		return report, nil, ErrClosed
 	}
-	if s.nameless != nil {
-		return report, nil, s.nameless
-	}
-	path, err := filepath.EvalSymlinks(s.path)
-	if err != nil {
-		return report, nil, err
+	if s.refused != nil {
+		return report, nil, s.refused
 	}
 	old = s.db.Load()
 	was, err := old.file.Stat()
 	if err != nil {
 		return report, nil, err
 	}
-	next, err := s.rewrite(ctx, path, was)
+	report.Before = was.Size()
+	err = s.replace(func(temp string) (*boltFile, error) { return s.rewrite(ctx, temp, was) })
 	if err != nil {
 		return report, nil, err
 	}
-	s.use(next)
-	s.leave(old)
-	if s.nameless = s.syncFolder(path); s.nameless != nil {
-		return report, nil, s.nameless
-	}
-	report.Before = was.Size()
-	if now, err := next.file.Stat(); err == nil {
+	if now, err := s.db.Load().file.Stat(); err == nil {
 		report.After = now.Size()
 	}
 	return report, old, nil
+}
+
+// replace puts the file that another is made of in the place of the store's. It is locked
+// before it has its name: who comes for the store by that must wait for this process, be it
+// for the old file or the new one. The caller holds s.writer.
+func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
+	path, err := filepath.EvalSymlinks(s.path)
+	if err != nil {
+		return err
+	}
+	temp := path + compactSuffix
+	next, err := makeNext(temp)
+	if err == nil {
+		if err = s.step("rename", func() error { return os.Rename(temp, path) }); err != nil {
+			next.DB.Close()
+		}
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	old := s.db.Load()
+	s.use(next)
+	s.leave(old)
+	s.refused = s.syncFolder(path)
+	return s.refused
 }
 
 // beforeCompact does what needs no writer to wait.
@@ -98,11 +116,8 @@ func (s *Store) beforeCompact(ctx context.Context) error {
 	return err
 }
 
-// rewrite makes the new file and gives it the old one's name. It is locked
-// before it has that: who comes for the store by its name must wait for this
-// process, be it for the old file or the new one.
-func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*boltFile, error) {
-	temp := path + compactSuffix
+// rewrite makes the new file.
+func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
 	empty, err := createAnew(temp)
 	if err = cmp.Or(err, empty.Close()); err != nil {
 		return nil, err
@@ -110,21 +125,18 @@ func (s *Store) rewrite(ctx context.Context, path string, was fs.FileInfo) (*bol
 	opts := s.opts
 	opts.Reserve = opts.reserve(was.Size())
 	f, err := openBolt(temp, opts, true)
-	if err == nil {
-		err = s.fill(ctx, f.DB, f.file, was)
-		if err == nil {
-			err = s.step("rename", func() error { return os.Rename(temp, path) })
-		}
-		if err == nil {
-			return f, nil
-		}
-		if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
-			f.file.Close()
-		} else {
-			f.DB.Close()
-		}
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.Join(err, os.Remove(temp))
+	if err = s.fill(ctx, f.DB, f.file, was); err == nil {
+		return f, nil
+	}
+	if d := (*damage)(nil); errors.As(err, &d) { // bbolt may hold its locks for ever
+		f.file.Close()
+	} else {
+		f.DB.Close()
+	}
+	return nil, err
 }
 
 // createAnew makes an empty file that nobody else can have open. What has its
@@ -154,8 +166,8 @@ func (s *Store) fill(ctx context.Context, db *bolt.DB, file *os.File, was fs.Fil
 			return err
 		}
 	}
-	w := pageWalk{problem: func(string, ...any) {}}
-	return s.step("walk", func() error { return w.all(file) })
+	w := newWalk(nil)
+	return s.step("walk", func() error { return w.All(file) })
 }
 
 // step runs one part of compacting, unless a test makes it fail.
@@ -175,23 +187,7 @@ func (s *Store) syncFolder(path string) error {
 	if s.opts.NoSync {
 		return nil
 	}
-	return s.step("folder", func() error { return syncDir(filepath.Dir(path)) })
-}
-
-// syncDir makes new names in a folder durable, where the system can.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" { // which syncs no folder
-		return nil
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return s.step("folder", func() error { return durable.SyncDir(filepath.Dir(path)) })
 }
 
 // removeLeft removes a file beside the store that a crash has left, of what: it

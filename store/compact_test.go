@@ -65,7 +65,8 @@ func TestCompact(t *testing.T) {
 		t.Errorf("got mode %v, want 0640", info.Mode())
 	}
 	st, err := s.Stats()
-	if err != nil || st.FileBytes != report.After || st.FreeBytes > st.FileBytes/4 || st.Revision <= revision || st.Profiles != profiles/20 {
+	if err != nil || st.FileBytes != report.After || st.FreeBytes > st.FileBytes/4 || st.Revision <= revision ||
+		st.Profiles != profiles/20 {
 		t.Errorf("got %+v, %v after revision %d", st, err, revision)
 	}
 	if diff := cmp.Diff(want, contents(t, s), byValue); diff != "" {

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // bulk fills a new file that nobody else has open, in transactions of
@@ -47,7 +49,7 @@ func (b *bulk) rollback() error {
 
 // put writes a pair. The value stays the caller's until next.
 func (b *bulk) put(bucket, k, v []byte) error {
-	if b.written += elementSize + len(k) + len(v); b.written > batchBytes {
+	if b.written += boltpages.ElementSize + len(k) + len(v); b.written > batchBytes {
 		if err := b.next(); err != nil {
 			return err
 		}

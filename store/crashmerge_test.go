@@ -39,7 +39,8 @@ func mergeForever(path string) error {
 	s.batch = mergeAtOnce
 	fmt.Println("begun")
 	for i := rand.IntN(2); ; i++ {
-		if _, err := s.Import(ctx, bytes.NewReader(bundles[2]), ImportOptions{Policy: Overwrite}); !errors.Is(err, ErrCorrupt) {
+		if _, err := s.Import(ctx, bytes.NewReader(bundles[2]), ImportOptions{Policy: Overwrite}); !errors.Is(err,
+			ErrCorrupt) {
 			return fmt.Errorf("damaged: %w", err)
 		}
 		if _, err := s.Import(ctx, bytes.NewReader(bundles[i%2]), ImportOptions{Policy: Overwrite}); err != nil {

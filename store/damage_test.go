@@ -109,7 +109,8 @@ func damageForever(arg string) error {
 	keys, _ := os.ReadFile(KeysPath(filepath.Join(dir, "sound.db"))) // if there are any
 	for i := from; i < damageCases(len(sound)); i += step {
 		damaged := damagedCopy(sound, i)
-		if err := errors.Join(os.WriteFile(path, damaged, 0o600), os.WriteFile(KeysPath(path), keys, 0o600)); err != nil {
+		if err := errors.Join(os.WriteFile(path, damaged, 0o600),
+			os.WriteFile(KeysPath(path), keys, 0o600)); err != nil {
 			return err
 		}
 		fmt.Println("case", i)

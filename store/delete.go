@@ -50,8 +50,10 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 // eraseNumber deletes all that is stored under a number, and frees it.
 func (w *writeTx) eraseNumber(n uint32) error {
 	key := key32(n)
-	_, err := w.Bucket(bktHistory).removePrefix(key)
-	err = errors.Join(err, w.dropExamples(n),
+	_, herr := w.Bucket(bktHistory).removePrefix(key)
+	examples, err := w.Bucket(bktExamples).removePrefix(key)
+	w.tally.examples -= examples
+	err = errors.Join(herr, err,
 		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
 	if err != nil {
 		return err

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // idKey is what an id has for a key.
@@ -61,8 +64,10 @@ func newEncrypted(t *testing.T) *Store {
 	for range 2 {
 		for _, id := range []string{"ann of the tests", "bob of the tests"} {
 			p := maskedProfile(newRand(t), id)
-			p.OwnHead, p.Affine, p.Codes = []byte("head of "+id), []byte("affine of "+id), []Code{testCode(1, 10, 3, 7, 70)}
-			w := Write{State: []byte("state of " + id), Append: []Example{{Text: "text of " + id, Label: "label of " + id}}}
+			p.OwnHead, p.Affine, p.Codes = []byte("head of "+id), []byte("affine of "+id),
+				[]Code{testCode(1, 10, 3, 7, 70)}
+			w := Write{State: []byte("state of " + id),
+				Append: []Example{{Text: "text of " + id, Label: "label of " + id}}}
 			if _, err := s.Put(ctx, p, w); err != nil {
 				t.Fatal(err)
 			}
@@ -95,14 +100,17 @@ func TestNothingInTheClear(t *testing.T) {
 	}
 	db, keys := files(t, s)
 	plain := newStore(t, &Options{NoSync: true})
-	if _, err := plain.Put(ctx, ann, Write{State: []byte("state of ann"), Append: []Example{{Text: "text of ann"}}}); err != nil {
+	if _, err := plain.Put(ctx, ann,
+		Write{State: []byte("state of ann"), Append: []Example{{Text: "text of ann"}}}); err != nil {
 		t.Fatal(err)
 	}
 	clear, err := os.ReadFile(plain.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "), []byte("state of "), []byte("text of "), ann.Mask.Bytes(), slices.Concat(ann.Codes[0].Scales, ann.Codes[0].Rows)} {
+	for _, secret := range [][]byte{[]byte("ann of the tests"), []byte("head of "), []byte("affine of "),
+		[]byte("state of "), []byte("text of "), ann.Mask.Bytes(),
+		slices.Concat(ann.Codes[0].Scales, ann.Codes[0].Rows)} {
 		if !bytes.Contains(clear, secret) {
 			t.Errorf("%q is not in the file of a store in the clear either", secret)
 		}
@@ -120,8 +128,8 @@ func TestDeleteDestroysKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, keys := files(t, s)
-	at := slotAt(ann.Number)
-	slot := bytes.Clone(keys[at : at+slotSize])
+	at := keyring.SlotAt(ann.Number)
+	slot := bytes.Clone(keys[at : at+keyring.SlotSize])
 	if isZero(slot) {
 		t.Fatal("there is no key")
 	}
@@ -149,14 +157,14 @@ func TestOrphanKeys(t *testing.T) {
 	if err := errors.Join(s.Delete(ctx, "ann of the tests"), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	crashed := append(bytes.Clone(before), before[slotAt(1):slotAt(3)]...) // and half a slot
+	crashed := append(bytes.Clone(before), before[keyring.SlotAt(1):keyring.SlotAt(3)]...) // and half a slot
 	if err := os.WriteFile(KeysPath(s.Path()), append(crashed, 1, 2, 3), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = reopen(t, s, encrypted(Options{}))
 	_, keys := files(t, s)
-	for n := uint32(0); slotAt(n)+slotSize <= int64(len(keys)); n++ {
-		if there, want := !isZero(keys[slotAt(n):slotAt(n)+slotSize]), n == 2; there != want {
+	for n := uint32(0); keyring.SlotAt(n)+keyring.SlotSize <= int64(len(keys)); n++ {
+		if there, want := !isZero(keys[keyring.SlotAt(n):keyring.SlotAt(n)+keyring.SlotSize]), n == 2; there != want {
 			t.Errorf("key of %d: got %t, want %t", n, there, want)
 		}
 	}
@@ -179,7 +187,7 @@ func TestWrongKey(t *testing.T) {
 	_, others := files(t, other)
 	newer := bytes.Clone(keys)
 	newer[8]++
-	sumHeader(newer)
+	copy(newer, format.AppendSum(bytes.Clone(newer[:keyring.HeaderSize-format.SumSize])))
 	for name, c := range map[string]struct {
 		path string
 		key  []byte
@@ -192,7 +200,7 @@ func TestWrongKey(t *testing.T) {
 		"plain":         {plain.Path(), master, nil, ErrKey},
 		"no file":       {s.Path(), master, nil, ErrKey},
 		"another's":     {s.Path(), master, others, ErrKey},
-		"cut":           {s.Path(), master, keys[:keyHeader-1], ErrCorrupt},
+		"cut":           {s.Path(), master, keys[:keyring.HeaderSize-1], ErrCorrupt},
 		"empty":         {s.Path(), master, []byte{}, ErrCorrupt},
 		"newer version": {s.Path(), master, newer, ErrSchema},
 	} {
@@ -246,8 +254,9 @@ func TestDamagedKeys(t *testing.T) {
 			}
 		}
 		_, err = d.Check(ctx, true)
-		untouched := slotAt(1) // number 0 is nobody's
-		if want := bytes.Equal(damaged[keyHeader:untouched], sound[keyHeader:untouched]); errors.Is(err, ErrCorrupt) != want || (read == 2) == want {
+		untouched := keyring.SlotAt(1) // number 0 is nobody's
+		want := bytes.Equal(damaged[keyring.HeaderSize:untouched], sound[keyring.HeaderSize:untouched])
+		if errors.Is(err, ErrCorrupt) != want || (read == 2) == want {
 			t.Errorf("%s: %d of 2 profiles read, Check says %v", fmt.Sprintf(what, args...), read, err)
 		}
 	}
@@ -357,7 +366,7 @@ func TestEncryptedListing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.keys.file.WriteAt(make([]byte, slotSize), slotAt(p.Number)); err != nil {
+	if err := s.keys.Write(map[uint32][]byte{p.Number: make([]byte, keyring.SlotSize)}); err != nil {
 		t.Fatal(err)
 	}
 	if ids, faults = list(); len(ids) != 599 || faults != 1 {
@@ -381,7 +390,8 @@ func TestValueElsewhere(t *testing.T) {
 		earlier := w.Bucket(bktHistory).Get(key32x64(bob.Number, 1))
 		return errors.Join(
 			w.Bucket(bktProfiles).replace(key32(bob.Number), bytes.Clone(earlier)),
-			w.Bucket(bktState).replace(key32(bob.Number), bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
+			w.Bucket(bktState).replace(key32(bob.Number),
+				bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,10 @@ import (
 	"syscall"
 
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 var (
@@ -18,19 +22,19 @@ var (
 	ErrLocked = errors.New("store: locked by another process")
 	// ErrCorrupt says that bytes of the file or of a bundle are not what was
 	// written; the error that wraps it names what and where.
-	ErrCorrupt = errors.New("store: corrupt")
+	ErrCorrupt = format.ErrCorrupt
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("store: closed")
 	// ErrReadOnly is returned by writes to a store opened with ReadOnly, and by
 	// Open without it for a file that cannot be written.
 	ErrReadOnly = errors.New("store: read-only")
-	// ErrFull says that there was no room for a write: the disk, a quota or a
-	// limit on the size of files is used up. Nothing of it is stored; what was there can be read, and written
-	// once there is room.
+	// ErrFull says that there was no room for a write: the disk, a quota or a limit on the size of
+	// files is used up. Nothing of it is stored; what was there can be read, and written once there
+	// is room.
 	ErrFull = errors.New("store: no room on the disk")
 	// ErrKey says that a store is encrypted and the master key is missing or
 	// not its own, or that its file of keys is missing or another's.
-	ErrKey = errors.New("store: wrong or missing key")
+	ErrKey = keyring.ErrKey
 	// ErrNoBase says that the store does not remember a backup of that revision,
 	// for another to build on: make a full one.
 	ErrNoBase = errors.New("store: no such backup to build on: make a full one")
@@ -39,17 +43,17 @@ var (
 	ErrConflict = errors.New("store: revision conflict")
 	// ErrSchema says that a newer version of this package wrote the file or
 	// bundle.
-	ErrSchema = errors.New("store: written by a newer version")
+	ErrSchema = format.ErrSchema
 	// ErrMismatch is wrapped by every MismatchError.
 	ErrMismatch = errors.New("store: made for something else")
 	// ErrSignature says that a bundle's signature is not that of its bytes, or
 	// that the bundle is unsigned, or signed by another key, where that is
 	// refused.
-	ErrSignature = errors.New("store: signature refused")
+	ErrSignature = bundle.ErrSignature
 	// ErrID says that an id is empty, too long or not UTF-8.
 	ErrID = errors.New("store: bad profile id")
 	// ErrLimit says that a value or bundle is over a documented limit.
-	ErrLimit = errors.New("store: over a limit")
+	ErrLimit = format.ErrLimit
 )
 
 // MismatchError says that data was made for another encoder, tokenizer, bank
@@ -70,8 +74,8 @@ func (e *MismatchError) Error() string {
 func (e *MismatchError) Unwrap() error { return ErrMismatch }
 
 // corrupt returns an error that wraps ErrCorrupt and says what was wrong.
-func corrupt(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
+func corrupt(text string, args ...any) error {
+	return format.Corrupt(text, args...)
 }
 
 // boltError replaces the errors of bbolt that a caller can do something about

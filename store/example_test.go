@@ -16,7 +16,8 @@ import (
 // newStore makes a store with a bank of N=8 L=1 and a profile "ann".
 func newStore(dir, name string) (*store.Store, error) {
 	ctx := context.Background()
-	s, err := store.Create(filepath.Join(dir, name), store.Meta{Encoder: store.Digest{1}, Tokenizer: store.Digest{2}}, nil)
+	s, err := store.Create(filepath.Join(dir, name), store.Meta{Encoder: store.Digest{1}, Tokenizer: store.Digest{2}},
+		nil)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +30,8 @@ func newStore(dir, name string) (*store.Store, error) {
 		return nil, err
 	}
 	logits := []float32{0, 3, 0, 0, 2, 0, 0, 0}
-	err = errors.Join(bitmask.TopK(logits, 2, mask.Row(bitmask.Down, 0)), bitmask.TopK(logits, 2, mask.Row(bitmask.Up, 0)))
+	err = errors.Join(bitmask.TopK(logits, 2, mask.Row(bitmask.Down, 0)),
+		bitmask.TopK(logits, 2, mask.Row(bitmask.Up, 0)))
 	if err != nil {
 		return nil, err
 	}

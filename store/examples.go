@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Examples returns the profile's stored examples, oldest first, without those
@@ -37,9 +39,7 @@ type kept struct {
 // error it ends.
 func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
 	return func(yield func(kept, error) bool) {
-		prefix := key32(n)
-		c := t.Bucket(bktExamples).Cursor()
-		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := range t.Bucket(bktExamples).of(key32(n)) {
 			p, err := t.validPair(tagExample, false, k, v)
 			if !yield(p.example, err) || err != nil {
 				return
@@ -123,12 +123,6 @@ func (w *writeTx) putExample(n uint32, e Example) error {
 	return w.Bucket(bktExamples).insert(key, value)
 }
 
-func (w *writeTx) dropExamples(n uint32) error {
-	count, err := w.Bucket(bktExamples).removePrefix(key32(n))
-	w.tally.examples -= count
-	return err
-}
-
 const (
 	exampleHeld = 1 << iota
 	exampleKnown
@@ -142,10 +136,10 @@ const (
 // end after the time.
 func appendExample(b []byte, e Example) []byte {
 	b = slices.Grow(b, len(e.Text)+len(e.Pair)+len(e.Label)+40)
-	b = appendBytes(b, e.Text)
-	b = appendBytes(b, e.Pair)
-	b = appendBytes(b, e.Label)
-	b = binary.AppendVarint(b, micros(e.Time))
+	b = format.AppendBytes(b, e.Text)
+	b = format.AppendBytes(b, e.Pair)
+	b = format.AppendBytes(b, e.Label)
+	b = binary.AppendVarint(b, format.Micros(e.Time))
 	flags := byte(0)
 	for i, set := range []bool{e.Held, e.Known, e.Rejected, e.weighted()} {
 		if set {
@@ -163,38 +157,38 @@ func appendExample(b []byte, e Example) []byte {
 func (e Example) weighted() bool { return e.Weight != 0 && e.Weight != 1 }
 
 func decodeExample(b []byte) (e kept, err error) {
-	d := decoder{b: b}
-	e.Text = string(d.bytes(maxText, "text"))
-	e.Pair = string(d.bytes(maxText, "pair"))
-	e.Label = string(d.bytes(maxText, "label"))
-	e.Time = d.time(d.varint("time"), "time")
-	if e.bare = len(d.b) == 0; !e.bare {
-		d.exampleExtension(&e.Example)
+	d := format.Decoder{B: b}
+	e.Text = string(d.Bytes(maxText, "text"))
+	e.Pair = string(d.Bytes(maxText, "pair"))
+	e.Label = string(d.Bytes(maxText, "label"))
+	e.Time = d.Time(d.Varint("time"), "time")
+	if e.bare = len(d.B) == 0; !e.bare {
+		readExtension(&d, &e.Example)
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return kept{}, err
 	}
 	return e, nil
 }
 
-func (d *decoder) exampleExtension(e *Example) {
-	head := d.take(9, "flags and key")
-	if d.err != nil {
+func readExtension(d *format.Decoder, e *Example) {
+	head := d.Take(9, "flags and key")
+	if d.Err != nil {
 		return
 	}
 	flags := head[0]
 	if flags >= 1<<exampleFlags {
-		d.fail("flags %#x of an example", flags)
+		d.Fail("flags %#x of an example", flags)
 	}
 	e.Held, e.Known, e.Rejected = flags&exampleHeld != 0, flags&exampleKnown != 0, flags&exampleRejected != 0
 	e.Key = binary.LittleEndian.Uint64(head[1:])
 	if flags&exampleWeighted == 0 {
 		return
 	}
-	if b := d.take(4, "weight"); d.err == nil {
+	if b := d.Take(4, "weight"); d.Err == nil {
 		e.Weight = math.Float32frombits(binary.LittleEndian.Uint32(b))
 		if !e.weighted() || !(e.Weight > 0 && e.Weight <= math.MaxFloat32) {
-			d.fail("weight %g of an example", e.Weight)
+			d.Fail("weight %g of an example", e.Weight)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // ExportOptions say what a bundle holds.
@@ -29,12 +31,12 @@ type ExportOptions struct {
 // are in it as they were or as they are, each whole. With an error, what was
 // written is no bundle and no Import takes it.
 func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int, err error) {
-	b, err := newBundleWriter(&ctxWriter{ctx: ctx, w: w}, o.Sign)
+	b, err := bundle.NewWriter(&ctxWriter{ctx: ctx, w: w}, bundleFormat, o.Sign)
 	if err != nil {
 		return 0, fmt.Errorf("store: export: %w", err)
 	}
 	if n, err = s.export(ctx, b, o); err != nil {
-		b.z.Close() // frees its memory; the chunks stay without an end
+		b.Abort()
 	} else {
 		err = b.Close()
 	}
@@ -45,9 +47,9 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int
 }
 
 // export compresses and writes what a pageReader reads meanwhile.
-func (s *Store) export(ctx context.Context, b *bundleWriter, o ExportOptions) (n int, err error) {
+func (s *Store) export(ctx context.Context, b *bundle.Writer, o ExportOptions) (n int, err error) {
 	header := bundleHeader{s.meta.Encoder, s.meta.Tokenizer, s.meta.MaxTokens, s.meta.Model}
-	if err := b.frame(frameHeader, header.encode()); err != nil {
+	if err := b.Frame(frameHeader, header.encode()); err != nil {
 		return 0, err
 	}
 	r, err := newPageReader(s, o)
@@ -74,11 +76,11 @@ func (s *Store) export(ctx context.Context, b *bundleWriter, o ExportOptions) (n
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	return int(r.counts.profiles), b.frame(frameEnd, r.counts.encode())
+	return int(r.counts.profiles), b.Frame(frameEnd, r.counts.encode())
 }
 
-func (part exportPart) write(b *bundleWriter, o ExportOptions) error {
-	if _, err := b.z.Write(part.frames); err != nil {
+func (part exportPart) write(b *bundle.Writer, o ExportOptions) error {
+	if _, err := b.Write(part.frames); err != nil {
 		return err
 	}
 	if part.bank == nil || o.BankFile == nil {
@@ -89,7 +91,7 @@ func (part exportPart) write(b *bundleWriter, o ExportOptions) error {
 		return err
 	}
 	defer file.Close()
-	if err := b.file(frameBankFile, binary.AppendUvarint(nil, uint64(size)), file, size); err != nil {
+	if err := b.File(frameBankFile, binary.AppendUvarint(nil, uint64(size)), file, size); err != nil {
 		return fmt.Errorf("file of bank %s: %w", part.bank.Digest.Short(), err)
 	}
 	return nil

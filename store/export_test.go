@@ -51,7 +51,8 @@ func TestExportFails(t *testing.T) {
 			t.Errorf("full at byte %d: got %d, %v, want %v", at, n, err, errFull)
 		}
 		cancelled, cancel := context.WithCancel(ctx)
-		n, err = s.Export(cancelled, &fullWriter{at, func() error { cancel(); return cancelled.Err() }}, ExportOptions{})
+		n, err = s.Export(cancelled, &fullWriter{at, func() error { cancel(); return cancelled.Err() }},
+			ExportOptions{})
 		if n != 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled at byte %d: got %d, %v, want %v", at, n, err, context.Canceled)
 		}

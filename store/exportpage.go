@@ -70,7 +70,9 @@ func (r *pageReader) run(ctx context.Context) {
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor(),
-				people: besideOf(t.Bucket(bktPeople)), states: besideOf(t.Bucket(bktState)), examples: besideOf(t.Bucket(bktExamples))}
+				people:   beside{c: t.Bucket(bktPeople).Cursor()},
+				states:   beside{c: t.Bucket(bktState).Cursor()},
+				examples: beside{c: t.Bucket(bktExamples).Cursor()}}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
@@ -108,7 +110,7 @@ func (r *pageReader) readRange(w *pageWriter) error {
 	from := r.from
 	r.from = nil
 	for id, n := range w.txn.from(from) {
-		if !hasPrefix(id, []byte(r.o.Prefix)) {
+		if !bytes.HasPrefix(id, []byte(r.o.Prefix)) {
 			return nil
 		}
 		if w.full() {
@@ -196,19 +198,12 @@ type beside struct {
 	from, to []byte       // there is no key between them; to nil: none after from
 }
 
-func besideOf(b *bolt.Bucket) beside {
-	if b == nil {
-		return beside{}
-	}
-	return beside{c: b.Cursor()}
-}
-
 func (b *beside) has(key []byte) bool {
 	if b.c != nil && (b.from == nil || bytes.Compare(key, b.from) < 0 || b.to != nil && bytes.Compare(key, b.to) > 0) {
 		b.to, _ = b.c.Seek(key)
 		b.from = key
 	}
-	return hasPrefix(b.to, key)
+	return bytes.HasPrefix(b.to, key)
 }
 
 // addPerson says what is known of the person, whoever asks for examples or not:

@@ -51,17 +51,19 @@ func (f *boltFile) isClosed() bool {
 	}
 }
 
-// enter returns the store's file, as one of its users, or nil after the store
-// was closed. Each must leave.
-func (s *Store) enter() *boltFile {
+// enter returns the store's file, as one of its users. Each must leave.
+func (s *Store) enter() (*boltFile, error) {
+	if stuck := s.stuck.Load(); stuck != nil {
+		return nil, *stuck
+	}
 	for {
 		f := s.db.Load()
 		n := f.users.Load()
 		switch {
 		case n > 0 && f.users.CompareAndSwap(n, n+1):
-			return f
+			return f, nil
 		case n == 0 && s.db.Load() == f:
-			return nil
+			return nil, ErrClosed
 		}
 	}
 }

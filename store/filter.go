@@ -11,7 +11,7 @@ import (
 type Filter struct {
 	Bank  uint32 // their mask is over this bank, or one of their codes
 	Head  uint32 // they share this head
-	Label string // they were given an example of it: their prior counts one, or their own head does (Options.HeadLabels)
+	Label string // their prior counts an example of it, or their own head does (Options.HeadLabels)
 
 	Learned  bool // they have learned from examples
 	Observed bool // they were observed, and have not learned yet
@@ -101,8 +101,7 @@ func (t *txn) inAll(cohorts []string) (*roaring.Bitmap, error) {
 	var all []*roaring.Bitmap
 	for _, cohort := range cohorts {
 		in, prefix := roaring.New(), []byte(cohort)
-		c := t.Tx.Bucket(bktCohorts).Cursor()
-		for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := range t.Bucket(bktCohorts).of(prefix) {
 			low, err := readCohort(k, v)
 			if err != nil {
 				return nil, err

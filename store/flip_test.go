@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // damageTarget makes the store that is damaged: a few profiles, and in the
@@ -72,9 +74,9 @@ func damageTarget(t *testing.T, dir string) (size int) {
 	f, err := os.Open(path)
 	must(err)
 	defer f.Close()
-	m, err := readPageMeta(f)
+	m, err := boltpages.ReadMeta(f)
 	must(err)
-	size = int(m.high) * m.pageSize // what is behind that nobody reads
+	size = int(m.High) * m.PageSize // what is behind that nobody reads
 	must(os.Truncate(path, int64(size)))
 	text, err := json.Marshal(want)
 	must(err)

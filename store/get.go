@@ -45,9 +45,7 @@ func (s *Store) History(id string) ([]*Profile, error) {
 
 // history returns the earlier revisions under a number, oldest first.
 func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
-	key := key32(n)
-	c := t.Bucket(bktHistory).Cursor()
-	for k, v := c.Seek(key); hasPrefix(k, key); k, v = c.Next() {
+	for k, v := range t.Bucket(bktHistory).of(key32(n)) {
 		p, err := t.validPair(tagHistory, false, k, v)
 		if err == nil && p.profile.ID != id {
 			err = corrupt("revision %d of %q", p.after, p.profile.ID)
@@ -155,7 +153,7 @@ func (s *Store) page(from, prefix []byte, x selection) (page []listed, next []by
 	err = s.view(func(t *txn) error {
 		size, seen := 0, 0
 		for id, n := range t.from(from) {
-			if !hasPrefix(id, prefix) {
+			if !bytes.HasPrefix(id, prefix) {
 				return nil
 			}
 			if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
@@ -183,8 +181,7 @@ func (t *txn) from(start []byte) iter.Seq2[[]byte, uint32] {
 			t.reading = nil // if it cannot be read
 			t.reading = bytes.Clone(view)
 		}()
-		c := t.ids.Cursor()
-		for id, v := c.Seek(start); id != nil; id, v = c.Next() {
+		for id, v := range t.ids.from(start) {
 			t.reading = id
 			n, _ := number(v) // 0, which no profile has, if it is corrupt
 			if !yield(id, n) {

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // The files of every version stay in testdata for ever: what was written once
@@ -314,18 +316,14 @@ func checkGoldenPerson(t *testing.T, s *Store, old bool) {
 }
 
 // framesOf is what a bundle is before it is compressed, which is up to zstd.
-func framesOf(t *testing.T, bundle []byte) []byte {
+func framesOf(t *testing.T, data []byte) []byte {
 	t.Helper()
-	chunks, err := newChunkReader(bytes.NewReader(bundle))
+	r, err := bundle.NewReader(bytes.NewReader(data), bundleFormat, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := zstd.NewReader(chunks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	frames, err := io.ReadAll(z)
+	defer r.Close()
+	frames, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,12 +108,9 @@ func raisedByBolt() bool {
 
 // readPages is db.View, guarded.
 func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
-	if stuck := s.stuck.Load(); stuck != nil {
-		return *stuck
-	}
-	f := s.enter()
-	if f == nil {
-		return ErrClosed
+	f, err := s.enter()
+	if err != nil {
+		return err
 	}
 	defer s.leave(f)
 	var tx *bolt.Tx
@@ -129,15 +126,12 @@ func (s *Store) readPages(fn func(tx *bolt.Tx) error) (err error) {
 // writePages is db.Update, guarded. After ErrCorrupt nothing of it is written.
 // The caller holds s.writer, or is Open.
 func (s *Store) writePages(fn func(tx *bolt.Tx) error) (err error) {
-	if stuck := s.stuck.Load(); stuck != nil {
-		return *stuck
+	if s.refused != nil {
+		return s.refused
 	}
-	if s.nameless != nil {
-		return s.nameless
-	}
-	f := s.enter()
-	if f == nil {
-		return ErrClosed
+	f, err := s.enter()
+	if err != nil {
+		return err
 	}
 	defer s.leave(f)
 	var tx *bolt.Tx

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // HeadInfo describes a shared head.
@@ -23,13 +25,11 @@ func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest,
 		return 0, d, fmt.Errorf("%w: head of %d bytes, at most %d", ErrLimit, len(data), MaxRecord)
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindHead, d, encodeHead(d, data))
+		ref, err = w.register(kindHead, d, append(d[:len(d):len(d)], data...))
 		return err
 	})
 	return ref, d, err
 }
-
-func encodeHead(d Digest, data []byte) []byte { return append(d[:len(d):len(d)], data...) }
 
 // head returns a head's digest and a view of its data.
 func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
@@ -38,7 +38,7 @@ func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
 	if v == nil {
 		return d, nil, fmt.Errorf("%w: head %d", ErrNotFound, ref)
 	}
-	payload, err := unseal(tagHead, key, v)
+	payload, err := format.Unseal(tagHead, key, v)
 	if err == nil && len(payload) < len(d) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -65,7 +65,7 @@ func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error 
 		if _, _, err := w.head(ref); err != nil {
 			return err
 		}
-		return w.Bucket(bktNames).put([]byte(name), seal(tagName, []byte(name), key32(ref)))
+		return w.Bucket(bktNames).put([]byte(name), format.Seal(tagName, []byte(name), key32(ref)))
 	})
 }
 

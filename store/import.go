@@ -51,12 +51,11 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 		return ImportReport{}, err
 	}
 	defer b.Close()
-	signer := b.source.chunks.signer
-	if err := o.accepts(signer); err != nil {
+	if err := o.accepts(b.Signer); err != nil {
 		return ImportReport{}, err
 	}
 	v := &verifier{s: s, o: o, b: b}
-	v.report.SignedBy = signer
+	v.report.SignedBy = b.Signer
 	side, err := v.verify(ctx)
 	if err != nil {
 		return ImportReport{}, err
@@ -92,7 +91,8 @@ func (s *Store) finishImport() error {
 	m.begun = true
 	report, err := m.finish()
 	if err == nil || err == m.left || m.lost { // what is lost is in the log
-		s.opts.Logger.Info("finished an import", "profiles", report.Profiles, "skipped", report.Skipped, "first", m.left)
+		s.opts.Logger.Info("finished an import", "profiles", report.Profiles, "skipped", report.Skipped, "first",
+			m.left)
 		return nil
 	}
 	return err

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 func TestImportMismatch(t *testing.T) {
@@ -56,13 +58,14 @@ func TestImportBank(t *testing.T) {
 	t.Run("file", func(t *testing.T) {
 		to := empty()
 		var got []byte
-		report, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(info BankInfo, r io.Reader) (err error) {
-			if info.Digest != testBank.Digest || !bytes.Equal(info.Properties, testBank.Properties) {
-				t.Errorf("got %v, want %v", info, testBank)
-			}
-			got, err = io.ReadAll(r)
-			return err
-		}})
+		report, err := to.Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(info BankInfo, r io.Reader) (err error) {
+				if info.Digest != testBank.Digest || !bytes.Equal(info.Properties, testBank.Properties) {
+					t.Errorf("got %v, want %v", info, testBank)
+				}
+				got, err = io.ReadAll(r)
+				return err
+			}})
 		if err != nil || report.Banks != 1 || !bytes.Equal(got, file) {
 			t.Fatalf("got %+v, %v and %d bytes, want %d", report, err, len(got), len(file))
 		}
@@ -71,7 +74,8 @@ func TestImportBank(t *testing.T) {
 		}
 	})
 	t.Run("file not read to its end", func(t *testing.T) {
-		report, err := empty().Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(BankInfo, io.Reader) error { return nil }})
+		report, err := empty().Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(BankInfo, io.Reader) error { return nil }})
 		if err != nil || report.Profiles != 5 {
 			t.Errorf("got %+v, %v", report, err)
 		}
@@ -79,7 +83,8 @@ func TestImportBank(t *testing.T) {
 	t.Run("file refused", func(t *testing.T) {
 		refusal := errors.New("no")
 		to := empty()
-		_, err := to.Import(ctx, bytes.NewReader(bundle), ImportOptions{OnBank: func(BankInfo, io.Reader) error { return refusal }})
+		_, err := to.Import(ctx, bytes.NewReader(bundle),
+			ImportOptions{OnBank: func(BankInfo, io.Reader) error { return refusal }})
 		if !errors.Is(err, refusal) {
 			t.Errorf("got %v, want %v", err, refusal)
 		}
@@ -89,17 +94,19 @@ func TestImportBank(t *testing.T) {
 	})
 	t.Run("allowed", func(t *testing.T) {
 		for _, b := range [][]byte{bundle, bare} {
-			report, err := empty().Import(ctx, bytes.NewReader(b), ImportOptions{AllowBank: func(BankInfo) error { return nil }})
+			report, err := empty().Import(ctx, bytes.NewReader(b),
+				ImportOptions{AllowBank: func(BankInfo) error { return nil }})
 			if err != nil || report.Profiles != 5 || report.Banks != 1 {
 				t.Errorf("got %+v, %v", report, err)
 			}
 		}
 	})
 	t.Run("file cut", func(t *testing.T) {
-		_, err := empty().Import(ctx, bytes.NewReader(bundle[:len(bundle)/2]), ImportOptions{OnBank: func(_ BankInfo, r io.Reader) error {
-			_, err := io.ReadAll(r)
-			return err
-		}})
+		_, err := empty().Import(ctx, bytes.NewReader(bundle[:len(bundle)/2]),
+			ImportOptions{OnBank: func(_ BankInfo, r io.Reader) error {
+				_, err := io.ReadAll(r)
+				return err
+			}})
 		if !errors.Is(err, ErrCorrupt) {
 			t.Errorf("got %v, want ErrCorrupt", err)
 		}
@@ -122,38 +129,38 @@ const bombMemory = 16 << 20
 func TestBundleBomb(t *testing.T) {
 	to := newStore(t, fast)
 	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
-	bomb := func(write func(b *bundleWriter) error) []byte {
+	bomb := func(write func(b *bundle.Writer) error) []byte {
 		var buf bytes.Buffer
-		b, err := newBundleWriter(&buf, nil)
+		b, err := bundle.NewWriter(&buf, bundleFormat, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(b.frame(frameHeader, header), write(b), b.Close()); err != nil {
+		if err := errors.Join(b.Frame(frameHeader, header), write(b), b.Close()); err != nil {
 			t.Fatal(err)
 		}
 		return buf.Bytes()
 	}
 	zeros := make([]byte, 1<<20)
 	for name, b := range map[string][]byte{
-		"zeros": bomb(func(b *bundleWriter) (err error) {
+		"zeros": bomb(func(b *bundle.Writer) (err error) {
 			for range 100 {
-				_, err = b.z.Write(zeros)
+				_, err = b.Write(zeros)
 			}
 			return err
 		}),
-		"frame without end": bomb(func(b *bundleWriter) error {
-			_, err := b.z.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0x1f})
+		"frame without end": bomb(func(b *bundle.Writer) error {
+			_, err := b.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0x1f})
 			return err
 		}),
-		"huge frame": bomb(func(b *bundleWriter) error {
-			_, err := b.z.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+		"huge frame": bomb(func(b *bundle.Writer) error {
+			_, err := b.Write([]byte{frameProfile, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 			return err
 		}),
-		"bank file": bomb(func(b *bundleWriter) error {
+		"bank file": bomb(func(b *bundle.Writer) error {
 			info := append([]byte{1}, encodeBank(BankInfo{Digest: Digest{99}, N: 1, Blocks: 1})...)
-			err := errors.Join(b.frame(frameBank, info), b.frame(frameBankFile, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}))
+			err := errors.Join(b.Frame(frameBank, info), b.Frame(frameBankFile, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}))
 			for range 100 {
-				_, werr := b.z.Write(zeros)
+				_, werr := b.Write(zeros)
 				err = errors.Join(err, werr)
 			}
 			return err
@@ -169,7 +176,8 @@ func TestBundleBomb(t *testing.T) {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrLimit) {
 				t.Errorf("bundle of %d bytes: got %v, want ErrCorrupt or ErrLimit", len(b), err)
 			}
-			// All that was allocated, whether it was freed or not: mostly zstd's window and what is copied.
+			// All that was allocated, whether it was freed or not: mostly zstd's window and what is
+			// copied.
 			runtime.ReadMemStats(&after)
 			if got := after.TotalAlloc - before.TotalAlloc; got > bombMemory {
 				t.Errorf("bundle of %d bytes: got %d bytes allocated, want at most %d", len(b), got, bombMemory)

@@ -63,7 +63,8 @@ func TestImportInNoRoom(t *testing.T) {
 				for i := range c.fill {
 					fill = append(fill, randomProfile(r, fmt.Sprintf("zoe%04d", i)))
 				}
-				if err := errors.Join(s.PutBatch(ctx, fill), os.WriteFile(s.Path()+".bundle", bundle, 0o600)); err != nil {
+				if err := errors.Join(s.PutBatch(ctx, fill),
+					os.WriteFile(s.Path()+".bundle", bundle, 0o600)); err != nil {
 					t.Fatal(err)
 				}
 				before := contents(t, s)
@@ -78,11 +79,13 @@ func TestImportInNoRoom(t *testing.T) {
 				cmd.Env = append(cmd.Env, fmt.Sprint(childRoom, "=", used+c.room), sync)
 				out, err := cmd.Output()
 				var merged, total, imports, unmerged int
-				if _, serr := fmt.Sscanf(string(out), "true %d %d %d %d", &merged, &total, &imports, &unmerged); serr != nil || err != nil {
+				if _, serr := fmt.Sscanf(string(out), "true %d %d %d %d", &merged, &total, &imports,
+					&unmerged); serr != nil || err != nil {
 					t.Fatalf("got %q, %v, want ErrFull", out, err)
 				}
 				t.Logf("%s", strings.TrimSpace(string(out)))
-				if c.merged != (merged > 0 && total == profiles && imports == 1 && unmerged == profiles-merged) || !c.merged && merged+total+imports > 0 {
+				if c.merged != (merged > 0 && total == profiles && imports == 1 && unmerged == profiles-merged) ||
+					!c.merged && merged+total+imports > 0 {
 					t.Errorf("got %s, want some merged: %t", out, c.merged)
 				}
 				if left := sideLeft(s.Path()); left != c.merged {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,14 +31,13 @@ type merger struct {
 	report ImportReport
 	banks  []uint32 // by the side file's ref
 	heads  []uint32
-	begun  bool        // something is in the store
-	lost   bool        // the side file cannot be read
-	unsure bool        // whether the first batch is on the disk
-	items  []mergeItem // of the batch before, whose memory is used again
-	skip   uint64      // profiles that are merged already, still to be read
-	free   gap         // of the store's ids
-	gone   bool        // some ids were deleted since the merge began
-	left   error       // of the first profile that another writer's kept out
+	begun  bool   // something is in the store
+	lost   bool   // the side file cannot be read
+	unsure bool   // whether the first batch is on the disk
+	skip   uint64 // profiles that are merged already, still to be read
+	free   gap    // of the store's ids
+	gone   bool   // some ids were deleted since the merge began
+	left   error  // of the first profile that another writer's kept out
 
 	two     [2]Profile // whose memory is used again
 	before  *Profile   // of the two, that was merged last, and its cohorts
@@ -64,7 +64,8 @@ func (m *merger) finish() (ImportReport, error) {
 	if m.lost {
 		err = errors.Join(err, m.s.dropPending(err))
 	}
-	return m.report, fmt.Errorf("%d of %d profiles are merged, the rest waits for the next import or opening: %w", m.now.merged, m.now.total, err)
+	return m.report, fmt.Errorf("%d of %d profiles are merged, the rest waits for the next import or opening: %w",
+		m.now.merged, m.now.total, err)
 }
 
 // undone says whether nothing was merged, nor can be found merged after a crash.
@@ -74,88 +75,32 @@ func (m *merger) undone() bool {
 }
 
 func (m *merger) mergeAll() error {
-	for {
-		b, err := m.readBatch()
-		if err != nil {
-			m.lost = isLost(err)
-			return err
-		}
-		if !b.last && !m.begun {
-			if err := m.side.sync(); err != nil {
-				return err
-			}
-		}
-		before := m.report
+	for last := false; !last; {
+		before, now := m.report, m.now
 		before.Renamed = maps.Clone(m.report.Renamed)
-		next := m.now
-		next.merged += b.profiles
-		err = m.s.writeAlone(context.Background(), func(w *writeTx) error {
-			if err := m.merge(w, b); err != nil {
-				return err
-			}
-			if b.last {
-				return w.endImport()
-			}
-			return next.write(w.Tx)
+		err := m.s.writeAlone(context.Background(), func(w *writeTx) (err error) {
+			last, err = m.merge(w)
+			return err
 		})
 		if err != nil {
 			errno := syscall.Errno(0)
 			m.unsure = errors.As(err, &errno) && !isFull(err)
-			m.report = before
+			m.report, m.now = before, now
 			return err
 		}
-		m.now, m.begun = next, true
-		if m.report.Merged += int(b.profiles); b.last {
-			return nil
-		}
+		m.begun = true
+		m.report.Merged += int(m.now.merged - now.merged)
 	}
+	return nil
 }
 
-// mergeBatch is what one transaction writes, in the side file's order.
-type mergeBatch struct {
-	items    []mergeItem
-	profiles uint64
-	bytes    int
-	last     bool
-}
-
-// mergeItem is a bank, a head, or a profile with what belongs to it.
+// mergeItem is a bank, a head, the end, or a profile with what belongs to it.
 type mergeItem struct {
 	kind  byte
 	data  []byte // a profile's record
 	state []byte
 	shelf *shelf // nil: nothing is known of the person
 	size  int    // bytes of the frames
-}
-
-// readBatch reads up to the profile that would be too much.
-func (m *merger) readBatch() (b mergeBatch, err error) {
-	b.items = m.items[:0]
-	defer func() { m.items = b.items }()
-	for {
-		kind, err := m.side.peek()
-		if err != nil || kind != frameEnd && (b.profiles >= uint64(m.s.batch) || b.bytes >= batchBytes) {
-			return b, err
-		}
-		it, err := m.readItem()
-		if err != nil {
-			return b, err
-		}
-		switch {
-		case it.kind == frameEnd:
-			b.last = true
-			return b, nil
-		case it.kind == frameProfile && m.skip > 0:
-			m.skip--
-			continue
-		case it.kind == frameProfile:
-			b.profiles++
-		case it.kind != frameBank && it.kind != frameHead:
-			return b, corrupt("unexpected frame %d in the side file", it.kind)
-		}
-		b.items = append(b.items, it)
-		b.bytes += it.size
-	}
 }
 
 // readItem reads a bank, a head, the end, or a profile with what belongs to it.
@@ -206,27 +151,59 @@ func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
 	return nil
 }
 
-// merge writes a batch.
-func (m *merger) merge(w *writeTx, b mergeBatch) error {
+// merge writes a batch, up to the profile that would be too much, and says whether it was the
+// last. A transaction that is alone runs once.
+func (m *merger) merge(w *writeTx) (last bool, err error) {
 	m.free = gap{} // others have written since
 	gone, _ := w.Tx.Bucket(bktMeta).Cursor().Seek(keyGone)
-	m.gone = hasPrefix(gone, keyGone)
-	for i := range b.items {
-		it := &b.items[i]
-		var err error
-		switch it.kind {
-		case frameBank:
-			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.nextBank, &m.report.Banks)
-		case frameHead:
-			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.nextHead, &m.report.Heads)
-		default:
-			err = m.profile(w, it)
+	m.gone = bytes.HasPrefix(gone, keyGone)
+	for profiles, size := 0, 0; ; {
+		kind, err := m.side.peek()
+		if err == nil && kind != frameEnd && (profiles >= m.s.batch || size >= batchBytes) {
+			return false, m.keepPlace(w)
+		}
+		var it mergeItem
+		if err == nil {
+			it, err = m.readItem()
 		}
 		if err != nil {
+			m.lost = isLost(err)
+			return false, err
+		}
+		switch {
+		case kind == frameEnd:
+			return true, w.endImport()
+		case kind == frameProfile && m.skip > 0:
+			m.skip--
+			continue
+		case kind == frameProfile:
+			profiles++
+			m.now.merged++
+			err = m.profile(w, &it)
+		case kind == frameBank:
+			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.nextBank, &m.report.Banks)
+		case kind == frameHead:
+			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.nextHead, &m.report.Heads)
+		default:
+			m.lost = true
+			err = corrupt("unexpected frame %d in the side file", kind)
+		}
+		if err != nil {
+			return false, err
+		}
+		size += it.size
+	}
+}
+
+// keepPlace writes the entry that a later transaction goes on from. The side file must be
+// durable before the first one.
+func (m *merger) keepPlace(w *writeTx) error {
+	if !m.begun {
+		if err := m.side.sync(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.now.write(w.Tx)
 }
 
 // register writes a bank or head, whose payload begins with its digest, and adds

@@ -79,7 +79,8 @@ func TestImportConcurrent(t *testing.T) {
 			begin() // also if it has not
 			cancel()
 			done.Wait()
-			if err != nil || report.Total != profiles || report.Merged != profiles || report.Profiles+report.Skipped != profiles {
+			if err != nil || report.Total != profiles || report.Merged != profiles ||
+				report.Profiles+report.Skipped != profiles {
 				t.Errorf("got %+v, %v, want %d merged", report, err, profiles)
 			}
 			for i := range workers {
@@ -96,7 +97,8 @@ func TestImportConcurrent(t *testing.T) {
 	}
 }
 
-func (s *Store) modelledStep(r *rand.Rand, id string, policy Policy, mine map[string]*Profile, merged map[string]bool, theirs *Profile) error {
+func (s *Store) modelledStep(r *rand.Rand, id string, policy Policy, mine map[string]*Profile, merged map[string]bool,
+	theirs *Profile) error {
 	switch r.IntN(4) {
 	case 0:
 		p, w := marked(r, id)
@@ -114,7 +116,8 @@ func (s *Store) modelledStep(r *rand.Rand, id string, policy Policy, mine map[st
 }
 
 // sees gets a profile: it must be mine, or be the bundle's from now on.
-func (s *Store) sees(id string, policy Policy, mine map[string]*Profile, merged map[string]bool, theirs *Profile) error {
+func (s *Store) sees(id string, policy Policy, mine map[string]*Profile, merged map[string]bool,
+	theirs *Profile) error {
 	got, err := s.Get(id)
 	if errors.Is(err, ErrNotFound) {
 		got, err = nil, nil
@@ -130,7 +133,8 @@ func (s *Store) sees(id string, policy Policy, mine map[string]*Profile, merged 
 		merged[id], mine[id] = true, theirs
 		return nil
 	}
-	return fmt.Errorf("got %+v, want %+v, or the bundle's %+v unless that was seen (%t)", got, mine[id], theirs, merged[id])
+	return fmt.Errorf("got %+v, want %+v, or the bundle's %+v unless that was seen (%t)", got, mine[id], theirs,
+		merged[id])
 }
 
 // TestFailAgainstWriters has another writer put a profile of a bundle that is
@@ -242,7 +246,8 @@ func TestImportClosed(t *testing.T) {
 	checkCohorts(t, s)
 }
 
-// TestDeletedWhileMerging deletes profiles that an import has too, while it waits to go on: once the store is opened again it brings none back.
+// TestDeletedWhileMerging deletes profiles that an import has too, while it waits to go on: once
+// the store is opened again it brings none back.
 func TestDeletedWhileMerging(t *testing.T) {
 	r := newRand(t)
 	s, _, after := halfMerged(t, r, fast)
@@ -260,7 +265,7 @@ func TestDeletedWhileMerging(t *testing.T) {
 	}
 	err := s.view(func(tx *txn) error {
 		return tx.Bucket(bktMeta).ForEach(func(k, _ []byte) error {
-			if hasPrefix(k, keyGone) {
+			if bytes.HasPrefix(k, keyGone) {
 				return fmt.Errorf("%q is left", k)
 			}
 			return nil
@@ -279,7 +284,8 @@ func TestFailFinishedLater(t *testing.T) {
 	s := newStore(t, fast)
 	s.batch = 2
 	s.committed = func() { s.closing.Store(s.pending(t) != nil) }
-	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); !errors.Is(err, ErrClosed) || report.Merged != 2 {
+	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{}); !errors.Is(err, ErrClosed) ||
+		report.Merged != 2 {
 		t.Fatalf("got %+v, %v, want ErrClosed after 2", report, err)
 	}
 	s.committed = nil
@@ -288,7 +294,8 @@ func TestFailFinishedLater(t *testing.T) {
 	if _, err := s.Put(ctx, mine, Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: "next/"}); err != nil || report.Profiles != 8 {
+	if report, err := s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Prefix: "next/"}); err != nil ||
+		report.Profiles != 8 {
 		t.Fatalf("got %+v, %v, want 8", report, err)
 	}
 	got := contents(t, s)

@@ -37,7 +37,7 @@ func TestGoldenOldImports(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = s.view(func(x *txn) error {
-				if x.Bucket(bktStaging) != nil || x.Bucket(bktMerge) != nil {
+				if x.Tx.Bucket(bktStaging) != nil || x.Tx.Bucket(bktMerge) != nil {
 					return errors.New("a bucket of the import is left")
 				}
 				return nil

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Policy says what Import does with a profile whose id exists.
@@ -60,6 +61,30 @@ func (o *ImportOptions) normalize() error {
 		return fmt.Errorf("unknown policy %d", o.Policy)
 	}
 	return o.checkTrust()
+}
+
+// checkTrust checks the keys themselves: Verify would panic.
+func (o *ImportOptions) checkTrust() error {
+	for _, key := range o.Trust {
+		if len(key) != ed25519.PublicKeySize {
+			return fmt.Errorf("trusted key of %d bytes, want %d", len(key), ed25519.PublicKeySize)
+		}
+	}
+	return nil
+}
+
+// accepts says whether a bundle that names this signer may be read; nil is
+// none. That the signature is the signer's is only known at its end.
+func (o *ImportOptions) accepts(signer ed25519.PublicKey) error {
+	switch {
+	case signer == nil && (o.RequireSigned || o.Trust != nil):
+		return fmt.Errorf("%w: bundle is not signed", ErrSignature)
+	case signer == nil || o.Trust == nil:
+		return nil
+	case !slices.ContainsFunc(o.Trust, func(key ed25519.PublicKey) bool { return key.Equal(signer) }):
+		return fmt.Errorf("%w: %x, which is not trusted, signed the bundle", ErrSignature, []byte(signer))
+	}
+	return nil
 }
 
 // ImportReport says what Import did. With an error it is zero if nothing of the

@@ -3,11 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io/fs"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // pendingImport is the store's entry of an import that is being merged.
@@ -23,16 +24,16 @@ func readPending(tx *bolt.Tx) (*pendingImport, error) {
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := unseal(tagMeta, keyImport, v)
+	payload, err := format.Unseal(tagMeta, keyImport, v)
 	if err != nil {
 		return nil, corrupt("import: %w", err)
 	}
-	d, p := decoder{b: payload}, &pendingImport{}
-	copy(p.id[:], d.take(uint64(len(p.id)), "import's id"))
-	p.policy = Policy(d.uint(uint64(Rename), "policy"))
-	p.total = d.uvarint("profiles")
-	p.merged = d.uint(p.total, "merged profiles")
-	return p, d.end()
+	d, p := format.Decoder{B: payload}, &pendingImport{}
+	copy(p.id[:], d.Take(uint64(len(p.id)), "import's id"))
+	p.policy = Policy(d.Uint(uint64(Rename), "policy"))
+	p.total = d.Uvarint("profiles")
+	p.merged = d.Uint(p.total, "merged profiles")
+	return p, d.End()
 }
 
 // unfinished returns the entry as it is now.
@@ -41,10 +42,8 @@ func (s *Store) unfinished() (*pendingImport, error) {
 }
 
 func (p *pendingImport) write(tx *bolt.Tx) error {
-	b := binary.AppendUvarint(bytes.Clone(p.id[:]), uint64(p.policy))
-	b = binary.AppendUvarint(b, p.total)
-	b = binary.AppendUvarint(b, p.merged)
-	return tx.Bucket(bktMeta).Put(keyImport, seal(tagMeta, keyImport, b))
+	b := format.AppendUvarints(bytes.Clone(p.id[:]), uint64(p.policy), p.total, p.merged)
+	return tx.Bucket(bktMeta).Put(keyImport, format.Seal(tagMeta, keyImport, b))
 }
 
 // isLost says whether an error means that an import cannot be finished.
@@ -78,7 +77,7 @@ func goneKey(idKey []byte) []byte { return append(bytes.Clone(keyGone), idKey...
 func (w *writeTx) endImport() error {
 	meta := w.Tx.Bucket(bktMeta)
 	c := meta.Cursor()
-	for k, _ := c.Seek(keyGone); hasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
+	for k, _ := c.Seek(keyGone); bytes.HasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
 		if err := meta.Delete(bytes.Clone(k)); err != nil {
 			return err
 		}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// resolve applies the policy to a record whose id the store has. It returns the record and the key to store, or no record if the store's
-// profile stays.
+// resolve applies the policy to a record whose id the store has. It returns the record and the key
+// to store, or no record if the store's profile stays.
 func (m *merger) resolve(w *writeTx, record, key []byte) (_, _ []byte, err error) {
 	p, err := DecodeProfile(record)
 	if err != nil {

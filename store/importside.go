@@ -9,6 +9,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/xpeft/xpeft/internal/durable"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // A sideFile holds the profiles of a bundle between their verification and
@@ -63,11 +67,9 @@ func (s *Store) createSide() (*sideFile, error) {
 	}
 	header := sf.header()
 	if s.keys != nil {
-		key := make([]byte, keySize)
-		rand.Read(key)
-		if sf.aead, err = newAEAD(key); err == nil {
-			header = append(header, s.keys.wrap.Seal(nil, nil, key, header)...)
-		}
+		var wrapped []byte
+		wrapped, sf.aead, err = s.keys.NewKey(header)
+		header = append(header, wrapped...)
 	}
 	if err == nil {
 		_, err = f.Write(header)
@@ -126,21 +128,20 @@ func (s *Store) readSideHeader(sf *sideFile) error {
 	if s.keys == nil {
 		return nil
 	}
-	sealed := make([]byte, wrapped)
-	if err := sf.full(sealed); err != nil {
+	wrapped := make([]byte, keyring.WrappedSize)
+	if err := sf.full(wrapped); err != nil {
 		return err
 	}
-	key, err := s.keys.wrap.Open(nil, nil, sealed, header)
-	if err != nil {
+	var err error
+	if sf.aead, err = s.keys.OpenKey(header, wrapped); err != nil {
 		return corrupt("the key in %s does not decrypt", sf.path)
 	}
-	sf.aead, err = newAEAD(key)
-	return err
+	return nil
 }
 
 // frame adds a frame; a block is written once it is full.
 func (sf *sideFile) frame(kind byte, payload []byte) error {
-	sf.buf = appendBytes(append(sf.buf, kind), payload)
+	sf.buf = format.AppendBytes(append(sf.buf, kind), payload)
 	if len(sf.buf) < sideBlock {
 		return nil
 	}
@@ -173,7 +174,7 @@ func (sf *sideFile) flush() error {
 func (sf *sideFile) blockName() []byte { return binary.LittleEndian.AppendUint64(sf.id[:], sf.at) }
 
 func blockSum(name, block []byte) uint32 {
-	return crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, block)
+	return crc32.Update(crc32.Checksum(name, format.Castagnoli), format.Castagnoli, block)
 }
 
 // peek returns the kind of the next frame.
@@ -191,10 +192,10 @@ func (sf *sideFile) next() (kind byte, payload []byte, err error) {
 	if kind, err = sf.peek(); err != nil {
 		return 0, nil, err
 	}
-	d := decoder{b: sf.buf[1:]}
-	payload = d.bytes(maxFrame, "frame")
-	sf.buf = d.b
-	return kind, payload, d.err
+	d := format.Decoder{B: sf.buf[1:]}
+	payload = d.Bytes(maxFrame, "frame")
+	sf.buf = d.B
+	return kind, payload, d.Err
 }
 
 func (sf *sideFile) nextBlock() error {
@@ -203,14 +204,14 @@ func (sf *sideFile) nextBlock() error {
 		return err
 	}
 	n := binary.LittleEndian.Uint32(size[:])
-	if n <= crcSize || n > maxBlock {
+	if n <= format.SumSize || n > maxBlock {
 		return corrupt("block of %d bytes in %s", n, sf.path)
 	}
 	block := make([]byte, n)
 	if err := sf.full(block); err != nil {
 		return err
 	}
-	name, at := sf.blockName(), len(block)-crcSize
+	name, at := sf.blockName(), len(block)-format.SumSize
 	var err error
 	switch {
 	case sf.aead != nil:
@@ -241,7 +242,7 @@ func (sf *sideFile) full(b []byte) error {
 func (sf *sideFile) rewind() error {
 	at := sideHeader
 	if sf.aead != nil {
-		at += wrapped
+		at += keyring.WrappedSize
 	}
 	_, err := sf.f.Seek(int64(at), io.SeekStart)
 	sf.at, sf.buf = 0, nil
@@ -253,7 +254,7 @@ func (sf *sideFile) sync() error {
 	if sf.noSync {
 		return nil
 	}
-	return errors.Join(sf.f.Sync(), syncDir(filepath.Dir(sf.path)))
+	return errors.Join(sf.f.Sync(), durable.SyncDir(filepath.Dir(sf.path)))
 }
 
 // remove deletes the file, if its name is still its own. Its key is overwritten
@@ -261,7 +262,7 @@ func (sf *sideFile) sync() error {
 func (sf *sideFile) remove() error {
 	var err error
 	if sf.aead != nil {
-		if _, err = sf.f.WriteAt(make([]byte, wrapped), int64(sideHeader)); !sf.noSync {
+		if _, err = sf.f.WriteAt(make([]byte, keyring.WrappedSize), int64(sideHeader)); !sf.noSync {
 			err = errors.Join(err, sf.f.Sync())
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // cutShort is a store in the middle of a merge, as a crash leaves it, with what
@@ -290,7 +292,7 @@ func TestSideFileSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer side.Close()
-	key := make([]byte, wrapped)
+	key := make([]byte, keyring.WrappedSize)
 	if _, err := side.ReadAt(key, int64(sideHeader)); err != nil || isZero(key) {
 		t.Fatalf("got key %x, %v", key, err)
 	}

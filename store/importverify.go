@@ -87,7 +87,7 @@ func (v *verifier) take(ctx context.Context, f frame) error {
 	case frameBank:
 		return v.takeBank(f)
 	case frameBankFile:
-		return v.b.file(f.fileSize, func(file io.Reader) error {
+		return v.b.File(f.fileSize, func(file io.Reader) error {
 			if v.unknown == nil {
 				return nil
 			}
@@ -248,11 +248,7 @@ func (v *verifier) has(id string) (has bool, err error) {
 	if v.renamed[id] || v.free.has(key) {
 		return v.renamed[id], nil
 	}
-	err = v.s.view(func(t *txn) error {
-		has = v.free.seek(t.ids, key) != nil
-		return nil
-	})
-	return has, err
+	return viewed(v.s, func(t *txn) (bool, error) { return v.free.seek(t.ids, key) != nil, nil })
 }
 
 // rename asks Rename for another id. Without Rename it is found by the merge,
@@ -265,10 +261,8 @@ func (v *verifier) rename(p *Profile) error {
 		})
 	}
 	name := v.o.Rename(p.ID)
-	taken := v.renamed[name]
-	err := v.s.view(func(t *txn) error {
-		taken = taken || t.ids.Get(t.idKey([]byte(name))) != nil
-		return nil
+	taken, err := viewed(v.s, func(t *txn) (bool, error) {
+		return v.renamed[name] || t.ids.Get(t.idKey([]byte(name))) != nil, nil
 	})
 	if err == nil && taken {
 		err = fmt.Errorf("%w: renamed to %q", ErrExists, name)

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The versions of the layout below; docs/format.md describes it.
@@ -81,6 +83,12 @@ var (
 	keyGone   = []byte("deleted ") // and the key of an id: it was deleted meanwhile
 )
 
+// Beyond these no key or value of any bucket is ours.
+const (
+	maxKey    = 1 << 15
+	maxStored = MaxRecord + 1<<10
+)
+
 // orderedFill is how full bbolt leaves the pages of keys that come in order:
 // the rest is for records that grow. It is 13 records of N=150, L=6 a page,
 // and 0.9 would be 12.
@@ -122,15 +130,15 @@ func readTally(tx *bolt.Tx) (t tally, err error) {
 }
 
 func decodeTally(value []byte) (t tally, err error) {
-	payload, err := unseal(tagMeta, keyTally, value)
+	payload, err := format.Unseal(tagMeta, keyTally, value)
 	if err != nil {
 		return t, corrupt("tally: %w", err)
 	}
-	d := decoder{b: payload}
+	d := format.Decoder{B: payload}
 	for _, f := range t.fields() {
-		*f = d.uvarint("tally")
+		*f = d.Uvarint("tally")
 	}
-	return t, d.end()
+	return t, d.End()
 }
 
 func (t *tally) write(tx *bolt.Tx) error {
@@ -138,18 +146,5 @@ func (t *tally) write(tx *bolt.Tx) error {
 	for _, f := range t.fields() {
 		b = binary.AppendUvarint(b, *f)
 	}
-	return tx.Bucket(bktMeta).Put(keyTally, seal(tagMeta, keyTally, b))
-}
-
-func hasPrefix(k, prefix []byte) bool {
-	return len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix)
-}
-
-// firstKeys copies the first keys of a bucket, at most limit.
-func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
-	c := b.Cursor()
-	for k, _ := c.First(); k != nil && len(keys) < limit; k, _ = c.Next() {
-		keys = append(keys, append([]byte(nil), k...))
-	}
-	return keys
+	return tx.Bucket(bktMeta).Put(keyTally, format.Seal(tagMeta, keyTally, b))
 }

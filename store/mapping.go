@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -83,7 +82,7 @@ func mapSize(n int64) int64 {
 // cannot be read. The caller holds s.writer.
 func (s *Store) makeRoom() (size int64) {
 	f := s.db.Load()
-	if s.opts.ReadOnly || s.nameless != nil {
+	if s.opts.ReadOnly || s.refused != nil {
 		return 0
 	}
 	if err := s.readPages(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
@@ -110,7 +109,7 @@ func (s *Store) tryRoom(f *boltFile, size int64) error {
 	case runtime.GOOS == "windows" || time.Now().Before(f.retry):
 		return nil
 	case long && (grows && room < max(mapped/16, s.room) || size-f.from > max(f.from/2, mostKept)):
-		return s.moveOver(f, size, larger)
+		return s.replace(func(temp string) (*boltFile, error) { return s.copyFile(f, size, temp, larger) })
 	case !long && grows && room < max(mapped/4, s.room):
 		return s.mapAgain(f, larger)
 	}
@@ -136,7 +135,7 @@ func (s *Store) mapAgain(f *boltFile, larger Options) error {
 	})
 	if err != nil {
 		if lost := relock(f.file); lost != nil { // bbolt gives the lock up when it fails
-			s.nameless = fmt.Errorf("store: the file's lock is lost: %w", lost)
+			s.refused = fmt.Errorf("store: the file's lock is lost: %w", lost)
 		}
 		return fmt.Errorf("map the file again: %w", err)
 	}
@@ -147,28 +146,7 @@ func (s *Store) mapAgain(f *boltFile, larger Options) error {
 	return f.err
 }
 
-// moveOver puts a copy of the file in its place, with a larger mapping.
-func (s *Store) moveOver(f *boltFile, size int64, larger Options) error {
-	path, err := filepath.EvalSymlinks(s.path)
-	if err != nil {
-		return err
-	}
-	temp := path + compactSuffix
-	next, err := s.copyFile(f, size, temp, larger)
-	if err == nil {
-		if err = s.step("rename", func() error { return os.Rename(temp, path) }); err != nil {
-			next.DB.Close()
-		}
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("copy the file: %w", err), os.Remove(temp))
-	}
-	s.use(next)
-	s.leave(f)
-	s.nameless = s.syncFolder(path)
-	return s.nameless
-}
-
+// copyFile copies the file, to have a larger mapping.
 func (s *Store) copyFile(f *boltFile, size int64, temp string, opts Options) (*boltFile, error) {
 	was, err := f.file.Stat()
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,9 @@ type name struct {
 // names reads the ids with a prefix, in their order; faults are those of
 // records that cannot be read.
 func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
-	all, err := viewedPages(s, func(t *txn, from []byte) ([]name, []byte, error) { return t.namesFrom(from, prefix) })
+	all, err := viewedPages(s, bktProfiles, pageNames, func(t *txn, k, _ []byte) (name, bool, error) {
+		return t.nameOf(k, prefix)
+	})
 	for _, one := range all {
 		if one.fault != nil {
 			faults = append(faults, one.fault)
@@ -33,30 +36,23 @@ func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
 	return slices.Compact(ids), faults, err
 }
 
-// namesFrom reads a page of records, and where the next begins.
-func (t *txn) namesFrom(from []byte, prefix string) (page []name, next []byte, err error) {
-	c, read := t.profiles.Cursor(), 0
-	for k, _ := c.Seek(from); k != nil; k, _ = c.Next() {
-		n, err := number(k)
-		if err != nil {
-			return nil, nil, err
-		}
-		if read++; read > pageNames {
-			return page, slices.Clone(k), nil
-		}
-		refs, err := t.refs(n)
-		switch {
-		case errors.Is(err, errVanished):
-			return nil, nil, err
-		case err != nil:
-			page = append(page, name{fault: fmt.Errorf("profile %d: %w", n, err)})
-		case hasPrefix(refs.id, []byte(prefix)):
-			if now, err := t.number(refs.id); err == nil && now == n { // else it is staged by an older version
-				page = append(page, name{id: string(refs.id)})
-			}
-		}
+// nameOf reads the id of a record.
+func (t *txn) nameOf(key []byte, prefix string) (one name, ok bool, err error) {
+	n, err := number(key)
+	if err != nil {
+		return one, false, err
 	}
-	return page, nil, nil
+	refs, err := t.refs(n)
+	switch {
+	case errors.Is(err, errVanished):
+		return one, false, err
+	case err != nil:
+		return name{fault: fmt.Errorf("profile %d: %w", n, err)}, true, nil
+	case !bytes.HasPrefix(refs.id, []byte(prefix)):
+		return one, false, nil
+	}
+	now, err := t.number(refs.id) // else it is staged by an older version
+	return name{id: string(refs.id)}, err == nil && now == n, nil
 }
 
 // eachNamed is Profiles with encryption.

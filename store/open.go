@@ -9,6 +9,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // errNothing ends a transaction that is to write nothing.
@@ -35,9 +37,9 @@ func tryOpenPages(path string, opts Options) (*boltFile, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	w := pageWalk{problem: func(string, ...any) {}}
+	w := newWalk(nil)
 	walked, statErr := f.file.Stat()
-	err = errors.Join(statErr, w.branches(f.file), f.DB.Close())
+	err = errors.Join(statErr, w.Branches(f.file), f.DB.Close())
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
@@ -58,6 +60,11 @@ func tryOpenPages(path string, opts Options) (*boltFile, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// newWalk walks over the pages of a store's file.
+func newWalk(problem func(error)) *boltpages.Walk {
+	return &boltpages.Walk{Problem: problem, Nested: string(bktStaging)}
 }
 
 func openBolt(path string, opts Options, freelist bool) (*boltFile, error) {
@@ -127,7 +134,7 @@ func openError(path string, err error) error {
 	// What bbolt says in words only: that the file is too short, for one.
 	if f, ferr := os.Open(path); ferr == nil {
 		defer f.Close()
-		if _, merr := readPageMeta(f); errors.Is(merr, ErrCorrupt) {
+		if _, merr := boltpages.ReadMeta(f); errors.Is(merr, ErrCorrupt) {
 			return fmt.Errorf("store: open %s: %w", path, merr)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // Options are those of Create and Open. Nil, and every zero field, means the
@@ -61,6 +63,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// MasterKeySize is the length of Options.MasterKey.
+const MasterKeySize = keyring.MasterSize
+
 // The limits that no option can raise.
 const (
 	maxID       = 4096
@@ -106,7 +111,8 @@ func (o *Options) withDefaults() (Options, error) {
 	check("MaxExamples", c.MaxExamples, maxExamples)
 	check("MaxID", c.MaxID, maxID)
 	check("MaxText", c.MaxText, maxText)
-	refuse(c.MasterKey != nil && len(c.MasterKey) != MasterKeySize, "MasterKey has %d bytes, want %d", len(c.MasterKey), MasterKeySize)
+	refuse(c.MasterKey != nil && len(c.MasterKey) != MasterKeySize, "MasterKey has %d bytes, want %d",
+		len(c.MasterKey), MasterKeySize)
 	refuse(c.MaxAge < 0, "MaxAge is %v, want 0 or more", c.MaxAge)
 	refuse(c.Reserve < 0 || c.Reserve > maxReserve, "Reserve is %d, want at most %d", c.Reserve, int64(maxReserve))
 	refuse(c.Timeout < 0, "Timeout is %v, want more than 0", c.Timeout)

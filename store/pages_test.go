@@ -2,15 +2,29 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
+// bbolt's page format, as the tests damage it.
+const (
+	pageHeader   = 16
+	bucketHeader = 16
+	kindBranch   = 0x01
+	kindLeaf     = 0x02
+	kindMeta     = 0x04
+)
+
+var native = binary.NativeEndian
+
 // soundPages returns a small store's file and what a walk over it has found.
-func soundPages(t *testing.T) ([]byte, *pageWalk) {
+func soundPages(t *testing.T) ([]byte, *boltpages.Walk) {
 	t.Helper()
 	dir := t.TempDir()
 	damageTarget(t, dir)
@@ -18,16 +32,7 @@ func soundPages(t *testing.T) ([]byte, *pageWalk) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(filepath.Join(dir, "sound.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
-	if err := w.all(f); err != nil {
-		t.Fatal(err)
-	}
-	return sound, w
+	return sound, walked(t, filepath.Join(dir, "sound.db"))
 }
 
 func openDamaged(t *testing.T, sound []byte, damage func(b []byte)) (*Store, error) {
@@ -45,10 +50,10 @@ func openDamaged(t *testing.T, sound []byte, damage func(b []byte)) (*Store, err
 // name it.
 func TestDamagedPages(t *testing.T) {
 	sound, used := soundPages(t)
-	m, branch := used.meta, uint64(0)
-	pageOf := func(id uint64) int { return int(id) * m.pageSize }
-	for id := range m.high {
-		if used.used[id] && native.Uint16(sound[pageOf(id)+8:]) == kindBranch {
+	m, branch := used.Meta, uint64(0)
+	pageOf := func(id uint64) int { return int(id) * m.PageSize }
+	for id := range m.High {
+		if used.Used[id] && native.Uint16(sound[pageOf(id)+8:]) == kindBranch {
 			branch = id
 		}
 	}
@@ -59,14 +64,14 @@ func TestDamagedPages(t *testing.T) {
 	}{
 		"loop":               {func(b []byte) { native.PutUint64(b[first+8:], branch) }, "used twice, or free"},
 		"page that is free":  {func(b []byte) { native.PutUint64(b[first+8:], freePage(used)) }, "used twice, or free"},
-		"page out of bounds": {func(b []byte) { native.PutUint64(b[first+8:], m.high) }, "there are"},
+		"page out of bounds": {func(b []byte) { native.PutUint64(b[first+8:], m.High) }, "there are"},
 		"key out of bounds":  {func(b []byte) { native.PutUint32(b[first:], 1<<31) }, "out of bounds"},
 		"no elements":        {func(b []byte) { native.PutUint16(b[pageOf(branch)+10:], 0) }, "branch of 0 elements"},
 		"branch as a leaf":   {func(b []byte) { native.PutUint16(b[pageOf(branch)+8:], kindMeta) }, "kind 0x4"},
-		"used page is free":  {func(b []byte) { native.PutUint64(b[pageOf(m.freelist)+pageHeader:], branch) }, "used twice, or free"},
+		"used page is free":  {func(b []byte) { native.PutUint64(b[pageOf(m.Freelist)+pageHeader:], branch) }, "used twice, or free"},
 		"huge list of free": {func(b []byte) {
-			native.PutUint16(b[pageOf(m.freelist)+10:], 0xFFFF) // the first of the list is its length
-			native.PutUint64(b[pageOf(m.freelist)+pageHeader:], 1<<40)
+			native.PutUint16(b[pageOf(m.Freelist)+10:], 0xFFFF) // the first of the list is its length
+			native.PutUint64(b[pageOf(m.Freelist)+pageHeader:], 1<<40)
 		}, "the list of free pages"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,8 +86,8 @@ func TestDamagedPages(t *testing.T) {
 	}
 }
 
-func freePage(w *pageWalk) uint64 {
-	for id, free := range w.free {
+func freePage(w *boltpages.Walk) uint64 {
+	for id, free := range w.Free {
 		if free {
 			return uint64(id)
 		}
@@ -94,16 +99,16 @@ func freePage(w *pageWalk) uint64 {
 // pages finds.
 func TestCheckPages(t *testing.T) {
 	sound, w := soundPages(t)
-	at := func(id uint64) int { return int(id) * w.meta.pageSize }
+	at := func(id uint64) int { return int(id) * w.Meta.PageSize }
 	for name, c := range map[string]struct {
 		damage func(b []byte)
 		want   string
 	}{
 		"page lost": {func(b []byte) {
-			count := b[at(w.meta.freelist)+10:]
+			count := b[at(w.Meta.Freelist)+10:]
 			native.PutUint16(count, native.Uint16(count)-1)
 		}, "neither used nor free"},
-		"meta page": {func(b []byte) { b[at((w.meta.txid+1)%2)+pageHeader+40] ^= 1 }, ""},
+		"meta page": {func(b []byte) { b[at((w.Meta.TxID+1)%2)+pageHeader+40] ^= 1 }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := openDamaged(t, sound, c.damage)

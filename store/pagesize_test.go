@@ -8,9 +8,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
-// withPages is what a store's file holds, in a file of another page size: that of a machine whose memory has such pages.
+// withPages is what a store's file holds, in a file of another page size: that of a machine whose
+// memory has such pages.
 func withPages(t *testing.T, from string, size int) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "xpeft.db")
@@ -42,7 +45,7 @@ func TestPageSizes(t *testing.T) {
 			path := withPages(t, s.Path(), size)
 			f := must(os.Open(path))
 			defer f.Close()
-			if got := must(readPageMeta(f)).pageSize; got != size {
+			if got := must(boltpages.ReadMeta(f)).PageSize; got != size {
 				t.Fatalf("the file has pages of %d bytes", got)
 			}
 			s := must(Open(path, fast))

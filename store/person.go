@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Person is what is stored of a profile's person beside the revisions. No
@@ -50,37 +52,34 @@ func appendPerson(b []byte, p Person) []byte {
 	if p.Anew {
 		flags |= personAnew
 	}
-	b = binary.AppendUvarint(b, flags)
-	b = binary.AppendUvarint(b, p.next)
-	b = binary.AppendUvarint(b, p.learned)
-	return appendBytes(b, p.Notes)
+	return format.AppendBytes(format.AppendUvarints(b, flags, p.next, p.learned), p.Notes)
 }
 
-// person reads one of a bundle, where examples come in their order: it says
+// readPerson reads one of a bundle, where examples come in their order: it says
 // nothing of their numbers.
-func (d *decoder) person() Person {
-	p, err := decodePerson(d.b)
+func readPerson(d *format.Decoder) Person {
+	p, err := decodePerson(d.B)
 	switch {
 	case err != nil:
-		d.fail("person: %w", err)
+		d.Fail("person: %w", err)
 	case p.next != 0:
-		d.fail("person: has a next example")
+		d.Fail("person: has a next example")
 	case p.plain():
-		d.fail("person: says nothing")
+		d.Fail("person: says nothing")
 	}
 	return p
 }
 
 func decodePerson(b []byte) (p Person, err error) {
-	d := decoder{b: b}
-	flags := d.uint(1<<personFlags-1, "flags")
+	d := format.Decoder{B: b}
+	flags := d.Uint(1<<personFlags-1, "flags")
 	p.Private, p.Anew = flags&personPrivate != 0, flags&personAnew != 0
-	p.next = d.uvarint("next example")
-	p.learned = d.uint(p.next, "first example to train on")
-	if notes := d.bytes(MaxNotes, "notes"); len(notes) > 0 {
+	p.next = d.Uvarint("next example")
+	p.learned = d.Uint(p.next, "first example to train on")
+	if notes := d.Bytes(MaxNotes, "notes"); len(notes) > 0 {
 		p.Notes = slices.Clone(notes)
 	}
-	if err := d.end(); err != nil {
+	if err := d.End(); err != nil {
 		return Person{}, err
 	}
 	return p, nil
@@ -96,20 +95,11 @@ func (s *Store) Person(id string) (Person, error) {
 	})
 }
 
-// later is one of laterBuckets, which an older file that is opened to be read
-// lacks.
-func (t *txn) later(name []byte, key []byte) []byte {
-	if b := t.Tx.Bucket(name); b != nil {
-		return b.Get(key)
-	}
-	return nil
-}
-
 // person reads what is stored of the person of a number. Of a profile that only
 // an older file has written it is derived.
 func (t *txn) person(n uint32) (Person, error) {
 	key := key32(n)
-	v := t.later(bktPeople, key)
+	v := t.Bucket(bktPeople).Get(key)
 	if v == nil {
 		p, lost, err := t.derivedPerson(n)
 		if err == nil && lost {
@@ -164,7 +154,7 @@ func (h *hindsight) seen(e Example) bool {
 // anyway.
 func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
 	key := key32(n)
-	v := t.later(bktWaiting, key)
+	v := t.Bucket(bktWaiting).Get(key)
 	if v == nil {
 		return 0, false, nil
 	}
@@ -185,7 +175,7 @@ func waitingValue(n uint32, count int, anew bool) []byte {
 	if anew {
 		v |= 1
 	}
-	return seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
+	return format.Seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
 }
 
 func (w *writeTx) setPerson(n uint32, p Person) error {
@@ -215,38 +205,24 @@ type Waiting struct {
 // Waiting lists the profiles whose examples wait, in no order. It reads
 // nothing of the others. A profile that cannot be read is left out.
 func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
-	return viewedPages(s, func(t *txn, from []byte) ([]Waiting, []byte, error) {
-		page, next, err := t.waitingFrom(from)
-		return page, next, cmp.Or(err, ctx.Err())
+	return viewedPages(s, bktWaiting, pageProfiles, func(t *txn, k, v []byte) (one Waiting, ok bool, err error) {
+		one, ok, err = t.waitingOf(k, v)
+		return one, ok, cmp.Or(err, ctx.Err())
 	})
 }
 
-// waitingFrom reads a page of them, and the key where the next begins, nil if
-// there is no more.
-func (t *txn) waitingFrom(from []byte) (page []Waiting, next []byte, err error) {
-	b := t.Tx.Bucket(bktWaiting)
-	if b == nil {
-		return nil, nil, nil
+func (t *txn) waitingOf(k, v []byte) (one Waiting, ok bool, err error) {
+	w, err := t.validPair(tagWaiting, false, k, v)
+	if err != nil {
+		return one, false, err
 	}
-	c := b.Cursor()
-	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
-		if len(page) == pageProfiles {
-			return page, slices.Clone(k), nil
-		}
-		w, err := t.validPair(tagWaiting, false, k, v)
-		if err != nil {
-			return nil, nil, err
-		}
-		p, err := t.decode(w.n)
-		if errors.Is(err, errVanished) {
-			return nil, nil, err
-		}
-		if err != nil {
-			continue
-		}
-		if led, err := t.number([]byte(p.ID)); err == nil && led == w.n { // else it is staged by an older version
-			page = append(page, Waiting{p.ID, w.waiting, w.anew, int(p.Examples)})
-		}
+	p, err := t.decode(w.n)
+	if errors.Is(err, errVanished) {
+		return one, false, err
 	}
-	return page, nil, nil
+	if err != nil {
+		return one, false, nil
+	}
+	led, err := t.number([]byte(p.ID)) // else it is staged by an older version
+	return Waiting{p.ID, w.waiting, w.anew, int(p.Examples)}, err == nil && led == w.n, nil
 }

@@ -101,7 +101,7 @@ func TestPutRefusals(t *testing.T) {
 		"bank 0":             {func(p *Profile) { p.Bank = 0 }, ErrNotFound},
 		"unknown head":       {func(p *Profile) { p.Head, p.OwnHead = 3, nil }, ErrNotFound},
 		"other shape":        {func(p *Profile) { p.Mask = randomMask(r, 21, 5, 2) }, ErrMismatch},
-		"not k-hot":          {func(p *Profile) { p.Mask.Row(0, 0).Reset() }, bitmask.ErrCorrupt},
+		"not k-hot":          {func(p *Profile) { clear(p.Mask.Row(0, 0)) }, bitmask.ErrCorrupt},
 		"no mask":            {func(p *Profile) { p.Mask = nil }, nil},
 		"unknown head, rows": {func(p *Profile) { p.Head, p.OwnHead = 1, []byte{1} }, ErrNotFound},
 		"large":              {func(p *Profile) { p.Bias = make([]byte, MaxRecord) }, ErrLimit},

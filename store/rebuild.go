@@ -8,6 +8,10 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // rebuilder makes a store of the pairs of backups. What it refuses it refuses
@@ -45,10 +49,10 @@ func (r *rebuilder) begin(h *backupHeader) error {
 	switch {
 	case err != nil:
 		return err
-	case meta.Keys != "" && len(h.keys) != keyHeader, meta.Keys == "" && len(h.keys) > 0:
+	case meta.Keys != "" && len(h.keys) != keyring.HeaderSize, meta.Keys == "" && len(h.keys) > 0:
 		return corrupt("%d bytes of a file of keys", len(h.keys))
 	case meta.Keys != "":
-		if err := checkKeys(h.keys, meta.Keys); err != nil {
+		if err := keyring.CheckHeader(h.keys, meta.Keys); err != nil {
 			return err
 		}
 	}
@@ -87,9 +91,9 @@ func (r *rebuilder) takeKeys(io.Reader) error { return corrupt("a file of keys")
 
 // takeSets drops what is not there any more.
 func (r *rebuilder) takeSets(payload []byte) error {
-	d := &decoder{b: payload}
-	live, carried := d.set("numbers"), d.set("changed numbers")
-	if err := d.end(); err != nil {
+	d := &format.Decoder{B: payload}
+	live, carried := readSet(d, "numbers"), readSet(d, "changed numbers")
+	if err := d.End(); err != nil {
 		return err
 	}
 	kept := roaring.AndNot(live, carried)
@@ -99,8 +103,10 @@ func (r *rebuilder) takeSets(payload []byte) error {
 	case roaring.AndNot(carried, live).GetCardinality() > 0:
 		return corrupt("profiles are in it that there are not")
 	case roaring.AndNot(kept, r.live).GetCardinality() > 0:
-		return corrupt("%d profiles are neither in it nor in those before", roaring.AndNot(kept, r.live).GetCardinality())
-	case !live.IsEmpty() && int64(live.Maximum())*elementSize > r.limit: // each number has a place in the file, be it free
+		return corrupt("%d profiles are neither in it nor in those before",
+			roaring.AndNot(kept, r.live).GetCardinality())
+	// Each number has a place in the file, be it free.
+	case !live.IsEmpty() && int64(live.Maximum())*boltpages.ElementSize > r.limit:
 		return fmt.Errorf("%w: %d numbers of profiles, at most %d bytes", ErrLimit, live.Maximum(), r.limit)
 	}
 	gone := roaring.AndNot(r.live, kept)
@@ -122,10 +128,10 @@ func (r *rebuilder) takePairs(payload []byte) error {
 	if place > r.place {
 		r.place, r.last = place, nil
 	}
-	for d := (&decoder{b: payload[1:]}); len(d.b) > 0; {
-		k, v := d.bytes(1<<15, "key"), d.bytes(maxSalvagedValue, "value")
-		if d.err != nil {
-			return d.err
+	for d := (&format.Decoder{B: payload[1:]}); len(d.B) > 0; {
+		k, v := d.Bytes(maxKey, "key"), d.Bytes(maxStored, "value")
+		if d.Err != nil {
+			return d.Err
 		}
 		if bytes.Compare(k, r.last) <= 0 {
 			return corrupt("key %x after %x", k, r.last)
@@ -214,9 +220,9 @@ func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
 }
 
 // end sees to it that all has come that was to come.
-func (r *rebuilder) end() (got backupEnd, _ Digest, err error) {
+func (r *rebuilder) end() (got backupEnd, err error) {
 	if r.carried == nil {
-		return got, Digest{}, corrupt("no sets")
+		return got, corrupt("no sets")
 	}
 	slots := roaring.New()
 	if r.sealed() {
@@ -224,13 +230,14 @@ func (r *rebuilder) end() (got backupEnd, _ Digest, err error) {
 	}
 	switch {
 	case !r.led.Equals(r.carried) || !r.records.Equals(r.carried):
-		err = corrupt("%d ids and %d records of %d profiles", r.led.GetCardinality(), r.records.GetCardinality(), r.carried.GetCardinality())
+		err = corrupt("%d ids and %d records of %d profiles", r.led.GetCardinality(), r.records.GetCardinality(),
+			r.carried.GetCardinality())
 	case !r.sealed() && r.links != 0:
 		err = corrupt("ids lead to the records of others")
 	case !r.slots.Equals(slots):
 		err = corrupt("%d keys of %d profiles", r.slots.GetCardinality(), r.carried.GetCardinality())
 	}
-	return backupEnd{pairs: r.pairs, profiles: r.live.GetCardinality()}, Digest{}, err
+	return backupEnd{pairs: r.pairs, profiles: r.live.GetCardinality()}, err
 }
 
 func (r *rebuilder) finish() error {

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // A record is a profile's stored bytes; docs/format.md draws them. All its
@@ -45,30 +46,27 @@ func EncodeProfile(p *Profile) ([]byte, error) {
 	size := 128 + len(p.ID) + p.MaskBytes() + len(p.OwnHead) + len(p.Affine) + 5*len(p.Prior) + len(p.Bias)
 	version := versionOf(p)
 	b := append(make([]byte, 0, size), recordMagic, version, recordFlags(p, version))
-	b = appendBytes(b, p.ID)
+	b = format.AppendBytes(b, p.ID)
 	b = binary.AppendUvarint(b, p.Revision)
 	b = appendRefs(b, p.Mask != nil, p.banks(), p.Head)
 	if m := p.Mask; m != nil {
-		for _, v := range [...]int{m.N, m.K, m.Blocks} {
-			b = binary.AppendUvarint(b, uint64(v))
-		}
-		b = append(b, m.Bytes()...)
+		b = append(format.AppendUvarints(b, m.N, m.K, m.Blocks), m.Bytes()...)
 	}
 	for i := range p.Codes {
 		b = appendCode(b, &p.Codes[i])
 	}
-	created := micros(p.Created)
+	created := format.Micros(p.Created)
 	b = binary.AppendVarint(b, created)
-	b = binary.AppendVarint(b, micros(p.Updated)-created) // wraps around, and back
+	b = binary.AppendVarint(b, format.Micros(p.Updated)-created) // wraps around, and back
 	b = binary.AppendUvarint(b, uint64(p.Examples))
 	if version == recordVersion {
 		b = append(b, p.Temperature)
 	}
 	b = appendOptional(b, p)
-	if len(b)+crcSize > MaxRecord {
-		return nil, fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(b)+crcSize, MaxRecord)
+	if len(b)+format.SumSize > MaxRecord {
+		return nil, fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(b)+format.SumSize, MaxRecord)
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+	return format.AppendSum(b), nil
 }
 
 func checkRecord(p *Profile) error {
@@ -95,11 +93,7 @@ func appendRefs(b []byte, masked bool, banks []uint32, head uint32) []byte {
 	if masked {
 		b, banks = binary.AppendUvarint(b, uint64(banks[0])), banks[1:]
 	}
-	b = binary.AppendUvarint(b, uint64(head))
-	for _, bank := range banks {
-		b = binary.AppendUvarint(b, uint64(bank))
-	}
-	return b
+	return format.AppendUvarints(binary.AppendUvarint(b, uint64(head)), banks...)
 }
 
 // versionOf is the version of p's record.
@@ -138,19 +132,16 @@ func appendOptional(b []byte, p *Profile) []byte {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.After))
 	}
 	if flags&hasOwnHead != 0 {
-		b = appendBytes(b, p.OwnHead)
+		b = format.AppendBytes(b, p.OwnHead)
 	}
 	if flags&hasAffine != 0 {
-		b = appendBytes(b, p.Affine)
+		b = format.AppendBytes(b, p.Affine)
 	}
 	if flags&hasPrior != 0 {
-		b = binary.AppendUvarint(b, uint64(len(p.Prior)))
-		for _, n := range p.Prior {
-			b = binary.AppendUvarint(b, uint64(n))
-		}
+		b = format.AppendUvarints(binary.AppendUvarint(b, uint64(len(p.Prior))), p.Prior...)
 	}
 	if flags&hasBias != 0 {
-		b = appendBytes(b, p.Bias)
+		b = format.AppendBytes(b, p.Bias)
 	}
 	return b
 }
@@ -183,33 +174,36 @@ func decodeRecord(p *Profile, b []byte, mask maskReader) (r recordRefs, err erro
 	}
 	r = d.refs(len(b), flags)
 	*p = Profile{ID: string(r.id), Revision: r.revision, Head: r.head}
-	if d.err == nil && checkID(p.ID, maxID) != nil {
-		d.fail("id %q is not allowed", p.ID)
+	if d.Err == nil && checkID(p.ID, maxID) != nil {
+		d.Fail("id %q is not allowed", p.ID)
 	}
 	d.rows(p, r, mask)
-	created := d.varint("created")
-	updated := created + d.varint("updated")
-	p.Created, p.Updated = d.time(created, "created"), d.time(updated, "updated")
-	p.Examples = uint32(d.uint(math.MaxUint32, "examples"))
+	created := d.Varint("created")
+	updated := created + d.Varint("updated")
+	p.Created, p.Updated = d.Time(created, "created"), d.Time(updated, "updated")
+	p.Examples = uint32(d.Uint(math.MaxUint32, "examples"))
 	if b[1] == recordVersion {
-		if t := d.take(1, "temperature"); d.err == nil {
+		if t := d.Take(1, "temperature"); d.Err == nil {
 			p.Temperature = t[0]
 		}
 	}
 	d.optional(p, flags)
-	if d.err == nil && b[1] != versionOf(p) {
-		d.fail("record version %d, want %d for what is in it", b[1], versionOf(p))
+	if d.Err == nil && b[1] != versionOf(p) {
+		d.Fail("record version %d, want %d for what is in it", b[1], versionOf(p))
 	}
-	return r, d.end()
+	return r, d.End()
 }
 
+// recordDecoder reads the fields of a record.
+type recordDecoder struct{ format.Decoder }
+
 // openRecord checks a record's frame, and returns a decoder of what is in it.
-func openRecord(b []byte) (d decoder, flags byte, err error) {
-	at := len(b) - crcSize
+func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
+	at := len(b) - format.SumSize
 	if at < 3 || len(b) > MaxRecord {
 		return d, 0, corrupt("record of %d bytes", len(b))
 	}
-	if got, want := binary.LittleEndian.Uint32(b[at:]), crc32.Checksum(b[:at], castagnoli); got != want {
+	if got, want := binary.LittleEndian.Uint32(b[at:]), crc32.Checksum(b[:at], format.Castagnoli); got != want {
 		return d, 0, corrupt("record's checksum is %08x, want %08x", got, want)
 	}
 	magic, version, flags := b[0], b[1], b[2]
@@ -223,11 +217,11 @@ func openRecord(b []byte) (d decoder, flags byte, err error) {
 	case version < recordVersion:
 		flags |= hasMask
 	}
-	return decoder{b: b[3:at]}, flags, nil
+	return recordDecoder{format.Decoder{B: b[3:at]}}, flags, nil
 }
 
 // rows reads the mask and the codes.
-func (d *decoder) rows(p *Profile, r recordRefs, mask maskReader) {
+func (d *recordDecoder) rows(p *Profile, r recordRefs, mask maskReader) {
 	banks := r.banks
 	if r.masked {
 		p.Bank, banks = banks[0], banks[1:]
@@ -237,36 +231,36 @@ func (d *decoder) rows(p *Profile, r recordRefs, mask maskReader) {
 		p.Codes = append(p.Codes, Code{Bank: bank})
 		d.code(&p.Codes[len(p.Codes)-1])
 	}
-	if d.err == nil {
+	if d.Err == nil {
 		if err := checkCodes(p.Codes); err != nil {
-			d.fail("%w", err)
+			d.Fail("%w", err)
 		}
 	}
 }
 
 // mask reads the three dimensions and the rows.
-func (d *decoder) mask(make maskReader) *bitmask.Mask {
-	n := int(d.uint(bitmask.MaxAdapters, "mask's N"))
-	k := int(d.uint(bitmask.MaxAdapters, "mask's k"))
-	blocks := int(d.uint(bitmask.MaxBlocks, "mask's L"))
-	rows := d.take(uint64(bitmask.Size(n, blocks)), "mask")
-	if d.err != nil {
+func (d *recordDecoder) mask(make maskReader) *bitmask.Mask {
+	n := int(d.Uint(bitmask.MaxAdapters, "mask's N"))
+	k := int(d.Uint(bitmask.MaxAdapters, "mask's k"))
+	blocks := int(d.Uint(bitmask.MaxBlocks, "mask's L"))
+	rows := d.Take(uint64(bitmask.Size(n, blocks)), "mask")
+	if d.Err != nil {
 		return nil
 	}
 	m, err := make(n, k, blocks, rows)
 	if err != nil {
-		d.fail("%w", err)
+		d.Fail("%w", err)
 	}
 	return m
 }
 
-func (d *decoder) optional(p *Profile, flags byte) {
+func (d *recordDecoder) optional(p *Profile, flags byte) {
 	if flags&hasScores != 0 {
-		if scores := d.take(8, "scores"); d.err == nil {
+		if scores := d.Take(8, "scores"); d.Err == nil {
 			p.Before = math.Float32frombits(binary.LittleEndian.Uint32(scores))
 			p.After = math.Float32frombits(binary.LittleEndian.Uint32(scores[4:]))
 			if binary.LittleEndian.Uint64(scores) == 0 {
-				d.fail("scores: present but zero")
+				d.Fail("scores: present but zero")
 			}
 		}
 	}
@@ -274,9 +268,9 @@ func (d *decoder) optional(p *Profile, flags byte) {
 		if flags&flag == 0 {
 			return nil
 		}
-		b := d.bytes(MaxRecord, what)
-		if d.err == nil && len(b) == 0 {
-			d.fail("%s: present but empty", what)
+		b := d.Bytes(MaxRecord, what)
+		if d.Err == nil && len(b) == 0 {
+			d.Fail("%s: present but empty", what)
 		}
 		return bytes.Clone(b)
 	}
@@ -288,14 +282,14 @@ func (d *decoder) optional(p *Profile, flags byte) {
 	p.Bias = field(hasBias, "bias")
 }
 
-func (d *decoder) prior() []uint32 {
-	n := d.uint(uint64(len(d.b)), "prior's length") // each count is a byte or more
-	if d.err == nil && n == 0 {
-		d.fail("prior: present but empty")
+func (d *recordDecoder) prior() []uint32 {
+	n := d.Uint(uint64(len(d.B)), "prior's length") // each count is a byte or more
+	if d.Err == nil && n == 0 {
+		d.Fail("prior: present but empty")
 	}
 	prior := make([]uint32, 0, n)
 	for range n {
-		prior = append(prior, uint32(d.uint(math.MaxUint32, "prior")))
+		prior = append(prior, uint32(d.Uint(math.MaxUint32, "prior")))
 	}
 	return slices.Clip(prior)
 }
@@ -312,10 +306,10 @@ type recordRefs struct {
 }
 
 // refs reads the beginning of a record of a size.
-func (d *decoder) refs(size int, flags byte) (r recordRefs) {
-	ref := func(what string) uint32 { return uint32(d.uint(math.MaxUint32, what)) }
-	r.id, r.revision = d.bytes(maxID, "id"), d.uvarint("revision")
-	r.at = size - crcSize - len(d.b)
+func (d *recordDecoder) refs(size int, flags byte) (r recordRefs) {
+	ref := func(what string) uint32 { return uint32(d.Uint(math.MaxUint32, what)) }
+	r.id, r.revision = d.Bytes(maxID, "id"), d.Uvarint("revision")
+	r.at = size - format.SumSize - len(d.B)
 	if r.masked = flags&hasMask != 0; r.masked {
 		r.banks = append(r.banks, ref("bank"))
 	}
@@ -323,7 +317,7 @@ func (d *decoder) refs(size int, flags byte) (r recordRefs) {
 	for range flags / codesFlag {
 		r.banks = append(r.banks, ref("code's bank"))
 	}
-	r.end = size - crcSize - len(d.b)
+	r.end = size - format.SumSize - len(d.B)
 	return r
 }
 
@@ -334,7 +328,7 @@ func readRefs(b []byte) (r recordRefs, err error) {
 	if err == nil {
 		r = d.refs(len(b), flags)
 	}
-	return r, cmp.Or(err, d.err)
+	return r, cmp.Or(err, d.Err)
 }
 
 // replaced returns the record with other refs: what EncodeProfile makes of
@@ -345,8 +339,8 @@ func (r recordRefs) replaced(record []byte, banks []uint32, head uint32) []byte 
 	}
 	b := append(make([]byte, 0, len(record)+20), record[:r.at]...)
 	b = appendRefs(b, r.masked, banks, head)
-	b = append(b, record[r.end:len(record)-crcSize]...)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = append(b, record[r.end:len(record)-format.SumSize]...)
+	return format.AppendSum(b)
 }
 
 // checkID says whether an id is UTF-8 of 1 to limit bytes.

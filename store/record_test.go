@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // fullProfile has every field; it is the same in every version of the tests.
@@ -68,15 +69,17 @@ func codedProfile() *Profile {
 func sampleProfiles() map[string]*Profile {
 	mask := randomMask(rand.New(rand.NewPCG(3, 4)), 9, 3, 1)
 	return map[string]*Profile{
-		"full":    fullProfile(),
-		"bare":    {ID: "a", Mask: mask},
-		"shared":  {ID: "ü", Bank: math.MaxUint32, Head: math.MaxUint32, Revision: math.MaxUint64, Mask: mask},
-		"rows":    {ID: "r", Bank: 1, Head: 200, Revision: 1, Mask: mask, OwnHead: []byte("rows beside a head"), Prior: []uint32{1, 0, 2}},
+		"full":   fullProfile(),
+		"bare":   {ID: "a", Mask: mask},
+		"shared": {ID: "ü", Bank: math.MaxUint32, Head: math.MaxUint32, Revision: math.MaxUint64, Mask: mask},
+		"rows": {ID: "r", Bank: 1, Head: 200, Revision: 1, Mask: mask, OwnHead: []byte("rows beside a head"),
+			Prior: []uint32{1, 0, 2}},
 		"before":  {ID: "b", Mask: mask, Created: time.Unix(-9, 0).UTC(), Updated: time.Unix(-10, 0).UTC()},
 		"updated": {ID: "b", Mask: mask, Updated: time.Unix(-10, 0).UTC(), After: 1},
 
-		"coded":    codedProfile(),
-		"codes":    {ID: "c", Head: 1, Codes: []Code{testCode(1, 9, 1), testCode(math.MaxUint32, 1, 0, 1, maxLabel-1)}, Temperature: 255},
+		"coded": codedProfile(),
+		"codes": {ID: "c", Head: 1,
+			Codes: []Code{testCode(1, 9, 1), testCode(math.MaxUint32, 1, 0, 1, maxLabel-1)}, Temperature: 255},
 		"code":     {ID: "c", OwnHead: []byte("own"), Codes: []Code{testCode(0, 16, 0, 1, 2, 3)}, Bias: []byte{1}},
 		"neither":  {ID: "n", Head: 1, Prior: []uint32{1, 2}},
 		"tempered": {ID: "t", Mask: mask, Temperature: 1},
@@ -119,7 +122,8 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestRecordGolden(t *testing.T) {
 	rows := fullProfile()
 	rows.Head = 3
-	for name, p := range map[string]*Profile{"record-v1.bin": fullProfile(), "record-v2.bin": rows, "record-v3.bin": codedProfile()} {
+	for name, p := range map[string]*Profile{"record-v1.bin": fullProfile(), "record-v2.bin": rows,
+		"record-v3.bin": codedProfile()} {
 		want, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -133,9 +137,11 @@ func TestRecordGolden(t *testing.T) {
 	}
 }
 
-// TestRecordVersions: who reads version 1 only must not take rows for a head, and nobody a version for the other.
+// TestRecordVersions: who reads version 1 only must not take rows for a head, and nobody a version
+// for the other.
 func TestRecordVersions(t *testing.T) {
-	later := map[string]byte{"rows": recordRows, "coded": recordVersion, "codes": recordVersion, "code": recordVersion, "neither": recordVersion, "tempered": recordVersion}
+	later := map[string]byte{"rows": recordRows, "coded": recordVersion, "codes": recordVersion,
+		"code": recordVersion, "neither": recordVersion, "tempered": recordVersion}
 	for name, p := range sampleProfiles() {
 		b := mustEncode(t, p)
 		want := max(later[name], recordPlain)
@@ -150,7 +156,7 @@ func TestRecordVersions(t *testing.T) {
 	}
 	// A version 3 of what needs none.
 	plain := mustEncode(t, &Profile{ID: "t", Mask: sampleProfiles()["bare"].Mask, Temperature: 1})
-	plain[bytes.LastIndexByte(plain[:len(plain)-crcSize], 1)] = 0
+	plain[bytes.LastIndexByte(plain[:len(plain)-format.SumSize], 1)] = 0
 	if _, err := DecodeProfile(reseal(plain)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("without a temperature: got %v, want ErrCorrupt", err)
 	}
@@ -184,12 +190,12 @@ func TestCodeRefused(t *testing.T) {
 		if len(p.Codes) > maxCodes || p.Bank != 0 || p.Codes[0].K < 0 {
 			continue // there is no writing that
 		}
-		b := appendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
+		b := format.AppendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
 		b = appendRefs(append(b, 0), false, p.banks(), 0)
 		for i := range p.Codes {
 			b = appendCode(b, &p.Codes[i])
 		}
-		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+crcSize)...))); !errors.Is(err, ErrCorrupt) {
+		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+format.SumSize)...))); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
@@ -208,10 +214,12 @@ func TestRecordSize(t *testing.T) {
 	}
 }
 
-// TestCodedSize is of what a person with three labels takes: three rows of 384 bits and their scales are 147 bytes.
+// TestCodedSize is of what a person with three labels takes: three rows of 384 bits and their
+// scales are 147 bytes.
 func TestCodedSize(t *testing.T) {
 	p := &Profile{
-		ID: "u", Head: 1, Revision: 3, Examples: 40, Before: 0.5, After: 0.75, Prior: []uint32{20, 10, 10}, Bias: make([]byte, 7),
+		ID: "u", Head: 1, Revision: 3, Examples: 40, Before: 0.5, After: 0.75, Prior: []uint32{20, 10, 10},
+		Bias:  make([]byte, 7),
 		Codes: []Code{testCode(1, 384, 0, 1, 2)}, Temperature: 120,
 		Created: time.Now(), Updated: time.Now().Add(24 * time.Hour),
 	}
@@ -246,8 +254,8 @@ func TestRecordDamage(t *testing.T) {
 // reseal puts the right checksum on a damaged record, so that the fields
 // themselves are looked at.
 func reseal(b []byte) []byte {
-	b = bytes.Clone(b[:len(b)-crcSize])
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = bytes.Clone(b[:len(b)-format.SumSize])
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, format.Castagnoli))
 }
 
 func TestRecordResealed(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The two kinds in bktDigests.
@@ -31,6 +33,6 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte) (ref uint32, err
 	}
 	ref = uint32(*next)
 	*next++
-	value := seal(tag, key32(ref), bytes.Clone(payload))
+	value := format.Seal(tag, key32(ref), bytes.Clone(payload))
 	return ref, errors.Join(w.Bucket(values).insert(key32(ref), value), w.Bucket(bktDigests).insert(key, key32(ref)))
 }

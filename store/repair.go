@@ -11,6 +11,9 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // RepairOptions are those of Repair. Nil, and every zero field, means the
@@ -116,7 +119,7 @@ type repairer struct {
 	ctx        context.Context
 	opts       Options
 	from, path string
-	old        *salvage
+	old        *boltpages.Salvage
 	meta       Meta
 	metaValues map[string][]byte
 	before     tally // zero if it was lost
@@ -142,10 +145,10 @@ func (r *repairer) lost(format string, args ...any) {
 }
 
 func (r *repairer) run(f *os.File) (err error) {
-	if r.old, err = openSalvage(f); err != nil {
+	if r.old, err = boltpages.OpenSalvage(f, maxKey, maxStored); err != nil {
 		return err
 	}
-	r.report.TornMeta = r.old.meta.torn
+	r.report.TornMeta = r.old.Meta.Torn
 	for _, step := range []func() error{
 		r.readMeta, r.begin, r.ofNobody, r.stagedNumbers, r.ids, r.profiles, r.adopt,
 		r.lostIDs, r.beside, r.people, r.finish,
@@ -159,7 +162,7 @@ func (r *repairer) run(f *os.File) (err error) {
 
 func (r *repairer) readMeta() (err error) {
 	r.metaValues = map[string][]byte{}
-	err = r.old.all(r.old.buckets[string(bktMeta)], func(k, v []byte) error {
+	err = r.old.All(r.old.Buckets[string(bktMeta)], func(k, v []byte) error {
 		r.metaValues[string(k)] = v
 		return nil
 	})
@@ -195,7 +198,7 @@ func (r *repairer) begin() (err error) {
 	}
 	r.t.writing = true
 	if r.meta.Keys != "" {
-		r.t.keys, err = openKeys(KeysPath(r.path), r.meta.Keys, r.opts)
+		r.t.keys, err = keyring.Open(KeysPath(r.path), r.meta.Keys, r.opts.MasterKey, r.opts.ReadOnly, r.opts.NoSync)
 	}
 	r.look()
 	return err
@@ -203,8 +206,8 @@ func (r *repairer) begin() (err error) {
 
 // look has t read the transaction that out writes.
 func (r *repairer) look() {
-	tx := r.out.tx
-	r.t.Tx, r.t.ids, r.t.profiles = tx, readBucket{tx.Bucket(bktIDs)}, readBucket{tx.Bucket(bktProfiles)}
+	r.t.Tx = r.out.tx
+	r.t.ids, r.t.profiles = r.t.Bucket(bktIDs), r.t.Bucket(bktProfiles)
 }
 
 func (r *repairer) put(bucket, key, value []byte) error {
@@ -251,5 +254,5 @@ func (r *repairer) close() (err error) {
 	if r.out != nil {
 		err = r.out.close()
 	}
-	return errors.Join(err, r.t.keys.close())
+	return errors.Join(err, r.t.keys.Close())
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // What Repair takes over from each bucket.
@@ -30,7 +32,7 @@ func (r *repairer) beside() error {
 // take takes over the pairs of a bucket that are whole, whatever order damaged
 // pages give them in. What is of a profile that is not saved is not missed.
 func (r *repairer) take(tag byte, bucket []byte, count *int) error {
-	return r.old.all(r.old.buckets[string(bucket)], func(k, v []byte) error {
+	return r.old.All(r.old.Buckets[string(bucket)], func(k, v []byte) error {
 		if ofProfiles(bucket) && (len(k) < 4 || !r.accepted.Contains(binary.BigEndian.Uint32(k))) {
 			return nil
 		}
@@ -83,9 +85,9 @@ func (r *repairer) fits(tag byte, p pair, k []byte) error {
 // stagedNumbers notes the numbers of an import that was not committed: nobody
 // has seen these profiles.
 func (r *repairer) stagedNumbers() error {
-	within, err := r.old.within(r.old.buckets[string(bktStaging)])
+	within, err := r.old.Within(r.old.Buckets[string(bktStaging)])
 	for _, name := range [][]byte{bktMerge, bktIDs} {
-		err = errors.Join(err, r.old.all(within[string(name)], func(_, v []byte) error {
+		err = errors.Join(err, r.old.All(within[string(name)], func(_, v []byte) error {
 			if n, err := number(v); err == nil {
 				r.staged.Add(n)
 			}
@@ -99,7 +101,7 @@ func (r *repairer) stagedNumbers() error {
 // that is so the records will say.
 func (r *repairer) ids() (err error) {
 	for _, name := range [][]byte{bktIDs, bktMerge} {
-		err = errors.Join(err, r.old.all(r.old.buckets[string(name)], func(k, v []byte) error {
+		err = errors.Join(err, r.old.All(r.old.Buckets[string(name)], func(k, v []byte) error {
 			if n, err := number(v); err == nil && n != 0 {
 				return r.put(bktIDs, k, v)
 			}
@@ -111,12 +113,12 @@ func (r *repairer) ids() (err error) {
 
 // profiles takes over the records, and those that ids lead to as profiles.
 func (r *repairer) profiles() error {
-	return r.old.all(r.old.buckets[string(bktProfiles)], func(k, v []byte) error {
+	return r.old.All(r.old.Buckets[string(bktProfiles)], func(k, v []byte) error {
 		n, err := number(k)
 		if err != nil || n == 0 || r.staged.Contains(n) || r.t.profiles.Get(k) != nil {
 			return nil
 		}
-		if int64(n) > r.old.end/elementSize { // each lower one would be in the file too
+		if int64(n) > r.old.End/boltpages.ElementSize { // each lower one would be in the file too
 			r.lost("record of number %d: there cannot be so many", n)
 			return nil
 		}
@@ -153,8 +155,8 @@ func (r *repairer) adopt() error {
 	if !r.accepted.IsEmpty() {
 		limit = max(limit, uint64(r.accepted.Maximum())+1)
 	}
-	_, staged := r.old.buckets[string(bktStaging)]
-	_, merging := r.old.buckets[string(bktMerge)]
+	_, staged := r.old.Buckets[string(bktStaging)]
+	_, merging := r.old.Buckets[string(bktMerge)]
 	importing := staged || merging || staging(r.meta.Schema)
 	known := r.before.nextNumber > 0 // how many profiles there were
 	for _, n := range r.orphans.ToArray() {

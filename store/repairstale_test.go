@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/boltpages"
 )
 
 // TestRepairForgotten makes the bucket of records lead to a page that is free
@@ -60,11 +62,11 @@ func freePageWith(t *testing.T, path string, part []byte) uint64 {
 		t.Fatal(err)
 	}
 	w := walked(t, path)
-	for id, free := range w.free {
+	for id, free := range w.Free {
 		if !free {
 			continue
 		}
-		b := file[id*w.meta.pageSize:][:w.meta.pageSize]
+		b := file[id*w.Meta.PageSize:][:w.Meta.PageSize]
 		// Both profiles: the page from before the deletion.
 		if native.Uint16(b[8:]) == kindLeaf && native.Uint16(b[10:]) == 2 && bytes.Contains(b, part) {
 			return uint64(id)
@@ -81,8 +83,8 @@ func leadTo(t *testing.T, path string, page uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := walked(t, path).meta
-	root := file[int(m.root)*m.pageSize:][:m.pageSize]
+	m := walked(t, path).Meta
+	root := file[int(m.Root)*m.PageSize:][:m.PageSize]
 	at := bytes.Index(root, bktProfiles)
 	if at < 0 {
 		t.Fatal("no bucket of records in the root page")
@@ -92,15 +94,15 @@ func leadTo(t *testing.T, path string, page uint64) {
 }
 
 // walked is the walk over a file that is sound.
-func walked(t *testing.T, path string) *pageWalk {
+func walked(t *testing.T, path string) *boltpages.Walk {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	w := &pageWalk{problem: func(format string, args ...any) { t.Errorf(format, args...) }}
-	if err := w.all(f); err != nil {
+	w := newWalk(func(wrong error) { t.Error(wrong) })
+	if err := w.All(f); err != nil {
 		t.Fatal(err)
 	}
 	return w

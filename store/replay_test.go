@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // written is what one transaction changed in the file.
@@ -49,7 +51,8 @@ func TestPowerLost(t *testing.T) {
 func (w written) eachImage(t *testing.T, fn func(path, what string, want map[string]content)) {
 	path := filepath.Join(t.TempDir(), "xpeft.db")
 	try := func(file []byte, want map[string]content, what string, args ...any) {
-		if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
+		if err := errors.Join(os.WriteFile(path, file, 0o600),
+			os.WriteFile(KeysPath(path), w.keys, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		fn(path, fmt.Sprintf(what, args...), want)
@@ -104,9 +107,11 @@ func transactions(t *testing.T) (ws []written) {
 	}
 	seen, keys := contents(t, s), fileOfKeys(s.Path())
 	images := imagesOf(t, s)
-	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget", "put", "observe", "batch", "put"} {
+	for _, kind := range []string{"put", "observe", "batch", "forget", "put", "rollback", "import", "put", "forget",
+		"put", "observe", "batch", "put"} {
 		result, mark := noProfile, r.Uint64()
-		for id := r.IntN(crashProfiles); result == noProfile; id = (id + 1) % crashProfiles { // until one has what the kind needs
+		// until one has what the kind needs
+		for id := r.IntN(crashProfiles); result == noProfile; id = (id + 1) % crashProfiles {
 			if result, err = (crashOp{kind, 0, id, mark}).run(s, bundle); err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +123,8 @@ func transactions(t *testing.T) (ws []written) {
 			t.Fatal(err)
 		}
 		now := fileOfKeys(image.path)
-		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen, keys: bothKeys(keys, now)}))
+		ws = append(ws, compared(t, written{before: first, after: after, old: seen, new: image.seen,
+			keys: bothKeys(keys, now)}))
 		first, seen, keys = after, image.seen, now
 	}
 	if len(ws) < 15 {
@@ -137,8 +143,8 @@ func fileOfKeys(path string) []byte {
 // there already, and those that it makes useless still are.
 func bothKeys(before, after []byte) []byte {
 	both := slices.Clone(after)
-	for at := keyHeader; at+slotSize <= min(len(before), len(both)); at += slotSize {
-		if slot := both[at : at+slotSize]; isZero(slot) {
+	for at := keyring.HeaderSize; at+keyring.SlotSize <= min(len(before), len(both)); at += keyring.SlotSize {
+		if slot := both[at : at+keyring.SlotSize]; isZero(slot) {
 			copy(slot, before[at:])
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
 )
 
 // RestoreOptions say how backups are read. Nil, and every zero field, means the
@@ -31,8 +33,7 @@ type RestoreReport struct {
 // backup is ErrCorrupt, one that does not build on the one before ErrMismatch.
 // The store is what the last backup says: who was deleted between two of them is
 // not in it, nor in its free pages. It needs no master key. Of version 1 the
-// file is, byte for byte, what the last backup says, and the memory 16 bytes a
-// page.
+// file is, byte for byte, what the last backup says.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
 	r := newRestorer(ctx, o)
 	err := makeAt(path, "restore", func(temp string) error {
@@ -72,7 +73,7 @@ type restorer struct {
 	banks   map[Digest]bool // whose files have come
 
 	// Of the one that is being read.
-	*bundleReader
+	*bundle.Reader
 	header backupHeader
 	files  uint64
 }
@@ -83,8 +84,8 @@ type restoring interface {
 	begin(h *backupHeader) error
 	take(kind byte, payload []byte) error
 	takeKeys(r io.Reader) error
-	// end says what has come, and what the backup is known by to the next.
-	end() (got backupEnd, digest Digest, err error)
+	// end says what has come.
+	end() (backupEnd, error)
 	// finish makes what was written durable, after the last one.
 	finish() error
 	close() error
@@ -117,29 +118,30 @@ func (r *restorer) applyAll(backups []io.Reader) (err error) {
 }
 
 func (r *restorer) apply(src io.Reader) error {
-	b, version, err := newBackupReader(src, r.o.MaxBytes)
+	b, err := bundle.NewReader(src, backupFormat, r.o.MaxBytes)
 	if err != nil {
 		return err
 	}
-	r.bundleReader = b
+	r.Reader = b
 	defer b.Close()
-	err = r.readAll(version)
-	if (errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) || errors.Is(err, ErrKey)) && r.source.left >= 0 { // unless it is damaged
-		_, bad := io.Copy(io.Discard, b.Reader)
+	err = r.readAll()
+	refused := errors.Is(err, ErrMismatch) || errors.Is(err, ErrLimit) || errors.Is(err, ErrKey)
+	if refused && b.Bytes() <= r.o.MaxBytes { // unless it is damaged
+		_, bad := io.Copy(io.Discard, b)
 		return errors.Join(bad, err)
 	}
 	return err
 }
 
-func (r *restorer) readAll(version uint16) error {
-	if err := r.begin(version); err != nil {
+func (r *restorer) readAll() error {
+	if err := r.begin(); err != nil {
 		return err
 	}
 	for {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		kind, payload, err := r.frame(maxBackupFrame)
+		kind, payload, err := r.Frame(maxBackupFrame)
 		if err != nil {
 			return err
 		}
@@ -158,15 +160,15 @@ func (r *restorer) readAll(version uint16) error {
 }
 
 // begin reads the header, and goes on from what was there.
-func (r *restorer) begin(version uint16) error {
-	kind, payload, err := r.frame(maxBackupFrame)
+func (r *restorer) begin() error {
+	kind, payload, err := r.Frame(maxBackupFrame)
 	if err != nil {
 		return err
 	}
 	if kind != backupFrameHeader {
 		return corrupt("frame %d first", kind)
 	}
-	h, err := decodeBackupHeader(version, payload)
+	h, err := decodeBackupHeader(r.Version, payload)
 	if err != nil {
 		return err
 	}
@@ -176,12 +178,12 @@ func (r *restorer) begin(version uint16) error {
 	case h.since != 0 && (h.base != r.digest || h.since != r.report.Revision):
 		return fmt.Errorf("it builds on that of revision %d, not on %d: %w", h.since, r.report.Revision,
 			&MismatchError{What: "backup", Have: r.digest, Want: h.base})
-	case h.since != 0 && version != r.version:
-		return corrupt("version %d after %d", version, r.version)
+	case h.since != 0 && r.Version != r.version:
+		return corrupt("version %d after %d", r.Version, r.version)
 	}
-	r.header, r.version, r.files, r.report.Revision = h, version, 0, h.revision
+	r.header, r.version, r.files, r.report.Revision = h, r.Version, 0, h.revision
 	if r.content == nil {
-		if r.content, err = newContent(version, r.path, r.o.MaxBytes); err != nil {
+		if r.content, err = newContent(r.Version, r.path, r.o.MaxBytes); err != nil {
 			return err
 		}
 	}
@@ -213,7 +215,7 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 		}
 		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
 	}
-	return r.file(f.size, func(bytes io.Reader) error {
+	return r.File(f.size, func(bytes io.Reader) error {
 		switch {
 		case kind == backupFrameKeys:
 			return r.content.takeKeys(bytes)
@@ -230,17 +232,18 @@ func (r *restorer) end(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := r.bundleReader.end(); err != io.EOF {
+	if err := r.Reader.End(); err != io.EOF {
 		return err
 	}
-	got, digest, err := r.content.end()
+	got, err := r.content.end()
 	if err != nil {
 		return err
 	}
-	if got.files = r.files; r.version == backupOfPages {
-		got.profiles = e.profiles // which pages do not say
-	} else {
-		digest = r.source.chunks.sum
+	got.files = r.files
+	r.digest = r.Sum()
+	if r.version == backupOfPages {
+		got.profiles, got.image = e.profiles, e.image // which the pages do not say
+		r.digest = e.image
 	}
 	if got != e {
 		return corrupt("got %+v, want %+v", got, e)
@@ -250,8 +253,7 @@ func (r *restorer) end(payload []byte) error {
 			return corrupt("the file of bank %s is missing", d.Short())
 		}
 	}
-	r.digest = digest
 	r.report.Profiles = int64(e.profiles)
-	r.report.Bytes += r.source.limit - r.source.left
+	r.report.Bytes += r.Bytes()
 	return nil
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestBackupDamaged cuts a backup at every byte and flips one in each.
@@ -102,26 +105,26 @@ type rawFrame struct {
 // tampered is a backup whose frames were changed, with the right checksums.
 func tampered(t *testing.T, backup []byte, change func(frames []rawFrame) []rawFrame) []byte {
 	t.Helper()
-	r, _, err := newBackupReader(bytes.NewReader(backup), 1<<30)
+	r, err := bundle.NewReader(bytes.NewReader(backup), backupFormat, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
 	var frames []rawFrame
 	for len(frames) == 0 || frames[len(frames)-1].kind != backupFrameEnd {
-		kind, payload, err := r.frame(maxBackupFrame)
+		kind, payload, err := r.Frame(maxBackupFrame)
 		if err != nil {
 			t.Fatal(err)
 		}
 		frames = append(frames, rawFrame{kind, bytes.Clone(payload)})
 	}
 	var out bytes.Buffer
-	w, err := newBackupWriter(&out)
+	w, err := bundle.NewWriter(&out, backupFormat, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range change(frames) {
-		if err := w.frame(f.kind, f.payload); err != nil {
+		if err := w.Frame(f.kind, f.payload); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,8 +151,8 @@ func TestRestoreInconsistent(t *testing.T) {
 					continue
 				}
 				var pairs [][2][]byte
-				for d := (&decoder{b: f.payload[1:]}); len(d.b) > 0; {
-					pairs = append(pairs, [2][]byte{d.bytes(1<<20, ""), d.bytes(1<<20, "")})
+				for d := (&format.Decoder{B: f.payload[1:]}); len(d.B) > 0; {
+					pairs = append(pairs, [2][]byte{d.Bytes(1<<20, ""), d.Bytes(1<<20, "")})
 				}
 				end := &frames[len(frames)-1]
 				e, err := decodeBackupEnd(backupVersion, end.payload)
@@ -161,7 +164,7 @@ func TestRestoreInconsistent(t *testing.T) {
 				e.pairs += uint64(len(pairs))
 				end.payload, frames[i].payload = e.encode(), []byte{tag}
 				for _, p := range pairs {
-					frames[i].payload = appendBytes(appendBytes(frames[i].payload, p[0]), p[1])
+					frames[i].payload = format.AppendBytes(format.AppendBytes(frames[i].payload, p[0]), p[1])
 				}
 			}
 			return frames
@@ -183,8 +186,8 @@ func TestRestoreInconsistent(t *testing.T) {
 	}
 	sets := func(live, carried []uint32) func([]rawFrame) []rawFrame {
 		return func(frames []rawFrame) []rawFrame {
-			b := appendBytes(nil, encodeSet(roaring.BitmapOf(live...)))
-			frames[1].payload = appendBytes(b, encodeSet(roaring.BitmapOf(carried...)))
+			b := format.AppendBytes(nil, encodeSet(roaring.BitmapOf(live...)))
+			frames[1].payload = format.AppendBytes(b, encodeSet(roaring.BitmapOf(carried...)))
 			return frames
 		}
 	}
@@ -222,7 +225,7 @@ func TestRestoreInconsistent(t *testing.T) {
 		cases["a key too few"] = of(tagKey, first)
 		cases["a key that is damaged"] = of(tagKey, func(p [][2][]byte) [][2][]byte { p[0][1][5] ^= 1; return p })
 		cases["another header of keys"] = func(fs []rawFrame) []rawFrame {
-			at := bytes.Index(fs[0].payload, []byte(keyMagic))
+			at := bytes.Index(fs[0].payload, []byte("XPEFTKEY"))
 			fs[0].payload[at+40] ^= 1
 			return fs
 		}

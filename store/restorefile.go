@@ -11,6 +11,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // restoredFile is the store that backups are made into. It is nobody's before
@@ -52,7 +54,7 @@ func (f *restoredFile) put(bucket, k, v []byte) error { return f.bulk.put(bucket
 
 // slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
-	_, err := f.keys.WriteAt(slot, slotAt(binary.BigEndian.Uint32(k)))
+	_, err := f.keys.WriteAt(slot, keyring.SlotAt(binary.BigEndian.Uint32(k)))
 	return err
 }
 
@@ -93,7 +95,7 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	if f.keys == nil {
 		return nil
 	}
-	zeros := make([]byte, slotSize)
+	zeros := make([]byte, keyring.SlotSize)
 	for it := gone.Iterator(); it.HasNext(); {
 		if err := f.slot(key32(it.Next()), zeros); err != nil {
 			return err
@@ -128,7 +130,8 @@ func (f *restoredFile) dropWhere(bucket []byte, match func(k, v []byte) bool) er
 
 // finish writes what follows from the rest, and makes all durable.
 func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally) error {
-	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank, nextHead: next.nextHead}
+	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank,
+		nextHead: next.nextHead}
 	if !live.IsEmpty() {
 		now.nextNumber = uint64(live.Maximum()) + 1
 	}
@@ -156,7 +159,8 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 		now.recordBytes += uint64(len(v))
 		return nil
 	})
-	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1), f.commit())
+	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1),
+		f.commit())
 	if err == nil && f.dropped {
 		err = f.rewrite()
 	}

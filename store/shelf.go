@@ -13,11 +13,10 @@ type shelf struct {
 	opts     *Options
 	id       string
 	person   Person
-	examples []Example      // oldest first; those in replaced are no more
-	replaced map[int]bool   // places in examples
-	newest   map[uint64]int // place, by key; nil: not made yet
-	before   []int          // of each place, that of the next older one with its key; -1: none
-	stored   []uint64       // sequences in the file, ascending
+	examples []Example        // oldest first; those in replaced are no more
+	replaced map[int]bool     // places in examples
+	places   map[uint64][]int // by key, those that are not replaced; nil: not made yet
+	stored   []uint64         // sequences in the file, ascending
 }
 
 // shelf reads that of a number.
@@ -112,7 +111,7 @@ func (sh *shelf) waiting() (n int) {
 func (sh *shelf) add(e Example) {
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Held = sh.opts.Held(sh.id, e, false)
-	for i := sh.of(e.Key); i >= 0; i = sh.before[i] {
+	for _, i := range slices.Backward(sh.of(e.Key)) {
 		old := sh.examples[i]
 		e.Held = old.Held // for the text's life
 		if e.repeats(old) && !sh.person.awaits(old) {
@@ -136,37 +135,25 @@ func (sh *shelf) take(e Example) {
 // place puts an example behind those that it does not replace. A call may bring
 // very many: it looks at those of its text alone.
 func (sh *shelf) place(e Example) {
-	stay, last := -1, -1
-	for i := sh.of(e.Key); i >= 0; i = sh.before[i] {
-		switch {
-		case e.replaces(sh.examples[i]):
+	stay := slices.DeleteFunc(sh.of(e.Key), func(i int) bool {
+		if e.replaces(sh.examples[i]) {
 			sh.replaced[i] = true
-		case stay < 0:
-			stay, last = i, i
-		default:
-			sh.before[last], last = i, i
 		}
-	}
-	if last >= 0 {
-		sh.before[last] = -1
-	}
-	sh.newest[e.Key] = len(sh.examples)
-	sh.examples, sh.before = append(sh.examples, e), append(sh.before, stay)
+		return sh.replaced[i]
+	})
+	sh.places[e.Key] = append(stay, len(sh.examples))
+	sh.examples = append(sh.examples, e)
 }
 
-// of is where the newest example of a text is, -1 if there is none.
-func (sh *shelf) of(key uint64) int {
-	if sh.newest == nil {
-		sh.newest, sh.replaced, sh.before = make(map[uint64]int, len(sh.examples)), map[int]bool{}, make([]int, 0, len(sh.examples))
+// of is where the examples of a text are.
+func (sh *shelf) of(key uint64) []int {
+	if sh.places == nil {
+		sh.places, sh.replaced = make(map[uint64][]int, len(sh.examples)), map[int]bool{}
 		for i, e := range sh.examples {
-			sh.before = append(sh.before, sh.of(e.Key))
-			sh.newest[e.Key] = i
+			sh.places[e.Key] = append(sh.places[e.Key], i)
 		}
 	}
-	if i, ok := sh.newest[key]; ok {
-		return i
-	}
-	return -1
+	return sh.places[key]
 }
 
 // all are the examples that are left.
@@ -185,7 +172,7 @@ func (sh *shelf) all() []Example {
 
 // keep makes some of all the examples the only ones.
 func (sh *shelf) keep(examples []Example) {
-	sh.examples, sh.replaced, sh.newest, sh.before = examples, nil, nil, nil
+	sh.examples, sh.replaced, sh.places = examples, nil, nil
 }
 
 // repeats says whether an example says nothing that old does not.

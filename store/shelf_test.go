@@ -119,7 +119,8 @@ func TestHeldForLife(t *testing.T) {
 	if _, err := s.Put(ctx, randomProfile(newRand(t), "ann"), Write{}); err != nil {
 		t.Fatal(err)
 	}
-	mustAppend(t, s, "ann", Example{Text: "held", Label: "x"}, Example{Text: "not", Label: "x"}, Example{Text: "HELD", Label: "y"})
+	mustAppend(t, s, "ann", Example{Text: "held", Label: "x"}, Example{Text: "not", Label: "x"},
+		Example{Text: "HELD", Label: "y"})
 	other := folded
 	other.Held = func(string, Example, bool) bool { t.Error("asked again"); return false }
 	to := newStore(t, with(other))
@@ -140,11 +141,13 @@ func TestHeldOfOldBundle(t *testing.T) {
 		asked[fmt.Sprint(id, " ", e.Text, " ", old)] = true
 		return e.Text == "text"
 	}}))
-	if _, err := s.Import(ctx, bytes.NewReader(goldenBytes(t, "bundle-v1.bin")), ImportOptions{Prefix: "new/"}); err != nil {
+	if _, err := s.Import(ctx, bytes.NewReader(goldenBytes(t, "bundle-v1.bin")),
+		ImportOptions{Prefix: "new/"}); err != nil {
 		t.Fatal(err)
 	}
 	examples, err := s.Examples("new/anna@example.org")
-	if err != nil || len(examples) != 2 || !examples[0].Held || examples[1].Held || !asked["anna@example.org text true"] || len(asked) != 2 {
+	if err != nil || len(examples) != 2 || !examples[0].Held || examples[1].Held ||
+		!asked["anna@example.org text true"] || len(asked) != 2 {
 		t.Errorf("got %+v, %v, asked %v", examples, err, asked)
 	}
 }
@@ -193,7 +196,8 @@ func TestFullBufferKeepsLabels(t *testing.T) {
 func TestForgetExample(t *testing.T) {
 	s := newStore(t, fast)
 	r := newRand(t)
-	w := Write{State: []byte("logits"), Append: []Example{{Text: "the secret", Label: "x"}, {Text: "another", Label: "y"}},
+	w := Write{State: []byte("logits"),
+		Append: []Example{{Text: "the secret", Label: "x"}, {Text: "another", Label: "y"}},
 		Person: func(p *Person) { p.Notes = []byte("notes") }}
 	for range 2 {
 		if _, err := s.Put(ctx, randomProfile(r, "ann"), w); err != nil {
@@ -287,7 +291,8 @@ func TestTrimIsOneByOne(t *testing.T) {
 	for range 300 {
 		sh := &shelf{opts: &Options{TextKey: textHash}}
 		for i := range r.IntN(60) {
-			sh.place(Example{Key: uint64(r.IntN(40)), Sequence: uint64(i), Label: string(rune('a' + r.IntN(1+r.IntN(6))))})
+			sh.place(Example{Key: uint64(r.IntN(40)), Sequence: uint64(i),
+				Label: string(rune('a' + r.IntN(1+r.IntN(6))))})
 		}
 		limit, want := r.IntN(30), slices.Clone(sh.all())
 		for len(want) > limit {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -46,18 +45,10 @@ const pageIDs = 1 << 14
 
 // shuffle reads all ids, and puts the profiles that may be selected in order.
 func (s *Store) shuffle(x selection) ([]shuffled, error) {
-	order, err := viewedPages(s, func(t *txn, from []byte) (page []shuffled, next []byte, err error) {
-		seen := 0
-		for key, n := range t.from(from) {
-			if seen == pageIDs {
-				return page, bytes.Clone(key), nil
-			}
-			if seen++; x.may(n) {
-				sum := sha256.Sum256(key)
-				page = append(page, shuffled{binary.BigEndian.Uint64(sum[:]), n})
-			}
-		}
-		return page, nil, nil
+	order, err := viewedPages(s, bktIDs, pageIDs, func(_ *txn, key, v []byte) (one shuffled, ok bool, err error) {
+		n, _ := number(v) // 0, which no profile has, if it is corrupt
+		sum := sha256.Sum256(key)
+		return shuffled{binary.BigEndian.Uint64(sum[:]), n}, x.may(n), nil
 	})
 	slices.SortFunc(order, func(a, b shuffled) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.number, b.number))

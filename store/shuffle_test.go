@@ -28,7 +28,8 @@ func putTenants(t *testing.T, s *Store, number func(i int) (tenant, of int)) {
 	}
 }
 
-// checkShares fails unless each tenant's part of n ids is what chance allows: within six standard deviations of an equal share.
+// checkShares fails unless each tenant's part of n ids is what chance allows: within six standard
+// deviations of an equal share.
 func checkShares(t *testing.T, what string, ids []string) {
 	t.Helper()
 	shares := map[string]int{}
@@ -44,7 +45,8 @@ func checkShares(t *testing.T, what string, ids []string) {
 		share := float64(shares[fmt.Sprintf("tenant%02d", i)])
 		least, most = min(least, share), max(most, share)
 	}
-	t.Logf("%s: %d profiles of %d tenants, %.0f to %.0f each, want %.1f ± %.1f", what, len(ids), len(shares), least, most, mean, tolerance)
+	t.Logf("%s: %d profiles of %d tenants, %.0f to %.0f each, want %.1f ± %.1f", what, len(ids), len(shares), least,
+		most, mean, tolerance)
 	if len(ids) == 0 || mean-least > tolerance || most-mean > tolerance {
 		t.Errorf("%s: got %v, want %.1f ± %.1f of each", what, shares, mean, tolerance)
 	}
@@ -64,7 +66,8 @@ func firstIDs(t *testing.T, s *Store, limit int) (ids []string) {
 	return ids
 }
 
-// TestShuffledTenants: the first of 30,000 profiles are an even sample of all tenants, and the same ones whatever the order in which they came.
+// TestShuffledTenants: the first of 30,000 profiles are an even sample of all tenants, and the same
+// ones whatever the order in which they came.
 func TestShuffledTenants(t *testing.T) {
 	s := newStore(t, fast)
 	putTenants(t, s, func(i int) (int, int) { return i / perTenant, i % perTenant })
@@ -92,7 +95,8 @@ func TestShuffledTenants(t *testing.T) {
 	checkShares(t, "shuffled, which came in turns", again)
 }
 
-// TestShuffled: each profile once, the same order each time, and one that is deleted takes no other's place.
+// TestShuffled: each profile once, the same order each time, and one that is deleted takes no
+// other's place.
 func TestShuffled(t *testing.T) {
 	s, r := newStore(t, fast), newRand(t)
 	for range s.Shuffled() {

@@ -27,7 +27,8 @@ func signingKey(seed byte) ed25519.PrivateKey {
 
 func publicKey(seed byte) ed25519.PublicKey { return signingKey(seed).Public().(ed25519.PublicKey) }
 
-// signByHand makes a signed bundle of an unsigned one, as docs/format.md says, with the key that it names and the one that signs.
+// signByHand makes a signed bundle of an unsigned one, as docs/format.md says, with the key that it
+// names and the one that signs.
 func signByHand(unsigned []byte, named ed25519.PublicKey, key ed25519.PrivateKey) []byte {
 	b := append(append([]byte("XPEFTB"), unsigned[6]+1, 0), named...) // versions come in pairs
 	b = append(b, unsigned[8:len(unsigned)-32]...)
@@ -53,7 +54,8 @@ func TestGoldenSignedBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStore(t, fast)
-	report, err := s.Import(ctx, bytes.NewReader(v2), ImportOptions{Trust: []ed25519.PublicKey{publicKey(1)}, RequireSigned: true})
+	report, err := s.Import(ctx, bytes.NewReader(v2),
+		ImportOptions{Trust: []ed25519.PublicKey{publicKey(1)}, RequireSigned: true})
 	if err != nil || !report.SignedBy.Equal(publicKey(1)) {
 		t.Fatalf("got %v, signed by %x, want %x", err, report.SignedBy, publicKey(1))
 	}
@@ -84,20 +86,26 @@ func TestSignaturePolicies(t *testing.T) {
 		signer ed25519.PublicKey // nil: none
 		want   error
 	}{
-		"unsigned":                       {unsigned, ImportOptions{}, nil, nil},
-		"unsigned, signature required":   {unsigned, ImportOptions{RequireSigned: true}, nil, ErrSignature},
-		"unsigned, some trusted":         {unsigned, ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
-		"unsigned, nobody trusted":       {unsigned, ImportOptions{Trust: keys{}}, nil, ErrSignature},
-		"signed":                         {one, ImportOptions{}, publicKey(1), nil},
-		"signed, signature required":     {one, ImportOptions{RequireSigned: true}, publicKey(1), nil},
-		"signed, trusted":                {one, ImportOptions{Trust: keys{publicKey(2), publicKey(1)}}, publicKey(1), nil},
-		"signed, another trusted":        {one, ImportOptions{Trust: keys{publicKey(2)}}, nil, ErrSignature},
-		"signed, nobody trusted":         {one, ImportOptions{Trust: keys{}}, nil, ErrSignature},
-		"another's key":                  {signByHand(unsigned, publicKey(1), signingKey(2)), ImportOptions{}, nil, ErrSignature},
-		"another's key, trusted":         {signByHand(unsigned, publicKey(1), signingKey(2)), ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
-		"signed by both, one after all":  {signByHand(unsigned, publicKey(2), signingKey(2)), ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
+		"unsigned":                     {unsigned, ImportOptions{}, nil, nil},
+		"unsigned, signature required": {unsigned, ImportOptions{RequireSigned: true}, nil, ErrSignature},
+		"unsigned, some trusted":       {unsigned, ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
+		"unsigned, nobody trusted":     {unsigned, ImportOptions{Trust: keys{}}, nil, ErrSignature},
+		"signed":                       {one, ImportOptions{}, publicKey(1), nil},
+		"signed, signature required":   {one, ImportOptions{RequireSigned: true}, publicKey(1), nil},
+		"signed, trusted": {one, ImportOptions{Trust: keys{publicKey(2), publicKey(1)}}, publicKey(1),
+			nil},
+		"signed, another trusted": {one, ImportOptions{Trust: keys{publicKey(2)}}, nil, ErrSignature},
+		"signed, nobody trusted":  {one, ImportOptions{Trust: keys{}}, nil, ErrSignature},
+		"another's key": {signByHand(unsigned, publicKey(1), signingKey(2)), ImportOptions{}, nil,
+			ErrSignature},
+		"another's key, trusted": {signByHand(unsigned, publicKey(1), signingKey(2)),
+			ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
+		"signed by both, one after all": {signByHand(unsigned, publicKey(2), signingKey(2)),
+			ImportOptions{Trust: keys{publicKey(1)}}, nil, ErrSignature},
 		"a signature without the domain": {withoutDomain(unsigned), ImportOptions{}, nil, ErrSignature},
-		"a signature of another bundle":  {slices.Concat(one[:len(one)-64], signByHand(export(t, from, ExportOptions{}), publicKey(1), signingKey(1))[:64]), ImportOptions{}, nil, ErrSignature},
+		"a signature of another bundle": {slices.Concat(one[:len(one)-64],
+			signByHand(export(t, from, ExportOptions{}), publicKey(1), signingKey(1))[:64]), ImportOptions{}, nil,
+			ErrSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := newStore(t, fast)
@@ -145,7 +153,8 @@ func TestRefusedEarly(t *testing.T) {
 	}
 }
 
-// TestSignedBundleDamage cuts a signed bundle at every byte and flips a bit of each: nothing is taken in.
+// TestSignedBundleDamage cuts a signed bundle at every byte and flips a bit of each: nothing is
+// taken in.
 func TestSignedBundleDamage(t *testing.T) {
 	r := newRand(t)
 	o := everything

@@ -123,7 +123,8 @@ func (m *modelled) add(examples []Example) {
 // said is what examples say, without what the store adds to them.
 func said(examples []Example) (out []Example) {
 	for _, e := range examples {
-		out = append(out, Example{Text: e.Text, Pair: e.Pair, Label: e.Label, Time: e.Time, Rejected: e.Rejected, Weight: e.Weight})
+		out = append(out, Example{Text: e.Text, Pair: e.Pair, Label: e.Label, Time: e.Time, Rejected: e.Rejected,
+			Weight: e.Weight})
 	}
 	return out
 }

@@ -49,9 +49,9 @@ func (s *Store) Stats() (st Stats, err error) {
 		return Stats{}, err
 	}
 	st.FileBytes = info.Size()
-	f := s.enter()
-	if f == nil {
-		return Stats{}, ErrClosed
+	f, err := s.enter()
+	if err != nil {
+		return Stats{}, err
 	}
 	pages := f.Stats()
 	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(f.Info().PageSize)

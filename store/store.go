@@ -7,11 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/internal/durable"
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // Store is an open file of profiles. It is safe for concurrent use.
@@ -21,7 +26,7 @@ type Store struct {
 	path string
 	opts Options
 	meta Meta
-	keys *keyring // nil: nothing is encrypted
+	keys *keyring.Ring // nil: nothing is encrypted
 
 	writer    turn // held by the goroutine that runs a transaction, or compacts
 	queueLock sync.Mutex
@@ -32,7 +37,7 @@ type Store struct {
 	imports   atomic.Int64  // that run or wait
 
 	stuck     atomic.Pointer[error] // why bbolt cannot be called any more
-	nameless  error                 // why nothing more is written: a crash may lose the file's name, or the lock is lost; under writer
+	refused   error                 // under writer: why no write begins: the file may lose its name, or its lock
 	closing   atomic.Bool           // no more writes
 	closed    atomic.Bool           // no more reads
 	closeOnce sync.Once
@@ -62,7 +67,7 @@ func Create(path string, meta Meta, o *Options) (*Store, error) {
 	err = makeAt(path, "create "+path, func(temp string) (err error) {
 		meta.Keys = ""
 		if opts.MasterKey != nil {
-			if meta.Keys, err = createKeys(KeysPath(temp), opts.MasterKey); err != nil {
+			if meta.Keys, err = keyring.Create(KeysPath(temp), opts.MasterKey); err != nil {
 				return err
 			}
 		}
@@ -134,7 +139,7 @@ func Move(from, to string) error {
 		}
 		return fmt.Errorf("store: create: %w", err)
 	}
-	_ = syncDir(filepath.Dir(to)) // makes the name durable; not every system can
+	_ = durable.SyncDir(filepath.Dir(to)) // makes the name durable; not every system can
 	return nil
 }
 
@@ -159,11 +164,12 @@ func Open(path string, o *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles, room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
+	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles,
+		room: opts.room(), writer: make(turn, 1), importing: make(chan struct{}, 1)}
 	s.use(f)
 	s.importing <- struct{}{}
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.close())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.Close())
 	}
 	return s, nil
 }
@@ -224,7 +230,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.closing.Store(true)
 		s.closed.Store(true)
-		s.closeErr = errors.Join(s.closePages(), s.keys.close())
+		s.closeErr = errors.Join(s.closePages(), s.keys.Close())
 	})
 	return s.closeErr
 }
@@ -244,7 +250,7 @@ func readMeta(tx *bolt.Tx) (m Meta, err error) {
 }
 
 func decodeMeta(value []byte) (m Meta, err error) {
-	text, err := unseal(tagMeta, keyStore, value)
+	text, err := format.Unseal(tagMeta, keyStore, value)
 	if err != nil {
 		return m, corrupt("meta: %w", err)
 	}
@@ -265,7 +271,7 @@ func writeMeta(tx *bolt.Tx, m Meta) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bktMeta).Put(keyStore, seal(tagMeta, keyStore, text))
+	return tx.Bucket(bktMeta).Put(keyStore, format.Seal(tagMeta, keyStore, text))
 }
 
 // linkNew gives a file another name, unless a file has that. Unlike a rename it
@@ -280,6 +286,9 @@ func linkNew(from, to string) error {
 	}
 	return os.Remove(from)
 }
+
+// KeysPath is where the keys of an encrypted store at path are.
+func KeysPath(path string) string { return strings.TrimSuffix(path, ".db") + ".keys" }
 
 // moveKeys moves a new store's file of keys, ahead of the store. One that is
 // there is never replaced: a store may need it.

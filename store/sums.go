@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // summed are the buckets whose keys the file knows sums of, so that Check
@@ -59,21 +61,21 @@ func readSums(tx *bolt.Tx) (s sums, err error) {
 }
 
 func decodeSums(value []byte) (s sums, err error) {
-	payload, err := unseal(tagMeta, keySums, value)
+	payload, err := format.Unseal(tagMeta, keySums, value)
 	if err != nil {
 		return s, corrupt("sums: %w", err)
 	}
-	d := decoder{b: payload}
+	d := format.Decoder{B: payload}
 	for i := range s {
-		if len(d.b) == 0 && i >= len(s)-len(laterBuckets) {
+		if len(d.B) == 0 && i >= len(s)-len(laterBuckets) {
 			break // of a file without these buckets
 		}
-		s[i].keys = d.uvarint("sums")
-		if b := d.take(8, "sums"); d.err == nil {
+		s[i].keys = d.Uvarint("sums")
+		if b := d.Take(8, "sums"); d.Err == nil {
 			s[i].hashes = binary.LittleEndian.Uint64(b)
 		}
 	}
-	return s, d.end()
+	return s, d.End()
 }
 
 func (s *sums) write(tx *bolt.Tx) error {
@@ -82,16 +84,12 @@ func (s *sums) write(tx *bolt.Tx) error {
 		b = binary.AppendUvarint(b, one.keys)
 		b = binary.LittleEndian.AppendUint64(b, one.hashes)
 	}
-	return tx.Bucket(bktMeta).Put(keySums, seal(tagMeta, keySums, b))
+	return tx.Bucket(bktMeta).Put(keySums, format.Seal(tagMeta, keySums, b))
 }
 
 func countSums(tx *bolt.Tx) (s sums, err error) {
 	for i, name := range summed {
-		b := tx.Bucket(name)
-		if b == nil {
-			continue // one of laterBuckets
-		}
-		err := b.ForEach(func(k, _ []byte) error {
+		err := readBucket{tx.Bucket(name)}.ForEach(func(k, _ []byte) error {
 			s[i].add(k)
 			return nil
 		})

@@ -26,13 +26,19 @@ func TestAcknowledgedIsOnDisk(t *testing.T) {
 		}
 		r, waits := newRand(t), 0
 		for what, call := range map[string]func() error{
-			"put":     func() error { return second(s.Put(ctx, randomProfile(r, "ann"), Write{State: []byte("s")})) },
-			"batch":   func() error { return s.PutBatch(ctx, []*Profile{randomProfile(r, "bob"), randomProfile(r, "eve")}) },
+			"put": func() error { return second(s.Put(ctx, randomProfile(r, "ann"), Write{State: []byte("s")})) },
+			"batch": func() error {
+				return s.PutBatch(ctx,
+					[]*Profile{randomProfile(r, "bob"), randomProfile(r, "eve")})
+			},
 			"observe": func() error { return s.AppendExamples(ctx, "zoe", []Example{{Text: "t"}}) },
 			"delete":  func() error { return s.Delete(ctx, "tom") },
-			"import":  func() error { return second(s.Import(ctx, bytes.NewReader(bundle), ImportOptions{Policy: Overwrite})) },
-			"head":    func() error { return second(first3(s.PutHead(ctx, []byte("head")))) },
-			"value":   func() error { return s.PutMeta(ctx, "k", []byte("v")) },
+			"import": func() error {
+				return second(s.Import(ctx, bytes.NewReader(bundle),
+					ImportOptions{Policy: Overwrite}))
+			},
+			"head":  func() error { return second(first3(s.PutHead(ctx, []byte("head")))) },
+			"value": func() error { return s.PutMeta(ctx, "k", []byte("v")) },
 		} {
 			for _, id := range []string{"zoe", "tom"} {
 				if _, err := s.Put(ctx, randomProfile(r, id), Write{}); err != nil {
@@ -76,7 +82,8 @@ func dirtyPages(t *testing.T, path string) uint64 {
 	defer f.Close()
 	var all [2]uint64 // offset and length: the whole file
 	var got struct{ cached, dirty, writeback, evicted, recentlyEvicted uint64 }
-	_, _, errno := syscall.Syscall6(cachestat, f.Fd(), uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&got)), 0, 0, 0)
+	_, _, errno := syscall.Syscall6(cachestat, f.Fd(), uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&got)),
+		0, 0, 0)
 	if errno != 0 {
 		if errors.Is(errno, syscall.ENOSYS) || errors.Is(errno, syscall.EPERM) || errors.Is(errno, syscall.EOPNOTSUPP) {
 			t.Skipf("the kernel cannot say which pages wait to be written (%v): skipping", errno)

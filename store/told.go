@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // ExamplesToken stands for one state of a profile's stored examples, while the
@@ -73,14 +75,13 @@ func (t *txn) examplesSum(p *Profile) uint64 {
 	var h maphash.Hash
 	h.SetSeed(tokenSeed)
 	var created [8]byte
-	binary.LittleEndian.PutUint64(created[:], uint64(micros(p.Created)))
+	binary.LittleEndian.PutUint64(created[:], uint64(format.Micros(p.Created)))
 	h.Write(created[:])
 	var key [4]byte
-	prefix, some := putKey(&key, p.Number), false
-	c := t.Bucket(bktExamples).Cursor()
-	for k, v := c.Seek(prefix); hasPrefix(k, prefix); k, v = c.Next() {
+	some := false
+	for k, v := range t.Bucket(bktExamples).of(putKey(&key, p.Number)) {
 		h.Write(k)
-		h.Write(v[max(0, len(v)-crcSize):])
+		h.Write(v[max(0, len(v)-format.SumSize):])
 		some = true
 	}
 	if !some {

@@ -11,8 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// TestGetTold writes to two profiles at random. A token that is known stands for the very examples that the profile has; what is not known is read, and what
-// nobody has written to is known.
+// TestGetTold writes to two profiles at random. A token that is known stands for the very examples
+// that the profile has; what is not known is read, and what nobody has written to is known.
 func TestGetTold(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -38,8 +38,10 @@ func TestGetTold(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if told.Known && (!sameTexts(old.examples, now) || len(now) == 0) || !told.Known && !sameTexts(told.Examples, now) {
-					t.Fatalf("write %d, to %s: got of %s known %t and %v, want %v; the token is of %v", i, id, other, told.Known, told.Examples, now, old.examples)
+				if told.Known && (!sameTexts(old.examples, now) || len(now) == 0) ||
+					!told.Known && !sameTexts(told.Examples, now) {
+					t.Fatalf("write %d, to %s: got of %s known %t and %v, want %v; the token is of %v", i, id, other,
+						told.Known, told.Examples, now, old.examples)
 				}
 				if newest := j > 0 && j == len(was[other]); newest && other != id && len(now) > 0 && !told.Known {
 					t.Fatalf("write %d, to %s: %s is not known", i, id, other)
@@ -59,7 +61,8 @@ func TestGetTold(t *testing.T) {
 // writeAnyhow changes the examples of a profile, which may not be there, or nothing.
 func writeAnyhow(r *rand.Rand, s *Store, id string) (err error) {
 	long := time.UnixMicro(1)
-	e := Example{Text: fmt.Sprint("text ", r.IntN(4)), Label: fmt.Sprint("label ", r.IntN(2)), Rejected: r.IntN(4) == 0, Time: long}
+	e := Example{Text: fmt.Sprint("text ", r.IntN(4)), Label: fmt.Sprint("label ", r.IntN(2)),
+		Rejected: r.IntN(4) == 0, Time: long}
 	switch r.IntN(10) {
 	case 0:
 		err = s.Delete(ctx, id)
@@ -89,7 +92,8 @@ func sameTexts(a, b []Example) bool {
 // TestGetToldDamaged: a damaged example is an error, once it is read.
 func TestGetToldDamaged(t *testing.T) {
 	s := newStore(t, fast)
-	if _, err := s.Put(ctx, randomProfile(rand.New(rand.NewPCG(1, 2)), "ann"), Write{Append: []Example{{Text: "a", Label: "b"}}}); err != nil {
+	if _, err := s.Put(ctx, randomProfile(rand.New(rand.NewPCG(1, 2)), "ann"),
+		Write{Append: []Example{{Text: "a", Label: "b"}}}); err != nil {
 		t.Fatal(err)
 	}
 	put := func(flip byte) {
@@ -118,7 +122,9 @@ func BenchmarkGetTold(b *testing.B) {
 			s := newStore(b, fast)
 			var es []Example
 			for i := range n {
-				es = append(es, Example{Text: fmt.Sprintf("a message of some thirty words that somebody files under one of a few labels, as people do with what they get from others all day long, number %d", i), Label: "later"})
+				es = append(es, Example{Text: fmt.Sprintf(
+					"a message of some thirty words that somebody files under one of a few labels, as people do "+
+						"with what they get from others all day long, number %d", i), Label: "later"})
 			}
 			if _, err := s.Put(ctx, randomProfile(rand.New(rand.NewPCG(1, 2)), "ann"), Write{Append: es}); err != nil {
 				b.Fatal(err)

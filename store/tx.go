@@ -12,6 +12,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // txn is a transaction, reading or writing. Nothing that it returns as a view
@@ -20,8 +22,8 @@ type txn struct {
 	*bolt.Tx
 	ids, profiles readBucket
 
-	keys       *keyring // nil: nothing is encrypted
-	epoch      uint64   // of keys, before the transaction began
+	keys       *keyring.Ring // nil: nothing is encrypted
+	epoch      uint64        // of keys, before the transaction began
 	writing    bool
 	fresh      map[uint32]freshKey // not in keys yet
 	lastNumber uint32              // whose cipher lastAEAD is
@@ -31,8 +33,12 @@ type txn struct {
 }
 
 func (s *Store) newTxn(tx *bolt.Tx) txn {
-	return txn{Tx: tx, ids: readBucket{tx.Bucket(bktIDs)}, profiles: readBucket{tx.Bucket(bktProfiles)}, keys: s.keys}
+	t := txn{Tx: tx, keys: s.keys}
+	t.ids, t.profiles = t.Bucket(bktIDs), t.Bucket(bktProfiles)
+	return t
 }
+
+func (t *txn) Bucket(name []byte) readBucket { return readBucket{t.Tx.Bucket(name)} }
 
 // named adds to an error of damaged pages what was being read.
 func (t *txn) named(err error) error {

@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
 // What a key of the file and its value must be, each pair by itself: Check
@@ -20,10 +23,10 @@ const (
 // backedUp are the buckets of a backup, in its order, and what messages call
 // their pairs.
 var backedUp = []backedUpBucket{
-	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"}, {tagName, bktNames, "head name"},
-	{tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"}, {tagHistory, bktHistory, "history"},
-	{tagState, bktState, "state"}, {tagExample, bktExamples, "example"}, {tagPerson, bktPeople, "person"},
-	{tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
+	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"},
+	{tagName, bktNames, "head name"}, {tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"},
+	{tagHistory, bktHistory, "history"}, {tagState, bktState, "state"}, {tagExample, bktExamples, "example"},
+	{tagPerson, bktPeople, "person"}, {tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
 }
 
 type backedUpBucket struct {
@@ -78,8 +81,8 @@ func (p *pair) readKey(tag byte, encrypted bool, k, v []byte) (err error) {
 			err = validText(k)
 		}
 	case tag == tagID: // an HMAC
-		if p.n, err = validNumber(v); err == nil && len(k) != idKeySize {
-			err = corrupt("%d bytes, want %d", len(k), idKeySize)
+		if p.n, err = validNumber(v); err == nil && len(k) != keyring.IDKeySize {
+			err = corrupt("%d bytes, want %d", len(k), keyring.IDKeySize)
 		}
 	case tag != tagHistory && tag != tagExample:
 		p.n, err = validNumber(k)
@@ -99,9 +102,9 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	case tagID:
 		return nil
 	case tagKey:
-		return checkSlot(v)
+		return keyring.CheckSlot(v)
 	case tagValue, tagBank, tagHead, tagName, tagWaiting:
-		v, err = unseal(tag, k, v)
+		v, err = format.Unseal(tag, k, v)
 	default:
 		const least = 12 + 16 // nonce and tag
 		if sealed {
@@ -141,9 +144,9 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 	case tagPerson:
 		p.person, err = decodePerson(v)
 	case tagWaiting:
-		d := decoder{b: v}
-		count := d.uint(2*maxExamples+1, "waiting")
-		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.end()
+		d := format.Decoder{B: v}
+		count := d.Uint(2*maxExamples+1, "waiting")
+		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.End()
 	}
 	return err
 }

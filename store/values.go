@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // maxValue is the size limit of a value from PutMeta.
@@ -34,7 +36,7 @@ func checkValue(key string, value []byte) error {
 }
 
 func (w *writeTx) putMeta(key string, value []byte) error {
-	return w.Bucket(bktValues).put([]byte(key), seal(tagValue, []byte(key), bytes.Clone(value)))
+	return w.Bucket(bktValues).put([]byte(key), format.Seal(tagValue, []byte(key), bytes.Clone(value)))
 }
 
 // GetMeta returns what PutMeta stored, or ErrNotFound.
@@ -54,7 +56,7 @@ func (t *txn) value(key []byte) ([]byte, error) {
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := unseal(tagValue, key, v)
+	payload, err := format.Unseal(tagValue, key, v)
 	if err != nil {
 		return nil, fmt.Errorf("value %q: %w", key, err)
 	}

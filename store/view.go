@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
@@ -15,7 +16,7 @@ func (s *Store) view(fn func(t *txn) error) error {
 	s.reads.Add(1)
 	for {
 		var t txn
-		epoch := s.keys.now()
+		epoch := s.keys.Epoch()
 		err := s.readPages(func(tx *bolt.Tx) error {
 			t = s.newTxn(tx)
 			t.epoch = epoch
@@ -50,14 +51,30 @@ func viewedOf[T any](s *Store, id string, fn func(t *txn, n uint32) (T, error)) 
 	})
 }
 
-// viewedPages collects what read returns in one transaction after the other, each from
-// the key on where the one before has ended, until there is no next one.
-func viewedPages[T any](s *Store, read func(t *txn, from []byte) (page []T, next []byte, err error)) (all []T, err error) {
+// viewedPages collects what read makes of the pairs of a bucket, unless it is not ok: so many
+// pairs in a transaction.
+func viewedPages[T any](
+	s *Store, bucket []byte, size int, read func(t *txn, k, v []byte) (one T, ok bool, err error),
+) (all []T, err error) {
 	for from := []byte{}; from != nil; {
 		var next []byte
 		page, err := viewed(s, func(t *txn) (page []T, err error) {
-			page, next, err = read(t, from)
-			return page, err
+			t.reading, next = bucket, nil
+			seen := 0
+			for k, v := range t.Bucket(bucket).from(from) {
+				if seen++; seen > size {
+					next = bytes.Clone(k)
+					break
+				}
+				one, ok, err := read(t, k, v)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					page = append(page, one)
+				}
+			}
+			return page, nil
 		})
 		if err != nil {
 			return nil, err

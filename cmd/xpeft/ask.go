@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // askFlags say who is asked, out of what.
@@ -19,12 +21,11 @@ type askFlags struct {
 
 // askedRow is one question.
 type askedRow struct {
-	Profile string   `json:"profile"`
-	Text    string   `json:"text"`
-	Labels  []string `json:"labels"`
+	Profile string `json:"profile"`
+	sdk.Question
 }
 
-func (r askedRow) text(w io.Writer) { io.WriteString(w, r.Text+"\n") }
+func (r askedRow) text(w io.Writer) { io.WriteString(w, r.Question.Text+"\n") }
 
 func (a *app) askCommand() *cobra.Command {
 	var o askFlags

@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/model"
 )
 
 // TestAxes: axes are listed, exported by their digest, imported, and checked.
@@ -18,8 +19,8 @@ func TestAxes(t *testing.T) {
 	fill(t, dir, "alice")
 	st, err := folder.Open(dir, nil)
 	must(t, err)
-	a := &bank.Axes{Taps: []int{1, 2}, Hidden: 32, Digits: 2, Mean: make([]float32, 64), Scale: []float32{1, 1},
-		V: make([]float32, 3*64)}
+	a := &axes.Axes{Features: model.Features{Taps: []int{1, 2}, Hidden: 32, Mean: make([]float32, 64),
+		Scale: []float32{1, 1}}, Digits: 2, V: make([]float32, 3*64)}
 	for j := range 3 {
 		a.V[j*64+j] = 1
 	}

@@ -14,22 +14,8 @@ import (
 
 // backedUp is what backup wrote.
 type backedUp struct {
-	File     string `json:"file"`
-	Revision uint64 `json:"revision"`
-	Since    uint64 `json:"since"`
-	Written  int64  `json:"written"`
-	Profiles int64  `json:"profiles"`
-	Files    int    `json:"files"`
-	Bytes    int64  `json:"bytes"`
-	Base     bool   `json:"base"`
-}
-
-// restored is what restore made, or verify read.
-type restored struct {
-	Revision uint64 `json:"revision"`
-	Profiles int64  `json:"profiles"`
-	Files    int    `json:"files"`
-	Bytes    int64  `json:"bytes"`
+	File string `json:"file"`
+	store.BackupReport
 }
 
 func (a *app) backupCommand() *cobra.Command {
@@ -42,7 +28,7 @@ func (a *app) backupCommand() *cobra.Command {
 			"xpeft restore makes the folder again; the model\n" +
 			"is not in it. With --since, only what changed since the backup of that revision, which xpeft backup " +
 			"printed. A file is written whole or not\n" +
-			"at all. A backup to stdout prints its report to stderr. A service does it while it runs: SDK.Backup.",
+			"at all. A backup to stdout prints its report to stderr. A service does it while it runs: Folder.Backup.",
 		Example: "  xpeft backup -o monday.xpeft\n  xpeft backup --since 1042 -o tuesday.xpeft",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
@@ -74,7 +60,7 @@ func (a *app) backup(ctx context.Context, st *store.Store, out string, since uin
 	if _, err := a.writeFile(out, write); err != nil {
 		return err
 	}
-	row := backedUp{out, rep.Revision, rep.Since, rep.Written, rep.Profiles, rep.Files, rep.Bytes, rep.Base}
+	row := backedUp{out, rep}
 	return a.print(row, func(w io.Writer) {
 		fields(w, "revision", number(row.Revision), "profiles", fmt.Sprintf("%d of %d", row.Written, row.Profiles),
 			"file", out, "size", size(row.Bytes))
@@ -126,9 +112,8 @@ func (a *app) readsBackups(cmd *cobra.Command,
 		if err != nil {
 			return err
 		}
-		row := restored{rep.Revision, rep.Profiles, rep.Files, rep.Bytes}
-		return a.print(row, func(w io.Writer) {
-			fields(w, "revision", number(row.Revision), "profiles", number(row.Profiles), "size", size(row.Bytes))
+		return a.print(rep, func(w io.Writer) {
+			fields(w, "revision", number(rep.Revision), "profiles", number(rep.Profiles), "size", size(rep.Bytes))
 		})
 	})
 	return cmd

@@ -9,24 +9,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
 // checked is what check found.
 type checked struct {
-	OK        bool     `json:"ok"`
-	Deep      bool     `json:"deep"`
-	Profiles  int      `json:"profiles"`
-	Revisions int      `json:"revisions"`
-	States    int      `json:"states"`
-	Examples  int      `json:"examples"`
-	Banks     int      `json:"banks"`
-	Heads     int      `json:"heads"`
-	Cohorts   int      `json:"cohorts"`
-	Summed    bool     `json:"summed"`
-	TornMeta  bool     `json:"torn_meta"`
-	Problems  []string `json:"problems"` // the first 1,000
-	More      int      `json:"more"`     // beside them
+	OK   bool `json:"ok"`
+	Deep bool `json:"deep"`
+	sdk.CheckReport
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -62,14 +53,11 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	}
 	rep.Add(banks...)
 	rep.Add(heads...)
-	row := checked{Deep: deep, Profiles: rep.Profiles, Revisions: rep.Revisions, States: rep.States,
-		Examples: rep.Examples,
-		Banks:    rep.Banks, Heads: rep.Heads, Cohorts: rep.Cohorts,
-		Summed: rep.Summed, TornMeta: rep.TornMeta, Problems: []string{}, More: rep.More}
+	row := checked{OK: rep.Found() == 0, Deep: deep, CheckReport: sdk.CheckReport(rep)}
+	row.Problems = []string{}
 	for _, problem := range rep.Problems {
 		row.Problems = append(row.Problems, oneLine(problem))
 	}
-	row.OK = len(row.Problems) == 0
 	if err := a.print(row, row.text); err != nil || row.OK {
 		return err
 	}

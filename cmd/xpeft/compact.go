@@ -21,7 +21,7 @@ func (a *app) compactCommand() *cobra.Command {
 		Short: "Write the folder's file anew, without what was forgotten",
 		Long: "Write xpeft.db anew: as small as it can be, and without a byte of profiles that were forgotten. The " +
 			"file is checked first, and what is\n" +
-			"damaged stays as it is. It needs room for a second file. A service does it while it runs: SDK.Compact.",
+			"damaged stays as it is. It needs room for a second file. A service does it while it runs: Folder.Compact.",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			return a.withStore(false, func(st *store.Store) error {

@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/store"
 )
 
 // docs/cli.md is a promise to scripts: these tests keep it and the program the same.
@@ -102,14 +103,14 @@ func typeWord(t reflect.Type) string {
 func TestDocumentedFields(t *testing.T) {
 	documented := sections(t)
 	for heading, row := range map[string]any{
-		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": learned{}, "xpeft predict": predicted{},
+		"Errors": errorRow{}, "xpeft init": created{}, "xpeft learn": sdk.Report{}, "xpeft predict": predicted{},
 		"xpeft export": exported{}, "xpeft import": imported{}, "xpeft key new": keyShown{},
 		"xpeft profiles": profileRow{}, "xpeft show": shown{}, "xpeft forget": forgotten{},
-		"xpeft examples list": listedExample{}, "xpeft examples forget": forgottenExample{},
-		"xpeft examples expire": expired{}, "xpeft person": folder.PersonData{}, "xpeft private": kept{},
-		"xpeft observe": waitingRow{}, "xpeft labels pending": pendingRow{}, "xpeft check": checked{},
-		"xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": restored{},
-		"xpeft verify": restored{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{},
+		"xpeft examples list": storedExample{}, "xpeft examples forget": forgottenExample{},
+		"xpeft examples expire": expired{}, "xpeft person": sdk.PersonData{}, "xpeft private": kept{},
+		"xpeft observe": waitingRow{}, "xpeft labels pending": sdk.PendingLabel{}, "xpeft check": checked{},
+		"xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": store.RestoreReport{},
+		"xpeft verify": store.RestoreReport{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{},
 		"xpeft head train": headTrained{},
 		"xpeft bank list":  bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
 		"xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},

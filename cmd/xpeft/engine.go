@@ -11,9 +11,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// engineErrors are those of the sdk, before the store's: ErrModelMismatch may wrap more than one.
+// engineErrors are those of the sdk, before the store's: ErrMismatch may wrap more than one.
 var engineErrors = []kind{
-	{sdk.ErrModelMismatch, exitMismatch},
+	{sdk.ErrMismatch, exitMismatch},
 	{sdk.ErrRevisionNotFound, exitNotFound},
 	{sdk.ErrExampleNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
@@ -30,17 +30,17 @@ func (a *app) options(e engineFlags) *sdk.Options {
 }
 
 // open opens the folder with its model.
-func (a *app) open(e engineFlags, readOnly bool) (*sdk.SDK, error) {
+func (a *app) open(ctx context.Context, e engineFlags, readOnly bool) (*sdk.Folder, error) {
 	o := a.options(e)
 	o.ReadOnly = readOnly
-	p, err := sdk.Open(a.dir, o)
+	p, err := sdk.Open(ctx, a.dir, o)
 	if errors.Is(err, fs.ErrNotExist) && a.mustExist() != nil {
 		return nil, &noStoreError{a.dir}
 	}
 	return p, err
 }
 
-func (a *app) init(_ context.Context, f initFlags) error {
+func (a *app) init(ctx context.Context, f initFlags) error {
 	c := sdk.Config{Model: f.model, K: f.k, Labels: f.labels, MaxTokens: f.maxTokens, Options: a.options(f.engineFlags)}
 	c.Options.Model = ""
 	c.Masks = f.masks
@@ -50,11 +50,11 @@ func (a *app) init(_ context.Context, f initFlags) error {
 	}
 	alike := [][]string{}
 	c.Report = func(r sdk.CreateReport) { alike = append(alike, r.Alike...) }
-	p, err := sdk.Create(a.dir, c)
+	p, err := sdk.Create(ctx, a.dir, c)
 	if err != nil {
 		return err
 	}
-	labels, err := p.Labels()
+	labels, err := p.Labels(ctx)
 	if err := errors.Join(err, p.Close()); err != nil {
 		return err
 	}

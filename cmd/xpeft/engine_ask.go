@@ -12,17 +12,17 @@ import (
 )
 
 func (a *app) ask(ctx context.Context, o askFlags, texts, skipped []string) (err error) {
-	p, err := a.open(o.engineFlags, true)
+	p, err := a.open(ctx, o.engineFlags, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	questions, err := p.Ask(ctx, o.profile, texts, o.questions, sdk.WithSkipped(skipped...))
+	questions, err := p.Ask(ctx, o.profile, &sdk.AskOptions{Candidates: texts, N: o.questions, Skipped: skipped})
 	if err != nil {
 		return err
 	}
 	for _, q := range questions {
-		row := askedRow{o.profile, q.Text, q.Labels}
+		row := askedRow{o.profile, q}
 		if err := a.print(row, row.text); err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (r advised) text(w io.Writer) {
 			fields(w, "  gain", fmt.Sprintf("%.3f in log-loss, %.3f to %.3f", h.Gain, h.Low, h.High))
 		}
 	}
-	fields(w, "seconds", fmt.Sprintf("%.1f", r.Took.Seconds()))
+	fields(w, "seconds", fmt.Sprintf("%.1f", r.Seconds))
 }
 
 // gains prints what held-out people gain.
@@ -63,7 +63,7 @@ func gains(w io.Writer, r *sdk.PopulationReport) {
 }
 
 func (a *app) bankAdvise(ctx context.Context, o engineFlags) (err error) {
-	p, err := a.open(o, true)
+	p, err := a.open(ctx, o, true)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (b bankTrained) text(w io.Writer) {
 }
 
 func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}
@@ -66,12 +66,12 @@ func (a *app) bankTrain(ctx context.Context, f bankTrainFlags) (err error) {
 }
 
 func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64) (err error) {
-	p, err := a.open(f, false)
+	p, err := a.open(ctx, f, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	now, err := p.Rollback(ctx, id, to)
+	now, err := p.Rollback(ctx, id, &sdk.RollbackOptions{Revision: to})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a *app) rollback(ctx context.Context, f engineFlags, id string, to uint64)
 
 // rebase moves profiles; one that cannot be moved does not stop the others.
 func (a *app) rebase(ctx context.Context, f engineFlags, ids []string) (err error) {
-	p, err := a.open(f, false)
+	p, err := a.open(ctx, f, false)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,7 @@ func (a *app) rebase(ctx context.Context, f engineFlags, ids []string) (err erro
 			a.printFailed(id, err)
 			return nil
 		}
-		row := newLearned(rep, false)
-		if err := a.print(row, row.text); err != nil {
+		if err := a.printLearned(rep, false); err != nil {
 			return err
 		}
 		return a.stdout.Flush()

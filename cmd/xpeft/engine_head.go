@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}
@@ -23,12 +23,12 @@ func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
 	}
 	bar.done()
 	row := headTrained{rep.Digest, rep.Installed, rep.Reason, rep.Profiles, rep.Examples, rep.HeldOut,
-		rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Took.Seconds()}
+		rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Seconds}
 	return a.print(row, row.text)
 }
 
 func (a *app) labelsPending(ctx context.Context, f engineFlags) (err error) {
-	p, err := a.open(f, true)
+	p, err := a.open(ctx, f, true)
 	if err != nil {
 		return err
 	}
@@ -43,8 +43,7 @@ func (a *app) labelsPending(ctx context.Context, f engineFlags) (err error) {
 		defer t.flush()
 	}
 	for _, l := range labels {
-		row := pendingRow(l)
-		if err := a.print(row, func(io.Writer) { row.addTo(t) }); err != nil {
+		if err := a.print(l, func(io.Writer) { addPending(t, l) }); err != nil {
 			return err
 		}
 	}

@@ -5,14 +5,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
 )
 
 // learn learns profile after profile. One that fails does not stop the others; a signal does.
 func (a *app) learn(ctx context.Context, f learnFlags, groups []*group) (err error) {
-	p, err := a.open(f.engineFlags, false)
+	p, err := a.open(ctx, f.engineFlags, false)
 	if err != nil {
 		return err
 	}
@@ -35,8 +34,7 @@ func (a *app) learn(ctx context.Context, f learnFlags, groups []*group) (err err
 			a.printFailed(g.profile, err)
 			continue
 		}
-		row := newLearned(rep, f.losses)
-		if err := a.print(row, row.text); err != nil {
+		if err := a.printLearned(rep, f.losses); err != nil {
 			return err
 		}
 		if err := a.stdout.Flush(); err != nil {
@@ -46,7 +44,7 @@ func (a *app) learn(ctx context.Context, f learnFlags, groups []*group) (err err
 	return failed.err()
 }
 
-func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) (*sdk.Report, error) {
+func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *group) (*sdk.Report, error) {
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
 	o := &sdk.LearnOptions{
@@ -84,30 +82,9 @@ func (a *app) learnOne(ctx context.Context, p *sdk.SDK, f learnFlags, g *group) 
 
 // example is a line as the sdk takes it.
 func (l line) example() sdk.Example {
-	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Rejected: l.Rejected}
-	if l.Value != nil {
-		e.Value = *l.Value
-	}
+	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Value: l.Value, Rejected: l.Rejected}
 	if l.Weight != nil {
 		e.Weight = *l.Weight
 	}
 	return e
-}
-
-func newLearned(r *sdk.Report, losses bool) learned {
-	l := learned{
-		Profile: r.Profile, Installed: r.Installed, Reason: r.Reason, Revision: r.Revision, Start: string(r.Start),
-		Before: scoreRow(r.Before), After: scoreRow(r.After), Examples: r.Examples, Truncated: r.Truncated,
-		Moved: r.Moved, MacroF1: r.MacroF1, Sure: sureRow(r.Sure), Waiting: r.Waiting,
-		Prequential: folder.Prequential(r.Prequential),
-		Steps:       r.Steps, Seconds: r.Took.Seconds(), Engine: r.Engine, Device: r.Device, Bytes: r.Bytes,
-		MaskBytes: r.MaskBytes,
-	}
-	for _, x := range r.Labels {
-		l.Labels = append(l.Labels, labelRow(x))
-	}
-	if losses {
-		l.Losses = r.Losses
-	}
-	return l
 }

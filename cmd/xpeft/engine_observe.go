@@ -23,12 +23,11 @@ func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, er
 			a.printFailed(id, err)
 			return
 		}
-		row := newLearned(rep, false)
-		if err := a.print(row, row.text); err == nil {
+		if err := a.printLearned(rep, false); err == nil {
 			_ = a.stdout.Flush() // what cannot be written is found at the end
 		}
 	}
-	p, err := sdk.Open(a.dir, o)
+	p, err := sdk.Open(ctx, a.dir, o)
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, er
 }
 
 // observeAll returns what waits when nothing is due any more.
-func observeAll(ctx context.Context, p *sdk.SDK, next func() (line, error)) (row waitingRow, err error) {
+func observeAll(ctx context.Context, p *sdk.Folder, next func() (line, error)) (row waitingRow, err error) {
 	for {
 		l, err := next()
 		if errors.Is(err, io.EOF) {

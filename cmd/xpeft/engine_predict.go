@@ -9,7 +9,7 @@ import (
 // predict answers batch after batch. The folder is opened to read: several processes may predict
 // from it at once.
 func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, error)) (err error) {
-	p, err := a.open(f.engineFlags, true)
+	p, err := a.open(ctx, f.engineFlags, true)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 	return failed.err()
 }
 
-func answer(ctx context.Context, p *sdk.SDK, f predictFlags, batch []line) ([]predicted, error) {
+func answer(ctx context.Context, p *sdk.Folder, f predictFlags, batch []line) ([]predicted, error) {
 	fallback := sdk.Fallback(f.fallback)
 	if f.fallback == "error" {
 		fallback = sdk.FallbackError
@@ -40,7 +40,7 @@ func answer(ctx context.Context, p *sdk.SDK, f predictFlags, batch []line) ([]pr
 	reqs := make([]sdk.Request, len(batch))
 	for i, l := range batch {
 		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback,
-			NoTaught: f.noTaught, MinProbability: f.least}
+			NoTaught: f.noTaught, MinProbability: f.least, Base: l.Profile == ""}
 	}
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {
@@ -60,12 +60,10 @@ func newPredicted(l line, q sdk.Prediction) predicted {
 	}
 	r.Source, r.Revision, r.Truncated = string(q.Source), q.Revision, q.Truncated
 	if len(q.Probabilities) == 0 {
-		r.Value = &q.Value
+		r.Value = q.Value
 		return r
 	}
-	for _, pr := range q.Probabilities {
-		r.Probabilities = append(r.Probabilities, probabilityRow{pr.Label, pr.P})
-	}
+	r.Probabilities = q.Probabilities
 	r.Label, r.P, r.Model, r.Margin = q.Label, r.probability(q.Label), q.Model, &q.Margin
 	return r
 }

@@ -10,13 +10,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
-// listedExample is a stored example with what the store says of it.
-type listedExample struct {
+// storedExample is an example of a profile, with what the store says of it.
+type storedExample struct {
 	Profile string `json:"profile"`
-	folder.PersonExample
+	sdk.StoredExample
+}
+
+// givenExample is an example of a profile, in the form that learn reads.
+type givenExample struct {
+	Profile string `json:"profile"`
+	sdk.Example
 }
 
 // forgottenExample is a text that was erased.
@@ -52,7 +59,7 @@ func (a *app) examplesListCommand() *cobra.Command {
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			return a.withStore(true, func(st *store.Store) error {
 				return a.eachID(ctx, ids, func(id string) error {
-					return a.printExamples(st, id, func(e folder.PersonExample) any { return listedExample{id, e} })
+					return a.printExamples(st, id, func(e sdk.StoredExample) any { return storedExample{id, e} })
 				})
 			})
 		}),
@@ -146,8 +153,8 @@ func (a *app) expire(ctx context.Context, st *store.Store) error {
 }
 
 // printExamples prints a profile's examples as JSON lines, with --json or without.
-func (a *app) printExamples(st *store.Store, id string, row func(folder.PersonExample) any) error {
-	examples, err := folder.PersonExamples(st, id)
+func (a *app) printExamples(st *store.Store, id string, row func(sdk.StoredExample) any) error {
+	examples, err := sdk.ReadExamples(st, id)
 	if err != nil {
 		return err
 	}
@@ -161,21 +168,9 @@ func (a *app) printExamples(st *store.Store, id string, row func(folder.PersonEx
 	return nil
 }
 
-// exampleRow is a stored example in the form that learn reads.
-type exampleRow struct {
-	Profile  string   `json:"profile"`
-	Text     string   `json:"text"`
-	Pair     string   `json:"pair,omitempty"`
-	Label    string   `json:"label,omitempty"`
-	Value    *float64 `json:"value,omitempty"`
-	Rejected bool     `json:"rejected,omitempty"`
-	Weight   *float64 `json:"weight,omitempty"`
-}
-
-func newExampleRow(id string, e folder.PersonExample) exampleRow {
-	row := exampleRow{Profile: id, Text: e.Text, Pair: e.Pair, Label: e.Label, Value: e.Value, Rejected: e.Rejected}
-	if e.Weight != 1 {
-		row.Weight = &e.Weight
+func newGiven(id string, e sdk.StoredExample) givenExample {
+	if e.Weight == 1 {
+		e.Weight = 0 // which learn reads as 1
 	}
-	return row
+	return givenExample{id, e.Example}
 }

@@ -4,16 +4,12 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
-// pendingRow is a label that people have and the shared head does not.
-type pendingRow struct {
-	Label    string `json:"label"` // empty: too few have it to be named
-	People   int    `json:"people"`
-	Examples int    `json:"examples"`
-}
-
-func (p pendingRow) addTo(t *table) {
+// addPending adds a label that people have and the shared head does not.
+func addPending(t *table, p sdk.PendingLabel) {
 	label := p.Label
 	if label == "" {
 		label = "(of fewer than 5 people)"

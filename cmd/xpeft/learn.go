@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // learnFlags say how a profile learns.
@@ -27,56 +28,6 @@ type learnFlags struct {
 	seed      uint64
 	losses    bool
 	weights   []string
-}
-
-// learned is the report of one profile's learn.
-type learned struct {
-	Profile   string     `json:"profile"`
-	Installed bool       `json:"installed"`
-	Reason    string     `json:"reason"`
-	Revision  uint64     `json:"revision"`
-	Start     string     `json:"start,omitempty"`
-	Before    scoreRow   `json:"before"`
-	After     scoreRow   `json:"after"`
-	Examples  int        `json:"examples"`
-	Moved     bool       `json:"moved,omitempty"`  // from masks to digits, back, or by rebase
-	Labels    []labelRow `json:"labels,omitempty"` // how each fares out of fold
-	Sure      sureRow    `json:"sure"`
-	MacroF1   float64    `json:"macro_f1,omitempty"`
-	Truncated int        `json:"truncated,omitempty"` // examples longer than the folder's limit of tokens
-	Waiting   int        `json:"waiting"`             // examples that came meanwhile
-	Steps     int        `json:"steps"`
-	Seconds   float64    `json:"seconds"`
-	Engine    string     `json:"engine"` // native or torch
-	Device    string     `json:"device"` // cpu or cuda
-	Bytes     int        `json:"bytes"`
-	MaskBytes int        `json:"mask_bytes"`
-	Losses    []float32  `json:"losses,omitempty"`
-
-	Prequential folder.Prequential `json:"prequential"`
-}
-
-// labelRow is how one label fares, each example answered by what had not learned from it.
-type labelRow struct {
-	Label     string  `json:"label"`
-	N         int     `json:"n"`
-	Recall    float64 `json:"recall"`
-	Precision float64 `json:"precision"`
-}
-
-// sureRow says from which probability on 95 of 100 answers are right, as far as the examples can
-// tell; p is 0 if they are too few: n of the need surest in a row are right.
-type sureRow struct {
-	P    float64 `json:"p"`
-	N    int     `json:"n"`
-	Need int     `json:"need"`
-}
-
-// scoreRow is a score on examples that were not learned from; n is 0 if it was not measured.
-type scoreRow struct {
-	N        int     `json:"n"`
-	Accuracy float64 `json:"accuracy"`
-	Loss     float64 `json:"loss"`
 }
 
 func (a *app) learnCommand() *cobra.Command {
@@ -188,13 +139,23 @@ func (g *group) check(l line) error {
 	return nil
 }
 
-func (l learned) text(w io.Writer) {
+// printLearned prints the report of one profile's learn, in JSON with the losses if they were asked
+// for.
+func (a *app) printLearned(rep *sdk.Report, losses bool) error {
+	row := *rep
+	if !losses {
+		row.Losses = nil
+	}
+	return a.print(row, func(w io.Writer) { writeLearned(w, row) })
+}
+
+func writeLearned(w io.Writer, l sdk.Report) {
 	verdict := "kept its old revision"
 	if l.Installed {
 		verdict = "learned"
 	}
 	fmt.Fprintf(w, "%s: %s: revision %d, %s\n", plain(l.Profile), verdict, l.Revision, plain(l.Reason))
-	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s out of fold\n", l.Before, l.After,
+	fmt.Fprintf(w, "  accuracy %s before, %s after, on %s out of fold\n", accuracy(l.Before), accuracy(l.After),
 		count(l.After.N, "example"))
 	for _, r := range l.Labels {
 		fmt.Fprintf(w, "    %-24s %4d  recall %.2f  precision %.2f\n", plain(r.Label), r.N, r.Recall, r.Precision)
@@ -213,7 +174,7 @@ func (l learned) text(w io.Writer) {
 	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), steps, l.Seconds,
 		l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
-		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(l.Prequential))
+		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(folder.Prequential(l.Prequential)))
 	}
 	if l.Waiting > 0 {
 		fmt.Fprintf(w, "  waiting for the next training: %s\n", count(l.Waiting, "example"))
@@ -224,7 +185,7 @@ func (l learned) text(w io.Writer) {
 	}
 }
 
-func (s scoreRow) String() string {
+func accuracy(s sdk.Score) string {
 	if s.N == 0 {
 		return "not measured"
 	}

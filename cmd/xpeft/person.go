@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -28,14 +28,7 @@ not in it: nothing says whose it is. It opens no model.`,
 
 // person prints JSON with --json or without, for people over many lines.
 func (a *app) person(st *store.Store, id string) error {
-	c := newCatalog(st)
-	d, err := folder.Person(st, id, func(p *store.Profile) (string, []string, error) {
-		h, err := c.head(p)
-		if err != nil || h == nil {
-			return headKind(p, nil), nil, err
-		}
-		return headKind(p, h), h.Labels, nil
-	})
+	d, err := sdk.ReadPersonData(st, id)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/jsonl"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // predictFlags say what is asked.
@@ -30,28 +31,23 @@ type predictFlags struct {
 // predicted is the answer to one line or text. Numbers have no label, no model and no
 // probabilities, one below the minimum has no label; a row with an error has nothing else.
 type predicted struct {
-	Line          int              `json:"line"`
-	Profile       string           `json:"profile"`
-	Text          string           `json:"text"`
-	Pair          string           `json:"pair,omitempty"`
-	Label         string           `json:"label,omitempty"`
-	P             *float32         `json:"p,omitempty"`
-	Model         string           `json:"model,omitempty"`
-	Margin        *float32         `json:"margin,omitempty"`
-	Probabilities []probabilityRow `json:"probabilities,omitempty"`
-	Value         *float64         `json:"value,omitempty"`
-	Source        string           `json:"source,omitempty"`
-	Revision      uint64           `json:"revision"`
-	Truncated     bool             `json:"truncated,omitempty"` // the text was longer than the folder's limit of tokens
-	Error         string           `json:"error,omitempty"`
-	Code          string           `json:"code,omitempty"`
+	Line          int               `json:"line"`
+	Profile       string            `json:"profile"`
+	Text          string            `json:"text"`
+	Pair          string            `json:"pair,omitempty"`
+	Label         string            `json:"label,omitempty"`
+	P             *float32          `json:"p,omitempty"`
+	Model         string            `json:"model,omitempty"`
+	Margin        *float32          `json:"margin,omitempty"`
+	Probabilities []sdk.Probability `json:"probabilities,omitempty"`
+	Value         *float64          `json:"value,omitempty"`
+	Source        string            `json:"source,omitempty"`
+	Revision      uint64            `json:"revision"`
+	Truncated     bool              `json:"truncated,omitempty"` // the text was longer than the folder's limit of tokens
+	Error         string            `json:"error,omitempty"`
+	Code          string            `json:"code,omitempty"`
 
 	err error
-}
-
-type probabilityRow struct {
-	Label string  `json:"label"`
-	P     float32 `json:"p"`
 }
 
 var fallbacks = []string{"error", "base"}

@@ -11,23 +11,24 @@ import (
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
 // shown is all that the store knows of a profile, but for the texts.
 type shown struct {
 	profileRow
-	Labels         []string            `json:"labels"`
-	Prior          []uint32            `json:"prior"`
-	OwnHeadBytes   int                 `json:"own_head_bytes"`
-	AffineBytes    int                 `json:"affine_bytes"`
-	BiasBytes      int                 `json:"bias_bytes"`
-	StateBytes     int                 `json:"state_bytes"`
-	StoredExamples int                 `json:"stored_examples"`
-	Waiting        int                 `json:"waiting"`
-	Private        bool                `json:"private"`
-	History        []pastRow           `json:"history"`
-	Masks          []folder.PersonMask `json:"masks,omitempty"`
+	Labels         []string      `json:"labels"`
+	Prior          []uint32      `json:"prior"`
+	OwnHeadBytes   int           `json:"own_head_bytes"`
+	AffineBytes    int           `json:"affine_bytes"`
+	BiasBytes      int           `json:"bias_bytes"`
+	StateBytes     int           `json:"state_bytes"`
+	StoredExamples int           `json:"stored_examples"`
+	Waiting        int           `json:"waiting"`
+	Private        bool          `json:"private"`
+	History        []pastRow     `json:"history"`
+	Masks          []folder.Mask `json:"masks,omitempty"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
@@ -57,7 +58,7 @@ func (a *app) showCommand() *cobra.Command {
 			return a.withStore(true, func(st *store.Store) error {
 				if examples {
 					return a.eachID(ctx, ids, func(id string) error {
-						return a.printExamples(st, id, func(e folder.PersonExample) any { return newExampleRow(id, e) })
+						return a.printExamples(st, id, func(e sdk.StoredExample) any { return newGiven(id, e) })
 					})
 				}
 				c := newCatalog(st)

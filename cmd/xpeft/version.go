@@ -25,6 +25,9 @@ type version struct {
 
 	Engines []string `json:"engines"`
 	Kernel  string   `json:"kernel"`
+
+	// Precision is what Options.Precision "auto" means here.
+	Precision string `json:"precision"`
 }
 
 func (a *app) versionCommand() *cobra.Command {
@@ -34,7 +37,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: a.runs(func(context.Context, []string) error {
 			v := version{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-				Engines: sdk.Engines(), Kernel: model.Kernel()}
+				Engines: sdk.Engines(), Kernel: model.Kernel(), Precision: model.AutoPrecision()}
 			v.LibTorch = slices.Contains(v.Engines, "torch")
 			if info, ok := debug.ReadBuildInfo(); ok {
 				v.Version = info.Main.Version
@@ -50,6 +53,6 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (v version) text(w io.Writer) {
-	fmt.Fprintf(w, "xpeft %s, %s, %s, engines %s, kernels %s\n", v.Version, v.Go, v.Platform,
-		strings.Join(v.Engines, " and "), v.Kernel)
+	fmt.Fprintf(w, "xpeft %s, %s, %s, engines %s, kernels %s, auto precision %s\n",
+		v.Version, v.Go, v.Platform, strings.Join(v.Engines, " and "), v.Kernel, v.Precision)
 }

@@ -72,7 +72,7 @@ func TestAsk(t *testing.T) {
 		}
 	}
 	for _, thing := range []string{"football stadium", "opera house"} {
-		var got wire.Prediction
+		var got sdk.Prediction
 		want := "ignore"
 		if strings.HasPrefix(thing, "opera") {
 			want = "later"

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/examples/chatbot/wire"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 const (
@@ -37,10 +38,10 @@ type crowd struct {
 	full bool
 
 	mu        sync.Mutex
-	codes     map[string]int                   // "predict 200" → answers
-	answers   map[[3]string]map[string]float32 // of steady profiles: id, text, revision → probabilities
-	revisions map[string]uint64                // of steady profiles: the last that a Learn reported
-	forgotten [passing]atomic.Bool             // a Forget of it was sent
+	codes     map[string]int                  // "predict 200" → answers
+	answers   map[[3]string][]sdk.Probability // of steady profiles: id, text, revision → probabilities
+	revisions map[string]uint64               // of steady profiles: the last that a Learn reported
+	forgotten [passing]atomic.Bool            // a Forget of it was sent
 	own       [clients]ownership
 }
 
@@ -50,7 +51,7 @@ type ownership struct{ exists, unsure bool }
 func newCrowd(t *testing.T, url string) *crowd {
 	return &crowd{t: t, backend: &backend{url: url},
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
-		codes:  map[string]int{}, answers: map[[3]string]map[string]float32{}, revisions: map[string]uint64{}}
+		codes:  map[string]int{}, answers: map[[3]string][]sdk.Probability{}, revisions: map[string]uint64{}}
 }
 
 // call is one request. Its code is 0 if the server took no connection any more; anything else
@@ -181,7 +182,7 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 	for range 4 {
 		l.Examples = append(l.Examples, example(r))
 	}
-	var rep wire.Report
+	var rep sdk.Report
 	want := []int{200}
 	if c.full {
 		want = append(want, 504)
@@ -204,14 +205,14 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 // predict checks that an answer is whole, of the profile that was asked for, and, for a steady one,
 // that a revision always gives the same.
 func (c *crowd) predict(id, text string, want ...int) int {
-	var p wire.Prediction
+	var p sdk.Prediction
 	code := c.call("predict", id, wire.Predict{Text: text}, &p, want...)
 	if code != 200 {
 		return code
 	}
 	sum := float32(0)
 	for _, l := range labels {
-		sum += p.Probabilities[l]
+		sum += probability(p, l)
 	}
 	if p.Profile != id || p.Source != "profile" && p.Source != "taught" || p.Revision == 0 ||
 		!slices.Contains(labels, p.Label) || len(p.Probabilities) != len(labels) || math.Abs(float64(sum-1)) > 1e-5 {
@@ -227,10 +228,20 @@ func (c *crowd) predict(id, text string, want ...int) int {
 	if !ok {
 		c.answers[key] = p.Probabilities
 	}
-	for l, q := range first {
-		if math.Abs(float64(q-p.Probabilities[l])) > 1e-5 {
+	for _, q := range first {
+		if math.Abs(float64(q.P-probability(p, q.Label))) > 1e-5 {
 			c.fault("%v: got %v and %v, want one answer", key, p.Probabilities, first)
 		}
 	}
 	return code
+}
+
+// probability that an answer gives a label; 0 of one that it does not have.
+func probability(p sdk.Prediction, label string) float32 {
+	for _, q := range p.Probabilities {
+		if q.Label == label {
+			return q.P
+		}
+	}
+	return 0
 }

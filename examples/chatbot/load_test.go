@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -184,18 +185,18 @@ func (c *crowd) print() {
 // forgotten.
 func (c *crowd) checkFolder(dir string) {
 	p := open(c.t, dir)
-	if rep, err := p.Check(c.t.Context(), true); err != nil {
+	if rep, err := p.Check(c.t.Context(), &sdk.CheckOptions{Deep: true}); err != nil {
 		c.t.Errorf("check: %v, %v", err, rep.Problems)
 	}
 	for id, revision := range c.revisions {
-		if info, err := p.Profile(id); err != nil || info.Revision < revision {
+		if info, err := p.Profile(context.Background(), id); err != nil || info.Revision < revision {
 			c.t.Errorf("%s: got revision %d, %v, want %d or later", id, info.Revision, err, revision)
 		}
 	}
 	defer c.checkAnswers(dir)
 	defer p.Close()
 	for i := 0; i < clients; i += owners {
-		_, err := p.Profile(fmt.Sprintf("own-%d", i))
+		_, err := p.Profile(context.Background(), fmt.Sprintf("own-%d", i))
 		if own := c.own[i]; !own.unsure && own.exists != (err == nil) {
 			c.t.Errorf("own-%d: got %v, want it there: %v", i, err, own.exists)
 		}
@@ -209,14 +210,14 @@ func (c *crowd) checkAnswers(dir string) {
 	for i := range steady {
 		id, p := fmt.Sprintf("steady-%d", i), open(c.t, dir)
 		for _, text := range texts {
-			out, err := p.Predict(c.t.Context(), id, text)
+			out, err := p.Predict(c.t.Context(), id, text, nil)
 			if err != nil {
 				c.t.Fatal(err)
 			}
 			told := c.answers[[3]string{id, text, fmt.Sprint(out.Revision)}]
-			for _, q := range out.Probabilities {
+			for i, q := range out.Probabilities {
 				alone[id] = append(alone[id], q.P)
-				if told != nil && math.Abs(float64(told[q.Label]-q.P)) > 1e-5 {
+				if told != nil && math.Abs(float64(told[i].P-q.P)) > 1e-5 {
 					c.t.Errorf("%s, %q, revision %d: got %v under load, want %v", id, text, out.Revision, told,
 						out.Probabilities)
 				}

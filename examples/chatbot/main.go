@@ -54,7 +54,7 @@ func main() {
 }
 
 func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Logger) (err error) {
-	p, err := openOrCreate(dir, config)
+	p, err := openOrCreate(ctx, dir, config)
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,10 @@ func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Log
 	return serve(ctx, listener, newServer(p, nil, defaults, log), log)
 }
 
-func openOrCreate(dir string, config sdk.Config) (*sdk.SDK, error) {
-	p, err := sdk.Create(dir, config)
+func openOrCreate(ctx context.Context, dir string, config sdk.Config) (*sdk.Folder, error) {
+	p, err := sdk.Create(ctx, dir, config)
 	if errors.Is(err, sdk.ErrExists) {
-		p, err = sdk.Open(dir, config.Options)
+		p, err = sdk.Open(ctx, dir, config.Options)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)

@@ -22,16 +22,16 @@ const (
 	mostAsked      = 20
 )
 
-// server answers requests from one open SDK, which is safe for concurrent use: there is no state
+// server answers requests from one open folder, which is safe for concurrent use: there is no state
 // here.
 type server struct {
-	profiles *sdk.SDK
+	profiles *sdk.Folder
 	learning *sdk.LearnOptions
 	log      *slog.Logger
 }
 
 // newServer is the handler of all routes. Nil options mean the SDK's defaults.
-func newServer(p *sdk.SDK, learning *sdk.LearnOptions, most limits, log *slog.Logger) http.Handler {
+func newServer(p *sdk.Folder, learning *sdk.LearnOptions, most limits, log *slog.Logger) http.Handler {
 	s := &server{profiles: p, learning: learning, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /users/{id}/learn", s.atMost(most.learn, s.learn))
@@ -62,11 +62,7 @@ func (s *server) learn(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.answer(w, r, wire.Report{
-		Installed: rep.Installed, Reason: rep.Reason, Revision: rep.Revision,
-		Before: rep.Before.Accuracy, After: rep.After.Accuracy,
-		Examples: rep.Examples, Bytes: rep.Bytes, Seconds: rep.Took.Seconds(),
-	})
+	s.answer(w, r, rep)
 }
 
 // observe stores one example; the profile learns it in the background.
@@ -96,16 +92,12 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	asked, err := s.profiles.Ask(ctx, r.PathValue("id"), nil, n, sdk.WithSkipped(query["skip"]...))
+	asked, err := s.profiles.Ask(ctx, r.PathValue("id"), &sdk.AskOptions{N: n, Skipped: query["skip"]})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	answer := wire.Questions{Questions: make([]wire.Question, len(asked))}
-	for i, q := range asked {
-		answer.Questions[i] = wire.Question(q)
-	}
-	s.answer(w, r, answer)
+	s.answer(w, r, wire.Questions{Questions: asked})
 }
 
 func (s *server) predict(w http.ResponseWriter, r *http.Request) {
@@ -116,17 +108,12 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	out, err := s.profiles.Predict(ctx, r.PathValue("id"), body.Text)
+	out, err := s.profiles.Predict(ctx, r.PathValue("id"), body.Text, nil)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	answer := wire.Prediction{Profile: out.Profile, Label: out.Label, Model: out.Model,
-		Probabilities: map[string]float32{}, Margin: out.Margin, Source: string(out.Source), Revision: out.Revision}
-	for _, p := range out.Probabilities {
-		answer.Probabilities[p.Label] = p.P
-	}
-	s.answer(w, r, answer)
+	s.answer(w, r, out)
 }
 
 func (s *server) forget(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +125,7 @@ func (s *server) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) stats(w http.ResponseWriter, r *http.Request) {
-	st, err := s.profiles.Stats()
+	st, err := s.profiles.Stats(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return

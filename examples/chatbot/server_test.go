@@ -29,14 +29,14 @@ var (
 
 const adapters, ones = 24, 8 // a small bank: these tests are about HTTP
 
-func open(t *testing.T, dir string) *sdk.SDK {
+func open(t *testing.T, dir string) *sdk.Folder {
 	t.Helper()
 	model := os.Getenv("XPEFT_MODEL")
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := openOrCreate(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: adapters, Seed: 1}, K: ones,
-		Labels: labels})
+	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, K: ones, Labels: labels,
+		Bank: sdk.RandomBank{N: adapters, Seed: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func start(t *testing.T, h http.Handler) *backend {
 	return b
 }
 
-func silent(p *sdk.SDK) http.Handler {
+func silent(p *sdk.Folder) http.Handler {
 	return newServer(p, shortly(), defaults, slog.New(slog.DiscardHandler))
 }
 
@@ -228,7 +228,7 @@ func (w *watch) expect(method, path string, body, v any, want ...int) int {
 }
 
 func (w *watch) learn(id string, seed int) {
-	var rep wire.Report
+	var rep sdk.Report
 	if w.expect("POST", "/users/"+id+"/learn", lesson(seed), &rep, 200, 409) != 200 {
 		return
 	}
@@ -239,7 +239,7 @@ func (w *watch) learn(id string, seed int) {
 }
 
 func (w *watch) predict(id, text string) {
-	var p wire.Prediction
+	var p sdk.Prediction
 	steady := strings.HasPrefix(id, "steady-")
 	want := []int{200}
 	if !steady {
@@ -248,12 +248,12 @@ func (w *watch) predict(id, text string) {
 	if w.expect("POST", "/users/"+id+"/predict", wire.Predict{Text: text}, &p, want...) != 200 {
 		return
 	}
-	sum, best := float32(0), p.Probabilities[p.Model]
+	sum, best := float32(0), probability(p, p.Model)
 	for _, l := range labels {
-		sum += p.Probabilities[l]
-		best = max(best, p.Probabilities[l])
+		sum += probability(p, l)
+		best = max(best, probability(p, l))
 	}
-	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != p.Probabilities[p.Model] ||
+	if len(p.Probabilities) != 3 || math.Abs(float64(sum-1)) > 1e-5 || best != probability(p, p.Model) ||
 		p.Source != "profile" && p.Source != "taught" || p.Profile != id || p.Revision == 0 {
 		w.t.Errorf("got %+v, want a whole answer of a profile", p)
 	}
@@ -261,8 +261,8 @@ func (w *watch) predict(id, text string) {
 		return
 	}
 	first, _ := w.answers.LoadOrStore([3]any{id, text, p.Revision}, p)
-	for l, q := range first.(wire.Prediction).Probabilities {
-		if math.Abs(float64(q-p.Probabilities[l])) > 1e-5 {
+	for _, q := range first.(sdk.Prediction).Probabilities {
+		if math.Abs(float64(q.P-probability(p, q.Label))) > 1e-5 {
 			w.t.Errorf("%s, revision %d: got %v and %v, want one answer", id, p.Revision, p, first)
 		}
 	}

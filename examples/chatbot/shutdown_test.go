@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/examples/chatbot/wire"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // TestShutdownLosesNothing: whatever reached a handler is answered, also after the signal, and what
@@ -83,7 +85,7 @@ func (u *users) playUntilRefused(i int) {
 
 // learn is false if the server took no connection.
 func (u *users) learn(id string, seed int) bool {
-	var rep wire.Report
+	var rep sdk.Report
 	code, err := u.backend.call(u.client, "POST", "/users/"+id+"/learn", lesson(seed), &rep)
 	if err != nil {
 		return false
@@ -100,7 +102,7 @@ func (u *users) learn(id string, seed int) bool {
 func (u *users) checkAfterRestart(dir string) {
 	p := open(u.t, dir)
 	u.revisions.Range(func(id, revision any) bool {
-		info, err := p.Profile(id.(string))
+		info, err := p.Profile(context.Background(), id.(string))
 		if err != nil || info.Revision != revision.(uint64) {
 			u.t.Errorf("%s after the restart: got revision %d, %v, want %d", id, info.Revision, err, revision)
 		}

@@ -47,9 +47,9 @@ func (s *show) compare(ctx context.Context, model string) error {
 		all.join(kept)
 		s.others.join(other)
 		bytes += rep.Bytes
-		seconds += rep.Took.Seconds()
+		seconds += rep.Seconds
 		t.row(p.name, strconv.Itoa(kept.profile.of), kept.majority, kept.base, s.byPaper(kept), kept.head,
-			kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Took.Seconds()))
+			kept.profile, strconv.Itoa(rep.Bytes), seconds1(rep.Seconds))
 	}
 	t.rule()
 	t.row("all", strconv.Itoa(all.profile.of), all.majority, all.base, s.byPaper(all), all.head, all.profile,
@@ -110,7 +110,8 @@ func (s *show) measure(ctx context.Context, b *baseline, p *person) (kept, unsee
 func (s *show) accuracy(ctx context.Context, profile string, on []sdk.Example) (sc score, err error) {
 	requests := make([]sdk.Request, len(on))
 	for i, e := range on {
-		requests[i] = sdk.Request{Profile: profile, Text: e.Text, NoTaught: true} // it is the model that is measured
+		requests[i] = sdk.Request{Profile: profile, Base: profile == "", Text: e.Text,
+			NoTaught: true} // it is the model that is measured
 	}
 	answers, err := s.predict(ctx, requests)
 	for i, a := range answers {

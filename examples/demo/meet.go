@@ -49,7 +49,7 @@ func (in *islanders) answers(k int, kept bool) (out []sdk.Example) {
 type meeting struct {
 	*show
 	islanders
-	folder *sdk.SDK
+	folder *sdk.Folder
 }
 
 // meet finds what a population differs on, and places new people by three answers each.
@@ -58,7 +58,7 @@ func (s *show) meet(ctx context.Context, model, dir string) (err error) {
 	if m.islanders, err = readIslanders(); err != nil {
 		return err
 	}
-	m.folder, err = sdk.Create(filepath.Join(dir, "islanders"),
+	m.folder, err = sdk.Create(ctx, filepath.Join(dir, "islanders"),
 		sdk.Config{Model: model, Labels: []string{"agree", "disagree"}})
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (m *meeting) population(ctx context.Context, old int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m.printf("  bank      %s, in %.1f s\n", rep.Reason, rep.Took.Seconds())
+	m.printf("  bank      %s, in %.1f s\n", rep.Reason, rep.Seconds)
 	return rep.Installed, nil
 }
 
@@ -147,7 +147,7 @@ func (m *meeting) interview(ctx context.Context, k int, id string, aloud bool) (
 		}
 	}
 	for range questions {
-		next, err := m.folder.Ask(ctx, id, nil, 1, sdk.WithSkipped(skip...))
+		next, err := m.folder.Ask(ctx, id, &sdk.AskOptions{N: 1, Skipped: skip})
 		if err != nil {
 			return nil, err
 		}
@@ -170,8 +170,8 @@ func (m *meeting) interview(ctx context.Context, k int, id string, aloud bool) (
 func (m *meeting) measure(ctx context.Context, to *score, profile string, test []sdk.Example) error {
 	var requests []sdk.Request
 	for _, e := range test {
-		requests = append(requests, sdk.Request{Profile: profile, Text: e.Text, Fallback: sdk.FallbackBase,
-			NoTaught: true})
+		requests = append(requests, sdk.Request{Profile: profile, Base: profile == "", Text: e.Text,
+			Fallback: sdk.FallbackBase, NoTaught: true})
 	}
 	answers, err := m.folder.PredictBatch(ctx, requests)
 	for i, a := range answers {

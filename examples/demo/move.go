@@ -21,7 +21,7 @@ func (s *show) move(ctx context.Context) error {
 	}
 	s.printf("\n4. Move: all profiles out of the store and back.\n\n")
 	var bundle bytes.Buffer
-	n, err := s.profiles.Export(ctx, &bundle)
+	n, err := s.profiles.Export(ctx, &bundle, nil)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (s *show) move(ctx context.Context) error {
 	if err := s.forget(ctx); err != nil {
 		return err
 	}
-	if _, err := s.profiles.Import(ctx, &bundle, sdk.Fail); err != nil {
+	if _, err := s.profiles.Import(ctx, &bundle, nil); err != nil {
 		return err
 	}
 	s.printf("  import    %d profiles\n", n)
@@ -62,7 +62,7 @@ func (s *show) forget(ctx context.Context) error {
 		}
 	}
 	name := s.people[0].name
-	_, err := s.profiles.Predict(ctx, name, s.unseen[0].Text)
+	_, err := s.profiles.Predict(ctx, name, s.unseen[0].Text, nil)
 	if !errors.Is(err, sdk.ErrProfileNotFound) {
 		return fmt.Errorf("predict for %s, who is forgotten: got %v, want %v", name, err, sdk.ErrProfileNotFound)
 	}

@@ -21,7 +21,7 @@ type show struct {
 	people []person
 	unseen []message
 
-	profiles  *sdk.SDK
+	profiles  *sdk.Folder
 	trainsAll bool          // adapters in all blocks, with libtorch: as the paper's masks need
 	reports   []*sdk.Report // of each person's Learn
 	others    result        // on the unseen messages, for all
@@ -36,7 +36,7 @@ func (s *show) run(ctx context.Context, model string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s.profiles, err = sdk.Create(dir, sdk.Config{Model: model, Labels: labels})
+	s.profiles, err = sdk.Create(ctx, dir, sdk.Config{Model: model, Labels: labels})
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (s *show) learn(ctx context.Context) error {
 		}
 		s.reports = append(s.reports, rep)
 		s.printf("  %-7s learned from %d messages in %4.2f s: %2.0f %% right before, %2.0f %% after\n",
-			p.name, rep.Examples, rep.Took.Seconds(), 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
+			p.name, rep.Examples, rep.Seconds, 100*rep.Before.Accuracy, 100*rep.After.Accuracy)
 	}
 	if !s.trainsAll {
 		return nil

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) (err e
 	if len(args) < 2 {
 		return errors.New("usage: triage learn USER < examples.jsonl | triage predict USER TEXT")
 	}
-	p, err := open(cmp.Or(os.Getenv("TRIAGE_DATA"), "triage-data"))
+	p, err := open(ctx, cmp.Or(os.Getenv("TRIAGE_DATA"), "triage-data"))
 	if err != nil {
 		return err
 	}
@@ -50,18 +50,18 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) (err e
 }
 
 // open opens the store, and makes it the first time.
-func open(dir string) (*sdk.SDK, error) {
+func open(ctx context.Context, dir string) (*sdk.Folder, error) {
 	if _, err := os.Stat(filepath.Join(dir, "xpeft.db")); errors.Is(err, fs.ErrNotExist) {
-		return sdk.Create(dir, sdk.Config{
+		return sdk.Create(ctx, dir, sdk.Config{
 			Model:  os.Getenv("XPEFT_MODEL"),
 			Bank:   sdk.RandomBank{N: 150, Seed: 42},
 			Labels: []string{"urgent", "later", "ignore"},
 		})
 	}
-	return sdk.Open(dir, nil)
+	return sdk.Open(ctx, dir, nil)
 }
 
-func learn(ctx context.Context, p *sdk.SDK, user string, in io.Reader, out io.Writer) error {
+func learn(ctx context.Context, p *sdk.Folder, user string, in io.Reader, out io.Writer) error {
 	var examples []sdk.Example
 	for dec := json.NewDecoder(in); ; {
 		var e sdk.Example
@@ -80,8 +80,8 @@ func learn(ctx context.Context, p *sdk.SDK, user string, in io.Reader, out io.Wr
 	return err
 }
 
-func predict(ctx context.Context, p *sdk.SDK, user, text string, out io.Writer) error {
-	answer, err := p.Predict(ctx, user, text, sdk.WithFallback(sdk.FallbackBase))
+func predict(ctx context.Context, p *sdk.Folder, user, text string, out io.Writer) error {
+	answer, err := p.Predict(ctx, user, text, &sdk.PredictOptions{Fallback: sdk.FallbackBase})
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,4 @@
-// Quickstart learns how one person files messages, and files a new one: go run
-// ./examples/quickstart MODEL (or set XPEFT_MODEL).
+// Quickstart learns how one person files messages: go run ./examples/quickstart MODEL_FOLDER
 package main
 
 import (
@@ -42,8 +41,7 @@ func run(ctx context.Context, model string) error {
 		return err
 	}
 	defer os.RemoveAll(dir) // a program keeps its folder and calls sdk.Open the next time
-	p, err := sdk.Create(dir, sdk.Config{Model: model, Bank: sdk.RandomBank{N: 150, Seed: 42},
-		Labels: []string{"urgent", "later", "ignore"}})
+	p, err := sdk.Create(ctx, dir, sdk.Config{Model: model, Labels: []string{"urgent", "later", "ignore"}})
 	if err != nil {
 		return err
 	}
@@ -52,7 +50,7 @@ func run(ctx context.Context, model string) error {
 	if err != nil {
 		return err
 	}
-	out, err := p.Predict(ctx, "alice", "Login fails for all users", sdk.WithFallback(sdk.FallbackBase))
+	out, err := p.Predict(ctx, "alice", "Login fails for all users", &sdk.PredictOptions{Fallback: sdk.FallbackBase})
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,15 @@
-// Package bert is the forward pass of a frozen BERT on a CPU: what answers Predict, and the part of a training step that no adapter changes.
+// Package bert is the forward pass of a frozen BERT on a CPU: what answers Predict, and the part of
+// a training step that no adapter changes.
 //
-// Texts lie one after another without padding, and each token goes through the large products beside all others. Each text brings an adapter of its own, which is
-// read where it lies: nothing is joined or copied. Weights are packed once, in the order in which they are read. A text's result does not depend, to the bit,
-// on the texts beside it, nor on the number of threads: a pass runs on the calling thread.
+// Texts lie one after another without padding, and each token goes through the large products
+// beside all others. Each text brings an adapter of its own, which is read where it lies: nothing
+// is joined or copied. Weights are packed once, in the order in which they are read. A text's
+// result does not depend, to the bit, on the texts beside it, nor on the number of threads: a pass
+// runs on the calling thread.
 //
-// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and for AVX-512F, and Go over internal/dense for whatever else: no cgo,
-// another processor. kernel.go chooses one at the start. docs/decisions.md has what the C paths were measured against.
+// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and
+// for AVX-512F, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go
+// chooses one at the start. docs/decisions.md has what the C paths were measured against.
 package bert
 
 import (
@@ -38,7 +42,8 @@ type Block struct {
 	Attention, FFN     Norm
 }
 
-// Weights of an encoder. The embeddings, norms and biases are not copied: they must not change, and a mapped file must outlive the Model.
+// Weights of an encoder. The embeddings, norms and biases are not copied: they must not change, and
+// a mapped file must outlive the Model.
 type Weights struct {
 	Hidden, Heads           int
 	Activation              Activation
@@ -69,9 +74,11 @@ type path interface {
 	free()
 }
 
-// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel is "" for the fastest path that runs here, or forces one:
-// "avx512", "avx2" or [Portable]; [ErrNoKernel] says that it does not run here, another error what does not fit together.
-func New(w Weights, kernel string) (*Model, error) {
+// New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel
+// is "" for the fastest path that runs here, or forces one: "avx512", "avx2" or [Portable];
+// [ErrNoKernel] says that it does not run here, another error what does not fit together. in is the
+// precision that is asked for; [Served] says which it is. Int16 takes 2 bytes a weight, Int8 one.
+func New(w Weights, kernel string, in Precision) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
@@ -82,7 +89,7 @@ func New(w Weights, kernel string) (*Model, error) {
 	if k == nil {
 		return newModel(w, newGo(w)), nil
 	}
-	return newModel(w, newC(w, *k)), nil
+	return newModel(w, newC(w, *k, Served(kernel, in))), nil
 }
 
 func newModel(w Weights, p path) *Model {
@@ -91,7 +98,7 @@ func newModel(w Weights, p path) *Model {
 	return m
 }
 
-// Kernel says what runs: c-avx512, c-avx2, go-avx2, go-neon or go.
+// Kernel says what runs: c-avx512, c-avx512-int16, c-avx512-int8, c-avx2, go-avx2, go-neon or go.
 func (m *Model) Kernel() string { return m.kernel() }
 
 // Free gives the packed weights back. No pass may run.

@@ -7,9 +7,15 @@
 #include <stdint.h>
 
 // bert_linear is y = x wᵀ + bias with w [out,in] packed: for each panel of outputs, a step for each input; the last panel is filled up with zeros.
+//
+// In bits of 8 or 16, y = scale·(q x) + bias, and x ≈ zero + step·(whole numbers) for each token: q
+// is bytes, or pairs of them, in panels whose steps take four bytes of each output; inputs are
+// filled up with zeros to a multiple of 16. sums is scale·Σq. scale and sums have whole panels.
 typedef struct {
 	const float *w, *bias;
-	int in, out;
+	int in, out, bits; // bits 0: in float32
+	const uint8_t *q;
+	const float *scale, *sums;
 } bert_linear;
 
 typedef struct {
@@ -23,6 +29,7 @@ typedef struct {
 
 typedef struct {
 	int hidden, heads, blocks, act; // act: BERT_GELU, …
+	int bits;                       // of the blocks' layers, 0 for float32
 	float eps;
 	const float *words, *positions, *types; // embeddings
 	bert_norm embeddings;
@@ -63,7 +70,7 @@ typedef struct {
 	size_t (*scratch)(const bert_model *m, int n, int longest, int b);
 	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
 		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts);
-	float (*peak)(long times, float x);
+	float (*peak)(int bits, long times, float x);
 } bert_path;
 
 // The twins are the same sources in plain C, of as many lanes: they run everywhere and give the same bits.
@@ -71,6 +78,7 @@ extern const bert_path bert_avx2, bert_avx512, bert_twin8, bert_twin16;
 
 int bert_has_avx2(void);
 int bert_has_avx512(void);
+int bert_has_vnni(void); // beside AVX-512F: then its path does layers in whole numbers
 
 // bert_pack packs w [out,in] into memory of in × out floats, out rounded up to whole panels, at a multiple of 64 bytes.
 static inline void bert_pack(const bert_path *p, const float *w, int out, int in, float *packed) { p->pack(w, out, in, packed); }
@@ -94,7 +102,8 @@ static inline void bert_mean(const bert_path *p, const float *x, const int32_t *
 // bert_apply is a linear layer of n rows.
 static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
 
-// bert_peak is times × 12 multiply-adds of vectors, for benchmarks. The sum is of no use.
-static inline float bert_peak(const bert_path *p, long times, float x) { return p->peak(times, x); }
+// bert_peak is times × 12 multiply-adds of vectors, for benchmarks: of floats, or of whole numbers
+// of some bits. The sum is of no use.
+static inline float bert_peak(const bert_path *p, int bits, long times, float x) { return p->peak(bits, times, x); }
 
 #endif

@@ -42,10 +42,11 @@ func (s shape) weights(rng *rand.Rand) Weights {
 		}
 		return n
 	}
-	w := Weights{Hidden: d, Heads: s.heads, Activation: s.act, Eps: 1e-12, Words: random(rng, vocab*d, 1), Positions: random(rng, positions*d, 0.3),
-		Types: random(rng, 2*d, 0.3), Embeddings: norm()}
+	w := Weights{Hidden: d, Heads: s.heads, Activation: s.act, Eps: 1e-12, Words: random(rng, vocab*d, 1),
+		Positions: random(rng, positions*d, 0.3), Types: random(rng, 2*d, 0.3), Embeddings: norm()}
 	for range s.blocks {
-		w.Blocks = append(w.Blocks, Block{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(s.wide, d), Down: linear(d, s.wide), Attention: norm(), FFN: norm()})
+		w.Blocks = append(w.Blocks, Block{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(s.wide, d),
+			Down: linear(d, s.wide), Attention: norm(), FFN: norm()})
 	}
 	pooler := linear(d, d)
 	w.Pooler = &pooler
@@ -56,9 +57,11 @@ func (s shape) weights(rng *rand.Rand) Weights {
 func (s shape) adapters(rng *rand.Rand) []Adapter {
 	d, b, all := s.hidden, 9, s.blocks
 	return []Adapter{
-		{Blocks: all, Bottleneck: b, Down: random(rng, all*d*b, 0.3), Up: random(rng, all*d*b, 0.3), DownBias: random(rng, all*b, 0.3), UpBias: random(rng, all*d, 0.3),
+		{Blocks: all, Bottleneck: b, Down: random(rng, all*d*b, 0.3), Up: random(rng, all*d*b, 0.3),
+			DownBias: random(rng, all*b, 0.3), UpBias: random(rng, all*d, 0.3),
 			Norm: random(rng, 2*all*b, 1), Eps: 1e-5},
-		{Blocks: 1, Bottleneck: 48, Down: random(rng, d*48, 0.3), Up: random(rng, d*48, 0.3), Norm: random(rng, 2*48, 1), Eps: 1e-5},
+		{Blocks: 1, Bottleneck: 48, Down: random(rng, d*48, 0.3), Up: random(rng, d*48, 0.3),
+			Norm: random(rng, 2*48, 1), Eps: 1e-5},
 		{Blocks: 1, Bottleneck: 3, Down: random(rng, d*3, 0.3), Up: random(rng, d*3, 0.3), ReLU: true},
 	}
 }
@@ -90,10 +93,25 @@ func paths(t testing.TB, w Weights) []*Model {
 	t.Helper()
 	all := []*Model{newModel(w, newGo(w))}
 	for _, k := range working() {
-		all = append(all, newModel(w, newC(w, k)))
+		all = append(all, newModel(w, newC(w, k, Float32)))
 	}
 	for _, m := range all {
 		t.Cleanup(m.Free)
+	}
+	return all
+}
+
+// everyPath are paths, first the one in Go, and those in whole numbers.
+func everyPath(t testing.TB, w Weights) []*Model {
+	t.Helper()
+	all := paths(t, w)
+	for _, k := range working() {
+		for _, in := range []Precision{Int16, Int8} {
+			if k.ints() {
+				all = append(all, newModel(w, newC(w, k, in)))
+				t.Cleanup(all[len(all)-1].Free)
+			}
+		}
 	}
 	return all
 }
@@ -108,7 +126,8 @@ func far(x, y []float32) float64 {
 	return math.Sqrt(off / all)
 }
 
-// TestPaths compares C with Go, each text with itself alone, and a pass with one that was cut in two.
+// TestPaths compares C with Go, each text with itself alone, and a pass with one that was cut in
+// two.
 func TestPaths(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
@@ -162,14 +181,19 @@ func checkCut(t *testing.T, m *Model, b Batch, as []Adapter, how Pooling) {
 				b.Owners[i] = -1
 			}
 		}
-		want, got := make([]float32, len(b.Lengths)*m.hidden), make([]float32, len(b.Lengths)*m.hidden)
-		m.Embed(b, as, how, want, nil, nil)
+		n := len(b.Lengths) * m.hidden
+		want, got := make([]float32, n), make([]float32, n)
+		wantBelow, wantAbove, below, above := make([]float32, n), make([]float32, n), make([]float32, n),
+			make([]float32, n)
+		taps := []int32{int32(from), int32(from + 1)}
+		m.Embed(b, as, how, want, taps[1:], wantAbove)
+		m.Embed(b, as, how, want, taps[:1], wantBelow)
 		r := make([]float32, len(b.IDs)*m.hidden)
-		m.Stems(b, from, r)
+		m.Stems(b, from, r, taps[:1], below)
 		kept := slices.Clone(r)
-		m.Upper(Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, as, how, got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: cut at block %d, got other vectors than Embed's", m.Kernel(), from)
+		m.Upper(Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, as, how, got, taps[1:], above)
+		if !slices.Equal(got, want) || !slices.Equal(below, wantBelow) || !slices.Equal(above, wantAbove) {
+			t.Errorf("%s: cut at block %d, got other vectors or states than Embed's", m.Kernel(), from)
 		}
 		if !slices.Equal(r, kept) {
 			t.Errorf("%s: Upper changed its stems", m.Kernel())
@@ -189,7 +213,7 @@ func TestNew(t *testing.T) {
 	} {
 		w := shapes[0].weights(rand.New(rand.NewPCG(1, 2)))
 		spoil(&w)
-		if m, err := New(w, ""); err == nil || !strings.Contains(err.Error(), name) {
+		if m, err := New(w, "", Float32); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v, %v, want an error of it", name, m, err)
 		}
 	}
@@ -198,25 +222,33 @@ func TestNew(t *testing.T) {
 // TestPanics: a pass that would read or write elsewhere.
 func TestPanics(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	m, err := New(shapes[0].weights(rng), "")
+	m, err := New(shapes[0].weights(rng), "", Float32)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, x, r := texts(rng, 0, 2, 3), make([]float32, 64), make([]float32, 5*32)
 	for name, pass := range map[string]func(){
-		"texts":             func() { m.Embed(Batch{}, nil, Mean, nil, nil, nil) },
-		"0 tokens":          func() { m.Embed(Batch{Lengths: []int32{0}}, nil, Mean, x[:32], nil, nil) },
-		"adapter 0 of 0":    func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1, 0}}, 1, r, nil, Mean, x) },
-		"owners":            func() { m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1}}, 1, r, nil, Mean, x) },
-		"4 ids":             func() { m.Embed(Batch{b.IDs[1:], b.Types, b.Lengths, nil}, nil, Mean, x, nil, nil) },
-		"63 values":         func() { m.Embed(b, nil, Mean, x[1:], nil, nil) },
-		"taps [1 1]":        func() { m.Embed(b, nil, Mean, x, []int32{1, 1}, make([]float32, 128)) },
-		"taps [3]":          func() { m.Embed(b, nil, Mean, x, []int32{3}, x) },
-		"block 2 of 2":      func() { m.Stems(b, 2, r) },
-		"block -1 of 2":     func() { m.Upper(b, -1, r, nil, Mean, x) },
-		"159 values":        func() { m.Stems(b, 0, r[1:]) },
-		"160 values of 4":   func() { m.Upper(Batch{Lengths: []int32{4}}, 0, r, nil, Mean, x[:32]) },
-		"62 values for 2 t": func() { m.Upper(b, 0, r, nil, Mean, x[2:]) },
+		"texts":    func() { m.Embed(Batch{}, nil, Mean, nil, nil, nil) },
+		"0 tokens": func() { m.Embed(Batch{Lengths: []int32{0}}, nil, Mean, x[:32], nil, nil) },
+		"adapter 0 of 0": func() {
+			m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1, 0}}, 1, r, nil, Mean, x,
+				nil, nil)
+		},
+		"owners": func() {
+			m.Upper(Batch{Lengths: b.Lengths, Owners: []int32{-1}}, 1, r, nil, Mean, x, nil,
+				nil)
+		},
+		"4 ids":           func() { m.Embed(Batch{b.IDs[1:], b.Types, b.Lengths, nil}, nil, Mean, x, nil, nil) },
+		"63 values":       func() { m.Embed(b, nil, Mean, x[1:], nil, nil) },
+		"taps [1 1]":      func() { m.Embed(b, nil, Mean, x, []int32{1, 1}, make([]float32, 128)) },
+		"taps [3]":        func() { m.Embed(b, nil, Mean, x, []int32{3}, x) },
+		"block 2 of 2":    func() { m.Stems(b, 2, r, nil, nil) },
+		"block -1 of 2":   func() { m.Upper(b, -1, r, nil, Mean, x, nil, nil) },
+		"159 values":      func() { m.Stems(b, 0, r[1:], nil, nil) },
+		"160 values of 4": func() { m.Upper(Batch{Lengths: []int32{4}}, 0, r, nil, Mean, x[:32], nil, nil) },
+		"taps [1] of 2 texts, want blocks 0 to 0": func() { m.Stems(b, 0, r, []int32{1}, x) },
+		"taps [1] of 2 texts, want blocks 2 to 2": func() { m.Upper(b, 1, r, nil, Mean, x, []int32{1}, x) },
+		"62 values for 2 t":                       func() { m.Upper(b, 0, r, nil, Mean, x[2:], nil, nil) },
 	} {
 		if said := panics(pass); !strings.Contains(said, name) {
 			t.Errorf("got %q, want a panic of %q", said, name)

@@ -18,6 +18,7 @@ import (
 // cPath is the pass in C: what the weights are packed for lies in C's memory.
 type cPath struct {
 	kernels
+	in     Precision
 	model  *C.bert_model
 	pooler C.bert_linear
 	memory []unsafe.Pointer
@@ -29,25 +30,33 @@ type kernels struct {
 	name string
 	c    *C.bert_path
 	runs func() bool
+	ints func() bool // whether it does layers in whole numbers here
 }
 
-// fast are the paths for some processors, the fastest first, each with its twin: the same in plain C, which tests and the check at the start compare it with.
+// fast are the paths for some processors, the fastest first, each with its twin: the same in plain
+// C, which tests and the check at the start compare it with.
 var fast = []pair{
-	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 }}, kernels{"twin16", &C.bert_twin16, everywhere}},
-	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }}, kernels{"twin8", &C.bert_twin8, everywhere}},
+	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 },
+		func() bool { return C.bert_has_vnni() != 0 }},
+		kernels{"twin16", &C.bert_twin16, everywhere, everywhere}},
+	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, nowhere},
+		kernels{"twin8", &C.bert_twin8, everywhere, nowhere}},
 }
 
 func everywhere() bool { return true }
 
-func newC(w Weights, k kernels) path {
-	p := &cPath{kernels: k}
+func newC(w Weights, k kernels, in Precision) path {
+	p := &cPath{kernels: k, in: in}
 	blocks := unsafe.Slice((*C.bert_block)(p.alloc(len(w.Blocks)*C.sizeof_bert_block)), len(w.Blocks))
 	for l, b := range w.Blocks {
-		blocks[l] = C.bert_block{qkv: p.pack(b.QKV), out: p.pack(b.Out), up: p.pack(b.Up), down: p.pack(b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
+		blocks[l] = C.bert_block{qkv: p.packIn(in, b.QKV), out: p.packIn(in, b.Out), up: p.packIn(in, b.Up),
+			down: p.packIn(in, b.Down), attention: p.norm(b.Attention), ffn: p.norm(b.FFN)}
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
-	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)), act: activations[w.Activation], eps: C.float(w.Eps),
-		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types), embeddings: p.norm(w.Embeddings), block: &blocks[0]}
+	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)),
+		act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
+		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types),
+		embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
 		p.pooler = p.pack(*w.Pooler)
 	}
@@ -56,7 +65,12 @@ func newC(w Weights, k kernels) path {
 
 var activations = map[Activation]C.int{GELU: C.BERT_GELU, GELUTanh: C.BERT_GELU_TANH, ReLU: C.BERT_RELU}
 
-func (p *cPath) kernel() string { return "c-" + p.name }
+func (p *cPath) kernel() string {
+	if p.in == Float32 {
+		return "c-" + p.name
+	}
+	return "c-" + p.name + "-" + p.in.String()
+}
 
 func (p *cPath) free() {
 	for _, m := range p.memory {
@@ -70,6 +84,7 @@ func (p *cPath) free() {
 func (p *cPath) alloc(bytes int) unsafe.Pointer {
 	m := C.malloc(C.size_t(bytes + 63)) // never nil: Go's wrapper ends the process where there is no memory
 	p.memory = append(p.memory, m)
+	clear(unsafe.Slice((*byte)(m), bytes+63)) // where Go stores a pointer, its collector reads the one before
 	return unsafe.Add(m, -uintptr(m)&63)
 }
 
@@ -79,6 +94,20 @@ func (p *cPath) pack(l Linear) C.bert_linear {
 	C.bert_pack(p.c, ptr(l.W), C.int(l.Out), C.int(l.In), w)
 	return C.bert_linear{w: w, bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out)}
 }
+
+// packIn packs a layer in a precision.
+func (p *cPath) packIn(in Precision, l Linear) C.bert_linear {
+	if in == Float32 {
+		return p.pack(l)
+	}
+	q := quantize(l, in, int(p.c.panel))
+	w := unsafe.Slice((*byte)(p.alloc(len(q.Q))), len(q.Q))
+	copy(w, q.Q)
+	return C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), bits: bits[in],
+		q: (*C.uint8_t)(&w[0]), scale: p.keep(q.Scale), sums: p.keep(q.Sums)}
+}
+
+var bits = map[Precision]C.int{Float32: 0, Int16: 16, Int8: 8}
 
 func (p *cPath) norm(n Norm) C.bert_norm {
 	return C.bert_norm{weight: p.keep(n.Weight), bias: p.keep(n.Bias)}
@@ -98,7 +127,8 @@ func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int
 	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil)
 }
 
-func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32, parts *C.bert_parts) {
+func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32,
+	parts *C.bert_parts) {
 	as := make([]C.bert_adapter, max(1, len(adapters)))
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -108,16 +138,19 @@ func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32,
 				pins.Pin(&part[0])
 			}
 		}
-		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias), norm: ptr(a.Norm),
-			blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck), norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
+		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias),
+			norm: ptr(a.Norm), blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck),
+			norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
 	}
 	for _, part := range [][]int32{b.IDs, b.Types, b.Lengths, b.Owners} {
 		if len(part) > 0 {
 			pins.Pin(&part[0])
 		}
 	}
-	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners), n: C.int(len(b.Lengths))}
-	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x), ptr(pooled), ptr(scratch), parts)
+	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners),
+		n: C.int(len(b.Lengths))}
+	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x),
+		ptr(pooled), ptr(scratch), parts)
 }
 
 func (p *cPath) mean(x []float32, lengths []int32, y []float32) {

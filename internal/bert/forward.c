@@ -21,6 +21,21 @@ static const float nothing[PANEL]; // a bias
 // whole_vectors is n, rounded up to them.
 INLINE size_t whole_vectors(size_t n) { return (n + LANES - 1) / LANES * LANES; }
 
+#ifdef INTS
+#include "ints.h"
+#else
+#define layer8(l, x, n, y, memory)
+#define layer16(l, x, n, y, memory)
+#define peak_ints(bits, times) 0
+#endif
+
+// layer is a linear layer of a block, in the precision that its weights are packed in.
+static void layer(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
+	if (l->bits == 8) layer8(l, x, n, y, memory);
+	else if (l->bits == 16) layer16(l, x, n, y, memory);
+	else linear(l, x, n, y);
+}
+
 static int64_t now(void) {
 #ifdef __linux__
 	struct timespec t;
@@ -138,15 +153,16 @@ TARGET static void activate(float *x, size_t n, int act) {
 }
 
 // feed is f of n tokens of a. inner holds FFN_ROWS tokens' inner states.
-static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner, bert_parts *parts) {
+static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner, uint8_t *q,
+	bert_parts *parts) {
 	int d = b->up.in, wide = b->up.out;
 	for (int i = 0; i < n; i += FFN_ROWS) {
 		int rows = n - i < FFN_ROWS ? n - i : FFN_ROWS;
-		linear(&b->up, a + (size_t)i * d, rows, inner);
+		layer(&b->up, a + (size_t)i * d, rows, inner, q);
 		lap(parts, BERT_UP);
 		activate(inner, (size_t)rows * wide, act);
 		lap(parts, BERT_ACTIVATION);
-		linear(&b->down, inner, rows, f + (size_t)i * d);
+		layer(&b->down, inner, rows, f + (size_t)i * d, q);
 		lap(parts, BERT_DOWN);
 	}
 }
@@ -227,9 +243,15 @@ TARGET static size_t attend_scratch(const bert_model *m, int longest) {
 	return whole_vectors((n + PANEL) * dh + (dh + PANEL) * n + ATTEND_ROWS * whole_vectors(n));
 }
 
+// bytes_scratch is how many floats BLOCK tokens' inputs take in whole numbers.
+TARGET static size_t bytes_scratch(const bert_model *m) {
+	int d = m->hidden, wide = m->block[0].up.out;
+	return m->bits ? BLOCK * whole_vectors(d > wide ? d : wide) * m->bits / 32 : 0;
+}
+
 TARGET static size_t scratch_floats(const bert_model *m, int n, int longest, int b) {
 	size_t d = m->hidden, inner = FFN_ROWS * (size_t)m->block[0].up.out, adapter = 4 * (d + b);
-	return n * 5 * d + (inner > adapter ? inner : adapter) + attend_scratch(m, longest);
+	return n * 5 * d + (inner > adapter ? inner : adapter) + attend_scratch(m, longest) + bytes_scratch(m);
 }
 
 // Sums go in the order of the tokens, whatever texts are beside one.
@@ -247,16 +269,18 @@ TARGET static void means(const float *x, const int32_t *lengths, int texts, int 
 // residual is f + a of one block, in place of its input x [n,d].
 TARGET static void residual(const bert_model *m, const bert_block *b, const bert_batch *texts, int n, int longest, float *x, float *scratch, bert_parts *parts) {
 	size_t d = m->hidden, size = n * d;
-	float *qkv = scratch, *ctx = qkv + 3 * size, *a = ctx + size, *small = a + size, *inner = small + attend_scratch(m, longest);
-	linear(&b->qkv, x, n, qkv);
+	float *qkv = scratch, *ctx = qkv + 3 * size, *a = ctx + size, *small = a + size;
+	float *bytes = small + attend_scratch(m, longest), *inner = bytes + bytes_scratch(m);
+	uint8_t *q = (uint8_t *)bytes;
+	layer(&b->qkv, x, n, qkv, q);
 	lap(parts, BERT_QKV);
 	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) attend(qkv + at * 3 * d, texts->lengths[i], d, m->heads, ctx + at * d, small);
 	lap(parts, BERT_ATTENTION);
-	linear(&b->out, ctx, n, a);
+	layer(&b->out, ctx, n, a, q);
 	lap(parts, BERT_OUT);
 	for (int t = 0; t < n; t++) norm(a + t * d, x + t * d, d, b->attention, m->eps, a + t * d);
 	lap(parts, BERT_NORMS);
-	feed(b, m->act, a, n, x, inner, parts);
+	feed(b, m->act, a, n, x, inner, q, parts);
 	for (size_t i = 0; i < size; i += LANES) {
 		int left = size - i < LANES ? size - i : LANES;
 		put(x + i, left, add(get(x + i, left), get(a + i, left)));
@@ -289,7 +313,8 @@ TARGET static void forward(const bert_model *m, const bert_batch *texts, const b
 }
 
 // peak is as much as the core can do: multiply-adds that wait for nothing.
-TARGET static float peak(long times, float x) {
+TARGET static float peak(int bits, long times, float x) {
+	if (bits) return bits == 8 ? peak_ints(8, times) : peak_ints(16, times);
 	vec acc[12], by = all(x), total = all(0);
 	UNROLL
 	for (int i = 0; i < 12; i++) acc[i] = all(i);

@@ -40,7 +40,8 @@ func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32, tap
 	longest, n := b.check(len(adapters))
 	b.checkIDs(n)
 	if len(x) != len(b.Lengths)*m.hidden || len(pooled) != len(taps)*len(x) {
-		panic(fmt.Sprintf("bert: %d values and %d of %d taps for %d texts", len(x), len(pooled), len(taps), len(b.Lengths)))
+		panic(fmt.Sprintf("bert: %d values and %d of %d taps for %d texts", len(x), len(pooled), len(taps),
+			len(b.Lengths)))
 	}
 	m.checkTaps(taps)
 	states, scratch, memory := m.begin(n, longest, adapters)
@@ -49,32 +50,37 @@ func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32, tap
 	m.vectors(b.Lengths, states, how, x)
 }
 
-// Stems writes r = f + a of block from, [tokens,d], of bare blocks below: what no adapter in block from or above changes. b.Owners is not read.
-func (m *Model) Stems(b Batch, from int, r []float32) {
+// Stems writes r = f + a of block from, [tokens,d], of bare blocks below: what no adapter in block
+// from or above changes. b.Owners is not read. pooled is that of Embed, of taps up to from.
+func (m *Model) Stems(b Batch, from int, r []float32, taps []int32, pooled []float32) {
 	defer runtime.KeepAlive(m)
 	b.Owners = nil
 	longest, n := b.check(0)
 	b.checkIDs(n)
 	m.checkStems(from, n, r)
+	m.checkPart(taps, 0, from, len(b.Lengths), pooled)
 	states, scratch, memory := m.begin(n, longest, nil)
 	defer m.give(memory)
-	m.forward(b, nil, -1, from, nil, states, nil, scratch)
+	m.forward(b, nil, -1, from, taps, states, pooled, scratch)
 	copy(r, states)
 }
 
-// Upper is the rest of the pass out of r, which it leaves alone: block from's adapter, the blocks above, pooling. b.IDs and b.Types are not read.
-// Where no adapter begins below block from, the vectors are Embed's to the bit.
-func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Pooling, x []float32) {
+// Upper is the rest of the pass out of r, which it leaves alone: block from's adapter, the blocks
+// above, pooling. b.IDs and b.Types are not read. Where no adapter begins below block from, the
+// vectors are Embed's to the bit, and so are those in pooled, of taps above from.
+func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Pooling, x []float32, taps []int32,
+	pooled []float32) {
 	defer runtime.KeepAlive(m)
 	longest, n := b.check(len(adapters))
 	m.checkStems(from, n, r)
 	if len(x) != len(b.Lengths)*m.hidden {
 		panic(fmt.Sprintf("bert: %d values for %d texts", len(x), len(b.Lengths)))
 	}
+	m.checkPart(taps, from+1, m.blocks, len(b.Lengths), pooled)
 	states, scratch, memory := m.begin(n, longest, adapters)
 	defer m.give(memory)
 	copy(states, r)
-	m.forward(b, adapters, from, m.blocks, nil, states, nil, scratch)
+	m.forward(b, adapters, from, m.blocks, taps, states, pooled, scratch)
 	m.vectors(b.Lengths, states, how, x)
 }
 
@@ -114,6 +120,16 @@ func (m *Model) checkTaps(taps []int32) {
 	}
 }
 
+// checkPart wants the taps of a part of the pass within it.
+func (m *Model) checkPart(taps []int32, first, last, texts int, pooled []float32) {
+	m.checkTaps(taps)
+	if len(pooled) != len(taps)*texts*m.hidden || len(taps) > 0 &&
+		(int(taps[0]) < first || int(taps[len(taps)-1]) > last) {
+		panic(fmt.Sprintf("bert: %d values of taps %v of %d texts, want blocks %d to %d", len(pooled), taps, texts,
+			first, last))
+	}
+}
+
 func (m *Model) checkStems(from, tokens int, r []float32) {
 	if from < 0 || from >= m.blocks || len(r) != tokens*m.hidden {
 		panic(fmt.Sprintf("bert: %d values of %d tokens, block %d of %d", len(r), tokens, from, m.blocks))
@@ -131,7 +147,8 @@ func (m *Model) begin(tokens, longest int, adapters []Adapter) (states, scratch,
 	return memory[:n], memory[n:], memory
 }
 
-// take gives a pass its memory, which it gives back: there is a buffer for each pass that ever ran at once. Fresh ones would be paged in again and again.
+// take gives a pass its memory, which it gives back: there is a buffer for each pass that ever ran
+// at once. Fresh ones would be paged in again and again.
 func (m *Model) take(n int) []float32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,13 +37,16 @@ func miniLM(t testing.TB) Weights {
 	}
 	norm := func(name string) Norm { return Norm{tensor(name + ".weight"), tensor(name + ".bias")} }
 	table := func(name string) []float32 { return tensor("embeddings." + name + "_embeddings.weight") }
-	w := Weights{Hidden: 384, Heads: 12, Activation: GELU, Eps: 1e-12, Words: table("word"), Positions: table("position"), Types: table("token_type"),
+	w := Weights{Hidden: 384, Heads: 12, Activation: GELU, Eps: 1e-12, Words: table("word"),
+		Positions: table("position"), Types: table("token_type"),
 		Embeddings: norm("embeddings.LayerNorm")}
 	for l := range 6 {
 		at := fmt.Sprintf("encoder.layer.%d.", l)
 		self := at + "attention.self."
-		w.Blocks = append(w.Blocks, Block{QKV: linear(self+"query", self+"key", self+"value"), Out: linear(at + "attention.output.dense"), Up: linear(at + "intermediate.dense"),
-			Down: linear(at + "output.dense"), Attention: norm(at + "attention.output.LayerNorm"), FFN: norm(at + "output.LayerNorm")})
+		w.Blocks = append(w.Blocks, Block{QKV: linear(self+"query", self+"key", self+"value"),
+			Out: linear(at + "attention.output.dense"), Up: linear(at + "intermediate.dense"),
+			Down: linear(at + "output.dense"), Attention: norm(at + "attention.output.LayerNorm"),
+			FFN: norm(at + "output.LayerNorm")})
 	}
 	return w
 }

@@ -34,7 +34,8 @@ type layer struct {
 func newGo(w Weights) path {
 	p := &goPath{w: w}
 	for _, b := range w.Blocks {
-		p.blocks = append(p.blocks, goBlock{qkv: pack(b.QKV), out: pack(b.Out), up: pack(b.Up), down: pack(b.Down), attention: b.Attention, ffn: b.FFN})
+		p.blocks = append(p.blocks, goBlock{qkv: pack(b.QKV), out: pack(b.Out), up: pack(b.Up), down: pack(b.Down),
+			attention: b.Attention, ffn: b.FFN})
 	}
 	if w.Pooler != nil {
 		p.pooler = pack(*w.Pooler)
@@ -176,7 +177,8 @@ func relu(x []float32) {
 	}
 }
 
-// attend is one text's attention: qkv [n,3d] to ctx [n,d]. small holds a head's keys, as panels, and the scores of attendRows tokens.
+// attend is one text's attention: qkv [n,3d] to ctx [n,d]. small holds a head's keys, as panels,
+// and the scores of attendRows tokens.
 func (p *goPath) attend(qkv []float32, n int, ctx, small []float32) {
 	d, dh := p.w.Hidden, p.w.Hidden/p.w.Heads
 	cols, scale := padded(n), 1/float32(math.Sqrt(float64(dh)))
@@ -207,7 +209,8 @@ func (p *goPath) attend(qkv []float32, n int, ctx, small []float32) {
 	}
 }
 
-// adapt ends block l for one text: x = LN(B̂·act(LN_b(Â·LN(r))) + r), in place of r; without an adapter there x = LN(r).
+// adapt ends block l for one text: x = LN(B̂·act(LN_b(Â·LN(r))) + r), in place of r; without an
+// adapter there x = LN(r).
 func (p *goPath) adapt(l int, a *Adapter, r []float32, s parts) {
 	d, blk := p.w.Hidden, &p.blocks[l]
 	if a != nil {
@@ -264,7 +267,8 @@ func (p *goPath) mean(x []float32, lengths []int32, y []float32) {
 	p.tap(x, lengths, y, p.w.Hidden)
 }
 
-// tap is the mean of each text's states x [n,d], in rows of y that are ldy apart. Sums go in the order of the tokens, whatever texts are beside one.
+// tap is the mean of each text's states x [n,d], in rows of y that are ldy apart. Sums go in the
+// order of the tokens, whatever texts are beside one.
 func (p *goPath) tap(x []float32, lengths []int32, y []float32, ldy int) {
 	d := p.w.Hidden
 	for i, n := range lengths {

@@ -16,18 +16,29 @@ type pair struct{ kernels, twin kernels }
 // Portable is the path in Go, which runs everywhere.
 const Portable = "portable"
 
-// KnownKernel says whether a kernel has that name, here or elsewhere: "" stands for the fastest here.
+// KnownKernel says whether a kernel has that name, here or elsewhere: "" stands for the fastest
+// here.
 func KnownKernel(name string) bool {
 	return name == "" || name == "avx512" || name == "avx2" || name == Portable
 }
 
-// Kernel says what runs on this machine if that kernel is asked for: c-avx512, c-avx2, go-avx2, go-neon or go.
+// Kernel says what runs on this machine if that kernel is asked for: c-avx512, c-avx2, go-avx2,
+// go-neon or go.
 func Kernel(want string) (string, error) {
 	k, err := choose(want)
 	if err != nil || k == nil {
 		return goName(), err
 	}
 	return "c-" + k.name, nil
+}
+
+// Served is the precision of that kernel's passes if p is asked for: Float32 where it can do no
+// other.
+func Served(kernel string, p Precision) Precision {
+	if k, _ := choose(kernel); k == nil || !k.ints() {
+		return Float32
+	}
+	return p
 }
 
 // choose is the path in C of that name, or the fastest; nil for the one in Go.
@@ -46,20 +57,29 @@ func choose(want string) (*kernels, error) {
 	return nil, nil
 }
 
-// working are the paths in C that this processor and its system can run, and that agree with their twins on a small model: a compiler or an imitated processor
-// may be wrong. It takes some milliseconds, once.
+func nowhere() bool { return false }
+
+// working are the paths in C that this processor and its system can run, and that agree with their
+// twins on a small model: a compiler or an imitated processor may be wrong. It takes some
+// milliseconds, once.
 var working = sync.OnceValue(func() (all []kernels) {
 	for _, f := range fast {
-		if f.kernels.runs() && agree(f.kernels, f.twin) {
-			all = append(all, f.kernels)
+		k := f.kernels
+		if !k.runs() || !agree(k, f.twin, Float32) {
+			continue
 		}
+		if k.ints() && !(agree(k, f.twin, Int16) && agree(k, f.twin, Int8)) {
+			k.ints = nowhere
+		}
+		all = append(all, k)
 	}
 	return all
 })
 
-// agree compares two paths. They should agree to the bit, which tests check; here only what is plainly wrong counts.
-func agree(a, b kernels) bool {
-	x, y := sample(a), sample(b)
+// agree compares two paths. They should agree to the bit, which tests check; here only what is
+// plainly wrong counts.
+func agree(a, b kernels, in Precision) bool {
+	x, y := sample(a, in), sample(b, in)
 	for i := range x {
 		if !(math.Abs(float64(x[i]-y[i])) <= 1e-4) {
 			return false
@@ -69,7 +89,7 @@ func agree(a, b kernels) bool {
 }
 
 // sample is vectors of a model of one block, whose sizes are no whole number of vectors.
-func sample(k kernels) []float32 {
+func sample(k kernels, in Precision) []float32 {
 	const d, wide, tokens = 42, 75, 19
 	seed := uint32(1)
 	values := func(n int) []float32 {
@@ -82,11 +102,13 @@ func sample(k kernels) []float32 {
 	}
 	linear := func(out, in int) Linear { return Linear{W: values(out * in), B: values(out), Out: out, In: in} }
 	norm := func() Norm { return Norm{values(d), values(d)} }
-	w := Weights{Hidden: d, Heads: 3, Eps: 1e-12, Words: values(d), Positions: values(tokens * d), Types: values(d), Embeddings: norm(),
-		Blocks: []Block{{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(wide, d), Down: linear(d, wide), Attention: norm(), FFN: norm()}}}
-	m := newModel(w, newC(w, k))
+	w := Weights{Hidden: d, Heads: 3, Eps: 1e-12, Words: values(d), Positions: values(tokens * d), Types: values(d),
+		Embeddings: norm(), Blocks: []Block{{QKV: linear(3*d, d), Out: linear(d, d), Up: linear(wide, d),
+			Down: linear(d, wide), Attention: norm(), FFN: norm()}}}
+	m := newModel(w, newC(w, k, in))
 	defer m.Free()
 	x := make([]float32, 2*d)
-	m.Embed(Batch{IDs: make([]int32, tokens+1), Types: make([]int32, tokens+1), Lengths: []int32{1, tokens}}, nil, Mean, x, nil, nil)
+	m.Embed(Batch{IDs: make([]int32, tokens+1), Types: make([]int32, tokens+1), Lengths: []int32{1, tokens}}, nil,
+		Mean, x, nil, nil)
 	return x
 }

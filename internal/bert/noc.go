@@ -6,9 +6,10 @@ package bert
 type kernels struct {
 	name string
 	runs func() bool
+	ints func() bool
 }
 
 var fast []pair
 
 // newC is for paths in C.
-func newC(Weights, kernels) path { return nil }
+func newC(Weights, kernels, Precision) path { return nil }

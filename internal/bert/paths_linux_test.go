@@ -29,11 +29,12 @@ func headlines(rows int) Batch {
 	return b
 }
 
-// BenchmarkPaths is texts a second of one thread's CPU time, on texts of 32 tokens, of all paths in turn: of each the median.
+// BenchmarkPaths is texts a second of one thread's CPU time, on texts of 32 tokens, of all paths in
+// turn: of each the median.
 //
 //	go test ./internal/bert -run '^$' -bench Paths -count 6
 func BenchmarkPaths(b *testing.B) {
-	models := paths(b, miniLM(b))
+	models := everyPath(b, miniLM(b))
 	for _, rows := range []int{1, 64} {
 		b.Run(fmt.Sprintf("batch=%d", rows), func(b *testing.B) {
 			runtime.LockOSThread()

@@ -7,18 +7,25 @@ import "C"
 
 import "time"
 
-// part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's time it took.
+// part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's
+// time it took.
 type part struct {
 	name  string
 	flops float64
 	took  time.Duration
 }
 
-// lanes is how many floats a vector has.
-func (k kernels) lanes() int { return int(k.c.panel) / 2 }
+// products is how many multiply-adds one of a vector is.
+func (p *cPath) products() int {
+	n := int(p.c.panel) / 2
+	if b := int(p.model.bits); b > 0 {
+		n *= 32 / b
+	}
+	return n
+}
 
 // peak is n × 12 multiply-adds of vectors.
-func (k kernels) peak(n int) { C.bert_peak(k.c, C.long(n), 0.5) }
+func (p *cPath) peak(n int) { C.bert_peak(p.c, p.model.bits, C.long(n), 0.5) }
 
 // profile runs a bare pass and says what its parts took.
 func (p *cPath) profile(m *Model, b Batch) (parts []part) {
@@ -31,7 +38,8 @@ func (p *cPath) profile(m *Model, b Batch) (parts []part) {
 	for _, l := range b.Lengths {
 		squares += float64(l) * float64(l) * float64(m.blocks)
 	}
-	for i, q := range []part{{"QKV", 6 * d * d * tokens, 0}, {"attention", 4 * d * squares, 0}, {"output", 2 * d * d * tokens, 0}, {"up", 2 * d * wide * tokens, 0},
+	for i, q := range []part{{"QKV", 6 * d * d * tokens, 0}, {"attention", 4 * d * squares, 0},
+		{"output", 2 * d * d * tokens, 0}, {"up", 2 * d * wide * tokens, 0},
 		{"GELU", 0, 0}, {"down", 2 * d * wide * tokens, 0}, {"norms, residuals", 0, 0}} {
 		q.took = time.Duration(took.took[i])
 		parts = append(parts, q)

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// BenchmarkRoofline prints what each part of a pass of 64 texts of 32 tokens does, beside what one core can do: medians of the passes of each path, in turn.
+// BenchmarkRoofline prints what each part of a pass of 64 texts of 32 tokens does, beside what one
+// core can do: medians of the passes of each path, in turn.
 //
 //	go test ./internal/bert -run '^$' -bench Roofline -benchtime 15x
 func BenchmarkRoofline(b *testing.B) {
@@ -22,9 +23,7 @@ func BenchmarkRoofline(b *testing.B) {
 		peaks  []time.Duration
 	}
 	var all []*measured
-	for _, k := range working() {
-		m := newModel(w, newC(w, k))
-		defer m.Free()
+	for _, m := range everyPath(b, w)[1:] { // those in C
 		all = append(all, &measured{Model: m})
 	}
 	const times = 1e6
@@ -40,8 +39,7 @@ func BenchmarkRoofline(b *testing.B) {
 		}
 	}
 	for _, m := range all {
-		lanes := m.path.(*cPath).lanes()
-		peak := times * 24 * float64(lanes) / float64(median(m.peaks))
+		peak := times * 24 * float64(m.path.(*cPath).products()) / float64(median(m.peaks))
 		table(m.Kernel(), m.passes, peak)
 	}
 }
@@ -53,7 +51,8 @@ func median(v []time.Duration) time.Duration {
 
 func table(kernel string, passes [][]part, peak float64) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "\n%s: one core can do %.0f GFLOP/s\n\n| part | share | ms | GFLOP | GFLOP/s | of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
+	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | "+
+		"of what the core can do |\n|---|---|---|---|---|---|\n", kernel, peak)
 	total, flops := 0., 0.
 	parts := slices.Clone(passes[0])
 	for i := range parts {

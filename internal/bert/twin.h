@@ -1,6 +1,7 @@
 // Vectors of LANES floats in plain C: the twin of avx2.h and avx512.h. Each operation rounds once, as theirs do, so the twins' results are theirs to the bit.
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #define TARGET
@@ -53,3 +54,54 @@ INLINE float largest(vec v) {
 INLINE float root(float x) { return sqrtf(x); }
 
 INLINE void prefetch(const float *p) { (void)p; } // into L2
+
+#ifdef INTS
+typedef struct {
+	int32_t lane[LANES]; // sums; or whole numbers: four of 8 bits or two of 16 in each
+} ints;
+
+INLINE ints no_ints(void) { return (ints){{0}}; }
+
+INLINE ints load_ints(const uint8_t *p) {
+	ints y;
+	memcpy(y.lane, p, sizeof y.lane);
+	return y;
+}
+
+INLINE ints all_ints(const uint8_t *p) { // the same ones in each lane
+	ints y;
+	memcpy(y.lane, p, sizeof *y.lane);
+	for (int i = 1; i < LANES; i++) y.lane[i] = y.lane[0];
+	return y;
+}
+
+INLINE vec floats(ints v) { LANE(v.lane[i]); }
+
+// dots8 adds to each sum the products of x's four, without a sign, and w's, with one.
+INLINE ints dots8(ints sums, ints x, ints w) {
+	for (int i = 0; i < LANES; i++)
+		for (int b = 0; b < 32; b += 8) sums.lane[i] += (x.lane[i] >> b & 255) * (int8_t)(w.lane[i] >> b);
+	return sums;
+}
+
+// dots16 adds to each sum the products of two. As there, a sum that is too large begins again.
+INLINE ints dots16(ints sums, ints x, ints w) {
+	for (int i = 0; i < LANES; i++) {
+		uint32_t low = (int16_t)x.lane[i] * (int16_t)w.lane[i], high = (x.lane[i] >> 16) * (w.lane[i] >> 16);
+		sums.lane[i] = sums.lane[i] + low + high;
+	}
+	return sums;
+}
+
+// The nearest whole numbers; of NaN any.
+INLINE void put_bytes(uint8_t *p, vec v) {
+	for (int i = 0; i < LANES; i++) p[i] = v.lane[i] > 0 ? v.lane[i] < 255 ? rintf(v.lane[i]) : 255 : 0;
+}
+
+INLINE void put_shorts(uint8_t *p, vec v) {
+	for (int i = 0; i < LANES; i++) {
+		int16_t y = v.lane[i] > -32768 ? v.lane[i] < 32767 ? rintf(v.lane[i]) : 32767 : -32768;
+		memcpy(p + 2 * i, &y, sizeof y);
+	}
+}
+#endif

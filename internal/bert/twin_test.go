@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// twins are a model by a path in C that runs here, and by its twin.
+// twins are a model by a path in C that runs here, and by its twin, in each precision that they
+// have.
 func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 	t.Helper()
 	for _, p := range fast {
@@ -16,10 +17,15 @@ func twins(t testing.TB, w Weights, test func(fast, twin *Model)) {
 			t.Logf("%s does not run here: only its twin does", p.kernels.name)
 			continue
 		}
-		a, b := newModel(w, newC(w, p.kernels)), newModel(w, newC(w, p.twin))
-		test(a, b)
-		a.Free()
-		b.Free()
+		for _, in := range allPrecisions {
+			if in != Float32 && !p.kernels.ints() {
+				continue
+			}
+			a, b := newModel(w, newC(w, p.kernels, in)), newModel(w, newC(w, p.twin, in))
+			test(a, b)
+			a.Free()
+			b.Free()
+		}
 	}
 }
 
@@ -54,9 +60,11 @@ func checkTwins(t testing.TB, s shape, rng *rand.Rand, lengths ...int32) {
 	})
 }
 
-// TestTwins wants each path's bits from its twin, at widths that are and are not whole numbers of vectors.
+// TestTwins wants each path's bits from its twin, at widths that are and are not whole numbers of
+// vectors.
 func TestTwins(t *testing.T) {
-	for _, s := range append(shapes[:len(shapes):len(shapes)], shape{1, 312, 12, 100, GELU}, shape{1, 336, 12, 70, GELUTanh}) {
+	for _, s := range append(shapes[:len(shapes):len(shapes)], shape{1, 312, 12, 100, GELU},
+		shape{1, 336, 12, 70, GELUTanh}) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		checkTwins(t, s, rng, 1, 2, 15, 33, 7, 16)
 	}
@@ -99,7 +107,7 @@ func FuzzTwins(f *testing.F) {
 func TestKernel(t *testing.T) {
 	w := shapes[0].weights(rand.New(rand.NewPCG(1, 2)))
 	for _, name := range []string{"", "avx2", "avx512", Portable} {
-		m, err := New(w, name)
+		m, err := New(w, name, Float32)
 		if errors.Is(err, ErrNoKernel) && name != "" && name != Portable {
 			t.Logf("%s does not run here", name)
 			continue
@@ -116,18 +124,23 @@ func TestKernel(t *testing.T) {
 	if got, _ := Kernel(Portable); got != goName() {
 		t.Errorf("portable: got %s, want %s", got, goName())
 	}
-	if _, err := New(w, "sse9"); !errors.Is(err, ErrNoKernel) || KnownKernel("sse9") {
+	if _, err := New(w, "sse9", Float32); !errors.Is(err, ErrNoKernel) || KnownKernel("sse9") {
 		t.Errorf("got %v, want %v", err, ErrNoKernel)
 	}
 }
 
-// TestWorking: what runs here is chosen. A path that is not must have failed the check against its twin.
+// TestWorking: what runs here is chosen. A path that is not must have failed the check against its
+// twin.
 func TestWorking(t *testing.T) {
 	n := 0
 	for _, p := range fast {
 		if p.kernels.runs() {
 			n++
-			sameBits(t, p.kernels.name, sample(p.kernels), sample(p.twin))
+			for _, in := range allPrecisions {
+				if in == Float32 || p.kernels.ints() {
+					sameBits(t, fmt.Sprint(p.kernels.name, in), sample(p.kernels, in), sample(p.twin, in))
+				}
+			}
 		}
 	}
 	if got := len(working()); got != n {

@@ -29,8 +29,9 @@ type Rows struct {
 	Stems [][]float32 // nil, or of each row its states [tokens,d] below block From's adapter; a nil entry is computed
 }
 
-// Loss takes a row's pooled embedding x [d] and writes the gradient of the whole loss by it into dx
-// [d]. It is called once a row, of several rows at once.
+// Loss takes a row's pooled embedding x [d], or the states [taps·d] that are asked for instead, and
+// writes the gradient of the whole loss by it into dx, of the same length. It is called once a row,
+// of several rows at once.
 type Loss func(row int, x, dx []float32)
 
 // Engine computes on one device.
@@ -41,14 +42,15 @@ type Engine interface {
 	// all with libtorch.
 	Trains() int
 	// Stems are each text's states below block from's adapter, [tokens,d]: what no adapter in block
-	// from or above changes.
-	Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error)
-	// Embed is model.Encoder.Embed, on all cores or the device; with r.Stems it is Upper. adapters
-	// nil or a nil entry: bare.
+	// from or above changes. states [texts,taps·d] gets the mean states after taps, up to from.
+	Stems(ctx context.Context, texts []model.Encoding, from int, taps []int, states []float32) ([][]float32, error)
+	// Embed is model.Encoder.Embed, on all cores or the device; with r.Stems, and no taps up to
+	// r.From, it is Upper. adapters nil or a nil entry: bare.
 	Embed(ctx context.Context, r Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error
 	// Gradient is the gradient of the loss by every adapter's values, summed over its rows, in
-	// adapters of the same shapes. It is ErrUntrainable where an adapter has more blocks than
-	// Trains.
-	Gradient(ctx context.Context, r Rows, adapters []*model.Adapter, loss Loss) ([]*model.Adapter, error)
+	// adapters of the same shapes. With taps, all above r.From and the last block the last of them,
+	// the loss takes the mean states after these blocks, whatever the pooling is. It is
+	// ErrUntrainable where an adapter has more blocks than Trains.
+	Gradient(ctx context.Context, r Rows, adapters []*model.Adapter, taps []int, loss Loss) ([]*model.Adapter, error)
 	Close() error
 }

@@ -13,13 +13,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
 
 // testAxes are three axes of one digit over two taps: N is 6, as of the other banks here.
-func testAxes(hidden int) *bank.Axes {
-	a := &bank.Axes{Taps: []int{0, 1}, Hidden: hidden, Digits: 1, Mean: make([]float32, 2*hidden),
-		Scale: []float32{1, 2}, V: make([]float32, 3*2*hidden)}
+func testAxes(hidden int) *axes.Axes {
+	a := &axes.Axes{Features: model.Features{Taps: []int{0, 1}, Hidden: hidden, Mean: make([]float32, 2*hidden),
+		Scale: []float32{1, 2}}, Digits: 1, V: make([]float32, 3*2*hidden)}
 	for j := range 3 {
 		a.V[j*2*hidden+j] = 1
 	}
@@ -58,7 +60,7 @@ func TestAddAxes(t *testing.T) {
 	if _, err := AddAxes(t.Context(), st, dir, testAxes(16)); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("axes for another encoder: got %v, want ErrMismatch", err)
 	}
-	if _, err := AddAxes(t.Context(), st, dir, &bank.Axes{}); !errors.Is(err, bank.ErrInvalid) {
+	if _, err := AddAxes(t.Context(), st, dir, &axes.Axes{}); !errors.Is(err, bank.ErrInvalid) {
 		t.Errorf("no axes: got %v, want ErrInvalid", err)
 	}
 	if got := bankFiles(t, dir); len(got) != 2 {

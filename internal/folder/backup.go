@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/durable"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -133,7 +134,7 @@ func receive(ctx context.Context, work string, d store.Digest, report bool, r io
 	if report {
 		return receiveReport(ReportPath(work, d), r)
 	}
-	got, err := bank.Receive(ctx, Banks(work), r)
+	got, err := axes.Receive(ctx, Banks(work), r)
 	if err != nil {
 		return fmt.Errorf("bank %s: %w", d.Short(), err)
 	}
@@ -174,23 +175,7 @@ func moveBanks(work, dir string) (moved []string, err error) {
 		}
 		moved = append(moved, to)
 	}
-	return moved, syncDir(Banks(dir))
-}
-
-// syncDir makes new names durable, where folders can be synced.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // which syncs no folder
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
+	return moved, durable.SyncDir(Banks(dir))
 }
 
 // Verify reads backups as Restore does, without writing.

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -72,7 +73,7 @@ func OpenBank(dir string, info store.BankInfo) (*bank.File, error) {
 // AddBank copies a bank file, of adapters or of axes of either kind, out of a stream into the
 // folder, once all of it was verified, and registers it. It reads exactly the file's length.
 func AddBank(ctx context.Context, st *store.Store, dir string, r io.Reader) (store.BankInfo, error) {
-	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.Receive(ctx, banks, r) })
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return axes.Receive(ctx, banks, r) })
 }
 
 // SaveBank writes a bank that is in memory into the folder, and registers it.

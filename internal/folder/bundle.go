@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -141,7 +142,7 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 	if err := MakeBanks(in.dir); err != nil {
 		return err
 	}
-	d, err := bank.Receive(in.ctx, Banks(in.dir), r)
+	d, err := axes.Receive(in.ctx, Banks(in.dir), r)
 	if err != nil {
 		return fmt.Errorf("bank %s: %w", info.Digest.Short(), err)
 	}

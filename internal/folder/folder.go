@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/xpeft/xpeft/internal/durable"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -43,24 +44,14 @@ func MakeBanks(dir string) error {
 
 // WriteReport lays a report beside a bank's file. It takes the place of what has its name; a
 // symbolic link is not followed.
-func WriteReport(dir, bank string, data []byte) (err error) {
+func WriteReport(dir, bank string, data []byte) error {
 	if err := MakeBanks(dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(Banks(dir), ".report-*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(Banks(dir), bank+".json"))
+	return durable.Create(Banks(dir), ".report-*.tmp", func(f *os.File) (string, error) {
+		_, err := f.Write(data)
+		return bank + ".json", err
+	})
 }
 
 // Open opens the folder's store, with its rules of texts; the error wraps fs.ErrNotExist if there

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/store"
 )
 
 // testJoint is one joint axis of three digits over the φ of testAxes(8): N is 6.
-func testJoint(axes store.BankInfo) *bank.Joint {
-	a := &bank.Joint{Axes: bank.Digest(axes.Digest), Labels: []string{"yes", "no"}, People: 40,
+func testJoint(over store.BankInfo) *axes.Joint {
+	a := &axes.Joint{Axes: bank.Digest(over.Digest), Labels: []string{"yes", "no"}, People: 40,
 		V: make([]float32, 2*16), B: []float32{1, -1}, Range: []float32{2}, Digits: []int{3}}
 	a.V[3] = 0.5
 	return a
@@ -22,7 +23,7 @@ func testJoint(axes store.BankInfo) *bank.Joint {
 func TestAddJoint(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	axes := addAxes(t, dir, st, 8)
-	info, err := AddJoint(t.Context(), st, dir, testJoint(axes))
+	info, err := AddAxes(t.Context(), st, dir, testJoint(axes))
 	must(t, err)
 	stored, err := st.Bank(info.Ref)
 	must(t, err)
@@ -39,12 +40,12 @@ func TestAddJoint(t *testing.T) {
 		t.Errorf("got %q, %v, want no problems", problems, err)
 	}
 	unknown := testJoint(store.BankInfo{Digest: store.Digest{9}})
-	if _, err := AddJoint(t.Context(), st, dir, unknown); !errors.Is(err, store.ErrMismatch) {
+	if _, err := AddAxes(t.Context(), st, dir, unknown); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("over axes that nobody has: got %v, want ErrMismatch", err)
 	}
 	odd := testJoint(axes)
 	odd.V = odd.V[:2*15]
-	if _, err := AddJoint(t.Context(), st, dir, odd); !errors.Is(err, store.ErrMismatch) {
+	if _, err := AddAxes(t.Context(), st, dir, odd); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("of another size: got %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, dir); len(got) != 2 {
@@ -57,7 +58,7 @@ func TestAddJoint(t *testing.T) {
 func TestJointTravels(t *testing.T) {
 	dir, st := newFolder(t, 8)
 	axes := addAxes(t, dir, st, 8)
-	info, err := AddJoint(t.Context(), st, dir, testJoint(axes))
+	info, err := AddAxes(t.Context(), st, dir, testJoint(axes))
 	must(t, err)
 	put(t, st, "ann", info.Ref)
 	var backup, bundle bytes.Buffer

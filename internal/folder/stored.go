@@ -2,18 +2,20 @@ package folder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/store"
 )
 
-// Stored is the open file of a bank that has one: of adapters, a [bank.File], or of axes, a
-// [bank.AxesFile] or a [bank.JointFile].
+// Stored is the open file of a bank that has one: of adapters, a [bank.File], or an [axes.File].
 type Stored interface {
 	Properties() bank.Properties
 	Digest() bank.Digest
@@ -42,10 +44,8 @@ func openStored(path string) (Stored, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case bank.IsAxes(head):
-		return bank.OpenAxes(path)
-	case bank.IsJoint(head):
-		return bank.OpenJoint(path)
+	case axes.Is(head):
+		return axes.Open(path)
 	}
 	return bank.OpenFile(path)
 }
@@ -79,49 +79,49 @@ func sameBank(f Stored, info store.BankInfo) error {
 	return nil
 }
 
-// AddAxes writes axes into the folder and registers them as a bank.
-func AddAxes(ctx context.Context, st *store.Store, dir string, a *bank.Axes) (store.BankInfo, error) {
-	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.SaveAxes(banks, a) })
+// AddAxes writes axes of either kind into the folder and registers them as a bank.
+func AddAxes(ctx context.Context, st *store.Store, dir string, a encoding.BinaryMarshaler) (store.BankInfo, error) {
+	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return axes.Save(banks, a) })
 }
 
 // OpenAxes reads the axes that are registered as a bank, and checks all of their bytes.
-func OpenAxes(dir string, info store.BankInfo) (*bank.Axes, error) {
+func OpenAxes(dir string, info store.BankInfo) (*axes.Axes, error) {
+	f, err := openAxes(dir, info)
+	if err != nil || f.Axes == nil {
+		return nil, cmp.Or(err, otherKind(info))
+	}
+	return f.Axes, nil
+}
+
+// OpenJoint is OpenAxes of joint axes.
+func OpenJoint(dir string, info store.BankInfo) (*axes.Joint, error) {
+	f, err := openAxes(dir, info)
+	if err != nil || f.Joint == nil {
+		return nil, cmp.Or(err, otherKind(info))
+	}
+	return f.Joint, nil
+}
+
+func openAxes(dir string, info store.BankInfo) (*axes.File, error) {
 	f, err := OpenStored(dir, info)
 	if err != nil {
 		return nil, err
 	}
-	a, ok := f.(*bank.AxesFile)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(),
-			store.ErrMismatch), f.Close())
+	if a, ok := f.(*axes.File); ok {
+		return a, nil
 	}
-	return a.Axes, nil
+	return nil, errors.Join(otherKind(info), f.Close())
 }
 
-// AddJoint writes joint axes into the folder and registers them as a bank.
-func AddJoint(ctx context.Context, st *store.Store, dir string, a *bank.Joint) (store.BankInfo, error) {
-	return addBank(ctx, st, dir, func(banks string) (bank.Digest, error) { return bank.SaveJoint(banks, a) })
-}
-
-// OpenJoint reads the joint axes that are registered as a bank, and checks all of their bytes.
-func OpenJoint(dir string, info store.BankInfo) (*bank.Joint, error) {
-	f, err := OpenStored(dir, info)
-	if err != nil {
-		return nil, err
-	}
-	a, ok := f.(*bank.JointFile)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(),
-			store.ErrMismatch), f.Close())
-	}
-	return a.Joint, nil
+func otherKind(info store.BankInfo) error {
+	return fmt.Errorf("bank %s: %w: no axes of this kind", info.Digest.Short(), store.ErrMismatch)
 }
 
 // overKnownAxes says whether the axes that joint axes are over are in the store: else nobody could
 // see texts as they do.
 func overKnownAxes(st *store.Store, f Stored) error {
-	a, ok := f.(*bank.JointFile)
-	if !ok {
+	a, ok := f.(*axes.File)
+	if !ok || a.Joint == nil {
 		return nil
 	}
 	_, err := st.BankByDigest(store.Digest(a.Joint.Axes))

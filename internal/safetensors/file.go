@@ -25,7 +25,7 @@ type File struct {
 
 // Open maps the file at path read-only and checks it. Nothing but the header is read.
 func Open(path string) (*File, error) {
-	m, err := mapFile(path)
+	m, err := Map(path)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// mapFile refuses what mmap cannot serve: folders, pipes, and empty files.
-func mapFile(path string) (mmap.MMap, error) {
+// Map maps a file read-only. It refuses what mmap cannot serve, folders, pipes, and empty files.
+func Map(path string) (mmap.MMap, error) {
 	h, err := os.Open(path)
 	if err != nil {
 		return nil, err

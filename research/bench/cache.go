@@ -9,24 +9,26 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// workingSet is an SDK that is asked for the profiles 0 to profiles-1, uniformly at random.
+// workingSet is a folder that is asked for the profiles 0 to profiles-1, uniformly at random.
 type workingSet struct {
 	times    int // what its cache holds
 	profiles int
-	sdk      *sdk.SDK
+	sdk      *sdk.Folder
 	rng      *rand.Rand
 	before   sdk.Stats
 }
 
-// benchCache answers batches of 64 rows of random profiles, out of working sets of 1 to 100 times what the cache holds, each through an SDK of its own over one
-// folder. At 1 all are cached.
+// benchCache answers batches of 64 rows of random profiles, out of working sets of 1 to 100 times
+// what the cache holds, each through a Folder of its own over one folder. At 1 all are cached.
 func benchCache(ctx context.Context, v env) (result, error) {
 	size := 128
 	if v.full {
 		size = 600 // about what CacheBytes holds by default
 	}
-	r := result{Name: "cache", X: "working set, times the cache", What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working set at times what the cache holds, %d adapters",
-		mixedRows, fixtureN, fixtureK, size)}
+	r := result{Name: "cache", X: "working set, times the cache",
+		What: fmt.Sprintf("PredictBatch of %d headlines of random profiles (N=%d, k=%d, all blocks), the working "+
+			"set at times what the cache holds, %d adapters",
+			mixedRows, fixtureN, fixtureK, size)}
 	times := []int{1, 2, 5, 10, 100}
 	dir, remove, err := fixture(ctx, v, size*times[len(times)-1])
 	if err != nil {
@@ -61,19 +63,20 @@ func benchCache(ctx context.Context, v env) (result, error) {
 	}
 	r.compare("100 times the cache over all cached", "100 times the cache", "all cached", "≥ 0.75")
 	for _, w := range sets {
-		st, err := w.sdk.Stats()
+		st, err := w.sdk.Stats(ctx)
 		if err != nil {
 			return r, err
 		}
 		s := st.Sub(w.before).Cache
-		r.Notes = append(r.Notes, fmt.Sprintf("at %d: %d entries cached, %d hits, %d misses", w.times, s.Entries, s.Hits, s.Misses))
+		r.Notes = append(r.Notes, fmt.Sprintf("at %d: %d entries cached, %d hits, %d misses", w.times, s.Entries,
+			s.Hits, s.Misses))
 	}
 	return r, nil
 }
 
 // openWorkingSet fills the cache and lets a batch warm up.
 func openWorkingSet(ctx context.Context, v env, dir string, size, times int) (*workingSet, error) {
-	p, err := sdk.Open(dir, &sdk.Options{ReadOnly: true, CacheBytes: int64(size) * foldBank.FoldedBytes()})
+	p, err := sdk.Open(ctx, dir, &sdk.Options{ReadOnly: true, CacheBytes: int64(size) * foldBank.FoldedBytes()})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func openWorkingSet(ctx context.Context, v env, dir string, size, times int) (*w
 		err = predictAll(ctx, p, w.requests(v, 0))
 	}
 	if err == nil {
-		w.before, err = p.Stats()
+		w.before, err = p.Stats(ctx)
 	}
 	if err != nil {
 		p.Close()

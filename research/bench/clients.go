@@ -11,17 +11,19 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// benchClients measures Predict by 1, 2, 8 and 64 clients at once, each with profiles of its own, alone and beside a busy loop: under one worker, as many as cores (the
-// default) and twice as many. Every client sends its next text when it has its answer.
+// benchClients measures Predict by 1, 2, 8 and 64 clients at once, each with profiles of its own,
+// alone and beside a busy loop: under one worker, as many as cores (the default) and twice as many.
+// Every client sends its next text when it has its answer.
 func benchClients(ctx context.Context, v env) (result, error) {
-	r := result{Name: "clients", What: "Predict of headlines through cached profiles by 1 to 64 clients, each waiting for its answer; W workers, alone and beside a busy loop"}
+	r := result{Name: "clients", What: "Predict of headlines through cached profiles by 1 to 64 clients, each " +
+		"waiting for its answer; W workers, alone and beside a busy loop"}
 	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err
 	}
 	defer remove()
 	for _, workers := range []int{1, 2, 4} {
-		p, err := sdk.Open(dir, &sdk.Options{Workers: workers})
+		p, err := sdk.Open(ctx, dir, &sdk.Options{Workers: workers})
 		if err != nil {
 			return r, err
 		}
@@ -36,7 +38,7 @@ func benchClients(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-func clientRounds(ctx context.Context, v env, r *result, p *sdk.SDK, workers int) error {
+func clientRounds(ctx context.Context, v env, r *result, p *sdk.Folder, workers int) error {
 	if err := predictAll(ctx, p, requests(v.texts, mixedRows, 0)); err != nil { // every adapter is folded
 		return err
 	}
@@ -67,8 +69,9 @@ func clientRounds(ctx context.Context, v env, r *result, p *sdk.SDK, workers int
 	return nil
 }
 
-// clients has n of them send calls texts in all, and returns texts a second and how long each call took, in ms.
-func clients(ctx context.Context, v env, p *sdk.SDK, n, calls int) (rate float64, ms []float64, err error) {
+// clients has n of them send calls texts in all, and returns texts a second and how long each call
+// took, in ms.
+func clients(ctx context.Context, v env, p *sdk.Folder, n, calls int) (rate float64, ms []float64, err error) {
 	var all sync.WaitGroup
 	took, errs := make([][]float64, n), make([]error, n)
 	began := time.Now()
@@ -79,7 +82,7 @@ func clients(ctx context.Context, v env, p *sdk.SDK, n, calls int) (rate float64
 			at := 0
 			took[c], errs[c] = timed(calls/n, func() error {
 				at++
-				_, err := p.Predict(ctx, profileID(c), v.texts[(c*7+at)%len(v.texts)])
+				_, err := p.Predict(ctx, profileID(c), v.texts[(c*7+at)%len(v.texts)], nil)
 				return err
 			})
 		}()

@@ -45,7 +45,8 @@ func (c curve) exponent() (p float64, ok bool) {
 	return exponent(x, y)
 }
 
-// exponent is the slope of the line through (log x, log y) with the least squared error; ok is false for fewer than two places, or for a value that has no logarithm.
+// exponent is the slope of the line through (log x, log y) with the least squared error; ok is
+// false for fewer than two places, or for a value that has no logarithm.
 func exponent(x, y []float64) (p float64, ok bool) {
 	n := float64(len(x))
 	var sx, sy, sxx, sxy float64
@@ -63,7 +64,8 @@ func exponent(x, y []float64) (p float64, ok bool) {
 	return (n*sxy - sx*sy) / d, true
 }
 
-// draw saves a picture of each unit's curves as dir/bench-NAME.png and .svg, the unit in the name if there are several, and returns the files' names without their ends.
+// draw saves a picture of each unit's curves as dir/bench-NAME.png and .svg, the unit in the name
+// if there are several, and returns the files' names without their ends.
 func (r *result) draw(dir string) (names []string, err error) {
 	byUnit := map[string][]plot.Line{}
 	var units []string

@@ -13,15 +13,18 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// benchEncrypted does the same to a store in the clear and to an encrypted one, in turn: what the option costs.
+// benchEncrypted does the same to a store in the clear and to an encrypted one, in turn: what the
+// option costs.
 func benchEncrypted(ctx context.Context, v env) (result, error) {
 	b := encryptedBench{n: 20_000, master: bytes.Repeat([]byte{9}, store.MasterKeySize)}
 	if v.full {
 		b.n = 1_000_000
 		v.rounds = min(v.rounds, 3)
 	}
-	b.r = result{Name: "encrypted", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d with and without a master key, durable; and Predict of one text of 30 words",
-		b.n, storeN, storeK, storeBlocks)}
+	b.r = result{Name: "encrypted",
+		What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d with and without a master key, durable; and Predict of "+
+			"one text of 30 words",
+			b.n, storeN, storeK, storeBlocks)}
 	for round := range v.rounds + 1 {
 		if err := b.round(ctx, round > 0); err != nil {
 			return b.r, err
@@ -30,7 +33,8 @@ func benchEncrypted(ctx context.Context, v env) (result, error) {
 	if err := b.predict(ctx, v); err != nil {
 		return b.r, err
 	}
-	for _, what := range []string{"load", "get p50", "export", "import", "open", "put of a new profile p50", "delete p50", "file and keys", "Predict p50"} {
+	for _, what := range []string{"load", "get p50", "export", "import", "open", "put of a new profile p50",
+		"delete p50", "file and keys", "Predict p50"} {
 		b.r.compare(what+", encrypted over clear", what+", encrypted", what+", clear", "")
 	}
 	return b.r, nil
@@ -73,7 +77,8 @@ func (o *encryptedStore) add(what, unit string, x float64) {
 }
 
 func (o *encryptedStore) create(name string) (*store.Store, error) {
-	s, err := store.Create(filepath.Join(o.dir, o.side+name+".db"), store.Meta{Model: "model", MaxTokens: 128}, o.options)
+	s, err := store.Create(filepath.Join(o.dir, o.side+name+".db"), store.Meta{Model: "model", MaxTokens: 128},
+		o.options)
 	if err != nil {
 		return nil, err
 	}
@@ -165,14 +170,16 @@ func (o *encryptedStore) single(s *store.Store) error {
 // predict asks two folders in turn.
 func (b *encryptedBench) predict(ctx context.Context, v env) error {
 	text := words(v.texts, 30)
-	asked := map[string]*sdk.SDK{}
+	asked := map[string]*sdk.Folder{}
 	for side, key := range map[string][]byte{"clear": nil, "encrypted": b.master} {
 		dir, err := os.MkdirTemp("", "xpeft-bench-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		p, err := sdk.Create(filepath.Join(dir, "store"), sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true, Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
+		p, err := sdk.Create(ctx, filepath.Join(dir, "store"),
+			sdk.Config{Model: v.model, Labels: []string{"urgent", "later", "ignore"}, Masks: true,
+				Bank: sdk.RandomBank{N: fixtureN, Seed: 42, Blocks: 1}, Options: &sdk.Options{MasterKey: key}})
 		if err != nil {
 			return err
 		}
@@ -184,7 +191,7 @@ func (b *encryptedBench) predict(ctx context.Context, v env) error {
 	}
 	for round := range v.rounds + 1 {
 		for side, p := range asked {
-			ms, err := timed(20, func() error { _, err := p.Predict(ctx, "alice", text); return err })
+			ms, err := timed(20, func() error { _, err := p.Predict(ctx, "alice", text, nil); return err })
 			if err != nil {
 				return err
 			}

@@ -20,8 +20,9 @@ const (
 	fixtureTokens = 64 // and as long as its texts
 )
 
-// fixture makes a store of profiles with random masks, over a random bank of N=150, k=50 in all blocks and under the shared head, in a folder that remove
-// deletes. They are written as records: what they would answer is of no interest, and Learn would take minutes.
+// fixture makes a store of profiles with random masks, over a random bank of N=150, k=50 in all
+// blocks and under the shared head, in a folder that remove deletes. They are written as records:
+// what they would answer is of no interest, and Learn would take minutes.
 func fixture(ctx context.Context, v env, profiles int) (dir string, remove func(), err error) {
 	tmp, err := os.MkdirTemp("", "xpeft-bench-")
 	if err != nil {
@@ -37,8 +38,9 @@ func fixture(ctx context.Context, v env, profiles int) (dir string, remove func(
 }
 
 func fill(ctx context.Context, v env, dir string, profiles int) (err error) {
-	c := sdk.Config{Model: v.model, Bank: sdk.RandomBank{N: fixtureN, Seed: 42}, K: fixtureK, Masks: true, Labels: labels(fixtureLabels), MaxTokens: fixtureTokens}
-	p, err := sdk.Create(dir, c)
+	c := sdk.Config{Model: v.model, Bank: sdk.RandomBank{N: fixtureN, Seed: 42}, K: fixtureK, Masks: true,
+		Labels: labels(fixtureLabels), MaxTokens: fixtureTokens}
+	p, err := sdk.Create(ctx, dir, c)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/xpeft/xpeft/internal/dense"
 )
 
-// benchFoldMany compares three ways to fold the adapters of P profiles at once, on one thread: one after another, with FoldMany, and as matrix products,
-// [P,N] by [N,d·b] in each block and on each side, whose result is not even taken apart into adapters.
+// benchFoldMany compares three ways to fold the adapters of P profiles at once, on one thread: one
+// after another, with FoldMany, and as matrix products, [P,N] by [N,d·b] in each block and on each
+// side, whose result is not even taken apart into adapters.
 func benchFoldMany(_ context.Context, v env) (result, error) {
-	r := result{Name: "foldmany", What: "ms a profile to fold P profiles at once, k=50, L=6, d=384, b=24, F32, one thread"}
+	r := result{Name: "foldmany", What: "ms a profile to fold P profiles at once, k=50, L=6, d=384, b=24, F32, one " +
+		"thread"}
 	for _, n := range []int{150, 400} {
 		p := foldBank
 		p.N = n
@@ -52,7 +54,8 @@ func foldMany(v env, r *result, b *bank.Bank) error {
 					return err
 				}
 				if round > 0 { // the first one warms up
-					r.add(fmt.Sprintf("%s, N=%d", way.name, b.Properties().N), "ms", float64(P), time.Since(began).Seconds()*1e3/float64(P))
+					r.add(fmt.Sprintf("%s, N=%d", way.name, b.Properties().N), "ms", float64(P),
+						time.Since(began).Seconds()*1e3/float64(P))
 				}
 			}
 		}

@@ -14,12 +14,14 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// learnN is the bank's size where a step is compared with a single adapter's; learnCurve are the others.
+// learnN is the bank's size where a step is compared with a single adapter's; learnCurve are the
+// others.
 const learnN = 400
 
 var learnCurve = []int{100, 200, learnN, 800}
 
-// benchLearn compares a training step of masks over N=400 adapters with one of a single adapter, and draws a step over N: the same 16 texts, engine and process.
+// benchLearn compares a training step of masks over N=400 adapters with one of a single adapter,
+// and draws a step over N: the same 16 texts, engine and process.
 func benchLearn(ctx context.Context, v env) (result, error) {
 	r := result{Name: "learn"}
 	s, err := open(v.model)
@@ -35,7 +37,8 @@ func benchLearn(ctx context.Context, v env) (result, error) {
 	}
 	single := c
 	single.Mode = learner.SingleAdapter
-	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: k=50, LN_b's affine and the head trained; %s", c.Batch, tokens, learnTokens, s.where())
+	r.What = fmt.Sprintf("a training step, %d texts of %d tokens in all, T ≤ %d; hard masks: k=50, LN_b's affine "+
+		"and the head trained; %s", c.Batch, tokens, learnTokens, s.where())
 	envs := map[int]learner.Env{}
 	for _, n := range learnCurve {
 		b, err := learnBank(n, s.engine.Trains(), s.enc.Hidden())
@@ -68,8 +71,9 @@ func benchLearn(ctx context.Context, v env) (result, error) {
 
 // learnBank is a random bank with a bottleneck of d/16.
 func learnBank(n, blocks, d int) (*bank.Bank, error) {
-	return bank.NewRandom(bank.Properties{Origin: bank.Random, N: n, Blocks: blocks, Hidden: d, Bottleneck: d / 16, NormB: true,
-		Seed: 42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
+	return bank.NewRandom(bank.Properties{Origin: bank.Random, N: n, Blocks: blocks, Hidden: d, Bottleneck: d / 16,
+		NormB: true,
+		Seed:  42, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB})
 }
 
 // learnTokens is the longest text that is learned here.
@@ -100,7 +104,8 @@ func stepTimes(ctx context.Context, env learner.Env, j learner.Job, c learner.Co
 }
 
 func head(labels, d int) *model.Head {
-	h := &model.Head{Hidden: d, W: make([]float32, labels*d), B: make([]float32, labels), Counts: make([]uint32, labels)}
+	h := &model.Head{Hidden: d, W: make([]float32, labels*d), B: make([]float32, labels),
+		Counts: make([]uint32, labels)}
 	for i := range labels {
 		h.Labels = append(h.Labels, fmt.Sprint("label ", i))
 	}
@@ -145,12 +150,4 @@ func (s side) where() string {
 		return fmt.Sprintf("adapters in the last %d of %d blocks, engine %s", n, s.enc.Blocks(), s.engine.Name())
 	}
 	return fmt.Sprintf("adapters in all blocks, engine %s on %s", s.engine.Name(), s.engine.Device())
-}
-
-// all is an error that skips a measurement unless the engine trains adapters in all blocks.
-func (s side) all() error {
-	if s.engine.Trains() < s.enc.Blocks() {
-		return skipped("it trains adapters in all blocks: make build-torch, and bin/torch/bench")
-	}
-	return nil
 }

@@ -7,10 +7,12 @@ import (
 	"github.com/xpeft/xpeft/learner"
 )
 
-// benchLearn60 times a whole Learn of 60 texts for 10 epochs in batches of 16, tokenising included: masks in the blocks that the engine trains, LN_b's affine and a head of its own, in the order in
-// which examples come, and with batches of alike lengths. Python's side of the same job is in the measurement peers.
+// benchLearn60 times a whole Learn of 60 texts for 10 epochs in batches of 16, tokenising included:
+// masks in the blocks that the engine trains, LN_b's affine and a head of its own, in the order in
+// which examples come, and with batches of alike lengths.
 func benchLearn60(ctx context.Context, v env) (result, error) {
-	r := result{Name: "learn60", What: "60 texts × 10 epochs in batches of 16, T ≤ 64, from text to mask; hard masks, N=150, k=50, LN_b's affine and a head"}
+	r := result{Name: "learn60", What: "60 texts × 10 epochs in batches of 16, T ≤ 64, from text to mask; hard " +
+		"masks, N=150, k=50, LN_b's affine and a head"}
 	s, err := open(v.model)
 	if err != nil {
 		return r, err
@@ -25,11 +27,12 @@ func benchLearn60(ctx context.Context, v env) (result, error) {
 	plain := learner.Default()
 	plain.Head, plain.Batch, plain.Epochs = true, 16, 10
 	alike, single := plain, plain
-	alike.Alike, single.Mode = 4, learner.SingleAdapter
+	alike.LengthBuckets, single.Mode = 4, learner.SingleAdapter
 	orders := []struct {
 		name   string
 		config learner.Config
-	}{{"Learn 60 texts x 10 epochs", plain}, {"Learn 60 texts x 10 epochs, alike lengths together", alike}, {"a single adapter, 60 texts x 10 epochs", single}}
+	}{{"Learn 60 texts x 10 epochs", plain}, {"Learn 60 texts x 10 epochs, alike lengths together", alike},
+		{"a single adapter, 60 texts x 10 epochs", single}}
 	rounds := v.rounds
 	if !v.full {
 		rounds = min(rounds, 3) // half a minute each

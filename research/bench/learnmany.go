@@ -11,20 +11,25 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// manyProfiles is how many profiles are learned, each from manyTexts texts, all of them in each of its steps.
+// manyProfiles is how many profiles are learned, each from manyTexts texts, all of them in each of
+// its steps.
 const manyProfiles, manyTexts = 32, 4
 
-// benchLearnMany compares learning many profiles in joint steps with learning one after another, in all blocks where the engine trains them and by the recipe of the last block, and says how far
+// benchLearnMany compares learning many profiles in joint steps with learning one after another, in
+// all blocks where the engine trains them and by the recipe of the last block, and says how far
 // their losses are apart over ten steps without noise.
 func benchLearnMany(ctx context.Context, v env) (result, error) {
-	r := result{Name: "learnmany", What: fmt.Sprintf("%d profiles of %d headlines each, T ≤ 64, learned together and one by one; hard masks, N=150, k=50", manyProfiles, manyTexts)}
+	r := result{Name: "learnmany",
+		What: fmt.Sprintf("%d profiles of %d headlines each, T ≤ 64, learned together and one by one; hard masks, "+
+			"N=150, k=50", manyProfiles, manyTexts)}
 	s, err := open(v.model)
 	if err != nil {
 		return r, err
 	}
 	defer s.close()
 	d := s.enc.Hidden()
-	jobs := manyJobs(v, s.tok, learner.NewHead(head(15, d).Labels, d, false, 1)) // frozen, and not all zeros: masks must matter
+	// frozen, and not all zeros: masks must matter
+	jobs := manyJobs(v, s.tok, learner.NewHead(head(15, d).Labels, d, false, 1))
 	for _, blocks := range slices.Compact([]int{s.engine.Trains(), 1}) {
 		b, err := learnBank(150, blocks, d)
 		if err != nil {
@@ -44,14 +49,16 @@ func benchLearnMany(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-// manyRounds checks the losses of ten steps, then times steps. Without v.full the check takes fewer profiles, and a timed run one step of the larger kind.
-func manyRounds(ctx context.Context, v env, r *result, env learner.Env, jobs []learner.Job, name string, c learner.Config) error {
+// manyRounds checks the losses of ten steps, then times steps. Without v.full the check takes fewer
+// profiles, and a timed run one step of the larger kind.
+func manyRounds(ctx context.Context, v env, r *result, env learner.Env, jobs []learner.Job, name string,
+	c learner.Config) error {
 	ten := c
-	ten.Enough, ten.Epochs = 0, 10
+	ten.FullStepsAt, ten.Epochs = 0, 10
 	check := jobs
 	if !v.full {
 		check = jobs[:8]
-		if c.Enough == 0 {
+		if c.FullStepsAt == 0 {
 			c.Updates = 1
 		}
 	}
@@ -59,7 +66,9 @@ func manyRounds(ctx context.Context, v env, r *result, env learner.Env, jobs []l
 	if err != nil {
 		return err
 	}
-	r.Notes = append(r.Notes, fmt.Sprintf("%s: losses of %d profiles over ten steps, together and alone: largest difference %.2g (promised: 1e-4)", name, len(check), most))
+	r.Notes = append(r.Notes, fmt.Sprintf(
+		"%s: losses of %d profiles over ten steps, together and alone: largest difference %.2g (promised: 1e-4)",
+		name, len(check), most))
 	if most > 1e-4 {
 		return fmt.Errorf("%s: losses together and alone differ by %g", name, most)
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// loops are what a profiler looks at: one kind of work, again and again. prepare returns a call and what ends it.
+// loops are what a profiler looks at: one kind of work, again and again. prepare returns a call and
+// what ends it.
 var loops = map[string]func(context.Context, env) (call func() error, end func(), err error){
 	"predict1":  func(ctx context.Context, v env) (func() error, func(), error) { return predictLoop(ctx, v, 1) },
 	"predict64": func(ctx context.Context, v env) (func() error, func(), error) { return predictLoop(ctx, v, 64) },
@@ -26,7 +27,8 @@ var loops = map[string]func(context.Context, env) (call func() error, end func()
 // profiles are files that pprof reads; no profile of an empty name is written.
 type profiles struct{ cpu, mem string }
 
-// runLoop runs one kind of work for a while, under the profilers that are asked for; perf can look at the process from outside meanwhile.
+// runLoop runs one kind of work for a while, under the profilers that are asked for; perf can look
+// at the process from outside meanwhile.
 func runLoop(ctx context.Context, v env, name string, long time.Duration, files profiles) error {
 	prepare, ok := loops[name]
 	if !ok {
@@ -98,7 +100,7 @@ func predictLoop(ctx context.Context, v env, rows int) (func() error, func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		remove()
 		return nil, nil, err
@@ -131,7 +133,7 @@ func batchTexts(texts []string, rows, at int) []string {
 }
 
 // predictAll answers a batch, whose first row that fails is the error.
-func predictAll(ctx context.Context, p *sdk.SDK, reqs []sdk.Request) error {
+func predictAll(ctx context.Context, p *sdk.Folder, reqs []sdk.Request) error {
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {
 		return err
@@ -158,7 +160,8 @@ func learnLoop(ctx context.Context, v env) (func() error, func(), error) {
 	return call, func() { b.Close(); s.close() }, nil
 }
 
-// learnJob is n texts of 15 labels, a random bank of N adapters in the blocks that the engine trains, and how masks over it and a head are learned: 16 texts a step.
+// learnJob is n texts of 15 labels, a random bank of N adapters in the blocks that the engine
+// trains, and how masks over it and a head are learned: 16 texts a step.
 func (s side) learnJob(v env, n, adapters int) (learner.Job, *bank.Bank, learner.Config, error) {
 	d := s.enc.Hidden()
 	c := learner.Default()

@@ -1,16 +1,21 @@
-// Command bench measures the costs that xpeft promises, each beside its rival in the same run: alternating rounds, medians, ratios.
+// Command bench measures the costs that xpeft promises, each beside its rival in the same run:
+// alternating rounds, medians, ratios.
 //
 //	make bench           minutes
-//	make bench-full      whole sizes; PEERS=…/peers.py PYTHON=…/bin/python adds Python's libraries
+//	make bench-full      whole sizes
+//	make bench-peers     Python's libraries and hugot, on the same texts, into docs/performance.md
 //	make bench-report    docs/performance.md's tables and pictures
 //
-// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as JSON into the folder out.
+// It needs XPEFT_MODEL. Texts are the headlines in testdata/golden. The raw samples are written as
+// JSON into the folder out.
 //
-// A loop is one kind of work for a profiler: pprof sees Go, perf the kernels. From the repository's root, after make build and eval "$(scripts/env.sh)":
+// A loop is one kind of work for a profiler: pprof sees Go, perf the kernels. From the repository's
+// root, after make build and eval "$(scripts/env.sh)":
 //
 //	bin/bench -loop predict64 -cpuprofile bin/cpu.prof -memprofile bin/mem.prof
 //	go tool pprof -top bin/cpu.prof; go tool pprof -top -sample_index=alloc_space bin/mem.prof
-//	perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64; perf report -i bin/perf.data --sort dso,symbol
+//	perf record -e cpu-clock -o bin/perf.data bin/bench -loop predict64
+//	perf report -i bin/perf.data --sort dso,symbol
 package main
 
 import (
@@ -33,8 +38,8 @@ type env struct {
 	texts  []string // headlines
 	rounds int      // alternating, of each measurement
 	full   bool     // whole sizes, for hours; otherwise minutes
-	peers  string   // the script of Python's side; empty: it is skipped
-	python string   // what runs it
+	python string   // what runs the peers' script; empty: it is skipped
+	data   string   // labelled texts for the peers' accuracy; empty: it is not measured
 }
 
 // measurement fills a result, whose name and sentence it sets.
@@ -57,7 +62,7 @@ var measurements = []measurement{
 	{"start", benchStart},
 	{"store", benchStore},
 	{"encrypted", benchEncrypted},
-	{"peers", benchPeers},
+	{peersName, benchPeers},
 }
 
 // task is what the command line asks for.
@@ -87,9 +92,11 @@ func parse() (t task) {
 	only := flag.String("only", "", "which measurements, by commas; all of them if empty")
 	flag.BoolVar(&t.full, "full", false, "whole sizes: a million profiles, every curve")
 	flag.StringVar(&t.out, "out", "out/bench", "folder of the raw samples")
-	flag.StringVar(&t.peers, "peers", "", "script of Python's side, peers.py; without it that measurement is skipped")
-	flag.StringVar(&t.python, "python", "", "Python that has the peers' libraries")
-	flag.StringVar(&t.report, "report", "", "write the tables and pictures of this folder's samples into -doc instead, between its marks")
+	flag.StringVar(&t.python, "python", "", "Python that has the peers' libraries; without it they are skipped")
+	flag.StringVar(&t.data, "data", "", "labelled texts for the peers' accuracy; without them it is not measured")
+	flag.StringVar(&t.report, "report", "",
+		"write the tables and pictures of this folder's samples into -doc instead, "+
+			"between its marks; with -only, some of them")
 	flag.StringVar(&t.doc, "doc", "docs/performance.md", "document that -report writes")
 	flag.StringVar(&t.loop, "loop", "", "run one kind of work for a profiler instead: predict1, predict64 or learn")
 	flag.DurationVar(&t.long, "for", 20*time.Second, "how long -loop runs")
@@ -104,7 +111,7 @@ func parse() (t task) {
 
 func (t task) do(ctx context.Context) error {
 	if t.report != "" {
-		return report(t.report, t.doc)
+		return report(t.report, t.doc, t.only)
 	}
 	e, err := newEnv(t.env)
 	if err != nil {
@@ -158,12 +165,12 @@ func run(ctx context.Context, e env, only []string, out string) error {
 
 // command is what runs a measurement again.
 func (e env) command(name string) string {
+	if name == peersName {
+		return fmt.Sprintf("make bench-peers ARGS='-rounds %d'", e.rounds)
+	}
 	c := fmt.Sprintf("bin/bench -only %s -rounds %d", name, e.rounds)
 	if e.full {
 		c += " -full"
-	}
-	if name == "peers" {
-		c += " -peers …/peers.py -python …/bin/python"
 	}
 	return c
 }

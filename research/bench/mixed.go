@@ -16,16 +16,18 @@ import (
 // mixedRows is the size of a batch of benchMixed and benchCache.
 const mixedRows = 64
 
-// benchMixed compares PredictBatch of 64 headlines, for 64 cached profiles and for fewer, with the bare encoder's work for the same texts, and that
-// with the mean states of its last four blocks.
+// benchMixed compares PredictBatch of 64 headlines, for 64 cached profiles and for fewer, with the
+// bare encoder's work for the same texts, and that with the mean states of its last four blocks.
 func benchMixed(ctx context.Context, v env) (result, error) {
-	r := result{Name: "mixed", X: "profiles in a batch", What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the same texts", mixedRows)}
+	r := result{Name: "mixed", X: "profiles in a batch",
+		What: fmt.Sprintf("PredictBatch of %d headlines of P cached profiles, beside the bare encoder on the "+
+			"same texts", mixedRows)}
 	dir, remove, err := fixture(ctx, v, mixedRows)
 	if err != nil {
 		return r, err
 	}
 	defer remove()
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		return r, err
 	}
@@ -52,8 +54,10 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 		f    func() error
 	}{
 		{"bare encoder", 0, func() error { return bareBatch(s.enc, s.tok, v.texts[:mixedRows], nil) }},
-		{"bare encoder, four taps", 0, func() error { return bareBatch(s.enc, s.tok, v.texts[:mixedRows], taps) }}, {"no profile", 0, predict(0)},
-		{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)}, {"profiles", 8, predict(8)},
+		{"bare encoder, four taps", 0, func() error { return bareBatch(s.enc, s.tok, v.texts[:mixedRows], taps) }},
+		{"no profile", 0, predict(0)},
+		{"profiles", 1, predict(1)}, {"profiles", 2, predict(2)}, {"profiles", 4, predict(4)},
+		{"profiles", 8, predict(8)},
 		{"profiles", 16, predict(16)}, {"profiles", 32, predict(32)}, {"profiles", 64, predict(64)},
 	}
 	for round := range v.rounds + 1 {
@@ -77,7 +81,8 @@ func benchMixed(ctx context.Context, v env) (result, error) {
 	return r, nil
 }
 
-// bareBatch takes texts to embeddings through the encoder and nothing else: eight at a time, on as many goroutines as cores.
+// bareBatch takes texts to embeddings through the encoder and nothing else: eight at a time, on as
+// many goroutines as cores.
 func bareBatch(enc *model.Encoder, tok *model.Tokenizer, texts []string, taps []int) error {
 	var next atomic.Int64
 	errs := make([]error, runtime.GOMAXPROCS(0))
@@ -106,5 +111,5 @@ func bareTexts(enc *model.Encoder, tok *model.Tokenizer, texts []string, taps []
 		tok.Encode(&encoded[i], text, "", fixtureTokens)
 	}
 	x := make([]float32, len(texts)*enc.Hidden())
-	return enc.Embed(encoded, nil, nil, x, taps, make([]float32, len(taps)*len(x)))
+	return enc.Answer(encoded, nil, nil, x, taps, make([]float32, len(taps)*len(x)))
 }

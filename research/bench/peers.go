@@ -5,135 +5,216 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// peersRows is how many rows, each of another profile, a batch has.
-const peersRows = 64
+const (
+	// peersName is the measurement's, and that of its part of the document.
+	peersName = "peers"
+	// peersRows is how many rows, each of another profile, a batch has.
+	peersRows = 64
+	// peersLimit is the time after which benchPeers begins no second round.
+	peersLimit = 9 * time.Minute
 
-// benchPeers compares batches of 64 rows of 64 profiles, and single texts, with Python's libraries on the same texts, threads and longest text, tokenising
-// included on both sides; then the learning of 60 texts. A round runs all of one side, then all of the other, which begins it in every second round.
-func benchPeers(ctx context.Context, v env) (result, error) {
-	r := result{Name: "peers", What: fmt.Sprintf("%d rows of %d cached profiles (N=%d, k=%d, all blocks, F32), one text of one, and 60 texts × 10 epochs learned, beside Python's libraries; T ≤ %d, 2 threads",
-		peersRows, peersRows, fixtureN, fixtureK, fixtureTokens)}
-	py, err := newPython(v)
+	// bareEncoder is the name of our encoder alone; in another precision the precision follows.
+	bareEncoder = "xpeft's bare encoder"
+	// How the names of the series end: texts/s, ms, % and % of a rival.
+	inBatches, alone, right, changed = ", 64 rows", ", one text", ", right answers", ", answers changed"
+)
+
+// ownPrecisions are those of our series, float32 first.
+var ownPrecisions = []string{"", "int16", "int8"}
+
+// inPrecision is the name of a series of ours.
+func inPrecision(name, precision string) string { return strings.TrimSpace(name + " " + precision) }
+
+// rival is one system under comparison.
+type rival struct {
+	name string
+	slow bool // it gets one batch and few single texts
+	// answer says how many ms each batch of texts took.
+	answer func(ctx context.Context, batches [][]string) ([]float64, error)
+}
+
+// benchPeers compares us with Python's libraries and hugot on the same texts, tokenising included.
+// In a round each rival in turn answers a few batches of 64 rows, then single texts; every second
+// round runs in the opposite order.
+func benchPeers(ctx context.Context, v env) (r result, err error) {
+	r = result{Name: peersName, What: fmt.Sprintf("%d rows, for xpeft of as many cached profiles "+
+		"(N=%d, k=%d, all blocks), and one text; news headlines, T ≤ %d, tokenising included, %d threads",
+		peersRows, fixtureN, fixtureK, fixtureTokens, runtime.NumCPU())}
+	if v.python == "" {
+		return r, skipped("make bench-peers runs it")
+	}
+	began := time.Now()
+	dir, remove, err := fixture(ctx, v, peersRows)
 	if err != nil {
 		return r, err
 	}
-	defer os.Remove(py.texts)
-	own, err := newOwnSide(ctx, v)
+	defer remove()
+	rivals, end, err := ownRivals(ctx, dir, v.model)
+	defer func() { err = errors.Join(err, end()) }()
 	if err != nil {
 		return r, err
 	}
-	defer own.close()
-	if err := own.side.all(); err != nil {
-		r.Notes = append(r.Notes, "60 texts learned: "+err.Error())
+	others, stop, err := otherRivals(ctx, v, &r)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return r, err
 	}
-	batches := 6
-	if v.full {
-		batches = 12
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		r.Notes = append(r.Notes, precisionNote(string(info)))
 	}
-	sides := []func() error{
-		func() error { return own.round(ctx, &r, batches) },
-		func() error { return py.round(ctx, &r, batches) },
-	}
-	for round := range v.rounds {
-		for _, side := range sides {
-			if err := side(); err != nil {
-				return r, err
-			}
-		}
-		slices.Reverse(sides)
-		if own.side.all() == nil && (v.full || round < 3) { // a quarter of a minute each
-			if err := learnBeside(ctx, v, own, py, &r); err != nil {
-				return r, err
-			}
-		}
+	if err := peersRounds(ctx, v, &r, append(rivals, others...), began); err != nil {
+		return r, err
 	}
 	comparePeers(&r)
 	return r, nil
 }
 
-func comparePeers(r *result) {
-	const batch, one = ", 64 rows", ", one text"
-	r.compare("xpeft over transformers without an adapter"+batch, "xpeft"+batch, "transformers"+batch, "≥ 1.25")
-	r.compare("xpeft over adapters"+batch, "xpeft"+batch, "adapters"+batch, "≥ 1.5")
-	r.compare("xpeft over peft"+batch, "xpeft"+batch, "peft"+batch, "≥ 1.5")
-	r.compare("xpeft over transformers without an adapter"+one, "xpeft"+one, "transformers"+one, "≥ 1.0")
-	r.compare("xpeft over its own bare encoder"+batch, "xpeft"+batch, "bare encoder"+batch, "≥ 0.92")
-	r.compare("adapters over xpeft, seconds to learn 60 texts", "adapters, 60 texts learned", "xpeft, 60 texts learned", "≥ 1.7")
-}
-
-// ownSide is what is measured in this process.
-type ownSide struct {
-	env    env
-	store  *sdk.SDK
-	side   side
-	remove func()
-}
-
-func newOwnSide(ctx context.Context, v env) (o *ownSide, err error) {
-	dir, remove, err := fixture(ctx, v, peersRows)
-	if err != nil {
-		return nil, err
-	}
-	o = &ownSide{env: v, remove: remove}
-	if o.store, err = sdk.Open(dir, &sdk.Options{ReadOnly: true}); err != nil {
-		return nil, errors.Join(err, o.close())
-	}
-	if o.side, err = open(v.model); err != nil {
-		return nil, errors.Join(err, o.close())
-	}
-	return o, nil
-}
-
-func (o *ownSide) close() (err error) {
-	if o.store != nil {
-		err = o.store.Close()
-	}
-	if o.side.engine != nil {
-		err = errors.Join(err, o.side.close())
-	}
-	o.remove()
-	return err
-}
-
-// round adds a sample to each of our series. As peers.py does, it warms up by two batches and takes the median of the next ones, the same texts as there.
-func (o *ownSide) round(ctx context.Context, r *result, batches int) error {
-	for _, size := range []struct {
-		rows int
-		name string
-	}{{peersRows, "64 rows"}, {1, "one text"}} {
-		err := rate(r, "xpeft, "+size.name, size.rows, batches, func(at int) error {
-			return predictAll(ctx, o.store, requests(o.env.texts, size.rows, at))
-		})
-		if err != nil {
-			return err
+// ownRivals are what is measured in this process; end closes them.
+func ownRivals(ctx context.Context, dir, model string) (rivals []rival, end func() error, err error) {
+	var closers []func() error
+	end = func() (err error) {
+		for _, c := range closers {
+			err = errors.Join(err, c())
 		}
-		err = rate(r, "bare encoder, "+size.name, size.rows, batches, func(at int) error {
-			return bareBatch(o.side.enc, o.side.tok, batchTexts(o.env.texts, size.rows, at), nil)
-		})
+		return err
+	}
+	for _, in := range ownPrecisions {
+		p, err := sdk.Open(ctx, dir, &sdk.Options{ReadOnly: true, Precision: in})
 		if err != nil {
-			return err
+			return nil, end, fmt.Errorf("xpeft %s: %w", in, err)
 		}
+		closers = append(closers, p.Close)
+		if st, err := p.Stats(ctx); err != nil {
+			return nil, end, err
+		} else if in != "" && st.Precision != in {
+			continue // this CPU would answer in float32, which is there
+		}
+		s, err := open(model)
+		if err != nil {
+			return nil, end, err
+		}
+		closers = append(closers, s.close)
+		if err := s.enc.UsePrecision(in); err != nil {
+			return nil, end, err
+		}
+		rivals = append(rivals,
+			rival{name: inPrecision("xpeft", in), answer: timedEach(func(ctx context.Context, texts []string) error {
+				return predictAll(ctx, p, requests(texts, len(texts), 0))
+			})},
+			rival{name: inPrecision(bareEncoder, in), answer: timedEach(func(_ context.Context, texts []string) error {
+				return bareBatch(s.enc, s.tok, texts, nil)
+			})})
+	}
+	return rivals, end, nil
+}
+
+// timedEach times f of each batch.
+func timedEach(f func(ctx context.Context, texts []string) error) func(context.Context, [][]string) ([]float64, error) {
+	return func(ctx context.Context, batches [][]string) ([]float64, error) {
+		at := -1
+		return timed(len(batches), func() error { at++; return f(ctx, batches[at]) })
+	}
+}
+
+// peersRounds stops early where the machine is too slow for all rounds.
+func peersRounds(ctx context.Context, v env, r *result, rivals []rival, began time.Time) error {
+	for round := range v.rounds {
+		spent := time.Since(began).Round(time.Second)
+		if round > 0 && spent > peersLimit {
+			note := fmt.Sprintf("%d of %d rounds, as none begins after %v", round, v.rounds, peersLimit)
+			r.Notes = append(r.Notes, note)
+			return nil
+		}
+		fmt.Fprintf(os.Stderr, "peers: round %d of %d, after %v\n", round+1, v.rounds, spent)
+		for _, c := range rivals {
+			if err := c.round(ctx, v.texts, round, r); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		slices.Reverse(rivals)
 	}
 	return nil
 }
 
-// rate adds texts per second.
-func rate(r *result, name string, rows, batches int, batch func(at int) error) error {
-	for at := range 2 {
-		if err := batch(at); err != nil {
-			return err
-		}
+// round adds a round's samples of one rival.
+func (c rival) round(ctx context.Context, texts []string, round int, r *result) error {
+	batches, singles := 2, 40
+	if c.slow {
+		batches, singles = max(0, 1-round), max(0, 8-4*round)
 	}
-	at := 0
-	ms, err := timed(batches, func() error { at++; return batch(at - 1) })
+	ms, err := c.times(ctx, texts, peersRows, batches, round)
 	if err != nil {
 		return err
 	}
-	r.add(name, "texts/s", 0, float64(rows)/quantile(ms, 0.5)*1e3)
+	for _, ms := range ms {
+		r.add(c.name+inBatches, "texts/s", 0, peersRows/ms*1e3)
+	}
+	if ms, err = c.times(ctx, texts, 1, singles, round); err != nil {
+		return err
+	}
+	for _, ms := range ms {
+		r.add(c.name+alone, "ms", 0, ms)
+	}
 	return nil
+}
+
+// times are those of n batches, the same for all rivals in a round; one more before them warms up.
+func (c rival) times(ctx context.Context, texts []string, rows, n, round int) ([]float64, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	batches := make([][]string, n+1)
+	for i := range batches {
+		batches[i] = batchTexts(texts, rows, round*len(batches)+i)
+	}
+	ms, err := c.answer(ctx, batches)
+	if err == nil && len(ms) != len(batches) {
+		err = fmt.Errorf("got %d times of %d batches", len(ms), len(batches))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ms[1:], nil
+}
+
+// comparePeers adds the ratios of each of our precisions to our bare encoder in it and to each
+// rival.
+func comparePeers(r *result) {
+	best := "" // of transformers' precisions, for one text
+	p50 := func(name string) float64 { return quantile(r.samples(name+alone), 0.5) }
+	names := rivalNames(r)
+	for _, name := range names {
+		if strings.HasPrefix(name, "transformers ") && (best == "" || p50(name) < p50(best)) {
+			best = name
+		}
+	}
+	for _, in := range ownPrecisions {
+		own, bare := inPrecision("xpeft", in), inPrecision(bareEncoder, in)
+		if !slices.Contains(names, own) {
+			continue
+		}
+		for _, name := range names {
+			bound := ""
+			switch {
+			case name == bare:
+				bound = "≥ 0.92"
+			case strings.HasPrefix(name, "xpeft"):
+				continue
+			case in == "" && name == "transformers float32":
+				bound = "≥ 1.8"
+			}
+			r.compare(own+" over "+name+inBatches, own+inBatches, name+inBatches, bound)
+		}
+		if best != "" {
+			r.compare("p50 of "+own+" over "+best+alone, own+alone, best+alone, "≤ 0.6")
+		}
+	}
 }

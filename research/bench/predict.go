@@ -9,7 +9,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// benchPredict compares Predict of one 30-word text through a cached profile with the bare encoder's forward pass of the same text.
+// benchPredict compares Predict of one 30-word text through a cached profile with the bare
+// encoder's forward pass of the same text.
 func benchPredict(ctx context.Context, v env) (result, error) {
 	r := result{Name: "predict", What: "one text of 30 words through a cached profile, beside the bare encoder"}
 	dir, remove, err := fixture(ctx, v, 1)
@@ -17,7 +18,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	defer remove()
-	p, err := sdk.Open(dir, nil)
+	p, err := sdk.Open(ctx, dir, nil)
 	if err != nil {
 		return r, err
 	}
@@ -30,7 +31,7 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 
 	text := words(v.texts, 30)
 	bare := func() error { return bareTexts(s.enc, s.tok, []string{text}, nil) }
-	predict := func() error { _, err := p.Predict(ctx, profileID(0), text); return err }
+	predict := func() error { _, err := p.Predict(ctx, profileID(0), text, nil); return err }
 	const each = 20
 	for round := range v.rounds + 1 {
 		bareMS, err := timed(each, bare)
@@ -57,11 +58,12 @@ func benchPredict(ctx context.Context, v env) (result, error) {
 		return r, err
 	}
 	r.compare("Predict over the bare encoder, p50", "Predict p50", "bare encoder p50", "≤ 1.05")
-	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)", bytes, allocs))
+	r.Notes = append(r.Notes, fmt.Sprintf("Predict: %d B and %d allocations of Go heap (promised: less than 10 kB)",
+		bytes, allocs))
 	return r, nil
 }
 
-func learnOne(ctx context.Context, p *sdk.SDK, texts []string) error {
+func learnOne(ctx context.Context, p *sdk.Folder, texts []string) error {
 	var examples []sdk.Example
 	for i, label := range []string{"urgent", "later", "ignore", "urgent", "later", "ignore", "urgent", "later"} {
 		examples = append(examples, sdk.Example{Text: texts[i], Label: label})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,14 +14,17 @@ import (
 	"strings"
 )
 
-// The part of a document between these lines is the report's.
-const (
-	reportBegin = "<!-- bench: begin -->"
-	reportEnd   = "<!-- bench: end -->"
-)
+// The parts of a document that are the report's, each between two lines.
+const benchPart, peersPart = "bench", peersName
 
-// report writes what the folder samples holds into the document, between its marks, and draws its curves into the folder img beside it. Without a document it makes one.
-func report(samples, document string) error {
+func marks(part string) (begin, end string) {
+	return "<!-- " + part + ": begin -->", "<!-- " + part + ": end -->"
+}
+
+// report writes what the folder samples holds into the document, the peers into their own part,
+// and draws its curves into the folder img beside it. If only names measurements, it leaves out the
+// others. A part of which there are no samples stays as it is. Without a document it makes one.
+func report(samples, document string, only []string) error {
 	results, err := readResults(samples)
 	if err != nil {
 		return err
@@ -29,39 +33,63 @@ func report(samples, document string) error {
 	if err := os.MkdirAll(img, 0o755); err != nil {
 		return err
 	}
-	var out bytes.Buffer
+	parts := map[string]*bytes.Buffer{benchPart: {}, peersPart: {}}
 	for _, r := range results {
-		pictures, err := r.draw(img)
-		if err != nil {
+		if only != nil && !slices.Contains(only, r.Name) {
+			continue
+		}
+		out := parts[benchPart]
+		if r.Name == peersName {
+			out = parts[peersPart]
+		}
+		if err := r.section(out, img); err != nil {
 			return err
 		}
-		r.markdown(&out)
-		for _, p := range pictures {
-			fmt.Fprintf(&out, "![%s](%s)\n\n", r.Name, path.Join("img", p+".png"))
-		}
 	}
-	old, err := os.ReadFile(document)
+	text, err := os.ReadFile(document)
 	if errors.Is(err, fs.ErrNotExist) {
-		old, err = []byte("# Performance\n\n"+reportBegin+"\n"+reportEnd+"\n"), nil
+		text, err = []byte("# Performance\n"), nil
+		for _, part := range []string{benchPart, peersPart} {
+			begin, end := marks(part)
+			text = fmt.Appendf(text, "\n%s\n%s\n", begin, end)
+		}
 	}
 	if err != nil {
 		return err
 	}
-	text, err := between(string(old), out.String())
-	if err != nil {
-		return fmt.Errorf("%s: %w", document, err)
+	for part, out := range parts {
+		if out.Len() == 0 {
+			continue
+		}
+		if text, err = between(text, part, out.String()); err != nil {
+			return fmt.Errorf("%s: %w", document, err)
+		}
 	}
-	return os.WriteFile(document, []byte(text), 0o644)
+	return os.WriteFile(document, text, 0o644)
 }
 
-// between puts new text between the marks, and leaves what is outside.
-func between(document, text string) (string, error) {
-	before, rest, ok := strings.Cut(document, reportBegin)
-	_, after, ended := strings.Cut(rest, reportEnd)
-	if !ok || !ended {
-		return "", fmt.Errorf("no line %s with %s after it", reportBegin, reportEnd)
+// section is a result with its pictures.
+func (r *result) section(w io.Writer, img string) error {
+	pictures, err := r.draw(img)
+	if err != nil {
+		return err
 	}
-	return before + reportBegin + "\n\n" + strings.TrimSpace(text) + "\n\n" + reportEnd + after, nil
+	r.markdown(w)
+	for _, p := range pictures {
+		fmt.Fprintf(w, "![%s](%s)\n\n", r.Name, path.Join("img", p+".png"))
+	}
+	return nil
+}
+
+// between puts new text between a part's marks, and leaves what is outside.
+func between(document []byte, part, text string) ([]byte, error) {
+	begin, end := marks(part)
+	before, rest, ok := strings.Cut(string(document), begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !ok || !ended {
+		return nil, fmt.Errorf("no line %s with %s after it", begin, end)
+	}
+	return []byte(before + begin + "\n\n" + strings.TrimSpace(text) + "\n\n" + end + after), nil
 }
 
 // readResults reads the samples in the order of measurements, what is not among them last.

@@ -54,7 +54,8 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestFigure(t *testing.T) {
-	for x, want := range map[float64]string{0: "0", 0.01234: "0.0123", 9.876: "9.88", 123.4: "123", 1000: "1,000", 1234567: "1,234,567", -2000: "-2,000", 123456: "123,456"} {
+	for x, want := range map[float64]string{0: "0", 0.01234: "0.0123", 9.876: "9.88", 123.4: "123", 1000: "1,000",
+		1234567: "1,234,567", -2000: "-2,000", 123456: "123,456"} {
 		if got := figure(x); got != want {
 			t.Errorf("%g: got %q, want %q", x, got, want)
 		}
@@ -84,7 +85,8 @@ func TestMarkdown(t *testing.T) {
 		"`bin/bench`, go1, 2 × a processor; **not quiet: other programs took 25 % of the cores' time**.",
 		"| ours over theirs | 0.500 | 0.500 to 0.500 | ≤ 0.4 | **not met** |",
 		"| ours | 12 | 11 to 13 | ms | 5 |",
-		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | **2.00** |",
+		"| profiles | time, ms |\n|---|---|\n| 1 | 2 |\n| 10 | 200 |\n| 100 | 20,000 |\n| **fitted exponent** | " +
+			"**2.00** |",
 		"* a note",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -93,7 +95,8 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// TestReport writes samples, then the document twice: what is outside the marks stays, what is between them is replaced.
+// TestReport writes samples, then the document twice: what is outside the marks stays, what is
+// between them is replaced.
 func TestReport(t *testing.T) {
 	dir := t.TempDir()
 	r := sample()
@@ -104,12 +107,13 @@ func TestReport(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(doc), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	reportBegin, reportEnd := marks(benchPart)
 	if err := os.WriteFile(doc, []byte("before\n"+reportBegin+"\nold\n"+reportEnd+"\nafter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var first string
 	for range 2 {
-		if err := report(filepath.Join(dir, "out"), doc); err != nil {
+		if err := report(filepath.Join(dir, "out"), doc, nil); err != nil {
 			t.Fatal(err)
 		}
 		raw, err := os.ReadFile(doc)
@@ -117,7 +121,8 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := string(raw)
-		if !strings.HasPrefix(got, "before\n"+reportBegin) || !strings.HasSuffix(got, reportEnd+"\nafter\n") || strings.Contains(got, "old") || strings.Count(got, "### predict") != 1 {
+		if !strings.HasPrefix(got, "before\n"+reportBegin) || !strings.HasSuffix(got, reportEnd+"\nafter\n") ||
+			strings.Contains(got, "old") || strings.Count(got, "### predict") != 1 {
 			t.Errorf("got\n%s", got)
 		}
 		if first == "" {
@@ -139,7 +144,7 @@ func TestReport(t *testing.T) {
 func TestReportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	doc := filepath.Join(dir, "performance.md")
-	if err := report(dir, doc); err == nil {
+	if err := report(dir, doc, nil); err == nil {
 		t.Error("no samples: got no error")
 	}
 	r := sample()
@@ -149,24 +154,11 @@ func TestReportRefuses(t *testing.T) {
 	if err := os.WriteFile(doc, []byte("no marks"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := report(dir, doc); err == nil {
+	if err := report(dir, doc, nil); err == nil {
 		t.Error("no marks: got no error")
 	}
 	if raw, err := os.ReadFile(doc); err != nil || string(raw) != "no marks" {
 		t.Errorf("the document: got %q, %v, want it as it was", raw, err)
-	}
-}
-
-func TestPeersLines(t *testing.T) {
-	lines, err := parseLines([]byte(`{"system": "peft 0.21.2", "what": "predict", "batch": 64, "profiles": 64, "texts_per_s": 70.7, "ms_per_batch": 904.84}` + "\n" +
-		`{"system": "adapters 1.3.0", "what": "predict", "batch": 1, "profiles": 1, "texts_per_s": 38.6, "ms_per_batch": 25.92}` + "\n"))
-	if err != nil || len(lines) != 2 || lines[0].name() != "peft" || lines[0].Batch != 64 || lines[1].MS != 25.92 {
-		t.Errorf("got %+v, %v", lines, err)
-	}
-	for _, bad := range []string{"Traceback (most recent call last)", `{"system": "x", "batch": 64}`, `{"batch": 1, "ms_per_batch": 2}`, `{"system": "x", "batch": 1, "ms_per_batch": -1}`} {
-		if lines, err := parseLines([]byte(bad)); err == nil {
-			t.Errorf("%q: got %+v and no error", bad, lines)
-		}
 	}
 }
 
@@ -182,12 +174,12 @@ func TestBusyTime(t *testing.T) {
 	}
 }
 
-func TestCPUModel(t *testing.T) {
+func TestCPUField(t *testing.T) {
 	info := "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nprocessor\t: 1\nmodel name\t: another\n"
-	if got := cpuModel(info, "amd64"); got != "AMD EPYC" {
+	if got := cpuField(info, "model name", "amd64"); got != "AMD EPYC" {
 		t.Errorf("got %q", got)
 	}
-	if got := cpuModel("", "amd64"); got != "amd64" {
+	if got := cpuField("", "model name", "amd64"); got != "amd64" {
 		t.Errorf("of nothing: got %q", got)
 	}
 }

@@ -22,7 +22,8 @@ type result struct {
 	machine
 }
 
-// series is the samples of one thing. Those of one round of the same result have the same place in each series.
+// series is the samples of one thing. Those of one round of the same result have the same place in
+// each series.
 type series struct {
 	Name    string    `json:"name"`
 	Unit    string    `json:"unit"`         // ms, texts/s, GB/s, B, …
@@ -74,18 +75,17 @@ func (r *result) samples(name string) []float64 {
 	return nil
 }
 
-// quiet is what share of the cores' time other programs may take before figures are not to be trusted.
+// quiet is what share of the cores' time other programs may take before figures are not to be
+// trusted.
 const quiet = 0.03
 
-// print is the table: medians, and the quartiles beside them.
+// print is the table for a terminal.
 func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %s\n", r.Name, r.What)
-	for _, s := range r.Series {
-		name := s.Name
-		if s.At != 0 {
-			name = fmt.Sprintf("%s at %g", s.Name, s.At)
-		}
-		fmt.Fprintf(w, "  %-44s %12.4g %-8s (%.4g to %.4g, %d samples)\n", name, quantile(s.Samples, 0.5), s.Unit, quantile(s.Samples, 0.25), quantile(s.Samples, 0.75), len(s.Samples))
+	if r.Name == peersName {
+		r.peersTable(w)
+	} else {
+		r.printSeries(w)
 	}
 	for _, q := range r.Ratios {
 		fmt.Fprintf(w, "  ratio: %-37s %12.3f %-8s (%.3f to %.3f)\n", q.Name, q.Value, q.Bound, q.Low, q.High)
@@ -95,6 +95,18 @@ func (r *result) print(w io.Writer) {
 	}
 	if r.Others > quiet {
 		fmt.Fprintf(w, "  NOT QUIET: other programs took %.0f %% of the cores' time\n", 100*r.Others)
+	}
+}
+
+// printSeries has the medians, and the quartiles beside them.
+func (r *result) printSeries(w io.Writer) {
+	for _, s := range r.Series {
+		name := s.Name
+		if s.At != 0 {
+			name = fmt.Sprintf("%s at %g", s.Name, s.At)
+		}
+		fmt.Fprintf(w, "  %-44s %12.4g %-8s (%.4g to %.4g, %d samples)\n", name, quantile(s.Samples, 0.5), s.Unit,
+			quantile(s.Samples, 0.25), quantile(s.Samples, 0.75), len(s.Samples))
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// childEnv tells this program, run by benchStart, which child to be; storeEnv is the store that it opens.
+// childEnv tells this program, run by benchStart, which child to be; storeEnv is the store that it
+// opens.
 const (
 	childEnv = "XPEFT_BENCH_CHILD"
 	storeEnv = "XPEFT_BENCH_STORE"
@@ -24,17 +25,18 @@ var children = []struct {
 	run  func(context.Context) error
 }{
 	{"the program alone", func(context.Context) error { return nil }},
-	{"a store", func(context.Context) error { return withStore(func(*sdk.SDK) error { return nil }) }},
+	{"a store", func(context.Context) error { return withStore(func(*sdk.Folder) error { return nil }) }},
 	{"a store and one answer", func(ctx context.Context) error {
-		return withStore(func(p *sdk.SDK) error {
-			_, err := p.Predict(ctx, profileID(0), "Where does the time go between a program's start and its first answer?")
+		return withStore(func(p *sdk.Folder) error {
+			_, err := p.Predict(ctx, profileID(0),
+				"Where does the time go between a program's start and its first answer?", nil)
 			return err
 		})
 	}},
 }
 
-func withStore(f func(*sdk.SDK) error) error {
-	p, err := sdk.Open(os.Getenv(storeEnv), &sdk.Options{ReadOnly: true})
+func withStore(f func(*sdk.Folder) error) error {
+	p, err := sdk.Open(context.Background(), os.Getenv(storeEnv), &sdk.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -55,10 +57,13 @@ func beChild(ctx context.Context) (ok bool, err error) {
 	return false, nil
 }
 
-// benchStart measures processes from their start to their end: the first answer of a stored profile, and what of it a program takes that does nothing,
-// or opens the store. Then the first Learn of an engine beside the second of the same work.
+// benchStart measures processes from their start to their end: the first answer of a stored
+// profile, and what of it a program takes that does nothing, or opens the store. Then the first
+// Learn of an engine beside the second of the same work.
 func benchStart(ctx context.Context, v env) (result, error) {
-	r := result{Name: "start", What: fmt.Sprintf("whole processes: that do nothing, with a store open, with one answer of a stored profile (N=%d, L=6); and a first Learn of 16 texts beside a second", fixtureN)}
+	r := result{Name: "start", What: fmt.Sprintf(
+		"whole processes: that do nothing, with a store open, with one answer of a stored profile (N=%d, L=6); and "+
+			"a first Learn of 16 texts beside a second", fixtureN)}
 	dir, remove, err := fixture(ctx, v, peersRows)
 	if err != nil {
 		return r, err

@@ -21,15 +21,17 @@ const (
 	storeSpare                  = 32   // bytes a profile that are promised beside masks and id
 )
 
-// benchStore loads, exports and imports profiles, each beside a bare bbolt file that is loaded with the same records in the same batches; then it opens, reads,
-// lists and queries the last store of each count. As by default, what is put is durable: store and bare files fsync alike.
+// benchStore loads, exports and imports profiles, each beside a bare bbolt file that is loaded with
+// the same records in the same batches; then it opens, reads, lists and queries the last store of
+// each count. As by default, what is put is durable: store and bare files fsync alike.
 func benchStore(ctx context.Context, v env) (result, error) {
 	size, curve := 20_000, []int{1_000, 10_000}
 	if v.full {
 		size, curve = 1_000_000, []int{1_000, 10_000, 100_000}
 	}
-	r := result{Name: "store", X: "profiles", What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction",
-		size, storeN, storeK, storeBlocks, storeBatch)}
+	r := result{Name: "store", X: "profiles",
+		What: fmt.Sprintf("%d profiles of N=%d, k=%d, L=%d, ids in order, %d a durable transaction",
+			size, storeN, storeK, storeBlocks, storeBatch)}
 	for _, n := range append([]int{size}, curve...) {
 		b := &storeBench{r: &r, n: n, main: n == size}
 		if err := b.run(ctx, v.rounds); err != nil {
@@ -45,7 +47,8 @@ func benchStore(ctx context.Context, v env) (result, error) {
 	r.compare("export over a bare walk and write", "export", "bare walk and write", "")
 	r.compare("bytes on disk over masks, id and 32", "file", "masks, id and 32", "≤ 1.5 (1M)")
 	r.compare("the same, ids in random order", "file, ids in random order", "masks, id and 32", "")
-	r.Notes = append(r.Notes, "memory is the peak of RssAnon, sampled each 10 ms: Go's heap and bbolt's dirty pages, libtorch's own data too; not the page cache that the file is mapped from",
+	r.Notes = append(r.Notes, "memory is the peak of RssAnon, sampled each 10 ms: Go's heap and bbolt's dirty "+
+		"pages, libtorch's own data too; not the page cache that the file is mapped from",
 		"promised: open < 1000 ms, get p50 < 20 µs, memory < 256 MiB")
 	return r, nil
 }
@@ -94,7 +97,8 @@ func (b *storeBench) run(ctx context.Context, rounds int) error {
 	return nil
 }
 
-// round loads dir/xpeft.db and, batch by batch in turn, two bare files, pages half full as bbolt's own default is, and packed as the store's are; then it exports, walks a bare file, and imports.
+// round loads dir/xpeft.db and, batch by batch in turn, two bare files, pages half full as bbolt's
+// own default is, and packed as the store's are; then it exports, walks a bare file, and imports.
 func (b *storeBench) round(ctx context.Context, dir string) error {
 	s, err := createStore(ctx, filepath.Join(dir, "xpeft.db"))
 	if err != nil {
@@ -130,8 +134,10 @@ func (b *storeBench) round(ctx context.Context, dir string) error {
 	return b.measureImport(ctx, bundle, filepath.Join(dir, "imported.db"))
 }
 
-// load puts all profiles, the one numbered at(0) first, and each batch into the rivals too. Making profiles is not counted.
-func (b *storeBench) load(ctx context.Context, s *store.Store, at func(int) int, rivals ...*bareStore) (loading time.Duration, err error) {
+// load puts all profiles, the one numbered at(0) first, and each batch into the rivals too. Making
+// profiles is not counted.
+func (b *storeBench) load(ctx context.Context, s *store.Store, at func(int) int,
+	rivals ...*bareStore) (loading time.Duration, err error) {
 	for from := 0; from < b.n; from += storeBatch {
 		batch := make([]*store.Profile, min(storeBatch, b.n-from))
 		for i := range batch {

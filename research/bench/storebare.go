@@ -15,7 +15,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// bareStore is a bbolt file with one bucket, id → record, and no more: the rival of load, export and import.
+// bareStore is a bbolt file with one bucket, id → record, and no more: the rival of load, export
+// and import.
 type bareStore struct {
 	db     *bolt.DB
 	fill   float64 // bbolt's FillPercent: how full it leaves pages
@@ -85,7 +86,8 @@ func (s *bareStore) walk(path string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// watchMemory samples the process's anonymous memory until stop, which returns the peak in MiB. It first gives back what Go's heap does not need.
+// watchMemory samples the process's anonymous memory until stop, which returns the peak in MiB. It
+// first gives back what Go's heap does not need.
 func watchMemory() (stop func() float64) {
 	debug.FreeOSMemory()
 	var peak float64

@@ -14,8 +14,13 @@ import (
 func (r *result) markdown(w io.Writer) {
 	fmt.Fprintf(w, "### %s\n\nWhat: %s.\n\n", r.Name, strings.TrimSuffix(r.What, "."))
 	fmt.Fprintf(w, "`%s`, %s, %d × %s%s.\n\n", r.Command, r.Go, r.CPUs, r.CPU, r.disturbed())
-	r.ratioTable(w)
-	r.seriesTable(w)
+	if r.Name == peersName {
+		r.peersTable(w)
+		r.ratioTable(w)
+	} else {
+		r.ratioTable(w)
+		r.seriesTable(w)
+	}
 	r.curveTable(w)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "* %s\n", n)
@@ -71,7 +76,8 @@ func (r *result) seriesTable(w io.Writer) {
 			fmt.Fprint(w, "| | median | quartiles | | samples |\n|---|---|---|---|---|\n")
 			none = false
 		}
-		fmt.Fprintf(w, "| %s | %s | %s to %s | %s | %d |\n", s.Name, figure(quantile(s.Samples, 0.5)), figure(quantile(s.Samples, 0.25)), figure(quantile(s.Samples, 0.75)), s.Unit, len(s.Samples))
+		fmt.Fprintf(w, "| %s | %s | %s to %s | %s | %d |\n", s.Name, figure(quantile(s.Samples, 0.5)),
+			figure(quantile(s.Samples, 0.25)), figure(quantile(s.Samples, 0.75)), s.Unit, len(s.Samples))
 	}
 	if !none {
 		fmt.Fprintln(w)

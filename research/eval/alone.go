@@ -22,6 +22,7 @@ type Alone struct {
 	Shots   []int    // most training texts of a person; none: all there are
 	Most    int      // texts kept of a person
 	NoOwn   bool     // leave the own heads out, which take most of the time
+	Learn   sdk.LearnOptions
 	Log     func(string)
 }
 
@@ -70,7 +71,7 @@ func (a *Alone) world(ctx context.Context) (_ *aloneWorld, err error) {
 		return nil, err
 	}
 	w.home.dir = filepath.Join(w.root, "home")
-	p, err := sdk.Create(w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens})
+	p, err := sdk.Create(ctx, w.home.dir, sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens})
 	if err == nil {
 		err = p.Close()
 	}
@@ -132,8 +133,8 @@ func (a *Alone) split(ctx context.Context, w *aloneWorld, t *tally, split, shots
 	}
 	defer os.RemoveAll(h.dir)
 	all := make([]served, len(parts))
-	err = h.use(func(p *sdk.SDK) error {
-		return (Service{Learn: &sdk.LearnOptions{}}).serve(ctx, p, w.World, parts, all)
+	err = h.use(func(p *sdk.Folder) error {
+		return (Service{Learn: &a.Learn}).serve(ctx, p, w.World, parts, all)
 	})
 	if err != nil {
 		return err

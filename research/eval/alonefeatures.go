@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
@@ -13,7 +14,7 @@ import (
 
 // features are φ of all texts, by the axes of a folder, and its shared head over φ.
 type features struct {
-	axes  *bank.Axes
+	axes  *axes.Axes
 	head  *model.Head
 	texts []*texts  // of each person
 	phi   []float32 // [texts that differ, D]
@@ -49,7 +50,7 @@ func (w *aloneWorld) readFeatures(ctx context.Context, d *Data) (*features, erro
 		f.texts, f.at = append(f.texts, t), append(f.at, at)
 	}
 	states, err := w.states(ctx, distinct, f.axes.Taps)
-	f.phi = f.axes.Features(nil, states)
+	f.phi = f.axes.Phi(nil, states)
 	return f, err
 }
 

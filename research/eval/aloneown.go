@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/digits"
+	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/model"
 )
 

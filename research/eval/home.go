@@ -27,7 +27,7 @@ func (w *World) makeHome(ctx context.Context) (err error) {
 		return err
 	}
 	w.home.dir = filepath.Join(w.root, "home")
-	p, err := sdk.Create(w.home.dir,
+	p, err := sdk.Create(ctx, w.home.dir,
 		sdk.Config{Model: w.Dir, Labels: w.Labels, MaxTokens: w.MaxTokens, Masks: true, Bank: sdkBank})
 	if err != nil {
 		return err
@@ -74,8 +74,8 @@ func (h home) read(f func(*store.Store) error) (err error) {
 }
 
 // use opens the folder for f.
-func (h home) use(f func(*sdk.SDK) error) (err error) {
-	p, err := sdk.Open(h.dir, nil)
+func (h home) use(f func(*sdk.Folder) error) (err error) {
+	p, err := sdk.Open(context.Background(), h.dir, nil)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (w *World) settled(ctx context.Context, warm *sdk.TrainBankOptions) (home, 
 		if s.home, err = w.copyHome(w.home, name); err != nil {
 			return err
 		}
-		return s.home.use(func(p *sdk.SDK) error {
+		return s.home.use(func(p *sdk.Folder) error {
 			if warm != nil {
 				if _, err := p.TrainBank(ctx, warm); err != nil {
 					return err
@@ -124,7 +124,7 @@ func (w *World) copyHome(h home, name string) (home, error) {
 }
 
 // learnAll is LearnMany, with the first person's error as its own.
-func learnAll(ctx context.Context, p *sdk.SDK, requests []sdk.LearnRequest, o *sdk.LearnOptions) ([]sdk.LearnResult,
+func learnAll(ctx context.Context, p *sdk.Folder, requests []sdk.LearnRequest, o *sdk.LearnOptions) ([]sdk.LearnResult,
 	error) {
 	results, err := p.LearnMany(ctx, requests, o)
 	if err != nil {

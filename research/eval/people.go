@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // Answered is a data set as People measures it: who gave which label to which text, and the texts'

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/internal/golden"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // opinions are people who answer by which of two camps they are in, over texts of random features.

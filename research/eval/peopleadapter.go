@@ -32,7 +32,7 @@ func (m *Machine) Stems(ctx context.Context, d *Data, least int, drop []string) 
 		m.Tokenizer.Encode(&s.Texts[i], t.Text, t.Pair, m.MaxTokens)
 	}
 	var err error
-	if s.States, err = m.Engine.Stems(ctx, s.Texts, s.From); err != nil {
+	if s.States, err = m.Engine.Stems(ctx, s.Texts, s.From, nil, nil); err != nil {
 		return nil, err
 	}
 	s.Pooled = make([]float32, len(texts)*s.Hidden)
@@ -192,7 +192,8 @@ func (s *single) step(ctx context.Context, batch []int) error {
 	}
 	d, n := s.Hidden, len(batch)
 	xs, slopes := make([]float32, n*d), make([]float64, n*s.C)
-	grads, err := s.Engine.Gradient(ctx, s.pick(which, n), []*model.Adapter{s.adapter}, func(i int, x, dx []float32) {
+	adapters := []*model.Adapter{s.adapter}
+	grads, err := s.Engine.Gradient(ctx, s.pick(which, n), adapters, nil, func(i int, x, dx []float32) {
 		copy(xs[i*d:], x)
 		z := s.logits(which[i], x)
 		numeric.Softmax(z)

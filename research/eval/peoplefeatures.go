@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/axes"
 	"github.com/xpeft/xpeft/model"
 )
@@ -15,7 +14,7 @@ import (
 func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []string, taps []int) (*Answered, error) {
 	a, texts := answers(d, least, drop)
 	a.Hidden, a.Taps = m.Encoder.Hidden(), taps
-	var shipped *bank.Axes
+	var shipped *axes.Axes
 	if taps == nil {
 		c, err := model.OpenCheckpoint(m.Dir)
 		if err != nil {
@@ -33,7 +32,7 @@ func (m *Machine) Answered(ctx context.Context, d *Data, least int, drop []strin
 	}
 	var err error
 	if a.States, err = m.states(ctx, all, a.Taps); err == nil && taps == nil {
-		a.States, a.Scaled = shipped.Features(nil, a.States), true
+		a.States, a.Scaled = shipped.Phi(nil, a.States), true
 	}
 	return a, err
 }

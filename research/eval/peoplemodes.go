@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // Modes of a new person, in the order of the table.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // Modes of People.More.

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // peopleStrengths are the L2 of own heads.

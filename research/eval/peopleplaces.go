@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // Places are the people who are new to one bank, where their codes put them, and what they say

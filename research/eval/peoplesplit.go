@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 )
 
 // heldShare is the share of answers, or of texts, that are kept back for the test.

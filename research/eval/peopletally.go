@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xpeft/xpeft/learner/population"
+	"github.com/xpeft/xpeft/internal/population"
 	"github.com/xpeft/xpeft/research/stats"
 )
 

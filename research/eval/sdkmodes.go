@@ -54,7 +54,7 @@ func serveSDK(ctx context.Context, w *World, parts []*Part, s Setting) (all []se
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
 	all = make([]served, len(parts))
-	if err := h.use(func(p *sdk.SDK) error { return s.Service.serve(ctx, p, w, parts, all) }); err != nil ||
+	if err := h.use(func(p *sdk.Folder) error { return s.Service.serve(ctx, p, w, parts, all) }); err != nil ||
 		s.Service.Learn == nil {
 		return all, err
 	}
@@ -71,7 +71,7 @@ func serveSDK(ctx context.Context, w *World, parts []*Part, s Setting) (all []se
 }
 
 // serve teaches the people and asks for their test texts.
-func (s Service) serve(ctx context.Context, p *sdk.SDK, w *World, parts []*Part, all []served) error {
+func (s Service) serve(ctx context.Context, p *sdk.Folder, w *World, parts []*Part, all []served) error {
 	began := time.Now()
 	if s.Learn != nil {
 		var requests []sdk.LearnRequest

@@ -122,10 +122,21 @@ func (e *TaskEvaluation) say(line string) {
 	}
 }
 
+// tasks is what works for thousands of rows, a head of its own and adapters in all blocks. Logits
+// start equal and without noise, so that a hard mask's bits follow the sum of all steps; rates are
+// low, so that soft weights stay near their mean: where they wander far, a few random adapters
+// stand for all. The bank should be strong, σ_B about 0.03·√k (soft: √N).
+func tasks() learner.Config {
+	c := learner.Default()
+	c.Head, c.Bias, c.Epochs, c.Batch, c.LengthBuckets, c.Decay = true, false, 3, 16, 8, 0.01
+	c.HeadRate, c.MaskRate, c.AffineRate, c.Nu = 1e-3, 0.04, 0.01, 0
+	return c
+}
+
 // taskConfig is one setting for every task. A single adapter learns faster: that was best on
 // training rows that were held out.
 func taskConfig(m TaskMode, epochs int, seed uint64) learner.Config {
-	c := learner.Tasks()
+	c := tasks()
 	c.Mode, c.K, c.Soft, c.OneMask, c.Seed, c.Epochs = learner.Mode(m.Name), max(1, m.K), m.Soft, m.OneMask, seed,
 		epochs
 	if c.Mode == learner.SingleAdapter {

@@ -27,7 +27,7 @@ const (
 )
 
 func (m *measurement) run(ctx context.Context) error {
-	for _, f := range []func(context.Context, *sdk.SDK) error{m.learn, m.learnMany, m.trainBank, m.predict} {
+	for _, f := range []func(context.Context, *sdk.Folder) error{m.learn, m.learnMany, m.trainBank, m.predict} {
 		if err := m.with(ctx, f); err != nil {
 			return err
 		}
@@ -36,20 +36,20 @@ func (m *measurement) run(ctx context.Context) error {
 }
 
 // with gives f a new store of masks over adapters in all blocks.
-func (m *measurement) with(ctx context.Context, f func(context.Context, *sdk.SDK) error) error {
+func (m *measurement) with(ctx context.Context, f func(context.Context, *sdk.Folder) error) error {
 	dir, err := os.MkdirTemp("", "xpeft-gpu-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p, err := sdk.Create(dir+"/store",
+	p, err := sdk.Create(ctx, dir+"/store",
 		sdk.Config{Model: m.model, Labels: labels, Masks: true,
 			Options: &sdk.Options{Device: m.device, NoTaught: true}})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	st, err := p.Stats()
+	st, err := p.Stats(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (m *measurement) options() *sdk.LearnOptions {
 }
 
 // learn is one profile of 60 texts, 10 epochs: masks in all blocks, LN_b's affine and a head.
-func (m *measurement) learn(ctx context.Context, p *sdk.SDK) error {
+func (m *measurement) learn(ctx context.Context, p *sdk.Folder) error {
 	warm := m.rounds(1, 0)
 	for round := range m.rounds(2, 1) + warm {
 		began := time.Now()
@@ -108,7 +108,7 @@ func (m *measurement) learn(ctx context.Context, p *sdk.SDK) error {
 
 // learnMany is 256 profiles of 8 texts together, and some of them one by one. A CPU gets fewer, as
 // it takes minutes.
-func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
+func (m *measurement) learnMany(ctx context.Context, p *sdk.Folder) error {
 	n, o := m.share(profiles), m.options()
 	if !m.onCard() {
 		n = m.share(profiles / 16)
@@ -143,7 +143,7 @@ func (m *measurement) learnMany(ctx context.Context, p *sdk.SDK) error {
 }
 
 // trainBank is a few steps over 256 profiles in all blocks.
-func (m *measurement) trainBank(ctx context.Context, p *sdk.SDK) error {
+func (m *measurement) trainBank(ctx context.Context, p *sdk.Folder) error {
 	n := m.rounds(profiles, 32)
 	c := learner.Default()
 	c.Epochs = 1
@@ -176,7 +176,7 @@ func (m *measurement) trainBank(ctx context.Context, p *sdk.SDK) error {
 }
 
 // predict is batches of 64 profiles, in all blocks.
-func (m *measurement) predict(ctx context.Context, p *sdk.SDK) error {
+func (m *measurement) predict(ctx context.Context, p *sdk.Folder) error {
 	const served = 64
 	warm := m.rounds(2, 1)
 	c := learner.Default()

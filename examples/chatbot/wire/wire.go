@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // Limits of a request.
@@ -34,41 +36,10 @@ type Predict struct {
 	Text string `json:"text"`
 }
 
-// Prediction answers a Predict.
-type Prediction struct {
-	Profile       string             `json:"profile"`
-	Label         string             `json:"label"`
-	Model         string             `json:"model"` // the most probable label
-	Probabilities map[string]float32 `json:"probabilities"`
-	Margin        float32            `json:"margin"` // the largest probability minus the second
-	// what answered: taught, if the user gave this text this label, else profile, as this server
-	// asks for no fallback
-	Source   string `json:"source"`
-	Revision uint64 `json:"revision"`
-}
-
 // Questions answers GET /users/{id}/ask.
 type Questions struct {
 	// the one that tells most first; fewer than were asked for: no others are left
-	Questions []Question `json:"questions"`
-}
-
-// Question is a text that the user may label.
-type Question struct {
-	Text   string   `json:"text"`
-	Labels []string `json:"labels"`
-}
-
-// Report answers a Learn.
-type Report struct {
-	Installed bool    `json:"installed"` // false: what was learned is worse, the old revision stays
-	Reason    string  `json:"reason"`
-	Revision  uint64  `json:"revision"`
-	Before    float64 `json:"before"` // accuracy on examples that were not learned from
-	After     float64 `json:"after"`
-	Examples  int     `json:"examples"`
-	Bytes     int     `json:"bytes"`
-	Seconds   float64 `json:"seconds"`
+	Questions []sdk.Question `json:"questions"`
 }
 
 // Error is the body of every answer that is not a success.

@@ -22,8 +22,8 @@ func (a *Adapter) Parts() map[string][]*Num {
 }
 
 // Embed is the pooled embedding of a text whose stem is r [tokens,d], under an adapter in the
-// encoder's last block.
-func (t *Tape) Embed(enc *model.Encoder, r []float32, a *Adapter) []*Num {
+// encoder's last block; or, where states is set, the mean of its states after that block.
+func (t *Tape) Embed(enc *model.Encoder, r []float32, a *Adapter, states bool) []*Num {
 	d := enc.Hidden()
 	w, c, eps := enc.OuterNorm(enc.Blocks() - 1)
 	outer := func(x []*Num) []*Num { return t.norm(x, t.News(Wide(w)), t.News(Wide(c)), float64(eps)) }
@@ -45,12 +45,15 @@ func (t *Tape) Embed(enc *model.Encoder, r []float32, a *Adapter) []*Num {
 		}
 		ys = append(ys, outer(u))
 	}
-	return t.pool(enc, ys)
+	if states {
+		return t.pool(enc, model.PoolMean, ys)
+	}
+	return t.pool(enc, enc.Pooling(), ys)
 }
 
-func (t *Tape) pool(enc *model.Encoder, ys [][]*Num) []*Num {
+func (t *Tape) pool(enc *model.Encoder, how model.Pooling, ys [][]*Num) []*Num {
 	x := ys[0]
-	switch enc.Pooling() {
+	switch how {
 	case model.PoolMean:
 		x = make([]*Num, enc.Hidden())
 		for j := range x {

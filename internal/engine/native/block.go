@@ -18,7 +18,8 @@ import (
 //	e = mean of y, or y of [CLS]    [d]
 //	x = e, or tanh(We + c)          [d]
 //
-// Of a pooling that reads [CLS] alone, T is 1: nothing else reaches x.
+// Of a pooling that reads [CLS] alone, T is 1: nothing else reaches x. Where the states themselves
+// are asked for, x is the mean of y whatever the pooling is.
 type last struct {
 	d            int
 	w, c         []float32 // LN's, [d]
@@ -28,10 +29,12 @@ type last struct {
 	ones         []float32
 }
 
-func newLast(enc *model.Encoder, widest int) *last {
-	l := &last{d: enc.Hidden(), mean: enc.Pooling() == model.PoolMean}
+func newLast(enc *model.Encoder, widest int, states bool) *last {
+	l := &last{d: enc.Hidden(), mean: states || enc.Pooling() == model.PoolMean}
 	l.w, l.c, l.eps = enc.OuterNorm(enc.Blocks() - 1)
-	l.poolW, l.poolC = enc.Pooler()
+	if !l.mean {
+		l.poolW, l.poolC = enc.Pooler()
+	}
 	l.ones = make([]float32, max(l.d, widest))
 	for i := range l.ones {
 		l.ones[i] = 1

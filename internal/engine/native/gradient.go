@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/dense"
 	"github.com/xpeft/xpeft/internal/engine"
@@ -11,9 +12,9 @@ import (
 
 // Gradient takes each row through the last block and back, side by side, and adds up what the
 // rows of an adapter found in the order of the rows. The stems are frozen: nothing goes further.
-func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter,
+func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter, taps []int,
 	loss engine.Loss) ([]*model.Adapter, error) {
-	widest, err := n.check(r, adapters)
+	widest, err := n.check(r, adapters, taps)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.
 	if err != nil {
 		return nil, err
 	}
-	block, upT := newLast(n.enc, widest), make([][]float32, len(adapters))
+	block, upT := newLast(n.enc, widest, len(taps) > 0), make([][]float32, len(adapters))
 	parts := make([]*model.Adapter, len(r.Texts))
 	if err := engine.Each(ctx, len(adapters), func(i int) { upT[i] = transposed(adapters[i]) }); err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.
 }
 
 // check refuses adapters that the formulas do not cover; it returns the largest bottleneck.
-func (n *native) check(r engine.Rows, adapters []*model.Adapter) (widest int, err error) {
+func (n *native) check(r engine.Rows, adapters []*model.Adapter, taps []int) (widest int, err error) {
 	d, top := n.enc.Hidden(), n.enc.Blocks()-1
 	for i, a := range adapters {
 		if a == nil {
@@ -65,6 +66,9 @@ func (n *native) check(r engine.Rows, adapters []*model.Adapter) (widest int, er
 	}
 	if r.From != top {
 		return 0, fmt.Errorf("native: adapters from block %d on, want the last, %d", r.From, top)
+	}
+	if len(taps) > 0 && !slices.Equal(taps, []int{top + 1}) {
+		return 0, fmt.Errorf("native: the states after the blocks %v, want those after the last, %d", taps, top+1)
 	}
 	return widest, nil
 }

@@ -78,8 +78,8 @@ func toTarget(row int, x, dx []float32) {
 }
 
 // reference is the gradient by every adapter's parts in float64, and each row's embedding.
-func reference(enc *model.Encoder, r engine.Rows, adapters []*model.Adapter) (parts []map[string][]float64,
-	xs [][]float64) {
+func reference(enc *model.Encoder, r engine.Rows, adapters []*model.Adapter, states bool) (
+	parts []map[string][]float64, xs [][]float64) {
 	for range adapters {
 		parts = append(parts, map[string][]float64{})
 	}
@@ -88,7 +88,7 @@ func reference(enc *model.Encoder, r engine.Rows, adapters []*model.Adapter) (pa
 		a := tape.NewAdapter(adapters[r.Owner[i]])
 		var losses []*enginetest.Num
 		x := make([]float64, enc.Hidden())
-		for j, n := range tape.Embed(enc, stem, a) {
+		for j, n := range tape.Embed(enc, stem, a, states) {
 			off := tape.Sub(n, tape.New(target(i, j)))
 			losses, x[j] = append(losses, tape.Mul(off, off)), n.X
 		}
@@ -119,8 +119,13 @@ func distance(got []float32, want []float64) float64 {
 // TestGradient compares every tensor's gradient with the float64 reference.
 func TestGradient(t *testing.T) {
 	const most = 1e-5
-	for _, how := range []model.Pooling{model.PoolMean, model.PoolCLS, model.PoolPooler} {
+	for i, how := range []model.Pooling{model.PoolMean, model.PoolCLS, model.PoolPooler, model.PoolCLS,
+		model.PoolPooler} {
 		enc := enginetest.Encoder(t, how)
+		var taps []int
+		if i > 2 { // of the states
+			taps = []int{enc.Blocks()}
+		}
 		worst := 0.0
 		for _, k := range kinds() {
 			rng := rand.New(rand.NewPCG(1, uint64(how)))
@@ -131,14 +136,14 @@ func TestGradient(t *testing.T) {
 				}
 				r := lesson(rng, enc, owner)
 				xs := make([][]float32, len(owner))
-				got, err := New(enc).Gradient(context.Background(), r, adapters, func(row int, x, dx []float32) {
+				got, err := New(enc).Gradient(context.Background(), r, adapters, taps, func(row int, x, dx []float32) {
 					xs[row] = slices.Clone(x)
 					toTarget(row, x, dx)
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, wantXs := reference(enc, r, adapters)
+				want, wantXs := reference(enc, r, adapters, len(taps) > 0)
 				for i, x := range wantXs {
 					if d := distance(xs[i], x); !(d <= most) {
 						t.Fatalf("%v, %s: row %d's embedding is %.2g off", how, k.name, i, d)
@@ -164,7 +169,7 @@ func TestGradient(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%v: largest distance %.2g", how, worst)
+		t.Logf("%v, taps %v: largest distance %.2g", how, taps, worst)
 	}
 }
 
@@ -181,7 +186,7 @@ func TestGradientSameBits(t *testing.T) {
 		runtime.GOMAXPROCS(threads)
 		e := New(enc)
 		for range 3 { // later calls use memory again
-			got, err := e.Gradient(context.Background(), r, adapters, toTarget)
+			got, err := e.Gradient(context.Background(), r, adapters, nil, toTarget)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,18 +213,18 @@ func TestGradientOwners(t *testing.T) {
 	k, ctx := kinds()[15], context.Background()
 	a, b := k.adapter(rng, enc.Hidden(), 8), k.adapter(rng, enc.Hidden(), 8)
 	r := lesson(rng, enc, []int{0, 0, 0})
-	want, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget)
+	want, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Owner = nil
-	got, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget)
+	got, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget)
 	if err != nil || !slices.Equal(got[0].Down, want[0].Down) {
 		t.Errorf("no owners: got another gradient than with owners (%v)", err)
 	}
 	r.Owner = []int{0, 2, 0}
 	calls := make([]int, 3)
-	got, err = New(enc).Gradient(ctx, r, []*model.Adapter{a, b, nil}, func(row int, x, dx []float32) {
+	got, err = New(enc).Gradient(ctx, r, []*model.Adapter{a, b, nil}, nil, func(row int, x, dx []float32) {
 		calls[row]++
 		toTarget(row, x, dx)
 	})
@@ -252,20 +257,25 @@ func TestGradientRefuses(t *testing.T) {
 	} {
 		r, a := lesson(rng, enc, []int{0, 0, 0}), k.adapter(rng, enc.Hidden(), 8)
 		change(&r, a)
-		if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); err == nil {
+		if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, nil, toTarget); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
 	r, a := lesson(rng, enc, []int{0}), k.adapter(rng, enc.Hidden(), 8)
+	for _, taps := range [][]int{{enc.Blocks() - 1}, {enc.Blocks() - 1, enc.Blocks()}} {
+		if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, taps, toTarget); err == nil {
+			t.Errorf("taps %v: got no error", taps)
+		}
+	}
 	a.Blocks = 2
-	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, toTarget); !errors.Is(err,
+	if _, err := New(enc).Gradient(context.Background(), r, []*model.Adapter{a}, nil, toTarget); !errors.Is(err,
 		engine.ErrUntrainable) {
 		t.Errorf("two blocks: got %v, want ErrUntrainable", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	a.Blocks = 1
-	if _, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, toTarget); !errors.Is(err, context.Canceled) {
+	if _, err := New(enc).Gradient(ctx, r, []*model.Adapter{a}, nil, toTarget); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

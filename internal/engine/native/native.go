@@ -38,10 +38,14 @@ func (*native) Device() string { return "cpu" }
 func (*native) Trains() int    { return Blocks }
 func (*native) Close() error   { return nil }
 
-func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error) {
-	stems := make([][]float32, len(texts))
+func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int, taps []int,
+	states []float32) ([][]float32, error) {
+	stems, width := make([][]float32, len(texts)), len(taps)*n.enc.Hidden()
+	if len(states) != len(texts)*width {
+		return nil, fmt.Errorf("native: %d values of %d taps for %d texts", len(states), len(taps), len(texts))
+	}
 	err := n.shards(ctx, texts, func(lo, hi int) error {
-		some, err := n.enc.Stems(texts[lo:hi], from)
+		some, err := n.enc.Stems(texts[lo:hi], from, taps, states[lo*width:hi*width])
 		copy(stems[lo:hi], some)
 		return err
 	})
@@ -63,7 +67,7 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 			len(r.Texts))
 	}
 	var stems [][]float32
-	if r.Stems != nil && len(taps) == 0 {
+	if r.Stems != nil && (len(taps) == 0 || taps[0] > r.From) {
 		if stems, err = n.stems(ctx, r); err != nil {
 			return err
 		}
@@ -73,10 +77,11 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 		if owner != nil {
 			whose = owner[lo:hi]
 		}
+		x, states := x[lo*d:hi*d], states[lo*d*len(taps):hi*d*len(taps)]
 		if stems != nil {
-			return n.enc.Upper(stems[lo:hi], r.From, whose, adapters, x[lo*d:hi*d])
+			return n.enc.Upper(stems[lo:hi], r.From, whose, adapters, x, taps, states)
 		}
-		return n.enc.Embed(r.Texts[lo:hi], whose, adapters, x[lo*d:hi*d], taps, states[lo*d*len(taps):hi*d*len(taps)])
+		return n.enc.Embed(r.Texts[lo:hi], whose, adapters, x, taps, states)
 	})
 }
 
@@ -118,7 +123,7 @@ func (n *native) stems(ctx context.Context, r engine.Rows) ([][]float32, error) 
 	if len(missing) == 0 {
 		return stems, nil
 	}
-	made, err := n.Stems(ctx, texts, r.From)
+	made, err := n.Stems(ctx, texts, r.From, nil, nil)
 	for k, s := range made {
 		stems[missing[k]] = s
 	}

@@ -39,7 +39,7 @@ func TestEmbed(t *testing.T) {
 	}
 	n, taps := len(texts), []int{1, enc.Blocks()}
 	wantX, wantStates := make([]float32, n*d), make([]float32, 2*n*d)
-	stems, err := enc.Stems(texts, r.From)
+	stems, err := enc.Stems(texts, r.From, nil, nil)
 	if err == nil {
 		err = enc.Embed(texts, r.Owner, adapters, wantX, taps, wantStates)
 	}
@@ -50,7 +50,8 @@ func TestEmbed(t *testing.T) {
 	for _, threads := range []int{1, 2, 8} {
 		runtime.GOMAXPROCS(threads)
 		e := New(enc)
-		got, err := e.Stems(ctx, texts, r.From)
+		below := make([]float32, n*d)
+		got, err := e.Stems(ctx, texts, r.From, taps[:1], below)
 		if err != nil || !slices.EqualFunc(got, stems, slices.Equal[[]float32]) {
 			t.Fatalf("%d threads: other stems than the encoder's (%v)", threads, err)
 		}
@@ -63,8 +64,14 @@ func TestEmbed(t *testing.T) {
 		upper.Stems = slices.Clone(stems)
 		upper.Stems[0], upper.Stems[7] = nil, nil
 		clear(x)
-		if err := e.Embed(ctx, upper, adapters, x, nil, nil); err != nil || !slices.Equal(x, wantX) {
+		above := make([]float32, n*d)
+		if err := e.Embed(ctx, upper, adapters, x, taps[1:], above); err != nil || !slices.Equal(x, wantX) {
 			t.Fatalf("%d threads: stems give other embeddings (%v)", threads, err)
+		}
+		for i := range n {
+			if !slices.Equal(slices.Concat(below[i*d:(i+1)*d], above[i*d:(i+1)*d]), wantStates[2*i*d:2*(i+1)*d]) {
+				t.Fatalf("%d threads: stems give other states of text %d", threads, i)
+			}
 		}
 	}
 }
@@ -109,10 +116,10 @@ func TestErrors(t *testing.T) {
 	if err := e.Embed(ctx, engine.Rows{Texts: texts}, nil, x, nil, nil); err == nil {
 		t.Error("a token that the model does not have: got no error")
 	}
-	if _, err := e.Stems(ctx, texts, 0); err == nil {
+	if _, err := e.Stems(ctx, texts, 0, nil, nil); err == nil {
 		t.Error("stems of a token that the model does not have: got no error")
 	}
-	if stems, err := e.Stems(ctx, nil, 0); err != nil || len(stems) != 0 {
+	if stems, err := e.Stems(ctx, nil, 0, nil, nil); err != nil || len(stems) != 0 {
 		t.Errorf("no texts: got %d stems, %v", len(stems), err)
 	}
 }

@@ -29,11 +29,11 @@ func BenchmarkGradient(b *testing.B) {
 				}
 			}
 			var err error
-			if r.Stems, err = e.Stems(context.Background(), r.Texts, 0); err != nil {
+			if r.Stems, err = e.Stems(context.Background(), r.Texts, 0, nil, nil); err != nil {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if _, err := e.Gradient(context.Background(), r, as, toTarget); err != nil {
+				if _, err := e.Gradient(context.Background(), r, as, nil, toTarget); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -108,11 +108,12 @@ func TestEmbedAsNative(t *testing.T) {
 	x, states := mustEmbed(t, e, d, r, as, taps)
 	golden.Near(t, "embeddings", x, want, 2e-6, 2e-5)
 	golden.Near(t, "taps", states, wantStates, 2e-6, 2e-5)
-	stems, err := e.Stems(context.Background(), texts, r.From)
+	below := make([]float32, len(texts)*d)
+	stems, err := e.Stems(context.Background(), texts, r.From, taps[:1], below)
 	if err != nil {
 		t.Fatal(err)
 	}
-	native, err := e.native.Stems(context.Background(), texts, r.From)
+	native, err := e.native.Stems(context.Background(), texts, r.From, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +121,12 @@ func TestEmbedAsNative(t *testing.T) {
 		golden.Near(t, "stem", stems[i], native[i], 5e-6, 5e-5)
 	}
 	r.Stems = stems
-	x, _ = mustEmbed(t, e, d, r, as, nil)
+	x, above := mustEmbed(t, e, d, r, as, taps[2:])
 	golden.Near(t, "out of stems", x, want, 2e-6, 2e-5)
+	for i := range texts {
+		golden.Near(t, "states of the parts", slices.Concat(below[i*d:(i+1)*d], above[i*d:(i+1)*d]),
+			slices.Concat(wantStates[3*i*d:(3*i+1)*d], wantStates[(3*i+2)*d:3*(i+1)*d]), 2e-6, 2e-5)
+	}
 	r.Stems[5] = nil
 	x, _ = mustEmbed(t, e, d, r, as, nil)
 	golden.Near(t, "out of some stems", x, want, 2e-6, 2e-5)

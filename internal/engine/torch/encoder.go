@@ -61,51 +61,75 @@ func (e *encoder) through(s *libtorch.Scope, l int, x, mask libtorch.Tensor, b *
 	return y
 }
 
+// tapped collects the mean of each text's states after the blocks of taps.
+type tapped struct {
+	taps  []int
+	mean  libtorch.Tensor
+	means []libtorch.Tensor // [B,1,d] each
+}
+
+func newTapped(s *libtorch.Scope, b *batch, taps []int) *tapped {
+	t := &tapped{taps: taps}
+	if len(taps) > 0 {
+		t.mean = b.mean(s)
+	}
+	return t
+}
+
+// see takes the states x after l blocks.
+func (t *tapped) see(s *libtorch.Scope, l int, x libtorch.Tensor) {
+	if n := len(t.means); n < len(t.taps) && t.taps[n] == l {
+		t.means = append(t.means, s.BMM(t.mean, x))
+	}
+}
+
+// all is what was collected, [B,len(taps)·d]; none without taps.
+func (t *tapped) all(s *libtorch.Scope, b *batch) (states libtorch.Tensor) {
+	if len(t.taps) > 0 {
+		states = s.View(s.Cat(t.means, 2), b.B, -1)
+	}
+	return states
+}
+
+// below is the states after the first blocks, which end before stop, of the embeddings on.
+func (e *encoder) below(s *libtorch.Scope, b *batch, stop int, a *adapter, t *tapped) libtorch.Tensor {
+	mask, x := b.mask(s, e.heads), e.embed.forward(s, b)
+	t.see(s, 0, x)
+	for l := range stop {
+		x = e.through(s, l, x, mask, b, a)
+		t.see(s, l+1, x)
+	}
+	return x
+}
+
 // forward is the whole pass: one vector a text, [B,d], and beside it the mean of each text's states
 // after the blocks of taps, [B,len(taps)·d]; none without taps. a may be nil: the bare encoder.
 func (e *encoder) forward(s *libtorch.Scope, b *batch, a *adapter, taps []int) (pooled, states libtorch.Tensor) {
-	mask := b.mask(s, e.heads)
-	var mean libtorch.Tensor
-	if len(taps) > 0 {
-		mean = b.mean(s)
-	}
-	var means []libtorch.Tensor // [B,1,d] each
-	x := e.embed.forward(s, b)
-	for l := 0; ; l++ { // x is the states after l blocks
-		if len(means) < len(taps) && taps[len(means)] == l {
-			means = append(means, s.BMM(mean, x))
-		}
-		if l == len(e.blocks) {
-			break
-		}
-		x = e.through(s, l, x, mask, b, a)
-	}
-	if len(taps) > 0 {
-		states = s.View(s.Cat(means, 2), b.B, -1)
-	}
-	return e.pool(s, x, b), states
+	t := newTapped(s, b, taps)
+	x := e.below(s, b, len(e.blocks), a, t)
+	return e.pool(s, x, b), t.all(s, b)
 }
 
 // stem is what no adapter in block from or above can change: the embeddings, the blocks below, and
-// block from up to its residual sum f + a, [B,T,d].
-func (e *encoder) stem(s *libtorch.Scope, b *batch, from int) libtorch.Tensor {
-	mask := b.mask(s, e.heads)
-	x := e.embed.forward(s, b)
-	for l := range from {
-		x = e.through(s, l, x, mask, b, nil)
-	}
-	return s.Block(func() libtorch.Tensor { return e.blocks[from].residual(s, x, mask, b) })
+// block from up to its residual sum f + a, [B,T,d]; and the mean states after taps on the way.
+func (e *encoder) stem(s *libtorch.Scope, b *batch, from int, taps []int) (r, states libtorch.Tensor) {
+	t := newTapped(s, b, taps)
+	x, mask := e.below(s, b, from, nil, t), b.mask(s, e.heads)
+	return s.Block(func() libtorch.Tensor { return e.blocks[from].residual(s, x, mask, b) }), t.all(s, b)
 }
 
 // upper is the rest out of a stem, which it leaves as it is: block from's adapter, the blocks
-// above, the pooling, [B,d].
-func (e *encoder) upper(s *libtorch.Scope, stem libtorch.Tensor, b *batch, from int, a *adapter) libtorch.Tensor {
-	mask := b.mask(s, e.heads)
+// above, the pooling, [B,d], and the mean states after taps.
+func (e *encoder) upper(s *libtorch.Scope, stem libtorch.Tensor, b *batch, from int, a *adapter,
+	taps []int) (pooled, states libtorch.Tensor) {
+	mask, t := b.mask(s, e.heads), newTapped(s, b, taps)
 	x := e.adapt(s, from, stem, a)
+	t.see(s, from+1, x)
 	for l := from + 1; l < len(e.blocks); l++ {
 		x = e.through(s, l, x, mask, b, a)
+		t.see(s, l+1, x)
 	}
-	return e.pool(s, x, b)
+	return e.pool(s, x, b), t.all(s, b)
 }
 
 // pool turns states [B,T,d] into one vector a text, [B,d].

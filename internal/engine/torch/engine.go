@@ -76,12 +76,13 @@ func (t *torch) Close() error {
 	return t.native.Close()
 }
 
-func (t *torch) Stems(ctx context.Context, texts []model.Encoding, from int) ([][]float32, error) {
+func (t *torch) Stems(ctx context.Context, texts []model.Encoding, from int, taps []int,
+	states []float32) ([][]float32, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
 	}
 	if !t.card {
-		return t.native.Stems(ctx, texts, from)
+		return t.native.Stems(ctx, texts, from, taps, states)
 	}
 	if err := t.enc.Check(texts); err != nil {
 		return nil, err
@@ -89,9 +90,16 @@ func (t *torch) Stems(ctx context.Context, texts []model.Encoding, from int) ([]
 	if from < 0 || from >= t.enc.Blocks() {
 		return nil, fmt.Errorf("torch: block %d of %d", from, t.enc.Blocks())
 	}
+	if err := t.checkTaps(taps, 0, from, len(texts), states); err != nil {
+		return nil, err
+	}
 	stems := make([][]float32, len(texts))
 	err := t.passes(ctx, texts, every(len(texts)), func(s *libtorch.Scope, rows []int, b *batch) error {
-		made := b.split(s.Values(t.graph.stem(s, b, from)), t.enc.Hidden())
+		r, tapped := t.graph.stem(s, b, from, taps)
+		made := b.split(s.Values(r), t.enc.Hidden())
+		if len(taps) > 0 {
+			scatter(states, s.Values(tapped), rows, len(taps)*t.enc.Hidden())
+		}
 		for i, row := range rows {
 			stems[row] = made[i]
 		}
@@ -112,14 +120,11 @@ func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adap
 		return t.native.Embed(ctx, r, adapters, x, taps, states)
 	}
 	d := t.enc.Hidden()
-	if len(x) != len(r.Texts)*d || len(states) != len(taps)*len(x) {
-		return fmt.Errorf("torch: %d values and %d of %d taps for %d texts", len(x), len(states), len(taps),
-			len(r.Texts))
+	if len(x) != len(r.Texts)*d {
+		return fmt.Errorf("torch: %d values for %d texts", len(x), len(r.Texts))
 	}
-	for i, l := range taps {
-		if l < 0 || l > t.enc.Blocks() || i > 0 && l <= taps[i-1] {
-			return fmt.Errorf("torch: taps %v, want blocks from 0 to %d, ascending", taps, t.enc.Blocks())
-		}
+	if err := t.checkTaps(taps, 0, t.enc.Blocks(), len(r.Texts), states); err != nil {
+		return err
 	}
 	groups, err := t.groups(r, adapters)
 	if err != nil {
@@ -141,12 +146,25 @@ func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adap
 	return nil
 }
 
+// checkTaps wants them ascending, from one block's states to another's, and as many values.
+func (t *torch) checkTaps(taps []int, first, last, texts int, states []float32) error {
+	for i, l := range taps {
+		if l < first || l > last || i > 0 && l <= taps[i-1] {
+			return fmt.Errorf("torch: taps %v, want blocks from %d to %d, ascending", taps, first, last)
+		}
+	}
+	if len(states) != len(taps)*texts*t.enc.Hidden() {
+		return fmt.Errorf("torch: %d values of %d taps for %d texts", len(states), len(taps), texts)
+	}
+	return nil
+}
+
 // embed is one pass: out of the stems where all rows have one and nothing below is asked for.
 func (t *torch) embed(s *libtorch.Scope, r engine.Rows, rows []int, b *batch, a *adapter, taps []int) (pooled,
 	states libtorch.Tensor) {
-	if len(r.Stems) > 0 && len(taps) == 0 {
+	if len(r.Stems) > 0 && (len(taps) == 0 || taps[0] > r.From) {
 		if stems := pick(r.Stems, rows); !missing(stems) {
-			return t.graph.upper(s, b.join(s, stems, t.enc.Hidden()), b, r.From, a), states
+			return t.graph.upper(s, b.join(s, stems, t.enc.Hidden()), b, r.From, a, taps)
 		}
 	}
 	return t.graph.forward(s, b, a, taps)

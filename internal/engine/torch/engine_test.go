@@ -139,8 +139,8 @@ func TestClose(t *testing.T) {
 		}
 		r := engine.Rows{Texts: tinyTexts}
 		a := []*model.Adapter{kinds[0].adapter(1, 1, enc.Hidden(), 3)}
-		_, stems := e.Stems(ctx, tinyTexts, 0)
-		_, gradient := e.Gradient(ctx, r, a, toTarget)
+		_, stems := e.Stems(ctx, tinyTexts, 0, nil, nil)
+		_, gradient := e.Gradient(ctx, r, a, nil, toTarget)
 		for name, err := range map[string]error{"Stems": stems, "Gradient": gradient,
 			"Embed": e.Embed(ctx, r, nil, make([]float32, len(tinyTexts)*enc.Hidden()), nil, nil)} {
 			if !errors.Is(err, ErrClosed) {
@@ -157,7 +157,7 @@ func TestContext(t *testing.T) {
 	cancel()
 	e := open(t, enc, true)
 	never := func(int, []float32, []float32) { t.Error("the loss was asked for") }
-	if _, err := e.Stems(ctx, tinyTexts, 1); !errors.Is(err, context.Canceled) {
+	if _, err := e.Stems(ctx, tinyTexts, 1, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Stems: got %v", err)
 	}
 	x := make([]float32, len(tinyTexts)*enc.Hidden())
@@ -166,7 +166,7 @@ func TestContext(t *testing.T) {
 		t.Errorf("Embed: got %v and values up to %g", err, slices.Max(x))
 	}
 	if _, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts},
-		[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, never); !errors.Is(err, context.Canceled) {
+		[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, nil, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("Gradient: got %v", err)
 	}
 }
@@ -183,7 +183,7 @@ func TestContextBetweenShards(t *testing.T) {
 	var mu sync.Mutex
 	asked := 0
 	_, err := e.Gradient(ctx, engine.Rows{Texts: texts}, []*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)},
-		func(int, []float32, []float32) {
+		nil, func(int, []float32, []float32) {
 			cancel()
 			mu.Lock()
 			defer mu.Unlock()
@@ -247,7 +247,7 @@ func TestRefused(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(as[0])
 			}
-			_, err := e.Gradient(ctx, r, as, func(int, []float32, []float32) { t.Error("the loss was asked for") })
+			_, err := e.Gradient(ctx, r, as, nil, func(int, []float32, []float32) { t.Error("the loss was asked for") })
 			if err == nil || c.target != nil && !errors.Is(err, c.target) {
 				t.Errorf("Gradient: got %v, want an error %v", err, c.target)
 			}
@@ -269,7 +269,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: got no error", name)
 		}
 	}
-	if _, err := e.Stems(ctx, tinyTexts, 3); err == nil {
+	if _, err := e.Stems(ctx, tinyTexts, 3, nil, nil); err == nil {
 		t.Error("Stems of block 3: got no error")
 	}
 }
@@ -286,9 +286,9 @@ func TestLossPanics(t *testing.T) {
 				t.Errorf("got panic %v, want mine", got)
 			}
 		}()
-		e.Gradient(context.Background(), r, as, func(int, []float32, []float32) { panic("mine") })
+		e.Gradient(context.Background(), r, as, nil, func(int, []float32, []float32) { panic("mine") })
 	}()
-	if _, err := e.Gradient(context.Background(), r, as, toTarget); err != nil {
+	if _, err := e.Gradient(context.Background(), r, as, nil, toTarget); err != nil {
 		t.Errorf("after a panic: got %v", err)
 	}
 }
@@ -305,7 +305,7 @@ func TestConcurrent(t *testing.T) {
 		if err := e.Embed(ctx, r, as, x, nil, nil); err != nil {
 			t.Error(err)
 		}
-		g, err := e.Gradient(ctx, r, as, func(row int, x, dx []float32) {
+		g, err := e.Gradient(ctx, r, as, nil, func(row int, x, dx []float32) {
 			toTarget(row, x, dx)
 			time.Sleep(20 * time.Microsecond) // so that calls meet
 		})

@@ -16,7 +16,7 @@ import (
 const cudaStepTokens = 1 << 14
 
 // Gradient is the native engine's on a CPU, unless an adapter reaches below the last block.
-func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter,
+func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.Adapter, taps []int,
 	loss engine.Loss) ([]*model.Adapter, error) {
 	if t.closed.Load() {
 		return nil, ErrClosed
@@ -32,9 +32,12 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 			t.Trains())
 	}
 	if !t.card && deepest <= t.native.Trains() && r.From == t.enc.Blocks()-1 {
-		return t.native.Gradient(ctx, r, adapters, loss)
+		return t.native.Gradient(ctx, r, adapters, taps, loss)
 	}
 	groups, err := t.groups(r, adapters)
+	if err == nil {
+		err = t.checkTaps(taps, r.From+1, t.enc.Blocks(), 0, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +52,7 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 		}
 	}
 	for _, g := range groups {
-		if err := t.gradient(ctx, r, g, sums, loss); err != nil {
+		if err := t.gradient(ctx, r, g, sums, taps, loss); err != nil {
 			return nil, closed(err)
 		}
 	}
@@ -69,7 +72,7 @@ func (t *torch) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
 	if len(want) == 0 {
 		return stems, nil
 	}
-	made, err := t.Stems(ctx, pick(r.Texts, want), r.From)
+	made, err := t.Stems(ctx, pick(r.Texts, want), r.From, nil, nil)
 	for i, x := range made {
 		stems[want[i]] = x
 	}
@@ -77,7 +80,8 @@ func (t *torch) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
 }
 
 // gradient adds what a group's rows find to the sums, one shard after another, in their order.
-func (t *torch) gradient(ctx context.Context, r engine.Rows, g *group, sums []*model.Adapter, loss engine.Loss) error {
+func (t *torch) gradient(ctx context.Context, r engine.Rows, g *group, sums []*model.Adapter, taps []int,
+	loss engine.Loss) error {
 	dealt := shards(r.Texts, g.rows)
 	if t.card {
 		dealt = cut(byLength(r.Texts, g.rows), r.Texts, cudaStepTokens)
@@ -87,7 +91,7 @@ func (t *torch) gradient(ctx context.Context, r engine.Rows, g *group, sums []*m
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			return t.shard(s, r, g, dealt[i], loss), nil
+			return t.shard(s, r, g, dealt[i], taps, loss), nil
 		})
 		if err != nil || g.bare {
 			return err
@@ -105,22 +109,27 @@ func (t *torch) gradient(ctx context.Context, r engine.Rows, g *group, sums []*m
 }
 
 // shard is the gradients of some rows' adapters, [P,n] for the P of them, or nothing for bare rows.
-func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows []int, loss engine.Loss) []libtorch.Tensor {
+func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows, taps []int,
+	loss engine.Loss) []libtorch.Tensor {
 	d, b, a := t.enc.Hidden(), newBatch(pick(r.Texts, rows)), g.adapter(s, rows)
 	var leaves []libtorch.Tensor
 	if a != nil {
 		leaves = a.train(s)
 	}
-	pooled := t.graph.upper(s, b.join(s, pick(r.Stems, rows), d), b, r.From, a) // [B,d]
-	x, dx := s.Values(pooled), make([]float32, len(rows)*d)
+	seen, states := t.graph.upper(s, b.join(s, pick(r.Stems, rows), d), b, r.From, a, taps) // [B,d], [B,taps·d]
+	width := d
+	if len(taps) > 0 {
+		seen, width = states, d*len(taps)
+	}
+	x, dx := s.Values(seen), make([]float32, len(rows)*width)
 	for i, row := range rows {
-		loss(row, x[i*d:(i+1)*d], dx[i*d:(i+1)*d])
+		loss(row, x[i*width:(i+1)*width], dx[i*width:(i+1)*width])
 	}
 	if a == nil {
 		return nil
 	}
 	// The gradient of Σ x⊙dx, dx fixed, is the loss's.
-	whole := s.SumDim(s.Mul(pooled, s.Float32s(dx, b.B, int64(d))), false, 0, 1)
+	whole := s.SumDim(s.Mul(seen, s.Float32s(dx, b.B, int64(width))), false, 0, 1)
 	return []libtorch.Tensor{g.sum(s, s.Grad(whole, leaves...), rows)}
 }
 

@@ -53,7 +53,7 @@ func compareGradient(t *testing.T, name string, e *torch, r engine.Rows, as []*m
 	}
 	var mu sync.Mutex
 	asked := map[int]int{}
-	got, err := e.Gradient(context.Background(), r, as, func(row int, x, dx []float32) {
+	got, err := e.Gradient(context.Background(), r, as, nil, func(row int, x, dx []float32) {
 		mu.Lock()
 		asked[row]++
 		mu.Unlock()
@@ -127,7 +127,7 @@ func TestGradientGolden(t *testing.T) {
 				a.Norm[i] = 1
 			}
 		}
-		got, err := e.Gradient(context.Background(), engine.Rows{Texts: texts}, []*model.Adapter{a}, crossEntropy)
+		got, err := e.Gradient(context.Background(), engine.Rows{Texts: texts}, []*model.Adapter{a}, nil, crossEntropy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,12 +180,13 @@ func TestLastBlock(t *testing.T) {
 	for i, k := range kinds {
 		as := []*model.Adapter{k.adapter(uint64(i), 1, enc.Hidden(), 8), k.adapter(5, 1, enc.Hidden(), 8),
 			k.adapter(6, 1, enc.Hidden(), 16)}
-		want, err := open(t, enc, false).native.Gradient(ctx, r, as, toTarget)
+		taps := [][]int{nil, {enc.Blocks()}}[i%2]
+		want, err := open(t, enc, false).native.Gradient(ctx, r, as, taps, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, card := range []bool{false, true} {
-			got, err := open(t, enc, card).Gradient(ctx, r, as, toTarget)
+			got, err := open(t, enc, card).Gradient(ctx, r, as, taps, toTarget)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,6 +201,41 @@ func TestLastBlock(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestGradientTaps: the gradient of a loss that is linear in the states after two blocks is the sum
+// of those of its parts, and above the first block its part has none.
+func TestGradientTaps(t *testing.T) {
+	enc := tinies[0].open(t)
+	L, e := enc.Blocks(), open(t, enc, true)
+	r, as := engine.Rows{Texts: tinyTexts}, []*model.Adapter{kinds[0].adapter(1, L, enc.Hidden(), 3)}
+	of := func(taps []int, first, second float32) *model.Adapter {
+		t.Helper()
+		got, err := e.Gradient(context.Background(), r, as, taps, func(_ int, x, dx []float32) {
+			for j := range dx {
+				if dx[j] = first * float32(math.Sin(float64(j))); j >= enc.Hidden() {
+					dx[j] = second * float32(math.Cos(float64(j-enc.Hidden())))
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[0]
+	}
+	both, first, second := of([]int{1, L}, 1, 1), of([]int{1, L}, 1, 0), of([]int{1, L}, 0, 1)
+	sum := widened(first.Down)
+	for i, x := range second.Down {
+		sum[i] += float64(x)
+	}
+	if off := distance(both.Down, sum); !(off <= 1e-5) {
+		t.Errorf("got a gradient that is %.2g off the sum of its parts", off)
+	}
+	for i, x := range first.Down[len(first.Down)/L:] {
+		if x != 0 {
+			t.Fatalf("value %d above block 1 has the gradient %g of the states after it", i, x)
 		}
 	}
 }
@@ -219,7 +255,7 @@ func TestSameBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := e.Gradient(context.Background(), r, as, toTarget)
+		got, err := e.Gradient(context.Background(), r, as, nil, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,11 +275,11 @@ func TestGivenStems(t *testing.T) {
 	enc, ctx := tinies[0].open(t), context.Background()
 	e := open(t, enc, true)
 	as := []*model.Adapter{kinds[2].adapter(1, 2, enc.Hidden(), 3)}
-	want, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1}, as, toTarget)
+	want, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1}, as, nil, toTarget)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stems, err := e.Stems(ctx, tinyTexts, 1)
+	stems, err := e.Stems(ctx, tinyTexts, 1, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +287,7 @@ func TestGivenStems(t *testing.T) {
 		if some {
 			stems[3] = nil
 		}
-		got, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1, Stems: stems}, as, toTarget)
+		got, err := e.Gradient(ctx, engine.Rows{Texts: tinyTexts, From: 1, Stems: stems}, as, nil, toTarget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +309,7 @@ func TestTrims(t *testing.T) {
 	step := func() {
 		t.Helper()
 		if _, err := e.Gradient(context.Background(), engine.Rows{Texts: tinyTexts},
-			[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, toTarget); err != nil {
+			[]*model.Adapter{kinds[0].adapter(1, 3, enc.Hidden(), 3)}, nil, toTarget); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,8 @@ work.`,
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.StringVar(&o.reference, "reference", "x_peft", "mode that the others are compared with")
 	_ = cmd.MarkFlagRequired("model")
-	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand(), a.evalPeopleCommand())
+	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand(), a.evalPeopleCommand(),
+		a.evalPrecisionCommand())
 	return cmd
 }
 

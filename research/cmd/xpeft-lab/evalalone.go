@@ -20,6 +20,8 @@ type aloneFlags struct {
 	most      int
 	maxTokens int
 	noOwn     bool
+	head      string
+	masks     bool
 }
 
 func (a *app) evalAloneCommand() *cobra.Command {
@@ -51,6 +53,8 @@ texts.`,
 	f.IntVar(&o.most, "most", 60, "texts kept of each person")
 	f.IntVar(&o.maxTokens, "max-tokens", 64, "longest text in tokens")
 	f.BoolVar(&o.noOwn, "no-own", false, "leave the own heads out, which take most of the time")
+	f.StringVar(&o.head, "head", "", "own: each person has a head of their own, beside masks")
+	f.BoolVar(&o.masks, "masks", false, "masks instead of digits, beside the shared head or an own one")
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"slices"
 
+	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/research/eval"
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // evaluate runs what is missing and prints the table.
@@ -90,7 +92,12 @@ func (a *app) evaluateTasks(ctx context.Context, o taskFlags) (err error) {
 // evaluateAlone measures people without a population and prints the table.
 func (a *app) evaluateAlone(ctx context.Context, o aloneFlags) (err error) {
 	e := &eval.Alone{Splits: o.splits, Shots: o.shots, Most: o.most, NoOwn: o.noOwn,
-		Log: func(line string) { fmt.Fprintln(a.stderr, line) }}
+		Learn: sdk.LearnOptions{Head: sdk.HeadKind(o.head)},
+		Log:   func(line string) { fmt.Fprintln(a.stderr, line) }}
+	if o.masks {
+		c := learner.Default()
+		e.Learn.Config = &c
+	}
 	if e.Data, err = eval.ReadData(o.data, o.fields, 1); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -228,5 +229,14 @@ func TestREADME(t *testing.T) {
 				t.Errorf("research/README.md, %s: no field %q", heading, name)
 			}
 		}
+	}
+}
+
+func TestJaccard(t *testing.T) {
+	if got := jaccard([]byte{0b0011, 0b0011}, []byte{0b0110, 0b0011}); math.Abs(got-0.4) > 1e-15 {
+		t.Errorf("got %g, want 0.4", got)
+	}
+	if got := jaccard([]byte{5}, []byte{5}); got != 0 {
+		t.Errorf("got %g of equal masks, want 0", got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -40,19 +41,27 @@ func masksOf(runs []eval.Run, mode string) ([]masked, error) {
 	return all, nil
 }
 
-func distances(all []masked) ([][]float64, error) {
+func distances(all []masked) [][]float64 {
 	d := make([][]float64, len(all))
 	for i := range d {
 		d[i] = make([]float64, len(all))
 		for j := range i {
-			x, err := bitmask.Jaccard(all[i].mask, all[j].mask)
-			if err != nil {
-				return nil, err
-			}
+			x := jaccard(all[i].mask.Bytes(), all[j].mask.Bytes())
 			d[i][j], d[j][i] = x, x
 		}
 	}
-	return d, nil
+	return d
+}
+
+// jaccard is the distance 1 − |a∩b| / |a∪b| of two masks of one shape over the bits of all rows: 0
+// for equal ones, 1 for masks with no adapter in common.
+func jaccard(a, b []byte) float64 {
+	union, both := 0, 0
+	for i := range a {
+		union += bits.OnesCount8(a[i] | b[i])
+		both += bits.OnesCount8(a[i] & b[i])
+	}
+	return 1 - float64(both)/float64(max(1, union))
 }
 
 func drawTSNE(runs []eval.Run, mode string) (plot.Picture, error) {
@@ -60,10 +69,7 @@ func drawTSNE(runs []eval.Run, mode string) (plot.Picture, error) {
 	if err != nil {
 		return plot.Picture{}, err
 	}
-	d, err := distances(all)
-	if err != nil {
-		return plot.Picture{}, err
-	}
+	d := distances(all)
 	at := plot.TSNE(d, 15, 1000, 1)
 	points := map[string][][2]float64{}
 	for i, m := range all {
@@ -92,10 +98,7 @@ func drawHeatmap(runs []eval.Run, mode string) (plot.Picture, error) {
 	if err != nil {
 		return plot.Picture{}, err
 	}
-	d, err := distances(all)
-	if err != nil {
-		return plot.Picture{}, err
-	}
+	d := distances(all)
 	a, b := 1, 0
 	for i := range d {
 		for j := range i {

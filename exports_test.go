@@ -1,0 +1,119 @@
+package xpeft_test
+
+import (
+	"flag"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the lists of exported names in testdata/exports")
+
+// public are the packages that a program outside of this module can import, but for commands and
+// examples.
+var public = []string{"bank", "bitmask", "learner", "metrics", "model", "sdk", "store"}
+
+// TestExports: what a public package exports is what testdata/exports lists. Whoever adds a name
+// decides so: run go test . -run TestExports -update.
+func TestExports(t *testing.T) {
+	total := 0
+	for _, name := range public {
+		if name == "sdk" {
+			continue // it has a list of its own
+		}
+		got := exports(t, name)
+		total += len(got)
+		path := filepath.Join("testdata", "exports", name+".txt")
+		if *update {
+			if err := os.WriteFile(path, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		want := strings.Split(strings.TrimSpace(string(data)), "\n")
+		for _, x := range got {
+			if !slices.Contains(want, x) {
+				t.Errorf("%s: got %q exported, which %s does not list", name, x, path)
+			}
+		}
+		for _, x := range want {
+			if !slices.Contains(got, x) {
+				t.Errorf("%s: got no %q, which %s lists", name, x, path)
+			}
+		}
+	}
+	t.Logf("%d functions, methods and types", total)
+}
+
+// exports are the functions, methods and types that a package exports, as they are written in Go
+// without what they take and return.
+func exports(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, files := token.NewFileSet(), []*ast.File{}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	p, err := doc.NewFromFiles(set, files, module+"/"+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(funcs []*doc.Func) {
+		for _, f := range funcs {
+			if f.Recv != "" {
+				all = append(all, "func ("+f.Recv+") "+f.Name)
+			} else {
+				all = append(all, "func "+f.Name)
+			}
+		}
+	}
+	add(p.Funcs)
+	for _, typ := range p.Types {
+		all = append(all, "type "+typ.Name)
+		add(typ.Funcs)
+		add(typ.Methods)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestPackagesHaveExamples: each public package has an example that compiles.
+func TestPackagesHaveExamples(t *testing.T) {
+	for _, name := range public {
+		paths, err := filepath.Glob(filepath.Join(name, "example*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(data), "\nfunc Example")
+		}
+		if !found {
+			t.Errorf("%s: got no example_test.go with an example, want one", name)
+		}
+	}
+}

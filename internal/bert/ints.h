@@ -1,0 +1,111 @@
+// Linear layers in whole numbers of 8 or 16 bits. bert.h says what such a layer is.
+//
+// Each token has a range of its own, so no text has a part in another's answer. Products are summed
+// in 32 bits: exactly, in any order, on every processor.
+
+// quantize makes a token's inputs whole numbers q, x ≈ zero + step·q: from 0 to 255, or from −4096
+// to 4096 in 16 bits. If one of the inputs is no finite number, then step is NaN.
+INLINE void quantize(const int bits, const float *x, int n, uint8_t *q, float *zero, float *step) {
+	vec min = all(0), max = all(0), finite = all(0);
+	for (int i = 0; i < n; i += LANES) {
+		vec v = get(x + i, n - i);
+		min = least(v, min);
+		max = most(v, max);
+		finite = madd(v, all(0), finite);
+	}
+	float low = -largest(flip(min)), range = largest(max) - low, steps = bits == 8 ? 255 : 8191;
+	*zero = bits == 8 ? low : low + range / 2;
+	*step = range / steps + sum(finite);
+	vec from = all(*zero), by = all(range > 1e-30f ? steps / range : 0);
+	for (int i = 0; i < n; i += LANES, q += LANES * bits / 8) {
+		vec v = mul(sub(get(x + i, n - i), from), by);
+		if (bits == 8) put_bytes(q, v);
+		else put_shorts(q, v);
+	}
+}
+
+INLINE ints dots(const int bits, ints sums, ints x, ints w) {
+	return bits == 8 ? dots8(sums, x, w) : dots16(sums, x, w);
+}
+
+// tile_ints is rows × PANEL outputs, from j on, of a layer. Meanwhile it fetches the weights that lie
+// ahead bytes further into L2.
+INLINE void tile_ints(const int bits, const int rows, const bert_linear *l, int j, const uint8_t *q, size_t ldq,
+	const float *zero, const float *step, float *y, size_t ahead) {
+	ints acc[ROWS][2];
+	UNROLL
+	for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = no_ints();
+	const uint8_t *w = l->q + j * ldq;
+	for (size_t k = 0; k < ldq; k += 4, w += 4 * PANEL) {
+		prefetch((const float *)(w + ahead));
+		prefetch((const float *)(w + ahead + 4 * LANES));
+		ints w0 = load_ints(w), w1 = load_ints(w + 4 * LANES);
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			ints x = all_ints(q + r * ldq + k);
+			acc[r][0] = dots(bits, acc[r][0], x, w0);
+			acc[r][1] = dots(bits, acc[r][1], x, w1);
+		}
+	}
+	UNROLL
+	for (int v = 0; v < 2; v++) {
+		int at = j + v * LANES, left = l->out - at;
+		if (left <= 0) break;
+		vec scale = load(l->scale + at), sums = load(l->sums + at), bias = get(l->bias + at, left);
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			vec begin = madd(all(zero[r]), sums, bias);
+			put(y + (size_t)r * l->out + at, left, madd(mul(floats(acc[r][v]), all(step[r])), scale, begin));
+		}
+	}
+}
+
+// layer_ints is a layer of n tokens. memory is that of BLOCK tokens' whole numbers. The first tile of
+// a panel fetches the next panel.
+INLINE void layer_ints(const int bits, const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
+	float zero[BLOCK], step[BLOCK];
+	size_t ldq = whole_vectors(l->in) * bits / 8;
+	for (int i = 0; i < n; i += BLOCK, x += (size_t)BLOCK * l->in, y += (size_t)BLOCK * l->out) {
+		int rows = n - i < BLOCK ? n - i : BLOCK;
+		for (int r = 0; r < rows; r++)
+			quantize(bits, x + (size_t)r * l->in, l->in, memory + r * ldq, zero + r, step + r);
+		for (int j = 0; j < l->out; j += PANEL) {
+			size_t ahead = ldq * PANEL;
+			for (int r = 0; r < rows; r += ROWS, ahead = 0) {
+#define TILE(some) \
+	tile_ints(bits, some, l, j, memory + r * ldq, ldq, zero + r, step + r, y + (size_t)r * l->out, ahead)
+#define SOME(some) \
+	case some: \
+		TILE(some); \
+		break;
+				switch (rows - r) {
+					SOME(1) SOME(2) SOME(3) SOME(4) SOME(5) SOME(6) SOME(7) SOME(8) SOME(9) SOME(10) SOME(11)
+				default: TILE(ROWS);
+				}
+			}
+		}
+	}
+}
+
+TARGET static void layer8(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
+	layer_ints(8, l, x, n, y, memory);
+}
+
+TARGET static void layer16(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
+	layer_ints(16, l, x, n, y, memory);
+}
+
+// peak_ints is peak of whole numbers.
+INLINE float peak_ints(const int bits, long times) {
+	ints acc[12], by = all_ints((const uint8_t *)&times);
+	UNROLL
+	for (int i = 0; i < 12; i++) acc[i] = no_ints();
+	for (; times > 0; times--) {
+		UNROLL
+		for (int i = 0; i < 12; i++) acc[i] = dots(bits, acc[i], by, by);
+	}
+	float total = 0;
+	UNROLL
+	for (int i = 0; i < 12; i++) total += sum(floats(acc[i]));
+	return total;
+}
