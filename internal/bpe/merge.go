@@ -66,7 +66,8 @@ func (m *Model) merge(w *workspace, c candidate) {
 	m.offer(w, c.at)
 }
 
-// push and pop keep the queue a heap, without the interface of container/heap, which would allocate.
+// push and pop keep the queue a heap, without the interface of container/heap, which would
+// allocate.
 func (w *workspace) push(c candidate) {
 	w.queue = append(w.queue, c)
 	q, i := w.queue, len(w.queue)-1

@@ -21,8 +21,8 @@ def ranges(name, comment, member):
                 found.append([c, c])
     print(f"\n// {name} {comment}\nvar {name} = charSet{{")
     cells = ["{%#x, %#x}," % (a, b) for a, b in found]
-    for i in range(0, len(cells), 6):
-        print("\t" + " ".join(cells[i:i + 6]))
+    for i in range(0, len(cells), 5):
+        print("\t" + " ".join(cells[i:i + 5]))
     print("}")
 
 
