@@ -11,6 +11,8 @@ type addedTokens struct {
 	ids     map[string]int32
 	lengths [256][]int // by first byte: the lengths that occur, longest first
 	first   string     // the first bytes that occur
+
+	left, right map[int32]bool // those that swallow the spaces beside them
 }
 
 func newAddedTokens(ids map[string]int32) *addedTokens {
@@ -67,19 +69,22 @@ func (a *addedTokens) candidate(text string) int {
 	return -1
 }
 
-// addedToken is an entry of tokenizer.json's added_tokens. lstrip and rstrip swallow spaces, which
-// no token contains, so they are not here.
+// addedToken is an entry of tokenizer.json's added_tokens. To WordPiece, whose tokens contain no
+// spaces, LStrip and RStrip do nothing.
 type addedToken struct {
 	ID         int32  `json:"id"`
 	Content    string `json:"content"`
 	Special    bool   `json:"special"`
 	SingleWord bool   `json:"single_word"`
 	Normalized bool   `json:"normalized"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
 }
 
 // addTokens checks the added tokens against the vocabulary, and widens its size to theirs.
 func addTokens(v *vocab, tokens []addedToken) (*addedTokens, error) {
 	ids := make(map[string]int32, len(tokens))
+	left, right := map[int32]bool{}, map[int32]bool{}
 	for _, token := range tokens {
 		known, inVocab := v.ids[token.Content]
 		earlier, twice := ids[token.Content]
@@ -95,7 +100,15 @@ func addTokens(v *vocab, tokens []addedToken) (*addedTokens, error) {
 				max(known, earlier))
 		}
 		ids[token.Content] = token.ID
+		if token.LStrip {
+			left[token.ID] = true
+		}
+		if token.RStrip {
+			right[token.ID] = true
+		}
 		v.size = max(v.size, int(token.ID)+1)
 	}
-	return newAddedTokens(ids), nil
+	a := newAddedTokens(ids)
+	a.left, a.right = left, right
+	return a, nil
 }

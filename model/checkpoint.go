@@ -124,7 +124,7 @@ func refusePEFT(dir fs.FS) error {
 
 // bind finds every weight that the config calls for, and the pooling where no file names one.
 func (c *Checkpoint) bind() error {
-	m, err := newMapper(c.file)
+	m, err := newMapper(c.file, c.Config)
 	if err != nil {
 		return err
 	}
@@ -176,6 +176,10 @@ func (c *Checkpoint) CheckTokenizer(t *Tokenizer) error {
 	if t.VocabSize() > c.Config.VocabSize {
 		return checkpointf("the tokenizer has ids up to %d, the model a vocab_size of %d", t.VocabSize()-1,
 			c.Config.VocabSize)
+	}
+	if t.sub == nil && c.Config.family().shifted {
+		return unsupportedf("config.json: model_type %q with WordPiece, whose pairs have types of tokens",
+			c.Config.ModelType)
 	}
 	return nil
 }

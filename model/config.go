@@ -8,7 +8,7 @@ import (
 )
 
 // Config is Hugging Face's config.json for the BERT family: the fields that decide what is
-// computed.
+// computed. DistilBERT's have BERT's names here.
 type Config struct {
 	ModelType             string   `json:"model_type"`
 	Architectures         []string `json:"architectures"`
@@ -25,6 +25,10 @@ type Config struct {
 	PadTokenID            int      `json:"pad_token_id"`
 	IsDecoder             bool     `json:"is_decoder"`
 	AddCrossAttention     bool     `json:"add_cross_attention"`
+
+	// FirstPosition is a text's first row in the table of positions: 0, or pad_token_id+1 for
+	// RoBERTa. MaxPositionEmbeddings does not count the rows before it.
+	FirstPosition int `json:"-"`
 }
 
 // ReadConfig reads and validates dir's config.json. A field that the file leaves out has Hugging
@@ -39,6 +43,14 @@ func readConfig(dir fs.FS) (Config, error) {
 	c := Config{HiddenAct: "gelu", TypeVocabSize: 2, LayerNormEps: 1e-12, PositionEmbeddingType: "absolute"}
 	if err := json.Unmarshal(b, &c); err != nil {
 		return Config{}, checkpointf("config.json: %v", err)
+	}
+	switch {
+	case c.ModelType == "distilbert":
+		if err := c.distilbert(b); err != nil {
+			return Config{}, err
+		}
+	case c.family().shifted:
+		c.shift(b)
 	}
 	if err := c.Validate(); err != nil {
 		return Config{}, err
@@ -60,8 +72,8 @@ var otherModels = []neutral{
 	{"pruned_heads", []string{"{}"}},
 }
 
-// Validate checks that the model is a BERT encoder that this package computes as Hugging Face does,
-// of a sane size.
+// Validate checks that the model is an encoder of BERT's family that this package computes as
+// Hugging Face does, of a sane size.
 func (c Config) Validate() error {
 	if err := c.validateKind(); err != nil {
 		return err
@@ -95,16 +107,17 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateKind() error {
-	bert := c.ModelType == "bert"
+	_, known := families[c.ModelType]
 	if c.ModelType == "" { // the first BERT checkpoints do not say
-		bert = true
+		known = true
 		for _, a := range c.Architectures {
-			bert = bert && strings.HasPrefix(a, "Bert")
+			known = known && strings.HasPrefix(a, "Bert")
 		}
 	}
 	switch {
-	case !bert:
-		return unsupportedf("config.json: model_type %q (architectures %q), want bert", c.ModelType, c.Architectures)
+	case !known:
+		return unsupportedf("config.json: model_type %q (architectures %q), want bert, distilbert, roberta or "+
+			"xlm-roberta", c.ModelType, c.Architectures)
 	case c.IsDecoder || c.AddCrossAttention:
 		return unsupportedf("config.json: is_decoder or add_cross_attention, want an encoder")
 	case c.PositionEmbeddingType != "absolute":
@@ -130,13 +143,20 @@ func (c Config) ValidateMaxTokens(n int) error {
 }
 
 // Pairs says whether the model reads pairs of texts: the second one's tokens have a type of their
-// own.
-func (c Config) Pairs() bool { return c.TypeVocabSize > 1 }
+// own, or RoBERTa's two separators stand before them.
+func (c Config) Pairs() bool { return c.TypeVocabSize > 1 || c.family().shifted }
 
 // canonical is what the digest of a checkpoint binds: every field that changes the result, in a
 // fixed spelling.
 func (c Config) canonical() string {
-	return fmt.Sprintf("bert vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d "+
+	kind := "bert"
+	switch f := c.family(); {
+	case f.shifted: // RoBERTa and XLM-R compute the same
+		kind = fmt.Sprintf("roberta first_position=%d", c.FirstPosition)
+	case f.noTypes:
+		kind = "distilbert"
+	}
+	return kind + fmt.Sprintf(" vocab_size=%d hidden_size=%d num_hidden_layers=%d num_attention_heads=%d "+
 		"intermediate_size=%d "+
 		"hidden_act=%s max_position_embeddings=%d type_vocab_size=%d layer_norm_eps=%g",
 		c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize,

@@ -3,7 +3,8 @@ package model
 import "math"
 
 // Encoding is a text, or a pair, as the encoder takes it: [CLS] text [SEP], or [CLS] text [SEP]
-// pair [SEP] with type 1 from the pair on.
+// pair [SEP] with type 1 from the pair on. With Unigram and BPE it is <s> text </s>, or <s> text
+// </s></s> pair </s>, and all types are 0.
 type Encoding struct {
 	IDs       []int32
 	TypeIDs   []int32
@@ -20,7 +21,7 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	defer t.release(s)
 	specials := 2
 	if pair != "" {
-		specials = 3
+		specials = 3 + t.secondSep()
 	}
 	room := math.MaxInt
 	if maxTokens > 0 {
@@ -37,16 +38,39 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	keepText, keepPair := longestFirst(n, m, room)
 	dst.Truncated = keepText < n || keepPair < m
 	ids = append(ids[:1+keepText], t.sep)
+	for range t.secondSep() {
+		ids = append(ids, t.sep)
+	}
 	dst.TypeIDs = appendTypes(dst.TypeIDs[:0], len(ids), 0)
 	ids = append(ids, s.pair[:keepPair]...)
 	dst.IDs = append(ids, t.sep)
-	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, 1)
+	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, t.pairType())
+}
+
+// secondSep is how many more tokens than one stand between the texts of a pair.
+func (t *Tokenizer) secondSep() int {
+	if t.sub != nil {
+		return 1
+	}
+	return 0
+}
+
+// pairType is the type of the second text's tokens.
+func (t *Tokenizer) pairType() int32 {
+	if t.sub != nil {
+		return 0
+	}
+	return 1
 }
 
 // run appends the ids of a text, at most room of them, and returns how many there are (with all)
 // or at least were seen: more than room if there are more.
 func (s *scanner) run(ids []int32, text string, room int, all bool) ([]int32, int) {
 	s.ids, s.room, s.limit, s.n, s.all = ids, room, room, 0, all
+	if s.t.sub != nil {
+		s.subwords(text)
+		text = ""
+	}
 	for {
 		at, end, id := s.t.added.next(text)
 		s.text(text[:at])
@@ -84,7 +108,7 @@ func appendTypes(dst []int32, n int, kind int32) []int32 {
 // release hands a scanner back, unless one odd text made it large.
 func (t *Tokenizer) release(s *scanner) {
 	const keep = 1 << 14
-	if cap(s.pair) <= keep && cap(s.marks) <= keep {
+	if cap(s.pair) <= keep && cap(s.marks) <= keep && cap(s.norm) <= keep && cap(s.found) <= keep {
 		t.scanners.Put(s)
 	}
 }

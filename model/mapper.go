@@ -14,7 +14,10 @@ type expectedWeight struct {
 	shape []int64
 }
 
-const typesName = "embeddings.token_type_embeddings.weight"
+const (
+	typesName     = "embeddings.token_type_embeddings.weight"
+	positionsName = "embeddings.position_embeddings.weight"
+)
 
 // expectedWeights is the one list of what a BERT of this config consists of.
 func expectedWeights(c Config, pooler bool) []expectedWeight {
@@ -30,7 +33,7 @@ func expectedWeights(c Config, pooler bool) []expectedWeight {
 		add(name+".bias", rows)
 	}
 	add("embeddings.word_embeddings.weight", int64(c.VocabSize), h)
-	add("embeddings.position_embeddings.weight", int64(c.MaxPositionEmbeddings), h)
+	add(positionsName, int64(c.MaxPositionEmbeddings+c.FirstPosition), h)
 	add(typesName, int64(c.TypeVocabSize), h)
 	norm("embeddings.LayerNorm")
 	for l := range c.NumHiddenLayers {
@@ -53,20 +56,22 @@ func expectedWeights(c Config, pooler bool) []expectedWeight {
 // mapper knows how a file spells the canonical names.
 type mapper struct {
 	file   *safetensors.File
-	prefix string // "bert." or none
+	config Config
+	prefix string // "bert." or the family's, or none
 }
 
-func newMapper(file *safetensors.File) (mapper, error) {
+func newMapper(file *safetensors.File, c Config) (mapper, error) {
 	const probe = "embeddings.word_embeddings.weight"
+	prefix := c.family().prefix
 	_, bare := file.Lookup(probe)
-	_, prefixed := file.Lookup("bert." + probe)
+	_, prefixed := file.Lookup(prefix + probe)
 	switch {
 	case bare && prefixed:
-		return mapper{}, checkpointf("tensor %q is there with and without the prefix bert.", probe)
+		return mapper{}, checkpointf("tensor %q is there with and without the prefix %s", probe, prefix)
 	case prefixed:
-		return mapper{file, "bert."}, nil
+		return mapper{file, c, prefix}, nil
 	}
-	return mapper{file, ""}, nil // if bare is false too, find names the tensor
+	return mapper{file, c, ""}, nil // if bare is false too, find names the tensor
 }
 
 // hasPooler reports whether the pooler is there; half of one is an error.
@@ -81,11 +86,18 @@ func (m mapper) hasPooler() (bool, error) {
 
 // find returns the file's tensor for a canonical name, once its shape and dtype are right.
 func (m mapper) find(want expectedWeight) (safetensors.Tensor, error) {
-	t, ok := m.file.Lookup(m.prefix + want.name)
-	if old := oldName(want.name); old != want.name {
+	family, name := m.config.family(), want.name
+	if t, ok := family.missing(want); ok {
+		return t, nil
+	}
+	if family.spelling != nil {
+		name = family.spelling.Replace(name)
+	}
+	t, ok := m.file.Lookup(m.prefix + name)
+	if old := oldName(name); old != name {
 		t2, ok2 := m.file.Lookup(m.prefix + old)
 		if ok && ok2 {
-			return t, checkpointf("tensors %q and %q are the same one", m.prefix+want.name, m.prefix+old)
+			return t, checkpointf("tensors %q and %q are the same one", m.prefix+name, m.prefix+old)
 		}
 		if ok2 {
 			t, ok = t2, true
@@ -93,7 +105,7 @@ func (m mapper) find(want expectedWeight) (safetensors.Tensor, error) {
 	}
 	switch {
 	case !ok:
-		return t, checkpointf("no tensor %q, want one of shape %v", m.prefix+want.name, want.shape)
+		return t, checkpointf("no tensor %q, want one of shape %v", m.prefix+name, want.shape)
 	case want.name == typesName && want.shape[0] == 1 && !slices.Equal(t.Shape, want.shape):
 		return t, unsupportedf("config.json: type_vocab_size 1, but tensor %q of model.safetensors has shape %v: "+
 			"want them to agree", t.Name, t.Shape)
@@ -102,7 +114,7 @@ func (m mapper) find(want expectedWeight) (safetensors.Tensor, error) {
 	}
 	switch t.DType {
 	case "F32", "F16", "BF16":
-		return t, nil
+		return m.config.used(want, t), nil
 	}
 	return t, checkpointf("tensor %q: dtype %s, want F32, F16 or BF16", t.Name, t.DType)
 }

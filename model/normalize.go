@@ -18,6 +18,7 @@ type scanner struct {
 	marks []mark
 	found []int32 // the pieces of a word, until it is known to have no unknown one
 	pair  []int32 // the second text, until the cut is known
+	norm  []byte  // a text before it is cut into subwords
 
 	ids   []int32 // the output
 	limit int     // how many ids are kept

@@ -26,11 +26,11 @@ func (s *tokenizerSettings) readSpecial(dir fs.FS) error {
 			return err
 		}
 		if own.file == "" && s.decoder != nil { // transformers then does not look at the map
-			own.token.Content = f.fallback
+			own.token.Content = s.fallback(f.field, f.fallback)
 		}
 		switch {
 		case own.token.Content == "" && mapped.file == "":
-			own.token.Content = f.fallback
+			own.token.Content = s.fallback(f.field, f.fallback)
 		case own.token.Content == "":
 			own = mapped
 		case mapped.file != "" && mapped.token.Content != own.token.Content:

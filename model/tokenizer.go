@@ -10,11 +10,12 @@ import (
 	"sync"
 )
 
-// Tokenizer is BERT's: normalisation, words, WordPiece. It is immutable and safe for concurrent
-// use.
+// Tokenizer is BERT's: normalisation, words, WordPiece; or it is Unigram or byte-level BPE. It is
+// immutable and safe for concurrent use.
 type Tokenizer struct {
 	flags    tokenizerFlags
 	vocab    *vocab
+	sub      *subwords // nil for WordPiece
 	added    *addedTokens
 	maxChars int // a longer word is unknown
 	length   int // of a text in tokens, as the folder's files say; 0 if they do not
@@ -33,15 +34,19 @@ type tokenizerFlags struct {
 
 // tokenizerSpec is what the files of any kind of tokenizer folder come down to.
 type tokenizerSpec struct {
-	flags         tokenizerFlags
-	vocab         map[string]int32
-	prefix        string // of a word's later pieces
-	maxChars      int
+	flags              tokenizerFlags
+	vocab              map[string]int32
+	prefix             string // of a word's later pieces
+	maxChars           int
 	cls, sep, unk string
-	added         []addedToken
+	added              []addedToken
+	sub                *subwords // nil for WordPiece
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
+	if spec.sub != nil {
+		return newSubwordTokenizer(spec)
+	}
 	v, err := newVocab(spec.vocab, spec.prefix)
 	if err != nil {
 		return nil, err
@@ -53,15 +58,8 @@ func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
 	if t.added, err = addTokens(v, spec.added); err != nil {
 		return nil, err
 	}
-	for _, special := range []struct {
-		token string
-		id    *int32
-	}{{spec.cls, &t.cls}, {spec.sep, &t.sep}, {spec.unk, &t.unk}} {
-		id, ok := t.lookup(special.token)
-		if !ok {
-			return nil, tokenizerf("special token %q is not in the vocabulary", special.token)
-		}
-		*special.id = id
+	if err := t.setSpecials(spec); err != nil {
+		return nil, err
 	}
 	for c := range t.points {
 		t.points[c] = t.unk
@@ -69,8 +67,22 @@ func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
 			t.points[c] = id
 		}
 	}
-	t.scanners.New = func() any { return &scanner{t: t} }
 	return t, nil
+}
+
+func (t *Tokenizer) setSpecials(spec *tokenizerSpec) error {
+	for _, special := range []struct {
+		token string
+		id    *int32
+	}{{spec.cls, &t.cls}, {spec.sep, &t.sep}, {spec.unk, &t.unk}} {
+		id, ok := t.lookup(special.token)
+		if !ok {
+			return tokenizerf("special token %q is not in the vocabulary", special.token)
+		}
+		*special.id = id
+	}
+	t.scanners.New = func() any { return &scanner{t: t} }
+	return nil
 }
 
 func (t *Tokenizer) lookup(token string) (int32, bool) {
@@ -93,10 +105,14 @@ func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
 	h := sha256.New()
 	f := t.flags
-	fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
-		"sep=%d unk=%d max=%d\n",
-		f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
-		t.unk, maxTokens)
+	if t.sub != nil {
+		t.sub.write(h, t, maxTokens)
+	} else {
+		fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
+			"sep=%d unk=%d max=%d\n",
+			f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
+			t.unk, maxTokens)
+	}
 	hashTokens(h, t.added.ids)
 	hashTokens(h, t.vocab.ids)
 	return [32]byte(h.Sum(nil))

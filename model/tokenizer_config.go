@@ -20,6 +20,7 @@ const (
 // config.json and sentence-transformers' own.
 type tokenizerSettings struct {
 	class    string
+	kind     string                     // config.json's model_type
 	fields   map[string]json.RawMessage // of tokenizer_config.json
 	special  map[string]stated          // by field: cls_token, …
 	more     []stated                   // special tokens that BERT has no use for, but finds in texts
@@ -82,7 +83,7 @@ func readTokenizerSettings(dir fs.FS) (s tokenizerSettings, err error) {
 	for _, part := range []func() error{
 		func() error { return s.readClass(dir) },
 		func() error { return wantNeutral(s.fields, tokenizerConfig, otherTokens) },
-		s.checkFlags, s.readLength, s.checkInputs, s.readDecoder,
+		s.checkFlags, s.readLength, s.readDecoder,
 		func() error { return s.readSpecial(dir) },
 		func() error { return s.readLegacy(dir) },
 	} {
@@ -100,11 +101,10 @@ func (s *tokenizerSettings) readClass(dir fs.FS) error {
 	if err != nil {
 		return err
 	}
-	var kind string
 	file := "config.json"
 	for _, err := range []error{
 		decode(config, file, "tokenizer_class", &s.class, ErrTokenizer),
-		decode(config, file, "model_type", &kind, ErrTokenizer),
+		decode(config, file, "model_type", &s.kind, ErrTokenizer),
 		decode(config, file, "do_lower_case", &s.lower, ErrTokenizer),
 	} {
 		if err != nil {
@@ -117,22 +117,14 @@ func (s *tokenizerSettings) readClass(dir fs.FS) error {
 			return err
 		}
 	}
-	switch s.class {
-	case "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend":
-		return nil
-	case "":
-		if kind == "" || kind == "bert" {
-			return nil
-		}
-		return unsupportedf("config.json: model_type %q, want bert", kind)
+	if s.classModel() == "" && s.class == "" {
+		return unsupportedf("config.json: model_type %q, want bert, distilbert, roberta or xlm-roberta", s.kind)
 	}
-	return unsupportedf("%s: tokenizer_class %q, want BertTokenizer", file, s.class)
-}
-
-// isBERT is whether transformers would load the folder with its BERT class, whose settings go
-// before tokenizer.json's.
-func (s tokenizerSettings) isBERT() bool {
-	return s.class == "" || strings.TrimSuffix(s.class, "Fast") == "BertTokenizer"
+	if s.classModel() == "" {
+		return unsupportedf("%s: tokenizer_class %q, want BertTokenizer, DistilBertTokenizer, RobertaTokenizer or "+
+			"XLMRobertaTokenizer", file, s.class)
+	}
+	return nil
 }
 
 // checkFlags checks the types that override relies on.
@@ -162,8 +154,12 @@ func (s *tokenizerSettings) readLength() error {
 	return nil
 }
 
-// checkInputs refuses a folder whose model is not told which text of a pair a token belongs to.
-func (s *tokenizerSettings) checkInputs() error {
+// checkInputs refuses a folder whose model is not told which text of a pair a token belongs to, but
+// has types for it.
+func (s tokenizerSettings) checkInputs() error {
+	if s.kind == "distilbert" {
+		return nil
+	}
 	var names []string
 	if err := decode(s.fields, tokenizerConfig, "model_input_names", &names, ErrTokenizer); err != nil {
 		return err

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// otherVocabularies belong to tokenizers that are not WordPiece.
+// otherVocabularies belong to tokenizers that are not WordPiece. They may lie beside a
+// tokenizer.json that has the same.
 var otherVocabularies = []string{
 	"spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "tokenizer.model", "unigram.json",
 	"merges.txt", "vocab.json", "bpe.codes", "vocab.bpe",
@@ -28,12 +29,15 @@ func LoadTokenizerFS(fsys fs.FS) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range otherVocabularies {
-		if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) {
-			return nil, unsupportedf("a tokenizer in %s, want WordPiece in tokenizer.json or vocab.txt alone", name)
+	spec, err := readSpec(fsys, settings)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && spec.sub == nil {
+		for _, name := range otherVocabularies {
+			if _, err := fs.Stat(fsys, name); !errors.Is(err, fs.ErrNotExist) {
+				return nil, unsupportedf("a tokenizer in %s, want tokenizer.json with the same, or WordPiece in "+
+					"tokenizer.json or vocab.txt alone", name)
+			}
 		}
 	}
-	spec, err := readSpec(fsys, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +132,9 @@ func readJSONSpec(b, vocab []byte, s tokenizerSettings) (*tokenizerSpec, error) 
 			spec.added = append(spec.added, token)
 		}
 	}
+	if vocab != nil && spec.sub != nil {
+		return nil, unsupportedf("vocab.txt beside a tokenizer.json of model %q: want one of them", spec.sub.kind)
+	}
 	if vocab != nil {
 		err = spec.checkVocab(parseVocabText(vocab))
 	}
@@ -163,6 +170,9 @@ func (spec *tokenizerSpec) checkVocab(ids map[string]int32) error {
 
 // readVocabSpec is a folder without tokenizer.json: vocab.txt and the defaults of BertTokenizer.
 func readVocabSpec(text []byte, s tokenizerSettings) (*tokenizerSpec, error) {
+	if err := s.checkModel("WordPiece"); err != nil {
+		return nil, err
+	}
 	if !s.isBERT() {
 		return nil, unsupportedf("%s: tokenizer_class %q without tokenizer.json, want BertTokenizer", tokenizerConfig,
 			s.class)

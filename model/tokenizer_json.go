@@ -7,21 +7,34 @@ import (
 	"strings"
 )
 
+// tokenizerFile is tokenizer.json, but for what does not decide ids.
+type tokenizerFile struct {
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Truncation    json.RawMessage `json:"truncation"`
+	Padding       json.RawMessage `json:"padding"`
+	Model         json.RawMessage `json:"model"`
+}
+
 // parseTokenizerJSON reads the parts of Hugging Face's tokenizer.json that decide ids. Of its
 // truncation and padding only the side counts, as for transformers, and only where
 // tokenizer_config.json names none.
 func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, error) {
-	var file struct {
-		AddedTokens   []addedToken    `json:"added_tokens"`
-		Normalizer    json.RawMessage `json:"normalizer"`
-		PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
-		PostProcessor json.RawMessage `json:"post_processor"`
-		Truncation    json.RawMessage `json:"truncation"`
-		Padding       json.RawMessage `json:"padding"`
-		Model         json.RawMessage `json:"model"`
-	}
+	var file tokenizerFile
 	if err := json.Unmarshal(b, &file); err != nil {
 		return nil, tokenizerf("tokenizer.json: %v", err)
+	}
+	kind, err := modelType(file.Model)
+	if err == nil {
+		err = settings.checkModel(kind)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case kind != "WordPiece":
+		return parseSubwords(kind, &file, settings)
 	}
 	spec := &tokenizerSpec{added: file.AddedTokens}
 	for _, part := range []error{
@@ -72,18 +85,16 @@ func wantSide(name string, part, config json.RawMessage) error {
 	return nil
 }
 
-func (spec *tokenizerSpec) parseModel(b json.RawMessage) error {
-	model := struct {
-		Type     string          `json:"type"`
-		Merges   json.RawMessage `json:"merges"` // BPE's
-		UnkID    json.RawMessage `json:"unk_id"` // Unigram's
-		Unk      string          `json:"unk_token"`
-		Prefix   string          `json:"continuing_subword_prefix"`
-		MaxChars int             `json:"max_input_chars_per_word"`
-		Vocab    json.RawMessage `json:"vocab"`
-	}{Unk: "[UNK]", Prefix: "##", MaxChars: 100}
+// modelType is WordPiece, Unigram or BPE.
+func modelType(b json.RawMessage) (string, error) {
+	var model struct {
+		Type   string          `json:"type"`
+		Merges json.RawMessage `json:"merges"` // BPE's
+		UnkID  json.RawMessage `json:"unk_id"` // Unigram's
+		Vocab  json.RawMessage `json:"vocab"`
+	}
 	if err := json.Unmarshal(orNull(b), &model); err != nil {
-		return tokenizerf("tokenizer.json: model: %v", err)
+		return "", tokenizerf("tokenizer.json: model: %v", err)
 	}
 	// Files of the first versions leave out the type: their fields tell.
 	switch {
@@ -95,8 +106,22 @@ func (spec *tokenizerSpec) parseModel(b json.RawMessage) error {
 	case model.Vocab != nil:
 		model.Type = "WordPiece"
 	}
-	if model.Type != "WordPiece" {
-		return unsupportedf("tokenizer.json: model %q, want WordPiece", model.Type)
+	switch model.Type {
+	case "WordPiece", "Unigram", "BPE":
+		return model.Type, nil
+	}
+	return "", unsupportedf("tokenizer.json: model %q, want WordPiece, Unigram or BPE", model.Type)
+}
+
+func (spec *tokenizerSpec) parseModel(b json.RawMessage) error {
+	model := struct {
+		Unk      string          `json:"unk_token"`
+		Prefix   string          `json:"continuing_subword_prefix"`
+		MaxChars int             `json:"max_input_chars_per_word"`
+		Vocab    json.RawMessage `json:"vocab"`
+	}{Unk: "[UNK]", Prefix: "##", MaxChars: 100}
+	if err := json.Unmarshal(orNull(b), &model); err != nil {
+		return tokenizerf("tokenizer.json: model: %v", err)
 	}
 	spec.unk, spec.prefix, spec.maxChars = model.Unk, model.Prefix, model.MaxChars
 	if err := json.Unmarshal(orNull(model.Vocab), &spec.vocab); err != nil {
@@ -129,17 +154,21 @@ func (spec *tokenizerSpec) parsePostProcessor(b json.RawMessage) error {
 		return err
 	}
 	if typeOf(b) == "BertProcessing" {
-		var p struct {
-			Sep [2]any `json:"sep"`
-			Cls [2]any `json:"cls"`
-		}
-		if err := json.Unmarshal(b, &p); err != nil {
-			return tokenizerf("tokenizer.json: post_processor: %v", err)
-		}
-		spec.cls, spec.sep = fmt.Sprint(p.Cls[0]), fmt.Sprint(p.Sep[0])
-		return nil
+		return spec.parseClsSep(b)
 	}
 	return spec.parseTemplate(b)
+}
+
+func (spec *tokenizerSpec) parseClsSep(b json.RawMessage) error {
+	var p struct {
+		Sep [2]any `json:"sep"`
+		Cls [2]any `json:"cls"`
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return tokenizerf("tokenizer.json: post_processor: %v", err)
+	}
+	spec.cls, spec.sep = fmt.Sprint(p.Cls[0]), fmt.Sprint(p.Sep[0])
+	return nil
 }
 
 type templatePiece struct {
@@ -173,14 +202,21 @@ func (spec *tokenizerSpec) parseTemplate(b json.RawMessage) error {
 	if err := json.Unmarshal(b, &p); err != nil {
 		return tokenizerf("tokenizer.json: post_processor: %v", err)
 	}
-	unsupported := unsupportedf("tokenizer.json: post_processor template %v and %v, want [CLS]:0 A:0 [SEP]:0 B:1 "+
-		"[SEP]:1", p.Single, p.Pair)
+	want := "[CLS]:0 A:0 [SEP]:0 B:1 [SEP]:1"
+	if spec.sub != nil {
+		want = "<s>:0 A:0 </s>:0 </s>:0 B:0 </s>:0"
+	}
+	unsupported := unsupportedf("tokenizer.json: post_processor template %v and %v, want %s", p.Single, p.Pair, want)
 	if len(p.Single) != 3 || p.Single[0].Special == nil || p.Single[2].Special == nil {
 		return unsupported
 	}
 	cls, sep := p.Single[0].Special.ID, p.Single[2].Special.ID
 	single := fmt.Sprintf("[%q:0 A:0 %q:0", cls, sep)
-	if fmt.Sprint(p.Single) != single+"]" || fmt.Sprint(p.Pair) != fmt.Sprintf("%s B:1 %q:1]", single, sep) {
+	pair := fmt.Sprintf("%s B:1 %q:1]", single, sep)
+	if spec.sub != nil {
+		pair = fmt.Sprintf("%s %q:0 B:0 %q:0]", single, sep, sep)
+	}
+	if fmt.Sprint(p.Single) != single+"]" || fmt.Sprint(p.Pair) != pair {
 		return unsupported
 	}
 	for _, name := range []string{cls, sep} {

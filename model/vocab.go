@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -84,14 +85,16 @@ func bracketed(token string) bool {
 // Words are the vocabulary's whole words, by id: tokens of at least two characters, all of them
 // letters.
 func (t *Tokenizer) Words() []string {
-	var words []string
-	for token := range t.vocab.ids {
+	ids := map[string]int32{}
+	for token, id := range t.vocab.ids {
+		if t.sub != nil {
+			token = t.sub.word(token)
+		}
 		if utf8.RuneCountInString(token) > 1 && strings.IndexFunc(token, notLetter) < 0 {
-			words = append(words, token)
+			ids[token] = id
 		}
 	}
-	slices.SortFunc(words, func(a, b string) int { return cmp.Compare(t.vocab.ids[a], t.vocab.ids[b]) })
-	return words
+	return slices.SortedFunc(maps.Keys(ids), func(a, b string) int { return cmp.Compare(ids[a], ids[b]) })
 }
 
 func notLetter(r rune) bool { return !unicode.IsLetter(r) }
