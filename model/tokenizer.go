@@ -34,13 +34,13 @@ type tokenizerFlags struct {
 
 // tokenizerSpec is what the files of any kind of tokenizer folder come down to.
 type tokenizerSpec struct {
-	flags              tokenizerFlags
-	vocab              map[string]int32
-	prefix             string // of a word's later pieces
-	maxChars           int
+	flags         tokenizerFlags
+	vocab         map[string]int32
+	prefix        string // of a word's later pieces
+	maxChars      int
 	cls, sep, unk string
-	added              []addedToken
-	sub                *subwords // nil for WordPiece
+	added         []addedToken
+	sub           *subwords // nil for WordPiece
 }
 
 func newTokenizer(spec *tokenizerSpec) (*Tokenizer, error) {
