@@ -61,7 +61,7 @@ var imports = map[string][]string{
 		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
 	"metrics":        {"sdk"},
 	"internal/jsonl": {},
-	"cmd/xpeft": {"sdk", "internal/jsonl", "internal/folder", "bank", "learner", "model",
+	"cmd/xpeft": {"sdk", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
 		"store", "bitmask"},
 
 	// Research is a module of its own: no row of the product may list it.

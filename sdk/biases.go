@@ -38,7 +38,7 @@ func (p *Folder) putBiasPrecision(ctx context.Context, v float64) error {
 
 // beyondPrior is what fitted biases are beyond the prior of the same examples' counts; nil: that
 // prior serves.
-func (l *lesson) beyondPrior(res *digits.Result) []float32 {
+func (l *learning) beyondPrior(res *digits.Result) []float32 {
 	if res.Biases == nil {
 		return nil
 	}

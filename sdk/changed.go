@@ -22,7 +22,7 @@ const (
 // says so: what was learned from the newest arrivals alone answers the latest of them better, out
 // of fold, than what was learned from all. Half of the labels being wrong does not look so: then
 // neither answers them.
-func (l *lesson) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (from int,
+func (l *learning) changed(ctx context.Context, who *digits.Person, res *digits.Result, phi []float32) (from int,
 	err error) {
 	all := digits.OutOfFold(res.LogProb, who)
 	for _, arrivals := range newestArrivals {
@@ -62,11 +62,11 @@ func better(were, now []digits.Answer) bool {
 	return gained >= changedRight && mean(gains) > changedBy*standardError(gains)
 }
 
-// faded says whether an example of the lesson weighs less, as it is from before a change.
-func (l *lesson) faded(i int) bool { return l.merged[i].Sequence < l.since }
+// faded says whether an example of the learning weighs less, as it is from before a change.
+func (l *learning) faded(i int) bool { return l.merged[i].Sequence < l.since }
 
 // fade makes what came before an example weigh less, from now on.
-func (l *lesson) fade(who *digits.Person, first int) {
+func (l *learning) fade(who *digits.Person, first int) {
 	l.since, l.reconsidered = l.merged[first].Sequence, true
 	for i := range first {
 		who.Weight[i] = weightOf(l.examples[i].Weight) * fadedWeight

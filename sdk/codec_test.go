@@ -55,7 +55,7 @@ func TestBias(t *testing.T) {
 // TestAnswers: what is kept of answers comes back, of labels within a hundredth and of numbers
 // within a part in 128, and nothing of a state that is cut off or of an earlier version's logits.
 func TestAnswers(t *testing.T) {
-	l := &lesson{since: 300, head: &model.Head{Labels: []string{"a", "b"}}}
+	l := &learning{since: 300, head: &model.Head{Labels: []string{"a", "b"}}}
 	answers := []digits.Answer{{Known: true, Right: true, Loss: 0.02}, {Known: true, Loss: digits.UnknownLoss}, {},
 		{Known: true, Loss: 3}}
 	for i := range answers {

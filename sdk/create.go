@@ -94,7 +94,7 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
 	err = p.fill(ctx, c, m.checkpoint)
 	if err == nil {
-		err = p.settle(work)
+		err = p.moveIn(work)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -103,8 +103,8 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	return p, nil
 }
 
-// settle moves the new store from the folder work to its place.
-func (p *Folder) settle(work string) error {
+// moveIn moves the new store from the folder work to its place.
+func (p *Folder) moveIn(work string) error {
 	if err := p.store.Close(); err != nil {
 		return err
 	}

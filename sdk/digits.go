@@ -9,7 +9,7 @@ import (
 
 // learnDigits learns a code of digits, in head space alone: φ of each text once, a convex fit, and
 // folds to judge it by.
-func (l *lesson) learnDigits(ctx context.Context) (err error) {
+func (l *learning) learnDigits(ctx context.Context) (err error) {
 	if l.phi, err = l.sdk.features(ctx, encodings(l.examples)); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (l *lesson) learnDigits(ctx context.Context) (err error) {
 
 // fit learns from all examples, and once more, the older ones weighing less, if the newest say that
 // the person changed their mind.
-func (l *lesson) fit(ctx context.Context, who *digits.Person, phi []float32) (*digits.Result, error) {
+func (l *learning) fit(ctx context.Context, who *digits.Person, phi []float32) (*digits.Result, error) {
 	res, err := digits.Learn(ctx, who, nil)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (l *lesson) fit(ctx context.Context, who *digits.Person, phi []float32) (*d
 }
 
 // along is some of the profile's examples as they lie along the axes.
-func (l *lesson) along(phi []float32, which []int) *digits.Person {
+func (l *learning) along(phi []float32, which []int) *digits.Person {
 	p, h, D := l.sdk, l.head, l.sdk.axes.Dim()
 	who := &digits.Person{A: p.axes.Count(), C: len(h.Labels), Digits: p.axes.Digits,
 		Prior: func(counts []uint32) []float32 { return h.Prior(counts, priorStrength) }}
@@ -73,7 +73,7 @@ func (l *lesson) along(phi []float32, which []int) *digits.Person {
 
 // codeRecord is the result as it will be stored: the joint code, if there is one. Without digits,
 // where nothing is better than the prior, it is the prior alone.
-func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (rec *store.Profile, err error) {
+func (l *learning) codeRecord(res *digits.Result, code *jointCode) (rec *store.Profile, err error) {
 	if rec, err = l.priorRecord(); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (l *lesson) codeRecord(res *digits.Result, code *jointCode) (rec *store.Pro
 
 // digitsThen are the answers out of fold of a training of the kind that made what is served, to the
 // examples that it had.
-func (l *lesson) digitsThen(ctx context.Context, had []int) ([]digits.Answer, error) {
+func (l *learning) digitsThen(ctx context.Context, had []int) ([]digits.Answer, error) {
 	then := l.along(l.phi, had)
 	logProb, err := l.logProbThen(ctx, then, l.phi, had)
 	if err != nil {
@@ -110,7 +110,7 @@ func (l *lesson) digitsThen(ctx context.Context, had []int) ([]digits.Answer, er
 }
 
 // logProbThen is what a training of the kind that made what is served says out of fold.
-func (l *lesson) logProbThen(ctx context.Context, then *digits.Person, phi []float32, had []int) ([]float32, error) {
+func (l *learning) logProbThen(ctx context.Context, then *digits.Person, phi []float32, had []int) ([]float32, error) {
 	if j := l.old.joint; j != nil && j.head == l.headRef {
 		return j.outOfFold(ctx, then, j.rows(nil, encodings(l.pick(had)), rowsOf(phi, had, j.Dim())))
 	}

@@ -440,7 +440,7 @@ func TestServedAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := p.newLesson(ctx, "ann", meant(3, 40), opts)
+	l, err := p.newLearning(ctx, "ann", meant(3, 40), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,8 +64,8 @@ func (p *Folder) ForgetExample(ctx context.Context, id, text string, o *ForgetEx
 	return errors.Join(p.dropGathered(), p.observer.note(p, id))
 }
 
-// unlearn makes the profile what it was before it was told anything, and ends its lesson.
-func (l *lesson) unlearn(ctx context.Context) error {
+// unlearn makes the profile what it was before it was told anything, and ends its learning.
+func (l *learning) unlearn(ctx context.Context) error {
 	rec, err := l.sdk.untrained(l.id)
 	if err != nil {
 		return err

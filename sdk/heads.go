@@ -12,8 +12,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// chooseHead settles where the profile's head starts: the shared one, frozen, or the profile's own.
-func (l *lesson) chooseHead(ctx context.Context) error {
+// chooseHead decides where the profile's head starts: the shared one, frozen, or the profile's own.
+func (l *learning) chooseHead(ctx context.Context) error {
 	p := l.sdk
 	shared, ref, err := p.shared()
 	if err != nil {
@@ -43,7 +43,7 @@ func (l *lesson) chooseHead(ctx context.Context) error {
 }
 
 // kind is the head that the profile is to have.
-func (l *lesson) kind() HeadKind {
+func (l *learning) kind() HeadKind {
 	switch {
 	case l.options.Head != "":
 		return l.options.Head
@@ -65,7 +65,7 @@ func (s *snapshot) kind() HeadKind {
 
 // ownHead starts from the shared head, or goes on with the profile's own. Labels that it does not
 // have start from their names.
-func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, error) {
+func (l *learning) ownHead(ctx context.Context, shared *model.Head) (*model.Head, error) {
 	from, labels := shared, l.options.Labels
 	if labels == nil {
 		labels = shared.Labels
@@ -90,11 +90,11 @@ func (l *lesson) ownHead(ctx context.Context, shared *model.Head) (*model.Head, 
 	return l.sdk.headLike(ctx, labels, from)
 }
 
-// addRows settles which labels the profile has beside the shared head: those that it had, and those
+// addRows decides which labels the profile has beside the shared head: those that it had, and those
 // that its examples bring if they may. Each has a row of the profile's own, which starts from the
 // label's name; the shared rows stay as they are. One that joined the shared head is its own no
 // more.
-func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
+func (l *learning) addRows(ctx context.Context, shared *model.Head) error {
 	labels, from := slices.Clone(shared.Labels), []*model.Head{shared}
 	if l.old != nil && l.old.rows > 0 {
 		if l.goesOn || l.digits && l.old.digits() { // whose rows are no more than names
@@ -128,12 +128,12 @@ func (l *lesson) addRows(ctx context.Context, shared *model.Head) error {
 
 // takenBack says whether the profile is learned anew and has no example of a label left: then its
 // name goes too.
-func (l *lesson) takenBack(label string) bool {
+func (l *learning) takenBack(label string) bool {
 	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e store.Example) bool { return e.Label == label })
 }
 
 // newLabels are those that the examples bring beside some, if they may.
-func (l *lesson) newLabels(known []string) (labels []string) {
+func (l *learning) newLabels(known []string) (labels []string) {
 	if !l.options.AddLabels {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (p *Folder) headLike(ctx context.Context, labels []string, from ...*model.H
 }
 
 // numberHead starts at zero, or goes on with the profile's own.
-func (l *lesson) numberHead() *model.Head {
+func (l *learning) numberHead() *model.Head {
 	if l.goesOn && l.old.kind() == NumberHead {
 		return l.old.head
 	}
@@ -198,7 +198,7 @@ type scaling struct{ mean, std float32 }
 
 // standardise measures the scaling of the training targets and returns the head in it. Other heads
 // are left as they are.
-func (l *lesson) standardise(train []learner.Example) (*model.Head, scaling) {
+func (l *learning) standardise(train []learner.Example) (*model.Head, scaling) {
 	if !l.head.Regression() {
 		return l.head, scaling{0, 1}
 	}

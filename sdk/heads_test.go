@@ -160,7 +160,7 @@ func TestAddLabelKeepsWeights(t *testing.T) {
 
 // TestOwnHeadOfTwoLayers adds a label to an own head that came with an inner layer.
 func TestOwnHeadOfTwoLayers(t *testing.T) {
-	l := &lesson{sdk: create(t, small(t)), goesOn: true, options: LearnOptions{Labels: []string{"b", "c"}}}
+	l := &learning{sdk: create(t, small(t)), goesOn: true, options: LearnOptions{Labels: []string{"b", "c"}}}
 	old := &model.Head{Labels: []string{"a", "b"}, Hidden: tinyD, W: make([]float32, 2*tinyD), B: []float32{1, 2},
 		W1: make([]float32, tinyD*tinyD),
 		B1: make([]float32, tinyD), Counts: make([]uint32, 2)}

@@ -9,8 +9,8 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// newRecord is what a lesson's revisions have in common.
-func (l *lesson) newRecord() *store.Profile {
+// newRecord is what a learning's revisions have in common.
+func (l *learning) newRecord() *store.Profile {
 	rec := &store.Profile{ID: l.id, Head: l.headRef, Examples: uint32(len(l.examples))}
 	if l.headRef != 0 {
 		rec.Prior = l.counts(l.examples)
@@ -23,7 +23,7 @@ func (l *lesson) newRecord() *store.Profile {
 
 // priorRecord is what serves where what was learned is worse: the label prior, beside labels of the
 // profile's own as their names are.
-func (l *lesson) priorRecord() (rec *store.Profile, err error) {
+func (l *learning) priorRecord() (rec *store.Profile, err error) {
 	rec = l.newRecord()
 	if rec.Bias, err = encodeBias(l.beyond); err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (l *lesson) priorRecord() (rec *store.Profile, err error) {
 
 // ownRows are the last rows of a shared head that are the profile's own, as they are stored; nil if
 // there are none.
-func (l *lesson) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
+func (l *learning) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
 	if l.rows == 0 {
 		return nil, nil
 	}
@@ -49,7 +49,7 @@ func (l *lesson) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
 
 // commit stores what was learned, or only the examples if the judge kept the old revision. One
 // transaction either way. What was trained on and judged waits no more, whatever the judge said.
-func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
+func (l *learning) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
 	p, w, served := l.sdk, l.write(rep), rec
 	if rep.Installed {
 		w.State = state
@@ -84,7 +84,7 @@ func (l *lesson) commit(ctx context.Context, rec *store.Profile, state []byte, r
 }
 
 // write is what is stored beside the record.
-func (l *lesson) write(rep *Report) store.Write {
+func (l *learning) write(rep *Report) store.Write {
 	w := store.Write{DropExamples: l.options.DropExamples, IfRevision: new(uint64), Learned: l.through}
 	if l.old != nil {
 		*w.IfRevision = l.old.revision

@@ -22,10 +22,10 @@ type jointCode struct {
 	logProb []float32 // [n,C]: of each example by codes without it
 }
 
-// chooseJoint settles which joint axes the profile may be along: those of new profiles, to whose
+// chooseJoint decides which joint axes the profile may be along: those of new profiles, to whose
 // head it moves, else those that it is along. A profile with labels of its own has none, nor has
 // one whose earlier examples are known by their counts only.
-func (l *lesson) chooseJoint() error {
+func (l *learning) chooseJoint() error {
 	now, err := l.sdk.newcomersJoint()
 	if err != nil || l.old != nil && (l.old.rows > 0 || l.options.DropExamples) {
 		return err
@@ -43,7 +43,7 @@ func (l *lesson) chooseJoint() error {
 // jointCode finds the person's place on the joint axes. nil: the profile has no such axes, or it
 // has outgrown them: with ten examples or more, what is learned from its own alone is better by one
 // standard error, out of fold.
-func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float32, own *digits.Result) (*jointCode,
+func (l *learning) jointCode(ctx context.Context, who *digits.Person, phi []float32, own *digits.Result) (*jointCode,
 	error) {
 	j := l.joint
 	if j == nil || l.rows > 0 || l.headRef != j.head {
@@ -70,7 +70,7 @@ func (l *lesson) jointCode(ctx context.Context, who *digits.Person, phi []float3
 
 // outgrown says whether other answers than those along the joint axes are better by a standard
 // error.
-func (l *lesson) outgrown(joint, other []digits.Answer) bool {
+func (l *learning) outgrown(joint, other []digits.Answer) bool {
 	var gains []float64
 	for i := range joint {
 		if joint[i].Known && other[i].Known && !l.faded(i) {

@@ -157,7 +157,7 @@ func TestKnownTextLearned(t *testing.T) {
 	if rows, err := p.jointRows(ctx, ann.joint, texts); err != nil || !slices.Equal(rows, e.Rows) {
 		t.Errorf("asked: got rows %v, %v, want %v", rows, err, e.Rows)
 	}
-	l, phi := k.lesson(t, "ann", nil)
+	l, phi := k.learning(t, "ann", nil)
 	who := l.along(phi, numbered(0, len(es)))
 	for i, base := range slices.Collect(slices.Chunk(who.Base, 2)) {
 		row := k.row(t, es[i].Text)
@@ -174,14 +174,14 @@ func TestKnownTextLearned(t *testing.T) {
 	}
 }
 
-// lesson is a person's next one, and φ of its texts.
-func (k *knowing) lesson(t *testing.T, id string, es []Example) (*lesson, []float32) {
+// learning is a person's next one, and φ of its texts.
+func (k *knowing) learning(t *testing.T, id string, es []Example) (*learning, []float32) {
 	t.Helper()
 	opts, err := (&LearnOptions{}).withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := k.sdk.newLesson(context.Background(), id, es, opts)
+	l, err := k.sdk.newLearning(context.Background(), id, es, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestKnownTextJudged(t *testing.T) {
 	k := newKnowing(t)
 	p, es := k.sdk, k.person(25)
 	mustLearn(t, p, "ann", es[:9], nil)
-	l, _ := k.lesson(t, "ann", es[9:])
+	l, _ := k.learning(t, "ann", es[9:])
 	l.kept = map[uint32]digits.Answer{0: {}}
 	served, err := l.servedAnswers(ctx)
 	if err != nil {

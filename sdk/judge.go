@@ -13,7 +13,7 @@ import (
 )
 
 // judge decides whether what was learned replaces what was served.
-func (l *lesson) judge(served []digits.Answer) (install bool, reason string) {
+func (l *learning) judge(served []digits.Answer) (install bool, reason string) {
 	rec := l.record
 	verdict, label := digits.Judge(l.who, served, l.after, l.prior)
 	joint := l.joint != nil && len(rec.Codes) > 0 && rec.Codes[0].Bank == l.joint.ref
@@ -59,7 +59,7 @@ func (l *lesson) judge(served []digits.Answer) (install bool, reason string) {
 // servedAnswers are what was served before about the examples that it had not learned from, and of
 // the others what was out of fold when it learned from them: not when a training did whose revision
 // was refused, though it saw them.
-func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
+func (l *learning) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 	out := make([]digits.Answer, len(l.examples))
 	if !l.compares() {
 		return out, nil
@@ -90,7 +90,7 @@ func (l *lesson) servedAnswers(ctx context.Context) ([]digits.Answer, error) {
 // answersThen are those out of fold from the training that made what is served. Where they are not
 // kept, as after a Rollback, that training has run again on the same folds: it needs no more than
 // the examples that it had.
-func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answer, err error) {
+func (l *learning) answersThen(ctx context.Context) (known map[uint32]digits.Answer, err error) {
 	had := l.forgottenAnswers()
 	if len(had) == 0 {
 		return l.kept, nil
@@ -115,7 +115,7 @@ func (l *lesson) answersThen(ctx context.Context) (known map[uint32]digits.Answe
 // forgottenAnswers are the examples that the served revision may have learned from, where nothing
 // is kept of what it answered then. Of masks that have become digits, digits that become masks, and
 // heads that move to φ there are none: that training is not run again.
-func (l *lesson) forgottenAnswers() (had []int) {
+func (l *learning) forgottenAnswers() (had []int) {
 	if len(l.kept) > 0 || l.first() || !l.compares() || l.digits != l.old.digits() || l.heldOut ||
 		l.old.head.Hidden != l.head.Hidden {
 		return nil
@@ -129,7 +129,7 @@ func (l *lesson) forgottenAnswers() (had []int) {
 }
 
 // ask answers some examples as Predict would have.
-func (l *lesson) ask(ctx context.Context, which []int, out []digits.Answer) error {
+func (l *learning) ask(ctx context.Context, which []int, out []digits.Answer) error {
 	tickets := make([]*ticket, len(which))
 	for n, i := range which {
 		tickets[n] = &ticket{request: &request{text: l.examples[i].Text, snapshot: l.old, source: SourceProfile,
@@ -192,15 +192,15 @@ const (
 	wrong      = 1<<15 - 1 // the most of an answer that was not right
 )
 
-// answerKey names an example of this lesson.
-func (l *lesson) answerKey(i int) uint32 {
+// answerKey names an example of this learning.
+func (l *learning) answerKey(i int) uint32 {
 	e := l.merged[i]
 	return uint32(e.Key ^ store.TextHash(e.Label))
 }
 
 // encodeAnswers keeps 15 bits of the loss's root, and whether it was right; of numbers the upper
 // half of the loss in float32.
-func (l *lesson) encodeAnswers(answers []digits.Answer) []byte {
+func (l *learning) encodeAnswers(answers []digits.Answer) []byte {
 	out := binary.AppendUvarint(make([]byte, 0, 8+answerSize*len(answers)), l.since)
 	for i, a := range answers {
 		if !a.Known {
@@ -238,7 +238,7 @@ func decodeAnswers(state []byte, numbers bool) (since uint64, kept map[uint32]di
 }
 
 // readAnswers reads what the last Learn kept; nothing, if nothing is, as after a Rollback.
-func (l *lesson) readAnswers() error {
+func (l *learning) readAnswers() error {
 	if l.first() {
 		return nil
 	}

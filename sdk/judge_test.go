@@ -32,7 +32,7 @@ func TestFirstRevisionIsWeighedOnce(t *testing.T) {
 		"observed, more loss":   {&snapshot{record: &store.Profile{}, head: head}, answers(5, 0.65), true},
 		"observed, three fewer": {&snapshot{record: &store.Profile{}, head: head}, answers(2, 0.55), false},
 	} {
-		l := &lesson{old: c.old, digits: true, headRef: 1, head: head,
+		l := &learning{old: c.old, digits: true, headRef: 1, head: head,
 			outcome: outcome{who: who, after: c.after, prior: prior, record: coded}}
 		if got, reason := l.judge(prior); got != c.want {
 			t.Errorf("%s: got %v, %q, want %v", name, got, reason, c.want)

@@ -39,9 +39,9 @@ type loadedTexts struct {
 	askable
 }
 
-// settleTexts keeps the people's texts with the axes that were just installed, if that is asked
+// keepTexts keeps the people's texts with the axes that were just installed, if that is asked
 // for. Without that it removes those that an earlier bank kept, whatever was installed.
-func (p *Folder) settleTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
+func (p *Folder) keepTexts(ctx context.Context, keep bool, from teachers, rep *BankReport) error {
 	if !keep {
 		p.questions.Store(nil)
 		return p.store.PutMeta(ctx, metaTexts, nil)
@@ -181,7 +181,7 @@ func (p *Folder) decodeTexts(stored []byte) (kept keptTexts, err error) {
 }
 
 // removeLeftTexts removes texts of other axes than the last that were installed: a TrainBank ended
-// between that and settleTexts. What cannot be read is said by who needs it.
+// between that and keepTexts. What cannot be read is said by who needs it.
 func (p *Folder) removeLeftTexts(ctx context.Context) error {
 	stored, err := p.store.GetMeta(metaTexts)
 	if err != nil {

@@ -48,7 +48,7 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 // learnConfig is the training's configuration: an own head is trained, and of a shared one the rows
 // that are the profile's own. Over a bank in more blocks than the engine trains, it is of the masks
 // in the last ones.
-func (l *lesson) learnConfig() learner.Config {
+func (l *learning) learnConfig() learner.Config {
 	props, own, trains := l.bank.Properties(), l.headRef == 0, l.sdk.engine.Trains()
 	c := learner.Default()
 	if !own && isTrained(l.head) && props.Blocks < l.sdk.encoder.Blocks() {
@@ -78,7 +78,7 @@ func (l *lesson) learnConfig() learner.Config {
 }
 
 // k is how many ones a row gets: as many as it has, or as new profiles get.
-func (l *lesson) k() int {
+func (l *learning) k() int {
 	if l.old == nil || l.old.mask == nil || !l.sdk.trains(l.old.bank) {
 		return l.sdk.kOver(l.bank)
 	}
@@ -88,7 +88,7 @@ func (l *lesson) k() int {
 // bareBelow says whether all blocks but the top ones may stay without an adapter: LN_b can turn
 // them off, and nothing that training goes on from was learned there. What was is not thrown away
 // to be fast.
-func (l *lesson) bareBelow(top int) bool {
+func (l *learning) bareBelow(top int) bool {
 	return l.bank.Properties().NormB && (!l.goesOn || l.old.bareBelow(top))
 }
 

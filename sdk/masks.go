@@ -17,7 +17,7 @@ import (
 // errDiverged is a training that ended in something that is not a number.
 var errDiverged = errors.New("sdk: training diverged; nothing was changed")
 
-// masking is the trainings of a lesson of masks.
+// masking is the trainings of a learning of masks.
 type masking struct {
 	texts  *learner.Prepared // of the examples
 	start  learner.Start
@@ -39,24 +39,24 @@ type trial struct {
 // all its examples. A task that cannot be trained ends, and the others go on.
 func (p *Folder) learnMasks(ctx context.Context, tasks []*task) {
 	for some := range affordable(tasks, p.encoder.Hidden()) {
-		l := some[0].lesson
+		l := some[0].learning
 		var texts []learner.Example
 		for _, t := range some {
-			texts = append(texts, t.lesson.examples...)
+			texts = append(texts, t.learning.examples...)
 		}
 		all, err := learner.PrepareFor(ctx, p.env(l.bank), texts, l.config)
 		at := 0
 		for _, t := range some {
-			n := len(t.lesson.examples)
+			n := len(t.learning.examples)
 			if t.result.Err = corrupt("bank", err); err == nil {
-				t.result.Err = t.lesson.plan(all.Pick(numbered(at, at+n)))
+				t.result.Err = t.learning.plan(all.Pick(numbered(at, at+n)))
 			}
 			at += n
 		}
 		p.train(ctx, some)
 		for _, t := range some {
 			if t.result.Err == nil {
-				t.result.Err = t.lesson.answer(ctx)
+				t.result.Err = t.learning.answer(ctx)
 			}
 		}
 	}
@@ -66,9 +66,9 @@ func (p *Folder) learnMasks(ctx context.Context, tasks []*task) {
 func affordable(tasks []*task, hidden int) iter.Seq[[]*task] {
 	return func(yield func([]*task) bool) {
 		for first := 0; first < len(tasks); {
-			end, room := first, tasks[first].lesson.config.StemBudget
+			end, room := first, tasks[first].learning.config.StemBudget
 			for ; end < len(tasks); end++ {
-				for _, e := range tasks[end].lesson.examples {
+				for _, e := range tasks[end].learning.examples {
 					room -= int64(4 * hidden * len(e.Text.IDs))
 				}
 				if room < 0 && end > first {
@@ -83,8 +83,8 @@ func affordable(tasks []*task, hidden int) iter.Seq[[]*task] {
 	}
 }
 
-// plan settles a task's trainings: one a fold, and one on all.
-func (l *lesson) plan(texts *learner.Prepared) (err error) {
+// plan decides a task's trainings: one a fold, and one on all.
+func (l *learning) plan(texts *learner.Prepared) (err error) {
 	all := numbered(0, len(l.examples))
 	l.masks, l.who = &masking{texts: texts}, l.persons(all)
 	if l.masks.start, l.outcome.start, err = l.begin(); err != nil {
@@ -110,7 +110,7 @@ func (l *lesson) plan(texts *learner.Prepared) (err error) {
 // begin is where a training of masks begins. From the examples that earlier trainings had it begins
 // with nothing, so that no fold knows what it is asked about; where none of those is stored, with
 // the profile's mask, which is all that is left of them.
-func (l *lesson) begin() (st learner.Start, from Start, err error) {
+func (l *learning) begin() (st learner.Start, from Start, err error) {
 	if !l.goesOn {
 		return st, StartFresh, nil
 	}
@@ -129,7 +129,7 @@ func (l *lesson) begin() (st learner.Start, from Start, err error) {
 
 // persons is some of the examples as package digits deals them into folds, which depend on nothing
 // but the texts and the labels.
-func (l *lesson) persons(which []int) *digits.Person {
+func (l *learning) persons(which []int) *digits.Person {
 	who := &digits.Person{A: 1, Digits: 1, C: max(2, l.head.Outputs())}
 	for n, e := range l.pick(which) {
 		who.P, who.Class = append(who.P, float32(l.merged[which[n]].Key>>40)), append(who.Class, e.Class)
@@ -140,7 +140,7 @@ func (l *lesson) persons(which []int) *digits.Person {
 }
 
 // trials are those of the folds of some examples.
-func (l *lesson) trials(which []int) (out []*trial, err error) {
+func (l *learning) trials(which []int) (out []*trial, err error) {
 	folds, err := digits.Folds(l.persons(which), nil)
 	given := func(in []int) (out []int) {
 		for _, i := range in {
@@ -156,7 +156,7 @@ func (l *lesson) trials(which []int) (out []*trial, err error) {
 
 // trial is the training of a fold: under the prior of its own counts and, of numbers, in the unit
 // of its own.
-func (l *lesson) trial(f digits.Fold) *trial {
+func (l *learning) trial(f digits.Fold) *trial {
 	t, train := &trial{Fold: f}, l.pick(f.Train)
 	var head *model.Head
 	head, t.scale = l.standardise(train)
@@ -176,19 +176,20 @@ func (p *Folder) train(ctx context.Context, tasks []*task) {
 		var trials []*trial
 		var of []int // whose they are
 		for i, t := range left {
-			for _, x := range t.lesson.masks.trains {
+			for _, x := range t.learning.masks.trains {
 				jobs, trials, of = append(jobs, x.job), append(trials, x), append(of, i)
 			}
 		}
-		c, whole := left[0].lesson.config, func(job int) bool { return trials[job] == left[of[job]].lesson.masks.all }
-		if f := left[0].lesson.options.Progress; f != nil { // which hears of one training a task
+		c, whole := left[0].learning.config,
+			func(job int) bool { return trials[job] == left[of[job]].learning.masks.all }
+		if f := left[0].learning.options.Progress; f != nil { // which hears of one training a task
 			c.Progress = func(x learner.Progress) {
 				if whole(x.Job) {
 					f(x.Step, x.Steps, x.Loss)
 				}
 			}
 		}
-		out, err := learner.LearnMany(ctx, p.env(left[0].lesson.bank), jobs, c)
+		out, err := learner.LearnMany(ctx, p.env(left[0].learning.bank), jobs, c)
 		if bad := new(learner.JobError); errors.As(err, &bad) {
 			i := of[bad.Job]
 			left[i].result.Err = bad.Err
@@ -210,7 +211,7 @@ func (p *Folder) train(ctx context.Context, tasks []*task) {
 
 // answer asks what was learned, and what serves a newcomer, about the examples that each fold was
 // not given, and makes the record of the training on all.
-func (l *lesson) answer(ctx context.Context) (err error) {
+func (l *learning) answer(ctx context.Context) (err error) {
 	m := l.masks
 	if l.record, err = l.maskRecord(m.all.result, m.all.scale); err != nil {
 		return err
@@ -244,7 +245,7 @@ func (l *lesson) answer(ctx context.Context) (err error) {
 }
 
 // thenAnswers are the answers out of fold of the training that made what is served, run again.
-func (l *lesson) thenAnswers(ctx context.Context) ([]digits.Answer, error) {
+func (l *learning) thenAnswers(ctx context.Context) ([]digits.Answer, error) {
 	sums, counts := make([]float64, len(l.examples)*l.head.Outputs()), make([]int, len(l.examples))
 	for _, t := range l.masks.then {
 		says, err := l.trialSays(ctx, t)
@@ -261,7 +262,7 @@ func (l *lesson) thenAnswers(ctx context.Context) ([]digits.Answer, error) {
 
 // trialSays is what a training answers about the examples that it was not given; nil if it was
 // given none.
-func (l *lesson) trialSays(ctx context.Context, t *trial) ([]float64, error) {
+func (l *learning) trialSays(ctx context.Context, t *trial) ([]float64, error) {
 	if t.result == nil {
 		return nil, nil
 	}
@@ -274,7 +275,7 @@ func (l *lesson) trialSays(ctx context.Context, t *trial) ([]float64, error) {
 
 // under is what a revision says of some examples, as it would be served, but with the prior of what
 // it was trained on.
-func (l *lesson) under(ctx context.Context, rec *store.Profile, train []learner.Example, which []int) ([]float64,
+func (l *learning) under(ctx context.Context, rec *store.Profile, train []learner.Example, which []int) ([]float64,
 	error) {
 	snap, err := l.sdk.open(rec)
 	if err != nil {
@@ -321,7 +322,7 @@ func add(sums, rows []float64, which, counts []int) {
 
 // meanAnswers are the answers that several folds gave, averaged in probability or, of numbers, in
 // value, and the logarithms of the probabilities.
-func (l *lesson) meanAnswers(sums []float64, counts []int) (out []digits.Answer, logProb []float32) {
+func (l *learning) meanAnswers(sums []float64, counts []int) (out []digits.Answer, logProb []float32) {
 	if l.head.Regression() {
 		for i, e := range l.examples {
 			miss := sums[i]/float64(counts[i]) - float64(e.Target)
@@ -338,7 +339,7 @@ func (l *lesson) meanAnswers(sums []float64, counts []int) (out []digits.Answer,
 
 // maskRecord is a result as it will be stored. What is measured is what is stored: affine and bias
 // are rounded to 8 bits.
-func (l *lesson) maskRecord(res *learner.Result, scale scaling) (rec *store.Profile, err error) {
+func (l *learning) maskRecord(res *learner.Result, scale scaling) (rec *store.Profile, err error) {
 	rec = l.newRecord()
 	rec.Bank, rec.Mask = l.bankRef, res.Mask
 	props := l.bank.Properties()

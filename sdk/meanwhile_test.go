@@ -87,7 +87,7 @@ func TestGiveWayEnds(t *testing.T) {
 }
 
 // TestKeptTextsLeft: texts of axes go with them: when a bank of adapters is made, and at Open after
-// a TrainBank that ended before it settled them. Those of the newest axes stay.
+// a TrainBank that ended before it kept or removed them. Those of the newest axes stay.
 func TestKeptTextsLeft(t *testing.T) {
 	ctx := context.Background()
 	p, o := differingFew(t, nil)

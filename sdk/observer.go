@@ -164,7 +164,7 @@ func (o *observer) find(ctx context.Context, p *Folder) {
 	o.found = true // what comes from now on is looked for again
 	o.after = true
 	o.mu.Unlock()
-	defer o.settle(false)
+	defer o.nobodyLearns(false)
 	all, err := p.store.Waiting(ctx)
 	if err != nil && ctx.Err() == nil {
 		p.options.Logger.Warn("looking for what was observed before failed", "error", err)
@@ -201,8 +201,8 @@ func (o *observer) next() []string {
 // whose revision was replaced meanwhile. One that failed otherwise has its turn when something new
 // comes: it would fail again.
 func (o *observer) done(p *Folder, ids []string, results []LearnResult) {
-	o.settle(true)
-	defer o.settle(false)
+	o.nobodyLearns(true)
+	defer o.nobodyLearns(false)
 	for i, id := range ids {
 		if err := results[i].Err; err != nil && !errors.Is(err, ErrConflict) {
 			continue
@@ -213,7 +213,7 @@ func (o *observer) done(p *Folder, ids []string, results []LearnResult) {
 	}
 }
 
-func (o *observer) settle(after bool) {
+func (o *observer) nobodyLearns(after bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.busy, o.after = nil, after

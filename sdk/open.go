@@ -92,7 +92,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	return p, nil
 }
 
-// foldCase settles which texts are one, and writes it down for who opens the folder without the
+// foldCase decides which texts are one, and writes it down for who opens the folder without the
 // model.
 func (p *Folder) foldCase(ctx context.Context) error {
 	key, value := p.options.texts.Fold(p.tokenizer.FoldsCase())

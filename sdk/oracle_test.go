@@ -198,7 +198,7 @@ func TestScoresOfReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := p.newLesson(ctx, "alice", es, opts)
+	l, err := p.newLearning(ctx, "alice", es, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

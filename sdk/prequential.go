@@ -37,7 +37,7 @@ type prequentialTally struct{ n, profile, prior, base float64 }
 
 // tallyOf is how often what was served, its prior and its head alone were right about examples that
 // no training had seen.
-func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
+func (l *learning) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
 	if !l.compares() || l.head.Regression() || l.old.head.Hidden != l.head.Hidden { // the last: it moves to φ
 		return t, nil
 	}
@@ -73,7 +73,7 @@ func (l *lesson) tallyOf(ctx context.Context, served []digits.Answer) (t prequen
 }
 
 // bare is what the head of what was served sees of some examples, under no adapter.
-func (l *lesson) bare(ctx context.Context, which []int) (x []float32, width int, err error) {
+func (l *learning) bare(ctx context.Context, which []int) (x []float32, width int, err error) {
 	width = l.old.head.Hidden
 	if l.digits && l.old.digits() {
 		return rowsOf(l.phi, which, width), width, nil
@@ -83,7 +83,7 @@ func (l *lesson) bare(ctx context.Context, which []int) (x []float32, width int,
 }
 
 // countsBefore are the labels that the prior knew of before the examples that are tracked.
-func (l *lesson) countsBefore(unseen []int) []uint32 {
+func (l *learning) countsBefore(unseen []int) []uint32 {
 	if l.options.DropExamples {
 		return append([]uint32(nil), l.old.record.Prior...)
 	}

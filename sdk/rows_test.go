@@ -79,7 +79,7 @@ func TestOwnRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := p.newLesson(ctx, "ann", nil, opts)
+	l, err := p.newLearning(ctx, "ann", nil, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 // task is one profile's part of a LearnMany.
 type task struct {
 	LearnRequest
-	result *LearnResult
-	lesson *lesson
+	result   *LearnResult
+	learning *learning
 }
 
 // teach is all of learning, from what is stored to what is stored; every task ends with a report or
@@ -22,12 +22,12 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// What is learned, and from what: the examples, new and stored, none of them held back; the
 	// head; and the axes of digits or the bank of masks.
 	for _, t := range tasks {
-		t.lesson, t.result.Err = p.newLesson(ctx, t.Profile, t.Examples, opts)
+		t.learning, t.result.Err = p.newLearning(ctx, t.Profile, t.Examples, opts)
 	}
 	// Digits: a convex fit to each fold of the examples, and one to all.
 	for _, t := range tasks {
-		if t.result.Err == nil && t.lesson.digits {
-			t.result.Err = t.lesson.learnDigits(ctx)
+		if t.result.Err == nil && t.learning.digits {
+			t.result.Err = t.learning.learnDigits(ctx)
 			t.end(ctx)
 		}
 	}
@@ -48,12 +48,12 @@ func grouped(tasks []*task) iter.Seq[[]*task] {
 		var order []string
 		groups := map[string][]*task{}
 		for _, t := range tasks {
-			if t.result.Err != nil || t.lesson == nil {
+			if t.result.Err != nil || t.learning == nil {
 				continue
 			}
-			c := t.lesson.config
+			c := t.learning.config
 			c.Progress = nil
-			key := fmt.Sprintf("%d %+v", t.lesson.bankRef, c)
+			key := fmt.Sprintf("%d %+v", t.learning.bankRef, c)
 			if groups[key] == nil {
 				order = append(order, key)
 			}
@@ -67,7 +67,7 @@ func grouped(tasks []*task) iter.Seq[[]*task] {
 	}
 }
 
-// outcome is what the trainings of a lesson found.
+// outcome is what the trainings of a learning found.
 type outcome struct {
 	who   *digits.Person  // the examples' labels and weights
 	after []digits.Answer // out of fold, of what was learned
@@ -84,12 +84,12 @@ type outcome struct {
 // asked about examples that they had not learned from.
 func (t *task) end(ctx context.Context) {
 	if t.result.Err == nil {
-		t.result.Report, t.result.Err = t.lesson.end(ctx)
+		t.result.Report, t.result.Err = t.learning.end(ctx)
 	}
-	t.lesson = nil
+	t.learning = nil
 }
 
-func (l *lesson) end(ctx context.Context) (*Report, error) {
+func (l *learning) end(ctx context.Context) (*Report, error) {
 	served, err := l.servedAnswers(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (l *lesson) end(ctx context.Context) (*Report, error) {
 }
 
 // report is what was measured.
-func (l *lesson) report(served []digits.Answer) *Report {
+func (l *learning) report(served []digits.Answer) *Report {
 	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples), Start: l.outcome.start,
 		Losses: l.losses, Steps: len(l.losses)}
 	b, a := digits.Scores(served, l.after)

@@ -121,7 +121,7 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 		rep, err = p.trainBank(ctx, config, from)
 	}
 	if err == nil {
-		err = p.settleTexts(ctx, o != nil && o.KeepTexts, from, rep)
+		err = p.keepTexts(ctx, o != nil && o.KeepTexts, from, rep)
 	}
 	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {

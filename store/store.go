@@ -185,7 +185,7 @@ func (s *Store) start() error {
 	}
 	if !s.opts.ReadOnly {
 		s.removeLeft(compactSuffix, "a Compact")
-		return s.settleStart()
+		return s.prepare()
 	}
 	return s.refuseOld()
 }
@@ -205,8 +205,8 @@ func (s *Store) readStart() error {
 	})
 }
 
-// settleStart upgrades an older file and finishes what a crash cut short.
-func (s *Store) settleStart() error {
+// prepare upgrades an older file and finishes what a crash cut short.
+func (s *Store) prepare() error {
 	if err := s.upgrade(); err != nil {
 		return err
 	}

@@ -88,7 +88,8 @@ func (a *app) root() *cobra.Command {
 		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(),
 		a.forgetCommand(),
 		a.backupCommand(), a.restoreCommand(), a.verifyCommand(), a.compactCommand(), a.checkCommand(),
-		a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.versionCommand(),
+		a.repairCommand(), a.statsCommand(), a.headCommand(), a.labelsCommand(), a.bankCommand(), a.modelCommand(),
+		a.versionCommand(),
 		a.movedCommand("eval"), a.movedCommand("plot"),
 	)
 	return root

@@ -13,8 +13,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// lesson is one profile's part of a Learn. newLesson settles all but what is said of single fields.
-type lesson struct {
+// learning is one profile's part of a Learn. newLearning decides all but what is said of single
+// fields.
+type learning struct {
 	sdk     *Folder
 	id      string
 	options LearnOptions
@@ -53,12 +54,12 @@ type lesson struct {
 	phi          []float32        // of digits: φ of the examples
 	beyond       []float32        // of digits: what biases in the label prior's place are beyond it; nil: it serves
 	masks        *masking         // of masks
-	reconsidered bool             // since is this lesson's
+	reconsidered bool             // since is this learning's
 	tally        prequentialTally // of the examples that no training had seen
 }
 
-func (p *Folder) newLesson(ctx context.Context, id string, examples []Example, o LearnOptions) (*lesson, error) {
-	l := &lesson{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
+func (p *Folder) newLearning(ctx context.Context, id string, examples []Example, o LearnOptions) (*learning, error) {
+	l := &learning{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
 	old, err := p.snapshot(id)
 	switch {
 	case err == nil:
@@ -89,7 +90,7 @@ func (p *Folder) newLesson(ctx context.Context, id string, examples []Example, o
 }
 
 // readStored reads what the profile was given before.
-func (l *lesson) readStored() (err error) {
+func (l *learning) readStored() (err error) {
 	if l.old == nil {
 		return nil
 	}
@@ -109,9 +110,9 @@ func (l *lesson) readStored() (err error) {
 	return nil
 }
 
-// chooseKind settles whether the profile is digits or masks, and along which axes or over which
+// chooseKind decides whether the profile is digits or masks, and along which axes or over which
 // bank.
-func (l *lesson) chooseKind() (err error) {
+func (l *learning) chooseKind() (err error) {
 	p := l.sdk
 	if l.options.Config == nil && l.kind() == SharedHead { // else another training was asked for
 		if l.digits, err = p.newcomersDigits(); err != nil {
@@ -138,7 +139,7 @@ func (l *lesson) chooseKind() (err error) {
 }
 
 // gather puts new and stored examples together.
-func (l *lesson) gather(ctx context.Context) error {
+func (l *learning) gather(ctx context.Context) error {
 	for i, e := range l.fresh {
 		if err := fits(e, l.head); err != nil {
 			return ofExample(l.id, i, e.Label, err)
@@ -159,7 +160,7 @@ func (l *lesson) gather(ctx context.Context) error {
 }
 
 // weigh makes labels count as much as LearnOptions.ClassWeights says.
-func (l *lesson) weigh() error {
+func (l *learning) weigh() error {
 	for label, w := range l.options.ClassWeights {
 		class, ok := l.head.Label(label)
 		if !ok {
@@ -176,19 +177,19 @@ func (l *lesson) weigh() error {
 }
 
 // first says whether nothing was learned before: the base and the label prior have served.
-func (l *lesson) first() bool { return l.old == nil || !learned(l.old.record) }
+func (l *learning) first() bool { return l.old == nil || !learned(l.old.record) }
 
 // learned tells a profile that was trained from one that was only observed.
 func learned(rec *store.Profile) bool { return rec.Examples > 0 }
 
 // compares says whether old and new revision can be measured against each other: both have labels,
 // or both give numbers.
-func (l *lesson) compares() bool {
+func (l *learning) compares() bool {
 	return l.old != nil && l.old.head.Regression() == l.head.Regression()
 }
 
 // pick are some of the examples; those from before a change weigh less.
-func (l *lesson) pick(which []int) []learner.Example {
+func (l *learning) pick(which []int) []learner.Example {
 	out := make([]learner.Example, len(which))
 	for n, i := range which {
 		if out[n] = l.examples[i]; l.faded(i) {
@@ -200,7 +201,7 @@ func (l *lesson) pick(which []int) []learner.Example {
 
 // counts of the labels in a part, for the prior of the new revision; with DropExamples those
 // learned before are known by their counts only.
-func (l *lesson) counts(part []learner.Example) []uint32 {
+func (l *learning) counts(part []learner.Example) []uint32 {
 	out := count(part, l.head)
 	if l.options.DropExamples && l.old != nil && l.headRef != 0 && l.headRef == l.old.record.Head {
 		for c, n := range l.old.record.Prior {
