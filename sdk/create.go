@@ -153,6 +153,11 @@ func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) err
 		return err
 	}
 	var took time.Duration
+	if p.options.moving {
+		if err := p.store.PutMeta(ctx, metaMoving, []byte{1}); err != nil {
+			return err
+		}
+	}
 	if c.Masks {
 		if err := p.store.PutMeta(ctx, metaMasks, []byte{1}); err != nil {
 			return err

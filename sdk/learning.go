@@ -59,7 +59,7 @@ type learning struct {
 }
 
 func (p *Folder) newLearning(ctx context.Context, id string, examples []Example, o LearnOptions) (*learning, error) {
-	l := &learning{sdk: p, id: id, options: o, fresh: records(examples), move: o.move}
+	l := &learning{sdk: p, id: id, options: o, fresh: append(records(examples), o.fresh...), move: o.move}
 	old, err := p.snapshot(id)
 	switch {
 	case err == nil:

@@ -29,6 +29,7 @@ const (
 	metaBiases  = "biases"
 	metaTexts   = "texts"   // keptTexts; none unless TrainBankOptions.KeepTexts
 	metaTrained = "trained" // when the last TrainBank began, in microseconds of Unix time, little-endian; none before
+	metaMoving  = "moving"  // 1: people of another folder move here
 	metaMasks   = "masks"   // 1: the folder's profiles are to be masks, and it is to get no axes
 )
 
@@ -77,6 +78,9 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	}
 	if err == nil && p.axes == nil && !opts.ReadOnly {
 		err = p.upgrade(ctx)
+	}
+	if err == nil && !opts.ReadOnly && !opts.moving {
+		err = p.endMove(ctx)
 	}
 	if err == nil && !opts.ReadOnly {
 		err = p.removeLeftTexts(ctx)

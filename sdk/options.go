@@ -130,7 +130,8 @@ type Options struct {
 	// could be raised in: one ends the process, as in any goroutine.
 	OnLearned func(id string, rep *Report, err error)
 
-	texts *folder.Texts // which texts are one in this folder
+	moving bool          // by Move
+	texts  *folder.Texts // which texts are one in this folder
 }
 
 func (c Config) validate() error {

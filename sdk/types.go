@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/store"
 )
 
 // Example is a text, or a pair of texts, with the label that the profile's user gives it.
@@ -84,8 +85,9 @@ type LearnOptions struct {
 	// Learn; digits have none.
 	Progress func(step, steps int, loss float32)
 
-	move       bool // Rebase
-	background bool // of what was observed: only if that is still due
+	move       bool            // Rebase
+	fresh      []store.Example // Move: the examples, as another folder has them
+	background bool            // of what was observed: only if that is still due
 }
 
 // Start says where a training began.

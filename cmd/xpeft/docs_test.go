@@ -114,7 +114,7 @@ func TestDocumentedFields(t *testing.T) {
 		"xpeft head train": headTrained{},
 		"xpeft bank list":  bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
 		"xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},
-		"xpeft version": version{}, "xpeft model check": checkedModel{},
+		"xpeft version": version{}, "xpeft model check": checkedModel{}, "xpeft move": sdk.MovedProfile{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there

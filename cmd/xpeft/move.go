@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// moveFlags say to which model people move.
+type moveFlags struct {
+	engineFlags
+	oldModel  string
+	maxTokens int
+}
+
+func (a *app) moveCommand() *cobra.Command {
+	var o moveFlags
+	cmd := &cobra.Command{
+		Use:   "move --model NEW OUT",
+		Short: "Learn everybody anew for another model, in a folder beside this one",
+		Long: "Make the folder OUT for another model and learn everybody anew there, from the examples that are\n" +
+			"stored here. This folder is only read. Ended anywhere, it goes on when it is called again, and takes\n" +
+			"over what was learned and forgotten since. To switch, open OUT.",
+		Example: "  xpeft move --model multilingual-e5-small moved",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			if o.model == "" {
+				return usagef("move needs --model: the folder of the new model")
+			}
+			return a.move(ctx, o, args[0])
+		}),
+	}
+	o.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "folder of the new model")
+	f.StringVar(&o.oldModel, "old-model", "", "folder of the old model, if it moved since init")
+	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens under the new model; 0: as for init")
+	return cmd
+}
+
+func (a *app) move(ctx context.Context, o moveFlags, out string) (err error) {
+	to := a.options(o.engineFlags)
+	model := to.Model
+	to.Model, o.model = "", o.oldModel
+	p, err := a.open(ctx, o.engineFlags, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	var failed rowErrors
+	for m, err := range p.Move(ctx, out, &sdk.MoveOptions{Model: model, MaxTokens: o.maxTokens, Options: to}) {
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			return cause
+		}
+		var of *sdk.ProfileError
+		switch {
+		case errors.As(err, &of):
+			failed.add(err)
+			a.printFailed(of.ID, err)
+			continue
+		case err != nil:
+			return err
+		}
+		if err := errors.Join(a.print(m, func(w io.Writer) { movedLine(w, m) }), a.stdout.Flush()); err != nil {
+			return err
+		}
+	}
+	return failed.err()
+}
+
+func movedLine(w io.Writer, m *sdk.MovedProfile) {
+	if !m.Moved {
+		fmt.Fprintf(w, "%s: stays behind: %s\n", plain(m.Profile), plain(m.Reason))
+		return
+	}
+	right := func(v *float32) string {
+		if v == nil {
+			return "not measured"
+		}
+		return fmt.Sprintf("%.3f right", *v)
+	}
+	fmt.Fprintf(w, "%s: moved: %d examples, %s before, %s after, %d bytes; %s\n", plain(m.Profile), m.Examples,
+		right(m.Before), right(m.After), m.Bytes, plain(m.Reason))
+}

@@ -1,0 +1,228 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// MoveOptions of a Move. Nil, and every zero field, means the default, but for a model.
+type MoveOptions struct {
+	Model     string   // folder of the new model; may be empty with Options.ModelFS
+	MaxTokens int      // as Config.MaxTokens
+	Options   *Options // of the new folder while people move
+}
+
+// MovedProfile says what became of one profile in the new folder.
+type MovedProfile struct {
+	Profile  string   `json:"profile"`
+	Moved    bool     `json:"moved"`    // it is there, with all that is stored of it here
+	Reason   string   `json:"reason"`   // in words
+	Examples int      `json:"examples"` // that are stored of it here
+	Before   *float32 `json:"before"`   // accuracy of its last Learn here; nil: not measured
+	After    *float32 `json:"after"`    // of its Learn there
+	Bytes    int      `json:"bytes"`    // of its record there
+}
+
+// Move makes a folder for another model at dir, beside this one, which goes on serving and
+// learning: a folder is bound to its model for life. Everybody is learned anew there from the
+// examples that are stored here, with their times, weights and rejections, and is judged as by
+// Learn; who has none stored is listed, and stays behind. Labels are those of the shared head here,
+// whose place one made from their names takes; banks and heads that were trained stay behind too:
+// TrainHead and TrainBank make new ones.
+//
+// It may end anywhere, by ctx, an error or a crash. Called again with the same dir it goes on: who
+// was taught something since then is learned again, who was forgotten here is forgotten there. Open
+// of dir, unless it is read-only, ends the move: from then on Move with this dir is ErrExists. Cost:
+// a Learn a profile. A profile that cannot move yields its error, and the next one has its turn.
+func (p *Folder) Move(ctx context.Context, dir string, o *MoveOptions) iter.Seq2[*MovedProfile, error] {
+	return func(yield func(*MovedProfile, error) bool) {
+		leave, err := p.enter(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer leave()
+		to, err := p.moveTarget(ctx, dir, o)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		going := p.moveAll(ctx, to, yield)
+		if err := to.Close(); err != nil && going {
+			yield(nil, err)
+		}
+	}
+}
+
+// moveTarget opens the folder of a move that has begun, or makes it.
+func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions) (*Folder, error) {
+	var o MoveOptions
+	if given != nil {
+		o = *given
+	}
+	opts := Options{}
+	if o.Options != nil {
+		opts = *o.Options
+	}
+	opts.moving = true
+	switch exists, err := folder.Exists(dir); {
+	case err != nil:
+		return nil, err
+	case exists:
+		return p.goOnMoving(ctx, dir, o.Model, opts)
+	}
+	h, _, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	digits, err := p.newcomersDigits()
+	if err != nil {
+		return nil, err
+	}
+	return Create(ctx, dir, Config{Model: o.Model, Labels: h.Labels, Masks: !digits, MaxTokens: o.MaxTokens,
+		Options: &opts})
+}
+
+func (p *Folder) goOnMoving(ctx context.Context, dir, model string, opts Options) (_ *Folder, err error) {
+	if model != "" {
+		if opts.Model, err = filepath.Abs(model); err != nil {
+			return nil, err
+		}
+	}
+	to, err := Open(ctx, dir, &opts)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = to.store.GetMeta(metaMoving); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("%s is no folder that people are moving to: %w", dir, ErrExists)
+		}
+		return nil, errors.Join(err, to.Close())
+	}
+	return to, nil
+}
+
+// endMove makes a folder that people moved to one of its own.
+func (p *Folder) endMove(ctx context.Context) error {
+	_, err := p.store.GetMeta(metaMoving)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return p.store.PutMeta(ctx, metaMoving, nil)
+}
+
+// moveAll moves everybody, then forgets who is no longer here. False: the loop has ended.
+func (p *Folder) moveAll(ctx context.Context, to *Folder, yield func(*MovedProfile, error) bool) bool {
+	for info, err := range p.Profiles(ctx, nil) {
+		var m *MovedProfile
+		if err == nil {
+			m, err = p.moveOne(ctx, to, info)
+		}
+		if err != nil && info.ID != "" {
+			err = ofProfile(info.ID, err)
+		}
+		if !yield(m, err) || ctx.Err() != nil {
+			return false
+		}
+	}
+	for info, err := range to.Profiles(ctx, nil) {
+		if err == nil {
+			_, err = p.store.Get(info.ID)
+			if !errors.Is(err, ErrProfileNotFound) {
+				continue // what cannot be read here was said above
+			}
+			err = to.Forget(ctx, info.ID)
+		}
+		if !yield(&MovedProfile{Profile: info.ID, Reason: "was forgotten"}, err) || ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Folder) moveOne(ctx context.Context, to *Folder, info ProfileInfo) (*MovedProfile, error) {
+	examples, err := p.store.Examples(info.ID)
+	if err != nil {
+		return nil, err
+	}
+	m := &MovedProfile{Profile: info.ID, Examples: len(examples), Before: info.After}
+	there, err := to.Profile(ctx, info.ID)
+	switch {
+	case err == nil:
+		same, err := to.sameProfile(there, info, examples)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			m.Moved, m.Reason, m.After, m.Bytes = true, "is there already", there.After, there.Bytes
+			return m, nil
+		}
+		if err := to.Forget(ctx, info.ID); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, ErrProfileNotFound):
+		return nil, err
+	}
+	if len(examples) == 0 {
+		m.Reason = "no example of it is stored"
+		return m, nil
+	}
+	return m, to.learnMoved(ctx, m, info, examples)
+}
+
+// learnMoved learns a profile of another folder.
+func (p *Folder) learnMoved(ctx context.Context, m *MovedProfile, from ProfileInfo, examples []store.Example) error {
+	o := LearnOptions{Head: from.Head}
+	if from.Head == OwnHead {
+		o.Labels = from.Labels
+	}
+	opts, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	for _, e := range examples {
+		e.Sequence, e.Key, e.Held, e.Known = 0, 0, false, false
+		opts.fresh = append(opts.fresh, e)
+	}
+	rep, err := p.teachOne(ctx, m.Profile, opts)
+	if err != nil {
+		return err
+	}
+	if from.Private {
+		if err := p.SetPrivate(ctx, m.Profile, true); err != nil {
+			return err
+		}
+	}
+	after := float32(rep.After.Accuracy)
+	m.Moved, m.Reason, m.After, m.Bytes = true, rep.Reason, &after, rep.Bytes
+	return nil
+}
+
+// sameProfile says whether a profile that moved here still has all that there is of it, and nothing
+// else.
+func (p *Folder) sameProfile(here, from ProfileInfo, examples []store.Example) (bool, error) {
+	stored, err := p.store.Examples(here.ID)
+	if err != nil || here.Private != from.Private {
+		return false, err
+	}
+	type said struct{ text, pair, label string }
+	there := map[said]bool{}
+	for _, e := range examples {
+		if e.Time.After(here.Updated) {
+			return false, nil
+		}
+		there[said{e.Text, e.Pair, e.Label}] = true
+	}
+	return !slices.ContainsFunc(stored, func(e store.Example) bool { return !there[said{e.Text, e.Pair, e.Label}] }),
+		nil
+}
