@@ -39,8 +39,9 @@ type MovedProfile struct {
 //
 // It may end anywhere, by ctx, an error or a crash. Called again with the same dir it goes on: who
 // was taught something since then is learned again, who was forgotten here is forgotten there. Open
-// of dir, unless it is read-only, ends the move: from then on Move with this dir is ErrExists. Cost:
-// a Learn a profile. A profile that cannot move yields its error, and the next one has its turn.
+// of dir, unless it is read-only, ends the move: from then on Move with this dir is ErrExists.
+// Cost: a Learn a profile. A profile that cannot move yields its error, and the next one has its
+// turn.
 func (p *Folder) Move(ctx context.Context, dir string, o *MoveOptions) iter.Seq2[*MovedProfile, error] {
 	return func(yield func(*MovedProfile, error) bool) {
 		leave, err := p.enter(ctx)

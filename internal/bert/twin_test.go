@@ -88,8 +88,8 @@ func TestTwinsOfNaN(t *testing.T) {
 	}
 }
 
-// FuzzTwins runs texts of 1 to 512 tokens through small models of any width, and of up to 64 through
-// those of 312 and 336: the fuzzer takes ten seconds for a deadlock, and a twin is slow.
+// FuzzTwins runs texts of 1 to 512 tokens through small models of any width, and of up to 64
+// through those of 312 and 336: the fuzzer takes ten seconds for a deadlock, and a twin is slow.
 func FuzzTwins(f *testing.F) {
 	f.Add(uint64(1), uint16(312), uint16(512), uint16(1))
 	f.Add(uint64(2), uint16(336), uint16(31), uint16(33))
