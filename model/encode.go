@@ -47,6 +47,22 @@ func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	dst.TypeIDs = appendTypes(dst.TypeIDs, keepPair+1, t.pairType())
 }
 
+// Unknown is how many of an encoding's tokens stand for what the vocabulary does not have, of how
+// many, special tokens aside. Byte-level BPE knows all.
+func (t *Tokenizer) Unknown(e *Encoding) (unknown, of int) {
+	for _, id := range e.IDs {
+		switch id {
+		case t.cls, t.sep:
+		case t.unk:
+			unknown++
+			of++
+		default:
+			of++
+		}
+	}
+	return unknown, of
+}
+
 // secondSep is how many more tokens than one stand between the texts of a pair.
 func (t *Tokenizer) secondSep() int {
 	if t.sub != nil {

@@ -286,3 +286,18 @@ func BenchmarkSubwords(b *testing.B) {
 		})
 	}
 }
+
+// TestUnknown: characters that a vocabulary lacks are counted, and special tokens are not; bytes
+// leave nothing unknown.
+func TestUnknown(t *testing.T) {
+	for name, want := range map[string][2]bool{"unigram": {false, true}, "bpe": {false, false}} {
+		tok := subwordTokenizer(t, name)
+		for i, text := range []string{"the", "the \U000F0000"} {
+			var e Encoding
+			tok.Encode(&e, text, text, 64)
+			if unknown, of := tok.Unknown(&e); unknown > 0 != want[i] || of < 2 || of >= len(e.IDs) {
+				t.Errorf("%s of %q: got %d of %d tokens unknown", name, text, unknown, of)
+			}
+		}
+	}
+}

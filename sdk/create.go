@@ -67,6 +67,8 @@ type CreateReport struct {
 	// head, which says nothing of its meaning: until a profile has learned them they are as likely
 	// as each other.
 	Alike [][]string `json:"alike"`
+	// Unknown is the share of the labels' tokens that the tokenizer does not know.
+	Unknown float64 `json:"unknown"`
 	// Axes is how long the folder's axes took: milliseconds for a model that the library brings
 	// them for, else some seconds, once. 0 with Config.Masks.
 	Axes time.Duration `json:"axes"`
@@ -181,7 +183,7 @@ func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) err
 			"of its own", "labels", labels)
 	}
 	if c.Report != nil {
-		c.Report(CreateReport{Alike: alike, Axes: took})
+		c.Report(CreateReport{Alike: alike, Axes: took, Unknown: p.unknown(p.named(c.Labels))})
 	}
 	return nil
 }

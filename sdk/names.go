@@ -30,11 +30,7 @@ const (
 func (p *Folder) headFromNames(ctx context.Context, labels []string) (*model.Head, [][]string, error) {
 	h := &model.Head{Labels: append([]string(nil), labels...), Hidden: p.encoder.Hidden(),
 		B: make([]float32, len(labels)), Counts: make([]uint32, len(labels))}
-	names := make([]model.Encoding, len(labels))
-	for i, l := range labels {
-		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
-	}
-	rows, err := p.pooled(ctx, names)
+	rows, err := p.pooled(ctx, p.named(labels))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,6 +78,15 @@ func (p *Folder) narrowed(h *model.Head) *model.Head {
 		w.W = append(w.W, h.W[(c+1)*h.Hidden-d:(c+1)*h.Hidden]...)
 	}
 	return &w
+}
+
+// named are labels as texts.
+func (p *Folder) named(labels []string) []model.Encoding {
+	names := make([]model.Encoding, len(labels))
+	for i, l := range labels {
+		p.tokenizer.Encode(&names[i], l, "", p.maxTokens)
+	}
+	return names
 }
 
 // alikeRows groups rows of one length whose cosine with the first of their group is above

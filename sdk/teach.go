@@ -120,7 +120,8 @@ func (l *learning) end(ctx context.Context) (*Report, error) {
 
 // report is what was measured.
 func (l *learning) report(served []digits.Answer) *Report {
-	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples), Start: l.outcome.start,
+	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples),
+		Unknown: l.sdk.unknown(encodings(l.examples)), Start: l.outcome.start,
 		Losses: l.losses, Steps: len(l.losses)}
 	b, a := digits.Scores(served, l.after)
 	rep.Before, rep.After = Score(b), Score(a)

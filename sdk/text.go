@@ -99,3 +99,13 @@ func appendTokens(b []byte, text *model.Encoding) []byte {
 	}
 	return b
 }
+
+// unknown is the share of texts' tokens that the tokenizer does not know.
+func (p *Folder) unknown(texts []model.Encoding) float64 {
+	unknown, of := 0, 0
+	for i := range texts {
+		u, n := p.tokenizer.Unknown(&texts[i])
+		unknown, of = unknown+u, of+n
+	}
+	return float64(unknown) / float64(max(of, 1))
+}

@@ -178,3 +178,21 @@ func TestOneTokenType(t *testing.T) {
 	wantError(t, "Learn", err, ErrUnsupported)
 	wantError(t, "Observe", p.Observe(ctx, "dana", pair), ErrUnsupported)
 }
+
+// TestUnknown: labels and examples in a script that the model does not know are said to be.
+func TestUnknown(t *testing.T) {
+	c := small(t)
+	var made CreateReport
+	c.Labels, c.Report = []string{"urgent", "дела"}, func(r CreateReport) { made = r }
+	p := create(t, c)
+	if made.Unknown <= 0 || made.Unknown >= 1 {
+		t.Errorf("labels: got a share of %g, want some", made.Unknown)
+	}
+	for text, want := range map[string][2]float64{"server": {0, 0}, "привет": {1, 1}, "server привет": {0.1, 0.9}} {
+		rep := mustLearn(t, p, text, []Example{{Text: text, Label: "urgent"},
+			{Text: text + " " + text, Label: "дела"}}, forced())
+		if rep.Unknown < want[0] || rep.Unknown > want[1] {
+			t.Errorf("%q: got a share of %g, want %g to %g", text, rep.Unknown, want[0], want[1])
+		}
+	}
+}

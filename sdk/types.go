@@ -132,13 +132,16 @@ type Report struct {
 	Sure    Sure    `json:"sure"`
 	MacroF1 float64 `json:"macro_f1,omitempty"`
 	// Truncated is how many of these examples are longer than MaxTokens: their ends were not read.
-	Truncated int     `json:"truncated,omitempty"`
-	Waiting   int     `json:"waiting"` // examples that came meanwhile, and wait for the next training
-	Steps     int     `json:"steps"`   // 0 of digits
-	Seconds   float64 `json:"seconds"` // that it took, waiting for other Learns included
-	Engine    string  `json:"engine"`  // what computed, native or torch, and on which
-	Device    string  `json:"device"`  // cpu or cuda
-	Bytes     int     `json:"bytes"`   // of the record that is now served, frame and own head included
+	Truncated int `json:"truncated,omitempty"`
+	// Unknown is the share of their tokens that the tokenizer does not know: characters of another
+	// script, say. With many, texts look alike to the model.
+	Unknown float64 `json:"unknown,omitempty"`
+	Waiting int     `json:"waiting"` // examples that came meanwhile, and wait for the next training
+	Steps   int     `json:"steps"`   // 0 of digits
+	Seconds float64 `json:"seconds"` // that it took, waiting for other Learns included
+	Engine  string  `json:"engine"`  // what computed, native or torch, and on which
+	Device  string  `json:"device"`  // cpu or cuda
+	Bytes   int     `json:"bytes"`   // of the record that is now served, frame and own head included
 	// MaskBytes are those of the masks in the record, 2·⌈N/8⌉·L, or of the rows of digits.
 	MaskBytes int `json:"mask_bytes"`
 	// Losses has one a step of the training on all examples; none of digits.

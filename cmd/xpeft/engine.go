@@ -48,8 +48,8 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 	if f.bankFile != "" {
 		c.Bank = sdk.WarmBank{Path: f.bankFile}
 	}
-	alike := [][]string{}
-	c.Report = func(r sdk.CreateReport) { alike = append(alike, r.Alike...) }
+	var made sdk.CreateReport
+	c.Report = func(r sdk.CreateReport) { made = r }
 	p, err := sdk.Create(ctx, a.dir, c)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 		if err != nil {
 			return err
 		}
-		row.Alike = alike
+		row.Alike, row.Unknown = append([][]string{}, made.Alike...), made.Unknown
 		return a.print(row, row.text)
 	})
 }

@@ -62,7 +62,8 @@ type created struct {
 	Axes      string   `json:"axes"`   // digest; empty: profiles are masks over the bank
 	Digits    int      `json:"digits"` // in a label's row
 
-	Alike [][]string `json:"alike"` // labels that the model cannot tell apart by name
+	Alike   [][]string `json:"alike"`   // labels that the model cannot tell apart by name
+	Unknown float64    `json:"unknown"` // share of the labels' tokens that the tokenizer does not know
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -118,6 +119,9 @@ func (c created) text(w io.Writer) {
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
 		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks),
 		"profiles", profiles)
+	if c.Unknown > 0 {
+		fields(w, "warning", fmt.Sprintf("the model does not know %.0f %% of the labels' tokens", 100*c.Unknown))
+	}
 	for _, labels := range c.Alike {
 		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn "+
 			"them they are as likely as each other: "+strings.Join(labels, ", "))

@@ -179,6 +179,9 @@ func writeLearned(w io.Writer, l sdk.Report) {
 	if l.Waiting > 0 {
 		fmt.Fprintf(w, "  waiting for the next training: %s\n", count(l.Waiting, "example"))
 	}
+	if l.Unknown > 0 {
+		fmt.Fprintf(w, "  %.1f %% of their tokens are unknown to the model\n", 100*l.Unknown)
+	}
 	if l.Truncated > 0 {
 		fmt.Fprintf(w, "  %s longer than the folder's limit of tokens: only the beginning was read\n",
 			count(l.Truncated, "example"))
