@@ -2,11 +2,13 @@ package digits
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
@@ -176,7 +178,7 @@ func TestSpanIsTheSameProblem(t *testing.T) {
 		}
 		z[k] = f.z(x)
 	}
-	near(t, 0, "z", 1e-6, z[0], z[1])
+	golden.Near(t, "z", z[0], z[1], 1e-6, 0)
 }
 
 // TestWeightIsRepetition: an example of weight 2 is two of weight 1.
@@ -198,7 +200,7 @@ func TestWeightIsRepetition(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	near(t, 0, "z and b", 1e-6, x[0], x[1])
+	golden.Near(t, "z and b", x[0], x[1], 1e-6, 0)
 }
 
 // TestCodeIsAPlainAverage writes out the average that a row of digits stands for: of the 2K
@@ -243,7 +245,7 @@ func TestCodeIsAPlainAverage(t *testing.T) {
 		for j, v := range level {
 			numeric.Add(folded, v, V[j*D:(j+1)*D])
 		}
-		near(t, digits, "average", 1e-12, average, folded)
+		golden.Near(t, fmt.Sprintf("case %d, average", digits), average, folded, 1e-12, 0)
 	}
 }
 

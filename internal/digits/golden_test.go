@@ -1,19 +1,20 @@
 package digits
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// golden is one problem and its solution by testdata/reference.py.
-type golden struct {
+// goldenCase is one problem and its solution by testdata/reference.py.
+type goldenCase struct {
 	A, C, Digits         int
 	Lambdas, Shares      []float64 // two strengths, and what each has of the mean; the prior alone has the rest
 	BiasLambda           float64
@@ -32,22 +33,22 @@ type golden struct {
 	Bias, LogProb        []float64 // of the code
 }
 
-func readGolden(t *testing.T) []golden {
+func readGolden(t *testing.T) []goldenCase {
 	t.Helper()
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []golden
+	var all []goldenCase
 	if err := json.Unmarshal(data, &all); err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// fit is the golden problem of all its examples, in the order of the file. reduced says whether it
+// fit is the goldenCase problem of all its examples, in the order of the file. reduced says whether it
 // is solved in the examples' span.
-func (g golden) fit(reduced bool) *fit {
+func (g goldenCase) fit(reduced bool) *fit {
 	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight,
 		Rejected: g.Rejected}
 	d := newData(p)
@@ -60,7 +61,7 @@ func (g golden) fit(reduced bool) *fit {
 }
 
 // mean is the problem in the examples' span, and the mean of its solutions.
-func (g golden) mean(t *testing.T) (*fit, []float64) {
+func (g goldenCase) mean(t *testing.T) (*fit, []float64) {
 	f, s := g.fit(true), &solutions{}
 	x := make([]float64, len(f.rows)*(f.dim+1))
 	for _, f.lambda = range g.Lambdas {
@@ -77,8 +78,8 @@ func TestGoldenObjective(t *testing.T) {
 		f := g.fit(false)
 		grad := make([]float64, len(g.Probe))
 		value := f.convex(g.Probe, grad)
-		near(t, k, "objective", 1e-9, []float64{value}, []float64{g.ProbeValue})
-		near(t, k, "gradient", 1e-9, grad, g.ProbeGradient)
+		golden.Near(t, fmt.Sprintf("case %d, objective", k), []float64{value}, []float64{g.ProbeValue}, 1e-9, 0)
+		golden.Near(t, fmt.Sprintf("case %d, gradient", k), grad, g.ProbeGradient, 1e-9, 0)
 	}
 }
 
@@ -91,9 +92,9 @@ func TestGoldenFit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			near(t, k, "minimum", 1e-9, []float64{value}, []float64{g.Value})
-			near(t, k, "z", 1e-6, f.z(x), g.Z)
-			near(t, k, "b", 1e-6, x[len(f.rows)*f.dim:], g.B)
+			golden.Near(t, fmt.Sprintf("case %d, minimum", k), []float64{value}, []float64{g.Value}, 1e-9, 0)
+			golden.Near(t, fmt.Sprintf("case %d, z", k), f.z(x), g.Z, 1e-6, 0)
+			golden.Near(t, fmt.Sprintf("case %d, b", k), x[len(f.rows)*f.dim:], g.B, 1e-6, 0)
 		}
 	}
 }
@@ -104,7 +105,7 @@ func TestGoldenCode(t *testing.T) {
 	for k, g := range readGolden(t) {
 		moved += g.Moved
 		f, x := g.mean(t)
-		near(t, k, "mean", 1e-6, append(f.z(x), x[len(f.rows)*f.dim:]...), g.Mean)
+		golden.Near(t, fmt.Sprintf("case %d, mean", k), append(f.z(x), x[len(f.rows)*f.dim:]...), g.Mean, 1e-6, 0)
 		level := make([]float64, f.axes)
 		var first, rows []byte // of least squares; refined
 		for r := range f.rows {
@@ -121,47 +122,21 @@ func TestGoldenCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, k, "scales of least squares", first, g.FirstScales)
+		golden.Same(t, fmt.Sprintf("case %d, scales of least squares", k), first, g.FirstScales)
 
 		for r := range f.rows {
 			rows = bits(rows, c.level[r*f.axes:(r+1)*f.axes], f.digits)
 		}
-		same(t, k, "digits", rows, g.Rows)
-		same(t, k, "scales", c.scale, g.Scales)
-		near(t, k, "bias", 1e-6, c.bias, g.Bias)
+		golden.Same(t, fmt.Sprintf("case %d, digits", k), rows, g.Rows)
+		golden.Same(t, fmt.Sprintf("case %d, scales", k), c.scale, g.Scales)
+		golden.Near(t, fmt.Sprintf("case %d, bias", k), c.bias, g.Bias, 1e-6, 0)
 		got := make([]float64, len(g.LogProb))
 		for i, to := range f.order {
 			copy(got[to*g.C:], f.predict(c, i, numeric.Widen(g.Prior)))
 		}
-		near(t, k, "log p", 1e-6, got, g.LogProb)
+		golden.Near(t, fmt.Sprintf("case %d, log p", k), got, g.LogProb, 1e-6, 0)
 	}
 	if moved == 0 {
 		t.Error("got no level that refining moves, want another file")
-	}
-}
-
-func same(t *testing.T, k int, what string, got []byte, want []int) {
-	t.Helper()
-	b := make([]byte, len(want))
-	for i, v := range want {
-		b[i] = byte(v)
-	}
-	if !bytes.Equal(got, b) {
-		t.Errorf("case %d, %s: got %v, want %v", k, what, got, b)
-	}
-}
-
-func near(t *testing.T, k int, what string, limit float64, got, want []float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("case %d, %s: got %d values, want %d", k, what, len(got), len(want))
-	}
-	worst := 0.0
-	for i := range got {
-		worst = max(worst, math.Abs(got[i]-want[i]))
-	}
-	t.Logf("case %d, %s: largest difference %.1e", k, what, worst)
-	if !(worst <= limit) {
-		t.Errorf("case %d, %s: got a difference of %g, want at most %g", k, what, worst, limit)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
@@ -66,8 +67,8 @@ func TestHeadIsTheConvexFit(t *testing.T) {
 	}
 	got := numeric.Widen(res.W)
 	numeric.Add(got, -1, numeric.Widen(h.W0))
-	near(t, 0, "W − W0", 1e-3, got, x[:len(got)])
-	near(t, 0, "bias", 1e-3, numeric.Widen(res.Bias), x[len(got):])
+	golden.Near(t, "W − W0", got, x[:len(got)], 1e-3, 0)
+	golden.Near(t, "bias", numeric.Widen(res.Bias), x[len(got):], 1e-3, 0)
 }
 
 // TestHeadOfManyThreads: the same bits on any number of threads.

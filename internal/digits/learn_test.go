@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/xpeft/xpeft/internal/golden"
 )
 
 func learn(t *testing.T, p *Person, o *Options) *Result {
@@ -341,7 +343,7 @@ func TestWeights(t *testing.T) {
 		for k := range want {
 			want[k] /= sum
 		}
-		near(t, int(seed), "weights", 1e-9, weights, want)
+		golden.Near(t, fmt.Sprintf("case %d, weights", int(seed)), weights, want, 1e-9, 0)
 		limit := math.Log((1 - weights[0]) / weights[0]) // nats that make the prior alone weigh half
 		for _, off := range []float64{-0.01, 0.01} {
 			res := learn(t, p, &Options{PriorCaution: limit + off})

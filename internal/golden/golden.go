@@ -3,6 +3,7 @@
 package golden
 
 import (
+	"bytes"
 	"math"
 	"os"
 	"path/filepath"
@@ -85,7 +86,7 @@ func (f File) Ints(name string) []int64 {
 }
 
 // Near fails unless |got − want| ≤ abs + rel·|want| everywhere, and logs the largest difference.
-func Near(t testing.TB, name string, got, want []float32, abs, rel float64) {
+func Near[F float32 | float64](t testing.TB, name string, got, want []F, abs, rel float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: got %d values, want %d", name, len(got), len(want))
@@ -102,4 +103,16 @@ func Near(t testing.TB, name string, got, want []float32, abs, rel float64) {
 		}
 	}
 	t.Logf("%s: largest difference %.3g at %d of %d", name, worst, at, len(got))
+}
+
+// Same fails unless bytes are the same.
+func Same(t testing.TB, name string, got []byte, want []int) {
+	t.Helper()
+	b := make([]byte, len(want))
+	for i, v := range want {
+		b[i] = byte(v)
+	}
+	if !bytes.Equal(got, b) {
+		t.Errorf("%s: got %v, want %v", name, got, b)
+	}
 }

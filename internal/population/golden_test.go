@@ -3,16 +3,17 @@ package population
 import (
 	"context"
 	"encoding/json"
-	"math"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
 
+	"github.com/xpeft/xpeft/internal/golden"
 	"github.com/xpeft/xpeft/internal/numeric"
 )
 
-// golden are problems and their solutions by testdata/reference.py.
-type golden struct {
+// goldenFile are problems and their solutions by testdata/reference.py.
+type goldenFile struct {
 	Joint []jointCase
 	Code  []codeCase
 }
@@ -47,7 +48,7 @@ type codeCase struct {
 	Asked             []int     // four of them
 }
 
-func readGolden(t *testing.T) (g golden) {
+func readGolden(t *testing.T) (g goldenFile) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
@@ -59,7 +60,7 @@ func readGolden(t *testing.T) (g golden) {
 	return g
 }
 
-// problem is a golden one, and the probe in the space of its fits.
+// problem is a goldenFile one, and the probe in the space of its fits.
 func (g jointCase) problem(threads int) (*joint, []float64) {
 	p := &Population{C: g.C, D: g.D, Phi: g.Phi}
 	used := make([]bool, len(g.Phi)/g.D)
@@ -101,9 +102,9 @@ func TestGoldenObjective(t *testing.T) {
 		if g.Text > 0 && !slices.Equal(j.known, g.Known) {
 			t.Errorf("case %d: got the known texts %v, want %v", k, j.known, g.Known)
 		}
-		near(t, k, "objective", 1e-8, []float64{value}, []float64{g.Value})
-		near(t, k, "gradient", 1e-6, grad, want)
-		near(t, k, "z and b", 1e-7, j.codes, g.Codes)
+		golden.Near(t, fmt.Sprintf("case %d, objective", k), []float64{value}, []float64{g.Value}, 1e-8, 0)
+		golden.Near(t, fmt.Sprintf("case %d, gradient", k), grad, want, 1e-6, 0)
+		golden.Near(t, fmt.Sprintf("case %d, z and b", k), j.codes, g.Codes, 1e-7, 0)
 	}
 }
 
@@ -115,7 +116,7 @@ func TestGoldenMinimum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near(t, k, "minimum", 1e-6, []float64{value}, []float64{g.Least})
+		golden.Near(t, fmt.Sprintf("case %d, minimum", k), []float64{value}, []float64{g.Least}, 1e-6, 0)
 	}
 }
 
@@ -138,20 +139,20 @@ func TestGoldenCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near(t, k, "z", 1e-7, z, g.Z)
-		near(t, k, "b", 1e-7, b, g.Bias)
+		golden.Near(t, fmt.Sprintf("case %d, z", k), z, g.Z, 1e-7, 0)
+		golden.Near(t, fmt.Sprintf("case %d, b", k), b, g.Bias, 1e-7, 0)
 		c, err := m.Fit(context.Background(), e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, k, "levels", c.Level, g.Level)
-		same(t, k, "bias", c.Bias, g.BiasBytes)
+		golden.Same(t, fmt.Sprintf("case %d, levels", k), c.Level, g.Level)
+		golden.Same(t, fmt.Sprintf("case %d, bias", k), c.Bias, g.BiasBytes)
 		var logits []float64
 		others := rows[len(e.Rows):]
 		for at := 0; at < len(others); at += m.Width() {
 			logits = m.Logits(logits, others[at:at+m.Width()], c)
 		}
-		near(t, k, "logits", 1e-6, logits, g.Logits)
+		golden.Near(t, fmt.Sprintf("case %d, logits", k), logits, g.Logits, 1e-6, 0)
 		asked, err := m.Ask(e, others, g.Answered, len(g.Asked))
 		if err != nil || !slices.Equal(asked, g.Asked) {
 			t.Errorf("case %d: asked %v, %v, want %v", k, asked, err, g.Asked)
@@ -159,31 +160,5 @@ func TestGoldenCode(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("got no level that refining moves, want another file")
-	}
-}
-
-func same(t *testing.T, k int, what string, got []byte, want []int) {
-	t.Helper()
-	b := make([]byte, len(want))
-	for i, v := range want {
-		b[i] = byte(v)
-	}
-	if !slices.Equal(got, b) {
-		t.Errorf("case %d, %s: got %v, want %v", k, what, got, b)
-	}
-}
-
-func near(t *testing.T, k int, what string, limit float64, got, want []float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("case %d, %s: got %d values, want %d", k, what, len(got), len(want))
-	}
-	worst := 0.0
-	for i := range got {
-		worst = max(worst, math.Abs(got[i]-want[i]))
-	}
-	t.Logf("case %d, %s: largest difference %.1e", k, what, worst)
-	if !(worst <= limit) {
-		t.Errorf("case %d, %s: got a difference of %g, want at most %g", k, what, worst, limit)
 	}
 }
