@@ -1,26 +1,5 @@
 package model
 
-// charSet is a set of characters beyond ASCII: ascending, inclusive ranges.
-type charSet [][2]rune
-
-// The sets are data and not package unicode's, for two reasons: Hugging Face's are those of an
-// older Unicode, and Go's change with Go.
-func (c charSet) has(r rune) bool {
-	low, high := 0, len(c)
-	for low < high {
-		mid := (low + high) / 2
-		switch {
-		case c[mid][1] < r:
-			low = mid + 1
-		case c[mid][0] > r:
-			high = mid
-		default:
-			return true
-		}
-	}
-	return false
-}
-
 // isHan is BERT's "Chinese character", with Hugging Face's 0x2B920 in place of 0x2B820.
 func isHan(r rune) bool {
 	switch {

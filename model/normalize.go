@@ -104,7 +104,7 @@ func (s *scanner) clean(text string) int {
 		return n
 	}
 	if s.t.flags.CleanText {
-		if droppedChars.has(r) {
+		if droppedChars.Has(r) {
 			return n
 		}
 		if unicode.IsSpace(r) {
@@ -160,7 +160,7 @@ func (s *scanner) decompose(r rune, text string) {
 // a run by class. Dropping before the sort instead of after it gives the same, since the sort is
 // stable.
 func (s *scanner) combine(r rune, class uint8) {
-	accent := r >= 0x80 && markChars.has(r)
+	accent := r >= 0x80 && markChars.Has(r)
 	if class != 0 {
 		if !accent {
 			s.marks = append(s.marks, mark{r, class})
@@ -204,7 +204,7 @@ func (s *scanner) char(r rune) {
 		s.emit(s.t.points[r])
 	case unicode.IsSpace(r):
 		s.endWord()
-	case r >= 0x80 && punctChars.has(r):
+	case r >= 0x80 && punctChars.Has(r):
 		s.endWord()
 		s.append(r)
 		s.endWord()

@@ -5,25 +5,6 @@ import (
 	"unicode/utf8"
 )
 
-// charSet is ascending, inclusive ranges of characters.
-type charSet [][2]rune
-
-func (c charSet) has(r rune) bool {
-	low, high := 0, len(c)
-	for low < high {
-		mid := (low + high) / 2
-		switch {
-		case c[mid][1] < r:
-			low = mid + 1
-		case c[mid][0] > r:
-			high = mid
-		default:
-			return true
-		}
-	}
-	return false
-}
-
 // class is what GPT-2's pattern sorts characters by.
 type class uint8
 
@@ -38,11 +19,11 @@ func classOf(r rune) class {
 	switch {
 	case r >= utf8.RuneSelf:
 		switch {
-		case letters.has(r):
+		case letters.Has(r):
 			return letter
-		case numbers.has(r):
+		case numbers.Has(r):
 			return number
-		case spaces.has(r):
+		case spaces.Has(r):
 			return space
 		}
 	case r|' ' >= 'a' && r|' ' <= 'z':
