@@ -183,7 +183,7 @@ func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) err
 			"of its own", "labels", labels)
 	}
 	if c.Report != nil {
-		c.Report(CreateReport{Alike: alike, Axes: took, Unknown: p.unknown(p.named(c.Labels))})
+		c.Report(CreateReport{Alike: alike, Axes: took, Unknown: p.unknown(p.named(head.Labels))})
 	}
 	return nil
 }

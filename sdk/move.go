@@ -77,7 +77,12 @@ func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions)
 	case err != nil:
 		return nil, err
 	case exists:
-		return p.goOnMoving(ctx, dir, o.Model, opts)
+		if o.Model != "" {
+			if opts.Model, err = filepath.Abs(o.Model); err != nil {
+				return nil, err
+			}
+		}
+		return Open(ctx, dir, &opts)
 	}
 	h, _, err := p.shared()
 	if err != nil {
@@ -91,33 +96,18 @@ func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions)
 		Options: &opts})
 }
 
-func (p *Folder) goOnMoving(ctx context.Context, dir, model string, opts Options) (_ *Folder, err error) {
-	if model != "" {
-		if opts.Model, err = filepath.Abs(model); err != nil {
-			return nil, err
-		}
-	}
-	to, err := Open(ctx, dir, &opts)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = to.store.GetMeta(metaMoving); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			err = fmt.Errorf("%s is no folder that people are moving to: %w", dir, ErrExists)
-		}
-		return nil, errors.Join(err, to.Close())
-	}
-	return to, nil
-}
-
-// endMove makes a folder that people moved to one of its own.
-func (p *Folder) endMove(ctx context.Context) error {
+// checkMoving refuses a Move to a folder that was not made for one, and ends the move where another
+// opens it to write.
+func (p *Folder) checkMoving(ctx context.Context) error {
 	_, err := p.store.GetMeta(metaMoving)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	none := errors.Is(err, store.ErrNotFound)
+	switch {
+	case err != nil && !none:
 		return err
+	case p.options.moving && none:
+		return fmt.Errorf("%s is no folder that people are moving to: %w", p.dir, ErrExists)
+	case p.options.moving || p.options.ReadOnly || none:
+		return nil
 	}
 	return p.store.PutMeta(ctx, metaMoving, nil)
 }
@@ -178,35 +168,36 @@ func (p *Folder) moveOne(ctx context.Context, to *Folder, info ProfileInfo) (*Mo
 		m.Reason = "no example of it is stored"
 		return m, nil
 	}
-	return m, to.learnMoved(ctx, m, info, examples)
+	if m.Reason, err = to.learnMoved(ctx, info, examples); err != nil {
+		return m, err
+	}
+	there, err = to.Profile(ctx, info.ID)
+	m.Moved, m.After, m.Bytes = err == nil, there.After, there.Bytes
+	return m, err
 }
 
-// learnMoved learns a profile of another folder.
-func (p *Folder) learnMoved(ctx context.Context, m *MovedProfile, from ProfileInfo, examples []store.Example) error {
+// learnMoved learns a profile of another folder and returns what was decided, in words.
+func (p *Folder) learnMoved(ctx context.Context, from ProfileInfo, examples []store.Example) (string, error) {
 	o := LearnOptions{Head: from.Head}
 	if from.Head == OwnHead {
 		o.Labels = from.Labels
 	}
 	opts, err := o.withDefaults()
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, e := range examples {
 		e.Sequence, e.Key, e.Held, e.Known = 0, 0, false, false
 		opts.fresh = append(opts.fresh, e)
 	}
-	rep, err := p.teachOne(ctx, m.Profile, opts)
+	rep, err := p.teachOne(ctx, from.ID, opts)
+	if err == nil && from.Private {
+		err = p.SetPrivate(ctx, from.ID, true)
+	}
 	if err != nil {
-		return err
+		return "", err
 	}
-	if from.Private {
-		if err := p.SetPrivate(ctx, m.Profile, true); err != nil {
-			return err
-		}
-	}
-	after := float32(rep.After.Accuracy)
-	m.Moved, m.Reason, m.After, m.Bytes = true, rep.Reason, &after, rep.Bytes
-	return nil
+	return rep.Reason, nil
 }
 
 // sameProfile says whether a profile that moved here still has all that there is of it, and nothing

@@ -68,9 +68,10 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	}
 	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
 	p := newSDK(dir, opts, st, m, meta.MaxTokens, k)
-	if opts.ReadOnly {
+	err = p.checkMoving(ctx)
+	if err == nil && opts.ReadOnly {
 		err = opts.texts.Read(st)
-	} else {
+	} else if err == nil {
 		err = p.foldCase(ctx)
 	}
 	if err == nil {
@@ -78,9 +79,6 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	}
 	if err == nil && p.axes == nil && !opts.ReadOnly {
 		err = p.upgrade(ctx)
-	}
-	if err == nil && !opts.ReadOnly && !opts.moving {
-		err = p.endMove(ctx)
 	}
 	if err == nil && !opts.ReadOnly {
 		err = p.removeLeftTexts(ctx)
