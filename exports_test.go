@@ -52,8 +52,8 @@ func TestExports(t *testing.T) {
 	t.Logf("%d names", total)
 }
 
-// exports are the constants, variables, functions, types, methods and fields that a package exports,
-// without what they take and return.
+// exports are the constants, variables, functions, types, methods and fields that a package
+// exports, without what they take and return.
 func exports(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -46,8 +46,8 @@ func readGolden(t *testing.T) []goldenCase {
 	return all
 }
 
-// fit is the goldenCase problem of all its examples, in the order of the file. reduced says whether it
-// is solved in the examples' span.
+// fit is the goldenCase problem of all its examples, in the order of the file. reduced says whether
+// it is solved in the examples' span.
 func (g goldenCase) fit(reduced bool) *fit {
 	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight,
 		Rejected: g.Rejected}
