@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/bert"
 )
@@ -47,7 +48,10 @@ func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapte
 	if err != nil || len(texts) == 0 {
 		return err
 	}
-	m.Embed(batch(texts, owners), flat, poolings[e.pooling], x, blocks, states)
+	b := batch(texts, owners)
+	pooled(texts, len(b.Lengths), x, states, func(x, states []float32) {
+		m.Embed(b, flat, poolings[e.pooling], x, blocks, states)
+	})
 	return nil
 }
 
@@ -70,13 +74,14 @@ func (e *Encoder) Stems(texts []Encoding, from int, taps []int, states []float32
 	if err != nil {
 		return nil, err
 	}
-	b := batch(texts, make([]int32, len(texts)))
-	for i := range b.Owners {
-		b.Owners[i] = -1
+	_, bare, err := e.flatten(len(texts), 0, nil, nil)
+	if err != nil {
+		return nil, err
 	}
+	b := batch(texts, bare)
 	all, stems := make([]float32, len(b.IDs)*e.Hidden()), make([][]float32, len(texts))
 	if len(texts) > 0 {
-		m.Stems(b, from, all, blocks, states)
+		pooled(texts, len(b.Lengths), nil, states, func(_, states []float32) { m.Stems(b, from, all, blocks, states) })
 	}
 	for i, t := range texts {
 		n := len(t.IDs) * e.Hidden()
@@ -85,11 +90,11 @@ func (e *Encoder) Stems(texts []Encoding, from int, taps []int, states []float32
 	return stems, nil
 }
 
-// Upper is the rest of Embed out of stems, which it leaves as they are: block from's adapter, the
-// blocks above, the pooling. No adapter may have a part in a block below from. states is that of
-// Embed, of taps above from.
-func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32, taps []int,
-	states []float32) error {
+// Upper is the rest of Embed out of the texts' stems, which it leaves as they are: block from's
+// adapter, the blocks above, the pooling. No adapter may have a part in a block below from. states
+// is that of Embed, of taps above from.
+func (e *Encoder) Upper(texts []Encoding, stems [][]float32, from int, owner []int, adapters []*Adapter, x []float32,
+	taps []int, states []float32) error {
 	m, err := e.packed(bert.Float32)
 	if err != nil {
 		return err
@@ -97,27 +102,32 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 	if from < 0 || from >= e.Blocks() {
 		return fmt.Errorf("model: block %d of %d", from, e.Blocks())
 	}
-	flat, owners, err := e.flatten(len(stems), from, owner, adapters)
+	if err := e.Check(texts); err != nil {
+		return err
+	}
+	flat, owners, err := e.flatten(len(texts), from, owner, adapters)
 	if err != nil {
 		return err
 	}
-	if len(x) != len(stems)*e.Hidden() {
-		return fmt.Errorf("model: %d values for %d texts", len(x), len(stems))
+	if len(stems) != len(texts) || len(x) != len(stems)*e.Hidden() {
+		return fmt.Errorf("model: %d values and %d stems for %d texts", len(x), len(stems), len(texts))
 	}
 	blocks, err := e.checkPart(taps, from+1, e.Blocks(), len(stems), states)
 	if err != nil {
 		return err
 	}
-	b, r := bert.Batch{Owners: owners}, []float32(nil)
+	var r []float32
 	for i, s := range stems {
-		n := len(s) / e.Hidden()
-		if n < 1 || n > e.config.MaxPositionEmbeddings || n*e.Hidden() != len(s) {
+		if len(s) != len(texts[i].IDs)*e.Hidden() {
 			return fmt.Errorf("model: the stem of text %d has %d values, of %d a token", i, len(s), e.Hidden())
 		}
-		b.Lengths, r = append(b.Lengths, int32(n)), append(r, s...)
+		r = append(r, s...)
 	}
 	if len(stems) > 0 {
-		m.Upper(b, from, r, flat, poolings[e.pooling], x, blocks, states)
+		b := batch(texts, owners)
+		pooled(texts, len(b.Lengths), x, states, func(x, states []float32) {
+			m.Upper(bert.Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, flat, poolings[e.pooling], x, blocks, states)
+		})
 	}
 	return nil
 }
@@ -127,9 +137,16 @@ func (e *Encoder) Upper(stems [][]float32, from int, owner []int, adapters []*Ad
 func (e *Encoder) Check(texts []Encoding) error {
 	c := e.config
 	for i, t := range texts {
-		if len(t.IDs) == 0 || len(t.IDs) != len(t.TypeIDs) || len(t.IDs) > c.MaxPositionEmbeddings {
-			return fmt.Errorf("model: text %d has %d tokens and %d types, the model %d positions", i, len(t.IDs),
-				len(t.TypeIDs), c.MaxPositionEmbeddings)
+		least, longest, all := len(t.IDs), len(t.IDs), len(t.IDs)
+		if len(t.Windows) > 0 {
+			least, longest, all = int(slices.Min(t.Windows)), int(slices.Max(t.Windows)), 0
+			for _, n := range t.Windows {
+				all += int(n)
+			}
+		}
+		if least < 1 || longest > c.MaxPositionEmbeddings || all != len(t.IDs) || all != len(t.TypeIDs) {
+			return fmt.Errorf("model: text %d has %d tokens and %d types, windows of %d to %d, the model %d positions", i,
+				len(t.IDs), len(t.TypeIDs), least, longest, c.MaxPositionEmbeddings)
 		}
 		for j, id := range t.IDs {
 			if kind := t.TypeIDs[j]; id < 0 || int(id) >= c.VocabSize || kind < 0 || int(kind) >= c.TypeVocabSize {
@@ -195,12 +212,17 @@ func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (fla
 	return flat, owners, nil
 }
 
-// batch lays checked texts one after another.
-func batch(texts []Encoding, owners []int32) bert.Batch {
-	b := bert.Batch{Owners: owners}
-	for _, t := range texts {
+// batch lays checked texts one after another, a row for each window, which has its text's owner.
+func batch(texts []Encoding, owners []int32) (b bert.Batch) {
+	for i, t := range texts {
 		b.IDs, b.Types = append(b.IDs, t.IDs...), append(b.Types, t.TypeIDs...)
-		b.Lengths = append(b.Lengths, int32(len(t.IDs)))
+		if len(t.Windows) == 0 {
+			b.Lengths, b.Owners = append(b.Lengths, int32(len(t.IDs))), append(b.Owners, owners[i])
+			continue
+		}
+		for _, n := range t.Windows {
+			b.Lengths, b.Owners = append(b.Lengths, n), append(b.Owners, owners[i])
+		}
 	}
 	return b
 }

@@ -152,7 +152,7 @@ func TestStems(t *testing.T) {
 				if _, err := enc.Stems(tinyTexts, from, taps[:1], below); err != nil {
 					t.Fatal(err)
 				}
-				if err := enc.Upper(stems, from, owner, as, make([]float32, len(above)), taps[1:], above); err != nil {
+				if err := enc.Upper(tinyTexts, stems, from, owner, as, make([]float32, len(above)), taps[1:], above); err != nil {
 					t.Fatal(err)
 				}
 				for i := range tinyTexts {
@@ -163,7 +163,7 @@ func TestStems(t *testing.T) {
 				}
 				for range 2 { // the second finds the stems as they were
 					x := make([]float32, len(tinyTexts)*m.H)
-					if err := enc.Upper(stems, from, owner, as, x, nil, nil); err != nil {
+					if err := enc.Upper(tinyTexts, stems, from, owner, as, x, nil, nil); err != nil {
 						t.Fatal(err)
 					}
 					if want := embed(t, enc, tinyTexts, owner, as); !slices.Equal(x, want) {
@@ -263,6 +263,10 @@ func TestEmbedRefuses(t *testing.T) {
 		"token -1":   {Encoding{IDs: []int32{-1}, TypeIDs: []int32{0}}, nil},
 		"of type 2":  {Encoding{IDs: []int32{1}, TypeIDs: []int32{2}}, nil},
 		"of type -1": {Encoding{IDs: []int32{1}, TypeIDs: []int32{-1}}, nil},
+		"of 0 to 2":  {Encoding{IDs: []int32{1, 2}, TypeIDs: []int32{0, 0}, Windows: []int32{0, 2}}, nil},
+		"of -1 to 3": {Encoding{IDs: []int32{1, 2}, TypeIDs: []int32{0, 0}, Windows: []int32{-1, 3}}, nil},
+		"of 1 to 2":  {Encoding{IDs: []int32{1, 2}, TypeIDs: []int32{0, 0}, Windows: []int32{1, 2}}, nil},
+		"to 17, the": {Encoding{IDs: make([]int32, 18), TypeIDs: make([]int32, 18), Windows: []int32{1, 17}}, nil},
 		"17 tokens":  {Encoding{IDs: make([]int32, 17), TypeIDs: make([]int32, 17)}, nil},
 		"of 0 bl":    {good, &Adapter{}},
 		"of 3 bl":    {good, change(func(a *Adapter) { a.Blocks = 3 })},
@@ -280,20 +284,21 @@ func TestEmbedRefuses(t *testing.T) {
 			t.Errorf("%s: the stem gave %v", what, err)
 		}
 	}
-	x := make([]float32, m.H)
+	x, one := make([]float32, m.H), []Encoding{{IDs: []int32{1}, TypeIDs: []int32{0}}}
 	for what, err := range map[string]error{
 		"31 values":         enc.Embed([]Encoding{good}, nil, nil, x[1:], nil, nil),
 		"2 owners":          enc.Embed([]Encoding{good}, []int{0, 0}, []*Adapter{nil}, x, nil, nil),
 		"0 owners":          enc.Embed([]Encoding{good}, nil, []*Adapter{fits}, x, nil, nil),
 		"adapter 1 of 1":    enc.Embed([]Encoding{good}, []int{1}, []*Adapter{nil}, x, nil, nil),
 		"adapter -1":        enc.Embed([]Encoding{good}, []int{-1}, []*Adapter{nil}, x, nil, nil),
-		"block 2 of 2":      enc.Upper([][]float32{x}, 2, nil, nil, x, nil, nil),
-		"block -1":          enc.Upper([][]float32{x}, -1, nil, nil, x, nil, nil),
-		"has 31 values":     enc.Upper([][]float32{x[1:]}, 1, nil, nil, x, nil, nil),
-		"has 0 values":      enc.Upper([][]float32{nil}, 1, nil, nil, x, nil, nil),
-		"has 544 values":    enc.Upper([][]float32{make([]float32, 17*m.H)}, 1, nil, nil, x, nil, nil),
-		"does not fit 1 bl": enc.Upper([][]float32{x}, 1, []int{0}, []*Adapter{fits}, x, nil, nil),
-		"64 values for 1":   enc.Upper([][]float32{x}, 1, nil, nil, make([]float32, 2*m.H), nil, nil),
+		"block 2 of 2":      enc.Upper(one, [][]float32{x}, 2, nil, nil, x, nil, nil),
+		"block -1":          enc.Upper(one, [][]float32{x}, -1, nil, nil, x, nil, nil),
+		"has 31 values":     enc.Upper(one, [][]float32{x[1:]}, 1, nil, nil, x, nil, nil),
+		"has 0 values":      enc.Upper(one, [][]float32{nil}, 1, nil, nil, x, nil, nil),
+		"1 stems for 2":     enc.Upper([]Encoding{one[0], one[0]}, [][]float32{x}, 1, nil, nil, make([]float32, 2*m.H), nil, nil),
+		"0 tokens":          enc.Upper([]Encoding{{}}, [][]float32{nil}, 1, nil, nil, x, nil, nil),
+		"does not fit 1 bl": enc.Upper(one, [][]float32{x}, 1, []int{0}, []*Adapter{fits}, x, nil, nil),
+		"64 values and 1":   enc.Upper(one, [][]float32{x}, 1, nil, nil, make([]float32, 2*m.H), nil, nil),
 	} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: got %v", what, err)
@@ -302,14 +307,14 @@ func TestEmbedRefuses(t *testing.T) {
 	if _, err := enc.Stems([]Encoding{good}, 1, []int{2}, x); err == nil {
 		t.Error("the states after block 2 below block 1: got no error")
 	}
-	if err := enc.Upper([][]float32{x}, 1, nil, nil, x, []int{1}, x); err == nil {
+	if err := enc.Upper(one, [][]float32{x}, 1, nil, nil, x, []int{1}, x); err == nil {
 		t.Error("the states after block 1 above block 1: got no error")
 	}
 	if _, err := enc.Stems([]Encoding{good}, 2, nil, nil); err == nil || !strings.Contains(err.Error(), "block 2 of 2") {
 		t.Errorf("stems of block 2: got %v", err)
 	}
 	if stems, err := enc.Stems(nil, 0, nil, nil); err != nil || len(stems) != 0 ||
-		enc.Upper(nil, 0, nil, nil, nil, nil, nil) != nil || enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
+		enc.Upper(nil, nil, 0, nil, nil, nil, nil, nil) != nil || enc.Embed(nil, nil, nil, nil, nil, nil) != nil {
 		t.Errorf("no texts: got %v, want nothing and no error", err)
 	}
 }

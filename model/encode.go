@@ -9,6 +9,9 @@ type Encoding struct {
 	IDs       []int32
 	TypeIDs   []int32
 	Truncated bool // the limit cut something off
+	// Windows are the lengths of the windows that lie one after another in IDs, each of which the
+	// encoder takes as a text of its own; none: IDs are one text.
+	Windows []int32
 }
 
 // Encode overwrites dst, reusing its memory. An empty pair is no pair. At most maxTokens ids are
@@ -19,6 +22,7 @@ type Encoding struct {
 func (t *Tokenizer) Encode(dst *Encoding, text, pair string, maxTokens int) {
 	s := t.scanners.Get().(*scanner)
 	defer t.release(s)
+	dst.Windows = nil
 	specials := 2
 	if pair != "" {
 		specials = 3 + t.secondSep()

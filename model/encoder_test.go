@@ -134,7 +134,7 @@ func TestEncoderClose(t *testing.T) {
 		x := make([]float32, enc.Hidden())
 		_, err := enc.Stems(tinyTexts[:1], 0, nil, nil)
 		for _, err := range []error{err, enc.Embed(tinyTexts[:1], nil, nil, x, nil, nil),
-			enc.Upper([][]float32{x}, 0, nil, nil, x, nil, nil)} {
+			enc.Upper(tinyTexts[:1], [][]float32{x}, 0, nil, nil, x, nil, nil)} {
 			if err == nil || !strings.Contains(err.Error(), "closed") {
 				t.Errorf("after Close, used %t: got %v, want an error", used, err)
 			}

@@ -79,7 +79,7 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 		}
 		x, states := x[lo*d:hi*d], states[lo*d*len(taps):hi*d*len(taps)]
 		if stems != nil {
-			return n.enc.Upper(stems[lo:hi], r.From, whose, adapters, x, taps, states)
+			return n.enc.Upper(r.Texts[lo:hi], stems[lo:hi], r.From, whose, adapters, x, taps, states)
 		}
 		return n.enc.Embed(r.Texts[lo:hi], whose, adapters, x, taps, states)
 	})
