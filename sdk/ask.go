@@ -202,7 +202,7 @@ func (p *Folder) ask(ctx context.Context, j *jointBank, known []store.Example, c
 func (p *Folder) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float64, error) {
 	encoded := make([]model.Encoding, len(texts))
 	for i, text := range texts {
-		p.tokenizer.Encode(&encoded[i], text, "", p.maxTokens)
+		p.read(&encoded[i], text, "")
 	}
 	return p.jointRows(ctx, j, encoded)
 }

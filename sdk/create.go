@@ -39,11 +39,15 @@ func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 			return nil, err
 		}
 	}
+	o.windows = c.Windows
 	m, err := openModel(ctx, o.model(c.Model), o)
 	if err != nil {
 		return nil, err
 	}
-	if c, err = c.withDefaults(m.checkpoint.Config, m.tokenizer); err != nil {
+	if c, err = c.withDefaults(m.checkpoint.Config, m.tokenizer); err == nil {
+		err = c.checkWindows(m.encoder.Pooling())
+	}
+	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}
 	newDir, newBanks := missing(dir), missing(folder.Banks(dir))
@@ -85,11 +89,12 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 		return nil, errors.Join(err, m.close())
 	}
 	defer os.RemoveAll(work)
-	st, err := store.Create(folder.DB(work), store.Meta{
-		Model: c.Model, Encoder: m.checkpoint.Digest(), Tokenizer: m.tokenizer.Digest(c.MaxTokens),
-		MaxTokens: c.MaxTokens,
-		Extra:     map[string]string{folder.ExtraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)},
-	}, o.store())
+	extra := map[string]string{folder.ExtraK: strconv.Itoa(c.K), extraEncoder: describe(m.checkpoint)}
+	if c.Windows > 1 {
+		extra[folder.ExtraWindows] = strconv.Itoa(c.Windows)
+	}
+	st, err := store.Create(folder.DB(work), store.Meta{Model: c.Model, Encoder: m.checkpoint.Digest(),
+		Tokenizer: m.readerDigest(c.MaxTokens, c.Windows), MaxTokens: c.MaxTokens, Extra: extra}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}

@@ -124,7 +124,7 @@ func (p *Folder) encode(examples []store.Example, h *model.Head) []learner.Examp
 		} else {
 			x.Class, _ = h.Label(e.Label)
 		}
-		p.tokenizer.Encode(&x.Text, e.Text, e.Pair, p.maxTokens)
+		p.read(&x.Text, e.Text, e.Pair)
 		out[i] = x
 	}
 	return out

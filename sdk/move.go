@@ -16,6 +16,7 @@ import (
 type MoveOptions struct {
 	Model     string   // folder of the new model; may be empty with Options.ModelFS
 	MaxTokens int      // as Config.MaxTokens
+	Windows   int      // as Config.Windows
 	Options   *Options // of the new folder while people move
 }
 
@@ -93,7 +94,7 @@ func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions)
 		return nil, err
 	}
 	return Create(ctx, dir, Config{Model: o.Model, Labels: h.Labels, Masks: !digits, MaxTokens: o.MaxTokens,
-		Options: &opts})
+		Windows: o.Windows, Options: &opts})
 }
 
 // checkMoving refuses a Move to a folder that was not made for one, and ends the move where another

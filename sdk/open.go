@@ -54,6 +54,9 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, err
 	}
 	meta := st.Meta()
+	if opts.windows, err = folder.Windows(meta); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	at := orDefault(opts.Model, meta.Model)
 	m, err := openModel(ctx, opts.model(at), opts)
 	if err != nil {
@@ -61,7 +64,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	}
 	k, err := folder.K(meta)
 	if err == nil {
-		err = m.same(st, opts.Verify)
+		err = m.same(st, opts.windows, opts.Verify)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.close(), st.Close())
@@ -214,10 +217,13 @@ func Engines() []string {
 // libtorch trains all.
 const NativeBlocks = native.Blocks
 
-// openEngine is the native engine, or libtorch's if the program was built with it: on a GPU if
-// there is one, unless Options.Device says otherwise.
+// openEngine is the native engine, or libtorch's if the program was built with it and no text has
+// several windows: on a GPU if there is one, unless Options.Device says otherwise.
 func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
-	if !torch.Built && o.Device != deviceCUDA {
+	if o.windows > 1 && o.Device == deviceCUDA {
+		return nil, fmt.Errorf("%w: texts of several windows on a GPU", ErrUnsupported)
+	}
+	if (!torch.Built || o.windows > 1) && o.Device != deviceCUDA {
 		return native.New(enc), nil
 	}
 	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers,
@@ -239,9 +245,9 @@ func describe(c *model.Checkpoint) string {
 
 // same compares the model with the one that the store is bound to: the tokenizer's digest, the
 // configuration, each tensor's checksum and, when it is asked for, the SHA-256 of all.
-func (m opened) same(st *store.Store, verify bool) error {
+func (m opened) same(st *store.Store, windows int, verify bool) error {
 	meta := st.Meta()
-	if got := m.tokenizer.Digest(meta.MaxTokens); got != meta.Tokenizer {
+	if got := m.readerDigest(meta.MaxTokens, windows); got != meta.Tokenizer {
 		return fmt.Errorf("another model than the folder's: %w",
 			&MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}

@@ -28,7 +28,10 @@ type Config struct {
 	// longest text in tokens, [CLS] and [SEP] included; default: what the model's folder says, 256
 	// at most, 128 if it does not
 	MaxTokens int
-	Options   *Options // of the opened store
+	// windows of MaxTokens that a longer text is read in, MaxWindows at most: what is seen of it is
+	// the mean of its windows. 0 or 1, the default: what one does not hold is cut off
+	Windows int
+	Options *Options // of the opened store
 
 	// Report, if it is set, is called before Create returns.
 	Report func(CreateReport)
@@ -132,6 +135,8 @@ type Options struct {
 
 	moving bool          // by Move
 	texts  *folder.Texts // which texts are one in this folder
+	// windows of a text, of the folder's meta
+	windows int
 }
 
 func (c Config) validate() error {
@@ -159,6 +164,9 @@ func (c Config) validate() error {
 	}
 	if c.K < 0 || c.MaxTokens < 0 {
 		faults = append(faults, fmt.Sprintf("K=%d, MaxTokens=%d", c.K, c.MaxTokens))
+	}
+	if c.Windows < 0 || c.Windows > MaxWindows {
+		faults = append(faults, fmt.Sprintf("%d windows, want at most %d", c.Windows, MaxWindows))
 	}
 	if c.Options != nil && c.Options.ReadOnly {
 		faults = append(faults, "ReadOnly: a new store is written to")

@@ -12,8 +12,8 @@ import (
 // PredictOptions.Base asks for the base, ErrProfileNotFound for an unknown one, unless
 // PredictOptions.Fallback says otherwise, and ErrExample for a text of nothing visible: spaces,
 // zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first
-// one of a profile also folds its adapter (a few milliseconds). A text longer than MaxTokens loses
-// its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
+// one of a profile also folds its adapter (a few milliseconds). A text longer than MaxTokens, or
+// than Config.Windows of these, loses its end, and Prediction.Truncated says so; one beyond Options.Limits.Text is ErrLimit.
 func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions) (Prediction, error) {
 	if o == nil {
 		o = &PredictOptions{}
@@ -120,7 +120,7 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	} else if err := p.bare(got); err != nil {
 		return nil, err
 	}
-	p.tokenizer.Encode(&got.text, r.Text, r.Pair, p.maxTokens)
+	p.read(&got.text, r.Text, r.Pair)
 	return got, nil
 }
 

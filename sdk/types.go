@@ -131,7 +131,8 @@ type Report struct {
 	// Sure says from which probability on nearly all answers are right; none of numbers.
 	Sure    Sure    `json:"sure"`
 	MacroF1 float64 `json:"macro_f1,omitempty"`
-	// Truncated is how many of these examples are longer than MaxTokens: their ends were not read.
+	// Truncated is how many of these examples are longer than MaxTokens, or the folder's windows of
+	// it: their ends were not read.
 	Truncated int `json:"truncated,omitempty"`
 	// Unknown is the share of their tokens that the tokenizer does not know: characters of another
 	// script, say. With many, texts look alike to the model.
@@ -213,10 +214,12 @@ type Prediction struct {
 	Probabilities []Probability `json:"probabilities,omitempty"`
 	// Value is of a NumberHead, which has no labels, no margin and no taught answers; nil of
 	// others.
-	Value     *float64 `json:"value,omitempty"`
-	Source    Source   `json:"source,omitempty"`
-	Revision  uint64   `json:"revision"`            // the profile's; with SourceBase 0
-	Truncated bool     `json:"truncated,omitempty"` // the text is longer than MaxTokens: its end was not read
+	Value    *float64 `json:"value,omitempty"`
+	Source   Source   `json:"source,omitempty"`
+	Revision uint64   `json:"revision"` // the profile's; with SourceBase 0
+	// Truncated says that the text is longer than MaxTokens, or the folder's windows of it: its end
+	// was not read.
+	Truncated bool `json:"truncated,omitempty"`
 	// Err is this row's own, with no answer beside it; the other rows are answered.
 	Err error `json:"-"`
 }

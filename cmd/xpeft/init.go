@@ -43,6 +43,7 @@ type initFlags struct {
 	bankFile   string
 	k          int
 	maxTokens  int
+	windows    int
 	masks      bool
 }
 
@@ -53,6 +54,7 @@ type created struct {
 	Encoder   string   `json:"encoder"`
 	Tokenizer string   `json:"tokenizer"`
 	MaxTokens int      `json:"max_tokens"`
+	Windows   int      `json:"windows"` // of a text
 	Labels    []string `json:"labels"`
 	Bank      string   `json:"bank"`
 	Origin    string   `json:"origin"`
@@ -105,6 +107,7 @@ func (a *app) initCommand() *cobra.Command {
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
 	f.IntVar(&o.maxTokens, "max-tokens", 0,
 		"longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
+	f.IntVar(&o.windows, "windows", 0, "windows of --max-tokens that a longer text is read in, at most 32; 0: 1")
 	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {
 		cmd.MarkFlagsMutuallyExclusive("bank-file", random)
 	}
@@ -119,6 +122,9 @@ func (c created) text(w io.Writer) {
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
 		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks),
 		"profiles", profiles)
+	if c.Windows > 1 {
+		fields(w, "texts", "of at most "+tokens(c.MaxTokens, c.Windows))
+	}
 	if c.Unknown > 0 {
 		fields(w, "warning", fmt.Sprintf("the model does not know %.0f %% of the labels' tokens", 100*c.Unknown))
 	}

@@ -16,6 +16,7 @@ type moveFlags struct {
 	engineFlags
 	oldModel  string
 	maxTokens int
+	windows   int
 }
 
 func (a *app) moveCommand() *cobra.Command {
@@ -43,6 +44,7 @@ func (a *app) moveCommand() *cobra.Command {
 	f.StringVar(&o.model, "model", "", "folder of the new model")
 	f.StringVar(&o.oldModel, "old-model", "", "folder of the old model, if it moved since init")
 	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens under the new model; 0: as for init")
+	f.IntVar(&o.windows, "windows", 0, "windows of a longer text under the new model; 0: 1")
 	return cmd
 }
 
@@ -56,7 +58,8 @@ func (a *app) move(ctx context.Context, o moveFlags, out string) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	var failed rowErrors
-	for m, err := range p.Move(ctx, out, &sdk.MoveOptions{Model: model, MaxTokens: o.maxTokens, Options: to}) {
+	for m, err := range p.Move(ctx, out, &sdk.MoveOptions{Model: model, MaxTokens: o.maxTokens, Windows: o.windows,
+		Options: to}) {
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			return cause
 		}

@@ -34,6 +34,7 @@ type statsRow struct {
 	Encoder   string    `json:"encoder"`
 	Tokenizer string    `json:"tokenizer"`
 	MaxTokens int       `json:"max_tokens"`
+	Windows   int       `json:"windows"` // of a text
 	K         int       `json:"k"`
 	Schema    int       `json:"schema"`
 	Created   time.Time `json:"created"`
@@ -136,6 +137,10 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	windows, err := folder.Windows(m)
+	if err != nil {
+		return err
+	}
 	waiting, err := newWaiting(ctx, st)
 	if err != nil {
 		return err
@@ -161,7 +166,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		Heads:          len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		K: k, Schema: m.Schema, Created: m.Created.UTC(),
+		Windows: windows, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
 }
@@ -213,7 +218,15 @@ func (r statsRow) text(w io.Writer) {
 		"shared heads", number(r.Heads),
 		"model", r.Model,
 		"encoder", r.Encoder[:12],
-		"tokenizer", fmt.Sprintf("%s, at most %d tokens", r.Tokenizer[:12], r.MaxTokens),
+		"tokenizer", fmt.Sprintf("%s, at most %s", r.Tokenizer[:12], tokens(r.MaxTokens, r.Windows)),
 		"created", date(r.Created),
 	)
+}
+
+// tokens is how long a text may be.
+func tokens(most, windows int) string {
+	if windows > 1 {
+		return fmt.Sprintf("%d windows of %d tokens", windows, most)
+	}
+	return fmt.Sprintf("%d tokens", most)
 }

@@ -86,6 +86,23 @@ func K(m store.Meta) (int, error) {
 	return k, nil
 }
 
+// ExtraWindows is the key under which a folder has how many windows of a text are read, as a
+// decimal; none: one.
+const ExtraWindows = "windows"
+
+// Windows reads it, 1 if there is none.
+func Windows(m store.Meta) (int, error) {
+	said, ok := m.Extra[ExtraWindows]
+	if !ok {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(said)
+	if err != nil || n < 2 {
+		return 0, fmt.Errorf("%w: the windows in the folder's meta are %q", store.ErrCorrupt, said)
+	}
+	return n, nil
+}
+
 // Exists says whether dir holds a store.
 func Exists(dir string) (bool, error) {
 	_, err := os.Stat(DB(dir))
