@@ -222,7 +222,7 @@ func TestREADME(t *testing.T) {
 	walk(root)
 	for heading, row := range map[string]any{"xpeft-lab eval report": eval.Row{},
 		"xpeft-lab eval alone": eval.AloneRow{}, "xpeft-lab eval people": eval.PeopleRow{},
-		"xpeft-lab eval tasks": eval.TaskCell{}, "xpeft-lab plot": drawn{}} {
+		"xpeft-lab eval tasks": eval.TaskCell{}, "xpeft-lab eval windows": eval.WindowsRow{}, "xpeft-lab plot": drawn{}} {
 		for i := range reflect.TypeOf(row).NumField() {
 			name, _, _ := strings.Cut(reflect.TypeOf(row).Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(sections[heading], "\n| `"+name+"` | ") {
