@@ -126,7 +126,8 @@ func (e *Encoder) Upper(texts []Encoding, stems [][]float32, from int, owner []i
 	if len(stems) > 0 {
 		b := batch(texts, owners)
 		pooled(texts, len(b.Lengths), x, states, func(x, states []float32) {
-			m.Upper(bert.Batch{Lengths: b.Lengths, Owners: b.Owners}, from, r, flat, poolings[e.pooling], x, blocks, states)
+			of := bert.Batch{Lengths: b.Lengths, Owners: b.Owners}
+			m.Upper(of, from, r, flat, poolings[e.pooling], x, blocks, states)
 		})
 	}
 	return nil
@@ -145,8 +146,8 @@ func (e *Encoder) Check(texts []Encoding) error {
 			}
 		}
 		if least < 1 || longest > c.MaxPositionEmbeddings || all != len(t.IDs) || all != len(t.TypeIDs) {
-			return fmt.Errorf("model: text %d has %d tokens and %d types, windows of %d to %d, the model %d positions", i,
-				len(t.IDs), len(t.TypeIDs), least, longest, c.MaxPositionEmbeddings)
+			return fmt.Errorf("model: text %d has %d tokens and %d types, windows of %d to %d, the model %d positions",
+				i, len(t.IDs), len(t.TypeIDs), least, longest, c.MaxPositionEmbeddings)
 		}
 		for j, id := range t.IDs {
 			if kind := t.TypeIDs[j]; id < 0 || int(id) >= c.VocabSize || kind < 0 || int(kind) >= c.TypeVocabSize {

@@ -152,7 +152,8 @@ func TestStems(t *testing.T) {
 				if _, err := enc.Stems(tinyTexts, from, taps[:1], below); err != nil {
 					t.Fatal(err)
 				}
-				if err := enc.Upper(tinyTexts, stems, from, owner, as, make([]float32, len(above)), taps[1:], above); err != nil {
+				x := make([]float32, len(above))
+				if err := enc.Upper(tinyTexts, stems, from, owner, as, x, taps[1:], above); err != nil {
 					t.Fatal(err)
 				}
 				for i := range tinyTexts {

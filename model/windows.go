@@ -22,13 +22,9 @@ func (t *Tokenizer) EncodeWindows(dst *Encoding, text, pair string, maxTokens, w
 		room, kind = room-1-t.secondSep(), t.pairType()
 		t.Encode(&first, text, "", room+2)
 		t.Encode(&long, pair, "", room*windows+2)
-		n, m := len(first.IDs)-2, len(long.IDs)-2
-		if keep := max(room/2, room-m); n > keep {
-			first.IDs, first.Truncated = first.IDs[:1+keep], true
-		} else {
-			first.IDs = first.IDs[:1+n]
-		}
-		room -= len(first.IDs) - 1
+		n := len(first.IDs) - 2
+		keep := min(n, room/2)
+		first.IDs, first.Truncated, room = first.IDs[:1+keep], keep < n, room-keep
 		for range 1 + t.secondSep() {
 			first.IDs = append(first.IDs, t.sep)
 		}

@@ -33,7 +33,8 @@ func TestEncodeWindows(t *testing.T) {
 			tok.Encode(&one, text, pair, most)
 			tok.EncodeWindows(&got, text, pair, most, windows)
 			if got.Windows == nil {
-				if !slices.Equal(got.IDs, one.IDs) || !slices.Equal(got.TypeIDs, one.TypeIDs) || got.Truncated != one.Truncated {
+				if !slices.Equal(got.IDs, one.IDs) || !slices.Equal(got.TypeIDs, one.TypeIDs) ||
+					got.Truncated != one.Truncated {
 					t.Fatalf("%s: one window: got %v, want %v", name, got, one)
 				}
 				if pair == "" && windows > 1 && got.Truncated {
@@ -64,9 +65,7 @@ func checkWindows(tok *Tokenizer, got Encoding, text, pair string, most, windows
 		kind = tok.pairType()
 		room := most - 3 - tok.secondSep()
 		head = append(head, first.IDs[1:len(first.IDs)-1]...)
-		if n := max(room/2, room-(len(long.IDs)-2)); len(head) > 1+n {
-			head = head[:1+n]
-		}
+		head = head[:min(len(head), 1+room/2)]
 		head = append(head, slices.Repeat([]int32{tok.sep}, 1+tok.secondSep())...)
 	}
 	rest, at := long.IDs[1:len(long.IDs)-1], 0
@@ -147,7 +146,8 @@ func TestEmbedWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range texts {
-			if !slices.Equal(slices.Concat(below[i*m.H:(i+1)*m.H], above[i*m.H:(i+1)*m.H]), states[2*i*m.H:2*(i+1)*m.H]) {
+			got := slices.Concat(below[i*m.H:(i+1)*m.H], above[i*m.H:(i+1)*m.H])
+			if !slices.Equal(got, states[2*i*m.H:2*(i+1)*m.H]) {
 				t.Errorf("%+v: text %d has other states out of stems", m, i)
 			}
 		}

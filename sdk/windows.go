@@ -30,7 +30,8 @@ func (m opened) readerDigest(maxTokens, windows int) store.Digest {
 func (c Config) checkWindows(pooling model.Pooling) error {
 	_, warm := c.Bank.(WarmBank)
 	if c.Windows > 1 && (c.Masks || warm) && pooling != model.PoolMean {
-		return fmt.Errorf("%w: masks over texts of several windows, for a model that pools by %v", ErrUnsupported, pooling)
+		return fmt.Errorf("%w: masks over texts of several windows, for a model that pools by %v", ErrUnsupported,
+			pooling)
 	}
 	return nil
 }

@@ -242,6 +242,20 @@ func TestExists(t *testing.T) {
 	}
 }
 
+// TestWindows: a folder's windows are one, or a decimal of two or more.
+func TestWindows(t *testing.T) {
+	for said, want := range map[string]int{"": 1, "2": 2, "32": 32, "1": 0, "-3": 0, "two": 0} {
+		m := store.Meta{Extra: map[string]string{ExtraWindows: said}}
+		if said == "" {
+			m.Extra = nil
+		}
+		if got, err := Windows(m); got != want || (err != nil) != (want == 0) || err != nil &&
+			!errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("%q: got %d, %v, want %d", said, got, err, want)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for _, v := range []float64{0, -1.5, 1e300, math.SmallestNonzeroFloat64, 1.0 / 3} {
 		if got, ok := Number(NumberLabel(v)); !ok || got != v {

@@ -260,8 +260,8 @@ func WindowsMarkdown(rows []WindowsRow) string {
 	b.WriteString("| learned | answered by | early | middle | late | log-loss |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		a, l := r.Accuracy, r.Loss
-		fmt.Fprintf(&b, "| %s | %s | %.3f | %.3f | %.3f | %.3f, %.3f, %.3f |\n", r.Learned, r.Answered, a[0], a[1], a[2],
-			l[0], l[1], l[2])
+		fmt.Fprintf(&b, "| %s | %s | %.3f | %.3f | %.3f | %.3f, %.3f, %.3f |\n", r.Learned, r.Answered, a[0], a[1],
+			a[2], l[0], l[1], l[2])
 	}
 	return b.String()
 }

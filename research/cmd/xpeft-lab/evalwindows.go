@@ -27,7 +27,7 @@ answers put together.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if w.Decide < 1 || w.Decide > w.Pieces || len(w.Labels) < 2 || w.Learn < 2 || w.Asked < 1 || w.Most < 2 {
-				return usagef("want two labels, windows and learned texts or more, one asked text and --decide of --pieces")
+				return usagef("want two labels, windows and learned texts or more, an asked text, --decide of --pieces")
 			}
 			return a.runs(func(ctx context.Context, _ []string) error {
 				return a.evaluateWindows(ctx, w, args[0], fields, folder, maxTokens)
