@@ -107,6 +107,15 @@ func TestWindowsStay(t *testing.T) {
 	if got := mustPredict(t, p, "ann", es[23].Text, PredictOptions{NoTaught: true}); !cmp.Equal(got, want) {
 		t.Errorf("opened again: got %+v, want %+v", got, want)
 	}
+	moved := filepath.Join(t.TempDir(), "moved")
+	for _, err := range p.Move(ctx, moved, &MoveOptions{Model: tinyModel(t), MaxTokens: 16, Windows: 2}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := open(t, moved, nil).options.windows; got != 2 {
+		t.Errorf("moved to a folder of %d windows, want 2", got)
+	}
 	if got := p.engine.Name(); got != "native" {
 		t.Errorf("texts of several windows are for the native engine, not for %s", got)
 	}
