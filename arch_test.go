@@ -41,7 +41,7 @@ var imports = map[string][]string{
 		"store/internal/format", "store/internal/keyring"},
 	"store/internal/boltpages": {"store/internal/format"},
 	"store/internal/bundle":    {"store/internal/format"},
-	"store/internal/format":    {},
+	"store/internal/format":    {"bitmask"},
 	"store/internal/keyring":   {"store/internal/format"},
 	"model": {"internal/bert", "internal/bpe", "internal/charset", "internal/dense",
 		"internal/safetensors", "internal/unigram"},

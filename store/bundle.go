@@ -185,7 +185,7 @@ func (b *bundleReader) decodeHead(f *frame, d *format.Decoder) {
 
 func (b *bundleReader) decodeProfile(f *frame) (err error) {
 	p := &b.profile
-	if _, err = decodeRecord(p, f.payload, bitmask.View); err != nil {
+	if _, err = format.DecodeRecord(p.record(), f.payload, bitmask.View); err != nil {
 		return err
 	}
 	f.profile = p

@@ -57,7 +57,7 @@ type cohortRules struct {
 // that its shared head is damaged or missing, those of labels are left out.
 func (r *cohortRules) of(t *txn, p *Profile) (cohorts []string, err error) {
 	cohorts = append(cohorts, cohortOfLearned(p.Examples > 0))
-	for _, bank := range p.banks() {
+	for _, bank := range p.record().Banks() {
 		cohorts = append(cohorts, cohortOfRef(cohortBank, bank))
 	}
 	if p.Head != 0 {
@@ -116,7 +116,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 // in the same cohorts.
 func sameCohorts(a, b *Profile) bool {
 	counted := func(x, y uint32) bool { return (x > 0) == (y > 0) }
-	return slices.Equal(a.banks(), b.banks()) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
+	return slices.Equal(a.record().Banks(), b.record().Banks()) && a.Head == b.Head && counted(a.Examples, b.Examples) &&
 		bytes.Equal(a.OwnHead, b.OwnHead) && slices.EqualFunc(a.Prior, b.Prior, counted)
 }
 

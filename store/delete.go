@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Delete erases a profile: record, state, examples, history and its place in
@@ -11,7 +13,7 @@ import (
 // the freed pages' bytes until they are written again, or until Compact. With
 // encryption the profile's key is overwritten before Delete returns.
 func (s *Store) Delete(ctx context.Context, id string) error {
-	if err := checkID(id, maxID); err != nil {
+	if err := format.CheckID(id, maxID); err != nil {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
@@ -39,7 +41,7 @@ func (w *writeTx) evict(idKey []byte, n uint32) error {
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
 	if r, err := w.refs(n); err == nil {
-		if err := w.ownedBy(r.id, idKey); err != nil {
+		if err := w.ownedBy(r.ID, idKey); err != nil {
 			return err
 		}
 	}

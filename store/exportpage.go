@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // exportPage is the frames of some hundred profiles, read in one transaction.
@@ -151,24 +153,24 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 	if err != nil {
 		return err
 	}
-	refs, err := readRefs(record)
+	refs, err := format.ReadRefs(record)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(refs.id, id) {
-		return corrupt("it has the record of %q", refs.id)
+	if !bytes.Equal(refs.ID, id) {
+		return corrupt("it has the record of %q", refs.ID)
 	}
-	banks := make([]uint32, len(refs.banks))
-	for i, ref := range refs.banks {
+	banks := make([]uint32, len(refs.Banks))
+	for i, ref := range refs.Banks {
 		if banks[i], err = w.bank(ref); err != nil {
 			return err
 		}
 	}
-	head, err := w.head(refs.head)
+	head, err := w.head(refs.Head)
 	if err != nil {
 		return err
 	}
-	if record = refs.replaced(record, banks, head); len(record) > MaxRecord {
+	if record = refs.Replaced(record, banks, head); len(record) > MaxRecord {
 		return fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(record), MaxRecord)
 	}
 	w.frame(frameProfile, record)

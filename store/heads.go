@@ -58,7 +58,7 @@ func (s *Store) Head(ref uint32) ([]byte, error) {
 
 // SetHeadName gives a head a name, taking it from the head that had it.
 func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error {
-	if err := checkID(name, maxID); err != nil {
+	if err := format.CheckID(name, maxID); err != nil {
 		return fmt.Errorf("head name: %w", err)
 	}
 	return s.write(ctx, func(w *writeTx) error {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // How a verified bundle becomes visible: in batches, each in one transaction,
@@ -225,7 +227,7 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	if p == m.before {
 		p = &m.two[1]
 	}
-	refs, err := decodeRecord(p, it.data, maskShape)
+	refs, err := format.DecodeRecord(p.record(), it.data, format.MaskShape)
 	if err != nil {
 		return err
 	}
@@ -273,7 +275,7 @@ func (m *merger) join(w *writeTx, n uint32, p *Profile) error {
 
 // withRefs gives p the store's refs for those of the side file, and returns its
 // record with them.
-func (m *merger) withRefs(p *Profile, refs recordRefs, record []byte) ([]byte, error) {
+func (m *merger) withRefs(p *Profile, refs format.Refs, record []byte) ([]byte, error) {
 	replace := func(ref *uint32, by []uint32) (err error) {
 		if int64(*ref) >= int64(len(by)) {
 			return corrupt("profile %q of the side file has bank or head %d of %d", p.ID, *ref, len(by)-1)
@@ -288,7 +290,7 @@ func (m *merger) withRefs(p *Profile, refs recordRefs, record []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return refs.replaced(record, p.banks(), p.Head), nil
+	return refs.Replaced(record, p.record().Banks(), p.Head), nil
 }
 
 func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {

@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"fmt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // resolve applies the policy to a record whose id the store has. It returns the record and the key
@@ -64,7 +66,7 @@ func (t *txn) freeID(id string, limit int) (string, error) {
 	for i := 2; ; i++ {
 		name := fmt.Sprintf("%s-%d", id, i)
 		if t.ids.Get(t.idKey([]byte(name))) == nil {
-			return name, checkID(name, limit)
+			return name, format.CheckID(name, limit)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // verifier reads a bundle to its end, checks all that can be known before the
@@ -180,7 +182,7 @@ func (v *verifier) takeProfile(ctx context.Context, f frame) error {
 	}
 	v.was, v.past = *p, nil
 	p.ID = v.o.Prefix + p.ID
-	if err := checkID(p.ID, v.s.opts.MaxID); err != nil {
+	if err := format.CheckID(p.ID, v.s.opts.MaxID); err != nil {
 		return err
 	}
 	keep, err := v.admit(p)
@@ -267,7 +269,7 @@ func (v *verifier) rename(p *Profile) error {
 	if err == nil && taken {
 		err = fmt.Errorf("%w: renamed to %q", ErrExists, name)
 	}
-	if err = cmp.Or(err, checkID(name, v.s.opts.MaxID)); err != nil {
+	if err = cmp.Or(err, format.CheckID(name, v.s.opts.MaxID)); err != nil {
 		return err
 	}
 	if v.renamed == nil {
@@ -301,11 +303,11 @@ func (v *verifier) lookAgain(ctx context.Context, before uint64) error {
 		if kind != frameProfile {
 			continue
 		}
-		refs, err := readRefs(record)
+		refs, err := format.ReadRefs(record)
 		if err != nil {
 			return err
 		}
-		id := string(refs.id)
+		id := string(refs.ID)
 		if v.renamed[id] {
 			if seen[id] {
 				return fmt.Errorf("%w: renamed to %q, which the bundle has too", ErrExists, id)

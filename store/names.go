@@ -48,11 +48,11 @@ func (t *txn) nameOf(key []byte, prefix string) (one name, ok bool, err error) {
 		return one, false, err
 	case err != nil:
 		return name{fault: fmt.Errorf("profile %d: %w", n, err)}, true, nil
-	case !bytes.HasPrefix(refs.id, []byte(prefix)):
+	case !bytes.HasPrefix(refs.ID, []byte(prefix)):
 		return one, false, nil
 	}
-	now, err := t.number(refs.id) // else it is staged by an older version
-	return name{id: string(refs.id)}, err == nil && now == n, nil
+	now, err := t.number(refs.ID) // else it is staged by an older version
+	return name{id: string(refs.ID)}, err == nil && now == n, nil
 }
 
 // eachNamed is Profiles with encryption.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Put stores p as the next revision of its id, and what w says beside it, in
@@ -48,7 +50,7 @@ func (s *Store) PutBatch(ctx context.Context, ps []*Profile) error {
 }
 
 func (s *Store) checkPut(p *Profile) error {
-	return cmp.Or(checkID(p.ID, s.opts.MaxID), checkRecord(p))
+	return cmp.Or(format.CheckID(p.ID, s.opts.MaxID), p.record().Check())
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {

@@ -190,7 +190,7 @@ func (r *repairer) lostIDs() error {
 	err := r.t.ids.ForEach(func(k, v []byte) error {
 		n := binary.BigEndian.Uint32(v)
 		refs, err := r.t.refs(n)
-		if err == nil && r.t.ownedBy(refs.id, k) == nil {
+		if err == nil && r.t.ownedBy(refs.ID, k) == nil {
 			return nil
 		}
 		if r.t.keys == nil {

@@ -25,7 +25,7 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh := &shelf{opts: &w.s.opts, id: string(refs.id)}
+	sh := &shelf{opts: &w.s.opts, id: string(refs.ID)}
 	if sh.person, err = w.person(n); err != nil {
 		return nil, err
 	}

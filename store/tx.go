@@ -14,6 +14,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/keyring"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // txn is a transaction, reading or writing. Nothing that it returns as a view
@@ -70,15 +72,15 @@ func (t *txn) owned(id []byte) (uint32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("profile %q: %w", id, err)
 	}
-	return n, t.ownedBy(r.id, t.idKey(id))
+	return n, t.ownedBy(r.ID, t.idKey(id))
 }
 
-func (t *txn) refs(n uint32) (recordRefs, error) {
+func (t *txn) refs(n uint32) (format.Refs, error) {
 	b, err := t.record(n)
 	if err != nil {
-		return recordRefs{}, err
+		return format.Refs{}, err
 	}
-	return readRefs(b)
+	return format.ReadRefs(b)
 }
 
 // ownedBy is ErrCorrupt unless it is a record's id that leads to it.

@@ -161,7 +161,7 @@ func validNumber(b []byte) (uint32, error) {
 
 // validText is checkID of what is in the file.
 func validText(k []byte) error {
-	if err := checkID(string(k), maxID); err != nil {
+	if err := format.CheckID(string(k), maxID); err != nil {
 		return corrupt("%w", err)
 	}
 	return nil

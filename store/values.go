@@ -26,7 +26,7 @@ func (s *Store) PutMeta(ctx context.Context, key string, value []byte) error {
 }
 
 func checkValue(key string, value []byte) error {
-	if err := checkID(key, maxID); err != nil {
+	if err := format.CheckID(key, maxID); err != nil {
 		return fmt.Errorf("meta key: %w", err)
 	}
 	if len(value) > maxValue {
