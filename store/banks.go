@@ -65,12 +65,10 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 
 // bank returns a bank by its ref.
 func (t *txn) bank(ref uint32) (BankInfo, error) {
-	key := key32(ref)
-	v := t.Bucket(bktBanks).Get(key)
-	if v == nil {
-		return BankInfo{}, fmt.Errorf("%w: bank %d", ErrNotFound, ref)
+	p, ok, err := t.stored(format.TagBank, format.Key(ref))
+	if !ok {
+		err = fmt.Errorf("%w: bank %d", ErrNotFound, ref)
 	}
-	p, err := t.validPair(tagBank, false, key, v)
 	return p.bank, err
 }
 
@@ -82,11 +80,11 @@ func (s *Store) Bank(ref uint32) (BankInfo, error) {
 // BankByDigest returns a bank by its digest.
 func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 	return viewed(s, func(t *txn) (BankInfo, error) {
-		v := t.Bucket(bktDigests).Get(digestKey(kindBank, d))
+		v := t.Bucket(format.Digests).Get(digestKey(kindBank, d))
 		if v == nil {
 			return BankInfo{}, fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
 		}
-		ref, err := number(v)
+		ref, err := format.Number(v)
 		if err != nil {
 			return BankInfo{}, err
 		}
@@ -98,7 +96,7 @@ func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 // those that can be read.
 func (s *Store) Banks() (infos []BankInfo, err error) {
 	err = s.view(func(t *txn) error {
-		return t.eachRef(bktBanks, func(ref uint32) error {
+		return t.eachRef(format.Banks, func(ref uint32) error {
 			info, err := t.bank(ref)
 			if err == nil {
 				infos = append(infos, info)
@@ -113,7 +111,7 @@ func (s *Store) Banks() (infos []BankInfo, err error) {
 func (t *txn) eachRef(bucket []byte, fn func(ref uint32) error) error {
 	var damaged []error
 	err := t.Bucket(bucket).ForEach(func(k, _ []byte) error {
-		ref, err := number(k)
+		ref, err := format.Number(k)
 		if err == nil {
 			err = fn(ref)
 		}

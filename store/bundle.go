@@ -95,7 +95,7 @@ func (b *bundleReader) next() (f frame, err error) {
 	if b.last == frameEnd {
 		return f, b.End()
 	}
-	if f.kind, f.payload, err = b.Frame(maxFrame); err != nil {
+	if f.kind, f.payload, err = b.Frame(format.MaxFrame); err != nil {
 		return f, err
 	}
 	if err := b.decode(&f); err != nil {

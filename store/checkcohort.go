@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // checkCohorts compares the sets with the records, both ways. A record that
@@ -12,18 +14,18 @@ import (
 // it belongs.
 func (c *checker) checkCohorts() error {
 	if !c.rules.kept(c.t.Tx) {
-		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= schemaMasks && m.Keys == "" &&
-			c.t.Tx.Bucket(bktCohorts) == nil {
-			c.problem("no bucket %q", bktCohorts)
+		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= format.SchemaMasks && m.Keys == "" &&
+			c.t.Tx.Bucket(format.Cohorts) == nil {
+			c.problem("no bucket %q", format.Cohorts)
 		}
 		return nil
 	}
-	c.t.reading = bktProfiles
+	c.t.reading = format.Profiles
 	want, unread, err := c.rules.setsOf(c.ctx, c.t)
 	if err != nil {
 		return err
 	}
-	err = c.each(bktCohorts, func(k, v []byte) {
+	err = c.each(format.Cohorts, func(k, v []byte) {
 		c.report.Cohorts++
 		got, err := readCohort(k, v)
 		if err != nil {

@@ -118,8 +118,7 @@ func (s *Store) beforeCompact(ctx context.Context) error {
 
 // rewrite makes the new file.
 func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
-	empty, err := createAnew(temp)
-	if err = cmp.Or(err, empty.Close()); err != nil {
+	if err := createEmpty(temp); err != nil {
 		return nil, err
 	}
 	opts := s.opts
@@ -146,6 +145,11 @@ func createAnew(path string) (*os.File, error) {
 		return nil, err
 	}
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+}
+
+func createEmpty(path string) error {
+	f, err := createAnew(path)
+	return cmp.Or(err, f.Close())
 }
 
 // fill copies the store into the new file, makes that durable, and looks at

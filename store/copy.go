@@ -7,6 +7,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // bulk fills a new file that nobody else has open, in transactions of
@@ -78,7 +80,7 @@ func (b *bulk) copyAll(from *bolt.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := b.tx.Bucket(bktMeta).NextSequence(); err != nil {
+	if _, err := b.tx.Bucket(format.Meta).NextSequence(); err != nil {
 		return err
 	}
 	return b.commit()

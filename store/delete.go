@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/xpeft/xpeft/store/internal/format"
 )
@@ -17,26 +16,22 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	return s.write(ctx, func(w *writeTx) error {
-		key := w.idKey([]byte(id))
-		v := w.ids.Get(key)
-		if v == nil {
-			return fmt.Errorf("%w: profile %q", ErrNotFound, id)
-		}
-		n, err := number(v)
+		n, err := w.number([]byte(id))
 		if err != nil {
 			return err
 		}
+		key := w.idKey([]byte(id))
 		return errors.Join(w.evict(key, n), w.keepOut(key))
 	})
 }
 
-// evict erases a profile that a key of bktIDs leads to, and the key.
+// evict erases a profile that a key of format.IDs leads to, and the key.
 func (w *writeTx) evict(idKey []byte, n uint32) error {
-	w.tally.profiles--
-	return errors.Join(w.Bucket(bktIDs).remove(idKey), w.erase(idKey, n))
+	w.tally.Profiles--
+	return errors.Join(w.Bucket(format.IDs).remove(idKey), w.erase(idKey, n))
 }
 
-// erase deletes all that is stored under a number that a key of bktIDs has led
+// erase deletes all that is stored under a number that a key of format.IDs has led
 // to. A record that cannot be read is erased like any other, one of another id
 // is ErrCorrupt.
 func (w *writeTx) erase(idKey []byte, n uint32) error {
@@ -51,22 +46,22 @@ func (w *writeTx) erase(idKey []byte, n uint32) error {
 
 // eraseNumber deletes all that is stored under a number, and frees it.
 func (w *writeTx) eraseNumber(n uint32) error {
-	key := key32(n)
-	_, herr := w.Bucket(bktHistory).removePrefix(key)
-	examples, err := w.Bucket(bktExamples).removePrefix(key)
-	w.tally.examples -= examples
-	err = errors.Join(herr, err,
-		w.Bucket(bktState).discard(key), w.Bucket(bktPeople).discard(key), w.Bucket(bktWaiting).discard(key))
+	key := format.Key(n)
+	_, err := w.Bucket(format.History).removePrefix(key)
+	examples, xerr := w.Bucket(format.Examples).removePrefix(key)
+	w.tally.Examples -= examples
+	err = errors.Join(err, xerr, w.Bucket(format.State).discard(key), w.Bucket(format.People).discard(key),
+		w.Bucket(format.Waiting).discard(key))
 	if err != nil {
 		return err
 	}
-	w.tally.recordBytes -= uint64(len(w.profiles.Get(key)))
+	w.tally.RecordBytes -= uint64(len(w.profiles.Get(key)))
 	old, unread := w.decode(n)
-	if err := w.Bucket(bktProfiles).remove(key); err != nil {
+	if err := w.Bucket(format.Profiles).remove(key); err != nil {
 		return err
 	}
 	if unread == nil {
-		w.tally.maskBytes -= uint64(old.MaskBytes())
+		w.tally.MaskBytes -= uint64(old.MaskBytes())
 		err = w.regroup(n, old, nil)
 	} else {
 		err = w.leaveAll(n)
@@ -88,5 +83,5 @@ func (w *writeTx) free(n uint32) error {
 		}
 		w.freed[n] = true
 	}
-	return w.Bucket(bktFree).insert(key32(n), nil)
+	return w.Bucket(format.Free).insert(format.Key(n), nil)
 }

@@ -39,8 +39,8 @@ type kept struct {
 // error it ends.
 func (t *txn) eachExample(n uint32) iter.Seq2[kept, error] {
 	return func(yield func(kept, error) bool) {
-		for k, v := range t.Bucket(bktExamples).of(key32(n)) {
-			p, err := t.validPair(tagExample, false, k, v)
+		for k, v := range t.Bucket(format.Examples).of(format.Key(n)) {
+			p, err := t.validPair(format.TagExample, false, k, v)
 			if !yield(p.example, err) || err != nil {
 				return
 			}
@@ -83,25 +83,6 @@ func (s *Store) AppendExamples(ctx context.Context, id string, examples []Exampl
 	return s.Beside(ctx, id, Write{Append: examples})
 }
 
-// Beside stores what w says beside a profile's record, and no new revision.
-func (s *Store) Beside(ctx context.Context, id string, o Write) error {
-	if err := s.checkExamples(o.Append); err != nil {
-		return err
-	}
-	return s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
-		if o.IfRevision != nil {
-			now, err := w.decode(n)
-			if err != nil {
-				return err
-			}
-			if err := checkRevision(now, o.IfRevision); err != nil {
-				return err
-			}
-		}
-		return w.putBeside(n, o)
-	})
-}
-
 func (s *Store) checkExamples(examples []Example) error {
 	for i, e := range examples {
 		if size := len(e.Text) + len(e.Pair) + len(e.Label); size > s.opts.MaxText {
@@ -115,12 +96,12 @@ func (s *Store) checkExamples(examples []Example) error {
 }
 
 func (w *writeTx) putExample(n uint32, e Example) error {
-	key := key32x64(n, e.Sequence)
-	value, err := w.sealed(tagExample, n, key, appendExample(nil, e))
+	key := format.KeyAt(n, e.Sequence)
+	value, err := w.sealed(format.TagExample, n, key, appendExample(nil, e))
 	if err != nil {
 		return err
 	}
-	return w.Bucket(bktExamples).insert(key, value)
+	return w.Bucket(format.Examples).insert(key, value)
 }
 
 const (

@@ -72,9 +72,9 @@ func (r *pageReader) run(ctx context.Context) {
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor(),
-				people:   beside{c: t.Bucket(bktPeople).Cursor()},
-				states:   beside{c: t.Bucket(bktState).Cursor()},
-				examples: beside{c: t.Bucket(bktExamples).Cursor()}}
+				people:   beside{c: t.Bucket(format.People).Cursor()},
+				states:   beside{c: t.Bucket(format.State).Cursor()},
+				examples: beside{c: t.Bucket(format.Examples).Cursor()}}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
@@ -148,8 +148,8 @@ func (w *pageWriter) frame(kind byte, payload []byte) {
 
 // add appends a profile and what goes with it.
 func (w *pageWriter) add(id []byte, n uint32) error {
-	key := key32(n)
-	record, err := w.txn.payload(tagRecord, n, key, seekNext(w.records, key))
+	key := format.Key(n)
+	record, err := w.txn.payload(format.TagRecord, n, key, seekNext(w.records, key))
 	if err != nil {
 		return err
 	}

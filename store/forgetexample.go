@@ -99,12 +99,12 @@ func (s *Store) expire(ctx context.Context, id string) (erased int, err error) {
 		return 0, err
 	}
 	err = s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
-		before := w.tally.examples
+		before := w.tally.Examples
 		sh, err := w.shelf(n)
 		if err == nil {
 			err = w.putShelf(n, sh)
 		}
-		erased = int(before - w.tally.examples)
+		erased = int(before - w.tally.Examples)
 		return err
 	})
 	return erased, err

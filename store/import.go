@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // Import takes in a bundle that Export wrote. It must be bound to the same
@@ -34,12 +36,10 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err := o.normalize(); err != nil {
 		return ImportReport{}, err
 	}
-	select {
-	case <-s.importing:
-		defer func() { s.importing <- struct{}{} }()
-	case <-ctx.Done():
-		return ImportReport{}, ctx.Err()
+	if err := s.importing.lockFor(ctx); err != nil {
+		return ImportReport{}, err
 	}
+	defer s.importing.Unlock()
 	if s.opts.ReadOnly {
 		return ImportReport{}, ErrReadOnly
 	}
@@ -60,7 +60,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err != nil {
 		return ImportReport{}, err
 	}
-	m := newMerger(s, side, pendingImport{id: side.id, policy: o.Policy, total: uint64(v.kept)})
+	m := newMerger(s, side, pendingImport{id: side.ID(), policy: o.Policy, total: uint64(v.kept)})
 	m.report = v.report
 	return m.finish()
 }
@@ -76,7 +76,7 @@ func (s *Store) finishImport() error {
 		return err
 	}
 	if left == nil {
-		s.removeLeft(sideSuffix, "an import")
+		s.removeLeft(sidefile.Suffix, "an import")
 		return nil
 	}
 	side, err := s.openSide(left.id)

@@ -5,22 +5,19 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Up to schema 6 an import staged its profiles in the store's own file, under
-// numbers that ids in buckets within bktStaging led to, and committed by moving
-// the ids to bktMerge, which went before bktIDs until all were merged. Here is what
+// numbers that ids in buckets within format.Staging led to, and committed by moving
+// the ids to format.Merge, which went before format.IDs until all were merged. Here is what
 // finishes such an import when a file is opened.
-var (
-	bktStaging = []byte("staging")
-	bktMerge   = []byte("merge")
-)
-
 // refuseOld refuses to read a file that such an import has committed, but not
 // merged: without the rest it is neither the old state nor the new one.
 func (s *Store) refuseOld() error {
 	return s.view(func(t *txn) error {
-		if t.Tx.Bucket(bktMerge) != nil {
+		if t.Tx.Bucket(format.Merge) != nil {
 			return fmt.Errorf("%w: an import of an older version was cut short; open the store for writing once",
 				ErrReadOnly)
 		}
@@ -32,7 +29,7 @@ func (s *Store) refuseOld() error {
 func (s *Store) recoverOld() error {
 	var staged, committed bool
 	err := s.view(func(t *txn) error {
-		staged, committed = t.Tx.Bucket(bktStaging) != nil, t.Tx.Bucket(bktMerge) != nil
+		staged, committed = t.Tx.Bucket(format.Staging) != nil, t.Tx.Bucket(format.Merge) != nil
 		return nil
 	})
 	if err != nil || !staged && !committed {
@@ -46,17 +43,17 @@ func (s *Store) recoverOld() error {
 
 // abandonOld erases numbers that no id has led to, and no tally counts.
 func (w *writeTx) abandonOld() error {
-	staging, before := w.Tx.Bucket(bktStaging), w.tally
+	staging, before := w.Tx.Bucket(format.Staging), w.tally
 	if staging == nil {
 		return nil
 	}
-	for _, name := range [][]byte{bktMerge, bktIDs} {
+	for _, name := range [][]byte{format.Merge, format.IDs} {
 		ids := staging.Bucket(name)
 		if ids == nil {
 			continue
 		}
 		err := ids.ForEach(func(_, v []byte) error {
-			n, err := number(v)
+			n, err := format.Number(v)
 			return cmp.Or(err, w.eraseNumber(n))
 		})
 		if err != nil {
@@ -64,20 +61,20 @@ func (w *writeTx) abandonOld() error {
 		}
 	}
 	w.tally = before
-	return w.DeleteBucket(bktStaging)
+	return w.DeleteBucket(format.Staging)
 }
 
-// mergeOld makes bktIDs lead to what the merge has, and erases what that replaces.
+// mergeOld makes format.IDs lead to what the merge has, and erases what that replaces.
 func (w *writeTx) mergeOld() error {
-	merge := w.Tx.Bucket(bktMerge)
+	merge := w.Tx.Bucket(format.Merge)
 	if merge == nil {
 		return nil
 	}
 	err := merge.ForEach(func(id, v []byte) error {
 		put := w.putID
 		if old := w.ids.Get(id); old != nil {
-			put = w.Bucket(bktIDs).replace
-			n, err := number(old)
+			put = w.Bucket(format.IDs).replace
+			n, err := format.Number(old)
 			if err = cmp.Or(err, w.erase(id, n)); err != nil {
 				return err
 			}
@@ -85,5 +82,5 @@ func (w *writeTx) mergeOld() error {
 		w.changed++
 		return put(bytes.Clone(id), bytes.Clone(v))
 	})
-	return cmp.Or(err, w.DeleteBucket(bktMerge))
+	return cmp.Or(err, w.DeleteBucket(format.Merge))
 }

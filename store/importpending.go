@@ -5,26 +5,29 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // pendingImport is the store's entry of an import that is being merged.
 type pendingImport struct {
-	id            importID
+	id            sidefile.ID
 	policy        Policy
 	total, merged uint64 // profiles in the side file
 }
 
 // readPending returns the store's entry, nil if there is none.
 func readPending(tx *bolt.Tx) (*pendingImport, error) {
-	v := tx.Bucket(bktMeta).Get(keyImport)
+	v := tx.Bucket(format.Meta).Get(format.KeyImport)
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := format.Unseal(tagMeta, keyImport, v)
+	payload, err := format.Unseal(format.TagMeta, format.KeyImport, v)
 	if err != nil {
 		return nil, corrupt("import: %w", err)
 	}
@@ -43,7 +46,7 @@ func (s *Store) unfinished() (*pendingImport, error) {
 
 func (p *pendingImport) write(tx *bolt.Tx) error {
 	b := format.AppendUvarints(bytes.Clone(p.id[:]), uint64(p.policy), p.total, p.merged)
-	return tx.Bucket(bktMeta).Put(keyImport, format.Seal(tagMeta, keyImport, b))
+	return tx.Bucket(format.Meta).Put(format.KeyImport, format.Seal(format.TagMeta, format.KeyImport, b))
 }
 
 // isLost says whether an error means that an import cannot be finished.
@@ -55,7 +58,7 @@ func (s *Store) dropPending(why error) error {
 	s.opts.Logger.Error("an import cannot be finished; import the bundle again", "error", why)
 	err := s.writeAlone(context.Background(), (*writeTx).endImport)
 	if err == nil {
-		s.removeLeft(sideSuffix, "an import")
+		s.removeLeft(sidefile.Suffix, "an import")
 	}
 	return err
 }
@@ -64,23 +67,55 @@ func (s *Store) dropPending(why error) error {
 // may go on days later, and what was forgotten must not come back. The merge
 // then keeps whatever is put under the id.
 func (w *writeTx) keepOut(idKey []byte) error {
-	meta := w.Tx.Bucket(bktMeta)
-	if meta.Get(keyImport) == nil {
+	meta := w.Tx.Bucket(format.Meta)
+	if meta.Get(format.KeyImport) == nil {
 		return nil
 	}
 	return meta.Put(goneKey(idKey), []byte{})
 }
 
-func goneKey(idKey []byte) []byte { return append(bytes.Clone(keyGone), idKey...) }
+func goneKey(idKey []byte) []byte { return append(bytes.Clone(format.KeyGone), idKey...) }
 
 // endImport removes the entry of an import, and what belongs to it.
 func (w *writeTx) endImport() error {
-	meta := w.Tx.Bucket(bktMeta)
+	meta := w.Tx.Bucket(format.Meta)
 	c := meta.Cursor()
-	for k, _ := c.Seek(keyGone); bytes.HasPrefix(k, keyGone); k, _ = c.Seek(keyGone) {
+	for k, _ := c.Seek(format.KeyGone); bytes.HasPrefix(k, format.KeyGone); k, _ = c.Seek(format.KeyGone) {
 		if err := meta.Delete(bytes.Clone(k)); err != nil {
 			return err
 		}
 	}
-	return meta.Delete(keyImport)
+	return meta.Delete(format.KeyImport)
+}
+
+// sidePath is where a store's side file is.
+func (s *Store) sidePath() (string, error) {
+	path, err := filepath.EvalSymlinks(s.path)
+	return path + sidefile.Suffix, err
+}
+
+// createSide makes a new side file. The caller is the only import of the process
+// that has locked the store.
+func (s *Store) createSide() (*sidefile.File, error) {
+	path, err := s.sidePath()
+	if err != nil {
+		return nil, err
+	}
+	f, err := createAnew(path)
+	if err != nil {
+		return nil, err
+	}
+	if was, err := os.Stat(s.path); err == nil {
+		_ = keepOwner(f, was) // root may import into the store of a service, which may have to finish it
+	}
+	return sidefile.Create(f, path, s.keys, s.opts.NoSync)
+}
+
+// openSide opens the side file that belongs to an id.
+func (s *Store) openSide(id sidefile.ID) (*sidefile.File, error) {
+	path, err := s.sidePath()
+	if err != nil {
+		return nil, err
+	}
+	return sidefile.Open(path, id, s.keys, s.opts.NoSync)
 }

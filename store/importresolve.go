@@ -52,9 +52,9 @@ func (m *merger) resolve(w *writeTx, record, key []byte) (_, _ []byte, err error
 	return nil, nil, nil
 }
 
-// ledTo returns the profile that a key of bktIDs leads to.
+// ledTo returns the profile that a key of format.IDs leads to.
 func (t *txn) ledTo(key []byte) (*Profile, error) {
-	n, err := number(t.ids.Get(key))
+	n, err := format.Number(t.ids.Get(key))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,13 @@ package store
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Digest is a SHA-256: the name of an encoder, tokenizer, bank or head.
@@ -38,4 +44,66 @@ type Meta struct {
 	Created   time.Time         // set by Create if zero
 	Keys      string            `json:",omitempty"` // id of the file of keys, set by Create with a master key; empty: nothing is encrypted
 	Extra     map[string]string // for the caller
+}
+
+func readMeta(tx *bolt.Tx) (m Meta, err error) {
+	b := tx.Bucket(format.Meta)
+	if b == nil {
+		return m, corrupt("not a store: no bucket %q", format.Meta)
+	}
+	return decodeMeta(b.Get(format.KeyStore))
+}
+
+func decodeMeta(value []byte) (m Meta, err error) {
+	text, err := format.Unseal(format.TagMeta, format.KeyStore, value)
+	if err != nil {
+		return m, corrupt("meta: %w", err)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, corrupt("meta: %w", err)
+	}
+	if m.Schema > format.Schema {
+		return m, fmt.Errorf("%w: schema %d, this one reads up to %d", ErrSchema, m.Schema, format.Schema)
+	}
+	if m.Schema < 1 {
+		return m, corrupt("schema %d", m.Schema)
+	}
+	return m, nil
+}
+
+func writeMeta(tx *bolt.Tx, m Meta) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(format.Meta).Put(format.KeyStore, format.Seal(format.TagMeta, format.KeyStore, text))
+}
+
+func readTally(tx *bolt.Tx) (format.Tally, error) {
+	return format.DecodeTally(tx.Bucket(format.Meta).Get(format.KeyTally))
+}
+
+func writeTally(tx *bolt.Tx, t *format.Tally) error {
+	return tx.Bucket(format.Meta).Put(format.KeyTally, t.Encode())
+}
+
+func readSums(tx *bolt.Tx) (format.Sums, error) {
+	return format.DecodeSums(tx.Bucket(format.Meta).Get(format.KeySums))
+}
+
+func writeSums(tx *bolt.Tx, s *format.Sums) error {
+	return tx.Bucket(format.Meta).Put(format.KeySums, s.Encode())
+}
+
+func countSums(tx *bolt.Tx) (s format.Sums, err error) {
+	for i, name := range format.Summed {
+		err := readBucket{tx.Bucket(name)}.ForEach(func(k, _ []byte) error {
+			s[i].Add(k)
+			return nil
+		})
+		if err != nil {
+			return s, fmt.Errorf("bucket %q: %w", name, err)
+		}
+	}
+	return s, nil
 }

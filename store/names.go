@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // With encryption nothing in the file is in the order of ids, or says them but
@@ -22,7 +24,7 @@ type name struct {
 // names reads the ids with a prefix, in their order; faults are those of
 // records that cannot be read.
 func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
-	all, err := viewedPages(s, bktProfiles, pageNames, func(t *txn, k, _ []byte) (name, bool, error) {
+	all, err := viewedPages(s, format.Profiles, pageNames, func(t *txn, k, _ []byte) (name, bool, error) {
 		return t.nameOf(k, prefix)
 	})
 	for _, one := range all {
@@ -38,7 +40,7 @@ func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
 
 // nameOf reads the id of a record.
 func (t *txn) nameOf(key []byte, prefix string) (one name, ok bool, err error) {
-	n, err := number(key)
+	n, err := format.Number(key)
 	if err != nil {
 		return one, false, err
 	}

@@ -58,6 +58,9 @@ func DecodeProfile(b []byte) (*Profile, error) {
 // MaskBytes is how many bytes of the record are rows, of the mask and of codes.
 func (p *Profile) MaskBytes() int { return p.record().MaskBytes() }
 
+// banks are the refs of those that p is over: its mask's, then its codes'.
+func (p *Profile) banks() []uint32 { return p.record().Banks() }
+
 func (p *Profile) record() *format.Record { return (*format.Record)(p) }
 
 // overBanks says whether there are the banks that p is over, and its mask and its

@@ -191,7 +191,7 @@ func TestCodeRefused(t *testing.T) {
 			continue // there is no writing that
 		}
 		b := format.AppendBytes([]byte{'P', format.RecordVersion, byte(len(p.Codes) << 6)}, p.ID)
-		b = format.AppendRefs(append(b, 0), false, p.record().Banks(), 0)
+		b = format.AppendRefs(append(b, 0), false, p.banks(), 0)
 		for i := range p.Codes {
 			b = format.AppendCode(b, &p.Codes[i])
 		}
@@ -294,7 +294,7 @@ func TestRefsReplaced(t *testing.T) {
 	for name, p := range sampleProfiles() {
 		record := mustEncode(t, p)
 		refs, err := format.ReadRefs(record)
-		if err != nil || string(refs.ID) != p.ID || !slices.Equal(refs.Banks, p.record().Banks()) || refs.Head != p.Head {
+		if err != nil || string(refs.ID) != p.ID || !slices.Equal(refs.Banks, p.banks()) || refs.Head != p.Head {
 			t.Errorf("%s: got %+v, %v", name, refs, err)
 		}
 		for _, bank := range []uint32{p.Bank, 1, 127, 128, math.MaxUint32} {
@@ -311,7 +311,7 @@ func TestRefsReplaced(t *testing.T) {
 				heads = []uint32{1, 1 << 14, p.Head}
 			}
 			for _, want.Head = range heads {
-				if got := refs.Replaced(record, want.record().Banks(), want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
+				if got := refs.Replaced(record, want.banks(), want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
 					t.Errorf("%s: bank %d, head %d: got %x", name, want.Bank, want.Head, got)
 				}
 			}

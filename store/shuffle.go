@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Shuffled lists all profiles in the order of a hash of their ids. So those
@@ -45,8 +47,8 @@ const pageIDs = 1 << 14
 
 // shuffle reads all ids, and puts the profiles that may be selected in order.
 func (s *Store) shuffle(x selection) ([]shuffled, error) {
-	order, err := viewedPages(s, bktIDs, pageIDs, func(_ *txn, key, v []byte) (one shuffled, ok bool, err error) {
-		n, _ := number(v) // 0, which no profile has, if it is corrupt
+	order, err := viewedPages(s, format.IDs, pageIDs, func(_ *txn, key, v []byte) (one shuffled, ok bool, err error) {
+		n, _ := format.Number(v) // 0, which no profile has, if it is corrupt
 		sum := sha256.Sum256(key)
 		return shuffled{binary.BigEndian.Uint64(sum[:]), n}, x.may(n), nil
 	})
@@ -59,7 +61,7 @@ func (s *Store) shuffle(x selection) ([]shuffled, error) {
 // sampled decodes a record; nil if it is not selected, or no id leads to it any
 // more.
 func (t *txn) sampled(n uint32, x selection) (*Profile, error) {
-	if t.profiles.Get(key32(n)) == nil {
+	if t.profiles.Get(format.Key(n)) == nil {
 		return nil, nil // deleted meanwhile
 	}
 	p, err := t.decode(n)

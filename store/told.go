@@ -79,7 +79,7 @@ func (t *txn) examplesSum(p *Profile) uint64 {
 	h.Write(created[:])
 	var key [4]byte
 	some := false
-	for k, v := range t.Bucket(bktExamples).of(putKey(&key, p.Number)) {
+	for k, v := range t.Bucket(format.Examples).of(putKey(&key, p.Number)) {
 		h.Write(k)
 		h.Write(v[max(0, len(v)-format.SumSize):])
 		some = true

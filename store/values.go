@@ -19,7 +19,7 @@ func (s *Store) PutMeta(ctx context.Context, key string, value []byte) error {
 	}
 	return s.write(ctx, func(w *writeTx) error {
 		if value == nil {
-			return w.Bucket(bktValues).discard([]byte(key))
+			return w.Bucket(format.Values).discard([]byte(key))
 		}
 		return w.putMeta(key, value)
 	})
@@ -36,7 +36,7 @@ func checkValue(key string, value []byte) error {
 }
 
 func (w *writeTx) putMeta(key string, value []byte) error {
-	return w.Bucket(bktValues).put([]byte(key), format.Seal(tagValue, []byte(key), bytes.Clone(value)))
+	return w.Bucket(format.Values).put([]byte(key), format.Seal(format.TagValue, []byte(key), bytes.Clone(value)))
 }
 
 // GetMeta returns what PutMeta stored, or ErrNotFound.
@@ -52,11 +52,11 @@ func (s *Store) GetMeta(key string) ([]byte, error) {
 
 // value returns a copy of a value, nil if there is none.
 func (t *txn) value(key []byte) ([]byte, error) {
-	v := t.Bucket(bktValues).Get(key)
+	v := t.Bucket(format.Values).Get(key)
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := format.Unseal(tagValue, key, v)
+	payload, err := format.Unseal(format.TagValue, key, v)
 	if err != nil {
 		return nil, fmt.Errorf("value %q: %w", key, err)
 	}

@@ -1,5 +1,3 @@
-// Package format has what every byte format of the store shares: seals, fields, and their errors.
-// docs/format.md describes the formats.
 package format
 
 import (
