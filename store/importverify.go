@@ -21,12 +21,12 @@ type verifier struct {
 	report ImportReport
 	kept   int // profiles in the side file
 
-	unknown *BankInfo // its file may be the next frame
-	was     Profile   // the last profile, as it was in the bundle
-	past    *hindsight
-	skip    bool            // and what belongs to it
-	free    gap             // of the store's ids
-	renamed map[string]bool // names that Rename gave
+	unknown *BankInfo          // its file may be the next frame
+	was     Profile            // the last profile, as it was in the bundle
+	past    func(Example) bool // hindsight of it
+	skip    bool               // and what belongs to it
+	free    gap                // of the store's ids
+	renamed map[string]bool    // names that Rename gave
 }
 
 // verify returns the side file, ready to be read. With an error, or a panic of a
@@ -213,9 +213,9 @@ func (v *verifier) takeExample(k kept) error {
 	e := v.s.opts.completed(v.was.ID, k)
 	if k.bare {
 		if v.past == nil {
-			v.past = newHindsight(&v.was)
+			v.past = hindsight(&v.was)
 		}
-		e.Known = v.past.seen(e)
+		e.Known = v.past(e)
 	}
 	e.Key = v.s.opts.TextKey(e.Text, e.Pair)
 	return v.side.Frame(frameExample, appendExample(nil, e))

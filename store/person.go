@@ -112,19 +112,19 @@ func (t *txn) person(n uint32) (Person, error) {
 // the last revision is untrained. Some was stored and is lost if one of the
 // examples is not of an older file.
 func (t *txn) derivedPerson(n uint32) (p Person, lost bool, err error) {
-	var past *hindsight
+	var seen func(Example) bool
 	for e, err := range t.eachExample(n) {
-		if err == nil && past == nil {
+		if err == nil && seen == nil {
 			var record *Profile
 			record, err = t.decode(n)
-			past = newHindsight(record)
+			seen = hindsight(record)
 		}
 		if err != nil {
 			return Person{}, false, err
 		}
 		p.next = e.Sequence + 1
 		lost = lost || !e.bare
-		if e.Known || e.bare && past.seen(e.Example) {
+		if e.Known || e.bare && seen(e.Example) {
 			p.learned = p.next
 		}
 	}
@@ -134,17 +134,13 @@ func (t *txn) derivedPerson(n uint32) (p Person, lost bool, err error) {
 // hindsight tells what a revision had learned from, of examples that say
 // nothing of it: those that are not younger, and of these the oldest, as many
 // texts as the revision counts. What came while it learned was stored before it, too.
-type hindsight struct {
-	revision *Profile
-	texts    map[[2]string]bool
-}
-
-func newHindsight(p *Profile) *hindsight { return &hindsight{p, map[[2]string]bool{}} }
-
-// seen must be asked of each example in turn, the oldest first.
-func (h *hindsight) seen(e Example) bool {
-	h.texts[[2]string{e.Text, e.Pair}] = true
-	return len(h.texts) <= int(h.revision.Examples) && !e.Time.After(h.revision.Updated)
+// It must be asked of each example in turn, the oldest first.
+func hindsight(revision *Profile) (seen func(e Example) bool) {
+	texts := map[[2]string]bool{}
+	return func(e Example) bool {
+		texts[[2]string{e.Text, e.Pair}] = true
+		return len(texts) <= int(revision.Examples) && !e.Time.After(revision.Updated)
+	}
 }
 
 // waiting reads how many examples of a number wait, and whether it is due
