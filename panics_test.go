@@ -32,11 +32,11 @@ var panics = map[string]string{
 		"no *torch.Error: a mistake in the closure",
 	"internal/engine/torch/libtorch/fork.go Scope.Fork": "hands on a panic of a fork, as Engine.run does",
 
-	"metrics/metrics.go send":    "a metric of a constant description and its own number of labels",
-	"store/tx.go Store.enqueue":  "raises in the call's own goroutine what its callback panicked with in another's",
-	"store/guard.go recovered":   "hands on a panic that is not of damaged pages",
-	"store/guard.go callersCode": "carries a panic of the caller's own callback past the guard",
-	"bitmask/mask.go Mask.Row":   "an index out of range, as of a slice; blocks come from the mask itself",
+	"metrics/metrics.go send":      "a metric of a constant description and its own number of labels",
+	"store/write.go Store.enqueue": "raises in the call's own goroutine what its callback panicked with in another's",
+	"store/guard.go recovered":     "hands on a panic that is not of damaged pages",
+	"store/guard.go callersCode":   "carries a panic of the caller's own callback past the guard",
+	"bitmask/mask.go Mask.Row":     "an index out of range, as of a slice; blocks come from the mask itself",
 
 	"internal/bert/forward.go Batch.check":      lengths,
 	"internal/bert/forward.go Batch.checkIDs":   lengths,

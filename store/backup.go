@@ -9,6 +9,8 @@ import (
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
 	"github.com/xpeft/xpeft/store/internal/keyring"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // BackupOptions say what a backup holds. Nil is a full one.
@@ -161,8 +163,8 @@ func (b *backingUp) begin(t *txn) (err error) {
 	}
 	b.now.revision = revision(t.Tx)
 	b.header = backupHeader{
-		revision: b.now.revision, since: b.o.Since, meta: t.Bucket(bktMeta).Get(keyStore),
-		commits: tally.commits, maskBytes: tally.maskBytes,
+		revision: b.now.revision, since: b.o.Since, meta: t.Bucket(format.Meta).Get(format.KeyStore),
+		commits: tally.Commits, maskBytes: tally.MaskBytes,
 	}
 	if b.keys != nil {
 		b.header.keys = b.keys[:keyring.HeaderSize]
@@ -180,8 +182,8 @@ func (b *backingUp) bankFiles(t *txn) error {
 	if b.o.BankFiles == nil {
 		return nil
 	}
-	return t.Bucket(bktBanks).ForEach(func(k, _ []byte) error {
-		ref, err := number(k)
+	return t.Bucket(format.Banks).ForEach(func(k, _ []byte) error {
+		ref, err := format.Number(k)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/keyring"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // snapshot is all that a store answers.
@@ -392,7 +394,7 @@ func TestBackupEpochs(t *testing.T) {
 		t.Helper()
 		err := s.view(func(x *txn) (err error) {
 			notes, err = readNotes(x.Tx)
-			return errors.Join(err, x.Bucket(bktChanges).ForEach(func(k, _ []byte) error {
+			return errors.Join(err, x.Bucket(format.Changes).ForEach(func(k, _ []byte) error {
 				if len(k) == 12 {
 					blocks++
 				}
@@ -518,7 +520,7 @@ func TestBackupLostSet(t *testing.T) {
 	_, report := backUp(t, s, 0)
 	secrets(t, s, maxNotes+1)
 	err = s.writePages(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bktChanges)
+		b := tx.Bucket(format.Changes)
 		k, _ := b.Cursor().Last()
 		return b.Delete(bytes.Clone(k))
 	})
@@ -534,8 +536,8 @@ func TestBackupLostSet(t *testing.T) {
 
 // TestBackupOfDamaged: what Restore would refuse is not written.
 func TestBackupOfDamaged(t *testing.T) {
-	for bucket, key := range map[string][]byte{"profiles": key32(1), "state": key32(1), "people": key32(1),
-		"examples": key32x64(1, 0), "history": key32x64(1, 1), "values": []byte("key"), "ids": []byte("?")} {
+	for bucket, key := range map[string][]byte{"profiles": format.Key(1), "state": format.Key(1), "people": format.Key(1),
+		"examples": format.KeyAt(1, 0), "history": format.KeyAt(1, 1), "values": []byte("key"), "ids": []byte("?")} {
 		s, err := Create(filepath.Join(t.TempDir(), "xpeft.db"), testMeta, fast)
 		if err != nil {
 			t.Fatal(err)

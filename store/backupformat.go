@@ -48,7 +48,7 @@ type backupHeader struct {
 	pageSize int // of version 1
 	pages    uint64
 
-	meta      []byte // sealed, as in bktMeta
+	meta      []byte // sealed, as in format.Meta
 	keys      []byte // header of the file of keys; empty: nothing is encrypted
 	commits   uint64 // of the tally
 	maskBytes uint64

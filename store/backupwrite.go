@@ -93,16 +93,16 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 		case tagID:
 			for id, n := range t.from([]byte{}) {
 				if carried.Contains(n) && err == nil {
-					err = add(id, key32(n))
+					err = add(id, format.Key(n))
 				}
 			}
 		case tagKey:
 			err = b.writeSlots(carried, add)
-		case tagBank:
+		case format.TagBank:
 			err = newRefs(t.Bucket(c.bucket), b.now.banks, add)
-		case tagHead:
+		case format.TagHead:
 			err = newRefs(t.Bucket(c.bucket), b.now.heads, add)
-		case tagValue, tagName:
+		case format.TagValue, format.TagName:
 			err = t.Bucket(c.bucket).ForEach(add)
 		default:
 			err = ofNumbers(t.Bucket(c.bucket), carried, add)
@@ -118,7 +118,7 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 // adds them.
 func newRefs(b readBucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
 	return b.ForEach(func(k, v []byte) error {
-		ref, err := number(k)
+		ref, err := format.Number(k)
 		if err != nil || !known.CheckedAdd(ref) {
 			return err
 		}
@@ -133,7 +133,7 @@ func ofNumbers(b readBucket, numbers *roaring.Bitmap, fn func(k, v []byte) error
 		return nil
 	}
 	c := b.Cursor()
-	for k, v := c.Seek(key32(it.PeekNext())); k != nil; {
+	for k, v := c.Seek(format.Key(it.PeekNext())); k != nil; {
 		if len(k) < 4 {
 			return corrupt("key %x", k)
 		}
@@ -148,7 +148,7 @@ func ofNumbers(b readBucket, numbers *roaring.Bitmap, fn func(k, v []byte) error
 		if it.AdvanceIfNeeded(n); !it.HasNext() {
 			return nil
 		}
-		k, v = c.Seek(key32(it.PeekNext()))
+		k, v = c.Seek(format.Key(it.PeekNext()))
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) er
 		if keyring.SlotAt(n)+keyring.SlotSize > int64(len(b.keys)) {
 			return corrupt("profile %d has no key: the file of keys ends before it", n)
 		}
-		if err := add(key32(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
+		if err := add(format.Key(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/store/internal/format"
@@ -65,12 +67,10 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 
 // bank returns a bank by its ref.
 func (t *txn) bank(ref uint32) (BankInfo, error) {
-	key := key32(ref)
-	v := t.Bucket(bktBanks).Get(key)
-	if v == nil {
-		return BankInfo{}, fmt.Errorf("%w: bank %d", ErrNotFound, ref)
+	p, ok, err := t.stored(format.TagBank, format.Key(ref))
+	if !ok {
+		err = fmt.Errorf("%w: bank %d", ErrNotFound, ref)
 	}
-	p, err := t.validPair(tagBank, false, key, v)
 	return p.bank, err
 }
 
@@ -82,11 +82,11 @@ func (s *Store) Bank(ref uint32) (BankInfo, error) {
 // BankByDigest returns a bank by its digest.
 func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 	return viewed(s, func(t *txn) (BankInfo, error) {
-		v := t.Bucket(bktDigests).Get(digestKey(kindBank, d))
+		v := t.Bucket(format.Digests).Get(digestKey(kindBank, d))
 		if v == nil {
 			return BankInfo{}, fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
 		}
-		ref, err := number(v)
+		ref, err := format.Number(v)
 		if err != nil {
 			return BankInfo{}, err
 		}
@@ -98,7 +98,7 @@ func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 // those that can be read.
 func (s *Store) Banks() (infos []BankInfo, err error) {
 	err = s.view(func(t *txn) error {
-		return t.eachRef(bktBanks, func(ref uint32) error {
+		return t.eachRef(format.Banks, func(ref uint32) error {
 			info, err := t.bank(ref)
 			if err == nil {
 				infos = append(infos, info)
@@ -113,7 +113,7 @@ func (s *Store) Banks() (infos []BankInfo, err error) {
 func (t *txn) eachRef(bucket []byte, fn func(ref uint32) error) error {
 	var damaged []error
 	err := t.Bucket(bucket).ForEach(func(k, _ []byte) error {
-		ref, err := number(k)
+		ref, err := format.Number(k)
 		if err == nil {
 			err = fn(ref)
 		}
@@ -123,4 +123,33 @@ func (t *txn) eachRef(bucket []byte, fn func(ref uint32) error) error {
 		return nil
 	})
 	return errors.Join(append(damaged, err)...)
+}
+
+// The two kinds in format.Digests.
+const (
+	kindBank = 'b'
+	kindHead = 'h'
+)
+
+func digestKey(kind byte, d Digest) []byte { return append([]byte{kind}, d[:]...) }
+
+// register returns the ref of a digest. One that is new gets the next ref and
+// its value.
+func (w *writeTx) register(kind byte, d Digest, payload []byte) (ref uint32, err error) {
+	key := digestKey(kind, d)
+	if v := w.Bucket(format.Digests).Get(key); v != nil {
+		return format.Number(v)
+	}
+	next, values, tag := &w.tally.NextBank, format.Banks, byte(format.TagBank)
+	if kind == kindHead {
+		next, values, tag = &w.tally.NextHead, format.Heads, format.TagHead
+	}
+	if *next > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: no refs left", ErrLimit)
+	}
+	ref = uint32(*next)
+	*next++
+	value := format.Seal(tag, format.Key(ref), bytes.Clone(payload))
+	return ref, errors.Join(w.Bucket(values).insert(format.Key(ref), value),
+		w.Bucket(format.Digests).insert(key, format.Key(ref)))
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // readBucket is a bucket that cannot be written: a writing transaction writes
@@ -58,10 +60,15 @@ func (r readBucket) of(prefix []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// bucket is one of summed, within a writing transaction.
+// orderedFill is how full bbolt leaves the pages of keys that come in order:
+// the rest is for records that grow. It is 13 records of N=150, L=6 a page,
+// and 0.9 would be 12.
+const orderedFill = 0.92
+
+// bucket is one of format.Summed, within a writing transaction.
 type bucket struct {
 	readBucket
-	sum     *sum
+	sum     *format.Sum
 	changed *roaring.Bitmap // whose keys were written; nil if its keys are not profiles', or nobody asks
 }
 
@@ -79,7 +86,7 @@ func (b bucket) fill(percent float64) bucket {
 
 // insert stores a value under a key that the bucket does not have.
 func (b bucket) insert(key, value []byte) error {
-	b.sum.add(key)
+	b.sum.Add(key)
 	b.note(key)
 	return b.b.Put(key, value)
 }
@@ -100,7 +107,7 @@ func (b bucket) put(key, value []byte) error {
 // remove deletes a key that the bucket has, or had: if a damaged page lost it,
 // it is not missed from here on.
 func (b bucket) remove(key []byte) error {
-	b.sum.remove(key)
+	b.sum.Remove(key)
 	b.note(key)
 	return b.b.Delete(key)
 }

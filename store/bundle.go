@@ -95,7 +95,7 @@ func (b *bundleReader) next() (f frame, err error) {
 	if b.last == frameEnd {
 		return f, b.End()
 	}
-	if f.kind, f.payload, err = b.Frame(maxFrame); err != nil {
+	if f.kind, f.payload, err = b.Frame(format.MaxFrame); err != nil {
 		return f, err
 	}
 	if err := b.decode(&f); err != nil {
@@ -185,7 +185,7 @@ func (b *bundleReader) decodeHead(f *frame, d *format.Decoder) {
 
 func (b *bundleReader) decodeProfile(f *frame) (err error) {
 	p := &b.profile
-	if _, err = decodeRecord(p, f.payload, bitmask.View); err != nil {
+	if _, err = format.DecodeRecord(p.record(), f.payload, bitmask.View); err != nil {
 		return err
 	}
 	f.profile = p

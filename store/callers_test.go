@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/xpeft/xpeft/store/internal/keyring"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // together runs calls that share one transaction, in their order, and returns
@@ -183,7 +184,7 @@ func TestCallbacksPanic(t *testing.T) {
 
 // nothingPending says whether an import has left neither a side file nor an entry.
 func (s *Store) nothingPending() error {
-	if _, err := os.Lstat(s.Path() + sideSuffix); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(s.Path() + sidefile.Suffix); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("side file: got %v, want none", err)
 	}
 	return s.view(func(t *txn) error {

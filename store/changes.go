@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -15,8 +14,8 @@ import (
 // What a backup since an earlier one is made by. Each backup begins an epoch,
 // and from then on every transaction notes the numbers whose records, or what
 // lies beside them, it writes. Without a backup there is no epoch, and nothing
-// is noted. A few numbers are in a value of bktMeta, on a page that every
-// transaction writes; when they are many they go to bktChanges, a bit each. One
+// is noted. A few numbers are in a value of format.Meta, on a page that every
+// transaction writes; when they are many they go to format.Changes, a bit each. One
 // that is noted already is not again. Under an epoch itself is the backup that
 // began it, once it is whole.
 //
@@ -26,73 +25,15 @@ import (
 const (
 	// keptBases is how many backups a later one can build on.
 	keptBases = 8
-	// maxNotes is how many numbers are in bktMeta: so few that bbolt still has it
+	// maxNotes is how many numbers are in format.Meta: so few that bbolt still has it
 	// on the page of the root.
 	maxNotes  = 64
 	blockBits = 1 << 10
 )
 
-// base is a backup that others can build on.
-type base struct {
-	epoch        uint64
-	revision     uint64
-	digest       Digest          // of its bytes
-	banks, heads *roaring.Bitmap // refs
-	files        []Digest        // banks whose files it has, or those that it builds on
-}
-
-func (b *base) encode() []byte {
-	out := binary.AppendUvarint(nil, b.revision)
-	out = append(out, b.digest[:]...)
-	for _, set := range []*roaring.Bitmap{b.banks, b.heads} {
-		out = format.AppendBytes(out, encodeSet(set))
-	}
-	return appendDigests(out, b.files)
-}
-
-// encodeSet is a Roaring bitmap in the portable format.
-func encodeSet(set *roaring.Bitmap) []byte {
-	set.RunOptimize()
-	b, _ := set.ToBytes() // fails as a writer does, which is memory
-	return b
-}
-
-// readSet reads a set after its length.
-func readSet(d *format.Decoder, what string) (set *roaring.Bitmap) {
-	b := d.Bytes(MaxRecord, what)
-	set = roaring.New()
-	defer func() {
-		if v := recover(); v != nil { // what the package does with bytes of a stranger's is not ours to know
-			d.Fail("%s: %v", what, v)
-		}
-	}()
-	if d.Err != nil {
-		return set
-	}
-	n, err := set.ReadFrom(bytes.NewReader(b))
-	if err == nil {
-		err = set.Validate()
-	}
-	if err != nil || n != int64(len(b)) {
-		d.Fail("%s: %v, %d of %d bytes", what, err, n, len(b))
-		return roaring.New()
-	}
-	return set
-}
-
-// ofProfiles says whether the keys of a bucket begin with a profile's number.
-func ofProfiles(bucket []byte) bool {
-	for _, name := range [][]byte{bktProfiles, bktHistory, bktState, bktExamples, bktPeople, bktWaiting} {
-		if bytes.Equal(bucket, name) {
-			return true
-		}
-	}
-	return false
-}
-
 // newestEpoch is the one that a transaction notes changes in, 0 if there is none.
 func newestEpoch(tx *bolt.Tx) (uint64, error) {
-	b := tx.Bucket(bktChanges)
+	b := tx.Bucket(format.Changes)
 	if b == nil {
 		return 0, nil
 	}
@@ -120,7 +61,7 @@ func (w *writeTx) noteChanges() error {
 	for it := w.noted.Iterator(); it.HasNext() && len(notes) <= maxNotes; {
 		n := it.Next()
 		key := blockKey(w.noting, n)
-		bits, err := changedBlock(key, w.Tx.Bucket(bktChanges).Get(key))
+		bits, err := changedBlock(key, w.Tx.Bucket(format.Changes).Get(key))
 		if err != nil {
 			return err
 		}
@@ -138,11 +79,11 @@ func (w *writeTx) noteChanges() error {
 }
 
 func readNotes(tx *bolt.Tx) (notes []uint32, err error) {
-	v := tx.Bucket(bktMeta).Get(keyNotes)
+	v := tx.Bucket(format.Meta).Get(format.KeyNotes)
 	if v == nil {
 		return nil, nil
 	}
-	payload, err := format.Unseal(tagMeta, keyNotes, v)
+	payload, err := format.Unseal(format.TagMeta, format.KeyNotes, v)
 	if err == nil && (len(payload)%4 != 0 || len(payload) > 4*maxNotes) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -160,12 +101,12 @@ func (w *writeTx) writeNotes(notes []uint32) error {
 	for _, n := range notes {
 		b = binary.BigEndian.AppendUint32(b, n)
 	}
-	return w.Tx.Bucket(bktMeta).Put(keyNotes, format.Seal(tagMeta, keyNotes, b))
+	return w.Tx.Bucket(format.Meta).Put(format.KeyNotes, format.Seal(format.TagMeta, format.KeyNotes, b))
 }
 
 // fileNotes sets the bits of numbers, and leaves no notes.
 func (w *writeTx) fileNotes(notes []uint32) error {
-	changes := w.Bucket(bktChanges)
+	changes := w.Bucket(format.Changes)
 	slices.Sort(notes)
 	for len(notes) > 0 {
 		key := blockKey(w.noting, notes[0])
@@ -176,7 +117,7 @@ func (w *writeTx) fileNotes(notes []uint32) error {
 		for block := notes[0] / blockBits; len(notes) > 0 && notes[0]/blockBits == block; notes = notes[1:] {
 			bits.set(notes[0])
 		}
-		if err := changes.put(key, format.Seal(tagChanges, key, bits[:])); err != nil {
+		if err := changes.put(key, format.Seal(format.TagChanges, key, bits[:])); err != nil {
 			return err
 		}
 	}
@@ -199,7 +140,7 @@ func changedBlock(key, value []byte) (b block, err error) {
 	if value == nil {
 		return b, nil
 	}
-	payload, err := format.Unseal(tagChanges, key, value)
+	payload, err := format.Unseal(format.TagChanges, key, value)
 	if err == nil && len(payload) != len(b) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -209,7 +150,7 @@ func changedBlock(key, value []byte) (b block, err error) {
 	return block(payload), nil
 }
 
-// validChanges says what is wrong with a pair of bktChanges.
+// validChanges says what is wrong with a pair of format.Changes.
 func validChanges(k, v []byte) (err error) {
 	switch len(k) {
 	case 8:
@@ -232,72 +173,7 @@ func (w *writeTx) beginEpoch() (epoch uint64, err error) {
 		return 0, err
 	}
 	key := epochKey(w.noting + 1)
-	return w.noting + 1, w.Bucket(bktChanges).insert(key, format.Seal(tagChanges, key, nil))
-}
-
-// keepBase makes the backup that began an epoch one to build on, and forgets
-// what only older ones than the last few need.
-func (w *writeTx) keepBase(b *base) error {
-	changes := w.Bucket(bktChanges)
-	key := epochKey(b.epoch)
-	if err := changes.put(key, format.Seal(tagChanges, key, b.encode())); err != nil {
-		return err
-	}
-	bases, err := w.bases()
-	if err != nil || len(bases) <= keptBases {
-		return err
-	}
-	oldest := epochKey(bases[len(bases)-keptBases].epoch)
-	var old [][]byte
-	c := changes.Cursor()
-	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
-		old = append(old, bytes.Clone(k))
-	}
-	return changes.removeAll(old)
-}
-
-// bases are the backups that others can build on, oldest first.
-func (t *txn) bases() (all []*base, err error) {
-	err = t.Bucket(bktChanges).ForEach(func(k, v []byte) error {
-		if len(k) != 8 {
-			return nil
-		}
-		one, err := readBase(k, v)
-		if one != nil {
-			all = append(all, one)
-		}
-		return err
-	})
-	return all, err
-}
-
-// readBase reads what is under an epoch, nil if its backup is not whole.
-func readBase(k, v []byte) (*base, error) {
-	payload, err := format.Unseal(tagChanges, k, v)
-	if err == nil && len(payload) == 0 {
-		return nil, nil
-	}
-	d := &format.Decoder{B: payload, Err: err}
-	b := &base{epoch: binary.BigEndian.Uint64(k), revision: d.Uvarint("revision"), digest: d.Digest("digest")}
-	b.banks, b.heads, b.files = readSet(d, "set"), readSet(d, "set"), readDigests(d, "banks")
-	if err := d.End(); err != nil {
-		return nil, fmt.Errorf("changes %x: %w", k, err)
-	}
-	return b, nil
-}
-
-// base returns the backup of a revision.
-func (t *txn) base(revision uint64) (*base, error) {
-	bases, err := t.bases()
-	if err != nil {
-		return nil, fmt.Errorf("%w: revision %d: %w", ErrNoBase, revision, err)
-	}
-	for _, b := range bases {
-		if b.revision == revision {
-			return b, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: revision %d", ErrNoBase, revision)
+	return w.noting + 1, w.Bucket(format.Changes).insert(key, format.Seal(format.TagChanges, key, nil))
 }
 
 // changedSince are the numbers that were written since a base, some of which
@@ -309,9 +185,9 @@ func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
 		return nil, err
 	}
 	changed := roaring.BitmapOf(notes...)
-	var found sum
-	err = t.Tx.Bucket(bktChanges).ForEach(func(k, v []byte) error {
-		found.add(k)
+	var found format.Sum
+	err = t.Tx.Bucket(format.Changes).ForEach(func(k, v []byte) error {
+		found.Add(k)
 		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
 			return nil
 		}
@@ -327,8 +203,8 @@ func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
 		return nil, err
 	}
 	sums, err := readSums(t.Tx)
-	if err == nil && *sums.of(bktChanges) != found {
-		err = corrupt("changes: %d keys, but %d were written", found.keys, sums.of(bktChanges).keys)
+	if err == nil && *sums.Of(format.Changes) != found {
+		err = corrupt("changes: %d keys, but %d were written", found.Keys, sums.Of(format.Changes).Keys)
 	}
 	return changed, err
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // CheckReport is what Check found.
@@ -91,7 +93,7 @@ type checker struct {
 	report CheckReport
 
 	keys        map[byte]uint64 // how many, by the tag of their bucket
-	sums        sums            // of the keys
+	sums        format.Sums     // of the keys
 	recordBytes uint64
 	maskBytes   uint64
 	vanished    bool // some profiles were deleted, and their keys, since Check began
@@ -146,15 +148,15 @@ func (c *checker) run(deep bool) error {
 // count reports how much there is.
 func (c *checker) count() {
 	c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
-	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[tagHistory])
-	c.report.States, c.report.Examples = int(c.keys[tagState]), int(c.keys[tagExample])
+	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[format.TagHistory])
+	c.report.States, c.report.Examples = int(c.keys[format.TagState]), int(c.keys[format.TagExample])
 }
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
-	read := cmp.Or(c.sums.of(name), new(sum))
+	read := cmp.Or(c.sums.Of(name), new(format.Sum))
 	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
-		if read.add(k); read.keys%1024 == 0 {
+		if read.Add(k); read.Keys%1024 == 0 {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
@@ -168,39 +170,39 @@ func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	tag := b.tag
 	c.keys[tag]++
-	if n, err := number(k); tag == tagRecord && err == nil && c.led.Contains(n) {
+	if n, err := format.Number(k); tag == format.TagRecord && err == nil && c.led.Contains(n) {
 		return // its id led to it
 	}
 	p, err := c.t.validPair(tag, false, k, v)
 	if err != nil {
 		c.unreadable(err)
-		if tag == tagWaiting {
+		if tag == format.TagWaiting {
 			delete(c.waiting, p.n) // something is said of it
 		}
 		return
 	}
 	switch tag {
-	case tagBank:
+	case format.TagBank:
 		c.banks[p.n] = p.bank
 		c.ledToBy(kindBank, "bank", p)
-	case tagHead:
+	case format.TagHead:
 		c.heads[p.n] = true
 		c.ledToBy(kindHead, "head", p)
-	case tagName:
+	case format.TagName:
 		if !c.heads[p.n] {
 			c.problem("head name %q: no head %d", k, p.n)
 		}
 	case tagID:
 		c.id(k, p.n)
-	case tagRecord:
+	case format.TagRecord:
 		switch {
 		case bytes.Equal(c.t.ids.Get(c.t.idKey([]byte(p.profile.ID))), k): // behind a page of ids that is damaged
-		case c.t.Tx.Bucket(bktStaging) == nil:
+		case c.t.Tx.Bucket(format.Staging) == nil:
 			c.problem("record %x: no id leads to it", k)
 		default:
 			c.staged.Add(p.n)
 		}
-	case tagHistory, tagState, tagExample, tagPerson, tagWaiting:
+	case format.TagHistory, format.TagState, format.TagExample, format.TagPerson, format.TagWaiting:
 		if c.t.profiles.Get(k[:4]) == nil {
 			c.problem("%s %x: no profile has the number", b.bucket, k)
 			return
@@ -211,7 +213,7 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 
 // ledToBy says whether the digest of a bank or a head leads to it.
 func (c *checker) ledToBy(kind byte, what string, p pair) {
-	if !bytes.Equal(c.t.Bucket(bktDigests).Get(digestKey(kind, p.digest)), key32(p.n)) {
+	if !bytes.Equal(c.t.Bucket(format.Digests).Get(digestKey(kind, p.digest)), format.Key(p.n)) {
 		c.problem("%s %d: its digest %s does not lead to it", what, p.n, p.digest.Short())
 	}
 }
@@ -223,7 +225,7 @@ func (c *checker) id(k []byte, n uint32) {
 	if !c.led.CheckedAdd(n) && err == nil {
 		err = corrupt("profile %q: number %d has another id", k, n)
 	}
-	c.recordBytes += uint64(len(c.t.profiles.Get(key32(n))))
+	c.recordBytes += uint64(len(c.t.profiles.Get(format.Key(n))))
 	if err != nil {
 		c.unreadable(err)
 		return
@@ -240,7 +242,7 @@ func (c *checker) id(k []byte, n uint32) {
 // checkDigests counts them: that there is one for each bank and head is known.
 func (c *checker) checkDigests() error {
 	digests := 0
-	err := c.each(bktDigests, func(_, _ []byte) { digests++ })
+	err := c.each(format.Digests, func(_, _ []byte) { digests++ })
 	if want := len(c.banks) + len(c.heads); digests != want {
 		c.problem("digests: got %d, want %d, one for each bank and head", digests, want)
 	}
@@ -250,15 +252,15 @@ func (c *checker) checkDigests() error {
 // checkFree sees to it that every number is either used or free.
 func (c *checker) checkFree() error {
 	free := uint64(0)
-	err := c.each(bktFree, func(k, _ []byte) {
+	err := c.each(format.Free, func(k, _ []byte) {
 		free++
 		if c.t.profiles.Get(k) != nil {
 			c.problem("number %x: free, but has a record", k)
 		}
 	})
-	records := c.keys[tagRecord]
-	if tally, terr := readTally(c.t.Tx); terr == nil && records+free+1 != tally.nextNumber {
-		c.problem("numbers: %d used and %d free, want %d", records, free, tally.nextNumber-1)
+	records := c.keys[format.TagRecord]
+	if tally, terr := readTally(c.t.Tx); terr == nil && records+free+1 != tally.NextNumber {
+		c.problem("numbers: %d used and %d free, want %d", records, free, tally.NextNumber-1)
 	}
 	return err
 }

@@ -33,8 +33,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 	renamed := func(bucket, from, to []byte) func(tx *bolt.Tx) error {
 		return func(tx *bolt.Tx) error {
-			payload, err := format.Unseal(tagName, from, tx.Bucket(bucket).Get(from))
-			return errors.Join(err, tx.Bucket(bucket).Put(to, format.Seal(tagName, to, bytes.Clone(payload))),
+			payload, err := format.Unseal(format.TagName, from, tx.Bucket(bucket).Get(from))
+			return errors.Join(err, tx.Bucket(bucket).Put(to, format.Seal(format.TagName, to, bytes.Clone(payload))),
 				tx.Bucket(bucket).Delete(from))
 		}
 	}
@@ -42,61 +42,61 @@ func TestCheckFinds(t *testing.T) {
 		return func(tx *bolt.Tx) error {
 			key := []byte(cohortKey(cohort, 1))
 			value, err := roaring.BitmapOf(numbers...).ToBytes()
-			return errors.Join(err, tx.Bucket(bktCohorts).Put(key, format.Seal(tagCohort, key, value)))
+			return errors.Join(err, tx.Bucket(format.Cohorts).Put(key, format.Seal(format.TagCohort, key, value)))
 		}
 	}
-	one, two := key32(1), key32(2)
+	one, two := format.Key(1), format.Key(2)
 	bankSet := []byte(cohortKey(cohortOfRef(cohortBank, 1), 1))
 	for name, c := range map[string]struct {
 		damage func(tx *bolt.Tx) error
 		want   string
 	}{
-		"record damaged":      {put(bktProfiles, one, []byte("?")), `profile "user000"`},
-		"record of another":   {moved(bktProfiles, two, one), `has the record of "user001"`},
-		"record lost":         {del(bktProfiles, one), `profile "user000"`},
-		"id lost":             {del(bktIDs, []byte("user000")), "no id leads to it"},
-		"id without a record": {put(bktIDs, []byte("x"), key32(99)), `profile "x"`},
-		"two ids, one record": {put(bktIDs, []byte("x"), one), `profile "x" has the record of "user000"`},
-		"number of 3 bytes":   {put(bktIDs, []byte("user000"), []byte("???")), `profile "user000"`},
-		"number freed":        {put(bktFree, one, nil), "free, but has a record"},
-		"bank lost":           {del(bktBanks, one), "no bank 1"},
-		"bank damaged":        {put(bktBanks, one, []byte("????????")), "bank 1"},
-		"head lost":           {del(bktHeads, one), "no head 1"},
-		"head damaged":        {put(bktHeads, one, format.Seal(tagHead, one, make([]byte, 40))), "do not have the digest"},
-		"name of no head":     {put(bktNames, []byte("n"), format.Seal(tagName, []byte("n"), two)), "no head 2"},
-		"value damaged":       {put(bktValues, []byte("v"), []byte("?????")), `value "v"`},
-		"state damaged":       {put(bktState, one, []byte("?????")), "state 00000001"},
-		"state moved":         {moved(bktState, one, two), "state 00000002"},
-		"state of nobody":     {put(bktState, key32(9), format.Seal(tagState, key32(9), nil)), "no profile has the number"},
-		"example damaged":     {put(bktExamples, key32x64(1, 0), []byte("?????")), "example 000000010000000000000000"},
-		"example lost":        {del(bktExamples, key32x64(1, 1)), "waiting 00000001: 6 examples, but there are 5"},
-		"example to come":     {moved(bktExamples, key32x64(1, 1), key32x64(1, 9)), "example 000000010000000000000009"},
-		"person damaged":      {put(bktPeople, one, []byte("?????")), "person 00000001"},
-		"person moved":        {moved(bktPeople, one, two), "person 00000002"},
-		"person lost":         {del(bktPeople, one), `bucket "people": 1 keys, but 2 were written`},
-		"waiting damaged":     {put(bktWaiting, one, []byte("?????")), "waiting of profile 00000001"},
-		"waiting lost":        {del(bktWaiting, one), "none is said to"},
-		"waiting of nobody":   {put(bktWaiting, key32(9), waitingValue(9, 1, false)), "waiting 00000009: no profile"},
-		"waiting wrong": {put(bktWaiting, one, waitingValue(1, 5, false)),
+		"record damaged":      {put(format.Profiles, one, []byte("?")), `profile "user000"`},
+		"record of another":   {moved(format.Profiles, two, one), `has the record of "user001"`},
+		"record lost":         {del(format.Profiles, one), `profile "user000"`},
+		"id lost":             {del(format.IDs, []byte("user000")), "no id leads to it"},
+		"id without a record": {put(format.IDs, []byte("x"), format.Key(99)), `profile "x"`},
+		"two ids, one record": {put(format.IDs, []byte("x"), one), `profile "x" has the record of "user000"`},
+		"number of 3 bytes":   {put(format.IDs, []byte("user000"), []byte("???")), `profile "user000"`},
+		"number freed":        {put(format.Free, one, nil), "free, but has a record"},
+		"bank lost":           {del(format.Banks, one), "no bank 1"},
+		"bank damaged":        {put(format.Banks, one, []byte("????????")), "bank 1"},
+		"head lost":           {del(format.Heads, one), "no head 1"},
+		"head damaged":        {put(format.Heads, one, format.Seal(format.TagHead, one, make([]byte, 40))), "do not have the digest"},
+		"name of no head":     {put(format.Names, []byte("n"), format.Seal(format.TagName, []byte("n"), two)), "no head 2"},
+		"value damaged":       {put(format.Values, []byte("v"), []byte("?????")), `value "v"`},
+		"state damaged":       {put(format.State, one, []byte("?????")), "state 00000001"},
+		"state moved":         {moved(format.State, one, two), "state 00000002"},
+		"state of nobody":     {put(format.State, format.Key(9), format.Seal(format.TagState, format.Key(9), nil)), "no profile has the number"},
+		"example damaged":     {put(format.Examples, format.KeyAt(1, 0), []byte("?????")), "example 000000010000000000000000"},
+		"example lost":        {del(format.Examples, format.KeyAt(1, 1)), "waiting 00000001: 6 examples, but there are 5"},
+		"example to come":     {moved(format.Examples, format.KeyAt(1, 1), format.KeyAt(1, 9)), "example 000000010000000000000009"},
+		"person damaged":      {put(format.People, one, []byte("?????")), "person 00000001"},
+		"person moved":        {moved(format.People, one, two), "person 00000002"},
+		"person lost":         {del(format.People, one), `bucket "people": 1 keys, but 2 were written`},
+		"waiting damaged":     {put(format.Waiting, one, []byte("?????")), "waiting of profile 00000001"},
+		"waiting lost":        {del(format.Waiting, one), "none is said to"},
+		"waiting of nobody":   {put(format.Waiting, format.Key(9), waitingValue(9, 1, false)), "waiting 00000009: no profile"},
+		"waiting wrong": {put(format.Waiting, one, waitingValue(1, 5, false)),
 			"waiting 00000001: 5 examples, but there are 6"},
-		"history damaged":    {put(bktHistory, key32x64(1, 1), []byte("?????")), "history 000000010000000000000001"},
-		"history of another": {moved(bktHistory, key32x64(1, 1), key32x64(2, 1)), `revision 1 of "user000"`},
-		"tally wrong": {func(tx *bolt.Tx) error { return (&tally{nextNumber: 5}).write(tx) },
+		"history damaged":    {put(format.History, format.KeyAt(1, 1), []byte("?????")), "history 000000010000000000000001"},
+		"history of another": {moved(format.History, format.KeyAt(1, 1), format.KeyAt(2, 1)), `revision 1 of "user000"`},
+		"tally wrong": {func(tx *bolt.Tx) error { return writeTally(tx, &format.Tally{NextNumber: 5}) },
 			"tally: 0 profiles"},
-		"value lost":        {del(bktValues, []byte("v")), `bucket "values": 0 keys, but 1 were written`},
-		"state lost":        {del(bktState, one), `bucket "state": 1 keys, but 2 were written`},
-		"history lost":      {del(bktHistory, key32x64(1, 1)), `bucket "history": 1 keys, but 2 were written`},
-		"name lost":         {del(bktNames, []byte("main")), `bucket "names": 0 keys, but 1 were written`},
-		"last example lost": {del(bktExamples, key32x64(2, 5)), `bucket "examples": 11 keys, but 12 were written`},
-		"name changed": {renamed(bktNames, []byte("main"), []byte("mbin")),
+		"value lost":        {del(format.Values, []byte("v")), `bucket "values": 0 keys, but 1 were written`},
+		"state lost":        {del(format.State, one), `bucket "state": 1 keys, but 2 were written`},
+		"history lost":      {del(format.History, format.KeyAt(1, 1)), `bucket "history": 1 keys, but 2 were written`},
+		"name lost":         {del(format.Names, []byte("main")), `bucket "names": 0 keys, but 1 were written`},
+		"last example lost": {del(format.Examples, format.KeyAt(2, 5)), `bucket "examples": 11 keys, but 12 were written`},
+		"name changed": {renamed(format.Names, []byte("main"), []byte("mbin")),
 			`bucket "names": its 1 keys are not those that were written`},
-		"sums damaged": {put(bktMeta, keySums, []byte("?????")), "sums: "},
-		"sums lost":    {del(bktMeta, keySums), "sums: "},
-		"cohort damaged": {put(bktCohorts, bankSet, []byte("?????")),
+		"sums damaged": {put(format.Meta, format.KeySums, []byte("?????")), "sums: "},
+		"sums lost":    {del(format.Meta, format.KeySums), "sums: "},
+		"cohort damaged": {put(format.Cohorts, bankSet, []byte("?????")),
 			"cohort of bank 1: store: corrupt: checksum"},
-		"cohort lost": {del(bktCohorts, bankSet),
+		"cohort lost": {del(format.Cohorts, bankSet),
 			"cohort of bank 1: 2 profiles are missing, 0 should not be there"},
-		"cohort moved": {moved(bktCohorts, bankSet, []byte(cohortKey(cohortOfRef(cohortBank, 9), 1))),
+		"cohort moved": {moved(format.Cohorts, bankSet, []byte(cohortKey(cohortOfRef(cohortBank, 9), 1))),
 			"cohort of bank 9: store: corrupt: checksum"},
 		"cohort too small": {set(cohortOfRef(cohortHead, 1), 1),
 			"cohort of head 1: 1 profiles are missing, 0 should not be there"},
@@ -105,7 +105,7 @@ func TestCheckFinds(t *testing.T) {
 		"cohort of nobody": {set(cohortOfLabel("x"), 1), "0 profiles are missing, 1 should not be there"},
 		"cohort empty":     {set(cohortOfLabel("x")), "it has numbers of another set, or none"},
 		"cohort of others": {set(cohortOfRef(cohortBank, 1), 1, 2, 1<<16), "it has numbers of another set, or none"},
-		"cohorts lost":     {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktCohorts) }, `no bucket "cohorts"`},
+		"cohorts lost":     {func(tx *bolt.Tx) error { return tx.DeleteBucket(format.Cohorts) }, `no bucket "cohorts"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, fast)
@@ -221,20 +221,20 @@ func TestOpenDamagedMeta(t *testing.T) {
 		damage func(tx *bolt.Tx) error
 		want   error
 	}{
-		"newer schema": {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{Schema: schema + 1}) }, ErrSchema},
+		"newer schema": {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{Schema: format.Schema + 1}) }, ErrSchema},
 		"schema 0":     {func(tx *bolt.Tx) error { return writeMeta(tx, Meta{}) }, ErrCorrupt},
 		"flipped": {func(tx *bolt.Tx) error {
-			v := bytes.Clone(tx.Bucket(bktMeta).Get(keyStore))
+			v := bytes.Clone(tx.Bucket(format.Meta).Get(format.KeyStore))
 			v[3] ^= 1
-			return tx.Bucket(bktMeta).Put(keyStore, v)
+			return tx.Bucket(format.Meta).Put(format.KeyStore, v)
 		}, ErrCorrupt},
 		"not JSON": {func(tx *bolt.Tx) error {
-			return tx.Bucket(bktMeta).Put(keyStore,
-				format.Seal(tagMeta, keyStore, []byte("{")))
+			return tx.Bucket(format.Meta).Put(format.KeyStore,
+				format.Seal(format.TagMeta, format.KeyStore, []byte("{")))
 		}, ErrCorrupt},
-		"no meta":   {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktMeta) }, ErrCorrupt},
-		"no tally":  {func(tx *bolt.Tx) error { return tx.Bucket(bktMeta).Delete(keyTally) }, ErrCorrupt},
-		"no bucket": {func(tx *bolt.Tx) error { return tx.DeleteBucket(bktState) }, ErrCorrupt},
+		"no meta":   {func(tx *bolt.Tx) error { return tx.DeleteBucket(format.Meta) }, ErrCorrupt},
+		"no tally":  {func(tx *bolt.Tx) error { return tx.Bucket(format.Meta).Delete(format.KeyTally) }, ErrCorrupt},
+		"no bucket": {func(tx *bolt.Tx) error { return tx.DeleteBucket(format.State) }, ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.db")

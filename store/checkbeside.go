@@ -4,6 +4,10 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The parts of Check that look at what is stored beside the records.
@@ -11,7 +15,7 @@ import (
 // ofProfile looks at a pair of the profile whose number the key begins with.
 func (c *checker) ofProfile(tag byte, p pair, k []byte) {
 	switch tag {
-	case tagHistory:
+	case format.TagHistory:
 		now, err := c.t.decode(p.n)
 		if err != nil {
 			c.unreadable(about(err, tag, k))
@@ -19,9 +23,9 @@ func (c *checker) ofProfile(tag byte, p pair, k []byte) {
 			c.problem("history %x: revision %d of %q, but the profile is revision %d of %q",
 				k, p.after, p.profile.ID, now.Revision, now.ID)
 		}
-	case tagExample:
+	case format.TagExample:
 		c.example(p, k)
-	case tagWaiting:
+	case format.TagWaiting:
 		if p.waiting != c.waiting[p.n] && !c.vanished {
 			c.problem("waiting %x: %d examples, but there are %d", k, p.waiting, c.waiting[p.n])
 		}
@@ -44,7 +48,7 @@ func (c *checker) example(p pair, k []byte) {
 		}
 	}
 	if c.staged.Contains(p.n) {
-		c.keys[tagExample]--
+		c.keys[format.TagExample]--
 	}
 }
 
@@ -52,7 +56,7 @@ func (c *checker) example(p pair, k []byte) {
 // not said. Of a person that an older file had nothing stored of nothing is.
 func (c *checker) checkWaiting() error {
 	for _, n := range slices.Sorted(maps.Keys(c.waiting)) {
-		if c.t.Bucket(bktPeople).Get(key32(n)) != nil {
+		if c.t.Bucket(format.People).Get(format.Key(n)) != nil {
 			c.problem("person %08x: %d examples wait, but none is said to", n, c.waiting[n])
 		}
 	}
@@ -64,7 +68,7 @@ func (c *checker) checkChanges() error {
 	if _, err := readNotes(c.t.Tx); err != nil {
 		c.problem("%v", err)
 	}
-	return c.each(bktChanges, func(k, v []byte) {
+	return c.each(format.Changes, func(k, v []byte) {
 		if err := validChanges(k, v); err != nil {
 			c.problem("%v", err)
 		}
@@ -75,7 +79,7 @@ func (c *checker) checkChanges() error {
 // lost with its page.
 func (c *checker) checkSums() error {
 	m, err := readMeta(c.t.Tx)
-	if err == nil && m.Schema <= schemaUnsummedStaging {
+	if err == nil && m.Schema <= format.SchemaUnsummedStaging {
 		return nil
 	}
 	want, serr := readSums(c.t.Tx)
@@ -83,13 +87,13 @@ func (c *checker) checkSums() error {
 		c.problem("%v", err)
 		return nil
 	}
-	for i, name := range summed {
+	for i, name := range format.Summed {
 		got := c.sums[i]
 		switch {
-		case got.keys != want[i].keys:
-			c.problem("bucket %q: %d keys, but %d were written", name, got.keys, want[i].keys)
-		case got.hashes != want[i].hashes:
-			c.problem("bucket %q: its %d keys are not those that were written", name, got.keys)
+		case got.Keys != want[i].Keys:
+			c.problem("bucket %q: %d keys, but %d were written", name, got.Keys, want[i].Keys)
+		case got.Hashes != want[i].Hashes:
+			c.problem("bucket %q: its %d keys are not those that were written", name, got.Keys)
 		}
 	}
 	c.report.Summed = true
@@ -106,14 +110,62 @@ func (c *checker) checkTally() error {
 		what      string
 		got, want uint64
 	}{
-		{"profiles", tally.profiles, c.keys[tagID]},
-		{"bytes of records", tally.recordBytes, c.recordBytes},
-		{"bytes of masks", tally.maskBytes, c.maskBytes},
-		{"examples", tally.examples, c.keys[tagExample]},
+		{"profiles", tally.Profiles, c.keys[tagID]},
+		{"bytes of records", tally.RecordBytes, c.recordBytes},
+		{"bytes of masks", tally.MaskBytes, c.maskBytes},
+		{"examples", tally.Examples, c.keys[format.TagExample]},
 	} {
 		if f.got != f.want && !(c.vanished && f.got > f.want) {
 			c.problem("tally: %d %s, but there are %d", f.got, f.what, f.want)
 		}
 	}
 	return nil
+}
+
+// checkCohorts compares the sets with the records, both ways. A record that
+// cannot be read is left out of both: it has been named, and nothing says where
+// it belongs.
+func (c *checker) checkCohorts() error {
+	if !c.rules.kept(c.t.Tx) {
+		if m, err := readMeta(c.t.Tx); err == nil && m.Schema >= format.SchemaMasks && m.Keys == "" &&
+			c.t.Tx.Bucket(format.Cohorts) == nil {
+			c.problem("no bucket %q", format.Cohorts)
+		}
+		return nil
+	}
+	c.t.reading = format.Profiles
+	want, unread, err := c.rules.setsOf(c.ctx, c.t)
+	if err != nil {
+		return err
+	}
+	err = c.each(format.Cohorts, func(k, v []byte) {
+		c.report.Cohorts++
+		got, err := readCohort(k, v)
+		if err != nil {
+			c.problem("%v", err)
+		} else {
+			c.compareSet(k, got, want[string(k)], unread)
+		}
+		delete(want, string(k))
+	})
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		c.compareSet([]byte(key), roaring.New(), want[key], unread)
+	}
+	return err
+}
+
+func (c *checker) compareSet(key []byte, got, want *roaring.Bitmap, unread cohortSets) {
+	if want == nil {
+		want = roaring.New()
+	}
+	missing, surplus := roaring.AndNot(want, got), roaring.AndNot(got, want)
+	if len(key) > 2 {
+		if skip := unread[string(key[len(key)-2:])]; skip != nil {
+			surplus.AndNot(skip)
+		}
+	}
+	if !missing.IsEmpty() || !surplus.IsEmpty() {
+		c.problem("%s: %d profiles are missing, %d should not be there", cohortName(key), missing.GetCardinality(),
+			surplus.GetCardinality())
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestCheckCounts damages more records than a report lists: it names the first
@@ -43,13 +45,13 @@ func withDamagedRecords(t *testing.T, s *Store, change func([]byte)) *Store {
 		t.Fatal(err)
 	}
 	records := map[string][]byte{}
-	err = tx.Bucket(bktProfiles).ForEach(func(k, v []byte) error {
+	err = tx.Bucket(format.Profiles).ForEach(func(k, v []byte) error {
 		records[string(k)] = append([]byte(nil), v...)
 		return nil
 	})
 	for k, v := range records {
 		change(v)
-		err = errors.Join(err, tx.Bucket(bktProfiles).Put([]byte(k), v))
+		err = errors.Join(err, tx.Bucket(format.Profiles).Put([]byte(k), v))
 	}
 	if err := errors.Join(err, tx.Commit(), db.DB.Close()); err != nil {
 		t.Fatal(err)

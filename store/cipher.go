@@ -15,14 +15,14 @@ import (
 )
 
 // With Options.MasterKey what is stored of a profile (record, state, examples,
-// history) is encrypted under its own key, and bktIDs has HMACs of ids for
+// history) is encrypted under its own key, and format.IDs has HMACs of ids for
 // keys. Here is all that knows of the difference.
 
 // errVanished ends a reading transaction that came upon a profile which was
 // deleted after it began, and whose key is gone. view then begins anew.
 var errVanished = errors.New("store: deleted meanwhile")
 
-// idKey is what bktIDs has an id under.
+// idKey is what format.IDs has an id under.
 func (t *txn) idKey(id []byte) []byte {
 	if t.keys == nil {
 		return id
@@ -57,7 +57,7 @@ func (t *txn) vanished(n uint32, err error) error {
 // record has its own checksum; others are unsealed.
 func (t *txn) payload(tag byte, n uint32, key, value []byte) ([]byte, error) {
 	switch {
-	case t.keys == nil && (tag == tagRecord || tag == tagHistory):
+	case t.keys == nil && (tag == format.TagRecord || tag == format.TagHistory):
 		return value, nil
 	case t.keys == nil:
 		return format.Unseal(tag, key, value)
@@ -76,7 +76,7 @@ func (t *txn) payload(tag byte, n uint32, key, value []byte) ([]byte, error) {
 // sealed is the value that payload reads. It may append to the payload given.
 func (w *writeTx) sealed(tag byte, n uint32, key, payload []byte) ([]byte, error) {
 	switch {
-	case w.keys == nil && (tag == tagRecord || tag == tagHistory):
+	case w.keys == nil && (tag == format.TagRecord || tag == format.TagHistory):
 		return payload, nil
 	case w.keys == nil:
 		return format.Seal(tag, key, payload), nil
@@ -94,7 +94,7 @@ func boundTo(tag byte, key []byte) []byte { return append([]byte{tag}, key...) }
 func (t *txn) record(n uint32) ([]byte, error) {
 	var key [4]byte
 	k := putKey(&key, n)
-	return t.payload(tagRecord, n, k, t.profiles.Get(k))
+	return t.payload(format.TagRecord, n, k, t.profiles.Get(k))
 }
 
 func (t *txn) decode(n uint32) (*Profile, error) {
@@ -180,14 +180,14 @@ func (s *Store) eraseOrphans() error {
 		if err != nil {
 			return err
 		}
-		free := tx.Bucket(bktFree).Cursor()
+		free := tx.Bucket(format.Free).Cursor()
 		next, _ := free.First()
 		return s.keys.Each(func(n uint32) {
-			key := key32(n)
+			key := format.Key(n)
 			for next != nil && bytes.Compare(next, key) < 0 {
 				next, _ = free.Next()
 			}
-			if uint64(n) >= tally.nextNumber || bytes.Equal(next, key) {
+			if uint64(n) >= tally.NextNumber || bytes.Equal(next, key) {
 				orphans = append(orphans, n)
 			}
 		})

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // coded has profiles of all kinds, with states and earlier revisions.
@@ -168,8 +170,8 @@ func TestCodedDamaged(t *testing.T) {
 	s := coded(t, unchecked(t))
 	whole := contents(t, s)
 	err := s.write(ctx, func(w *writeTx) error {
-		return errors.Join(w.Bucket(bktBanks).remove(key32(4)),
-			w.Bucket(bktDigests).remove(digestKey(kindBank, codeBanks[1].Digest)))
+		return errors.Join(w.Bucket(format.Banks).remove(format.Key(4)),
+			w.Bucket(format.Digests).remove(digestKey(kindBank, codeBanks[1].Digest)))
 	})
 	if err != nil {
 		t.Fatal(err)

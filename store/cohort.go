@@ -94,8 +94,8 @@ func (r *cohortRules) ofHead(data []byte) (cohorts []string, counts []uint32) {
 }
 
 func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
-	key := key32(ref)
-	value := t.Tx.Bucket(bktHeads).Get(key)
+	key := format.Key(ref)
+	value := t.Tx.Bucket(format.Heads).Get(key)
 	if len(value) < sha256.Size {
 		return nil, corrupt("head %d: %d bytes", ref, len(value))
 	}
@@ -103,7 +103,7 @@ func (r *cohortRules) ofShared(t *txn, ref uint32) ([]string, error) {
 	if known, ok := r.shared.Load(digest); ok {
 		return known.([]string), nil
 	}
-	payload, err := format.Unseal(tagHead, key, value)
+	payload, err := format.Unseal(format.TagHead, key, value)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func (w *writeTx) change(cohorts, others []string, n uint32, do func(*roaring.Bi
 }
 
 func (s *Store) makeCohorts(tx *bolt.Tx) error {
-	if tx.Bucket(bktCohorts) != nil {
-		if err := tx.DeleteBucket(bktCohorts); err != nil {
+	if tx.Bucket(format.Cohorts) != nil {
+		if err := tx.DeleteBucket(format.Cohorts); err != nil {
 			return err
 		}
 	}
@@ -178,7 +178,7 @@ func (s *Store) makeCohorts(tx *bolt.Tx) error {
 func (r *cohortRules) setsOf(ctx context.Context, t *txn) (sets, unread cohortSets, err error) {
 	sets, unread = cohortSets{}, cohortSets{}
 	err = t.profiles.ForEach(func(k, _ []byte) error {
-		n, err := number(k)
+		n, err := format.Number(k)
 		if err != nil {
 			return ctx.Err()
 		}

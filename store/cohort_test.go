@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // testFilters are of each kind, and of more than one.
@@ -94,7 +96,7 @@ func checkCohorts(t testing.TB, s *Store) {
 
 // wantNoCohorts says that a file has none, nor an index.
 func wantNoCohorts(tx *bolt.Tx) error {
-	if tx.Bucket(bktCohorts) != nil || tx.Bucket(bktIndex) != nil {
+	if tx.Bucket(format.Cohorts) != nil || tx.Bucket(format.Index) != nil {
 		return errors.New("got cohorts or an index, want neither")
 	}
 	return nil
@@ -245,7 +247,7 @@ func TestCohortSetsUntouched(t *testing.T) {
 // TestCohortSetsFar has numbers with other upper halves.
 func TestCohortSetsFar(t *testing.T) {
 	s := unchecked(t)
-	err := s.write(ctx, func(w *writeTx) error { w.tally.nextNumber = 1<<16 - 3; return nil })
+	err := s.write(ctx, func(w *writeTx) error { w.tally.NextNumber = 1<<16 - 3; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +264,7 @@ func TestCohortSetsFar(t *testing.T) {
 	checkCohorts(t, s)
 	sets := 0
 	err = s.view(func(x *txn) error {
-		return x.Tx.Bucket(bktCohorts).ForEach(func(k, _ []byte) error {
+		return x.Tx.Bucket(format.Cohorts).ForEach(func(k, _ []byte) error {
 			if bytes.HasPrefix(k, []byte(cohortOfRef(cohortBank, 1))) {
 				sets++
 			}
@@ -280,7 +282,7 @@ func TestCohortSetsDamaged(t *testing.T) {
 	s := mixed(t, newStore(t, fast), 40)
 	damage := func() {
 		err := s.write(ctx, func(w *writeTx) error {
-			b := w.Tx.Bucket(bktCohorts)
+			b := w.Tx.Bucket(format.Cohorts)
 			var keys [][]byte
 			err := b.ForEach(func(k, _ []byte) error { keys = append(keys, bytes.Clone(k)); return nil })
 			for _, k := range keys {
@@ -312,12 +314,12 @@ func TestCohortSetsOfDamaged(t *testing.T) {
 	record, head := must(s.Get("user020")), must(s.Get("user024"))
 	var sound []byte
 	err := s.write(ctx, func(w *writeTx) error {
-		sound = bytes.Clone(w.Bucket(bktHeads).Get(key32(head.Head)))
-		return errors.Join(w.Bucket(bktProfiles).replace(key32(record.Number), []byte("damaged")),
-			w.Bucket(bktHeads).replace(key32(head.Head), bytes.Repeat([]byte{9}, 40)))
+		sound = bytes.Clone(w.Bucket(format.Heads).Get(format.Key(head.Head)))
+		return errors.Join(w.Bucket(format.Profiles).replace(format.Key(record.Number), []byte("damaged")),
+			w.Bucket(format.Heads).replace(format.Key(head.Head), bytes.Repeat([]byte{9}, 40)))
 	})
 	err = errors.Join(err, s.Delete(ctx, record.ID), s.Delete(ctx, head.ID), s.write(ctx, func(w *writeTx) error {
-		return w.Bucket(bktHeads).replace(key32(head.Head), sound)
+		return w.Bucket(format.Heads).replace(format.Key(head.Head), sound)
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -366,8 +368,8 @@ func TestCohortSetsUpgrade(t *testing.T) {
 					t.Errorf("opening %d: got %d sets, %v %q, want some: %t", i, r.Cohorts, err, r.Problems, want)
 				}
 				err = s.view(func(x *txn) error {
-					if i > 0 && (x.Tx.Bucket(bktIndex) != nil || x.Tx.Bucket(bktMeta).Get(keyIndex) != nil ||
-						!s.rules.kept(x.Tx)) {
+					if i > 0 && (x.Tx.Bucket(format.Index) != nil ||
+						x.Tx.Bucket(format.Meta).Get(format.KeyIndex) != nil || !s.rules.kept(x.Tx)) {
 						return errors.New("the file has an index, or no cohorts")
 					}
 					return nil

@@ -47,7 +47,7 @@ func (sets cohortSets) write(b *bolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Put(key, format.Seal(tagCohort, key, value)); err != nil {
+		if err := b.Put(key, format.Seal(format.TagCohort, key, value)); err != nil {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func readCohort(key, value []byte) (*roaring.Bitmap, error) {
 	if value == nil {
 		return set, nil
 	}
-	payload, err := format.Unseal(tagCohort, key, value)
+	payload, err := format.Unseal(format.TagCohort, key, value)
 	if err == nil {
 		err = set.UnmarshalBinary(payload)
 	}
@@ -93,11 +93,11 @@ var cohortKinds = map[byte]string{cohortBank: "bank", cohortHead: "head", cohort
 
 // writeAll stores all sets of a file that has none, and which kinds they are of.
 func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
-	b, err := tx.CreateBucketIfNotExists(bktCohorts)
+	b, err := tx.CreateBucketIfNotExists(format.Cohorts)
 	if err != nil {
 		return err
 	}
-	return errors.Join(sets.write(b), tx.Bucket(bktMeta).Put(keyCohorts, r.mark()))
+	return errors.Join(sets.write(b), tx.Bucket(format.Meta).Put(format.KeyCohorts, r.mark()))
 }
 
 // mark is the value that says which kinds of cohorts a file has.
@@ -106,14 +106,14 @@ func (r *cohortRules) mark() []byte {
 	if r.headLabels != nil {
 		labels = 1
 	}
-	return format.Seal(tagMeta, keyCohorts, []byte{labels})
+	return format.Seal(format.TagMeta, format.KeyCohorts, []byte{labels})
 }
 
 // kept says whether a file has all cohorts of these rules, and no others. An
 // encrypted one has none, nor has one of an older version before it is opened for
 // writing.
 func (r *cohortRules) kept(tx *bolt.Tx) bool {
-	return tx.Bucket(bktCohorts) != nil && bytes.Equal(tx.Bucket(bktMeta).Get(keyCohorts), r.mark())
+	return tx.Bucket(format.Cohorts) != nil && bytes.Equal(tx.Bucket(format.Meta).Get(format.KeyCohorts), r.mark())
 }
 
 // cohortSet is a set as the transaction has changed it. One that is damaged makes
@@ -122,7 +122,7 @@ func (w *writeTx) cohortSet(key []byte) (set *roaring.Bitmap, err error) {
 	if set = w.sets[string(key)]; set != nil {
 		return set, nil
 	}
-	if set, err = readCohort(key, w.Tx.Bucket(bktCohorts).Get(key)); err != nil {
+	if set, err = readCohort(key, w.Tx.Bucket(format.Cohorts).Get(key)); err != nil {
 		w.s.opts.Logger.Warn("making all cohorts anew", "error", err)
 		w.sets = nil
 		if err := w.s.makeCohorts(w.Tx); err != nil {
@@ -142,12 +142,12 @@ func (w *writeTx) leaveAll(n uint32) error {
 	if w.keys != nil {
 		return nil
 	}
-	high := string(key32(n)[:2])
+	high := string(format.Key(n)[:2])
 	keys := map[string]bool{}
 	for key := range w.sets {
 		keys[key] = true
 	}
-	err := w.Tx.Bucket(bktCohorts).ForEach(func(k, _ []byte) error {
+	err := w.Tx.Bucket(format.Cohorts).ForEach(func(k, _ []byte) error {
 		keys[string(k)] = true
 		return nil
 	})

@@ -13,6 +13,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/internal/durable"
+	"github.com/xpeft/xpeft/store/internal/boltpages"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // CompactReport says what Compact did.
@@ -50,7 +52,14 @@ func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 
 // compact puts a new file in the place of the old one, which it returns.
 func (s *Store) compact(ctx context.Context) (report CompactReport, old *boltFile, err error) {
-	if err := s.beforeCompact(ctx); err != nil {
+	if s.opts.ReadOnly {
+		return report, nil, ErrReadOnly
+	}
+	if runtime.GOOS == "windows" {
+		return report, nil, fmt.Errorf("%w on Windows: make a Backup and Restore it, which writes a new file",
+			errors.ErrUnsupported)
+	}
+	if _, err := s.Check(ctx, false); err != nil { // no writer waits for it
 		return report, nil, err
 	}
 	if err := s.writer.lockFor(ctx); err != nil {
@@ -104,22 +113,9 @@ func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
 	return s.refused
 }
 
-// beforeCompact does what needs no writer to wait.
-func (s *Store) beforeCompact(ctx context.Context) error {
-	if s.opts.ReadOnly {
-		return ErrReadOnly
-	}
-	if runtime.GOOS == "windows" {
-		return fmt.Errorf("%w on Windows: make a Backup and Restore it, which writes a new file", errors.ErrUnsupported)
-	}
-	_, err := s.Check(ctx, false)
-	return err
-}
-
 // rewrite makes the new file.
 func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
-	empty, err := createAnew(temp)
-	if err = cmp.Or(err, empty.Close()); err != nil {
+	if err := createEmpty(temp); err != nil {
 		return nil, err
 	}
 	opts := s.opts
@@ -146,6 +142,11 @@ func createAnew(path string) (*os.File, error) {
 		return nil, err
 	}
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+}
+
+func createEmpty(path string) error {
+	f, err := createAnew(path)
+	return cmp.Or(err, f.Close())
 }
 
 // fill copies the store into the new file, makes that durable, and looks at
@@ -200,4 +201,79 @@ func (s *Store) removeLeft(suffix, what string) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.opts.Logger.Error("cannot remove what was left of "+what, "error", err)
 	}
+}
+
+// bulk fills a new file that nobody else has open, in transactions of
+// batchBytes. Keys of a bucket come in order, so that pages are as full as those
+// of an import.
+type bulk struct {
+	ctx     context.Context
+	db      *bolt.DB
+	tx      *bolt.Tx
+	written int // bytes, in tx
+}
+
+// next commits, and begins a new transaction.
+func (b *bulk) next() error {
+	err := errors.Join(b.ctx.Err(), b.commit())
+	if err != nil {
+		return err
+	}
+	if b.tx, err = b.db.Begin(true); err == nil {
+		b.db.AllocSize, b.written = growth(b.tx.Size()), 0
+	}
+	return err
+}
+
+func (b *bulk) commit() error {
+	tx := b.tx
+	if b.tx = nil; tx == nil {
+		return nil
+	}
+	return tx.Commit() // or it has rolled back
+}
+
+// rollback ends a transaction that was not committed, if there is one.
+func (b *bulk) rollback() error {
+	if b.tx == nil {
+		return nil
+	}
+	return b.tx.Rollback()
+}
+
+// put writes a pair. The value stays the caller's until next.
+func (b *bulk) put(bucket, k, v []byte) error {
+	if b.written += boltpages.ElementSize + len(k) + len(v); b.written > batchBytes {
+		if err := b.next(); err != nil {
+			return err
+		}
+	}
+	to := b.tx.Bucket(bucket)
+	to.FillPercent = orderedFill
+	return to.Put(k, v)
+}
+
+// copyAll copies all that a transaction sees, and counts up the revision.
+func (b *bulk) copyAll(from *bolt.Tx) (err error) {
+	if err := b.next(); err != nil {
+		return err
+	}
+	defer func() { _ = b.rollback() }() // also after a fault
+	err = from.ForEach(func(name []byte, old *bolt.Bucket) error {
+		to, err := b.tx.CreateBucket(name)
+		if err != nil {
+			return err
+		}
+		if err := to.SetSequence(old.Sequence()); err != nil {
+			return err
+		}
+		return old.ForEach(func(k, v []byte) error { return b.put(name, k, v) })
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := b.tx.Bucket(format.Meta).NextSequence(); err != nil {
+		return err
+	}
+	return b.commit()
 }

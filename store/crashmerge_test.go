@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 const childMerge = "XPEFT_STORE_TEST_MERGE"
@@ -118,7 +120,7 @@ func TestCrashMerge(t *testing.T) {
 }
 
 func sideLeft(path string) bool {
-	_, err := os.Lstat(path + sideSuffix)
+	_, err := os.Lstat(path + sidefile.Suffix)
 	return err == nil
 }
 

@@ -304,11 +304,11 @@ func TestNumberNotReused(t *testing.T) {
 	replace := func(end error) error {
 		return s.write(ctx, func(w *writeTx) error {
 			key := w.idKey([]byte("ann of the tests"))
-			n, err := number(w.ids.Get(key))
+			n, err := format.Number(w.ids.Get(key))
 			if err == nil {
-				err = errors.Join(w.Bucket(bktIDs).remove(key), w.erase(key, n))
+				err = errors.Join(w.Bucket(format.IDs).remove(key), w.erase(key, n))
 			}
-			w.tally.profiles--
+			w.tally.Profiles--
 			if err == nil {
 				_, err = w.put(randomProfile(newRand(t), "carl"), Write{})
 			}
@@ -387,11 +387,11 @@ func TestValueElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.write(ctx, func(w *writeTx) error {
-		earlier := w.Bucket(bktHistory).Get(key32x64(bob.Number, 1))
+		earlier := w.Bucket(format.History).Get(format.KeyAt(bob.Number, 1))
 		return errors.Join(
-			w.Bucket(bktProfiles).replace(key32(bob.Number), bytes.Clone(earlier)),
-			w.Bucket(bktState).replace(key32(bob.Number),
-				bytes.Clone(w.Bucket(bktExamples).Get(key32x64(bob.Number, 1)))))
+			w.Bucket(format.Profiles).replace(format.Key(bob.Number), bytes.Clone(earlier)),
+			w.Bucket(format.State).replace(format.Key(bob.Number),
+				bytes.Clone(w.Bucket(format.Examples).Get(format.KeyAt(bob.Number, 1)))))
 	})
 	if err != nil {
 		t.Fatal(err)

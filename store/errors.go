@@ -51,7 +51,7 @@ var (
 	// refused.
 	ErrSignature = bundle.ErrSignature
 	// ErrID says that an id is empty, too long or not UTF-8.
-	ErrID = errors.New("store: bad profile id")
+	ErrID = format.ErrID
 	// ErrLimit says that a value or bundle is over a documented limit.
 	ErrLimit = format.ErrLimit
 )

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"testing"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // pages is a store of more profiles than a page of an export holds.
@@ -85,17 +87,17 @@ func TestExportDamaged(t *testing.T) {
 	}
 	change(func(w *writeTx) error {
 		for _, n := range []uint32{1, 2} {
-			records[fmt.Sprint(n)] = bytes.Clone(w.profiles.Get(key32(n)))
+			records[fmt.Sprint(n)] = bytes.Clone(w.profiles.Get(format.Key(n)))
 		}
 		return nil
 	})
 	for name, bad := range map[string][]byte{"cut": records["2"][:9], "another's": records["1"], "empty": {}} {
-		change(func(w *writeTx) error { return w.profiles.b.Put(key32(2), bad) })
+		change(func(w *writeTx) error { return w.profiles.b.Put(format.Key(2), bad) })
 		for _, o := range []ExportOptions{{}, {IDs: []string{"bob"}}} {
 			if n, err := s.Export(ctx, io.Discard, o); n != 0 || !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: got %d, %v, want ErrCorrupt", name, n, err)
 			}
 		}
 	}
-	change(func(w *writeTx) error { return w.profiles.b.Put(key32(2), records["2"]) })
+	change(func(w *writeTx) error { return w.profiles.b.Put(format.Key(2), records["2"]) })
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // exportPage is the frames of some hundred profiles, read in one transaction.
@@ -70,9 +72,9 @@ func (r *pageReader) run(ctx context.Context) {
 			maps.DeleteFunc(r.banks, func(_, ref uint32) bool { return ref > banks })
 			maps.DeleteFunc(r.heads, func(_, ref uint32) bool { return ref > heads })
 			w = &pageWriter{r: r, frames: make([]byte, 0, size), txn: t, records: t.profiles.Cursor(),
-				people:   beside{c: t.Bucket(bktPeople).Cursor()},
-				states:   beside{c: t.Bucket(bktState).Cursor()},
-				examples: beside{c: t.Bucket(bktExamples).Cursor()}}
+				people:   beside{c: t.Bucket(format.People).Cursor()},
+				states:   beside{c: t.Bucket(format.State).Cursor()},
+				examples: beside{c: t.Bucket(format.Examples).Cursor()}}
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
@@ -146,29 +148,29 @@ func (w *pageWriter) frame(kind byte, payload []byte) {
 
 // add appends a profile and what goes with it.
 func (w *pageWriter) add(id []byte, n uint32) error {
-	key := key32(n)
-	record, err := w.txn.payload(tagRecord, n, key, seekNext(w.records, key))
+	key := format.Key(n)
+	record, err := w.txn.payload(format.TagRecord, n, key, seekNext(w.records, key))
 	if err != nil {
 		return err
 	}
-	refs, err := readRefs(record)
+	refs, err := format.ReadRefs(record)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(refs.id, id) {
-		return corrupt("it has the record of %q", refs.id)
+	if !bytes.Equal(refs.ID, id) {
+		return corrupt("it has the record of %q", refs.ID)
 	}
-	banks := make([]uint32, len(refs.banks))
-	for i, ref := range refs.banks {
+	banks := make([]uint32, len(refs.Banks))
+	for i, ref := range refs.Banks {
 		if banks[i], err = w.bank(ref); err != nil {
 			return err
 		}
 	}
-	head, err := w.head(refs.head)
+	head, err := w.head(refs.Head)
 	if err != nil {
 		return err
 	}
-	if record = refs.replaced(record, banks, head); len(record) > MaxRecord {
+	if record = refs.Replaced(record, banks, head); len(record) > MaxRecord {
 		return fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(record), MaxRecord)
 	}
 	w.frame(frameProfile, record)

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Filter says which profiles are meant: those of which all that is set is true.
@@ -101,7 +103,7 @@ func (t *txn) inAll(cohorts []string) (*roaring.Bitmap, error) {
 	var all []*roaring.Bitmap
 	for _, cohort := range cohorts {
 		in, prefix := roaring.New(), []byte(cohort)
-		for k, v := range t.Bucket(bktCohorts).of(prefix) {
+		for k, v := range t.Bucket(format.Cohorts).of(prefix) {
 			low, err := readCohort(k, v)
 			if err != nil {
 				return nil, err

@@ -14,6 +14,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // The files of every version stay in testdata for ever: what was written once
@@ -185,7 +187,7 @@ func TestGoldenStore(t *testing.T) {
 				checkGoldenStore(t, s)
 				checkGoldenPerson(t, s, name < "store-v5")
 				checkGoldenCoded(t, s, name >= "store-v8")
-				if want := schema; i > 0 && s.Meta().Schema != want {
+				if want := format.Schema; i > 0 && s.Meta().Schema != want {
 					t.Errorf("got schema %d, want %d", s.Meta().Schema, want)
 				}
 				if err := s.Close(); err != nil {
@@ -216,8 +218,8 @@ func checkGoldenStore(t *testing.T, s *Store) {
 func TestGoldenImport(t *testing.T) {
 	path := goldenFile(t, "store-v2.db.zst")
 	s := openGolden(t, path, Options{ReadOnly: true}, false)
-	if got := s.Meta().Schema; got != schemaUnsummedStaging {
-		t.Fatalf("got schema %d, want %d: the file is not what it is called", got, schemaUnsummedStaging)
+	if got := s.Meta().Schema; got != format.SchemaUnsummedStaging {
+		t.Fatalf("got schema %d, want %d: the file is not what it is called", got, format.SchemaUnsummedStaging)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -226,7 +228,7 @@ func TestGoldenImport(t *testing.T) {
 	if v, err := s.GetMeta("key"); string(v) != "value" || err != nil || len(contents(t, s)) != 0 {
 		t.Errorf("got value %q, %v and %d profiles, want %q and none", v, err, len(contents(t, s)), "value")
 	}
-	if err := s.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+	if err := s.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, format.Schema) }); err != nil {
 		t.Error(err)
 	}
 }

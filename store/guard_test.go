@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // panics returns what fn panics with.
@@ -117,7 +119,7 @@ func TestNumberOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bktIDs).Put(sound.idKey("ann"), key32(2)) })
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(format.IDs).Put(sound.idKey("ann"), format.Key(2)) })
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func TestExampleFarOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bktExamples).Put(key32x64(1, 1<<60), []byte("?")) })
+	err = db.Update(func(tx *bolt.Tx) error { return tx.Bucket(format.Examples).Put(format.KeyAt(1, 1<<60), []byte("?")) })
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}

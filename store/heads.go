@@ -33,12 +33,12 @@ func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest,
 
 // head returns a head's digest and a view of its data.
 func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
-	key := key32(ref)
-	v := t.Bucket(bktHeads).Get(key)
+	key := format.Key(ref)
+	v := t.Bucket(format.Heads).Get(key)
 	if v == nil {
 		return d, nil, fmt.Errorf("%w: head %d", ErrNotFound, ref)
 	}
-	payload, err := format.Unseal(tagHead, key, v)
+	payload, err := format.Unseal(format.TagHead, key, v)
 	if err == nil && len(payload) < len(d) {
 		err = corrupt("%d bytes", len(payload))
 	}
@@ -58,25 +58,24 @@ func (s *Store) Head(ref uint32) ([]byte, error) {
 
 // SetHeadName gives a head a name, taking it from the head that had it.
 func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error {
-	if err := checkID(name, maxID); err != nil {
+	if err := format.CheckID(name, maxID); err != nil {
 		return fmt.Errorf("head name: %w", err)
 	}
 	return s.write(ctx, func(w *writeTx) error {
 		if _, _, err := w.head(ref); err != nil {
 			return err
 		}
-		return w.Bucket(bktNames).put([]byte(name), format.Seal(tagName, []byte(name), key32(ref)))
+		return w.Bucket(format.Names).put([]byte(name), format.Seal(format.TagName, []byte(name), format.Key(ref)))
 	})
 }
 
 // HeadByName returns the ref of the head that has a name.
 func (s *Store) HeadByName(name string) (uint32, error) {
 	return viewed(s, func(t *txn) (uint32, error) {
-		v := t.Bucket(bktNames).Get([]byte(name))
-		if v == nil {
-			return 0, fmt.Errorf("%w: head %q", ErrNotFound, name)
+		p, ok, err := t.stored(format.TagName, []byte(name))
+		if !ok {
+			err = fmt.Errorf("%w: head %q", ErrNotFound, name)
 		}
-		p, err := t.validPair(tagName, false, []byte(name), v)
 		return p.n, err
 	})
 }
@@ -86,15 +85,15 @@ func (s *Store) HeadByName(name string) (uint32, error) {
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
 		var found []HeadInfo
-		damaged := t.eachRef(bktHeads, func(ref uint32) error {
+		damaged := t.eachRef(format.Heads, func(ref uint32) error {
 			d, data, err := t.head(ref)
 			if err == nil {
 				found = append(found, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
 			}
 			return err
 		})
-		err := t.Bucket(bktNames).ForEach(func(name, v []byte) error {
-			p, err := t.validPair(tagName, false, name, v)
+		err := t.Bucket(format.Names).ForEach(func(name, v []byte) error {
+			p, err := t.validPair(format.TagName, false, name, v)
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // TestImportCrash stops the world after every transaction of an import, and
@@ -99,8 +102,8 @@ func imagesOf(t *testing.T, s *Store) (stop func() []image) {
 		}
 		copyKeys(t, s.Path(), path)
 		images = append(images, image{path, contents(t, s), s.pending(t) != nil}) // a reader beside the import
-		if side, err := os.ReadFile(s.Path() + sideSuffix); err == nil {
-			if err := os.WriteFile(path+sideSuffix, side, 0o600); err != nil {
+		if side, err := os.ReadFile(s.Path() + sidefile.Suffix); err == nil {
+			if err := os.WriteFile(path+sidefile.Suffix, side, 0o600); err != nil {
 				t.Error(err)
 			}
 		}
@@ -299,7 +302,7 @@ func TestImportIntoEmpty(t *testing.T) {
 				t.Error(diff)
 			}
 			checkCohorts(t, to)
-			if err := to.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, schema) }); err != nil {
+			if err := to.db.Load().View(func(tx *bolt.Tx) error { return wantSchema(tx, format.Schema) }); err != nil {
 				t.Error(err)
 			}
 		})

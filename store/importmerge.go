@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // How a verified bundle becomes visible: in batches, each in one transaction,
@@ -26,7 +29,7 @@ const (
 // merger moves what is in a side file into the store.
 type merger struct {
 	s      *Store
-	side   *sideFile
+	side   *sidefile.File
 	now    pendingImport
 	report ImportReport
 	banks  []uint32 // by the side file's ref
@@ -44,7 +47,7 @@ type merger struct {
 	cohorts []string
 }
 
-func newMerger(s *Store, side *sideFile, now pendingImport) *merger {
+func newMerger(s *Store, side *sidefile.File, now pendingImport) *merger {
 	return &merger{s: s, side: side, now: now, skip: now.merged, banks: []uint32{0}, heads: []uint32{0}}
 }
 
@@ -52,7 +55,7 @@ func newMerger(s *Store, side *sideFile, now pendingImport) *merger {
 func (m *merger) finish() (ImportReport, error) {
 	err := m.mergeAll()
 	if err == nil || !m.begun && m.undone() {
-		if rerr := m.side.remove(); rerr != nil {
+		if rerr := m.side.Remove(); rerr != nil {
 			m.s.opts.Logger.Error("cannot remove an import's side file", "error", rerr)
 		}
 		if err != nil {
@@ -60,7 +63,7 @@ func (m *merger) finish() (ImportReport, error) {
 		}
 		return m.report, m.left
 	}
-	m.side.f.Close()
+	m.side.Close()
 	if m.lost {
 		err = errors.Join(err, m.s.dropPending(err))
 	}
@@ -94,71 +97,14 @@ func (m *merger) mergeAll() error {
 	return nil
 }
 
-// mergeItem is a bank, a head, the end, or a profile with what belongs to it.
-type mergeItem struct {
-	kind  byte
-	data  []byte // a profile's record
-	state []byte
-	shelf *shelf // nil: nothing is known of the person
-	size  int    // bytes of the frames
-}
-
-// readItem reads a bank, a head, the end, or a profile with what belongs to it.
-func (m *merger) readItem() (it mergeItem, err error) {
-	it.kind, it.data, err = m.side.next()
-	if it.size = len(it.data); err != nil || it.kind != frameProfile {
-		return it, err
-	}
-	for {
-		switch kind, err := m.side.peek(); {
-		case err != nil:
-			return it, err
-		case kind != frameState && kind != framePerson && kind != frameExample:
-			return it, nil
-		}
-		kind, payload, err := m.side.next()
-		it.size += len(payload)
-		if err == nil {
-			err = it.add(kind, payload, &m.s.opts)
-		}
-		if err != nil {
-			return it, corrupt("%w", err)
-		}
-	}
-}
-
-// add adds a frame that belongs to a profile.
-func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
-	if kind == frameState {
-		it.state = payload
-		return nil
-	}
-	if it.shelf == nil {
-		it.shelf = &shelf{opts: o}
-	}
-	if kind == framePerson {
-		it.shelf.person, err = decodePerson(payload)
-		return err
-	}
-	e, err := decodeExample(payload)
-	if err != nil {
-		return err
-	}
-	it.shelf.take(e.Example)
-	if limit := o.MaxExamples; len(it.shelf.examples) > 2*limit {
-		it.shelf.trim(limit)
-	}
-	return nil
-}
-
 // merge writes a batch, up to the profile that would be too much, and says whether it was the
 // last. A transaction that is alone runs once.
 func (m *merger) merge(w *writeTx) (last bool, err error) {
 	m.free = gap{} // others have written since
-	gone, _ := w.Tx.Bucket(bktMeta).Cursor().Seek(keyGone)
-	m.gone = bytes.HasPrefix(gone, keyGone)
+	gone, _ := w.Tx.Bucket(format.Meta).Cursor().Seek(format.KeyGone)
+	m.gone = bytes.HasPrefix(gone, format.KeyGone)
 	for profiles, size := 0, 0; ; {
-		kind, err := m.side.peek()
+		kind, err := m.side.Peek()
 		if err == nil && kind != frameEnd && (profiles >= m.s.batch || size >= batchBytes) {
 			return false, m.keepPlace(w)
 		}
@@ -181,9 +127,9 @@ func (m *merger) merge(w *writeTx) (last bool, err error) {
 			m.now.merged++
 			err = m.profile(w, &it)
 		case kind == frameBank:
-			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.nextBank, &m.report.Banks)
+			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.NextBank, &m.report.Banks)
 		case kind == frameHead:
-			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.nextHead, &m.report.Heads)
+			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.NextHead, &m.report.Heads)
 		default:
 			m.lost = true
 			err = corrupt("unexpected frame %d in the side file", kind)
@@ -199,7 +145,7 @@ func (m *merger) merge(w *writeTx) (last bool, err error) {
 // durable before the first one.
 func (m *merger) keepPlace(w *writeTx) error {
 	if !m.begun {
-		if err := m.side.sync(); err != nil {
+		if err := m.side.Sync(); err != nil {
 			return err
 		}
 	}
@@ -225,7 +171,7 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	if p == m.before {
 		p = &m.two[1]
 	}
-	refs, err := decodeRecord(p, it.data, maskShape)
+	refs, err := format.DecodeRecord(p.record(), it.data, format.MaskShape)
 	if err != nil {
 		return err
 	}
@@ -234,7 +180,7 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 		return err
 	}
 	key := w.idKey([]byte(p.ID))
-	if m.gone && w.Tx.Bucket(bktMeta).Get(goneKey(key)) != nil {
+	if m.gone && w.Tx.Bucket(format.Meta).Get(goneKey(key)) != nil {
 		m.report.Skipped++
 		return nil
 	}
@@ -251,12 +197,12 @@ func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	if err != nil {
 		return err
 	}
-	w.tally.profiles++
-	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(p.MaskBytes())
+	w.tally.Profiles++
+	w.tally.RecordBytes += uint64(size)
+	w.tally.MaskBytes += uint64(p.MaskBytes())
 	w.changed++
 	m.report.Profiles++
-	return errors.Join(m.join(w, n, p), w.putID(key, key32(n)), m.beside(w, n, it))
+	return errors.Join(m.join(w, n, p), w.putID(key, format.Key(n)), m.beside(w, n, it))
 }
 
 // join puts a new number into its cohorts, most often those of the one before.
@@ -273,7 +219,7 @@ func (m *merger) join(w *writeTx, n uint32, p *Profile) error {
 
 // withRefs gives p the store's refs for those of the side file, and returns its
 // record with them.
-func (m *merger) withRefs(p *Profile, refs recordRefs, record []byte) ([]byte, error) {
+func (m *merger) withRefs(p *Profile, refs format.Refs, record []byte) ([]byte, error) {
 	replace := func(ref *uint32, by []uint32) (err error) {
 		if int64(*ref) >= int64(len(by)) {
 			return corrupt("profile %q of the side file has bank or head %d of %d", p.ID, *ref, len(by)-1)
@@ -288,7 +234,7 @@ func (m *merger) withRefs(p *Profile, refs recordRefs, record []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return refs.replaced(record, p.banks(), p.Head), nil
+	return refs.Replaced(record, p.banks(), p.Head), nil
 }
 
 func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {
@@ -300,8 +246,8 @@ func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {
 	if it.shelf == nil || len(it.shelf.examples) == 0 && it.shelf.person.plain() {
 		return nil
 	}
-	before := w.tally.examples
+	before := w.tally.Examples
 	err := w.putShelf(n, it.shelf)
-	m.report.Examples += int(w.tally.examples - before)
+	m.report.Examples += int(w.tally.Examples - before)
 	return err
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // bundled is a bundle of n marked profiles, and what is in it.
@@ -264,8 +266,8 @@ func TestDeletedWhileMerging(t *testing.T) {
 		t.Error(diff)
 	}
 	err := s.view(func(tx *txn) error {
-		return tx.Bucket(bktMeta).ForEach(func(k, _ []byte) error {
-			if bytes.HasPrefix(k, keyGone) {
+		return tx.Bucket(format.Meta).ForEach(func(k, _ []byte) error {
+			if bytes.HasPrefix(k, format.KeyGone) {
 				return fmt.Errorf("%q is left", k)
 			}
 			return nil

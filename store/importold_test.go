@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestGoldenOldImports opens files of schemas 5 and 6 that were left in the middle
@@ -37,7 +39,7 @@ func TestGoldenOldImports(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = s.view(func(x *txn) error {
-				if x.Tx.Bucket(bktStaging) != nil || x.Tx.Bucket(bktMerge) != nil {
+				if x.Tx.Bucket(format.Staging) != nil || x.Tx.Bucket(format.Merge) != nil {
 					return errors.New("a bucket of the import is left")
 				}
 				return nil
@@ -52,8 +54,8 @@ func TestGoldenOldImports(t *testing.T) {
 			checkCohorts(t, s)
 			checkAndClose(t, s)
 			s, err = Open(s.Path(), &Options{ReadOnly: true})
-			if err != nil || s.Meta().Schema != schema || len(contents(t, s)) != want {
-				t.Errorf("got schema %d, %v, want %d", s.Meta().Schema, err, schema)
+			if err != nil || s.Meta().Schema != format.Schema || len(contents(t, s)) != want {
+				t.Errorf("got schema %d, %v, want %d", s.Meta().Schema, err, format.Schema)
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)

@@ -52,7 +52,7 @@ type ImportOptions struct {
 	MaxHead int
 }
 
-// normalize sets the defaults, on a copy.
+// normalize sets the defaults, or says what is wrong.
 func (o *ImportOptions) normalize() error {
 	setDefault(&o.MaxBytes, 8<<30)
 	setDefault(&o.MaxProfiles, 10_000_000)
@@ -60,12 +60,7 @@ func (o *ImportOptions) normalize() error {
 	if o.Policy < Fail || o.Policy > Rename {
 		return fmt.Errorf("unknown policy %d", o.Policy)
 	}
-	return o.checkTrust()
-}
-
-// checkTrust checks the keys themselves: Verify would panic.
-func (o *ImportOptions) checkTrust() error {
-	for _, key := range o.Trust {
+	for _, key := range o.Trust { // Verify would panic
 		if len(key) != ed25519.PublicKeySize {
 			return fmt.Errorf("trusted key of %d bytes, want %d", len(key), ed25519.PublicKeySize)
 		}

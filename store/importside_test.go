@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/store/internal/keyring"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // cutShort is a store in the middle of a merge, as a crash leaves it, with what
@@ -90,7 +91,7 @@ func TestSideFileDamaged(t *testing.T) {
 	r := newRand(t)
 	path, before, after := cutShort(t, r, fast)
 	db, err := os.ReadFile(path)
-	side, serr := os.ReadFile(path + sideSuffix)
+	side, serr := os.ReadFile(path + sidefile.Suffix)
 	if err := errors.Join(err, serr); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,8 @@ func TestSideFileDamaged(t *testing.T) {
 		flipped := bytes.Clone(side)
 		flipped[i] ^= 1 << (i % 8)
 		for what, b := range map[string][]byte{fmt.Sprint("flipped at ", i): flipped, fmt.Sprint("cut at ", i): side[:i]} {
-			if err := errors.Join(os.WriteFile(path, db, 0o600), os.WriteFile(path+sideSuffix, b, 0o600)); err != nil {
+			err := errors.Join(os.WriteFile(path, db, 0o600), os.WriteFile(path+sidefile.Suffix, b, 0o600))
+			if err != nil {
 				t.Fatal(err)
 			}
 			s, err := Open(path, fast)
@@ -129,7 +131,7 @@ func TestSideFileDamaged(t *testing.T) {
 func TestSideFilePlanted(t *testing.T) {
 	r := newRand(t)
 	other, _, _ := cutShort(t, r, fast)
-	strangers, err := os.ReadFile(other + sideSuffix)
+	strangers, err := os.ReadFile(other + sidefile.Suffix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +164,7 @@ func TestSideFilePlanted(t *testing.T) {
 			reader := readerFunc(func(p []byte) (int, error) { // nothing looks at the name before
 				if !planted {
 					planted = true
-					if err := plant(s.Path()+sideSuffix, target); err != nil {
+					if err := plant(s.Path()+sidefile.Suffix, target); err != nil {
 						t.Error(err)
 					}
 				}
@@ -179,7 +181,7 @@ func TestSideFilePlanted(t *testing.T) {
 			untouched("before an import")
 
 			path, before, after := cutShort(t, r, fast)
-			if err := errors.Join(os.Remove(path+sideSuffix), plant(path+sideSuffix, target)); err != nil {
+			if err := errors.Join(os.Remove(path+sidefile.Suffix), plant(path+sidefile.Suffix, target)); err != nil {
 				t.Fatal(err)
 			}
 			merged := contentsAt(t, path)
@@ -214,17 +216,17 @@ func contentsAt(t *testing.T, path string) map[string]content {
 func TestSideFileLeft(t *testing.T) {
 	r := newRand(t)
 	path, _, _ := cutShort(t, r, fast)
-	side, err := os.ReadFile(path + sideSuffix)
+	side, err := os.ReadFile(path + sidefile.Suffix)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := filled(t, r, 3)
 	want := contents(t, s)
-	if err := os.WriteFile(s.Path()+sideSuffix, side, 0o600); err != nil {
+	if err := os.WriteFile(s.Path()+sidefile.Suffix, side, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = reopen(t, s, with(Options{ReadOnly: true}))
-	if _, err := os.Stat(s.Path() + sideSuffix); err != nil {
+	if _, err := os.Stat(s.Path() + sidefile.Suffix); err != nil {
 		t.Errorf("read-only: got %v, want it left", err)
 	}
 	s = reopen(t, s, fast)
@@ -240,7 +242,7 @@ func TestSideFileLeft(t *testing.T) {
 // beside the store.
 func TestSideFileMode(t *testing.T) {
 	path, _, _ := cutShort(t, newRand(t), fast)
-	info, err := os.Lstat(path + sideSuffix)
+	info, err := os.Lstat(path + sidefile.Suffix)
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("got %v, %v, want a regular file of mode 0600", info.Mode(), err)
 	}
@@ -269,7 +271,7 @@ func TestSideFileSealed(t *testing.T) {
 	}
 	found := func(o *Options) (path string, n, of int) {
 		path, _, after := cutShort(t, newRand(t), o)
-		b, err := os.ReadFile(path + sideSuffix)
+		b, err := os.ReadFile(path + sidefile.Suffix)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,13 +289,13 @@ func TestSideFileSealed(t *testing.T) {
 	if n != 0 {
 		t.Errorf("encrypted: got %d of %d secrets, want none", n, of)
 	}
-	side, err := os.Open(path + sideSuffix)
+	side, err := os.Open(path + sidefile.Suffix)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer side.Close()
 	key := make([]byte, keyring.WrappedSize)
-	if _, err := side.ReadAt(key, int64(sideHeader)); err != nil || isZero(key) {
+	if _, err := side.ReadAt(key, int64(sidefile.HeaderSize)); err != nil || isZero(key) {
 		t.Fatalf("got key %x, %v", key, err)
 	}
 	s, err := Open(path, encrypted(Options{}))
@@ -301,7 +303,7 @@ func TestSideFileSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := side.ReadAt(key, int64(sideHeader)); err != nil || !isZero(key) {
+	if _, err := side.ReadAt(key, int64(sidefile.HeaderSize)); err != nil || !isZero(key) {
 		t.Errorf("after the merge: got key %x, %v, want zeros", key, err)
 	}
 	if n, err := s.Count(); n != 9 || err != nil {

@@ -1,12 +1,13 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/xpeft/xpeft/store/internal/format"
+	"github.com/xpeft/xpeft/store/internal/sidefile"
 )
 
 // verifier reads a bundle to its end, checks all that can be known before the
@@ -16,21 +17,21 @@ type verifier struct {
 	s      *Store
 	o      ImportOptions
 	b      *bundleReader
-	side   *sideFile
+	side   *sidefile.File
 	report ImportReport
 	kept   int // profiles in the side file
 
-	unknown *BankInfo // its file may be the next frame
-	was     Profile   // the last profile, as it was in the bundle
-	past    *hindsight
-	skip    bool            // and what belongs to it
-	free    gap             // of the store's ids
-	renamed map[string]bool // names that Rename gave
+	unknown *BankInfo          // its file may be the next frame
+	was     Profile            // the last profile, as it was in the bundle
+	past    func(Example) bool // hindsight of it
+	skip    bool               // and what belongs to it
+	free    gap                // of the store's ids
+	renamed map[string]bool    // names that Rename gave
 }
 
 // verify returns the side file, ready to be read. With an error, or a panic of a
 // callback or the bundle's reader, it leaves none.
-func (v *verifier) verify(ctx context.Context) (side *sideFile, err error) {
+func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) {
 	if err := v.readHeader(); err != nil {
 		return nil, err
 	}
@@ -44,13 +45,13 @@ func (v *verifier) verify(ctx context.Context) (side *sideFile, err error) {
 	verified := false
 	defer func() {
 		if !verified {
-			err = errors.Join(err, v.side.remove())
+			err = errors.Join(err, v.side.Remove())
 		}
 	}()
 	if err := v.readAll(ctx); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(v.side.frame(frameEnd, nil), v.side.flush()); err != nil {
+	if err := errors.Join(v.side.Frame(frameEnd, nil), v.side.Flush()); err != nil {
 		return nil, err
 	}
 	if err := v.lookAgain(ctx, before); err != nil {
@@ -97,14 +98,14 @@ func (v *verifier) take(ctx context.Context, f frame) error {
 		if err := v.checkHead(f.payload[len(Digest{}):]); err != nil {
 			return err
 		}
-		return v.side.frame(f.kind, f.payload)
+		return v.side.Frame(f.kind, f.payload)
 	case frameProfile:
 		return v.takeProfile(ctx, f)
 	case frameExample:
 		return v.takeExample(f.example)
 	case frameState, framePerson:
 		if !v.skip {
-			return v.side.frame(f.kind, f.payload)
+			return v.side.Frame(f.kind, f.payload)
 		}
 	}
 	return nil
@@ -138,7 +139,7 @@ func (v *verifier) takeBank(f frame) error {
 		return corrupt("bank %s has N=%d L=%d, the store's has N=%d L=%d",
 			info.Digest.Short(), info.N, info.Blocks, have.N, have.Blocks)
 	}
-	return v.side.frame(f.kind, f.payload)
+	return v.side.Frame(f.kind, f.payload)
 }
 
 // allowBank asks the caller whether the unknown bank may be taken in.
@@ -180,7 +181,7 @@ func (v *verifier) takeProfile(ctx context.Context, f frame) error {
 	}
 	v.was, v.past = *p, nil
 	p.ID = v.o.Prefix + p.ID
-	if err := checkID(p.ID, v.s.opts.MaxID); err != nil {
+	if err := format.CheckID(p.ID, v.s.opts.MaxID); err != nil {
 		return err
 	}
 	keep, err := v.admit(p)
@@ -197,7 +198,7 @@ func (v *verifier) takeProfile(ctx context.Context, f frame) error {
 			return err
 		}
 	}
-	return v.side.frame(frameProfile, record)
+	return v.side.Frame(frameProfile, record)
 }
 
 // takeExample completes an example under rules of ours: what a bundle says of a
@@ -212,133 +213,10 @@ func (v *verifier) takeExample(k kept) error {
 	e := v.s.opts.completed(v.was.ID, k)
 	if k.bare {
 		if v.past == nil {
-			v.past = newHindsight(&v.was)
+			v.past = hindsight(&v.was)
 		}
-		e.Known = v.past.seen(e)
+		e.Known = v.past(e)
 	}
 	e.Key = v.s.opts.TextKey(e.Text, e.Pair)
-	return v.side.frame(frameExample, appendExample(nil, e))
-}
-
-// admit applies the policy to an id that the store has, as far as it can be
-// known before the merge, and returns whether to keep the profile.
-func (v *verifier) admit(p *Profile) (bool, error) {
-	if has, err := v.has(p.ID); err != nil || !has {
-		return true, err
-	}
-	switch v.o.Policy {
-	case Skip:
-		return false, nil
-	case Overwrite: // the merge has to read its revision
-		_, err := v.s.Get(p.ID)
-		if errors.Is(err, ErrNotFound) { // deleted meanwhile
-			err = nil
-		}
-		return true, err
-	case Rename:
-		return true, v.rename(p)
-	}
-	return false, ErrExists
-}
-
-// has says whether an id is the store's, or was given to another profile.
-func (v *verifier) has(id string) (has bool, err error) {
-	t := txn{keys: v.s.keys}
-	key := t.idKey([]byte(id))
-	if v.renamed[id] || v.free.has(key) {
-		return v.renamed[id], nil
-	}
-	return viewed(v.s, func(t *txn) (bool, error) { return v.free.seek(t.ids, key) != nil, nil })
-}
-
-// rename asks Rename for another id. Without Rename it is found by the merge,
-// and this only says whether it would be allowed.
-func (v *verifier) rename(p *Profile) error {
-	if v.o.Rename == nil {
-		return v.s.view(func(t *txn) error {
-			_, err := t.freeID(p.ID, v.s.opts.MaxID)
-			return err
-		})
-	}
-	name := v.o.Rename(p.ID)
-	taken, err := viewed(v.s, func(t *txn) (bool, error) {
-		return v.renamed[name] || t.ids.Get(t.idKey([]byte(name))) != nil, nil
-	})
-	if err == nil && taken {
-		err = fmt.Errorf("%w: renamed to %q", ErrExists, name)
-	}
-	if err = cmp.Or(err, checkID(name, v.s.opts.MaxID)); err != nil {
-		return err
-	}
-	if v.renamed == nil {
-		v.renamed, v.report.Renamed = map[string]bool{}, map[string]string{}
-	}
-	v.renamed[name] = true
-	v.report.Renamed[p.ID] = name
-	p.ID = name
-	return nil
-}
-
-// lookAgain goes through the side file once more if an id may be there that was
-// not when it was written: under Fail one that another writer has put since the
-// revision before, and a name that Rename gave and the bundle has too. It leaves the
-// file ready to be read.
-func (v *verifier) lookAgain(ctx context.Context, before uint64) error {
-	now, err := v.s.Revision()
-	if err == nil {
-		err = v.side.rewind()
-	}
-	if err != nil || (v.o.Policy != Fail || now == before) && len(v.renamed) == 0 {
-		return err
-	}
-	v.free = gap{}
-	seen := map[string]bool{}
-	for kind := byte(0); kind != frameEnd; {
-		var record []byte
-		if kind, record, err = v.side.next(); err != nil {
-			return err
-		}
-		if kind != frameProfile {
-			continue
-		}
-		refs, err := readRefs(record)
-		if err != nil {
-			return err
-		}
-		id := string(refs.id)
-		if v.renamed[id] {
-			if seen[id] {
-				return fmt.Errorf("%w: renamed to %q, which the bundle has too", ErrExists, id)
-			}
-			seen[id] = true
-		}
-		if v.o.Policy == Fail {
-			if _, err := v.admit(&Profile{ID: id}); err != nil {
-				return errors.Join(ctx.Err(), fmt.Errorf("profile %q: %w", id, err))
-			}
-		}
-	}
-	return v.side.rewind()
-}
-
-// gap is a range of keys that a bucket of ids was seen not to have. The ids of a
-// bundle ascend: most of them are asked for within one.
-type gap struct {
-	known    bool
-	from, to []byte // excluding both; to nil: no key comes after
-}
-
-// has says whether a key is in the gap.
-func (g *gap) has(key []byte) bool {
-	return g.known && bytes.Compare(key, g.from) > 0 && (g.to == nil || bytes.Compare(key, g.to) < 0)
-}
-
-// seek returns the value of a key, a view, or nil and makes the gap around it.
-func (g *gap) seek(ids readBucket, key []byte) []byte {
-	k, v := ids.Cursor().Seek(key)
-	if bytes.Equal(k, key) {
-		return v
-	}
-	*g = gap{known: true, from: bytes.Clone(key), to: bytes.Clone(k)}
-	return nil
+	return v.side.Frame(frameExample, appendExample(nil, e))
 }

@@ -11,6 +11,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // errNothing ends a transaction that is to write nothing.
@@ -64,7 +66,7 @@ func tryOpenPages(path string, opts Options) (*boltFile, error) {
 
 // newWalk walks over the pages of a store's file.
 func newWalk(problem func(error)) *boltpages.Walk {
-	return &boltpages.Walk{Problem: problem, Nested: string(bktStaging)}
+	return &boltpages.Walk{Problem: problem, Nested: string(format.Staging)}
 }
 
 func openBolt(path string, opts Options, freelist bool) (*boltFile, error) {

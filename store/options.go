@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/xpeft/xpeft/store/internal/format"
 	"github.com/xpeft/xpeft/store/internal/keyring"
 )
 
@@ -68,13 +69,13 @@ const MasterKeySize = keyring.MasterSize
 
 // The limits that no option can raise.
 const (
-	maxID       = 4096
+	maxID       = format.MaxID
 	maxText     = 16 << 20
 	maxExamples = 1 << 20
 	maxHistory  = 1 << 10
 	maxReserve  = 1 << 46 // a processor has hardly more addresses
 	// MaxRecord is the largest encoded profile, an own head included.
-	MaxRecord = 64 << 20
+	MaxRecord = format.MaxRecord
 )
 
 // withDefaults returns a copy with the defaults filled in, or every fault.
@@ -99,9 +100,9 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var faults []string
-	refuse := func(bad bool, format string, args ...any) {
+	refuse := func(bad bool, text string, args ...any) {
 		if bad {
-			faults = append(faults, fmt.Sprintf(format, args...))
+			faults = append(faults, fmt.Sprintf(text, args...))
 		}
 	}
 	check := func(name string, got, limit int) {

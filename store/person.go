@@ -98,36 +98,33 @@ func (s *Store) Person(id string) (Person, error) {
 // person reads what is stored of the person of a number. Of a profile that only
 // an older file has written it is derived.
 func (t *txn) person(n uint32) (Person, error) {
-	key := key32(n)
-	v := t.Bucket(bktPeople).Get(key)
-	if v == nil {
-		p, lost, err := t.derivedPerson(n)
-		if err == nil && lost {
-			err = corrupt("person of profile %d: it is missing", n)
-		}
-		return p, err
+	if p, ok, err := t.stored(format.TagPerson, format.Key(n)); ok {
+		return p.person, err
 	}
-	p, err := t.validPair(tagPerson, false, key, v)
-	return p.person, err
+	p, lost, err := t.derivedPerson(n)
+	if err == nil && lost {
+		err = corrupt("person of profile %d: it is missing", n)
+	}
+	return p, err
 }
 
 // derivedPerson is what examples and record tell of a person: what came after
 // the last revision is untrained. Some was stored and is lost if one of the
 // examples is not of an older file.
 func (t *txn) derivedPerson(n uint32) (p Person, lost bool, err error) {
-	var past *hindsight
+	var seen func(Example) bool
 	for e, err := range t.eachExample(n) {
-		if err == nil && past == nil {
+		if err == nil && seen == nil {
 			var record *Profile
 			record, err = t.decode(n)
-			past = newHindsight(record)
+			seen = hindsight(record)
 		}
 		if err != nil {
 			return Person{}, false, err
 		}
 		p.next = e.Sequence + 1
 		lost = lost || !e.bare
-		if e.Known || e.bare && past.seen(e.Example) {
+		if e.Known || e.bare && seen(e.Example) {
 			p.learned = p.next
 		}
 	}
@@ -137,37 +134,28 @@ func (t *txn) derivedPerson(n uint32) (p Person, lost bool, err error) {
 // hindsight tells what a revision had learned from, of examples that say
 // nothing of it: those that are not younger, and of these the oldest, as many
 // texts as the revision counts. What came while it learned was stored before it, too.
-type hindsight struct {
-	revision *Profile
-	texts    map[[2]string]bool
-}
-
-func newHindsight(p *Profile) *hindsight { return &hindsight{p, map[[2]string]bool{}} }
-
-// seen must be asked of each example in turn, the oldest first.
-func (h *hindsight) seen(e Example) bool {
-	h.texts[[2]string{e.Text, e.Pair}] = true
-	return len(h.texts) <= int(h.revision.Examples) && !e.Time.After(h.revision.Updated)
+// It must be asked of each example in turn, the oldest first.
+func hindsight(revision *Profile) (seen func(e Example) bool) {
+	texts := map[[2]string]bool{}
+	return func(e Example) bool {
+		texts[[2]string{e.Text, e.Pair}] = true
+		return len(texts) <= int(revision.Examples) && !e.Time.After(revision.Updated)
+	}
 }
 
 // waiting reads how many examples of a number wait, and whether it is due
 // anyway.
 func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
-	key := key32(n)
-	v := t.Bucket(bktWaiting).Get(key)
-	if v == nil {
-		return 0, false, nil
-	}
-	p, err := t.validPair(tagWaiting, false, key, v)
+	p, _, err := t.stored(format.TagWaiting, format.Key(n))
 	return p.waiting, p.anew, err
 }
 
 func (w *writeTx) setWaiting(n uint32, count int, anew bool) error {
-	key := key32(n)
+	key := format.Key(n)
 	if count == 0 && !anew {
-		return w.Bucket(bktWaiting).discard(key)
+		return w.Bucket(format.Waiting).discard(key)
 	}
-	return w.Bucket(bktWaiting).put(key, waitingValue(n, count, anew))
+	return w.Bucket(format.Waiting).put(key, waitingValue(n, count, anew))
 }
 
 func waitingValue(n uint32, count int, anew bool) []byte {
@@ -175,22 +163,22 @@ func waitingValue(n uint32, count int, anew bool) []byte {
 	if anew {
 		v |= 1
 	}
-	return format.Seal(tagWaiting, key32(n), binary.AppendUvarint(nil, v))
+	return format.Seal(format.TagWaiting, format.Key(n), binary.AppendUvarint(nil, v))
 }
 
 func (w *writeTx) setPerson(n uint32, p Person) error {
-	key := key32(n)
+	key := format.Key(n)
 	if len(p.Notes) > MaxNotes {
 		return fmt.Errorf("%w: notes of %d bytes, at most %d", ErrLimit, len(p.Notes), MaxNotes)
 	}
 	if p.plain() {
-		return w.Bucket(bktPeople).discard(key)
+		return w.Bucket(format.People).discard(key)
 	}
-	value, err := w.sealed(tagPerson, n, key, appendPerson(nil, p))
+	value, err := w.sealed(format.TagPerson, n, key, appendPerson(nil, p))
 	if err != nil {
 		return err
 	}
-	return w.Bucket(bktPeople).put(key, value)
+	return w.Bucket(format.People).put(key, value)
 }
 
 // Waiting is a profile with examples that no training has seen, or one that is
@@ -205,14 +193,14 @@ type Waiting struct {
 // Waiting lists the profiles whose examples wait, in no order. It reads
 // nothing of the others. A profile that cannot be read is left out.
 func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
-	return viewedPages(s, bktWaiting, pageProfiles, func(t *txn, k, v []byte) (one Waiting, ok bool, err error) {
+	return viewedPages(s, format.Waiting, pageProfiles, func(t *txn, k, v []byte) (one Waiting, ok bool, err error) {
 		one, ok, err = t.waitingOf(k, v)
 		return one, ok, cmp.Or(err, ctx.Err())
 	})
 }
 
 func (t *txn) waitingOf(k, v []byte) (one Waiting, ok bool, err error) {
-	w, err := t.validPair(tagWaiting, false, k, v)
+	w, err := t.validPair(format.TagWaiting, false, k, v)
 	if err != nil {
 		return one, false, err
 	}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Profile is one profile as stored. Values that the store returns are the
@@ -28,6 +30,73 @@ type Profile struct {
 	Examples    uint32    // examples that the mask or the codes were learned from
 	Before      float32   // score before the last Learn, on examples that were not learned from
 	After       float32   // … and after it
+}
+
+// Code is rows of a profile's own over a bank of pairs: one for each label of its
+// head that it uses. A row takes one adapter of each pair, so that it is k-hot with
+// k = N/2, and is stored as k bits (bitmask.PairRow), with a byte that says its scale.
+// Its fields are Bank, the ref of the bank, whose N is 2·K; K, the bits of a row;
+// Labels, which labels of the head have a row, one at least, ascending; and for each of
+// these ⌈K/8⌉ bytes of Rows and one of Scales, none of which is 0.
+type Code = format.Code
+
+// EncodeProfile returns p's record. Number is not in it: it is the key that
+// the record is stored under.
+func EncodeProfile(p *Profile) ([]byte, error) { return format.EncodeRecord(p.record()) }
+
+// DecodeProfile reads a record. Whatever the bytes, it returns an error or a
+// profile that EncodeProfile makes the same bytes of; the profile shares no
+// memory with b.
+func DecodeProfile(b []byte) (*Profile, error) {
+	p := &Profile{}
+	if _, err := format.DecodeRecord(p.record(), b, bitmask.Decode); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// MaskBytes is how many bytes of the record are rows, of the mask and of codes.
+func (p *Profile) MaskBytes() int { return p.record().MaskBytes() }
+
+// banks are the refs of those that p is over: its mask's, then its codes'.
+func (p *Profile) banks() []uint32 { return p.record().Banks() }
+
+func (p *Profile) record() *format.Record { return (*format.Record)(p) }
+
+// overBanks says whether there are the banks that p is over, and its mask and its
+// codes fit them.
+func (p *Profile) overBanks(bank func(ref uint32) (BankInfo, error)) error {
+	if m := p.Mask; m != nil {
+		info, err := bank(p.Bank)
+		if err != nil {
+			return err
+		}
+		if m.N != info.N || m.Blocks != info.Blocks {
+			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank,
+				info.N, info.Blocks)
+		}
+	}
+	for _, c := range p.Codes {
+		info, err := bank(c.Bank)
+		if err != nil {
+			return err
+		}
+		if info.N != 2*c.K {
+			return fmt.Errorf("%w: code of K=%d, bank %d has N=%d", ErrMismatch, c.K, c.Bank, info.N)
+		}
+	}
+	return nil
+}
+
+// bankOf finds a bank by its ref, for overBanks.
+func bankOf(banks map[uint32]BankInfo) func(ref uint32) (BankInfo, error) {
+	return func(ref uint32) (BankInfo, error) {
+		info, ok := banks[ref]
+		if !ok {
+			return info, fmt.Errorf("no bank %d", ref)
+		}
+		return info, nil
+	}
 }
 
 // Write is what Put stores beside the profile's record, in one transaction.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Put stores p as the next revision of its id, and what w says beside it, in
@@ -48,7 +50,7 @@ func (s *Store) PutBatch(ctx context.Context, ps []*Profile) error {
 }
 
 func (s *Store) checkPut(p *Profile) error {
-	return cmp.Or(checkID(p.ID, s.opts.MaxID), checkRecord(p))
+	return cmp.Or(format.CheckID(p.ID, s.opts.MaxID), p.record().Check())
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
@@ -72,15 +74,6 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 		}
 	}
 	return next.Revision, w.putBeside(next.Number, o)
-}
-
-// dropHistory erases the earlier revisions under a number, and returns the
-// number that the profile has now.
-func (w *writeTx) dropHistory(id string, n uint32) (uint32, error) {
-	if _, err := w.Bucket(bktHistory).removePrefix(key32(n)); err != nil || w.keys == nil {
-		return n, err
-	}
-	return w.rekey(w.idKey([]byte(id)), n)
 }
 
 // forWriting returns the profile to be replaced, or nil if the id is new.
@@ -109,7 +102,7 @@ func (t *txn) checkRefs(p *Profile) error {
 	if err := p.overBanks(t.bank); err != nil {
 		return err
 	}
-	if p.Head != 0 && t.Bucket(bktHeads).Get(key32(p.Head)) == nil {
+	if p.Head != 0 && t.Bucket(format.Heads).Get(format.Key(p.Head)) == nil {
 		return fmt.Errorf("%w: head %d", ErrNotFound, p.Head)
 	}
 	return nil
@@ -139,30 +132,30 @@ func (w *writeTx) newNumber() (uint32, error) {
 		return 0, err
 	}
 	if n == 0 {
-		if w.tally.nextNumber > math.MaxUint32 {
-			return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.profiles)
+		if w.tally.NextNumber > math.MaxUint32 {
+			return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.Profiles)
 		}
-		n = uint32(w.tally.nextNumber)
-		w.tally.nextNumber++
+		n = uint32(w.tally.NextNumber)
+		w.tally.NextNumber++
 	}
 	return n, w.giveKey(n)
 }
 
-// freeNumber takes the lowest number of bktFree, 0 if there is none that an
+// freeNumber takes the lowest number of format.Free, 0 if there is none that an
 // earlier transaction freed.
 func (w *writeTx) freeNumber() (uint32, error) {
 	if w.noneFree {
 		return 0, nil
 	}
-	free := w.Bucket(bktFree)
+	free := w.Bucket(format.Free)
 	c := free.Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		n, err := number(k)
+		n, err := format.Number(k)
 		if err != nil {
 			return 0, err
 		}
 		if !w.freed[n] {
-			return n, free.remove(key32(n))
+			return n, free.remove(format.Key(n))
 		}
 	}
 	w.noneFree = true
@@ -175,15 +168,15 @@ func (w *writeTx) store(p, old *Profile) error {
 		return err
 	}
 	if old == nil {
-		if err := w.putID(w.idKey([]byte(p.ID)), key32(p.Number)); err != nil {
+		if err := w.putID(w.idKey([]byte(p.ID)), format.Key(p.Number)); err != nil {
 			return err
 		}
-		w.tally.profiles++
+		w.tally.Profiles++
 	} else {
-		w.tally.maskBytes -= uint64(old.MaskBytes())
+		w.tally.MaskBytes -= uint64(old.MaskBytes())
 	}
-	w.tally.recordBytes += uint64(size)
-	w.tally.maskBytes += uint64(p.MaskBytes())
+	w.tally.RecordBytes += uint64(size)
+	w.tally.MaskBytes += uint64(p.MaskBytes())
 	w.changed++
 	return w.regroup(p.Number, old, p)
 }
@@ -201,7 +194,7 @@ func (w *writeTx) putID(idKey, n []byte) error {
 	if w.scattered {
 		fill = bolt.DefaultFillPercent
 	}
-	return w.Bucket(bktIDs).fill(fill).insert(idKey, n)
+	return w.Bucket(format.IDs).fill(fill).insert(idKey, n)
 }
 
 // putRecord writes a record under its number and returns its size, less that
@@ -211,7 +204,7 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	old := w.profiles.Get(key32(p.Number))
+	old := w.profiles.Get(format.Key(p.Number))
 	size, err := w.putValue(p.Number, b, old == nil)
 	return size - len(old), err
 }
@@ -219,85 +212,13 @@ func (w *writeTx) putRecord(p *Profile) (int, error) {
 // putValue writes a record under a number, which may be new, and returns its
 // size there.
 func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
-	value, err := w.sealed(tagRecord, n, key32(n), record)
+	value, err := w.sealed(format.TagRecord, n, format.Key(n), record)
 	if err != nil {
 		return 0, err
 	}
-	profiles := w.Bucket(bktProfiles).fill(orderedFill)
+	profiles := w.Bucket(format.Profiles).fill(orderedFill)
 	if isNew {
-		return len(value), profiles.insert(key32(n), value)
+		return len(value), profiles.insert(format.Key(n), value)
 	}
-	return len(value), profiles.replace(key32(n), value)
-}
-
-// putBeside writes what o has beside a record.
-func (w *writeTx) putBeside(n uint32, o Write) error {
-	for key, change := range o.Values {
-		if err := w.changeValue(key, change); err != nil {
-			return err
-		}
-	}
-	if o.DropState || o.State != nil {
-		if err := w.putState(n, o.State); err != nil {
-			return err
-		}
-	}
-	if !o.beside() {
-		return nil
-	}
-	sh, err := w.shelf(n)
-	if err != nil {
-		return err
-	}
-	if o.Learned > sh.person.learned {
-		sh.person.learned = min(o.Learned, sh.person.next)
-	}
-	if o.DropExamples {
-		sh.keep(nil)
-		sh.person.learned = sh.person.next
-	}
-	for _, e := range o.Append {
-		sh.add(e)
-	}
-	if o.Person != nil {
-		o.Person(&sh.person)
-	}
-	return w.putShelf(n, sh)
-}
-
-func (w *writeTx) putState(n uint32, state []byte) error {
-	key := key32(n)
-	if len(state) == 0 {
-		return w.Bucket(bktState).discard(key)
-	}
-	value, err := w.sealed(tagState, n, key, bytes.Clone(state))
-	if err != nil {
-		return err
-	}
-	return w.Bucket(bktState).put(key, value)
-}
-
-// keepHistory moves old's record to the history and drops what is over
-// Options.History.
-func (w *writeTx) keepHistory(old *Profile) error {
-	if old == nil {
-		return nil
-	}
-	history, key := w.Bucket(bktHistory), key32(old.Number)
-	if w.s.opts.History > 0 {
-		record, err := w.record(old.Number)
-		if err != nil {
-			return err
-		}
-		at := key32x64(old.Number, old.Revision)
-		value, err := w.sealed(tagHistory, old.Number, at, bytes.Clone(record))
-		if err != nil {
-			return err
-		}
-		if err := history.insert(at, value); err != nil {
-			return err
-		}
-	}
-	kept := history.prefixed(key)
-	return history.removeAll(kept[:max(0, len(kept)-w.s.opts.History)])
+	return len(value), profiles.replace(format.Key(n), value)
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -74,7 +73,7 @@ func (r *rebuilder) begin(h *backupHeader) error {
 		r.out, err = createRestored(r.path, meta, keys)
 		return err
 	}
-	return r.out.clear(bktValues, bktNames)
+	return r.out.clear(format.Values, format.Names)
 }
 
 func (r *rebuilder) take(kind byte, payload []byte) error {
@@ -129,7 +128,7 @@ func (r *rebuilder) takePairs(payload []byte) error {
 		r.place, r.last = place, nil
 	}
 	for d := (&format.Decoder{B: payload[1:]}); len(d.B) > 0; {
-		k, v := d.Bytes(maxKey, "key"), d.Bytes(maxStored, "value")
+		k, v := d.Bytes(format.MaxKey, "key"), d.Bytes(format.MaxStored, "value")
 		if d.Err != nil {
 			return d.Err
 		}
@@ -147,38 +146,31 @@ func (r *rebuilder) takePairs(payload []byte) error {
 
 // pair checks a pair, by itself and beside those that came, and writes it.
 func (r *rebuilder) pair(place int, k, v []byte) error {
-	tag, bucket := backedUp[place].tag, backedUp[place].bucket
-	p, err := (&txn{}).validPair(tag, r.sealed(), k, v)
+	b := backedUp[place]
+	p, err := (&txn{}).validPair(b.tag, r.sealed(), k, v)
 	if err == nil {
-		err = r.beside(tag, p, k)
+		err = r.beside(b.tag, p, k)
 	}
-	switch {
-	case err != nil || r.out == nil:
+	if err != nil || r.out == nil {
 		return err
-	case tag == tagKey:
-		return r.out.slot(k, v)
-	case tag == tagBank:
-		err = r.out.put(bktDigests, digestKey(kindBank, p.digest), k)
-	case tag == tagHead:
-		err = r.out.put(bktDigests, digestKey(kindHead, p.digest), k)
 	}
-	return errors.Join(err, r.out.put(bucket, k, v))
+	return r.out.putPair(b, p, k, v)
 }
 
 // beside checks a pair beside those that came.
 func (r *rebuilder) beside(tag byte, p pair, k []byte) error {
 	switch tag {
-	case tagValue:
-	case tagBank:
+	case format.TagValue:
+	case format.TagBank:
 		if _, ok := r.banks[p.n]; ok {
 			return corrupt("bank %d comes again", p.n)
 		}
 		r.banks[p.n] = BankInfo{N: p.bank.N, Blocks: p.bank.Blocks}
-	case tagHead:
+	case format.TagHead:
 		if !r.heads.CheckedAdd(p.n) {
 			return corrupt("head %d comes again", p.n)
 		}
-	case tagName:
+	case format.TagName:
 		if !r.heads.Contains(p.n) {
 			return corrupt("head name %q: no head %d", k, p.n)
 		}
@@ -194,7 +186,7 @@ func (r *rebuilder) beside(tag byte, p pair, k []byte) error {
 }
 
 // linkOf is a hash of an id and its number.
-func linkOf(id []byte, n uint32) uint64 { return hashKey(append(key32(n), id...)) }
+func linkOf(id []byte, n uint32) uint64 { return format.HashKey(append(format.Key(n), id...)) }
 
 // ofProfile checks a pair whose key begins with a number.
 func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
@@ -203,7 +195,7 @@ func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
 		return corrupt("%c %x: profile %d is not in the backup", tag, k, p.n)
 	case tag == tagKey:
 		r.slots.Add(p.n)
-	case tag == tagRecord:
+	case tag == format.TagRecord:
 		r.records.Add(p.n)
 		if p.profile == nil { // sealed
 			return nil
@@ -244,14 +236,7 @@ func (r *rebuilder) finish() error {
 	if r.out == nil {
 		return nil
 	}
-	next := tally{nextBank: 1, nextHead: 1}
-	for ref := range r.banks {
-		next.nextBank = max(next.nextBank, uint64(ref)+1)
-	}
-	if !r.heads.IsEmpty() {
-		next.nextHead = uint64(r.heads.Maximum()) + 1
-	}
-	return r.out.finish(r.header, r.live, next)
+	return r.out.finish(r.header, r.live)
 }
 
 func (r *rebuilder) close() error {

@@ -79,7 +79,7 @@ func sampleProfiles() map[string]*Profile {
 
 		"coded": codedProfile(),
 		"codes": {ID: "c", Head: 1,
-			Codes: []Code{testCode(1, 9, 1), testCode(math.MaxUint32, 1, 0, 1, maxLabel-1)}, Temperature: 255},
+			Codes: []Code{testCode(1, 9, 1), testCode(math.MaxUint32, 1, 0, 1, format.MaxLabel-1)}, Temperature: 255},
 		"code":     {ID: "c", OwnHead: []byte("own"), Codes: []Code{testCode(0, 16, 0, 1, 2, 3)}, Bias: []byte{1}},
 		"neither":  {ID: "n", Head: 1, Prior: []uint32{1, 2}},
 		"tempered": {ID: "t", Mask: mask, Temperature: 1},
@@ -140,15 +140,15 @@ func TestRecordGolden(t *testing.T) {
 // TestRecordVersions: who reads version 1 only must not take rows for a head, and nobody a version
 // for the other.
 func TestRecordVersions(t *testing.T) {
-	later := map[string]byte{"rows": recordRows, "coded": recordVersion, "codes": recordVersion,
-		"code": recordVersion, "neither": recordVersion, "tempered": recordVersion}
+	later := map[string]byte{"rows": format.RecordRows, "coded": format.RecordVersion, "codes": format.RecordVersion,
+		"code": format.RecordVersion, "neither": format.RecordVersion, "tempered": format.RecordVersion}
 	for name, p := range sampleProfiles() {
 		b := mustEncode(t, p)
-		want := max(later[name], recordPlain)
+		want := max(later[name], format.RecordPlain)
 		if b[1] != want {
 			t.Errorf("%s: got version %d, want %d", name, b[1], want)
 		}
-		for b[1] = recordPlain; b[1] <= recordVersion; b[1]++ {
+		for b[1] = format.RecordPlain; b[1] <= format.RecordVersion; b[1]++ {
 			if _, err := DecodeProfile(reseal(b)); b[1] != want && !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s as version %d: got %v, want ErrCorrupt", name, b[1], err)
 			}
@@ -176,7 +176,7 @@ func TestCodeRefused(t *testing.T) {
 		"padding":            func(p *Profile) { p.Codes[0].Rows[3] |= 2 },
 		"labels descend":     func(p *Profile) { p.Codes[0].Labels = []uint32{2, 1} },
 		"a label twice":      func(p *Profile) { p.Codes[0].Labels = []uint32{2, 2} },
-		"a label too large":  func(p *Profile) { p.Codes[0].Labels = []uint32{2, maxLabel} },
+		"a label too large":  func(p *Profile) { p.Codes[0].Labels = []uint32{2, format.MaxLabel} },
 		"one bank for two":   func(p *Profile) { p.Codes = append(p.Codes, testCode(1, 3, 1)) },
 		"three codes":        func(p *Profile) { p.Codes = append(p.Codes, testCode(2, 3, 1), testCode(3, 3, 1)) },
 		"a bank and no mask": func(p *Profile) { p.Bank = 1 },
@@ -187,13 +187,13 @@ func TestCodeRefused(t *testing.T) {
 		if b, err := EncodeProfile(p); err == nil {
 			t.Errorf("%s: got %x, want an error", name, b)
 		}
-		if len(p.Codes) > maxCodes || p.Bank != 0 || p.Codes[0].K < 0 {
+		if len(p.Codes) > format.MaxCodes || p.Bank != 0 || p.Codes[0].K < 0 {
 			continue // there is no writing that
 		}
-		b := format.AppendBytes([]byte{recordMagic, recordVersion, codesFlag * byte(len(p.Codes))}, p.ID)
-		b = appendRefs(append(b, 0), false, p.banks(), 0)
+		b := format.AppendBytes([]byte{'P', format.RecordVersion, byte(len(p.Codes) << 6)}, p.ID)
+		b = format.AppendRefs(append(b, 0), false, p.banks(), 0)
 		for i := range p.Codes {
-			b = appendCode(b, &p.Codes[i])
+			b = format.AppendCode(b, &p.Codes[i])
 		}
 		if _, err := DecodeProfile(reseal(append(b, make([]byte, 4+format.SumSize)...))); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
@@ -282,7 +282,7 @@ func TestRecordResealed(t *testing.T) {
 			}
 		}
 		newer := bytes.Clone(b)
-		newer[1] = recordVersion + 1
+		newer[1] = format.RecordVersion + 1
 		if _, err := DecodeProfile(reseal(newer)); !errors.Is(err, ErrSchema) {
 			t.Errorf("%s of a newer version: got %v, want ErrSchema", name, err)
 		}
@@ -293,8 +293,8 @@ func TestRecordResealed(t *testing.T) {
 func TestRefsReplaced(t *testing.T) {
 	for name, p := range sampleProfiles() {
 		record := mustEncode(t, p)
-		refs, err := readRefs(record)
-		if err != nil || string(refs.id) != p.ID || !slices.Equal(refs.banks, p.banks()) || refs.head != p.Head {
+		refs, err := format.ReadRefs(record)
+		if err != nil || string(refs.ID) != p.ID || !slices.Equal(refs.Banks, p.banks()) || refs.Head != p.Head {
 			t.Errorf("%s: got %+v, %v", name, refs, err)
 		}
 		for _, bank := range []uint32{p.Bank, 1, 127, 128, math.MaxUint32} {
@@ -311,7 +311,7 @@ func TestRefsReplaced(t *testing.T) {
 				heads = []uint32{1, 1 << 14, p.Head}
 			}
 			for _, want.Head = range heads {
-				if got := refs.replaced(record, want.banks(), want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
+				if got := refs.Replaced(record, want.banks(), want.Head); !bytes.Equal(got, mustEncode(t, &want)) {
 					t.Errorf("%s: bank %d, head %d: got %x", name, want.Bank, want.Head, got)
 				}
 			}
@@ -319,10 +319,10 @@ func TestRefsReplaced(t *testing.T) {
 		for at := range record {
 			flipped := bytes.Clone(record)
 			flipped[at] ^= 1
-			if _, err := readRefs(flipped); !errors.Is(err, ErrCorrupt) {
+			if _, err := format.ReadRefs(flipped); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: bit flipped at %d: got %v, want ErrCorrupt", name, at, err)
 			}
-			if _, err := readRefs(record[:at]); !errors.Is(err, ErrCorrupt) {
+			if _, err := format.ReadRefs(record[:at]); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: cut at %d: got %v, want ErrCorrupt", name, at, err)
 			}
 		}

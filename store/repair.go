@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
 	"github.com/xpeft/xpeft/store/internal/keyring"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // RepairOptions are those of Repair. Nil, and every zero field, means the
@@ -122,12 +125,12 @@ type repairer struct {
 	old        *boltpages.Salvage
 	meta       Meta
 	metaValues map[string][]byte
-	before     tally // zero if it was lost
+	before     format.Tally // zero if it was lost
 	report     RepairReport
+	maskBytes  uint64
 
-	out  *restoredFile
-	t    txn // of out; its keys decrypt
-	next tally
+	out *restoredFile
+	t   txn // of out; its keys decrypt
 
 	accepted *roaring.Bitmap // numbers of profiles that are saved
 	orphans  *roaring.Bitmap // of records that no id leads to
@@ -145,7 +148,7 @@ func (r *repairer) lost(format string, args ...any) {
 }
 
 func (r *repairer) run(f *os.File) (err error) {
-	if r.old, err = boltpages.OpenSalvage(f, maxKey, maxStored); err != nil {
+	if r.old, err = boltpages.OpenSalvage(f, format.MaxKey, format.MaxStored); err != nil {
 		return err
 	}
 	r.report.TornMeta = r.old.Meta.Torn
@@ -162,20 +165,19 @@ func (r *repairer) run(f *os.File) (err error) {
 
 func (r *repairer) readMeta() (err error) {
 	r.metaValues = map[string][]byte{}
-	err = r.old.All(r.old.Buckets[string(bktMeta)], func(k, v []byte) error {
+	err = r.old.All(r.old.Buckets[string(format.Meta)], func(k, v []byte) error {
 		r.metaValues[string(k)] = v
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if r.meta, err = decodeMeta(r.metaValues[string(keyStore)]); err != nil {
+	if r.meta, err = decodeMeta(r.metaValues[string(format.KeyStore)]); err != nil {
 		return err
 	}
-	if r.before, err = decodeTally(r.metaValues[string(keyTally)]); err != nil {
-		r.before = tally{}
+	if r.before, err = format.DecodeTally(r.metaValues[string(format.KeyTally)]); err != nil {
+		r.before = format.Tally{}
 	}
-	r.next = tally{nextBank: max(r.before.nextBank, 1), nextHead: max(r.before.nextHead, 1)}
 	return nil
 }
 
@@ -196,6 +198,7 @@ func (r *repairer) begin() (err error) {
 	if r.out, err = createRestored(r.path, r.meta, keys); err != nil {
 		return err
 	}
+	r.out.refs.NextBank, r.out.refs.NextHead = max(r.before.NextBank, 1), max(r.before.NextHead, 1)
 	r.t.writing = true
 	if r.meta.Keys != "" {
 		r.t.keys, err = keyring.Open(KeysPath(r.path), r.meta.Keys, r.opts.MasterKey, r.opts.ReadOnly, r.opts.NoSync)
@@ -207,18 +210,19 @@ func (r *repairer) begin() (err error) {
 // look has t read the transaction that out writes.
 func (r *repairer) look() {
 	r.t.Tx = r.out.tx
-	r.t.ids, r.t.profiles = r.t.Bucket(bktIDs), r.t.Bucket(bktProfiles)
+	r.t.ids, r.t.profiles = r.t.Bucket(format.IDs), r.t.Bucket(format.Profiles)
 }
 
 func (r *repairer) put(bucket, key, value []byte) error {
-	if err := r.ctx.Err(); err != nil {
-		return err
-	}
-	err := r.out.put(bucket, key, value)
-	if r.t.Tx != r.out.tx { // it was committed
+	return r.wrote(r.out.put(bucket, key, value))
+}
+
+// wrote has t read on after a write, which may have committed a transaction.
+func (r *repairer) wrote(err error) error {
+	if err == nil && r.t.Tx != r.out.tx {
 		r.look()
 	}
-	return err
+	return cmp.Or(err, r.ctx.Err())
 }
 
 // finish writes what follows from the rest, and says what the old sums miss.
@@ -228,25 +232,25 @@ func (r *repairer) finish() error {
 		return err
 	}
 	r.missed(found)
-	h := &backupHeader{revision: 1, commits: max(r.before.commits, 1), maskBytes: r.next.maskBytes}
-	return r.out.finish(h, r.accepted, r.next)
+	h := &backupHeader{revision: 1, commits: max(r.before.Commits, 1), maskBytes: r.maskBytes}
+	return r.out.finish(h, r.accepted)
 }
 
 // missed compares what was saved with what was written once.
-func (r *repairer) missed(found sums) {
-	if r.meta.Schema <= schemaUnsummedStaging {
+func (r *repairer) missed(found format.Sums) {
+	if r.meta.Schema <= format.SchemaUnsummedStaging {
 		return
 	}
-	want, err := decodeSums(r.metaValues[string(keySums)])
+	want, err := format.DecodeSums(r.metaValues[string(format.KeySums)])
 	if err != nil {
 		r.lost("the sums of keys: what else is lost cannot be told")
 		return
 	}
-	for i, name := range summed {
-		if bytes.Equal(name, bktFree) || bytes.Equal(name, bktChanges) || found[i].keys >= want[i].keys {
+	for i, name := range format.Summed {
+		if bytes.Equal(name, format.Free) || bytes.Equal(name, format.Changes) || found[i].Keys >= want[i].Keys {
 			continue
 		}
-		r.lost("bucket %q: %d of %d keys are saved", name, found[i].keys, want[i].keys)
+		r.lost("bucket %q: %d of %d keys are saved", name, found[i].Keys, want[i].Keys)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 func repairOptions() *RepairOptions {
@@ -97,20 +99,20 @@ func TestRepairEntries(t *testing.T) {
 		want   []string
 		lost   string
 	}{
-		"id lost":                           {del(bktIDs, first), all, ""},
-		"id to no number":                   {put(bktIDs, first, key32(77)), all, ""},
-		"id to another":                     {put(bktIDs, first, key32(2)), all[1:], "record of number 1"},
-		"record lost":                       {del(bktProfiles, key32(1)), all[1:], "profile "},
-		"record damaged":                    {put(bktProfiles, key32(1), []byte("?")), all[1:], "record of number 1"},
-		"record of a number that cannot be": {put(bktProfiles, key32(1<<31), []byte("?")), all, "there cannot be so many"},
-		"tally lost":                        {del(bktMeta, keyTally), all, ""},
-		"sums lost":                         {del(bktMeta, keySums), all, ""},
-		"bank lost":                         {del(bktBanks, key32(1)), nil, `record of number 1: profile "user000": store: not found: bank 1`},
-		"person lost":                       {del(bktPeople, key32(1)), all, "person of profile 1"},
-		"person damaged":                    {put(bktPeople, key32(1), []byte("?????")), all, "person of profile 1"},
-		"waiting lost":                      {del(bktWaiting, key32(1)), all, ""},
-		"waiting damaged":                   {put(bktWaiting, key32(1), []byte("?????")), all, ""},
-		"value damaged":                     {put(bktValues, []byte("x"), []byte("?????")), all, `value "x"`},
+		"id lost":                           {del(format.IDs, first), all, ""},
+		"id to no number":                   {put(format.IDs, first, format.Key(77)), all, ""},
+		"id to another":                     {put(format.IDs, first, format.Key(2)), all[1:], "record of number 1"},
+		"record lost":                       {del(format.Profiles, format.Key(1)), all[1:], "profile "},
+		"record damaged":                    {put(format.Profiles, format.Key(1), []byte("?")), all[1:], "record of number 1"},
+		"record of a number that cannot be": {put(format.Profiles, format.Key(1<<31), []byte("?")), all, "there cannot be so many"},
+		"tally lost":                        {del(format.Meta, format.KeyTally), all, ""},
+		"sums lost":                         {del(format.Meta, format.KeySums), all, ""},
+		"bank lost":                         {del(format.Banks, format.Key(1)), nil, `record of number 1: profile "user000": store: not found: bank 1`},
+		"person lost":                       {del(format.People, format.Key(1)), all, "person of profile 1"},
+		"person damaged":                    {put(format.People, format.Key(1), []byte("?????")), all, "person of profile 1"},
+		"waiting lost":                      {del(format.Waiting, format.Key(1)), all, ""},
+		"waiting damaged":                   {put(format.Waiting, format.Key(1), []byte("?????")), all, ""},
+		"value damaged":                     {put(format.Values, []byte("x"), []byte("?????")), all, `value "x"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "damaged.db")
@@ -149,7 +151,7 @@ func TestRepairExample(t *testing.T) {
 	backup(t, s, path)
 	db, err := bolt.Open(path, 0o600, nil)
 	lose := func(tx *bolt.Tx) error {
-		return tx.Bucket(bktExamples).Put(key32x64(1, stored[1].Sequence), []byte("?????"))
+		return tx.Bucket(format.Examples).Put(format.KeyAt(1, stored[1].Sequence), []byte("?????"))
 	}
 	if err := errors.Join(err, db.Update(lose), db.Close()); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // What Repair takes over from each bucket.
@@ -14,29 +16,30 @@ import (
 // ofNobody takes over what belongs to no profile.
 func (r *repairer) ofNobody() error {
 	return errors.Join(
-		r.take(tagValue, bktValues, &r.report.Values),
-		r.take(tagBank, bktBanks, &r.report.Banks),
-		r.take(tagHead, bktHeads, &r.report.Heads),
-		r.take(tagName, bktNames, &r.report.Names))
+		r.take(format.TagValue, &r.report.Values),
+		r.take(format.TagBank, &r.report.Banks),
+		r.take(format.TagHead, &r.report.Heads),
+		r.take(format.TagName, &r.report.Names))
 }
 
 // beside takes over what lies beside the records of profiles that are saved.
 func (r *repairer) beside() error {
 	return errors.Join(
-		r.take(tagState, bktState, &r.report.States),
-		r.take(tagHistory, bktHistory, &r.report.Revisions),
-		r.take(tagExample, bktExamples, &r.report.Examples),
-		r.take(tagPerson, bktPeople, new(int)))
+		r.take(format.TagState, &r.report.States),
+		r.take(format.TagHistory, &r.report.Revisions),
+		r.take(format.TagExample, &r.report.Examples),
+		r.take(format.TagPerson, new(int)))
 }
 
 // take takes over the pairs of a bucket that are whole, whatever order damaged
 // pages give them in. What is of a profile that is not saved is not missed.
-func (r *repairer) take(tag byte, bucket []byte, count *int) error {
-	return r.old.All(r.old.Buckets[string(bucket)], func(k, v []byte) error {
-		if ofProfiles(bucket) && (len(k) < 4 || !r.accepted.Contains(binary.BigEndian.Uint32(k))) {
+func (r *repairer) take(tag byte, count *int) error {
+	b := bucketOf(tag)
+	return r.old.All(r.old.Buckets[string(b.bucket)], func(k, v []byte) error {
+		if format.OfProfiles(b.bucket) && (len(k) < 4 || !r.accepted.Contains(binary.BigEndian.Uint32(k))) {
 			return nil
 		}
-		if r.t.Bucket(bucket).Get(k) != nil { // two pages may have it
+		if r.t.Bucket(b.bucket).Get(k) != nil { // two pages may have it
 			return nil
 		}
 		p, err := r.t.validPair(tag, false, k, v)
@@ -44,7 +47,7 @@ func (r *repairer) take(tag byte, bucket []byte, count *int) error {
 			err = r.fits(tag, p, k)
 		}
 		if err != nil {
-			if tag != tagPerson {
+			if tag != format.TagPerson {
 				r.lost("%v", err)
 				return nil
 			}
@@ -53,26 +56,18 @@ func (r *repairer) take(tag byte, bucket []byte, count *int) error {
 			return nil
 		}
 		*count++
-		switch tag {
-		case tagBank:
-			r.next.nextBank = max(r.next.nextBank, uint64(p.n)+1)
-			err = r.put(bktDigests, digestKey(kindBank, p.digest), k)
-		case tagHead:
-			r.next.nextHead = max(r.next.nextHead, uint64(p.n)+1)
-			err = r.put(bktDigests, digestKey(kindHead, p.digest), k)
-		}
-		return errors.Join(err, r.put(bucket, k, v))
+		return r.wrote(r.out.putPair(b, p, k, v))
 	})
 }
 
 // fits says whether what a whole pair needs was saved.
 func (r *repairer) fits(tag byte, p pair, k []byte) error {
 	switch tag {
-	case tagName:
-		if r.t.Bucket(bktHeads).Get(key32(p.n)) == nil {
+	case format.TagName:
+		if r.t.Bucket(format.Heads).Get(format.Key(p.n)) == nil {
 			return about(corrupt("its head %d is lost", p.n), tag, k)
 		}
-	case tagHistory:
+	case format.TagHistory:
 		now, err := r.t.decode(p.n)
 		if err == nil && (now.ID != p.profile.ID || now.Revision <= p.after) {
 			err = about(corrupt("of %q", p.profile.ID), tag, k)
@@ -85,10 +80,10 @@ func (r *repairer) fits(tag byte, p pair, k []byte) error {
 // stagedNumbers notes the numbers of an import that was not committed: nobody
 // has seen these profiles.
 func (r *repairer) stagedNumbers() error {
-	within, err := r.old.Within(r.old.Buckets[string(bktStaging)])
-	for _, name := range [][]byte{bktMerge, bktIDs} {
+	within, err := r.old.Within(r.old.Buckets[string(format.Staging)])
+	for _, name := range [][]byte{format.Merge, format.IDs} {
 		err = errors.Join(err, r.old.All(within[string(name)], func(_, v []byte) error {
-			if n, err := number(v); err == nil {
+			if n, err := format.Number(v); err == nil {
 				r.staged.Add(n)
 			}
 			return nil
@@ -100,10 +95,10 @@ func (r *repairer) stagedNumbers() error {
 // ids takes over what ids lead to, those of a committed import last. Whether
 // that is so the records will say.
 func (r *repairer) ids() (err error) {
-	for _, name := range [][]byte{bktIDs, bktMerge} {
+	for _, name := range [][]byte{format.IDs, format.Merge} {
 		err = errors.Join(err, r.old.All(r.old.Buckets[string(name)], func(k, v []byte) error {
-			if n, err := number(v); err == nil && n != 0 {
-				return r.put(bktIDs, k, v)
+			if n, err := format.Number(v); err == nil && n != 0 {
+				return r.put(format.IDs, k, v)
 			}
 			return nil
 		}))
@@ -113,8 +108,8 @@ func (r *repairer) ids() (err error) {
 
 // profiles takes over the records, and those that ids lead to as profiles.
 func (r *repairer) profiles() error {
-	return r.old.All(r.old.Buckets[string(bktProfiles)], func(k, v []byte) error {
-		n, err := number(k)
+	return r.old.All(r.old.Buckets[string(format.Profiles)], func(k, v []byte) error {
+		n, err := format.Number(k)
 		if err != nil || n == 0 || r.staged.Contains(n) || r.t.profiles.Get(k) != nil {
 			return nil
 		}
@@ -122,7 +117,7 @@ func (r *repairer) profiles() error {
 			r.lost("record of number %d: there cannot be so many", n)
 			return nil
 		}
-		p, err := r.t.validPair(tagRecord, false, k, v)
+		p, err := r.t.validPair(format.TagRecord, false, k, v)
 		if err == nil {
 			if err = r.t.checkRefs(p.profile); err != nil {
 				err = fmt.Errorf("profile %q: %w", p.profile.ID, err)
@@ -137,45 +132,45 @@ func (r *repairer) profiles() error {
 		default:
 			r.orphans.Add(n)
 		}
-		return r.put(bktProfiles, k, v)
+		return r.put(format.Profiles, k, v)
 	})
 }
 
 func (r *repairer) accept(p *Profile) {
 	r.accepted.Add(p.Number)
 	r.report.Profiles++
-	r.next.maskBytes += uint64(p.MaskBytes())
+	r.maskBytes += uint64(p.MaskBytes())
 }
 
 // adopt keeps the records whose ids were lost. While an import is under way
 // they may be of profiles that nobody has seen, or that were replaced: then
 // they are lost.
 func (r *repairer) adopt() error {
-	limit := r.before.nextNumber
+	limit := r.before.NextNumber
 	if !r.accepted.IsEmpty() {
 		limit = max(limit, uint64(r.accepted.Maximum())+1)
 	}
-	_, staged := r.old.Buckets[string(bktStaging)]
-	_, merging := r.old.Buckets[string(bktMerge)]
-	importing := staged || merging || staging(r.meta.Schema)
-	known := r.before.nextNumber > 0 // how many profiles there were
+	_, staged := r.old.Buckets[string(format.Staging)]
+	_, merging := r.old.Buckets[string(format.Merge)]
+	importing := staged || merging || format.MayStage(r.meta.Schema)
+	known := r.before.NextNumber > 0 // how many profiles there were
 	for _, n := range r.orphans.ToArray() {
 		p, err := r.t.decode(n)
 		if err != nil {
 			return err
 		}
 		id := r.t.idKey([]byte(p.ID))
-		led, err := number(r.t.ids.Get(id))
+		led, err := format.Number(r.t.ids.Get(id))
 		taken := err == nil && r.accepted.Contains(led)
-		if !taken && !importing && uint64(n) < limit && !(known && uint64(r.report.Profiles) >= r.before.profiles) {
+		if !taken && !importing && uint64(n) < limit && !(known && uint64(r.report.Profiles) >= r.before.Profiles) {
 			r.accept(p)
-			err = r.put(bktIDs, id, key32(n))
+			err = r.put(format.IDs, id, format.Key(n))
 		} else {
 			if !(taken && importing) { // else it was replaced
 				r.lost("record of number %d: no id leads to it, it says that it is %q", n, p.ID)
 			}
 			r.out.dropped = true
-			err = r.out.tx.Bucket(bktProfiles).Delete(key32(n))
+			err = r.out.tx.Bucket(format.Profiles).Delete(format.Key(n))
 		}
 		if err != nil {
 			return err
@@ -190,7 +185,7 @@ func (r *repairer) lostIDs() error {
 	err := r.t.ids.ForEach(func(k, v []byte) error {
 		n := binary.BigEndian.Uint32(v)
 		refs, err := r.t.refs(n)
-		if err == nil && r.t.ownedBy(refs.id, k) == nil {
+		if err == nil && r.t.ownedBy(refs.ID, k) == nil {
 			return nil
 		}
 		if r.t.keys == nil {
@@ -202,7 +197,7 @@ func (r *repairer) lostIDs() error {
 		return nil
 	})
 	for _, k := range gone {
-		err = errors.Join(err, r.out.tx.Bucket(bktIDs).Delete(k))
+		err = errors.Join(err, r.out.tx.Bucket(format.IDs).Delete(k))
 	}
 	return err
 }
@@ -223,7 +218,7 @@ func (r *repairer) people() error {
 				return err
 			}
 		}
-		if r.t.Bucket(bktPeople).Get(key32(n)) == nil {
+		if r.t.Bucket(format.People).Get(format.Key(n)) == nil {
 			continue // of an older file
 		}
 		sh := shelf{person: p}
@@ -234,7 +229,7 @@ func (r *repairer) people() error {
 			sh.examples = append(sh.examples, e.Example)
 		}
 		if count := sh.waiting(); count > 0 || p.Anew {
-			if err := r.put(bktWaiting, key32(n), waitingValue(n, count, p.Anew)); err != nil {
+			if err := r.put(format.Waiting, format.Key(n), waitingValue(n, count, p.Anew)); err != nil {
 				return err
 			}
 		}
@@ -249,9 +244,9 @@ func (r *repairer) hide(n uint32) (Person, error) {
 		return p, err
 	}
 	p.Private = true
-	v, err := (&writeTx{txn: r.t}).sealed(tagPerson, n, key32(n), appendPerson(nil, p))
+	v, err := (&writeTx{txn: r.t}).sealed(format.TagPerson, n, format.Key(n), appendPerson(nil, p))
 	if err != nil {
 		return p, err
 	}
-	return p, r.put(bktPeople, key32(n), v)
+	return p, r.put(format.People, format.Key(n), v)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/store/internal/boltpages"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestRepairForgotten makes the bucket of records lead to a page that is free
@@ -85,11 +87,11 @@ func leadTo(t *testing.T, path string, page uint64) {
 	}
 	m := walked(t, path).Meta
 	root := file[int(m.Root)*m.PageSize:][:m.PageSize]
-	at := bytes.Index(root, bktProfiles)
+	at := bytes.Index(root, format.Profiles)
 	if at < 0 {
 		t.Fatal("no bucket of records in the root page")
 	}
-	native.PutUint64(root[at+len(bktProfiles):], page)
+	native.PutUint64(root[at+len(format.Profiles):], page)
 	overwrite(t, path, file)
 }
 

@@ -183,7 +183,9 @@ func (r *restorer) begin() error {
 	}
 	r.header, r.version, r.files, r.report.Revision = h, r.Version, 0, h.revision
 	if r.content == nil {
-		if r.content, err = newContent(r.Version, r.path, r.o.MaxBytes); err != nil {
+		if r.Version != backupOfPages {
+			r.content = newRebuilder(r.path, r.o.MaxBytes)
+		} else if r.content, err = newImageRestorer(r.path, r.o.MaxBytes); err != nil {
 			return err
 		}
 	}
@@ -192,13 +194,6 @@ func (r *restorer) begin() error {
 		r.report.Files++
 	}
 	return r.content.begin(&r.header)
-}
-
-func newContent(version uint16, path string, limit int64) (restoring, error) {
-	if version == backupOfPages {
-		return newImageRestorer(path, limit)
-	}
-	return newRebuilder(path, limit), nil
 }
 
 // takeFile reads a file that comes with the store, to its end.

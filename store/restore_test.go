@@ -194,10 +194,10 @@ func TestRestoreInconsistent(t *testing.T) {
 	cases := map[string]func([]rawFrame) []rawFrame{
 		"nothing changed":        nil,
 		"an id too few":          of(tagID, first),
-		"a record too few":       of(tagRecord, first),
+		"a record too few":       of(format.TagRecord, first),
 		"pairs out of order":     of(tagID, swapped),
 		"two ids of one number":  of(tagID, twice),
-		"a frame without a pair": of(tagValue, none),
+		"a frame without a pair": of(format.TagValue, none),
 		"buckets out of order":   func(fs []rawFrame) []rawFrame { fs[2], fs[3] = fs[3], fs[2]; return fs },
 		"no sets":                func(fs []rawFrame) []rawFrame { return append(fs[:1:1], fs[2:]...) },
 		"sets twice":             func(fs []rawFrame) []rawFrame { return append([]rawFrame{fs[0], fs[1], fs[1]}, fs[2:]...) },
@@ -215,9 +215,9 @@ func TestRestoreInconsistent(t *testing.T) {
 		"an unknown bucket":       func(fs []rawFrame) []rawFrame { fs[2].payload[0] = 'x'; return fs },
 		"one more than is said":   func(fs []rawFrame) []rawFrame { fs[len(fs)-1].payload[0]++; return fs },
 		"ids of others' records":  of(tagID, exchanged),
-		"a record of another":     of(tagRecord, exchanged),
-		"state of no profile":     of(tagState, func(p [][2][]byte) [][2][]byte { p[0][0] = key32(77); return p }),
-		"a value that is not one": of(tagExample, func(p [][2][]byte) [][2][]byte { p[0][1] = []byte("?"); return p }),
+		"a record of another":     of(format.TagRecord, exchanged),
+		"state of no profile":     of(format.TagState, func(p [][2][]byte) [][2][]byte { p[0][0] = format.Key(77); return p }),
+		"a value that is not one": of(format.TagExample, func(p [][2][]byte) [][2][]byte { p[0][1] = []byte("?"); return p }),
 	}
 	if testKey != nil { // which only the key would tell
 		delete(cases, "ids of others' records")

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/xpeft/xpeft/store/internal/keyring"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // restoredFile is the store that backups are made into. It is nobody's before
@@ -20,8 +21,9 @@ import (
 type restoredFile struct {
 	bulk
 	path    string
-	keys    *os.File // nil: nothing is encrypted
-	dropped bool     // something was
+	keys    *os.File     // nil: nothing is encrypted
+	refs    format.Tally // NextBank and NextHead
+	dropped bool         // something was
 }
 
 // createRestored makes an empty store in the place of an empty file. Keys begin
@@ -31,7 +33,7 @@ func createRestored(path string, meta Meta, keys io.Reader) (f *restoredFile, er
 	if err := writeEmpty(path, meta, opts); err != nil {
 		return nil, err
 	}
-	f = &restoredFile{path: path, bulk: bulk{ctx: context.Background()}}
+	f = &restoredFile{path: path, bulk: bulk{ctx: context.Background()}, refs: format.Tally{NextBank: 1, NextHead: 1}}
 	if keys != nil {
 		if f.keys, err = os.OpenFile(KeysPath(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
 			return nil, err
@@ -51,6 +53,21 @@ func createRestored(path string, meta Meta, keys io.Reader) (f *restoredFile, er
 
 // put writes a pair, of which it keeps a copy: bbolt does not.
 func (f *restoredFile) put(bucket, k, v []byte) error { return f.bulk.put(bucket, k, bytes.Clone(v)) }
+
+// putPair writes a valid pair, and what leads to a bank or head.
+func (f *restoredFile) putPair(b backedUpBucket, p pair, k, v []byte) (err error) {
+	switch b.tag {
+	case tagKey:
+		return f.slot(k, v)
+	case format.TagBank:
+		f.refs.NextBank = max(f.refs.NextBank, uint64(p.n)+1)
+		err = f.put(format.Digests, digestKey(kindBank, p.digest), k)
+	case format.TagHead:
+		f.refs.NextHead = max(f.refs.NextHead, uint64(p.n)+1)
+		err = f.put(format.Digests, digestKey(kindHead, p.digest), k)
+	}
+	return errors.Join(err, f.put(b.bucket, k, v))
+}
 
 // slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
@@ -79,7 +96,7 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	}
 	f.dropped = true
 	for _, c := range backedUp {
-		if c.tag != tagID && !ofProfiles(c.bucket) {
+		if c.tag != tagID && !format.OfProfiles(c.bucket) {
 			continue
 		}
 		err := f.dropWhere(c.bucket, func(k, v []byte) bool {
@@ -97,7 +114,7 @@ func (f *restoredFile) drop(gone *roaring.Bitmap) error {
 	}
 	zeros := make([]byte, keyring.SlotSize)
 	for it := gone.Iterator(); it.HasNext(); {
-		if err := f.slot(key32(it.Next()), zeros); err != nil {
+		if err := f.slot(format.Key(it.Next()), zeros); err != nil {
 			return err
 		}
 	}
@@ -129,15 +146,15 @@ func (f *restoredFile) dropWhere(bucket []byte, match func(k, v []byte) bool) er
 }
 
 // finish writes what follows from the rest, and makes all durable.
-func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally) error {
-	now := tally{commits: h.commits, maskBytes: h.maskBytes, nextNumber: 1, nextBank: next.nextBank,
-		nextHead: next.nextHead}
+func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap) error {
+	now := f.refs
+	now.Commits, now.MaskBytes, now.NextNumber = h.commits, h.maskBytes, 1
 	if !live.IsEmpty() {
-		now.nextNumber = uint64(live.Maximum()) + 1
+		now.NextNumber = uint64(live.Maximum()) + 1
 	}
-	for n := uint64(1); n < now.nextNumber; n++ {
+	for n := uint64(1); n < now.NextNumber; n++ {
 		if !live.Contains(uint32(n)) {
-			if err := f.put(bktFree, key32(uint32(n)), nil); err != nil {
+			if err := f.put(format.Free, format.Key(uint32(n)), nil); err != nil {
 				return err
 			}
 		}
@@ -151,16 +168,16 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 	if err != nil {
 		return err
 	}
-	now.profiles, now.examples = found.of(bktIDs).keys, found.of(bktExamples).keys
-	if now.profiles != live.GetCardinality() { // an id of a profile that stays, given to another
-		return corrupt("%d ids of %d profiles", now.profiles, live.GetCardinality())
+	now.Profiles, now.Examples = found.Of(format.IDs).Keys, found.Of(format.Examples).Keys
+	if now.Profiles != live.GetCardinality() { // an id of a profile that stays, given to another
+		return corrupt("%d ids of %d profiles", now.Profiles, live.GetCardinality())
 	}
-	err = f.tx.Bucket(bktProfiles).ForEach(func(_, v []byte) error {
-		now.recordBytes += uint64(len(v))
+	err = f.tx.Bucket(format.Profiles).ForEach(func(_, v []byte) error {
+		now.RecordBytes += uint64(len(v))
 		return nil
 	})
-	err = errors.Join(err, now.write(f.tx), found.write(f.tx), f.tx.Bucket(bktMeta).SetSequence(h.revision-1),
-		f.commit())
+	err = errors.Join(err, writeTally(f.tx, &now), writeSums(f.tx, &found),
+		f.tx.Bucket(format.Meta).SetSequence(h.revision-1), f.commit())
 	if err == nil && f.dropped {
 		err = f.rewrite()
 	}
@@ -177,8 +194,7 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap, next tally)
 func (f *restoredFile) rewrite() (err error) {
 	temp := f.path + compactSuffix
 	defer os.Remove(temp)
-	empty, err := createAnew(temp)
-	if err = cmp.Or(err, empty.Close()); err != nil {
+	if err := createEmpty(temp); err != nil {
 		return err
 	}
 	next, err := bolt.Open(temp, 0o600, (&Options{NoSync: true}).bolt(0))

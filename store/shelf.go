@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // shelf is a profile's examples as a writing transaction changes them. Here
@@ -25,7 +27,7 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh := &shelf{opts: &w.s.opts, id: string(refs.id)}
+	sh := &shelf{opts: &w.s.opts, id: string(refs.ID)}
 	if sh.person, err = w.person(n); err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 		if err := w.putExample(n, e); err != nil {
 			return err
 		}
-		w.tally.examples++
+		w.tally.Examples++
 	}
 	for _, sequence := range stored {
 		if err := w.removeExample(n, sequence); err != nil {
@@ -91,8 +93,8 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 }
 
 func (w *writeTx) removeExample(n uint32, sequence uint64) error {
-	w.tally.examples--
-	return w.Bucket(bktExamples).remove(key32x64(n, sequence))
+	w.tally.Examples--
+	return w.Bucket(format.Examples).remove(format.KeyAt(n, sequence))
 }
 
 // awaits says whether no training has seen an example.

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Stats are numbers of a store at one moment.
@@ -36,8 +38,8 @@ func (s *Store) Stats() (st Stats, err error) {
 			st.Imports, st.Unmerged = 1, int64(left.total-left.merged)
 		}
 		st.Revision = revision(t.Tx)
-		st.Profiles, st.Examples = int64(tally.profiles), int64(tally.examples)
-		st.RecordBytes, st.MaskBytes = int64(tally.recordBytes), int64(tally.maskBytes)
+		st.Profiles, st.Examples = int64(tally.Profiles), int64(tally.Examples)
+		st.RecordBytes, st.MaskBytes = int64(tally.RecordBytes), int64(tally.MaskBytes)
 		return errors.Join(err, lerr)
 	})
 	if err != nil {
@@ -68,7 +70,7 @@ func (s *Store) Revision() (uint64, error) {
 }
 
 // revision reads it where bbolt keeps a number with the bucket.
-func revision(tx *bolt.Tx) uint64 { return tx.Bucket(bktMeta).Sequence() + 1 }
+func revision(tx *bolt.Tx) uint64 { return tx.Bucket(format.Meta).Sequence() + 1 }
 
 // Sub returns what was done between an earlier o and s; what there is now is
 // s's.

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/xpeft/xpeft/bitmask"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // fast are the options of most tests: a crash of the machine is not theirs.
@@ -200,7 +202,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("open twice: got %v, want ErrLocked", err)
 	}
 	want := testMeta
-	want.Schema, want.Created, want.Keys = schema, s.Meta().Created, s.Meta().Keys
+	want.Schema, want.Created, want.Keys = format.Schema, s.Meta().Created, s.Meta().Keys
 	if diff := cmp.Diff(want, s.Meta()); diff != "" {
 		t.Error(diff)
 	}

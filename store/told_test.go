@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // TestGetTold writes to two profiles at random. A token that is known stands for the very examples
@@ -99,7 +101,7 @@ func TestGetToldDamaged(t *testing.T) {
 	put := func(flip byte) {
 		t.Helper()
 		if err := s.writePages(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bktExamples)
+			b := tx.Bucket(format.Examples)
 			k, v := b.Cursor().First()
 			v = slices.Clone(v)
 			v[0] ^= flip

@@ -23,10 +23,18 @@ const (
 // backedUp are the buckets of a backup, in its order, and what messages call
 // their pairs.
 var backedUp = []backedUpBucket{
-	{tagValue, bktValues, "value"}, {tagBank, bktBanks, "bank"}, {tagHead, bktHeads, "head"},
-	{tagName, bktNames, "head name"}, {tagID, bktIDs, "profile"}, {tagRecord, bktProfiles, "record"},
-	{tagHistory, bktHistory, "history"}, {tagState, bktState, "state"}, {tagExample, bktExamples, "example"},
-	{tagPerson, bktPeople, "person"}, {tagWaiting, bktWaiting, "waiting of profile"}, {tagKey, nil, "key of profile"},
+	{format.TagValue, format.Values, "value"},
+	{format.TagBank, format.Banks, "bank"},
+	{format.TagHead, format.Heads, "head"},
+	{format.TagName, format.Names, "head name"},
+	{tagID, format.IDs, "profile"},
+	{format.TagRecord, format.Profiles, "record"},
+	{format.TagHistory, format.History, "history"},
+	{format.TagState, format.State, "state"},
+	{format.TagExample, format.Examples, "example"},
+	{format.TagPerson, format.People, "person"},
+	{format.TagWaiting, format.Waiting, "waiting of profile"},
+	{tagKey, nil, "key of profile"},
 }
 
 type backedUpBucket struct {
@@ -48,6 +56,21 @@ type pair struct {
 	anew    bool // the person is to be learned anew
 }
 
+// bucketOf is the row of a tag.
+func bucketOf(tag byte) backedUpBucket {
+	return backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })]
+}
+
+// stored reads the pair under a key, unless there is none: not ok.
+func (t *txn) stored(tag byte, key []byte) (p pair, ok bool, err error) {
+	v := t.Bucket(bucketOf(tag).bucket).Get(key)
+	if v == nil {
+		return p, false, nil
+	}
+	p, err = t.validPair(tag, false, key, v)
+	return p, true, err
+}
+
 // validPair reads a pair; the error names it. Of what is encrypted only sizes are
 // seen if it is sealed: without the keys.
 func (t *txn) validPair(tag byte, sealed bool, k, v []byte) (p pair, err error) {
@@ -62,11 +85,11 @@ func about(err error, tag byte, k []byte) error {
 	if err == nil {
 		return nil
 	}
-	what := backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })].what
-	switch ref, bad := number(k); {
-	case tag == tagValue || tag == tagName || tag == tagID:
+	what := bucketOf(tag).what
+	switch ref, bad := format.Number(k); {
+	case tag == format.TagValue || tag == format.TagName || tag == tagID:
 		return fmt.Errorf("%s %q: %w", what, k, err)
-	case bad == nil && (tag == tagBank || tag == tagHead):
+	case bad == nil && (tag == format.TagBank || tag == format.TagHead):
 		return fmt.Errorf("%s %d: %w", what, ref, err)
 	}
 	return fmt.Errorf("%s %x: %w", what, k, err)
@@ -74,7 +97,7 @@ func about(err error, tag byte, k []byte) error {
 
 func (p *pair) readKey(tag byte, encrypted bool, k, v []byte) (err error) {
 	switch {
-	case tag == tagValue, tag == tagName:
+	case tag == format.TagValue, tag == format.TagName:
 		err = validText(k)
 	case tag == tagID && !encrypted:
 		if p.n, err = validNumber(v); err == nil {
@@ -84,13 +107,13 @@ func (p *pair) readKey(tag byte, encrypted bool, k, v []byte) (err error) {
 		if p.n, err = validNumber(v); err == nil && len(k) != keyring.IDKeySize {
 			err = corrupt("%d bytes, want %d", len(k), keyring.IDKeySize)
 		}
-	case tag != tagHistory && tag != tagExample:
+	case tag != format.TagHistory && tag != format.TagExample:
 		p.n, err = validNumber(k)
 	case len(k) != 12:
 		err = corrupt("key of %d bytes, want 12", len(k))
 	default:
 		p.after = binary.BigEndian.Uint64(k[4:])
-		if p.n, err = validNumber(k[:4]); err == nil && tag == tagExample && p.after+1 == 0 {
+		if p.n, err = validNumber(k[:4]); err == nil && tag == format.TagExample && p.after+1 == 0 {
 			err = corrupt("no number comes after it")
 		}
 	}
@@ -103,7 +126,7 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 		return nil
 	case tagKey:
 		return keyring.CheckSlot(v)
-	case tagValue, tagBank, tagHead, tagName, tagWaiting:
+	case format.TagValue, format.TagBank, format.TagHead, format.TagName, format.TagWaiting:
 		v, err = format.Unseal(tag, k, v)
 	default:
 		const least = 12 + 16 // nonce and tag
@@ -119,31 +142,31 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 		return err
 	}
 	switch tag {
-	case tagBank:
+	case format.TagBank:
 		p.bank, err = decodeBank(v)
 		p.bank.Ref, p.digest = p.n, p.bank.Digest
-	case tagHead:
+	case format.TagHead:
 		if len(v) < len(p.digest) {
 			return corrupt("%d bytes", len(v))
 		}
 		if p.digest = Digest(v[:len(p.digest)]); p.digest != sha256.Sum256(v[len(p.digest):]) {
 			err = corrupt("its data do not have the digest %s", p.digest.Short())
 		}
-	case tagName:
-		p.n, err = number(v)
-	case tagRecord, tagHistory:
+	case format.TagName:
+		p.n, err = format.Number(v)
+	case format.TagRecord, format.TagHistory:
 		if p.profile, err = DecodeProfile(v); err != nil {
 			return err
 		}
-		if p.profile.Number = p.n; tag == tagHistory && p.profile.Revision != p.after {
+		if p.profile.Number = p.n; tag == format.TagHistory && p.profile.Revision != p.after {
 			err = corrupt("has revision %d", p.profile.Revision)
 		}
-	case tagExample:
+	case format.TagExample:
 		p.example, err = decodeExample(v)
 		p.example.Sequence = p.after
-	case tagPerson:
+	case format.TagPerson:
 		p.person, err = decodePerson(v)
-	case tagWaiting:
+	case format.TagWaiting:
 		d := format.Decoder{B: v}
 		count := d.Uint(2*maxExamples+1, "waiting")
 		p.waiting, p.anew, err = int(count>>1), count&1 != 0, d.End()
@@ -152,7 +175,7 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 }
 
 func validNumber(b []byte) (uint32, error) {
-	n, err := number(b)
+	n, err := format.Number(b)
 	if err == nil && n == 0 {
 		err = corrupt("number 0")
 	}
@@ -161,7 +184,7 @@ func validNumber(b []byte) (uint32, error) {
 
 // validText is checkID of what is in the file.
 func validText(k []byte) error {
-	if err := checkID(string(k), maxID); err != nil {
+	if err := format.CheckID(string(k), maxID); err != nil {
 		return corrupt("%w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package store
+package format
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/xpeft/xpeft/bitmask"
-	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // Code is rows of a profile's own over a bank of pairs: one for each label of its
@@ -21,14 +20,15 @@ type Code struct {
 	Scales []byte   // of each of Labels; none is 0
 }
 
+// What no record has more of.
 const (
-	maxCodes = 2       // of a record
-	maxLabel = 1 << 16 // of a code, excluding
+	MaxCodes = 2
+	MaxLabel = 1 << 16 // of a code, excluding
 )
 
 func checkCodes(codes []Code) error {
-	if len(codes) > maxCodes {
-		return fmt.Errorf("%d codes, at most %d", len(codes), maxCodes)
+	if len(codes) > MaxCodes {
+		return fmt.Errorf("%d codes, at most %d", len(codes), MaxCodes)
 	}
 	for i := range codes {
 		if err := codes[i].check(); err != nil {
@@ -54,8 +54,8 @@ func (c *Code) check() error {
 		return errors.New("a scale is 0")
 	}
 	for i, label := range c.Labels {
-		if label >= maxLabel || i > 0 && label <= c.Labels[i-1] {
-			return fmt.Errorf("labels %v, want them ascending and below %d", c.Labels, maxLabel)
+		if label >= MaxLabel || i > 0 && label <= c.Labels[i-1] {
+			return fmt.Errorf("labels %v, want them ascending and below %d", c.Labels, MaxLabel)
 		}
 		if err := bitmask.CheckPairs(c.Rows[i*width:][:width], c.K); err != nil {
 			return fmt.Errorf("row of label %d: %w", label, err)
@@ -64,10 +64,10 @@ func (c *Code) check() error {
 	return nil
 }
 
-// appendCode appends all of a code but its bank. A label is written as how many
+// AppendCode appends all of a code but its bank. A label is written as how many
 // were left out since the one before it, so that it has one encoding.
-func appendCode(b []byte, c *Code) []byte {
-	b = format.AppendUvarints(b, c.K, len(c.Labels))
+func AppendCode(b []byte, c *Code) []byte {
+	b = AppendUvarints(b, c.K, len(c.Labels))
 	next := uint32(0)
 	for _, label := range c.Labels {
 		b = binary.AppendUvarint(b, uint64(label-next))
@@ -76,16 +76,16 @@ func appendCode(b []byte, c *Code) []byte {
 	return append(append(b, c.Scales...), c.Rows...)
 }
 
-// code reads what appendCode has written. Whether it is a code checkCodes says.
+// code reads what AppendCode has written. Whether it is a code checkCodes says.
 func (d *recordDecoder) code(c *Code) {
 	c.K = int(d.Uint(bitmask.MaxAdapters/2, "code's K"))
-	n := d.Uint(min(maxLabel, uint64(len(d.B))), "code's labels") // each is a byte or more
+	n := d.Uint(min(MaxLabel, uint64(len(d.B))), "code's labels") // each is a byte or more
 	next := uint64(0)
 	c.Labels = make([]uint32, 0, n)
 	for range n {
-		label := next + d.Uint(maxLabel, "code's label")
-		if label >= maxLabel {
-			d.Fail("code's label is %d, want below %d", label, maxLabel)
+		label := next + d.Uint(MaxLabel, "code's label")
+		if label >= MaxLabel {
+			d.Fail("code's label is %d, want below %d", label, MaxLabel)
 			return
 		}
 		c.Labels, next = append(c.Labels, uint32(label)), label+1
@@ -95,7 +95,7 @@ func (d *recordDecoder) code(c *Code) {
 }
 
 // MaskBytes is how many bytes of the record are rows, of the mask and of codes.
-func (p *Profile) MaskBytes() int {
+func (p *Record) MaskBytes() int {
 	n := 0
 	if p.Mask != nil {
 		n = bitmask.Size(p.Mask.N, p.Mask.Blocks)
@@ -106,8 +106,8 @@ func (p *Profile) MaskBytes() int {
 	return n
 }
 
-// banks are the refs of those that p is over: its mask's, then its codes'.
-func (p *Profile) banks() (refs []uint32) {
+// Banks are the refs of those that p is over: its mask's, then its codes'.
+func (p *Record) Banks() (refs []uint32) {
 	if p.Mask != nil {
 		refs = append(refs, p.Bank)
 	}
@@ -115,40 +115,4 @@ func (p *Profile) banks() (refs []uint32) {
 		refs = append(refs, c.Bank)
 	}
 	return refs
-}
-
-// overBanks says whether there are the banks that p is over, and its mask and its
-// codes fit them.
-func (p *Profile) overBanks(bank func(ref uint32) (BankInfo, error)) error {
-	if m := p.Mask; m != nil {
-		info, err := bank(p.Bank)
-		if err != nil {
-			return err
-		}
-		if m.N != info.N || m.Blocks != info.Blocks {
-			return fmt.Errorf("%w: mask of N=%d L=%d, bank %d has N=%d L=%d", ErrMismatch, m.N, m.Blocks, p.Bank,
-				info.N, info.Blocks)
-		}
-	}
-	for _, c := range p.Codes {
-		info, err := bank(c.Bank)
-		if err != nil {
-			return err
-		}
-		if info.N != 2*c.K {
-			return fmt.Errorf("%w: code of K=%d, bank %d has N=%d", ErrMismatch, c.K, c.Bank, info.N)
-		}
-	}
-	return nil
-}
-
-// bankOf finds a bank by its ref, for overBanks.
-func bankOf(banks map[uint32]BankInfo) func(ref uint32) (BankInfo, error) {
-	return func(ref uint32) (BankInfo, error) {
-		info, ok := banks[ref]
-		if !ok {
-			return info, fmt.Errorf("no bank %d", ref)
-		}
-		return info, nil
-	}
 }
