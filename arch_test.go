@@ -66,7 +66,7 @@ var imports = map[string][]string{
 	"serve":          {"sdk", "internal/wire"},
 	"internal/wire":  {"sdk", "learner"},
 	"internal/jsonl": {},
-	"cmd/xpeft": {"sdk", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
+	"cmd/xpeft": {"sdk", "serve", "metrics", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
 		"store", "bitmask"},
 
 	// Research is a module of its own: no row of the product may list it.
