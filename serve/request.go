@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	bodyTime   = 15 * time.Second // for a body to come
+	bodyTime   = 15 * time.Second
 	answerTime = 30 * time.Second // for an answer to be taken
 )
 
@@ -124,7 +124,7 @@ func body[T wire.Body](r *request, most int64) (T, error) {
 		return none, errType
 	}
 	control := http.NewResponseController(r.w)
-	control.SetReadDeadline(time.Now().Add(bodyTime))
+	control.SetReadDeadline(time.Now().Add(r.server.bodyTime))
 	data, err := io.ReadAll(http.MaxBytesReader(r.w, r.Request.Body, most))
 	var tooLong *http.MaxBytesError
 	switch {

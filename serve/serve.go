@@ -67,7 +67,8 @@ type Server struct {
 	mux      *http.ServeMux
 	draining chan struct{} // closed when it begins
 	drain    sync.Once
-	reached  atomic.Int64 // requests
+	reached  atomic.Int64  // requests
+	bodyTime time.Duration // for a body to come; tests wait less
 }
 
 // tenant is a Tenant with its limits at work.
@@ -79,7 +80,7 @@ type tenant struct {
 
 // New makes a server of tenants that each have tokens, or of one that has none.
 func New(tenants []Tenant, o *Options) (*Server, error) {
-	s := &Server{draining: make(chan struct{})}
+	s := &Server{draining: make(chan struct{}), bodyTime: bodyTime}
 	if o != nil {
 		s.options = *o
 	}
