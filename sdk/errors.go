@@ -78,6 +78,8 @@ var (
 	ErrDuplicateProfile = errors.New("sdk: a profile id appears more than once in the request")
 	// ErrBusy says that another TrainBank of the folder is under way.
 	ErrBusy = errors.New("sdk: a bank is being trained already")
+	// ErrModelInUse says that a Model cannot be closed, as folders are open on it.
+	ErrModelInUse = errors.New("sdk: folders are open on the model")
 	// ErrNoPopulation says that the folder has no axes on which its people differ, or cannot have
 	// any; or that Ask has no candidates, and the bank keeps none.
 	ErrNoPopulation = errors.New("sdk: no population")
