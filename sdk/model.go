@@ -13,8 +13,8 @@ import (
 )
 
 // Model is an open model that many folders share: a folder a tenant, and the weights, their packed
-// copies, the tokenizer and the axes once in memory. OpenModel opens it; Options.Encoder gives it to
-// Open and Create.
+// copies, the tokenizer and the axes once in memory. OpenModel opens it; Options.Encoder gives it
+// to Open and Create.
 //
 // It is safe for concurrent use. Of all its folders, ModelOptions.Workers forward passes run at
 // once; each folder has its own queue, so texts of two folders share no pass, and folders whose
@@ -73,8 +73,8 @@ func OpenModel(ctx context.Context, dir string, o *ModelOptions) (*Model, error)
 	return m, nil
 }
 
-// Close frees the model. While a folder is open on it, Close does nothing and returns ErrModelInUse.
-// It is idempotent; Open and Create with a closed model are ErrClosed.
+// Close frees the model. While a folder is open on it, Close does nothing and returns
+// ErrModelInUse. It is idempotent; Open and Create with a closed model are ErrClosed.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

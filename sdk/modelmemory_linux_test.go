@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-const tenantsOf = "XPEFT_TEST_TENANTS" // folders of a child process, and where they are
+// tenantsOf says which folders a child process opens.
+const tenantsOf = "XPEFT_TEST_TENANTS"
 
 // TestModelTenantsMemory: 100 folders on one model, each after a Predict, take little more than one.
 // A process of its own measures each, as it starts and without asking for a collection.

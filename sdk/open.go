@@ -107,8 +107,8 @@ func (p *Folder) foldCase(ctx context.Context) error {
 
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *Folder {
 	o = o.on(m.engine.Device())
-	p := &Folder{dir: dir, options: o, store: st, model: m, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer,
-		maxTokens: maxTokens, k: k,
+	p := &Folder{dir: dir, options: o, store: st, model: m, engine: m.engine, encoder: m.encoder,
+		tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery},
 		kept: keptFeatures{room: o.CacheBytes / keptShare}}
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly

@@ -295,7 +295,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if err := model.CheckPrecision(c.Precision); err != nil {
 		faults = append(faults, fmt.Sprint("Precision: ", err))
 	}
-	if c.Encoder != nil && (c.Device != "" || c.Kernel != "" || c.Precision != "" || c.Model != "" || c.ModelFS != nil) {
+	if c.Encoder != nil && (c.Device+c.Kernel+c.Precision+c.Model != "" || c.ModelFS != nil) {
 		faults = append(faults, "Device, Kernel, Precision, Model or ModelFS beside Encoder, which has its own")
 	}
 	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
