@@ -14,7 +14,8 @@ import (
 // tenantsOf says which folders a child process opens.
 const tenantsOf = "XPEFT_TEST_TENANTS"
 
-// TestModelTenantsMemory: 100 folders on one model, each after a Predict, take little more than one.
+// TestModelTenantsMemory: 100 folders on one model, after a Predict in each, take little more than
+// one.
 // A process of its own measures each, as it starts and without asking for a collection.
 func TestModelTenantsMemory(t *testing.T) {
 	if dirs := os.Getenv(tenantsOf); dirs != "" {
