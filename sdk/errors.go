@@ -70,6 +70,9 @@ var (
 	// ErrExample says that a text shows nothing, or that an example cannot be learned: it has no
 	// label and no value, or both, or the one where the head takes the other.
 	ErrExample = errors.New("sdk: bad example")
+	// ErrCandidates says that candidates are too few to order or to choose from, that one is there
+	// twice, or that what was chosen is none of them.
+	ErrCandidates = errors.New("sdk: bad candidates")
 	// ErrExampleNotFound says that the profile has stored no example of the text.
 	ErrExampleNotFound = errors.New("sdk: example not found")
 	// ErrRevisionNotFound says that the revision to go back to is not kept.

@@ -231,7 +231,7 @@ func labelFaults(labels []string) (faults []string) {
 	for _, given := range labels {
 		l := model.CleanLabel(given)
 		switch twin, twice := seen[l]; {
-		case !utf8.ValidString(given) || folder.IsNumber(l):
+		case !utf8.ValidString(given) || folder.Reserved(l):
 			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", given))
 		case !visible(l):
 			faults = append(faults, fmt.Sprintf("label %.40q shows nothing", given))

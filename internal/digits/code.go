@@ -241,3 +241,13 @@ func logSoftmax(logits []float64) []float64 {
 	}
 	return logits
 }
+
+// Round is the row of digits that is nearest to z, of so many digits an axis, and its scale byte: 0
+// if z is zero, and then there is no row.
+func Round(z []float64, digits int) (row []byte, scale byte) {
+	level := make([]float64, len(z))
+	if scale = roundRow(level, z, digits); scale == 0 {
+		return nil, 0
+	}
+	return bits(nil, level, digits), scale
+}
