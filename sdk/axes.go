@@ -131,10 +131,8 @@ func (p *Folder) loadAxes() error {
 // head has, or along joint axes beside its head, which it opens.
 func (p *Folder) checkCodes(s *snapshot) (err error) {
 	h := s.head
-	if o := s.order; o != nil && (p.axes == nil || o.Bank != p.axes.ref) {
+	if o := s.order; o != nil && (p.axes == nil || o.Bank != p.axes.ref || o.K != p.axes.K()) {
 		return errOtherAxes
-	} else if o != nil && o.K != p.axes.K() {
-		return fmt.Errorf("%w: a row of %d digits that orders candidates, the axes have %d", ErrCorrupt, o.K, p.axes.K())
 	}
 	for _, c := range s.codes {
 		if p.axes == nil || !p.seesFeatures(h) {

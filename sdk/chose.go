@@ -24,10 +24,10 @@ type Choice struct {
 // Options.Limits.Example and Examples (of a full profile the oldest of what it has most goes
 // first), are learned again after a crash, and are covered by ForgetExample, Forget, PersonData,
 // ExampleAge, Export and Move. The same candidates for the same text, in whatever order, are one
-// choice: the later replaces the earlier. What is learned is installed if it foretells choices that
-// it was not learned from better than the order that all have. Labels, and what Predict answers, are
-// as they were. Errors are those of Rank; ErrCandidates if chosen is none of the candidates, and
-// ErrUnsupported in a folder without axes (Config.Masks).
+// choice: the later replaces the earlier. What is learned is installed if it foretells choices
+// that it was not learned from better than the order that all have. Labels, and what Predict
+// answers, are as they were. Errors are those of Rank; ErrCandidates if chosen is none of the
+// candidates, and ErrUnsupported in a folder without axes (Config.Masks).
 func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string, chosen string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -51,13 +51,17 @@ func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string
 	return ofProfile(id, err)
 }
 
+// errNoOrder is what choices are to a folder without axes.
+var errNoOrder = fmt.Errorf("%w: choices are learned along axes, and the folder's profiles are masks",
+	ErrUnsupported)
+
 // choice is a choice as it is stored.
 func (p *Folder) choice(text string, candidates []string, chosen string) (e store.Example, err error) {
 	if err = p.checkOffer(text, candidates, 2); err != nil {
 		return e, err
 	}
 	if p.axes == nil {
-		return e, fmt.Errorf("%w: choices are learned along axes, and the folder's profiles are masks", ErrUnsupported)
+		return e, errNoOrder
 	}
 	key := p.options.texts.Key(chosen, "")
 	at := slices.IndexFunc(candidates, func(c string) bool { return p.options.texts.Key(c, "") == key })

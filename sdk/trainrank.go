@@ -30,14 +30,14 @@ type RankReport struct {
 	Seconds   float64    `json:"seconds"`
 }
 
-// TrainRank learns from the choices of many people (Chose) what people choose, whoever they are, and
-// how much the nearness of a candidate to the text counts: the order that Rank gives who has chosen
-// nothing yet, and that profiles' own rows are added to. A fifth of the people is held out; what was
-// learned from the others is installed if it foretells their choices better than the order that all
-// have now. Rows that profiles have stay, and are learned over the new order with the next choice.
-// Private profiles are left out; a head learned from a profile keeps that when it is forgotten.
-// ErrExample if fewer than five profiles have stored choices. Cost: a forward pass of each text, and
-// some seconds.
+// TrainRank learns from the choices of many people (Chose) what people choose, whoever they are,
+// and how much the nearness of a candidate to the text counts: the order that Rank gives who has
+// chosen nothing yet, and that profiles' own rows are added to. A fifth of the people is held out;
+// what was learned from the others is installed if it foretells their choices better than the
+// order that all have now. Rows that profiles have stay, and are learned over the new order with
+// the next choice. Private profiles are left out; a head learned from a profile keeps that when it
+// is forgotten. ErrExample if fewer than five profiles have stored choices. Cost: a forward pass
+// of each text, and some seconds.
 func (p *Folder) TrainRank(ctx context.Context, o *TrainRankOptions) (*RankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -77,7 +77,7 @@ var rankStrengths = []float64{100, 30, 10, 3, 1, 0.3}
 
 func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankReport, error) {
 	if p.axes == nil {
-		return nil, fmt.Errorf("%w: choices are learned along axes, and the folder's profiles are masks", ErrUnsupported)
+		return nil, errNoOrder
 	}
 	offers, whose, err := p.offersOfAll(ctx, t)
 	if err != nil {

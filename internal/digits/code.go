@@ -35,8 +35,8 @@ func (l levels) nearest(v float64) float64 {
 	return (float64(int(at))+0.5)*l.step - 1
 }
 
-// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is 1
-// where digit m of axis j is plus.
+// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is
+// 1 where digit m of axis j is plus.
 func bits(dst []byte, level []float64, digits int) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, (len(level)*digits+7)/8)...)

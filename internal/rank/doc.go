@@ -1,7 +1,8 @@
 // Package rank learns which of several candidates a person chooses, from the choices that they made
 // before: no encoder, milliseconds.
 //
-//   - [Choice]: the candidates of one choice as the axes see them, what is known of them without the
+//   - [Choice]: the candidates of one choice as the axes see them, what is known of them without
+// the
 //     person, and which one was chosen.
 //   - [Fit]: the numbers z on the axes of least loss; [Learn] finds a person's [Result], one row of
 //     digits.
