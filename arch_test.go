@@ -63,6 +63,8 @@ var imports = map[string][]string{
 		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model",
 		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
 	"metrics":        {"sdk"},
+	"serve":          {"sdk", "internal/wire"},
+	"internal/wire":  {"sdk", "learner"},
 	"internal/jsonl": {},
 	"cmd/xpeft": {"sdk", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
 		"store", "bitmask"},
