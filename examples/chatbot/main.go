@@ -33,16 +33,20 @@ const observeEvery = 4
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "listen on this address")
-	dir := flag.String("dir", "profiles", "folder of the profiles; made at the first start")
+	dir := flag.String("dir", "", "folder of the profiles, made at the first start; default profiles, with -demo a temporary one")
 	model := flag.String("model", os.Getenv("XPEFT_MODEL"), "folder of the encoder; default $XPEFT_MODEL")
 	labels := flag.String("labels", "urgent,later,ignore", "labels of a new folder")
-	demo := flag.String("demo", "", "teach the people of this file in a temporary folder, and serve that")
+	demo := flag.String("demo", "", "a file of people to teach before the start: a JSON object a line, with profile, text and label")
 	flag.Parse()
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := bot{dir: *dir, demo: *demo, log: log, config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")}}
+	if *dir == "" && *demo == "" {
+		*dir = "profiles"
+	}
+	b := bot{dir: *dir, demo: *demo, log: log, config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")},
+		ready: func(url string) { fmt.Println(url) }}
 	if err := b.run(ctx, *addr); err != nil {
 		log.Error("chatbot", "error", err)
 		os.Exit(1)
@@ -51,15 +55,16 @@ func main() {
 
 // bot is the program: a folder, its API and its page.
 type bot struct {
-	dir    string
-	demo   string // a file of people to teach, in place of dir
+	dir    string // empty: a temporary one
+	demo   string // a file of people to teach; empty: none
 	config sdk.Config
 	limits api.Limits
 	log    *slog.Logger
+	ready  func(url string) // is called when it serves
 }
 
 func (b bot) run(ctx context.Context, addr string) (err error) {
-	if b.demo != "" {
+	if b.dir == "" {
 		if b.dir, err = os.MkdirTemp("", "xpeft-demo"); err != nil {
 			return err
 		}
@@ -85,7 +90,7 @@ func (b bot) run(ctx context.Context, addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s\n", listener.Addr())
+	b.ready("http://" + listener.Addr().String())
 	return server.Run(ctx, listener, web.New(server, p, curves, options))
 }
 

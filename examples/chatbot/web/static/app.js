@@ -90,6 +90,13 @@ async function ask(text) {
   return attempt(() => answer([text]));
 }
 
+// keep makes these the children of an element, and moves none that is where it should be: one that
+// moves loses the focus.
+function keep(parent, children) {
+  for (const old of [...parent.children]) if (!children.includes(old)) old.remove();
+  children.forEach((child, i) => { if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null); });
+}
+
 // answer asks for all who are shown, in one request, and brings the cards up to date.
 async function answer(texts) {
   const people = shown();
@@ -105,10 +112,7 @@ async function answer(texts) {
     card.show(predictions.slice(i * people.length, (i + 1) * people.length));
   });
   const cards = page.texts.map((text) => page.cards.get(text)?.element).filter(Boolean);
-  const feed = $("#feed");
-  for (const old of [...feed.children]) if (!cards.includes(old)) old.remove();
-  cards.forEach((card, i) => { if (feed.children[i] !== card) feed.insertBefore(card, feed.children[i] ?? null); });
-  if (!cards.length) feed.replaceChildren(emptyFeed());
+  keep($("#feed"), cards.length ? cards : [emptyFeed()]);
 }
 
 const emptyFeed = () => h("div", { class: "empty" },
@@ -126,8 +130,7 @@ function newCard(text) {
       known.get(p.profile).show(p);
       return known.get(p.profile).element;
     });
-    for (const old of [...panels.children]) if (!now.includes(old)) old.remove();
-    now.forEach((panel, i) => { if (panels.children[i] !== panel) panels.insertBefore(panel, panels.children[i] ?? null); });
+    keep(panels, now);
   } };
 }
 
@@ -136,7 +139,7 @@ function newCard(text) {
 function newPanel(id, text) {
   const label = h("p", { class: "label" }), why = h("p", { class: "why" }), source = h("span", { class: "source" });
   const face = h("span"), list = h("ul", { class: "bars" }), row = h("div", { class: "row verdict" });
-  const element = h("section", { class: "answer", "aria-label": `Answer for ${id}`, onkeydown: keys },
+  const element = h("div", { class: "answer", role: "group", "aria-label": `Answer for ${id}`, onkeydown: keys },
     h("header", null, face, h("b", null, id), source), h("div", { class: "says" }, label, why), list, row);
   const bars = new Map();
 
@@ -166,7 +169,7 @@ function newPanel(id, text) {
       if (!bars.has(x.label)) bars.set(x.label, newBar(id, text, x.label, i));
       bars.get(x.label).show(x.p, x.label === (p.label || p.model), page.data.get(id));
     });
-    list.replaceChildren(...p.probabilities.map((x) => bars.get(x.label).element));
+    keep(list, p.probabilities.map((x) => bars.get(x.label).element));
     const focused = row.contains(document.activeElement);
     row.replaceChildren(...verdicts(id, text, p, kind));
     if (focused) row.querySelector("button")?.focus();
@@ -195,9 +198,9 @@ function verdicts(id, text, p, kind) {
   if (kind === "taught") {
     return [act("Forget this one", "quiet", () => forgetOne(id, text))];
   }
-  return [h("span", { class: "hint" }, "Press the right label, or:"),
-    act("Right", "quiet good", () => judge(id, text, p.model, "confirm")),
-    act("Wrong", "quiet", () => judge(id, text, p.model, "reject"))];
+  return [act("Right", "quiet", () => judge(id, text, p.model, "confirm")),
+    act("Wrong", "quiet", () => judge(id, text, p.model, "reject")),
+    h("span", { class: "hint" }, "or press the right label")];
 }
 
 // ---- Teaching

@@ -21,7 +21,7 @@ export function svg(tag, props, ...children) {
 }
 
 export const $ = (selector) => document.querySelector(selector);
-export const percent = (x) => `${Math.round(100 * x)} %`;
+export const percent = (x) => `${Math.round(100 * x)}\u00a0%`;
 export const plural = (n, one, many = one + "s") => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 export const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -145,6 +145,7 @@ addEventListener("theme", () => {
 export function tile(cells, { width = Math.ceil(Math.sqrt(cells.length)), ...props } = {}) {
   const canvas = h("canvas", { width, height: Math.ceil(cells.length / width), ...props });
   canvas.draw = () => {
+    if (!canvas.isConnected) return; // replaced before it was seen
     const [r, g, b] = getComputedStyle(canvas).color.match(/[\d.]+/g).map(Number);
     const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
     cells.forEach((level, i) => image.data.set([r, g, b, [16, 90, 165, 255][level]], 4 * i));
@@ -155,10 +156,13 @@ export function tile(cells, { width = Math.ceil(Math.sqrt(cells.length)), ...pro
   return canvas;
 }
 
-// fingerprint is the face of a profile: its first row of bits; an initial, if it has none yet.
+// fingerprint is the face of a profile: the first axes of its first row, in a hue of the name's; an
+// initial, if it has learned none yet.
 export function fingerprint(id, code, size = "") {
   const row = code?.rows.find((r) => r.digits) ?? code?.rows[0];
   const face = h("span", { class: `face ${size}`, "aria-hidden": "true" });
-  face.append(row ? tile(levels(row)) : [...id][0]?.toUpperCase() ?? "?");
+  const hue = [...id].reduce((sum, c) => (31 * sum + c.codePointAt(0)) % 360, 140);
+  face.style.setProperty("--hue", hue);
+  face.append(row ? tile(levels(row).slice(0, 64)) : [...id][0]?.toUpperCase() ?? "?");
   return face;
 }

@@ -1,5 +1,5 @@
 // The curve of a person: how often answers were right about texts that nothing had learned yet.
-import { h, percent, svg } from "./common.js";
+import { h, percent, plural, svg } from "./common.js";
 
 const W = 320, H = 168, LEFT = 4, RIGHT = 92, TOP = 12, BOTTOM = 22;
 const lines = [["profile", "profile"], ["prior", "prior alone"], ["base", "base alone"]];
@@ -14,9 +14,10 @@ export function curve(id, points) {
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "curve", role: "img",
     "aria-label": `Right before learning: ${lines.map(([key, name]) => `${name} ${percent(last[key])}`).join(", ")}` });
   for (const share of [0, 0.5, 1]) {
-    picture.append(svg("line", { x1: LEFT, x2: W - RIGHT, y1: y(share), y2: y(share), class: "grid" }));
+    picture.append(svg("line", { x1: LEFT, x2: W - RIGHT, y1: y(share), y2: y(share), class: "grid" }),
+      svg("text", { x: LEFT, y: y(share) - 3, class: "scale" }, percent(share)));
   }
-  picture.append(svg("text", { x: LEFT, y: H - 6 }, `${points.length === 1 ? "1 learning" : `${points.length} learnings`}, 0 to 100 %`));
+  picture.append(svg("text", { x: W - RIGHT, y: H - 6, class: "last" }, `after ${plural(points.length, "learning")}`));
   const ends = lines.map(([key]) => y(last[key]));
   apart(ends, 15);
   lines.forEach(([key, name], i) => {

@@ -8,6 +8,7 @@ let profiles = [], codes = new Map(), settling = 0;
 
 function showNumbers(s) {
   const { store, cache, passes } = s, asked = cache.hits + cache.misses;
+  const kernel = s.kernel.replaceAll("-", "\u2011"); // does not break there
   const waiting = profiles.reduce((sum, p) => sum + p.waiting, 0);
   const numbers = [
     ["People", store.profiles.toLocaleString("en"), plural(store.examples, "taught text")],
@@ -15,7 +16,7 @@ function showNumbers(s) {
     ["On disk", bytes(store.file_bytes), `${bytes(store.free_bytes)} of it free`],
     ["Cache", asked ? percent(cache.hits / asked) : "unused", `${plural(cache.entries, "entry", "entries")}, ${bytes(cache.bytes)}`],
     ["Queue", plural(waiting, "text"), waiting ? `wait${waiting === 1 ? "s" : ""} to be learned` : "everything is learned"],
-    ["Answers", s.predictions.toLocaleString("en"), passes.passes ? `${(passes.texts / passes.passes).toFixed(1)} texts a pass, ${s.kernel}` : s.kernel],
+    ["Answers", s.predictions.toLocaleString("en"), passes.passes ? `${(passes.texts / passes.passes).toFixed(1)} texts a pass, ${kernel}` : kernel],
     ["Right before learning", s.prequential.n ? percent(s.prequential.profile) : "no data",
       s.prequential.n ? `prior ${percent(s.prequential.prior)}, base ${percent(s.prequential.base)}` : "needs a second learning"],
   ];
@@ -85,7 +86,7 @@ function distance(a, b) {
   return of ? differ / of : 0;
 }
 
-const WIDTH = 960, HEIGHT = 420;
+const HEIGHT = 340;
 
 function showMap(people) {
   const box = $("#map"), mine = ++settling;
@@ -96,14 +97,15 @@ function showMap(people) {
   const far = people.map((a) => people.map((b) => distance(a, b)));
   const most = Math.max(...far.flat()) || 1, faces = people.length <= 24;
   const points = people.map((p) => {
-    const size = faces ? 44 : 12;
+    const size = faces ? 40 : 12;
     const spot = svg("g", null, ...(faces ? [picture(p, size)] : [svg("circle", { r: size / 2, class: "dot" })]),
       svg("title", null, p.profile));
-    if (faces) spot.append(svg("text", { y: size / 2 + 17 }, p.profile));
+    if (faces) spot.append(svg("text", { y: size / 2 + 16 }, p.profile));
     return svg("a", { href: `/?p=${encodeURIComponent(p.profile)}`, "aria-label": `Messages of ${p.profile}` }, spot);
   });
-  box.replaceChildren(svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "map", role: "group",
-    "aria-label": `${people.length} people; ${nearest(people, far)}` }, points));
+  const width = Math.max(280, box.clientWidth), links = faces ? nearestOf(far).map(link) : [];
+  box.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "map", role: "group",
+    "aria-label": `${people.length} people; ${nearest(people, far)}` }, links.map((l) => l.element), points));
   const steps = tsne(far.map((row) => row.map((d) => d / most)));
   const move = (count) => {
     let y;
@@ -112,7 +114,7 @@ function showMap(people) {
       if (done) break;
       y = value;
     }
-    if (y) place(points, y);
+    if (y) place(width, points, links, y);
     return y;
   };
   if (calm.matches) move(Infinity);
@@ -125,6 +127,18 @@ function picture(p, size) {
   return hole;
 }
 
+// nearestOf pairs everybody with who is most alike.
+const nearestOf = (far) => far.map((row, i) => {
+  const j = row.reduce((best, d, k) => (k !== i && (best < 0 || d < row[best]) ? k : best), -1);
+  return { i, j, share: row[j] };
+}).filter(({ i, j }, _, all) => i < j || all[j].j !== i);
+
+// link draws such a pair: a line, and in how many bits they differ.
+function link({ i, j, share }) {
+  const line = svg("line"), words = svg("text", null, `${percent(share)} differ`);
+  return { i, j, line, words, element: svg("g", { class: "link" }, line, words) };
+}
+
 // nearest says of two people that they are most alike: the map in words.
 function nearest(people, far) {
   let best = [0, 1];
@@ -133,13 +147,17 @@ function nearest(people, far) {
   return `most alike are ${people[i].profile} and ${people[j].profile}, who differ in ${percent(far[i][j])} of their bits`;
 }
 
-function place(points, y) {
+function place(width, points, links, y) {
   const [left, right, top, bottom] = [0, 1].flatMap((d) => [Math.min(...y.map((p) => p[d])), Math.max(...y.map((p) => p[d]))]);
-  points.forEach((point, i) => {
-    const a = 60 + ((WIDTH - 120) * (y[i][0] - left)) / (right - left || 1);
-    const b = 45 + ((HEIGHT - 105) * (y[i][1] - top)) / (bottom - top || 1);
-    point.setAttribute("transform", `translate(${a.toFixed(1)} ${b.toFixed(1)})`);
-  });
+  const at = y.map((p) => [48 + ((width - 96) * (p[0] - left)) / (right - left || 1),
+    40 + ((HEIGHT - 96) * (p[1] - top)) / (bottom - top || 1)]);
+  points.forEach((point, i) => point.setAttribute("transform", `translate(${at[i].map((x) => x.toFixed(1)).join(" ")})`));
+  for (const { i, j, line, words } of links) {
+    const [a, b] = [at[i], at[j]];
+    Object.entries({ x1: a[0], y1: a[1], x2: b[0], y2: b[1] }).forEach(([key, x]) => line.setAttribute(key, x.toFixed(1)));
+    words.setAttribute("x", ((a[0] + b[0]) / 2).toFixed(1));
+    words.setAttribute("y", ((a[1] + b[1]) / 2 - 5).toFixed(1));
+  }
 }
 
 // ---- Masks
@@ -177,13 +195,13 @@ function showTable() {
     $("#table").replaceChildren(h("p", { class: "empty" }, "Nobody yet. ", h("a", { href: "/" }, "Teach somebody something"), "."));
     return;
   }
-  const share = (x) => (x == null ? "" : percent(x));
+  const share = (p, x) => (x == null || !p.examples ? "" : percent(x));
   $("#table").replaceChildren(h("table", null,
     h("thead", null, h("tr", null, ["Person", "Revision", "Learned", "Waiting", "Before", "After", "Bytes", "Of them masks"]
       .map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", null, profiles.map((p) => h("tr", null,
       h("th", { scope: "row" }, h("span", null, fingerprint(p.profile, codes.get(p.profile), "small"), p.profile)),
-      [p.revision, p.examples, p.waiting, share(p.before), share(p.after), p.bytes, p.mask_bytes].map((x) => h("td", null, String(x))))))));
+      [p.revision, p.examples, p.waiting, share(p, p.before), share(p, p.after), p.bytes, p.mask_bytes].map((x) => h("td", null, String(x))))))));
 }
 
 // ---- Beginning
@@ -197,7 +215,7 @@ async function load() {
   showAdvice(stats.advice);
   const select = $("#one"), before = select.value;
   select.replaceChildren(...profiles.map((p) => h("option", { value: p.profile }, p.profile)));
-  if (before && codes.has(before)) select.value = before;
+  select.value = codes.has(before) ? before : told.people.find((p) => p.rows.length)?.profile ?? profiles[0]?.profile ?? "";
   const now = JSON.stringify(told);
   if (now === drawnCodes) return;
   drawnCodes = now;
