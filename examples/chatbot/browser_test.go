@@ -20,7 +20,7 @@ import (
 )
 
 // patience is for what a page is to show; learning is in it, beside whatever else the machine does.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // browser starts headless Chromium for a test. Where there is none the test is skipped; make
 // test-web, which names axe-core in XPEFT_AXE, has both.

@@ -216,7 +216,7 @@ func operators(t *testing.T, browser context.Context, s *site) {
 		t.Errorf("got masks of %d levels, want 4", drawn)
 	}
 	b.click("#advise")
-	b.wait(`document.querySelector("#advice .big")?.innerText.includes("not worth it yet")`)
+	b.wait(`document.querySelector("#advice .big")?.innerText.startsWith("A bank of these people is")`)
 }
 
 // themes: what the system prefers, then what was chosen; and no motion where none is wanted.

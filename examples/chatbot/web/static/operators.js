@@ -157,6 +157,7 @@ function place(width, points, links, y) {
     Object.entries({ x1: a[0], y1: a[1], x2: b[0], y2: b[1] }).forEach(([key, x]) => line.setAttribute(key, x.toFixed(1)));
     words.setAttribute("x", ((a[0] + b[0]) / 2).toFixed(1));
     words.setAttribute("y", ((a[1] + b[1]) / 2 - 5).toFixed(1));
+    words.style.display = Math.hypot(a[0] - b[0], a[1] - b[1]) < 130 ? "none" : ""; // no room
   }
 }
 
