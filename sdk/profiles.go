@@ -234,10 +234,10 @@ func (p *Folder) info(rec *store.Profile) (ProfileInfo, error) {
 	case rec.Mask != nil:
 		info.Bank, info.N, info.K, info.Blocks = snap.bank.Digest().String(), rec.Mask.N, rec.Mask.K, rec.Mask.Blocks
 	case snap.joint != nil:
-		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, 1
-	case len(rec.Codes) > 0:
-		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K,
-			len(rec.Codes[0].Labels)
+		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*snap.codes[0].K, snap.codes[0].K, 1
+	case len(snap.codes) > 0:
+		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*snap.codes[0].K, snap.codes[0].K,
+			len(snap.codes[0].Labels)
 	}
 	info.Bytes, err = recordBytes(rec)
 	return info, err

@@ -39,14 +39,14 @@ func (r *request) predict() (any, error) {
 	return r.tenant.Folder.Predict(r.Context(), r.profile, b.Text, b.Options())
 }
 
-// row is an answer of a batch, or why there is none.
-type row struct {
+// predicted is an answer of a batch, or why there is none.
+type predicted struct {
 	sdk.Prediction
 	Error *Problem `json:"error,omitempty"`
 }
 
-type batch struct {
-	Predictions []row `json:"predictions"`
+type predictions struct {
+	Predictions []predicted `json:"predictions"`
 }
 
 func (r *request) predictBatch() (any, error) {
@@ -55,14 +55,14 @@ func (r *request) predictBatch() (any, error) {
 		return nil, err
 	}
 	now, rows := time.Now(), b.Rows()
-	out := batch{make([]row, len(rows))}
+	out := predictions{make([]predicted, len(rows))}
 	var asked []sdk.Request
 	var places []int
 	for i, q := range rows {
 		if r.tenant.buckets.take(q.Profile, now) {
 			asked, places = append(asked, q), append(places, i)
 		} else {
-			out.Predictions[i] = row{sdk.Prediction{Profile: q.Profile}, r.ofRow(errTooFast)}
+			out.Predictions[i] = predicted{sdk.Prediction{Profile: q.Profile}, r.ofRow(errTooFast)}
 		}
 	}
 	answers, err := r.tenant.Folder.PredictBatch(r.Context(), asked)
@@ -70,7 +70,7 @@ func (r *request) predictBatch() (any, error) {
 		return nil, err
 	}
 	for k, a := range answers {
-		out.Predictions[places[k]] = row{a, r.ofRow(a.Err)}
+		out.Predictions[places[k]] = predicted{a, r.ofRow(a.Err)}
 	}
 	return out, nil
 }

@@ -13,16 +13,17 @@ import (
 // told at once to come back (429, Retry-After). Kinds of requests have limits of their own, so that
 // Learns, which wait for each other, never keep Predicts out.
 type Limits struct {
-	Predict int // requests at once that ask the model; default 256: two cores answer so many in a second or two
-	Learn   int // that learn; default 16
-	Write   int // that store or erase; default 64
-	Read    int // that read; default 64
-	Advise  int // that ask for advice, seconds of all cores each; default 1
-	Events  int // open streams of events; default 256
-	// Rate is how many requests of one profile are taken in a second, once Burst have come at once;
-	// default 100, of which math.Inf(1) makes no limit.
-	Rate  float64
-	Burst int // default: those of two seconds
+	// requests at once that ask the model; default 256: two cores answer so many in a second or two
+	Predict int `json:"predict"`
+	Learn   int `json:"learn"`  // that learn; default 16
+	Write   int `json:"write"`  // that store or erase; default 64
+	Read    int `json:"read"`   // that read; default 64
+	Advise  int `json:"advise"` // that ask for advice, which takes all cores for seconds; default 1
+	Events  int `json:"events"` // open streams of events; default 256
+	// Rate is how many requests a second of one profile are taken, once Burst have come at once;
+	// default 100. With math.Inf(1) there is no limit.
+	Rate  float64 `json:"rate"`
+	Burst int     `json:"burst"` // default: those of two seconds
 }
 
 // class is a kind of requests that share a limit.
@@ -51,7 +52,8 @@ func (l *Limits) setDefaults() (faults []string) {
 		{"Advise", &l.Advise, 1}, {"Events", &l.Events, 256}} {
 		if *v.field < 0 {
 			faults = append(faults, fmt.Sprintf("Limits.%s is %d", v.name, *v.field))
-		} else if *v.field == 0 {
+		}
+		if *v.field <= 0 {
 			*v.field = v.fallback
 		}
 	}

@@ -7,19 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
 	"os"
 	"path"
-	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xpeft/xpeft/internal/wire"
 )
 
 const (
-	bodyTime   = 15 * time.Second // for a body to come
+	bodyTime   = 15 * time.Second
 	answerTime = 30 * time.Second // for an answer to be taken
 )
 
@@ -38,18 +40,23 @@ type request struct {
 // answered is what a handler returns that has written its answer itself.
 var answered any = new(int)
 
-// saneID is what of a caller's request id is taken over: nothing that could forge a log line.
-var saneID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+// requestID is the caller's own id of a request, if it could not forge a log line, else a new one.
+func requestID(given string) string {
+	odd := strings.ContainsFunc(given, func(c rune) bool {
+		return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-_.", c)
+	})
+	if given != "" && len(given) <= 64 && !odd {
+		return given
+	}
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
 
 // ServeHTTP answers every request, whatever it is, with JSON, a stream of events or a problem.
 func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	s.reached.Add(1)
-	id := h.Header.Get("X-Request-Id")
-	if !saneID.MatchString(id) {
-		var b [8]byte
-		rand.Read(b[:]) // never fails
-		id = hex.EncodeToString(b[:])
-	}
+	id := requestID(h.Header.Get("X-Request-Id"))
 	header := w.Header()
 	header.Set("X-Request-Id", id)
 	header.Set("Cache-Control", "no-store")
@@ -64,7 +71,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	} else {
 		s.mux.ServeHTTP(w, h.WithContext(context.WithValue(h.Context(), requestKey{}, r)))
 	}
-	s.log.InfoContext(h.Context(), "request", "request", id, "tenant", r.tenantName(), "route", r.route,
+	level := slog.LevelInfo
+	if r.tenant == nil && r.code == http.StatusOK { // probes
+		level = slog.LevelDebug
+	}
+	s.log.Log(h.Context(), level, "request", "request", id, "tenant", r.tenantName(), "route", r.route,
 		"method", h.Method, "status", r.code, "took", time.Since(began))
 }
 
@@ -113,7 +124,7 @@ func body[T wire.Body](r *request, most int64) (T, error) {
 		return none, errType
 	}
 	control := http.NewResponseController(r.w)
-	control.SetReadDeadline(time.Now().Add(bodyTime))
+	control.SetReadDeadline(time.Now().Add(r.server.bodyTime))
 	data, err := io.ReadAll(http.MaxBytesReader(r.w, r.Request.Body, most))
 	var tooLong *http.MaxBytesError
 	switch {

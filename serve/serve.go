@@ -43,10 +43,10 @@ func NewToken() string {
 
 // Options of a Server. Nil, and every zero field, means the default.
 type Options struct {
-	// Logger gets a line for each request, without ids of profiles; default: silence.
+	// Logger gets a line for each request, without the profile's id; default: silence.
 	Logger *slog.Logger
 	// Trust serves the one tenant that has no tokens to whoever reaches the listener. Without it
-	// such a tenant is served on this machine's own addresses only, and to requests that name it so.
+	// it is served on this machine's own addresses only, and to requests that name it so.
 	Trust bool
 	// Drain is how long requests in progress go on once the server is to end; default 25 s.
 	// Then they are told so, within 5 s more.
@@ -67,7 +67,8 @@ type Server struct {
 	mux      *http.ServeMux
 	draining chan struct{} // closed when it begins
 	drain    sync.Once
-	reached  atomic.Int64 // requests
+	reached  atomic.Int64  // requests
+	bodyTime time.Duration // for a body to come; tests wait less
 }
 
 // tenant is a Tenant with its limits at work.
@@ -79,7 +80,7 @@ type tenant struct {
 
 // New makes a server of tenants that each have tokens, or of one that has none.
 func New(tenants []Tenant, o *Options) (*Server, error) {
-	s := &Server{draining: make(chan struct{})}
+	s := &Server{draining: make(chan struct{}), bodyTime: bodyTime}
 	if o != nil {
 		s.options = *o
 	}
@@ -89,31 +90,19 @@ func New(tenants []Tenant, o *Options) (*Server, error) {
 	if s.log = s.options.Logger; s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	var faults []string
+	faults, tokens := []string{}, map[TokenHash]bool{}
+	for i, given := range tenants {
+		t, wrong := newTenant(given, tokens)
+		if len(t.Tokens) == 0 && len(tenants) > 1 {
+			wrong = append(wrong, "no token")
+		}
+		for _, fault := range wrong {
+			faults = append(faults, fmt.Sprintf("tenant %d: %s", i, fault))
+		}
+		s.tenants = append(s.tenants, t)
+	}
 	if len(tenants) == 0 {
 		faults = append(faults, "no tenants")
-	}
-	tokens := map[TokenHash]bool{}
-	for i, given := range tenants {
-		t := &tenant{Tenant: given}
-		if t.Folder == nil {
-			faults = append(faults, fmt.Sprintf("tenant %d has no folder", i))
-		}
-		if len(t.Tokens) == 0 && len(tenants) > 1 {
-			faults = append(faults, fmt.Sprintf("tenant %d of %d has no token", i, len(tenants)))
-		}
-		for _, token := range t.Tokens {
-			if tokens[token] {
-				faults = append(faults, fmt.Sprintf("a token of tenant %d is given twice", i))
-			}
-			tokens[token] = true
-		}
-		faults = append(faults, t.Limits.setDefaults()...)
-		if t.Events == nil {
-			t.Events = &Events{}
-		}
-		t.slots, t.buckets = t.Limits.slots(), newBuckets(t.Limits)
-		s.tenants = append(s.tenants, t)
 	}
 	if s.options.Drain < 0 || s.options.Notice < 0 {
 		faults = append(faults, "Drain or Notice is negative")
@@ -124,6 +113,25 @@ func New(tenants []Tenant, o *Options) (*Server, error) {
 	s.open = len(tokens) == 0
 	s.mux = s.routes()
 	return s, nil
+}
+
+// newTenant puts a Tenant's limits to work, and its tokens among those of all.
+func newTenant(given Tenant, tokens map[TokenHash]bool) (t *tenant, faults []string) {
+	t = &tenant{Tenant: given}
+	if faults = t.Limits.setDefaults(); t.Folder == nil {
+		faults = append(faults, "no folder")
+	}
+	for _, token := range t.Tokens {
+		if tokens[token] {
+			faults = append(faults, "a token that is given twice")
+		}
+		tokens[token] = true
+	}
+	if t.Events == nil {
+		t.Events = &Events{}
+	}
+	t.slots, t.buckets = t.Limits.slots(), newBuckets(t.Limits)
+	return t, faults
 }
 
 // tenantOf finds whose token a request bears. It compares with all tokens, each in constant time.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,4 +235,22 @@ func TestEvents(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(got), want) || strings.Contains(string(got), "bob") {
 		t.Errorf("got %q, %v, want it to begin %q", got, err, want)
 	}
+}
+
+// syncBuffer is a bytes.Buffer for a log that is read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
