@@ -270,26 +270,6 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestLongerThanTheBody: what takes longer than a body may take to come is not cut off by that.
-func TestLongerThanTheBody(t *testing.T) {
-	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil)}}, silent())
-	b.server.bodyTime = 50 * time.Millisecond
-	b.add(route{"POST", "/slow", learns, 200, func(r *request) (any, error) {
-		if _, err := body[wire.Predict](r, smallBody); err != nil {
-			return nil, err
-		}
-		select {
-		case <-time.After(300 * time.Millisecond):
-			return "done", nil
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		}
-	}})
-	if status, code := b.call("POST", "/slow", text("hi"), nil); status != 200 {
-		t.Errorf("got %d %s, want 200", status, code)
-	}
-}
-
 // TestDrain: a Learn that is not done when the time is over is answered 503 and leaves nothing; a
 // server that drains is not ready, and ends streams at once.
 func TestDrain(t *testing.T) {
