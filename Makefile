@@ -51,11 +51,17 @@ build-torch: setup-torch ## the same with libtorch, for GPUs and adapters in all
 demo: setup ## the same messages for five people, who each get their own answers; three questions for a new one
 	@$(GO) run ./examples/demo
 
+ADDR ?= localhost:8080
+
+.PHONY: web
+web: setup ## the page of examples/chatbot, with the demo's people: prints its address after some 20 s
+	@$(GO) -C examples/chatbot run . -addr $(ADDR) -demo ../demo/data/people.jsonl
+
 .PHONY: test
 test: compile ## all tests of the default build, the half without cgo, the outside program of docs/embedding.md, other platforms, lint
 	$(GO) test -timeout $(TIMEOUT) ./...
 	$(GO) $(LAB) test -timeout $(TIMEOUT) ./...
-	@$(MAKE) test-nocgo test-embedding cross lint
+	@$(MAKE) test-nocgo test-embedding test-chatbot cross lint
 
 .PHONY: test-nocgo
 test-nocgo: setup ## what has a path without C, built and tested without cgo, the long tests left out
@@ -71,6 +77,19 @@ test-torch: build-torch lint-torch ## the libtorch build: its engine's tests, wh
 .PHONY: test-embedding
 test-embedding: setup ## the outside program of docs/embedding.md, against this checkout, with no flag of C allowed
 	cd examples/embedding && CGO_CFLAGS_ALLOW= CGO_LDFLAGS_ALLOW= $(GO) test -timeout $(TIMEOUT) ./...
+
+.PHONY: test-openapi
+test-openapi: setup ## a running server's requests and answers, against its OpenAPI document; a module of its own, tools/openapi
+	$(GO) -C tools/openapi test -count=1 -timeout $(TIMEOUT) ./...
+
+.PHONY: test-chatbot
+test-chatbot: setup ## examples/chatbot, a module of its own, but for its page in a browser
+	$(GO) -C examples/chatbot test -timeout $(TIMEOUT) -skip '^TestPage' ./...
+
+.PHONY: test-web
+test-web: setup ## its page alone, in Chromium, which it installs, and by axe-core; fails where one is missing. SHOTS=docs/img writes screenshots
+	@axe=$$(bash scripts/setup-web.sh); \
+	XPEFT_AXE=$$axe XPEFT_SHOTS=$(if $(SHOTS),$(abspath $(SHOTS))) $(GO) -C examples/chatbot test -count=1 -timeout $(TIMEOUT) -run '^TestPage' .
 
 .PHONY: test-chroot
 test-chroot: setup ## the same as its reader has it: in a bare Debian, from a module proxy, and static without a system; needs root
@@ -100,7 +119,7 @@ LOADPLOT ?= $(CURDIR)/out/load/memory.png
 .PHONY: load
 load: build ## examples/chatbot under 64 clients for LOADTIME=10m (2h for a slope of memory), then more than it takes, then SIGTERM; prints counts, plots memory in out/load
 	rm -f $(LOADCSV)
-	failed=0; LOADTIME=$(LOADTIME) LOADCSV=$(LOADCSV) $(GO) test -v -count=1 -timeout 5h -run '^TestLoad$$' ./examples/chatbot || failed=$$?; \
+	failed=0; LOADTIME=$(LOADTIME) LOADCSV=$(LOADCSV) $(GO) -C examples/chatbot test -v -count=1 -timeout 5h -run '^TestLoad$$' . || failed=$$?; \
 	if [[ -s $(LOADCSV) ]]; then mkdir -p $(dir $(LOADPLOT)); bin/xpeft-lab plot memory $(LOADCSV) -o $(LOADPLOT); fi; exit $$failed
 
 KILLS ?= 200
@@ -126,10 +145,12 @@ lint: setup bin/staticcheck ## gofmt, go vet, staticcheck
 	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "gofmt -w these: $$files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) $(LAB) vet ./...
+	$(GO) -C examples/chatbot vet ./...
 	$(NOCGO) vet ./...
 	$(NOCGO) $(LAB) vet ./...
 	bin/staticcheck ./...
 	cd research && ../bin/staticcheck ./...
+	cd examples/chatbot && ../../bin/staticcheck ./...
 
 .PHONY: lint-torch
 lint-torch: setup-torch bin/staticcheck ## go vet and staticcheck of the libtorch build
@@ -218,7 +239,7 @@ golden-torch: setup-torch ## the same by the libtorch build
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository
-	for dir in . research research/bench/hugot tools examples/embedding; do (cd $$dir && go mod tidy); done
+	for dir in . research research/bench/hugot tools tools/openapi examples/embedding examples/chatbot; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the lists of exported names in te
 
 // public are the packages that a program outside of this module can import, but for commands and
 // examples.
-var public = []string{"bank", "bitmask", "learner", "metrics", "model", "sdk", "store"}
+var public = []string{"bank", "bitmask", "learner", "metrics", "model", "sdk", "serve", "store"}
 
 // TestExports: what a public package exports is what testdata/exports lists. Whoever adds a name
 // decides so: run go test . -run TestExports -update.

@@ -3,8 +3,10 @@ package metrics
 import (
 	"context"
 	"math"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -99,6 +101,13 @@ type collector struct{ sdk *sdk.Folder }
 // New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]:
 // unregister it first.
 func New(p *sdk.Folder) prometheus.Collector { return collector{p} }
+
+// Handler answers scrapes of p's numbers alone, for a program that has no others.
+func Handler(p *sdk.Folder) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.Register(New(p)) // the first of a registry: it is taken
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
 
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(out chan<- *prometheus.Desc) {

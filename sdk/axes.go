@@ -40,7 +40,7 @@ func (p *Folder) addAxes(ctx context.Context, encoder [32]byte) (took time.Durat
 	if err != nil {
 		return 0, err
 	}
-	p.axes = &axesBank{a, info.Ref, info.Digest}
+	p.axes = &axesBank{p.model.shared.axesOf(info.Digest, a), info.Ref, info.Digest}
 	return time.Since(began), nil
 }
 
@@ -123,20 +123,23 @@ func (p *Folder) loadAxes() error {
 		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrMismatch,
 			a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
 	}
-	p.axes = &axesBank{a, info.Ref, info.Digest}
+	p.axes = &axesBank{p.model.shared.axesOf(info.Digest, a), info.Ref, info.Digest}
 	return nil
 }
 
 // checkCodes says whether a profile's digits are along the folder's axes and for labels that its
 // head has, or along joint axes beside its head, which it opens.
 func (p *Folder) checkCodes(s *snapshot) (err error) {
-	rec, h := s.record, s.head
-	for _, c := range rec.Codes {
+	h := s.head
+	if o := s.order; o != nil && (p.axes == nil || o.Bank != p.axes.ref || o.K != p.axes.K()) {
+		return errOtherAxes
+	}
+	for _, c := range s.codes {
 		if p.axes == nil || !p.seesFeatures(h) {
 			return errOtherAxes
 		}
 		if c.Bank != p.axes.ref {
-			if s.joint, err = p.jointOf(rec, c); err != nil {
+			if s.joint, err = p.jointOf(s, c); err != nil {
 				return err
 			}
 			continue
@@ -166,10 +169,10 @@ type codeRows struct {
 // times its scale; of joint axes those that the one row selects.
 func (p *Folder) foldRows(s *snapshot) codeRows {
 	if s.joint != nil {
-		return s.joint.fold(s.record.Codes[0].Rows)
+		return s.joint.fold(s.codes[0].Rows)
 	}
 	var rows [][]float32
-	for _, c := range s.record.Codes {
+	for _, c := range s.codes {
 		rows = make([][]float32, len(s.head.Labels))
 		size := len(c.Rows) / max(1, len(c.Labels))
 		for i, label := range c.Labels {
@@ -188,7 +191,7 @@ func (p *Folder) foldedBytes(s *snapshot) (n int64) {
 	if s.joint != nil {
 		return n + int64(len(s.head.Labels)*(24+4*(p.axes.Dim()+1)))
 	}
-	for _, c := range s.record.Codes {
+	for _, c := range s.codes {
 		n += int64(24*len(s.head.Labels) + 4*p.axes.Dim()*len(c.Labels))
 	}
 	return n

@@ -26,7 +26,8 @@ func keyOf(masks, axes bank.Digest, p *store.Profile) contentKey {
 		h.Write(p.Mask.Bytes())
 		h.Write(p.Affine)
 	}
-	for _, c := range p.Codes {
+	codes, _ := splitCodes(p.Codes) // what orders candidates is in no answer of Predict
+	for _, c := range codes {
 		h.Write(axes[:])
 		for _, label := range c.Labels {
 			h.Write(binary.LittleEndian.AppendUint32(nil, label))

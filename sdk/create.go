@@ -34,13 +34,15 @@ func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 	case exists:
 		return nil, fmt.Errorf("%s: %w", dir, ErrExists)
 	}
-	if c.Model != "" {
+	if o.Encoder != nil {
+		c.Model = o.Encoder.dir
+	} else if c.Model != "" {
 		if c.Model, err = filepath.Abs(c.Model); err != nil {
 			return nil, err
 		}
 	}
 	o.windows = c.Windows
-	m, err := openModel(ctx, o.model(c.Model), o)
+	m, err := o.openModel(ctx, c.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +95,13 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	if c.Windows > 1 {
 		extra[folder.ExtraWindows] = strconv.Itoa(c.Windows)
 	}
-	st, err := store.Create(folder.DB(work), store.Meta{Model: c.Model, Encoder: m.checkpoint.Digest(),
+	st, err := store.Create(folder.DB(work), store.Meta{Model: c.Model, Encoder: m.digest(),
 		Tokenizer: m.readerDigest(c.MaxTokens, c.Windows), MaxTokens: c.MaxTokens, Extra: extra}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}
 	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
-	err = p.fill(ctx, c, m.checkpoint)
+	err = p.fill(ctx, c, m)
 	if err == nil {
 		err = p.moveIn(work)
 	}
@@ -134,8 +136,8 @@ func missing(path string) bool {
 }
 
 // fill writes what a new store holds before its first profile.
-func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) error {
-	sums, err := ckpt.CRCs()
+func (p *Folder) fill(ctx context.Context, c Config, m opened) error {
+	sums, err := m.crcs()
 	if err != nil {
 		return err
 	}
@@ -171,7 +173,7 @@ func (p *Folder) fill(ctx context.Context, c Config, ckpt *model.Checkpoint) err
 		}
 	}
 	if _, random := c.Bank.(RandomBank); random && !c.Masks {
-		if took, err = p.addAxes(ctx, ckpt.Digest()); err != nil {
+		if took, err = p.addAxes(ctx, m.digest()); err != nil {
 			return err
 		}
 		p.options.Logger.Info("has axes", "took", took)

@@ -70,6 +70,9 @@ var (
 	// ErrExample says that a text shows nothing, or that an example cannot be learned: it has no
 	// label and no value, or both, or the one where the head takes the other.
 	ErrExample = errors.New("sdk: bad example")
+	// ErrCandidates says that candidates are too few to order or to choose from, that one is there
+	// twice, or that what was chosen is none of them.
+	ErrCandidates = errors.New("sdk: bad candidates")
 	// ErrExampleNotFound says that the profile has stored no example of the text.
 	ErrExampleNotFound = errors.New("sdk: example not found")
 	// ErrRevisionNotFound says that the revision to go back to is not kept.
@@ -78,6 +81,8 @@ var (
 	ErrDuplicateProfile = errors.New("sdk: a profile id appears more than once in the request")
 	// ErrBusy says that another TrainBank of the folder is under way.
 	ErrBusy = errors.New("sdk: a bank is being trained already")
+	// ErrModelInUse says that a Model cannot be closed, as folders are open on it.
+	ErrModelInUse = errors.New("sdk: folders are open on the model")
 	// ErrNoPopulation says that the folder has no axes on which its people differ, or cannot have
 	// any; or that Ask has no candidates, and the bank keeps none.
 	ErrNoPopulation = errors.New("sdk: no population")

@@ -28,7 +28,7 @@ func (e Example) fault() string {
 		return "a label and a value"
 	case e.Value != nil && !(math.Abs(*e.Value) <= math.MaxFloat32):
 		return "a value that is no finite float32"
-	case folder.IsNumber(e.Label):
+	case folder.Reserved(e.Label):
 		return "a label that begins with a control byte"
 	case e.Label != "" && model.CleanLabel(e.Label) == "":
 		return "a label of nothing but white space"
@@ -55,6 +55,14 @@ func fits(e store.Example, h *model.Head) error {
 		return fmt.Errorf("%w: %.40q is none of the profile's %s", ErrUnknownLabel, e.Label, listed(h.Labels))
 	}
 	return nil
+}
+
+// takes says why an example has no place in a profile with a head: choices have one in any.
+func takes(e store.Example, h *model.Head) error {
+	if folder.IsChoice(e.Label) {
+		return nil
+	}
+	return fits(e, h)
 }
 
 // listed says what labels there are: how many, and the first ten.
@@ -92,6 +100,9 @@ func stored(r store.Example) StoredExample {
 	}
 	if v, ok := folder.Number(r.Label); ok {
 		e.Label, e.Value = "", &v
+	}
+	if candidates, chosen, ok := folder.ReadChoice(r); ok {
+		e.Pair, e.Label, e.Choice = "", "", &Choice{candidates, chosen}
 	}
 	return e
 }

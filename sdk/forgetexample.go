@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -19,6 +20,9 @@ var (
 // ForgetExampleOptions say which example is erased. Nil, and every zero field, means the default.
 type ForgetExampleOptions struct {
 	Pair string // the second text of a pair; empty: the example is a single text
+	// Candidates, in whatever order: the example is a choice among these, for a text that may be
+	// empty
+	Candidates []string
 }
 
 // ForgetExample erases what a profile was told of a text, or of a pair of texts, under whatever
@@ -53,7 +57,13 @@ func (p *Folder) ForgetExample(ctx context.Context, id, text string, o *ForgetEx
 	if err := p.dropGathered(); err != nil { // and once more below, of a training that gathers until then
 		return err
 	}
-	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(text, o.Pair))
+	pair := o.Pair
+	if o.Candidates != nil {
+		if pair, err = folder.ChoicePair(o.Candidates); err != nil {
+			return err
+		}
+	}
+	_, err = p.store.ForgetExample(ctx, id, p.options.texts.Key(text, pair))
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: profile %.40q", ErrExampleNotFound, id)
 	}

@@ -71,6 +71,11 @@ func (p *Folder) forwardBy(embed embedder, tickets []*ticket) error {
 		if t.answer.Err != nil {
 			continue
 		}
+		if s := t.request.sight; s != nil {
+			copy(s.x, x[i*d:])
+			copy(s.phi, states[i*D:(i+1)*D])
+			continue
+		}
 		see, code := x[i*d:(i+1)*d], codeRows{}
 		if p.seesFeatures(t.request.head) {
 			see = states[i*D : (i+1)*D]

@@ -138,7 +138,7 @@ func (l *learning) newLabels(known []string) (labels []string) {
 		return nil
 	}
 	for _, e := range l.sdk.store.Merged(l.id, l.stored, l.fresh) {
-		if !folder.IsNumber(e.Label) && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {
+		if !folder.Reserved(e.Label) && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {
 			labels = append(labels, e.Label)
 		}
 	}

@@ -50,14 +50,15 @@ func (l *learning) ownRows(h *model.Head, counts []uint32) ([]byte, error) {
 // commit stores what was learned, or only the examples if the judge kept the old revision. One
 // transaction either way. What was trained on and judged waits no more, whatever the judge said.
 func (l *learning) commit(ctx context.Context, rec *store.Profile, state []byte, rep *Report) error {
-	p, w, served := l.sdk, l.write(rep), rec
+	p, w := l.sdk, l.write(rep)
+	served, put := l.reordered(rec, rec.Codes)
 	if rep.Installed {
 		w.State = state
 	} else {
-		served = l.old.record
+		served, put = l.reordered(l.old.record, l.old.codes)
 	}
 	var err error
-	if rep.Installed || l.erase { // examples are erased together with a revision
+	if rep.Installed || put || l.erase { // examples are erased together with a revision
 		_, err = p.store.Put(ctx, served, w)
 	} else {
 		err = p.store.Beside(ctx, l.id, w)
@@ -65,6 +66,12 @@ func (l *learning) commit(ctx context.Context, rec *store.Profile, state []byte,
 	if err != nil {
 		return err
 	}
+	return l.installed(rep)
+}
+
+// installed says what is served now in the report.
+func (l *learning) installed(rep *Report) error {
+	p := l.sdk
 	now, err := p.snapshot(l.id)
 	if err != nil {
 		return err
@@ -90,10 +97,7 @@ func (l *learning) write(rep *Report) store.Write {
 		*w.IfRevision = l.old.revision
 	}
 	if !w.DropExamples {
-		w.Append = slices.Clone(l.fresh)
-		for i := range w.Append {
-			w.Append[i].Known = true
-		}
+		w.Append = l.seen()
 	}
 	w.DropHistory = l.person.Anew
 	l.tally.into(&w)
@@ -104,6 +108,15 @@ func (l *learning) write(rep *Report) store.Write {
 		rep.Prequential = prequentialOf(person.Notes)
 	}
 	return w
+}
+
+// seen are the examples that were given now, which a training has seen.
+func (l *learning) seen() []store.Example {
+	out := slices.Clone(l.fresh)
+	for i := range out {
+		out[i].Known = true
+	}
+	return out
 }
 
 // recordBytes is the size of a stored record.

@@ -47,17 +47,18 @@ func (j *jointBank) fold(row []byte) codeRows {
 }
 
 // jointOf opens the joint axes that a record's code is along.
-func (p *Folder) jointOf(rec *store.Profile, c store.Code) (*jointBank, error) {
+func (p *Folder) jointOf(s *snapshot, c store.Code) (*jointBank, error) {
+	rec := s.record
 	j, err := p.joint(c.Bank)
 	switch {
 	case err != nil:
 		return nil, err
 	case rec.Head != j.head || rec.OwnHead != nil:
 		return nil, fmt.Errorf("%w: digits along joint axes beside another head than theirs", ErrMismatch)
-	case len(rec.Codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
+	case len(s.codes) != 1 || c.K != j.K() || !slices.Equal(c.Labels, []uint32{jointLabel}) ||
 		c.Scales[0] != jointScale || digits.Scale(jointScale) != 1:
 		return nil, fmt.Errorf("%w: %d codes, and %d digits for the labels %v along joint axes of %d", ErrCorrupt,
-			len(rec.Codes), c.K, c.Labels, j.K())
+			len(s.codes), c.K, c.Labels, j.K())
 	}
 	return j, nil
 }

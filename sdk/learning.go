@@ -48,8 +48,11 @@ type learning struct {
 	fresh    []store.Example // given now
 	merged   []store.Example // what is learned from, new and stored
 	examples []learner.Example
-	erase    bool // there are stored ones to erase
+	offers   []store.Example // the choices among candidates that are there too
+	erase    bool            // there are stored ones to erase
 
+	order        *store.Code      // the row that orders candidates; nil: none
+	ordered      *OrderReport     // nil: it stayed as it was
 	outcome                       // of the trainings
 	phi          []float32        // of digits: φ of the examples
 	beyond       []float32        // of digits: what biases in the label prior's place are beyond it; nil: it serves
@@ -76,8 +79,8 @@ func (p *Folder) newLearning(ctx context.Context, id string, examples []Example,
 	if err := l.chooseHead(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.gather(ctx); err != nil {
-		return nil, err
+	if err := l.gather(ctx); err != nil || l.onlyOrder() {
+		return l, err
 	}
 	if err := l.readAnswers(); err != nil {
 		return nil, err
@@ -140,19 +143,20 @@ func (l *learning) chooseKind() (err error) {
 
 // gather puts new and stored examples together.
 func (l *learning) gather(ctx context.Context) error {
-	for i, e := range l.fresh {
-		if err := fits(e, l.head); err != nil {
-			return ofExample(l.id, i, e.Label, err)
-		}
+	if err := l.checkFresh(); err != nil {
+		return err
 	}
 	if l.options.DropExamples {
 		l.erase, l.stored = len(l.stored) > 0, nil
 	}
-	l.merged = fitting(l.sdk.store.Merged(l.id, l.stored, l.fresh), l.head)
+	all := l.sdk.store.Merged(l.id, l.stored, l.fresh)
+	l.merged, l.offers = fitting(all, l.head), offers(all)
 	l.examples = l.sdk.encode(l.merged, l.head)
 	switch {
 	case len(l.examples) > 0:
 		return l.weigh()
+	case len(l.offers) > 0:
+		return nil
 	case l.person.Anew:
 		return l.unlearn(ctx)
 	}

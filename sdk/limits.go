@@ -22,6 +22,7 @@ type Limits struct {
 	// 1,048,576
 	Examples      int
 	LearnExamples int // of a profile in one call; default 100,000, at most 10,000,000
+	Candidates    int // of one Rank or Chose; default 64, at most 4,096
 	Labels        int // of a profile's own head, those of AddLabels included; default and at most 4,096
 	HeadBytes     int // of a head, encoded: an own head, and each head in a bundle; default 32 MiB, at most 60 MiB
 	// BundleBytes bounds a bundle once it is decompressed; default 8 GiB, at most 1 TiB.
@@ -46,6 +47,7 @@ func (l *Limits) setDefaults() (faults []string) {
 	faults = append(faults, setLimit("Example", &l.Example, 64<<10, 15<<20)...)
 	faults = append(faults, setLimit("Examples", &l.Examples, 512, 1<<20)...)
 	faults = append(faults, setLimit("LearnExamples", &l.LearnExamples, 100_000, 10_000_000)...)
+	faults = append(faults, setLimit("Candidates", &l.Candidates, 64, 4096)...)
 	faults = append(faults, setLimit("Labels", &l.Labels, model.MaxLabels, model.MaxLabels)...)
 	faults = append(faults, setLimit("HeadBytes", &l.HeadBytes, 32<<20, 60<<20)...)
 	faults = append(faults, setLimit("BundleBytes", &l.BundleBytes, 8<<30, 1<<40)...)

@@ -205,7 +205,7 @@ func TestLimitFaults(t *testing.T) {
 		}
 	}
 	o, err := (*Options)(nil).withDefaults()
-	want := Limits{256, 1 << 20, 64 << 10, 512, 100_000, 4096, 32 << 20, 8 << 30, 10_000_000, 16 << 30}
+	want := Limits{256, 1 << 20, 64 << 10, 512, 100_000, 64, 4096, 32 << 20, 8 << 30, 10_000_000, 16 << 30}
 	if err != nil || o.Limits != want {
 		t.Errorf("got %+v, %v, want %+v", o.Limits, err, want)
 	}

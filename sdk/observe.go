@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/store"
 )
@@ -49,10 +50,10 @@ func (p *Folder) observe(ctx context.Context, id string, e store.Example) error 
 	if err != nil {
 		return err
 	}
-	if err := fits(e, snap.head); err != nil {
+	if err := takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
-	if !learned(snap.record) {
+	if !learned(snap.record) && !folder.IsChoice(e.Label) {
 		// a Learn of the profile that is under way will set its prior, and must find its revision
 		// again
 		if unlock, ok := p.ids.try(id); ok {
@@ -99,7 +100,7 @@ func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) e
 	if err != nil {
 		return err
 	}
-	if err := fits(e, snap.head); err != nil {
+	if err := takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
 	rec.Prior = countLabels([]store.Example{e}, snap.head)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/engine"
@@ -58,7 +59,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, errors.Join(err, st.Close())
 	}
 	at := orDefault(opts.Model, meta.Model)
-	m, err := openModel(ctx, opts.model(at), opts)
+	m, err := opts.openModel(ctx, at)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
@@ -109,13 +110,13 @@ func (p *Folder) foldCase(ctx context.Context) error {
 
 func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *Folder {
 	o = o.on(m.engine.Device())
-	p := &Folder{dir: dir, options: o, store: st, engine: m.engine, encoder: m.encoder, tokenizer: m.tokenizer,
-		maxTokens: maxTokens, k: k,
+	p := &Folder{dir: dir, options: o, store: st, model: m, engine: m.engine, encoder: m.encoder,
+		tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery},
 		kept: keptFeatures{room: o.CacheBytes / keptShare}}
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
-	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), p.forward)
+	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), m.shared.forward(p.forward))
 	return p
 }
 
@@ -125,6 +126,9 @@ type opened struct {
 	tokenizer  *model.Tokenizer
 	engine     engine.Engine
 	encoder    *model.Encoder
+	digest     func() [32]byte // the checkpoint's, which is computed once
+	shared     *Model          // whose it is; nil: one folder's
+	sums       []uint32        // of a shared one: CRC-32C of each of the weights
 }
 
 // source is where a model's files are.
@@ -148,6 +152,19 @@ func (s source) checkpoint() (*model.Checkpoint, error) {
 		return model.OpenCheckpointFS(s.fs)
 	}
 	return model.OpenCheckpoint(s.dir)
+}
+
+// openModel opens the model in a folder, if Encoder and ModelFS name no other.
+func (o Options) openModel(ctx context.Context, dir string) (opened, error) {
+	if o.Encoder == nil {
+		return openModel(ctx, o.model(dir), o)
+	}
+	m, err := o.Encoder.enter()
+	if err == nil && o.windows > 1 && m.engine.Name() != "native" {
+		err = errors.Join(fmt.Errorf("%w: texts of several windows on a shared model of libtorch's", ErrUnsupported),
+			m.close())
+	}
+	return m, err
 }
 
 // openModel reads the tokenizer while the encoder is opened: both take tens of milliseconds, on a
@@ -202,7 +219,7 @@ func openEncoder(from source, o Options) (m opened, err error) {
 	if err != nil {
 		return m, errors.Join(err, enc.Close())
 	}
-	return opened{checkpoint: c, engine: e, encoder: enc}, nil
+	return opened{checkpoint: c, engine: e, encoder: enc, digest: sync.OnceValue(c.Digest)}, nil
 }
 
 // Engines are those that the program was built with.
@@ -230,7 +247,16 @@ func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
 		Threads: o.Threads, Logger: o.Logger})
 }
 
+// close gives a shared model back, and frees another.
 func (m opened) close() error {
+	if m.shared != nil {
+		m.shared.leave()
+		return nil
+	}
+	return m.free()
+}
+
+func (m opened) free() error {
 	if m.engine == nil {
 		return nil
 	}
@@ -258,7 +284,7 @@ func (m opened) same(st *store.Store, windows int, verify bool) error {
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
 		return fmt.Errorf("another model than the folder's: %w: %w", m.mismatch(meta), err)
 	}
-	if verify && m.checkpoint.Digest() != meta.Encoder {
+	if verify && m.digest() != meta.Encoder {
 		return fmt.Errorf("another model than the folder's: %w", m.mismatch(meta))
 	}
 	return nil
@@ -272,13 +298,29 @@ func (m opened) sameEncoder(description string, weights []byte) error {
 		return fmt.Errorf("the model has %d tensors, the store's %d", n, len(weights)/4)
 	}
 	for i := range len(weights) / 4 {
-		if err := m.checkpoint.Check(i, binary.LittleEndian.Uint32(weights[4*i:])); err != nil {
+		if err := m.check(i, binary.LittleEndian.Uint32(weights[4*i:])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// crcs are the checksums of the weights.
+func (m opened) crcs() ([]uint32, error) {
+	if m.sums != nil {
+		return m.sums, nil
+	}
+	return m.checkpoint.CRCs()
+}
+
+// check compares one of the weights with the CRC that it had; of a shared model they are known.
+func (m opened) check(i int, crc uint32) error {
+	if m.sums != nil && m.sums[i] == crc {
+		return nil
+	}
+	return m.checkpoint.Check(i, crc)
+}
+
 func (m opened) mismatch(meta store.Meta) *MismatchError {
-	return &MismatchError{What: "encoder", Have: meta.Encoder, Want: m.checkpoint.Digest()}
+	return &MismatchError{What: "encoder", Have: meta.Encoder, Want: m.digest()}
 }

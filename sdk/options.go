@@ -86,7 +86,10 @@ type Options struct {
 	Model      string        // where the model is, if it moved since Create
 	// the model's files out of another place, as of embed.FS: then no folder is read, neither Model
 	// nor the one that Create was given
-	ModelFS  fs.FS
+	ModelFS fs.FS
+	// an open model that folders share, instead of one of this folder's own: see OpenModel. Device,
+	// Kernel, Precision, Model and ModelFS must then be empty; the model has them
+	Encoder  *Model
 	ReadOnly bool // predict, export and list only; several processes may, side by side
 	// compare the SHA-256 of the model and of each bank that is used (0.5 s for 90 MB); without it,
 	// the CRCs of the weights at Open and of adapters at first use
@@ -141,8 +144,11 @@ type Options struct {
 
 func (c Config) validate() error {
 	var faults []string
-	if c.Model == "" && (c.Options == nil || c.Options.ModelFS == nil) {
+	switch named := c.Options != nil && (c.Options.ModelFS != nil || c.Options.Encoder != nil); {
+	case c.Model == "" && !named:
 		faults = append(faults, "Model is empty")
+	case c.Model != "" && c.Options != nil && c.Options.Encoder != nil:
+		faults = append(faults, "Model beside Options.Encoder, which is one")
 	}
 	if len(c.Labels) < 2 {
 		faults = append(faults, fmt.Sprintf("%d labels, want 2 or more", len(c.Labels)))
@@ -233,7 +239,7 @@ func labelFaults(labels []string) (faults []string) {
 	for _, given := range labels {
 		l := model.CleanLabel(given)
 		switch twin, twice := seen[l]; {
-		case !utf8.ValidString(given) || folder.IsNumber(l):
+		case !utf8.ValidString(given) || folder.Reserved(l):
 			faults = append(faults, fmt.Sprintf("label %.40q is not UTF-8 or begins with a control byte", given))
 		case !visible(l):
 			faults = append(faults, fmt.Sprintf("label %.40q shows nothing", given))
@@ -296,6 +302,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if err := model.CheckPrecision(c.Precision); err != nil {
 		faults = append(faults, fmt.Sprint("Precision: ", err))
+	}
+	if c.Encoder != nil && (c.Device+c.Kernel+c.Precision+c.Model != "" || c.ModelFS != nil) {
+		faults = append(faults, "Device, Kernel, Precision, Model or ModelFS beside Encoder, which has its own")
 	}
 	c.texts, c.Private = &folder.Texts{}, slices.Clone(c.Private)
 	if slices.Contains(c.Private, "") {

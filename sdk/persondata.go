@@ -46,10 +46,11 @@ type PersonRevision struct {
 
 // PersonMask is one row: the adapters that it selects, or the directions.
 type PersonMask struct {
-	Side     string  `json:"side"`            // down, up, or head: a row of digits
+	// down, up, head: a row of digits, or order: the one that orders candidates
+	Side     string  `json:"side"`
 	Block    int     `json:"block"`           // of down and up
 	Label    string  `json:"label,omitempty"` // of head; none: the row is for all labels
-	Adapters []int32 `json:"adapters"`        // of head: directions, one of each pair
+	Adapters []int32 `json:"adapters"`        // of head and order: directions, one of each pair
 }
 
 // PersonData collects all that is stored of a profile.
@@ -147,8 +148,8 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
 		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
 	ref := rec.Bank
-	for _, c := range rec.Codes {
-		ref = c.Bank
+	if len(rec.Codes) > 0 {
+		ref = rec.Codes[0].Bank
 	}
 	if ref != 0 {
 		info, err := st.Bank(ref)

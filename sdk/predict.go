@@ -87,6 +87,7 @@ type request struct {
 	head     *model.Head
 	offset   []float32
 	texts    *jointBank // that know what the head says of single texts; nil: none do
+	sight    *sight     // to be filled instead of an answer; nil: a head answers
 }
 
 // resolve reads the profile and tokenizes the text.

@@ -34,6 +34,7 @@ type ImportReport struct {
 // every zero field, means the default.
 type ProfilesOptions struct {
 	Prefix string // their ids begin with it
+	After  string // their ids are behind it: the last one of the page before
 	Bank   string // they are over this bank: its digest, or the beginning of it
 	Head   string // they share this head: its name, its digest, or the beginning of it
 	Label  string // they were given an example of it: the prior counts one, or the own head does
@@ -188,6 +189,9 @@ func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[Pro
 				yield(ProfileInfo{}, ctx.Err())
 				return
 			}
+			if rec != nil && rec.ID <= o.After {
+				continue
+			}
 			var info ProfileInfo
 			if err == nil {
 				info, err = p.info(rec)
@@ -234,10 +238,10 @@ func (p *Folder) info(rec *store.Profile) (ProfileInfo, error) {
 	case rec.Mask != nil:
 		info.Bank, info.N, info.K, info.Blocks = snap.bank.Digest().String(), rec.Mask.N, rec.Mask.K, rec.Mask.Blocks
 	case snap.joint != nil:
-		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K, 1
-	case len(rec.Codes) > 0:
-		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*rec.Codes[0].K, rec.Codes[0].K,
-			len(rec.Codes[0].Labels)
+		info.Bank, info.N, info.K, info.Rows = snap.joint.digest.String(), 2*snap.codes[0].K, snap.codes[0].K, 1
+	case len(snap.codes) > 0:
+		info.Bank, info.N, info.K, info.Rows = p.axes.digest.String(), 2*snap.codes[0].K, snap.codes[0].K,
+			len(snap.codes[0].Labels)
 	}
 	info.Bytes, err = recordBytes(rec)
 	return info, err

@@ -20,6 +20,7 @@ type Folder struct {
 	dir         string
 	options     Options
 	store       *store.Store
+	model       opened
 	engine      engine.Engine
 	encoder     *model.Encoder
 	tokenizer   *model.Tokenizer
@@ -99,7 +100,7 @@ func (p *Folder) Close() error {
 		for b := range p.banks.all() {
 			errs = append(errs, b.Close())
 		}
-		errs = append(errs, p.engine.Close(), p.encoder.Close(), p.store.Close())
+		errs = append(errs, p.model.close(), p.store.Close())
 		p.options.Logger.Info("closed")
 		return errors.Join(errs...)
 	})

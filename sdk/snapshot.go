@@ -17,14 +17,16 @@ type snapshot struct {
 	bank     *bank.Bank    // of masks; nil: the profile has none
 	mask     *bitmask.Mask // nil without a bank
 	head     *model.Head
-	own      bool       // the head is the profile's own
-	phi      bool       // the head is over φ
-	rows     int        // of a shared head, the last ones: the profile's own
-	joint    *jointBank // that the profile's digits are along; nil: along the folder's axes, or none
-	texts    *jointBank // that know what the head says of single texts; nil: none do
-	bias     []float32  // nil: none
-	offset   []float32  // prior and bias, added to the head's logits; nil: none
-	heat     float32    // the temperature that logits are divided by
+	own      bool         // the head is the profile's own
+	phi      bool         // the head is over φ
+	rows     int          // of a shared head, the last ones: the profile's own
+	codes    []store.Code // of labels: the record's without the row that orders candidates
+	order    *store.Code  // that row, in a code of its own; nil: none
+	joint    *jointBank   // that the profile's digits are along; nil: along the folder's axes, or none
+	texts    *jointBank   // that know what the head says of single texts; nil: none do
+	bias     []float32    // nil: none
+	offset   []float32    // prior and bias, added to the head's logits; nil: none
+	heat     float32      // the temperature that logits are divided by
 	key      contentKey
 	record   *store.Profile
 }
@@ -48,6 +50,7 @@ func (p *Folder) open(rec *store.Profile) (*snapshot, error) {
 			return nil, err
 		}
 	}
+	s.codes, s.order = splitCodes(rec.Codes)
 	err := p.openHead(s)
 	if err == nil {
 		err = p.checkCodes(s)
@@ -105,7 +108,7 @@ func (s *snapshot) digits() bool { return s.mask == nil && s.phi }
 
 // folds says whether there is anything to fold: not of a profile that was only observed, or that
 // the prior serves.
-func (s *snapshot) folds() bool { return s.mask != nil || len(s.record.Codes) > 0 }
+func (s *snapshot) folds() bool { return s.mask != nil || len(s.codes) > 0 }
 
 // shared are the labels of the shared head, without the profile's own.
 func (s *snapshot) shared() int { return len(s.head.Labels) - s.rows }

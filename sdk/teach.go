@@ -24,9 +24,19 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	for _, t := range tasks {
 		t.learning, t.result.Err = p.newLearning(ctx, t.Profile, t.Examples, opts)
 	}
+	// The row that orders candidates, from choices: a convex fit.
+	for _, t := range tasks {
+		if t.result.Err == nil {
+			t.result.Err = t.learning.learnOrder(ctx)
+		}
+		if t.result.Err == nil && t.learning.onlyOrder() {
+			t.result.Report, t.result.Err = t.learning.endOrder(ctx)
+			t.learning = nil
+		}
+	}
 	// Digits: a convex fit to each fold of the examples, and one to all.
 	for _, t := range tasks {
-		if t.result.Err == nil && t.learning.digits {
+		if t.result.Err == nil && t.learning != nil && t.learning.digits {
 			t.result.Err = t.learning.learnDigits(ctx)
 			t.end(ctx)
 		}
@@ -122,7 +132,7 @@ func (l *learning) end(ctx context.Context) (*Report, error) {
 func (l *learning) report(served []digits.Answer) *Report {
 	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples),
 		Unknown: l.sdk.unknown(encodings(l.examples)), Start: l.outcome.start,
-		Losses: l.losses, Steps: len(l.losses)}
+		Losses: l.losses, Steps: len(l.losses), Order: l.ordered}
 	b, a := digits.Scores(served, l.after)
 	rep.Before, rep.After = Score(b), Score(a)
 	if l.logProb != nil {

@@ -26,7 +26,8 @@ func Number(v float64) *float64 { return &v }
 
 // StoredExample is an example as it is kept.
 type StoredExample struct {
-	Example           // its Weight is 1 where none was given
+	Example           // its Weight is 1 where none was given; of a choice it has no label
+	Choice  *Choice   `json:"choice,omitempty"` // what Chose was told; nil of others
 	Time    time.Time `json:"time"`
 	Learned bool      `json:"learned"` // a training has seen it
 	// HeldOut says that shared heads and warm banks are not trained on it, but measured; profiles
@@ -147,6 +148,8 @@ type Report struct {
 	MaskBytes int `json:"mask_bytes"`
 	// Losses has one a step of the training on all examples; none of digits.
 	Losses []float32 `json:"losses,omitempty"`
+	// Order is what was learned from choices; nil: no choice was new.
+	Order *OrderReport `json:"order,omitempty"`
 	// Prequential is how often what was served was right about examples before anything had learned
 	// from them: over the last hundred or so.
 	Prequential Prequential `json:"prequential"`

@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.askCommand(),
-		a.rollbackCommand(), a.rebaseCommand(), a.moveCommand(),
+		a.rollbackCommand(), a.rebaseCommand(), a.moveCommand(), a.serveCommand(), a.tokenCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(),
 		a.forgetCommand(),
@@ -100,7 +100,8 @@ func (a *app) root() *cobra.Command {
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.running = true
-		if err := a.readKey(); err != nil {
+		var err error
+		if a.key, err = readMasterKey(a.keyFile); err != nil {
 			return err
 		}
 		return f(cmd.Context(), args)

@@ -115,6 +115,7 @@ func TestDocumentedFields(t *testing.T) {
 		"xpeft bank list":  bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
 		"xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},
 		"xpeft version": version{}, "xpeft model check": checkedModel{}, "xpeft move": sdk.MovedProfile{},
+		"xpeft serve": servingRow{}, "xpeft token": tokenMade{},
 	} {
 		want := described(reflect.TypeOf(row), "")
 		if heading == "xpeft show" { // those of profiles are documented there

@@ -33,6 +33,11 @@ func (a *app) options(e engineFlags) *sdk.Options {
 func (a *app) open(ctx context.Context, e engineFlags, readOnly bool) (*sdk.Folder, error) {
 	o := a.options(e)
 	o.ReadOnly = readOnly
+	return a.openWith(ctx, o)
+}
+
+// openWith is open with options of the command's own.
+func (a *app) openWith(ctx context.Context, o *sdk.Options) (*sdk.Folder, error) {
 	p, err := sdk.Open(ctx, a.dir, o)
 	if errors.Is(err, fs.ErrNotExist) && a.mustExist() != nil {
 		return nil, &noStoreError{a.dir}

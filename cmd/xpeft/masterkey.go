@@ -9,24 +9,21 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// readKey reads the file that --master-key names: the key's bytes, or their 64 hexadecimal digits.
-// It never stands on the command line, which other users of the machine see.
-func (a *app) readKey() error {
-	if a.keyFile == "" {
-		return nil
+// readMasterKey reads a file that --master-key names: the key's bytes, or their 64 hexadecimal
+// digits; nil if it names none. The key never stands on the command line, which other users of the
+// machine see.
+func readMasterKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
 	}
-	b, err := os.ReadFile(a.keyFile)
-	if err != nil {
-		return err
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == store.MasterKeySize {
+		return b, err
 	}
-	if len(b) == store.MasterKeySize {
-		a.key = b
-		return nil
-	}
-	a.key, err = hex.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || len(a.key) != store.MasterKeySize {
-		return fmt.Errorf("%w: %s has neither %d bytes nor %d hexadecimal digits", store.ErrKey, a.keyFile,
+	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) != store.MasterKeySize {
+		return nil, fmt.Errorf("%w: %s has neither %d bytes nor %d hexadecimal digits", store.ErrKey, path,
 			store.MasterKeySize, 2*store.MasterKeySize)
 	}
-	return nil
+	return key, nil
 }

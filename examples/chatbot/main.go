@@ -1,19 +1,13 @@
-// Chatbot is an HTTP backend in which every user has a classifier of their own.
+// Chatbot is a web page, and the HTTP API of package serve, over a folder in which every user has a
+// classifier of their own. It is a module of its own: build it in its folder.
 //
-//	go run ./examples/chatbot -model MODEL -dir profiles -labels urgent,later,ignore
-//	curl -d '{"examples": [{"text": "the server is down", "label": "urgent"}, …]}' \
-//	  localhost:8080/users/alice/learn
-//	curl -d '{"text": "lunch is served", "label": "ignore"}' localhost:8080/users/alice/observe
-//	curl 'localhost:8080/users/alice/ask?n=3'
-//	curl -d '{"text": "login fails for everybody"}' localhost:8080/users/alice/predict
-//	curl -X DELETE localhost:8080/users/alice
+//	go run . -model MODEL -dir profiles -labels urgent,later,ignore
+//	go run . -model MODEL -demo ../demo/data/people.jsonl     five people, in a folder that is removed
+//	curl -H 'Content-Type: application/json' -d '{"text": "login fails for everybody"}' \
+//	  localhost:8080/v1/profiles/alice/predict
 //
-// Questions (ask) are chosen from texts that a bank keeps, which the operator makes when some
-// people have taught the folder: stop the server, xpeft bank train --keep-texts, and start it
-// again. A new user who answers three, by learn, has a profile. Until then ask is answered 409.
-//
-// It trusts its callers: put it behind what knows who they are. Too many requests at once are
-// answered 429. SIGTERM ends it after the requests in progress are answered.
+// It trusts its callers, and so listens on this machine's own addresses only. Too many requests at
+// once are answered 429. SIGTERM ends it after the requests in progress are answered.
 package main
 
 import (
@@ -28,43 +22,88 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/xpeft/xpeft/examples/chatbot/web"
 	"github.com/xpeft/xpeft/sdk"
+	api "github.com/xpeft/xpeft/serve"
 )
+
+// observeEvery is how many new texts a profile collects before it learns: few, so that who watches
+// sees it learn.
+const observeEvery = 4
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "listen on this address")
-	dir := flag.String("dir", "profiles", "folder of the profiles; made at the first start")
+	dir := flag.String("dir", "", "folder of the profiles, made at the first start; default profiles, with -demo a temporary one")
 	model := flag.String("model", os.Getenv("XPEFT_MODEL"), "folder of the encoder; default $XPEFT_MODEL")
 	labels := flag.String("labels", "urgent,later,ignore", "labels of a new folder")
+	demo := flag.String("demo", "", "a file of people to teach before the start: a JSON object a line, with profile, text and label")
 	flag.Parse()
 
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config := sdk.Config{
-		Model:   *model,
-		Bank:    sdk.RandomBank{N: 150, Seed: 42},
-		Labels:  strings.Split(*labels, ","),
-		Options: &sdk.Options{Logger: log},
+	if *dir == "" && *demo == "" {
+		*dir = "profiles"
 	}
-	if err := run(ctx, *addr, *dir, config, log); err != nil {
+	b := bot{dir: *dir, demo: *demo, log: log, config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")},
+		ready: func(url string) { fmt.Println(url) }}
+	if err := b.run(ctx, *addr); err != nil {
 		log.Error("chatbot", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, addr, dir string, config sdk.Config, log *slog.Logger) (err error) {
-	p, err := openOrCreate(ctx, dir, config)
-	if err != nil {
-		return err
+// bot is the program: a folder, its API and its page.
+type bot struct {
+	dir    string // empty: a temporary one
+	demo   string // a file of people to teach; empty: none
+	config sdk.Config
+	limits api.Limits
+	log    *slog.Logger
+	ready  func(url string) // is called when it serves
+}
+
+func (b bot) run(ctx context.Context, addr string) (err error) {
+	if b.dir == "" {
+		if b.dir, err = os.MkdirTemp("", "xpeft-demo"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(b.dir)
 	}
-	defer func() { err = errors.Join(err, p.Close()) }() // after the last request
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "address", listener.Addr().String(), "folder", dir)
-	return serve(ctx, listener, newServer(p, nil, defaults, log), log)
+	defer listener.Close()
+	p, events, curves, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }() // after the last request
+	options := &web.Options{Every: observeEvery}
+	if b.demo != "" {
+		if options, err = teach(ctx, p, b.demo, curves); err != nil {
+			return err
+		}
+	}
+	server, err := api.New([]api.Tenant{{Folder: p, Events: events, Limits: b.limits}}, &api.Options{Logger: b.log})
+	if err != nil {
+		return err
+	}
+	b.ready("http://" + listener.Addr().String())
+	return server.Run(ctx, listener, web.New(server, p, curves, options))
+}
+
+// open opens the folder, or makes it; what learns in the background is told to events and curves.
+func (b bot) open(ctx context.Context) (*sdk.Folder, *api.Events, *web.Curves, error) {
+	events, curves := new(api.Events), new(web.Curves)
+	b.config.Options = &sdk.Options{Logger: b.log, ObserveEvery: observeEvery,
+		OnLearned: func(id string, rep *sdk.Report, err error) {
+			curves.Learned(id, rep)
+			events.OnLearned(id, rep, err)
+		}}
+	p, err := openOrCreate(ctx, b.dir, b.config)
+	return p, events, curves, err
 }
 
 func openOrCreate(ctx context.Context, dir string, config sdk.Config) (*sdk.Folder, error) {

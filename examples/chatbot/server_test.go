@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -17,9 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/xpeft/xpeft/examples/chatbot/wire"
-	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
+	api "github.com/xpeft/xpeft/serve"
 )
 
 var (
@@ -27,7 +24,19 @@ var (
 	texts  = []string{"login fails for everybody", "a voucher only for you", "please review my change"}
 )
 
-const adapters, ones = 24, 8 // a small bank: these tests are about HTTP
+// The bodies of requests.
+type (
+	taught struct {
+		Examples []sdk.Example `json:"examples"`
+		Force    bool          `json:"force,omitempty"`
+	}
+	asked struct {
+		Text string `json:"text"`
+	}
+)
+
+// unlimited is for clients that are many and quick for one profile each.
+var unlimited = api.Limits{Rate: math.Inf(1)}
 
 func open(t *testing.T, dir string) *sdk.Folder {
 	t.Helper()
@@ -35,8 +44,7 @@ func open(t *testing.T, dir string) *sdk.Folder {
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: run `eval \"$(scripts/env.sh)\"` first")
 	}
-	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, K: ones, Labels: labels,
-		Bank: sdk.RandomBank{N: adapters, Seed: 1}})
+	p, err := openOrCreate(t.Context(), dir, sdk.Config{Model: model, Labels: labels})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,43 +52,41 @@ func open(t *testing.T, dir string) *sdk.Folder {
 	return p
 }
 
-// shortly learns in a few steps and always installs, so that there are many revisions.
-func shortly() *sdk.LearnOptions {
-	c := learner.Default()
-	c.K, c.Epochs, c.Batch = ones, 1, 8
-	return &sdk.LearnOptions{Config: &c, Force: true}
-}
-
 // backend is a server on a real socket.
 type backend struct {
 	url  string
 	stop context.CancelFunc
-	done chan error // serve's error
+	done chan error // Run's
 }
 
-func start(t *testing.T, h http.Handler) *backend {
+// start serves the folder; reached, if it is not nil, counts the requests.
+func start(t *testing.T, p *sdk.Folder, reached *atomic.Int64) *backend {
 	t.Helper()
+	s, err := api.New([]api.Tenant{{Folder: p, Limits: unlimited}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if reached != nil {
+			reached.Add(1)
+		}
+		s.ServeHTTP(w, r)
+	})
 	ctx, stop := context.WithCancel(context.Background())
 	b := &backend{url: "http://" + l.Addr().String(), stop: stop, done: make(chan error, 1)}
-	go func() { b.done <- serve(ctx, l, h, slog.New(slog.DiscardHandler)) }()
+	go func() { b.done <- s.Run(ctx, l, h) }()
 	t.Cleanup(stop)
 	return b
-}
-
-func silent(p *sdk.Folder) http.Handler {
-	return newServer(p, shortly(), defaults, slog.New(slog.DiscardHandler))
 }
 
 // call sends one request and reads the answer into v if it is a success.
 func (b *backend) call(c *http.Client, method, path string, body, v any) (code int, err error) {
 	var in bytes.Buffer
-	if s, ok := body.(string); ok {
-		in.WriteString(s)
-	} else if body != nil {
+	if body != nil {
 		if err := json.NewEncoder(&in).Encode(body); err != nil {
 			return 0, err
 		}
@@ -89,6 +95,7 @@ func (b *backend) call(c *http.Client, method, path string, body, v any) (code i
 	if err != nil {
 		return 0, err
 	}
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.Do(req)
 	if err != nil {
 		return 0, err
@@ -101,74 +108,21 @@ func (b *backend) call(c *http.Client, method, path string, body, v any) (code i
 	return resp.StatusCode, err
 }
 
-func lesson(seed int) wire.Learn {
-	var l wire.Learn
+// lesson is installed whatever is measured, so that there are many revisions.
+func lesson(seed int) taught {
+	l := taught{Force: true}
 	for i := range 8 {
 		l.Examples = append(l.Examples,
-			wire.Example{Text: fmt.Sprintf("%s (%d)", texts[i%3], seed*8+i), Label: labels[(i+seed)%3]})
+			sdk.Example{Text: fmt.Sprintf("%s (%d)", texts[i%3], seed*8+i), Label: labels[(i+seed)%3]})
 	}
 	return l
-}
-
-func TestRoutes(t *testing.T) {
-	b := start(t, silent(open(t, t.TempDir())))
-	large := `{"text": "` + strings.Repeat("a", maxPredictBody) + `"}`
-	for _, c := range []struct {
-		method, path string
-		body         any
-		want         int
-	}{
-		{"GET", "/healthz", nil, 200},
-		{"POST", "/users/alice/predict", wire.Predict{Text: "hi"}, 404},
-		{"DELETE", "/users/alice", nil, 404},
-		{"POST", "/users/alice/learn", lesson(0), 200},
-		{"POST", "/users/alice/observe", wire.Example{Text: "hi", Label: "later"}, 204},
-		{"POST", "/users/alice/observe", wire.Example{Text: "hi", Label: "unheard-of"}, 400},
-		{"POST", "/users/alice/observe", `{"text": "hi"}`, 400},
-		{"POST", "/users/alice/predict", wire.Predict{Text: "hi"}, 200},
-		{"POST", "/users/alice/predict", `{"text": "hi", "user": "bob"}`, 400},
-		{"POST", "/users/alice/predict", "", 400},
-		{"POST", "/users/alice/predict", large, 413},
-		{"POST", "/users/alice/learn", `{"examples": []}`, 400},
-		{"POST", "/users/alice/learn", `{"examples": [{"text": "hi", "label": "unheard-of"}]}`, 400},
-		{"POST", "/users/alice/learn", `{"examples": [{"text": " ", "label": "later"}]}`, 400},
-		{"POST", "/users/" + strings.Repeat("a", 4096) + "/learn", lesson(0), 400},
-		{"GET", "/users/alice/learn", nil, 405},
-		{"GET", "/users/alice/ask", nil, 409},
-		{"GET", "/users/alice/ask?n=0", nil, 400},
-		{"GET", "/users/alice/ask?n=three", nil, 400},
-		{"GET", "/users/alice/ask?n=21", nil, 400},
-		{"GET", "/users", nil, 404},
-		{"GET", "/stats", nil, 200},
-		{"DELETE", "/users/alice", nil, 204},
-		{"POST", "/users/alice/predict", wire.Predict{Text: "hi"}, 404},
-	} {
-		got, err := b.call(http.DefaultClient, c.method, c.path, c.body, nil)
-		if err != nil || got != c.want {
-			t.Errorf("%s %.40s: got %d, %v, want %d", c.method, c.path, got, err, c.want)
-		}
-	}
-}
-
-func TestStatus(t *testing.T) {
-	for err, want := range map[error]int{
-		sdk.ErrClosed:              503,
-		sdk.ErrConflict:            409,
-		context.Canceled:           499,
-		context.DeadlineExceeded:   504,
-		errors.New("no such page"): 500,
-	} {
-		if got := status(fmt.Errorf("sdk: learn: %w", err)); got != want {
-			t.Errorf("%v: got %d, want %d", err, got, want)
-		}
-	}
 }
 
 // TestManyClients: 32 clients learn, ask and forget at once. Profiles steady-… are never forgotten:
 // each of their answers must be that of one revision, the same for all who saw it. Profiles
 // passing-… come and go.
 func TestManyClients(t *testing.T) {
-	b := start(t, silent(open(t, t.TempDir())))
+	b := start(t, open(t, t.TempDir()), nil)
 	w := &watch{t: t, backend: b, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 	for i := range 2 {
 		w.learn(fmt.Sprintf("steady-%d", i), i)
@@ -206,7 +160,7 @@ func (w *watch) play(i int) {
 		case i%8 == 1 && round == i/8:
 			w.learn(passing, i)
 		case i%8 == 2 && round%2 == 1:
-			w.expect("DELETE", "/users/"+passing, nil, nil, 204, 404)
+			w.expect("DELETE", "/v1/profiles/"+passing, nil, nil, 204, 404)
 		}
 	}
 }
@@ -229,7 +183,7 @@ func (w *watch) expect(method, path string, body, v any, want ...int) int {
 
 func (w *watch) learn(id string, seed int) {
 	var rep sdk.Report
-	if w.expect("POST", "/users/"+id+"/learn", lesson(seed), &rep, 200, 409) != 200 {
+	if w.expect("POST", "/v1/profiles/"+id+"/learn", lesson(seed), &rep, 200, 409) != 200 {
 		return
 	}
 	if !rep.Installed || rep.Revision == 0 || rep.Bytes == 0 {
@@ -245,7 +199,7 @@ func (w *watch) predict(id, text string) {
 	if !steady {
 		want = append(want, 404)
 	}
-	if w.expect("POST", "/users/"+id+"/predict", wire.Predict{Text: text}, &p, want...) != 200 {
+	if w.expect("POST", "/v1/profiles/"+id+"/predict", asked{Text: text}, &p, want...) != 200 {
 		return
 	}
 	sum, best := float32(0), probability(p, p.Model)

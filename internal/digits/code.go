@@ -35,8 +35,8 @@ func (l levels) nearest(v float64) float64 {
 	return (float64(int(at))+0.5)*l.step - 1
 }
 
-// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is 1
-// where digit m of axis j is plus.
+// bits appends a row's levels as digits: bit j·M + (m−1), least significant first in its byte, is
+// 1 where digit m of axis j is plus.
 func bits(dst []byte, level []float64, digits int) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, (len(level)*digits+7)/8)...)
@@ -240,4 +240,14 @@ func logSoftmax(logits []float64) []float64 {
 		logits[c] -= lse
 	}
 	return logits
+}
+
+// Round is the row of digits that is nearest to z, of so many digits an axis, and its scale byte: 0
+// if z is zero, and then there is no row.
+func Round(z []float64, digits int) (row []byte, scale byte) {
+	level := make([]float64, len(z))
+	if scale = roundRow(level, z, digits); scale == 0 {
+		return nil, 0
+	}
+	return bits(nil, level, digits), scale
 }

@@ -36,6 +36,10 @@ func Masks(st *store.Store, rec *store.Profile, labels []string) ([]Mask, error)
 		size := len(c.Rows) / max(1, len(c.Labels))
 		for i, label := range c.Labels {
 			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
+			if label == RankLabel && err == nil {
+				rows = append(rows, Mask{Side: "order", Adapters: row.AppendIndices(nil)})
+				continue
+			}
 			if err == nil && int(label) >= len(labels) {
 				err = fmt.Errorf("a row of label %d, the head has %d labels", label, len(labels))
 			}

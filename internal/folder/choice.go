@@ -1,0 +1,52 @@
+package folder
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/xpeft/xpeft/store"
+)
+
+// A choice among candidates is stored as an example: the text that they were offered for, if any,
+// the candidates as a JSON array in the place of the pair, sorted, and the byte 2 and the chosen
+// one as the label. So the same choice made anew replaces the earlier one, as any label does.
+const choiceMark = 0x02
+
+// RankLabel is the label that the row of a profile which orders candidates has in its record,
+// behind those of any head.
+const RankLabel = 1<<16 - 1
+
+// Choice is a choice among candidates as it is stored.
+func Choice(text string, candidates []string, chosen string) (store.Example, error) {
+	pair, err := ChoicePair(candidates)
+	return store.Example{Text: text, Pair: pair, Label: string(rune(choiceMark)) + chosen}, err
+}
+
+// ChoicePair is what stands for candidates in the place of a pair, in whatever order they are
+// given.
+func ChoicePair(candidates []string) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(slices.Sorted(slices.Values(candidates))); err != nil {
+		return "", err
+	}
+	return string(bytes.TrimSpace(b.Bytes())), nil
+}
+
+// ReadChoice reads what Choice made; ok is false for any other example, and where a bundle brought
+// something that is none.
+func ReadChoice(e store.Example) (candidates []string, chosen string, ok bool) {
+	if !IsChoice(e.Label) || json.Unmarshal([]byte(e.Pair), &candidates) != nil || len(candidates) < 2 {
+		return nil, "", false
+	}
+	chosen = e.Label[1:]
+	return candidates, chosen, slices.Contains(candidates, chosen)
+}
+
+// IsChoice says whether a label begins like a choice, which no user's label may.
+func IsChoice(label string) bool { return label != "" && label[0] == choiceMark }
+
+// Reserved says whether a label begins like a number or a choice.
+func Reserved(label string) bool { return IsNumber(label) || IsChoice(label) }

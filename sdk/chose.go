@@ -1,0 +1,77 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/store"
+)
+
+// Choice is a choice among candidates as it is kept, beside the text that they were offered for:
+// StoredExample.Text.
+type Choice struct {
+	Candidates []string `json:"candidates"` // sorted
+	Chosen     string   `json:"chosen"`
+}
+
+// Chose stores which of two candidates or more a profile's person chose for a text, which may be
+// empty, before it returns, and teaches the profile in the background as Observe does: Rank then
+// orders candidates for this person. Choices are examples like others: they count in
+// Options.Limits.Example and Examples (of a full profile the oldest of what it has most goes
+// first), are learned again after a crash, and are covered by ForgetExample, Forget, PersonData,
+// ExampleAge, Export and Move. The same candidates for the same text, in whatever order, are one
+// choice: the later replaces the earlier. What is learned is installed if it foretells choices
+// that it was not learned from better than the order that all have. Labels, and what Predict
+// answers, are as they were. Errors are those of Rank; ErrCandidates if chosen is none of the
+// candidates, and ErrUnsupported in a folder without axes (Config.Masks).
+func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string, chosen string) error {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	err = p.options.Limits.checkID(id)
+	var e store.Example
+	if err == nil {
+		e, err = p.choice(text, candidates, chosen)
+	}
+	if err != nil {
+		return ofProfile(id, err)
+	}
+	for range 3 { // as in Observe
+		err = p.observe(ctx, id, e)
+		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return ofProfile(id, err)
+}
+
+// errNoOrder is what choices are to a folder without axes.
+var errNoOrder = fmt.Errorf("%w: choices are learned along axes, and the folder's profiles are masks",
+	ErrUnsupported)
+
+// choice is a choice as it is stored.
+func (p *Folder) choice(text string, candidates []string, chosen string) (e store.Example, err error) {
+	if err = p.checkOffer(text, candidates, 2); err != nil {
+		return e, err
+	}
+	if p.axes == nil {
+		return e, errNoOrder
+	}
+	key := p.options.texts.Key(chosen, "")
+	at := slices.IndexFunc(candidates, func(c string) bool { return p.options.texts.Key(c, "") == key })
+	if at < 0 {
+		return e, fmt.Errorf("%w: what was chosen is none of the %d", ErrCandidates, len(candidates))
+	}
+	if e, err = folder.Choice(text, candidates, candidates[at]); err != nil {
+		return e, err
+	}
+	e.Time = time.Now()
+	size := len(e.Text) + len(e.Pair) + len(e.Label)
+	return e, over("bytes of a choice", size, "Example", p.options.Limits.Example)
+}
