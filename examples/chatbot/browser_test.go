@@ -39,7 +39,8 @@ func browser(t *testing.T) context.Context {
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
-	ctx, stop := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {})) // of events that it does not know
+	silent := func(string, ...any) {} // of events that the library does not know
+	ctx, stop := chromedp.NewContext(allocator, chromedp.WithErrorf(silent))
 	t.Cleanup(stop)
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/xpeft/xpeft/examples/chatbot/wire"
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -57,12 +56,12 @@ func newCrowd(t *testing.T, url string) *crowd {
 // call is one request. Its code is 0 if the server took no connection any more; anything else
 // without an answer is a request lost.
 func (c *crowd) call(verb, id string, body, v any, want ...int) int {
-	method, path := "POST", "/users/"+id+"/"+verb
+	method, path := "POST", "/v1/profiles/"+id+"/"+verb
 	switch verb {
 	case "forget":
-		method, path = "DELETE", "/users/"+id
+		method, path = "DELETE", "/v1/profiles/"+id
 	case "stats":
-		method, path = "GET", "/stats"
+		method, path = "GET", "/v1/stats"
 	}
 	code, err := c.backend.call(c.client, method, path, body, v)
 	if err != nil {
@@ -126,9 +125,9 @@ func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
 		}
 		return code != 0
 	case dice < 91:
-		return c.call("observe", id, example(r), nil, 204, 404, 409) != 0 // others forget it meanwhile
+		return c.call("observe", id, observation(r), nil, 202, 404, 409) != 0 // others forget it meanwhile
 	case dice < 92:
-		return c.call("observe", fmt.Sprintf("steady-%d", r.IntN(steady)), example(r), nil, 204) != 0
+		return c.call("observe", fmt.Sprintf("steady-%d", r.IntN(steady)), observation(r), nil, 202) != 0
 	case dice < 94 && i%8 == 1:
 		c.forgotten[j].Store(true)
 		return c.call("forget", id, nil, nil, 204, 404) != 0
@@ -151,7 +150,7 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 	case dice < 60:
 		code = c.predict(id, text, there)
 	case dice < 85:
-		if code = c.call("observe", id, example(r), nil, 204); code == 204 {
+		if code = c.call("observe", id, observation(r), nil, 202); code == 202 {
 			own.exists = true
 		}
 	case dice < 90:
@@ -172,13 +171,15 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 	return code != 0
 }
 
-func example(r *rand.Rand) wire.Example {
-	return wire.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)),
+func observation(r *rand.Rand) lessons { return lessons{Examples: []sdk.Example{example(r)}} }
+
+func example(r *rand.Rand) sdk.Example {
+	return sdk.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)),
 		Label: labels[r.IntN(len(labels))]}
 }
 
 func (c *crowd) learn(id string, r *rand.Rand) int {
-	var l wire.Learn
+	l := lessons{Force: true}
 	for range 4 {
 		l.Examples = append(l.Examples, example(r))
 	}
@@ -206,7 +207,7 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 // that a revision always gives the same.
 func (c *crowd) predict(id, text string, want ...int) int {
 	var p sdk.Prediction
-	code := c.call("predict", id, wire.Predict{Text: text}, &p, want...)
+	code := c.call("predict", id, question{text}, &p, want...)
 	if code != 200 {
 		return code
 	}

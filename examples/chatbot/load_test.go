@@ -66,7 +66,7 @@ func (c *crowd) warmUp() {
 	for i := range passing {
 		id := fmt.Sprintf("passing-%d", i)
 		for range 5 { // enough to be due: the background's goroutine begins
-			c.call("observe", id, example(r), nil, 204)
+			c.call("observe", id, observation(r), nil, 202)
 		}
 		c.predict(id, texts[0], 200)
 	}
@@ -85,7 +85,7 @@ func (c *crowd) fill() {
 			defer all.Done()
 			r, id := rand.New(rand.NewPCG(uint64(i), 1)), fmt.Sprintf("steady-%d", i)
 			for range kept {
-				c.call("observe", id, example(r), nil, 204)
+				c.call("observe", id, observation(r), nil, 202)
 			}
 			c.learn(id, r)
 		}()
@@ -125,12 +125,15 @@ func (c *crowd) comeBack(server *child, before int) {
 	c.fault("got %d goroutines after the load, want as before: %d", now, before)
 }
 
+// atOnce is the default of serve.Limits.Predict.
+const atOnce = 256
+
 // overload has more clients at once than the server takes: some are told to come back, the others
 // are answered, and it goes on afterwards.
 func (c *crowd) overload() {
 	before, began := maps.Clone(c.codes), time.Now()
 	var all sync.WaitGroup
-	for range 2 * defaults.predict {
+	for range 2 * atOnce {
 		all.Add(1)
 		go func() {
 			defer all.Done()
@@ -141,7 +144,7 @@ func (c *crowd) overload() {
 	}
 	all.Wait()
 	got := func(code string) int { return c.codes["predict "+code] - before["predict "+code] }
-	c.t.Logf("overload: %d clients at once: %d answers, %d times 429, %d times 504 in %v", 2*defaults.predict,
+	c.t.Logf("overload: %d clients at once: %d answers, %d times 429, %d times 504 in %v", 2*atOnce,
 		got("200"), got("429"), got("504"), time.Since(began).Round(time.Millisecond))
 	if got("429") == 0 || got("200") <= got("504") {
 		c.fault("want 429 for some and an answer for most of the others")

@@ -14,9 +14,8 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	api "github.com/xpeft/xpeft/serve"
-
 	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/serve"
 )
 
 const demoFile = "../demo/data/people.jsonl"
@@ -29,11 +28,12 @@ type site struct {
 }
 
 // startSite runs the program over a folder; with a demo it is taught first.
-func startSite(t *testing.T, addr, dir, demo string, limits api.Limits) *site {
+func startSite(t *testing.T, addr, dir, demo string, limits serve.Limits) *site {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s, ready := &site{stop: stop, ended: make(chan error, 1)}, make(chan string, 1)
-	b := bot{dir: dir, demo: demo, limits: limits, log: slog.New(slog.DiscardHandler), ready: func(url string) { ready <- url },
+	b := bot{dir: dir, demo: demo, limits: limits, log: slog.New(slog.DiscardHandler),
+		ready:  func(url string) { ready <- url },
 		config: sdk.Config{Model: os.Getenv("XPEFT_MODEL"), Labels: labels}}
 	go func() { s.ended <- b.run(ctx, addr) }()
 	t.Cleanup(func() { s.end(t) })
@@ -62,7 +62,7 @@ const message = "The web server has stopped answering"
 func TestPage(t *testing.T) {
 	browser := browser(t)
 	dir := filepath.Join(t.TempDir(), "people")
-	s := startSite(t, "127.0.0.1:0", dir, demoFile, api.Limits{})
+	s := startSite(t, "127.0.0.1:0", dir, demoFile, serve.Limits{})
 	for name, test := range map[string]func(*testing.T, context.Context, *site){
 		"learns by clicking": learnsByClicking, "takes thumbs": takesThumbs, "newcomer": newcomer, "keys": keys,
 		"side by side": sideBySide, "operators": operators, "themes": themes,
@@ -245,7 +245,7 @@ func themes(t *testing.T, browser context.Context, s *site) {
 // tried again.
 func TestPageLimit(t *testing.T) {
 	browser := browser(t)
-	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/slow", "", api.Limits{Rate: 0.5, Burst: 4})
+	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/slow", "", serve.Limits{Rate: 0.5, Burst: 4})
 	b := newTab(t, browser, s.url, 1280, "light")
 	b.expect("429")
 	b.person("ana", "")
@@ -276,7 +276,7 @@ func offline(t *testing.T, browser context.Context, s *site, dir string) {
 	if got := eval[string](b, `document.querySelector("#message").value`); got != message {
 		t.Errorf("got %q in the box, want what was typed", got)
 	}
-	startSite(t, strings.TrimPrefix(s.url, "http://"), dir, "", api.Limits{})
+	startSite(t, strings.TrimPrefix(s.url, "http://"), dir, "", serve.Limits{})
 	b.wait(`document.querySelector("#live").dataset.state === "live"`)
 	b.click("#trouble button")
 	b.wantAnswer("lea", b.text(".answer .label"), "profile")
@@ -285,7 +285,7 @@ func offline(t *testing.T, browser context.Context, s *site, dir string) {
 
 // TestPageHeaders: nothing but this server's own files may run, and no other name may ask.
 func TestPageHeaders(t *testing.T) {
-	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/bare", "", api.Limits{})
+	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/bare", "", serve.Limits{})
 	for path, want := range map[string]int{"/": 200, "/operators": 200, "/web/style.css": 200, "/page/about": 200, "/page/codes": 200,
 		"/page/curve/nobody": 404, "/v1/labels": 200, "/web/nothing": 404, "/nothing": 404} {
 		answer, err := http.Get(s.url + path)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xpeft/xpeft/examples/chatbot/wire"
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -19,11 +18,12 @@ func TestShutdownLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, dir)
 	var reached atomic.Int64
-	inner := silent(p)
-	b := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		reached.Add(1)
-		inner.ServeHTTP(w, r)
-	}))
+	b := start(t, p, func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			reached.Add(1)
+			inner.ServeHTTP(w, r)
+		})
+	})
 	u := &users{t: t, backend: b, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	if !u.learn("user-0", 0) {
 		t.Fatal("user-0 cannot learn")
@@ -72,7 +72,7 @@ func (u *users) playUntilRefused(i int) {
 			}
 			continue
 		}
-		code, err := u.backend.call(u.client, "POST", "/users/user-0/predict", wire.Predict{Text: texts[round%3]}, nil)
+		code, err := u.backend.call(u.client, "POST", "/v1/profiles/user-0/predict", question{texts[round%3]}, nil)
 		if err != nil {
 			return
 		}
@@ -86,7 +86,7 @@ func (u *users) playUntilRefused(i int) {
 // learn is false if the server took no connection.
 func (u *users) learn(id string, seed int) bool {
 	var rep sdk.Report
-	code, err := u.backend.call(u.client, "POST", "/users/"+id+"/learn", lesson(seed), &rep)
+	code, err := u.backend.call(u.client, "POST", "/v1/profiles/"+id+"/learn", lesson(seed), &rep)
 	if err != nil {
 		return false
 	}
