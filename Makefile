@@ -78,6 +78,10 @@ test-torch: build-torch lint-torch ## the libtorch build: its engine's tests, wh
 test-embedding: setup ## the outside program of docs/embedding.md, against this checkout, with no flag of C allowed
 	cd examples/embedding && CGO_CFLAGS_ALLOW= CGO_LDFLAGS_ALLOW= $(GO) test -timeout $(TIMEOUT) ./...
 
+.PHONY: test-openapi
+test-openapi: setup ## a running server's requests and answers, against its OpenAPI document; a module of its own, tools/openapi
+	$(GO) -C tools/openapi test -count=1 -timeout $(TIMEOUT) ./...
+
 .PHONY: test-chatbot
 test-chatbot: setup ## examples/chatbot, a module of its own, but for its page in a browser
 	$(GO) -C examples/chatbot test -timeout $(TIMEOUT) -skip '^TestPage' ./...
@@ -235,7 +239,7 @@ golden-torch: setup-torch ## the same by the libtorch build
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository
-	for dir in . research research/bench/hugot tools examples/embedding examples/chatbot; do (cd $$dir && go mod tidy); done
+	for dir in . research research/bench/hugot tools tools/openapi examples/embedding examples/chatbot; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder

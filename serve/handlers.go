@@ -144,6 +144,38 @@ func (r *request) reject() (any, error) {
 	return r.observed()
 }
 
+func (r *request) rank() (any, error) {
+	b, err := body[wire.Rank](r, smallBody)
+	if err != nil {
+		return nil, err
+	}
+	return r.tenant.Folder.Rank(r.Context(), r.profile, b.Text, b.Candidates, &sdk.RankOptions{Fallback: b.Fallback})
+}
+
+func (r *request) chose() (any, error) {
+	b, err := body[wire.Chose](r, smallBody)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.tenant.Folder.Chose(r.Context(), r.profile, b.Text, b.Candidates, b.Chosen); err != nil {
+		return nil, err
+	}
+	return r.observed()
+}
+
+type embeddings struct {
+	Embeddings [][]float32 `json:"embeddings"` // not of length 1: divide by the norm for a cosine
+}
+
+func (r *request) embed() (any, error) {
+	b, err := body[wire.Embed](r, largeBody)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.tenant.Folder.Embed(r.Context(), b.Texts)
+	return embeddings{rows}, err
+}
+
 type questions struct {
 	// the one that tells most first; fewer than were asked for: no others are left
 	Questions []sdk.Question `json:"questions"`
@@ -262,11 +294,11 @@ type forgotten struct {
 }
 
 func (r *request) forgetExample() (any, error) {
-	b, err := body[wire.Text](r, smallBody)
+	b, err := body[wire.ForgetExample](r, smallBody)
 	if err != nil {
 		return nil, err
 	}
-	err = r.tenant.Folder.ForgetExample(r.Context(), r.profile, b.Text, &sdk.ForgetExampleOptions{Pair: b.Pair})
+	err = r.tenant.Folder.ForgetExample(r.Context(), r.profile, b.Text, b.Options())
 	return forgotten{1}, err
 }
 

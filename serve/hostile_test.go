@@ -275,7 +275,7 @@ func TestLongerThanTheBody(t *testing.T) {
 	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil)}}, silent())
 	b.server.bodyTime = 50 * time.Millisecond
 	b.add(route{"POST", "/slow", learns, 200, func(r *request) (any, error) {
-		if _, err := body[wire.Text](r, smallBody); err != nil {
+		if _, err := body[wire.Predict](r, smallBody); err != nil {
 			return nil, err
 		}
 		select {

@@ -58,6 +58,12 @@ var operations = map[string]operation{
 	"GET /v1/profiles/{id}/data": {id: "data", summary: "All that is stored of a person.", answer: sdk.PersonData{}},
 	"POST /v1/profiles/{id}/predict": {id: "predict", summary: "Answers a text.", body: wire.Predict{},
 		answer: sdk.Prediction{}},
+	"POST /v1/embed": {id: "embed", summary: "The model's own embeddings of texts.", body: wire.Embed{},
+		answer: embeddings{}},
+	"POST /v1/profiles/{id}/rank": {id: "rank", summary: "Orders candidates for a person.", body: wire.Rank{},
+		answer: sdk.Ranking{}},
+	"POST /v1/profiles/{id}/chose": {id: "chose", summary: "Which of some candidates the person chose.",
+		body: wire.Chose{}, answer: waiting{}, statuses: []int{409}},
 	"POST /v1/profiles/{id}/learn": {id: "learn", summary: "Learns from examples, and answers when that is done.",
 		body: wire.Learn{}, answer: sdk.Report{}, statuses: []int{409}},
 	"POST /v1/profiles/{id}/observe": {id: "observe", summary: "Stores examples, which are learned in the background.",
@@ -73,7 +79,7 @@ var operations = map[string]operation{
 				object{"type": "array", "items": object{"type": "string"}}}}},
 	"GET /v1/profiles/{id}/examples": {id: "examples", summary: "The stored examples, oldest first.", answer: examples{}},
 	"POST /v1/profiles/{id}/examples/forget": {id: "forgetExample", summary: "Takes back what was told of a text.",
-		body: wire.Text{}, answer: forgotten{}},
+		body: wire.ForgetExample{}, answer: forgotten{}},
 	"GET /v1/profiles/{id}/history": {id: "history", summary: "The earlier revisions that are kept.", answer: revisions{}},
 	"POST /v1/profiles/{id}/rollback": {id: "rollback", summary: "Serves an earlier revision again.",
 		body: wire.Rollback{}, answer: revision{}, statuses: []int{409}},
@@ -269,6 +275,9 @@ func orNull(schema object) object {
 	return object{"anyOf": []any{schema, object{"type": "null"}}}
 }
 
+// most are the limits of lists that callers send.
+var most = map[string]int{"requests": wire.MaxRequests, "examples": wire.MaxExamples, "texts": wire.MaxTexts}
+
 func (s *schemas) fields(t reflect.Type, properties object, required *[]string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -285,8 +294,8 @@ func (s *schemas) fields(t reflect.Type, properties object, required *[]string) 
 			case option == "omitempty" && schema["anyOf"] != nil:
 				schema = schema["anyOf"].([]any)[0].(object)
 			}
-			if most := map[string]int{"requests": wire.MaxRequests, "examples": wire.MaxExamples}[name]; isRead(t) && most > 0 {
-				schema["minItems"], schema["maxItems"], schema["type"] = 1, most, "array"
+			if isRead(t) && most[name] > 0 {
+				schema["minItems"], schema["maxItems"], schema["type"] = 1, most[name], "array"
 			}
 			if says := s.comments[t.String()+"."+f.Name]; says != "" {
 				schema["description"] = says

@@ -74,6 +74,7 @@ var kinds = []kind{
 	{wire.ErrBody, "bad_body", http.StatusBadRequest, "Bad body"},
 	{sdk.ErrUnknownLabel, "unknown_label", http.StatusBadRequest, "Unknown label"},
 	{sdk.ErrExample, "bad_example", http.StatusBadRequest, "Bad text or example"},
+	{sdk.ErrCandidates, "bad_candidates", http.StatusBadRequest, "Bad candidates"},
 	{sdk.ErrID, "bad_id", http.StatusBadRequest, "Bad profile id"},
 	{sdk.ErrConfig, "bad_options", http.StatusBadRequest, "Bad options"},
 	{sdk.ErrLearnConfig, "bad_options", http.StatusBadRequest, "Bad options"},

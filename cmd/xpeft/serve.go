@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/metrics"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/serve"
 )
 
@@ -51,8 +52,9 @@ profiles.`,
 		RunE: a.runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
 	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "",
+		"folder of the model: with --tokens all tenants share it, else if it moved since init")
 	f.StringVar(&o.addr, "addr", "localhost:8080", "address to listen on; port 0: a free one")
 	f.StringVar(&o.tokens, "tokens", "", "file of tenants and the SHA-256 of their tokens: see xpeft token")
 	f.BoolVar(&o.trust, "trust", false, "without tokens, serve whoever reaches --addr")
@@ -82,9 +84,17 @@ func (a *app) serve(ctx context.Context, o serveFlags) (err error) {
 		return err
 	}
 	defer listener.Close() // which the server closed before; this is for errors
+	var shared *sdk.Model
+	if o.tokens != "" && o.model != "" {
+		if shared, err = sdk.OpenModel(ctx, o.model, &sdk.ModelOptions{Device: o.device, Precision: o.precision,
+			Workers: o.workers, Logger: log}); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, shared.Close()) }()
+	}
 	served := make([]serve.Tenant, len(tenants))
 	for i, t := range tenants {
-		if served[i], err = a.openTenant(ctx, t, o, log); err != nil {
+		if served[i], err = a.openTenant(ctx, t, o, shared, log); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, served[i].Folder.Close()) }() // after the last request
@@ -118,7 +128,8 @@ func (r servingRow) text(w io.Writer) {
 }
 
 // openTenant opens a tenant's folder, with its events and metrics.
-func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, log *slog.Logger) (serve.Tenant, error) {
+func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, shared *sdk.Model,
+	log *slog.Logger) (serve.Tenant, error) {
 	served := t.Tenant
 	key, err := readMasterKey(t.masterKey)
 	if err != nil {
@@ -132,6 +143,9 @@ func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, log 
 	of.dir, of.key = t.dir, key
 	options := of.options(o.engineFlags)
 	options.Precision, options.BankEvery, options.ExampleAge = o.precision, o.bankEvery, o.age
+	if options.Encoder = shared; shared != nil {
+		options.Device, options.Precision, options.Model = "", "", ""
+	}
 	options.Logger, options.OnLearned = log, served.Events.OnLearned
 	if t.Name != "" {
 		options.Logger = log.With("tenant", t.Name)

@@ -74,7 +74,7 @@ func TestServeTenants(t *testing.T) {
 		return call(t, full, dir, "", "token", tenant, "--tokens", file, "--json").want(t, exitOK).rows(t)[0]["token"].(string)
 	}
 	acme, beta, acmeNew := token("acme", one), token("beta", two), token("acme", one)
-	s := startServing(t, "--tokens", file)
+	s := startServing(t, "--tokens", file, "--model", modelDir(t))
 	for _, c := range []struct {
 		token, method, path, body string
 		want                      int

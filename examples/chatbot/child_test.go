@@ -2,18 +2,24 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // childDir names the folder that the test binary serves, as the program itself does, instead of
@@ -32,9 +38,14 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Fprintf(os.Stderr, "inside=%s\n", listener.Addr())
 	go http.Serve(listener, http.HandlerFunc(serveInside))
-	os.Args = []string{"chatbot", "-log", "-rate", "Inf", "-addr", "127.0.0.1:0", "-dir", dir, "-labels",
-		strings.Join(labels, ",")}
-	main()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	b := bot{dir: dir, config: sdk.Config{Model: os.Getenv("XPEFT_MODEL"), Labels: labels}, limits: unlimited,
+		log: slog.New(slog.NewTextHandler(os.Stderr, nil)), ready: func(url string) { fmt.Fprintf(os.Stderr, "serving=%s\n", url) }}
+	if err := b.run(ctx, "127.0.0.1:0"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // child is the chatbot in a process of its own.
@@ -49,7 +60,7 @@ type child struct {
 
 var (
 	insideAt    = regexp.MustCompile(`^inside=(\S+)`)
-	servingAt   = regexp.MustCompile(`msg=serving address=(\S+)`)
+	servingAt   = regexp.MustCompile(`^serving=(\S+)`)
 	drainedSays = regexp.MustCompile(`msg=drained requests=(\d+)`)
 )
 
@@ -85,7 +96,7 @@ func (c *child) read(log io.Reader, serving chan<- bool) {
 			c.inside = m[1]
 		}
 		if m := servingAt.FindStringSubmatch(line); m != nil {
-			c.url = "http://" + m[1]
+			c.url = m[1]
 			close(serving)
 		}
 		if m := drainedSays.FindStringSubmatch(line); m != nil {
@@ -110,7 +121,7 @@ func (c *child) wait() error {
 	select {
 	case err := <-c.ended:
 		return err
-	case <-time.After(time.Minute):
-		return fmt.Errorf("the server did not end in %v", time.Minute)
+	case <-time.After(time.Minute): // twice what serve has to drain
+		return errors.New("the server did not end in a minute")
 	}
 }

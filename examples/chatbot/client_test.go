@@ -125,9 +125,9 @@ func (c *crowd) step(i int, r *rand.Rand) (goOn bool) {
 		}
 		return code != 0
 	case dice < 91:
-		return c.call("observe", id, observation(r), nil, 202, 404, 409) != 0 // others forget it meanwhile
+		return c.call("observe", id, taught{Examples: []sdk.Example{example(r)}}, nil, 202, 404, 409) != 0 // others forget it meanwhile
 	case dice < 92:
-		return c.call("observe", fmt.Sprintf("steady-%d", r.IntN(steady)), observation(r), nil, 202) != 0
+		return c.call("observe", fmt.Sprintf("steady-%d", r.IntN(steady)), taught{Examples: []sdk.Example{example(r)}}, nil, 202) != 0
 	case dice < 94 && i%8 == 1:
 		c.forgotten[j].Store(true)
 		return c.call("forget", id, nil, nil, 204, 404) != 0
@@ -150,7 +150,7 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 	case dice < 60:
 		code = c.predict(id, text, there)
 	case dice < 85:
-		if code = c.call("observe", id, observation(r), nil, 202); code == 202 {
+		if code = c.call("observe", id, taught{Examples: []sdk.Example{example(r)}}, nil, 202); code == http.StatusAccepted {
 			own.exists = true
 		}
 	case dice < 90:
@@ -171,15 +171,13 @@ func (c *crowd) stepOwn(i int, r *rand.Rand, text string) bool {
 	return code != 0
 }
 
-func observation(r *rand.Rand) lessons { return lessons{Examples: []sdk.Example{example(r)}} }
-
 func example(r *rand.Rand) sdk.Example {
 	return sdk.Example{Text: fmt.Sprintf("%s (%d)", texts[r.IntN(len(texts))], r.IntN(200)),
 		Label: labels[r.IntN(len(labels))]}
 }
 
 func (c *crowd) learn(id string, r *rand.Rand) int {
-	l := lessons{Force: true}
+	var l taught
 	for range 4 {
 		l.Examples = append(l.Examples, example(r))
 	}
@@ -207,7 +205,7 @@ func (c *crowd) learn(id string, r *rand.Rand) int {
 // that a revision always gives the same.
 func (c *crowd) predict(id, text string, want ...int) int {
 	var p sdk.Prediction
-	code := c.call("predict", id, question{text}, &p, want...)
+	code := c.call("predict", id, asked{Text: text}, &p, want...)
 	if code != 200 {
 		return code
 	}

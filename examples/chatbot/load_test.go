@@ -66,7 +66,7 @@ func (c *crowd) warmUp() {
 	for i := range passing {
 		id := fmt.Sprintf("passing-%d", i)
 		for range 5 { // enough to be due: the background's goroutine begins
-			c.call("observe", id, observation(r), nil, 202)
+			c.call("observe", id, taught{Examples: []sdk.Example{example(r)}}, nil, 202)
 		}
 		c.predict(id, texts[0], 200)
 	}
@@ -85,13 +85,16 @@ func (c *crowd) fill() {
 			defer all.Done()
 			r, id := rand.New(rand.NewPCG(uint64(i), 1)), fmt.Sprintf("steady-%d", i)
 			for range kept {
-				c.call("observe", id, observation(r), nil, 202)
+				c.call("observe", id, taught{Examples: []sdk.Example{example(r)}}, nil, 202)
 			}
 			c.learn(id, r)
 		}()
 	}
 	all.Wait()
 }
+
+// atOnce is the default of serve's Limits.Predict.
+const atOnce = 256
 
 // kept is the default of sdk.Limits.Examples.
 const kept = 512
@@ -124,9 +127,6 @@ func (c *crowd) comeBack(server *child, before int) {
 	}
 	c.fault("got %d goroutines after the load, want as before: %d", now, before)
 }
-
-// atOnce is the default of serve.Limits.Predict.
-const atOnce = 256
 
 // overload has more clients at once than the server takes: some are told to come back, the others
 // are answered, and it goes on afterwards.

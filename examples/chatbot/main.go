@@ -37,21 +37,15 @@ func main() {
 	model := flag.String("model", os.Getenv("XPEFT_MODEL"), "folder of the encoder; default $XPEFT_MODEL")
 	labels := flag.String("labels", "urgent,later,ignore", "labels of a new folder")
 	demo := flag.String("demo", "", "people to teach first: a file of JSON lines with profile, text and label")
-	rate := flag.Float64("rate", 100, "requests that one person may send in a second")
-	verbose := flag.Bool("log", false, "log each request")
 	flag.Parse()
 
-	level := slog.LevelWarn
-	if *verbose {
-		level = slog.LevelInfo
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *dir == "" && *demo == "" {
 		*dir = "profiles"
 	}
-	b := bot{dir: *dir, demo: *demo, log: log, limits: serve.Limits{Rate: *rate},
+	b := bot{dir: *dir, demo: *demo, log: log,
 		config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")},
 		ready:  func(url string) { fmt.Println(url) }}
 	if err := b.run(ctx, *addr); err != nil {
@@ -97,7 +91,6 @@ func (b bot) run(ctx context.Context, addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	b.log.Info("serving", "address", listener.Addr().String())
 	b.ready("http://" + listener.Addr().String())
 	return server.Run(ctx, listener, web.New(server, p, curves, options))
 }

@@ -18,12 +18,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, dir)
 	var reached atomic.Int64
-	b := start(t, p, func(inner http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			reached.Add(1)
-			inner.ServeHTTP(w, r)
-		})
-	})
+	b := start(t, p, &reached)
 	u := &users{t: t, backend: b, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	if !u.learn("user-0", 0) {
 		t.Fatal("user-0 cannot learn")
@@ -72,7 +67,7 @@ func (u *users) playUntilRefused(i int) {
 			}
 			continue
 		}
-		code, err := u.backend.call(u.client, "POST", "/v1/profiles/user-0/predict", question{texts[round%3]}, nil)
+		code, err := u.backend.call(u.client, "POST", "/v1/profiles/user-0/predict", asked{Text: texts[round%3]}, nil)
 		if err != nil {
 			return
 		}

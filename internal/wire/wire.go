@@ -16,6 +16,7 @@ import (
 const (
 	MaxExamples = 500
 	MaxRequests = 256 // of a Batch: some seconds of two cores' work
+	MaxTexts    = 256 // of an Embed
 )
 
 // ErrBody says that a body is not what the request needs; the message says why.
@@ -87,10 +88,35 @@ type Thumb struct {
 	Label string `json:"label"`
 }
 
-// Text is the body of POST …/examples/forget.
-type Text struct {
-	Text string `json:"text"`
-	Pair string `json:"pair,omitempty"`
+// Rank is the body of POST …/rank.
+type Rank struct {
+	Text       string       `json:"text"` // that they are for; may be empty
+	Candidates []string     `json:"candidates"`
+	Fallback   sdk.Fallback `json:"fallback,omitempty"`
+}
+
+// Chose is the body of POST …/chose.
+type Chose struct {
+	Text       string   `json:"text"` // that they were offered for; may be empty
+	Candidates []string `json:"candidates"`
+	Chosen     string   `json:"chosen"`
+}
+
+// Embed is the body of POST /v1/embed.
+type Embed struct {
+	Texts []string `json:"texts"`
+}
+
+// ForgetExample is the body of POST …/examples/forget: a text, a pair, or a choice.
+type ForgetExample struct {
+	Text       string   `json:"text"`
+	Pair       string   `json:"pair,omitempty"`
+	Candidates []string `json:"candidates,omitempty"` // of a choice
+}
+
+// Options are those of the ForgetExample.
+func (f ForgetExample) Options() *sdk.ForgetExampleOptions {
+	return &sdk.ForgetExampleOptions{Pair: f.Pair, Candidates: f.Candidates}
 }
 
 // Rollback is the body of POST …/rollback.
@@ -101,10 +127,15 @@ type Rollback struct {
 func (l Learn) check() error   { return count("examples", len(l.Examples), MaxExamples) }
 func (o Observe) check() error { return count("examples", len(o.Examples), MaxExamples) }
 func (b Batch) check() error   { return count("requests", len(b.Requests), MaxRequests) }
-func (Predict) check() error   { return nil }
-func (Thumb) check() error     { return nil }
-func (Text) check() error      { return nil }
-func (Rollback) check() error  { return nil }
+func (e Embed) check() error   { return count("texts", len(e.Texts), MaxTexts) }
+
+// The others have nothing to count.
+func (Predict) check() error       { return nil }
+func (Thumb) check() error         { return nil }
+func (Rank) check() error          { return nil }
+func (Chose) check() error         { return nil }
+func (ForgetExample) check() error { return nil }
+func (Rollback) check() error      { return nil }
 
 // Body is one of the bodies above.
 type Body interface{ check() error }
