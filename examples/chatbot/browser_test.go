@@ -39,7 +39,8 @@ func browser(t *testing.T) context.Context {
 	}
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
-	ctx, stop := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {})) // of events that it does not know
+	silent := func(string, ...any) {} // of events that the library does not know
+	ctx, stop := chromedp.NewContext(allocator, chromedp.WithErrorf(silent))
 	t.Cleanup(stop)
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)
@@ -151,7 +152,13 @@ func (b *tab) wait(expression string) {
 // click presses the first element of a selector, by the mouse, once it is there.
 func (b *tab) click(selector string) {
 	b.Helper()
-	b.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+	b.wait(fmt.Sprintf("document.querySelector(%q)?.offsetParent !== null && document.querySelector(%[1]q)?.disabled === false", selector))
+	at := eval[[]float64](b, fmt.Sprintf(`((e) => {
+		e.scrollIntoView({ block: "center" });
+		const r = e.getBoundingClientRect();
+		return [r.x + r.width / 2, r.y + r.height / 2];
+	})(document.querySelector(%q))`, selector))
+	b.run(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 func (b *tab) text(selector string) string {

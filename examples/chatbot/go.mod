@@ -5,7 +5,6 @@ go 1.24.0
 require (
 	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327
 	github.com/chromedp/chromedp v0.14.2
-	github.com/google/go-cmp v0.7.0
 	github.com/xpeft/xpeft v0.0.0
 )
 

@@ -2,7 +2,7 @@
 // classifier of their own. It is a module of its own: build it in its folder.
 //
 //	go run . -model MODEL -dir profiles -labels urgent,later,ignore
-//	go run . -model MODEL -demo ../demo/data/people.jsonl     five people, in a folder that is removed
+//	go run . -model MODEL -demo ../demo/data/people.jsonl   # in a folder that is removed
 //	curl -H 'Content-Type: application/json' -d '{"text": "login fails for everybody"}' \
 //	  localhost:8080/v1/profiles/alice/predict
 //
@@ -24,7 +24,7 @@ import (
 
 	"github.com/xpeft/xpeft/examples/chatbot/web"
 	"github.com/xpeft/xpeft/sdk"
-	api "github.com/xpeft/xpeft/serve"
+	"github.com/xpeft/xpeft/serve"
 )
 
 // observeEvery is how many new texts a profile collects before it learns: few, so that who watches
@@ -33,10 +33,10 @@ const observeEvery = 4
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "listen on this address")
-	dir := flag.String("dir", "", "folder of the profiles, made at the first start; default profiles, with -demo a temporary one")
+	dir := flag.String("dir", "", "folder, made at the first start; default profiles, with -demo a temporary one")
 	model := flag.String("model", os.Getenv("XPEFT_MODEL"), "folder of the encoder; default $XPEFT_MODEL")
 	labels := flag.String("labels", "urgent,later,ignore", "labels of a new folder")
-	demo := flag.String("demo", "", "a file of people to teach before the start: a JSON object a line, with profile, text and label")
+	demo := flag.String("demo", "", "people to teach first: a file of JSON lines with profile, text and label")
 	flag.Parse()
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -45,8 +45,9 @@ func main() {
 	if *dir == "" && *demo == "" {
 		*dir = "profiles"
 	}
-	b := bot{dir: *dir, demo: *demo, log: log, config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")},
-		ready: func(url string) { fmt.Println(url) }}
+	b := bot{dir: *dir, demo: *demo, log: log,
+		config: sdk.Config{Model: *model, Labels: strings.Split(*labels, ",")},
+		ready:  func(url string) { fmt.Println(url) }}
 	if err := b.run(ctx, *addr); err != nil {
 		log.Error("chatbot", "error", err)
 		os.Exit(1)
@@ -58,7 +59,7 @@ type bot struct {
 	dir    string // empty: a temporary one
 	demo   string // a file of people to teach; empty: none
 	config sdk.Config
-	limits api.Limits
+	limits serve.Limits
 	log    *slog.Logger
 	ready  func(url string) // is called when it serves
 }
@@ -86,7 +87,7 @@ func (b bot) run(ctx context.Context, addr string) (err error) {
 			return err
 		}
 	}
-	server, err := api.New([]api.Tenant{{Folder: p, Events: events, Limits: b.limits}}, &api.Options{Logger: b.log})
+	server, err := serve.New([]serve.Tenant{{Folder: p, Events: events, Limits: b.limits}}, &serve.Options{Logger: b.log})
 	if err != nil {
 		return err
 	}
@@ -95,8 +96,8 @@ func (b bot) run(ctx context.Context, addr string) (err error) {
 }
 
 // open opens the folder, or makes it; what learns in the background is told to events and curves.
-func (b bot) open(ctx context.Context) (*sdk.Folder, *api.Events, *web.Curves, error) {
-	events, curves := new(api.Events), new(web.Curves)
+func (b bot) open(ctx context.Context) (*sdk.Folder, *serve.Events, *web.Curves, error) {
+	events, curves := new(serve.Events), new(web.Curves)
 	b.config.Options = &sdk.Options{Logger: b.log, ObserveEvery: observeEvery,
 		OnLearned: func(id string, rep *sdk.Report, err error) {
 			curves.Learned(id, rep)

@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/sdk"
-	api "github.com/xpeft/xpeft/serve"
+	"github.com/xpeft/xpeft/serve"
 )
 
 var (
@@ -36,7 +36,7 @@ type (
 )
 
 // unlimited is for clients that are many and quick for one profile each.
-var unlimited = api.Limits{Rate: math.Inf(1)}
+var unlimited = serve.Limits{Rate: math.Inf(1)}
 
 func open(t *testing.T, dir string) *sdk.Folder {
 	t.Helper()
@@ -62,7 +62,7 @@ type backend struct {
 // start serves the folder; reached, if it is not nil, counts the requests.
 func start(t *testing.T, p *sdk.Folder, reached *atomic.Int64) *backend {
 	t.Helper()
-	s, err := api.New([]api.Tenant{{Folder: p, Limits: unlimited}}, nil)
+	s, err := serve.New([]serve.Tenant{{Folder: p, Limits: unlimited}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,9 +62,9 @@ func New(api http.Handler, folder *sdk.Folder, curves *Curves, o *Options) *Page
 	if err != nil {
 		panic(err) // not of an embedded folder
 	}
-	p.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "index.html") })
-	p.mux.HandleFunc("GET /operators",
-		func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "operators.html") })
+	for path, name := range map[string]string{"/{$}": "people.html", "/operators": "operators.html"} {
+		p.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
+	}
 	p.mux.Handle("GET /web/", http.StripPrefix("/web/", http.FileServerFS(files)))
 	p.mux.HandleFunc("GET /page/about", p.answer(p.begin))
 	p.mux.HandleFunc("GET /page/codes", p.answer(p.allCodes))

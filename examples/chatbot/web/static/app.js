@@ -326,7 +326,7 @@ $("#with").addEventListener("change", () => choose(page.who, $("#with").value ||
 const refresh = (id) => attempt(async () => {
   await loadPeople();
   if (shown().includes(id)) await Promise.all([loadData(), answer(page.texts)]);
-});
+}, true);
 
 attempt(async () => {
   page.about = await api("GET", "/page/about");

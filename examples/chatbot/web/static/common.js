@@ -60,25 +60,31 @@ export async function api(method, path, body) {
 export const path = (id, ...rest) => ["/v1/profiles", encodeURIComponent(id), ...rest].join("/");
 
 // attempt runs what a person asked for. What goes wrong is said in words, with a button that tries
-// again, once the time has passed that the server named.
-export async function attempt(work) {
+// again, once the time has passed that the server named. What nobody asked for is quiet: its success
+// does not take away the words about what somebody did ask for.
+export async function attempt(work, quiet = false) {
   try {
     await work();
-    trouble(null);
+    if (!quiet || troubleIsQuiet) trouble(null);
     return true;
   } catch (err) {
     if (!(err instanceof Problem)) throw err;
-    trouble(err, () => attempt(work));
+    if (quiet && !troubleIsQuiet) return false;
+    troubleIsQuiet = quiet;
+    trouble(err, () => attempt(work, quiet));
     return false;
   }
 }
 
-let countdown;
+let countdown, troubleIsQuiet = true;
 function trouble(problem, again) {
   const box = $("#trouble");
   clearInterval(countdown);
   box.hidden = !problem;
-  if (!problem) return;
+  if (!problem) {
+    troubleIsQuiet = true;
+    return;
+  }
   const button = h("button", { type: "button", class: "quiet", onclick: again }, "Try again");
   box.replaceChildren(h("p", null, problem.message), button);
   let left = problem.wait;

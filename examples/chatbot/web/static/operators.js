@@ -228,6 +228,6 @@ async function load() {
 $("#one").addEventListener("change", showMasks);
 attempt(load);
 let soon;
-const later = () => { clearTimeout(soon); soon = setTimeout(() => attempt(load), 300); };
+const later = () => { clearTimeout(soon); soon = setTimeout(() => attempt(load, true), 300); };
 listen({ learned: later, observed: later }, later);
-setInterval(() => { if (!document.hidden && $("#trouble").hidden) attempt(load); }, 5000);
+setInterval(() => { if (!document.hidden) attempt(load, true); }, 5000);
