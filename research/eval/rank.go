@@ -17,11 +17,11 @@ import (
 )
 
 // Ranks measures whether candidates come in a person's own order: by the SDK's own calls, in a
-// folder of its own. A person's answers are likes, the texts with the label Liked, and dislikes, all
-// others. Of those that they learn from each like is a choice (Chose) between it and Against
-// dislikes, drawn at random. Half of the people are the population, which TrainRank learns from; the
-// others are new, and Rank puts the answers that they kept back, three in ten, into an order: their
-// own, and the one that all have. Then the other way round.
+// folder of its own. A person's answers are likes, the texts with the label Liked, and dislikes,
+// all others. Of those that they learn from each like is a choice (Chose) between it and Against
+// dislikes, drawn at random. Half of the people are the population, which TrainRank learns from;
+// the others are new, and Rank puts the answers that they kept back, three in ten, into an order:
+// their own, and the one that all have. Then the other way round.
 type Ranks struct {
 	Model     string
 	Data      *Data
@@ -95,8 +95,8 @@ func (e *Ranks) people() (out []taste) {
 	return out
 }
 
-// choose tells the folder what a person chooses of some of their texts.
-func (e *Ranks) choose(ctx context.Context, p *sdk.Folder, t taste, which []int, rng *rand.Rand) (n int, err error) {
+// choices are those that a person makes among some of their texts, the chosen one first.
+func (e *Ranks) choices(t taste, which []int, rng *rand.Rand) (out [][]string) {
 	var likes, dislikes []int
 	for _, i := range which {
 		if t.likes[i] {
@@ -106,19 +106,37 @@ func (e *Ranks) choose(ctx context.Context, p *sdk.Folder, t taste, which []int,
 		}
 	}
 	if len(dislikes) == 0 {
-		return 0, nil
+		return nil
 	}
 	for _, like := range likes[:min(len(likes), e.Most)] {
 		candidates := []string{t.texts[like]}
 		for _, k := range rng.Perm(len(dislikes))[:min(e.Against, len(dislikes))] {
 			candidates = append(candidates, t.texts[dislikes[k]])
 		}
-		if err := p.Chose(ctx, t.id, "", candidates, candidates[0]); err != nil {
-			return n, err
-		}
-		n++
+		out = append(out, candidates)
 	}
-	return n, nil
+	return out
+}
+
+// choose tells the folder what people choose, one choice of each at a time: so many are due at
+// once, and learn together.
+func choose(ctx context.Context, p *sdk.Folder, people []taste, choices map[int][][]string) error {
+	for round := 0; ; round++ {
+		left := false
+		for who, t := range people {
+			if round >= len(choices[who]) {
+				continue
+			}
+			left = true
+			c := choices[who][round]
+			if err := p.Chose(ctx, t.id, "", c, c[0]); err != nil {
+				return err
+			}
+		}
+		if !left {
+			return p.Drain(ctx)
+		}
+	}
 }
 
 func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh []int) (rows []RankRow, err error) {
@@ -127,18 +145,19 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	p, err := sdk.Create(ctx, filepath.Join(dir, "folder"), sdk.Config{Model: e.Model, Labels: []string{"like", "other"},
-		MaxTokens: e.MaxTokens, Options: &sdk.Options{ObserveEvery: 1000}})
+	p, err := sdk.Create(ctx, filepath.Join(dir, "folder"), sdk.Config{Model: e.Model,
+		Labels: []string{"like", "other"}, MaxTokens: e.MaxTokens})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	rng := rand.New(rand.NewPCG(uint64(split), 0xc0de))
+	choices := map[int][][]string{}
 	for _, who := range old {
-		t := people[who]
-		if _, err := e.choose(ctx, p, t, rng.Perm(len(t.texts)), rng); err != nil {
-			return nil, err
-		}
+		choices[who] = e.choices(people[who], rng.Perm(len(people[who].texts)), rng)
+	}
+	if err := choose(ctx, p, people, choices); err != nil {
+		return nil, err
 	}
 	rep, err := p.TrainRank(ctx, nil)
 	if err != nil {
@@ -147,29 +166,25 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 	e.log("split %d: %s: %d choices of %d people, loss %.3f before, %.3f after\n", split, rep.Reason, rep.Choices,
 		rep.Profiles, rep.Before.Loss, rep.After.Loss)
 	tests := map[int][]int{}
-	chosen := map[int]int{}
+	clear(choices)
 	for _, who := range fresh {
-		t := people[who]
-		order := rng.Perm(len(t.texts))
+		order := rng.Perm(len(people[who].texts))
 		held := len(order) * 3 / 10
-		tests[who] = order[:held]
-		if chosen[who], err = e.choose(ctx, p, t, order[held:], rng); err != nil {
-			return nil, err
-		}
+		tests[who], choices[who] = order[:held], e.choices(people[who], order[held:], rng)
 	}
-	if err := p.Drain(ctx); err != nil {
+	if err := choose(ctx, p, people, choices); err != nil {
 		return nil, err
 	}
 	slices.Sort(fresh)
 	for _, who := range fresh {
-		if chosen[who] == 0 {
+		if len(choices[who]) == 0 {
 			continue
 		}
 		row, ok, err := e.test(ctx, p, people[who], tests[who])
 		if err != nil {
 			return nil, err
 		}
-		if row.Split, row.Choices = split, chosen[who]; ok {
+		if row.Split, row.Choices = split, len(choices[who]); ok {
 			rows = append(rows, row)
 		}
 	}
@@ -258,8 +273,8 @@ func RankMarkdown(rows []RankRow) string {
 		choices, tested, own = append(choices, s.choices/s.n), append(tested, s.tested/s.n), append(own, s.own/s.n)
 	}
 	var b strings.Builder
-	b.WriteString("| people | choices of one | texts ranked | with a row | AUC, all people's order | AUC, own order | " +
-		"own over all people's | p |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| people | choices of one | texts ranked | with a row | AUC, all people's order | " +
+		"AUC, own order | own over all people's | p |\n|---|---|---|---|---|---|---|---|\n")
 	fmt.Fprintf(&b, "| %d | %.1f | %.1f | %.2f | %s | %s | %s | %.4f |\n", len(ids), stats.Mean(choices),
 		stats.Mean(tested), stats.Mean(own), interval(crowd, "%.3f"), interval(personal, "%.3f"),
 		interval(gains, "%+.3f"), stats.PairedPermutation(personal, crowd, rankDraws, 1))

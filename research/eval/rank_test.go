@@ -17,22 +17,22 @@ func TestAUC(t *testing.T) {
 	for _, test := range []struct {
 		scores []float64
 		want   float64
-	}{{[]float64{4, 1, 3, 2}, 1}, {[]float64{1, 4, 2, 3}, 0}, {[]float64{1, 1, 1, 1}, 0.5}, {[]float64{4, 3, 2, 1}, 0.75}} {
+	}{{[]float64{4, 1, 3, 2}, 1}, {[]float64{1, 4, 2, 3}, 0}, {[]float64{1, 1, 1, 1}, 0.5},
+		{[]float64{4, 3, 2, 1}, 0.75}} {
 		if got := auc(test.scores, likes); got != test.want {
 			t.Errorf("%v: got %g, want %g", test.scores, got, test.want)
 		}
 	}
 }
 
-// TestRankSimilarity prints what a cosine should count in Rank, on MRPC, whose folder is
-// XPEFT_MRPC: of the second sentences of ten pairs that mean the same, the one of the first
-// sentence's own pair is chosen.
+// TestRankSimilarity prints what a cosine should count in Rank, on the replies of MultiPICo, whose
+// file is XPEFT_MULTIPICO: of the replies to ten texts, the one to the text is chosen.
 func TestRankSimilarity(t *testing.T) {
-	dir := os.Getenv("XPEFT_MRPC")
-	if dir == "" || os.Getenv("XPEFT_MODEL") == "" {
-		t.Skip("no XPEFT_MRPC and XPEFT_MODEL")
+	path := os.Getenv("XPEFT_MULTIPICO")
+	if path == "" || os.Getenv("XPEFT_MODEL") == "" {
+		t.Skip("no XPEFT_MULTIPICO and XPEFT_MODEL")
 	}
-	task, err := ReadTask(dir)
+	data, err := ReadData(path, Fields{ID: "author", Text: "text", Pair: "pair", Label: "category"}, SplitPeople)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,14 +44,18 @@ func TestRankSimilarity(t *testing.T) {
 	}
 	defer p.Close()
 	var firsts, seconds []string
-	for _, r := range task.Train {
-		if r.Label == "1" && len(firsts) < 600 {
-			firsts, seconds = append(firsts, r.Text), append(seconds, r.Pair)
+	seen := map[string]bool{}
+	for _, person := range data.People {
+		for _, e := range person.Examples {
+			if !seen[e.Text] && !seen[e.Pair] && len(firsts) < 150 {
+				seen[e.Text], seen[e.Pair] = true, true
+				firsts, seconds = append(firsts, e.Pair), append(seconds, e.Text)
+			}
 		}
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	loss := map[float64]float64{}
-	weights := []float64{5, 10, 15, 20, 25, 30, 40, 60}
+	weights := []float64{2, 4, 6, 8, 10, 12, 15, 20, 30}
 	right := 0
 	for i, text := range firsts {
 		candidates := []string{seconds[i]}
@@ -70,7 +74,7 @@ func TestRankSimilarity(t *testing.T) {
 		for _, w := range weights {
 			sum, own := 0.0, 0.0
 			for _, c := range r.Ranked {
-				s := float64(c.Score) / 20 * w
+				s := float64(c.Score) / 20 * w // of the cosine
 				if sum += math.Exp(s); c.Index == 0 {
 					own = s
 				}
