@@ -74,7 +74,7 @@ func TestRankSimilarity(t *testing.T) {
 		for _, w := range weights {
 			sum, own := 0.0, 0.0
 			for _, c := range r.Ranked {
-				s := float64(c.Score) / 20 * w // of the cosine
+				s := float64(c.Score) / 15 * w // of the cosine
 				if sum += math.Exp(s); c.Index == 0 {
 					own = s
 				}
