@@ -60,6 +60,7 @@ func (e *Ranks) Run(ctx context.Context) ([]RankRow, error) {
 				return nil, err
 			}
 			rows = append(rows, got...)
+			e.log("%s", RankMarkdown(rows)) // so far
 		}
 	}
 	return rows, nil
@@ -134,7 +135,7 @@ func choose(ctx context.Context, p *sdk.Folder, people []taste, choices map[int]
 			}
 		}
 		if !left {
-			return p.Drain(ctx)
+			return nil
 		}
 	}
 }
@@ -146,7 +147,7 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 	}
 	defer os.RemoveAll(dir)
 	p, err := sdk.Create(ctx, filepath.Join(dir, "folder"), sdk.Config{Model: e.Model,
-		Labels: []string{"like", "other"}, MaxTokens: e.MaxTokens})
+		Labels: []string{"like", "other"}, MaxTokens: e.MaxTokens, Options: &sdk.Options{Precision: "auto"}})
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +166,13 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 	}
 	e.log("split %d: %s: %d choices of %d people, loss %.3f before, %.3f after\n", split, rep.Reason, rep.Choices,
 		rep.Profiles, rep.Before.Loss, rep.After.Loss)
+	for _, who := range old { // who need not learn rows of their own
+		if len(choices[who]) > 0 {
+			if err := p.Forget(ctx, people[who].id); err != nil {
+				return nil, err
+			}
+		}
+	}
 	tests := map[int][]int{}
 	clear(choices)
 	for _, who := range fresh {
@@ -173,6 +181,9 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 		tests[who], choices[who] = order[:held], e.choices(people[who], order[held:], rng)
 	}
 	if err := choose(ctx, p, people, choices); err != nil {
+		return nil, err
+	}
+	if err := p.Drain(ctx); err != nil {
 		return nil, err
 	}
 	slices.Sort(fresh)
