@@ -71,7 +71,11 @@ func (p *Folder) features(ctx context.Context, texts []model.Encoding) ([]float3
 // many have the same texts.
 type sharedFeatures struct{}
 
+// sharedSights is where it says which embeddings and φ it has of texts that were chosen among.
+type sharedSights struct{}
+
 func (p *Folder) sharing(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, sharedSights{}, &keptFeatures{room: p.kept.room})
 	return context.WithValue(ctx, sharedFeatures{}, &keptFeatures{room: p.kept.room})
 }
 

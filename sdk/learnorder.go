@@ -133,17 +133,30 @@ func (p *Folder) glimpses(ctx context.Context, offers []store.Example, base *ord
 	return seen, nil
 }
 
-// sights is see for learning: in float32, on all threads that it may have.
+// sights is see for learning: in float32, on all threads that it may have. People who learn at once
+// have many texts in common: one that was there before in their call is not passed forward again.
 func (p *Folder) sights(ctx context.Context, texts []model.Encoding) ([]sight, error) {
+	shared, _ := ctx.Value(sharedSights{}).(*keptFeatures)
 	d, D := p.encoder.Hidden(), p.axes.Dim()
-	x, phi := make([]float32, len(texts)*d), make([]float32, len(texts)*D)
-	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, x, p.axes.Taps, phi); err != nil {
+	out, missing, at := make([]sight, len(texts)), []model.Encoding(nil), []int(nil)
+	for i := range texts {
+		if both := shared.get(textKey(&texts[i])); both != nil {
+			out[i] = sight{both[:d], both[d:]}
+		} else {
+			missing, at = append(missing, texts[i]), append(at, i)
+		}
+	}
+	if len(missing) == 0 {
+		return out, ctx.Err()
+	}
+	x, phi := make([]float32, len(missing)*d), make([]float32, len(missing)*D)
+	if err := p.engine.Embed(ctx, engine.Rows{Texts: missing}, nil, x, p.axes.Taps, phi); err != nil {
 		return nil, err
 	}
 	p.axes.Phi(phi[:0], phi)
-	out := make([]sight, len(texts))
-	for i := range out {
-		out[i] = sight{x[i*d : (i+1)*d], phi[i*D : (i+1)*D]}
+	for k, i := range at {
+		out[i] = sight{x[k*d : (k+1)*d], phi[k*D : (k+1)*D]}
+		shared.put(textKey(&texts[i]), slices.Concat(out[i].x, out[i].phi))
 	}
 	return out, nil
 }

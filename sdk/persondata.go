@@ -148,8 +148,8 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
 		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
 	ref := rec.Bank
-	if len(rec.Codes) > 0 {
-		ref = rec.Codes[0].Bank
+	if c, rows := folder.LabelRows(rec.Codes); c != nil && (rows > 0 || rec.Mask == nil) {
+		ref = c.Bank
 	}
 	if ref != 0 {
 		info, err := st.Bank(ref)

@@ -141,9 +141,9 @@ type order struct {
 	w          []float32 // of φ; nil: nothing
 }
 
-// similarity is what a cosine counts until TrainRank has learned better: chosen on pairs of
-// sentences that mean the same (docs/accuracy.md).
-const similarity = 20
+// similarity is what a cosine counts until TrainRank has learned better: chosen on texts and their
+// replies (docs/accuracy.md).
+const similarity = 15
 
 // score of a candidate for a text, whose sight is empty if there is none.
 func (o *order) score(text, candidate sight) float64 {

@@ -83,6 +83,7 @@ func (a *app) root() *cobra.Command {
 	f.Lookup("master-key").DefValue = ""
 	root.AddCommand(
 		a.initCommand(), a.learnCommand(), a.observeCommand(), a.predictCommand(), a.askCommand(),
+		a.rankCommand(), a.embedCommand(),
 		a.rollbackCommand(), a.rebaseCommand(), a.moveCommand(), a.serveCommand(), a.tokenCommand(),
 		a.exportCommand(), a.importCommand(), a.keyCommand(),
 		a.profilesCommand(), a.showCommand(), a.examplesCommand(), a.personCommand(), a.privateCommand(),

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -92,8 +93,8 @@ func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	if p.Mask != nil {
 		row.N, row.K, row.Blocks = p.Mask.N, p.Mask.K, p.Mask.Blocks
 	}
-	for _, code := range p.Codes {
-		ref, row.N, row.K, row.Rows = code.Bank, 2*code.K, code.K, len(code.Labels)
+	if code, rows := folder.LabelRows(p.Codes); code != nil && (rows > 0 || p.Mask == nil) {
+		ref, row.N, row.K, row.Rows = code.Bank, 2*code.K, code.K, rows
 	}
 	if ref != 0 {
 		var err error

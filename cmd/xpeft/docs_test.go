@@ -113,7 +113,7 @@ func TestDocumentedFields(t *testing.T) {
 		"xpeft verify": store.RestoreReport{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{},
 		"xpeft head train": headTrained{},
 		"xpeft bank list":  bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
-		"xpeft ask": askedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},
+		"xpeft ask": askedRow{}, "xpeft rank": rankedRow{}, "xpeft embed": embeddedRow{}, "xpeft rollback": rolledBack{}, "xpeft bank export": copied{},
 		"xpeft version": version{}, "xpeft model check": checkedModel{}, "xpeft move": sdk.MovedProfile{},
 		"xpeft serve": servingRow{}, "xpeft token": tokenMade{},
 	} {

@@ -18,6 +18,7 @@ var engineErrors = []kind{
 	{sdk.ErrExampleNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
 	{sdk.ErrExample, exitInput},
+	{sdk.ErrCandidates, exitInput},
 	{sdk.ErrConfig, exitUsage},
 	{sdk.ErrLearnConfig, exitUsage},
 	{sdk.ErrUntrainable, exitUsage},

@@ -50,3 +50,19 @@ func IsChoice(label string) bool { return label != "" && label[0] == choiceMark 
 
 // Reserved says whether a label begins like a number or a choice.
 func Reserved(label string) bool { return IsNumber(label) || IsChoice(label) }
+
+// LabelRows are the code of a record that answers, and how many rows of labels it has; where there
+// is none but the row that orders candidates, that code and 0.
+func LabelRows(codes []store.Code) (code *store.Code, rows int) {
+	for i := range codes {
+		c := &codes[i]
+		n := len(c.Labels)
+		if n > 0 && c.Labels[n-1] == RankLabel {
+			n--
+		}
+		if code == nil || n > 0 {
+			code, rows = c, n
+		}
+	}
+	return code, rows
+}

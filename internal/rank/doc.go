@@ -2,15 +2,14 @@
 // before: no encoder, milliseconds.
 //
 //   - [Choice]: the candidates of one choice as the axes see them, what is known of them without
-// the
-//     person, and which one was chosen.
-//   - [Fit]: the numbers z on the axes of least loss; [Learn] finds a person's [Result], one row of
-//     digits.
+//     the person, and which one was chosen.
+//   - [Fit]: the numbers z on the axes of least loss; [Learn] finds a person's [Result], one row
+//     of digits.
 //
 // A candidate x scores base(x) + z·p(x), where p(x) are its projections on the axes. The
-// probability that it is the one chosen is the softmax over the candidates of its choice (Plackett
-// and Luce, first choice only), so that nothing needs to be said of how often a candidate is
-// offered. The loss −log p is convex in z.
+// probability that it is the one chosen is the softmax over the candidates of its choice
+// (Plackett and Luce, first choice only), so that nothing needs to be said of how often a
+// candidate is offered. The loss −log p is convex in z.
 //
 // # How
 //

@@ -61,7 +61,7 @@ work.`,
 	f.StringVar(&o.reference, "reference", "x_peft", "mode that the others are compared with")
 	_ = cmd.MarkFlagRequired("model")
 	cmd.AddCommand(a.evalReportCommand(), a.evalTasksCommand(), a.evalAloneCommand(), a.evalPeopleCommand(),
-		a.evalPrecisionCommand(), a.evalWindowsCommand())
+		a.evalPrecisionCommand(), a.evalWindowsCommand(), a.evalRankCommand())
 	return cmd
 }
 

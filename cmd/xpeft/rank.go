@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
+)
+
+// rankFlags say for whom candidates are ordered, and for what.
+type rankFlags struct {
+	engineFlags
+	profile  string
+	text     string
+	chosen   string
+	fallback string
+}
+
+// rankedRow is one candidate, the likeliest first.
+type rankedRow struct {
+	Profile string `json:"profile"`
+	sdk.Ranked
+	Source   string `json:"source"`
+	Revision uint64 `json:"revision"`
+}
+
+func (r rankedRow) text(w io.Writer) {
+	who := r.Profile
+	if r.Source == string(sdk.SourceBase) {
+		who = "(base)"
+	}
+	fmt.Fprintf(w, "%.3f\t%s\t%s\n", r.P, plain(who), plain(r.Candidate))
+}
+
+func (a *app) rankCommand() *cobra.Command {
+	var o rankFlags
+	cmd := &cobra.Command{
+		Use:   "rank CANDIDATE...",
+		Short: "Order candidates for a person",
+		Long: `Order replies or intents by how likely the person of --profile chooses them for --text,
+the likeliest first. Without a profile, and for one that has chosen nothing yet, the
+order is the one that all have. With --chosen the person chose that one: it is stored,
+and learned once enough waits; xpeft observe --in /dev/null learns what is due.`,
+		Example: "  xpeft rank -p alice --text \"are you coming?\" \"On my way!\" \"I shall arrive at noon.\"\n" +
+			"  xpeft rank -p alice --chosen \"On my way!\" \"On my way!\" \"I shall arrive at noon.\"",
+		Args: cobra.MinimumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, candidates []string) error {
+			switch {
+			case !slices.Contains(fallbacks, o.fallback):
+				return usagef("--fallback is %q, want error or base", o.fallback)
+			case o.chosen != "" && o.profile == "":
+				return usagef("--chosen without --profile: who chose?")
+			}
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.rank(ctx, o, candidates)
+		}),
+	}
+	o.add(cmd)
+	o.addMoved(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.profile, "profile", "p", "", "for whom")
+	f.StringVar(&o.text, "text", "", "what the candidates are for; without it their own meaning counts alone")
+	f.StringVar(&o.chosen, "chosen", "", "the candidate that the person chose")
+	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
+	complete(cmd, "fallback", fallbacks...)
+	return cmd
+}
+
+// embeddedRow is a text's embedding.
+type embeddedRow struct {
+	Text      string    `json:"text"`
+	Embedding []float32 `json:"embedding"`
+}
+
+func (r embeddedRow) text(w io.Writer) {
+	for i, v := range r.Embedding {
+		if i > 0 {
+			io.WriteString(w, " ")
+		}
+		fmt.Fprintf(w, "%g", v)
+	}
+	fmt.Fprintf(w, "\t%s\n", plain(r.Text))
+}
+
+func (a *app) embedCommand() *cobra.Command {
+	var o engineFlags
+	cmd := &cobra.Command{
+		Use:     "embed TEXT...",
+		Short:   "Print the model's own embeddings of texts",
+		Long:    "Print the pooled embedding of each TEXT, as the bare model gives it, not brought to length 1.",
+		Example: "  xpeft embed --json \"the server is down\"",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: a.runs(func(ctx context.Context, texts []string) error {
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.embed(ctx, o, texts)
+		}),
+	}
+	o.add(cmd)
+	o.addMoved(cmd)
+	return cmd
+}
