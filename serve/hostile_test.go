@@ -169,8 +169,15 @@ func TestHostileRequests(t *testing.T) {
 func TestLimits(t *testing.T) {
 	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil), Limits: Limits{Learn: 2, Rate: 0.001, Burst: 3}}},
 		silent())
-	entered, leave := make(chan bool), make(chan bool)
-	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) { entered <- true; <-leave; return 1, nil }})
+	entered, leave := make(chan bool, 3), make(chan bool)
+	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) {
+		entered <- true
+		select {
+		case <-leave:
+		case <-time.After(20 * time.Second): // one too many came in
+		}
+		return 1, nil
+	}})
 	slow := make(chan int, 3)
 	for range 2 {
 		go func() { status, _ := b.call("GET", "/slow", nil, nil); slow <- status }()
