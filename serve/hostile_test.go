@@ -292,8 +292,10 @@ func TestDrain(t *testing.T) {
 		status, code := b.call("POST", "/v1/profiles/ann/learn", map[string]any{"examples": many}, nil)
 		done <- fmt.Sprint(status, " ", code)
 	}()
-	for len(b.server.tenants[0].slots[learns]) == 0 {
-		time.Sleep(time.Millisecond)
+	for began := time.Now(); len(b.server.tenants[0].slots[learns]) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("got no Learn in progress")
+		}
 	}
 	b.stop()
 	<-b.server.draining
