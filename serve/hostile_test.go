@@ -169,8 +169,15 @@ func TestHostileRequests(t *testing.T) {
 func TestLimits(t *testing.T) {
 	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil), Limits: Limits{Learn: 2, Rate: 0.001, Burst: 3}}},
 		silent())
-	entered, leave := make(chan bool), make(chan bool)
-	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) { entered <- true; <-leave; return 1, nil }})
+	entered, leave := make(chan bool, 3), make(chan bool)
+	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) {
+		entered <- true
+		select {
+		case <-leave:
+		case <-time.After(20 * time.Second): // one too many came in
+		}
+		return 1, nil
+	}})
 	slow := make(chan int, 3)
 	for range 2 {
 		go func() { status, _ := b.call("GET", "/slow", nil, nil); slow <- status }()
@@ -211,7 +218,7 @@ func TestBuckets(t *testing.T) {
 	now, limits := time.Now(), Limits{Rate: 10, Burst: 5}
 	b := newBuckets(limits)
 	took := func(id string, at time.Time) (n int) {
-		for b.take(id, at) {
+		for n < 100 && b.take(id, at) {
 			n++
 		}
 		return n
@@ -285,8 +292,10 @@ func TestDrain(t *testing.T) {
 		status, code := b.call("POST", "/v1/profiles/ann/learn", map[string]any{"examples": many}, nil)
 		done <- fmt.Sprint(status, " ", code)
 	}()
-	for len(b.server.tenants[0].slots[learns]) == 0 {
-		time.Sleep(time.Millisecond)
+	for began := time.Now(); len(b.server.tenants[0].slots[learns]) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("got no Learn in progress")
+		}
 	}
 	b.stop()
 	<-b.server.draining
