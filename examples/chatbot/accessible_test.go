@@ -114,7 +114,8 @@ func screenshots(t *testing.T, browser context.Context, s *site) {
 	}
 }
 
-// shrink draws a PNG with its 256 most frequent colours; the others become the nearest of these.
+// shrink draws a PNG with 256 colours: the most frequent ones that differ; the others become the
+// nearest of these.
 func shrink(t *testing.T, data []byte) []byte {
 	t.Helper()
 	full, err := png.Decode(bytes.NewReader(data))
@@ -127,14 +128,30 @@ func shrink(t *testing.T, data []byte) []byte {
 			counts[full.At(x, y)]++
 		}
 	}
-	most := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
-	small := image.NewPaletted(size, most[:min(256, len(most))])
+	var chosen color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] }) {
+		if len(chosen) < 256 && (len(chosen) == 0 || !alike(c, chosen.Convert(c))) {
+			chosen = append(chosen, c)
+		}
+	}
+	small := image.NewPaletted(size, chosen)
 	draw.Draw(small, size, full, size.Min, draw.Src)
 	var out bytes.Buffer
 	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// alike are colours of which none sees the difference.
+func alike(a, b color.Color) bool {
+	x, y := color.RGBAModel.Convert(a).(color.RGBA), color.RGBAModel.Convert(b).(color.RGBA)
+	for _, d := range []int{int(x.R) - int(y.R), int(x.G) - int(y.G), int(x.B) - int(y.B)} {
+		if d*d > 64 {
+			return false
+		}
+	}
+	return true
 }
 
 func talk(b *tab) {
