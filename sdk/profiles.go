@@ -34,6 +34,7 @@ type ImportReport struct {
 // every zero field, means the default.
 type ProfilesOptions struct {
 	Prefix string // their ids begin with it
+	After  string // their ids are behind it: the last one of the page before
 	Bank   string // they are over this bank: its digest, or the beginning of it
 	Head   string // they share this head: its name, its digest, or the beginning of it
 	Label  string // they were given an example of it: the prior counts one, or the own head does
@@ -187,6 +188,9 @@ func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[Pro
 			if ctx.Err() != nil {
 				yield(ProfileInfo{}, ctx.Err())
 				return
+			}
+			if rec != nil && rec.ID <= o.After {
+				continue
 			}
 			var info ProfileInfo
 			if err == nil {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -246,19 +247,20 @@ func (r *request) profiles() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, after := page{Profiles: []profileRow{}}, query.Get("after")
-	for info, err := range r.tenant.Folder.Profiles(r.Context(), &sdk.ProfilesOptions{Prefix: query.Get("prefix")}) {
-		if err != nil && info.ID == "" {
+	out, last := page{Profiles: []profileRow{}}, ""
+	o := &sdk.ProfilesOptions{Prefix: query.Get("prefix"), After: query.Get("after")}
+	for info, err := range r.tenant.Folder.Profiles(r.Context(), o) {
+		switch {
+		case err != nil && !errors.Is(err, sdk.ErrCorrupt):
 			return nil, err
-		}
-		if info.ID <= after {
+		case info.ID == "" && o.After != "": // damage that does not say whose it is is on the first page
 			continue
-		}
-		if len(out.Profiles) == most {
-			out.Next = out.Profiles[most-1].ID
-			break
+		case len(out.Profiles) >= most && last != "":
+			out.Next = last
+			return out, nil
 		}
 		out.Profiles = append(out.Profiles, profileRow{info, r.ofRow(err)})
+		last = info.ID
 	}
 	return out, nil
 }

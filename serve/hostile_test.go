@@ -169,8 +169,15 @@ func TestHostileRequests(t *testing.T) {
 func TestLimits(t *testing.T) {
 	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil), Limits: Limits{Learn: 2, Rate: 0.001, Burst: 3}}},
 		silent())
-	entered, leave := make(chan bool), make(chan bool)
-	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) { entered <- true; <-leave; return 1, nil }})
+	entered, leave := make(chan bool, 3), make(chan bool)
+	b.add(route{"GET", "/slow", learns, 200, func(r *request) (any, error) {
+		entered <- true
+		select {
+		case <-leave:
+		case <-time.After(20 * time.Second): // one too many came in
+		}
+		return 1, nil
+	}})
 	slow := make(chan int, 3)
 	for range 2 {
 		go func() { status, _ := b.call("GET", "/slow", nil, nil); slow <- status }()
@@ -211,7 +218,7 @@ func TestBuckets(t *testing.T) {
 	now, limits := time.Now(), Limits{Rate: 10, Burst: 5}
 	b := newBuckets(limits)
 	took := func(id string, at time.Time) (n int) {
-		for b.take(id, at) {
+		for n < 100 && b.take(id, at) {
 			n++
 		}
 		return n
@@ -270,26 +277,6 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestLongerThanTheBody: what takes longer than a body may take to come is not cut off by that.
-func TestLongerThanTheBody(t *testing.T) {
-	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil)}}, silent())
-	b.server.bodyTime = 50 * time.Millisecond
-	b.add(route{"POST", "/slow", learns, 200, func(r *request) (any, error) {
-		if _, err := body[wire.Predict](r, smallBody); err != nil {
-			return nil, err
-		}
-		select {
-		case <-time.After(300 * time.Millisecond):
-			return "done", nil
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		}
-	}})
-	if status, code := b.call("POST", "/slow", text("hi"), nil); status != 200 {
-		t.Errorf("got %d %s, want 200", status, code)
-	}
-}
-
 // TestDrain: a Learn that is not done when the time is over is answered 503 and leaves nothing; a
 // server that drains is not ready, and ends streams at once.
 func TestDrain(t *testing.T) {
@@ -305,8 +292,10 @@ func TestDrain(t *testing.T) {
 		status, code := b.call("POST", "/v1/profiles/ann/learn", map[string]any{"examples": many}, nil)
 		done <- fmt.Sprint(status, " ", code)
 	}()
-	for len(b.server.tenants[0].slots[learns]) == 0 {
-		time.Sleep(time.Millisecond)
+	for began := time.Now(); len(b.server.tenants[0].slots[learns]) == 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("got no Learn in progress")
+		}
 	}
 	b.stop()
 	<-b.server.draining

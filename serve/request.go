@@ -123,8 +123,8 @@ func body[T wire.Body](r *request, most int64) (T, error) {
 	if err != nil || kind != "application/json" { // a web page of another site cannot send this unasked
 		return none, errType
 	}
-	control := http.NewResponseController(r.w)
-	control.SetReadDeadline(time.Now().Add(r.server.bodyTime))
+	// net/http takes it back once the body has been read
+	http.NewResponseController(r.w).SetReadDeadline(time.Now().Add(r.server.bodyTime))
 	data, err := io.ReadAll(http.MaxBytesReader(r.w, r.Request.Body, most))
 	var tooLong *http.MaxBytesError
 	switch {
@@ -135,7 +135,6 @@ func body[T wire.Body](r *request, most int64) (T, error) {
 	case err != nil:
 		return none, fmt.Errorf("%w: %w", wire.ErrBody, err)
 	}
-	control.SetReadDeadline(time.Time{}) // else it would end the request's context
 	return wire.Decode[T](data)
 }
 

@@ -87,12 +87,9 @@ func (t route) answer(r *request) {
 		return
 	}
 	defer leave()
-	control := http.NewResponseController(r.w)
-	if t.class == streams {
-		control.SetReadDeadline(time.Time{})
-	} else {
+	if t.class != streams {
 		limit := time.Now().Add(within[t.class])
-		control.SetWriteDeadline(limit.Add(answerTime))
+		http.NewResponseController(r.w).SetWriteDeadline(limit.Add(answerTime))
 		ctx, cancel := context.WithDeadline(r.Context(), limit)
 		defer cancel()
 		r.Request = r.WithContext(ctx)

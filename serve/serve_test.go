@@ -233,9 +233,10 @@ func TestEvents(t *testing.T) {
 	b.call("POST", "/v1/profiles/alice/observe", `{"examples": [{"text": "hi", "label": "later"}]}`, nil)
 	b.call("POST", "/v1/profiles/alice/learn", lesson(0), nil)
 	time.Sleep(50 * time.Millisecond)
+	began := time.Now()
 	b.stop()
-	if err := <-b.done; err != nil {
-		t.Fatal(err)
+	if err := <-b.done; err != nil || time.Since(began) > 15*time.Second {
+		t.Fatalf("got %v after %v, want the stream's end at once, not that of the time to drain", err, time.Since(began))
 	}
 	got, err := io.ReadAll(stream.Body)
 	want := "retry: 2000\n\nevent: observed\ndata: {\"profile\":\"alice\",\"waiting\":1}\n\nevent: learned\ndata: {\"profile\":\"alice\","

@@ -25,6 +25,9 @@ type serving struct {
 
 func startServing(t *testing.T, args ...string) *serving {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can send another SIGTERM there")
+	}
 	s := &serving{cmd: exec.Command(full, append([]string{"serve", "--json", "--addr", "127.0.0.1:0"}, args...)...),
 		log: &bytes.Buffer{}}
 	s.cmd.Stderr = s.log

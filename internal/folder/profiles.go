@@ -12,6 +12,7 @@ import (
 // ProfilesOptions say which profiles are listed: those of which all that is set is true.
 type ProfilesOptions struct {
 	Prefix string // their ids begin with it
+	After  string // their ids are behind it: the last one of the page before
 	Bank   string // they are over this bank: its digest, or the beginning of it
 	Head   string // they share this head: its name, its digest, or the beginning of it
 	Label  string // they were given an example of it: the prior counts one, or the own head does
