@@ -129,7 +129,8 @@ func shrink(t *testing.T, data []byte) []byte {
 		}
 	}
 	var chosen color.Palette
-	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] }) {
+	often := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	for _, c := range often {
 		if len(chosen) < 256 && (len(chosen) == 0 || !alike(c, chosen.Convert(c))) {
 			chosen = append(chosen, c)
 		}
