@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -98,13 +105,54 @@ func screenshots(t *testing.T, browser context.Context, s *site) {
 		shot.reach(b)
 		var data []byte
 		b.run(chromedp.Evaluate(`document.activeElement.blur(); scrollTo(0, 0)`, nil), chromedp.CaptureScreenshot(&data))
-		if len(data) > maxShot {
+		if data = shrink(t, data); len(data) > maxShot {
 			t.Errorf("%s: got %d bytes, want at most %d", shot.name, len(data), maxShot)
 		}
 		if err := os.WriteFile(filepath.Join(dir, shot.name+".png"), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// shrink draws a PNG with 256 colours: the most frequent ones that differ; the others become the
+// nearest of these.
+func shrink(t *testing.T, data []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts, size := map[color.Color]int{}, full.Bounds()
+	for y := range size.Dy() {
+		for x := range size.Dx() {
+			counts[full.At(x, y)]++
+		}
+	}
+	var chosen color.Palette
+	often := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	for _, c := range often {
+		if len(chosen) < 256 && (len(chosen) == 0 || !alike(c, chosen.Convert(c))) {
+			chosen = append(chosen, c)
+		}
+	}
+	small := image.NewPaletted(size, chosen)
+	draw.Draw(small, size, full, size.Min, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// alike are colours of which none sees the difference.
+func alike(a, b color.Color) bool {
+	x, y := color.RGBAModel.Convert(a).(color.RGBA), color.RGBAModel.Convert(b).(color.RGBA)
+	for _, d := range []int{int(x.R) - int(y.R), int(x.G) - int(y.G), int(x.B) - int(y.B)} {
+		if d*d > 64 {
+			return false
+		}
+	}
+	return true
 }
 
 func talk(b *tab) {

@@ -87,7 +87,8 @@ func (b bot) run(ctx context.Context, addr string) (err error) {
 			return err
 		}
 	}
-	server, err := serve.New([]serve.Tenant{{Folder: p, Events: events, Limits: b.limits}}, &serve.Options{Logger: b.log})
+	tenant := serve.Tenant{Folder: p, Events: events, Limits: b.limits}
+	server, err := serve.New([]serve.Tenant{tenant}, &serve.Options{Logger: b.log})
 	if err != nil {
 		return err
 	}
@@ -107,6 +108,7 @@ func (b bot) open(ctx context.Context) (*sdk.Folder, *serve.Events, *web.Curves,
 	return p, events, curves, err
 }
 
+// openOrCreate makes a folder if there is none.
 func openOrCreate(ctx context.Context, dir string, config sdk.Config) (*sdk.Folder, error) {
 	p, err := sdk.Create(ctx, dir, config)
 	if errors.Is(err, sdk.ErrExists) {

@@ -63,7 +63,8 @@ func New(api http.Handler, folder *sdk.Folder, curves *Curves, o *Options) *Page
 		panic(err) // not of an embedded folder
 	}
 	for path, name := range map[string]string{"/{$}": "people.html", "/operators": "operators.html"} {
-		p.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
+		p.mux.HandleFunc("GET "+path,
+			func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
 	}
 	p.mux.Handle("GET /web/", http.StripPrefix("/web/", http.FileServerFS(files)))
 	p.mux.HandleFunc("GET /page/about", p.answer(p.begin))

@@ -71,7 +71,7 @@ async function choose(id, other = page.with) {
   $("#who").textContent = id;
   showPeople();
   showSamples();
-  await attempt(() => Promise.all([loadData(), answer(page.texts)]));
+  await attempt(() => show(page.texts));
 }
 
 function showSamples() {
@@ -205,10 +205,16 @@ function verdicts(id, text, p, kind) {
 
 // ---- Teaching
 
+// show brings the profile up to date, and then answers, which say what of them was rejected.
+async function show(texts) {
+  await loadData();
+  await answer(texts);
+}
+
 async function changed(id, text, words) {
   say(words);
   await loadPeople();
-  await Promise.all([loadData(), answer(page.texts.filter((t) => t === text))]);
+  await show(page.texts.filter((t) => t === text));
 }
 
 const teach = (id, text, label) => attempt(async () => {
@@ -325,7 +331,7 @@ $("#with").addEventListener("change", () => choose(page.who, $("#with").value ||
 
 const refresh = (id) => attempt(async () => {
   await loadPeople();
-  if (shown().includes(id)) await Promise.all([loadData(), answer(page.texts)]);
+  if (shown().includes(id)) await show(page.texts);
 }, true);
 
 attempt(async () => {
