@@ -61,7 +61,7 @@ var imports = map[string][]string{
 		"bitmask"},
 	"sdk": {"learner", "internal/digits", "internal/population", "internal/engine",
 		"internal/engine/native", "internal/engine/torch", "internal/axes", "internal/folder", "bank", "model",
-		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant"},
+		"store", "bitmask", "internal/half", "internal/numeric", "internal/quant", "internal/safetensors"},
 	"metrics":        {"sdk"},
 	"internal/jsonl": {},
 	"cmd/xpeft": {"sdk", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
