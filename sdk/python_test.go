@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -31,6 +32,7 @@ type pythonAsked struct {
 type askedOfOne struct {
 	Kind  string      `json:"kind"`
 	File  string      `json:"file"`
+	Hub   string      `json:"hub"` // folder of the adapter, if the adapters library can have it
 	Texts []askedText `json:"texts"`
 }
 
@@ -40,6 +42,7 @@ type askedText struct {
 	IDs   []int32   `json:"ids"`
 	Types []int32   `json:"types"`
 	Want  []float64 `json:"want"`
+	State []float32 `json:"state"` // the mean of the last block's, if there is an adapter for the library
 }
 
 // add exports a profile and asks it the texts, some of which are pairs, and more.
@@ -51,6 +54,7 @@ func (a *pythonAsked) add(t *testing.T, p *Folder, kind, id string, more ...stri
 	}
 	row := askedOfOne{Kind: kind, File: url.QueryEscape(kind) + ".safetensors"}
 	writeFile(t, filepath.Join(a.dir, row.File), file.Bytes())
+	row.Hub = a.addHub(t, p, kind, id)
 	for i, text := range slices.Concat(a.texts, more) {
 		x, pair := askedText{Text: text}, ""
 		if i%7 == 3 {
@@ -60,6 +64,9 @@ func (a *pythonAsked) add(t *testing.T, p *Folder, kind, id string, more ...stri
 		var e model.Encoding
 		p.tokenizer.Encode(&e, text, pair, p.maxTokens)
 		x.IDs, x.Types = e.IDs, e.TypeIDs
+		if row.Hub != "" {
+			x.State = stateOf(t, p, id, e)
+		}
 		got := mustPredict(t, p, id, text, PredictOptions{Pair: pair, NoTaught: true})
 		if got.Value != nil {
 			x.Want = []float64{*got.Value}
@@ -70,6 +77,43 @@ func (a *pythonAsked) add(t *testing.T, p *Folder, kind, id string, more ...stri
 		row.Texts = append(row.Texts, x)
 	}
 	a.Profiles = append(a.Profiles, row)
+}
+
+// addHub exports a profile's adapter, if the adapters library can have it, and names the folder.
+func (a *pythonAsked) addHub(t *testing.T, p *Folder, kind, id string) string {
+	t.Helper()
+	config, weights, err := p.ExportAdapterHub(context.Background(), id)
+	if errors.Is(err, ErrUnsupported) {
+		return ""
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", kind, err)
+	}
+	dir := url.QueryEscape(kind)
+	if err := os.Mkdir(filepath.Join(a.dir, dir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(a.dir, dir, "adapter_config.json"), config)
+	writeFile(t, filepath.Join(a.dir, dir, "adapter.safetensors"), weights)
+	return dir
+}
+
+// stateOf is the pooled embedding of a text under a profile's adapter.
+func stateOf(t *testing.T, p *Folder, id string, text model.Encoding) []float32 {
+	t.Helper()
+	s, err := p.snapshot(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adapter, err := s.fold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float32, p.encoder.Hidden())
+	if err := p.encoder.Embed([]model.Encoding{text}, []int{0}, []*model.Adapter{adapter}, x, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // TestPythonReads: xpeft_reader.py answers as every kind of profile does: over the tests' tiny
@@ -154,38 +198,42 @@ func (a *pythonAsked) addDigits(t *testing.T, c Config) {
 	a.add(t, p, "an own head over the last block, of an earlier version", "old")
 }
 
-// addMasks are profiles of masks: in the last block, and in all of a bank with LN_b and of one as
-// of AdapterHub.
+// addMasks are profiles of masks, learned in the last block, and drawn over banks of some blocks.
 func (a *pythonAsked) addMasks(t *testing.T, c Config) {
-	bare := create(t, c)
-	L, d := bare.encoder.Blocks(), bare.encoder.Hidden()
-	for _, kind := range []struct {
+	c.Bank = RandomBank{N: 12, Blocks: 1, Seed: 3, Bottleneck: 4}
+	p := create(t, c)
+	mustLearn(t, p, "ann", examples(24, 1), forced())
+	a.add(t, p, "masks in the last block", "ann")
+	L := p.encoder.Blocks()
+	for i, kind := range []struct {
 		name string
-		bank Bank
+		bank bank.Properties
 	}{
-		{"masks in the last block", RandomBank{N: 12, Blocks: 1, Seed: 3, Bottleneck: 4}},
-		{"masks in all blocks", bankOver(t, bank.Properties{N: 8, Blocks: L, Hidden: d, Bottleneck: 4, NormB: true}, 5)},
-		{"masks over a bank as of AdapterHub",
-			bankOver(t, bank.Properties{N: 8, Blocks: L, Hidden: d, Bottleneck: 4, Activation: bank.ReLU, Bias: true}, 6)},
+		{"masks in all blocks", bank.Properties{Blocks: L, Bottleneck: 4, NormB: true}},
+		{"masks over a bank as of AdapterHub", bank.Properties{Blocks: L, Bottleneck: 5, Activation: bank.ReLU, Bias: true}},
+		{"masks without LN_b, ReLU or biases", bank.Properties{Blocks: L - 1, Bottleneck: 4}},
 	} {
-		c.Bank = kind.bank
+		kind.bank.N, kind.bank.Hidden = 8, p.encoder.Hidden()
+		c.Bank = bankOver(t, kind.bank, uint64(i))
 		p := create(t, c)
-		if c.Bank == (RandomBank{N: 12, Blocks: 1, Seed: 3, Bottleneck: 4}) {
-			mustLearn(t, p, "ann", examples(24, 1), forced())
-		} else {
-			m, err := bitmask.New(8, 3, L)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range 2 * L {
-				for j := range 3 {
-					m.Row(bitmask.Side(i%2), i/2).Set((3*i + 2*j) % 8)
-				}
-			}
-			putMask(t, p, "ann", defaultBankOf(t, p), m)
-		}
+		putMask(t, p, "ann", defaultBankOf(t, p), drawnMask(t, kind.bank.Blocks))
 		a.add(t, p, kind.name, "ann")
 	}
+}
+
+// drawnMask chooses three of eight adapters in each row.
+func drawnMask(t *testing.T, blocks int) *bitmask.Mask {
+	t.Helper()
+	m, err := bitmask.New(8, 3, blocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * blocks {
+		for j := range 3 {
+			m.Row(bitmask.Side(i%2), i/2).Set((3*i + 2*j) % 8)
+		}
+	}
+	return m
 }
 
 // addJoint are profiles of a folder whose people differ, and whose axes know some texts.

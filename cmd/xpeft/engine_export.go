@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -23,6 +24,7 @@ import (
 const (
 	formatBundle      = "bundle"
 	formatSafetensors = "safetensors"
+	formatAdapters    = "adapters"
 )
 
 // unfolded are the flags of the other formats.
@@ -33,17 +35,17 @@ type unfolded struct {
 
 func (u *unfolded) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&u.format, "format", formatBundle, "bundle or, for Python, safetensors")
+	f.StringVar(&u.format, "format", formatBundle, "bundle or, for Python, safetensors or adapters")
 	f.StringVar(&u.model, "model", "", "folder of the model, if it moved since init; a bundle needs none")
-	complete(cmd, "format", formatBundle, formatSafetensors)
+	complete(cmd, "format", formatBundle, formatSafetensors, formatAdapters)
 }
 
 // exportUnfolded writes profiles into a folder, as they answer.
 func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o folder.ExportOptions, keys exportKeys,
 	dir string) (err error) {
 	switch {
-	case u.format != formatSafetensors:
-		return usagef("--format is %q, want bundle or safetensors", u.format)
+	case u.format != formatSafetensors && u.format != formatAdapters:
+		return usagef("--format is %q, want bundle, safetensors or adapters", u.format)
 	case dir == "-":
 		return usagef("--format %s writes into a folder: name it with -o", u.format)
 	case o.Examples || o.State || o.IncludeBank || keys.given():
@@ -65,32 +67,66 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 			ids = append(ids, info.ID)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	rep, names := exported{File: dir}, fileNames{}
-	write := func(name string, write func(w io.Writer) error) error {
-		n, err := a.writeFile(filepath.Join(dir, name), write)
-		rep.Bytes += n
-		return err
-	}
-	err = write("xpeft_reader.py", func(w io.Writer) error { _, err := w.Write(sdk.PythonReader()); return err })
-	if err != nil {
-		return err
+	w := &unfolder{app: a, sdk: p, rep: exported{File: dir}, names: fileNames{}}
+	each := w.adapter
+	if u.format == formatSafetensors {
+		each = w.tensors
+		if err := w.write("xpeft_reader.py", sdk.PythonReader()); err != nil {
+			return err
+		}
 	}
 	failed := a.eachID(ctx, ids, func(id string) error {
-		err := write(names.of(id)+".safetensors", func(w io.Writer) error { return p.ExportSafetensors(ctx, w, id) })
+		err := each(ctx, id)
 		if err == nil {
-			rep.Profiles++
+			w.rep.Profiles++
 		}
 		return err
 	})
-	if rep.Profiles == 0 && failed != nil {
+	if w.rep.Profiles == 0 && failed != nil {
 		return failed
 	}
-	return cmp.Or(a.print(rep, func(w io.Writer) {
-		fields(w, "exported", count(rep.Profiles, "profile"), "folder", dir, "size", size(rep.Bytes))
+	return cmp.Or(a.print(w.rep, func(to io.Writer) {
+		fields(to, "exported", count(w.rep.Profiles, "profile"), "folder", dir, "size", size(w.rep.Bytes))
 	}), failed)
+}
+
+// unfolder writes profiles into a folder.
+type unfolder struct {
+	app   *app
+	sdk   *sdk.Folder
+	rep   exported
+	names fileNames
+}
+
+// tensors writes a profile's safetensors file.
+func (u *unfolder) tensors(ctx context.Context, id string) error {
+	var data bytes.Buffer
+	if err := u.sdk.ExportSafetensors(ctx, &data, id); err != nil {
+		return err
+	}
+	return u.write(u.names.of(id)+".safetensors", data.Bytes())
+}
+
+// adapter writes a profile's folder for the adapters library.
+func (u *unfolder) adapter(ctx context.Context, id string) error {
+	config, weights, err := u.sdk.ExportAdapterHub(ctx, id)
+	if err != nil {
+		return err
+	}
+	name := u.names.of(id)
+	return cmp.Or(u.write(filepath.Join(name, "adapter.safetensors"), weights),
+		u.write(filepath.Join(name, "adapter_config.json"), config))
+}
+
+// write writes a file below the folder.
+func (u *unfolder) write(name string, data []byte) error {
+	path := filepath.Join(u.rep.File, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	n, err := u.app.writeFile(path, func(w io.Writer) error { _, err := w.Write(data); return err })
+	u.rep.Bytes += n
+	return err
 }
 
 // fileNames are those that files of profiles have, in lower case: some file systems see no other.

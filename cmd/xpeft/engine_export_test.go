@@ -46,6 +46,7 @@ func TestExportSafetensors(t *testing.T) {
 	if rows := r.rows(t); r.code != exitNotFound || len(rows) != 2 || rows[0]["code"] != "not_found" || rows[1]["profiles"] != 1.0 {
 		t.Errorf("got exit code %d and %v, want nobody not found, and carol exported", r.code, rows)
 	}
+	call(t, full, dir, "", "export", "alice", "--format", "adapters", "-o", out).want(t, exitError) // of digits
 	for _, args := range []string{"--format onnx -o " + out, "--format safetensors",
 		"--examples --format safetensors -o " + out, "--to x --format safetensors -o " + out} {
 		call(t, full, dir, "", append([]string{"export"}, strings.Fields(args)...)...).want(t, exitUsage)

@@ -52,6 +52,23 @@ class Encoder:
             states.append(x)
         return np.stack([states[t].mean(0) for t in profile.about["blocks"]])
 
+def adapted(model, row, profile):
+    """How far the adapters library is from what an adapter gives in Go: states, and answers of these."""
+    import adapters, transformers
+    bert, largest = transformers.AutoModel.from_pretrained(model).eval(), 0
+    adapters.init(bert)
+    bert.load_adapter(os.path.join(folder, row["hub"]), load_as="profile", set_active=True)
+    import torch
+    for text in row["texts"]:
+        with torch.no_grad():
+            out = bert(torch.tensor([text["ids"]]), token_type_ids=torch.tensor([text["types"]]))
+        state = out.last_hidden_state[0].mean(0).numpy()
+        largest = max(largest, np.abs(state - np.array(text["state"])).max())
+        if profile.about["blocks"] == [bert.config.num_hidden_layers]:
+            got = profile.answer(state[None], text["ids"], text["types"])
+            largest = max(largest, np.abs(got - np.array(text["want"])).max() / max(1, np.abs(text["want"]).max()))
+    return largest
+
 def main():
     with open(os.path.join(folder, "asked.json")) as f:
         asked = json.load(f)
@@ -76,6 +93,10 @@ def main():
             largest = max(largest, off if off == off else np.inf)
         worst = max(worst, largest)
         print(f"{largest:.1e}  {row['kind']}, {len(row['texts'])} texts")
+        if torch and row.get("hub"):
+            largest = adapted(asked["model"], row, profile)
+            worst = max(worst, largest)
+            print(f"{largest:.1e}  its states by the adapters library")
     print(f"{worst:.1e}  the largest of {len(asked['profiles'])} profiles, want at most 1e-4")
     return int(worst > 1e-4)
 
