@@ -92,7 +92,7 @@ def main():
             off = np.abs(got - want).max() / (1 if profile.labels else max(1, abs(want[0])))
             largest = max(largest, off if off == off else np.inf)
         worst = max(worst, largest)
-        print(f"{largest:.1e}  {row['kind']}, {len(row['texts'])} texts")
+        print(f"{largest:.1e}  {row['kind']}, {len(row['texts'])} texts", flush=True)
         if torch and row.get("hub"):
             largest = adapted(asked["model"], row, profile)
             worst = max(worst, largest)
