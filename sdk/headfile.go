@@ -32,7 +32,8 @@ type linear struct {
 	Counts    []float64   `json:"counts,omitempty"` // of training examples, by class
 }
 
-// readLinear reads either format, unpacked in at most some bytes. Of two classes there may be one row, that of the second.
+// readLinear reads either format, unpacked in at most some bytes. Of two classes there may be one
+// row, that of the second.
 func readLinear(data []byte, most int64) (l *linear, err error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("PK")):
@@ -92,8 +93,8 @@ func linearOfNPZ(data []byte, most int64) (*linear, error) {
 func (l *linear) head(labels []string) (*model.Head, error) {
 	C := len(l.Classes)
 	if C == 0 || len(l.Coef) != C || len(l.Intercept) != C || l.Counts != nil && len(l.Counts) != C {
-		return nil, fmt.Errorf("%w: %d rows of coef, %d of intercept and %d counts for %d classes", ErrHead, len(l.Coef),
-			len(l.Intercept), len(l.Counts), C)
+		return nil, fmt.Errorf("%w: %d rows of coef, %d of intercept and %d counts for %d classes", ErrHead,
+			len(l.Coef), len(l.Intercept), len(l.Counts), C)
 	}
 	h := &model.Head{Labels: labels, Hidden: len(l.Coef[0]), Counts: make([]uint32, len(labels))}
 	classes := &model.Head{Labels: l.Classes}

@@ -163,8 +163,8 @@ func mustRead(t *testing.T, path string) string {
 	return string(data)
 }
 
-// TestReadOnlyExports: what leaves a folder leaves one that is opened for reading, and nothing comes
-// in.
+// TestReadOnlyExports: what leaves a folder leaves one that is opened for reading, and nothing
+// comes in.
 func TestReadOnlyExports(t *testing.T) {
 	ctx, p := context.Background(), coded(t)
 	mustLearn(t, p, "ann", examples(24, 1), &LearnOptions{Force: true})

@@ -210,7 +210,8 @@ func (a *pythonAsked) addMasks(t *testing.T, c Config) {
 		bank bank.Properties
 	}{
 		{"masks in all blocks", bank.Properties{Blocks: L, Bottleneck: 4, NormB: true}},
-		{"masks over a bank as of AdapterHub", bank.Properties{Blocks: L, Bottleneck: 5, Activation: bank.ReLU, Bias: true}},
+		{"masks over a bank as of AdapterHub",
+			bank.Properties{Blocks: L, Bottleneck: 5, Activation: bank.ReLU, Bias: true}},
 		{"masks without LN_b, ReLU or biases", bank.Properties{Blocks: L - 1, Bottleneck: 4}},
 	} {
 		kind.bank.N, kind.bank.Hidden = 8, p.encoder.Hidden()

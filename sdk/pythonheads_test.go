@@ -55,7 +55,8 @@ func TestPythonHeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, labels := range map[string][]string{"three classes": labels, "two classes": labels[:2], "a body": labels} {
+	kinds := map[string][]string{"three classes": labels, "two classes": labels[:2], "a body": labels}
+	for kind, labels := range kinds {
 		c.Labels = labels
 		q := create(t, c)
 		for _, format := range []HeadFormat{HeadJSON, HeadNPZ} {

@@ -172,10 +172,12 @@ func (e *effective) write(w io.Writer) error {
 	all := []safetensors.Tensor{
 		safetensors.F32("head.weight", e.head.W, C, n*d), safetensors.F32("head.bias", e.head.B, C),
 		safetensors.F32("features.mean", e.means, n, d), safetensors.F32("features.factor", e.factors, n),
-		{Name: "texts.keys", DType: "U64", Shape: []int64{T}, Data: keys}, safetensors.F32("texts.logits", e.known, T, C)}
+		{Name: "texts.keys", DType: "U64", Shape: []int64{T}, Data: keys},
+		safetensors.F32("texts.logits", e.known, T, C)}
 	if a := e.adapter; a != nil {
 		L, b := int64(a.Blocks), int64(a.Bottleneck)
-		all = append(all, safetensors.F32("adapter.down", a.Down, L, d, b), safetensors.F32("adapter.up", a.Up, L, b, d),
+		all = append(all, safetensors.F32("adapter.down", a.Down, L, d, b),
+			safetensors.F32("adapter.up", a.Up, L, b, d),
 			safetensors.F32("adapter.down_bias", orZeros(a.DownBias, L*b), L, b),
 			safetensors.F32("adapter.up_bias", orZeros(a.UpBias, L*d), L, d))
 		if a.Norm != nil {

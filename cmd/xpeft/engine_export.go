@@ -49,7 +49,8 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 	case dir == "-":
 		return usagef("--format %s writes into a folder: name it with -o", u.format)
 	case o.Examples || o.State || o.IncludeBank || keys.given():
-		return usagef("--examples, --state, --include-bank, --sign and --to are for bundles, not for --format %s", u.format)
+		return usagef("--examples, --state, --include-bank, --sign and --to are for bundles, not for --format %s",
+			u.format)
 	}
 	if err := a.mustExist(); err != nil {
 		return err

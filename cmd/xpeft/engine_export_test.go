@@ -33,7 +33,8 @@ func TestExportSafetensors(t *testing.T) {
 	f, err := safetensors.Open(filepath.Join(out, "alice.safetensors"))
 	must(t, err)
 	defer f.Close()
-	if about := f.Metadata()["xpeft"]; !strings.Contains(about, `"profile":"alice","revision":1,"labels":["urgent","later"]`) {
+	about := f.Metadata()["xpeft"]
+	if !strings.Contains(about, `"profile":"alice","revision":1,"labels":["urgent","later"]`) {
 		t.Errorf("got the metadata %s, want alice's", about)
 	}
 	reader, err := os.ReadFile(filepath.Join(out, "xpeft_reader.py"))
@@ -43,7 +44,8 @@ func TestExportSafetensors(t *testing.T) {
 	}
 
 	r := call(t, full, dir, "", "export", "nobody", "carol", "--format", "safetensors", "-o", out, "--json")
-	if rows := r.rows(t); r.code != exitNotFound || len(rows) != 2 || rows[0]["code"] != "not_found" || rows[1]["profiles"] != 1.0 {
+	rows := r.rows(t)
+	if r.code != exitNotFound || len(rows) != 2 || rows[0]["code"] != "not_found" || rows[1]["profiles"] != 1.0 {
 		t.Errorf("got exit code %d and %v, want nobody not found, and carol exported", r.code, rows)
 	}
 	call(t, full, dir, "", "export", "alice", "--format", "adapters", "-o", out).want(t, exitError) // of digits

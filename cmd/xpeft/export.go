@@ -36,8 +36,8 @@ func (a *app) exportCommand() *cobra.Command {
 			"--sign signs it with a key of xpeft key new; --to encrypts it with age, so that only the recipient's " +
 			"identity opens it.\n" +
 			"--format safetensors writes for programs in Python instead: into the folder that -o names, a file for " +
-			"each profile and xpeft_reader.py, which answers as they do. --format adapters writes what the library of " +
-			"that name loads.",
+			"each profile and xpeft_reader.py, which answers as they do. --format adapters writes what the " +
+			"library of that name loads.",
 		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host " +
 			"xpeft import\n" +
 			"  xpeft export alice --sign team.key --to age1… -o alice.xpeft\n" +

@@ -68,6 +68,8 @@ func TestReadRefuses(t *testing.T) {
 		return b.Bytes()
 	}
 	array := func(npy []byte) []byte { return of("a.npy", npy) }
+	const records = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }"
+	const large = "{'descr': '<f4', 'fortran_order': False, 'shape': (65536, 65536), }"
 	const floats = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }"
 	for what, c := range map[string]struct {
 		file []byte
@@ -79,11 +81,11 @@ func TestReadRefuses(t *testing.T) {
 		"another file":       {array([]byte("hello, world")), "version 1 to 3"},
 		"a cut header":       {array([]byte(magic + "\x01\x00\xff\x00{'descr")), "header of 255"},
 		"code in the header": {array(npy("{'descr': f(), 'fortran_order': False, 'shape': (1,), }")), "the header is"},
-		"records":            {array(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }")), "records"},
+		"records":            {array(npy(records)), "records"},
 		"too few bytes":      {array(npy(floats, 0, 0, 0)), "want 1 entries"},
 		"too many bytes":     {array(npy(floats, 0, 0, 0, 0, 0)), "want 1 entries"},
 		"big-endian":         {array(npy(strings.Replace(floats, "<f4", ">f4", 1), 0, 0, 0, 0)), "little-endian"},
-		"a large shape":      {array(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (65536, 65536), }")), "overflows"},
+		"a large shape":      {array(npy(large)), "overflows"},
 		"empty strings": {array(npy("{'descr': '<U0', 'fortran_order': False, 'shape': (2000000000,), }")),
 			"strings"},
 		"no character": {array(npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }", 255, 255, 255, 255)),
