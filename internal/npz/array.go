@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -21,34 +20,41 @@ type Array struct {
 
 const magic = "\x93NUMPY"
 
-// header is the dictionary as NumPy writes it, in which nothing can be computed.
-var header = regexp.MustCompile(
-	`^\{'descr': '([^']{1,20})', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? ?\} *\n?$`)
-
 // decode reads a .npy file and nothing else.
 func decode(b []byte) (a Array, err error) {
 	text, data, err := split(b)
 	if err != nil {
 		return a, err
 	}
-	m := header.FindStringSubmatch(text)
-	if m == nil {
+	descr, order, shape, ok := header(text)
+	if !ok {
 		if strings.Contains(text, "'descr': [") {
 			return a, formatf("an array of records, want numbers or strings")
 		}
 		return a, formatf("the header is %.80q", text)
 	}
-	n, err := a.setShape(m[3])
+	n, err := a.setShape(shape)
 	if err != nil {
 		return a, err
 	}
-	if err := a.fill(m[1], n, data); err != nil {
+	if err := a.fill(descr, n, data); err != nil {
 		return a, err
 	}
-	if m[2] == "True" && len(a.Shape) > 1 && n > 0 {
+	if order == "True" && len(a.Shape) > 1 && n > 0 {
 		return a.transposed()
 	}
 	return a, nil
+}
+
+// header are the values of the dictionary as NumPy writes it, in which nothing can be computed.
+func header(text string) (descr, order, shape string, ok bool) {
+	text, begins := strings.CutPrefix(text, "{'descr': '")
+	descr, text, typed := strings.Cut(text, "', 'fortran_order': ")
+	order, text, ordered := strings.Cut(text, ", 'shape': (")
+	shape, end, shaped := strings.Cut(text, ")")
+	end = strings.TrimRight(end, " \n")
+	ok = begins && typed && ordered && shaped && (order == "True" || order == "False") && (end == ", }" || end == "}")
+	return descr, order, shape, ok
 }
 
 // split is the header's text, and what comes behind it.
