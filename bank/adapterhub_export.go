@@ -37,6 +37,7 @@ func EncodeAdapterHub(a *model.Adapter, blocks int) (config, weights []byte, err
 		}
 	}
 	inner["leave_out"], inner["reduction_factor"] = left, reduction(d, a.Bottleneck)
+	inner["scaling"] = json.RawMessage("1.0") // the library takes 1 for no number
 	if a.Activation == model.Identity {
 		inner["non_linearity"] = "linear"
 	}

@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -28,6 +29,9 @@ func TestEncodeAdapterHub(t *testing.T) {
 	config, weights, err := EncodeAdapterHub(a, L)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !bytes.Contains(config, []byte(`"scaling": 1.0`)) { // which the library compares with float
+		t.Errorf("got %s, want the scaling as a float", config)
 	}
 	for name, data := range map[string][]byte{"adapter_config.json": config, "adapter.safetensors": weights} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {

@@ -4,6 +4,7 @@
     python check.py FOLDER --torch    # transformers
 """
 import json, math, os, struct, sys
+from importlib.util import find_spec
 import numpy as np
 
 folder, torch = sys.argv[1], "--torch" in sys.argv
@@ -57,7 +58,8 @@ def adapted(model, row, profile):
     import adapters, transformers
     bert, largest = transformers.AutoModel.from_pretrained(model).eval(), 0
     adapters.init(bert)
-    bert.load_adapter(os.path.join(folder, row["hub"]), load_as="profile", set_active=True)
+    bert.load_adapter(os.path.join(folder, row["hub"]), load_as="profile", set_active=True,
+                      use_safetensors=True)
     import torch
     for text in row["texts"]:
         with torch.no_grad():
@@ -93,7 +95,7 @@ def main():
             largest = max(largest, off if off == off else np.inf)
         worst = max(worst, largest)
         print(f"{largest:.1e}  {row['kind']}, {len(row['texts'])} texts", flush=True)
-        if torch and row.get("hub"):
+        if row["hub"] and find_spec("adapters"):
             largest = adapted(asked["model"], row, profile)
             worst = max(worst, largest)
             print(f"{largest:.1e}  its states by the adapters library")
