@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 
 folder, torch = sys.argv[1], "--torch" in sys.argv
+library = find_spec("adapters")  # once: after an import of it there is none
 sys.path.insert(0, folder)
 import xpeft_reader
 
@@ -95,7 +96,7 @@ def main():
             largest = max(largest, off if off == off else np.inf)
         worst = max(worst, largest)
         print(f"{largest:.1e}  {row['kind']}, {len(row['texts'])} texts", flush=True)
-        if row["hub"] and find_spec("adapters"):
+        if row["hub"] and library:
             largest = adapted(asked["model"], row, profile)
             worst = max(worst, largest)
             print(f"{largest:.1e}  its states by the adapters library")
