@@ -189,6 +189,22 @@ bench-peers: $(BUILD) ## transformers, ONNX Runtime, adapters, peft and hugot on
 	$(BIN)/bench -out docs/bench -only peers -python "$$python" -data "$(wildcard $(DATA))" $(ARGS)
 	@$(BIN)/bench -report docs/bench -only peers
 
+TEXTS ?= 200
+
+.PHONY: python-parity
+python-parity: compile ## profiles of every kind, and heads, answer TEXTS=200 texts in Python as here: transformers, adapters, scikit-learn; minutes, and 5 GB fetched the first time
+	@python=$$(bash scripts/setup-peers.sh); \
+	"$$python" -m pip install --disable-pip-version-check -q -c research/bench/requirements.txt -r sdk/testdata/python/requirements.txt >&2; \
+	XPEFT_PARITY=$(TEXTS) XPEFT_PYTHON="$$python" OMP_NUM_THREADS=1 $(GO) test -count=1 -v -timeout 60m -run '^TestPython' ./sdk
+
+.PHONY: test-python
+test-python: setup bin/numpy/bin/python ## the same over a tiny model, by numpy alone
+	XPEFT_PYTHON=$(CURDIR)/bin/numpy/bin/python $(GO) test -count=1 -v -timeout $(TIMEOUT) -run '^TestPython' ./sdk
+
+bin/numpy/bin/python:
+	python3 -m venv bin/numpy
+	bin/numpy/bin/python -m pip install --disable-pip-version-check -q 'numpy>=1.24'
+
 .PHONY: bench-report
 bench-report: $(BUILD) ## tables and pictures of out/bench, into docs/performance.md
 	@$(BIN)/bench -report $(BENCH_OUT)

@@ -27,9 +27,15 @@ func pfeiffer(t testing.TB) WarmBank {
 }
 
 func bankFile(t testing.TB, p bank.Properties, seed uint64) WarmBank {
+	p.Hidden = tinyD
+	return bankOver(t, p, seed)
+}
+
+// bankOver is bankFile for an encoder of any size.
+func bankOver(t testing.TB, p bank.Properties, seed uint64) WarmBank {
 	t.Helper()
-	p.Origin, p.Hidden = bank.Warm, tinyD
-	random := bank.Properties{Origin: bank.Random, N: p.N, Blocks: p.Blocks, Hidden: tinyD, Bottleneck: p.Bottleneck,
+	p.Origin = bank.Warm
+	random := bank.Properties{Origin: bank.Random, N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		NormB: true, Seed: seed, SigmaA: 0.3, SigmaB: 0.3}
 	path := filepath.Join(t.TempDir(), "warm.bank")
 	_, err := bank.WriteFile(context.Background(), path, p, nil,

@@ -63,6 +63,8 @@ var (
 	ErrCheckpoint = model.ErrCheckpoint
 	// ErrTokenizer says that the model's vocabulary is damaged or does not fit its weights.
 	ErrTokenizer = model.ErrTokenizer
+	// ErrHead says that a head from outside is no linear classifier of the folder's labels.
+	ErrHead = model.ErrHead
 	// ErrLearnConfig says that a LearnOptions.Config or TrainHeadOptions.Config is invalid.
 	ErrLearnConfig = learner.ErrConfig
 	// ErrUnknownLabel says that an example has a label that the profile's head does not have.

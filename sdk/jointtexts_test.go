@@ -25,9 +25,10 @@ type knowing struct {
 	known map[string][]float64 // what they know of a text: a row
 }
 
-func newKnowing(t *testing.T) *knowing {
+func newKnowing(t *testing.T) *knowing { return knowingIn(t, differing(t, "")) }
+
+func knowingIn(t *testing.T, p *Folder) *knowing {
 	t.Helper()
-	p := differing(t, "")
 	p.observer.early = nil // who was only observed has no place
 	k := &knowing{planted: plantedIn(t, p, 60, 1, 1), sdk: p, known: map[string][]float64{}}
 	k.observed(t, p, 50, 40)

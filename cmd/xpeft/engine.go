@@ -17,6 +17,7 @@ var engineErrors = []kind{
 	{sdk.ErrRevisionNotFound, exitNotFound},
 	{sdk.ErrExampleNotFound, exitNotFound},
 	{sdk.ErrUnknownLabel, exitInput},
+	{sdk.ErrHead, exitInput},
 	{sdk.ErrExample, exitInput},
 	{sdk.ErrCandidates, exitInput},
 	{sdk.ErrConfig, exitUsage},

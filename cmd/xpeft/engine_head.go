@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -24,6 +25,52 @@ func (a *app) headTrain(ctx context.Context, f headFlags) (err error) {
 	bar.done()
 	row := headTrained{rep.Digest, rep.Installed, rep.Reason, rep.Profiles, rep.Examples, rep.HeldOut,
 		rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Seconds}
+	return a.print(row, row.text)
+}
+
+func (a *app) headExport(ctx context.Context, f engineFlags, out string, format sdk.HeadFormat) (err error) {
+	p, err := a.open(ctx, f, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	row := headCopied{File: out}
+	row.Bytes, err = a.writeFile(out, func(w io.Writer) error {
+		row.Head, err = p.ExportHead(ctx, w, format)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	return a.print(row, row.text)
+}
+
+func (a *app) headImport(ctx context.Context, f engineFlags, path string, force bool) (err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	p, err := a.open(ctx, f, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	row := headCopied{File: path}
+	if row.Head, err = p.ImportHead(ctx, file, &sdk.ImportHeadOptions{Force: force}); err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	row.Bytes = info.Size()
 	return a.print(row, row.text)
 }
 

@@ -24,6 +24,7 @@ type exported struct {
 func (a *app) exportCommand() *cobra.Command {
 	var o folder.ExportOptions
 	var keys exportKeys
+	var as unfolded
 	var out string
 	cmd := &cobra.Command{
 		Use:   "export [PROFILE...]",
@@ -33,13 +34,20 @@ func (a *app) exportCommand() *cobra.Command {
 			"of the same encoder takes in with xpeft import. A file is written whole or not at all. Bundles to " +
 			"stdout come without a report.\n" +
 			"--sign signs it with a key of xpeft key new; --to encrypts it with age, so that only the recipient's " +
-			"identity opens it.",
+			"identity opens it.\n" +
+			"--format safetensors writes for programs in Python instead: into the folder that -o names, a file for " +
+			"each profile and xpeft_reader.py, which answers as they do. --format adapters writes what the " +
+			"library of that name loads.",
 		Example: "  xpeft export alice bob -o two.xpeft\n  xpeft export --prefix team-a/ --examples | ssh host " +
 			"xpeft import\n" +
-			"  xpeft export alice --sign team.key --to age1… -o alice.xpeft",
+			"  xpeft export alice --sign team.key --to age1… -o alice.xpeft\n" +
+			"  xpeft export alice bob --format safetensors -o python",
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			if len(ids) > 0 && o.Prefix != "" {
 				return usagef("export takes ids or --prefix, not both")
+			}
+			if as.format != formatBundle {
+				return a.exportUnfolded(ctx, as, ids, o, keys, out)
 			}
 			if out == "-" && isTerminal(a.rawOut) {
 				return usagef("a bundle is no text for a terminal: name a file with -o")
@@ -55,13 +63,14 @@ func (a *app) exportCommand() *cobra.Command {
 		ValidArgsFunction: a.completeProfiles,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&out, "out", "o", "-", "file of the bundle; - is stdout")
+	f.StringVarP(&out, "out", "o", "-", "file of the bundle, - is stdout; or folder of another format")
 	f.StringVar(&o.Prefix, "prefix", "", "only profiles whose id starts with this")
 	f.BoolVar(&o.Examples, "examples", false, "with the stored examples")
 	f.BoolVar(&o.State, "state", false, "with the logits that the next learn continues from")
 	f.Func("sign", "sign with the key in this `file`", keys.setSign)
 	f.StringArrayVar(&keys.to, "to", nil, "encrypt for this recipient of age, age1…; may be repeated")
 	f.BoolVar(&o.IncludeBank, "include-bank", false, "with the files of axes and warm banks")
+	as.add(cmd)
 	return cmd
 }
 

@@ -4,8 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // headFlags say how a shared head is trained.
@@ -41,7 +46,7 @@ func (h headTrained) text(w io.Writer) {
 func (a *app) headCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "head",
-		Short: "Train the head that profiles share",
+		Short: "Train, export and import the head that profiles share",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -69,6 +74,69 @@ far less.`,
 		nil, "labels that join the shared head: those of labels pending, or others")
 	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
 	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
-	cmd.AddCommand(train)
+	cmd.AddCommand(train, a.headExportCommand(), a.headImportCommand())
+	return cmd
+}
+
+// headCopied is a shared head that left the folder, or came into it.
+type headCopied struct {
+	File   string   `json:"file"`
+	Head   string   `json:"head"` // digest
+	Labels []string `json:"labels"`
+	Bytes  int64    `json:"bytes"`
+}
+
+func (h headCopied) text(w io.Writer) {
+	fields(w, "head", h.Head, "labels", strings.Join(h.Labels, ", "), "file", h.File, "size", size(h.Bytes))
+}
+
+func (a *app) headExportCommand() *cobra.Command {
+	var o engineFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the head that new profiles share",
+		Long: `Write the shared head into a file, in the format that its name ends in: .json or .npz,
+which xpeft head import and scikit-learn's users read, or .safetensors, which
+xpeft_reader.py reads as a profile's and which says what a head sees of a text.`,
+		Example: "  xpeft head export -o head.npz",
+		Args:    cobra.NoArgs,
+		RunE: a.runs(func(ctx context.Context, _ []string) error {
+			format := sdk.HeadFormat(strings.TrimPrefix(filepath.Ext(out), "."))
+			if !slices.Contains([]sdk.HeadFormat{sdk.HeadJSON, sdk.HeadNPZ, sdk.HeadSafetensors}, format) {
+				return usagef("-o is %q, want a name that ends in .json, .npz or .safetensors", out)
+			}
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.headExport(ctx, o, out, format)
+		}),
+	}
+	o.addMoved(cmd)
+	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write: .json, .npz or .safetensors")
+	return cmd
+}
+
+func (a *app) headImportCommand() *cobra.Command {
+	var o engineFlags
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Take in a head that was learned elsewhere",
+		Long: `Make a linear classifier the shared head of new profiles: a .json or .npz file with
+coef, intercept, classes and perhaps counts, as docs/python.md writes them with
+scikit-learn. Its classes are the folder's labels, in any order. No pickle is read. It
+is installed as it is; profiles that exist keep their head until xpeft rebase moves them.`,
+		Example: "  xpeft head import head.npz",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.runs(func(ctx context.Context, args []string) error {
+			if err := a.mustExist(); err != nil {
+				return err
+			}
+			return a.headImport(ctx, o, args[0], force)
+		}),
+	}
+	o.addMoved(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "set axes aside on which people differ, whose head it replaces")
 	return cmd
 }

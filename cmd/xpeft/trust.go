@@ -28,6 +28,9 @@ func (k *exportKeys) setSign(path string) error {
 	return nil
 }
 
+// given says whether there are any.
+func (k exportKeys) given() bool { return k.sign != "" || k.to != nil }
+
 // read puts the keys into the options.
 func (k exportKeys) read(o *folder.ExportOptions) error {
 	if k.sign != "" {

@@ -50,6 +50,15 @@ func byteSize(dtype string, shape []int64) (int64, error) {
 	return size, nil
 }
 
+// F32 is a tensor of floats.
+func F32(name string, x []float32, shape ...int64) Tensor {
+	data := make([]byte, 0, 4*len(x))
+	for _, v := range x {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	return Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
+}
+
 // Len returns the number of elements.
 func (t Tensor) Len() int {
 	size := elemSize(t.DType)
