@@ -31,6 +31,7 @@ var peftRules = []hubRule{
 	{field: "init_lora_weights", absent: true, wantAny: isPlainInit, example: true},
 	{field: "modules_to_save", wantAny: areHeads, example: loraHeads},
 	{field: "target_modules", wantAny: areTargets, example: []string{"query", "key", "value"}},
+	{field: "exclude_modules", absent: nil, wantAny: isEmpty, example: nil},
 	{field: "layers_to_transform", absent: nil, wantAny: isEmpty, example: nil},
 	{field: "rank_pattern", absent: nil, wantAny: isOff, example: map[string]any{}},
 	{field: "alpha_pattern", absent: nil, wantAny: isOff, example: map[string]any{}},
@@ -40,7 +41,7 @@ var peftRules = []hubRule{
 // feature that a rule or an unknown field refuses.
 var peftIgnored = []string{
 	"auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core",
-	"peft_version", "qalora_group_size", "revision", "task_type", "use_rslora", "exclude_modules",
+	"peft_version", "qalora_group_size", "revision", "task_type", "use_rslora",
 	"layers_pattern", "runtime_config", "lora_ga_config", "loftq_config", "corda_config", "eva_config",
 }
 
@@ -81,16 +82,13 @@ func isOff(v any) bool {
 
 func areHeads(v any) bool { return v == nil || allIn(v, loraHeads) }
 
-// areTargets accepts a list of projections. Text is an expression, of which the tensors say what it
-// found.
+// areTargets accepts a list of projections, of every block. An expression, or a longer name, may
+// leave blocks out, at the end too, where the tensors would not show it.
 func areTargets(v any) bool {
-	if _, ok := v.(string); ok {
-		return true
-	}
 	list, _ := v.([]any)
 	for _, name := range list {
 		text, _ := name.(string)
-		if loraModules[text[strings.LastIndexByte(text, '.')+1:]] == 0 {
+		if loraModules[strings.TrimPrefix(strings.TrimPrefix(text, "attention."), "self.")] == 0 {
 			return false
 		}
 	}

@@ -206,7 +206,9 @@ func TestLoRARefusesByField(t *testing.T) {
 		{"gamma", "fan_in_fan_out", true}, {"gamma", "init_lora_weights", "pissa"}, {"gamma", "r", nil},
 		{"gamma", "lora_alpha", "8"}, {"gamma", "modules_to_save", []any{"classifier", "pooler"}},
 		{"gamma", "target_modules", []any{"query", "dense"}}, {"gamma", "target_modules", []any{"query."}},
-		{"gamma", "target_modules", []any{}}, {"gamma", "target_modules", []any{3}},
+		{"gamma", "target_modules", []any{}},
+		{"gamma", "target_modules", `.*\.0\..*query`}, {"gamma", "target_modules", []any{"layer.0.attention.self.query"}},
+		{"gamma", "exclude_modules", `.*\.1\..*`}, {"gamma", "target_modules", []any{3}},
 		{"gamma", "layers_to_transform", []any{1}}, {"gamma", "rank_pattern", map[string]any{"query": 2}},
 		{"gamma", "alpha_pattern", map[string]any{"query": 2}}, {"gamma", "a_later_feature", "on"},
 		{"gamma", "lora_bias", true}, {"omega", "selfattn_lora", false}, {"omega", "intermediate_lora", true},
@@ -316,5 +318,41 @@ func TestLoRAFamilies(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", to, diff)
 		}
 		m.Close()
+	}
+}
+
+// TestEncodePEFT: what is written is imported again as the same adapter, under the names of each
+// encoder. TestPythonLoRA has peft load it.
+func TestEncodePEFT(t *testing.T) {
+	want := chosen(t, loraBank(t, "gamma", "delta", "omega"), []int{0, 2}, []int{1, 2})
+	for _, kind := range []string{"bert", "distilbert"} {
+		dir := t.TempDir()
+		config, weights, err := EncodePEFT(want, 2, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "adapter_config.json"), config)
+		writeFile(t, filepath.Join(dir, "adapter_model.safetensors"), weights)
+		m, err := ImportAdapters([]string{dir})
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		defer m.Close()
+		for l := range 2 {
+			for side, all := range [][]float32{want.Down, want.Up} {
+				row, _, err := m.Row(Side(side), l, 0)
+				if n := len(row); err != nil || !slices.Equal(row, all[l*n:(l+1)*n]) {
+					t.Errorf("%s: block %d, %v: got other weights, %v", kind, l, Side(side), err)
+				}
+			}
+		}
+	}
+	_, weights, err := EncodePEFT(want, 5, "bert") // of a bank in the last blocks
+	if err != nil || strings.Contains(string(weights), "layer.2.") || !strings.Contains(string(weights), "layer.4.") {
+		t.Errorf("the last two of five blocks: got others, %v", err)
+	}
+	other := fold(t, openBank(t, smallWarm(F32, false)), randomMask(t, smallWarm(F32, false), 3, 1), nil)
+	if _, _, err := EncodePEFT(other, 2, "bert"); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("no LoRA: got %v, want ErrUnsupported", err)
 	}
 }
