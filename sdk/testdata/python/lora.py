@@ -60,7 +60,7 @@ def check():
         off = np.abs(np.array(vectors(PeftModel.from_pretrained(new(), f"{folder}/out-{name}").eval())) - np.array(got)).max()
         print(f"exported, loaded by peft, {name}: largest difference {off:.2g}")
         worst = max(worst, off)
-    sys.exit(worst > 1e-5)
+    sys.exit(int(worst > 1e-5))
 
 
 {"make": make, "check": check}[command]()
