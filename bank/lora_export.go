@@ -9,8 +9,8 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// EncodePEFT is a folded LoRA of an encoder of some blocks as peft's save_pretrained writes one: the
-// files adapter_config.json and adapter_model.safetensors of a folder, for
+// EncodePEFT is a folded LoRA of an encoder of some blocks as peft's save_pretrained writes one:
+// the files adapter_config.json and adapter_model.safetensors of a folder, for
 // PeftModel.from_pretrained over AutoModel. modelType is the encoder's, as its config.json has it.
 // An adapter that is no LoRA is an *UnsupportedError.
 func EncodePEFT(a *model.Adapter, blocks int, modelType string) (config, weights []byte, err error) {

@@ -81,7 +81,7 @@ func (a *adapter) apply(s *libtorch.Scope, l int, r libtorch.Tensor,
 	return outer(s.Add(u, r))
 }
 
-// attend is what attention sees of the block's input x: qkv [B,T,3d], to which a LoRA adds its terms.
+// attend is what attention sees of the block's input x: qkv [B,T,3d], and a LoRA's terms.
 func (a *adapter) attend(s *libtorch.Scope, l int, x, qkv libtorch.Tensor) libtorch.Tensor {
 	if a == nil || l < 0 || a.targets == 0 {
 		return qkv

@@ -164,8 +164,9 @@ func (k kind) adapter(seed uint64, blocks, d, b int) *model.Adapter {
 	if k.targets != 0 {
 		b = 2 * k.targets.Count()
 	}
-	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Targets: k.targets, Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))),
-		Up: values(blocks*d*b, 0, 0.2)}
+	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Targets: k.targets,
+		Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))),
+		Up:   values(blocks*d*b, 0, 0.2)}
 	if k.relu {
 		a.Activation = model.ReLU
 	}
