@@ -14,14 +14,14 @@ var hubWeightNames = []string{"adapter.safetensors", "model.safetensors"}
 
 const hubPickleName = "pytorch_adapter.bin"
 
-// Import is a set of adapters in AdapterHub's Pfeiffer layout, mapped, as a bank that is
-// not yet written: Save(ctx, dir, m.Properties, nil, m.Row). Set Properties.DType to F16
-// before that to halve the file.
+// Import is a set of adapters of another library, mapped, as a bank that is not yet
+// written: Save(ctx, dir, m.Properties, nil, m.Row). Set Properties.DType to F16 before
+// that to halve the file.
 type Import struct {
-	Properties Properties // Warm, ReLU, with biases, no LN_b
-	Names      []string   // of the adapters, as their configurations call them
+	Properties Properties // Warm; of bottleneck adapters ReLU, with biases, no LN_b
+	Names      []string   // of the adapters, as their configurations call them, or of their folders
 
-	adapters []*hubAdapter
+	adapters []*adapterFile
 }
 
 // ImportAdapterHub opens the adapters that the `adapters` library saved with
@@ -33,42 +33,9 @@ type Import struct {
 // output adapter alone, the block's own layer norms on both sides and no others, no
 // gate, one reduction_factor for all blocks, one model_name for all adapters, and weights
 // that are not a pickle.
-func ImportAdapterHub(dirs []string) (*Import, error) {
-	if len(dirs) < 1 || len(dirs) > MaxAdapters {
-		return nil, invalidf("%d adapters, want 1 to %d", len(dirs), MaxAdapters)
-	}
-	m := &Import{}
-	for _, dir := range dirs {
-		a, err := openHubAdapter(dir)
-		if err != nil {
-			m.Close()
-			return nil, err
-		}
-		earlier := m.adapters
-		m.adapters = append(m.adapters, a)
-		m.Names = append(m.Names, a.name)
-		if err = a.sameBase(earlier); err == nil {
-			err = a.sameShape(m.adapters[0])
-		}
-		if err != nil {
-			m.Close()
-			return nil, err
-		}
-	}
-	first := m.adapters[0]
-	m.Properties = Properties{
-		Origin: Warm, N: len(dirs), Blocks: first.blocks, Hidden: first.hidden, Bottleneck: first.bottleneck,
-		Activation: ReLU, Bias: true,
-	}
-	if err := m.Properties.Validate(); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
-}
+func ImportAdapterHub(dirs []string) (*Import, error) { return importAll(dirs, openHubAdapter) }
 
-// Row is a RowFunc. The files keep a linear layer's weight as [out, in]; a bank keeps it
-// as [in, out].
+// Row is a RowFunc.
 func (m *Import) Row(side Side, block, adapter int) (weights, bias []float32, err error) {
 	p := m.Properties
 	if err := p.checkRow(side, block, adapter); err != nil {
@@ -77,17 +44,7 @@ func (m *Import) Row(side Side, block, adapter int) (weights, bias []float32, er
 	if adapter >= len(m.adapters) {
 		return nil, nil, ErrClosed
 	}
-	a := m.adapters[adapter]
-	stored, err := safetensors.Float32s(a.tensors[block][2*side])
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", a.path, err)
-	}
-	bias, err = safetensors.Float32s(a.tensors[block][2*side+1])
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", a.path, err)
-	}
-	rows, cols := p.shape(side)
-	return transpose(stored, rows, cols), bias, nil
+	return m.adapters[adapter].row(side, block)
 }
 
 // transpose returns the [rows, cols] matrix whose transpose is given.
@@ -111,9 +68,9 @@ func (m *Import) Close() error {
 	return errors.Join(errs...)
 }
 
-// openHubWeights maps the weights in dir.
-func openHubWeights(dir string) (*safetensors.File, string, error) {
-	for _, name := range hubWeightNames {
+// openWeights maps the weights in dir.
+func openWeights(dir string, names []string, pickle string) (*safetensors.File, string, error) {
+	for _, name := range names {
 		path := filepath.Join(dir, name)
 		f, err := safetensors.Open(path)
 		switch {
@@ -126,13 +83,13 @@ func openHubWeights(dir string) (*safetensors.File, string, error) {
 		}
 		return f, path, nil
 	}
-	path := filepath.Join(dir, hubPickleName)
+	path := filepath.Join(dir, pickle)
 	if _, err := os.Stat(path); err == nil {
 		// A pickle is a program: loading one means to run it.
 		return nil, "", &UnsupportedError{
 			Path: path, Field: "format", Value: "pickle",
-			Want: "safetensors: save the adapter with use_safetensors=True",
+			Want: "safetensors: save the adapter with use_safetensors=True, or safe_serialization=True in peft",
 		}
 	}
-	return nil, "", fmt.Errorf("bank: %s: no %s: %w", dir, hubWeightNames[0], os.ErrNotExist)
+	return nil, "", fmt.Errorf("bank: %s: no %s: %w", dir, names[0], os.ErrNotExist)
 }

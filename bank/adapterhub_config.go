@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/xpeft/xpeft/internal/safetensors"
 )
 
 const (
@@ -88,17 +85,13 @@ func isEmpty(v any) bool {
 // readHubConfig reads the configuration of the adapter in dir and refuses those that
 // this package cannot run as they were trained.
 func readHubConfig(dir string) (hubConfig, error) {
-	path := filepath.Join(dir, hubConfigName)
-	b, err := readSmall(path)
+	b, path, err := readConfig(dir)
 	if err != nil {
 		return hubConfig{}, err
 	}
 	var c hubConfig
-	if err := json.Unmarshal(b, &c); err != nil {
-		if what := safetensors.Foreign(b); what != "" {
-			return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("%s", what))
-		}
-		return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("%v", err))
+	if err := decodeConfig(b, path, &c); err != nil {
+		return hubConfig{}, err
 	}
 	if c.PEFTType != "" {
 		return hubConfig{}, unsupportedJSON(path, "peft_type", c.PEFTType, nil)
@@ -112,11 +105,11 @@ func readHubConfig(dir string) (hubConfig, error) {
 	if c.ModelClass != "" && !strings.HasPrefix(c.ModelClass, "Bert") {
 		return hubConfig{}, unsupportedJSON(path, "model_class", c.ModelClass, "BertAdapterModel")
 	}
-	return c, checkHubRules(path, c.Config)
+	return c, checkHubRules(path, c.Config, hubRules, hubIgnored)
 }
 
-func checkHubRules(path string, config map[string]any) error {
-	for _, r := range hubRules {
+func checkHubRules(path string, config map[string]any, rules []hubRule, ignored []string) error {
+	for _, r := range rules {
 		v, ok := config[r.field]
 		if !ok {
 			v = r.absent
@@ -128,17 +121,17 @@ func checkHubRules(path string, config map[string]any) error {
 			return unsupportedJSON(path, r.field, v, r.want)
 		}
 	}
-	return checkHubUnknown(path, config)
+	return checkHubUnknown(path, config, rules, ignored)
 }
 
 // checkHubUnknown refuses a field that no rule knows, unless it is off: a later version
 // of the library may have added a feature.
-func checkHubUnknown(path string, config map[string]any) error {
+func checkHubUnknown(path string, config map[string]any, rules []hubRule, ignored []string) error {
 	var unknown []string
 	for field, v := range config {
-		known := slices.Contains(hubIgnored, field) ||
-			slices.ContainsFunc(hubRules, func(r hubRule) bool { return r.field == field })
-		if !known && v != nil && v != false {
+		known := slices.Contains(ignored, field) ||
+			slices.ContainsFunc(rules, func(r hubRule) bool { return r.field == field })
+		if !known && v != false && !isOff(v) {
 			unknown = append(unknown, field)
 		}
 	}

@@ -1,7 +1,6 @@
 package bank
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,53 +19,43 @@ var hubModules = []string{"adapters", "layer_text_task_adapters", "layer_text_la
 
 // hubAdapter is one adapter's open file.
 type hubAdapter struct {
-	path, name string
-	// the path of its configuration; the model that it was trained in, "" if that is not said
-	config, base               string
-	file                       *safetensors.File
-	tensors                    [][4]safetensors.Tensor // [block]
-	blocks, hidden, bottleneck int
+	adapterFile
+	tensors [][4]safetensors.Tensor // [block]
 }
 
-func openHubAdapter(dir string) (*hubAdapter, error) {
+func openHubAdapter(dir string) (*adapterFile, error) {
 	config, err := readHubConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	file, path, err := openHubWeights(dir)
+	file, path, err := openWeights(dir, hubWeightNames, hubPickleName)
 	if err != nil {
 		return nil, err
 	}
-	a := &hubAdapter{path: path, name: config.Name, file: file, config: filepath.Join(dir, hubConfigName),
-		base: baseModel(config.ModelName)}
+	a := &hubAdapter{adapterFile: adapterFile{path: path, name: config.Name, file: file,
+		config: filepath.Join(dir, hubConfigName), base: baseModel(config.ModelName), baseField: "model_name"}}
+	a.adapterFile.row = a.row
 	if err := a.read(config); err != nil {
 		file.Close()
 		return nil, err
 	}
-	return a, nil
+	return &a.adapterFile, nil
 }
 
-// baseModel is a base model's name. Hugging Face moved BERT's own checkpoints to a name of
-// Google's and serves them under both.
-func baseModel(name string) string {
-	if rest, ok := strings.CutPrefix(name, "google-bert/"); ok {
-		return rest
+// row has a linear layer's weight as [in,out]; the file keeps it as [out,in].
+func (a *hubAdapter) row(side Side, block int) (weights, bias []float32, err error) {
+	stored, err := a.float32s(a.tensors[block][2*side])
+	if err != nil {
+		return nil, nil, err
 	}
-	return name
-}
-
-// sameBase compares an adapter with those before it in its bank. One adapts the states of the
-// model that it was trained in, and means nothing to another's.
-func (a *hubAdapter) sameBase(before []*hubAdapter) error {
-	for _, b := range before {
-		if a.base != "" && b.base != "" && a.base != b.base {
-			return &UnsupportedError{
-				Path: a.config, Field: "model_name", Value: strconv.Quote(a.base),
-				Want: fmt.Sprintf("%q as in %s", b.base, b.config),
-			}
-		}
+	bias, err = a.float32s(a.tensors[block][2*side+1])
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil
+	if side == Down {
+		return transpose(stored, a.hidden, a.bottleneck), bias, nil
+	}
+	return transpose(stored, a.bottleneck, a.hidden), bias, nil
 }
 
 func (a *hubAdapter) read(config hubConfig) error {
@@ -139,37 +128,11 @@ func (a *hubAdapter) checkShapes(config hubConfig) error {
 			if !slices.Equal(t.Shape, want[part]) {
 				return a.corruptf("block %d: %s has shape %v, want %v", block, hubParts[part], t.Shape, want[part])
 			}
-			if !slices.Contains([]string{"F32", "F16", "BF16"}, t.DType) {
-				return &UnsupportedError{Path: a.path, Field: "dtype of " + t.Name, Value: t.DType,
-					Want: "F32, F16 or BF16"}
+			if err := a.checkType(t); err != nil {
+				return err
 			}
 		}
 	}
 	a.blocks, a.bottleneck, a.hidden = len(a.tensors), int(b), int(d)
 	return nil
-}
-
-// sameShape compares an adapter with the first one of its bank.
-func (a *hubAdapter) sameShape(first *hubAdapter) error {
-	dims := []struct {
-		field     string
-		got, want int
-	}{
-		{"blocks", a.blocks, first.blocks},
-		{"hidden size", a.hidden, first.hidden},
-		{"bottleneck", a.bottleneck, first.bottleneck},
-	}
-	for _, d := range dims {
-		if d.got != d.want {
-			return &UnsupportedError{
-				Path: a.path, Field: d.field, Value: strconv.Itoa(d.got),
-				Want: fmt.Sprintf("%d as in %s", d.want, first.path),
-			}
-		}
-	}
-	return nil
-}
-
-func (a *hubAdapter) corruptf(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", a.path, corruptf(format, args...))
 }

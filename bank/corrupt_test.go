@@ -65,11 +65,16 @@ func TestFileEveryBitFlipped(t *testing.T) {
 func TestFileWrongVersion(t *testing.T) {
 	p := tinyWarm()
 	data, _ := encodeBank(t, p, nil, testRows(p))
-	binary.LittleEndian.PutUint32(data[atVersion:], 2)
+	binary.LittleEndian.PutUint32(data[atVersion:], loraVersion)
+	binary.LittleEndian.PutUint32(data[atHeaderCRC:], headerCRC(data[:newLayout(p).header]))
+	if _, err := Decode(data); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("the version of another kind: got %v, want ErrCorrupt", err)
+	}
+	binary.LittleEndian.PutUint32(data[atVersion:], 3)
 	_, err := Decode(data)
 	var unsupported *UnsupportedError
-	if !errors.As(err, &unsupported) || unsupported.Field != "version" || unsupported.Value != "2" {
-		t.Errorf("got %v, want an UnsupportedError of version 2", err)
+	if !errors.As(err, &unsupported) || unsupported.Field != "version" || unsupported.Value != "3" {
+		t.Errorf("got %v, want an UnsupportedError of version 3", err)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestEmbedFolded(t *testing.T) {
 	normed.NormB = true
 	for name, p := range map[string]Properties{
 		"random": smallRandom(), "warm": smallWarm(F16, false), "ReLU and biases": smallWarm(F32, true),
-		"all parts": normed,
+		"all parts": normed, "LoRA": smallLoRA(F16),
 	} {
 		b := openBank(t, p)
 		as := []*model.Adapter{fold(t, b, randomMask(t, p, 3, 1), nil), fold(t, b, randomMask(t, p, 3, 2), nil), nil,

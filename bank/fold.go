@@ -135,7 +135,8 @@ func (b *Bank) Rows(side Side, block int) (weights, bias []float32, err error) {
 // NewAdapter is an adapter of the bank's kind, of zeros.
 func (p Properties) NewAdapter() *model.Adapter {
 	n := p.Blocks * p.Elems()
-	a := &model.Adapter{Blocks: p.Blocks, Bottleneck: p.Bottleneck, Down: make([]float32, n), Up: make([]float32, n)}
+	a := &model.Adapter{Blocks: p.Blocks, Bottleneck: p.Bottleneck, Targets: p.Targets,
+		Down: make([]float32, n), Up: make([]float32, n)}
 	if p.Activation == ReLU {
 		a.Activation = model.ReLU
 	}

@@ -9,7 +9,8 @@ import (
 
 const (
 	magic       = "XPFTBANK"
-	fileVersion = 1
+	fileVersion = 1   // of bottleneck adapters
+	loraVersion = 2   // of LoRAs, which programs that know version 1 alone cannot serve
 	headerSize  = 128 // before the region table
 
 	// Offsets in the header.
@@ -40,7 +41,7 @@ func (h header) encode() ([]byte, error) {
 	b := make([]byte, h.layout.header)
 	le := binary.LittleEndian
 	copy(b, magic)
-	le.PutUint32(b[atVersion:], fileVersion)
+	le.PutUint32(b[atVersion:], h.p.version())
 	le.PutUint32(b[atHeaderLen:], uint32(h.layout.header))
 	le.PutUint64(b[atSize:], uint64(h.size))
 	le.PutUint32(b[atChecksCRC:], h.checksCRC)
@@ -52,6 +53,14 @@ func (h header) encode() ([]byte, error) {
 	}
 	le.PutUint32(b[atHeaderCRC:], headerCRC(b))
 	return b, nil
+}
+
+// version is that of a bank's file.
+func (p Properties) version() uint32 {
+	if p.Targets != 0 {
+		return loraVersion
+	}
+	return fileVersion
 }
 
 // headerCRC covers all but its own four bytes.
@@ -70,8 +79,9 @@ func decodeFixed(b []byte) (header, error) {
 		return header{}, corruptf("header: not a bank file")
 	}
 	le := binary.LittleEndian
-	if v := le.Uint32(b[atVersion:]); v != fileVersion {
-		return header{}, &UnsupportedError{Field: "version", Value: fmt.Sprint(v), Want: fmt.Sprint(fileVersion)}
+	if v := le.Uint32(b[atVersion:]); v < fileVersion || v > loraVersion {
+		return header{}, &UnsupportedError{Field: "version", Value: fmt.Sprint(v),
+			Want: fmt.Sprintf("%d or %d", fileVersion, loraVersion)}
 	}
 	var p Properties
 	if err := p.UnmarshalBinary(b[atProperties : atProperties+propertiesSize]); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/model"
 )
 
 // Side says which half of an adapter is meant.
@@ -89,6 +90,7 @@ type Properties struct {
 	NormB      bool // LN_b, between Down and the activation
 	Bias       bool // each Down has b biases, each Up d
 	DType      DType
+	Targets    model.Targets // of LoRAs, whose rank is Bottleneck by their number; 0 in other banks
 
 	// Of a random bank; zero in a warm one.
 	Seed   uint64
@@ -192,6 +194,7 @@ func (p Properties) Validate() error {
 	if p.Origin != JointAxes && (p.Axes != 0 || p.Texts != 0) {
 		bad("a %v bank has no Axes and no Texts", p.Origin)
 	}
+	p.validateTargets(bad)
 	if p.Origin != HeadAxes && (p.Digits != 0 || p.Taps != 0) {
 		bad("a %v bank has no Digits or Taps", p.Origin)
 	}
@@ -208,6 +211,23 @@ func (p Properties) Validate() error {
 func (p Properties) validateSeedless(bad func(string, ...any)) {
 	if p.Seed != 0 || math.Float32bits(p.SigmaA) != 0 || math.Float32bits(p.SigmaB) != 0 {
 		bad("a %v bank has no Seed, SigmaA or SigmaB", p.Origin)
+	}
+}
+
+// Reach is how many of an encoder's last blocks the bank's adapters change something in the output
+// of, or in the attention: [model.Adapter.Reach].
+func (p Properties) Reach() int {
+	return (&model.Adapter{Blocks: p.Blocks, Targets: p.Targets}).Reach()
+}
+
+func (p Properties) validateTargets(bad func(string, ...any)) {
+	switch {
+	case p.Targets == 0:
+	case !p.Targets.Valid() || p.Bottleneck%p.Targets.Count() != 0:
+		bad("Bottleneck is %d for the Targets %d: want some of query, key and value, of one rank", p.Bottleneck,
+			p.Targets)
+	case p.Origin != Warm || p.Activation != Identity || p.NormB || p.Bias:
+		bad("LoRAs are a warm bank, without activation, LN_b and biases")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/xpeft/xpeft/model"
 )
 
 // propertiesSize is the length of encoded Properties.
@@ -33,7 +35,8 @@ type record struct {
 	SigmaA, SigmaB                float32
 	Taps                          uint64
 	Digits, Axes                  uint8
-	_                             [2]byte
+	Targets                       model.Targets // of LoRAs
+	_                             [1]byte
 	Texts                         uint32
 	_                             [8]byte
 }
@@ -46,7 +49,7 @@ func (p Properties) MarshalBinary() ([]byte, error) {
 	r := record{Origin: p.Origin, Activation: p.Activation, DType: p.DType,
 		N: uint32(p.N), Blocks: uint32(p.Blocks), Hidden: uint32(p.Hidden), Bottleneck: uint32(p.Bottleneck),
 		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB,
-		Taps: p.Taps, Digits: uint8(p.Digits), Axes: uint8(p.Axes), Texts: uint32(p.Texts)}
+		Taps: p.Taps, Digits: uint8(p.Digits), Axes: uint8(p.Axes), Texts: uint32(p.Texts), Targets: p.Targets}
 	if p.NormB {
 		r.Flags |= flagNormB
 	}
@@ -73,7 +76,7 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		NormB: r.Flags&flagNormB != 0, Bias: r.Flags&flagBias != 0,
 		N: int(r.N), Blocks: int(r.Blocks), Hidden: int(r.Hidden), Bottleneck: int(r.Bottleneck),
 		Seed: r.Seed, SigmaA: r.SigmaA, SigmaB: r.SigmaB,
-		Taps: r.Taps, Digits: int(r.Digits), Axes: int(r.Axes), Texts: int(r.Texts)}
+		Taps: r.Taps, Digits: int(r.Digits), Axes: int(r.Axes), Texts: int(r.Texts), Targets: r.Targets}
 	again, err := q.MarshalBinary()
 	switch {
 	case err != nil:

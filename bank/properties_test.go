@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xpeft/xpeft/model"
 )
 
 func TestPropertiesEncodings(t *testing.T) {
-	for _, want := range []Properties{smallBank(), paperBank(), tinyWarm()} {
+	for _, want := range []Properties{smallBank(), paperBank(), tinyWarm(), smallLoRA(F16)} {
 		b, err := want.MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
@@ -31,7 +33,7 @@ func TestPropertiesEncodings(t *testing.T) {
 // Each bit is either refused or means something: what is accepted encodes to the same
 // bytes.
 func TestPropertiesEveryBitFlipped(t *testing.T) {
-	for _, p := range []Properties{smallBank(), tinyWarm()} {
+	for _, p := range []Properties{smallBank(), tinyWarm(), smallLoRA(F32)} {
 		b, err := p.MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
@@ -83,6 +85,14 @@ func TestValidateListsEveryFault(t *testing.T) {
 		},
 		{"warm with a seed", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Seed: 1},
 			[]string{"no Seed"}},
+		{"random LoRAs", Properties{N: 1, Blocks: 1, Hidden: 1, Bottleneck: 2, SigmaA: 1, SigmaB: 1,
+			Targets: model.Query}, []string{"LoRAs are a warm bank"}},
+		{"LoRAs of two ranks", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 3,
+			Targets: model.Query | model.Key}, []string{"Bottleneck is 3 for the Targets 3"}},
+		{"other targets", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Targets: 8},
+			[]string{"for the Targets 8"}},
+		{"LoRAs with biases", Properties{Origin: Warm, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Targets: model.Value,
+			Bias: true}, []string{"without activation, LN_b and biases"}},
 		{
 			"unknown", Properties{Origin: 4, N: 1, Blocks: 1, Hidden: 1, Bottleneck: 1, Activation: 2, DType: 2},
 			[]string{"Origin is 4", "Activation is 2", "DType is 2"},

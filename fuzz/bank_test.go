@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
 )
 
 // bankSeed is a valid bank file.
@@ -70,6 +71,7 @@ func FuzzBankFile(f *testing.F) {
 		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 1},
 		{Origin: bank.Warm, N: 1, Blocks: 2, Hidden: 2, Bottleneck: 2, Bias: true, DType: bank.F16,
 			Activation: bank.ReLU},
+		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 4, Targets: model.Query | model.Key},
 	} {
 		b := bankSeed(f, p)
 		f.Add(b, false)
@@ -112,6 +114,7 @@ func FuzzBankProperties(f *testing.F) {
 		{N: 150, Blocks: 6, Hidden: 384, Bottleneck: 24, NormB: true, Seed: 42, SigmaA: bank.DefaultSigmaA,
 			SigmaB: bank.DefaultSigmaB},
 		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 1, Bias: true, DType: bank.F16},
+		{Origin: bank.Warm, N: 2, Blocks: 1, Hidden: 3, Bottleneck: 4, Targets: model.Query | model.Value},
 	} {
 		b, err := p.MarshalBinary()
 		if err != nil {

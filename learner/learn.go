@@ -30,18 +30,23 @@ func (env Env) ready() Env {
 }
 
 // trains refuses adapters in more blocks than the engine trains.
-func (env Env) trains(blocks int) error {
-	if most := env.Engine.Trains(); blocks > most {
-		return fmt.Errorf("%w: an adapter in %d blocks; engine %s trains it in the last %d at most",
-			engine.ErrUntrainable, blocks, env.Engine.Name(), most)
+func (env Env) trains(blocks int, targets model.Targets) error {
+	kind, most := "an adapter", env.Engine.Trains()
+	if targets != 0 {
+		kind, most = "a LoRA", env.Engine.TrainsLoRA()
+	}
+	if blocks > most {
+		return fmt.Errorf("%w: %s in %d blocks; engine %s trains it in the last %d at most",
+			engine.ErrUntrainable, kind, blocks, env.Engine.Name(), most)
 	}
 	return nil
 }
 
-// from is the encoder's block of the first adapter that c trains.
+// from is the encoder's block of the first adapter that c trains, or the one below a LoRA's: -1 for
+// the embeddings.
 func (env Env) from(c Config) int {
-	blocks := env.Bank.Properties().Blocks
-	return env.Encoder.Blocks() - blocks + c.below(blocks)
+	p := env.Bank.Properties()
+	return env.Encoder.Blocks() - p.Reach() + c.below(p.Blocks)
 }
 
 // Result is what a run found.

@@ -70,7 +70,7 @@ func check(env Env, j *Job, c Config) error {
 	}
 	if c.Mode != Masks {
 		if c.Mode == SingleAdapter {
-			return env.trains(env.Encoder.Blocks())
+			return env.trains(env.Encoder.Blocks(), 0)
 		}
 		return nil
 	}
@@ -88,7 +88,7 @@ func check(env Env, j *Job, c Config) error {
 	if a := j.Start.Affine; a != nil && len(a) != len(env.Bank.Affine()) {
 		return fmt.Errorf("%w: a start affine of %d values, want %d", ErrConfig, len(a), len(env.Bank.Affine()))
 	}
-	return env.trains(p.Blocks - c.below(p.Blocks))
+	return env.trains(p.Blocks-c.below(p.Blocks), p.Targets)
 }
 
 // prepare computes what training cannot change, unless it was.

@@ -9,7 +9,7 @@ import (
 // stems keeps what the encoder makes of each example before the first adapter, computed once:
 // [tokens,H] and, where heads see φ, the mean states after its blocks there.
 type stems struct {
-	from   int         // the block of the first adapter
+	from   int         // the block of the first adapter; -1: the embeddings, of which nothing is kept
 	states [][]float32 // nil entries are not kept: beyond the budget
 	below  [][]float32 // [taps·H] each, of no tap where heads see the pooled embedding
 }
@@ -32,7 +32,7 @@ func (st *stems) pick(which []int) *stems {
 func newStems(ctx context.Context, env Env, examples []Example, from int, budget int64) (*stems, error) {
 	st := &stems{from: from, states: make([][]float32, len(examples))}
 	d, n := env.Encoder.Hidden(), 0
-	for ; n < len(examples); n++ {
+	for ; from >= 0 && n < len(examples); n++ {
 		if budget -= int64(4 * d * len(examples[n].Text.IDs)); budget < 0 {
 			break
 		}
@@ -40,7 +40,7 @@ func newStems(ctx context.Context, env Env, examples []Example, from int, budget
 	taps, _ := env.taps(from)
 	texts, width := textsOf(examples), len(taps)*d
 	below := make([]float32, len(texts)*width)
-	states, err := env.Engine.Stems(ctx, texts[:n], from, taps, below[:n*width])
+	states, err := env.Engine.Stems(ctx, texts[:n], max(from, 0), taps, below[:n*width])
 	copy(st.states, states)
 	if rest := texts[n:]; err == nil && len(rest) > 0 && width > 0 {
 		err = env.Engine.Embed(ctx, engine.Rows{Texts: rest}, nil, make([]float32, len(rest)*d), taps, below[n*width:])

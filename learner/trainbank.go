@@ -58,7 +58,7 @@ func newBankRun(env Env, j BankJob, c BankConfig) (*bankRun, error) {
 	if err := errors.Join(c.validateBank(j, env.Encoder), j.validate()); err != nil {
 		return nil, err
 	}
-	if err := env.trains(c.Blocks); err != nil {
+	if err := env.trains(c.Blocks, 0); err != nil {
 		return nil, err
 	}
 	if err := env.checkHead(j.Head.Hidden); err != nil {

@@ -37,7 +37,7 @@ func (e *Encoder) embed(in bert.Precision, texts []Encoding, owner []int, adapte
 	if err := e.Check(texts); err != nil {
 		return err
 	}
-	flat, owners, err := e.flatten(len(texts), 0, owner, adapters)
+	flat, owners, err := e.flatten(len(texts), -1, owner, adapters)
 	if err != nil {
 		return err
 	}
@@ -191,13 +191,13 @@ func (e *Encoder) flatten(rows, from int, owner []int, adapters []*Adapter) (fla
 		if index[i] = -1; a == nil {
 			continue
 		}
-		if err := a.check(e.Blocks()-from, e.Hidden()); err != nil {
+		if err := a.check(e.Blocks(), from, e.Hidden()); err != nil {
 			return nil, nil, err
 		}
 		index[i] = int32(len(flat))
 		flat = append(flat, bert.Adapter{Blocks: a.Blocks, Bottleneck: a.Bottleneck, Down: a.Down, Up: a.Up,
 			DownBias: a.DownBias, UpBias: a.UpBias, Norm: a.Norm,
-			ReLU: a.Activation == ReLU, Eps: NormEps})
+			ReLU: a.Activation == ReLU, Eps: NormEps, Targets: int(a.Targets)})
 	}
 	owners = make([]int32, rows)
 	for i := range owners {

@@ -65,6 +65,9 @@ func (p *Folder) newcomersBank() (uint32, *bank.Bank, error) {
 // blocks alone, if LN_b can turn off the adapters below.
 func (p *Folder) trains(b *bank.Bank) bool {
 	props := b.Properties()
+	if props.Targets != 0 {
+		return props.Blocks <= p.engine.TrainsLoRA()
+	}
 	return props.Blocks <= p.engine.Trains() || props.NormB
 }
 

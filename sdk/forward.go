@@ -4,33 +4,12 @@ import (
 	"context"
 	"sync"
 
-	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/model"
 )
 
-// shape is what adapters must agree in to be joined in one batch. The zero value is that of a
-// request without masks, which joins any.
-type shape struct {
-	blocks      int
-	bottleneck  int
-	activation  bank.Activation
-	normB, bias bool
-}
-
-// nobodys is the shape of requests without a profile.
-var nobodys shape
-
-func (r *request) shape() shape {
-	if r.snapshot == nil || r.snapshot.bank == nil {
-		return nobodys
-	}
-	q := r.snapshot.bank.Properties()
-	return shape{q.Blocks, q.Bottleneck, q.Activation, q.NormB, q.Bias}
-}
-
-// forward answers tickets of one shape in one forward pass. A profile that cannot be folded fails
-// in its own answers only.
+// forward answers tickets in one forward pass, of profiles over whatever banks. A profile that
+// cannot be folded fails in its own answers only.
 func (p *Folder) forward(tickets []*ticket) error { return p.forwardBy(p.encoder.Answer, tickets) }
 
 // embedder is the passes on a CPU: in the precision that answers have, or in float32.

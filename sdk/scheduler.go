@@ -255,14 +255,10 @@ func (s *scheduler) fill() (tickets []*ticket, computed int) {
 	}
 	// smaller ones towards the end, so that all lanes end together
 	limit := min(s.budget, max(minTokens, s.tokens/s.count))
-	tickets, of := []*ticket{first}, first.request.shape()
+	tickets = []*ticket{first}
 	longest, tokens := first.request.tokens(), first.request.tokens()
 	computed = tokens
 	for _, t := range others {
-		shape := t.request.shape()
-		if shape != of && shape != nobodys && of != nobodys {
-			continue
-		}
 		widest, all := max(longest, t.request.tokens()), tokens+t.request.tokens()
 		then := all
 		if pads {
@@ -270,9 +266,6 @@ func (s *scheduler) fill() (tickets []*ticket, computed int) {
 		}
 		if len(tickets) == maxTickets || then > limit || float64(then-all) > waste*float64(then) {
 			break
-		}
-		if of == nobodys {
-			of = shape
 		}
 		tickets, longest, tokens, computed = append(tickets, t), widest, all, then
 	}

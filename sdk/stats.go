@@ -81,7 +81,7 @@ func (u *untrainable) count(p *Folder, revision uint64) (int64, error) {
 		return u.n, nil
 	}
 	n := int64(0)
-	for _, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains()) {
+	for _, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains(), p.engine.TrainsLoRA()) {
 		if err != nil {
 			return 0, corrupt("banks", err)
 		}

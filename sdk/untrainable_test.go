@@ -128,7 +128,7 @@ func TestServesLibtorchsProfiles(t *testing.T) {
 func untrainableNow(t *testing.T, p *Folder) string {
 	t.Helper()
 	var ids []string
-	for id, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains()) {
+	for id, err := range folder.Untrainable(p.store, p.dir, p.engine.Trains(), p.engine.TrainsLoRA()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,32 +16,33 @@ import (
 
 // bankRow is a bank.
 type bankRow struct {
-	Bank       string  `json:"bank"` // its digest
-	Origin     string  `json:"origin"`
-	N          int     `json:"n"`
-	Blocks     int     `json:"blocks"`
-	Hidden     int     `json:"hidden"`
-	Bottleneck int     `json:"bottleneck"`
-	Activation string  `json:"activation"`
-	NormB      bool    `json:"norm_b"`
-	Bias       bool    `json:"bias"`
-	DType      string  `json:"dtype"`
-	Seed       uint64  `json:"seed"`
-	SigmaA     float32 `json:"sigma_a"`
-	SigmaB     float32 `json:"sigma_b"`
-	Digits     int     `json:"digits"`
-	Taps       []int   `json:"taps"`
-	Axes       int     `json:"axes"`
-	Texts      int     `json:"texts"` // that axes know by a hash
-	Bytes      int64   `json:"bytes"` // of its weights: on disk, or in memory if it is random
+	Bank       string   `json:"bank"` // its digest
+	Origin     string   `json:"origin"`
+	N          int      `json:"n"`
+	Blocks     int      `json:"blocks"`
+	Hidden     int      `json:"hidden"`
+	Bottleneck int      `json:"bottleneck"`
+	Activation string   `json:"activation"`
+	NormB      bool     `json:"norm_b"`
+	Bias       bool     `json:"bias"`
+	DType      string   `json:"dtype"`
+	Targets    []string `json:"targets"` // of LoRAs
+	Seed       uint64   `json:"seed"`
+	SigmaA     float32  `json:"sigma_a"`
+	SigmaB     float32  `json:"sigma_b"`
+	Digits     int      `json:"digits"`
+	Taps       []int    `json:"taps"`
+	Axes       int      `json:"axes"`
+	Texts      int      `json:"texts"` // that axes know by a hash
+	Bytes      int64    `json:"bytes"` // of its weights: on disk, or in memory if it is random
 }
 
 func newBankRow(digest string, p bank.Properties) bankRow {
 	return bankRow{
 		Bank: digest, Origin: p.Origin.String(), N: p.N, Blocks: p.Blocks, Hidden: p.Hidden, Bottleneck: p.Bottleneck,
 		Activation: p.Activation.String(), NormB: p.NormB, Bias: p.Bias, DType: p.DType.String(),
-		Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits, Taps: append([]int{}, p.TapList()...),
-		Axes: p.Axes, Texts: p.Texts, Bytes: p.Bytes(),
+		Targets: p.Targets.Names(), Seed: p.Seed, SigmaA: p.SigmaA, SigmaB: p.SigmaB, Digits: p.Digits,
+		Taps: append([]int{}, p.TapList()...), Axes: p.Axes, Texts: p.Texts, Bytes: p.Bytes(),
 	}
 }
 
@@ -64,6 +65,13 @@ func (r bankRow) text(w io.Writer) {
 	from := fmt.Sprintf("%s file of %s, %s", r.Origin, size(r.Bytes), r.DType)
 	if r.Origin == bank.Random.String() {
 		from = fmt.Sprintf("%s, seed %d: nothing on disk, %s in memory", r.Origin, r.Seed, size(r.Bytes))
+	}
+	if n := len(r.Targets); n > 0 {
+		fields(w, "bank", r.Bank, "origin", from, "shape",
+			fmt.Sprintf("%s of rank %d, %d blocks, over %d values", count(r.N, "LoRA"), r.Bottleneck/n, r.Blocks,
+				r.Hidden),
+			"targets", strings.Join(r.Targets, ", "))
+		return
 	}
 	fields(w, "bank", r.Bank, "origin", from, "shape",
 		fmt.Sprintf("%d adapters, %d blocks, %d to %d and back", r.N, r.Blocks, r.Hidden, r.Bottleneck),
@@ -233,13 +241,13 @@ func (a *app) bankConvertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert ADAPTER...",
 		Short: "Make a bank file of trained adapters",
-		Long: "Make a bank file of adapters in AdapterHub's Pfeiffer layout, a folder each. What the bank could " +
-			"not compute as AdapterHub does is refused by name.",
+		Long: "Make a bank file of adapters of other libraries, a folder each: AdapterHub's in Pfeiffer's layout, or " +
+			"LoRAs of peft or of AdapterHub. What the bank could not compute as they do is refused by name.",
 		Example: "  xpeft bank convert adapters/* -o hub.bank\n  xpeft init --model DIR --labels yes,no " +
 			"--bank-file hub.bank",
 		Args: cobra.MinimumNArgs(1),
 		RunE: a.runs(func(ctx context.Context, dirs []string) (err error) {
-			m, err := bank.ImportAdapterHub(dirs)
+			m, err := bank.ImportAdapters(dirs)
 			if err != nil {
 				return err
 			}

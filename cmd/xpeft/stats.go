@@ -60,7 +60,7 @@ func (a *app) newUntrainable(st *store.Store) (row untrainableRow, err error) {
 	if slices.Contains(sdk.Engines(), "torch") { // which trains all blocks
 		return row, nil
 	}
-	for id, err := range folder.Untrainable(st, a.dir, sdk.NativeBlocks) {
+	for id, err := range folder.Untrainable(st, a.dir, sdk.NativeBlocks, 0) {
 		if err != nil {
 			return row, err
 		}

@@ -38,12 +38,13 @@ typedef struct {
 
 enum { BERT_GELU, BERT_GELU_TANH, BERT_RELU };
 
-// bert_adapter is one folded adapter of the last blocks; what it does not have is null.
+// bert_adapter is one folded adapter of the last blocks; what it does not have is null. With targets, bits for query, key and value, it is a LoRA: parts of down's
+// columns and up's rows, of one size, belong to one target after the other.
 typedef struct {
 	const float *down, *up;            // [blocks,d,b], [blocks,b,d]
 	const float *down_bias, *up_bias;  // [blocks,b], [blocks,d]
 	const float *norm;                 // [blocks,2,b]: LN_b's weight and bias
-	int blocks, bottleneck, norm_b, relu;
+	int blocks, bottleneck, norm_b, relu, targets;
 	float eps; // LN_b's
 } bert_adapter;
 

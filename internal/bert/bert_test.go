@@ -63,6 +63,8 @@ func (s shape) adapters(rng *rand.Rand) []Adapter {
 		{Blocks: 1, Bottleneck: 48, Down: random(rng, d*48, 0.3), Up: random(rng, d*48, 0.3),
 			Norm: random(rng, 2*48, 1), Eps: 1e-5},
 		{Blocks: 1, Bottleneck: 3, Down: random(rng, d*3, 0.3), Up: random(rng, d*3, 0.3), ReLU: true},
+		{Blocks: all, Bottleneck: 10, Down: random(rng, all*d*10, 0.3), Up: random(rng, all*d*10, 0.3), Targets: 5},
+		{Blocks: 1, Bottleneck: 3, Down: random(rng, d*3, 0.3), Up: random(rng, d*3, 0.3), Targets: 7},
 	}
 }
 
@@ -177,7 +179,7 @@ func checkCut(t *testing.T, m *Model, b Batch, as []Adapter, how Pooling) {
 	for from := range m.blocks {
 		b.Owners = slices.Clone(b.Owners)
 		for i, o := range b.Owners {
-			if o >= 0 && as[o].Blocks > m.blocks-from {
+			if o >= 0 && (as[o].Blocks > m.blocks-from || as[o].Targets != 0 && as[o].Blocks == m.blocks-from) {
 				b.Owners[i] = -1
 			}
 		}

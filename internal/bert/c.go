@@ -140,7 +140,7 @@ func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32,
 		}
 		as[i] = C.bert_adapter{down: ptr(a.Down), up: ptr(a.Up), down_bias: ptr(a.DownBias), up_bias: ptr(a.UpBias),
 			norm: ptr(a.Norm), blocks: C.int(a.Blocks), bottleneck: C.int(a.Bottleneck),
-			norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), eps: C.float(a.Eps)}
+			norm_b: flag(a.Norm != nil), relu: flag(a.ReLU), targets: C.int(a.Targets), eps: C.float(a.Eps)}
 	}
 	for _, part := range [][]int32{b.IDs, b.Types, b.Lengths, b.Owners} {
 		if len(part) > 0 {

@@ -167,13 +167,16 @@ static void feed(const bert_block *b, int act, const float *a, int n, float *f, 
 	}
 }
 
-// project is vecs vectors of outputs, of which there may be less left, of some tokens: y = x w + bias with w [n,·] in rows ldw apart.
-INLINE void project(const int tokens, const int vecs, int left, const float *x, size_t ldx, const float *w, size_t ldw, int n, const float *bias, float *y, size_t ldy) {
+// project is vecs vectors of outputs, of which there may be less left, of some tokens: y = x w + bias, or y += x w, with w [n,·] in rows ldw apart.
+INLINE void project(const int tokens, const int vecs, int left, const float *x, size_t ldx, const float *w, size_t ldw, int n, const float *bias, float *y, size_t ldy, int more) {
 	vec acc[4][3];
 	UNROLL
 	for (int t = 0; t < tokens; t++)
 		UNROLL
-		for (int v = 0; v < vecs; v++) acc[t][v] = bias ? get(bias + v * LANES, left - v * LANES) : all(0);
+		for (int v = 0; v < vecs; v++) {
+			const float *from = more ? y + t * ldy : bias;
+			acc[t][v] = from ? get(from + v * LANES, left - v * LANES) : all(0);
+		}
 	for (int i = 0; i < n; i++) {
 		vec wi[3];
 		UNROLL
@@ -191,14 +194,14 @@ INLINE void project(const int tokens, const int vecs, int left, const float *x, 
 		for (int v = 0; v < vecs; v++) put(y + t * ldy + v * LANES, left - v * LANES, acc[t][v]);
 }
 
-// product is y = x w + bias of up to 4 tokens, w [n,out], as it lies in a folded adapter.
-TARGET static void product(const float *x, int tokens, int n, const float *w, int out, const float *bias, float *y) {
+// product is y = x w + bias, or y += x w, of up to 4 tokens, w [n,out], as it lies in a folded adapter. Rows of x and y are ldx and ldy apart.
+TARGET static void product(const float *x, size_t ldx, int tokens, int n, const float *w, int out, const float *bias, float *y, size_t ldy, int more) {
 	for (int c = 0; c < out; c += 3 * LANES) {
 		const float *at = bias ? bias + c : 0;
 		int left = out - c;
 #define PROJECT(vecs) \
-	if (tokens == 4) project(4, vecs, left, x, n, w + c, out, n, at, y + c, out); \
-	else for (int t = 0; t < tokens; t++) project(1, vecs, left, x + (size_t)t * n, n, w + c, out, n, at, y + (size_t)t * out + c, out);
+	if (tokens == 4) project(4, vecs, left, x, ldx, w + c, out, n, at, y + c, ldy, more); \
+	else for (int t = 0; t < tokens; t++) project(1, vecs, left, x + t * ldx, ldx, w + c, out, n, at, y + t * ldy + c, ldy, more);
 		if (left > 2 * LANES) {
 			PROJECT(3)
 		} else if (left > LANES) {
@@ -220,7 +223,7 @@ TARGET static void between(const bert_adapter *a, int l, float *z) {
 // adapt ends a block for one text: x = LN(B̂·act(LN_b(Â·LN(r))) + r), in place of r. scratch holds 4 tokens' h or u, and their bottlenecks.
 TARGET static void adapt(const bert_model *m, const bert_block *blk, const bert_adapter *a, int l, float *r, int n, float *scratch) {
 	int d = m->hidden;
-	if (!a || l < 0) {
+	if (!a || a->targets || l < 0) {
 		for (int t = 0; t < n; t++) norm(r + (size_t)t * d, 0, d, blk->ffn, m->eps, r + (size_t)t * d);
 		return;
 	}
@@ -231,9 +234,9 @@ TARGET static void adapt(const bert_model *m, const bert_block *blk, const bert_
 	for (int t = 0; t < n; t += 4, r += (size_t)4 * d) {
 		int tokens = n - t < 4 ? n - t : 4;
 		for (int i = 0; i < tokens; i++) norm(r + (size_t)i * d, 0, d, blk->ffn, m->eps, h + (size_t)i * d);
-		product(h, tokens, d, down, b, down_bias, z);
+		product(h, d, tokens, d, down, b, down_bias, z, b, 0);
 		for (int i = 0; i < tokens; i++) between(a, l, z + (size_t)i * b);
-		product(z, tokens, b, up, d, up_bias, h);
+		product(z, b, tokens, b, up, d, up_bias, h, d, 0);
 		for (int i = 0; i < tokens; i++) norm(h + (size_t)i * d, r + (size_t)i * d, d, blk->ffn, m->eps, r + (size_t)i * d);
 	}
 }
@@ -266,13 +269,33 @@ TARGET static void means(const float *x, const int32_t *lengths, int texts, int 
 	}
 }
 
-// residual is f + a of one block, in place of its input x [n,d].
-TARGET static void residual(const bert_model *m, const bert_block *b, const bert_batch *texts, int n, int longest, float *x, float *scratch, bert_parts *parts) {
+// add_lora adds (x A) B of each target to one text's queries, keys and values, qkv [n,3d]. z holds 4 tokens' bottlenecks.
+TARGET static void add_lora(const bert_adapter *a, int l, int d, const float *x, int n, float *qkv, float *z) {
+	int b = a->bottleneck, r = b / ((a->targets & 1) + (a->targets >> 1 & 1) + (a->targets >> 2 & 1));
+	for (int t = 0; t < n; t += 4, x += (size_t)4 * d, qkv += (size_t)12 * d) {
+		int tokens = n - t < 4 ? n - t : 4, at = 0;
+		product(x, d, tokens, d, a->down + (size_t)l * d * b, b, 0, z, b, 0);
+		for (int i = 0; i < 3; i++) {
+			if (!(a->targets >> i & 1)) continue;
+			product(z + at, b, tokens, r, a->up + ((size_t)l * b + at) * d, d, 0, qkv + (size_t)i * d, (size_t)3 * d, 1);
+			at += r;
+		}
+	}
+}
+
+// residual is f + a of block l, in place of its input x [n,d].
+TARGET static void residual(const bert_model *m, int l, const bert_batch *texts, const bert_adapter *adapters, int n, int longest, float *x, float *scratch, bert_parts *parts) {
+	const bert_block *b = m->block + l;
 	size_t d = m->hidden, size = n * d;
 	float *qkv = scratch, *ctx = qkv + 3 * size, *a = ctx + size, *small = a + size;
 	float *bytes = small + attend_scratch(m, longest), *inner = bytes + bytes_scratch(m);
 	uint8_t *q = (uint8_t *)bytes;
 	layer(&b->qkv, x, n, qkv, q);
+	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) {
+		const bert_adapter *a = texts->owners && texts->owners[i] >= 0 ? adapters + texts->owners[i] : 0;
+		int block = a ? l - (m->blocks - a->blocks) : -1;
+		if (a && a->targets && block >= 0) add_lora(a, block, d, x + at * d, texts->lengths[i], qkv + at * 3 * d, inner);
+	}
 	lap(parts, BERT_QKV);
 	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) attend(qkv + at * 3 * d, texts->lengths[i], d, m->heads, ctx + at * d, small);
 	lap(parts, BERT_ATTENTION);
@@ -302,7 +325,7 @@ TARGET static void forward(const bert_model *m, const bert_batch *texts, const b
 			if (k < ntaps && taps[k] == l) means(x, texts->lengths, texts->n, d, pooled + (size_t)k++ * d, (size_t)ntaps * d);
 			lap(parts, BERT_NORMS);
 			if (l == m->blocks) return;
-			residual(m, m->block + l, texts, n, longest, x, scratch, parts);
+			residual(m, l, texts, adapters, n, longest, x, scratch, parts);
 			if (l == stop) return;
 		}
 		for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) {

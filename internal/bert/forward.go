@@ -7,11 +7,14 @@ import (
 )
 
 // Adapter is one folded adapter of the encoder's last Blocks blocks. What it does not have is nil.
+// With Targets it is a LoRA: the first of equal parts of Down's columns and of Up's rows are the
+// first target's. Its terms are in float32, whatever the blocks' layers are computed in.
 type Adapter struct {
 	Blocks, Bottleneck int
 	Down, Up           []float32 // [Blocks,d,b] and [Blocks,b,d]
 	DownBias, UpBias   []float32 // [Blocks,b] and [Blocks,d]
 	Norm               []float32 // LN_b's affine, [Blocks,2,b]
+	Targets            int       // of a LoRA: bits for query, key and value; 0: it is none
 	ReLU               bool      // else the identity
 	Eps                float32   // LN_b's
 }

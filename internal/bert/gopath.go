@@ -103,18 +103,14 @@ func (p *goPath) forward(b Batch, adapters []Adapter, start, stop int, taps []in
 			if l == len(p.blocks) {
 				return
 			}
-			p.residual(&p.blocks[l], b.Lengths, x, s)
+			p.residual(l, b, adapters, x, s)
 			if l == stop {
 				return
 			}
 		}
 		at := 0
 		for i, length := range b.Lengths {
-			var a *Adapter
-			if b.Owners != nil && b.Owners[i] >= 0 {
-				a = &adapters[b.Owners[i]]
-			}
-			p.adapt(l, a, x[at:at+int(length)*d], s)
+			p.adapt(l, b.adapter(i, adapters, false), x[at:at+int(length)*d], s)
 			at += int(length) * d
 		}
 	}
@@ -135,11 +131,22 @@ func (p *goPath) embed(b Batch, x []float32) {
 	}
 }
 
-// residual is f + a of one block, in place of its input x [n,d].
-func (p *goPath) residual(b *goBlock, lengths []int32, x []float32, s parts) {
-	d, n, at := p.w.Hidden, len(x)/p.w.Hidden, 0
+// adapter is a text's LoRA, or its bottleneck adapter; nil if it has none.
+func (b Batch) adapter(text int, adapters []Adapter, lora bool) *Adapter {
+	if b.Owners == nil || b.Owners[text] < 0 || (adapters[b.Owners[text]].Targets != 0) != lora {
+		return nil
+	}
+	return &adapters[b.Owners[text]]
+}
+
+// residual is f + a of block l, in place of its input x [n,d].
+func (p *goPath) residual(l int, texts Batch, adapters []Adapter, x []float32, s parts) {
+	b, d, n, at := &p.blocks[l], p.w.Hidden, len(x)/p.w.Hidden, 0
 	b.qkv.apply(x, n, s.qkv)
-	for _, length := range lengths {
+	for i, length := range texts.Lengths {
+		if a := texts.adapter(i, adapters, true); a != nil {
+			p.addLoRA(l, a, x[at*d:][:int(length)*d], s.qkv[at*3*d:], s.inner)
+		}
 		p.attend(s.qkv[at*3*d:], int(length), s.ctx[at*d:], s.small)
 		at += int(length)
 	}
@@ -205,6 +212,22 @@ func (p *goPath) attend(qkv []float32, n int, ctx, small []float32) {
 				dense.Softmax(s)
 			}
 			dense.Gemm(rows, dh, n, scores, cols, 1, v, 3*d, ctx[i*d+h:], d, false)
+		}
+	}
+}
+
+// addLoRA adds (x·A)·B of each target to one text's queries, keys and values, qkv [n,3d].
+func (p *goPath) addLoRA(l int, a *Adapter, x, qkv, z []float32) {
+	d, b := p.w.Hidden, a.Bottleneck
+	if l -= len(p.blocks) - a.Blocks; l < 0 {
+		return
+	}
+	n, r, at := len(x)/d, b/(a.Targets&1+a.Targets>>1&1+a.Targets>>2&1), 0
+	dense.Gemm(n, b, d, x, d, 1, a.Down[l*d*b:], b, z, b, false)
+	for t := range 3 {
+		if a.Targets>>t&1 != 0 {
+			dense.Gemm(n, d, r, z[at:], b, 1, a.Up[(l*b+at)*d:], d, qkv[t*d:], 3*d, true)
+			at += r
 		}
 	}
 }

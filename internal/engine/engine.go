@@ -17,7 +17,7 @@ import (
 var (
 	// ErrNoCUDA marks a device that is not here, or that the program was built without.
 	ErrNoCUDA = errors.New("engine: no CUDA device")
-	// ErrUntrainable marks an adapter in more blocks than the engine can train.
+	// ErrUntrainable marks an adapter in more blocks than the engine can train, or a LoRA.
 	ErrUntrainable = errors.New("engine: cannot train this adapter")
 )
 
@@ -25,7 +25,7 @@ var (
 type Rows struct {
 	Texts []model.Encoding
 	Owner []int       // whose adapter each row has; nil: all have adapters[0]
-	From  int         // the block of the first adapter
+	From  int         // the block of the first adapter; the one below a LoRA's, which is -1 for the embeddings
 	Stems [][]float32 // nil, or of each row its states [tokens,d] below block From's adapter; a nil entry is computed
 }
 
@@ -41,11 +41,13 @@ type Engine interface {
 	// Trains says in how many of the encoder's last blocks an adapter can be trained: 1 natively,
 	// all with libtorch.
 	Trains() int
+	// TrainsLoRA says the same of LoRAs: 0 natively, all with libtorch.
+	TrainsLoRA() int
 	// Stems are each text's states below block from's adapter, [tokens,d]: what no adapter in block
 	// from or above changes. states [texts,taps·d] gets the mean states after taps, up to from.
 	Stems(ctx context.Context, texts []model.Encoding, from int, taps []int, states []float32) ([][]float32, error)
 	// Embed is model.Encoder.Embed, on all cores or the device; with r.Stems, and no taps up to
-	// r.From, it is Upper. adapters nil or a nil entry: bare.
+	// r.From, which is a block, it is Upper. adapters nil or a nil entry: bare.
 	Embed(ctx context.Context, r Rows, adapters []*model.Adapter, x []float32, taps []int, states []float32) error
 	// Gradient is the gradient of the loss by every adapter's values, summed over its rows, in
 	// adapters of the same shapes. With taps, all above r.From and the last block the last of them,

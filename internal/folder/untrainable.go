@@ -8,12 +8,13 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Untrainable lists the profiles that an engine which trains adapters in the last so many blocks
-// cannot train as they are: their adapters do something in a block below. They are served all the
-// same. It reads the records of profiles over banks with more blocks, and no others.
-func Untrainable(st *store.Store, dir string, blocks int) iter.Seq2[string, error] {
+// Untrainable lists the profiles that an engine which trains adapters in the last so many blocks,
+// and LoRAs in so many, cannot train as they are: their adapters do something in a block below.
+// They are served all the same. It reads the records of profiles over banks with more blocks, and
+// no others.
+func Untrainable(st *store.Store, dir string, blocks, lora int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		deep, err := deepBanks(st, dir, blocks)
+		deep, err := deepBanks(st, dir, blocks, lora)
 		if err != nil {
 			yield("", err)
 			return
@@ -46,19 +47,19 @@ type deepBank struct {
 	affine []float32 // LN_b's default
 }
 
-func deepBanks(st *store.Store, dir string, blocks int) (map[uint32]*deepBank, error) {
+func deepBanks(st *store.Store, dir string, blocks, lora int) (map[uint32]*deepBank, error) {
 	infos, err := st.Banks()
 	if err != nil {
 		return nil, err
 	}
 	deep := map[uint32]*deepBank{}
 	for _, info := range infos {
-		if info.Blocks <= blocks {
-			continue
-		}
 		p, err := Properties(info)
 		if err != nil {
 			return nil, err
+		}
+		if p.Targets == 0 && p.Blocks <= blocks || p.Targets != 0 && p.Blocks <= lora {
+			continue
 		}
 		b := &deepBank{props: p}
 		switch p.Origin {

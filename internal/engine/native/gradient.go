@@ -52,6 +52,10 @@ func (n *native) check(r engine.Rows, adapters []*model.Adapter, taps []int) (wi
 		if a == nil {
 			continue
 		}
+		if a.Targets != 0 {
+			return 0, fmt.Errorf("%w: adapter %d is a LoRA, which the native engine serves only",
+				engine.ErrUntrainable, i)
+		}
 		if a.Blocks > n.Trains() {
 			return 0, fmt.Errorf("%w: adapter %d has %d blocks, the native engine trains the last one",
 				engine.ErrUntrainable, i, a.Blocks)

@@ -33,10 +33,11 @@ const Blocks = 1
 // New is the native engine of an encoder. Close does not close the encoder.
 func New(enc *model.Encoder) engine.Engine { return &native{enc: enc} }
 
-func (*native) Name() string   { return "native" }
-func (*native) Device() string { return "cpu" }
-func (*native) Trains() int    { return Blocks }
-func (*native) Close() error   { return nil }
+func (*native) Name() string    { return "native" }
+func (*native) Device() string  { return "cpu" }
+func (*native) Trains() int     { return Blocks }
+func (*native) TrainsLoRA() int { return 0 } // its gradient goes through attention
+func (*native) Close() error    { return nil }
 
 func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int, taps []int,
 	states []float32) ([][]float32, error) {
@@ -67,7 +68,7 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 			len(r.Texts))
 	}
 	var stems [][]float32
-	if r.Stems != nil && (len(taps) == 0 || taps[0] > r.From) {
+	if r.Stems != nil && r.From >= 0 && (len(taps) == 0 || taps[0] > r.From) {
 		if stems, err = n.stems(ctx, r); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (a *adapter) rows(s *libtorch.Scope, block, part int) libtorch.Tensor {
 func (a *adapter) apply(s *libtorch.Scope, l int, r libtorch.Tensor,
 	outer func(libtorch.Tensor) libtorch.Tensor) libtorch.Tensor {
 	h := outer(r) // [B,T,d]
-	if a == nil || l < 0 {
+	if a == nil || l < 0 || a.targets != 0 {
 		return h
 	}
 	z := a.project(s, h, l, down, downBias, a.d, a.b) // [B,T,b]
@@ -79,6 +79,25 @@ func (a *adapter) apply(s *libtorch.Scope, l int, r libtorch.Tensor,
 	}
 	u := a.project(s, z, l, up, upBias, a.b, a.d) // [B,T,d]
 	return outer(s.Add(u, r))
+}
+
+// attend is what attention sees of the block's input x: qkv [B,T,3d], and a LoRA's terms.
+func (a *adapter) attend(s *libtorch.Scope, l int, x, qkv libtorch.Tensor) libtorch.Tensor {
+	if a == nil || l < 0 || a.targets == 0 {
+		return qkv
+	}
+	d, r, at := int64(a.d), int64(a.b/a.targets.Count()), int64(0)
+	z := a.project(s, x, l, down, downBias, a.d, a.b) // [B,T,b]
+	w := s.View(a.rows(s, l, up), -1, int64(a.b), d)  // [B,b,d], or [1,b,d]
+	thirds := make([]libtorch.Tensor, 3)
+	for i := range thirds {
+		thirds[i] = s.Narrow(qkv, 2, int64(i)*d, d)
+		if a.targets>>i&1 != 0 {
+			thirds[i] = s.Add(thirds[i], s.MatMul(s.Narrow(z, 2, at, r), s.Narrow(w, 1, at, r)))
+			at += r
+		}
+	}
+	return s.Cat(thirds, 2)
 }
 
 // project is x·w + c, [B,T,out], each row by its own.

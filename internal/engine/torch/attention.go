@@ -15,11 +15,12 @@ type attention struct {
 	heads int64
 }
 
-// forward is LN(attention(x) + x), [B,T,d].
-func (a *attention) forward(s *libtorch.Scope, x, mask libtorch.Tensor, b *batch) libtorch.Tensor {
+// forward is LN(attention(x) + x), [B,T,d]; own may have a LoRA, whose block is l.
+func (a *attention) forward(s *libtorch.Scope, x, mask libtorch.Tensor, b *batch, own *adapter,
+	l int) libtorch.Tensor {
 	B, T, h := b.B, b.T, a.heads
 	dh := a.norm.n / h
-	qkv := s.View(s.Linear(x, a.qkv.w, a.qkv.b), B, T, 3, h, dh)
+	qkv := s.View(own.attend(s, l, x, s.Linear(x, a.qkv.w, a.qkv.b)), B, T, 3, h, dh)
 	part := func(i int64) libtorch.Tensor { // [B·h,T,dh]
 		return s.Reshape(s.Transpose(s.Select(qkv, 2, i), 1, 2), B*h, T, dh)
 	}

@@ -31,8 +31,9 @@ func TestEmbedAgainstGo(t *testing.T) {
 		enc := m.open(t)
 		ref, e := newNaive(t, enc), open(t, enc, true)
 		as := []*model.Adapter{kinds[0].adapter(1, m.L, m.d, 3), nil, kinds[2].adapter(2, m.L-1, m.d, 5),
-			kinds[1].adapter(3, m.L, m.d, 3), kinds[0].adapter(4, m.L, m.d, 3)}
-		for _, owner := range [][]int{nil, {0, 1, 2, 3, 4}, {4, 4, 0, 4, 0}} {
+			kinds[1].adapter(3, m.L, m.d, 3), kinds[0].adapter(4, m.L, m.d, 3), kinds[4].adapter(5, m.L, m.d, 3),
+			kinds[5].adapter(6, 1, m.d, 2), kinds[4].adapter(7, m.L, m.d, 3)}
+		for _, owner := range [][]int{nil, {0, 1, 2, 3, 4}, {4, 4, 0, 4, 0}, {5, 7, 5, 6, 0}} {
 			adapters := as
 			for _, bare := range []bool{false, true} {
 				if bare {

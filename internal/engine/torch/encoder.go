@@ -35,27 +35,33 @@ type block struct {
 	ffn  feedForward
 }
 
-// residual is f + a, what the block's outer LN takes.
-func (blk *block) residual(s *libtorch.Scope, x, mask libtorch.Tensor, b *batch) libtorch.Tensor {
-	a := s.Block(func() libtorch.Tensor { return blk.attn.forward(s, x, mask, b) })
+// residual is f + a of block l, what its outer LN takes.
+func (e *encoder) residual(s *libtorch.Scope, l int, x, mask libtorch.Tensor, b *batch, own *adapter) libtorch.Tensor {
+	blk := e.blocks[l]
+	a := s.Block(func() libtorch.Tensor { return blk.attn.forward(s, x, mask, b, own, e.within(own, l)) })
 	return s.Add(blk.ffn.forward(s, a), a)
+}
+
+// within is which of an adapter's blocks, the encoder's last ones, block l is; below 0 none.
+func (e *encoder) within(a *adapter, l int) int {
+	if a == nil {
+		return -1
+	}
+	return l - (len(e.blocks) - a.blocks)
 }
 
 // adapt ends block l: with an adapter y = LN(adapter(LN(r)) + r), without one LN(r).
 func (e *encoder) adapt(s *libtorch.Scope, l int, r libtorch.Tensor, a *adapter) libtorch.Tensor {
 	out := e.blocks[l].ffn.norm
-	if a != nil { // its blocks are the encoder's last ones
-		l -= len(e.blocks) - a.blocks
-	}
 	return s.Block(func() libtorch.Tensor {
-		return a.apply(s, l, r, func(x libtorch.Tensor) libtorch.Tensor { return out.apply(s, x) })
+		return a.apply(s, e.within(a, l), r, func(x libtorch.Tensor) libtorch.Tensor { return out.apply(s, x) })
 	})
 }
 
 // through is block l of states x, which it frees.
 func (e *encoder) through(s *libtorch.Scope, l int, x, mask libtorch.Tensor, b *batch, a *adapter) libtorch.Tensor {
 	y := s.Block(func() libtorch.Tensor {
-		return e.adapt(s, l, e.blocks[l].residual(s, x, mask, b), a)
+		return e.adapt(s, l, e.residual(s, l, x, mask, b, a), a)
 	})
 	s.Free(x)
 	return y
@@ -115,7 +121,7 @@ func (e *encoder) forward(s *libtorch.Scope, b *batch, a *adapter, taps []int) (
 func (e *encoder) stem(s *libtorch.Scope, b *batch, from int, taps []int) (r, states libtorch.Tensor) {
 	t := newTapped(s, b, taps)
 	x, mask := e.below(s, b, from, nil, t), b.mask(s, e.heads)
-	return s.Block(func() libtorch.Tensor { return e.blocks[from].residual(s, x, mask, b) }), t.all(s, b)
+	return s.Block(func() libtorch.Tensor { return e.residual(s, from, x, mask, b, nil) }), t.all(s, b)
 }
 
 // upper is the rest out of a stem, which it leaves as it is: block from's adapter, the blocks

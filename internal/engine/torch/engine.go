@@ -60,9 +60,10 @@ func Open(enc *model.Encoder, c Config) (engine.Engine, error) {
 	return t, nil
 }
 
-func (t *torch) Name() string   { return "torch" }
-func (t *torch) Device() string { return string(t.libtorch.Device()) }
-func (t *torch) Trains() int    { return t.enc.Blocks() }
+func (t *torch) Name() string    { return "torch" }
+func (t *torch) Device() string  { return string(t.libtorch.Device()) }
+func (t *torch) Trains() int     { return t.enc.Blocks() }
+func (t *torch) TrainsLoRA() int { return t.enc.Blocks() }
 
 // Close waits for libtorch's calls that run and frees the weights. It leaves the encoder open and
 // is idempotent.
@@ -125,6 +126,9 @@ func (t *torch) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adap
 	}
 	if err := t.checkTaps(taps, 0, t.enc.Blocks(), len(r.Texts), states); err != nil {
 		return err
+	}
+	if r.Stems == nil {
+		r.From = -1
 	}
 	groups, err := t.groups(r, adapters)
 	if err != nil {

@@ -41,8 +41,10 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 	if err != nil {
 		return nil, err
 	}
-	if r.Stems, err = t.stems(ctx, r); err != nil {
-		return nil, err
+	if r.From >= 0 {
+		if r.Stems, err = t.stems(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	defer t.trim.soon()
 	sums := make([]*model.Adapter, len(adapters))
@@ -116,8 +118,12 @@ func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows, taps []i
 	if a != nil {
 		leaves = a.train(s)
 	}
-	seen, states := t.graph.upper(s, b.join(s, pick(r.Stems, rows), d), b, r.From, a, taps) // [B,d], [B,taps·d]
-	width := d
+	seen, states, width := libtorch.Tensor{}, libtorch.Tensor{}, d // [B,d], [B,taps·d]
+	if r.From < 0 {
+		seen, states = t.graph.forward(s, b, a, taps)
+	} else {
+		seen, states = t.graph.upper(s, b.join(s, pick(r.Stems, rows), d), b, r.From, a, taps)
+	}
 	if len(taps) > 0 {
 		seen, width = states, d*len(taps)
 	}

@@ -31,7 +31,7 @@ func TestGradient(t *testing.T) {
 					if owner != nil {
 						as = append(as, k.adapter(7, blocks, m.d, 3), k.adapter(8, blocks, m.d, 3), nil)
 					}
-					r := engine.Rows{Texts: tinyTexts, Owner: owner, From: m.L - blocks}
+					r := engine.Rows{Texts: tinyTexts, Owner: owner, From: m.L - as[0].Reach()}
 					want := ref.gradients(r, as)
 					for _, e := range engines {
 						name := fmt.Sprintf("%+v, %+v, %d blocks, owners %v, card %t", m, k, blocks, owner, e.card)

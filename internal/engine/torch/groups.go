@@ -35,7 +35,7 @@ func (t *torch) groups(r engine.Rows, adapters []*model.Adapter) ([]*group, erro
 			continue
 		}
 		var err error
-		if layouts[i], err = layoutOf(a, t.enc.Blocks()-r.From, t.enc.Hidden()); err != nil {
+		if layouts[i], err = layoutOf(a, t.enc.Blocks(), r.From, t.enc.Hidden()); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +60,7 @@ func (t *torch) checkRows(r engine.Rows, adapters int) error {
 	if err := t.enc.Check(r.Texts); err != nil {
 		return err
 	}
-	if r.From < 0 || r.From >= t.enc.Blocks() {
+	if r.From < -1 || r.From >= t.enc.Blocks() {
 		return fmt.Errorf("torch: adapters from block %d of %d", r.From, t.enc.Blocks())
 	}
 	if r.Owner != nil && len(r.Owner) != len(r.Texts) {

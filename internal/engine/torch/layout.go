@@ -24,6 +24,7 @@ const (
 type layout struct {
 	blocks, d, b int
 	relu         bool
+	targets      model.Targets
 	has          [parts]bool
 }
 
@@ -32,17 +33,22 @@ func partsOf(a *model.Adapter) [parts][]float32 {
 	return [parts][]float32{a.Down, a.Up, a.DownBias, a.UpBias, a.Norm}
 }
 
-// layoutOf refuses an adapter that does not fit the last blocks of a model of d values.
-func layoutOf(a *model.Adapter, blocks, d int) (layout, error) {
-	l := layout{blocks: a.Blocks, d: d, b: a.Bottleneck, relu: a.Activation == model.ReLU}
-	fits := a.Blocks >= 1 && a.Blocks <= blocks && a.Bottleneck >= 1
+// layoutOf refuses an adapter that does not fit the blocks of a model of d values, in a pass that
+// begins at block from's residual sum, or at the embeddings if that is -1.
+func layoutOf(a *model.Adapter, blocks, from, d int) (layout, error) {
+	l := layout{blocks: a.Blocks, d: d, b: a.Bottleneck, relu: a.Activation == model.ReLU, targets: a.Targets}
+	fits := a.Blocks >= 1 && a.Blocks <= blocks && a.Reach() <= blocks-from && a.Bottleneck >= 1
 	for i, x := range partsOf(a) {
 		l.has[i] = x != nil
 		fits = fits && (i > up && x == nil || len(x) == a.Blocks*l.full(i))
 	}
+	if a.Targets != 0 {
+		fits = fits && a.Targets.Valid() && a.Bottleneck%a.Targets.Count() == 0 && a.Activation == model.Identity &&
+			!l.has[downBias] && !l.has[upBias] && !l.has[normB]
+	}
 	if !fits {
 		return l, fmt.Errorf("torch: an adapter of %d blocks, b=%d, that does not fit %d blocks of %d values",
-			a.Blocks, a.Bottleneck, blocks, d)
+			a.Blocks, a.Bottleneck, blocks-max(from, 0), d)
 	}
 	return l, nil
 }

@@ -107,8 +107,15 @@ func (m *naive) embeddings(e model.Encoding) matrix {
 	return m.norm(x, "embeddings.LayerNorm")
 }
 
-func (m *naive) attention(x matrix, block string) matrix {
+func (m *naive) attention(x matrix, block string, a *wide, l int) matrix {
 	q, k, v := m.linear(x, block+"self.query"), m.linear(x, block+"self.key"), m.linear(x, block+"self.value")
+	at := 0
+	for i, y := range []*matrix{&q, &k, &v} {
+		if a != nil && l >= 0 && a.Targets>>i&1 != 0 {
+			*y = plus(*y, a.lora(x, l, at))
+			at++
+		}
+	}
 	dh := m.enc.Hidden() / m.enc.Config().NumAttentionHeads
 	ctx := make(matrix, len(x))
 	for t := range x {
@@ -202,17 +209,39 @@ func (w *wide) apply(h matrix, l int) matrix {
 	return times(z, part(up, b*d), part(upBias, d))
 }
 
+// lora is what the target that is the LoRA's i-th gains in its block l.
+func (w *wide) lora(x matrix, l, i int) matrix {
+	d, b := len(x[0]), w.Bottleneck
+	r, y := b/w.Targets.Count(), make(matrix, len(x))
+	for t, row := range x {
+		y[t] = make([]float64, d)
+		for k := i * r; k < (i+1)*r; k++ {
+			z := 0.0
+			for j, v := range row {
+				z += v * w.parts[down][(l*d+j)*b+k]
+			}
+			for j := range y[t] {
+				y[t][j] += z * w.parts[up][(l*b+k)*d+j]
+			}
+		}
+	}
+	return y
+}
+
 // states are the embeddings' and each block's.
 func (m *naive) states(e model.Encoding, a *wide) []matrix {
 	x := m.embeddings(e)
 	all, L := []matrix{x}, m.enc.Blocks()
 	for l := range L {
-		block := fmt.Sprintf("encoder.layer.%d.", l)
-		att := m.attention(x, block+"attention.")
+		block, own := fmt.Sprintf("encoder.layer.%d.", l), -1
+		if a != nil {
+			own = l - (L - a.Blocks)
+		}
+		att := m.attention(x, block+"attention.", a, own)
 		r := plus(m.linear(m.activate(m.linear(att, block+"intermediate.dense")), block+"output.dense"), att)
 		x = m.norm(r, block+"output.LayerNorm")
-		if a != nil && l >= L-a.Blocks {
-			x = m.norm(plus(a.apply(x, l-(L-a.Blocks)), r), block+"output.LayerNorm")
+		if own >= 0 && a.Targets == 0 {
+			x = m.norm(plus(a.apply(x, own), r), block+"output.LayerNorm")
 		}
 		all = append(all, x)
 	}

@@ -143,9 +143,13 @@ var tinyTexts = []model.Encoding{
 }
 
 // kind is which parts an adapter has.
-type kind struct{ relu, norm, bias bool }
+type kind struct {
+	relu, norm, bias bool
+	targets          model.Targets
+}
 
-var kinds = []kind{{norm: true}, {relu: true, bias: true}, {relu: true, norm: true, bias: true}, {}}
+var kinds = []kind{{norm: true}, {relu: true, bias: true}, {relu: true, norm: true, bias: true}, {},
+	{targets: model.Query | model.Value}, {targets: model.Query | model.Key | model.Value}}
 
 // adapter is a random one.
 func (k kind) adapter(seed uint64, blocks, d, b int) *model.Adapter {
@@ -157,8 +161,12 @@ func (k kind) adapter(seed uint64, blocks, d, b int) *model.Adapter {
 		}
 		return x
 	}
-	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))),
-		Up: values(blocks*d*b, 0, 0.2)}
+	if k.targets != 0 {
+		b = 2 * k.targets.Count()
+	}
+	a := &model.Adapter{Blocks: blocks, Bottleneck: b, Targets: k.targets,
+		Down: values(blocks*d*b, 0, 1/math.Sqrt(float64(d))),
+		Up:   values(blocks*d*b, 0, 0.2)}
 	if k.relu {
 		a.Activation = model.ReLU
 	}
