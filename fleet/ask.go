@@ -14,9 +14,10 @@ import (
 
 // answer is what a learner says of an operation to the node that asked.
 type answer struct {
-	Report *sdk.Report `json:"report,omitempty"`
-	Reason string      `json:"reason,omitempty"` // of reasons
-	Error  string      `json:"error,omitempty"`
+	Report   *sdk.Report         `json:"report,omitempty"`
+	Examples []sdk.StoredExample `json:"examples,omitempty"`
+	Reason   string              `json:"reason,omitempty"` // of reasons
+	Error    string              `json:"error,omitempty"`
 
 	to string
 }
@@ -110,11 +111,16 @@ func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 		if e, err = n.state.entry(name); err != nil {
 			return a, err
 		}
-		switch {
-		case e.Through < seq:
+		switch over := e.Epoch > o.Epoch; {
+		case e.Through < seq && !over:
 		case covered.IsZero():
 			covered = time.Now()
-		case time.Since(covered) > lostAfter:
+		case time.Since(covered) < lostAfter:
+		case over && o.Kind == opForget: // by another Forget
+			return a, nil
+		case over:
+			return a, fmt.Errorf("%w: the profile was forgotten", sdk.ErrConflict)
+		default:
 			return a, ErrReportLost
 		}
 	}

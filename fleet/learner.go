@@ -187,6 +187,7 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		w.changed = true // refused ones too: the value says through which operation it goes
 		switch o.Kind {
 		case opForget:
 			err = w.forget(ctx, o)
@@ -197,10 +198,11 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 			if err == nil {
 				err = w.commit(ctx, o.seq)
 			}
+		case opRead:
+			err = w.read(ctx, o)
 		default:
 			err = applyOp(ctx, w.n.folder, o.op)
 			w.answer(o, answer{}, err)
-			w.changed = w.changed || err == nil || w.seq > 0 // the value says that it was done
 			err = notOurs(err)
 		}
 		if err != nil {
@@ -380,7 +382,6 @@ func (w *work) learn(ctx context.Context, o queuedOp) error {
 		return ctx.Err()
 	}
 	w.n.counts.learned.Add(1)
-	w.changed = w.changed || err == nil
 	w.answer(o, answer{Report: rep}, err)
 	return notOurs(err)
 }
@@ -418,29 +419,59 @@ func (w *work) commit(ctx context.Context, through uint64) error {
 	if had, err := w.n.state.entry(w.name); err != nil || had.Seq > w.seq {
 		return errors.Join(err, errConflict)
 	}
-	var bundle bytes.Buffer
-	_, err := w.n.folder.Export(ctx, &bundle, &sdk.ExportOptions{IDs: []string{w.id}, Examples: true, State: true})
-	if err != nil {
-		return err
-	}
-	key, err := w.n.makeKey(ctx, w.p, w.name)
-	if err != nil {
-		return err
-	}
 	subject := w.n.valueSubject(w.p, personKey+w.name)
-	v := value{epoch: w.v.epoch, through: max(through, w.v.through)}
-	v.sealed = person{w.id, w.recent[max(0, len(w.recent)-mostRecentOps):], bundle.Bytes()}.seal(v, key, subject)
+	v, err := w.value(ctx, through, subject)
+	if err != nil {
+		return err
+	}
 	seq, err := w.n.write(ctx, subject, v.encode(), w.seq, newID())
 	if err != nil {
 		return err
 	}
-	w.n.keys.put(w.name, key)
 	w.seq, w.v, w.changed = seq, v, false
-	e := entry{Seq: seq, Epoch: v.epoch, Through: v.through, ID: seal(w.n.secrets.local, []byte(w.id), w.name)}
+	e := entry{Seq: seq, Epoch: v.epoch, Through: v.through, Gone: v.gone}
+	if !v.gone {
+		e.ID = seal(w.n.secrets.local, []byte(w.id), w.name)
+	}
 	if err := w.n.state.set(w.name, e); err != nil {
 		return err
 	}
 	err = w.n.state.drop(w.name, func(p pending) bool { return p.Sent != 0 && p.Sent <= v.through })
 	w.reply()
 	return err
+}
+
+// value is what the folder has of the profile, sealed; nobody, if that is nothing.
+func (w *work) value(ctx context.Context, through uint64, subject string) (v value, err error) {
+	v = value{epoch: w.v.epoch, through: max(through, w.v.through)}
+	if _, err := w.n.folder.Profile(ctx, w.id); errors.Is(err, sdk.ErrProfileNotFound) {
+		v.gone = true
+		return v, nil
+	}
+	var bundle bytes.Buffer
+	_, err = w.n.folder.Export(ctx, &bundle, &sdk.ExportOptions{IDs: []string{w.id}, Examples: true, State: true})
+	if err != nil {
+		return v, err
+	}
+	key, err := w.n.makeKey(ctx, w.p, w.name)
+	if err != nil {
+		return v, err
+	}
+	w.n.keys.put(w.name, key)
+	recent := w.recent[max(0, len(w.recent)-mostRecentOps):]
+	v.sealed = person{w.id, recent, bundle.Bytes()}.seal(v, key, subject)
+	return v, nil
+}
+
+// read answers what is stored after the operations so far.
+func (w *work) read(ctx context.Context, o queuedOp) (err error) {
+	var a answer
+	for e, readErr := range w.n.folder.Examples(ctx, w.id) {
+		if err = readErr; err != nil {
+			break
+		}
+		a.Examples = append(a.Examples, e)
+	}
+	w.answer(o, a, err)
+	return notOurs(err)
 }

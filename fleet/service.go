@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -69,6 +68,14 @@ func (n *Node) Learn(ctx context.Context, id string, examples []sdk.Example, o *
 	a, err := n.ask(ctx, op{Kind: opLearn, Profile: id, Examples: examples, Learn: &learning{o.Head, o.Labels,
 		o.AddLabels, o.DropExamples, o.Force, o.ClassWeights}})
 	return a.Report, err
+}
+
+// Latest reads what is stored of what a profile was told, through a learner: with everything that
+// any node's Learn, Forget or Latest, or the fleet's having an observation, came before this call.
+// Examples reads this node's folder, which may be a moment behind.
+func (n *Node) Latest(ctx context.Context, id string) ([]sdk.StoredExample, error) {
+	a, err := n.ask(ctx, op{Kind: opRead, Profile: id})
+	return a.Examples, err
 }
 
 // Import puts a person of another folder into the fleet: bundle has one profile, id, as
@@ -209,7 +216,7 @@ func (n *Node) Drain(ctx context.Context) error {
 			return fmt.Errorf("fleet: draining: %w", err)
 		}
 		if n.ctx.Err() != nil {
-			return errors.Join(errClosed)
+			return errClosed
 		}
 	}
 }

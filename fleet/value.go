@@ -102,6 +102,7 @@ const (
 	opErase   = "erase" // one example
 	opPrivate = "private"
 	opImport  = "import"
+	opRead    = "read"
 )
 
 // op is an operation: what a node asks the fleet to do to a profile.
