@@ -19,7 +19,8 @@ type answer struct {
 	Reason   string              `json:"reason,omitempty"` // of reasons
 	Error    string              `json:"error,omitempty"`
 
-	to string
+	to    string
+	epoch uint64 // that the node gave the operation
 }
 
 func (a answer) err() error {
@@ -82,7 +83,7 @@ func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	o.Epoch = e.Epoch
+	o.Epoch, a.epoch = e.Epoch, e.Epoch
 	seq, err := n.publish(ctx, name, o, !e.Gone && e.Seq > 0)
 	if err != nil {
 		return a, err

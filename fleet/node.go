@@ -99,12 +99,8 @@ func (n *Node) start(f func()) {
 
 // catchUp waits until the node has what the fleet had, and repairs what a crash left half done.
 func (n *Node) catchUp(ctx context.Context) error {
-	for _, p := range n.parts {
-		for p.age() > n.config.MaxStale {
-			if err := n.changed.wait(ctx, time.Second); err != nil {
-				return fmt.Errorf("fleet: catching up: %w", err)
-			}
-		}
+	if err := n.inStep(ctx); err != nil {
+		return err
 	}
 	half, err := n.state.folding()
 	if err != nil {
@@ -113,6 +109,18 @@ func (n *Node) catchUp(ctx context.Context) error {
 	for _, name := range half {
 		if err := n.refresh(ctx, name); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// inStep waits until the node may answer for everybody.
+func (n *Node) inStep(ctx context.Context) error {
+	for _, p := range n.parts {
+		for p.age() > n.config.MaxStale {
+			if err := n.changed.wait(ctx, time.Second); err != nil {
+				return fmt.Errorf("fleet: catching up: %w", err)
+			}
 		}
 	}
 	return nil

@@ -18,7 +18,7 @@ func newID() string { return rand.Text() }
 func (n *Node) accept(ctx context.Context, o op) error {
 	o.ID = newID()
 	name := n.secrets.nameOf(o.Profile)
-	number, err := n.acceptHere(ctx, name, o)
+	number, err := n.acceptHere(ctx, name, &o)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (n *Node) accept(ctx context.Context, o op) error {
 	return nil
 }
 
-func (n *Node) acceptHere(ctx context.Context, name string, o op) (number uint64, err error) {
+func (n *Node) acceptHere(ctx context.Context, name string, o *op) (number uint64, err error) {
 	defer n.locks.lock(name)()
 	if n.closed.Load() {
 		return 0, errClosed
@@ -43,10 +43,10 @@ func (n *Node) acceptHere(ctx context.Context, name string, o op) (number uint64
 		return 0, ErrQueueFull
 	}
 	o.Epoch = e.Epoch
-	if err := applyOp(ctx, n.folder, o); err != nil {
+	if err := applyOp(ctx, n.folder, *o); err != nil {
 		return 0, err
 	}
-	return n.state.enqueue(name, o, n.config.MaxQueue)
+	return n.state.enqueue(name, *o, n.config.MaxQueue)
 }
 
 // publishAtOnce is how many operations are under way to the fleet together.
@@ -55,6 +55,10 @@ const publishAtOnce = 256
 // drainQueue sends what waits, as long as the node is open.
 func (n *Node) drainQueue() {
 	for n.ctx.Err() == nil {
+		if !n.nc.IsConnected() {
+			n.pause(100 * time.Millisecond)
+			continue
+		}
 		batch, err := n.state.next(publishAtOnce)
 		if err == nil && len(batch) > 0 {
 			err = n.send(batch)

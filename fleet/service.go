@@ -78,13 +78,6 @@ func (n *Node) Latest(ctx context.Context, id string) ([]sdk.StoredExample, erro
 	return a.Examples, err
 }
 
-// Import puts a person of another folder into the fleet: bundle has one profile, id, as
-// sdk.Folder.Export writes it with Examples. It replaces what the fleet has of the person.
-func (n *Node) Import(ctx context.Context, id string, bundle []byte) error {
-	_, err := n.ask(ctx, op{Kind: opImport, Profile: id, Bundle: bundle})
-	return err
-}
-
 // forgetWait is how long Forget waits for other nodes' word.
 const forgetWait = 5 * time.Second
 

@@ -197,11 +197,14 @@ func again(ctx context.Context, request func(context.Context) error) (err error)
 	return err
 }
 
+// duplicateInProcess is the servers' answer while an earlier attempt is under way.
+const duplicateInProcess = 10158
+
 // transient says whether a request may succeed when it is made again.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code >= 500
+		return api.Code >= 500 || api.ErrorCode == duplicateInProcess
 	}
 	return !errors.Is(err, nats.ErrMaxPayload) && !errors.Is(err, nats.ErrPermissionViolation) &&
 		!errors.Is(err, nats.ErrConnectionClosed)
