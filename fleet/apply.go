@@ -134,21 +134,25 @@ func (n *Node) open1(ctx context.Context, p int, name string, seq uint64, v valu
 	return person{}, err
 }
 
-// idOf is the id of a profile that the folder has, or had.
+// idOf is the id of a profile that the folder may have, else "": by a value, by what a learner has
+// under way, or by the node's own operations.
 func (n *Node) idOf(name string) (string, error) {
 	e, err := n.state.entry(name)
 	if err != nil {
 		return "", err
 	}
-	if e.ID == nil {
-		waits, err := n.state.waiting(name)
-		if err != nil || len(waits) == 0 {
-			return "", err
-		}
-		return waits[0].op.Profile, nil
+	if e.ID != nil {
+		id, err := unseal(n.secrets.local, e.ID, name)
+		return string(id), err
 	}
-	id, err := unseal(n.secrets.local, e.ID, name)
-	return string(id), err
+	if id, err := n.state.foldingID(name); err != nil || id != "" {
+		return id, err
+	}
+	waits, err := n.state.waiting(name)
+	if err != nil || len(waits) == 0 {
+		return "", err
+	}
+	return waits[0].op.Profile, nil
 }
 
 // erase forgets a profile in the folder.

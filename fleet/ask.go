@@ -184,15 +184,31 @@ func (n *Node) covered(ctx context.Context, name string, seq uint64) error {
 var bktFolding = []byte("folding")
 
 // fold remembers that a profile in the folder may be ahead of the fleet, until unfold: after a crash
-// it is made what the fleet says.
-func (s *state) fold(name string) error {
-	return s.db.Batch(func(tx *bolt.Tx) error {
+// it is made what the fleet says. It says whether it was so already.
+func (s *state) fold(name, id string) (half bool, err error) {
+	err = s.db.Batch(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(bktFolding)
 		if err != nil {
 			return err
 		}
-		return b.Put([]byte(name), nil)
+		half = b.Get([]byte(name)) != nil
+		return b.Put([]byte(name), seal(s.key, []byte(id), name))
 	})
+	return half, err
+}
+
+// foldingID is the id of a profile that may be ahead of the fleet, else "".
+func (s *state) foldingID(name string) (id string, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bktFolding)
+		if b == nil || b.Get([]byte(name)) == nil {
+			return nil
+		}
+		plain, err := unseal(s.key, b.Get([]byte(name)), name)
+		id = string(plain)
+		return err
+	})
+	return id, err
 }
 
 func (s *state) unfold(name string) error {

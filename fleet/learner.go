@@ -174,12 +174,13 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	w.id = w.ops[0].Profile
-	if err := w.n.state.fold(w.name); err != nil {
+	half, err := w.n.state.fold(w.name, w.id)
+	if err != nil {
 		return false, err
 	}
 	unlock := w.n.locks.lock(w.name)
 	defer func() { unlock() }()
-	done, err := w.prepare(ctx)
+	done, err := w.prepare(ctx, half)
 	if err != nil {
 		return false, err
 	}
@@ -344,9 +345,10 @@ func (w *work) openOp(ctx context.Context, msg *jetstream.RawStreamMsg, epoch ui
 	return decodeOp(msg.Data, key, msg.Subject)
 }
 
-// prepare makes the folder what the value says. If it is that already, but for operations of this
+// prepare makes the folder what the value says, as it may have more after an attempt that failed
+// half way. If it is that already, but for operations of this
 // node that are the first to be done anyway, these are left as they are, and done is how many.
-func (w *work) prepare(ctx context.Context) (done int, err error) {
+func (w *work) prepare(ctx context.Context, half bool) (done int, err error) {
 	had, err := w.n.state.entry(w.name)
 	if err != nil {
 		return 0, err
@@ -355,7 +357,7 @@ func (w *work) prepare(ctx context.Context) (done int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	same := had.Seq == w.seq && len(own) <= len(w.ops)
+	same := !half && had.Seq == w.seq && len(own) <= len(w.ops)
 	for i := 0; same && i < len(own); i++ {
 		same = own[i].op.ID == w.ops[i].ID
 	}

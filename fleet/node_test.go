@@ -98,3 +98,34 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 		t.Errorf("Forget of nobody: got %v, want ErrProfileNotFound", err)
 	}
 }
+
+// TestHalfDone: what a learner did in its folder and could not write is taken back, of a profile that
+// the fleet does not know or has forgotten too.
+func TestHalfDone(t *testing.T) {
+	c := newFleet(t, nil)
+	a := c.open(c.config("a"))
+	name := a.secrets.nameOf("dave")
+	for _, value := range []value{{}, {gone: true, epoch: 1, through: 1}} {
+		if value.gone {
+			if _, err := a.write(t.Context(), a.valueSubject(partitionOf(name, 2), personKey+name), value.encode(), 0, newID()); err != nil {
+				t.Fatal(err)
+			}
+			within(t, 10*time.Second, "gone", func() bool { e, err := a.state.entry(name); return err == nil && e.Gone })
+		}
+		if half, err := a.state.fold(name, "dave"); err != nil || half {
+			t.Fatalf("got %v, %v, want nothing half done", half, err)
+		}
+		if err := a.folder.Observe(t.Context(), "dave", messages[0]); err != nil {
+			t.Fatal(err)
+		}
+		if half, err := a.state.folding(); err != nil || len(half) != 1 {
+			t.Errorf("got %v, %v, want one profile half done", half, err)
+		}
+		if err := a.refresh(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.folder.Profile(t.Context(), "dave"); !errors.Is(err, sdk.ErrProfileNotFound) {
+			t.Errorf("what nobody wrote: got %v, want ErrProfileNotFound", err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,14 +40,16 @@ func (n *Node) acceptHere(ctx context.Context, name string, o *op) (number uint6
 	if err != nil {
 		return 0, err
 	}
-	if _, unsent := n.state.counts(); unsent >= n.config.MaxQueue {
-		return 0, ErrQueueFull
-	}
 	o.Epoch = e.Epoch
-	if err := applyOp(ctx, n.folder, *o); err != nil {
+	// first the queue, which knows whom a later Forget must erase in the folder
+	if number, err = n.state.enqueue(name, *o, n.config.MaxQueue); err != nil {
 		return 0, err
 	}
-	return n.state.enqueue(name, *o, n.config.MaxQueue)
+	defer n.state.release(number)
+	if err := applyOp(ctx, n.folder, *o); err != nil {
+		return 0, errors.Join(err, n.state.drop(name, func(p pending) bool { return p.n == number }))
+	}
+	return number, nil
 }
 
 // publishAtOnce is how many operations are under way to the fleet together.
@@ -125,14 +128,28 @@ func (n *Node) send(batch []pending) error {
 	return errors.Join(failed, err)
 }
 
-// forgetDone drops those of a profile's operations that are in its value already.
+// forgetDone drops those of a profile's operations that are in its value already. If that says that
+// there is nobody, they were refused.
 func (n *Node) forgetDone(name string) error {
 	defer n.locks.lock(name)()
 	e, err := n.state.entry(name)
 	if err != nil {
 		return err
 	}
-	return n.state.drop(name, func(w pending) bool { return w.Sent != 0 && w.Sent <= e.Through })
+	waits, err := n.state.waiting(name)
+	done := func(w pending) bool { return w.Sent != 0 && w.Sent <= e.Through }
+	if err != nil || !slices.ContainsFunc(waits, done) {
+		return err
+	}
+	if e.Gone {
+		if err := n.erase(n.ctx, name); err != nil {
+			return err
+		}
+	}
+	if err = n.state.drop(name, done); err == nil && e.Gone {
+		err = n.repeat(n.ctx, name)
+	}
+	return err
 }
 
 // message is an operation as it is published. A profile that has a value has a key.

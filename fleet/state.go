@@ -22,6 +22,7 @@ type state struct {
 	recent map[string]entry    // not in the file yet; a crash costs taking them in again
 	waits  map[string][]uint64 // by profile: its operations in the file, the oldest first
 	unsent map[uint64]bool     // of these, those that the fleet may not have
+	held   map[uint64]bool     // operations that must not be sent yet
 	last   uint64              // number of the newest operation
 	places map[int]place
 }
@@ -61,7 +62,7 @@ func openState(path string, key []byte) (*state, error) {
 		return nil, fmt.Errorf("fleet: %s: %w", path, err)
 	}
 	s := &state{db: db, key: key, recent: map[string]entry{}, waits: map[string][]uint64{},
-		unsent: map[uint64]bool{}, places: map[int]place{}}
+		unsent: map[uint64]bool{}, held: map[uint64]bool{}, places: map[int]place{}}
 	err = db.Update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{bktEntries, bktQueue, bktPlaces} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -211,7 +212,7 @@ func (s *state) unnote(name string, n uint64) {
 	}
 }
 
-// enqueue makes an operation durable, and returns its number.
+// enqueue makes an operation durable, and returns its number. It is sent after release.
 func (s *state) enqueue(name string, o op, most int) (n uint64, err error) {
 	plain, err := json.Marshal(o)
 	if err != nil {
@@ -225,14 +226,29 @@ func (s *state) enqueue(name string, o op, most int) (n uint64, err error) {
 	}
 	n = s.last + 1
 	s.note(n, q)
+	s.held[n] = true
 	s.mu.Unlock()
 	err = s.db.Batch(func(tx *bolt.Tx) error { return putJSON(tx.Bucket(bktQueue), key64(n), q) })
 	if err != nil {
 		s.mu.Lock()
 		s.unnote(name, n)
 		s.mu.Unlock()
+		s.release(n)
 	}
 	return n, err
+}
+
+// release lets an operation be sent.
+func (s *state) release(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, n)
+}
+
+func (s *state) isHeld(n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[n]
 }
 
 // pending is an operation that waits.
@@ -271,7 +287,7 @@ func (s *state) next(most int) (all []pending, err error) {
 			if err != nil {
 				return err
 			}
-			if p.Sent == 0 && !seen[p.Name] {
+			if p.Sent == 0 && !seen[p.Name] && !s.isHeld(p.n) {
 				all = append(all, p)
 			}
 			seen[p.Name] = seen[p.Name] || p.Sent == 0

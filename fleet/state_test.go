@@ -28,6 +28,7 @@ func TestQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.release(n)
 		numbers = append(numbers, n)
 	}
 	if _, err := s.enqueue("C", op{}, 3); !errors.Is(err, ErrQueueFull) {
