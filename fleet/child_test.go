@@ -52,10 +52,13 @@ func childServer(arg string) {
 	if err := json.Unmarshal([]byte(arg), &a); err != nil {
 		panic(err)
 	}
-	s, err := server.NewServer(&server.Options{ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: a.Dir, JetStreamMaxStore: 4 << 30, SyncAlways: a.SyncAlways,
-		Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: a.Route},
-		Routes:  server.RoutesFromStr(a.Routes)})
+	o := &server.Options{ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: a.Dir, JetStreamMaxStore: 4 << 30, SyncAlways: a.SyncAlways}
+	if a.Route != 0 {
+		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: a.Route}
+		o.Routes = server.RoutesFromStr(a.Routes)
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		panic(err)
 	}
