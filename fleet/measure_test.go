@@ -81,7 +81,7 @@ func TestMeasureKeys(t *testing.T) {
 	for i := range n {
 		name := secrets.nameOf(strconv.Itoa(i))
 		for subject, payload := range map[string][]byte{st.valueSubject(0, personKey+name): data, st.keySubject(0, name): data[:72]} {
-			if _, err := js.PublishAsync(subject, payload); err != nil {
+			if _, err := js.PublishAsync(subject, payload, jetstream.WithStallWait(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}
