@@ -23,9 +23,9 @@ func (c *cluster) behindProxies(name string) (Config, proxies) {
 	return config, all
 }
 
-// TestCutOff: a node that is cut off serves what it accepts, answers for profiles until MaxStale and
-// then by the base alone, and sends what it queued when it is back. What it observed of somebody who
-// was forgotten meanwhile is dropped, and the person stays forgotten.
+// TestCutOff: a node that is cut off serves what it accepts, answers for profiles until MaxStale
+// and then by the base alone, and sends what it queued when it is back. What it observed of
+// somebody who was forgotten meanwhile is dropped, and the person stays forgotten.
 func TestCutOff(t *testing.T) {
 	c := newFleet(t, nil)
 	c.learner("learner")

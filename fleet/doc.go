@@ -7,10 +7,11 @@
 // compare-and-set. Every node watches the values, and takes each into its folder. A value says
 // through which operation it goes, so that one that is delivered twice counts once.
 //
-//	err := fleet.Create(ctx, config, fleet.Layout{Folder: sdk.Config{Model: model, Labels: labels}})
+//	layout := fleet.Layout{Folder: sdk.Config{Model: model, Labels: labels}}
+//	err := fleet.Create(ctx, config, layout)
 //	node, err := fleet.Open(ctx, config)
 //	err = node.Observe(ctx, "alice", sdk.Example{Text: "the pump is down", Label: "urgent"})
-//	answer, err := node.Predict(ctx, "alice", "the pump leaks", nil) // on this node, and soon on all
+//	answer, err := node.Predict(ctx, "alice", "the pump leaks", nil) // here, soon on all nodes
 //
 // Node is the noun, and has the methods of sdk.Service. docs/fleet.md has the promises and limits.
 //

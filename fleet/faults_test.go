@@ -92,7 +92,8 @@ func (x *trial) count(what string) {
 
 // one asks a node something at random, and notes what it says.
 func (x *trial) one(client int, rng *rand.Rand, id string) {
-	s := said{do: []string{"observe", "observe", "observe", "observe", "latest", "latest", "learn", "forget"}[rng.IntN(8)], id: id}
+	kinds := []string{"observe", "observe", "observe", "observe", "latest", "latest", "learn", "forget"}
+	s := said{do: kinds[rng.IntN(len(kinds))], id: id}
 	if s.do == "learn" && rng.IntN(3) > 0 { // trainings cost time
 		s.do = "observe"
 	}
@@ -121,7 +122,8 @@ func (x *trial) one(client int, rng *rand.Rand, id string) {
 	if r.Err == "unknown" {
 		x.counts["unknown"]++
 	}
-	x.history = append(x.history, porcupine.Operation{ClientId: client, Input: s, Output: r, Call: int64(call), Return: int64(done)})
+	x.history = append(x.history, porcupine.Operation{ClientId: client, Input: s, Output: r, Call: int64(call),
+		Return: int64(done)})
 }
 
 // leader is the number of the server that leads a stream of values.
@@ -179,10 +181,11 @@ func (x *trial) fault(rng *rand.Rand) {
 	}
 }
 
-// TestFaults: five nodes, two of which learn, and three servers, all of them processes. While people
-// are taught, read and forgotten on all nodes, processes are killed, leaders too, and stopped, and
-// nodes are cut off. What was acknowledged is linearizable, all nodes end with the same, and nobody
-// is answered from what another was told. XPEFT_FLEET_FAULTS says how many faults, 12 by default.
+// TestFaults: five nodes, two of which learn, and three servers, all of them processes. While
+// people are taught, read and forgotten on all nodes, processes are killed, leaders too, and
+// stopped, and nodes are cut off. What was acknowledged is linearizable, all nodes end with the
+// same, and nobody is answered from what another was told. XPEFT_FLEET_FAULTS says how many faults,
+// 12 by default.
 func TestFaults(t *testing.T) {
 	faults := 12
 	if s := os.Getenv("XPEFT_FLEET_FAULTS"); s != "" {
@@ -193,7 +196,8 @@ func TestFaults(t *testing.T) {
 		seed, _ = strconv.ParseUint(s, 10, 64)
 	}
 	t.Logf("seed %d", seed)
-	x := &trial{processes: newProcesses(t, 5, 2, 5*time.Second, false), began: time.Now(), counts: map[string]int{}, eras: make([]int, 3)}
+	x := &trial{processes: newProcesses(t, 5, 2, 5*time.Second, false), began: time.Now(), counts: map[string]int{},
+		eras: make([]int, 3)}
 	ended := make(chan struct{})
 	var clients sync.WaitGroup
 	for client := range x.nodes {

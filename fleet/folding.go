@@ -4,8 +4,8 @@ import bolt "go.etcd.io/bbolt"
 
 var bktFolding = []byte("folding")
 
-// fold remembers that a profile in the folder may be ahead of the fleet, until unfold: after a crash
-// it is made what the fleet says. It says whether it was so already.
+// fold remembers that a profile in the folder may be ahead of the fleet, until unfold: after a
+// crash it is made what the fleet says. It says whether it was so already.
 func (s *state) fold(name, id string) (half bool, err error) {
 	err = s.db.Batch(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(bktFolding)

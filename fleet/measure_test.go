@@ -54,8 +54,8 @@ func diskOf(t *testing.T, dir string) (bytes int64) {
 	return bytes
 }
 
-// TestMeasureKeys prints what one server keeps of a profile, in memory and on disk: a value of 6,000
-// bytes, which is a person of 20 examples, and a key.
+// TestMeasureKeys prints what one server keeps of a profile, in memory and on disk: a value of
+// 6,000 bytes, which is a person of 20 examples, and a key.
 func TestMeasureKeys(t *testing.T) {
 	n := measured(t)
 	port, dir := freePorts(t, 1), t.TempDir()
@@ -80,7 +80,8 @@ func TestMeasureKeys(t *testing.T) {
 	rand.Read(data)
 	for i := range n {
 		name := secrets.nameOf(strconv.Itoa(i))
-		for subject, payload := range map[string][]byte{st.valueSubject(0, personKey+name): data, st.keySubject(0, name): data[:72]} {
+		pair := map[string][]byte{st.valueSubject(0, personKey+name): data, st.keySubject(0, name): data[:72]}
+		for subject, payload := range pair {
 			if _, err := js.PublishAsync(subject, payload, jetstream.WithStallWait(time.Minute)); err != nil {
 				t.Fatal(err)
 			}

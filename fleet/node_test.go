@@ -47,8 +47,8 @@ func answers(t *testing.T, n *Node, id, text string) (label string, source sdk.S
 	return p.Label, p.Source
 }
 
-// TestTaughtHereAnsweredThere: what a person tells one node is learned by a learner, and answered by
-// another node; and when they are forgotten on one, no node answers.
+// TestTaughtHereAnsweredThere: what a person tells one node is learned by a learner, and answered
+// by another node; and when they are forgotten on one, no node answers.
 func TestTaughtHereAnsweredThere(t *testing.T) {
 	c := newFleet(t, nil)
 	a, b := c.open(c.config("a")), c.open(c.config("b"))
@@ -99,18 +99,22 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 	}
 }
 
-// TestHalfDone: what a learner did in its folder and could not write is taken back, of a profile that
-// the fleet does not know or has forgotten too.
+// TestHalfDone: what a learner did in its folder and could not write is taken back, of a profile
+// that the fleet does not know or has forgotten too.
 func TestHalfDone(t *testing.T) {
 	c := newFleet(t, nil)
 	a := c.open(c.config("a"))
 	name := a.secrets.nameOf("dave")
 	for _, value := range []value{{}, {gone: true, epoch: 1, through: 1}} {
 		if value.gone {
-			if _, err := a.write(t.Context(), a.valueSubject(partitionOf(name, 2), personKey+name), value.encode(), 0, newID()); err != nil {
+			subject := a.valueSubject(partitionOf(name, 2), personKey+name)
+			if _, err := a.write(t.Context(), subject, value.encode(), 0, newID()); err != nil {
 				t.Fatal(err)
 			}
-			within(t, 10*time.Second, "gone", func() bool { e, err := a.state.entry(name); return err == nil && e.Gone })
+			within(t, 10*time.Second, "gone", func() bool {
+				e, err := a.state.entry(name)
+				return err == nil && e.Gone
+			})
 		}
 		if half, err := a.state.fold(name, "dave"); err != nil || half {
 			t.Fatalf("got %v, %v, want nothing half done", half, err)

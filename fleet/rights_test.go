@@ -67,9 +67,9 @@ func user(t *testing.T, name string) nats.Option {
 	return nats.Nkey(public, pair.Sign)
 }
 
-// TestRights: with TLS, NKeys and the rights of accounts/nats.conf a serving node and a learner do all
-// that they do, and a serving node's key cannot do what is a learner's. Nothing that servers keep
-// names a person or a text.
+// TestRights: with TLS, NKeys and the rights of accounts/nats.conf a serving node and a learner do
+// all that they do, and a serving node's key cannot do what is a learner's. Nothing that servers
+// keep names a person or a text.
 func TestRights(t *testing.T) {
 	cert, key := certificate(t)
 	t.Setenv("FLEET_CERT", cert)
@@ -80,7 +80,8 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newCluster(t, func(o *server.Options) {
-		o.TLSConfig, o.TLSTimeout, o.Accounts, o.Nkeys, o.Users = from.TLSConfig, from.TLSTimeout, from.Accounts, from.Nkeys, from.Users
+		o.TLSConfig, o.TLSTimeout, o.Accounts = from.TLSConfig, from.TLSTimeout, from.Accounts
+		o.Nkeys, o.Users = from.Nkeys, from.Users
 	})
 	config := func(name string, who nats.Option) Config {
 		config := c.config(name)
@@ -143,8 +144,8 @@ func TestRights(t *testing.T) {
 func refuses(t *testing.T, config Config, subject string) bool {
 	t.Helper()
 	refused := make(chan error, 8)
-	opts := append([]nats.Option{nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })},
-		config.NATS...)
+	heard := nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })
+	opts := append([]nats.Option{heard}, config.NATS...)
 	nc, err := nats.Connect(config.Servers, opts...)
 	if err != nil {
 		t.Fatal(err)

@@ -56,8 +56,8 @@ func (n *Node) ForgetExample(ctx context.Context, id, text string, o *sdk.Forget
 }
 
 // Learn is sdk.Folder.Learn, by a learner. It returns when this node serves what was learned; with
-// ctx done before, it may still be learned. LearnOptions.Config, Effort and Progress cannot be sent,
-// and are ErrConfig.
+// ctx done before, it may still be learned. LearnOptions.Config, Effort and Progress cannot be
+// sent, and are ErrConfig.
 func (n *Node) Learn(ctx context.Context, id string, examples []sdk.Example, o *sdk.LearnOptions) (*sdk.Report, error) {
 	if o == nil {
 		o = &sdk.LearnOptions{}
@@ -81,9 +81,10 @@ func (n *Node) Latest(ctx context.Context, id string) ([]sdk.StoredExample, erro
 // forgetWait is how long Forget waits for other nodes' word.
 const forgetWait = 5 * time.Second
 
-// Forget erases a profile in the fleet. Its key is overwritten on the servers before Forget returns,
-// and what was observed of it before, on a node that is cut off too, is dropped. Nil says that no
-// node answers for it any more; a *LaterError that some have not confirmed, and until when they may.
+// Forget erases a profile in the fleet. Its key is overwritten on the servers before Forget
+// returns, and what was observed of it before, on a node that is cut off too, is dropped. Nil says
+// that no node answers for it any more; a *LaterError that some have not confirmed, and until when
+// they may.
 func (n *Node) Forget(ctx context.Context, id string) error {
 	if _, err := n.ask(ctx, op{Kind: opForget, Profile: id}); err != nil {
 		return err

@@ -121,7 +121,8 @@ type Options struct {
 	// biases.
 	ObserveEvery int
 	// NoBackground makes Observe store examples, and learn none of them: Learn and LearnWaiting do,
-	// when they are called. For folders whose profiles may learn elsewhere. Default: Observe learns.
+	// when they are called. For folders whose profiles may learn elsewhere. Default: Observe
+	// learns.
 	NoBackground bool
 	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in
 	// the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.

@@ -1,5 +1,5 @@
-// Fleet is two chatbot nodes and a learner, on three NATS servers, all in one program: what a person
-// tells one node, the other answers. A real fleet has a machine for each: docs/fleet.md.
+// Fleet is two chatbot nodes and a learner, on three NATS servers, all in one program: what a
+// person tells one node, the other answers. A real fleet has a machine for each: docs/fleet.md.
 //
 //	XPEFT_MODEL=MODEL_FOLDER go run .          # teaches on one node, asks the other, and ends
 //	XPEFT_MODEL=MODEL_FOLDER go run . -stay    # goes on serving, for curl
@@ -126,7 +126,8 @@ func show(ctx context.Context, addresses []string, out io.Writer) error {
 			}
 		}
 		what := []string{"taught", "corrected"}[i]
-		fmt.Fprintf(out, "%s on bot1, answered on bot2 after %v: %s", what, time.Since(began).Round(time.Millisecond), want)
+		took := time.Since(began).Round(time.Millisecond)
+		fmt.Fprintf(out, "%s on bot1, answered on bot2 after %v: %s", what, took, want)
 	}
 	return nil
 }

@@ -32,8 +32,9 @@ func startServers(dir string) (urls string, stop func(), err error) {
 	}
 	for i := range 3 {
 		name := fmt.Sprintf("server%d", i)
-		s, err := server.NewServer(&server.Options{ServerName: name, Host: "127.0.0.1", Port: ports[i], NoSigs: true,
-			JetStream: true, StoreDir: filepath.Join(dir, name), Routes: server.RoutesFromStr(strings.Join(routes, ",")),
+		s, err := server.NewServer(&server.Options{ServerName: name, Host: "127.0.0.1", Port: ports[i],
+			NoSigs: true, JetStream: true, StoreDir: filepath.Join(dir, name),
+			Routes:  server.RoutesFromStr(strings.Join(routes, ",")),
 			Cluster: server.ClusterOpts{Name: "example", Host: "127.0.0.1", Port: ports[3+i]}})
 		if err != nil {
 			return "", stop, err

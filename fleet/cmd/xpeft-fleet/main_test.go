@@ -14,8 +14,8 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// TestCommands makes a fleet on one server, puts a folder's person into it, and reads it back out of
-// a backup.
+// TestCommands makes a fleet on one server, puts a folder's person into it, and reads it back out
+// of a backup.
 func TestCommands(t *testing.T) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true})
 	if err != nil {
