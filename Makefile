@@ -34,6 +34,7 @@ setup-torch: ## fetch libtorch besides
 compile: setup
 	@$(GO) build ./...
 	@$(GO) $(LAB) build ./...
+	@$(GO) -C fleet build ./...
 
 .PHONY: build
 build: compile ## bin/xpeft; of research, bin/xpeft-lab and bin/bench
@@ -61,7 +62,7 @@ web: setup ## the page of examples/chatbot, with the demo's people: prints its a
 test: compile ## all tests of the default build, the half without cgo, the outside program of docs/embedding.md, other platforms, lint
 	$(GO) test -timeout $(TIMEOUT) ./...
 	$(GO) $(LAB) test -timeout $(TIMEOUT) ./...
-	@$(MAKE) test-nocgo test-embedding test-chatbot cross lint
+	@$(MAKE) test-nocgo test-embedding test-chatbot test-fleet cross lint
 
 .PHONY: test-nocgo
 test-nocgo: setup ## what has a path without C, built and tested without cgo, the long tests left out
@@ -90,6 +91,23 @@ test-chatbot: setup ## examples/chatbot, a module of its own, but for its page i
 test-web: setup ## its page alone, in Chromium, which it installs, and by axe-core; fails where one is missing. SHOTS=docs/img writes screenshots
 	@axe=$$(bash scripts/setup-web.sh); \
 	XPEFT_AXE=$$axe XPEFT_SHOTS=$(if $(SHOTS),$(abspath $(SHOTS))) $(GO) -C examples/chatbot test -count=1 -timeout $(TIMEOUT) -run '^TestPage' .
+
+# Go's flag for the module fleet.
+FLEET  := -C fleet
+FAULTS ?= 200
+
+.PHONY: test-fleet
+test-fleet: setup ## the fleet on NATS servers, a dozen faults among its tests, and examples/fleet
+	$(GO) $(FLEET) test -timeout $(TIMEOUT) ./...
+	$(GO) -C examples/fleet test -timeout $(TIMEOUT) ./...
+
+.PHONY: fleet-test
+fleet-test: setup ## FAULTS=200 faults to processes of a fleet, checked for linearizability; prints the counts
+	XPEFT_FLEET_FAULTS=$(FAULTS) $(GO) $(FLEET) test -count=1 -v -timeout 90m -run '^TestFaults$$' .
+
+.PHONY: fleet-measure
+fleet-measure: ## what a key costs a NATS server, and what syncing each write costs, KEYS=100000
+	XPEFT_FLEET_KEYS=$(or $(KEYS),100000) $(GO) $(FLEET) test -count=1 -v -timeout 60m -run '^TestMeasure' .
 
 .PHONY: test-chroot
 test-chroot: setup ## the same as its reader has it: in a bare Debian, from a module proxy, and static without a system; needs root
@@ -146,11 +164,14 @@ lint: setup bin/staticcheck ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) $(LAB) vet ./...
 	$(GO) -C examples/chatbot vet ./...
+	$(GO) $(FLEET) vet ./...
+	$(GO) -C examples/fleet vet ./...
 	$(NOCGO) vet ./...
 	$(NOCGO) $(LAB) vet ./...
 	bin/staticcheck ./...
 	cd research && ../bin/staticcheck ./...
 	cd examples/chatbot && ../../bin/staticcheck ./...
+	cd fleet && ../bin/staticcheck ./...
 
 .PHONY: lint-torch
 lint-torch: setup-torch bin/staticcheck ## go vet and staticcheck of the libtorch build
@@ -255,7 +276,7 @@ golden-torch: setup-torch ## the same by the libtorch build
 
 .PHONY: tidy
 tidy: ## go mod tidy, in the modules of the repository
-	for dir in . research research/bench/hugot tools tools/openapi examples/embedding examples/chatbot; do (cd $$dir && go mod tidy); done
+	for dir in . research research/bench/hugot tools tools/openapi examples/embedding examples/chatbot fleet examples/fleet; do (cd $$dir && go mod tidy); done
 
 .PHONY: clean
 clean: ## delete bin/; libtorch and the weights stay in the cache folder

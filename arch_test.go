@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -73,6 +74,10 @@ var imports = map[string][]string{
 	"cmd/xpeft": {"sdk", "serve", "metrics", "internal/axes", "internal/jsonl", "internal/folder", "bank", "learner", "model",
 		"store", "bitmask"},
 
+	// The fleet is a module of its own, as it needs NATS: no row of the product may list it.
+	"fleet":                 {"sdk"},
+	"fleet/cmd/xpeft-fleet": {"fleet", "sdk"},
+
 	// Research is a module of its own: no row of the product may list it.
 	"research/stats": {},
 	"research/plot":  {},
@@ -99,9 +104,10 @@ var importsOfLeaves = map[string][]string{
 // owners names the packages that may import a library: its types stay out of everything else.
 var owners = map[string][]string{
 	"github.com/sugarme/gotch": {"internal/engine/torch/libtorch"},
-	"go.etcd.io/bbolt":         {"store"},
+	"go.etcd.io/bbolt":         {"store", "fleet"},         // which keeps there what waits for the fleet
 	"filippo.io/age":           {"internal/folder", "sdk"}, // whose options name recipients and identities
 
+	"github.com/nats-io":                  {"fleet", "fleet/cmd/xpeft-fleet"},
 	"github.com/prometheus/client_golang": {"metrics"}, // who wants none of it links none of it
 	"gonum.org/v1/plot":                   {"research/plot"},
 }
@@ -127,10 +133,10 @@ func (p listed) name() string {
 var builds = [][]string{{"CGO_ENABLED=0", "GOFLAGS="}, {"CGO_ENABLED=1", "GOFLAGS="},
 	{"CGO_ENABLED=1", "GOFLAGS=-tags=torch"}}
 
-// goList lists every package of the product and of research, once for each build.
+// goList lists every package of the product, of research and of the fleet, once for each build.
 func goList(t *testing.T) (all []listed) {
 	t.Helper()
-	for _, dir := range []string{".", "research"} {
+	for _, dir := range []string{".", "research", "fleet"} {
 		for _, build := range builds {
 			all = append(all, goListIn(t, dir, build, "./...")...)
 		}
@@ -203,7 +209,7 @@ func TestImportTable(t *testing.T) {
 // isLibrary: what users link, where a package must not end the process or print.
 func isLibrary(name string) bool {
 	_, inTable := imports[name]
-	return inTable && name != "cmd/xpeft" && !strings.HasPrefix(name, "examples/")
+	return inTable && path.Base(path.Dir(name)) != "cmd" && !strings.HasPrefix(name, "examples/")
 }
 
 // banned calls, by package: a library returns an error, and logs only to a *slog.Logger that it was

@@ -157,6 +157,18 @@ func (p *Folder) Drain(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// LearnWaiting learns at once what Observe would learn of a profile in the background, for folders
+// with Options.NoBackground. If nothing is due it returns no report.
+func (p *Folder) LearnWaiting(ctx context.Context, id string) (*Report, error) {
+	leave, err := p.enterToWrite()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	r := p.relearn(ctx, []string{id})[0]
+	return r.Report, r.Err
+}
+
 // relearn teaches profiles what they have stored.
 func (p *Folder) relearn(ctx context.Context, ids []string) []LearnResult {
 	out, tasks := make([]LearnResult, len(ids)), make([]*task, len(ids))

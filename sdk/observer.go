@@ -20,6 +20,7 @@ const (
 // the observer has but the ids of those that are due.
 type observer struct {
 	every  int
+	off    bool        // Options.NoBackground: nobody learns here
 	early  func() bool // whether one example is worth learning from; nil: it is not
 	mu     sync.Mutex
 	queue  []string        // profiles that are due, each once
@@ -48,6 +49,9 @@ func (o *observer) due(w store.Waiting) bool {
 
 // note queues a profile if it is due.
 func (o *observer) note(p *Folder, id string) error {
+	if o.off {
+		return nil
+	}
 	w, err := p.waiting(id)
 	if errors.Is(err, ErrProfileNotFound) { // forgotten meanwhile
 		return nil
@@ -108,7 +112,7 @@ func (o *observer) begin(p *Folder) {
 func (o *observer) idle(p *Folder) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.over || o.found && !o.after && len(o.queue) == 0 && len(o.busy) == 0 {
+	if o.over || o.off || o.found && !o.after && len(o.queue) == 0 && len(o.busy) == 0 {
 		done := make(chan struct{})
 		close(done)
 		return done
@@ -224,7 +228,7 @@ func (o *observer) nobodyLearns(after bool) {
 func (o *observer) start(p *Folder, fresh bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.found = fresh; !fresh && !o.over {
+	if o.found = fresh || o.off; !o.found && !o.over {
 		o.begin(p)
 	}
 }

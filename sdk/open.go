@@ -114,6 +114,7 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 		tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,
 		cache: newCache(o.CacheBytes), learns: make(chan struct{}, o.Learns), banker: banker{every: o.BankEvery},
 		kept: keptFeatures{room: o.CacheBytes / keptShare}}
+	p.observer.off = o.NoBackground
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), m.shared.forward(p.forward))

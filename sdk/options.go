@@ -126,6 +126,10 @@ type Options struct {
 	// the background; default 8, at least 4 but of the first few where TrainBank has found axes or
 	// biases.
 	ObserveEvery int
+	// NoBackground makes Observe store examples, and learn none of them: Learn and LearnWaiting do,
+	// when they are called. For folders whose profiles may learn elsewhere. Default: Observe
+	// learns.
+	NoBackground bool
 	// BankEvery is how many profiles must have learned since the last TrainBank until it runs in
 	// the background, in a folder of digits; 0, the default: never. Stats.Bank says how it ended.
 	BankEvery int
