@@ -16,11 +16,15 @@ const hubExportName = "xpeft"
 // EncodeAdapterHub is an adapter of a BERT of some blocks as the `adapters` library saves one with
 // use_safetensors=True: the files adapter_config.json and adapter.safetensors of a folder. Blocks
 // below the adapter's are left out. The library has no norm in the place of LN_b: an adapter with
-// one is an *UnsupportedError.
+// one, and a LoRA, is an *UnsupportedError.
 func EncodeAdapterHub(a *model.Adapter, blocks int) (config, weights []byte, err error) {
 	if a.Norm != nil {
 		return nil, nil, &UnsupportedError{Field: "LN_b", Value: "between the adapter's halves",
 			Want: "none: the adapters library has no norm there"}
+	}
+	if a.Targets != 0 {
+		return nil, nil, &UnsupportedError{Field: "adapter", Value: "a LoRA",
+			Want: "a bottleneck: EncodePEFT writes LoRAs"}
 	}
 	d, first := len(a.Down)/(a.Blocks*a.Bottleneck), blocks-a.Blocks
 	if first < 0 {

@@ -61,6 +61,11 @@ func TestEncodeAdapterHub(t *testing.T) {
 		t.Errorf("got %v, want LN_b named", err)
 	}
 	a.Norm = nil
+	lora := *a
+	lora.Targets = model.Query
+	if _, _, err := EncodeAdapterHub(&lora, L); !errors.As(err, &unsupported) || unsupported.Value != "a LoRA" {
+		t.Errorf("a LoRA: got %v, want an error that names it", err)
+	}
 	if _, _, err := EncodeAdapterHub(a, L-1); !errors.Is(err, ErrInvalid) {
 		t.Errorf("got %v, want an adapter of more blocks than the model refused", err)
 	}

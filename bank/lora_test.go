@@ -136,7 +136,7 @@ func TestLoRAUpper(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, a := range map[string]*model.Adapter{"all blocks": deep, "the last": last} {
-			err := enc.Upper(stems, from, []int{0}, []*model.Adapter{a}, x, nil, nil)
+			err := enc.Upper(text, stems, from, []int{0}, []*model.Adapter{a}, x, nil, nil)
 			if (err == nil) != (a == fits) {
 				t.Errorf("a LoRA in %s above block %d: got %v", name, from, err)
 			}

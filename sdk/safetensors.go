@@ -24,8 +24,8 @@ func PythonReader() []byte { return slices.Clone(pythonReader) }
 // other languages: the head with the rows that the digits fold to, prior and bias in its own bias,
 // the folded adapter of masks, what its joint axes know of single texts, and in the metadata, as
 // JSON, what must be known of model, blocks and labels (docs/python.md). PythonReader reads it. It
-// answers as Predict does with NoTaught; a later Learn does not reach it. A head of two layers is
-// ErrUnsupported.
+// answers as Predict does with NoTaught; a later Learn does not reach it. A head of two layers,
+// masks over LoRAs and a folder of Config.Windows are ErrUnsupported.
 func (p *Folder) ExportSafetensors(ctx context.Context, w io.Writer, id string) error {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
@@ -78,6 +78,9 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 	e := &effective{about: about{Version: tensorsVersion, Profile: id, Blocks: []int{},
 		FirstBlock: p.encoder.Blocks(), Activation: "identity", Temperature: 1, MaxTokens: p.maxTokens,
 		Encoder: meta.Encoder.String(), Tokenizer: meta.Tokenizer.String()}}
+	if p.options.windows > 1 {
+		return nil, fmt.Errorf("%w: texts of several windows in a safetensors file", ErrUnsupported)
+	}
 	r, code := request{snapshot: s}, codeRows{}
 	if s == nil {
 		if err := p.bare(&r); err != nil {
@@ -88,6 +91,9 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 		a, err := s.fold()
 		if err != nil {
 			return nil, err
+		}
+		if a != nil && a.Targets != 0 {
+			return nil, fmt.Errorf("%w: a LoRA in a safetensors file; ExportPEFT writes it", ErrUnsupported)
 		}
 		e.about.Revision, e.about.Temperature = s.revision, s.heat
 		e.addAdapter(a, p.encoder.Blocks())

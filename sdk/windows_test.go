@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,6 +101,7 @@ func TestWindowsStay(t *testing.T) {
 	if _, err := p.Export(ctx, &bundle, nil); err != nil {
 		t.Fatal(err)
 	}
+	wantError(t, "for Python", p.ExportSafetensors(ctx, io.Discard, "ann"), ErrUnsupported)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

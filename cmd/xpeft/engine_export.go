@@ -25,6 +25,7 @@ const (
 	formatBundle      = "bundle"
 	formatSafetensors = "safetensors"
 	formatAdapters    = "adapters"
+	formatPEFT        = "peft"
 )
 
 // unfolded are the flags of the other formats.
@@ -35,17 +36,17 @@ type unfolded struct {
 
 func (u *unfolded) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&u.format, "format", formatBundle, "bundle or, for Python, safetensors or adapters")
+	f.StringVar(&u.format, "format", formatBundle, "bundle or, for Python, safetensors, adapters or peft")
 	f.StringVar(&u.model, "model", "", "folder of the model, if it moved since init; a bundle needs none")
-	complete(cmd, "format", formatBundle, formatSafetensors, formatAdapters)
+	complete(cmd, "format", formatBundle, formatSafetensors, formatAdapters, formatPEFT)
 }
 
 // exportUnfolded writes profiles into a folder, as they answer.
 func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o folder.ExportOptions, keys exportKeys,
 	dir string) (err error) {
 	switch {
-	case u.format != formatSafetensors && u.format != formatAdapters:
-		return usagef("--format is %q, want bundle, safetensors or adapters", u.format)
+	case u.format != formatSafetensors && u.format != formatAdapters && u.format != formatPEFT:
+		return usagef("--format is %q, want bundle, safetensors, adapters or peft", u.format)
 	case dir == "-":
 		return usagef("--format %s writes into a folder: name it with -o", u.format)
 	case o.Examples || o.State || o.IncludeBank || keys.given():
@@ -69,8 +70,11 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 		}
 	}
 	w := &unfolder{app: a, sdk: p, rep: exported{File: dir}, names: fileNames{}}
-	each := w.adapter
-	if u.format == formatSafetensors {
+	each := w.adapter("adapter.safetensors", p.ExportAdapterHub)
+	switch u.format {
+	case formatPEFT:
+		each = w.adapter("adapter_model.safetensors", p.ExportPEFT)
+	case formatSafetensors:
 		each = w.tensors
 		if err := w.write("xpeft_reader.py", sdk.PythonReader()); err != nil {
 			return err
@@ -108,15 +112,18 @@ func (u *unfolder) tensors(ctx context.Context, id string) error {
 	return u.write(u.names.of(id)+".safetensors", data.Bytes())
 }
 
-// adapter writes a profile's folder for the adapters library.
-func (u *unfolder) adapter(ctx context.Context, id string) error {
-	config, weights, err := u.sdk.ExportAdapterHub(ctx, id)
-	if err != nil {
-		return err
+// adapter writes a profile's folder for another library.
+func (u *unfolder) adapter(weights string, encode func(context.Context, string) ([]byte, []byte, error)) func(
+	context.Context, string) error {
+	return func(ctx context.Context, id string) error {
+		config, data, err := encode(ctx, id)
+		if err != nil {
+			return err
+		}
+		name := u.names.of(id)
+		return cmp.Or(u.write(filepath.Join(name, weights), data),
+			u.write(filepath.Join(name, "adapter_config.json"), config))
 	}
-	name := u.names.of(id)
-	return cmp.Or(u.write(filepath.Join(name, "adapter.safetensors"), weights),
-		u.write(filepath.Join(name, "adapter_config.json"), config))
 }
 
 // write writes a file below the folder.
