@@ -59,7 +59,7 @@ func (l *learning) learnOrder(ctx context.Context) error {
 		return err
 	}
 	all := choices(l.offers, seen, base)
-	res, err := rank.Learn(ctx, all, p.axes.Count(), p.axes.Digits)
+	res, err := rank.Learn(ctx, all, p.axes.Count(), p.axes.Digits, base.directions)
 	if err != nil {
 		return err
 	}

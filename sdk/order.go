@@ -6,11 +6,13 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/store"
 )
 
-// orderHead is the name of the head that says what people choose, whoever they are: one output over
-// φ, and as its bias what a cosine is worth.
+// orderHead is the name of the head that says what people choose, whoever they are: its first
+// output over φ, and as its bias what a cosine is worth. Outputs behind it are the directions along
+// which people's own orders differ. One output alone has no label.
 const orderHead = "order"
 
 // sharedOrder is what nobody's own choices have a part in.
@@ -26,11 +28,15 @@ func (p *Folder) sharedOrder() (*order, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !h.Regression() || !p.seesFeatures(h) {
+	if !h.Regression() && h.Labels[0] != orderHead || !p.seesFeatures(h) {
 		return nil, fmt.Errorf("%w: a head of %d labels over %d values orders candidates", ErrCorrupt, len(h.Labels),
 			h.Hidden)
 	}
-	return &order{similarity: float64(h.B[0]), w: h.W}, nil
+	D, o := h.Hidden, &order{similarity: float64(h.B[0]), w: h.W[:h.Hidden]}
+	for at := D; at < len(h.W); at += D {
+		o.directions = append(o.directions, numeric.Widen(p.axes.Project(nil, h.W[at:at+D])))
+	}
+	return o, nil
 }
 
 // splitCodes takes the row that orders candidates out of a record's codes.

@@ -139,6 +139,8 @@ func (p *Folder) checkOffer(text string, candidates []string, least int) error {
 type order struct {
 	similarity float64   // what a cosine of 1 is worth
 	w          []float32 // of φ; nil: nothing
+	// numbers on the axes: the directions along which people's own orders differ; none: any
+	directions [][]float64
 }
 
 // similarity is what a cosine counts until TrainRank has learned better: chosen on texts and their

@@ -108,7 +108,7 @@ func TestChoseTeaches(t *testing.T) {
 	}
 	check(p)
 	info, err := p.Profile(ctx, "bob")
-	if err != nil || info.Bytes > 250 || info.Waiting != 0 || info.Rows != 0 {
+	if err != nil || info.Bytes > 250 || info.Waiting >= leastObserved || info.Rows != 0 {
 		t.Errorf("got %+v, %v, want a small profile without rows of labels", info, err)
 	}
 	mustLearn(t, p, "ann", examples(30, 0), &LearnOptions{Force: true})
@@ -313,6 +313,31 @@ func TestTrainRank(t *testing.T) {
 	}
 	if again, err := p.TrainRank(ctx, nil); err != nil || again.Before.Loss > rep.After.Loss {
 		t.Errorf("got %+v after %+v, %v, want the order that all have before", again, rep, err)
+	}
+}
+
+// TestTrainRankDirections: where people differ along one direction it is found, kept, and what new
+// rows are places on.
+func TestTrainRankDirections(t *testing.T) {
+	ctx := context.Background()
+	p := create(t, withAxes(t))
+	for i := range 12 {
+		chooses(t, p, fmt.Sprint("crowd", i), 12, i%2)
+	}
+	rep, err := p.TrainRank(ctx, &TrainRankOptions{Force: true})
+	if err != nil || !rep.Installed || rep.Directions < 1 {
+		t.Fatalf("got %+v, %v, want directions", rep, err)
+	}
+	p.Close()
+	p = open(t, p.dir, nil)
+	order, err := p.sharedOrder()
+	if err != nil || len(order.directions) != rep.Directions || len(order.directions[0]) != p.axes.Count() {
+		t.Fatalf("got %d directions, %v, want %d", len(order.directions), err, rep.Directions)
+	}
+	chooses(t, p, "new", 8, 1)
+	r := mustRank(t, p, "new", "", []string{"huge discount on shoes now", "production database unreachable now"}, nil)
+	if r.Ranked[0].Index != 0 || r.Source != SourceProfile {
+		t.Errorf("got %+v, want the discount first", r)
 	}
 }
 

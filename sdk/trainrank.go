@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/rank"
@@ -21,23 +23,27 @@ type TrainRankOptions struct {
 
 // RankReport says what a TrainRank did.
 type RankReport struct {
-	Installed bool       `json:"installed"`
-	Reason    string     `json:"reason"`
-	Profiles  int        `json:"profiles"` // whose choices it learned from
-	Choices   int        `json:"choices"`
-	Before    OrderScore `json:"before"` // of the order that all had, on people who were held out
-	After     OrderScore `json:"after"`  // of one that was learned without them
-	Seconds   float64    `json:"seconds"`
+	Installed bool   `json:"installed"`
+	Reason    string `json:"reason"`
+	Profiles  int    `json:"profiles"` // whose choices it learned from
+	Choices   int    `json:"choices"`
+	// Directions is along how many directions people's own orders may differ from now on; 0: any.
+	Directions int        `json:"directions"`
+	Before     OrderScore `json:"before"` // of the order that all had, on people who were held out
+	After      OrderScore `json:"after"`  // of one that was learned without them
+	Seconds    float64    `json:"seconds"`
 }
 
 // TrainRank learns from the choices of many people (Chose) what people choose, whoever they are,
 // and how much the nearness of a candidate to the text counts: the order that Rank gives who has
 // chosen nothing yet, and that profiles' own rows are added to. A fifth of the people is held out;
 // what was learned from the others is installed if it foretells their choices better than the
-// order that all have now. Rows that profiles have stay, and are learned over the new order with
-// the next choice. Private profiles are left out; a head learned from a profile keeps that when it
-// is forgotten. ErrExample if fewer than five profiles have stored choices. Cost: a forward pass
-// of each text, and some seconds.
+// order that all have now. With it come the directions along which people's own orders differ, as
+// many as help people who were held out: rows are places on these from then on, and so a few
+// choices say more. Rows that profiles have stay, and are learned over the new order with the next
+// choice. Private profiles are left out; a head learned from a profile keeps that when it is
+// forgotten. ErrExample if fewer than five profiles have stored choices. Cost: a forward pass of
+// each text, and some seconds, with thousands of people a minute.
 func (p *Folder) TrainRank(ctx context.Context, o *TrainRankOptions) (*RankReport, error) {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -97,16 +103,17 @@ func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankRe
 		return nil, err
 	}
 	bare, served := choices(offers, seen, &order{similarity: similarity}), choices(offers, seen, now)
-	var train, held, heldServed []rank.Choice
+	var c crowd
+	var heldServed []rank.Choice
 	for person, n := range whose {
 		if person%heldToRank == 0 {
-			held, heldServed = append(held, bare[:n]...), append(heldServed, served[:n]...)
+			c.held, heldServed = append(c.held, bare[:n]), append(heldServed, served[:n]...)
 		} else {
-			train = append(train, bare[:n]...)
+			c.train = append(c.train, bare[:n])
 		}
 		bare, served = bare[n:], served[n:]
 	}
-	z, err := p.fitOrder(ctx, train, held, rep)
+	z, directions, err := p.fitOrder(ctx, c, rep)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +123,7 @@ func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankRe
 		return rep, nil
 	}
 	rep.Reason = "installed: people who were held out choose more as it says"
-	return rep, p.putOrder(ctx, z)
+	return rep, p.putOrder(ctx, z, directions)
 }
 
 // offersOfAll are the newest choices of profiles in the order of a hash of their ids, and how many
@@ -153,21 +160,82 @@ func (p *Folder) offersOfAll(ctx context.Context, t teachers) (all []store.Examp
 	return all, whose, nil
 }
 
+// crowd are the choices of people, those who are held out apart.
+type crowd struct{ train, held [][]rank.Choice }
+
 // fitOrder is the fit to all choices at the strength that held-out people's choices are foretold
-// best by: the numbers on the axes, and how much more than similarity a cosine counts.
-func (p *Folder) fitOrder(ctx context.Context, train, held []rank.Choice, rep *RankReport) ([]float64, error) {
-	z, best := make([]float64, p.axes.Count()+1), 0.0
+// best by: the numbers on the axes, and how much more than similarity a cosine counts. With it come
+// the directions along which people's own orders differ.
+func (p *Folder) fitOrder(ctx context.Context, c crowd, rep *RankReport) (z []float64, directions [][]float64,
+	err error) {
+	train, held := slices.Concat(c.train...), slices.Concat(c.held...)
+	z, first := make([]float64, p.axes.Count()+1), []float64(nil)
+	best := 0.0
 	rep.After.Loss = math.Inf(1)
 	for _, lambda := range rankStrengths {
 		if err := rank.Fit(ctx, train, lambda, z); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if score := scoreOrder(held, z); score.Loss < rep.After.Loss {
-			rep.After, best = score, lambda
+			rep.After, best, first = score, lambda, slices.Clone(z)
 		}
 	}
+	if rep.Directions, err = p.countDirections(ctx, c.over(first)); err != nil {
+		return nil, nil, err
+	}
 	clear(z)
-	return z, rank.Fit(ctx, append(train, held...), best, z)
+	if err := rank.Fit(ctx, slices.Concat(train, held), best, z); err != nil {
+		return nil, nil, err
+	}
+	all := c.over(z)
+	directions, err = rank.Directions(ctx, slices.Concat(all.train, all.held), p.axes.Count(), rep.Directions)
+	return z, directions, err
+}
+
+// over are the same choices over an order that all have.
+func (c crowd) over(z []float64) (out crowd) {
+	for _, own := range c.train {
+		out.train = append(out.train, rank.Over(own, z))
+	}
+	for _, own := range c.held {
+		out.held = append(out.held, rank.Over(own, z))
+	}
+	return out
+}
+
+// mostDirections is how many are tried: 1, 2, 4 and so on up to it.
+const mostDirections = 8
+
+// countDirections is how many directions of the others' make what held-out people choose among half
+// of their candidates tell most about the other half; 0: a number for each axis does.
+func (p *Folder) countDirections(ctx context.Context, c crowd) (int, error) {
+	A := p.axes.Count()
+	all, err := rank.Directions(ctx, c.train, A, mostDirections)
+	if err != nil {
+		return 0, err
+	}
+	best, least := 0, math.Inf(1)
+	for n := 0; n <= len(all); n = max(1, 2*n) {
+		loss := 0.0
+		for _, own := range c.held {
+			halves := rank.Halves(own)
+			for side, half := range halves {
+				res, err := rank.Learn(ctx, half, A, p.axes.Digits, all[:n])
+				if err != nil {
+					return 0, err
+				}
+				z := rank.Values(res.Row, res.Scale, A, p.axes.Digits)
+				for i := range halves[1-side] {
+					l, _ := halves[1-side][i].Loss(z, nil)
+					loss += l
+				}
+			}
+		}
+		if loss < least {
+			best, least = n, loss
+		}
+	}
+	return best, nil
 }
 
 func scoreOrder(choices []rank.Choice, z []float64) OrderScore {
@@ -178,14 +246,21 @@ func scoreOrder(choices []rank.Choice, z []float64) OrderScore {
 	return orderScore(s, choices)
 }
 
-// putOrder stores what fitOrder found as a head of one output over φ.
-func (p *Folder) putOrder(ctx context.Context, z []float64) error {
+// putOrder stores what fitOrder found as a head over φ.
+func (p *Folder) putOrder(ctx context.Context, z []float64, directions [][]float64) error {
 	D, A := p.axes.Dim(), p.axes.Count()
-	h := &model.Head{Hidden: D, W: make([]float32, D), B: []float32{float32(similarity * (1 + z[A]))},
-		Counts: make([]uint32, 1)}
-	for j := range A {
-		for k, v := range p.axes.V[j*D : (j+1)*D] {
-			h.W[k] += float32(z[j]) * v
+	rows := append([][]float64{z[:A]}, directions...)
+	h := &model.Head{Hidden: D, W: make([]float32, len(rows)*D), B: make([]float32, len(rows)),
+		Counts: make([]uint32, len(rows))}
+	h.B[0] = float32(similarity * (1 + z[A]))
+	for i, row := range rows {
+		if len(directions) > 0 {
+			h.Labels = append(h.Labels, orderHead+strings.Repeat("'", i))
+		}
+		for j, v := range row {
+			for k, of := range p.axes.V[j*D : (j+1)*D] {
+				h.W[i*D+k] += float32(v) * of
+			}
 		}
 	}
 	data, err := h.MarshalBinary()

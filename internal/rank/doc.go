@@ -16,7 +16,9 @@
 // As in package digits: fits at six strengths, weighted by how probable each is by five folds, the
 // base alone (z = 0) among them; their mean is rounded to digits. There is a row only if the base
 // alone has less than half of the weight, and if what is rounded has less loss than the base on
-// choices that it was not learned from.
+// choices that it was not learned from. Where [Directions] were found along which people differ,
+// fits are of a number for each of these, and the mean is put back onto the axes before it is
+// rounded.
 //
 // # Concurrency
 //

@@ -23,8 +23,9 @@ var strengths = []float64{6, 2, 0.6, 0.2, 0.06, 0.02}
 
 const folds = 5
 
-// Learn finds a person's row. Fewer than two choices give none.
-func Learn(ctx context.Context, choices []Choice, axes, perAxis int) (*Result, error) {
+// Learn finds a person's row: a number for each axis or, if there are directions, a place on these.
+// Fewer than two choices give none.
+func Learn(ctx context.Context, choices []Choice, axes, perAxis int, directions [][]float64) (*Result, error) {
 	res, n := &Result{}, len(choices)
 	for i := range choices {
 		res.Before.Add(&choices[i], make([]float64, axes), n)
@@ -32,18 +33,22 @@ func Learn(ctx context.Context, choices []Choice, axes, perAxis int) (*Result, e
 	if n < 2 {
 		return res, ctx.Err()
 	}
+	seen, numbers := along(choices, directions), axes
+	if len(directions) > 0 {
+		numbers = len(directions)
+	}
 	parts := min(folds, n)
 	trained := make([][][]float64, parts)
 	for f := range parts {
 		var err error
-		if trained[f], err = path(ctx, without(choices, f, parts), axes); err != nil {
+		if trained[f], err = path(ctx, without(seen, f, parts), numbers); err != nil {
 			return nil, err
 		}
 	}
-	weights := weigh(choices, trained)
+	weights := weigh(seen, trained)
 	for f := range parts {
-		row, scale := digits.Round(mean(trained[f], weights), perAxis)
-		z := values(row, scale, axes, perAxis)
+		row, scale := digits.Round(onAxes(mean(trained[f], weights), directions), perAxis)
+		z := Values(row, scale, axes, perAxis)
 		for i := f; i < n; i += parts {
 			res.After.Add(&choices[i], z, n)
 		}
@@ -51,11 +56,11 @@ func Learn(ctx context.Context, choices []Choice, axes, perAxis int) (*Result, e
 	if weights[len(strengths)] >= 0.5 || !(res.After.Loss < res.Before.Loss) {
 		return res, nil
 	}
-	all, err := path(ctx, choices, axes)
+	all, err := path(ctx, seen, numbers)
 	if err != nil {
 		return nil, err
 	}
-	res.Row, res.Scale = digits.Round(mean(all, weights), perAxis)
+	res.Row, res.Scale = digits.Round(onAxes(mean(all, weights), directions), perAxis)
 	return res, nil
 }
 
@@ -119,8 +124,8 @@ func mean(zs [][]float64, weights []float64) []float64 {
 	return out
 }
 
-// values are the numbers on the axes that a row stands for.
-func values(row []byte, scale byte, axes, perAxis int) []float64 {
+// Values are the numbers on the axes that a row stands for; no row stands for zeros.
+func Values(row []byte, scale byte, axes, perAxis int) []float64 {
 	z := make([]float64, axes)
 	if scale == 0 {
 		return z

@@ -70,13 +70,13 @@ func TestLossGradient(t *testing.T) {
 func TestLearnPlanted(t *testing.T) {
 	ctx := context.Background()
 	test := made(3, 2000, planted())
-	res, err := Learn(ctx, made(2, 120, planted()), axes, perAxis)
+	res, err := Learn(ctx, made(2, 120, planted()), axes, perAxis, nil)
 	if err != nil || res.Row == nil {
 		t.Fatalf("got %+v, %v, want a row", res, err)
 	}
 	var got, base, best Score
 	for i := range test {
-		got.Add(&test[i], values(res.Row, res.Scale, axes, perAxis), len(test))
+		got.Add(&test[i], Values(res.Row, res.Scale, axes, perAxis), len(test))
 		base.Add(&test[i], make([]float64, axes), len(test))
 		best.Add(&test[i], planted(), len(test))
 	}
@@ -88,7 +88,7 @@ func TestLearnPlanted(t *testing.T) {
 	}
 	rows := 0
 	for seed := range uint64(40) {
-		res, err := Learn(ctx, made(100+seed, 30, make([]float64, axes)), axes, perAxis)
+		res, err := Learn(ctx, made(100+seed, 30, make([]float64, axes)), axes, perAxis, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,13 +104,13 @@ func TestLearnPlanted(t *testing.T) {
 func TestLearnFew(t *testing.T) {
 	ctx := context.Background()
 	for n := range 3 {
-		if res, err := Learn(ctx, made(5, n, planted()), axes, perAxis); err != nil || n < 2 && res.Row != nil {
+		if res, err := Learn(ctx, made(5, n, planted()), axes, perAxis, nil); err != nil || n < 2 && res.Row != nil {
 			t.Errorf("%d choices: got %+v, %v", n, res, err)
 		}
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := Learn(ended, made(5, 20, planted()), axes, perAxis); err != context.Canceled {
+	if _, err := Learn(ended, made(5, 20, planted()), axes, perAxis, nil); err != context.Canceled {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -118,7 +118,7 @@ func TestLearnFew(t *testing.T) {
 // TestRoundTrip: values reads what digits.Round writes.
 func TestRoundTrip(t *testing.T) {
 	row, scale := digits.Round(planted(), perAxis)
-	got := values(row, scale, axes, perAxis)
+	got := Values(row, scale, axes, perAxis)
 	for j, want := range planted() {
 		if math.Abs(got[j]-want) > digits.Scale(scale)/4 {
 			t.Errorf("number %d: got %g, want %g", j, got[j], want)

@@ -164,8 +164,8 @@ func (e *Ranks) side(ctx context.Context, split int, people []taste, old, fresh 
 	if err != nil {
 		return nil, err
 	}
-	e.log("split %d: %s: %d choices of %d people, loss %.3f before, %.3f after\n", split, rep.Reason, rep.Choices,
-		rep.Profiles, rep.Before.Loss, rep.After.Loss)
+	e.log("split %d: %s: %d choices of %d people, loss %.3f before, %.3f after, %d directions\n", split, rep.Reason,
+		rep.Choices, rep.Profiles, rep.Before.Loss, rep.After.Loss, rep.Directions)
 	for _, who := range old { // who need not learn rows of their own
 		if len(choices[who]) > 0 {
 			if err := p.Forget(ctx, people[who].id); err != nil {
