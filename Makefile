@@ -15,7 +15,7 @@ TORCH := bash scripts/torch.sh go
 TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./sdk ./cmd/xpeft
 # Go's flag for a command in the module research.
 LAB      := -C research
-TIMEOUT  ?= 12m
+TIMEOUT  ?= 20m
 FUZZTIME ?= 20s
 
 .PHONY: help

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/internal/numeric"
+	"github.com/xpeft/xpeft/internal/rank"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -339,6 +341,19 @@ func TestTrainRankDirections(t *testing.T) {
 	if r.Ranked[0].Index != 0 || r.Source != SourceProfile {
 		t.Errorf("got %+v, want the discount first", r)
 	}
+	s, err := p.snapshot("new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := rank.Values(s.order.Rows, s.order.Scales[0], p.axes.Count(), p.axes.Digits)
+	within := 0.0
+	for _, d := range order.directions { // each at right angles to the others
+		within += numeric.Dot(z, d) * numeric.Dot(z, d) / numeric.Dot(d, d)
+	}
+	if within < 0.8*numeric.Dot(z, z) {
+		t.Errorf("%.2f of the row is along the directions", within/numeric.Dot(z, z))
+	}
+	t.Logf("%.2f of the row is along the directions", within/numeric.Dot(z, z))
 }
 
 // TestSplitCodes: the row that orders candidates goes in and comes out beside any others.

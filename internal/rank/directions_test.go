@@ -74,6 +74,9 @@ func TestHalves(t *testing.T) {
 	}
 	side, left := map[float64]int{}, 0
 	for s, half := range Halves(all) {
+		if len(half) == 0 {
+			t.Errorf("half %d is empty", s)
+		}
 		for _, c := range half {
 			left++
 			if len(c.Rows) < 2 || len(c.Base) != len(c.Rows) || c.Chosen >= len(c.Rows) {
