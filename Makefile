@@ -15,7 +15,7 @@ TORCH := bash scripts/torch.sh go
 TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./sdk ./cmd/xpeft
 # Go's flag for a command in the module research.
 LAB      := -C research
-TIMEOUT  ?= 20m
+TIMEOUT  ?= 30m
 FUZZTIME ?= 20s
 
 .PHONY: help

@@ -98,8 +98,8 @@ func learnsByClicking(t *testing.T, browser context.Context, s *site) {
 			b.wait(fmt.Sprintf(`document.querySelectorAll('.dots [data-on="true"]').length === %d`, i+1))
 		}
 	}
-	b.wait(fmt.Sprintf(`(document.querySelector("#profile .curve")?.textContent ?? "") !== "" &&
-		document.querySelector("#profile .curve .last").textContent === "after 4 learnings"`))
+	b.wait(`(document.querySelector("#profile .curve")?.textContent ?? "") !== "" &&
+		document.querySelector("#profile .curve .last").textContent === "after 4 learnings"`)
 	if after := b.text("#profile .curve"); after == before {
 		t.Errorf("got the same curve, want one that moved: %q", after)
 	}
