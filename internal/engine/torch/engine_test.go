@@ -222,7 +222,7 @@ func TestRefused(t *testing.T) {
 		"owner below 0":    {rows: func(r *engine.Rows) { r.Owner = []int{0, 0, -1, 0, 0} }},
 		"an owner missing": {rows: func(r *engine.Rows) { r.Owner = []int{0, 0} }},
 		"block":            {rows: func(r *engine.Rows) { r.From = 3 }},
-		"block below 0":    {rows: func(r *engine.Rows) { r.From = -1 }},
+		"block below 0":    {rows: func(r *engine.Rows) { r.From = -2 }},
 		"above its blocks": {rows: func(r *engine.Rows) { r.From = 1 }},
 		"a stem missing":   {rows: func(r *engine.Rows) { r.Stems = make([][]float32, 3) }},
 		"a short stem": {rows: func(r *engine.Rows) {
@@ -250,6 +250,9 @@ func TestRefused(t *testing.T) {
 			_, err := e.Gradient(ctx, r, as, nil, func(int, []float32, []float32) { t.Error("the loss was asked for") })
 			if err == nil || c.target != nil && !errors.Is(err, c.target) {
 				t.Errorf("Gradient: got %v, want an error %v", err, c.target)
+			}
+			if r.From != 0 && r.Stems == nil {
+				return // Embed without stems is a whole pass, wherever adapters begin
 			}
 			if err := e.Embed(ctx, r, as, make([]float32, len(r.Texts)*d), nil, nil); err == nil {
 				t.Error("Embed: got no error")

@@ -180,6 +180,9 @@ func TestLastBlock(t *testing.T) {
 	for i, k := range kinds {
 		as := []*model.Adapter{k.adapter(uint64(i), 1, enc.Hidden(), 8), k.adapter(5, 1, enc.Hidden(), 8),
 			k.adapter(6, 1, enc.Hidden(), 16)}
+		if as[0].Targets != 0 {
+			continue // the native engine trains none
+		}
 		taps := [][]int{nil, {enc.Blocks()}}[i%2]
 		want, err := open(t, enc, false).native.Gradient(ctx, r, as, taps, toTarget)
 		if err != nil {
