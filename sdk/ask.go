@@ -200,11 +200,7 @@ func (p *Folder) ask(ctx context.Context, j *jointBank, known []store.Example, c
 
 // rowsOf is jointRows of texts as they are written.
 func (p *Folder) rowsOf(ctx context.Context, j *jointBank, texts []string) ([]float64, error) {
-	encoded := make([]model.Encoding, len(texts))
-	for i, text := range texts {
-		p.read(&encoded[i], text, "")
-	}
-	return p.jointRows(ctx, j, encoded)
+	return p.jointRows(ctx, j, p.encodeTexts(texts))
 }
 
 // jointRows is what head and axes give texts: the rows that internal/population works on.

@@ -15,7 +15,7 @@ import (
 // computed in Options.Precision as theirs are; a text gives the same bits whatever is beside it.
 // Cost: a pass of each text and 4·d bytes of the answer. No texts are no embeddings and no error;
 // ErrExample if a text shows nothing, ErrLimit beyond Options.Limits.Text. The end of a text that
-// is longer than MaxTokens is not read.
+// is longer than MaxTokens, or the folder's windows of it, is not read.
 func (p *Folder) Embed(ctx context.Context, texts []string) ([][]float32, error) {
 	leave, err := p.enter(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (p *Folder) checkText(text string) error {
 func (p *Folder) encodeTexts(texts []string) []model.Encoding {
 	out := make([]model.Encoding, len(texts))
 	for i, text := range texts {
-		p.tokenizer.Encode(&out[i], text, "", p.maxTokens)
+		p.read(&out[i], text, "")
 	}
 	return out
 }

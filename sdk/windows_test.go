@@ -53,6 +53,14 @@ func TestWindows(t *testing.T) {
 				len(es), rep.After.Accuracy)
 		}
 	}
+	for _, p := range []*Folder{cut, p} {
+		xs, err := p.Embed(ctx, []string{es[22].Text, es[23].Text})
+		r, err2 := p.Rank(ctx, "ann", "", []string{es[22].Text, es[23].Text}, nil)
+		if err := errors.Join(err, err2); err != nil || slices.Equal(xs[0], xs[1]) != (p == cut) ||
+			r.Truncated != (p == cut) {
+			t.Errorf("%d windows: embeddings %v, cut off %t, %v", p.options.windows, xs, r.Truncated, err)
+		}
+	}
 	if got := mustPredict(t, p, "ann", es[23].Text); got.Source != SourceTaught {
 		t.Errorf("a taught text of several windows: got %+v", got)
 	}
