@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/xpeft/xpeft/internal/npz"
+	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/internal/safetensors"
 	"github.com/xpeft/xpeft/model"
 )
@@ -99,7 +100,7 @@ func (l *linear) head(labels []string) (*model.Head, error) {
 	h := &model.Head{Labels: labels, Hidden: len(l.Coef[0]), Counts: make([]uint32, len(labels))}
 	classes := &model.Head{Labels: l.Classes}
 	for i, class := range l.Classes {
-		if at, ok := (&model.Head{Labels: labels}).Label(class); !ok {
+		if at, ok := h.Label(class); !ok {
 			return nil, fmt.Errorf("%w: the head's class %.60q is none of the folder's", ErrUnknownLabel, class)
 		} else if first, _ := classes.Label(labels[at]); first != i {
 			return nil, fmt.Errorf("%w: the class %.60q is there twice", ErrHead, class)
@@ -132,18 +133,10 @@ func (l *linear) head(labels []string) (*model.Head, error) {
 func linearOf(h *model.Head) *linear {
 	l := &linear{Classes: h.Labels}
 	for c, b := range h.B {
-		l.Coef = append(l.Coef, wide(h.W[c*h.Hidden:(c+1)*h.Hidden]))
+		l.Coef = append(l.Coef, numeric.Widen(h.W[c*h.Hidden:(c+1)*h.Hidden]))
 		l.Intercept, l.Counts = append(l.Intercept, float64(b)), append(l.Counts, float64(h.Counts[c]))
 	}
 	return l
-}
-
-func wide(x []float32) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v)
-	}
-	return out
 }
 
 // write writes a classifier.
