@@ -1,8 +1,8 @@
 package model
 
 import (
+	"bufio"
 	"fmt"
-	"hash"
 	"math"
 	"strings"
 	"unicode"
@@ -126,7 +126,7 @@ func (s *scanner) pieces(text []byte) {
 }
 
 // write is subwords' part of the tokenizer's digest.
-func (sub *subwords) write(h hash.Hash, t *Tokenizer, maxTokens int) {
+func (sub *subwords) write(h *bufio.Writer, t *Tokenizer, maxTokens int) {
 	fmt.Fprintf(h, "xpeft tokenizer 1\n%s %x cls=%d sep=%d unk=%d max=%d left=%v right=%v late=%v %v %v\n",
 		strings.ToLower(sub.kind), sub.digest, t.cls, t.sep, t.unk, maxTokens, t.added.left, t.added.right,
 		sub.late.ids, sub.late.left, sub.late.right)

@@ -1,10 +1,10 @@
 package model
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +25,7 @@ type Tokenizer struct {
 	ascii    [256]asciiClass
 	points   [128]int32 // the ids of ASCII punctuation, which no word contains
 	scanners sync.Pool
+	digests  sync.Map // [32]byte by maxTokens
 }
 
 // tokenizerFlags are BertNormalizer's.
@@ -103,23 +104,30 @@ func (t *Tokenizer) FoldsCase() bool { return t.flags.Lowercase }
 // added tokens, vocabulary, maxTokens. It does not depend on which files the tokenizer was read
 // from.
 func (t *Tokenizer) Digest(maxTokens int) [32]byte {
+	if d, ok := t.digests.Load(maxTokens); ok {
+		return d.([32]byte)
+	}
 	h := sha256.New()
+	w := bufio.NewWriter(h)
 	f := t.flags
 	if t.sub != nil {
-		t.sub.write(h, t, maxTokens)
+		t.sub.write(w, t, maxTokens)
 	} else {
-		fmt.Fprintf(h, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
+		fmt.Fprintf(w, "xpeft tokenizer 1\nwordpiece clean=%t han=%t strip=%t lower=%t chars=%d prefix=%q cls=%d "+
 			"sep=%d unk=%d max=%d\n",
 			f.CleanText, f.HandleChineseChars, f.StripAccents, f.Lowercase, t.maxChars, t.vocab.prefix, t.cls, t.sep,
 			t.unk, maxTokens)
 	}
-	hashTokens(h, t.added.ids)
-	hashTokens(h, t.vocab.ids)
-	return [32]byte(h.Sum(nil))
+	writeTokens(w, t.added.ids)
+	writeTokens(w, t.vocab.ids)
+	w.Flush() // a hash takes all
+	d := [32]byte(h.Sum(nil))
+	t.digests.Store(maxTokens, d)
+	return d
 }
 
-// hashTokens writes a count, then for each token its id, its length and its bytes, by id.
-func hashTokens(h hash.Hash, ids map[string]int32) {
+// writeTokens writes a count, then for each token its id, its length and its bytes, by id.
+func writeTokens(w *bufio.Writer, ids map[string]int32) {
 	type entry struct {
 		id    int32
 		token string
@@ -134,11 +142,10 @@ func hashTokens(h hash.Hash, ids map[string]int32) {
 		}
 		return strings.Compare(a.token, b.token)
 	})
-	buf := binary.LittleEndian.AppendUint64(nil, uint64(len(tokens)))
+	le := binary.LittleEndian
+	w.Write(le.AppendUint64(w.AvailableBuffer(), uint64(len(tokens))))
 	for _, e := range tokens {
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(e.id))
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(e.token)))
-		buf = append(buf, e.token...)
+		w.Write(le.AppendUint32(le.AppendUint32(w.AvailableBuffer(), uint32(e.id)), uint32(len(e.token))))
+		w.WriteString(e.token)
 	}
-	h.Write(buf)
 }

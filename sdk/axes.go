@@ -40,7 +40,7 @@ func (p *Folder) addAxes(ctx context.Context, encoder [32]byte) (took time.Durat
 	if err != nil {
 		return 0, err
 	}
-	p.axes = &axesBank{p.model.shared.axesOf(info.Digest, a), info.Ref, info.Digest}
+	p.axes = &axesBank{p.model.shared.keepAxes(info.Digest, a), info.Ref, info.Digest}
 	return time.Since(began), nil
 }
 
@@ -115,7 +115,7 @@ func (p *Folder) loadAxes() error {
 	if err != nil {
 		return corrupt("axes", err)
 	}
-	a, err := folder.OpenAxes(p.dir, info)
+	a, err := p.model.shared.axesOf(p.dir, info)
 	if err != nil {
 		return corrupt("axes", err)
 	}
@@ -123,7 +123,7 @@ func (p *Folder) loadAxes() error {
 		return fmt.Errorf("%w: axes over the blocks %v of %d values; the model has L=%d, d=%d", ErrMismatch,
 			a.Taps, a.Hidden, p.encoder.Blocks(), p.encoder.Hidden())
 	}
-	p.axes = &axesBank{p.model.shared.axesOf(info.Digest, a), info.Ref, info.Digest}
+	p.axes = &axesBank{a, info.Ref, info.Digest}
 	return nil
 }
 

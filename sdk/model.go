@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/xpeft/xpeft/internal/axes"
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -105,8 +106,27 @@ func (m *Model) leave() {
 	m.users--
 }
 
-// axesOf are the first axes of a digest that a folder has read: two with one digest are the same.
-func (m *Model) axesOf(d store.Digest, read *axes.Axes) *axes.Axes {
+// axesOf reads the axes of a folder; they are the same memory in all folders that have them. Where
+// one has read them, the file of another is compared by its digest alone.
+func (m *Model) axesOf(dir string, info store.BankInfo) (*axes.Axes, error) {
+	if m == nil {
+		return folder.OpenAxes(dir, info)
+	}
+	m.mu.Lock()
+	known := m.axes[info.Digest]
+	m.mu.Unlock()
+	if known != nil {
+		return known, folder.CheckAxes(dir, info.Digest)
+	}
+	read, err := folder.OpenAxes(dir, info)
+	if err != nil {
+		return nil, err
+	}
+	return m.keepAxes(info.Digest, read), nil
+}
+
+// keepAxes returns the axes of the digest that all folders have: read, if there are none yet.
+func (m *Model) keepAxes(d store.Digest, read *axes.Axes) *axes.Axes {
 	if m == nil {
 		return read
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding"
 	"errors"
 	"fmt"
@@ -91,6 +92,23 @@ func OpenAxes(dir string, info store.BankInfo) (*axes.Axes, error) {
 		return nil, cmp.Or(err, otherKind(info))
 	}
 	return f.Axes, nil
+}
+
+// CheckAxes compares the file of axes with their digest, which is of all its bytes.
+func CheckAxes(dir string, want store.Digest) error {
+	f, err := os.Open(BankPath(dir, want))
+	if err != nil {
+		return fmt.Errorf("bank %s: %w", want.Short(), err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("bank %s: %w", want.Short(), err)
+	}
+	if got := store.Digest(h.Sum(nil)); got != want {
+		return fmt.Errorf("bank %s: %w: the file holds bank %s", want.Short(), bank.ErrCorrupt, got.Short())
+	}
+	return nil
 }
 
 // OpenJoint is OpenAxes of joint axes.
