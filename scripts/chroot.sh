@@ -40,7 +40,9 @@ outside() {
 make_proxy() {
 	local at=$1/$module/@v
 	mkdir -p "$at"
-	git archive --format=zip --prefix="$module@$version/" -o "$at/$version.zip" HEAD . ':!research' ':!tools' ':!examples/embedding' ':!fleet' ':!examples/fleet'
+	local within
+	mapfile -t within < <(git ls-tree -r --name-only HEAD | sed -n 's|^\(.*\)/go\.mod$|:!\1|p')
+	git archive --format=zip --prefix="$module@$version/" -o "$at/$version.zip" HEAD . "${within[@]}"
 	git show HEAD:go.mod >"$at/$version.mod"
 	printf '{"Version":"%s","Time":"2026-01-01T00:00:00Z"}\n' "$version" >"$at/$version.info"
 	echo "$version" >"$at/list"
