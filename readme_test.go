@@ -1,6 +1,7 @@
 package xpeft_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestREADME(t *testing.T) {
 	if m == nil {
 		t.Fatal("README.md has no go block")
 	}
-	compiles(t, "the README's program", string(m[1]))
+	compiles(t, "the README's program", string(m[1]), "errors", "fmt", "io/fs", "log", "os")
 }
 
 // TestSDKDoc: so does the program of package sdk's documentation.
@@ -41,15 +42,17 @@ func TestSDKDoc(t *testing.T) {
 		t.Fatal("sdk/doc.go has no program")
 	}
 	compiles(t, "the program of sdk/doc.go", "modelDir, examples := os.Getenv(\"XPEFT_MODEL\"), []sdk.Example{}\n"+
-		body.String()+"if err != nil {\n\tlog.Fatal(err)\n}\n")
+		body.String()+"if err != nil {\n\tlog.Fatal(err)\n}\n", "fmt", "log", "os")
 }
 
-// compiles builds the body of a main that has a ctx.
-func compiles(t *testing.T, what, body string) {
+// compiles builds the body of a main that has a ctx and these imports.
+func compiles(t *testing.T, what, body string, imports ...string) {
 	t.Helper()
-	program := "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"log\"\n\t\"os\"\n\n\t\"" + module +
-		"/sdk\"\n)\n\nfunc main() {\n" +
-		"ctx := context.Background()\n" + body + "}\n"
+	program := "package main\n\n"
+	for _, path := range append(imports, "context", module+"/sdk") {
+		program += fmt.Sprintf("import %q\n", path)
+	}
+	program += "\nfunc main() {\nctx := context.Background()\n" + body + "}\n"
 	// in the module, so that its import resolves; the name keeps it out of ./...
 	dir, err := os.MkdirTemp(".", "_readme-")
 	if err != nil {

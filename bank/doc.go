@@ -5,7 +5,7 @@
 // A random bank is its Properties, seed included: Generate makes any adapter of it, the
 // same bits everywhere. A warm bank is a File: memory-mapped, written once by Save out of
 // trained adapters or of an Import from AdapterHub. A Bank is either of them in use: Fold
-// makes a mask's model.Adapter. Directions of a head are a bank too, of package sdk's own.
+// makes a mask's model.Adapter. Directions of a head are a bank too, of internal/axes.
 //
 //	digest, err := bank.Save(ctx, dir, props, nil, rows) // dir/<digest>
 //	f, err := bank.OpenFile(filepath.Join(dir, digest.String()))

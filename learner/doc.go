@@ -1,6 +1,6 @@
 // Package learner turns a profile's examples into its masks: Algorithm 1 of X-PEFT (arXiv
 // 2401.16137) over a frozen encoder and a frozen bank, and the baselines that it is compared with.
-// Digits, which most profiles are made of, are learned by package sdk alone.
+// Digits, which most profiles are made of, are learned by internal/digits.
 //
 //   - [Config]: what is trained and how; [Default] for a few dozen examples, [Paper] for the
 //     paper's own setting.

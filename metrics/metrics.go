@@ -67,12 +67,12 @@ var all = []metric{
 	counter("store_commits", "Transactions that the writes shared.",
 		func(s *sdk.Stats) int64 { return s.Store.Commits }),
 
-	gauge("cache_entries", "Folded adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Entries }),
-	gauge("cache_bytes", "Bytes of the folded adapters in the cache.",
+	gauge("cache_entries", "Folded digits and adapters in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Entries }),
+	gauge("cache_bytes", "Bytes of what is folded in the cache.",
 		func(s *sdk.Stats) int64 { return s.Cache.Bytes }),
-	counter("cache_hits", "Adapters that were in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Hits }),
-	counter("cache_misses", "Adapters that were not in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Misses }),
-	counter("cache_evictions", "Adapters that left for others.", func(s *sdk.Stats) int64 { return s.Cache.Evictions }),
+	counter("cache_hits", "Digits and adapters that were in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Hits }),
+	counter("cache_misses", "Digits and adapters that were not in the cache.", func(s *sdk.Stats) int64 { return s.Cache.Misses }),
+	counter("cache_evictions", "Digits and adapters that left for others.", func(s *sdk.Stats) int64 { return s.Cache.Evictions }),
 
 	counter("passes", "Forward passes that answered Predict.", func(s *sdk.Stats) int64 { return s.Passes.Passes }),
 	counter("pass_texts", "Texts in the passes.", func(s *sdk.Stats) int64 { return s.Passes.Texts }),
@@ -80,7 +80,7 @@ var all = []metric{
 	counter("pass_padded_tokens", "Tokens computed for nothing.", func(s *sdk.Stats) int64 { return s.Passes.Padded }),
 
 	counter("predictions", "Rows answered.", func(s *sdk.Stats) int64 { return s.Predictions }),
-	counter("folds", "Adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
+	counter("folds", "Digits and adapters folded.", func(s *sdk.Stats) int64 { return s.Folds }),
 	counter("learns", "Learnings that ended, in the background too.", func(s *sdk.Stats) int64 { return s.Learns }),
 	gauge("untrainable_profiles", "Profiles with adapters in more blocks than the engine trains.",
 		func(s *sdk.Stats) int64 { return s.Untrainable }),

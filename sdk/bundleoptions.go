@@ -15,7 +15,7 @@ type ExportOptions struct {
 	IDs         []string // default: all profiles that match Prefix
 	Prefix      string   // of the ids; default: all
 	Examples    bool     // the stored examples too
-	State       bool     // the logits too, from which the next Learn continues
+	State       bool     // what the next Learn is judged by too
 	IncludeBank bool     // the files of the banks that the profiles choose from, if they have one
 
 	// Sign signs the bundle: an ed25519.PrivateKey, or a device that holds one. Default: unsigned.
@@ -64,5 +64,5 @@ func (o *ImportOptions) within(l Limits) folder.ImportOptions {
 	return folder.ImportOptions{Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		MaxBytes: orDefault(o.MaxBytes, l.BundleBytes), MaxProfiles: orDefault(o.MaxProfiles, l.BundleProfiles),
 		MaxHead: orDefault(o.MaxHead, l.HeadBytes), MaxRandomBank: orDefault(o.MaxRandomBank, l.RandomBankBytes),
-		KnownAxes: true, Trust: o.Trust, RequireSigned: o.RequireSigned, Identities: o.Identities}
+		Trust: o.Trust, RequireSigned: o.RequireSigned, Identities: o.Identities}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 // Create makes a new folder, binds it to a model, a bank and labels, and opens it. It reads the
-// model whole, once. ErrExists if the folder has a store; on any error, and after a crash, there is
-// no store. With ctx done it ends before its next step.
+// model whole, once. ErrExists if one is there; on any error, and after a crash, there is
+// none. With ctx done it ends before its next step.
 func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 	if err := c.validate(); err != nil {
 		return nil, err

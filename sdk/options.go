@@ -16,7 +16,7 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Config of a new store. Model, Bank and Labels say what it is bound to for its life.
+// Config of a new folder. Model, Bank and Labels say what it is bound to for its life.
 type Config struct {
 	Model  string   // folder of a BERT checkpoint in Hugging Face's layout; may be empty with Options.ModelFS
 	Bank   Bank     // a RandomBank or a WarmBank; default RandomBank{N: 150, Seed: 42}
@@ -31,13 +31,13 @@ type Config struct {
 	// windows of MaxTokens that a longer text is read in, MaxWindows at most: what is seen of it is
 	// the mean of its windows. 0 or 1, the default: what one does not hold is cut off
 	Windows int
-	Options *Options // of the opened store
+	Options *Options // of the opened folder
 
 	// Report, if it is set, is called before Create returns.
 	Report func(CreateReport)
 }
 
-// Bank says which bank a new store gets.
+// Bank says which bank a new folder gets.
 type Bank interface{ isBank() }
 
 // RandomBank is N untrained adapters made from a seed: a strong default, from day 0, that takes no
@@ -52,13 +52,13 @@ type RandomBank struct {
 }
 
 // WarmBank is a bank file: adapters trained on earlier profiles, or imported. It is copied into the
-// store's folder.
+// folder.
 type WarmBank struct{ Path string }
 
 func (RandomBank) isBank() {}
 func (WarmBank) isBank()   {}
 
-// Options of an open store. Nil, and every zero field, means the default.
+// Options of an open folder. Nil, and every zero field, means the default.
 type Options struct {
 	// cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built
 	// without -tags torch; default auto with that tag, else cpu
@@ -103,7 +103,7 @@ type Options struct {
 	// Backup when it grows; default 4 GiB, or 4 times the file if that is more
 	Reserve int64
 
-	// Precision is what Predict's passes are computed in on a CPU: float32; int16, whose answers
+	// Precision is what the passes of Predict, Rank and Embed are computed in on a CPU: float32; int16, whose answers
 	// are as good; int8, which is faster and changes some; or auto, which is int16. Where the
 	// kernel has float32 only, that serves, and Stats says so. Learning is always in float32.
 	// Default float32.
@@ -179,7 +179,7 @@ func (c Config) validate() error {
 		faults = append(faults, fmt.Sprintf("%d windows, want at most %d", c.Windows, MaxWindows))
 	}
 	if c.Options != nil && c.Options.ReadOnly {
-		faults = append(faults, "ReadOnly: a new store is written to")
+		faults = append(faults, "ReadOnly: a new folder is written to")
 	}
 	return configError(faults)
 }

@@ -25,7 +25,7 @@ type PersonData struct {
 	Labels      []string         `json:"labels"` // that its head knows
 	Counts      []uint32         `json:"counts"` // of each label, in the prior
 	Revisions   []PersonRevision `json:"revisions"`
-	State       []byte           `json:"state,omitempty"` // logits, half precision
+	State       []byte           `json:"state,omitempty"` // what the next Learn is judged by: docs/format.md
 }
 
 // PersonRevision is one revision, the one that is served first.

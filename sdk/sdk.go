@@ -195,7 +195,7 @@ func (p *Folder) decodeHead(data []byte) (*model.Head, error) {
 func (p *Folder) shared() (*model.Head, uint32, error) {
 	ref, err := p.store.HeadByName(p.headName())
 	if err != nil {
-		return nil, 0, corrupt("default head", err)
+		return nil, 0, corrupt("shared head", err)
 	}
 	h, err := p.head(ref)
 	return h, ref, err

@@ -26,7 +26,7 @@ type Stats struct {
 	Device      string      `json:"device"` // cpu or cuda
 	// what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
 	Kernel string `json:"kernel"`
-	// what Predict's passes are computed in: float32, int16 or int8
+	// what the passes of Predict, Rank and Embed are computed in: float32, int16 or int8
 	Precision string `json:"precision"`
 	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now.
 	// They are served as ever; their next Learn trains the last of these blocks, or over another

@@ -39,10 +39,10 @@ type StoredExample struct {
 type HeadKind string
 
 const (
-	// the store's, frozen: a profile is digits, prior, bias and temperature, or masks, prior, bias
+	// the folder's, frozen: a profile is digits, prior, bias and temperature, or masks, prior, bias
 	// and affine
 	SharedHead HeadKind = "shared"
-	OwnHead    HeadKind = "own" // a linear head of the profile's own, C·(d+1) floats in its record
+	OwnHead    HeadKind = "own" // a linear head of the profile's own, C·(HeadWidth+1) floats in its record
 	// NumberHead is a linear head of the profile's own that gives a number.
 	NumberHead HeadKind = "number"
 )
@@ -53,11 +53,11 @@ type LearnOptions struct {
 	// else SharedHead.
 	Head HeadKind
 	// Labels of a profile's own label set; sets OwnHead. Stored examples with other labels are not
-	// trained on. Default: the profile's, else the store's.
+	// trained on. Default: the profile's, else the folder's.
 	Labels []string
 	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet;
 	// without it they are ErrUnknownLabel. Beside a shared head each gets a row of the profile's
-	// own, of 4·(d+1) bytes with masks and 4·(D+1) with digits, which are along axes of D values;
+	// own, of 4·(d+1) bytes with digits, and with masks 4·(D+1) where the folder has axes of D values;
 	// the shared head is as it was until TrainHead takes the label in (see PendingLabels).
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at

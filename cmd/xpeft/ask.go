@@ -70,7 +70,7 @@ The profile need not exist; what it has labelled is left out, and so are the tex
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
 	f.BoolVar(&o.kept, "kept", false, "choose from the texts that the bank keeps")

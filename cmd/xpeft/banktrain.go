@@ -37,7 +37,7 @@ it starts anew. The bank keeps what it learned of a profile when that is forgott
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.IntVar(&o.updates, "updates", -1,
 		"most steps; 0: the bank is shaped by the head and not trained; -1: the default")
@@ -67,6 +67,6 @@ would gain by xpeft head train. Nothing is changed.`,
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	return cmd
 }

@@ -28,20 +28,14 @@ func TestColdStart(t *testing.T) {
 	}
 	for _, c := range []struct{ profile, drop, want string }{{"seen", "false", "fresh"}, {"x", "true", "fresh"},
 		{"x", "true", "profile"}, {"alice", "false", "fresh"}, {"alice", "false", "fresh"}} {
-		rows := call(t, full, dir, examples(c.profile, 2), "learn", "--start", "fresh", "--epochs", "1", "--force",
+		rows := call(t, full, dir, examples(c.profile, 2), "learn", "--epochs", "1", "--force",
 			"--drop-examples="+c.drop, "--json").want(t, exitOK).rows(t)
 		if len(rows) != 1 || rows[0]["start"] != c.want {
 			t.Errorf("%s: got %v, want %s", c.profile, rows, c.want)
 		}
 	}
-	for _, gone := range []string{"population", "nearest"} {
-		if r := call(t, full, dir, "", "predict", "-p", "seen", "--fallback", gone, "hello").want(t,
-			exitUsage); !strings.Contains(r.err, "use base") {
-			t.Errorf("--fallback %s: got %q, want a word of what to use", gone, r.err)
-		}
-		if r := call(t, full, dir, examples("z", 1), "learn", "--start", gone).want(t,
-			exitUsage); !strings.Contains(r.err, "leave --start out") {
-			t.Errorf("--start %s: got %q, want a word of what to do", gone, r.err)
-		}
+	if r := call(t, full, dir, "", "predict", "-p", "seen", "--fallback", "nearest", "hello").want(t,
+		exitUsage); !strings.Contains(r.err, "want ") {
+		t.Errorf("got %q, want a word of what to use", r.err)
 	}
 }

@@ -66,7 +66,7 @@ func (a *app) exportCommand() *cobra.Command {
 	f.StringVarP(&out, "out", "o", "-", "file of the bundle, - is stdout; or folder of another format")
 	f.StringVar(&o.Prefix, "prefix", "", "only profiles whose id starts with this")
 	f.BoolVar(&o.Examples, "examples", false, "with the stored examples")
-	f.BoolVar(&o.State, "state", false, "with the logits that the next learn continues from")
+	f.BoolVar(&o.State, "state", false, "with the state that the next learn is judged by")
 	f.Func("sign", "sign with the key in this `file`", keys.setSign)
 	f.StringArrayVar(&keys.to, "to", nil, "encrypt for this recipient of age, age1…; may be repeated")
 	f.BoolVar(&o.IncludeBank, "include-bank", false, "with the files of axes and warm banks")

@@ -68,7 +68,7 @@ far less.`,
 		}),
 	}
 	o.add(train)
-	o.addMoved(train)
+	o.addModel(train)
 	f := train.Flags()
 	f.StringSliceVar(&o.addLabels, "add-labels",
 		nil, "labels that join the shared head: those of labels pending, or others")
@@ -112,7 +112,7 @@ xpeft_reader.py reads as a profile's and which says what a head sees of a text.`
 			return a.headExport(ctx, o, out, format)
 		}),
 	}
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write: .json, .npz or .safetensors")
 	return cmd
 }
@@ -136,7 +136,7 @@ is installed as it is; profiles that exist keep their head until xpeft rebase mo
 			return a.headImport(ctx, o, args[0], force)
 		}),
 	}
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "set axes aside on which people differ, whose head it replaces")
 	return cmd
 }

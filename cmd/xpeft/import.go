@@ -78,7 +78,6 @@ func (a *app) importCommand() *cobra.Command {
 }
 
 func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o folder.ImportOptions) error {
-	o.KnownAxes = true
 	rep, err := folder.Import(ctx, st, a.dir, r, o)
 	if err != nil && rep.Total == 0 {
 		return err

@@ -28,8 +28,8 @@ func (e *engineFlags) add(cmd *cobra.Command) {
 	complete(cmd, "device", "cpu", "cuda", "auto")
 }
 
-// addMoved is --model of the commands for a folder that knows its model.
-func (e *engineFlags) addMoved(cmd *cobra.Command) {
+// addModel is --model of the commands for a folder that knows its model.
+func (e *engineFlags) addModel(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&e.model, "model", "", "folder of the model, if it moved since init")
 }
 

@@ -41,7 +41,7 @@ takes them in.`,
 		}),
 	}
 	o.add(pending)
-	o.addMoved(pending)
+	o.addModel(pending)
 	cmd.AddCommand(pending)
 	return cmd
 }

@@ -22,7 +22,6 @@ type learnFlags struct {
 	addLabels bool
 	drop      bool
 	force     bool
-	start     string
 	effort    string
 	epochs    int
 	seed      uint64
@@ -45,10 +44,6 @@ not stop the others. Learning again takes the stored examples with it.`,
 			"--profile alice --json",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.start != "fresh" {
-				return usagef("--start is %q: population and nearest are gone; leave --start out, and a new "+
-					"profile begins fresh", o.start)
-			}
 			if o.in == "-" && isTerminal(a.stdin) {
 				return usagef("no examples: name a file with --in, or pipe JSON lines in")
 			}
@@ -63,7 +58,7 @@ not stop the others. Learning again takes the stored examples with it.`,
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
@@ -72,8 +67,6 @@ not stop the others. Learning again takes the stored examples with it.`,
 	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
 	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
 	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
-	f.StringVar(&o.start, "start", "fresh", "what scripts may say still")
-	_ = f.MarkHidden("start")
 	f.StringSliceVar(&o.weights, "class-weights", nil,
 		"how much a label's examples count beside the others', as in urgent=3,later=1")
 	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
@@ -171,7 +164,7 @@ func writeLearned(w io.Writer, l sdk.Report) {
 	if l.Steps > 0 {
 		steps = fmt.Sprintf(", %d steps", l.Steps)
 	}
-	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes of which masks %d\n", count(l.Examples, "example"), steps, l.Seconds,
+	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes, of which digits or masks %d\n", count(l.Examples, "example"), steps, l.Seconds,
 		l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
 		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(folder.Prequential(l.Prequential)))

@@ -52,7 +52,7 @@ learning, and at last how many examples of the folder wait for more.`,
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")

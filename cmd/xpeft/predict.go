@@ -68,8 +68,7 @@ first.`,
 		RunE: a.runs(func(ctx context.Context, texts []string) error {
 			switch {
 			case !slices.Contains(fallbacks, o.fallback):
-				return usagef("--fallback is %q, want %s; population and nearest are gone: use base, which served "+
-					"people better", o.fallback, strings.Join(fallbacks, " or "))
+				return usagef("--fallback is %q, want %s", o.fallback, strings.Join(fallbacks, " or "))
 			case !(o.least >= 0 && o.least <= 1):
 				return usagef("--min-probability is %g, want 0 to 1", o.least)
 			case o.batch < 1:
@@ -89,7 +88,7 @@ first.`,
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines, if there is no TEXT; - is stdin")
 	f.StringVarP(&o.profile, "profile", "p", "", "profile of the texts, and of the lines that name none")

@@ -62,7 +62,7 @@ and learned once enough waits; xpeft observe --in /dev/null learns what is due.`
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.profile, "profile", "p", "", "for whom")
 	f.StringVar(&o.text, "text", "", "what the candidates are for; without it their own meaning counts alone")
@@ -104,6 +104,6 @@ func (a *app) embedCommand() *cobra.Command {
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	return cmd
 }

@@ -36,7 +36,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	cmd.Flags().Uint64Var(&to, "to", 0, "revision to go back to; 0: the one before the current")
 	return cmd
 }
@@ -59,6 +59,6 @@ before.`,
 		}),
 	}
 	o.add(cmd)
-	o.addMoved(cmd)
+	o.addModel(cmd)
 	return cmd
 }

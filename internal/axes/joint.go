@@ -6,10 +6,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/model"
 )
 
-// maxLabelBytes is the longest label.
-const maxLabelBytes = 1 << 10
+// maxLabelBytes is the longest label of a file; a head has none that is longer.
+const (
+	maxLabelBytes = 1 << 10
+	_             = uint(maxLabelBytes - model.MaxLabelBytes)
+)
 
 // Joint are axes on which a population's people differ, trained jointly with their codes: of each
 // axis a row for each label, over φ. A direction is an axis times ±K·2^-m·Range, for each digit m

@@ -22,7 +22,7 @@ type ExportOptions struct {
 	IDs         []string // nil: all that match Prefix
 	Prefix      string
 	Examples    bool // the stored examples too
-	State       bool // the logits too, from which the next Learn continues
+	State       bool // what the next Learn is judged by too
 	IncludeBank bool // the files of the banks that the profiles choose from, if they have one
 
 	Sign crypto.Signer   // signs the bundle: an ed25519.PrivateKey, or a device that holds one; nil: unsigned
@@ -75,10 +75,6 @@ type ImportOptions struct {
 	MaxHead     int                    // of each head, in bytes; default store.MaxRecord
 	// MaxRandomBank bounds the bytes in memory of each random bank that is new; default 16 GiB.
 	MaxRandomBank int64
-	// KnownAxes refuses axes that the folder does not have: nobody would answer by digits along
-	// them. Joint axes may be new, if what they are over is not.
-	KnownAxes bool
-
 	Trust         []ed25519.PublicKey // refuses what none of them signed; nil: whoever made it; empty: everything
 	RequireSigned bool                // refuses what nobody signed
 	Identities    []age.Identity      // one of them opens an encrypted bundle; one in the clear is taken in as well
@@ -97,8 +93,7 @@ func Import(ctx context.Context, st *store.Store, dir string, r io.Reader, o Imp
 	if r, err = decrypted(r, o.Identities); err != nil {
 		return store.ImportReport{}, err
 	}
-	in := importer{ctx: ctx, st: st, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30),
-		knownAxes: o.KnownAxes}
+	in := importer{ctx: ctx, st: st, dir: dir, want: want, most: cmp.Or(o.MaxRandomBank, 16<<30)}
 	rep, err := st.Import(ctx, r, store.ImportOptions{
 		Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
 		OnBank: in.receive, AllowBank: in.allow,
@@ -121,14 +116,13 @@ type importer struct {
 	want     shape
 	most     int64 // bytes of a random bank
 	received []store.Digest
-
-	knownAxes bool
 }
 
-// check says whether a bank that the store does not know may come in.
+// check says whether a bank that the store does not know may come in. Axes may not: nobody would
+// answer by digits along them. Joint axes may, if what they are over is known.
 func (in *importer) check(info store.BankInfo) (bank.Properties, error) {
 	p, err := in.want.check(info)
-	if err == nil && p.Origin == bank.HeadAxes && in.knownAxes {
+	if err == nil && p.Origin == bank.HeadAxes {
 		err = &store.MismatchError{What: "axes", Want: info.Digest}
 	}
 	return p, err
@@ -152,13 +146,10 @@ func (in *importer) receive(info store.BankInfo, r io.Reader) error {
 		return err
 	}
 	defer f.Close()
-	if in.knownAxes {
-		err = overKnownAxes(in.st, f)
+	if err := overKnownAxes(in.st, f); err != nil {
+		return err
 	}
-	if err == nil {
-		err = sameBank(f, info)
-	}
-	return err
+	return sameBank(f, info)
 }
 
 // allow lets a bank in whose file the bundle does not have: a random one, which its properties
@@ -182,11 +173,8 @@ func (in *importer) allow(info store.BankInfo) error {
 		return err
 	}
 	defer f.Close()
-	if in.knownAxes {
-		err = overKnownAxes(in.st, f)
+	if err := overKnownAxes(in.st, f); err != nil {
+		return err
 	}
-	if err == nil {
-		err = f.Verify(in.ctx)
-	}
-	return err
+	return f.Verify(in.ctx)
 }

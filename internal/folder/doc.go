@@ -3,7 +3,9 @@
 //
 //	xpeft.db         the profiles: package store
 //	xpeft.db.import  a bundle, while it is verified and merged: package store
-//	banks/<digest>   a warm bank's file, or axes: package bank
+//	xpeft.keys       the keys of an encrypted one: package store
+//	banks/<digest>   a warm bank's file: package bank; or axes: internal/axes
+//	banks/axes.checkpoint  where a TrainBank of axes has come to
 //
 // It is what the offline commands and package sdk share, so it needs neither a model nor libtorch,
 // and builds without cgo.

@@ -74,14 +74,14 @@ func TestJointTravels(t *testing.T) {
 	}
 	bare, bareStore := newFolder(t, 8)
 	if _, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()),
-		ImportOptions{KnownAxes: true}); !errors.Is(err, store.ErrMismatch) {
+		ImportOptions{}); !errors.Is(err, store.ErrMismatch) {
 		t.Errorf("into a folder without the axes: got %v, want ErrMismatch", err)
 	}
 	if got := bankFiles(t, bare); len(got) != 0 {
 		t.Errorf("left behind: %v", got)
 	}
 	addAxes(t, bare, bareStore, 8)
-	rep, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()), ImportOptions{KnownAxes: true})
+	rep, err := Import(t.Context(), bareStore, bare, bytes.NewReader(bundle.Bytes()), ImportOptions{})
 	must(t, err)
 	got, err := bareStore.BankByDigest(info.Digest)
 	must(t, err)

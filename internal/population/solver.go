@@ -35,13 +35,15 @@ func newSolver(axes, labels int, beta float64) *solver {
 const (
 	closely = 1e-9
 	loosely = 1e-5
+
+	newtonSteps = 60 // of one solve, at most
 )
 
 // solve improves x to the minimum, whose value it returns. What is left of the answers there, p −
 // e_c, it writes to residual, [n,C], if that is not nil.
 func (s *solver) solve(rows []float64, a Answers, x []float64, residual []float32) float64 {
 	value := s.derive(rows, a, x)
-	for range 60 {
+	for range newtonSteps {
 		factor(s.hessian, len(x))
 		copy(s.step, s.gradient)
 		substitute(s.hessian, s.step)

@@ -36,10 +36,12 @@ type Record struct {
 // version and end with a CRC-32C of everything before. A later version is written only where it is
 // needed.
 const (
-	recordMagic   = 'P'
-	RecordPlain   = 1
-	RecordRows    = 2 // a shared head with rows of the profile's own beside it
-	RecordVersion = 3 // codes, a temperature, or no mask
+	recordMagic = 'P'
+	RecordPlain = 1
+	RecordRows  = 2 // a shared head with rows of the profile's own beside it
+	RecordCodes = 3 // codes, a temperature, or no mask
+
+	RecordVersion = RecordCodes // the newest
 )
 
 const (
@@ -70,7 +72,7 @@ func EncodeRecord(p *Record) ([]byte, error) {
 	b = binary.AppendVarint(b, created)
 	b = binary.AppendVarint(b, Micros(p.Updated)-created) // wraps around, and back
 	b = binary.AppendUvarint(b, uint64(p.Examples))
-	if version == RecordVersion {
+	if version >= RecordCodes {
 		b = append(b, p.Temperature)
 	}
 	b = appendOptional(b, p)
@@ -103,7 +105,7 @@ func (p *Record) Check() error {
 func versionOf(p *Record) byte {
 	switch {
 	case p.Mask == nil || len(p.Codes) > 0 || p.Temperature != 0:
-		return RecordVersion
+		return RecordCodes
 	case p.Head != 0 && len(p.OwnHead) > 0:
 		return RecordRows
 	}
@@ -136,7 +138,7 @@ func DecodeRecord(p *Record, b []byte, mask MaskReader) (r Refs, err error) {
 	updated := created + d.Varint("updated")
 	p.Created, p.Updated = d.Time(created, "created"), d.Time(updated, "updated")
 	p.Examples = uint32(d.Uint(math.MaxUint32, "examples"))
-	if b[1] == RecordVersion {
+	if b[1] >= RecordCodes {
 		if t := d.Take(1, "temperature"); d.Err == nil {
 			p.Temperature = t[0]
 		}
@@ -166,9 +168,9 @@ func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
 		return d, 0, Corrupt("record starts with %x", b[:2])
 	case version > RecordVersion:
 		return d, 0, fmt.Errorf("%w: record version %d, this one reads up to %d", ErrSchema, version, RecordVersion)
-	case version < RecordVersion && flags&^optionalFlags != 0, flags/codesFlag > MaxCodes:
+	case version < RecordCodes && flags&^optionalFlags != 0, flags/codesFlag > MaxCodes:
 		return d, 0, Corrupt("record has unknown flags %02x", flags)
-	case version < RecordVersion:
+	case version < RecordCodes:
 		flags |= hasMask
 	}
 	return recordDecoder{Decoder{B: b[3:at]}}, flags, nil

@@ -31,7 +31,7 @@ func recordFlags(p *Record, version byte) (flags byte) {
 	set(hasAffine, len(p.Affine) > 0)
 	set(hasPrior, len(p.Prior) > 0)
 	set(hasBias, len(p.Bias) > 0)
-	if version == RecordVersion {
+	if version >= RecordCodes {
 		set(hasMask, p.Mask != nil)
 		flags += codesFlag * byte(len(p.Codes))
 	}
