@@ -5,7 +5,7 @@
 // beside all others. Each text brings an adapter of its own, which is read where it lies: nothing
 // is joined or copied. Weights are packed once, in the order in which they are read. A text's
 // result does not depend, to the bit, on the texts beside it, nor on the number of threads: a pass
-// runs on the calling thread.
+// runs on the calling thread, and one in C on those that a [Crew] lends it.
 //
 // There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and
 // for AVX-512F, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go

@@ -3,6 +3,7 @@ package bert
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -44,4 +45,43 @@ func BenchmarkCrew(b *testing.B) {
 func median(v []time.Duration) time.Duration {
 	slices.Sort(v)
 	return v[len(v)/2]
+}
+
+// BenchmarkCrewClients is how long 8 clients wait for their texts of 40 tokens on two lanes, with
+// helpers where a lane is idle and without, in turn.
+//
+//	go test ./internal/bert -run '^$' -bench CrewClients -benchtime 10x
+func BenchmarkCrewClients(b *testing.B) {
+	m, crew, took := everyPath(b, miniLM(b))[1], NewCrew(2), [2][]time.Duration{}
+	batch := headlines(2)
+	batch.Lengths, batch.IDs, batch.Types = []int32{40}, batch.IDs[:40], batch.Types[:40]
+	for b.Loop() {
+		for i, c := range []*Crew{nil, crew} {
+			m.Crew = c
+			lanes, waits, all := make(chan struct{}, 2), make(chan time.Duration, 8*8), sync.WaitGroup{}
+			for range 8 {
+				all.Add(1)
+				go func() {
+					defer all.Done()
+					x := make([]float32, 384)
+					for range 8 {
+						began := time.Now()
+						lanes <- struct{}{}
+						m.Embed(batch, nil, Mean, x, nil, nil)
+						<-lanes
+						waits <- time.Since(began)
+					}
+				}()
+			}
+			all.Wait()
+			close(waits)
+			for w := range waits {
+				took[i] = append(took[i], w)
+			}
+		}
+	}
+	for i, name := range []string{"alone", "with-helpers"} {
+		b.ReportMetric(float64(median(took[i]))/1e6, name+"-p50-ms")
+		b.ReportMetric(float64(took[i][len(took[i])*99/100])/1e6, name+"-p99-ms")
+	}
 }
