@@ -17,12 +17,12 @@ func TestThreadsCancelled(t *testing.T) {
 	enc, lone := enginetest.Encoder(t, model.PoolMean), enginetest.Encoder(t, model.PoolMean)
 	enc.UseThreads(4)
 	text := model.Encoding{IDs: make([]int32, 8), TypeIDs: make([]int32, 8)}
-	rows := engine.Rows{Texts: slices.Repeat([]model.Encoding{text}, 400)}
-	x, want := make([]float32, 400*enc.Hidden()), make([]float32, 400*enc.Hidden())
+	rows := engine.Rows{Texts: slices.Repeat([]model.Encoding{text}, 100)}
+	x, want := make([]float32, 100*enc.Hidden()), make([]float32, 100*enc.Hidden())
 	if err := New(lone).Embed(context.Background(), rows, nil, want, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	for range 20 {
+	for range 10 {
 		ctx, cancel := context.WithCancel(context.Background())
 		go cancel()
 		if err := New(enc).Embed(ctx, rows, nil, x, nil, nil); err != nil && !errors.Is(err, context.Canceled) {
