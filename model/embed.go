@@ -11,7 +11,7 @@ var poolings = map[Pooling]bert.Pooling{PoolMean: bert.Mean, PoolCLS: bert.First
 
 // Embed makes one vector a text, x [texts,d], each through an adapter of its own:
 // adapters[owner[i]], or none where that is nil. Without owner all texts go through the bare
-// encoder. It runs on the calling goroutine's thread, without padding, and a text's vector is the
+// encoder. It runs without padding, and a text's vector is the
 // same to the bit whatever texts are beside it.
 //
 // states [texts,len(taps)·d] gets the mean of each text's states after some blocks of the same

@@ -9,7 +9,7 @@ import (
 )
 
 // Encoder is a frozen BERT. It is safe for concurrent use; its weights never change. Each pass runs
-// on the calling goroutine's thread.
+// on the calling goroutine's thread, and on those that [Encoder.UseThreads] lends it.
 type Encoder struct {
 	config     Config
 	pooling    Pooling
@@ -19,6 +19,7 @@ type Encoder struct {
 
 	kernel    string         // which one is asked for
 	precision bert.Precision // that answers are computed in
+	crew      *bert.Crew     // that all passes share; nil: each runs on one thread
 	exact     packing        // in float32, for all else
 	answers   packing        // unless that is float32 too
 }
@@ -94,6 +95,20 @@ func (e *Encoder) UseKernel(name string) error {
 	return err
 }
 
+// UseThreads lets a pass use threads that no other one does, so that all passes together run on up
+// to so many; passes beyond that number run on one each. It changes no bit of a result. It is for
+// before the first pass; without it each pass runs on one thread. So do those in Go.
+func (e *Encoder) UseThreads(n int) { e.crew = bert.NewCrew(n) }
+
+// Busy says that the threads have other work until done is called: passes that begin before run on
+// one each.
+func (e *Encoder) Busy() (done func()) {
+	if e.crew == nil {
+		return func() {}
+	}
+	return e.crew.Busy()
+}
+
 // Kernel says what computes: "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing after
 // Close.
 func (e *Encoder) Kernel() string {
@@ -137,6 +152,9 @@ func (e *Encoder) packed(in bert.Precision) (*bert.Model, error) {
 		}
 		if p.err = r.err; r.err == nil {
 			p.model, p.err = bert.New(w, e.kernel, in)
+		}
+		if p.err == nil {
+			p.model.Crew = e.crew
 		}
 	})
 	return p.model, p.err

@@ -28,8 +28,9 @@
 // # Forward passes
 //
 // Concurrent calls share forward passes: each of Options.Workers lanes runs one at a time, on one
-// core, and takes what waits when it is free, at most Options.PassTokens. A text's answer is the
-// same to the bit whatever is beside it; on a GPU, but for rounding. Stats.Passes counts.
+// core, and takes what waits when it is free, at most Options.PassTokens. On Linux with cgo a pass
+// of the C kernels uses the cores of idle lanes too, while nothing is learned. A text's answer is
+// the same to the bit whatever is beside it; on a GPU, but for rounding. Stats.Passes counts.
 //
 // # Memory
 //

@@ -76,7 +76,7 @@ func (p *Folder) states(ctx context.Context, embed embedder, texts []model.Encod
 	if len(states) > 0 {
 		taps = p.axes.Taps
 	}
-	if p.onCPU() { // a lane is one thread
+	if p.onCPU() { // a lane is one thread, with those of idle ones
 		return embed(texts, owner, adapters, x, taps, states)
 	}
 	return p.engine.Embed(ctx, engine.Rows{Texts: texts, Owner: owner}, adapters, x, taps, states)

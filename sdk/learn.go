@@ -153,9 +153,10 @@ func (p *Folder) turn(ctx context.Context) (paced context.Context, done func(), 
 func (p *Folder) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
 	select {
 	case p.learns <- struct{}{}:
-		has := true
+		has, free := true, p.encoder.Busy()
 		ctx = context.WithValue(ctx, turnKey{}, &has)
 		done = func() {
+			free()
 			if has {
 				<-p.learns
 			}

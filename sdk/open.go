@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"sync"
 	"time"
 
@@ -220,6 +221,7 @@ func openEncoder(from source, o Options) (m opened, err error) {
 	if err != nil {
 		return m, errors.Join(err, enc.Close())
 	}
+	enc.UseThreads(min(o.on(e.Device()).Workers, runtime.GOMAXPROCS(0)))
 	return opened{checkpoint: c, engine: e, encoder: enc, digest: sync.OnceValue(c.Digest)}, nil
 }
 

@@ -66,8 +66,8 @@ type Options struct {
 	// what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the
 	// fastest that runs here. One that does not is ErrNoKernel
 	Kernel string
-	// forward passes at once, of one thread each; default runtime.GOMAXPROCS(0), 2 at least; on
-	// cuda 2
+	// forward passes at once, of one thread each, or of more while fewer passes run, as many
+	// together; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2
 	Workers int
 	// threads that trainings may use, of which they leave to Predict what it needs; default
 	// runtime.GOMAXPROCS(0)

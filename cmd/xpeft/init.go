@@ -22,7 +22,7 @@ type engineFlags struct {
 func (e *engineFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&e.device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
-	f.IntVar(&e.workers, "workers", 0, "forward passes at once, of one thread each; 0: the number of CPUs, 2 at least")
+	f.IntVar(&e.workers, "workers", 0, "forward passes at once, and their threads; 0: the number of CPUs, 2 at least")
 	f.IntVar(&e.threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
 	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
 	complete(cmd, "device", "cpu", "cuda", "auto")

@@ -5,7 +5,7 @@
 // beside all others. Each text brings an adapter of its own, which is read where it lies: nothing
 // is joined or copied. Weights are packed once, in the order in which they are read. A text's
 // result does not depend, to the bit, on the texts beside it, nor on the number of threads: a pass
-// runs on the calling thread.
+// runs on the calling thread, and one in C on those that a [Crew] lends it.
 //
 // There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and
 // for AVX-512F, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go
@@ -57,6 +57,7 @@ type Weights struct {
 // Model is packed weights. It is safe for concurrent use.
 type Model struct {
 	path
+	Crew           *Crew // that passes may have helpers of; nil: each runs on one thread
 	hidden, blocks int
 	mu             sync.Mutex
 	scratch        [][]float32 // of passes that ended
@@ -65,10 +66,13 @@ type Model struct {
 // path is what C and Go each do.
 type path interface {
 	kernel() string
-	// floats is how many the pass of a batch needs besides x, with bottlenecks of at most b.
-	floats(tokens, longest, b int) int
-	// forward is in bert.h.
-	forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32)
+	// floats is how many the pass of a batch needs besides x, with bottlenecks of at most b, on so
+	// many threads at most.
+	floats(tokens, longest, b, threads int) int
+	shares() bool // whether threads can share a pass
+	team(threads int) team
+	// forward is in bert.h. The team is one of this path's, or nil.
+	forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32, t team)
 	mean(x []float32, lengths []int32, y []float32)
 	pool(x []float32, n int, y []float32) // the pooler's layer
 	free()

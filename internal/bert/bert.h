@@ -62,15 +62,26 @@ typedef struct {
 	int64_t last, took[BERT_PARTS];
 } bert_parts;
 
+// bert_team is the threads that share a pass; zeros before it. open is the number of the step that
+// is open and, in its lower half, how many of its parts nobody has taken yet.
+typedef struct {
+	uint64_t open;
+	uintptr_t pass; // of a step whose part one has taken
+	int threads;    // at most, with the pass's own
+	int limit;      // the same now: helpers beyond leave
+	int joined, asleep;
+} bert_team;
+
 // bert_path is one path: forward.c, compiled for the instructions of one kind of processor. panel is how many outputs lie side by side in packed weights.
 typedef struct {
 	int panel;
 	void (*pack)(const float *w, int out, int in, float *packed);
 	void (*linear)(const bert_linear *l, const float *x, int n, float *y);
 	void (*mean)(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);
-	size_t (*scratch)(const bert_model *m, int n, int longest, int b);
+	size_t (*scratch)(const bert_model *m, int n, int longest, int b, int threads);
 	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
-		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts);
+		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts, bert_team *team);
+	void (*help)(bert_team *team);
 	float (*peak)(int bits, long times, float x);
 } bert_path;
 
@@ -84,16 +95,29 @@ int bert_has_vnni(void); // beside AVX-512F: then its path does layers in whole 
 // bert_pack packs w [out,in] into memory of in × out floats, out rounded up to whole panels, at a multiple of 64 bytes.
 static inline void bert_pack(const bert_path *p, const float *w, int out, int in, float *packed) { p->pack(w, out, in, packed); }
 
-// bert_scratch is how many floats bert_forward needs for n tokens, longest of them in one text, and bottlenecks of at most b.
-static inline size_t bert_scratch(const bert_path *p, const bert_model *m, int n, int longest, int b) { return p->scratch(m, n, longest, b); }
+// bert_scratch is how many floats bert_forward needs for n tokens, longest of them in one text,
+// bottlenecks of at most b, and threads at most.
+static inline size_t bert_scratch(const bert_path *p, const bert_model *m, int n, int longest, int b, int threads) {
+	return p->scratch(m, n, longest, b, threads);
+}
 
 // bert_forward makes the last block's states x [tokens,d]. start -1 begins with the embeddings; else x holds the residual sum f + a of block start. stop ends
 // with block stop's residual sum instead; m->blocks for none. pooled [texts,ntaps,d] gets the mean states after some blocks: taps, ascending, 0 for the embeddings.
-// parts may be null.
+// parts may be null, and so may team: then it shares the pass with nobody.
 static inline void bert_forward(const bert_path *p, const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
-	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts) {
-	p->forward(m, texts, adapters, start, stop, taps, ntaps, x, pooled, scratch, parts);
+	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts, bert_team *team) {
+	p->forward(m, texts, adapters, start, stop, taps, ntaps, x, pooled, scratch, parts, team);
 }
+
+// bert_help takes parts of the team's pass until it ends or the team is limited to fewer threads. It
+// may begin before the pass, and after it has ended.
+static inline void bert_help(const bert_path *p, bert_team *team) { p->help(team); }
+
+// bert_limit makes a team's helpers beyond so many threads leave after the parts that they are at.
+static inline void bert_limit(bert_team *team, int threads) { __atomic_store_n(&team->limit, threads, __ATOMIC_SEQ_CST); }
+
+// bert_shares says whether threads can share a pass: whether they have something to sleep on.
+int bert_shares(void);
 
 // bert_mean is the mean of each text's states x [n,d], in rows of y that are ldy apart.
 static inline void bert_mean(const bert_path *p, const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy) {

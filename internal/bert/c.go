@@ -119,16 +119,37 @@ func (p *cPath) keep(x []float32) *C.float {
 	return ptr(x)
 }
 
-func (p *cPath) floats(tokens, longest, b int) int {
-	return int(C.bert_scratch(p.c, p.model, C.int(tokens), C.int(longest), C.int(b)))
+func (p *cPath) floats(tokens, longest, b, threads int) int {
+	return int(C.bert_scratch(p.c, p.model, C.int(tokens), C.int(longest), C.int(b), C.int(threads)))
 }
 
-func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32) {
-	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil)
+// cTeam lies in Go's memory: a helper keeps it after the pass has ended.
+type cTeam struct {
+	path *C.bert_path
+	c    C.bert_team
+}
+
+func (p *cPath) shares() bool { return C.bert_shares() != 0 }
+
+func (p *cPath) team(threads int) team {
+	return &cTeam{p.c, C.bert_team{threads: C.int(threads), limit: C.int(threads)}}
+}
+
+func (t *cTeam) threads() int { return int(t.c.threads) }
+func (t *cTeam) help()        { C.bert_help(t.path, &t.c) }
+func (t *cTeam) limit(n int)  { C.bert_limit(&t.c, C.int(n)) }
+
+func (p *cPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32,
+	t team) {
+	var c *C.bert_team
+	if t, ok := t.(*cTeam); ok {
+		c = &t.c
+	}
+	p.pass(b, adapters, start, stop, taps, x, pooled, scratch, nil, c)
 }
 
 func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32,
-	parts *C.bert_parts) {
+	parts *C.bert_parts, t *C.bert_team) {
 	as := make([]C.bert_adapter, max(1, len(adapters)))
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -150,7 +171,7 @@ func (p *cPath) pass(b Batch, adapters []Adapter, start, stop int, taps []int32,
 	texts := C.bert_batch{ids: ints(b.IDs), types: ints(b.Types), lengths: ints(b.Lengths), owners: ints(b.Owners),
 		n: C.int(len(b.Lengths))}
 	C.bert_forward(p.c, p.model, &texts, &as[0], C.int(start), C.int(stop), ints(taps), C.int(len(taps)), ptr(x),
-		ptr(pooled), ptr(scratch), parts)
+		ptr(pooled), ptr(scratch), parts, t)
 }
 
 func (p *cPath) mean(x []float32, lengths []int32, y []float32) {

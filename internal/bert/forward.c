@@ -24,16 +24,24 @@ INLINE size_t whole_vectors(size_t n) { return (n + LANES - 1) / LANES * LANES; 
 #ifdef INTS
 #include "ints.h"
 #else
-#define layer8(l, x, n, y, memory)
-#define layer16(l, x, n, y, memory)
+#define quantize8(l, x, rows, memory)
+#define quantize16(l, x, rows, memory)
+#define panels8(l, rows, y, memory, from, to)
+#define panels16(l, rows, y, memory, from, to)
 #define peak_ints(bits, times) 0
 #endif
 
-// layer is a linear layer of a block, in the precision that its weights are packed in.
-static void layer(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
-	if (l->bits == 8) layer8(l, x, n, y, memory);
-	else if (l->bits == 16) layer16(l, x, n, y, memory);
-	else linear(l, x, n, y);
+// inputs makes at most BLOCK tokens' inputs of a layer what its precision takes.
+static void inputs(const bert_linear *l, const float *x, int rows, float *memory) {
+	if (l->bits == 8) quantize8(l, x, rows, memory);
+	else if (l->bits == 16) quantize16(l, x, rows, memory);
+}
+
+// outputs is panels from to to (less one) of their outputs.
+static void outputs(const bert_linear *l, const float *x, int rows, float *y, float *memory, int from, int to) {
+	if (l->bits == 8) panels8(l, rows, y, memory, from, to);
+	else if (l->bits == 16) panels16(l, rows, y, memory, from, to);
+	else linear(l, x, rows, y, from, to);
 }
 
 static int64_t now(void) {
@@ -114,12 +122,12 @@ TARGET static void values(const float *v, size_t ld, int n, int dh, float *panel
 			for (int i = 0; i < PANEL; i += LANES) store(panels + i, c + i < dh ? get(v + j * ld + c + i, dh - c - i) : all(0));
 }
 
-// attend is one text's attention: qkv [n,3d] to ctx [n,d]. scratch holds a head's keys and values, as panels, and the scores of ATTEND_ROWS tokens.
-TARGET static void attend(const float *qkv, int n, int d, int heads, float *ctx, float *scratch) {
-	int dh = d / heads, padded = whole_vectors(n);
+// attend is some heads' attention of one text: qkv [n,3d] to ctx [n,d]. scratch holds a head's keys and values, as panels, and the scores of ATTEND_ROWS tokens.
+TARGET static void attend(const float *qkv, int n, int d, int dh, int from, int to, float *ctx, float *scratch) {
+	int padded = whole_vectors(n);
 	size_t ld = 3 * d;
 	float *k = scratch, *v = k + (size_t)(n + PANEL - 1) / PANEL * PANEL * dh, *s = v + (size_t)(dh + PANEL - 1) / PANEL * PANEL * n, scale = 1 / root(dh);
-	for (int h = 0; h < heads; h++) {
+	for (int h = from; h < to; h++) {
 		const float *q = qkv + h * dh;
 		keys(q + d, ld, n, dh, scale, k);
 		values(q + 2 * d, ld, n, dh, v);
@@ -150,21 +158,6 @@ TARGET static void activate(float *x, size_t n, int act) {
 	size_t i = 0;
 	for (; i + LANES <= n; i += LANES) store(x + i, activated(load(x + i), act));
 	if (i < n) store_part(x + i, n - i, activated(load_part(x + i, n - i), act));
-}
-
-// feed is f of n tokens of a. inner holds FFN_ROWS tokens' inner states.
-static void feed(const bert_block *b, int act, const float *a, int n, float *f, float *inner, uint8_t *q,
-	bert_parts *parts) {
-	int d = b->up.in, wide = b->up.out;
-	for (int i = 0; i < n; i += FFN_ROWS) {
-		int rows = n - i < FFN_ROWS ? n - i : FFN_ROWS;
-		layer(&b->up, a + (size_t)i * d, rows, inner, q);
-		lap(parts, BERT_UP);
-		activate(inner, (size_t)rows * wide, act);
-		lap(parts, BERT_ACTIVATION);
-		layer(&b->down, inner, rows, f + (size_t)i * d, q);
-		lap(parts, BERT_DOWN);
-	}
 }
 
 // project is vecs vectors of outputs, of which there may be less left, of some tokens: y = x w + bias, or y += x w, with w [n,·] in rows ldw apart.
@@ -249,12 +242,12 @@ TARGET static size_t attend_scratch(const bert_model *m, int longest) {
 // bytes_scratch is how many floats BLOCK tokens' inputs take in whole numbers.
 TARGET static size_t bytes_scratch(const bert_model *m) {
 	int d = m->hidden, wide = m->block[0].up.out;
-	return m->bits ? BLOCK * whole_vectors(d > wide ? d : wide) * m->bits / 32 : 0;
+	return m->bits ? BLOCK * (2 + whole_vectors(d > wide ? d : wide) * m->bits / 32) : 0;
 }
 
-TARGET static size_t scratch_floats(const bert_model *m, int n, int longest, int b) {
+TARGET static size_t scratch_floats(const bert_model *m, int n, int longest, int b, int threads) {
 	size_t d = m->hidden, inner = FFN_ROWS * (size_t)m->block[0].up.out, adapter = 4 * (d + b);
-	return n * 5 * d + (inner > adapter ? inner : adapter) + attend_scratch(m, longest) + bytes_scratch(m);
+	return n * 5 * d + (inner > adapter ? inner : adapter) + threads * attend_scratch(m, longest) + bytes_scratch(m);
 }
 
 // Sums go in the order of the tokens, whatever texts are beside one.
@@ -283,57 +276,8 @@ TARGET static void add_lora(const bert_adapter *a, int l, int d, const float *x,
 	}
 }
 
-// residual is f + a of block l, in place of its input x [n,d].
-TARGET static void residual(const bert_model *m, int l, const bert_batch *texts, const bert_adapter *adapters, int n, int longest, float *x, float *scratch, bert_parts *parts) {
-	const bert_block *b = m->block + l;
-	size_t d = m->hidden, size = n * d;
-	float *qkv = scratch, *ctx = qkv + 3 * size, *a = ctx + size, *small = a + size;
-	float *bytes = small + attend_scratch(m, longest), *inner = bytes + bytes_scratch(m);
-	uint8_t *q = (uint8_t *)bytes;
-	layer(&b->qkv, x, n, qkv, q);
-	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) {
-		const bert_adapter *a = texts->owners && texts->owners[i] >= 0 ? adapters + texts->owners[i] : 0;
-		int block = a ? l - (m->blocks - a->blocks) : -1;
-		if (a && a->targets && block >= 0) add_lora(a, block, d, x + at * d, texts->lengths[i], qkv + at * 3 * d, inner);
-	}
-	lap(parts, BERT_QKV);
-	for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) attend(qkv + at * 3 * d, texts->lengths[i], d, m->heads, ctx + at * d, small);
-	lap(parts, BERT_ATTENTION);
-	layer(&b->out, ctx, n, a, q);
-	lap(parts, BERT_OUT);
-	for (int t = 0; t < n; t++) norm(a + t * d, x + t * d, d, b->attention, m->eps, a + t * d);
-	lap(parts, BERT_NORMS);
-	feed(b, m->act, a, n, x, inner, q, parts);
-	for (size_t i = 0; i < size; i += LANES) {
-		int left = size - i < LANES ? size - i : LANES;
-		put(x + i, left, add(get(x + i, left), get(a + i, left)));
-	}
-}
-
-TARGET static void forward(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
-	const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts) {
-	int d = m->hidden, n = 0, longest = 0;
-	if (parts) parts->last = now();
-	for (int i = 0; i < texts->n; i++) {
-		int length = texts->lengths[i];
-		if (start < 0) embed(m, texts->ids + n, texts->types + n, length, x + (size_t)n * d);
-		longest = length > longest ? length : longest;
-		n += length;
-	}
-	for (int l = start < 0 ? 0 : start, k = 0;; l++) {
-		if (l != start) { // x is the states after l blocks
-			if (k < ntaps && taps[k] == l) means(x, texts->lengths, texts->n, d, pooled + (size_t)k++ * d, (size_t)ntaps * d);
-			lap(parts, BERT_NORMS);
-			if (l == m->blocks) return;
-			residual(m, l, texts, adapters, n, longest, x, scratch, parts);
-			if (l == stop) return;
-		}
-		for (int i = 0, at = 0; i < texts->n; at += texts->lengths[i++]) {
-			const bert_adapter *ad = texts->owners && texts->owners[i] >= 0 ? adapters + texts->owners[i] : 0;
-			adapt(m, m->block + l, ad, ad ? l - (m->blocks - ad->blocks) : -1, x + (size_t)at * d, texts->lengths[i], scratch);
-		}
-	}
-}
+#include "team.h"
+#include "pass.h"
 
 // peak is as much as the core can do: multiply-adds that wait for nothing.
 TARGET static float peak(int bits, long times, float x) {
@@ -350,6 +294,6 @@ TARGET static float peak(int bits, long times, float x) {
 	return sum(total);
 }
 
-const bert_path PATH = {PANEL, pack, linear, means, scratch_floats, forward, peak};
+const bert_path PATH = {PANEL, pack, whole_layer, means, scratch_floats, forward, help, peak};
 
 #endif

@@ -47,9 +47,8 @@ func (m *Model) Embed(b Batch, adapters []Adapter, how Pooling, x []float32, tap
 			len(b.Lengths)))
 	}
 	m.checkTaps(taps)
-	states, scratch, memory := m.begin(n, longest, adapters)
+	states, memory := m.run(b, longest, n, adapters, -1, m.blocks, nil, taps, pooled)
 	defer m.give(memory)
-	m.forward(b, adapters, -1, m.blocks, taps, states, pooled, scratch)
 	m.vectors(b.Lengths, states, how, x)
 }
 
@@ -62,9 +61,8 @@ func (m *Model) Stems(b Batch, from int, r []float32, taps []int32, pooled []flo
 	b.checkIDs(n)
 	m.checkStems(from, n, r)
 	m.checkPart(taps, 0, from, len(b.Lengths), pooled)
-	states, scratch, memory := m.begin(n, longest, nil)
+	states, memory := m.run(b, longest, n, nil, -1, from, nil, taps, pooled)
 	defer m.give(memory)
-	m.forward(b, nil, -1, from, taps, states, pooled, scratch)
 	copy(r, states)
 }
 
@@ -80,10 +78,8 @@ func (m *Model) Upper(b Batch, from int, r []float32, adapters []Adapter, how Po
 		panic(fmt.Sprintf("bert: %d values for %d texts", len(x), len(b.Lengths)))
 	}
 	m.checkPart(taps, from+1, m.blocks, len(b.Lengths), pooled)
-	states, scratch, memory := m.begin(n, longest, adapters)
+	states, memory := m.run(b, longest, n, adapters, from, m.blocks, r, taps, pooled)
 	defer m.give(memory)
-	copy(states, r)
-	m.forward(b, adapters, from, m.blocks, taps, states, pooled, scratch)
 	m.vectors(b.Lengths, states, how, x)
 }
 
@@ -139,14 +135,35 @@ func (m *Model) checkStems(from, tokens int, r []float32) {
 	}
 }
 
+// run makes the states of a pass that begins with r, in memory to give back.
+func (m *Model) run(b Batch, longest, tokens int, adapters []Adapter, start, stop int, r []float32, taps []int32,
+	pooled []float32) (states, memory []float32) {
+	threads, t := 1, team(nil)
+	if m.Crew != nil {
+		most := 1
+		if m.shares() {
+			most = 1 + tokens/fewTokens
+		}
+		t = m.Crew.enter(1, most, m.team)
+		defer func() { m.Crew.leave(1, t) }()
+	}
+	if t != nil {
+		threads = t.threads()
+	}
+	states, scratch, memory := m.begin(tokens, longest, adapters, threads)
+	copy(states, r)
+	m.forward(b, adapters, start, stop, taps, states, pooled, scratch, t)
+	return states, memory
+}
+
 // begin gives a pass its memory: the states, and what its path needs.
-func (m *Model) begin(tokens, longest int, adapters []Adapter) (states, scratch, memory []float32) {
+func (m *Model) begin(tokens, longest int, adapters []Adapter, threads int) (states, scratch, memory []float32) {
 	bottleneck := 0
 	for _, a := range adapters {
 		bottleneck = max(bottleneck, a.Bottleneck)
 	}
 	n := tokens * m.hidden
-	memory = m.take(n + m.floats(tokens, longest, bottleneck))
+	memory = m.take(n + m.floats(tokens, longest, bottleneck, threads))
 	return memory[:n], memory[n:], memory
 }
 

@@ -51,8 +51,9 @@ func miniLM(t testing.TB) Weights {
 	return w
 }
 
-// TestGoldenPaths compares the real model's vectors with PyTorch's, and the paths with each other.
-func TestGoldenPaths(t *testing.T) {
+// goldenTexts are the golden passes', without their padding.
+func goldenTexts(t testing.TB) Batch {
+	t.Helper()
 	f := golden.Open(t, "forward.safetensors")
 	ids, mask, shape := f.Ints("ids"), f.Ints("mask"), f.Shape("ids")
 	b := Batch{Lengths: make([]int32, shape[0])}
@@ -62,7 +63,12 @@ func TestGoldenPaths(t *testing.T) {
 			b.Lengths[i/int(shape[1])]++
 		}
 	}
-	want := f.Floats("mean_pooled")
+	return b
+}
+
+// TestGoldenPaths compares the real model's vectors with PyTorch's, and the paths with each other.
+func TestGoldenPaths(t *testing.T) {
+	b, want := goldenTexts(t), golden.Open(t, "forward.safetensors").Floats("mean_pooled")
 	var all [][]float32
 	for _, m := range paths(t, miniLM(t)) {
 		x := make([]float32, len(want))

@@ -68,7 +68,10 @@ func (p *goPath) free() {}
 
 func (p *goPath) wide() int { return p.blocks[0].up.out }
 
-func (p *goPath) floats(tokens, longest, b int) int {
+func (p *goPath) shares() bool  { return false }
+func (p *goPath) team(int) team { return nil }
+
+func (p *goPath) floats(tokens, longest, b, _ int) int {
 	return 5*tokens*p.w.Hidden + max(feedRows*p.wide(), longest*b) + p.attendFloats(longest)
 }
 
@@ -81,7 +84,8 @@ func padded(n int) int { return (n + lane - 1) / lane * lane }
 // parts of a pass's scratch.
 type parts struct{ qkv, ctx, a, inner, small []float32 }
 
-func (p *goPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32) {
+func (p *goPath) forward(b Batch, adapters []Adapter, start, stop int, taps []int32, x, pooled, scratch []float32,
+	_ team) {
 	d, n := p.w.Hidden, len(x)/p.w.Hidden
 	cut := func(n int) (part []float32) { part, scratch = scratch[:n], scratch[n:]; return part }
 	longest := 0

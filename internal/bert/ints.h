@@ -60,39 +60,58 @@ INLINE void tile_ints(const int bits, const int rows, const bert_linear *l, int 
 	}
 }
 
-// layer_ints is a layer of n tokens. memory is that of BLOCK tokens' whole numbers. The first tile of
-// a panel fetches the next panel.
-INLINE void layer_ints(const int bits, const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
-	float zero[BLOCK], step[BLOCK];
+// bytes are some tokens' inputs in whole numbers, at most BLOCK, and their ranges.
+typedef struct {
+	uint8_t *q;
+	float *zero, *step;
+} bytes;
+
+static bytes bytes_in(float *memory) { return (bytes){(uint8_t *)(memory + 2 * BLOCK), memory, memory + BLOCK}; }
+
+// quantize_rows makes a layer's inputs whole numbers.
+INLINE void quantize_rows(const int bits, const bert_linear *l, const float *x, int rows, float *memory) {
+	bytes b = bytes_in(memory);
 	size_t ldq = whole_vectors(l->in) * bits / 8;
-	for (int i = 0; i < n; i += BLOCK, x += (size_t)BLOCK * l->in, y += (size_t)BLOCK * l->out) {
-		int rows = n - i < BLOCK ? n - i : BLOCK;
-		for (int r = 0; r < rows; r++)
-			quantize(bits, x + (size_t)r * l->in, l->in, memory + r * ldq, zero + r, step + r);
-		for (int j = 0; j < l->out; j += PANEL) {
-			size_t ahead = ldq * PANEL;
-			for (int r = 0; r < rows; r += ROWS, ahead = 0) {
+	for (int r = 0; r < rows; r++) quantize(bits, x + (size_t)r * l->in, l->in, b.q + r * ldq, b.zero + r, b.step + r);
+}
+
+// panels_ints is panels from to to (less one) of the outputs. The first tile of a panel fetches the
+// next panel.
+INLINE void panels_ints(const int bits, const bert_linear *l, int rows, float *y, float *memory, int from, int to) {
+	bytes b = bytes_in(memory);
+	size_t ldq = whole_vectors(l->in) * bits / 8;
+	int end = to * PANEL < l->out ? to * PANEL : l->out;
+	for (int j = from * PANEL; j < end; j += PANEL) {
+		size_t ahead = ldq * PANEL;
+		for (int r = 0; r < rows; r += ROWS, ahead = 0) {
 #define TILE(some) \
-	tile_ints(bits, some, l, j, memory + r * ldq, ldq, zero + r, step + r, y + (size_t)r * l->out, ahead)
+	tile_ints(bits, some, l, j, b.q + r * ldq, ldq, b.zero + r, b.step + r, y + (size_t)r * l->out, ahead)
 #define SOME(some) \
 	case some: \
 		TILE(some); \
 		break;
-				switch (rows - r) {
-					SOME(1) SOME(2) SOME(3) SOME(4) SOME(5) SOME(6) SOME(7) SOME(8) SOME(9) SOME(10) SOME(11)
-				default: TILE(ROWS);
-				}
+			switch (rows - r) {
+				SOME(1) SOME(2) SOME(3) SOME(4) SOME(5) SOME(6) SOME(7) SOME(8) SOME(9) SOME(10) SOME(11)
+			default: TILE(ROWS);
 			}
 		}
 	}
 }
 
-TARGET static void layer8(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
-	layer_ints(8, l, x, n, y, memory);
+TARGET static void quantize8(const bert_linear *l, const float *x, int rows, float *memory) {
+	quantize_rows(8, l, x, rows, memory);
 }
 
-TARGET static void layer16(const bert_linear *l, const float *x, int n, float *y, uint8_t *memory) {
-	layer_ints(16, l, x, n, y, memory);
+TARGET static void quantize16(const bert_linear *l, const float *x, int rows, float *memory) {
+	quantize_rows(16, l, x, rows, memory);
+}
+
+TARGET static void panels8(const bert_linear *l, int rows, float *y, float *memory, int from, int to) {
+	panels_ints(8, l, rows, y, memory, from, to);
+}
+
+TARGET static void panels16(const bert_linear *l, int rows, float *y, float *memory, int from, int to) {
+	panels_ints(16, l, rows, y, memory, from, to);
 }
 
 // peak_ints is peak of whole numbers.

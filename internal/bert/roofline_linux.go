@@ -30,10 +30,10 @@ func (p *cPath) peak(n int) { C.bert_peak(p.c, p.model.bits, C.long(n), 0.5) }
 // profile runs a bare pass and says what its parts took.
 func (p *cPath) profile(m *Model, b Batch) (parts []part) {
 	longest, n := b.check(0)
-	states, scratch, memory := m.begin(n, longest, nil)
+	states, scratch, memory := m.begin(n, longest, nil, 1)
 	defer m.give(memory)
 	var took C.bert_parts
-	p.pass(b, nil, -1, m.blocks, nil, states, nil, scratch, &took)
+	p.pass(b, nil, -1, m.blocks, nil, states, nil, scratch, &took, nil)
 	d, wide, tokens, squares := float64(m.hidden), float64(p.model.block.up.out), float64(n*m.blocks), 0.
 	for _, l := range b.Lengths {
 		squares += float64(l) * float64(l) * float64(m.blocks)

@@ -44,11 +44,6 @@ func BenchmarkRoofline(b *testing.B) {
 	}
 }
 
-func median(v []time.Duration) time.Duration {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
 func table(kernel string, passes [][]part, peak float64) {
 	var t strings.Builder
 	fmt.Fprintf(&t, "\n%s: one core can do %.0f GOP/s\n\n| part | share | ms | GOP | GOP/s | "+

@@ -69,16 +69,22 @@ static void pack(const float *w, int out, int in, float *packed) {
 			for (int c = j; c < j + PANEL; c++) *packed++ = c < out ? w[(size_t)c * in + k] : 0;
 }
 
-TARGET static void linear(const bert_linear *l, const float *x, int n, float *y) {
+// linear is panels from to to (less one) of a layer's outputs.
+TARGET static void linear(const bert_linear *l, const float *x, int n, float *y, int from, int to) {
+	int end = to * PANEL < l->out ? to * PANEL : l->out;
 	for (int i = 0; i < n; i += BLOCK) {
 		int rows = n - i < BLOCK ? n - i : BLOCK;
 		for (int k = 0; k < l->in; k += DEPTH) {
 			int depth = l->in - k < DEPTH ? l->in - k : DEPTH;
-			const float *w = l->w + (size_t)k * PANEL;
-			for (int j = 0; j < l->out; j += PANEL, w += (size_t)l->in * PANEL) {
+			const float *w = l->w + (size_t)from * PANEL * l->in + (size_t)k * PANEL;
+			for (int j = from * PANEL; j < end; j += PANEL, w += (size_t)l->in * PANEL) {
 				int cols = l->out - j < PANEL ? l->out - j : PANEL;
 				panel(x + (size_t)i * l->in + k, rows, l->in, w, depth, l->bias + j, y + (size_t)i * l->out + j, l->out, cols, k == 0, w + (size_t)l->in * PANEL);
 			}
 		}
 	}
 }
+
+static int panels(const bert_linear *l) { return (l->out + PANEL - 1) / PANEL; }
+
+static void whole_layer(const bert_linear *l, const float *x, int n, float *y) { linear(l, x, n, y, 0, panels(l)); }
