@@ -68,6 +68,7 @@ func (n *Node) refresh(ctx context.Context, name string) error {
 // node's own operations that are not in the value are applied after it. The caller has the lock of
 // the profile.
 func (n *Node) take(ctx context.Context, p int, name string, seq uint64, v value, again bool) error {
+	defer n.changed.raise()
 	e := entry{Seq: seq, Epoch: v.epoch, Through: v.through, Gone: v.gone}
 	if v.gone {
 		n.keys.drop(name)

@@ -100,7 +100,7 @@ func childNode(arg string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	n, err := Open(context.Background(), Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
-		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond,
+		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond, Learning: 16,
 		NATS:   []nats.Option{nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second)},
 		Folder: &sdk.Options{Workers: 1, Threads: 1, CacheBytes: 16 << 20},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
@@ -133,8 +133,8 @@ func (n *Node) serve(r request) reply {
 		var number uint64
 		number, err = n.acceptHere(ctx, n.secrets.nameOf(r.ID), &o)
 		poke(n.wake)
-		for err == nil && n.state.isUnsent(number) {
-			err = n.changed.wait(ctx, time.Second)
+		if err == nil {
+			err = n.sent(ctx, number)
 		}
 		out.Epoch = o.Epoch
 	case "learn":

@@ -61,6 +61,7 @@ func openState(path string, key []byte) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %s: %w", path, err)
 	}
+	db.MaxBatchDelay = time.Millisecond // what an operation waits here it takes longer to all nodes
 	s := &state{db: db, key: key, recent: map[string]entry{}, waits: map[string][]uint64{},
 		unsent: map[uint64]bool{}, held: map[uint64]bool{}, places: map[int]place{}}
 	err = db.Update(func(tx *bolt.Tx) error {

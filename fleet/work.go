@@ -17,7 +17,7 @@ type work struct {
 	p    int
 	name string
 	id   string
-	key  []byte
+	key  []byte // of the profile, as the servers have it in this round; nil: not read, or none
 	seq  uint64 // of the value that the folder has
 	v    value
 	ops  []queuedOp
@@ -163,7 +163,7 @@ func (w *work) erased() bool {
 // readValue reads what the fleet has.
 func (w *work) readValue(ctx context.Context) error {
 	msg, err := w.n.last(ctx, w.n.valuesStream(w.p), w.n.valueSubject(w.p, personKey+w.name))
-	w.seq, w.v, w.recent = 0, value{}, nil
+	w.seq, w.v, w.key, w.recent = 0, value{}, nil, nil
 	if err != nil || msg == nil {
 		return err
 	}
@@ -226,10 +226,12 @@ func (w *work) openOp(ctx context.Context, msg *jetstream.RawStreamMsg, epoch ui
 		return o, errOver
 	}
 	key := w.n.secrets.op
-	if by == byProfile {
+	if by == byProfile && w.key == nil {
 		if w.key, err = w.n.readKey(ctx, w.p, w.name); err != nil {
 			return o, err
 		}
+	}
+	if by == byProfile {
 		key = w.key
 	}
 	if key == nil {
@@ -348,13 +350,14 @@ func (w *work) value(ctx context.Context, through uint64, subject string) (v val
 	if err != nil {
 		return v, err
 	}
-	key, err := w.n.makeKey(ctx, w.p, w.name)
-	if err != nil {
-		return v, err
+	if w.key == nil {
+		if w.key, err = w.n.makeKey(ctx, w.p, w.name); err != nil {
+			return v, err
+		}
+		w.n.keys.put(w.name, w.key)
 	}
-	w.n.keys.put(w.name, key)
 	recent := w.recent[max(0, len(w.recent)-mostRecentOps):]
-	v.sealed = person{w.id, recent, bundle.Bytes()}.seal(v, key, subject)
+	v.sealed = person{w.id, recent, bundle.Bytes()}.seal(v, w.key, subject)
 	return v, nil
 }
 
