@@ -27,11 +27,7 @@ func (a answer) err() error {
 	if a.Error == "" {
 		return nil
 	}
-	kind, ok := reasons[a.Reason]
-	if !ok {
-		kind = ErrRefused
-	}
-	return fmt.Errorf("%w: by a learner: %s", kind, a.Error)
+	return fmt.Errorf("%w: by a learner: %s", reasonErr(a.Reason), a.Error)
 }
 
 // answer notes what is to be said of an operation.
