@@ -315,6 +315,7 @@ type processes struct {
 	servers []*child
 	nodes   []*child
 	links   []proxies
+	dir     string
 	urls    string
 	nc      *nats.Conn
 }
@@ -327,8 +328,8 @@ func newProcesses(t *testing.T, nodes, learners int, maxStale time.Duration, syn
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[3+i]))
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
 	}
-	p := &processes{t: t, urls: strings.Join(urls, ",")}
-	dir := t.TempDir()
+	p := &processes{t: t, dir: t.TempDir(), urls: strings.Join(urls, ",")}
+	dir := p.dir
 	for i := range 3 {
 		p.servers = append(p.servers, newChild(t, "server", serverArg{Name: fmt.Sprintf("s%d", i),
 			Dir: filepath.Join(dir, fmt.Sprintf("s%d", i)), Routes: strings.Join(routes, ","), Port: ports[i], Route: ports[3+i],

@@ -51,7 +51,7 @@ func (y *tally) hear(m *nats.Msg) {
 	beat := strings.Contains(m.Subject, "."+nodeKey) && strings.HasPrefix(m.Reply, "_INBOX.")
 	if beat && time.Since(y.beats[name]) > y.nodes[0].beatEvery()*3/4 { // not one that a request makes
 		y.beats[name] = time.Now()
-		y.idle[name] += 2 // and its answer
+		y.idle[name] += 2           // and its answer
 		for _, n := range y.nodes { // and to each node
 			y.idle[n.config.Node]++
 		}

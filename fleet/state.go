@@ -40,6 +40,7 @@ type entry struct {
 type place struct {
 	Stream time.Time `json:"stream"` // when it was created: another one has other sequences
 	Seq    uint64    `json:"seq"`
+	Beat   uint64    `json:"beat,omitempty"` // of the node's own newest beat: nobody else writes there
 }
 
 // queued is an operation in the file.
@@ -126,11 +127,30 @@ func (s *state) set(name string, e entry) error {
 	return nil
 }
 
-// reached remembers how far a watch is.
-func (s *state) reached(partition int, p place) {
+// begin puts a watch before the first value of a stream.
+func (s *state) begin(partition int, stream time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.places[partition] = place{Stream: stream}
+}
+
+// reached remembers how far a watch is.
+func (s *state) reached(partition int, seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.places[partition]
+	p.Seq = seq
 	s.places[partition] = p
+}
+
+// spoke remembers a beat, unless the watch has begun anew meanwhile.
+func (s *state) spoke(partition int, stream time.Time, seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[partition]; p.Stream.Equal(stream) {
+		p.Beat = seq
+		s.places[partition] = p
+	}
 }
 
 func (s *state) place(partition int) place {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,8 +18,9 @@ type work struct {
 	p    int
 	name string
 	id   string
-	key  []byte // of the profile, as the servers have it in this round; nil: not read, or none
-	seq  uint64 // of the value that the folder has
+	key  []byte    // of the profile, as the servers have it in this round; nil: not read, or none
+	seq  uint64    // of the value that the folder has
+	at   time.Time // when it was written
 	v    value
 	ops  []queuedOp
 
@@ -167,7 +169,7 @@ func (w *work) readValue(ctx context.Context) error {
 	if err != nil || msg == nil {
 		return err
 	}
-	w.seq = msg.Sequence
+	w.seq, w.at = msg.Sequence, msg.Time
 	if w.v, err = decodeValue(msg.Data); err != nil {
 		return err
 	}
@@ -183,7 +185,7 @@ func (w *work) readValue(ctx context.Context) error {
 func (w *work) readOps(ctx context.Context) (more bool, err error) {
 	w.ops, w.reset, w.changed, w.answers = nil, false, false, nil
 	subject, epoch := w.n.opSubject(w.p, w.name), w.v.epoch
-	for from := w.v.through + 1; ; {
+	for from := uint64(1); ; {
 		msg, err := w.n.get(ctx, w.n.opsStream(w.p), subject, from)
 		if err != nil || msg == nil {
 			return false, err
@@ -205,6 +207,14 @@ func (w *work) readOps(ctx context.Context) (more bool, err error) {
 		case slices.Contains(w.recent, hashOf(o.ID)):
 			w.n.counts.repeated.Add(1)
 			continue
+		case msg.Sequence <= w.v.through && !msg.Time.After(w.at):
+			continue // it is in the value, and was not acknowledged
+		case msg.Sequence <= w.v.through: // the servers lost operations, and number others like them
+			w.v.through = msg.Sequence - 1
+		}
+		if o.Epoch > epoch && o.Kind != opForget { // the servers lost a Forget, which the node knows of
+			o, msg.Sequence = op{Kind: opForget, Profile: o.Profile, Epoch: o.Epoch - 1}, msg.Sequence-1
+			w.n.sayReturned(w.name)
 		}
 		w.recent = append(w.recent, hashOf(o.ID))
 		w.ops = append(w.ops, queuedOp{o, msg.Sequence})
@@ -286,7 +296,7 @@ func (w *work) learn(ctx context.Context, o queuedOp) error {
 // forget writes that there is nobody any more, and destroys the key.
 func (w *work) forget(ctx context.Context, o queuedOp) error {
 	_, missing := w.n.folder.Profile(ctx, o.Profile)
-	v := value{gone: true, epoch: w.v.epoch + 1, through: o.seq}
+	v := value{gone: true, epoch: max(w.v.epoch, o.Epoch) + 1, through: o.seq}
 	seq, err := w.n.write(ctx, w.n.valueSubject(w.p, personKey+w.name), v.encode(), w.seq, newID())
 	if err != nil {
 		return err
