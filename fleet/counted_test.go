@@ -172,6 +172,7 @@ func countRequests(t *testing.T, nodes int) map[string]counted {
 // trainings and messages in a fleet of three nodes as in one of one node; every other node gets the
 // value and, of a new person, its key.
 func TestCounted(t *testing.T) {
+	t.Parallel()
 	small, large := countRequests(t, 1), countRequests(t, 3)
 	t.Logf("%-20s %5s %6s %9s %11s %11s %15s", "a request", "nodes", "passes", "trainings", "asked: msgs", "learner", "each other node")
 	for _, kind := range []string{"Observe, the first", "Observe, a later one", "Learn, 12 examples", "Predict"} {

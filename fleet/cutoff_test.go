@@ -27,6 +27,7 @@ func (c *cluster) behindProxies(name string) (Config, proxies) {
 // and then by the base alone, and sends what it queued when it is back. What it observed of
 // somebody who was forgotten meanwhile is dropped, and the person stays forgotten.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	c := newFleet(t, nil)
 	c.learner("learner")
 	a := c.open(c.config("a"))

@@ -20,8 +20,8 @@ var (
 	ErrConfig = errors.New("fleet: bad configuration")
 	// ErrCorrupt says that a value or operation is damaged, or sealed by another secret.
 	ErrCorrupt = errors.New("fleet: corrupt data")
-	// ErrSchema says that a newer version of this package wrote a value or operation.
-	ErrSchema = errors.New("fleet: written by a newer version")
+	// ErrSchema says that a newer version of this package or of sdk wrote a value or operation.
+	ErrSchema = sdk.ErrSchema
 	// ErrReportLost says that a Learn took place, and that the learner ended before it reported.
 	ErrReportLost = errors.New("fleet: learned, but the report was lost")
 	// ErrRefused says that a learner refused an operation for a reason that is no error of sdk.
@@ -49,6 +49,7 @@ var reasons = []struct {
 	{"full", sdk.ErrFull}, {"corrupt", sdk.ErrCorrupt}, {"mismatch", sdk.ErrMismatch}, {"profile", sdk.ErrProfileNotFound},
 	{"id", sdk.ErrID}, {"config", sdk.ErrConfig}, {"limit", sdk.ErrLimit}, {"label", sdk.ErrUnknownLabel},
 	{"no-example", sdk.ErrExampleNotFound}, {"example", sdk.ErrExample}, {"exists", sdk.ErrExists},
+	{"schema", ErrSchema},
 }
 
 // reasonOf names the kind of an error, "" if it is none of reasons.

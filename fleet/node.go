@@ -107,7 +107,7 @@ func (n *Node) catchUp(ctx context.Context) error {
 		return err
 	}
 	for _, name := range half {
-		if err := n.refresh(ctx, name); err != nil {
+		if err := n.refresh(ctx, name); err != nil && !errors.Is(err, ErrSchema) {
 			return err
 		}
 	}

@@ -152,11 +152,14 @@ func (n *Node) takeMessage(p *partition, msg jetstream.Msg) {
 			if n.ctx.Err() != nil {
 				return
 			}
-			if err == nil || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || reasonOf(err) == "mismatch" {
+			if errors.Is(err, ErrCorrupt) || notOurs(err) == nil {
 				break
 			}
 			n.config.Logger.Warn("taking in a value failed", "error", err)
 			n.pause(wait)
+		}
+		if errors.Is(err, ErrSchema) { // the next Open, of a newer version, takes it
+			err = errors.Join(err, n.state.refuse(name))
 		}
 		if err != nil { // the folder keeps what it has
 			n.counts.refused.Add(1)

@@ -99,7 +99,9 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 		default:
 			err = applyOp(ctx, w.n.folder, o.op)
 			w.answer(o, answer{}, err)
-			err = notOurs(err)
+			if err = notOurs(err); o.Kind == opImport && errors.Is(err, sdk.ErrCorrupt) {
+				err = nil // a damaged bundle, which was answered
+			}
 		}
 		if err != nil {
 			return false, err
