@@ -40,7 +40,9 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	flag.Set("test.parallel", "8") // tests wait for elections and silence most of the time
-	os.Exit(m.Run())
+	code := m.Run()
+	closeShared()
+	os.Exit(code)
 }
 
 // serverArg is what a server process is told.
@@ -102,11 +104,16 @@ func childNode(arg string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(arg), &a); err != nil {
 		return err
 	}
-	n, err := Open(context.Background(), Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
+	config := Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
 		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond, Learning: 16,
 		NATS:   []nats.Option{nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second)},
 		Folder: &sdk.Options{Workers: 1, Threads: 1, CacheBytes: 16 << 20},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
+	n, err := Open(context.Background(), config)
+	for tries := 0; err != nil && tries < 20; tries++ { // as a supervisor does, while servers have no leader
+		time.Sleep(time.Second)
+		n, err = Open(context.Background(), config)
+	}
 	if err != nil {
 		return err
 	}

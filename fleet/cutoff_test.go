@@ -28,7 +28,7 @@ func (c *cluster) behindProxies(name string) (Config, proxies) {
 // somebody who was forgotten meanwhile is dropped, and the person stays forgotten.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	c := newFleet(t, nil)
+	c := newFleet(t)
 	c.learner("learner")
 	a := c.open(c.config("a"))
 	config, link := c.behindProxies("b")

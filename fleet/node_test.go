@@ -51,7 +51,7 @@ func answers(t *testing.T, n *Node, id, text string) (label string, source sdk.S
 // by another node; and when they are forgotten on one, no node answers.
 func TestTaughtHereAnsweredThere(t *testing.T) {
 	t.Parallel()
-	c := newFleet(t, nil)
+	c := newFleet(t)
 	a, b := c.open(c.config("a")), c.open(c.config("b"))
 	learner := c.learner("learner")
 	if err := a.Observe(t.Context(), "alice", messages[0]); err != nil {
@@ -104,7 +104,7 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 // that the fleet does not know or has forgotten too.
 func TestHalfDone(t *testing.T) {
 	t.Parallel()
-	c := newFleet(t, nil)
+	c := newFleet(t)
 	a := c.open(c.config("a"))
 	name := a.secrets.nameOf("dave")
 	for _, value := range []value{{}, {gone: true, epoch: 1, through: 1}} {

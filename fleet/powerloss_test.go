@@ -154,7 +154,7 @@ func TestPowerLoss(t *testing.T) {
 // others like those that the values have, and these are done.
 func TestLostOperations(t *testing.T) {
 	t.Parallel()
-	c := newFleet(t, nil)
+	c := newFleet(t)
 	a, b := c.learner("a"), c.open(c.config("b"))
 	for _, e := range messages[:3] {
 		if err := b.Observe(t.Context(), "alice", e); err != nil {

@@ -52,7 +52,7 @@ func rewrite(t *testing.T, n *Node, id string, version uint16) (seq uint64) {
 // the person is told meanwhile waits for a learner that can read the value, also over a restart.
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	c := newFleet(t, nil)
+	c := newFleet(t)
 	learner, config := c.learner("learner"), c.config("a")
 	a, err := Open(t.Context(), config)
 	if err != nil {
