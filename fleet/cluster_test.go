@@ -96,7 +96,8 @@ func testModel(t *testing.T) *sdk.Model {
 	defer shared.Unlock()
 	if shared.model == nil {
 		var err error
-		if shared.model, err = sdk.OpenModel(context.Background(), modelDir(t), &sdk.ModelOptions{Workers: 2}); err != nil {
+		shared.model, err = sdk.OpenModel(context.Background(), modelDir(t), &sdk.ModelOptions{Workers: 2})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +192,8 @@ func modelDir(t *testing.T) string {
 func (c *cluster) config(name string) Config {
 	return Config{Fleet: c.fleet, Node: name, Servers: c.urls(), Secret: []byte(strings.Repeat("s", keySize)),
 		Dir: filepath.Join(c.t.TempDir(), name), MaxStale: 10 * time.Second,
-		Folder: &sdk.Options{Workers: 1, Threads: 1, Encoder: testModel(c.t)}, Logger: slog.New(slog.NewTextHandler(c.t.Output(),
+		Folder: &sdk.Options{Workers: 1, Threads: 1, Encoder: testModel(c.t)},
+		Logger: slog.New(slog.NewTextHandler(c.t.Output(),
 			&slog.HandlerOptions{Level: slog.LevelWarn})).With("node", name)}
 }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -70,7 +71,11 @@ func TestCutOff(t *testing.T) {
 	}
 
 	link.set(false)
-	within(t, 30*time.Second, "empty queue", func() bool { return b.Drain(t.Context()) == nil })
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	if err := b.Drain(ctx); err != nil {
+		t.Fatalf("what was observed while cut off, and of alice before she was forgotten: %v", err)
+	}
 	within(t, 10*time.Second, "carol's example on a", func() bool {
 		l, _ := answers(t, a, "carol", messages[8].Text)
 		return l == "ignore"

@@ -46,8 +46,9 @@ var reasons = []struct {
 	name string
 	kind error
 }{
-	{"full", sdk.ErrFull}, {"corrupt", sdk.ErrCorrupt}, {"mismatch", sdk.ErrMismatch}, {"profile", sdk.ErrProfileNotFound},
-	{"id", sdk.ErrID}, {"config", sdk.ErrConfig}, {"limit", sdk.ErrLimit}, {"label", sdk.ErrUnknownLabel},
+	{"full", sdk.ErrFull}, {"corrupt", sdk.ErrCorrupt}, {"mismatch", sdk.ErrMismatch},
+	{"profile", sdk.ErrProfileNotFound}, {"id", sdk.ErrID}, {"config", sdk.ErrConfig}, {"limit", sdk.ErrLimit},
+	{"label", sdk.ErrUnknownLabel},
 	{"no-example", sdk.ErrExampleNotFound}, {"example", sdk.ErrExample}, {"exists", sdk.ErrExists},
 	{"schema", ErrSchema},
 }

@@ -48,8 +48,8 @@ func rewrite(t *testing.T, n *Node, id string, version uint16) (seq uint64) {
 }
 
 // TestVersions: a value whose records an older version wrote is taken as any other. One that a
-// newer version wrote is refused, and counted: the node serves what it had, and everybody else; what
-// the person is told meanwhile waits for a learner that can read the value, also over a restart.
+// newer version wrote is refused, and counted: the node serves what it had, and everybody else.
+// What the person is told meanwhile waits for a learner that can read the value, over a restart.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	c := newFleet(t)
