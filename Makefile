@@ -107,6 +107,14 @@ test-fleet: setup ## the fleet on NATS servers, a dozen faults among its tests, 
 fleet-test: setup ## FAULTS=200 faults to processes of a fleet, checked for linearizability; prints the counts
 	XPEFT_FLEET_FAULTS=$(FAULTS) $(GO) $(FLEET) test -count=1 -v -timeout 90m -run '^TestFaults$$' .
 
+.PHONY: fleet-load
+fleet-load: setup ## PROFILES=100000 people on three nodes and a learner, taught and awaited elsewhere for MINUTES=30; prints times and memory
+	XPEFT_FLEET_PROFILES=$(or $(PROFILES),100000) XPEFT_FLEET_MINUTES=$(or $(MINUTES),30) $(GO) $(FLEET) test -count=1 -v -timeout 5h -run '^TestLoad$$' .
+
+.PHONY: fleet-count
+fleet-count: setup ## forward passes and messages of a request, with one node and with three: prints the table, fails where it grows
+	$(GO) $(FLEET) test -count=1 -v -timeout $(TIMEOUT) -run '^TestCounted$$' .
+
 .PHONY: fleet-measure
 fleet-measure: ## what a key costs a NATS server, and what syncing each write costs, KEYS=100000
 	XPEFT_FLEET_KEYS=$(or $(KEYS),100000) $(GO) $(FLEET) test -count=1 -v -timeout 60m -run '^TestMeasure' .

@@ -24,7 +24,12 @@ func (n *Node) apply(ctx context.Context, p *partition, name string, seq uint64,
 	if err != nil {
 		return err
 	}
-	if err := n.take(ctx, p.n, name, seq, v, true); err != nil {
+	if v.epoch < had.Epoch && !v.gone {
+		err = n.returned(ctx, p.n, name, seq, v, had.Epoch)
+	} else {
+		err = n.take(ctx, p.n, name, seq, v, true)
+	}
+	if err != nil {
 		return err
 	}
 	if v.gone {
@@ -34,6 +39,34 @@ func (n *Node) apply(ctx context.Context, p *partition, name string, seq uint64,
 	delete(p.unseen, name)
 	p.mu.Unlock()
 	return nil
+}
+
+// returned is of somebody who was forgotten, as this node knows, and whom the servers know again,
+// as they have lost that: they are not served, and forgotten once more.
+func (n *Node) returned(ctx context.Context, p int, name string, seq uint64, v value, epoch uint64) error {
+	who, err := n.open1(ctx, p, name, seq, v)
+	if err == nil {
+		err = n.erase(ctx, name)
+	}
+	if err == nil {
+		err = n.state.set(name, entry{Seq: seq, Epoch: epoch, Through: v.through, Gone: true})
+	}
+	if err != nil {
+		return err
+	}
+	n.sayReturned(name)
+	n.start(func() {
+		o := op{ID: newID(), Kind: opForget, Profile: who.id, Epoch: epoch - 1}
+		if _, err := n.publish(n.ctx, name, o, false); err != nil {
+			n.config.Logger.Error("forgetting again", "name", name, "error", err)
+		}
+	})
+	return nil
+}
+
+func (n *Node) sayReturned(name string) {
+	n.counts.returned.Add(1)
+	n.config.Logger.Error("the servers have lost that somebody was forgotten; they are forgotten again", "name", name)
 }
 
 // refresh makes the folder what the fleet says of a profile.
@@ -68,6 +101,7 @@ func (n *Node) refresh(ctx context.Context, name string) error {
 // node's own operations that are not in the value are applied after it. The caller has the lock of
 // the profile.
 func (n *Node) take(ctx context.Context, p int, name string, seq uint64, v value, again bool) error {
+	defer n.changed.raise()
 	e := entry{Seq: seq, Epoch: v.epoch, Through: v.through, Gone: v.gone}
 	if v.gone {
 		n.keys.drop(name)
@@ -285,6 +319,12 @@ func (c keyCache) put(name string, key []byte) {
 		clear(c.keys)
 	}
 	c.keys[name] = key
+}
+
+func (c keyCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.keys)
 }
 
 func (c keyCache) drop(name string) {

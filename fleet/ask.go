@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,11 +27,7 @@ func (a answer) err() error {
 	if a.Error == "" {
 		return nil
 	}
-	kind, ok := reasons[a.Reason]
-	if !ok {
-		kind = ErrRefused
-	}
-	return fmt.Errorf("%w: by a learner: %s", kind, a.Error)
+	return fmt.Errorf("%w: by a learner: %s", reasonErr(a.Reason), a.Error)
 }
 
 // answer notes what is to be said of an operation.
@@ -148,34 +145,16 @@ func (n *Node) publish(ctx context.Context, name string, o op, keyed bool) (seq 
 
 // flushed waits until the fleet has the node's own operations of a profile.
 func (n *Node) flushed(ctx context.Context, name string) error {
-	for {
+	return n.until(ctx, func() (bool, error) {
 		waits, err := n.state.waiting(name)
-		if err != nil {
-			return err
-		}
-		unsent := false
-		for _, w := range waits {
-			unsent = unsent || w.Sent == 0
-		}
-		if !unsent {
-			return nil
-		}
-		poke(n.wake)
-		if err := n.changed.wait(ctx, time.Second); err != nil {
-			return err
-		}
-	}
+		return !slices.ContainsFunc(waits, func(w pending) bool { return w.Sent == 0 }), err
+	})
 }
 
 // covered waits until the folder has an operation.
 func (n *Node) covered(ctx context.Context, name string, seq uint64) error {
-	for {
+	return n.until(ctx, func() (bool, error) {
 		e, err := n.state.entry(name)
-		if err != nil || e.Through >= seq {
-			return err
-		}
-		if err := n.changed.wait(ctx, time.Second); err != nil {
-			return err
-		}
-	}
+		return e.Through >= seq, err
+	})
 }

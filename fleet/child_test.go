@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,7 +38,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	flag.Parse()
+	flag.Set("test.parallel", "8") // tests wait for elections and silence most of the time
+	code := m.Run()
+	closeShared()
+	os.Exit(code)
 }
 
 // serverArg is what a server process is told.
@@ -99,11 +104,16 @@ func childNode(arg string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(arg), &a); err != nil {
 		return err
 	}
-	n, err := Open(context.Background(), Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
-		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond,
+	config := Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
+		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond, Learning: 16,
 		NATS:   []nats.Option{nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second)},
 		Folder: &sdk.Options{Workers: 1, Threads: 1, CacheBytes: 16 << 20},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
+	n, err := Open(context.Background(), config)
+	for tries := 0; err != nil && tries < 20; tries++ { // as a supervisor does, while servers have no leader
+		time.Sleep(time.Second)
+		n, err = Open(context.Background(), config)
+	}
 	if err != nil {
 		return err
 	}
@@ -133,8 +143,8 @@ func (n *Node) serve(r request) reply {
 		var number uint64
 		number, err = n.acceptHere(ctx, n.secrets.nameOf(r.ID), &o)
 		poke(n.wake)
-		for err == nil && n.state.isUnsent(number) {
-			err = n.changed.wait(ctx, time.Second)
+		if err == nil {
+			err = n.sent(ctx, number)
 		}
 		out.Epoch = o.Epoch
 	case "learn":
@@ -315,6 +325,7 @@ type processes struct {
 	servers []*child
 	nodes   []*child
 	links   []proxies
+	dir     string
 	urls    string
 	nc      *nats.Conn
 }
@@ -327,8 +338,8 @@ func newProcesses(t *testing.T, nodes, learners int, maxStale time.Duration, syn
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[3+i]))
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
 	}
-	p := &processes{t: t, urls: strings.Join(urls, ",")}
-	dir := t.TempDir()
+	p := &processes{t: t, dir: t.TempDir(), urls: strings.Join(urls, ",")}
+	dir := p.dir
 	for i := range 3 {
 		p.servers = append(p.servers, newChild(t, "server", serverArg{Name: fmt.Sprintf("s%d", i),
 			Dir: filepath.Join(dir, fmt.Sprintf("s%d", i)), Routes: strings.Join(routes, ","), Port: ports[i], Route: ports[3+i],

@@ -1,12 +1,14 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 // cluster is three NATS servers in this process, with their streams on disk.
 type cluster struct {
 	t       *testing.T
+	fleet   string // that this test makes on them
 	servers []*server.Server
 	options []*server.Options
 }
@@ -42,7 +45,14 @@ func freePorts(t *testing.T, n int) (ports []int) {
 // newCluster starts three servers; change may change their options.
 func newCluster(t *testing.T, change func(*server.Options)) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
+	c := startCluster(t, t.TempDir(), change)
+	t.Cleanup(c.close)
+	return c
+}
+
+func startCluster(t *testing.T, dir string, change func(*server.Options)) *cluster {
+	t.Helper()
+	c := &cluster{t: t, fleet: "xpeft"}
 	ports := freePorts(t, 6)
 	var routes []string
 	for i := range 3 {
@@ -50,7 +60,7 @@ func newCluster(t *testing.T, change func(*server.Options)) *cluster {
 	}
 	for i := range 3 {
 		o := &server.Options{ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: ports[i], NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(t.TempDir(), "js"), JetStreamMaxStore: 4 << 30,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), JetStreamMaxStore: 4 << 30,
 			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[3+i]},
 			Routes:  server.RoutesFromStr(strings.Join(routes, ","))}
 		if change != nil {
@@ -60,13 +70,65 @@ func newCluster(t *testing.T, change func(*server.Options)) *cluster {
 		c.servers = append(c.servers, nil)
 		c.start(i)
 	}
-	t.Cleanup(func() {
-		for i := range c.servers {
-			c.stop(i)
-		}
-	})
 	c.ready()
 	return c
+}
+
+func (c *cluster) close() {
+	for i := range c.servers {
+		c.stop(i)
+	}
+}
+
+// shared are servers for the fleets of all tests that leave the servers alone, and a model for
+// their nodes. TestMain closes them.
+var shared struct {
+	sync.Mutex
+	dir     string
+	cluster *cluster
+	model   *sdk.Model
+}
+
+// testModel is one for all nodes in this process.
+func testModel(t *testing.T) *sdk.Model {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.model == nil {
+		var err error
+		shared.model, err = sdk.OpenModel(context.Background(), modelDir(t), &sdk.ModelOptions{Workers: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return shared.model
+}
+
+// sharedCluster is the shared servers, with a fleet of the test's own name to be.
+func sharedCluster(t *testing.T) *cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil {
+		var err error
+		if shared.dir, err = os.MkdirTemp("", "xpeft-fleet-test-"); err != nil {
+			t.Fatal(err)
+		}
+		shared.cluster = startCluster(t, shared.dir, nil)
+	}
+	c := *shared.cluster
+	c.t, c.fleet = t, t.Name()
+	return &c
+}
+
+func closeShared() {
+	if shared.cluster != nil {
+		shared.cluster.close()
+		os.RemoveAll(shared.dir)
+	}
+	if shared.model != nil {
+		shared.model.Close()
+	}
 }
 
 func (c *cluster) start(i int) {
@@ -114,25 +176,31 @@ var labels = []string{"urgent", "later", "ignore"}
 
 // testLayout is a small one, with the real encoder.
 func testLayout(t *testing.T) Layout {
+	return Layout{Folder: sdk.Config{Labels: labels, Options: &sdk.Options{Encoder: testModel(t)}},
+		Partitions: 2, Lease: 3 * time.Second}
+}
+
+func modelDir(t *testing.T) string {
 	t.Helper()
 	model := os.Getenv("XPEFT_MODEL")
 	if model == "" {
 		t.Fatal("XPEFT_MODEL is not set: see CONTRIBUTING.md")
 	}
-	return Layout{Folder: sdk.Config{Model: model, Labels: labels}, Partitions: 2, Lease: 3 * time.Second}
+	return model
 }
 
 func (c *cluster) config(name string) Config {
-	return Config{Node: name, Servers: c.urls(), Secret: []byte(strings.Repeat("s", keySize)),
+	return Config{Fleet: c.fleet, Node: name, Servers: c.urls(), Secret: []byte(strings.Repeat("s", keySize)),
 		Dir: filepath.Join(c.t.TempDir(), name), MaxStale: 10 * time.Second,
-		Folder: &sdk.Options{Workers: 1, Threads: 1}, Logger: slog.New(slog.NewTextHandler(c.t.Output(),
+		Folder: &sdk.Options{Workers: 1, Threads: 1, Encoder: testModel(c.t)},
+		Logger: slog.New(slog.NewTextHandler(c.t.Output(),
 			&slog.HandlerOptions{Level: slog.LevelWarn})).With("node", name)}
 }
 
-// newFleet makes a fleet on new servers.
-func newFleet(t *testing.T, change func(*server.Options)) *cluster {
+// newFleet makes a fleet of the test's own on the shared servers.
+func newFleet(t *testing.T) *cluster {
 	t.Helper()
-	c := newCluster(t, change)
+	c := sharedCluster(t)
 	if err := Create(t.Context(), c.config("operator"), testLayout(t)); err != nil {
 		t.Fatal(err)
 	}

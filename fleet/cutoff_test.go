@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -27,7 +28,8 @@ func (c *cluster) behindProxies(name string) (Config, proxies) {
 // and then by the base alone, and sends what it queued when it is back. What it observed of
 // somebody who was forgotten meanwhile is dropped, and the person stays forgotten.
 func TestCutOff(t *testing.T) {
-	c := newFleet(t, nil)
+	t.Parallel()
+	c := newFleet(t)
 	c.learner("learner")
 	a := c.open(c.config("a"))
 	config, link := c.behindProxies("b")
@@ -69,7 +71,11 @@ func TestCutOff(t *testing.T) {
 	}
 
 	link.set(false)
-	within(t, 30*time.Second, "empty queue", func() bool { return b.Drain(t.Context()) == nil })
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	if err := b.Drain(ctx); err != nil {
+		t.Fatalf("what was observed while cut off, and of alice before she was forgotten: %v", err)
+	}
 	within(t, 10*time.Second, "carol's example on a", func() bool {
 		l, _ := answers(t, a, "carol", messages[8].Text)
 		return l == "ignore"

@@ -20,8 +20,8 @@ var (
 	ErrConfig = errors.New("fleet: bad configuration")
 	// ErrCorrupt says that a value or operation is damaged, or sealed by another secret.
 	ErrCorrupt = errors.New("fleet: corrupt data")
-	// ErrSchema says that a newer version of this package wrote a value or operation.
-	ErrSchema = errors.New("fleet: written by a newer version")
+	// ErrSchema says that a newer version of this package or of sdk wrote a value or operation.
+	ErrSchema = sdk.ErrSchema
 	// ErrReportLost says that a Learn took place, and that the learner ended before it reported.
 	ErrReportLost = errors.New("fleet: learned, but the report was lost")
 	// ErrRefused says that a learner refused an operation for a reason that is no error of sdk.
@@ -39,19 +39,36 @@ func (e *LaterError) Error() string {
 	return fmt.Sprintf("fleet: forgotten, but %q may answer until %s", e.Nodes, e.By.Format(time.RFC3339))
 }
 
-// reasons are the errors that a learner can give back to the node that asked.
-var reasons = map[string]error{
-	"profile": sdk.ErrProfileNotFound, "label": sdk.ErrUnknownLabel, "example": sdk.ErrExample,
-	"no-example": sdk.ErrExampleNotFound, "limit": sdk.ErrLimit, "config": sdk.ErrConfig, "id": sdk.ErrID,
-	"mismatch": sdk.ErrMismatch, "exists": sdk.ErrExists, "full": sdk.ErrFull, "corrupt": sdk.ErrCorrupt,
+// reasons are the errors that a learner can give back to the node that asked. Of an error that is
+// several of them the first here is named: what is wrong with this machine goes before what is
+// wrong with the operation, which would then not be tried again.
+var reasons = []struct {
+	name string
+	kind error
+}{
+	{"full", sdk.ErrFull}, {"corrupt", sdk.ErrCorrupt}, {"mismatch", sdk.ErrMismatch},
+	{"profile", sdk.ErrProfileNotFound}, {"id", sdk.ErrID}, {"config", sdk.ErrConfig}, {"limit", sdk.ErrLimit},
+	{"label", sdk.ErrUnknownLabel},
+	{"no-example", sdk.ErrExampleNotFound}, {"example", sdk.ErrExample}, {"exists", sdk.ErrExists},
+	{"schema", ErrSchema},
 }
 
 // reasonOf names the kind of an error, "" if it is none of reasons.
 func reasonOf(err error) string {
-	for name, kind := range reasons {
-		if errors.Is(err, kind) {
-			return name
+	for _, r := range reasons {
+		if errors.Is(err, r.kind) {
+			return r.name
 		}
 	}
 	return ""
+}
+
+// reasonErr is the error of a name, ErrRefused if it is none of reasons.
+func reasonErr(name string) error {
+	for _, r := range reasons {
+		if r.name == name {
+			return r.kind
+		}
+	}
+	return ErrRefused
 }

@@ -127,8 +127,8 @@ func (x *trial) one(client int, rng *rand.Rand, id string) {
 }
 
 // leader is the number of the server that leads a stream of values.
-func (x *trial) leader() int {
-	js, err := jetstream.New(x.nc)
+func (p *processes) leader() int {
+	js, err := jetstream.New(p.nc)
 	if err != nil {
 		return 0
 	}
@@ -187,6 +187,7 @@ func (x *trial) fault(rng *rand.Rand) {
 // same, and nobody is answered from what another was told. XPEFT_FLEET_FAULTS says how many faults,
 // 12 by default.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	faults := 12
 	if s := os.Getenv("XPEFT_FLEET_FAULTS"); s != "" {
 		faults, _ = strconv.Atoi(s)

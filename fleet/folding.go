@@ -12,10 +12,18 @@ func (s *state) fold(name, id string) (half bool, err error) {
 		if err != nil {
 			return err
 		}
-		half = b.Get([]byte(name)) != nil
+		if half = b.Get([]byte(name)) != nil; half && id == "" {
+			return nil
+		}
 		return b.Put([]byte(name), seal(s.key, []byte(id), name))
 	})
 	return half, err
+}
+
+// refuse remembers a profile whose value this version cannot read, to be tried at the next Open.
+func (s *state) refuse(name string) error {
+	_, err := s.fold(name, "")
+	return err
 }
 
 // foldingID is the id of a profile that may be ahead of the fleet, else "".

@@ -107,7 +107,7 @@ func (n *Node) catchUp(ctx context.Context) error {
 		return err
 	}
 	for _, name := range half {
-		if err := n.refresh(ctx, name); err != nil {
+		if err := n.refresh(ctx, name); err != nil && !errors.Is(err, ErrSchema) {
 			return err
 		}
 	}
@@ -117,10 +117,9 @@ func (n *Node) catchUp(ctx context.Context) error {
 // inStep waits until the node may answer for everybody.
 func (n *Node) inStep(ctx context.Context) error {
 	for _, p := range n.parts {
-		for p.age() > n.config.MaxStale {
-			if err := n.changed.wait(ctx, time.Second); err != nil {
-				return fmt.Errorf("fleet: catching up: %w", err)
-			}
+		err := n.until(ctx, func() (bool, error) { return p.age() <= n.config.MaxStale, nil })
+		if err != nil {
+			return fmt.Errorf("fleet: catching up: %w", err)
 		}
 	}
 	return nil
@@ -188,14 +187,21 @@ func (s *signal) raise() {
 	}
 }
 
-// wait returns at the next signal, or after a while.
-func (s *signal) wait(ctx context.Context, most time.Duration) error {
-	select {
-	case <-s.next():
-	case <-time.After(min(most, 50*time.Millisecond)): // one may have come before
-	case <-ctx.Done():
+// until waits for what a change of the node makes true.
+func (n *Node) until(ctx context.Context, done func() (bool, error)) error {
+	for {
+		changed := n.changed.next() // before it is asked: none is missed
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.ctx.Done():
+			return errClosed
+		}
 	}
-	return ctx.Err()
 }
 
 // keyLock is a lock for each key in use.

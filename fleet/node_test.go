@@ -50,7 +50,8 @@ func answers(t *testing.T, n *Node, id, text string) (label string, source sdk.S
 // TestTaughtHereAnsweredThere: what a person tells one node is learned by a learner, and answered
 // by another node; and when they are forgotten on one, no node answers.
 func TestTaughtHereAnsweredThere(t *testing.T) {
-	c := newFleet(t, nil)
+	t.Parallel()
+	c := newFleet(t)
 	a, b := c.open(c.config("a")), c.open(c.config("b"))
 	learner := c.learner("learner")
 	if err := a.Observe(t.Context(), "alice", messages[0]); err != nil {
@@ -102,7 +103,8 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 // TestHalfDone: what a learner did in its folder and could not write is taken back, of a profile
 // that the fleet does not know or has forgotten too.
 func TestHalfDone(t *testing.T) {
-	c := newFleet(t, nil)
+	t.Parallel()
+	c := newFleet(t)
 	a := c.open(c.config("a"))
 	name := a.secrets.nameOf("dave")
 	for _, value := range []value{{}, {gone: true, epoch: 1, through: 1}} {

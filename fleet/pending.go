@@ -124,6 +124,36 @@ func (s *state) sent(seqs map[uint64]uint64) error {
 	return err
 }
 
+// unsend makes the operations of some profiles such as the fleet may not have: it has lost some.
+func (s *state) unsend(of func(name string) bool) error {
+	var again []uint64
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bktQueue)
+		all := map[uint64]queued{}
+		err := b.ForEach(func(k, v []byte) error {
+			var q queued
+			err := json.Unmarshal(v, &q)
+			if err == nil && q.Sent != 0 && of(q.Name) {
+				q.Sent = 0
+				all[binary.BigEndian.Uint64(k)] = q
+			}
+			return err
+		})
+		for n, q := range all {
+			again, err = append(again, n), errors.Join(err, putJSON(b, key64(n), q))
+		}
+		return err
+	})
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, n := range again {
+			s.unsent[n] = true
+		}
+	}
+	return err
+}
+
 // waiting returns a profile's operations that no value has, the oldest first.
 func (s *state) waiting(name string) (all []pending, err error) {
 	s.mu.Lock()

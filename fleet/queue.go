@@ -26,9 +26,13 @@ func (n *Node) accept(ctx context.Context, o op) error {
 	poke(n.wake)
 	short, stop := context.WithTimeout(ctx, n.config.PublishWait)
 	defer stop()
-	for n.state.isUnsent(number) && n.changed.wait(short, time.Second) == nil && n.ctx.Err() == nil {
-	}
+	_ = n.sent(short, number) // the queue has it
 	return nil
+}
+
+// sent waits until the fleet has an operation.
+func (n *Node) sent(ctx context.Context, number uint64) error {
+	return n.until(ctx, func() (bool, error) { return !n.state.isUnsent(number), nil })
 }
 
 func (n *Node) acceptHere(ctx context.Context, name string, o *op) (number uint64, err error) {
@@ -70,7 +74,7 @@ func (n *Node) drainQueue() {
 			n.config.Logger.Warn("sending what was observed failed; it is tried again", "error", err)
 			n.pause(250 * time.Millisecond)
 		}
-		if len(batch) > 0 {
+		if err != nil || len(batch) > 0 {
 			continue
 		}
 		select {

@@ -52,31 +52,37 @@ func certificate(t *testing.T) (cert, key string) {
 	return cert, key
 }
 
-// user makes an NKey, tells the server's configuration of it, and returns what a client needs.
-func user(t *testing.T, name string) nats.Option {
+// user makes an NKey, and returns what the servers' configuration and what a client needs of it.
+func user(t *testing.T) (public string, client nats.Option) {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := pair.PublicKey()
+	public, err = pair.PublicKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(name, public)
-	return nats.Nkey(public, pair.Sign)
+	return public, nats.Nkey(public, pair.Sign)
 }
 
 // TestRights: with TLS, NKeys and the rights of accounts/nats.conf a serving node and a learner do
 // all that they do, and a serving node's key cannot do what is a learner's. Nothing that servers
 // keep names a person or a text.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
-	t.Setenv("FLEET_CERT", cert)
-	t.Setenv("FLEET_KEY", key)
-	operator, serve, learn := user(t, "OPERATOR_NKEY"), user(t, "SERVE1_NKEY"), user(t, "LEARN1_NKEY")
-	from, err := server.ProcessConfigFile("accounts/nats.conf")
+	operatorKey, operator := user(t)
+	serveKey, serve := user(t)
+	learnKey, learn := user(t)
+	conf, err := os.ReadFile("accounts/nats.conf")
 	if err != nil {
+		t.Fatal(err)
+	}
+	named := strings.NewReplacer("$FLEET_CERT", cert, "$FLEET_KEY", key, "$OPERATOR_NKEY", operatorKey,
+		"$SERVE1_NKEY", serveKey, "$LEARN1_NKEY", learnKey).Replace(string(conf))
+	from := &server.Options{}
+	if err := from.ProcessConfigString(named); err != nil {
 		t.Fatal(err)
 	}
 	c := newCluster(t, func(o *server.Options) {

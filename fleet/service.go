@@ -95,15 +95,17 @@ func (n *Node) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	p, by := n.parts[partitionOf(name, n.plan.Partitions)], time.Now().Add(n.config.MaxStale)
-	for began := time.Now(); ; {
-		behind := p.behind(e.Seq, n.config.MaxStale)
-		if len(behind) == 0 {
-			return nil
-		}
-		if time.Since(began) > forgetWait || n.changed.wait(ctx, time.Second) != nil {
-			return &LaterError{By: by, Nodes: behind}
-		}
+	ctx, stop := context.WithTimeout(ctx, forgetWait)
+	defer stop()
+	var behind []string
+	err = n.until(ctx, func() (bool, error) {
+		behind = p.behind(e.Seq, n.config.MaxStale)
+		return len(behind) == 0, nil
+	})
+	if err != nil {
+		return &LaterError{By: by, Nodes: behind}
 	}
+	return nil
 }
 
 // behind are the nodes that may serve what a value has replaced.
@@ -201,16 +203,12 @@ func (n *Node) PersonData(ctx context.Context, id string) (*sdk.PersonData, erro
 
 // Drain waits until every operation that this node accepted is in the fleet's values.
 func (n *Node) Drain(ctx context.Context) error {
-	for {
-		poke(n.wake)
-		if all, _ := n.state.counts(); all == 0 {
-			return nil
-		}
-		if err := n.changed.wait(ctx, time.Second); err != nil {
-			return fmt.Errorf("fleet: draining: %w", err)
-		}
-		if n.ctx.Err() != nil {
-			return errClosed
-		}
+	err := n.until(ctx, func() (bool, error) {
+		all, _ := n.state.counts()
+		return all == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("fleet: draining: %w", err)
 	}
+	return nil
 }

@@ -40,6 +40,7 @@ type entry struct {
 type place struct {
 	Stream time.Time `json:"stream"` // when it was created: another one has other sequences
 	Seq    uint64    `json:"seq"`
+	Beat   uint64    `json:"beat,omitempty"` // of the node's own newest beat: nobody else writes there
 }
 
 // queued is an operation in the file.
@@ -61,6 +62,7 @@ func openState(path string, key []byte) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %s: %w", path, err)
 	}
+	db.MaxBatchDelay = time.Millisecond // what an operation waits here it takes longer to all nodes
 	s := &state{db: db, key: key, recent: map[string]entry{}, waits: map[string][]uint64{},
 		unsent: map[uint64]bool{}, held: map[uint64]bool{}, places: map[int]place{}}
 	err = db.Update(func(tx *bolt.Tx) error {
@@ -125,11 +127,30 @@ func (s *state) set(name string, e entry) error {
 	return nil
 }
 
-// reached remembers how far a watch is.
-func (s *state) reached(partition int, p place) {
+// begin puts a watch before the first value of a stream.
+func (s *state) begin(partition int, stream time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.places[partition] = place{Stream: stream}
+}
+
+// reached remembers how far a watch is.
+func (s *state) reached(partition int, seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.places[partition]
+	p.Seq = seq
 	s.places[partition] = p
+}
+
+// spoke remembers a beat, unless the watch has begun anew meanwhile.
+func (s *state) spoke(partition int, stream time.Time, seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.places[partition]; p.Stream.Equal(stream) {
+		p.Beat = seq
+		s.places[partition] = p
+	}
 }
 
 func (s *state) place(partition int) place {

@@ -9,7 +9,7 @@ import (
 
 // counts only grow, but for the samples.
 type counts struct {
-	messages, refused, dropped, repeated, published, learned atomic.Int64
+	messages, refused, dropped, repeated, published, learned, returned atomic.Int64
 
 	mu      sync.Mutex
 	samples [1024]time.Duration // of how long values took to get here, the newest
@@ -39,16 +39,19 @@ type Stats struct {
 	Dropped   int64         `json:"dropped"`   // operations of people who were forgotten meanwhile
 	Repeated  int64         `json:"repeated"`  // operations that came a second time
 	Refused   int64         `json:"refused"`   // values and operations that were damaged or of a newer version
-	Queued    int           `json:"queued"`    // operations that the fleet may not have
-	Waiting   int           `json:"waiting"`   // operations of this node that no value has, those included
-	Nodes     []string      `json:"nodes"`     // that have spoken within MaxStale
+	// Returned counts people who had been forgotten, and whom servers that lost their newest writes
+	// knew again: this node did not serve them, and had them forgotten once more.
+	Returned int64    `json:"returned"`
+	Queued   int      `json:"queued"`  // operations that the fleet may not have
+	Waiting  int      `json:"waiting"` // operations of this node that no value has, those included
+	Nodes    []string `json:"nodes"`   // that have spoken within MaxStale
 }
 
 // Stats takes a snapshot.
 func (n *Node) Stats() Stats {
 	s := Stats{Messages: n.counts.messages.Load(), Refused: n.counts.refused.Load(),
 		Dropped: n.counts.dropped.Load(), Published: n.counts.published.Load(), Learned: n.counts.learned.Load()}
-	s.Repeated = n.counts.repeated.Load()
+	s.Repeated, s.Returned = n.counts.repeated.Load(), n.counts.returned.Load()
 	s.Waiting, s.Queued = n.state.counts()
 	live := map[string]bool{}
 	for _, p := range n.parts {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -112,5 +113,19 @@ func TestNames(t *testing.T) {
 		if n < 850 || n > 1150 {
 			t.Errorf("partition %d has %d of 4,000, want about 1,000", p, n)
 		}
+	}
+}
+
+// TestReasons: an error that is of several kinds is named as one of them, always the same, and
+// comes back as that.
+func TestReasons(t *testing.T) {
+	for range 100 {
+		err := fmt.Errorf("%w: %w", sdk.ErrUnknownLabel, errors.Join(sdk.ErrExample, sdk.ErrFull))
+		if got := reasonOf(err); got != "full" || !errors.Is(reasonErr(got), sdk.ErrFull) {
+			t.Fatalf("got %q, want full", got)
+		}
+	}
+	if got := reasonOf(ErrStale); got != "" || !errors.Is(reasonErr(got), ErrRefused) {
+		t.Errorf("got %q, want none, which is ErrRefused", got)
 	}
 }

@@ -128,8 +128,11 @@ func (n *Node) startOver(p *partition, created time.Time) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.synced, p.beats, p.unseen, p.others = time.Time{}, map[uint64]time.Time{}, all, map[string]otherNode{}
-	n.state.reached(p.n, place{Stream: created})
-	return nil
+	n.state.begin(p.n, created)
+	n.keys.clear() // a person may have an older one again
+	err = n.state.unsend(func(name string) bool { return partitionOf(name, n.plan.Partitions) == p.n })
+	poke(n.wake)
+	return err
 }
 
 // takeMessage takes in one message, however often that has to be tried: what comes after it waits.
@@ -149,11 +152,14 @@ func (n *Node) takeMessage(p *partition, msg jetstream.Msg) {
 			if n.ctx.Err() != nil {
 				return
 			}
-			if err == nil || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrSchema) || reasonOf(err) == "mismatch" {
+			if errors.Is(err, ErrCorrupt) || notOurs(err) == nil {
 				break
 			}
 			n.config.Logger.Warn("taking in a value failed", "error", err)
 			n.pause(wait)
+		}
+		if errors.Is(err, ErrSchema) { // the next Open, of a newer version, takes it
+			err = errors.Join(err, n.state.refuse(name))
 		}
 		if err != nil { // the folder keeps what it has
 			n.counts.refused.Add(1)
@@ -162,9 +168,7 @@ func (n *Node) takeMessage(p *partition, msg jetstream.Msg) {
 			n.counts.took(time.Since(meta.Timestamp))
 		}
 	}
-	at := n.state.place(p.n)
-	at.Seq = seq
-	n.state.reached(p.n, at)
+	n.state.reached(p.n, seq)
 	if name, ok := strings.CutPrefix(key, nodeKey); ok {
 		n.heard(p, name, msg, meta.Timestamp)
 	}
@@ -238,12 +242,27 @@ func (n *Node) speak(p *partition) error {
 	}
 	ctx, stop := context.WithTimeout(n.ctx, requestTimeout)
 	defer stop()
-	ack, err := n.js.Publish(ctx, n.valueSubject(p.n, nodeKey+n.config.Node), data)
-	if err != nil {
+	subject := n.valueSubject(p.n, nodeKey+n.config.Node)
+	seq, err := n.write(ctx, subject, data, at.Beat, newID())
+	lost := err == nil && seq <= at.Seq // the log is shorter than what was read of it
+	if errors.Is(err, errConflict) {
+		last, err := n.last(ctx, n.valuesStream(p.n), subject)
+		if err != nil {
+			return err
+		}
+		if seq = 0; last != nil {
+			seq = last.Sequence
+		}
+		if lost = seq < at.Beat; !lost { // an answer was lost, or this node's earlier process wrote it
+			poke(p.early)
+		}
+	} else if err != nil {
 		return err
 	}
-	if now := n.state.place(p.n); ack.Sequence <= at.Seq && now.Stream.Equal(at.Stream) && now.Seq >= at.Seq {
-		poke(p.again) // the log is shorter than what was read of it
+	if now := n.state.place(p.n); !lost {
+		n.state.spoke(p.n, now.Stream, seq)
+	} else if now.Stream.Equal(at.Stream) && now.Seq >= at.Seq {
+		poke(p.again)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,8 +18,9 @@ type work struct {
 	p    int
 	name string
 	id   string
-	key  []byte
-	seq  uint64 // of the value that the folder has
+	key  []byte    // of the profile, as the servers have it in this round; nil: not read, or none
+	seq  uint64    // of the value that the folder has
+	at   time.Time // when it was written
 	v    value
 	ops  []queuedOp
 
@@ -97,7 +99,9 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 		default:
 			err = applyOp(ctx, w.n.folder, o.op)
 			w.answer(o, answer{}, err)
-			err = notOurs(err)
+			if err = notOurs(err); o.Kind == opImport && errors.Is(err, sdk.ErrCorrupt) {
+				err = nil // a damaged bundle, which was answered
+			}
 		}
 		if err != nil {
 			return false, err
@@ -163,11 +167,11 @@ func (w *work) erased() bool {
 // readValue reads what the fleet has.
 func (w *work) readValue(ctx context.Context) error {
 	msg, err := w.n.last(ctx, w.n.valuesStream(w.p), w.n.valueSubject(w.p, personKey+w.name))
-	w.seq, w.v, w.recent = 0, value{}, nil
+	w.seq, w.v, w.key, w.recent = 0, value{}, nil, nil
 	if err != nil || msg == nil {
 		return err
 	}
-	w.seq = msg.Sequence
+	w.seq, w.at = msg.Sequence, msg.Time
 	if w.v, err = decodeValue(msg.Data); err != nil {
 		return err
 	}
@@ -183,7 +187,7 @@ func (w *work) readValue(ctx context.Context) error {
 func (w *work) readOps(ctx context.Context) (more bool, err error) {
 	w.ops, w.reset, w.changed, w.answers = nil, false, false, nil
 	subject, epoch := w.n.opSubject(w.p, w.name), w.v.epoch
-	for from := w.v.through + 1; ; {
+	for from := uint64(1); ; {
 		msg, err := w.n.get(ctx, w.n.opsStream(w.p), subject, from)
 		if err != nil || msg == nil {
 			return false, err
@@ -205,6 +209,14 @@ func (w *work) readOps(ctx context.Context) (more bool, err error) {
 		case slices.Contains(w.recent, hashOf(o.ID)):
 			w.n.counts.repeated.Add(1)
 			continue
+		case msg.Sequence <= w.v.through && !msg.Time.After(w.at):
+			continue // it is in the value, and was not acknowledged
+		case msg.Sequence <= w.v.through: // the servers lost operations, and number others like them
+			w.v.through = msg.Sequence - 1
+		}
+		if o.Epoch > epoch && o.Kind != opForget { // the servers lost a Forget, which the node knows of
+			o, msg.Sequence = op{Kind: opForget, Profile: o.Profile, Epoch: o.Epoch - 1}, msg.Sequence-1
+			w.n.sayReturned(w.name)
 		}
 		w.recent = append(w.recent, hashOf(o.ID))
 		w.ops = append(w.ops, queuedOp{o, msg.Sequence})
@@ -226,10 +238,12 @@ func (w *work) openOp(ctx context.Context, msg *jetstream.RawStreamMsg, epoch ui
 		return o, errOver
 	}
 	key := w.n.secrets.op
-	if by == byProfile {
+	if by == byProfile && w.key == nil {
 		if w.key, err = w.n.readKey(ctx, w.p, w.name); err != nil {
 			return o, err
 		}
+	}
+	if by == byProfile {
 		key = w.key
 	}
 	if key == nil {
@@ -284,7 +298,7 @@ func (w *work) learn(ctx context.Context, o queuedOp) error {
 // forget writes that there is nobody any more, and destroys the key.
 func (w *work) forget(ctx context.Context, o queuedOp) error {
 	_, missing := w.n.folder.Profile(ctx, o.Profile)
-	v := value{gone: true, epoch: w.v.epoch + 1, through: o.seq}
+	v := value{gone: true, epoch: max(w.v.epoch, o.Epoch) + 1, through: o.seq}
 	seq, err := w.n.write(ctx, w.n.valueSubject(w.p, personKey+w.name), v.encode(), w.seq, newID())
 	if err != nil {
 		return err
@@ -348,13 +362,14 @@ func (w *work) value(ctx context.Context, through uint64, subject string) (v val
 	if err != nil {
 		return v, err
 	}
-	key, err := w.n.makeKey(ctx, w.p, w.name)
-	if err != nil {
-		return v, err
+	if w.key == nil {
+		if w.key, err = w.n.makeKey(ctx, w.p, w.name); err != nil {
+			return v, err
+		}
+		w.n.keys.put(w.name, w.key)
 	}
-	w.n.keys.put(w.name, key)
 	recent := w.recent[max(0, len(w.recent)-mostRecentOps):]
-	v.sealed = person{w.id, recent, bundle.Bytes()}.seal(v, key, subject)
+	v.sealed = person{w.id, recent, bundle.Bytes()}.seal(v, w.key, subject)
 	return v, nil
 }
 
