@@ -60,6 +60,9 @@ func (p *Folder) LearnMany(ctx context.Context, requests []LearnRequest, o *Lear
 	}
 	defer leave()
 	opts, err := o.withDefaults()
+	if err == nil {
+		err = p.options.checkLearn(opts)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (p *Folder) observeMore(ctx context.Context, id string, e store.Example) er
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = countLabels(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
+	rec.Prior = p.counted(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
 	if _, err := p.store.Put(ctx, &rec,
 		store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) e
 	if err := takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
-	rec.Prior = countLabels([]store.Example{e}, snap.head)
+	rec.Prior = p.counted([]store.Example{e}, snap.head)
 	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: []store.Example{e}})
 	if err != nil {
 		return err

@@ -84,6 +84,7 @@ type request struct {
 	source   Source
 	taught   string // the label of a stored example of the text; empty: none
 	least    float32
+	multi    bool // labels are not exclusive
 	head     *model.Head
 	offset   []float32
 	texts    *jointBank // that know what the head says of single texts; nil: none do
@@ -107,7 +108,7 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	if p := r.MinProbability; !(p >= 0 && p <= 1) {
 		return nil, fmt.Errorf("%w: a least probability of %g, want 0 to 1", ErrConfig, p)
 	}
-	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability)}
+	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability), multi: p.options.multi}
 	if !r.Base {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
@@ -187,6 +188,10 @@ func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 		if out.Value = &v; v-v != 0 {
 			out.Err = errNotFinite
 		}
+		return out
+	}
+	if r.multi {
+		r.decide(z, &out)
 		return out
 	}
 	best, first, second := 0, float32(0), float32(0)

@@ -53,6 +53,9 @@ func (p *Folder) Rank(ctx context.Context, id, text string, candidates []string,
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("Rank"); err != nil {
+		return nil, ofProfile(id, err)
+	}
 	if o == nil {
 		o = &RankOptions{}
 	}

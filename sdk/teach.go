@@ -130,11 +130,14 @@ func (l *learning) end(ctx context.Context) (*Report, error) {
 
 // report is what was measured.
 func (l *learning) report(served []digits.Answer) *Report {
-	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples),
+	rep := &Report{Profile: l.id, Examples: len(l.examples) / l.each, Truncated: truncated(l.examples) / l.each,
 		Unknown: l.sdk.unknown(encodings(l.examples)), Start: l.outcome.start,
 		Losses: l.losses, Steps: len(l.losses), Order: l.ordered}
 	b, a := digits.Scores(served, l.after)
 	rep.Before, rep.After = Score(b), Score(a)
+	if l.sdk.options.multi {
+		rep.Labels, rep.MacroF1 = setReports(l.head.Labels, l.who.Class, l.after)
+	}
 	if l.logProb != nil {
 		rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, l.examples, l.after)
 		rep.Sure = sureOf(l.logProb, float64(temperature(l.record.Temperature)), l.after)

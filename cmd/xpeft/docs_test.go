@@ -61,7 +61,7 @@ func described(t reflect.Type, prefix string) (rows []string) {
 		if of.Kind() == reflect.Pointer {
 			of = of.Elem()
 		}
-		if options == "omitempty" {
+		if options == "omitempty" || options == "omitzero" {
 			word = strings.TrimSuffix(word, " or null") + ", or absent"
 		}
 		rows = append(rows, prefix+name+": "+word)
