@@ -33,12 +33,14 @@ func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
 	if err != nil {
 		return ofProfile(id, err)
 	}
+	ctx, end := p.options.span(ctx, "observe")
 	for range 3 { // a Forget or another first Observe may come between
 		err = p.observe(ctx, id, records([]Example{e})[0])
 		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
 			break
 		}
 	}
+	end(err)
 	return ofProfile(id, err)
 }
 

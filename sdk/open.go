@@ -124,6 +124,9 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), m.shared.forward(p.forward))
+	if o.Trace != nil {
+		p.scheduler.queued = p.options.queued
+	}
 	return p
 }
 

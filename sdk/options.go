@@ -102,6 +102,7 @@ type Options struct {
 	// its label (SourceTaught)
 	NoTaught bool
 	Logger   *slog.Logger // default: silence
+	Trace    Tracer       // hears of operations as they run; default: nobody does, and that costs nothing
 	Limits   Limits       // of what callers and bundles bring
 	// of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a
 	// Backup when it grows; default 4 GiB, or 4 times the file if that is more

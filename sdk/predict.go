@@ -42,6 +42,23 @@ func (p *Folder) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction
 		return nil, err
 	}
 	defer leave()
+	ctx, end := p.options.span(ctx, "predict")
+	out, err := p.predictAll(ctx, reqs)
+	if end(firstOf(out, err)); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// firstOf is the error of a call, or of the first row that has one.
+func firstOf(out []Prediction, err error) error {
+	for i := 0; i < len(out) && err == nil; i++ {
+		err = out[i].Err
+	}
+	return err
+}
+
+func (p *Folder) predictAll(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	out := make([]Prediction, 0, len(reqs))
 	for at := 0; at < len(reqs); at += window {
 		some, err := p.predict(ctx, reqs[at:min(at+window, len(reqs))])

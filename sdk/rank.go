@@ -59,7 +59,9 @@ func (p *Folder) Rank(ctx context.Context, id, text string, candidates []string,
 	if o == nil {
 		o = &RankOptions{}
 	}
+	ctx, end := p.options.span(ctx, "rank")
 	out, err := p.rank(ctx, id, text, candidates, *o)
+	end(err)
 	return out, ofProfile(id, err)
 }
 

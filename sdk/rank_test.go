@@ -350,6 +350,10 @@ func TestTrainRankDirections(t *testing.T) {
 	if err != nil || s.order == nil {
 		t.Fatalf("got no row that orders candidates, %v", err)
 	}
+	r := mustRank(t, p, "new", "", []string{texts["urgent"][0], texts["later"][0]}, nil)
+	if r.Ranked[0].Index != 1 || r.Source != SourceProfile {
+		t.Errorf("got %+v, want the later one first", r)
+	}
 	along := func(row []byte, scale byte) float64 {
 		z, within := rank.Values(row, scale, p.axes.Count(), p.axes.Digits), 0.0
 		for _, d := range order.directions { // each at right angles to the others
@@ -370,8 +374,8 @@ func TestTrainRankDirections(t *testing.T) {
 		t.Fatalf("got no row anywhere on the axes, %v", err)
 	}
 	got, anywhere := along(s.order.Rows, s.order.Scales[0]), along(free.Row, free.Scale)
-	if got < 0.9 || anywhere > 0.8 {
-		t.Errorf("%.2f of the row is along the directions, want 0.9 or more; of one anywhere %.2f, want 0.8 at most", got,
+	if got < 0.8 || anywhere > 0.5 {
+		t.Errorf("%.2f of the row is along the directions, want 0.8 or more; of one anywhere %.2f, want 0.5 at most", got,
 			anywhere)
 	}
 	t.Logf("%.2f of the row is along the %d directions, of one anywhere %.2f", got, rep.Directions, anywhere)
