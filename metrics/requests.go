@@ -23,7 +23,11 @@ func (r requests) Describe(out chan<- *prometheus.Desc) { out <- requestsDesc }
 // Collect implements [prometheus.Collector].
 func (r requests) Collect(out chan<- prometheus.Metric) {
 	r.all(func(route, status string, n int64) bool {
-		out <- prometheus.MustNewConstMetric(requestsDesc, prometheus.CounterValue, float64(n), route, status)
+		m, err := prometheus.NewConstMetric(requestsDesc, prometheus.CounterValue, float64(n), route, status)
+		if err != nil { // a label that is not UTF-8
+			m = prometheus.NewInvalidMetric(requestsDesc, err)
+		}
+		out <- m
 		return true
 	})
 }

@@ -45,7 +45,7 @@ func (e Example) fault() string {
 	for _, given := range e.Labels {
 		l := model.CleanLabel(given)
 		if l == "" || folder.Reserved(l) || seen[l] {
-			return fmt.Sprintf("among its labels %.40q, which is empty, given twice or begins with a control byte", given)
+			return fmt.Sprintf("label %.40q among its labels is empty, given twice or begins with a control byte", given)
 		}
 		seen[l] = true
 	}

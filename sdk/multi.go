@@ -56,7 +56,7 @@ func (o *Options) checkLearn(l LearnOptions) error {
 func (p *Folder) checkKind(e Example) error {
 	switch {
 	case e.Labels != nil && !p.options.multi:
-		return fmt.Errorf("%w: labels of one text, in a folder whose labels are exclusive (no Config.Multi)", ErrExample)
+		return fmt.Errorf("%w: labels, in a folder whose texts have one each (no Config.Multi)", ErrExample)
 	case !p.options.multi || e.Labels != nil:
 		return nil
 	case e.Value != nil:
@@ -243,7 +243,8 @@ func (l *learning) setsThen(ctx context.Context, had []int) ([]digits.Answer, er
 	return out, nil
 }
 
-// setsRecord is codeRecord for sets of labels. The temperature is the geometric mean of the labels'.
+// setsRecord is codeRecord for sets of labels. The temperature is the geometric mean of the
+// labels'.
 func (l *learning) setsRecord(fits []setFit) (*store.Profile, error) {
 	rec, err := l.priorRecord()
 	if err != nil {

@@ -32,8 +32,8 @@ type Config struct {
 	// the mean of its windows. 0 or 1, the default: what one does not hold is cut off
 	Windows int
 	// Multi makes labels not exclusive: a text may have several, or none. Examples have Labels, and
-	// so have answers; each label is learned and answered by itself, by a sigmoid. Profiles are then
-	// digits, and what compares labels, or people, is ErrUnsupported (docs/learning.md).
+	// so have answers; each label is learned and answered by itself, by a sigmoid. Profiles are
+	// then digits, and what compares labels, or people, is ErrUnsupported (docs/learning.md).
 	Multi   bool
 	Options *Options // of the opened store
 

@@ -336,7 +336,8 @@ func TestTrainRankDirections(t *testing.T) {
 	if err != nil || len(order.directions) != rep.Directions || len(order.directions[0]) != p.axes.Count() {
 		t.Fatalf("got %d directions, %v, want %d", len(order.directions), err, rep.Directions)
 	}
-	// A new person's choices lie elsewhere too, so that a row of their own would leave the directions.
+	// A new person's choices lie elsewhere too, so that a row of their own would leave the
+	// directions.
 	for i := range 8 {
 		pair := []string{fmt.Sprint(texts["later"][i%4], " ", i), fmt.Sprint(texts["urgent"][i%4], " ", i)}
 		if err := p.Chose(ctx, "new", "", pair, pair[0]); err != nil {

@@ -14,8 +14,8 @@ type Example struct {
 	Pair  string   `json:"pair,omitempty"` // empty: a single text
 	Label string   `json:"label,omitempty"`
 	Value *float64 `json:"value,omitempty"` // instead of Label, for a profile that learns numbers: see Number
-	// Labels instead of Label, in a folder of Config.Multi: all that the text is of, each once. Empty
-	// but not nil: it is of none.
+	// Labels instead of Label, in a folder of Config.Multi: all that the text is of, each once.
+	// Empty but not nil: it is of none.
 	Labels []string `json:"labels,omitzero"`
 
 	// Rejected says that the text is not of Label, and not what it is of: see Folder.Rejected.

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRequestsAreCounted: each request of a tenant is counted once, by its route and the class of its status,
-// without ids, and none of who has no token.
+// TestRequestsAreCounted: each request of a tenant is counted once, by its route and the class of
+// its status, without ids, and none of who has no token.
 func TestRequestsAreCounted(t *testing.T) {
 	counts := &Requests{}
 	b := start(t, []Tenant{{Name: "one", Folder: open(t, t.TempDir(), nil), Requests: counts,

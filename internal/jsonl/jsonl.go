@@ -28,7 +28,8 @@ type Line struct {
 // Decode reads a line that has a text, perhaps the other fields, and nothing else.
 func Decode(data []byte) (Line, error) {
 	var l Line
-	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "labels": &l.Labels, "value": &l.Value,
+	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "labels": &l.Labels,
+		"value": &l.Value,
 		"rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
 	err := object(data, func(name string, value json.RawMessage) error {
 		into, ok := places[name]
