@@ -45,7 +45,7 @@ func (e Example) fault() string {
 	for _, given := range e.Labels {
 		l := model.CleanLabel(given)
 		if l == "" || folder.Reserved(l) || seen[l] {
-			return fmt.Sprintf("label %.40q among its labels is empty, given twice or begins with a control byte", given)
+			return fmt.Sprintf("label %.40q of its labels is empty, given twice or begins with a control byte", given)
 		}
 		seen[l] = true
 	}
@@ -54,9 +54,6 @@ func (e Example) fault() string {
 
 // fits says why an example cannot be learned with a head.
 func fits(e store.Example, h *model.Head) error {
-	if set, ok := folder.ReadLabelSet(e.Label); ok {
-		return hasAll(h, set)
-	}
 	number := folder.IsNumber(e.Label)
 	switch {
 	case h.Regression() && !number:
@@ -73,9 +70,12 @@ func fits(e store.Example, h *model.Head) error {
 }
 
 // takes says why an example has no place in a profile with a head: choices have one in any.
-func takes(e store.Example, h *model.Head) error {
-	if folder.IsChoice(e.Label) {
+func (p *Folder) takes(e store.Example, h *model.Head) error {
+	switch set, ok := folder.ReadLabelSet(e.Label); {
+	case folder.IsChoice(e.Label):
 		return nil
+	case ok && p.options.multi:
+		return hasAll(h, set)
 	}
 	return fits(e, h)
 }

@@ -152,7 +152,7 @@ func (l *learning) gather(ctx context.Context) error {
 		l.erase, l.stored = len(l.stored) > 0, nil
 	}
 	all := l.sdk.store.Merged(l.id, l.stored, l.fresh)
-	l.merged, l.offers = fitting(all, l.head), offers(all)
+	l.merged, l.offers = l.sdk.learnable(all, l.head), offers(all)
 	if l.sdk.options.multi {
 		l.merged, l.each = decisions(l.merged, l.head), len(l.head.Labels)
 	}

@@ -77,6 +77,19 @@ func hasAll(h *model.Head, set []string) error {
 	return nil
 }
 
+// learnable is fitting of what the folder's examples have, labels or sets of them.
+func (p *Folder) learnable(examples []store.Example, h *model.Head) (out []store.Example) {
+	if !p.options.multi {
+		return fitting(examples, h)
+	}
+	for _, e := range examples {
+		if set, ok := folder.ReadLabelSet(e.Label); ok && hasAll(h, set) == nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // decisions are examples with sets, one for each label in a row: of the label, or its rejection.
 func decisions(examples []store.Example, h *model.Head) (out []store.Example) {
 	for _, e := range examples {

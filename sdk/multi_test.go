@@ -13,6 +13,7 @@ import (
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
+	"github.com/xpeft/xpeft/store"
 )
 
 // multi is a folder of the tiny model whose labels are not exclusive.
@@ -293,5 +294,30 @@ func TestMultiStays(t *testing.T) {
 	if got := mustPredict(t, open(t, moved, nil), "ann", sets("ann", 0, 1)[0].Text); !slices.Equal(got.Labels,
 		[]string{"later", "urgent"}) {
 		t.Errorf("moved: got %+v", got)
+	}
+}
+
+// TestForgedSets: sets that a forged bundle brought where labels are exclusive, and labels where
+// they are not, are neither learned nor answered with.
+func TestForgedSets(t *testing.T) {
+	ctx := context.Background()
+	p, q := multi(t), create(t, withAxes(t))
+	mustLearn(t, p, "ann", sets("ann", 0, 12), nil)
+	mustLearn(t, q, "ann", examples(12, 0), nil)
+	forged := map[*Folder]string{p: "urgent", q: folder.LabelSet([]string{"urgent"})}
+	for f, label := range forged {
+		if err := f.store.AppendExamples(ctx, "ann", []store.Example{{Text: "forged", Label: label}}); err != nil {
+			t.Fatal(err)
+		}
+		got := mustPredict(t, f, "ann", "forged")
+		if got.Source != SourceProfile || got.Label == label {
+			t.Errorf("%q: got %+v", label, got)
+		}
+	}
+	if rep := mustLearn(t, p, "ann", sets("ann", 12, 1), nil); rep.Examples != 13 {
+		t.Errorf("got %d examples, want 13 without the label", rep.Examples)
+	}
+	if rep := mustLearn(t, q, "ann", examples(13, 0)[12:], nil); rep.Examples != 13 {
+		t.Errorf("got %d examples, want 13 without the set", rep.Examples)
 	}
 }

@@ -52,7 +52,7 @@ func (p *Folder) observe(ctx context.Context, id string, e store.Example) error 
 	if err != nil {
 		return err
 	}
-	if err := takes(e, snap.head); err != nil {
+	if err := p.takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
 	if !learned(snap.record) && !folder.IsChoice(e.Label) {
@@ -84,7 +84,7 @@ func (p *Folder) observeMore(ctx context.Context, id string, e store.Example) er
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = p.counted(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
+	rec.Prior = p.counted(p.learnable(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
 	if _, err := p.store.Put(ctx, &rec,
 		store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) e
 	if err != nil {
 		return err
 	}
-	if err := takes(e, snap.head); err != nil {
+	if err := p.takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
 	rec.Prior = p.counted([]store.Example{e}, snap.head)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -227,7 +228,7 @@ func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 	}
 	out.Model, out.Probabilities, out.Margin = r.head.Labels[best], probabilities, first-second
 	switch {
-	case r.taught != "":
+	case r.taught != "" && !folder.Reserved(r.taught):
 		out.Label, out.Source = r.taught, SourceTaught
 	case first >= r.least:
 		out.Label = out.Model

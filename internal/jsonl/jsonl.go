@@ -29,7 +29,7 @@ type Line struct {
 func Decode(data []byte) (Line, error) {
 	var l Line
 	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "labels": &l.Labels,
-		"value": &l.Value,
+		"value":    &l.Value,
 		"rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
 	err := object(data, func(name string, value json.RawMessage) error {
 		into, ok := places[name]
