@@ -102,10 +102,14 @@ type collector struct{ sdk *sdk.Folder }
 // unregister it first.
 func New(p *sdk.Folder) prometheus.Collector { return collector{p} }
 
-// Handler answers scrapes of p's numbers alone, for a program that has no others.
-func Handler(p *sdk.Folder) http.Handler {
+// Handler answers scrapes of p's numbers, and of those of more collectors, as Requests is one: one
+// with a number that p or another has is left out.
+func Handler(p *sdk.Folder, more ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.Register(New(p)) // the first of a registry: it is taken
+	for _, c := range more {
+		registry.Register(c)
+	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 

@@ -127,3 +127,19 @@ func checkFamilies(t *testing.T, registry *prometheus.Registry) {
 		t.Errorf("lint: %v, %v", problems, errors.Join(err))
 	}
 }
+
+// TestRequests: a server's requests are told beside a folder's numbers, each with its labels.
+func TestRequests(t *testing.T) {
+	c := Requests(func(yield func(route, status string, n int64) bool) {
+		_ = yield("GET /v1/labels", "2xx", 3) && yield("POST /v1/profiles/{id}/predict", "4xx", 1)
+	})
+	want := `
+# HELP xpeft_http_requests_total Requests with the tenant's token, by the pattern of their route and the class of their status.
+# TYPE xpeft_http_requests_total counter
+xpeft_http_requests_total{route="GET /v1/labels",status="2xx"} 3
+xpeft_http_requests_total{route="POST /v1/profiles/{id}/predict",status="4xx"} 1
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}

@@ -31,6 +31,9 @@ func (p *Folder) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, erro
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("Advise"); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	digits, err := p.newcomersDigits()
 	if err != nil {

@@ -50,6 +50,9 @@ func (p *Folder) Ask(ctx context.Context, id string, o *AskOptions) ([]Question,
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("Ask"); err != nil {
+		return nil, err
+	}
 	if o == nil {
 		o = &AskOptions{}
 	}

@@ -34,6 +34,9 @@ func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string
 		return err
 	}
 	defer leave()
+	if err := p.exclusive("Chose"); err != nil {
+		return ofProfile(id, err)
+	}
 	err = p.options.Limits.checkID(id)
 	var e store.Example
 	if err == nil {

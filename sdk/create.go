@@ -41,7 +41,10 @@ func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 			return nil, err
 		}
 	}
-	o.windows = c.Windows
+	o.windows, o.multi = c.Windows, c.Multi
+	if err := o.checkMulti(); err != nil {
+		return nil, err
+	}
 	m, err := o.openModel(ctx, c.Model)
 	if err != nil {
 		return nil, err
@@ -95,8 +98,11 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	if c.Windows > 1 {
 		extra[folder.ExtraWindows] = strconv.Itoa(c.Windows)
 	}
+	if c.Multi {
+		extra[folder.ExtraMulti] = "1"
+	}
 	st, err := store.Create(folder.DB(work), store.Meta{Model: c.Model, Encoder: m.digest(),
-		Tokenizer: m.readerDigest(c.MaxTokens, c.Windows), MaxTokens: c.MaxTokens, Extra: extra}, o.store())
+		Tokenizer: m.readerDigest(c.MaxTokens, c.Windows, c.Multi), MaxTokens: c.MaxTokens, Extra: extra}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}

@@ -10,6 +10,9 @@ import (
 // learnDigits learns a code of digits, in head space alone: φ of each text once, a convex fit, and
 // folds to judge it by.
 func (l *learning) learnDigits(ctx context.Context) (err error) {
+	if l.sdk.options.multi {
+		return l.learnSets(ctx)
+	}
 	if l.phi, err = l.sdk.features(ctx, encodings(l.examples)); err != nil {
 		return err
 	}
@@ -97,6 +100,9 @@ func (l *learning) codeRecord(res *digits.Result, code *jointCode) (rec *store.P
 // digitsThen are the answers out of fold of a training of the kind that made what is served, to the
 // examples that it had.
 func (l *learning) digitsThen(ctx context.Context, had []int) ([]digits.Answer, error) {
+	if l.sdk.options.multi {
+		return l.setsThen(ctx, had)
+	}
 	then := l.along(l.phi, had)
 	logProb, err := l.logProbThen(ctx, then, l.phi, had)
 	if err != nil {

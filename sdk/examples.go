@@ -22,7 +22,11 @@ func (e Example) fault() string {
 		return fault
 	}
 	switch {
-	case e.Label == "" && e.Value == nil:
+	case e.Labels != nil && (e.Label != "" || e.Value != nil):
+		return "labels beside a label or a value"
+	case e.Labels != nil && e.Rejected:
+		return "a rejection of labels: what a text is not of, its labels say"
+	case e.Label == "" && e.Value == nil && e.Labels == nil:
 		return "neither a label nor a value"
 	case e.Label != "" && e.Value != nil:
 		return "a label and a value"
@@ -36,6 +40,14 @@ func (e Example) fault() string {
 		return fmt.Sprintf("a weight of %g, want 0 to %d", e.Weight, mostWeight)
 	case e.Rejected && e.Label == "":
 		return "a rejection that does not say of which label"
+	}
+	seen := map[string]bool{}
+	for _, given := range e.Labels {
+		l := model.CleanLabel(given)
+		if l == "" || folder.Reserved(l) || seen[l] {
+			return fmt.Sprintf("label %.40q of its labels is empty, given twice or begins with a control byte", given)
+		}
+		seen[l] = true
 	}
 	return ""
 }
@@ -58,9 +70,12 @@ func fits(e store.Example, h *model.Head) error {
 }
 
 // takes says why an example has no place in a profile with a head: choices have one in any.
-func takes(e store.Example, h *model.Head) error {
-	if folder.IsChoice(e.Label) {
+func (p *Folder) takes(e store.Example, h *model.Head) error {
+	switch set, ok := folder.ReadLabelSet(e.Label); {
+	case folder.IsChoice(e.Label):
 		return nil
+	case ok && p.options.multi:
+		return hasAll(h, set)
 	}
 	return fits(e, h)
 }
@@ -87,6 +102,9 @@ func records(examples []Example) []store.Example {
 		if e.Value != nil {
 			out[i].Label = folder.NumberLabel(*e.Value)
 		}
+		if e.Labels != nil {
+			out[i].Label = folder.LabelSet(cleanLabels(e.Labels))
+		}
 	}
 	return out
 }
@@ -100,6 +118,9 @@ func stored(r store.Example) StoredExample {
 	}
 	if v, ok := folder.Number(r.Label); ok {
 		e.Label, e.Value = "", &v
+	}
+	if set, ok := folder.ReadLabelSet(r.Label); ok {
+		e.Label, e.Labels = "", set
 	}
 	if candidates, chosen, ok := folder.ReadChoice(r); ok {
 		e.Pair, e.Label, e.Choice = "", "", &Choice{candidates, chosen}
@@ -135,7 +156,11 @@ func (p *Folder) encode(examples []store.Example, h *model.Head) []learner.Examp
 		} else {
 			x.Class, _ = h.Label(e.Label)
 		}
-		p.read(&x.Text, e.Text, e.Pair)
+		if i > 0 && examples[i-1].Text == e.Text && examples[i-1].Pair == e.Pair {
+			x.Text = out[i-1].Text // once for each label: it is only read
+		} else {
+			p.read(&x.Text, e.Text, e.Pair)
+		}
 		out[i] = x
 	}
 	return out

@@ -10,7 +10,12 @@ import (
 
 // forward answers tickets in one forward pass, of profiles over whatever banks. A profile that
 // cannot be folded fails in its own answers only.
-func (p *Folder) forward(tickets []*ticket) error { return p.forwardBy(p.encoder.Answer, tickets) }
+func (p *Folder) forward(tickets []*ticket) error {
+	end := p.options.spans(tickets, "predict.forward")
+	err := p.forwardBy(p.encoder.Answer, tickets)
+	end(err)
+	return err
+}
 
 // embedder is the passes on a CPU: in the precision that answers have, or in float32.
 type embedder func(texts []model.Encoding, owner []int, adapters []*model.Adapter, x []float32, taps []int,
@@ -118,7 +123,9 @@ func (p *Folder) pin(ctx context.Context, tickets []*ticket) (entries []*entry, 
 		owner[i] = o
 	}
 	entries = make([]*entry, len(snaps))
-	if err := p.fold(ctx, snaps, entries); err != nil {
+	end := p.options.spans(tickets, "predict.fold")
+	err = p.fold(ctx, snaps, entries)
+	if end(err); err != nil {
 		p.unpin(entries)
 		return nil, nil, err
 	}

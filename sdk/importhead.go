@@ -29,6 +29,9 @@ func (p *Folder) ImportHead(ctx context.Context, r io.Reader, o *ImportHeadOptio
 		return "", err
 	}
 	defer leave()
+	if err := p.exclusive("ImportHead"); err != nil {
+		return "", err
+	}
 	p.installs.Lock()
 	defer p.installs.Unlock()
 	shared, _, err := p.shared()

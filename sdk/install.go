@@ -11,7 +11,7 @@ import (
 
 // newRecord is what a learning's revisions have in common.
 func (l *learning) newRecord() *store.Profile {
-	rec := &store.Profile{ID: l.id, Head: l.headRef, Examples: uint32(len(l.examples))}
+	rec := &store.Profile{ID: l.id, Head: l.headRef, Examples: uint32(len(l.examples) / l.each)}
 	if l.headRef != 0 {
 		rec.Prior = l.counts(l.examples)
 	}

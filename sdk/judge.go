@@ -47,6 +47,9 @@ func (l *learning) judge(served []digits.Answer) (install bool, reason string) {
 	case digits.Fewer:
 		return false, "kept the old revision: the new one gets fewer right out of fold"
 	case digits.Forgotten:
+		if l.sdk.options.multi {
+			label /= 2 // given, or not
+		}
 		return false, "kept the old revision: the new one forgets label " + l.head.Labels[label]
 	}
 	if l.reconsidered {
@@ -133,11 +136,12 @@ func (l *learning) ask(ctx context.Context, which []int, out []digits.Answer) er
 	tickets := make([]*ticket, len(which))
 	for n, i := range which {
 		tickets[n] = &ticket{request: &request{text: l.examples[i].Text, snapshot: l.old, source: SourceProfile,
-			head: l.old.head, offset: l.old.offset, texts: l.old.texts}}
+			head: l.old.head, offset: l.old.offset, texts: l.old.texts, multi: l.sdk.options.multi}}
 	}
 	if l.digits && l.old.digits() { // whose features are there already
 		rows, D := l.sdk.foldRows(l.old), l.sdk.axes.Dim()
 		for n, i := range which {
+			i /= l.each
 			tickets[n].answer = tickets[n].request.answer(l.phi[i*D:(i+1)*D], rows)
 		}
 	} else {
@@ -157,6 +161,8 @@ func (l *learning) ask(ctx context.Context, which []int, out []digits.Answer) er
 		case l.head.Regression():
 			miss := *a.Value - float64(e.Target)
 			out[i] = digits.Answer{Known: true, Loss: miss * miss}
+		case l.sdk.options.multi:
+			out[i] = decided(float64(a.Probabilities[e.Class].P), e.Class, !e.Rejected)
 		default:
 			out[i] = answeredBy(a, l.head, l.head.Labels[e.Class])
 		}
@@ -195,7 +201,11 @@ const (
 // answerKey names an example of this learning.
 func (l *learning) answerKey(i int) uint32 {
 	e := l.merged[i]
-	return uint32(e.Key ^ store.TextHash(e.Label))
+	key := uint32(e.Key ^ store.TextHash(e.Label))
+	if e.Rejected {
+		key = ^key
+	}
+	return key
 }
 
 // encodeAnswers keeps 15 bits of the loss's root, and whether it was right; of numbers the upper

@@ -27,6 +27,11 @@ func labelReports(labels []string, examples []learner.Example, answers []digits.
 			right[a.Label]++
 		}
 	}
+	return fromCounts(labels, n, said, right)
+}
+
+// fromCounts are reports of labels from how often each was right to give, given, and both.
+func fromCounts(labels []string, n, said, right []int) (out []LabelReport, macroF1 float64) {
 	for c, label := range labels {
 		if n[c]+said[c] == 0 {
 			continue

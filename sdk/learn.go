@@ -60,6 +60,9 @@ func (p *Folder) LearnMany(ctx context.Context, requests []LearnRequest, o *Lear
 	}
 	defer leave()
 	opts, err := o.withDefaults()
+	if err == nil {
+		err = p.options.checkLearn(opts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +113,16 @@ func (p *Folder) learnAll(ctx context.Context, tasks []*task, opts LearnOptions)
 }
 
 // learnSome learns a few tasks at once. Its error means that none was begun.
-func (p *Folder) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) error {
+func (p *Folder) learnSome(ctx context.Context, tasks []*task, opts LearnOptions) (err error) {
 	began := time.Now()
+	ctx, end := p.options.span(ctx, "learn")
+	defer func() {
+		told := err
+		for i := 0; i < len(tasks) && told == nil; i++ {
+			told = tasks[i].result.Err
+		}
+		end(told)
+	}()
 	for _, t := range tasks {
 		unlock, ok := p.ids.lock(t.Profile, ctx.Done())
 		if !ok {

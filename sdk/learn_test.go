@@ -215,7 +215,7 @@ func TestLearnCancelled(t *testing.T) {
 	if d := cmp.Diff(before.Mask.Bytes(), after.Mask.Bytes()); d != "" || after.Revision != 1 {
 		t.Errorf("got revision %d with mask (-want +got):\n%s", after.Revision, d)
 	}
-	if stored, err := p.stored("alice"); err != nil || len(stored) != 18 || stored[0] != examples(18, 0)[0] {
+	if stored, err := p.stored("alice"); err != nil || len(stored) != 18 || !cmp.Equal(stored[0], examples(18, 0)[0]) {
 		t.Errorf("got %d stored examples (%v), want the first 18", len(stored), err)
 	}
 	_, err = p.Predict(ctx, "alice", "server down", nil)

@@ -47,6 +47,7 @@ type learning struct {
 	config   learner.Config
 	fresh    []store.Example // given now
 	merged   []store.Example // what is learned from, new and stored
+	each     int             // how many in a row are of one text: 1, or of Config.Multi one for each label
 	examples []learner.Example
 	offers   []store.Example // the choices among candidates that are there too
 	erase    bool            // there are stored ones to erase
@@ -73,6 +74,7 @@ func (p *Folder) newLearning(ctx context.Context, id string, examples []Example,
 	if err := l.readStored(); err != nil {
 		return nil, err
 	}
+	l.each = 1
 	if err := l.chooseKind(); err != nil {
 		return nil, err
 	}
@@ -150,7 +152,10 @@ func (l *learning) gather(ctx context.Context) error {
 		l.erase, l.stored = len(l.stored) > 0, nil
 	}
 	all := l.sdk.store.Merged(l.id, l.stored, l.fresh)
-	l.merged, l.offers = fitting(all, l.head), offers(all)
+	l.merged, l.offers = l.sdk.learnable(all, l.head), offers(all)
+	if l.sdk.options.multi {
+		l.merged, l.each = decisions(l.merged, l.head), len(l.head.Labels)
+	}
 	l.examples = l.sdk.encode(l.merged, l.head)
 	switch {
 	case len(l.examples) > 0:
@@ -172,7 +177,7 @@ func (l *learning) weigh() error {
 				ErrUnknownLabel, label, listed(l.head.Labels)))
 		}
 		for i := range l.examples {
-			if e := &l.examples[i]; e.Class == class {
+			if e := &l.examples[i]; e.Class == class && (l.each == 1 || !e.Rejected) {
 				e.Weight = weightOf(e.Weight) * float32(w)
 			}
 		}
@@ -207,6 +212,9 @@ func (l *learning) pick(which []int) []learner.Example {
 // learned before are known by their counts only.
 func (l *learning) counts(part []learner.Example) []uint32 {
 	out := count(part, l.head)
+	if l.sdk.options.multi {
+		return l.countsOfSets(out, len(part)/l.each)
+	}
 	if l.options.DropExamples && l.old != nil && l.headRef != 0 && l.headRef == l.old.record.Head {
 		for c, n := range l.old.record.Prior {
 			if c >= len(l.old.head.Labels) {

@@ -212,7 +212,7 @@ func (l *learning) reordered(rec *store.Profile, labels []store.Code) (with *sto
 // checkFresh says which of the examples that were given now no head of the profile's can learn.
 func (l *learning) checkFresh() error {
 	for i, e := range l.fresh {
-		if err := takes(e, l.head); err != nil {
+		if err := l.sdk.takes(e, l.head); err != nil {
 			return ofExample(l.id, i, e.Label, err)
 		}
 	}

@@ -33,12 +33,14 @@ func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
 	if err != nil {
 		return ofProfile(id, err)
 	}
+	ctx, end := p.options.span(ctx, "observe")
 	for range 3 { // a Forget or another first Observe may come between
 		err = p.observe(ctx, id, records([]Example{e})[0])
 		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
 			break
 		}
 	}
+	end(err)
 	return ofProfile(id, err)
 }
 
@@ -50,7 +52,7 @@ func (p *Folder) observe(ctx context.Context, id string, e store.Example) error 
 	if err != nil {
 		return err
 	}
-	if err := takes(e, snap.head); err != nil {
+	if err := p.takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
 	if !learned(snap.record) && !folder.IsChoice(e.Label) {
@@ -82,7 +84,7 @@ func (p *Folder) observeMore(ctx context.Context, id string, e store.Example) er
 		return err
 	}
 	rec := *snap.record
-	rec.Prior = countLabels(fitting(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
+	rec.Prior = p.counted(p.learnable(p.store.Merged(id, stored, []store.Example{e}), snap.head), snap.head)
 	if _, err := p.store.Put(ctx, &rec,
 		store.Write{IfRevision: &snap.revision, Append: []store.Example{e}}); err != nil {
 		return err
@@ -100,10 +102,10 @@ func (p *Folder) observeFirst(ctx context.Context, id string, e store.Example) e
 	if err != nil {
 		return err
 	}
-	if err := takes(e, snap.head); err != nil {
+	if err := p.takes(e, snap.head); err != nil {
 		return ofExample(id, 0, e.Label, err)
 	}
-	rec.Prior = countLabels([]store.Example{e}, snap.head)
+	rec.Prior = p.counted([]store.Example{e}, snap.head)
 	_, err = p.store.Put(ctx, rec, store.Write{IfRevision: new(uint64), Append: []store.Example{e}})
 	if err != nil {
 		return err

@@ -56,7 +56,13 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, err
 	}
 	meta := st.Meta()
-	if opts.windows, err = folder.Windows(meta); err != nil {
+	if opts.windows, err = folder.Windows(meta); err == nil {
+		opts.multi, err = folder.Multi(meta)
+	}
+	if err == nil {
+		err = opts.checkMulti()
+	}
+	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	at := orDefault(opts.Model, meta.Model)
@@ -66,7 +72,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	}
 	k, err := folder.K(meta)
 	if err == nil {
-		err = m.same(st, opts.windows, opts.Verify)
+		err = m.same(st, opts)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.close(), st.Close())
@@ -119,6 +125,9 @@ func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) 
 	p.taught, p.observer.every, p.observer.early = newTaughtCache(p.cache), o.ObserveEvery, p.learnsEarly
 	p.fits.dir, p.fits.warn = dir, o.Logger.Warn
 	p.scheduler = newScheduler(o.Workers, o.PassTokens, o.Gather, p.onCPU(), m.shared.forward(p.forward))
+	if o.Trace != nil {
+		p.scheduler.queued = p.options.queued
+	}
 	return p
 }
 
@@ -274,9 +283,9 @@ func describe(c *model.Checkpoint) string {
 
 // same compares the model with the one that the store is bound to: the tokenizer's digest, the
 // configuration, each tensor's checksum and, when it is asked for, the SHA-256 of all.
-func (m opened) same(st *store.Store, windows int, verify bool) error {
+func (m opened) same(st *store.Store, o Options) error {
 	meta := st.Meta()
-	if got := m.readerDigest(meta.MaxTokens, windows); got != meta.Tokenizer {
+	if got := m.readerDigest(meta.MaxTokens, o.windows, o.multi); got != meta.Tokenizer {
 		return fmt.Errorf("another model than the folder's: %w",
 			&MismatchError{What: "tokenizer", Have: meta.Tokenizer, Want: got})
 	}
@@ -287,7 +296,7 @@ func (m opened) same(st *store.Store, windows int, verify bool) error {
 	if err := m.sameEncoder(meta.Extra[extraEncoder], weights); err != nil {
 		return fmt.Errorf("another model than the folder's: %w: %w", m.mismatch(meta), err)
 	}
-	if verify && m.digest() != meta.Encoder {
+	if o.Verify && m.digest() != meta.Encoder {
 		return fmt.Errorf("another model than the folder's: %w", m.mismatch(meta))
 	}
 	return nil

@@ -31,6 +31,10 @@ type Config struct {
 	// windows of MaxTokens that a longer text is read in, MaxWindows at most: what is seen of it is
 	// the mean of its windows. 0 or 1, the default: what one does not hold is cut off
 	Windows int
+	// Multi makes labels not exclusive: a text may have several, or none. Examples have Labels, and
+	// so have answers; each label is learned and answered by itself, by a sigmoid. Profiles are
+	// then digits, and what compares labels, or people, is ErrUnsupported (docs/learning.md).
+	Multi   bool
 	Options *Options // of the opened folder
 
 	// Report, if it is set, is called before Create returns.
@@ -98,6 +102,7 @@ type Options struct {
 	// its label (SourceTaught)
 	NoTaught bool
 	Logger   *slog.Logger // default: silence
+	Trace    Tracer       // hears of operations as they run; default: nobody does, and that costs nothing
 	Limits   Limits       // of what callers and bundles bring
 	// of addresses, not of memory, that xpeft.db is mapped at, so that no Predict waits for a
 	// Backup when it grows; default 4 GiB, or 4 times the file if that is more
@@ -144,6 +149,7 @@ type Options struct {
 	texts  *folder.Texts // which texts are one in this folder
 	// windows of a text, of the folder's meta
 	windows int
+	multi   bool // labels are not exclusive, of the folder's meta
 }
 
 func (c Config) validate() error {
@@ -177,6 +183,9 @@ func (c Config) validate() error {
 	}
 	if c.Windows < 0 || c.Windows > MaxWindows {
 		faults = append(faults, fmt.Sprintf("%d windows, want at most %d", c.Windows, MaxWindows))
+	}
+	if _, warm := c.Bank.(WarmBank); c.Multi && (c.Masks || warm) {
+		return errMulti("a profile of masks")
 	}
 	if c.Options != nil && c.Options.ReadOnly {
 		faults = append(faults, "ReadOnly: a new folder is written to")

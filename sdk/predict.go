@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -42,6 +43,23 @@ func (p *Folder) PredictBatch(ctx context.Context, reqs []Request) ([]Prediction
 		return nil, err
 	}
 	defer leave()
+	ctx, end := p.options.span(ctx, "predict")
+	out, err := p.predictAll(ctx, reqs)
+	if end(firstOf(out, err)); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// firstOf is the error of a call, or of the first row that has one.
+func firstOf(out []Prediction, err error) error {
+	for i := 0; i < len(out) && err == nil; i++ {
+		err = out[i].Err
+	}
+	return err
+}
+
+func (p *Folder) predictAll(ctx context.Context, reqs []Request) ([]Prediction, error) {
 	out := make([]Prediction, 0, len(reqs))
 	for at := 0; at < len(reqs); at += window {
 		some, err := p.predict(ctx, reqs[at:min(at+window, len(reqs))])
@@ -84,6 +102,7 @@ type request struct {
 	source   Source
 	taught   string // the label of a stored example of the text; empty: none
 	least    float32
+	multi    bool // labels are not exclusive
 	head     *model.Head
 	offset   []float32
 	texts    *jointBank // that know what the head says of single texts; nil: none do
@@ -107,7 +126,7 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	if p := r.MinProbability; !(p >= 0 && p <= 1) {
 		return nil, fmt.Errorf("%w: a least probability of %g, want 0 to 1", ErrConfig, p)
 	}
-	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability)}
+	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability), multi: p.options.multi}
 	if !r.Base {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
@@ -189,6 +208,10 @@ func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 		}
 		return out
 	}
+	if r.multi {
+		r.decide(z, &out)
+		return out
+	}
 	best, first, second := 0, float32(0), float32(0)
 	probabilities := make([]Probability, len(z))
 	for c, prob := range model.Softmax(z) {
@@ -205,7 +228,7 @@ func (r *request) answer(x []float32, code codeRows) (out Prediction) {
 	}
 	out.Model, out.Probabilities, out.Margin = r.head.Labels[best], probabilities, first-second
 	switch {
-	case r.taught != "":
+	case r.taught != "" && !folder.Reserved(r.taught):
 		out.Label, out.Source = r.taught, SourceTaught
 	case first >= r.least:
 		out.Label = out.Model

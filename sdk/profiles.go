@@ -85,8 +85,9 @@ func (p *Folder) Export(ctx context.Context, w io.Writer, o *ExportOptions) (int
 	}
 	defer leave()
 	began := time.Now()
+	ctx, end := p.options.span(ctx, "export")
 	n, err := folder.Export(ctx, p.store, p.dir, w, folder.ExportOptions(*o))
-	if err == nil {
+	if end(err); err == nil {
 		p.options.Logger.Info("exported", "profiles", n, "examples", o.Examples, "signed", o.Sign != nil, "encrypted",
 			o.To != nil, "took", time.Since(began))
 	}
@@ -111,10 +112,12 @@ func (p *Folder) Import(ctx context.Context, r io.Reader, o *ImportOptions) (Imp
 	}
 	defer leave()
 	began := time.Now()
+	ctx, end := p.options.span(ctx, "import")
 	rep, err := folder.Import(ctx, p.store, p.dir, r, o.within(p.options.Limits))
 	if errors.Is(err, ErrLimit) {
 		err = fmt.Errorf("%w (Options.Limits)", err)
 	}
+	end(err)
 	p.texts.clear()       // banks may have come
 	if rep.Examples > 0 { // some may be due
 		p.observer.start(p, false)

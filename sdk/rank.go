@@ -53,10 +53,15 @@ func (p *Folder) Rank(ctx context.Context, id, text string, candidates []string,
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("Rank"); err != nil {
+		return nil, ofProfile(id, err)
+	}
 	if o == nil {
 		o = &RankOptions{}
 	}
+	ctx, end := p.options.span(ctx, "rank")
 	out, err := p.rank(ctx, id, text, candidates, *o)
+	end(err)
 	return out, ofProfile(id, err)
 }
 

@@ -336,24 +336,50 @@ func TestTrainRankDirections(t *testing.T) {
 	if err != nil || len(order.directions) != rep.Directions || len(order.directions[0]) != p.axes.Count() {
 		t.Fatalf("got %d directions, %v, want %d", len(order.directions), err, rep.Directions)
 	}
-	chooses(t, p, "new", 8, 1)
-	r := mustRank(t, p, "new", "", []string{"huge discount on shoes now", "production database unreachable now"}, nil)
-	if r.Ranked[0].Index != 0 || r.Source != SourceProfile {
-		t.Errorf("got %+v, want the discount first", r)
+	// A new person's choices lie elsewhere too, so that a row of their own would leave the
+	// directions.
+	for i := range 8 {
+		pair := []string{fmt.Sprint(texts["later"][i%4], " ", i), fmt.Sprint(texts["urgent"][i%4], " ", i)}
+		if err := p.Chose(ctx, "new", "", pair, pair[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Drain(ctx); err != nil {
+		t.Fatal(err)
 	}
 	s, err := p.snapshot("new")
+	if err != nil || s.order == nil {
+		t.Fatalf("got no row that orders candidates, %v", err)
+	}
+	r := mustRank(t, p, "new", "", []string{texts["urgent"][0], texts["later"][0]}, nil)
+	if r.Ranked[0].Index != 1 || r.Source != SourceProfile {
+		t.Errorf("got %+v, want the later one first", r)
+	}
+	along := func(row []byte, scale byte) float64 {
+		z, within := rank.Values(row, scale, p.axes.Count(), p.axes.Digits), 0.0
+		for _, d := range order.directions { // each at right angles to the others
+			within += numeric.Dot(z, d) * numeric.Dot(z, d) / numeric.Dot(d, d)
+		}
+		return within / numeric.Dot(z, z)
+	}
+	stored, err := p.store.Examples("new")
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := rank.Values(s.order.Rows, s.order.Scales[0], p.axes.Count(), p.axes.Digits)
-	within := 0.0
-	for _, d := range order.directions { // each at right angles to the others
-		within += numeric.Dot(z, d) * numeric.Dot(z, d) / numeric.Dot(d, d)
+	seen, err := p.glimpses(ctx, stored, order)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if within < 0.8*numeric.Dot(z, z) {
-		t.Errorf("%.2f of the row is along the directions", within/numeric.Dot(z, z))
+	free, err := rank.Learn(ctx, choices(stored, seen, order), p.axes.Count(), p.axes.Digits, nil)
+	if err != nil || free.Row == nil {
+		t.Fatalf("got no row anywhere on the axes, %v", err)
 	}
-	t.Logf("%.2f of the row is along the directions", within/numeric.Dot(z, z))
+	got, anywhere := along(s.order.Rows, s.order.Scales[0]), along(free.Row, free.Scale)
+	if got < 0.8 || anywhere > 0.5 {
+		t.Errorf("%.2f of the row is along the directions, want 0.8 or more; of one anywhere %.2f, want 0.5 at most", got,
+			anywhere)
+	}
+	t.Logf("%.2f of the row is along the %d directions, of one anywhere %.2f", got, rep.Directions, anywhere)
 }
 
 // TestSplitCodes: the row that orders candidates goes in and comes out beside any others.

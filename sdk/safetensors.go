@@ -78,6 +78,9 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 	e := &effective{about: about{Version: tensorsVersion, Profile: id, Blocks: []int{},
 		FirstBlock: p.encoder.Blocks(), Activation: "identity", Temperature: 1, MaxTokens: p.maxTokens,
 		Encoder: meta.Encoder.String(), Tokenizer: meta.Tokenizer.String()}}
+	if err := p.exclusive("a safetensors file"); err != nil {
+		return nil, err
+	}
 	if p.options.windows > 1 {
 		return nil, fmt.Errorf("%w: texts of several windows in a safetensors file", ErrUnsupported)
 	}

@@ -17,11 +17,12 @@ import (
 // adapter shape fill the pass up: by turn, where texts lie in a pass without padding; where they
 // are padded, those whose length is nearest to its own.
 type scheduler struct {
-	answer func([]*ticket) error // one forward pass: sets the answers
-	packs  bool                  // passes have no padding: on the CPU
-	budget int                   // tokens in a pass, padding included; a longer text has one for itself
-	window time.Duration         // how long a ticket may wait for others while a lane is free
-	count  int                   // lanes
+	answer func([]*ticket) error             // one forward pass: sets the answers
+	packs  bool                              // passes have no padding: on the CPU
+	budget int                               // tokens in a pass, padding included; a longer text has one for itself
+	window time.Duration                     // how long a ticket may wait for others while a lane is free
+	count  int                               // lanes
+	queued func(context.Context) func(error) // begins to trace a call's wait; nil: nobody does
 
 	mu     sync.Mutex
 	wake   *sync.Cond // tickets came, a window passed, or the end
@@ -86,6 +87,9 @@ type call struct {
 	pending int
 	err     error // of a pass
 	done    chan struct{}
+
+	ctx    context.Context
+	queued func(error) // its texts wait no more; may be called again
 }
 
 func newScheduler(lanes, budget int, window time.Duration, packs bool, answer func([]*ticket) error) *scheduler {
@@ -105,7 +109,10 @@ func (s *scheduler) run(ctx context.Context, c *call, tickets []*ticket) error {
 	if len(tickets) == 0 {
 		return nil
 	}
-	c.pending, c.done = len(tickets), make(chan struct{})
+	c.pending, c.done, c.ctx, c.queued = len(tickets), make(chan struct{}), ctx, untraced
+	if s.queued != nil {
+		c.queued = s.queued(ctx)
+	}
 	s.mu.Lock()
 	c.turn = s.now
 	for _, t := range tickets {
@@ -118,6 +125,7 @@ func (s *scheduler) run(ctx context.Context, c *call, tickets []*ticket) error {
 		return c.err
 	case <-ctx.Done():
 		s.withdraw(c)
+		c.queued(ctx.Err())
 		return ctx.Err()
 	}
 }
@@ -175,6 +183,9 @@ func (s *scheduler) lane() {
 		tickets := s.take()
 		if tickets == nil {
 			return
+		}
+		for _, t := range tickets {
+			t.call.queued(nil)
 		}
 		s.finish(tickets, s.answer(tickets))
 	}

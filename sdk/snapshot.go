@@ -18,6 +18,7 @@ type snapshot struct {
 	mask     *bitmask.Mask // nil without a bank
 	head     *model.Head
 	own      bool         // the head is the profile's own
+	multi    bool         // labels are not exclusive
 	phi      bool         // the head is over φ
 	rows     int          // of a shared head, the last ones: the profile's own
 	codes    []store.Code // of labels: the record's without the row that orders candidates
@@ -43,7 +44,8 @@ func (p *Folder) snapshot(id string) (*snapshot, error) {
 // open turns a stored record into what serves it.
 func (p *Folder) open(rec *store.Profile) (*snapshot, error) {
 	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0,
-		heat: temperature(rec.Temperature)}
+		multi: p.options.multi,
+		heat:  temperature(rec.Temperature)}
 	if rec.Mask != nil {
 		var err error
 		if s.bank, err = p.bank(rec.Bank); err != nil {
@@ -165,6 +167,9 @@ func (s *snapshot) offsetWith(counts []uint32) []float32 {
 
 // priorWith is what counts alone add to a shared head's logits.
 func (s *snapshot) priorWith(counts []uint32) (prior []float32) {
+	if s.multi {
+		return oddsOf(counts)
+	}
 	if !s.own {
 		prior = s.head.Prior(counts, priorStrength)
 	}

@@ -62,7 +62,7 @@ type taughtTexts struct {
 func newTaughtTexts(id string, told store.Told, age time.Duration) *taughtTexts {
 	t, byKey, places := &taughtTexts{id: id, token: told.Token}, map[uint64]string{}, map[string]uint64{}
 	for _, e := range told.Examples { // the oldest first: an older file may have one text twice
-		if e.Rejected || folder.Reserved(e.Label) {
+		if e.Rejected || folder.IsNumber(e.Label) || folder.IsChoice(e.Label) {
 			continue
 		}
 		byKey[e.Key] = e.Label

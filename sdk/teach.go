@@ -22,7 +22,9 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// What is learned, and from what: the examples, new and stored, none of them held back; the
 	// head; and the axes of digits or the bank of masks.
 	for _, t := range tasks {
+		end := p.options.step(ctx, "learn.read")
 		t.learning, t.result.Err = p.newLearning(ctx, t.Profile, t.Examples, opts)
+		end(t.result.Err)
 	}
 	// The row that orders candidates, from choices: a convex fit.
 	for _, t := range tasks {
@@ -37,14 +39,18 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// Digits: a convex fit to each fold of the examples, and one to all.
 	for _, t := range tasks {
 		if t.result.Err == nil && t.learning != nil && t.learning.digits {
+			end := p.options.step(ctx, "learn.train")
 			t.result.Err = t.learning.learnDigits(ctx)
+			end(t.result.Err)
 			t.end(ctx)
 		}
 	}
 	// Masks, own heads and numbers: Algorithm 1 on the same folds and on all, of all profiles over
 	// one bank together.
 	for some := range grouped(tasks) {
+		end := p.options.step(ctx, "learn.train")
 		p.learnMasks(ctx, some)
+		end(some[0].result.Err)
 		for _, t := range some {
 			t.end(ctx)
 		}
@@ -100,12 +106,27 @@ func (t *task) end(ctx context.Context) {
 }
 
 func (l *learning) end(ctx context.Context) (*Report, error) {
-	served, err := l.servedAnswers(ctx)
-	if err != nil {
+	end := l.sdk.options.step(ctx, "learn.judge")
+	rep, rec, state, err := l.judged(ctx)
+	if end(err); err != nil {
 		return nil, err
 	}
-	if l.tally, err = l.tallyOf(ctx, served); err != nil {
+	end = l.sdk.options.step(ctx, "learn.install")
+	err = l.commit(ctx, rec, state, rep)
+	if end(err); err != nil {
 		return nil, err
+	}
+	return rep, nil
+}
+
+// judged is what is to be served, its state, and why.
+func (l *learning) judged(ctx context.Context) (rep *Report, rec *store.Profile, state []byte, err error) {
+	served, err := l.servedAnswers(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if l.tally, err = l.tallyOf(ctx, served); err != nil {
+		return nil, nil, nil, err
 	}
 	if l.first() {
 		served = l.prior
@@ -113,28 +134,29 @@ func (l *learning) end(ctx context.Context) (*Report, error) {
 	for i := range l.after { // what weighs less is not judged by
 		l.after[i].Known = l.after[i].Known && !l.faded(i)
 	}
-	rep, rec, answers := l.report(served), l.record, l.after
+	rep, rec = l.report(served), l.record
+	answers := l.after
 	if rep.Installed, rep.Reason = l.judge(served); !rep.Installed && l.first() { // the prior serves
 		rep.Installed, answers = true, l.prior
 		if rec, err = l.priorRecord(); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 	}
 	rep.Moved = rep.Installed && l.old != nil && (l.move || l.narrows)
 	rec.Before, rec.After = float32(rep.Before.Accuracy), float32(rep.After.Accuracy)
-	if err := l.commit(ctx, rec, l.encodeAnswers(answers), rep); err != nil {
-		return nil, err
-	}
-	return rep, nil
+	return rep, rec, l.encodeAnswers(answers), nil
 }
 
 // report is what was measured.
 func (l *learning) report(served []digits.Answer) *Report {
-	rep := &Report{Profile: l.id, Examples: len(l.examples), Truncated: truncated(l.examples),
+	rep := &Report{Profile: l.id, Examples: len(l.examples) / l.each, Truncated: truncated(l.examples) / l.each,
 		Unknown: l.sdk.unknown(encodings(l.examples)), Start: l.outcome.start,
 		Losses: l.losses, Steps: len(l.losses), Order: l.ordered}
 	b, a := digits.Scores(served, l.after)
 	rep.Before, rep.After = Score(b), Score(a)
+	if l.sdk.options.multi {
+		rep.Labels, rep.MacroF1 = setReports(l.head.Labels, l.who.Class, l.after)
+	}
 	if l.logProb != nil {
 		rep.Labels, rep.MacroF1 = labelReports(l.head.Labels, l.examples, l.after)
 		rep.Sure = sureOf(l.logProb, float64(temperature(l.record.Temperature)), l.after)

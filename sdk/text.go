@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/model"
 )
@@ -67,7 +68,13 @@ func (p *Folder) checkExample(e Example) error {
 	if fault := e.fault(); fault != "" {
 		return fmt.Errorf("%w: %s", ErrExample, fault)
 	}
+	if err := p.checkKind(e); err != nil {
+		return err
+	}
 	size := len(e.Text) + len(e.Pair) + len(e.Label)
+	if e.Labels != nil {
+		size += len(folder.LabelSet(e.Labels))
+	}
 	if err := over("bytes of an example", size, "Example", p.options.Limits.Example); err != nil {
 		return err
 	}

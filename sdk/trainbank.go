@@ -86,6 +86,9 @@ func (p *Folder) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankRepor
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("TrainBank"); err != nil {
+		return nil, err
+	}
 	return p.trainAnyBank(ctx, o, false)
 }
 

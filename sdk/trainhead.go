@@ -66,6 +66,9 @@ func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadRepor
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("TrainHead"); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {

@@ -50,6 +50,9 @@ func (p *Folder) TrainRank(ctx context.Context, o *TrainRankOptions) (*RankRepor
 		return nil, err
 	}
 	defer leave()
+	if err := p.exclusive("TrainRank"); err != nil {
+		return nil, err
+	}
 	if o == nil {
 		o = &TrainRankOptions{}
 	}

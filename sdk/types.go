@@ -14,6 +14,9 @@ type Example struct {
 	Pair  string   `json:"pair,omitempty"` // empty: a single text
 	Label string   `json:"label,omitempty"`
 	Value *float64 `json:"value,omitempty"` // instead of Label, for a profile that learns numbers: see Number
+	// Labels instead of Label, in a folder of Config.Multi: all that the text is of, each once.
+	// Empty but not nil: it is of none.
+	Labels []string `json:"labels,omitzero"`
 
 	// Rejected says that the text is not of Label, and not what it is of: see Folder.Rejected.
 	Rejected bool `json:"rejected,omitempty"`
@@ -102,7 +105,9 @@ const (
 
 // Score of a profile, or of a shared head, on examples that it had not learned from.
 type Score struct {
-	N        int     `json:"n"`        // examples it was measured on; 0: not measured
+	// examples it was measured on, in a folder of Config.Multi each once for each label; 0: not
+	// measured
+	N        int     `json:"n"`
 	Accuracy float64 `json:"accuracy"` // 0 for numbers
 	Loss     float64 `json:"loss"`     // mean cross-entropy, or mean squared error
 }
@@ -129,7 +134,8 @@ type Report struct {
 	// Labels is how each label fares out of fold, and MacroF1 the mean of their F1; none of
 	// numbers.
 	Labels []LabelReport `json:"labels,omitempty"`
-	// Sure says from which probability on nearly all answers are right; none of numbers.
+	// Sure says from which probability on nearly all answers are right; none of numbers, and none
+	// in a folder of Config.Multi.
 	Sure    Sure    `json:"sure"`
 	MacroF1 float64 `json:"macro_f1,omitempty"`
 	// Truncated is how many of these examples are longer than MaxTokens, or the folder's windows of
@@ -151,7 +157,7 @@ type Report struct {
 	// Order is what was learned from choices; nil: no choice was new.
 	Order *OrderReport `json:"order,omitempty"`
 	// Prequential is how often what was served was right about examples before anything had learned
-	// from them: over the last hundred or so.
+	// from them: over the last hundred or so. None in a folder of Config.Multi.
 	Prequential Prequential `json:"prequential"`
 }
 
@@ -182,7 +188,8 @@ type PredictOptions struct {
 	Fallback Fallback // what answers if the profile does not exist
 	NoTaught bool     // the model answers, whatever is stored of the text
 	// MinProbability leaves Prediction.Label empty where the most probable label has less, 0 to 1.
-	// A taught label stays, and so does Prediction.Model.
+	// A taught label stays, and so does Prediction.Model. In a folder of Config.Multi it is from
+	// which probability on a label is among Prediction.Labels; default 0.5.
 	MinProbability float64
 }
 
@@ -213,7 +220,12 @@ type Prediction struct {
 	Label  string  `json:"label,omitempty"`
 	Model  string  `json:"model,omitempty"`  // the most probable label
 	Margin float32 `json:"margin,omitempty"` // the largest probability minus the second; 1 of a single label
-	// Probabilities are of all labels, in the head's order, whatever the source; they add up to 1.
+	// Labels are of a folder of Config.Multi, and then there is no Label, Model or Margin: those
+	// that are as probable as MinProbability says, in the head's order, or with SourceTaught the
+	// stored ones, sorted. Empty but not nil: none; nil in other folders.
+	Labels []string `json:"labels,omitzero"`
+	// Probabilities are of all labels, in the head's order, whatever the source; they add up to 1,
+	// but in a folder of Config.Multi, where each is of its label alone.
 	Probabilities []Probability `json:"probabilities,omitempty"`
 	// Value is of a NumberHead, which has no labels, no margin and no taught answers; nil of
 	// others.

@@ -16,11 +16,16 @@ func (p *Folder) read(dst *model.Encoding, text, pair string) {
 	p.tokenizer.EncodeWindows(dst, text, pair, p.maxTokens, p.options.windows)
 }
 
-// readerDigest is of all that decides what read returns; of one window it is the tokenizer's.
-func (m opened) readerDigest(maxTokens, windows int) store.Digest {
+// readerDigest is of all that decides what read returns; of one window it is the tokenizer's. That
+// labels are not exclusive is in it as well, so that earlier versions, which would answer by a
+// softmax, refuse the folder and its bundles.
+func (m opened) readerDigest(maxTokens, windows int, multi bool) store.Digest {
 	d := m.tokenizer.Digest(maxTokens)
 	if windows > 1 {
 		d = sha256.Sum256(fmt.Appendf(d[:], "windows=%d\n", windows))
+	}
+	if multi {
+		d = sha256.Sum256(append(d[:], "multi\n"...))
 	}
 	return d
 }

@@ -288,6 +288,9 @@ func (s *schemas) fields(t reflect.Type, properties object, required *[]string) 
 		case f.IsExported() && name != "-":
 			schema := s.of(f.Type)
 			of, nullable := schema["type"].([]string)
+			if option == "omitzero" { // what is there is no null, and may be empty
+				option = "omitempty"
+			}
 			switch {
 			case option == "omitempty" && nullable && !isRead(t):
 				schema["type"] = of[0]

@@ -71,6 +71,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	} else {
 		s.mux.ServeHTTP(w, h.WithContext(context.WithValue(h.Context(), requestKey{}, r)))
 	}
+	if r.tenant != nil {
+		r.tenant.Requests.add(r.route, r.code)
+	}
 	level := slog.LevelInfo
 	if r.tenant == nil && r.code == http.StatusOK { // probes
 		level = slog.LevelDebug

@@ -25,7 +25,9 @@ type Tenant struct {
 	Events *Events     // whose OnLearned is in the folder's options; nil: what learns in the background is not told
 	// Metrics answers GET /metrics of who has a token of the tenant; nil: there is no such path.
 	Metrics http.Handler
-	Limits  Limits
+	// Requests counts the tenant's requests, for Metrics to tell; nil: nobody asks.
+	Requests *Requests
+	Limits   Limits
 }
 
 // TokenHash is the SHA-256 of a bearer token. Who reads it cannot ask with it.
@@ -129,6 +131,9 @@ func newTenant(given Tenant, tokens map[TokenHash]bool) (t *tenant, faults []str
 	}
 	if t.Events == nil {
 		t.Events = &Events{}
+	}
+	if t.Requests == nil {
+		t.Requests = &Requests{}
 	}
 	t.slots, t.buckets = t.Limits.slots(), newBuckets(t.Limits)
 	return t, faults

@@ -61,7 +61,7 @@ func described(t reflect.Type, prefix string) (rows []string) {
 		if of.Kind() == reflect.Pointer {
 			of = of.Elem()
 		}
-		if options == "omitempty" {
+		if options == "omitempty" || options == "omitzero" {
 			word = strings.TrimSuffix(word, " or null") + ", or absent"
 		}
 		rows = append(rows, prefix+name+": "+word)
@@ -111,7 +111,7 @@ func TestDocumentedFields(t *testing.T) {
 		"xpeft observe": waitingRow{}, "xpeft labels pending": sdk.PendingLabel{}, "xpeft check": checked{},
 		"xpeft compact": compacted{}, "xpeft backup": backedUp{}, "xpeft restore": store.RestoreReport{},
 		"xpeft verify": store.RestoreReport{}, "xpeft repair": repairedRow{}, "xpeft stats": statsRow{},
-		"xpeft head train": headTrained{}, "xpeft head export": headCopied{}, "xpeft head import": headCopied{},
+		"xpeft head train": headTrained{}, "xpeft head rank": sdk.RankReport{}, "xpeft head export": headCopied{}, "xpeft head import": headCopied{},
 		"xpeft bank list": bankRow{}, "xpeft bank train": bankTrained{}, "xpeft bank advise": advised{},
 		"xpeft ask": askedRow{}, "xpeft rank": rankedRow{}, "xpeft embed": embeddedRow{},
 		"xpeft rollback": rolledBack{}, "xpeft bank export": copied{},

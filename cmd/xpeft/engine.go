@@ -51,7 +51,7 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 	c := sdk.Config{Model: f.model, K: f.k, Labels: f.labels, MaxTokens: f.maxTokens, Windows: f.windows,
 		Options: a.options(f.engineFlags)}
 	c.Options.Model = ""
-	c.Masks = f.masks
+	c.Masks, c.Multi = f.masks, f.multi
 	c.Bank = sdk.RandomBank{N: f.bankN, Seed: f.bankSeed, Bottleneck: f.bottleneck}
 	if f.bankFile != "" {
 		c.Bank = sdk.WarmBank{Path: f.bankFile}
@@ -87,12 +87,16 @@ func (a *app) created(st *store.Store, labels []string) (created, error) {
 	if err != nil {
 		return created{}, err
 	}
+	multi, err := folder.Multi(m)
+	if err != nil {
+		return created{}, err
+	}
 	banks, err := st.Banks()
 	if err != nil {
 		return created{}, err
 	}
 	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
-		MaxTokens: m.MaxTokens, Windows: windows, Labels: labels, K: k}
+		MaxTokens: m.MaxTokens, Windows: windows, Labels: labels, Multi: multi, K: k}
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {

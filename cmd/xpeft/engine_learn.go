@@ -82,7 +82,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *grou
 
 // example is a line as the sdk takes it.
 func (l line) example() sdk.Example {
-	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Value: l.Value, Rejected: l.Rejected}
+	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Labels: l.Labels, Value: l.Value, Rejected: l.Rejected}
 	if l.Weight != nil {
 		e.Weight = *l.Weight
 	}

@@ -64,6 +64,9 @@ func newPredicted(l line, q sdk.Prediction) predicted {
 		return r
 	}
 	r.Probabilities = q.Probabilities
+	if r.Labels = q.Labels; r.Labels != nil {
+		return r
+	}
 	r.Label, r.P, r.Model, r.Margin = q.Label, r.probability(q.Label), q.Model, &q.Margin
 	return r
 }

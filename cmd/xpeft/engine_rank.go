@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -36,6 +37,19 @@ func (a *app) rank(ctx context.Context, f rankFlags, candidates []string) (err e
 		}
 	}
 	return nil
+}
+
+func (a *app) headRank(ctx context.Context, f engineFlags, force bool) (err error) {
+	p, err := a.open(ctx, f, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	rep, err := p.TrainRank(ctx, &sdk.TrainRankOptions{Force: force})
+	if err != nil {
+		return err
+	}
+	return a.print(*rep, func(w io.Writer) { writeOrdered(w, *rep) })
 }
 
 func (a *app) embed(ctx context.Context, f engineFlags, texts []string) (err error) {

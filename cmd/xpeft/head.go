@@ -74,7 +74,7 @@ far less.`,
 		nil, "labels that join the shared head: those of labels pending, or others")
 	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
 	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
-	cmd.AddCommand(train, a.headExportCommand(), a.headImportCommand())
+	cmd.AddCommand(train, a.headRankCommand(), a.headExportCommand(), a.headImportCommand())
 	return cmd
 }
 

@@ -45,6 +45,7 @@ type initFlags struct {
 	maxTokens  int
 	windows    int
 	masks      bool
+	multi      bool
 }
 
 // created is a new folder.
@@ -56,6 +57,7 @@ type created struct {
 	MaxTokens int      `json:"max_tokens"`
 	Windows   int      `json:"windows"` // of a text
 	Labels    []string `json:"labels"`
+	Multi     bool     `json:"multi"` // they are not exclusive
 	Bank      string   `json:"bank"`
 	Origin    string   `json:"origin"`
 	N         int      `json:"n"`
@@ -104,6 +106,7 @@ func (a *app) initCommand() *cobra.Command {
 	f.IntVar(&o.bottleneck, "bottleneck", 0, "bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
 	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
 	f.BoolVar(&o.masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
+	f.BoolVar(&o.multi, "multi", false, "labels are not exclusive: a text may have several of them, or none")
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
 	f.IntVar(&o.maxTokens, "max-tokens", 0,
 		"longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
@@ -122,6 +125,9 @@ func (c created) text(w io.Writer) {
 	fields(w, "made", c.Dir, "model", c.Model, "encoder", c.Encoder[:12], "labels", strings.Join(c.Labels, ", "),
 		"bank", fmt.Sprintf("%s, %s: %d adapters in each of %d blocks", c.Bank[:12], c.Origin, c.N, c.Blocks),
 		"profiles", profiles)
+	if c.Multi {
+		fields(w, "texts", "have any of the labels, or none")
+	}
 	if c.Windows > 1 {
 		fields(w, "texts", "of at most "+tokens(c.MaxTokens, c.Windows))
 	}

@@ -36,8 +36,9 @@ func (a *app) learnCommand() *cobra.Command {
 		Short: "Learn profiles from examples",
 		Long: `Read examples as JSON lines, {"profile": "alice", "text": "…", "pair": "…", "label":
 "…"}, and learn each profile that they name, in the order of their first lines. Numbers
-are learned with "value" instead of "label"; "rejected": true says that a text is not of
-its label, and "weight" how much the line counts beside others. All lines are read
+are learned with "value" instead of "label", and in a folder of init --multi sets with
+"labels": ["…"], [] for none; "rejected": true says that a text is not of its label, and
+"weight" how much the line counts beside others. All lines are read
 before the first profile learns: a bad line changes nothing. A profile that fails does
 not stop the others. Learning again takes the stored examples with it.`,
 		Example: "  xpeft learn --in examples.jsonl\n  jq -c 'select(.stars)' reviews.jsonl | xpeft learn " +

@@ -26,10 +26,12 @@ func (l line) check() error {
 	switch {
 	case l.Profile == "":
 		return errors.New(`no "profile", and no --profile`)
-	case l.Label == "" && l.Value == nil:
-		return errors.New(`neither "label" nor "value"`)
+	case l.Label == "" && l.Value == nil && l.Labels == nil:
+		return errors.New(`neither "label" nor "value", nor "labels"`)
 	case l.Label != "" && l.Value != nil:
 		return errors.New(`both "label" and "value"`)
+	case l.Labels != nil && (l.Label != "" || l.Value != nil || l.Rejected):
+		return errors.New(`"labels" beside "label", "value" or "rejected"`)
 	case l.Rejected && l.Value != nil:
 		return errors.New(`"rejected" with a "value": only a label can be rejected`)
 	case l.Weight != nil && !(float32(*l.Weight) > 0 && *l.Weight <= mostWeight): // as a float32 it is stored

@@ -36,6 +36,7 @@ type predicted struct {
 	Text          string            `json:"text"`
 	Pair          string            `json:"pair,omitempty"`
 	Label         string            `json:"label,omitempty"`
+	Labels        []string          `json:"labels,omitzero"` // where labels are not exclusive
 	P             *float32          `json:"p,omitempty"`
 	Model         string            `json:"model,omitempty"`
 	Margin        *float32          `json:"margin,omitempty"`
@@ -96,7 +97,8 @@ first.`,
 	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
 	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
 	f.BoolVar(&o.noTaught, "no-taught", false, "let the model answer what the profile was taught, too")
-	f.Float64Var(&o.least, "min-probability", 0, "no label where the most probable one has less, 0 to 1")
+	f.Float64Var(&o.least, "min-probability", 0,
+		"no label where the most probable one has less, 0 to 1; with init --multi labels from it on; 0: 0.5")
 	complete(cmd, "fallback", fallbacks...)
 	return cmd
 }
@@ -187,12 +189,21 @@ func (r predicted) write(w io.Writer) {
 	switch {
 	case r.Value != nil:
 		answer = fmt.Sprintf("%.4g", *r.Value)
+	case r.Labels != nil:
+		answer = orDash(plain(strings.Join(r.Labels, ", ")))
 	case r.Label == "":
 		answer = "-\t" + decimals(r.probability(r.Model))
 	default:
 		answer = plain(r.Label) + "\t" + decimals(r.P)
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s%s\n", answer, plain(who), plain(r.Text), r.notes())
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 func decimals(p *float32) string {
@@ -206,7 +217,8 @@ func decimals(p *float32) string {
 // the text is too long.
 func (r predicted) notes() (notes string) {
 	switch {
-	case r.Source == "taught" && r.Model != r.Label:
+	case r.Labels != nil && r.Source != "taught":
+	case r.Source == "taught" && r.Labels == nil && r.Model != r.Label:
 		notes = "\t(taught; model: " + plain(r.Model) + ")"
 	case r.Source == "taught":
 		notes = "\t(taught)"

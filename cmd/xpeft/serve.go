@@ -153,7 +153,8 @@ func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, shar
 	if served.Folder, err = of.openWith(ctx, options); err != nil {
 		return served, err
 	}
-	served.Metrics = metrics.Handler(served.Folder)
+	served.Requests = &serve.Requests{}
+	served.Metrics = metrics.Handler(served.Folder, metrics.Requests(served.Requests.All))
 	return served, nil
 }
 

@@ -35,6 +35,7 @@ type statsRow struct {
 	Tokenizer string    `json:"tokenizer"`
 	MaxTokens int       `json:"max_tokens"`
 	Windows   int       `json:"windows"` // of a text
+	Multi     bool      `json:"multi"`   // labels are not exclusive
 	K         int       `json:"k"`
 	Schema    int       `json:"schema"`
 	Created   time.Time `json:"created"`
@@ -141,6 +142,10 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	multi, err := folder.Multi(m)
+	if err != nil {
+		return err
+	}
 	waiting, err := newWaiting(ctx, st)
 	if err != nil {
 		return err
@@ -166,7 +171,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		Heads:          len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		Windows: windows, K: k, Schema: m.Schema, Created: m.Created.UTC(),
+		Windows: windows, Multi: multi, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
 }

@@ -51,6 +51,7 @@ func check(p *Person, o Options) error {
 	f.check(classesIn(p.Class, p.C), "a label outside 0 to %d", p.C-1)
 	f.check(finite(p.P) && finite(p.Base), "projections or base logits that are not finite, or beyond %g", largest)
 	f.check(finite(p.Weight) && notNegative(p.Weight), "weights that are negative or not finite")
+	f.check(!p.Logistic || p.C == 2 && p.Biases == 0, "a logistic problem of %d labels, or beside biases", p.C)
 	for _, lambda := range o.Lambdas {
 		f.check(strength(lambda), "a strength of %g", lambda)
 	}

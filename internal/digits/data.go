@@ -20,12 +20,14 @@ type data struct {
 	base                     []float64 // [n,C]
 	class                    []int
 	rejected                 []bool
+	logistic                 bool
 	weight                   []float64
 }
 
 func newData(p *Person) *data {
 	n := len(p.Class)
-	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, order: make([]int, n), key: make([]uint64, n)}
+	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, logistic: p.Logistic, order: make([]int, n),
+		key: make([]uint64, n)}
 	for i := range d.order {
 		d.order[i], d.key[i] = i, identity(p, i)
 	}

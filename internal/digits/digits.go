@@ -20,6 +20,9 @@ type Person struct {
 	Rejected []bool
 	A, C     int
 	Digits   int // M, digits an axis
+	// C is 2, and label 1 alone has a row and a bias: the problem is a logistic one, whether a text
+	// is of a label or not
+	Logistic bool
 
 	Prior   func(counts []uint32) []float32 // what label counts add to the logits, [C]; nil, or a nil result: nothing
 	Counted []uint32                        // [C] or nil: labels counted before, of examples that are gone

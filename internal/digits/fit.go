@@ -31,6 +31,9 @@ func newFit(d *data, train []int, prior []float64, biasLambda float64) *fit {
 	}
 	slices.Sort(f.rows)
 	f.rows = slices.Compact(f.rows)
+	if d.logistic {
+		f.rows = []int{1}
+	}
 	return f
 }
 

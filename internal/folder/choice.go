@@ -48,8 +48,8 @@ func ReadChoice(e store.Example) (candidates []string, chosen string, ok bool) {
 // IsChoice says whether a label begins like a choice, which no user's label may.
 func IsChoice(label string) bool { return label != "" && label[0] == choiceMark }
 
-// Reserved says whether a label begins like a number or a choice.
-func Reserved(label string) bool { return IsNumber(label) || IsChoice(label) }
+// Reserved says whether a label begins like a number, a choice or a set of labels.
+func Reserved(label string) bool { return IsNumber(label) || IsChoice(label) || IsLabelSet(label) }
 
 // LabelRows are the code of a record that answers, and how many rows of labels it has; where there
 // is none but the row that orders candidates, that code and 0.

@@ -103,6 +103,19 @@ func Windows(m store.Meta) (int, error) {
 	return n, nil
 }
 
+// ExtraMulti is the key under which a folder says that its labels are not exclusive, by "1"; none:
+// they are.
+const ExtraMulti = "multi"
+
+// Multi reads it.
+func Multi(m store.Meta) (bool, error) {
+	said, ok := m.Extra[ExtraMulti]
+	if ok && said != "1" {
+		return false, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
+	}
+	return ok, nil
+}
+
 // Exists says whether dir holds a store.
 func Exists(dir string) (bool, error) {
 	_, err := os.Stat(DB(dir))

@@ -12,12 +12,13 @@ import (
 // MaxLine is the longest line in bytes, for those who split an input into lines.
 const MaxLine = 1 << 20
 
-// Line is one object of what is learned or asked. To learn it takes a label or a value; to ask,
-// neither.
+// Line is one object of what is learned or asked. To learn it takes a label, labels or a value;
+// to ask, none of them.
 type Line struct {
 	Text     string   `json:"text"`
 	Pair     string   `json:"pair,omitempty"`
 	Label    string   `json:"label,omitempty"`
+	Labels   []string `json:"labels,omitzero"` // of a folder whose labels are not exclusive; [] is none
 	Value    *float64 `json:"value,omitempty"`
 	Rejected bool     `json:"rejected,omitempty"` // the text is not of the label
 	Weight   *float64 `json:"weight,omitempty"`
@@ -27,7 +28,8 @@ type Line struct {
 // Decode reads a line that has a text, perhaps the other fields, and nothing else.
 func Decode(data []byte) (Line, error) {
 	var l Line
-	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "value": &l.Value,
+	places := map[string]any{"text": &l.Text, "pair": &l.Pair, "label": &l.Label, "labels": &l.Labels,
+		"value":    &l.Value,
 		"rejected": &l.Rejected, "weight": &l.Weight, "profile": &l.Profile}
 	err := object(data, func(name string, value json.RawMessage) error {
 		into, ok := places[name]

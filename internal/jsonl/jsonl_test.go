@@ -39,7 +39,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := Decode([]byte(test.text))
-			if err == nil || l != (Line{}) {
+			if err == nil || !cmp.Equal(l, Line{}) {
 				t.Errorf("Decode: got %+v, %v, want an error and nothing", l, err)
 			}
 			f, err := Fields([]byte(test.text))
@@ -55,14 +55,14 @@ func TestCut(t *testing.T) {
 	whole := []byte(`{"profile":"ü","text":"a b","pair":"p","value":-1.5e3,"rejected":true,"weight":2.5}`)
 	cuts, flips := 0, 0
 	for n := range whole {
-		if l, err := Decode(whole[:n]); err == nil || l != (Line{}) {
+		if l, err := Decode(whole[:n]); err == nil || !cmp.Equal(l, Line{}) {
 			t.Errorf("cut at %d: got %+v, %v, want an error and nothing", n, l, err)
 		}
 		cuts++
 		for bit := range 8 {
 			c := append([]byte(nil), whole...)
 			c[n] ^= 1 << bit
-			if l, err := Decode(c); (err == nil) == (l == Line{}) {
+			if l, err := Decode(c); (err == nil) == (cmp.Equal(l, Line{})) {
 				t.Errorf("flip of byte %d, bit %d: got %+v, %v, want one of both", n, bit, l, err)
 			}
 			flips++
