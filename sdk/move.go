@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
-	"slices"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
@@ -202,20 +202,30 @@ func (p *Folder) learnMoved(ctx context.Context, from ProfileInfo, examples []st
 }
 
 // sameProfile says whether a profile that moved here still has all that there is of it, and nothing
-// else.
+// else. One that is full here has no room for the older ones.
 func (p *Folder) sameProfile(here, from ProfileInfo, examples []store.Example) (bool, error) {
 	stored, err := p.store.Examples(here.ID)
 	if err != nil || here.Private != from.Private {
 		return false, err
 	}
-	type said struct{ text, pair, label string }
-	there := map[said]bool{}
-	for _, e := range examples {
-		if e.Time.After(here.Updated) {
-			return false, nil
-		}
-		there[said{e.Text, e.Pair, e.Label}] = true
+	type said struct {
+		text, pair, label string
+		at                int64
 	}
-	return !slices.ContainsFunc(stored, func(e store.Example) bool { return !there[said{e.Text, e.Pair, e.Label}] }),
-		nil
+	of := func(e store.Example) said { return said{e.Text, e.Pair, e.Label, e.Time.UnixNano()} }
+	moved, newest := map[said]bool{}, time.Time{}
+	for _, e := range stored {
+		moved[of(e)] = true
+		if e.Time.After(newest) {
+			newest = e.Time
+		}
+	}
+	full := len(stored) >= p.options.Limits.Examples
+	for _, e := range examples {
+		if !moved[of(e)] && (!full || e.Time.After(newest)) {
+			return false, nil // said since it was read for the move
+		}
+		delete(moved, of(e))
+	}
+	return len(moved) == 0, nil
 }
