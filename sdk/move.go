@@ -187,6 +187,9 @@ func (p *Folder) learnMoved(ctx context.Context, from ProfileInfo, examples []st
 	if err != nil {
 		return "", err
 	}
+	if from.Head == SharedHead {
+		opts.labels = from.Labels
+	}
 	for _, e := range examples {
 		e.Sequence, e.Key, e.Held, e.Known = 0, 0, false, false
 		opts.fresh = append(opts.fresh, e)
