@@ -145,6 +145,7 @@ func TestHostileRequests(t *testing.T) {
 		{"a method of its own", "BREW /v1/labels HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method"},
 		{"a body with GET", "GET /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", 200, ""},
 		{"a whole URL", "GET http://evil.example/v1/labels HTTP/1.1\r\nHost: localhost\r\n\r\n", 421, "wrong_host"},
+		{"no path", "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "no_route"},
 		{"OPTIONS", "OPTIONS /v1/profiles/ann HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method"},
 		{"another API", "GET /wp-login.php HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "no_route"},
 	} {
