@@ -365,6 +365,7 @@ func TestConfig(t *testing.T) {
 		"tenant 0: no folder":         {[]Tenant{{}}, nil},
 		"tenant 1: no token":          {[]Tenant{{Folder: p, Tokens: token}, {Folder: p}}, nil},
 		"a token that is given":       {[]Tenant{{Folder: p, Tokens: token}, {Folder: p, Tokens: token}}, nil},
+		"the hash of an empty token":  {[]Tenant{{Folder: p, Tokens: []TokenHash{HashToken("")}}}, nil},
 		"Limits.Read is -1":           {[]Tenant{{Folder: p, Limits: Limits{Read: -1}}}, nil},
 		"Limits.Rate is NaN":          {[]Tenant{{Folder: p, Limits: Limits{Rate: math.NaN()}}}, nil},
 		"Drain or Notice is negative": {[]Tenant{{Folder: p}}, &Options{Notice: -1}},
