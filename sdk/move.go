@@ -35,8 +35,8 @@ type MovedProfile struct {
 // learning: a folder is bound to its model for life. Everybody is learned anew there from the
 // examples that are stored here, with their times, weights and rejections, and is judged as by
 // Learn; who has none stored is listed, and stays behind. Labels are those of the shared head here,
-// whose place one made from their names takes; banks and heads that were trained stay behind too:
-// TrainHead and TrainBank make new ones.
+// whose place one made from their names takes, and those of a profile's own, beside the shared head
+// too; banks and heads that were trained stay behind too: TrainHead and TrainBank make new ones.
 //
 // It may end anywhere, by ctx, an error or a crash. Called again with the same dir it goes on: who
 // was taught something since then is learned again, who was forgotten here is forgotten there. Open
