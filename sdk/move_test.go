@@ -246,8 +246,8 @@ func (c meanwhileCtx) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// TestMoveMeanwhile: what a person teaches while the profile is learned in the new folder, from what
-// was read before, moves with the next call.
+// TestMoveMeanwhile: what a person teaches while the profile is learned in the new folder, from
+// what was read before, moves with the next call.
 func TestMoveMeanwhile(t *testing.T) {
 	c := small(t)
 	c.Masks, c.Bank, c.K = false, nil, 0

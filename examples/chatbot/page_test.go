@@ -271,9 +271,9 @@ func TestPageLimit(t *testing.T) {
 	}
 }
 
-// TestPageWaits: a page that gets no stream of events, as there are too many, is live once it can; an
-// answer that breaks off is a trouble in words; and a choice, which other programs store over the
-// same API, is shown and can be forgotten.
+// TestPageWaits: a page that gets no stream of events, as there are too many, is live once it can;
+// an answer that breaks off is a trouble in words; and a choice, which other programs store over
+// the same API, is shown and can be forgotten.
 func TestPageWaits(t *testing.T) {
 	browser := browser(t)
 	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/busy", "", serve.Limits{Events: 1})
