@@ -132,10 +132,16 @@ func (l *learning) takenBack(label string) bool {
 	return l.person.Anew && !slices.ContainsFunc(l.stored, func(e store.Example) bool { return e.Label == label })
 }
 
-// newLabels are those that the examples bring beside some, if they may.
+// newLabels are those that the profile brings from another folder beside some, and those that the
+// examples bring, if they may.
 func (l *learning) newLabels(known []string) (labels []string) {
+	for _, label := range l.options.labels {
+		if !slices.Contains(known, label) {
+			labels = append(labels, label)
+		}
+	}
 	if !l.options.AddLabels {
-		return nil
+		return labels
 	}
 	for _, e := range l.sdk.store.Merged(l.id, l.stored, l.fresh) {
 		if !folder.Reserved(e.Label) && !slices.Contains(known, e.Label) && !slices.Contains(labels, e.Label) {

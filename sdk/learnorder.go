@@ -209,9 +209,10 @@ func (l *learning) reordered(rec *store.Profile, labels []store.Code) (with *sto
 	return &out, l.old != nil && !reflect.DeepEqual(l.order, l.old.order)
 }
 
-// checkFresh says which of the examples that were given now no head of the profile's can learn.
+// checkFresh says which of the examples that were given now no head of the profile's can learn;
+// those that another folder has stored may be of labels that the profile had once.
 func (l *learning) checkFresh() error {
-	for i, e := range l.fresh {
+	for i, e := range l.fresh[:len(l.fresh)-len(l.options.fresh)] {
 		if err := l.sdk.takes(e, l.head); err != nil {
 			return ofExample(l.id, i, e.Label, err)
 		}

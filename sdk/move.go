@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
-	"slices"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
@@ -35,8 +35,8 @@ type MovedProfile struct {
 // learning: a folder is bound to its model for life. Everybody is learned anew there from the
 // examples that are stored here, with their times, weights and rejections, and is judged as by
 // Learn; who has none stored is listed, and stays behind. Labels are those of the shared head here,
-// whose place one made from their names takes; banks and heads that were trained stay behind too:
-// TrainHead and TrainBank make new ones.
+// whose place one made from their names takes, and those of a profile's own, beside the shared head
+// too; banks and heads that were trained stay behind too: TrainHead and TrainBank make new ones.
 //
 // It may end anywhere, by ctx, an error or a crash. Called again with the same dir it goes on: who
 // was taught something since then is learned again, who was forgotten here is forgotten there. Open
@@ -187,6 +187,9 @@ func (p *Folder) learnMoved(ctx context.Context, from ProfileInfo, examples []st
 	if err != nil {
 		return "", err
 	}
+	if from.Head == SharedHead {
+		opts.labels = from.Labels
+	}
 	for _, e := range examples {
 		e.Sequence, e.Key, e.Held, e.Known = 0, 0, false, false
 		opts.fresh = append(opts.fresh, e)
@@ -202,20 +205,30 @@ func (p *Folder) learnMoved(ctx context.Context, from ProfileInfo, examples []st
 }
 
 // sameProfile says whether a profile that moved here still has all that there is of it, and nothing
-// else.
+// else. One that is full here has no room for the older ones.
 func (p *Folder) sameProfile(here, from ProfileInfo, examples []store.Example) (bool, error) {
 	stored, err := p.store.Examples(here.ID)
 	if err != nil || here.Private != from.Private {
 		return false, err
 	}
-	type said struct{ text, pair, label string }
-	there := map[said]bool{}
-	for _, e := range examples {
-		if e.Time.After(here.Updated) {
-			return false, nil
-		}
-		there[said{e.Text, e.Pair, e.Label}] = true
+	type said struct {
+		text, pair, label string
+		at                int64
 	}
-	return !slices.ContainsFunc(stored, func(e store.Example) bool { return !there[said{e.Text, e.Pair, e.Label}] }),
-		nil
+	of := func(e store.Example) said { return said{e.Text, e.Pair, e.Label, e.Time.UnixNano()} }
+	moved, newest := map[said]bool{}, time.Time{}
+	for _, e := range stored {
+		moved[of(e)] = true
+		if e.Time.After(newest) {
+			newest = e.Time
+		}
+	}
+	full := len(stored) >= p.options.Limits.Examples
+	for _, e := range examples {
+		if !moved[of(e)] && (!full || e.Time.After(newest)) {
+			return false, nil // said since it was read for the move
+		}
+		delete(moved, of(e))
+	}
+	return len(moved) == 0, nil
 }

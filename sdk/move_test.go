@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -192,6 +194,85 @@ func TestMoveGoesOn(t *testing.T) {
 	to := open(t, dir, o.Options)
 	defer closeClean(t, to)
 	checkMoved(t, p, to, "own", "private", "shared 0", "shared 5")
+}
+
+// TestMoveLabels: labels that a profile has beside the shared head move with it, and so do examples
+// of labels that it had before.
+func TestMoveLabels(t *testing.T) {
+	c := small(t)
+	c.Masks, c.Bank, c.K = false, nil, 0
+	p := create(t, c)
+	mustLearn(t, p, "rows", append(examples(12, 0), bills(6)...), &LearnOptions{AddLabels: true})
+	mustLearn(t, p, "was own", append(examples(12, 0), bills(6)...),
+		&LearnOptions{Labels: append([]string{"billing"}, labels...)})
+	mustLearn(t, p, "was own", examples(3, 1), &LearnOptions{Head: SharedHead, Force: true})
+	dir, o := filepath.Join(t.TempDir(), "out"), &MoveOptions{Model: otherModel(t), MaxTokens: 24,
+		Options: &Options{Device: device(), Threads: 1}}
+	for _, want := range []string{"moved", "is there already"} {
+		if said := moved(t, p, dir, o); said["rows"] != want || said["was own"] != want {
+			t.Errorf("got %q, want %q of each", said, want)
+		}
+	}
+	to := open(t, dir, o.Options)
+	defer closeClean(t, to)
+	for _, id := range []string{"rows", "was own"} {
+		was, err := p.Profile(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := to.Profile(t.Context(), id)
+		if err != nil || !slices.Equal(was.Labels, is.Labels) {
+			t.Errorf("%s: got the labels %q, %v, want %q", id, is.Labels, err, was.Labels)
+		}
+		want, got := slices.Collect(firsts(p.Examples(t.Context(), id))),
+			slices.Collect(firsts(to.Examples(t.Context(), id)))
+		if len(got) != len(want) {
+			t.Errorf("%s: got %d examples, want %d", id, len(got), len(want))
+		}
+	}
+}
+
+// meanwhileCtx calls f once, from within the learning of a profile that moves.
+type meanwhileCtx struct {
+	context.Context
+	once *sync.Once
+	f    func()
+}
+
+func (c meanwhileCtx) Value(key any) any {
+	if strings.Contains(string(debug.Stack()), ").learnMoved(") {
+		c.once.Do(c.f)
+	}
+	return c.Context.Value(key)
+}
+
+// TestMoveMeanwhile: what a person teaches while the profile is learned in the new folder, from
+// what was read before, moves with the next call.
+func TestMoveMeanwhile(t *testing.T) {
+	c := small(t)
+	c.Masks, c.Bank, c.K = false, nil, 0
+	p := create(t, c)
+	mustLearn(t, p, "ann", examples(12, 0), nil)
+	dir, o := filepath.Join(t.TempDir(), "out"), &MoveOptions{Model: otherModel(t), MaxTokens: 24,
+		Options: &Options{Device: device(), Threads: 1}}
+	taught := false
+	ctx := meanwhileCtx{t.Context(), new(sync.Once), func() {
+		e := Example{Text: "the pager is quiet", Label: "later"}
+		taught = p.Observe(t.Context(), "ann", e) == nil
+	}}
+	for m, err := range p.Move(ctx, dir, o) {
+		if err != nil || !m.Moved || m.Examples != 12 || !taught {
+			t.Fatalf("got %+v, %v, taught meanwhile: %t", m, err, taught)
+		}
+	}
+	for _, want := range []string{"moved", "is there already"} {
+		if said := moved(t, p, dir, o); said["ann"] != want {
+			t.Errorf("moved again: got %q, want %q", said["ann"], want)
+		}
+	}
+	to := open(t, dir, o.Options)
+	defer closeClean(t, to)
+	checkMoved(t, p, to, "ann")
 }
 
 // TestMoveRefuses: a folder that is no move's, another model than the move began with, and none.

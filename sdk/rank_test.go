@@ -316,6 +316,11 @@ func TestTrainRank(t *testing.T) {
 	if again, err := p.TrainRank(ctx, nil); err != nil || again.Before.Loss > rep.After.Loss {
 		t.Errorf("got %+v after %+v, %v, want the order that all have before", again, rep, err)
 	}
+	// the order now knows the people who are held out, and no other is better for them
+	again, err := p.TrainRank(ctx, &TrainRankOptions{Force: true})
+	if err != nil || !again.Installed || !strings.HasPrefix(again.Reason, "installed by force:") {
+		t.Errorf("by force: got %+v, %v, want it said so", again, err)
+	}
 }
 
 // TestTrainRankDirections: where people differ along one direction it is found, kept, and what new

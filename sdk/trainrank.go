@@ -126,6 +126,9 @@ func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankRe
 		return rep, nil
 	}
 	rep.Reason = "installed: people who were held out choose more as it says"
+	if rep.After.Loss >= rep.Before.Loss {
+		rep.Reason = "installed by force: the loss on people who were held out is no lower"
+	}
 	return rep, p.putOrder(ctx, z, directions)
 }
 

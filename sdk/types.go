@@ -91,6 +91,7 @@ type LearnOptions struct {
 
 	move       bool            // Rebase
 	fresh      []store.Example // Move: the examples, as another folder has them
+	labels     []string        // Move: of the profile there, its own rows' among them
 	background bool            // of what was observed: only if that is still due
 }
 

@@ -145,6 +145,7 @@ func TestHostileRequests(t *testing.T) {
 		{"a method of its own", "BREW /v1/labels HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method"},
 		{"a body with GET", "GET /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", 200, ""},
 		{"a whole URL", "GET http://evil.example/v1/labels HTTP/1.1\r\nHost: localhost\r\n\r\n", 421, "wrong_host"},
+		{"no path", "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "no_route"},
 		{"OPTIONS", "OPTIONS /v1/profiles/ann HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method"},
 		{"another API", "GET /wp-login.php HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "no_route"},
 	} {
@@ -364,6 +365,7 @@ func TestConfig(t *testing.T) {
 		"tenant 0: no folder":         {[]Tenant{{}}, nil},
 		"tenant 1: no token":          {[]Tenant{{Folder: p, Tokens: token}, {Folder: p}}, nil},
 		"a token that is given":       {[]Tenant{{Folder: p, Tokens: token}, {Folder: p, Tokens: token}}, nil},
+		"the hash of an empty token":  {[]Tenant{{Folder: p, Tokens: []TokenHash{HashToken("")}}}, nil},
 		"Limits.Read is -1":           {[]Tenant{{Folder: p, Limits: Limits{Read: -1}}}, nil},
 		"Limits.Rate is NaN":          {[]Tenant{{Folder: p, Limits: Limits{Rate: math.NaN()}}}, nil},
 		"Drain or Notice is negative": {[]Tenant{{Folder: p}}, &Options{Notice: -1}},

@@ -66,7 +66,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	control.SetWriteDeadline(began.Add(answerTime)) // in place of one that an earlier request left
 	// What is left of a body is not waited for.
 	defer func() { control.SetReadDeadline(time.Now().Add(time.Second)) }()
-	if p := h.URL.EscapedPath(); path.Clean(p) != p { // the mux would send the caller to another path
+	// The mux would send the caller to another path, and what has none, as *, away without a word.
+	if p := h.URL.EscapedPath(); path.Clean(p) != p || p[0] != '/' {
 		r.fail(errNoRoute)
 	} else {
 		s.mux.ServeHTTP(w, h.WithContext(context.WithValue(h.Context(), requestKey{}, r)))

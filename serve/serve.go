@@ -124,6 +124,9 @@ func newTenant(given Tenant, tokens map[TokenHash]bool) (t *tenant, faults []str
 		faults = append(faults, "no folder")
 	}
 	for _, token := range t.Tokens {
+		if token == HashToken("") { // as of a variable that was not set
+			faults = append(faults, "the hash of an empty token")
+		}
 		if tokens[token] {
 			faults = append(faults, "a token that is given twice")
 		}

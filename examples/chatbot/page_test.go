@@ -271,6 +271,43 @@ func TestPageLimit(t *testing.T) {
 	}
 }
 
+// TestPageWaits: a page that gets no stream of events, as there are too many, is live once it can;
+// an answer that breaks off is a trouble in words; and a choice, which other programs store over
+// the same API, is shown and can be forgotten.
+func TestPageWaits(t *testing.T) {
+	browser := browser(t)
+	s := startSite(t, "127.0.0.1:0", t.TempDir()+"/busy", "", serve.Limits{Events: 1})
+	other, err := http.Get(s.url + "/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Body.Close()
+	chose, err := http.Post(s.url+"/v1/profiles/ana/chose", "application/json",
+		strings.NewReader(`{"text": "", "candidates": ["On my way!", "No."], "chosen": "No."}`))
+	if err != nil || chose.StatusCode != http.StatusAccepted {
+		t.Fatalf("got %v, %v", chose, err)
+	}
+	chose.Body.Close()
+	b := newTab(t, browser, s.url, 1280, "light")
+	b.expect("429")
+	b.run(chromedp.Navigate(s.url + "/?p=ana"))
+	b.wait(`document.querySelector("#live").dataset.state === "lost"`)
+	if got := eval[string](b, `import("/web/common.js").then((m) => m.api("GET", "/web/style.css"))
+		.then(() => "an answer", (err) => err.constructor.name)`); got != "Problem" {
+		t.Errorf("an answer that is no JSON: got %s, want a Problem", got)
+	}
+	if got := b.text("#profile .taught"); !strings.Contains(got, "chose No.") {
+		t.Errorf("got the taught texts %q, want the choice", got)
+	}
+	b.click("#profile .taught button")
+	b.wait(`document.querySelector("#profile").innerText.includes("Nothing yet") || !document.querySelector("#trouble").hidden`)
+	if got := b.text("#trouble p"); got != "" {
+		t.Errorf("forgetting a choice: got %q", got)
+	}
+	other.Body.Close()
+	b.wait(`document.querySelector("#live").dataset.state === "live"`)
+}
+
 // offline: the server is gone, and comes back with what it had.
 func offline(t *testing.T, browser context.Context, s *site, dir string) {
 	b := newTab(t, browser, s.url, 360, "dark")

@@ -35,11 +35,19 @@ func ChoicePair(candidates []string) (string, error) {
 	return string(bytes.TrimSpace(b.Bytes())), nil
 }
 
-// ReadChoice reads what Choice made; ok is false for any other example, and where a bundle brought
-// something that is none.
+// ReadChoice reads what Choice made of candidates that can be offered; ok is false for any other
+// example. A bundle may bring one that is none: candidates that are empty, or there twice, have no
+// place in what learns from choices.
 func ReadChoice(e store.Example) (candidates []string, chosen string, ok bool) {
 	if !IsChoice(e.Label) || json.Unmarshal([]byte(e.Pair), &candidates) != nil || len(candidates) < 2 {
 		return nil, "", false
+	}
+	before := "" // they are sorted
+	for _, c := range candidates {
+		if c <= before {
+			return nil, "", false
+		}
+		before = c
 	}
 	chosen = e.Label[1:]
 	return candidates, chosen, slices.Contains(candidates, chosen)

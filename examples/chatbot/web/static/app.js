@@ -227,8 +227,9 @@ const judge = (id, text, label, verdict) => attempt(async () => {
   await changed(id, text, verdict === "confirm" ? `Noted: ${label} was right for ${id}.` : `Noted: this is not ${label} to ${id}.`);
 });
 
-const forgetOne = (id, text, pair) => attempt(async () => {
-  await api("POST", path(id, "examples", "forget"), { text, ...(pair && { pair }) });
+const forgetOne = (id, text, { pair, choice } = {}) => attempt(async () => {
+  await api("POST", path(id, "examples", "forget"),
+    { text, ...(pair && { pair }), ...(choice && { candidates: choice.candidates }) });
   await changed(id, text, `Forgotten. ${id} has not taught this text.`);
 });
 
@@ -292,6 +293,9 @@ function next(id, info) {
   return h("p", { class: "next" }, dots, left > 0 ? `${plural(left, "more text")} until ${id} learns.` : `${id} is learning.`);
 }
 
+// said is what a person said of a text: its label, a number, or what was chosen for it.
+const said = (e) => e.choice ? `chose ${e.choice.chosen}` : e.rejected ? `not ${e.label}` : e.label ?? String(e.value);
+
 let all = false; // whether every taught text is shown
 function taught(id, data) {
   const list = [...data.examples].sort((a, b) => b.time.localeCompare(a.time));
@@ -300,10 +304,10 @@ function taught(id, data) {
     list.length ? null : h("p", { class: "empty" }, "Nothing yet."),
     h("ul", { class: "taught" }, some.map((e) => h("li", null,
       h("p", null, e.text, e.pair ? ` | ${e.pair}` : null),
-      h("span", { class: "tag", "data-not": String(!!e.rejected) }, e.rejected ? `not ${e.label}` : e.label),
+      h("span", { class: "tag", "data-not": String(!!e.rejected) }, said(e)),
       e.learned ? null : h("span", { class: "hint" }, "waits"),
-      h("button", { type: "button", class: "link", "aria-label": `Forget this one: ${e.text}`,
-        onclick: () => forgetOne(id, e.text, e.pair) }, "Forget this one")))),
+      h("button", { type: "button", class: "link", "aria-label": `Forget this one: ${e.text || said(e)}`,
+        onclick: () => forgetOne(id, e.text, e) }, "Forget this one")))),
     list.length > 6 ? h("button", { type: "button", class: "quiet", onclick: () => { all = !all; showProfile(); } },
       all ? "Show the newest" : `Show all ${list.length}`) : null);
 }

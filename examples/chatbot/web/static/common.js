@@ -47,10 +47,10 @@ export async function api(method, path, body) {
       headers: body ? { "Content-Type": "application/json" } : {},
       body: body && JSON.stringify(body),
     });
+    if (answer.ok) return answer.status === 204 ? null : await answer.json(); // which may break off
   } catch {
     throw new Problem(0, "The server does not answer. Nothing that you typed is lost.");
   }
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
   const wait = Math.min(60, Number(answer.headers.get("Retry-After")) || 1);
   if (answer.status === 429) throw new Problem(429, "Too many requests at once. The server asks to wait a little.", wait);
   const { detail, title } = await answer.json().catch(() => ({}));
@@ -106,26 +106,33 @@ export function say(words) {
   silence = setTimeout(() => { line.textContent = ""; }, 6000);
 }
 
+const RELISTEN = 5000; // milliseconds
+
 // listen follows the server's events, and shows whether it can.
 export function listen(handlers, onreturn) {
-  const live = $("#live"), source = new EventSource("/v1/events");
+  const live = $("#live");
   const show = (state, words) => {
     live.dataset.state = state;
     live.querySelector("b").textContent = words;
   };
   let lost = false;
-  source.onopen = () => {
-    show("live", "Live");
-    if (lost) onreturn?.();
-    lost = false;
-  };
-  source.onerror = () => {
-    show("lost", "Not connected");
-    lost = true;
-  };
-  for (const [name, handle] of Object.entries(handlers)) {
-    source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
-  }
+  (function connect() {
+    const source = new EventSource("/v1/events");
+    source.onopen = () => {
+      show("live", "Live");
+      if (lost) onreturn?.();
+      lost = false;
+    };
+    source.onerror = () => {
+      show("lost", "Not connected");
+      lost = true;
+      // After an answer that is no stream, as 429 and 503, the browser does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RELISTEN);
+    };
+    for (const [name, handle] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+    }
+  })();
 }
 
 // bits decodes a row of the route /page/codes.
