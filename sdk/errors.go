@@ -55,8 +55,8 @@ var (
 	ErrNoCUDA = engine.ErrNoCUDA
 	// ErrNoKernel says that this processor, or this build, cannot run Options.Kernel.
 	ErrNoKernel = model.ErrNoKernel
-	// ErrUntrainable says that a LearnOptions.Config trains more blocks than the engine can, or LoRAs;
-	// of TrainBank too.
+	// ErrUntrainable says that a LearnOptions.Config trains more blocks than the engine can, or
+	// LoRAs; of TrainBank too.
 	ErrUntrainable = engine.ErrUntrainable
 	// ErrUnsupported says that the model is none that can be read here, or has no pairs of texts.
 	ErrUnsupported = model.ErrUnsupported

@@ -108,10 +108,10 @@ type Options struct {
 	// Backup when it grows; default 4 GiB, or 4 times the file if that is more
 	Reserve int64
 
-	// Precision is what the passes of Predict, Rank and Embed are computed in on a CPU: float32; int16, whose answers
-	// are as good; int8, which is faster and changes some; or auto, which is int16. Where the
-	// kernel has float32 only, that serves, and Stats says so. Learning is always in float32.
-	// Default float32.
+	// Precision is what the passes of Predict, Rank and Embed are computed in on a CPU: float32;
+	// int16, whose answers are as good; int8, which is faster and changes some; or auto, which is
+	// int16. Where the kernel has float32 only, that serves, and Stats says so. Learning is always
+	// in float32. Default float32.
 	Precision string
 
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of

@@ -13,9 +13,9 @@ import (
 // PredictOptions.Base asks for the base, ErrProfileNotFound for an unknown one, unless
 // PredictOptions.Fallback says otherwise, and ErrExample for a text of nothing visible: spaces,
 // zero-width and control characters, marks alone. Cost: one forward pass of the encoder; the first
-// one of a profile also folds its digits or masks (a few milliseconds). A text longer than MaxTokens, or
-// than Config.Windows of these, loses its end, and Prediction.Truncated says so; one beyond
-// Options.Limits.Text is ErrLimit.
+// one of a profile also folds its digits or masks (a few milliseconds). A text longer than
+// MaxTokens, or than Config.Windows of these, loses its end, and Prediction.Truncated says so; one
+// beyond Options.Limits.Text is ErrLimit.
 func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions) (Prediction, error) {
 	if o == nil {
 		o = &PredictOptions{}

@@ -154,6 +154,9 @@ func TestChoiceIsAnExample(t *testing.T) {
 	if err := p.Chose(ctx, "ann", "", []string{pair[1], pair[0]}, strings.ToUpper(pair[1])); err != nil { // changes her mind
 		t.Fatal(err)
 	}
+	if err := p.Drain(ctx); err != nil { // else it learns between Export and Rank
+		t.Fatal(err)
+	}
 	data, err := p.PersonData(ctx, "ann")
 	if err != nil || len(data.Examples) != 12 {
 		t.Fatalf("got %d examples, %v, want 12", len(data.Examples), err)

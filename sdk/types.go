@@ -60,8 +60,8 @@ type LearnOptions struct {
 	Labels []string
 	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet;
 	// without it they are ErrUnknownLabel. Beside a shared head each gets a row of the profile's
-	// own, of 4·(d+1) bytes with digits, and with masks 4·(D+1) where the folder has axes of D values;
-	// the shared head is as it was until TrainHead takes the label in (see PendingLabels).
+	// own, of 4·(d+1) bytes with digits, and with masks 4·(D+1) where the folder has axes of D
+	// values; the shared head is as it was until TrainHead takes the label in (see PendingLabels).
 	AddLabels bool
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at
 	// the next Learn.

@@ -165,8 +165,8 @@ func writeLearned(w io.Writer, l sdk.Report) {
 	if l.Steps > 0 {
 		steps = fmt.Sprintf(", %d steps", l.Steps)
 	}
-	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes, of which digits or masks %d\n", count(l.Examples, "example"), steps, l.Seconds,
-		l.Bytes, l.MaskBytes)
+	fmt.Fprintf(w, "  %s%s in %.1f s, %d bytes, of which digits or masks %d\n", count(l.Examples, "example"), steps,
+		l.Seconds, l.Bytes, l.MaskBytes)
 	if l.Prequential.N > 0 {
 		fmt.Fprintf(w, "  prequential accuracy %s\n", prequential(folder.Prequential(l.Prequential)))
 	}

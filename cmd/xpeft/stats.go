@@ -211,7 +211,8 @@ func mean(sum, n int64) float64 {
 func (r statsRow) text(w io.Writer) {
 	fields(w,
 		"profiles", number(r.Profiles),
-		"bytes per profile", fmt.Sprintf("%.1f, of which digits or masks %.1f", r.BytesPerProfile, r.MaskBytesPerProfile),
+		"bytes per profile", fmt.Sprintf("%.1f, of which digits or masks %.1f", r.BytesPerProfile,
+			r.MaskBytesPerProfile),
 		"examples", number(r.Examples),
 		"waiting", r.waitingRow.String(),
 		"prequential", prequential(r.Prequential),

@@ -61,7 +61,8 @@ func alphas() (out []Setting) {
 // another: the SDK has no such calls.
 func maskModes() []Mode {
 	return []Mode{
-		{"masks", "hard masks, LN_b's affine and the label prior, from scratch and from all training texts", four(nil), xpeft, nil},
+		{"masks", "hard masks, LN_b's affine and the label prior, from scratch and from all training texts",
+			four(nil), xpeft, nil},
 		{"random_masks", "masks that stay as they start, at random; LN_b's affine is trained",
 			fixed(func(*Setting) {}), xpeft, nil},
 		{"uniform_trained", "the same over the bank's uniform average",
