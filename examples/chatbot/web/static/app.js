@@ -233,17 +233,21 @@ const forgetOne = (id, text, { pair, choice } = {}) => attempt(async () => {
   await changed(id, text, `Forgotten. ${id} has not taught this text.`);
 });
 
+// inTurn keeps a refresh from asking for somebody who is being forgotten.
+let turn = Promise.resolve();
+const inTurn = (work) => (turn = turn.catch(() => {}).then(work));
+
 function forgetAll(id) {
   const dialog = $("#sure");
   $("#sure-title").textContent = `Forget ${id}?`;
   $("#sure-text").textContent = "The profile and every taught text are erased. This cannot be undone.";
   dialog.returnValue = "no";
-  dialog.onclose = () => dialog.returnValue === "yes" && attempt(async () => {
+  dialog.onclose = () => dialog.returnValue === "yes" && inTurn(() => attempt(async () => {
     await api("DELETE", path(id));
     say(`Forgot ${id}.`);
     await loadPeople();
     await choose(id);
-  });
+  }));
   dialog.showModal();
 }
 
@@ -333,10 +337,10 @@ $("#add").addEventListener("submit", (event) => {
 });
 $("#with").addEventListener("change", () => choose(page.who, $("#with").value || null));
 
-const refresh = (id) => attempt(async () => {
+const refresh = (id) => inTurn(() => attempt(async () => {
   await loadPeople();
   if (shown().includes(id)) await show(page.texts);
-}, true);
+}, true));
 
 attempt(async () => {
   page.about = await api("GET", "/page/about");
