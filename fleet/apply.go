@@ -150,7 +150,7 @@ func (n *Node) open1(ctx context.Context, p int, name string, seq uint64, v valu
 	if err != nil {
 		return person{}, err
 	}
-	who, err := person{}, fmt.Errorf("%w: value without a key", ErrCorrupt)
+	who, err := person{}, errNoKey
 	if key != nil {
 		who, err = v.open(key, place)
 	}

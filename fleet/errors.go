@@ -28,6 +28,9 @@ var (
 	ErrRefused = errors.New("fleet: operation refused")
 )
 
+// errNoKey is of a value of somebody whose key was destroyed.
+var errNoKey = fmt.Errorf("%w: value without a key", ErrCorrupt)
+
 // LaterError is Forget's where some node has not confirmed yet: the person is erased in the fleet,
 // and no node answers for them after By.
 type LaterError struct {

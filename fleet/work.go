@@ -179,7 +179,10 @@ func (w *work) readValue(ctx context.Context) error {
 		return w.n.destroyKey(ctx, w.p, w.name)
 	}
 	who, err := w.n.open1(ctx, w.p, w.name, w.seq, w.v)
-	w.recent = who.recent
+	if w.recent = who.recent; errors.Is(err, errNoKey) { // the servers lost that they were forgotten, but for the key
+		w.n.sayReturned(w.name)
+		w.v, err = value{gone: true, epoch: w.v.epoch + 1, through: w.v.through}, nil
+	}
 	return err
 }
 
