@@ -118,7 +118,8 @@ func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows, taps []i
 	if a != nil {
 		leaves = a.train(s)
 	}
-	seen, states, width := libtorch.Tensor{}, libtorch.Tensor{}, d // [B,d], [B,taps·d]
+	var seen, states libtorch.Tensor // [B,d], [B,taps·d]
+	width := d
 	if r.From < 0 {
 		seen, states = t.graph.forward(s, b, a, taps)
 	} else {
