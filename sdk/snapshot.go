@@ -44,8 +44,7 @@ func (p *Folder) snapshot(id string) (*snapshot, error) {
 // open turns a stored record into what serves it.
 func (p *Folder) open(rec *store.Profile) (*snapshot, error) {
 	s := &snapshot{revision: rec.Revision, mask: rec.Mask, record: rec, own: rec.Head == 0,
-		multi: p.options.multi,
-		heat:  temperature(rec.Temperature)}
+		heat: temperature(rec.Temperature), multi: p.options.multi}
 	if rec.Mask != nil {
 		var err error
 		if s.bank, err = p.bank(rec.Bank); err != nil {

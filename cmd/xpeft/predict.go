@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,20 +191,13 @@ func (r predicted) write(w io.Writer) {
 	case r.Value != nil:
 		answer = fmt.Sprintf("%.4g", *r.Value)
 	case r.Labels != nil:
-		answer = orDash(plain(strings.Join(r.Labels, ", ")))
+		answer = cmp.Or(plain(strings.Join(r.Labels, ", ")), "-")
 	case r.Label == "":
 		answer = "-\t" + decimals(r.probability(r.Model))
 	default:
 		answer = plain(r.Label) + "\t" + decimals(r.P)
 	}
 	fmt.Fprintf(w, "%s\t%s\t%s%s\n", answer, plain(who), plain(r.Text), r.notes())
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func decimals(p *float32) string {
