@@ -75,8 +75,8 @@ func (e *Encoder) Blocks() int { return e.config.NumHiddenLayers }
 // ErrNoKernel marks a kernel that this processor, or this build, cannot run.
 var ErrNoKernel = bert.ErrNoKernel
 
-// KnownKernel says whether [Encoder.UseKernel] knows the name: "avx512", "avx2", "portable", or ""
-// for the fastest that runs here.
+// KnownKernel says whether [Encoder.UseKernel] knows the name: "amx", "avx512", "avx2",
+// "portable", or "" for the fastest that runs here.
 func KnownKernel(name string) bool { return bert.KnownKernel(name) }
 
 // Kernel says what computes on this machine, unless another is forced.
@@ -109,8 +109,8 @@ func (e *Encoder) Busy() (done func()) {
 	return e.crew.Busy()
 }
 
-// Kernel says what computes: "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing after
-// Close.
+// Kernel says what computes: "c-amx", "c-avx512", "c-avx2", "go-avx2", "go-neon" or "go"; nothing
+// after Close.
 func (e *Encoder) Kernel() string {
 	if e.closed.Load() {
 		return ""

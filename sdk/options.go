@@ -67,7 +67,7 @@ type Options struct {
 	// cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built
 	// without -tags torch; default auto with that tag, else cpu
 	Device string
-	// what computes the model's passes on a CPU: avx512, avx2 or portable (in Go); default: the
+	// what computes the model's passes on a CPU: amx, avx512, avx2 or portable (in Go); default: the
 	// fastest that runs here. One that does not is ErrNoKernel
 	Kernel string
 	// forward passes at once, of one thread each, or of more while fewer passes run, as many
@@ -109,9 +109,10 @@ type Options struct {
 	Reserve int64
 
 	// Precision is what the passes of Predict, Rank and Embed are computed in on a CPU: float32;
-	// int16, whose answers are as good; int8, which is faster and changes some; or auto, which is
-	// int16. Where the kernel has float32 only, that serves, and Stats says so. Learning is always
-	// in float32. Default float32.
+	// bfloat16 (a kernel with AMX) or int16 (one with VNNI), whose answers are as good; int8, which
+	// is faster and changes some; or auto, the first of bfloat16 and int16 that the kernel has.
+	// Where it lacks what is asked for, float32 serves, and Stats says so. Learning is always in
+	// float32. Default float32.
 	Precision string
 
 	// MasterKey, store.MasterKeySize (32) random bytes, makes Create encrypt what is stored of
@@ -311,7 +312,7 @@ func (o *Options) withDefaults() (Options, error) {
 		faults = append(faults, fmt.Sprintf("Device %q is none of cpu, cuda, auto", c.Device))
 	}
 	if !model.KnownKernel(c.Kernel) {
-		faults = append(faults, fmt.Sprintf("Kernel %q is none of avx512, avx2, portable", c.Kernel))
+		faults = append(faults, fmt.Sprintf("Kernel %q is none of amx, avx512, avx2, portable", c.Kernel))
 	}
 	if err := model.CheckPrecision(c.Precision); err != nil {
 		faults = append(faults, fmt.Sprint("Precision: ", err))

@@ -24,9 +24,9 @@ type Stats struct {
 	Learns      int64       `json:"learns"`
 	Engine      string      `json:"engine"` // native or torch
 	Device      string      `json:"device"` // cpu or cuda
-	// what computes the passes on a CPU: c-avx512, c-avx2, go-avx2, go-neon or go
+	// what computes the passes on a CPU: c-amx, c-avx512, c-avx2, go-avx2, go-neon or go
 	Kernel string `json:"kernel"`
-	// what the passes of Predict, Rank and Embed are computed in: float32, int16 or int8
+	// what the passes of Predict, Rank and Embed are computed in: float32, bfloat16, int16 or int8
 	Precision string `json:"precision"`
 	// Untrainable is how many profiles have adapters in more blocks than the engine trains, now.
 	// They are served as ever; their next Learn trains the last of these blocks, or over another

@@ -60,14 +60,14 @@ profiles.`,
 	f.BoolVar(&o.trust, "trust", false, "without tokens, serve whoever reaches --addr")
 	f.Float64Var(&o.rate, "rate", 100, "requests a second of one profile, where its tenant has no limit of its own")
 	f.StringVar(&o.precision, "precision", "auto",
-		"of the model's passes: float32, int16, int8 or auto, the best that is fast here")
+		"of the model's passes: float32, bfloat16, int16, int8 or auto, the best that is fast here")
 	f.IntVar(&o.bankEvery, "bank-every", 0,
 		"profiles that learn between two trainings of a bank; 0: it is not trained here")
 	f.DurationVar(&o.age, "example-age", 0, "how long a stored example is used; 0: for ever")
 	f.DurationVar(&o.drain, "drain", 25*time.Second, "how long requests in progress go on after SIGTERM")
 	f.DurationVar(&o.notice, "notice", 0, "how long /readyz says 503 after SIGTERM before connections are refused")
 	cmd.MarkFlagsMutuallyExclusive("tokens", "trust")
-	complete(cmd, "precision", "float32", "int16", "int8", "auto")
+	complete(cmd, "precision", "float32", "bfloat16", "int16", "int8", "auto")
 	return cmd
 }
 

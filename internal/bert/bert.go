@@ -7,8 +7,8 @@
 // result does not depend, to the bit, on the texts beside it, nor on the number of threads: a pass
 // runs on the calling thread, and one in C on those that a [Crew] lends it.
 //
-// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA and
-// for AVX-512F, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go
+// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA, for
+// AVX-512F and for AVX-512F with AMX, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go
 // chooses one at the start. docs/decisions.md has what the C paths were measured against.
 package bert
 
@@ -79,9 +79,9 @@ type path interface {
 }
 
 // New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel
-// is "" for the fastest path that runs here, or forces one: "avx512", "avx2" or [Portable];
+// is "" for the fastest path that runs here, or forces one: "amx", "avx512", "avx2" or [Portable];
 // [ErrNoKernel] says that it does not run here, another error what does not fit together. in is the
-// precision that is asked for; [Served] says which it is. Int16 takes 2 bytes a weight, Int8 one.
+// precision that is asked for; [Served] says which it is. Int16 and BFloat16 take 2 bytes a weight, Int8 one.
 func New(w Weights, kernel string, in Precision) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err
@@ -102,7 +102,8 @@ func newModel(w Weights, p path) *Model {
 	return m
 }
 
-// Kernel says what runs: c-avx512, c-avx512-int16, c-avx512-int8, c-avx2, go-avx2, go-neon or go.
+// Kernel says what runs: c-amx, c-avx512, c-avx2, go-avx2, go-neon or go; the first two with the
+// precision after a dash where it is not float32.
 func (m *Model) Kernel() string { return m.kernel() }
 
 // Free gives the packed weights back. No pass may run.

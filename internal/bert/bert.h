@@ -8,12 +8,15 @@
 
 // bert_linear is y = x wᵀ + bias with w [out,in] packed: for each panel of outputs, a step for each input; the last panel is filled up with zeros.
 //
-// In bits of 8 or 16, y = scale·(q x) + bias, and x ≈ zero + step·(whole numbers) for each token: q
-// is bytes, or pairs of them, in panels whose steps take four bytes of each output; inputs are
-// filled up with zeros to a multiple of 16. sums is scale·Σq. scale and sums have whole panels.
+// In whole numbers y = scale·(q x) + bias, and x ≈ zero + step·(whole numbers) for each token; sums
+// is scale·Σq. In bfloat16 y = q x + bias. q is bytes, or pairs of them, in panels whose steps take
+// four bytes of each output; an output's are filled up with zeros to a multiple of 64. scale and
+// sums have whole panels.
+enum { BERT_FLOAT32, BERT_INT16, BERT_INT8, BERT_BFLOAT16 };
+
 typedef struct {
 	const float *w, *bias;
-	int in, out, bits; // bits 0: in float32
+	int in, out, precision;
 	const uint8_t *q;
 	const float *scale, *sums;
 } bert_linear;
@@ -29,7 +32,7 @@ typedef struct {
 
 typedef struct {
 	int hidden, heads, blocks, act; // act: BERT_GELU, …
-	int bits;                       // of the blocks' layers, 0 for float32
+	int precision;                  // of the blocks' layers
 	float eps;
 	const float *words, *positions, *types; // embeddings
 	bert_norm embeddings;
@@ -76,21 +79,22 @@ typedef struct {
 typedef struct {
 	int panel;
 	void (*pack)(const float *w, int out, int in, float *packed);
-	void (*linear)(const bert_linear *l, const float *x, int n, float *y);
+	void (*linear)(const bert_linear *l, const float *x, int n, float *y, float *scratch);
 	void (*mean)(const float *x, const int32_t *lengths, int texts, int d, float *y, size_t ldy);
 	size_t (*scratch)(const bert_model *m, int n, int longest, int b, int threads);
 	void (*forward)(const bert_model *m, const bert_batch *texts, const bert_adapter *adapters, int start, int stop,
 		const int32_t *taps, int ntaps, float *x, float *pooled, float *scratch, bert_parts *parts, bert_team *team);
 	void (*help)(bert_team *team);
-	float (*peak)(int bits, long times, float x);
+	float (*peak)(int precision, long times, float x);
 } bert_path;
 
 // The twins are the same sources in plain C, of as many lanes: they run everywhere and give the same bits.
-extern const bert_path bert_avx2, bert_avx512, bert_twin8, bert_twin16;
+extern const bert_path bert_avx2, bert_avx512, bert_amx, bert_twin8, bert_twin16;
 
 int bert_has_avx2(void);
 int bert_has_avx512(void);
 int bert_has_vnni(void); // beside AVX-512F: then its path does layers in whole numbers
+int bert_has_amx(void);  // and may use it: the first call asks the system for the process
 
 // bert_pack packs w [out,in] into memory of in × out floats, out rounded up to whole panels, at a multiple of 64 bytes.
 static inline void bert_pack(const bert_path *p, const float *w, int out, int in, float *packed) { p->pack(w, out, in, packed); }
@@ -124,11 +128,13 @@ static inline void bert_mean(const bert_path *p, const float *x, const int32_t *
 	p->mean(x, lengths, texts, d, y, ldy);
 }
 
-// bert_apply is a linear layer of n rows.
-static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y) { p->linear(l, x, n, y); }
+// bert_apply is a linear layer of n rows. In float32 it needs no scratch.
+static inline void bert_apply(const bert_path *p, const bert_linear *l, const float *x, int n, float *y, float *scratch) {
+	p->linear(l, x, n, y, scratch);
+}
 
-// bert_peak is times × 12 multiply-adds of vectors, for benchmarks: of floats, or of whole numbers
-// of some bits. The sum is of no use.
-static inline float bert_peak(const bert_path *p, int bits, long times, float x) { return p->peak(bits, times, x); }
+// bert_peak is times × 12 multiply-adds of vectors, or of tiles, in a precision, for benchmarks. The
+// sum is of no use.
+static inline float bert_peak(const bert_path *p, int precision, long times, float x) { return p->peak(precision, times, x); }
 
 #endif

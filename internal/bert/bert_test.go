@@ -108,8 +108,8 @@ func everyPath(t testing.TB, w Weights) []*Model {
 	t.Helper()
 	all := paths(t, w)
 	for _, k := range working() {
-		for _, in := range []Precision{Int16, Int8} {
-			if k.ints() {
+		for _, in := range allPrecisions[1:] {
+			if k.does(in) {
 				all = append(all, newModel(w, newC(w, k, in)))
 				t.Cleanup(all[len(all)-1].Free)
 			}

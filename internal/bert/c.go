@@ -30,20 +30,24 @@ type kernels struct {
 	name string
 	c    *C.bert_path
 	runs func() bool
-	ints func() bool // whether it does layers in whole numbers here
+	does func(Precision) bool // here
 }
 
 // fast are the paths for some processors, the fastest first, each with its twin: the same in plain
 // C, which tests and the check at the start compare it with.
 var fast = []pair{
+	{kernels{"amx", &C.bert_amx, func() bool { return C.bert_has_amx() != 0 }, all}, twin16},
 	{kernels{"avx512", &C.bert_avx512, func() bool { return C.bert_has_avx512() != 0 },
-		func() bool { return C.bert_has_vnni() != 0 }},
-		kernels{"twin16", &C.bert_twin16, everywhere, everywhere}},
-	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, nowhere},
-		kernels{"twin8", &C.bert_twin8, everywhere, nowhere}},
+		func(p Precision) bool { return p == Float32 || p != BFloat16 && C.bert_has_vnni() != 0 }}, twin16},
+	{kernels{"avx2", &C.bert_avx2, func() bool { return C.bert_has_avx2() != 0 }, float32Only},
+		kernels{"twin8", &C.bert_twin8, everywhere, float32Only}},
 }
 
-func everywhere() bool { return true }
+var twin16 = kernels{"twin16", &C.bert_twin16, everywhere, all}
+
+func everywhere() bool             { return true }
+func all(Precision) bool           { return true }
+func float32Only(p Precision) bool { return p == Float32 }
 
 func newC(w Weights, k kernels, in Precision) path {
 	p := &cPath{kernels: k, in: in}
@@ -54,7 +58,7 @@ func newC(w Weights, k kernels, in Precision) path {
 	}
 	p.model = (*C.bert_model)(p.alloc(C.sizeof_bert_model))
 	*p.model = C.bert_model{hidden: C.int(w.Hidden), heads: C.int(w.Heads), blocks: C.int(len(blocks)),
-		act: activations[w.Activation], bits: bits[in], eps: C.float(w.Eps),
+		act: activations[w.Activation], precision: inC[in], eps: C.float(w.Eps),
 		words: p.keep(w.Words), positions: p.keep(w.Positions), types: p.keep(w.Types),
 		embeddings: p.norm(w.Embeddings), block: &blocks[0]}
 	if w.Pooler != nil {
@@ -100,14 +104,18 @@ func (p *cPath) packIn(in Precision, l Linear) C.bert_linear {
 	if in == Float32 {
 		return p.pack(l)
 	}
+	c := C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), precision: inC[in]}
 	q := quantize(l, in, int(p.c.panel))
 	w := unsafe.Slice((*byte)(p.alloc(len(q.Q))), len(q.Q))
 	copy(w, q.Q)
-	return C.bert_linear{bias: p.keep(l.B), in: C.int(l.In), out: C.int(l.Out), bits: bits[in],
-		q: (*C.uint8_t)(&w[0]), scale: p.keep(q.Scale), sums: p.keep(q.Sums)}
+	if c.q = (*C.uint8_t)(&w[0]); in != BFloat16 {
+		c.scale, c.sums = p.keep(q.Scale), p.keep(q.Sums)
+	}
+	return c
 }
 
-var bits = map[Precision]C.int{Float32: 0, Int16: 16, Int8: 8}
+var inC = map[Precision]C.int{Float32: C.BERT_FLOAT32, Int16: C.BERT_INT16, Int8: C.BERT_INT8,
+	BFloat16: C.BERT_BFLOAT16}
 
 func (p *cPath) norm(n Norm) C.bert_norm {
 	return C.bert_norm{weight: p.keep(n.Weight), bias: p.keep(n.Bias)}
@@ -179,7 +187,7 @@ func (p *cPath) mean(x []float32, lengths []int32, y []float32) {
 }
 
 func (p *cPath) pool(x []float32, n int, y []float32) {
-	C.bert_apply(p.c, &p.pooler, ptr(x), C.int(n), ptr(y))
+	C.bert_apply(p.c, &p.pooler, ptr(x), C.int(n), ptr(y), nil)
 }
 
 // ptr is null for nothing.

@@ -21,27 +21,60 @@ static const float nothing[PANEL]; // a bias
 // whole_vectors is n, rounded up to them.
 INLINE size_t whole_vectors(size_t n) { return (n + LANES - 1) / LANES * LANES; }
 
+// row_bytes is how many bytes a row of a layer's inputs takes, or an output's weights, in a precision
+// below float32.
+INLINE size_t row_bytes(int precision, size_t in) { return ((precision == BERT_INT8 ? in : 2 * in) + 63) / 64 * 64; }
+
 #ifdef INTS
 #include "ints.h"
 #else
 #define quantize8(l, x, rows, memory)
 #define quantize16(l, x, rows, memory)
-#define panels8(l, rows, y, memory, from, to)
+#define panels8(l, rows, y, memory, from, to) (void)0
 #define panels16(l, rows, y, memory, from, to)
 #define peak_ints(bits, times) 0
 #endif
 
+#ifdef TILES
+#include "tiles.h"
+#else
+#define shorten(l, x, rows, memory)
+#define panels_tiles8(l, rows, y, memory, from, to) (void)0
+#define panels_tiles16(l, rows, y, memory, from, to)
+#endif
+
+#ifndef INTS_IN_TILES
+#define INTS_IN_TILES 0
+#define peak_tiles(precision, times) 0
+#endif
+
 // inputs makes at most BLOCK tokens' inputs of a layer what its precision takes.
 static void inputs(const bert_linear *l, const float *x, int rows, float *memory) {
-	if (l->bits == 8) quantize8(l, x, rows, memory);
-	else if (l->bits == 16) quantize16(l, x, rows, memory);
+	switch (l->precision) {
+	case BERT_INT8: quantize8(l, x, rows, memory); break;
+	case BERT_INT16: quantize16(l, x, rows, memory); break;
+	case BERT_BFLOAT16: shorten(l, x, rows, memory); break;
+	}
 }
 
 // outputs is panels from to to (less one) of their outputs.
 static void outputs(const bert_linear *l, const float *x, int rows, float *y, float *memory, int from, int to) {
-	if (l->bits == 8) panels8(l, rows, y, memory, from, to);
-	else if (l->bits == 16) panels16(l, rows, y, memory, from, to);
-	else linear(l, x, rows, y, from, to);
+	switch (l->precision) {
+	case BERT_FLOAT32: linear(l, x, rows, y, from, to); break;
+	case BERT_INT16: panels16(l, rows, y, memory, from, to); break;
+	case BERT_BFLOAT16: panels_tiles16(l, rows, y, memory, from, to); break;
+	case BERT_INT8:
+		if (INTS_IN_TILES) panels_tiles8(l, rows, y, memory, from, to);
+		else panels8(l, rows, y, memory, from, to);
+	}
+}
+
+static void whole_layer(const bert_linear *l, const float *x, int n, float *y, float *memory) {
+	for (int i = 0; i < n; i += BLOCK) {
+		int rows = n - i < BLOCK ? n - i : BLOCK;
+		inputs(l, x + (size_t)i * l->in, rows, memory);
+		outputs(l, x + (size_t)i * l->in, rows, y + (size_t)i * l->out, memory, 0, panels(l));
+	}
 }
 
 static int64_t now(void) {
@@ -239,10 +272,10 @@ TARGET static size_t attend_scratch(const bert_model *m, int longest) {
 	return whole_vectors((n + PANEL) * dh + (dh + PANEL) * n + ATTEND_ROWS * whole_vectors(n));
 }
 
-// bytes_scratch is how many floats BLOCK tokens' inputs take in whole numbers.
+// bytes_scratch is how many floats BLOCK tokens' inputs take in a precision below float32.
 TARGET static size_t bytes_scratch(const bert_model *m) {
 	int d = m->hidden, wide = m->block[0].up.out;
-	return m->bits ? BLOCK * (2 + whole_vectors(d > wide ? d : wide) * m->bits / 32) : 0;
+	return m->precision ? BLOCK * (2 + row_bytes(m->precision, d > wide ? d : wide) / sizeof(float)) : 0;
 }
 
 TARGET static size_t scratch_floats(const bert_model *m, int n, int longest, int b, int threads) {
@@ -280,8 +313,9 @@ TARGET static void add_lora(const bert_adapter *a, int l, int d, const float *x,
 #include "pass.h"
 
 // peak is as much as the core can do: multiply-adds that wait for nothing.
-TARGET static float peak(int bits, long times, float x) {
-	if (bits) return bits == 8 ? peak_ints(8, times) : peak_ints(16, times);
+TARGET static float peak(int precision, long times, float x) {
+	if (precision == BERT_BFLOAT16 || (precision == BERT_INT8 && INTS_IN_TILES)) return precision == BERT_INT8 ? peak_tiles(BERT_INT8, times) : peak_tiles(BERT_BFLOAT16, times);
+	if (precision) return precision == BERT_INT8 ? peak_ints(8, times) : peak_ints(16, times);
 	vec acc[12], by = all(x), total = all(0);
 	UNROLL
 	for (int i = 0; i < 12; i++) acc[i] = all(i);

@@ -28,6 +28,19 @@ INLINE ints dots(const int bits, ints sums, ints x, ints w) {
 	return bits == 8 ? dots8(sums, x, w) : dots16(sums, x, w);
 }
 
+// affine is what makes the sums of a vector of outputs from at on these outputs.
+typedef struct {
+	vec scale, sums, bias;
+} affine;
+
+INLINE affine affine_of(const bert_linear *l, int at, int left) {
+	return (affine){load(l->scale + at), load(l->sums + at), get(l->bias + at, left)};
+}
+
+INLINE vec whole_output(ints sums, float zero, float step, affine a) {
+	return madd(mul(floats(sums), all(step)), a.scale, madd(all(zero), a.sums, a.bias));
+}
+
 // tile_ints is rows × PANEL outputs, from j on, of a layer. Meanwhile it fetches the weights that lie
 // ahead bytes further into L2.
 INLINE void tile_ints(const int bits, const int rows, const bert_linear *l, int j, const uint8_t *q, size_t ldq,
@@ -51,12 +64,9 @@ INLINE void tile_ints(const int bits, const int rows, const bert_linear *l, int 
 	for (int v = 0; v < 2; v++) {
 		int at = j + v * LANES, left = l->out - at;
 		if (left <= 0) break;
-		vec scale = load(l->scale + at), sums = load(l->sums + at), bias = get(l->bias + at, left);
+		affine a = affine_of(l, at, left);
 		UNROLL
-		for (int r = 0; r < rows; r++) {
-			vec begin = madd(all(zero[r]), sums, bias);
-			put(y + (size_t)r * l->out + at, left, madd(mul(floats(acc[r][v]), all(step[r])), scale, begin));
-		}
+		for (int r = 0; r < rows; r++) put(y + (size_t)r * l->out + at, left, whole_output(acc[r][v], zero[r], step[r], a));
 	}
 }
 
@@ -71,7 +81,7 @@ static bytes bytes_in(float *memory) { return (bytes){(uint8_t *)(memory + 2 * B
 // quantize_rows makes a layer's inputs whole numbers.
 INLINE void quantize_rows(const int bits, const bert_linear *l, const float *x, int rows, float *memory) {
 	bytes b = bytes_in(memory);
-	size_t ldq = whole_vectors(l->in) * bits / 8;
+	size_t ldq = row_bytes(l->precision, l->in);
 	for (int r = 0; r < rows; r++) quantize(bits, x + (size_t)r * l->in, l->in, b.q + r * ldq, b.zero + r, b.step + r);
 }
 
@@ -79,7 +89,7 @@ INLINE void quantize_rows(const int bits, const bert_linear *l, const float *x, 
 // next panel.
 INLINE void panels_ints(const int bits, const bert_linear *l, int rows, float *y, float *memory, int from, int to) {
 	bytes b = bytes_in(memory);
-	size_t ldq = whole_vectors(l->in) * bits / 8;
+	size_t ldq = row_bytes(l->precision, l->in);
 	int end = to * PANEL < l->out ? to * PANEL : l->out;
 	for (int j = from * PANEL; j < end; j += PANEL) {
 		size_t ahead = ldq * PANEL;

@@ -8,18 +8,19 @@ import (
 	"testing"
 )
 
-var allPrecisions = []Precision{Float32, Int16, Int8}
+var allPrecisions = []Precision{Float32, Int16, Int8, BFloat16}
 
-// whole are the paths that take layers in whole numbers: twins everywhere, and what runs here.
-func whole() (all []kernels) {
+// below32 are the paths that do layers in one of these precisions: twins everywhere, and what runs
+// here.
+func below32(in Precision) (some []kernels) {
 	for _, p := range fast {
 		for _, k := range []kernels{p.kernels, p.twin} {
-			if k.runs() && k.ints() {
-				all = append(all, k)
+			if k.runs() && k.does(in) && !slices.ContainsFunc(some, func(s kernels) bool { return s.name == k.name }) {
+				some = append(some, k)
 			}
 		}
 	}
-	return all
+	return some
 }
 
 // TestInts compares each precision with float32, and each text with itself alone: others in its
@@ -38,8 +39,8 @@ func TestInts(t *testing.T) {
 		b.IDs[1] = 3
 		want, got := make([]float32, len(b.Lengths)*s.hidden), make([]float32, len(b.Lengths)*s.hidden)
 		exact.Embed(b, as, Mean, want, nil, nil)
-		for _, k := range whole() {
-			for in, most := range map[Precision]float64{Int16: 4e-3, Int8: 0.15} {
+		for in, most := range map[Precision]float64{Int16: 4e-3, BFloat16: 2e-2, Int8: 0.15} {
+			for _, k := range below32(in) {
 				m := newModel(w, newC(w, k, in))
 				m.Embed(b, as, Mean, got, nil, nil)
 				if d := far(got, want); !(d > 1e-6 && d <= most) {
@@ -68,8 +69,8 @@ func TestIntsOverflow(t *testing.T) {
 	b := texts(rand.New(rand.NewPCG(1, 2)), 0, 3)
 	want, got := make([]float32, s.hidden), make([]float32, s.hidden)
 	newModel(w, newGo(w)).Embed(b, nil, Mean, want, nil, nil)
-	for _, k := range whole() {
-		for _, in := range []Precision{Int16, Int8} {
+	for _, in := range []Precision{Int16, Int8} {
+		for _, k := range below32(in) {
 			m := newModel(w, newC(w, k, in))
 			if m.Embed(b, nil, Mean, got, nil, nil); !(far(got, want) <= 0.05) {
 				t.Errorf("%s in %v: %.3g from float32", k.name, in, far(got, want))
@@ -138,8 +139,8 @@ func TestIntsOfNaN(t *testing.T) {
 		w := s.weights(rand.New(rand.NewPCG(5, 6)))
 		w.Blocks[0].Up.W[40] = float32(v)
 		b, x := texts(rand.New(rand.NewPCG(5, 6)), 0, 5), make([]float32, 48)
-		for _, k := range whole() {
-			for _, in := range allPrecisions {
+		for _, in := range allPrecisions {
+			for _, k := range below32(in) {
 				m := newModel(w, newC(w, k, in))
 				m.Embed(b, nil, Mean, x, nil, nil)
 				if i := slices.IndexFunc(x, func(v float32) bool { return v == v }); in != Float32 && i >= 0 {
@@ -160,14 +161,14 @@ func TestServed(t *testing.T) {
 			}
 		}
 		want := Float32
-		if k, err := choose("avx512"); err == nil && k.ints() {
+		if k, err := choose(""); err == nil && k != nil && k.does(in) {
 			want = in
 		}
 		if got := Served("", in); got != want {
 			t.Errorf("asked for %v: got %v, want %v", in, got, want)
 		}
 	}
-	if got := fmt.Sprint(allPrecisions); got != "[float32 int16 int8]" {
+	if got := fmt.Sprint(allPrecisions); got != "[float32 int16 int8 bfloat16]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -6,7 +6,7 @@ package bert
 type kernels struct {
 	name string
 	runs func() bool
-	ints func() bool
+	does func(Precision) bool
 }
 
 var fast []pair

@@ -5,7 +5,10 @@ package bert
 // #include "bert.h"
 import "C"
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // part of a pass through all blocks: how often it multiplies and adds, and how much of the thread's
 // time it took.
@@ -18,14 +21,21 @@ type part struct {
 // products is how many multiply-adds one of a vector is.
 func (p *cPath) products() int {
 	n := int(p.c.panel) / 2
-	if b := int(p.model.bits); b > 0 {
-		n *= 32 / b
+	switch {
+	case p.in == BFloat16:
+		return 16 * 16 * 32
+	case p.in == Int8 && p.name == "amx":
+		return 16 * 16 * 64
+	case p.in == Int8:
+		return 4 * n
+	case p.in == Int16:
+		return 2 * n
 	}
 	return n
 }
 
 // peak is n × 12 multiply-adds of vectors.
-func (p *cPath) peak(n int) { C.bert_peak(p.c, p.model.bits, C.long(n), 0.5) }
+func (p *cPath) peak(n int) { C.bert_peak(p.c, p.model.precision, C.long(n), 0.5) }
 
 // profile runs a bare pass and says what its parts took.
 func (p *cPath) profile(m *Model, b Batch) (parts []part) {
@@ -45,4 +55,13 @@ func (p *cPath) profile(m *Model, b Batch) (parts []part) {
 		parts = append(parts, q)
 	}
 	return parts
+}
+
+// layer is rows of one linear layer in the path's precision, for tests.
+func (p *cPath) layer(l Linear, x []float32, rows int, y []float32) {
+	c, scratch := p.packIn(p.in, l), make([]float32, 96*(2+roundUp(l.In, 64))) // of BLOCK rows
+	for i := range scratch {
+		scratch[i] = float32(math.NaN()) // what is there must not matter
+	}
+	C.bert_apply(p.c, &c, ptr(x), C.int(rows), ptr(y), ptr(scratch))
 }

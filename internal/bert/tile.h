@@ -86,5 +86,3 @@ TARGET static void linear(const bert_linear *l, const float *x, int n, float *y,
 }
 
 static int panels(const bert_linear *l) { return (l->out + PANEL - 1) / PANEL; }
-
-static void whole_layer(const bert_linear *l, const float *x, int n, float *y) { linear(l, x, n, y, 0, panels(l)); }

@@ -55,6 +55,57 @@ INLINE float root(float x) { return sqrtf(x); }
 
 INLINE void prefetch(const float *p) { (void)p; } // into L2
 
+#ifdef TILES
+#include <float.h>
+
+// flushed is 0 for what is too small to be a normal number.
+INLINE vec flushed(vec v) { LANE(fabsf(v.lane[i]) < FLT_MIN ? copysignf(0, v.lane[i]) : v.lane[i]); }
+
+// half is a bfloat16, a float's upper half; halves are those that lie four bytes apart.
+INLINE float half(const uint8_t *p) {
+	uint32_t bits = (uint32_t)p[1] << 24 | (uint32_t)p[0] << 16;
+	float y;
+	memcpy(&y, &bits, sizeof y);
+	return y;
+}
+
+INLINE vec halves(const uint8_t *p) { LANE(half(p + 4 * i)); }
+
+INLINE void put_halves(uint8_t *p, vec v) {
+	v = flushed(v);
+	for (int i = 0; i < LANES; i++) {
+		uint32_t bits;
+		memcpy(&bits, v.lane + i, sizeof bits);
+		bits = v.lane[i] == v.lane[i] ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000;
+		p[2 * i] = bits >> 16;
+		p[2 * i + 1] = bits >> 24;
+	}
+}
+
+// tile_sums are the sums of rows × two vectors of outputs, as TDPBF16PS makes them: of 32 inputs the
+// even ones and the odd ones apart, then both together.
+INLINE void tile_sums(int precision, int rows, const uint8_t *q, size_t ldq, const uint8_t *w, float *sums) {
+	(void)precision;
+	for (int r = 0; r < rows; r++, q += ldq)
+		for (int v = 0; v < 2; v++, sums += LANES) {
+			vec total = all(0);
+			for (size_t k = 0; k < ldq; k += 64) {
+				vec even = all(0), odd = all(0);
+				for (size_t i = k; i < k + 64; i += 4) {
+					const uint8_t *pair = w + 2 * LANES * i + 4 * v * LANES;
+					even = flushed(madd(flushed(all(half(q + i))), flushed(halves(pair)), even));
+					odd = flushed(madd(flushed(all(half(q + i + 2))), flushed(halves(pair + 2)), odd));
+				}
+				total = flushed(add(total, flushed(add(even, odd))));
+			}
+			store(sums, total);
+		}
+}
+
+#define begin_tiles()
+#define end_tiles()
+#endif
+
 #ifdef INTS
 typedef struct {
 	int32_t lane[LANES]; // sums; or whole numbers: four of 8 bits or two of 16 in each

@@ -6,5 +6,6 @@ enum { LANES = 16, ROWS = 12 };
 
 #pragma GCC optimize("O1") // small before fast
 #define INTS
+#define TILES
 #include "twin.h"
 #include "forward.c"
