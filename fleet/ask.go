@@ -102,7 +102,7 @@ func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 		case <-ctx.Done():
 			return a, ctx.Err()
 		case <-n.ctx.Done():
-			return a, errClosed
+			return a, sdk.ErrClosed
 		case <-time.After(250 * time.Millisecond):
 		}
 		if e, err = n.state.entry(name); err != nil {
