@@ -123,10 +123,10 @@ type op struct {
 	Reply    string        `json:"reply,omitempty"` // subject that the result goes to
 }
 
-// learning is sdk.LearnOptions as they are sent: without Progress, which is a function.
+// learning is sdk.LearnOptions as they are sent: without what has functions.
 type learning struct {
 	sdk.LearnOptions
-	Progress *struct{} `json:",omitempty"`
+	Config, Progress *struct{} `json:",omitempty"`
 }
 
 // Who sealed an operation.
