@@ -64,7 +64,8 @@ func (n *Node) returned(ctx context.Context, p int, name string, seq uint64, v v
 
 func (n *Node) sayReturned(name string) {
 	n.counts.returned.Add(1)
-	n.config.Logger.Error("the servers have lost that somebody was forgotten, or their key; they are forgotten again", "name", name)
+	n.config.Logger.Error("the servers have lost that somebody was forgotten, or their key; they are forgotten again",
+		"name", name)
 }
 
 // refresh makes the folder what the fleet says of a profile.

@@ -21,7 +21,7 @@ func (n *Node) startLearning() {
 	}
 }
 
-// watchKeys sees keys that were destroyed by hand: a key-value bucket keeps a marker in their place.
+// watchKeys sees keys that were destroyed by hand, where a bucket keeps a marker in their place.
 // Whose key is gone is forgotten.
 func (n *Node) watchKeys(p int) error {
 	consumer, err := n.js.Consumer(n.ctx, n.keysStream(p), learnConsumer)

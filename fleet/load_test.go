@@ -32,7 +32,7 @@ func loadPerson(i int) (id, text string) {
 	return id, text
 }
 
-// fill makes people who have learned, in tens of thousands, and waits until all nodes have them.
+// fill makes people who have learned, and waits until all nodes have them.
 func (p *processes) fill(people int) {
 	began := time.Now()
 	var clients sync.WaitGroup
@@ -124,8 +124,8 @@ func (c copier) copy(people int) error {
 		return err
 	}
 	for from := taughtFirst; from < people; from += taughtFirst {
-		prefix := fmt.Sprintf("%d-", from/taughtFirst)
-		if _, err := c.folder.Import(c.ctx, bytes.NewReader(all.Bytes()), &sdk.ImportOptions{Prefix: prefix}); err != nil {
+		o := sdk.ImportOptions{Prefix: fmt.Sprintf("%d-", from/taughtFirst)}
+		if _, err := c.folder.Import(c.ctx, bytes.NewReader(all.Bytes()), &o); err != nil {
 			return err
 		}
 		written, values := map[string]jetstream.PubAckFuture{}, map[string][]byte{}
@@ -205,8 +205,8 @@ func (c copier) begin(from, node string) error {
 	return st.close()
 }
 
-// memory is what each server and node has in memory, and with files what of its files is mapped too,
-// in MB: a node's folder is.
+// memory is what each server and node has in memory of its own, and what of its files is mapped, in
+// MB: a node's folder is.
 func (p *processes) memory() (own, files []int64) {
 	for _, c := range append(slices.Clone(p.servers), p.nodes...) {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))

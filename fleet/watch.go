@@ -71,8 +71,8 @@ func (n *Node) pause(d time.Duration) {
 	}
 }
 
-// follow takes in the values of a partition, in their order, from where the node was. If the stream is another one, or has lost its end, all is
-// taken in anew.
+// follow takes in the values of a partition, in their order, from where the node was. If the stream
+// is another one, or has lost its end, all is taken in anew.
 func (n *Node) follow(p *partition) error {
 	stream, err := n.js.Stream(n.ctx, n.valuesStream(p.n))
 	if err != nil {
@@ -101,8 +101,8 @@ func (n *Node) follow(p *partition) error {
 }
 
 // consume does something with one message after another, until it is to stop or the node closes.
-func (n *Node) consume(c jetstream.Consumer, stop <-chan struct{}, do func(jetstream.Msg), o ...jetstream.PullConsumeOpt) (
-	stopped bool, err error) {
+func (n *Node) consume(c jetstream.Consumer, stop <-chan struct{}, do func(jetstream.Msg),
+	o ...jetstream.PullConsumeOpt) (stopped bool, err error) {
 	take, err := c.Consume(do, o...)
 	if err != nil {
 		return false, err
