@@ -63,13 +63,14 @@ func (w *work) openOp(ctx context.Context, msg *jetstream.RawStreamMsg, epoch ui
 		return o, errOver
 	}
 	key := w.n.secrets.op
-	if by == byProfile && w.key == nil {
-		if w.key, err = w.n.readKey(ctx, w.p, w.name); err != nil {
-			return o, err
-		}
-	}
 	if by == byProfile {
+		if w.key == nil {
+			w.key, err = w.n.readKey(ctx, w.p, w.name)
+		}
 		key = w.key
+	}
+	if err != nil {
+		return o, err
 	}
 	if key == nil {
 		return o, errOver
