@@ -108,7 +108,7 @@ fleet-test: setup ## FAULTS=200 faults to processes of a fleet, checked for line
 	XPEFT_FLEET_FAULTS=$(FAULTS) $(GO) $(FLEET) test -count=1 -v -timeout 90m -run '^TestFaults$$' .
 
 .PHONY: fleet-load
-fleet-load: setup ## PROFILES=100000 people on three nodes and a learner, taught and awaited elsewhere for MINUTES=30; prints times and memory
+fleet-load: setup ## PROFILES=100000 people on three nodes and a learner; MINUTES=30 of teaching here and waiting there; prints times and memory
 	XPEFT_FLEET_PROFILES=$(or $(PROFILES),100000) XPEFT_FLEET_MINUTES=$(or $(MINUTES),30) $(GO) $(FLEET) test -count=1 -v -timeout 5h -run '^TestLoad$$' .
 
 .PHONY: fleet-count

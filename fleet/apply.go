@@ -45,14 +45,12 @@ func (n *Node) apply(ctx context.Context, p *partition, name string, seq uint64,
 // as they have lost that: they are not served, and forgotten once more.
 func (n *Node) returned(ctx context.Context, p int, name string, seq uint64, v value, epoch uint64) error {
 	who, err := n.open1(ctx, p, name, seq, v)
-	if err == nil {
-		err = n.erase(ctx, name)
-	}
-	if err == nil {
-		err = n.state.set(name, entry{Seq: seq, Epoch: epoch, Through: v.through, Gone: true})
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoKey) {
 		return err
+	}
+	takeErr := n.take(ctx, p, name, seq, value{gone: true, epoch: epoch, through: v.through}, true)
+	if takeErr != nil || err != nil { // without a key, the first learner to see it forgets them
+		return takeErr
 	}
 	n.sayReturned(name)
 	n.start(func() {
@@ -66,7 +64,8 @@ func (n *Node) returned(ctx context.Context, p int, name string, seq uint64, v v
 
 func (n *Node) sayReturned(name string) {
 	n.counts.returned.Add(1)
-	n.config.Logger.Error("the servers have lost that somebody was forgotten; they are forgotten again", "name", name)
+	n.config.Logger.Error("the servers have lost that somebody was forgotten, or their key; they are forgotten again",
+		"name", name)
 }
 
 // refresh makes the folder what the fleet says of a profile.
@@ -112,6 +111,9 @@ func (n *Node) take(ctx context.Context, p int, name string, seq uint64, v value
 		who, err := n.open1(ctx, p, name, seq, v)
 		if errors.Is(err, errSuperseded) {
 			return nil // what replaced it comes
+		}
+		if errors.Is(err, errNoKey) {
+			return n.take(ctx, p, name, seq, nobody(v), again)
 		}
 		if err != nil {
 			return err
@@ -297,37 +299,35 @@ func (n *Node) destroyKey(ctx context.Context, p int, name string) error {
 
 // keyCache keeps the keys of some profiles in memory.
 type keyCache struct {
-	mu   *sync.Mutex
+	mu   sync.Mutex
 	keys map[string][]byte
 }
 
 const mostKeys = 1 << 14
 
-func newKeyCache() keyCache { return keyCache{&sync.Mutex{}, map[string][]byte{}} }
-
-func (c keyCache) get(name string) ([]byte, bool) {
+func (c *keyCache) get(name string) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key, ok := c.keys[name]
 	return key, ok
 }
 
-func (c keyCache) put(name string, key []byte) {
+func (c *keyCache) put(name string, key []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.keys) >= mostKeys {
-		clear(c.keys)
+	if c.keys == nil || len(c.keys) >= mostKeys {
+		c.keys = map[string][]byte{}
 	}
 	c.keys[name] = key
 }
 
-func (c keyCache) clear() {
+func (c *keyCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.keys)
+	c.keys = nil
 }
 
-func (c keyCache) drop(name string) {
+func (c *keyCache) drop(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.keys, name)

@@ -65,7 +65,11 @@ const lostAfter = 3 * time.Second
 // node's own operations of the profile go before.
 func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 	name := n.secrets.nameOf(o.Profile)
-	if err := n.flushed(ctx, name); err != nil {
+	err = n.until(ctx, func() (bool, error) {
+		waits, err := n.state.waiting(name)
+		return !slices.ContainsFunc(waits, func(w pending) bool { return w.Sent == 0 }), err
+	})
+	if err != nil {
 		return a, err
 	}
 	o.ID, o.Reply = newID(), n.nc.NewInbox()
@@ -98,11 +102,14 @@ func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 			if err := a.err(); err != nil {
 				return a, err
 			}
-			return a, n.covered(ctx, name, seq)
+			return a, n.until(ctx, func() (bool, error) { // the folder has it
+				e, err := n.state.entry(name)
+				return e.Through >= seq, err
+			})
 		case <-ctx.Done():
 			return a, ctx.Err()
 		case <-n.ctx.Done():
-			return a, errClosed
+			return a, sdk.ErrClosed
 		case <-time.After(250 * time.Millisecond):
 		}
 		if e, err = n.state.entry(name); err != nil {
@@ -141,20 +148,4 @@ func (n *Node) publish(ctx context.Context, name string, o op, keyed bool) (seq 
 			return seq, err
 		}
 	}
-}
-
-// flushed waits until the fleet has the node's own operations of a profile.
-func (n *Node) flushed(ctx context.Context, name string) error {
-	return n.until(ctx, func() (bool, error) {
-		waits, err := n.state.waiting(name)
-		return !slices.ContainsFunc(waits, func(w pending) bool { return w.Sent == 0 }), err
-	})
-}
-
-// covered waits until the folder has an operation.
-func (n *Node) covered(ctx context.Context, name string, seq uint64) error {
-	return n.until(ctx, func() (bool, error) {
-		e, err := n.state.entry(name)
-		return e.Through >= seq, err
-	})
 }

@@ -97,6 +97,7 @@ type reply struct {
 	Told   []string // text=label of each example, sorted
 	Source string
 	Stats  *Stats
+	People int64 // in the folder
 }
 
 func childNode(arg string, in io.Reader, out io.Writer) error {
@@ -104,11 +105,15 @@ func childNode(arg string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(arg), &a); err != nil {
 		return err
 	}
+	level := slog.LevelError
+	if os.Getenv("XPEFT_FLEET_PROFILES") != "" { // no faults: what is logged may say why a load fails
+		level = slog.LevelWarn
+	}
 	config := Config{Node: a.Name, Servers: a.Servers, Dir: a.Dir, Learner: a.Learner,
 		Secret: []byte(strings.Repeat("s", keySize)), MaxStale: a.MaxStale, PublishWait: time.Millisecond, Learning: 16,
 		NATS:   []nats.Option{nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Second)},
 		Folder: &sdk.Options{Workers: 1, Threads: 1, CacheBytes: 16 << 20},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	n, err := Open(context.Background(), config)
 	for tries := 0; err != nil && tries < 20; tries++ { // as a supervisor does, while servers have no leader
 		time.Sleep(time.Second)
@@ -175,7 +180,9 @@ func (n *Node) serve(r request) reply {
 		err = n.Drain(ctx)
 	case "stats":
 		s := n.Stats()
-		out.Stats = &s
+		var f sdk.Stats
+		f, err = n.folder.Stats(ctx)
+		out.Stats, out.People = &s, f.Store.Profiles
 	}
 	switch {
 	case err == nil:

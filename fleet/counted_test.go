@@ -102,6 +102,10 @@ func (y *tally) settle() {
 		if err != nil || ops.CachedInfo().State.Msgs > 0 {
 			return false
 		}
+		keys, err := y.js.Consumer(y.c.t.Context(), y.nodes[0].keysStream(0), learnConsumer)
+		if err != nil || keys.CachedInfo().NumPending > 0 || keys.CachedInfo().NumAckPending > 0 {
+			return false
+		}
 		last, err := y.js.Stream(y.c.t.Context(), y.nodes[0].valuesStream(0))
 		for _, n := range y.nodes {
 			if err != nil || n.state.place(0).Seq < last.CachedInfo().State.LastSeq {

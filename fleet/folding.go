@@ -2,16 +2,11 @@ package fleet
 
 import bolt "go.etcd.io/bbolt"
 
-var bktFolding = []byte("folding")
-
 // fold remembers that a profile in the folder may be ahead of the fleet, until unfold: after a
 // crash it is made what the fleet says. It says whether it was so already.
 func (s *state) fold(name, id string) (half bool, err error) {
 	err = s.db.Batch(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(bktFolding)
-		if err != nil {
-			return err
-		}
+		b := tx.Bucket(bktFolding)
 		if half = b.Get([]byte(name)) != nil; half && id == "" {
 			return nil
 		}
@@ -29,11 +24,11 @@ func (s *state) refuse(name string) error {
 // foldingID is the id of a profile that may be ahead of the fleet, else "".
 func (s *state) foldingID(name string) (id string, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bktFolding)
-		if b == nil || b.Get([]byte(name)) == nil {
+		sealed := tx.Bucket(bktFolding).Get([]byte(name))
+		if sealed == nil {
 			return nil
 		}
-		plain, err := unseal(s.key, b.Get([]byte(name)), name)
+		plain, err := unseal(s.key, sealed, name)
 		id = string(plain)
 		return err
 	})
@@ -42,21 +37,14 @@ func (s *state) foldingID(name string) (id string, err error) {
 
 func (s *state) unfold(name string) error {
 	return s.db.Batch(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bktFolding); b != nil && b.Get([]byte(name)) != nil {
-			return b.Delete([]byte(name))
-		}
-		return nil
+		return tx.Bucket(bktFolding).Delete([]byte(name))
 	})
 }
 
 // folding lists the profiles that a crash left ahead of the fleet.
 func (s *state) folding() (names []string, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bktFolding)
-		if b == nil {
-			return nil
-		}
-		return b.ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil })
+		return tx.Bucket(bktFolding).ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil })
 	})
 	return names, err
 }

@@ -1,8 +1,9 @@
 package fleet
 
 import (
+	"context"
 	"errors"
-	"sync"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,15 +16,26 @@ const fetchAtOnce = 64
 func (n *Node) startLearning() {
 	turns := make(chan struct{}, n.config.Learning)
 	for _, p := range n.parts {
-		n.start(func() {
-			for n.ctx.Err() == nil {
-				if err := n.fetch(p.n, turns); err != nil && n.ctx.Err() == nil {
-					n.config.Logger.Warn("fetching operations", "error", err)
-					n.pause(250 * time.Millisecond)
-				}
-			}
-		})
+		n.keepOn("fetching operations", func() error { return n.fetch(p.n, turns) })
+		n.keepOn("watching keys", func() error { return n.watchKeys(p.n) })
 	}
+}
+
+// watchKeys sees keys that were destroyed by hand, where a bucket keeps a marker in their place.
+// Whose key is gone is forgotten.
+func (n *Node) watchKeys(p int) error {
+	consumer, err := n.js.Consumer(n.ctx, n.keysStream(p), learnConsumer)
+	if err != nil {
+		return err
+	}
+	_, err = n.consume(consumer, nil, func(msg jetstream.Msg) {
+		var err error
+		if msg.Headers().Get("KV-Operation") != "" {
+			_, err = n.process(n.ctx, p, lastToken(msg.Subject()))
+		}
+		n.settle([]jetstream.Msg{msg}, math.MaxUint64, err)
+	})
+	return err
 }
 
 // fetch takes some operations, and works on their profiles. A message is given out again if nobody
@@ -65,7 +77,8 @@ func (n *Node) fetch(p int, turns chan struct{}) error {
 			}
 			n.start(func() {
 				defer func() { <-turns; stop() }()
-				n.settle(groups[name], n.process(n.ctx, p, name))
+				through, err := n.process(n.ctx, p, name)
+				n.settle(groups[name], through, err)
 			})
 		}
 	}
@@ -74,7 +87,7 @@ func (n *Node) fetch(p int, turns chan struct{}) error {
 
 // holdOn says that messages are worked on, until stop.
 func (n *Node) holdOn(msgs []jetstream.Msg) (stop func()) {
-	ended, once := make(chan struct{}), sync.Once{}
+	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		tick := time.NewTicker(ackWait / 3)
 		defer tick.Stop()
@@ -84,23 +97,25 @@ func (n *Node) holdOn(msgs []jetstream.Msg) (stop func()) {
 				for _, m := range msgs {
 					_ = m.InProgress() // else it is given out again
 				}
-			case <-ended:
+			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return func() { once.Do(func() { close(ended) }) }
+	return stop
 }
 
-// settle acknowledges messages whose operations are done with, or gives them back.
-func (n *Node) settle(msgs []jetstream.Msg, err error) {
+// settle acknowledges messages through one whose operations are done with, or gives them back: a
+// consumer may give out an operation before the stream's leader, whom the learner asked, has it.
+func (n *Node) settle(msgs []jetstream.Msg, through uint64, err error) {
 	if err != nil && n.ctx.Err() == nil && !errors.Is(err, errHeld) {
 		n.config.Logger.Warn("operations failed; they are tried again", "error", err)
 	}
 	for _, m := range msgs {
-		var e error
+		meta, e := m.Metadata()
 		switch {
-		case err == nil:
+		case e != nil:
+		case err == nil && meta.Sequence.Stream <= through:
 			e = m.Ack()
 		case errors.Is(err, ErrSchema):
 			e = m.NakWithDelay(5 * time.Second)

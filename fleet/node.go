@@ -49,7 +49,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if c.Dir == "" {
 		return nil, configError([]string{"Dir is empty"})
 	}
-	n := &Node{config: c, wake: make(chan struct{}, 1), keys: newKeyCache()}
+	n := &Node{config: c, wake: make(chan struct{}, 1)}
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -78,7 +78,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	for p := range n.plan.Partitions {
 		n.parts = append(n.parts, newPartition(p))
-		n.start(func() { n.watch(n.parts[p]) })
+		n.keepOn("watching values", func() error { return n.follow(n.parts[p]) })
 		n.start(func() { n.beat(n.parts[p]) })
 	}
 	if err := n.catchUp(ctx); err != nil {
@@ -95,6 +95,18 @@ func (n *Node) open(ctx context.Context) (err error) {
 func (n *Node) start(f func()) {
 	n.running.Add(1)
 	go func() { defer n.running.Done(); f() }()
+}
+
+// keepOn does something again and again, as long as the node is open.
+func (n *Node) keepOn(what string, do func() error) {
+	n.start(func() {
+		for n.ctx.Err() == nil {
+			if err := do(); err != nil && n.ctx.Err() == nil {
+				n.config.Logger.Warn(what, "error", err)
+				n.pause(250 * time.Millisecond)
+			}
+		}
+	})
 }
 
 // catchUp waits until the node has what the fleet had, and repairs what a crash left half done.
@@ -199,7 +211,7 @@ func (n *Node) until(ctx context.Context, done func() (bool, error)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-n.ctx.Done():
-			return errClosed
+			return sdk.ErrClosed
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
 // newID is an operation's, random.
@@ -38,7 +40,7 @@ func (n *Node) sent(ctx context.Context, number uint64) error {
 func (n *Node) acceptHere(ctx context.Context, name string, o *op) (number uint64, err error) {
 	defer n.locks.lock(name)()
 	if n.closed.Load() {
-		return 0, errClosed
+		return 0, sdk.ErrClosed
 	}
 	e, err := n.state.entry(name)
 	if err != nil {

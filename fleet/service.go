@@ -9,11 +9,6 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-var errClosed = sdk.ErrClosed
-
-// confirmedWeight is what a confirmation counts beside a correction, as in sdk.
-const confirmedWeight = 0.5
-
 // fresh says whether the node may answer for a profile.
 func (n *Node) fresh(id string) error {
 	p := n.parts[partitionOf(n.secrets.nameOf(id), n.plan.Partitions)]
@@ -30,9 +25,9 @@ func (n *Node) Observe(ctx context.Context, id string, e sdk.Example) error {
 	return n.accept(ctx, op{Kind: opObserve, Profile: id, Examples: []sdk.Example{e}})
 }
 
-// Confirmed is sdk.Folder.Confirmed, as Observe.
+// Confirmed is sdk.Folder.Confirmed, as Observe: it counts half as much as a correction.
 func (n *Node) Confirmed(ctx context.Context, id, text, label string) error {
-	return n.Observe(ctx, id, sdk.Example{Text: text, Label: label, Weight: confirmedWeight})
+	return n.Observe(ctx, id, sdk.Example{Text: text, Label: label, Weight: 0.5})
 }
 
 // Rejected is sdk.Folder.Rejected, as Observe.
@@ -65,8 +60,7 @@ func (n *Node) Learn(ctx context.Context, id string, examples []sdk.Example, o *
 	if o.Config != nil || o.Effort != "" || o.Progress != nil {
 		return nil, configError([]string{"LearnOptions.Config, Effort and Progress stay on one node"})
 	}
-	a, err := n.ask(ctx, op{Kind: opLearn, Profile: id, Examples: examples, Learn: &learning{o.Head, o.Labels,
-		o.AddLabels, o.DropExamples, o.Force, o.ClassWeights}})
+	a, err := n.ask(ctx, op{Kind: opLearn, Profile: id, Examples: examples, Learn: &learning{LearnOptions: *o}})
 	return a.Report, err
 }
 

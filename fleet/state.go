@@ -55,6 +55,7 @@ var (
 	bktEntries = []byte("entries")
 	bktQueue   = []byte("queue")
 	bktPlaces  = []byte("places")
+	bktFolding = []byte("folding")
 )
 
 func openState(path string, key []byte) (*state, error) {
@@ -66,7 +67,7 @@ func openState(path string, key []byte) (*state, error) {
 	s := &state{db: db, key: key, recent: map[string]entry{}, waits: map[string][]uint64{},
 		unsent: map[uint64]bool{}, held: map[uint64]bool{}, places: map[int]place{}}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bktEntries, bktQueue, bktPlaces} {
+		for _, name := range [][]byte{bktEntries, bktQueue, bktPlaces, bktFolding} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -127,30 +128,13 @@ func (s *state) set(name string, e entry) error {
 	return nil
 }
 
-// begin puts a watch before the first value of a stream.
-func (s *state) begin(partition int, stream time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places[partition] = place{Stream: stream}
-}
-
-// reached remembers how far a watch is.
-func (s *state) reached(partition int, seq uint64) {
+// move changes how far a watch is.
+func (s *state) move(partition int, change func(*place)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.places[partition]
-	p.Seq = seq
+	change(&p)
 	s.places[partition] = p
-}
-
-// spoke remembers a beat, unless the watch has begun anew meanwhile.
-func (s *state) spoke(partition int, stream time.Time, seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.places[partition]; p.Stream.Equal(stream) {
-		p.Beat = seq
-		s.places[partition] = p
-	}
 }
 
 func (s *state) place(partition int) place {

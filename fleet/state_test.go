@@ -37,7 +37,7 @@ func TestQueue(t *testing.T) {
 	if err := s.set("A", entry{Seq: 5, Epoch: 1}); err != nil {
 		t.Fatal(err)
 	}
-	s.reached(0, 9)
+	s.move(0, func(at *place) { at.Seq = 9 })
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}

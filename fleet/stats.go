@@ -39,8 +39,8 @@ type Stats struct {
 	Dropped   int64         `json:"dropped"`   // operations of people who were forgotten meanwhile
 	Repeated  int64         `json:"repeated"`  // operations that came a second time
 	Refused   int64         `json:"refused"`   // values and operations that were damaged or of a newer version
-	// Returned counts people who had been forgotten, and whom servers that lost their newest writes
-	// knew again: this node did not serve them, and had them forgotten once more.
+	// Returned counts people who had been forgotten, or whose key was destroyed, and whom servers
+	// knew again or still: this node did not serve them, and had them forgotten once more.
 	Returned int64    `json:"returned"`
 	Queued   int      `json:"queued"`  // operations that the fleet may not have
 	Waiting  int      `json:"waiting"` // operations of this node that no value has, those included

@@ -113,10 +113,13 @@ func (s streams) make(ctx context.Context, l Layout) error {
 		}
 	}
 	for p := range l.Partitions {
-		_, err := s.js.CreateConsumer(ctx, s.opsStream(p), jetstream.ConsumerConfig{Durable: learnConsumer,
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 4096})
-		if err != nil {
-			return fmt.Errorf("fleet: consumer of %s: %w", s.opsStream(p), err)
+		for _, stream := range []string{s.opsStream(p), s.keysStream(p)} {
+			_, err := s.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{Durable: learnConsumer,
+				AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 4096,
+				HeadersOnly: stream == s.keysStream(p)})
+			if err != nil {
+				return fmt.Errorf("fleet: consumer of %s: %w", stream, err)
+			}
 		}
 	}
 	return nil

@@ -21,6 +21,9 @@ type value struct {
 	sealed  []byte // the person, under the profile's key
 }
 
+// nobody is what takes a value's place when the key is gone that opens it.
+func nobody(v value) value { return value{gone: true, epoch: v.epoch + 1, through: v.through} }
+
 const headerSize = 2 + 8 + 8
 
 func (v value) header() []byte {
@@ -120,14 +123,10 @@ type op struct {
 	Reply    string        `json:"reply,omitempty"` // subject that the result goes to
 }
 
-// learning is what of sdk.LearnOptions can be sent.
+// learning is sdk.LearnOptions as they are sent: without what has functions.
 type learning struct {
-	Head         sdk.HeadKind       `json:"head,omitempty"`
-	Labels       []string           `json:"labels,omitempty"`
-	AddLabels    bool               `json:"add_labels,omitempty"`
-	DropExamples bool               `json:"drop_examples,omitempty"`
-	Force        bool               `json:"force,omitempty"`
-	ClassWeights map[string]float64 `json:"class_weights,omitempty"`
+	sdk.LearnOptions
+	Config, Progress *struct{} `json:",omitempty"`
 }
 
 // Who sealed an operation.

@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -92,6 +94,20 @@ func TestOp(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestLearnOptions: what Learn is told goes to the learner.
+func TestLearnOptions(t *testing.T) {
+	want := sdk.LearnOptions{Head: sdk.OwnHead, Labels: []string{"a"}, AddLabels: true, DropExamples: true, Force: true,
+		ClassWeights: map[string]float64{"a": 2}}
+	data, err := json.Marshal(op{Kind: opLearn, Learn: &learning{LearnOptions: want}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got op
+	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got.Learn.LearnOptions, want) {
+		t.Errorf("got %+v, %v, want %+v", got.Learn, err, want)
 	}
 }
 

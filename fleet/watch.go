@@ -71,18 +71,8 @@ func (n *Node) pause(d time.Duration) {
 	}
 }
 
-// watch takes in the values of a partition, in their order, until the node closes.
-func (n *Node) watch(p *partition) {
-	for n.ctx.Err() == nil {
-		if err := n.follow(p); err != nil && n.ctx.Err() == nil {
-			n.config.Logger.Warn("the watch ended", "partition", p.n, "error", err)
-			n.pause(250 * time.Millisecond)
-		}
-	}
-}
-
-// follow goes on where the node was. If the stream is another one, or has lost its end, all is
-// taken in anew.
+// follow takes in the values of a partition, in their order, from where the node was. If the stream
+// is another one, or has lost its end, all is taken in anew.
 func (n *Node) follow(p *partition) error {
 	stream, err := n.js.Stream(n.ctx, n.valuesStream(p.n))
 	if err != nil {
@@ -100,21 +90,31 @@ func (n *Node) follow(p *partition) error {
 	if err != nil {
 		return err
 	}
-	take, err := consumer.Consume(func(msg jetstream.Msg) { n.takeMessage(p, msg) },
+	poke(p.early)
+	lost, err := n.consume(consumer, p.again, func(msg jetstream.Msg) { n.takeMessage(p, msg) },
 		jetstream.PullMaxMessages(256), jetstream.PullHeartbeat(time.Second), jetstream.PullExpiry(5*time.Second))
-	if err != nil {
+	if !lost {
 		return err
 	}
+	n.config.Logger.Error("the fleet has lost its newest values; all is taken in anew", "partition", p.n)
+	return n.startOver(p, created)
+}
+
+// consume does something with one message after another, until it is to stop or the node closes.
+func (n *Node) consume(c jetstream.Consumer, stop <-chan struct{}, do func(jetstream.Msg),
+	o ...jetstream.PullConsumeOpt) (stopped bool, err error) {
+	take, err := c.Consume(do, o...)
+	if err != nil {
+		return false, err
+	}
 	defer func() { take.Stop(); <-take.Closed() }()
-	poke(p.early)
 	select {
 	case <-n.ctx.Done():
-		return nil
+		return false, nil
 	case <-take.Closed():
-		return errors.New("consumer closed")
-	case <-p.again:
-		n.config.Logger.Error("the fleet has lost its newest values; all is taken in anew", "partition", p.n)
-		return n.startOver(p, created)
+		return false, errors.New("consumer closed")
+	case <-stop:
+		return true, nil
 	}
 }
 
@@ -128,7 +128,7 @@ func (n *Node) startOver(p *partition, created time.Time) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.synced, p.beats, p.unseen, p.others = time.Time{}, map[uint64]time.Time{}, all, map[string]otherNode{}
-	n.state.begin(p.n, created)
+	n.state.move(p.n, func(at *place) { *at = place{Stream: created} })
 	n.keys.clear() // a person may have an older one again
 	err = n.state.unsend(func(name string) bool { return partitionOf(name, n.plan.Partitions) == p.n })
 	poke(n.wake)
@@ -168,7 +168,7 @@ func (n *Node) takeMessage(p *partition, msg jetstream.Msg) {
 			n.counts.took(time.Since(meta.Timestamp))
 		}
 	}
-	n.state.reached(p.n, seq)
+	n.state.move(p.n, func(at *place) { at.Seq = seq })
 	if name, ok := strings.CutPrefix(key, nodeKey); ok {
 		n.heard(p, name, msg, meta.Timestamp)
 	}
@@ -260,7 +260,7 @@ func (n *Node) speak(p *partition) error {
 		return err
 	}
 	if now := n.state.place(p.n); !lost {
-		n.state.spoke(p.n, now.Stream, seq)
+		n.state.move(p.n, func(at *place) { at.Beat = seq })
 	} else if now.Stream.Equal(at.Stream) && now.Seq >= at.Seq {
 		poke(p.again)
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/xpeft/xpeft/sdk"
 )
 
@@ -19,6 +17,7 @@ type work struct {
 	name string
 	id   string
 	key  []byte    // of the profile, as the servers have it in this round; nil: not read, or none
+	seen uint64    // the newest operation that was read, and is done with unless there is an error
 	seq  uint64    // of the value that the folder has
 	at   time.Time // when it was written
 	v    value
@@ -40,12 +39,12 @@ type queuedOp struct {
 // mostOps is how many operations of a profile are done at once.
 const mostOps = 256
 
-// process does what waits of one profile.
-func (n *Node) process(ctx context.Context, p int, name string) error {
+// process does what waits of one profile, and returns through which operation that was.
+func (n *Node) process(ctx context.Context, p int, name string) (through uint64, err error) {
 	defer n.leases.lock(name)()
 	l, ctx, err := n.acquire(ctx, name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer l.release()
 	w := &work{n: n, p: p, name: name}
@@ -57,7 +56,7 @@ func (n *Node) process(ctx context.Context, p int, name string) error {
 			n.config.Logger.Warn("taking back what was not written", "error", e)
 		}
 	}
-	return err
+	return w.seen, err
 }
 
 // round does some operations, and says whether there may be more.
@@ -178,81 +177,26 @@ func (w *work) readValue(ctx context.Context) error {
 	if w.v.gone { // a learner may have ended before it destroyed the key
 		return w.n.destroyKey(ctx, w.p, w.name)
 	}
-	who, err := w.n.open1(ctx, w.p, w.name, w.seq, w.v)
-	if w.recent = who.recent; errors.Is(err, errNoKey) { // the servers lost that they were forgotten, but for the key
-		w.n.sayReturned(w.name)
-		w.v, err = value{gone: true, epoch: w.v.epoch + 1, through: w.v.through}, nil
+	if w.key, err = w.n.readKey(ctx, w.p, w.name); err != nil {
+		return err
+	}
+	if w.key == nil {
+		return w.lost(ctx)
+	}
+	who, err := w.v.open(w.key, w.n.valueSubject(w.p, personKey+w.name))
+	if w.recent = who.recent; err == nil {
+		w.n.keys.put(w.name, w.key)
 	}
 	return err
 }
 
-// readOps reads what waits, in the stream's order, without operations of an epoch that is over.
-func (w *work) readOps(ctx context.Context) (more bool, err error) {
-	w.ops, w.reset, w.changed, w.answers = nil, false, false, nil
-	subject, epoch := w.n.opSubject(w.p, w.name), w.v.epoch
-	for from := uint64(1); ; {
-		msg, err := w.n.get(ctx, w.n.opsStream(w.p), subject, from)
-		if err != nil || msg == nil {
-			return false, err
-		}
-		from = msg.Sequence + 1
-		o, err := w.openOp(ctx, msg, epoch)
-		switch {
-		case errors.Is(err, ErrSchema) && len(w.ops) > 0:
-			return false, nil // a newer node does it
-		case errors.Is(err, ErrCorrupt):
-			w.n.config.Logger.Error("an operation was left out", "error", err)
-			w.n.counts.refused.Add(1)
-			continue
-		case errors.Is(err, errOver):
-			w.n.counts.dropped.Add(1)
-			continue
-		case err != nil:
-			return false, err
-		case slices.Contains(w.recent, hashOf(o.ID)):
-			w.n.counts.repeated.Add(1)
-			continue
-		case msg.Sequence <= w.v.through && !msg.Time.After(w.at):
-			continue // it is in the value, and was not acknowledged
-		case msg.Sequence <= w.v.through: // the servers lost operations, and number others like them
-			w.v.through = msg.Sequence - 1
-		}
-		if o.Epoch > epoch && o.Kind != opForget { // the servers lost a Forget, which the node knows of
-			o, msg.Sequence = op{Kind: opForget, Profile: o.Profile, Epoch: o.Epoch - 1}, msg.Sequence-1
-			w.n.sayReturned(w.name)
-		}
-		w.recent = append(w.recent, hashOf(o.ID))
-		w.ops = append(w.ops, queuedOp{o, msg.Sequence})
-		if o.Kind == opForget || len(w.ops) == mostOps { // what comes after it is of another epoch
-			return true, nil
-		}
-	}
-}
-
-// errOver says that an operation's person was forgotten since.
-var errOver = errors.New("fleet: of an epoch that is over")
-
-func (w *work) openOp(ctx context.Context, msg *jetstream.RawStreamMsg, epoch uint64) (o op, err error) {
-	of, by, err := opEpoch(msg.Data)
-	if err != nil {
-		return o, err
-	}
-	if of < epoch {
-		return o, errOver
-	}
-	key := w.n.secrets.op
-	if by == byProfile && w.key == nil {
-		if w.key, err = w.n.readKey(ctx, w.p, w.name); err != nil {
-			return o, err
-		}
-	}
-	if by == byProfile {
-		key = w.key
-	}
-	if key == nil {
-		return o, errOver
-	}
-	return decodeOp(msg.Data, key, msg.Subject)
+// lost writes that there is nobody any more, of somebody whose key is gone: it was destroyed by
+// hand, or the servers have lost that the person was forgotten, but for the key.
+func (w *work) lost(ctx context.Context) (err error) {
+	w.n.sayReturned(w.name)
+	w.v = nobody(w.v)
+	w.seq, err = w.n.write(ctx, w.n.valueSubject(w.p, personKey+w.name), w.v.encode(), w.seq, newID())
+	return err
 }
 
 // prepare makes the folder what the value says, as it may have more after an attempt that failed
@@ -285,9 +229,8 @@ func (w *work) prepare(ctx context.Context, half bool) (done int, err error) {
 // learn does a Learn that somebody asked for.
 func (w *work) learn(ctx context.Context, o queuedOp) error {
 	var opts sdk.LearnOptions
-	if l := o.Learn; l != nil {
-		opts = sdk.LearnOptions{Head: l.Head, Labels: l.Labels, AddLabels: l.AddLabels, DropExamples: l.DropExamples,
-			Force: l.Force, ClassWeights: l.ClassWeights}
+	if o.Learn != nil {
+		opts = o.Learn.LearnOptions
 	}
 	rep, err := w.n.folder.Learn(ctx, o.Profile, o.Examples, &opts)
 	if ctx.Err() != nil {
