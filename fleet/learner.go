@@ -26,6 +26,7 @@ func (n *Node) startLearning() {
 func (n *Node) watchKeys(p int) error {
 	consumer, err := n.js.Consumer(n.ctx, n.keysStream(p), learnConsumer)
 	if err != nil {
+		n.pause(time.Minute) // a fleet of before has none
 		return err
 	}
 	_, err = n.consume(consumer, nil, func(msg jetstream.Msg) {

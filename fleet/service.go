@@ -60,7 +60,7 @@ func (n *Node) Learn(ctx context.Context, id string, examples []sdk.Example, o *
 	if o.Config != nil || o.Effort != "" || o.Progress != nil {
 		return nil, configError([]string{"LearnOptions.Config, Effort and Progress stay on one node"})
 	}
-	a, err := n.ask(ctx, op{Kind: opLearn, Profile: id, Examples: examples, Learn: &learning{LearnOptions: *o}})
+	a, err := n.ask(ctx, op{Kind: opLearn, Profile: id, Examples: examples, Learn: o})
 	return a.Report, err
 }
 

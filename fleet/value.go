@@ -110,23 +110,17 @@ const (
 
 // op is an operation: what a node asks the fleet to do to a profile.
 type op struct {
-	ID       string        `json:"id"` // random, made before the first attempt to publish
-	Kind     string        `json:"kind"`
-	Profile  string        `json:"profile"`
-	Epoch    uint64        `json:"-"` // of the profile, as far as the node knew
-	Examples []sdk.Example `json:"examples,omitempty"`
-	Learn    *learning     `json:"learn,omitempty"`
-	Text     string        `json:"text,omitempty"`
-	Pair     string        `json:"pair,omitempty"`
-	Private  bool          `json:"private,omitempty"`
-	Bundle   []byte        `json:"bundle,omitempty"`
-	Reply    string        `json:"reply,omitempty"` // subject that the result goes to
-}
-
-// learning is sdk.LearnOptions as they are sent: without what has functions.
-type learning struct {
-	sdk.LearnOptions
-	Config, Progress *struct{} `json:",omitempty"`
+	ID       string            `json:"id"` // random, made before the first attempt to publish
+	Kind     string            `json:"kind"`
+	Profile  string            `json:"profile"`
+	Epoch    uint64            `json:"-"` // of the profile, as far as the node knew
+	Examples []sdk.Example     `json:"examples,omitempty"`
+	Learn    *sdk.LearnOptions `json:"learn,omitempty"`
+	Text     string            `json:"text,omitempty"`
+	Pair     string            `json:"pair,omitempty"`
+	Private  bool              `json:"private,omitempty"`
+	Bundle   []byte            `json:"bundle,omitempty"`
+	Reply    string            `json:"reply,omitempty"` // subject that the result goes to
 }
 
 // Who sealed an operation.

@@ -101,12 +101,12 @@ func TestOp(t *testing.T) {
 func TestLearnOptions(t *testing.T) {
 	want := sdk.LearnOptions{Head: sdk.OwnHead, Labels: []string{"a"}, AddLabels: true, DropExamples: true, Force: true,
 		ClassWeights: map[string]float64{"a": 2}}
-	data, err := json.Marshal(op{Kind: opLearn, Learn: &learning{LearnOptions: want}})
+	data, err := json.Marshal(op{Kind: opLearn, Learn: &want})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got op
-	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got.Learn.LearnOptions, want) {
+	if err := json.Unmarshal(data, &got); err != nil || !reflect.DeepEqual(got.Learn, &want) {
 		t.Errorf("got %+v, %v, want %+v", got.Learn, err, want)
 	}
 }

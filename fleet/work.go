@@ -228,11 +228,7 @@ func (w *work) prepare(ctx context.Context, half bool) (done int, err error) {
 
 // learn does a Learn that somebody asked for.
 func (w *work) learn(ctx context.Context, o queuedOp) error {
-	var opts sdk.LearnOptions
-	if o.Learn != nil {
-		opts = o.Learn.LearnOptions
-	}
-	rep, err := w.n.folder.Learn(ctx, o.Profile, o.Examples, &opts)
+	rep, err := w.n.folder.Learn(ctx, o.Profile, o.Examples, o.Learn)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -50,44 +50,45 @@ const (
 	NumberHead HeadKind = "number"
 )
 
-// LearnOptions of one Learn. Nil, and every zero field, means the default.
+// LearnOptions of one Learn. Nil, and every zero field, means the default. In JSON they are what can
+// be sent to another machine.
 type LearnOptions struct {
 	// Head of the profile. Default: what the profile has; for a new one, OwnHead if Labels is set,
 	// else SharedHead.
-	Head HeadKind
+	Head HeadKind `json:"head,omitempty"`
 	// Labels of a profile's own label set; sets OwnHead. Stored examples with other labels are not
 	// trained on. Default: the profile's, else the folder's.
-	Labels []string
+	Labels []string `json:"labels,omitempty"`
 	// AddLabels lets examples, stored ones too, bring labels that the profile does not have yet;
 	// without it they are ErrUnknownLabel. Beside a shared head each gets a row of the profile's
 	// own, of 4·(d+1) bytes with digits, and with masks 4·(D+1) where the folder has axes of D
 	// values; the shared head is as it was until TrainHead takes the label in (see PendingLabels).
-	AddLabels bool
+	AddLabels bool `json:"add_labels,omitempty"`
 	// DropExamples stores none of the profile's examples and erases those that are: no replay at
 	// the next Learn.
-	DropExamples bool
+	DropExamples bool `json:"drop_examples,omitempty"`
 	// Force installs the new revision whatever was measured.
-	Force bool
+	Force bool `json:"force,omitempty"`
 	// Effort trades time for quality of masks; docs/accuracy.md has both. It changes the default
 	// Config only, and nothing of digits. learner.EffortFast trains the masks of the upper half of
 	// the bank's blocks over states that are computed once, and leaves the lower half without an
 	// adapter; where the bank has one block, or training goes on from what was learned below, it
 	// takes two fifths of the epochs instead.
-	Effort learner.Effort
+	Effort learner.Effort `json:"-"`
 	// Config of the training of masks; a profile of digits that is given one becomes one of masks.
 	// Default, where masks are learned: learner.LastBlocks() over a bank in the last blocks only
 	// and under a shared head that TrainHead made, else learner.Default(). K 0, as by default,
 	// means that of the profile's last revision, for a new one the store's. Head, and Bias of an
 	// own head, are set by the kind of head; Mode can only be learner.Masks. Patience does nothing:
 	// no examples are held out that it could watch.
-	Config *learner.Config
+	Config *learner.Config `json:"-"`
 	// ClassWeights is how much the examples of a label count in training beside the others', each
 	// times its own Weight: for labels that are rare and must not be missed. Positive, at most
 	// 1,000; a label that the profile does not have is ErrUnknownLabel.
-	ClassWeights map[string]float64
+	ClassWeights map[string]float64 `json:"class_weights,omitempty"`
 	// Progress is called after each step of training masks on all examples, in the goroutine of
 	// Learn; digits have none.
-	Progress func(step, steps int, loss float32)
+	Progress func(step, steps int, loss float32) `json:"-"`
 
 	move       bool            // Rebase
 	fresh      []store.Example // Move: the examples, as another folder has them
