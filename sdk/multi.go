@@ -36,6 +36,26 @@ func (o *Options) checkMulti() error {
 	return nil
 }
 
+// cleanThresholds are thresholds of labels, each of which must be one of these, under their names.
+func (o *Options) cleanThresholds(given map[string]float64, labels []string) (map[string]float64, error) {
+	if len(given) > 0 && !o.multi {
+		return nil, fmt.Errorf("%w: thresholds, in a folder whose texts have one label each (no Config.Multi)", ErrConfig)
+	}
+	h, out := &model.Head{Labels: labels}, make(map[string]float64, len(given))
+	for label, at := range given {
+		c, ok := h.Label(label)
+		if !ok {
+			return nil, fmt.Errorf("%w: a threshold of %.40q, which is none of %s", ErrUnknownLabel, label, listed(labels))
+		}
+		if _, twice := out[labels[c]]; twice || !(at > 0 && at < 1) {
+			return nil, fmt.Errorf("%w: a threshold of %g for %.40q, want one for each label, above 0 and below 1",
+				ErrConfig, at, label)
+		}
+		out[labels[c]] = at
+	}
+	return out, nil
+}
+
 // checkLearn refuses options that are of other profiles than shared digits.
 func (o *Options) checkLearn(l LearnOptions) error {
 	switch {
@@ -234,7 +254,8 @@ func decided(p float64, c int, has bool) digits.Answer {
 	return a
 }
 
-// evenOdds is from which probability on a label is given.
+// evenOdds is from which probability on a label is given, unless the caller or the folder says
+// another.
 const evenOdds = 0.5
 
 // setsThen is digitsThen for sets of labels: had is all decisions of some texts.
@@ -301,6 +322,18 @@ func setReports(labels []string, class []int, answers []digits.Answer) (out []La
 	return fromCounts(labels, n, said, right)
 }
 
+// threshold is from which probability on a label is given: what the caller says of it or of all, or
+// the folder.
+func (r *request) threshold(label string) float32 {
+	if at, ok := r.asked[label]; ok {
+		return float32(at)
+	}
+	if at, ok := r.usual[label]; ok && r.least == 0 {
+		return float32(at)
+	}
+	return orDefault(r.least, evenOdds)
+}
+
 // decide turns logits into each label's probability, and says which are given.
 func (r *request) decide(z []float32, out *Prediction) {
 	out.Labels, out.Probabilities = []string{}, make([]Probability, len(z))
@@ -311,7 +344,7 @@ func (r *request) decide(z []float32, out *Prediction) {
 		}
 		p := float32(1 / (1 + math.Exp(-float64(v))))
 		out.Probabilities[c] = Probability{Label: r.head.Labels[c], P: p}
-		if p >= orDefault(r.least, evenOdds) {
+		if p >= r.threshold(r.head.Labels[c]) {
 			out.Labels = append(out.Labels, r.head.Labels[c])
 		}
 	}

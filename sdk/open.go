@@ -60,6 +60,9 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		opts.multi, err = folder.Multi(meta)
 	}
 	if err == nil {
+		opts.thresholds, err = folder.Thresholds(meta)
+	}
+	if err == nil {
 		err = opts.checkMulti()
 	}
 	if err != nil {
