@@ -143,22 +143,40 @@ func (l *learning) countsOfSets(counts []uint32, texts int) []uint32 {
 	return out
 }
 
-// oddsOf is each label's log-odds by how often it was given, for counts of the labels and behind
-// them of all texts; nil for none.
-func oddsOf(counts []uint32) (out []float32) {
-	if len(counts) == 0 || counts[len(counts)-1] == 0 {
-		return nil
-	}
-	last := len(counts) - 1
-	for _, n := range counts[:last] {
-		out = append(out, odds(float64(n), float64(counts[last])-float64(n)))
+// oddsOf is each of C labels' log-odds by how often it was given, for counts of the labels and
+// behind them of all texts; none of a profile of which nothing is known.
+func oddsOf(counts []uint32, C int) []float32 {
+	out := make([]float32, C)
+	for c := range out {
+		with, texts := 0., 0.
+		if len(counts) == C+1 {
+			with, texts = float64(counts[c]), float64(counts[C])
+		}
+		out[c] = odds(with, texts-with, C)
 	}
 	return out
 }
 
-// odds begin at even ones, as those of label priors begin at the head's.
-func odds(with, without float64) float32 {
-	return float32(math.Log((with + priorStrength/2.) / (without + priorStrength/2.)))
+// odds begin at one label a text, where each of C is as likely: else somebody who has taught
+// nothing would be given half of them.
+func odds(with, without float64, C int) float32 {
+	const each = priorStrength / 2.
+	return float32(math.Log((with + each) / (without + each*float64(C-1))))
+}
+
+// centred are rows of names without what all of them say of a text, which is not what it is about.
+func centred(rows []float32, width int) []float32 {
+	C := len(rows) / width
+	for j := range width {
+		mean := 0.
+		for c := range C {
+			mean += float64(rows[c*width+j]) / float64(C)
+		}
+		for c := range C {
+			rows[c*width+j] -= float32(mean)
+		}
+	}
+	return rows
 }
 
 // setFit is what was learned of one label.
@@ -179,7 +197,7 @@ func (l *learning) fitSets(ctx context.Context, texts []int) ([]setFit, error) {
 	out := make([]setFit, C)
 	for c := range out {
 		who := &digits.Person{P: proj, A: p.axes.Count(), C: 2, Digits: p.axes.Digits, Logistic: true,
-			Prior:   func(n []uint32) []float32 { return []float32{0, odds(float64(n[1]), float64(n[0]))} },
+			Prior:   func(n []uint32) []float32 { return []float32{0, odds(float64(n[1]), float64(n[0]), C)} },
 			Counted: []uint32{before[C] - before[c], before[c]}}
 		for n, k := range texts {
 			e, class := l.examples[k*C+c], 1

@@ -24,7 +24,7 @@ func TestMultiNewcomers(t *testing.T) {
 	for _, set := range [][]string{kinds, kinds[6:9], {"urgent", "invoice", "reading"}} {
 		p := real(t, Config{Labels: set, Multi: true})
 		t.Log(set)
-		for _, n := range []int{0, 1, 2, 4, 20, 60} {
+		for _, n := range []int{0, 1, 2, 4, 20} {
 			var s shares
 			for person := range 6 {
 				r := rand.New(rand.NewPCG(uint64(person), uint64(n)))

@@ -48,7 +48,9 @@ func (p *Folder) headFromNames(ctx context.Context, labels []string) (*model.Hea
 			said[i] = append(said[i], labels[c])
 		}
 	}
-	h.W = rows
+	if h.W = rows; p.options.multi {
+		h.W = centred(rows, h.Hidden)
+	}
 	if p.axes != nil {
 		h = widened(h, p.width(), featureScale)
 	}

@@ -158,7 +158,9 @@ func (p *Folder) bare(got *request) error {
 	if err != nil {
 		return err
 	}
-	got.head = h
+	if got.head = h; got.multi {
+		got.offset = oddsOf(nil, len(h.Labels))
+	}
 	got.texts, err = p.textsBeside(ref)
 	return err
 }
