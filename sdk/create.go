@@ -114,7 +114,7 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}
-	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
+	p = newFolder(dir, o, st, m, c.MaxTokens, c.K)
 	err = p.fill(ctx, c, m)
 	if err == nil {
 		err = p.moveIn(work)

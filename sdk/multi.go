@@ -164,21 +164,6 @@ func odds(with, without float64, C int) float32 {
 	return float32(math.Log((with + each) / (without + each*float64(C-1))))
 }
 
-// centred are rows of names without what all of them say of a text, which is not what it is about.
-func centred(rows []float32, width int) []float32 {
-	C := len(rows) / width
-	for j := range width {
-		mean := 0.
-		for c := range C {
-			mean += float64(rows[c*width+j]) / float64(C)
-		}
-		for c := range C {
-			rows[c*width+j] -= float32(mean)
-		}
-	}
-	return rows
-}
-
 // setFit is what was learned of one label.
 type setFit struct {
 	who *digits.Person

@@ -48,9 +48,7 @@ func (p *Folder) headFromNames(ctx context.Context, labels []string) (*model.Hea
 			said[i] = append(said[i], labels[c])
 		}
 	}
-	if h.W = rows; p.options.multi {
-		h.W = centred(rows, h.Hidden)
-	}
+	h.W = rows
 	if p.axes != nil {
 		h = widened(h, p.width(), featureScale)
 	}
