@@ -7,31 +7,42 @@ import (
 )
 
 // trainGate is a Tracer at which trainings wait: each says that it is there, and goes on when let.
-type trainGate struct{ there, let chan struct{} }
+type trainGate struct{ there, let, over chan struct{} }
 
 func (g *trainGate) Start(ctx context.Context, operation string) (context.Context, func(error)) {
 	if operation == "learn.train" {
-		g.there <- struct{}{}
-		<-g.let
+		select {
+		case g.there <- struct{}{}:
+			<-g.let
+		case <-g.over:
+		}
 	}
 	return ctx, untraced
 }
 
 // gated is a folder whose trainings wait at a gate.
 func gated(t *testing.T) (*Folder, *trainGate) {
-	g := &trainGate{make(chan struct{}), make(chan struct{})}
+	g := &trainGate{make(chan struct{}), make(chan struct{}), make(chan struct{})}
 	c := withAxes(t)
 	c.Options.Trace, c.Options.Learns, c.Options.NoBackground = g, 1, true
-	return create(t, c), g
+	p := create(t, c)
+	t.Cleanup(func() { // of a test that failed
+		close(g.over)
+		select {
+		case g.let <- struct{}{}:
+		case <-time.After(10 * time.Millisecond):
+		}
+	})
+	return p, g
 }
 
-// soon is what a channel gives within a minute.
+// soon is what a channel gives within half a minute.
 func soon[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(time.Minute):
-		t.Fatalf("%s: waited for a minute", what)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s: waited for half a minute", what)
 	}
 	return v
 }
@@ -43,8 +54,8 @@ func later(call func() error) <-chan error {
 	return out
 }
 
-// TestForgetEndsLearns: Forget does not wait until a profile has learned: that Learn, and those that
-// wait for it, end with ErrConflict, and nothing of them is there.
+// TestForgetEndsLearns: Forget does not wait until a profile has learned: that Learn, and those
+// that wait for it, end with ErrConflict, and nothing of them is there.
 func TestForgetEndsLearns(t *testing.T) {
 	ctx := context.Background()
 	p, g := gated(t)

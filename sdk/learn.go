@@ -190,7 +190,8 @@ func (p *Folder) grant(ctx context.Context, threads int) (granted func(context.C
 			}
 		}
 		return func(ctx context.Context) context.Context {
-			return engine.WithPace(context.WithValue(ctx, turnKey{}, &has), func() int { return min(threads, p.pace()) })
+			ctx = context.WithValue(ctx, turnKey{}, &has)
+			return engine.WithPace(ctx, func() int { return min(threads, p.pace()) })
 		}, done, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()

@@ -39,13 +39,13 @@ func (o *Options) checkMulti() error {
 // cleanThresholds are thresholds of labels, each of which must be one of these, under their names.
 func (o *Options) cleanThresholds(given map[string]float64, labels []string) (map[string]float64, error) {
 	if len(given) > 0 && !o.multi {
-		return nil, fmt.Errorf("%w: thresholds, in a folder whose texts have one label each (no Config.Multi)", ErrConfig)
+		return nil, fmt.Errorf("%w: thresholds, in a folder whose texts have one label (no Config.Multi)", ErrConfig)
 	}
 	h, out := &model.Head{Labels: labels}, make(map[string]float64, len(given))
 	for label, at := range given {
 		c, ok := h.Label(label)
 		if !ok {
-			return nil, fmt.Errorf("%w: a threshold of %.40q, which is none of %s", ErrUnknownLabel, label, listed(labels))
+			return nil, fmt.Errorf("%w: %.40q has a threshold, and is none of %s", ErrUnknownLabel, label, listed(labels))
 		}
 		if _, twice := out[labels[c]]; twice || !(at > 0 && at < 1) {
 			return nil, fmt.Errorf("%w: a threshold of %g for %.40q, want one for each label, above 0 and below 1",

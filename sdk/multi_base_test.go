@@ -12,8 +12,8 @@ import (
 
 // TestMultiNewcomers measures what is answered for somebody who has taught nothing or little where
 // labels are not exclusive: over texts of one or two pieces of news of a file that $XPEFT_NEWS
-// names, whose labels are their kinds, of which a folder has some or all; and with three labels that
-// each person gives to other kinds, so that their names say nothing.
+// names, whose labels are their kinds, of which a folder has some or all; and with three labels
+// that each person gives to other kinds, so that their names say nothing.
 func TestMultiNewcomers(t *testing.T) {
 	f, err := os.Open(os.Getenv("XPEFT_NEWS"))
 	if err != nil {
@@ -97,7 +97,8 @@ func (s *shares) ask(t *testing.T, p *Folder, id string, es []Example) {
 			s.all++
 		}
 		for _, q := range got.Probabilities {
-			has, said, like := slices.Contains(es[i].Labels, q.Label), slices.Contains(got.Labels, q.Label), float64(q.P)
+			has, said := slices.Contains(es[i].Labels, q.Label), slices.Contains(got.Labels, q.Label)
+			like := float64(q.P)
 			s.decisions++
 			if has == said {
 				s.right++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"testing"
 
@@ -148,6 +149,28 @@ func TestMultiIsToldOne(t *testing.T) {
 	info, err := p.Profile(ctx, "ann")
 	if got := mustPredict(t, p, "ann", "server one"); err != nil || got.Source != SourceProfile || info.Examples != 26 {
 		t.Errorf("forgotten: got %+v of %d examples (%v), want an answer of 26", got, info.Examples, err)
+	}
+}
+
+// TestMultiNewcomer: of each of C labels somebody who has taught nothing begins at 1/C, and so does
+// who has a profile of no examples; what is taught moves that.
+func TestMultiNewcomer(t *testing.T) {
+	p := multi(t)
+	r, err := p.resolve(Request{Base: true, Text: "a b c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ got, want []float32 }{
+		"a newcomer":      {r.offset, []float32{-0.6931472, -0.6931472, -0.6931472}},
+		"a folder of two": {oddsOf(nil, 2), []float32{0, 0}},
+		"no texts":        {oddsOf([]uint32{0, 0, 0, 0}, 3), []float32{-0.6931472, -0.6931472, -0.6931472}},
+		"4 texts":         {oddsOf([]uint32{4, 0, 1, 4}, 3), []float32{0.6061358, -1.540445, -0.8754687}},
+	} {
+		for c, want := range test.want {
+			if math.Abs(float64(test.got[c]-want)) > 1e-6 {
+				t.Errorf("%s: got %v, want %v", name, test.got, test.want)
+			}
+		}
 	}
 }
 

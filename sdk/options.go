@@ -154,7 +154,7 @@ type Options struct {
 	// windows of a text, of the folder's meta
 	windows int
 	multi   bool // labels are not exclusive, of the folder's meta
-	// from which probability on a label is given, of the folder's meta; 0.5 of those that are not here
+	// from which probability on a label is given, of the folder's meta; 0.5 of the others
 	thresholds map[string]float64
 }
 

@@ -193,7 +193,8 @@ type PredictOptions struct {
 	// which probability on a label is among Prediction.Labels; default Config.Thresholds, or 0.5.
 	MinProbability float64
 	// Thresholds are MinProbability of single labels, above 0 and below 1, in a folder of
-	// Config.Multi; elsewhere, and of other numbers, ErrConfig, and ErrUnknownLabel of no such label.
+	// Config.Multi. Elsewhere, and of other numbers, it is ErrConfig, and of no such label
+	// ErrUnknownLabel.
 	Thresholds map[string]float64
 }
 
@@ -226,8 +227,8 @@ type Prediction struct {
 	Model  string  `json:"model,omitempty"`  // the most probable label
 	Margin float32 `json:"margin,omitempty"` // the largest probability minus the second; 1 of a single label
 	// Labels are of a folder of Config.Multi, and then there is no Label, Model or Margin: those
-	// that are as probable as Thresholds or MinProbability say, in the head's order, or with SourceTaught the
-	// stored ones, sorted. Empty but not nil: none; nil in other folders.
+	// that are as probable as Thresholds or MinProbability say, in the head's order, or with
+	// SourceTaught the stored ones, sorted. Empty but not nil: none; nil in other folders.
 	Labels []string `json:"labels,omitzero"`
 	// Probabilities are of all labels, in the head's order, whatever the source; they add up to 1,
 	// but in a folder of Config.Multi, where each is of its label alone.
