@@ -21,7 +21,7 @@ import (
 // Options.Limits.Examples of a profile, unless DropExamples. Cost: a forward pass of each text and
 // some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within one
 // pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced the
-// profile meanwhile.
+// profile meanwhile, or a Forget erases it.
 func (p *Folder) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
 	out, err := p.LearnMany(ctx, []LearnRequest{{id, examples}}, o)
 	if out == nil {
