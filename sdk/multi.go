@@ -45,7 +45,7 @@ func (o *Options) cleanThresholds(given map[string]float64, labels []string) (ma
 	for label, at := range given {
 		c, ok := h.Label(label)
 		if !ok {
-			return nil, fmt.Errorf("%w: %.40q has a threshold, and is none of %s", ErrUnknownLabel, label, listed(labels))
+			return nil, fmt.Errorf("%w: a threshold of %.40q, none of %s", ErrUnknownLabel, label, listed(labels))
 		}
 		if _, twice := out[labels[c]]; twice || !(at > 0 && at < 1) {
 			return nil, fmt.Errorf("%w: a threshold of %g for %.40q, want one for each label, above 0 and below 1",
