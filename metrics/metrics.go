@@ -100,7 +100,7 @@ var all = []metric{
 		func(q *sdk.Prequential) float64 { return q.Base }),
 }
 
-type collector struct{ sdk *sdk.Folder }
+type collector struct{ folder *sdk.Folder }
 
 // New is a collector of p's numbers. After p.Close a scrape is the error [sdk.ErrClosed]:
 // unregister it first.
@@ -127,7 +127,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	s, err := c.sdk.Stats(context.Background())
+	s, err := c.folder.Stats(context.Background())
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(info, err)
 		return

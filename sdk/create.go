@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,6 +44,9 @@ func Create(ctx context.Context, dir string, c Config) (*Folder, error) {
 	}
 	o.windows, o.multi = c.Windows, c.Multi
 	if err := o.checkMulti(); err != nil {
+		return nil, err
+	}
+	if o.thresholds, err = o.cleanThresholds(c.Thresholds, cleanLabels(c.Labels)); err != nil {
 		return nil, err
 	}
 	m, err := o.openModel(ctx, c.Model)
@@ -101,12 +105,16 @@ func createStore(ctx context.Context, dir string, c Config, o Options, m opened)
 	if c.Multi {
 		extra[folder.ExtraMulti] = "1"
 	}
+	if len(o.thresholds) > 0 {
+		said, _ := json.Marshal(o.thresholds) // numbers by strings always have JSON
+		extra[folder.ExtraThresholds] = string(said)
+	}
 	st, err := store.Create(folder.DB(work), store.Meta{Model: c.Model, Encoder: m.digest(),
 		Tokenizer: m.readerDigest(c.MaxTokens, c.Windows, c.Multi), MaxTokens: c.MaxTokens, Extra: extra}, o.store())
 	if err != nil {
 		return nil, errors.Join(err, m.close())
 	}
-	p = newSDK(dir, o, st, m, c.MaxTokens, c.K)
+	p = newFolder(dir, o, st, m, c.MaxTokens, c.K)
 	err = p.fill(ctx, c, m)
 	if err == nil {
 		err = p.moveIn(work)

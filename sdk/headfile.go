@@ -120,8 +120,8 @@ func (l *linear) head(labels []string) (*model.Head, error) {
 		h.B = append(h.B, float32(l.Intercept[i]))
 		if l.Counts != nil {
 			n := l.Counts[i]
-			if !(n >= 0 && n <= math.MaxUint32) {
-				return nil, fmt.Errorf("%w: a count of %g", ErrHead, n)
+			if !(n >= 0 && n <= math.MaxUint32) || n != math.Trunc(n) {
+				return nil, fmt.Errorf("%w: counts: %g of the class %.60q, want a whole number", ErrHead, n, label)
 			}
 			h.Counts[c] = uint32(n)
 		}

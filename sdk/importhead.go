@@ -108,6 +108,9 @@ func (p *Folder) ExportHead(ctx context.Context, w io.Writer, format HeadFormat)
 		return "", err
 	}
 	defer leave()
+	if err := p.exclusive("ExportHead"); err != nil {
+		return "", err
+	}
 	e, err := p.effectiveOf("", nil)
 	if err != nil {
 		return "", err

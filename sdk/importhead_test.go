@@ -101,6 +101,14 @@ func TestImportHeadRefuses(t *testing.T) {
 	numpys := mustRead(t, "../internal/npz/testdata/head.npz")
 	cut := func(old, new string) string { return strings.Replace(good, old, new, 1) }
 	before := baseOf(t, p, "server down")
+	l, err := readLinear([]byte(good), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var halves bytes.Buffer
+	if l.Counts = []float64{1, 1, 0.5}; l.write(&halves, HeadNPZ) != nil {
+		t.Fatal("no archive")
+	}
 	for what, x := range map[string]struct {
 		file string
 		want error
@@ -120,6 +128,8 @@ func TestImportHeadRefuses(t *testing.T) {
 		"a class too few":          {rows(labels[:2], p.HeadWidth()), ErrHead, "ignore"},
 		"a row too few":            {cut(`"intercept":[0,`, `"intercept":[`), ErrHead, "2 of intercept"},
 		"a negative count":         {cut(`"coef"`, `"counts":[-1,1,1],"coef"`), ErrHead, "-1"},
+		"half a count":             {cut(`"coef"`, `"counts":[1,0.5,1],"coef"`), ErrHead, "counts: 0.5"},
+		"half a count in NumPy's":  {halves.String(), ErrHead, "counts: 0.5"},
 		"too many counts":          {cut(`"coef"`, `"counts":[1],"coef"`), ErrHead, "1 counts"},
 		"another width":            {rows(labels, 7), ErrMismatch, "7 values"},
 		"rows of two widths":       {cut(`"coef":[[`, `"coef":[[1,`), ErrHead, "rows of"},
@@ -135,7 +145,7 @@ func TestImportHeadRefuses(t *testing.T) {
 	if got := baseOf(t, p, "server down"); fmt.Sprint(got) != fmt.Sprint(before) {
 		t.Errorf("got %v, want %v as before", got, before)
 	}
-	_, err := p.ExportHead(ctx, new(bytes.Buffer), "onnx")
+	_, err = p.ExportHead(ctx, new(bytes.Buffer), "onnx")
 	wantError(t, "ExportHead", err, ErrConfig)
 }
 

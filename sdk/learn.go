@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/engine"
@@ -20,7 +21,7 @@ import (
 // Options.Limits.Examples of a profile, unless DropExamples. Cost: a forward pass of each text and
 // some milliseconds, of masks seconds; Predict goes on meanwhile. With ctx done it ends within one
 // pass, fit or training step and leaves everything as it was. ErrConflict if an Import replaced the
-// profile meanwhile.
+// profile meanwhile, or a Forget erases it.
 func (p *Folder) Learn(ctx context.Context, id string, examples []Example, o *LearnOptions) (*Report, error) {
 	out, err := p.LearnMany(ctx, []LearnRequest{{id, examples}}, o)
 	if out == nil {
@@ -107,7 +108,7 @@ func (p *Folder) learnAll(ctx context.Context, tasks []*task, opts LearnOptions)
 			if err != nil {
 				t.result.Err = err
 			}
-			t.result.Err = ofProfile(t.Profile, t.result.Err)
+			t.result.Err = ofProfile(t.Profile, t.why(t.result.Err))
 		}
 	}
 }
@@ -123,25 +124,32 @@ func (p *Folder) learnSome(ctx context.Context, tasks []*task, opts LearnOptions
 		}
 		end(told)
 	}()
+	var leave func()
 	for _, t := range tasks {
-		unlock, ok := p.ids.lock(t.Profile, ctx.Done())
-		if !ok {
+		t.began = began
+		t.ctx, leave = p.ids.until(ctx, t.Profile)
+		defer leave()
+		unlock, ok := p.ids.lock(t.Profile, t.ctx.Done())
+		if t.unlock = func() {}; ok {
+			t.unlock = sync.OnceFunc(unlock)
+		} else if t.result.Err = t.ctx.Err(); ctx.Err() != nil {
 			return ctx.Err()
 		}
-		defer unlock()
+		defer t.unlock()
 	}
-	ctx, done, err := p.turn(ctx)
+	waits := ctx
+	if len(tasks) == 1 {
+		waits = tasks[0].ctx
+	}
+	granted, done, err := p.grant(waits, p.options.Threads)
 	if err != nil {
 		return err
 	}
 	defer done()
-	p.teach(ctx, tasks, opts)
 	for _, t := range tasks {
-		if t.result.Report != nil {
-			p.learned(t.result.Report, began)
-			p.banker.note(p, t.Profile)
-		}
+		t.ctx = granted(t.ctx)
 	}
+	p.teach(granted(ctx), tasks, opts)
 	return nil
 }
 
@@ -162,17 +170,29 @@ func (p *Folder) turn(ctx context.Context) (paced context.Context, done func(), 
 
 // turnOn is turn of a training that takes at most so many goroutines.
 func (p *Folder) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
+	granted, done, err := p.grant(ctx, threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	return granted(ctx), done, nil
+}
+
+// grant is turnOn for several contexts, which granted makes those of the training.
+func (p *Folder) grant(ctx context.Context, threads int) (granted func(context.Context) context.Context, done func(),
+	err error) {
 	select {
 	case p.learns <- struct{}{}:
 		has, free := true, p.encoder.Busy()
-		ctx = context.WithValue(ctx, turnKey{}, &has)
 		done = func() {
 			free()
 			if has {
 				<-p.learns
 			}
 		}
-		return engine.WithPace(ctx, func() int { return min(threads, p.pace()) }), done, nil
+		return func(ctx context.Context) context.Context {
+			ctx = context.WithValue(ctx, turnKey{}, &has)
+			return engine.WithPace(ctx, func() int { return min(threads, p.pace()) })
+		}, done, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}

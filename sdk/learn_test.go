@@ -222,7 +222,8 @@ func TestLearnCancelled(t *testing.T) {
 	wantError(t, "Predict with an ended ctx", err, context.Canceled)
 }
 
-// TestLearnQueues has two Learns of one profile and one that gives up waiting.
+// TestLearnQueues has Learns wait for another and give up, a Forget that does too and has ended the
+// Learn before it, and a Learn behind these.
 func TestLearnQueues(t *testing.T) {
 	p := create(t, small(t))
 	started, finish, done := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -249,16 +250,15 @@ func TestLearnQueues(t *testing.T) {
 	cancel()
 	go func() {
 		rep, err := p.Learn(context.Background(), "alice", examples(12, 0), forced())
-		if err == nil && rep.Revision != 2 {
-			err = fmt.Errorf("got revision %d, want 2", rep.Revision)
+		if err == nil && rep.Revision != 1 {
+			err = fmt.Errorf("got revision %d, want 1", rep.Revision)
 		}
 		done <- err
 	}()
 	close(finish)
-	for range 2 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+	wantError(t, "the Learn before a Forget", <-done, ErrConflict)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package sdk
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"sync"
+)
 
 // lifetime lets calls in until the end begins, and lets the end happen when the last call has left.
 type lifetime struct {
@@ -43,6 +47,32 @@ type keyLock struct {
 type keyed struct {
 	turn  chan struct{} // holds a token while locked
 	users int
+	alive context.Context // until interrupt
+	end   context.CancelFunc
+}
+
+// errForgotten is what interrupt ends a Learn with.
+var errForgotten = fmt.Errorf("%w: the profile was forgotten", ErrConflict)
+
+// until is ctx, which interrupt ends too, with errForgotten as its cause. leave must be called.
+func (k *keyLock) until(ctx context.Context, key string) (out context.Context, leave func()) {
+	l := k.join(key)
+	k.mu.Lock()
+	alive := l.alive
+	k.mu.Unlock()
+	out, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(alive, func() { cancel(errForgotten) })
+	return out, func() { stop(); cancel(nil); k.leave(key, l) }
+}
+
+// interrupt ends what has come so far from until, of a key.
+func (k *keyLock) interrupt(key string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l := k.locks[key]; l != nil {
+		l.end()
+		l.alive, l.end = context.WithCancel(context.Background())
+	}
 }
 
 // lock waits for key until done closes; ok says whether it was got. unlock must be called then.
@@ -78,6 +108,7 @@ func (k *keyLock) join(key string) *keyed {
 	l := k.locks[key]
 	if l == nil {
 		l = &keyed{turn: make(chan struct{}, 1)}
+		l.alive, l.end = context.WithCancel(context.Background())
 		k.locks[key] = l
 	}
 	l.users++
@@ -88,6 +119,7 @@ func (k *keyLock) leave(key string, l *keyed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.users--; l.users == 0 {
+		l.end()
 		delete(k.locks, key)
 	}
 }

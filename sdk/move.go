@@ -94,7 +94,7 @@ func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions)
 		return nil, err
 	}
 	return Create(ctx, dir, Config{Model: o.Model, Labels: h.Labels, Masks: !digits, MaxTokens: o.MaxTokens,
-		Windows: o.Windows, Multi: p.options.multi, Options: &opts})
+		Windows: o.Windows, Multi: p.options.multi, Thresholds: p.options.thresholds, Options: &opts})
 }
 
 // checkMoving refuses a Move to a folder that was not made for one, and ends the move where another

@@ -36,6 +36,26 @@ func (o *Options) checkMulti() error {
 	return nil
 }
 
+// cleanThresholds are thresholds of labels, each of which must be one of these, under their names.
+func (o *Options) cleanThresholds(given map[string]float64, labels []string) (map[string]float64, error) {
+	if len(given) > 0 && !o.multi {
+		return nil, fmt.Errorf("%w: thresholds, in a folder whose texts have one label (no Config.Multi)", ErrConfig)
+	}
+	h, out := &model.Head{Labels: labels}, make(map[string]float64, len(given))
+	for label, at := range given {
+		c, ok := h.Label(label)
+		if !ok {
+			return nil, fmt.Errorf("%w: a threshold of %.40q, none of %s", ErrUnknownLabel, label, listed(labels))
+		}
+		if _, twice := out[labels[c]]; twice || !(at > 0 && at < 1) {
+			return nil, fmt.Errorf("%w: a threshold of %g for %.40q, want one for each label, above 0 and below 1",
+				ErrConfig, at, label)
+		}
+		out[labels[c]] = at
+	}
+	return out, nil
+}
+
 // checkLearn refuses options that are of other profiles than shared digits.
 func (o *Options) checkLearn(l LearnOptions) error {
 	switch {
@@ -123,22 +143,25 @@ func (l *learning) countsOfSets(counts []uint32, texts int) []uint32 {
 	return out
 }
 
-// oddsOf is each label's log-odds by how often it was given, for counts of the labels and behind
-// them of all texts; nil for none.
-func oddsOf(counts []uint32) (out []float32) {
-	if len(counts) == 0 || counts[len(counts)-1] == 0 {
-		return nil
-	}
-	last := len(counts) - 1
-	for _, n := range counts[:last] {
-		out = append(out, odds(float64(n), float64(counts[last])-float64(n)))
+// oddsOf is each of C labels' log-odds by how often it was given, for counts of the labels and
+// behind them of all texts; none of a profile of which nothing is known.
+func oddsOf(counts []uint32, C int) []float32 {
+	out := make([]float32, C)
+	for c := range out {
+		with, texts := 0., 0.
+		if len(counts) == C+1 {
+			with, texts = float64(counts[c]), float64(counts[C])
+		}
+		out[c] = odds(with, texts-with, C)
 	}
 	return out
 }
 
-// odds begin at even ones, as those of label priors begin at the head's.
-func odds(with, without float64) float32 {
-	return float32(math.Log((with + priorStrength/2.) / (without + priorStrength/2.)))
+// odds begin at one label a text, where each of C is as likely: else somebody who has taught
+// nothing would be given half of them.
+func odds(with, without float64, C int) float32 {
+	const each = priorStrength / 2.
+	return float32(math.Log((with + each) / (without + each*float64(C-1))))
 }
 
 // setFit is what was learned of one label.
@@ -159,7 +182,7 @@ func (l *learning) fitSets(ctx context.Context, texts []int) ([]setFit, error) {
 	out := make([]setFit, C)
 	for c := range out {
 		who := &digits.Person{P: proj, A: p.axes.Count(), C: 2, Digits: p.axes.Digits, Logistic: true,
-			Prior:   func(n []uint32) []float32 { return []float32{0, odds(float64(n[1]), float64(n[0]))} },
+			Prior:   func(n []uint32) []float32 { return []float32{0, odds(float64(n[1]), float64(n[0]), C)} },
 			Counted: []uint32{before[C] - before[c], before[c]}}
 		for n, k := range texts {
 			e, class := l.examples[k*C+c], 1
@@ -234,7 +257,8 @@ func decided(p float64, c int, has bool) digits.Answer {
 	return a
 }
 
-// evenOdds is from which probability on a label is given.
+// evenOdds is from which probability on a label is given, unless the caller or the folder says
+// another.
 const evenOdds = 0.5
 
 // setsThen is digitsThen for sets of labels: had is all decisions of some texts.
@@ -301,6 +325,18 @@ func setReports(labels []string, class []int, answers []digits.Answer) (out []La
 	return fromCounts(labels, n, said, right)
 }
 
+// threshold is from which probability on a label is given: what the caller says of it or of all, or
+// the folder.
+func (r *request) threshold(label string) float32 {
+	if at, ok := r.asked[label]; ok {
+		return float32(at)
+	}
+	if at, ok := r.usual[label]; ok && r.least == 0 {
+		return float32(at)
+	}
+	return orDefault(r.least, evenOdds)
+}
+
 // decide turns logits into each label's probability, and says which are given.
 func (r *request) decide(z []float32, out *Prediction) {
 	out.Labels, out.Probabilities = []string{}, make([]Probability, len(z))
@@ -311,7 +347,7 @@ func (r *request) decide(z []float32, out *Prediction) {
 		}
 		p := float32(1 / (1 + math.Exp(-float64(v))))
 		out.Probabilities[c] = Probability{Label: r.head.Labels[c], P: p}
-		if p >= orDefault(r.least, evenOdds) {
+		if p >= r.threshold(r.head.Labels[c]) {
 			out.Labels = append(out.Labels, r.head.Labels[c])
 		}
 	}

@@ -60,6 +60,9 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		opts.multi, err = folder.Multi(meta)
 	}
 	if err == nil {
+		opts.thresholds, err = folder.Thresholds(meta)
+	}
+	if err == nil {
 		err = opts.checkMulti()
 	}
 	if err != nil {
@@ -78,7 +81,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, errors.Join(err, m.close(), st.Close())
 	}
 	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
-	p := newSDK(dir, opts, st, m, meta.MaxTokens, k)
+	p := newFolder(dir, opts, st, m, meta.MaxTokens, k)
 	err = p.checkMoving(ctx)
 	if err == nil && opts.ReadOnly {
 		err = opts.texts.Read(st)
@@ -115,7 +118,7 @@ func (p *Folder) foldCase(ctx context.Context) error {
 	return p.store.PutMeta(ctx, key, value)
 }
 
-func newSDK(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *Folder {
+func newFolder(dir string, o Options, st *store.Store, m opened, maxTokens, k int) *Folder {
 	o = o.on(m.engine.Device())
 	p := &Folder{dir: dir, options: o, store: st, model: m, engine: m.engine, encoder: m.encoder,
 		tokenizer: m.tokenizer, maxTokens: maxTokens, k: k,

@@ -34,8 +34,12 @@ type Config struct {
 	// Multi makes labels not exclusive: a text may have several, or none. Examples have Labels, and
 	// so have answers; each label is learned and answered by itself, by a sigmoid. Profiles are
 	// then digits, and what compares labels, or people, is ErrUnsupported (docs/learning.md).
-	Multi   bool
-	Options *Options // of the opened folder
+	Multi bool
+	// Thresholds say from which probability on single labels of a Multi folder are given, by label,
+	// above 0 and below 1; the others are from 0.5 on. They stay with the folder; PredictOptions
+	// say others for one answer. An invalid one is ErrConfig, of no such label ErrUnknownLabel.
+	Thresholds map[string]float64
+	Options    *Options // of the opened folder
 
 	// Report, if it is set, is called before Create returns.
 	Report func(CreateReport)
@@ -151,6 +155,8 @@ type Options struct {
 	// windows of a text, of the folder's meta
 	windows int
 	multi   bool // labels are not exclusive, of the folder's meta
+	// from which probability on a label is given, of the folder's meta; 0.5 of the others
+	thresholds map[string]float64
 }
 
 func (c Config) validate() error {

@@ -21,7 +21,7 @@ func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions
 		o = &PredictOptions{}
 	}
 	r := Request{Profile: id, Text: text, Pair: o.Pair, Base: o.Base, Fallback: o.Fallback, NoTaught: o.NoTaught,
-		MinProbability: o.MinProbability}
+		MinProbability: o.MinProbability, Thresholds: o.Thresholds}
 	out, err := p.PredictBatch(ctx, []Request{r})
 	if err != nil {
 		return Prediction{}, err
@@ -103,10 +103,12 @@ type request struct {
 	taught   string // the label of a stored example of the text; empty: none
 	least    float32
 	multi    bool // labels are not exclusive
-	head     *model.Head
-	offset   []float32
-	texts    *jointBank // that know what the head says of single texts; nil: none do
-	sight    *sight     // to be filled instead of an answer; nil: a head answers
+	// from which probability on single labels are given: what the caller says, and the folder
+	asked, usual map[string]float64
+	head         *model.Head
+	offset       []float32
+	texts        *jointBank // that know what the head says of single texts; nil: none do
+	sight        *sight     // to be filled instead of an answer; nil: a head answers
 }
 
 // resolve reads the profile and tokenizes the text.
@@ -126,7 +128,8 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	if p := r.MinProbability; !(p >= 0 && p <= 1) {
 		return nil, fmt.Errorf("%w: a least probability of %g, want 0 to 1", ErrConfig, p)
 	}
-	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability), multi: p.options.multi}
+	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability), multi: p.options.multi,
+		usual: p.options.thresholds}
 	if !r.Base {
 		err := p.options.Limits.checkID(r.Profile)
 		if err == nil {
@@ -141,6 +144,10 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	} else if err := p.bare(got); err != nil {
 		return nil, err
 	}
+	var err error
+	if got.asked, err = p.options.cleanThresholds(r.Thresholds, got.head.Labels); err != nil {
+		return nil, err
+	}
 	p.read(&got.text, r.Text, r.Pair)
 	return got, nil
 }
@@ -151,7 +158,9 @@ func (p *Folder) bare(got *request) error {
 	if err != nil {
 		return err
 	}
-	got.head = h
+	if got.head = h; got.multi {
+		got.offset = oddsOf(nil, len(h.Labels))
+	}
 	got.texts, err = p.textsBeside(ref)
 	return err
 }

@@ -131,10 +131,12 @@ func (p *Folder) Import(ctx context.Context, r io.Reader, o *ImportOptions) (Imp
 }
 
 // Forget erases a profile: digits or masks, head, prior, state, examples, history and what is
-// cached of it. It waits for a Learn of the profile to end. A warm bank and a head that were
-// trained on its examples keep what they learned. With Options.MasterKey its key is overwritten
-// before Forget returns, and no copy of it in the folder can be read any more. Without, pages that
-// the file has freed hold old bytes until they are written again, or until Compact.
+// cached of it. A Learn of the profile that is under way or waits ends with ErrConflict, even if
+// ctx is done before that, and Forget waits for its end; one that trains masks together with other
+// profiles' goes on until these have learned. A warm bank and a head that were trained on its
+// examples keep what they learned. With Options.MasterKey its key is overwritten before Forget
+// returns, and no copy of it in the folder can be read any more. Without, pages that the file has
+// freed hold old bytes until they are written again, or until Compact.
 func (p *Folder) Forget(ctx context.Context, id string) error {
 	leave, err := p.enterToWrite()
 	if err != nil {
@@ -144,6 +146,7 @@ func (p *Folder) Forget(ctx context.Context, id string) error {
 	if err := (Limits{ID: mostID}).checkID(id); err != nil { // what was stored under a higher limit can be erased
 		return err
 	}
+	p.ids.interrupt(id)
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
 		return ctx.Err()

@@ -144,6 +144,7 @@ func TestPythonReads(t *testing.T) {
 	c.Model = a.Model
 	a.addDigits(t, c)
 	a.addMasks(t, c)
+	a.addSets(t, c)
 	a.addJoint(t, c)
 	a.addLibtorchs(t)
 	data, err := json.Marshal(a)
@@ -196,6 +197,19 @@ func (a *pythonAsked) addDigits(t *testing.T, c Config) {
 	rec.ID = "old"
 	mustPut(t, p, rec)
 	a.add(t, p, "an own head over the last block, of an earlier version", "old")
+}
+
+// addSets are profiles of a folder whose labels are not exclusive.
+func (a *pythonAsked) addSets(t *testing.T, c Config) {
+	c.Masks, c.Multi = false, true
+	p := create(t, c)
+	mustLearn(t, p, "ann", sets("ann", 0, 36), nil)
+	if rec := mustRecord(t, p, "ann"); len(rec.Codes) == 0 {
+		t.Fatalf("got %+v, want digits", rec)
+	}
+	a.add(t, p, "labels that are not exclusive", "ann")
+	mustObserve(t, p, "ben", sets("ben", 0, 2)...)
+	a.add(t, p, "their counts alone", "ben")
 }
 
 // addMasks are profiles of masks, learned in the last block, and drawn over banks of some blocks.

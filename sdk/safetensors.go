@@ -16,7 +16,7 @@ import (
 //go:embed python/xpeft_reader.py
 var pythonReader []byte
 
-// PythonReader is xpeft_reader.py, a module of some 50 lines that answers in Python as the profile
+// PythonReader is xpeft_reader.py, a module of some 60 lines that answers in Python as the profile
 // in a file of ExportSafetensors does here.
 func PythonReader() []byte { return slices.Clone(pythonReader) }
 
@@ -59,9 +59,10 @@ type about struct {
 	Version     int      `json:"version"`
 	Profile     string   `json:"profile"` // empty: the base
 	Revision    uint64   `json:"revision"`
-	Labels      []string `json:"labels"` // none: a number is the answer
-	Sees        string   `json:"sees"`   // blocks, cls or pooler
-	Blocks      []int    `json:"blocks"` // whose mean states the head sees; 0: the embeddings'
+	Labels      []string `json:"labels"`          // none: a number is the answer
+	Multi       bool     `json:"multi,omitempty"` // they are not exclusive: a sigmoid of each
+	Sees        string   `json:"sees"`            // blocks, cls or pooler
+	Blocks      []int    `json:"blocks"`          // whose mean states the head sees; 0: the embeddings'
 	FirstBlock  int      `json:"first_block"`
 	Activation  string   `json:"activation"`
 	Temperature float32  `json:"temperature"`
@@ -70,7 +71,12 @@ type about struct {
 	Tokenizer   string   `json:"tokenizer"`
 }
 
-const tensorsVersion = 1
+// Versions of the file: one whose labels are not exclusive has another, as a program that does not
+// know of that would answer wrongly.
+const (
+	tensorsVersion = 1
+	multiVersion   = 2
+)
 
 // effectiveOf folds a profile; a nil snapshot is the base.
 func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
@@ -78,8 +84,8 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 	e := &effective{about: about{Version: tensorsVersion, Profile: id, Blocks: []int{},
 		FirstBlock: p.encoder.Blocks(), Activation: "identity", Temperature: 1, MaxTokens: p.maxTokens,
 		Encoder: meta.Encoder.String(), Tokenizer: meta.Tokenizer.String()}}
-	if err := p.exclusive("a safetensors file"); err != nil {
-		return nil, err
+	if p.options.multi {
+		e.about.Version, e.about.Multi = multiVersion, true
 	}
 	if p.options.windows > 1 {
 		return nil, fmt.Errorf("%w: texts of several windows in a safetensors file", ErrUnsupported)

@@ -167,7 +167,7 @@ func (s *snapshot) offsetWith(counts []uint32) []float32 {
 // priorWith is what counts alone add to a shared head's logits.
 func (s *snapshot) priorWith(counts []uint32) (prior []float32) {
 	if s.multi {
-		return oddsOf(counts)
+		return oddsOf(counts, len(s.head.Labels))
 	}
 	if !s.own {
 		prior = s.head.Prior(counts, priorStrength)

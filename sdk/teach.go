@@ -2,8 +2,10 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/xpeft/xpeft/internal/digits"
 	"github.com/xpeft/xpeft/store"
@@ -14,6 +16,17 @@ type task struct {
 	LearnRequest
 	result   *LearnResult
 	learning *learning
+	began    time.Time
+	ctx      context.Context // ends, too, when the profile is forgotten
+	unlock   func()          // once it has a report
+}
+
+// why is an error of the task, where the profile was forgotten errForgotten.
+func (t *task) why(err error) error {
+	if errors.Is(err, context.Canceled) && t.ctx != nil && context.Cause(t.ctx) == errForgotten {
+		return errForgotten
+	}
+	return err
 }
 
 // teach is all of learning, from what is stored to what is stored; every task ends with a report or
@@ -22,37 +35,44 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// What is learned, and from what: the examples, new and stored, none of them held back; the
 	// head; and the axes of digits or the bank of masks.
 	for _, t := range tasks {
+		if t.result.Err != nil { // it was forgotten before it was locked
+			continue
+		}
 		end := p.options.step(ctx, "learn.read")
-		t.learning, t.result.Err = p.newLearning(ctx, t.Profile, t.Examples, opts)
+		t.learning, t.result.Err = p.newLearning(t.ctx, t.Profile, t.Examples, opts)
 		end(t.result.Err)
 	}
 	// The row that orders candidates, from choices: a convex fit.
 	for _, t := range tasks {
 		if t.result.Err == nil {
-			t.result.Err = t.learning.learnOrder(ctx)
+			t.result.Err = t.learning.learnOrder(t.ctx)
 		}
 		if t.result.Err == nil && t.learning.onlyOrder() {
-			t.result.Report, t.result.Err = t.learning.endOrder(ctx)
-			t.learning = nil
+			t.result.Report, t.result.Err = t.learning.endOrder(t.ctx)
+			t.over(p)
 		}
 	}
 	// Digits: a convex fit to each fold of the examples, and one to all.
 	for _, t := range tasks {
 		if t.result.Err == nil && t.learning != nil && t.learning.digits {
 			end := p.options.step(ctx, "learn.train")
-			t.result.Err = t.learning.learnDigits(ctx)
+			t.result.Err = t.learning.learnDigits(t.ctx)
 			end(t.result.Err)
-			t.end(ctx)
+			t.end(p)
 		}
 	}
 	// Masks, own heads and numbers: Algorithm 1 on the same folds and on all, of all profiles over
 	// one bank together.
 	for some := range grouped(tasks) {
 		end := p.options.step(ctx, "learn.train")
-		p.learnMasks(ctx, some)
+		together := ctx
+		if len(some) == 1 {
+			together = some[0].ctx
+		}
+		p.learnMasks(together, some)
 		end(some[0].result.Err)
 		for _, t := range some {
-			t.end(ctx)
+			t.end(p)
 		}
 	}
 }
@@ -98,11 +118,20 @@ type outcome struct {
 
 // end is the judge: what was learned is installed if it is no worse than what was served, both
 // asked about examples that they had not learned from.
-func (t *task) end(ctx context.Context) {
+func (t *task) end(p *Folder) {
 	if t.result.Err == nil {
-		t.result.Report, t.result.Err = t.learning.end(ctx)
+		t.result.Report, t.result.Err = t.learning.end(t.ctx)
 	}
-	t.learning = nil
+	t.over(p)
+}
+
+// over lets others have the profile, while those that learn beside it go on.
+func (t *task) over(p *Folder) {
+	if t.learning = nil; t.result.Report != nil {
+		p.learned(t.result.Report, t.began)
+		p.banker.note(p, t.Profile)
+	}
+	t.unlock()
 }
 
 func (l *learning) end(ctx context.Context) (*Report, error) {

@@ -191,8 +191,12 @@ type PredictOptions struct {
 	NoTaught bool     // the model answers, whatever is stored of the text
 	// MinProbability leaves Prediction.Label empty where the most probable label has less, 0 to 1.
 	// A taught label stays, and so does Prediction.Model. In a folder of Config.Multi it is from
-	// which probability on a label is among Prediction.Labels; default 0.5.
+	// which probability on a label is among Prediction.Labels; default Config.Thresholds, or 0.5.
 	MinProbability float64
+	// Thresholds are MinProbability of single labels, above 0 and below 1, in a folder of
+	// Config.Multi. Elsewhere, and of other numbers, it is ErrConfig, and of no such label
+	// ErrUnknownLabel.
+	Thresholds map[string]float64
 }
 
 // Request is one row of a PredictBatch. An empty Profile is ErrID, unless Base is set. The other
@@ -206,6 +210,7 @@ type Request struct {
 	Fallback       Fallback
 	NoTaught       bool
 	MinProbability float64
+	Thresholds     map[string]float64
 }
 
 // Probability of a label.
@@ -223,8 +228,8 @@ type Prediction struct {
 	Model  string  `json:"model,omitempty"`  // the most probable label
 	Margin float32 `json:"margin,omitempty"` // the largest probability minus the second; 1 of a single label
 	// Labels are of a folder of Config.Multi, and then there is no Label, Model or Margin: those
-	// that are as probable as MinProbability says, in the head's order, or with SourceTaught the
-	// stored ones, sorted. Empty but not nil: none; nil in other folders.
+	// that are as probable as Thresholds or MinProbability say, in the head's order, or with
+	// SourceTaught the stored ones, sorted. Empty but not nil: none; nil in other folders.
 	Labels []string `json:"labels,omitzero"`
 	// Probabilities are of all labels, in the head's order, whatever the source; they add up to 1,
 	// but in a folder of Config.Multi, where each is of its label alone.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -123,23 +124,17 @@ func (r *request) observed() (any, error) {
 	return w, nil
 }
 
-func (r *request) confirm() (any, error) {
-	b, err := body[wire.Thumb](r, smallBody)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.tenant.Folder.Confirmed(r.Context(), r.profile, b.Text, b.Label); err != nil {
-		return nil, err
-	}
-	return r.observed()
-}
+func (r *request) confirm() (any, error) { return r.thumb(r.tenant.Folder.Confirmed) }
 
-func (r *request) reject() (any, error) {
+func (r *request) reject() (any, error) { return r.thumb(r.tenant.Folder.Rejected) }
+
+// thumb stores what somebody says of an answer.
+func (r *request) thumb(store func(ctx context.Context, id, text, label string) error) (any, error) {
 	b, err := body[wire.Thumb](r, smallBody)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.tenant.Folder.Rejected(r.Context(), r.profile, b.Text, b.Label); err != nil {
+	if err := store(r.Context(), r.profile, b.Text, b.Label); err != nil {
 		return nil, err
 	}
 	return r.observed()

@@ -35,6 +35,23 @@ func TestMulti(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}
+	for _, path := range []string{"/v1/predict", alice + "/predict"} {
+		body := `"text": "hi", "thresholds": {"urgent": 1e-9, "later": 0.999999}}`
+		if path == "/v1/predict" {
+			body = `"requests": [{"profile": "alice", "text": "hi"}], "thresholds": {"urgent": 1e-9, "later": 0.999999}}`
+		}
+		var got struct {
+			Labels      []string
+			Predictions []struct{ Labels []string }
+		}
+		b.call("POST", path, "{"+body, &got)
+		if len(got.Predictions) == 1 {
+			got.Labels = got.Predictions[0].Labels
+		}
+		if !slices.Contains(got.Labels, "urgent") || slices.Contains(got.Labels, "later") {
+			t.Errorf("%s with thresholds: got %+v", path, got)
+		}
+	}
 	for _, c := range []struct {
 		path, body string
 		status     int
@@ -45,6 +62,9 @@ func TestMulti(t *testing.T) {
 		{"/observe", `{"examples": [{"text": "hi", "label": "urgent"}]}`, 400, "bad_example"},
 		{"/observe", `{"examples": [{"text": "hi", "labels": null}]}`, 400, "bad_example"},
 		{"/reject", `{"text": "hi", "label": "urgent"}`, 400, "unsupported"},
+		{"/predict", `{"text": "hi", "thresholds": {"urgent": 1}}`, 400, "bad_options"},
+		{"/predict", `{"text": "hi", "thresholds": {"nonsense": 0.5}}`, 400, "unknown_label"},
+		{"/predict", `{"text": "hi", "thresholds": {"urgent": "0.5"}}`, 400, "bad_body"},
 		{"/rank", `{"text": "hi", "candidates": ["a", "b"]}`, 400, "unsupported"},
 		{"/learn", `{"examples": [{"text": "hi", "labels": []}], "add_labels": true}`, 400, "unsupported"},
 		{"/learn", `{"examples": [{"text": "hi", "labels": []}]}`, 200, ""},

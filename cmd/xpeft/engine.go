@@ -52,6 +52,10 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 		Options: a.options(f.engineFlags)}
 	c.Options.Model = ""
 	c.Masks, c.Multi = f.masks, f.multi
+	var err error
+	if c.Thresholds, err = byLabel("thresholds", f.thresholds); err != nil {
+		return err
+	}
 	c.Bank = sdk.RandomBank{N: f.bankN, Seed: f.bankSeed, Bottleneck: f.bottleneck}
 	if f.bankFile != "" {
 		c.Bank = sdk.WarmBank{Path: f.bankFile}
@@ -91,12 +95,16 @@ func (a *app) created(st *store.Store, labels []string) (created, error) {
 	if err != nil {
 		return created{}, err
 	}
+	thresholds, err := folder.Thresholds(m)
+	if err != nil {
+		return created{}, err
+	}
 	banks, err := st.Banks()
 	if err != nil {
 		return created{}, err
 	}
 	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
-		MaxTokens: m.MaxTokens, Windows: windows, Labels: labels, Multi: multi, K: k}
+		MaxTokens: m.MaxTokens, Windows: windows, Labels: labels, Multi: multi, Thresholds: thresholds, K: k}
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {

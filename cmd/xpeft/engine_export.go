@@ -69,7 +69,7 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 			ids = append(ids, info.ID)
 		}
 	}
-	w := &unfolder{app: a, sdk: p, rep: exported{File: dir}, names: fileNames{}}
+	w := &unfolder{app: a, folder: p, rep: exported{File: dir}, names: fileNames{}}
 	each := w.adapter("adapter.safetensors", p.ExportAdapterHub)
 	switch u.format {
 	case formatPEFT:
@@ -97,16 +97,16 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 
 // unfolder writes profiles into a folder.
 type unfolder struct {
-	app   *app
-	sdk   *sdk.Folder
-	rep   exported
-	names fileNames
+	app    *app
+	folder *sdk.Folder
+	rep    exported
+	names  fileNames
 }
 
 // tensors writes a profile's safetensors file.
 func (u *unfolder) tensors(ctx context.Context, id string) error {
 	var data bytes.Buffer
-	if err := u.sdk.ExportSafetensors(ctx, &data, id); err != nil {
+	if err := u.folder.ExportSafetensors(ctx, &data, id); err != nil {
 		return err
 	}
 	return u.write(u.names.of(id)+".safetensors", data.Bytes())

@@ -52,14 +52,9 @@ func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *grou
 		Effort:   learner.Effort(f.effort),
 		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
 	}
-	o.ClassWeights = make(map[string]float64, len(f.weights))
-	for _, given := range f.weights {
-		at := strings.LastIndexByte(given, '=')
-		w, err := strconv.ParseFloat(given[at+1:], 64)
-		if at < 0 || err != nil {
-			return nil, usagef("--class-weights: %q is no label=number", given)
-		}
-		o.ClassWeights[given[:at]] = w
+	var err error
+	if o.ClassWeights, err = byLabel("class-weights", f.weights); err != nil {
+		return nil, err
 	}
 	if g.numbers && o.Head == "" {
 		o.Head = sdk.NumberHead
@@ -87,4 +82,18 @@ func (l line) example() sdk.Example {
 		e.Weight = *l.Weight
 	}
 	return e
+}
+
+// byLabel reads label=number of each value of a flag.
+func byLabel(flag string, values []string) (map[string]float64, error) {
+	out := make(map[string]float64, len(values))
+	for _, given := range values {
+		at := strings.LastIndexByte(given, '=')
+		v, err := strconv.ParseFloat(given[at+1:], 64)
+		if at < 0 || err != nil {
+			return nil, usagef("--%s: %q is no label=number", flag, given)
+		}
+		out[given[:at]] = v
+	}
+	return out, nil
 }

@@ -86,6 +86,13 @@ func TestMulti(t *testing.T) {
 	if d := cmp.Diff(sorted(messages("ann", people["ann"])), sorted(shown)); d != "" {
 		t.Errorf("show --examples (-taught +shown):\n%s", d)
 	}
+	call(t, full, dir, "", "predict", "-p", "ann", "--thresholds", "urgent=0", "a").want(t, exitUsage)
+	call(t, full, dir, "", "predict", "-p", "ann", "--thresholds", "urgent", "a").want(t, exitUsage)
+	call(t, full, dir, "", "predict", "-p", "ann", "--thresholds", "nonsense=0.5", "a").want(t, exitInput)
+	if row := call(t, full, dir, "", "predict", "--thresholds", "urgent=1e-9,money=0.999999", "--json", "a").rows(t)[0]; !cmp.Equal(
+		row["labels"], []any{"urgent"}) {
+		t.Errorf("thresholds of a request: got %v", row)
+	}
 	for _, bad := range []string{`"label":"urgent"`, `"labels":["nonsense"]`, `"labels":["urgent"],"label":"urgent"`} {
 		call(t, full, dir, `{"profile":"ann","text":"a",`+bad+"}", "learn").want(t, exitInput)
 	}
@@ -96,6 +103,25 @@ func TestMulti(t *testing.T) {
 	call(t, full, dir, "", "observe", "--in", "/dev/null").want(t, exitOK)
 	if row := call(t, full, dir, "", "predict", "-p", "ann", "--json", taught).rows(t)[0]; row["source"] != "profile" {
 		t.Errorf("forgotten: got %v", row)
+	}
+}
+
+// TestThresholds: a folder says which thresholds it was made with, and answers by them.
+func TestThresholds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	init := []string{"init", "--model", modelDir(t), "--labels", "urgent,money", "--max-tokens", "32", "--thresholds"}
+	call(t, full, dir, "", append(init, "urgent=0.1")...).want(t, exitUsage)
+	init = append(init, "urgent=1e-9,money=0.999999", "--multi")
+	made := call(t, full, dir, "", append(init, "--json")...).want(t, exitOK).rows(t)[0]
+	want := map[string]any{"urgent": 1e-9, "money": 0.999999}
+	for what, row := range map[string]map[string]any{"init": made,
+		"stats": call(t, full, dir, "", "stats", "--json").rows(t)[0]} {
+		if d := cmp.Diff(want, row["thresholds"]); d != "" {
+			t.Errorf("%s (-want +got):\n%s", what, d)
+		}
+	}
+	if row := call(t, full, dir, "", "predict", "--json", "a").rows(t)[0]; !cmp.Equal(row["labels"], []any{"urgent"}) {
+		t.Errorf("got %v, want what the thresholds let through", row)
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 // predict answers batch after batch. The folder is opened to read: several processes may predict
 // from it at once.
 func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, error)) (err error) {
+	thresholds, err := byLabel("thresholds", f.thresholds)
+	if err != nil {
+		return err
+	}
 	p, err := a.open(ctx, f.engineFlags, true)
 	if err != nil {
 		return err
@@ -20,7 +24,7 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 	}()
 	var failed rowErrors
 	err = eachBatch(f.batch, next, func(batch []line) error {
-		rows, err := answer(ctx, p, f, batch)
+		rows, err := answer(ctx, p, f, thresholds, batch)
 		if err != nil {
 			return err
 		}
@@ -32,7 +36,8 @@ func (a *app) predict(ctx context.Context, f predictFlags, next func() (line, er
 	return failed.err()
 }
 
-func answer(ctx context.Context, p *sdk.Folder, f predictFlags, batch []line) ([]predicted, error) {
+func answer(ctx context.Context, p *sdk.Folder, f predictFlags, thresholds map[string]float64,
+	batch []line) ([]predicted, error) {
 	fallback := sdk.Fallback(f.fallback)
 	if f.fallback == "error" {
 		fallback = sdk.FallbackError
@@ -40,7 +45,7 @@ func answer(ctx context.Context, p *sdk.Folder, f predictFlags, batch []line) ([
 	reqs := make([]sdk.Request, len(batch))
 	for i, l := range batch {
 		reqs[i] = sdk.Request{Profile: l.Profile, Text: l.Text, Pair: l.Pair, Fallback: fallback,
-			NoTaught: f.noTaught, MinProbability: f.least, Base: l.Profile == ""}
+			NoTaught: f.noTaught, MinProbability: f.least, Thresholds: thresholds, Base: l.Profile == ""}
 	}
 	out, err := p.PredictBatch(ctx, reqs)
 	if err != nil {

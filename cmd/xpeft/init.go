@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,6 +48,7 @@ type initFlags struct {
 	windows    int
 	masks      bool
 	multi      bool
+	thresholds []string
 }
 
 // created is a new folder.
@@ -68,6 +71,9 @@ type created struct {
 
 	Alike   [][]string `json:"alike"`   // labels that the model cannot tell apart by name
 	Unknown float64    `json:"unknown"` // share of the labels' tokens that the tokenizer does not know
+
+	// from which probability on labels are given, by label; 0.5 of those that are not here
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -107,6 +113,8 @@ func (a *app) initCommand() *cobra.Command {
 	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
 	f.BoolVar(&o.masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
 	f.BoolVar(&o.multi, "multi", false, "labels are not exclusive: a text may have several of them, or none")
+	f.StringSliceVar(&o.thresholds, "thresholds", nil,
+		"with --multi, from which probability on a label is given, as in urgent=0.3,later=0.8; the others: 0.5")
 	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
 	f.IntVar(&o.maxTokens, "max-tokens", 0,
 		"longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
@@ -127,6 +135,9 @@ func (c created) text(w io.Writer) {
 		"profiles", profiles)
 	if c.Multi {
 		fields(w, "texts", "have any of the labels, or none")
+	}
+	for _, label := range slices.Sorted(maps.Keys(c.Thresholds)) {
+		fields(w, "threshold", fmt.Sprintf("%s from %g on", plain(label), c.Thresholds[label]))
 	}
 	if c.Windows > 1 {
 		fields(w, "texts", "of at most "+tokens(c.MaxTokens, c.Windows))

@@ -25,6 +25,8 @@ type predictFlags struct {
 	batch    int
 	noTaught bool
 	least    float64
+	// by label, as they were given
+	thresholds []string
 
 	where func(number int) string // names a line in messages
 }
@@ -99,7 +101,10 @@ first.`,
 	f.IntVar(&o.batch, "batch", 32, "lines answered at once; 1 answers each as it comes")
 	f.BoolVar(&o.noTaught, "no-taught", false, "let the model answer what the profile was taught, too")
 	f.Float64Var(&o.least, "min-probability", 0,
-		"no label where the most probable one has less, 0 to 1; with init --multi labels from it on; 0: 0.5")
+		"no label where the most probable one has less, 0 to 1; with init --multi labels from it on; "+
+			"0: the folder's, or 0.5")
+	f.StringSliceVar(&o.thresholds, "thresholds", nil,
+		"in a folder of init --multi, from which probability on a label is given, as in urgent=0.3,later=0.8")
 	complete(cmd, "fallback", fallbacks...)
 	return cmd
 }

@@ -42,6 +42,8 @@ type statsRow struct {
 
 	Prequential folder.Prequential `json:"prequential"`
 	Advice      *folder.Advice     `json:"advice"`
+	// from which probability on labels are given, by label; 0.5 of those that are not here
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 
 	untrainableRow
 }
@@ -146,6 +148,10 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
+	thresholds, err := folder.Thresholds(m)
+	if err != nil {
+		return err
+	}
 	waiting, err := newWaiting(ctx, st)
 	if err != nil {
 		return err
@@ -171,7 +177,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		Heads:          len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		Windows: windows, Multi: multi, K: k, Schema: m.Schema, Created: m.Created.UTC(),
+		Windows: windows, Multi: multi, Thresholds: thresholds, K: k, Schema: m.Schema, Created: m.Created.UTC(),
 	}
 	return a.print(row, row.text)
 }

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,6 +115,19 @@ func Multi(m store.Meta) (bool, error) {
 		return false, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
 	}
 	return ok, nil
+}
+
+// ExtraThresholds is the key under which a folder of ExtraMulti says from which probability on a
+// label is given, where that is not 0.5: a JSON object of numbers by label.
+const ExtraThresholds = "thresholds"
+
+// Thresholds reads them, nil if there are none.
+func Thresholds(m store.Meta) (by map[string]float64, err error) {
+	said, ok := m.Extra[ExtraThresholds]
+	if ok && json.Unmarshal([]byte(said), &by) != nil {
+		return nil, fmt.Errorf("%w: the thresholds in the folder's meta are %q", store.ErrCorrupt, said)
+	}
+	return by, nil
 }
 
 // Exists says whether dir holds a store.

@@ -51,11 +51,14 @@ type Predict struct {
 	Pair           string       `json:"pair,omitempty"`
 	Fallback       sdk.Fallback `json:"fallback,omitempty"`
 	MinProbability float64      `json:"min_probability,omitempty"`
+	// from which probability on a label is given, where labels are not exclusive
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 }
 
 // Options are those of the Predict.
 func (p Predict) Options() *sdk.PredictOptions {
-	return &sdk.PredictOptions{Pair: p.Pair, Fallback: p.Fallback, MinProbability: p.MinProbability}
+	return &sdk.PredictOptions{Pair: p.Pair, Fallback: p.Fallback, MinProbability: p.MinProbability,
+		Thresholds: p.Thresholds}
 }
 
 // Request is one row of a Batch.
@@ -70,6 +73,8 @@ type Batch struct {
 	Requests       []Request    `json:"requests"`
 	Fallback       sdk.Fallback `json:"fallback,omitempty"`
 	MinProbability float64      `json:"min_probability,omitempty"`
+	// from which probability on a label is given, where labels are not exclusive
+	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 }
 
 // Rows are the requests as package sdk takes them.
@@ -77,7 +82,7 @@ func (b Batch) Rows() []sdk.Request {
 	rows := make([]sdk.Request, len(b.Requests))
 	for i, r := range b.Requests {
 		rows[i] = sdk.Request{Profile: r.Profile, Text: r.Text, Pair: r.Pair, Fallback: b.Fallback,
-			MinProbability: b.MinProbability}
+			MinProbability: b.MinProbability, Thresholds: b.Thresholds}
 	}
 	return rows
 }

@@ -15,6 +15,8 @@ class Profile:
         with open(path, "rb") as f:
             header, data = json.loads(f.read(struct.unpack("<Q", f.read(8))[0])), f.read()
         self.about, kinds = json.loads(header.pop("__metadata__")["xpeft"]), {"F32": "<f4", "U64": "<u8"}
+        if self.about["version"] > 2:
+            raise ValueError("a newer version: take its xpeft_reader.py")
         self.labels, self.tensors = self.about["labels"], {
             name: np.ndarray(t["shape"], kinds[t["dtype"]], data, t["data_offsets"][0]) for name, t in header.items()}
 
@@ -35,6 +37,8 @@ class Profile:
         key = hashlib.sha256(b"".join(struct.pack("<IB", *token) for token in zip(ids, types))).digest()[:8]
         known = self.tensors["texts.keys"] == struct.unpack("<Q", key)[0]
         z = (z + self.tensors["texts.logits"][known].sum(0)) / self.about["temperature"]
+        if self.about.get("multi"):  # labels are not exclusive
+            return 1 / (1 + np.exp(-z))
         return np.exp(z - z.max()) / np.exp(z - z.max()).sum() if self.labels else z
 
 
