@@ -110,8 +110,8 @@ touch "$work/out" && image "$work" "$@"
 "$home/root/bochs" -q -f "$work/bochsrc" >"$work/stdout" 2>&1 </dev/null &
 bochs=$!
 end=$((SECONDS + ${EMULATE_LIMIT:-3600}))
-tail -n +1 -f --pid=$bochs "$work/out" | grep -v '^@@status' &
-while kill -0 $bochs 2>/dev/null && ((SECONDS < end)) && ! grep -q '^@@status\|Kernel panic' "$work/out"; do sleep 1; done
+tail -n +1 -f --pid=$bochs "$work/out" | grep -v --line-buffered '^@@status' &
+while kill -0 $bochs 2>/dev/null && ((SECONDS < end)) && ! grep -qE '^@@status|Kernel panic' "$work/out"; do sleep 1; done
 sleep 2 # for tail
 if ((SECONDS >= end)); then say "given up after $SECONDS seconds"; exit 124; fi
 status=$(sed -n 's/^@@status //p' "$work/out")
