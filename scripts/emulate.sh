@@ -111,7 +111,9 @@ touch "$work/out" && image "$work" "$@"
 bochs=$!
 end=$((SECONDS + ${EMULATE_LIMIT:-3600}))
 tail -n +1 -f --pid=$bochs "$work/out" | grep -v --line-buffered '^@@status' &
-while kill -0 $bochs 2>/dev/null && ((SECONDS < end)) && ! grep -qE '^@@status|Kernel panic' "$work/out"; do sleep 1; done
+while kill -0 $bochs 2>/dev/null && ((SECONDS < end)) && ! grep -qE '^@@status|Kernel panic' "$work/out"; do
+	sleep 1
+done
 sleep 2 # for tail
 if ((SECONDS >= end)); then say "given up after $SECONDS seconds"; exit 124; fi
 status=$(sed -n 's/^@@status //p' "$work/out")
