@@ -135,6 +135,17 @@ cross: ## build for other platforms, their tests too where files differ most; no
 test-arm64: setup ## what a processor can change, on linux/arm64, by qemu-user: golden vectors, kernels, codecs, digests, the store
 	bash scripts/arm64.sh
 
+# Go's tests and files for the emulated processor; EMULATE_LIMIT is its seconds.
+TESTS ?= .
+
+.PHONY: test-amx
+test-amx: export EMULATE_FILES := $(CURDIR)/testdata/golden/forward.safetensors:$(XPEFT_MODEL)/model.safetensors
+test-amx: export XPEFT_GOLDEN := $(CURDIR)/testdata/golden
+test-amx: export EMULATE_LIMIT ?= 18000
+test-amx: setup ## the kernels' tests, TESTS=regexp, on an emulated Xeon with AVX-512, VNNI, BF16 and AMX (Bochs, built the first time): hours
+	$(GO) test -c -o bin/bert.test -ldflags '-linkmode external -extldflags -static' ./internal/bert
+	bash scripts/emulate.sh bin/bert.test -test.v -test.short -test.timeout 0 -test.run '$(TESTS)'
+
 .PHONY: race
 race: setup ## all tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 30m ./...
