@@ -71,8 +71,8 @@ type Options struct {
 	// cpu, cuda or auto, cuda where there is one; cuda is ErrNoCUDA where there is none, or built
 	// without -tags torch; default auto with that tag, else cpu
 	Device string
-	// what computes the model's passes on a CPU: amx, avx512, avx2 or portable (in Go); default: the
-	// fastest that runs here. One that does not is ErrNoKernel
+	// what computes the model's passes on a CPU: amx, avx512, avx2 or portable (in Go); default:
+	// the fastest that runs here. One that does not is ErrNoKernel
 	Kernel string
 	// forward passes at once, of one thread each, or of more while fewer passes run, as many
 	// together; default runtime.GOMAXPROCS(0), 2 at least; on cuda 2

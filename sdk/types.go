@@ -50,8 +50,8 @@ const (
 	NumberHead HeadKind = "number"
 )
 
-// LearnOptions of one Learn. Nil, and every zero field, means the default. In JSON they are what can
-// be sent to another machine.
+// LearnOptions of one Learn. Nil, and every zero field, means the default. In JSON they are what
+// can be sent to another machine.
 type LearnOptions struct {
 	// Head of the profile. Default: what the profile has; for a new one, OwnHead if Labels is set,
 	// else SharedHead.

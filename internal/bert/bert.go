@@ -7,9 +7,10 @@
 // result does not depend, to the bit, on the texts beside it, nor on the number of threads: a pass
 // runs on the calling thread, and one in C on those that a [Crew] lends it.
 //
-// There are three paths, of the same order of sums: one source in C, compiled for AVX2 with FMA, for
-// AVX-512F and for AVX-512F with AMX, and Go over internal/dense for whatever else: no cgo, another processor. kernel.go
-// chooses one at the start. docs/decisions.md has what the C paths were measured against.
+// There are four paths, of the same order of sums: one source in C, compiled for AVX2 with FMA, for
+// AVX-512F and for that with AMX, and Go over internal/dense for whatever else: no cgo, another
+// processor. kernel.go chooses one at the start. docs/decisions.md has what the C paths were
+// measured against.
 package bert
 
 import (
@@ -81,7 +82,8 @@ type path interface {
 // New packs the large weights into memory of its own, 4 bytes a weight; Free gives it back. kernel
 // is "" for the fastest path that runs here, or forces one: "amx", "avx512", "avx2" or [Portable];
 // [ErrNoKernel] says that it does not run here, another error what does not fit together. in is the
-// precision that is asked for; [Served] says which it is. Int16 and BFloat16 take 2 bytes a weight, Int8 one.
+// precision that is asked for; [Served] says which it is. Int16 and BFloat16 take 2 bytes a weight,
+// Int8 one.
 func New(w Weights, kernel string, in Precision) (*Model, error) {
 	if err := w.check(); err != nil {
 		return nil, err

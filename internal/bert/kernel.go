@@ -22,8 +22,8 @@ func KnownKernel(name string) bool {
 	return name == "" || name == "amx" || name == "avx512" || name == "avx2" || name == Portable
 }
 
-// Kernel says what runs on this machine if that kernel is asked for: c-amx, c-avx512, c-avx2, go-avx2,
-// go-neon or go.
+// Kernel says what runs on this machine if that kernel is asked for: c-amx, c-avx512, c-avx2,
+// go-avx2, go-neon or go.
 func Kernel(want string) (string, error) {
 	k, err := choose(want)
 	if err != nil || k == nil {
@@ -78,8 +78,8 @@ var working = sync.OnceValue(func() (all []kernels) {
 	return all
 })
 
-// agree compares two paths. They should agree to the bit, which tests check, but for bfloat16, whose
-// order of sums processors keep to themselves; here only what is plainly wrong counts.
+// agree compares two paths. They should agree to the bit, which tests check, but for bfloat16,
+// whose order of sums processors keep to themselves; here only what is plainly wrong counts.
 func agree(a, b kernels, in Precision) bool {
 	x, y, most := sample(a, in), sample(b, in), 1e-4
 	if in == BFloat16 {

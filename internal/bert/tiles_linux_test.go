@@ -11,9 +11,9 @@ import (
 // rounded is x in bfloat16.
 func rounded(x float32) float64 { return float64(math.Float32frombits(uint32(bfloat16(x)) << 16)) }
 
-// TestTiles compares a layer in bfloat16 with float64 sums of the rounded values, by what summing in
-// float32 may lose, and a path with its twin by a last bit of each of its accumulations. Sizes are
-// and are not whole numbers of tiles.
+// TestTiles compares a layer in bfloat16 with float64 sums of the rounded values, by what summing
+// in float32 may lose, and a path with its twin by a last bit of each of its accumulations. Sizes
+// are and are not whole numbers of tiles.
 func TestTiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	w := shapes[0].weights(rng)
