@@ -28,7 +28,7 @@ const (
 )
 
 // ownPrecisions are those of our series, float32 first.
-var ownPrecisions = []string{"", "int16", "int8"}
+var ownPrecisions = []string{"", "bfloat16", "int16", "int8"}
 
 // inPrecision is the name of a series of ours.
 func inPrecision(name, precision string) string { return strings.TrimSpace(name + " " + precision) }
@@ -210,6 +210,8 @@ func comparePeers(r *result) {
 				continue
 			case in == "" && name == "transformers float32":
 				bound = "≥ 1.8"
+			case in == "bfloat16" && name == "transformers bfloat16":
+				bound = "≥ 2"
 			}
 			r.compare(own+" over "+name+inBatches, own+inBatches, name+inBatches, bound)
 		}

@@ -101,6 +101,9 @@ func TestOwnRivals(t *testing.T) {
 		}
 	}
 	want := []string{"xpeft", bareEncoder}
+	if model.AutoPrecision() == "bfloat16" {
+		want = append(want, "xpeft bfloat16", bareEncoder+" bfloat16")
+	}
 	if model.AutoPrecision() != "float32" {
 		want = append(want, "xpeft int16", bareEncoder+" int16", "xpeft int8", bareEncoder+" int8")
 	}
