@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -115,9 +114,6 @@ func TestRequestedOfLoRAs(t *testing.T) {
 	}
 	inOneBatch(t, p, "ann", "other", "plain")
 
-	if err := p.ExportSafetensors(ctx, io.Discard, "ann"); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("ExportSafetensors of masks over LoRAs: got %v, want ErrUnsupported", err)
-	}
 	if _, _, err := p.ExportAdapterHub(ctx, "ann"); !errors.Is(err, ErrUnsupported) {
 		t.Errorf("ExportAdapterHub of masks over LoRAs: got %v, want ErrUnsupported", err)
 	}

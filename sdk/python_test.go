@@ -38,12 +38,13 @@ type askedOfOne struct {
 }
 
 type askedText struct {
-	Text  string    `json:"text"`
-	Pair  string    `json:"pair"`
-	IDs   []int32   `json:"ids"`
-	Types []int32   `json:"types"`
-	Want  []float64 `json:"want"`
-	State []float32 `json:"state"` // the mean of the last block's, if there is an adapter for the library
+	Text    string    `json:"text"`
+	Pair    string    `json:"pair"`
+	IDs     []int32   `json:"ids"`
+	Types   []int32   `json:"types"`
+	Windows []int32   `json:"windows"` // tokens of each, where there are several
+	Want    []float64 `json:"want"`
+	State   []float32 `json:"state"` // the mean of the last block's, if there is an adapter for the library
 }
 
 // add exports a profile and asks it the texts, some of which are pairs, and more.
@@ -63,8 +64,8 @@ func (a *pythonAsked) add(t *testing.T, p *Folder, kind, id string, more ...stri
 		}
 		x.Pair = pair
 		var e model.Encoding
-		p.tokenizer.Encode(&e, text, pair, p.maxTokens)
-		x.IDs, x.Types = e.IDs, e.TypeIDs
+		p.read(&e, text, pair)
+		x.IDs, x.Types, x.Windows = e.IDs, e.TypeIDs, e.Windows
 		if row.Hub != "" {
 			x.State = stateOf(t, p, id, e)
 		}
@@ -145,6 +146,7 @@ func TestPythonReads(t *testing.T) {
 	a.addDigits(t, c)
 	a.addMasks(t, c)
 	a.addSets(t, c)
+	a.addWindows(t, c)
 	a.addJoint(t, c)
 	a.addLibtorchs(t)
 	data, err := json.Marshal(a)
@@ -197,6 +199,18 @@ func (a *pythonAsked) addDigits(t *testing.T, c Config) {
 	rec.ID = "old"
 	mustPut(t, p, rec)
 	a.add(t, p, "an own head over the last block, of an earlier version", "old")
+	deep := p.narrowed(snap.head).Clone()
+	deep.W1, deep.B1 = make([]float32, deep.Hidden*deep.Hidden), make([]float32, deep.Hidden)
+	for i := range deep.W1 {
+		deep.W1[i] = float32(i%7-3) / 10
+	}
+	deep.B1[0] = 0.5
+	if rec.OwnHead, err = deep.MarshalBinary(); err != nil {
+		t.Fatal(err)
+	}
+	rec.ID = "deep"
+	mustPut(t, p, rec)
+	a.add(t, p, "an own head of two layers", "deep")
 }
 
 // addSets are profiles of a folder whose labels are not exclusive.
@@ -210,6 +224,14 @@ func (a *pythonAsked) addSets(t *testing.T, c Config) {
 	a.add(t, p, "labels that are not exclusive", "ann")
 	mustObserve(t, p, "ben", sets("ben", 0, 2)...)
 	a.add(t, p, "their counts alone", "ben")
+}
+
+// addWindows are profiles of a folder that reads long texts in windows.
+func (a *pythonAsked) addWindows(t *testing.T, c Config) {
+	c.Masks, c.Windows, c.MaxTokens = false, 3, c.MaxTokens/3
+	p := create(t, c)
+	mustLearn(t, p, "ann", examples(24, 1), forced())
+	a.add(t, p, "texts of windows", "ann")
 }
 
 // addMasks are profiles of masks, learned in the last block, and drawn over banks of some blocks.
@@ -227,6 +249,8 @@ func (a *pythonAsked) addMasks(t *testing.T, c Config) {
 		{"masks over a bank as of AdapterHub",
 			bank.Properties{Blocks: L, Bottleneck: 5, Activation: bank.ReLU, Bias: true}},
 		{"masks without LN_b, ReLU or biases", bank.Properties{Blocks: L - 1, Bottleneck: 4}},
+		{"LoRAs of queries and values", bank.Properties{Blocks: L, Bottleneck: 4, Targets: model.Query | model.Value}},
+		{"LoRAs of keys in the last block", bank.Properties{Blocks: 1, Bottleneck: 3, Targets: model.Key}},
 	} {
 		kind.bank.N, kind.bank.Hidden = 8, p.encoder.Hidden()
 		c.Bank = bankOver(t, kind.bank, uint64(i))

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 
@@ -16,16 +15,15 @@ import (
 //go:embed python/xpeft_reader.py
 var pythonReader []byte
 
-// PythonReader is xpeft_reader.py, a module of some 60 lines that answers in Python as the profile
+// PythonReader is xpeft_reader.py, a module of some 100 lines that answers in Python as the profile
 // in a file of ExportSafetensors does here.
 func PythonReader() []byte { return slices.Clone(pythonReader) }
 
 // ExportSafetensors writes what answers for a profile as one safetensors file, for programs in
 // other languages: the head with the rows that the digits fold to, prior and bias in its own bias,
-// the folded adapter of masks, what its joint axes know of single texts, and in the metadata, as
+// the folded adapter or LoRA of masks, what its joint axes know of single texts, and in the metadata, as
 // JSON, what must be known of model, blocks and labels (docs/python.md). PythonReader reads it. It
-// answers as Predict does with NoTaught; a later Learn does not reach it. A head of two layers,
-// masks over LoRAs and a folder of Config.Windows are ErrUnsupported.
+// answers as Predict does with NoTaught; a later Learn does not reach it.
 func (p *Folder) ExportSafetensors(ctx context.Context, w io.Writer, id string) error {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
@@ -64,18 +62,20 @@ type about struct {
 	Sees        string   `json:"sees"`            // blocks, cls or pooler
 	Blocks      []int    `json:"blocks"`          // whose mean states the head sees; 0: the embeddings'
 	FirstBlock  int      `json:"first_block"`
+	Targets     []string `json:"targets,omitempty"` // of a LoRA: query, key and value, or some of these
 	Activation  string   `json:"activation"`
 	Temperature float32  `json:"temperature"`
 	MaxTokens   int      `json:"max_tokens"`
+	Windows     int      `json:"windows,omitempty"` // that a longer text is read in, where that is not one
 	Encoder     string   `json:"encoder"`
 	Tokenizer   string   `json:"tokenizer"`
 }
 
-// Versions of the file: one whose labels are not exclusive has another, as a program that does not
-// know of that would answer wrongly.
+// Versions of the file: one of labels that are not exclusive, of a LoRA, a head of two layers or
+// windows has the second, as a program that does not know of these would answer wrongly.
 const (
-	tensorsVersion = 1
-	multiVersion   = 2
+	tensorsVersion  = 1
+	tensorsVersion2 = 2
 )
 
 // effectiveOf folds a profile; a nil snapshot is the base.
@@ -84,11 +84,8 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 	e := &effective{about: about{Version: tensorsVersion, Profile: id, Blocks: []int{},
 		FirstBlock: p.encoder.Blocks(), Activation: "identity", Temperature: 1, MaxTokens: p.maxTokens,
 		Encoder: meta.Encoder.String(), Tokenizer: meta.Tokenizer.String()}}
-	if p.options.multi {
-		e.about.Version, e.about.Multi = multiVersion, true
-	}
-	if p.options.windows > 1 {
-		return nil, fmt.Errorf("%w: texts of several windows in a safetensors file", ErrUnsupported)
+	if e.about.Multi = p.options.multi; p.options.windows > 1 {
+		e.about.Windows = p.options.windows
 	}
 	r, code := request{snapshot: s}, codeRows{}
 	if s == nil {
@@ -101,16 +98,13 @@ func (p *Folder) effectiveOf(id string, s *snapshot) (*effective, error) {
 		if err != nil {
 			return nil, err
 		}
-		if a != nil && a.Targets != 0 {
-			return nil, fmt.Errorf("%w: a LoRA in a safetensors file; ExportPEFT writes it", ErrUnsupported)
-		}
 		e.about.Revision, e.about.Temperature = s.revision, s.heat
 		e.addAdapter(a, p.encoder.Blocks())
 	}
-	if r.head.W1 != nil {
-		return nil, fmt.Errorf("%w: a head of two layers in a safetensors file", ErrUnsupported)
-	}
 	e.head = foldedHead(r.head, r.offset, code)
+	if e.about.Multi || e.about.Windows > 1 || e.about.Targets != nil || e.head.W1 != nil {
+		e.about.Version = tensorsVersion2
+	}
 	e.about.Labels = append([]string{}, e.head.Labels...)
 	p.sees(e)
 	e.addTexts(r.texts, code.levels)
@@ -140,6 +134,11 @@ func (e *effective) addAdapter(a *model.Adapter, blocks int) {
 		return
 	}
 	e.about.FirstBlock = blocks - a.Blocks
+	for i, name := range []string{"query", "key", "value"} {
+		if a.Targets&(1<<i) != 0 {
+			e.about.Targets = append(e.about.Targets, name)
+		}
+	}
 	if a.Activation == model.ReLU {
 		e.about.Activation = "relu"
 	}
@@ -189,7 +188,14 @@ func (e *effective) write(w io.Writer) error {
 		safetensors.F32("features.mean", e.means, n, d), safetensors.F32("features.factor", e.factors, n),
 		{Name: "texts.keys", DType: "U64", Shape: []int64{T}, Data: keys},
 		safetensors.F32("texts.logits", e.known, T, C)}
-	if a := e.adapter; a != nil {
+	if e.head.W1 != nil {
+		all = append(all, safetensors.F32("head.inner", e.head.W1, n*d, n*d),
+			safetensors.F32("head.inner_bias", e.head.B1, n*d))
+	}
+	if a := e.adapter; a != nil && a.Targets != 0 {
+		L, b := int64(a.Blocks), int64(a.Bottleneck)
+		all = append(all, safetensors.F32("lora.down", a.Down, L, d, b), safetensors.F32("lora.up", a.Up, L, b, d))
+	} else if a != nil {
 		L, b := int64(a.Blocks), int64(a.Bottleneck)
 		all = append(all, safetensors.F32("adapter.down", a.Down, L, d, b),
 			safetensors.F32("adapter.up", a.Up, L, b, d),

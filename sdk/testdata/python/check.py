@@ -29,10 +29,10 @@ class Encoder:
         z = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + self.config.get("layer_norm_eps", 1e-12))
         return z * self.weights[name + ".weight"] + self.weights[name + ".bias"]
 
-    def attention(self, block, x):
+    def attention(self, profile, l, block, x):
         heads = self.config["num_attention_heads"]
-        q, k, v = (self.linear(f"{block}.attention.self.{part}", x).reshape(len(x), heads, -1).transpose(1, 0, 2)
-                   for part in ("query", "key", "value"))
+        q, k, v = ((self.linear(f"{block}.attention.self.{part}", x) + profile.lora(l, part, x))
+                   .reshape(len(x), heads, -1).transpose(1, 0, 2) for part in ("query", "key", "value"))
         scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1])
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         mixed = (scores / scores.sum(-1, keepdims=True)) @ v
@@ -44,12 +44,12 @@ class Encoder:
         states = [x]
         for l in range(self.config["num_hidden_layers"]):
             block = f"encoder.layer.{l}"
-            a = self.norm(block + ".attention.output.LayerNorm", x + self.attention(block, x))
+            a = self.norm(block + ".attention.output.LayerNorm", x + self.attention(profile, l, block, x))
             inner = self.linear(block + ".intermediate.dense", a)
             inner = inner * (1 + np.vectorize(math.erf)(inner / math.sqrt(2))) / 2
             r = a + self.linear(block + ".output.dense", inner)
             x = self.norm(block + ".output.LayerNorm", r)
-            if l >= profile.about["first_block"]:
+            if l >= profile.about["first_block"] and "adapter.down" in profile.tensors:
                 x = self.norm(block + ".output.LayerNorm", r + profile.adapter(l, x))
             states.append(x)
         return np.stack([states[t].mean(0) for t in profile.about["blocks"]])
@@ -82,13 +82,17 @@ def main():
         for text in row["texts"]:
             ids, types = text["ids"], text["types"]
             if torch:
-                key = text["text"], text["pair"], *(str(profile.about[k]) for k in ("blocks", "max_tokens"))
-                if "adapter.down" in profile.tensors or key not in bare:
+                key = text["text"], text["pair"], *(str(profile.about.get(k)) for k in ("blocks", "max_tokens", "windows"))
+                own = "adapter.down" in profile.tensors or "targets" in profile.about
+                if own or key not in bare:
                     bare[key] = encoder(profile, text["text"], text["pair"] or None)
-                states, *tokens = bare[key] if "adapter.down" not in profile.tensors else bare.pop(key)
+                states, *tokens = bare.pop(key) if own else bare[key]
                 assert tokens == [ids, types], f"tokens {tokens}, want {ids} {types}"
             else:
-                states = encoder(profile, ids, types)
+                ends = np.cumsum(text["windows"] or [len(ids)])
+                windows = [slice(end - n, end) for end, n in zip(ends, text["windows"] or [len(ids)])]
+                states = np.average([encoder(profile, ids[w], types[w]) for w in windows], axis=0,
+                                    weights=text["windows"] or [1])
             want = np.array(text["want"])
             got = profile.answer(states, ids, types)
             assert got.shape == want.shape, f"{got.shape} answers, want {want.shape}"
