@@ -21,9 +21,9 @@ func PythonReader() []byte { return slices.Clone(pythonReader) }
 
 // ExportSafetensors writes what answers for a profile as one safetensors file, for programs in
 // other languages: the head with the rows that the digits fold to, prior and bias in its own bias,
-// the folded adapter or LoRA of masks, what its joint axes know of single texts, and in the metadata, as
-// JSON, what must be known of model, blocks and labels (docs/python.md). PythonReader reads it. It
-// answers as Predict does with NoTaught; a later Learn does not reach it.
+// the folded adapter or LoRA of masks, what its joint axes know of single texts, and in the
+// metadata, as JSON, what must be known of model, blocks and labels (docs/python.md). PythonReader
+// reads it. It answers as Predict does with NoTaught; a later Learn does not reach it.
 func (p *Folder) ExportSafetensors(ctx context.Context, w io.Writer, id string) error {
 	leave, err := p.enterToRead(ctx, id)
 	if err != nil {
