@@ -20,12 +20,7 @@ import (
 // 0.5, for ten invented people with three labels over the kinds of a news file that $XPEFT_NEWS
 // names (gzipped JSON lines with text and category).
 func TestMultiNews(t *testing.T) {
-	f, err := os.Open(os.Getenv("XPEFT_NEWS"))
-	if err != nil {
-		t.Skip("no XPEFT_NEWS")
-	}
-	defer f.Close()
-	kinds, texts := newsOf(t, f)
+	kinds, texts := newsOf(t)
 	p := real(t, Config{Labels: []string{"urgent", "invoice", "reading"}, Multi: true})
 	ctx := p.sharing(context.Background())
 	for _, n := range []int{8, 20, 60, 120} {
@@ -75,7 +70,13 @@ func TestMultiNews(t *testing.T) {
 	}
 }
 
-func newsOf(t *testing.T, f *os.File) (kinds []string, texts map[string][]string) {
+// newsOf reads $XPEFT_NEWS: texts by their kind, and the kinds of which there are many.
+func newsOf(t *testing.T) (kinds []string, texts map[string][]string) {
+	f, err := os.Open(os.Getenv("XPEFT_NEWS"))
+	if err != nil {
+		t.Skip("no XPEFT_NEWS")
+	}
+	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

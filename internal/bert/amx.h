@@ -59,15 +59,7 @@ INLINE void tile_sums(const int precision, int rows, const uint8_t *q, size_t ld
 // peak_tiles is peak of tiles, of which the products are of zeros.
 INLINE float peak_tiles(const int precision, long times) {
 	begin_tiles();
-	for (; times > 0; times--) {
-		TILE_PRODUCT(0, 4, 6);
-		TILE_PRODUCT(1, 4, 7);
-		TILE_PRODUCT(2, 5, 6);
-		TILE_PRODUCT(3, 5, 7);
-		TILE_PRODUCT(0, 4, 6);
-		TILE_PRODUCT(1, 4, 7);
-		TILE_PRODUCT(2, 5, 6);
-		TILE_PRODUCT(3, 5, 7);
+	for (times *= 3; times > 0; times--) {
 		TILE_PRODUCT(0, 4, 6);
 		TILE_PRODUCT(1, 4, 7);
 		TILE_PRODUCT(2, 5, 6);
