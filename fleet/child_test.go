@@ -58,7 +58,7 @@ func childServer(arg string) {
 		panic(err)
 	}
 	o := &server.Options{ServerName: a.Name, Host: "127.0.0.1", Port: a.Port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: a.Dir, JetStreamMaxStore: 4 << 30, SyncAlways: a.SyncAlways}
+		JetStream: true, StoreDir: a.Dir, JetStreamMaxStore: 16 << 30, SyncAlways: a.SyncAlways}
 	if a.Route != 0 {
 		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: a.Route}
 		o.Routes = server.RoutesFromStr(a.Routes)

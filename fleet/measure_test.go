@@ -67,7 +67,10 @@ func TestMeasureKeys(t *testing.T) {
 		return err == nil
 	})
 	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1024))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1024),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) {
+			t.Errorf("%s: %v", m.Subject, err)
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +95,11 @@ func TestMeasureKeys(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	after := resident(t, s.cmd.Process.Pid)
 	info, err := js.Stream(t.Context(), st.valuesStream(0))
-	if err != nil || info.CachedInfo().State.Msgs != uint64(n) {
-		t.Fatalf("got %+v, %v, want %d values", info, err, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.CachedInfo().State.Msgs; got != uint64(n) {
+		t.Fatalf("got %d values, want %d", got, n)
 	}
 	t.Logf("%d profiles, a value and a key each, in %v: %.0f bytes of memory and %.0f bytes of disk a profile", n,
 		took.Round(time.Millisecond), float64(after-before)/float64(n), float64(diskOf(t, dir))/float64(n))
