@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	bolt "go.etcd.io/bbolt"
 
@@ -50,6 +51,21 @@ func Create(ctx context.Context, c Config, l Layout) error {
 		return err
 	}
 	defer s.nc.Close()
+	for until := time.Now().Add(electing); ; time.Sleep(100 * time.Millisecond) {
+		err := s.found(ctx, c.Fleet, l, keys, base)
+		silent := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
+		if !silent || time.Now().After(until) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// electing is how long Create bears with servers that have just started, or a stream just made:
+// until they have a leader, nobody answers.
+const electing = 10 * time.Second
+
+// found makes what a fleet is. What is there of an attempt before is kept.
+func (s streams) found(ctx context.Context, fleet string, l Layout, keys secrets, base []byte) error {
 	if err := s.make(ctx, l); err != nil {
 		return err
 	}
@@ -68,7 +84,7 @@ func Create(ctx context.Context, c Config, l Layout) error {
 	}
 	_, err = s.write(ctx, s.metaSubject(), seal(keys.op, data, "plan"), 0, p.Base)
 	if errors.Is(err, errConflict) {
-		return fmt.Errorf("fleet: %q: %w", c.Fleet, sdk.ErrExists)
+		return fmt.Errorf("fleet: %q: %w", fleet, sdk.ErrExists)
 	}
 	return err
 }
