@@ -260,7 +260,11 @@ func (n *Node) speak(p *partition) error {
 		return err
 	}
 	if now := n.state.place(p.n); !lost {
-		n.state.move(p.n, func(at *place) { at.Beat = seq })
+		n.state.move(p.n, func(is *place) {
+			if is.Stream.Equal(now.Stream) { // else the watch has begun anew meanwhile
+				is.Beat = seq
+			}
+		})
 	} else if now.Stream.Equal(at.Stream) && now.Seq >= at.Seq {
 		poke(p.again)
 	}

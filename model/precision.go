@@ -42,8 +42,7 @@ func (e *Encoder) UsePrecision(name string) error {
 	return err
 }
 
-// Precision says what answers are computed in: "float32", "bfloat16",
-// "int16" or "int8".
+// Precision says what answers are computed in: "float32", "bfloat16", "int16" or "int8".
 func (e *Encoder) Precision() string { return e.precision.String() }
 
 // AutoPrecision is what "auto" means on this machine, unless a kernel is forced.

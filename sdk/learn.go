@@ -137,11 +137,7 @@ func (p *Folder) learnSome(ctx context.Context, tasks []*task, opts LearnOptions
 		}
 		defer t.unlock()
 	}
-	waits := ctx
-	if len(tasks) == 1 {
-		waits = tasks[0].ctx
-	}
-	granted, done, err := p.grant(waits, p.options.Threads)
+	granted, done, err := p.grant(together(ctx, tasks), p.options.Threads)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ type keyLock struct {
 type keyed struct {
 	turn  chan struct{} // holds a token while locked
 	users int
-	alive context.Context // until interrupt
+	alive context.Context // until interrupt; nil: nobody asked
 	end   context.CancelFunc
 }
 
@@ -58,6 +58,9 @@ var errForgotten = fmt.Errorf("%w: the profile was forgotten", ErrConflict)
 func (k *keyLock) until(ctx context.Context, key string) (out context.Context, leave func()) {
 	l := k.join(key)
 	k.mu.Lock()
+	if l.alive == nil {
+		l.alive, l.end = context.WithCancel(context.Background())
+	}
 	alive := l.alive
 	k.mu.Unlock()
 	out, cancel := context.WithCancelCause(ctx)
@@ -70,8 +73,15 @@ func (k *keyLock) interrupt(key string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l := k.locks[key]; l != nil {
+		l.over()
+	}
+}
+
+// over ends what has come so far from until; k.mu is held.
+func (l *keyed) over() {
+	if l.alive != nil {
 		l.end()
-		l.alive, l.end = context.WithCancel(context.Background())
+		l.alive, l.end = nil, nil
 	}
 }
 
@@ -108,7 +118,6 @@ func (k *keyLock) join(key string) *keyed {
 	l := k.locks[key]
 	if l == nil {
 		l = &keyed{turn: make(chan struct{}, 1)}
-		l.alive, l.end = context.WithCancel(context.Background())
 		k.locks[key] = l
 	}
 	l.users++
@@ -119,7 +128,7 @@ func (k *keyLock) leave(key string, l *keyed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.users--; l.users == 0 {
-		l.end()
+		l.over()
 		delete(k.locks, key)
 	}
 }

@@ -38,7 +38,10 @@ func (o *Options) checkMulti() error {
 
 // cleanThresholds are thresholds of labels, each of which must be one of these, under their names.
 func (o *Options) cleanThresholds(given map[string]float64, labels []string) (map[string]float64, error) {
-	if len(given) > 0 && !o.multi {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	if !o.multi {
 		return nil, fmt.Errorf("%w: thresholds, in a folder whose texts have one label (no Config.Multi)", ErrConfig)
 	}
 	h, out := &model.Head{Labels: labels}, make(map[string]float64, len(given))

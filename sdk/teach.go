@@ -29,6 +29,14 @@ func (t *task) why(err error) error {
 	return err
 }
 
+// together is what ends tasks that go on together: of a single one also that it is forgotten.
+func together(ctx context.Context, tasks []*task) context.Context {
+	if len(tasks) == 1 {
+		return tasks[0].ctx
+	}
+	return ctx
+}
+
 // teach is all of learning, from what is stored to what is stored; every task ends with a report or
 // an error of its own. The caller holds the profiles' locks, and a turn.
 func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
@@ -65,11 +73,7 @@ func (p *Folder) teach(ctx context.Context, tasks []*task, opts LearnOptions) {
 	// one bank together.
 	for some := range grouped(tasks) {
 		end := p.options.step(ctx, "learn.train")
-		together := ctx
-		if len(some) == 1 {
-			together = some[0].ctx
-		}
-		p.learnMasks(together, some)
+		p.learnMasks(together(ctx, some), some)
 		end(some[0].result.Err)
 		for _, t := range some {
 			t.end(p)

@@ -6,14 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { BERT_FLOAT32, BERT_INT16, BERT_INT8, BERT_BFLOAT16 };
+
 // bert_linear is y = x wᵀ + bias with w [out,in] packed: for each panel of outputs, a step for each input; the last panel is filled up with zeros.
 //
 // In whole numbers y = scale·(q x) + bias, and x ≈ zero + step·(whole numbers) for each token; sums
 // is scale·Σq. In bfloat16 y = q x + bias. q is bytes, or pairs of them, in panels whose steps take
 // four bytes of each output; an output's are filled up with zeros to a multiple of 64. scale and
 // sums have whole panels.
-enum { BERT_FLOAT32, BERT_INT16, BERT_INT8, BERT_BFLOAT16 };
-
 typedef struct {
 	const float *w, *bias;
 	int in, out, precision;

@@ -314,8 +314,11 @@ TARGET static void add_lora(const bert_adapter *a, int l, int d, const float *x,
 
 // peak is as much as the core can do: multiply-adds that wait for nothing.
 TARGET static float peak(int precision, long times, float x) {
-	if (precision == BERT_BFLOAT16 || (precision == BERT_INT8 && INTS_IN_TILES)) return precision == BERT_INT8 ? peak_tiles(BERT_INT8, times) : peak_tiles(BERT_BFLOAT16, times);
-	if (precision) return precision == BERT_INT8 ? peak_ints(8, times) : peak_ints(16, times);
+	switch (precision) {
+	case BERT_INT16: return peak_ints(16, times);
+	case BERT_INT8: return INTS_IN_TILES ? peak_tiles(BERT_INT8, times) : peak_ints(8, times);
+	case BERT_BFLOAT16: return peak_tiles(BERT_BFLOAT16, times);
+	}
 	vec acc[12], by = all(x), total = all(0);
 	UNROLL
 	for (int i = 0; i < 12; i++) acc[i] = all(i);
