@@ -51,18 +51,30 @@ func Create(ctx context.Context, c Config, l Layout) error {
 		return err
 	}
 	defer s.nc.Close()
-	for until := time.Now().Add(electing); ; time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(forming); ; time.Sleep(100 * time.Millisecond) {
 		err := s.found(ctx, c.Fleet, l, keys, base)
-		silent := errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
-		if !silent || time.Now().After(until) || ctx.Err() != nil {
+		if !unformed(err) || time.Now().After(until) || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// electing is how long Create bears with servers that have just started, or a stream just made:
-// until they have a leader, nobody answers.
-const electing = 10 * time.Second
+// forming is how long Create bears with servers that have just started: until all of them are there
+// and have a leader, they refuse or do not answer. So do streams that have just been made.
+const forming = 10 * time.Second
+
+// noPeers is the servers' answer while too few of them are there for a stream's replicas.
+const noPeers = 10005
+
+// unformed says whether an error may be of servers that have just started.
+func unformed(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code >= 500 || api.ErrorCode == noPeers
+	}
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, context.DeadlineExceeded)
+}
 
 // found makes what a fleet is. What is there of an attempt before is kept.
 func (s streams) found(ctx context.Context, fleet string, l Layout, keys secrets, base []byte) error {
