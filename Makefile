@@ -17,7 +17,7 @@ TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank .
 MANY  := ^Test(BankEvery|TrainBank|TrainRank|Axes|Advise|Move|DamagedCheckpoint|ForgetDrops|KeptFeatures)
 # Go's flag for a command in the module research.
 LAB      := -C research
-TIMEOUT  ?= 30m
+TIMEOUT  ?= 80m
 FUZZTIME ?= 20s
 
 .PHONY: help
@@ -245,7 +245,7 @@ test-python: setup bin/numpy/bin/python ## the same over a tiny model, by numpy 
 
 bin/numpy/bin/python:
 	python3 -m venv bin/numpy
-	bin/numpy/bin/python -m pip install --disable-pip-version-check -q 'numpy>=1.24'
+	bin/numpy/bin/python -m pip install --disable-pip-version-check -q 'numpy>=1.24' || { rm -rf bin/numpy; exit 1; }
 
 .PHONY: bench-report
 bench-report: $(BUILD) ## tables and pictures of out/bench, into docs/performance.md

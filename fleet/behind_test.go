@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -41,7 +40,7 @@ func TestLeaderBehind(t *testing.T) {
 	if err := a.Observe(t.Context(), "alice", messages[0]); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "answer elsewhere", func() bool {
+	within(t, patience, "answer elsewhere", func() bool {
 		label, source := answers(t, learner, "alice", messages[0].Text)
 		return label == messages[0].Label && source == sdk.SourceTaught
 	})

@@ -115,7 +115,7 @@ func childNode(arg string, in io.Reader, out io.Writer) error {
 		Folder: &sdk.Options{Workers: 1, Threads: 1, CacheBytes: 16 << 20},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	n, err := Open(context.Background(), config)
-	for tries := 0; err != nil && tries < 20; tries++ { // as a supervisor does, while servers have no leader
+	for tries := 0; err != nil && tries < 200; tries++ { // as a supervisor does, while servers have no leader
 		time.Sleep(time.Second)
 		n, err = Open(context.Background(), config)
 	}
@@ -352,7 +352,7 @@ func newProcesses(t *testing.T, nodes, learners int, maxStale time.Duration, syn
 			Dir: filepath.Join(dir, fmt.Sprintf("s%d", i)), Routes: strings.Join(routes, ","), Port: ports[i], Route: ports[3+i],
 			SyncAlways: syncAlways}))
 	}
-	within(t, 30*time.Second, "NATS", func() bool {
+	within(t, patience, "NATS", func() bool {
 		err := Create(t.Context(), Config{Node: "operator", Servers: p.urls, Secret: []byte(strings.Repeat("s", keySize))},
 			testLayout(t))
 		return err == nil || errors.Is(err, sdk.ErrExists)
@@ -368,7 +368,7 @@ func newProcesses(t *testing.T, nodes, learners int, maxStale time.Duration, syn
 			Dir: filepath.Join(dir, name), Learner: i < learners}))
 	}
 	for i, n := range p.nodes {
-		if !n.serves(60 * time.Second) {
+		if !n.serves(patience) {
 			t.Fatalf("node %d does not serve", i)
 		}
 	}

@@ -25,21 +25,27 @@ type cluster struct {
 	options []*server.Options
 }
 
-func freePorts(t *testing.T, n int) (ports []int) {
+// ports are those that freePorts gave out: none is given to two tests.
+var ports sync.Map
+
+func freePorts(t *testing.T, n int) (free []int) {
 	t.Helper()
 	var open []net.Listener
-	for range n {
+	for len(free) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		port := l.Addr().(*net.TCPAddr).Port
+		if _, given := ports.LoadOrStore(port, true); !given {
+			free = append(free, port)
+		}
 	}
 	for _, l := range open {
 		l.Close()
 	}
-	return ports
+	return free
 }
 
 // newCluster starts three servers; change may change their options.
@@ -141,7 +147,7 @@ func (c *cluster) start(i int) {
 		s.ConfigureLogger()
 	}
 	go s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		c.t.Fatal("a NATS server did not start")
 	}
 }
@@ -154,7 +160,7 @@ func (c *cluster) stop(i int) {
 // ready waits until the servers have a leader.
 func (c *cluster) ready() {
 	c.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		for _, s := range c.servers {
 			if s.Running() && s.JetStreamIsLeader() {
 				return
@@ -191,7 +197,7 @@ func modelDir(t *testing.T) string {
 
 func (c *cluster) config(name string) Config {
 	return Config{Fleet: c.fleet, Node: name, Servers: c.urls(), Secret: []byte(strings.Repeat("s", keySize)),
-		Dir: filepath.Join(c.t.TempDir(), name), MaxStale: 10 * time.Second,
+		Dir: filepath.Join(c.t.TempDir(), name), MaxStale: 30 * time.Second,
 		Folder: &sdk.Options{Workers: 1, Threads: 1, Encoder: testModel(c.t)},
 		Logger: slog.New(slog.NewTextHandler(c.t.Output(),
 			&slog.HandlerOptions{Level: slog.LevelWarn})).With("node", name)}

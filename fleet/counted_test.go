@@ -97,7 +97,7 @@ func (y *tally) count() (messages []int64, passes, learned int64) {
 
 // settle waits until nothing waits, and each node has every value.
 func (y *tally) settle() {
-	within(y.c.t, 20*time.Second, "rest", func() bool {
+	within(y.c.t, patience, "rest", func() bool {
 		ops, err := y.js.Stream(y.c.t.Context(), y.nodes[0].opsStream(0))
 		if err != nil || ops.CachedInfo().State.Msgs > 0 {
 			return false
@@ -177,6 +177,21 @@ func countRequests(t *testing.T, nodes int) map[string]counted {
 // value and, of a new person, its key.
 func TestCounted(t *testing.T) {
 	t.Parallel()
+	for try := range 3 { // what a busy machine lets be asked twice counts twice
+		grown := compareCounts(t)
+		if len(grown) == 0 {
+			return
+		}
+		for _, g := range grown {
+			if t.Log(g); try == 2 {
+				t.Fail()
+			}
+		}
+	}
+}
+
+// compareCounts prints what requests cost in fleets of two sizes, and returns what grows.
+func compareCounts(t *testing.T) (grown []string) {
 	small, large := countRequests(t, 1), countRequests(t, 3)
 	t.Logf("%-20s %5s %6s %9s %11s %11s %15s", "a request", "nodes", "passes", "trainings", "asked: msgs", "learner", "each other node")
 	for _, kind := range []string{"Observe, the first", "Observe, a later one", "Learn, 12 examples", "Predict"} {
@@ -190,7 +205,9 @@ func TestCounted(t *testing.T) {
 		}
 		if three.passes > one.passes || three.learned > one.learned || three.asked > one.asked+0.5 ||
 			three.learner > one.learner+0.5 || three.other > most[kind]+0.5 {
-			t.Errorf("%s: got %+v with three nodes, want no more than %+v with one, and %.0f messages for each other", kind, three, one, most[kind])
+			grown = append(grown, fmt.Sprintf("%s: got %+v with three nodes, want no more than %+v with one, and %.0f messages for each other",
+				kind, three, one, most[kind]))
 		}
 	}
+	return grown
 }

@@ -61,7 +61,7 @@ func Create(ctx context.Context, c Config, l Layout) error {
 
 // forming is how long Create bears with servers that have just started: until all of them are there
 // and have a leader, they refuse or do not answer. So do streams that have just been made.
-const forming = 10 * time.Second
+const forming = time.Minute
 
 // noPeers is the servers' answer while too few of them are there for a stream's replicas.
 const noPeers = 10005

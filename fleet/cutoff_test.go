@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,13 +34,13 @@ func TestCutOff(t *testing.T) {
 	c.learner("learner")
 	a := c.open(c.config("a"))
 	config, link := c.behindProxies("b")
-	config.MaxStale, config.PublishWait = 4*time.Second, 100*time.Millisecond
+	config.MaxStale, config.PublishWait = 10*time.Second, 100*time.Millisecond
 	b := c.open(config)
 	for _, id := range []string{"alice", "carol"} {
 		if err := a.Observe(t.Context(), id, messages[0]); err != nil {
 			t.Fatal(err)
 		}
-		within(t, 10*time.Second, "answer on b", func() bool { l, _ := answers(t, b, id, messages[0].Text); return l != "" })
+		within(t, patience, "answer on b", func() bool { l, _ := answers(t, b, id, messages[0].Text); return l != "" })
 	}
 
 	link.set(true)
@@ -52,10 +53,10 @@ func TestCutOff(t *testing.T) {
 		}
 	}
 	var later *LaterError
-	if err := a.Forget(t.Context(), "alice"); !errors.As(err, &later) || len(later.Nodes) != 1 || later.Nodes[0] != "b" {
+	if err := a.Forget(t.Context(), "alice"); !errors.As(err, &later) || !slices.Contains(later.Nodes, "b") {
 		t.Errorf("Forget with b cut off: got %v, want a LaterError that names b", err)
 	}
-	within(t, 10*time.Second, "ErrStale", func() bool {
+	within(t, patience, "ErrStale", func() bool {
 		_, err := b.Predict(t.Context(), "alice", "x", nil)
 		return errors.Is(err, ErrStale)
 	})
@@ -71,17 +72,17 @@ func TestCutOff(t *testing.T) {
 	}
 
 	link.set(false)
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	if err := b.Drain(ctx); err != nil {
 		t.Fatalf("what was observed while cut off, and of alice before she was forgotten: %v", err)
 	}
-	within(t, 10*time.Second, "carol's example on a", func() bool {
+	within(t, patience, "carol's example on a", func() bool {
 		l, _ := answers(t, a, "carol", messages[8].Text)
 		return l == "ignore"
 	})
 	for _, n := range []*Node{a, b} {
-		within(t, 10*time.Second, "ErrProfileNotFound", func() bool {
+		within(t, patience, "ErrProfileNotFound", func() bool {
 			_, err := n.Predict(t.Context(), "alice", "x", nil)
 			return errors.Is(err, sdk.ErrProfileNotFound)
 		})
@@ -92,7 +93,7 @@ func TestCutOff(t *testing.T) {
 	if err := b.Observe(t.Context(), "alice", messages[4]); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "new alice on a", func() bool { l, _ := answers(t, a, "alice", messages[4].Text); return l == "later" })
+	within(t, patience, "new alice on a", func() bool { l, _ := answers(t, a, "alice", messages[4].Text); return l == "later" })
 	if got, err := a.Latest(t.Context(), "alice"); err != nil || len(got) != 1 {
 		t.Errorf("who comes again is new: got %v, %v", got, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,7 +17,7 @@ import (
 func TestKeyless(t *testing.T) {
 	t.Parallel()
 	c := newFleet(t)
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 3*patience)
 	defer stop()
 	learner, a := c.learner("learner"), c.open(c.config("a"))
 	calls := map[string]func(ctx context.Context, id string) error{
@@ -67,7 +66,7 @@ func TestKeyless(t *testing.T) {
 		if call == nil {
 			continue
 		}
-		short, stop := context.WithTimeout(ctx, 20*time.Second)
+		short, stop := context.WithTimeout(ctx, patience)
 		if err := call(short, id); err != nil && !errors.Is(err, sdk.ErrConflict) {
 			t.Errorf("the first %s: got %v, want none or ErrConflict", id, err)
 		}
@@ -77,7 +76,7 @@ func TestKeyless(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, n := range map[string]*Node{"learner": learner, "a": a, "late": late} {
-		within(t, 20*time.Second, "one person on "+name, func() bool { return everybody(t, n) == 1 })
+		within(t, patience, "one person on "+name, func() bool { return everybody(t, n) == 1 })
 		var backup bytes.Buffer
 		rep, err := n.Backup(ctx, &backup)
 		if err != nil || rep.Profiles != 1 {

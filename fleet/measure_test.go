@@ -61,7 +61,7 @@ func TestMeasureKeys(t *testing.T) {
 	port, dir := freePorts(t, 1), t.TempDir()
 	s := newChild(t, "server", serverArg{Name: "s0", Dir: dir, Port: port[0]})
 	var nc *nats.Conn
-	within(t, 20*time.Second, "server", func() (up bool) {
+	within(t, patience, "server", func() (up bool) {
 		var err error
 		nc, err = nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", port[0]))
 		return err == nil
@@ -76,7 +76,7 @@ func TestMeasureKeys(t *testing.T) {
 	}
 	st := streams{fleet: "xpeft", nc: nc, js: js}
 	l, _ := Layout{Replicas: 1}.withDefaults()
-	within(t, 30*time.Second, "streams", func() bool { return st.make(t.Context(), l) == nil })
+	within(t, patience, "streams", func() bool { return st.make(t.Context(), l) == nil })
 	secrets := testSecrets(t)
 	before, began := resident(t, s.cmd.Process.Pid), time.Now()
 	data := make([]byte, 6000)
@@ -123,7 +123,7 @@ func TestMeasureSync(t *testing.T) {
 		}
 		st := streams{fleet: "xpeft", nc: nc, js: js}
 		l, _ := Layout{}.withDefaults()
-		within(t, 30*time.Second, "streams", func() bool { return st.make(t.Context(), l) == nil })
+		within(t, patience, "streams", func() bool { return st.make(t.Context(), l) == nil })
 		data, n := make([]byte, 6000), 0
 		writers[i] = func() time.Duration {
 			n++

@@ -24,6 +24,9 @@ var messages = []sdk.Example{
 	{Text: "Join our webinar on synergy", Label: "ignore"},
 }
 
+// patience is how long tests wait for what will come: a starved machine needs a minute at times.
+const patience = 5 * time.Minute
+
 // within waits until ok.
 func within(t *testing.T, most time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
@@ -47,6 +50,27 @@ func answers(t *testing.T, n *Node, id, text string) (label string, source sdk.S
 	return p.Label, p.Source
 }
 
+// forget erases somebody. No node answers for them then, or soon where one was too busy to say so.
+func forget(t *testing.T, n *Node, id string, all ...*Node) {
+	t.Helper()
+	err := n.Forget(t.Context(), id)
+	var later *LaterError
+	if err != nil && !errors.As(err, &later) {
+		t.Fatal(err)
+	}
+	for _, n := range all {
+		gone := func() bool {
+			_, err := n.Predict(t.Context(), id, "Login fails", nil)
+			return errors.Is(err, sdk.ErrProfileNotFound)
+		}
+		if later != nil {
+			within(t, patience, "ErrProfileNotFound", gone)
+		} else if !gone() {
+			t.Errorf("after Forget a node answers for %s", id)
+		}
+	}
+}
+
 // TestTaughtHereAnsweredThere: what a person tells one node is learned by a learner, and answered
 // by another node; and when they are forgotten on one, no node answers.
 func TestTaughtHereAnsweredThere(t *testing.T) {
@@ -60,7 +84,7 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 	if label, source := answers(t, a, "alice", messages[0].Text); label != "urgent" || source != sdk.SourceTaught {
 		t.Errorf("on the node that was taught: got %s by %s, want urgent, taught", label, source)
 	}
-	took := within(t, 5*time.Second, "answer elsewhere", func() bool {
+	took := within(t, patience, "answer elsewhere", func() bool {
 		label, source := answers(t, b, "alice", messages[0].Text)
 		return label == "urgent" && source == sdk.SourceTaught
 	})
@@ -73,7 +97,7 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 	if err := a.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, "training", func() bool {
+	within(t, patience, "training", func() bool {
 		info, err := b.Profile(t.Context(), "alice")
 		return err == nil && info.Examples >= 4
 	})
@@ -87,14 +111,7 @@ func TestTaughtHereAnsweredThere(t *testing.T) {
 	if _, err := b.Learn(t.Context(), "bob", []sdk.Example{{Text: "x", Label: "nonsense"}}, nil); !errors.Is(err, sdk.ErrUnknownLabel) {
 		t.Errorf("got %v, want ErrUnknownLabel", err)
 	}
-	if err := a.Forget(t.Context(), "alice"); err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range []*Node{a, b, learner} {
-		if _, err := n.Predict(t.Context(), "alice", "Login fails", nil); !errors.Is(err, sdk.ErrProfileNotFound) {
-			t.Errorf("after Forget: got %v, want ErrProfileNotFound", err)
-		}
-	}
+	forget(t, a, "alice", a, b, learner)
 	if err := b.Forget(t.Context(), "nobody"); !errors.Is(err, sdk.ErrProfileNotFound) {
 		t.Errorf("Forget of nobody: got %v, want ErrProfileNotFound", err)
 	}
@@ -113,7 +130,7 @@ func TestHalfDone(t *testing.T) {
 			if _, err := a.write(t.Context(), subject, value.encode(), 0, newID()); err != nil {
 				t.Fatal(err)
 			}
-			within(t, 10*time.Second, "gone", func() bool {
+			within(t, patience, "gone", func() bool {
 				e, err := a.state.entry(name)
 				return err == nil && e.Gone
 			})

@@ -60,7 +60,7 @@ func (p *processes) losePower(copies string, servers []int) {
 // must asks a node until it answers.
 func (p *processes) must(node int, r request) (got reply) {
 	p.t.Helper()
-	within(p.t, time.Minute, r.Do+" of "+r.ID, func() bool {
+	within(p.t, patience, r.Do+" of "+r.ID, func() bool {
 		got = p.nodes[node].ask(r)
 		return got.Err == "" || got.Err == "not found"
 	})
@@ -73,7 +73,7 @@ func (p *processes) agree(id string) []string {
 	latest := p.must(1, request{Do: "latest", ID: id})
 	for i := range p.nodes {
 		var got reply
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if got = p.nodes[i].ask(request{Do: "local", ID: id}); slices.Equal(got.Told, latest.Told) {
 				break
 			}
@@ -115,10 +115,10 @@ func TestPowerLoss(t *testing.T) {
 	}
 	p.losePower(copies, []int{p.leader()})
 	same("a leader lost power")
-	lost := time.Now()
 	p.losePower(copies, []int{0, 1, 2})
+	lost := time.Now() // a node may have heard them until then
 	want["alice"], want["carol"] = []string{"before=urgent"}, nil
-	within(t, time.Minute, "answer of the fleet", func() bool { // by a node that is in step: or ErrStale
+	within(t, patience, "answer of the fleet", func() bool { // by a node that is in step: or ErrStale
 		for i := range p.nodes {
 			for id, text := range map[string]string{"bob": "before", "carol": "after"} {
 				asked := time.Since(lost)
@@ -183,7 +183,7 @@ func TestLostOperations(t *testing.T) {
 	if err := b.Observe(t.Context(), "alice", messages[8]); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, "answer elsewhere", func() bool {
+	within(t, patience, "answer elsewhere", func() bool {
 		label, source := answers(t, a, "alice", messages[8].Text)
 		return label == "ignore" && source == sdk.SourceTaught
 	})

@@ -92,7 +92,7 @@ func (s streams) partitionStatus(ctx context.Context, n int, status *Status) err
 
 // nodeStatus reads the nodes' beats.
 func (s streams) nodeStatus(ctx context.Context, n int, status *Status) error {
-	beats := s.valueSubject(n, nodeKey)
+	beats, place := s.valueSubject(n, nodeKey), map[string]int{}
 	for from := uint64(1); ; {
 		msg, err := s.get(ctx, s.valuesStream(n), beats+"*", from)
 		if err != nil || msg == nil {
@@ -103,7 +103,14 @@ func (s streams) nodeStatus(ctx context.Context, n int, status *Status) error {
 		if msg.Header.Get("KV-Operation") != "" || json.Unmarshal(msg.Data, &b) != nil {
 			continue
 		}
-		status.Nodes = append(status.Nodes, NodeStatus{Name: strings.TrimPrefix(msg.Subject, beats), Partition: n,
-			Age: time.Since(msg.Time).Round(time.Millisecond), Behind: msg.Sequence - 1 - b.Applied})
+		node := NodeStatus{Name: strings.TrimPrefix(msg.Subject, beats), Partition: n,
+			Age: time.Since(msg.Time).Round(time.Millisecond), Behind: msg.Sequence - 1 - b.Applied}
+		i, again := place[node.Name] // which spoke again meanwhile
+		if again {
+			status.Nodes[i] = node
+			continue
+		}
+		place[node.Name] = len(status.Nodes)
+		status.Nodes = append(status.Nodes, node)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/xpeft/xpeft/sdk"
 )
@@ -72,13 +71,13 @@ func TestVersions(t *testing.T) {
 			return err == nil && e.Seq >= seq && n.state.place(partitionOf(name, 2)).Seq >= seq
 		}
 	}
-	within(t, 10*time.Second, "value of version 3", taken(a, "alice", rewrite(t, learner, "alice", 3)))
+	within(t, patience, "value of version 3", taken(a, "alice", rewrite(t, learner, "alice", 3)))
 	if s := a.Stats(); s.Refused != 0 {
 		t.Errorf("an older version: got %d refused, want none", s.Refused)
 	}
 
 	rewrite(t, learner, "alice", 99)
-	within(t, 10*time.Second, "refusal", func() bool { return a.Stats().Refused == 1 })
+	within(t, patience, "refusal", func() bool { return a.Stats().Refused == 1 })
 	if again, err := a.state.folding(); err != nil || len(again) != 1 {
 		t.Errorf("to be tried when the node is opened: got %v, %v, want one person", again, err)
 	}
@@ -106,14 +105,14 @@ func TestVersions(t *testing.T) {
 		t.Errorf("told meanwhile: got %q and %d that wait, want ignore and 1", l, a.Stats().Waiting)
 	}
 	rewrite(t, learner, "alice", 5)
-	within(t, 20*time.Second, "answer elsewhere", func() bool {
+	within(t, patience, "answer elsewhere", func() bool {
 		l, _ := answers(t, learner, "alice", messages[8].Text)
 		return l == "ignore" && a.Stats().Waiting == 0
 	})
 
 	refuses := func(what string, bundle []byte, want error) {
 		t.Helper()
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, stop := context.WithTimeout(t.Context(), patience)
 		defer stop()
 		if err := a.Import(ctx, "carol", bundle); !errors.Is(err, want) {
 			t.Errorf("importing %s: got %v, want %v", what, err, want)
@@ -129,7 +128,7 @@ func TestVersions(t *testing.T) {
 	if err := a.Observe(t.Context(), "carol", messages[0]); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 10*time.Second, "answer elsewhere", func() bool {
+	within(t, patience, "answer elsewhere", func() bool {
 		l, _ := answers(t, learner, "carol", messages[0].Text)
 		return l == "urgent"
 	})

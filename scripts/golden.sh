@@ -28,7 +28,7 @@ else
 	optional+='|TestGoldenNoisy|TestGoldenSteps/' # after folds and outputs, which are checked, they train in all blocks
 fi
 eval "$(bash scripts/env.sh)"
-"${run[@]}" test -v -count=1 -timeout 15m -run Golden "${packages[@]}" | tee "$log"
+"${run[@]}" test -v -count=1 -timeout 80m -run Golden "${packages[@]}" | tee "$log"
 
 if grep -E '^ *--- SKIP' "$log" | grep -vE "$optional"; then
 	echo "golden: a test was skipped" >&2

@@ -124,8 +124,11 @@ func TestForgetOneOfMany(t *testing.T) {
 	if err := soon(t, "Forget", later(func() error { return p.Forget(ctx, "ann") })); err != nil {
 		t.Errorf("who had learned: got %v", err)
 	}
+	before := p.waiters("ben")
 	forgot := later(func() error { return p.Forget(ctx, "ben") })
-	time.Sleep(10 * time.Millisecond)
+	for p.waiters("ben") == before {
+		time.Sleep(time.Millisecond)
+	}
 	g.let <- struct{}{}
 	soon(t, "cleo", g.there)
 	wantError(t, "Forget of who learned", soon(t, "Forget", forgot), ErrProfileNotFound)

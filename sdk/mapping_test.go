@@ -98,7 +98,7 @@ func slowestUnderBackup(t *testing.T, p *Folder) (slowest time.Duration, answers
 		done <- err
 	}()
 	<-begun
-	hung := time.AfterFunc(30*time.Second, func() { t.Error("calls wait for the Backup"); close(release) })
+	hung := time.AfterFunc(5*time.Minute, func() { t.Error("calls wait for the Backup"); close(release) })
 	slowest, answers = slowestAnswer(t, p, func() { outgrow(t, p) })
 	if hung.Stop() {
 		close(release)
@@ -125,8 +125,8 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // TestPredictUnderBackup has a store outgrow its mapping three times under a Backup while 8
-// goroutines Predict: the slowest answer is within 100 ms of that without one. The machine may be
-// busy with something else, so a slow answer counts if it is slow each time.
+// goroutines Predict: the slowest answer takes at most twice as long as without one, and 100 ms. The
+// machine may be busy with something else, so a slow answer counts if it is slow each time.
 func TestPredictUnderBackup(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no mapping is larger than the file")
@@ -138,9 +138,9 @@ func TestPredictUnderBackup(t *testing.T) {
 		without, n = slowestAnswer(t, alone, func() { outgrow(t, alone) })
 		with, m = slowestUnderBackup(t, tight(t))
 		t.Logf("slowest of %d answers without a Backup: %v; of %d under one: %v", n, without, m, with)
-		if t.Failed() || with <= without+100*time.Millisecond {
+		if t.Failed() || with <= 2*without+100*time.Millisecond {
 			return
 		}
 	}
-	t.Errorf("slowest answer under a Backup: got %v, want %v and at most 100ms", with, without)
+	t.Errorf("slowest answer under a Backup: got %v, want at most twice %v and 100ms", with, without)
 }

@@ -60,7 +60,7 @@ func TestSoak(t *testing.T) {
 	}
 	began, acknowledged, lives := time.Now(), make([]int, soakGoroutines), 0
 	for left(acknowledged) > 0 {
-		if lives++; lives > 60 {
+		if lives++; lives > 600 {
 			t.Fatalf("%d examples are not observed after %d lives", left(acknowledged), lives)
 		}
 		soakLife(t, dir, acknowledged)

@@ -123,7 +123,7 @@ func TestOddIDs(t *testing.T) {
 // net/http.
 func TestHostileRequests(t *testing.T) {
 	b := start(t, []Tenant{{Folder: open(t, t.TempDir(), nil)}}, silent())
-	b.server.bodyTime = 100 * time.Millisecond
+	b.server.bodyTime = time.Second
 	const predict = "POST /v1/profiles/ann/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	for _, c := range []struct {
 		name, text string
@@ -282,7 +282,7 @@ func TestGone(t *testing.T) {
 // server that drains is not ready, and ends streams at once.
 func TestDrain(t *testing.T) {
 	p := open(t, t.TempDir(), nil)
-	b := start(t, []Tenant{{Folder: p}}, &Options{Drain: time.Millisecond, Notice: 300 * time.Millisecond})
+	b := start(t, []Tenant{{Folder: p}}, &Options{Drain: time.Millisecond, Notice: 3 * time.Second})
 	var many []sdk.Example
 	for i := range wire.MaxExamples {
 		many = append(many, sdk.Example{Text: strings.Repeat(fmt.Sprint(i, " words "), 80), Label: labelNames[i%3]})

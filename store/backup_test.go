@@ -201,7 +201,7 @@ func TestBackupAcrossCompact(t *testing.T) {
 	if err := s.Delete(ctx, "person0001"); err != nil {
 		t.Fatal(err)
 	}
-	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	soon, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if report, err := s.Compact(soon); err != nil || !report.Waiting {
 		t.Errorf("got %+v, %v, want it to wait for the backup", report, err)

@@ -31,7 +31,7 @@ func TestCompactWaits(t *testing.T) {
 		})
 	}()
 	<-began
-	soon, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	soon, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	report, err := s.Compact(soon)
 	if err != nil || !report.Waiting {

@@ -99,11 +99,11 @@ func TestOutgrownUnderBackup(t *testing.T) {
 		without = slowestAnswer(t, alone, func() { outgrowThrice(t, alone) })
 		with = slowestUnderBackup(t, tight(t))
 		t.Logf("slowest answer: %v without a Backup, %v under one", without, with)
-		if t.Failed() || with <= without+100*time.Millisecond {
+		if t.Failed() || with <= 2*without+100*time.Millisecond {
 			return
 		}
 	}
-	t.Errorf("slowest answer under a Backup: got %v, want %v and at most 100ms", with, without)
+	t.Errorf("slowest answer under a Backup: got %v, want at most twice %v and 100ms", with, without)
 }
 
 func outgrowThrice(t *testing.T, s *Store) {
@@ -125,7 +125,7 @@ func slowestUnderBackup(t *testing.T, s *Store) time.Duration {
 		done <- err
 	}()
 	<-begun
-	hung := time.AfterFunc(20*time.Second, func() { t.Error("calls wait for the Backup"); close(release) })
+	hung := time.AfterFunc(5*time.Minute, func() { t.Error("calls wait for the Backup"); close(release) })
 	slowest := slowestAnswer(t, s, func() { outgrowThrice(t, s) })
 	if hung.Stop() {
 		close(release)
@@ -259,7 +259,7 @@ func TestCompactWaitsForAll(t *testing.T) {
 		if n, err := outgrow(s, 1); err != nil || n != 1 {
 			t.Errorf("outgrown %d times, %v; want once", n, err)
 		}
-		soon, cancel := context.WithTimeout(ctx, time.Second)
+		soon, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		if report, err := s.Compact(soon); err != nil || !report.Waiting {
 			t.Errorf("Compact: got %+v, %v; want Waiting", report, err)

@@ -68,7 +68,7 @@ type result struct {
 // call runs a binary on a folder. No variable of the caller's shell changes what it does.
 func call(t *testing.T, binary, dir, stdin string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), "XPEFT_DIR="+dir)

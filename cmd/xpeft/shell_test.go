@@ -88,7 +88,7 @@ func TestSignalWhileWaiting(t *testing.T) {
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	must(t, cmd.Start())
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(2 * time.Second)
 	stop(t, cmd, syscall.SIGINT, 130)
 	if got := errs.String(); !strings.Contains(got, `"code":"interrupted","exit":130`) {
 		t.Errorf("stderr: got %q, want interrupted", got)

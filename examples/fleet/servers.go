@@ -42,7 +42,7 @@ func startServers(dir string) (urls string, stop func(), err error) {
 		servers = append(servers, s)
 		go s.Start()
 	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		for _, s := range servers {
 			if s.JetStreamIsLeader() && s.ReadyForConnections(time.Second) {
 				return strings.Join(all, ","), stop, nil

@@ -23,7 +23,7 @@ func TestCommands(t *testing.T) {
 	}
 	go s.Start()
 	defer s.Shutdown()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the NATS server did not start")
 	}
 	dir, model := t.TempDir(), os.Getenv("XPEFT_MODEL")
