@@ -125,7 +125,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // TestPredictUnderBackup has a store outgrow its mapping three times under a Backup while 8
-// goroutines Predict: the slowest answer takes at most twice as long as without one, and 100 ms. The
+// goroutines Predict: the slowest answer takes at most 100 ms and twice as long as without one. The
 // machine may be busy with something else, so a slow answer counts if it is slow each time.
 func TestPredictUnderBackup(t *testing.T) {
 	if runtime.GOOS == "windows" {
