@@ -12,7 +12,9 @@ GO    := go
 NOCGO := CGO_ENABLED=0 go
 TORCH := bash scripts/torch.sh go
 # What has two paths, one with C and one in Go alone, and what stands on it.
-TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./sdk ./cmd/xpeft
+TWICE := ./internal/dense ./internal/bert ./internal/engine/... ./model ./bank ./learner/... ./cmd/xpeft
+# Its tests take longest, one after another: they begin first, beside all others.
+LONG  := ./sdk
 # What many people teach together asks the kernels nothing new, and takes half of these tests' time.
 MANY  := ^Test(BankEvery|TrainBank|TrainRank|Axes|Advise|Move|DamagedCheckpoint|ForgetDrops|KeptFeatures)
 # Go's flag for a command in the module research.
@@ -62,14 +64,14 @@ web: setup ## the page of examples/chatbot, with the demo's people: prints its a
 
 .PHONY: test
 test: compile ## all tests of the default build, the half without cgo, the outside program of docs/embedding.md, other platforms, lint
-	$(GO) test -timeout $(TIMEOUT) ./...
+	$(GO) test -timeout $(TIMEOUT) $(LONG) ./...
 	$(GO) $(LAB) test -timeout $(TIMEOUT) ./...
 	@$(MAKE) test-nocgo test-embedding test-chatbot test-fleet cross lint
 
 .PHONY: test-nocgo
 test-nocgo: setup ## what has a path without C, built and tested without cgo, the long tests left out, and those of many people
 	$(NOCGO) build ./...
-	$(NOCGO) test -short -timeout $(TIMEOUT) -skip '$(MANY)' $(TWICE)
+	$(NOCGO) test -short -timeout $(TIMEOUT) -skip '$(MANY)' $(LONG) $(TWICE)
 	$(NOCGO) $(LAB) test -short -timeout $(TIMEOUT) ./...
 
 .PHONY: test-torch
