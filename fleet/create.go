@@ -63,14 +63,11 @@ func Create(ctx context.Context, c Config, l Layout) error {
 // and have a leader, they refuse or do not answer. So do streams that have just been made.
 const forming = time.Minute
 
-// noPeers is the servers' answer while too few of them are there for a stream's replicas.
-const noPeers = 10005
-
 // unformed says whether an error may be of servers that have just started.
 func unformed(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code >= 500 || api.ErrorCode == noPeers
+		return passes(api)
 	}
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
 		errors.Is(err, context.DeadlineExceeded)

@@ -115,8 +115,8 @@ func TestPowerLoss(t *testing.T) {
 	}
 	p.losePower(copies, []int{p.leader()})
 	same("a leader lost power")
+	lost := time.Now()
 	p.losePower(copies, []int{0, 1, 2})
-	lost := time.Now() // a node may have heard them until then
 	want["alice"], want["carol"] = []string{"before=urgent"}, nil
 	within(t, patience, "answer of the fleet", func() bool { // by a node that is in step: or ErrStale
 		for i := range p.nodes {

@@ -131,7 +131,9 @@ func TestRights(t *testing.T) {
 			t.Errorf("a serving node may publish to %s", subject)
 		}
 	}
-	forget(t, a, "alice@example.com", a, l)
+	if err := a.Forget(t.Context(), "alice@example.com"); err != nil {
+		t.Errorf("Forget: %v", err)
+	}
 	if key, err := l.readKey(t.Context(), p, name); err != nil || key != nil {
 		t.Errorf("the key after Forget: got %d bytes, %v, want none", len(key), err)
 	}

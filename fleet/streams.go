@@ -200,14 +200,22 @@ func again(ctx context.Context, request func(context.Context) error) (err error)
 	return err
 }
 
-// duplicateInProcess is the servers' answer while an earlier attempt is under way.
-const duplicateInProcess = 10158
+// What servers answer, beside errors of their own, that may pass.
+const (
+	noPeers            = 10005 // too few of them are there for a stream's replicas
+	duplicateInProcess = 10158 // an earlier attempt is under way
+)
+
+// passes says whether the servers may answer otherwise when they are asked again.
+func passes(e *jetstream.APIError) bool {
+	return e.Code >= 500 || e.ErrorCode == noPeers || e.ErrorCode == duplicateInProcess
+}
 
 // transient says whether a request may succeed when it is made again.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code >= 500 || api.ErrorCode == duplicateInProcess
+		return passes(api)
 	}
 	return !errors.Is(err, nats.ErrMaxPayload) && !errors.Is(err, nats.ErrPermissionViolation) &&
 		!errors.Is(err, nats.ErrConnectionClosed)

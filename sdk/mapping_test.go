@@ -125,22 +125,22 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // TestPredictUnderBackup has a store outgrow its mapping three times under a Backup while 8
-// goroutines Predict: the slowest answer takes at most 100 ms and twice as long as without one. The
-// machine may be busy with something else, so a slow answer counts if it is slow each time.
+// goroutines Predict: the slowest answer is within 100 ms of that without one. The machine may be
+// busy with something else, so a slow answer counts if it is slow each time.
 func TestPredictUnderBackup(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no mapping is larger than the file")
 	}
 	var without, with time.Duration
-	for range 3 {
+	for range 9 {
 		var n, m int64
 		alone := tight(t)
 		without, n = slowestAnswer(t, alone, func() { outgrow(t, alone) })
 		with, m = slowestUnderBackup(t, tight(t))
 		t.Logf("slowest of %d answers without a Backup: %v; of %d under one: %v", n, without, m, with)
-		if t.Failed() || with <= 2*without+100*time.Millisecond {
+		if t.Failed() || with <= without+100*time.Millisecond {
 			return
 		}
 	}
-	t.Errorf("slowest answer under a Backup: got %v, want at most twice %v and 100ms", with, without)
+	t.Errorf("slowest answer under a Backup: got %v, want %v and at most 100ms", with, without)
 }

@@ -62,14 +62,13 @@ func TestCrash(t *testing.T) {
 	r := newRand(t)
 	c := &crash{seen: map[string]int{}}
 	kills, least := 0, killsOf(t, 20)
-	for i := 0; i < least || c.done < least && i < 20*least; i++ { // on a slow machine lives are short
-		kills++
-		if i%killsOfStore == 0 {
+	for ; kills < least || c.done < least && kills < 20*least; kills++ { // on a slow machine lives are short
+		if kills%killsOfStore == 0 {
 			c.begin(t, r)
 		}
-		c.kill(t, r, i%2 == 0)
+		c.kill(t, r, kills%2 == 0)
 		if t.Failed() {
-			t.Fatalf("at kill %d", i+1)
+			t.Fatalf("at kill %d", kills+1)
 		}
 	}
 	t.Logf("%d kills, %d operations acknowledged %v, %d in flight were stored and %d were not, %d stores checked, %d backups full and %d not",
