@@ -33,7 +33,7 @@ func (l *learning) judge(served []digits.Answer) (install bool, reason string) {
 	case joint && l.old.joint == l.joint && len(l.examples) < fewestToJudge:
 		return true, "installed: too few examples to judge by, on the axes on which this population differs"
 	case verdict == digits.Loss && l.first() && l.digits: // digits.Learn has weighed them against the prior
-		return true, "installed: more likely out of fold than the label prior alone"
+		return true, "installed: the label prior alone is not clearly better out of fold"
 	case verdict != digits.Better && l.first() && l.headRef == 0:
 		return true, "installed: the first revision, though worse out of fold than what it started from"
 	case verdict != digits.Better && l.first():

@@ -13,7 +13,7 @@ func BenchmarkLearn(b *testing.B) {
 			p := randomPerson(1, size.n, 192, size.C)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Learn(context.Background(), p, &Options{PriorCaution: -1e6}); err != nil {
+				if _, err := Learn(context.Background(), p, &Options{Always: true}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -57,7 +57,6 @@ func check(p *Person, o Options) error {
 	}
 	f.check(p.Biases >= 0 && p.Biases <= largest && (p.Biases == 0 || p.Counted == nil),
 		"biases of the precision %g, or beside labels that were counted before", p.Biases)
-	f.check(!math.IsNaN(o.PriorCaution), "a caution of %g", o.PriorCaution)
 	return f.err()
 }
 

@@ -16,6 +16,7 @@ type learning struct {
 	options Options
 	lambdas []float64    // +Inf, then falling
 	trained []*solutions // one of each fold
+	again   []*solutions // the same of another division of the examples; none of few
 }
 
 // solutions are one training's: the minimum at each of lambdas, which is zero, the prior alone, at
@@ -63,14 +64,23 @@ func (l *learning) trainFolds(ctx context.Context) error {
 		l.lambdas = append(l.lambdas, l.options.Lambdas...)
 	}
 	slices.SortFunc(l.lambdas, func(a, b float64) int { return cmp.Compare(b, a) })
-	for _, part := range l.folds(parts, l.options.Seed) {
+	var err error
+	if l.trained, err = l.trainEach(ctx, l.options.Seed); err == nil && l.n >= smallest {
+		l.again, err = l.trainEach(ctx, ^l.options.Seed)
+	}
+	return err
+}
+
+// trainEach trains the folds of one division.
+func (l *learning) trainEach(ctx context.Context, seed uint64) (trained []*solutions, err error) {
+	for _, part := range l.folds(parts, seed) {
 		s, err := l.train(ctx, part, loose)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		l.trained = append(l.trained, s)
+		trained = append(trained, s)
 	}
-	return nil
+	return trained, nil
 }
 
 // floor bounds a log-probability from below, where the probability itself is 0 in float64.
@@ -78,9 +88,9 @@ const floor = 700
 
 // outOfFold is log p of each example by trainings without it, [n,C], averaged in probability:
 // answer says what a fold's training gives an example that it tests.
-func (l *learning) outOfFold(answer func(fold, i int) []float64) []float64 {
+func (l *learning) outOfFold(trained []*solutions, answer func(fold, i int) []float64) []float64 {
 	logProb, answers := make([]float64, l.n*l.classes), make([]int, l.n)
-	for k, s := range l.trained {
+	for k, s := range trained {
 		for _, i := range s.test {
 			answers[i]++
 			for c, v := range answer(k, i) {
@@ -110,12 +120,17 @@ func (d *data) oneLabel() bool {
 // What is known of λ beforehand, in nats: its logarithm is normal about that of center, so that a
 // factor of ten away costs decade, and the prior alone without. Mean out-of-fold losses of few
 // examples differ by chance among strengths, and without it the folds like far too often a strength
-// at an end.
+// at an end. As they are not independent, they say less than so many examples would: evidence is
+// what a nat of them counts.
 const (
-	center  = 0.3
-	decade  = 2
-	without = 0.5
+	center   = 0.3
+	decade   = 2
+	without  = 0.5
+	evidence = 0.7
 )
+
+// sure is the weight from which on the prior alone is all there is.
+const sure = 0.75
 
 // weigh is the weight of each of lambdas in the mean: how probable it is by what is known
 // beforehand and by its out-of-fold loss, which stands for its likelihood. priorLogProb is out of
@@ -123,21 +138,33 @@ const (
 func (l *learning) weigh() (weights, priorLogProb []float64) {
 	weights = make([]float64, len(l.lambdas))
 	for k, lambda := range l.lambdas {
-		logProb := l.outOfFold(func(fold, i int) []float64 {
-			s := l.trained[fold]
-			return s.answer(s.x[k], i, s.prior)
-		})
-		penalty := without - l.options.PriorCaution
-		if k == 0 {
-			priorLogProb = logProb
-		} else {
+		logProb := l.outOfFoldAt(l.trained, k)
+		loss, penalty := l.loss(logProb), without
+		if l.again != nil {
+			loss = (loss + l.loss(l.outOfFoldAt(l.again, k))) / 2
+		}
+		switch {
+		case k > 0:
 			away := math.Log10(lambda / center)
 			penalty = decade * away * away
+		case l.options.Always && len(l.lambdas) > 1:
+			penalty = math.Inf(1)
 		}
-		weights[k] = -l.loss(logProb) - penalty
+		if k == 0 {
+			priorLogProb = logProb
+		}
+		weights[k] = -evidence*loss - penalty
 	}
 	numeric.Softmax(weights)
 	return weights, priorLogProb
+}
+
+// outOfFoldAt is outOfFold at the strength of number k.
+func (l *learning) outOfFoldAt(trained []*solutions, k int) []float64 {
+	return l.outOfFold(trained, func(fold, i int) []float64 {
+		s := trained[fold]
+		return s.answer(s.x[k], i, s.prior)
+	})
 }
 
 // judge is log p out of fold of the codes that the folds' mean solutions become.
@@ -149,9 +176,8 @@ func (l *learning) judge(ctx context.Context, weights []float64) ([]float64, err
 			return nil, err
 		}
 	}
-	return l.outOfFold(func(fold, i int) []float64 {
-		return l.trained[fold].predict(codes[fold],
-			i, l.trained[fold].prior)
+	return l.outOfFold(l.trained, func(fold, i int) []float64 {
+		return l.trained[fold].predict(codes[fold], i, l.trained[fold].prior)
 	}), nil
 }
 

@@ -55,18 +55,17 @@ type Result struct {
 // from one more training on all the others.
 //
 // No λ is chosen: z and b are the mean over Lambdas and the prior alone, whose z and b are 0, each
-// weighted by how probable it is. That is exp(−loss − penalty): the loss is the sum out of fold,
-// before rounding, weighted as F is, rejections included; a λ that is a factor of ten from 0.3 is
-// penalized by 2 nats, its logarithm's square in between, the prior alone by half a nat. Where the
-// prior alone has half of the weight or more, it is all there is, λ = +Inf; so below eight examples
-// unless the digits have less loss out of fold. One example never gets digits, nor do examples that
-// all have one label: what they say is in the counts, and digits would only be surer of it.
+// weighted by how probable it is. That is exp(−0.7·loss − penalty): the loss is the sum out of
+// fold, before rounding, weighted as F is, rejections included, from ten examples on the mean of
+// two divisions into folds; a λ that is a factor of ten from 0.3 is penalized by 2 nats, its
+// logarithm's square in between, the prior alone by half a nat. Where the prior alone has three
+// quarters of the weight or more, it is all there is, λ = +Inf; so below eight examples unless the
+// digits have less loss out of fold. One example never gets digits, nor do examples that all have
+// one label: what they say is in the counts, and digits would only be surer of it.
 type Options struct {
 	Lambdas []float64 // the strengths tried besides +Inf, each positive; nil: six from 0.02 to 6
 	Seed    uint64    // of the folds
-	// nats by which the prior alone is more probable beforehand than half a nat's penalty makes it;
-	// far below zero: digits whatever the folds say
-	PriorCaution float64
+	Always  bool      // digits whatever the folds say, where there is anything to learn
 }
 
 // biasLambda is λ_b.
@@ -103,12 +102,12 @@ func Learn(ctx context.Context, p *Person, o *Options) (*Result, error) {
 	}
 	weights, prior := l.weigh()
 	res, logProb := &Result{Biases: biases, Lambda: math.Inf(1), PriorLogProb: d.restore(prior, d.classes)}, prior
-	if weights[0] < 0.5 {
+	if weights[0] < sure {
 		coded, err := l.judge(ctx, weights)
 		if err != nil {
 			return nil, err
 		}
-		if l.n >= few || l.loss(coded)+opt.PriorCaution < l.loss(prior) {
+		if l.n >= few || opt.Always || l.loss(coded) < l.loss(prior) {
 			logProb = coded
 			if err := l.install(ctx, weights, res); err != nil {
 				return nil, err

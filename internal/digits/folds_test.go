@@ -88,19 +88,22 @@ func TestPriorOfEachFold(t *testing.T) {
 		got = append(got, slices.Clone(counts))
 		return nil
 	}
-	learn(t, p, &Options{PriorCaution: -1e6})
-	if len(got) != 6 {
-		t.Fatalf("got %d priors, want one of each of five folds and that of all", len(got))
+	learn(t, p, &Options{Always: true})
+	if len(got) != 11 {
+		t.Fatalf("got %d priors, want one of each of five folds, twice, and that of all", len(got))
 	}
-	sum := []uint32{0, 0}
-	for _, counts := range got[:5] {
-		sum[0] += counts[0] - 100
-		sum[1] += counts[1] - 1000
+	for _, division := range [][][]uint32{got[:5], got[5:10]} {
+		sum := []uint32{0, 0}
+		for _, counts := range division {
+			sum[0] += counts[0] - 100
+			sum[1] += counts[1] - 1000
+		}
+		if want := []uint32{4 * 5, 4 * 4}; !slices.Equal(sum, want) {
+			t.Errorf("folds counted %v, want %v: each of 5 and 4 examples in four folds, the rejected one never", sum,
+				want)
+		}
 	}
-	if want := []uint32{4 * 5, 4 * 4}; !slices.Equal(sum, want) {
-		t.Errorf("folds counted %v, want %v: each of 5 and 4 examples in four folds, the rejected one never", sum, want)
-	}
-	if want := []uint32{105, 1004}; !slices.Equal(got[5], want) {
-		t.Errorf("all examples: got counts %v, want %v", got[5], want)
+	if want := []uint32{105, 1004}; !slices.Equal(got[10], want) {
+		t.Errorf("all examples: got counts %v, want %v", got[10], want)
 	}
 }

@@ -43,7 +43,7 @@ func FuzzLearn(f *testing.F) {
 				p.Base = append(p.Base, math.Float32frombits(next()))
 			}
 		}
-		res, err := Learn(context.Background(), p, &Options{PriorCaution: -1e6, Lambdas: []float64{0.1, 2}})
+		res, err := Learn(context.Background(), p, &Options{Always: true, Lambdas: []float64{0.1, 2}})
 		if err != nil {
 			if !errors.Is(err, ErrConfig) || res != nil {
 				t.Fatal(err)

@@ -58,7 +58,7 @@ func (f *features) always(ctx context.Context, person int, p *Part) ([]int, erro
 		x := f.rows(person, p.train[i:i+1], false)
 		who.P, who.Base, who.Class = f.axes.Project(who.P, x), f.head.Logits(who.Base, x), append(who.Class, e.Class)
 	}
-	r, err := digits.Learn(ctx, who, &digits.Options{PriorCaution: -1e6})
+	r, err := digits.Learn(ctx, who, &digits.Options{Always: true})
 	if err != nil {
 		return nil, err
 	}
