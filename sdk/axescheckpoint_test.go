@@ -62,6 +62,7 @@ func hasCheckpoint(t *testing.T, dir string) bool {
 // TestAxesResume: a TrainBank that is cut off anywhere, and whose folder is closed, goes on with
 // the next fit and installs the bank that it would have without the cut, to the bit.
 func TestAxesResume(t *testing.T) {
+	t.Parallel()
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
 			p, o := differingFew(t, key)
@@ -149,6 +150,7 @@ func TestForgetDropsCheckpoint(t *testing.T) {
 // TestDamagedCheckpoint: of a checkpoint that is damaged or cut the records before that serve, of
 // another population none, and what a link names stays as it is; the bank is the same.
 func TestDamagedCheckpoint(t *testing.T) {
+	t.Parallel()
 	p, _ := differingFew(t, nil)
 	want, _ := fitsOf(t, p)
 	cutAfter(t, p, 2)

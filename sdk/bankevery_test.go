@@ -49,6 +49,7 @@ func everyThree(t *testing.T) (*Folder, *planted, *Options, *logbook) {
 // TestBankEvery: the third person who learns since the last bank begins the next one, across Open;
 // one who learns twice is one.
 func TestBankEvery(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p, q, o, book := everyThree(t)
 	learnThese := func(ids ...string) {
@@ -166,6 +167,7 @@ func (e *countedEngine) Embed(ctx context.Context, rows engine.Rows, f []*model.
 // TestKeptFeatures: TrainBank passes no text forward that Advise, or a TrainBank that was cut off,
 // has; Forget and ForgetExample leave nothing of any.
 func TestKeptFeatures(t *testing.T) {
+	t.Parallel()
 	p, q, _, _ := everyThree(t)
 	counted := &countedEngine{Engine: p.engine}
 	p.engine = counted
@@ -230,6 +232,7 @@ func firstText(t *testing.T, p *Folder, id string) string {
 // TestTrainBankHeadMeanwhile: a head with more labels that TrainHead installs while axes are sought
 // stays, and so does the bank of then; the next TrainBank has it.
 func TestTrainBankHeadMeanwhile(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p, _, _, _ := everyThree(t)
 	begin, done := true, make(chan error, 1)
@@ -258,6 +261,7 @@ func TestTrainBankHeadMeanwhile(t *testing.T) {
 // TestBankEveryAdapters: where new profiles are masks by an operator's wish, nothing is trained in
 // the background.
 func TestBankEveryAdapters(t *testing.T) {
+	t.Parallel()
 	p, q, _, _ := everyThree(t)
 	if _, err := p.TrainBank(context.Background(),
 		&TrainBankOptions{Edit: func(c *learner.BankConfig) { c.Updates = 0 }}); err != nil {

@@ -55,6 +55,7 @@ func since(t *testing.T, p *Folder, id string) uint64 {
 // answers by the new one, nearly as well as one that was taught those 60 alone; where half of the
 // last 60 have random labels instead, next to nothing is lost.
 func TestChangedMind(t *testing.T) {
+	t.Parallel()
 	people, least, most := 1, 0.6, 0.03 // one person says little
 	if long() {
 		people, least, most = 12, 0.8, 0.005

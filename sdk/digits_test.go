@@ -26,6 +26,7 @@ func coded(t testing.TB) *Folder {
 
 // TestRequestedOfDigits is TestRequested of profiles of digits.
 func TestRequestedOfDigits(t *testing.T) {
+	t.Parallel()
 	ctx, p := context.Background(), coded(t)
 	before, err := p.axes.Axes.MarshalBinary()
 	if err != nil {
@@ -309,6 +310,7 @@ func TestDigitsReopened(t *testing.T) {
 // TestOldFolderOfMasks: a folder of an older version answers as it did, and its profiles become
 // digits at their next Learn.
 func TestOldFolderOfMasks(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p := real(t, Config{Labels: labels, Masks: true, Options: &Options{Device: device()}})
 	mustLearn(t, p, "old", examples(30, 0), nil)

@@ -10,6 +10,7 @@ import (
 // TestTextsKept: a bank keeps what single texts are if people agree on that, and nothing of them if
 // it is told so; what people agree on in each text is answered better then.
 func TestTextsKept(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p := differing(t, "")
 	q := plantedIn(t, p, 240, 1, 1) // more than φ can tell apart

@@ -22,6 +22,7 @@ func randomly(n int) []Example {
 
 // TestGate teaches a profile that knows its examples labels that say nothing.
 func TestGate(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	c := small(t)
 	c.Options.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -67,6 +68,7 @@ func TestGate(t *testing.T) {
 
 // TestGateErases says that DropExamples erases also when the old revision stays.
 func TestGateErases(t *testing.T) {
+	t.Parallel()
 	p := create(t, small(t))
 	mustLearn(t, p, "alice", examples(60, 0), own(40))
 	es := append(examples(90, 0)[60:], randomly(30)...) // with nothing replayed, the old revision is better

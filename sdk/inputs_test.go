@@ -89,6 +89,7 @@ func TestBurst(t *testing.T) {
 
 // TestRepeatedText: 512 retries of one message take nothing away of what was taught.
 func TestRepeatedText(t *testing.T) {
+	t.Parallel()
 	taught, again := input(t, "a01_burst.jsonl"), input(t, "a02_dups.jsonl")
 	p := real(t, Config{Labels: labels})
 	mustLearn(t, p, "dana", taught, forced())
@@ -118,6 +119,7 @@ func TestRepeatedText(t *testing.T) {
 // TestLabelsAlike: labels whose names the model cannot tell apart are learned nearly as well as
 // those that it can.
 func TestLabelsAlike(t *testing.T) {
+	t.Parallel()
 	seeds := 10
 	if testing.Short() {
 		seeds = 2

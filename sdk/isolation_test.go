@@ -29,6 +29,7 @@ const (
 // with one profile at a time, gives for exactly one of the revisions that there were during the
 // call.
 func TestManyRevisions(t *testing.T) {
+	t.Parallel()
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{5}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
 			c := strong(t)

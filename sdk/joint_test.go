@@ -21,6 +21,7 @@ import (
 // TestPopulation: a bank made of people who differ earns new people's masks: k-hot rows over an
 // immutable bank, from the first example on.
 func TestPopulation(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 1, 1)
@@ -99,6 +100,7 @@ func jointSum(t *testing.T, p *Folder, digest string) string {
 // TestJointAnswer: what is served is the plain average of the directions that the row takes, head
 // and bias beside it, the same wherever the profile goes.
 func TestJointAnswer(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p, q := joined(t)
 	es := q.person(30)
@@ -190,6 +192,7 @@ func TestJointAnswer(t *testing.T) {
 // TestPopulationThatDoesNotDiffer: where people differ in nothing that is shared, or labels are
 // dealt anew among those who answered a text, nothing is installed.
 func TestPopulationThatDoesNotDiffer(t *testing.T) {
+	t.Parallel()
 	p := differing(t, "")
 	q := plantedIn(t, p, 60, 0, 2)
 	q.observed(t, p, 40, 30)

@@ -11,6 +11,7 @@ import (
 // TestJointLife: what becomes of places when heads, labels and examples change; in an encrypted
 // folder, which is opened again read-only.
 func TestJointLife(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := small(t)
 	c.Masks, c.Labels, c.Options.ObserveEvery, c.Options.MasterKey = false, sides, 1<<20, bytes.Repeat([]byte{7}, 32)

@@ -19,6 +19,7 @@ import (
 // fewer did is not, nor are pairs and what private people wrote. Nothing of it is in the clear in
 // an encrypted folder; it travels with a backup, and the next TrainBank without it removes it.
 func TestKeptTexts(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, key := range map[string][]byte{"clear": nil, "encrypted": bytes.Repeat([]byte{7}, store.MasterKeySize)} {
 		t.Run(name, func(t *testing.T) {
@@ -147,6 +148,7 @@ func TestDamagedTexts(t *testing.T) {
 // TestKeptTextsOfOthers: texts that axes kept are not asked about along those that took their
 // place, whose rows are others.
 func TestKeptTextsOfOthers(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p := differing(t, "")
 	plantedIn(t, p, 60, 1, 1).observed(t, p, 40, 30)

@@ -11,6 +11,7 @@ import (
 // TestLastAdvice: Stats has what was found last, by Advise and by TrainBank, after the folder was
 // opened again and after a restore; nobody's id or text is in it.
 func TestLastAdvice(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p, o := differingFew(t, nil)
 	last := func(p *Folder) *LastAdvice {

@@ -170,6 +170,7 @@ func TestLearnManyAtOnce(t *testing.T) {
 
 // TestLearnManyMore: more profiles than are locked at a time.
 func TestLearnManyMore(t *testing.T) {
+	t.Parallel()
 	p := create(t, small(t))
 	var ids []string
 	for i := range manyAtOnce + 5 {

@@ -15,6 +15,7 @@ import (
 // TestTrainHeadBankMeanwhile: a head that was trained while a TrainBank installed another, two
 // trainings at once, does not take its place unseen.
 func TestTrainHeadBankMeanwhile(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	c := small(t)
 	c.Masks, c.Labels, c.Options.ObserveEvery, c.Options.Learns = false, sides, 1<<20, 2
@@ -89,6 +90,7 @@ func TestGiveWayEnds(t *testing.T) {
 // TestKeptTextsLeft: texts of axes go with them: when a bank of adapters is made, and at Open after
 // a TrainBank that ended before it kept or removed them. Those of the newest axes stay.
 func TestKeptTextsLeft(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p, o := differingFew(t, nil)
 	keep := func() {

@@ -126,6 +126,7 @@ func firsts[T any](all func(func(T, error) bool)) func(func(T) bool) {
 
 // TestMove: people of every kind move; what changes meanwhile follows; Open ends the move.
 func TestMove(t *testing.T) {
+	t.Parallel()
 	p, ctx := everyKind(t), t.Context()
 	dir, o := filepath.Join(t.TempDir(), "out"), &MoveOptions{Model: otherModel(t), MaxTokens: 24,
 		Options: &Options{Device: device(), Threads: 1}}
@@ -164,6 +165,7 @@ func TestMove(t *testing.T) {
 
 // TestMoveGoesOn: a move that a caller leaves, or whose ctx ends, goes on where it was.
 func TestMoveGoesOn(t *testing.T) {
+	t.Parallel()
 	p := everyKind(t)
 	dir, o := filepath.Join(t.TempDir(), "out"), &MoveOptions{Model: otherModel(t), MaxTokens: 24,
 		Options: &Options{Device: device(), Threads: 1}}
@@ -199,6 +201,7 @@ func TestMoveGoesOn(t *testing.T) {
 // TestMoveLabels: labels that a profile has beside the shared head move with it, and so do examples
 // of labels that it had before.
 func TestMoveLabels(t *testing.T) {
+	t.Parallel()
 	c := small(t)
 	c.Masks, c.Bank, c.K = false, nil, 0
 	p := create(t, c)
@@ -249,6 +252,7 @@ func (c meanwhileCtx) Value(key any) any {
 // TestMoveMeanwhile: what a person teaches while the profile is learned in the new folder, from
 // what was read before, moves with the next call.
 func TestMoveMeanwhile(t *testing.T) {
+	t.Parallel()
 	c := small(t)
 	c.Masks, c.Bank, c.K = false, nil, 0
 	p := create(t, c)
@@ -277,6 +281,7 @@ func TestMoveMeanwhile(t *testing.T) {
 
 // TestMoveRefuses: a folder that is no move's, another model than the move began with, and none.
 func TestMoveRefuses(t *testing.T) {
+	t.Parallel()
 	p := everyKind(t)
 	dir := filepath.Join(t.TempDir(), "out")
 	moved(t, p, dir, &MoveOptions{Model: otherModel(t)})

@@ -177,6 +177,7 @@ func TestMultiNewcomer(t *testing.T) {
 // TestMultiJudged: labels at random are not installed over what was learned, Rollback and the same
 // again are, and counts go on where examples are dropped.
 func TestMultiJudged(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	p := multi(t)
 	mustLearn(t, p, "ann", sets("ann", 0, 36), nil)
@@ -285,6 +286,7 @@ func TestMultiRefuses(t *testing.T) {
 // TestMultiStays: a folder knows that its labels are not exclusive; a version that does not know
 // what that is finds another tokenizer, and bundles go into folders of the same kind only.
 func TestMultiStays(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	folders := []*Folder{multi(t), create(t, withAxes(t))}
 	mustLearn(t, folders[0], "ann", sets("ann", 0, 12), nil)

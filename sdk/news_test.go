@@ -105,6 +105,7 @@ func served(t *testing.T, p *Folder, id string, test []Example) float64 {
 // also among those that are held out. What it is served must not get worse on clean texts that it
 // has never seen, by more than half a point in the mean.
 func TestGateFlippedLabels(t *testing.T) {
+	t.Parallel()
 	authors, labels := news(t, 30)
 	seeds := 1
 	if !long() {
@@ -155,6 +156,7 @@ func TestGateFlippedLabels(t *testing.T) {
 // TestLearnDoesNotForget is a label-shift stream: first only some of an author's labels, then only
 // the others. What was learned first must stay.
 func TestLearnDoesNotForget(t *testing.T) {
+	t.Parallel()
 	authors, labels := news(t, 40)
 	if !long() {
 		authors = authors[:2]

@@ -43,6 +43,7 @@ func oldFolder(t *testing.T) (dir, model string) {
 // TestOldFolder: a folder of the version before answers as it did, keeps its sides of the gate, and
 // what that version had lost is learned.
 func TestOldFolder(t *testing.T) {
+	t.Parallel()
 	dir, model := oldFolder(t)
 	answers := func(p *Folder) {
 		t.Helper()
