@@ -70,8 +70,10 @@ func TestPeople(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long form only")
 	}
+	t.Parallel()
 	for path, want := range peopleFiles {
 		t.Run(path[len("../../shared/data/people/"):], func(t *testing.T) {
+			t.Parallel()
 			ctx := context.Background()
 			people, labels := opinionated(t, path, 40)
 			rng := rand.New(rand.NewPCG(1, 2))

@@ -35,10 +35,10 @@ func (l *learning) train(ctx context.Context, part fold, gap float64) (*solution
 	if err != nil {
 		return nil, err
 	}
-	s := &solutions{fit: newFit(l.data, part.train, prior, biasLambda), test: part.test, prior: prior}
+	s := &solutions{fit: newFit(l.data, part.train, prior, l.share()*biasLambda), test: part.test, prior: prior}
 	x := make([]float64, len(s.rows)*(s.dim+1))
 	for _, lambda := range l.lambdas {
-		if s.lambda = lambda; !math.IsInf(lambda, 1) {
+		if s.lambda = l.share() * lambda; !math.IsInf(lambda, 1) {
 			if _, err := s.solve(ctx, x, gap); err != nil {
 				return nil, err
 			}

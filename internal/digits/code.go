@@ -52,6 +52,20 @@ func bits(dst []byte, level []float64, digits int) []byte {
 	return dst
 }
 
+// split is the two rows of a pair's one, of half as many digits each, and their scale bytes: what
+// it adds to label 1's logit is the first digits' on label 1 less the last digits' on label 0, whose
+// scale is 2^-M of the other's.
+func split(level []float64, digits int, scale byte) (rows [2][]byte, scales [2]byte) {
+	high, low := make([]float64, len(level)), make([]float64, len(level))
+	levels := newLevels(digits / 2)
+	for j, v := range level {
+		high[j] = levels.nearest(v)
+		low[j] = (high[j] - v) * levels.count
+	}
+	rows = [2][]byte{bits(nil, low, digits/2), bits(nil, high, digits/2)}
+	return rows, [2]byte{byte(max(int(scale)-8*digits, 1)), scale}
+}
+
 // roundRow writes to level those that are nearest to z at the scale that loses least in squares,
 // and returns the scale's byte: 0 if z is zero. The best scale is between one and sixteen standard
 // deviations of z's values.
@@ -190,8 +204,8 @@ func (f *fit) coded(c *code, t *target, x, g []float64, free bool) float64 {
 			unit = Scale(c.scale[r])
 		}
 		s, off := x[r]*unit, x[R+r]-t.bias[r]
-		value += beyond/2*s*(s*t.size[r]-2*t.along[r]) + f.biased/2*off*off
-		g[r], g[R+r] = beyond*unit*(s*t.size[r]-t.along[r]), f.biased*off
+		value += f.beyond/2*s*(s*t.size[r]-2*t.along[r]) + f.biased/2*off*off
+		g[r], g[R+r] = f.beyond*unit*(s*t.size[r]-t.along[r]), f.biased*off
 		for k := range f.train {
 			residual := f.logits[k*f.classes+label]
 			g[r] += residual * unit * c.proj[k*R+r]

@@ -10,7 +10,7 @@ import (
 
 // data is a person's examples in an order that does not depend on how they were given, in float64.
 type data struct {
-	n, axes, classes, digits int
+	n, axes, classes, digits int       // digits: an axis of a row; twice those of a person's where pair
 	order                    []int     // order[i] is where example i was in the Person
 	key                      []uint64  // what an example is known by, see identity
 	p                        []float64 // [n,A]
@@ -20,14 +20,18 @@ type data struct {
 	base                     []float64 // [n,C]
 	class                    []int
 	rejected                 []bool
-	logistic                 bool
+	single                   bool // of two labels the second alone has a row
+	pair                     bool // that row is the difference of what two rows say, see split
 	weight                   []float64
 }
 
 func newData(p *Person) *data {
 	n := len(p.Class)
-	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, logistic: p.Logistic, order: make([]int, n),
-		key: make([]uint64, n)}
+	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, single: p.C == 2, pair: p.C == 2 && !p.Logistic,
+		order: make([]int, n), key: make([]uint64, n)}
+	if d.pair {
+		d.digits *= 2
+	}
 	for i := range d.order {
 		d.order[i], d.key[i] = i, identity(p, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/numeric"
 )
@@ -150,9 +151,15 @@ func (l *learning) install(ctx context.Context, weights []float64, res *Result) 
 		if c.scale[r] == 0 {
 			continue
 		}
+		level := c.level[r*l.axes : (r+1)*l.axes]
+		if l.pair {
+			rows, scales := split(level, l.digits, c.scale[r])
+			res.Labels, res.Scales, res.Rows = []uint32{0, 1}, scales[:], slices.Concat(rows[:]...)
+			continue
+		}
 		res.Labels = append(res.Labels, uint32(label))
 		res.Scales = append(res.Scales, c.scale[r])
-		res.Rows = bits(res.Rows, c.level[r*l.axes:(r+1)*l.axes], l.digits)
+		res.Rows = bits(res.Rows, level, l.digits)
 	}
 	return nil
 }

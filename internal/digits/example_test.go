@@ -22,7 +22,7 @@ func ExampleLearn() {
 		log.Fatal(err)
 	}
 	fmt.Printf("rows of labels %v: %04b\n", res.Labels, res.Rows)
-	// Output: rows of labels [0 1]: [0100 0111]
+	// Output: rows of labels [0 1]: [0000 1011]
 }
 
 func ExampleFitHead() {

@@ -13,28 +13,38 @@ import (
 //	F(z, b) = Σ_i w_i·loss_i + ½λ‖z‖² + ½λ_b‖b‖²,  logits_ic = offset_ic + b_c + z_c·p_i
 //
 // with z_c and b_c for the R labels of rows only. x is z in the coordinates of data.span, [R,dim],
-// then b, [R].
+// then b, [R]. Of two labels the minimum is z_0 = −z_1 and b_0 = −b_1, so one row stands for both:
+// it is 2·z_1, and its strengths are λ/2 and λ_b/2.
 type fit struct {
 	*data
 	train          []int     // which examples
 	rows           []int     // the labels that have a row, ascending
 	offset         []float64 // [train,C]: base + prior
 	lambda, biased float64   // λ and λ_b
+	beyond         float64   // see beyond
 	logits         []float64 // [train,C]: scratch, see losses
 }
 
 func newFit(d *data, train []int, prior []float64, biasLambda float64) *fit {
-	f := &fit{data: d, train: train, biased: biasLambda, logits: make([]float64, len(train)*d.classes)}
+	f := &fit{data: d, train: train, biased: biasLambda, beyond: d.share() * beyond, logits: make([]float64, len(train)*d.classes)}
 	for _, i := range train {
 		f.rows = append(f.rows, d.class[i])
 		f.offset = append(f.offset, d.offsets(i, prior)...)
 	}
 	slices.Sort(f.rows)
 	f.rows = slices.Compact(f.rows)
-	if d.logistic {
+	if d.single {
 		f.rows = []int{1}
 	}
 	return f
+}
+
+// share is what part of each strength there is: half where one row is the difference of two.
+func (d *data) share() float64 {
+	if d.pair {
+		return 0.5
+	}
+	return 1
 }
 
 // offsets are an example's logits without a code: base + prior.

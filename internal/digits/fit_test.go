@@ -249,6 +249,90 @@ func TestCodeIsAPlainAverage(t *testing.T) {
 	}
 }
 
+// TestSplit: two rows of half the digits say on two labels' logits what one row says of their
+// difference.
+func TestSplit(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 5))
+	for digits := 2; digits <= 16; digits += 2 {
+		level, levels, scale := make([]float64, 50), newLevels(digits), byte(150+digits)
+		for j := range level {
+			level[j] = levels.nearest(2*r.Float64() - 1)
+		}
+		rows, scales := split(level, digits, scale)
+		for j, v := range level {
+			got := Scale(scales[1])*valueOf(rows[1], j, digits/2) - Scale(scales[0])*valueOf(rows[0], j, digits/2)
+			if want := Scale(scale) * v; math.Abs(got-want) > 1e-12*Scale(scale) {
+				t.Fatalf("%d digits, axis %d: got %g, want %g", digits, j, got, want)
+			}
+		}
+	}
+	if _, scales := split([]float64{0.75, -0.75}, 4, 20); scales != [2]byte{1, 20} {
+		t.Errorf("of a small scale: got %v, want no scale below 1", scales)
+	}
+}
+
+// valueOf is what a row's digits say on an axis: Σ ±2^-m.
+func valueOf(row []byte, axis, digits int) (v float64) {
+	for m := range digits {
+		bit, digit := axis*digits+m, math.Exp2(-float64(m+1))
+		if row[bit/8]>>(bit%8)&1 == 0 {
+			digit = -digit
+		}
+		v += digit
+	}
+	return v
+}
+
+// TestPairAnswers: the two rows that are installed answer as the one that was rounded.
+func TestPairAnswers(t *testing.T) {
+	p := randomPerson(6, 40, 16, 2)
+	res := learn(t, p, &Options{Lambdas: []float64{0.2}, Always: true})
+	l := &learning{data: newData(p), person: p, options: (*Options)(nil).orDefaults(), lambdas: []float64{0.2}}
+	s, err := l.train(context.Background(), fold{train: l.everyone()}, final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.round(context.Background(), s.x[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := len(res.Rows) / len(res.Labels)
+	for i := range l.n {
+		got := s.offsets(i, s.prior)
+		for k, label := range res.Labels {
+			for j, v := range l.row(i) {
+				got[label] += Scale(res.Scales[k]) * valueOf(res.Rows[k*size:(k+1)*size], j, p.Digits) * v
+			}
+		}
+		for label, b := range res.Bias {
+			got[label] += float64(b)
+		}
+		golden.Near(t, fmt.Sprint("example ", i), logSoftmax(got), s.predict(c, i, s.prior), 1e-6, 0)
+	}
+}
+
+// TestPairIsTheSameProblem: the one row of two labels is twice the second of two rows.
+func TestPairIsTheSameProblem(t *testing.T) {
+	p := randomPerson(5, 30, 12, 2)
+	one := newData(p)
+	two := *one
+	two.single, two.pair = false, false
+	var solved [2][]float64
+	for k, d := range []*data{one, &two} {
+		l := &learning{data: d, person: p, options: (*Options)(nil).orDefaults(), lambdas: []float64{0.2}}
+		s, err := l.train(context.Background(), fold{train: d.everyone()}, final)
+		if err != nil {
+			t.Fatal(err)
+		}
+		solved[k] = append(s.z(s.x[0]), s.x[0][len(s.rows)*s.dim:]...)
+	}
+	var want []float64
+	for _, v := range append(solved[1][12:24], solved[1][25]) {
+		want = append(want, 2*v)
+	}
+	golden.Near(t, "z and b", solved[0], want, 1e-5, 0)
+}
+
 // TestNearestLevel: no other level is nearer, and none is zero.
 func TestNearestLevel(t *testing.T) {
 	for digits := 1; digits <= 8; digits++ {

@@ -50,7 +50,7 @@ func readGolden(t *testing.T) []goldenCase {
 // it is solved in the examples' span.
 func (g goldenCase) fit(reduced bool) *fit {
 	p := &Person{A: g.A, C: g.C, Digits: g.Digits, P: g.P, Base: g.Base, Class: g.Class, Weight: g.Weight,
-		Rejected: g.Rejected}
+		Rejected: g.Rejected, Logistic: g.C == 2}
 	d := newData(p)
 	if !reduced {
 		d.u, d.dim, d.span = d.p, d.axes, nil

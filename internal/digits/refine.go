@@ -68,7 +68,7 @@ func (f *fit) refineRow(r int, c *code, z, column, slope, bend, lost []float64) 
 	for j := range f.axes {
 		at, p := r*f.axes+j, column[j*n:(j+1)*n]
 		old := c.level[at]
-		first, second := beyond*(s*old-z[at]), float64(beyond)
+		first, second := f.beyond*(s*old-z[at]), f.beyond
 		for k, v := range p {
 			first += slope[k] * v
 			second += bend[k] * v * v
