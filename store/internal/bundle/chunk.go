@@ -22,31 +22,28 @@ const chunkSize = 1 << 16
 
 // chunkWriter writes the outer frame.
 type chunkWriter struct {
-	w    io.Writer // to the destination, and the hash
-	dst  io.Writer
-	hash hash.Hash
-	sign *signer // nil: unsigned
-	buf  []byte
-	sum  [sha256.Size]byte // of all bytes before it, once closed
+	w      io.Writer // to the destination, and the hash
+	dst    io.Writer
+	hash   hash.Hash
+	key    crypto.Signer
+	public ed25519.PublicKey // key's; nil: unsigned
+	buf    []byte
+	sum    [sha256.Size]byte // of all bytes before it, once closed
 }
 
 // newChunkWriter writes what comes before the first chunk.
 func newChunkWriter(dst io.Writer, f Format, key crypto.Signer) (*chunkWriter, error) {
-	sign, err := newSigner(key)
+	public, err := publicKey(key)
 	if err != nil {
 		return nil, err
 	}
 	version := f.Newest
-	if f.Signed && sign == nil {
+	if f.Signed && public == nil {
 		version--
 	}
-	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
+	c := &chunkWriter{dst: dst, hash: sha256.New(), key: key, public: public, buf: make([]byte, 4, 4+chunkSize)}
 	c.w = io.MultiWriter(dst, c.hash)
-	head := binary.LittleEndian.AppendUint16([]byte(f.Magic), version)
-	if sign != nil {
-		head = append(head, sign.public...)
-	}
-	_, err = c.w.Write(head)
+	_, err = c.w.Write(append(binary.LittleEndian.AppendUint16([]byte(f.Magic), version), public...))
 	return c, err
 }
 
@@ -84,8 +81,8 @@ func (c *chunkWriter) Close() error {
 	}
 	end := c.hash.Sum(nil)
 	c.sum = [sha256.Size]byte(end)
-	if c.sign != nil {
-		signature, err := c.sign.sign(c.sum)
+	if c.public != nil {
+		signature, err := sign(c.key, c.public, c.sum)
 		if err != nil {
 			return fmt.Errorf("sign: %w", err)
 		}
@@ -187,8 +184,14 @@ func (c *chunkReader) nextChunk() error {
 	if got != c.sum {
 		return format.Corrupt("bundle's checksum is %x, want %x", got[:6], c.sum[:6])
 	}
-	if err := c.verify(c.sum); err != nil {
-		return err
+	if c.signer != nil {
+		var signature [ed25519.SignatureSize]byte
+		if err := c.full(signature[:]); err != nil {
+			return err
+		}
+		if !ed25519.Verify(c.signer, signedMessage(c.sum), signature[:]) {
+			return fmt.Errorf("%w: it is not that of %x", ErrSignature, []byte(c.signer))
+		}
 	}
 	switch _, err := c.r.ReadByte(); {
 	case err == nil:
@@ -197,19 +200,4 @@ func (c *chunkReader) nextChunk() error {
 		return err
 	}
 	return io.EOF
-}
-
-// verify reads the signature, if there is one, and compares.
-func (c *chunkReader) verify(sum [sha256.Size]byte) error {
-	if c.signer == nil {
-		return nil
-	}
-	var signature [ed25519.SignatureSize]byte
-	if err := c.full(signature[:]); err != nil {
-		return err
-	}
-	if !ed25519.Verify(c.signer, signedMessage(sum), signature[:]) {
-		return fmt.Errorf("%w: it is not that of %x", ErrSignature, []byte(c.signer))
-	}
-	return nil
 }

@@ -22,15 +22,9 @@ const signDomain = "xpeft bundle v2\x00"
 
 func signedMessage(sum [sha256.Size]byte) []byte { return append([]byte(signDomain), sum[:]...) }
 
-// signer signs with a key that was checked.
-type signer struct {
-	key    crypto.Signer
-	public ed25519.PublicKey
-}
-
-// newSigner returns nil for no signer. A key that cannot sign is an
-// error: never an unsigned bundle.
-func newSigner(s crypto.Signer) (*signer, error) {
+// publicKey is nil for no signer. A key that cannot sign is an error: never an
+// unsigned bundle.
+func publicKey(s crypto.Signer) (ed25519.PublicKey, error) {
 	if s == nil {
 		return nil, nil
 	}
@@ -41,14 +35,14 @@ func newSigner(s crypto.Signer) (*signer, error) {
 	if !ok || len(public) != ed25519.PublicKeySize {
 		return nil, fmt.Errorf("signing key is a %T, want an Ed25519 one", s.Public())
 	}
-	return &signer{s, public}, nil
+	return public, nil
 }
 
 // sign returns the signature, which it has verified: a signer may be a device.
-func (s *signer) sign(sum [sha256.Size]byte) ([]byte, error) {
+func sign(s crypto.Signer, public ed25519.PublicKey, sum [sha256.Size]byte) ([]byte, error) {
 	message := signedMessage(sum)
-	signature, err := s.key.Sign(rand.Reader, message, crypto.Hash(0))
-	if err == nil && !ed25519.Verify(s.public, message, signature) {
+	signature, err := s.Sign(rand.Reader, message, crypto.Hash(0))
+	if err == nil && !ed25519.Verify(public, message, signature) {
 		err = errors.New("the signer's signature is wrong")
 	}
 	return signature, err
