@@ -182,27 +182,26 @@ func (b *backingUp) bankFiles(t *txn) error {
 	if b.o.BankFiles == nil {
 		return nil
 	}
-	return t.Bucket(format.Banks).ForEach(func(k, _ []byte) error {
-		ref, err := format.Number(k)
-		if err != nil {
-			return err
-		}
-		info, err := t.bank(ref)
-		if err != nil {
-			return err
-		}
+	banks, err := t.readable(format.TagBank)
+	if err != nil {
+		return err
+	}
+	for _, p := range banks {
 		var files []BackupFile
-		callersCode(func() { files, err = b.o.BankFiles(info) })
-		if err != nil || len(files) == 0 {
+		callersCode(func() { files, err = b.o.BankFiles(p.bank) })
+		if err != nil {
 			return err
 		}
-		b.now.files = append(b.now.files, info.Digest)
-		if b.since != nil && slices.Contains(b.since.files, info.Digest) {
-			return nil
+		if len(files) == 0 {
+			continue
+		}
+		b.now.files = append(b.now.files, p.digest)
+		if b.since != nil && slices.Contains(b.since.files, p.digest) {
+			continue
 		}
 		for _, f := range files {
-			b.files = append(b.files, bankFile{f, info.Digest})
+			b.files = append(b.files, bankFile{f, p.digest})
 		}
-		return nil
-	})
+	}
+	return nil
 }

@@ -72,8 +72,10 @@ func (w *writeTx) keepBase(b *base) error {
 	}
 	oldest := epochKey(bases[len(bases)-keptBases].epoch)
 	var old [][]byte
-	c := changes.Cursor()
-	for k, _ := c.First(); bytes.Compare(k, oldest) < 0; k, _ = c.Next() {
+	for k := range changes.all() {
+		if bytes.Compare(k, oldest) >= 0 {
+			break
+		}
 		old = append(old, bytes.Clone(k))
 	}
 	return changes.removeAll(old)
@@ -81,17 +83,19 @@ func (w *writeTx) keepBase(b *base) error {
 
 // bases are the backups that others can build on, oldest first.
 func (t *txn) bases() (all []*base, err error) {
-	err = t.Bucket(format.Changes).ForEach(func(k, v []byte) error {
+	for k, v := range t.Bucket(format.Changes).all() {
 		if len(k) != 8 {
-			return nil
+			continue
 		}
 		one, err := readBase(k, v)
+		if err != nil {
+			return nil, err
+		}
 		if one != nil {
 			all = append(all, one)
 		}
-		return err
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 // readBase reads what is under an epoch, nil if its backup is not whole.

@@ -87,9 +87,6 @@ func decodeBackupHeader(version uint16, payload []byte) (h backupHeader, err err
 	return h, d.End()
 }
 
-// needs says whether the header names a bank.
-func (h *backupHeader) needs(d Digest) bool { return slices.Contains(h.banks, d) }
-
 func appendDigests(b []byte, digests []Digest) []byte {
 	b = binary.AppendUvarint(b, uint64(len(digests)))
 	for _, d := range digests {
@@ -106,27 +103,6 @@ func readDigests(d *format.Decoder, what string) (all []Digest) {
 		all = append(all, d.Digest(what))
 	}
 	return all
-}
-
-// backupFile is what comes before a file's bytes. The keys have no bank.
-type backupFile struct {
-	bank Digest
-	size int64
-}
-
-func (f backupFile) encode() []byte {
-	b := f.bank[:]
-	return binary.AppendUvarint(b[:len(b):len(b)], uint64(f.size))
-}
-
-func decodeBackupFile(kind byte, payload []byte) (f backupFile, err error) {
-	d := &format.Decoder{B: payload}
-	f.bank = d.Digest("bank")
-	f.size = int64(d.Uint(math.MaxInt64, "size"))
-	if (kind == backupFrameKeys) != (f.bank == Digest{}) {
-		d.Fail("file of bank %s", f.bank.Short())
-	}
-	return f, d.End()
 }
 
 // backupEnd is the last frame: how much there was.

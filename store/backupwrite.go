@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -103,7 +104,11 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 		case format.TagHead:
 			err = newRefs(t.Bucket(c.bucket), b.now.heads, add)
 		case format.TagValue, format.TagName:
-			err = t.Bucket(c.bucket).ForEach(add)
+			for k, v := range t.Bucket(c.bucket).all() {
+				if err = add(k, v); err != nil {
+					break
+				}
+			}
 		default:
 			err = ofNumbers(t.Bucket(c.bucket), carried, add)
 		}
@@ -117,13 +122,16 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 // newRefs calls fn with the banks or heads that are not among those known, and
 // adds them.
 func newRefs(b readBucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
-	return b.ForEach(func(k, v []byte) error {
+	for k, v := range b.all() {
 		ref, err := format.Number(k)
-		if err != nil || !known.CheckedAdd(ref) {
+		if err == nil && known.CheckedAdd(ref) {
+			err = fn(k, v)
+		}
+		if err != nil {
 			return err
 		}
-		return fn(k, v)
-	})
+	}
+	return nil
 }
 
 // ofNumbers calls fn with the pairs whose keys begin with one of the numbers.
@@ -205,7 +213,8 @@ func (b *backingUp) writeBankFile(f bankFile) (err error) {
 		kind = backupFrameReport
 	}
 	b.report.Files++
-	err = b.out.File(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
+	payload := binary.AppendUvarint(bytes.Clone(f.bank[:]), uint64(f.Size))
+	err = b.out.File(kind, payload, callersReader{r}, f.Size)
 	if errors.Is(err, io.EOF) {
 		err = corrupt("the file is shorter than %d bytes", f.Size)
 	}

@@ -28,7 +28,7 @@ func (s *Store) PutBank(ctx context.Context, info BankInfo) (ref uint32, err err
 		return 0, err
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindBank, info.Digest, encodeBank(info))
+		ref, err = w.register(format.TagBank, info.Digest, encodeBank(info))
 		return err
 	})
 	return ref, err
@@ -67,10 +67,7 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 
 // bank returns a bank by its ref.
 func (t *txn) bank(ref uint32) (BankInfo, error) {
-	p, ok, err := t.stored(format.TagBank, format.Key(ref))
-	if !ok {
-		err = fmt.Errorf("%w: bank %d", ErrNotFound, ref)
-	}
+	p, err := t.ofRef(format.TagBank, ref)
 	return p.bank, err
 }
 
@@ -82,7 +79,7 @@ func (s *Store) Bank(ref uint32) (BankInfo, error) {
 // BankByDigest returns a bank by its digest.
 func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 	return viewed(s, func(t *txn) (BankInfo, error) {
-		v := t.Bucket(format.Digests).Get(digestKey(kindBank, d))
+		v := t.Bucket(format.Digests).Get(digestKey(format.TagBank, d))
 		if v == nil {
 			return BankInfo{}, fmt.Errorf("%w: bank %s", ErrNotFound, d.Short())
 		}
@@ -98,51 +95,44 @@ func (s *Store) BankByDigest(d Digest) (BankInfo, error) {
 // those that can be read.
 func (s *Store) Banks() (infos []BankInfo, err error) {
 	err = s.view(func(t *txn) error {
-		return t.eachRef(format.Banks, func(ref uint32) error {
-			info, err := t.bank(ref)
-			if err == nil {
-				infos = append(infos, info)
-			}
-			return err
-		})
+		banks, err := t.readable(format.TagBank)
+		infos = nil
+		for _, p := range banks {
+			infos = append(infos, p.bank)
+		}
+		return err
 	})
 	return infos, err
 }
 
-// eachRef calls fn with each ref of banks or heads, and goes on after an error.
-func (t *txn) eachRef(bucket []byte, fn func(ref uint32) error) error {
-	var damaged []error
-	err := t.Bucket(bucket).ForEach(func(k, _ []byte) error {
-		ref, err := format.Number(k)
-		if err == nil {
-			err = fn(ref)
+// readable reads the pairs of a bucket; err is of those that cannot be read.
+func (t *txn) readable(tag byte) (pairs []pair, err error) {
+	for k, v := range t.Bucket(bucketOf(tag).bucket).all() {
+		p, bad := t.validPair(tag, false, k, v)
+		if err = errors.Join(err, bad); bad == nil {
+			pairs = append(pairs, p)
 		}
-		if err != nil {
-			damaged = append(damaged, err)
-		}
-		return nil
-	})
-	return errors.Join(append(damaged, err)...)
+	}
+	return pairs, err
 }
 
-// The two kinds in format.Digests.
-const (
-	kindBank = 'b'
-	kindHead = 'h'
-)
+// digestKey is a bank's or head's in format.Digests: its tag there is a small letter.
+func digestKey(tag byte, d Digest) []byte { return append([]byte{tag | 0x20}, d[:]...) }
 
-func digestKey(kind byte, d Digest) []byte { return append([]byte{kind}, d[:]...) }
+// nextRef is what a tally says of banks or heads.
+func nextRef(t *format.Tally, tag byte) *uint64 {
+	if tag == format.TagHead {
+		return &t.NextHead
+	}
+	return &t.NextBank
+}
 
 // register returns the ref of a digest. One that is new gets the next ref and
 // its value.
-func (w *writeTx) register(kind byte, d Digest, payload []byte) (ref uint32, err error) {
-	key := digestKey(kind, d)
+func (w *writeTx) register(tag byte, d Digest, payload []byte) (ref uint32, err error) {
+	key, next := digestKey(tag, d), nextRef(&w.tally, tag)
 	if v := w.Bucket(format.Digests).Get(key); v != nil {
 		return format.Number(v)
-	}
-	next, values, tag := &w.tally.NextBank, format.Banks, byte(format.TagBank)
-	if kind == kindHead {
-		next, values, tag = &w.tally.NextHead, format.Heads, format.TagHead
 	}
 	if *next > math.MaxUint32 {
 		return 0, fmt.Errorf("%w: no refs left", ErrLimit)
@@ -150,6 +140,6 @@ func (w *writeTx) register(kind byte, d Digest, payload []byte) (ref uint32, err
 	ref = uint32(*next)
 	*next++
 	value := format.Seal(tag, format.Key(ref), bytes.Clone(payload))
-	return ref, errors.Join(w.Bucket(values).insert(format.Key(ref), value),
+	return ref, errors.Join(w.Bucket(bucketOf(tag).bucket).insert(format.Key(ref), value),
 		w.Bucket(format.Digests).insert(key, format.Key(ref)))
 }

@@ -30,21 +30,15 @@ func (r readBucket) Get(key []byte) []byte {
 	return r.b.Get(key)
 }
 
-func (r readBucket) ForEach(fn func(k, v []byte) error) error {
-	if r.b == nil {
-		return nil
-	}
-	return r.b.ForEach(fn)
-}
+// all lists the pairs in the order of their keys.
+func (r readBucket) all() iter.Seq2[[]byte, []byte] { return r.from(nil) }
 
 // from lists the pairs from a key on, in their order.
 func (r readBucket) from(key []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
-		if r.b == nil {
-			return
-		}
-		c := r.b.Cursor()
-		for k, v := c.Seek(key); k != nil && yield(k, v); k, v = c.Next() {
+		if c := r.Cursor(); c != nil {
+			for k, v := c.Seek(key); k != nil && yield(k, v); k, v = c.Next() {
+			}
 		}
 	}
 }

@@ -186,21 +186,20 @@ func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
 	}
 	changed := roaring.BitmapOf(notes...)
 	var found format.Sum
-	err = t.Tx.Bucket(format.Changes).ForEach(func(k, v []byte) error {
+	for k, v := range t.Bucket(format.Changes).all() {
 		found.Add(k)
 		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
-			return nil
+			continue
 		}
 		bits, err := changedBlock(k, v)
+		if err != nil {
+			return nil, err
+		}
 		for i := range uint32(blockBits) {
 			if bits.has(i) {
 				changed.Add(binary.BigEndian.Uint32(k[8:])*blockBits + i)
 			}
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
 	sums, err := readSums(t.Tx)
 	if err == nil && *sums.Of(format.Changes) != found {

@@ -155,15 +155,13 @@ func (c *checker) count() {
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
 	read := cmp.Or(c.sums.Of(name), new(format.Sum))
-	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
-		if read.Add(k); read.Keys%1024 == 0 {
-			if err := c.ctx.Err(); err != nil {
-				return err
-			}
+	for k, v := range c.t.Bucket(name).all() {
+		if read.Add(k); read.Keys%1024 == 0 && c.ctx.Err() != nil {
+			return c.ctx.Err()
 		}
 		fn(k, v)
-		return nil
-	})
+	}
+	return nil
 }
 
 // pair looks at a pair by itself, and at what it leads to.
@@ -184,10 +182,10 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	switch tag {
 	case format.TagBank:
 		c.banks[p.n] = p.bank
-		c.ledToBy(kindBank, "bank", p)
+		c.ledToBy(tag, p)
 	case format.TagHead:
 		c.heads[p.n] = true
-		c.ledToBy(kindHead, "head", p)
+		c.ledToBy(tag, p)
 	case format.TagName:
 		if !c.heads[p.n] {
 			c.problem("head name %q: no head %d", k, p.n)
@@ -212,9 +210,9 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 }
 
 // ledToBy says whether the digest of a bank or a head leads to it.
-func (c *checker) ledToBy(kind byte, what string, p pair) {
-	if !bytes.Equal(c.t.Bucket(format.Digests).Get(digestKey(kind, p.digest)), format.Key(p.n)) {
-		c.problem("%s %d: its digest %s does not lead to it", what, p.n, p.digest.Short())
+func (c *checker) ledToBy(tag byte, p pair) {
+	if !bytes.Equal(c.t.Bucket(format.Digests).Get(digestKey(tag, p.digest)), format.Key(p.n)) {
+		c.problem("%s %d: its digest %s does not lead to it", bucketOf(tag).what, p.n, p.digest.Short())
 	}
 }
 

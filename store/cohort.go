@@ -177,10 +177,10 @@ func (s *Store) makeCohorts(tx *bolt.Tx) error {
 // head, cannot be read.
 func (r *cohortRules) setsOf(ctx context.Context, t *txn) (sets, unread cohortSets, err error) {
 	sets, unread = cohortSets{}, cohortSets{}
-	err = t.profiles.ForEach(func(k, _ []byte) error {
+	for k := range t.profiles.all() {
 		n, err := format.Number(k)
 		if err != nil {
-			return ctx.Err()
+			continue
 		}
 		var cohorts []string
 		p, err := t.decode(n)
@@ -190,7 +190,9 @@ func (r *cohortRules) setsOf(ctx context.Context, t *txn) (sets, unread cohortSe
 		if sets.add(n, cohorts); err != nil {
 			unread.add(n, []string{""})
 		}
-		return ctx.Err()
-	})
-	return sets, unread, err
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return sets, unread, ctx.Err()
 }

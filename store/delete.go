@@ -72,12 +72,8 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err != nil {
 		return err
 	}
-	return w.free(n)
-}
-
-// free gives a number to whoever comes next; if it had a key, only after the
-// transaction: until that is committed the key is in use.
-func (w *writeTx) free(n uint32) error {
+	// The number is for whoever comes next; if it had a key, only after the
+	// transaction: until that is committed the key is in use.
 	if w.keys == nil {
 		w.noneFree = false
 	} else {
@@ -86,7 +82,7 @@ func (w *writeTx) free(n uint32) error {
 		}
 		w.freed[n] = true
 	}
-	return w.Bucket(format.Free).insert(format.Key(n), nil)
+	return w.Bucket(format.Free).insert(key, nil)
 }
 
 // ForgetExample erases the examples of one text from a profile, with all that

@@ -48,8 +48,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) (n int
 
 // export compresses and writes what a pageReader reads meanwhile.
 func (s *Store) export(ctx context.Context, b *bundle.Writer, o ExportOptions) (n int, err error) {
-	header := bundleHeader{s.meta.Encoder, s.meta.Tokenizer, s.meta.MaxTokens, s.meta.Model}
-	if err := b.Frame(frameHeader, header.encode()); err != nil {
+	if err := b.Frame(frameHeader, bundleHeader(s.meta)); err != nil {
 		return 0, err
 	}
 	r, err := newPageReader(s, o)

@@ -162,13 +162,15 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 	}
 	banks := make([]uint32, len(refs.Banks))
 	for i, ref := range refs.Banks {
-		if banks[i], err = w.bank(ref); err != nil {
+		if banks[i], err = w.ref(format.TagBank, frameBank, w.r.banks, ref); err != nil {
 			return err
 		}
 	}
-	head, err := w.head(refs.Head)
-	if err != nil {
-		return err
+	head := refs.Head
+	if head != 0 {
+		if head, err = w.ref(format.TagHead, frameHead, w.r.heads, head); err != nil {
+			return err
+		}
 	}
 	if record = refs.Replaced(record, banks, head); len(record) > MaxRecord {
 		return fmt.Errorf("%w: record of %d bytes, at most %d", ErrLimit, len(record), MaxRecord)
@@ -184,13 +186,18 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 		}
 		w.addPerson(person)
 	}
-	if w.states.has(key) {
-		err = w.addState(n)
+	if w.r.o.State && w.states.has(key) {
+		state, err := w.txn.state(n)
+		if err != nil {
+			return err
+		}
+		w.frame(frameState, state)
+		w.r.counts.states++
 	}
-	if err == nil && examples {
-		err = w.addExamples(n, string(id), person)
+	if w.r.o.Examples && examples {
+		return w.addExamples(n, string(id), person)
 	}
-	return err
+	return nil
 }
 
 // beside says of profiles whether a bucket has something of them. Numbers mostly
@@ -217,55 +224,26 @@ func (w *pageWriter) addPerson(p Person) {
 	}
 }
 
-// bank returns the bundle's ref of a bank, which it writes if it is the first.
-func (w *pageWriter) bank(ref uint32) (uint32, error) {
-	if known := w.r.banks[ref]; known != 0 {
-		return known, nil
+// ref returns the bundle's ref of a bank or head, which it writes if it is the first.
+func (w *pageWriter) ref(tag, kind byte, known map[uint32]uint32, ref uint32) (uint32, error) {
+	if bundles := known[ref]; bundles != 0 {
+		return bundles, nil
 	}
-	info, err := w.txn.bank(ref)
+	p, err := w.txn.ofRef(tag, ref)
 	if err != nil {
 		return 0, err
 	}
-	bundles := uint32(len(w.r.banks) + 1)
-	w.r.banks[ref] = bundles
-	w.frame(frameBank, append(binary.AppendUvarint(nil, uint64(bundles)), encodeBank(info)...))
-	w.parts = append(w.parts, exportPart{w.frames, &info})
-	w.frames = nil
+	bundles := uint32(len(known) + 1)
+	known[ref] = bundles
+	w.frame(kind, append(binary.AppendUvarint(nil, uint64(bundles)), p.data...))
+	if tag == format.TagBank { // its file may follow
+		w.parts = append(w.parts, exportPart{w.frames, &p.bank})
+		w.frames = nil
+	}
 	return bundles, nil
-}
-
-// head is bank for a shared head.
-func (w *pageWriter) head(ref uint32) (uint32, error) {
-	if known := w.r.heads[ref]; known != 0 || ref == 0 {
-		return known, nil
-	}
-	digest, data, err := w.txn.head(ref)
-	if err != nil {
-		return 0, err
-	}
-	bundles := uint32(len(w.r.heads) + 1)
-	w.r.heads[ref] = bundles
-	payload := append(binary.AppendUvarint(nil, uint64(bundles)), digest[:]...)
-	w.frame(frameHead, append(payload, data...))
-	return bundles, nil
-}
-
-func (w *pageWriter) addState(n uint32) error {
-	if !w.r.o.State {
-		return nil
-	}
-	state, err := w.txn.state(n)
-	if err == nil && state != nil {
-		w.frame(frameState, state)
-		w.r.counts.states++
-	}
-	return err
 }
 
 func (w *pageWriter) addExamples(n uint32, id string, p Person) error {
-	if !w.r.o.Examples {
-		return nil
-	}
 	opts := &w.r.s.opts
 	for k, err := range w.txn.eachExample(n) {
 		if err != nil {

@@ -25,34 +25,20 @@ func (s *Store) PutHead(ctx context.Context, data []byte) (ref uint32, d Digest,
 		return 0, d, fmt.Errorf("%w: head of %d bytes, at most %d", ErrLimit, len(data), MaxRecord)
 	}
 	err = s.write(ctx, func(w *writeTx) (err error) {
-		ref, err = w.register(kindHead, d, append(d[:len(d):len(d)], data...))
+		ref, err = w.register(format.TagHead, d, append(d[:len(d):len(d)], data...))
 		return err
 	})
 	return ref, d, err
 }
 
-// head returns a head's digest and a view of its data.
-func (t *txn) head(ref uint32) (d Digest, data []byte, err error) {
-	key := format.Key(ref)
-	v := t.Bucket(format.Heads).Get(key)
-	if v == nil {
-		return d, nil, fmt.Errorf("%w: head %d", ErrNotFound, ref)
-	}
-	payload, err := format.Unseal(format.TagHead, key, v)
-	if err == nil && len(payload) < len(d) {
-		err = corrupt("%d bytes", len(payload))
-	}
-	if err != nil {
-		return d, nil, fmt.Errorf("head %d: %w", ref, err)
-	}
-	return Digest(payload[:len(d)]), payload[len(d):], nil
-}
-
 // Head returns a shared head's data by its ref.
 func (s *Store) Head(ref uint32) ([]byte, error) {
 	return viewed(s, func(t *txn) ([]byte, error) {
-		_, data, err := t.head(ref)
-		return append([]byte{}, data...), err
+		p, err := t.ofRef(format.TagHead, ref)
+		if err != nil {
+			return nil, err
+		}
+		return append([]byte{}, p.headData()...), nil
 	})
 }
 
@@ -62,7 +48,7 @@ func (s *Store) SetHeadName(ctx context.Context, name string, ref uint32) error 
 		return fmt.Errorf("head name: %w", err)
 	}
 	return s.write(ctx, func(w *writeTx) error {
-		if _, _, err := w.head(ref); err != nil {
+		if _, err := w.ofRef(format.TagHead, ref); err != nil {
 			return err
 		}
 		return w.Bucket(format.Names).put([]byte(name), format.Seal(format.TagName, []byte(name), format.Key(ref)))
@@ -84,15 +70,12 @@ func (s *Store) HeadByName(name string) (uint32, error) {
 // are those that can be read, or none if a name cannot.
 func (s *Store) Heads() (infos []HeadInfo, err error) {
 	err = s.view(func(t *txn) error {
+		heads, damaged := t.readable(format.TagHead)
 		var found []HeadInfo
-		damaged := t.eachRef(format.Heads, func(ref uint32) error {
-			d, data, err := t.head(ref)
-			if err == nil {
-				found = append(found, HeadInfo{Ref: ref, Digest: d, Size: len(data)})
-			}
-			return err
-		})
-		err := t.Bucket(format.Names).ForEach(func(name, v []byte) error {
+		for _, p := range heads {
+			found = append(found, HeadInfo{Ref: p.n, Digest: p.digest, Size: len(p.headData())})
+		}
+		for name, v := range t.Bucket(format.Names).all() {
 			p, err := t.validPair(format.TagName, false, name, v)
 			if err != nil {
 				return err
@@ -101,10 +84,6 @@ func (s *Store) Heads() (infos []HeadInfo, err error) {
 			if at >= 0 {
 				found[at].Names = append(found[at].Names, string(name))
 			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 		infos = found
 		return damaged

@@ -127,9 +127,9 @@ func (m *merger) merge(w *writeTx) (last bool, err error) {
 			m.now.merged++
 			err = m.profile(w, &it)
 		case kind == frameBank:
-			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.NextBank, &m.report.Banks)
+			err = m.register(w, format.TagBank, it.data, &m.banks, &m.report.Banks)
 		case kind == frameHead:
-			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.NextHead, &m.report.Heads)
+			err = m.register(w, format.TagHead, it.data, &m.heads, &m.report.Heads)
 		default:
 			m.lost = true
 			err = corrupt("unexpected frame %d in the side file", kind)
@@ -154,12 +154,13 @@ func (m *merger) keepPlace(w *writeTx) error {
 
 // register writes a bank or head, whose payload begins with its digest, and adds
 // the store's ref.
-func (m *merger) register(w *writeTx, kind byte, payload []byte, refs *[]uint32, next *uint64, isNew *int) error {
+func (m *merger) register(w *writeTx, tag byte, payload []byte, refs *[]uint32, isNew *int) error {
 	if len(payload) < len(Digest{}) {
 		return corrupt("bank or head of %d bytes", len(payload))
 	}
+	next := nextRef(&w.tally, tag)
 	before := *next
-	ref, err := w.register(kind, Digest(payload[:len(Digest{})]), payload)
+	ref, err := w.register(tag, Digest(payload[:len(Digest{})]), payload)
 	*refs = append(*refs, ref)
 	*isNew += int(*next - before)
 	return err

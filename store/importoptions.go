@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"fmt"
 	"io"
@@ -54,9 +55,9 @@ type ImportOptions struct {
 
 // normalize sets the defaults, or says what is wrong.
 func (o *ImportOptions) normalize() error {
-	setDefault(&o.MaxBytes, 8<<30)
-	setDefault(&o.MaxProfiles, 10_000_000)
-	setDefault(&o.MaxHead, MaxRecord)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 8<<30)
+	o.MaxProfiles = cmp.Or(o.MaxProfiles, 10_000_000)
+	o.MaxHead = cmp.Or(o.MaxHead, MaxRecord)
 	if o.Policy < Fail || o.Policy > Rename {
 		return fmt.Errorf("unknown policy %d", o.Policy)
 	}

@@ -42,9 +42,8 @@ func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) 
 	if v.side, err = v.s.createSide(); err != nil {
 		return nil, err
 	}
-	verified := false
 	defer func() {
-		if !verified {
+		if side == nil {
 			err = errors.Join(err, v.side.Remove())
 		}
 	}()
@@ -59,7 +58,6 @@ func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) 
 	}
 	v.report.Total = v.report.Skipped + v.kept
 	v.report.Merged = v.report.Skipped
-	verified = true
 	return v.side, nil
 }
 
@@ -116,12 +114,11 @@ func (v *verifier) readHeader() error {
 	if err != nil {
 		return err
 	}
-	h, m := f.header, v.s.meta
-	if h.encoder != m.Encoder {
-		return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.encoder}
-	}
-	if h.tokenizer != m.Tokenizer {
-		return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.tokenizer}
+	switch h, m := f.header, v.s.meta; {
+	case h.Encoder != m.Encoder:
+		return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.Encoder}
+	case h.Tokenizer != m.Tokenizer:
+		return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.Tokenizer}
 	}
 	return nil
 }

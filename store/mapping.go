@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -130,9 +129,7 @@ func (s *Store) readLong() (end func()) {
 // mapAgain opens the file once more, with a larger mapping, and waits for those
 // who read by the old one.
 func (s *Store) mapAgain(f *boltFile, larger Options) error {
-	next, err := openAs(f.Path(), larger.bolt(0), func(string, int, os.FileMode) (*os.File, error) {
-		return shareLock(f.file)
-	})
+	next, err := openMapped(f.Path(), larger.bolt(0), f.file)
 	if err != nil {
 		if lost := relock(f.file); lost != nil { // bbolt gives the lock up when it fails
 			s.refused = fmt.Errorf("store: the file's lock is lost: %w", lost)
@@ -166,5 +163,5 @@ func (s *Store) copyFile(f *boltFile, size int64, temp string, opts Options) (*b
 	if err := errors.Join(err, out.Close()); err != nil {
 		return nil, err
 	}
-	return openMapped(temp, opts.bolt(0))
+	return openMapped(temp, opts.bolt(0), nil)
 }

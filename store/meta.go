@@ -97,17 +97,13 @@ func writeSums(tx *bolt.Tx, s *format.Sums) error {
 	return tx.Bucket(format.Meta).Put(format.KeySums, s.Encode())
 }
 
-func countSums(tx *bolt.Tx) (s format.Sums, err error) {
+func countSums(tx *bolt.Tx) (s format.Sums) {
 	for i, name := range format.Summed {
-		err := readBucket{tx.Bucket(name)}.ForEach(func(k, _ []byte) error {
+		for k := range (readBucket{tx.Bucket(name)}).all() {
 			s[i].Add(k)
-			return nil
-		})
-		if err != nil {
-			return s, fmt.Errorf("bucket %q: %w", name, err)
 		}
 	}
-	return s, nil
+	return s
 }
 
 // maxValue is the size limit of a value from PutMeta.
@@ -154,15 +150,11 @@ func (s *Store) GetMeta(key string) ([]byte, error) {
 
 // value returns a copy of a value, nil if there is none.
 func (t *txn) value(key []byte) ([]byte, error) {
-	v := t.Bucket(format.Values).Get(key)
-	if v == nil {
-		return nil, nil
+	p, ok, err := t.stored(format.TagValue, key)
+	if !ok || err != nil {
+		return nil, err
 	}
-	payload, err := format.Unseal(format.TagValue, key, v)
-	if err != nil {
-		return nil, fmt.Errorf("value %q: %w", key, err)
-	}
-	return append([]byte{}, payload...), nil
+	return append([]byte{}, p.data...), nil
 }
 
 // changeValue replaces a value by what a function makes of it.

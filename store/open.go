@@ -76,27 +76,25 @@ func openBolt(path string, opts Options, freelist bool) (*boltFile, error) {
 	}
 	o := opts.bolt(size)
 	o.PreLoadFreelist = freelist
-	f, err := openMapped(path, o)
+	f, err := openMapped(path, o, nil)
 	if errors.Is(err, syscall.ENOMEM) { // a limit on addresses: then only what is needed
 		o.InitialMmapSize = 0
-		f, err = openMapped(path, o)
+		f, err = openMapped(path, o, nil)
 	}
 	return f, err
 }
 
-// openMapped is bolt.Open of a file that exists, guarded.
-func openMapped(path string, o *bolt.Options) (*boltFile, error) {
-	return openAs(path, o, func(path string, flag int, mode os.FileMode) (*os.File, error) {
-		return os.OpenFile(path, flag&^os.O_CREATE, mode)
-	})
-}
-
-// openAs is openMapped of what open returns.
-func openAs(path string, o *bolt.Options, open func(string, int, os.FileMode) (*os.File, error)) (*boltFile, error) {
+// openMapped is bolt.Open of a file that exists, guarded; or of what shares the lock of
+// one that is open, if that is given.
+func openMapped(path string, o *bolt.Options, sharing *os.File) (*boltFile, error) {
 	var db *bolt.DB
 	var file *os.File
 	o.OpenFile = func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-		file, err = open(path, flag, mode)
+		if sharing != nil {
+			file, err = shareLock(sharing)
+		} else {
+			file, err = os.OpenFile(path, flag&^os.O_CREATE, mode)
+		}
 		return file, err
 	}
 	err := guarded(func() (err error) {

@@ -88,9 +88,11 @@ func decodePerson(b []byte) (p Person, err error) {
 // Person returns what is stored of a profile's person.
 func (s *Store) Person(id string) (Person, error) {
 	return viewedOf(s, id, func(t *txn, n uint32) (p Person, err error) {
-		if p, err = t.person(n); err == nil {
-			p.Waiting, _, err = t.waiting(n)
+		if p, err = t.person(n); err != nil {
+			return p, err
 		}
+		w, _, err := t.stored(format.TagWaiting, format.Key(n))
+		p.Waiting = w.waiting
 		return p, err
 	})
 }
@@ -141,13 +143,6 @@ func hindsight(revision *Profile) (seen func(e Example) bool) {
 		texts[[2]string{e.Text, e.Pair}] = true
 		return len(texts) <= int(revision.Examples) && !e.Time.After(revision.Updated)
 	}
-}
-
-// waiting reads how many examples of a number wait, and whether it is due
-// anyway.
-func (t *txn) waiting(n uint32) (count int, anew bool, err error) {
-	p, _, err := t.stored(format.TagWaiting, format.Key(n))
-	return p.waiting, p.anew, err
 }
 
 func (w *writeTx) setWaiting(n uint32, count int, anew bool) error {

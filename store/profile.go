@@ -126,11 +126,6 @@ type Write struct {
 	Values map[string]func(old []byte) []byte
 }
 
-// beside says whether there is anything to write beside a record.
-func (o Write) beside() bool {
-	return len(o.Append) > 0 || o.DropExamples || o.Learned > 0 || o.Person != nil
-}
-
 // Example is one text that a profile was given, with its label. Examples of a
 // profile that have one Key are of one text: the later replaces the earlier,
 // except that a rejection leaves one with another label where it is.

@@ -54,9 +54,12 @@ func (s *Store) checkPut(p *Profile) error {
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
-	old, err := w.forWriting(w.idKey([]byte(p.ID)))
-	if err != nil {
-		return 0, err
+	var old *Profile // nil if the id is new
+	var err error
+	if key := w.idKey([]byte(p.ID)); w.ids.Get(key) != nil {
+		if old, err = w.ledTo(key); err != nil {
+			return 0, err
+		}
 	}
 	if err := cmp.Or(checkRevision(old, o.IfRevision), w.checkRefs(p)); err != nil {
 		return 0, err
@@ -74,14 +77,6 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 		}
 	}
 	return next.Revision, w.putBeside(next.Number, o)
-}
-
-// forWriting returns the profile to be replaced, or nil if the id is new.
-func (w *writeTx) forWriting(idKey []byte) (*Profile, error) {
-	if w.ids.Get(idKey) == nil {
-		return nil, nil
-	}
-	return w.ledTo(idKey)
 }
 
 func checkRevision(old *Profile, want *uint64) error {
@@ -148,8 +143,7 @@ func (w *writeTx) freeNumber() (uint32, error) {
 		return 0, nil
 	}
 	free := w.Bucket(format.Free)
-	c := free.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+	for k := range free.all() {
 		n, err := format.Number(k)
 		if err != nil {
 			return 0, err
@@ -163,7 +157,12 @@ func (w *writeTx) freeNumber() (uint32, error) {
 }
 
 func (w *writeTx) store(p, old *Profile) error {
-	size, err := w.putRecord(p)
+	record, err := EncodeProfile(p)
+	if err != nil {
+		return err
+	}
+	replaced := len(w.profiles.Get(format.Key(p.Number)))
+	size, err := w.putValue(p.Number, record, old == nil)
 	if err != nil {
 		return err
 	}
@@ -175,7 +174,7 @@ func (w *writeTx) store(p, old *Profile) error {
 	} else {
 		w.tally.MaskBytes -= uint64(old.MaskBytes())
 	}
-	w.tally.RecordBytes += uint64(size)
+	w.tally.RecordBytes += uint64(size - replaced)
 	w.tally.MaskBytes += uint64(p.MaskBytes())
 	w.changed++
 	return w.regroup(p.Number, old, p)
@@ -195,18 +194,6 @@ func (w *writeTx) putID(idKey, n []byte) error {
 		fill = bolt.DefaultFillPercent
 	}
 	return w.Bucket(format.IDs).fill(fill).insert(idKey, n)
-}
-
-// putRecord writes a record under its number and returns its size, less that
-// of the one it replaces.
-func (w *writeTx) putRecord(p *Profile) (int, error) {
-	b, err := EncodeProfile(p)
-	if err != nil {
-		return 0, err
-	}
-	old := w.profiles.Get(format.Key(p.Number))
-	size, err := w.putValue(p.Number, b, old == nil)
-	return size - len(old), err
 }
 
 // putValue writes a record under a number, which may be new, and returns its

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 
 	"github.com/xpeft/xpeft/store/internal/format"
@@ -15,10 +16,7 @@ func (s *Store) Beside(ctx context.Context, id string, o Write) error {
 	return s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
 		if o.IfRevision != nil {
 			now, err := w.decode(n)
-			if err != nil {
-				return err
-			}
-			if err := checkRevision(now, o.IfRevision); err != nil {
+			if err = cmp.Or(err, checkRevision(now, o.IfRevision)); err != nil {
 				return err
 			}
 		}
@@ -38,7 +36,7 @@ func (w *writeTx) putBeside(n uint32, o Write) error {
 			return err
 		}
 	}
-	if !o.beside() {
+	if len(o.Append) == 0 && !o.DropExamples && o.Learned == 0 && o.Person == nil {
 		return nil
 	}
 	sh, err := w.shelf(n)

@@ -227,11 +227,7 @@ func (r *repairer) wrote(err error) error {
 
 // finish writes what follows from the rest, and says what the old sums miss.
 func (r *repairer) finish() error {
-	found, err := countSums(r.out.tx)
-	if err != nil {
-		return err
-	}
-	r.missed(found)
+	r.missed(countSums(r.out.tx))
 	h := &backupHeader{revision: 1, commits: max(r.before.Commits, 1), maskBytes: r.maskBytes}
 	return r.out.finish(h, r.accepted)
 }

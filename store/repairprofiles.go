@@ -180,13 +180,13 @@ func (r *repairer) adopt() error {
 }
 
 // lostIDs deletes the ids whose records were not saved.
-func (r *repairer) lostIDs() error {
+func (r *repairer) lostIDs() (err error) {
 	var gone [][]byte
-	err := r.t.ids.ForEach(func(k, v []byte) error {
+	for k, v := range r.t.ids.all() {
 		n := binary.BigEndian.Uint32(v)
 		refs, err := r.t.refs(n)
 		if err == nil && r.t.ownedBy(refs.ID, k) == nil {
-			return nil
+			continue
 		}
 		if r.t.keys == nil {
 			r.lost("profile %q", k)
@@ -194,8 +194,7 @@ func (r *repairer) lostIDs() error {
 			r.lost("profile of number %d", n)
 		}
 		gone = append(gone, bytes.Clone(k))
-		return nil
-	})
+	}
 	for _, k := range gone {
 		err = errors.Join(err, r.out.tx.Bucket(format.IDs).Delete(k))
 	}

@@ -1,12 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // RestoreOptions say how backups are read. Nil, and every zero field, means the
@@ -96,7 +100,7 @@ func newRestorer(ctx context.Context, o *RestoreOptions) *restorer {
 	if o != nil {
 		r.o = *o
 	}
-	setDefault(&r.o.MaxBytes, 64<<30)
+	r.o.MaxBytes = cmp.Or(r.o.MaxBytes, 64<<30)
 	return r
 }
 
@@ -198,24 +202,28 @@ func (r *restorer) begin() error {
 
 // takeFile reads a file that comes with the store, to its end.
 func (r *restorer) takeFile(kind byte, payload []byte) error {
-	f, err := decodeBackupFile(kind, payload)
-	if err != nil {
+	d := &format.Decoder{B: payload}
+	bank, size := Digest(d.Digest("bank")), int64(d.Uint(math.MaxInt64, "size"))
+	if (kind == backupFrameKeys) != (bank == Digest{}) { // the keys have no bank
+		d.Fail("file of bank %s", bank.Short())
+	}
+	if err := d.End(); err != nil {
 		return err
 	}
 	r.files++
 	r.report.Files++
 	if kind != backupFrameKeys {
-		if !r.header.needs(f.bank) {
-			return corrupt("file of bank %s, which the header does not name", f.bank.Short())
+		if !slices.Contains(r.header.banks, bank) {
+			return corrupt("file of bank %s, which the header does not name", bank.Short())
 		}
-		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
+		r.banks[bank] = r.banks[bank] || kind == backupFrameBank
 	}
-	return r.File(f.size, func(bytes io.Reader) error {
+	return r.File(size, func(bytes io.Reader) error {
 		switch {
 		case kind == backupFrameKeys:
 			return r.content.takeKeys(bytes)
 		case r.o.OnFile != nil:
-			return r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+			return r.o.OnFile(bank, kind == backupFrameReport, bytes)
 		}
 		return nil
 	})

@@ -34,8 +34,7 @@ type Store struct {
 	refused   error                 // under writer: why no write begins: the file may lose its name, or its lock
 	closing   atomic.Bool           // no more writes
 	closed    atomic.Bool           // no more reads
-	closeOnce sync.Once
-	closeErr  error
+	close     func() error
 
 	reads, writes, commits atomic.Int64
 
@@ -72,8 +71,13 @@ func Open(path string, o *Options) (*Store, error) {
 	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles,
 		room: opts.room(), writer: make(turn, 1), importing: make(turn, 1)}
 	s.use(f)
+	s.close = sync.OnceValue(func() error {
+		s.closing.Store(true)
+		s.closed.Store(true)
+		return errors.Join(s.closePages(), s.keys.Close())
+	})
 	if err := s.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.closePages(), s.keys.Close())
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), s.close())
 	}
 	return s, nil
 }
@@ -130,14 +134,7 @@ func (s *Store) prepare() error {
 
 // Close waits for transactions in progress and closes the file. A second Close
 // does nothing.
-func (s *Store) Close() error {
-	s.closeOnce.Do(func() {
-		s.closing.Store(true)
-		s.closed.Store(true)
-		s.closeErr = errors.Join(s.closePages(), s.keys.Close())
-	})
-	return s.closeErr
-}
+func (s *Store) Close() error { return s.close() }
 
 // Meta returns what the store is bound to.
 func (s *Store) Meta() Meta { return s.meta }

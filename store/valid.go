@@ -47,6 +47,7 @@ type backedUpBucket struct {
 type pair struct {
 	n       uint32 // the number or ref that the key begins with; of an id or a name, what it leads to
 	after   uint64 // behind the number: a revision or sequence
+	data    []byte // a view: of a value, a bank, a head after its digest
 	bank    BankInfo
 	digest  Digest // of a bank or head
 	profile *Profile
@@ -55,6 +56,9 @@ type pair struct {
 	waiting int
 	anew    bool // the person is to be learned anew
 }
+
+// headData is what comes after the digest of a head.
+func (p *pair) headData() []byte { return p.data[len(p.digest):] }
 
 // bucketOf is the row of a tag.
 func bucketOf(tag byte) backedUpBucket {
@@ -69,6 +73,15 @@ func (t *txn) stored(tag byte, key []byte) (p pair, ok bool, err error) {
 	}
 	p, err = t.validPair(tag, false, key, v)
 	return p, true, err
+}
+
+// ofRef returns a bank or head by its ref.
+func (t *txn) ofRef(tag byte, ref uint32) (pair, error) {
+	p, ok, err := t.stored(tag, format.Key(ref))
+	if !ok {
+		err = fmt.Errorf("%w: %s %d", ErrNotFound, bucketOf(tag).what, ref)
+	}
+	return p, err
 }
 
 // validPair reads a pair; the error names it. Of what is encrypted only sizes are
@@ -142,14 +155,17 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 		return err
 	}
 	switch tag {
+	case format.TagValue:
+		p.data = v
 	case format.TagBank:
 		p.bank, err = decodeBank(v)
-		p.bank.Ref, p.digest = p.n, p.bank.Digest
+		p.bank.Ref, p.digest, p.data = p.n, p.bank.Digest, v
 	case format.TagHead:
 		if len(v) < len(p.digest) {
 			return corrupt("%d bytes", len(v))
 		}
-		if p.digest = Digest(v[:len(p.digest)]); p.digest != sha256.Sum256(v[len(p.digest):]) {
+		p.digest, p.data = Digest(v[:len(p.digest)]), v
+		if p.digest != sha256.Sum256(p.headData()) {
 			err = corrupt("its data do not have the digest %s", p.digest.Short())
 		}
 	case format.TagName:

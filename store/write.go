@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"slices"
 
@@ -262,7 +263,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	if err != nil {
 		return failed, boltError(w.named(err))
 	}
-	erased := w.eraseKeys()
+	erased := w.keys.Erase(slices.Collect(maps.Keys(w.freed)))
 	s.commits.Add(1)
 	for _, op := range group {
 		if !op.internal {
