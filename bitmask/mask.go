@@ -69,7 +69,7 @@ func (m *Mask) Equal(o *Mask) bool {
 	if m == nil || o == nil {
 		return m == o
 	}
-	return sameShape(m, o) && m.K == o.K && bytes.Equal(m.bits, o.bits)
+	return m.N == o.N && m.Blocks == o.Blocks && m.K == o.K && bytes.Equal(m.bits, o.bits)
 }
 
 // Check says whether every row is k-hot: exactly K ones, none at or after N.
@@ -107,5 +107,3 @@ func checkDims(n, k, blocks int) error {
 	}
 	return nil
 }
-
-func sameShape(a, b *Mask) bool { return a.N == b.N && a.Blocks == b.Blocks }

@@ -59,10 +59,7 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 	if err := checkBank(info); err != nil {
 		d.Fail("%w", err)
 	}
-	if d.Err != nil {
-		return BankInfo{}, d.Err
-	}
-	return info, nil
+	return info, d.Err
 }
 
 // bank returns a bank by its ref.

@@ -121,7 +121,11 @@ func (c *checker) unreadable(err error) {
 func (c *checker) run(deep bool) error {
 	c.keys, c.banks, c.heads, c.waiting = map[byte]uint64{}, map[uint32]BankInfo{}, map[uint32]bool{}, map[uint32]int{}
 	c.led, c.staged = roaring.New(), roaring.New()
-	defer c.count() // also if ctx ends
+	defer func() { // also if ctx ends
+		c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
+		c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[format.TagHistory])
+		c.report.States, c.report.Examples = int(c.keys[format.TagState]), int(c.keys[format.TagExample])
+	}()
 	var steps []func() error
 	for _, b := range backedUp {
 		if b.bucket != nil {
@@ -143,13 +147,6 @@ func (c *checker) run(deep bool) error {
 		}
 	}
 	return nil
-}
-
-// count reports how much there is.
-func (c *checker) count() {
-	c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
-	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[format.TagHistory])
-	c.report.States, c.report.Examples = int(c.keys[format.TagState]), int(c.keys[format.TagExample])
 }
 
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {

@@ -149,10 +149,7 @@ func decodeExample(b []byte) (e kept, err error) {
 	if e.bare = len(d.B) == 0; !e.bare {
 		readExtension(&d, &e.Example)
 	}
-	if err := d.End(); err != nil {
-		return kept{}, err
-	}
-	return e, nil
+	return e, d.End()
 }
 
 func readExtension(d *format.Decoder, e *Example) {

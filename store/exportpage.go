@@ -43,9 +43,7 @@ func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
 	r = &pageReader{s: s, o: o, pages: make(chan exportPage, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
 	switch {
 	case o.IDs != nil:
-		r.ids = slices.Clone(o.IDs)
-		slices.Sort(r.ids)
-		r.ids = slices.Compact(r.ids)
+		r.ids = slices.Compact(slices.Sorted(slices.Values(o.IDs)))
 	case s.keys != nil:
 		var faults []error
 		if r.ids, faults, err = s.names(o.Prefix); err == nil && len(faults) > 0 {
@@ -184,7 +182,11 @@ func (w *pageWriter) add(id []byte, n uint32) error {
 		if person, err = w.txn.person(n); err != nil {
 			return err
 		}
-		w.addPerson(person)
+		// Whoever asks for examples or not: that a profile is private holds wherever it goes.
+		known := person
+		if known.next, known.learned = 0, 0; !known.plain() {
+			w.frame(framePerson, appendPerson(nil, known))
+		}
 	}
 	if w.r.o.State && w.states.has(key) {
 		state, err := w.txn.state(n)
@@ -213,15 +215,6 @@ func (b *beside) has(key []byte) bool {
 		b.from = key
 	}
 	return bytes.HasPrefix(b.to, key)
-}
-
-// addPerson says what is known of the person, whoever asks for examples or not:
-// that a profile is private holds wherever it goes.
-func (w *pageWriter) addPerson(p Person) {
-	p.next, p.learned = 0, 0
-	if !p.plain() {
-		w.frame(framePerson, appendPerson(nil, p))
-	}
 }
 
 // ref returns the bundle's ref of a bank or head, which it writes if it is the first.

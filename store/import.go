@@ -67,7 +67,7 @@ func (s *Store) importBundle(ctx context.Context, r io.Reader, o ImportOptions) 
 	if err != nil {
 		return ImportReport{}, err
 	}
-	m := newMerger(s, side, pendingImport{id: side.ID(), policy: o.Policy, total: uint64(v.kept)})
+	m := newMerger(s, side, pendingImport{id: side.ID, policy: o.Policy, total: uint64(v.kept)})
 	m.report = v.report
 	return m.finish()
 }
@@ -86,7 +86,11 @@ func (s *Store) finishImport() error {
 		s.removeLeft(sidefile.Suffix, "an import")
 		return nil
 	}
-	side, err := s.openSide(left.id)
+	path, err := s.sidePath()
+	var side *sidefile.File
+	if err == nil {
+		side, err = sidefile.Open(path, left.id, s.keys, s.opts.NoSync)
+	}
 	if isLost(err) {
 		return s.dropPending(err)
 	}
@@ -200,13 +204,4 @@ func (s *Store) createSide() (*sidefile.File, error) {
 		_ = keepOwner(f, was) // root may import into the store of a service, which may have to finish it
 	}
 	return sidefile.Create(f, path, s.keys, s.opts.NoSync)
-}
-
-// openSide opens the side file that belongs to an id.
-func (s *Store) openSide(id sidefile.ID) (*sidefile.File, error) {
-	path, err := s.sidePath()
-	if err != nil {
-		return nil, err
-	}
-	return sidefile.Open(path, id, s.keys, s.opts.NoSync)
 }

@@ -56,14 +56,6 @@ func (o Options) reserve(size int64) int64 {
 	return reserve
 }
 
-// room is how much of the mapping is to be left.
-func (o Options) room() int64 {
-	if o.Reserve > 0 {
-		return min(leastRoom, o.Reserve)
-	}
-	return leastRoom
-}
-
 // mapSize is what bbolt maps for so many bytes.
 func mapSize(n int64) int64 {
 	const step = 1 << 30

@@ -79,10 +79,7 @@ func decodePerson(b []byte) (p Person, err error) {
 	if notes := d.Bytes(MaxNotes, "notes"); len(notes) > 0 {
 		p.Notes = slices.Clone(notes)
 	}
-	if err := d.End(); err != nil {
-		return Person{}, err
-	}
-	return p, nil
+	return p, d.End()
 }
 
 // Person returns what is stored of a profile's person.

@@ -120,40 +120,27 @@ func (w *writeTx) nextOf(p, old *Profile) (*Profile, error) {
 	return &next, err
 }
 
-// newNumber gives out the lowest number that was freed, or the next one.
+// newNumber gives out the lowest number that an earlier transaction freed, or the next one.
 func (w *writeTx) newNumber() (uint32, error) {
-	n, err := w.freeNumber()
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 {
-		if w.tally.NextNumber > math.MaxUint32 {
-			return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.Profiles)
+	if !w.noneFree {
+		free := w.Bucket(format.Free)
+		for k := range free.all() {
+			n, err := format.Number(k)
+			if err != nil {
+				return 0, err
+			}
+			if n != 0 && !w.freed[n] {
+				return n, cmp.Or(free.remove(format.Key(n)), w.giveKey(n))
+			}
 		}
-		n = uint32(w.tally.NextNumber)
-		w.tally.NextNumber++
+		w.noneFree = true
 	}
+	if w.tally.NextNumber > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.Profiles)
+	}
+	n := uint32(w.tally.NextNumber)
+	w.tally.NextNumber++
 	return n, w.giveKey(n)
-}
-
-// freeNumber takes the lowest number of format.Free, 0 if there is none that an
-// earlier transaction freed.
-func (w *writeTx) freeNumber() (uint32, error) {
-	if w.noneFree {
-		return 0, nil
-	}
-	free := w.Bucket(format.Free)
-	for k := range free.all() {
-		n, err := format.Number(k)
-		if err != nil {
-			return 0, err
-		}
-		if !w.freed[n] {
-			return n, free.remove(format.Key(n))
-		}
-	}
-	w.noneFree = true
-	return 0, nil
 }
 
 func (w *writeTx) store(p, old *Profile) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -69,7 +70,7 @@ func Open(path string, o *Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, opts: opts, rules: cohortRules{headLabels: opts.HeadLabels}, batch: batchProfiles,
-		room: opts.room(), writer: make(turn, 1), importing: make(turn, 1)}
+		room: min(leastRoom, cmp.Or(opts.Reserve, leastRoom)), writer: make(turn, 1), importing: make(turn, 1)}
 	s.use(f)
 	s.close = sync.OnceValue(func() error {
 		s.closing.Store(true)
