@@ -66,17 +66,12 @@ func (s *Store) export(ctx context.Context, b *bundle.Writer, o ExportOptions) (
 	go r.run(reading)
 	defer func() {
 		stop()
-		for range r.pages { // until it has ended, and reads the file no more
+		for range r.parts { // until it has ended, and reads the file no more
 		}
 	}()
-	for page := range r.pages {
-		if page.err != nil {
-			return 0, page.err
-		}
-		for _, part := range page.parts {
-			if err := part.write(b, o); err != nil {
-				return 0, err
-			}
+	for part := range r.parts {
+		if err := part.write(b, o); err != nil {
+			return 0, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -86,6 +81,9 @@ func (s *Store) export(ctx context.Context, b *bundle.Writer, o ExportOptions) (
 }
 
 func (part exportPart) write(b *bundle.Writer, o ExportOptions) error {
+	if part.err != nil {
+		return part.err
+	}
 	if _, err := b.Write(part.frames); err != nil {
 		return err
 	}
@@ -103,25 +101,20 @@ func (part exportPart) write(b *bundle.Writer, o ExportOptions) error {
 	return nil
 }
 
-// exportPage is the frames of some hundred profiles, read in one transaction.
-type exportPage struct {
-	parts []exportPart
-	err   error // and then nothing follows
-}
-
-// exportPart is frames, and the bank whose file comes after them, if there is
-// to be one.
+// exportPart is the frames of some hundred profiles, read in one transaction, or of those before
+// a bank.
 type exportPart struct {
 	frames []byte
-	bank   *BankInfo
+	bank   *BankInfo // whose file comes after them, if there is to be one
+	err    error     // and then nothing follows
 }
 
-// pageReader reads the profiles to export, a page ahead of who writes them.
+// pageReader reads the profiles to export, a part ahead of who writes them.
 type pageReader struct {
 	s      *Store
 	o      ExportOptions
-	pages  chan exportPage // closed after the last one
-	counts bundleCounts    // of all pages, once pages is closed
+	parts  chan exportPart // closed after the last one
+	counts bundleCounts    // of all parts, once parts is closed
 
 	ids          []string          // left to read, if o.IDs is given
 	from         []byte            // or where to go on; nil: nowhere
@@ -129,7 +122,7 @@ type pageReader struct {
 }
 
 func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
-	r = &pageReader{s: s, o: o, pages: make(chan exportPage, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
+	r = &pageReader{s: s, o: o, parts: make(chan exportPart, 1), banks: map[uint32]uint32{}, heads: map[uint32]uint32{}}
 	switch {
 	case o.IDs != nil:
 		r.ids = slices.Compact(slices.Sorted(slices.Values(o.IDs)))
@@ -146,13 +139,13 @@ func newPageReader(s *Store, o ExportOptions) (r *pageReader, err error) {
 
 // run sends all pages, or those up to an error, unless ctx ends first.
 func (r *pageReader) run(ctx context.Context) {
-	defer close(r.pages)
+	defer close(r.parts)
 	read := r.readRange
 	if r.o.IDs != nil || r.s.keys != nil {
 		read = r.readIDs
 	}
 	for size := 0; len(r.ids) > 0 || r.from != nil; {
-		var w *pageWriter
+		w := &pageWriter{} // of a store that is closed
 		ids, from, counts, banks, heads := r.ids, r.from, r.counts, uint32(len(r.banks)), uint32(len(r.heads))
 		err := r.s.view(func(t *txn) error {
 			r.ids, r.from, r.counts = ids, from, counts // with encryption it may have to be done twice
@@ -165,10 +158,12 @@ func (r *pageReader) run(ctx context.Context) {
 			return read(w)
 		})
 		size = len(w.frames) + len(w.frames)/16
-		select {
-		case r.pages <- exportPage{append(w.parts, exportPart{frames: w.frames}), err}:
-		case <-ctx.Done():
-			return
+		for _, part := range append(w.parts, exportPart{frames: w.frames, err: err}) {
+			select {
+			case r.parts <- part:
+			case <-ctx.Done():
+				return
+			}
 		}
 		if err != nil {
 			return
@@ -319,7 +314,7 @@ func (w *pageWriter) ref(tag, kind byte, known map[uint32]uint32, ref uint32) (u
 	known[ref] = bundles
 	w.frame(kind, append(binary.AppendUvarint(nil, uint64(bundles)), p.data...))
 	if tag == format.TagBank { // its file may follow
-		w.parts = append(w.parts, exportPart{w.frames, &p.bank})
+		w.parts = append(w.parts, exportPart{frames: w.frames, bank: &p.bank})
 		w.frames = nil
 	}
 	return bundles, nil

@@ -129,7 +129,7 @@ func (w *writeTx) mergeOld() error {
 	for id, v := range merge.all() {
 		put := w.putID
 		if old := w.ids.Get(id); old != nil {
-			put = w.Bucket(format.IDs).replace
+			put = w.Bucket(format.IDs).put
 			n, err := format.Number(old)
 			if err = cmp.Or(err, w.erase(id, n)); err != nil {
 				return err

@@ -194,7 +194,7 @@ func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
 	if isNew {
 		return len(value), profiles.insert(format.Key(n), value)
 	}
-	return len(value), profiles.replace(format.Key(n), value)
+	return len(value), profiles.put(format.Key(n), value)
 }
 
 // Beside stores what w says beside a profile's record, and no new revision.

@@ -272,17 +272,12 @@ func (b bucket) insert(key, value []byte) error {
 	return b.b.Put(key, value)
 }
 
-// replace stores a value under a key that the bucket has.
-func (b bucket) replace(key, value []byte) error {
-	b.note(key)
-	return b.b.Put(key, value)
-}
-
 func (b bucket) put(key, value []byte) error {
 	if b.Get(key) == nil {
 		return b.insert(key, value)
 	}
-	return b.replace(key, value)
+	b.note(key)
+	return b.b.Put(key, value)
 }
 
 // remove deletes a key that the bucket has, or had: if a damaged page lost it,
