@@ -84,7 +84,6 @@ func (b *backingUp) baseless(err error) {
 	b.s.opts.Logger.Error("no later backup can build on this one", "error", err)
 }
 
-// backingUp is a backup that is being written.
 type backingUp struct {
 	s      *Store
 	o      BackupOptions
@@ -179,7 +178,6 @@ func (b *backingUp) begin(t *txn) (err error) {
 	return b.bankFiles(t)
 }
 
-// bankFiles asks for the files of the banks.
 func (b *backingUp) bankFiles(t *txn) error {
 	if b.o.BankFiles == nil {
 		return nil

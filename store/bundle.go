@@ -38,7 +38,6 @@ func bundleHeader(m Meta) []byte {
 	return format.AppendBytes(format.AppendUvarints(b, m.MaxTokens), m.Model)
 }
 
-// bundleCounts are those of the last frame.
 type bundleCounts struct{ profiles, states, examples uint64 }
 
 func (c bundleCounts) encode() []byte {
@@ -90,7 +89,6 @@ func (b *bundleReader) next() (f frame, err error) {
 	return f, nil
 }
 
-// decode reads a payload.
 func (b *bundleReader) decode(f *frame) (err error) {
 	if (b.last == 0) != (f.kind == frameHeader) {
 		return corrupt("frame %d after frame %d", f.kind, b.last)

@@ -312,7 +312,6 @@ func readBase(k, v []byte) (*base, error) {
 	return b, nil
 }
 
-// base returns the backup of a revision.
 func (t *txn) base(revision uint64) (*base, error) {
 	bases, err := t.bases()
 	if err != nil {

@@ -161,7 +161,6 @@ func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	return nil
 }
 
-// pair looks at a pair by itself, and at what it leads to.
 func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	tag := b.tag
 	c.keys[tag]++
@@ -213,7 +212,6 @@ func (c *checker) ledToBy(tag byte, p pair) {
 	}
 }
 
-// id follows an id to its record.
 func (c *checker) id(k []byte, n uint32) {
 	c.t.reading = bytes.Clone(k) // errors are named after the transaction
 	p, err := c.t.numbered(k, n)

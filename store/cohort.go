@@ -47,7 +47,6 @@ func cohortOfLearned(learned bool) string {
 	return string(cohortLearned) + "\x00"
 }
 
-// cohortRules say which cohorts a profile is in.
 type cohortRules struct {
 	headLabels func(head []byte) (labels []string, counts []uint32) // nil: there are no cohorts of labels
 	shared     sync.Map                                             // digest of a head → cohorts of its labels
@@ -272,7 +271,6 @@ func (s *Store) selected(of []Filter) (selection, error) {
 // may says whether the profile with a number may fit.
 func (x *selection) may(n uint32) bool { return x.in == nil || x.in.Contains(n) }
 
-// fits says whether a profile does.
 func (x *selection) fits(t *txn, p *Profile) bool {
 	if len(x.of) == 0 {
 		return true

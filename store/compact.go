@@ -117,7 +117,6 @@ func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
 	return s.refused
 }
 
-// rewrite makes the new file.
 func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
 	if err := createEmpty(temp); err != nil {
 		return nil, err

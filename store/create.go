@@ -59,7 +59,6 @@ func makeAt(path, what string, fill func(temp string) error) error {
 	return Move(temp.Name(), path)
 }
 
-// writeEmpty makes the buckets and the meta values of an empty store.
 func writeEmpty(path string, meta Meta, opts Options) error {
 	db, err := bolt.Open(path, 0o600, opts.bolt(0))
 	if err != nil {

@@ -28,7 +28,6 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// evict erases a profile that a key of format.IDs leads to, and the key.
 func (w *writeTx) evict(idKey []byte, n uint32) error {
 	w.tally.Profiles--
 	return errors.Join(w.Bucket(format.IDs).remove(idKey), w.erase(idKey, n))

@@ -208,7 +208,6 @@ func (r *pageReader) readRange(w *pageWriter) error {
 	return nil
 }
 
-// pageWriter makes one page.
 type pageWriter struct {
 	r        *pageReader
 	txn      *txn
@@ -228,7 +227,6 @@ func (w *pageWriter) frame(kind byte, payload []byte) {
 	w.bytes += len(payload)
 }
 
-// add appends a profile and what goes with it.
 func (w *pageWriter) add(id []byte, n uint32) error {
 	key := format.Key(n)
 	record, err := w.txn.payload(format.TagRecord, n, key, seekNext(w.records, key))

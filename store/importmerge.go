@@ -166,7 +166,6 @@ func (m *merger) register(w *writeTx, tag byte, payload []byte, refs *[]uint32, 
 	return err
 }
 
-// profile writes one profile, under a new number.
 func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	p := &m.two[0]
 	if p == m.before {
@@ -262,7 +261,6 @@ type mergeItem struct {
 	size  int    // bytes of the frames
 }
 
-// readItem reads a bank, a head, the end, or a profile with what belongs to it.
 func (m *merger) readItem() (it mergeItem, err error) {
 	it.kind, it.data, err = m.side.Next()
 	if it.size = len(it.data); err != nil || it.kind != frameProfile {
@@ -286,7 +284,6 @@ func (m *merger) readItem() (it mergeItem, err error) {
 	}
 }
 
-// add adds a frame that belongs to a profile.
 func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
 	if kind == frameState {
 		it.state = payload

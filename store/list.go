@@ -37,30 +37,25 @@ func (t *txn) state(n uint32) ([]byte, error) {
 
 // History returns the earlier revisions that are kept, newest first.
 func (s *Store) History(id string) ([]*Profile, error) {
-	ps, err := viewed(s, func(t *txn) ([]*Profile, error) {
+	ps, err := viewed(s, func(t *txn) (ps []*Profile, err error) {
 		n, err := t.number([]byte(id))
 		if err != nil {
 			return nil, err
 		}
-		return t.history(id, n)
+		for k, v := range t.Bucket(format.History).of(format.Key(n)) {
+			p, err := t.validPair(format.TagHistory, false, k, v)
+			if err == nil && p.profile.ID != id {
+				err = corrupt("revision %d of %q", p.after, p.profile.ID)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("history of profile %q: %w", id, err)
+			}
+			ps = append(ps, p.profile)
+		}
+		return ps, nil
 	})
 	slices.Reverse(ps)
 	return ps, err
-}
-
-// history returns the earlier revisions under a number, oldest first.
-func (t *txn) history(id string, n uint32) (ps []*Profile, err error) {
-	for k, v := range t.Bucket(format.History).of(format.Key(n)) {
-		p, err := t.validPair(format.TagHistory, false, k, v)
-		if err == nil && p.profile.ID != id {
-			err = corrupt("revision %d of %q", p.after, p.profile.ID)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("history of profile %q: %w", id, err)
-		}
-		ps = append(ps, p.profile)
-	}
-	return ps, nil
 }
 
 // Count is the number of profiles.
@@ -225,7 +220,6 @@ func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
 	return slices.Compact(ids), faults, err
 }
 
-// nameOf reads the id of a record.
 func (t *txn) nameOf(key []byte, prefix string) (one name, ok bool, err error) {
 	n, err := format.Number(key)
 	if err != nil {
@@ -290,7 +284,6 @@ func (s *Store) Shuffled(of ...Filter) iter.Seq2[*Profile, error] {
 	}
 }
 
-// shuffled is a profile's place.
 type shuffled struct {
 	hash   uint64
 	number uint32

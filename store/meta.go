@@ -159,7 +159,6 @@ func (t *txn) value(key []byte) ([]byte, error) {
 	return append([]byte{}, p.data...), nil
 }
 
-// changeValue replaces a value by what a function makes of it.
 func (w *writeTx) changeValue(key string, change func(old []byte) []byte) error {
 	old, err := w.value([]byte(key))
 	if err != nil {

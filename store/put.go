@@ -213,7 +213,6 @@ func (s *Store) Beside(ctx context.Context, id string, o Write) error {
 	})
 }
 
-// putBeside writes what o has beside a record.
 func (w *writeTx) putBeside(n uint32, o Write) error {
 	for key, change := range o.Values {
 		if err := w.changeValue(key, change); err != nil {

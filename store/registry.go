@@ -64,7 +64,6 @@ func decodeBank(payload []byte) (info BankInfo, err error) {
 	return info, d.Err
 }
 
-// bank returns a bank by its ref.
 func (t *txn) bank(ref uint32) (BankInfo, error) {
 	p, err := t.ofRef(format.TagBank, ref)
 	return p.bank, err

@@ -72,7 +72,6 @@ func Repair(ctx context.Context, from, to string, o *RepairOptions) (report Repa
 	return report, nil
 }
 
-// repair makes the new store in the place of an empty file.
 func repair(ctx context.Context, from, path string, opts Options) (report RepairReport, err error) {
 	unlock, err := lockDamaged(from, opts)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 
 // What Repair takes over from each bucket.
 
-// ofNobody takes over what belongs to no profile.
 func (r *repairer) ofNobody() error {
 	return errors.Join(
 		r.take(format.TagValue, &r.report.Values),
@@ -22,7 +21,6 @@ func (r *repairer) ofNobody() error {
 		r.take(format.TagName, &r.report.Names))
 }
 
-// beside takes over what lies beside the records of profiles that are saved.
 func (r *repairer) beside() error {
 	return errors.Join(
 		r.take(format.TagState, &r.report.States),

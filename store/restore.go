@@ -64,7 +64,6 @@ func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (Resto
 	return r.report, nil
 }
 
-// restorer reads backups, one after the other.
 type restorer struct {
 	ctx    context.Context
 	o      RestoreOptions

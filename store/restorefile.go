@@ -67,13 +67,11 @@ func (f *restoredFile) putPair(b backedUpBucket, p pair, k, v []byte) (err error
 	return errors.Join(err, f.put(b.bucket, k, v))
 }
 
-// slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
 	_, err := f.keys.WriteAt(slot, keyring.SlotAt(binary.BigEndian.Uint32(k)))
 	return err
 }
 
-// clear empties buckets.
 func (f *restoredFile) clear(buckets ...[]byte) error {
 	f.dropped = true
 	for _, name := range buckets {

@@ -21,7 +21,6 @@ type shelf struct {
 	stored   []uint64         // sequences in the file, ascending
 }
 
-// shelf reads that of a number.
 func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	refs, err := w.refs(n)
 	if err != nil {
@@ -109,7 +108,6 @@ func (sh *shelf) waiting() (n int) {
 	return n
 }
 
-// add takes in a new example.
 func (sh *shelf) add(e Example) {
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Held = sh.opts.Held(sh.id, e, false)
@@ -147,7 +145,6 @@ func (sh *shelf) place(e Example) {
 	sh.examples = append(sh.examples, e)
 }
 
-// of is where the examples of a text are.
 func (sh *shelf) of(key uint64) []int {
 	if sh.places == nil {
 		sh.places, sh.replaced = make(map[uint64][]int, len(sh.examples)), map[int]bool{}
@@ -158,7 +155,6 @@ func (sh *shelf) of(key uint64) []int {
 	return sh.places[key]
 }
 
-// all are the examples that are left.
 func (sh *shelf) all() []Example {
 	if len(sh.replaced) > 0 {
 		left := sh.examples[:0]

@@ -154,7 +154,6 @@ func viewed[T any](s *Store, fn func(t *txn) (T, error)) (v T, err error) {
 	return v, err
 }
 
-// viewedOf is viewed with the number of a profile.
 func viewedOf[T any](s *Store, id string, fn func(t *txn, n uint32) (T, error)) (T, error) {
 	return viewed(s, func(t *txn) (v T, err error) {
 		n, err := t.owned([]byte(id))
@@ -217,10 +216,8 @@ func (r readBucket) Get(key []byte) []byte {
 	return r.b.Get(key)
 }
 
-// all lists the pairs in the order of their keys.
 func (r readBucket) all() iter.Seq2[[]byte, []byte] { return r.from(nil) }
 
-// from lists the pairs from a key on, in their order.
 func (r readBucket) from(key []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		if c := r.Cursor(); c != nil {
@@ -230,7 +227,6 @@ func (r readBucket) from(key []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// of lists the pairs whose keys start with prefix.
 func (r readBucket) of(prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		for k, v := range r.from(prefix) {

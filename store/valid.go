@@ -57,10 +57,8 @@ type pair struct {
 	anew    bool // the person is to be learned anew
 }
 
-// headData is what comes after the digest of a head.
 func (p *pair) headData() []byte { return p.data[len(p.digest):] }
 
-// bucketOf is the row of a tag.
 func bucketOf(tag byte) backedUpBucket {
 	return backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })]
 }
@@ -75,7 +73,6 @@ func (t *txn) stored(tag byte, key []byte) (p pair, ok bool, err error) {
 	return p, true, err
 }
 
-// ofRef returns a bank or head by its ref.
 func (t *txn) ofRef(tag byte, ref uint32) (pair, error) {
 	p, ok, err := t.stored(tag, format.Key(ref))
 	if !ok {
@@ -93,7 +90,6 @@ func (t *txn) validPair(tag byte, sealed bool, k, v []byte) (p pair, err error) 
 	return p, about(err, tag, k)
 }
 
-// about names the pair that an error is of.
 func about(err error, tag byte, k []byte) error {
 	if err == nil {
 		return nil

@@ -14,7 +14,6 @@ import (
 	"github.com/xpeft/xpeft/store/internal/format"
 )
 
-// writeTx is a writing transaction.
 type writeTx struct {
 	txn
 	s       *Store
@@ -93,7 +92,6 @@ func (s *Store) write(ctx context.Context, fn func(w *writeTx) error) error {
 	return s.enqueue(&writeOp{ctx: ctx, fn: fn})
 }
 
-// writeOwned is write with the number of a profile.
 func (s *Store) writeOwned(ctx context.Context, id string, fn func(w *writeTx, n uint32) error) error {
 	return s.write(ctx, func(w *writeTx) error {
 		n, err := w.owned([]byte(id))

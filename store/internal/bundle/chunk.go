@@ -127,7 +127,6 @@ func newChunkReader(r io.Reader, f Format) (c *chunkReader, version uint16, err 
 	return c, version, err
 }
 
-// full reads all of b, and hashes it.
 func (c *chunkReader) full(b []byte) error {
 	if _, err := io.ReadFull(c.r, b); err != nil {
 		return c.fault(err)

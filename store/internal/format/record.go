@@ -104,7 +104,6 @@ func (p *Record) Check() error {
 	return nil
 }
 
-// versionOf is the version of p's record.
 func versionOf(p *Record) byte {
 	switch {
 	case p.Mask == nil || len(p.Codes) > 0 || p.Temperature != 0:
@@ -153,11 +152,8 @@ func DecodeRecord(p *Record, b []byte, mask MaskReader) (r Refs, err error) {
 	return r, d.End()
 }
 
-// recordDecoder reads the fields of a record.
-type recordDecoder struct{ Decoder }
-
 // openRecord checks a record's frame, and returns a decoder of what is in it.
-func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
+func openRecord(b []byte) (d Decoder, flags byte, err error) {
 	at := len(b) - SumSize
 	if at < 3 || len(b) > MaxRecord {
 		return d, 0, Corrupt("record of %d bytes", len(b))
@@ -176,11 +172,10 @@ func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
 	case version < RecordCodes:
 		flags |= hasMask
 	}
-	return recordDecoder{Decoder{B: b[3:at]}}, flags, nil
+	return Decoder{B: b[3:at]}, flags, nil
 }
 
-// rows reads the mask and the codes.
-func (d *recordDecoder) rows(p *Record, r Refs, mask MaskReader) {
+func (d *Decoder) rows(p *Record, r Refs, mask MaskReader) {
 	banks := r.Banks
 	if r.masked {
 		p.Bank, banks = banks[0], banks[1:]
@@ -198,7 +193,7 @@ func (d *recordDecoder) rows(p *Record, r Refs, mask MaskReader) {
 }
 
 // mask reads the three dimensions and the rows.
-func (d *recordDecoder) mask(make MaskReader) *bitmask.Mask {
+func (d *Decoder) mask(make MaskReader) *bitmask.Mask {
 	n := int(d.Uint(bitmask.MaxAdapters, "mask's N"))
 	k := int(d.Uint(bitmask.MaxAdapters, "mask's k"))
 	blocks := int(d.Uint(bitmask.MaxBlocks, "mask's L"))
@@ -265,7 +260,7 @@ func appendOptional(b []byte, p *Record) []byte {
 	return b
 }
 
-func (d *recordDecoder) optional(p *Record, flags byte) {
+func (d *Decoder) optional(p *Record, flags byte) {
 	if flags&hasScores != 0 {
 		if scores := d.Take(8, "scores"); d.Err == nil {
 			p.Before = math.Float32frombits(binary.LittleEndian.Uint32(scores))
@@ -293,7 +288,7 @@ func (d *recordDecoder) optional(p *Record, flags byte) {
 	p.Bias = field(hasBias, "bias")
 }
 
-func (d *recordDecoder) prior() []uint32 {
+func (d *Decoder) prior() []uint32 {
 	n := d.Uint(uint64(len(d.B)), "prior's length") // each count is a byte or more
 	if d.Err == nil && n == 0 {
 		d.Fail("prior: present but empty")
@@ -316,7 +311,7 @@ type Refs struct {
 }
 
 // refs reads the beginning of a record of a size.
-func (d *recordDecoder) refs(size int, flags byte) (r Refs) {
+func (d *Decoder) refs(size int, flags byte) (r Refs) {
 	ref := func(what string) uint32 { return uint32(d.Uint(math.MaxUint32, what)) }
 	r.ID, r.revision = d.Bytes(MaxID, "id"), d.Uvarint("revision")
 	r.at = size - SumSize - len(d.B)

@@ -62,7 +62,6 @@ func Create(f *os.File, path string, ring *keyring.Ring, noSync bool) (*File, er
 	return sf, nil
 }
 
-// header is what the file begins with.
 func (sf *File) header() []byte {
 	return append(binary.LittleEndian.AppendUint16([]byte(magic), version), sf.ID[:]...)
 }
@@ -207,7 +206,6 @@ func (sf *File) nextBlock() error {
 	return nil
 }
 
-// full reads all of b.
 func (sf *File) full(b []byte) error {
 	_, err := io.ReadFull(sf.f, b)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
