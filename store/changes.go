@@ -34,11 +34,7 @@ const (
 
 // newestEpoch is the one that a transaction notes changes in, 0 if there is none.
 func newestEpoch(tx *bolt.Tx) (uint64, error) {
-	b := tx.Bucket(format.Changes)
-	if b == nil {
-		return 0, nil
-	}
-	k, _ := b.Cursor().Last()
+	k, _ := tx.Bucket(format.Changes).Cursor().Last()
 	switch len(k) {
 	case 0:
 		return 0, nil
@@ -221,9 +217,7 @@ type base struct {
 func (b *base) encode() []byte {
 	out := binary.AppendUvarint(nil, b.revision)
 	out = append(out, b.digest[:]...)
-	for _, set := range []*roaring.Bitmap{b.banks, b.heads} {
-		out = format.AppendBytes(out, encodeSet(set))
-	}
+	out = format.AppendBytes(format.AppendBytes(out, encodeSet(b.banks)), encodeSet(b.heads))
 	return appendDigests(out, b.files)
 }
 

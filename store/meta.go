@@ -192,37 +192,27 @@ type Stats struct {
 }
 
 // Stats returns the store's numbers. It reads no profile.
-func (s *Store) Stats() (st Stats, err error) {
-	err = s.view(func(t *txn) error {
+func (s *Store) Stats() (Stats, error) {
+	return viewed(s, func(t *txn) (st Stats, err error) {
 		tally, err := readTally(t.Tx)
 		left, lerr := readPending(t.Tx)
+		info, ierr := os.Stat(s.path)
+		if err := errors.Join(err, lerr, ierr); err != nil {
+			return st, err
+		}
 		if left != nil {
 			st.Imports, st.Unmerged = 1, int64(left.total-left.merged)
 		}
+		st.Imports = max(st.Imports, s.imports.Load())
 		st.Revision = revision(t.Tx)
 		st.Profiles, st.Examples = int64(tally.Profiles), int64(tally.Examples)
 		st.RecordBytes, st.MaskBytes = int64(tally.RecordBytes), int64(tally.MaskBytes)
-		return errors.Join(err, lerr)
+		pages := t.DB().Stats()
+		st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(t.DB().Info().PageSize)
+		st.FileBytes, st.MapBytes = info.Size(), s.db.Load().mapped.Load()
+		st.Reads, st.Writes, st.Commits = s.reads.Load(), s.writes.Load(), s.commits.Load()
+		return st, nil
 	})
-	if err != nil {
-		return Stats{}, err
-	}
-	st.Imports = max(st.Imports, s.imports.Load())
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return Stats{}, err
-	}
-	st.FileBytes = info.Size()
-	f, err := s.enter()
-	if err != nil {
-		return Stats{}, err
-	}
-	pages := f.Stats()
-	st.FreeBytes = int64(pages.FreePageN+pages.PendingPageN) * int64(f.Info().PageSize)
-	st.MapBytes = f.mapped.Load()
-	s.leave(f)
-	st.Reads, st.Writes, st.Commits = s.reads.Load(), s.writes.Load(), s.commits.Load()
-	return st, nil
 }
 
 // Revision is a number of the store's state: it grows with every transaction

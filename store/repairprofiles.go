@@ -204,10 +204,7 @@ func (r *repairer) lostIDs() (err error) {
 func (r *repairer) people() error {
 	for _, n := range r.accepted.ToArray() {
 		p, err := r.t.person(n)
-		if err != nil && !r.private.CheckedAdd(n) {
-			err = nil
-		}
-		if err != nil {
+		if err != nil && r.private.CheckedAdd(n) {
 			r.lost("%v; it is kept private", err)
 		}
 		if r.private.Contains(n) {
@@ -218,14 +215,16 @@ func (r *repairer) people() error {
 		if r.t.Bucket(format.People).Get(format.Key(n)) == nil {
 			continue // of an older file
 		}
-		sh := shelf{person: p}
+		count := 0
 		for e, err := range r.t.eachExample(n) {
 			if err != nil {
 				return err
 			}
-			sh.examples = append(sh.examples, e.Example)
+			if p.awaits(e.Example) {
+				count++
+			}
 		}
-		if count := sh.waiting(); count > 0 || p.Anew {
+		if count > 0 || p.Anew {
 			if err := r.put(format.Waiting, format.Key(n), waitingValue(n, count, p.Anew)); err != nil {
 				return err
 			}

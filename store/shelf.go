@@ -53,25 +53,22 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 // putShelf writes what has changed.
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
-	stored := sh.stored
-	for _, e := range sh.all() { // in the order of their sequences, as stored is
-		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
-			if err := w.removeExample(n, stored[0]); err != nil {
+	all := sh.all() // in the order of their sequences, as stored is
+	bySequence := func(e Example, sequence uint64) int { return cmp.Compare(e.Sequence, sequence) }
+	for _, sequence := range sh.stored {
+		if _, stays := slices.BinarySearchFunc(all, sequence, bySequence); !stays {
+			w.tally.Examples--
+			if err := w.Bucket(format.Examples).remove(format.KeyAt(n, sequence)); err != nil {
 				return err
 			}
 		}
-		if len(stored) > 0 && stored[0] == e.Sequence {
-			stored = stored[1:]
-			continue
-		}
-		if err := w.putExample(n, e); err != nil {
-			return err
-		}
-		w.tally.Examples++
 	}
-	for _, sequence := range stored {
-		if err := w.removeExample(n, sequence); err != nil {
-			return err
+	for _, e := range all {
+		if _, is := slices.BinarySearch(sh.stored, e.Sequence); !is {
+			w.tally.Examples++
+			if err := w.putExample(n, e); err != nil {
+				return err
+			}
 		}
 	}
 	return cmp.Or(w.setPerson(n, sh.person), w.setWaiting(n, sh.waiting(), sh.person.Anew))
@@ -89,11 +86,6 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 		sh.add(e)
 	}
 	return sh.all()
-}
-
-func (w *writeTx) removeExample(n uint32, sequence uint64) error {
-	w.tally.Examples--
-	return w.Bucket(format.Examples).remove(format.KeyAt(n, sequence))
 }
 
 // awaits says whether no training has seen an example.
