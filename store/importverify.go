@@ -32,9 +32,6 @@ type verifier struct {
 // verify returns the side file, ready to be read. With an error, or a panic of a
 // callback or the bundle's reader, it leaves none.
 func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) {
-	if err := v.readHeader(); err != nil {
-		return nil, err
-	}
 	before, err := v.s.Revision()
 	if err != nil {
 		return nil, err
@@ -82,7 +79,14 @@ func (v *verifier) readAll(ctx context.Context) error {
 }
 
 func (v *verifier) take(ctx context.Context, f frame) error {
-	switch f.kind {
+	switch h, m := f.header, v.s.meta; f.kind {
+	case frameHeader:
+		if h.Encoder != m.Encoder {
+			return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.Encoder}
+		}
+		if h.Tokenizer != m.Tokenizer {
+			return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.Tokenizer}
+		}
 	case frameBank:
 		return v.takeBank(f)
 	case frameBankFile:
@@ -105,20 +109,6 @@ func (v *verifier) take(ctx context.Context, f frame) error {
 		if !v.skip {
 			return v.side.Frame(f.kind, f.payload)
 		}
-	}
-	return nil
-}
-
-func (v *verifier) readHeader() error {
-	f, err := v.b.next()
-	if err != nil {
-		return err
-	}
-	switch h, m := f.header, v.s.meta; {
-	case h.Encoder != m.Encoder:
-		return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.Encoder}
-	case h.Tokenizer != m.Tokenizer:
-		return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.Tokenizer}
 	}
 	return nil
 }

@@ -91,12 +91,11 @@ func (s *Store) Profiles(prefix string, of ...Filter) iter.Seq2[*Profile, error]
 			s.eachNamed(prefix, x, yield)
 			return
 		}
-		for from := []byte(prefix); from != nil; {
-			var page []listed
-			if page, from, err = s.page(from, []byte(prefix), x); !yieldAll(page, err, yield) {
-				return
-			}
-		}
+		from := []byte(prefix)
+		s.paged(yield, func(t *txn) (page []listed, more bool, err error) {
+			page, from = t.page(from, []byte(prefix), x)
+			return page, from != nil, nil
+		})
 	}
 }
 
@@ -105,72 +104,68 @@ type listed struct {
 	err     error
 }
 
-// yieldAll yields a page, or why it cannot be read, and says whether to go on.
-func yieldAll(page []listed, err error, yield func(*Profile, error) bool) bool {
-	if err != nil {
-		yield(nil, err)
-		return false
-	}
-	for _, e := range page {
-		if !yield(e.profile, e.err) {
-			return false
+// paged yields what read returns, a page in a transaction, as long as there is more.
+func (s *Store) paged(yield func(*Profile, error) bool, read func(t *txn) (page []listed, more bool, err error)) {
+	for more := true; more; {
+		var page []listed
+		err := s.view(func(t *txn) (err error) {
+			page, more, err = read(t)
+			return err
+		})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, e := range page {
+			if !yield(e.profile, e.err) {
+				return
+			}
 		}
 	}
-	return true
 }
 
 // eachOf yields what read makes of each of a list, but nil: some hundred in a
 // transaction.
 func eachOf[T any](s *Store, list []T, read func(t *txn, one T) (*Profile, error), yield func(*Profile, error) bool) {
-	for len(list) > 0 {
-		var page []listed
+	s.paged(yield, func(t *txn) (page []listed, more bool, err error) {
 		rest := list
-		err := s.view(func(t *txn) error {
-			page, rest = nil, list
-			for size := 0; len(rest) > 0 && len(list)-len(rest) < pageProfiles && size < pageBytes; rest = rest[1:] {
-				p, err := read(t, rest[0])
-				if errors.Is(err, errVanished) {
-					return err
-				}
-				if p != nil {
-					size += p.MaskBytes() + len(p.OwnHead)
-				}
-				if p != nil || err != nil {
-					page = append(page, listed{p, err})
-				}
+		for size := 0; len(rest) > 0 && len(list)-len(rest) < pageProfiles && size < pageBytes; rest = rest[1:] {
+			p, err := read(t, rest[0])
+			if errors.Is(err, errVanished) {
+				return nil, false, err
 			}
-			return nil
-		})
-		if list = rest; !yieldAll(page, err, yield) {
-			return
+			if p != nil {
+				size += p.MaskBytes() + len(p.OwnHead)
+			}
+			if p != nil || err != nil {
+				page = append(page, listed{p, err})
+			}
 		}
-	}
+		list = rest
+		return page, len(rest) > 0, nil
+	})
 }
 
 // page reads profiles from an id on, and returns where the next page starts,
 // nil if nowhere.
-func (s *Store) page(from, prefix []byte, x selection) (page []listed, next []byte, err error) {
-	err = s.view(func(t *txn) error {
-		size, seen := 0, 0
-		for id, n := range t.from(from) {
-			if !bytes.HasPrefix(id, prefix) {
-				return nil
-			}
-			if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
-				next = bytes.Clone(id)
-				return nil
-			}
-			if seen++; !x.may(n) {
-				continue
-			}
-			size += len(t.profiles.Get(format.Key(n)))
-			if p, err := t.numbered(id, n); err != nil || x.fits(t, p) {
-				page = append(page, listed{p, err})
-			}
+func (t *txn) page(from, prefix []byte, x selection) (page []listed, next []byte) {
+	size, seen := 0, 0
+	for id, n := range t.from(from) {
+		if !bytes.HasPrefix(id, prefix) {
+			break
 		}
-		return nil
-	})
-	return page, next, err
+		if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
+			return page, bytes.Clone(id)
+		}
+		if seen++; !x.may(n) {
+			continue
+		}
+		size += len(t.profiles.Get(format.Key(n)))
+		if p, err := t.numbered(id, n); err != nil || x.fits(t, p) {
+			page = append(page, listed{p, err})
+		}
+	}
+	return page, nil
 }
 
 // from lists keys of ids and numbers in the order of the keys.

@@ -142,14 +142,6 @@ func hindsight(revision *Profile) (seen func(e Example) bool) {
 	}
 }
 
-func (w *writeTx) setWaiting(n uint32, count int, anew bool) error {
-	key := format.Key(n)
-	if count == 0 && !anew {
-		return w.Bucket(format.Waiting).discard(key)
-	}
-	return w.Bucket(format.Waiting).put(key, waitingValue(n, count, anew))
-}
-
 func waitingValue(n uint32, count int, anew bool) []byte {
 	v := uint64(count) << 1
 	if anew {

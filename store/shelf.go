@@ -71,7 +71,14 @@ func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 			}
 		}
 	}
-	return cmp.Or(w.setPerson(n, sh.person), w.setWaiting(n, sh.waiting(), sh.person.Anew))
+	if err := w.setPerson(n, sh.person); err != nil {
+		return err
+	}
+	count := sh.waiting()
+	if count == 0 && !sh.person.Anew {
+		return w.Bucket(format.Waiting).discard(format.Key(n))
+	}
+	return w.Bucket(format.Waiting).put(format.Key(n), waitingValue(n, count, sh.person.Anew))
 }
 
 // Merged is what a profile's examples would be with fresh ones added, whatever
