@@ -15,9 +15,6 @@ func RowBytes(n int) int { return (n + 7) / 8 }
 // Set puts adapter i into the row.
 func (r Row) Set(i int) { r[i>>3] |= 1 << (i & 7) }
 
-// Clear takes adapter i out of the row.
-func (r Row) Clear(i int) { r[i>>3] &^= 1 << (i & 7) }
-
 // Get says whether adapter i is in the row.
 func (r Row) Get(i int) bool { return r[i>>3]>>(i&7)&1 == 1 }
 

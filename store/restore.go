@@ -195,7 +195,6 @@ func (r *restorer) begin() error {
 	}
 	if len(h.keys) > 0 {
 		r.files++
-		r.report.Files++
 	}
 	return r.content.begin(&r.header)
 }
@@ -211,7 +210,6 @@ func (r *restorer) takeFile(kind byte, payload []byte) error {
 		return err
 	}
 	r.files++
-	r.report.Files++
 	if kind != backupFrameKeys {
 		if !slices.Contains(r.header.banks, bank) {
 			return corrupt("file of bank %s, which the header does not name", bank.Short())
@@ -258,6 +256,7 @@ func (r *restorer) end(payload []byte) error {
 	}
 	r.report.Profiles = int64(e.profiles)
 	r.report.Bytes += r.Bytes()
+	r.report.Files += int(r.files)
 	return nil
 }
 
