@@ -91,7 +91,6 @@ var imports = map[string][]string{
 	"internal/golden":              {"internal/safetensors"},
 	"internal/engine/enginetest":   {"internal/golden", "model"},
 	"internal/engine/torch/malloc": {},
-	"store/storetest":              {"store", "bitmask"},
 }
 
 // importsOfLeaves holds for folders of packages that nobody imports.

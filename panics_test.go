@@ -82,7 +82,7 @@ func TestPanicsAreKnown(t *testing.T) {
 
 // testsOnly are packages that only test files import.
 var testsOnly = map[string]bool{"internal/golden": true, "internal/engine/enginetest": true,
-	"internal/engine/torch/malloc": true, "store/storetest": true}
+	"internal/engine/torch/malloc": true}
 
 // panicking are the functions of a file that call panic, or regexp.MustCompile and its like; a
 // method has its type before it.

@@ -2,7 +2,18 @@ package bitmask
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+)
+
+var (
+	// ErrDims reports a shape that no mask can have, or two shapes that do
+	// not fit each other.
+	ErrDims = errors.New("bitmask: bad dimensions")
+	// ErrNaN reports a logit that has no place in an order.
+	ErrNaN = errors.New("bitmask: logit is NaN")
+	// ErrCorrupt reports bytes that are not a mask of the stated shape.
+	ErrCorrupt = errors.New("bitmask: corrupt mask")
 )
 
 // Limits of a mask's shape. They bound what a decoder may be asked for.
@@ -69,7 +80,7 @@ func (m *Mask) Equal(o *Mask) bool {
 	if m == nil || o == nil {
 		return m == o
 	}
-	return sameShape(m, o) && m.K == o.K && bytes.Equal(m.bits, o.bits)
+	return m.N == o.N && m.Blocks == o.Blocks && m.K == o.K && bytes.Equal(m.bits, o.bits)
 }
 
 // Check says whether every row is k-hot: exactly K ones, none at or after N.
@@ -108,4 +119,27 @@ func checkDims(n, k, blocks int) error {
 	return nil
 }
 
-func sameShape(a, b *Mask) bool { return a.N == b.N && a.Blocks == b.Blocks }
+// Bytes returns the mask's rows as stored: Size(N, Blocks) bytes, in the
+// format that the package comment states. It is a view, not a copy.
+func (m *Mask) Bytes() []byte { return m.bits[:len(m.bits):len(m.bits)] }
+
+// Decode returns the mask of the given shape whose bytes are b, which it
+// copies. Bytes of another length, a row without exactly k ones, and a one at
+// or after n are [ErrCorrupt].
+func Decode(n, k, blocks int, b []byte) (*Mask, error) {
+	m, err := View(n, k, blocks, b)
+	if err != nil {
+		return nil, err
+	}
+	m.bits = append([]byte(nil), b...)
+	return m, nil
+}
+
+// View is Decode without the copy: the mask is good until b is written to.
+func View(n, k, blocks int, b []byte) (*Mask, error) {
+	m := &Mask{N: n, K: k, Blocks: blocks, bits: b}
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}

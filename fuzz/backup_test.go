@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/xpeft/xpeft/store"
-	"github.com/xpeft/xpeft/store/storetest"
 )
 
 // sampleBackups are a full backup of two profiles with all that one can have, a bank's file and its
@@ -19,7 +18,7 @@ import (
 // third one's.
 func sampleBackups(f *testing.F) (full, since []byte) {
 	ctx := context.Background()
-	s := storetest.Open(f, nil)
+	s := openStore(f)
 	file := func(report bool) store.BackupFile {
 		return store.BackupFile{Report: report, Size: 4,
 			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte("file"))), nil }}

@@ -14,13 +14,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/xpeft/xpeft/store"
-	"github.com/xpeft/xpeft/store/storetest"
 )
 
 // sampleBundle is of three profiles with everything that a bundle can hold.
 func sampleBundle(f testing.TB) []byte {
 	ctx := context.Background()
-	s := storetest.Open(f, nil)
+	s := openStore(f)
 	bank, err := s.PutBank(ctx, store.BankInfo{Digest: store.Digest{3}, N: 8, Blocks: 1, Properties: []byte("p")})
 	if err != nil {
 		f.Fatal(err)
@@ -73,7 +72,7 @@ func FuzzBundle(f *testing.F) {
 	sealed := seal(f, signed)
 	f.Add(sealed)
 	f.Add(sealed[:len(sealed)-1])
-	s := storetest.Open(f, &store.Options{NoSync: true})
+	s := openStore(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		importBytes(t, s, b)
 		importBytes(t, s, wrap(t, b))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/store"
-	"github.com/xpeft/xpeft/store/storetest"
 )
 
 // opener opens what seal encrypts.
@@ -48,7 +47,7 @@ func FuzzSealedBundle(f *testing.F) {
 	f.Add(sealed[:100])
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 \n"))
 	f.Add(sign(sampleBundle(f))[:60])
-	s := storetest.Open(f, &store.Options{NoSync: true})
+	s := openStore(f)
 	dir := f.TempDir()
 	o := folder.ImportOptions{MaxBytes: 1 << 20, MaxProfiles: 100, Identities: []age.Identity{opener},
 		Trust: []ed25519.PublicKey{signer.Public().(ed25519.PublicKey)}}

@@ -15,7 +15,6 @@ import (
 	"github.com/xpeft/xpeft/internal/safetensors"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
-	"github.com/xpeft/xpeft/store/storetest"
 )
 
 // format is one of those that come from outside.
@@ -189,7 +188,7 @@ func readLine(b []byte) ([]byte, error) {
 
 // bundleReader imports into a store, whose profiles it then erases.
 func bundleReader(t *testing.T) func(b []byte) ([]byte, error) {
-	s := storetest.Open(t, &store.Options{NoSync: true})
+	s := openStore(t)
 	return func(b []byte) ([]byte, error) {
 		_, err := s.Import(context.Background(), bytes.NewReader(b),
 			store.ImportOptions{AllowBank: func(store.BankInfo) error { return nil }})

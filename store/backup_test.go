@@ -394,12 +394,12 @@ func TestBackupEpochs(t *testing.T) {
 		t.Helper()
 		err := s.view(func(x *txn) (err error) {
 			notes, err = readNotes(x.Tx)
-			return errors.Join(err, x.Bucket(format.Changes).ForEach(func(k, _ []byte) error {
+			for k := range x.Bucket(format.Changes).all() {
 				if len(k) == 12 {
 					blocks++
 				}
-				return nil
-			}))
+			}
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)

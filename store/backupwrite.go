@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -75,7 +77,7 @@ func (b *backingUp) writeSets(t *txn) (carried *roaring.Bitmap, err error) {
 
 // writePairs writes those of every bucket. Banks and heads never change, so
 // those that the base has are left out; values and names are few.
-func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
+func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) error {
 	had := &base{banks: roaring.New(), heads: roaring.New()}
 	if b.since != nil {
 		had = b.since
@@ -83,78 +85,64 @@ func (b *backingUp) writePairs(t *txn, carried *roaring.Bitmap) (err error) {
 	b.now.banks, b.now.heads = had.banks.Clone(), had.heads.Clone()
 	for _, c := range backedUp {
 		t.reading = c.bucket
-		add := func(k, v []byte) error {
-			if _, err := (&txn{}).validPair(c.tag, b.keys != nil, k, v); err != nil {
-				return err
-			}
-			return b.pair(c.tag, k, v)
-		}
+		pairs, chosen := t.Bucket(c.bucket).all(), func(k, v []byte) bool { return true }
 		switch c.tag {
 		case tagID:
-			for id, n := range t.from([]byte{}) {
-				if carried.Contains(n) && err == nil {
-					err = add(id, format.Key(n))
-				}
-			}
+			chosen = func(_, v []byte) bool { n, err := format.Number(v); return err != nil || carried.Contains(n) }
 		case tagKey:
-			err = b.writeSlots(carried, add)
-		case format.TagBank:
-			err = newRefs(t.Bucket(c.bucket), b.now.banks, add)
-		case format.TagHead:
-			err = newRefs(t.Bucket(c.bucket), b.now.heads, add)
-		case format.TagValue, format.TagName:
-			err = t.Bucket(c.bucket).ForEach(add)
-		default:
-			err = ofNumbers(t.Bucket(c.bucket), carried, add)
-		}
-		if err = errors.Join(err, b.flush()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// newRefs calls fn with the banks or heads that are not among those known, and
-// adds them.
-func newRefs(b readBucket, known *roaring.Bitmap, fn func(k, v []byte) error) error {
-	return b.ForEach(func(k, v []byte) error {
-		ref, err := format.Number(k)
-		if err != nil || !known.CheckedAdd(ref) {
-			return err
-		}
-		return fn(k, v)
-	})
-}
-
-// ofNumbers calls fn with the pairs whose keys begin with one of the numbers.
-func ofNumbers(b readBucket, numbers *roaring.Bitmap, fn func(k, v []byte) error) error {
-	it := numbers.Iterator()
-	if b.b == nil || !it.HasNext() {
-		return nil
-	}
-	c := b.Cursor()
-	for k, v := c.Seek(format.Key(it.PeekNext())); k != nil; {
-		if len(k) < 4 {
-			return corrupt("key %x", k)
-		}
-		n := binary.BigEndian.Uint32(k)
-		if numbers.Contains(n) {
-			if err := fn(k, v); err != nil {
+			if err := b.writeSlots(carried); err != nil {
 				return err
 			}
-			k, v = c.Next()
-			continue
+		case format.TagBank, format.TagHead:
+			known := b.now.banks
+			if c.tag == format.TagHead {
+				known = b.now.heads
+			}
+			chosen = func(k, _ []byte) bool { ref, err := format.Number(k); return err != nil || known.CheckedAdd(ref) }
+		case format.TagValue, format.TagName:
+		default:
+			pairs = ofNumbers(t.Bucket(c.bucket), carried)
 		}
-		if it.AdvanceIfNeeded(n); !it.HasNext() {
-			return nil
+		for k, v := range pairs {
+			if chosen(k, v) {
+				if err := b.pair(c.tag, k, v); err != nil {
+					return err
+				}
+			}
 		}
-		k, v = c.Seek(format.Key(it.PeekNext()))
+		if err := b.flush(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// ofNumbers lists the pairs whose keys begin with one of the numbers, or are too short to.
+func ofNumbers(b readBucket, numbers *roaring.Bitmap) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		it := numbers.Iterator()
+		if b.b == nil || !it.HasNext() {
+			return
+		}
+		c := b.Cursor()
+		for k, v := c.Seek(format.Key(it.PeekNext())); k != nil; {
+			if len(k) < 4 || numbers.Contains(binary.BigEndian.Uint32(k)) {
+				if !yield(k, v) {
+					return
+				}
+				k, v = c.Next()
+				continue
+			}
+			if it.AdvanceIfNeeded(binary.BigEndian.Uint32(k)); !it.HasNext() {
+				return
+			}
+			k, v = c.Seek(format.Key(it.PeekNext()))
+		}
+	}
 }
 
 // writeSlots writes the keys of profiles, wrapped as they are in the file.
-func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) error) error {
+func (b *backingUp) writeSlots(carried *roaring.Bitmap) error {
 	if b.keys == nil {
 		return nil
 	}
@@ -164,15 +152,18 @@ func (b *backingUp) writeSlots(carried *roaring.Bitmap, add func(k, v []byte) er
 		if keyring.SlotAt(n)+keyring.SlotSize > int64(len(b.keys)) {
 			return corrupt("profile %d has no key: the file of keys ends before it", n)
 		}
-		if err := add(format.Key(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
+		if err := b.pair(tagKey, format.Key(n), b.keys[keyring.SlotAt(n):][:keyring.SlotSize]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pair adds a pair to the frame to come, whose bucket is the same.
+// pair adds a valid pair to the frame to come, whose bucket is the same.
 func (b *backingUp) pair(tag byte, k, v []byte) error {
+	if _, err := (&txn{}).validPair(tag, b.keys != nil, k, v); err != nil {
+		return err
+	}
 	if len(b.pairs) == 0 {
 		b.pairs = append(b.pairs, tag)
 	}
@@ -205,7 +196,8 @@ func (b *backingUp) writeBankFile(f bankFile) (err error) {
 		kind = backupFrameReport
 	}
 	b.report.Files++
-	err = b.out.File(kind, backupFile{f.bank, f.Size}.encode(), callersReader{r}, f.Size)
+	payload := binary.AppendUvarint(bytes.Clone(f.bank[:]), uint64(f.Size))
+	err = b.out.File(kind, payload, callersReader{r}, f.Size)
 	if errors.Is(err, io.EOF) {
 		err = corrupt("the file is shorter than %d bytes", f.Size)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"io"
 	"math"
 
@@ -34,26 +33,11 @@ const (
 const maxBundleRefs = 1 << 16
 
 // bundleHeader is what a whole bundle is bound to.
-type bundleHeader struct {
-	encoder, tokenizer Digest
-	maxTokens          int
-	model              string
+func bundleHeader(m Meta) []byte {
+	b := append(m.Encoder[:len(m.Encoder):len(m.Encoder)], m.Tokenizer[:]...)
+	return format.AppendBytes(format.AppendUvarints(b, m.MaxTokens), m.Model)
 }
 
-func (h bundleHeader) encode() []byte {
-	b := append(h.encoder[:len(h.encoder):len(h.encoder)], h.tokenizer[:]...)
-	b = binary.AppendUvarint(b, uint64(h.maxTokens))
-	return format.AppendBytes(b, h.model)
-}
-
-func readHeader(d *format.Decoder) (h bundleHeader) {
-	h.encoder, h.tokenizer = d.Digest("encoder"), d.Digest("tokenizer")
-	h.maxTokens = int(d.Uint(math.MaxInt32, "max tokens"))
-	h.model = string(d.Bytes(maxText, "model"))
-	return h
-}
-
-// bundleCounts are those of the last frame.
 type bundleCounts struct{ profiles, states, examples uint64 }
 
 func (c bundleCounts) encode() []byte {
@@ -64,7 +48,7 @@ func (c bundleCounts) encode() []byte {
 type frame struct {
 	kind     byte
 	payload  []byte // without the ref of a bank or head: a view, good until the next frame
-	header   bundleHeader
+	header   Meta
 	bank     BankInfo
 	fileSize int64
 	profile  *Profile // its refs are the bundle's own; good until the next frame, too
@@ -105,7 +89,6 @@ func (b *bundleReader) next() (f frame, err error) {
 	return f, nil
 }
 
-// decode reads a payload.
 func (b *bundleReader) decode(f *frame) (err error) {
 	if (b.last == 0) != (f.kind == frameHeader) {
 		return corrupt("frame %d after frame %d", f.kind, b.last)
@@ -118,7 +101,8 @@ func (b *bundleReader) decode(f *frame) (err error) {
 	}
 	switch f.kind {
 	case frameHeader:
-		f.header = readHeader(d)
+		f.header.Encoder, f.header.Tokenizer = d.Digest("encoder"), d.Digest("tokenizer")
+		f.header.MaxTokens, f.header.Model = int(d.Uint(math.MaxInt32, "max tokens")), string(d.Bytes(maxText, "model"))
 	case frameBank:
 		if err := b.decodeBank(f, d); err != nil {
 			return err

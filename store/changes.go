@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -33,11 +34,7 @@ const (
 
 // newestEpoch is the one that a transaction notes changes in, 0 if there is none.
 func newestEpoch(tx *bolt.Tx) (uint64, error) {
-	b := tx.Bucket(format.Changes)
-	if b == nil {
-		return 0, nil
-	}
-	k, _ := b.Cursor().Last()
+	k, _ := tx.Bucket(format.Changes).Cursor().Last()
 	switch len(k) {
 	case 0:
 		return 0, nil
@@ -186,25 +183,138 @@ func (t *txn) changedSince(b *base) (*roaring.Bitmap, error) {
 	}
 	changed := roaring.BitmapOf(notes...)
 	var found format.Sum
-	err = t.Tx.Bucket(format.Changes).ForEach(func(k, v []byte) error {
+	for k, v := range t.Bucket(format.Changes).all() {
 		found.Add(k)
 		if len(k) != 12 || binary.BigEndian.Uint64(k) < b.epoch {
-			return nil
+			continue
 		}
 		bits, err := changedBlock(k, v)
+		if err != nil {
+			return nil, err
+		}
 		for i := range uint32(blockBits) {
 			if bits.has(i) {
 				changed.Add(binary.BigEndian.Uint32(k[8:])*blockBits + i)
 			}
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
 	sums, err := readSums(t.Tx)
 	if err == nil && *sums.Of(format.Changes) != found {
 		err = corrupt("changes: %d keys, but %d were written", found.Keys, sums.Of(format.Changes).Keys)
 	}
 	return changed, err
+}
+
+// base is a backup that others can build on.
+type base struct {
+	epoch        uint64
+	revision     uint64
+	digest       Digest          // of its bytes
+	banks, heads *roaring.Bitmap // refs
+	files        []Digest        // banks whose files it has, or those that it builds on
+}
+
+func (b *base) encode() []byte {
+	out := binary.AppendUvarint(nil, b.revision)
+	out = append(out, b.digest[:]...)
+	out = format.AppendBytes(format.AppendBytes(out, encodeSet(b.banks)), encodeSet(b.heads))
+	return appendDigests(out, b.files)
+}
+
+// encodeSet is a Roaring bitmap in the portable format.
+func encodeSet(set *roaring.Bitmap) []byte {
+	set.RunOptimize()
+	b, _ := set.ToBytes() // fails as a writer does, which is memory
+	return b
+}
+
+// readSet reads a set after its length.
+func readSet(d *format.Decoder, what string) (set *roaring.Bitmap) {
+	b := d.Bytes(MaxRecord, what)
+	set = roaring.New()
+	defer func() {
+		if v := recover(); v != nil { // what the package does with bytes of a stranger's is not ours to know
+			d.Fail("%s: %v", what, v)
+		}
+	}()
+	if d.Err != nil {
+		return set
+	}
+	n, err := set.ReadFrom(bytes.NewReader(b))
+	if err == nil {
+		err = set.Validate()
+	}
+	if err != nil || n != int64(len(b)) {
+		d.Fail("%s: %v, %d of %d bytes", what, err, n, len(b))
+		return roaring.New()
+	}
+	return set
+}
+
+// keepBase makes the backup that began an epoch one to build on, and forgets
+// what only older ones than the last few need.
+func (w *writeTx) keepBase(b *base) error {
+	changes := w.Bucket(format.Changes)
+	key := epochKey(b.epoch)
+	if err := changes.put(key, format.Seal(format.TagChanges, key, b.encode())); err != nil {
+		return err
+	}
+	bases, err := w.bases()
+	if err != nil || len(bases) <= keptBases {
+		return err
+	}
+	oldest := epochKey(bases[len(bases)-keptBases].epoch)
+	var old [][]byte
+	for k := range changes.all() {
+		if bytes.Compare(k, oldest) >= 0 {
+			break
+		}
+		old = append(old, bytes.Clone(k))
+	}
+	return changes.removeAll(old)
+}
+
+// bases are the backups that others can build on, oldest first.
+func (t *txn) bases() (all []*base, err error) {
+	for k, v := range t.Bucket(format.Changes).all() {
+		if len(k) != 8 {
+			continue
+		}
+		one, err := readBase(k, v)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			all = append(all, one)
+		}
+	}
+	return all, nil
+}
+
+// readBase reads what is under an epoch, nil if its backup is not whole.
+func readBase(k, v []byte) (*base, error) {
+	payload, err := format.Unseal(format.TagChanges, k, v)
+	if err == nil && len(payload) == 0 {
+		return nil, nil
+	}
+	d := &format.Decoder{B: payload, Err: err}
+	b := &base{epoch: binary.BigEndian.Uint64(k), revision: d.Uvarint("revision"), digest: d.Digest("digest")}
+	b.banks, b.heads, b.files = readSet(d, "set"), readSet(d, "set"), readDigests(d, "banks")
+	if err := d.End(); err != nil {
+		return nil, fmt.Errorf("changes %x: %w", k, err)
+	}
+	return b, nil
+}
+
+func (t *txn) base(revision uint64) (*base, error) {
+	bases, err := t.bases()
+	if err != nil {
+		return nil, fmt.Errorf("%w: revision %d: %w", ErrNoBase, revision, err)
+	}
+	for _, b := range bases {
+		if b.revision == revision {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: revision %d", ErrNoBase, revision)
 }

@@ -121,7 +121,11 @@ func (c *checker) unreadable(err error) {
 func (c *checker) run(deep bool) error {
 	c.keys, c.banks, c.heads, c.waiting = map[byte]uint64{}, map[uint32]BankInfo{}, map[uint32]bool{}, map[uint32]int{}
 	c.led, c.staged = roaring.New(), roaring.New()
-	defer c.count() // also if ctx ends
+	defer func() { // also if ctx ends
+		c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
+		c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[format.TagHistory])
+		c.report.States, c.report.Examples = int(c.keys[format.TagState]), int(c.keys[format.TagExample])
+	}()
 	var steps []func() error
 	for _, b := range backedUp {
 		if b.bucket != nil {
@@ -145,28 +149,18 @@ func (c *checker) run(deep bool) error {
 	return nil
 }
 
-// count reports how much there is.
-func (c *checker) count() {
-	c.report.Banks, c.report.Heads = len(c.banks), len(c.heads)
-	c.report.Profiles, c.report.Revisions = int(c.keys[tagID]), int(c.keys[format.TagHistory])
-	c.report.States, c.report.Examples = int(c.keys[format.TagState]), int(c.keys[format.TagExample])
-}
-
 func (c *checker) each(name []byte, fn func(k, v []byte)) error {
 	c.t.reading = name
 	read := cmp.Or(c.sums.Of(name), new(format.Sum))
-	return c.t.Bucket(name).ForEach(func(k, v []byte) error {
-		if read.Add(k); read.Keys%1024 == 0 {
-			if err := c.ctx.Err(); err != nil {
-				return err
-			}
+	for k, v := range c.t.Bucket(name).all() {
+		if read.Add(k); read.Keys%1024 == 0 && c.ctx.Err() != nil {
+			return c.ctx.Err()
 		}
 		fn(k, v)
-		return nil
-	})
+	}
+	return nil
 }
 
-// pair looks at a pair by itself, and at what it leads to.
 func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	tag := b.tag
 	c.keys[tag]++
@@ -184,10 +178,10 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 	switch tag {
 	case format.TagBank:
 		c.banks[p.n] = p.bank
-		c.ledToBy(kindBank, "bank", p)
+		c.ledToBy(tag, p)
 	case format.TagHead:
 		c.heads[p.n] = true
-		c.ledToBy(kindHead, "head", p)
+		c.ledToBy(tag, p)
 	case format.TagName:
 		if !c.heads[p.n] {
 			c.problem("head name %q: no head %d", k, p.n)
@@ -212,13 +206,12 @@ func (c *checker) pair(b backedUpBucket, k, v []byte) {
 }
 
 // ledToBy says whether the digest of a bank or a head leads to it.
-func (c *checker) ledToBy(kind byte, what string, p pair) {
-	if !bytes.Equal(c.t.Bucket(format.Digests).Get(digestKey(kind, p.digest)), format.Key(p.n)) {
-		c.problem("%s %d: its digest %s does not lead to it", what, p.n, p.digest.Short())
+func (c *checker) ledToBy(tag byte, p pair) {
+	if !bytes.Equal(c.t.Bucket(format.Digests).Get(digestKey(tag, p.digest)), format.Key(p.n)) {
+		c.problem("%s %d: its digest %s does not lead to it", bucketOf(tag).what, p.n, p.digest.Short())
 	}
 }
 
-// id follows an id to its record.
 func (c *checker) id(k []byte, n uint32) {
 	c.t.reading = bytes.Clone(k) // errors are named after the transaction
 	p, err := c.t.numbered(k, n)

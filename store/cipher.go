@@ -5,8 +5,6 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -133,9 +131,6 @@ func (w *writeTx) giveKey(n uint32) error {
 
 // writeKeys stores the new keys, before the records that need them are.
 func (w *writeTx) writeKeys() error {
-	if w.keys == nil {
-		return nil
-	}
 	slots := make(map[uint32][]byte, len(w.fresh))
 	for n, k := range w.fresh {
 		if !w.freed[n] {
@@ -143,15 +138,6 @@ func (w *writeTx) writeKeys() error {
 		}
 	}
 	return w.keys.Write(slots)
-}
-
-// eraseKeys erases those of the numbers that the transaction freed, once it is
-// committed.
-func (w *writeTx) eraseKeys() error {
-	if w.keys == nil {
-		return nil
-	}
-	return w.keys.Erase(slices.Collect(maps.Keys(w.freed)))
 }
 
 func (s *Store) startKeys() (err error) {

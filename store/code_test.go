@@ -112,7 +112,7 @@ func TestCodedBundle(t *testing.T) {
 
 // TestCodedBundleRefused: a bundle's codes must be over its own banks, and fit them.
 func TestCodedBundleRefused(t *testing.T) {
-	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
+	header := bundleHeader(Meta{Encoder: testMeta.Encoder, Tokenizer: testMeta.Tokenizer, MaxTokens: 128})
 	for name, c := range map[string]struct {
 		p  *Profile
 		ok bool
@@ -171,7 +171,7 @@ func TestCodedDamaged(t *testing.T) {
 	whole := contents(t, s)
 	err := s.write(ctx, func(w *writeTx) error {
 		return errors.Join(w.Bucket(format.Banks).remove(format.Key(4)),
-			w.Bucket(format.Digests).remove(digestKey(kindBank, codeBanks[1].Digest)))
+			w.Bucket(format.Digests).remove(digestKey(format.TagBank, codeBanks[1].Digest)))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -315,11 +315,11 @@ func TestCohortSetsOfDamaged(t *testing.T) {
 	var sound []byte
 	err := s.write(ctx, func(w *writeTx) error {
 		sound = bytes.Clone(w.Bucket(format.Heads).Get(format.Key(head.Head)))
-		return errors.Join(w.Bucket(format.Profiles).replace(format.Key(record.Number), []byte("damaged")),
-			w.Bucket(format.Heads).replace(format.Key(head.Head), bytes.Repeat([]byte{9}, 40)))
+		return errors.Join(w.Bucket(format.Profiles).put(format.Key(record.Number), []byte("damaged")),
+			w.Bucket(format.Heads).put(format.Key(head.Head), bytes.Repeat([]byte{9}, 40)))
 	})
 	err = errors.Join(err, s.Delete(ctx, record.ID), s.Delete(ctx, head.ID), s.write(ctx, func(w *writeTx) error {
-		return w.Bucket(format.Heads).replace(format.Key(head.Head), sound)
+		return w.Bucket(format.Heads).put(format.Key(head.Head), sound)
 	}))
 	if err != nil {
 		t.Fatal(err)

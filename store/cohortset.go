@@ -138,20 +138,16 @@ func (w *writeTx) cohortSet(key []byte) (set *roaring.Bitmap, err error) {
 }
 
 // leaveAll takes a number out of every set: nothing says any more which it is in.
-func (w *writeTx) leaveAll(n uint32) error {
+func (w *writeTx) leaveAll(n uint32) (err error) {
 	if w.keys != nil {
 		return nil
 	}
 	high := string(format.Key(n)[:2])
-	keys := map[string]bool{}
-	for key := range w.sets {
-		keys[key] = true
+	keys := slices.Collect(maps.Keys(w.sets))
+	for k := range w.txn.Bucket(format.Cohorts).all() {
+		keys = append(keys, string(k))
 	}
-	err := w.Tx.Bucket(format.Cohorts).ForEach(func(k, _ []byte) error {
-		keys[string(k)] = true
-		return nil
-	})
-	for key := range keys {
+	for _, key := range keys {
 		if err == nil && len(key) > 2 && key[len(key)-2:] == high {
 			err = w.change([]string{key[:len(key)-2]}, nil, n, (*roaring.Bitmap).Remove)
 		}

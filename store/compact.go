@@ -109,11 +109,14 @@ func (s *Store) replace(makeNext func(temp string) (*boltFile, error)) error {
 	old := s.db.Load()
 	s.use(next)
 	s.leave(old)
-	s.refused = s.syncFolder(path)
+	// Unless the new name is durable a crash may bring the old file back, and with it lose
+	// what is written to the new one.
+	if !s.opts.NoSync {
+		s.refused = s.step("folder", func() error { return durable.SyncDir(filepath.Dir(path)) })
+	}
 	return s.refused
 }
 
-// rewrite makes the new file.
 func (s *Store) rewrite(ctx context.Context, temp string, was fs.FileInfo) (*boltFile, error) {
 	if err := createEmpty(temp); err != nil {
 		return nil, err
@@ -179,16 +182,6 @@ func (s *Store) step(name string, fn func() error) error {
 		}
 	}
 	return fn()
-}
-
-// syncFolder makes a file's new name durable, where the system can. Unless it
-// does, a crash may bring the old file back, and with it lose what is written
-// to the new one.
-func (s *Store) syncFolder(path string) error {
-	if s.opts.NoSync {
-		return nil
-	}
-	return s.step("folder", func() error { return durable.SyncDir(filepath.Dir(path)) })
 }
 
 // removeLeft removes a file beside the store that a crash has left, of what: it

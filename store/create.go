@@ -59,7 +59,6 @@ func makeAt(path, what string, fill func(temp string) error) error {
 	return Move(temp.Name(), path)
 }
 
-// writeEmpty makes the buckets and the meta values of an empty store.
 func writeEmpty(path string, meta Meta, opts Options) error {
 	db, err := bolt.Open(path, 0o600, opts.bolt(0))
 	if err != nil {
@@ -92,13 +91,21 @@ func writeEmpty(path string, meta Meta, opts Options) error {
 // system. If there is a store already it is ErrExists; a crash leaves no store
 // there or a whole one.
 func Move(from, to string) error {
-	if err := moveKeys(from, to); err != nil {
-		return fmt.Errorf("store: create: %w", err)
-	}
-	if err := linkNew(from, to); err != nil {
-		if _, moved := os.Lstat(KeysPath(from)); moved != nil {
-			os.Remove(KeysPath(to)) // they open no other store
+	var err error
+	if _, none := os.Lstat(KeysPath(from)); !errors.Is(none, fs.ErrNotExist) {
+		// Ahead of the store. One that is there is never replaced: a store may need it.
+		if err = linkNew(KeysPath(from), KeysPath(to)); errors.Is(err, ErrExists) {
+			err = fmt.Errorf("%w; if no store is beside it, it can be removed", err)
 		}
+	}
+	if err == nil {
+		if err = linkNew(from, to); err != nil {
+			if _, moved := os.Lstat(KeysPath(from)); moved != nil {
+				os.Remove(KeysPath(to)) // they open no other store
+			}
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
 	}
 	_ = durable.SyncDir(filepath.Dir(to)) // makes the name durable; not every system can
@@ -120,19 +127,6 @@ func linkNew(from, to string) error {
 
 // KeysPath is where the keys of an encrypted store at path are.
 func KeysPath(path string) string { return strings.TrimSuffix(path, ".db") + ".keys" }
-
-// moveKeys moves a new store's file of keys, ahead of the store. One that is
-// there is never replaced: a store may need it.
-func moveKeys(from, to string) error {
-	if _, err := os.Lstat(KeysPath(from)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	err := linkNew(KeysPath(from), KeysPath(to))
-	if errors.Is(err, ErrExists) {
-		return fmt.Errorf("%w; if no store is beside it, it can be removed", err)
-	}
-	return err
-}
 
 // The file grows by a sixteenth at a time, within these bounds: bbolt's own
 // 16 MiB would be most of a small store, and each time costs an fsync.

@@ -28,7 +28,6 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// evict erases a profile that a key of format.IDs leads to, and the key.
 func (w *writeTx) evict(idKey []byte, n uint32) error {
 	w.tally.Profiles--
 	return errors.Join(w.Bucket(format.IDs).remove(idKey), w.erase(idKey, n))
@@ -72,12 +71,8 @@ func (w *writeTx) eraseNumber(n uint32) error {
 	if err != nil {
 		return err
 	}
-	return w.free(n)
-}
-
-// free gives a number to whoever comes next; if it had a key, only after the
-// transaction: until that is committed the key is in use.
-func (w *writeTx) free(n uint32) error {
+	// The number is for whoever comes next; if it had a key, only after the
+	// transaction: until that is committed the key is in use.
 	if w.keys == nil {
 		w.noneFree = false
 	} else {
@@ -86,7 +81,7 @@ func (w *writeTx) free(n uint32) error {
 		}
 		w.freed[n] = true
 	}
-	return w.Bucket(format.Free).insert(format.Key(n), nil)
+	return w.Bucket(format.Free).insert(key, nil)
 }
 
 // ForgetExample erases the examples of one text from a profile, with all that

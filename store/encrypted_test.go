@@ -389,8 +389,8 @@ func TestValueElsewhere(t *testing.T) {
 	err = s.write(ctx, func(w *writeTx) error {
 		earlier := w.Bucket(format.History).Get(format.KeyAt(bob.Number, 1))
 		return errors.Join(
-			w.Bucket(format.Profiles).replace(format.Key(bob.Number), bytes.Clone(earlier)),
-			w.Bucket(format.State).replace(format.Key(bob.Number),
+			w.Bucket(format.Profiles).put(format.Key(bob.Number), bytes.Clone(earlier)),
+			w.Bucket(format.State).put(format.Key(bob.Number),
 				bytes.Clone(w.Bucket(format.Examples).Get(format.KeyAt(bob.Number, 1)))))
 	})
 	if err != nil {

@@ -149,10 +149,7 @@ func decodeExample(b []byte) (e kept, err error) {
 	if e.bare = len(d.B) == 0; !e.bare {
 		readExtension(&d, &e.Example)
 	}
-	if err := d.End(); err != nil {
-		return kept{}, err
-	}
-	return e, nil
+	return e, d.End()
 }
 
 func readExtension(d *format.Decoder, e *Example) {
@@ -242,9 +239,7 @@ func (t *txn) unexpired(o *Options, id string, n uint32) (examples []Example, er
 func (t *txn) examplesSum(p *Profile) uint64 {
 	var h maphash.Hash
 	h.SetSeed(tokenSeed)
-	var created [8]byte
-	binary.LittleEndian.PutUint64(created[:], uint64(format.Micros(p.Created)))
-	h.Write(created[:])
+	maphash.WriteComparable(&h, format.Micros(p.Created))
 	var key [4]byte
 	some := false
 	for k, v := range t.Bucket(format.Examples).of(putKey(&key, p.Number)) {

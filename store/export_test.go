@@ -69,6 +69,21 @@ func TestExportFails(t *testing.T) {
 	}
 }
 
+// closingWriter closes a store at its first write.
+type closingWriter struct{ s *Store }
+
+func (w closingWriter) Write(p []byte) (int, error) { return len(p), w.s.Close() }
+
+// TestExportClosed exports a store that is closed meanwhile, and again, as it is closed.
+func TestExportClosed(t *testing.T) {
+	s := pages(t)
+	for range 2 {
+		if n, err := s.Export(ctx, closingWriter{s}, ExportOptions{}); n != 0 || !errors.Is(err, ErrClosed) {
+			t.Errorf("got %d, %v, want %v", n, err, ErrClosed)
+		}
+	}
+}
+
 // TestExportDamaged names the profile whose record cannot be read.
 func TestExportDamaged(t *testing.T) {
 	s := newStore(t, fast)

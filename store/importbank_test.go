@@ -128,7 +128,7 @@ const bombMemory = 16 << 20
 // TestBundleBomb is of bundles that are small and claim to be large.
 func TestBundleBomb(t *testing.T) {
 	to := newStore(t, fast)
-	header := bundleHeader{testMeta.Encoder, testMeta.Tokenizer, 128, ""}.encode()
+	header := bundleHeader(Meta{Encoder: testMeta.Encoder, Tokenizer: testMeta.Tokenizer, MaxTokens: 128})
 	bomb := func(write func(b *bundle.Writer) error) []byte {
 		var buf bytes.Buffer
 		b, err := bundle.NewWriter(&buf, bundleFormat, nil)

@@ -127,9 +127,9 @@ func (m *merger) merge(w *writeTx) (last bool, err error) {
 			m.now.merged++
 			err = m.profile(w, &it)
 		case kind == frameBank:
-			err = m.register(w, kindBank, it.data, &m.banks, &w.tally.NextBank, &m.report.Banks)
+			err = m.register(w, format.TagBank, it.data, &m.banks, &m.report.Banks)
 		case kind == frameHead:
-			err = m.register(w, kindHead, it.data, &m.heads, &w.tally.NextHead, &m.report.Heads)
+			err = m.register(w, format.TagHead, it.data, &m.heads, &m.report.Heads)
 		default:
 			m.lost = true
 			err = corrupt("unexpected frame %d in the side file", kind)
@@ -154,18 +154,18 @@ func (m *merger) keepPlace(w *writeTx) error {
 
 // register writes a bank or head, whose payload begins with its digest, and adds
 // the store's ref.
-func (m *merger) register(w *writeTx, kind byte, payload []byte, refs *[]uint32, next *uint64, isNew *int) error {
+func (m *merger) register(w *writeTx, tag byte, payload []byte, refs *[]uint32, isNew *int) error {
 	if len(payload) < len(Digest{}) {
 		return corrupt("bank or head of %d bytes", len(payload))
 	}
+	next := nextRef(&w.tally, tag)
 	before := *next
-	ref, err := w.register(kind, Digest(payload[:len(Digest{})]), payload)
+	ref, err := w.register(tag, Digest(payload[:len(Digest{})]), payload)
 	*refs = append(*refs, ref)
 	*isNew += int(*next - before)
 	return err
 }
 
-// profile writes one profile, under a new number.
 func (m *merger) profile(w *writeTx, it *mergeItem) error {
 	p := &m.two[0]
 	if p == m.before {
@@ -250,4 +250,59 @@ func (m *merger) beside(w *writeTx, n uint32, it *mergeItem) error {
 	err := w.putShelf(n, it.shelf)
 	m.report.Examples += int(w.tally.Examples - before)
 	return err
+}
+
+// mergeItem is a bank, a head, the end, or a profile with what belongs to it.
+type mergeItem struct {
+	kind  byte
+	data  []byte // a profile's record
+	state []byte
+	shelf *shelf // nil: nothing is known of the person
+	size  int    // bytes of the frames
+}
+
+func (m *merger) readItem() (it mergeItem, err error) {
+	it.kind, it.data, err = m.side.Next()
+	if it.size = len(it.data); err != nil || it.kind != frameProfile {
+		return it, err
+	}
+	for {
+		switch kind, err := m.side.Peek(); {
+		case err != nil:
+			return it, err
+		case kind != frameState && kind != framePerson && kind != frameExample:
+			return it, nil
+		}
+		kind, payload, err := m.side.Next()
+		it.size += len(payload)
+		if err == nil {
+			err = it.add(kind, payload, &m.s.opts)
+		}
+		if err != nil {
+			return it, corrupt("%w", err)
+		}
+	}
+}
+
+func (it *mergeItem) add(kind byte, payload []byte, o *Options) (err error) {
+	if kind == frameState {
+		it.state = payload
+		return nil
+	}
+	if it.shelf == nil {
+		it.shelf = &shelf{opts: o}
+	}
+	if kind == framePerson {
+		it.shelf.person, err = decodePerson(payload)
+		return err
+	}
+	e, err := decodeExample(payload)
+	if err != nil {
+		return err
+	}
+	it.shelf.take(e.Example)
+	if limit := o.MaxExamples; len(it.shelf.examples) > 2*limit {
+		it.shelf.trim(limit)
+	}
+	return nil
 }

@@ -266,12 +266,10 @@ func TestDeletedWhileMerging(t *testing.T) {
 		t.Error(diff)
 	}
 	err := s.view(func(tx *txn) error {
-		return tx.Bucket(format.Meta).ForEach(func(k, _ []byte) error {
-			if bytes.HasPrefix(k, format.KeyGone) {
-				return fmt.Errorf("%q is left", k)
-			}
-			return nil
-		})
+		if left := tx.Bucket(format.Meta).prefixed(format.KeyGone); len(left) > 0 {
+			return fmt.Errorf("%q are left", left)
+		}
+		return nil
 	})
 	if err != nil {
 		t.Error(err)

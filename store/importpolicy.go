@@ -118,7 +118,6 @@ type gap struct {
 	from, to []byte // excluding both; to nil: no key comes after
 }
 
-// has says whether a key is in the gap.
 func (g *gap) has(key []byte) bool {
 	return g.known && bytes.Compare(key, g.from) > 0 && (g.to == nil || bytes.Compare(key, g.to) < 0)
 }

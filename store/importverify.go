@@ -32,9 +32,6 @@ type verifier struct {
 // verify returns the side file, ready to be read. With an error, or a panic of a
 // callback or the bundle's reader, it leaves none.
 func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) {
-	if err := v.readHeader(); err != nil {
-		return nil, err
-	}
 	before, err := v.s.Revision()
 	if err != nil {
 		return nil, err
@@ -42,9 +39,8 @@ func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) 
 	if v.side, err = v.s.createSide(); err != nil {
 		return nil, err
 	}
-	verified := false
 	defer func() {
-		if !verified {
+		if side == nil {
 			err = errors.Join(err, v.side.Remove())
 		}
 	}()
@@ -59,7 +55,6 @@ func (v *verifier) verify(ctx context.Context) (side *sidefile.File, err error) 
 	}
 	v.report.Total = v.report.Skipped + v.kept
 	v.report.Merged = v.report.Skipped
-	verified = true
 	return v.side, nil
 }
 
@@ -84,7 +79,14 @@ func (v *verifier) readAll(ctx context.Context) error {
 }
 
 func (v *verifier) take(ctx context.Context, f frame) error {
-	switch f.kind {
+	switch h, m := f.header, v.s.meta; f.kind {
+	case frameHeader:
+		if h.Encoder != m.Encoder {
+			return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.Encoder}
+		}
+		if h.Tokenizer != m.Tokenizer {
+			return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.Tokenizer}
+		}
 	case frameBank:
 		return v.takeBank(f)
 	case frameBankFile:
@@ -107,21 +109,6 @@ func (v *verifier) take(ctx context.Context, f frame) error {
 		if !v.skip {
 			return v.side.Frame(f.kind, f.payload)
 		}
-	}
-	return nil
-}
-
-func (v *verifier) readHeader() error {
-	f, err := v.b.next()
-	if err != nil {
-		return err
-	}
-	h, m := f.header, v.s.meta
-	if h.encoder != m.Encoder {
-		return &MismatchError{What: "encoder", Have: m.Encoder, Want: h.encoder}
-	}
-	if h.tokenizer != m.Tokenizer {
-		return &MismatchError{What: "tokenizer", Have: m.Tokenizer, Want: h.tokenizer}
 	}
 	return nil
 }

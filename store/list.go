@@ -13,6 +13,57 @@ import (
 	"github.com/xpeft/xpeft/store/internal/format"
 )
 
+// Get returns the profile with an id, or ErrNotFound.
+func (s *Store) Get(id string) (*Profile, error) {
+	return viewed(s, func(t *txn) (*Profile, error) { return t.profile([]byte(id)) })
+}
+
+// State returns the profile's state, nil if it has none.
+func (s *Store) State(id string) ([]byte, error) { return viewedOf(s, id, (*txn).state) }
+
+// state returns a copy of the state under a number, or nil.
+func (t *txn) state(n uint32) ([]byte, error) {
+	key := format.Key(n)
+	v := t.Bucket(format.State).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	payload, err := t.payload(format.TagState, n, key, v)
+	if err != nil {
+		return nil, fmt.Errorf("state of profile %d: %w", n, err)
+	}
+	return bytes.Clone(payload), nil
+}
+
+// History returns the earlier revisions that are kept, newest first.
+func (s *Store) History(id string) ([]*Profile, error) {
+	ps, err := viewed(s, func(t *txn) (ps []*Profile, err error) {
+		n, err := t.number([]byte(id))
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range t.Bucket(format.History).of(format.Key(n)) {
+			p, err := t.validPair(format.TagHistory, false, k, v)
+			if err == nil && p.profile.ID != id {
+				err = corrupt("revision %d of %q", p.after, p.profile.ID)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("history of profile %q: %w", id, err)
+			}
+			ps = append(ps, p.profile)
+		}
+		return ps, nil
+	})
+	slices.Reverse(ps)
+	return ps, err
+}
+
+// Count is the number of profiles.
+func (s *Store) Count() (int, error) {
+	tally, err := viewed(s, func(t *txn) (format.Tally, error) { return readTally(t.Tx) })
+	return int(tally.Profiles), err
+}
+
 // The most that one transaction of a listing reads, so that a slow consumer
 // holds up no page of the file.
 const (
@@ -40,12 +91,11 @@ func (s *Store) Profiles(prefix string, of ...Filter) iter.Seq2[*Profile, error]
 			s.eachNamed(prefix, x, yield)
 			return
 		}
-		for from := []byte(prefix); from != nil; {
-			var page []listed
-			if page, from, err = s.page(from, []byte(prefix), x); !yieldAll(page, err, yield) {
-				return
-			}
-		}
+		from := []byte(prefix)
+		s.paged(yield, func(t *txn) (page []listed, more bool, err error) {
+			page, from = t.page(from, []byte(prefix), x)
+			return page, from != nil, nil
+		})
 	}
 }
 
@@ -54,72 +104,68 @@ type listed struct {
 	err     error
 }
 
-// yieldAll yields a page, or why it cannot be read, and says whether to go on.
-func yieldAll(page []listed, err error, yield func(*Profile, error) bool) bool {
-	if err != nil {
-		yield(nil, err)
-		return false
-	}
-	for _, e := range page {
-		if !yield(e.profile, e.err) {
-			return false
+// paged yields what read returns, a page in a transaction, as long as there is more.
+func (s *Store) paged(yield func(*Profile, error) bool, read func(t *txn) (page []listed, more bool, err error)) {
+	for more := true; more; {
+		var page []listed
+		err := s.view(func(t *txn) (err error) {
+			page, more, err = read(t)
+			return err
+		})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, e := range page {
+			if !yield(e.profile, e.err) {
+				return
+			}
 		}
 	}
-	return true
 }
 
 // eachOf yields what read makes of each of a list, but nil: some hundred in a
 // transaction.
 func eachOf[T any](s *Store, list []T, read func(t *txn, one T) (*Profile, error), yield func(*Profile, error) bool) {
-	for len(list) > 0 {
-		var page []listed
+	s.paged(yield, func(t *txn) (page []listed, more bool, err error) {
 		rest := list
-		err := s.view(func(t *txn) error {
-			page, rest = nil, list
-			for size := 0; len(rest) > 0 && len(list)-len(rest) < pageProfiles && size < pageBytes; rest = rest[1:] {
-				p, err := read(t, rest[0])
-				if errors.Is(err, errVanished) {
-					return err
-				}
-				if p != nil {
-					size += p.MaskBytes() + len(p.OwnHead)
-				}
-				if p != nil || err != nil {
-					page = append(page, listed{p, err})
-				}
+		for size := 0; len(rest) > 0 && len(list)-len(rest) < pageProfiles && size < pageBytes; rest = rest[1:] {
+			p, err := read(t, rest[0])
+			if errors.Is(err, errVanished) {
+				return nil, false, err
 			}
-			return nil
-		})
-		if list = rest; !yieldAll(page, err, yield) {
-			return
+			if p != nil {
+				size += p.MaskBytes() + len(p.OwnHead)
+			}
+			if p != nil || err != nil {
+				page = append(page, listed{p, err})
+			}
 		}
-	}
+		list = rest
+		return page, len(rest) > 0, nil
+	})
 }
 
 // page reads profiles from an id on, and returns where the next page starts,
 // nil if nowhere.
-func (s *Store) page(from, prefix []byte, x selection) (page []listed, next []byte, err error) {
-	err = s.view(func(t *txn) error {
-		size, seen := 0, 0
-		for id, n := range t.from(from) {
-			if !bytes.HasPrefix(id, prefix) {
-				return nil
-			}
-			if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
-				next = bytes.Clone(id)
-				return nil
-			}
-			if seen++; !x.may(n) {
-				continue
-			}
-			size += len(t.profiles.Get(format.Key(n)))
-			if p, err := t.numbered(id, n); err != nil || x.fits(t, p) {
-				page = append(page, listed{p, err})
-			}
+func (t *txn) page(from, prefix []byte, x selection) (page []listed, next []byte) {
+	size, seen := 0, 0
+	for id, n := range t.from(from) {
+		if !bytes.HasPrefix(id, prefix) {
+			break
 		}
-		return nil
-	})
-	return page, next, err
+		if len(page) == pageProfiles || size >= pageBytes || seen == pageIDs {
+			return page, bytes.Clone(id)
+		}
+		if seen++; !x.may(n) {
+			continue
+		}
+		size += len(t.profiles.Get(format.Key(n)))
+		if p, err := t.numbered(id, n); err != nil || x.fits(t, p) {
+			page = append(page, listed{p, err})
+		}
+	}
+	return page, nil
 }
 
 // from lists keys of ids and numbers in the order of the keys.
@@ -169,7 +215,6 @@ func (s *Store) names(prefix string) (ids []string, faults []error, err error) {
 	return slices.Compact(ids), faults, err
 }
 
-// nameOf reads the id of a record.
 func (t *txn) nameOf(key []byte, prefix string) (one name, ok bool, err error) {
 	n, err := format.Number(key)
 	if err != nil {
@@ -234,7 +279,6 @@ func (s *Store) Shuffled(of ...Filter) iter.Seq2[*Profile, error] {
 	}
 }
 
-// shuffled is a profile's place.
 type shuffled struct {
 	hash   uint64
 	number uint32

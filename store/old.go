@@ -49,11 +49,8 @@ func (s *Store) upgrade() error {
 func (s *Store) upgradeBuckets(tx *bolt.Tx) (err error) {
 	var sums format.Sums
 	if s.meta.Schema <= format.SchemaUnsummedStaging {
-		sums, err = countSums(tx)
-	} else {
-		sums, err = readSums(tx)
-	}
-	if err != nil {
+		sums = countSums(tx)
+	} else if sums, err = readSums(tx); err != nil {
 		return err
 	}
 	for later := range format.LaterBuckets {
@@ -112,16 +109,11 @@ func (w *writeTx) abandonOld() error {
 		return nil
 	}
 	for _, name := range [][]byte{format.Merge, format.IDs} {
-		ids := staging.Bucket(name)
-		if ids == nil {
-			continue
-		}
-		err := ids.ForEach(func(_, v []byte) error {
+		for _, v := range (readBucket{staging.Bucket(name)}).all() {
 			n, err := format.Number(v)
-			return cmp.Or(err, w.eraseNumber(n))
-		})
-		if err != nil {
-			return err
+			if err = cmp.Or(err, w.eraseNumber(n)); err != nil {
+				return err
+			}
 		}
 	}
 	w.tally = before
@@ -130,21 +122,23 @@ func (w *writeTx) abandonOld() error {
 
 // mergeOld makes format.IDs lead to what the merge has, and erases what that replaces.
 func (w *writeTx) mergeOld() error {
-	merge := w.Tx.Bucket(format.Merge)
-	if merge == nil {
+	merge := w.txn.Bucket(format.Merge)
+	if merge.b == nil {
 		return nil
 	}
-	err := merge.ForEach(func(id, v []byte) error {
+	for id, v := range merge.all() {
 		put := w.putID
 		if old := w.ids.Get(id); old != nil {
-			put = w.Bucket(format.IDs).replace
+			put = w.Bucket(format.IDs).put
 			n, err := format.Number(old)
 			if err = cmp.Or(err, w.erase(id, n)); err != nil {
 				return err
 			}
 		}
 		w.changed++
-		return put(bytes.Clone(id), bytes.Clone(v))
-	})
-	return cmp.Or(err, w.DeleteBucket(format.Merge))
+		if err := put(bytes.Clone(id), bytes.Clone(v)); err != nil {
+			return err
+		}
+	}
+	return w.DeleteBucket(format.Merge)
 }

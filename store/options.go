@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -84,20 +85,15 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	setDefault(&c.Timeout, time.Second)
-	setDefault(&c.History, 3)
-	setDefault(&c.MaxExamples, 512)
-	setDefault(&c.MaxID, 256)
-	setDefault(&c.MaxText, 64<<10+32)
-	c.History, c.MaxExamples = max(c.History, 0), max(c.MaxExamples, 0)
+	c.Timeout = cmp.Or(c.Timeout, time.Second)
+	c.History, c.MaxExamples = max(cmp.Or(c.History, 3), 0), max(cmp.Or(c.MaxExamples, 512), 0)
+	c.MaxID, c.MaxText = cmp.Or(c.MaxID, 256), cmp.Or(c.MaxText, 64<<10+32)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.TextKey == nil {
 		c.TextKey = textHash
 	}
 	if c.Held == nil {
 		c.Held = func(string, Example, bool) bool { return false }
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var faults []string
 	refuse := func(bad bool, text string, args ...any) {
@@ -121,11 +117,4 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("%w: bad options: %v", ErrLimit, faults)
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -54,9 +54,12 @@ func (s *Store) checkPut(p *Profile) error {
 }
 
 func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
-	old, err := w.forWriting(w.idKey([]byte(p.ID)))
-	if err != nil {
-		return 0, err
+	var old *Profile // nil if the id is new
+	var err error
+	if key := w.idKey([]byte(p.ID)); w.ids.Get(key) != nil {
+		if old, err = w.ledTo(key); err != nil {
+			return 0, err
+		}
 	}
 	if err := cmp.Or(checkRevision(old, o.IfRevision), w.checkRefs(p)); err != nil {
 		return 0, err
@@ -74,14 +77,6 @@ func (w *writeTx) put(p *Profile, o Write) (uint64, error) {
 		}
 	}
 	return next.Revision, w.putBeside(next.Number, o)
-}
-
-// forWriting returns the profile to be replaced, or nil if the id is new.
-func (w *writeTx) forWriting(idKey []byte) (*Profile, error) {
-	if w.ids.Get(idKey) == nil {
-		return nil, nil
-	}
-	return w.ledTo(idKey)
 }
 
 func checkRevision(old *Profile, want *uint64) error {
@@ -125,45 +120,36 @@ func (w *writeTx) nextOf(p, old *Profile) (*Profile, error) {
 	return &next, err
 }
 
-// newNumber gives out the lowest number that was freed, or the next one.
+// newNumber gives out the lowest number that an earlier transaction freed, or the next one.
 func (w *writeTx) newNumber() (uint32, error) {
-	n, err := w.freeNumber()
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 {
-		if w.tally.NextNumber > math.MaxUint32 {
-			return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.Profiles)
+	if !w.noneFree {
+		free := w.Bucket(format.Free)
+		for k := range free.all() {
+			n, err := format.Number(k)
+			if err != nil {
+				return 0, err
+			}
+			if n != 0 && !w.freed[n] {
+				return n, cmp.Or(free.remove(format.Key(n)), w.giveKey(n))
+			}
 		}
-		n = uint32(w.tally.NextNumber)
-		w.tally.NextNumber++
+		w.noneFree = true
 	}
+	if w.tally.NextNumber > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %d profiles", ErrLimit, w.tally.Profiles)
+	}
+	n := uint32(w.tally.NextNumber)
+	w.tally.NextNumber++
 	return n, w.giveKey(n)
 }
 
-// freeNumber takes the lowest number of format.Free, 0 if there is none that an
-// earlier transaction freed.
-func (w *writeTx) freeNumber() (uint32, error) {
-	if w.noneFree {
-		return 0, nil
-	}
-	free := w.Bucket(format.Free)
-	c := free.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		n, err := format.Number(k)
-		if err != nil {
-			return 0, err
-		}
-		if !w.freed[n] {
-			return n, free.remove(format.Key(n))
-		}
-	}
-	w.noneFree = true
-	return 0, nil
-}
-
 func (w *writeTx) store(p, old *Profile) error {
-	size, err := w.putRecord(p)
+	record, err := EncodeProfile(p)
+	if err != nil {
+		return err
+	}
+	replaced := len(w.profiles.Get(format.Key(p.Number)))
+	size, err := w.putValue(p.Number, record, old == nil)
 	if err != nil {
 		return err
 	}
@@ -175,7 +161,7 @@ func (w *writeTx) store(p, old *Profile) error {
 	} else {
 		w.tally.MaskBytes -= uint64(old.MaskBytes())
 	}
-	w.tally.RecordBytes += uint64(size)
+	w.tally.RecordBytes += uint64(size - replaced)
 	w.tally.MaskBytes += uint64(p.MaskBytes())
 	w.changed++
 	return w.regroup(p.Number, old, p)
@@ -197,18 +183,6 @@ func (w *writeTx) putID(idKey, n []byte) error {
 	return w.Bucket(format.IDs).fill(fill).insert(idKey, n)
 }
 
-// putRecord writes a record under its number and returns its size, less that
-// of the one it replaces.
-func (w *writeTx) putRecord(p *Profile) (int, error) {
-	b, err := EncodeProfile(p)
-	if err != nil {
-		return 0, err
-	}
-	old := w.profiles.Get(format.Key(p.Number))
-	size, err := w.putValue(p.Number, b, old == nil)
-	return size - len(old), err
-}
-
 // putValue writes a record under a number, which may be new, and returns its
 // size there.
 func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
@@ -220,5 +194,101 @@ func (w *writeTx) putValue(n uint32, record []byte, isNew bool) (int, error) {
 	if isNew {
 		return len(value), profiles.insert(format.Key(n), value)
 	}
-	return len(value), profiles.replace(format.Key(n), value)
+	return len(value), profiles.put(format.Key(n), value)
+}
+
+// Beside stores what w says beside a profile's record, and no new revision.
+func (s *Store) Beside(ctx context.Context, id string, o Write) error {
+	if err := s.checkExamples(o.Append); err != nil {
+		return err
+	}
+	return s.writeOwned(ctx, id, func(w *writeTx, n uint32) error {
+		if o.IfRevision != nil {
+			now, err := w.decode(n)
+			if err = cmp.Or(err, checkRevision(now, o.IfRevision)); err != nil {
+				return err
+			}
+		}
+		return w.putBeside(n, o)
+	})
+}
+
+func (w *writeTx) putBeside(n uint32, o Write) error {
+	for key, change := range o.Values {
+		if err := w.changeValue(key, change); err != nil {
+			return err
+		}
+	}
+	if o.DropState || o.State != nil {
+		if err := w.putState(n, o.State); err != nil {
+			return err
+		}
+	}
+	if len(o.Append) == 0 && !o.DropExamples && o.Learned == 0 && o.Person == nil {
+		return nil
+	}
+	sh, err := w.shelf(n)
+	if err != nil {
+		return err
+	}
+	if o.Learned > sh.person.learned {
+		sh.person.learned = min(o.Learned, sh.person.next)
+	}
+	if o.DropExamples {
+		sh.keep(nil)
+		sh.person.learned = sh.person.next
+	}
+	for _, e := range o.Append {
+		sh.add(e)
+	}
+	if o.Person != nil {
+		o.Person(&sh.person)
+	}
+	return w.putShelf(n, sh)
+}
+
+func (w *writeTx) putState(n uint32, state []byte) error {
+	key := format.Key(n)
+	if len(state) == 0 {
+		return w.Bucket(format.State).discard(key)
+	}
+	value, err := w.sealed(format.TagState, n, key, bytes.Clone(state))
+	if err != nil {
+		return err
+	}
+	return w.Bucket(format.State).put(key, value)
+}
+
+// keepHistory moves old's record to the history and drops what is over
+// Options.History.
+func (w *writeTx) keepHistory(old *Profile) error {
+	if old == nil {
+		return nil
+	}
+	history, key := w.Bucket(format.History), format.Key(old.Number)
+	if w.s.opts.History > 0 {
+		record, err := w.record(old.Number)
+		if err != nil {
+			return err
+		}
+		at := format.KeyAt(old.Number, old.Revision)
+		value, err := w.sealed(format.TagHistory, old.Number, at, bytes.Clone(record))
+		if err != nil {
+			return err
+		}
+		if err := history.insert(at, value); err != nil {
+			return err
+		}
+	}
+	kept := history.prefixed(key)
+	return history.removeAll(kept[:max(0, len(kept)-w.s.opts.History)])
+}
+
+// dropHistory erases the earlier revisions under a number, and returns the
+// number that the profile has now.
+func (w *writeTx) dropHistory(id string, n uint32) (uint32, error) {
+	if _, err := w.Bucket(format.History).removePrefix(format.Key(n)); err != nil || w.keys == nil {
+		return n, err
+	}
+	return w.rekey(w.idKey([]byte(id)), n)
 }

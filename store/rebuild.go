@@ -159,8 +159,10 @@ func (r *rebuilder) pair(place int, k, v []byte) error {
 
 // beside checks a pair beside those that came.
 func (r *rebuilder) beside(tag byte, p pair, k []byte) error {
+	if (tag == tagKey || format.OfProfiles(bucketOf(tag).bucket)) && !r.carried.Contains(p.n) {
+		return corrupt("%c %x: profile %d is not in the backup", tag, k, p.n)
+	}
 	switch tag {
-	case format.TagValue:
 	case format.TagBank:
 		if _, ok := r.banks[p.n]; ok {
 			return corrupt("bank %d comes again", p.n)
@@ -179,23 +181,9 @@ func (r *rebuilder) beside(tag byte, p pair, k []byte) error {
 			return corrupt("profile %q: number %d is not in the backup, or has another", k, p.n)
 		}
 		r.links ^= linkOf(k, p.n)
-	default:
-		return r.ofProfile(tag, p, k)
-	}
-	return nil
-}
-
-// linkOf is a hash of an id and its number.
-func linkOf(id []byte, n uint32) uint64 { return format.HashKey(append(format.Key(n), id...)) }
-
-// ofProfile checks a pair whose key begins with a number.
-func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
-	switch {
-	case !r.carried.Contains(p.n):
-		return corrupt("%c %x: profile %d is not in the backup", tag, k, p.n)
-	case tag == tagKey:
+	case tagKey:
 		r.slots.Add(p.n)
-	case tag == format.TagRecord:
+	case format.TagRecord:
 		r.records.Add(p.n)
 		if p.profile == nil { // sealed
 			return nil
@@ -210,6 +198,8 @@ func (r *rebuilder) ofProfile(tag byte, p pair, k []byte) error {
 	}
 	return nil
 }
+
+func linkOf(id []byte, n uint32) uint64 { return format.HashKey(append(format.Key(n), id...)) }
 
 // end sees to it that all has come that was to come.
 func (r *rebuilder) end() (got backupEnd, err error) {

@@ -72,7 +72,6 @@ func Repair(ctx context.Context, from, to string, o *RepairOptions) (report Repa
 	return report, nil
 }
 
-// repair makes the new store in the place of an empty file.
 func repair(ctx context.Context, from, path string, opts Options) (report RepairReport, err error) {
 	unlock, err := lockDamaged(from, opts)
 	if err != nil {
@@ -227,11 +226,7 @@ func (r *repairer) wrote(err error) error {
 
 // finish writes what follows from the rest, and says what the old sums miss.
 func (r *repairer) finish() error {
-	found, err := countSums(r.out.tx)
-	if err != nil {
-		return err
-	}
-	r.missed(found)
+	r.missed(countSums(r.out.tx))
 	h := &backupHeader{revision: 1, commits: max(r.before.Commits, 1), maskBytes: r.maskBytes}
 	return r.out.finish(h, r.accepted)
 }

@@ -13,7 +13,6 @@ import (
 
 // What Repair takes over from each bucket.
 
-// ofNobody takes over what belongs to no profile.
 func (r *repairer) ofNobody() error {
 	return errors.Join(
 		r.take(format.TagValue, &r.report.Values),
@@ -22,7 +21,6 @@ func (r *repairer) ofNobody() error {
 		r.take(format.TagName, &r.report.Names))
 }
 
-// beside takes over what lies beside the records of profiles that are saved.
 func (r *repairer) beside() error {
 	return errors.Join(
 		r.take(format.TagState, &r.report.States),
@@ -180,13 +178,13 @@ func (r *repairer) adopt() error {
 }
 
 // lostIDs deletes the ids whose records were not saved.
-func (r *repairer) lostIDs() error {
+func (r *repairer) lostIDs() (err error) {
 	var gone [][]byte
-	err := r.t.ids.ForEach(func(k, v []byte) error {
+	for k, v := range r.t.ids.all() {
 		n := binary.BigEndian.Uint32(v)
 		refs, err := r.t.refs(n)
 		if err == nil && r.t.ownedBy(refs.ID, k) == nil {
-			return nil
+			continue
 		}
 		if r.t.keys == nil {
 			r.lost("profile %q", k)
@@ -194,8 +192,7 @@ func (r *repairer) lostIDs() error {
 			r.lost("profile of number %d", n)
 		}
 		gone = append(gone, bytes.Clone(k))
-		return nil
-	})
+	}
 	for _, k := range gone {
 		err = errors.Join(err, r.out.tx.Bucket(format.IDs).Delete(k))
 	}
@@ -207,10 +204,7 @@ func (r *repairer) lostIDs() error {
 func (r *repairer) people() error {
 	for _, n := range r.accepted.ToArray() {
 		p, err := r.t.person(n)
-		if err != nil && !r.private.CheckedAdd(n) {
-			err = nil
-		}
-		if err != nil {
+		if err != nil && r.private.CheckedAdd(n) {
 			r.lost("%v; it is kept private", err)
 		}
 		if r.private.Contains(n) {
@@ -221,14 +215,16 @@ func (r *repairer) people() error {
 		if r.t.Bucket(format.People).Get(format.Key(n)) == nil {
 			continue // of an older file
 		}
-		sh := shelf{person: p}
+		count := 0
 		for e, err := range r.t.eachExample(n) {
 			if err != nil {
 				return err
 			}
-			sh.examples = append(sh.examples, e.Example)
+			if p.awaits(e.Example) {
+				count++
+			}
 		}
-		if count := sh.waiting(); count > 0 || p.Anew {
+		if count > 0 || p.Anew {
 			if err := r.put(format.Waiting, format.Key(n), waitingValue(n, count, p.Anew)); err != nil {
 				return err
 			}

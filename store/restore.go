@@ -1,12 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"slices"
 
 	"github.com/xpeft/xpeft/store/internal/bundle"
+	"github.com/xpeft/xpeft/store/internal/format"
 )
 
 // RestoreOptions say how backups are read. Nil, and every zero field, means the
@@ -59,7 +64,6 @@ func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (Resto
 	return r.report, nil
 }
 
-// restorer reads backups, one after the other.
 type restorer struct {
 	ctx    context.Context
 	o      RestoreOptions
@@ -96,7 +100,7 @@ func newRestorer(ctx context.Context, o *RestoreOptions) *restorer {
 	if o != nil {
 		r.o = *o
 	}
-	setDefault(&r.o.MaxBytes, 64<<30)
+	r.o.MaxBytes = cmp.Or(r.o.MaxBytes, 64<<30)
 	return r
 }
 
@@ -191,31 +195,33 @@ func (r *restorer) begin() error {
 	}
 	if len(h.keys) > 0 {
 		r.files++
-		r.report.Files++
 	}
 	return r.content.begin(&r.header)
 }
 
 // takeFile reads a file that comes with the store, to its end.
 func (r *restorer) takeFile(kind byte, payload []byte) error {
-	f, err := decodeBackupFile(kind, payload)
-	if err != nil {
+	d := &format.Decoder{B: payload}
+	bank, size := Digest(d.Digest("bank")), int64(d.Uint(math.MaxInt64, "size"))
+	if (kind == backupFrameKeys) != (bank == Digest{}) { // the keys have no bank
+		d.Fail("file of bank %s", bank.Short())
+	}
+	if err := d.End(); err != nil {
 		return err
 	}
 	r.files++
-	r.report.Files++
 	if kind != backupFrameKeys {
-		if !r.header.needs(f.bank) {
-			return corrupt("file of bank %s, which the header does not name", f.bank.Short())
+		if !slices.Contains(r.header.banks, bank) {
+			return corrupt("file of bank %s, which the header does not name", bank.Short())
 		}
-		r.banks[f.bank] = r.banks[f.bank] || kind == backupFrameBank
+		r.banks[bank] = r.banks[bank] || kind == backupFrameBank
 	}
-	return r.File(f.size, func(bytes io.Reader) error {
+	return r.File(size, func(bytes io.Reader) error {
 		switch {
 		case kind == backupFrameKeys:
 			return r.content.takeKeys(bytes)
 		case r.o.OnFile != nil:
-			return r.o.OnFile(f.bank, kind == backupFrameReport, bytes)
+			return r.o.OnFile(bank, kind == backupFrameReport, bytes)
 		}
 		return nil
 	})
@@ -250,5 +256,113 @@ func (r *restorer) end(payload []byte) error {
 	}
 	r.report.Profiles = int64(e.profiles)
 	r.report.Bytes += r.Bytes()
+	r.report.Files += int(r.files)
 	return nil
+}
+
+// Backups of version 1 are images of the file's pages, or the pages whose sums
+// differ from an earlier one's. They are read, and written no more.
+
+// maxPagesFrame is how many bytes of pages a frame has at most, unless one page
+// has more.
+const maxPagesFrame = 1 << 20
+
+// imageRestorer puts pages where they were.
+type imageRestorer struct {
+	file     *os.File // nil: nothing is written
+	limit    int64    // of the file
+	pageSize int
+	have     uint64 // pages
+
+	// Of the backup that is being read.
+	pages uint64
+	next  uint64 // pages below this have come or are the base's
+	count uint64
+}
+
+func newImageRestorer(path string, limit int64) (r *imageRestorer, err error) {
+	r = &imageRestorer{limit: limit}
+	if path != "" {
+		r.file, err = os.OpenFile(path, os.O_RDWR, 0)
+	}
+	return r, err
+}
+
+func (r *imageRestorer) begin(h *backupHeader) error {
+	switch {
+	case h.pages > uint64(r.limit)/uint64(h.pageSize):
+		return fmt.Errorf("%w: a store of %d pages of %d bytes, at most %d bytes", ErrLimit, h.pages, h.pageSize,
+			r.limit)
+	case h.since != 0 && h.pageSize != r.pageSize:
+		return corrupt("pages of %d bytes, after %d", h.pageSize, r.pageSize)
+	}
+	r.pageSize, r.pages, r.next, r.count = h.pageSize, h.pages, 0, 0
+	r.have = min(r.have, h.pages)
+	if r.file == nil {
+		return nil
+	}
+	if err := os.Remove(KeysPath(r.file.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return r.file.Truncate(int64(r.have) * int64(r.pageSize))
+}
+
+func (r *imageRestorer) take(kind byte, payload []byte) error {
+	if kind != backupFramePages {
+		return corrupt("unknown frame %d", kind)
+	}
+	d := &format.Decoder{B: payload}
+	first := d.Uvarint("first page")
+	size := r.pageSize
+	n := uint64(len(d.B) / size)
+	switch {
+	case d.Err != nil:
+		return d.Err
+	case n == 0 || len(d.B)%size != 0 || len(d.B) > max(maxPagesFrame, size):
+		return corrupt("%d bytes of pages", len(d.B))
+	case first < r.next || first > r.have || first >= r.pages || n > r.pages-first:
+		return corrupt("%d pages at %d, of %d", n, first, r.pages)
+	}
+	r.next = first + n
+	r.count += n
+	r.have = max(r.have, r.next)
+	if r.file == nil {
+		return nil
+	}
+	_, err := r.file.WriteAt(d.B, int64(first)*int64(size))
+	return err
+}
+
+func (r *imageRestorer) takeKeys(keys io.Reader) error {
+	if r.file == nil {
+		return nil
+	}
+	f, err := os.OpenFile(KeysPath(r.file.Name()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, keys)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (r *imageRestorer) end() (got backupEnd, err error) {
+	if r.have != r.pages {
+		err = corrupt("%d pages, want %d", r.have, r.pages)
+	}
+	return backupEnd{pairs: r.count}, err
+}
+
+func (r *imageRestorer) finish() error {
+	if r.file == nil {
+		return nil
+	}
+	w := newWalk(nil)
+	return errors.Join(w.All(r.file), r.file.Sync())
+}
+
+func (r *imageRestorer) close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
 }

@@ -59,23 +59,19 @@ func (f *restoredFile) putPair(b backedUpBucket, p pair, k, v []byte) (err error
 	switch b.tag {
 	case tagKey:
 		return f.slot(k, v)
-	case format.TagBank:
-		f.refs.NextBank = max(f.refs.NextBank, uint64(p.n)+1)
-		err = f.put(format.Digests, digestKey(kindBank, p.digest), k)
-	case format.TagHead:
-		f.refs.NextHead = max(f.refs.NextHead, uint64(p.n)+1)
-		err = f.put(format.Digests, digestKey(kindHead, p.digest), k)
+	case format.TagBank, format.TagHead:
+		next := nextRef(&f.refs, b.tag)
+		*next = max(*next, uint64(p.n)+1)
+		err = f.put(format.Digests, digestKey(b.tag, p.digest), k)
 	}
 	return errors.Join(err, f.put(b.bucket, k, v))
 }
 
-// slot writes the key of a profile, wrapped.
 func (f *restoredFile) slot(k, slot []byte) error {
 	_, err := f.keys.WriteAt(slot, keyring.SlotAt(binary.BigEndian.Uint32(k)))
 	return err
 }
 
-// clear empties buckets.
 func (f *restoredFile) clear(buckets ...[]byte) error {
 	f.dropped = true
 	for _, name := range buckets {
@@ -164,19 +160,15 @@ func (f *restoredFile) finish(h *backupHeader, live *roaring.Bitmap) error {
 			return err
 		}
 	}
-	found, err := countSums(f.tx)
-	if err != nil {
-		return err
-	}
+	found := countSums(f.tx)
 	now.Profiles, now.Examples = found.Of(format.IDs).Keys, found.Of(format.Examples).Keys
 	if now.Profiles != live.GetCardinality() { // an id of a profile that stays, given to another
 		return corrupt("%d ids of %d profiles", now.Profiles, live.GetCardinality())
 	}
-	err = f.tx.Bucket(format.Profiles).ForEach(func(_, v []byte) error {
+	for _, v := range (readBucket{f.tx.Bucket(format.Profiles)}).all() {
 		now.RecordBytes += uint64(len(v))
-		return nil
-	})
-	err = errors.Join(err, writeTally(f.tx, &now), writeSums(f.tx, &found),
+	}
+	err := errors.Join(writeTally(f.tx, &now), writeSums(f.tx, &found),
 		f.tx.Bucket(format.Meta).SetSequence(h.revision-1), f.commit())
 	if err == nil && f.dropped {
 		err = f.rewrite()

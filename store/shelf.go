@@ -21,7 +21,6 @@ type shelf struct {
 	stored   []uint64         // sequences in the file, ascending
 }
 
-// shelf reads that of a number.
 func (w *writeTx) shelf(n uint32) (*shelf, error) {
 	refs, err := w.refs(n)
 	if err != nil {
@@ -54,28 +53,32 @@ func (w *writeTx) shelf(n uint32) (*shelf, error) {
 // putShelf writes what has changed.
 func (w *writeTx) putShelf(n uint32, sh *shelf) error {
 	sh.trim(w.s.opts.MaxExamples)
-	stored := sh.stored
-	for _, e := range sh.all() { // in the order of their sequences, as stored is
-		for ; len(stored) > 0 && stored[0] < e.Sequence; stored = stored[1:] {
-			if err := w.removeExample(n, stored[0]); err != nil {
+	all := sh.all() // in the order of their sequences, as stored is
+	bySequence := func(e Example, sequence uint64) int { return cmp.Compare(e.Sequence, sequence) }
+	for _, sequence := range sh.stored {
+		if _, stays := slices.BinarySearchFunc(all, sequence, bySequence); !stays {
+			w.tally.Examples--
+			if err := w.Bucket(format.Examples).remove(format.KeyAt(n, sequence)); err != nil {
 				return err
 			}
 		}
-		if len(stored) > 0 && stored[0] == e.Sequence {
-			stored = stored[1:]
-			continue
-		}
-		if err := w.putExample(n, e); err != nil {
-			return err
-		}
-		w.tally.Examples++
 	}
-	for _, sequence := range stored {
-		if err := w.removeExample(n, sequence); err != nil {
-			return err
+	for _, e := range all {
+		if _, is := slices.BinarySearch(sh.stored, e.Sequence); !is {
+			w.tally.Examples++
+			if err := w.putExample(n, e); err != nil {
+				return err
+			}
 		}
 	}
-	return cmp.Or(w.setPerson(n, sh.person), w.setWaiting(n, sh.waiting(), sh.person.Anew))
+	if err := w.setPerson(n, sh.person); err != nil {
+		return err
+	}
+	count := sh.waiting()
+	if count == 0 && !sh.person.Anew {
+		return w.Bucket(format.Waiting).discard(format.Key(n))
+	}
+	return w.Bucket(format.Waiting).put(format.Key(n), waitingValue(n, count, sh.person.Anew))
 }
 
 // Merged is what a profile's examples would be with fresh ones added, whatever
@@ -92,11 +95,6 @@ func (s *Store) Merged(id string, stored, fresh []Example) []Example {
 	return sh.all()
 }
 
-func (w *writeTx) removeExample(n uint32, sequence uint64) error {
-	w.tally.Examples--
-	return w.Bucket(format.Examples).remove(format.KeyAt(n, sequence))
-}
-
 // awaits says whether no training has seen an example.
 func (p *Person) awaits(e Example) bool { return !e.Known && e.Sequence >= p.learned }
 
@@ -109,7 +107,6 @@ func (sh *shelf) waiting() (n int) {
 	return n
 }
 
-// add takes in a new example.
 func (sh *shelf) add(e Example) {
 	e.Key = sh.opts.TextKey(e.Text, e.Pair)
 	e.Held = sh.opts.Held(sh.id, e, false)
@@ -147,7 +144,6 @@ func (sh *shelf) place(e Example) {
 	sh.examples = append(sh.examples, e)
 }
 
-// of is where the examples of a text are.
 func (sh *shelf) of(key uint64) []int {
 	if sh.places == nil {
 		sh.places, sh.replaced = make(map[uint64][]int, len(sh.examples)), map[int]bool{}
@@ -158,7 +154,6 @@ func (sh *shelf) of(key uint64) []int {
 	return sh.places[key]
 }
 
-// all are the examples that are left.
 func (sh *shelf) all() []Example {
 	if len(sh.replaced) > 0 {
 		left := sh.examples[:0]

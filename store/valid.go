@@ -47,6 +47,7 @@ type backedUpBucket struct {
 type pair struct {
 	n       uint32 // the number or ref that the key begins with; of an id or a name, what it leads to
 	after   uint64 // behind the number: a revision or sequence
+	data    []byte // a view: of a value, a bank, a head after its digest
 	bank    BankInfo
 	digest  Digest // of a bank or head
 	profile *Profile
@@ -56,7 +57,8 @@ type pair struct {
 	anew    bool // the person is to be learned anew
 }
 
-// bucketOf is the row of a tag.
+func (p *pair) headData() []byte { return p.data[len(p.digest):] }
+
 func bucketOf(tag byte) backedUpBucket {
 	return backedUp[slices.IndexFunc(backedUp, func(b backedUpBucket) bool { return b.tag == tag })]
 }
@@ -71,6 +73,14 @@ func (t *txn) stored(tag byte, key []byte) (p pair, ok bool, err error) {
 	return p, true, err
 }
 
+func (t *txn) ofRef(tag byte, ref uint32) (pair, error) {
+	p, ok, err := t.stored(tag, format.Key(ref))
+	if !ok {
+		err = fmt.Errorf("%w: %s %d", ErrNotFound, bucketOf(tag).what, ref)
+	}
+	return p, err
+}
+
 // validPair reads a pair; the error names it. Of what is encrypted only sizes are
 // seen if it is sealed: without the keys.
 func (t *txn) validPair(tag byte, sealed bool, k, v []byte) (p pair, err error) {
@@ -80,7 +90,6 @@ func (t *txn) validPair(tag byte, sealed bool, k, v []byte) (p pair, err error) 
 	return p, about(err, tag, k)
 }
 
-// about names the pair that an error is of.
 func about(err error, tag byte, k []byte) error {
 	if err == nil {
 		return nil
@@ -142,14 +151,17 @@ func (p *pair) readValue(t *txn, tag byte, sealed bool, k, v []byte) (err error)
 		return err
 	}
 	switch tag {
+	case format.TagValue:
+		p.data = v
 	case format.TagBank:
 		p.bank, err = decodeBank(v)
-		p.bank.Ref, p.digest = p.n, p.bank.Digest
+		p.bank.Ref, p.digest, p.data = p.n, p.bank.Digest, v
 	case format.TagHead:
 		if len(v) < len(p.digest) {
 			return corrupt("%d bytes", len(v))
 		}
-		if p.digest = Digest(v[:len(p.digest)]); p.digest != sha256.Sum256(v[len(p.digest):]) {
+		p.digest, p.data = Digest(v[:len(p.digest)]), v
+		if p.digest != sha256.Sum256(p.headData()) {
 			err = corrupt("its data do not have the digest %s", p.digest.Short())
 		}
 	case format.TagName:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"slices"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/xpeft/xpeft/store/internal/format"
 )
 
-// writeTx is a writing transaction.
 type writeTx struct {
 	txn
 	s       *Store
@@ -92,7 +92,6 @@ func (s *Store) write(ctx context.Context, fn func(w *writeTx) error) error {
 	return s.enqueue(&writeOp{ctx: ctx, fn: fn})
 }
 
-// writeOwned is write with the number of a profile.
 func (s *Store) writeOwned(ctx context.Context, id string, fn func(w *writeTx, n uint32) error) error {
 	return s.write(ctx, func(w *writeTx) error {
 		n, err := w.owned([]byte(id))
@@ -262,7 +261,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 	if err != nil {
 		return failed, boltError(w.named(err))
 	}
-	erased := w.eraseKeys()
+	erased := w.keys.Erase(slices.Collect(maps.Keys(w.freed)))
 	s.commits.Add(1)
 	for _, op := range group {
 		if !op.internal {

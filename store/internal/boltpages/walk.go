@@ -2,7 +2,6 @@ package boltpages
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 
@@ -51,10 +50,8 @@ func (w *Walk) Branches(f *os.File) (err error) {
 		w.fail("%w", err)
 		return err
 	}
-	w.Used = make([]bool, w.Meta.High)
-	w.Free = make([]bool, w.Meta.High)
-	w.use(0, 0, "the meta pages")
-	w.use(1, 0, "the meta pages")
+	w.Used, w.Free = make([]bool, w.Meta.High), make([]bool, w.Meta.High)
+	w.use(0, 1, "the meta pages")
 	w.freelist()
 	w.tree(&subtree{by: "the root", page: w.Meta.Root, root: true})
 	return w.wrong
@@ -214,33 +211,22 @@ func (w *Walk) elements(t *subtree, p page, where string) (all []element, whole 
 	all = make([]element, 0, count)
 	for i := range count {
 		at := pageHeader + i*ElementSize
-		e := element{place: placeOf(p.kind, p.b[at:], int64(at))}
-		err := errElement
+		e, wrong := element{place: placeOf(p.kind, p.b[at:], int64(at))}, "an element is out of bounds"
 		if from, mid, end := e.place.key, e.place.value, e.end; from < mid && end <= int64(len(p.b)) {
-			e.key, e.value = p.b[from:mid:mid], p.b[mid:end:end]
-			err = inOrder(last, e.key, t.high, i == 0)
+			e.key, e.value, wrong = p.b[from:mid:mid], p.b[mid:end:end], ""
+			order := bytes.Compare(last, e.key)
+			if order > 0 || order == 0 && i > 0 || t.high != nil && bytes.Compare(e.key, t.high) >= 0 {
+				wrong = "a key is out of order"
+			}
 		}
-		if err != nil {
+		if wrong != "" {
 			w.Unsafe = w.Unsafe || p.kind == kindBranch || t.root || t.page == 0
-			w.fail("%s: element %d: %w", where, i, err)
+			w.fail("%s: element %d: %s", where, i, wrong)
 			return all, false
 		}
 		all, last = append(all, e), e.key
 	}
 	return all, true
-}
-
-var (
-	errElement = errors.New("an element is out of bounds")
-	errOrder   = errors.New("a key is out of order")
-)
-
-func inOrder(last, key, high []byte, first bool) error {
-	order := bytes.Compare(last, key)
-	if order > 0 || order == 0 && !first || high != nil && bytes.Compare(key, high) >= 0 {
-		return errOrder
-	}
-	return nil
 }
 
 func (w *Walk) branch(t *subtree, p page, where string) {

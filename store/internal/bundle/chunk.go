@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -22,31 +23,28 @@ const chunkSize = 1 << 16
 
 // chunkWriter writes the outer frame.
 type chunkWriter struct {
-	w    io.Writer // to the destination, and the hash
-	dst  io.Writer
-	hash hash.Hash
-	sign *signer // nil: unsigned
-	buf  []byte
-	sum  [sha256.Size]byte // of all bytes before it, once closed
+	w      io.Writer // to the destination, and the hash
+	dst    io.Writer
+	hash   hash.Hash
+	key    crypto.Signer
+	public ed25519.PublicKey // key's; nil: unsigned
+	buf    []byte
+	sum    [sha256.Size]byte // of all bytes before it, once closed
 }
 
 // newChunkWriter writes what comes before the first chunk.
 func newChunkWriter(dst io.Writer, f Format, key crypto.Signer) (*chunkWriter, error) {
-	sign, err := newSigner(key)
+	public, err := publicKey(key)
 	if err != nil {
 		return nil, err
 	}
 	version := f.Newest
-	if f.Signed && sign == nil {
+	if f.Signed && public == nil {
 		version--
 	}
-	c := &chunkWriter{dst: dst, hash: sha256.New(), sign: sign, buf: make([]byte, 4, 4+chunkSize)}
+	c := &chunkWriter{dst: dst, hash: sha256.New(), key: key, public: public, buf: make([]byte, 4, 4+chunkSize)}
 	c.w = io.MultiWriter(dst, c.hash)
-	head := binary.LittleEndian.AppendUint16([]byte(f.Magic), version)
-	if sign != nil {
-		head = append(head, sign.public...)
-	}
-	_, err = c.w.Write(head)
+	_, err = c.w.Write(append(binary.LittleEndian.AppendUint16([]byte(f.Magic), version), public...))
 	return c, err
 }
 
@@ -84,8 +82,8 @@ func (c *chunkWriter) Close() error {
 	}
 	end := c.hash.Sum(nil)
 	c.sum = [sha256.Size]byte(end)
-	if c.sign != nil {
-		signature, err := c.sign.sign(c.sum)
+	if c.public != nil {
+		signature, err := sign(c.key, c.public, c.sum)
 		if err != nil {
 			return fmt.Errorf("sign: %w", err)
 		}
@@ -129,7 +127,6 @@ func newChunkReader(r io.Reader, f Format) (c *chunkReader, version uint16, err 
 	return c, version, err
 }
 
-// full reads all of b, and hashes it.
 func (c *chunkReader) full(b []byte) error {
 	if _, err := io.ReadFull(c.r, b); err != nil {
 		return c.fault(err)
@@ -187,8 +184,14 @@ func (c *chunkReader) nextChunk() error {
 	if got != c.sum {
 		return format.Corrupt("bundle's checksum is %x, want %x", got[:6], c.sum[:6])
 	}
-	if err := c.verify(c.sum); err != nil {
-		return err
+	if c.signer != nil {
+		var signature [ed25519.SignatureSize]byte
+		if err := c.full(signature[:]); err != nil {
+			return err
+		}
+		if !ed25519.Verify(c.signer, signedMessage(c.sum), signature[:]) {
+			return fmt.Errorf("%w: it is not that of %x", ErrSignature, []byte(c.signer))
+		}
 	}
 	switch _, err := c.r.ReadByte(); {
 	case err == nil:
@@ -199,17 +202,41 @@ func (c *chunkReader) nextChunk() error {
 	return io.EOF
 }
 
-// verify reads the signature, if there is one, and compares.
-func (c *chunkReader) verify(sum [sha256.Size]byte) error {
-	if c.signer == nil {
-		return nil
+// A signed bundle has the signer's public key after its version, so that a
+// reader refuses a stranger before it reads on, and at its end a signature of
+// its SHA-256, which is of all bytes before, the key too.
+
+// ErrSignature is store.ErrSignature.
+var ErrSignature = errors.New("store: signature refused")
+
+// signDomain goes before what is signed: no signature that the key makes
+// elsewhere is one of a bundle.
+const signDomain = "xpeft bundle v2\x00"
+
+func signedMessage(sum [sha256.Size]byte) []byte { return append([]byte(signDomain), sum[:]...) }
+
+// publicKey is nil for no signer. A key that cannot sign is an error: never an
+// unsigned bundle.
+func publicKey(s crypto.Signer) (ed25519.PublicKey, error) {
+	if s == nil {
+		return nil, nil
 	}
-	var signature [ed25519.SignatureSize]byte
-	if err := c.full(signature[:]); err != nil {
-		return err
+	if key, ok := s.(ed25519.PrivateKey); ok && len(key) != ed25519.PrivateKeySize {
+		return nil, fmt.Errorf("signing key of %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
-	if !ed25519.Verify(c.signer, signedMessage(sum), signature[:]) {
-		return fmt.Errorf("%w: it is not that of %x", ErrSignature, []byte(c.signer))
+	public, ok := s.Public().(ed25519.PublicKey)
+	if !ok || len(public) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("signing key is a %T, want an Ed25519 one", s.Public())
 	}
-	return nil
+	return public, nil
+}
+
+// sign returns the signature, which it has verified: a signer may be a device.
+func sign(s crypto.Signer, public ed25519.PublicKey, sum [sha256.Size]byte) ([]byte, error) {
+	message := signedMessage(sum)
+	signature, err := s.Sign(rand.Reader, message, crypto.Hash(0))
+	if err == nil && !ed25519.Verify(public, message, signature) {
+		err = errors.New("the signer's signature is wrong")
+	}
+	return signature, err
 }

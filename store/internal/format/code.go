@@ -77,7 +77,7 @@ func AppendCode(b []byte, c *Code) []byte {
 }
 
 // code reads what AppendCode has written. Whether it is a code checkCodes says.
-func (d *recordDecoder) code(c *Code) {
+func (d *Decoder) code(c *Code) {
 	c.K = int(d.Uint(bitmask.MaxAdapters/2, "code's K"))
 	n := d.Uint(min(MaxLabel, uint64(len(d.B))), "code's labels") // each is a byte or more
 	next := uint64(0)

@@ -1,10 +1,13 @@
 package format
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/xpeft/xpeft/bitmask"
@@ -101,7 +104,6 @@ func (p *Record) Check() error {
 	return nil
 }
 
-// versionOf is the version of p's record.
 func versionOf(p *Record) byte {
 	switch {
 	case p.Mask == nil || len(p.Codes) > 0 || p.Temperature != 0:
@@ -150,11 +152,8 @@ func DecodeRecord(p *Record, b []byte, mask MaskReader) (r Refs, err error) {
 	return r, d.End()
 }
 
-// recordDecoder reads the fields of a record.
-type recordDecoder struct{ Decoder }
-
 // openRecord checks a record's frame, and returns a decoder of what is in it.
-func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
+func openRecord(b []byte) (d Decoder, flags byte, err error) {
 	at := len(b) - SumSize
 	if at < 3 || len(b) > MaxRecord {
 		return d, 0, Corrupt("record of %d bytes", len(b))
@@ -173,11 +172,10 @@ func openRecord(b []byte) (d recordDecoder, flags byte, err error) {
 	case version < RecordCodes:
 		flags |= hasMask
 	}
-	return recordDecoder{Decoder{B: b[3:at]}}, flags, nil
+	return Decoder{B: b[3:at]}, flags, nil
 }
 
-// rows reads the mask and the codes.
-func (d *recordDecoder) rows(p *Record, r Refs, mask MaskReader) {
+func (d *Decoder) rows(p *Record, r Refs, mask MaskReader) {
 	banks := r.Banks
 	if r.masked {
 		p.Bank, banks = banks[0], banks[1:]
@@ -195,7 +193,7 @@ func (d *recordDecoder) rows(p *Record, r Refs, mask MaskReader) {
 }
 
 // mask reads the three dimensions and the rows.
-func (d *recordDecoder) mask(make MaskReader) *bitmask.Mask {
+func (d *Decoder) mask(make MaskReader) *bitmask.Mask {
 	n := int(d.Uint(bitmask.MaxAdapters, "mask's N"))
 	k := int(d.Uint(bitmask.MaxAdapters, "mask's k"))
 	blocks := int(d.Uint(bitmask.MaxBlocks, "mask's L"))
@@ -208,4 +206,153 @@ func (d *recordDecoder) mask(make MaskReader) *bitmask.Mask {
 		d.Fail("%w", err)
 	}
 	return m
+}
+
+// Flags of a record: which of the optional fields follow.
+const (
+	hasScores = 1 << iota
+	hasOwnHead
+	hasAffine
+	hasPrior
+	hasBias
+	hasMask   // of version 3; the others always have one
+	codesFlag // the upper two bits, of version 3, are how many codes there are
+)
+
+const optionalFlags = hasScores | hasOwnHead | hasAffine | hasPrior | hasBias
+
+func recordFlags(p *Record, version byte) (flags byte) {
+	set := func(flag byte, present bool) {
+		if present {
+			flags |= flag
+		}
+	}
+	set(hasScores, math.Float32bits(p.Before)|math.Float32bits(p.After) != 0)
+	set(hasOwnHead, len(p.OwnHead) > 0)
+	set(hasAffine, len(p.Affine) > 0)
+	set(hasPrior, len(p.Prior) > 0)
+	set(hasBias, len(p.Bias) > 0)
+	if version >= RecordCodes {
+		set(hasMask, p.Mask != nil)
+		flags += codesFlag * byte(len(p.Codes))
+	}
+	return flags
+}
+
+func appendOptional(b []byte, p *Record) []byte {
+	flags := recordFlags(p, RecordPlain)
+	if flags&hasScores != 0 {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.Before))
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.After))
+	}
+	if flags&hasOwnHead != 0 {
+		b = AppendBytes(b, p.OwnHead)
+	}
+	if flags&hasAffine != 0 {
+		b = AppendBytes(b, p.Affine)
+	}
+	if flags&hasPrior != 0 {
+		b = AppendUvarints(binary.AppendUvarint(b, uint64(len(p.Prior))), p.Prior...)
+	}
+	if flags&hasBias != 0 {
+		b = AppendBytes(b, p.Bias)
+	}
+	return b
+}
+
+func (d *Decoder) optional(p *Record, flags byte) {
+	if flags&hasScores != 0 {
+		if scores := d.Take(8, "scores"); d.Err == nil {
+			p.Before = math.Float32frombits(binary.LittleEndian.Uint32(scores))
+			p.After = math.Float32frombits(binary.LittleEndian.Uint32(scores[4:]))
+			if binary.LittleEndian.Uint64(scores) == 0 {
+				d.Fail("scores: present but zero")
+			}
+		}
+	}
+	field := func(flag byte, what string) []byte {
+		if flags&flag == 0 {
+			return nil
+		}
+		b := d.Bytes(MaxRecord, what)
+		if d.Err == nil && len(b) == 0 {
+			d.Fail("%s: present but empty", what)
+		}
+		return bytes.Clone(b)
+	}
+	p.OwnHead = field(hasOwnHead, "own head")
+	p.Affine = field(hasAffine, "affine")
+	if flags&hasPrior != 0 {
+		p.Prior = d.prior()
+	}
+	p.Bias = field(hasBias, "bias")
+}
+
+func (d *Decoder) prior() []uint32 {
+	n := d.Uint(uint64(len(d.B)), "prior's length") // each count is a byte or more
+	if d.Err == nil && n == 0 {
+		d.Fail("prior: present but empty")
+	}
+	prior := make([]uint32, 0, n)
+	for range n {
+		prior = append(prior, uint32(d.Uint(math.MaxUint32, "prior")))
+	}
+	return slices.Clip(prior)
+}
+
+// Refs are the beginning of a record: its id, a view, and its refs, with their place.
+type Refs struct {
+	ID       []byte
+	Banks    []uint32 // the mask's, then those of codes
+	Head     uint32
+	revision uint64
+	masked   bool // the first of Banks is the mask's
+	at, end  int
+}
+
+// refs reads the beginning of a record of a size.
+func (d *Decoder) refs(size int, flags byte) (r Refs) {
+	ref := func(what string) uint32 { return uint32(d.Uint(math.MaxUint32, what)) }
+	r.ID, r.revision = d.Bytes(MaxID, "id"), d.Uvarint("revision")
+	r.at = size - SumSize - len(d.B)
+	if r.masked = flags&hasMask != 0; r.masked {
+		r.Banks = append(r.Banks, ref("bank"))
+	}
+	r.Head = ref("head")
+	for range flags / codesFlag {
+		r.Banks = append(r.Banks, ref("code's bank"))
+	}
+	r.end = size - SumSize - len(d.B)
+	return r
+}
+
+// ReadRefs checks a record's frame and reads its refs. What comes after them
+// it does not look at.
+func ReadRefs(b []byte) (r Refs, err error) {
+	d, flags, err := openRecord(b)
+	if err == nil {
+		r = d.refs(len(b), flags)
+	}
+	return r, cmp.Or(err, d.Err)
+}
+
+// Replaced returns the record with other refs: what EncodeRecord makes of
+// the same fields with them.
+func (r Refs) Replaced(record []byte, banks []uint32, head uint32) []byte {
+	if slices.Equal(banks, r.Banks) && head == r.Head {
+		return record
+	}
+	b := append(make([]byte, 0, len(record)+20), record[:r.at]...)
+	b = AppendRefs(b, r.masked, banks, head)
+	b = append(b, record[r.end:len(record)-SumSize]...)
+	return AppendSum(b)
+}
+
+// AppendRefs appends the ref of the mask's bank, if there is a mask, of the head,
+// and of the other banks.
+func AppendRefs(b []byte, masked bool, banks []uint32, head uint32) []byte {
+	if masked {
+		b, banks = binary.AppendUvarint(b, uint64(banks[0])), banks[1:]
+	}
+	return AppendUvarints(binary.AppendUvarint(b, uint64(head)), banks...)
 }

@@ -17,10 +17,10 @@ import (
 
 // A File is a side file, open for writing or for reading.
 type File struct {
+	ID     ID
 	f      *os.File
 	path   string
 	noSync bool
-	id     ID
 	aead   cipher.AEAD // nil: blocks have a checksum
 	at     uint64      // number of the next block
 	buf    []byte      // written: the frames of the next block; read: those left of the last one
@@ -45,7 +45,7 @@ const (
 // it removes the file.
 func Create(f *os.File, path string, ring *keyring.Ring, noSync bool) (*File, error) {
 	sf := &File{f: f, path: path, noSync: noSync}
-	rand.Read(sf.id[:])
+	rand.Read(sf.ID[:])
 	header := sf.header()
 	var err error
 	if ring != nil {
@@ -62,12 +62,8 @@ func Create(f *os.File, path string, ring *keyring.Ring, noSync bool) (*File, er
 	return sf, nil
 }
 
-// ID is the file's.
-func (sf *File) ID() ID { return sf.id }
-
-// header is what the file begins with.
 func (sf *File) header() []byte {
-	return append(binary.LittleEndian.AppendUint16([]byte(magic), version), sf.id[:]...)
+	return append(binary.LittleEndian.AppendUint16([]byte(magic), version), sf.ID[:]...)
 }
 
 // Open opens the side file at path, if it has this id. It is fs.ErrNotExist or ErrCorrupt if there
@@ -84,7 +80,7 @@ func Open(path string, id ID, ring *keyring.Ring, noSync bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	sf := &File{f: f, path: path, noSync: noSync, id: id}
+	sf := &File{ID: id, f: f, path: path, noSync: noSync}
 	opened, err := f.Stat()
 	if err == nil && !os.SameFile(named, opened) {
 		err = format.Corrupt("%s was replaced while it was opened", path)
@@ -152,7 +148,7 @@ func (sf *File) Flush() error {
 }
 
 // blockName binds a block to its file and its place.
-func (sf *File) blockName() []byte { return binary.LittleEndian.AppendUint64(sf.id[:], sf.at) }
+func (sf *File) blockName() []byte { return binary.LittleEndian.AppendUint64(sf.ID[:], sf.at) }
 
 func blockSum(name, block []byte) uint32 {
 	return crc32.Update(crc32.Checksum(name, format.Castagnoli), format.Castagnoli, block)
@@ -210,7 +206,6 @@ func (sf *File) nextBlock() error {
 	return nil
 }
 
-// full reads all of b.
 func (sf *File) full(b []byte) error {
 	_, err := io.ReadFull(sf.f, b)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
