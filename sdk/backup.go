@@ -68,7 +68,7 @@ func Restore(ctx context.Context, dir string, o *RestoreOptions, backups ...io.R
 	if o == nil {
 		o = &RestoreOptions{}
 	}
-	rep, err := folder.Restore(ctx, dir, folder.RestoreOptions(*o), backups...)
+	rep, err := folder.Restore(ctx, dir, o.MaxBytes, backups...)
 	return rep, corrupt("backup", err)
 }
 
@@ -79,5 +79,5 @@ func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (Resto
 	if o == nil {
 		o = &RestoreOptions{}
 	}
-	return folder.Verify(ctx, folder.RestoreOptions(*o), backups...)
+	return store.Verify(ctx, &store.RestoreOptions{MaxBytes: o.MaxBytes}, backups...)
 }

@@ -28,12 +28,6 @@ type LastAdvice struct {
 	HeadHigh   float64 `json:"head_high"`
 }
 
-// lastAdvice reads it, nil if there is none.
-func (p *Folder) lastAdvice() (*LastAdvice, error) {
-	a, err := folder.LastAdvice(p.store)
-	return (*LastAdvice)(a), err
-}
-
 // Last is what Stats keeps of it.
 func (a *Advice) Last() LastAdvice {
 	r := a.Population
@@ -51,7 +45,7 @@ func (p *Folder) keepAdvice(ctx context.Context, a LastAdvice) {
 	if p.options.ReadOnly {
 		return
 	}
-	if err := folder.KeepAdvice(ctx, p.store, folder.Advice(a)); err != nil {
+	if err := folder.KeepAdvice(ctx, p.store, a); err != nil {
 		p.options.Logger.Warn("what was found is not in Stats", "error", err)
 	}
 }

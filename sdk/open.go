@@ -56,13 +56,8 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, err
 	}
 	meta := st.Meta()
-	if opts.windows, err = folder.Windows(meta); err == nil {
-		opts.multi, err = folder.Multi(meta)
-	}
-	if err == nil {
-		opts.thresholds, err = folder.Thresholds(meta)
-	}
-	if err == nil {
+	extra, err := folder.ReadExtra(meta)
+	if opts.windows, opts.multi, opts.thresholds = extra.Windows, extra.Multi, extra.Thresholds; err == nil {
 		err = opts.checkMulti()
 	}
 	if err != nil {
@@ -73,15 +68,11 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
-	k, err := folder.K(meta)
-	if err == nil {
-		err = m.same(st, opts)
-	}
-	if err != nil {
+	if err := m.same(st, opts); err != nil {
 		return nil, errors.Join(err, m.close(), st.Close())
 	}
 	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
-	p := newFolder(dir, opts, st, m, meta.MaxTokens, k)
+	p := newFolder(dir, opts, st, m, meta.MaxTokens, extra.K)
 	err = p.checkMoving(ctx)
 	if err == nil && opts.ReadOnly {
 		err = opts.texts.Read(st)

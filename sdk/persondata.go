@@ -158,12 +158,10 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 		}
 		r.Bank = info.Digest.String()
 	}
-	rows, err := folder.Masks(st, rec, labels)
-	if err != nil {
+	if err = folder.Masks(st, rec, labels, func(side string, block int, label string, adapters []int32) {
+		r.Masks = append(r.Masks, PersonMask{side, block, label, adapters})
+	}); err != nil {
 		return r, err
-	}
-	for _, row := range rows {
-		r.Masks = append(r.Masks, PersonMask(row))
 	}
 	r.Record, err = store.EncodeProfile(rec)
 	return r, err

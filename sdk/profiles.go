@@ -185,7 +185,8 @@ func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[Pro
 			return
 		}
 		defer leave()
-		filters, err := folder.ProfilesOptions(*o).Filters(p.store)
+		filters, err := folder.Filters(p.store, o.Bank, o.Head,
+			store.Filter{Label: o.Label, Learned: o.Learned, Observed: o.Observed})
 		if err != nil {
 			yield(ProfileInfo{}, err)
 			return

@@ -55,7 +55,7 @@ func (p *Folder) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	advice, err := p.lastAdvice()
+	advice, err := folder.LastAdvice[LastAdvice](p.store)
 	if err != nil {
 		return Stats{}, err
 	}

@@ -96,6 +96,18 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// parent is a command that has others.
+func parent(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // runs makes a command's RunE of its code. What fails before it, in the flags or the arguments, is
 // a usage error.
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {

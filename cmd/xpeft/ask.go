@@ -66,11 +66,21 @@ The profile need not exist; what it has labelled is left out, and so are the tex
 					return err
 				}
 			}
-			return a.ask(ctx, o, texts, skipped)
+			return a.withFolder(ctx, o.engineFlags, true, func(p *sdk.Folder) error {
+				asked, err := p.Ask(ctx, o.profile, &sdk.AskOptions{Candidates: texts, N: o.questions, Skipped: skipped})
+				if err != nil {
+					return err
+				}
+				for _, q := range asked {
+					if err := a.say(askedRow{o.profile, q}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}),
 	}
 	o.add(cmd)
-	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
 	f.BoolVar(&o.kept, "kept", false, "choose from the texts that the bank keeps")

@@ -58,7 +58,7 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	for _, problem := range rep.Problems {
 		row.Problems = append(row.Problems, oneLine(problem))
 	}
-	if err := a.print(row, row.text); err != nil || row.OK {
+	if err := a.say(row); err != nil || row.OK {
 		return err
 	}
 	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(rep.Found(), "problem"), a.dir)

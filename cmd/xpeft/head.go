@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,12 +45,6 @@ func (h headTrained) text(w io.Writer) {
 }
 
 func (a *app) headCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "head",
-		Short: "Train, export and import the head that profiles share",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
 	var o headFlags
 	train := &cobra.Command{
 		Use:   "train",
@@ -61,21 +56,17 @@ blocks, new profiles get it in the last block only, which then serves them as we
 far less.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headTrain(ctx, o)
+			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error { return a.headTrain(ctx, p, o) })
 		}),
 	}
 	o.add(train)
-	o.addModel(train)
 	f := train.Flags()
 	f.StringSliceVar(&o.addLabels, "add-labels",
 		nil, "labels that join the shared head: those of labels pending, or others")
 	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
 	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
-	cmd.AddCommand(train, a.headRankCommand(), a.headExportCommand(), a.headImportCommand())
-	return cmd
+	return parent("head", "Train, export and import the head that profiles share", train, a.headRankCommand(),
+		a.headExportCommand(), a.headImportCommand())
 }
 
 // headCopied is a shared head that left the folder, or came into it.
@@ -106,10 +97,7 @@ xpeft_reader.py reads as a profile's and which says what a head sees of a text.`
 			if !slices.Contains([]sdk.HeadFormat{sdk.HeadJSON, sdk.HeadNPZ, sdk.HeadSafetensors}, format) {
 				return usagef("-o is %q, want a name that ends in .json, .npz or .safetensors", out)
 			}
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headExport(ctx, o, out, format)
+			return a.withFolder(ctx, o, true, func(p *sdk.Folder) error { return a.headExport(ctx, p, out, format) })
 		}),
 	}
 	o.addModel(cmd)
@@ -130,13 +118,58 @@ is installed as it is; profiles that exist keep their head until xpeft rebase mo
 		Example: "  xpeft head import head.npz",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.runs(func(ctx context.Context, args []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headImport(ctx, o, args[0], force)
+			return a.withFolder(ctx, o, false, func(p *sdk.Folder) error { return a.headImport(ctx, p, args[0], force) })
 		}),
 	}
 	o.addModel(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "set axes aside on which people differ, whose head it replaces")
 	return cmd
+}
+
+func (a *app) headTrain(ctx context.Context, p *sdk.Folder, f headFlags) error {
+	bar := a.newBar(-1, "head")
+	defer bar.done()
+	rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{AddLabels: f.addLabels, KeepBank: f.keepBank, Force: f.force,
+		Progress: bar.step})
+	if err != nil {
+		return err
+	}
+	bar.done()
+	return a.say(headTrained{rep.Digest, rep.Installed, rep.Reason, rep.Profiles, rep.Examples, rep.HeldOut,
+		rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Seconds})
+}
+
+func (a *app) headExport(ctx context.Context, p *sdk.Folder, out string, format sdk.HeadFormat) (err error) {
+	row := headCopied{File: out}
+	row.Bytes, err = a.writeFile(out, func(w io.Writer) error {
+		row.Head, err = p.ExportHead(ctx, w, format)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	return a.say(row)
+}
+
+func (a *app) headImport(ctx context.Context, p *sdk.Folder, path string, force bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	row := headCopied{File: path, Bytes: info.Size()}
+	if row.Head, err = p.ImportHead(ctx, file, &sdk.ImportHeadOptions{Force: force}); err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	return a.say(row)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,30 +11,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/store"
 )
-
-// engineFlags are those of the commands that run the model.
-type engineFlags struct {
-	device  string
-	workers int
-	threads int
-	model   string
-	verify  bool
-}
-
-func (e *engineFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&e.device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
-	f.IntVar(&e.workers, "workers", 0, "forward passes at once, and their threads; 0: the number of CPUs, 2 at least")
-	f.IntVar(&e.threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
-	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
-	complete(cmd, "device", "cpu", "cuda", "auto")
-}
-
-// addModel is --model of the commands for a folder that knows its model.
-func (e *engineFlags) addModel(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.model, "model", "", "folder of the model, if it moved since init")
-}
 
 // initFlags say what a new folder is bound to.
 type initFlags struct {
@@ -102,7 +85,7 @@ func (a *app) initCommand() *cobra.Command {
 			return a.init(ctx, o)
 		}),
 	}
-	o.add(cmd)
+	o.addEngine(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", os.Getenv("XPEFT_MODEL"), "folder of the model; also $XPEFT_MODEL")
 	f.Lookup("model").DefValue = "" // the help is the same in every shell
@@ -149,4 +132,65 @@ func (c created) text(w io.Writer) {
 		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn "+
 			"them they are as likely as each other: "+strings.Join(labels, ", "))
 	}
+}
+
+func (a *app) init(ctx context.Context, f initFlags) error {
+	c := sdk.Config{Model: f.model, K: f.k, Labels: f.labels, MaxTokens: f.maxTokens, Windows: f.windows,
+		Options: a.options(f.engineFlags)}
+	c.Options.Model = ""
+	c.Masks, c.Multi = f.masks, f.multi
+	var err error
+	if c.Thresholds, err = byLabel("thresholds", f.thresholds); err != nil {
+		return err
+	}
+	c.Bank = sdk.RandomBank{N: f.bankN, Seed: f.bankSeed, Bottleneck: f.bottleneck}
+	if f.bankFile != "" {
+		c.Bank = sdk.WarmBank{Path: f.bankFile}
+	}
+	var made sdk.CreateReport
+	c.Report = func(r sdk.CreateReport) { made = r }
+	p, err := sdk.Create(ctx, a.dir, c)
+	if err != nil {
+		return err
+	}
+	labels, err := p.Labels(ctx)
+	if err := errors.Join(err, p.Close()); err != nil {
+		return err
+	}
+	// What the folder says of itself, not what was asked for.
+	return a.withStore(true, func(st *store.Store) error {
+		row, err := a.created(st, labels)
+		if err != nil {
+			return err
+		}
+		row.Alike, row.Unknown = append([][]string{}, made.Alike...), made.Unknown
+		return a.say(row)
+	})
+}
+
+func (a *app) created(st *store.Store, labels []string) (created, error) {
+	m := st.Meta()
+	extra, err := folder.ReadExtra(m)
+	if err != nil {
+		return created{}, err
+	}
+	banks, err := st.Banks()
+	if err != nil {
+		return created{}, err
+	}
+	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
+		MaxTokens: m.MaxTokens, Windows: extra.Windows, Labels: labels, Multi: extra.Multi, Thresholds: extra.Thresholds,
+		K: extra.K}
+	for _, info := range banks {
+		p, err := folder.Properties(info)
+		if err != nil {
+			return created{}, err
+		}
+		if p.Origin == bank.HeadAxes {
+			row.Axes, row.Digits = info.Digest.String(), p.N/2
+			continue
+		}
+		row.Bank, row.Origin, row.N, row.Blocks = info.Digest.String(), p.Origin.String(), p.N, p.Blocks
+	}
+	return row, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +19,6 @@ func addPending(t *table, p sdk.PendingLabel) {
 }
 
 func (a *app) labelsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "labels",
-		Short: "List the labels that people have taken up for themselves",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
 	var o engineFlags
 	pending := &cobra.Command{
 		Use:   "pending",
@@ -34,14 +29,27 @@ label of fewer than five people is counted and not named. xpeft head train --add
 takes them in.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.labelsPending(ctx, o)
+			return a.withFolder(ctx, o, true, func(p *sdk.Folder) error { return a.labelsPending(ctx, p) })
 		}),
 	}
 	o.add(pending)
-	o.addModel(pending)
-	cmd.AddCommand(pending)
-	return cmd
+	return parent("labels", "List the labels that people have taken up for themselves", pending)
+}
+
+func (a *app) labelsPending(ctx context.Context, p *sdk.Folder) error {
+	labels, err := p.PendingLabels(ctx)
+	if err != nil || len(labels) == 0 {
+		return err
+	}
+	var t *table
+	if !a.json {
+		t = newTable(a.stdout, "LABEL", "PEOPLE", "EXAMPLES")
+		defer t.flush()
+	}
+	for _, l := range labels {
+		if err := a.print(l, func(io.Writer) { addPending(t, l) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }

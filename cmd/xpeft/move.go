@@ -36,10 +36,13 @@ func (a *app) moveCommand() *cobra.Command {
 			if o.model == "" {
 				return usagef("move needs --model: the folder of the new model")
 			}
-			return a.move(ctx, o, args[0])
+			to := a.options(o.engineFlags)
+			moving := &sdk.MoveOptions{Model: o.model, MaxTokens: o.maxTokens, Windows: o.windows, Options: to}
+			to.Model, o.model = "", o.oldModel
+			return a.withFolder(ctx, o.engineFlags, true, func(p *sdk.Folder) error { return a.move(ctx, p, args[0], moving) })
 		}),
 	}
-	o.add(cmd)
+	o.addEngine(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "folder of the new model")
 	f.StringVar(&o.oldModel, "old-model", "", "folder of the old model, if it moved since init")
@@ -48,18 +51,9 @@ func (a *app) moveCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) move(ctx context.Context, o moveFlags, out string) (err error) {
-	to := a.options(o.engineFlags)
-	model := to.Model
-	to.Model, o.model = "", o.oldModel
-	p, err := a.open(ctx, o.engineFlags, true)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (a *app) move(ctx context.Context, p *sdk.Folder, out string, o *sdk.MoveOptions) error {
 	var failed rowErrors
-	for m, err := range p.Move(ctx, out, &sdk.MoveOptions{Model: model, MaxTokens: o.maxTokens, Windows: o.windows,
-		Options: to}) {
+	for m, err := range p.Move(ctx, out, o) {
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			return cause
 		}

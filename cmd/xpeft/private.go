@@ -41,8 +41,7 @@ func (a *app) setPrivate(ctx context.Context, st *store.Store, id string, privat
 	if err != nil {
 		return err
 	}
-	row := kept{id, private}
-	return a.print(row, row.text)
+	return a.say(kept{id, private})
 }
 
 func (k kept) text(w io.Writer) {

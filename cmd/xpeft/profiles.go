@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -34,7 +35,7 @@ type profileRow struct {
 }
 
 func (a *app) profilesCommand() *cobra.Command {
-	var o folder.ProfilesOptions
+	var o sdk.ProfilesOptions
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "profiles [PREFIX]",
@@ -58,8 +59,8 @@ func (a *app) profilesCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOptions, limit int) error {
-	filters, err := o.Filters(st)
+func (a *app) profiles(ctx context.Context, st *store.Store, o sdk.ProfilesOptions, limit int) error {
+	filters, err := folder.Filters(st, o.Bank, o.Head, store.Filter{Label: o.Label})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ profiles.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
 	}
-	o.add(cmd)
+	o.addEngine(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "",
 		"folder of the model: with --tokens all tenants share it, else if it moved since init")
@@ -109,7 +109,7 @@ func (a *app) serve(ctx context.Context, o serveFlags) (err error) {
 	if o.tokens == "" {
 		row.Tenants = 0
 	}
-	if err := errors.Join(a.print(row, row.text), a.stdout.Flush()); err != nil {
+	if err := errors.Join(a.say(row), a.stdout.Flush()); err != nil {
 		return err
 	}
 	err = s.Run(ctx, listener, nil)
@@ -150,7 +150,7 @@ func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, shar
 	if t.Name != "" {
 		options.Logger = log.With("tenant", t.Name)
 	}
-	if served.Folder, err = of.openWith(ctx, options); err != nil {
+	if served.Folder, err = of.open(ctx, options); err != nil {
 		return served, err
 	}
 	served.Requests = &serve.Requests{}

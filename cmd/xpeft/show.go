@@ -18,17 +18,17 @@ import (
 // shown is all that the store knows of a profile, but for the texts.
 type shown struct {
 	profileRow
-	Labels         []string      `json:"labels"`
-	Prior          []uint32      `json:"prior"`
-	OwnHeadBytes   int           `json:"own_head_bytes"`
-	AffineBytes    int           `json:"affine_bytes"`
-	BiasBytes      int           `json:"bias_bytes"`
-	StateBytes     int           `json:"state_bytes"`
-	StoredExamples int           `json:"stored_examples"`
-	Waiting        int           `json:"waiting"`
-	Private        bool          `json:"private"`
-	History        []pastRow     `json:"history"`
-	Masks          []folder.Mask `json:"masks,omitempty"`
+	Labels         []string         `json:"labels"`
+	Prior          []uint32         `json:"prior"`
+	OwnHeadBytes   int              `json:"own_head_bytes"`
+	AffineBytes    int              `json:"affine_bytes"`
+	BiasBytes      int              `json:"bias_bytes"`
+	StateBytes     int              `json:"state_bytes"`
+	StoredExamples int              `json:"stored_examples"`
+	Waiting        int              `json:"waiting"`
+	Private        bool             `json:"private"`
+	History        []pastRow        `json:"history"`
+	Masks          []sdk.PersonMask `json:"masks,omitempty"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
@@ -118,11 +118,13 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 		return err
 	}
 	if masks {
-		if s.Masks, err = folder.Masks(c.st, p, s.Labels); err != nil {
+		if err := folder.Masks(c.st, p, s.Labels, func(side string, block int, label string, adapters []int32) {
+			s.Masks = append(s.Masks, sdk.PersonMask{Side: side, Block: block, Label: label, Adapters: adapters})
+		}); err != nil {
 			return err
 		}
 	}
-	return a.print(s, s.text)
+	return a.say(s)
 }
 
 func (c *catalog) shown(p *store.Profile) (shown, error) {

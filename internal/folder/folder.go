@@ -74,60 +74,41 @@ func Open(dir string, o *store.Options) (*store.Store, error) {
 	return st, nil
 }
 
-// ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new
-// profiles average in each row, as a decimal.
-const ExtraK = "k"
+// Keys of store.Meta.Extra, which ReadExtra reads.
+const (
+	ExtraK          = "k"          // a decimal
+	ExtraWindows    = "windows"    // a decimal; none: one
+	ExtraMulti      = "multi"      // "1"; none: labels are exclusive
+	ExtraThresholds = "thresholds" // a JSON object of numbers by label
+)
 
-// K reads it.
-func K(m store.Meta) (int, error) {
-	k, err := strconv.Atoi(m.Extra[ExtraK])
-	if err != nil || k < 1 {
-		return 0, fmt.Errorf("%w: K in the folder's meta is %q", store.ErrCorrupt, m.Extra[ExtraK])
-	}
-	return k, nil
+// Extra is what a folder is bound to beside its model.
+type Extra struct {
+	K       int  // adapters that its new profiles average in each row
+	Windows int  // of a text that are read
+	Multi   bool // labels are not exclusive
+	// from which probability on a label is given, where labels are not exclusive and it is not 0.5
+	Thresholds map[string]float64
 }
 
-// ExtraWindows is the key under which a folder has how many windows of a text are read, as a
-// decimal; none: one.
-const ExtraWindows = "windows"
-
-// Windows reads it, 1 if there is none.
-func Windows(m store.Meta) (int, error) {
+// ReadExtra reads what a store's meta has of it.
+func ReadExtra(m store.Meta) (e Extra, err error) {
+	if e.K, err = strconv.Atoi(m.Extra[ExtraK]); err != nil || e.K < 1 {
+		return Extra{}, fmt.Errorf("%w: K in the folder's meta is %q", store.ErrCorrupt, m.Extra[ExtraK])
+	}
 	said, ok := m.Extra[ExtraWindows]
-	if !ok {
-		return 1, nil
+	if e.Windows = 1; ok {
+		if e.Windows, err = strconv.Atoi(said); err != nil || e.Windows < 2 {
+			return Extra{}, fmt.Errorf("%w: the windows in the folder's meta are %q", store.ErrCorrupt, said)
+		}
 	}
-	n, err := strconv.Atoi(said)
-	if err != nil || n < 2 {
-		return 0, fmt.Errorf("%w: the windows in the folder's meta are %q", store.ErrCorrupt, said)
+	if said, e.Multi = m.Extra[ExtraMulti]; e.Multi && said != "1" {
+		return Extra{}, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
 	}
-	return n, nil
-}
-
-// ExtraMulti is the key under which a folder says that its labels are not exclusive, by "1"; none:
-// they are.
-const ExtraMulti = "multi"
-
-// Multi reads it.
-func Multi(m store.Meta) (bool, error) {
-	said, ok := m.Extra[ExtraMulti]
-	if ok && said != "1" {
-		return false, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
+	if said, ok = m.Extra[ExtraThresholds]; ok && json.Unmarshal([]byte(said), &e.Thresholds) != nil {
+		return Extra{}, fmt.Errorf("%w: the thresholds in the folder's meta are %q", store.ErrCorrupt, said)
 	}
-	return ok, nil
-}
-
-// ExtraThresholds is the key under which a folder of ExtraMulti says from which probability on a
-// label is given, where that is not 0.5: a JSON object of numbers by label.
-const ExtraThresholds = "thresholds"
-
-// Thresholds reads them, nil if there are none.
-func Thresholds(m store.Meta) (by map[string]float64, err error) {
-	said, ok := m.Extra[ExtraThresholds]
-	if ok && json.Unmarshal([]byte(said), &by) != nil {
-		return nil, fmt.Errorf("%w: the thresholds in the folder's meta are %q", store.ErrCorrupt, said)
-	}
-	return by, nil
+	return e, nil
 }
 
 // Exists says whether dir holds a store.
