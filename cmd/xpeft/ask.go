@@ -67,7 +67,8 @@ The profile need not exist; what it has labelled is left out, and so are the tex
 				}
 			}
 			return a.withFolder(ctx, o.engineFlags, true, func(p *sdk.Folder) error {
-				asked, err := p.Ask(ctx, o.profile, &sdk.AskOptions{Candidates: texts, N: o.questions, Skipped: skipped})
+				asked, err := p.Ask(ctx, o.profile,
+					&sdk.AskOptions{Candidates: texts, N: o.questions, Skipped: skipped})
 				if err != nil {
 					return err
 				}

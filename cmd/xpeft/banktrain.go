@@ -36,8 +36,8 @@ not trained on, but watched: training stops when it is served no better. A run t
 cut off goes on where it was with --keep-head, if the examples are still the same; else
 it starts anew. The bank keeps what it learned of a profile when that is forgotten.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error { return a.bankTrain(ctx, p, o) })
+		RunE: a.runsOn(&o.engineFlags, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			return a.bankTrain(ctx, p, o)
 		}),
 	}
 	o.add(cmd)

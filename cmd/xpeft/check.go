@@ -77,7 +77,7 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 			continue
 		}
 		if err == nil {
-			_, err = decodeHead(data)
+			_, err = folder.DecodeHead(data)
 		}
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("head %s: %v", info.Digest.Short(), err))
@@ -96,7 +96,7 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 			}
 			return problems, err
 		}
-		if _, err := decodeHead(p.OwnHead); err != nil {
+		if _, err := folder.DecodeHead(p.OwnHead); err != nil {
 			problems = append(problems, fmt.Sprintf("profile %q: %v", p.ID, err))
 		}
 	}

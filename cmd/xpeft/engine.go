@@ -9,21 +9,6 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// engineErrors are those of the sdk, before the store's: ErrMismatch may wrap more than one.
-var engineErrors = []kind{
-	{sdk.ErrMismatch, exitMismatch},
-	{sdk.ErrRevisionNotFound, exitNotFound},
-	{sdk.ErrExampleNotFound, exitNotFound},
-	{sdk.ErrUnknownLabel, exitInput},
-	{sdk.ErrHead, exitInput},
-	{sdk.ErrExample, exitInput},
-	{sdk.ErrCandidates, exitInput},
-	{sdk.ErrConfig, exitUsage},
-	{sdk.ErrLearnConfig, exitUsage},
-	{sdk.ErrUntrainable, exitUsage},
-	{sdk.ErrNoCUDA, exitNoCUDA},
-}
-
 // engineFlags are those of the commands that run the model.
 type engineFlags struct {
 	device  string
@@ -63,6 +48,14 @@ func (a *app) open(ctx context.Context, o *sdk.Options) (*sdk.Folder, error) {
 		return nil, err
 	}
 	return sdk.Open(ctx, a.dir, o)
+}
+
+// runsOn is runs of code that works on the folder, which is opened with its model.
+func (a *app) runsOn(e *engineFlags, readOnly bool,
+	f func(ctx context.Context, p *sdk.Folder, args []string) error) func(*cobra.Command, []string) error {
+	return a.runs(func(ctx context.Context, args []string) error {
+		return a.withFolder(ctx, *e, readOnly, func(p *sdk.Folder) error { return f(ctx, p, args) })
+	})
 }
 
 // withFolder opens the folder with its model for f.

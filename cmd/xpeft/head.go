@@ -55,8 +55,8 @@ texts, which it is not trained on. In a folder of masks over a random bank in al
 blocks, new profiles get it in the last block only, which then serves them as well for
 far less.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error { return a.headTrain(ctx, p, o) })
+		RunE: a.runsOn(&o.engineFlags, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			return a.headTrain(ctx, p, o)
 		}),
 	}
 	o.add(train)
@@ -117,8 +117,8 @@ scikit-learn. Its classes are the folder's labels, in any order. No pickle is re
 is installed as it is; profiles that exist keep their head until xpeft rebase moves them.`,
 		Example: "  xpeft head import head.npz",
 		Args:    cobra.ExactArgs(1),
-		RunE: a.runs(func(ctx context.Context, args []string) error {
-			return a.withFolder(ctx, o, false, func(p *sdk.Folder) error { return a.headImport(ctx, p, args[0], force) })
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, args []string) error {
+			return a.headImport(ctx, p, args[0], force)
 		}),
 	}
 	o.addModel(cmd)

@@ -179,8 +179,8 @@ func (a *app) created(st *store.Store, labels []string) (created, error) {
 		return created{}, err
 	}
 	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
-		MaxTokens: m.MaxTokens, Windows: extra.Windows, Labels: labels, Multi: extra.Multi, Thresholds: extra.Thresholds,
-		K: extra.K}
+		MaxTokens: m.MaxTokens, Windows: extra.Windows, Labels: labels, Multi: extra.Multi,
+		Thresholds: extra.Thresholds, K: extra.K}
 	for _, info := range banks {
 		p, err := folder.Properties(info)
 		if err != nil {

@@ -28,8 +28,8 @@ func (a *app) labelsCommand() *cobra.Command {
 label of fewer than five people is counted and not named. xpeft head train --add-labels
 takes them in.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			return a.withFolder(ctx, o, true, func(p *sdk.Folder) error { return a.labelsPending(ctx, p) })
+		RunE: a.runsOn(&o, true, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			return a.labelsPending(ctx, p)
 		}),
 	}
 	o.add(pending)

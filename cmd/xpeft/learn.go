@@ -58,7 +58,9 @@ not stop the others. Learning again takes the stored examples with it.`,
 			if err != nil {
 				return err
 			}
-			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error { return a.learn(ctx, p, o, groups) })
+			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error {
+				return a.learn(ctx, p, o, groups)
+			})
 		}),
 	}
 	o.add(cmd)

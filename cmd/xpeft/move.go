@@ -39,7 +39,9 @@ func (a *app) moveCommand() *cobra.Command {
 			to := a.options(o.engineFlags)
 			moving := &sdk.MoveOptions{Model: o.model, MaxTokens: o.maxTokens, Windows: o.windows, Options: to}
 			to.Model, o.model = "", o.oldModel
-			return a.withFolder(ctx, o.engineFlags, true, func(p *sdk.Folder) error { return a.move(ctx, p, args[0], moving) })
+			return a.withFolder(ctx, o.engineFlags, true, func(p *sdk.Folder) error {
+				return a.move(ctx, p, args[0], moving)
+			})
 		}),
 	}
 	o.addEngine(cmd)

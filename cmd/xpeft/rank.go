@@ -106,14 +106,12 @@ whoever they are, and the directions along which their own orders differ. It is 
 order of those who have chosen nothing yet, if it foretells the choices of people who
 were held out, one in five, better than the order before it.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			return a.withFolder(ctx, o, false, func(p *sdk.Folder) error {
-				rep, err := p.TrainRank(ctx, &sdk.TrainRankOptions{Force: force})
-				if err != nil {
-					return err
-				}
-				return a.print(*rep, func(w io.Writer) { writeOrdered(w, *rep) })
-			})
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			rep, err := p.TrainRank(ctx, &sdk.TrainRankOptions{Force: force})
+			if err != nil {
+				return err
+			}
+			return a.print(*rep, func(w io.Writer) { writeOrdered(w, *rep) })
 		}),
 	}
 	o.add(cmd)
@@ -153,19 +151,17 @@ func (a *app) embedCommand() *cobra.Command {
 		Long:    "Print the pooled embedding of each TEXT, as the bare model gives it, not brought to length 1.",
 		Example: "  xpeft embed --json \"the server is down\"",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: a.runs(func(ctx context.Context, texts []string) error {
-			return a.withFolder(ctx, o, true, func(p *sdk.Folder) error {
-				out, err := p.Embed(ctx, texts)
-				if err != nil {
+		RunE: a.runsOn(&o, true, func(ctx context.Context, p *sdk.Folder, texts []string) error {
+			out, err := p.Embed(ctx, texts)
+			if err != nil {
+				return err
+			}
+			for i, x := range out {
+				if err := a.say(embeddedRow{texts[i], x}); err != nil {
 					return err
 				}
-				for i, x := range out {
-					if err := a.say(embeddedRow{texts[i], x}); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+			}
+			return nil
 		}),
 	}
 	o.add(cmd)

@@ -30,14 +30,12 @@ func (a *app) rollbackCommand() *cobra.Command {
 			"current, or the one that --to names. The last few revisions are kept. Examples stay.",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProfiles,
-		RunE: a.runs(func(ctx context.Context, args []string) error {
-			return a.withFolder(ctx, o, false, func(p *sdk.Folder) error {
-				now, err := p.Rollback(ctx, args[0], &sdk.RollbackOptions{Revision: to})
-				if err != nil {
-					return err
-				}
-				return a.say(rolledBack{args[0], now})
-			})
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, args []string) error {
+			now, err := p.Rollback(ctx, args[0], &sdk.RollbackOptions{Revision: to})
+			if err != nil {
+				return err
+			}
+			return a.say(rolledBack{args[0], now})
 		}),
 	}
 	o.add(cmd)
@@ -55,8 +53,8 @@ new profiles get, and move those that are no worse there on examples that they h
 learned. Without a name all profiles have their turn. What does not move is served as
 before.`,
 		ValidArgsFunction: a.completeProfiles,
-		RunE: a.runs(func(ctx context.Context, ids []string) error {
-			return a.withFolder(ctx, o, false, func(p *sdk.Folder) error { return a.rebase(ctx, p, ids) })
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, ids []string) error {
+			return a.rebase(ctx, p, ids)
 		}),
 	}
 	o.add(cmd)

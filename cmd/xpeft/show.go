@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
@@ -137,8 +136,8 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 	if s.Prior == nil {
 		s.Prior = []uint32{}
 	}
-	var h *model.Head
-	if h, err = c.head(p); err != nil {
+	h, _, err := c.head(p)
+	if err != nil {
 		return shown{}, err
 	}
 	if h != nil && h.Labels != nil {

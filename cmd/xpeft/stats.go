@@ -165,7 +165,8 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		Heads:          len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		Windows: extra.Windows, Multi: extra.Multi, Thresholds: extra.Thresholds, K: extra.K, Schema: m.Schema, Created: m.Created.UTC(),
+		Windows: extra.Windows, Multi: extra.Multi, Thresholds: extra.Thresholds, K: extra.K,
+		Schema: m.Schema, Created: m.Created.UTC(),
 	})
 }
 

@@ -69,8 +69,9 @@ func opener(path string) func() (io.ReadCloser, error) {
 }
 
 // Restore makes a folder of a full backup and those that were made since, in their order: all of it
-// or, with an error, nothing. Each has at most so many bytes, decompressed; 0: 64 GiB. It must not hold a store. A crash can leave a folder .restore-…,
-// which holds people's data and can be deleted.
+// or, with an error, nothing. Each has at most so many bytes, decompressed; 0: 64 GiB. The folder
+// must not hold a store. A crash can leave a folder .restore-…, which holds people's data and can
+// be deleted.
 func Restore(ctx context.Context, dir string, most int64, backups ...io.Reader) (rep store.RestoreReport,
 	err error) {
 	switch exists, err := Exists(dir); {

@@ -8,9 +8,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Masks gives a profile's rows to add, with the adapters that each selects, or the directions: those
-// of its masks, then those of its digits, whose labels are its head's. Along joint axes there is one
-// for all labels. sdk.PersonMask documents the fields.
+// Masks gives a profile's rows to add, with the adapters that each selects, or the directions:
+// those of its masks, then those of its digits, whose labels are its head's. Along joint axes there
+// is one for all labels. sdk.PersonMask documents the fields.
 func Masks(st *store.Store, rec *store.Profile, labels []string,
 	add func(side string, block int, label string, adapters []int32)) error {
 	if m := rec.Mask; m != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Filters are the store's of a listing: what f says but for the bank, whose digest is given, or the
-// beginning of it, and the head, by its name or digest; none if nothing is said. A bank or head that
-// the folder does not have is store.ErrNotFound.
+// Filters are the store's of a listing: what f says, a bank by its digest, or the beginning of it,
+// and a head by its name or digest; none if nothing is said. A bank or head that the folder does
+// not have is store.ErrNotFound.
 func Filters(st *store.Store, bank, head string, f store.Filter) ([]store.Filter, error) {
 	f.Label = model.CleanLabel(f.Label)
 	var err error
