@@ -121,7 +121,7 @@ func (r *request) admit(c class) (leave func(), err error) {
 }
 
 // body reads and decodes a body of at most so many bytes.
-func body[T wire.Body](r *request, most int64) (T, error) {
+func body[T any](r *request, most int64) (T, error) {
 	var none T
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" { // a web page of another site cannot send this unasked
