@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,14 +27,11 @@ const fewestPeople = 10
 // and a forward pass of each of their texts; Learn waits for one fit of it, Predict does not wait.
 // ErrNoPopulation in a folder of masks.
 func (p *Folder) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.lifetime.enter(p.exclusive("Advise"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("Advise"); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	digits, err := p.newcomersDigits()
 	if err != nil {
@@ -42,9 +40,7 @@ func (p *Folder) Advise(ctx context.Context, o *TrainBankOptions) (*Advice, erro
 	if !digits {
 		return nil, fmt.Errorf("%w: a folder of masks has no axes of its people", ErrNoPopulation)
 	}
-	if o == nil {
-		o = new(TrainBankOptions)
-	}
+	o = cmp.Or(o, &TrainBankOptions{})
 	from, err := o.teachers()
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,19 +30,12 @@ type Choice struct {
 // answers, are as they were. Errors are those of Rank; ErrCandidates if chosen is none of the
 // candidates, and ErrUnsupported in a folder without axes (Config.Masks).
 func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string, chosen string) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(ofProfile(id, cmp.Or(p.exclusive("Chose"), p.options.Limits.checkID(id))))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := p.exclusive("Chose"); err != nil {
-		return ofProfile(id, err)
-	}
-	err = p.options.Limits.checkID(id)
-	var e store.Example
-	if err == nil {
-		e, err = p.choice(text, candidates, chosen)
-	}
+	e, err := p.choice(text, candidates, chosen)
 	if err != nil {
 		return ofProfile(id, err)
 	}

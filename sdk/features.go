@@ -42,29 +42,9 @@ func encodings(examples []learner.Example) []model.Encoding {
 // each of them that is no other's twin, nor was there before in a call that shares them.
 func (p *Folder) features(ctx context.Context, texts []model.Encoding) ([]float32, error) {
 	shared, _ := ctx.Value(sharedFeatures{}).(*keptFeatures)
-	d, first, missing := p.width(), map[uint64]int{}, []model.Encoding(nil)
-	out, keys, at := make([]float32, len(texts)*d), make([]uint64, len(texts)), []int(nil)
-	for i := range texts {
-		keys[i] = textKey(&texts[i])
-		if _, twin := first[keys[i]]; !twin && copy(out[i*d:(i+1)*d], shared.get(keys[i])) == 0 {
-			first[keys[i]] = i
-			missing, at = append(missing, texts[i]), append(at, i)
-		}
-	}
-	phi, err := p.pass(ctx, missing)
-	if err != nil {
-		return nil, err
-	}
-	for k, i := range at {
-		copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
-		shared.put(keys[i], phi[k*d:(k+1)*d])
-	}
-	for i, key := range keys {
-		if of, ok := first[key]; ok && of != i {
-			copy(out[i*d:(i+1)*d], out[of*d:(of+1)*d])
-		}
-	}
-	return out, nil
+	return shared.rowsOf(texts, p.width(), func(missing []model.Encoding) ([]float32, error) {
+		return p.pass(ctx, missing)
+	})
 }
 
 // sharedFeatures is where a context says which φ its call has already: of people who learn at once,
@@ -84,15 +64,21 @@ func (p *Folder) pass(ctx context.Context, texts []model.Encoding) ([]float32, e
 	if p.axes == nil {
 		return p.pooled(ctx, texts)
 	}
-	phi, x := make([]float32, len(texts)*p.width()), make([]float32, len(texts)*p.encoder.Hidden())
+	_, phi, err := p.embed(ctx, texts)
+	return phi, err
+}
+
+// embed is the pooled embeddings of texts, [texts, d], and their φ, [texts, D].
+func (p *Folder) embed(ctx context.Context, texts []model.Encoding) (x, phi []float32, err error) {
+	x, phi = make([]float32, len(texts)*p.encoder.Hidden()), make([]float32, len(texts)*p.axes.Dim())
 	if len(texts) == 0 {
-		return phi, ctx.Err()
+		return x, phi, ctx.Err()
 	}
 	if err := p.engine.Embed(ctx, engine.Rows{Texts: texts}, nil, x, p.axes.Taps, phi); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.axes.Phi(phi[:0], phi)
-	return phi, nil
+	return x, phi, nil
 }
 
 // pooled is the pooled embeddings of texts, [texts, d].

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,14 +36,11 @@ type ForgetExampleOptions struct {
 // bank and a head that were trained on it keep what they learned. It waits for a Learn of the
 // profile. ErrExampleNotFound if there is none of the text.
 func (p *Folder) ForgetExample(ctx context.Context, id, text string, o *ForgetExampleOptions) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.options.Limits.checkID(id))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return err
-	}
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
 		return ctx.Err()
@@ -51,9 +49,7 @@ func (p *Folder) ForgetExample(ctx context.Context, id, text string, o *ForgetEx
 	if _, err := p.store.Get(id); err != nil {
 		return err
 	}
-	if o == nil {
-		o = &ForgetExampleOptions{}
-	}
+	o = cmp.Or(o, &ForgetExampleOptions{})
 	if err := p.dropGathered(); err != nil { // and once more below, of a training that gathers until then
 		return err
 	}

@@ -64,29 +64,46 @@ func (k *keptFeatures) put(key uint64, phi []float32) {
 	}
 }
 
+// rowsOf are those of a width that compute makes of texts: once for twins, and not again where they
+// are kept.
+func (k *keptFeatures) rowsOf(texts []model.Encoding, width int,
+	compute func([]model.Encoding) ([]float32, error)) ([]float32, error) {
+	first, missing, at := map[uint64]int{}, []model.Encoding(nil), []int(nil)
+	out, keys := make([]float32, len(texts)*width), make([]uint64, len(texts))
+	row := func(i int) []float32 { return out[i*width : (i+1)*width] }
+	for i := range texts {
+		keys[i] = textKey(&texts[i])
+		if _, twin := first[keys[i]]; !twin && copy(row(i), k.get(keys[i])) == 0 {
+			first[keys[i]] = i
+			missing, at = append(missing, texts[i]), append(at, i)
+		}
+	}
+	computed, err := compute(missing)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		copy(row(i), computed[n*width:])
+		k.put(keys[i], row(i))
+	}
+	for i, key := range keys {
+		if of, ok := first[key]; ok && of != i {
+			copy(row(i), row(of))
+		}
+	}
+	return out, nil
+}
+
 // featuresOf is features of the texts that a bank is trained on: those that are kept are not passed
 // forward again. Between some and the next, others get a turn.
 func (p *Folder) featuresOf(ctx context.Context, texts []model.Encoding) ([]float32, error) {
-	d := p.axes.Dim()
-	out, missing := make([]float32, len(texts)*d), []int(nil)
-	for i := range texts {
-		if copy(out[i*d:(i+1)*d], p.kept.get(textKey(&texts[i]))) == 0 {
-			missing = append(missing, i)
-		}
-	}
-	for some := range slices.Chunk(missing, passTexts) {
-		part := make([]model.Encoding, len(some))
-		for k, i := range some {
-			part[k] = texts[i]
-		}
-		phi, err := p.features(ctx, part)
+	kept, out := context.WithValue(ctx, sharedFeatures{}, &p.kept), make([]float32, 0, len(texts)*p.width())
+	for some := range slices.Chunk(texts, passTexts) {
+		phi, err := p.features(kept, some)
 		if err != nil {
 			return nil, err
 		}
-		for k, i := range some {
-			copy(out[i*d:(i+1)*d], phi[k*d:(k+1)*d])
-			p.kept.put(textKey(&texts[i]), phi[k*d:(k+1)*d])
-		}
+		out = append(out, phi...)
 		if p.giveWay(ctx); ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,10 +11,7 @@ import (
 
 // withDefaults copies and validates.
 func (o *LearnOptions) withDefaults() (LearnOptions, error) {
-	var c LearnOptions
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, &LearnOptions{})
 	var faults []string
 	switch c.Head {
 	case "", SharedHead, OwnHead, NumberHead:
@@ -59,7 +57,7 @@ func (l *learning) learnConfig() learner.Config {
 		c = *l.options.Config
 	}
 	c.Mode = learner.Masks
-	c.K = orDefault(c.K, l.k())
+	c.K = cmp.Or(c.K, l.k())
 	c.Head, c.Bias = own || l.rows > 0, c.Bias && !own
 	if half := (props.Blocks + 1) / 2; l.options.Config == nil {
 		if l.options.Effort == learner.EffortFast && half < min(props.Blocks, trains) && l.bareBelow(half) {
@@ -69,7 +67,7 @@ func (l *learning) learnConfig() learner.Config {
 		}
 	}
 	if props.Blocks > trains {
-		c.Top = orDefault(c.Top, trains)
+		c.Top = cmp.Or(c.Top, trains)
 	}
 	if f := l.options.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }

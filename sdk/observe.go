@@ -21,18 +21,11 @@ import (
 // to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned hears of
 // each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
 func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(ofProfile(id, p.options.Limits.checkID(id)), p.checkExamples(id, []Example{e}))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	err = p.options.Limits.checkID(id)
-	if err == nil {
-		err = p.checkExamples(id, []Example{e})
-	}
-	if err != nil {
-		return ofProfile(id, err)
-	}
 	ctx, end := p.options.span(ctx, "observe")
 	for range 3 { // a Forget or another first Observe may come between
 		err = p.observe(ctx, id, records([]Example{e})[0])

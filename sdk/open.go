@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -63,7 +64,7 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	at := orDefault(opts.Model, meta.Model)
+	at := cmp.Or(opts.Model, meta.Model)
 	m, err := opts.openModel(ctx, at)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
@@ -249,7 +250,7 @@ func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
 	if (!torch.Built || o.windows > 1) && o.Device != deviceCUDA {
 		return native.New(enc), nil
 	}
-	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers,
+	return torch.Open(enc, torch.Config{Device: cmp.Or(o.Device, deviceAuto), Workers: o.Workers,
 		Threads: o.Threads, Logger: o.Logger})
 }
 

@@ -100,12 +100,8 @@ func (p *Folder) withLabels(ctx context.Context, h *model.Head, more []string) (
 
 // scoreOlder scores a head on held-out examples of one with more labels, of which it gets those
 // wrong whose label it does not have.
-func (p *Folder) scoreOlder(
-	ctx context.Context,
-	h *model.Head,
-	texts *jointBank,
-	held []learner.Example,
-) (Score, error) {
+func (p *Folder) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank,
+	held []learner.Example) (Score, error) {
 	var known []learner.Example
 	for _, e := range held {
 		if e.Class < h.Outputs() {

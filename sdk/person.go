@@ -69,14 +69,7 @@ func ReadExamples(st *store.Store, id string) ([]StoredExample, error) {
 
 // enterToRead is enter for a call that reads one profile.
 func (p *Folder) enterToRead(ctx context.Context, id string) (leave func(), err error) {
-	if leave, err = p.enter(ctx); err != nil {
-		return nil, err
-	}
-	if err = p.options.Limits.checkID(id); err != nil {
-		leave()
-		return nil, err
-	}
-	return leave, nil
+	return p.enter(ctx, p.options.Limits.checkID(id))
 }
 
 // ExpireExamples erases the examples of all profiles that are older than Options.ExampleAge and
@@ -101,14 +94,11 @@ func (p *Folder) ExpireExamples(ctx context.Context) (int, error) {
 // learned of it before stays in it. Options.Private does the same for whole prefixes. It holds
 // until it is changed, whatever Rollback and Import do.
 func (p *Folder) SetPrivate(ctx context.Context, id string, private bool) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.options.Limits.checkID(id))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return err
-	}
 	return p.store.Beside(ctx, id, store.Write{Person: func(person *store.Person) { person.Private = private }})
 }
 

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,7 @@ import (
 // MaxTokens, or than Config.Windows of these, loses its end, and Prediction.Truncated says so; one
 // beyond Options.Limits.Text is ErrLimit.
 func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions) (Prediction, error) {
-	if o == nil {
-		o = &PredictOptions{}
-	}
+	o = cmp.Or(o, &PredictOptions{})
 	r := Request{Profile: id, Text: text, Pair: o.Pair, Base: o.Base, Fallback: o.Fallback, NoTaught: o.NoTaught,
 		MinProbability: o.MinProbability, Thresholds: o.Thresholds}
 	out, err := p.PredictBatch(ctx, []Request{r})

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,14 +82,11 @@ const watchShare = 5 // one in five
 // Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the
 // background.
 func (p *Folder) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainBank"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainBank"); err != nil {
-		return nil, err
-	}
 	return p.trainAnyBank(ctx, o, false)
 }
 
@@ -107,11 +105,12 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	if background {
 		threads = 1
 	}
-	ctx, done, err := p.turnOn(ctx, threads)
+	granted, done, err := p.grant(ctx, threads)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	ctx = granted(ctx)
 	digits, err := p.newcomersDigits()
 	if err != nil {
 		return nil, err
@@ -159,9 +158,7 @@ func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from tea
 	c.N, c.Bottleneck = b.Properties().N, max(1, p.encoder.Hidden()/16)
 	c.K = min(p.k, c.N)
 	c.Checkpoint = folder.AdapterCheckpoint(p.dir)
-	if o == nil {
-		o = new(TrainBankOptions)
-	}
+	o = cmp.Or(o, &TrainBankOptions{})
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
@@ -178,9 +175,7 @@ func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from tea
 
 // teachers says whose examples are taken, or what cannot be.
 func (o *TrainBankOptions) teachers() (teachers, error) {
-	if o == nil {
-		o = new(TrainBankOptions)
-	}
+	o = cmp.Or(o, &TrainBankOptions{})
 	if o.KeepTexts && o.ForgetTexts {
 		return teachers{}, configError([]string{"texts are to be kept and forgotten"})
 	}

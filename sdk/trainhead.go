@@ -61,14 +61,11 @@ type HeadReport struct {
 // one in the last block alone takes its place, with profiles of a quarter of the bytes that are
 // learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainHead"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainHead"); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -92,10 +89,7 @@ func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadRepor
 
 // withDefaults copies, fills in and validates.
 func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
-	var c TrainHeadOptions
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, &TrainHeadOptions{})
 	config := learner.SharedHead()
 	if c.Config != nil {
 		config = *c.Config
@@ -229,12 +223,8 @@ func (p *Folder) fitHead(ctx context.Context, start *model.Head, data split2, o 
 }
 
 // scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
-func (p *Folder) scoreHead(
-	ctx context.Context,
-	h *model.Head,
-	texts *jointBank,
-	held []learner.Example,
-) (Score, error) {
+func (p *Folder) scoreHead(ctx context.Context, h *model.Head, texts *jointBank,
+	held []learner.Example) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}

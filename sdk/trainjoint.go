@@ -183,12 +183,8 @@ func (p *Folder) population(ctx context.Context, h *model.Head, from teachers) (
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last,
 // so that a crash leaves a head alone.
-func (p *Folder) putJoint(
-	ctx context.Context,
-	old *model.Head,
-	m *learnedAxes,
-	people int,
-) (d store.Digest, err error) {
+func (p *Folder) putJoint(ctx context.Context, old *model.Head, m *learnedAxes,
+	people int) (d store.Digest, err error) {
 	h := old.Clone()
 	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts

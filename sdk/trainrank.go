@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,17 +46,12 @@ type RankReport struct {
 // forgotten. ErrExample if fewer than five profiles have stored choices. Cost: a forward pass of
 // each text, and some seconds, with thousands of people a minute.
 func (p *Folder) TrainRank(ctx context.Context, o *TrainRankOptions) (*RankReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainRank"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainRank"); err != nil {
-		return nil, err
-	}
-	if o == nil {
-		o = &TrainRankOptions{}
-	}
+	o = cmp.Or(o, &TrainRankOptions{})
 	t, err := newTeachers(o.MaxChoices, o.MaxPerProfile)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func newTeachers(most, each int) (teachers, error) {
 	if faults != nil {
 		return teachers{}, configError(faults)
 	}
-	return teachers{most: orDefault(most, mostTaught), each: each}, nil
+	return teachers{most: cmp.Or(most, mostTaught), each: each}, nil
 }
 
 // perProfile is how many examples one of so many profiles may give.
