@@ -3,7 +3,6 @@ package sdk
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,13 +38,7 @@ func (p *Folder) Chose(ctx context.Context, id, text string, candidates []string
 	if err != nil {
 		return ofProfile(id, err)
 	}
-	for range 3 { // as in Observe
-		err = p.observe(ctx, id, e)
-		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
-	return ofProfile(id, err)
+	return ofProfile(id, p.observe(ctx, id, e))
 }
 
 // errNoOrder is what choices are to a folder without axes.

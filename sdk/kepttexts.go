@@ -72,29 +72,21 @@ func (p *Folder) keepTexts(ctx context.Context, keep bool, from teachers, rep *B
 // pairs, that several labelled.
 func (p *Folder) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
 	text, answers := map[uint64]string{}, map[uint64]int{}
-	var failed error
-	err = p.sample(ctx, h, from, func(id string, part split2) int {
-		all, rejected := append(part.train[:len(part.train):len(part.train)], part.held...), 0
-		for _, e := range all {
-			if e.Rejected {
-				rejected++
-			}
-		}
-		examples, err := p.store.Examples(id)
-		if err != nil && !errors.Is(err, ErrProfileNotFound) {
-			failed = err
-		}
-		examples = fitting(examples, h)
+	err = p.sample(ctx, h, from, func(_ string, part split2) (used int) {
 		own := map[uint64]bool{}
-		for _, e := range examples[max(0, len(examples)-len(all)):] {
-			if e.Pair == "" && !e.Rejected && !own[e.Key] {
+		for _, e := range part.stored {
+			if e.Rejected {
+				continue
+			}
+			used++ // as population counts them: the same people are asked about
+			if e.Pair == "" && !own[e.Key] {
 				own[e.Key], text[e.Key] = true, e.Text
 				answers[e.Key]++
 			}
 		}
-		return len(all) - rejected // as population counts them: the same people are asked about
+		return used
 	})
-	if err = cmp.Or(err, failed); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	keys, size := slices.SortedFunc(maps.Keys(text), func(a, b uint64) int {

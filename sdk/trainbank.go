@@ -3,7 +3,6 @@ package sdk
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -97,6 +96,7 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	}
 	defer p.training.Unlock()
 	began := time.Now()
+	o = cmp.Or(o, &TrainBankOptions{})
 	config, from, err := p.bankConfig(o)
 	if err != nil {
 		return nil, err
@@ -117,15 +117,15 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	}
 	p.banker.begun()
 	var rep *BankReport
-	if digits && (o == nil || o.Edit == nil) {
+	if digits && o.Edit == nil {
 		rep, err = p.trainAxes(ctx, o, from, threads)
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}
 	if err == nil {
-		err = p.keepTexts(ctx, o != nil && o.KeepTexts, from, rep)
+		err = p.keepTexts(ctx, o.KeepTexts, from, rep)
 	}
-	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
+	p.banker.last.Store(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	if !rep.Installed {
 		return rep, nil
 	}
-	return rep, p.writeReport(rep)
+	return rep, folder.WriteReport(p.dir, rep.Bank, rep)
 }
 
 // bankConfig is what the options say of a bank for this store.
@@ -158,7 +158,6 @@ func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from tea
 	c.N, c.Bottleneck = b.Properties().N, max(1, p.encoder.Hidden()/16)
 	c.K = min(p.k, c.N)
 	c.Checkpoint = folder.AdapterCheckpoint(p.dir)
-	o = cmp.Or(o, &TrainBankOptions{})
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
@@ -232,13 +231,4 @@ func (p *Folder) setAside(checkpoint string, why error) error {
 	}
 	p.options.Logger.Warn("set a checkpoint aside: a bank's training starts anew", "reason", why, "kept", aside)
 	return nil
-}
-
-// writeReport lays the report beside the bank.
-func (p *Folder) writeReport(rep *BankReport) error {
-	data, err := json.MarshalIndent(rep, "", " ")
-	if err != nil {
-		return err
-	}
-	return folder.WriteReport(p.dir, rep.Bank, append(data, '\n'))
 }

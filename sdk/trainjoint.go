@@ -77,11 +77,7 @@ var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile",
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth
 // it.
 func (p *Folder) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
-	var progress func(step, steps int, loss float32)
-	if o != nil {
-		progress = o.Progress
-	}
-	h, m, rep, err := p.findJoint(ctx, from, progress, threads, &p.fits)
+	h, m, rep, err := p.findJoint(ctx, from, o.Progress, threads, &p.fits)
 	if err != nil {
 		return rep, err
 	}

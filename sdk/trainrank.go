@@ -3,7 +3,6 @@ package sdk
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -131,35 +130,15 @@ func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankRe
 // offersOfAll are the newest choices of profiles in the order of a hash of their ids, and how many
 // each profile has of them.
 func (p *Folder) offersOfAll(ctx context.Context, t teachers) (all []store.Example, whose []int, err error) {
-	st, err := p.store.Stats()
-	if err != nil {
-		return nil, nil, err
-	}
-	each := t.perProfile(st.Profiles)
-	for rec, err := range p.store.Shuffled() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		private, err := p.private(rec.ID)
-		var examples []store.Example
-		if err == nil && !private {
-			examples, err = p.store.Examples(rec.ID)
-		}
-		if errors.Is(err, ErrProfileNotFound) {
-			continue // forgotten meanwhile
-		}
-		if err != nil {
-			return nil, nil, err
-		}
+	t.own = true
+	err = p.eachTeacher(ctx, t, func(_ string, examples []store.Example, most int) int {
 		own := offers(examples)
-		if own = own[max(0, len(own)-min(each, t.most-len(all))):]; len(own) > 0 {
+		if own = own[max(0, len(own)-most):]; len(own) > 0 {
 			all, whose = append(all, own...), append(whose, len(own))
 		}
-	}
-	return all, whose, nil
+		return len(own)
+	})
+	return all, whose, err
 }
 
 // crowd are the choices of people, those who are held out apart.

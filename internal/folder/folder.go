@@ -14,20 +14,14 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Names in the folder.
-const (
-	DBName   = "xpeft.db"
-	BanksDir = "banks"
-)
-
 // DB is the path of the profiles' file.
-func DB(dir string) string { return filepath.Join(dir, DBName) }
+func DB(dir string) string { return filepath.Join(dir, "xpeft.db") }
 
 // Banks is the path of the folder of banks' files.
-func Banks(dir string) string { return filepath.Join(dir, BanksDir) }
+func Banks(dir string) string { return filepath.Join(dir, "banks") }
 
 // BankPath is the path of a bank's file, if it is not a random one.
-func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, BanksDir, d.String()) }
+func BankPath(dir string, d store.Digest) string { return filepath.Join(Banks(dir), d.String()) }
 
 // MakeBanks makes the folder of banks' files, if it is not there. A symbolic link in its place is
 // no folder: whoever planted it would choose where files are made.
@@ -43,15 +37,16 @@ func MakeBanks(dir string) error {
 	return err
 }
 
-// WriteReport lays a report beside a bank's file. It takes the place of what has its name; a
-// symbolic link is not followed.
-func WriteReport(dir, bank string, data []byte) error {
+// WriteReport lays a report beside a bank's file, as JSON. It takes the place of what has its name;
+// a symbolic link is not followed.
+func WriteReport(dir, bank string, report any) error {
 	if err := MakeBanks(dir); err != nil {
 		return err
 	}
 	return durable.Create(Banks(dir), ".report-*.tmp", func(f *os.File) (string, error) {
-		_, err := f.Write(data)
-		return bank + ".json", err
+		enc := json.NewEncoder(f)
+		enc.SetIndent("", " ")
+		return bank + ".json", enc.Encode(report)
 	})
 }
 
