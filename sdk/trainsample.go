@@ -55,10 +55,10 @@ func (t teachers) perProfile(profiles int64) int {
 	return max(even, min(fewestOfProfile, t.most/100))
 }
 
-// eachTeacher gives to take the stored examples of profiles that teach, and the most of them that it may
-// use; take says how many it does, until that is t.most. The profiles come in the order of a hash
-// of their ids: if there are more than the budget has room for, those that are taken are an even
-// sample, whoever their tenants are, and the same one as long as the profiles are.
+// eachTeacher gives to take the stored examples of profiles that teach, and the most of them that
+// it may use; take says how many it does, until that is t.most. The profiles come in the order of a
+// hash of their ids: if there are more than the budget has room for, those that are taken are an
+// even sample, whoever their tenants are, and the same one as long as the profiles are.
 func (p *Folder) eachTeacher(ctx context.Context, t teachers,
 	take func(id string, examples []store.Example, most int) (used int)) error {
 	st, err := p.store.Stats()

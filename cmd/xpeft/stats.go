@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -229,4 +230,13 @@ func tokens(most, windows int) string {
 		return fmt.Sprintf("%d windows of %d tokens", windows, most)
 	}
 	return fmt.Sprintf("%d tokens", most)
+}
+
+// prequential says how often answers were right about examples that nothing had learned from yet.
+func prequential(q folder.Prequential) string {
+	if q.N == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on %s", q.Profile, q.Prior, q.Base,
+		count(int(math.Round(q.N)), "new example"))
 }
