@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -132,7 +131,7 @@ func headOf(st *store.Store, rec *store.Profile) (kind string, labels []string, 
 
 func personRevision(st *store.Store, rec *store.Profile, head string, labels []string) (r PersonRevision, err error) {
 	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
-		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
+		Before: folder.Measured(rec.Before), After: folder.Measured(rec.After), Masks: []PersonMask{}}
 	ref := rec.Bank
 	if c, rows := folder.LabelRows(rec.Codes); c != nil && (rows > 0 || rec.Mask == nil) {
 		ref = c.Bank
@@ -151,12 +150,4 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 	}
 	r.Record, err = store.EncodeProfile(rec)
 	return r, err
-}
-
-// finite is nil for what JSON has no number for: it was not measured, or a bundle has brought it.
-func finite(v float32) *float32 {
-	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-		return nil
-	}
-	return &v
 }

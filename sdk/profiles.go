@@ -223,8 +223,8 @@ func (p *Folder) Profile(ctx context.Context, id string) (ProfileInfo, error) {
 
 func (p *Folder) info(rec *store.Profile) (ProfileInfo, error) {
 	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: finite(rec.Before), After: finite(rec.After),
-		MaskBytes: rec.MaskBytes()}
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: folder.Measured(rec.Before),
+		After: folder.Measured(rec.After), MaskBytes: rec.MaskBytes()}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err

@@ -13,17 +13,11 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// bankTrainFlags say how a bank is trained.
-type bankTrainFlags struct {
-	engineFlags
-	updates     int
-	keepHead    bool
-	keepTexts   bool
-	forgetTexts bool
-}
-
 func (a *app) bankTrainCommand() *cobra.Command {
-	var o bankTrainFlags
+	var e engineFlags
+	var o sdk.TrainBankOptions
+	var updates int
+	var keepHead bool
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Make a bank of the stored examples of all profiles",
@@ -36,18 +30,21 @@ not trained on, but watched: training stops when it is served no better. A run t
 cut off goes on where it was with --keep-head, if the examples are still the same; else
 it starts anew. The bank keeps what it learned of a profile when that is forgotten.`,
 		Args: cobra.NoArgs,
-		RunE: a.runsOn(&o.engineFlags, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
-			return a.bankTrain(ctx, p, o)
+		RunE: a.runsOn(&e, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			if updates >= 0 {
+				o.Edit = func(c *learner.BankConfig) { c.Updates = updates }
+			}
+			return a.bankTrain(ctx, p, keepHead, o)
 		}),
 	}
-	o.add(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.IntVar(&o.updates, "updates", -1,
+	f.IntVar(&updates, "updates", -1,
 		"most steps; 0: the bank is shaped by the head and not trained; -1: the default")
-	f.BoolVar(&o.keepHead, "keep-head", false, "do not train the shared head first")
-	f.BoolVar(&o.keepTexts, "keep-texts", false,
+	f.BoolVar(&keepHead, "keep-head", false, "do not train the shared head first")
+	f.BoolVar(&o.KeepTexts, "keep-texts", false,
 		"keep with axes the texts that three people or more labelled, for xpeft ask --kept")
-	f.BoolVar(&o.forgetTexts, "forget-texts", false,
+	f.BoolVar(&o.ForgetTexts, "forget-texts", false,
 		"keep nothing of single texts with axes, where a hash and a few numbers of each that three people or more "+
 			"labelled are kept otherwise")
 	return cmd
@@ -96,22 +93,19 @@ func (b bankTrained) text(w io.Writer) {
 		"head", head)
 }
 
-func (a *app) bankTrain(ctx context.Context, p *sdk.Folder, f bankTrainFlags) error {
+func (a *app) bankTrain(ctx context.Context, p *sdk.Folder, keepHead bool, o sdk.TrainBankOptions) error {
 	var row bankTrained
 	bar := a.newBar(-1, "bank")
 	defer bar.done()
-	if !f.keepHead {
+	if !keepHead {
 		rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{Progress: bar.step})
 		if err != nil {
 			return err
 		}
 		row.HeadInstalled, row.HeadBefore, row.HeadAfter = rep.Installed, rep.Before.Accuracy, rep.After.Accuracy
 	}
-	o := &sdk.TrainBankOptions{KeepTexts: f.keepTexts, ForgetTexts: f.forgetTexts, Progress: bar.step}
-	if f.updates >= 0 {
-		o.Edit = func(c *learner.BankConfig) { c.Updates = f.updates }
-	}
-	rep, err := p.TrainBank(ctx, o)
+	o.Progress = bar.step
+	rep, err := p.TrainBank(ctx, &o)
 	if err != nil {
 		return err
 	}

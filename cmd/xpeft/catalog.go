@@ -53,7 +53,7 @@ func (c *catalog) head(p *store.Profile) (*model.Head, string, error) {
 func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	row := profileRow{
 		Profile: p.ID, Revision: p.Revision, MaskBytes: p.MaskBytes(),
-		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
+		Examples: p.Examples, Before: folder.Measured(p.Before), After: folder.Measured(p.After),
 		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
 	}
 	ref := p.Bank

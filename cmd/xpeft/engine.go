@@ -10,13 +10,7 @@ import (
 )
 
 // engineFlags are those of the commands that run the model.
-type engineFlags struct {
-	device  string
-	workers int
-	threads int
-	model   string
-	verify  bool
-}
+type engineFlags sdk.Options
 
 // add are all, of the commands for a folder that knows its model.
 func (e *engineFlags) add(cmd *cobra.Command) {
@@ -26,20 +20,20 @@ func (e *engineFlags) add(cmd *cobra.Command) {
 
 func (e *engineFlags) addEngine(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&e.device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
-	f.IntVar(&e.workers, "workers", 0, "forward passes at once, and their threads; 0: the number of CPUs, 2 at least")
-	f.IntVar(&e.threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
-	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
+	f.StringVar(&e.Device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
+	f.IntVar(&e.Workers, "workers", 0, "forward passes at once, and their threads; 0: the number of CPUs, 2 at least")
+	f.IntVar(&e.Threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
+	f.BoolVar(&e.Verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
 	complete(cmd, "device", "cpu", "cuda", "auto")
 }
 
 func (e *engineFlags) addModel(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.model, "model", "", "folder of the model, if it moved since init")
+	cmd.Flags().StringVar(&e.Model, "model", "", "folder of the model, if it moved since init")
 }
 
 func (a *app) options(e engineFlags) *sdk.Options {
-	return &sdk.Options{Device: e.device, Workers: e.workers, Threads: e.threads, Model: e.model, Verify: e.verify,
-		Timeout: a.lock, MasterKey: a.key, Logger: a.logger()}
+	e.Timeout, e.MasterKey, e.Logger = a.lock, a.key, a.logger()
+	return (*sdk.Options)(&e)
 }
 
 // open opens the folder with its model.

@@ -14,14 +14,6 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// headFlags say how a shared head is trained.
-type headFlags struct {
-	engineFlags
-	addLabels []string
-	keepBank  bool
-	force     bool
-}
-
 // headTrained is a shared head that was made of the folder's profiles.
 type headTrained struct {
 	Head      string  `json:"head"`
@@ -45,7 +37,8 @@ func (h headTrained) text(w io.Writer) {
 }
 
 func (a *app) headCommand() *cobra.Command {
-	var o headFlags
+	var e engineFlags
+	var o sdk.TrainHeadOptions
 	train := &cobra.Command{
 		Use:   "train",
 		Short: "Fit the shared head to the stored examples of all profiles",
@@ -55,16 +48,16 @@ texts, which it is not trained on. In a folder of masks over a random bank in al
 blocks, new profiles get it in the last block only, which then serves them as well for
 far less.`,
 		Args: cobra.NoArgs,
-		RunE: a.runsOn(&o.engineFlags, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+		RunE: a.runsOn(&e, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
 			return a.headTrain(ctx, p, o)
 		}),
 	}
-	o.add(train)
+	e.add(train)
 	f := train.Flags()
-	f.StringSliceVar(&o.addLabels, "add-labels",
+	f.StringSliceVar(&o.AddLabels, "add-labels",
 		nil, "labels that join the shared head: those of labels pending, or others")
-	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
-	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
+	f.BoolVar(&o.KeepBank, "keep-bank", false, "leave the bank of new profiles as it is")
+	f.BoolVar(&o.Force, "force", false, "install the new head even if it is worse")
 	return parent("head", "Train, export and import the head that profiles share", train, a.headRankCommand(),
 		a.headExportCommand(), a.headImportCommand())
 }
@@ -126,11 +119,11 @@ is installed as it is; profiles that exist keep their head until xpeft rebase mo
 	return cmd
 }
 
-func (a *app) headTrain(ctx context.Context, p *sdk.Folder, f headFlags) error {
+func (a *app) headTrain(ctx context.Context, p *sdk.Folder, o sdk.TrainHeadOptions) error {
 	bar := a.newBar(-1, "head")
 	defer bar.done()
-	rep, err := p.TrainHead(ctx, &sdk.TrainHeadOptions{AddLabels: f.addLabels, KeepBank: f.keepBank, Force: f.force,
-		Progress: bar.step})
+	o.Progress = bar.step
+	rep, err := p.TrainHead(ctx, &o)
 	if err != nil {
 		return err
 	}

@@ -17,23 +17,17 @@ import (
 
 // learnFlags say how a profile learns.
 type learnFlags struct {
-	engineFlags
-	in        string
-	profile   string
-	head      string
-	labels    []string
-	addLabels bool
-	drop      bool
-	force     bool
-	effort    string
-	epochs    int
-	seed      uint64
-	losses    bool
-	weights   []string
+	sdk.LearnOptions
+	epochs  int
+	seed    uint64
+	losses  bool
+	weights []string
 }
 
 func (a *app) learnCommand() *cobra.Command {
+	var e engineFlags
 	var o learnFlags
+	var path, profile string
 	cmd := &cobra.Command{
 		Use:   "learn",
 		Short: "Learn profiles from examples",
@@ -48,33 +42,26 @@ not stop the others. Learning again takes the stored examples with it.`,
 			"--profile alice --json",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.in == "-" && isTerminal(a.stdin) {
-				return usagef("no examples: name a file with --in, or pipe JSON lines in")
-			}
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			groups, err := a.readExamples(ctx, o.in, o.profile)
+			groups, err := a.readExamples(ctx, path, profile)
 			if err != nil {
 				return err
 			}
-			return a.withFolder(ctx, o.engineFlags, false, func(p *sdk.Folder) error {
-				return a.learn(ctx, p, o, groups)
-			})
+			return a.withFolder(ctx, e, false, func(p *sdk.Folder) error { return a.learn(ctx, p, o, groups) })
 		}),
 	}
-	o.add(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
-	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
-	f.StringVar(&o.head, "head", "", "shared, own or number; default: what the profile has, shared for a new one")
-	f.StringSliceVar(&o.labels, "labels", nil, "the profile's own label set, which gives it an own head")
-	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
-	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
-	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
+	f.StringVarP(&path, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.StringVarP(&profile, "profile", "p", "", "profile of the lines that name none")
+	f.StringVar((*string)(&o.Head), "head", "",
+		"shared, own or number; default: what the profile has, shared for a new one")
+	f.StringSliceVar(&o.Labels, "labels", nil, "the profile's own label set, which gives it an own head")
+	f.BoolVar(&o.AddLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
+	f.BoolVar(&o.DropExamples, "drop-examples", false, "store none of the examples, and erase those that are stored")
+	f.BoolVar(&o.Force, "force", false, "install what was learned whatever its score")
 	f.StringSliceVar(&o.weights, "class-weights", nil,
 		"how much a label's examples count beside the others', as in urgent=3,later=1")
-	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
+	f.StringVar((*string)(&o.Effort), "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
 	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
@@ -93,7 +80,7 @@ type group struct {
 // readExamples reads all lines and sorts them by profile, in the order of the profiles' first
 // lines.
 func (a *app) readExamples(ctx context.Context, path, profile string) ([]*group, error) {
-	in, err := a.openLines(ctx, path)
+	in, err := a.openExamples(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +209,8 @@ func (a *app) learn(ctx context.Context, p *sdk.Folder, f learnFlags, groups []*
 func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *group) (*sdk.Report, error) {
 	progress := a.newBar(-1, g.profile)
 	defer progress.done()
-	o := &sdk.LearnOptions{
-		Head: sdk.HeadKind(f.head), Labels: f.labels, AddLabels: f.addLabels, DropExamples: f.drop, Force: f.force,
-		Effort:   learner.Effort(f.effort),
-		Progress: func(step, steps int, loss float32) { progress.step(step, steps, loss) },
-	}
+	o := f.LearnOptions
+	o.Progress = progress.step
 	var err error
 	if o.ClassWeights, err = byLabel("class-weights", f.weights); err != nil {
 		return nil, err
@@ -247,7 +231,7 @@ func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *grou
 	for i, l := range g.lines {
 		examples[i] = l.example()
 	}
-	return p.Learn(ctx, g.profile, examples, o)
+	return p.Learn(ctx, g.profile, examples, &o)
 }
 
 // example is a line as the sdk takes it.

@@ -53,6 +53,17 @@ type read struct {
 	err  error
 }
 
+// openExamples is openLines of examples for the folder.
+func (a *app) openExamples(ctx context.Context, path string) (*lines, error) {
+	if path == "-" && isTerminal(a.stdin) {
+		return nil, usagef("no examples: name a file with --in, or pipe JSON lines in")
+	}
+	if err := a.mustExist(); err != nil {
+		return nil, err
+	}
+	return a.openLines(ctx, path)
+}
+
 // openLines opens a file, or stdin for "-".
 func (a *app) openLines(ctx context.Context, path string) (*lines, error) {
 	l := &lines{name: path, next: make(chan read, 64)}

@@ -11,15 +11,9 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// observeFlags say what is observed.
-type observeFlags struct {
-	engineFlags
-	in      string
-	profile string
-}
-
 func (a *app) observeCommand() *cobra.Command {
-	var o observeFlags
+	var e engineFlags
+	var path, profile string
 	cmd := &cobra.Command{
 		Use:   "observe",
 		Short: "Store examples one by one, and learn profiles once enough are new",
@@ -30,24 +24,18 @@ learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.in == "-" && isTerminal(a.stdin) {
-				return usagef("no examples: name a file with --in, or pipe JSON lines in")
-			}
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			in, err := a.openLines(ctx, o.in)
+			in, err := a.openExamples(ctx, path)
 			if err != nil {
 				return err
 			}
 			defer in.close()
-			return a.observe(ctx, o, func() (line, error) {
+			return a.observe(ctx, e, func() (line, error) {
 				l, err := in.read1(ctx)
 				if err != nil {
 					return l, err
 				}
 				if l.Profile == "" {
-					l.Profile = o.profile
+					l.Profile = profile
 				}
 				if err := l.check(); err != nil {
 					return l, in.bad(l.Number, err)
@@ -56,17 +44,17 @@ learning, and at last how many examples of the folder wait for more.`,
 			})
 		}),
 	}
-	o.add(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
-	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
+	f.StringVarP(&path, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.StringVarP(&profile, "profile", "p", "", "profile of the lines that name none")
 	return cmd
 }
 
 // observe stores line after line, waits for the background learning at the end, and says what still
 // waits.
-func (a *app) observe(ctx context.Context, f observeFlags, next func() (line, error)) error {
-	o := a.options(f.engineFlags)
+func (a *app) observe(ctx context.Context, e engineFlags, next func() (line, error)) error {
+	o := a.options(e)
 	var mu sync.Mutex // background learning prints too
 	var failed rowErrors
 	o.OnLearned = func(id string, rep *sdk.Report, err error) {

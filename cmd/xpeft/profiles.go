@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"time"
 
@@ -105,14 +104,6 @@ func score(v *float32) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.3f", *v)
-}
-
-// measured is nil for a score that no number says: JSON has no NaN.
-func measured(v float32) *float32 {
-	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-		return nil
-	}
-	return &v
 }
 
 func number[T ~int | ~int64 | ~uint32 | ~uint64](n T) string { return fmt.Sprint(n) }

@@ -162,8 +162,8 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 		return shown{}, err
 	}
 	for _, q := range past {
-		s.History = append(s.History, pastRow{q.Revision, q.Examples, measured(q.Before), measured(q.After),
-			q.Updated.UTC()})
+		s.History = append(s.History, pastRow{q.Revision, q.Examples, folder.Measured(q.Before),
+			folder.Measured(q.After), q.Updated.UTC()})
 	}
 	return s, nil
 }

@@ -52,7 +52,7 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 		return usagef("--examples, --state, --include-bank, --sign and --to are for bundles, not for --format %s",
 			u.format)
 	}
-	return a.withFolder(ctx, engineFlags{model: u.model}, true, func(p *sdk.Folder) error {
+	return a.withFolder(ctx, engineFlags{Model: u.model}, true, func(p *sdk.Folder) error {
 		return a.unfold(ctx, p, u.format, ids, o.Prefix, dir)
 	})
 }

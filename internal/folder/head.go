@@ -1,6 +1,8 @@
 package folder
 
 import (
+	"math"
+
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -15,6 +17,15 @@ func DecodeHead(data []byte) (*model.Head, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// Measured is a score of a record; nil: it was not measured, or a bundle has brought what JSON has
+// no number for.
+func Measured(v float32) *float32 {
+	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+		return nil
+	}
+	return &v
 }
 
 // HeadOf is the head of a record: the one that shared reads, with the rows that are the profile's
