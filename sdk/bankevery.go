@@ -198,8 +198,3 @@ func (p *Folder) lastBank() (t time.Time, err error) {
 	}
 	return t, err
 }
-
-// bankBegan writes down when a TrainBank that has ended began.
-func (p *Folder) bankBegan(ctx context.Context, t time.Time) error {
-	return p.store.PutMeta(ctx, metaTrained, binary.LittleEndian.AppendUint64(nil, uint64(t.UnixMicro())))
-}

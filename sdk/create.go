@@ -152,7 +152,10 @@ func missing(path string) bool {
 
 // fill writes what a new store holds before its first profile.
 func (p *Folder) fill(ctx context.Context, c Config, m opened) error {
-	sums, err := m.crcs()
+	sums, err := m.sums, error(nil)
+	if sums == nil {
+		sums, err = m.checkpoint.CRCs()
+	}
 	if err != nil {
 		return err
 	}

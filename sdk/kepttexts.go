@@ -59,11 +59,12 @@ func (p *Folder) keepTexts(ctx context.Context, keep bool, from teachers, rep *B
 	}
 	rep.KeptTexts = len(texts)
 	data, err := json.Marshal(keptTexts{rep.Bank, texts})
-	if err == nil {
-		data, err = p.sealTexts(data)
-	}
-	if err != nil {
+	seal, sealErr := p.textsCipher()
+	if err = cmp.Or(err, sealErr); err != nil {
 		return err
+	}
+	if seal != nil {
+		data = seal.Seal(nil, nil, data, []byte(metaTexts))
 	}
 	return p.store.PutMeta(ctx, metaTexts, data)
 }
@@ -162,7 +163,10 @@ func (p *Folder) loadTexts(j *jointBank) (*loadedTexts, error) {
 }
 
 func (p *Folder) decodeTexts(stored []byte) (kept keptTexts, err error) {
-	data, err := p.openTexts(stored)
+	data, seal := stored, cipher.AEAD(nil)
+	if seal, err = p.textsCipher(); err == nil && seal != nil {
+		data, err = seal.Open(nil, nil, stored, []byte(metaTexts))
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &kept)
 	}
@@ -190,23 +194,7 @@ func (p *Folder) removeLeftTexts(ctx context.Context) error {
 	return p.store.PutMeta(ctx, metaTexts, nil)
 }
 
-// sealTexts encrypts in a folder whose profiles are encrypted, under a key of its own.
-func (p *Folder) sealTexts(data []byte) ([]byte, error) {
-	a, err := p.textsCipher()
-	if err != nil || a == nil {
-		return data, err
-	}
-	return a.Seal(nil, nil, data, []byte(metaTexts)), nil
-}
-
-func (p *Folder) openTexts(stored []byte) ([]byte, error) {
-	a, err := p.textsCipher()
-	if err != nil || a == nil {
-		return stored, err
-	}
-	return a.Open(nil, nil, stored, []byte(metaTexts))
-}
-
+// textsCipher encrypts kept texts, in a folder whose profiles are encrypted.
 func (p *Folder) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
 
 // cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the

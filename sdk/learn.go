@@ -183,7 +183,9 @@ func (p *Folder) grant(ctx context.Context, threads int) (granted func(context.C
 		}
 		return func(ctx context.Context) context.Context {
 			ctx = context.WithValue(ctx, turnKey{}, &has)
-			return engine.WithPace(ctx, func() int { return min(threads, p.pace()) })
+			return engine.WithPace(ctx, func() int { // but for the threads that answers are made on
+				return min(threads, p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
+			})
 		}, done, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
@@ -206,10 +208,4 @@ func (p *Folder) giveWay(ctx context.Context) {
 	case <-ctx.Done():
 		*has = false
 	}
-}
-
-// pace is how many goroutines a training may use now: Options.Threads, but for those that answers
-// are made on.
-func (p *Folder) pace() int {
-	return min(p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
 }

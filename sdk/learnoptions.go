@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/model"
 )
 
 // withDefaults copies and validates.
@@ -49,7 +48,9 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 func (l *learning) learnConfig() learner.Config {
 	props, own, trains := l.bank.Properties(), l.headRef == 0, l.sdk.engine.Trains()
 	c := learner.Default()
-	if !own && isTrained(l.head) && props.Blocks < l.sdk.encoder.Blocks() {
+	// fitted to examples, and not made of the labels' names
+	isTrained := slices.ContainsFunc(l.head.Counts, func(n uint32) bool { return n > 0 })
+	if !own && isTrained && props.Blocks < l.sdk.encoder.Blocks() {
 		c = learner.LastBlocks()
 	}
 	c.K = 0
@@ -97,9 +98,4 @@ func (s *snapshot) bareBelow(top int) bool {
 	}
 	affine, err := s.affine()
 	return err == nil && affine != nil && s.bank.Properties().OffBelow(affine, top)
-}
-
-// isTrained tells a head that was fitted to examples from one that was made of the labels' names.
-func isTrained(h *model.Head) bool {
-	return slices.ContainsFunc(h.Counts, func(n uint32) bool { return n > 0 })
 }

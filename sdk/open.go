@@ -305,27 +305,15 @@ func (m opened) sameEncoder(description string, weights []byte) error {
 		return fmt.Errorf("the model has %d tensors, the store's %d", n, len(weights)/4)
 	}
 	for i := range len(weights) / 4 {
-		if err := m.check(i, binary.LittleEndian.Uint32(weights[4*i:])); err != nil {
+		crc := binary.LittleEndian.Uint32(weights[4*i:])
+		if m.sums != nil && m.sums[i] == crc {
+			continue // a shared one's are known
+		}
+		if err := m.checkpoint.Check(i, crc); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// crcs are the checksums of the weights.
-func (m opened) crcs() ([]uint32, error) {
-	if m.sums != nil {
-		return m.sums, nil
-	}
-	return m.checkpoint.CRCs()
-}
-
-// check compares one of the weights with the CRC that it had; of a shared model they are known.
-func (m opened) check(i int, crc uint32) error {
-	if m.sums != nil && m.sums[i] == crc {
-		return nil
-	}
-	return m.checkpoint.Check(i, crc)
 }
 
 func (m opened) mismatch(meta store.Meta) *MismatchError {

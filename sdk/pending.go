@@ -109,16 +109,11 @@ func (p *Folder) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank
 		}
 	}
 	sc, err := p.scoreHead(ctx, h, texts, known)
-	return sc.withMissing(len(held) - len(known)), err
-}
-
-// withMissing counts examples as wrong whose label what was scored does not have.
-func (sc Score) withMissing(missing int) Score {
-	if missing > 0 {
-		n := float64(sc.N + missing)
+	if missing := len(held) - len(known); missing > 0 {
+		n := float64(len(held))
 		sc.Accuracy = sc.Accuracy * float64(sc.N) / n
 		sc.Loss = (sc.Loss*float64(sc.N) + digits.UnknownLoss*float64(missing)) / n
-		sc.N += missing
+		sc.N = len(held)
 	}
-	return sc
+	return sc, err
 }

@@ -285,17 +285,13 @@ func (p *Folder) checkProfiles(ctx context.Context, rep *store.CheckReport) erro
 			}
 			return err
 		}
-		if err := p.checkProfile(rec); err != nil {
+		snap, err := p.open(rec)
+		if err == nil {
+			_, err = snap.affine()
+		}
+		if err != nil {
 			rep.Add(fmt.Sprintf("profile %q: %v", rec.ID, err))
 		}
 	}
 	return nil
-}
-
-func (p *Folder) checkProfile(rec *store.Profile) error {
-	snap, err := p.open(rec)
-	if err == nil {
-		_, err = snap.affine()
-	}
-	return err
 }

@@ -59,11 +59,15 @@ func (p *Folder) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
+	precision := "float32"
+	if p.onCPU() {
+		precision = p.encoder.Precision()
+	}
 	deep, err := p.untrainable.count(p, st.Revision)
 	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(),
 		Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(),
-		Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
+		Kernel: p.encoder.Kernel(), Precision: precision, Untrainable: deep}, err
 }
 
 // untrainable counts the profiles that the engine cannot train as they are, once for each state of

@@ -3,6 +3,7 @@ package sdk
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -135,7 +136,8 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 		last.Trained = true
 		p.keepAdvice(ctx, last)
 	}
-	if err := p.bankBegan(ctx, began); err != nil {
+	at := binary.LittleEndian.AppendUint64(nil, uint64(began.UnixMicro()))
+	if err := p.store.PutMeta(ctx, metaTrained, at); err != nil {
 		return nil, err
 	}
 	rep.Seconds = time.Since(began).Seconds()

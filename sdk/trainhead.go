@@ -105,13 +105,15 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 }
 
 func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
-	kept, err := p.keepsHead(o)
-	if err != nil {
-		return nil, err
-	}
 	train := p.trainNewHead
-	if kept {
-		train = p.keepHead
+	if !o.Force && len(o.AddLabels) == 0 { // which would set joint axes aside, whose head stays
+		j, err := p.newcomersJoint()
+		if err != nil {
+			return nil, err
+		}
+		if j != nil {
+			train = p.keepHead
+		}
 	}
 	rep, err := train(ctx, o)
 	if err != nil {
@@ -124,16 +126,6 @@ func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport
 	}
 	rep.Bank, err = p.defaultBankDigest()
 	return rep, err
-}
-
-// keepsHead says whether the head is that of joint axes, which another would set aside: then it
-// stays, unless that is asked for.
-func (p *Folder) keepsHead(o TrainHeadOptions) (bool, error) {
-	if o.Force || len(o.AddLabels) > 0 {
-		return false, nil
-	}
-	j, err := p.newcomersJoint()
-	return j != nil, err
 }
 
 // keepHead is the report of a head that was not trained.

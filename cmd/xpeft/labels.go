@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -8,15 +9,6 @@ import (
 
 	"github.com/xpeft/xpeft/sdk"
 )
-
-// addPending adds a label that people have and the shared head does not.
-func addPending(t *table, p sdk.PendingLabel) {
-	label := p.Label
-	if label == "" {
-		label = "(of fewer than 5 people)"
-	}
-	t.row(label, number(p.People), number(p.Examples))
-}
 
 func (a *app) labelsCommand() *cobra.Command {
 	var o engineFlags
@@ -47,7 +39,9 @@ func (a *app) labelsPending(ctx context.Context, p *sdk.Folder) error {
 		defer t.flush()
 	}
 	for _, l := range labels {
-		if err := a.print(l, func(io.Writer) { addPending(t, l) }); err != nil {
+		if err := a.print(l, func(io.Writer) {
+			t.row(cmp.Or(l.Label, "(of fewer than 5 people)"), number(l.People), number(l.Examples))
+		}); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,9 @@ not stop the others. Learning again takes the stored examples with it.`,
 			"--profile alice --json",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
+			if err := a.takesExamples(path); err != nil {
+				return err
+			}
 			groups, err := a.readExamples(ctx, path, profile)
 			if err != nil {
 				return err
@@ -80,7 +83,7 @@ type group struct {
 // readExamples reads all lines and sorts them by profile, in the order of the profiles' first
 // lines.
 func (a *app) readExamples(ctx context.Context, path, profile string) ([]*group, error) {
-	in, err := a.openExamples(ctx, path)
+	in, err := a.openLines(ctx, path)
 	if err != nil {
 		return nil, err
 	}

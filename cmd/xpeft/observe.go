@@ -24,7 +24,10 @@ learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			in, err := a.openExamples(ctx, path)
+			if err := a.takesExamples(path); err != nil {
+				return err
+			}
+			in, err := a.openLines(ctx, path)
 			if err != nil {
 				return err
 			}

@@ -83,7 +83,10 @@ func (a *app) profiles(ctx context.Context, st *store.Store, o sdk.ProfilesOptio
 		if t == nil && !a.json {
 			t = newTable(a.stdout, "PROFILE", "REVISION", "HEAD", "EXAMPLES", "BEFORE", "AFTER", "BYTES", "UPDATED")
 		}
-		if err := a.print(row, func(io.Writer) { row.addTo(t) }); err != nil {
+		if err := a.print(row, func(io.Writer) {
+			t.row(row.Profile, strconv.FormatUint(row.Revision, 10), row.Head, number(row.Examples), score(row.Before),
+				score(row.After), number(row.Bytes), date(row.Updated))
+		}); err != nil {
 			return err
 		}
 		listed++
@@ -92,11 +95,6 @@ func (a *app) profiles(ctx context.Context, st *store.Store, o sdk.ProfilesOptio
 		t.flush()
 	}
 	return nil
-}
-
-func (r profileRow) addTo(t *table) {
-	t.row(r.Profile, strconv.FormatUint(r.Revision, 10), r.Head, number(r.Examples), score(r.Before), score(r.After),
-		number(r.Bytes), date(r.Updated))
 }
 
 func score(v *float32) string {
