@@ -14,22 +14,24 @@ import (
 // those that were imported from it, in BERT models; another, and a profile without masks, is
 // ErrUnsupported.
 func (p *Folder) ExportAdapterHub(ctx context.Context, id string) (config, weights []byte, err error) {
-	leave, err := p.enterToRead(ctx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer leave()
+	var fault error
 	if kind := p.encoder.Config().ModelType; kind != "" && kind != "bert" {
-		return nil, nil, fmt.Errorf("%w: an adapter of a model of type %s, want bert", ErrUnsupported, kind)
+		fault = fmt.Errorf("%w: an adapter of a model of type %s, want bert", ErrUnsupported, kind)
 	}
-	return p.encodeAdapter(id, func(a *model.Adapter) ([]byte, []byte, error) {
+	return p.encodeAdapter(ctx, id, fault, func(a *model.Adapter) ([]byte, []byte, error) {
 		return bank.EncodeAdapterHub(a, p.encoder.Blocks())
 	})
 }
 
-// encodeAdapter has another library's files written of what a profile's masks fold to.
-func (p *Folder) encodeAdapter(id string, encode func(*model.Adapter) ([]byte, []byte, error)) (config, weights []byte,
-	err error) {
+// encodeAdapter has another library's files written of what a profile's masks fold to, unless that
+// has a fault.
+func (p *Folder) encodeAdapter(ctx context.Context, id string, fault error,
+	encode func(*model.Adapter) ([]byte, []byte, error)) (config, weights []byte, err error) {
+	leave, err := p.enter(ctx, p.options.Limits.checkID(id), fault)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
 	s, err := p.snapshot(id)
 	if err != nil {
 		return nil, nil, err
@@ -51,12 +53,7 @@ func (p *Folder) encodeAdapter(id string, encode func(*model.Adapter) ([]byte, [
 // adapter_model.safetensors of a folder from which peft loads it over the same model. The head is
 // not among them. A profile whose masks are not over LoRAs is ErrUnsupported.
 func (p *Folder) ExportPEFT(ctx context.Context, id string) (config, weights []byte, err error) {
-	leave, err := p.enterToRead(ctx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer leave()
-	return p.encodeAdapter(id, func(a *model.Adapter) ([]byte, []byte, error) {
+	return p.encodeAdapter(ctx, id, nil, func(a *model.Adapter) ([]byte, []byte, error) {
 		return bank.EncodePEFT(a, p.encoder.Blocks(), p.encoder.Config().ModelType)
 	})
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,21 +46,13 @@ type AskOptions struct {
 // left; ErrNoPopulation that there are no axes, or no texts. Cost: a forward pass of each
 // candidate; of those that the bank keeps once, then milliseconds.
 func (p *Folder) Ask(ctx context.Context, id string, o *AskOptions) ([]Question, error) {
-	leave, err := p.lifetime.enter()
+	leave, err := p.lifetime.enter(p.exclusive("Ask"), p.options.Limits.checkID(id))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("Ask"); err != nil {
-		return nil, err
-	}
-	if o == nil {
-		o = &AskOptions{}
-	}
-	candidates, n := o.Candidates, orDefault(o.N, 3)
-	if err := p.options.Limits.checkID(id); err != nil {
-		return nil, err
-	}
+	o = cmp.Or(o, &AskOptions{})
+	candidates, n := o.Candidates, cmp.Or(o.N, 3)
 	if err := p.checkCandidates(candidates, n); err != nil {
 		return nil, err
 	}

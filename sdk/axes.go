@@ -32,7 +32,8 @@ func (p *Folder) addAxes(ctx context.Context, encoder [32]byte) (took time.Durat
 	began := time.Now()
 	a := axes.Shipped(encoder)
 	if a == nil {
-		if a, err = p.computeAxes(ctx); err != nil {
+		c := axes.Default(p.encoder.Blocks(), p.encoder.Hidden())
+		if a, err = axes.Compute(ctx, p.encoder, p.tokenizer, c); err != nil {
 			return 0, err
 		}
 	}
@@ -95,11 +96,6 @@ func (p *Folder) overFeatures(h *model.Head) (*model.Head, bool) {
 		w.B[c] += model.Dot(h.W[c*d:(c+1)*d], a.Mean[last*d:])
 	}
 	return w, true
-}
-
-// computeAxes makes axes for a model that none are shipped for.
-func (p *Folder) computeAxes(ctx context.Context) (*axes.Axes, error) {
-	return axes.Compute(ctx, p.encoder, p.tokenizer, axes.Default(p.encoder.Blocks(), p.encoder.Hidden()))
 }
 
 // loadAxes opens the folder's axes, if it has any.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -53,9 +54,7 @@ func (p *Folder) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Bac
 		return BackupReport{}, err
 	}
 	defer leave()
-	if o == nil {
-		o = &BackupOptions{}
-	}
+	o = cmp.Or(o, &BackupOptions{})
 	return folder.Backup(ctx, p.store, p.dir, w, o.Since)
 }
 
@@ -65,10 +64,8 @@ func (p *Folder) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Bac
 // before the last one is not in it. Open the folder with the master key, if it has one, and with
 // Options.Model if the model is elsewhere now.
 func Restore(ctx context.Context, dir string, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
-	if o == nil {
-		o = &RestoreOptions{}
-	}
-	rep, err := folder.Restore(ctx, dir, folder.RestoreOptions(*o), backups...)
+	o = cmp.Or(o, &RestoreOptions{})
+	rep, err := folder.Restore(ctx, dir, o.MaxBytes, backups...)
 	return rep, corrupt("backup", err)
 }
 
@@ -76,8 +73,6 @@ func Restore(ctx context.Context, dir string, o *RestoreOptions, backups ...io.R
 // them with their digests: Restore does. Like Restore it needs no master key, and so sees of an
 // encrypted folder's values no more than their sizes: Check does.
 func Verify(ctx context.Context, o *RestoreOptions, backups ...io.Reader) (RestoreReport, error) {
-	if o == nil {
-		o = &RestoreOptions{}
-	}
-	return folder.Verify(ctx, folder.RestoreOptions(*o), backups...)
+	o = cmp.Or(o, &RestoreOptions{})
+	return store.Verify(ctx, &store.RestoreOptions{MaxBytes: o.MaxBytes}, backups...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xpeft/xpeft/store"
@@ -38,9 +39,9 @@ func newBankRun(rep *BankReport, err error, background bool, took time.Duration)
 type banker struct {
 	every   int // 0: never
 	mu      sync.Mutex
-	learned map[string]bool // who has learned since the last TrainBank began, at most as many as are enough
-	last    *BankRun
-	ended   chan struct{} // closed when the background goroutine ends; nil: there is none
+	learned map[string]bool         // who has learned since the last TrainBank began, at most as many as are enough
+	last    atomic.Pointer[BankRun] // how the last one ended; nil: there was none since Open
+	ended   chan struct{}           // closed when the background goroutine ends; nil: there is none
 	stop    context.CancelFunc
 	over    bool
 }
@@ -157,34 +158,21 @@ func (b *banker) begun() {
 	clear(b.learned)
 }
 
-// tell keeps how a TrainBank ended.
-func (b *banker) tell(run *BankRun) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.last = run
-}
-
-// told is how the last one ended, nil if there was none since Open.
+// told is a copy of last.
 func (b *banker) told() *BankRun {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.last == nil {
+	last := b.last.Load()
+	if last == nil {
 		return nil
 	}
-	run := *b.last
+	run := *last
 	return &run
 }
 
-// idle is closed once no bank is trained in the background.
+// idle is closed once no bank is trained in the background; nil: none is.
 func (b *banker) idle() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended != nil {
-		return b.ended
-	}
-	done := make(chan struct{})
-	close(done)
-	return done
+	return b.ended
 }
 
 // close ends the background training within a fit or forward pass.
@@ -209,9 +197,4 @@ func (p *Folder) lastBank() (t time.Time, err error) {
 		t = time.UnixMicro(int64(binary.LittleEndian.Uint64(data)))
 	}
 	return t, err
-}
-
-// bankBegan writes down when a TrainBank that has ended began.
-func (p *Folder) bankBegan(ctx context.Context, t time.Time) error {
-	return p.store.PutMeta(ctx, metaTrained, binary.LittleEndian.AppendUint64(nil, uint64(t.UnixMicro())))
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 
@@ -58,11 +59,9 @@ type ImportOptions struct {
 
 // within are the options that package folder takes, with a folder's limits where they set none.
 func (o *ImportOptions) within(l Limits) folder.ImportOptions {
-	if o == nil {
-		o = &ImportOptions{}
-	}
+	o = cmp.Or(o, &ImportOptions{})
 	return folder.ImportOptions{Policy: o.Policy, Prefix: o.Prefix, Rename: o.Rename,
-		MaxBytes: orDefault(o.MaxBytes, l.BundleBytes), MaxProfiles: orDefault(o.MaxProfiles, l.BundleProfiles),
-		MaxHead: orDefault(o.MaxHead, l.HeadBytes), MaxRandomBank: orDefault(o.MaxRandomBank, l.RandomBankBytes),
+		MaxBytes: cmp.Or(o.MaxBytes, l.BundleBytes), MaxProfiles: cmp.Or(o.MaxProfiles, l.BundleProfiles),
+		MaxHead: cmp.Or(o.MaxHead, l.HeadBytes), MaxRandomBank: cmp.Or(o.MaxRandomBank, l.RandomBankBytes),
 		Trust: o.Trust, RequireSigned: o.RequireSigned, Identities: o.Identities}
 }

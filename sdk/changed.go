@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"math"
 
@@ -73,7 +74,7 @@ func (l *learning) fade(who *digits.Person, first int) {
 	}
 }
 
-func weightOf(w float32) float32 { return orDefault(w, 1) }
+func weightOf(w float32) float32 { return cmp.Or(w, 1) }
 
 func mean(x []float64) (sum float64) {
 	for _, v := range x {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -151,7 +152,10 @@ func missing(path string) bool {
 
 // fill writes what a new store holds before its first profile.
 func (p *Folder) fill(ctx context.Context, c Config, m opened) error {
-	sums, err := m.crcs()
+	sums, err := m.sums, error(nil)
+	if sums == nil {
+		sums, err = m.checkpoint.CRCs()
+	}
 	if err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func (b RandomBank) properties(e *model.Encoder) bank.Properties {
 	if b.Bottleneck == 0 {
 		b.Bottleneck = max(1, d/16)
 	}
-	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: orDefault(b.Blocks, e.Blocks()), Hidden: d,
+	return bank.Properties{Origin: bank.Random, N: b.N, Blocks: cmp.Or(b.Blocks, e.Blocks()), Hidden: d,
 		Bottleneck: b.Bottleneck, NormB: true,
 		Seed: b.Seed, SigmaA: bank.DefaultSigmaA, SigmaB: bank.DefaultSigmaB}
 }

@@ -169,6 +169,7 @@ func (p *Folder) encode(examples []store.Example, h *model.Head) []learner.Examp
 // split2 is a profile's examples in two parts.
 type split2 struct {
 	train, held []learner.Example
+	stored      []store.Example // all of them, as they are stored
 }
 
 func divide(examples []learner.Example) (s split2) {

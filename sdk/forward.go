@@ -87,14 +87,6 @@ func (p *Folder) states(ctx context.Context, embed embedder, texts []model.Encod
 	return p.engine.Embed(ctx, engine.Rows{Texts: texts, Owner: owner}, adapters, x, taps, states)
 }
 
-// precision is what answers are computed in.
-func (p *Folder) precision() string {
-	if !p.onCPU() {
-		return "float32"
-	}
-	return p.encoder.Precision()
-}
-
 // onCPU says that passes run on the lanes' own threads, without padding, and not on a device.
 func (p *Folder) onCPU() bool { return p.engine.Device() == deviceCPU }
 

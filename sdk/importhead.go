@@ -24,14 +24,11 @@ type ImportHeadOptions struct {
 // exist keep their head until Rebase moves them. The head of joint axes, which TrainBank found,
 // stays: ErrConflict unless Force.
 func (p *Folder) ImportHead(ctx context.Context, r io.Reader, o *ImportHeadOptions) (digest string, err error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("ImportHead"))
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	if err := p.exclusive("ImportHead"); err != nil {
-		return "", err
-	}
 	p.installs.Lock()
 	defer p.installs.Unlock()
 	shared, _, err := p.shared()
@@ -103,14 +100,11 @@ func (p *Folder) HeadWidth() int { return p.width() }
 // ExportHead writes the shared head of new profiles, and returns its digest. ImportHead reads it
 // unless the format is HeadSafetensors. A format that is none is ErrConfig.
 func (p *Folder) ExportHead(ctx context.Context, w io.Writer, format HeadFormat) (digest string, err error) {
-	leave, err := p.enter(ctx)
+	leave, err := p.enter(ctx, p.exclusive("ExportHead"))
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	if err := p.exclusive("ExportHead"); err != nil {
-		return "", err
-	}
 	e, err := p.effectiveOf("", nil)
 	if err != nil {
 		return "", err

@@ -59,11 +59,12 @@ func (p *Folder) keepTexts(ctx context.Context, keep bool, from teachers, rep *B
 	}
 	rep.KeptTexts = len(texts)
 	data, err := json.Marshal(keptTexts{rep.Bank, texts})
-	if err == nil {
-		data, err = p.sealTexts(data)
-	}
-	if err != nil {
+	seal, sealErr := p.textsCipher()
+	if err = cmp.Or(err, sealErr); err != nil {
 		return err
+	}
+	if seal != nil {
+		data = seal.Seal(nil, nil, data, []byte(metaTexts))
 	}
 	return p.store.PutMeta(ctx, metaTexts, data)
 }
@@ -72,29 +73,21 @@ func (p *Folder) keepTexts(ctx context.Context, keep bool, from teachers, rep *B
 // pairs, that several labelled.
 func (p *Folder) gatherTexts(ctx context.Context, h *model.Head, from teachers) (texts []string, err error) {
 	text, answers := map[uint64]string{}, map[uint64]int{}
-	var failed error
-	err = p.sample(ctx, h, from, func(id string, part split2) int {
-		all, rejected := append(part.train[:len(part.train):len(part.train)], part.held...), 0
-		for _, e := range all {
-			if e.Rejected {
-				rejected++
-			}
-		}
-		examples, err := p.store.Examples(id)
-		if err != nil && !errors.Is(err, ErrProfileNotFound) {
-			failed = err
-		}
-		examples = fitting(examples, h)
+	err = p.sample(ctx, h, from, func(_ string, part split2) (used int) {
 		own := map[uint64]bool{}
-		for _, e := range examples[max(0, len(examples)-len(all)):] {
-			if e.Pair == "" && !e.Rejected && !own[e.Key] {
+		for _, e := range part.stored {
+			if e.Rejected {
+				continue
+			}
+			used++ // as population counts them: the same people are asked about
+			if e.Pair == "" && !own[e.Key] {
 				own[e.Key], text[e.Key] = true, e.Text
 				answers[e.Key]++
 			}
 		}
-		return len(all) - rejected // as population counts them: the same people are asked about
+		return used
 	})
-	if err = cmp.Or(err, failed); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	keys, size := slices.SortedFunc(maps.Keys(text), func(a, b uint64) int {
@@ -170,7 +163,10 @@ func (p *Folder) loadTexts(j *jointBank) (*loadedTexts, error) {
 }
 
 func (p *Folder) decodeTexts(stored []byte) (kept keptTexts, err error) {
-	data, err := p.openTexts(stored)
+	data, seal := stored, cipher.AEAD(nil)
+	if seal, err = p.textsCipher(); err == nil && seal != nil {
+		data, err = seal.Open(nil, nil, stored, []byte(metaTexts))
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &kept)
 	}
@@ -198,23 +194,7 @@ func (p *Folder) removeLeftTexts(ctx context.Context) error {
 	return p.store.PutMeta(ctx, metaTexts, nil)
 }
 
-// sealTexts encrypts in a folder whose profiles are encrypted, under a key of its own.
-func (p *Folder) sealTexts(data []byte) ([]byte, error) {
-	a, err := p.textsCipher()
-	if err != nil || a == nil {
-		return data, err
-	}
-	return a.Seal(nil, nil, data, []byte(metaTexts)), nil
-}
-
-func (p *Folder) openTexts(stored []byte) ([]byte, error) {
-	a, err := p.textsCipher()
-	if err != nil || a == nil {
-		return stored, err
-	}
-	return a.Open(nil, nil, stored, []byte(metaTexts))
-}
-
+// textsCipher encrypts kept texts, in a folder whose profiles are encrypted.
 func (p *Folder) textsCipher() (cipher.AEAD, error) { return p.options.cipherOf("xpeft kept texts 1") }
 
 // cipherOf is one for what is nobody's alone, with a key for each purpose; nil in a folder in the

@@ -161,19 +161,15 @@ func (p *Folder) learned(rep *Report, began time.Time) {
 
 // turn waits until one more training may run, with the context that is returned; done ends it.
 func (p *Folder) turn(ctx context.Context) (paced context.Context, done func(), err error) {
-	return p.turnOn(ctx, p.options.Threads)
-}
-
-// turnOn is turn of a training that takes at most so many goroutines.
-func (p *Folder) turnOn(ctx context.Context, threads int) (paced context.Context, done func(), err error) {
-	granted, done, err := p.grant(ctx, threads)
+	granted, done, err := p.grant(ctx, p.options.Threads)
 	if err != nil {
 		return nil, nil, err
 	}
 	return granted(ctx), done, nil
 }
 
-// grant is turnOn for several contexts, which granted makes those of the training.
+// grant is turn of a training that takes at most so many goroutines, for several contexts, which
+// granted makes those of the training.
 func (p *Folder) grant(ctx context.Context, threads int) (granted func(context.Context) context.Context, done func(),
 	err error) {
 	select {
@@ -187,7 +183,9 @@ func (p *Folder) grant(ctx context.Context, threads int) (granted func(context.C
 		}
 		return func(ctx context.Context) context.Context {
 			ctx = context.WithValue(ctx, turnKey{}, &has)
-			return engine.WithPace(ctx, func() int { return min(threads, p.pace()) })
+			return engine.WithPace(ctx, func() int { // but for the threads that answers are made on
+				return min(threads, p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
+			})
 		}, done, nil
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
@@ -210,10 +208,4 @@ func (p *Folder) giveWay(ctx context.Context) {
 	case <-ctx.Done():
 		*has = false
 	}
-}
-
-// pace is how many goroutines a training may use now: Options.Threads, but for those that answers
-// are made on.
-func (p *Folder) pace() int {
-	return min(p.options.Threads, runtime.GOMAXPROCS(0)-p.scheduler.wanted())
 }

@@ -1,19 +1,16 @@
 package sdk
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/xpeft/xpeft/learner"
-	"github.com/xpeft/xpeft/model"
 )
 
 // withDefaults copies and validates.
 func (o *LearnOptions) withDefaults() (LearnOptions, error) {
-	var c LearnOptions
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, &LearnOptions{})
 	var faults []string
 	switch c.Head {
 	case "", SharedHead, OwnHead, NumberHead:
@@ -51,7 +48,9 @@ func (o *LearnOptions) withDefaults() (LearnOptions, error) {
 func (l *learning) learnConfig() learner.Config {
 	props, own, trains := l.bank.Properties(), l.headRef == 0, l.sdk.engine.Trains()
 	c := learner.Default()
-	if !own && isTrained(l.head) && props.Blocks < l.sdk.encoder.Blocks() {
+	// fitted to examples, and not made of the labels' names
+	isTrained := slices.ContainsFunc(l.head.Counts, func(n uint32) bool { return n > 0 })
+	if !own && isTrained && props.Blocks < l.sdk.encoder.Blocks() {
 		c = learner.LastBlocks()
 	}
 	c.K = 0
@@ -59,7 +58,7 @@ func (l *learning) learnConfig() learner.Config {
 		c = *l.options.Config
 	}
 	c.Mode = learner.Masks
-	c.K = orDefault(c.K, l.k())
+	c.K = cmp.Or(c.K, l.k())
 	c.Head, c.Bias = own || l.rows > 0, c.Bias && !own
 	if half := (props.Blocks + 1) / 2; l.options.Config == nil {
 		if l.options.Effort == learner.EffortFast && half < min(props.Blocks, trains) && l.bareBelow(half) {
@@ -69,7 +68,7 @@ func (l *learning) learnConfig() learner.Config {
 		}
 	}
 	if props.Blocks > trains {
-		c.Top = orDefault(c.Top, trains)
+		c.Top = cmp.Or(c.Top, trains)
 	}
 	if f := l.options.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
@@ -99,9 +98,4 @@ func (s *snapshot) bareBelow(top int) bool {
 	}
 	affine, err := s.affine()
 	return err == nil && affine != nil && s.bank.Properties().OffBelow(affine, top)
-}
-
-// isTrained tells a head that was fitted to examples from one that was made of the labels' names.
-func isTrained(h *model.Head) bool {
-	return slices.ContainsFunc(h.Counts, func(n uint32) bool { return n > 0 })
 }

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/xpeft/xpeft/internal/engine"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/internal/rank"
@@ -138,25 +137,21 @@ func (p *Folder) glimpses(ctx context.Context, offers []store.Example, base *ord
 func (p *Folder) sights(ctx context.Context, texts []model.Encoding) ([]sight, error) {
 	shared, _ := ctx.Value(sharedSights{}).(*keptFeatures)
 	d, D := p.encoder.Hidden(), p.axes.Dim()
-	out, missing, at := make([]sight, len(texts)), []model.Encoding(nil), []int(nil)
-	for i := range texts {
-		if both := shared.get(textKey(&texts[i])); both != nil {
-			out[i] = sight{both[:d], both[d:]}
-		} else {
-			missing, at = append(missing, texts[i]), append(at, i)
+	both, err := shared.rowsOf(texts, d+D, func(texts []model.Encoding) ([]float32, error) {
+		x, phi, err := p.embed(ctx, texts)
+		var rows []float32
+		for i := range texts {
+			rows = append(append(rows, x[i*d:(i+1)*d]...), phi[i*D:(i+1)*D]...)
 		}
-	}
-	if len(missing) == 0 {
-		return out, ctx.Err()
-	}
-	x, phi := make([]float32, len(missing)*d), make([]float32, len(missing)*D)
-	if err := p.engine.Embed(ctx, engine.Rows{Texts: missing}, nil, x, p.axes.Taps, phi); err != nil {
+		return rows, err
+	})
+	if err != nil {
 		return nil, err
 	}
-	p.axes.Phi(phi[:0], phi)
-	for k, i := range at {
-		out[i] = sight{x[k*d : (k+1)*d], phi[k*D : (k+1)*D]}
-		shared.put(textKey(&texts[i]), slices.Concat(out[i].x, out[i].phi))
+	out := make([]sight, len(texts))
+	for i := range out {
+		row := both[i*(d+D) : (i+1)*(d+D)]
+		out[i] = sight{row[:d], row[d:]}
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -15,12 +16,16 @@ type lifetime struct {
 	err   error
 }
 
-// enter admits a call, or returns ErrClosed. leave must be called.
-func (l *lifetime) enter() (leave func(), err error) {
+// enter admits a call, or returns ErrClosed, or the first of what was found wrong with it. leave
+// must be called.
+func (l *lifetime) enter(faults ...error) (leave func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
 		return nil, ErrClosed
+	}
+	if err := cmp.Or(faults...); err != nil {
+		return nil, err
 	}
 	l.calls.Add(1)
 	return l.calls.Done, nil

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"fmt"
 	"unicode/utf8"
 
@@ -59,7 +60,7 @@ func setLimit[T int | int64](name string, field *T, fallback, most T) []string {
 	if *field < 0 || *field > most {
 		return []string{fmt.Sprintf("Limits.%s is %d, want at most %d", name, *field, most)}
 	}
-	*field = orDefault(*field, fallback)
+	*field = cmp.Or(*field, fallback)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -47,10 +48,7 @@ type ModelOptions struct {
 // folders. It reads all weights for their checksums, which each Open compares with its folder's:
 // ErrMismatch there if the folder was made with another model. Close it after its folders.
 func OpenModel(ctx context.Context, dir string, o *ModelOptions) (*Model, error) {
-	var given ModelOptions
-	if o != nil {
-		given = *o
-	}
+	given := *cmp.Or(o, &ModelOptions{})
 	opts, err := (&Options{Device: given.Device, Kernel: given.Kernel, Precision: given.Precision, ModelFS: given.FS,
 		Workers: given.Workers, Logger: given.Logger}).withDefaults()
 	if err != nil {

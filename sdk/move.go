@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,10 +66,7 @@ func (p *Folder) Move(ctx context.Context, dir string, o *MoveOptions) iter.Seq2
 
 // moveTarget opens the folder of a move that has begun, or makes it.
 func (p *Folder) moveTarget(ctx context.Context, dir string, given *MoveOptions) (*Folder, error) {
-	var o MoveOptions
-	if given != nil {
-		o = *given
-	}
+	o := *cmp.Or(given, &MoveOptions{})
 	opts := Options{}
 	if o.Options != nil {
 		opts = *o.Options

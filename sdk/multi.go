@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -337,7 +338,7 @@ func (r *request) threshold(label string) float32 {
 	if at, ok := r.usual[label]; ok && r.least == 0 {
 		return float32(at)
 	}
-	return orDefault(r.least, evenOdds)
+	return cmp.Or(r.least, evenOdds)
 }
 
 // decide turns logits into each label's probability, and says which are given.

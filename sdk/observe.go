@@ -21,30 +21,28 @@ import (
 // to 32 of them together as by LearnMany, and are judged as by Learn; Options.OnLearned hears of
 // each. Cost: one transaction. Errors are those of Learn for a bad example or an unknown label.
 func (p *Folder) Observe(ctx context.Context, id string, e Example) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(ofProfile(id, p.options.Limits.checkID(id)), p.checkExamples(id, []Example{e}))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	err = p.options.Limits.checkID(id)
-	if err == nil {
-		err = p.checkExamples(id, []Example{e})
-	}
-	if err != nil {
-		return ofProfile(id, err)
-	}
 	ctx, end := p.options.span(ctx, "observe")
-	for range 3 { // a Forget or another first Observe may come between
-		err = p.observe(ctx, id, records([]Example{e})[0])
-		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
+	err = p.observe(ctx, id, records([]Example{e})[0])
 	end(err)
 	return ofProfile(id, err)
 }
 
-func (p *Folder) observe(ctx context.Context, id string, e store.Example) error {
+func (p *Folder) observe(ctx context.Context, id string, e store.Example) (err error) {
+	for range 3 { // a Forget or another first Observe may come between
+		err = p.observeOnce(ctx, id, e)
+		if !errors.Is(err, ErrProfileNotFound) && !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
+func (p *Folder) observeOnce(ctx context.Context, id string, e store.Example) error {
 	snap, err := p.snapshot(id)
 	if errors.Is(err, ErrProfileNotFound) {
 		return p.observeFirst(ctx, id, e)
@@ -151,9 +149,11 @@ func (p *Folder) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 	for _, idle := range []func() <-chan struct{}{func() <-chan struct{} { return p.observer.idle(p) }, p.banker.idle} {
-		select {
-		case <-idle():
-		case <-ctx.Done():
+		if done := idle(); done != nil {
+			select {
+			case <-done:
+			case <-ctx.Done():
+			}
 		}
 	}
 	return ctx.Err()

@@ -108,14 +108,12 @@ func (o *observer) begin(p *Folder) {
 	}
 }
 
-// idle is closed once nothing is due and nothing learns.
+// idle is closed once nothing is due and nothing learns; nil: so it is.
 func (o *observer) idle(p *Folder) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over || o.off || o.found && !o.after && len(o.queue) == 0 && len(o.busy) == 0 {
-		done := make(chan struct{})
-		close(done)
-		return done
+		return nil
 	}
 	if o.quiet == nil {
 		o.quiet = make(chan struct{})
@@ -128,9 +126,7 @@ func (o *observer) idle(p *Folder) <-chan struct{} {
 func (o *observer) work(ctx context.Context, p *Folder) {
 	defer close(o.ended)
 	for {
-		if !o.looked() {
-			o.find(ctx, p)
-		}
+		o.find(ctx, p)
 		ids := o.next()
 		if len(ids) == 0 {
 			select {
@@ -156,18 +152,16 @@ func (o *observer) work(ctx context.Context, p *Folder) {
 	}
 }
 
-func (o *observer) looked() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.found
-}
-
-// find queues what was due when the folder was opened, or came with an import.
+// find queues what was due when the folder was opened, or came with an import, once.
 func (o *observer) find(ctx context.Context, p *Folder) {
 	o.mu.Lock()
+	found := o.found
 	o.found = true // what comes from now on is looked for again
-	o.after = true
+	o.after = o.after || !found
 	o.mu.Unlock()
+	if found {
+		return
+	}
 	defer o.nobodyLearns(false)
 	all, err := p.store.Waiting(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -56,32 +57,23 @@ func Open(ctx context.Context, dir string, o *Options) (*Folder, error) {
 		return nil, err
 	}
 	meta := st.Meta()
-	if opts.windows, err = folder.Windows(meta); err == nil {
-		opts.multi, err = folder.Multi(meta)
-	}
-	if err == nil {
-		opts.thresholds, err = folder.Thresholds(meta)
-	}
-	if err == nil {
+	extra, err := folder.ReadExtra(meta)
+	if opts.windows, opts.multi, opts.thresholds = extra.Windows, extra.Multi, extra.Thresholds; err == nil {
 		err = opts.checkMulti()
 	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	at := orDefault(opts.Model, meta.Model)
+	at := cmp.Or(opts.Model, meta.Model)
 	m, err := opts.openModel(ctx, at)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the model in %s: %w", at, err), st.Close())
 	}
-	k, err := folder.K(meta)
-	if err == nil {
-		err = m.same(st, opts)
-	}
-	if err != nil {
+	if err := m.same(st, opts); err != nil {
 		return nil, errors.Join(err, m.close(), st.Close())
 	}
 	opts.Logger.Info("opened", "encrypted", meta.Keys != "", "read_only", opts.ReadOnly, "took", time.Since(began))
-	p := newFolder(dir, opts, st, m, meta.MaxTokens, k)
+	p := newFolder(dir, opts, st, m, meta.MaxTokens, extra.K)
 	err = p.checkMoving(ctx)
 	if err == nil && opts.ReadOnly {
 		err = opts.texts.Read(st)
@@ -258,7 +250,7 @@ func openEngine(enc *model.Encoder, o Options) (engine.Engine, error) {
 	if (!torch.Built || o.windows > 1) && o.Device != deviceCUDA {
 		return native.New(enc), nil
 	}
-	return torch.Open(enc, torch.Config{Device: orDefault(o.Device, deviceAuto), Workers: o.Workers,
+	return torch.Open(enc, torch.Config{Device: cmp.Or(o.Device, deviceAuto), Workers: o.Workers,
 		Threads: o.Threads, Logger: o.Logger})
 }
 
@@ -313,27 +305,15 @@ func (m opened) sameEncoder(description string, weights []byte) error {
 		return fmt.Errorf("the model has %d tensors, the store's %d", n, len(weights)/4)
 	}
 	for i := range len(weights) / 4 {
-		if err := m.check(i, binary.LittleEndian.Uint32(weights[4*i:])); err != nil {
+		crc := binary.LittleEndian.Uint32(weights[4*i:])
+		if m.sums != nil && m.sums[i] == crc {
+			continue // a shared one's are known
+		}
+		if err := m.checkpoint.Check(i, crc); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// crcs are the checksums of the weights.
-func (m opened) crcs() ([]uint32, error) {
-	if m.sums != nil {
-		return m.sums, nil
-	}
-	return m.checkpoint.CRCs()
-}
-
-// check compares one of the weights with the CRC that it had; of a shared model they are known.
-func (m opened) check(i int, crc uint32) error {
-	if m.sums != nil && m.sums[i] == crc {
-		return nil
-	}
-	return m.checkpoint.Check(i, crc)
 }
 
 func (m opened) mismatch(meta store.Meta) *MismatchError {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -295,10 +296,7 @@ func configError(faults []string) error {
 
 // withDefaults copies, fills in and validates.
 func (o *Options) withDefaults() (Options, error) {
-	var c Options
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, &Options{})
 	var faults []string
 	for _, v := range []struct {
 		name string
@@ -333,10 +331,10 @@ func (o *Options) withDefaults() (Options, error) {
 	if _, err := c.BankOptions.teachers(); err != nil {
 		faults = append(faults, fmt.Sprint("BankOptions: ", err))
 	}
-	c.Threads = orDefault(c.Threads, runtime.GOMAXPROCS(0))
-	c.CacheBytes = orDefault(c.CacheBytes, 256<<20)
-	c.Timeout = orDefault(c.Timeout, time.Second)
-	c.ObserveEvery = orDefault(c.ObserveEvery, 8)
+	c.Threads = cmp.Or(c.Threads, runtime.GOMAXPROCS(0))
+	c.CacheBytes = cmp.Or(c.CacheBytes, 256<<20)
+	c.Timeout = cmp.Or(c.Timeout, time.Second)
+	c.ObserveEvery = cmp.Or(c.ObserveEvery, 8)
 	if n := len(c.MasterKey); c.MasterKey != nil && n != store.MasterKeySize {
 		faults = append(faults, fmt.Sprintf("MasterKey has %d bytes, want %d", n, store.MasterKeySize))
 	}
@@ -359,15 +357,7 @@ func (o Options) on(device string) Options {
 	if device != deviceCPU {
 		workers, tokens = 2, 16<<10
 	}
-	o.Workers, o.PassTokens = orDefault(o.Workers, workers), orDefault(o.PassTokens, tokens)
-	o.Learns = min(orDefault(o.Learns, 1), o.Workers)
+	o.Workers, o.PassTokens = cmp.Or(o.Workers, workers), cmp.Or(o.PassTokens, tokens)
+	o.Learns = min(cmp.Or(o.Learns, 1), o.Workers)
 	return o
-}
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }

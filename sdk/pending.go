@@ -100,12 +100,8 @@ func (p *Folder) withLabels(ctx context.Context, h *model.Head, more []string) (
 
 // scoreOlder scores a head on held-out examples of one with more labels, of which it gets those
 // wrong whose label it does not have.
-func (p *Folder) scoreOlder(
-	ctx context.Context,
-	h *model.Head,
-	texts *jointBank,
-	held []learner.Example,
-) (Score, error) {
+func (p *Folder) scoreOlder(ctx context.Context, h *model.Head, texts *jointBank,
+	held []learner.Example) (Score, error) {
 	var known []learner.Example
 	for _, e := range held {
 		if e.Class < h.Outputs() {
@@ -113,16 +109,11 @@ func (p *Folder) scoreOlder(
 		}
 	}
 	sc, err := p.scoreHead(ctx, h, texts, known)
-	return sc.withMissing(len(held) - len(known)), err
-}
-
-// withMissing counts examples as wrong whose label what was scored does not have.
-func (sc Score) withMissing(missing int) Score {
-	if missing > 0 {
-		n := float64(sc.N + missing)
+	if missing := len(held) - len(known); missing > 0 {
+		n := float64(len(held))
 		sc.Accuracy = sc.Accuracy * float64(sc.N) / n
 		sc.Loss = (sc.Loss*float64(sc.N) + digits.UnknownLoss*float64(missing)) / n
-		sc.N += missing
+		sc.N = len(held)
 	}
-	return sc
+	return sc, err
 }

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,7 +71,7 @@ func TestConfirmed(t *testing.T) {
 		if err != nil || e.Learned || e.Time.IsZero() {
 			t.Errorf("got %+v, %v", e, err)
 		}
-		weights = append(weights, orDefault(e.Weight, 1))
+		weights = append(weights, cmp.Or(e.Weight, 1))
 	}
 	if !slices.Equal(weights, []float64{confirmedWeight, 1}) {
 		t.Errorf("got weights %v", weights)

@@ -2,8 +2,8 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/xpeft/xpeft/internal/folder"
@@ -111,42 +111,27 @@ func ReadPersonData(st *store.Store, id string) (*PersonData, error) {
 
 // headOf says which head a revision has, and which labels that knows.
 func headOf(st *store.Store, rec *store.Profile) (kind string, labels []string, err error) {
-	h, err := readHead(rec.OwnHead, nil)
-	if rec.Head != 0 && err == nil {
-		own := h
-		if h, err = readHead(st.Head(rec.Head)); err == nil && own != nil {
-			h, err = h.With(own)
+	h, kind, err := folder.HeadOf(rec, func(ref uint32) (*model.Head, error) {
+		data, err := st.Head(ref)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("profile %q: head: %w", rec.ID, err)
-	}
+		return folder.DecodeHead(data)
+	})
 	switch {
+	case errors.Is(err, model.ErrHead):
+		return "", nil, fmt.Errorf("profile %q: head: %w: %w", rec.ID, ErrCorrupt, err)
+	case err != nil:
+		return "", nil, fmt.Errorf("profile %q: head: %w", rec.ID, err)
 	case h == nil:
-		return "none", nil, nil
-	case h.Regression():
-		return string(NumberHead), h.Labels, nil
-	case rec.Head == 0:
-		return string(OwnHead), h.Labels, nil
+		return kind, nil, nil
 	}
-	return string(SharedHead), h.Labels, nil
-}
-
-// readHead decodes a head; nil if there is none.
-func readHead(data []byte, err error) (*model.Head, error) {
-	if err != nil || data == nil {
-		return nil, err
-	}
-	h := new(model.Head)
-	if err := h.UnmarshalBinary(data); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return h, nil
+	return kind, h.Labels, nil
 }
 
 func personRevision(st *store.Store, rec *store.Profile, head string, labels []string) (r PersonRevision, err error) {
 	r = PersonRevision{Revision: rec.Revision, Updated: rec.Updated, Head: head, Learned: int(rec.Examples),
-		Before: finite(rec.Before), After: finite(rec.After), Masks: []PersonMask{}}
+		Before: folder.Measured(rec.Before), After: folder.Measured(rec.After), Masks: []PersonMask{}}
 	ref := rec.Bank
 	if c, rows := folder.LabelRows(rec.Codes); c != nil && (rows > 0 || rec.Mask == nil) {
 		ref = c.Bank
@@ -158,21 +143,11 @@ func personRevision(st *store.Store, rec *store.Profile, head string, labels []s
 		}
 		r.Bank = info.Digest.String()
 	}
-	rows, err := folder.Masks(st, rec, labels)
-	if err != nil {
+	if err = folder.Masks(st, rec, labels, func(side string, block int, label string, adapters []int32) {
+		r.Masks = append(r.Masks, PersonMask{side, block, label, adapters})
+	}); err != nil {
 		return r, err
-	}
-	for _, row := range rows {
-		r.Masks = append(r.Masks, PersonMask(row))
 	}
 	r.Record, err = store.EncodeProfile(rec)
 	return r, err
-}
-
-// finite is nil for what JSON has no number for: it was not measured, or a bundle has brought it.
-func finite(v float32) *float32 {
-	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-		return nil
-	}
-	return &v
 }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,7 @@ import (
 // MaxTokens, or than Config.Windows of these, loses its end, and Prediction.Truncated says so; one
 // beyond Options.Limits.Text is ErrLimit.
 func (p *Folder) Predict(ctx context.Context, id, text string, o *PredictOptions) (Prediction, error) {
-	if o == nil {
-		o = &PredictOptions{}
-	}
+	o = cmp.Or(o, &PredictOptions{})
 	r := Request{Profile: id, Text: text, Pair: o.Pair, Base: o.Base, Fallback: o.Fallback, NoTaught: o.NoTaught,
 		MinProbability: o.MinProbability, Thresholds: o.Thresholds}
 	out, err := p.PredictBatch(ctx, []Request{r})
@@ -131,12 +130,16 @@ func (p *Folder) resolve(r Request) (*request, error) {
 	got := &request{profile: r.Profile, source: SourceBase, least: float32(r.MinProbability), multi: p.options.multi,
 		usual: p.options.thresholds}
 	if !r.Base {
-		err := p.options.Limits.checkID(r.Profile)
-		if err == nil {
-			err = p.serving(got, r)
-		}
-		if err != nil {
+		if err := p.options.Limits.checkID(r.Profile); err != nil {
 			return nil, err
+		}
+		own, taught, err := p.snapshotTold(r)
+		none := errors.Is(err, ErrProfileNotFound) && r.Fallback == FallbackBase
+		if err != nil && !none {
+			return nil, err
+		}
+		if !none {
+			got.snapshot, got.taught, got.source = own, taught, SourceProfile
 		}
 	}
 	if s := got.snapshot; s != nil {
@@ -162,16 +165,6 @@ func (p *Folder) bare(got *request) error {
 		got.offset = oddsOf(nil, len(h.Labels))
 	}
 	got.texts, err = p.textsBeside(ref)
-	return err
-}
-
-// serving finds what answers for a profile: its own revision, or nothing for the base.
-func (p *Folder) serving(got *request, r Request) error {
-	own, taught, err := p.snapshotTold(r)
-	if errors.Is(err, ErrProfileNotFound) && r.Fallback == FallbackBase {
-		return nil
-	}
-	got.snapshot, got.taught, got.source = own, taught, SourceProfile
 	return err
 }
 

@@ -38,10 +38,8 @@ type prequentialTally struct{ n, profile, prior, base float64 }
 // tallyOf is how often what was served, its prior and its head alone were right about examples that
 // no training had seen.
 func (l *learning) tallyOf(ctx context.Context, served []digits.Answer) (t prequentialTally, err error) {
-	if l.sdk.options.multi {
-		return t, nil
-	}
-	if !l.compares() || l.head.Regression() || l.old.head.Hidden != l.head.Hidden { // the last: it moves to φ
+	if l.sdk.options.multi || !l.compares() || l.head.Regression() ||
+		l.old.head.Hidden != l.head.Hidden { // the last: it moves to φ
 		return t, nil
 	}
 	var unseen []int

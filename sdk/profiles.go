@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -76,9 +77,7 @@ type CheckReport struct {
 // number: digits or masks, prior, bias and heads, compressed, checksummed, and bound to the model,
 // the tokenizer, the bank and the heads. Examples and state stay unless the options ask for them.
 func (p *Folder) Export(ctx context.Context, w io.Writer, o *ExportOptions) (int, error) {
-	if o == nil {
-		o = &ExportOptions{}
-	}
+	o = cmp.Or(o, &ExportOptions{})
 	leave, err := p.lifetime.enter()
 	if err != nil {
 		return 0, err
@@ -138,14 +137,11 @@ func (p *Folder) Import(ctx context.Context, r io.Reader, o *ImportOptions) (Imp
 // returns, and no copy of it in the folder can be read any more. Without, pages that the file has
 // freed hold old bytes until they are written again, or until Compact.
 func (p *Folder) Forget(ctx context.Context, id string) error {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(Limits{ID: mostID}.checkID(id)) // what was stored under a higher limit can be erased
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := (Limits{ID: mostID}).checkID(id); err != nil { // what was stored under a higher limit can be erased
-		return err
-	}
 	p.ids.interrupt(id)
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
@@ -175,9 +171,7 @@ func (p *Folder) Forget(ctx context.Context, id string) error {
 // master key, all records. A profile that cannot be read yields its error and as much as is known,
 // and the listing goes on. A bank or head that the folder does not have is ErrProfileNotFound.
 func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[ProfileInfo, error] {
-	if o == nil {
-		o = &ProfilesOptions{}
-	}
+	o = cmp.Or(o, &ProfilesOptions{})
 	return func(yield func(ProfileInfo, error) bool) {
 		leave, err := p.enter(ctx)
 		if err != nil {
@@ -185,7 +179,8 @@ func (p *Folder) Profiles(ctx context.Context, o *ProfilesOptions) iter.Seq2[Pro
 			return
 		}
 		defer leave()
-		filters, err := folder.ProfilesOptions(*o).Filters(p.store)
+		filters, err := folder.Filters(p.store, o.Bank, o.Head,
+			store.Filter{Label: o.Label, Learned: o.Learned, Observed: o.Observed})
 		if err != nil {
 			yield(ProfileInfo{}, err)
 			return
@@ -228,8 +223,8 @@ func (p *Folder) Profile(ctx context.Context, id string) (ProfileInfo, error) {
 
 func (p *Folder) info(rec *store.Profile) (ProfileInfo, error) {
 	info := ProfileInfo{ID: rec.ID, Revision: rec.Revision, Created: rec.Created,
-		Updated: rec.Updated, Examples: int(rec.Examples), Before: finite(rec.Before), After: finite(rec.After),
-		MaskBytes: rec.MaskBytes()}
+		Updated: rec.Updated, Examples: int(rec.Examples), Before: folder.Measured(rec.Before),
+		After: folder.Measured(rec.After), MaskBytes: rec.MaskBytes()}
 	snap, err := p.open(rec)
 	if err != nil {
 		return info, err
@@ -290,17 +285,13 @@ func (p *Folder) checkProfiles(ctx context.Context, rep *store.CheckReport) erro
 			}
 			return err
 		}
-		if err := p.checkProfile(rec); err != nil {
+		snap, err := p.open(rec)
+		if err == nil {
+			_, err = snap.affine()
+		}
+		if err != nil {
 			rep.Add(fmt.Sprintf("profile %q: %v", rec.ID, err))
 		}
 	}
 	return nil
-}
-
-func (p *Folder) checkProfile(rec *store.Profile) error {
-	snap, err := p.open(rec)
-	if err == nil {
-		_, err = snap.affine()
-	}
-	return err
 }

@@ -48,17 +48,12 @@ type Ranking struct {
 // are none or one is there twice, ErrLimit beyond Options.Limits.Candidates. Cost: a forward pass
 // of the text and of each candidate, which share passes with other calls.
 func (p *Folder) Rank(ctx context.Context, id, text string, candidates []string, o *RankOptions) (*Ranking, error) {
-	leave, err := p.enter(ctx)
+	leave, err := p.enter(ctx, ofProfile(id, p.exclusive("Rank")))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("Rank"); err != nil {
-		return nil, ofProfile(id, err)
-	}
-	if o == nil {
-		o = &RankOptions{}
-	}
+	o = cmp.Or(o, &RankOptions{})
 	ctx, end := p.options.span(ctx, "rank")
 	out, err := p.rank(ctx, id, text, candidates, *o)
 	end(err)

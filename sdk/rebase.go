@@ -15,14 +15,11 @@ import (
 // that stays is served from its old bank and head, which are kept. A profile that is there already
 // is left alone, with a Report that says so. ErrExample if none of its examples are stored.
 func (p *Folder) Rebase(ctx context.Context, id string) (*Report, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.options.Limits.checkID(id))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return nil, err
-	}
 	moved, err := p.moved(id)
 	if err != nil {
 		return nil, err

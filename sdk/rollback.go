@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -37,14 +38,11 @@ type RollbackOptions struct {
 // Examples stay, and the next Learn learns from them again. ErrRevisionNotFound if the revision is
 // not kept. It waits for a Learn of the same profile.
 func (p *Folder) Rollback(ctx context.Context, id string, o *RollbackOptions) (now uint64, err error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.options.Limits.checkID(id))
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	if err := p.options.Limits.checkID(id); err != nil {
-		return 0, err
-	}
 	unlock, ok := p.ids.lock(id, ctx.Done())
 	if !ok {
 		return 0, ctx.Err()
@@ -54,9 +52,7 @@ func (p *Folder) Rollback(ctx context.Context, id string, o *RollbackOptions) (n
 	if err != nil {
 		return 0, err
 	}
-	if o == nil {
-		o = &RollbackOptions{}
-	}
+	o = cmp.Or(o, &RollbackOptions{})
 	rec, err := p.earlier(id, o.Revision)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,26 +107,18 @@ func (p *Folder) Close() error {
 	})
 }
 
-// enter admits a call whose ctx is not done. leave must be called.
-func (p *Folder) enter(ctx context.Context) (leave func(), err error) {
-	if leave, err = p.lifetime.enter(); err != nil {
-		return nil, err
-	}
-	if err = ctx.Err(); err != nil {
-		leave()
-		return nil, err
-	}
-	return leave, nil
+// enter admits a call whose ctx is not done, and with which nothing else is wrong. leave must be
+// called.
+func (p *Folder) enter(ctx context.Context, faults ...error) (leave func(), err error) {
+	return p.lifetime.enter(ctx.Err(), cmp.Or(faults...))
 }
 
-// enterToWrite is enter for what a read-only folder cannot do.
-func (p *Folder) enterToWrite() (leave func(), err error) {
-	leave, err = p.lifetime.enter()
-	if err == nil && p.options.ReadOnly {
-		leave()
-		return nil, ErrReadOnly
+// enterToWrite is lifetime.enter for what a read-only folder cannot do.
+func (p *Folder) enterToWrite(faults ...error) (leave func(), err error) {
+	if p.options.ReadOnly {
+		return p.lifetime.enter(ErrReadOnly)
 	}
-	return leave, err
+	return p.lifetime.enter(faults...)
 }
 
 // bank opens a bank by its ref, once.

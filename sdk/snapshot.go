@@ -1,8 +1,11 @@
 package sdk
 
 import (
+	"fmt"
+
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/quant"
 	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/store"
 )
@@ -193,4 +196,28 @@ func sum(a, b []float32) []float32 {
 		out[i] += b[i]
 	}
 	return out
+}
+
+// A learned label bias is stored in 8 bits a value.
+
+func encodeBias(bias []float32) ([]byte, error) {
+	if bias == nil {
+		return nil, nil
+	}
+	data, err := quant.Append(nil, bias)
+	if err != nil {
+		return nil, fmt.Errorf("%w: bias: %w", errDiverged, err)
+	}
+	return data, nil
+}
+
+func decodeBias(data []byte, h *model.Head) ([]float32, error) {
+	if data == nil {
+		return nil, nil
+	}
+	out := make([]float32, len(h.Labels))
+	if err := quant.Decode(out, data); err != nil {
+		return nil, fmt.Errorf("%w: bias: %w", ErrCorrupt, err)
+	}
+	return out, nil
 }

@@ -55,15 +55,19 @@ func (p *Folder) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	advice, err := p.lastAdvice()
+	advice, err := folder.LastAdvice[LastAdvice](p.store)
 	if err != nil {
 		return Stats{}, err
+	}
+	precision := "float32"
+	if p.onCPU() {
+		precision = p.encoder.Precision()
 	}
 	deep, err := p.untrainable.count(p, st.Revision)
 	return Stats{Prequential: q, Bank: p.banker.told(), Advice: advice, Store: st, Cache: p.cache.snapshot(),
 		Passes: p.scheduler.stats(), Predictions: p.counters.predictions.Load(), Folds: p.counters.folds.Load(),
 		Learns: p.counters.learns.Load(), Engine: p.engine.Name(), Device: p.engine.Device(),
-		Kernel: p.encoder.Kernel(), Precision: p.precision(), Untrainable: deep}, err
+		Kernel: p.encoder.Kernel(), Precision: precision, Untrainable: deep}, err
 }
 
 // untrainable counts the profiles that the engine cannot train as they are, once for each state of
@@ -105,4 +109,19 @@ func (a Stats) Sub(b Stats) Stats {
 	a.Folds -= b.Folds
 	a.Learns -= b.Learns
 	return a
+}
+
+// Waiting is how many examples no training has seen, and of how many profiles; one that is due
+// because an example was taken back counts too. Cost: a look at those profiles' records.
+func (p *Folder) Waiting(ctx context.Context) (examples, profiles int, err error) {
+	leave, err := p.lifetime.enter()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer leave()
+	all, err := p.store.Waiting(ctx)
+	for _, w := range all {
+		examples += w.Examples
+	}
+	return examples, len(all), err
 }

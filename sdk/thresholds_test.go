@@ -110,7 +110,7 @@ func TestBadThresholds(t *testing.T) {
 	m := p.store.Meta()
 	for _, said := range []string{"", "[]", `{"urgent": "0.5"}`} {
 		m.Extra[folder.ExtraThresholds] = said
-		if _, err := folder.Thresholds(m); !errors.Is(err, ErrCorrupt) {
+		if _, err := folder.ReadExtra(m); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("a folder that says %q: got %v", said, err)
 		}
 	}

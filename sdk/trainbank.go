@@ -1,8 +1,9 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -81,14 +82,11 @@ const watchShare = 5 // one in five
 // Learn does: for all of it, or where axes are sought for one fit. Options.BankEvery runs it in the
 // background.
 func (p *Folder) TrainBank(ctx context.Context, o *TrainBankOptions) (*BankReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainBank"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainBank"); err != nil {
-		return nil, err
-	}
 	return p.trainAnyBank(ctx, o, false)
 }
 
@@ -99,6 +97,7 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	}
 	defer p.training.Unlock()
 	began := time.Now()
+	o = cmp.Or(o, &TrainBankOptions{})
 	config, from, err := p.bankConfig(o)
 	if err != nil {
 		return nil, err
@@ -107,26 +106,27 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	if background {
 		threads = 1
 	}
-	ctx, done, err := p.turnOn(ctx, threads)
+	granted, done, err := p.grant(ctx, threads)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	ctx = granted(ctx)
 	digits, err := p.newcomersDigits()
 	if err != nil {
 		return nil, err
 	}
 	p.banker.begun()
 	var rep *BankReport
-	if digits && (o == nil || o.Edit == nil) {
+	if digits && o.Edit == nil {
 		rep, err = p.trainAxes(ctx, o, from, threads)
 	} else {
 		rep, err = p.trainBank(ctx, config, from)
 	}
 	if err == nil {
-		err = p.keepTexts(ctx, o != nil && o.KeepTexts, from, rep)
+		err = p.keepTexts(ctx, o.KeepTexts, from, rep)
 	}
-	p.banker.tell(newBankRun(rep, err, background, time.Since(began)))
+	p.banker.last.Store(newBankRun(rep, err, background, time.Since(began)))
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,8 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 		last.Trained = true
 		p.keepAdvice(ctx, last)
 	}
-	if err := p.bankBegan(ctx, began); err != nil {
+	at := binary.LittleEndian.AppendUint64(nil, uint64(began.UnixMicro()))
+	if err := p.store.PutMeta(ctx, metaTrained, at); err != nil {
 		return nil, err
 	}
 	rep.Seconds = time.Since(began).Seconds()
@@ -145,7 +146,7 @@ func (p *Folder) trainAnyBank(ctx context.Context, o *TrainBankOptions, backgrou
 	if !rep.Installed {
 		return rep, nil
 	}
-	return rep, p.writeReport(rep)
+	return rep, folder.WriteReport(p.dir, rep.Bank, rep)
 }
 
 // bankConfig is what the options say of a bank for this store.
@@ -159,9 +160,6 @@ func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from tea
 	c.N, c.Bottleneck = b.Properties().N, max(1, p.encoder.Hidden()/16)
 	c.K = min(p.k, c.N)
 	c.Checkpoint = folder.AdapterCheckpoint(p.dir)
-	if o == nil {
-		o = new(TrainBankOptions)
-	}
 	if f := o.Progress; f != nil {
 		c.Progress = func(x learner.Progress) { f(x.Step, x.Steps, x.Loss) }
 	}
@@ -178,9 +176,7 @@ func (p *Folder) bankConfig(o *TrainBankOptions) (c learner.BankConfig, from tea
 
 // teachers says whose examples are taken, or what cannot be.
 func (o *TrainBankOptions) teachers() (teachers, error) {
-	if o == nil {
-		o = new(TrainBankOptions)
-	}
+	o = cmp.Or(o, &TrainBankOptions{})
 	if o.KeepTexts && o.ForgetTexts {
 		return teachers{}, configError([]string{"texts are to be kept and forgotten"})
 	}
@@ -237,13 +233,4 @@ func (p *Folder) setAside(checkpoint string, why error) error {
 	}
 	p.options.Logger.Warn("set a checkpoint aside: a bank's training starts anew", "reason", why, "kept", aside)
 	return nil
-}
-
-// writeReport lays the report beside the bank.
-func (p *Folder) writeReport(rep *BankReport) error {
-	data, err := json.MarshalIndent(rep, "", " ")
-	if err != nil {
-		return err
-	}
-	return folder.WriteReport(p.dir, rep.Bank, append(data, '\n'))
 }

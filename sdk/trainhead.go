@@ -61,14 +61,11 @@ type HeadReport struct {
 // one in the last block alone takes its place, with profiles of a quarter of the bytes that are
 // learned in a fifth of the time (docs/accuracy.md), unless KeepBank.
 func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainHead"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainHead"); err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -92,10 +89,7 @@ func (p *Folder) TrainHead(ctx context.Context, o *TrainHeadOptions) (*HeadRepor
 
 // withDefaults copies, fills in and validates.
 func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
-	var c TrainHeadOptions
-	if o != nil {
-		c = *o
-	}
+	c := *cmp.Or(o, &TrainHeadOptions{})
 	config := learner.SharedHead()
 	if c.Config != nil {
 		config = *c.Config
@@ -111,13 +105,15 @@ func (o *TrainHeadOptions) withDefaults() (TrainHeadOptions, error) {
 }
 
 func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport, error) {
-	kept, err := p.keepsHead(o)
-	if err != nil {
-		return nil, err
-	}
 	train := p.trainNewHead
-	if kept {
-		train = p.keepHead
+	if !o.Force && len(o.AddLabels) == 0 { // which would set joint axes aside, whose head stays
+		j, err := p.newcomersJoint()
+		if err != nil {
+			return nil, err
+		}
+		if j != nil {
+			train = p.keepHead
+		}
 	}
 	rep, err := train(ctx, o)
 	if err != nil {
@@ -130,16 +126,6 @@ func (p *Folder) trainHead(ctx context.Context, o TrainHeadOptions) (*HeadReport
 	}
 	rep.Bank, err = p.defaultBankDigest()
 	return rep, err
-}
-
-// keepsHead says whether the head is that of joint axes, which another would set aside: then it
-// stays, unless that is asked for.
-func (p *Folder) keepsHead(o TrainHeadOptions) (bool, error) {
-	if o.Force || len(o.AddLabels) > 0 {
-		return false, nil
-	}
-	j, err := p.newcomersJoint()
-	return j != nil, err
 }
 
 // keepHead is the report of a head that was not trained.
@@ -229,12 +215,8 @@ func (p *Folder) fitHead(ctx context.Context, start *model.Head, data split2, o 
 }
 
 // scoreHead measures a head on the bare encoder, with what is known of the texts beside it.
-func (p *Folder) scoreHead(
-	ctx context.Context,
-	h *model.Head,
-	texts *jointBank,
-	held []learner.Example,
-) (Score, error) {
+func (p *Folder) scoreHead(ctx context.Context, h *model.Head, texts *jointBank,
+	held []learner.Example) (Score, error) {
 	if len(held) == 0 {
 		return Score{}, nil
 	}

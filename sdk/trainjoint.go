@@ -77,11 +77,7 @@ var errOtherHead = fmt.Errorf("%w: another shared head was installed meanwhile",
 // trainJoint finds the axes on which the folder's people differ, and installs them if that is worth
 // it.
 func (p *Folder) trainJoint(ctx context.Context, o *TrainBankOptions, from teachers, threads int) (*BankReport, error) {
-	var progress func(step, steps int, loss float32)
-	if o != nil {
-		progress = o.Progress
-	}
-	h, m, rep, err := p.findJoint(ctx, from, progress, threads, &p.fits)
+	h, m, rep, err := p.findJoint(ctx, from, o.Progress, threads, &p.fits)
 	if err != nil {
 		return rep, err
 	}
@@ -183,12 +179,8 @@ func (p *Folder) population(ctx context.Context, h *model.Head, from teachers) (
 
 // putJoint stores joint axes and their head, and makes both those of new profiles: the axes last,
 // so that a crash leaves a head alone.
-func (p *Folder) putJoint(
-	ctx context.Context,
-	old *model.Head,
-	m *learnedAxes,
-	people int,
-) (d store.Digest, err error) {
+func (p *Folder) putJoint(ctx context.Context, old *model.Head, m *learnedAxes,
+	people int) (d store.Digest, err error) {
 	h := old.Clone()
 	keys, own := m.texts()
 	h.W, h.B, h.Counts = m.W, m.A, m.Counts

@@ -1,8 +1,8 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,17 +45,12 @@ type RankReport struct {
 // forgotten. ErrExample if fewer than five profiles have stored choices. Cost: a forward pass of
 // each text, and some seconds, with thousands of people a minute.
 func (p *Folder) TrainRank(ctx context.Context, o *TrainRankOptions) (*RankReport, error) {
-	leave, err := p.enterToWrite()
+	leave, err := p.enterToWrite(p.exclusive("TrainRank"))
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := p.exclusive("TrainRank"); err != nil {
-		return nil, err
-	}
-	if o == nil {
-		o = &TrainRankOptions{}
-	}
+	o = cmp.Or(o, &TrainRankOptions{})
 	t, err := newTeachers(o.MaxChoices, o.MaxPerProfile)
 	if err != nil {
 		return nil, err
@@ -135,35 +130,15 @@ func (p *Folder) trainRank(ctx context.Context, t teachers, force bool) (*RankRe
 // offersOfAll are the newest choices of profiles in the order of a hash of their ids, and how many
 // each profile has of them.
 func (p *Folder) offersOfAll(ctx context.Context, t teachers) (all []store.Example, whose []int, err error) {
-	st, err := p.store.Stats()
-	if err != nil {
-		return nil, nil, err
-	}
-	each := t.perProfile(st.Profiles)
-	for rec, err := range p.store.Shuffled() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		private, err := p.private(rec.ID)
-		var examples []store.Example
-		if err == nil && !private {
-			examples, err = p.store.Examples(rec.ID)
-		}
-		if errors.Is(err, ErrProfileNotFound) {
-			continue // forgotten meanwhile
-		}
-		if err != nil {
-			return nil, nil, err
-		}
+	t.own = true
+	err = p.eachTeacher(ctx, t, func(_ string, examples []store.Example, most int) int {
 		own := offers(examples)
-		if own = own[max(0, len(own)-min(each, t.most-len(all))):]; len(own) > 0 {
+		if own = own[max(0, len(own)-most):]; len(own) > 0 {
 			all, whose = append(all, own...), append(whose, len(own))
 		}
-	}
-	return all, whose, nil
+		return len(own)
+	})
+	return all, whose, err
 }
 
 // crowd are the choices of people, those who are held out apart.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func newTeachers(most, each int) (teachers, error) {
 	if faults != nil {
 		return teachers{}, configError(faults)
 	}
-	return teachers{most: orDefault(most, mostTaught), each: each}, nil
+	return teachers{most: cmp.Or(most, mostTaught), each: each}, nil
 }
 
 // perProfile is how many examples one of so many profiles may give.
@@ -54,57 +55,54 @@ func (t teachers) perProfile(profiles int64) int {
 	return max(even, min(fewestOfProfile, t.most/100))
 }
 
-// sample gives the newest examples of profiles that share a head to take, which says how many of
-// them it uses, until that is t.most. The profiles come in the order of a hash of their ids: if
-// there are more than the budget has room for, those that are taken are an even sample, whoever
-// their tenants are, and the same one as long as the profiles are.
-func (p *Folder) sample(ctx context.Context, h *model.Head, t teachers,
-	take func(id string, part split2) (used int)) error {
+// eachTeacher gives to take the stored examples of profiles that teach, and the most of them that
+// it may use; take says how many it does, until that is t.most. The profiles come in the order of a
+// hash of their ids: if there are more than the budget has room for, those that are taken are an
+// even sample, whoever their tenants are, and the same one as long as the profiles are.
+func (p *Folder) eachTeacher(ctx context.Context, t teachers,
+	take func(id string, examples []store.Example, most int) (used int)) error {
 	st, err := p.store.Stats()
 	if err != nil {
 		return err
 	}
 	each, left := t.perProfile(st.Profiles), t.most
 	for rec, err := range p.store.Shuffled() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		if rec.Head == 0 && !t.own {
 			continue
 		}
-		if private, err := p.private(rec.ID); err != nil && !errors.Is(err, ErrProfileNotFound) {
-			return err
-		} else if private {
-			continue
+		private, err := p.private(rec.ID)
+		var examples []store.Example
+		if err == nil && !private {
+			examples, err = p.store.Examples(rec.ID)
 		}
-		part, err := p.newest(rec, h, min(each, left))
 		if errors.Is(err, ErrProfileNotFound) {
 			continue // forgotten meanwhile
 		}
 		if err != nil {
 			return err
 		}
-		if len(part.train)+len(part.held) == 0 {
-			continue
-		}
-		if left -= take(rec.ID, part); left <= 0 {
+		if left -= take(rec.ID, examples, min(each, left)); left <= 0 {
 			break
 		}
 	}
 	return nil
 }
 
-// newest divides the newest examples of a profile that fit a head, at most so many.
-func (p *Folder) newest(rec *store.Profile, h *model.Head, most int) (split2, error) {
-	examples, err := p.store.Examples(rec.ID)
-	if err != nil {
-		return split2{}, err
-	}
-	examples = fitting(examples, h)
-	return divide(p.encode(examples[max(0, len(examples)-most):], h)), nil
+// sample is eachTeacher for the newest examples that fit a head, of profiles that have some.
+func (p *Folder) sample(ctx context.Context, h *model.Head, t teachers,
+	take func(id string, part split2) (used int)) error {
+	return p.eachTeacher(ctx, t, func(id string, examples []store.Example, most int) int {
+		examples = fitting(examples, h)
+		if examples = examples[max(0, len(examples)-most):]; len(examples) == 0 {
+			return 0
+		}
+		part := divide(p.encode(examples, h))
+		part.stored = examples
+		return take(id, part)
+	})
 }
 
 // headData gathers what a shared head is trained and measured on.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -198,12 +198,8 @@ func (r *request) query(names ...string) (url.Values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errQuery, err)
 	}
-	known := map[string]bool{}
-	for _, name := range names {
-		known[name] = true
-	}
 	for name := range query {
-		if !known[name] {
+		if !slices.Contains(names, name) {
 			return nil, fmt.Errorf("%w: unknown parameter %.40q", errQuery, name)
 		}
 	}
@@ -271,19 +267,14 @@ type examples struct {
 }
 
 func (r *request) examples() (any, error) {
-	all, err := collect(r.tenant.Folder.Examples(r.Context(), r.profile))
-	return examples{all}, err
-}
-
-func collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
-	all := []T{}
-	for v, err := range seq {
+	out := examples{[]sdk.StoredExample{}}
+	for e, err := range r.tenant.Folder.Examples(r.Context(), r.profile) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, v)
+		out.Examples = append(out.Examples, e)
 	}
-	return all, nil
+	return out, nil
 }
 
 type forgotten struct {

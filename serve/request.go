@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -121,7 +123,7 @@ func (r *request) admit(c class) (leave func(), err error) {
 }
 
 // body reads and decodes a body of at most so many bytes.
-func body[T wire.Body](r *request, most int64) (T, error) {
+func body[T any](r *request, most int64) (T, error) {
 	var none T
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" { // a web page of another site cannot send this unasked
@@ -155,4 +157,37 @@ func isLocal(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// Requests counts a tenant's requests by route and class of status: package metrics makes numbers
+// for Prometheus of them. The zero value is ready to use, and is safe for concurrent use. Requests
+// without a tenant's token are in nobody's.
+type Requests struct {
+	mu     sync.Mutex
+	counts map[answeredAs]int64
+}
+
+// answeredAs is a route's pattern, so that no id is in it, and a class as 2xx.
+type answeredAs struct{ route, status string }
+
+func (q *Requests) add(route string, code int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.counts == nil {
+		q.counts = map[answeredAs]int64{}
+	}
+	q.counts[answeredAs{route, fmt.Sprintf("%dxx", code/100)}]++
+}
+
+// All yields each route's pattern, as "POST /v1/profiles/{id}/predict", and class of status, as
+// "2xx", with how many requests were answered so, in any order.
+func (q *Requests) All(yield func(route, status string, n int64) bool) {
+	q.mu.Lock()
+	counts := maps.Clone(q.counts)
+	q.mu.Unlock()
+	for as, n := range counts {
+		if !yield(as.route, as.status, n) {
+			return
+		}
+	}
 }

@@ -96,6 +96,18 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// parent is a command that has others.
+func parent(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // runs makes a command's RunE of its code. What fails before it, in the flags or the arguments, is
 // a usage error.
 func (a *app) runs(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
@@ -146,4 +158,17 @@ func (a *app) mustExist() error {
 		return &noStoreError{a.dir}
 	}
 	return err
+}
+
+// movedCommand stands in for a command of research, which is a program of its own.
+func (a *app) movedCommand(name string) *cobra.Command {
+	return &cobra.Command{
+		Use:                name,
+		Short:              "Moved to xpeft-lab " + name,
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("xpeft %s is xpeft-lab %[1]s now: make build puts it beside xpeft", name)
+		},
+	}
 }

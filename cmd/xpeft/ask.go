@@ -9,16 +9,6 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// askFlags say who is asked, out of what.
-type askFlags struct {
-	engineFlags
-	in        string
-	kept      bool
-	skip      string
-	profile   string
-	questions int
-}
-
 // askedRow is one question.
 type askedRow struct {
 	Profile string `json:"profile"`
@@ -28,7 +18,10 @@ type askedRow struct {
 func (r askedRow) text(w io.Writer) { io.WriteString(w, r.Question.Text+"\n") }
 
 func (a *app) askCommand() *cobra.Command {
-	var o askFlags
+	var e engineFlags
+	var o sdk.AskOptions
+	var in, skip, profile string
+	var kept bool
 	cmd := &cobra.Command{
 		Use:   "ask",
 		Short: "Choose the texts whose labels tell most about a person",
@@ -42,41 +35,50 @@ The profile need not exist; what it has labelled is left out, and so are the tex
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
 			switch {
-			case o.profile == "":
+			case profile == "":
 				return usagef("no --profile: who is asked?")
-			case o.questions < 1:
-				return usagef("--questions is %d, want 1 or more", o.questions)
-			case !o.kept && o.in == "-" && isTerminal(a.stdin):
+			case o.N < 1:
+				return usagef("--questions is %d, want 1 or more", o.N)
+			case !kept && in == "-" && isTerminal(a.stdin):
 				return usagef("no candidates: name a file with --in, pipe JSON lines in, or choose from --kept ones")
-			case !o.kept && o.in == "-" && o.skip == "-":
+			case !kept && in == "-" && skip == "-":
 				return usagef("--in and --skip cannot both be stdin")
 			}
 			if err := a.mustExist(); err != nil {
 				return err
 			}
-			var texts, skipped []string
 			var err error
-			if !o.kept {
-				if texts, err = a.texts(ctx, o.in); err != nil {
+			if !kept {
+				if o.Candidates, err = a.texts(ctx, in); err != nil {
 					return err
 				}
 			}
-			if o.skip != "" {
-				if skipped, err = a.texts(ctx, o.skip); err != nil {
+			if skip != "" {
+				if o.Skipped, err = a.texts(ctx, skip); err != nil {
 					return err
 				}
 			}
-			return a.ask(ctx, o, texts, skipped)
+			return a.withFolder(ctx, e, true, func(p *sdk.Folder) error {
+				asked, err := p.Ask(ctx, profile, &o)
+				if err != nil {
+					return err
+				}
+				for _, q := range asked {
+					if err := a.say(askedRow{profile, q}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}),
 	}
-	o.add(cmd)
-	o.addModel(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
-	f.BoolVar(&o.kept, "kept", false, "choose from the texts that the bank keeps")
-	f.StringVarP(&o.profile, "profile", "p", "", "who is asked")
-	f.StringVar(&o.skip, "skip", "", "file of JSON lines: texts that the person was shown and gave no label to")
-	f.IntVarP(&o.questions, "questions", "n", 3, "how many at most")
+	f.StringVarP(&in, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.BoolVar(&kept, "kept", false, "choose from the texts that the bank keeps")
+	f.StringVarP(&profile, "profile", "p", "", "who is asked")
+	f.StringVar(&skip, "skip", "", "file of JSON lines: texts that the person was shown and gave no label to")
+	f.IntVarP(&o.N, "questions", "n", 3, "how many at most")
 	cmd.MarkFlagsMutuallyExclusive("in", "kept")
 	return cmd
 }

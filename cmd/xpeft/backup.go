@@ -76,10 +76,9 @@ func (a *app) restoreCommand() *cobra.Command {
 			"not hold profiles yet.",
 		Example: "  xpeft restore xpeft-data monday.xpeft tuesday.xpeft",
 		Args:    cobra.MinimumNArgs(2),
-	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
-		return openAll(args[1:], func(files []io.Reader) (store.RestoreReport,
-			error) {
-			return folder.Restore(ctx, args[0], o, files...)
+	}, func(ctx context.Context, args []string, most int64) (store.RestoreReport, error) {
+		return openAll(args[1:], func(files []io.Reader) (store.RestoreReport, error) {
+			return folder.Restore(ctx, args[0], most, files...)
 		})
 	})
 }
@@ -91,24 +90,23 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "Read a full backup and those made since, in their order, as restore does, and write nothing. No " +
 			"master key is needed.",
 		Args: cobra.MinimumNArgs(1),
-	}, func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error) {
-		return openAll(args, func(files []io.Reader) (store.RestoreReport,
-			error) {
-			return folder.Verify(ctx, o, files...)
+	}, func(ctx context.Context, args []string, most int64) (store.RestoreReport, error) {
+		return openAll(args, func(files []io.Reader) (store.RestoreReport, error) {
+			return store.Verify(ctx, &store.RestoreOptions{MaxBytes: most}, files...)
 		})
 	})
 }
 
 // readsBackups gives a command what restore and verify share.
 func (a *app) readsBackups(cmd *cobra.Command,
-	f func(ctx context.Context, args []string, o folder.RestoreOptions) (store.RestoreReport, error)) *cobra.Command {
-	var o folder.RestoreOptions
-	cmd.Flags().Int64Var(&o.MaxBytes, "max-bytes", 64<<30, "size limit of each backup, decompressed")
+	f func(ctx context.Context, args []string, most int64) (store.RestoreReport, error)) *cobra.Command {
+	var most int64
+	cmd.Flags().Int64Var(&most, "max-bytes", 64<<30, "size limit of each backup, decompressed")
 	cmd.RunE = a.runs(func(ctx context.Context, args []string) error {
-		if o.MaxBytes < 1 {
-			return usagef("--max-bytes is %d, want 1 or more", o.MaxBytes)
+		if most < 1 {
+			return usagef("--max-bytes is %d, want 1 or more", most)
 		}
-		rep, err := f(ctx, args, o)
+		rep, err := f(ctx, args, most)
 		if err != nil {
 			return err
 		}
@@ -120,12 +118,12 @@ func (a *app) readsBackups(cmd *cobra.Command,
 }
 
 // openAll opens files for f.
-func openAll[T any](paths []string, f func(files []io.Reader) (T, error)) (result T, err error) {
+func openAll(paths []string, f func(files []io.Reader) (store.RestoreReport, error)) (store.RestoreReport, error) {
 	var files []io.Reader
 	for _, path := range paths {
 		h, err := os.Open(path)
 		if err != nil {
-			return result, err
+			return store.RestoreReport{}, err
 		}
 		defer h.Close()
 		files = append(files, h)

@@ -79,15 +79,8 @@ func (r bankRow) text(w io.Writer) {
 }
 
 func (a *app) bankCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "bank",
-		Short: "List, export, import, make and train banks",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.bankListCommand(), a.bankExportCommand(), a.bankImportCommand(), a.bankConvertCommand(),
-		a.bankTrainCommand(), a.bankAdviseCommand())
-	return cmd
+	return parent("bank", "List, export, import, make and train banks", a.bankListCommand(), a.bankExportCommand(),
+		a.bankImportCommand(), a.bankConvertCommand(), a.bankTrainCommand(), a.bankAdviseCommand())
 }
 
 func (a *app) bankListCommand() *cobra.Command {
@@ -106,8 +99,7 @@ func (a *app) bankListCommand() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					row := newBankRow(info.Digest.String(), p)
-					if err := a.print(row, row.text); err != nil {
+					if err := a.say(newBankRow(info.Digest.String(), p)); err != nil {
 						return err
 					}
 				}
@@ -228,8 +220,7 @@ func (a *app) bankImportCommand() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					row := newBankRow(info.Digest.String(), p)
-					return a.print(row, row.text)
+					return a.say(newBankRow(info.Digest.String(), p))
 				})
 			})
 		}),

@@ -31,62 +31,29 @@ func (c *catalog) bank(ref uint32) (string, error) {
 	return c.banks[ref], nil
 }
 
-// head of a profile, with the rows that are its own; nil if it has none.
-func (c *catalog) head(p *store.Profile) (*model.Head, error) {
-	own, err := decodeHead(p.OwnHead)
-	if err != nil || p.Head == 0 {
-		return own, err
-	}
-	shared, err := c.shared(p)
-	if err != nil || own == nil {
-		return shared, err
-	}
-	return shared.With(own)
-}
-
-func (c *catalog) shared(p *store.Profile) (*model.Head, error) {
-	if h, ok := c.heads[p.Head]; ok {
+// head of a profile, and its kind: see folder.HeadOf.
+func (c *catalog) head(p *store.Profile) (*model.Head, string, error) {
+	return folder.HeadOf(p, func(ref uint32) (*model.Head, error) {
+		if h, ok := c.heads[ref]; ok {
+			return h, nil
+		}
+		data, err := c.st.Head(ref)
+		var h *model.Head
+		if err == nil {
+			h, err = folder.DecodeHead(data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("head %d: %w", ref, err)
+		}
+		c.heads[ref] = h
 		return h, nil
-	}
-	data, err := c.st.Head(p.Head)
-	if err != nil {
-		return nil, fmt.Errorf("head %d: %w", p.Head, err)
-	}
-	h, err := decodeHead(data)
-	if err != nil {
-		return nil, fmt.Errorf("head %d: %w", p.Head, err)
-	}
-	c.heads[p.Head] = h
-	return h, nil
-}
-
-func decodeHead(data []byte) (*model.Head, error) {
-	if data == nil {
-		return nil, nil
-	}
-	h := new(model.Head)
-	if err := h.UnmarshalBinary(data); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-func headKind(p *store.Profile, h *model.Head) string {
-	switch {
-	case h == nil:
-		return "none"
-	case h.Regression():
-		return "number"
-	case p.Head == 0:
-		return "own"
-	}
-	return "shared"
+	})
 }
 
 func (c *catalog) row(p *store.Profile) (profileRow, error) {
 	row := profileRow{
 		Profile: p.ID, Revision: p.Revision, MaskBytes: p.MaskBytes(),
-		Examples: p.Examples, Before: measured(p.Before), After: measured(p.After),
+		Examples: p.Examples, Before: folder.Measured(p.Before), After: folder.Measured(p.After),
 		Created: p.Created.UTC(), Updated: p.Updated.UTC(),
 	}
 	ref := p.Bank
@@ -102,14 +69,14 @@ func (c *catalog) row(p *store.Profile) (profileRow, error) {
 			return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
 		}
 	}
-	h, err := c.head(p)
-	if err != nil {
+	var err error
+	if _, row.Head, err = c.head(p); err != nil {
 		return profileRow{}, fmt.Errorf("profile %q: %w", p.ID, err)
 	}
 	record, err := store.EncodeProfile(p)
 	if err != nil {
 		return profileRow{}, err
 	}
-	row.Head, row.Bytes = headKind(p, h), len(record)
+	row.Bytes = len(record)
 	return row, nil
 }

@@ -58,7 +58,7 @@ func (a *app) check(ctx context.Context, st *store.Store, deep bool) error {
 	for _, problem := range rep.Problems {
 		row.Problems = append(row.Problems, oneLine(problem))
 	}
-	if err := a.print(row, row.text); err != nil || row.OK {
+	if err := a.say(row); err != nil || row.OK {
 		return err
 	}
 	return fmt.Errorf("%w: %s in %s", store.ErrCorrupt, count(rep.Found(), "problem"), a.dir)
@@ -77,7 +77,7 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 			continue
 		}
 		if err == nil {
-			_, err = decodeHead(data)
+			_, err = folder.DecodeHead(data)
 		}
 		if err != nil {
 			problems = append(problems, fmt.Sprintf("head %s: %v", info.Digest.Short(), err))
@@ -96,7 +96,7 @@ func checkHeads(ctx context.Context, st *store.Store, deep bool) (problems []str
 			}
 			return problems, err
 		}
-		if _, err := decodeHead(p.OwnHead); err != nil {
+		if _, err := folder.DecodeHead(p.OwnHead); err != nil {
 			problems = append(problems, fmt.Sprintf("profile %q: %v", p.ID, err))
 		}
 	}

@@ -11,5 +11,5 @@
 // # Reading the source
 //
 // A file a command. app.go has what they share, exit.go the exit codes, lines.go the JSON lines
-// that go in. What runs the model is in engine*.go; no other command opens it.
+// that go in, engine.go what commands share that open the model.
 package main

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -38,14 +37,8 @@ type expired struct {
 }
 
 func (a *app) examplesCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "examples",
-		Short: "List and erase stored examples",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.examplesListCommand(), a.examplesForgetCommand(), a.examplesExpireCommand())
-	return cmd
+	return parent("examples", "List and erase stored examples", a.examplesListCommand(), a.examplesForgetCommand(),
+		a.examplesExpireCommand())
 }
 
 func (a *app) examplesListCommand() *cobra.Command {
@@ -106,8 +99,7 @@ func (a *app) forgetExample(ctx context.Context, st *store.Store, id, text, pair
 	if err != nil {
 		return err
 	}
-	row := forgottenExample{id, n}
-	return a.print(row, row.text)
+	return a.say(forgottenExample{id, n})
 }
 
 func (f forgottenExample) text(w io.Writer) {
@@ -158,10 +150,8 @@ func (a *app) printExamples(st *store.Store, id string, row func(sdk.StoredExamp
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
 	for _, e := range examples {
-		if err := enc.Encode(row(e)); err != nil {
+		if err := a.encoder().Encode(row(e)); err != nil {
 			return err
 		}
 	}

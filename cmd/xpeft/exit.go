@@ -13,6 +13,7 @@ import (
 	"github.com/xpeft/xpeft/bitmask"
 	"github.com/xpeft/xpeft/internal/folder"
 	"github.com/xpeft/xpeft/model"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -80,7 +81,7 @@ func exitCode(err error) int {
 	case errors.As(err, &none):
 		return exitNoStore
 	}
-	for _, kind := range append(engineErrors, storeErrors...) {
+	for _, kind := range kinds {
 		if errors.Is(err, kind.err) {
 			return kind.code
 		}
@@ -93,19 +94,28 @@ type kind struct {
 	code int
 }
 
-// storeErrors are those of the packages below the sdk.
-var storeErrors = []kind{
+// kinds are in the order in which they are looked for: an error may wrap more than one.
+var kinds = []kind{
+	{store.ErrMismatch, exitMismatch},
+	{sdk.ErrRevisionNotFound, exitNotFound},
+	{sdk.ErrExampleNotFound, exitNotFound},
+	{sdk.ErrUnknownLabel, exitInput},
+	{model.ErrHead, exitInput},
+	{sdk.ErrExample, exitInput},
+	{sdk.ErrCandidates, exitInput},
+	{sdk.ErrConfig, exitUsage},
+	{sdk.ErrLearnConfig, exitUsage},
+	{sdk.ErrUntrainable, exitUsage},
+	{sdk.ErrNoCUDA, exitNoCUDA},
 	{store.ErrKey, exitKey}, // may wrap the next
 	{store.ErrSignature, exitKey},
 	{folder.ErrEncrypted, exitKey},
 	{fs.ErrNotExist, exitError}, // a model's folder without its files is not a damaged one
 	{store.ErrLocked, exitLocked},
 	{store.ErrSchema, exitNewer},
-	{store.ErrMismatch, exitMismatch},
 	{store.ErrCorrupt, exitCorrupt},
 	{bank.ErrCorrupt, exitCorrupt},
 	{bitmask.ErrCorrupt, exitCorrupt},
-	{model.ErrHead, exitCorrupt},
 	{model.ErrCheckpoint, exitCorrupt},
 	{model.ErrTokenizer, exitCorrupt},
 	{store.ErrExists, exitExists},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,14 +13,6 @@ import (
 
 	"github.com/xpeft/xpeft/sdk"
 )
-
-// headFlags say how a shared head is trained.
-type headFlags struct {
-	engineFlags
-	addLabels []string
-	keepBank  bool
-	force     bool
-}
 
 // headTrained is a shared head that was made of the folder's profiles.
 type headTrained struct {
@@ -44,13 +37,8 @@ func (h headTrained) text(w io.Writer) {
 }
 
 func (a *app) headCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "head",
-		Short: "Train, export and import the head that profiles share",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	var o headFlags
+	var e engineFlags
+	var o sdk.TrainHeadOptions
 	train := &cobra.Command{
 		Use:   "train",
 		Short: "Fit the shared head to the stored examples of all profiles",
@@ -60,22 +48,18 @@ texts, which it is not trained on. In a folder of masks over a random bank in al
 blocks, new profiles get it in the last block only, which then serves them as well for
 far less.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headTrain(ctx, o)
+		RunE: a.runsOn(&e, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			return a.headTrain(ctx, p, o)
 		}),
 	}
-	o.add(train)
-	o.addModel(train)
+	e.add(train)
 	f := train.Flags()
-	f.StringSliceVar(&o.addLabels, "add-labels",
+	f.StringSliceVar(&o.AddLabels, "add-labels",
 		nil, "labels that join the shared head: those of labels pending, or others")
-	f.BoolVar(&o.keepBank, "keep-bank", false, "leave the bank of new profiles as it is")
-	f.BoolVar(&o.force, "force", false, "install the new head even if it is worse")
-	cmd.AddCommand(train, a.headRankCommand(), a.headExportCommand(), a.headImportCommand())
-	return cmd
+	f.BoolVar(&o.KeepBank, "keep-bank", false, "leave the bank of new profiles as it is")
+	f.BoolVar(&o.Force, "force", false, "install the new head even if it is worse")
+	return parent("head", "Train, export and import the head that profiles share", train, a.headRankCommand(),
+		a.headExportCommand(), a.headImportCommand())
 }
 
 // headCopied is a shared head that left the folder, or came into it.
@@ -106,10 +90,7 @@ xpeft_reader.py reads as a profile's and which says what a head sees of a text.`
 			if !slices.Contains([]sdk.HeadFormat{sdk.HeadJSON, sdk.HeadNPZ, sdk.HeadSafetensors}, format) {
 				return usagef("-o is %q, want a name that ends in .json, .npz or .safetensors", out)
 			}
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headExport(ctx, o, out, format)
+			return a.withFolder(ctx, o, true, func(p *sdk.Folder) error { return a.headExport(ctx, p, out, format) })
 		}),
 	}
 	o.addModel(cmd)
@@ -129,14 +110,59 @@ scikit-learn. Its classes are the folder's labels, in any order. No pickle is re
 is installed as it is; profiles that exist keep their head until xpeft rebase moves them.`,
 		Example: "  xpeft head import head.npz",
 		Args:    cobra.ExactArgs(1),
-		RunE: a.runs(func(ctx context.Context, args []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.headImport(ctx, o, args[0], force)
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, args []string) error {
+			return a.headImport(ctx, p, args[0], force)
 		}),
 	}
 	o.addModel(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "set axes aside on which people differ, whose head it replaces")
 	return cmd
+}
+
+func (a *app) headTrain(ctx context.Context, p *sdk.Folder, o sdk.TrainHeadOptions) error {
+	bar := a.newBar(-1, "head")
+	defer bar.done()
+	o.Progress = bar.step
+	rep, err := p.TrainHead(ctx, &o)
+	if err != nil {
+		return err
+	}
+	bar.done()
+	return a.say(headTrained{rep.Digest, rep.Installed, rep.Reason, rep.Profiles, rep.Examples, rep.HeldOut,
+		rep.Before.Accuracy, rep.After.Accuracy, rep.Bank, rep.Seconds})
+}
+
+func (a *app) headExport(ctx context.Context, p *sdk.Folder, out string, format sdk.HeadFormat) (err error) {
+	row := headCopied{File: out}
+	row.Bytes, err = a.writeFile(out, func(w io.Writer) error {
+		row.Head, err = p.ExportHead(ctx, w, format)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	return a.say(row)
+}
+
+func (a *app) headImport(ctx context.Context, p *sdk.Folder, path string, force bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	row := headCopied{File: path, Bytes: info.Size()}
+	if row.Head, err = p.ImportHead(ctx, file, &sdk.ImportHeadOptions{Force: force}); err != nil {
+		return err
+	}
+	if row.Labels, err = p.Labels(ctx); err != nil {
+		return err
+	}
+	return a.say(row)
 }

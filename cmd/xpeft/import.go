@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -98,7 +98,7 @@ func (a *app) importBundle(ctx context.Context, st *store.Store, r io.Reader, o 
 		if row.SignedBy != "" {
 			fields(w, "signed by", row.SignedBy)
 		}
-		for _, id := range sortedKeys(row.Renamed) {
+		for _, id := range slices.Sorted(maps.Keys(row.Renamed)) {
 			fields(w, "renamed", id+" to "+row.Renamed[id])
 		}
 	}))
@@ -143,13 +143,4 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, fixed); err != nil {
 		panic(err) // no such flag: the program is wrong
 	}
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, strings.Compare)
-	return keys
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,46 +11,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
+	"github.com/xpeft/xpeft/store"
 )
-
-// engineFlags are those of the commands that run the model.
-type engineFlags struct {
-	device  string
-	workers int
-	threads int
-	model   string
-	verify  bool
-}
-
-func (e *engineFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&e.device, "device", "", "cpu, cuda or auto; default auto in a build with -tags torch, else cpu")
-	f.IntVar(&e.workers, "workers", 0, "forward passes at once, and their threads; 0: the number of CPUs, 2 at least")
-	f.IntVar(&e.threads, "threads", 0, "threads of one training step; 0: the number of CPUs")
-	f.BoolVar(&e.verify, "verify", false, "read model and bank whole and compare their SHA-256 first")
-	complete(cmd, "device", "cpu", "cuda", "auto")
-}
-
-// addModel is --model of the commands for a folder that knows its model.
-func (e *engineFlags) addModel(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.model, "model", "", "folder of the model, if it moved since init")
-}
-
-// initFlags say what a new folder is bound to.
-type initFlags struct {
-	engineFlags
-	labels     []string
-	bankN      int
-	bankSeed   uint64
-	bottleneck int
-	bankFile   string
-	k          int
-	maxTokens  int
-	windows    int
-	masks      bool
-	multi      bool
-	thresholds []string
-}
 
 // created is a new folder.
 type created struct {
@@ -77,7 +44,11 @@ type created struct {
 }
 
 func (a *app) initCommand() *cobra.Command {
-	var o initFlags
+	var e engineFlags
+	var c sdk.Config
+	var random sdk.RandomBank
+	var bankFile string
+	var thresholds []string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a new folder of profiles",
@@ -89,38 +60,47 @@ func (a *app) initCommand() *cobra.Command {
 		Example: "  xpeft init --model all-MiniLM-L6-v2 --labels urgent,later,ignore",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.model == "" {
+			if c.Model == "" {
 				return usagef("init needs --model, or $XPEFT_MODEL: a folder with config.json, a tokenizer and " +
 					"model.safetensors")
 			}
-			if len(o.labels) < 2 {
+			if len(c.Labels) < 2 {
 				return usagef("init needs --labels: two or more, with commas between them")
 			}
-			if o.bankN < 1 {
-				return usagef("--bank-n is %d, want 1 or more", o.bankN)
+			if random.N < 1 {
+				return usagef("--bank-n is %d, want 1 or more", random.N)
 			}
-			return a.init(ctx, o)
+			var err error
+			if c.Thresholds, err = byLabel("thresholds", thresholds); err != nil {
+				return err
+			}
+			if c.Bank = random; bankFile != "" {
+				c.Bank = sdk.WarmBank{Path: bankFile}
+			}
+			c.Options = a.options(e)
+			return a.init(ctx, c)
 		}),
 	}
-	o.add(cmd)
+	e.addEngine(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", os.Getenv("XPEFT_MODEL"), "folder of the model; also $XPEFT_MODEL")
+	f.StringVar(&c.Model, "model", os.Getenv("XPEFT_MODEL"), "folder of the model; also $XPEFT_MODEL")
 	f.Lookup("model").DefValue = "" // the help is the same in every shell
-	f.StringSliceVar(&o.labels, "labels", nil, "labels that profiles share, with commas between them")
-	f.IntVar(&o.bankN, "bank-n", 150, "adapters of the random bank")
-	f.Uint64Var(&o.bankSeed, "bank-seed", 42, "seed of the random bank")
-	f.IntVar(&o.bottleneck, "bottleneck", 0, "bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
-	f.StringVar(&o.bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
-	f.BoolVar(&o.masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
-	f.BoolVar(&o.multi, "multi", false, "labels are not exclusive: a text may have several of them, or none")
-	f.StringSliceVar(&o.thresholds, "thresholds", nil,
+	f.StringSliceVar(&c.Labels, "labels", nil, "labels that profiles share, with commas between them")
+	f.IntVar(&random.N, "bank-n", 150, "adapters of the random bank")
+	f.Uint64Var(&random.Seed, "bank-seed", 42, "seed of the random bank")
+	f.IntVar(&random.Bottleneck, "bottleneck", 0,
+		"bottleneck of the random bank's adapters; 0: a 16th of the hidden size")
+	f.StringVar(&bankFile, "bank-file", "", "file of a warm bank, instead of a random one")
+	f.BoolVar(&c.Masks, "masks", false, "profiles are masks over the bank, as in the paper, not codes of digits")
+	f.BoolVar(&c.Multi, "multi", false, "labels are not exclusive: a text may have several of them, or none")
+	f.StringSliceVar(&thresholds, "thresholds", nil,
 		"with --multi, from which probability on a label is given, as in urgent=0.3,later=0.8; the others: 0.5")
-	f.IntVar(&o.k, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
-	f.IntVar(&o.maxTokens, "max-tokens", 0,
+	f.IntVar(&c.K, "k", 0, "adapters averaged in each row; 0: 50, or a third of the bank if that is less")
+	f.IntVar(&c.MaxTokens, "max-tokens", 0,
 		"longest text in tokens, the rest is cut off; 0: what the model's folder says, at most 256; 128 if it does not")
-	f.IntVar(&o.windows, "windows", 0, "windows of --max-tokens that a longer text is read in, at most 32; 0: 1")
-	for _, random := range []string{"bank-n", "bank-seed", "bottleneck"} {
-		cmd.MarkFlagsMutuallyExclusive("bank-file", random)
+	f.IntVar(&c.Windows, "windows", 0, "windows of --max-tokens that a longer text is read in, at most 32; 0: 1")
+	for _, flag := range []string{"bank-n", "bank-seed", "bottleneck"} {
+		cmd.MarkFlagsMutuallyExclusive("bank-file", flag)
 	}
 	return cmd
 }
@@ -149,4 +129,53 @@ func (c created) text(w io.Writer) {
 		fields(w, "warning", "the model cannot tell these labels apart by their names, so until profiles learn "+
 			"them they are as likely as each other: "+strings.Join(labels, ", "))
 	}
+}
+
+func (a *app) init(ctx context.Context, c sdk.Config) error {
+	var made sdk.CreateReport
+	c.Report = func(r sdk.CreateReport) { made = r }
+	p, err := sdk.Create(ctx, a.dir, c)
+	if err != nil {
+		return err
+	}
+	labels, err := p.Labels(ctx)
+	if err := errors.Join(err, p.Close()); err != nil {
+		return err
+	}
+	// What the folder says of itself, not what was asked for.
+	return a.withStore(true, func(st *store.Store) error {
+		row, err := a.created(st, labels)
+		if err != nil {
+			return err
+		}
+		row.Alike, row.Unknown = append([][]string{}, made.Alike...), made.Unknown
+		return a.say(row)
+	})
+}
+
+func (a *app) created(st *store.Store, labels []string) (created, error) {
+	m := st.Meta()
+	extra, err := folder.ReadExtra(m)
+	if err != nil {
+		return created{}, err
+	}
+	banks, err := st.Banks()
+	if err != nil {
+		return created{}, err
+	}
+	row := created{Dir: a.dir, Model: m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(),
+		MaxTokens: m.MaxTokens, Windows: extra.Windows, Labels: labels, Multi: extra.Multi,
+		Thresholds: extra.Thresholds, K: extra.K}
+	for _, info := range banks {
+		p, err := folder.Properties(info)
+		if err != nil {
+			return created{}, err
+		}
+		if p.Origin == bank.HeadAxes {
+			row.Axes, row.Digits = info.Digest.String(), p.N/2
+			continue
+		}
+		row.Bank, row.Origin, row.N, row.Blocks = info.Digest.String(), p.Origin.String(), p.N, p.Blocks
+	}
+	return row, nil
 }

@@ -21,12 +21,6 @@ type keyShown struct {
 }
 
 func (a *app) keyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "key",
-		Short: "Make and show keys that sign bundles",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
 	create := &cobra.Command{
 		Use:   "new FILE",
 		Short: "Make a key for export --sign",
@@ -49,8 +43,7 @@ func (a *app) keyCommand() *cobra.Command {
 			return a.showKey(args[0], key)
 		}),
 	}
-	cmd.AddCommand(create, show)
-	return cmd
+	return parent("key", "Make and show keys that sign bundles", create, show)
 }
 
 func (a *app) newKey(path string) error {

@@ -1,29 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// addPending adds a label that people have and the shared head does not.
-func addPending(t *table, p sdk.PendingLabel) {
-	label := p.Label
-	if label == "" {
-		label = "(of fewer than 5 people)"
-	}
-	t.row(label, number(p.People), number(p.Examples))
-}
-
 func (a *app) labelsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "labels",
-		Short: "List the labels that people have taken up for themselves",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
 	var o engineFlags
 	pending := &cobra.Command{
 		Use:   "pending",
@@ -33,15 +20,30 @@ func (a *app) labelsCommand() *cobra.Command {
 label of fewer than five people is counted and not named. xpeft head train --add-labels
 takes them in.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.labelsPending(ctx, o)
+		RunE: a.runsOn(&o, true, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			return a.labelsPending(ctx, p)
 		}),
 	}
 	o.add(pending)
-	o.addModel(pending)
-	cmd.AddCommand(pending)
-	return cmd
+	return parent("labels", "List the labels that people have taken up for themselves", pending)
+}
+
+func (a *app) labelsPending(ctx context.Context, p *sdk.Folder) error {
+	labels, err := p.PendingLabels(ctx)
+	if err != nil || len(labels) == 0 {
+		return err
+	}
+	var t *table
+	if !a.json {
+		t = newTable(a.stdout, "LABEL", "PEOPLE", "EXAMPLES")
+		defer t.flush()
+	}
+	for _, l := range labels {
+		if err := a.print(l, func(io.Writer) {
+			t.row(cmp.Or(l.Label, "(of fewer than 5 people)"), number(l.People), number(l.Examples))
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

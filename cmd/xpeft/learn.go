@@ -5,32 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/learner"
 	"github.com/xpeft/xpeft/sdk"
 )
 
 // learnFlags say how a profile learns.
 type learnFlags struct {
-	engineFlags
-	in        string
-	profile   string
-	head      string
-	labels    []string
-	addLabels bool
-	drop      bool
-	force     bool
-	effort    string
-	epochs    int
-	seed      uint64
-	losses    bool
-	weights   []string
+	sdk.LearnOptions
+	epochs  int
+	seed    uint64
+	losses  bool
+	weights []string
 }
 
 func (a *app) learnCommand() *cobra.Command {
+	var e engineFlags
 	var o learnFlags
+	var path, profile string
 	cmd := &cobra.Command{
 		Use:   "learn",
 		Short: "Learn profiles from examples",
@@ -45,32 +42,29 @@ not stop the others. Learning again takes the stored examples with it.`,
 			"--profile alice --json",
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.in == "-" && isTerminal(a.stdin) {
-				return usagef("no examples: name a file with --in, or pipe JSON lines in")
-			}
-			if err := a.mustExist(); err != nil {
+			if err := a.takesExamples(path); err != nil {
 				return err
 			}
-			groups, err := a.readExamples(ctx, o.in, o.profile)
+			groups, err := a.readExamples(ctx, path, profile)
 			if err != nil {
 				return err
 			}
-			return a.learn(ctx, o, groups)
+			return a.withFolder(ctx, e, false, func(p *sdk.Folder) error { return a.learn(ctx, p, o, groups) })
 		}),
 	}
-	o.add(cmd)
-	o.addModel(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
-	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
-	f.StringVar(&o.head, "head", "", "shared, own or number; default: what the profile has, shared for a new one")
-	f.StringSliceVar(&o.labels, "labels", nil, "the profile's own label set, which gives it an own head")
-	f.BoolVar(&o.addLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
-	f.BoolVar(&o.drop, "drop-examples", false, "store none of the examples, and erase those that are stored")
-	f.BoolVar(&o.force, "force", false, "install what was learned whatever its score")
+	f.StringVarP(&path, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.StringVarP(&profile, "profile", "p", "", "profile of the lines that name none")
+	f.StringVar((*string)(&o.Head), "head", "",
+		"shared, own or number; default: what the profile has, shared for a new one")
+	f.StringSliceVar(&o.Labels, "labels", nil, "the profile's own label set, which gives it an own head")
+	f.BoolVar(&o.AddLabels, "add-labels", false, "let examples bring labels that the profile's head does not have")
+	f.BoolVar(&o.DropExamples, "drop-examples", false, "store none of the examples, and erase those that are stored")
+	f.BoolVar(&o.Force, "force", false, "install what was learned whatever its score")
 	f.StringSliceVar(&o.weights, "class-weights", nil,
 		"how much a label's examples count beside the others', as in urgent=3,later=1")
-	f.StringVar(&o.effort, "effort", "", "fast or thorough; default: between them")
+	f.StringVar((*string)(&o.Effort), "effort", "", "fast or thorough; default: between them")
 	f.IntVar(&o.epochs, "epochs", 0, "times that each example is learned from; 0: the default")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the training")
 	f.BoolVar(&o.losses, "losses", false, "with the loss of each step in the JSON")
@@ -187,4 +181,81 @@ func accuracy(s sdk.Score) string {
 		return "not measured"
 	}
 	return fmt.Sprintf("%.3f", s.Accuracy)
+}
+
+// learn learns profile after profile. One that fails does not stop the others; a signal does.
+func (a *app) learn(ctx context.Context, p *sdk.Folder, f learnFlags, groups []*group) error {
+	var failed rowErrors
+	for _, g := range groups {
+		rep, err := a.learnOne(ctx, p, f, g)
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			return cause
+		}
+		if err != nil && len(groups) == 1 {
+			return err
+		}
+		if err != nil {
+			failed.add(err)
+			a.printFailed(g.profile, err)
+			continue
+		}
+		if err := a.printLearned(rep, f.losses); err != nil {
+			return err
+		}
+		if err := a.stdout.Flush(); err != nil {
+			return err
+		}
+	}
+	return failed.err()
+}
+
+func (a *app) learnOne(ctx context.Context, p *sdk.Folder, f learnFlags, g *group) (*sdk.Report, error) {
+	progress := a.newBar(-1, g.profile)
+	defer progress.done()
+	o := f.LearnOptions
+	o.Progress = progress.step
+	var err error
+	if o.ClassWeights, err = byLabel("class-weights", f.weights); err != nil {
+		return nil, err
+	}
+	if g.numbers && o.Head == "" {
+		o.Head = sdk.NumberHead
+	}
+	if f.epochs != 0 || f.seed != 0 {
+		c, _ := learner.Default().With(o.Effort) // the sdk refuses a bad one
+		c.Seed = f.seed
+		if f.epochs != 0 {
+			c.Epochs = f.epochs
+		}
+		c.K = 0 // the folder's
+		o.Config = &c
+	}
+	examples := make([]sdk.Example, len(g.lines))
+	for i, l := range g.lines {
+		examples[i] = l.example()
+	}
+	return p.Learn(ctx, g.profile, examples, &o)
+}
+
+// example is a line as the sdk takes it.
+func (l line) example() sdk.Example {
+	e := sdk.Example{Text: l.Text, Pair: l.Pair, Label: l.Label, Labels: l.Labels, Value: l.Value, Rejected: l.Rejected}
+	if l.Weight != nil {
+		e.Weight = *l.Weight
+	}
+	return e
+}
+
+// byLabel reads label=number of each value of a flag.
+func byLabel(flag string, values []string) (map[string]float64, error) {
+	out := make(map[string]float64, len(values))
+	for _, given := range values {
+		at := strings.LastIndexByte(given, '=')
+		v, err := strconv.ParseFloat(given[at+1:], 64)
+		if at < 0 || err != nil {
+			return nil, usagef("--%s: %q is no label=number", flag, given)
+		}
+		out[given[:at]] = v
+	}
+	return out, nil
 }

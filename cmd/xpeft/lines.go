@@ -40,22 +40,25 @@ func (l line) check() error {
 	return nil
 }
 
-// lines reads an input line by line. Reading goes on in a goroutine of its own, so that a signal
-// ends a command that waits for its terminal or pipe.
+// lines reads an input line by line. A signal ends a command that waits for its terminal or pipe.
 type lines struct {
-	name string // for messages
-	next chan read
-	file io.Closer
+	name    string // for messages
+	scanner *bufio.Scanner
+	number  int // of the line that was read last
+	file    io.Closer
 }
 
-type read struct {
-	line line
-	err  error
+// takesExamples says, before any is read, that there is no folder for examples, or nothing to read.
+func (a *app) takesExamples(path string) error {
+	if path == "-" && isTerminal(a.stdin) {
+		return usagef("no examples: name a file with --in, or pipe JSON lines in")
+	}
+	return a.mustExist()
 }
 
 // openLines opens a file, or stdin for "-".
 func (a *app) openLines(ctx context.Context, path string) (*lines, error) {
-	l := &lines{name: path, next: make(chan read, 64)}
+	l := &lines{name: path}
 	r := a.stdin
 	if path == "-" {
 		l.name = "stdin"
@@ -66,62 +69,40 @@ func (a *app) openLines(ctx context.Context, path string) (*lines, error) {
 		}
 		r, l.file = f, f
 	}
-	go l.read(ctx, r)
+	l.scanner = bufio.NewScanner(cancellable(ctx, r))
+	l.scanner.Buffer(nil, jsonl.MaxLine)
 	return l, nil
-}
-
-func (l *lines) read(ctx context.Context, r io.Reader) {
-	defer close(l.next)
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, jsonl.MaxLine)
-	number := 0
-	for scanner.Scan() {
-		number++
-		data := scanner.Bytes()
-		if number == 1 {
-			data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-		}
-		if data = bytes.TrimSpace(data); len(data) == 0 {
-			continue
-		}
-		got := read{line: line{Number: number}}
-		var err error
-		if got.line.Line, err = jsonl.Decode(data); err != nil {
-			got.err = l.bad(number, err)
-		}
-		select {
-		case l.next <- got:
-		case <-ctx.Done():
-			return
-		}
-	}
-	if err := scanner.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("longer than %d bytes", jsonl.MaxLine)
-		}
-		select {
-		case l.next <- read{err: l.bad(number+1, err)}:
-		case <-ctx.Done():
-		}
-	}
 }
 
 func (l *lines) bad(number int, err error) error { return &inputError{l.name, number, err} }
 
 // read1 returns the next line; io.EOF after the last.
 func (l *lines) read1(ctx context.Context) (line, error) {
-	select {
-	case got, ok := <-l.next:
-		if !ok {
-			if err := context.Cause(ctx); err != nil {
-				return line{}, err
-			}
-			return line{}, io.EOF
+	for context.Cause(ctx) == nil && l.scanner.Scan() {
+		l.number++
+		data := l.scanner.Bytes()
+		if l.number == 1 {
+			data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 		}
-		return got.line, got.err
-	case <-ctx.Done():
-		return line{}, context.Cause(ctx)
+		if data = bytes.TrimSpace(data); len(data) == 0 {
+			continue
+		}
+		got, err := jsonl.Decode(data)
+		if err != nil {
+			err = l.bad(l.number, err)
+		}
+		return line{l.number, got}, err
 	}
+	err := l.scanner.Err()
+	switch cause := context.Cause(ctx); {
+	case cause != nil:
+		return line{}, cause
+	case err == nil:
+		return line{}, io.EOF
+	case errors.Is(err, bufio.ErrTooLong):
+		err = fmt.Errorf("longer than %d bytes", jsonl.MaxLine)
+	}
+	return line{}, l.bad(l.number+1, err)
 }
 
 func (l *lines) close() {

@@ -37,14 +37,7 @@ type checkedModel struct {
 }
 
 func (a *app) modelCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "model",
-		Short: "Look at a model's folder",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(a.modelCheckCommand())
-	return c
+	return parent("model", "Look at a model's folder", a.modelCheckCommand())
 }
 
 func (a *app) modelCheckCommand() *cobra.Command {
@@ -60,7 +53,7 @@ func (a *app) modelCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(c, c.text)
+			return a.say(c)
 		}),
 	}
 }

@@ -11,16 +11,9 @@ import (
 	"github.com/xpeft/xpeft/sdk"
 )
 
-// moveFlags say to which model people move.
-type moveFlags struct {
-	engineFlags
-	oldModel  string
-	maxTokens int
-	windows   int
-}
-
 func (a *app) moveCommand() *cobra.Command {
-	var o moveFlags
+	var e engineFlags
+	var o sdk.MoveOptions
 	cmd := &cobra.Command{
 		Use:   "move --model NEW OUT",
 		Short: "Learn everybody anew for another model, in a folder beside this one",
@@ -33,33 +26,26 @@ func (a *app) moveCommand() *cobra.Command {
 			if err := a.mustExist(); err != nil {
 				return err
 			}
-			if o.model == "" {
+			if o.Model == "" {
 				return usagef("move needs --model: the folder of the new model")
 			}
-			return a.move(ctx, o, args[0])
+			o.Options = a.options(e)
+			o.Options.Model = "" // the old one's
+			return a.withFolder(ctx, e, true, func(p *sdk.Folder) error { return a.move(ctx, p, args[0], &o) })
 		}),
 	}
-	o.add(cmd)
+	e.addEngine(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "folder of the new model")
-	f.StringVar(&o.oldModel, "old-model", "", "folder of the old model, if it moved since init")
-	f.IntVar(&o.maxTokens, "max-tokens", 0, "longest text in tokens under the new model; 0: as for init")
-	f.IntVar(&o.windows, "windows", 0, "windows of a longer text under the new model; 0: 1")
+	f.StringVar(&o.Model, "model", "", "folder of the new model")
+	f.StringVar(&e.Model, "old-model", "", "folder of the old model, if it moved since init")
+	f.IntVar(&o.MaxTokens, "max-tokens", 0, "longest text in tokens under the new model; 0: as for init")
+	f.IntVar(&o.Windows, "windows", 0, "windows of a longer text under the new model; 0: 1")
 	return cmd
 }
 
-func (a *app) move(ctx context.Context, o moveFlags, out string) (err error) {
-	to := a.options(o.engineFlags)
-	model := to.Model
-	to.Model, o.model = "", o.oldModel
-	p, err := a.open(ctx, o.engineFlags, true)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (a *app) move(ctx context.Context, p *sdk.Folder, out string, o *sdk.MoveOptions) error {
 	var failed rowErrors
-	for m, err := range p.Move(ctx, out, &sdk.MoveOptions{Model: model, MaxTokens: o.maxTokens, Windows: o.windows,
-		Options: to}) {
+	for m, err := range p.Move(ctx, out, o) {
 		if cause := context.Cause(ctx); cause != nil && err != nil {
 			return cause
 		}

@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xpeft/xpeft/sdk"
 )
 
-// observeFlags say what is observed.
-type observeFlags struct {
-	engineFlags
-	in      string
-	profile string
-}
-
 func (a *app) observeCommand() *cobra.Command {
-	var o observeFlags
+	var e engineFlags
+	var path, profile string
 	cmd := &cobra.Command{
 		Use:   "observe",
 		Short: "Store examples one by one, and learn profiles once enough are new",
@@ -25,24 +24,21 @@ learning, and at last how many examples of the folder wait for more.`,
 		Example: "  tail -f feedback.jsonl | xpeft observe --json",
 		Args:    cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if o.in == "-" && isTerminal(a.stdin) {
-				return usagef("no examples: name a file with --in, or pipe JSON lines in")
-			}
-			if err := a.mustExist(); err != nil {
+			if err := a.takesExamples(path); err != nil {
 				return err
 			}
-			in, err := a.openLines(ctx, o.in)
+			in, err := a.openLines(ctx, path)
 			if err != nil {
 				return err
 			}
 			defer in.close()
-			return a.observe(ctx, o, func() (line, error) {
+			return a.observe(ctx, e, func() (line, error) {
 				l, err := in.read1(ctx)
 				if err != nil {
 					return l, err
 				}
 				if l.Profile == "" {
-					l.Profile = o.profile
+					l.Profile = profile
 				}
 				if err := l.check(); err != nil {
 					return l, in.bad(l.Number, err)
@@ -51,10 +47,62 @@ learning, and at last how many examples of the folder wait for more.`,
 			})
 		}),
 	}
-	o.add(cmd)
-	o.addModel(cmd)
+	e.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.in, "in", "i", "-", "file of JSON lines; - is stdin")
-	f.StringVarP(&o.profile, "profile", "p", "", "profile of the lines that name none")
+	f.StringVarP(&path, "in", "i", "-", "file of JSON lines; - is stdin")
+	f.StringVarP(&profile, "profile", "p", "", "profile of the lines that name none")
 	return cmd
+}
+
+// observe stores line after line, waits for the background learning at the end, and says what still
+// waits.
+func (a *app) observe(ctx context.Context, e engineFlags, next func() (line, error)) error {
+	o := a.options(e)
+	var mu sync.Mutex // background learning prints too
+	var failed rowErrors
+	o.OnLearned = func(id string, rep *sdk.Report, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed.add(err)
+			a.printFailed(id, err)
+			return
+		}
+		if err := a.printLearned(rep, false); err == nil {
+			_ = a.stdout.Flush() // what cannot be written is found at the end
+		}
+	}
+	p, err := a.open(ctx, o)
+	if err != nil {
+		return err
+	}
+	row, err := observeAll(ctx, p, next)
+	if err := errors.Join(err, p.Close()); err != nil { // Close waits for the last OnLearned, as Drain does not
+		return err
+	}
+	if err := a.say(row); err != nil {
+		return err
+	}
+	return failed.err()
+}
+
+// observeAll returns what waits when nothing is due any more.
+func observeAll(ctx context.Context, p *sdk.Folder, next func() (line, error)) (row waitingRow, err error) {
+	for {
+		l, err := next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return row, err
+		}
+		if err := p.Observe(ctx, l.Profile, l.example()); err != nil {
+			return row, err
+		}
+	}
+	if err := p.Drain(ctx); err != nil {
+		return row, err
+	}
+	row.WaitingExamples, row.WaitingProfiles, err = p.Waiting(ctx)
+	return row, err
 }

@@ -20,10 +20,17 @@ func (a *app) print(v any, text func(w io.Writer)) error {
 		text(a.stdout) // a bufio.Writer: its error comes back from Flush
 		return nil
 	}
+	return a.encoder().Encode(v)
+}
+
+func (a *app) encoder() *json.Encoder {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return enc
 }
+
+// say prints a row.
+func (a *app) say(row interface{ text(w io.Writer) }) error { return a.print(row, row.text) }
 
 // table aligns columns, some hundreds of rows at a time, so that a long list needs little memory.
 type table struct {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -32,8 +31,7 @@ func (a *app) person(st *store.Store, id string) error {
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
+	enc := a.encoder()
 	if !a.json {
 		enc.SetIndent("", "  ")
 	}

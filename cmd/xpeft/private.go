@@ -28,21 +28,18 @@ holds until --off, whatever rollback and import do.`,
 		ValidArgsFunction: a.completeProfiles,
 		RunE: a.runs(func(ctx context.Context, ids []string) error {
 			return a.withStore(false, func(st *store.Store) error {
-				return a.eachID(ctx, ids, func(id string) error { return a.setPrivate(ctx, st, id, !off) })
+				return a.eachID(ctx, ids, func(id string) error {
+					w := store.Write{Person: func(p *store.Person) { p.Private = !off }}
+					if err := st.Beside(ctx, id, w); err != nil {
+						return err
+					}
+					return a.say(kept{id, !off})
+				})
 			})
 		}),
 	}
 	cmd.Flags().BoolVar(&off, "off", false, "let them in again")
 	return cmd
-}
-
-func (a *app) setPrivate(ctx context.Context, st *store.Store, id string, private bool) error {
-	err := st.Beside(ctx, id, store.Write{Person: func(p *store.Person) { p.Private = private }})
-	if err != nil {
-		return err
-	}
-	row := kept{id, private}
-	return a.print(row, row.text)
 }
 
 func (k kept) text(w io.Writer) {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
+	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
 
@@ -34,7 +34,7 @@ type profileRow struct {
 }
 
 func (a *app) profilesCommand() *cobra.Command {
-	var o folder.ProfilesOptions
+	var o sdk.ProfilesOptions
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "profiles [PREFIX]",
@@ -58,8 +58,8 @@ func (a *app) profilesCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOptions, limit int) error {
-	filters, err := o.Filters(st)
+func (a *app) profiles(ctx context.Context, st *store.Store, o sdk.ProfilesOptions, limit int) error {
+	filters, err := folder.Filters(st, o.Bank, o.Head, store.Filter{Label: o.Label})
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,10 @@ func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOp
 		if t == nil && !a.json {
 			t = newTable(a.stdout, "PROFILE", "REVISION", "HEAD", "EXAMPLES", "BEFORE", "AFTER", "BYTES", "UPDATED")
 		}
-		if err := a.print(row, func(io.Writer) { row.addTo(t) }); err != nil {
+		if err := a.print(row, func(io.Writer) {
+			t.row(row.Profile, strconv.FormatUint(row.Revision, 10), row.Head, number(row.Examples), score(row.Before),
+				score(row.After), number(row.Bytes), date(row.Updated))
+		}); err != nil {
 			return err
 		}
 		listed++
@@ -94,24 +97,11 @@ func (a *app) profiles(ctx context.Context, st *store.Store, o folder.ProfilesOp
 	return nil
 }
 
-func (r profileRow) addTo(t *table) {
-	t.row(r.Profile, strconv.FormatUint(r.Revision, 10), r.Head, number(r.Examples), score(r.Before), score(r.After),
-		number(r.Bytes), date(r.Updated))
-}
-
 func score(v *float32) string {
 	if v == nil {
 		return "-"
 	}
 	return fmt.Sprintf("%.3f", *v)
-}
-
-// measured is nil for a score that no number says: JSON has no NaN.
-func measured(v float32) *float32 {
-	if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-		return nil
-	}
-	return &v
 }
 
 func number[T ~int | ~int64 | ~uint32 | ~uint64](n T) string { return fmt.Sprint(n) }

@@ -55,14 +55,12 @@ and learned once enough waits; xpeft observe --in /dev/null learns what is due.`
 			case o.chosen != "" && o.profile == "":
 				return usagef("--chosen without --profile: who chose?")
 			}
-			if err := a.mustExist(); err != nil {
-				return err
-			}
-			return a.rank(ctx, o, candidates)
+			return a.withFolder(ctx, o.engineFlags, o.chosen == "", func(p *sdk.Folder) error {
+				return a.rank(ctx, p, o, candidates)
+			})
 		}),
 	}
 	o.add(cmd)
-	o.addModel(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.profile, "profile", "p", "", "for whom")
 	f.StringVar(&o.text, "text", "", "what the candidates are for; without it their own meaning counts alone")
@@ -70,6 +68,31 @@ and learned once enough waits; xpeft observe --in /dev/null learns what is due.`
 	f.StringVar(&o.fallback, "fallback", "error", "for a profile that does not exist: error or base")
 	complete(cmd, "fallback", fallbacks...)
 	return cmd
+}
+
+func (a *app) rank(ctx context.Context, p *sdk.Folder, f rankFlags, candidates []string) error {
+	if f.chosen != "" {
+		if err := p.Chose(ctx, f.profile, f.text, candidates, f.chosen); err != nil {
+			return err
+		}
+		if err := p.Drain(ctx); err != nil {
+			return err
+		}
+	}
+	o := &sdk.RankOptions{Base: f.profile == ""}
+	if f.fallback != "error" {
+		o.Fallback = sdk.Fallback(f.fallback)
+	}
+	r, err := p.Rank(ctx, f.profile, f.text, candidates, o)
+	if err != nil {
+		return err
+	}
+	for _, c := range r.Ranked {
+		if err := a.say(rankedRow{r.Profile, c, string(r.Source), r.Revision}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) headRankCommand() *cobra.Command {
@@ -83,15 +106,15 @@ whoever they are, and the directions along which their own orders differ. It is 
 order of those who have chosen nothing yet, if it foretells the choices of people who
 were held out, one in five, better than the order before it.`,
 		Args: cobra.NoArgs,
-		RunE: a.runs(func(ctx context.Context, _ []string) error {
-			if err := a.mustExist(); err != nil {
+		RunE: a.runsOn(&o, false, func(ctx context.Context, p *sdk.Folder, _ []string) error {
+			rep, err := p.TrainRank(ctx, &sdk.TrainRankOptions{Force: force})
+			if err != nil {
 				return err
 			}
-			return a.headRank(ctx, o, force)
+			return a.print(*rep, func(w io.Writer) { writeOrdered(w, *rep) })
 		}),
 	}
 	o.add(cmd)
-	o.addModel(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "install the new order even if it is worse")
 	return cmd
 }
@@ -128,14 +151,19 @@ func (a *app) embedCommand() *cobra.Command {
 		Long:    "Print the pooled embedding of each TEXT, as the bare model gives it, not brought to length 1.",
 		Example: "  xpeft embed --json \"the server is down\"",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: a.runs(func(ctx context.Context, texts []string) error {
-			if err := a.mustExist(); err != nil {
+		RunE: a.runsOn(&o, true, func(ctx context.Context, p *sdk.Folder, texts []string) error {
+			out, err := p.Embed(ctx, texts)
+			if err != nil {
 				return err
 			}
-			return a.embed(ctx, o, texts)
+			for i, x := range out {
+				if err := a.say(embeddedRow{texts[i], x}); err != nil {
+					return err
+				}
+			}
+			return nil
 		}),
 	}
 	o.add(cmd)
-	o.addModel(cmd)
 	return cmd
 }

@@ -62,7 +62,7 @@ func (a *app) repair(ctx context.Context, to string) error {
 	for _, lost := range rep.Lost {
 		row.Lost = append(row.Lost, oneLine(lost))
 	}
-	return a.print(row, row.text)
+	return a.say(row)
 }
 
 func (r repairedRow) text(w io.Writer) {

@@ -19,15 +19,10 @@ import (
 // serveFlags say what is served, to whom and how.
 type serveFlags struct {
 	engineFlags
-	addr      string
-	tokens    string
-	trust     bool
-	rate      float64
-	precision string
-	bankEvery int
-	age       time.Duration
-	drain     time.Duration
-	notice    time.Duration
+	serve.Options
+	addr   string
+	tokens string
+	rate   float64
 }
 
 // servingRow says that requests are taken now, and where.
@@ -51,21 +46,21 @@ profiles.`,
 		Args: cobra.NoArgs,
 		RunE: a.runs(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) }),
 	}
-	o.add(cmd)
+	o.addEngine(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "",
+	f.StringVar(&o.Model, "model", "",
 		"folder of the model: with --tokens all tenants share it, else if it moved since init")
 	f.StringVar(&o.addr, "addr", "localhost:8080", "address to listen on; port 0: a free one")
 	f.StringVar(&o.tokens, "tokens", "", "file of tenants and the SHA-256 of their tokens: see xpeft token")
-	f.BoolVar(&o.trust, "trust", false, "without tokens, serve whoever reaches --addr")
+	f.BoolVar(&o.Trust, "trust", false, "without tokens, serve whoever reaches --addr")
 	f.Float64Var(&o.rate, "rate", 100, "requests a second of one profile, where its tenant has no limit of its own")
-	f.StringVar(&o.precision, "precision", "auto",
+	f.StringVar(&o.Precision, "precision", "auto",
 		"of the model's passes: float32, bfloat16, int16, int8 or auto, the best that is fast here")
-	f.IntVar(&o.bankEvery, "bank-every", 0,
+	f.IntVar(&o.BankEvery, "bank-every", 0,
 		"profiles that learn between two trainings of a bank; 0: it is not trained here")
-	f.DurationVar(&o.age, "example-age", 0, "how long a stored example is used; 0: for ever")
-	f.DurationVar(&o.drain, "drain", 25*time.Second, "how long requests in progress go on after SIGTERM")
-	f.DurationVar(&o.notice, "notice", 0, "how long /readyz says 503 after SIGTERM before connections are refused")
+	f.DurationVar(&o.ExampleAge, "example-age", 0, "how long a stored example is used; 0: for ever")
+	f.DurationVar(&o.Drain, "drain", 25*time.Second, "how long requests in progress go on after SIGTERM")
+	f.DurationVar(&o.Notice, "notice", 0, "how long /readyz says 503 after SIGTERM before connections are refused")
 	cmd.MarkFlagsMutuallyExclusive("tokens", "trust")
 	complete(cmd, "precision", "float32", "bfloat16", "int16", "int8", "auto")
 	return cmd
@@ -85,9 +80,9 @@ func (a *app) serve(ctx context.Context, o serveFlags) (err error) {
 	}
 	defer listener.Close() // which the server closed before; this is for errors
 	var shared *sdk.Model
-	if o.tokens != "" && o.model != "" {
-		if shared, err = sdk.OpenModel(ctx, o.model, &sdk.ModelOptions{Device: o.device, Precision: o.precision,
-			Workers: o.workers, Logger: log}); err != nil {
+	if o.tokens != "" && o.Model != "" {
+		if shared, err = sdk.OpenModel(ctx, o.Model, &sdk.ModelOptions{Device: o.Device, Precision: o.Precision,
+			Workers: o.Workers, Logger: log}); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, shared.Close()) }()
@@ -99,7 +94,8 @@ func (a *app) serve(ctx context.Context, o serveFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, served[i].Folder.Close()) }() // after the last request
 	}
-	s, err := serve.New(served, &serve.Options{Logger: log, Trust: o.trust, Drain: o.drain, Notice: o.notice})
+	o.Options.Logger = log
+	s, err := serve.New(served, &o.Options)
 	if errors.Is(err, serve.ErrConfig) {
 		return &usageError{err}
 	} else if err != nil {
@@ -109,7 +105,7 @@ func (a *app) serve(ctx context.Context, o serveFlags) (err error) {
 	if o.tokens == "" {
 		row.Tenants = 0
 	}
-	if err := errors.Join(a.print(row, row.text), a.stdout.Flush()); err != nil {
+	if err := errors.Join(a.say(row), a.stdout.Flush()); err != nil {
 		return err
 	}
 	err = s.Run(ctx, listener, nil)
@@ -142,7 +138,6 @@ func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, shar
 	of := *a
 	of.dir, of.key = t.dir, key
 	options := of.options(o.engineFlags)
-	options.Precision, options.BankEvery, options.ExampleAge = o.precision, o.bankEvery, o.age
 	if options.Encoder = shared; shared != nil {
 		options.Device, options.Precision, options.Model = "", "", ""
 	}
@@ -150,7 +145,7 @@ func (a *app) openTenant(ctx context.Context, t tenantFolder, o serveFlags, shar
 	if t.Name != "" {
 		options.Logger = log.With("tenant", t.Name)
 	}
-	if served.Folder, err = of.openWith(ctx, options); err != nil {
+	if served.Folder, err = of.open(ctx, options); err != nil {
 		return served, err
 	}
 	served.Requests = &serve.Requests{}

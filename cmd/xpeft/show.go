@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xpeft/xpeft/internal/folder"
-	"github.com/xpeft/xpeft/model"
 	"github.com/xpeft/xpeft/sdk"
 	"github.com/xpeft/xpeft/store"
 )
@@ -18,17 +17,17 @@ import (
 // shown is all that the store knows of a profile, but for the texts.
 type shown struct {
 	profileRow
-	Labels         []string      `json:"labels"`
-	Prior          []uint32      `json:"prior"`
-	OwnHeadBytes   int           `json:"own_head_bytes"`
-	AffineBytes    int           `json:"affine_bytes"`
-	BiasBytes      int           `json:"bias_bytes"`
-	StateBytes     int           `json:"state_bytes"`
-	StoredExamples int           `json:"stored_examples"`
-	Waiting        int           `json:"waiting"`
-	Private        bool          `json:"private"`
-	History        []pastRow     `json:"history"`
-	Masks          []folder.Mask `json:"masks,omitempty"`
+	Labels         []string         `json:"labels"`
+	Prior          []uint32         `json:"prior"`
+	OwnHeadBytes   int              `json:"own_head_bytes"`
+	AffineBytes    int              `json:"affine_bytes"`
+	BiasBytes      int              `json:"bias_bytes"`
+	StateBytes     int              `json:"state_bytes"`
+	StoredExamples int              `json:"stored_examples"`
+	Waiting        int              `json:"waiting"`
+	Private        bool             `json:"private"`
+	History        []pastRow        `json:"history"`
+	Masks          []sdk.PersonMask `json:"masks,omitempty"`
 
 	Prequential folder.Prequential `json:"prequential"`
 }
@@ -118,11 +117,13 @@ func (a *app) show(c *catalog, id string, masks bool) error {
 		return err
 	}
 	if masks {
-		if s.Masks, err = folder.Masks(c.st, p, s.Labels); err != nil {
+		if err := folder.Masks(c.st, p, s.Labels, func(side string, block int, label string, adapters []int32) {
+			s.Masks = append(s.Masks, sdk.PersonMask{Side: side, Block: block, Label: label, Adapters: adapters})
+		}); err != nil {
 			return err
 		}
 	}
-	return a.print(s, s.text)
+	return a.say(s)
 }
 
 func (c *catalog) shown(p *store.Profile) (shown, error) {
@@ -135,8 +136,8 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 	if s.Prior == nil {
 		s.Prior = []uint32{}
 	}
-	var h *model.Head
-	if h, err = c.head(p); err != nil {
+	h, _, err := c.head(p)
+	if err != nil {
 		return shown{}, err
 	}
 	if h != nil && h.Labels != nil {
@@ -161,8 +162,8 @@ func (c *catalog) shown(p *store.Profile) (shown, error) {
 		return shown{}, err
 	}
 	for _, q := range past {
-		s.History = append(s.History, pastRow{q.Revision, q.Examples, measured(q.Before), measured(q.After),
-			q.Updated.UTC()})
+		s.History = append(s.History, pastRow{q.Revision, q.Examples, folder.Measured(q.Before),
+			folder.Measured(q.After), q.Updated.UTC()})
 	}
 	return s, nil
 }

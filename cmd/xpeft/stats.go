@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ type statsRow struct {
 	Created   time.Time `json:"created"`
 
 	Prequential folder.Prequential `json:"prequential"`
-	Advice      *folder.Advice     `json:"advice"`
+	Advice      *sdk.LastAdvice    `json:"advice"`
 	// from which probability on labels are given, by label; 0.5 of those that are not here
 	Thresholds map[string]float64 `json:"thresholds,omitempty"`
 
@@ -136,19 +137,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		return err
 	}
 	m := st.Meta()
-	k, err := folder.K(m)
-	if err != nil {
-		return err
-	}
-	windows, err := folder.Windows(m)
-	if err != nil {
-		return err
-	}
-	multi, err := folder.Multi(m)
-	if err != nil {
-		return err
-	}
-	thresholds, err := folder.Thresholds(m)
+	extra, err := folder.ReadExtra(m)
 	if err != nil {
 		return err
 	}
@@ -160,7 +149,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	advice, err := folder.LastAdvice(st)
+	advice, err := folder.LastAdvice[sdk.LastAdvice](st)
 	if err != nil {
 		return err
 	}
@@ -168,7 +157,7 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	row := statsRow{
+	return a.say(statsRow{
 		Profiles: s.Profiles, BytesPerProfile: mean(s.RecordBytes, s.Profiles),
 		MaskBytesPerProfile: mean(s.MaskBytes, s.Profiles),
 		RecordBytes:         s.RecordBytes, MaskBytes: s.MaskBytes, Examples: s.Examples, waitingRow: waiting,
@@ -177,13 +166,13 @@ func (a *app) stats(ctx context.Context, st *store.Store) error {
 		Heads:          len(heads),
 		untrainableRow: deep,
 		Model:          m.Model, Encoder: m.Encoder.String(), Tokenizer: m.Tokenizer.String(), MaxTokens: m.MaxTokens,
-		Windows: windows, Multi: multi, Thresholds: thresholds, K: k, Schema: m.Schema, Created: m.Created.UTC(),
-	}
-	return a.print(row, row.text)
+		Windows: extra.Windows, Multi: extra.Multi, Thresholds: extra.Thresholds, K: extra.K,
+		Schema: m.Schema, Created: m.Created.UTC(),
+	})
 }
 
 // adviceLine is what was found last, and how long ago: people may have come since.
-func adviceLine(a *folder.Advice, now time.Time) string {
+func adviceLine(a *sdk.LastAdvice, now time.Time) string {
 	if a == nil {
 		return "none yet: xpeft bank advise"
 	}
@@ -241,4 +230,13 @@ func tokens(most, windows int) string {
 		return fmt.Sprintf("%d windows of %d tokens", windows, most)
 	}
 	return fmt.Sprintf("%d tokens", most)
+}
+
+// prequential says how often answers were right about examples that nothing had learned from yet.
+func prequential(q folder.Prequential) string {
+	if q.N == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.3f served, %.3f by the prior alone, %.3f by the base, on %s", q.Profile, q.Prior, q.Base,
+		count(int(math.Round(q.N)), "new example"))
 }

@@ -5,9 +5,12 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/xpeft/xpeft/store"
 
 	"github.com/xpeft/xpeft/internal/folder"
 )
@@ -137,4 +140,23 @@ func readSmall(path string) ([]byte, error) {
 		err = usagef("%s is too large for a file of keys", path)
 	}
 	return data, err
+}
+
+// readMasterKey reads a file that --master-key names: the key's bytes, or their 64 hexadecimal
+// digits; nil if it names none. The key never stands on the command line, which other users of the
+// machine see.
+func readMasterKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == store.MasterKeySize {
+		return b, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) != store.MasterKeySize {
+		return nil, fmt.Errorf("%w: %s has neither %d bytes nor %d hexadecimal digits", store.ErrKey, path,
+			store.MasterKeySize, 2*store.MasterKeySize)
+	}
+	return key, nil
 }

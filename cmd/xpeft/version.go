@@ -47,7 +47,7 @@ func (a *app) versionCommand() *cobra.Command {
 					}
 				}
 			}
-			return a.print(v, v.text)
+			return a.say(v)
 		}),
 	}
 }

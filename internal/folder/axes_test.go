@@ -136,7 +136,7 @@ func TestBackupAxes(t *testing.T) {
 		t.Errorf("got %d files, then %d, want the axes, then the others", rep.Files, later.Files)
 	}
 	to := filepath.Join(t.TempDir(), "new")
-	_, err = Restore(t.Context(), to, RestoreOptions{}, bytes.NewReader(full.Bytes()), bytes.NewReader(since.Bytes()))
+	_, err = Restore(t.Context(), to, 0, bytes.NewReader(full.Bytes()), bytes.NewReader(since.Bytes()))
 	must(t, err)
 	must(t, st.Close())
 	repaired := filepath.Join(t.TempDir(), "repaired")

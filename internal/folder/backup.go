@@ -68,15 +68,11 @@ func opener(path string) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) { return os.Open(path) }
 }
 
-// RestoreOptions say how backups are read.
-type RestoreOptions struct {
-	MaxBytes int64 // of each backup, decompressed; default 64 GiB
-}
-
 // Restore makes a folder of a full backup and those that were made since, in their order: all of it
-// or, with an error, nothing. It must not hold a store. A crash can leave a folder .restore-…,
-// which holds people's data and can be deleted.
-func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Reader) (rep store.RestoreReport,
+// or, with an error, nothing. Each has at most so many bytes, decompressed; 0: 64 GiB. The folder
+// must not hold a store. A crash can leave a folder .restore-…, which holds people's data and can
+// be deleted.
+func Restore(ctx context.Context, dir string, most int64, backups ...io.Reader) (rep store.RestoreReport,
 	err error) {
 	switch exists, err := Exists(dir); {
 	case err != nil:
@@ -89,7 +85,7 @@ func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Re
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return rep, err
 	}
-	rep, err = restore(ctx, dir, o, backups)
+	rep, err = restore(ctx, dir, most, backups)
 	if err != nil && isNew {
 		os.Remove(dir) // if it is empty
 	}
@@ -97,7 +93,7 @@ func Restore(ctx context.Context, dir string, o RestoreOptions, backups ...io.Re
 }
 
 // restore makes all of it in a folder within dir, and moves it to its place, the store last.
-func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Reader) (rep store.RestoreReport,
+func restore(ctx context.Context, dir string, most int64, backups []io.Reader) (rep store.RestoreReport,
 	err error) {
 	work, err := os.MkdirTemp(dir, ".restore-")
 	if err != nil {
@@ -108,7 +104,7 @@ func restore(ctx context.Context, dir string, o RestoreOptions, backups []io.Rea
 		return rep, err
 	}
 	rep, err = store.Restore(ctx, DB(work),
-		&store.RestoreOptions{MaxBytes: o.MaxBytes, OnFile: func(d store.Digest, report bool, r io.Reader) error {
+		&store.RestoreOptions{MaxBytes: most, OnFile: func(d store.Digest, report bool, r io.Reader) error {
 			return receive(ctx, work, d, report, r)
 		}}, backups...)
 	if err != nil {
@@ -176,9 +172,4 @@ func moveBanks(work, dir string) (moved []string, err error) {
 		moved = append(moved, to)
 	}
 	return moved, durable.SyncDir(Banks(dir))
-}
-
-// Verify reads backups as Restore does, without writing.
-func Verify(ctx context.Context, o RestoreOptions, backups ...io.Reader) (store.RestoreReport, error) {
-	return store.Verify(ctx, &store.RestoreOptions{MaxBytes: o.MaxBytes}, backups...)
 }

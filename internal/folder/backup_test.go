@@ -35,7 +35,7 @@ func TestBackup(t *testing.T) {
 	}
 
 	to := filepath.Join(t.TempDir(), "new")
-	_, err = Restore(t.Context(), to, RestoreOptions{}, bytes.NewReader(full.Bytes()), bytes.NewReader(since.Bytes()))
+	_, err = Restore(t.Context(), to, 0, bytes.NewReader(full.Bytes()), bytes.NewReader(since.Bytes()))
 	must(t, err)
 	if got, want := withBytes(t, to), withBytes(t, dir); !slices.Equal(got, want) {
 		t.Errorf("got files %v, want %v", got, want)
@@ -47,7 +47,7 @@ func TestBackup(t *testing.T) {
 	if n, _ := restored.Count(); err != nil || len(problems) != 0 || n != 2 {
 		t.Errorf("got %d profiles, problems %v, %v, want 2 and none", n, problems, err)
 	}
-	if _, err := Restore(t.Context(), to, RestoreOptions{}, &full); !errors.Is(err, store.ErrExists) {
+	if _, err := Restore(t.Context(), to, 0, &full); !errors.Is(err, store.ErrExists) {
 		t.Errorf("over a store: got %v, want ErrExists", err)
 	}
 }
@@ -89,7 +89,7 @@ func TestRestoreNothing(t *testing.T) {
 			if there {
 				must(t, os.Mkdir(to, 0o700))
 			}
-			if _, err := Restore(t.Context(), to, RestoreOptions{}, bytes.NewReader(b)); !errors.Is(err,
+			if _, err := Restore(t.Context(), to, 0, bytes.NewReader(b)); !errors.Is(err,
 				store.ErrCorrupt) {
 				t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 			}

@@ -3,7 +3,9 @@ package folder
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/xpeft/xpeft/store"
 )
@@ -74,3 +76,47 @@ func LabelRows(codes []store.Code) (code *store.Code, rows int) {
 	}
 	return code, rows
 }
+
+// In a folder whose labels are not exclusive an example has a set of them, or none: the byte 3 and
+// the labels as a JSON array, sorted, where others have their label. So the same set given anew is
+// the same label.
+const setMark = 0x03
+
+// LabelSet is a set of labels as it is stored with an example.
+func LabelSet(labels []string) string {
+	data, _ := json.Marshal(append([]string{}, slices.Sorted(slices.Values(labels))...)) // strings always have JSON
+	return string(rune(setMark)) + string(data)
+}
+
+// ReadLabelSet reads what LabelSet made: not nil, even of no labels; ok is false for any other
+// label, and where a bundle brought something that is none.
+func ReadLabelSet(label string) (labels []string, ok bool) {
+	if !IsLabelSet(label) || json.Unmarshal([]byte(label[1:]), &labels) != nil || labels == nil {
+		return nil, false
+	}
+	return labels, true
+}
+
+// IsLabelSet says whether a label begins like a set, which no user's label may.
+func IsLabelSet(label string) bool { return label != "" && label[0] == setMark }
+
+// A profile that learns numbers has them where others have labels: the byte 1 and the shortest
+// decimal that gives the number back. No label begins with that byte.
+const numberMark = 0x01
+
+// NumberLabel is a number as it is stored with an example.
+func NumberLabel(v float64) string {
+	return string(rune(numberMark)) + strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// Number reads what NumberLabel made; ok is false for a label.
+func Number(label string) (v float64, ok bool) {
+	if !IsNumber(label) {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(label[1:], 64)
+	return v, err == nil && !math.IsNaN(v) && !math.IsInf(v, 0)
+}
+
+// IsNumber says whether a label begins like a number, which no user's label may.
+func IsNumber(label string) bool { return label != "" && label[0] == numberMark }

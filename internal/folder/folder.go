@@ -14,20 +14,14 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Names in the folder.
-const (
-	DBName   = "xpeft.db"
-	BanksDir = "banks"
-)
-
 // DB is the path of the profiles' file.
-func DB(dir string) string { return filepath.Join(dir, DBName) }
+func DB(dir string) string { return filepath.Join(dir, "xpeft.db") }
 
 // Banks is the path of the folder of banks' files.
-func Banks(dir string) string { return filepath.Join(dir, BanksDir) }
+func Banks(dir string) string { return filepath.Join(dir, "banks") }
 
 // BankPath is the path of a bank's file, if it is not a random one.
-func BankPath(dir string, d store.Digest) string { return filepath.Join(dir, BanksDir, d.String()) }
+func BankPath(dir string, d store.Digest) string { return filepath.Join(Banks(dir), d.String()) }
 
 // MakeBanks makes the folder of banks' files, if it is not there. A symbolic link in its place is
 // no folder: whoever planted it would choose where files are made.
@@ -43,15 +37,16 @@ func MakeBanks(dir string) error {
 	return err
 }
 
-// WriteReport lays a report beside a bank's file. It takes the place of what has its name; a
-// symbolic link is not followed.
-func WriteReport(dir, bank string, data []byte) error {
+// WriteReport lays a report beside a bank's file, as JSON. It takes the place of what has its name;
+// a symbolic link is not followed.
+func WriteReport(dir, bank string, report any) error {
 	if err := MakeBanks(dir); err != nil {
 		return err
 	}
 	return durable.Create(Banks(dir), ".report-*.tmp", func(f *os.File) (string, error) {
-		_, err := f.Write(data)
-		return bank + ".json", err
+		enc := json.NewEncoder(f)
+		enc.SetIndent("", " ")
+		return bank + ".json", enc.Encode(report)
 	})
 }
 
@@ -74,60 +69,41 @@ func Open(dir string, o *store.Options) (*store.Store, error) {
 	return st, nil
 }
 
-// ExtraK is the key of store.Meta.Extra under which a folder has K: the adapters that its new
-// profiles average in each row, as a decimal.
-const ExtraK = "k"
+// Keys of store.Meta.Extra, which ReadExtra reads.
+const (
+	ExtraK          = "k"          // a decimal
+	ExtraWindows    = "windows"    // a decimal; none: one
+	ExtraMulti      = "multi"      // "1"; none: labels are exclusive
+	ExtraThresholds = "thresholds" // a JSON object of numbers by label
+)
 
-// K reads it.
-func K(m store.Meta) (int, error) {
-	k, err := strconv.Atoi(m.Extra[ExtraK])
-	if err != nil || k < 1 {
-		return 0, fmt.Errorf("%w: K in the folder's meta is %q", store.ErrCorrupt, m.Extra[ExtraK])
-	}
-	return k, nil
+// Extra is what a folder is bound to beside its model.
+type Extra struct {
+	K       int  // adapters that its new profiles average in each row
+	Windows int  // of a text that are read
+	Multi   bool // labels are not exclusive
+	// from which probability on a label is given, where labels are not exclusive and it is not 0.5
+	Thresholds map[string]float64
 }
 
-// ExtraWindows is the key under which a folder has how many windows of a text are read, as a
-// decimal; none: one.
-const ExtraWindows = "windows"
-
-// Windows reads it, 1 if there is none.
-func Windows(m store.Meta) (int, error) {
+// ReadExtra reads what a store's meta has of it.
+func ReadExtra(m store.Meta) (e Extra, err error) {
+	if e.K, err = strconv.Atoi(m.Extra[ExtraK]); err != nil || e.K < 1 {
+		return Extra{}, fmt.Errorf("%w: K in the folder's meta is %q", store.ErrCorrupt, m.Extra[ExtraK])
+	}
 	said, ok := m.Extra[ExtraWindows]
-	if !ok {
-		return 1, nil
+	if e.Windows = 1; ok {
+		if e.Windows, err = strconv.Atoi(said); err != nil || e.Windows < 2 {
+			return Extra{}, fmt.Errorf("%w: the windows in the folder's meta are %q", store.ErrCorrupt, said)
+		}
 	}
-	n, err := strconv.Atoi(said)
-	if err != nil || n < 2 {
-		return 0, fmt.Errorf("%w: the windows in the folder's meta are %q", store.ErrCorrupt, said)
+	if said, e.Multi = m.Extra[ExtraMulti]; e.Multi && said != "1" {
+		return Extra{}, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
 	}
-	return n, nil
-}
-
-// ExtraMulti is the key under which a folder says that its labels are not exclusive, by "1"; none:
-// they are.
-const ExtraMulti = "multi"
-
-// Multi reads it.
-func Multi(m store.Meta) (bool, error) {
-	said, ok := m.Extra[ExtraMulti]
-	if ok && said != "1" {
-		return false, fmt.Errorf("%w: multi in the folder's meta is %q", store.ErrCorrupt, said)
+	if said, ok = m.Extra[ExtraThresholds]; ok && json.Unmarshal([]byte(said), &e.Thresholds) != nil {
+		return Extra{}, fmt.Errorf("%w: the thresholds in the folder's meta are %q", store.ErrCorrupt, said)
 	}
-	return ok, nil
-}
-
-// ExtraThresholds is the key under which a folder of ExtraMulti says from which probability on a
-// label is given, where that is not 0.5: a JSON object of numbers by label.
-const ExtraThresholds = "thresholds"
-
-// Thresholds reads them, nil if there are none.
-func Thresholds(m store.Meta) (by map[string]float64, err error) {
-	said, ok := m.Extra[ExtraThresholds]
-	if ok && json.Unmarshal([]byte(said), &by) != nil {
-		return nil, fmt.Errorf("%w: the thresholds in the folder's meta are %q", store.ErrCorrupt, said)
-	}
-	return by, nil
+	return e, nil
 }
 
 // Exists says whether dir holds a store.
@@ -137,4 +113,30 @@ func Exists(dir string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// AxesCheckpoint is the path of what a TrainBank that was cut off while it sought axes goes on
+// from.
+func AxesCheckpoint(dir string) string { return filepath.Join(Banks(dir), "axes.checkpoint") }
+
+// AdapterCheckpoint is the same of a TrainBank that makes adapters.
+func AdapterCheckpoint(dir string) string { return filepath.Join(Banks(dir), "training.checkpoint") }
+
+// SetAside is where a checkpoint goes that cannot be continued.
+func SetAside(checkpoint string) string { return checkpoint + ".old" }
+
+// DropAxesCheckpoint removes that of axes.
+func DropAxesCheckpoint(dir string) error { return drop(AxesCheckpoint(dir)) }
+
+// DropCheckpoints removes all, as everybody does who erases examples: they went into them.
+func DropCheckpoints(dir string) error {
+	adapters := AdapterCheckpoint(dir)
+	return errors.Join(DropAxesCheckpoint(dir), drop(adapters), drop(SetAside(adapters)))
+}
+
+func drop(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

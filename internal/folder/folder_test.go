@@ -245,13 +245,13 @@ func TestExists(t *testing.T) {
 // TestWindows: a folder's windows are one, or a decimal of two or more.
 func TestWindows(t *testing.T) {
 	for said, want := range map[string]int{"": 1, "2": 2, "32": 32, "1": 0, "-3": 0, "two": 0} {
-		m := store.Meta{Extra: map[string]string{ExtraWindows: said}}
+		m := store.Meta{Extra: map[string]string{ExtraK: "1", ExtraWindows: said}}
 		if said == "" {
-			m.Extra = nil
+			delete(m.Extra, ExtraWindows)
 		}
-		if got, err := Windows(m); got != want || (err != nil) != (want == 0) || err != nil &&
+		if got, err := ReadExtra(m); got.Windows != want || (err != nil) != (want == 0) || err != nil &&
 			!errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("%q: got %d, %v, want %d", said, got, err, want)
+			t.Errorf("%q: got %d, %v, want %d", said, got.Windows, err, want)
 		}
 	}
 }

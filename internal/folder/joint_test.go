@@ -67,7 +67,7 @@ func TestJointTravels(t *testing.T) {
 	_, err = Export(t.Context(), st, dir, &bundle, ExportOptions{IncludeBank: true})
 	must(t, err)
 	restored := t.TempDir()
-	_, err = Restore(t.Context(), restored, RestoreOptions{}, &backup)
+	_, err = Restore(t.Context(), restored, 0, &backup)
 	must(t, err)
 	if got, err := OpenJoint(restored, info); err != nil || !cmp.Equal(got, testJoint(axes)) {
 		t.Errorf("restored: got %+v, %v", got, err)

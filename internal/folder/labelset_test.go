@@ -28,15 +28,15 @@ func TestLabelSet(t *testing.T) {
 // TestMulti: a folder's labels are exclusive unless its meta says so.
 func TestMulti(t *testing.T) {
 	for said, want := range map[string]bool{"": false, "1": true} {
-		m := store.Meta{Extra: map[string]string{}}
+		m := store.Meta{Extra: map[string]string{ExtraK: "1"}}
 		if said != "" {
 			m.Extra[ExtraMulti] = said
 		}
-		if got, err := Multi(m); got != want || err != nil {
-			t.Errorf("%q: got %t, %v", said, got, err)
+		if got, err := ReadExtra(m); got.Multi != want || err != nil {
+			t.Errorf("%q: got %t, %v", said, got.Multi, err)
 		}
 	}
-	if _, err := Multi(store.Meta{Extra: map[string]string{ExtraMulti: "2"}}); err == nil {
+	if _, err := ReadExtra(store.Meta{Extra: map[string]string{ExtraK: "1", ExtraMulti: "2"}}); err == nil {
 		t.Error("got no error of a kind that is not known")
 	}
 }

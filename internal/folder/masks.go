@@ -8,52 +8,44 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// Mask is one row: the adapters that it selects, or the directions. Package sdk documents it.
-type Mask struct {
-	Side     string  `json:"side"`
-	Block    int     `json:"block"`
-	Label    string  `json:"label,omitempty"`
-	Adapters []int32 `json:"adapters"`
-}
-
-// Masks are a profile's rows: those of its masks, then those of its digits, whose labels are its
-// head's. Along joint axes there is one for all labels.
-func Masks(st *store.Store, rec *store.Profile, labels []string) ([]Mask, error) {
-	rows := []Mask{}
+// Masks gives a profile's rows to add, with the adapters that each selects, or the directions:
+// those of its masks, then those of its digits, whose labels are its head's. Along joint axes there
+// is one for all labels. sdk.PersonMask documents the fields.
+func Masks(st *store.Store, rec *store.Profile, labels []string,
+	add func(side string, block int, label string, adapters []int32)) error {
 	if m := rec.Mask; m != nil {
 		for _, side := range []bitmask.Side{bitmask.Down, bitmask.Up} {
 			for block := range m.Blocks {
-				rows = append(rows, Mask{Side: side.String(), Block: block,
-					Adapters: m.Indices(side, block, nil)})
+				add(side.String(), block, "", m.Indices(side, block, nil))
 			}
 		}
 	}
 	for _, c := range rec.Codes {
 		joint, err := isJoint(st, c.Bank)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		size := len(c.Rows) / max(1, len(c.Labels))
 		for i, label := range c.Labels {
 			row, err := bitmask.PairRow(c.Rows[i*size:(i+1)*size], c.K)
 			if label == RankLabel && err == nil {
-				rows = append(rows, Mask{Side: "order", Adapters: row.AppendIndices(nil)})
+				add("order", 0, "", row.AppendIndices(nil))
 				continue
 			}
 			if err == nil && int(label) >= len(labels) {
 				err = fmt.Errorf("a row of label %d, the head has %d labels", label, len(labels))
 			}
 			if err != nil {
-				return nil, fmt.Errorf("profile %q: %w: %w", rec.ID, store.ErrCorrupt, err)
+				return fmt.Errorf("profile %q: %w: %w", rec.ID, store.ErrCorrupt, err)
 			}
-			mask := Mask{Side: "head", Label: labels[label], Adapters: row.AppendIndices(nil)}
+			of := labels[label]
 			if joint {
-				mask.Label = ""
+				of = ""
 			}
-			rows = append(rows, mask)
+			add("head", 0, of, row.AppendIndices(nil))
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // isJoint says whether a bank is joint axes.

@@ -9,30 +9,19 @@ import (
 	"github.com/xpeft/xpeft/store"
 )
 
-// ProfilesOptions say which profiles are listed: those of which all that is set is true.
-type ProfilesOptions struct {
-	Prefix string // their ids begin with it
-	After  string // their ids are behind it: the last one of the page before
-	Bank   string // they are over this bank: its digest, or the beginning of it
-	Head   string // they share this head: its name, its digest, or the beginning of it
-	Label  string // they were given an example of it: the prior counts one, or the own head does
-
-	Learned  bool // they have learned from examples
-	Observed bool // they were observed, and have not learned yet
-}
-
-// Filters are the store's; none if nothing is set but the prefix. A bank or head that the folder
-// does not have is store.ErrNotFound.
-func (o ProfilesOptions) Filters(st *store.Store) ([]store.Filter, error) {
-	f := store.Filter{Label: model.CleanLabel(o.Label), Learned: o.Learned, Observed: o.Observed}
+// Filters are the store's of a listing: what f says, a bank by its digest, or the beginning of it,
+// and a head by its name or digest; none if nothing is said. A bank or head that the folder does
+// not have is store.ErrNotFound.
+func Filters(st *store.Store, bank, head string, f store.Filter) ([]store.Filter, error) {
+	f.Label = model.CleanLabel(f.Label)
 	var err error
-	if o.Bank != "" {
-		if f.Bank, err = bankRef(st, o.Bank); err != nil {
+	if bank != "" {
+		if f.Bank, err = bankRef(st, bank); err != nil {
 			return nil, err
 		}
 	}
-	if o.Head != "" {
-		if f.Head, err = headRef(st, o.Head); err != nil {
+	if head != "" {
+		if f.Head, err = headRef(st, head); err != nil {
 			return nil, err
 		}
 	}

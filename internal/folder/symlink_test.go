@@ -74,10 +74,10 @@ func TestPlantedLinks(t *testing.T) {
 		}, syscall.ENOTDIR},
 		{"a report", func(dir string) string { return BankPath(dir, info.Digest) + ".json" }, false,
 			func(dir string, _ *store.Store) error {
-				return WriteReport(dir, info.Digest.String(), []byte("{}"))
+				return WriteReport(dir, info.Digest.String(), struct{}{})
 			}, nil},
 		{"banks, a report", Banks, true, func(dir string, _ *store.Store) error {
-			return WriteReport(dir, info.Digest.String(), []byte("{}"))
+			return WriteReport(dir, info.Digest.String(), struct{}{})
 		}, syscall.ENOTDIR},
 	}
 	for _, tt := range tests {

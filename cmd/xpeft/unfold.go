@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -43,7 +42,7 @@ func (u *unfolded) add(cmd *cobra.Command) {
 
 // exportUnfolded writes profiles into a folder, as they answer.
 func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o folder.ExportOptions, keys exportKeys,
-	dir string) (err error) {
+	dir string) error {
 	switch {
 	case u.format != formatSafetensors && u.format != formatAdapters && u.format != formatPEFT:
 		return usagef("--format is %q, want bundle, safetensors, adapters or peft", u.format)
@@ -53,16 +52,14 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 		return usagef("--examples, --state, --include-bank, --sign and --to are for bundles, not for --format %s",
 			u.format)
 	}
-	if err := a.mustExist(); err != nil {
-		return err
-	}
-	p, err := a.open(ctx, engineFlags{model: u.model}, true)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	return a.withFolder(ctx, engineFlags{Model: u.model}, true, func(p *sdk.Folder) error {
+		return a.unfold(ctx, p, u.format, ids, o.Prefix, dir)
+	})
+}
+
+func (a *app) unfold(ctx context.Context, p *sdk.Folder, format string, ids []string, prefix, dir string) error {
 	if len(ids) == 0 {
-		for info, err := range p.Profiles(ctx, &sdk.ProfilesOptions{Prefix: o.Prefix}) {
+		for info, err := range p.Profiles(ctx, &sdk.ProfilesOptions{Prefix: prefix}) {
 			if err != nil {
 				return err
 			}
@@ -71,7 +68,7 @@ func (a *app) exportUnfolded(ctx context.Context, u unfolded, ids []string, o fo
 	}
 	w := &unfolder{app: a, folder: p, rep: exported{File: dir}, names: fileNames{}}
 	each := w.adapter("adapter.safetensors", p.ExportAdapterHub)
-	switch u.format {
+	switch format {
 	case formatPEFT:
 		each = w.adapter("adapter_model.safetensors", p.ExportPEFT)
 	case formatSafetensors:
