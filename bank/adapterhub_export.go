@@ -36,9 +36,7 @@ func EncodeAdapterHub(a *model.Adapter, blocks int) (config, weights []byte, err
 	}
 	inner := map[string]any{}
 	for _, r := range hubRules {
-		if inner[r.field] = r.want; r.wantAny != nil {
-			inner[r.field] = r.example
-		}
+		inner[r.field] = r.want
 	}
 	inner["leave_out"], inner["reduction_factor"] = left, reduction(d, a.Bottleneck)
 	inner["scaling"] = json.RawMessage("1.0") // the library takes 1 for no number

@@ -61,6 +61,5 @@ func matrix(name string, rows, cols int, at func(i, j int) float32) safetensors.
 			values = append(values, at(i, j))
 		}
 	}
-	return safetensors.Tensor{Name: name, DType: "F32", Shape: []int64{int64(rows), int64(cols)},
-		Data: appendEntries(nil, values, F32)}
+	return safetensors.F32(name, values, int64(rows), int64(cols))
 }
