@@ -30,13 +30,6 @@ type checkpoint struct {
 	Each    []moments
 }
 
-// kept is the best look so far.
-type kept struct {
-	Loss   float64
-	Waited int
-	Values [][]float32
-}
-
 // moments are an optimiser's.
 type moments struct {
 	Step        int
@@ -91,7 +84,7 @@ func (t *bankRun) identity() (sum [sha256.Size]byte) {
 // save writes the checkpoint: a crash leaves the last one or this one.
 func (t *bankRun) save() error {
 	ck := checkpoint{Job: t.identity(), Losses: t.result.Losses, Watched: t.result.Watched, Best: t.result.Best,
-		Kept: kept{t.best.loss, t.best.waited, t.best.values}, Shared: t.shared.moments()}
+		Kept: t.best, Shared: t.shared.moments()}
 	for _, o := range t.each {
 		ck.Each = append(ck.Each, o.moments())
 	}
@@ -143,7 +136,7 @@ func (t *bankRun) resume() error {
 	}
 	r := &t.result
 	r.Losses, r.Watched, r.Best, r.Resumed = ck.Losses, ck.Watched, ck.Best, len(ck.Losses)
-	t.best = snapshot{loss: ck.Kept.Loss, waited: ck.Kept.Waited, values: ck.Kept.Values}
+	t.best = ck.Kept
 	return nil
 }
 

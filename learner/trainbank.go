@@ -46,10 +46,10 @@ type bankRun struct {
 	affines [][]float32
 	shared  *adamW   // adapters and head
 	each    []*adamW // a profile's logits and affine, which move only in its own steps
-	inputs  []*inputs
-	watched *inputs // of all watched profiles' Held, one after another
+	inputs  []*Prepared
+	watched *Prepared // of all watched profiles' Held, one after another
 	plan    plan
-	best    snapshot
+	best    kept
 	result  BankResult
 }
 
@@ -120,14 +120,14 @@ func (t *bankRun) prepare(ctx context.Context) error {
 			return err
 		}
 		budget -= st.bytes()
-		t.inputs = append(t.inputs, &inputs{examples: p.Train, stems: st})
+		t.inputs = append(t.inputs, &Prepared{examples: p.Train, stems: st})
 	}
 	var held []Example
 	for _, p := range t.job.Watch {
 		held = append(held, p.Held...)
 	}
 	st, err := newStems(ctx, t.env, held, from, budget)
-	t.watched = &inputs{examples: held, stems: st}
+	t.watched = &Prepared{examples: held, stems: st}
 	return err
 }
 
@@ -208,9 +208,7 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 }
 
 func (t *bankRun) finish(began time.Time) (*BankResult, error) {
-	if t.best.values != nil {
-		t.best.restore(t.all())
-	}
+	t.best.restore(t.all())
 	res := &t.result
 	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
 	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)

@@ -3,7 +3,6 @@ package learner
 import (
 	"context"
 	"math"
-	"slices"
 )
 
 // watch measures the loss of profiles that are not trained on, served as the population is.
@@ -13,16 +12,11 @@ func (t *bankRun) watch(ctx context.Context) (stop bool, err error) {
 		return false, err
 	}
 	t.result.Watched = append(t.result.Watched, loss)
-	if b := &t.best; b.values == nil || loss < b.loss {
-		b.loss, b.waited, b.values = loss, 0, nil
-		for _, p := range t.all() {
-			b.values = append(b.values, slices.Clone(p.value))
-		}
+	if t.best.better(loss, t.all()) {
 		t.result.Best = len(t.result.Losses)
 		return false, nil
 	}
-	t.best.waited++
-	return t.config.WatchPatience > 0 && t.best.waited >= t.config.WatchPatience || math.IsNaN(loss), nil
+	return t.config.WatchPatience > 0 && t.best.Waited >= t.config.WatchPatience || math.IsNaN(loss), nil
 }
 
 // watchLoss is the mean cross-entropy of the watched texts, each profile with its own prior and all
