@@ -90,14 +90,7 @@ func (m *Model) Project(dst []float64, phi []float32) []float64 {
 
 // Prior is what label counts add to the head's logits where there is no code.
 func (m *Model) Prior(counts []uint32) []float64 {
-	n, all := 0.0, 0.0
-	for c := range counts {
-		n, all = n+float64(counts[c]), all+float64(m.Counts[c])
-	}
 	out := make([]float64, m.C)
-	for c := range counts {
-		q := (float64(m.Counts[c]) + 1) / (all + float64(m.C))
-		out[c] = math.Log((float64(counts[c])+alpha*q)/(n+alpha)) - math.Log(q)
-	}
+	prior(out, counts, m.Counts)
 	return out
 }
