@@ -59,7 +59,7 @@ func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int, ta
 func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int,
 	states []float32) error {
 	d := n.enc.Hidden()
-	owner, err := owners(r, adapters)
+	owner, err := r.Check(n.Name(), len(adapters), d)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 	}
 	var stems [][]float32
 	if r.Stems != nil && r.From >= 0 && (len(taps) == 0 || taps[0] > r.From) {
-		if stems, err = n.stems(ctx, r); err != nil {
+		if stems, err = r.Filled(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -84,49 +84,4 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 		}
 		return n.enc.Embed(r.Texts[lo:hi], whose, adapters, x, taps, states)
 	})
-}
-
-// owners is whose adapter each row has; nil where all are bare.
-func owners(r engine.Rows, adapters []*model.Adapter) ([]int, error) {
-	if r.Owner == nil {
-		if len(adapters) == 0 {
-			return nil, nil
-		}
-		return make([]int, len(r.Texts)), nil
-	}
-	if len(r.Owner) != len(r.Texts) {
-		return nil, fmt.Errorf("native: %d owners of %d texts", len(r.Owner), len(r.Texts))
-	}
-	for i, o := range r.Owner {
-		if o < 0 || o >= len(adapters) {
-			return nil, fmt.Errorf("native: row %d has adapter %d of %d", i, o, len(adapters))
-		}
-	}
-	return r.Owner, nil
-}
-
-// stems are the rows' states below the first adapter; it computes those that r does not bring.
-func (n *native) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
-	if r.Stems != nil && len(r.Stems) != len(r.Texts) {
-		return nil, fmt.Errorf("native: stems of %d of %d texts", len(r.Stems), len(r.Texts))
-	}
-	stems := make([][]float32, len(r.Texts))
-	copy(stems, r.Stems)
-	var missing []int
-	var texts []model.Encoding
-	for i, s := range stems {
-		if s == nil {
-			missing, texts = append(missing, i), append(texts, r.Texts[i])
-		} else if want := len(r.Texts[i].IDs) * n.enc.Hidden(); len(s) != want || want == 0 {
-			return nil, fmt.Errorf("native: row %d has a stem of %d values, want %d", i, len(s), want)
-		}
-	}
-	if len(missing) == 0 {
-		return stems, nil
-	}
-	made, err := n.Stems(ctx, texts, r.From, nil, nil)
-	for k, s := range made {
-		stems[missing[k]] = s
-	}
-	return stems, err
 }
