@@ -140,10 +140,7 @@ func checkHubRules(path string, config map[string]any, rules []hubRule, ignored 
 
 func unsupportedJSON(path, field string, got, want any) error {
 	text := func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
+		b, _ := json.Marshal(v) // it came from JSON
 		return string(b)
 	}
 	return &UnsupportedError{Path: path, Field: field, Value: text(got), Want: text(want)}

@@ -43,11 +43,8 @@ func EncodeAdapterHub(a *model.Adapter, blocks int) (config, weights []byte, err
 	if a.Activation == model.Identity {
 		inner["non_linearity"] = "linear"
 	}
-	config, err = json.MarshalIndent(map[string]any{"config": inner, "hidden_size": d, "model_class": "BertModel",
+	config, _ = json.MarshalIndent(map[string]any{"config": inner, "hidden_size": d, "model_class": "BertModel",
 		"model_name": "", "model_type": "bert", "name": hubExportName}, "", "  ")
-	if err != nil {
-		return nil, nil, err
-	}
 	var file bytes.Buffer
 	err = safetensors.Write(&file, hubTensors(a, first, d), nil)
 	return append(config, '\n'), file.Bytes(), err

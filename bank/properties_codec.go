@@ -69,9 +69,7 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		return corruptf("properties: %d bytes, want %d", len(b), propertiesSize)
 	}
 	var r record
-	if _, err := binary.Decode(b, binary.LittleEndian, &r); err != nil {
-		return corruptf("properties: %v", err)
-	}
+	binary.Decode(b, binary.LittleEndian, &r) // whose length was checked
 	q := Properties{Origin: r.Origin, Activation: r.Activation, DType: r.DType,
 		NormB: r.Flags&flagNormB != 0, Bias: r.Flags&flagBias != 0,
 		N: int(r.N), Blocks: int(r.Blocks), Hidden: int(r.Hidden), Bottleneck: int(r.Bottleneck),

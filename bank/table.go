@@ -57,8 +57,7 @@ func (b *Bank) rows(side Side, block int, ids []int32) (table, error) {
 	if b.file != nil {
 		return tables[side][block], nil
 	}
-	weights, err := lazy.need(side, block, ids)
-	return table{weights: entries{floats: weights}}, err
+	return table{weights: entries{floats: lazy.need(side, block, ids)}}, nil
 }
 
 // view is a region in place, or a copy where this machine cannot read it there.
