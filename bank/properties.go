@@ -266,3 +266,14 @@ func (p *Properties) checkRow(side Side, block, adapter int) error {
 func (p *Properties) hasRow(side Side, block, adapter int) bool {
 	return uint(side) <= 1 && uint(block) < uint(p.Blocks) && uint(adapter) < uint(p.N)
 }
+
+func (o Origin) String() string     { return nameOf([]string{"random", "warm", "axes", "joint"}, o) }
+func (a Activation) String() string { return nameOf([]string{"identity", "relu"}, a) }
+func (t DType) String() string      { return nameOf([]string{"F32", "F16"}, t) }
+
+func nameOf[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%d", uint8(v))
+}

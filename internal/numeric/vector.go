@@ -2,6 +2,11 @@
 // L-BFGS. The same arguments give the same bits.
 package numeric
 
+import (
+	"math"
+	"slices"
+)
+
 // Dot is a·b with four sums, which the processor can keep in flight at once.
 func Dot(a, b []float64) float64 {
 	b = b[:len(a)]
@@ -63,4 +68,17 @@ func Dots(a0, a1, a2, a3, b []float64) (s0, s1, s2, s3 float64) {
 		s3 += v * a3[i]
 	}
 	return s0, s1, s2, s3
+}
+
+// Softmax turns logits into probabilities, in place, and is log Σ exp of what they were.
+func Softmax(logits []float64) float64 {
+	top, sum := slices.Max(logits), 0.0
+	for i, z := range logits {
+		logits[i] = math.Exp(z - top)
+		sum += logits[i]
+	}
+	for i := range logits {
+		logits[i] /= sum
+	}
+	return top + math.Log(sum)
 }

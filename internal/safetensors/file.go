@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -131,4 +132,15 @@ func (f *File) Close() error {
 	err := f.mapping.Unmap()
 	f.mapping = nil
 	return err
+}
+
+var (
+	// ErrCorrupt marks bytes that are not a valid safetensors file.
+	ErrCorrupt = errors.New("safetensors: corrupt file")
+	// ErrDType marks a tensor whose element type does not suit the conversion asked for.
+	ErrDType = errors.New("safetensors: unsuitable dtype")
+)
+
+func corruptf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
 }
