@@ -1,6 +1,7 @@
 package bank
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -142,10 +143,7 @@ func importAll(dirs []string, open func(dir string) (*adapterFile, error)) (*Imp
 		earlier := m.adapters
 		m.adapters = append(m.adapters, a)
 		m.Names = append(m.Names, a.name)
-		if err = a.sameBase(earlier); err == nil {
-			err = a.sameShape(m.adapters[0])
-		}
-		if err != nil {
+		if err := cmp.Or(a.sameBase(earlier), a.sameShape(m.adapters[0])); err != nil {
 			m.Close()
 			return nil, err
 		}

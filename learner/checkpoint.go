@@ -46,17 +46,18 @@ func (o *adamW) moments() (m moments) {
 
 // restore copies m into the optimiser's own slices; false if it has another shape.
 func (o *adamW) restore(m moments) bool {
-	if len(m.Value) != len(o.params) || len(m.M) != len(o.params) || len(m.V) != len(o.params) {
-		return false
-	}
 	o.step = m.Step
-	for i, p := range o.params {
-		if len(m.Value[i]) != len(p.value) || len(m.M[i]) != len(p.value) || len(m.V[i]) != len(p.value) {
+	for k, saved := range [][][]float32{m.Value, m.M, m.V} {
+		if len(saved) != len(o.params) {
 			return false
 		}
-		copy(p.value, m.Value[i])
-		copy(p.m, m.M[i])
-		copy(p.v, m.V[i])
+		for i, p := range o.params {
+			to := [][]float32{p.value, p.m, p.v}[k]
+			if len(saved[i]) != len(to) {
+				return false
+			}
+			copy(to, saved[i])
+		}
 	}
 	return true
 }

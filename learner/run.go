@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -55,10 +56,7 @@ func check(env Env, j *Job, c Config) error {
 	} else if c.Mode != HeadOnly {
 		return fmt.Errorf("%w: mode %s without a bank", ErrConfig, c.Mode)
 	}
-	if err := c.validate(n); err != nil {
-		return err
-	}
-	if err := j.validate(); err != nil {
+	if err := cmp.Or(c.validate(n), j.validate()); err != nil {
 		return err
 	}
 	if p := j.Prepared; p != nil && (len(p.examples) != len(j.Train) || !p.fits(env, c)) {

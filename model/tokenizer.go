@@ -2,6 +2,7 @@ package model
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -137,10 +138,7 @@ func writeTokens(w *bufio.Writer, ids map[string]int32) {
 		tokens = append(tokens, entry{id, token})
 	}
 	slices.SortFunc(tokens, func(a, b entry) int {
-		if a.id != b.id {
-			return int(a.id - b.id)
-		}
-		return strings.Compare(a.token, b.token)
+		return cmp.Or(cmp.Compare(a.id, b.id), strings.Compare(a.token, b.token))
 	})
 	le := binary.LittleEndian
 	w.Write(le.AppendUint64(w.AvailableBuffer(), uint64(len(tokens))))

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -102,14 +103,10 @@ func (s *tokenizerSettings) readClass(dir fs.FS) error {
 		return err
 	}
 	file := "config.json"
-	for _, err := range []error{
-		decode(config, file, "tokenizer_class", &s.class, ErrTokenizer),
+	if err := cmp.Or(decode(config, file, "tokenizer_class", &s.class, ErrTokenizer),
 		decode(config, file, "model_type", &s.kind, ErrTokenizer),
-		decode(config, file, "do_lower_case", &s.lower, ErrTokenizer),
-	} {
-		if err != nil {
-			return err
-		}
+		decode(config, file, "do_lower_case", &s.lower, ErrTokenizer)); err != nil {
+		return err
 	}
 	if raw, ok := s.fields["tokenizer_class"]; ok && string(raw) != "null" {
 		file = tokenizerConfig
@@ -208,10 +205,7 @@ func (s *tokenizerSettings) readLegacy(dir fs.FS) error {
 // sortAdded makes the order of tokens, and so of what is wrong with them, not depend on a map's.
 func sortAdded(tokens []addedToken) {
 	slices.SortFunc(tokens, func(a, b addedToken) int {
-		if a.ID != b.ID {
-			return int(a.ID) - int(b.ID)
-		}
-		return strings.Compare(a.Content, b.Content)
+		return cmp.Or(cmp.Compare(a.ID, b.ID), strings.Compare(a.Content, b.Content))
 	})
 }
 

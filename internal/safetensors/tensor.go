@@ -53,10 +53,7 @@ func byteSize(dtype string, shape []int64) (int64, error) {
 
 // F32 is a tensor of floats.
 func F32(name string, x []float32, shape ...int64) Tensor {
-	data := make([]byte, 0, 4*len(x))
-	for _, v := range x {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-	}
+	data, _ := binary.Append(nil, binary.LittleEndian, x) // float32s always encode
 	return Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
 }
 
@@ -75,9 +72,7 @@ func Float32s(t Tensor) ([]float32, error) {
 	le := binary.LittleEndian
 	switch t.DType {
 	case "F32":
-		for i := range out {
-			out[i] = math.Float32frombits(le.Uint32(t.Data[4*i:]))
-		}
+		binary.Decode(t.Data, le, out) // which has that many
 	case "BF16":
 		for i := range out {
 			out[i] = math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16)

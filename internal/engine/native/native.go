@@ -13,6 +13,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -113,10 +114,5 @@ func (n *native) shards(ctx context.Context, texts []model.Encoding, f func(lo, 
 	if err := engine.Each(ctx, len(runs), func(i int) { errs[i] = f(runs[i][0], runs[i][1]) }); err != nil {
 		return err
 	}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(errs...)
 }
