@@ -126,15 +126,6 @@ func (p Properties) BiasElems(side Side) int {
 // AffineElems returns the number of LN_b's affine parameters, [L][2][b].
 func (p Properties) AffineElems() int { return p.Blocks * 2 * p.Bottleneck }
 
-// shape returns the rows and columns of one adapter's half as it is applied:
-// Down is [d, b] in h·A, Up is [b, d]. Weights are row-major in it.
-func (p Properties) shape(side Side) (rows, cols int) {
-	if side == Down {
-		return p.Hidden, p.Bottleneck
-	}
-	return p.Bottleneck, p.Hidden
-}
-
 // Bytes returns the size of all weights and biases. It is exact for properties
 // that pass Validate.
 func (p Properties) Bytes() int64 {

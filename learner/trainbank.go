@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/model"
@@ -18,7 +17,6 @@ import (
 // all texts below the first adapter within StemBudget. ctx ends it within a step; with a Checkpoint
 // the next call with the same job and configuration goes on, and ends with the same bits.
 func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResult, error) {
-	began := time.Now()
 	t, err := newBankRun(env, j, c)
 	if err != nil {
 		return nil, err
@@ -32,7 +30,7 @@ func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResu
 	if err := t.train(ctx); err != nil {
 		return nil, err
 	}
-	return t.finish(began)
+	return t.finish()
 }
 
 // bankRun is one call of TrainBank.
@@ -207,13 +205,12 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	return sumOf(losses), nil
 }
 
-func (t *bankRun) finish(began time.Time) (*BankResult, error) {
+func (t *bankRun) finish() (*BankResult, error) {
 	t.best.restore(t.all())
 	res := &t.result
 	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
-	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)
+	res.Logits, res.Affine = t.logits, meanOf(t.affines)
 	res.Population = t.population()
-	res.Took = time.Since(began)
 	return res, t.removeCheckpoint()
 }
 

@@ -59,7 +59,7 @@ func Narrow(x []float64) []float32 {
 }
 
 // Dots are four times b·a_k, for which b is loaded once.
-func Dots(a0, a1, a2, a3, b []float64) (s0, s1, s2, s3 float64) {
+func Dots[T float32 | float64](a0, a1, a2, a3, b []T) (s0, s1, s2, s3 T) {
 	a0, a1, a2, a3 = a0[:len(b)], a1[:len(b)], a2[:len(b)], a3[:len(b)]
 	for i, v := range b {
 		s0 += v * a0[i]
