@@ -136,10 +136,10 @@ func (r *run) newSource() source {
 		copy(logits.Values[len(logits.Values)/2:], logits.Values)
 	}
 	r.result.Logits, r.affine = logits, affine
-	top := topRows{r.env.Bank, c.below(p.Blocks)}
-	clear(affine[:len(affine)/p.Blocks*top.below])
-	r.masks = newMaskSource(top, c, r.rng, []*Logits{logits.top(top.below)},
-		[][]float32{affine[len(affine)/p.Blocks*top.below:]})
+	below := c.below(p.Blocks)
+	off := affine[:len(affine)/p.Blocks*below]
+	clear(off)
+	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits.top(below)}, [][]float32{affine[len(off):]})
 	return r.masks
 }
 

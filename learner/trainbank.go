@@ -175,7 +175,7 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	if c.Apart {
 		k = 1
 	}
-	m := &maskSource{bank: t.live, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
+	m := &maskSource{bank: t.live, props: t.live.props, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
 	rng := rand.New(rand.NewPCG(c.Seed, uint64(step)+0x9e3779b97f4a7c15))
 	noise := sched.noise(step)
 	if c.Apart {
