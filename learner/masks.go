@@ -47,8 +47,9 @@ type maskSource struct {
 
 func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
 	p := b.Properties()
-	m := &maskSource{bank: b, props: p, below: p.Blocks - logits[0].Blocks, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau}
-	m.props.Blocks -= m.below
+	m := &maskSource{bank: b, props: p, below: p.Blocks - logits[0].Blocks, k: c.K, soft: c.Soft, one: c.OneMask,
+		affine: c.Affine, tau: c.Tau}
+	m.props.Blocks = logits[0].Blocks
 	for i, g := range logits {
 		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate),
 			func(_ int, noise []float32) { gumbel(noise, rng) })
