@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -31,10 +33,9 @@ type hubConfig struct {
 // lack some fields; they meant what its default says now.
 type hubRule struct {
 	field   string
-	absent  any // the library's default
-	want    any
-	wantAny func(any) bool // instead of want
-	example any            // of what wantAny accepts
+	absent  any            // the library's default
+	want    any            // of what accepts takes an example
+	accepts func(any) bool // nil: want alone, which is no list and no object
 }
 
 // hubRules are the fields that change what an adapter computes: Pfeiffer's place, one
@@ -45,7 +46,7 @@ var hubRules = []hubRule{
 	{field: "output_adapter", absent: false, want: true},
 	{field: "cross_adapter", absent: false, want: false},
 	{field: "is_parallel", absent: false, want: false},
-	{field: "leave_out", absent: nil, wantAny: isEmpty, example: []any{}},
+	{field: "leave_out", absent: nil, want: []any{}, accepts: isEmpty},
 	{field: "original_ln_before", absent: false, want: true},
 	{field: "original_ln_after", absent: true, want: true},
 	{field: "residual_before_ln", absent: true, want: true},
@@ -57,7 +58,7 @@ var hubRules = []hubRule{
 	{field: "phm_layer", absent: false, want: false},
 	{field: "inv_adapter", absent: nil, want: nil},
 	{field: "invertible_adapter", absent: nil, want: nil},
-	{field: "reduction_factor", absent: 1.0, wantAny: isNumber, example: 16},
+	{field: "reduction_factor", absent: 1.0, want: 16, accepts: isNumber},
 }
 
 // hubIgnored are fields that act in training only, or belong to a feature that the rules
@@ -89,15 +90,9 @@ func readHubConfig(dir string) (hubConfig, error) {
 	if err != nil {
 		return hubConfig{}, err
 	}
-	var c hubConfig
-	if err := decodeConfig(b, path, &c); err != nil {
+	c, err := decodeHubConfig(b, path)
+	if err != nil {
 		return hubConfig{}, err
-	}
-	if c.PEFTType != "" {
-		return hubConfig{}, unsupportedJSON(path, "peft_type", c.PEFTType, nil)
-	}
-	if c.Name == "" || c.Config == nil {
-		return hubConfig{}, fmt.Errorf("%s: %w", path, corruptf("no name or no config of an adapter"))
 	}
 	if c.ModelType != "bert" {
 		return hubConfig{}, unsupportedJSON(path, "model_type", c.ModelType, "bert")
@@ -108,73 +103,62 @@ func readHubConfig(dir string) (hubConfig, error) {
 	return c, checkHubRules(path, c.Config, hubRules, hubIgnored)
 }
 
+func decodeHubConfig(b []byte, path string) (c hubConfig, err error) {
+	if err := decodeConfig(b, path, &c); err != nil {
+		return c, err
+	}
+	if c.PEFTType != "" {
+		return c, unsupportedJSON(path, "peft_type", c.PEFTType, nil)
+	}
+	if c.Name == "" || c.Config == nil {
+		return c, fmt.Errorf("%s: %w", path, corruptf("no name or no config of an adapter"))
+	}
+	return c, nil
+}
+
+// checkHubRules also refuses a field that no rule knows, unless it is off: a later version of the
+// library may have added a feature.
 func checkHubRules(path string, config map[string]any, rules []hubRule, ignored []string) error {
 	for _, r := range rules {
 		v, ok := config[r.field]
 		if !ok {
 			v = r.absent
 		}
-		if r.wantAny != nil && !r.wantAny(v) {
-			return unsupportedJSON(path, r.field, v, r.example)
-		}
-		if r.wantAny == nil && !sameScalar(v, r.want) {
+		if r.accepts == nil && v != r.want || r.accepts != nil && !r.accepts(v) {
 			return unsupportedJSON(path, r.field, v, r.want)
 		}
 	}
-	return checkHubUnknown(path, config, rules, ignored)
-}
-
-// checkHubUnknown refuses a field that no rule knows, unless it is off: a later version
-// of the library may have added a feature.
-func checkHubUnknown(path string, config map[string]any, rules []hubRule, ignored []string) error {
-	var unknown []string
-	for field, v := range config {
+	for _, field := range slices.Sorted(maps.Keys(config)) {
 		known := slices.Contains(ignored, field) ||
 			slices.ContainsFunc(rules, func(r hubRule) bool { return r.field == field })
-		if !known && v != false && !isOff(v) {
-			unknown = append(unknown, field)
+		if v := config[field]; !known && v != false && !isOff(v) {
+			return unsupportedJSON(path, field, v, false)
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	slices.Sort(unknown) // the map has no order; the error has
-	return unsupportedJSON(path, unknown[0], config[unknown[0]], false)
-}
-
-// sameScalar compares values of encoding/json. Lists and objects equal nothing.
-func sameScalar(a, b any) bool {
-	switch a.(type) {
-	case []any, map[string]any:
-		return false
-	}
-	return a == b
+	return nil
 }
 
 func unsupportedJSON(path, field string, got, want any) error {
 	text := func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
+		b, _ := json.Marshal(v) // it came from JSON
 		return string(b)
 	}
 	return &UnsupportedError{Path: path, Field: field, Value: text(got), Want: text(want)}
 }
 
-// readSmall reads a file of at most hubConfigMax bytes.
-func readSmall(path string) ([]byte, error) {
+// readConfig is an adapter's configuration, of at most hubConfigMax bytes, and where it is.
+func readConfig(dir string) (b []byte, path string, err error) {
+	path = filepath.Join(dir, hubConfigName)
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("bank: %w", err)
+		return nil, "", fmt.Errorf("bank: %w", err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, hubConfigMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("bank: %w", err)
+	if b, err = io.ReadAll(io.LimitReader(f, hubConfigMax+1)); err != nil {
+		return nil, "", fmt.Errorf("bank: %w", err)
 	}
 	if len(b) > hubConfigMax {
-		return nil, fmt.Errorf("%s: %w", path, corruptf("more than %d bytes", hubConfigMax))
+		return nil, "", fmt.Errorf("%s: %w", path, corruptf("more than %d bytes", hubConfigMax))
 	}
-	return b, nil
+	return b, path, nil
 }

@@ -36,20 +36,15 @@ func EncodeAdapterHub(a *model.Adapter, blocks int) (config, weights []byte, err
 	}
 	inner := map[string]any{}
 	for _, r := range hubRules {
-		if inner[r.field] = r.want; r.wantAny != nil {
-			inner[r.field] = r.example
-		}
+		inner[r.field] = r.want
 	}
 	inner["leave_out"], inner["reduction_factor"] = left, reduction(d, a.Bottleneck)
 	inner["scaling"] = json.RawMessage("1.0") // the library takes 1 for no number
 	if a.Activation == model.Identity {
 		inner["non_linearity"] = "linear"
 	}
-	config, err = json.MarshalIndent(map[string]any{"config": inner, "hidden_size": d, "model_class": "BertModel",
+	config, _ = json.MarshalIndent(map[string]any{"config": inner, "hidden_size": d, "model_class": "BertModel",
 		"model_name": "", "model_type": "bert", "name": hubExportName}, "", "  ")
-	if err != nil {
-		return nil, nil, err
-	}
 	var file bytes.Buffer
 	err = safetensors.Write(&file, hubTensors(a, first, d), nil)
 	return append(config, '\n'), file.Bytes(), err

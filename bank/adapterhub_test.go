@@ -276,3 +276,12 @@ func apply(t *testing.T, m *Import, side Side, block, adapter int, h []float32) 
 	}
 	return y
 }
+
+// shape returns the rows and columns of one adapter's half as it is applied:
+// Down is [d, b] in h·A, Up is [b, d]. Weights are row-major in it.
+func (p Properties) shape(side Side) (rows, cols int) {
+	if side == Down {
+		return p.Hidden, p.Bottleneck
+	}
+	return p.Bottleneck, p.Hidden
+}

@@ -18,13 +18,7 @@ type Bank struct {
 
 	mu     sync.Mutex
 	closed bool
-	tables map[part]table // of a warm bank
-}
-
-// part is one side of a block.
-type part struct {
-	side  Side
-	block int
+	tables [2][]table // of a warm bank: views of the file
 }
 
 // NewRandom makes a random bank. It costs nothing until it is used.
@@ -41,7 +35,14 @@ func NewRandom(p Properties) (*Bank, error) {
 
 // FromFile makes a bank of a bank file and takes it over: Close closes it.
 func FromFile(f *File) *Bank {
-	return &Bank{props: f.Properties(), digest: f.Digest(), file: f, affine: f.Affine(), tables: map[part]table{}}
+	b := &Bank{props: f.Properties(), digest: f.Digest(), file: f, affine: f.Affine()}
+	for side := range b.tables {
+		for l := range b.props.Blocks {
+			b.tables[side] = append(b.tables[side], table{view(f.region(Side(side), l), b.props.DType),
+				view(f.biasRegion(Side(side), l), b.props.DType)})
+		}
+	}
+	return b
 }
 
 // Properties never change. Digest names the bank. Affine is LN_b's default, [L][2][b], from which a
@@ -64,7 +65,7 @@ func (b *Bank) Verify(ctx context.Context) error {
 func (b *Bank) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed, b.lazy, b.tables = true, nil, nil
+	b.closed, b.lazy, b.tables = true, nil, [2][]table{}
 	if b.file != nil {
 		return b.file.Close()
 	}

@@ -1,9 +1,9 @@
 package bank
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +19,72 @@ type adapterFile struct {
 	// the field of the configuration that says it
 	config, base, baseField    string
 	file                       *safetensors.File
+	tensors                    map[place]safetensors.Tensor
 	blocks, hidden, bottleneck int
 	targets                    model.Targets // of a LoRA
 	row                        func(side Side, block int) (weights, bias []float32, err error)
+}
+
+// place is what a tensor is of an adapter: a weight of a side, or its bias; of LoRAs those of a
+// target.
+type place struct {
+	block  int
+	target model.Targets
+	side   Side
+	bias   bool
+}
+
+// naming is how a kind of file calls its tensors.
+type naming struct {
+	files  []string // that hold the weights, in the order of preference
+	pickle string
+	what   string                // the tensors are of
+	form   string                // of their names
+	isHead func(key string) bool // of a prediction head, saved into the same file
+	parse  func(key string) (p place, ok bool)
+}
+
+// open maps the weights in dir and finds their tensors, which check then looks at.
+func (a *adapterFile) open(dir string, n naming, check func() error) (_ *adapterFile, err error) {
+	if a.file, a.path, err = openWeights(dir, n.files, n.pickle); err != nil {
+		return nil, err
+	}
+	if err = a.find(n); err == nil {
+		err = check()
+	}
+	if err != nil {
+		a.file.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *adapterFile) find(n naming) error {
+	a.tensors = map[place]safetensors.Tensor{}
+	for _, t := range a.file.Tensors() {
+		if n.isHead(t.Name) {
+			continue
+		}
+		at, ok := n.parse(t.Name)
+		if !ok {
+			return &UnsupportedError{Path: a.path, Field: "tensor", Value: t.Name, Want: n.form}
+		}
+		if before, ok := a.tensors[at]; ok {
+			return a.corruptf("tensor %s is there twice, also as %s", t.Name, before.Name)
+		}
+		a.tensors[at] = t
+		a.blocks, a.targets = max(a.blocks, at.block+1), a.targets|at.target
+	}
+	if len(a.tensors) == 0 {
+		return a.corruptf("no tensors of %s", n.what)
+	}
+	return nil
+}
+
+// parseBlock reads a block's number.
+func parseBlock(number string) (block int, ok bool) {
+	block, err := strconv.Atoi(number)
+	return block, err == nil && block >= 0 && block < MaxBlocks && strconv.Itoa(block) == number
 }
 
 // ImportAdapters opens adapters that other libraries saved in dirs, one in each, in this order. All
@@ -80,10 +143,7 @@ func importAll(dirs []string, open func(dir string) (*adapterFile, error)) (*Imp
 		earlier := m.adapters
 		m.adapters = append(m.adapters, a)
 		m.Names = append(m.Names, a.name)
-		if err = a.sameBase(earlier); err == nil {
-			err = a.sameShape(m.adapters[0])
-		}
-		if err != nil {
+		if err := cmp.Or(a.sameBase(earlier), a.sameShape(m.adapters[0])); err != nil {
 			m.Close()
 			return nil, err
 		}
@@ -170,13 +230,6 @@ func (a *adapterFile) checkType(t safetensors.Tensor) error {
 		return nil
 	}
 	return &UnsupportedError{Path: a.path, Field: "dtype of " + t.Name, Value: t.DType, Want: "F32, F16 or BF16"}
-}
-
-// readConfig is an adapter's configuration, and where it is.
-func readConfig(dir string) ([]byte, string, error) {
-	path := filepath.Join(dir, hubConfigName)
-	b, err := readSmall(path)
-	return b, path, err
 }
 
 // decodeConfig reads a configuration that was read from path.

@@ -32,12 +32,9 @@ type header struct {
 	checksCRC uint32 // of the affine and of the rows' CRCs
 }
 
-// encode returns the header and the region table.
-func (h header) encode() ([]byte, error) {
-	props, err := h.p.MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
+// encode returns the header and the region table of properties that were validated.
+func (h header) encode() []byte {
+	props, _ := h.p.MarshalBinary()
 	b := make([]byte, h.layout.header)
 	le := binary.LittleEndian
 	copy(b, magic)
@@ -52,7 +49,7 @@ func (h header) encode() ([]byte, error) {
 		le.PutUint64(b[headerSize+16*i+8:], uint64(r.len))
 	}
 	le.PutUint32(b[atHeaderCRC:], headerCRC(b))
-	return b, nil
+	return b
 }
 
 // version is that of a bank's file.
@@ -102,8 +99,7 @@ func decodeHeader(data []byte) (header, error) {
 	if int64(len(data)) != h.size {
 		return header{}, corruptf("file of %d bytes, want %d", len(data), h.size)
 	}
-	want, err := h.encode()
-	if err != nil || !bytes.Equal(data[:h.layout.header], want) {
+	if !bytes.Equal(data[:h.layout.header], h.encode()) {
 		return header{}, corruptf("header: its CRC, a size or a region is not that of its properties")
 	}
 	return h, nil

@@ -1,9 +1,11 @@
 package bank
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/xpeft/xpeft/bitmask"
+	"github.com/xpeft/xpeft/internal/numeric"
 )
 
 // lazyRows is a random bank's weights, of which a row is generated when it is first used: a fold
@@ -31,18 +33,14 @@ func newLazyRows(p Properties) *lazyRows {
 
 // need generates those of the rows that are not made yet, on as many cores as Go may use. It
 // returns all rows, [N,d·b]. The ids were checked.
-func (z *lazyRows) need(side Side, block int, ids []int32) ([]float32, error) {
+func (z *lazyRows) need(side Side, block int, ids []int32) []float32 {
 	part := &z.parts[int(side)*z.props.Blocks+block]
 	part.mu.Lock()
 	defer part.mu.Unlock()
 	if part.left == 0 {
-		return part.data, nil
+		return part.data
 	}
-	g, err := z.props.generator(side, block)
-	if err != nil {
-		return nil, err
-	}
-	elems := z.props.Elems()
+	g, elems := z.props.generator(side, block), z.props.Elems()
 	if part.data == nil {
 		part.data = make([]float32, z.props.N*elems)
 	}
@@ -54,9 +52,9 @@ func (z *lazyRows) need(side Side, block int, ids []int32) ([]float32, error) {
 		}
 	}
 	part.left -= len(missing)
-	inParallel(len(missing), func(i int) {
+	numeric.Parallel(runtime.GOMAXPROCS(0), len(missing), 1, func(_, i, _ int) {
 		row := int(missing[i])
 		g.fill(uint32(row), part.data[row*elems:(row+1)*elems])
 	})
-	return part.data, nil
+	return part.data
 }

@@ -11,30 +11,27 @@ import (
 
 // peftConfig is the part of peft's adapter_config.json that describes the file.
 type peftConfig struct {
-	PEFTType      string  `json:"peft_type"`
-	Base          string  `json:"base_model_name_or_path"`
-	Rank          float64 `json:"r"`
-	Alpha         float64 `json:"lora_alpha"`
-	RSLoRA        bool    `json:"use_rslora"`
-	Targets       any     `json:"target_modules"`
-	ModulesToSave any     `json:"modules_to_save"`
+	Base   string  `json:"base_model_name_or_path"`
+	Rank   float64 `json:"r"`
+	Alpha  float64 `json:"lora_alpha"`
+	RSLoRA bool    `json:"use_rslora"`
 }
 
 // peftRules are the fields that change what a LoRA computes, or in which model.
 var peftRules = []hubRule{
 	{field: "peft_type", want: "LORA"},
-	{field: "r", wantAny: isNumber, example: 8},
-	{field: "lora_alpha", wantAny: isNumber, example: 8},
+	{field: "r", want: 8, accepts: isNumber},
+	{field: "lora_alpha", want: 8, accepts: isNumber},
 	{field: "bias", absent: "none", want: "none"},
 	{field: "fan_in_fan_out", absent: false, want: false},
 	// These change the model's own weights, which the file does not have.
-	{field: "init_lora_weights", absent: true, wantAny: isPlainInit, example: true},
-	{field: "modules_to_save", wantAny: areHeads, example: loraHeads},
-	{field: "target_modules", wantAny: areTargets, example: []string{"query", "key", "value"}},
-	{field: "exclude_modules", absent: nil, wantAny: isEmpty, example: nil},
-	{field: "layers_to_transform", absent: nil, wantAny: isEmpty, example: nil},
-	{field: "rank_pattern", absent: nil, wantAny: isOff, example: map[string]any{}},
-	{field: "alpha_pattern", absent: nil, wantAny: isOff, example: map[string]any{}},
+	{field: "init_lora_weights", absent: true, want: true, accepts: isPlainInit},
+	{field: "modules_to_save", want: loraHeads, accepts: areHeads},
+	{field: "target_modules", want: []string{"query", "key", "value"}, accepts: areTargets},
+	{field: "exclude_modules", absent: nil, want: nil, accepts: isEmpty},
+	{field: "layers_to_transform", absent: nil, want: nil, accepts: isEmpty},
+	{field: "rank_pattern", absent: nil, want: map[string]any{}, accepts: isOff},
+	{field: "alpha_pattern", absent: nil, want: map[string]any{}, accepts: isOff},
 }
 
 // peftIgnored are fields that act in training only, say what the tensors say too, or belong to a
@@ -51,10 +48,10 @@ var loraHubRules = []hubRule{
 	{field: "selfattn_lora", absent: true, want: true},
 	{field: "intermediate_lora", absent: false, want: false},
 	{field: "output_lora", absent: false, want: false},
-	{field: "leave_out", absent: nil, wantAny: isEmpty, example: []any{}},
+	{field: "leave_out", absent: nil, want: []any{}, accepts: isEmpty},
 	{field: "composition_mode", absent: "add", want: "add"},
-	{field: "r", wantAny: isNumber, example: 8},
-	{field: "alpha", wantAny: isNumber, example: 8},
+	{field: "r", want: 8, accepts: isNumber},
+	{field: "alpha", want: 8, accepts: isNumber},
 	{field: "use_gating", absent: false, want: false},
 }
 
@@ -122,12 +119,12 @@ func readLoRAConfig(dir, name string) (loraConfig, error) {
 	}
 	var fields map[string]any
 	var peft peftConfig
-	var hub hubConfig
 	if err := decodeConfig(b, path, &fields); err != nil {
 		return loraConfig{}, err
 	}
 	if fields["peft_type"] == nil {
-		if err := decodeConfig(b, path, &hub); err != nil {
+		hub, err := decodeHubConfig(b, path)
+		if err != nil {
 			return loraConfig{}, err
 		}
 		return hub.lora(path)
@@ -149,9 +146,6 @@ func readLoRAConfig(dir, name string) (loraConfig, error) {
 
 // lora is the `adapters` library's.
 func (c hubConfig) lora(path string) (loraConfig, error) {
-	if c.Name == "" || c.Config == nil {
-		return loraConfig{}, fmt.Errorf("%s: %w", path, corruptf("no name or no config of an adapter"))
-	}
 	if err := checkHubRules(path, c.Config, loraHubRules, loraHubIgnored); err != nil {
 		return loraConfig{}, err
 	}

@@ -126,15 +126,6 @@ func (p Properties) BiasElems(side Side) int {
 // AffineElems returns the number of LN_b's affine parameters, [L][2][b].
 func (p Properties) AffineElems() int { return p.Blocks * 2 * p.Bottleneck }
 
-// shape returns the rows and columns of one adapter's half as it is applied:
-// Down is [d, b] in h·A, Up is [b, d]. Weights are row-major in it.
-func (p Properties) shape(side Side) (rows, cols int) {
-	if side == Down {
-		return p.Hidden, p.Bottleneck
-	}
-	return p.Bottleneck, p.Hidden
-}
-
 // Bytes returns the size of all weights and biases. It is exact for properties
 // that pass Validate.
 func (p Properties) Bytes() int64 {
@@ -265,4 +256,15 @@ func (p *Properties) checkRow(side Side, block, adapter int) error {
 // hasRow is checkRow without the reasons, short enough to be inlined.
 func (p *Properties) hasRow(side Side, block, adapter int) bool {
 	return uint(side) <= 1 && uint(block) < uint(p.Blocks) && uint(adapter) < uint(p.N)
+}
+
+func (o Origin) String() string     { return nameOf([]string{"random", "warm", "axes", "joint"}, o) }
+func (a Activation) String() string { return nameOf([]string{"identity", "relu"}, a) }
+func (t DType) String() string      { return nameOf([]string{"F32", "F16"}, t) }
+
+func nameOf[T ~uint8](names []string, v T) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%d", uint8(v))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/xpeft/xpeft/model"
@@ -69,9 +70,7 @@ func (p *Properties) UnmarshalBinary(b []byte) error {
 		return corruptf("properties: %d bytes, want %d", len(b), propertiesSize)
 	}
 	var r record
-	if _, err := binary.Decode(b, binary.LittleEndian, &r); err != nil {
-		return corruptf("properties: %v", err)
-	}
+	binary.Decode(b, binary.LittleEndian, &r) // whose length was checked
 	q := Properties{Origin: r.Origin, Activation: r.Activation, DType: r.DType,
 		NormB: r.Flags&flagNormB != 0, Bias: r.Flags&flagBias != 0,
 		N: int(r.N), Blocks: int(r.Blocks), Hidden: int(r.Hidden), Bottleneck: int(r.Bottleneck),
@@ -102,3 +101,11 @@ func (p Properties) Digest() (Digest, error) {
 	}
 	return sha256.Sum256(append([]byte(randomDomain), b...)), nil
 }
+
+// A Digest is the SHA-256 that names a bank: of a random bank's properties, of a
+// warm bank's properties, affine and weights, or of the whole file of axes. As text
+// it is 64 lower-case hexadecimal digits, which is also the name of a bank's file.
+type Digest [sha256.Size]byte
+
+// String returns the text form.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }

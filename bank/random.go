@@ -1,18 +1,15 @@
 package bank
 
-import (
-	"runtime"
-
-	"github.com/xpeft/xpeft/internal/numeric"
-	"github.com/xpeft/xpeft/internal/philox"
-)
+import "github.com/xpeft/xpeft/internal/philox"
 
 // Generate fills dst with one adapter's half of a random bank in one block. dst
 // has Elems() entries, row-major as they are applied: Down is d×b, Up is b×d.
 // The bits are the same on every machine and with every Go version.
 func (p Properties) Generate(side Side, block, adapter int, dst []float32) error {
-	g, err := p.generator(side, block)
-	if err != nil {
+	if p.Origin != Random {
+		return invalidf("a %v bank is not generated", p.Origin)
+	}
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	if err := p.checkRow(side, block, adapter); err != nil {
@@ -21,13 +18,8 @@ func (p Properties) Generate(side Side, block, adapter int, dst []float32) error
 	if len(dst) != p.Elems() {
 		return invalidf("destination of %d entries, want %d", len(dst), p.Elems())
 	}
-	g.fill(uint32(adapter), dst)
+	p.generator(side, block).fill(uint32(adapter), dst)
 	return nil
-}
-
-// inParallel calls f with 0 to n-1.
-func inParallel(n int, f func(i int)) {
-	numeric.Parallel(runtime.GOMAXPROCS(0), n, 1, func(_, i, _ int) { f(i) })
 }
 
 // generator makes the entries of one (side, block).
@@ -37,16 +29,8 @@ type generator struct {
 	scale       float32
 }
 
-func (p Properties) generator(side Side, block int) (*generator, error) {
-	if p.Origin != Random {
-		return nil, invalidf("a %v bank is not generated", p.Origin)
-	}
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	if err := p.checkRow(side, block, 0); err != nil {
-		return nil, err
-	}
+// generator is of properties that were checked, as side and block were.
+func (p Properties) generator(side Side, block int) *generator {
 	sigma := p.SigmaA
 	if side == Up {
 		sigma = p.SigmaB
@@ -54,7 +38,7 @@ func (p Properties) generator(side Side, block int) (*generator, error) {
 	return &generator{
 		keys:  philox.New(p.Seed),
 		block: uint32(block), side: uint32(side), scale: entryScale(sigma),
-	}, nil
+	}
 }
 
 // entryScale returns float32(σ·√3)·2⁻²³: an entry is the product of it and a

@@ -40,7 +40,7 @@ func (e entries) wide() []float32 {
 // compared with their CRCs, a random bank's generated, each once.
 func (b *Bank) rows(side Side, block int, ids []int32) (table, error) {
 	b.mu.Lock()
-	closed, lazy := b.closed, b.lazy
+	closed, lazy, tables := b.closed, b.lazy, b.tables
 	b.mu.Unlock()
 	if closed {
 		return table{}, ErrClosed
@@ -55,24 +55,9 @@ func (b *Bank) rows(side Side, block int, ids []int32) (table, error) {
 		}
 	}
 	if b.file != nil {
-		return b.mapped(side, block), nil
+		return tables[side][block], nil
 	}
-	weights, err := lazy.need(side, block, ids)
-	return table{weights: entries{floats: weights}}, err
-}
-
-// mapped are views of the file.
-func (b *Bank) mapped(side Side, block int) table {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := part{side, block}
-	t, ok := b.tables[at]
-	if !ok {
-		t.weights = view(b.file.region(side, block), b.props.DType)
-		t.bias = view(b.file.biasRegion(side, block), b.props.DType)
-		b.tables[at] = t
-	}
-	return t
+	return table{weights: entries{floats: lazy.need(side, block, ids)}}, nil
 }
 
 // view is a region in place, or a copy where this machine cannot read it there.

@@ -64,9 +64,8 @@ func newEncoder(p Properties, affine []float32) (*encoder, error) {
 		return nil, invalidf("affine: entry %d is %v", i, affine[i])
 	}
 	e.checkBytes = make([]byte, 0, e.checks.len)
-	sum, err := newDigester(p, e.affineBytes)
-	e.sum = sum
-	return e, err
+	e.sum = newDigester(p, e.affineBytes)
+	return e, nil
 }
 
 // DefaultAffine returns LN_b's affine of a bank that has none of its own: ones, and
@@ -145,14 +144,10 @@ func (e *encoder) finish(w io.WriterAt) (Digest, error) {
 	crc := crc32.Checksum(e.affineBytes, castagnoli)
 	crc = crc32.Update(crc, castagnoli, e.checkBytes)
 	h := header{layout: e.layout, digest: Digest(e.sum.Sum(nil)), checksCRC: crc}
-	head, err := h.encode()
-	if err != nil {
-		return Digest{}, err
-	}
 	writes := []struct {
 		b   []byte
 		off int64
-	}{{e.affineBytes, e.affine.off}, {e.checkBytes, e.checks.off}, {head, 0}}
+	}{{e.affineBytes, e.affine.off}, {e.checkBytes, e.checks.off}, {h.encode(), 0}}
 	for _, it := range writes {
 		if _, err := w.WriteAt(it.b, it.off); err != nil {
 			return Digest{}, fmt.Errorf("bank: write: %w", err)

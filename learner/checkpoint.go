@@ -30,13 +30,6 @@ type checkpoint struct {
 	Each    []moments
 }
 
-// kept is the best look so far.
-type kept struct {
-	Loss   float64
-	Waited int
-	Values [][]float32
-}
-
 // moments are an optimiser's.
 type moments struct {
 	Step        int
@@ -53,17 +46,18 @@ func (o *adamW) moments() (m moments) {
 
 // restore copies m into the optimiser's own slices; false if it has another shape.
 func (o *adamW) restore(m moments) bool {
-	if len(m.Value) != len(o.params) || len(m.M) != len(o.params) || len(m.V) != len(o.params) {
-		return false
-	}
 	o.step = m.Step
-	for i, p := range o.params {
-		if len(m.Value[i]) != len(p.value) || len(m.M[i]) != len(p.value) || len(m.V[i]) != len(p.value) {
+	for k, saved := range [][][]float32{m.Value, m.M, m.V} {
+		if len(saved) != len(o.params) {
 			return false
 		}
-		copy(p.value, m.Value[i])
-		copy(p.m, m.M[i])
-		copy(p.v, m.V[i])
+		for i, p := range o.params {
+			to := [][]float32{p.value, p.m, p.v}[k]
+			if len(saved[i]) != len(to) {
+				return false
+			}
+			copy(to, saved[i])
+		}
 	}
 	return true
 }
@@ -91,7 +85,7 @@ func (t *bankRun) identity() (sum [sha256.Size]byte) {
 // save writes the checkpoint: a crash leaves the last one or this one.
 func (t *bankRun) save() error {
 	ck := checkpoint{Job: t.identity(), Losses: t.result.Losses, Watched: t.result.Watched, Best: t.result.Best,
-		Kept: kept{t.best.loss, t.best.waited, t.best.values}, Shared: t.shared.moments()}
+		Kept: t.best, Shared: t.shared.moments()}
 	for _, o := range t.each {
 		ck.Each = append(ck.Each, o.moments())
 	}
@@ -143,7 +137,7 @@ func (t *bankRun) resume() error {
 	}
 	r := &t.result
 	r.Losses, r.Watched, r.Best, r.Resumed = ck.Losses, ck.Watched, ck.Best, len(ck.Losses)
-	t.best = snapshot{loss: ck.Kept.Loss, waited: ck.Kept.Waited, values: ck.Kept.Values}
+	t.best = ck.Kept
 	return nil
 }
 

@@ -89,22 +89,11 @@ func Score(h *model.Head, offset, x []float32, examples []Example) Scores {
 		}
 		p := model.Softmax(z)
 		sc.Loss -= math.Log(max(float64(p[e.Class]), 1e-12))
-		if argmax(p) == e.Class {
+		if slices.Index(p, slices.Max(p)) == e.Class {
 			sc.Accuracy++
 		}
 	}
 	sc.Accuracy /= float64(sc.N)
 	sc.Loss /= float64(sc.N)
 	return sc
-}
-
-// argmax is the first of the largest.
-func argmax(p []float32) int {
-	best := 0
-	for i := range p {
-		if p[i] > p[best] {
-			best = i
-		}
-	}
-	return best
 }

@@ -131,7 +131,7 @@ func goldenSteps(t *testing.T, name string, soft bool) {
 	tr := newTrainer(env, src, out, 0.01)
 	goldenForward(t, name, f, tr, examples)
 	needBlocks(t, env, p.Blocks)
-	in, err := newInputs(ctx, env, c, examples)
+	in, err := prepared(ctx, env, c, examples)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestGoldenNoisy(t *testing.T) {
 	}
 	golden.Near(t, "output", logitsOf(head, x), f.Floats("output"), 5e-6, 0)
 	needBlocks(t, env, p.Blocks)
-	in, err := newInputs(ctx, env, c, examples)
+	in, err := prepared(ctx, env, c, examples)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,36 +6,39 @@ import (
 	"github.com/xpeft/xpeft/model"
 )
 
-// inputs prepares a job's examples once, so that an epoch pays only for what training can change:
-// everything above the first adapter's place, or, for a head alone, nothing of the encoder.
-type inputs struct {
+// Prepared holds what training and serving cannot change of some examples, computed once, so that
+// an epoch pays only for what is above the first adapter's place or, for a head alone, for nothing
+// of the encoder. Those who learn from them more than once give it to each [Job]. It is safe for
+// concurrent use. Its memory is 4·d bytes a token, 4·d bytes an example for a head alone.
+type Prepared struct {
 	examples []Example
 	stems    *stems
 	features []float32 // [n,H], for a head alone; or φ
 }
 
-func newInputs(ctx context.Context, env Env, c Config, examples []Example) (*inputs, error) {
-	in := &inputs{examples: examples}
+// prepared computes it for a run with c.
+func prepared(ctx context.Context, env Env, c Config, examples []Example) (*Prepared, error) {
+	p := &Prepared{examples: examples}
 	var err error
 	switch c.Mode {
 	case HeadOnly:
-		in.features, err = Embed(ctx, env, examples, nil)
+		p.features, err = Embed(ctx, env, examples, nil)
 	case SingleAdapter:
-		in.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
+		p.stems, err = newStems(ctx, env, examples, 0, c.StemBudget)
 	default:
-		in.stems, err = newStems(ctx, env, examples, env.from(c), c.StemBudget)
+		p.stems, err = newStems(ctx, env, examples, env.from(c), c.StemBudget)
 	}
-	return in, err
+	return p, err
 }
 
 // batch is a step over some of them, alone.
-func (in *inputs) batch(which []int) (b batch) {
-	b.add(in, which, 0)
+func (p *Prepared) batch(which []int) (b batch) {
+	b.add(p, which, 0)
 	return b
 }
 
 // add takes some of a profile's texts in. All inputs of a batch were prepared alike.
-func (b *batch) add(in *inputs, which []int, owner int) {
+func (b *batch) add(in *Prepared, which []int, owner int) {
 	d := len(in.features) / max(1, len(in.examples))
 	for _, i := range which {
 		b.examples, b.owner = append(b.examples, in.examples[i]), append(b.owner, owner)
@@ -48,32 +51,20 @@ func (b *batch) add(in *inputs, which []int, owner int) {
 	}
 }
 
-// Prepared holds what training and serving cannot change of some examples, for those who learn
-// from them more than once: everything below the first adapter of a bank's profiles, or the whole
-// bare encoder. It is safe for concurrent use. Its memory is 4·d bytes a token, 4·d bytes an
-// example without a bank.
-type Prepared struct {
-	examples []Example
-	stems    *stems
-	features []float32 // [n,H], without a bank
-}
-
 // Prepare computes it for the masks of env's bank; without one, for HeadOnly.
 func Prepare(ctx context.Context, env Env, examples []Example) (*Prepared, error) {
-	env = env.ready()
+	c := Config{Mode: Masks, StemBudget: int64(1) << 62}
 	if env.Bank == nil {
-		x, err := Embed(ctx, env, examples, nil)
-		return &Prepared{examples: examples, features: x}, err
+		c.Mode = HeadOnly
 	}
-	return PrepareFor(ctx, env, examples, Config{StemBudget: int64(1) << 62})
+	return prepared(ctx, env.ready(), c, examples)
 }
 
 // PrepareFor computes it for trainings of masks with c: below the first block that c trains, and as
 // far as c.StemBudget goes. What is beyond is computed whenever it is used.
 func PrepareFor(ctx context.Context, env Env, examples []Example, c Config) (*Prepared, error) {
-	env = env.ready()
-	st, err := newStems(ctx, env, examples, env.from(c), c.StemBudget)
-	return &Prepared{examples: examples, stems: st}, err
+	c.Mode = Masks
+	return prepared(ctx, env.ready(), c, examples)
 }
 
 // Embed is what a head sees of every prepared example under one folded adapter (nil: the bare

@@ -21,42 +21,32 @@ func newLiveBank(p bank.Properties, h *model.Head, sigmaB float64, seed uint64, 
 	if err := random.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	n := p.Elems()
+	row := func(side bank.Side, block, adapter int) ([]float32, []float32, error) {
+		weights := make([]float32, n)
+		return weights, nil, random.Generate(side, block, adapter, weights)
+	}
+	if h != nil {
+		var err error
+		if row, err = shapedRows(h, p, sigmaB, seed); err != nil {
+			return nil, err
+		}
+	}
 	b := &liveBank{props: p}
 	for side := range b.sides {
 		for l := range p.Blocks {
-			values := make([]float32, p.N*p.Elems())
+			values := make([]float32, 0, p.N*n)
 			for i := range p.N {
-				if err := random.Generate(bank.Side(side), l, i, values[i*p.Elems():(i+1)*p.Elems()]); err != nil {
+				weights, _, err := row(bank.Side(side), l, i)
+				if err != nil {
 					return nil, err
 				}
+				values = append(values, weights...)
 			}
 			b.sides[side] = append(b.sides[side], newParam(values, rate))
 		}
 	}
-	if h == nil {
-		return b, nil
-	}
-	return b, b.shape(h, sigmaB, seed)
-}
-
-func (b *liveBank) shape(h *model.Head, sigmaB float64, seed uint64) error {
-	row, err := shapedRows(h, b.props, sigmaB, seed)
-	if err != nil {
-		return err
-	}
-	n := b.props.Elems()
-	for side := range b.sides {
-		for l, p := range b.sides[side] {
-			for i := range b.props.N {
-				weights, _, err := row(bank.Side(side), l, i)
-				if err != nil {
-					return err
-				}
-				copy(p.value[i*n:(i+1)*n], weights)
-			}
-		}
-	}
-	return nil
+	return b, nil
 }
 
 func (b *liveBank) params() []*param {

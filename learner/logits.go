@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/xpeft/xpeft/bitmask"
 )
@@ -110,11 +111,7 @@ func gumbel(dst []float32, rng *rand.Rand) {
 
 // softmaxInto writes softmax(z/τ).
 func softmaxInto(dst, z []float32, tau float64) {
-	top := z[0]
-	for _, x := range z {
-		top = max(top, x)
-	}
-	sum := 0.0
+	top, sum := slices.Max(z), 0.0
 	for i, x := range z {
 		e := math.Exp(float64(x-top) / tau)
 		dst[i], sum = float32(e), sum+e

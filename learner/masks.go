@@ -19,26 +19,6 @@ type rows interface {
 	Rows(side bank.Side, block int) (weights, bias []float32, err error)
 }
 
-// topRows are those of a bank's blocks above the first so many.
-type topRows struct {
-	*bank.Bank
-	below int
-}
-
-func (t topRows) Properties() bank.Properties {
-	p := t.Bank.Properties()
-	p.Blocks -= t.below
-	return p
-}
-
-func (t topRows) FoldRows(side bank.Side, block int, ids []int32, profiles int) (weights, bias []float32, err error) {
-	return t.Bank.FoldRows(side, t.below+block, ids, profiles)
-}
-
-func (t topRows) Rows(side bank.Side, block int) (weights, bias []float32, err error) {
-	return t.Bank.Rows(side, t.below+block)
-}
-
 // mask is what is trained of one profile.
 type mask struct {
 	logits  *param                             // [2][L][N]
@@ -50,6 +30,8 @@ type mask struct {
 // maskSource trains the masks of one or more profiles over one bank: Algorithm 1.
 type maskSource struct {
 	bank   rows
+	props  bank.Properties // of its blocks that are trained
+	below  int             // its other blocks, which are the first
 	k      int
 	soft   bool
 	one    bool // both sides share a mask: their logits start equal, and stay so
@@ -64,7 +46,10 @@ type maskSource struct {
 }
 
 func newMaskSource(b rows, c Config, rng *rand.Rand, logits []*Logits, affines [][]float32) *maskSource {
-	m := &maskSource{bank: b, k: c.K, soft: c.Soft, one: c.OneMask, affine: c.Affine, tau: c.Tau}
+	p := b.Properties()
+	m := &maskSource{bank: b, props: p, below: p.Blocks - logits[0].Blocks, k: c.K, soft: c.Soft, one: c.OneMask,
+		affine: c.Affine, tau: c.Tau}
+	m.props.Blocks = logits[0].Blocks
 	for i, g := range logits {
 		m.add(newParam(g.Values, c.MaskRate), newParam(affines[i], c.AffineRate),
 			func(_ int, noise []float32) { gumbel(noise, rng) })
@@ -93,7 +78,7 @@ func (m *maskSource) params() (ps []*param) {
 		ps = append(ps, k.logits)
 	}
 	for _, k := range m.of {
-		if m.affine && m.bank.Properties().NormB {
+		if m.affine && m.props.NormB {
 			ps = append(ps, k.norm)
 		}
 	}
@@ -103,7 +88,7 @@ func (m *maskSource) params() (ps []*param) {
 // sample is lines 2 to 4 of Algorithm 1 for every row: z = logits + ν·Gumbel, y_soft = softmax(z/τ)
 // and, for hard masks, the k largest of z.
 func (m *maskSource) sample(nu []float64) (picked [][]int32, err error) {
-	n := m.bank.Properties().N
+	n := m.props.N
 	row := make(bitmask.Row, bitmask.RowBytes(n))
 	picked = make([][]int32, len(m.of[0].weights)/n) // [2·L] rows, each k ids of every profile
 	for p, k := range m.of {
@@ -152,7 +137,7 @@ func (m *maskSource) fold(ctx context.Context, nu []float64) (as []*model.Adapte
 	if m.picked, err = m.sample(nu); err != nil {
 		return nil, err
 	}
-	p := m.bank.Properties()
+	p := m.props
 	for _, k := range m.of {
 		a := p.NewAdapter()
 		copy(a.Norm, k.norm.value)
@@ -167,12 +152,12 @@ func (m *maskSource) fold(ctx context.Context, nu []float64) (as []*model.Adapte
 
 // foldSide fills in one side of a block.
 func (m *maskSource) foldSide(side bank.Side, l int, as []*model.Adapter) (err error) {
-	p := m.bank.Properties()
+	p := m.props
 	var w, bias []float32 // [P,d·b] and [P,x]
 	if m.soft {
 		w, bias, err = m.foldSoft(side, l)
 	} else {
-		w, bias, err = m.bank.FoldRows(side, l, m.picked[int(side)*p.Blocks+l], len(as))
+		w, bias, err = m.bank.FoldRows(side, m.below+l, m.picked[int(side)*p.Blocks+l], len(as))
 	}
 	if err != nil {
 		return err
@@ -196,8 +181,8 @@ func half(a *model.Adapter, p bank.Properties, side bank.Side, l int) (weights, 
 
 // foldSoft weighs all rows: y_soft·A.
 func (m *maskSource) foldSoft(side bank.Side, l int) (w, bias []float32, err error) {
-	p := m.bank.Properties()
-	rows, biases, err := m.bank.Rows(side, l)
+	p := m.props
+	rows, biases, err := m.bank.Rows(side, m.below+l)
 	if err != nil {
 		return nil, nil, err
 	}

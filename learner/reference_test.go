@@ -188,7 +188,7 @@ func againstReference(t *testing.T, env Env, j Job, c Config) {
 	src := newMaskSource(env.Bank, c, nil, []*Logits{logits}, [][]float32{slices.Clone(env.Bank.Affine())})
 	out := newOutput(c, &j)
 	tr := newTrainer(env, src, out, c.Decay)
-	in, err := newInputs(ctx, env, Config{Mode: Masks, StemBudget: 1 << 30}, j.Train)
+	in, err := prepared(ctx, env, Config{Mode: Masks, StemBudget: 1 << 30}, j.Train)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -19,8 +20,8 @@ type run struct {
 	env    Env
 	job    Job
 	config Config
-	inputs *inputs
-	held   *inputs
+	inputs *Prepared
+	held   *Prepared
 	result Result
 	found  [][]float32 // what each training that ended has found
 
@@ -34,7 +35,7 @@ type run struct {
 	batches  [][]int // left of the epoch
 	epochs   int     // begun
 	step     int
-	best     snapshot
+	best     kept
 }
 
 // newRun checks a job and makes what is trained. prepare comes next.
@@ -55,10 +56,7 @@ func check(env Env, j *Job, c Config) error {
 	} else if c.Mode != HeadOnly {
 		return fmt.Errorf("%w: mode %s without a bank", ErrConfig, c.Mode)
 	}
-	if err := c.validate(n); err != nil {
-		return err
-	}
-	if err := j.validate(); err != nil {
+	if err := cmp.Or(c.validate(n), j.validate()); err != nil {
 		return err
 	}
 	if p := j.Prepared; p != nil && (len(p.examples) != len(j.Train) || !p.fits(env, c)) {
@@ -94,12 +92,12 @@ func check(env Env, j *Job, c Config) error {
 // prepare computes what training cannot change, unless it was.
 func (r *run) prepare(ctx context.Context) (err error) {
 	if p := r.job.Prepared; p != nil {
-		r.inputs = &inputs{r.job.Train, p.stems, p.features}
-	} else if r.inputs, err = newInputs(ctx, r.env, r.config, r.job.Train); err != nil {
+		r.inputs = &Prepared{r.job.Train, p.stems, p.features}
+	} else if r.inputs, err = prepared(ctx, r.env, r.config, r.job.Train); err != nil {
 		return err
 	}
 	if r.config.Patience > 0 && len(r.job.Held) > 0 {
-		r.held, err = newInputs(ctx, r.env, r.config, r.job.Held)
+		r.held, err = prepared(ctx, r.env, r.config, r.job.Held)
 	}
 	return err
 }
@@ -111,7 +109,7 @@ func (r *run) begin() {
 	c := r.config
 	c.HeadRate = r.env.headRate(c.HeadRate)
 	r.trainer = newTrainer(r.env, src, newOutput(c, &r.job), c.Decay)
-	r.order, r.batches, r.epochs, r.step, r.best = newOrder(r.rng, len(r.job.Train), r.config), nil, 0, 0, snapshot{}
+	r.order, r.batches, r.epochs, r.step, r.best = newOrder(r.rng, len(r.job.Train), r.config), nil, 0, 0, kept{}
 }
 
 func (r *run) newSource() source {
@@ -138,10 +136,10 @@ func (r *run) newSource() source {
 		copy(logits.Values[len(logits.Values)/2:], logits.Values)
 	}
 	r.result.Logits, r.affine = logits, affine
-	top := topRows{r.env.Bank, c.below(p.Blocks)}
-	clear(affine[:len(affine)/p.Blocks*top.below])
-	r.masks = newMaskSource(top, c, r.rng, []*Logits{logits.top(top.below)},
-		[][]float32{affine[len(affine)/p.Blocks*top.below:]})
+	below := c.below(p.Blocks)
+	off := affine[:len(affine)/p.Blocks*below]
+	clear(off)
+	r.masks = newMaskSource(r.env.Bank, c, r.rng, []*Logits{logits.top(below)}, [][]float32{affine[len(off):]})
 	return r.masks
 }
 

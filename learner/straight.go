@@ -12,7 +12,7 @@ import (
 // backward is Algorithm 1's straight-through estimate: ∂L/∂M[l,i] = ⟨∂L/∂Â_l, A_i,l⟩ (and the same
 // of the biases) goes through the softmax to the logits. LN_b's gradient is the adapter's own.
 func (m *maskSource) backward(ctx context.Context, grads []*model.Adapter) error {
-	p := m.bank.Properties()
+	p := m.props
 	for i, k := range m.of {
 		copy(k.norm.grad, grads[i].Norm)
 	}
@@ -52,7 +52,7 @@ const innerRows = 16
 
 // inner is ⟨∂L/∂Â, A_i⟩ for every adapter and profile, [N,P].
 func (m *maskSource) inner(ctx context.Context, side bank.Side, l int, grads []*model.Adapter) ([]float32, error) {
-	p, P := m.bank.Properties(), len(m.of)
+	p, P := m.props, len(m.of)
 	weights, biases := make([][]float32, P), make([][]float32, P)
 	for i, g := range grads {
 		weights[i], biases[i] = half(g, p, side, l)
@@ -60,7 +60,7 @@ func (m *maskSource) inner(ctx context.Context, side bank.Side, l int, grads []*
 	if m.learned != nil {
 		m.learned(m.picked[int(side)*p.Blocks+l], side, l, weights)
 	}
-	rows, rowBiases, err := m.bank.Rows(side, l)
+	rows, rowBiases, err := m.bank.Rows(side, m.below+l)
 	if err != nil {
 		return nil, err
 	}

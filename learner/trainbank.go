@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/model"
@@ -18,7 +17,6 @@ import (
 // all texts below the first adapter within StemBudget. ctx ends it within a step; with a Checkpoint
 // the next call with the same job and configuration goes on, and ends with the same bits.
 func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResult, error) {
-	began := time.Now()
 	t, err := newBankRun(env, j, c)
 	if err != nil {
 		return nil, err
@@ -32,7 +30,7 @@ func TrainBank(ctx context.Context, env Env, j BankJob, c BankConfig) (*BankResu
 	if err := t.train(ctx); err != nil {
 		return nil, err
 	}
-	return t.finish(began)
+	return t.finish()
 }
 
 // bankRun is one call of TrainBank.
@@ -46,10 +44,10 @@ type bankRun struct {
 	affines [][]float32
 	shared  *adamW   // adapters and head
 	each    []*adamW // a profile's logits and affine, which move only in its own steps
-	inputs  []*inputs
-	watched *inputs // of all watched profiles' Held, one after another
+	inputs  []*Prepared
+	watched *Prepared // of all watched profiles' Held, one after another
 	plan    plan
-	best    snapshot
+	best    kept
 	result  BankResult
 }
 
@@ -120,14 +118,14 @@ func (t *bankRun) prepare(ctx context.Context) error {
 			return err
 		}
 		budget -= st.bytes()
-		t.inputs = append(t.inputs, &inputs{examples: p.Train, stems: st})
+		t.inputs = append(t.inputs, &Prepared{examples: p.Train, stems: st})
 	}
 	var held []Example
 	for _, p := range t.job.Watch {
 		held = append(held, p.Held...)
 	}
 	st, err := newStems(ctx, t.env, held, from, budget)
-	t.watched = &inputs{examples: held, stems: st}
+	t.watched = &Prepared{examples: held, stems: st}
 	return err
 }
 
@@ -177,7 +175,7 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	if c.Apart {
 		k = 1
 	}
-	m := &maskSource{bank: t.live, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
+	m := &maskSource{bank: t.live, props: t.live.props, k: k, affine: true, tau: c.Tau, learned: t.live.learn}
 	rng := rand.New(rand.NewPCG(c.Seed, uint64(step)+0x9e3779b97f4a7c15))
 	noise := sched.noise(step)
 	if c.Apart {
@@ -207,15 +205,12 @@ func (t *bankRun) step(ctx context.Context, step int, sched schedule) (float32, 
 	return sumOf(losses), nil
 }
 
-func (t *bankRun) finish(began time.Time) (*BankResult, error) {
-	if t.best.values != nil {
-		t.best.restore(t.all())
-	}
+func (t *bankRun) finish() (*BankResult, error) {
+	t.best.restore(t.all())
 	res := &t.result
 	res.Properties, res.Row, res.Head = t.live.props, t.live.row, t.output.head
-	res.Logits, res.Affines, res.Affine = t.logits, t.affines, meanOf(t.affines)
+	res.Logits, res.Affine = t.logits, meanOf(t.affines)
 	res.Population = t.population()
-	res.Took = time.Since(began)
 	return res, t.removeCheckpoint()
 }
 

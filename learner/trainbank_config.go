@@ -3,7 +3,6 @@ package learner
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/model"
@@ -71,14 +70,12 @@ type BankResult struct {
 	Row        bank.RowFunc // the adapters, for bank.Save
 	Head       *model.Head
 	Logits     []*Logits // of each profile
-	Affines    [][]float32
-	Population *Logits // where a new profile starts
+	Population *Logits   // where a new profile starts
 
 	Losses  []float32 // one a step
 	Watched []float64 // one a look, the first before any step: mean loss of the watched profiles
 	Best    int       // the step after which the loss was best, which is what was kept
 	Resumed int       // steps that an earlier run had made
-	Took    time.Duration
 }
 
 func (c BankConfig) properties(enc *model.Encoder) bank.Properties {

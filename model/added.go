@@ -3,6 +3,7 @@ package model
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // addedTokens finds the tokens that are matched in the raw text, before normalisation: leftmost
@@ -10,7 +11,7 @@ import (
 type addedTokens struct {
 	ids     map[string]int32
 	lengths [256][]int // by first byte: the lengths that occur, longest first
-	first   string     // the first bytes that occur
+	first   string     // the first characters that occur
 
 	left, right map[int32]bool // those that swallow the spaces beside them
 }
@@ -22,15 +23,13 @@ func newAddedTokens(ids map[string]int32) *addedTokens {
 		if !slices.Contains(a.lengths[c], len(token)) {
 			a.lengths[c] = append(a.lengths[c], len(token))
 		}
-	}
-	var first []byte
-	for c := range a.lengths {
-		if len(a.lengths[c]) > 0 {
-			first = append(first, byte(c))
-			slices.SortFunc(a.lengths[c], func(x, y int) int { return y - x })
+		if r, _ := utf8.DecodeRuneInString(token); !strings.ContainsRune(a.first, r) {
+			a.first += string(r)
 		}
 	}
-	a.first = string(first)
+	for _, lengths := range a.lengths {
+		slices.SortFunc(lengths, func(x, y int) int { return y - x })
+	}
 	return a
 }
 
@@ -38,7 +37,7 @@ func newAddedTokens(ids map[string]int32) *addedTokens {
 // none.
 func (a *addedTokens) next(text string) (at, end int, id int32) {
 	for at < len(text) {
-		i := a.candidate(text[at:])
+		i := strings.IndexAny(text[at:], a.first) // BERT's all begin with "["
 		if i < 0 {
 			break
 		}
@@ -54,19 +53,6 @@ func (a *addedTokens) next(text string) (at, end int, id int32) {
 		at++
 	}
 	return len(text), len(text), 0
-}
-
-// candidate returns the first byte of text that begins an added token. BERT's all begin with "[".
-func (a *addedTokens) candidate(text string) int {
-	if len(a.first) == 1 {
-		return strings.IndexByte(text, a.first[0])
-	}
-	for i := range len(text) {
-		if a.lengths[text[i]] != nil {
-			return i
-		}
-	}
-	return -1
 }
 
 // addedToken is an entry of tokenizer.json's added_tokens. To WordPiece, whose tokens contain no

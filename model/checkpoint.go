@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/xpeft/xpeft/internal/safetensors"
@@ -19,7 +20,6 @@ type Checkpoint struct {
 
 	file    *safetensors.File
 	weights []weight
-	index   map[string]int
 	pooler  bool
 }
 
@@ -131,14 +131,11 @@ func (c *Checkpoint) bind() error {
 	if c.pooler, err = m.hasPooler(); err != nil {
 		return err
 	}
-	expected := expectedWeights(c.Config, c.pooler)
-	c.index = make(map[string]int, len(expected))
-	for i, want := range expected {
+	for _, want := range expectedWeights(c.Config, c.pooler) {
 		t, err := m.find(want)
 		if err != nil {
 			return err
 		}
-		c.index[want.name] = i
 		c.weights = append(c.weights, weight{want.name, t})
 	}
 	if c.Pooling == 0 {
@@ -164,8 +161,8 @@ func (c *Checkpoint) Names() []string {
 // Tensor returns a weight by its canonical name. Its Data is a view of the file, invalid after
 // Close.
 func (c *Checkpoint) Tensor(name string) (safetensors.Tensor, error) {
-	i, ok := c.index[name]
-	if !ok {
+	i := slices.IndexFunc(c.weights, func(w weight) bool { return w.name == name })
+	if i < 0 {
 		return safetensors.Tensor{}, checkpointf("no tensor %q", name)
 	}
 	return c.weights[i].tensor, nil
@@ -237,6 +234,6 @@ func (w weight) sum() (crc uint32, err error) {
 
 // Close unmaps the weights: every view becomes invalid. It may be called twice.
 func (c *Checkpoint) Close() error {
-	c.weights, c.index = nil, nil
+	c.weights = nil
 	return c.file.Close()
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"io/fs"
 )
@@ -36,13 +37,9 @@ func readSentenceSettings(dir fs.FS) (s sentenceSettings, err error) {
 	}
 	args := []neutral{{"tokenizer_args", []string{"{}"}}, {"tokenizer_kwargs", []string{"{}"}},
 		{"config_args", []string{"{}"}}, {"model_args", []string{"{}"}}}
-	if err := wantNeutral(fields, s.file, args); err != nil {
-		return s, err
-	}
-	if err := decode(fields, s.file, "do_lower_case", &s.lowercase, ErrTokenizer); err != nil {
-		return s, err
-	}
-	if err := decode(fields, s.file, "max_seq_length", &s.maxTokens, ErrTokenizer); err != nil {
+	if err := cmp.Or(wantNeutral(fields, s.file, args),
+		decode(fields, s.file, "do_lower_case", &s.lowercase, ErrTokenizer),
+		decode(fields, s.file, "max_seq_length", &s.maxTokens, ErrTokenizer)); err != nil {
 		return s, err
 	}
 	if raw := string(fields["max_seq_length"]); raw != "" && raw != "null" && s.maxTokens < MinTokens {
@@ -59,15 +56,11 @@ func checkPrompts(dir fs.FS) error {
 	if err != nil {
 		return err
 	}
-	if err := wantNeutral(fields, name, []neutral{{"model_type", []string{`"SentenceTransformer"`}}}); err != nil {
-		return err
-	}
 	var chosen string
 	prompts := map[string]string{}
-	if err := decode(fields, name, "default_prompt_name", &chosen, ErrTokenizer); err != nil {
-		return err
-	}
-	if err := decode(fields, name, "prompts", &prompts, ErrTokenizer); err != nil {
+	if err := cmp.Or(wantNeutral(fields, name, []neutral{{"model_type", []string{`"SentenceTransformer"`}}}),
+		decode(fields, name, "default_prompt_name", &chosen, ErrTokenizer),
+		decode(fields, name, "prompts", &prompts, ErrTokenizer)); err != nil {
 		return err
 	}
 	if prompt := prompts[chosen]; chosen != "" && prompt != "" {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -20,17 +21,12 @@ func parseSubwords(kind string, file *tokenizerFile, settings tokenizerSettings)
 		parse = spec.parseBPE
 		spec.unk = settings.special["unk_token"].token.Content
 	}
-	for _, part := range []error{
+	return spec, cmp.Or(
 		parse(file),
 		wantSide("truncation", file.Truncation, settings.fields["truncation_side"]),
 		wantSide("padding", file.Padding, settings.fields["padding_side"]),
 		spec.parseSubwordPost(file.PostProcessor),
-	} {
-		if part != nil {
-			return nil, part
-		}
-	}
-	return spec, nil
+	)
 }
 
 // parseSubwordPost accepts "<s> A </s> </s> B </s>" without types, in two spellings.
@@ -177,22 +173,15 @@ func parseMetaspace(b json.RawMessage) (split bool, err error) {
 }
 
 func (spec *tokenizerSpec) parseBPE(file *tokenizerFile) error {
-	if err := wantType("normalizer", file.Normalizer, "null"); err != nil {
-		return err
-	}
-	if err := wantType("pre_tokenizer", file.PreTokenizer, "ByteLevel"); err != nil {
-		return err
-	}
-	for _, err := range []error{
+	err := cmp.Or(wantType("normalizer", file.Normalizer, "null"),
+		wantType("pre_tokenizer", file.PreTokenizer, "ByteLevel"),
 		wantFields("pre_tokenizer", file.PreTokenizer, []neutral{{"add_prefix_space", []string{"false"}},
 			{"use_regex", []string{"true"}}}),
 		wantFields("model", file.Model, []neutral{{"dropout", []string{"0", "0.0"}},
 			{"continuing_subword_prefix", []string{`""`}}, {"end_of_word_suffix", []string{`""`}},
-			{"byte_fallback", []string{"false"}}, {"ignore_merges", []string{"false"}}}),
-	} {
-		if err != nil {
-			return err
-		}
+			{"byte_fallback", []string{"false"}}, {"ignore_merges", []string{"false"}}}))
+	if err != nil {
+		return err
 	}
 	var model struct {
 		Vocab  map[string]int32 `json:"vocab"`

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -137,10 +138,7 @@ func writeTokens(w *bufio.Writer, ids map[string]int32) {
 		tokens = append(tokens, entry{id, token})
 	}
 	slices.SortFunc(tokens, func(a, b entry) int {
-		if a.id != b.id {
-			return int(a.id - b.id)
-		}
-		return strings.Compare(a.token, b.token)
+		return cmp.Or(cmp.Compare(a.id, b.id), strings.Compare(a.token, b.token))
 	})
 	le := binary.LittleEndian
 	w.Write(le.AppendUint64(w.AvailableBuffer(), uint64(len(tokens))))
@@ -148,4 +146,21 @@ func writeTokens(w *bufio.Writer, ids map[string]int32) {
 		w.Write(le.AppendUint32(le.AppendUint32(w.AvailableBuffer(), uint32(e.id)), uint32(len(e.token))))
 		w.WriteString(e.token)
 	}
+}
+
+// Bounds of what DefaultMaxTokens gives.
+const (
+	fallbackTokens = 128 // where the folder says nothing
+	mostTokens     = 256 // a text's time grows faster than its length
+)
+
+// DefaultMaxTokens is the limit on tokens that the model's own folder sets: max_seq_length of
+// sentence_bert_config.json, else model_max_length of tokenizer_config.json, else 128. It is at
+// most 256, and at most the model's positions.
+func (t *Tokenizer) DefaultMaxTokens(c Config) int {
+	n := t.length
+	if n == 0 {
+		n = fallbackTokens
+	}
+	return min(n, mostTokens, c.MaxPositionEmbeddings)
 }

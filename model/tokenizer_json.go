@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -37,19 +38,14 @@ func parseTokenizerJSON(b []byte, settings tokenizerSettings) (*tokenizerSpec, e
 		return parseSubwords(kind, &file, settings)
 	}
 	spec := &tokenizerSpec{added: file.AddedTokens}
-	for _, part := range []error{
+	return spec, cmp.Or(
 		spec.parseModel(file.Model),
 		spec.parseNormalizer(file.Normalizer, settings),
 		wantSide("truncation", file.Truncation, settings.fields["truncation_side"]),
 		wantSide("padding", file.Padding, settings.fields["padding_side"]),
 		wantType("pre_tokenizer", file.PreTokenizer, "BertPreTokenizer"),
 		spec.parsePostProcessor(file.PostProcessor),
-	} {
-		if part != nil {
-			return nil, part
-		}
-	}
-	return spec, nil
+	)
 }
 
 // typeOf returns a part's "type": "null" for an absent part, "" for one that does not say.

@@ -23,10 +23,7 @@ func (a *Axes) MarshalBinary() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	props, err := a.Properties().MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
+	props, _ := a.Properties().MarshalBinary() // which check validated
 	b := binary.LittleEndian.AppendUint32([]byte(axesMagic), axesVersion)
 	b = append(append(b, 0, 0, 0, 0), props...)
 	b = appendHalves(appendFloats(appendFloats(b, a.Mean), a.Scale), a.V)
@@ -54,12 +51,6 @@ func Unmarshal(b []byte) (*Axes, error) {
 		return nil, corruptf("%v", err)
 	}
 	return a, nil
-}
-
-// axesSize is the length of the file that begins with head.
-func axesSize(head []byte) (int64, error) {
-	p, err := axesProperties(head)
-	return axesHeaderSize + p.Bytes(), err
 }
 
 // axesProperties reads the first axesHeaderSize bytes, which say how long the file must be.

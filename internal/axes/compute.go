@@ -6,6 +6,7 @@ import (
 
 	"github.com/xpeft/xpeft/bank"
 	"github.com/xpeft/xpeft/internal/half"
+	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/internal/philox"
 	"github.com/xpeft/xpeft/model"
 )
@@ -97,7 +98,7 @@ func compute(ctx context.Context, c Config,
 		return nil, err
 	}
 	count := len(span) / a.Dim()
-	turn := newGaussians(c.Seed, streamTurn).fill(make([]float64, count*count))
+	turn := gaussians(c.Seed, streamTurn, count*count)
 	orthonormalise(turn, count)
 	a.V = rounded(timesTransposed(turn, transposed(span, a.Dim()), count))
 	return a, a.check()
@@ -148,10 +149,7 @@ func (a *Axes) standardise(states []float32) error {
 	for i, x := range states {
 		mean[i%dim] += float64(x) / float64(n)
 	}
-	a.Mean = make([]float32, dim)
-	for i, m := range mean {
-		a.Mean[i] = float32(m)
-	}
+	a.Mean = numeric.Narrow(mean)
 	square := make([]float64, len(a.Taps))
 	for i, x := range states {
 		d := float64(x) - float64(a.Mean[i%dim])
@@ -169,9 +167,9 @@ func (a *Axes) standardise(states []float32) error {
 
 // rounded is v as float16 holds it.
 func rounded(v []float64) []float32 {
-	out := make([]float32, len(v))
-	for i, x := range v {
-		out[i] = half.To(half.From(float32(x)))
+	out := numeric.Narrow(v)
+	for i, x := range out {
+		out[i] = half.To(half.From(x))
 	}
 	return out
 }

@@ -17,11 +17,11 @@ import (
 func madeStates(config Config) func(context.Context, []string) ([]float32, error) {
 	return func(_ context.Context, texts []string) ([]float32, error) {
 		dim := len(config.Taps) * config.Hidden
-		x := newGaussians(5, 9).fill(make([]float64, len(texts)*dim))
+		x := gaussians(5, 9, len(texts)*dim)
 		for i := range x {
 			x[i] *= 3 / (1 + float64(i%dim)/3)
 		}
-		turn := newGaussians(6, 9).fill(make([]float64, dim*dim))
+		turn := gaussians(6, 9, dim*dim)
 		orthonormalise(turn, dim)
 		states := make([]float32, 0, len(x))
 		for i, v := range timesTransposed(x, turn, dim) {
@@ -105,7 +105,7 @@ func checkSpan(t *testing.T, a *Axes, phi []float32) {
 		}
 	}
 	for j := range a.Count() {
-		v := newGaussians(uint64(j), 11).fill(make([]float64, dim))
+		v := gaussians(uint64(j), 11, dim)
 		var value float64
 		for range 3000 {
 			v = timesTransposed(v, cov, dim)
@@ -196,8 +196,8 @@ func TestComputeAxesRefuses(t *testing.T) {
 
 // TestComputeAxesFewer: states that vary along three directions have three axes.
 func TestComputeAxesFewer(t *testing.T) {
-	x := newGaussians(4, 9).fill(make([]float64, axesStrings*3))
-	basis := newGaussians(5, 9).fill(make([]float64, 60*3))
+	x := gaussians(4, 9, axesStrings*3)
+	basis := gaussians(5, 9, 60*3)
 	a, err := compute(context.Background(), testConfig(), func(context.Context, []string) ([]float32, error) {
 		var states []float32
 		for _, v := range timesTransposed(x, basis, 3) {
@@ -214,7 +214,7 @@ func TestComputeAxesFewer(t *testing.T) {
 func BenchmarkCompute(b *testing.B) {
 	c := Config{Taps: []int{3, 4, 5, 6}, Hidden: 384, Count: 192, Digits: 2, Words: []string{"a"}}
 	all := make([]float32, axesStrings*4*384)
-	for i, v := range newGaussians(1, 9).fill(make([]float64, len(all))) {
+	for i, v := range gaussians(1, 9, len(all)) {
 		all[i] = float32(v / (1 + float64(i%1536)/32))
 	}
 	for b.Loop() {

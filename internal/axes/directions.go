@@ -2,6 +2,7 @@ package axes
 
 import (
 	"github.com/xpeft/xpeft/bank"
+	"github.com/xpeft/xpeft/internal/numeric"
 	"github.com/xpeft/xpeft/model"
 )
 
@@ -82,7 +83,8 @@ func (a *Axes) Project(dst, phi []float32) []float32 {
 	j := 0
 	for ; j+4 <= count; j += 4 {
 		for i := range n {
-			dot4(out[i*count+j:][:4], a.V[j*dim:][:4*dim], phi[i*dim:][:dim])
+			to, v, x := out[i*count+j:][:4], a.V[j*dim:][:4*dim], phi[i*dim:][:dim]
+			to[0], to[1], to[2], to[3] = numeric.Dots(v[:dim], v[dim:2*dim], v[2*dim:3*dim], v[3*dim:], x)
 		}
 	}
 	for ; j < count; j++ {
@@ -93,20 +95,7 @@ func (a *Axes) Project(dst, phi []float32) []float32 {
 	return dst
 }
 
-// dot4 is dot of x with each of four rows, whose four sums the processor keeps in flight at once.
-func dot4(out, rows, x []float32) {
-	n := len(x)
-	r0, r1, r2, r3 := rows[:n], rows[n:2*n], rows[2*n:3*n], rows[3*n:4*n]
-	var s0, s1, s2, s3 float32
-	for i, v := range x {
-		s0 += v * r0[i]
-		s1 += v * r1[i]
-		s2 += v * r2[i]
-		s3 += v * r3[i]
-	}
-	out[0], out[1], out[2], out[3] = s0, s1, s2, s3
-}
-
+// dot is each of numeric.Dots.
 func dot(a, b []float32) (sum float32) {
 	for i, v := range b {
 		sum += v * a[i]

@@ -34,8 +34,8 @@ func randomAxes(taps, hidden, count, digits int) *Axes {
 	for t := range taps {
 		a.Taps, a.Scale = append(a.Taps, t), append(a.Scale, 1+float32(t))
 	}
-	a.Mean = rounded(newGaussians(1, 7).fill(make([]float64, a.Dim())))
-	v := newGaussians(1, 8).fill(make([]float64, count*a.Dim()))
+	a.Mean = rounded(gaussians(1, 7, a.Dim()))
+	v := gaussians(1, 8, count*a.Dim())
 	for j := range count {
 		row := v[j*a.Dim():][:a.Dim()]
 		length := math.Sqrt(square(row))
@@ -99,7 +99,7 @@ func TestAxesFeatures(t *testing.T) {
 // TestAxesProject: V·φ, and a text's values do not depend on the texts beside it.
 func TestAxesProject(t *testing.T) {
 	a := randomAxes(3, 7, 10, 2)
-	phi := rounded(newGaussians(2, 9).fill(make([]float64, 5*a.Dim())))
+	phi := rounded(gaussians(2, 9, 5*a.Dim()))
 	all := a.Project([]float32{9}, phi)[1:]
 	if len(all) != 5*a.Count() {
 		t.Fatalf("got %d values, want %d", len(all), 5*a.Count())

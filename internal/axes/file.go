@@ -156,7 +156,9 @@ func Receive(ctx context.Context, dir string, r io.Reader) (bank.Digest, error) 
 	case err != nil:
 		return bank.Digest{}, readError(err)
 	case isAxes(head):
-		size, err = axesSize(head)
+		var p bank.Properties
+		p, err = axesProperties(head)
+		size = axesHeaderSize + p.Bytes()
 	default:
 		head, size, err = jointSize(head, r)
 	}

@@ -30,7 +30,7 @@ const leastVariance = 1e-9
 func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64) ([]float64, error) {
 	cov := covariance(x, dim)
 	size := min(dim, count+count/2+8)
-	q := newGaussians(seed, streamStart).fill(make([]float64, size*dim))
+	q := gaussians(seed, streamStart, size*dim)
 	for range powers {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -52,13 +52,7 @@ func principalSpan(ctx context.Context, x []float32, dim, count int, seed uint64
 
 // covariance is xᵀx/n, [dim,dim].
 func covariance(x []float32, dim int) []float64 {
-	n := len(x) / dim
-	columns := make([]float64, len(x))
-	for i := range n {
-		for j := range dim {
-			columns[j*n+i] = float64(x[i*dim+j])
-		}
-	}
+	n, columns := len(x)/dim, transposed(numeric.Widen(x), dim)
 	cov := timesTransposed(columns, columns, n)
 	for i := range cov {
 		cov[i] /= float64(n)
@@ -135,21 +129,12 @@ func orthonormalise(a []float64, n int) {
 	}
 }
 
-// gaussians are normal numbers of a seed.
-type gaussians struct {
-	keys   *philox.Keys
-	stream uint32
-}
-
-func newGaussians(seed uint64, stream uint32) gaussians {
-	return gaussians{philox.New(seed), stream}
-}
-
-// fill is Box and Muller's method: two numbers of each pair of words.
-func (g gaussians) fill(dst []float64) []float64 {
+// gaussians are normal numbers of a seed, by Box and Muller's method: two of each pair of words.
+func gaussians(seed uint64, stream uint32, count int) []float64 {
+	keys, dst := philox.New(seed), make([]float64, count)
 	uniform := func(w uint32) float64 { return (float64(w) + 0.5) / (1 << 32) }
 	for i := range dst {
-		w0, w1, _, _ := g.keys.Block(uint32(i/2), 0, 0, g.stream)
+		w0, w1, _, _ := keys.Block(uint32(i/2), 0, 0, stream)
 		r, phi := math.Sqrt(-2*math.Log(uniform(w0))), 2*math.Pi*uniform(w1)
 		if i%2 == 0 {
 			dst[i] = r * math.Cos(phi)

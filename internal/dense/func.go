@@ -1,6 +1,9 @@
 package dense
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // GELU is x·Φ(x), in place, with the error function of [erf].
 func GELU(x []float32) { each(x, gelu, geluKernel) }
@@ -14,10 +17,7 @@ func Softmax(s []float32) {
 		softmaxKernel(len(s)/8, &s[0])
 		return
 	}
-	most, sum := s[0], float32(0)
-	for _, v := range s[1:] {
-		most = max(most, v)
-	}
+	most, sum := slices.Max(s), float32(0)
 	for i, v := range s {
 		s[i] = exp(v - most)
 		sum += s[i]

@@ -10,6 +10,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/xpeft/xpeft/model"
 )
@@ -27,6 +28,53 @@ type Rows struct {
 	Owner []int       // whose adapter each row has; nil: all have adapters[0]
 	From  int         // the block of the first adapter; the one below a LoRA's, which is -1 for the embeddings
 	Stems [][]float32 // nil, or of each row its states [tokens,d] below block From's adapter; a nil entry is computed
+}
+
+// Check says what does not fit in rows for an engine of a model of d values. It returns whose
+// adapter each row has, nil where all are bare.
+func (r Rows) Check(engine string, adapters, d int) (owner []int, err error) {
+	bad := func(format string, args ...any) ([]int, error) { return nil, fmt.Errorf(engine+": "+format, args...) }
+	if owner = r.Owner; owner == nil && adapters > 0 {
+		owner = make([]int, len(r.Texts))
+	}
+	if owner != nil && len(owner) != len(r.Texts) {
+		return bad("%d owners of %d texts", len(owner), len(r.Texts))
+	}
+	for i, o := range owner {
+		if o < 0 || o >= adapters {
+			return bad("row %d has adapter %d of %d", i, o, adapters)
+		}
+	}
+	if r.Stems != nil && len(r.Stems) != len(r.Texts) {
+		return bad("stems of %d of %d texts", len(r.Stems), len(r.Texts))
+	}
+	for i, x := range r.Stems {
+		if want := len(r.Texts[i].IDs) * d; x != nil && (len(x) != want || want == 0) {
+			return bad("row %d has a stem of %d values, want %d", i, len(x), want)
+		}
+	}
+	return owner, nil
+}
+
+// Filled are the rows' stems; the engine computes those that r does not bring.
+func (r Rows) Filled(ctx context.Context, e Engine) ([][]float32, error) {
+	stems := make([][]float32, len(r.Texts))
+	copy(stems, r.Stems)
+	var missing []int
+	var texts []model.Encoding
+	for i, x := range stems {
+		if x == nil {
+			missing, texts = append(missing, i), append(texts, r.Texts[i])
+		}
+	}
+	if len(missing) == 0 {
+		return stems, nil
+	}
+	made, err := e.Stems(ctx, texts, r.From, nil, nil)
+	for i, x := range made {
+		stems[missing[i]] = x
+	}
+	return stems, err
 }
 
 // Loss takes a row's pooled embedding x [d], or the states [taps·d] that are asked for instead, and

@@ -62,9 +62,9 @@ func split(b []byte) (text string, data []byte, err error) {
 	if len(b) < 12 || string(b[:6]) != magic || b[6] < 1 || b[6] > 3 {
 		return "", nil, formatf("no array of version 1 to 3")
 	}
-	n, at := int(binary.LittleEndian.Uint16(b[8:])), 10
+	n, at := int(le.Uint16(b[8:])), 10
 	if b[6] > 1 {
-		wide := binary.LittleEndian.Uint32(b[8:])
+		wide := le.Uint32(b[8:])
 		n, at = int(min(wide, maxHeader+1)), 12
 	}
 	if n > maxHeader || n > len(b)-at {
@@ -101,48 +101,39 @@ func (a *Array) fill(descr string, n int, data []byte) error {
 	if kind := strings.TrimLeft(descr, "<|"); kind != "" && (kind[0] == 'U' || kind[0] == 'S') {
 		return a.fillStrings(kind, n, data)
 	}
-	read, size := number(descr)
+	of, ok := numbers[descr]
 	switch {
-	case read == nil:
+	case !ok:
 		return formatf("entries of type %q, want little-endian numbers, or strings", descr)
-	case len(data) != n*size:
-		return formatf("%d bytes, want %d entries of %d", len(data), n, size)
+	case len(data) != n*of.size:
+		return formatf("%d bytes, want %d entries of %d", len(data), n, of.size)
 	}
 	a.Numbers = make([]float64, n)
 	for i := range a.Numbers {
-		a.Numbers[i] = read(data[i*size:])
+		a.Numbers[i] = of.read(data[i*of.size:])
 	}
 	return nil
 }
 
-// number reads an entry of a type; nil of an unknown one.
-func number(descr string) (read func(b []byte) float64, size int) {
-	le := binary.LittleEndian
-	switch descr {
-	case "<f8":
-		return func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) }, 8
-	case "<f4":
-		return func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) }, 4
-	case "<f2":
-		return func(b []byte) float64 { return float64(half.To(le.Uint16(b))) }, 2
-	case "<i8":
-		return func(b []byte) float64 { return float64(int64(le.Uint64(b))) }, 8
-	case "<u8":
-		return func(b []byte) float64 { return float64(le.Uint64(b)) }, 8
-	case "<i4":
-		return func(b []byte) float64 { return float64(int32(le.Uint32(b))) }, 4
-	case "<u4":
-		return func(b []byte) float64 { return float64(le.Uint32(b)) }, 4
-	case "<i2":
-		return func(b []byte) float64 { return float64(int16(le.Uint16(b))) }, 2
-	case "<u2":
-		return func(b []byte) float64 { return float64(le.Uint16(b)) }, 2
-	case "|i1":
-		return func(b []byte) float64 { return float64(int8(b[0])) }, 1
-	case "|u1", "|b1":
-		return func(b []byte) float64 { return float64(b[0]) }, 1
-	}
-	return nil, 0
+var le = binary.LittleEndian
+
+// numbers are the types of entries: their bytes, and how one is read.
+var numbers = map[string]struct {
+	size int
+	read func(b []byte) float64
+}{
+	"<f8": {8, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) }},
+	"<f4": {4, func(b []byte) float64 { return float64(math.Float32frombits(le.Uint32(b))) }},
+	"<f2": {2, func(b []byte) float64 { return float64(half.To(le.Uint16(b))) }},
+	"<i8": {8, func(b []byte) float64 { return float64(int64(le.Uint64(b))) }},
+	"<u8": {8, func(b []byte) float64 { return float64(le.Uint64(b)) }},
+	"<i4": {4, func(b []byte) float64 { return float64(int32(le.Uint32(b))) }},
+	"<u4": {4, func(b []byte) float64 { return float64(le.Uint32(b)) }},
+	"<i2": {2, func(b []byte) float64 { return float64(int16(le.Uint16(b))) }},
+	"<u2": {2, func(b []byte) float64 { return float64(le.Uint16(b)) }},
+	"|i1": {1, func(b []byte) float64 { return float64(int8(b[0])) }},
+	"|u1": {1, func(b []byte) float64 { return float64(b[0]) }},
+	"|b1": {1, func(b []byte) float64 { return float64(b[0]) }},
 }
 
 // fillStrings reads entries of one length in characters of four bytes (U) or one (S), which zeros
@@ -164,7 +155,7 @@ func (a *Array) fillStrings(kind string, n int, data []byte) error {
 		} else {
 			var s strings.Builder
 			for j := range chars {
-				c := binary.LittleEndian.Uint32(entry[4*j:])
+				c := le.Uint32(entry[4*j:])
 				if c > utf8.MaxRune {
 					return formatf("string %d has the character %#x", i, c)
 				}
@@ -198,7 +189,7 @@ func (a Array) transposed() (Array, error) {
 func encode(a Array) ([]byte, error) {
 	descr, data := "<f4", []byte(nil)
 	for _, v := range a.Numbers {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(v)))
+		data = le.AppendUint32(data, math.Float32bits(float32(v)))
 	}
 	if a.Strings != nil {
 		chars := 1
@@ -208,19 +199,18 @@ func encode(a Array) ([]byte, error) {
 		descr = fmt.Sprintf("<U%d", chars)
 		for _, s := range a.Strings {
 			for _, c := range s {
-				data = binary.LittleEndian.AppendUint32(data, uint32(c))
+				data = le.AppendUint32(data, uint32(c))
 			}
 			data = append(data, make([]byte, 4*(chars-utf8.RuneCountInString(s)))...)
 		}
 	}
-	shape := ""
+	var sizes []string
 	for _, n := range a.Shape {
-		shape += fmt.Sprintf("%d, ", n)
+		sizes = append(sizes, strconv.Itoa(n))
 	}
-	if len(a.Shape) != 1 { // a comma ends that of one dimension
-		shape = strings.TrimSuffix(shape, ", ")
-	} else {
-		shape = strings.TrimSuffix(shape, " ")
+	shape := strings.Join(sizes, ", ")
+	if len(sizes) == 1 { // a comma ends that of one dimension
+		shape += ","
 	}
 	text := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, shape)
 	const aligned = 64
@@ -229,6 +219,6 @@ func encode(a Array) ([]byte, error) {
 	if len(text) > maxHeader {
 		return nil, fmt.Errorf("a header of %d bytes", len(text))
 	}
-	out := binary.LittleEndian.AppendUint16([]byte(magic+"\x01\x00"), uint16(len(text)))
+	out := le.AppendUint16([]byte(magic+"\x01\x00"), uint16(len(text)))
 	return append(append(out, text...), data...), nil
 }

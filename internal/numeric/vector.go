@@ -2,6 +2,11 @@
 // L-BFGS. The same arguments give the same bits.
 package numeric
 
+import (
+	"math"
+	"slices"
+)
+
 // Dot is a·b with four sums, which the processor can keep in flight at once.
 func Dot(a, b []float64) float64 {
 	b = b[:len(a)]
@@ -54,7 +59,7 @@ func Narrow(x []float64) []float32 {
 }
 
 // Dots are four times b·a_k, for which b is loaded once.
-func Dots(a0, a1, a2, a3, b []float64) (s0, s1, s2, s3 float64) {
+func Dots[T float32 | float64](a0, a1, a2, a3, b []T) (s0, s1, s2, s3 T) {
 	a0, a1, a2, a3 = a0[:len(b)], a1[:len(b)], a2[:len(b)], a3[:len(b)]
 	for i, v := range b {
 		s0 += v * a0[i]
@@ -63,4 +68,17 @@ func Dots(a0, a1, a2, a3, b []float64) (s0, s1, s2, s3 float64) {
 		s3 += v * a3[i]
 	}
 	return s0, s1, s2, s3
+}
+
+// Softmax turns logits into probabilities, in place, and is log Σ exp of what they were.
+func Softmax(logits []float64) float64 {
+	top, sum := slices.Max(logits), 0.0
+	for i, z := range logits {
+		logits[i] = math.Exp(z - top)
+		sum += logits[i]
+	}
+	for i := range logits {
+		logits[i] /= sum
+	}
+	return top + math.Log(sum)
 }

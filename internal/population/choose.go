@@ -52,7 +52,7 @@ type fold struct {
 	held       [][]held  // of each of them, as often as they are divided
 	head       []float64 // W that was chosen
 	directions []float64 // there
-	counts     []float64 // labels of those who train
+	counts     []uint32  // labels of those who train
 }
 
 // held is a person who is not trained on.
@@ -88,7 +88,7 @@ func newChooser(p *Population, s *space, o Options) *chooser {
 
 // fold holds some people out and, for everybody, some texts.
 func (c *chooser) fold(out func(u int) bool, withheld func(text int32) bool, rng *rand.Rand) *fold {
-	part := &fold{counts: make([]float64, c.C)}
+	part := &fold{counts: make([]uint32, c.C)}
 	var train []Answers
 	for u, a := range c.People {
 		if out(u) {

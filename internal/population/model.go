@@ -3,6 +3,7 @@ package population
 import (
 	"cmp"
 	"math"
+	"slices"
 
 	"github.com/xpeft/xpeft/internal/half"
 	"github.com/xpeft/xpeft/internal/numeric"
@@ -48,14 +49,10 @@ const (
 // digitsOf allots digits by variance: the axis that moves logits most gets all, another one less
 // for each half of its deviation.
 func digitsOf(effect float64, all []float64) int {
-	largest := 0.0
-	for _, v := range all {
-		largest = max(largest, v)
-	}
 	if effect <= 0 {
 		return 1
 	}
-	return max(1, most+int(math.Round(math.Log2(effect/largest)/2)))
+	return max(1, most+int(math.Round(math.Log2(effect/slices.Max(all))/2)))
 }
 
 // round makes V, B and Own numbers that float16 holds.
@@ -78,9 +75,7 @@ func (m *Model) Project(dst []float64, phi []float32) []float64 {
 		w := make([]float64, m.D)
 		for _, part := range []struct{ w, bias []float32 }{{m.W, m.A}, {m.V, m.B}} {
 			for r, bias := range part.bias {
-				for i, v := range part.w[r*m.D : (r+1)*m.D] {
-					w[i] = float64(v)
-				}
+				widen(w, part.w[r*m.D:(r+1)*m.D])
 				dst = append(dst, float64(bias)+numeric.Dot(w, x))
 			}
 		}
@@ -90,14 +85,7 @@ func (m *Model) Project(dst []float64, phi []float32) []float64 {
 
 // Prior is what label counts add to the head's logits where there is no code.
 func (m *Model) Prior(counts []uint32) []float64 {
-	n, all := 0.0, 0.0
-	for c := range counts {
-		n, all = n+float64(counts[c]), all+float64(m.Counts[c])
-	}
 	out := make([]float64, m.C)
-	for c := range counts {
-		q := (float64(m.Counts[c]) + 1) / (all + float64(m.C))
-		out[c] = math.Log((float64(counts[c])+alpha*q)/(n+alpha)) - math.Log(q)
-	}
+	prior(out, counts, m.Counts)
 	return out
 }

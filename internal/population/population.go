@@ -2,6 +2,7 @@ package population
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -137,3 +138,7 @@ func check(p *Population, o Options) error {
 	}
 	return nil
 }
+
+// ErrConfig is returned for a population, options or examples that cannot be learned from; the
+// error says what is wrong.
+var ErrConfig = errors.New("population: invalid input")

@@ -12,19 +12,25 @@ func fitBias(f *fold, s *solver, a Answers, x []float64) { s.solve(f.joint.rows,
 // alpha is the strength of the label prior.
 const alpha = 3
 
-// countPrior puts into b what a person's label counts say, as model.Head.Prior does.
+// countPrior puts into b what a person's label counts say.
 func countPrior(f *fold, _ *solver, a Answers, x []float64) {
-	n, m, C := float64(len(a.Class)), 0.0, float64(len(x))
-	own := make([]float64, len(x))
+	own := make([]uint32, len(x))
 	for _, c := range a.Class {
 		own[c]++
 	}
-	for _, v := range f.counts {
-		m += v
+	prior(x, own, f.counts)
+}
+
+// prior is what label counts add to the logits of a head that was trained on all, as
+// model.Head.Prior.
+func prior(out []float64, own, all []uint32) {
+	n, m := 0.0, 0.0
+	for c := range own {
+		n, m = n+float64(own[c]), m+float64(all[c])
 	}
-	for c := range x {
-		q := (f.counts[c] + 1) / (m + C)
-		x[c] = math.Log((own[c]+alpha*q)/(n+alpha)) - math.Log(q)
+	for c := range own {
+		q := (float64(all[c]) + 1) / (m + float64(len(out)))
+		out[c] = math.Log((float64(own[c])+alpha*q)/(n+alpha)) - math.Log(q)
 	}
 }
 

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -17,7 +18,6 @@ const maxHeader = 100 << 20
 // File is an open safetensors file.
 type File struct {
 	tensors  []Tensor // by name
-	index    map[string]int
 	metadata map[string]string
 	raw      []byte
 	mapping  mmap.MMap // nil after Parse and after Close
@@ -93,13 +93,12 @@ func parse(b []byte) (*File, error) {
 	if err := checkCover(entries, int64(len(data))); err != nil {
 		return nil, err
 	}
-	f := &File{metadata: metadata, raw: b, index: make(map[string]int, len(entries)),
-		tensors: make([]Tensor, len(entries))}
+	f := &File{metadata: metadata, raw: b, tensors: make([]Tensor, len(entries))}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 	for i, e := range entries {
 		// The capacity is cut too, so that no append can reach a neighbour.
 		e.Data = data[e.begin:e.end:e.end]
-		f.tensors[i], f.index[e.Name] = e.Tensor, i
+		f.tensors[i] = e.Tensor
 	}
 	return f, nil
 }
@@ -109,7 +108,8 @@ func (f *File) Tensors() []Tensor { return f.tensors }
 
 // Lookup returns the tensor of that name.
 func (f *File) Lookup(name string) (Tensor, bool) {
-	i, ok := f.index[name]
+	byName := func(t Tensor, name string) int { return strings.Compare(t.Name, name) }
+	i, ok := slices.BinarySearchFunc(f.tensors, name, byName)
 	if !ok {
 		return Tensor{}, false
 	}
@@ -124,11 +124,22 @@ func (f *File) Bytes() []byte { return f.raw }
 
 // Close unmaps the file: every view becomes invalid. It may be called twice.
 func (f *File) Close() error {
-	f.tensors, f.index, f.raw = nil, nil, nil
+	f.tensors, f.raw = nil, nil
 	if f.mapping == nil {
 		return nil
 	}
 	err := f.mapping.Unmap()
 	f.mapping = nil
 	return err
+}
+
+var (
+	// ErrCorrupt marks bytes that are not a valid safetensors file.
+	ErrCorrupt = errors.New("safetensors: corrupt file")
+	// ErrDType marks a tensor whose element type does not suit the conversion asked for.
+	ErrDType = errors.New("safetensors: unsuitable dtype")
+)
+
+func corruptf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
 }

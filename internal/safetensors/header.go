@@ -48,12 +48,7 @@ func parseHeader(b []byte) ([]entry, map[string]string, error) {
 }
 
 func (r headerReader) header() (entries []entry, metadata map[string]string, err error) {
-	seen := map[string]bool{}
-	err = r.object(func(name string) error {
-		if seen[name] {
-			return fmt.Errorf("name %q occurs twice", name)
-		}
-		seen[name] = true
+	err = r.object("name", func(name string) error {
 		if name == metadataKey {
 			metadata, err = r.metadata()
 			return err
@@ -70,10 +65,7 @@ func (r headerReader) header() (entries []entry, metadata map[string]string, err
 
 func (r headerReader) metadata() (map[string]string, error) {
 	m := map[string]string{}
-	err := r.object(func(key string) error {
-		if _, ok := m[key]; ok {
-			return fmt.Errorf("%s: key %q occurs twice", metadataKey, key)
-		}
+	err := r.object(metadataKey+": key", func(key string) error {
 		v, err := r.str()
 		m[key] = v
 		return err
@@ -84,12 +76,9 @@ func (r headerReader) metadata() (map[string]string, error) {
 func (r headerReader) entry(name string) (entry, error) {
 	e := entry{Tensor: Tensor{Name: name}}
 	var offsets []int64
-	seen := map[string]bool{}
-	err := r.object(func(key string) (err error) {
-		if seen[key] {
-			return fmt.Errorf("field %q occurs twice", key)
-		}
-		seen[key] = true
+	fields := 0
+	err := r.object("field", func(key string) (err error) {
+		fields++
 		switch key {
 		case "dtype":
 			e.DType, err = r.str()
@@ -105,7 +94,7 @@ func (r headerReader) entry(name string) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	if len(seen) != 3 || len(offsets) != 2 {
+	if fields != 3 || len(offsets) != 2 {
 		return entry{}, errors.New("want dtype, shape and two data_offsets")
 	}
 	e.begin, e.end = offsets[0], offsets[1]
@@ -119,8 +108,9 @@ func (r headerReader) entry(name string) (entry, error) {
 	return e, nil
 }
 
-// object calls field with each key; field reads the value.
-func (r headerReader) object(field func(key string) error) error {
+// object calls field with each key, a what, which may be there once; field reads the value.
+func (r headerReader) object(what string, field func(key string) error) error {
+	seen := map[string]bool{}
 	if err := r.delim('{'); err != nil {
 		return err
 	}
@@ -129,6 +119,10 @@ func (r headerReader) object(field func(key string) error) error {
 		if err != nil {
 			return err
 		}
+		if seen[key] {
+			return fmt.Errorf("%s %q occurs twice", what, key)
+		}
+		seen[key] = true
 		if err := field(key); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/xpeft/xpeft/internal/half"
 )
@@ -52,10 +53,7 @@ func byteSize(dtype string, shape []int64) (int64, error) {
 
 // F32 is a tensor of floats.
 func F32(name string, x []float32, shape ...int64) Tensor {
-	data := make([]byte, 0, 4*len(x))
-	for _, v := range x {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-	}
+	data, _ := binary.Append(nil, binary.LittleEndian, x) // float32s always encode
 	return Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
 }
 
@@ -74,9 +72,7 @@ func Float32s(t Tensor) ([]float32, error) {
 	le := binary.LittleEndian
 	switch t.DType {
 	case "F32":
-		for i := range out {
-			out[i] = math.Float32frombits(le.Uint32(t.Data[4*i:]))
-		}
+		binary.Decode(t.Data, le, out) // which has that many
 	case "BF16":
 		for i := range out {
 			out[i] = math.Float32frombits(uint32(le.Uint16(t.Data[2*i:])) << 16)
@@ -112,4 +108,30 @@ func Int64s(t Tensor) ([]int64, error) {
 		return nil, fmt.Errorf("%w: tensor %q: got %s, want I64, I32 or U8", ErrDType, t.Name, t.DType)
 	}
 	return out, nil
+}
+
+// little says whether this machine's numbers lie as the file's.
+var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// View is little-endian floats, or halves, in place. It is false where they cannot be read there:
+// on a big-endian machine, and at an address that is not a multiple of their size.
+func View[T float32 | uint16](b []byte) ([]T, bool) {
+	var v T
+	size := int(unsafe.Sizeof(v))
+	p := unsafe.Pointer(unsafe.SliceData(b))
+	if !little || uintptr(p)%uintptr(size) != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*T)(p), len(b)/size), true
+}
+
+// Floats is Float32s without a copy where that is possible: F32 where View can. What it returns is
+// then valid as long as the file is open, and must not be changed.
+func Floats(t Tensor) ([]float32, error) {
+	if t.DType == "F32" {
+		if v, ok := View[float32](t.Data); ok {
+			return v, nil
+		}
+	}
+	return Float32s(t)
 }

@@ -1,6 +1,9 @@
 package unigram
 
-import "unicode/utf8"
+import (
+	"sort"
+	"unicode/utf8"
+)
 
 // kind is a character's part in a cluster, Unicode's extended grapheme cluster.
 type kind uint8
@@ -24,17 +27,9 @@ func kindOf(r rune) kind {
 	if r >= ' ' && r < 0x7f {
 		return other
 	}
-	low, high := 0, len(clusterKinds)
-	for low < high {
-		mid := (low + high) / 2
-		switch k := clusterKinds[mid]; {
-		case k.last < r:
-			low = mid + 1
-		case k.first > r:
-			high = mid
-		default:
-			return k.kind
-		}
+	i := sort.Search(len(clusterKinds), func(i int) bool { return clusterKinds[i].last >= r })
+	if i < len(clusterKinds) && clusterKinds[i].first <= r {
+		return clusterKinds[i].kind
 	}
 	return other
 }

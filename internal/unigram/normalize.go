@@ -2,6 +2,7 @@ package unigram
 
 import (
 	"bytes"
+	"regexp"
 	"unicode"
 	"unicode/utf8"
 )
@@ -98,26 +99,10 @@ func (s Step) apply(dst []byte, start int) []byte {
 		part = bytes.TrimLeftFunc(part, unicode.IsSpace)
 	}
 	if s.Spaces != "" && bytes.Contains(part, []byte("  ")) {
-		part = replaceSpaces(part, s.Spaces)
+		part = spaces.ReplaceAllLiteral(part, []byte(s.Spaces))
 	}
 	return append(dst[:start], part...)
 }
 
-func replaceSpaces(text []byte, by string) []byte {
-	out := make([]byte, 0, len(text)+len(by))
-	for i := 0; i < len(text); {
-		run := 0
-		for i+run < len(text) && text[i+run] == ' ' {
-			run++
-		}
-		switch {
-		case run >= 2:
-			out = append(out, by...)
-		default:
-			run = 1
-			out = append(out, text[i])
-		}
-		i += run
-	}
-	return out
-}
+// spaces is the pattern of a Step's Spaces.
+var spaces = regexp.MustCompile(" {2,}")

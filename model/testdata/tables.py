@@ -2,6 +2,8 @@
 
     pip install tokenizers==0.22.2 && python tables.py | gofmt > ../tables.go
 """
+import textwrap
+
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
@@ -20,9 +22,8 @@ def ranges(name, comment, member):
             else:
                 found.append([c, c])
     print(f"\n// {name} {comment}\nvar {name} = charset.Set{{")
-    cells = ["{%#x, %#x}," % (a, b) for a, b in found]
-    for i in range(0, len(cells), 7):
-        print(" ".join(cells[i:i + 7]))
+    cells = ["{%#x,\u00a0%#x}," % (a, b) for a, b in found]
+    print("\t" + "\n\t".join(textwrap.wrap(" ".join(cells), 116)).replace("\u00a0", " "))
     print("}")
 
 

@@ -18,11 +18,11 @@ func (n *native) Gradient(ctx context.Context, r engine.Rows, adapters []*model.
 	if err != nil {
 		return nil, err
 	}
-	owner, err := owners(r, adapters)
+	owner, err := r.Check(n.Name(), len(adapters), n.enc.Hidden())
 	if err != nil {
 		return nil, err
 	}
-	stems, err := n.stems(ctx, r)
+	stems, err := r.Filled(ctx, n)
 	if err != nil {
 		return nil, err
 	}

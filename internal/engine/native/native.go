@@ -13,8 +13,10 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/xpeft/xpeft/internal/engine"
@@ -59,7 +61,7 @@ func (n *native) Stems(ctx context.Context, texts []model.Encoding, from int, ta
 func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Adapter, x []float32, taps []int,
 	states []float32) error {
 	d := n.enc.Hidden()
-	owner, err := owners(r, adapters)
+	owner, err := r.Check(n.Name(), len(adapters), d)
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 	}
 	var stems [][]float32
 	if r.Stems != nil && r.From >= 0 && (len(taps) == 0 || taps[0] > r.From) {
-		if stems, err = n.stems(ctx, r); err != nil {
+		if stems, err = r.Filled(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -86,47 +88,31 @@ func (n *native) Embed(ctx context.Context, r engine.Rows, adapters []*model.Ada
 	})
 }
 
-// owners is whose adapter each row has; nil where all are bare.
-func owners(r engine.Rows, adapters []*model.Adapter) ([]int, error) {
-	if r.Owner == nil {
-		if len(adapters) == 0 {
-			return nil, nil
-		}
-		return make([]int, len(r.Texts)), nil
-	}
-	if len(r.Owner) != len(r.Texts) {
-		return nil, fmt.Errorf("native: %d owners of %d texts", len(r.Owner), len(r.Texts))
-	}
-	for i, o := range r.Owner {
-		if o < 0 || o >= len(adapters) {
-			return nil, fmt.Errorf("native: row %d has adapter %d of %d", i, o, len(adapters))
-		}
-	}
-	return r.Owner, nil
-}
+// A shard has so many tokens, or one text: many enough that the encoder's weights are read for
+// many tokens at once, and few enough that a call ends soon after its context.
+const (
+	fewTokens  = 64
+	manyTokens = 384
+)
 
-// stems are the rows' states below the first adapter; it computes those that r does not bring.
-func (n *native) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
-	if r.Stems != nil && len(r.Stems) != len(r.Texts) {
-		return nil, fmt.Errorf("native: stems of %d of %d texts", len(r.Stems), len(r.Texts))
+// shards calls f for runs of texts, side by side. The first run's error counts.
+func (n *native) shards(ctx context.Context, texts []model.Encoding, f func(lo, hi int) error) error {
+	all := 0
+	for _, t := range texts {
+		all += len(t.IDs)
 	}
-	stems := make([][]float32, len(r.Texts))
-	copy(stems, r.Stems)
-	var missing []int
-	var texts []model.Encoding
-	for i, s := range stems {
-		if s == nil {
-			missing, texts = append(missing, i), append(texts, r.Texts[i])
-		} else if want := len(r.Texts[i].IDs) * n.enc.Hidden(); len(s) != want || want == 0 {
-			return nil, fmt.Errorf("native: row %d has a stem of %d values, want %d", i, len(s), want)
+	limit := min(max(all/runtime.GOMAXPROCS(0)+1, fewTokens), manyTokens)
+	var runs [][2]int
+	lo, tokens := 0, 0
+	for i, t := range texts {
+		if tokens += len(t.IDs); tokens >= limit || i == len(texts)-1 {
+			runs = append(runs, [2]int{lo, i + 1})
+			lo, tokens = i+1, 0
 		}
 	}
-	if len(missing) == 0 {
-		return stems, nil
+	errs := make([]error, len(runs))
+	if err := engine.Each(ctx, len(runs), func(i int) { errs[i] = f(runs[i][0], runs[i][1]) }); err != nil {
+		return err
 	}
-	made, err := n.Stems(ctx, texts, r.From, nil, nil)
-	for k, s := range made {
-		stems[missing[k]] = s
-	}
-	return stems, err
+	return cmp.Or(errs...)
 }

@@ -3,6 +3,8 @@
 package torch
 
 import (
+	"math"
+
 	"github.com/xpeft/xpeft/internal/engine/torch/libtorch"
 	"github.com/xpeft/xpeft/model"
 )
@@ -149,5 +151,63 @@ func (e *encoder) pool(s *libtorch.Scope, x libtorch.Tensor, b *batch) libtorch.
 			return s.Tanh(s.Linear(cls, e.pooler.w, e.pooler.b))
 		}
 		return s.Contiguous(cls)
+	})
+}
+
+type embeddings struct {
+	words, positions, types libtorch.Tensor
+	norm                    layerNorm
+}
+
+// forward is LN(word + position + type), [B,T,d].
+func (e *embeddings) forward(s *libtorch.Scope, b *batch) libtorch.Tensor {
+	return s.Block(func() libtorch.Tensor {
+		ids, types := b.ids(s)
+		x := s.Add(s.Embedding(e.words, ids), s.Embedding(e.types, types))
+		x = s.Add(x, s.Narrow(e.positions, 0, 0, b.T))
+		return e.norm.apply(s, x)
+	})
+}
+
+type attention struct {
+	qkv   linear // the three projections in one, [3d,d]: one large product instead of three
+	out   linear
+	norm  layerNorm
+	heads int64
+}
+
+// forward is LN(attention(x) + x), [B,T,d]; own may have a LoRA, whose block is l.
+func (a *attention) forward(s *libtorch.Scope, x, mask libtorch.Tensor, b *batch, own *adapter,
+	l int) libtorch.Tensor {
+	B, T, h := b.B, b.T, a.heads
+	dh := a.norm.n / h
+	qkv := s.View(own.attend(s, l, x, s.Linear(x, a.qkv.w, a.qkv.b)), B, T, 3, h, dh)
+	part := func(i int64) libtorch.Tensor { // [B·h,T,dh]
+		return s.Reshape(s.Transpose(s.Select(qkv, 2, i), 1, 2), B*h, T, dh)
+	}
+	q, k, v := part(0), part(1), part(2)
+	scores := s.AddBMM(mask, q, s.Transpose(k, 1, 2), 1/math.Sqrt(float64(dh))) // [B·h,T,T]
+	ctx := s.View(s.BMM(s.Softmax(scores), v), B, h, T, dh)
+	ctx = s.Reshape(s.Transpose(ctx, 1, 2), B, T, h*dh)
+	return a.norm.apply(s, s.Add(s.Linear(ctx, a.out.w, a.out.b), x))
+}
+
+type feedForward struct {
+	up, down linear
+	norm     layerNorm // the block's outer LN, used by the adapter's place
+	act      string
+}
+
+// forward is f = W₂·act(W₁·a), [B,T,d], before the residual and the norm.
+func (f *feedForward) forward(s *libtorch.Scope, a libtorch.Tensor) libtorch.Tensor {
+	return s.Block(func() libtorch.Tensor {
+		x := s.Linear(a, f.up.w, f.up.b) // [B,T,4d]
+		switch f.act {
+		case "relu":
+			x = s.ReLU(x)
+		default:
+			x = s.GELU(x, f.act == "gelu_new")
+		}
+		return s.Linear(x, f.down.w, f.down.b)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/xpeft/xpeft/internal/engine"
@@ -167,7 +168,7 @@ func (t *torch) checkTaps(taps []int, first, last, texts int, states []float32) 
 func (t *torch) embed(s *libtorch.Scope, r engine.Rows, rows []int, b *batch, a *adapter, taps []int) (pooled,
 	states libtorch.Tensor) {
 	if len(r.Stems) > 0 && (len(taps) == 0 || taps[0] > r.From) {
-		if stems := pick(r.Stems, rows); !missing(stems) {
+		if stems := pick(r.Stems, rows); !slices.ContainsFunc(stems, isNil) {
 			return t.graph.upper(s, b.join(s, stems, t.enc.Hidden()), b, r.From, a, taps)
 		}
 	}
@@ -211,11 +212,4 @@ func pick[T any](of []T, which []int) []T {
 	return out
 }
 
-func missing(stems [][]float32) bool {
-	for _, x := range stems {
-		if x == nil {
-			return true
-		}
-	}
-	return false
-}
+func isNil(stem []float32) bool { return stem == nil }

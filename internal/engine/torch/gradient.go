@@ -42,7 +42,7 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 		return nil, err
 	}
 	if r.From >= 0 {
-		if r.Stems, err = t.stems(ctx, r); err != nil {
+		if r.Stems, err = r.Filled(ctx, t); err != nil {
 			return nil, err
 		}
 	}
@@ -59,26 +59,6 @@ func (t *torch) Gradient(ctx context.Context, r engine.Rows, adapters []*model.A
 		}
 	}
 	return sums, nil
-}
-
-// stems are the rows' states below the first adapter; it computes those that r does not bring.
-func (t *torch) stems(ctx context.Context, r engine.Rows) ([][]float32, error) {
-	stems := make([][]float32, len(r.Texts))
-	copy(stems, r.Stems)
-	var want []int
-	for i, x := range stems {
-		if x == nil {
-			want = append(want, i)
-		}
-	}
-	if len(want) == 0 {
-		return stems, nil
-	}
-	made, err := t.Stems(ctx, pick(r.Texts, want), r.From, nil, nil)
-	for i, x := range made {
-		stems[want[i]] = x
-	}
-	return stems, err
 }
 
 // gradient adds what a group's rows find to the sums, one shard after another, in their order.
@@ -136,7 +116,7 @@ func (t *torch) shard(s *libtorch.Scope, r engine.Rows, g *group, rows, taps []i
 		return nil
 	}
 	// The gradient of Σ x⊙dx, dx fixed, is the loss's.
-	whole := s.SumDim(s.Mul(seen, s.Float32s(dx, b.B, int64(width))), false, 0, 1)
+	whole := s.SumDim(s.Mul(seen, s.Float32s(dx, b.B, int64(width))), 0, 1)
 	return []libtorch.Tensor{g.sum(s, s.Grad(whole, leaves...), rows)}
 }
 

@@ -22,12 +22,18 @@ type group struct {
 
 // groups checks a call and deals its rows, in the order in which layouts appear.
 func (t *torch) groups(r engine.Rows, adapters []*model.Adapter) ([]*group, error) {
-	if err := t.checkRows(r, len(adapters)); err != nil {
+	if err := t.enc.Check(r.Texts); err != nil {
 		return nil, err
 	}
-	owner := r.Owner
+	if r.From < -1 || r.From >= t.enc.Blocks() {
+		return nil, fmt.Errorf("torch: adapters from block %d of %d", r.From, t.enc.Blocks())
+	}
+	owner, err := r.Check(t.Name(), len(adapters), t.enc.Hidden())
+	if err != nil {
+		return nil, err
+	}
 	if owner == nil {
-		owner = make([]int, len(r.Texts)) // all have the first, if there is one
+		owner = make([]int, len(r.Texts))
 	}
 	layouts := make([]layout, len(adapters))
 	for i, a := range adapters {
@@ -54,32 +60,6 @@ func (t *torch) groups(r engine.Rows, adapters []*model.Adapter) ([]*group, erro
 		g.rows = append(g.rows, row)
 	}
 	return groups, nil
-}
-
-func (t *torch) checkRows(r engine.Rows, adapters int) error {
-	if err := t.enc.Check(r.Texts); err != nil {
-		return err
-	}
-	if r.From < -1 || r.From >= t.enc.Blocks() {
-		return fmt.Errorf("torch: adapters from block %d of %d", r.From, t.enc.Blocks())
-	}
-	if r.Owner != nil && len(r.Owner) != len(r.Texts) {
-		return fmt.Errorf("torch: %d owners of %d texts", len(r.Owner), len(r.Texts))
-	}
-	for i, o := range r.Owner {
-		if o < 0 || o >= adapters {
-			return fmt.Errorf("torch: row %d has adapter %d of %d", i, o, adapters)
-		}
-	}
-	if r.Stems != nil && len(r.Stems) != len(r.Texts) {
-		return fmt.Errorf("torch: stems of %d of %d texts", len(r.Stems), len(r.Texts))
-	}
-	for i, x := range r.Stems {
-		if want := len(r.Texts[i].IDs) * t.enc.Hidden(); x != nil && len(x) != want {
-			return fmt.Errorf("torch: row %d has a stem of %d values, want %d", i, len(x), want)
-		}
-	}
-	return nil
 }
 
 // own are the adapters of some of the group's rows, each once, in the order of the rows, and which

@@ -21,9 +21,8 @@ const (
 
 // libtch's device codes.
 const (
-	codeCPU    = -1
-	codeCUDA   = 0
-	codeVulkan = -3 // never usable here: tests use it to prove that every tensor is made on the engine's device
+	codeCPU  = -1
+	codeCUDA = 0
 )
 
 // CUDACount is how many CUDA devices libtorch sees: 0 in a CPU build.

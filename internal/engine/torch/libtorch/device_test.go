@@ -16,13 +16,12 @@ import (
 // the only importer of libtorch.
 func TestEveryTensorIsMadeOnTheEnginesDevice(t *testing.T) {
 	e := open(t, Config{})
-	e.device = codeVulkan
+	e.device = -3 // libtch's code of Vulkan, which is never usable here
 	for name, f := range map[string]func(*Scope){
 		"Float32s":        func(s *Scope) { s.Float32s([]float32{1}, 1) },
 		"Float32s, empty": func(s *Scope) { s.Float32s(nil, 0) },
 		"Int64s":          func(s *Scope) { s.Int64s([]int64{1}, 1) },
 		"Zeros":           func(s *Scope) { s.Zeros(Float32, 1) },
-		"Empty":           func(s *Scope) { s.Empty(Float32, 1) },
 		"FillFloat32s":    func(s *Scope) { s.FillFloat32s(func([]float32) {}, 1) },
 		"Map":             func(s *Scope) { s.Map(make([]byte, 4), Float32, 1) },
 	} {

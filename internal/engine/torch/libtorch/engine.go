@@ -88,9 +88,6 @@ func Open(c Config) (*Engine, error) {
 // Device is where the engine's tensors live: CPU or CUDA, never Auto.
 func (e *Engine) Device() Device { return e.config.Device }
 
-// Workers is how many closures can run at once.
-func (e *Engine) Workers() int { return e.config.Workers }
-
 // Live is the number of libtorch handles that are not freed.
 func (e *Engine) Live() int64 { return e.live.Load() }
 

@@ -160,7 +160,7 @@ func busy(t *testing.T, e *Engine) (release func()) {
 	t.Helper()
 	hold := make(chan struct{})
 	var in, out sync.WaitGroup
-	for range e.Workers() {
+	for range e.config.Workers {
 		in.Add(1)
 		out.Add(1)
 		go func() {

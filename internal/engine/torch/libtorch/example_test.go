@@ -24,7 +24,8 @@ func ExampleEngine_Do() {
 	fmt.Println(out, err)
 
 	err = e.Do(context.Background(), func(s *libtorch.Scope) error {
-		s.MatMul(s.Zeros(libtorch.Float32, 2, 3), s.Zeros(libtorch.Float32, 2, 3))
+		x := s.Float32s(make([]float32, 6), 2, 3)
+		s.MatMul(x, x)
 		return nil
 	})
 	fmt.Println(err)
@@ -43,7 +44,7 @@ func ExampleEngine_Train() {
 	defer e.Close()
 	err = e.Train(context.Background(), func(s *libtorch.Scope) error {
 		w := s.Param(s.Float32s([]float32{3}, 1))
-		loss := s.SumDim(s.Mul(w, w), false, 0)
+		loss := s.SumDim(s.Mul(w, w), 0)
 		fmt.Println(s.Values(s.Grad(loss, w)[0]))
 		return nil
 	})

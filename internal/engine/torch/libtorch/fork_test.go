@@ -23,8 +23,8 @@ func TestFork(t *testing.T) {
 						t.Errorf("a part of %d: got %d threads, want 1", parts, n)
 					}
 					w := p.Param(p.Detach(x))
-					y := p.Scale(p.Mul(w, w), float64(i+1))
-					return p.Grad(p.SumDim(y, false, 0), w), nil
+					y := p.Mul(p.Mul(w, w), p.Float32s([]float32{float32(i + 1)}, 1))
+					return p.Grad(p.SumDim(y, 0), w), nil
 				})
 				if err != nil || len(got) != parts {
 					t.Fatalf("got %d parts and %v, want %d", len(got), err, parts)

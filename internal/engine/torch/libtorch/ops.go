@@ -11,26 +11,9 @@ func (s *Scope) Add(a, b Tensor) Tensor {
 	return s.made("add")
 }
 
-func (s *Scope) Sub(a, b Tensor) Tensor {
-	libtch.AtgSub(s.out(), a.c, b.c)
-	return s.made("sub")
-}
-
 func (s *Scope) Mul(a, b Tensor) Tensor {
 	libtch.AtgMul(s.out(), a.c, b.c)
 	return s.made("mul")
-}
-
-func (s *Scope) Div(a, b Tensor) Tensor {
-	libtch.AtgDiv(s.out(), a.c, b.c)
-	return s.made("div")
-}
-
-func (s *Scope) Scale(a Tensor, by float64) Tensor {
-	c := libtch.AtsFloat(by)
-	defer libtch.AtsFree(c)
-	libtch.AtgMulScalar(s.out(), a.c, c)
-	return s.made("scale")
 }
 
 func (s *Scope) ReLU(a Tensor) Tensor {
@@ -117,43 +100,19 @@ func (s *Scope) IndexSelect(a Tensor, dim int64, index Tensor) Tensor {
 
 // Reductions.
 
-func (s *Scope) SumDim(a Tensor, keep bool, dim ...int64) Tensor {
-	libtch.AtgSumDimIntlist(s.out(), a.c, dim, len(dim), flag(keep), int32(Float32))
+func (s *Scope) SumDim(a Tensor, dim ...int64) Tensor {
+	libtch.AtgSumDimIntlist(s.out(), a.c, dim, len(dim), 0, int32(Float32))
 	return s.made("sum")
-}
-
-func (s *Scope) MeanDim(a Tensor, keep bool, dim ...int64) Tensor {
-	libtch.AtgMeanDim(s.out(), a.c, dim, len(dim), flag(keep), int32(Float32))
-	return s.made("mean")
 }
 
 // SumRows adds up rows of table [n,x]: bag i the rows ids[offsets[i]:offsets[i+1]]; [bags,x].
 func (s *Scope) SumRows(table, ids, offsets Tensor) Tensor {
 	const sum = 0
-	return s.embeddingBag(table, ids, offsets, sum)
-}
-
-// embeddingBag gives the first of its four results.
-func (s *Scope) embeddingBag(table, ids, offsets Tensor, mode int64) Tensor {
-	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, mode, 0, nil, 0)
-	for _, extra := range s.slot[1:] {
+	libtch.AtgEmbeddingBag(s.out(), table.c, ids.c, offsets.c, 0, sum, 0, nil, 0)
+	for _, extra := range s.slot[1:] { // of its four results the first is wanted
 		if extra != nil {
 			libtch.AtFree(extra)
 		}
 	}
 	return s.made("embedding bag")
-}
-
-// CrossEntropy of each row of logits [n,C] against classes [n]: [n].
-func (s *Scope) CrossEntropy(logits, classes Tensor) Tensor {
-	const each = 0
-	libtch.AtgCrossEntropyLoss(s.out(), logits.c, classes.c, nil, each, -100, 0)
-	return s.made("cross entropy")
-}
-
-func flag(b bool) int32 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -27,10 +27,7 @@ func TestOperators(t *testing.T) {
 			want []float32
 		}{
 			"Add":         {s.Add(a, v), []float32{11, 18, 13, 24}},
-			"Sub":         {s.Sub(a, b), []float32{-1, -3, 2.5, 5}},
 			"Mul":         {s.Mul(a, b), []float32{2, -2, 1.5, -4}},
-			"Div":         {s.Div(a, b), []float32{0.5, -2, 6, -4}},
-			"Scale":       {s.Scale(a, 0.5), []float32{0.5, -1, 1.5, 2}},
 			"ReLU":        {s.ReLU(a), []float32{1, 0, 3, 4}},
 			"Tanh":        {s.Tanh(b), []float32{tanh(2), tanh(1), tanh(0.5), tanh(-1)}},
 			"GELU":        {s.GELU(one, false), []float32{0.8413447}}, // Φ(1)
@@ -50,19 +47,14 @@ func TestOperators(t *testing.T) {
 			"IndexSelect":   {s.IndexSelect(a, 1, s.Int64s([]int64{1}, 1)), []float32{-2, 4}},
 			"SumRows": {s.SumRows(a, s.Int64s([]int64{1, 0, 1}, 3), s.Int64s([]int64{0, 2}, 2)),
 				[]float32{4, 2, 3, 4}},
-			"SumDim":      {s.SumDim(a, false, 1), []float32{-1, 7}},
-			"SumDim, all": {s.SumDim(a, false, 0, 1), []float32{6}},
-			"MeanDim":     {s.MeanDim(a, true, 0), []float32{2, 1}},
-			"CrossEntropy": {s.CrossEntropy(s.Zeros(Float32, 2, 4), s.Int64s([]int64{3, 0}, 2)),
-				[]float32{float32(math.Log(4)), float32(math.Log(4))}},
+			"SumDim":       {s.SumDim(a, 1), []float32{-1, 7}},
+			"SumDim, all":  {s.SumDim(a, 0, 1), []float32{6}},
 			"Transpose":    {s.Transpose(a, 0, 1), []float32{1, 3, -2, 4}},
 			"Contiguous":   {s.Contiguous(s.Transpose(a, 0, 1)), []float32{1, 3, -2, 4}},
 			"Reshape":      {s.Reshape(s.Transpose(a, 0, 1), 4), []float32{1, 3, -2, 4}},
 			"Narrow":       {s.Narrow(cube, 2, 1, 2), []float32{1, 2, 4, 5}},
 			"Select":       {s.Select(cube, 1, 1), []float32{3, 4, 5}},
-			"Unsqueeze":    {s.Add(s.Unsqueeze(v, 1), s.Zeros(Float32, 2, 2)), []float32{10, 10, 20, 20}},
 			"Expand":       {s.Expand(v, 2, 2), []float32{10, 20, 10, 20}},
-			"Stack":        {s.Stack([]Tensor{v, v}), []float32{10, 20, 10, 20}},
 			"Cat":          {s.Cat([]Tensor{a, b}, 1), []float32{1, -2, 2, 1, 3, 4, 0.5, -1}},
 			"Zeros":        {s.Zeros(Float32, 3), []float32{0, 0, 0}},
 			"FillFloat32s": {s.FillFloat32s(func(x []float32) { x[0], x[1] = 1, 2 }, 2), []float32{1, 2}},
@@ -78,15 +70,14 @@ func TestOperators(t *testing.T) {
 func TestOperatorsFail(t *testing.T) {
 	e := open(t, Config{Workers: 1})
 	for op, f := range map[string]func(s *Scope, a, b Tensor){
-		"add":           func(s *Scope, a, b Tensor) { s.Add(a, b) },
-		"bmm":           func(s *Scope, a, b Tensor) { s.BMM(a, b) },
-		"addbmm":        func(s *Scope, a, b Tensor) { s.AddBMM(a, a, b, 1) },
-		"linear":        func(s *Scope, a, b Tensor) { s.Linear(a, b, Tensor{}) },
-		"layer norm":    func(s *Scope, a, b Tensor) { s.LayerNorm(a, b, b, 3, 0) },
-		"embedding":     func(s *Scope, a, b Tensor) { s.Embedding(a, s.Int64s([]int64{2}, 1)) },
-		"index select":  func(s *Scope, a, b Tensor) { s.IndexSelect(a, 0, b) },
-		"cross entropy": func(s *Scope, a, b Tensor) { s.CrossEntropy(a, b) },
-		"view":          func(s *Scope, a, b Tensor) { s.View(a, 7) },
+		"add":          func(s *Scope, a, b Tensor) { s.Add(a, b) },
+		"bmm":          func(s *Scope, a, b Tensor) { s.BMM(a, b) },
+		"addbmm":       func(s *Scope, a, b Tensor) { s.AddBMM(a, a, b, 1) },
+		"linear":       func(s *Scope, a, b Tensor) { s.Linear(a, b, Tensor{}) },
+		"layer norm":   func(s *Scope, a, b Tensor) { s.LayerNorm(a, b, b, 3, 0) },
+		"embedding":    func(s *Scope, a, b Tensor) { s.Embedding(a, s.Int64s([]int64{2}, 1)) },
+		"index select": func(s *Scope, a, b Tensor) { s.IndexSelect(a, 0, b) },
+		"view":         func(s *Scope, a, b Tensor) { s.View(a, 7) },
 		"embedding bag": func(s *Scope, a,
 			b Tensor) {
 			s.SumRows(a, s.Int64s([]int64{-1}, 1), s.Int64s([]int64{0}, 1))
@@ -96,7 +87,6 @@ func TestOperatorsFail(t *testing.T) {
 		"narrow":     func(s *Scope, a, b Tensor) { s.Narrow(a, 0, 1, 2) },
 		"select":     func(s *Scope, a, b Tensor) { s.Select(a, 0, 2) },
 		"expand":     func(s *Scope, a, b Tensor) { s.Expand(a, 5, 2) },
-		"stack":      func(s *Scope, a, b Tensor) { s.Stack([]Tensor{a, b}) },
 		"cat":        func(s *Scope, a, b Tensor) { s.Cat([]Tensor{a, b}, 0) },
 		"join":       func(s *Scope, a, b Tensor) { s.Cat(nil, 0) },
 		"zeros":      func(s *Scope, a, b Tensor) { s.Zeros(Float32, -1) },
@@ -158,7 +148,7 @@ func TestGrad(t *testing.T) {
 		unused := s.Param(s.Zeros(Float32, 5))
 		x := s.Float32s([]float32{1, -1}, 1, 2)
 		y := s.MatMul(x, w)
-		g := s.Grad(s.SumDim(s.Mul(y, y), false, 0, 1), unused, w)
+		g := s.Grad(s.SumDim(s.Mul(y, y), 0, 1), unused, w)
 		if len(g) != 2 || g[0].Defined() || !g[1].Defined() {
 			t.Errorf("got %d gradients, the first defined: %t, want 2, an undefined and a defined one", len(g),
 				g[0].Defined())

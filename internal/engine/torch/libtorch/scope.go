@@ -54,9 +54,6 @@ func (s *Scope) run(j *job) {
 	returned = true
 }
 
-// Engine is the engine that the scope's tensors live on.
-func (s *Scope) Engine() *Engine { return s.engine }
-
 // out is where the next operator puts its result.
 func (s *Scope) out() *libtch.Ctensor {
 	*s.slot = [4]libtch.Ctensor{}

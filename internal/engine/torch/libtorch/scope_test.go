@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/sugarme/gotch/libtch"
 )
 
 // wantLive compares the number of handles that are not freed.
 func wantLive(t *testing.T, s *Scope, what string, want int64) {
 	t.Helper()
-	if got := s.Engine().Live(); got != want {
+	if got := s.engine.Live(); got != want {
 		t.Errorf("%s: got %d live handles, want %d", what, got, want)
 	}
 }
@@ -117,4 +119,10 @@ func TestKeep(t *testing.T) {
 	if e.Live() != 0 {
 		t.Errorf("got %d live handles, want 0", e.Live())
 	}
+}
+
+// Zeros makes a tensor of zeros on the engine's device.
+func (s *Scope) Zeros(kind DType, shape ...int64) Tensor {
+	libtch.AtgZeros(s.out(), dims(shape), len(shape), int32(kind), s.engine.device)
+	return s.made("zeros")
 }

@@ -24,7 +24,6 @@ func (t Tensor) Defined() bool { return t.c != nil && libtch.AtDefined(t.c) }
 type DType int32
 
 const (
-	Uint8    DType = 0
 	Int8     DType = 1
 	Int64    DType = 4
 	Float16  DType = 5
@@ -35,7 +34,7 @@ const (
 // Size is the bytes of one element.
 func (d DType) Size() int64 {
 	switch d {
-	case Uint8, Int8:
+	case Int8:
 		return 1
 	case Float16, BFloat16:
 		return 2
@@ -114,17 +113,6 @@ func dims(shape []int64) []int64 {
 	return shape
 }
 
-// Zeros makes a tensor of zeros on the engine's device.
-func (s *Scope) Zeros(kind DType, shape ...int64) Tensor {
-	libtch.AtgZeros(s.out(), dims(shape), len(shape), int32(kind), s.engine.device)
-	return s.made("zeros")
-}
-
-// Empty makes a tensor on the engine's device that holds anything until it is written.
-func (s *Scope) Empty(kind DType, shape ...int64) Tensor {
-	return s.empty(kind, s.engine.device, shape)
-}
-
 // Map makes a tensor over memory that the caller owns, row-major. On a CPU nothing is copied, and
 // the memory must outlive the tensor and stay as it is; on another device it is copied there.
 func (s *Scope) Map(data []byte, kind DType, shape ...int64) Tensor {
@@ -163,12 +151,6 @@ func (s *Scope) ReadFloat32s(t Tensor, dst []float32) error {
 		return &Error{Op: "read", Msg: firstLine(msg)}
 	}
 	return nil
-}
-
-// Memory is where the values of t lie, a contiguous tensor of n float32s on a CPU. It is valid as
-// long as t is, on any goroutine, and only to be read.
-func (t Tensor) Memory(n int) []float32 {
-	return unsafe.Slice((*float32)(libtch.AtDataPtr(t.c)), n)
 }
 
 // Values is ReadFloat32s into a new slice.

@@ -39,20 +39,10 @@ func (s *Scope) Select(a Tensor, dim, index int64) Tensor {
 	return s.made("select")
 }
 
-func (s *Scope) Unsqueeze(a Tensor, dim int64) Tensor {
-	libtch.AtgUnsqueeze(s.out(), a.c, dim)
-	return s.made("unsqueeze")
-}
-
 // Expand repeats dimensions of size 1 without a copy.
 func (s *Scope) Expand(a Tensor, shape ...int64) Tensor {
 	libtch.AtgExpand(s.out(), a.c, shape, len(shape), 0)
 	return s.made("expand")
-}
-
-func (s *Scope) Stack(ts []Tensor) Tensor {
-	libtch.AtgStack(s.out(), handles(ts), len(ts), 0)
-	return s.made("stack")
 }
 
 func (s *Scope) Cat(ts []Tensor, dim int64) Tensor {
