@@ -53,8 +53,8 @@ func bits(dst []byte, level []float64, digits int) []byte {
 }
 
 // split is the two rows of a pair's one, of half as many digits each, and their scale bytes: what
-// it adds to label 1's logit is the first digits' on label 1 less the last digits' on label 0, whose
-// scale is 2^-M of the other's.
+// it adds to label 1's logit is the first digits' on label 1 less the last digits' on label 0,
+// whose scale is 2^-M of the other's.
 func split(level []float64, digits int, scale byte) (rows [2][]byte, scales [2]byte) {
 	high, low := make([]float64, len(level)), make([]float64, len(level))
 	levels := newLevels(digits / 2)

@@ -26,7 +26,8 @@ type fit struct {
 }
 
 func newFit(d *data, train []int, prior []float64, biasLambda float64) *fit {
-	f := &fit{data: d, train: train, biased: biasLambda, beyond: d.share() * beyond, logits: make([]float64, len(train)*d.classes)}
+	f := &fit{data: d, train: train, biased: biasLambda, beyond: d.share() * beyond,
+		logits: make([]float64, len(train)*d.classes)}
 	for _, i := range train {
 		f.rows = append(f.rows, d.class[i])
 		f.offset = append(f.offset, d.offsets(i, prior)...)
