@@ -59,6 +59,7 @@ const orderedFill = 0.92
 // bucket is one of format.Summed, within a writing transaction.
 type bucket struct {
 	readBucket
+	w       *writeTx
 	sum     *format.Sum
 	changed *roaring.Bitmap // whose keys were written; nil if its keys are not profiles', or nobody asks
 }
@@ -78,7 +79,14 @@ func (b bucket) fill(percent float64) bucket {
 // insert stores a value under a key that the bucket does not have.
 func (b bucket) insert(key, value []byte) error {
 	b.sum.Add(key)
+	return b.write(key, value)
+}
+
+func (b bucket) write(key, value []byte) error {
 	b.note(key)
+	if err := b.w.lead(b.b, key, false); err != nil {
+		return err
+	}
 	return b.b.Put(key, value)
 }
 
@@ -86,8 +94,7 @@ func (b bucket) put(key, value []byte) error {
 	if b.Get(key) == nil {
 		return b.insert(key, value)
 	}
-	b.note(key)
-	return b.b.Put(key, value)
+	return b.write(key, value)
 }
 
 // remove deletes a key that the bucket has, or had: if a damaged page lost it,
@@ -95,6 +102,9 @@ func (b bucket) put(key, value []byte) error {
 func (b bucket) remove(key []byte) error {
 	b.sum.Remove(key)
 	b.note(key)
+	if err := b.w.lead(b.b, key, true); err != nil {
+		return err
+	}
 	return b.b.Delete(key)
 }
 

@@ -32,10 +32,16 @@ func (sets cohortSets) add(n uint32, cohorts []string) {
 	}
 }
 
-// write stores the sets, and deletes those that are empty.
-func (sets cohortSets) write(b *bolt.Bucket) error {
+// write stores the sets, and deletes those that are empty: of a transaction's, or with nil in a
+// bucket that is new.
+func (sets cohortSets) write(b *bolt.Bucket, w *writeTx) error {
 	for _, k := range slices.Sorted(maps.Keys(sets)) {
 		key, set := []byte(k), sets[k]
+		if w != nil {
+			if err := w.lead(b, key, set.IsEmpty()); err != nil {
+				return err
+			}
+		}
 		if set.IsEmpty() {
 			if err := b.Delete(key); err != nil {
 				return err
@@ -97,7 +103,7 @@ func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(sets.write(b), tx.Bucket(format.Meta).Put(format.KeyCohorts, r.mark()))
+	return errors.Join(sets.write(b, nil), tx.Bucket(format.Meta).Put(format.KeyCohorts, r.mark()))
 }
 
 // mark is the value that says which kinds of cohorts a file has.

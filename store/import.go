@@ -169,7 +169,11 @@ func (w *writeTx) keepOut(idKey []byte) error {
 	if meta.Get(format.KeyImport) == nil {
 		return nil
 	}
-	return meta.Put(goneKey(idKey), []byte{})
+	key := goneKey(idKey)
+	if err := w.lead(meta, key, false); err != nil {
+		return err
+	}
+	return meta.Put(key, []byte{})
 }
 
 func goneKey(idKey []byte) []byte { return append(bytes.Clone(format.KeyGone), idKey...) }
@@ -179,7 +183,11 @@ func (w *writeTx) endImport() error {
 	meta := w.Tx.Bucket(format.Meta)
 	c := meta.Cursor()
 	for k, _ := c.Seek(format.KeyGone); bytes.HasPrefix(k, format.KeyGone); k, _ = c.Seek(format.KeyGone) {
-		if err := meta.Delete(bytes.Clone(k)); err != nil {
+		key := bytes.Clone(k)
+		if err := w.lead(meta, key, true); err != nil {
+			return err
+		}
+		if err := meta.Delete(key); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ type writeTx struct {
 	tally   format.Tally
 	sums    format.Sums
 	sets    cohortSets      // that the transaction has read or changed
+	leads   leads           // see lead
 	changed uint64          // profiles that were put or deleted
 	noting  uint64          // epoch of format.Changes, 0 if there is none
 	noted   *roaring.Bitmap // numbers to note in it; nil: none is
@@ -32,7 +33,7 @@ type writeTx struct {
 
 // Bucket is one of format.Summed. There is no other way to write to these.
 func (w *writeTx) Bucket(name []byte) bucket {
-	b := bucket{readBucket{w.Tx.Bucket(name)}, w.sums.Of(name), nil}
+	b := bucket{readBucket: readBucket{w.Tx.Bucket(name)}, w: w, sum: w.sums.Of(name)}
 	if w.noted != nil && format.OfProfiles(name) {
 		b.changed = w.noted
 	}
@@ -224,7 +225,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		w.tally, terr = readTally(tx)
 		w.sums, serr = readSums(tx)
 		w.noting, err = newestEpoch(tx)
-		if err := cmp.Or(terr, serr, err); err != nil {
+		if err := cmp.Or(terr, serr, err, w.leadMeta()); err != nil {
 			return err
 		}
 		if w.noting > 0 {
@@ -240,7 +241,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		failed = nil
 		_, err = tx.Bucket(format.Meta).NextSequence() // the revision
 		if err = cmp.Or(err, w.noteChanges()); err == nil && len(w.sets) > 0 {
-			err = w.sets.write(tx.Bucket(format.Cohorts))
+			err = w.sets.write(tx.Bucket(format.Cohorts), w)
 		}
 		if err != nil {
 			return err

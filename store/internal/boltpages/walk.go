@@ -151,8 +151,8 @@ func (w *Walk) freelist() {
 	}
 }
 
-// subtree is a page and what the pages above it say of it: its keys are at
-// least low and below high, nil for any.
+// subtree is a page and what the pages above it say of it: its first key is low
+// and all are below high, nil for any.
 type subtree struct {
 	by        string // what it belongs to, for messages
 	root      bool   // the bucket holds buckets
@@ -215,7 +215,9 @@ func (w *Walk) elements(t *subtree, p page, where string) (all []element, whole 
 		if from, mid, end := e.place.key, e.place.value, e.end; from < mid && end <= int64(len(p.b)) {
 			e.key, e.value, wrong = p.b[from:mid:mid], p.b[mid:end:end], ""
 			order := bytes.Compare(last, e.key)
-			if order > 0 || order == 0 && i > 0 || t.high != nil && bytes.Compare(e.key, t.high) >= 0 {
+			if i == 0 && t.low != nil && order != 0 {
+				wrong = "another key leads to the page"
+			} else if order > 0 || order == 0 && i > 0 || t.high != nil && bytes.Compare(e.key, t.high) >= 0 {
 				wrong = "a key is out of order"
 			}
 		}
