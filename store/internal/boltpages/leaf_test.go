@@ -73,8 +73,10 @@ func TestLeaf(t *testing.T) {
 	for i, leaf := range leaves {
 		for _, beside := range []bool{false, true} {
 			_, err := Leaf(bytes.NewReader(raw), size, root, leaf.Low, beside)
-			if bad := i == damaged || beside && (i == damaged-1 || i == damaged+1); errors.Is(err, format.ErrCorrupt) != bad {
-				t.Errorf("leaf %d with its neighbours %v, the first key of leaf %d damaged: got %v", i, beside, damaged, err)
+			bad := i == damaged || beside && (i == damaged-1 || i == damaged+1)
+			if errors.Is(err, format.ErrCorrupt) != bad {
+				t.Errorf("leaf %d, neighbours too: %v; the first key of leaf %d is damaged: got %v", i, beside, damaged,
+					err)
 			}
 		}
 	}
