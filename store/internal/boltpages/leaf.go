@@ -3,6 +3,9 @@ package boltpages
 import (
 	"bytes"
 	"io"
+	"slices"
+	"sort"
+	"sync"
 
 	"github.com/xpeft/xpeft/store/internal/format"
 )
@@ -22,61 +25,80 @@ func (s Span) Has(key []byte) bool {
 // free and soon part of something else, and could follow such pages for ever. It reads a page of a
 // level, from the file.
 func Leaf(f io.ReaderAt, size int, root uint64, key []byte, beside bool) (leaf Span, err error) {
+	p := pages.Get().(*branch)
+	defer pages.Put(p)
 	id := root
 	for range maxLevels {
-		branch, err := branchAt(f, size, id)
-		if err != nil || branch == nil {
+		if found, err := p.read(f, size, id); err != nil || !found {
 			return leaf, err
 		}
-		at := 0
-		for at+1 < len(branch) && bytes.Compare(branch[at+1].key, key) <= 0 {
-			at++
-		}
+		at := max(sort.Search(p.count, func(i int) bool { return bytes.Compare(p.at(i).key, key) > 0 })-1, 0)
 		from, to := at, at
 		if beside {
-			from, to = max(at-1, 0), min(at+1, len(branch)-1)
+			from, to = max(at-1, 0), min(at+1, p.count-1)
 		}
-		for _, e := range branch[from : to+1] {
-			if err := e.leads(f, size); err != nil {
+		for i := from; i <= to; i++ {
+			if err := p.at(i).leads(f, size); err != nil {
 				return leaf, err
 			}
 		}
-		id, leaf.Low = branch[at].page, branch[at].key
-		if at+1 < len(branch) {
-			leaf.High = branch[at+1].key
+		if p.wrong {
+			return leaf, format.Corrupt("page %d: an element is out of bounds", id)
+		}
+		below := p.at(at)
+		id, leaf.Low = below.page, bytes.Clone(below.key)
+		if at+1 < p.count {
+			leaf.High = bytes.Clone(p.at(at + 1).key)
 		}
 	}
 	return leaf, format.Corrupt("page %d: no leaf below it in %d levels", root, maxLevels)
 }
 
+// branch is a branch page that is read, in memory that is used again.
+type branch struct {
+	b     []byte
+	count int
+	wrong bool // an element that was asked for is out of bounds
+}
+
+var pages = sync.Pool{New: func() any { return new(branch) }}
+
 // maxBranch is more than a branch page has: bbolt splits one that is longer than a page unless it
 // has four keys or fewer, of at most 32 KiB.
 const maxBranch = 1 << 20
 
-// branchAt reads the elements of a branch page; of a leaf there are none.
-func branchAt(f io.ReaderAt, size int, id uint64) ([]element, error) {
-	b := make([]byte, size)
-	if _, err := f.ReadAt(b, int64(id)*int64(size)); err != nil {
-		return nil, err
+// read reads a branch page; of a leaf it finds none.
+func (p *branch) read(f io.ReaderAt, size int, id uint64) (found bool, err error) {
+	p.b = slices.Grow(p.b[:0], size)[:size]
+	if _, err := f.ReadAt(p.b, int64(id)*int64(size)); err != nil {
+		return false, err
 	}
-	kind, count, overflow := native.Uint16(b[8:]), int(native.Uint16(b[10:])), int(native.Uint32(b[12:]))
-	switch {
-	case kind == kindLeaf:
-		return nil, nil
-	case kind != kindBranch || count == 0 || overflow > maxBranch/size:
-		return nil, format.Corrupt("page %d: kind %#x with %d elements", id, kind, count)
+	kind, overflow := native.Uint16(p.b[8:]), int(native.Uint32(p.b[12:]))
+	p.count, p.wrong = int(native.Uint16(p.b[10:])), false
+	if kind == kindLeaf {
+		return false, nil
+	}
+	if kind != kindBranch || p.count == 0 || overflow > maxBranch/size ||
+		pageHeader+p.count*ElementSize > (overflow+1)*size {
+		return false, format.Corrupt("page %d: kind %#x with %d elements", id, kind, p.count)
 	}
 	if overflow > 0 {
-		b = make([]byte, (overflow+1)*size)
-		if _, err := f.ReadAt(b, int64(id)*int64(size)); err != nil {
-			return nil, err
-		}
+		p.b = slices.Grow(p.b[:0], (overflow+1)*size)[:(overflow+1)*size]
+		_, err = f.ReadAt(p.b, int64(id)*int64(size))
 	}
-	all, whole := (&Walk{}).elements(&subtree{}, page{kind, uint16(count), b}, "")
-	if !whole {
-		return nil, format.Corrupt("page %d: an element is out of bounds or out of order", id)
+	return true, err
+}
+
+// at is an element, a view of the page; one that is out of bounds has no key.
+func (p *branch) at(i int) (e element) {
+	at := pageHeader + i*ElementSize
+	e.place = placeOf(kindBranch, p.b[at:], int64(at))
+	if e.place.key >= e.place.value || e.end > int64(len(p.b)) {
+		p.wrong = true
+		return e
 	}
-	return all, nil
+	e.key = p.b[e.place.key:e.place.value]
+	return e
 }
 
 // leads is ErrCorrupt unless the page below an element begins with its key.
