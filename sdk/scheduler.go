@@ -246,11 +246,19 @@ func (s *scheduler) await() bool {
 		if left <= 0 || s.tokens >= s.budget {
 			return true
 		}
-		timer := time.AfterFunc(left, s.wake.Broadcast)
+		timer := time.AfterFunc(left, s.passed)
 		s.wake.Wait()
 		timer.Stop()
 	}
 	return len(s.queue) > 0
+}
+
+// passed wakes who waits for a window to pass. The lock is free only once they do wait: with a
+// window that passed before that, they would wait for the next call.
+func (s *scheduler) passed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake.Broadcast()
 }
 
 // fill chooses the tickets of a pass, and says how many tokens it computes, padding included.

@@ -208,6 +208,21 @@ func TestSchedulerWindow(t *testing.T) {
 	close(g.begun)
 }
 
+// TestSchedulerWindowPasses: however short its window, a lone call is answered when it has passed.
+func TestSchedulerWindowPasses(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for window := time.Microsecond; window < time.Millisecond; window *= 10 {
+		s := newScheduler(1, 100, window, padding, func([]*ticket) error { return nil })
+		for i := range 500 {
+			if err := s.run(ctx, &call{out: make([]Prediction, 1)}, []*ticket{ticketOf("", 0, 1)}); err != nil {
+				t.Fatalf("call %d with a window of %v: %v", i, window, err)
+			}
+		}
+		s.close()
+	}
+}
+
 // elsewhere is an engine that says it is on a device.
 type elsewhere struct{ engine.Engine }
 
