@@ -46,7 +46,9 @@ func Leaf(f io.ReaderAt, size int, root uint64, key []byte, beside bool) (leaf S
 			return leaf, format.Corrupt("page %d: an element is out of bounds", id)
 		}
 		below := p.at(at)
-		id, leaf.Low = below.page, bytes.Clone(below.key)
+		if id = below.page; at > 0 { // the first begins where the page above does
+			leaf.Low = bytes.Clone(below.key)
+		}
 		if at+1 < p.count {
 			leaf.High = bytes.Clone(p.at(at + 1).key)
 		}
