@@ -21,6 +21,7 @@ type answer struct {
 
 	to    string
 	epoch uint64 // that the node gave the operation
+	lost  bool   // a Forget was done, and whether anybody was there is not known
 }
 
 func (a answer) err() error {
@@ -120,7 +121,8 @@ func (n *Node) ask(ctx context.Context, o op) (a answer, err error) {
 		case covered.IsZero():
 			covered = time.Now()
 		case time.Since(covered) < lostAfter:
-		case over && o.Kind == opForget: // by another Forget
+		case over && o.Kind == opForget: // by this one, or another
+			a.lost = true
 			return a, nil
 		case over:
 			return a, fmt.Errorf("%w: the profile was forgotten", sdk.ErrConflict)

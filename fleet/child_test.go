@@ -94,6 +94,7 @@ type reply struct {
 	Epoch  uint64
 	Err    string // "", "not found", "refused", "unknown", or an error of the test
 	Later  bool
+	Lost   bool     // of a forget: whether anybody was there is not known
 	Told   []string // text=label of each example, sorted
 	Source string
 	Stats  *Stats
@@ -159,7 +160,7 @@ func (n *Node) serve(r request) reply {
 	case "forget":
 		var a answer
 		a, err = n.ask(ctx, op{Kind: opForget, Profile: r.ID})
-		out.Epoch = a.epoch
+		out.Epoch, out.Lost = a.epoch, a.lost
 	case "latest":
 		var a answer
 		a, err = n.ask(ctx, op{Kind: opRead, Profile: r.ID})

@@ -65,6 +65,10 @@ func TestCutOff(t *testing.T) {
 	if p, err := b.Predict(t.Context(), "alice", "x", &sdk.PredictOptions{Fallback: sdk.FallbackBase}); err != nil || p.Source != sdk.SourceBase {
 		t.Errorf("the base while cut off: got %v, %v", p, err)
 	}
+	within(t, patience, "ErrStale of carol, of another partition", func() bool {
+		_, err := b.Predict(t.Context(), "carol", "x", nil)
+		return errors.Is(err, ErrStale)
+	})
 	rows, err := b.PredictBatch(t.Context(), []sdk.Request{{Profile: "carol", Text: "x"}, {Text: "x", Base: true}})
 	if err != nil || !errors.Is(rows[0].Err, ErrStale) || rows[1].Err != nil {
 		t.Errorf("a batch while cut off: got %v, %v", rows, err)

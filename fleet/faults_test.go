@@ -62,7 +62,7 @@ var model = (&porcupine.NondeterministicModel{
 func (s said) after(epoch uint64, told []string, r reply) (next string, ok bool) {
 	switch s.do {
 	case "forget":
-		return strconv.FormatUint(epoch+1, 10), (r.Err == "not found") == (len(told) == 0)
+		return strconv.FormatUint(epoch+1, 10), r.Lost || (r.Err == "not found") == (len(told) == 0)
 	case "latest":
 		ok = slices.Equal(r.Told, told)
 	default:

@@ -78,7 +78,8 @@ const forgetWait = 5 * time.Second
 // Forget erases a profile in the fleet. Its key is overwritten on the servers before Forget
 // returns, and what was observed of it before, on a node that is cut off too, is dropped. Nil says
 // that no node answers for it any more; a *LaterError that some have not confirmed, and until when
-// they may.
+// they may. It is sdk.ErrProfileNotFound if there was nobody, but nil where a learner ended before
+// it could say so.
 func (n *Node) Forget(ctx context.Context, id string) error {
 	if _, err := n.ask(ctx, op{Kind: opForget, Profile: id}); err != nil {
 		return err
