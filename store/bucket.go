@@ -84,10 +84,7 @@ func (b bucket) insert(key, value []byte) error {
 
 func (b bucket) write(key, value []byte) error {
 	b.note(key)
-	if err := b.w.lead(b.b, key, false); err != nil {
-		return err
-	}
-	return b.b.Put(key, value)
+	return b.w.putIn(b.b, key, value)
 }
 
 func (b bucket) put(key, value []byte) error {
@@ -102,10 +99,7 @@ func (b bucket) put(key, value []byte) error {
 func (b bucket) remove(key []byte) error {
 	b.sum.Remove(key)
 	b.note(key)
-	if err := b.w.lead(b.b, key, true); err != nil {
-		return err
-	}
-	return b.b.Delete(key)
+	return b.w.deleteIn(b.b, key)
 }
 
 func (b bucket) discard(key []byte) error {

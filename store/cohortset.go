@@ -32,18 +32,12 @@ func (sets cohortSets) add(n uint32, cohorts []string) {
 	}
 }
 
-// write stores the sets, and deletes those that are empty: of a transaction's, or with nil in a
-// bucket that is new.
-func (sets cohortSets) write(b *bolt.Bucket, w *writeTx) error {
+// write stores the sets, and deletes those that are empty.
+func (sets cohortSets) write(w *writeTx, b *bolt.Bucket) error {
 	for _, k := range slices.Sorted(maps.Keys(sets)) {
 		key, set := []byte(k), sets[k]
-		if w != nil {
-			if err := w.lead(b, key, set.IsEmpty()); err != nil {
-				return err
-			}
-		}
 		if set.IsEmpty() {
-			if err := b.Delete(key); err != nil {
+			if err := w.deleteIn(b, key); err != nil {
 				return err
 			}
 			continue
@@ -53,7 +47,7 @@ func (sets cohortSets) write(b *bolt.Bucket, w *writeTx) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Put(key, format.Seal(format.TagCohort, key, value)); err != nil {
+		if err := w.putIn(b, key, format.Seal(format.TagCohort, key, value)); err != nil {
 			return err
 		}
 	}
@@ -103,7 +97,8 @@ func (r *cohortRules) writeAll(tx *bolt.Tx, sets cohortSets) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(sets.write(b, nil), tx.Bucket(format.Meta).Put(format.KeyCohorts, r.mark()))
+	none := &writeTx{} // the bucket is new, and has no page yet that could be damaged
+	return errors.Join(sets.write(none, b), tx.Bucket(format.Meta).Put(format.KeyCohorts, r.mark()))
 }
 
 // mark is the value that says which kinds of cohorts a file has.

@@ -169,11 +169,7 @@ func (w *writeTx) keepOut(idKey []byte) error {
 	if meta.Get(format.KeyImport) == nil {
 		return nil
 	}
-	key := goneKey(idKey)
-	if err := w.lead(meta, key, false); err != nil {
-		return err
-	}
-	return meta.Put(key, []byte{})
+	return w.putIn(meta, goneKey(idKey), []byte{})
 }
 
 func goneKey(idKey []byte) []byte { return append(bytes.Clone(format.KeyGone), idKey...) }
@@ -183,11 +179,7 @@ func (w *writeTx) endImport() error {
 	meta := w.Tx.Bucket(format.Meta)
 	c := meta.Cursor()
 	for k, _ := c.Seek(format.KeyGone); bytes.HasPrefix(k, format.KeyGone); k, _ = c.Seek(format.KeyGone) {
-		key := bytes.Clone(k)
-		if err := w.lead(meta, key, true); err != nil {
-			return err
-		}
-		if err := meta.Delete(key); err != nil {
+		if err := w.deleteIn(meta, bytes.Clone(k)); err != nil {
 			return err
 		}
 	}

@@ -52,6 +52,22 @@ func (w *writeTx) lead(b *bolt.Bucket, key []byte, removed bool) error {
 	return nil
 }
 
+// putIn stores a value in a bucket whose page may be written.
+func (w *writeTx) putIn(b *bolt.Bucket, key, value []byte) error {
+	if err := w.lead(b, key, false); err != nil {
+		return err
+	}
+	return b.Put(key, value)
+}
+
+// deleteIn deletes a key of a bucket whose pages may be written.
+func (w *writeTx) deleteIn(b *bolt.Bucket, key []byte) error {
+	if err := w.lead(b, key, true); err != nil {
+		return err
+	}
+	return b.Delete(key)
+}
+
 // leadMeta is lead for the keys of format.Meta that a transaction may write, or remove.
 func (w *writeTx) leadMeta() error {
 	for _, key := range [][]byte{format.KeyStore, format.KeyTally, format.KeySums, format.KeyNotes, format.KeyCohorts,

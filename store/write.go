@@ -241,7 +241,7 @@ func (s *Store) tryCommit(group []*writeOp) (failed *writeOp, err error) {
 		failed = nil
 		_, err = tx.Bucket(format.Meta).NextSequence() // the revision
 		if err = cmp.Or(err, w.noteChanges()); err == nil && len(w.sets) > 0 {
-			err = w.sets.write(tx.Bucket(format.Cohorts), w)
+			err = w.sets.write(w, tx.Bucket(format.Cohorts))
 		}
 		if err != nil {
 			return err

@@ -139,24 +139,29 @@ func (l *learning) weigh() (weights, priorLogProb []float64) {
 	weights = make([]float64, len(l.lambdas))
 	for k, lambda := range l.lambdas {
 		logProb := l.outOfFoldAt(l.trained, k)
-		loss, penalty := l.loss(logProb), without
+		loss := l.loss(logProb)
 		if l.again != nil {
 			loss = (loss + l.loss(l.outOfFoldAt(l.again, k))) / 2
-		}
-		switch {
-		case k > 0:
-			away := math.Log10(lambda / center)
-			penalty = decade * away * away
-		case l.options.Always && len(l.lambdas) > 1:
-			penalty = math.Inf(1)
 		}
 		if k == 0 {
 			priorLogProb = logProb
 		}
-		weights[k] = -evidence*loss - penalty
+		weights[k] = -evidence*loss - l.penalty(lambda)
 	}
 	numeric.Softmax(weights)
 	return weights, priorLogProb
+}
+
+// penalty is how improbable a strength is beforehand, in nats.
+func (l *learning) penalty(lambda float64) float64 {
+	switch {
+	case !math.IsInf(lambda, 1):
+		away := math.Log10(lambda / center)
+		return decade * away * away
+	case l.options.Always && len(l.lambdas) > 1:
+		return math.Inf(1)
+	}
+	return without
 }
 
 // outOfFoldAt is outOfFold at the strength of number k.

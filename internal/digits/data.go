@@ -20,15 +20,15 @@ type data struct {
 	base                     []float64 // [n,C]
 	class                    []int
 	rejected                 []bool
-	single                   bool // of two labels the second alone has a row
-	pair                     bool // that row is the difference of what two rows say, see split
+	logistic                 bool
+	pair                     bool // two labels that exclude each other: one row is the difference of theirs, see split
 	weight                   []float64
 }
 
 func newData(p *Person) *data {
 	n := len(p.Class)
-	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, single: p.C == 2, pair: p.C == 2 && !p.Logistic,
-		order: make([]int, n), key: make([]uint64, n)}
+	d := &data{n: n, axes: p.A, classes: p.C, digits: p.Digits, logistic: p.Logistic,
+		pair: p.C == 2 && !p.Logistic, order: make([]int, n), key: make([]uint64, n)}
 	if d.pair {
 		d.digits *= 2
 	}

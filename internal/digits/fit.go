@@ -34,7 +34,7 @@ func newFit(d *data, train []int, prior []float64, biasLambda float64) *fit {
 	}
 	slices.Sort(f.rows)
 	f.rows = slices.Compact(f.rows)
-	if d.single {
+	if d.logistic || d.pair {
 		f.rows = []int{1}
 	}
 	return f

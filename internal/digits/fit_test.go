@@ -316,7 +316,7 @@ func TestPairIsTheSameProblem(t *testing.T) {
 	p := randomPerson(5, 30, 12, 2)
 	one := newData(p)
 	two := *one
-	two.single, two.pair = false, false
+	two.pair = false
 	var solved [2][]float64
 	for k, d := range []*data{one, &two} {
 		l := &learning{data: d, person: p, options: (*Options)(nil).orDefaults(), lambdas: []float64{0.2}}

@@ -75,14 +75,15 @@ func (p *branch) read(f io.ReaderAt, size int, id uint64) (found bool, err error
 	if _, err := f.ReadAt(p.b, int64(id)*int64(size)); err != nil {
 		return false, err
 	}
-	kind, overflow := native.Uint16(p.b[8:]), int(native.Uint32(p.b[12:]))
-	p.count, p.wrong = int(native.Uint16(p.b[10:])), false
-	if kind == kindLeaf {
+	h := headerOf(p.b)
+	overflow := int(h.overflow)
+	p.count, p.wrong = int(h.count), false
+	if h.kind == kindLeaf {
 		return false, nil
 	}
-	if kind != kindBranch || p.count == 0 || overflow > maxBranch/size ||
+	if h.kind != kindBranch || p.count == 0 || overflow > maxBranch/size ||
 		pageHeader+p.count*ElementSize > (overflow+1)*size {
-		return false, format.Corrupt("page %d: kind %#x with %d elements", id, kind, p.count)
+		return false, format.Corrupt("page %d: kind %#x with %d elements", id, h.kind, p.count)
 	}
 	if overflow > 0 {
 		p.b = slices.Grow(p.b[:0], (overflow+1)*size)[:(overflow+1)*size]
@@ -110,8 +111,9 @@ func (e element) leads(f io.ReaderAt, size int) error {
 	if _, err := f.ReadAt(head[:], at); err != nil {
 		return err
 	}
-	first, got := placeOf(native.Uint16(head[8:]), head[pageHeader:], at+pageHeader), make([]byte, len(e.key))
-	if native.Uint16(head[10:]) > 0 && first.value-first.key == int64(len(got)) {
+	h := headerOf(head[:])
+	first, got := placeOf(h.kind, head[pageHeader:], at+pageHeader), make([]byte, len(e.key))
+	if h.count > 0 && first.value-first.key == int64(len(got)) {
 		if _, err := f.ReadAt(got, first.key); err != nil && err != io.EOF {
 			return err
 		}

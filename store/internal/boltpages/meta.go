@@ -95,6 +95,17 @@ func metaAt(f *os.File, at int64) (m Meta, ok bool) {
 	return m, m.PageSize >= MinPage && m.PageSize <= MaxPage && m.PageSize&(m.PageSize-1) == 0
 }
 
+// header is what a page begins with.
+type header struct {
+	id          uint64
+	kind, count uint16
+	overflow    uint32 // pages that it runs over into
+}
+
+func headerOf(b []byte) header {
+	return header{native.Uint64(b), native.Uint16(b[8:]), native.Uint16(b[10:]), native.Uint32(b[12:])}
+}
+
 // place is what an element of a page says: flags, 1 being a bucket, and where its
 // key and value are, of a leaf; the page below and where its key is, of a branch.
 type place struct {

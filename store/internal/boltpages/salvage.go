@@ -87,7 +87,7 @@ func (s *Salvage) tree(id uint64, level int, fn func(key []byte, e place) error)
 	}
 	s.used[id] = true
 	at := int64(id) * int64(s.Meta.PageSize)
-	if head, ok := s.bytes(at, pageHeader); !ok || native.Uint64(head) != id {
+	if head, ok := s.bytes(at, pageHeader); !ok || headerOf(head).id != id {
 		return nil
 	}
 	return s.page(at, level, fn)
@@ -100,8 +100,8 @@ func (s *Salvage) page(at int64, level int, fn func(key []byte, e place) error) 
 	if !ok {
 		return nil
 	}
-	kind, count := native.Uint16(head[8:]), int64(native.Uint16(head[10:]))
-	count = min(count, (s.End-at-pageHeader)/ElementSize)
+	h := headerOf(head)
+	kind, count := h.kind, min(int64(h.count), (s.End-at-pageHeader)/ElementSize)
 	elements, ok := s.bytes(at+pageHeader, count*ElementSize)
 	for i := int64(0); ok && i < count; i++ {
 		e := placeOf(kind, elements[i*ElementSize:], at+pageHeader+i*ElementSize)

@@ -106,10 +106,10 @@ func (w *Walk) read(id uint64, by string) (p page, ok bool) {
 		w.fail("page %d: %w", id, err)
 		return p, false
 	}
-	p.kind, p.count = native.Uint16(head[8:]), native.Uint16(head[10:])
-	overflow := uint64(native.Uint32(head[12:]))
-	if got := native.Uint64(head[:]); got != id {
-		w.fail("page %d, of %s: says that it is page %d", id, by, got)
+	h := headerOf(head[:])
+	overflow := uint64(h.overflow)
+	if p.kind, p.count = h.kind, h.count; h.id != id {
+		w.fail("page %d, of %s: says that it is page %d", id, by, h.id)
 		return p, false
 	}
 	if overflow > 0 && !w.use(id+1, overflow-1, by) {
@@ -268,10 +268,10 @@ func (w *Walk) bucket(name string, value []byte, where string) {
 	}
 	inline := value[bucketHeader:]
 	where = fmt.Sprintf("bucket %q in %s", name, where)
-	if len(inline) < pageHeader || native.Uint16(inline[8:]) != kindLeaf {
+	if len(inline) < pageHeader || headerOf(inline).kind != kindLeaf {
 		w.Unsafe = true
 		w.fail("%s: %d bytes, not a leaf", where, len(inline))
 		return
 	}
-	w.leaf(t, page{kindLeaf, native.Uint16(inline[10:]), inline}, where)
+	w.leaf(t, page{kindLeaf, headerOf(inline).count, inline}, where)
 }
