@@ -76,7 +76,7 @@ func startCluster(t *testing.T, dir string, change func(*server.Options)) *clust
 		c.servers = append(c.servers, nil)
 		c.start(i)
 	}
-	c.ready()
+	c.formed()
 	return c
 }
 
@@ -158,16 +158,39 @@ func (c *cluster) stop(i int) {
 }
 
 // ready waits until the servers have a leader.
-func (c *cluster) ready() {
+func (c *cluster) ready() *server.Server {
 	c.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		for _, s := range c.servers {
 			if s.Running() && s.JetStreamIsLeader() {
-				return
+				return s
 			}
 		}
 	}
 	c.t.Fatal("the NATS servers have no leader")
+	return nil
+}
+
+// formed waits until their leader has taken all servers in, and they have stored that: one that is
+// stopped before has no vote when they start again.
+func (c *cluster) formed() {
+	c.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		state, err := c.ready().Jsz(nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		current := 0
+		for _, other := range state.Meta.Replicas {
+			if other.Current && !other.Offline {
+				current++
+			}
+		}
+		if current == len(c.servers)-1 {
+			return
+		}
+	}
+	c.t.Fatal("the NATS servers do not know each other")
 }
 
 func (c *cluster) urls() string {

@@ -15,8 +15,8 @@ func TestCreateWhileForming(t *testing.T) {
 	c.start(0)
 	c.start(1)
 	c.ready()
-	made := make(chan error, 1)
-	go func() { made <- Create(t.Context(), c.config("operator"), testLayout(t)) }()
+	made, config, layout := make(chan error, 1), c.config("operator"), testLayout(t)
+	go func() { made <- Create(t.Context(), config, layout) }()
 	select {
 	case err := <-made:
 		t.Errorf("two servers of three: %v", err)
