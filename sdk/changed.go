@@ -12,9 +12,10 @@ import (
 var newestArrivals = []int{40, 60}
 
 const (
-	// changedBy is by how many standard errors (Student's t of 19, 95 % on one side), and
-	// changedRight by how many texts, the newest alone must do better on that half.
-	changedBy, changedRight = 1.73, 3
+	// changedBy is by how many standard errors (Student's t of 19, 99 % on one side: each Learn
+	// asks it of two halves), and changedRight by how many texts, the newest alone must do better
+	// on that half.
+	changedBy, changedRight = 2.54, 3
 	// fadedWeight is what an example from before the change counts.
 	fadedWeight = 0.125
 )
