@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,24 +159,23 @@ func (c *cluster) stop(i int) {
 }
 
 // ready waits until the servers have a leader.
-func (c *cluster) ready() *server.Server {
+func (c *cluster) ready() (leader *server.Server) {
 	c.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		for _, s := range c.servers {
-			if s.Running() && s.JetStreamIsLeader() {
-				return s
-			}
+	within(c.t, patience, "leader of the NATS servers", func() bool {
+		i := slices.IndexFunc(c.servers, func(s *server.Server) bool { return s.Running() && s.JetStreamIsLeader() })
+		if i >= 0 {
+			leader = c.servers[i]
 		}
-	}
-	c.t.Fatal("the NATS servers have no leader")
-	return nil
+		return i >= 0
+	})
+	return leader
 }
 
 // formed waits until their leader has taken all servers in, and they have stored that: one that is
 // stopped before has no vote when they start again.
 func (c *cluster) formed() {
 	c.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	within(c.t, patience, "leader that all NATS servers follow", func() bool {
 		state, err := c.ready().Jsz(nil)
 		if err != nil {
 			c.t.Fatal(err)
@@ -186,11 +186,8 @@ func (c *cluster) formed() {
 				current++
 			}
 		}
-		if current == len(c.servers)-1 {
-			return
-		}
-	}
-	c.t.Fatal("the NATS servers do not know each other")
+		return current == len(c.servers)-1
+	})
 }
 
 func (c *cluster) urls() string {
